@@ -1,0 +1,313 @@
+//! What is wrong with an input: one type for every problem of a document, a resource or a policy.
+//!
+//! An [`Error`] says what was expected, where, and what to do. Loading returns all of them beside what
+//! could be loaded: one bad document never hides the others.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use crate::path::FieldPath;
+use crate::source::Location;
+
+/// Whether a problem makes its document unusable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// The document, or the policy in it, cannot be used; a command that met one exits with 2.
+    Error,
+    /// The document works, but probably not as its author meant.
+    Warning,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        })
+    }
+}
+
+macro_rules! error_kinds {
+    ($($(#[$doc:meta])* $name:ident = $code:literal;)*) => {
+        /// What a problem is about. Decide on this, never on the text.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum ErrorKind { $($(#[$doc])* $name,)* }
+
+        impl ErrorKind {
+            /// Every kind, in the order of the pipeline.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The stable name that reports use, in kebab case.
+            #[must_use]
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$name => $code,)* }
+            }
+        }
+    };
+}
+
+// A macro, because the name, its code and its place in `ALL` must not drift apart.
+error_kinds! {
+    /// The text is not YAML or JSON.
+    Syntax = "syntax";
+    /// The text is a template that some other tool has to render first (`{{ … }}`).
+    Templated = "templated";
+    /// The bytes are not text.
+    Encoding = "encoding";
+    /// A document, a nesting, an alias expansion is larger than the limits allow.
+    Limit = "limit";
+    /// The same key twice in one mapping; the last one counts.
+    DuplicateKey = "duplicate-key";
+    /// A scalar that has no JSON form (`.nan`, a null key).
+    UnsupportedValue = "unsupported-value";
+    /// The file could not be read. Only adapters make these: the core reads nothing.
+    Unreadable = "unreadable";
+    /// No usable document was found where one is needed.
+    NoInput = "no-input";
+    /// Something that is not a Kubernetes object.
+    NotAnObject = "not-an-object";
+    /// An API group we know with a kind or version it does not have.
+    UnknownKind = "unknown-kind";
+    /// A field that does not exist.
+    UnknownField = "unknown-field";
+    /// A field that must be there is not.
+    MissingField = "missing-field";
+    /// A value of the wrong type or outside the allowed values.
+    InvalidValue = "invalid-value";
+    /// A parameter schema that is not a structural schema.
+    InvalidSchema = "invalid-schema";
+    /// A constraint that does not fit its template's schema. The only kind that satisfies `invalid: true` in a suite.
+    SchemaValidation = "schema-validation";
+    /// Rego that does not parse or compile.
+    Rego = "rego";
+    /// Rego that compiles but breaks a rule for templates.
+    TemplateRule = "template-rule";
+    /// A constraint whose template is not there, or was rejected.
+    MissingTemplate = "missing-template";
+    /// The same resource twice.
+    DuplicateResource = "duplicate-resource";
+    /// A policy compares objects that are not in the inventory.
+    MissingInventory = "missing-inventory";
+    /// A test suite that cannot be run as written.
+    Suite = "suite";
+}
+
+/// A problem with an input: kind, sentence, and as far as known the position, the field and a hint.
+///
+/// One pointer wide. Ordered by position, then kind and text, so that a sorted list reads like the files.
+///
+/// ```
+/// use portcullis::{Document, ErrorKind};
+///
+/// let (documents, errors) = Document::read_all("pod.yaml", "kind: Pod\nkind: Pod\n");
+/// assert_eq!(documents.len(), 1);
+/// assert_eq!(errors[0].kind(), ErrorKind::DuplicateKey);
+/// assert_eq!(errors[0].location().unwrap().to_string(), "pod.yaml:2:1");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error(Box<Repr>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Repr {
+    severity: Severity,
+    kind: ErrorKind,
+    message: String,
+    location: Option<Location>,
+    path: Option<FieldPath>,
+    hint: Option<String>,
+    subject: Option<String>,
+}
+
+impl Error {
+    /// An error of a kind, with its sentence: lower case, no final period, user input in backticks.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(Box::new(Repr {
+            severity: Severity::Error,
+            kind,
+            message: message.into(),
+            location: None,
+            path: None,
+            hint: None,
+            subject: None,
+        }))
+    }
+
+    /// A problem that does not keep its document from being used.
+    pub fn warning(kind: ErrorKind, message: impl Into<String>) -> Self {
+        let mut error = Self::new(kind, message);
+        error.0.severity = Severity::Warning;
+        error
+    }
+
+    /// Adds where it is.
+    #[must_use]
+    pub fn at(mut self, location: impl Into<Option<Location>>) -> Self {
+        self.0.location = location.into().or(self.0.location);
+        self
+    }
+
+    /// Adds the field it is about.
+    #[must_use]
+    pub fn in_field(mut self, path: FieldPath) -> Self {
+        self.0.path = Some(path);
+        self
+    }
+
+    /// Adds what to do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds a hint if there is one.
+    #[must_use]
+    pub(crate) fn maybe_hint(mut self, hint: Option<String>) -> Self {
+        self.0.hint = hint.or(self.0.hint);
+        self
+    }
+
+    /// Adds the resource it is about, as `Kind/name`.
+    #[must_use]
+    pub fn about(mut self, subject: impl Into<String>) -> Self {
+        self.0.subject = Some(subject.into());
+        self
+    }
+
+    /// Whether the document is unusable.
+    #[must_use]
+    pub fn severity(&self) -> Severity {
+        self.0.severity
+    }
+
+    /// What it is about.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The sentence, without position and hint.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// Where it is, if it can be told.
+    #[must_use]
+    pub fn location(&self) -> Option<&Location> {
+        self.0.location.as_ref()
+    }
+
+    /// The field it is about.
+    #[must_use]
+    pub fn path(&self) -> Option<&FieldPath> {
+        self.0.path.as_ref()
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn help(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
+    /// The resource it is about, as `Kind/name`.
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        self.0.subject.as_deref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(location) = &self.0.location {
+            write!(f, "{location}: ")?;
+        }
+        if let Some(subject) = &self.0.subject {
+            write!(f, "{subject}: ")?;
+        }
+        f.write_str(&self.0.message)?;
+        if let Some(path) = self.0.path.as_ref().filter(|path| !path.is_root()) {
+            write!(f, " (at `{path}`)")?;
+        }
+        if let Some(hint) = &self.0.hint {
+            write!(f, "; {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl PartialOrd for Error {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Error {
+    fn cmp(&self, other: &Self) -> Ordering {
+        fn key(repr: &Repr) -> impl Ord + '_ {
+            (&repr.location, repr.severity, repr.kind, &repr.message, &repr.path, &repr.subject)
+        }
+        key(&self.0).cmp(&key(&other.0))
+    }
+}
+
+/// The known name closest to a misspelt one, if one is close enough to be meant.
+///
+/// Close means: equal but for case, or an edit distance (with transpositions) of at most a third of the length.
+pub(crate) fn did_you_mean<'a>(unknown: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let allowed = (unknown.chars().count() / 3).clamp(1, 3);
+    known
+        .into_iter()
+        .map(|name| (edit_distance(&unknown.to_lowercase(), &name.to_lowercase()), name))
+        .filter(|(distance, _)| *distance <= allowed)
+        .min()
+        .map(|(_, name)| name)
+}
+
+/// Edits (insert, delete, replace, swap of neighbours) from one text to the other.
+fn edit_distance(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut previous: Vec<usize> = Vec::new();
+    let mut current: Vec<usize> = (0..=to.len()).collect();
+    let mut last: Option<char> = None;
+    for (row, from) in from.chars().enumerate() {
+        let mut next = vec![row + 1];
+        for (column, &target) in to.iter().enumerate() {
+            let cell = |row: &[usize], column: usize| row.get(column).copied().unwrap_or(usize::MAX / 2);
+            let replaced = cell(&current, column) + usize::from(from != target);
+            let mut best = replaced.min(cell(&current, column + 1) + 1).min(cell(&next, column) + 1);
+            let swapped = column > 0 && last == Some(target) && to.get(column - 1) == Some(&from);
+            if swapped {
+                best = best.min(cell(&previous, column - 1) + 1);
+            }
+            next.push(best);
+        }
+        previous = std::mem::replace(&mut current, next);
+        last = Some(from);
+    }
+    current.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_misses_are_suggested_and_far_ones_are_not() {
+        let known = ["properties", "required", "input", "ConstraintTemplate"];
+        assert_eq!(did_you_mean("porperties", known), Some("properties"));
+        assert_eq!(did_you_mean("imput", known), Some("input"));
+        assert_eq!(did_you_mean("ContraintTemplate", known), Some("ConstraintTemplate"));
+        assert_eq!(did_you_mean("constrainttemplate", known), Some("ConstraintTemplate"));
+        assert_eq!(did_you_mean("volumes", known), None);
+    }
+
+    #[test]
+    fn codes_are_unique() {
+        let codes: std::collections::BTreeSet<_> = ErrorKind::ALL.iter().map(|kind| kind.code()).collect();
+        assert_eq!(codes.len(), ErrorKind::ALL.len());
+    }
+}

@@ -1,0 +1,153 @@
+//! Source texts and positions in them. Every document, resource and error points into a [`Source`]
+//! by byte range; lines and columns are computed from it when somebody looks.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// A named text that documents were read from: a file, standard input, one object of a watch.
+///
+/// Cheap to share (`Arc`); the text is kept because code frames quote it.
+#[derive(PartialEq, Eq)]
+pub struct Source {
+    name: Arc<str>,
+    text: Arc<str>,
+    /// Byte offset of the first byte of each line. Never empty; strictly increasing.
+    line_starts: Box<[u32]>,
+}
+
+impl Source {
+    /// Wraps a text. `name` is what messages print, usually the path as the user gave it.
+    /// Cost: one scan of the text for line breaks.
+    #[must_use]
+    pub fn new(name: impl Into<Arc<str>>, text: impl Into<Arc<str>>) -> Arc<Self> {
+        let text: Arc<str> = text.into();
+        let line_starts =
+            std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| clamp(at + 1))).collect();
+        Arc::new(Self { name: name.into(), text, line_starts })
+    }
+
+    /// The name that messages print.
+    #[must_use]
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// The whole text.
+    #[must_use]
+    pub fn text(&self) -> &Arc<str> {
+        &self.text
+    }
+
+    /// Line and column of a byte offset, both from 1; the column counts characters, not bytes.
+    /// Offsets past the end give the position just after the last character.
+    #[must_use]
+    pub fn line_column(&self, offset: u32) -> (u32, u32) {
+        let line = self.line_starts.partition_point(|start| *start <= offset).max(1);
+        let start = self.line_starts.get(line - 1).copied().unwrap_or(0);
+        let before = self
+            .text
+            .get(start as usize..offset as usize)
+            .unwrap_or_else(|| self.text.get(start as usize..).unwrap_or_default());
+        (clamp(line), clamp(before.chars().count() + 1))
+    }
+
+    /// Byte offset at which a 1-based line starts; `None` past the last line.
+    #[must_use]
+    pub fn line_start(&self, line: u32) -> Option<u32> {
+        self.line_starts.get((line as usize).checked_sub(1)?).copied()
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Source({}, {} bytes)", self.name, self.text.len())
+    }
+}
+
+/// A byte range in a source, shown as `file:line:column`.
+///
+/// Ordered by source name, then by position: the order in which reports list findings.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Location {
+    source: Arc<Source>,
+    start: u32,
+    end: u32,
+}
+
+impl Location {
+    /// A range of `source`, in bytes.
+    #[must_use]
+    pub fn new(source: Arc<Source>, range: Range<u32>) -> Self {
+        Self { source, start: range.start, end: range.end.max(range.start) }
+    }
+
+    /// The text this points into.
+    #[must_use]
+    pub fn source(&self) -> &Arc<Source> {
+        &self.source
+    }
+
+    /// Name of the source, as messages print it.
+    #[must_use]
+    pub fn file(&self) -> &Arc<str> {
+        self.source.name()
+    }
+
+    /// Line of the first byte, from 1.
+    #[must_use]
+    pub fn line(&self) -> u32 {
+        self.source.line_column(self.start).0
+    }
+
+    /// Column of the first byte, from 1, in characters.
+    #[must_use]
+    pub fn column(&self) -> u32 {
+        self.source.line_column(self.start).1
+    }
+
+    /// Line and column just after the last byte, from 1.
+    #[must_use]
+    pub fn end(&self) -> (u32, u32) {
+        self.source.line_column(self.end)
+    }
+
+    /// The byte range in the source's text.
+    #[must_use]
+    pub fn range(&self) -> Range<u32> {
+        self.start..self.end
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (line, column) = self.source.line_column(self.start);
+        write!(f, "{}:{line}:{column}", self.source.name)
+    }
+}
+
+impl fmt::Debug for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl PartialOrd for Location {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Location {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let key = |location: &Self| (location.start, location.end);
+        self.source.name.cmp(&other.source.name).then_with(|| key(self).cmp(&key(other)))
+    }
+}
+
+/// Sources are limited to less than 4 GiB (`Limits::document_bytes` is far below), so this never clamps
+/// in practice; where it would, positions degrade and nothing else does.
+pub(crate) fn clamp(offset: usize) -> u32 {
+    u32::try_from(offset).unwrap_or(u32::MAX)
+}
