@@ -11,6 +11,13 @@ kinds := {
 # A deletion brings nothing into the cluster. Use as `not workload.is_delete`.
 is_delete if input.review.operation == "DELETE"
 
+# Nor does an update of an object that is already going away, such as the removal of a finalizer.
+is_delete if {
+	input.review.operation == "UPDATE"
+	is_string(input.review.oldObject.metadata.deletionTimestamp)
+	found == object.get(input.review.oldObject, prefix, null)
+}
+
 # Where the pod spec sits in the reviewed object.
 default prefix := ["spec", "template", "spec"]
 
