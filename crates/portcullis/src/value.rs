@@ -72,3 +72,73 @@ pub(crate) fn type_name(value: &Value) -> &'static str {
         Value::Undefined => "undefined",
     }
 }
+
+/// A value as an error message shows it: its type and a shortened form.
+pub(crate) fn describe(value: &Value) -> String {
+    const SHOWN: usize = 40;
+    match value {
+        Value::Null => "nothing (null)".to_owned(),
+        Value::Object(_) => "an object".to_owned(),
+        Value::Array(_) | Value::Set(_) => "a list".to_owned(),
+        scalar => {
+            let text = match scalar {
+                Value::String(text) => text.to_string(),
+                other => other.to_string(),
+            };
+            let mut short: String = text.chars().take(SHOWN).collect();
+            if short.len() < text.len() {
+                short.push('…');
+            }
+            format!("{} `{}`", type_name(scalar), short.escape_debug())
+        }
+    }
+}
+
+/// From `serde_json`, exactly: integers beyond 64 bits are the only ones that become floats, and they already
+/// are in `serde_json`.
+pub(crate) fn from_json(json: &serde_json::Value) -> Value {
+    match json {
+        serde_json::Value::Null => Value::Null,
+        serde_json::Value::Bool(value) => Value::Bool(*value),
+        serde_json::Value::Number(number) => number
+            .as_i64()
+            .map(Value::from)
+            .or_else(|| number.as_u64().map(Value::from))
+            .or_else(|| number.as_f64().map(from_f64))
+            .unwrap_or(Value::Null),
+        serde_json::Value::String(text) => Value::String(text.as_str().into()),
+        serde_json::Value::Array(items) => Value::from(items.iter().map(from_json).collect::<Vec<_>>()),
+        serde_json::Value::Object(fields) => {
+            object(fields.iter().map(|(key, value)| (key.as_str(), from_json(value))))
+        }
+    }
+}
+
+/// A float; one without a fraction becomes the integer that JSON prints for it (`1.0` is `1`).
+pub(crate) fn from_f64(number: f64) -> Value {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    if number.fract() == 0.0 && number.abs() <= EXACT {
+        #[expect(clippy::cast_possible_truncation, reason = "integral and within 2^53, checked above")]
+        return Value::from(number as i64);
+    }
+    Value::from(number)
+}
+
+/// To `serde_json`. Sets become arrays in their order; undefined cannot occur in documents and becomes null.
+pub(crate) fn to_json(value: &Value) -> serde_json::Value {
+    match value {
+        Value::Null | Value::Undefined => serde_json::Value::Null,
+        Value::Bool(value) => (*value).into(),
+        Value::String(text) => (&**text).into(),
+        Value::Number(_) => serde_json::to_value(value).unwrap_or_default(),
+        Value::Array(items) => items.iter().map(to_json).collect(),
+        Value::Set(items) => items.iter_sorted().map(to_json).collect(),
+        Value::Object(fields) => fields
+            .iter_sorted()
+            .map(|(key, value)| {
+                let key = as_str(key).map_or_else(|| key.to_string(), str::to_owned);
+                (key, to_json(value))
+            })
+            .collect(),
+    }
+}

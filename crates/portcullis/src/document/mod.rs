@@ -42,6 +42,12 @@ impl Document {
     pub fn locate_key(&self, _path: &FieldPath) -> Option<Location> {
         None
     }
+    pub(crate) fn nested(&self, _path: &FieldPath) -> Option<Self> {
+        None
+    }
+    pub(crate) fn locate_in_text(&self, _path: &FieldPath, _offset: usize) -> Option<Location> {
+        None
+    }
     /// Where the deepest existing part of a path is, and that part.
     pub fn locate_nearest(&self, _path: &FieldPath) -> (Location, FieldPath) {
         (self.location(), FieldPath::root())

@@ -1,0 +1,164 @@
+//! Typed reading of a document's fields. Each mistake becomes an [`Error`] with path, position and hint, and reading
+//! goes on, so that one run shows them all.
+
+use std::sync::Arc;
+
+use crate::document::Document;
+use crate::error::{Error, ErrorKind, did_you_mean};
+use crate::path::{FieldPath, Segment};
+use crate::value::{self, Value};
+
+/// A value inside a document, with its path.
+#[derive(Clone)]
+pub(crate) struct Node<'a> {
+    document: &'a Document,
+    value: &'a Value,
+    path: FieldPath,
+}
+
+impl<'a> Node<'a> {
+    pub(crate) fn root(document: &'a Document) -> Self {
+        Self { document, value: document.value(), path: FieldPath::root() }
+    }
+
+    pub(crate) fn value(&self) -> &'a Value {
+        self.value
+    }
+
+    pub(crate) fn path(&self) -> &FieldPath {
+        &self.path
+    }
+
+    /// An error about this node, positioned at its value.
+    pub(crate) fn error(&self, kind: ErrorKind, message: impl Into<String>) -> Error {
+        let (location, _) = self.document.locate_nearest(&self.path);
+        Error::new(kind, message).at(location).in_field(self.path.clone())
+    }
+
+    /// Where this node's value is.
+    pub(crate) fn location(&self) -> crate::source::Location {
+        self.document.locate_nearest(&self.path).0
+    }
+
+    /// A field that is there and not null.
+    pub(crate) fn field(&self, key: &str) -> Option<Self> {
+        let value = value::get(self.value, key).filter(|value| !matches!(value, Value::Null))?;
+        Some(self.step(key, value))
+    }
+
+    /// A field that must be there.
+    pub(crate) fn required(&self, key: &str, errors: &mut Vec<Error>) -> Option<Self> {
+        let field = self.field(key);
+        if field.is_none() && matches!(self.value, Value::Object(_)) {
+            errors.push(self.error(ErrorKind::MissingField, format!("required field `{key}` is missing")));
+        }
+        field
+    }
+
+    fn step(&self, segment: impl Into<Segment>, value: &'a Value) -> Self {
+        Self { document: self.document, value, path: self.path.child(segment) }
+    }
+
+    /// A non-empty string.
+    pub(crate) fn text(&self, errors: &mut Vec<Error>) -> Option<Arc<str>> {
+        match self.value {
+            Value::String(text) if !text.is_empty() => Some(text.clone()),
+            _ => {
+                errors.push(self.expected("a non-empty string"));
+                None
+            }
+        }
+    }
+
+    /// A required field that is a non-empty string.
+    pub(crate) fn required_text(&self, key: &str, errors: &mut Vec<Error>) -> Option<Arc<str>> {
+        self.required(key, errors)?.text(errors)
+    }
+
+    /// A field that is a string if it is there.
+    pub(crate) fn optional_text(&self, key: &str, errors: &mut Vec<Error>) -> Option<Arc<str>> {
+        self.field(key)?.text(errors)
+    }
+
+    /// A field that is a boolean if it is there.
+    pub(crate) fn optional_bool(&self, key: &str, errors: &mut Vec<Error>) -> Option<bool> {
+        let field = self.field(key)?;
+        if let Value::Bool(value) = field.value {
+            return Some(*value);
+        }
+        errors.push(field.expected("true or false"));
+        None
+    }
+
+    /// The elements of a list; an error if this is not one.
+    pub(crate) fn items(&self, errors: &mut Vec<Error>) -> Vec<Self> {
+        if !matches!(self.value, Value::Array(_)) {
+            errors.push(self.expected("a list"));
+        }
+        value::items(self.value).enumerate().map(|(index, value)| self.step(index, value)).collect()
+    }
+
+    /// The elements of a field that is a list if it is there.
+    pub(crate) fn list(&self, key: &str, errors: &mut Vec<Error>) -> Vec<Self> {
+        self.field(key).map(|field| field.items(errors)).unwrap_or_default()
+    }
+
+    /// The strings of a field that is a list of strings if it is there.
+    pub(crate) fn texts(&self, key: &str, errors: &mut Vec<Error>) -> Vec<Arc<str>> {
+        let mut texts = Vec::new();
+        for item in self.list(key, errors) {
+            match item.value {
+                Value::String(text) => texts.push(text.clone()),
+                _ => errors.push(item.expected("a string")),
+            }
+        }
+        texts
+    }
+
+    /// Checks that this is an object, and reports fields it does not have.
+    pub(crate) fn check_fields(&self, known: &[&str], errors: &mut Vec<Error>) {
+        if !matches!(self.value, Value::Object(_)) {
+            errors.push(self.expected("an object"));
+            return;
+        }
+        for (key, _) in value::entries(self.value) {
+            if !known.contains(&key) {
+                errors.push(self.unknown_field(key, known));
+            }
+        }
+    }
+
+    /// A field nobody reads. One that is nearly a field we know is a mistake that changes what the policy does, hence
+    /// an error; any other is only ignored, hence a warning.
+    fn unknown_field(&self, key: &str, known: &[&str]) -> Error {
+        let path = self.path.child(key);
+        let suggestion = did_you_mean(key, known.iter().copied());
+        let message = format!("unknown field `{key}`");
+        let error = match suggestion {
+            Some(name) => {
+                Error::new(ErrorKind::UnknownField, message).hint(format!("did you mean `{name}`?"))
+            }
+            None => Error::warning(ErrorKind::UnknownField, message).hint("it is ignored"),
+        };
+        error.at(self.document.locate_key(&path)).in_field(path)
+    }
+
+    /// An error saying what should be here instead.
+    pub(crate) fn expected(&self, expected: &str) -> Error {
+        let found = value::describe(self.value);
+        self.error(ErrorKind::InvalidValue, format!("expected {expected}, found {found}"))
+    }
+
+    /// Reads a value out of a closed set of words.
+    pub(crate) fn one_of<T: Copy>(&self, words: &[(&str, T)], errors: &mut Vec<Error>) -> Option<T> {
+        let text = value::as_str(self.value);
+        let found = words.iter().find(|(word, _)| Some(*word) == text).map(|(_, meaning)| *meaning);
+        if found.is_none() {
+            let list: Vec<_> = words.iter().map(|(word, _)| format!("`{word}`")).collect();
+            let suggestion = text.and_then(|text| did_you_mean(text, words.iter().map(|(word, _)| *word)));
+            let error = self.expected(&format!("one of {}", list.join(", ")));
+            errors.push(error.maybe_hint(suggestion.map(|word| format!("did you mean `{word}`?"))));
+        }
+        found
+    }
+}

@@ -1,0 +1,240 @@
+//! `ConstraintTemplate`: v1, v1beta1 and v1alpha1 in one type.
+
+use std::sync::Arc;
+
+use crate::api::node::Node;
+use crate::document::Document;
+use crate::error::{Error, ErrorKind};
+use crate::object::Object;
+use crate::path::FieldPath;
+use crate::review::Operation;
+use crate::value::{self, Value};
+
+/// The only target handler there is.
+const TARGET: &str = "admission.k8s.gatekeeper.sh";
+
+/// A template as written, checked for shape. Its schema and its Rego are compiled by the policy stage.
+#[derive(Clone, Debug)]
+pub struct ConstraintTemplate {
+    pub(crate) document: Document,
+    /// The kind of the constraints it defines.
+    pub(crate) kind: Arc<str>,
+    pub(crate) title: Option<Arc<str>>,
+    pub(crate) description: Option<Arc<str>>,
+    pub(crate) schema: Option<SchemaText>,
+    /// Whether the schema may be non-structural: the default in v1beta1 and v1alpha1.
+    pub(crate) legacy_schema: bool,
+    pub(crate) engine: Option<EngineSource>,
+    /// At the webhook, the operations it is evaluated for; empty is all.
+    pub(crate) operations: Vec<Operation>,
+}
+
+/// The parameter schema and where it stands.
+#[derive(Clone, Debug)]
+pub(crate) struct SchemaText {
+    pub(crate) value: Value,
+    pub(crate) path: FieldPath,
+}
+
+/// The program a template brings.
+#[derive(Clone, Debug)]
+pub(crate) enum EngineSource {
+    Rego(RegoSource),
+}
+
+/// Rego as written in a template.
+#[derive(Clone, Debug)]
+pub(crate) struct RegoSource {
+    pub(crate) version: RegoVersion,
+    pub(crate) module: Text,
+    pub(crate) libs: Vec<Text>,
+}
+
+/// A text inside the document and where it stands.
+#[derive(Clone, Debug)]
+pub(crate) struct Text {
+    pub(crate) text: Arc<str>,
+    pub(crate) path: FieldPath,
+}
+
+/// The dialect of a template's Rego.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RegoVersion {
+    V0,
+    V1,
+}
+
+impl ConstraintTemplate {
+    /// The kind of the constraints it defines.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// The document it was read from.
+    #[must_use]
+    pub fn document(&self) -> &Document {
+        &self.document
+    }
+
+    pub(super) fn read(document: &Document, object: &Object, errors: &mut Vec<Error>) -> Option<Self> {
+        let root = Node::root(document);
+        root.check_fields(&["apiVersion", "kind", "metadata", "spec", "status"], errors);
+        let spec = root.required("spec", errors)?;
+        spec.check_fields(&["crd", "targets"], errors);
+        let kind = spec.required("crd", errors).and_then(|crd| read_crd(&crd, object, errors));
+        let legacy_default = &*object.gvk().version != "v1";
+        let validation =
+            spec.field("crd").and_then(|crd| crd.field("spec")).and_then(|spec| spec.field("validation"));
+        let mut schema = None;
+        let mut legacy_schema = legacy_default;
+        if let Some(validation) = validation {
+            validation.check_fields(&["openAPIV3Schema", "legacySchema"], errors);
+            schema = validation
+                .field("openAPIV3Schema")
+                .map(|schema| SchemaText { value: schema.value().clone(), path: schema.path().clone() });
+            legacy_schema = validation.optional_bool("legacySchema", errors).unwrap_or(legacy_default);
+        }
+        let target =
+            spec.required("targets", errors).and_then(|targets| {
+                let items = targets.items(errors);
+                if items.len() != 1 {
+                    let found = items.len();
+                    errors.push(targets.error(
+                        ErrorKind::InvalidValue,
+                        format!("expected exactly one target, found {found}"),
+                    ));
+                }
+                items.into_iter().next()
+            });
+        let mut engine = None;
+        let mut operations = Vec::new();
+        if let Some(target) = target {
+            target.check_fields(&["target", "rego", "libs", "code", "operations"], errors);
+            check_target(&target, errors);
+            engine = read_engine(&target, errors);
+            operations = read_operations(&target, errors);
+        }
+        Some(Self {
+            document: document.clone(),
+            kind: kind?,
+            title: object.annotation("metadata.gatekeeper.sh/title").map(Into::into),
+            description: object.annotation("description").map(Into::into),
+            schema,
+            legacy_schema,
+            engine,
+            operations,
+        })
+    }
+}
+
+fn read_crd(crd: &Node<'_>, object: &Object, errors: &mut Vec<Error>) -> Option<Arc<str>> {
+    crd.check_fields(&["spec"], errors);
+    let spec = crd.required("spec", errors)?;
+    spec.check_fields(&["names", "validation"], errors);
+    let names = spec.required("names", errors)?;
+    // Old templates carry the other names of a CRD; they have always been derived from the kind instead.
+    names.check_fields(&["kind", "shortNames", "listKind", "plural", "singular", "categories"], errors);
+    let node = names.required("kind", errors)?;
+    let kind = node.text(errors)?;
+    let name = object.name();
+    if name.to_lowercase() != kind.to_lowercase() {
+        errors.push(
+            node.error(
+                ErrorKind::InvalidValue,
+                format!("the template is named `{name}`, but defines the kind `{kind}`"),
+            )
+            .hint(format!("name it `{}`", kind.to_lowercase())),
+        );
+    }
+    Some(kind)
+}
+
+fn check_target(target: &Node<'_>, errors: &mut Vec<Error>) {
+    let Some(node) = target.required("target", errors) else { return };
+    if let Some(name) = node.text(errors).filter(|name| &**name != TARGET) {
+        errors.push(
+            node.error(ErrorKind::InvalidValue, format!("unknown target `{name}`"))
+                .hint(format!("the only target is `{TARGET}`")),
+        );
+    }
+}
+
+/// The Rego of a target. The legacy `rego` field wins over a `code` entry, as in Gatekeeper.
+fn read_engine(target: &Node<'_>, errors: &mut Vec<Error>) -> Option<EngineSource> {
+    let mut rego = None;
+    let mut others = Vec::new();
+    for code in target.list("code", errors) {
+        code.check_fields(&["engine", "source"], errors);
+        let Some(engine) = code.required_text("engine", errors) else { continue };
+        match &*engine {
+            "Rego" => {
+                let source = code.required("source", errors);
+                rego = source.and_then(|source| read_rego_source(&source, errors));
+            }
+            other => others.push(other.to_owned()),
+        }
+    }
+    if let Some(module) = target.field("rego").filter(|node| value::as_str(node.value()) != Some("")) {
+        let text = text(&module, errors)?;
+        let libs = texts(target, "libs", errors);
+        return Some(EngineSource::Rego(RegoSource { version: RegoVersion::V0, module: text, libs }));
+    }
+    if rego.is_none()
+        && !errors.iter().any(|error| error.path().is_some_and(|path| is_below(path, target.path())))
+    {
+        let error = target.error(ErrorKind::MissingField, "the target has no Rego to evaluate");
+        let hint = if others.is_empty() {
+            "put it under `code: [{engine: Rego, source: {rego: …}}]` or `rego: …`".to_owned()
+        } else {
+            format!("only the engine `Rego` is evaluated; the template has {}", others.join(", "))
+        };
+        errors.push(error.hint(hint));
+    }
+    rego.map(EngineSource::Rego)
+}
+
+fn is_below(path: &FieldPath, parent: &FieldPath) -> bool {
+    path.segments().starts_with(parent.segments())
+}
+
+fn read_rego_source(source: &Node<'_>, errors: &mut Vec<Error>) -> Option<RegoSource> {
+    source.check_fields(&["rego", "libs", "version"], errors);
+    let version = match source.field("version") {
+        None => Some(RegoVersion::V0),
+        // Gatekeeper takes any other text for v0, silently.
+        Some(node) => node.one_of(&[("v0", RegoVersion::V0), ("v1", RegoVersion::V1)], errors),
+    };
+    let module = source.required("rego", errors).and_then(|node| text(&node, errors));
+    let libs = texts(source, "libs", errors);
+    Some(RegoSource { version: version?, module: module?, libs })
+}
+
+fn text(node: &Node<'_>, errors: &mut Vec<Error>) -> Option<Text> {
+    Some(Text { text: node.text(errors)?, path: node.path().clone() })
+}
+
+fn texts(node: &Node<'_>, key: &str, errors: &mut Vec<Error>) -> Vec<Text> {
+    node.list(key, errors).iter().filter_map(|item| text(item, errors)).collect()
+}
+
+fn read_operations(target: &Node<'_>, errors: &mut Vec<Error>) -> Vec<Operation> {
+    const WORDS: &[(&str, Option<Operation>)] = &[
+        ("*", None),
+        ("CREATE", Some(Operation::Create)),
+        ("UPDATE", Some(Operation::Update)),
+        ("DELETE", Some(Operation::Delete)),
+        ("CONNECT", Some(Operation::Connect)),
+    ];
+    let nodes = target.list("operations", errors);
+    let read: Vec<_> = nodes.iter().filter_map(|node| node.one_of(WORDS, errors)).collect();
+    let all = read.iter().any(Option::is_none);
+    if all && read.len() > 1 {
+        let message = "`*` stands for all operations, so no other may stand beside it";
+        errors.push(target.field("operations").map_or_else(
+            || target.error(ErrorKind::InvalidValue, message),
+            |node| node.error(ErrorKind::InvalidValue, message),
+        ));
+    }
+    if all { Vec::new() } else { read.into_iter().flatten().collect() }
+}

@@ -1,0 +1,115 @@
+//! The resource cache: what referential policies read as `data.inventory`, and where Namespaces are looked up.
+//!
+//! [`InventoryStore`] takes changes, [`Inventory`] is an immutable snapshot of it that reviews read. Snapshots share
+//! everything that did not change. The layout is Gatekeeper's:
+//!
+//! ```text
+//! data.inventory.cluster[<apiVersion>][<kind>][<name>]
+//! data.inventory.namespace[<namespace>][<apiVersion>][<kind>][<name>]
+//! ```
+//!
+//! The scope of an object is decided by whether it has a `metadata.namespace`, and by nothing else.
+
+mod store;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::names::Gvk;
+use crate::object::Object;
+use crate::value::{self, Value};
+
+pub use store::{InventoryStore, ObjectKey};
+
+/// An immutable set of objects that policies may compare with. Cheap to clone, `Send + Sync`.
+///
+/// ```
+/// use portcullis::{Document, Inventory, Object};
+///
+/// let (documents, _) = Document::read_all("ns.yaml", "{apiVersion: v1, kind: Namespace, metadata: {name: shop}}");
+/// let inventory: Inventory = documents.into_iter().filter_map(|document| Object::from_document(document).ok()).collect();
+/// assert_eq!(inventory.namespace("shop").unwrap().gvk().to_string(), "v1/Namespace");
+/// ```
+#[derive(Clone)]
+pub struct Inventory(Arc<Inner>);
+
+struct Inner {
+    /// `{"inventory": {"cluster": …, "namespace": …}}`: the `data` document as the engine takes it.
+    data: Value,
+    namespaces: BTreeMap<Arc<str>, Object>,
+    counts: BTreeMap<Gvk, usize>,
+}
+
+impl Inventory {
+    /// An inventory without objects.
+    #[must_use]
+    pub fn empty() -> Self {
+        InventoryStore::new().snapshot()
+    }
+
+    /// A Namespace by name.
+    #[must_use]
+    pub fn namespace(&self, name: &str) -> Option<&Object> {
+        self.0.namespaces.get(name)
+    }
+
+    /// How many objects it holds.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.counts.values().sum()
+    }
+
+    /// True if it holds none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.counts.is_empty()
+    }
+
+    /// The kinds it holds, with the number of objects of each.
+    pub fn kinds(&self) -> impl Iterator<Item = (&Gvk, usize)> {
+        self.0.counts.iter().map(|(gvk, count)| (gvk, *count))
+    }
+
+    pub(crate) fn data(&self) -> &Value {
+        &self.0.data
+    }
+
+    /// Whether two handles are of the same snapshot.
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    fn new(
+        cluster: Value,
+        namespaced: Value,
+        namespaces: BTreeMap<Arc<str>, Object>,
+        counts: BTreeMap<Gvk, usize>,
+    ) -> Self {
+        let inventory = value::object([("cluster", cluster), ("namespace", namespaced)]);
+        let data = value::object([("inventory", inventory)]);
+        Self(Arc::new(Inner { data, namespaces, counts }))
+    }
+}
+
+impl Default for Inventory {
+    fn default() -> Self {
+        Self::empty()
+    }
+}
+
+impl FromIterator<Object> for Inventory {
+    fn from_iter<T: IntoIterator<Item = Object>>(objects: T) -> Self {
+        let mut store = InventoryStore::new();
+        for object in objects {
+            store.upsert(object);
+        }
+        store.snapshot()
+    }
+}
+
+impl fmt::Debug for Inventory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Inventory({} objects)", self.len())
+    }
+}

@@ -1,0 +1,232 @@
+//! The writer's side of the inventory.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Inventory;
+use crate::names::Gvk;
+use crate::object::Object;
+use crate::value::{self, Value};
+
+/// Identifies an object in the inventory.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectKey {
+    /// API group, version and kind.
+    pub gvk: Gvk,
+    /// Empty for cluster-scoped objects.
+    pub namespace: Arc<str>,
+    /// `metadata.name`.
+    pub name: Arc<str>,
+}
+
+impl ObjectKey {
+    /// The key of an object.
+    #[must_use]
+    pub fn of(object: &Object) -> Self {
+        Self { gvk: object.gvk().clone(), namespace: object.namespace().clone(), name: object.name().clone() }
+    }
+}
+
+/// Takes changes one by one and gives out snapshots.
+///
+/// A change costs a few map look-ups; a snapshot costs the rebuilding of the kinds that changed since the last one, in the
+/// namespaces where they changed.
+#[derive(Debug, Default)]
+pub struct InventoryStore {
+    cluster: Scope,
+    namespaces: BTreeMap<Arc<str>, Scope>,
+}
+
+/// The objects of one namespace, or those of none.
+#[derive(Debug, Default)]
+struct Scope {
+    kinds: BTreeMap<Gvk, Bucket>,
+    /// The JSON of this scope, until something in it changes.
+    built: Option<Value>,
+}
+
+/// The objects of one kind in one scope.
+#[derive(Debug, Default)]
+struct Bucket {
+    objects: BTreeMap<Arc<str>, Object>,
+    built: Option<Value>,
+}
+
+impl InventoryStore {
+    /// A store without objects.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds an object or replaces the one with the same key.
+    pub fn upsert(&mut self, object: Object) {
+        let scope = if object.namespace().is_empty() {
+            &mut self.cluster
+        } else {
+            self.namespaces.entry(object.namespace().clone()).or_default()
+        };
+        scope.built = None;
+        let bucket = scope.kinds.entry(object.gvk().clone()).or_default();
+        bucket.built = None;
+        bucket.objects.insert(object.name().clone(), object);
+    }
+
+    /// Removes an object; nothing happens if there is none with this key.
+    pub fn remove(&mut self, key: &ObjectKey) {
+        if key.namespace.is_empty() {
+            self.cluster.remove(key);
+        } else if let Some(scope) = self.namespaces.get_mut(&key.namespace) {
+            scope.remove(key);
+            if scope.kinds.is_empty() {
+                self.namespaces.remove(&key.namespace);
+            }
+        }
+    }
+
+    /// Replaces all objects of a kind, as after a new list from the API server. Objects of other kinds among
+    /// `objects` are added as well.
+    pub fn replace_kind(&mut self, gvk: &Gvk, objects: impl IntoIterator<Item = Object>) {
+        for scope in self.namespaces.values_mut().chain([&mut self.cluster]) {
+            if scope.kinds.remove(gvk).is_some() {
+                scope.built = None;
+            }
+        }
+        self.namespaces.retain(|_, scope| !scope.kinds.is_empty());
+        for object in objects {
+            self.upsert(object);
+        }
+    }
+
+    /// The present state.
+    pub fn snapshot(&mut self) -> Inventory {
+        let cluster = self.cluster.build();
+        let namespaced = self.namespaces.iter_mut().map(|(name, scope)| (name.clone(), scope.build()));
+        let namespaced = value::object(namespaced);
+        let mut counts = BTreeMap::new();
+        for scope in self.namespaces.values().chain([&self.cluster]) {
+            for (gvk, bucket) in &scope.kinds {
+                *counts.entry(gvk.clone()).or_insert(0) += bucket.objects.len();
+            }
+        }
+        let namespaces = self
+            .cluster
+            .kinds
+            .get(&Gvk::new("v1", "Namespace"))
+            .map(|bucket| bucket.objects.clone())
+            .unwrap_or_default();
+        Inventory::new(cluster, namespaced, namespaces, counts)
+    }
+}
+
+impl Scope {
+    fn remove(&mut self, key: &ObjectKey) {
+        let Some(bucket) = self.kinds.get_mut(&key.gvk) else { return };
+        if bucket.objects.remove(&key.name).is_none() {
+            return;
+        }
+        bucket.built = None;
+        self.built = None;
+        if bucket.objects.is_empty() {
+            self.kinds.remove(&key.gvk);
+        }
+    }
+
+    fn build(&mut self) -> Value {
+        if let Some(built) = &self.built {
+            return built.clone();
+        }
+        let mut versions: BTreeMap<String, Vec<(Arc<str>, Value)>> = BTreeMap::new();
+        for (gvk, bucket) in &mut self.kinds {
+            let kinds = versions.entry(gvk.api_version()).or_default();
+            kinds.push((gvk.kind.clone(), bucket.build()));
+        }
+        let built = value::object(
+            versions.into_iter().map(|(api_version, kinds)| (api_version, value::object(kinds))),
+        );
+        self.built = Some(built.clone());
+        built
+    }
+}
+
+impl Bucket {
+    fn build(&mut self) -> Value {
+        self.built
+            .get_or_insert_with(|| {
+                value::object(
+                    self.objects.iter().map(|(name, object)| (name.clone(), object.value().clone())),
+                )
+            })
+            .clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(namespace: &str, kind: &str, name: &str, revision: u32) -> Object {
+        Object::from_json(&json!({
+            "apiVersion": "v1", "kind": kind, "revision": revision,
+            "metadata": {"name": name, "namespace": namespace},
+        }))
+        .expect("a valid object")
+    }
+
+    #[derive(Clone, Debug)]
+    enum Change {
+        Upsert(Object),
+        Remove(ObjectKey),
+        Replace(Gvk, Vec<Object>),
+        Snapshot,
+    }
+
+    fn changes() -> impl Strategy<Value = Vec<Change>> {
+        let any_object = ("[ab]?", "Pod|Service|Namespace", "[xyz]", 0..3_u32)
+            .prop_map(|(namespace, kind, name, revision)| object(&namespace, &kind, &name, revision));
+        let change = prop_oneof![
+            4 => any_object.clone().prop_map(Change::Upsert),
+            2 => any_object.clone().prop_map(|object| Change::Remove(ObjectKey::of(&object))),
+            1 => proptest::collection::vec(any_object, 0..3).prop_map(|objects| {
+                Change::Replace(Gvk::new("v1", "Pod"), objects.into_iter().filter(|o| &*o.gvk().kind == "Pod").collect())
+            }),
+            1 => Just(Change::Snapshot),
+        ];
+        proptest::collection::vec(change, 0..24)
+    }
+
+    proptest! {
+        /// Whatever the changes and however often somebody took a snapshot in between, the last snapshot is that of a
+        /// new store with the objects that are left.
+        #[test]
+        fn incremental_equals_batch(changes in changes()) {
+            let mut store = InventoryStore::new();
+            let mut model: BTreeMap<ObjectKey, Object> = BTreeMap::new();
+            for change in changes {
+                match change {
+                    Change::Upsert(object) => {
+                        store.upsert(object.clone());
+                        model.insert(ObjectKey::of(&object), object);
+                    }
+                    Change::Remove(key) => {
+                        store.remove(&key);
+                        model.remove(&key);
+                    }
+                    Change::Replace(gvk, objects) => {
+                        store.replace_kind(&gvk, objects.clone());
+                        model.retain(|key, _| key.gvk != gvk);
+                        model.extend(objects.into_iter().map(|object| (ObjectKey::of(&object), object)));
+                    }
+                    Change::Snapshot => drop(store.snapshot()),
+                }
+            }
+            let incremental = store.snapshot();
+            let batch: Inventory = model.into_values().collect();
+            prop_assert_eq!(incremental.data(), batch.data());
+            prop_assert_eq!(incremental.kinds().collect::<Vec<_>>(), batch.kinds().collect::<Vec<_>>());
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! `spec.match`, compiled once and asked for every object.
+//!
+//! All criteria must hold. They are asked in this order, and the first that does not hold ends it:
+//!
+//! | criterion | file |
+//! |---|---|
+//! | `kinds` | [`kinds`] |
+//! | `scope`, `namespaces`, `excludedNamespaces` | [`namespaces`] |
+//! | `labelSelector`, `namespaceSelector` | [`selectors`] |
+//! | `name` | [`glob`] |
+//! | `source` | here |
+//!
+//! A criterion that cannot be decided is a [`MatchError`]: the review turns it into an error outcome of the constraint, never
+//! into "does not match". Since the order is fixed, an error arises only where everything before it held, as in Gatekeeper.
+
+mod glob;
+mod kinds;
+mod namespaces;
+mod selectors;
+
+use thiserror::Error;
+
+pub(crate) use glob::Glob;
+use kinds::KindsMatcher;
+use namespaces::NamespacesMatcher;
+use selectors::Selector;
+
+use crate::api::matching::{Match, Scope, SourceFilter};
+use crate::object::Object;
+
+/// What is matched: an object with what is known about it.
+#[derive(Clone, Copy)]
+pub(crate) struct Subject<'a> {
+    pub(crate) object: &'a Object,
+    /// The Namespace it lives in, if known.
+    pub(crate) namespace: Option<&'a Object>,
+    pub(crate) source: Source,
+}
+
+/// How an object came to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Source {
+    /// Somebody wrote it.
+    #[default]
+    Original,
+    /// An expansion template made it.
+    Generated,
+}
+
+/// Why it cannot be told whether a constraint applies.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum MatchError {
+    /// A namespace selector has to look at a Namespace nobody supplied.
+    #[error("namespace selector for namespace-scoped object but missing Namespace")]
+    MissingNamespace,
+}
+
+/// The compiled criteria of one constraint.
+#[derive(Clone, Debug)]
+pub(crate) struct Matcher {
+    kinds: KindsMatcher,
+    namespaces: NamespacesMatcher,
+    labels: Option<Selector>,
+    namespace_labels: Option<Selector>,
+    name: Option<Glob>,
+    source: SourceFilter,
+}
+
+impl Matcher {
+    pub(crate) fn compile(wanted: &Match) -> Self {
+        Self {
+            kinds: KindsMatcher::compile(&wanted.kinds),
+            namespaces: NamespacesMatcher::compile(
+                wanted.scope,
+                &wanted.namespaces,
+                &wanted.excluded_namespaces,
+            ),
+            labels: wanted.label_selector.as_ref().map(Selector::compile),
+            namespace_labels: wanted.namespace_selector.as_ref().map(Selector::compile),
+            name: wanted.name.as_deref().map(Glob::compile),
+            source: wanted.source,
+        }
+    }
+
+    /// Whether the constraint applies to the subject.
+    pub(crate) fn matches(&self, subject: &Subject<'_>) -> Result<bool, MatchError> {
+        let object = subject.object;
+        Ok(self.kinds.matches(object.gvk())
+            && self.namespaces.matches(subject)
+            && self.labels.as_ref().is_none_or(|labels| labels.matches(object))
+            && self.namespace_selector_matches(subject)?
+            && self.name.as_ref().is_none_or(|name| name.matches_name_of(object))
+            && self.source_matches(subject.source))
+    }
+
+    /// The kinds it can match at all; `None` if any.
+    pub(crate) fn kinds(&self) -> Option<impl Iterator<Item = &str>> {
+        self.kinds.named_kinds()
+    }
+
+    fn namespace_selector_matches(&self, subject: &Subject<'_>) -> Result<bool, MatchError> {
+        let Some(selector) = &self.namespace_labels else { return Ok(true) };
+        if subject.object.is_namespace() {
+            return Ok(selector.matches(subject.object));
+        }
+        match subject.namespace {
+            Some(namespace) => Ok(selector.matches(namespace)),
+            None if subject.object.namespace().is_empty() => Ok(true),
+            None => Err(MatchError::MissingNamespace),
+        }
+    }
+
+    fn source_matches(&self, source: Source) -> bool {
+        match self.source {
+            SourceFilter::All => true,
+            SourceFilter::Original => source == Source::Original,
+            SourceFilter::Generated => source == Source::Generated,
+        }
+    }
+}
+
+/// True where `scope` lets the subject through.
+fn scope_matches(scope: Scope, subject: &Subject<'_>) -> bool {
+    let is_namespace = subject.object.is_namespace();
+    let has_namespace = !subject.object.namespace().is_empty() || subject.namespace.is_some();
+    match scope {
+        Scope::Any => true,
+        Scope::Cluster => is_namespace || !has_namespace,
+        Scope::Namespaced => !is_namespace && has_namespace,
+    }
+}

@@ -1,0 +1,105 @@
+//! Names that identify resources, as types, so that one cannot be passed for another.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// API group and kind; the core group is empty. Printed `Kind` or `Kind.group`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GroupKind {
+    /// API group, empty for the core group.
+    pub group: Arc<str>,
+    /// Kind, case sensitive.
+    pub kind: Arc<str>,
+}
+
+impl fmt::Display for GroupKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.group {
+            "" => f.write_str(&self.kind),
+            group => write!(f, "{}.{group}", self.kind),
+        }
+    }
+}
+
+/// API group, version and kind. Printed as `v1/Pod`, `apps/v1/Deployment`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Gvk {
+    /// API group, empty for the core group.
+    pub group: Arc<str>,
+    /// Version, such as `v1beta1`.
+    pub version: Arc<str>,
+    /// Kind, case sensitive.
+    pub kind: Arc<str>,
+}
+
+impl Gvk {
+    /// From the `apiVersion` and `kind` of an object.
+    #[must_use]
+    pub fn new(api_version: &str, kind: &str) -> Self {
+        let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
+        Self { group: group.into(), version: version.into(), kind: kind.into() }
+    }
+
+    /// `version` or `group/version`, as objects write it.
+    #[must_use]
+    pub fn api_version(&self) -> String {
+        match &*self.group {
+            "" => self.version.to_string(),
+            group => format!("{group}/{}", self.version),
+        }
+    }
+
+    /// Without the version.
+    #[must_use]
+    pub fn group_kind(&self) -> GroupKind {
+        GroupKind { group: self.group.clone(), kind: self.kind.clone() }
+    }
+}
+
+impl fmt::Display for Gvk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.group.is_empty() {
+            write!(f, "{}/", self.group)?;
+        }
+        write!(f, "{}/{}", self.version, self.kind)
+    }
+}
+
+/// Identifies a template: the constraint kind it defines, in lower case, which is also its `metadata.name`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TemplateName(Arc<str>);
+
+impl TemplateName {
+    /// The template that defines a constraint kind.
+    #[must_use]
+    pub fn of_kind(kind: &str) -> Self {
+        Self(kind.to_lowercase().into())
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for TemplateName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Identifies a constraint. Ordered by kind, then name: the order in which outcomes list constraints.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConstraintKey {
+    /// The kind that its template defines.
+    pub kind: Arc<str>,
+    /// `metadata.name`.
+    pub name: Arc<str>,
+}
+
+impl fmt::Display for ConstraintKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.kind, self.name)
+    }
+}

@@ -1,0 +1,200 @@
+//! A Kubernetes object, read once: what matching asks for is taken out when it is made.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+
+use crate::document::Document;
+use crate::error::{Error, ErrorKind};
+use crate::names::Gvk;
+use crate::path::FieldPath;
+use crate::source::Location;
+use crate::value::{self, Value};
+
+/// A Kubernetes object: its identity, its labels, its JSON value and, if it came from a text, its positions.
+///
+/// Cheap to clone. Serializes as the JSON of the object, keys sorted.
+#[derive(Clone)]
+pub struct Object(Arc<Inner>);
+
+struct Inner {
+    value: Value,
+    gvk: Gvk,
+    name: Arc<str>,
+    generate_name: Arc<str>,
+    namespace: Arc<str>,
+    document: Option<Document>,
+}
+
+impl Object {
+    /// Takes the object of a document.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotAnObject`] or [`ErrorKind::MissingField`] if `apiVersion` or `kind` is missing or not a
+    /// string, [`ErrorKind::InvalidValue`] if a field of `metadata` has the wrong type.
+    pub fn from_document(document: Document) -> Result<Self, Error> {
+        let value = document.value().clone();
+        Self::build(value, Some(document.clone())).map_err(|(error, path)| {
+            let (location, _) = document.locate_nearest(&path);
+            error.at(location).in_field(path)
+        })
+    }
+
+    /// Takes an object that has no text, such as one from a watch.
+    ///
+    /// # Errors
+    ///
+    /// As [`Object::from_document`], without positions.
+    pub fn from_json(json: &serde_json::Value) -> Result<Self, Error> {
+        Self::from_value(value::from_json(json))
+    }
+
+    pub(crate) fn from_value(value: Value) -> Result<Self, Error> {
+        Self::build(value, None).map_err(|(error, path)| error.in_field(path))
+    }
+
+    /// An object inside another document, such as `request.object` of an `AdmissionReview`.
+    pub(crate) fn nested(value: Value, document: Option<Document>) -> Result<Self, Error> {
+        Self::build(value, document).map_err(|(error, path)| error.in_field(path))
+    }
+
+    fn build(value: Value, document: Option<Document>) -> Result<Self, (Error, FieldPath)> {
+        let root = FieldPath::root();
+        if !matches!(value, Value::Object(_)) {
+            let message = format!("expected a Kubernetes object, found {}", value::type_name(&value));
+            return Err((Error::new(ErrorKind::NotAnObject, message), root));
+        }
+        let api_version = required(&value, "apiVersion")?;
+        let kind = required(&value, "kind")?;
+        let gvk = Gvk::new(&api_version, &kind);
+        let metadata = value::get(&value, "metadata").unwrap_or(&Value::Null);
+        if !matches!(metadata, Value::Object(_) | Value::Null) {
+            return Err((wrong_type("an object", metadata), root.child("metadata")));
+        }
+        let name = metadata_text(metadata, "name")?;
+        let generate_name = metadata_text(metadata, "generateName")?;
+        let namespace = metadata_text(metadata, "namespace")?;
+        let labels = value::get(metadata, "labels").unwrap_or(&Value::Null);
+        if !matches!(labels, Value::Object(_) | Value::Null) {
+            return Err((wrong_type("an object", labels), root.child("metadata").child("labels")));
+        }
+        Ok(Self(Arc::new(Inner { gvk, name, generate_name, namespace, document, value })))
+    }
+
+    /// API group, version and kind.
+    #[must_use]
+    pub fn gvk(&self) -> &Gvk {
+        &self.0.gvk
+    }
+
+    /// `metadata.name`, empty if there is none.
+    #[must_use]
+    pub fn name(&self) -> &Arc<str> {
+        &self.0.name
+    }
+
+    /// `metadata.generateName`, empty if there is none.
+    #[must_use]
+    pub fn generate_name(&self) -> &str {
+        &self.0.generate_name
+    }
+
+    /// `metadata.namespace`, empty if there is none.
+    #[must_use]
+    pub fn namespace(&self) -> &Arc<str> {
+        &self.0.namespace
+    }
+
+    /// The value of a label that is a string.
+    #[must_use]
+    pub fn label(&self, key: &str) -> Option<&str> {
+        value::str_at(&self.0.value, &["metadata", "labels", key])
+    }
+
+    /// The value of an annotation that is a string.
+    #[must_use]
+    pub fn annotation(&self, key: &str) -> Option<&str> {
+        value::str_at(&self.0.value, &["metadata", "annotations", key])
+    }
+
+    /// True for a Namespace of the core group.
+    #[must_use]
+    pub fn is_namespace(&self) -> bool {
+        self.0.gvk.group.is_empty() && &*self.0.gvk.kind == "Namespace"
+    }
+
+    /// The document it was read from, if it was read from one.
+    #[must_use]
+    pub fn document(&self) -> Option<&Document> {
+        self.0.document.as_ref()
+    }
+
+    /// Where it starts, if it was read from a document.
+    #[must_use]
+    pub fn location(&self) -> Option<Location> {
+        self.document().map(Document::location)
+    }
+
+    /// The object as JSON. Cost: a full copy.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        value::to_json(&self.0.value)
+    }
+
+    pub(crate) fn value(&self) -> &Value {
+        &self.0.value
+    }
+}
+
+fn required(value: &Value, field: &str) -> Result<Arc<str>, (Error, FieldPath)> {
+    match value::get(value, field) {
+        Some(Value::String(text)) if !text.is_empty() => Ok(text.clone()),
+        None | Some(Value::Null | Value::String(_)) => {
+            let message = format!("expected a Kubernetes object, but it has no `{field}`");
+            let hint = "every object needs `apiVersion` and `kind`";
+            Err((Error::new(ErrorKind::MissingField, message).hint(hint), FieldPath::root()))
+        }
+        Some(other) => Err((wrong_type("a string", other), FieldPath::root().child(field))),
+    }
+}
+
+fn metadata_text(metadata: &Value, field: &str) -> Result<Arc<str>, (Error, FieldPath)> {
+    match value::get(metadata, field) {
+        None | Some(Value::Null) => Ok("".into()),
+        Some(Value::String(text)) => Ok(text.clone()),
+        Some(other) => Err((wrong_type("a string", other), FieldPath::root().child("metadata").child(field))),
+    }
+}
+
+fn wrong_type(expected: &str, found: &Value) -> Error {
+    Error::new(ErrorKind::InvalidValue, format!("expected {expected}, found {}", value::describe(found)))
+}
+
+impl Serialize for Object {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.value.serialize(serializer)
+    }
+}
+
+/// `Kind namespace/name`, as reports name objects.
+impl fmt::Display for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ", self.0.gvk.kind)?;
+        if !self.0.namespace.is_empty() {
+            write!(f, "{}/", self.0.namespace)?;
+        }
+        match (&*self.0.name, &*self.0.generate_name) {
+            ("", "") => f.write_str("(without a name)"),
+            ("", generated) => write!(f, "{generated}*"),
+            (name, _) => f.write_str(name),
+        }
+    }
+}
+
+impl fmt::Debug for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Object({self})")
+    }
+}

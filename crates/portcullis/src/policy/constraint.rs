@@ -1,0 +1,103 @@
+//! A constraint, compiled against its template.
+
+use std::sync::Arc;
+
+use super::{Template, TemplateInfo};
+use crate::api::Constraint;
+use crate::enforcement::Enforcement;
+use crate::error::{Error, Severity};
+use crate::matcher::Matcher;
+use crate::names::ConstraintKey;
+use crate::object::Object;
+use crate::path::FieldPath;
+use crate::source::Location;
+use crate::value::{self, Value};
+
+/// What callers may know about a constraint.
+#[derive(Debug)]
+pub struct ConstraintInfo {
+    key: ConstraintKey,
+    enforcement: Enforcement,
+    /// With defaults filled in, as results repeat it.
+    object: Object,
+    location: Location,
+    template: Arc<TemplateInfo>,
+}
+
+impl ConstraintInfo {
+    /// Kind and name.
+    #[must_use]
+    pub fn key(&self) -> &ConstraintKey {
+        &self.key
+    }
+
+    /// What its violations lead to.
+    #[must_use]
+    pub fn enforcement(&self) -> &Enforcement {
+        &self.enforcement
+    }
+
+    /// The constraint as an object, defaults filled in.
+    #[must_use]
+    pub fn object(&self) -> &Object {
+        &self.object
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn location(&self) -> &Location {
+        &self.location
+    }
+
+    /// Its template.
+    #[must_use]
+    pub fn template(&self) -> &TemplateInfo {
+        &self.template
+    }
+}
+
+/// A constraint ready to be asked.
+#[derive(Debug)]
+pub(crate) struct CompiledConstraint {
+    pub(crate) info: Arc<ConstraintInfo>,
+    pub(crate) template: Arc<Template>,
+    pub(crate) matcher: Matcher,
+    /// `input.parameters`: after defaulting, `{}` if there are none.
+    pub(crate) parameters: Value,
+}
+
+impl CompiledConstraint {
+    pub(crate) fn compile(api: &Constraint, template: &Arc<Template>) -> (Option<Self>, Vec<Error>) {
+        let value = template.schema.apply_defaults(api.object.value());
+        let errors: Vec<_> = template
+            .schema
+            .validate(&value)
+            .into_iter()
+            .map(|problem| problem.into_error(&api.document, &FieldPath::root()).about(api.key.to_string()))
+            .collect();
+        if errors.iter().any(|error| error.severity() == Severity::Error) {
+            return (None, errors);
+        }
+        let parameters = value::get_path(&value, &["spec", "parameters"])
+            .filter(|parameters| !matches!(parameters, Value::Null))
+            .cloned()
+            .unwrap_or_else(Value::new_object);
+        let object = match Object::nested(value, Some(api.document.clone())) {
+            Ok(object) => object,
+            Err(error) => return (None, vec![error.about(api.key.to_string())]),
+        };
+        let compiled = Self {
+            info: Arc::new(ConstraintInfo {
+                key: api.key.clone(),
+                enforcement: api.enforcement.clone(),
+                object,
+                location: api.document.location(),
+                template: template.info.clone(),
+            }),
+            template: template.clone(),
+            matcher: Matcher::compile(&api.matching),
+            parameters,
+        };
+        (Some(compiled), errors)
+    }
+}

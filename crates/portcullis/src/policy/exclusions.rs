@@ -1,0 +1,34 @@
+//! Namespaces that a Config keeps processes away from.
+
+use crate::api::{Config, Process};
+use crate::matcher::Glob;
+use crate::review::Review;
+
+#[derive(Debug, Default)]
+pub(super) struct Exclusions(Vec<(Vec<Process>, Vec<Glob>)>);
+
+impl Exclusions {
+    pub(super) fn compile<'a>(configs: impl IntoIterator<Item = &'a Config>) -> Self {
+        let rules = configs.into_iter().flat_map(|config| &config.exclusions);
+        Self(
+            rules
+                .map(|rule| {
+                    let globs = rule.namespaces.iter().map(|text| Glob::compile(text)).collect();
+                    (rule.processes.clone(), globs)
+                })
+                .collect(),
+        )
+    }
+
+    /// A Namespace is tested by its own name; what is in no namespace is excluded only by `*`.
+    pub(super) fn exclude(&self, process: Process, review: &Review) -> bool {
+        let name = match review.object() {
+            Some(object) if object.is_namespace() => &**object.name(),
+            _ => review.namespace_name(),
+        };
+        self.0.iter().any(|(processes, globs)| {
+            let concerned = processes.iter().any(|named| *named == process || *named == Process::All);
+            concerned && globs.iter().any(|glob| glob.matches(name))
+        })
+    }
+}

@@ -1,0 +1,179 @@
+//! STAGE 2: typed resources in, an immutable compiled policy set out.
+
+mod constraint;
+mod exclusions;
+mod index;
+mod store;
+mod template;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub(crate) use constraint::CompiledConstraint;
+pub use constraint::ConstraintInfo;
+pub use store::{Change, PolicyStore};
+pub(crate) use template::Template;
+pub use template::{InventoryRead, TemplateInfo};
+
+use exclusions::Exclusions;
+use index::Index;
+
+use crate::api::{Process, Resource};
+use crate::document::Document;
+use crate::error::{Error, ErrorKind};
+use crate::inventory::Inventory;
+use crate::names::{Gvk, TemplateName};
+use crate::review::Review;
+
+/// Compiled templates and constraints: immutable, cheap to clone, `Send + Sync`.
+///
+/// ```
+/// use portcullis::{Decision, Document, EnforcementPoint, Inventory, Object, PolicySet, Review, World};
+///
+/// let (documents, _) = Document::read_all("policy.yaml", r#"
+/// apiVersion: templates.gatekeeper.sh/v1
+/// kind: ConstraintTemplate
+/// metadata: {name: nohostpid}
+/// spec:
+///   crd: {spec: {names: {kind: NoHostPid}}}
+///   targets:
+///   - target: admission.k8s.gatekeeper.sh
+///     rego: |
+///       package nohostpid
+///       violation[{"msg": "share no process namespace"}] { input.review.object.spec.hostPID }
+/// ---
+/// apiVersion: constraints.gatekeeper.sh/v1beta1
+/// kind: NoHostPid
+/// metadata: {name: no-host-pid}
+/// "#);
+/// let (policies, errors) = PolicySet::compile(documents);
+/// assert!(errors.is_empty(), "{errors:?}");
+///
+/// let (documents, _) = Document::read_all("pod.yaml", "{apiVersion: v1, kind: Pod, metadata: {name: web}, spec: {hostPID: true}}");
+/// let review = Review::from_object(Object::from_document(documents[0].clone())?);
+/// let outcome = policies.review(&review, &World::new(&Inventory::empty()), EnforcementPoint::Webhook);
+/// let decision = Decision::from(&outcome);
+/// assert!(!decision.allowed());
+/// assert_eq!(decision.denials(), ["[no-host-pid] share no process namespace"]);
+/// # Ok::<(), portcullis::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct PolicySet(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    templates: BTreeMap<TemplateName, Arc<Template>>,
+    /// Ordered by key, which makes every outcome ordered by key.
+    constraints: Box<[Arc<CompiledConstraint>]>,
+    index: Index,
+    exclusions: Exclusions,
+    /// Kinds that Configs and SyncSets ask to cache.
+    synced: Vec<Gvk>,
+}
+
+impl PolicySet {
+    /// A set without policies: everything passes.
+    #[must_use]
+    pub fn empty() -> Self {
+        PolicyStore::new().snapshot()
+    }
+
+    /// Compiles all policy documents among `documents`; others are left alone. Order does not matter, except that of two
+    /// documents of the same resource the last one counts.
+    ///
+    /// What could be compiled comes back beside what is wrong with the rest. Policies that are wrong are not in the set, so a
+    /// caller that enforces has to look at the errors.
+    #[must_use]
+    pub fn compile(documents: impl IntoIterator<Item = Document>) -> (Self, Vec<Error>) {
+        let mut errors = Vec::new();
+        let mut resources = Vec::new();
+        for document in documents {
+            let (resource, problems) = Resource::read(&document);
+            resources.extend(resource);
+            errors.extend(problems);
+        }
+        let (policies, problems) = Self::from_resources(resources);
+        errors.extend(problems);
+        errors.sort();
+        (policies, errors)
+    }
+
+    /// As [`PolicySet::compile`], of resources that were read already.
+    #[must_use]
+    pub fn from_resources(resources: impl IntoIterator<Item = Resource>) -> (Self, Vec<Error>) {
+        let mut store = PolicyStore::new();
+        let mut errors = Vec::new();
+        for resource in resources {
+            errors.extend(store.duplicate(&resource));
+            errors.extend(store.apply(Change::Upsert(resource)));
+        }
+        errors.extend(store.pending());
+        errors.sort();
+        (store.snapshot(), errors)
+    }
+
+    /// The templates, by name.
+    pub fn templates(&self) -> impl Iterator<Item = &TemplateInfo> {
+        self.0.templates.values().map(|template| &*template.info)
+    }
+
+    /// The constraints, by kind and name.
+    pub fn constraints(&self) -> impl Iterator<Item = &Arc<ConstraintInfo>> {
+        self.0.constraints.iter().map(|constraint| &constraint.info)
+    }
+
+    /// Whether a Config tells a process to leave the object of a review alone. Callers that stand for a process ask before
+    /// they review.
+    #[must_use]
+    pub fn excludes(&self, process: Process, review: &Review) -> bool {
+        self.0.exclusions.exclude(process, review)
+    }
+
+    /// The kinds that Configs and SyncSets ask to cache.
+    #[must_use]
+    pub fn synced_kinds(&self) -> &[Gvk] {
+        &self.0.synced
+    }
+
+    /// Says which referential policies lack the data they read: a template with constraints reads kinds from the inventory of
+    /// which there is no object, so that its verdicts may rest on nothing. One warning per template and kind.
+    #[must_use]
+    pub fn missing_inventory(&self, inventory: &Inventory) -> Vec<Error> {
+        let mut warnings = Vec::new();
+        for (name, template) in &self.0.templates {
+            let used = self.0.constraints.iter().any(|constraint| constraint.template.info.name() == name);
+            if !used {
+                continue;
+            }
+            for read in template.info.inventory_reads() {
+                if inventory.kinds().any(|(gvk, _)| read.covers(gvk)) {
+                    continue;
+                }
+                let message = format!(
+                    "`{}` compares with {read} of the inventory, but no such object was given",
+                    template.info.kind()
+                );
+                warnings.push(
+                    Error::warning(ErrorKind::MissingInventory, message)
+                        .hint("give the cluster's objects beside the reviewed ones, or its verdicts rest on nothing")
+                        .at(template.info.location().clone()),
+                );
+            }
+        }
+        warnings
+    }
+
+    pub(crate) fn candidates<'a>(
+        &'a self,
+        review: &Review,
+    ) -> impl Iterator<Item = &'a Arc<CompiledConstraint>> {
+        let kind = review.object().map(|object| &*object.gvk().kind).unwrap_or_default();
+        self.0.index.candidates(kind).iter().filter_map(|&position| self.0.constraints.get(position))
+    }
+}
+
+impl Default for PolicySet {
+    fn default() -> Self {
+        Self::empty()
+    }
+}

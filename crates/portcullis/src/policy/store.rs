@@ -1,0 +1,248 @@
+//! The writer's side of policies: changes in, snapshots out.
+//!
+//! Recompiles only what a change touches: a template and its constraints, or one constraint. What was good stays in force when its
+//! update fails. Whatever the order of the changes, the snapshot equals that of compiling the documents that are left, as long as
+//! none of them is broken.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::index::Index;
+use super::{CompiledConstraint, Exclusions, Inner, PolicySet, Template};
+use crate::api::{Config, Constraint, ConstraintTemplate, Resource, SyncSet};
+use crate::error::{Error, ErrorKind};
+use crate::names::{ConstraintKey, Gvk, TemplateName};
+
+/// A change of the policies.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Change {
+    /// A resource is new or has a new text. Resources that are no policies change nothing.
+    Upsert(Resource),
+    /// A template is gone, and its constraints with it until it comes back.
+    RemoveTemplate(TemplateName),
+    /// A constraint is gone.
+    RemoveConstraint(ConstraintKey),
+    /// All Configs are gone.
+    RemoveConfigs,
+    /// All SyncSets are gone.
+    RemoveSyncSets,
+}
+
+/// Takes changes and gives out [`PolicySet`]s.
+///
+/// ```
+/// use portcullis::{Change, Document, PolicyStore, Resource};
+///
+/// let mut store = PolicyStore::new();
+/// let (documents, _) = Document::read_all("c.yaml",
+///     "{apiVersion: constraints.gatekeeper.sh/v1beta1, kind: NoHostPid, metadata: {name: no-host-pid}}");
+/// let (resource, _) = Resource::read(&documents[0]);
+/// // Templates and constraints may arrive in any order: this one waits for its template.
+/// assert!(store.apply(Change::Upsert(resource.unwrap())).is_empty());
+/// assert_eq!(store.pending().len(), 1);
+/// assert_eq!(store.snapshot().constraints().count(), 0);
+/// ```
+#[derive(Debug, Default)]
+pub struct PolicyStore {
+    templates: BTreeMap<TemplateName, TemplateEntry>,
+    constraints: BTreeMap<ConstraintKey, ConstraintEntry>,
+    configs: Vec<Config>,
+    sync_sets: Vec<SyncSet>,
+}
+
+#[derive(Debug)]
+struct TemplateEntry {
+    api: ConstraintTemplate,
+    /// The last version that compiled.
+    good: Option<Arc<Template>>,
+}
+
+#[derive(Debug)]
+struct ConstraintEntry {
+    api: Constraint,
+    /// The last version that compiled, with the template it was compiled against.
+    good: Option<Arc<CompiledConstraint>>,
+}
+
+impl PolicyStore {
+    /// A store without policies.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Applies a change and returns what is wrong with it. A constraint whose template has not come yet is not wrong: it
+    /// waits, and [`PolicyStore::pending`] lists it.
+    pub fn apply(&mut self, change: Change) -> Vec<Error> {
+        match change {
+            Change::Upsert(Resource::Template(template)) => self.upsert_template(*template),
+            Change::Upsert(Resource::Constraint(constraint)) => self.upsert_constraint(*constraint),
+            Change::Upsert(Resource::Config(config)) => {
+                self.configs.push(config);
+                Vec::new()
+            }
+            Change::Upsert(Resource::SyncSet(sync_set)) => {
+                self.sync_sets.push(sync_set);
+                Vec::new()
+            }
+            Change::Upsert(_) => Vec::new(),
+            Change::RemoveTemplate(name) => {
+                self.templates.remove(&name);
+                for entry in self.constraints_of(&name) {
+                    entry.good = None;
+                }
+                Vec::new()
+            }
+            Change::RemoveConstraint(key) => {
+                self.constraints.remove(&key);
+                Vec::new()
+            }
+            Change::RemoveConfigs => {
+                self.configs.clear();
+                Vec::new()
+            }
+            Change::RemoveSyncSets => {
+                self.sync_sets.clear();
+                Vec::new()
+            }
+        }
+    }
+
+    /// One error per constraint that waits for its template.
+    #[must_use]
+    pub fn pending(&self) -> Vec<Error> {
+        let waiting = self.constraints.values().filter_map(|entry| {
+            let name = TemplateName::of_kind(&entry.api.key.kind);
+            let template = self.templates.get(&name);
+            match template {
+                Some(template) if template.good.is_some() => None,
+                _ => Some((entry, template.is_some())),
+            }
+        });
+        waiting.map(|(entry, rejected)| self.missing_template(&entry.api, rejected)).collect()
+    }
+
+    fn missing_template(&self, constraint: &Constraint, rejected: bool) -> Error {
+        let kind = &constraint.key.kind;
+        let error = if rejected {
+            let message = format!("the constraint is not enforced: its template `{kind}` was rejected");
+            Error::new(ErrorKind::MissingTemplate, message).hint("mend the template first")
+        } else {
+            let message = format!("no ConstraintTemplate defines the kind `{kind}`");
+            let known = self.templates.values().map(|entry| &*entry.api.kind);
+            let suggestion = crate::error::did_you_mean(kind, known);
+            Error::new(ErrorKind::MissingTemplate, message).hint(match suggestion {
+                Some(kind) => format!("did you mean `{kind}`?"),
+                None => "give the template beside its constraints, in any order".to_owned(),
+            })
+        };
+        let path = crate::path::FieldPath::root().child("kind");
+        error.at(constraint.document.locate(&path)).in_field(path).about(constraint.key.to_string())
+    }
+
+    /// A warning if a resource of the same name is there already. For callers whose documents are all meant to hold at the
+    /// same time, such as files.
+    pub(super) fn duplicate(&self, resource: &Resource) -> Option<Error> {
+        let (document, earlier, subject) = match resource {
+            Resource::Template(template) => {
+                let name = TemplateName::of_kind(&template.kind);
+                let earlier = self.templates.get(&name)?.api.document.location();
+                (&template.document, earlier, format!("ConstraintTemplate/{name}"))
+            }
+            Resource::Constraint(constraint) => {
+                let earlier = self.constraints.get(&constraint.key)?.api.document.location();
+                (&constraint.document, earlier, constraint.key.to_string())
+            }
+            _ => return None,
+        };
+        let message = format!("defined a second time; the first is at {earlier}");
+        let warning = Error::warning(ErrorKind::DuplicateResource, message);
+        Some(warning.hint("only the last one counts").at(document.location()).about(subject))
+    }
+
+    /// The policies as they are now. Cost: a few pointers per constraint, and the match index.
+    #[must_use]
+    pub fn snapshot(&self) -> PolicySet {
+        let constraints: Box<[_]> =
+            self.constraints.values().filter_map(|entry| entry.good.clone()).collect();
+        let templates = self
+            .templates
+            .iter()
+            .filter_map(|(name, entry)| Some((name.clone(), entry.good.clone()?)))
+            .collect();
+        let synced: BTreeSet<Gvk> = self
+            .configs
+            .iter()
+            .flat_map(|config| &config.sync_only)
+            .chain(self.sync_sets.iter().flat_map(|sync_set| &sync_set.gvks))
+            .cloned()
+            .collect();
+        PolicySet(Arc::new(Inner {
+            templates,
+            index: Index::build(&constraints),
+            constraints,
+            exclusions: Exclusions::compile(&self.configs),
+            synced: synced.into_iter().collect(),
+        }))
+    }
+
+    fn upsert_template(&mut self, api: ConstraintTemplate) -> Vec<Error> {
+        let name = TemplateName::of_kind(&api.kind);
+        let (compiled, mut errors) = Template::compile(&api);
+        match compiled {
+            Some(template) => {
+                let template = Arc::new(template);
+                for entry in self.constraints_of(&name) {
+                    errors.extend(entry.compile(&template));
+                }
+                self.templates.insert(name, TemplateEntry { api, good: Some(template) });
+            }
+            // The version before stays in force, and its constraints with it.
+            None => {
+                let good = self.templates.get(&name).and_then(|entry| entry.good.clone());
+                self.templates.insert(name, TemplateEntry { api, good });
+            }
+        }
+        errors
+    }
+
+    fn upsert_constraint(&mut self, api: Constraint) -> Vec<Error> {
+        let template =
+            self.templates.get(&TemplateName::of_kind(&api.key.kind)).and_then(|entry| entry.good.clone());
+        let good = self.constraints.get(&api.key).and_then(|entry| entry.good.clone());
+        let mut entry = ConstraintEntry { api, good };
+        let errors = template.map(|template| entry.compile(&template)).unwrap_or_default();
+        self.constraints.insert(entry.api.key.clone(), entry);
+        errors
+    }
+
+    fn constraints_of(&mut self, template: &TemplateName) -> impl Iterator<Item = &mut ConstraintEntry> {
+        self.constraints
+            .iter_mut()
+            .filter(move |(key, _)| TemplateName::of_kind(&key.kind) == *template)
+            .map(|(_, entry)| entry)
+    }
+}
+
+impl ConstraintEntry {
+    fn compile(&mut self, template: &Arc<Template>) -> Vec<Error> {
+        if template.info.kind() != &*self.api.key.kind {
+            let message = format!("the template's kind is spelt `{}`", template.info.kind());
+            let path = crate::path::FieldPath::root().child("kind");
+            self.good = None;
+            return vec![
+                Error::new(ErrorKind::MissingTemplate, message)
+                    .hint("kinds are case sensitive")
+                    .at(self.api.document.locate(&path))
+                    .in_field(path)
+                    .about(self.api.key.to_string()),
+            ];
+        }
+        let (compiled, errors) = CompiledConstraint::compile(&self.api, template);
+        if let Some(compiled) = compiled {
+            self.good = Some(Arc::new(compiled));
+        }
+        errors
+    }
+}

@@ -1,0 +1,155 @@
+//! A template, compiled: its schema, its program and what the program reads.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::api::ConstraintTemplate;
+use crate::api::template::EngineSource;
+use crate::enforcement::EnforcementPoint;
+use crate::error::{Error, ErrorKind, Severity};
+use crate::names::{Gvk, TemplateName};
+use crate::path::FieldPath;
+use crate::rego::RegoProgram;
+use crate::review::Operation;
+use crate::schema::ConstraintSchema;
+use crate::source::Location;
+
+/// What callers may know about a template.
+#[derive(Debug)]
+pub struct TemplateInfo {
+    name: TemplateName,
+    kind: Arc<str>,
+    title: Option<Arc<str>>,
+    description: Option<Arc<str>>,
+    location: Location,
+    inventory_reads: Vec<InventoryRead>,
+}
+
+impl TemplateInfo {
+    /// The template's name: its kind in lower case.
+    #[must_use]
+    pub fn name(&self) -> &TemplateName {
+        &self.name
+    }
+
+    /// The kind of its constraints.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// Annotation `metadata.gatekeeper.sh/title`.
+    #[must_use]
+    pub fn title(&self) -> Option<&str> {
+        self.title.as_deref()
+    }
+
+    /// Annotation `description`.
+    #[must_use]
+    pub fn description(&self) -> Option<&str> {
+        self.description.as_deref()
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn location(&self) -> &Location {
+        &self.location
+    }
+
+    /// What it reads from the inventory, derived from its Rego; empty if it compares no objects.
+    #[must_use]
+    pub fn inventory_reads(&self) -> &[InventoryRead] {
+        &self.inventory_reads
+    }
+}
+
+/// Objects that a policy reads from the inventory: a kind, as far as the policy's text fixes it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct InventoryRead {
+    /// The `apiVersion`, if it is a constant in the policy.
+    pub api_version: Option<Arc<str>>,
+    /// The kind, if it is a constant in the policy.
+    pub kind: Option<Arc<str>>,
+}
+
+impl InventoryRead {
+    /// Whether objects of a kind are among what is read.
+    #[must_use]
+    pub fn covers(&self, gvk: &Gvk) -> bool {
+        self.api_version.as_deref().is_none_or(|version| version == gvk.api_version())
+            && self.kind.as_deref().is_none_or(|kind| kind == &*gvk.kind)
+    }
+}
+
+impl fmt::Display for InventoryRead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.api_version, &self.kind) {
+            (Some(version), Some(kind)) => write!(f, "`{version}/{kind}` objects"),
+            (None, Some(kind)) => write!(f, "`{kind}` objects"),
+            (Some(version), None) => write!(f, "`{version}` objects"),
+            (None, None) => f.write_str("objects"),
+        }
+    }
+}
+
+/// A compiled template, shared by its constraints.
+#[derive(Debug)]
+pub(crate) struct Template {
+    pub(crate) info: Arc<TemplateInfo>,
+    pub(crate) schema: ConstraintSchema,
+    pub(crate) program: RegoProgram,
+    operations: Vec<Operation>,
+}
+
+impl Template {
+    /// Compiles schema and program, and reports what is wrong with either in one go.
+    pub(crate) fn compile(api: &ConstraintTemplate) -> (Option<Self>, Vec<Error>) {
+        let subject = format!("ConstraintTemplate/{}", TemplateName::of_kind(&api.kind));
+        let mut errors = Vec::new();
+        let (schema_value, schema_path) = match &api.schema {
+            Some(text) => (Some(&text.value), text.path.clone()),
+            None => (None, FieldPath::root()),
+        };
+        let (schema, problems) = ConstraintSchema::compile(schema_value, api.legacy_schema);
+        errors.extend(problems.into_iter().map(|problem| problem.into_error(&api.document, &schema_path)));
+        let program = match &api.engine {
+            Some(EngineSource::Rego(source)) => {
+                let (program, problems) = RegoProgram::compile(source, &api.document, schema.as_ref());
+                errors.extend(problems);
+                program
+            }
+            None => {
+                errors.push(
+                    Error::new(ErrorKind::MissingField, "the template has no Rego to evaluate")
+                        .at(api.document.location()),
+                );
+                None
+            }
+        };
+        let errors: Vec<_> = errors.into_iter().map(|error| error.about(subject.clone())).collect();
+        if errors.iter().any(|error| error.severity() == Severity::Error) {
+            return (None, errors);
+        }
+        let template = schema.zip(program).map(|(schema, program)| Self {
+            info: Arc::new(TemplateInfo {
+                name: TemplateName::of_kind(&api.kind),
+                kind: api.kind.clone(),
+                title: api.title.clone(),
+                description: api.description.clone(),
+                location: api.document.location(),
+                inventory_reads: program.inventory_reads().to_vec(),
+            }),
+            schema,
+            program,
+            operations: api.operations.clone(),
+        });
+        (template, errors)
+    }
+
+    /// Whether the template takes part in a review. Its `operations` count at the webhook only.
+    pub(crate) fn reviews(&self, operation: Operation, point: EnforcementPoint) -> bool {
+        point != EnforcementPoint::Webhook
+            || self.operations.is_empty()
+            || self.operations.contains(&operation)
+    }
+}

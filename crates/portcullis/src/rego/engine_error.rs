@@ -1,0 +1,67 @@
+//! Errors of the Rego engine, which are texts with a drawing, turned into a sentence and a position in the template.
+
+use crate::api::template::Text;
+use crate::document::Document;
+use crate::source::Location;
+
+/// An error text taken apart.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct EngineError {
+    pub(super) message: String,
+    /// Number of the module, line and column, from 1.
+    position: Option<(usize, usize, usize)>,
+}
+
+impl EngineError {
+    /// The engine writes `\n--> <module>:<line>:<column>\n … drawing … \nerror: <sentence>`, or just a sentence.
+    pub(super) fn parse(text: &str) -> Self {
+        let position = text.lines().find_map(|line| parse_position(line.trim_start().strip_prefix("--> ")?));
+        let sentence = text
+            .split_once("error: ")
+            .map_or(text, |(_, sentence)| sentence)
+            .lines()
+            .map(str::trim)
+            .find(|line| !line.is_empty())
+            .unwrap_or("the Rego engine failed without saying why");
+        Self { message: sentence.to_owned(), position }
+    }
+
+    /// The position in the document that holds the module.
+    pub(super) fn locate(&self, document: &Document, texts: &[Text]) -> Option<Location> {
+        let (module, line, column) = self.position?;
+        let text = texts.get(module)?;
+        let offset = offset_of(&text.text, line, column)?;
+        document.locate_in_text(&text.path, offset).or_else(|| document.locate(&text.path))
+    }
+}
+
+fn parse_position(text: &str) -> Option<(usize, usize, usize)> {
+    let mut parts = text.trim().splitn(3, ':').map(|part| part.trim().parse().ok());
+    Some((parts.next()??, parts.next()??, parts.next()??))
+}
+
+/// Byte offset of a line and column, both from 1.
+fn offset_of(text: &str, line: usize, column: usize) -> Option<usize> {
+    let start: usize = text.split_inclusive('\n').take(line.checked_sub(1)?).map(str::len).sum();
+    Some((start + column.saturating_sub(1)).min(text.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drawings_are_taken_apart() {
+        let text = "\n--> 0:3:5\n  |\n3 | x y\n  |     ^\nerror: expecting `:=`";
+        let error = EngineError::parse(text);
+        assert_eq!(error.message, "expecting `:=`");
+        assert_eq!(error.position, Some((0, 3, 5)));
+    }
+
+    #[test]
+    fn bare_sentences_stay() {
+        let error = EngineError::parse("something broke");
+        assert_eq!(error.message, "something broke");
+        assert_eq!(error.position, None);
+    }
+}

@@ -1,0 +1,205 @@
+//! Templates' Rego: compiled once per template, evaluated once per constraint that applies. The only folder that names the
+//! engine; its errors are converted here.
+
+mod engine_error;
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, PoisonError};
+
+use regorus::Engine;
+
+use crate::api::template::{RegoSource, RegoVersion};
+use crate::document::Document;
+use crate::error::{Error, ErrorKind, Severity};
+use crate::inventory::Inventory;
+use crate::policy::InventoryRead;
+use crate::review::EvaluationError;
+use crate::schema::ConstraintSchema;
+use crate::value::{self, Value};
+
+use engine_error::EngineError;
+
+/// A template's compiled program. Immutable but for a memo; shared by threads.
+pub(crate) struct RegoProgram {
+    /// Compiled and prepared, without data. Cloned for every evaluation: a clone copies a few pointers.
+    engine: Engine,
+    /// `data.<package>.violation`.
+    rule: String,
+    document: Document,
+    texts: Vec<crate::api::template::Text>,
+    inventory_reads: Vec<InventoryRead>,
+    object_reads: Vec<ObjectRead>,
+    /// The engine prepared with the inventory it was last asked about. Preparing costs as much as compiling, an inventory is
+    /// asked about many times, and a program that reads no inventory needs none.
+    with_inventory: Mutex<Option<(Inventory, Engine)>>,
+}
+
+/// A path below `input.review.object` that the policy reads: constant steps, `None` where it is computed.
+pub(crate) type ObjectRead = Vec<Option<Box<str>>>;
+
+/// What came of one evaluation.
+pub(crate) struct Evaluation {
+    pub(crate) result: Result<Vec<RawViolation>, EvaluationError>,
+    pub(crate) prints: Vec<String>,
+}
+
+/// An element of the `violation` set.
+pub(crate) struct RawViolation {
+    pub(crate) message: String,
+    pub(crate) details: Value,
+}
+
+impl RegoProgram {
+    /// Compiles a template's Rego. What is wrong with it comes back with positions in the template's document.
+    pub(crate) fn compile(
+        source: &RegoSource,
+        document: &Document,
+        _schema: Option<&ConstraintSchema>,
+    ) -> (Option<Self>, Vec<Error>) {
+        let mut errors = Vec::new();
+        let texts: Vec<_> = [&source.module].into_iter().chain(&source.libs).cloned().collect();
+        let mut engine = new_engine(source.version);
+        let mut package = None;
+        for (number, text) in texts.iter().enumerate() {
+            match engine.add_policy(number.to_string(), text.text.to_string()) {
+                Ok(name) => {
+                    package.get_or_insert(name);
+                }
+                Err(error) => errors.push(compile_error(&error, document, &texts)),
+            }
+        }
+        let rule = format!("{}.violation", package.unwrap_or_default());
+        if errors.is_empty() {
+            if let Err(error) = engine.compile_with_entrypoint(&rule.as_str().into()) {
+                errors.push(compile_error(&error, document, &texts));
+            }
+        }
+        if errors.iter().any(|error| error.severity() == Severity::Error) {
+            return (None, errors);
+        }
+        let program = Self {
+            engine,
+            rule,
+            document: document.clone(),
+            texts,
+            inventory_reads: Vec::new(),
+            object_reads: Vec::new(),
+            with_inventory: Mutex::new(None),
+        };
+        (Some(program), errors)
+    }
+
+    /// The kinds it reads from the inventory.
+    pub(crate) fn inventory_reads(&self) -> &[InventoryRead] {
+        &self.inventory_reads
+    }
+
+    /// The parts of the object it reads.
+    pub(crate) fn object_reads(&self) -> &[ObjectRead] {
+        &self.object_reads
+    }
+
+    /// Evaluates `violation` for one input document. Never panics: a panic of the engine is an error of this evaluation.
+    pub(crate) fn evaluate(&self, input: Value, inventory: &Inventory) -> Evaluation {
+        let mut prints = Vec::new();
+        let caught = catch_unwind(AssertUnwindSafe(|| {
+            let mut engine = self.prepared(inventory)?;
+            engine.set_input(input);
+            let result = engine.eval_rule(self.rule.clone());
+            prints = engine.take_prints().unwrap_or_default();
+            result
+        }));
+        let result = match caught {
+            Ok(Ok(value)) => violations(&value),
+            Ok(Err(error)) => Err(self.evaluation_error(&error)),
+            Err(_) => Err(EvaluationError::new("the Rego engine panicked")),
+        };
+        Evaluation { result, prints }
+    }
+
+    fn prepared(&self, inventory: &Inventory) -> anyhow_like::Result<Engine> {
+        if self.inventory_reads.is_empty() {
+            return Ok(self.engine.clone());
+        }
+        let mut memo = self.with_inventory.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, engine)) = memo.as_ref().filter(|(known, _)| known.same(inventory)) {
+            return Ok(engine.clone());
+        }
+        let mut engine = self.engine.clone();
+        engine.clear_data();
+        engine.add_data(inventory.data().clone())?;
+        engine.compile_with_entrypoint(&self.rule.as_str().into())?;
+        *memo = Some((inventory.clone(), engine.clone()));
+        Ok(engine)
+    }
+
+    fn evaluation_error(&self, error: &anyhow_like::Error) -> EvaluationError {
+        let error = EngineError::parse(&error.to_string());
+        let location = error.locate(&self.document, &self.texts);
+        EvaluationError { message: error.message, location }
+    }
+}
+
+/// The engine's error type, which it does not export under a name of its own.
+mod anyhow_like {
+    pub(super) type Error = anyhow::Error;
+    pub(super) type Result<T> = anyhow::Result<T>;
+}
+
+fn new_engine(version: RegoVersion) -> Engine {
+    let mut engine = Engine::new();
+    engine.set_rego_v0(version == RegoVersion::V0);
+    // As OPA has it: a builtin that cannot answer is undefined.
+    engine.set_strict_builtin_errors(false);
+    // Without this the engine prints to standard error.
+    engine.set_gather_prints(true);
+    engine
+}
+
+fn compile_error(error: &anyhow::Error, document: &Document, texts: &[crate::api::template::Text]) -> Error {
+    let error = EngineError::parse(&error.to_string());
+    let location = error.locate(document, texts);
+    Error::new(ErrorKind::Rego, error.message).at(location)
+}
+
+/// Reads the `violation` set. Gatekeeper drops elements without `msg` and fails the whole review on one that is not a
+/// string; here either makes this constraint's verdict an error.
+fn violations(set: &Value) -> Result<Vec<RawViolation>, EvaluationError> {
+    let elements = match set {
+        Value::Undefined => return Ok(Vec::new()),
+        Value::Set(set) => set.iter_sorted(),
+        other => {
+            let message = format!("`violation` must be a set, found {}", value::describe(other));
+            return Err(EvaluationError::new(message));
+        }
+    };
+    let mut violations = Vec::new();
+    for element in elements {
+        let message = match value::get(element, "msg") {
+            Some(Value::String(message)) => message.to_string(),
+            Some(other) => {
+                let message =
+                    format!("`msg` of a violation must be a string, found {}", value::describe(other));
+                return Err(EvaluationError::new(message));
+            }
+            None => {
+                let message =
+                    format!("a violation must be an object with `msg`, found {}", value::describe(element));
+                return Err(EvaluationError::new(message));
+            }
+        };
+        let details = value::get(element, "details").cloned().unwrap_or_else(Value::new_object);
+        violations.push(RawViolation { message, details });
+    }
+    // Elements that differ in other keys only are one violation.
+    violations.sort_by(|a, b| (&a.message, &a.details).cmp(&(&b.message, &b.details)));
+    violations.dedup_by(|a, b| a.message == b.message && a.details == b.details);
+    Ok(violations)
+}
+
+impl fmt::Debug for RegoProgram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RegoProgram({})", self.rule)
+    }
+}

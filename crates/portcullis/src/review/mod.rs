@@ -1,0 +1,103 @@
+//! STAGE 3: a review and a world against a policy set.
+//!
+//! [`PolicySet::review`] reads from top to bottom as the drawing in ARCHITECTURE.md: candidates from the index, their
+//! matchers, one evaluation per constraint that applies. It cannot fail: a matcher that cannot decide and a program that
+//! breaks are error results of their constraint, with that constraint's own action.
+
+mod locate;
+mod outcome;
+mod request;
+
+pub use outcome::{ConstraintResult, EvaluationError, Outcome, Position, Precision, Verdict, Violation};
+pub use request::{Operation, Review};
+
+use crate::enforcement::EnforcementPoint;
+use crate::matcher::{MatchError, Subject};
+use crate::object::Object;
+use crate::policy::{CompiledConstraint, PolicySet};
+use crate::rego::RawViolation;
+use crate::value::{self, Value};
+use crate::world::World;
+
+impl PolicySet {
+    /// Judges a review at an enforcement point.
+    ///
+    /// Cost: one look-up in the match index, one matcher per candidate, one evaluation per constraint that applies. The
+    /// input document is built once and shared by all of them.
+    #[must_use]
+    pub fn review(&self, review: &Review, world: &World<'_>, point: EnforcementPoint) -> Outcome {
+        let namespace = review.namespace().or_else(|| {
+            let name = review.namespace_name();
+            if name.is_empty() { None } else { world.inventory().namespace(name) }
+        });
+        let mut input = None;
+        let mut results = Vec::new();
+        for constraint in self.candidates(review) {
+            let actions = constraint.info.enforcement().actions(point);
+            if actions.is_empty() || !constraint.template.reviews(review.operation(), point) {
+                continue;
+            }
+            let (verdict, prints) = match matches(constraint, review, namespace) {
+                Ok(false) => continue,
+                Ok(true) => {
+                    let input = input.get_or_insert_with(|| review.input(namespace));
+                    evaluate(constraint, review, input, world)
+                }
+                Err(message) => (Verdict::Error(EvaluationError::new(message)), Vec::new()),
+            };
+            results.push(ConstraintResult { constraint: constraint.info.clone(), actions, verdict, prints });
+        }
+        Outcome { point, results }
+    }
+}
+
+/// Whether the constraint applies to the object or to the old one. An error on the first is not saved by the second.
+fn matches(
+    constraint: &CompiledConstraint,
+    review: &Review,
+    namespace: Option<&Object>,
+) -> Result<bool, String> {
+    for object in review.candidates() {
+        let subject = Subject { object, namespace, source: review.source() };
+        match constraint.matcher.matches(&subject) {
+            Ok(false) => {}
+            Ok(true) => return Ok(true),
+            Err(error) => return Err(match_error(object, &error)),
+        }
+    }
+    Ok(false)
+}
+
+/// In Gatekeeper's words, which users may have in their alerts.
+fn match_error(object: &Object, error: &MatchError) -> String {
+    format!(
+        "unable to match constraints: error matching the requested object: {} :failed to run Match criteria: {error}",
+        object.name()
+    )
+}
+
+fn evaluate(
+    constraint: &CompiledConstraint,
+    review: &Review,
+    input: &Value,
+    world: &World<'_>,
+) -> (Verdict, Vec<String>) {
+    let template = &constraint.template;
+    let input = value::object([("review", input.clone()), ("parameters", constraint.parameters.clone())]);
+    let evaluation = template.program.evaluate(input, world.inventory());
+    let verdict = match evaluation.result {
+        Err(error) => Verdict::Error(error),
+        Ok(raw) if raw.is_empty() => Verdict::Pass,
+        Ok(raw) => Verdict::Violations(
+            raw.into_iter().map(|violation| located(violation, review, &template.program)).collect(),
+        ),
+    };
+    (verdict, evaluation.prints)
+}
+
+fn located(raw: RawViolation, review: &Review, program: &crate::rego::RegoProgram) -> Violation {
+    let position = review
+        .object()
+        .and_then(|object| locate::position(object, &raw.message, &raw.details, program.object_reads()));
+    Violation { message: raw.message, details: value::to_json(&raw.details), position }
+}

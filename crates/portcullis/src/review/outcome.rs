@@ -1,0 +1,123 @@
+//! What a review found: one result per constraint that applies, in the order of constraint keys.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::enforcement::{Actions, EnforcementPoint};
+use crate::names::ConstraintKey;
+use crate::path::FieldPath;
+use crate::policy::ConstraintInfo;
+use crate::source::Location;
+
+/// The result of reviewing one object at one enforcement point.
+///
+/// Holds every constraint that applies, also those that passed: "nothing applied" and "everything passed" are different
+/// things. Ordered by constraint key; equal inputs give equal outcomes.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Outcome {
+    /// Where it was reviewed.
+    pub point: EnforcementPoint,
+    /// One entry per constraint that applies.
+    pub results: Vec<ConstraintResult>,
+}
+
+/// What one constraint said.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ConstraintResult {
+    /// The constraint, with its template's title and description.
+    pub constraint: Arc<ConstraintInfo>,
+    /// What its violations and errors lead to at this point; never empty.
+    pub actions: Actions,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// What the policy printed with `print`.
+    pub prints: Vec<String>,
+}
+
+impl ConstraintResult {
+    /// Kind and name of the constraint.
+    #[must_use]
+    pub fn key(&self) -> &ConstraintKey {
+        self.constraint.key()
+    }
+}
+
+/// Pass, violations, or unknown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The object satisfies the constraint.
+    Pass,
+    /// It does not; at least one violation, ordered by message, then details.
+    Violations(Vec<Violation>),
+    /// It could not be told. Treated as one violation: unknown is never a pass.
+    Error(EvaluationError),
+}
+
+/// One reason why a constraint does not hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Violation {
+    /// The policy's message.
+    pub message: String,
+    /// The policy's `details`, `{}` if it gave none.
+    pub details: serde_json::Value,
+    /// Where in the object's document, if it has one.
+    #[serde(skip)]
+    pub position: Option<Position>,
+}
+
+/// A place in the object's document that a violation is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The place.
+    pub location: Location,
+    /// The field there.
+    pub path: FieldPath,
+    /// How it was found.
+    pub precision: Precision,
+}
+
+/// How the position of a violation was found, the most telling first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Precision {
+    /// The policy named the field in `details`.
+    Details,
+    /// The message quotes a value that stands at one place only, or names a list item.
+    Message,
+    /// The rule reads this part of the object and no other.
+    Rule,
+    /// Nothing told more than which object it is.
+    Object,
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Details => "details",
+            Self::Message => "message",
+            Self::Rule => "rule",
+            Self::Object => "object",
+        })
+    }
+}
+
+/// Why a constraint could not be evaluated.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+#[non_exhaustive]
+pub struct EvaluationError {
+    /// What happened.
+    pub message: String,
+    /// Where in the policy, if that is known.
+    pub location: Option<Location>,
+}
+
+impl EvaluationError {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), location: None }
+    }
+}
