@@ -1,0 +1,40 @@
+//! Every module of OPA's compliance suite parses clean. None of those cases wants a parse error.
+//!
+//! Reads `../../../shared/opa-compliance/cases.jsonl`, one case per line with its `modules`; says so
+//! loudly and passes where that file is absent.
+
+use std::path::Path;
+
+use portcullis_rego_syntax::{Version, line_col, parse};
+
+/// Notes of cases whose modules are expected to have findings, with the reason.
+const EXCEPTIONS: &[(&str, &str)] = &[];
+
+#[test]
+fn compliance_modules_parse_clean() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/opa-compliance/cases.jsonl");
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        eprintln!("SKIPPED: no compliance cases at ../../../shared/opa-compliance/cases.jsonl");
+        return;
+    };
+    let mut modules = 0;
+    let mut failures = Vec::new();
+    for line in text.lines() {
+        let case: serde_json::Value = serde_json::from_str(line).expect("a case is JSON");
+        let note = case["note"].as_str().unwrap_or_default();
+        if EXCEPTIONS.iter().any(|(exception, _)| *exception == note) {
+            continue;
+        }
+        for module in case["modules"].as_array().into_iter().flatten() {
+            let source = module.as_str().expect("a module is text");
+            modules += 1;
+            for diagnostic in parse(source, Version::V1).diagnostics {
+                let (line, column) = line_col(source, diagnostic.span.start);
+                let text = source.lines().nth(line as usize - 1).unwrap_or_default();
+                failures.push(format!("{note}: {line}:{column}: {diagnostic}\n    {text}"));
+            }
+        }
+    }
+    assert!(modules > 1000, "only {modules} modules read");
+    assert!(failures.is_empty(), "{} findings:\n{}", failures.len(), failures.join("\n"));
+}
