@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::api::ConstraintTemplate;
 use crate::api::template::EngineSource;
 use crate::enforcement::EnforcementPoint;
-use crate::error::{Error, ErrorKind, Severity};
+use crate::error::{Error, Severity};
 use crate::names::{Gvk, TemplateName};
 use crate::path::FieldPath;
 use crate::rego::RegoProgram;
@@ -118,13 +118,8 @@ impl Template {
                 errors.extend(problems);
                 program
             }
-            None => {
-                errors.push(
-                    Error::new(ErrorKind::MissingField, "the template has no Rego to evaluate")
-                        .at(api.document.location()),
-                );
-                None
-            }
+            // Reported when the template was read.
+            None => None,
         };
         let errors: Vec<_> = errors.into_iter().map(|error| error.about(subject.clone())).collect();
         if errors.iter().any(|error| error.severity() == Severity::Error) {
