@@ -4,6 +4,8 @@ pub mod document;
 pub mod error;
 mod limits;
 mod path;
+#[cfg_attr(not(test), expect(dead_code, reason = "templates are compiled with it"))]
+pub(crate) mod schema;
 mod source;
 mod value;
 
