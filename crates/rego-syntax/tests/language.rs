@@ -94,7 +94,7 @@ fn statement_shape(statement: &Statement) -> String {
         }
     };
     for with in &statement.with {
-        out += &format!(" with {} as {}", shape(&with.target), shape(&with.value));
+        out += &[" with ", &shape(&with.target), " as ", &shape(&with.value)].concat();
     }
     out
 }

@@ -5,6 +5,8 @@
 //! name is, in this order: a root, a rule of the package, an import, or an undeclared local, which belongs to
 //! the outermost enclosing body that mentions it directly. Whether something binds it is for [`safety`].
 
+mod closest;
+mod direct;
 mod safety;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +19,9 @@ use crate::builtins;
 use crate::diagnostic::{Diagnostic, DiagnosticCode};
 use crate::span::Span;
 use crate::visit::{self, Visitor};
+
+use closest::closest;
+use direct::Direct;
 
 /// What lies outside of a module but is known in it.
 #[derive(Clone, Debug, Default)]
@@ -548,112 +553,4 @@ impl<'m> Visitor<'m> for Resolve<'_, 'm> {
     fn visit_statement(&mut self, statement: &'m Statement) {
         self.0.statement(statement);
     }
-}
-
-/// Collects the names mentioned outside of inner bodies, functions aside, and those declared there.
-#[derive(Default)]
-struct Direct<'m> {
-    mentioned: BTreeSet<&'m str>,
-    declared: BTreeSet<&'m str>,
-}
-
-impl<'m> Direct<'m> {
-    fn pattern(&mut self, pattern: &'m Expr) {
-        match &pattern.kind {
-            ExprKind::Var(name) => {
-                self.declared.insert(name);
-            }
-            ExprKind::Array(items) => {
-                for item in items {
-                    self.pattern(item);
-                }
-            }
-            ExprKind::Object(entries) => {
-                for entry in entries {
-                    self.visit_expr(&entry.key);
-                    self.pattern(&entry.value);
-                }
-            }
-            ExprKind::Paren(inner) => self.pattern(inner),
-            _ => self.visit_expr(pattern),
-        }
-    }
-}
-
-impl<'m> Visitor<'m> for Direct<'m> {
-    fn visit_body(&mut self, _body: &'m Body) {}
-
-    fn visit_statement(&mut self, statement: &'m Statement) {
-        match &statement.kind {
-            StatementKind::SomeIn(some) => {
-                self.visit_expr(&some.collection);
-                for pattern in some.key.iter().chain(std::iter::once(&some.value)) {
-                    self.pattern(pattern);
-                }
-                for with in &statement.with {
-                    self.visit_with(with);
-                }
-            }
-            StatementKind::Some(names) => self.declared.extend(names.iter().map(|name| name.text.as_str())),
-            _ => visit::walk_statement(self, statement),
-        }
-    }
-
-    fn visit_expr(&mut self, expr: &'m Expr) {
-        match &expr.kind {
-            ExprKind::Var(name) => {
-                self.mentioned.insert(name);
-            }
-            ExprKind::Comprehension(_) => {}
-            ExprKind::Call(call) => {
-                for arg in &call.args {
-                    self.visit_expr(arg);
-                }
-            }
-            ExprKind::Binary(binary) if binary.op == crate::ast::BinaryOp::Assign => {
-                self.visit_expr(&binary.rhs);
-                self.pattern(&binary.lhs);
-            }
-            _ => visit::walk_expr(self, expr),
-        }
-    }
-}
-
-/// A hint at the candidate that `name` is probably a slip of.
-fn closest<'c>(name: &str, candidates: impl Iterator<Item = &'c str>) -> Option<String> {
-    let allowed = match name.chars().count() {
-        0..=2 => return None,
-        3..=4 => 1,
-        _ => 2,
-    };
-    candidates
-        .filter(|candidate| *candidate != name && candidate.len().abs_diff(name.len()) <= allowed)
-        .map(|candidate| (distance(name, candidate), candidate))
-        .filter(|(distance, _)| *distance <= allowed)
-        .min()
-        .map(|(_, candidate)| format!("did you mean `{candidate}`?"))
-}
-
-/// Number of insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut above: Vec<usize> = Vec::new();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    let mut previous_char = None;
-    for (i, ca) in a.chars().enumerate() {
-        let mut next = vec![i + 1];
-        for (j, &cb) in b.iter().enumerate() {
-            let get = |row: &[usize], at: usize| row.get(at).copied().unwrap_or(usize::MAX / 2);
-            let mut best =
-                (get(&row, j) + usize::from(ca != cb)).min(get(&row, j + 1) + 1).min(get(&next, j) + 1);
-            let swapped = j > 0 && previous_char == Some(cb) && b.get(j - 1) == Some(&ca);
-            if swapped {
-                best = best.min(get(&above, j - 1) + 1);
-            }
-            next.push(best);
-        }
-        above = std::mem::replace(&mut row, next);
-        previous_char = Some(ca);
-    }
-    row.last().copied().unwrap_or(0)
 }

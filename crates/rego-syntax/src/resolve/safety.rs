@@ -59,7 +59,24 @@ impl<'m> Resolver<'m> {
             builder.demand(output);
         }
         let constraints = builder.constraints;
-        let unsafe_vars = unbound(&constraints, bound);
+        self.report_unsafe(unbound(&constraints, bound));
+        let mut inner = InnerBodies::default();
+        for statement in statements {
+            inner.visit_statement(statement);
+        }
+        for output in outputs {
+            inner.visit_expr(output);
+        }
+        for (body, terms, variables) in inner.0 {
+            let bound: Vec<LocalId> = variables.into_iter().filter_map(|span| self.local_at(span)).collect();
+            self.check_body(&body.statements, &terms, &bound, depth + 1);
+        }
+    }
+
+    fn report_unsafe(&mut self, unsafe_vars: Vec<(LocalId, Span)>) {
+        if unsafe_vars.is_empty() {
+            return;
+        }
         let mut suggestions: Vec<&str> = vec!["input", "data"];
         suggestions.extend(self.rules.keys());
         suggestions.extend(self.imports.keys());
@@ -77,17 +94,6 @@ impl<'m> Resolver<'m> {
             if self.unresolved.insert(id) {
                 self.report(span, DiagnosticCode::UnsafeVar, message, hint);
             }
-        }
-        let mut inner = InnerBodies::default();
-        for statement in statements {
-            inner.visit_statement(statement);
-        }
-        for output in outputs {
-            inner.visit_expr(output);
-        }
-        for (body, terms, variables) in inner.0 {
-            let bound: Vec<LocalId> = variables.into_iter().filter_map(|span| self.local_at(span)).collect();
-            self.check_body(&body.statements, &terms, &bound, depth + 1);
         }
     }
 
