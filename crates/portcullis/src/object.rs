@@ -80,7 +80,14 @@ impl Object {
         if !matches!(labels, Value::Object(_) | Value::Null) {
             return Err((wrong_type("an object", labels), root.child("metadata").child("labels")));
         }
-        Ok(Self(Arc::new(Inner { gvk, name, generate_name, namespace, document, value })))
+        // The API server takes only strings here; a `yes` that YAML made a boolean would go unseen by selectors.
+        for (key, label) in value::entries(labels) {
+            if !matches!(label, Value::String(_)) {
+                let error = wrong_type("a string", label).hint("put it in quotes");
+                return Err((error, root.child("metadata").child("labels").child(key)));
+            }
+        }
+        Ok(Self(Arc::new(Inner { value, gvk, name, generate_name, namespace, document })))
     }
 
     /// API group, version and kind.
