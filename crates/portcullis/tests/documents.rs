@@ -62,3 +62,154 @@ fn line(problem: &Error) -> String {
     let hint = problem.help().map_or_else(String::new, |hint| format!("; {hint}"));
     format!("{place}{warning}{}: {}{hint}", problem.kind().code(), problem.message())
 }
+
+mod properties {
+    use super::*;
+    use portcullis::{FieldPath, Segment};
+    use proptest::prelude::*;
+    use serde_json::{Map, Number};
+
+    /// Numbers as they come back: integral floats up to 2^53 are integers.
+    fn number() -> impl Strategy<Value = Number> {
+        prop_oneof![
+            any::<i64>().prop_map(Number::from),
+            any::<u64>().prop_map(Number::from),
+            any::<f64>().prop_filter_map("a number of JSON with a fraction", |float| {
+                (float.fract() != 0.0 && float.is_finite()).then(|| Number::from_f64(float)).flatten()
+            }),
+        ]
+    }
+
+    fn text() -> impl Strategy<Value = String> {
+        prop_oneof!["[a-z]{0,8}", "(yes|no|null|~|0x1f|1e3|<<|- a|a: b|\\{\\{|---|# x)", any::<String>()]
+    }
+
+    fn json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            number().prop_map(Value::Number),
+            text().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(6, 64, 8, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+                prop::collection::vec((text(), inner), 0..6)
+                    .prop_map(|entries| Value::Object(Map::from_iter(entries))),
+            ]
+        })
+    }
+
+    fn object() -> impl Strategy<Value = Value> {
+        prop::collection::vec((text(), json()), 0..6)
+            .prop_map(|entries| Value::Object(Map::from_iter(entries)))
+    }
+
+    /// Texts that look like manifests with mistakes, rather than noise.
+    fn almost_yaml() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            "(a|kind|items|apiVersion|metadata|name|List|é)",
+            "( |  |\n|\n  |\n    |\t|\r\n)",
+            "(:|: |- |\\? |, |\\[|\\]|\\{|\\}|\"|'|#| #|&a |\\*a|!!int |!x |\\||>|\\|2-|%|@|`|<<: )",
+            "(---\n|\n---\n|\n...\n|\\{\\{ .x \\}\\})",
+            "(1|0x1f|~|yes|.nan|1e400|\\\\d|\\\\u12|\u{feff}|\u{85})",
+        ];
+        prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+    }
+
+    /// Every path of a value.
+    fn paths(value: &Value, at: &FieldPath, paths: &mut Vec<FieldPath>) {
+        paths.push(at.clone());
+        match value {
+            Value::Array(items) => {
+                (0..items.len()).for_each(|index| paths_below(&items[index], at.child(index), paths));
+            }
+            Value::Object(entries) => {
+                entries.iter().for_each(|(key, value)| {
+                    paths_below(value, at.child(Segment::Key(key.as_str().into())), paths);
+                });
+            }
+            _ => {}
+        }
+    }
+
+    fn paths_below(value: &Value, at: FieldPath, found: &mut Vec<FieldPath>) {
+        paths(value, &at, found);
+    }
+
+    fn check_positions(name: &str, input: &str) {
+        let (documents, problems) = Document::read_all(name, input);
+        let in_text = |location: &portcullis::Location| {
+            let range = location.range();
+            let text = location.source().text();
+            assert!(
+                text.get(range.start as usize..range.end as usize).is_some(),
+                "{location:?} in {input:?}"
+            );
+        };
+        for problem in &problems {
+            in_text(problem.location().expect("a problem has a position"));
+            assert!(!problem.message().contains('\n'), "{problem}");
+        }
+        for document in &documents {
+            let mut found = Vec::new();
+            paths(&document.to_json(), &FieldPath::root(), &mut found);
+            for path in found {
+                in_text(&document.locate_nearest(&path).0);
+                if let Some(key) = document.locate_key(&path) {
+                    in_text(&key);
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn json_reads_as_json_and_as_yaml(value in object(), pretty: bool) {
+            let written = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
+            let written = written.unwrap();
+            // YAML only where it is not told that it is JSON.
+            for (name, text) in [("a.json", written.clone()), ("a.yaml", format!("--- {written}\n"))] {
+                // A next-line character and the like are line breaks in YAML 1.1 texts, and a list is taken apart.
+                let (documents, problems) = Document::read_all(name, &text);
+                prop_assert_eq!(&problems, &[], "{}", text);
+                prop_assert_eq!(documents.len(), 1);
+                prop_assert_eq!(&documents[0].to_json(), &value, "{}", text);
+            }
+        }
+
+        #[test]
+        fn every_node_of_json_has_a_position(value in object()) {
+            let written = serde_json::to_string_pretty(&value).unwrap();
+            let (documents, _) = Document::read_all("a.json", &written);
+            let mut found = Vec::new();
+            paths(&value, &FieldPath::root(), &mut found);
+            for path in found {
+                let location = documents[0].locate(&path).expect("a position");
+                let range = location.range();
+                let node = &written[range.start as usize..range.end as usize];
+                let expected = path.segments().iter().fold(&value, |value, segment| match segment {
+                    Segment::Key(key) => &value[&**key],
+                    Segment::Index(index) => &value[*index],
+                });
+                // Compared as texts without blanks, because floats that are read back may differ.
+                let without_blanks = |text: &str| text.split_whitespace().collect::<String>();
+                prop_assert_eq!(without_blanks(node), without_blanks(&expected.to_string()));
+            }
+        }
+
+        #[test]
+        fn no_text_panics_or_has_a_position_outside(text in any::<String>()) {
+            check_positions("a.yaml", &text);
+            check_positions("a.json", &text);
+        }
+
+        #[test]
+        fn no_broken_manifest_panics_or_has_a_position_outside(text in almost_yaml()) {
+            check_positions("a.yaml", &text);
+            check_positions("a.json", &text);
+        }
+    }
+}

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::marks::{MarkId, Marks};
-use super::problems::Problems;
+use super::problems::{Problems, quote};
 use crate::error::{Error, ErrorKind};
 use crate::limits::Limits;
 use crate::source::Source;
@@ -315,6 +315,7 @@ impl<'a> Builder<'a> {
         }
         for (key, first, span) in duplicates {
             let line = self.problems.source().line(first);
+            let key = quote(&key);
             let message = format!("the key `{key}` is already set in line {line}; the last value counts");
             let warning = Error::warning(ErrorKind::DuplicateKey, message).at(self.problems.location(span));
             self.problems.push(warning);
