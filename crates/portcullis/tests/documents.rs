@@ -34,10 +34,10 @@ fn cases_read_as_expected() {
 
 fn run(case: &Value) -> Result<(), String> {
     let field = |name: &str| case.get(name).cloned();
-    let name = field("name").and_then(|name| name.as_str().map(str::to_owned)).expect("a name");
-    let input = field("input").and_then(|input| input.as_str().map(str::to_owned)).expect("an input");
-    let file =
-        field("file").and_then(|file| file.as_str().map(str::to_owned)).unwrap_or("in.yaml".to_owned());
+    let text = |name: &str| field(name).and_then(|value| value.as_str().map(str::to_owned));
+    let name = text("name").ok_or("a case without a name")?;
+    let input = text("input").ok_or("a case without an input")?;
+    let file = text("file").unwrap_or_else(|| "in.yaml".to_owned());
 
     let (documents, problems) = Document::read_all(&file, &input);
     let documents: Vec<Value> = documents.iter().map(Document::to_json).collect();
@@ -48,8 +48,8 @@ fn run(case: &Value) -> Result<(), String> {
     {
         return Ok(());
     }
-    let lines: String = problems.iter().map(|problem| format!("\n  - {problem}")).collect();
-    Err(format!("{name}\ndocuments: {}\nproblems:{lines}\n", Value::from(documents)))
+    let lines: Vec<String> = problems.iter().map(|problem| format!("\n  - {problem}")).collect();
+    Err(format!("{name}\ndocuments: {}\nproblems:{}\n", Value::from(documents), lines.concat()))
 }
 
 /// `line:column-line:column kind: message; hint`, warnings marked as such.
@@ -118,23 +118,21 @@ mod properties {
     }
 
     /// Every path of a value.
-    fn paths(value: &Value, at: &FieldPath, paths: &mut Vec<FieldPath>) {
-        paths.push(at.clone());
+    fn paths(value: &Value, at: &FieldPath, found: &mut Vec<FieldPath>) {
+        found.push(at.clone());
         match value {
             Value::Array(items) => {
-                (0..items.len()).for_each(|index| paths_below(&items[index], at.child(index), paths));
+                for (index, item) in items.iter().enumerate() {
+                    paths(item, &at.child(index), found);
+                }
             }
             Value::Object(entries) => {
-                entries.iter().for_each(|(key, value)| {
-                    paths_below(value, at.child(Segment::Key(key.as_str().into())), paths);
-                });
+                for (key, entry) in entries {
+                    paths(entry, &at.child(Segment::from(key.as_str())), found);
+                }
             }
             _ => {}
         }
-    }
-
-    fn paths_below(value: &Value, at: FieldPath, found: &mut Vec<FieldPath>) {
-        paths(value, &at, found);
     }
 
     fn check_positions(name: &str, input: &str) {
@@ -148,7 +146,8 @@ mod properties {
             );
         };
         for problem in &problems {
-            in_text(problem.location().expect("a problem has a position"));
+            assert!(problem.location().is_some(), "{problem}");
+            problem.location().into_iter().for_each(in_text);
             assert!(!problem.message().contains('\n'), "{problem}");
         }
         for document in &documents {
@@ -170,9 +169,8 @@ mod properties {
         fn json_reads_as_json_and_as_yaml(value in object(), pretty: bool) {
             let written = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
             let written = written.unwrap();
-            // YAML only where it is not told that it is JSON.
+            // Text that starts with a bracket is JSON; behind dashes it is YAML.
             for (name, text) in [("a.json", written.clone()), ("a.yaml", format!("--- {written}\n"))] {
-                // A next-line character and the like are line breaks in YAML 1.1 texts, and a list is taken apart.
                 let (documents, problems) = Document::read_all(name, &text);
                 prop_assert_eq!(&problems, &[], "{}", text);
                 prop_assert_eq!(documents.len(), 1);
@@ -187,9 +185,8 @@ mod properties {
             let mut found = Vec::new();
             paths(&value, &FieldPath::root(), &mut found);
             for path in found {
-                let location = documents[0].locate(&path).expect("a position");
-                let range = location.range();
-                let node = &written[range.start as usize..range.end as usize];
+                let range = documents[0].locate(&path).unwrap().range();
+                let node = written.get(range.start as usize..range.end as usize).unwrap();
                 let expected = path.segments().iter().fold(&value, |value, segment| match segment {
                     Segment::Key(key) => &value[&**key],
                     Segment::Index(index) => &value[*index],

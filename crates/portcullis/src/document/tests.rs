@@ -1,5 +1,7 @@
 //! Positions, limits and bytes: what the case files cannot say.
 
+use std::fmt::Write;
+
 use super::*;
 
 #[track_caller]
@@ -15,7 +17,7 @@ fn path(text: &str) -> FieldPath {
 
 fn quoted(location: &Location) -> &str {
     let range = location.range();
-    &location.source().text()[range.start as usize..range.end as usize]
+    location.source().text().get(range.start as usize..range.end as usize).unwrap()
 }
 
 const POD: &str = "\
@@ -178,7 +180,8 @@ fn only_error(name: &str, text: &str, kind: ErrorKind) -> Location {
 
 #[test]
 fn deep_nesting_is_an_error_in_every_notation() {
-    let block: String = (0..1000).map(|level| format!("{}a:\n", " ".repeat(level))).collect();
+    let block: Vec<String> = (0..1000).map(|level| " ".repeat(level) + "a:\n").collect();
+    let block = block.concat();
     assert_eq!(only_error("a.yaml", &block, ErrorKind::Limit).to_string(), "a.yaml:129:129");
     let dashes = format!("a:\n{}x\n", "- ".repeat(1000));
     assert_eq!(only_error("a.yaml", &dashes, ErrorKind::Limit).to_string(), "a.yaml:2:255");
@@ -205,7 +208,7 @@ fn aliases_cannot_blow_a_document_up() {
     let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..12 {
         let before = format!("*a{}, ", level - 1).repeat(9);
-        text.push_str(&format!("a{level}: &a{level} [{before}]\n"));
+        writeln!(text, "a{level}: &a{level} [{before}]").unwrap();
     }
     let location = only_error("a.yaml", &text, ErrorKind::Limit);
     assert_eq!(location.line(), 6);
@@ -213,7 +216,7 @@ fn aliases_cannot_blow_a_document_up() {
     // Nesting through aliases is nesting.
     let mut text = "a0: &a0 [x]\n".to_owned();
     for level in 1..200 {
-        text.push_str(&format!("a{level}: &a{level} [*a{}]\n", level - 1));
+        writeln!(text, "a{level}: &a{level} [*a{}]", level - 1).unwrap();
     }
     let location = only_error("a.yaml", &text, ErrorKind::Limit);
     assert_eq!(location.line(), 128);
@@ -223,7 +226,7 @@ fn aliases_cannot_blow_a_document_up() {
 fn merge_keys_cannot_make_a_lookup_endless() {
     let mut text = "a0: &a0 {x: 1}\n".to_owned();
     for level in 1..100 {
-        text.push_str(&format!("a{level}: &a{level} {{<<: [*a{}, *a{}]}}\n", level - 1, level - 1));
+        writeln!(text, "a{level}: &a{level} {{<<: [*a{}, *a{}]}}", level - 1, level - 1).unwrap();
     }
     let (documents, _) = Document::read_all("a.yaml", &text);
     for document in documents {

@@ -36,13 +36,17 @@ pub(super) fn read(source: &Arc<Source>, base: usize, limits: &Limits) -> Output
         output: Output::default(),
         document_start: clamp(base),
         ended: None,
-        templated_here: false,
+        left: false,
         last_error: None,
     };
     loop {
         let abandoned = match parser.next_event() {
             None | Some(Ok((Event::StreamEnd, _))) => break,
-            Some(Ok((event, span))) => reader.event(event, &span).is_err(),
+            Some(Ok((event, span))) => {
+                let left = reader.event(event, &span).is_err();
+                reader.left |= left;
+                left
+            }
             Some(Err(error)) => {
                 if !reader.syntax_error(&error) {
                     break;
@@ -77,8 +81,9 @@ struct Reader<'a> {
     document_start: u32,
     /// A document that has ended, unless something follows that shows that it has not.
     ended: Option<Ended>,
-    /// The document that was abandoned last is a template: what follows in it is no news.
-    templated_here: bool,
+    /// We left the document ourselves, for what is in it. The parser has stopped at the end of its first node; if
+    /// there is more text behind it, that is no news.
+    left: bool,
     /// Offset of the last syntax error, to notice a parser that makes no progress.
     last_error: Option<usize>,
 }
@@ -90,7 +95,7 @@ impl Reader<'_> {
             Event::DocumentStart(..) => {
                 self.emit_ended();
                 self.document_start = range.start;
-                self.templated_here = false;
+                self.left = false;
             }
             Event::DocumentEnd => {
                 let whole = self.builder.finish().map(|(value, marks)| Ended::Whole(value, marks));
@@ -220,7 +225,6 @@ impl Reader<'_> {
 
     /// Reports that the source is a template, once.
     fn templated(&mut self, range: Span) -> Abandoned {
-        self.templated_here = true;
         if !self.builder.problems.has(ErrorKind::Templated) {
             let error = explain::templated(self.builder.problems.location(range));
             self.builder.report(error);
@@ -236,13 +240,17 @@ impl Reader<'_> {
             granit_parser::ErrorKind::ExpectedDocumentStart
                 | granit_parser::ErrorKind::MissingDocumentEndBeforeDirective
         );
+        let no_news = between && self.left;
         if between {
             // What looked like a whole document has more text: it is the broken one.
-            self.output.documents_seen += usize::from(self.ended.take().is_some() && self.templated_here);
+            self.ended = None;
         } else {
             self.emit_ended();
         }
-        if !(between && self.templated_here) {
+        if no_news {
+            // It has been counted.
+            self.output.documents_seen = self.output.documents_seen.saturating_sub(1);
+        } else {
             let place = Place::new(&self.builder, self.text, self.document_start, at);
             if let Some(range) = place.template_action() {
                 self.templated(range);
