@@ -118,12 +118,18 @@ impl<'a> Place<'a> {
             Rule::InvalidTrailingSingleQuotedScalar => (
                 self.rest_of_line(),
                 "unexpected text after the closing quote".to_owned(),
-                Some("inside of single quotes a quote is written twice: `''`".to_owned()),
+                Some(
+                    "put the whole value in double quotes; inside of single quotes a quote is written `''`"
+                        .to_owned(),
+                ),
             ),
             Rule::InvalidTrailingDoubleQuotedScalar => (
                 self.rest_of_line(),
                 "unexpected text after the closing quote".to_owned(),
-                Some("inside of double quotes a quote is written `\\\"`".to_owned()),
+                Some(
+                    "put the whole value in single quotes; inside of double quotes a quote is written `\\\"`"
+                        .to_owned(),
+                ),
             ),
             Rule::UnknownQuotedScalarEscape => self.unknown_escape(),
             Rule::InvalidQuotedScalarHexEscape
@@ -320,7 +326,15 @@ impl<'a> Place<'a> {
             let hint = "is this line, or the one before it, indented as it should be?".to_owned();
             return (range, "a list item is not allowed here".to_owned(), Some(hint));
         }
-        if matches!(rule, Rule::ExpectedBlockSequenceEntry) {
+        // The parser notices a dash behind it, everything else in front.
+        let before = self.text.get(range.start as usize..self.at).unwrap_or_default().trim();
+        if !before.is_empty() && before != "-" {
+            let hint = "if it belongs to the value, put the whole value in quotes".to_owned();
+            return (self.rest_of_line(), "unexpected text after the value".to_owned(), Some(hint));
+        }
+        let column = |offset: usize| offset - self.line_start(offset);
+        let beside_list = self.open.is_some_and(|open| column(open) == column(range.start as usize));
+        if matches!(rule, Rule::ExpectedBlockSequenceEntry) && beside_list {
             let message = format!("expected another list item (`- …`), found `{found}`");
             return (range, message, Some("put the list under a key, or indent this line".to_owned()));
         }
