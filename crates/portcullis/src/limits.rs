@@ -3,12 +3,20 @@
 /// What a reader accepts. The defaults fit manifests and cluster dumps; raise them knowingly.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Largest source text, in bytes.
+    /// Largest source text, in bytes. Positions are 32 bits wide, so 4 GiB is the most in any case.
     pub source_bytes: usize,
-    /// Deepest nesting of lists and objects in a document.
+    /// Deepest nesting of lists and objects in a document; more than 1000 is taken as 1000, which is as deep as
+    /// the recursive code behind the reader can safely go.
     pub nesting: usize,
     /// Most nodes that YAML aliases may add to one document.
     pub alias_nodes: usize,
+}
+
+impl Limits {
+    /// The nesting that is allowed in fact.
+    pub(crate) fn effective_nesting(&self) -> usize {
+        self.nesting.min(1000)
+    }
 }
 
 impl Default for Limits {

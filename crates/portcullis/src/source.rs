@@ -44,13 +44,19 @@ impl Source {
     /// Offsets past the end give the position just after the last character.
     #[must_use]
     pub fn line_column(&self, offset: u32) -> (u32, u32) {
-        let line = self.line_starts.partition_point(|start| *start <= offset).max(1);
-        let start = self.line_starts.get(line - 1).copied().unwrap_or(0);
+        let line = self.line(offset);
+        let start = self.line_start(line).unwrap_or(0);
         let before = self
             .text
             .get(start as usize..offset as usize)
             .unwrap_or_else(|| self.text.get(start as usize..).unwrap_or_default());
-        (clamp(line), clamp(before.chars().count() + 1))
+        (line, clamp(before.chars().count() + 1))
+    }
+
+    /// Line of a byte offset, from 1; cheaper than [`Source::line_column`] in long lines.
+    #[must_use]
+    pub(crate) fn line(&self, offset: u32) -> u32 {
+        clamp(self.line_starts.partition_point(|start| *start <= offset).max(1))
     }
 
     /// Byte offset at which a 1-based line starts; `None` past the last line.
@@ -146,7 +152,7 @@ impl Ord for Location {
     }
 }
 
-/// Sources are limited to less than 4 GiB (`Limits::document_bytes` is far below), so this never clamps
+/// Sources are limited to less than 4 GiB (`Limits::source_bytes` is far below), so this never clamps
 /// in practice; where it would, positions degrade and nothing else does.
 pub(crate) fn clamp(offset: usize) -> u32 {
     u32::try_from(offset).unwrap_or(u32::MAX)

@@ -1,55 +1,246 @@
 //! YAML and JSON streams in, documents with positions out.
+//!
+//! ```text
+//! bytes ── Source ──> yaml.rs or json.rs ──> build.rs ──> value + marks ──> list.rs ──> Document
+//!                      scalar.rs  explain.rs   problems.rs                 (one per object)
+//! ```
+//!
+//! Values are what `kubectl` would send for the same text, positions are those of the text. Nothing is lost
+//! silently: what cannot be read is an [`Error`] beside the documents that can.
+
+mod build;
+mod explain;
+mod json;
+mod list;
+mod marks;
+mod problems;
+mod scalar;
+mod text;
+mod yaml;
+
+use std::fmt;
 use std::sync::Arc;
 
-use crate::error::Error;
+use serde::{Serialize, Serializer};
+
+use crate::error::{Error, ErrorKind};
 use crate::limits::Limits;
 use crate::path::FieldPath;
 use crate::source::{Location, Source};
-use crate::value::Value;
+use crate::value::{self, Value};
+use marks::{Mark, MarkId, Marks};
 
-/// One object of a stream, with the position of every node.
-#[derive(Clone, Debug)]
+/// One Kubernetes object of a stream, with the position of every node. Cheap to clone.
+///
+/// ```
+/// use portcullis::{Document, FieldPath};
+///
+/// let (documents, errors) = Document::read_all("pod.yaml", "kind: Pod\nspec:\n  hostPID: yes\n");
+/// assert!(errors.is_empty());
+/// let path = FieldPath::parse("spec.hostPID").unwrap();
+/// assert_eq!(documents[0].locate(&path).unwrap().to_string(), "pod.yaml:3:12");
+/// assert_eq!(documents[0].to_json()["spec"]["hostPID"], true);
+/// ```
+#[derive(Clone)]
 pub struct Document {
     source: Arc<Source>,
     value: Value,
+    marks: Arc<Marks>,
+    root: MarkId,
+    index: usize,
+    item: Option<usize>,
 }
 
 impl Document {
     /// Reads all documents of a text, with the default limits.
+    #[must_use]
     pub fn read_all(name: &str, text: &str) -> (Vec<Self>, Vec<Error>) {
         Self::read_source(&Source::new(name, text), &Limits::default())
     }
-    /// Reads all documents of a source.
-    pub fn read_source(_source: &Arc<Source>, _limits: &Limits) -> (Vec<Self>, Vec<Error>) {
-        (Vec::new(), Vec::new())
+
+    /// Reads all documents of a source: YAML, or JSON if the text starts with a bracket or the name ends in
+    /// `.json`. Lists of objects (`kind: List`, `PodList`) are replaced by their items; documents without content
+    /// are passed over. The errors are in the order of the text.
+    #[must_use]
+    pub fn read_source(source: &Arc<Source>, limits: &Limits) -> (Vec<Self>, Vec<Error>) {
+        let text = source.text();
+        let whole = |kind, message: String| {
+            (Vec::new(), vec![Error::new(kind, message).at(Location::new(source.clone(), 0..0))])
+        };
+        let most = limits.source_bytes.min(u32::MAX as usize - 1);
+        if text.len() > most {
+            let message = format!("{} bytes are more than the {most} that a source may have", text.len());
+            return whole(ErrorKind::Limit, message);
+        }
+        if text.as_bytes().contains(&0) {
+            return whole(ErrorKind::Encoding, "this is a binary file: it has NUL bytes".to_owned());
+        }
+        let base = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+        let named_json = source.name().to_lowercase().ends_with(".json");
+        let looks_like_json = text.get(base..).is_some_and(|text| text.trim_start().starts_with(['{', '[']));
+        if !named_json && !looks_like_json {
+            return yaml::read(source, base, limits).finish();
+        }
+        let json = json::read(source, base, limits);
+        if named_json || !json.broken {
+            return json.output.finish();
+        }
+        // A flow mapping is YAML's.
+        let yaml = yaml::read(source, base, limits);
+        if json.is_stream && yaml.is_broken() { json.output.finish() } else { yaml.finish() }
     }
-    /// Reads all documents of some bytes.
-    pub fn read_bytes(_name: &str, _bytes: Vec<u8>, _limits: &Limits) -> (Vec<Self>, Vec<Error>) {
-        (Vec::new(), Vec::new())
+
+    /// Reads all documents of some bytes, which have to be UTF-8; a byte order mark is left out of the source.
+    #[must_use]
+    pub fn read_bytes(name: &str, bytes: Vec<u8>, limits: &Limits) -> (Vec<Self>, Vec<Error>) {
+        let refuse = |kind, message: String| {
+            let location = Location::new(Source::new(name, ""), 0..0);
+            (Vec::new(), vec![Error::new(kind, message).at(location)])
+        };
+        if bytes.len() > limits.source_bytes {
+            let most = limits.source_bytes;
+            let message = format!("{} bytes are more than the {most} that a source may have", bytes.len());
+            return refuse(ErrorKind::Limit, message);
+        }
+        if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+            return refuse(ErrorKind::Encoding, "this file is UTF-16; save it as UTF-8".to_owned());
+        }
+        if bytes.contains(&0) {
+            return refuse(ErrorKind::Encoding, "this is a binary file: it has NUL bytes".to_owned());
+        }
+        match String::from_utf8(bytes) {
+            Ok(text) => {
+                let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+                Self::read_source(&Source::new(name, text), limits)
+            }
+            Err(error) => {
+                let at = error.utf8_error().valid_up_to();
+                refuse(ErrorKind::Encoding, format!("this is a binary file: byte {at} is not UTF-8"))
+            }
+        }
     }
+
+    /// The text this was read from.
+    #[must_use]
+    pub fn source(&self) -> &Arc<Source> {
+        &self.source
+    }
+
+    /// The number of the document in its source, from 0; empty documents do not count, broken ones do.
+    #[must_use]
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// The number of the item, from 0, if the document was a list of objects and this is one of them.
+    #[must_use]
+    pub fn item(&self) -> Option<usize> {
+        self.item
+    }
+
+    /// The object.
     pub(crate) fn value(&self) -> &Value {
         &self.value
     }
-    /// Where the document's root node is.
+
+    /// The part of this document at a path, as a document with its positions: the objects inside of an admission request.
+    pub(crate) fn nested(&self, path: &FieldPath) -> Option<Self> {
+        let root = self.marks.find(self.root, path)?;
+        let value = path.segments().iter().try_fold(&self.value, child_value)?.clone();
+        Some(Self { value, root, ..self.clone() })
+    }
+
+    /// The object, in the form that other JSON tools take.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        serde_json::to_value(&self.value).unwrap_or_default()
+    }
+
+    /// Where the object is.
+    #[must_use]
     pub fn location(&self) -> Location {
-        Location::new(self.source.clone(), 0..0)
+        self.at(self.root, Mark::range)
     }
-    /// Where the value at a path is.
-    pub fn locate(&self, _path: &FieldPath) -> Option<Location> {
-        None
+
+    /// Where the value at a path is; an alias is where it is used, not where its anchor is.
+    #[must_use]
+    pub fn locate(&self, path: &FieldPath) -> Option<Location> {
+        Some(self.at(self.marks.find(self.root, path)?, Mark::range))
     }
-    /// Where the key at the end of a path is.
-    pub fn locate_key(&self, _path: &FieldPath) -> Option<Location> {
-        None
+
+    /// Where the key at the end of a path is; for an item of a list, the item. `None` for the root.
+    #[must_use]
+    pub fn locate_key(&self, path: &FieldPath) -> Option<Location> {
+        let id = self.marks.find(self.root, path).filter(|_| !path.is_root())?;
+        Some(self.at(id, |mark| if mark.key.is_some() { mark.key_range() } else { mark.range() }))
     }
-    pub(crate) fn nested(&self, _path: &FieldPath) -> Option<Self> {
-        None
+
+    /// Where the deepest existing part of a path is, and that part. If the path does not exist as a whole, the
+    /// location is the key of that part: its value, all of it, would be too much to underline.
+    #[must_use]
+    pub fn locate_nearest(&self, path: &FieldPath) -> (Location, FieldPath) {
+        let (id, depth) = self.marks.nearest(self.root, path);
+        let nearest: FieldPath = path.segments().iter().take(depth).cloned().collect();
+        let exact = depth == path.segments().len();
+        (
+            self.at(id, |mark| if exact || mark.key.is_none() { mark.range() } else { mark.key_range() }),
+            nearest,
+        )
     }
-    pub(crate) fn locate_in_text(&self, _path: &FieldPath, _offset: usize) -> Option<Location> {
-        None
+
+    /// Where a byte of a string is, given its offset in the value: for Rego inside of YAML. Exact in block
+    /// literals (`|`) and in texts of one line without escapes; otherwise the start of the text.
+    pub(crate) fn locate_in_text(&self, path: &FieldPath, offset: usize) -> Option<Location> {
+        let mark = self.marks.get(self.marks.find(self.root, path)?)?;
+        let value = path.segments().iter().try_fold(&self.value, child_value)?;
+        let decoded = value::as_str(value)?;
+        let at = text::source_offset(self.source.text(), mark.range(), decoded, offset);
+        Some(Location::new(self.source.clone(), at..at))
     }
-    /// Where the deepest existing part of a path is, and that part.
-    pub fn locate_nearest(&self, _path: &FieldPath) -> (Location, FieldPath) {
-        (self.location(), FieldPath::root())
+
+    fn at(&self, id: MarkId, range: impl Fn(&Mark) -> std::ops::Range<u32>) -> Location {
+        Location::new(self.source.clone(), self.marks.get(id).map_or(0..0, range))
+    }
+}
+
+fn child_value<'a>(value: &'a Value, segment: &crate::path::Segment) -> Option<&'a Value> {
+    use crate::path::Segment;
+    match (value, segment) {
+        (Value::Array(_), Segment::Index(index)) => value::items(value).nth(*index),
+        (Value::Array(_), Segment::Key(key)) => value::items(value).nth(key.parse().ok()?),
+        (_, Segment::Key(key)) => value::get(value, key),
+        (_, Segment::Index(index)) => value::get(value, &index.to_string()),
+    }
+}
+
+impl fmt::Debug for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Document({})", self.location())
+    }
+}
+
+impl Serialize for Document {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.value.serialize(serializer)
+    }
+}
+
+/// What the readers make of a source.
+#[derive(Default)]
+struct Output {
+    documents: Vec<Document>,
+    problems: Vec<Error>,
+    /// Documents so far that had content.
+    documents_seen: usize,
+}
+
+impl Output {
+    fn is_broken(&self) -> bool {
+        self.problems.iter().any(|problem| problem.kind() == ErrorKind::Syntax)
+    }
+
+    fn finish(mut self) -> (Vec<Document>, Vec<Error>) {
+        self.problems.sort();
+        (self.documents, self.problems)
     }
 }

@@ -2,6 +2,8 @@
 //! engine; its errors are converted here.
 
 mod engine_error;
+mod reads;
+mod template_rules;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 
 use regorus::Engine;
 
-use crate::api::template::{RegoSource, RegoVersion};
+use crate::api::template::{RegoSource, RegoVersion, Text};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind, Severity};
 use crate::inventory::Inventory;
@@ -19,6 +21,8 @@ use crate::schema::ConstraintSchema;
 use crate::value::{self, Value};
 
 use engine_error::EngineError;
+use reads::Reads;
+use template_rules::ParsedModule;
 
 /// A template's compiled program. Immutable but for a memo; shared by threads.
 pub(crate) struct RegoProgram {
@@ -27,7 +31,7 @@ pub(crate) struct RegoProgram {
     /// `data.<package>.violation`.
     rule: String,
     document: Document,
-    texts: Vec<crate::api::template::Text>,
+    texts: Vec<Text>,
     inventory_reads: Vec<InventoryRead>,
     object_reads: Vec<ObjectRead>,
     /// The engine prepared with the inventory it was last asked about. Preparing costs as much as compiling, an inventory is
@@ -57,8 +61,12 @@ impl RegoProgram {
         document: &Document,
         _schema: Option<&ConstraintSchema>,
     ) -> (Option<Self>, Vec<Error>) {
-        let mut errors = Vec::new();
         let texts: Vec<_> = [&source.module].into_iter().chain(&source.libs).cloned().collect();
+        let (modules, mut errors) = front_end(source, &texts, document);
+        if errors.iter().any(|error| error.severity() == Severity::Error) {
+            return (None, errors);
+        }
+        let reads = Reads::of(modules.iter().map(|parsed| &parsed.module));
         let mut engine = new_engine(source.version);
         let mut package = None;
         for (number, text) in texts.iter().enumerate() {
@@ -70,7 +78,7 @@ impl RegoProgram {
             }
         }
         let rule = format!("{}.violation", package.unwrap_or_default());
-        if errors.is_empty() {
+        if !errors.iter().any(|error| error.severity() == Severity::Error) {
             if let Err(error) = engine.compile_with_entrypoint(&rule.as_str().into()) {
                 errors.push(compile_error(&error, document, &texts));
             }
@@ -82,10 +90,10 @@ impl RegoProgram {
             engine,
             rule,
             document: document.clone(),
-            texts,
-            inventory_reads: Vec::new(),
-            object_reads: Vec::new(),
+            inventory_reads: reads.inventory,
+            object_reads: reads.object,
             with_inventory: Mutex::new(None),
+            texts,
         };
         (Some(program), errors)
     }
@@ -147,6 +155,31 @@ mod anyhow_like {
     pub(super) type Result<T> = anyhow::Result<T>;
 }
 
+/// Parses all modules of a template and checks them against the rules for templates.
+fn front_end<'a>(
+    source: &RegoSource,
+    texts: &'a [Text],
+    document: &Document,
+) -> (Vec<ParsedModule<'a>>, Vec<Error>) {
+    let version = match source.version {
+        RegoVersion::V0 => portcullis_rego_syntax::Version::V0,
+        RegoVersion::V1 => portcullis_rego_syntax::Version::V1,
+    };
+    let mut modules = Vec::new();
+    let mut errors = Vec::new();
+    for (number, text) in texts.iter().enumerate() {
+        let portcullis_rego_syntax::Parsed { module, diagnostics } =
+            portcullis_rego_syntax::parse(&text.text, version);
+        let parsed = ParsedModule { text, module, is_lib: number > 0 };
+        errors.extend(
+            diagnostics.iter().map(|diagnostic| template_rules::rego_error(diagnostic, &parsed, document)),
+        );
+        errors.extend(template_rules::check(&parsed, document));
+        modules.push(parsed);
+    }
+    (modules, errors)
+}
+
 fn new_engine(version: RegoVersion) -> Engine {
     let mut engine = Engine::new();
     engine.set_rego_v0(version == RegoVersion::V0);
@@ -157,7 +190,7 @@ fn new_engine(version: RegoVersion) -> Engine {
     engine
 }
 
-fn compile_error(error: &anyhow::Error, document: &Document, texts: &[crate::api::template::Text]) -> Error {
+fn compile_error(error: &anyhow::Error, document: &Document, texts: &[Text]) -> Error {
     let error = EngineError::parse(&error.to_string());
     let location = error.locate(document, texts);
     Error::new(ErrorKind::Rego, error.message).at(location)

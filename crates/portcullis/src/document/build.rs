@@ -1,0 +1,342 @@
+//! Nodes in, a value with marks out: what the YAML and the JSON reader share. Budgets and duplicate keys live here.
+//!
+//! `key, begin, end, scalar, alias -> (Value, Marks)`. Nothing here recurses; nesting is a stack of frames.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::marks::{MarkId, Marks};
+use super::problems::Problems;
+use crate::error::{Error, ErrorKind};
+use crate::limits::Limits;
+use crate::source::Source;
+use crate::value::Value;
+
+/// Byte range in the source.
+pub(super) type Span = Range<u32>;
+
+/// The document cannot be read further; the problem has been reported.
+#[derive(Debug)]
+pub(super) struct Abandoned;
+
+/// List or object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    List,
+    Object,
+}
+
+/// A finished node with what is needed to use it again through an alias.
+#[derive(Clone)]
+struct Node {
+    value: Value,
+    mark: MarkId,
+    /// The node and everything below, aliases expanded.
+    nodes: usize,
+    /// Levels of lists and objects below, including its own.
+    height: usize,
+}
+
+#[derive(Clone, Debug)]
+enum Key {
+    Named(Arc<str>, Span),
+    Merge(Span),
+}
+
+struct Frame {
+    shape: Shape,
+    mark: MarkId,
+    anchor: usize,
+    items: Vec<Value>,
+    entries: Vec<(Value, Value)>,
+    key: Option<Key>,
+    nodes: usize,
+    height: usize,
+}
+
+/// Builds the documents of one source, one after the other.
+pub(super) struct Builder<'a> {
+    limits: &'a Limits,
+    pub(super) problems: Problems,
+    keys: HashSet<Arc<str>>,
+    frames: Vec<Frame>,
+    marks: Marks,
+    anchors: HashMap<usize, Node>,
+    root: Option<Value>,
+    alias_nodes: usize,
+    broken: bool,
+    /// Where the node that ended last ends.
+    last_end: u32,
+}
+
+impl<'a> Builder<'a> {
+    pub(super) fn new(source: &Arc<Source>, limits: &'a Limits) -> Self {
+        Self {
+            limits,
+            problems: Problems::new(source),
+            keys: HashSet::new(),
+            frames: Vec::new(),
+            marks: Marks::default(),
+            anchors: HashMap::new(),
+            root: None,
+            alias_nodes: 0,
+            broken: false,
+            last_end: 0,
+        }
+    }
+
+    /// Reports a problem; an error makes the current document unusable.
+    pub(super) fn report(&mut self, error: Error) {
+        self.broken |= error.severity() == crate::error::Severity::Error;
+        self.problems.push(error);
+    }
+
+    pub(super) fn fail(&mut self, kind: ErrorKind, message: impl Into<String>, span: Span) {
+        let error = Error::new(kind, message).at(self.problems.location(span));
+        self.report(error);
+    }
+
+    /// The marks of the document so far.
+    pub(super) fn marks(&self) -> &Marks {
+        &self.marks
+    }
+
+    /// Start of the innermost open list or object, and which it is.
+    pub(super) fn open(&self) -> Option<(Shape, u32)> {
+        let frame = self.frames.last()?;
+        Some((frame.shape, self.marks.get(frame.mark)?.start))
+    }
+
+    /// Where the key or value that was read last ends.
+    pub(super) fn last_end(&self) -> u32 {
+        self.last_end
+    }
+
+    /// True where the next scalar is a key.
+    pub(super) fn wants_key(&self) -> bool {
+        self.frames.last().is_some_and(|frame| frame.shape == Shape::Object && frame.key.is_none())
+    }
+
+    /// Forgets the current document.
+    pub(super) fn abandon(&mut self) {
+        self.frames.clear();
+        self.marks.clear();
+        self.anchors.clear();
+        self.root = None;
+        self.alias_nodes = 0;
+        self.broken = false;
+    }
+
+    /// Ends the current document. `None` if it is empty or had an error.
+    pub(super) fn finish(&mut self) -> Option<(Value, Arc<Marks>)> {
+        let root = self.root.take().filter(|_| !self.broken && self.frames.is_empty());
+        let marks = std::mem::take(&mut self.marks);
+        self.abandon();
+        root.map(|root| (root, marks.finish()))
+    }
+
+    /// A key of the object that is open.
+    pub(super) fn key(&mut self, text: &str, span: Span) {
+        self.last_end = span.end;
+        let key = if let Some(key) = self.keys.get(text) {
+            key.clone()
+        } else {
+            let key: Arc<str> = text.into();
+            self.keys.insert(key.clone());
+            key
+        };
+        if let Some(frame) = self.frames.last_mut() {
+            frame.key = Some(Key::Named(key, span));
+        }
+    }
+
+    /// The key `<<` of the object that is open.
+    pub(super) fn merge_key(&mut self, span: Span) {
+        self.last_end = span.end;
+        if let Some(frame) = self.frames.last_mut() {
+            frame.key = Some(Key::Merge(span));
+        }
+    }
+
+    /// Opens a list or an object. `anchor` is 0 for none.
+    pub(super) fn begin(&mut self, shape: Shape, span: Span, anchor: usize) -> Result<(), Abandoned> {
+        if self.frames.len() >= self.limits.effective_nesting() {
+            return Err(self.too_deep(span));
+        }
+        let mark = self.mark(span);
+        self.frames.push(Frame {
+            shape,
+            mark,
+            anchor,
+            items: Vec::new(),
+            entries: Vec::new(),
+            key: None,
+            nodes: 1,
+            height: 1,
+        });
+        Ok(())
+    }
+
+    /// Closes the innermost list or object. `end` is the offset after its closing bracket; `None` if it ends with
+    /// its last child.
+    pub(super) fn end(&mut self, end: Option<u32>) {
+        let Some(frame) = self.frames.pop() else { return };
+        let next = self.marks.len();
+        if let Some(mark) = self.marks.get_mut(frame.mark) {
+            mark.next = next;
+            mark.end = end.unwrap_or(self.last_end).max(mark.start);
+            self.last_end = mark.end;
+        }
+        let value = match frame.shape {
+            Shape::List => Value::from(frame.items),
+            Shape::Object => {
+                let written = frame.entries.len();
+                let map: BTreeMap<Value, Value> = frame.entries.into_iter().collect();
+                if map.len() < written {
+                    self.warn_of_duplicates(frame.mark);
+                }
+                Value::from(map)
+            }
+        };
+        let node = Node { value, mark: frame.mark, nodes: frame.nodes, height: frame.height };
+        self.complete(node, frame.anchor, false);
+    }
+
+    /// A scalar value.
+    pub(super) fn scalar(&mut self, value: Value, span: Span, anchor: usize) {
+        let mark = self.mark(span);
+        self.complete(Node { value, mark, nodes: 1, height: 0 }, anchor, false);
+    }
+
+    /// A reference to an earlier node.
+    pub(super) fn alias(&mut self, anchor: usize, span: Span) -> Result<(), Abandoned> {
+        let Some(target) = self.anchors.get(&anchor).cloned() else {
+            self.fail(ErrorKind::Syntax, "this alias refers to the node that it is in", span.clone());
+            self.scalar(Value::Null, span, 0);
+            return Ok(());
+        };
+        if self.frames.len() + target.height > self.limits.effective_nesting() {
+            return Err(self.too_deep(span));
+        }
+        self.alias_nodes = self.alias_nodes.saturating_add(target.nodes);
+        if self.alias_nodes > self.limits.alias_nodes {
+            let limit = self.limits.alias_nodes;
+            self.fail(
+                ErrorKind::Limit,
+                format!("the aliases of this document expand to more than {limit} nodes"),
+                span,
+            );
+            return Err(Abandoned);
+        }
+        let mark = self.mark(span);
+        let children_of = self.marks.get(target.mark).map_or(target.mark, |mark| mark.children_of);
+        if let Some(mark) = self.marks.get_mut(mark) {
+            mark.children_of = children_of;
+        }
+        self.complete(Node { mark, ..target }, 0, true);
+        Ok(())
+    }
+
+    /// What an alias refers to, for an alias as a key.
+    pub(super) fn anchored(&self, anchor: usize) -> Option<&Value> {
+        self.anchors.get(&anchor).map(|node| &node.value)
+    }
+
+    /// Remembers the text of a key, so that an alias can repeat it.
+    pub(super) fn anchor_key(&mut self, anchor: usize, value: impl FnOnce() -> Value) {
+        if anchor != 0 {
+            let value = value();
+            // A key has no mark of its own; nothing below it can be asked for either.
+            let mark = self.frames.last().map_or(0, |frame| frame.mark);
+            self.anchors.insert(anchor, Node { value, mark, nodes: 1, height: 0 });
+        }
+    }
+
+    fn too_deep(&mut self, span: Span) -> Abandoned {
+        let limit = self.limits.effective_nesting();
+        self.fail(
+            ErrorKind::Limit,
+            format!("lists and objects are nested more than {limit} levels deep"),
+            span,
+        );
+        Abandoned
+    }
+
+    fn mark(&mut self, span: Span) -> MarkId {
+        self.last_end = span.end;
+        let (key, key_span) = match self.frames.last().and_then(|frame| frame.key.as_ref()) {
+            Some(Key::Named(key, span)) => (Some(key.clone()), span.clone()),
+            Some(Key::Merge(span)) => (None, span.clone()),
+            None => (None, 0..0),
+        };
+        self.marks.push(key, key_span, span)
+    }
+
+    /// Puts a finished node where it belongs.
+    fn complete(&mut self, node: Node, anchor: usize, is_alias: bool) {
+        if anchor != 0 {
+            self.anchors.insert(anchor, node.clone());
+        }
+        let Some(frame) = self.frames.last_mut() else {
+            self.root = Some(node.value);
+            return;
+        };
+        frame.nodes = frame.nodes.saturating_add(node.nodes);
+        frame.height = frame.height.max(node.height + 1);
+        match (frame.shape, frame.key.take()) {
+            (Shape::List, _) => frame.items.push(node.value),
+            (Shape::Object, Some(Key::Named(key, _))) => {
+                frame.entries.push((Value::String(key), node.value));
+            }
+            (Shape::Object, Some(Key::Merge(span))) => {
+                if !merge(&mut frame.entries, &node.value, is_alias) {
+                    self.fail(
+                        ErrorKind::UnsupportedValue,
+                        "the value of the merge key `<<` must be a mapping or a list of mappings",
+                        span,
+                    );
+                }
+            }
+            (Shape::Object, None) => {}
+        }
+    }
+
+    fn warn_of_duplicates(&mut self, parent: MarkId) {
+        let mut first: BTreeMap<&str, Span> = BTreeMap::new();
+        let mut duplicates = Vec::new();
+        for (_, mark) in self.marks.children(parent) {
+            let Some(key) = mark.key.as_deref() else { continue };
+            if let Some(first) = first.get(key) {
+                duplicates.push((key.to_owned(), first.start, mark.key_range()));
+            } else {
+                first.insert(key, mark.key_range());
+            }
+        }
+        for (key, first, span) in duplicates {
+            let line = self.problems.source().line(first);
+            let message = format!("the key `{key}` is already set in line {line}; the last value counts");
+            let warning = Error::warning(ErrorKind::DuplicateKey, message).at(self.problems.location(span));
+            self.problems.push(warning);
+        }
+    }
+}
+
+/// Adds the entries of a merged mapping; what is merged later, or written later, wins. In a list of mappings the
+/// earlier ones win. False if it is something else.
+fn merge(entries: &mut Vec<(Value, Value)>, value: &Value, is_alias: bool) -> bool {
+    let mut add = |value: &Value| match value {
+        Value::Object(object) => {
+            entries.extend(object.iter_sorted().map(|(key, value)| (key.clone(), value.clone())));
+            true
+        }
+        _ => false,
+    };
+    match value {
+        Value::Array(list) if !is_alias => {
+            let list: Vec<&Value> = list.iter().collect();
+            list.into_iter().rev().all(&mut add)
+        }
+        value => add(value),
+    }
+}

@@ -1,0 +1,383 @@
+//! JSON values in, documents out: one value, several in a row, one per line, or separated by `---`.
+//!
+//! A scanner of our own, because positions are needed and because `serde_json` into a dynamic value gives some keys
+//! a meaning of its own. Numbers and duplicate keys are treated as Go's decoder treats them.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::Output;
+use super::build::{Builder, Shape};
+use super::scalar;
+use crate::error::ErrorKind;
+use crate::limits::Limits;
+use crate::source::{Source, clamp};
+use crate::value::Value;
+
+/// What came out, and whether the text is JSON at all.
+pub(super) struct Reading {
+    pub(super) output: Output,
+    /// There was a syntax error.
+    pub(super) broken: bool,
+    /// Several values follow each other without `---`: whatever this is, it is not YAML.
+    pub(super) is_stream: bool,
+}
+
+/// Reads a source as a stream of JSON values. `base` is where its text starts, after a byte order mark.
+pub(super) fn read(source: &Arc<Source>, base: usize, limits: &Limits) -> Reading {
+    let mut scanner = Scanner {
+        text: source.text(),
+        at: base,
+        builder: Builder::new(source, limits),
+        expects: Expects::Value,
+    };
+    let mut output = Output::default();
+    let (mut broken, mut values, mut separated) = (false, 0_usize, false);
+    while let Some(separators) = scanner.next_document() {
+        separated |= separators > 0;
+        match scanner.document() {
+            Ok(()) => {
+                values += 1;
+                match scanner.builder.finish() {
+                    Some((value, marks)) => output.emit(&mut scanner.builder.problems, value, marks),
+                    None => output.documents_seen += 1,
+                }
+            }
+            Err(Stop { syntax, at }) => {
+                if let Some((message, hint)) = syntax {
+                    broken = true;
+                    let width =
+                        scanner.text.get(at..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
+                    let location = scanner.builder.problems.location(clamp(at)..clamp(at + width));
+                    let error =
+                        crate::error::Error::new(ErrorKind::Syntax, message).at(location).maybe_hint(hint);
+                    scanner.builder.report(error);
+                }
+                scanner.builder.abandon();
+                output.documents_seen += 1;
+                scanner.skip_to_next();
+            }
+        }
+    }
+    output.problems = scanner.builder.problems.into_list();
+    Reading { output, broken, is_stream: values > 0 && !separated }
+}
+
+/// Why a document ends early. Without a message the problem has been reported.
+struct Stop {
+    syntax: Option<(String, Option<String>)>,
+    at: usize,
+}
+
+/// What may come next inside of a document.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Expects {
+    Value,
+    /// The first item, or the end of the list.
+    FirstItem,
+    /// The first key, or the end of the object.
+    FirstKey,
+    Key,
+    /// A comma or a closing bracket.
+    Next,
+    End,
+}
+
+struct Scanner<'a> {
+    text: &'a str,
+    at: usize,
+    builder: Builder<'a>,
+    expects: Expects,
+}
+
+impl<'a> Scanner<'a> {
+    fn byte(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn skip_whitespace(&mut self) {
+        while matches!(self.byte(), Some(b' ' | b'\t' | b'\r' | b'\n')) {
+            self.at += 1;
+        }
+    }
+
+    /// Goes to the next document and tells how many separators were passed; `None` at the end.
+    fn next_document(&mut self) -> Option<usize> {
+        let mut separators = 0;
+        loop {
+            self.skip_whitespace();
+            self.byte()?;
+            let rest = self.text.get(self.at..)?;
+            let at_line_start = self.at == 0 || self.text.as_bytes().get(self.at - 1) == Some(&b'\n');
+            let after = rest
+                .strip_prefix("---")
+                .filter(|after| after.is_empty() || after.starts_with(char::is_whitespace));
+            if !at_line_start || after.is_none() {
+                return Some(separators);
+            }
+            separators += 1;
+            self.at += 3;
+        }
+    }
+
+    /// After an error: to the next line that starts with a brace or a separator.
+    fn skip_to_next(&mut self) {
+        let mut rest = self.text.get(self.at..).unwrap_or_default();
+        loop {
+            rest = rest.split_once('\n').map_or("", |(_, lines)| lines);
+            if rest.is_empty() || rest.starts_with('{') || rest.starts_with("---") {
+                break;
+            }
+        }
+        self.at = self.text.len() - rest.len();
+    }
+
+    fn stop<T>(&self, message: impl Into<String>) -> Result<T, Stop> {
+        Err(Stop { syntax: Some((message.into(), None)), at: self.at })
+    }
+
+    fn document(&mut self) -> Result<(), Stop> {
+        self.expects = Expects::Value;
+        loop {
+            if self.expects == Expects::End {
+                return Ok(());
+            }
+            self.skip_whitespace();
+            let Some(byte) = self.byte() else { return self.end_of_text() };
+            match (self.expects, byte) {
+                (Expects::FirstItem, b']') | (Expects::FirstKey, b'}') => self.close(),
+                (Expects::Value | Expects::FirstItem, _) => self.value(byte)?,
+                (Expects::FirstKey | Expects::Key, b'"') => self.key()?,
+                (Expects::Key, b'}') => return self.stop("JSON does not allow a comma after the last entry"),
+                (Expects::FirstKey | Expects::Key, _) => {
+                    return self.stop(format!("expected a key in double quotes, found {}", self.found()));
+                }
+                (Expects::Next | Expects::End, _) => self.next(byte)?,
+            }
+        }
+    }
+
+    fn end_of_text(&self) -> Result<(), Stop> {
+        match self.builder.open() {
+            Some((shape, open)) => {
+                let bracket = if shape == Shape::List { '[' } else { '{' };
+                let message = format!("this `{bracket}` is not closed");
+                Err(Stop { syntax: Some((message, None)), at: open as usize })
+            }
+            None => self.stop("expected a JSON value"),
+        }
+    }
+
+    fn next(&mut self, byte: u8) -> Result<(), Stop> {
+        let shape = self.builder.open().map(|(shape, _)| shape);
+        match (shape, byte) {
+            (Some(Shape::List), b',') => self.expects = Expects::Value,
+            (Some(Shape::Object), b',') => self.expects = Expects::Key,
+            (Some(Shape::List), b']') | (Some(Shape::Object), b'}') => {
+                self.close();
+                return Ok(());
+            }
+            (Some(Shape::List), _) => {
+                return self.stop(format!("expected `,` or `]`, found {}", self.found()));
+            }
+            _ => return self.stop(format!("expected `,` or `}}`, found {}", self.found())),
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn close(&mut self) {
+        self.at += 1;
+        self.builder.end(Some(clamp(self.at)));
+        self.value_ended();
+    }
+
+    fn value_ended(&mut self) {
+        self.expects = if self.builder.open().is_some() { Expects::Next } else { Expects::End };
+    }
+
+    fn key(&mut self) -> Result<(), Stop> {
+        let start = self.at;
+        let text = self.string()?;
+        self.builder.key(&text, clamp(start)..clamp(self.at));
+        self.skip_whitespace();
+        if self.byte() != Some(b':') {
+            return self.stop(format!("expected a colon after the key, found {}", self.found()));
+        }
+        self.at += 1;
+        self.expects = Expects::Value;
+        Ok(())
+    }
+
+    fn value(&mut self, byte: u8) -> Result<(), Stop> {
+        let start = self.at;
+        let value = match byte {
+            b'{' | b'[' => {
+                let shape = if byte == b'{' { Shape::Object } else { Shape::List };
+                let span = clamp(start)..clamp(start + 1);
+                if self.builder.begin(shape, span, 0).is_err() {
+                    return Err(Stop { syntax: None, at: start });
+                }
+                self.at += 1;
+                self.expects = if byte == b'{' { Expects::FirstKey } else { Expects::FirstItem };
+                return Ok(());
+            }
+            b'"' => Value::String(self.string()?.as_ref().into()),
+            b'-' | b'0'..=b'9' => self.number()?,
+            b']' if self.builder.open().is_some_and(|(shape, _)| shape == Shape::List) => {
+                return self.stop("JSON does not allow a comma after the last item");
+            }
+            _ => self.word()?,
+        };
+        self.builder.scalar(value, clamp(start)..clamp(self.at), 0);
+        self.value_ended();
+        Ok(())
+    }
+
+    fn word(&mut self) -> Result<Value, Stop> {
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        let end = rest.find(|c: char| !c.is_alphanumeric()).unwrap_or(rest.len());
+        let value = match rest.get(..end).unwrap_or_default() {
+            "true" => Value::Bool(true),
+            "false" => Value::Bool(false),
+            "null" => Value::Null,
+            _ => return self.stop(format!("expected a JSON value, found {}", self.found())),
+        };
+        self.at += end;
+        Ok(value)
+    }
+
+    fn number(&mut self) -> Result<Value, Stop> {
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        let end =
+            rest.find(|c: char| !matches!(c, '0'..='9' | '+' | '-' | '.' | 'e' | 'E')).unwrap_or(rest.len());
+        let text = rest.get(..end).unwrap_or_default();
+        let Some(is_integer) = number_shape(text) else {
+            return self.stop(format!("`{text}` is not a JSON number"));
+        };
+        let value = if is_integer {
+            text.parse::<u64>().map(Value::from).or_else(|_| text.parse().map(scalar::integer)).ok()
+        } else {
+            None
+        };
+        match value.or_else(|| scalar::float(text.parse().unwrap_or(f64::INFINITY))) {
+            Some(value) => {
+                self.at += end;
+                Ok(value)
+            }
+            None => self.stop(format!("the number `{text}` is too large")),
+        }
+    }
+
+    /// A string with its quotes; the value is borrowed if it has no escapes.
+    fn string(&mut self) -> Result<Cow<'a, str>, Stop> {
+        let open = self.at;
+        let start = open + 1;
+        let mut escaped = false;
+        let mut at = start;
+        loop {
+            match self.text.as_bytes().get(at) {
+                Some(b'"') => break,
+                Some(b'\\') => {
+                    escaped = true;
+                    at += 2;
+                }
+                Some(b'\n') | None => {
+                    return Err(Stop {
+                        syntax: Some(("this quote is not closed".to_owned(), None)),
+                        at: open,
+                    });
+                }
+                Some(0..0x20) => {
+                    self.at = at;
+                    return self.stop("a control character in a string has to be escaped");
+                }
+                Some(_) => at += 1,
+            }
+        }
+        let raw = self.text.get(start..at).unwrap_or_default();
+        if !escaped {
+            self.at = at + 1;
+            return Ok(Cow::Borrowed(raw));
+        }
+        match unescape(raw) {
+            Ok(text) => {
+                self.at = at + 1;
+                Ok(Cow::Owned(text))
+            }
+            Err(bad) => {
+                self.at = start + bad;
+                self.stop("this is not an escape that JSON knows")
+            }
+        }
+    }
+
+    /// What stands at the position, for messages.
+    fn found(&self) -> String {
+        match self.text.get(self.at..).and_then(|rest| rest.chars().next()) {
+            None => "the end of the text".to_owned(),
+            Some(character) if character.is_control() => "a control character".to_owned(),
+            Some(character) => format!("`{character}`"),
+        }
+    }
+}
+
+/// Whether a text is a JSON number and, if so, an integer.
+fn number_shape(text: &str) -> Option<bool> {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, Some(exponent)),
+        None => (unsigned, None),
+    };
+    let (whole, fraction) = match mantissa.split_once('.') {
+        Some((whole, fraction)) => (whole, Some(fraction)),
+        None => (mantissa, None),
+    };
+    let good = digits(whole)
+        && (whole == "0" || !whole.starts_with('0'))
+        && fraction.is_none_or(digits)
+        && exponent.is_none_or(|exponent| digits(exponent.strip_prefix(['-', '+']).unwrap_or(exponent)));
+    good.then_some(fraction.is_none() && exponent.is_none())
+}
+
+/// The text of a string without its escapes; half a surrogate pair becomes U+FFFD, as in Go. The error is the
+/// offset of what is no escape.
+fn unescape(raw: &str) -> Result<String, usize> {
+    let mut text = String::with_capacity(raw.len());
+    let mut rest = raw;
+    while let Some((before, escape)) = rest.split_once('\\') {
+        text.push_str(before);
+        let bad = raw.len() - escape.len() - 1;
+        let kind = escape.chars().next().ok_or(bad)?;
+        rest = escape.get(kind.len_utf8()..).ok_or(bad)?;
+        text.push(match kind {
+            '"' | '\\' | '/' => kind,
+            'b' => '\u{8}',
+            'f' => '\u{c}',
+            'n' => '\n',
+            'r' => '\r',
+            't' => '\t',
+            'u' => {
+                let first = unit(rest).ok_or(bad)?;
+                rest = rest.get(4..).ok_or(bad)?;
+                let second =
+                    rest.strip_prefix("\\u").and_then(unit).filter(|_| (0xd800..0xdc00).contains(&first));
+                let pair = second.and_then(|second| char::decode_utf16([first, second]).next()?.ok());
+                if pair.is_some() {
+                    rest = rest.get(6..).ok_or(bad)?;
+                }
+                pair.or_else(|| char::from_u32(u32::from(first))).unwrap_or(char::REPLACEMENT_CHARACTER)
+            }
+            _ => return Err(bad),
+        });
+    }
+    text.push_str(rest);
+    Ok(text)
+}
+
+/// Four hexadecimal digits.
+fn unit(text: &str) -> Option<u16> {
+    let digits = text.get(..4).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
+    u16::from_str_radix(digits, 16).ok()
+}

@@ -1,0 +1,51 @@
+//! The problems of one source, bounded: a hostile or hopeless text must not cost more memory than it has bytes.
+
+use std::sync::Arc;
+
+use super::build::Span;
+use crate::error::{Error, ErrorKind};
+use crate::source::{Location, Source};
+
+/// So many are listed; nobody reads more.
+const LISTED: usize = 1_000;
+
+pub(super) struct Problems {
+    source: Arc<Source>,
+    list: Vec<Error>,
+    unlisted: usize,
+}
+
+impl Problems {
+    pub(super) fn new(source: &Arc<Source>) -> Self {
+        Self { source: source.clone(), list: Vec::new(), unlisted: 0 }
+    }
+
+    pub(super) fn source(&self) -> &Arc<Source> {
+        &self.source
+    }
+
+    pub(super) fn location(&self, span: Span) -> Location {
+        Location::new(self.source.clone(), span)
+    }
+
+    pub(super) fn push(&mut self, error: Error) {
+        if self.list.len() < LISTED {
+            self.list.push(error);
+        } else {
+            self.unlisted += 1;
+        }
+    }
+
+    pub(super) fn has(&self, kind: ErrorKind) -> bool {
+        self.list.iter().any(|error| error.kind() == kind)
+    }
+
+    /// The listed problems, and one more that says how many are not.
+    pub(super) fn into_list(mut self) -> Vec<Error> {
+        if self.unlisted > 0 {
+            let message = format!("{} more problems in this source are not listed", self.unlisted);
+            self.list.push(Error::new(ErrorKind::Limit, message).at(self.location(0..0)));
+        }
+        self.list
+    }
+}

@@ -1,0 +1,303 @@
+//! Which parts of the object and which kinds of the inventory a policy reads, from its text.
+//!
+//! Paths are followed through assignments, iteration, `object.get`, elements of set rules and arguments of functions. What is
+//! handed on without being looked into (to a builtin, as a result) counts as read whole, so that the kinds of the inventory are
+//! never too few.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use portcullis_rego_syntax::ast::{
+    BinaryOp, Expr, ExprKind, Head, Module, RefArgKind, Rule, Statement, StatementKind,
+};
+use portcullis_rego_syntax::visit::{self, Visitor};
+
+use super::ObjectRead;
+use crate::policy::InventoryRead;
+
+/// What a template's modules read.
+#[derive(Debug, Default)]
+pub(super) struct Reads {
+    pub(super) object: Vec<ObjectRead>,
+    pub(super) inventory: Vec<InventoryRead>,
+}
+
+/// A path from `input` or `data`; `None` where a step is computed.
+type Path = Vec<Option<Box<str>>>;
+
+/// Loops end: paths longer than this are cut, and bindings are collected in a few rounds.
+const LONGEST: usize = 24;
+const ROUNDS: usize = 4;
+
+impl Reads {
+    pub(super) fn of<'m>(modules: impl IntoIterator<Item = &'m Module> + Clone) -> Self {
+        let mut bindings = Bindings::default();
+        for module in modules.clone() {
+            for rule in &module.rules {
+                if let Some(params) = &rule.head.params {
+                    bindings.functions.entry(rule.name().to_owned()).or_default().push(params);
+                }
+            }
+        }
+        let mut paths = BTreeSet::new();
+        for _ in 0..ROUNDS {
+            for module in modules.clone() {
+                let imports: BTreeSet<&str> =
+                    module.imports.iter().filter_map(|import| Some(import.name()?.text.as_str())).collect();
+                for rule in &module.rules {
+                    let mut collector = Collector::new(&imports, &mut bindings, &mut paths);
+                    // Twice, for variables that are used in the text before they are bound.
+                    collector.visit_rule(rule);
+                    collector.reads = true;
+                    collector.visit_rule(rule);
+                }
+            }
+        }
+        Self { object: object_reads(&paths), inventory: inventory_reads(&paths) }
+    }
+}
+
+fn object_reads(paths: &BTreeSet<Path>) -> Vec<ObjectRead> {
+    let below = |path: &Path| {
+        let mut steps = path.iter().map(Option::as_deref);
+        let root = [steps.next()?, steps.next()?, steps.next()?];
+        (root == [Some("input"), Some("review"), Some("object")]).then(|| path.get(3..).map(<[_]>::to_vec))?
+    };
+    let reads: BTreeSet<ObjectRead> =
+        paths.iter().filter_map(below).filter(|read| !read.is_empty()).collect();
+    reads.into_iter().collect()
+}
+
+fn inventory_reads(paths: &BTreeSet<Path>) -> Vec<InventoryRead> {
+    let mut reads = BTreeSet::new();
+    for path in paths {
+        let step = |position: usize| path.get(position).and_then(Option::as_deref);
+        if step(0) != Some("data") || step(1) != Some("inventory") {
+            continue;
+        }
+        // data.inventory.cluster[version][kind][name], data.inventory.namespace[namespace][version][kind][name]
+        let version = match step(2) {
+            Some("cluster") => 3,
+            Some("namespace") => 4,
+            // All of it: any kind.
+            _ => usize::MAX / 2,
+        };
+        let text = |position: usize| step(position).map(Arc::from);
+        reads.insert(InventoryRead { api_version: text(version), kind: text(version + 1) });
+    }
+    // Reading any kind covers reading a certain one.
+    let any = InventoryRead { api_version: None, kind: None };
+    if reads.contains(&any) { vec![any] } else { reads.into_iter().collect() }
+}
+
+#[derive(Default)]
+struct Bindings<'m> {
+    /// Parameters of each function, by name, for each definition.
+    functions: BTreeMap<String, Vec<&'m Vec<Expr>>>,
+    /// Paths that callers pass for a parameter.
+    arguments: BTreeMap<(String, usize), BTreeSet<Path>>,
+    /// Paths of the elements of a set rule.
+    elements: BTreeMap<String, BTreeSet<Path>>,
+}
+
+/// Collects the paths of one rule.
+struct Collector<'c, 'm> {
+    imports: &'c BTreeSet<&'m str>,
+    bindings: &'c mut Bindings<'m>,
+    paths: &'c mut BTreeSet<Path>,
+    variables: BTreeMap<&'m str, BTreeSet<Path>>,
+    /// Off in the first pass, which only binds.
+    reads: bool,
+}
+
+impl<'c, 'm> Collector<'c, 'm> {
+    fn new(
+        imports: &'c BTreeSet<&'m str>,
+        bindings: &'c mut Bindings<'m>,
+        paths: &'c mut BTreeSet<Path>,
+    ) -> Self {
+        Self { imports, bindings, paths, variables: BTreeMap::new(), reads: false }
+    }
+
+    /// The name of the function that a call is of, if it is one of the template's modules and no builtin.
+    fn function(&self, name: &str) -> Option<String> {
+        let mut segments = name.split('.');
+        let (first, last) = (segments.next()?, segments.next_back());
+        let known = |name: &str| self.bindings.functions.contains_key(name);
+        match last {
+            None => known(first).then(|| first.to_owned()),
+            Some(last) => {
+                ((first == "data" || self.imports.contains(first)) && known(last)).then(|| last.to_owned())
+            }
+        }
+    }
+
+    /// The paths an expression may stand for; empty if it is no reference below `input` or `data`.
+    fn resolve(&self, expr: &Expr) -> BTreeSet<Path> {
+        match &expr.peeled().kind {
+            ExprKind::Var(name) if name == "input" || name == "data" => {
+                BTreeSet::from([vec![Some(name.as_str().into())]])
+            }
+            ExprKind::Var(name) => self.variables.get(name.as_str()).cloned().unwrap_or_default(),
+            ExprKind::Ref(reference) => {
+                let mut args = reference.args.iter();
+                let mut base = self.resolve(&reference.head);
+                if base.is_empty() {
+                    let elements = reference.head.as_var().and_then(|name| self.bindings.elements.get(name));
+                    if let Some(elements) = elements {
+                        base = elements.clone();
+                        args.next();
+                    }
+                }
+                for arg in args {
+                    let step = arg.as_str();
+                    base = base.into_iter().map(|path| extend(path, step)).collect();
+                }
+                base
+            }
+            ExprKind::Call(call) if call.name().as_deref() == Some("object.get") => {
+                let mut args = call.args.iter();
+                let (Some(object), Some(key)) = (args.next(), args.next()) else { return BTreeSet::new() };
+                let mut base = self.resolve(object);
+                let keys: Vec<Option<&str>> = match &key.peeled().kind {
+                    ExprKind::Array(items) => items.iter().map(|item| item.peeled().as_string()).collect(),
+                    _ => vec![key.peeled().as_string()],
+                };
+                for key in keys {
+                    base = base.into_iter().map(|path| extend(path, key)).collect();
+                }
+                base
+            }
+            _ => BTreeSet::new(),
+        }
+    }
+
+    fn bind(&mut self, name: &'m str, paths: BTreeSet<Path>) {
+        if name != "_" && !paths.is_empty() {
+            self.variables.entry(name).or_default().extend(paths);
+        }
+    }
+
+    fn read(&mut self, expr: &Expr) {
+        if self.reads {
+            let paths = self.resolve(expr);
+            self.paths.extend(paths);
+        }
+    }
+
+    /// Visits what stands in brackets, which may read something of its own.
+    fn visit_brackets(&mut self, expr: &'m Expr) {
+        if let ExprKind::Ref(reference) = &expr.peeled().kind {
+            self.visit_brackets(&reference.head);
+            for arg in &reference.args {
+                if let RefArgKind::Bracket(inner) = &arg.kind {
+                    self.visit_expr(inner);
+                }
+            }
+        }
+    }
+
+    /// `x := e` and `x = e` bind `x`; what `e` stands for is read where `x` is used.
+    fn assignment(&mut self, lhs: &'m Expr, rhs: &'m Expr) -> bool {
+        let Some(name) = lhs.peeled().as_var() else { return false };
+        let paths = self.resolve(rhs);
+        if paths.is_empty() {
+            return false;
+        }
+        self.bind(name, paths);
+        self.visit_brackets(rhs);
+        true
+    }
+}
+
+fn extend(mut path: Path, step: Option<&str>) -> Path {
+    if path.len() < LONGEST {
+        path.push(step.map(Into::into));
+    }
+    path
+}
+
+impl<'m> Visitor<'m> for Collector<'_, 'm> {
+    fn visit_rule(&mut self, rule: &'m Rule) {
+        for (position, param) in rule.head.params.iter().flatten().enumerate() {
+            let passed = self.bindings.arguments.get(&(rule.name().to_owned(), position)).cloned();
+            if let (Some(name), Some(paths)) = (param.as_var(), passed) {
+                self.bind(name, paths);
+            }
+        }
+        for clause in &rule.clauses {
+            self.visit_clause(clause);
+        }
+        for clause in &rule.elses {
+            self.visit_else(clause);
+        }
+        if let Some(key) = &rule.head.key {
+            let elements = self.resolve(key);
+            self.bindings.elements.entry(rule.name().to_owned()).or_default().extend(elements);
+        }
+        self.visit_head(&rule.head);
+    }
+
+    fn visit_head(&mut self, head: &'m Head) {
+        // Elements of a set are followed to where they are used; a value that a rule has is read whole.
+        if let Some(key) = head.key.as_ref().filter(|key| key.as_var().is_none()) {
+            self.visit_expr(key);
+        }
+        if let Some(value) = &head.value {
+            self.visit_expr(&value.expr);
+        }
+    }
+
+    fn visit_statement(&mut self, statement: &'m Statement) {
+        if let StatementKind::SomeIn(some) = &statement.kind {
+            let paths = self.resolve(&some.collection);
+            if let Some(name) = some.value.as_var() {
+                self.bind(name, paths.into_iter().map(|path| extend(path, None)).collect());
+            }
+            self.read(&some.collection);
+            self.visit_brackets(&some.collection);
+            return;
+        }
+        if let StatementKind::Every(every) = &statement.kind {
+            let paths = self.resolve(&every.collection);
+            self.bind(&every.value.text, paths.into_iter().map(|path| extend(path, None)).collect());
+        }
+        visit::walk_statement(self, statement);
+    }
+
+    fn visit_expr(&mut self, expr: &'m Expr) {
+        match &expr.kind {
+            ExprKind::Binary(binary) if matches!(binary.op, BinaryOp::Assign | BinaryOp::Unify) => {
+                if !self.assignment(&binary.lhs, &binary.rhs) && !self.assignment(&binary.rhs, &binary.lhs) {
+                    visit::walk_expr(self, expr);
+                }
+            }
+            ExprKind::Call(call) => {
+                let name = call.name().unwrap_or_default();
+                let function = self.function(&name);
+                self.read(expr);
+                for (position, arg) in call.args.iter().enumerate() {
+                    let paths = self.resolve(arg);
+                    match &function {
+                        Some(function) if !paths.is_empty() => {
+                            let key = (function.clone(), position);
+                            self.bindings.arguments.entry(key).or_default().extend(paths);
+                            self.visit_brackets(arg);
+                        }
+                        // What `object.get` looks into is read as a whole call, above.
+                        _ if name == "object.get" && position == 0 && !paths.is_empty() => {
+                            self.visit_brackets(arg)
+                        }
+                        _ => self.visit_expr(arg),
+                    }
+                }
+            }
+            ExprKind::Var(_) => self.read(expr),
+            ExprKind::Ref(_) => {
+                self.read(expr);
+                self.visit_brackets(expr);
+            }
+            _ => visit::walk_expr(self, expr),
+        }
+    }
+}

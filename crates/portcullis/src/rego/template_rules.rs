@@ -1,0 +1,198 @@
+//! What Gatekeeper asks of a template's Rego, and what it does not tell its users, found at load with positions.
+//!
+//! | rule | source |
+//! |---|---|
+//! | imports are `data.lib.…` or `future.…` | Gatekeeper's module rewriter |
+//! | references to `data` begin with `data.inventory` or `data.lib` | the same |
+//! | libraries are packages below `lib` | the same |
+//! | the main module has a set rule `violation` | Gatekeeper's driver |
+//! | `input` has `review` and `parameters`, and nothing else | its evaluation: anything else is undefined, so the rule never fires |
+
+use portcullis_rego_syntax::ast::{Expr, ExprKind, Import, Module, RuleKind};
+use portcullis_rego_syntax::visit::{self, Visitor};
+use portcullis_rego_syntax::{Diagnostic, Span};
+
+use crate::api::template::Text;
+use crate::document::Document;
+use crate::error::{Error, ErrorKind, did_you_mean};
+use crate::source::Location;
+
+/// A module of a template: the main one or a library.
+pub(super) struct ParsedModule<'a> {
+    pub(super) text: &'a Text,
+    pub(super) module: Module,
+    pub(super) is_lib: bool,
+}
+
+/// Checks one module.
+pub(super) fn check(parsed: &ParsedModule<'_>, document: &Document) -> Vec<Error> {
+    let mut rules = Rules { document, parsed, errors: Vec::new() };
+    let path = parsed.module.package_path();
+    if parsed.is_lib {
+        if path.first() != Some(&"lib") || path.len() < 2 {
+            rules.wrong(
+                package_span(&parsed.module),
+                format!("a library must be a package below `lib`, this one is `{}`", path.join(".")),
+                Some("name it `package lib.<name>` and import it as `data.lib.<name>`".to_owned()),
+            );
+        }
+    } else {
+        check_violation(&mut rules);
+    }
+    visit::walk_module(&mut rules, &parsed.module);
+    rules.errors
+}
+
+/// A finding of the Rego front end as an error in the template.
+pub(super) fn rego_error(diagnostic: &Diagnostic, parsed: &ParsedModule<'_>, document: &Document) -> Error {
+    let message = format!("{}: {}", diagnostic.code.class(), diagnostic.message);
+    Error::new(ErrorKind::Rego, message).maybe_hint(diagnostic.hint.clone()).at(locate(
+        document,
+        parsed.text,
+        diagnostic.span,
+    ))
+}
+
+fn locate(document: &Document, text: &Text, span: Span) -> Option<Location> {
+    let start = document.locate_in_text(&text.path, span.start as usize);
+    let end = document.locate_in_text(&text.path, span.end as usize);
+    match (start, end) {
+        (Some(start), Some(end)) if start.range().start <= end.range().start => {
+            Some(Location::new(start.source().clone(), start.range().start..end.range().start))
+        }
+        (start, _) => start.or_else(|| document.locate(&text.path)),
+    }
+}
+
+fn package_span(module: &Module) -> Span {
+    module.package.as_ref().map_or(module.span, |package| package.span)
+}
+
+fn check_violation(rules: &mut Rules<'_>) {
+    let module = &rules.parsed.module;
+    let mut found = false;
+    for rule in module.rules_named("violation") {
+        found = true;
+        if rule.kind() != RuleKind::PartialSet {
+            let message = "`violation` must be a set of objects with `msg`";
+            let hint = "write `violation[{\"msg\": msg}] { … }`, or in v1 `violation contains {\"msg\": msg} if { … }`";
+            rules.wrong(rule.head.span, message.to_owned(), Some(hint.to_owned()));
+        }
+    }
+    if found {
+        return;
+    }
+    const OTHER_TOOLS: &[&str] = &["deny", "warn", "violations", "denied"];
+    let meant = module.rules.iter().find(|rule| {
+        OTHER_TOOLS.contains(&rule.name()) || did_you_mean(rule.name(), ["violation"]).is_some()
+    });
+    match meant {
+        Some(rule) => {
+            let message = format!("a template needs a rule `violation`; `{}` is never asked", rule.name());
+            rules.wrong(rule.name_span(), message, Some(format!("rename `{}` to `violation`", rule.name())));
+        }
+        None => {
+            let message = "a template needs a rule `violation`".to_owned();
+            let hint = "add `violation[{\"msg\": msg}] { … }`".to_owned();
+            rules.wrong(package_span(module), message, Some(hint));
+        }
+    }
+}
+
+struct Rules<'a> {
+    document: &'a Document,
+    parsed: &'a ParsedModule<'a>,
+    errors: Vec<Error>,
+}
+
+impl Rules<'_> {
+    fn wrong(&mut self, span: Span, message: String, hint: Option<String>) {
+        let error = Error::new(ErrorKind::TemplateRule, message).maybe_hint(hint).at(locate(
+            self.document,
+            self.parsed.text,
+            span,
+        ));
+        self.errors.push(error);
+    }
+
+    /// A reference below `input`. In a library it may belong to a rule that this template never asks: only a warning.
+    fn check_input(&mut self, expr: &Expr) {
+        let prefix = expr.static_prefix();
+        let mut steps = prefix.iter();
+        let (Some((root, _)), Some((field, span))) = (steps.next(), steps.next()) else { return };
+        if *root != "input" || matches!(*field, "review" | "parameters") {
+            return;
+        }
+        let hint = match *field {
+            "constraint" if prefix.iter().any(|(step, _)| *step == "parameters") => {
+                "the constraint's parameters are `input.parameters`".to_owned()
+            }
+            "constraint" => "policies do not see the constraint, only its `input.parameters`".to_owned(),
+            "object" | "request" | "oldObject" | "userInfo" | "operation" | "kind" => {
+                let below = if *field == "request" { String::new() } else { format!(".{field}") };
+                format!("the request is `input.review`: write `input.review{below}`")
+            }
+            other => match did_you_mean(other, ["review", "parameters"]) {
+                Some(name) => format!("did you mean `input.{name}`?"),
+                None => "policies see `input.review` and `input.parameters`".to_owned(),
+            },
+        };
+        let message = format!("`input.{field}` does not exist, so this is never true");
+        let span = Span::new(expr.span.start, span.end);
+        let location = locate(self.document, self.parsed.text, span);
+        let error = if self.parsed.is_lib {
+            Error::warning(ErrorKind::TemplateRule, message)
+        } else {
+            Error::new(ErrorKind::TemplateRule, message)
+        };
+        self.errors.push(error.hint(hint).at(location));
+    }
+
+    fn check_data(&mut self, expr: &Expr) {
+        let prefix = expr.static_prefix();
+        if prefix.first().map(|(root, _)| *root) != Some("data") {
+            return;
+        }
+        let field = prefix.get(1).map(|(field, _)| *field);
+        if matches!(field, Some("inventory" | "lib")) {
+            return;
+        }
+        let shown: Vec<_> = prefix.iter().map(|(step, _)| *step).collect();
+        let message =
+            format!("templates may read `data.inventory` and `data.lib` only, not `{}`", shown.join("."));
+        let suggestion = field.and_then(|field| did_you_mean(field, ["inventory", "lib"]));
+        self.wrong(expr.span, message, suggestion.map(|name| format!("did you mean `data.{name}`?")));
+    }
+}
+
+impl<'m> Visitor<'m> for Rules<'_> {
+    fn visit_import(&mut self, import: &'m Import) {
+        let path = import.segments();
+        let hint = match path.as_slice() {
+            ["data", "lib", _, ..] | ["future", "keywords", ..] => return,
+            ["rego", "v1"] => "Gatekeeper refuses it: leave it out and put `version: v1` beside `rego`",
+            ["data", "inventory", ..] => "leave it out and write `data.inventory…` where it is used",
+            ["input", ..] => "leave it out and write `input.review…` where it is used",
+            _ => "templates may import `data.lib.…` and `future.keywords.…` only",
+        };
+        self.wrong(import.span, format!("`{}` cannot be imported", path.join(".")), Some(hint.to_owned()));
+    }
+
+    fn visit_expr(&mut self, expr: &'m Expr) {
+        match &expr.kind {
+            ExprKind::Ref(_) => {
+                self.check_input(expr);
+                self.check_data(expr);
+                // The head is part of what was just checked; what stands in brackets is not.
+                if let Some(reference) = expr.as_ref() {
+                    if reference.head.as_var().is_none() {
+                        self.visit_expr(&reference.head);
+                    }
+                    reference.args.iter().for_each(|arg| self.visit_ref_arg(arg));
+                }
+            }
+            ExprKind::Var(name) if name == "data" => self.check_data(expr),
+            _ => visit::walk_expr(self, expr),
+        }
+    }
+}
