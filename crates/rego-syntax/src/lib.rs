@@ -19,17 +19,20 @@
 
 #![forbid(unsafe_code)]
 
-mod lex;
-
+pub mod analysis;
 pub mod ast;
+pub mod builtins;
 mod diagnostic;
+mod lex;
 mod parse;
+pub mod resolve;
 mod span;
 pub mod visit;
 
 pub use ast::{Module, Version};
 pub use diagnostic::{Diagnostic, DiagnosticCode};
 pub use parse::{MAX_HEIGHT, MAX_NESTING};
+pub use resolve::{Environment, Names, Resolution, resolve, resolve_in};
 pub use span::{Span, line_col};
 
 /// A module, and what is wrong with its text.

@@ -1,17 +1,18 @@
-//! Every module of OPA's compliance suite parses clean. None of those cases wants a parse error.
+//! Every module of OPA's compliance suite parses and resolves clean. None of its cases wants an error
+//! before evaluation.
 //!
 //! Reads `../../../shared/opa-compliance/cases.jsonl`, one case per line with its `modules`; says so
 //! loudly and passes where that file is absent.
 
 use std::path::Path;
 
-use portcullis_rego_syntax::{Version, line_col, parse};
+use portcullis_rego_syntax::{Environment, Version, line_col, parse, resolve_in};
 
 /// Notes of cases whose modules are expected to have findings, with the reason.
 const EXCEPTIONS: &[(&str, &str)] = &[];
 
 #[test]
-fn compliance_modules_parse_clean() {
+fn compliance_modules_parse_and_resolve_clean() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/opa-compliance/cases.jsonl");
     let Ok(text) = std::fs::read_to_string(&path) else {
         eprintln!("SKIPPED: no compliance cases at ../../../shared/opa-compliance/cases.jsonl");
@@ -25,10 +26,17 @@ fn compliance_modules_parse_clean() {
         if EXCEPTIONS.iter().any(|(exception, _)| *exception == note) {
             continue;
         }
-        for module in case["modules"].as_array().into_iter().flatten() {
-            let source = module.as_str().expect("a module is text");
+        let sources: Vec<&str> =
+            case["modules"].as_array().into_iter().flatten().filter_map(|module| module.as_str()).collect();
+        let parsed: Vec<_> = sources.iter().map(|source| parse(source, Version::V1)).collect();
+        for (source, this) in sources.iter().zip(&parsed) {
             modules += 1;
-            for diagnostic in parse(source, Version::V1).diagnostics {
+            let siblings =
+                parsed.iter().filter(|other| other.module.package_path() == this.module.package_path());
+            let package_rules =
+                siblings.flat_map(|other| &other.module.rules).map(|rule| rule.name().to_owned()).collect();
+            let names = resolve_in(&this.module, &Environment { package_rules, ..Environment::default() });
+            for diagnostic in this.diagnostics.iter().chain(&names.diagnostics) {
                 let (line, column) = line_col(source, diagnostic.span.start);
                 let text = source.lines().nth(line as usize - 1).unwrap_or_default();
                 failures.push(format!("{note}: {line}:{column}: {diagnostic}\n    {text}"));

@@ -44,6 +44,9 @@ pub enum Resource {
     Inert(Object),
     /// Any other Kubernetes object.
     Object(Object),
+    /// A template or constraint that is wrong in some place, as far as it could be read. It is never used; the policy stage
+    /// checks the rest of it, so that one run reports all mistakes.
+    Rejected(Box<Self>),
 }
 
 /// The groups that hold policy documents, with their kinds, and for each kind the versions that exist.
@@ -83,9 +86,9 @@ enum Kind {
 impl Resource {
     /// Reads a document as what its `apiVersion` and `kind` say it is.
     ///
-    /// Problems come back beside the resource. The resource is `None` if a problem is an error: a document that is wrong
-    /// in any place is not used. Reading goes on after the first mistake, even after a misspelt kind, so that all of them
-    /// are reported.
+    /// Problems come back beside the resource. If a problem is an error the resource is `None`, or [`Resource::Rejected`]: a
+    /// document that is wrong in any place is not used. Reading goes on after the first mistake, even after a misspelt kind,
+    /// so that all of them are reported.
     #[must_use]
     pub fn read(document: &Document) -> (Option<Self>, Vec<Error>) {
         let mut errors = Vec::new();
@@ -97,7 +100,13 @@ impl Resource {
             }
         };
         let broken = errors.iter().any(|error| error.severity() == crate::error::Severity::Error);
-        (resource.filter(|_| !broken), errors)
+        let resource = match resource {
+            Some(resource @ (Self::Template(_) | Self::Constraint(_))) if broken => {
+                Some(Self::Rejected(Box::new(resource)))
+            }
+            resource => resource.filter(|_| !broken),
+        };
+        (resource, errors)
     }
 }
 

@@ -51,6 +51,13 @@ pub struct PolicyStore {
     sync_sets: Vec<SyncSet>,
 }
 
+/// Whether a resource was read without errors. A rejected one is compiled for what else is wrong with it, and never used.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Sound,
+    Rejected,
+}
+
 #[derive(Debug)]
 struct TemplateEntry {
     api: ConstraintTemplate,
@@ -76,8 +83,15 @@ impl PolicyStore {
     /// waits, and [`PolicyStore::pending`] lists it.
     pub fn apply(&mut self, change: Change) -> Vec<Error> {
         match change {
-            Change::Upsert(Resource::Template(template)) => self.upsert_template(*template),
-            Change::Upsert(Resource::Constraint(constraint)) => self.upsert_constraint(*constraint),
+            Change::Upsert(Resource::Template(template)) => self.upsert_template(*template, Standing::Sound),
+            Change::Upsert(Resource::Constraint(constraint)) => {
+                self.upsert_constraint(*constraint, Standing::Sound)
+            }
+            Change::Upsert(Resource::Rejected(resource)) => match *resource {
+                Resource::Template(template) => self.upsert_template(*template, Standing::Rejected),
+                Resource::Constraint(constraint) => self.upsert_constraint(*constraint, Standing::Rejected),
+                _ => Vec::new(),
+            },
             Change::Upsert(Resource::Config(config)) => {
                 self.configs.push(config);
                 Vec::new()
@@ -144,6 +158,10 @@ impl PolicyStore {
     /// A warning if a resource of the same name is there already. For callers whose documents are all meant to hold at the
     /// same time, such as files.
     pub(super) fn duplicate(&self, resource: &Resource) -> Option<Error> {
+        let resource = match resource {
+            Resource::Rejected(resource) => resource,
+            resource => resource,
+        };
         let (document, earlier, subject) = match resource {
             Resource::Template(template) => {
                 let name = TemplateName::of_kind(&template.kind);
@@ -187,10 +205,10 @@ impl PolicyStore {
         }))
     }
 
-    fn upsert_template(&mut self, api: ConstraintTemplate) -> Vec<Error> {
+    fn upsert_template(&mut self, api: ConstraintTemplate, standing: Standing) -> Vec<Error> {
         let name = TemplateName::of_kind(&api.kind);
         let (compiled, mut errors) = Template::compile(&api);
-        match compiled {
+        match compiled.filter(|_| standing == Standing::Sound) {
             Some(template) => {
                 let template = Arc::new(template);
                 for entry in self.constraints_of(&name) {
@@ -207,12 +225,16 @@ impl PolicyStore {
         errors
     }
 
-    fn upsert_constraint(&mut self, api: Constraint) -> Vec<Error> {
+    fn upsert_constraint(&mut self, api: Constraint, standing: Standing) -> Vec<Error> {
         let template =
             self.templates.get(&TemplateName::of_kind(&api.key.kind)).and_then(|entry| entry.good.clone());
         let good = self.constraints.get(&api.key).and_then(|entry| entry.good.clone());
         let mut entry = ConstraintEntry { api, good };
+        let before = entry.good.clone();
         let errors = template.map(|template| entry.compile(&template)).unwrap_or_default();
+        if standing == Standing::Rejected {
+            entry.good = before;
+        }
         self.constraints.insert(entry.api.key.clone(), entry);
         errors
     }

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use crate::api::ConstraintTemplate;
 use crate::api::template::EngineSource;
 use crate::enforcement::EnforcementPoint;
-use crate::error::{Error, ErrorKind, Severity};
+use crate::error::{Error, Severity};
 use crate::names::{Gvk, TemplateName};
 use crate::path::FieldPath;
 use crate::rego::RegoProgram;
 use crate::review::Operation;
-use crate::schema::ConstraintSchema;
+use crate::schema::{ConstraintSchema, Schema};
 use crate::source::Location;
 
 /// What callers may know about a template.
@@ -110,7 +110,7 @@ impl Template {
             Some(text) => (Some(&text.value), text.path.clone()),
             None => (None, FieldPath::root()),
         };
-        let (schema, problems) = ConstraintSchema::compile(schema_value, api.legacy_schema);
+        let (schema, problems) = Schema::compile(schema_value, api.legacy_schema);
         errors.extend(problems.into_iter().map(|problem| problem.into_error(&api.document, &schema_path)));
         let program = match &api.engine {
             Some(EngineSource::Rego(source)) => {
@@ -118,13 +118,8 @@ impl Template {
                 errors.extend(problems);
                 program
             }
-            None => {
-                errors.push(
-                    Error::new(ErrorKind::MissingField, "the template has no Rego to evaluate")
-                        .at(api.document.location()),
-                );
-                None
-            }
+            // Reported when the template was read.
+            None => None,
         };
         let errors: Vec<_> = errors.into_iter().map(|error| error.about(subject.clone())).collect();
         if errors.iter().any(|error| error.severity() == Severity::Error) {
@@ -139,7 +134,7 @@ impl Template {
                 location: api.document.location(),
                 inventory_reads: program.inventory_reads().to_vec(),
             }),
-            schema,
+            schema: ConstraintSchema::new(&schema),
             program,
             operations: api.operations.clone(),
         });

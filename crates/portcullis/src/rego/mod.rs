@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorKind, Severity};
 use crate::inventory::Inventory;
 use crate::policy::InventoryRead;
 use crate::review::EvaluationError;
-use crate::schema::ConstraintSchema;
+use crate::schema::Schema;
 use crate::value::{self, Value};
 
 use engine_error::EngineError;
@@ -59,10 +59,13 @@ impl RegoProgram {
     pub(crate) fn compile(
         source: &RegoSource,
         document: &Document,
-        _schema: Option<&ConstraintSchema>,
+        schema: Option<&Schema>,
     ) -> (Option<Self>, Vec<Error>) {
         let texts: Vec<_> = [&source.module].into_iter().chain(&source.libs).cloned().collect();
         let (modules, mut errors) = front_end(source, &texts, document);
+        if let Some(schema) = schema {
+            errors.extend(template_rules::check_parameters(&modules, schema, document));
+        }
         if errors.iter().any(|error| error.severity() == Severity::Error) {
             return (None, errors);
         }
@@ -174,6 +177,11 @@ fn front_end<'a>(
         errors.extend(
             diagnostics.iter().map(|diagnostic| template_rules::rego_error(diagnostic, &parsed, document)),
         );
+        let broken = !diagnostics.is_empty();
+        let names = portcullis_rego_syntax::resolve(&parsed.module);
+        // What follows from a text that does not parse is noise.
+        let unresolved = names.diagnostics.iter().filter(|_| !broken);
+        errors.extend(unresolved.map(|diagnostic| template_rules::rego_error(diagnostic, &parsed, document)));
         errors.extend(template_rules::check(&parsed, document));
         modules.push(parsed);
     }

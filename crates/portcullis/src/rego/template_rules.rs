@@ -15,6 +15,7 @@ use portcullis_rego_syntax::{Diagnostic, Span};
 use crate::api::template::Text;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind, did_you_mean};
+use crate::schema::{PathCheck, Schema};
 use crate::source::Location;
 
 /// A module of a template: the main one or a library.
@@ -51,6 +52,31 @@ pub(super) fn rego_error(diagnostic: &Diagnostic, parsed: &ParsedModule<'_>, doc
         parsed.text,
         diagnostic.span,
     ))
+}
+
+/// Checks references below `input.parameters` against the template's own schema: a parameter that no constraint can have
+/// is always undefined. A warning, because a policy may well ask for a parameter that only older constraints had.
+pub(super) fn check_parameters(
+    modules: &[ParsedModule<'_>],
+    schema: &Schema,
+    document: &Document,
+) -> Vec<Error> {
+    let mut warnings = Vec::new();
+    for parsed in modules {
+        let names = portcullis_rego_syntax::resolve(&parsed.module);
+        for reference in portcullis_rego_syntax::analysis::refs(&parsed.module, &names) {
+            let [Some("input"), Some("parameters"), path @ ..] = reference.path.as_slice() else { continue };
+            let PathCheck::Unknown { at, suggestion } = schema.allows(path) else { continue };
+            let shown: Vec<_> = path.iter().take(at + 1).map(|step| step.unwrap_or("_")).collect();
+            let message = format!("the parameter schema has no `{}`, so this is always undefined", shown.join("."));
+            warnings.push(
+                Error::warning(ErrorKind::TemplateRule, message)
+                    .maybe_hint(suggestion.map(|name| format!("did you mean `{name}`?")))
+                    .at(locate(document, parsed.text, reference.span)),
+            );
+        }
+    }
+    warnings
 }
 
 fn locate(document: &Document, text: &Text, span: Span) -> Option<Location> {

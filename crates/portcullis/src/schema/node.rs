@@ -1,0 +1,183 @@
+//! The compiled form of a schema, and the position of a walk through a schema or a value.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::format::Format;
+use super::pattern::Pattern;
+use crate::path::{FieldPath, Segment};
+use crate::value::{self, Value};
+
+/// One schema of the tree. The default value is a schema that accepts any scalar and has no fields.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Node {
+    pub kind: Kind,
+    pub nullable: bool,
+    /// Fields that `properties` does not name are kept, and are not unknown.
+    pub preserve_unknown: bool,
+    /// The value is an object with `apiVersion`, `kind` and `metadata`, whatever `properties` says.
+    pub embedded_resource: bool,
+    /// Never null: a null default is no default.
+    pub default: Option<Value>,
+    pub properties: BTreeMap<Arc<str>, Arc<Node>>,
+    pub additional: Option<Additional>,
+    pub items: Option<Arc<Node>>,
+    pub list: List,
+    pub rules: Rules,
+}
+
+impl Node {
+    /// Accepts everything.
+    pub(super) fn permissive() -> Self {
+        Self { preserve_unknown: true, ..Self::default() }
+    }
+
+    pub(super) fn is_object(&self) -> bool {
+        self.kind == Kind::One(Type::Object)
+    }
+}
+
+/// The types a value may have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Kind {
+    #[default]
+    Any,
+    IntOrString,
+    One(Type),
+}
+
+/// The value of `type`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Type {
+    Array,
+    Boolean,
+    Integer,
+    Number,
+    Object,
+    String,
+}
+
+impl Type {
+    pub(super) const ALL: [Self; 6] =
+        [Self::Array, Self::Boolean, Self::Integer, Self::Number, Self::Object, Self::String];
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Array => "array",
+            Self::Boolean => "boolean",
+            Self::Integer => "integer",
+            Self::Number => "number",
+            Self::Object => "object",
+            Self::String => "string",
+        }
+    }
+
+    /// Integers are numbers, and `1.0` is an integer.
+    pub(super) fn admits(self, value: &Value) -> bool {
+        let found = value::type_name(value);
+        found == self.name() || (self == Self::Number && found == "integer")
+    }
+}
+
+/// The value of `additionalProperties`.
+#[derive(Clone, Debug)]
+pub(super) enum Additional {
+    /// `false`: no further keys.
+    Closed,
+    /// `true`: any key. What is below it is undescribed, so that pruning empties objects there.
+    Open,
+    Each(Arc<Node>),
+}
+
+/// The value of `x-kubernetes-list-type`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum List {
+    #[default]
+    Atomic,
+    /// No element twice.
+    Set,
+    /// No two elements with the same values of these keys.
+    Map(Vec<Arc<str>>),
+}
+
+/// Everything that restricts a value besides its type.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rules {
+    /// Empty: no restriction.
+    pub allowed: Vec<Value>,
+    pub minimum: Option<Bound>,
+    pub maximum: Option<Bound>,
+    pub multiple_of: Option<Value>,
+    pub length: Range,
+    pub pattern: Option<Pattern>,
+    pub format: Option<Format>,
+    pub item_count: Range,
+    pub property_count: Range,
+    pub required: Vec<Arc<str>>,
+    pub all_of: Vec<Node>,
+    pub any_of: Vec<Node>,
+    pub one_of: Vec<Node>,
+    pub not: Option<Arc<Node>>,
+}
+
+impl Rules {
+    /// The schemas in `allOf`, `anyOf`, `oneOf` and `not`, with their keyword.
+    pub(super) fn nested(&self) -> impl Iterator<Item = (&'static str, &Node)> {
+        let tagged = |keyword| move |node| (keyword, node);
+        (self.all_of.iter().map(tagged("allOf")))
+            .chain(self.any_of.iter().map(tagged("anyOf")))
+            .chain(self.one_of.iter().map(tagged("oneOf")))
+            .chain(self.not.iter().map(|node| ("not", &**node)))
+    }
+}
+
+/// A smallest or largest number.
+#[derive(Clone, Debug)]
+pub(super) struct Bound {
+    pub value: Value,
+    pub exclusive: bool,
+}
+
+/// How many there may be; both ends are inclusive.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Range {
+    pub min: Option<u64>,
+    pub max: Option<u64>,
+}
+
+/// Where a walk is. Lives on the stack; a path is built only when there is a problem to report.
+#[derive(Clone, Copy)]
+pub(super) enum At<'a> {
+    Root,
+    Key(&'a At<'a>, &'a str),
+    Index(&'a At<'a>, usize),
+}
+
+impl<'a> At<'a> {
+    pub(super) fn key(&'a self, key: &'a str) -> Self {
+        At::Key(self, key)
+    }
+
+    pub(super) fn index(&'a self, index: usize) -> Self {
+        At::Index(self, index)
+    }
+
+    pub(super) fn path(&self) -> FieldPath {
+        let mut segments = Vec::new();
+        let mut here = self;
+        loop {
+            here = match here {
+                At::Root => break,
+                At::Key(parent, key) => {
+                    segments.push(Segment::from(*key));
+                    parent
+                }
+                At::Index(parent, index) => {
+                    segments.push(Segment::from(*index));
+                    parent
+                }
+            };
+        }
+        segments.into_iter().rev().collect()
+    }
+}
