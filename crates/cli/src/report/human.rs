@@ -144,14 +144,15 @@ fn summary(report: &TestReport, counts: Counts) -> String {
     if counts.noted > 0 {
         found.push(format!("{} in dry run", counts.noted));
     }
-    if counts.failures > 0 {
-        found.push(format!("{} of them not evaluated", counts.failures));
-    }
     let objects = count(counts.objects, "object", "objects");
-    let mut parts = vec![match found.as_slice() {
+    let mut first = match found.as_slice() {
         [] => format!("nothing found in {objects}"),
         found => format!("{} in {} of {objects}", found.join(", "), counts.bad_objects),
-    }];
+    };
+    if counts.failures > 0 {
+        first.push_str(&format!(" ({} could not be evaluated)", counts.failures));
+    }
+    let mut parts = vec![first];
     let policies = count(report.templates, "policy", "policies");
     parts.push(format!("{policies}, {}", count(report.constraints.len(), "constraint", "constraints")));
     let mut input = Vec::new();
