@@ -82,7 +82,8 @@ impl Object {
         }
         // The API server takes only strings here; a `yes` that YAML made a boolean would go unseen by selectors.
         for (key, label) in value::entries(labels) {
-            if !matches!(label, Value::String(_)) {
+            // Null is the empty text for it.
+            if !matches!(label, Value::String(_) | Value::Null) {
                 let error = wrong_type("a string", label).hint("put it in quotes");
                 return Err((error, root.child("metadata").child("labels").child(key)));
             }
@@ -114,10 +115,11 @@ impl Object {
         &self.0.namespace
     }
 
-    /// The value of a label that is a string.
+    /// The value of a label; null is the empty text, as for the API server.
     #[must_use]
     pub fn label(&self, key: &str) -> Option<&str> {
-        value::str_at(&self.0.value, &["metadata", "labels", key])
+        let label = value::get_path(&self.0.value, &["metadata", "labels", key])?;
+        Some(value::as_str(label).unwrap_or_default())
     }
 
     /// The value of an annotation that is a string.
