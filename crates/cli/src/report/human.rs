@@ -37,7 +37,10 @@ pub fn write(report: &TestReport, options: Options, out: &mut dyn Write) -> io::
 }
 
 /// Writes what is wrong with the input.
-pub fn write_problems<'a>(problems: impl IntoIterator<Item = &'a Error>, out: &mut dyn Write) -> io::Result<()> {
+pub fn write_problems<'a>(
+    problems: impl IntoIterator<Item = &'a Error>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     for problem in problems {
         let mut notes = Vec::new();
         if let Some(subject) = problem.subject() {
@@ -77,7 +80,9 @@ fn render(reviewed: &Reviewed, finding: &Finding, describe: bool) -> String {
     }
     // The kind stands in the brackets already.
     match (template.title(), template.description().filter(|_| describe)) {
-        (Some(title), Some(description)) => notes.push(("policy", format!("{title}: {}", one_line(description)))),
+        (Some(title), Some(description)) => {
+            notes.push(("policy", format!("{title}: {}", one_line(description))))
+        }
         (Some(title), None) => notes.push(("policy", title.to_owned())),
         (None, Some(description)) => notes.push(("policy", one_line(description))),
         (None, None) => {}

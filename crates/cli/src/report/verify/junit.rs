@@ -17,7 +17,9 @@ pub fn write(suites: &[SuiteResult], out: &mut dyn Write) -> io::Result<()> {
             let text: Vec<_> = suite.problems.iter().map(ToString::to_string).collect();
             let status = if suite.status.is_bad() {
                 let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
-                status.set_message(text.first().cloned().unwrap_or_default()).set_description(text.join("\n"));
+                status
+                    .set_message(text.first().cloned().unwrap_or_default())
+                    .set_description(text.join("\n"));
                 status
             } else {
                 TestCaseStatus::success()
