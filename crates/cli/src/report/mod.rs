@@ -70,18 +70,14 @@ impl Finding {
         }
     }
 
-    /// Lines and columns from 1, ends included in the first line: what is marked ends with the line it starts in.
-    pub fn region(&self) -> Region {
-        Region::of(&self.position.location)
-    }
-
     /// Whether the position is only that of the object.
     pub fn is_vague(&self) -> bool {
         self.failure.is_none() && self.position.precision == Precision::Object
     }
 }
 
-/// A part of a line, for formats that have no byte ranges. Columns count characters.
+/// A part of a line, for formats that have no byte ranges. Columns count characters, from 1. What is marked ends with the
+/// line it starts in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Region {
     pub line: u32,
@@ -159,4 +155,16 @@ impl TestReport {
 pub fn count(number: usize, one: &str, many: &str) -> String {
     let word = if number == 1 { one } else { many };
     format!("{number} {word}")
+}
+
+/// A problem in one line. A file without a text, such as one that is not there, has no lines.
+pub fn problem_line(problem: &Error) -> String {
+    let line = problem.to_string();
+    match problem.location() {
+        Some(location) if location.source().text().is_empty() => {
+            let shown = location.to_string();
+            line.strip_prefix(&shown).map_or_else(|| line.clone(), |rest| format!("{}{rest}", location.file()))
+        }
+        _ => line,
+    }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::{Failure, Status, SuiteResult, TestResult};
+use crate::report::problem_line;
 
 /// Writes all suites.
 pub fn write(suites: &[SuiteResult], out: &mut dyn Write) -> io::Result<()> {
@@ -14,7 +15,7 @@ pub fn write(suites: &[SuiteResult], out: &mut dyn Write) -> io::Result<()> {
         let mut item = TestSuite::new(&suite.file);
         item.set_time(suite.elapsed);
         if !suite.problems.is_empty() {
-            let text: Vec<_> = suite.problems.iter().map(ToString::to_string).collect();
+            let text: Vec<_> = suite.problems.iter().map(problem_line).collect();
             let status = if suite.status.is_bad() {
                 let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
                 status.set_message(text.first().cloned().unwrap_or_default()).set_description(text.join("\n"));
