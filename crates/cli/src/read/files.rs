@@ -155,7 +155,8 @@ impl Listing {
                     let target = InputFile::new(ancestor).name;
                     let message = format!("this link leads back to `{target}`, which it is in");
                     let problem = unreadable(&name, ErrorKind::Unreadable, message);
-                    self.problems.push(problem.hint("remove the link, or name the files instead of the directory"));
+                    self.problems
+                        .push(problem.hint("remove the link, or name the files instead of the directory"));
                 }
             }
             (path, ignore::Error::Io(error)) => {

@@ -73,7 +73,8 @@ fn add_source<'a>(group: Group<'a>, location: &'a Location, label: Option<&'a st
         return group.element(Origin::path(path));
     }
     let mark = AnnotationKind::Primary.span(excerpt.mark).label(label.map(escape::line));
-    let snippet = Snippet::source(excerpt.text).line_start(excerpt.first_line as usize).path(path).fold(false);
+    let snippet =
+        Snippet::source(excerpt.text).line_start(excerpt.first_line as usize).path(path).fold(false);
     group.element(snippet.annotation(mark))
 }
 
@@ -95,10 +96,12 @@ impl Excerpt {
         let (start, end) = (range.start as usize, range.end as usize);
         let line = location.line();
         let begin_of = |line| source.line_start(line).map_or(0, |start| start as usize);
-        let above = line.checked_sub(1).filter(|above| *above > 0 && begin_of(line) - begin_of(*above) <= LONGEST);
+        let above =
+            line.checked_sub(1).filter(|above| *above > 0 && begin_of(line) - begin_of(*above) <= LONGEST);
         let first_line = above.unwrap_or(line);
         let begin = begin_of(first_line);
-        let line_end = source.line_start(line + 1).map_or(text.len(), |start| (start as usize).saturating_sub(1));
+        let line_end =
+            source.line_start(line + 1).map_or(text.len(), |start| (start as usize).saturating_sub(1));
         // What is marked ends with its first line.
         let end = end.clamp(start, line_end.max(start));
         let part = |range: Range<usize>| escape::source(text.get(range).unwrap_or_default());

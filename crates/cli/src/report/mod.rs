@@ -163,7 +163,8 @@ pub fn problem_line(problem: &Error) -> String {
     match problem.location() {
         Some(location) if location.source().text().is_empty() => {
             let shown = location.to_string();
-            line.strip_prefix(&shown).map_or_else(|| line.clone(), |rest| format!("{}{rest}", location.file()))
+            line.strip_prefix(&shown)
+                .map_or_else(|| line.clone(), |rest| format!("{}{rest}", location.file()))
         }
         _ => line,
     }

@@ -13,7 +13,8 @@ use serde::Serialize;
 use super::json::write_indented;
 use super::{Finding, Region, Reviewed, TestReport};
 
-const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
+const SCHEMA: &str =
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 /// Version 1 of how fingerprints are made; a change of it needs a new number.
 const FINGERPRINT: &str = "portcullis/v1";
 
@@ -174,12 +175,8 @@ pub fn write(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
     };
     let driver =
         Driver { name: "Portcullis", semantic_version: env!("CARGO_PKG_VERSION"), rules: rules.list };
-    let run = Run {
-        tool: Tool { driver },
-        invocations: [invocation],
-        column_kind: "unicodeCodePoints",
-        results,
-    };
+    let run =
+        Run { tool: Tool { driver }, invocations: [invocation], column_kind: "unicodeCodePoints", results };
     write_indented(&Log { schema: SCHEMA, version: "2.1.0", runs: [run] }, out)
 }
 
@@ -277,8 +274,7 @@ fn problem_result<'a>(
 }
 
 fn notification(problem: &Error) -> Notification<'_> {
-    let place =
-        |location| Place { physical_location: physical(location), logical_locations: Vec::new() };
+    let place = |location| Place { physical_location: physical(location), logical_locations: Vec::new() };
     Notification {
         level: level(problem.severity()),
         message: problem_message(problem),
@@ -326,15 +322,10 @@ fn physical(location: &Location) -> Physical {
 
 /// A path as a URI reference: everything but the characters that need no escape is escaped.
 fn uri(path: &str) -> String {
-    let mut uri = String::with_capacity(path.len());
-    for byte in path.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
-            uri.push(char::from(byte));
-        } else {
-            uri.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    uri
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(byte);
+    path.bytes()
+        .map(|byte| if plain(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
 }
 
 /// Makes fingerprints. Equal findings are told apart by their order.

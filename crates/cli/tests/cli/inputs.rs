@@ -5,7 +5,8 @@ use std::path::Path;
 
 use super::{run_in, testdata};
 
-const POD: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: good, namespace: prod}\nspec: {containers: []}\n";
+const POD: &str =
+    "apiVersion: v1\nkind: Pod\nmetadata: {name: good, namespace: prod}\nspec: {containers: []}\n";
 
 /// A directory with policies and a Pod that one of them denies.
 fn directory() -> tempfile::TempDir {
@@ -46,9 +47,9 @@ fn large_files() {
 fn deep_nesting() {
     let directory = directory();
     let flow = format!("a: {}{}\n", "[".repeat(1000), "]".repeat(1000));
-    let block: String = (0..1000).map(|depth| format!("{:depth$}a:\n", "")).collect();
+    let block: Vec<_> = (0..1000).map(|depth| format!("{:depth$}a:\n", "")).collect();
     let json = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-    for (name, text) in [("flow.yaml", flow), ("block.yaml", block), ("deep.json", json)] {
+    for (name, text) in [("flow.yaml", flow), ("block.yaml", block.concat()), ("deep.json", json)] {
         fs::write(directory.path().join(name), text).unwrap();
     }
     reports(directory.path(), &[], &["error[limit]", "flow.yaml", "block.yaml", "deep.json"]);
@@ -65,7 +66,11 @@ fn binary_files() {
 #[test]
 fn missing_paths() {
     let directory = directory();
-    reports(directory.path(), &["-f", "nowhere", "*.yml"], &["nowhere", "no such file", "patterns are not expanded"]);
+    reports(
+        directory.path(),
+        &["-f", "nowhere", "*.yml"],
+        &["nowhere", "no such file", "patterns are not expanded"],
+    );
 }
 
 #[cfg(unix)]

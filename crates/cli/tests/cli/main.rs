@@ -1,5 +1,12 @@
 //! The program as its users run it: a directory, arguments, what comes out and with which exit code.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    reason = "a test panics when it fails"
+)]
+
 mod inputs;
 mod sarif;
 mod test;

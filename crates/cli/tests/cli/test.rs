@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::{Run, run, run_in, testdata};
 
-const POD: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: piped, namespace: prod}\nspec: {containers: []}\n";
+const POD: &str =
+    "apiVersion: v1\nkind: Pod\nmetadata: {name: piped, namespace: prod}\nspec: {containers: []}\n";
 
 fn report(format: &str) -> Run {
     run_in(&testdata(), &["test", "-f", "policies", "-f", "manifests", "-o", format])
@@ -63,7 +64,11 @@ fn broken_input_does_not_hide_findings() {
 #[test]
 fn broken_input_is_in_every_report() {
     let junit = broken("junit").exits_with(2);
-    assert!(junit.stdout.contains("input: syntax") && junit.stdout.contains("type=\"deny\""), "{}", junit.stdout);
+    assert!(
+        junit.stdout.contains("input: syntax") && junit.stdout.contains("type=\"deny\""),
+        "{}",
+        junit.stdout
+    );
     let github = broken("github").exits_with(2);
     assert!(github.stdout.contains("::error file=broken/syntax.yaml,line=4"), "{}", github.stdout);
     let sarif: Value = serde_json::from_str(&broken("sarif").exits_with(2).stdout).unwrap();
@@ -129,9 +134,13 @@ fn too_little_input_is_an_error_that_helps() {
 
 #[test]
 fn deny_only_leaves_warnings_out() {
-    let run = run_in(&testdata(), &["test", "-f", ".", "-f", "policies", "-f", "manifests", "--deny-only", "-o", "json"]);
+    let run = run_in(
+        &testdata(),
+        &["test", "-f", ".", "-f", "policies", "-f", "manifests", "--deny-only", "-o", "json"],
+    );
     let denies = |finding: &Value| {
-        let scoped = finding["scopedActions"].as_array().is_some_and(|actions| actions.contains(&"deny".into()));
+        let scoped =
+            finding["scopedActions"].as_array().is_some_and(|actions| actions.contains(&"deny".into()));
         finding["enforcementAction"] == "deny" || scoped
     };
     assert!(!findings(&run).is_empty() && findings(&run).iter().all(denies));
@@ -147,13 +156,15 @@ fn policies_are_taken_from_a_directory_without_its_samples() {
     }
     fs::write(policies.join("sample.yaml"), POD.replace("piped", "sample")).unwrap();
     fs::write(directory.path().join("pod.yaml"), POD).unwrap();
-    let run = run_in(directory.path(), &["test", "--policies", "policies", "pod.yaml", "-o", "json"]).exits_with(1);
+    let run =
+        run_in(directory.path(), &["test", "--policies", "policies", "pod.yaml", "-o", "json"]).exits_with(1);
     assert_eq!(names(&run), ["piped"]);
 }
 
 #[test]
 fn inventory_is_compared_with_but_not_judged() {
-    let args = ["test", "-f", "policies", "-f", "manifests/ingress.json", "--inventory", "manifests", "-o", "json"];
+    let args =
+        ["test", "-f", "policies", "-f", "manifests/ingress.json", "--inventory", "manifests", "-o", "json"];
     let run = run_in(&testdata(), &args).exits_with(0);
     assert_eq!(names(&run), ["shop"]);
 }
