@@ -11,7 +11,7 @@ pub mod verify;
 pub mod yaml;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use portcullis::{
     Actions, ConstraintInfo, EnforcementAction, Error, Location, Object, Position, Precision, Severity,
@@ -99,6 +99,14 @@ impl Region {
         };
         Self { line, column, end_column: end_column.max(column) }
     }
+}
+
+/// A file as platforms want it that know a checkout only by its own paths: relative to the working directory if it is below.
+pub fn in_checkout(file: &str) -> &str {
+    static DIRECTORY: LazyLock<Option<String>> =
+        LazyLock::new(|| Some(std::env::current_dir().ok()?.to_str()?.to_owned()));
+    let below = DIRECTORY.as_deref().and_then(|directory| file.strip_prefix(directory));
+    below.and_then(|rest| rest.strip_prefix('/')).unwrap_or(file)
 }
 
 /// How many of each there are.

@@ -229,3 +229,49 @@ fn scripts_for_gator_pass_their_flags() {
     let flags = [&args[..], &["--enable-k8s-native-validation=true"]].concat();
     assert_eq!(run_in(&testdata(), &flags).exits_with(1).stdout, run_in(&testdata(), &args).stdout);
 }
+
+#[test]
+fn platforms_get_paths_inside_of_the_checkout() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path().canonicalize().unwrap();
+    fs::write(directory.join("a pod.yaml"), POD).unwrap();
+    let (policies, pod) = (testdata().join("policies"), directory.join("a pod.yaml"));
+    let report = |format| {
+        let args = ["test", "-p", policies.to_str().unwrap(), pod.to_str().unwrap(), "-o", format];
+        run_in(&directory, &args).exits_with(1).stdout
+    };
+    assert!(report("github").contains("::error file=a pod.yaml,line=3,"));
+    assert!(report("sarif").contains(r#""uri": "a%20pod.yaml""#));
+}
+
+#[cfg(unix)]
+#[test]
+fn pipes_are_files_too() {
+    let script =
+        format!("{} test -p policies <(cat manifests/pods.yaml) -o json", env!("CARGO_BIN_EXE_portcullis"));
+    let mut bash = std::process::Command::new("bash");
+    let Ok(output) = bash.args(["-c", &script]).current_dir(testdata()).output() else {
+        eprintln!("not tested: there is no bash");
+        return;
+    };
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("/dev/fd/"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_reader_that_hangs_up_is_no_error() {
+    let script = format!("{} test . -o json | head -1; wait", env!("CARGO_BIN_EXE_portcullis"));
+    let mut bash = std::process::Command::new("bash");
+    let Ok(output) = bash.args(["-c", &script]).current_dir(testdata()).output() else {
+        eprintln!("not tested: there is no bash");
+        return;
+    };
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("ipe"), "{:?}", output.stderr);
+}
+
+#[test]
+fn suites_are_left_to_verify() {
+    let run = run_in(&testdata(), &["test", "policies", "manifests", "suites/broken/unreadable-suite.yaml"]);
+    assert_eq!(run.exits_with(1).stderr, "");
+}
