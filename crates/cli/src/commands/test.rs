@@ -125,10 +125,13 @@ impl Loaded {
     fn add_all(&mut self, input: Input) {
         self.problems.extend(input.problems);
         for Classified { resource, object, problems } in classify(&input.documents) {
+            // Suites are for `verify`, which also says what is wrong with them.
+            if object.as_ref().is_some_and(is_suite) {
+                continue;
+            }
             self.problems.extend(problems);
             let (Some(resource), Some(object)) = (resource, object) else { continue };
             let kind = match &resource {
-                Resource::Suite(_) => continue,
                 Resource::AdmissionReview(request) => {
                     match Review::from_admission(request) {
                         Ok(review) => self.add_request(review),
@@ -162,8 +165,7 @@ impl Loaded {
                 Some(Resource::Object(_) | Resource::AdmissionReview(_) | Resource::Suite(_)) => false,
                 Some(_) => true,
                 None => object.is_some_and(|object| {
-                    let group = &object.gvk().group;
-                    group.ends_with(".gatekeeper.sh") && &**group != "test.gatekeeper.sh"
+                    !is_suite(&object) && object.gvk().group.ends_with(".gatekeeper.sh")
                 }),
             };
             if is_policy {
@@ -182,6 +184,10 @@ impl Loaded {
             }
         }
     }
+}
+
+fn is_suite(object: &Object) -> bool {
+    &*object.gvk().group == "test.gatekeeper.sh"
 }
 
 fn classify(documents: &[Document]) -> Vec<Classified> {
@@ -227,7 +233,9 @@ fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
 
 fn inventory_of(objects: Vec<Object>) -> Inventory {
     let mut store = InventoryStore::new();
-    objects.into_iter().for_each(|object| store.upsert(object));
+    for object in objects {
+        store.upsert(object);
+    }
     store.snapshot()
 }
 

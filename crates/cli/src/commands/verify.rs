@@ -17,7 +17,7 @@ use rayon::prelude::*;
 use crate::args::{Selection, VerifyArgs, VerifyFormat};
 use crate::read::{self, Choice, InputFile};
 use crate::report::verify::{CaseResult, Failure, Status, SuiteResult, TestResult};
-use crate::report::{count, human, verify};
+use crate::report::{count, human, problem_line, verify};
 use crate::run::ExitStatus;
 
 /// Runs the suites and reports.
@@ -28,7 +28,7 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
     let results: Vec<_> = files.par_iter().map(|file| runner.file(file)).collect();
     let mut suites = Vec::new();
     for (file, result) in files.iter().zip(results) {
-        let named = args.paths.iter().any(|path| *path == file.path || Path::new(&file.name) == path);
+        let named = args.paths.contains(&file.path);
         match result {
             Some(suite) => suites.push(suite),
             None if named => problems.push(no_suite(file)),
@@ -225,7 +225,7 @@ fn broken(location: &Location, message: impl Into<String>, errors: &[Error]) -> 
     Failure {
         location: location.clone(),
         message: message.into(),
-        details: errors.iter().map(ToString::to_string).collect(),
+        details: errors.iter().map(problem_line).collect(),
         status: Status::Broken,
     }
 }
@@ -328,7 +328,7 @@ fn only(
 
 fn not_one(found: usize, what: &str, path: &str, at: &Location) -> Failure {
     let found = count(found, "document", "documents");
-    broken(at, format!("expected one document, a {what}, in `{path}`, found {found}"), &[])
+    broken(at, format!("expected one document, the {what}, in `{path}`, found {found}"), &[])
 }
 
 fn run_case(case: &Case, policies: Option<&PolicySet>, files: &Files<'_>) -> CaseResult {
@@ -378,7 +378,7 @@ fn review_of(
     }
     let documents = files.read(&case.object, "object", at, warnings)?;
     let [document] = documents.as_slice() else {
-        return Err(not_one(documents.len(), "single object", &case.object, at));
+        return Err(not_one(documents.len(), "object", &case.object, at));
     };
     let unusable = |errors: &[Error]| broken(at, "the object cannot be used", errors);
     let object = Object::from_document(document.clone()).map_err(|error| unusable(&[error]))?;
@@ -414,22 +414,23 @@ fn check(assertion: &Assertion, decision: &Decision<'_>) -> Option<Failure> {
     if holds {
         return None;
     }
-    let mut message = match assertion.violations {
+    let wanted = match assertion.violations {
         Expected::Yes => "expected at least one violation".to_owned(),
         Expected::No => "expected no violation".to_owned(),
         Expected::Exactly(1) => "expected exactly 1 violation".to_owned(),
         Expected::Exactly(wanted) => format!("expected exactly {wanted} violations"),
     };
     let all = decision.findings.len();
-    match &assertion.message {
-        None => message.push_str(&format!(", got {all}")),
-        Some(pattern) => {
-            message.push_str(&format!(" with a message that matches `{pattern}`, got {matching}"));
-            if all > matching {
-                message.push_str(&format!(" (and {} with other messages)", all - matching));
-            }
+    let got = match &assertion.message {
+        None => format!(", got {all}"),
+        Some(pattern) if all > matching => {
+            let others = all - matching;
+            format!(
+                " with a message that matches `{pattern}`, got {matching} (and {others} with other messages)"
+            )
         }
-    }
+        Some(pattern) => format!(" with a message that matches `{pattern}`, got {matching}"),
+    };
     let details = decision.findings.iter().map(|finding| {
         if finding.is_error() {
             let name = &finding.result.key().name;
@@ -440,7 +441,7 @@ fn check(assertion: &Assertion, decision: &Decision<'_>) -> Option<Failure> {
     });
     Some(Failure {
         location: assertion.location.clone(),
-        message,
+        message: format!("{wanted}{got}"),
         details: details.collect(),
         status: Status::Failed,
     })
