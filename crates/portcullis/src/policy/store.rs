@@ -68,6 +68,7 @@ struct TemplateEntry {
 #[derive(Debug)]
 struct ConstraintEntry {
     api: Constraint,
+    standing: Standing,
     /// The last version that compiled, with the template it was compiled against.
     good: Option<Arc<CompiledConstraint>>,
 }
@@ -229,12 +230,8 @@ impl PolicyStore {
         let template =
             self.templates.get(&TemplateName::of_kind(&api.key.kind)).and_then(|entry| entry.good.clone());
         let good = self.constraints.get(&api.key).and_then(|entry| entry.good.clone());
-        let mut entry = ConstraintEntry { api, good };
-        let before = entry.good.clone();
+        let mut entry = ConstraintEntry { api, standing, good };
         let errors = template.map(|template| entry.compile(&template)).unwrap_or_default();
-        if standing == Standing::Rejected {
-            entry.good = before;
-        }
         self.constraints.insert(entry.api.key.clone(), entry);
         errors
     }
@@ -262,7 +259,7 @@ impl ConstraintEntry {
             ];
         }
         let (compiled, errors) = CompiledConstraint::compile(&self.api, template);
-        if let Some(compiled) = compiled {
+        if let Some(compiled) = compiled.filter(|_| self.standing == Standing::Sound) {
             self.good = Some(Arc::new(compiled));
         }
         errors
