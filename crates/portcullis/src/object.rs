@@ -80,7 +80,15 @@ impl Object {
         if !matches!(labels, Value::Object(_) | Value::Null) {
             return Err((wrong_type("an object", labels), root.child("metadata").child("labels")));
         }
-        Ok(Self(Arc::new(Inner { gvk, name, generate_name, namespace, document, value })))
+        // The API server takes only strings here; a `yes` that YAML made a boolean would go unseen by selectors.
+        for (key, label) in value::entries(labels) {
+            // Null is the empty text for it.
+            if !matches!(label, Value::String(_) | Value::Null) {
+                let error = wrong_type("a string", label).hint("put it in quotes");
+                return Err((error, root.child("metadata").child("labels").child(key)));
+            }
+        }
+        Ok(Self(Arc::new(Inner { value, gvk, name, generate_name, namespace, document })))
     }
 
     /// API group, version and kind.
@@ -107,10 +115,11 @@ impl Object {
         &self.0.namespace
     }
 
-    /// The value of a label that is a string.
+    /// The value of a label; null is the empty text, as for the API server.
     #[must_use]
     pub fn label(&self, key: &str) -> Option<&str> {
-        value::str_at(&self.0.value, &["metadata", "labels", key])
+        let label = value::get_path(&self.0.value, &["metadata", "labels", key])?;
+        Some(value::as_str(label).unwrap_or_default())
     }
 
     /// The value of an annotation that is a string.

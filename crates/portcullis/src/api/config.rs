@@ -42,7 +42,7 @@ pub enum Process {
 }
 
 impl Config {
-    pub(super) fn read(document: &Document, errors: &mut Vec<Error>) -> Option<Self> {
+    pub(super) fn read(document: &Document, errors: &mut Vec<Error>) -> Self {
         const PROCESSES: &[(&str, Process)] = &[
             ("*", Process::All),
             ("audit", Process::Audit),
@@ -52,7 +52,7 @@ impl Config {
         ];
         let root = Node::root(document);
         root.check_fields(&["apiVersion", "kind", "metadata", "spec", "status"], errors);
-        let Some(spec) = root.field("spec") else { return Some(Self::default()) };
+        let Some(spec) = root.field("spec") else { return Self::default() };
         spec.check_fields(&["sync", "match", "validation", "readiness"], errors);
         let mut config = Self::default();
         if let Some(sync) = spec.field("sync") {
@@ -70,6 +70,6 @@ impl Config {
                 .collect();
             config.exclusions.push(ExclusionRule { namespaces, processes });
         }
-        Some(config)
+        config
     }
 }

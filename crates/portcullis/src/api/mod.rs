@@ -50,7 +50,7 @@ pub enum Resource {
 }
 
 /// The groups that hold policy documents, with their kinds, and for each kind the versions that exist.
-const GROUPS: &[(&str, &[(&str, Kind, &[&str])])] = &[
+const GROUPS: &[(&str, &[KnownKind])] = &[
     ("templates.gatekeeper.sh", &[("ConstraintTemplate", Kind::Template, &["v1", "v1beta1", "v1alpha1"])]),
     ("config.gatekeeper.sh", &[("Config", Kind::Config, &["v1alpha1"])]),
     ("syncset.gatekeeper.sh", &[("SyncSet", Kind::SyncSet, &["v1alpha1"])]),
@@ -68,6 +68,9 @@ const GROUPS: &[(&str, &[(&str, Kind, &[&str])])] = &[
     ("expansion.gatekeeper.sh", &[("ExpansionTemplate", Kind::Inert, &["v1beta1", "v1alpha1"])]),
     ("externaldata.gatekeeper.sh", &[("Provider", Kind::Inert, &["v1beta1", "v1alpha1"])]),
 ];
+
+/// Name, meaning, versions; no versions means any.
+type KnownKind = (&'static str, Kind, &'static [&'static str]);
 
 /// The group of all constraints. Its kinds are whatever the templates define.
 pub(crate) const CONSTRAINT_GROUP: &str = "constraints.gatekeeper.sh";
@@ -140,9 +143,9 @@ fn read_object(document: &Document, object: Object, errors: &mut Vec<Error>) -> 
     match kind {
         Kind::Template => ConstraintTemplate::read(document, &object, errors)
             .map(|template| Resource::Template(Box::new(template))),
-        Kind::Config => Config::read(document, errors).map(Resource::Config),
+        Kind::Config => Some(Resource::Config(Config::read(document, errors))),
         Kind::SyncSet => SyncSet::read(document, errors).map(Resource::SyncSet),
-        Kind::Suite => Suite::read(document, errors).map(Resource::Suite),
+        Kind::Suite => Some(Resource::Suite(Suite::read(document, errors))),
         Kind::AdmissionReview => {
             AdmissionReview::read(document, errors).map(|review| Resource::AdmissionReview(Box::new(review)))
         }

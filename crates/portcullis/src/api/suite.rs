@@ -80,12 +80,12 @@ pub enum Expected {
 }
 
 impl Suite {
-    pub(super) fn read(document: &Document, errors: &mut Vec<Error>) -> Option<Self> {
+    pub(super) fn read(document: &Document, errors: &mut Vec<Error>) -> Self {
         let root = Node::root(document);
         root.check_fields(&["apiVersion", "kind", "metadata", "skip", "tests"], errors);
         let skip = root.optional_bool("skip", errors).unwrap_or(false);
         let tests = root.list("tests", errors).iter().filter_map(|test| Test::read(test, errors)).collect();
-        Some(Self { skip, tests })
+        Self { skip, tests }
     }
 }
 

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::marks::{MarkId, Marks};
-use super::problems::Problems;
+use super::problems::{Problems, quote};
 use crate::error::{Error, ErrorKind};
 use crate::limits::Limits;
 use crate::source::Source;
@@ -304,20 +304,17 @@ impl<'a> Builder<'a> {
 
     fn warn_of_duplicates(&mut self, parent: MarkId) {
         let mut first: BTreeMap<&str, Span> = BTreeMap::new();
-        let mut duplicates = Vec::new();
         for (_, mark) in self.marks.children(parent) {
             let Some(key) = mark.key.as_deref() else { continue };
             if let Some(first) = first.get(key) {
-                duplicates.push((key.to_owned(), first.start, mark.key_range()));
+                let line = self.problems.source().line(first.start);
+                let message =
+                    format!("the key `{}` is already set in line {line}; the last value counts", quote(key));
+                let location = self.problems.location(mark.key_range());
+                self.problems.push(Error::warning(ErrorKind::DuplicateKey, message).at(location));
             } else {
                 first.insert(key, mark.key_range());
             }
-        }
-        for (key, first, span) in duplicates {
-            let line = self.problems.source().line(first);
-            let message = format!("the key `{key}` is already set in line {line}; the last value counts");
-            let warning = Error::warning(ErrorKind::DuplicateKey, message).at(self.problems.location(span));
-            self.problems.push(warning);
         }
     }
 }

@@ -7,7 +7,7 @@ use granit_parser::ErrorKind as Rule;
 
 use super::build::{Builder, Span};
 use super::marks::{Mark, Marks};
-use super::problems::Problems;
+use super::problems::{Problems, quote};
 use crate::error::{Error, ErrorKind};
 use crate::source::{Location, clamp};
 
@@ -111,7 +111,6 @@ impl<'a> Place<'a> {
             | Rule::InvalidIndentation
             | Rule::BlockSequenceEntryNotAllowed
             | Rule::ExpectedBlockSequenceEntry
-            | Rule::ExpectedDocumentStart
             | Rule::MappingKeyNotAllowed => self.misplaced_line(rule),
             Rule::UnclosedQuotedScalar
             | Rule::InvalidQuotedScalarIndent
@@ -119,12 +118,18 @@ impl<'a> Place<'a> {
             Rule::InvalidTrailingSingleQuotedScalar => (
                 self.rest_of_line(),
                 "unexpected text after the closing quote".to_owned(),
-                Some("inside of single quotes a quote is written twice: `''`".to_owned()),
+                Some(
+                    "put the whole value in double quotes; inside of single quotes a quote is written `''`"
+                        .to_owned(),
+                ),
             ),
             Rule::InvalidTrailingDoubleQuotedScalar => (
                 self.rest_of_line(),
                 "unexpected text after the closing quote".to_owned(),
-                Some("inside of double quotes a quote is written `\\\"`".to_owned()),
+                Some(
+                    "put the whole value in single quotes; inside of double quotes a quote is written `\\\"`"
+                        .to_owned(),
+                ),
             ),
             Rule::UnknownQuotedScalarEscape => self.unknown_escape(),
             Rule::InvalidQuotedScalarHexEscape
@@ -153,7 +158,10 @@ impl<'a> Place<'a> {
                 )
             }
             Rule::UnexpectedCharacter { character } => self.one_character(
-                format!("a value without quotes cannot start with `{character}`"),
+                match character {
+                    '`' => "a value without quotes cannot start with a backtick".to_owned(),
+                    _ => format!("a value without quotes cannot start with `{character}`"),
+                },
                 Some("put the value in quotes".to_owned()),
             ),
             Rule::CommentNotSeparated => {
@@ -181,6 +189,11 @@ impl<'a> Place<'a> {
                 Some("if it is meant as text, put the value in quotes".to_owned()),
             ),
             Rule::BomInsideDocument => self.plainly("a byte order mark inside of the text"),
+            Rule::ExpectedDocumentStart => (
+                self.rest_of_line(),
+                "unexpected text after the end of the document".to_owned(),
+                Some("another document starts with a line `---`".to_owned()),
+            ),
             Rule::InvalidDocumentEnd => self.plainly("unexpected text after the end of a document (`...`)"),
             Rule::MissingDocumentEndBeforeDirective
             | Rule::DuplicateVersionDirective
@@ -239,7 +252,6 @@ impl<'a> Place<'a> {
             return (self.line(), "a mapping is not allowed here".to_owned(), Some(hint));
         };
         let value = self.text.get(mark.start as usize..mark.end as usize).unwrap_or_default();
-        let owner = mark.key.as_deref().map_or_else(|| "the list item".to_owned(), |key| format!("`{key}`"));
         let Some((first, word)) = value.split_once('\n').map(|(first, rest)| {
             (first.trim_end(), rest.rsplit_once('\n').map_or(rest, |(_, last)| last).trim_start())
         }) else {
@@ -247,28 +259,45 @@ impl<'a> Place<'a> {
             let line =
                 self.text.get(mark.start as usize..self.line_end(self.at)).unwrap_or_default().trim_end();
             let range = span(mark.start as usize, mark.start as usize + line.len());
-            let hint = (line.len() <= 60 && !line.contains(['"', '\\']))
-                .then(|| format!("if it is one text, put it in quotes: `\"{line}\"`"));
-            return (range, format!("a mapping is not allowed here, in the line of {owner}"), hint);
+            let hint = (line.len() <= 40 && !line.contains(['"', '\\']))
+                .then(|| format!("if it is one text, put it in quotes: `\"{}\"`", quote(line)));
+            let owner = mark.key.as_deref().unwrap_or("- ");
+            return (
+                range,
+                format!("a mapping is not allowed here, in the line of `{}`", quote(owner)),
+                hint,
+            );
         };
         let end = mark.end as usize;
-        let hint = match mark.key.as_deref() {
+        self.below_value(mark, first, span(end - word.len(), end))
+    }
+
+    /// A key in a line below one that has a value already.
+    fn below_value(&self, mark: &Mark, value: &str, range: Span) -> Diagnosis {
+        let word = quote(self.text.get(range.start as usize..range.end as usize).unwrap_or_default());
+        let word = word.as_str();
+        let (owner, hint) = match mark.key.as_deref() {
             Some(key) => {
-                let beside = format!("indent `{word}` like `{key}`");
+                let shown = quote(key);
+                let beside = format!("indent `{word}` like `{shown}`");
                 let in_metadata = |key| matches!(key, "name" | "namespace" | "labels" | "annotations");
                 let at_root = self.line_start(mark.key_start as usize) == mark.key_start as usize;
-                if at_root && in_metadata(key) && in_metadata(word) {
+                let hint = if at_root && in_metadata(key) && in_metadata(word) {
                     let missing = if self.has_root_key("metadata") { "" } else { ", which is missing here" };
                     format!("{beside}, or put both under `metadata:`{missing}")
                 } else {
-                    format!("{beside}, or leave the value of `{key}` away to put `{word}` under it")
-                }
+                    format!("{beside}, or leave the value of `{shown}` away to put `{word}` under it")
+                };
+                (format!("`{shown}`"), hint)
             }
-            None => format!("write `- key: value` to put `{word}` beside a first key"),
+            None => (
+                "the list item".to_owned(),
+                format!("write `- key: value` to put `{word}` beside a first key"),
+            ),
         };
         let message =
-            format!("a mapping is not allowed here: {owner} already has the value `{}`", shorten(first));
-        (span(end - word.len(), end), message, Some(hint))
+            format!("a mapping is not allowed here: {owner} already has the value `{}`", quote(value));
+        (range, message, Some(hint))
     }
 
     /// Whether a key stands at the margin somewhere in this document.
@@ -287,26 +316,48 @@ impl<'a> Place<'a> {
         let range = self.line();
         let line = self.text.get(range.start as usize..range.end as usize).unwrap_or_default();
         if let Some((key, value)) = colon_without_space(line) {
-            let hint = Some(format!("write `{key}: {}`", shorten(value)));
+            let key = quote(key);
+            let hint = Some(format!("write `{key}: {}`", quote(value)));
             return (range, format!("expected a space after the colon of `{key}`"), hint);
         }
         let dash = line == "-" || line.starts_with("- ");
-        let found = shorten(line);
+        let found = quote(line);
         if dash {
             let hint = "is this line, or the one before it, indented as it should be?".to_owned();
             return (range, "a list item is not allowed here".to_owned(), Some(hint));
         }
-        if matches!(rule, Rule::ExpectedBlockSequenceEntry) {
+        // The parser notices a dash behind it, everything else in front.
+        let before = self.text.get(range.start as usize..self.at).unwrap_or_default().trim();
+        if !before.is_empty() && before != "-" {
+            let hint = "if it belongs to the value, put the whole value in quotes".to_owned();
+            return (self.rest_of_line(), "unexpected text after the value".to_owned(), Some(hint));
+        }
+        let column = |offset: usize| offset - self.line_start(offset);
+        let beside_list = self.open.is_some_and(|open| column(open) == column(range.start as usize));
+        if matches!(rule, Rule::ExpectedBlockSequenceEntry) && beside_list {
             let message = format!("expected another list item (`- …`), found `{found}`");
             return (range, message, Some("put the list under a key, or indent this line".to_owned()));
         }
         if line.contains(": ") || line.ends_with(':') {
             let key = line.split(':').next().unwrap_or_default();
-            let message = format!("the indentation of `{}` fits none of the lines above it", shorten(key));
+            if let Some((mark, value)) = self.value_above(range.start) {
+                return self.below_value(mark, value, range.start..range.start + clamp(key.len()));
+            }
+            let message = format!("the indentation of `{}` fits none of the lines above it", quote(key));
             return (range, message, Some("indent it like the keys that it belongs with".to_owned()));
         }
         let hint = "if it continues the value above, indent it deeper than the key".to_owned();
         (range, format!("expected `key: value`, found `{found}`"), Some(hint))
+    }
+
+    /// The scalar that was read last, if a line that starts here is indented below its key.
+    fn value_above(&self, start: u32) -> Option<(&Mark, &str)> {
+        let mark = self.marks.last().filter(|mark| mark.end <= start && mark.key.is_some())?;
+        let value =
+            self.text.get(mark.start as usize..mark.end as usize).filter(|value| !value.is_empty())?;
+        let column = |offset: u32| offset as usize - self.line_start(offset as usize);
+        let is_scalar = !value.starts_with(['|', '>', '[', '{', '*']);
+        (is_scalar && column(start) > column(mark.key_start)).then_some((mark, value))
     }
 
     fn unclosed_quote(&self) -> Diagnosis {
@@ -347,9 +398,10 @@ impl<'a> Place<'a> {
 
     fn in_brackets(&self, rule: &Rule) -> Diagnosis {
         let opening = self.open.filter(|open| matches!(self.text.as_bytes().get(*open), Some(b'[' | b'{')));
-        let unclosed = matches!(rule, Rule::UnclosedFlowCollection { .. }).then_some(self.at).or(opening);
+        let ended = matches!(rule, Rule::UnclosedFlowCollection { .. });
+        let unclosed = ended.then_some(self.at).or(opening);
         if let Some(open) = unclosed
-            && (Some(open) != opening || self.line_start(open) != self.line_start(self.at))
+            && (ended || self.line_start(open) != self.line_start(self.at))
             && let Some(bracket) = self.text.get(open..).and_then(|rest| rest.chars().next())
         {
             return (span(open, open + bracket.len_utf8()), format!("this `{bracket}` is not closed"), None);
@@ -413,14 +465,4 @@ fn colon_without_space(line: &str) -> Option<(&str, &str)> {
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '/');
     let is_key = !key.is_empty() && key.chars().all(plain);
     (is_key && !value.is_empty() && !value.starts_with([' ', '\t', '/', ':'])).then_some((key, value))
-}
-
-/// Long texts are cut: a message is one line.
-fn shorten(text: &str) -> String {
-    const LONGEST: usize = 40;
-    let text = text.trim();
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
-    }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::Output;
 use super::build::{Builder, Shape};
+use super::problems::quote;
 use super::scalar;
 use crate::error::ErrorKind;
 use crate::limits::Limits;
@@ -28,6 +29,7 @@ pub(super) fn read(source: &Arc<Source>, base: usize, limits: &Limits) -> Readin
     let mut scanner = Scanner {
         text: source.text(),
         at: base,
+        document: base,
         builder: Builder::new(source, limits),
         expects: Expects::Value,
     };
@@ -86,6 +88,8 @@ enum Expects {
 struct Scanner<'a> {
     text: &'a str,
     at: usize,
+    /// Where the document starts.
+    document: usize,
     builder: Builder<'a>,
     expects: Expects,
 }
@@ -123,6 +127,9 @@ impl<'a> Scanner<'a> {
     /// After an error: to the next line that starts with a brace or a separator.
     fn skip_to_next(&mut self) {
         let mut rest = self.text.get(self.at..).unwrap_or_default();
+        if self.starts_document(rest) {
+            return;
+        }
         loop {
             rest = rest.split_once('\n').map_or("", |(_, lines)| lines);
             if rest.is_empty() || rest.starts_with('{') || rest.starts_with("---") {
@@ -132,12 +139,20 @@ impl<'a> Scanner<'a> {
         self.at = self.text.len() - rest.len();
     }
 
+    /// Whether what follows is a brace at the start of a line, which is never inside of an indented object.
+    fn starts_document(&self, rest: &str) -> bool {
+        let line_start =
+            self.at.checked_sub(1).and_then(|before| self.text.as_bytes().get(before)) == Some(&b'\n');
+        line_start && rest.starts_with('{') && self.at > self.document
+    }
+
     fn stop<T>(&self, message: impl Into<String>) -> Result<T, Stop> {
         Err(Stop { syntax: Some((message.into(), None)), at: self.at })
     }
 
     fn document(&mut self) -> Result<(), Stop> {
         self.expects = Expects::Value;
+        self.document = self.at;
         loop {
             if self.expects == Expects::End {
                 return Ok(());
@@ -169,6 +184,9 @@ impl<'a> Scanner<'a> {
     }
 
     fn next(&mut self, byte: u8) -> Result<(), Stop> {
+        if self.starts_document(self.text.get(self.at..).unwrap_or_default()) {
+            return self.end_of_text();
+        }
         let shape = self.builder.open().map(|(shape, _)| shape);
         match (shape, byte) {
             (Some(Shape::List), b',') => self.expects = Expects::Value,
@@ -253,7 +271,7 @@ impl<'a> Scanner<'a> {
             rest.find(|c: char| !matches!(c, '0'..='9' | '+' | '-' | '.' | 'e' | 'E')).unwrap_or(rest.len());
         let text = rest.get(..end).unwrap_or_default();
         let Some(is_integer) = number_shape(text) else {
-            return self.stop(format!("`{text}` is not a JSON number"));
+            return self.stop(format!("`{}` is not a JSON number", quote(text)));
         };
         let value = if is_integer {
             text.parse::<u64>().map(Value::from).or_else(|_| text.parse().map(scalar::integer)).ok()
@@ -265,7 +283,7 @@ impl<'a> Scanner<'a> {
                 self.at += end;
                 Ok(value)
             }
-            None => self.stop(format!("the number `{text}` is too large")),
+            None => self.stop(format!("the number `{}` is too large", quote(text))),
         }
     }
 
@@ -317,6 +335,10 @@ impl<'a> Scanner<'a> {
         match self.text.get(self.at..).and_then(|rest| rest.chars().next()) {
             None => "the end of the text".to_owned(),
             Some(character) if character.is_control() => "a control character".to_owned(),
+            Some(character) if character.is_alphanumeric() => {
+                let rest = self.text.get(self.at..).unwrap_or_default();
+                format!("`{}`", rest.chars().take(20).take_while(|c| c.is_alphanumeric()).collect::<String>())
+            }
             Some(character) => format!("`{character}`"),
         }
     }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::marks::{MarkId, Marks};
-use super::problems::Problems;
+use super::problems::{Problems, quote};
 use super::{Document, Output};
 use crate::error::{Error, ErrorKind};
 use crate::value::{self, Value};
@@ -89,9 +89,11 @@ fn not_an_object(document: &Document) -> Error {
             None => "an empty list".to_owned(),
             Some(first) => format!("a list of {}", plural(first)),
         },
+        Value::Null => "null".to_owned(),
+        Value::Number(_) => "a number".to_owned(),
         other => format!("a {}", value::type_name(other)),
     };
-    let place = document.item.map_or_else(String::new, |item| format!(" as item {item} of the list"));
+    let place = if document.item.is_some() { " as an item of this list" } else { "" };
     let error =
         Error::new(ErrorKind::NotAnObject, format!("expected a Kubernetes object{place}, found {found}"))
             .at(document.location());
@@ -99,7 +101,7 @@ fn not_an_object(document: &Document) -> Error {
     let hint = value::as_str(&document.value).and_then(|text| {
         let (key, value) = text.split_whitespace().next()?.split_once(':')?;
         let is_key = !key.is_empty() && key.chars().all(char::is_alphanumeric) && !value.starts_with('/');
-        is_key.then(|| format!("a colon needs a space after it: `{key}: {value}`"))
+        is_key.then(|| format!("a colon needs a space after it: `{}: {}`", quote(key), quote(value)))
     });
     error.maybe_hint(hint)
 }

@@ -15,6 +15,9 @@ mod list;
 mod marks;
 mod problems;
 mod scalar;
+mod serialize;
+#[cfg(test)]
+mod tests;
 mod text;
 mod yaml;
 
@@ -153,7 +156,7 @@ impl Document {
     /// The object, in the form that other JSON tools take.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
-        serde_json::to_value(&self.value).unwrap_or_default()
+        serde_json::to_value(self).unwrap_or_default()
     }
 
     /// Where the object is.
@@ -221,7 +224,7 @@ impl fmt::Debug for Document {
 
 impl Serialize for Document {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.value.serialize(serializer)
+        serialize::Json(&self.value).serialize(serializer)
     }
 }
 

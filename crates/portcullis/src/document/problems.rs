@@ -49,3 +49,14 @@ impl Problems {
         self.list
     }
 }
+
+/// A piece of the text for a message, which is one line: cut, and without line breaks and control characters.
+pub(super) fn quote(text: &str) -> String {
+    const LONGEST: usize = 40;
+    let visible = |c: char| if c.is_control() { ' ' } else { c };
+    let mut quoted: String = text.trim().chars().take(LONGEST).map(visible).collect();
+    if text.trim().chars().nth(LONGEST).is_some() {
+        quoted.push('…');
+    }
+    quoted
+}

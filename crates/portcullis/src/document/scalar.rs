@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use granit_parser::{ScalarStyle, Tag};
 
+use super::problems::quote;
 use crate::value::Value;
 
 /// Why a scalar has no value: a sentence without position.
@@ -129,6 +130,7 @@ fn typed<'a>(
         | ("int", value @ (Resolved::Signed(_) | Resolved::Unsigned(_)))
         | ("float", value @ Resolved::Float(_)) => value,
         ("null" | "bool" | "int" | "float", _) => {
+            let text = quote(text);
             return Err(BadScalar::WrongTag(format!("`{text}` is not a value of the type `!!{name}`")));
         }
         _ => Resolved::Text,

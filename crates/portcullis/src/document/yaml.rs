@@ -4,12 +4,13 @@
 
 use std::sync::Arc;
 
-use granit_parser::{Event, Options, Parser, ScalarStyle, Span as YamlSpan, Tag};
+use granit_parser::{Event, Options, Parser, ScalarStyle, Span as YamlSpan, StructureStyle, Tag};
 
 use super::Output;
 use super::build::{Abandoned, Builder, Shape, Span};
 use super::explain::{self, Place};
 use super::marks::Marks;
+use super::problems::quote;
 use super::scalar;
 use crate::error::{Error, ErrorKind};
 use crate::limits::Limits;
@@ -22,9 +23,10 @@ pub(super) fn read(source: &Arc<Source>, base: usize, limits: &Limits) -> Output
     let mut options = Options::default();
     options.emit_comments = false;
     options.emit_unresolved_aliases = true;
-    // One more than we take, so that our own message comes first; its positions are better.
-    options.flow_nesting_limit = limits.effective_nesting() + 1;
-    options.block_nesting_limit = limits.effective_nesting() + 1;
+    // More than we take, so that our own message comes first; the scanner looks as far ahead as a key is long.
+    let nesting = limits.effective_nesting() + 1 + options.simple_key_max_lookahead;
+    options.flow_nesting_limit = nesting;
+    options.block_nesting_limit = nesting;
 
     let mut parser = Parser::new_from_str_with_options(text, options);
     let mut reader = Reader {
@@ -34,13 +36,17 @@ pub(super) fn read(source: &Arc<Source>, base: usize, limits: &Limits) -> Output
         output: Output::default(),
         document_start: clamp(base),
         ended: None,
-        templated_here: false,
+        left: false,
         last_error: None,
     };
     loop {
         let abandoned = match parser.next_event() {
             None | Some(Ok((Event::StreamEnd, _))) => break,
-            Some(Ok((event, span))) => reader.event(event, &span).is_err(),
+            Some(Ok((event, span))) => {
+                let left = reader.event(event, &span).is_err();
+                reader.left |= left;
+                left
+            }
             Some(Err(error)) => {
                 if !reader.syntax_error(&error) {
                     break;
@@ -75,8 +81,9 @@ struct Reader<'a> {
     document_start: u32,
     /// A document that has ended, unless something follows that shows that it has not.
     ended: Option<Ended>,
-    /// The document that was abandoned last is a template: what follows in it is no news.
-    templated_here: bool,
+    /// We left the document ourselves, for what is in it. The parser has stopped at the end of its first node; if
+    /// there is more text behind it, that is no news.
+    left: bool,
     /// Offset of the last syntax error, to notice a parser that makes no progress.
     last_error: Option<usize>,
 }
@@ -88,7 +95,7 @@ impl Reader<'_> {
             Event::DocumentStart(..) => {
                 self.emit_ended();
                 self.document_start = range.start;
-                self.templated_here = false;
+                self.left = false;
             }
             Event::DocumentEnd => {
                 let whole = self.builder.finish().map(|(value, marks)| Ended::Whole(value, marks));
@@ -97,8 +104,9 @@ impl Reader<'_> {
             Event::Scalar(text, style, anchor, tag) => {
                 return self.scalar(&text, style, anchor, tag.as_deref(), span);
             }
-            Event::SequenceStart(_, anchor, _) => {
+            Event::SequenceStart(style, anchor, _) => {
                 self.refuse_as_key("a list", &range)?;
+                let range = if style == StructureStyle::Block { self.first_dash(range) } else { range };
                 return self.builder.begin(Shape::List, range, anchor);
             }
             Event::MappingStart(_, anchor, _) => {
@@ -188,9 +196,10 @@ impl Reader<'_> {
     }
 
     fn unknown_alias(&mut self, name: &str, range: Span) {
-        let error = Error::new(ErrorKind::Syntax, format!("there is no anchor `&{name}` before this alias"))
+        let shown = quote(name);
+        let error = Error::new(ErrorKind::Syntax, format!("there is no anchor `&{shown}` before this alias"))
             .at(self.builder.problems.location(range.clone()))
-            .hint(format!("if it is meant as text, put it in quotes: `\"*{name}\"`"));
+            .hint(format!("if it is meant as text, put it in quotes: `\"*{shown}\"`"));
         self.builder.report(error);
         if self.builder.wants_key() {
             self.builder.key(name, range);
@@ -216,7 +225,6 @@ impl Reader<'_> {
 
     /// Reports that the source is a template, once.
     fn templated(&mut self, range: Span) -> Abandoned {
-        self.templated_here = true;
         if !self.builder.problems.has(ErrorKind::Templated) {
             let error = explain::templated(self.builder.problems.location(range));
             self.builder.report(error);
@@ -232,13 +240,17 @@ impl Reader<'_> {
             granit_parser::ErrorKind::ExpectedDocumentStart
                 | granit_parser::ErrorKind::MissingDocumentEndBeforeDirective
         );
+        let no_news = between && self.left;
         if between {
             // What looked like a whole document has more text: it is the broken one.
-            self.output.documents_seen += usize::from(self.ended.take().is_some() && self.templated_here);
+            self.ended = None;
         } else {
             self.emit_ended();
         }
-        if !(between && self.templated_here) {
+        if no_news {
+            // It has been counted.
+            self.output.documents_seen = self.output.documents_seen.saturating_sub(1);
+        } else {
             let place = Place::new(&self.builder, self.text, self.document_start, at);
             if let Some(range) = place.template_action() {
                 self.templated(range);
@@ -270,6 +282,18 @@ impl Reader<'_> {
         let offset = |mark: granit_parser::Marker| clamp(mark.byte_offset().unwrap_or(0) + self.base);
         let start = offset(span.start);
         start..offset(span.end).max(start)
+    }
+
+    /// A list that is not indented below its key comes with the position after its first dash.
+    fn first_dash(&self, range: Span) -> Span {
+        let from = self.builder.last_end() as usize;
+        let before =
+            self.text.get(from..range.start as usize).unwrap_or_default().trim_end_matches([' ', '\t']);
+        let is_value = self.builder.open().is_some_and(|(shape, _)| shape == Shape::Object);
+        match before.strip_suffix('-').filter(|_| is_value) {
+            Some(before) => clamp(from + before.len())..range.end,
+            None => range,
+        }
     }
 
     /// Block scalars from their `|` or `>` to the end of their last line with text.

@@ -209,20 +209,17 @@ impl PolicyStore {
     fn upsert_template(&mut self, api: ConstraintTemplate, standing: Standing) -> Vec<Error> {
         let name = TemplateName::of_kind(&api.kind);
         let (compiled, mut errors) = Template::compile(&api);
-        match compiled.filter(|_| standing == Standing::Sound) {
-            Some(template) => {
-                let template = Arc::new(template);
-                for entry in self.constraints_of(&name) {
-                    errors.extend(entry.compile(&template));
-                }
-                self.templates.insert(name, TemplateEntry { api, good: Some(template) });
+        let good = if let Some(template) = compiled.filter(|_| standing == Standing::Sound) {
+            let template = Arc::new(template);
+            for entry in self.constraints_of(&name) {
+                errors.extend(entry.compile(&template));
             }
+            Some(template)
+        } else {
             // The version before stays in force, and its constraints with it.
-            None => {
-                let good = self.templates.get(&name).and_then(|entry| entry.good.clone());
-                self.templates.insert(name, TemplateEntry { api, good });
-            }
-        }
+            self.templates.get(&name).and_then(|entry| entry.good.clone())
+        };
+        self.templates.insert(name, TemplateEntry { api, good });
         errors
     }
 

@@ -69,7 +69,7 @@ impl RegoProgram {
         if errors.iter().any(|error| error.severity() == Severity::Error) {
             return (None, errors);
         }
-        let reads = Reads::of(modules.iter().map(|parsed| &parsed.module));
+        let reads = Reads::of(&modules.iter().map(|parsed| &parsed.module).collect::<Vec<_>>());
         let mut engine = new_engine(source.version);
         let mut package = None;
         for (number, text) in texts.iter().enumerate() {
@@ -81,10 +81,10 @@ impl RegoProgram {
             }
         }
         let rule = format!("{}.violation", package.unwrap_or_default());
-        if !errors.iter().any(|error| error.severity() == Severity::Error) {
-            if let Err(error) = engine.compile_with_entrypoint(&rule.as_str().into()) {
-                errors.push(compile_error(&error, document, &texts));
-            }
+        if !errors.iter().any(|error| error.severity() == Severity::Error)
+            && let Err(error) = engine.compile_with_entrypoint(&rule.as_str().into())
+        {
+            errors.push(compile_error(&error, document, &texts));
         }
         if errors.iter().any(|error| error.severity() == Severity::Error) {
             return (None, errors);
@@ -129,7 +129,7 @@ impl RegoProgram {
         Evaluation { result, prints }
     }
 
-    fn prepared(&self, inventory: &Inventory) -> anyhow_like::Result<Engine> {
+    fn prepared(&self, inventory: &Inventory) -> anyhow::Result<Engine> {
         if self.inventory_reads.is_empty() {
             return Ok(self.engine.clone());
         }
@@ -145,17 +145,11 @@ impl RegoProgram {
         Ok(engine)
     }
 
-    fn evaluation_error(&self, error: &anyhow_like::Error) -> EvaluationError {
+    fn evaluation_error(&self, error: &anyhow::Error) -> EvaluationError {
         let error = EngineError::parse(&error.to_string());
         let location = error.locate(&self.document, &self.texts);
         EvaluationError { message: error.message, location }
     }
-}
-
-/// The engine's error type, which it does not export under a name of its own.
-mod anyhow_like {
-    pub(super) type Error = anyhow::Error;
-    pub(super) type Result<T> = anyhow::Result<T>;
 }
 
 /// Parses all modules of a template and checks them against the rules for templates.

@@ -30,9 +30,9 @@ const LONGEST: usize = 24;
 const ROUNDS: usize = 4;
 
 impl Reads {
-    pub(super) fn of<'m>(modules: impl IntoIterator<Item = &'m Module> + Clone) -> Self {
+    pub(super) fn of(modules: &[&Module]) -> Self {
         let mut bindings = Bindings::default();
-        for module in modules.clone() {
+        for module in modules {
             for rule in &module.rules {
                 if let Some(params) = &rule.head.params {
                     bindings.functions.entry(rule.name().to_owned()).or_default().push(params);
@@ -41,7 +41,7 @@ impl Reads {
         }
         let mut paths = BTreeSet::new();
         for _ in 0..ROUNDS {
-            for module in modules.clone() {
+            for module in modules {
                 let imports: BTreeSet<&str> =
                     module.imports.iter().filter_map(|import| Some(import.name()?.text.as_str())).collect();
                 for rule in &module.rules {
@@ -145,7 +145,7 @@ impl<'c, 'm> Collector<'c, 'm> {
                 if base.is_empty() {
                     let elements = reference.head.as_var().and_then(|name| self.bindings.elements.get(name));
                     if let Some(elements) = elements {
-                        base = elements.clone();
+                        base.clone_from(elements);
                         args.next();
                     }
                 }
@@ -286,7 +286,7 @@ impl<'m> Visitor<'m> for Collector<'_, 'm> {
                         }
                         // What `object.get` looks into is read as a whole call, above.
                         _ if name == "object.get" && position == 0 && !paths.is_empty() => {
-                            self.visit_brackets(arg)
+                            self.visit_brackets(arg);
                         }
                         _ => self.visit_expr(arg),
                     }

@@ -68,7 +68,8 @@ pub(super) fn check_parameters(
             let [Some("input"), Some("parameters"), path @ ..] = reference.path.as_slice() else { continue };
             let PathCheck::Unknown { at, suggestion } = schema.allows(path) else { continue };
             let shown: Vec<_> = path.iter().take(at + 1).map(|step| step.unwrap_or("_")).collect();
-            let message = format!("the parameter schema has no `{}`, so this is always undefined", shown.join("."));
+            let message =
+                format!("the parameter schema has no `{}`, so this is always undefined", shown.join("."));
             warnings.push(
                 Error::warning(ErrorKind::TemplateRule, message)
                     .maybe_hint(suggestion.map(|name| format!("did you mean `{name}`?")))
@@ -112,16 +113,13 @@ fn check_violation(rules: &mut Rules<'_>) {
     let meant = module.rules.iter().find(|rule| {
         OTHER_TOOLS.contains(&rule.name()) || did_you_mean(rule.name(), ["violation"]).is_some()
     });
-    match meant {
-        Some(rule) => {
-            let message = format!("a template needs a rule `violation`; `{}` is never asked", rule.name());
-            rules.wrong(rule.name_span(), message, Some(format!("rename `{}` to `violation`", rule.name())));
-        }
-        None => {
-            let message = "a template needs a rule `violation`".to_owned();
-            let hint = "add `violation[{\"msg\": msg}] { … }`".to_owned();
-            rules.wrong(package_span(module), message, Some(hint));
-        }
+    if let Some(rule) = meant {
+        let message = format!("a template needs a rule `violation`; `{}` is never asked", rule.name());
+        rules.wrong(rule.name_span(), message, Some(format!("rename `{}` to `violation`", rule.name())));
+    } else {
+        let message = "a template needs a rule `violation`".to_owned();
+        let hint = "add `violation[{\"msg\": msg}] { … }`".to_owned();
+        rules.wrong(package_span(module), message, Some(hint));
     }
 }
 

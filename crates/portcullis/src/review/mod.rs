@@ -41,7 +41,7 @@ impl PolicySet {
                 Ok(false) => continue,
                 Ok(true) => {
                     let input = input.get_or_insert_with(|| review.input(namespace));
-                    evaluate(constraint, review, input, world)
+                    evaluate(constraint, review, input, *world)
                 }
                 Err(message) => (Verdict::Error(EvaluationError::new(message)), Vec::new()),
             };
@@ -80,7 +80,7 @@ fn evaluate(
     constraint: &CompiledConstraint,
     review: &Review,
     input: &Value,
-    world: &World<'_>,
+    world: World<'_>,
 ) -> (Verdict, Vec<String>) {
     let template = &constraint.template;
     let input = value::object([("review", input.clone()), ("parameters", constraint.parameters.clone())]);

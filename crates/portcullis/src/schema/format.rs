@@ -36,7 +36,7 @@ impl Format {
             Kind::Any | Kind::IntOrString | Kind::One(Type::String) => {
                 matches!(name, "password" | "int-or-string")
             }
-            _ => false,
+            Kind::One(_) => false,
         }
     }
 

@@ -109,12 +109,14 @@ impl Schema {
     }
 
     /// The value with defaults filled in where their parent object exists. Shares what it does not change.
+    #[cfg(test)]
     pub(crate) fn apply_defaults(&self, value: &Value) -> Value {
         default::fill(&self.root, value)
     }
 
     /// All problems of a value: [`ErrorKind::SchemaValidation`] for wrong types and broken keywords,
     /// [`ErrorKind::UnknownField`] for fields that the schema does not have.
+    #[cfg(test)]
     pub(crate) fn validate(&self, value: &Value) -> Vec<Problem> {
         if !self.declared {
             return vec![

@@ -314,9 +314,7 @@ impl Translator<'_> {
         if c.is_alphanumeric() {
             self.out.push(c);
         } else {
-            self.out.extend(['\\', 'x', '{']);
-            self.out.push_str(&format!("{:x}", u32::from(c)));
-            self.out.push('}');
+            self.out.extend(c.escape_unicode());
         }
     }
 }

@@ -71,7 +71,10 @@ impl Compiler {
     ) {
         let rules = &mut node.rules;
         match keyword {
-            Keyword::Type => self.set_type(argument, at, node),
+            Keyword::Type => {
+                source.has_type = true;
+                self.set_type(argument, at, node);
+            }
             Keyword::Nullable => node.nullable = self.flag(argument, at),
             Keyword::Default => node.default = Some(argument.clone()),
             Keyword::Enum => {
@@ -115,7 +118,10 @@ impl Compiler {
             Keyword::Required => rules.required = self.names(argument, at),
             Keyword::Properties => self.properties(argument, at, place, node),
             Keyword::AdditionalProperties => self.additional(argument, at, place, node),
-            Keyword::Items => self.items(argument, at, place, node),
+            Keyword::Items => {
+                source.has_items = true;
+                self.items(argument, at, place, node);
+            }
             Keyword::AllOf => {
                 let first = structure::is_int_or_string_all_of(argument);
                 let place =
@@ -388,7 +394,12 @@ impl Compiler {
 
 /// What the rules between keywords need to know and a node does not keep.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "one per keyword, as in the schema")]
 pub(super) struct Source {
+    /// Whether there is a `type`, valid or not.
+    pub(super) has_type: bool,
+    /// Whether there are `items`, valid or not.
+    pub(super) has_items: bool,
     pub(super) int_or_string: bool,
     pub(super) documented: bool,
     pub(super) has_validations: bool,

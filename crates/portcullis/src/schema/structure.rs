@@ -82,18 +82,18 @@ pub(super) fn check(compiler: &mut Compiler, node: &Node, source: &Source, at: &
         check_nested(compiler, node, source, at, place);
         return;
     }
-    check_type(compiler, node, at, place);
+    check_type(compiler, node, source, at, place);
     check_extensions(compiler, node, source, at);
     check_list(compiler, node, source, at);
     check_fields(compiler, node, at);
     check_default(compiler, node, at);
 }
 
-fn check_type(compiler: &mut Compiler, node: &Node, at: &At<'_>, place: Place) {
-    if node.kind == Kind::One(Type::Array) && node.items.is_none() {
+fn check_type(compiler: &mut Compiler, node: &Node, source: &Source, at: &At<'_>, place: Place) {
+    if node.kind == Kind::One(Type::Array) && !source.has_items && node.items.is_none() {
         compiler.error_with_hint(at, "a schema of type `array` needs `items`", "say what the elements are");
     }
-    if node.kind != Kind::Any || node.preserve_unknown || node.embedded_resource {
+    if node.kind != Kind::Any || source.has_type || node.preserve_unknown || node.embedded_resource {
         return;
     }
     let what = if place == Place::Item { "list elements" } else { "a field" };

@@ -55,6 +55,7 @@ fn admits_type(node: &Node, value: &Value) -> bool {
 /// The mistakes that YAML makes easy.
 fn type_hint(expected: Kind, found: &Value) -> Option<String> {
     match (expected, found) {
+        (_, Value::Null) => Some("remove it, or give it a value".to_owned()),
         (Kind::One(Type::String), Value::Number(_) | Value::Bool(_)) => {
             Some(format!("quote it: `\"{found}\"`"))
         }

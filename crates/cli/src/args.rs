@@ -1,0 +1,271 @@
+//! The command line as types. No behaviour beyond parsing.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Parser, Subcommand, ValueEnum, ValueHint};
+use regex::Regex;
+
+const AFTER: &str = "\
+Examples:
+  portcullis test -f policies/ -f manifests/      judge manifests by policies
+  portcullis verify policies/...                  run the policies' own tests
+
+Exit codes: 0 nothing is denied and no test failed, 1 something is, 2 the input or the policies are broken.";
+
+const TEST_EXAMPLES: &str = "\
+Examples:
+  # policies and manifests in any order, from files, directories and standard input
+  portcullis test -f policies/ -f manifests/
+  kustomize build overlays/prod | portcullis test -f policies/
+
+  # a policy library whose directory also holds sample objects: take only its policies
+  portcullis test --policies policies/ manifests/
+
+  # compare with what is in the cluster, without judging it
+  portcullis test --policies policies/ --inventory cluster-dump/ manifests/
+
+  # in CI: annotations on the pull request, a code scanning file, a test report
+  portcullis test -f policies/ -f manifests/ -o github
+  portcullis test -f policies/ -f manifests/ -o sarif > portcullis.sarif
+  portcullis test -f policies/ -f manifests/ -o junit > portcullis.xml
+
+Exit codes: 0 nothing is denied, 1 something is denied, 2 the input or the policies are broken (what could be judged still is).";
+
+const VERIFY_EXAMPLES: &str = "\
+Examples:
+  portcullis verify policies/no-host-pid/suite.yaml   one suite
+  portcullis verify policies/no-host-pid              the suites of a directory
+  portcullis verify policies/...                      the suites below a directory
+  portcullis verify policies/... --run 'pods//denied' cases named `denied` of tests named `pods`
+
+Exit codes: 0 all tests passed, 1 a test failed, 2 a suite or a file it names is broken, or there is no suite.";
+
+/// Judge Kubernetes manifests by Gatekeeper policies, and test the policies.
+#[derive(Debug, Parser)]
+#[command(name = "portcullis", version, after_help = AFTER, max_term_width = 100)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Command,
+    /// Colour the output: on a terminal, always, or never.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", display_order = 100)]
+    pub color: Color,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Judge manifests by policies.
+    Test(TestArgs),
+    /// Run the tests that policies bring: gator's suites.
+    Verify(VerifyArgs),
+    /// Print the completion script of a shell.
+    ///
+    /// For bash: `portcullis completions bash > /etc/bash_completion.d/portcullis`.
+    #[command(visible_alias = "completion")]
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, in roff.
+    ///
+    /// To read it: `portcullis man | man -l -`.
+    Man,
+    /// Print the version.
+    Version,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = TEST_EXAMPLES)]
+pub struct TestArgs {
+    /// Files and directories with policies and objects, in any order; `-` is standard input.
+    ///
+    /// Directories are searched through for .yaml, .yml, .json, .jsonl and .ndjson files; a file that is named is read
+    /// whatever its name. Standard input is read as well whenever it is not a terminal.
+    #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub paths: Vec<PathBuf>,
+    /// Same as PATH; may be repeated.
+    #[arg(short = 'f', long = "filename", value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub filenames: Vec<PathBuf>,
+    /// Take only the policies from here, and leave other objects alone; may be repeated.
+    #[arg(short = 'p', long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub policies: Vec<PathBuf>,
+    /// Objects that policies may compare with, but that are not judged; may be repeated.
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub inventory: Vec<PathBuf>,
+    /// Form of the report.
+    #[arg(short, long, value_name = "FORMAT", default_value = "human")]
+    pub output: TestFormat,
+    /// Report only what is denied.
+    #[arg(long)]
+    pub deny_only: bool,
+    /// Also show what policies print.
+    #[arg(short, long)]
+    pub verbose: bool,
+    /// No progress, no summary, no warnings about the input.
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Number of threads; all cores if not given.
+    #[arg(short, long, value_name = "N")]
+    pub jobs: Option<std::num::NonZeroUsize>,
+    /// Largest file that is read, such as `512KiB` or `64MiB`.
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
+    pub max_size: usize,
+    /// Accepted for scripts written for gator.
+    #[arg(long, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set)]
+    pub enable_k8s_native_validation: Option<bool>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = VERIFY_EXAMPLES)]
+pub struct VerifyArgs {
+    /// Suite files, directories, or `DIR/...` for everything below a directory.
+    #[arg(value_name = "PATH", required = true, value_hint = ValueHint::AnyPath)]
+    pub paths: Vec<PathBuf>,
+    /// Run only the tests or cases whose name matches; `TEST//CASE` for cases of tests.
+    #[arg(short, long, value_name = "REGEX", value_parser = selection)]
+    pub run: Option<Selection>,
+    /// List every test and case, and show what policies print.
+    #[arg(short, long)]
+    pub verbose: bool,
+    /// Form of the report.
+    #[arg(short, long, value_name = "FORMAT", default_value = "human")]
+    pub output: VerifyFormat,
+    /// Number of threads; all cores if not given.
+    #[arg(short, long, value_name = "N")]
+    pub jobs: Option<std::num::NonZeroUsize>,
+    /// Largest file that is read, such as `512KiB` or `64MiB`.
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
+    pub max_size: usize,
+    /// Accepted for scripts written for gator.
+    #[arg(long, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set)]
+    pub enable_k8s_native_validation: Option<bool>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TestFormat {
+    /// For people, with the lines of the manifests.
+    #[value(alias = "default")]
+    Human,
+    /// gator's JSON, with positions.
+    Json,
+    /// The same in YAML.
+    Yaml,
+    /// JUnit XML, for test reports.
+    Junit,
+    /// SARIF 2.1.0, for code scanning.
+    Sarif,
+    /// GitHub Actions annotations.
+    Github,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum VerifyFormat {
+    /// For people, as `go test` prints it.
+    #[value(alias = "default")]
+    Human,
+    /// JSON.
+    Json,
+    /// JUnit XML, for test reports.
+    Junit,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// If the output is a terminal that can.
+    Auto,
+    /// Also in pipes.
+    Always,
+    /// No.
+    Never,
+}
+
+impl Color {
+    /// Makes it the choice of all streams of the program.
+    pub fn write_global(self) {
+        let choice = match self {
+            Self::Auto => anstream::ColorChoice::Auto,
+            Self::Always => anstream::ColorChoice::Always,
+            Self::Never => anstream::ColorChoice::Never,
+        };
+        choice.write_global();
+    }
+}
+
+/// Which tests and cases `--run` selects.
+#[derive(Clone, Debug)]
+pub enum Selection {
+    /// Tests and cases by this name.
+    Either(Regex),
+    /// Cases by the second name of tests by the first.
+    Both(Regex, Regex),
+}
+
+fn selection(text: &str) -> Result<Selection, String> {
+    let regex = |part: &str| {
+        Regex::new(part).map_err(|error| {
+            let reason = error.to_string();
+            let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+            format!("`{part}` is not a regular expression: {reason}")
+        })
+    };
+    match text.split("//").collect::<Vec<_>>().as_slice() {
+        [one] => Ok(Selection::Either(regex(one)?)),
+        [test, case] => Ok(Selection::Both(regex(test)?, regex(case)?)),
+        parts => Err(format!(
+            "expected `REGEX` or `TEST//CASE`, found {} parts separated by `//`",
+            parts.len()
+        )),
+    }
+}
+
+fn size(text: &str) -> Result<usize, String> {
+    const UNITS: &[(&str, usize)] = &[
+        ("KiB", 1 << 10),
+        ("MiB", 1 << 20),
+        ("GiB", 1 << 30),
+        ("K", 1 << 10),
+        ("M", 1 << 20),
+        ("G", 1 << 30),
+        ("B", 1),
+        ("", 1),
+    ];
+    // Positions in a source are 32 bits wide.
+    const LARGEST: usize = u32::MAX as usize;
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let unit = text.get(digits.len()..).unwrap_or_default().trim();
+    let factor = UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)).map(|(_, factor)| *factor);
+    let number: Option<usize> = digits.parse().ok();
+    match number.zip(factor).and_then(|(number, factor)| number.checked_mul(factor)) {
+        Some(bytes) if bytes > LARGEST => Err("expected less than 4GiB".to_owned()),
+        Some(bytes) => Ok(bytes),
+        None => Err("expected a size such as `512KiB`, `64MiB` or a number of bytes".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory as _;
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_are_read() {
+        assert_eq!(size("64MiB"), Ok(64 << 20));
+        assert_eq!(size("10k"), Ok(10 << 10));
+        assert_eq!(size("123"), Ok(123));
+        for wrong in ["", "x", "10 apples", "-1", "5GiB"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn selections_have_at_most_two_parts() {
+        assert!(matches!(selection("a.*"), Ok(Selection::Either(_))));
+        assert!(matches!(selection("a//b"), Ok(Selection::Both(..))));
+        assert!(selection("a//b//c").is_err());
+        assert!(selection("a(").is_err());
+    }
+}

@@ -1,0 +1,70 @@
+//! One command per file: read, ask the library, report.
+
+mod test;
+mod verify;
+
+use std::io::{self, Write as _};
+use std::num::NonZeroUsize;
+
+use anyhow::Context as _;
+use clap::CommandFactory as _;
+
+use crate::args::{Args, Command};
+use crate::run::ExitStatus;
+
+/// Calls the command.
+pub fn dispatch(args: Args) -> anyhow::Result<ExitStatus> {
+    match args.command {
+        Command::Test(test) => {
+            let jobs = test.jobs;
+            in_pool(jobs, || test::run(&test))
+        }
+        Command::Verify(verify) => {
+            let jobs = verify.jobs;
+            in_pool(jobs, || verify::run(&verify))
+        }
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Args::command(), "portcullis", &mut script);
+            io::stdout().write_all(&script)?;
+            Ok(ExitStatus::Success)
+        }
+        Command::Man => {
+            man(&mut io::stdout().lock())?;
+            Ok(ExitStatus::Success)
+        }
+        Command::Version => {
+            writeln!(io::stdout(), "portcullis {}", env!("CARGO_PKG_VERSION"))?;
+            Ok(ExitStatus::Success)
+        }
+    }
+}
+
+/// Runs something with a number of threads.
+fn in_pool<T: Send>(
+    jobs: Option<NonZeroUsize>,
+    work: impl FnOnce() -> anyhow::Result<T> + Send,
+) -> anyhow::Result<T> {
+    let threads = jobs.map_or(0, NonZeroUsize::get);
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .context("the threads to work with could not be started; try fewer with `--jobs`")?;
+    pool.install(work)
+}
+
+/// The main page, then one section per command: one text for the whole program.
+fn man(out: &mut dyn io::Write) -> io::Result<()> {
+    let command = Args::command();
+    clap_mangen::Man::new(command.clone()).render(out)?;
+    for subcommand in command.get_subcommands().filter(|command| command.get_name() != "help") {
+        let name = format!("portcullis {}", subcommand.get_name());
+        let page = clap_mangen::Man::new(subcommand.clone().bin_name(name));
+        writeln!(out, ".SH \"PORTCULLIS {}\"", subcommand.get_name().to_uppercase())?;
+        page.render_synopsis_section(out)?;
+        page.render_description_section(out)?;
+        page.render_options_section(out)?;
+        page.render_extra_section(out)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,424 @@
+//! `portcullis verify`: runs gator's suites.
+//!
+//! A test compiles its template and constraint once; each case reviews one object or admission request with nothing but
+//! the case's own inventory, and counts violations. An evaluation that fails counts as one violation, as it does in a
+//! cluster. Nothing that could not be run as written counts as passed.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use portcullis::{
+    Assertion, Case, Decision, Document, EnforcementPoint, Error, ErrorKind, Expected, Inventory, Limits, Location,
+    Object, PolicySet, Resource, Review, Severity, Suite, Test, World,
+};
+use rayon::prelude::*;
+
+use crate::args::{Selection, VerifyArgs, VerifyFormat};
+use crate::read::{self, Choice, InputFile};
+use crate::report::verify::{CaseResult, Failure, Status, SuiteResult, TestResult};
+use crate::report::{count, human, verify};
+use crate::run::ExitStatus;
+
+/// Runs the suites and reports.
+pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
+    let limits = Limits { source_bytes: args.max_size, ..Limits::default() };
+    let (files, mut problems) = read::list(&args.paths, Choice::Suites);
+    let runner = Runner { limits, selection: args.run.as_ref() };
+    let results: Vec<_> = files.par_iter().map(|file| runner.file(file)).collect();
+    let mut suites = Vec::new();
+    for (file, result) in files.iter().zip(results) {
+        let named = args.paths.iter().any(|path| *path == file.path || Path::new(&file.name) == path);
+        match result {
+            Some(suite) => suites.push(suite),
+            None if named => problems.push(no_suite(file)),
+            None => {}
+        }
+    }
+    if suites.is_empty() && problems.is_empty() {
+        let error = Error::new(ErrorKind::NoInput, "no suite was found");
+        problems.push(error.hint("a suite is a file of `kind: Suite`; `DIR/...` searches all of a directory"));
+    } else if let Some(error) = nothing_selected(args, &suites) {
+        problems.push(error);
+    }
+    human::write_problems(&problems, &mut anstream::stderr().lock())?;
+    let mut out = anstream::stdout().lock();
+    match args.output {
+        VerifyFormat::Human => verify::write_human(&suites, args.verbose, &mut out)?,
+        VerifyFormat::Json => verify::write_json(&suites, &mut out)?,
+        VerifyFormat::Junit => verify::write_junit(&suites, &mut out)?,
+    }
+    out.flush()?;
+    let worst = suites.iter().map(|suite| suite.status).max();
+    Ok(match worst {
+        _ if !problems.is_empty() => ExitStatus::Error,
+        Some(Status::Broken) => ExitStatus::Error,
+        Some(Status::Failed) => ExitStatus::Violations,
+        _ => ExitStatus::Success,
+    })
+}
+
+fn no_suite(file: &InputFile) -> Error {
+    let source = portcullis::Source::new(file.name.as_str(), "");
+    Error::new(ErrorKind::NoInput, "there is no suite in this file")
+        .at(Location::new(source, 0..0))
+        .hint("a suite is a document of `apiVersion: test.gatekeeper.sh/v1alpha1` and `kind: Suite`")
+}
+
+/// A selection that selects nothing tests nothing, which must not look like success.
+fn nothing_selected(args: &VerifyArgs, suites: &[SuiteResult]) -> Option<Error> {
+    args.run.as_ref()?;
+    let ran = |suite: &SuiteResult| suite.status != Status::Skipped || suite.tests.is_empty();
+    (!suites.iter().any(ran)).then(|| {
+        Error::new(ErrorKind::NoInput, "`--run` selects no test and no case")
+            .hint("it takes a regular expression for names of tests or cases, or `TEST//CASE`")
+    })
+}
+
+struct Runner<'a> {
+    limits: Limits,
+    selection: Option<&'a Selection>,
+}
+
+impl Runner<'_> {
+    /// Runs the suites of a file; `None` if it has none.
+    fn file(&self, file: &InputFile) -> Option<SuiteResult> {
+        // Cheaper than parsing everything that lies around, and keeps broken samples from being errors.
+        const GROUP: &[u8] = b"test.gatekeeper.sh";
+        let started = Instant::now();
+        let broken = |problems, elapsed| {
+            let file = file.name.clone();
+            Some(SuiteResult { file, status: Status::Broken, elapsed, problems, tests: Vec::new() })
+        };
+        let bytes = match read::read_bytes(file, &self.limits) {
+            Ok(bytes) if !bytes.windows(GROUP.len()).any(|window| window == GROUP) => return None,
+            Ok(bytes) => bytes,
+            Err(error) => return broken(vec![error], started.elapsed()),
+        };
+        let (documents, mut problems) = Document::read_bytes(&file.name, bytes, &self.limits);
+        let mut suites: Vec<Suite> = Vec::new();
+        for document in &documents {
+            let (resource, found) = Resource::read(document);
+            match resource {
+                Some(Resource::Suite(suite)) => {
+                    problems.extend(found);
+                    suites.push(suite);
+                }
+                Some(_) => {}
+                None => problems.extend(found),
+            }
+        }
+        if suites.is_empty() && problems.is_empty() {
+            return None;
+        }
+        let directory = file.path.parent().unwrap_or(Path::new(""));
+        let tests: Vec<_> = suites.iter().flat_map(|suite| &suite.tests).collect();
+        let skip = suites.iter().all(|suite| suite.skip);
+        let tests: Vec<_> = tests
+            .par_iter()
+            .map(|test| self.test(test, directory, suites.iter().any(|suite| suite.skip && owns(suite, test))))
+            .collect();
+        let own = match problems.iter().any(|problem| problem.severity() == Severity::Error) {
+            true => Status::Broken,
+            false if tests.is_empty() && !skip => Status::Passed,
+            false => Status::Skipped,
+        };
+        let status = tests.iter().map(|test| test.status).fold(own, Status::max);
+        let elapsed = started.elapsed();
+        Some(SuiteResult { file: file.name.clone(), status, elapsed, problems, tests })
+    }
+
+    fn selects_test(&self, test: &Test) -> bool {
+        match self.selection {
+            None => true,
+            Some(Selection::Either(name)) => {
+                name.is_match(&test.name) || test.cases.iter().any(|case| name.is_match(&case.name))
+            }
+            Some(Selection::Both(name, _)) => name.is_match(&test.name),
+        }
+    }
+
+    fn selects_case(&self, test: &Test, case: &Case) -> bool {
+        match self.selection {
+            None => true,
+            Some(Selection::Either(name)) => name.is_match(&test.name) || name.is_match(&case.name),
+            Some(Selection::Both(test_name, case_name)) => {
+                test_name.is_match(&test.name) && case_name.is_match(&case.name)
+            }
+        }
+    }
+
+    fn test(&self, test: &Test, directory: &Path, skipped: bool) -> TestResult {
+        let started = Instant::now();
+        let mut result = TestResult {
+            name: test.name.to_string(),
+            location: test.location.clone(),
+            status: Status::Skipped,
+            elapsed: Duration::ZERO,
+            failures: Vec::new(),
+            warnings: Vec::new(),
+            cases: Vec::new(),
+        };
+        if skipped || test.skip || !self.selects_test(test) {
+            return result;
+        }
+        let files = Files { directory, limits: &self.limits };
+        match compile(test, &files, &mut result.warnings) {
+            Err(failure) => result.failures.push(failure),
+            Ok(policies) => {
+                let case = |case: &Case| {
+                    let run = !case.skip && self.selects_case(test, case);
+                    run_case(case, run.then_some(&policies), &files)
+                };
+                result.cases = test.cases.iter().map(case).collect();
+            }
+        }
+        let own = result.failures.iter().map(|failure| failure.status).max();
+        let cases = result.cases.iter().map(|case| case.status).max();
+        // Without cases, that it compiles (or, if `invalid`, does not) is what is tested.
+        result.status = own.or(cases).unwrap_or(Status::Passed);
+        result.elapsed = started.elapsed();
+        result
+    }
+}
+
+fn owns(suite: &Suite, test: &Test) -> bool {
+    suite.tests.iter().any(|own| std::ptr::eq(own, test))
+}
+
+/// Reads what suites name, relative to them.
+struct Files<'a> {
+    directory: &'a Path,
+    limits: &'a Limits,
+}
+
+impl Files<'_> {
+    /// The documents of a file. An error is a failure of whoever names it.
+    fn read(&self, path: &str, what: &str, by: &Location, warnings: &mut Vec<Error>) -> Result<Vec<Document>, Failure> {
+        let path: PathBuf = self.directory.join(path);
+        let (documents, problems) = read::read_file(&InputFile::new(&path), self.limits);
+        let (errors, found) = separate(problems);
+        warnings.extend(found);
+        if errors.is_empty() {
+            return Ok(documents);
+        }
+        Err(broken(by, format!("the {what} cannot be read"), &errors))
+    }
+}
+
+fn separate(problems: Vec<Error>) -> (Vec<Error>, Vec<Error>) {
+    problems.into_iter().partition(|problem| problem.severity() == Severity::Error)
+}
+
+fn broken(location: &Location, message: impl Into<String>, errors: &[Error]) -> Failure {
+    Failure {
+        location: location.clone(),
+        message: message.into(),
+        details: errors.iter().map(ToString::to_string).collect(),
+        status: Status::Broken,
+    }
+}
+
+/// The policies of a test, or why there are none. A test with `invalid: true` gets an empty set if its constraint is
+/// refused as it should.
+fn compile(test: &Test, files: &Files<'_>, warnings: &mut Vec<Error>) -> Result<PolicySet, Failure> {
+    let at = &test.location;
+    if test.expansion.is_some() {
+        let message = "this test was not run: `expansion` is not supported yet";
+        return Err(broken(at, message, &[]));
+    }
+    let template = files.read(&test.template, "template", at, warnings)?;
+    let constraint = files.read(&test.constraint, "constraint", at, warnings)?;
+    let template = only(&template, "ConstraintTemplate", &test.template, at, warnings, |resource| {
+        matches!(resource, Resource::Template(_))
+    })?;
+    let mut problems = Vec::new();
+    let constraint = match read_constraint(&constraint, &test.constraint, at, warnings)? {
+        Ok(constraint) => Some(constraint),
+        Err(errors) => {
+            problems = errors;
+            None
+        }
+    };
+    let (policies, found) = PolicySet::from_resources([template].into_iter().chain(constraint));
+    let (errors, found) = separate(found);
+    warnings.extend(found);
+    problems.extend(errors);
+    match (test.invalid, problems.is_empty()) {
+        (false, true) => Ok(policies),
+        (false, false) => Err(broken(at, "the policy cannot be used", &problems)),
+        (true, _) if problems.iter().any(|error| error.kind() == ErrorKind::SchemaValidation) => Ok(PolicySet::empty()),
+        (true, true) => {
+            let message = "expected that the constraint does not fit the template's schema, but it does";
+            Err(Failure { status: Status::Failed, ..broken(at, message, &[]) })
+        }
+        (true, false) => {
+            let message = "expected that the constraint does not fit the template's schema, but something else is wrong";
+            Err(Failure { status: Status::Failed, ..broken(at, message, &problems) })
+        }
+    }
+}
+
+/// The one constraint of a file; the inner error is that of a constraint that is broken.
+fn read_constraint(
+    documents: &[Document],
+    path: &str,
+    at: &Location,
+    warnings: &mut Vec<Error>,
+) -> Result<Result<Resource, Vec<Error>>, Failure> {
+    let [document] = documents else {
+        return Err(not_one(documents.len(), "constraint", path, at));
+    };
+    let (resource, problems) = Resource::read(document);
+    let (errors, found) = separate(problems);
+    match resource {
+        Some(constraint @ Resource::Constraint(_)) => {
+            warnings.extend(found);
+            Ok(Ok(constraint))
+        }
+        Some(_) => {
+            let message = format!("expected a constraint in `{path}`, of the group constraints.gatekeeper.sh");
+            Err(broken(at, message, &[]))
+        }
+        None => Ok(Err(errors)),
+    }
+}
+
+/// The one resource of a kind in a file.
+fn only(
+    documents: &[Document],
+    what: &str,
+    path: &str,
+    at: &Location,
+    warnings: &mut Vec<Error>,
+    wanted: impl Fn(&Resource) -> bool,
+) -> Result<Resource, Failure> {
+    let [document] = documents else {
+        return Err(not_one(documents.len(), what, path, at));
+    };
+    let (resource, problems) = Resource::read(document);
+    let (errors, found) = separate(problems);
+    match resource {
+        Some(resource) if wanted(&resource) => {
+            warnings.extend(found);
+            Ok(resource)
+        }
+        Some(_) => Err(broken(at, format!("expected a {what} in `{path}`"), &[])),
+        None => Err(broken(at, format!("the {what} cannot be used"), &errors)),
+    }
+}
+
+fn not_one(found: usize, what: &str, path: &str, at: &Location) -> Failure {
+    let found = count(found, "document", "documents");
+    broken(at, format!("expected one document, a {what}, in `{path}`, found {found}"), &[])
+}
+
+fn run_case(case: &Case, policies: Option<&PolicySet>, files: &Files<'_>) -> CaseResult {
+    let started = Instant::now();
+    let mut result = CaseResult {
+        name: case.name.to_string(),
+        location: case.location.clone(),
+        status: Status::Skipped,
+        elapsed: Duration::ZERO,
+        failures: Vec::new(),
+        warnings: Vec::new(),
+        prints: Vec::new(),
+    };
+    let Some(policies) = policies else { return result };
+    match review_of(case, files, &mut result.warnings) {
+        Err(failure) => result.failures.push(failure),
+        Ok((review, inventory)) => {
+            let outcome = policies.review(&review, &World::new(&inventory), EnforcementPoint::CommandLine);
+            let decision = Decision::from(&outcome);
+            result.failures = case.assertions.iter().filter_map(|assertion| check(assertion, &decision)).collect();
+            result.prints = outcome.results.iter().flat_map(|result| &result.prints).cloned().collect();
+        }
+    }
+    result.status = result.failures.iter().map(|failure| failure.status).max().unwrap_or(Status::Passed);
+    result.elapsed = started.elapsed();
+    result
+}
+
+/// What a case reviews, and what it may be compared with.
+fn review_of(case: &Case, files: &Files<'_>, warnings: &mut Vec<Error>) -> Result<(Review, Inventory), Failure> {
+    let at = &case.location;
+    let mut objects = Vec::new();
+    for path in &case.inventory {
+        let documents = files.read(path, "inventory", at, warnings)?;
+        if documents.is_empty() {
+            return Err(broken(at, format!("expected at least one object in `{path}`, found none"), &[]));
+        }
+        for document in documents {
+            let object = Object::from_document(document);
+            objects.push(object.map_err(|error| broken(at, "the inventory cannot be used", &[error]))?);
+        }
+    }
+    let documents = files.read(&case.object, "object", at, warnings)?;
+    let [document] = documents.as_slice() else {
+        return Err(not_one(documents.len(), "single object", &case.object, at));
+    };
+    let unusable = |errors: &[Error]| broken(at, "the object cannot be used", errors);
+    let object = Object::from_document(document.clone()).map_err(|error| unusable(&[error]))?;
+    let is_request = &*object.gvk().kind == "AdmissionReview" && &*object.gvk().group == "admission.k8s.io";
+    let review = if is_request {
+        let (resource, problems) = Resource::read(document);
+        let (errors, found) = separate(problems);
+        warnings.extend(found);
+        match resource {
+            Some(Resource::AdmissionReview(request)) => {
+                Review::from_admission(&request).map_err(|error| unusable(&[error]))?
+            }
+            _ => return Err(unusable(&errors)),
+        }
+    } else {
+        Review::from_object(object)
+    };
+    Ok((review, objects.into_iter().collect()))
+}
+
+/// Whether an assertion holds; if not, what came instead.
+fn check(assertion: &Assertion, decision: &Decision<'_>) -> Option<Failure> {
+    let matching = decision
+        .findings
+        .iter()
+        .filter(|finding| assertion.message.as_ref().is_none_or(|pattern| pattern.is_match(finding.message)))
+        .count();
+    let holds = match assertion.violations {
+        Expected::Yes => matching > 0,
+        Expected::No => matching == 0,
+        Expected::Exactly(wanted) => u64::try_from(matching) == Ok(wanted),
+    };
+    if holds {
+        return None;
+    }
+    let mut message = match assertion.violations {
+        Expected::Yes => "expected at least one violation".to_owned(),
+        Expected::No => "expected no violation".to_owned(),
+        Expected::Exactly(1) => "expected exactly 1 violation".to_owned(),
+        Expected::Exactly(wanted) => format!("expected exactly {wanted} violations"),
+    };
+    let all = decision.findings.len();
+    match &assertion.message {
+        None => message.push_str(&format!(", got {all}")),
+        Some(pattern) => {
+            message.push_str(&format!(" with a message that matches `{pattern}`, got {matching}"));
+            if all > matching {
+                message.push_str(&format!(" (and {} with other messages)", all - matching));
+            }
+        }
+    }
+    let details = decision.findings.iter().map(|finding| {
+        if finding.is_error() {
+            let name = &finding.result.key().name;
+            format!("[{name}] could not be evaluated, which counts as a violation: {}", finding.message)
+        } else {
+            finding.line()
+        }
+    });
+    Some(Failure {
+        location: assertion.location.clone(),
+        message,
+        details: details.collect(),
+        status: Status::Failed,
+    })
+}

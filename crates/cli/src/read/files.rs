@@ -1,0 +1,227 @@
+//! Which files there are, and their bytes.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use ignore::WalkBuilder;
+use portcullis::{Document, Error, ErrorKind, Limits};
+
+use super::{STDIN, show_size, unreadable};
+
+/// A file to read, and what messages call it.
+#[derive(Clone, Debug)]
+pub struct InputFile {
+    pub path: PathBuf,
+    pub name: String,
+}
+
+impl InputFile {
+    /// A file that is called by its path. Slashes are slashes on every system, so that reports are equal.
+    pub fn new(path: &Path) -> Self {
+        let path = path.strip_prefix(".").unwrap_or(path);
+        let name = path.display().to_string();
+        let name = if cfg!(windows) { name.replace('\\', "/") } else { name };
+        Self { path: path.to_owned(), name }
+    }
+}
+
+/// Which files of a directory are taken. Files that are named are always taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// All below it that have the name of a manifest.
+    Manifests,
+    /// Those directly in it, and with `DIR/...` all below it.
+    Suites,
+}
+
+const EXTENSIONS: &[&str] = &["yaml", "yml", "json", "jsonl", "ndjson"];
+
+/// The files that some paths stand for, in the order given, directories sorted; no file twice.
+pub fn list(paths: &[PathBuf], choice: Choice) -> (Vec<InputFile>, Vec<Error>) {
+    let mut listing = Listing { choice, ..Listing::default() };
+    for path in paths {
+        if path != Path::new(STDIN) || choice == Choice::Suites {
+            listing.add(path);
+        }
+    }
+    (listing.files, listing.problems)
+}
+
+struct Listing {
+    choice: Choice,
+    files: Vec<InputFile>,
+    problems: Vec<Error>,
+    /// Files by their real path.
+    seen: BTreeSet<PathBuf>,
+    /// Directories that a link below them leads back to.
+    loops: BTreeSet<PathBuf>,
+}
+
+impl Default for Listing {
+    fn default() -> Self {
+        Self {
+            choice: Choice::Manifests,
+            files: Vec::new(),
+            problems: Vec::new(),
+            seen: BTreeSet::new(),
+            loops: BTreeSet::new(),
+        }
+    }
+}
+
+impl Listing {
+    fn add(&mut self, path: &Path) {
+        let below = path.file_name().is_some_and(|name| name == "...");
+        let (root, depth) = match self.choice {
+            Choice::Suites if below => (path.parent().unwrap_or(path), None),
+            Choice::Suites => (path, Some(1)),
+            Choice::Manifests => (path, None),
+        };
+        let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
+        match fs::metadata(root) {
+            Err(error) => {
+                let name = InputFile::new(root).name;
+                let mut problem = read_error(&name, &error);
+                if error.kind() == io::ErrorKind::NotFound && name.contains(['*', '?']) {
+                    problem = problem.hint("patterns are not expanded here; name the directory");
+                }
+                self.problems.push(problem);
+            }
+            Ok(metadata) if metadata.is_dir() => self.walk(root, depth),
+            Ok(_) if below => {
+                let name = InputFile::new(root).name;
+                let message = "`/...` means everything below a directory, but this is a file";
+                self.problems.push(unreadable(&name, ErrorKind::Unreadable, message));
+            }
+            Ok(_) => self.push(root),
+        }
+    }
+
+    fn push(&mut self, path: &Path) {
+        // What cannot be resolved cannot be opened either, and is reported then. Pipes have no real path.
+        let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        if self.seen.insert(real) {
+            self.files.push(InputFile::new(path));
+        }
+    }
+
+    fn walk(&mut self, root: &Path, depth: Option<usize>) {
+        let walk = WalkBuilder::new(root)
+            .standard_filters(false)
+            .follow_links(true)
+            .max_depth(depth)
+            .sort_by_file_name(Ord::cmp)
+            // A mounted ConfigMap keeps its versions in `..2026_…` and links to them from beside it.
+            .filter_entry(|entry| {
+                let name = entry.file_name().to_string_lossy();
+                entry.depth() == 0 || (name != ".git" && !name.starts_with(".."))
+            })
+            .build();
+        for entry in walk {
+            match entry {
+                Ok(entry) => {
+                    let is_file = entry.file_type().is_some_and(|file_type| file_type.is_file());
+                    if is_file && has_known_extension(entry.path()) {
+                        self.push(entry.path());
+                    }
+                }
+                Err(error) => self.walk_error(&error),
+            }
+        }
+    }
+
+    fn walk_error(&mut self, error: &ignore::Error) {
+        match unwrapped(error) {
+            (_, ignore::Error::Loop { ancestor, child }) => {
+                let real = fs::canonicalize(ancestor).unwrap_or_else(|_| ancestor.clone());
+                if self.loops.insert(real) {
+                    let name = InputFile::new(child).name;
+                    let target = InputFile::new(ancestor).name;
+                    let message = format!("this link leads back to `{target}`, which it is in");
+                    let problem = unreadable(&name, ErrorKind::Unreadable, message);
+                    self.problems.push(problem.hint("remove the link, or name the files instead of the directory"));
+                }
+            }
+            (path, ignore::Error::Io(error)) => {
+                let name = path.map(|path| InputFile::new(path).name).unwrap_or_default();
+                self.problems.push(read_error(&name, error));
+            }
+            (path, other) => {
+                let name = path.map(|path| InputFile::new(path).name).unwrap_or_default();
+                let message = format!("the directory could not be searched through: {other}");
+                self.problems.push(unreadable(&name, ErrorKind::Unreadable, message));
+            }
+        }
+    }
+}
+
+/// The cause of a walk error, and the path it is about.
+fn unwrapped(error: &ignore::Error) -> (Option<&Path>, &ignore::Error) {
+    match error {
+        ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => unwrapped(err),
+        ignore::Error::WithPath { path, err } => {
+            let (inner, cause) = unwrapped(err);
+            (inner.or(Some(path)), cause)
+        }
+        other => (None, other),
+    }
+}
+
+fn has_known_extension(path: &Path) -> bool {
+    let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+    extension.is_some_and(|extension| EXTENSIONS.contains(&&*extension))
+}
+
+/// Reads the documents of a file.
+pub fn read_file(file: &InputFile, limits: &Limits) -> (Vec<Document>, Vec<Error>) {
+    match read_bytes(file, limits) {
+        Ok(bytes) => Document::read_bytes(&file.name, bytes, limits),
+        Err(error) => (Vec::new(), vec![error]),
+    }
+}
+
+/// Reads a file, unless it is too large.
+pub fn read_bytes(file: &InputFile, limits: &Limits) -> Result<Vec<u8>, Error> {
+    let opened = File::open(&file.path).map_err(|error| read_error(&file.name, &error))?;
+    let metadata = opened.metadata().map_err(|error| read_error(&file.name, &error))?;
+    if metadata.is_dir() {
+        return Err(unreadable(&file.name, ErrorKind::Unreadable, "expected a file, found a directory"));
+    }
+    if metadata.len() > limits.source_bytes as u64 {
+        return Err(too_large(&file.name, Some(metadata.len()), limits));
+    }
+    read_limited(opened, &file.name, limits)
+}
+
+/// Reads a stream of unknown length, but no more than is allowed.
+pub fn read_limited(stream: impl io::Read, name: &str, limits: &Limits) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    let allowed = limits.source_bytes as u64;
+    stream.take(allowed + 1).read_to_end(&mut bytes).map_err(|error| read_error(name, &error))?;
+    if bytes.len() as u64 > allowed { Err(too_large(name, None, limits)) } else { Ok(bytes) }
+}
+
+fn too_large(name: &str, bytes: Option<u64>, limits: &Limits) -> Error {
+    let allowed = show_size(limits.source_bytes as u64);
+    let message = match bytes {
+        Some(bytes) => format!("the file has {}, more than the {allowed} that are read", show_size(bytes)),
+        None => format!("the input has more than the {allowed} that are read"),
+    };
+    unreadable(name, ErrorKind::Limit, message).hint("if it is a manifest, raise the limit with `--max-size`")
+}
+
+fn read_error(name: &str, error: &io::Error) -> Error {
+    let message = match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file or directory".to_owned(),
+        io::ErrorKind::PermissionDenied => "there is no permission to read this".to_owned(),
+        _ => {
+            // Without the number that the system gave it.
+            let text = error.to_string();
+            let text = text.split(" (os error").next().unwrap_or_default();
+            format!("cannot be read: {}", text.to_lowercase())
+        }
+    };
+    unreadable(name, ErrorKind::Unreadable, message)
+}

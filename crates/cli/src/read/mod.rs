@@ -1,0 +1,77 @@
+//! Bytes in, documents out: files, directories and standard input, all in the order given.
+//!
+//! What cannot be read is an [`Error`] beside what can; nothing here ends a command.
+
+mod files;
+mod stdin;
+
+use std::path::Path;
+
+use portcullis::{Document, Error, ErrorKind, Limits, Location, Source};
+use rayon::prelude::*;
+
+pub use files::{Choice, InputFile, list, read_bytes, read_file};
+pub use stdin::is_stream;
+
+/// The path that stands for standard input.
+const STDIN: &str = "-";
+
+/// What was read from some paths.
+#[derive(Debug, Default)]
+pub struct Input {
+    pub documents: Vec<Document>,
+    pub problems: Vec<Error>,
+}
+
+impl Input {
+    fn add(&mut self, (documents, problems): (Vec<Document>, Vec<Error>)) {
+        self.documents.extend(documents);
+        self.problems.extend(problems);
+    }
+}
+
+/// Reads files, directories and, for `-`, standard input.
+pub fn documents(paths: &[std::path::PathBuf], limits: &Limits) -> Input {
+    let mut input = Input::default();
+    let (files, problems) = files::list(paths, files::Choice::Manifests);
+    input.problems = problems;
+    let read: Vec<_> = files.par_iter().map(|file| read_file(file, limits)).collect();
+    read.into_iter().for_each(|read| input.add(read));
+    if paths.iter().any(|path| path == Path::new(STDIN)) {
+        input.add(stdin::read(limits));
+    }
+    input
+}
+
+/// Something that could not be read, as an error that reports can show with a file name.
+fn unreadable(name: &str, kind: ErrorKind, message: impl Into<String>) -> Error {
+    Error::new(kind, message).at(Location::new(Source::new(name, ""), 0..0))
+}
+
+/// The size in the largest unit that keeps it readable.
+fn show_size(bytes: u64) -> String {
+    const UNITS: &[(u64, &str)] = &[(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    let unit = UNITS.iter().find(|(size, _)| bytes >= *size);
+    unit.map_or_else(
+        || format!("{bytes} bytes"),
+        |(size, name)| {
+            let tenths = bytes.saturating_mul(10) / size;
+            match tenths % 10 {
+                0 => format!("{} {name}", tenths / 10),
+                rest => format!("{}.{rest} {name}", tenths / 10),
+            }
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_shown_in_readable_units() {
+        assert_eq!(show_size(12), "12 bytes");
+        assert_eq!(show_size(64 << 20), "64 MiB");
+        assert_eq!(show_size(100 * 1024 * 1024 + 512 * 1024), "100.5 MiB");
+    }
+}

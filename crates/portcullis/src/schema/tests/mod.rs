@@ -1,0 +1,60 @@
+//! Cases from `testdata/schema`, and properties on random schemas and values.
+
+mod cases;
+mod differential;
+mod properties;
+mod random;
+
+use super::{Problem, Schema};
+use crate::error::{ErrorKind, Severity};
+use crate::value::Value;
+
+#[test]
+fn schemas_are_shared_between_threads() {
+    fn shared<T: Send + Sync + 'static>() {}
+    shared::<Schema>();
+    shared::<super::constraint::ConstraintSchema>();
+}
+
+#[test]
+fn schemas_nested_too_deep_are_refused() {
+    let mut schema = serde_json::json!({"type": "string"});
+    for _ in 0..super::MAX_DEPTH {
+        schema = serde_json::json!({"type": "array", "items": schema});
+    }
+    let (compiled, problems) = Schema::compile(Some(&Value::from(schema)), false);
+    assert!(compiled.is_none());
+    assert_eq!(problems.iter().map(|problem| problem.kind).collect::<Vec<_>>(), [ErrorKind::Limit]);
+}
+
+#[test]
+fn values_nested_too_deep_are_refused() {
+    let schema = serde_json::json!({"type": "object", "additionalProperties": true});
+    let (schema, _) = Schema::compile(Some(&Value::from(schema)), false);
+    let mut value = serde_json::json!([]);
+    for _ in 0..super::MAX_DEPTH * 3 {
+        value = serde_json::json!([value]);
+    }
+    let problems = schema.unwrap().validate(&Value::from(serde_json::json!({"a": value})));
+    assert_eq!(problems.iter().map(|problem| problem.kind).collect::<Vec<_>>(), [ErrorKind::Limit]);
+}
+
+#[test]
+fn defaulting_shares_what_it_does_not_change() {
+    let schema =
+        serde_json::json!({"type": "object", "properties": {"a": {"type": "string", "default": "x"}}});
+    let (schema, _) = Schema::compile(Some(&Value::from(schema)), false);
+    let value = Value::from(serde_json::json!({"a": "y"}));
+    match (&value, &schema.unwrap().apply_defaults(&value)) {
+        (Value::Object(before), Value::Object(after)) => assert!(std::sync::Arc::ptr_eq(before, after)),
+        _ => panic!("objects stay objects"),
+    }
+}
+
+/// `warning: kind path: message; hint`, with `.` for the root.
+fn print(problem: &Problem) -> String {
+    let severity = if problem.severity == Severity::Warning { "warning: " } else { "" };
+    let path = if problem.path.is_root() { ".".to_owned() } else { problem.path.to_string() };
+    let hint = problem.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
+    format!("{severity}{} {path}: {}{hint}", problem.kind.code(), problem.message)
+}
