@@ -52,7 +52,7 @@ pub struct PolicyStore {
 }
 
 /// Whether a resource was read without errors. A rejected one is compiled for what else is wrong with it, and never used.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
     Sound,
     Rejected,
