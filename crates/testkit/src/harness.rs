@@ -241,9 +241,7 @@ fn with_removals(documents: &[Document]) -> PolicySet {
 /// The change that takes a template or constraint away.
 fn removal(resource: &Resource) -> Option<Change> {
     match resource {
-        Resource::Template(template) => {
-            Some(Change::RemoveTemplate(TemplateName::of_kind(template.kind())))
-        }
+        Resource::Template(template) => Some(Change::RemoveTemplate(TemplateName::of_kind(template.kind()))),
         Resource::Constraint(constraint) => Some(Change::RemoveConstraint(constraint.key().clone())),
         Resource::Rejected(resource) => removal(resource),
         _ => None,
