@@ -183,7 +183,7 @@ fn wrong_type(expected: &str, found: &Value) -> Error {
 
 impl Serialize for Object {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.value.serialize(serializer)
+        value::Json(&self.0.value).serialize(serializer)
     }
 }
 

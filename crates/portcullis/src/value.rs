@@ -5,6 +5,9 @@
 //!
 //! Numbers are exact: integers of any size stay integers, floats are the shortest form that reads back.
 
+use serde::ser::{SerializeMap, SerializeSeq};
+use serde::{Serialize, Serializer};
+
 pub(crate) use regorus::Value;
 
 /// The value of a key, if `value` is an object that has it. No allocation; objects of manifests are small.
@@ -126,19 +129,51 @@ pub(crate) fn from_f64(number: f64) -> Value {
 
 /// To `serde_json`. Sets become arrays in their order; undefined cannot occur in documents and becomes null.
 pub(crate) fn to_json(value: &Value) -> serde_json::Value {
-    match value {
-        Value::Null | Value::Undefined => serde_json::Value::Null,
-        Value::Bool(value) => (*value).into(),
-        Value::String(text) => (&**text).into(),
-        Value::Number(_) => serde_json::to_value(value).unwrap_or_default(),
-        Value::Array(items) => items.iter().map(to_json).collect(),
-        Value::Set(items) => items.iter_sorted().map(to_json).collect(),
-        Value::Object(fields) => fields
-            .iter_sorted()
-            .map(|(key, value)| {
-                let key = as_str(key).map_or_else(|| key.to_string(), str::to_owned);
-                (key, to_json(value))
-            })
-            .collect(),
+    serde_json::to_value(Json(value)).unwrap_or_default()
+}
+
+/// A value as other JSON tools take it. The engine's own serialisation reads the digits of a float back on the way, which may change
+/// the last one; this keeps them.
+pub(crate) struct Json<'a>(pub(crate) &'a Value);
+
+impl Serialize for Json<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Null | Value::Undefined => serializer.serialize_unit(),
+            Value::Bool(value) => serializer.serialize_bool(*value),
+            Value::String(text) => serializer.serialize_str(text),
+            Value::Number(number) => {
+                // Integers beyond 2^53 have no `as_f64`; floats always have one.
+                const EXACT: f64 = 9_007_199_254_740_992.0;
+                match number.as_f64() {
+                    Some(float) if float.fract() != 0.0 || float.abs() > EXACT => {
+                        serializer.serialize_f64(float)
+                    }
+                    _ => match (number.as_u64(), number.as_i64()) {
+                        (Some(unsigned), _) => serializer.serialize_u64(unsigned),
+                        (_, Some(signed)) => serializer.serialize_i64(signed),
+                        // No reader makes these.
+                        _ => number.serialize(serializer),
+                    },
+                }
+            }
+            Value::Array(_) | Value::Set(_) => {
+                let mut list = serializer.serialize_seq(None)?;
+                match self.0 {
+                    Value::Set(set) => {
+                        set.iter_sorted().try_for_each(|item| list.serialize_element(&Json(item)))?
+                    }
+                    array => items(array).try_for_each(|item| list.serialize_element(&Json(item)))?,
+                }
+                list.end()
+            }
+            Value::Object(_) => {
+                let mut object = serializer.serialize_map(None)?;
+                for (key, value) in entries(self.0) {
+                    object.serialize_entry(key, &Json(value))?;
+                }
+                object.end()
+            }
+        }
     }
 }

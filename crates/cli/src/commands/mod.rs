@@ -1,5 +1,6 @@
 //! One command per file: read, ask the library, report.
 
+mod progress;
 mod test;
 mod verify;
 

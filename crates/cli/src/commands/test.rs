@@ -1,7 +1,344 @@
-//! `portcullis test`.
-use crate::args::TestArgs;
+//! `portcullis test`: judges objects by policies.
+//!
+//! ```text
+//! paths ── read ──> documents ── Resource::read ──> policies ── PolicySet ──────────┐
+//!                                              └──> objects ─── Inventory ──────────┤
+//!                                              └──> subjects (objects, requests) ───┴── review ──> report
+//! ```
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use portcullis::{
+    Decision, Document, EnforcementPoint, Error, ErrorKind, FieldPath, Inventory, InventoryStore, Limits, Location,
+    Object, ObjectKey, PolicySet, Position, Precision, Resource, Review, Severity, Verdict, World,
+};
+use rayon::prelude::*;
+
+use crate::args::{TestArgs, TestFormat};
+use crate::commands::progress::Progress;
+use crate::read::{self, Input};
+use crate::report::{self, Failure, Finding, Reviewed, TestReport};
 use crate::run::ExitStatus;
 
-pub fn run(_args: &TestArgs) -> anyhow::Result<ExitStatus> {
-    Ok(ExitStatus::Success)
+/// Judges and reports.
+pub fn run(args: &TestArgs) -> anyhow::Result<ExitStatus> {
+    let loaded = load(args);
+    let mut report = judge(loaded, args);
+    if args.deny_only {
+        for reviewed in &mut report.reviewed {
+            let denies = |finding: &Finding| finding.actions.contains(portcullis::EnforcementAction::Deny);
+            reviewed.findings.retain(denies);
+        }
+    }
+    if args.quiet {
+        report.problems.retain(|problem| problem.severity() == Severity::Error);
+    }
+    write(&report, args)?;
+    let counts = report.counts();
+    let denied = report
+        .findings()
+        .any(|(_, finding)| finding.actions.contains(portcullis::EnforcementAction::Deny));
+    Ok(match (counts.errors > 0, denied) {
+        (true, _) => ExitStatus::Error,
+        (false, true) => ExitStatus::Violations,
+        (false, false) => ExitStatus::Success,
+    })
+}
+
+fn write(report: &TestReport, args: &TestArgs) -> anyhow::Result<()> {
+    // Where the report has no place for them, people get them.
+    if matches!(args.output, TestFormat::Human | TestFormat::Json | TestFormat::Yaml) {
+        report::human::write_problems(&report.problems, &mut anstream::stderr().lock())?;
+    }
+    let mut out = anstream::stdout().lock();
+    match args.output {
+        TestFormat::Human => {
+            let options = report::human::Options { quiet: args.quiet, verbose: args.verbose };
+            report::human::write(report, options, &mut out)?;
+        }
+        TestFormat::Json => report::json::write(report, &mut out)?,
+        TestFormat::Yaml => report::yaml::write(report, &mut out)?,
+        TestFormat::Junit => report::junit::write(report, &mut out)?,
+        TestFormat::Sarif => report::sarif::write(report, &mut out)?,
+        TestFormat::Github => report::github::write(report, &mut out)?,
+    }
+    out.flush()?;
+    Ok(())
+}
+
+/// Something to judge.
+struct Subject {
+    review: Review,
+    object: Object,
+    kind: SubjectKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SubjectKind {
+    Object,
+    /// A template, a constraint or another of our kinds: judged like all objects.
+    Policy,
+    /// An admission request; of one object there may be any number.
+    Request,
+}
+
+/// What the sources hold.
+#[derive(Default)]
+struct Loaded {
+    policies: Vec<Resource>,
+    subjects: Vec<Subject>,
+    /// What policies may compare with, in the order given: of two objects of the same name the last one counts.
+    inventory: Vec<Object>,
+    problems: Vec<Error>,
+}
+
+/// What a document is, and what is wrong with it.
+struct Classified {
+    resource: Option<Resource>,
+    object: Option<Object>,
+    problems: Vec<Error>,
+}
+
+fn load(args: &TestArgs) -> Loaded {
+    let limits = Limits { source_bytes: args.max_size, ..Limits::default() };
+    let mut paths: Vec<PathBuf> = args.filenames.iter().chain(&args.paths).cloned().collect();
+    let named = paths.iter().chain(&args.policies).chain(&args.inventory).any(|path| read::is_stdin(path));
+    if !named && read::stdin_is_stream() {
+        paths.push(read::stdin_path());
+    }
+    let mut loaded = Loaded::default();
+    loaded.add_policies(read::documents(&args.policies, &limits));
+    loaded.add_all(read::documents(&paths, &limits));
+    loaded.add_inventory(read::documents(&args.inventory, &limits));
+    if paths.is_empty() && args.policies.is_empty() && args.inventory.is_empty() {
+        let error = Error::new(ErrorKind::NoInput, "there is nothing to read");
+        loaded.problems.push(error.hint("name files and directories with `-f`, or pipe manifests in; see `--help`"));
+    }
+    loaded
+}
+
+impl Loaded {
+    fn add_all(&mut self, input: Input) {
+        self.problems.extend(input.problems);
+        for Classified { resource, object, problems } in classify(&input.documents) {
+            self.problems.extend(problems);
+            let (Some(resource), Some(object)) = (resource, object) else { continue };
+            let kind = match &resource {
+                Resource::Suite(_) => continue,
+                Resource::AdmissionReview(request) => {
+                    match Review::from_admission(request) {
+                        Ok(review) => self.add_request(review),
+                        Err(error) => self.problems.push(error.at(object.location())),
+                    }
+                    continue;
+                }
+                Resource::Object(_) => SubjectKind::Object,
+                _ => SubjectKind::Policy,
+            };
+            self.inventory.push(object.clone());
+            self.subjects.push(Subject { review: Review::from_object(object.clone()), object, kind });
+            if kind == SubjectKind::Policy {
+                self.policies.push(resource);
+            }
+        }
+    }
+
+    fn add_request(&mut self, review: Review) {
+        // A request without any object is an error already.
+        if let Some(object) = review.object().cloned() {
+            self.subjects.push(Subject { review, object, kind: SubjectKind::Request });
+        }
+    }
+
+    /// Takes the policies, and is silent about everything else: samples may be broken on purpose.
+    fn add_policies(&mut self, input: Input) {
+        self.problems.extend(input.problems);
+        for Classified { resource, object, problems } in classify(&input.documents) {
+            let is_policy = match &resource {
+                Some(Resource::Object(_) | Resource::AdmissionReview(_) | Resource::Suite(_)) => false,
+                Some(_) => true,
+                None => object.is_some_and(|object| {
+                    let group = &object.gvk().group;
+                    group.ends_with(".gatekeeper.sh") && &**group != "test.gatekeeper.sh"
+                }),
+            };
+            if is_policy {
+                self.problems.extend(problems);
+                self.policies.extend(resource);
+            }
+        }
+    }
+
+    fn add_inventory(&mut self, input: Input) {
+        self.problems.extend(input.problems);
+        for document in input.documents {
+            match Object::from_document(document) {
+                Ok(object) => self.inventory.push(object),
+                Err(error) => self.problems.push(error),
+            }
+        }
+    }
+}
+
+fn classify(documents: &[Document]) -> Vec<Classified> {
+    documents
+        .par_iter()
+        .map(|document| {
+            let (resource, problems) = Resource::read(document);
+            let object = Object::from_document(document.clone()).ok();
+            Classified { resource, object, problems }
+        })
+        .collect()
+}
+
+fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
+    let Loaded { policies, mut subjects, inventory, mut problems } = loaded;
+    let (policies, found) = PolicySet::from_resources(policies);
+    problems.extend(found);
+    problems.extend(duplicates(&subjects));
+    let inventory = inventory_of(inventory);
+    problems.extend(policies.missing_inventory(&inventory));
+    problems.extend(nothing_to_do(&policies, &subjects, &problems));
+    let default = default_namespace(&inventory);
+    subjects.sort_by_cached_key(|subject| subject.object.location());
+    let progress = Progress::new(subjects.len(), args.quiet);
+    let reviewed = subjects
+        .into_par_iter()
+        .map(|subject| {
+            let reviewed = review(subject, &policies, &inventory, default.as_ref());
+            progress.advance();
+            reviewed
+        })
+        .collect();
+    progress.finish();
+    problems.sort();
+    problems.dedup();
+    TestReport {
+        reviewed,
+        problems,
+        templates: policies.templates().count(),
+        constraints: policies.constraints().cloned().collect(),
+    }
+}
+
+fn inventory_of(objects: Vec<Object>) -> Inventory {
+    let mut store = InventoryStore::new();
+    objects.into_iter().for_each(|object| store.upsert(object));
+    store.snapshot()
+}
+
+/// Objects of the same name cannot both be meant; both are judged.
+fn duplicates(subjects: &[Subject]) -> Vec<Error> {
+    let mut seen: BTreeMap<ObjectKey, Option<Location>> = BTreeMap::new();
+    let mut warnings = Vec::new();
+    for subject in subjects {
+        let object = &subject.object;
+        // Policies are looked after by the library, and names that are still to be generated cannot clash.
+        if subject.kind != SubjectKind::Object || object.name().is_empty() {
+            continue;
+        }
+        let location = object.location();
+        if let Some(first) = seen.get(&ObjectKey::of(object)) {
+            let at = first.as_ref().map(|first| format!("; the first is at {first}")).unwrap_or_default();
+            let warning =
+                Error::warning(ErrorKind::DuplicateResource, format!("defined a second time{at}"));
+            let warning = warning.hint("both are judged; policies that compare objects see the last one");
+            warnings.push(warning.at(location).about(object.to_string()));
+        } else {
+            seen.insert(ObjectKey::of(object), location);
+        }
+    }
+    warnings
+}
+
+/// A run that compares nothing with anything must not look like success.
+fn nothing_to_do(policies: &PolicySet, subjects: &[Subject], problems: &[Error]) -> Option<Error> {
+    // Then the reason has been told.
+    if problems.iter().any(|problem| problem.severity() == Severity::Error) {
+        return None;
+    }
+    let no_templates = policies.templates().next().is_none();
+    let no_constraints = policies.constraints().next().is_none();
+    if no_templates && no_constraints {
+        let error = Error::new(ErrorKind::NoInput, "no policies were given");
+        return Some(error.hint("give the ConstraintTemplates and their constraints with `-f` or `--policies`"));
+    }
+    if no_constraints {
+        let error = Error::new(ErrorKind::NoInput, "templates were given, but no constraint that uses one");
+        return Some(error.hint("a template judges nothing by itself; give constraints of its kind"));
+    }
+    if subjects.iter().all(|subject| subject.kind == SubjectKind::Policy) {
+        let error = Error::new(ErrorKind::NoInput, "no objects were given to judge");
+        return Some(error.hint("give manifests with `-f`; to test the policies themselves, use `portcullis verify`"));
+    }
+    None
+}
+
+/// The Namespace `default` is in every cluster, so it need not be given.
+fn default_namespace(inventory: &Inventory) -> Option<Object> {
+    if inventory.namespace("default").is_some() {
+        return None;
+    }
+    let json = serde_json::json!({
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": "default", "labels": {"kubernetes.io/metadata.name": "default"}},
+    });
+    Object::from_json(&json).ok()
+}
+
+fn review(subject: Subject, policies: &PolicySet, inventory: &Inventory, default: Option<&Object>) -> Reviewed {
+    let Subject { mut review, object, kind } = subject;
+    if let Some(default) = default.filter(|default| **default.name() == *review.namespace_name()) {
+        review = review.with_namespace(default.clone());
+    }
+    let outcome = policies.review(&review, &World::new(inventory), EnforcementPoint::CommandLine);
+    let decision = Decision::from(&outcome);
+    let findings = decision
+        .findings
+        .iter()
+        .map(|finding| {
+            let violation = finding.violation;
+            let precise = finding.position().filter(|position| position.precision != Precision::Object);
+            Finding {
+                constraint: finding.result.constraint.clone(),
+                actions: finding.actions(),
+                action: finding.action(),
+                message: finding.message.to_owned(),
+                details: violation.map_or_else(|| serde_json::json!({}), |violation| violation.details.clone()),
+                position: precise.cloned().unwrap_or_else(|| whole(&object)),
+                failure: match &finding.result.verdict {
+                    Verdict::Error(error) => Some(Failure { location: error.location.clone() }),
+                    _ => None,
+                },
+            }
+        })
+        .collect();
+    let passed = outcome
+        .results
+        .iter()
+        .filter(|result| result.verdict == Verdict::Pass)
+        .map(|result| result.constraint.clone())
+        .collect();
+    let prints = outcome
+        .results
+        .iter()
+        .flat_map(|result| result.prints.iter().map(|print| (Arc::clone(&result.constraint), print.clone())))
+        .collect();
+    Reviewed { object, is_policy: kind == SubjectKind::Policy, findings, passed, prints }
+}
+
+/// The position of a finding that is about the object as a whole: the line that says which object it is.
+fn whole(object: &Object) -> Position {
+    let field = |path: &str| FieldPath::parse(path).and_then(|path| object.document()?.locate(&path));
+    let location = field("metadata.name")
+        .or_else(|| field("metadata.generateName"))
+        .or_else(|| field("kind"))
+        .or_else(|| object.location())
+        // Whatever was read from a file has a document.
+        .unwrap_or_else(|| Location::new(portcullis::Source::new("<unknown>", ""), 0..0));
+    Position { location, path: FieldPath::root(), precision: Precision::Object }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use ignore::WalkBuilder;
 use portcullis::{Document, Error, ErrorKind, Limits};
 
-use super::{STDIN, show_size, unreadable};
+use super::{is_stdin, show_size, unreadable};
 
 /// A file to read, and what messages call it.
 #[derive(Clone, Debug)]
@@ -42,7 +42,7 @@ const EXTENSIONS: &[&str] = &["yaml", "yml", "json", "jsonl", "ndjson"];
 pub fn list(paths: &[PathBuf], choice: Choice) -> (Vec<InputFile>, Vec<Error>) {
     let mut listing = Listing { choice, ..Listing::default() };
     for path in paths {
-        if path != Path::new(STDIN) || choice == Choice::Suites {
+        if !is_stdin(path) || choice == Choice::Suites {
             listing.add(path);
         }
     }

@@ -5,13 +5,13 @@
 mod files;
 mod stdin;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use portcullis::{Document, Error, ErrorKind, Limits, Location, Source};
 use rayon::prelude::*;
 
 pub use files::{Choice, InputFile, list, read_bytes, read_file};
-pub use stdin::is_stream;
+pub use stdin::is_stream as stdin_is_stream;
 
 /// The path that stands for standard input.
 const STDIN: &str = "-";
@@ -30,14 +30,24 @@ impl Input {
     }
 }
 
+/// Whether a path stands for standard input.
+pub fn is_stdin(path: &Path) -> bool {
+    path == Path::new(STDIN)
+}
+
+/// The path that stands for standard input.
+pub fn stdin_path() -> PathBuf {
+    PathBuf::from(STDIN)
+}
+
 /// Reads files, directories and, for `-`, standard input.
-pub fn documents(paths: &[std::path::PathBuf], limits: &Limits) -> Input {
+pub fn documents(paths: &[PathBuf], limits: &Limits) -> Input {
     let mut input = Input::default();
     let (files, problems) = files::list(paths, files::Choice::Manifests);
     input.problems = problems;
     let read: Vec<_> = files.par_iter().map(|file| read_file(file, limits)).collect();
     read.into_iter().for_each(|read| input.add(read));
-    if paths.iter().any(|path| path == Path::new(STDIN)) {
+    if paths.iter().any(|path| is_stdin(path)) {
         input.add(stdin::read(limits));
     }
     input

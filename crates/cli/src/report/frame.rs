@@ -73,11 +73,12 @@ fn add_source<'a>(group: Group<'a>, location: &'a Location, label: Option<&'a st
         return group.element(Origin::path(path));
     }
     let mark = AnnotationKind::Primary.span(excerpt.mark).label(label.map(escape::line));
-    let snippet = Snippet::source(excerpt.text).line_start(excerpt.first_line as usize).path(path);
+    let snippet = Snippet::source(excerpt.text).line_start(excerpt.first_line as usize).path(path).fold(false);
     group.element(snippet.annotation(mark))
 }
 
-/// The marked line with the one before it. Only these are handed on: a source may be large, findings many.
+/// The marked line with the one before it, unless that is long. Only these are handed on: a source may be large, findings
+/// many.
 struct Excerpt {
     text: String,
     first_line: u32,
@@ -86,13 +87,17 @@ struct Excerpt {
 
 impl Excerpt {
     fn of(location: &Location) -> Self {
+        /// Of a line that is only there to show what the marked one belongs to.
+        const LONGEST: usize = 160;
         let source = location.source();
         let text = source.text();
         let range = location.range();
         let (start, end) = (range.start as usize, range.end as usize);
         let line = location.line();
-        let first_line = line.saturating_sub(1).max(1);
-        let begin = source.line_start(first_line).map_or(0, |start| start as usize);
+        let begin_of = |line| source.line_start(line).map_or(0, |start| start as usize);
+        let above = line.checked_sub(1).filter(|above| *above > 0 && begin_of(line) - begin_of(*above) <= LONGEST);
+        let first_line = above.unwrap_or(line);
+        let begin = begin_of(first_line);
         let line_end = source.line_start(line + 1).map_or(text.len(), |start| (start as usize).saturating_sub(1));
         // What is marked ends with its first line.
         let end = end.clamp(start, line_end.max(start));

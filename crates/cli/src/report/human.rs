@@ -1,13 +1,43 @@
-//! For people.
+//! For people: the line of the manifest, what is wrong with it, and which policy says so.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
-use portcullis::{Error, Severity};
+use anstyle::{AnsiColor, Style};
+use portcullis::{EnforcementAction, Error, Severity};
 
 use super::frame::{Frame, Gravity};
+use super::{Counts, Finding, Reviewed, TestReport, count, escape};
+
+/// What to leave out and what to add.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Without the summary.
+    pub quiet: bool,
+    /// With what policies print.
+    pub verbose: bool,
+}
+
+/// Writes all findings and the summary.
+pub fn write(report: &TestReport, options: Options, out: &mut dyn Write) -> io::Result<()> {
+    let mut described = BTreeSet::new();
+    for reviewed in &report.reviewed {
+        let mut findings: Vec<_> = reviewed.findings.iter().collect();
+        // As somebody reads who goes through the file.
+        findings.sort_by(|a, b| (&a.position.location, a.action).cmp(&(&b.position.location, b.action)));
+        for finding in findings {
+            let first = described.insert(&finding.constraint.key().kind);
+            writeln!(out, "{}", render(reviewed, finding, first))?;
+        }
+        if options.verbose {
+            write_prints(reviewed, out)?;
+        }
+    }
+    if options.quiet { Ok(()) } else { write_summary(report, out) }
+}
 
 /// Writes what is wrong with the input.
-pub fn write_problems(problems: &[Error], out: &mut dyn Write) -> io::Result<()> {
+pub fn write_problems<'a>(problems: impl IntoIterator<Item = &'a Error>, out: &mut dyn Write) -> io::Result<()> {
     for problem in problems {
         let mut notes = Vec::new();
         if let Some(subject) = problem.subject() {
@@ -35,4 +65,105 @@ pub fn write_problems(problems: &[Error], out: &mut dyn Write) -> io::Result<()>
         writeln!(out, "{}", frame.render())?;
     }
     Ok(())
+}
+
+fn render(reviewed: &Reviewed, finding: &Finding, describe: bool) -> String {
+    let key = finding.constraint.key();
+    let template = finding.constraint.template();
+    let mut notes = vec![("object", reviewed.object.to_string())];
+    let path = &finding.position.path;
+    if !path.is_root() {
+        notes.push(("field", path.to_string()));
+    }
+    // The kind stands in the brackets already.
+    match (template.title(), template.description().filter(|_| describe)) {
+        (Some(title), Some(description)) => notes.push(("policy", format!("{title}: {}", one_line(description)))),
+        (Some(title), None) => notes.push(("policy", title.to_owned())),
+        (None, Some(description)) => notes.push(("policy", one_line(description))),
+        (None, None) => {}
+    }
+    let others: Vec<_> = finding.actions.iter().skip(1).map(EnforcementAction::as_str).collect();
+    if !others.is_empty() {
+        notes.push(("note", format!("it also has the action {}", others.join(" and "))));
+    }
+    let related = finding.failure.as_ref().and_then(|failure| failure.location.as_ref());
+    let frame = Frame {
+        gravity: match finding.action {
+            EnforcementAction::Deny => Gravity::Error,
+            EnforcementAction::Warn => Gravity::Warning,
+            EnforcementAction::Dryrun => Gravity::Note,
+        },
+        code: &key.to_string(),
+        title: &finding.text(),
+        location: Some(&finding.position.location),
+        label: finding.is_vague().then_some("in this object; the policy does not say which field"),
+        notes,
+        related: related.map(|location| ("the policy broke here", location)),
+    };
+    frame.render()
+}
+
+/// Descriptions are folded texts that come with line breaks.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn write_prints(reviewed: &Reviewed, out: &mut dyn Write) -> io::Result<()> {
+    for (constraint, print) in &reviewed.prints {
+        let text = format!("{} on {}: {print}", constraint.key(), reviewed.object);
+        writeln!(out, "print: {}", escape::line(&text))?;
+    }
+    if !reviewed.prints.is_empty() {
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+fn write_summary(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
+    const BAD: Style = AnsiColor::Red.on_default().bold();
+    const DOUBTFUL: Style = AnsiColor::Yellow.on_default().bold();
+    const GOOD: Style = AnsiColor::Green.on_default().bold();
+    let counts = report.counts();
+    let style = match counts {
+        Counts { denied: 0, errors: 0, warned: 0, warnings: 0, .. } => GOOD,
+        Counts { denied: 0, errors: 0, .. } => DOUBTFUL,
+        _ => BAD,
+    };
+    writeln!(out, "{style}{}{style:#}", summary(report, counts))
+}
+
+/// `3 denied, 1 warning in 2 of 14 objects; 6 policies, 64 constraints; 2 errors`.
+fn summary(report: &TestReport, counts: Counts) -> String {
+    let mut found = Vec::new();
+    if counts.denied > 0 {
+        found.push(format!("{} denied", counts.denied));
+    }
+    if counts.warned > 0 {
+        found.push(count(counts.warned, "warning", "warnings"));
+    }
+    if counts.noted > 0 {
+        found.push(format!("{} in dry run", counts.noted));
+    }
+    let objects = count(counts.objects, "object", "objects");
+    let mut first = match found.as_slice() {
+        [] => format!("nothing found in {objects}"),
+        found => format!("{} in {} of {objects}", found.join(", "), counts.bad_objects),
+    };
+    if counts.failures > 0 {
+        first.push_str(&format!(" ({} could not be evaluated)", counts.failures));
+    }
+    let mut parts = vec![first];
+    let policies = count(report.templates, "policy", "policies");
+    parts.push(format!("{policies}, {}", count(report.constraints.len(), "constraint", "constraints")));
+    let mut input = Vec::new();
+    if counts.errors > 0 {
+        input.push(count(counts.errors, "error", "errors"));
+    }
+    if counts.warnings > 0 {
+        input.push(count(counts.warnings, "warning", "warnings"));
+    }
+    if !input.is_empty() {
+        parts.push(format!("{} about the input", input.join(" and ")));
+    }
+    parts.join("; ")
 }

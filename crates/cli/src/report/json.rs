@@ -1,10 +1,50 @@
 //! gator's JSON, with positions.
+//!
+//! An array, `[]` if nothing was found, of `{target, msg, metadata, constraint, enforcementAction, scopedActions?,
+//! violatingObject, trace, location}`. Additions to gator: `location`, and `evaluationError: true` where the message is
+//! not the policy's because it could not be evaluated.
 
 use std::io::{self, Write};
 
-use portcullis::Location;
+use portcullis::{EnforcementAction, Location, Object};
 use serde::Serialize;
 use serde_json::ser::PrettyFormatter;
+
+use super::{Finding, Reviewed, TestReport};
+
+/// The only target there is.
+const TARGET: &str = "admission.k8s.gatekeeper.sh";
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Item<'a> {
+    target: &'static str,
+    msg: &'a str,
+    metadata: Metadata<'a>,
+    constraint: &'a Object,
+    enforcement_action: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scoped_actions: Option<Vec<&'static str>>,
+    violating_object: &'a Object,
+    /// Always there in gator, and `null` unless asked for.
+    trace: Option<String>,
+    location: Place<'a>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    evaluation_error: bool,
+}
+
+#[derive(Serialize)]
+struct Metadata<'a> {
+    details: &'a serde_json::Value,
+}
+
+#[derive(Serialize)]
+struct Place<'a> {
+    #[serde(flatten)]
+    position: Position<'a>,
+    path: String,
+    precision: String,
+}
 
 /// A place in a file.
 #[derive(Debug, Serialize)]
@@ -20,9 +60,41 @@ impl<'a> Position<'a> {
     }
 }
 
+/// Writes all findings.
+pub fn write(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
+    write_indented(&items(report), out)
+}
+
+/// What the JSON and the YAML report have in them.
+pub(super) fn items(report: &TestReport) -> Vec<impl Serialize + '_> {
+    report.findings().map(|(reviewed, finding)| item(reviewed, finding)).collect()
+}
+
+fn item<'a>(reviewed: &'a Reviewed, finding: &'a Finding) -> Item<'a> {
+    let declared = finding.constraint.enforcement().declared();
+    let scoped = matches!(finding.constraint.enforcement(), portcullis::Enforcement::Scoped(_));
+    Item {
+        target: TARGET,
+        msg: &finding.message,
+        metadata: Metadata { details: &finding.details },
+        constraint: finding.constraint.object(),
+        enforcement_action: declared,
+        scoped_actions: scoped.then(|| finding.actions.iter().map(EnforcementAction::as_str).collect()),
+        violating_object: &reviewed.object,
+        trace: None,
+        location: Place {
+            position: Position::of(&finding.position.location),
+            path: finding.position.path.to_string(),
+            precision: finding.position.precision.to_string(),
+        },
+        evaluation_error: finding.failure.is_some(),
+    }
+}
+
 /// Writes JSON with an indentation of four, as gator does, and a line break at the end.
 pub fn write_indented(value: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
-    let mut serializer = serde_json::Serializer::with_formatter(&mut *out, PrettyFormatter::with_indent(b"    "));
+    let mut serializer =
+        serde_json::Serializer::with_formatter(&mut *out, PrettyFormatter::with_indent(b"    "));
     value.serialize(&mut serializer)?;
     writeln!(out)
 }

@@ -2,9 +2,158 @@
 
 pub mod escape;
 pub mod frame;
+pub mod github;
 pub mod human;
 pub mod json;
+pub mod junit;
+pub mod sarif;
 pub mod verify;
+pub mod yaml;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use portcullis::{
+    Actions, ConstraintInfo, EnforcementAction, Error, Location, Object, Position, Precision, Severity,
+};
+
+/// What `portcullis test` found.
+#[derive(Debug)]
+pub struct TestReport {
+    /// By the position of the object, then as the library orders them.
+    pub reviewed: Vec<Reviewed>,
+    /// What is wrong with the input, by position.
+    pub problems: Vec<Error>,
+    pub templates: usize,
+    pub constraints: Vec<Arc<ConstraintInfo>>,
+}
+
+/// An object and what was found in it.
+#[derive(Debug)]
+pub struct Reviewed {
+    pub object: Object,
+    /// True for templates, constraints and other policy documents, which are reviewed like all objects.
+    pub is_policy: bool,
+    pub findings: Vec<Finding>,
+    /// The constraints that apply and found nothing.
+    pub passed: Vec<Arc<ConstraintInfo>>,
+    /// What policies printed, with the constraint that was evaluated.
+    pub prints: Vec<(Arc<ConstraintInfo>, String)>,
+}
+
+/// One violation, or one constraint that could not be evaluated.
+#[derive(Debug)]
+pub struct Finding {
+    pub constraint: Arc<ConstraintInfo>,
+    pub actions: Actions,
+    pub action: EnforcementAction,
+    /// As the policy says it.
+    pub message: String,
+    pub details: serde_json::Value,
+    pub position: Position,
+    /// Set if the constraint could not be evaluated.
+    pub failure: Option<Failure>,
+}
+
+/// Where the policy broke, if that is known.
+#[derive(Debug)]
+pub struct Failure {
+    pub location: Option<Location>,
+}
+
+impl Finding {
+    /// The message, saying so if it is not the policy's.
+    pub fn text(&self) -> String {
+        match self.failure {
+            Some(_) => format!("could not be evaluated: {}", self.message),
+            None => self.message.clone(),
+        }
+    }
+
+    /// Lines and columns from 1, ends included in the first line: what is marked ends with the line it starts in.
+    pub fn region(&self) -> Region {
+        Region::of(&self.position.location)
+    }
+
+    /// Whether the position is only that of the object.
+    pub fn is_vague(&self) -> bool {
+        self.failure.is_none() && self.position.precision == Precision::Object
+    }
+}
+
+/// A part of a line, for formats that have no byte ranges. Columns count characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Region {
+    pub line: u32,
+    pub column: u32,
+    pub end_column: u32,
+}
+
+impl Region {
+    pub fn of(location: &Location) -> Self {
+        let (line, column) = (location.line(), location.column());
+        let end_column = match location.end() {
+            (end_line, end_column) if end_line == line => end_column,
+            _ => {
+                let text = location.source().text();
+                let rest = text.get(location.range().start as usize..).unwrap_or_default();
+                let rest = rest.lines().next().unwrap_or_default().trim_end();
+                column.saturating_add(u32::try_from(rest.chars().count()).unwrap_or(0))
+            }
+        };
+        Self { line, column, end_column: end_column.max(column) }
+    }
+}
+
+/// How many of each there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub denied: usize,
+    pub warned: usize,
+    pub noted: usize,
+    /// How many of these could not be evaluated.
+    pub failures: usize,
+    pub objects: usize,
+    pub bad_objects: usize,
+    pub errors: usize,
+    pub warnings: usize,
+}
+
+impl TestReport {
+    /// Every finding with its object.
+    pub fn findings(&self) -> impl Iterator<Item = (&Reviewed, &Finding)> {
+        self.reviewed
+            .iter()
+            .flat_map(|reviewed| reviewed.findings.iter().map(move |finding| (reviewed, finding)))
+    }
+
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for reviewed in &self.reviewed {
+            let bad = !reviewed.findings.is_empty();
+            counts.objects += usize::from(bad || !reviewed.is_policy);
+            counts.bad_objects += usize::from(bad);
+            for finding in &reviewed.findings {
+                let counter = match finding.action {
+                    EnforcementAction::Deny => &mut counts.denied,
+                    EnforcementAction::Warn => &mut counts.warned,
+                    EnforcementAction::Dryrun => &mut counts.noted,
+                };
+                *counter += 1;
+                counts.failures += usize::from(finding.failure.is_some());
+            }
+        }
+        counts.errors = self.problems.iter().filter(|problem| problem.severity() == Severity::Error).count();
+        counts.warnings = self.problems.len() - counts.errors;
+        counts
+    }
+
+    /// The templates of the constraints, by kind, each with one of its constraints.
+    pub fn kinds(&self) -> Vec<&Arc<ConstraintInfo>> {
+        let mut seen = BTreeSet::new();
+        self.constraints.iter().filter(|constraint| seen.insert(constraint.key().kind.clone())).collect()
+    }
+}
 
 /// `1 object`, `2 objects`.
 pub fn count(number: usize, one: &str, many: &str) -> String {

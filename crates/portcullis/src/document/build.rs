@@ -122,7 +122,8 @@ impl<'a> Builder<'a> {
     pub(super) fn abandon(&mut self) {
         self.frames.clear();
         self.marks.clear();
-        self.anchors.clear();
+        // Not `clear`, which would cost what the largest document has had.
+        self.anchors = HashMap::new();
         self.root = None;
         self.alias_nodes = 0;
         self.broken = false;

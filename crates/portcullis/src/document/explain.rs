@@ -11,6 +11,9 @@ use super::problems::{Problems, quote};
 use crate::error::{Error, ErrorKind};
 use crate::source::{Location, clamp};
 
+/// What YAML allows, and the parser with it.
+const LONGEST_KEY: usize = 1024;
+
 /// The error for a template that was not rendered.
 pub(super) fn templated(location: Location) -> Error {
     Error::new(ErrorKind::Templated, "this is a template (`{{ … }}`), not a manifest")
@@ -69,7 +72,9 @@ impl<'a> Place<'a> {
     pub(super) fn template_action(&self) -> Option<Span> {
         let end = self.line_end(self.at);
         let region = self.text.get(self.start..end)?;
-        let found = region.match_indices("{{").map(|(at, _)| self.start + at).find(|at| {
+        // Not all of a long line are looked at, since each costs a look at the line.
+        let mut candidates = region.match_indices("{{").map(|(at, _)| self.start + at).take(100);
+        let found = candidates.find(|at| {
             let line = self.text.get(self.line_start(*at)..*at).unwrap_or_default();
             let commented = line.starts_with('#') || line.contains(" #") || line.contains("\t#");
             let quoted = |quote| line.matches(quote).count() % 2 == 1;
@@ -261,12 +266,14 @@ impl<'a> Place<'a> {
             let range = span(mark.start as usize, mark.start as usize + line.len());
             let hint = (line.len() <= 40 && !line.contains(['"', '\\']))
                 .then(|| format!("if it is one text, put it in quotes: `\"{}\"`", quote(line)));
-            let owner = mark.key.as_deref().unwrap_or("- ");
-            return (
-                range,
-                format!("a mapping is not allowed here, in the line of `{}`", quote(owner)),
-                hint,
-            );
+            let message = match mark.key.as_deref() {
+                _ if value.chars().nth(LONGEST_KEY).is_some() => {
+                    format!("a key cannot be longer than {LONGEST_KEY} characters")
+                }
+                Some(key) => format!("a mapping is not allowed here, in the line of `{}`", quote(key)),
+                None => "a mapping is not allowed here".to_owned(),
+            };
+            return (range, message, hint);
         };
         let end = mark.end as usize;
         self.below_value(mark, first, span(end - word.len(), end))
@@ -306,7 +313,7 @@ impl<'a> Place<'a> {
         document
             .split('\n')
             .skip(1)
-            .take_while(|line| !line.starts_with("---"))
+            .take_while(|line| !line.starts_with("---") && !line.starts_with("..."))
             .chain(document.split('\n').take(1))
             .any(|line| line.strip_prefix(key).is_some_and(|rest| rest.starts_with(':')))
     }
@@ -376,7 +383,8 @@ impl<'a> Place<'a> {
 
     fn unknown_escape(&self) -> Diagnosis {
         let rest = self.text.get(self.at..).unwrap_or_default();
-        let mut characters = rest.char_indices();
+        // Longer texts are not searched: there may be many documents with such a mistake.
+        let mut characters = rest.char_indices().take(10_000);
         while let Some((at, character)) = characters.next() {
             if character != '\\' {
                 continue;

@@ -39,8 +39,8 @@ impl Output {
             return;
         };
         let identity = item_identity(&document.value);
-        for (position, value) in list.iter().enumerate() {
-            let Some(root) = document.marks.item(mark, position) else { continue };
+        let marks = document.marks.clone();
+        for (value, (root, _)) in list.iter().zip(marks.children(mark)) {
             let value = complete(value, identity.as_ref());
             let item = Document { value, root, item: Some(*items), ..document.clone() };
             // An inner list is replaced by its items.

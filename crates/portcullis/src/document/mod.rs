@@ -13,9 +13,9 @@ mod explain;
 mod json;
 mod list;
 mod marks;
+mod padding;
 mod problems;
 mod scalar;
-mod serialize;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -224,7 +224,7 @@ impl fmt::Debug for Document {
 
 impl Serialize for Document {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serialize::Json(&self.value).serialize(serializer)
+        value::Json(&self.value).serialize(serializer)
     }
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::build::Span;
-use crate::error::{Error, ErrorKind};
-use crate::source::{Location, Source};
+use crate::error::{Error, ErrorKind, Severity};
+use crate::source::{Location, Source, clamp};
 
 /// So many are listed; nobody reads more.
 const LISTED: usize = 1_000;
@@ -13,11 +13,13 @@ pub(super) struct Problems {
     source: Arc<Source>,
     list: Vec<Error>,
     unlisted: usize,
+    /// Whether an error is among those that are not listed.
+    unlisted_error: bool,
 }
 
 impl Problems {
     pub(super) fn new(source: &Arc<Source>) -> Self {
-        Self { source: source.clone(), list: Vec::new(), unlisted: 0 }
+        Self { source: source.clone(), list: Vec::new(), unlisted: 0, unlisted_error: false }
     }
 
     pub(super) fn source(&self) -> &Arc<Source> {
@@ -33,6 +35,7 @@ impl Problems {
             self.list.push(error);
         } else {
             self.unlisted += 1;
+            self.unlisted_error |= error.severity() == Severity::Error;
         }
     }
 
@@ -44,7 +47,9 @@ impl Problems {
     pub(super) fn into_list(mut self) -> Vec<Error> {
         if self.unlisted > 0 {
             let message = format!("{} more problems in this source are not listed", self.unlisted);
-            self.list.push(Error::new(ErrorKind::Limit, message).at(self.location(0..0)));
+            let make = if self.unlisted_error { Error::new } else { Error::warning };
+            let end = clamp(self.source.text().len());
+            self.list.push(make(ErrorKind::Limit, message).at(self.location(end..end)));
         }
         self.list
     }

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::*;
+use crate::error::Severity;
 
 #[track_caller]
 fn one(text: &str) -> Document {
@@ -264,6 +265,11 @@ fn problems_are_not_listed_without_end() {
     let text = "---\n@\n".repeat(5_000);
     let (_, problems) = Document::read_all("a.yaml", &text);
     assert_eq!(problems.len(), 1_001);
+    assert_eq!(problems[1_000].severity(), Severity::Error);
+    let text = format!("{{{}}}", "a: 1, ".repeat(5_000));
+    let (documents, problems) = Document::read_all("a.yaml", &text);
+    assert_eq!((documents.len(), problems.len()), (1, 1_001));
+    assert_eq!(problems[1_000].severity(), Severity::Warning);
     let text = "{\n".repeat(5_000);
     let (_, problems) = Document::read_all("a.json", &text);
     assert_eq!(problems.len(), 1_001);

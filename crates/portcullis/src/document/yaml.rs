@@ -10,6 +10,7 @@ use super::Output;
 use super::build::{Abandoned, Builder, Shape, Span};
 use super::explain::{self, Place};
 use super::marks::Marks;
+use super::padding::Padding;
 use super::problems::quote;
 use super::scalar;
 use crate::error::{Error, ErrorKind};
@@ -20,6 +21,30 @@ use crate::value::Value;
 /// Reads a source as a stream of YAML documents. `base` is where its text starts, after a byte order mark.
 pub(super) fn read(source: &Arc<Source>, base: usize, limits: &Limits) -> Output {
     let text = source.text().get(base..).unwrap_or_default();
+    let mut padding = Padding::default();
+    loop {
+        let Some(output) = read_padded(source, base, limits, &mut padding, text) else { continue };
+        let broken_at = |problem: &Error| {
+            let location = problem.location().filter(|_| problem.kind() == ErrorKind::Syntax)?;
+            (location.range().start as usize).checked_sub(base)
+        };
+        let broken: Vec<usize> = output.problems.iter().filter_map(broken_at).collect();
+        let gave_up = broken.into_iter().filter(|at| padding.give_up(text, *at)).count();
+        if gave_up == 0 {
+            return output;
+        }
+    }
+}
+
+/// Reads the text with some padding; `None` if that has to become more.
+fn read_padded(
+    source: &Arc<Source>,
+    base: usize,
+    limits: &Limits,
+    padding: &mut Padding,
+    text: &str,
+) -> Option<Output> {
+    let padded = padding.apply(text);
     let mut options = Options::default();
     options.emit_comments = false;
     options.emit_unresolved_aliases = true;
@@ -28,10 +53,11 @@ pub(super) fn read(source: &Arc<Source>, base: usize, limits: &Limits) -> Output
     options.flow_nesting_limit = nesting;
     options.block_nesting_limit = nesting;
 
-    let mut parser = Parser::new_from_str_with_options(text, options);
+    let mut parser = Parser::new_from_str_with_options(&padded, options);
     let mut reader = Reader {
         text: source.text(),
         base,
+        padding,
         builder: Builder::new(source, limits),
         output: Output::default(),
         document_start: clamp(base),
@@ -48,6 +74,11 @@ pub(super) fn read(source: &Arc<Source>, base: usize, limits: &Limits) -> Output
                 left
             }
             Some(Err(error)) => {
+                let at = reader.padding.original(error.marker().byte_offset().unwrap_or(0));
+                let is_indentation = *error.kind() == granit_parser::ErrorKind::InvalidQuotedScalarIndent;
+                if is_indentation && reader.padding.add(text, at) {
+                    return None;
+                }
                 if !reader.syntax_error(&error) {
                     break;
                 }
@@ -63,7 +94,7 @@ pub(super) fn read(source: &Arc<Source>, base: usize, limits: &Limits) -> Output
     }
     reader.emit_ended();
     reader.output.problems = reader.builder.problems.into_list();
-    reader.output
+    Some(reader.output)
 }
 
 /// A document that has ended.
@@ -76,6 +107,7 @@ enum Ended {
 struct Reader<'a> {
     text: &'a str,
     base: usize,
+    padding: &'a mut Padding,
     builder: Builder<'a>,
     output: Output,
     document_start: u32,
@@ -234,7 +266,7 @@ impl Reader<'_> {
 
     /// Reports a syntax error; false if the parser does not get on.
     fn syntax_error(&mut self, error: &granit_parser::ScanError) -> bool {
-        let at = error.marker().byte_offset().unwrap_or(0) + self.base;
+        let at = self.padding.original(error.marker().byte_offset().unwrap_or(0)) + self.base;
         let between = matches!(
             error.kind(),
             granit_parser::ErrorKind::ExpectedDocumentStart
@@ -279,7 +311,9 @@ impl Reader<'_> {
     }
 
     fn range(&self, span: &YamlSpan) -> Span {
-        let offset = |mark: granit_parser::Marker| clamp(mark.byte_offset().unwrap_or(0) + self.base);
+        let offset = |mark: granit_parser::Marker| {
+            clamp(self.padding.original(mark.byte_offset().unwrap_or(0)) + self.base)
+        };
         let start = offset(span.start);
         start..offset(span.end).max(start)
     }

@@ -13,8 +13,8 @@ const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const DIM: Style = Style::new().dimmed();
 
-/// Writes all suites. With `verbose`, also what passed.
-pub fn write(suites: &[SuiteResult], verbose: bool, out: &mut dyn Write) -> io::Result<()> {
+/// Writes all suites. With `verbose`, also what passed. `passed` is about the run as a whole.
+pub fn write(suites: &[SuiteResult], passed: bool, verbose: bool, out: &mut dyn Write) -> io::Result<()> {
     for suite in suites {
         write_suite(suite, verbose, out)?;
     }
@@ -31,11 +31,7 @@ pub fn write(suites: &[SuiteResult], verbose: bool, out: &mut dyn Write) -> io::
         parts.push(format!("{} failed", counts.bad));
     }
     writeln!(out, "{DIM}{}{DIM:#}", parts.join(", "))?;
-    if suites.iter().any(|suite| suite.status.is_bad()) {
-        writeln!(out, "{BAD}FAIL{BAD:#}")
-    } else {
-        writeln!(out, "{GOOD}PASS{GOOD:#}")
-    }
+    if passed { writeln!(out, "{GOOD}PASS{GOOD:#}") } else { writeln!(out, "{BAD}FAIL{BAD:#}") }
 }
 
 fn write_suite(suite: &SuiteResult, verbose: bool, out: &mut dyn Write) -> io::Result<()> {

@@ -1,0 +1,86 @@
+//! JUnit XML: a suite per file, a test case per object and constraint that applies to it. What warns or only records is a
+//! case that passed, with the message as its output: JUnit has no warnings.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use portcullis::{ConstraintKey, EnforcementAction, Severity};
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+
+use super::{Finding, Reviewed, TestReport};
+
+/// Writes what is wrong with the input and what came of every constraint.
+pub fn write(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
+    let mut suites: BTreeMap<String, TestSuite> = BTreeMap::new();
+    let suite = |file: &str| TestSuite::new(file);
+    for problem in &report.problems {
+        let file = problem.location().map_or("input", |location| &**location.file());
+        let name = format!("input: {}", problem.kind().code());
+        let mut case = match problem.severity() {
+            Severity::Error => {
+                let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+                status
+                    .set_type(problem.kind().code())
+                    .set_message(problem.message())
+                    .set_description(problem.to_string());
+                TestCase::new(name, status)
+            }
+            Severity::Warning => {
+                let mut case = TestCase::new(name, TestCaseStatus::success());
+                case.set_system_out(format!("warning: {problem}"));
+                case
+            }
+        };
+        case.set_classname(file);
+        suites.entry(file.to_owned()).or_insert_with(|| suite(file)).add_test_case(case);
+    }
+    for reviewed in &report.reviewed {
+        let location = reviewed.object.location();
+        let file = location.as_ref().map_or("input", |location| &**location.file());
+        let cases = cases(reviewed, file);
+        if cases.is_empty() {
+            continue;
+        }
+        suites.entry(file.to_owned()).or_insert_with(|| suite(file)).add_test_cases(cases);
+    }
+    let mut junit = Report::new("portcullis test");
+    junit.add_test_suites(suites.into_values());
+    junit.serialize(&mut *out).map_err(io::Error::other)
+}
+
+fn cases(reviewed: &Reviewed, file: &str) -> Vec<TestCase> {
+    let mut found: BTreeMap<&ConstraintKey, Vec<&Finding>> = BTreeMap::new();
+    for finding in &reviewed.findings {
+        found.entry(finding.constraint.key()).or_default().push(finding);
+    }
+    for constraint in &reviewed.passed {
+        found.entry(constraint.key()).or_default();
+    }
+    let cases = found.into_iter().map(|(constraint, findings)| {
+        let name = format!("{}: {constraint}", reviewed.object);
+        let mut case = case(name, &findings);
+        case.set_classname(file);
+        case
+    });
+    cases.collect()
+}
+
+fn case(name: String, findings: &[&Finding]) -> TestCase {
+    let line = |finding: &&Finding| format!("{}: {}", finding.position.location, finding.text());
+    let text: Vec<_> = findings.iter().map(line).collect();
+    let text = text.join("\n");
+    let Some(first) = findings.first() else { return TestCase::new(name, TestCaseStatus::success()) };
+    if first.action != EnforcementAction::Deny {
+        let mut case = TestCase::new(name, TestCaseStatus::success());
+        case.set_system_out(format!("{}: {text}", first.action));
+        return case;
+    }
+    let kind = if first.failure.is_some() { NonSuccessKind::Error } else { NonSuccessKind::Failure };
+    let mut status = TestCaseStatus::non_success(kind);
+    let message = match findings.len() {
+        1 => first.text(),
+        many => format!("{} (and {} more)", first.text(), many - 1),
+    };
+    status.set_type(first.action.as_str()).set_message(message).set_description(text);
+    TestCase::new(name, status)
+}
