@@ -183,7 +183,8 @@ fn library() -> Option<PathBuf> {
 }
 
 fn shared() -> Option<PathBuf> {
-    let path = std::env::var_os("PORTCULLIS_SHARED").map_or_else(|| testdata().join("../../shared"), PathBuf::from);
+    let path =
+        std::env::var_os("PORTCULLIS_SHARED").map_or_else(|| testdata().join("../../shared"), PathBuf::from);
     if !path.is_dir() {
         eprintln!("SKIPPED: set PORTCULLIS_SHARED to the folder of recordings to compare with them");
         return None;
@@ -261,8 +262,7 @@ fn messages(policies: &PolicySet, case: &Case, folder: &Path) -> Result<Vec<Stri
     let review = review.map_err(|error| error.to_string())?;
     let outcome = policies.review(&review, &World::new(&inventory), EnforcementPoint::CommandLine);
     let decision = Decision::from(&outcome);
-    let mut messages: Vec<_> =
-        decision.findings.iter().map(|finding| finding.message.to_owned()).collect();
+    let mut messages: Vec<_> = decision.findings.iter().map(|finding| finding.message.to_owned()).collect();
     messages.sort();
     Ok(messages)
 }
@@ -292,5 +292,8 @@ fn first_constraint(path: &Path) -> (Document, String) {
 }
 
 fn namespace(name: &str) -> Object {
-    portcullis_testkit::builders::object(&portcullis_testkit::builders::namespace(name, &serde_json::json!({})))
+    portcullis_testkit::builders::object(&portcullis_testkit::builders::namespace(
+        name,
+        &serde_json::json!({}),
+    ))
 }
