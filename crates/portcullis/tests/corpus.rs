@@ -15,7 +15,6 @@ const TOPICS: &[&str] = &[
     "constraints",
     "decision",
     "positions",
-    "book",
     "regression",
 ];
 
