@@ -6,6 +6,7 @@ mod decision;
 mod document;
 mod enforcement;
 mod error;
+mod insertions;
 mod inventory;
 mod limits;
 mod matcher;

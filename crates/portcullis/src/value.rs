@@ -161,7 +161,7 @@ impl Serialize for Json<'_> {
                 let mut list = serializer.serialize_seq(None)?;
                 match self.0 {
                     Value::Set(set) => {
-                        set.iter_sorted().try_for_each(|item| list.serialize_element(&Json(item)))?
+                        set.iter_sorted().try_for_each(|item| list.serialize_element(&Json(item)))?;
                     }
                     array => items(array).try_for_each(|item| list.serialize_element(&Json(item)))?,
                 }

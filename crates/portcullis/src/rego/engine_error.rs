@@ -1,6 +1,6 @@
 //! Errors of the Rego engine, which are texts with a drawing, turned into a sentence and a position in the template.
 
-use crate::api::template::Text;
+use super::EngineText;
 use crate::document::Document;
 use crate::source::Location;
 
@@ -27,11 +27,11 @@ impl EngineError {
     }
 
     /// The position in the document that holds the module.
-    pub(super) fn locate(&self, document: &Document, texts: &[Text]) -> Option<Location> {
+    pub(super) fn locate(&self, document: &Document, texts: &[EngineText]) -> Option<Location> {
         let (module, line, column) = self.position?;
-        let text = texts.get(module)?;
-        let offset = offset_of(&text.text, line, column)?;
-        document.locate_in_text(&text.path, offset).or_else(|| document.locate(&text.path))
+        let EngineText { template, insertions } = texts.get(module)?;
+        let offset = insertions.original(offset_of(&insertions.apply(&template.text), line, column)?);
+        document.locate_in_text(&template.path, offset).or_else(|| document.locate(&template.path))
     }
 }
 

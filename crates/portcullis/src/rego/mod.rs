@@ -2,6 +2,7 @@
 //! engine; its errors are converted here.
 
 mod engine_error;
+mod normal_form;
 mod reads;
 mod recursion;
 mod template_rules;
@@ -15,6 +16,7 @@ use regorus::Engine;
 use crate::api::template::{RegoSource, RegoVersion, Text};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind, Severity};
+use crate::insertions::Insertions;
 use crate::inventory::Inventory;
 use crate::policy::InventoryRead;
 use crate::review::EvaluationError;
@@ -32,12 +34,25 @@ pub(crate) struct RegoProgram {
     /// `data.<package>.violation`.
     rule: String,
     document: Document,
-    texts: Vec<Text>,
+    texts: Vec<EngineText>,
     inventory_reads: Vec<InventoryRead>,
     object_reads: Vec<ObjectRead>,
     /// The engine prepared with the inventory it was last asked about. Preparing costs as much as compiling, an inventory is
     /// asked about many times, and a program that reads no inventory needs none.
     with_inventory: Mutex<Option<(Inventory, Engine)>>,
+}
+
+/// A module's text, and what was put into it for the engine.
+struct EngineText {
+    template: Text,
+    insertions: Insertions,
+}
+
+impl EngineText {
+    fn of(parsed: &ParsedModule<'_>) -> Self {
+        let insertions = normal_form::insertions(&parsed.text.text, &parsed.module);
+        Self { template: parsed.text.clone(), insertions }
+    }
 }
 
 /// A path below `input.review.object` that the policy reads: constant steps, `None` where it is computed.
@@ -71,21 +86,24 @@ impl RegoProgram {
             return (None, errors);
         }
         let reads = Reads::of(&modules.iter().map(|parsed| &parsed.module).collect::<Vec<_>>());
+        let engine_texts: Vec<EngineText> = modules.iter().map(EngineText::of).collect();
         let mut engine = new_engine(source.version);
         let mut package = None;
-        for (number, text) in texts.iter().enumerate() {
-            match engine.add_policy(number.to_string(), text.text.to_string()) {
+        for (number, text) in engine_texts.iter().enumerate() {
+            match engine
+                .add_policy(number.to_string(), text.insertions.apply(&text.template.text).into_owned())
+            {
                 Ok(name) => {
                     package.get_or_insert(name);
                 }
-                Err(error) => errors.push(compile_error(&error, document, &texts)),
+                Err(error) => errors.push(compile_error(&error, document, &engine_texts)),
             }
         }
         let rule = format!("{}.violation", package.unwrap_or_default());
         if !errors.iter().any(|error| error.severity() == Severity::Error)
             && let Err(error) = engine.compile_with_entrypoint(&rule.as_str().into())
         {
-            errors.push(compile_error(&error, document, &texts));
+            errors.push(compile_error(&error, document, &engine_texts));
         }
         if errors.iter().any(|error| error.severity() == Severity::Error) {
             return (None, errors);
@@ -97,7 +115,7 @@ impl RegoProgram {
             inventory_reads: reads.inventory,
             object_reads: reads.object,
             with_inventory: Mutex::new(None),
-            texts,
+            texts: engine_texts,
         };
         (Some(program), errors)
     }
@@ -212,7 +230,7 @@ fn new_engine(version: RegoVersion) -> Engine {
     engine
 }
 
-fn compile_error(error: &anyhow::Error, document: &Document, texts: &[Text]) -> Error {
+fn compile_error(error: &anyhow::Error, document: &Document, texts: &[EngineText]) -> Error {
     let error = EngineError::parse(&error.to_string());
     let location = error.locate(document, texts);
     Error::new(ErrorKind::Rego, error.message).at(location)
