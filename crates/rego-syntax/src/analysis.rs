@@ -63,7 +63,8 @@ struct Collector<'m, 'n> {
 impl<'m> Collector<'m, '_> {
     fn add(&mut self, expr: &'m Expr, usage: Usage) {
         let head = expr.as_ref().map_or(expr, |reference| &reference.head);
-        let Some(root) = self.names.at(head.span) else { return };
+        // A call begins where the name of its function does.
+        let Some(root) = head.as_var().and_then(|_| self.names.at(head.span)) else { return };
         let written: Vec<Option<&'m str>> = match &expr.kind {
             ExprKind::Ref(reference) => reference.pattern(),
             _ => vec![expr.as_var()],

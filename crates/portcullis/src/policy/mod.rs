@@ -167,8 +167,14 @@ impl PolicySet {
         &'a self,
         review: &Review,
     ) -> impl Iterator<Item = &'a Arc<CompiledConstraint>> {
-        let kind = review.object().map(|object| &*object.gvk().kind).unwrap_or_default();
-        self.0.index.candidates(kind).iter().filter_map(|&position| self.0.constraints.get(position))
+        let mut kinds = review.candidates().map(|object| &*object.gvk().kind);
+        let kind = kinds.next().unwrap_or_default();
+        // An old object of another kind comes from no API server: every constraint is asked.
+        let (positions, all): (&[usize], &[_]) = match kinds.all(|other| other == kind) {
+            true => (self.0.index.candidates(kind), &[]),
+            false => (&[], &self.0.constraints),
+        };
+        positions.iter().filter_map(|&position| self.0.constraints.get(position)).chain(all)
     }
 }
 

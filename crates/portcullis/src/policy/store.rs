@@ -52,7 +52,7 @@ pub struct PolicyStore {
 }
 
 /// Whether a resource was read without errors. A rejected one is compiled for what else is wrong with it, and never used.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
     Sound,
     Rejected,
@@ -68,6 +68,7 @@ struct TemplateEntry {
 #[derive(Debug)]
 struct ConstraintEntry {
     api: Constraint,
+    standing: Standing,
     /// The last version that compiled, with the template it was compiled against.
     good: Option<Arc<CompiledConstraint>>,
 }
@@ -226,12 +227,8 @@ impl PolicyStore {
         let template =
             self.templates.get(&TemplateName::of_kind(&api.key.kind)).and_then(|entry| entry.good.clone());
         let good = self.constraints.get(&api.key).and_then(|entry| entry.good.clone());
-        let mut entry = ConstraintEntry { api, good };
-        let before = entry.good.clone();
+        let mut entry = ConstraintEntry { api, standing, good };
         let errors = template.map(|template| entry.compile(&template)).unwrap_or_default();
-        if standing == Standing::Rejected {
-            entry.good = before;
-        }
         self.constraints.insert(entry.api.key.clone(), entry);
         errors
     }
@@ -259,7 +256,7 @@ impl ConstraintEntry {
             ];
         }
         let (compiled, errors) = CompiledConstraint::compile(&self.api, template);
-        if let Some(compiled) = compiled {
+        if let Some(compiled) = compiled.filter(|_| self.standing == Standing::Sound) {
             self.good = Some(Arc::new(compiled));
         }
         errors

@@ -4,6 +4,7 @@
 mod engine_error;
 mod normal_form;
 mod reads;
+mod recursion;
 mod template_rules;
 
 use std::fmt;
@@ -136,7 +137,8 @@ impl RegoProgram {
             let mut engine = self.prepared(inventory)?;
             engine.set_input(input);
             let result = engine.eval_rule(self.rule.clone());
-            prints = engine.take_prints().unwrap_or_default();
+            let printed = engine.take_prints().unwrap_or_default();
+            prints = printed.into_iter().map(|line| without_position(&line).to_owned()).collect();
             result
         }));
         let result = match caught {
@@ -197,7 +199,25 @@ fn front_end<'a>(
         errors.extend(template_rules::check(&parsed, document));
         modules.push(parsed);
     }
+    errors.extend(template_rules::check_libraries(&modules, document));
+    for found in recursion::find(&modules) {
+        let location = modules
+            .get(found.module)
+            .and_then(|parsed| template_rules::locate(document, parsed.text, found.span));
+        errors.push(Error::new(ErrorKind::Rego, found.message).at(location));
+    }
     (modules, errors)
+}
+
+/// A printed line without the `<module>:<line>: ` that the engine puts before it.
+fn without_position(line: &str) -> &str {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match line.splitn(3, ':').collect::<Vec<_>>().as_slice() {
+        [module, number, text] if is_number(module) && is_number(number) => {
+            text.strip_prefix(' ').unwrap_or(text)
+        }
+        _ => line,
+    }
 }
 
 fn new_engine(version: RegoVersion) -> Engine {

@@ -25,9 +25,11 @@ pub(super) struct Reads {
 /// A path from `input` or `data`; `None` where a step is computed.
 type Path = Vec<Option<Box<str>>>;
 
-/// Loops end: paths longer than this are cut, and bindings are collected in a few rounds.
+/// Loops end: paths longer than this are cut, and bindings are collected until nothing is new, or this often.
 const LONGEST: usize = 24;
-const ROUNDS: usize = 4;
+const ROUNDS: usize = 64;
+/// `data.inventory.cluster[version][kind]`: longer paths name a kind at least.
+const OBJECT_STEPS: usize = 4;
 
 impl Reads {
     pub(super) fn of(modules: &[&Module]) -> Self {
@@ -40,6 +42,7 @@ impl Reads {
             }
         }
         let mut paths = BTreeSet::new();
+        let mut known = 0;
         for _ in 0..ROUNDS {
             for module in modules {
                 let imports: BTreeSet<&str> =
@@ -52,8 +55,18 @@ impl Reads {
                     collector.visit_rule(rule);
                 }
             }
+            let sizes = bindings.arguments.values().chain(bindings.elements.values()).map(BTreeSet::len);
+            let found = sizes.sum::<usize>() + paths.len();
+            if found == known {
+                break;
+            }
+            known = found;
         }
-        Self { object: object_reads(&paths), inventory: inventory_reads(&paths) }
+        let mut inventory = inventory_reads(&paths);
+        if inventory.is_empty() && modules.into_iter().any(|module| mentions_inventory(module)) {
+            inventory.push(InventoryRead { api_version: None, kind: None });
+        }
+        Self { object: object_reads(&paths), inventory }
     }
 }
 
@@ -88,6 +101,23 @@ fn inventory_reads(paths: &BTreeSet<Path>) -> Vec<InventoryRead> {
     // Reading any kind covers reading a certain one.
     let any = InventoryRead { api_version: None, kind: None };
     if reads.contains(&any) { vec![any] } else { reads.into_iter().collect() }
+}
+
+/// Whether `data.inventory` occurs at all. What could not be followed must not be taken for unread: the policy would be evaluated
+/// without the inventory, and find nothing.
+fn mentions_inventory(module: &Module) -> bool {
+    struct Mentions(bool);
+    impl<'m> Visitor<'m> for Mentions {
+        fn visit_expr(&mut self, expr: &'m Expr) {
+            let prefix = expr.static_prefix();
+            let steps: Vec<_> = prefix.iter().map(|(step, _)| *step).collect();
+            self.0 |= steps.starts_with(&["data", "inventory"]) || steps == ["data"];
+            visit::walk_expr(self, expr);
+        }
+    }
+    let mut mentions = Mentions(false);
+    visit::walk_module(&mut mentions, module);
+    mentions.0
 }
 
 #[derive(Default)]
@@ -130,6 +160,14 @@ impl<'c, 'm> Collector<'c, 'm> {
                 ((first == "data" || self.imports.contains(first)) && known(last)).then(|| last.to_owned())
             }
         }
+    }
+
+    /// Whether every definition of a function calls a parameter by a name, so that what is passed can be followed.
+    fn takes_variable(&self, function: &str, position: usize) -> bool {
+        let definitions = self.bindings.functions.get(function);
+        definitions.into_iter().flatten().all(|params| {
+            params.get(position).is_some_and(|param| param.as_var().is_some_and(|name| name != "_"))
+        })
     }
 
     /// The paths an expression may stand for; empty if it is no reference below `input` or `data`.
@@ -203,6 +241,12 @@ impl<'c, 'm> Collector<'c, 'm> {
         let paths = self.resolve(rhs);
         if paths.is_empty() {
             return false;
+        }
+        if self.reads {
+            // Of an object of the inventory, being there may be all that is asked.
+            let is_object = |path: &&Path| path.first().is_some_and(|root| root.as_deref() == Some("data"));
+            let objects = paths.iter().filter(is_object).filter(|path| path.len() > OBJECT_STEPS);
+            self.paths.extend(objects.cloned());
         }
         self.bind(name, paths);
         self.visit_brackets(rhs);
@@ -279,7 +323,7 @@ impl<'m> Visitor<'m> for Collector<'_, 'm> {
                 for (position, arg) in call.args.iter().enumerate() {
                     let paths = self.resolve(arg);
                     match &function {
-                        Some(function) if !paths.is_empty() => {
+                        Some(function) if !paths.is_empty() && self.takes_variable(function, position) => {
                             let key = (function.clone(), position);
                             self.bindings.arguments.entry(key).or_default().extend(paths);
                             self.visit_brackets(arg);

@@ -8,6 +8,9 @@
 //! | the main module has a set rule `violation` | Gatekeeper's driver |
 //! | `input` has `review` and `parameters`, and nothing else | its evaluation: anything else is undefined, so the rule never fires |
 
+use std::collections::BTreeSet;
+
+use portcullis_rego_syntax::analysis::Usage;
 use portcullis_rego_syntax::ast::{Expr, ExprKind, Import, Module, RuleKind};
 use portcullis_rego_syntax::visit::{self, Visitor};
 use portcullis_rego_syntax::{Diagnostic, Span};
@@ -39,6 +42,12 @@ pub(super) fn check(parsed: &ParsedModule<'_>, document: &Document) -> Vec<Error
         }
     } else {
         check_violation(&mut rules);
+    }
+    let is_identifier = |name: &str| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if !path.iter().all(|name| is_identifier(name)) {
+        let message = "the engine cannot evaluate a package with a name in brackets".to_owned();
+        let hint = "any other name will do: the package's name means nothing".to_owned();
+        rules.wrong(package_span(&parsed.module), message, Some(hint));
     }
     visit::walk_module(&mut rules, &parsed.module);
     rules.errors
@@ -80,7 +89,7 @@ pub(super) fn check_parameters(
     warnings
 }
 
-fn locate(document: &Document, text: &Text, span: Span) -> Option<Location> {
+pub(super) fn locate(document: &Document, text: &Text, span: Span) -> Option<Location> {
     let start = document.locate_in_text(&text.path, span.start as usize);
     let end = document.locate_in_text(&text.path, span.end as usize);
     match (start, end) {
@@ -104,6 +113,8 @@ fn check_violation(rules: &mut Rules<'_>) {
             let message = "`violation` must be a set of objects with `msg`";
             let hint = "write `violation[{\"msg\": msg}] { … }`, or in v1 `violation contains {\"msg\": msg} if { … }`";
             rules.wrong(rule.head.span, message.to_owned(), Some(hint.to_owned()));
+        } else if let Some((span, message)) = rule.head.key.as_ref().and_then(wrong_element) {
+            rules.wrong(span, message.to_owned(), None);
         }
     }
     if found {
@@ -121,6 +132,73 @@ fn check_violation(rules: &mut Rules<'_>) {
         let hint = "add `violation[{\"msg\": msg}] { … }`".to_owned();
         rules.wrong(package_span(module), message, Some(hint));
     }
+}
+
+/// What can be told of an element of `violation` from its text alone: that it is no object, has no `msg`, or a `msg` that is no
+/// string. Everything else shows when it is evaluated.
+fn wrong_element(element: &Expr) -> Option<(Span, &'static str)> {
+    let element = element.peeled();
+    match &element.kind {
+        ExprKind::Object(entries) => {
+            if entries.iter().any(|entry| entry.key.peeled().as_string().is_none()) {
+                return None;
+            }
+            let Some(msg) = entries.iter().find(|entry| entry.key.peeled().as_string() == Some("msg")) else {
+                return Some((element.span, "an element of `violation` needs `msg`"));
+            };
+            let is_string = !matches!(
+                msg.value.peeled().kind,
+                ExprKind::Null
+                    | ExprKind::Bool(_)
+                    | ExprKind::Number(_)
+                    | ExprKind::Array(_)
+                    | ExprKind::Set(_)
+                    | ExprKind::Object(_)
+                    | ExprKind::Comprehension(_)
+            );
+            (!is_string).then_some((msg.value.span, "`msg` of a violation must be a string"))
+        }
+        ExprKind::Null
+        | ExprKind::Bool(_)
+        | ExprKind::Number(_)
+        | ExprKind::String(_)
+        | ExprKind::Template(_)
+        | ExprKind::Array(_)
+        | ExprKind::Set(_) => Some((element.span, "an element of `violation` must be an object with `msg`")),
+        _ => None,
+    }
+}
+
+/// Checks that the functions of libraries that are called are there. The engine finds out when it calls them, if it does.
+pub(super) fn check_libraries(modules: &[ParsedModule<'_>], document: &Document) -> Vec<Error> {
+    let defined: BTreeSet<Vec<&str>> = modules
+        .iter()
+        .flat_map(|parsed| {
+            let package = parsed.module.package_path();
+            parsed.module.rules.iter().map(move |rule| {
+                let below = rule.head.path.iter().map_while(|step| step.as_str());
+                package.iter().copied().chain([rule.name()]).chain(below).collect()
+            })
+        })
+        .collect();
+    let mut errors = Vec::new();
+    for parsed in modules {
+        let names = portcullis_rego_syntax::resolve(&parsed.module);
+        for reference in portcullis_rego_syntax::analysis::refs(&parsed.module, &names) {
+            let Some(path) = reference.path.iter().copied().collect::<Option<Vec<_>>>() else { continue };
+            let ["data", "lib", ..] = path.as_slice() else { continue };
+            if reference.usage != Usage::Call || path.get(1..).is_some_and(|path| defined.contains(path)) {
+                continue;
+            }
+            let message = format!("rego_type_error: undefined function {}", path.join("."));
+            errors.push(Error::new(ErrorKind::Rego, message).at(locate(
+                document,
+                parsed.text,
+                reference.span,
+            )));
+        }
+    }
+    errors
 }
 
 struct Rules<'a> {

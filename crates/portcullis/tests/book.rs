@@ -1,0 +1,94 @@
+//! The example that introduces Gatekeeper in a textbook: as corrected in `testdata/book/` it denies the textbook's Pod with the
+//! textbook's message, and as printed every mistake in it is found, with its place.
+
+use std::fs;
+use std::path::PathBuf;
+
+use portcullis::{Document, Error, PolicySet};
+use portcullis_testkit::case::{Case, Expect, File};
+use portcullis_testkit::{harness, testdata};
+
+const MESSAGE: &str = r#"container <opa> has an invalid image repo <quay.io/opa:0.9.2>, allowed repos are ["openpolicyagent"]"#;
+
+fn corrected(name: &str) -> String {
+    fs::read_to_string(testdata().join("book").join(name)).expect("a file of the corrected example")
+}
+
+fn run(pod: &str, expect: Expect) {
+    let policies = ["template.yaml", "constraint.yaml", "config.yaml"].map(corrected).join("\n---\n");
+    let case = Case {
+        name: "the textbook's example".to_owned(),
+        policies,
+        r#match: None,
+        inventory: String::new(),
+        namespace: None,
+        review: Some(pod.into()),
+        point: portcullis_testkit::case::Point::default(),
+        source: portcullis_testkit::case::ObjectSource::default(),
+        ordered: false,
+        expect,
+    };
+    let file = File { about: String::new(), shared: String::new(), cases: Vec::new() };
+    harness::run(&file, &case).unwrap_or_else(|difference| panic!("{difference}"));
+}
+
+#[test]
+fn the_pod_of_the_textbook_is_denied_with_its_message() {
+    let denials = vec![format!("[prod-repo-is-openpolicyagent] {MESSAGE}")];
+    run(&corrected("pod.yaml"), Expect { denials, allowed: Some(false), ..Expect::default() });
+}
+
+#[test]
+fn a_pod_with_an_allowed_image_passes() {
+    let pod = corrected("pod.yaml").replace("quay.io/opa", "openpolicyagent/opa");
+    let passes = Some(vec!["K8sAllowedRepos/prod-repo-is-openpolicyagent".to_owned()]);
+    run(&pod, Expect { passes, allowed: Some(true), ..Expect::default() });
+}
+
+#[test]
+fn a_pod_in_another_namespace_is_no_concern_of_the_constraint() {
+    let pod = corrected("pod.yaml").replace("production", "staging");
+    run(&pod, Expect { passes: Some(Vec::new()), allowed: Some(true), ..Expect::default() });
+}
+
+/// The example as printed, which is not part of the project.
+fn printed() -> Option<PathBuf> {
+    let shared =
+        std::env::var_os("PORTCULLIS_SHARED").map_or_else(|| testdata().join("../../shared"), PathBuf::from);
+    let path = shared.join("reference/book-example");
+    if !path.is_dir() {
+        eprintln!("SKIPPED: the example as printed is not beside the project");
+        return None;
+    }
+    Some(path)
+}
+
+#[test]
+fn every_mistake_of_the_printed_example_is_reported_with_its_place() {
+    let Some(folder) = printed() else { return };
+    let mut documents = Vec::new();
+    let mut errors = Vec::new();
+    for name in ["config.yaml", "constraint.yaml", "template.yaml"] {
+        let text = fs::read_to_string(folder.join(name)).expect("a file of the printed example");
+        let (read, problems) = Document::read_all(name, &text);
+        documents.extend(read);
+        errors.extend(problems);
+    }
+    let (policies, problems) = PolicySet::compile(documents);
+    errors.extend(problems);
+    assert_eq!(policies.constraints().count(), 0);
+    let shown: Vec<_> = errors.iter().map(shown).collect();
+    assert_eq!(
+        shown,
+        [
+            "X",
+        ]
+    );
+}
+
+/// Kind, place, sentence and hint.
+fn shown(error: &Error) -> String {
+    let place = error.location().map(|at| format!("{}:{}:{}", at.file(), at.line(), at.column())).unwrap_or_default();
+    let hint = error.help().map(|hint| format!("; {hint}")).unwrap_or_default();
+    format!("{} {place}: {}{hint}", error.kind().code(), error.message())
+}
