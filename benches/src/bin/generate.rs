@@ -5,7 +5,8 @@ use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
     let mut args = env::args().skip(1);
-    let number = |text: Option<String>, default: u64| text.and_then(|text| text.parse().ok()).unwrap_or(default);
+    let number =
+        |text: Option<String>, default: u64| text.and_then(|text| text.parse().ok()).unwrap_or(default);
     let count = usize::try_from(number(args.next(), 1000)).unwrap_or(1000);
     let seed = number(args.next(), 7);
     let text = portcullis_benches::manifests(count, seed);

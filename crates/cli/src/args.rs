@@ -210,10 +210,9 @@ fn selection(text: &str) -> Result<Selection, String> {
     match text.split("//").collect::<Vec<_>>().as_slice() {
         [one] => Ok(Selection::Either(regex(one)?)),
         [test, case] => Ok(Selection::Both(regex(test)?, regex(case)?)),
-        parts => Err(format!(
-            "expected `REGEX` or `TEST//CASE`, found {} parts separated by `//`",
-            parts.len()
-        )),
+        parts => {
+            Err(format!("expected `REGEX` or `TEST//CASE`, found {} parts separated by `//`", parts.len()))
+        }
     }
 }
 

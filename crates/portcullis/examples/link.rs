@@ -1,6 +1,10 @@
-//! Linking the engine: policies and a manifest in, a verdict out.
+//! Linking the engine: policies and manifests in, verdicts out.
 //!
-//! `cargo run -p portcullis --example link -- policies/pod-security/privileged-containers/template.yaml …`
+//! ```text
+//! cargo run -p portcullis --example link -- \
+//!     policies/pod-security/privileged-containers/template.yaml \
+//!     policies/pod-security/bundles/baseline.yaml testdata/demo/shop.yaml
+//! ```
 
 use portcullis::{Decision, Document, EnforcementPoint, Inventory, Object, PolicySet, Review, World};
 

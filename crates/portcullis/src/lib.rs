@@ -1,4 +1,70 @@
-//! An embedded policy engine for Kubernetes.
+//! An embedded policy engine for Kubernetes: compiles OPA Gatekeeper's ConstraintTemplates and Constraints into one evaluator and
+//! answers, for any object or admission request, *may this pass, and if not, why?* A request passes only when no constraint denies
+//! it: logical AND, no OR. An error or an unknown is never a pass.
+//!
+//! ```text
+//! bytes -> Document -> Resource -> PolicySet ─┐
+//!                         objects -> Inventory ─> World
+//! object / AdmissionReview -> Review ─────────┴─> Outcome -> Decision
+//! ```
+//!
+//! # Example
+//!
+//! ```
+//! use portcullis::{Decision, Document, EnforcementPoint, Inventory, Object, PolicySet, Review, World};
+//! # let policy = r#"
+//! # apiVersion: templates.gatekeeper.sh/v1
+//! # kind: ConstraintTemplate
+//! # metadata: {name: nolatest}
+//! # spec:
+//! #   crd: {spec: {names: {kind: NoLatest}}}
+//! #   targets:
+//! #   - target: admission.k8s.gatekeeper.sh
+//! #     rego: |
+//! #       package nolatest
+//! #       violation[{"msg": msg}] {
+//! #         image := input.review.object.spec.containers[_].image
+//! #         endswith(image, ":latest")
+//! #         msg := sprintf("image %v is not pinned", [image])
+//! #       }
+//! # ---
+//! # apiVersion: constraints.gatekeeper.sh/v1beta1
+//! # kind: NoLatest
+//! # metadata: {name: pinned-images}
+//! # "#;
+//! # let pod = "
+//! # apiVersion: v1
+//! # kind: Pod
+//! # metadata: {name: web}
+//! # spec:
+//! #   containers:
+//! #   - name: web
+//! #     image: web:latest
+//! # ".trim_start();
+//! let (policies, errors) = PolicySet::compile(Document::read_all("policy.yaml", policy).0);
+//! assert!(errors.is_empty());
+//! let object = Object::from_document(Document::read_all("pod.yaml", pod).0.remove(0))?;
+//! let outcome = policies.review(&Review::from_object(object), &World::new(&Inventory::empty()), EnforcementPoint::Webhook);
+//! let decision = Decision::from(&outcome);
+//!
+//! assert!(!decision.allowed());
+//! assert_eq!(decision.denials(), ["[pinned-images] image web:latest is not pinned"]);
+//! let position = decision.findings[0].position().unwrap();
+//! assert_eq!(position.location.to_string(), "pod.yaml:7:5");
+//! assert_eq!(position.path.to_string(), "spec.containers[0].image");
+//! # Ok::<(), portcullis::Error>(())
+//! ```
+//!
+//! # What it does not do
+//!
+//! No I/O, no threads, no clock, no global state: callers read files or watch clusters, choose how many threads review, and hand in
+//! what policies may look at. Everything shared is immutable; [`PolicyStore`] and [`InventoryStore`] take changes and give out
+//! snapshots.
+//!
+//! # Reading order
+//!
+//! [`Document`], [`Resource`], [`PolicySet`], [`Review`], [`Outcome`], [`Decision`]; beside them [`Inventory`] and [`World`]. The
+//! examples `link` and `admission_controller` show a whole program each.
 #![forbid(unsafe_code)]
 
 mod api;

@@ -12,8 +12,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use portcullis::{
-    Decision, Document, EnforcementPoint, Error, ErrorKind, FieldPath, Inventory, InventoryStore, Limits, Location,
-    Object, ObjectKey, PolicySet, Position, Precision, Resource, Review, Severity, Verdict, World,
+    Decision, Document, EnforcementPoint, Error, ErrorKind, FieldPath, Inventory, InventoryStore, Limits,
+    Location, Object, ObjectKey, PolicySet, Position, Precision, Resource, Review, Severity, Verdict, World,
 };
 use rayon::prelude::*;
 
@@ -38,9 +38,8 @@ pub fn run(args: &TestArgs) -> anyhow::Result<ExitStatus> {
     }
     write(&report, args)?;
     let counts = report.counts();
-    let denied = report
-        .findings()
-        .any(|(_, finding)| finding.actions.contains(portcullis::EnforcementAction::Deny));
+    let denied =
+        report.findings().any(|(_, finding)| finding.actions.contains(portcullis::EnforcementAction::Deny));
     Ok(match (counts.errors > 0, denied) {
         (true, _) => ExitStatus::Error,
         (false, true) => ExitStatus::Violations,
@@ -115,7 +114,9 @@ fn load(args: &TestArgs) -> Loaded {
     loaded.add_inventory(read::documents(&args.inventory, &limits));
     if paths.is_empty() && args.policies.is_empty() && args.inventory.is_empty() {
         let error = Error::new(ErrorKind::NoInput, "there is nothing to read");
-        loaded.problems.push(error.hint("name files and directories with `-f`, or pipe manifests in; see `--help`"));
+        loaded
+            .problems
+            .push(error.hint("name files and directories with `-f`, or pipe manifests in; see `--help`"));
     }
     loaded
 }
@@ -124,10 +125,13 @@ impl Loaded {
     fn add_all(&mut self, input: Input) {
         self.problems.extend(input.problems);
         for Classified { resource, object, problems } in classify(&input.documents) {
+            // Suites are for `verify`, which also says what is wrong with them.
+            if object.as_ref().is_some_and(is_suite) {
+                continue;
+            }
             self.problems.extend(problems);
             let (Some(resource), Some(object)) = (resource, object) else { continue };
             let kind = match &resource {
-                Resource::Suite(_) => continue,
                 Resource::AdmissionReview(request) => {
                     match Review::from_admission(request) {
                         Ok(review) => self.add_request(review),
@@ -161,8 +165,7 @@ impl Loaded {
                 Some(Resource::Object(_) | Resource::AdmissionReview(_) | Resource::Suite(_)) => false,
                 Some(_) => true,
                 None => object.is_some_and(|object| {
-                    let group = &object.gvk().group;
-                    group.ends_with(".gatekeeper.sh") && &**group != "test.gatekeeper.sh"
+                    !is_suite(&object) && object.gvk().group.ends_with(".gatekeeper.sh")
                 }),
             };
             if is_policy {
@@ -181,6 +184,10 @@ impl Loaded {
             }
         }
     }
+}
+
+fn is_suite(object: &Object) -> bool {
+    &*object.gvk().group == "test.gatekeeper.sh"
 }
 
 fn classify(documents: &[Document]) -> Vec<Classified> {
@@ -226,7 +233,9 @@ fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
 
 fn inventory_of(objects: Vec<Object>) -> Inventory {
     let mut store = InventoryStore::new();
-    objects.into_iter().for_each(|object| store.upsert(object));
+    for object in objects {
+        store.upsert(object);
+    }
     store.snapshot()
 }
 
@@ -243,8 +252,7 @@ fn duplicates(subjects: &[Subject]) -> Vec<Error> {
         let location = object.location();
         if let Some(first) = seen.get(&ObjectKey::of(object)) {
             let at = first.as_ref().map(|first| format!("; the first is at {first}")).unwrap_or_default();
-            let warning =
-                Error::warning(ErrorKind::DuplicateResource, format!("defined a second time{at}"));
+            let warning = Error::warning(ErrorKind::DuplicateResource, format!("defined a second time{at}"));
             let warning = warning.hint("both are judged; policies that compare objects see the last one");
             warnings.push(warning.at(location).about(object.to_string()));
         } else {
@@ -264,7 +272,9 @@ fn nothing_to_do(policies: &PolicySet, subjects: &[Subject], problems: &[Error])
     let no_constraints = policies.constraints().next().is_none();
     if no_templates && no_constraints {
         let error = Error::new(ErrorKind::NoInput, "no policies were given");
-        return Some(error.hint("give the ConstraintTemplates and their constraints with `-f` or `--policies`"));
+        return Some(
+            error.hint("give the ConstraintTemplates and their constraints with `-f` or `--policies`"),
+        );
     }
     if no_constraints {
         let error = Error::new(ErrorKind::NoInput, "templates were given, but no constraint that uses one");
@@ -272,7 +282,9 @@ fn nothing_to_do(policies: &PolicySet, subjects: &[Subject], problems: &[Error])
     }
     if subjects.iter().all(|subject| subject.kind == SubjectKind::Policy) {
         let error = Error::new(ErrorKind::NoInput, "no objects were given to judge");
-        return Some(error.hint("give manifests with `-f`; to test the policies themselves, use `portcullis verify`"));
+        return Some(
+            error.hint("give manifests with `-f`; to test the policies themselves, use `portcullis verify`"),
+        );
     }
     None
 }
@@ -290,7 +302,12 @@ fn default_namespace(inventory: &Inventory) -> Option<Object> {
     Object::from_json(&json).ok()
 }
 
-fn review(subject: Subject, policies: &PolicySet, inventory: &Inventory, default: Option<&Object>) -> Reviewed {
+fn review(
+    subject: Subject,
+    policies: &PolicySet,
+    inventory: &Inventory,
+    default: Option<&Object>,
+) -> Reviewed {
     let Subject { mut review, object, kind } = subject;
     if let Some(default) = default.filter(|default| **default.name() == *review.namespace_name()) {
         review = review.with_namespace(default.clone());
@@ -308,7 +325,8 @@ fn review(subject: Subject, policies: &PolicySet, inventory: &Inventory, default
                 actions: finding.actions(),
                 action: finding.action(),
                 message: finding.message.to_owned(),
-                details: violation.map_or_else(|| serde_json::json!({}), |violation| violation.details.clone()),
+                details: violation
+                    .map_or_else(|| serde_json::json!({}), |violation| violation.details.clone()),
                 position: precise.cloned().unwrap_or_else(|| whole(&object)),
                 failure: match &finding.result.verdict {
                     Verdict::Error(error) => Some(Failure { location: error.location.clone() }),

@@ -9,15 +9,15 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use portcullis::{
-    Assertion, Case, Decision, Document, EnforcementPoint, Error, ErrorKind, Expected, Inventory, Limits, Location,
-    Object, PolicySet, Resource, Review, Severity, Suite, Test, World,
+    Assertion, Case, Decision, Document, EnforcementPoint, Error, ErrorKind, Expected, Inventory, Limits,
+    Location, Object, PolicySet, Resource, Review, Severity, Suite, Test, World,
 };
 use rayon::prelude::*;
 
 use crate::args::{Selection, VerifyArgs, VerifyFormat};
 use crate::read::{self, Choice, InputFile};
 use crate::report::verify::{CaseResult, Failure, Status, SuiteResult, TestResult};
-use crate::report::{count, human, verify};
+use crate::report::{count, human, problem_line, verify};
 use crate::run::ExitStatus;
 
 /// Runs the suites and reports.
@@ -28,7 +28,7 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
     let results: Vec<_> = files.par_iter().map(|file| runner.file(file)).collect();
     let mut suites = Vec::new();
     for (file, result) in files.iter().zip(results) {
-        let named = args.paths.iter().any(|path| *path == file.path || Path::new(&file.name) == path);
+        let named = args.paths.contains(&file.path);
         match result {
             Some(suite) => suites.push(suite),
             None if named => problems.push(no_suite(file)),
@@ -37,7 +37,8 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
     }
     if suites.is_empty() && problems.is_empty() {
         let error = Error::new(ErrorKind::NoInput, "no suite was found");
-        problems.push(error.hint("a suite is a file of `kind: Suite`; `DIR/...` searches all of a directory"));
+        problems
+            .push(error.hint("a suite is a file of `kind: Suite`; `DIR/...` searches all of a directory"));
     } else if let Some(error) = nothing_selected(args, &suites) {
         problems.push(error);
     }
@@ -118,7 +119,9 @@ impl Runner<'_> {
         let skip = suites.iter().all(|suite| suite.skip);
         let tests: Vec<_> = tests
             .par_iter()
-            .map(|test| self.test(test, directory, suites.iter().any(|suite| suite.skip && owns(suite, test))))
+            .map(|test| {
+                self.test(test, directory, suites.iter().any(|suite| suite.skip && owns(suite, test)))
+            })
             .collect();
         let own = match problems.iter().any(|problem| problem.severity() == Severity::Error) {
             true => Status::Broken,
@@ -196,7 +199,13 @@ struct Files<'a> {
 
 impl Files<'_> {
     /// The documents of a file. An error is a failure of whoever names it.
-    fn read(&self, path: &str, what: &str, by: &Location, warnings: &mut Vec<Error>) -> Result<Vec<Document>, Failure> {
+    fn read(
+        &self,
+        path: &str,
+        what: &str,
+        by: &Location,
+        warnings: &mut Vec<Error>,
+    ) -> Result<Vec<Document>, Failure> {
         let path: PathBuf = self.directory.join(path);
         let (documents, problems) = read::read_file(&InputFile::new(&path), self.limits);
         let (errors, found) = separate(problems);
@@ -216,7 +225,7 @@ fn broken(location: &Location, message: impl Into<String>, errors: &[Error]) -> 
     Failure {
         location: location.clone(),
         message: message.into(),
-        details: errors.iter().map(ToString::to_string).collect(),
+        details: errors.iter().map(problem_line).collect(),
         status: Status::Broken,
     }
 }
@@ -253,7 +262,9 @@ fn compile(test: &Test, files: &Files<'_>, warnings: &mut Vec<Error>) -> Result<
     match (test.invalid, problems.is_empty()) {
         (false, true) => Ok(policies),
         (false, false) => Err(broken(at, "the policy cannot be used", &problems)),
-        (true, _) if problems.iter().any(|error| error.kind() == ErrorKind::SchemaValidation) => Ok(PolicySet::empty()),
+        (true, _) if problems.iter().any(|error| error.kind() == ErrorKind::SchemaValidation) => {
+            Ok(PolicySet::empty())
+        }
         (true, true) => {
             let message = "expected that the constraint does not fit the template's schema, but it does";
             Err(Failure { status: Status::Failed, ..broken(at, message, &[]) })
@@ -283,7 +294,8 @@ fn read_constraint(
             Ok(Ok(constraint))
         }
         Some(_) => {
-            let message = format!("expected a constraint in `{path}`, of the group constraints.gatekeeper.sh");
+            let message =
+                format!("expected a constraint in `{path}`, of the group constraints.gatekeeper.sh");
             Err(broken(at, message, &[]))
         }
         None => Ok(Err(errors)),
@@ -316,7 +328,7 @@ fn only(
 
 fn not_one(found: usize, what: &str, path: &str, at: &Location) -> Failure {
     let found = count(found, "document", "documents");
-    broken(at, format!("expected one document, a {what}, in `{path}`, found {found}"), &[])
+    broken(at, format!("expected one document, the {what}, in `{path}`, found {found}"), &[])
 }
 
 fn run_case(case: &Case, policies: Option<&PolicySet>, files: &Files<'_>) -> CaseResult {
@@ -336,7 +348,8 @@ fn run_case(case: &Case, policies: Option<&PolicySet>, files: &Files<'_>) -> Cas
         Ok((review, inventory)) => {
             let outcome = policies.review(&review, &World::new(&inventory), EnforcementPoint::CommandLine);
             let decision = Decision::from(&outcome);
-            result.failures = case.assertions.iter().filter_map(|assertion| check(assertion, &decision)).collect();
+            result.failures =
+                case.assertions.iter().filter_map(|assertion| check(assertion, &decision)).collect();
             result.prints = outcome.results.iter().flat_map(|result| &result.prints).cloned().collect();
         }
     }
@@ -346,7 +359,11 @@ fn run_case(case: &Case, policies: Option<&PolicySet>, files: &Files<'_>) -> Cas
 }
 
 /// What a case reviews, and what it may be compared with.
-fn review_of(case: &Case, files: &Files<'_>, warnings: &mut Vec<Error>) -> Result<(Review, Inventory), Failure> {
+fn review_of(
+    case: &Case,
+    files: &Files<'_>,
+    warnings: &mut Vec<Error>,
+) -> Result<(Review, Inventory), Failure> {
     let at = &case.location;
     let mut objects = Vec::new();
     for path in &case.inventory {
@@ -361,7 +378,7 @@ fn review_of(case: &Case, files: &Files<'_>, warnings: &mut Vec<Error>) -> Resul
     }
     let documents = files.read(&case.object, "object", at, warnings)?;
     let [document] = documents.as_slice() else {
-        return Err(not_one(documents.len(), "single object", &case.object, at));
+        return Err(not_one(documents.len(), "object", &case.object, at));
     };
     let unusable = |errors: &[Error]| broken(at, "the object cannot be used", errors);
     let object = Object::from_document(document.clone()).map_err(|error| unusable(&[error]))?;
@@ -397,22 +414,23 @@ fn check(assertion: &Assertion, decision: &Decision<'_>) -> Option<Failure> {
     if holds {
         return None;
     }
-    let mut message = match assertion.violations {
+    let wanted = match assertion.violations {
         Expected::Yes => "expected at least one violation".to_owned(),
         Expected::No => "expected no violation".to_owned(),
         Expected::Exactly(1) => "expected exactly 1 violation".to_owned(),
         Expected::Exactly(wanted) => format!("expected exactly {wanted} violations"),
     };
     let all = decision.findings.len();
-    match &assertion.message {
-        None => message.push_str(&format!(", got {all}")),
-        Some(pattern) => {
-            message.push_str(&format!(" with a message that matches `{pattern}`, got {matching}"));
-            if all > matching {
-                message.push_str(&format!(" (and {} with other messages)", all - matching));
-            }
+    let got = match &assertion.message {
+        None => format!(", got {all}"),
+        Some(pattern) if all > matching => {
+            let others = all - matching;
+            format!(
+                " with a message that matches `{pattern}`, got {matching} (and {others} with other messages)"
+            )
         }
-    }
+        Some(pattern) => format!(" with a message that matches `{pattern}`, got {matching}"),
+    };
     let details = decision.findings.iter().map(|finding| {
         if finding.is_error() {
             let name = &finding.result.key().name;
@@ -423,7 +441,7 @@ fn check(assertion: &Assertion, decision: &Decision<'_>) -> Option<Failure> {
     });
     Some(Failure {
         location: assertion.location.clone(),
-        message,
+        message: format!("{wanted}{got}"),
         details: details.collect(),
         status: Status::Failed,
     })

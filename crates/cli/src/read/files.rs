@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use ignore::WalkBuilder;
 use portcullis::{Document, Error, ErrorKind, Limits};
@@ -20,11 +20,25 @@ pub struct InputFile {
 impl InputFile {
     /// A file that is called by its path. Slashes are slashes on every system, so that reports are equal.
     pub fn new(path: &Path) -> Self {
-        let path = path.strip_prefix(".").unwrap_or(path);
-        let name = path.display().to_string();
+        let name = without_detours(path).display().to_string();
         let name = if cfg!(windows) { name.replace('\\', "/") } else { name };
         Self { path: path.to_owned(), name }
     }
+}
+
+/// `a/../b/./c` as `b/c`. Only to be shown: with links, it may be another file.
+fn without_detours(path: &Path) -> PathBuf {
+    let mut short = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir if matches!(short.components().next_back(), Some(Component::Normal(_))) => {
+                short.pop();
+            }
+            other => short.push(other),
+        }
+    }
+    if short.as_os_str().is_empty() { path.to_owned() } else { short }
 }
 
 /// Which files of a directory are taken. Files that are named are always taken.
@@ -141,7 +155,8 @@ impl Listing {
                     let target = InputFile::new(ancestor).name;
                     let message = format!("this link leads back to `{target}`, which it is in");
                     let problem = unreadable(&name, ErrorKind::Unreadable, message);
-                    self.problems.push(problem.hint("remove the link, or name the files instead of the directory"));
+                    self.problems
+                        .push(problem.hint("remove the link, or name the files instead of the directory"));
                 }
             }
             (path, ignore::Error::Io(error)) => {
@@ -224,4 +239,18 @@ fn read_error(name: &str, error: &io::Error) -> Error {
         }
     };
     unreadable(name, ErrorKind::Unreadable, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_take_no_detours() {
+        let name = |path: &str| InputFile::new(Path::new(path)).name;
+        assert_eq!(name("./a/../b/./c.yaml"), "b/c.yaml");
+        assert_eq!(name("../../a.yaml"), "../../a.yaml");
+        assert_eq!(name("/a/../b.yaml"), "/b.yaml");
+        assert_eq!(name("."), ".");
+    }
 }

@@ -46,7 +46,9 @@ pub fn documents(paths: &[PathBuf], limits: &Limits) -> Input {
     let (files, problems) = files::list(paths, files::Choice::Manifests);
     input.problems = problems;
     let read: Vec<_> = files.par_iter().map(|file| read_file(file, limits)).collect();
-    read.into_iter().for_each(|read| input.add(read));
+    for read in read {
+        input.add(read);
+    }
     if paths.iter().any(|path| is_stdin(path)) {
         input.add(stdin::read(limits));
     }

@@ -1,12 +1,19 @@
 //! Code frames: a title, the lines of a source with a mark below, and notes, as rustc prints them.
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use portcullis::Location;
 
 use super::escape;
+
+/// Long lines of a source are cut to the width of the terminal, and in a pipe to one that fits most screens.
+static WIDTH: LazyLock<usize> = LazyLock::new(|| {
+    const USUAL: usize = 140;
+    terminal_size::terminal_size().map_or(USUAL, |(width, _)| usize::from(width.0).max(60))
+});
 
 /// How grave it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +59,8 @@ impl Frame<'_> {
             group = add_source(group, location, self.label);
         }
         for (name, text) in &self.notes {
-            let text = escape::lines(text.trim_end()).into_owned();
+            // `  = name: ` and the line number stand before it.
+            let text = wrapped(&escape::lines(text.trim_end()), WIDTH.saturating_sub(name.len() + 10));
             group = group.element(Level::NOTE.with_name(Some(*name)).message(text));
         }
         let mut report = vec![group];
@@ -60,10 +68,34 @@ impl Frame<'_> {
             let title = Level::NOTE.secondary_title(escape::lines(title));
             report.push(add_source(Group::with_title(title), location, None));
         }
-        let mut text = Renderer::styled().decor_style(DecorStyle::Ascii).render(&report);
+        let renderer = Renderer::styled().decor_style(DecorStyle::Ascii).term_width(*WIDTH);
+        let mut text = renderer.render(&report);
         text.push('\n');
         text
     }
+}
+
+/// Breaks a text between words so that no line is longer than it may be, unless a single word is.
+fn wrapped(text: &str, width: usize) -> String {
+    let mut wrapped = String::with_capacity(text.len());
+    for line in text.lines() {
+        let mut room = width;
+        for (position, word) in line.split(' ').enumerate() {
+            let length = word.chars().count();
+            if position > 0 && length + 1 > room {
+                wrapped.push('\n');
+                room = width;
+            } else if position > 0 {
+                wrapped.push(' ');
+                room -= 1;
+            }
+            wrapped.push_str(word);
+            room = room.saturating_sub(length);
+        }
+        wrapped.push('\n');
+    }
+    wrapped.truncate(wrapped.trim_end().len());
+    wrapped
 }
 
 fn add_source<'a>(group: Group<'a>, location: &'a Location, label: Option<&'a str>) -> Group<'a> {
@@ -73,7 +105,8 @@ fn add_source<'a>(group: Group<'a>, location: &'a Location, label: Option<&'a st
         return group.element(Origin::path(path));
     }
     let mark = AnnotationKind::Primary.span(excerpt.mark).label(label.map(escape::line));
-    let snippet = Snippet::source(excerpt.text).line_start(excerpt.first_line as usize).path(path).fold(false);
+    let snippet =
+        Snippet::source(excerpt.text).line_start(excerpt.first_line as usize).path(path).fold(false);
     group.element(snippet.annotation(mark))
 }
 
@@ -95,10 +128,12 @@ impl Excerpt {
         let (start, end) = (range.start as usize, range.end as usize);
         let line = location.line();
         let begin_of = |line| source.line_start(line).map_or(0, |start| start as usize);
-        let above = line.checked_sub(1).filter(|above| *above > 0 && begin_of(line) - begin_of(*above) <= LONGEST);
+        let above =
+            line.checked_sub(1).filter(|above| *above > 0 && begin_of(line) - begin_of(*above) <= LONGEST);
         let first_line = above.unwrap_or(line);
         let begin = begin_of(first_line);
-        let line_end = source.line_start(line + 1).map_or(text.len(), |start| (start as usize).saturating_sub(1));
+        let line_end =
+            source.line_start(line + 1).map_or(text.len(), |start| (start as usize).saturating_sub(1));
         // What is marked ends with its first line.
         let end = end.clamp(start, line_end.max(start));
         let part = |range: Range<usize>| escape::source(text.get(range).unwrap_or_default());
@@ -108,5 +143,41 @@ impl Excerpt {
         let marked = marked.trim_end();
         let mark = before.len()..before.len() + marked.len();
         Self { text: format!("{before}{marked}{after}"), first_line, mark }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis::Source;
+
+    use super::*;
+
+    #[test]
+    fn texts_are_broken_between_words() {
+        assert_eq!(wrapped("one two three", 7), "one two\nthree");
+        assert_eq!(wrapped("incomprehensible word", 4), "incomprehensible\nword");
+        assert_eq!(wrapped("a\n  b", 10), "a\n  b");
+        assert_eq!(wrapped("", 10), "");
+    }
+
+    #[track_caller]
+    fn excerpt(text: &str, range: Range<u32>) -> (String, u32, String) {
+        let excerpt = Excerpt::of(&Location::new(Source::new("x", text), range));
+        let marked = excerpt.text.get(excerpt.mark.clone()).unwrap().to_owned();
+        (excerpt.text, excerpt.first_line, marked)
+    }
+
+    #[test]
+    fn excerpts_are_the_marked_line_and_the_one_above() {
+        let text = "one\ntwo\nthree\nfour";
+        assert_eq!(excerpt(text, 8..13), ("two\nthree".into(), 2, "three".into()));
+        assert_eq!(excerpt(text, 0..3), ("one".into(), 1, "one".into()));
+        assert_eq!(excerpt(text, 4..18), ("one\ntwo".into(), 1, "two".into()));
+        assert_eq!(excerpt(text, 18..18), ("three\nfour".into(), 3, String::new()));
+        assert_eq!(excerpt("", 0..0), (String::new(), 1, String::new()));
+        // What cannot be shown keeps its place.
+        assert_eq!(excerpt("\u{1b}x: \u{9b}y", 1..2), ("\u{fffd}x: \u{fffd}y".into(), 1, "x".into()));
+        let long = format!("{}\ntwo", "x".repeat(500));
+        assert_eq!(excerpt(&long, 501..504), ("two".into(), 2, "two".into()));
     }
 }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use portcullis::{EnforcementAction, Error, Location, Severity};
 
-use super::{Region, TestReport, escape};
+use super::{Region, TestReport, escape, in_checkout};
 
 /// Writes what is wrong with the input and all findings, one line each.
 pub fn write(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
@@ -48,7 +48,7 @@ fn write_line(
 ) -> io::Result<()> {
     write!(out, "::{level} ")?;
     if let Some(location) = location {
-        write!(out, "file={},", property(location.file()))?;
+        write!(out, "file={},", property(in_checkout(location.file())))?;
         if !location.source().text().is_empty() {
             let Region { line, column, end_column } = Region::of(location);
             // The end is that of the last character, not the one behind it.

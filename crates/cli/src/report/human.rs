@@ -37,7 +37,10 @@ pub fn write(report: &TestReport, options: Options, out: &mut dyn Write) -> io::
 }
 
 /// Writes what is wrong with the input.
-pub fn write_problems<'a>(problems: impl IntoIterator<Item = &'a Error>, out: &mut dyn Write) -> io::Result<()> {
+pub fn write_problems<'a>(
+    problems: impl IntoIterator<Item = &'a Error>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     for problem in problems {
         let mut notes = Vec::new();
         if let Some(subject) = problem.subject() {
@@ -77,7 +80,9 @@ fn render(reviewed: &Reviewed, finding: &Finding, describe: bool) -> String {
     }
     // The kind stands in the brackets already.
     match (template.title(), template.description().filter(|_| describe)) {
-        (Some(title), Some(description)) => notes.push(("policy", format!("{title}: {}", one_line(description)))),
+        (Some(title), Some(description)) => {
+            notes.push(("policy", format!("{title}: {}", one_line(description))));
+        }
         (Some(title), None) => notes.push(("policy", title.to_owned())),
         (None, Some(description)) => notes.push(("policy", one_line(description))),
         (None, None) => {}
@@ -145,14 +150,14 @@ fn summary(report: &TestReport, counts: Counts) -> String {
         found.push(format!("{} in dry run", counts.noted));
     }
     let objects = count(counts.objects, "object", "objects");
-    let mut first = match found.as_slice() {
+    let found = match found.as_slice() {
         [] => format!("nothing found in {objects}"),
         found => format!("{} in {} of {objects}", found.join(", "), counts.bad_objects),
     };
-    if counts.failures > 0 {
-        first.push_str(&format!(" ({} could not be evaluated)", counts.failures));
-    }
-    let mut parts = vec![first];
+    let mut parts = vec![match counts.failures {
+        0 => found,
+        failures => format!("{found} ({failures} could not be evaluated)"),
+    }];
     let policies = count(report.templates, "policy", "policies");
     parts.push(format!("{policies}, {}", count(report.constraints.len(), "constraint", "constraints")));
     let mut input = Vec::new();

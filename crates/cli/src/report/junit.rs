@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use portcullis::{ConstraintKey, EnforcementAction, Severity};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::{Finding, Reviewed, TestReport};
+use super::{Finding, Reviewed, TestReport, problem_line};
 
 /// Writes what is wrong with the input and what came of every constraint.
 pub fn write(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
@@ -22,12 +22,12 @@ pub fn write(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
                 status
                     .set_type(problem.kind().code())
                     .set_message(problem.message())
-                    .set_description(problem.to_string());
+                    .set_description(problem_line(problem));
                 TestCase::new(name, status)
             }
             Severity::Warning => {
                 let mut case = TestCase::new(name, TestCaseStatus::success());
-                case.set_system_out(format!("warning: {problem}"));
+                case.set_system_out(format!("warning: {}", problem_line(problem)));
                 case
             }
         };

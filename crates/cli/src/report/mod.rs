@@ -11,7 +11,7 @@ pub mod verify;
 pub mod yaml;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use portcullis::{
     Actions, ConstraintInfo, EnforcementAction, Error, Location, Object, Position, Precision, Severity,
@@ -70,18 +70,14 @@ impl Finding {
         }
     }
 
-    /// Lines and columns from 1, ends included in the first line: what is marked ends with the line it starts in.
-    pub fn region(&self) -> Region {
-        Region::of(&self.position.location)
-    }
-
     /// Whether the position is only that of the object.
     pub fn is_vague(&self) -> bool {
         self.failure.is_none() && self.position.precision == Precision::Object
     }
 }
 
-/// A part of a line, for formats that have no byte ranges. Columns count characters.
+/// A part of a line, for formats that have no byte ranges. Columns count characters, from 1. What is marked ends with the
+/// line it starts in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Region {
     pub line: u32,
@@ -103,6 +99,14 @@ impl Region {
         };
         Self { line, column, end_column: end_column.max(column) }
     }
+}
+
+/// A file as platforms want it that know a checkout only by its own paths: relative to the working directory if it is below.
+pub fn in_checkout(file: &str) -> &str {
+    static DIRECTORY: LazyLock<Option<String>> =
+        LazyLock::new(|| Some(std::env::current_dir().ok()?.to_str()?.to_owned()));
+    let below = DIRECTORY.as_deref().and_then(|directory| file.strip_prefix(directory));
+    below.and_then(|rest| rest.strip_prefix('/')).unwrap_or(file)
 }
 
 /// How many of each there are.
@@ -159,4 +163,17 @@ impl TestReport {
 pub fn count(number: usize, one: &str, many: &str) -> String {
     let word = if number == 1 { one } else { many };
     format!("{number} {word}")
+}
+
+/// A problem in one line. A file without a text, such as one that is not there, has no lines.
+pub fn problem_line(problem: &Error) -> String {
+    let line = problem.to_string();
+    match problem.location() {
+        Some(location) if location.source().text().is_empty() => {
+            let shown = location.to_string();
+            line.strip_prefix(&shown)
+                .map_or_else(|| line.clone(), |rest| format!("{}{rest}", location.file()))
+        }
+        _ => line,
+    }
 }

@@ -11,9 +11,10 @@ use portcullis::{EnforcementAction, Error, ErrorKind, Location, Severity};
 use serde::Serialize;
 
 use super::json::write_indented;
-use super::{Finding, Region, Reviewed, TestReport};
+use super::{Finding, Region, Reviewed, TestReport, in_checkout};
 
-const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
+const SCHEMA: &str =
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 /// Version 1 of how fingerprints are made; a change of it needs a new number.
 const FINGERPRINT: &str = "portcullis/v1";
 
@@ -174,12 +175,8 @@ pub fn write(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
     };
     let driver =
         Driver { name: "Portcullis", semantic_version: env!("CARGO_PKG_VERSION"), rules: rules.list };
-    let run = Run {
-        tool: Tool { driver },
-        invocations: [invocation],
-        column_kind: "unicodeCodePoints",
-        results,
-    };
+    let run =
+        Run { tool: Tool { driver }, invocations: [invocation], column_kind: "unicodeCodePoints", results };
     write_indented(&Log { schema: SCHEMA, version: "2.1.0", runs: [run] }, out)
 }
 
@@ -224,7 +221,7 @@ fn finding_result<'a>(
     let key = finding.constraint.key();
     let object = reviewed.object.to_string();
     let path = finding.position.path.to_string();
-    let file = finding.position.location.file();
+    let file = in_checkout(finding.position.location.file());
     let logical = if path.is_empty() { object.clone() } else { format!("{object}: {path}") };
     ResultItem {
         rule_id: key.kind.to_string(),
@@ -269,7 +266,7 @@ fn problem_result<'a>(
         rule_index: rules.add(&id, None, Some("A document that cannot be used, or not as it was meant.")),
         level: level(problem.severity()),
         message: problem_message(problem),
-        partial_fingerprints: fingerprints.of(&[location.file(), &id, &path, problem.message()]),
+        partial_fingerprints: fingerprints.of(&[in_checkout(location.file()), &id, &path, problem.message()]),
         locations: vec![Place { physical_location: physical(location), logical_locations: Vec::new() }],
         properties: None,
         rule_id: id,
@@ -277,8 +274,7 @@ fn problem_result<'a>(
 }
 
 fn notification(problem: &Error) -> Notification<'_> {
-    let place =
-        |location| Place { physical_location: physical(location), logical_locations: Vec::new() };
+    let place = |location| Place { physical_location: physical(location), logical_locations: Vec::new() };
     Notification {
         level: level(problem.severity()),
         message: problem_message(problem),
@@ -309,7 +305,7 @@ fn problem_message(problem: &Error) -> Message<'_> {
 }
 
 fn physical(location: &Location) -> Physical {
-    let file = location.file();
+    let file = in_checkout(location.file());
     let absolute = file.starts_with('/');
     let region = (!location.source().text().is_empty()).then(|| {
         let region = Region::of(location);
@@ -326,15 +322,10 @@ fn physical(location: &Location) -> Physical {
 
 /// A path as a URI reference: everything but the characters that need no escape is escaped.
 fn uri(path: &str) -> String {
-    let mut uri = String::with_capacity(path.len());
-    for byte in path.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
-            uri.push(char::from(byte));
-        } else {
-            uri.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    uri
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(byte);
+    path.bytes()
+        .map(|byte| if plain(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
 }
 
 /// Makes fingerprints. Equal findings are told apart by their order.

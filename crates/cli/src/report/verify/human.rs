@@ -7,7 +7,7 @@ use anstyle::{AnsiColor, Style};
 use portcullis::Error;
 
 use super::{CaseResult, Counts, Failure, Status, SuiteResult, TestResult};
-use crate::report::{count, escape};
+use crate::report::{count, escape, problem_line};
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -36,7 +36,7 @@ pub fn write(suites: &[SuiteResult], passed: bool, verbose: bool, out: &mut dyn 
 
 fn write_suite(suite: &SuiteResult, verbose: bool, out: &mut dyn Write) -> io::Result<()> {
     for problem in &suite.problems {
-        writeln!(out, "    {}: {}", problem.severity(), indented(&problem.to_string(), 8))?;
+        writeln!(out, "    {}: {}", problem.severity(), indented(&problem_line(problem), 8))?;
     }
     for test in &suite.tests {
         write_test(test, verbose, out)?;
@@ -113,7 +113,7 @@ fn write_failures(failures: &[Failure], indent: usize, out: &mut dyn Write) -> i
 
 fn write_warnings(warnings: &[Error], indent: usize, out: &mut dyn Write) -> io::Result<()> {
     for warning in warnings {
-        writeln!(out, "{:indent$}warning: {}", "", indented(&warning.to_string(), indent + 4))?;
+        writeln!(out, "{:indent$}warning: {}", "", indented(&problem_line(warning), indent + 4))?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::{Failure, Status, SuiteResult, TestResult};
+use crate::report::problem_line;
 
 /// Writes all suites.
 pub fn write(suites: &[SuiteResult], out: &mut dyn Write) -> io::Result<()> {
@@ -14,10 +15,12 @@ pub fn write(suites: &[SuiteResult], out: &mut dyn Write) -> io::Result<()> {
         let mut item = TestSuite::new(&suite.file);
         item.set_time(suite.elapsed);
         if !suite.problems.is_empty() {
-            let text: Vec<_> = suite.problems.iter().map(ToString::to_string).collect();
+            let text: Vec<_> = suite.problems.iter().map(problem_line).collect();
             let status = if suite.status.is_bad() {
                 let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
-                status.set_message(text.first().cloned().unwrap_or_default()).set_description(text.join("\n"));
+                status
+                    .set_message(text.first().cloned().unwrap_or_default())
+                    .set_description(text.join("\n"));
                 status
             } else {
                 TestCaseStatus::success()
@@ -63,14 +66,13 @@ fn status(status: Status, failures: &[Failure]) -> TestCaseStatus {
         Status::Broken => NonSuccessKind::Error,
     };
     let mut junit = TestCaseStatus::non_success(kind);
-    let mut text = String::new();
-    for failure in failures {
-        text.push_str(&format!("{}: {}\n", failure.location, failure.message));
-        for detail in &failure.details {
-            text.push_str(&format!("    {detail}\n"));
-        }
-    }
+    let text: Vec<_> = failures.iter().map(failure_text).collect();
     let message = failures.first().map(|failure| failure.message.clone()).unwrap_or_default();
-    junit.set_message(message).set_description(text);
+    junit.set_message(message).set_description(text.join("\n"));
     junit
+}
+
+fn failure_text(failure: &Failure) -> String {
+    let details = failure.details.iter().map(|detail| format!("\n    {detail}"));
+    format!("{}: {}{}", failure.location, failure.message, details.collect::<String>())
 }

@@ -1,0 +1,136 @@
+//! Inputs that break things: each is named in an error, and what can be judged still is.
+
+use std::fs::{self, File};
+use std::path::Path;
+
+use super::{run_in, testdata};
+
+const POD: &str =
+    "apiVersion: v1\nkind: Pod\nmetadata: {name: good, namespace: prod}\nspec: {containers: []}\n";
+
+/// A directory with policies and a Pod that one of them denies.
+fn directory() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    for name in ["templates.yaml", "constraints.yaml"] {
+        fs::copy(testdata().join("policies").join(name), directory.path().join(name)).unwrap();
+    }
+    fs::write(directory.path().join("good.yaml"), POD).unwrap();
+    directory
+}
+
+/// Judges all of a directory, and expects an error and the finding.
+#[track_caller]
+fn reports(directory: &Path, more: &[&str], expected: &[&str]) {
+    let run = run_in(directory, &[&["test", "-f", "."], more].concat()).exits_with(2);
+    for part in expected {
+        assert!(run.stderr.contains(part), "{part} is missing in\n{}", run.stderr);
+    }
+    assert!(run.stdout.contains("object: Pod prod/good"), "{}", run.stdout);
+}
+
+#[test]
+fn broken_yaml() {
+    let directory = directory();
+    fs::write(directory.path().join("broken.yaml"), "a: [1, 2\nb: }\n").unwrap();
+    reports(directory.path(), &[], &["error[syntax]", "broken.yaml:"]);
+}
+
+#[test]
+fn large_files() {
+    let directory = directory();
+    // Sparse: it takes no space, and must not be read.
+    File::create(directory.path().join("large.yaml")).unwrap().set_len(100 << 20).unwrap();
+    reports(directory.path(), &[], &["error[limit]", "large.yaml", "100 MiB", "64 MiB", "--max-size"]);
+}
+
+#[test]
+fn deep_nesting() {
+    let directory = directory();
+    let flow = format!("a: {}{}\n", "[".repeat(1000), "]".repeat(1000));
+    let block: Vec<_> = (0..1000).map(|depth| format!("{:depth$}a:\n", "")).collect();
+    let json = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    for (name, text) in [("flow.yaml", flow), ("block.yaml", block.concat()), ("deep.json", json)] {
+        fs::write(directory.path().join(name), text).unwrap();
+    }
+    reports(directory.path(), &[], &["error[limit]", "flow.yaml", "block.yaml", "deep.json"]);
+}
+
+#[test]
+fn binary_files() {
+    let directory = directory();
+    fs::write(directory.path().join("image.yaml"), b"\x89PNG\r\n\x1a\n\x00\x00").unwrap();
+    fs::write(directory.path().join("latin.yml"), b"name: caf\xe9\n").unwrap();
+    reports(directory.path(), &[], &["error[encoding]", "image.yaml", "latin.yml"]);
+}
+
+#[test]
+fn missing_paths() {
+    let directory = directory();
+    reports(
+        directory.path(),
+        &["-f", "nowhere", "*.yml"],
+        &["nowhere", "no such file", "patterns are not expanded"],
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn directory_loops() {
+    let directory = directory();
+    let inner = directory.path().join("inner");
+    fs::create_dir(&inner).unwrap();
+    std::os::unix::fs::symlink("..", inner.join("back")).unwrap();
+    std::os::unix::fs::symlink("../inner", inner.join("again")).unwrap();
+    reports(directory.path(), &[], &["inner/back", "leads back to"]);
+    let run = run_in(directory.path(), &["test", "-f", "."]);
+    assert_eq!(run.stdout.matches("object: Pod prod/good").count(), 1, "{}", run.stdout);
+}
+
+#[cfg(unix)]
+#[test]
+fn unreadable_files() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let directory = directory();
+    let path = directory.path().join("secret.yaml");
+    fs::write(&path, POD).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
+    if File::open(&path).is_ok() {
+        eprintln!("not tested: this user may read everything");
+        return;
+    }
+    reports(directory.path(), &[], &["secret.yaml", "no permission"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn links_that_lead_nowhere() {
+    let directory = directory();
+    std::os::unix::fs::symlink("gone.yaml", directory.path().join("link.yaml")).unwrap();
+    reports(directory.path(), &[], &["link.yaml", "no such file"]);
+}
+
+/// As Kubernetes mounts a ConfigMap: the files are links into a hidden directory that is itself behind a link.
+#[cfg(unix)]
+#[test]
+fn mounted_config_maps_are_read_once() {
+    use std::os::unix::fs::symlink;
+
+    let directory = directory();
+    let version = directory.path().join("..2026_11_21");
+    fs::create_dir(&version).unwrap();
+    fs::write(version.join("pod.yaml"), POD.replace("good", "mounted")).unwrap();
+    symlink("..2026_11_21", directory.path().join("..data")).unwrap();
+    symlink("..data/pod.yaml", directory.path().join("pod.yaml")).unwrap();
+    let run = run_in(directory.path(), &["test", "-f", "."]).exits_with(1);
+    assert_eq!(run.stdout.matches("object: Pod prod/mounted").count(), 1, "{}", run.stdout);
+    assert!(run.stdout.contains("--> pod.yaml:"), "{}", run.stdout);
+}
+
+#[test]
+fn named_files_are_read_whatever_their_name() {
+    let directory = directory();
+    fs::rename(directory.path().join("good.yaml"), directory.path().join("good.txt")).unwrap();
+    run_in(directory.path(), &["test", "."]).exits_with(2);
+    run_in(directory.path(), &["test", ".", "good.txt"]).exits_with(1);
+}

@@ -1,0 +1,102 @@
+//! The program as its users run it: a directory, arguments, what comes out and with which exit code.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    reason = "a test panics when it fails"
+)]
+
+mod inputs;
+mod sarif;
+mod test;
+mod verify;
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// What a run of the program gave.
+struct Run {
+    stdout: String,
+    stderr: String,
+    code: Option<i32>,
+}
+
+/// `testdata/cli` of the repository.
+fn testdata() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/cli")
+}
+
+/// Runs the program in a directory, with nothing to read on standard input.
+fn run_in(directory: &Path, args: &[&str]) -> Run {
+    run(directory, args, None)
+}
+
+/// Runs the program in a directory; `None` is a standard input that is no stream.
+fn run(directory: &Path, args: &[&str], stdin: Option<&str>) -> Run {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+    command.current_dir(directory).args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.env_remove("CLICOLOR_FORCE").stdin(if stdin.is_some() { Stdio::piped() } else { Stdio::null() });
+    let mut child = command.spawn().unwrap();
+    if let Some(text) = stdin {
+        child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    }
+    let output = child.wait_with_output().unwrap();
+    Run {
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+        code: output.status.code(),
+    }
+}
+
+impl Run {
+    #[track_caller]
+    fn exits_with(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// Everything a person sees.
+    fn shown(&self) -> String {
+        format!("{}----- stderr\n{}", self.stdout, self.stderr)
+    }
+}
+
+/// Puts a fixed time wherever a report tells how long something took.
+fn without_times(text: &str) -> String {
+    let human = regex::Regex::new(r"\d+\.\d{3}s").unwrap();
+    let json = regex::Regex::new(r#"("seconds": )[^,\n]+"#).unwrap();
+    let junit = regex::Regex::new(r#"time="[^"]+""#).unwrap();
+    let text = human.replace_all(text, "0.000s");
+    let text = json.replace_all(&text, "${1}0.0");
+    junit.replace_all(&text, "time=\"0.000\"").into_owned()
+}
+
+#[test]
+fn help_names_the_commands_and_shows_examples() {
+    let run = run_in(&testdata(), &["test", "--help"]).exits_with(0);
+    for part in ["--filename", "--policies", "--output", "Examples:", "kustomize build", "Exit codes"] {
+        assert!(run.stdout.contains(part), "{part} is missing in\n{}", run.stdout);
+    }
+    assert!(run_in(&testdata(), &["--help"]).exits_with(0).stdout.contains("verify"));
+}
+
+#[test]
+fn versions_completions_and_the_manual_are_printed() {
+    let version = format!("portcullis {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(run_in(&testdata(), &["version"]).exits_with(0).stdout, version);
+    assert_eq!(run_in(&testdata(), &["--version"]).exits_with(0).stdout, version);
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = run_in(&testdata(), &["completions", shell]).exits_with(0).stdout;
+        assert!(script.contains("portcullis"), "{shell}");
+    }
+    let manual = run_in(&testdata(), &["man"]).exits_with(0).stdout;
+    assert!(manual.contains("PORTCULLIS TEST") && manual.contains("\\-\\-deny\\-only"), "{manual}");
+}
+
+#[test]
+fn unknown_arguments_are_input_errors() {
+    let run = run_in(&testdata(), &["test", "--frobnicate"]).exits_with(2);
+    assert!(run.stderr.contains("--frobnicate"), "{}", run.stderr);
+}

@@ -1,0 +1,277 @@
+//! `portcullis test`: what is judged, how it is reported.
+
+use std::fs;
+
+use serde_json::Value;
+
+use super::{Run, run, run_in, testdata};
+
+const POD: &str =
+    "apiVersion: v1\nkind: Pod\nmetadata: {name: piped, namespace: prod}\nspec: {containers: []}\n";
+
+fn report(format: &str) -> Run {
+    run_in(&testdata(), &["test", "-f", "policies", "-f", "manifests", "-o", format])
+}
+
+fn broken(format: &str) -> Run {
+    run_in(&testdata(), &["test", "-f", "policies", "-f", "manifests/pods.yaml", "broken", "-o", format])
+}
+
+fn findings(run: &Run) -> Vec<Value> {
+    serde_json::from_str(&run.stdout).unwrap()
+}
+
+fn names(run: &Run) -> Vec<String> {
+    let name = |finding: &Value| finding["violatingObject"]["metadata"]["name"].as_str().unwrap().to_owned();
+    findings(run).iter().map(name).collect()
+}
+
+#[test]
+fn human_report() {
+    insta::assert_snapshot!(report("human").exits_with(1).shown());
+}
+
+#[test]
+fn json_report() {
+    insta::assert_snapshot!(report("json").exits_with(1).stdout);
+}
+
+#[test]
+fn yaml_report() {
+    insta::assert_snapshot!(report("yaml").exits_with(1).stdout);
+}
+
+#[test]
+fn junit_report() {
+    insta::assert_snapshot!(report("junit").exits_with(1).stdout);
+}
+
+#[test]
+fn sarif_report() {
+    insta::assert_snapshot!(report("sarif").exits_with(1).stdout);
+}
+
+#[test]
+fn github_report() {
+    insta::assert_snapshot!(report("github").exits_with(1).stdout);
+}
+
+#[test]
+fn broken_input_does_not_hide_findings() {
+    insta::assert_snapshot!(broken("human").exits_with(2).shown());
+}
+
+#[test]
+fn broken_input_is_in_every_report() {
+    let junit = broken("junit").exits_with(2);
+    assert!(
+        junit.stdout.contains("input: syntax") && junit.stdout.contains("type=\"deny\""),
+        "{}",
+        junit.stdout
+    );
+    let github = broken("github").exits_with(2);
+    assert!(github.stdout.contains("::error file=broken/syntax.yaml,line=4"), "{}", github.stdout);
+    let sarif: Value = serde_json::from_str(&broken("sarif").exits_with(2).stdout).unwrap();
+    let invocation = &sarif["runs"][0]["invocations"][0];
+    assert_eq!(invocation["executionSuccessful"], false);
+    assert!(!invocation["toolExecutionNotifications"].as_array().unwrap().is_empty());
+    // Those that have no place for it say it to people.
+    for format in ["json", "yaml"] {
+        let run = broken(format).exits_with(2);
+        assert!(run.stderr.contains("error[syntax]"), "{}", run.stderr);
+        assert!(run.stdout.contains("fixed-images"), "{}", run.stdout);
+    }
+}
+
+#[test]
+fn nothing_found_is_an_empty_list_and_success() {
+    let args = ["test", "-f", "policies", "-", "--quiet", "-o"];
+    let good = "{apiVersion: v1, kind: Pod, metadata: {name: a, labels: {owner: b}}}";
+    for (format, nothing) in [("json", "[]\n"), ("yaml", "[]\n"), ("github", ""), ("human", "")] {
+        let run = run(&testdata(), &[&args[..], &[format]].concat(), Some(good)).exits_with(0);
+        assert_eq!((run.stdout.as_str(), run.stderr.as_str()), (nothing, ""), "{format}");
+    }
+    let human = run(&testdata(), &args[..4], Some(good)).exits_with(0).stdout;
+    assert_eq!(human, "nothing found in 1 object; 4 policies, 5 constraints; 1 warning about the input\n");
+}
+
+#[test]
+fn reports_do_not_depend_on_the_number_of_threads() {
+    for format in ["human", "json", "yaml", "junit", "sarif", "github"] {
+        let with = |jobs| run_in(&testdata(), &["test", "-f", ".", "-o", format, "--jobs", jobs]);
+        let (one, four) = (with("1"), with("4"));
+        assert_eq!(one.shown(), four.shown(), "{format}");
+        assert_eq!(one.code, four.code);
+    }
+}
+
+#[test]
+fn standard_input_is_read_without_being_asked_for() {
+    let run = run(&testdata(), &["test", "-f", "policies", "-o", "json"], Some(POD)).exits_with(1);
+    assert_eq!(names(&run), ["piped"]);
+    assert_eq!(findings(&run)[0]["location"]["file"], "<stdin>");
+}
+
+#[test]
+fn an_empty_standard_input_is_no_error_beside_files() {
+    let args = ["test", "-f", "policies", "-f", "manifests", "-o", "json"];
+    assert_eq!(run(&testdata(), &args, Some("")).exits_with(1).stderr, "");
+}
+
+#[test]
+fn too_little_input_is_an_error_that_helps() {
+    for (args, expected) in [
+        (&["test"][..], "there is nothing to read"),
+        (&["test", "manifests"], "no policies were given"),
+        (&["test", "policies"], "no objects were given to judge"),
+        (&["test", "policies/templates.yaml", "manifests"], "no constraint that uses one"),
+    ] {
+        let run = run_in(&testdata(), args).exits_with(2);
+        assert!(run.stderr.contains(expected) && run.stderr.contains("help:"), "{expected}:\n{}", run.stderr);
+    }
+    run(&testdata(), &["test"], Some("")).exits_with(2);
+}
+
+#[test]
+fn deny_only_leaves_warnings_out() {
+    let run = run_in(
+        &testdata(),
+        &["test", "-f", ".", "-f", "policies", "-f", "manifests", "--deny-only", "-o", "json"],
+    );
+    let denies = |finding: &Value| {
+        let scoped =
+            finding["scopedActions"].as_array().is_some_and(|actions| actions.contains(&"deny".into()));
+        finding["enforcementAction"] == "deny" || scoped
+    };
+    assert!(!findings(&run).is_empty() && findings(&run).iter().all(denies));
+}
+
+#[test]
+fn policies_are_taken_from_a_directory_without_its_samples() {
+    let directory = tempfile::tempdir().unwrap();
+    let policies = directory.path().join("policies");
+    fs::create_dir(&policies).unwrap();
+    for name in ["templates.yaml", "constraints.yaml"] {
+        fs::copy(testdata().join("policies").join(name), policies.join(name)).unwrap();
+    }
+    fs::write(policies.join("sample.yaml"), POD.replace("piped", "sample")).unwrap();
+    fs::write(directory.path().join("pod.yaml"), POD).unwrap();
+    let run =
+        run_in(directory.path(), &["test", "--policies", "policies", "pod.yaml", "-o", "json"]).exits_with(1);
+    assert_eq!(names(&run), ["piped"]);
+}
+
+#[test]
+fn inventory_is_compared_with_but_not_judged() {
+    let args =
+        ["test", "-f", "policies", "-f", "manifests/ingress.json", "--inventory", "manifests", "-o", "json"];
+    let run = run_in(&testdata(), &args).exits_with(0);
+    assert_eq!(names(&run), ["shop"]);
+}
+
+#[test]
+fn objects_of_the_same_name_are_judged_and_reported() {
+    let directory = tempfile::tempdir().unwrap();
+    for name in ["a.yaml", "b.yaml"] {
+        fs::write(directory.path().join(name), POD).unwrap();
+    }
+    let policies = testdata().join("policies");
+    let args = ["test", "-p", policies.to_str().unwrap(), ".", "-o", "json"];
+    let run = run_in(directory.path(), &args).exits_with(1);
+    assert_eq!(names(&run), ["piped", "piped"]);
+    assert!(run.stderr.contains("defined a second time; the first is at a.yaml:1:1"), "{}", run.stderr);
+    // The same file given twice is read once.
+    let run = run_in(directory.path(), &[&args[..], &["-f", "a.yaml", "-f", "./a.yaml"]].concat());
+    assert_eq!(names(&run), ["piped", "piped"]);
+}
+
+#[test]
+fn admission_reviews_are_judged_as_requests() {
+    let create = r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"1","operation":"CREATE","namespace":"prod","object":{"apiVersion":"v1","kind":"Pod","metadata":{"name":"created"}}}}"#;
+    let delete = r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"2","operation":"DELETE","namespace":"prod","oldObject":{"apiVersion":"v1","kind":"Pod","metadata":{"name":"deleted"}}}}"#;
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("requests.jsonl"), format!("{create}\n{delete}\n{create}\n")).unwrap();
+    let policies = testdata().join("policies");
+    let run = run_in(directory.path(), &["test", "-f", policies.to_str().unwrap(), "-f", ".", "-o", "json"]);
+    let run = run.exits_with(1);
+    assert_eq!(names(&run), ["created", "deleted", "created"]);
+    assert_eq!(findings(&run)[1]["location"]["line"], 2);
+    assert!(!run.stderr.contains("second time"), "{}", run.stderr);
+}
+
+#[test]
+fn the_namespace_default_need_not_be_given() {
+    // `team-quota` selects it by its label.
+    let args = ["test", "-f", "policies", "-f", "manifests/deployment.yaml", "-o", "json"];
+    let run = run_in(&testdata(), &args).exits_with(1);
+    assert_eq!(findings(&run)[0]["constraint"]["metadata"]["name"], "team-quota");
+}
+
+#[test]
+fn manifests_cannot_speak_to_the_terminal() {
+    let pod = r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a\u001b[31m\u202e"},"spec":{"containers":[{"name":"\u001b]0;title\u0007","image":"x:latest"}]}}"#;
+    let run = run(&testdata(), &["test", "-f", "policies", "-v"], Some(pod)).exits_with(1);
+    assert!(!run.shown().contains(['\u{1b}', '\u{7}', '\u{202e}']), "{:?}", run.shown());
+    assert!(run.stdout.contains("\\u{1b}]0;title"), "{}", run.stdout);
+}
+
+#[test]
+fn colours_are_used_when_asked_for() {
+    let colours = |when| run_in(&testdata(), &["test", ".", "--color", when]).stdout.contains("\u{1b}[");
+    assert!(colours("always"));
+    assert!(!colours("auto"));
+    assert!(!colours("never"));
+}
+
+#[test]
+fn scripts_for_gator_pass_their_flags() {
+    let args = ["test", "--filename=policies", "--filename=manifests", "--output=json", "--deny-only"];
+    let flags = [&args[..], &["--enable-k8s-native-validation=true"]].concat();
+    assert_eq!(run_in(&testdata(), &flags).exits_with(1).stdout, run_in(&testdata(), &args).stdout);
+}
+
+#[test]
+fn platforms_get_paths_inside_of_the_checkout() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path().canonicalize().unwrap();
+    fs::write(directory.join("a pod.yaml"), POD).unwrap();
+    let (policies, pod) = (testdata().join("policies"), directory.join("a pod.yaml"));
+    let report = |format| {
+        let args = ["test", "-p", policies.to_str().unwrap(), pod.to_str().unwrap(), "-o", format];
+        run_in(&directory, &args).exits_with(1).stdout
+    };
+    assert!(report("github").contains("::error file=a pod.yaml,line=3,"));
+    assert!(report("sarif").contains(r#""uri": "a%20pod.yaml""#));
+}
+
+#[cfg(unix)]
+#[test]
+fn pipes_are_files_too() {
+    let script =
+        format!("{} test -p policies <(cat manifests/pods.yaml) -o json", env!("CARGO_BIN_EXE_portcullis"));
+    let mut bash = std::process::Command::new("bash");
+    let Ok(output) = bash.args(["-c", &script]).current_dir(testdata()).output() else {
+        eprintln!("not tested: there is no bash");
+        return;
+    };
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("/dev/fd/"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_reader_that_hangs_up_is_no_error() {
+    let script = format!("{} test . -o json | head -1; wait", env!("CARGO_BIN_EXE_portcullis"));
+    let mut bash = std::process::Command::new("bash");
+    let Ok(output) = bash.args(["-c", &script]).current_dir(testdata()).output() else {
+        eprintln!("not tested: there is no bash");
+        return;
+    };
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("ipe"), "{:?}", output.stderr);
+}
+
+#[test]
+fn suites_are_left_to_verify() {
+    let run = run_in(&testdata(), &["test", "policies", "manifests", "suites/broken/unreadable-suite.yaml"]);
+    assert_eq!(run.exits_with(1).stderr, "");
+}
