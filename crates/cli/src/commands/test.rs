@@ -52,7 +52,7 @@ fn write(report: &TestReport, args: &TestArgs) -> anyhow::Result<()> {
     if matches!(args.output, TestFormat::Human | TestFormat::Json | TestFormat::Yaml) {
         report::human::write_problems(&report.problems, &mut anstream::stderr().lock())?;
     }
-    let mut out = anstream::stdout().lock();
+    let mut out = report::stdout(args.output == TestFormat::Human);
     match args.output {
         TestFormat::Human => {
             let options = report::human::Options { quiet: args.quiet, verbose: args.verbose };
