@@ -215,6 +215,20 @@ fn a_parameter_that_no_longer_fits_keeps_the_constraint_in_force_as_it_was() {
 }
 
 #[test]
+fn a_constraint_whose_update_was_refused_follows_its_template() {
+    let mut store = PolicyStore::new();
+    upsert(&mut store, &template_version("Images", 0));
+    upsert(&mut store, &constraint_version("Images", "a", 0));
+    assert_eq!(
+        upsert(&mut store, &constraint("Images", "a", &json!({"match": {"scope": "cluster"}}))).len(),
+        1
+    );
+    upsert(&mut store, &template_version("Images", 1));
+    let after = shown(&store.snapshot());
+    assert!(after.contains("[a] second") && !after.contains("first"), "{after}");
+}
+
+#[test]
 fn a_refused_constraint_is_not_enforced_when_its_template_comes_later() {
     let mut store = PolicyStore::new();
     let refused = constraint("Images", "a", &json!({"match": {"scope": "cluster"}}));
