@@ -204,7 +204,7 @@ fn front_end<'a>(
         let location = modules
             .get(found.module)
             .and_then(|parsed| template_rules::locate(document, parsed.text, found.span));
-        errors.push(Error::new(ErrorKind::Rego, found.message).at(location));
+        errors.push(Error::new(found.kind, found.message).at(location));
     }
     (modules, errors)
 }
