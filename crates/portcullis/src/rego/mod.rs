@@ -1,6 +1,7 @@
 //! Templates' Rego: compiled once per template, evaluated once per constraint that applies. The only folder that names the
 //! engine; its errors are converted here.
 
+mod builtins;
 mod engine_error;
 mod normal_form;
 mod reads;
@@ -23,6 +24,7 @@ use crate::review::EvaluationError;
 use crate::schema::Schema;
 use crate::value::{self, Value};
 
+use builtins::Builtins;
 use engine_error::EngineError;
 use reads::Reads;
 use template_rules::ParsedModule;
@@ -35,6 +37,7 @@ pub(crate) struct RegoProgram {
     rule: String,
     document: Document,
     texts: Vec<EngineText>,
+    builtins: Builtins,
     inventory_reads: Vec<InventoryRead>,
     object_reads: Vec<ObjectRead>,
     /// The engine prepared with the inventory it was last asked about. Preparing costs as much as compiling, an inventory is
@@ -78,7 +81,7 @@ impl RegoProgram {
         schema: Option<&Schema>,
     ) -> (Option<Self>, Vec<Error>) {
         let texts: Vec<_> = [&source.module].into_iter().chain(&source.libs).cloned().collect();
-        let (modules, mut errors) = front_end(source, &texts, document);
+        let FrontEnd { modules, uses, mut errors } = front_end(source, &texts, document);
         if let Some(schema) = schema {
             errors.extend(template_rules::check_parameters(&modules, schema, document));
         }
@@ -88,6 +91,10 @@ impl RegoProgram {
         let reads = Reads::of(&modules.iter().map(|parsed| &parsed.module).collect::<Vec<_>>());
         let engine_texts: Vec<EngineText> = modules.iter().map(EngineText::of).collect();
         let mut engine = new_engine(source.version);
+        let builtins = match builtins::register(&mut engine, &uses) {
+            Ok(builtins) => builtins,
+            Err(error) => return (None, vec![compile_error(&error, document, &engine_texts)]),
+        };
         let mut package = None;
         for (number, text) in engine_texts.iter().enumerate() {
             match engine
@@ -112,6 +119,7 @@ impl RegoProgram {
             engine,
             rule,
             document: document.clone(),
+            builtins,
             inventory_reads: reads.inventory,
             object_reads: reads.object,
             with_inventory: Mutex::new(None),
@@ -141,7 +149,9 @@ impl RegoProgram {
             prints = printed.into_iter().map(|line| without_position(&line).to_owned()).collect();
             result
         }));
+        let exceeded = self.builtins.take_exceeded();
         let result = match caught {
+            Ok(Ok(_)) if let Some(limit) = exceeded => Err(EvaluationError::new(limit)),
             Ok(Ok(value)) => violations(&value),
             Ok(Err(error)) => Err(self.evaluation_error(&error)),
             Err(_) => Err(EvaluationError::new("the Rego engine panicked")),
@@ -172,17 +182,21 @@ impl RegoProgram {
     }
 }
 
+/// The modules of a template as they are written.
+struct FrontEnd<'a> {
+    modules: Vec<ParsedModule<'a>>,
+    uses: Vec<builtins::Use>,
+    errors: Vec<Error>,
+}
+
 /// Parses all modules of a template and checks them against the rules for templates.
-fn front_end<'a>(
-    source: &RegoSource,
-    texts: &'a [Text],
-    document: &Document,
-) -> (Vec<ParsedModule<'a>>, Vec<Error>) {
+fn front_end<'a>(source: &RegoSource, texts: &'a [Text], document: &Document) -> FrontEnd<'a> {
     let version = match source.version {
         RegoVersion::V0 => portcullis_rego_syntax::Version::V0,
         RegoVersion::V1 => portcullis_rego_syntax::Version::V1,
     };
     let mut modules = Vec::new();
+    let mut uses = Vec::new();
     let mut errors = Vec::new();
     for (number, text) in texts.iter().enumerate() {
         let portcullis_rego_syntax::Parsed { module, diagnostics } =
@@ -197,6 +211,9 @@ fn front_end<'a>(
         let unresolved = names.diagnostics.iter().filter(|_| !broken);
         errors.extend(unresolved.map(|diagnostic| template_rules::rego_error(diagnostic, &parsed, document)));
         errors.extend(template_rules::check(&parsed, document));
+        let used = builtins::uses(&parsed.module, &names);
+        errors.extend(builtins::check(&used, &parsed, document));
+        uses.extend(used);
         modules.push(parsed);
     }
     errors.extend(template_rules::check_libraries(&modules, document));
@@ -206,7 +223,7 @@ fn front_end<'a>(
             .and_then(|parsed| template_rules::locate(document, parsed.text, found.span));
         errors.push(Error::new(found.kind, found.message).at(location));
     }
-    (modules, errors)
+    FrontEnd { modules, uses, errors }
 }
 
 /// A printed line without the `<module>:<line>: ` that the engine puts before it.
