@@ -29,8 +29,8 @@ impl EngineError {
     /// The position in the document that holds the module.
     pub(super) fn locate(&self, document: &Document, texts: &[EngineText]) -> Option<Location> {
         let (module, line, column) = self.position?;
-        let EngineText { template, insertions } = texts.get(module)?;
-        let offset = insertions.original(offset_of(&insertions.apply(&template.text), line, column)?);
+        let EngineText { template, edits } = texts.get(module)?;
+        let offset = edits.original(offset_of(&edits.apply(&template.text), line, column)?);
         document.locate_in_text(&template.path, offset).or_else(|| document.locate(&template.path))
     }
 }
