@@ -79,6 +79,7 @@ mod matcher;
 mod names;
 mod object;
 mod path;
+mod pattern;
 mod policy;
 mod rego;
 mod review;

@@ -24,7 +24,6 @@ mod format;
 mod keyword;
 mod lookup;
 mod node;
-mod pattern;
 mod structural;
 mod structure;
 mod unknown;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::format::Format;
-use super::pattern::Pattern;
 use crate::path::{FieldPath, Segment};
+use crate::pattern::Pattern;
 use crate::value::{self, Value};
 
 /// One schema of the tree. The default value is a schema that accepts any scalar and has no fields.

@@ -8,11 +8,11 @@ use super::describe::{list, quoted, with_type};
 use super::format::Format;
 use super::keyword::{self, Keyword};
 use super::node::{Additional, At, Bound, Kind, List, Node, Range, Type};
-use super::pattern::Pattern;
 use super::structure::{self, Place};
 use super::validate::suggest;
 use super::{MAX_DEPTH, Problem};
 use crate::error::{ErrorKind, Severity, did_you_mean};
+use crate::pattern::Pattern;
 use crate::value::{self, Value};
 
 /// The schema as nodes, as far as it could be understood, and everything wrong with it.

@@ -13,6 +13,7 @@ mod called;
 mod deprecated;
 mod go_fmt;
 mod numbers_range;
+mod regex;
 mod sprintf;
 mod term;
 #[cfg(test)]
@@ -47,13 +48,15 @@ enum Failure {
 }
 
 /// Ours, by family.
-const FAMILIES: &[&[Builtin]] = &[deprecated::BUILTINS, numbers_range::BUILTINS, sprintf::BUILTINS];
+const FAMILIES: &[&[Builtin]] =
+    &[deprecated::BUILTINS, numbers_range::BUILTINS, regex::BUILTINS, sprintf::BUILTINS];
 
 /// What the builtins of one program share, over all clones of its engine.
 #[derive(Debug, Default)]
 struct State {
     /// Limits that were exceeded in evaluations that still go on. An evaluation stays on its thread.
     exceeded: Mutex<Vec<(ThreadId, String)>>,
+    patterns: regex::Patterns,
 }
 
 /// The builtins of one program.

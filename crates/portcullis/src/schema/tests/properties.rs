@@ -5,9 +5,10 @@ use proptest::prelude::*;
 use super::random;
 use crate::error::ErrorKind;
 use crate::path::Segment;
+use crate::pattern::Pattern;
+use crate::schema::PathCheck;
 use crate::schema::constraint::ConstraintSchema;
 use crate::schema::node::At;
-use crate::schema::{PathCheck, pattern::Pattern};
 use crate::schema::{Schema, default, lookup, structural, unknown, validate};
 use crate::value::Value;
 

@@ -1,4 +1,4 @@
-//! `pattern`: regular expressions as Go reads them, because that is what the API server runs.
+//! Regular expressions as Go reads them, because that is what the API server runs for `pattern` and OPA for `regex.match`.
 //!
 //! The `regex` crate is of the same family (RE2: linear time, no backreferences, no lookaround), but not the same
 //! language. A pattern is therefore rewritten before it is compiled:
@@ -21,32 +21,53 @@ use std::iter::Peekable;
 use std::str::Chars;
 use std::sync::Arc;
 
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 
 /// Most repetitions that `{n,m}` may ask for.
 const MAX_REPEAT: u32 = 1000;
 
-/// A compiled `pattern`. It matches anywhere in a text unless it is anchored.
+/// Largest compiled form, in bytes.
+const MAX_SIZE: usize = 10 << 20;
+
+/// A compiled regular expression. It matches anywhere in a text unless it is anchored.
 #[derive(Clone, Debug)]
-pub(super) struct Pattern {
+pub(crate) struct Pattern {
     text: Arc<str>,
     regex: Regex,
 }
 
+/// What is wrong with a pattern.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum PatternError {
+    /// It is none in Go either.
+    #[error("{0}")]
+    Invalid(String),
+    /// Its compiled form is too large; it may well be one in Go.
+    #[error("is too large")]
+    TooLarge,
+}
+
 impl Pattern {
     /// Compiles a pattern, or says what is wrong with it.
-    pub(super) fn compile(text: &str) -> Result<Self, String> {
-        let translated = Translator { rest: text.chars().peekable(), out: String::new() }.translate()?;
+    pub(crate) fn compile(text: &str) -> Result<Self, PatternError> {
+        let translator = Translator { rest: text.chars().peekable(), out: String::new() };
+        let translated = translator.translate().map_err(PatternError::Invalid)?;
         // Its errors quote the rewritten pattern, so only their kind is of use.
-        let regex = Regex::new(&translated).map_err(|error| match error {
-            regex::Error::CompiledTooBig(_) => "is too large".to_owned(),
-            error => last_line(&error.to_string()),
-        })?;
+        let regex =
+            RegexBuilder::new(&translated).size_limit(MAX_SIZE).build().map_err(|error| match error {
+                regex::Error::CompiledTooBig(_) => PatternError::TooLarge,
+                error => PatternError::Invalid(last_line(&error.to_string())),
+            })?;
         Ok(Self { text: text.into(), regex })
     }
 
-    pub(super) fn is_match(&self, text: &str) -> bool {
+    pub(crate) fn is_match(&self, text: &str) -> bool {
         self.regex.is_match(text)
+    }
+
+    /// For all that a match has besides being one.
+    pub(crate) fn regex(&self) -> &Regex {
+        &self.regex
     }
 }
 
@@ -346,7 +367,8 @@ mod tests {
 
     #[track_caller]
     fn refuses(pattern: &str, reason: &str) {
-        assert_eq!(Pattern::compile(pattern).map(|pattern| pattern.to_string()), Err(reason.to_owned()));
+        let error = PatternError::Invalid(reason.to_owned());
+        assert_eq!(Pattern::compile(pattern).map(|pattern| pattern.to_string()), Err(error));
     }
 
     #[test]
