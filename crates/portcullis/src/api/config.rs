@@ -7,10 +7,13 @@ use crate::api::sync_set::read_gvk;
 use crate::document::Document;
 use crate::error::Error;
 use crate::names::Gvk;
+use crate::object::Object;
 
 /// The engine's configuration object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
+    /// `namespace/name`: a newer document of the same name replaces it.
+    pub name: Arc<str>,
     /// Kinds to cache for referential policies.
     pub sync_only: Vec<Gvk>,
     /// Namespaces that some processes leave alone.
@@ -42,7 +45,7 @@ pub enum Process {
 }
 
 impl Config {
-    pub(super) fn read(document: &Document, errors: &mut Vec<Error>) -> Self {
+    pub(super) fn read(document: &Document, object: &Object, errors: &mut Vec<Error>) -> Self {
         const PROCESSES: &[(&str, Process)] = &[
             ("*", Process::All),
             ("audit", Process::Audit),
@@ -52,9 +55,10 @@ impl Config {
         ];
         let root = Node::root(document);
         root.check_fields(&["apiVersion", "kind", "metadata", "spec", "status"], errors);
-        let Some(spec) = root.field("spec") else { return Self::default() };
+        let name = format!("{}/{}", object.namespace(), object.name()).into();
+        let mut config = Self { name, ..Self::default() };
+        let Some(spec) = root.field("spec") else { return config };
         spec.check_fields(&["sync", "match", "validation", "readiness"], errors);
-        let mut config = Self::default();
         if let Some(sync) = spec.field("sync") {
             sync.check_fields(&["syncOnly"], errors);
             config.sync_only =

@@ -143,8 +143,8 @@ fn read_object(document: &Document, object: Object, errors: &mut Vec<Error>) -> 
     match kind {
         Kind::Template => ConstraintTemplate::read(document, &object, errors)
             .map(|template| Resource::Template(Box::new(template))),
-        Kind::Config => Some(Resource::Config(Config::read(document, errors))),
-        Kind::SyncSet => SyncSet::read(document, errors).map(Resource::SyncSet),
+        Kind::Config => Some(Resource::Config(Config::read(document, &object, errors))),
+        Kind::SyncSet => SyncSet::read(document, &object, errors).map(Resource::SyncSet),
         Kind::Suite => Some(Resource::Suite(Suite::read(document, errors))),
         Kind::AdmissionReview => {
             AdmissionReview::read(document, errors).map(|review| Resource::AdmissionReview(Box::new(review)))

@@ -1,25 +1,30 @@
 //! `SyncSet`: kinds to cache.
 
+use std::sync::Arc;
+
 use crate::api::node::Node;
 use crate::document::Document;
 use crate::error::Error;
 use crate::names::Gvk;
+use crate::object::Object;
 
 /// A list of kinds to cache for referential policies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SyncSet {
+    /// `metadata.name`: a newer document of the same name replaces it.
+    pub name: Arc<str>,
     /// The kinds.
     pub gvks: Vec<Gvk>,
 }
 
 impl SyncSet {
-    pub(super) fn read(document: &Document, errors: &mut Vec<Error>) -> Option<Self> {
+    pub(super) fn read(document: &Document, object: &Object, errors: &mut Vec<Error>) -> Option<Self> {
         let root = Node::root(document);
         root.check_fields(&["apiVersion", "kind", "metadata", "spec", "status"], errors);
         let spec = root.required("spec", errors)?;
         spec.check_fields(&["gvks"], errors);
         let gvks = spec.list("gvks", errors).iter().filter_map(|item| read_gvk(item, errors)).collect();
-        Some(Self { gvks })
+        Some(Self { name: object.name().clone(), gvks })
     }
 }
 

@@ -23,10 +23,10 @@ pub enum Change {
     RemoveTemplate(TemplateName),
     /// A constraint is gone.
     RemoveConstraint(ConstraintKey),
-    /// All Configs are gone.
-    RemoveConfigs,
-    /// All SyncSets are gone.
-    RemoveSyncSets,
+    /// A Config is gone; its `namespace/name`.
+    RemoveConfig(Arc<str>),
+    /// A SyncSet is gone; its name.
+    RemoveSyncSet(Arc<str>),
 }
 
 /// Takes changes and gives out [`PolicySet`]s.
@@ -47,8 +47,8 @@ pub enum Change {
 pub struct PolicyStore {
     templates: BTreeMap<TemplateName, TemplateEntry>,
     constraints: BTreeMap<ConstraintKey, ConstraintEntry>,
-    configs: Vec<Config>,
-    sync_sets: Vec<SyncSet>,
+    configs: BTreeMap<Arc<str>, Config>,
+    sync_sets: BTreeMap<Arc<str>, SyncSet>,
 }
 
 /// Whether a resource was read without errors. A rejected one is compiled for what else is wrong with it, and never used.
@@ -96,11 +96,11 @@ impl PolicyStore {
                 _ => Vec::new(),
             },
             Change::Upsert(Resource::Config(config)) => {
-                self.configs.push(config);
+                self.configs.insert(config.name.clone(), config);
                 Vec::new()
             }
             Change::Upsert(Resource::SyncSet(sync_set)) => {
-                self.sync_sets.push(sync_set);
+                self.sync_sets.insert(sync_set.name.clone(), sync_set);
                 Vec::new()
             }
             Change::Upsert(_) => Vec::new(),
@@ -115,12 +115,12 @@ impl PolicyStore {
                 self.constraints.remove(&key);
                 Vec::new()
             }
-            Change::RemoveConfigs => {
-                self.configs.clear();
+            Change::RemoveConfig(name) => {
+                self.configs.remove(&name);
                 Vec::new()
             }
-            Change::RemoveSyncSets => {
-                self.sync_sets.clear();
+            Change::RemoveSyncSet(name) => {
+                self.sync_sets.remove(&name);
                 Vec::new()
             }
         }
@@ -194,16 +194,16 @@ impl PolicyStore {
             .collect();
         let synced: BTreeSet<Gvk> = self
             .configs
-            .iter()
+            .values()
             .flat_map(|config| &config.sync_only)
-            .chain(self.sync_sets.iter().flat_map(|sync_set| &sync_set.gvks))
+            .chain(self.sync_sets.values().flat_map(|sync_set| &sync_set.gvks))
             .cloned()
             .collect();
         PolicySet(Arc::new(Inner {
             templates,
             index: Index::build(&constraints),
             constraints,
-            exclusions: Exclusions::compile(&self.configs),
+            exclusions: Exclusions::compile(self.configs.values()),
             synced: synced.into_iter().collect(),
         }))
     }
