@@ -12,11 +12,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut documents = Vec::new();
     for path in std::env::args().skip(1) {
         let (read, errors) = Document::read_all(&path, &std::fs::read_to_string(&path)?);
-        errors.iter().for_each(|error| eprintln!("{error}"));
+        for error in errors {
+            eprintln!("{error}");
+        }
         documents.extend(read);
     }
     let (policies, errors) = PolicySet::compile(documents.clone());
-    errors.iter().for_each(|error| eprintln!("{error}"));
+    for error in errors {
+        eprintln!("{error}");
+    }
 
     let objects: Vec<Object> =
         documents.into_iter().filter_map(|document| Object::from_document(document).ok()).collect();

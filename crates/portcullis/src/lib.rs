@@ -70,9 +70,9 @@
 mod api;
 mod decision;
 mod document;
+mod edits;
 mod enforcement;
 mod error;
-mod insertions;
 mod inventory;
 mod limits;
 mod matcher;

@@ -1,6 +1,8 @@
 //! The example that introduces Gatekeeper in a textbook: as corrected in `testdata/book/` it denies the textbook's Pod with the
 //! textbook's message, and as printed every mistake in it is found, with its place.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "a panic is how a test says that it fails")]
+
 use std::fs;
 use std::path::PathBuf;
 
@@ -8,7 +10,8 @@ use portcullis::{Document, Error, PolicySet};
 use portcullis_testkit::case::{Case, Expect, File};
 use portcullis_testkit::{harness, testdata};
 
-const MESSAGE: &str = r#"container <opa> has an invalid image repo <quay.io/opa:0.9.2>, allowed repos are ["openpolicyagent"]"#;
+const MESSAGE: &str =
+    r#"container <opa> has an invalid image repo <quay.io/opa:0.9.2>, allowed repos are ["openpolicyagent"]"#;
 
 fn corrected(name: &str) -> String {
     fs::read_to_string(testdata().join("book").join(name)).expect("a file of the corrected example")
@@ -81,14 +84,26 @@ fn every_mistake_of_the_printed_example_is_reported_with_its_place() {
     assert_eq!(
         shown,
         [
-            "X",
+            "syntax config.yaml:4:3: a mapping is not allowed here: `name` already has the value `config`; \
+             indent `namespace` like `name`, or put both under `metadata:`, which is missing here",
+            "missing-template constraint.yaml:2:7: the constraint is not enforced: its template `K8sAllowedRepos` was \
+             rejected; mend the template first",
+            "unknown-kind template.yaml:2:7: group `templates.gatekeeper.sh` has no kind `ContraintTemplate`; \
+             did you mean `ConstraintTemplate`?",
+            "invalid-schema template.yaml:17:13: unknown keyword `porperties`; did you mean `properties`?",
+            "template-rule template.yaml:26:9: a template needs a rule `violation`; `deny` is never asked; \
+             rename `deny` to `violation`",
+            "template-rule template.yaml:28:39: `input.constraint` does not exist, so this is never true; \
+             the constraint's parameters are `input.parameters`",
+            "rego template.yaml:30:131: rego_unsafe_var_error: var imput is unsafe; did you mean `input`?",
         ]
     );
 }
 
 /// Kind, place, sentence and hint.
 fn shown(error: &Error) -> String {
-    let place = error.location().map(|at| format!("{}:{}:{}", at.file(), at.line(), at.column())).unwrap_or_default();
+    let place =
+        error.location().map(|at| format!("{}:{}:{}", at.file(), at.line(), at.column())).unwrap_or_default();
     let hint = error.help().map(|hint| format!("; {hint}")).unwrap_or_default();
     format!("{} {place}: {}{hint}", error.kind().code(), error.message())
 }

@@ -1,5 +1,7 @@
 //! One test per case under `testdata/`, run every way the testkit knows.
 
+#![expect(clippy::indexing_slicing, reason = "a panic is how a test says that it fails")]
+
 use std::process::ExitCode;
 use std::sync::Arc;
 

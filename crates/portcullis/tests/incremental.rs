@@ -1,7 +1,10 @@
 //! A store after any sequence of changes is a set compiled of the documents that are left, and an update that fails leaves what was
 //! good in force.
 
+#![expect(clippy::indexing_slicing, reason = "a panic is how a test says that it fails")]
+
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use portcullis::{
     Change, ConstraintKey, Document, EnforcementPoint, Error, ErrorKind, Inventory, PolicySet, PolicyStore,
@@ -137,11 +140,11 @@ fn shown(policies: &PolicySet) -> String {
     let world = World::new(&inventory);
     let mut text = String::new();
     for template in policies.templates() {
-        text += &format!("{} {} {:?}\n", template.name(), template.kind(), template.inventory_reads());
+        let _ = writeln!(text, "{} {} {:?}", template.name(), template.kind(), template.inventory_reads());
     }
     for constraint in policies.constraints() {
         let object = constraint.object().to_json();
-        text += &format!("{} {object} {:?}\n", constraint.key(), constraint.enforcement());
+        let _ = writeln!(text, "{} {object} {:?}", constraint.key(), constraint.enforcement());
     }
     for review in reviews() {
         for point in EnforcementPoint::ALL {
@@ -209,6 +212,20 @@ fn a_parameter_that_no_longer_fits_keeps_the_constraint_in_force_as_it_was() {
     assert_eq!(errors.iter().map(Error::kind).collect::<Vec<_>>(), [ErrorKind::SchemaValidation]);
     let after = shown(&store.snapshot());
     assert!(after.contains("[a] first"), "{after}");
+}
+
+#[test]
+fn a_constraint_whose_update_was_refused_follows_its_template() {
+    let mut store = PolicyStore::new();
+    upsert(&mut store, &template_version("Images", 0));
+    upsert(&mut store, &constraint_version("Images", "a", 0));
+    assert_eq!(
+        upsert(&mut store, &constraint("Images", "a", &json!({"match": {"scope": "cluster"}}))).len(),
+        1
+    );
+    upsert(&mut store, &template_version("Images", 1));
+    let after = shown(&store.snapshot());
+    assert!(after.contains("[a] second") && !after.contains("first"), "{after}");
 }
 
 #[test]

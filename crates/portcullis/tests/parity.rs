@@ -8,6 +8,13 @@
 //! Neither is part of the project; what is not there is skipped, and says so. Differences are listed with their reasons in
 //! `testdata/parity/known-differences.yaml`: one that is not listed fails, and one that is listed and not there fails too.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a panic is how a test says that it fails"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -103,7 +103,9 @@ fn a_snapshot_gives_the_same_bytes_in_all_threads_while_the_store_changes() {
                 store.apply(Change::Upsert(resource(&template("Images", IMAGES))));
             }
         });
-        readers.into_iter().for_each(|reader| reader.join().expect("a reader without a panic"));
+        for reader in readers {
+            reader.join().expect("a reader without a panic");
+        }
         done.store(true, Ordering::Relaxed);
         writer.join().expect("a writer without a panic");
     });

@@ -13,9 +13,9 @@ use std::fmt::Write as _;
 use std::thread;
 
 use portcullis::{
-    Change, Decision, Document, EnforcementPoint, Error, Inventory, InventoryStore, Object, ObjectKey,
-    ObjectSource as Source, Outcome, PolicySet, PolicyStore, Process, Resource, Review, Severity,
-    TemplateName, Verdict, World,
+    Change, Decision, Document, EnforcementAction, EnforcementPoint, Error, Inventory, InventoryStore,
+    Object, ObjectKey, ObjectSource as Source, Outcome, PolicySet, PolicyStore, Process, Resource, Review,
+    Severity, TemplateName, Verdict, World,
 };
 
 use crate::case::{Applies, Case, Expect, File, Finding, ObjectSource, Point, Problem};
@@ -91,7 +91,7 @@ pub fn run(file: &File, case: &Case) -> Result<(), String> {
 pub fn render(outcome: &Outcome) -> String {
     let mut text = format!("at {}\n", outcome.point);
     for result in &outcome.results {
-        let actions: Vec<_> = result.actions.iter().map(|action| action.as_str()).collect();
+        let actions: Vec<_> = result.actions.iter().map(EnforcementAction::as_str).collect();
         let _ = writeln!(text, "{} [{}]", result.key(), actions.join(","));
         match &result.verdict {
             Verdict::Pass => text.push_str("  pass\n"),
@@ -359,7 +359,7 @@ fn check_finding(expected: &Finding, found: &portcullis::Finding<'_>) -> Result<
     let key = found.result.key().to_string();
     compare("constraint", expected.constraint.as_deref(), &key);
     compare("message", Some(&expected.message), found.message);
-    let actions: Vec<_> = found.actions().iter().map(|action| action.as_str()).collect();
+    let actions: Vec<_> = found.actions().iter().map(EnforcementAction::as_str).collect();
     compare("actions", expected.actions.as_ref().map(|list| list.join(",")).as_deref(), &actions.join(","));
     compare("error", Some(if expected.error { "true" } else { "false" }), &found.is_error().to_string());
     let details = found.violation.map(|violation| violation.details.to_string()).unwrap_or_default();

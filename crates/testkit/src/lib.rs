@@ -6,7 +6,12 @@
 //!
 //! The format is documented in `testdata/README.md`. Nothing here is shipped.
 
-#![expect(clippy::missing_panics_doc, reason = "a panic is how a test says that it fails")]
+#![expect(
+    clippy::missing_panics_doc,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a panic is how a test says that it fails"
+)]
 
 pub mod builders;
 pub mod case;

@@ -19,7 +19,7 @@ use rayon::prelude::*;
 
 use crate::args::{TestArgs, TestFormat};
 use crate::commands::progress::Progress;
-use crate::read::{self, Input};
+use crate::read::{self, Choice, Input};
 use crate::report::{self, Failure, Finding, Reviewed, TestReport};
 use crate::run::ExitStatus;
 
@@ -52,7 +52,7 @@ fn write(report: &TestReport, args: &TestArgs) -> anyhow::Result<()> {
     if matches!(args.output, TestFormat::Human | TestFormat::Json | TestFormat::Yaml) {
         report::human::write_problems(&report.problems, &mut anstream::stderr().lock())?;
     }
-    let mut out = anstream::stdout().lock();
+    let mut out = report::stdout(args.output == TestFormat::Human);
     match args.output {
         TestFormat::Human => {
             let options = report::human::Options { quiet: args.quiet, verbose: args.verbose };
@@ -109,9 +109,9 @@ fn load(args: &TestArgs) -> Loaded {
         paths.push(read::stdin_path());
     }
     let mut loaded = Loaded::default();
-    loaded.add_policies(read::documents(&args.policies, &limits));
-    loaded.add_all(read::documents(&paths, &limits));
-    loaded.add_inventory(read::documents(&args.inventory, &limits));
+    loaded.add_policies(read::documents(&args.policies, Choice::Policies, &limits));
+    loaded.add_all(read::documents(&paths, Choice::Manifests, &limits));
+    loaded.add_inventory(read::documents(&args.inventory, Choice::Manifests, &limits));
     if paths.is_empty() && args.policies.is_empty() && args.inventory.is_empty() {
         let error = Error::new(ErrorKind::NoInput, "there is nothing to read");
         loaded

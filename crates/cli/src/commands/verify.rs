@@ -17,7 +17,7 @@ use rayon::prelude::*;
 use crate::args::{Selection, VerifyArgs, VerifyFormat};
 use crate::read::{self, Choice, InputFile};
 use crate::report::verify::{CaseResult, Failure, Status, SuiteResult, TestResult};
-use crate::report::{count, human, problem_line, verify};
+use crate::report::{self, count, human, problem_line, verify};
 use crate::run::ExitStatus;
 
 /// Runs the suites and reports.
@@ -51,7 +51,7 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
     };
     let passed = status == ExitStatus::Success;
     human::write_problems(&problems, &mut anstream::stderr().lock())?;
-    let mut out = anstream::stdout().lock();
+    let mut out = report::stdout(args.output == VerifyFormat::Human);
     match args.output {
         VerifyFormat::Human => verify::write_human(&suites, passed, args.verbose, &mut out)?,
         VerifyFormat::Json => verify::write_json(&suites, passed, &mut out)?,

@@ -46,6 +46,8 @@ fn without_detours(path: &Path) -> PathBuf {
 pub enum Choice {
     /// All below it that have the name of a manifest.
     Manifests,
+    /// The same, but for the `samples` beside a suite: they show what policies do, they are none.
+    Policies,
     /// Those directly in it, and with `DIR/...` all below it.
     Suites,
 }
@@ -91,7 +93,7 @@ impl Listing {
         let (root, depth) = match self.choice {
             Choice::Suites if below => (path.parent().unwrap_or(path), None),
             Choice::Suites => (path, Some(1)),
-            Choice::Manifests => (path, None),
+            Choice::Manifests | Choice::Policies => (path, None),
         };
         let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
         match fs::metadata(root) {
@@ -122,15 +124,20 @@ impl Listing {
     }
 
     fn walk(&mut self, root: &Path, depth: Option<usize>) {
+        let choice = self.choice;
         let walk = WalkBuilder::new(root)
             .standard_filters(false)
             .follow_links(true)
             .max_depth(depth)
             .sort_by_file_name(Ord::cmp)
             // A mounted ConfigMap keeps its versions in `..2026_…` and links to them from beside it.
-            .filter_entry(|entry| {
+            .filter_entry(move |entry| {
                 let name = entry.file_name().to_string_lossy();
-                entry.depth() == 0 || (name != ".git" && !name.starts_with(".."))
+                let is_samples = || name == "samples" && entry.path().with_file_name("suite.yaml").exists();
+                entry.depth() == 0
+                    || (name != ".git"
+                        && !name.starts_with("..")
+                        && !(choice == Choice::Policies && is_samples()))
             })
             .build();
         for entry in walk {

@@ -41,9 +41,9 @@ pub fn stdin_path() -> PathBuf {
 }
 
 /// Reads files, directories and, for `-`, standard input.
-pub fn documents(paths: &[PathBuf], limits: &Limits) -> Input {
+pub fn documents(paths: &[PathBuf], choice: Choice, limits: &Limits) -> Input {
     let mut input = Input::default();
-    let (files, problems) = files::list(paths, files::Choice::Manifests);
+    let (files, problems) = files::list(paths, choice);
     input.problems = problems;
     let read: Vec<_> = files.par_iter().map(|file| read_file(file, limits)).collect();
     for read in read {

@@ -11,6 +11,7 @@ pub mod verify;
 pub mod yaml;
 
 use std::collections::BTreeSet;
+use std::io::{self, BufWriter, Write};
 use std::sync::{Arc, LazyLock};
 
 use portcullis::{
@@ -157,6 +158,14 @@ impl TestReport {
         let mut seen = BTreeSet::new();
         self.constraints.iter().filter(|constraint| seen.insert(constraint.key().kind.clone())).collect()
     }
+}
+
+/// Standard output in large pieces. Only what is written for people may have colours, so only that is searched for them.
+pub fn stdout(for_people: bool) -> Box<dyn Write> {
+    const PIECE: usize = 64 << 10;
+    let stdout: Box<dyn Write> =
+        if for_people { Box::new(anstream::stdout().lock()) } else { Box::new(io::stdout().lock()) };
+    Box::new(BufWriter::with_capacity(PIECE, stdout))
 }
 
 /// `1 object`, `2 objects`.

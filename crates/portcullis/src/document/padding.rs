@@ -4,12 +4,12 @@
 
 use std::borrow::Cow;
 
-use crate::insertions::Insertions;
+use crate::edits::Edits;
 
 /// Lines that get more white space.
 #[derive(Default)]
 pub(super) struct Padding {
-    lines: Insertions,
+    lines: Edits,
     /// Lines whose padding did not help: what looks like a long text is one that is not closed.
     given_up: Vec<usize>,
 }
@@ -27,7 +27,7 @@ impl Padding {
         }
         let indentation = |line: &str| line.len() - line.trim_start_matches(' ').len();
         let width = text.lines().map(indentation).max().unwrap_or(0) + 1;
-        self.lines.add(start, " ".repeat(width));
+        self.lines.insert(start, " ".repeat(width));
         true
     }
 

@@ -170,9 +170,10 @@ impl PolicySet {
         let mut kinds = review.candidates().map(|object| &*object.gvk().kind);
         let kind = kinds.next().unwrap_or_default();
         // An old object of another kind comes from no API server: every constraint is asked.
-        let (positions, all): (&[usize], &[_]) = match kinds.all(|other| other == kind) {
-            true => (self.0.index.candidates(kind), &[]),
-            false => (&[], &self.0.constraints),
+        let (positions, all): (&[usize], &[_]) = if kinds.all(|other| other == kind) {
+            (self.0.index.candidates(kind), &[])
+        } else {
+            (&[], &self.0.constraints)
         };
         positions.iter().filter_map(|&position| self.0.constraints.get(position)).chain(all)
     }

@@ -71,6 +71,8 @@ struct ConstraintEntry {
     standing: Standing,
     /// The last version that compiled, with the template it was compiled against.
     good: Option<Arc<CompiledConstraint>>,
+    /// That version as written, to be compiled against a new template while `api` is no better.
+    good_api: Option<Constraint>,
 }
 
 impl PolicyStore {
@@ -227,7 +229,8 @@ impl PolicyStore {
         let template =
             self.templates.get(&TemplateName::of_kind(&api.key.kind)).and_then(|entry| entry.good.clone());
         let good = self.constraints.get(&api.key).and_then(|entry| entry.good.clone());
-        let mut entry = ConstraintEntry { api, standing, good };
+        let good_api = self.constraints.get(&api.key).and_then(|entry| entry.good_api.clone());
+        let mut entry = ConstraintEntry { api, standing, good, good_api };
         let errors = template.map(|template| entry.compile(&template)).unwrap_or_default();
         self.constraints.insert(entry.api.key.clone(), entry);
         errors
@@ -258,6 +261,12 @@ impl ConstraintEntry {
         let (compiled, errors) = CompiledConstraint::compile(&self.api, template);
         if let Some(compiled) = compiled.filter(|_| self.standing == Standing::Sound) {
             self.good = Some(Arc::new(compiled));
+            self.good_api = Some(self.api.clone());
+        } else if let Some(api) = self.good_api.as_ref().filter(|_| self.good.is_some()) {
+            // What is wrong with it was reported when it was new.
+            if let (Some(compiled), _) = CompiledConstraint::compile(api, template) {
+                self.good = Some(Arc::new(compiled));
+            }
         }
         errors
     }

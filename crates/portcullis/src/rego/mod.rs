@@ -16,8 +16,8 @@ use regorus::Engine;
 
 use crate::api::template::{RegoSource, RegoVersion, Text};
 use crate::document::Document;
+use crate::edits::Edits;
 use crate::error::{Error, ErrorKind, Severity};
-use crate::insertions::Insertions;
 use crate::inventory::Inventory;
 use crate::policy::InventoryRead;
 use crate::review::EvaluationError;
@@ -48,13 +48,13 @@ pub(crate) struct RegoProgram {
 /// A module's text, and what was put into it for the engine.
 struct EngineText {
     template: Text,
-    insertions: Insertions,
+    edits: Edits,
 }
 
 impl EngineText {
     fn of(parsed: &ParsedModule<'_>) -> Self {
-        let insertions = normal_form::insertions(&parsed.text.text, &parsed.module);
-        Self { template: parsed.text.clone(), insertions }
+        let edits = normal_form::edits(&parsed.text.text, &parsed.module);
+        Self { template: parsed.text.clone(), edits }
     }
 }
 
@@ -97,9 +97,7 @@ impl RegoProgram {
         };
         let mut package = None;
         for (number, text) in engine_texts.iter().enumerate() {
-            match engine
-                .add_policy(number.to_string(), text.insertions.apply(&text.template.text).into_owned())
-            {
+            match engine.add_policy(number.to_string(), text.edits.apply(&text.template.text).into_owned()) {
                 Ok(name) => {
                     package.get_or_insert(name);
                 }
@@ -221,7 +219,7 @@ fn front_end<'a>(source: &RegoSource, texts: &'a [Text], document: &Document) ->
         let location = modules
             .get(found.module)
             .and_then(|parsed| template_rules::locate(document, parsed.text, found.span));
-        errors.push(Error::new(ErrorKind::Rego, found.message).at(location));
+        errors.push(Error::new(found.kind, found.message).at(location));
     }
     FrontEnd { modules, uses, errors }
 }

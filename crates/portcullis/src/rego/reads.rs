@@ -63,7 +63,7 @@ impl Reads {
             known = found;
         }
         let mut inventory = inventory_reads(&paths);
-        if inventory.is_empty() && modules.into_iter().any(|module| mentions_inventory(module)) {
+        if inventory.is_empty() && modules.iter().any(|module| mentions_inventory(module)) {
             inventory.push(InventoryRead { api_version: None, kind: None });
         }
         Self { object: object_reads(&paths), inventory }

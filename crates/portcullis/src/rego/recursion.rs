@@ -1,4 +1,4 @@
-//! Rules that need themselves, found at load as OPA finds them. The engine would follow a function that calls itself until the
+//! Rules that need themselves, found at load as OPA finds them, and rules that need too many others in a row. The engine would follow a function that calls itself until the
 //! stack of the process ends, and the process with it.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,13 +7,19 @@ use portcullis_rego_syntax::analysis::{self, Usage};
 use portcullis_rego_syntax::{Resolution, Span};
 
 use super::template_rules::ParsedModule;
+use crate::error::ErrorKind;
 
-/// A rule that needs itself.
+/// Rules that need each other in a longer row are refused: each takes its part of the stack when it is evaluated. Policies that
+/// people write need a tenth of it.
+const DEEPEST: usize = 128;
+
+/// A rule that cannot be evaluated because of what it needs.
 pub(super) struct Recursion {
     /// Number of the module it stands in.
     pub(super) module: usize,
     /// Its name there.
     pub(super) span: Span,
+    pub(super) kind: ErrorKind,
     pub(super) message: String,
 }
 
@@ -46,19 +52,65 @@ pub(super) fn find(modules: &[ParsedModule<'_>]) -> Vec<Recursion> {
                 continue;
             }
             // A reference needs the rule it leads into, or all rules below what it stands for.
-            let needed = places.keys().filter(|path| target.starts_with(path) || path.starts_with(&target));
+            let into = (1..target.len()).filter_map(|length| places.get_key_value(target.get(..length)?));
+            let below = places.range(target.clone()..).take_while(|(path, _)| path.starts_with(&target));
+            let needed = into.chain(below).map(|(path, _)| path);
             let Some((rule, _)) = places.get_key_value(&path_of(parsed, reference.rule)) else { continue };
             needs.entry(rule).or_default().extend(needed);
         }
     }
+    let depths = depths(places.keys(), &needs);
+    let too_deep = depths.iter().find(|(_, depth)| **depth > DEEPEST).and_then(|(rule, _)| {
+        let (module, span) = *places.get(*rule)?;
+        let message =
+            format!("rules need each other more than {DEEPEST} deep, beginning with data.{}", rule.join("."));
+        Some(Recursion { module, span, kind: ErrorKind::Limit, message })
+    });
     let found = places.iter().filter_map(|(rule, (module, span))| {
+        // What has a depth is in no circle.
+        if depths.contains_key(rule) {
+            return None;
+        }
         let circle = shortest_circle(&needs, rule)?;
         let shown: Vec<_> = circle.iter().map(|path| format!("data.{}", path.join("."))).collect();
         let rule = format!("data.{}", rule.join("."));
         let message = format!("rego_recursion_error: rule {rule} is recursive: {}", shown.join(" -> "));
-        Some(Recursion { module: *module, span: *span, message })
+        Some(Recursion { module: *module, span: *span, kind: ErrorKind::Rego, message })
     });
-    found.collect()
+    found.chain(too_deep).collect()
+}
+
+/// How many rules each rule needs in a row, itself counted. Rules in a circle, and those that need one, have no depth.
+fn depths<'a>(
+    rules: impl Iterator<Item = &'a RulePath>,
+    needs: &BTreeMap<&'a RulePath, BTreeSet<&'a RulePath>>,
+) -> BTreeMap<&'a RulePath, usize> {
+    let mut needed_by: BTreeMap<&RulePath, Vec<&'a RulePath>> = BTreeMap::new();
+    let mut open: BTreeMap<&RulePath, usize> = BTreeMap::new();
+    let mut ready = Vec::new();
+    for rule in rules {
+        let needed = needs.get(rule);
+        needed.into_iter().flatten().for_each(|needed| needed_by.entry(needed).or_default().push(rule));
+        match needed.map_or(0, BTreeSet::len) {
+            0 => ready.push(rule),
+            count => drop(open.insert(rule, count)),
+        }
+    }
+    let mut depths: BTreeMap<&RulePath, usize> = BTreeMap::new();
+    while let Some(rule) = ready.pop() {
+        let below = needs.get(rule).into_iter().flatten().filter_map(|needed| depths.get(needed)).max();
+        let depth = below.map_or(1, |below| below + 1);
+        depths.insert(rule, depth);
+        for user in needed_by.get(rule).into_iter().flatten() {
+            if let Some(count) = open.get_mut(user) {
+                *count -= 1;
+                if *count == 0 {
+                    ready.push(user);
+                }
+            }
+        }
+    }
+    depths
 }
 
 fn package(parsed: &ParsedModule<'_>) -> RulePath {

@@ -9,6 +9,7 @@ use crate::document::Document;
 use crate::object::Object;
 use crate::path::{FieldPath, Segment};
 use crate::rego::ObjectRead;
+use crate::source::Location;
 use crate::value::{self, Value};
 
 /// `None` only if the object has no document.
@@ -34,11 +35,16 @@ pub(super) fn position(
     })
 }
 
-/// A field is shown at its key, a list item at its start.
-fn nearest(document: &Document, path: &FieldPath) -> (crate::source::Location, FieldPath) {
+/// A field is shown at its key, with its value if that stands in the same line; a list item at its start.
+fn nearest(document: &Document, path: &FieldPath) -> (Location, FieldPath) {
     let (location, path) = document.locate_nearest(path);
-    let key = document.locate_key(&path);
-    (key.unwrap_or(location), path)
+    let Some(key) = document.locate_key(&path) else { return (location, path) };
+    let one_line = key.line() == location.line() && location.end().0 == key.line();
+    if one_line && key.range().end <= location.range().start {
+        let whole = key.range().start..location.range().end;
+        return (Location::new(key.source().clone(), whole), path);
+    }
+    (key, path)
 }
 
 /// `details.path`, `details.field`, `details.location`…: a text such as `spec.containers[0].image`, a JSON pointer, or a list of
