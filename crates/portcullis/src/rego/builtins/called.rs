@@ -46,7 +46,8 @@ pub(in crate::rego) fn check(uses: &[Use], parsed: &ParsedModule<'_>, document: 
         .collect()
 }
 
-fn wrong(used: &Use) -> Option<(String, Option<String>)> {
+/// What is wrong with a use, and what to do.
+pub(super) fn wrong(used: &Use) -> Option<(String, Option<String>)> {
     let name = used.name.as_str();
     let in_engine = name == "print" || regorus::unstable::BUILTINS.contains_key(name);
     let ours = FAMILIES.iter().copied().flatten().find(|builtin| builtin.name == name);

@@ -1,7 +1,7 @@
-//! Builtins that Rego v1 has no more, and v0 still has. `re_match` is with the other regular expressions.
+//! Builtins that Rego v1 has no more, and v0 still has. `re_match` is with the other regular
+//! expressions, `net.cidr_overlap` with the addresses.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 use super::{Builtin, Failure, Outcome, State, term};
 use crate::value::Value;
@@ -15,7 +15,6 @@ pub(super) const BUILTINS: &[Builtin] = &[
     Builtin { name: "cast_object", arity: 1, call: cast_object },
     Builtin { name: "cast_set", arity: 1, call: cast_set },
     Builtin { name: "cast_string", arity: 1, call: cast_string },
-    Builtin { name: "net.cidr_overlap", arity: 2, call: cidr_overlap },
     Builtin { name: "set_diff", arity: 2, call: set_diff },
 ];
 
@@ -84,52 +83,4 @@ fn cast_string(args: &[Value], _: &State) -> Outcome {
 
 fn keep(args: &[Value], is_wanted: fn(&Value) -> bool) -> Outcome {
     args.first().filter(|value| is_wanted(value)).cloned().ok_or(Failure::Undefined)
-}
-
-/// Whether the first block holds all of the second block or address; OPA has it as another name of
-/// `net.cidr_contains`.
-fn cidr_overlap(args: &[Value], _: &State) -> Outcome {
-    let [Value::String(block), Value::String(other)] = args else { return Err(Failure::Undefined) };
-    let block = Block::parse(block).ok_or(Failure::Undefined)?;
-    let other = match other.parse() {
-        Ok(address) => Block::single(address),
-        Err(_) => Block::parse(other).ok_or(Failure::Undefined)?,
-    };
-    Ok(Value::Bool(block.contains(&other)))
-}
-
-/// A block of addresses, as the bits of its first one.
-#[derive(Debug)]
-struct Block {
-    bits: u128,
-    /// How many bits an address has.
-    width: u32,
-    /// How many of them are fixed.
-    prefix: u32,
-}
-
-impl Block {
-    fn single(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(address) => Self { bits: address.to_bits().into(), width: 32, prefix: 32 },
-            IpAddr::V6(address) => Self { bits: address.to_bits(), width: 128, prefix: 128 },
-        }
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        let (address, prefix) = text.split_once('/')?;
-        let address: IpAddr = address.parse().ok()?;
-        let (bits, width) = match address {
-            IpAddr::V4(address) => (address.to_bits().into(), 32),
-            IpAddr::V6(address) => (address.to_bits(), 128),
-        };
-        let is_number = !prefix.is_empty() && prefix.bytes().all(|byte| byte.is_ascii_digit());
-        let prefix: u32 = prefix.parse().ok().filter(|prefix| is_number && *prefix <= width)?;
-        Some(Self { bits, width, prefix })
-    }
-
-    fn contains(&self, other: &Self) -> bool {
-        let fixed = |bits: u128| bits.checked_shr(self.width - self.prefix).unwrap_or(0);
-        self.width == other.width && other.prefix >= self.prefix && fixed(self.bits) == fixed(other.bits)
-    }
 }

@@ -12,6 +12,7 @@
 mod called;
 mod deprecated;
 mod go_fmt;
+mod net;
 mod numbers_range;
 mod regex;
 mod sprintf;
@@ -47,9 +48,12 @@ enum Failure {
     Limit(String),
 }
 
+/// Most elements of a list that a builtin counts up by itself.
+const MOST_ELEMENTS: u128 = 1_000_000;
+
 /// Ours, by family.
 const FAMILIES: &[&[Builtin]] =
-    &[deprecated::BUILTINS, numbers_range::BUILTINS, regex::BUILTINS, sprintf::BUILTINS];
+    &[deprecated::BUILTINS, net::BUILTINS, numbers_range::BUILTINS, regex::BUILTINS, sprintf::BUILTINS];
 
 /// What the builtins of one program share, over all clones of its engine.
 #[derive(Debug, Default)]

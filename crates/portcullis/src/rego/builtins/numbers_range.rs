@@ -1,15 +1,12 @@
 //! `numbers.range` and `numbers.range_step`, of bounded length: a policy must not be able to end the process.
 
-use super::{Builtin, Failure, Outcome, State};
+use super::{Builtin, Failure, MOST_ELEMENTS, Outcome, State};
 use crate::value::Value;
 
 pub(super) const BUILTINS: &[Builtin] = &[
     Builtin { name: "numbers.range", arity: 2, call: range },
     Builtin { name: "numbers.range_step", arity: 3, call: range_step },
 ];
-
-/// Most elements.
-const MOST: u128 = 1_000_000;
 
 fn range(args: &[Value], _: &State) -> Outcome {
     let [from, to] = args else { return Err(Failure::Undefined) };
@@ -36,8 +33,8 @@ fn numbers(name: &str, from: Option<i128>, to: Option<i128>, step: u128) -> Outc
         return Err(Failure::Limit(format!("`{name}` takes numbers of at most 128 bits")));
     };
     let count = from.abs_diff(to) / step;
-    if count >= MOST {
-        return Err(Failure::Limit(format!("`{name}` makes a list of more than {MOST} elements")));
+    if count >= MOST_ELEMENTS {
+        return Err(Failure::Limit(format!("`{name}` makes a list of more than {MOST_ELEMENTS} elements")));
     }
     let element = |position: u128| {
         let distance = position * step;
