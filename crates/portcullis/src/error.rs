@@ -125,7 +125,7 @@ impl Error {
         Self(Box::new(Repr {
             severity: Severity::Error,
             kind,
-            message: message.into(),
+            message: one_line(message.into()),
             location: None,
             path: None,
             hint: None,
@@ -157,21 +157,21 @@ impl Error {
     /// Adds what to do about it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.0.hint = Some(hint.into());
+        self.0.hint = Some(one_line(hint.into()));
         self
     }
 
     /// Adds a hint if there is one.
     #[must_use]
     pub(crate) fn maybe_hint(mut self, hint: Option<String>) -> Self {
-        self.0.hint = hint.or(self.0.hint);
+        self.0.hint = hint.map(one_line).or(self.0.hint);
         self
     }
 
     /// Adds the resource it is about, as `Kind/name`.
     #[must_use]
     pub fn about(mut self, subject: impl Into<String>) -> Self {
-        self.0.subject = Some(subject.into());
+        self.0.subject = Some(one_line(subject.into()));
         self
     }
 
@@ -216,6 +216,21 @@ impl Error {
     pub fn subject(&self) -> Option<&str> {
         self.0.subject.as_deref()
     }
+}
+
+/// Messages quote what users wrote, and are one line each all the same.
+fn one_line(text: String) -> String {
+    if !text.contains(char::is_control) {
+        return text;
+    }
+    text.chars().fold(String::with_capacity(text.len()), |mut line, c| {
+        if c.is_control() {
+            line.extend(c.escape_default())
+        } else {
+            line.push(c)
+        }
+        line
+    })
 }
 
 impl fmt::Display for Error {
@@ -303,6 +318,12 @@ mod tests {
         assert_eq!(did_you_mean("ContraintTemplate", known), Some("ConstraintTemplate"));
         assert_eq!(did_you_mean("constrainttemplate", known), Some("ConstraintTemplate"));
         assert_eq!(did_you_mean("volumes", known), None);
+    }
+
+    #[test]
+    fn messages_are_one_line() {
+        let error = Error::new(ErrorKind::UnknownKind, "unknown kind `a\nb`").hint("x\ty").about("K/a\r");
+        assert_eq!(error.to_string(), "K/a\\r: unknown kind `a\\nb`; x\\ty");
     }
 
     #[test]
