@@ -3,7 +3,7 @@
 //!
 //! A declared name (`:=`, `some`, `every`, parameters) hides everything outside its body. Any other
 //! name is, in this order: a root, a rule of the package, an import, or an undeclared local, which belongs to
-//! the outermost enclosing body that mentions it directly. Whether something binds it is for [`safety`].
+//! the outermost enclosing body that mentions it directly. Whether something binds it is for `safety`.
 
 mod closest;
 mod direct;
