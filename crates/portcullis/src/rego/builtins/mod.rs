@@ -16,9 +16,11 @@ mod net;
 mod numbers_range;
 mod regex;
 mod sprintf;
+mod strings_count;
 mod term;
 #[cfg(test)]
 mod tests;
+mod units;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -52,8 +54,15 @@ enum Failure {
 const MOST_ELEMENTS: u128 = 1_000_000;
 
 /// Ours, by family.
-const FAMILIES: &[&[Builtin]] =
-    &[deprecated::BUILTINS, net::BUILTINS, numbers_range::BUILTINS, regex::BUILTINS, sprintf::BUILTINS];
+const FAMILIES: &[&[Builtin]] = &[
+    deprecated::BUILTINS,
+    net::BUILTINS,
+    numbers_range::BUILTINS,
+    regex::BUILTINS,
+    sprintf::BUILTINS,
+    strings_count::BUILTINS,
+    units::BUILTINS,
+];
 
 /// What the builtins of one program share, over all clones of its engine.
 #[derive(Debug, Default)]

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 
 use super::go_fmt::{self, Arg};
-use super::{called, register, uses};
+use super::{Failure, State, called, register, units, uses};
 use crate::api::template::RegoVersion;
 use crate::rego::{engine_error::EngineError, new_engine};
 use crate::value::Value;
@@ -102,8 +102,10 @@ fn cases() {
 /// OPA's own cases, where they lie beside the repository. A case that differs for a known reason is listed.
 #[test]
 fn cases_of_opa() {
-    const TOPICS: &[&str] = &["sprintf", "regex", "numbersrange", "casts", "netcidr", "aggregates"];
-    const WORDS: &[&str] = &["sprintf(", "any(", "all(", "re_match(", "set_diff(", "cast_", "regex."];
+    const TOPICS: &[&str] =
+        &["sprintf", "regex", "numbersrange", "casts", "netcidr", "aggregates", "units_parse"];
+    const WORDS: &[&str] =
+        &["sprintf(", "any(", "all(", "re_match(", "set_diff(", "cast_", "regex.", "strings.count("];
     /// The engine reads no float that is larger than an `f64`.
     const DIFFERENT: &[&str] = &["strings/sprintf: float too big"];
     let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
@@ -171,7 +173,56 @@ fn arg() -> impl Strategy<Value = Arg> {
     ]
 }
 
+/// What the engine's own builtin of that name gives.
+fn in_engine(builtin: &str, text: &str) -> Value {
+    let mut engine = new_engine(RegoVersion::V1);
+    engine.add_policy("0".into(), format!("package t\np := {builtin}(input)")).unwrap();
+    engine.set_input(Value::from(text));
+    engine.eval_rule("data.t.p".to_owned()).unwrap()
+}
+
+fn ours(builtin: &str, text: &str) -> Result<Value, Failure> {
+    let ours = units::BUILTINS.iter().find(|ours| ours.name == builtin).unwrap();
+    (ours.call)(&[Value::from(text)], &State::default())
+}
+
 proptest! {
+    #[test]
+    fn any_quantity_has_a_bounded_number(
+        text in prop_oneof![
+            any::<String>(),
+            "[-+]?[0-9]{0,3}\\.?[0-9]{0,120}([eE][-+]?[0-9]{0,9})?\"?[kmgtpeKMGTPE]?[iI]?[bB]?",
+            "[-+.eE0-9mMkKiIbB]{0,12}",
+        ],
+        zeros in prop_oneof![Just(0_usize), 0_usize..100_000],
+    ) {
+        let text = format!("{}{text}", "0".repeat(zeros));
+        for builtin in ["units.parse", "units.parse_bytes"] {
+            if let Ok(value) = ours(builtin, &text) {
+                prop_assert!(value.to_string().len() <= 140, "{value}");
+            }
+        }
+    }
+
+    /// But for fractions of bytes, which the engine rounds, for more than ten decimal places, and for fractions that an
+    /// `f64` has no room for.
+    #[test]
+    fn quantities_are_as_the_engine_has_them(
+        amount in "-?(0|[1-9][0-9]{0,11})(\\.[0-9]{0,2}[1-9])?",
+        exponent in prop_oneof![Just(String::new()), "e\\+?[0-9]", "[eE]-[0-2]"],
+        unit in "([kKMgGtTpPeE]i?|m?)",
+        decimal in "[kKmMgGtTpPeE][bB]?",
+        integer in "0|[1-9][0-9]{0,18}",
+        binary in "([kKmMgGtTpPeE][iI][bB]?)?",
+    ) {
+        let text = format!("{amount}{exponent}{unit}");
+        prop_assert_eq!(ours("units.parse", &text).unwrap(), in_engine("units.parse", &text));
+        let whole = exponent.replace('-', "");
+        for text in [format!("{amount}{whole}{decimal}"), format!("{integer}{binary}")] {
+            prop_assert_eq!(ours("units.parse_bytes", &text).unwrap(), in_engine("units.parse_bytes", &text));
+        }
+    }
+
     #[test]
     fn any_format_has_a_bounded_text(
         format in prop_oneof![
