@@ -1,0 +1,72 @@
+//! Invariants of ARCHITECTURE.md that a search can hold: what the core never names, and where the engine may be named.
+
+#![allow(clippy::unwrap_used, reason = "a test panics when it fails")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn sources(directory: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+}
+
+/// The code of a file without its tests and comments.
+fn code(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap();
+    let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+    code.lines().filter(|line| !line.trim_start().starts_with("//")).map(|line| format!("{line}\n")).collect()
+}
+
+fn is_test(path: &Path) -> bool {
+    path.components().any(|part| part.as_os_str() == "tests" || part.as_os_str() == "tests.rs")
+}
+
+#[test]
+fn the_core_has_no_io_no_threads_and_no_clock() {
+    const NEVER: &[&str] = &[
+        "std::fs",
+        "std::env",
+        "TcpStream",
+        "UdpSocket",
+        "std::process",
+        "thread::spawn",
+        "thread::scope",
+        "std::time",
+        "std::io",
+        "Instant::now",
+        "SystemTime",
+        "println!",
+        "eprintln!",
+        "print!(",
+        "static mut",
+        "async fn",
+    ];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    assert!(files.len() > 50, "only {} files were searched", files.len());
+    for file in files.iter().filter(|file| !is_test(file)) {
+        let code = code(file);
+        for never in NEVER {
+            assert!(!code.contains(never), "{} names `{never}`", file.display());
+        }
+    }
+}
+
+#[test]
+fn the_engine_is_named_where_it_is_wrapped() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    for file in files {
+        let inside = file.strip_prefix(&root).unwrap();
+        let allowed = inside.starts_with("rego") || inside == Path::new("value.rs");
+        assert!(allowed || !code(&file).contains("regorus"), "{} names the engine", inside.display());
+    }
+}
