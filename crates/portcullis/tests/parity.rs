@@ -74,7 +74,7 @@ fn library_cases_give_the_messages_that_gator_gives() {
         recorded.entry((suite, test, case)).or_default().push(messages);
     }
     let mut differences = BTreeMap::new();
-    let mut compared = 0;
+    let (mut compared, mut with_recording, mut contradicted) = (0, 0, 0);
     for path in suites(&library) {
         let suite_name = path.strip_prefix(&library).expect("below the library").display().to_string();
         for test in &read_suite(&path).tests {
@@ -85,8 +85,11 @@ fn library_cases_give_the_messages_that_gator_gives() {
                 let found = policies.clone().and_then(|policies| messages(&policies, case, folder));
                 let gator = recorded.get_mut(&key).filter(|list| !list.is_empty()).map(|list| list.remove(0));
                 // A recording that the suite itself contradicts is of a gator that could not run the case.
+                let recorded = gator.is_some();
                 let gator = gator.filter(|messages| asserted(case, messages).is_ok());
                 compared += 1;
+                with_recording += usize::from(gator.is_some());
+                contradicted += usize::from(recorded && gator.is_none());
                 let verdict = match (&found, &gator) {
                     (Err(error), _) => Err(error.clone()),
                     (Ok(found), Some(gator)) if found == gator => Ok(()),
@@ -99,7 +102,10 @@ fn library_cases_give_the_messages_that_gator_gives() {
             }
         }
     }
-    println!("{compared} cases of the library compared");
+    println!(
+        "{compared} cases of the library compared: {with_recording} with gator's messages, {contradicted} with their suite because it \
+         contradicts the recording, the others with their suite because there is none"
+    );
     assert!(compared > 200, "only {compared} cases: is this the library?");
 
     let known = known_differences().suites;
