@@ -53,7 +53,7 @@ struct EngineText {
 
 impl EngineText {
     fn of(parsed: &ParsedModule<'_>) -> Self {
-        let edits = normal_form::edits(&parsed.text.text, &parsed.module);
+        let edits = normal_form::edits(&parsed.text.text, &parsed.module, &parsed.names);
         Self { template: parsed.text.clone(), edits }
     }
 }
@@ -199,17 +199,17 @@ fn front_end<'a>(source: &RegoSource, texts: &'a [Text], document: &Document) ->
     for (number, text) in texts.iter().enumerate() {
         let portcullis_rego_syntax::Parsed { module, diagnostics } =
             portcullis_rego_syntax::parse(&text.text, version);
-        let parsed = ParsedModule { text, module, is_lib: number > 0 };
+        let names = portcullis_rego_syntax::resolve(&module);
+        let parsed = ParsedModule { text, module, names, is_lib: number > 0 };
         errors.extend(
             diagnostics.iter().map(|diagnostic| template_rules::rego_error(diagnostic, &parsed, document)),
         );
         let broken = !diagnostics.is_empty();
-        let names = portcullis_rego_syntax::resolve(&parsed.module);
         // What follows from a text that does not parse is noise.
-        let unresolved = names.diagnostics.iter().filter(|_| !broken);
+        let unresolved = parsed.names.diagnostics.iter().filter(|_| !broken);
         errors.extend(unresolved.map(|diagnostic| template_rules::rego_error(diagnostic, &parsed, document)));
         errors.extend(template_rules::check(&parsed, document));
-        let used = builtins::uses(&parsed.module, &names);
+        let used = builtins::uses(&parsed.module, &parsed.names);
         errors.extend(builtins::check(&used, &parsed, document));
         uses.extend(used);
         modules.push(parsed);

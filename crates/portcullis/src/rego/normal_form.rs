@@ -14,9 +14,8 @@ use portcullis_rego_syntax::{Names, Resolution};
 use crate::edits::Edits;
 
 /// What has to be changed in the text of a module.
-pub(super) fn edits(text: &str, module: &Module) -> Edits {
-    let names = portcullis_rego_syntax::resolve(module);
-    let mut writer = Writer { text, module, names: &names, edits: Edits::default() };
+pub(super) fn edits(text: &str, module: &Module, names: &Names) -> Edits {
+    let mut writer = Writer { text, module, names, edits: Edits::default() };
     visit::walk_module(&mut writer, module);
     writer.edits
 }
@@ -73,7 +72,9 @@ mod tests {
     fn given(text: &str) -> String {
         let parsed = parse(text, Version::V0);
         assert_eq!(parsed.diagnostics, []);
-        super::edits(text, &parsed.module).apply(text).into_owned()
+        super::edits(text, &parsed.module, &portcullis_rego_syntax::resolve(&parsed.module))
+            .apply(text)
+            .into_owned()
     }
 
     #[test]

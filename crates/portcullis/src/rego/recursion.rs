@@ -36,8 +36,7 @@ pub(super) fn find(modules: &[ParsedModule<'_>]) -> Vec<Recursion> {
     }
     let mut needs: BTreeMap<&RulePath, BTreeSet<&RulePath>> = BTreeMap::new();
     for parsed in modules {
-        let names = portcullis_rego_syntax::resolve(&parsed.module);
-        for reference in analysis::refs(&parsed.module, &names) {
+        for reference in analysis::refs(&parsed.module, &parsed.names) {
             if reference.usage == Usage::WithTarget || has_several_heads(parsed, reference.rule) {
                 continue;
             }

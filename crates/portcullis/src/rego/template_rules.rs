@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use portcullis_rego_syntax::analysis::Usage;
 use portcullis_rego_syntax::ast::{Expr, ExprKind, Import, Module, RuleKind};
 use portcullis_rego_syntax::visit::{self, Visitor};
-use portcullis_rego_syntax::{Diagnostic, Span};
+use portcullis_rego_syntax::{Diagnostic, Names, Span};
 
 use crate::api::template::Text;
 use crate::document::Document;
@@ -25,6 +25,8 @@ use crate::source::Location;
 pub(super) struct ParsedModule<'a> {
     pub(super) text: &'a Text,
     pub(super) module: Module,
+    /// What its names mean, resolved once for all checks.
+    pub(super) names: Names,
     pub(super) is_lib: bool,
 }
 
@@ -72,8 +74,7 @@ pub(super) fn check_parameters(
 ) -> Vec<Error> {
     let mut warnings = Vec::new();
     for parsed in modules {
-        let names = portcullis_rego_syntax::resolve(&parsed.module);
-        for reference in portcullis_rego_syntax::analysis::refs(&parsed.module, &names) {
+        for reference in portcullis_rego_syntax::analysis::refs(&parsed.module, &parsed.names) {
             let [Some("input"), Some("parameters"), path @ ..] = reference.path.as_slice() else { continue };
             let PathCheck::Unknown { at, suggestion } = schema.allows(path) else { continue };
             let shown: Vec<_> = path.iter().take(at + 1).map(|step| step.unwrap_or("_")).collect();
@@ -183,8 +184,7 @@ pub(super) fn check_libraries(modules: &[ParsedModule<'_>], document: &Document)
         .collect();
     let mut errors = Vec::new();
     for parsed in modules {
-        let names = portcullis_rego_syntax::resolve(&parsed.module);
-        for reference in portcullis_rego_syntax::analysis::refs(&parsed.module, &names) {
+        for reference in portcullis_rego_syntax::analysis::refs(&parsed.module, &parsed.names) {
             let Some(path) = reference.path.iter().copied().collect::<Option<Vec<_>>>() else { continue };
             let ["data", "lib", ..] = path.as_slice() else { continue };
             if reference.usage != Usage::Call || path.get(1..).is_some_and(|path| defined.contains(path)) {
