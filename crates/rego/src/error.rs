@@ -1,0 +1,61 @@
+//! What can be wrong with modules, and with an evaluation.
+
+use std::fmt;
+
+use portcullis_rego_syntax::Span;
+
+use crate::limits::{Exceeded, LimitKind};
+
+/// Something in a module that OPA refuses or that cannot be evaluated.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct CompileError {
+    /// The module, by its position in the list given to [`crate::Program::compile`].
+    pub module: usize,
+    /// Where in its text.
+    pub span: Span,
+    /// One sentence.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+/// Why an evaluation has no answer. It is never a pass.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct EvalError {
+    /// What kind of error.
+    pub kind: EvalErrorKind,
+    /// One sentence.
+    pub message: String,
+    /// The module, and where in its text.
+    pub at: Option<(usize, Span)>,
+}
+
+/// Kinds of evaluation errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EvalErrorKind {
+    /// A rule or function has two values, or an object two values for a key.
+    Conflict,
+    /// A builtin was called with arguments it does not take. Only with strict builtin errors; else the
+    /// call is undefined.
+    Builtin,
+    /// A limit.
+    Limit(LimitKind),
+}
+
+impl fmt::Display for EvalErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Conflict => f.write_str("conflict"),
+            Self::Builtin => f.write_str("builtin"),
+            Self::Limit(limit) => write!(f, "limit `{limit}`"),
+        }
+    }
+}
+
+impl From<Exceeded> for EvalError {
+    fn from(exceeded: Exceeded) -> Self {
+        Self { kind: EvalErrorKind::Limit(exceeded.limit), message: exceeded.message, at: None }
+    }
+}

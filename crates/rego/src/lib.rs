@@ -1,0 +1,20 @@
+//! Rego as OPA evaluates it, within hard limits.
+//!
+//! ```text
+//! syntax trees --lower--> normal form (Program) --eval--> Evaluation
+//!                                                  \--> builtins, on regorus's values
+//! ```
+//!
+//! [`Program::compile`] turns modules that parsed and resolved without findings into a [`Program`], once;
+//! [`Program::evaluate`] answers its query for one input. Nothing here panics, reads a clock or does I/O;
+//! time and randomness come in with the [`Environment`].
+
+#![forbid(unsafe_code)]
+
+pub mod builtins;
+mod error;
+mod limits;
+
+pub use error::{CompileError, EvalError, EvalErrorKind};
+pub use limits::{Budget, Exceeded, LimitKind, Limits, Watch};
+pub use regorus::Value;
