@@ -13,8 +13,14 @@
 
 pub mod builtins;
 mod error;
+mod eval;
 mod limits;
+mod lower;
+mod normal_form;
+mod program;
+pub(crate) mod term;
 
 pub use error::{CompileError, EvalError, EvalErrorKind};
 pub use limits::{Budget, Exceeded, LimitKind, Limits, Watch};
+pub use program::{Environment, Evaluation, Program, Query, Unit};
 pub use regorus::Value;

@@ -91,6 +91,9 @@ pub enum LocalOrigin {
 pub struct Names {
     /// By the offset of the name: no two names begin at the same place.
     resolutions: BTreeMap<u32, Resolution>,
+    /// For a rule with several bodies: what the names of its head mean under each, by the offset of the body
+    /// and of the name.
+    in_clause: BTreeMap<(u32, u32), Resolution>,
     locals: Vec<Local>,
     /// Unsafe variables, undefined functions and faulty declarations, in text order.
     pub diagnostics: Vec<Diagnostic>,
@@ -101,6 +104,12 @@ impl Names {
     /// [`ExprKind::Var`] or of a declared [`Name`].
     pub fn at(&self, span: Span) -> Option<Resolution> {
         self.resolutions.get(&span.start).copied()
+    }
+
+    /// As [`Self::at`], for a name in the head of a rule, under one of the rule's bodies: each has variables of
+    /// its own.
+    pub fn at_under(&self, clause: &Clause, span: Span) -> Option<Resolution> {
+        self.in_clause.get(&(clause.span.start, span.start)).copied().or_else(|| self.at(span))
     }
 
     /// The local variable of this id.
@@ -137,6 +146,8 @@ struct Resolver<'m> {
     scopes: Vec<Scope<'m>>,
     names: Names,
     unresolved: BTreeSet<LocalId>,
+    /// Where the body begins under which a head is visited that others are visited under, too.
+    clause: Option<u32>,
 }
 
 /// The names of one body, or of the parameters around the bodies of a function.
@@ -157,8 +168,14 @@ impl<'m> Resolver<'m> {
             functions: environment.functions.iter().map(|(name, arity)| (name.as_str(), *arity)).collect(),
             imports: BTreeMap::new(),
             scopes: Vec::new(),
-            names: Names { resolutions: BTreeMap::new(), locals: Vec::new(), diagnostics: Vec::new() },
+            names: Names {
+                resolutions: BTreeMap::new(),
+                in_clause: BTreeMap::new(),
+                locals: Vec::new(),
+                diagnostics: Vec::new(),
+            },
             unresolved: BTreeSet::new(),
+            clause: None,
         };
         for rule in &module.rules {
             let arity = rule.head.params.as_ref().map(Vec::len).filter(|_| rule.head.path.is_empty());
@@ -184,6 +201,13 @@ impl<'m> Resolver<'m> {
         }
     }
 
+    fn set(&mut self, span: Span, resolution: Resolution) {
+        self.names.resolutions.insert(span.start, resolution);
+        if let Some(clause) = self.clause {
+            self.names.in_clause.insert((clause, span.start), resolution);
+        }
+    }
+
     fn report(&mut self, span: Span, code: DiagnosticCode, message: String, hint: Option<String>) {
         self.names.diagnostics.push(Diagnostic { span, code, message, hint });
     }
@@ -191,7 +215,8 @@ impl<'m> Resolver<'m> {
     fn finish(mut self) -> Names {
         let unresolved = &self.unresolved;
         let locals = &self.names.locals;
-        for resolution in self.names.resolutions.values_mut() {
+        let all = self.names.resolutions.values_mut().chain(self.names.in_clause.values_mut());
+        for resolution in all {
             if let Resolution::Local(id) = *resolution
                 && unresolved.contains(&id)
                 && locals.get(id.0).is_some_and(|local| local.origin == LocalOrigin::Undeclared)
@@ -243,9 +268,12 @@ impl<'m> Resolver<'m> {
         for statement in statements {
             self.statement(statement);
         }
+        self.clause =
+            head.filter(|rule| rule.clauses.len() > 1).and(clause).map(|clause| clause.span.start);
         for output in &outputs {
             self.expr(output);
         }
+        self.clause = None;
         self.leave();
         if !head.is_some_and(|rule| rule.is_default) {
             self.check_safety(statements, &outputs, span);
@@ -339,7 +367,7 @@ impl<'m> Resolver<'m> {
                 .first()
                 .is_some_and(|first| self.global(first).is_none() && self.declared(first).is_none());
         if is_function {
-            self.names.resolutions.insert(head.span.start, Resolution::Builtin);
+            self.set(head.span, Resolution::Builtin);
         } else {
             self.expr(expr);
         }
@@ -371,7 +399,7 @@ impl<'m> Resolver<'m> {
         match &expr.kind {
             ExprKind::Var(name) => {
                 let resolution = self.lookup(name, expr.span);
-                self.names.resolutions.insert(expr.span.start, resolution);
+                self.set(expr.span, resolution);
             }
             ExprKind::Call(call) => {
                 self.callee(&call.callee, call.name());
@@ -420,7 +448,7 @@ impl<'m> Resolver<'m> {
             let message = format!("deprecated built-in function calls in expression: {name}");
             self.report(callee.span, DiagnosticCode::DeprecatedBuiltin, message, None);
         }
-        self.names.resolutions.insert(head.span.start, resolution);
+        self.set(head.span, resolution);
     }
 
     fn global(&self, name: &str) -> Option<Resolution> {
@@ -489,7 +517,7 @@ impl<'m> Resolver<'m> {
 
     fn declare(&mut self, name: &'m str, span: Span, origin: LocalOrigin) {
         if name == "_" {
-            self.names.resolutions.insert(span.start, Resolution::Wildcard);
+            self.set(span, Resolution::Wildcard);
             return;
         }
         if self.module.strict && matches!(name, "input" | "data") {
@@ -504,7 +532,7 @@ impl<'m> Resolver<'m> {
         if let Some(id) = before
             && matches!(origin, LocalOrigin::Param | LocalOrigin::Iteration)
         {
-            self.names.resolutions.insert(span.start, Resolution::Local(id));
+            self.set(span, Resolution::Local(id));
             return;
         }
         if let Some(id) = before {
@@ -518,7 +546,7 @@ impl<'m> Resolver<'m> {
         if let Some(scope) = self.scopes.last_mut() {
             scope.declared.insert(name, id);
         }
-        self.names.resolutions.insert(span.start, Resolution::Local(id));
+        self.set(span, Resolution::Local(id));
     }
 
     /// How many arguments the function that `callee` names takes, as far as this module can tell.

@@ -57,3 +57,8 @@ pub fn find(name: &str) -> Option<&'static Builtin> {
     let _ = name;
     None
 }
+
+/// A number as it is written in Rego or JSON; none if it cannot be held.
+pub fn number_from_text(text: &str) -> Option<Value> {
+    Value::from_numeric_string(text).ok()
+}

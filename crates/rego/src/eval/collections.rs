@@ -1,0 +1,55 @@
+//! Looking into values.
+
+use crate::Value;
+use crate::term;
+
+/// The value of a key: of an object's entry, an array's element by number, or a set's element itself.
+pub(super) fn get<'v>(value: &'v Value, key: &Value) -> Option<&'v Value> {
+    match value {
+        Value::Object(object) => object.get(key),
+        Value::Array(items) => {
+            let Value::Number(number) = key else { return None };
+            let index = number.as_u64().filter(|_| number.is_integer())?;
+            items.get(usize::try_from(index).ok()?)
+        }
+        Value::Set(items) => items.get(key),
+        _ => None,
+    }
+}
+
+/// The keys and elements of a collection, in OPA's order.
+pub(super) fn entries(value: &Value) -> Vec<(Value, Value)> {
+    match value {
+        Value::Array(items) => {
+            items.iter().enumerate().map(|(index, item)| (Value::from(index as u64), item.clone())).collect()
+        }
+        Value::Set(items) => {
+            let mut items: Vec<&Value> = items.iter_sorted().collect();
+            sort(&mut items, |item| item);
+            items.into_iter().map(|item| (item.clone(), item.clone())).collect()
+        }
+        Value::Object(object) => {
+            let mut entries: Vec<(&Value, &Value)> = object.iter_sorted().collect();
+            sort(&mut entries, |(key, _)| key);
+            entries.into_iter().map(|(key, value)| (key.clone(), value.clone())).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// How many elements a collection has; none if it is no collection.
+pub(super) fn len(value: &Value) -> Option<usize> {
+    match value {
+        Value::Array(items) => Some(items.len()),
+        Value::Set(items) => Some(items.len()),
+        Value::Object(object) => Some(object.len()),
+        _ => None,
+    }
+}
+
+/// The engine has sets before objects, OPA has them after. Scalars are in the same order in both.
+fn sort<T>(items: &mut [T], key: impl Fn(&T) -> &Value) {
+    if items.iter().any(|item| matches!(key(item), Value::Array(_) | Value::Set(_) | Value::Object(_))) {
+        items.sort_by(|a, b| term::compare(key(a), key(b)));
+    }
+}

@@ -1,0 +1,258 @@
+//! What rules make: documents, answers of functions, and the tree of both rules and data.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use portcullis_rego_syntax::Span;
+
+use super::replaced::Document;
+use super::{Flow, Machine};
+use crate::Value;
+use crate::error::EvalError;
+use crate::limits::LimitKind;
+use crate::normal_form::{BranchHead, Definition, Group, GroupId, GroupKind, NodeId};
+
+const TWO_VALUES: &str = "complete rules must not produce multiple outputs";
+const TWO_ANSWERS: &str = "functions must not produce multiple outputs for same inputs";
+const TWO_ENTRIES: &str = "object keys must be unique";
+
+impl<'p> Machine<'p, '_> {
+    /// The document of rules, made when it is first asked for; undefined if no rule holds.
+    pub(super) fn document(&mut self, id: GroupId) -> Result<Value, EvalError> {
+        match self.world.documents.get(id) {
+            Some(Document::Made(value)) => return Ok(value.clone()),
+            Some(Document::InTheMaking) | None => {
+                return Err(self.budget.exceeded(LimitKind::Depth).into());
+            }
+            Some(Document::NotMade) => {}
+        }
+        let program = self.program;
+        let Some(group) = program.groups.get(id) else { return Ok(Value::Undefined) };
+        if !self.world.replaced.is_empty() && self.world.is_replaced(&group.path) {
+            return Ok(self.base_document(&group.path));
+        }
+        self.mark(id, Document::InTheMaking);
+        self.deeper()?;
+        let made = match group.kind {
+            GroupKind::Complete | GroupKind::Function { .. } => self.single(group, &[], TWO_VALUES),
+            GroupKind::Set => self.set_document(group),
+            GroupKind::Object => self.object_document(group),
+        };
+        self.depth -= 1;
+        let value = match made {
+            Ok(value) => value,
+            Err(error) => {
+                self.mark(id, Document::NotMade);
+                return Err(error);
+            }
+        };
+        self.mark(id, Document::Made(value.clone()));
+        Ok(value)
+    }
+
+    fn mark(&mut self, id: GroupId, document: Document) {
+        if let Some(place) = self.world.documents.get_mut(id) {
+            *place = document;
+        }
+    }
+
+    pub(super) fn function(&mut self, id: GroupId, args: &[Value]) -> Result<Value, EvalError> {
+        let program = self.program;
+        let Some(group) = program.groups.get(id) else { return Ok(Value::Undefined) };
+        self.deeper()?;
+        let answer = self.single(group, args, TWO_ANSWERS);
+        self.depth -= 1;
+        answer
+    }
+
+    /// The one value of a complete document or function.
+    fn single(&mut self, group: &'p Group, args: &[Value], conflict: &str) -> Result<Value, EvalError> {
+        let mut value = None;
+        for definition in &group.definitions {
+            self.definition(definition, args, &mut value, conflict)?;
+            if group.is_constant && value.is_some() {
+                break;
+            }
+        }
+        if value.is_none()
+            && let Some(default) = &group.default
+        {
+            self.definition(default, args, &mut value, conflict)?;
+        }
+        Ok(value.unwrap_or(Value::Undefined))
+    }
+
+    fn definition(
+        &mut self,
+        definition: &'p Definition,
+        args: &[Value],
+        value: &mut Option<Value>,
+        conflict: &str,
+    ) -> Result<(), EvalError> {
+        for branch in &definition.branches {
+            let mut holds = false;
+            let BranchHead::Value(head) = &branch.head else { continue };
+            self.frame(definition.module, branch, args, &mut |machine| {
+                holds = true;
+                let found = machine.value(head);
+                match value {
+                    Some(value) if *value != *found => return Err(machine.conflict(branch.span, conflict)),
+                    Some(_) => {}
+                    None => *value = Some(found.clone()),
+                }
+                let is_constant = matches!(head, crate::normal_form::Arg::Const(_));
+                Ok(if is_constant { Flow::Enough } else { Flow::More })
+            })?;
+            if holds {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn set_document(&mut self, group: &'p Group) -> Result<Value, EvalError> {
+        let mut elements = BTreeSet::new();
+        for definition in &group.definitions {
+            for branch in &definition.branches {
+                let BranchHead::Element(head) = &branch.head else { continue };
+                self.frame(definition.module, branch, &[], &mut |machine| {
+                    machine.budget.make_items(1)?;
+                    elements.insert(machine.value(head).clone());
+                    Ok(Flow::More)
+                })?;
+            }
+        }
+        Ok(Value::from(elements))
+    }
+
+    fn object_document(&mut self, group: &'p Group) -> Result<Value, EvalError> {
+        let mut object = Entries::default();
+        for definition in group.definitions.iter().chain(&group.default) {
+            for branch in &definition.branches {
+                let (path, value, is_element) = match &branch.head {
+                    BranchHead::Entry { path, value } => (path, value, false),
+                    BranchHead::EntryElement { path, element } => (path, element, true),
+                    BranchHead::Value(_) | BranchHead::Element(_) => continue,
+                };
+                let mut holds = false;
+                self.frame(definition.module, branch, &[], &mut |machine| {
+                    holds = true;
+                    machine.budget.make_items(path.len())?;
+                    let keys: Vec<Value> = path.iter().map(|key| machine.value(key).clone()).collect();
+                    let value = machine.value(value).clone();
+                    match object.insert(&keys, value, is_element) {
+                        Ok(()) => Ok(Flow::More),
+                        Err(Overlap) => Err(machine.conflict(branch.span, TWO_ENTRIES)),
+                    }
+                })?;
+                if holds {
+                    break;
+                }
+            }
+        }
+        Ok(object.into_value())
+    }
+
+    /// The object of all documents below a path, rules before data.
+    pub(super) fn tree(&mut self, id: NodeId, span: Span) -> Result<Value, EvalError> {
+        if let Some(value) = self.world.trees.get(&id) {
+            return Ok(value.clone());
+        }
+        self.deeper()?;
+        let made = self.make_tree(id, span);
+        self.depth -= 1;
+        let value = made?;
+        self.world.trees.insert(id, value.clone());
+        Ok(value)
+    }
+
+    fn make_tree(&mut self, id: NodeId, span: Span) -> Result<Value, EvalError> {
+        let program = self.program;
+        let Some(node) = program.nodes.get(id) else { return Ok(Value::Undefined) };
+        let base = self.base_document(&node.path);
+        if let Some(group) = node.group {
+            let is_function =
+                program.groups.get(group).is_some_and(|group| matches!(group.kind, GroupKind::Function { .. }));
+            return if is_function { Ok(base) } else { self.document(group) };
+        }
+        if !self.world.replaced.is_empty() && self.world.is_replaced(&node.path) {
+            return Ok(base);
+        }
+        let mut entries: BTreeMap<Value, Value> = match &base {
+            Value::Object(object) => object.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
+            Value::Undefined => BTreeMap::new(),
+            _ => return Err(self.conflict(span, "base and virtual document keys must be disjoint")),
+        };
+        self.budget.make_items(entries.len() + node.children.len())?;
+        for (key, child) in &node.children {
+            let value = self.tree(*child, span)?;
+            if value != Value::Undefined {
+                entries.insert(key.clone(), value);
+            }
+        }
+        Ok(Value::from(entries))
+    }
+
+    /// What `data` has at a path besides rules.
+    pub(super) fn base_document(&self, path: &[Value]) -> Value {
+        path.iter()
+            .try_fold(&self.world.data, |value, key| super::collections::get(value, key))
+            .cloned()
+            .unwrap_or(Value::Undefined)
+    }
+}
+
+/// An object that rules fill.
+#[derive(Default)]
+struct Entries(BTreeMap<Value, Entry>);
+
+enum Entry {
+    Leaf(Value),
+    Set(BTreeSet<Value>),
+    Inner(Entries),
+}
+
+/// Two rules give different values to one path.
+struct Overlap;
+
+impl Entries {
+    fn insert(&mut self, path: &[Value], value: Value, is_element: bool) -> Result<(), Overlap> {
+        let Some((key, rest)) = path.split_first() else { return Err(Overlap) };
+        if !rest.is_empty() {
+            let inner = self.0.entry(key.clone()).or_insert_with(|| Entry::Inner(Self::default()));
+            return match inner {
+                Entry::Inner(inner) => inner.insert(rest, value, is_element),
+                Entry::Leaf(_) | Entry::Set(_) => Err(Overlap),
+            };
+        }
+        match self.0.get_mut(key) {
+            None if is_element => {
+                self.0.insert(key.clone(), Entry::Set(BTreeSet::from([value])));
+            }
+            None => {
+                self.0.insert(key.clone(), Entry::Leaf(value));
+            }
+            Some(Entry::Set(elements)) if is_element => {
+                elements.insert(value);
+            }
+            Some(Entry::Leaf(known)) if !is_element && *known == value => {}
+            Some(_) => return Err(Overlap),
+        }
+        Ok(())
+    }
+
+    fn into_value(self) -> Value {
+        let entries: BTreeMap<Value, Value> = self
+            .0
+            .into_iter()
+            .map(|(key, entry)| {
+                let value = match entry {
+                    Entry::Leaf(value) => value,
+                    Entry::Set(elements) => Value::from(elements),
+                    Entry::Inner(inner) => inner.into_value(),
+                };
+                (key, value)
+            })
+            .collect();
+        Value::from(entries)
+    }
+}

@@ -1,0 +1,194 @@
+//! Runs the normal form.
+//!
+//! [`Machine::run`] goes through a list of operations; at its end it calls what the caller wants done with
+//! an answer, which says whether it wants more. There is no other state than the frames of slots, the
+//! documents that were made already, and what is left of the limits.
+
+mod collections;
+mod documents;
+mod ops;
+mod replaced;
+
+use portcullis_rego_syntax::Span;
+
+use crate::Value;
+use crate::error::{EvalError, EvalErrorKind};
+use crate::limits::{Budget, LimitKind};
+use crate::normal_form::{Arg, Branch, Slot};
+use crate::program::{Environment, Evaluation, Program};
+
+use replaced::World;
+
+/// Whether more answers are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flow {
+    More,
+    Enough,
+}
+
+type Step = Result<Flow, EvalError>;
+
+struct Machine<'p, 'e> {
+    program: &'p Program,
+    budget: Budget<'e>,
+    /// Slots of all frames that are active; the current one begins at `base`.
+    stack: Vec<Value>,
+    base: usize,
+    /// The module of the current frame.
+    module: usize,
+    /// Runs that wait for each other.
+    depth: u32,
+    /// Documents and functions as they are here.
+    world: World,
+    /// The worlds outside of the `with` that are active.
+    outer: Vec<World>,
+    prints: Vec<String>,
+    output: u64,
+    now_ns: i64,
+    seed: u64,
+    strict: bool,
+}
+
+pub(crate) fn evaluate(program: &Program, environment: &Environment<'_>) -> Evaluation {
+    let mut machine = Machine {
+        program,
+        budget: Budget::new(environment.limits, environment.watch),
+        stack: Vec::new(),
+        base: 0,
+        module: program.entry.module,
+        depth: 0,
+        world: World::new(environment.input.clone(), environment.data.clone(), program.groups.len()),
+        outer: Vec::new(),
+        prints: Vec::new(),
+        output: 0,
+        now_ns: environment.now_ns,
+        seed: environment.seed,
+        strict: environment.strict_builtin_errors,
+    };
+    let result = machine.answer();
+    Evaluation {
+        result,
+        prints: machine.prints,
+        steps: machine.budget.steps(),
+        memory: machine.budget.memory(),
+    }
+}
+
+impl<'p> Machine<'p, '_> {
+    fn answer(&mut self) -> Result<Value, EvalError> {
+        let entry = &self.program.entry;
+        let mut answer = Value::Undefined;
+        let mut solutions = Vec::new();
+        self.frame(entry.module, &entry.branch, &[], &mut |machine| {
+            match &entry.variables {
+                None => {
+                    if let crate::normal_form::BranchHead::Value(value) = &entry.branch.head {
+                        answer = machine.value(value).clone();
+                    }
+                }
+                Some(variables) => {
+                    machine.budget.make_items(variables.len() + 1)?;
+                    let entries = variables.iter().map(|(name, slot)| (name.clone(), machine.slot(*slot).clone()));
+                    let map: std::collections::BTreeMap<Value, Value> = entries.collect();
+                    solutions.push(Value::from(map));
+                }
+            }
+            Ok(Flow::More)
+        })?;
+        let answer = if entry.variables.is_some() { Value::from(solutions) } else { answer };
+        self.check_output(&answer)?;
+        Ok(answer)
+    }
+
+    /// Runs a branch in a frame of its own.
+    fn frame(
+        &mut self,
+        module: usize,
+        branch: &'p Branch,
+        args: &[Value],
+        found: &mut dyn FnMut(&mut Self) -> Step,
+    ) -> Step {
+        self.budget.step(1)?;
+        let (base, outer_module) = (self.base, self.module);
+        let top = self.stack.len();
+        self.stack.extend_from_slice(args);
+        self.stack.resize(top + (branch.slots as usize).max(args.len()), Value::Undefined);
+        self.base = top;
+        self.module = module;
+        let flow = self.run(&branch.ops, found);
+        self.stack.truncate(top);
+        self.base = base;
+        self.module = outer_module;
+        flow
+    }
+
+    fn slot(&self, slot: Slot) -> &Value {
+        const UNDEFINED: &Value = &Value::Undefined;
+        self.stack.get(self.base + slot as usize).unwrap_or(UNDEFINED)
+    }
+
+    fn set(&mut self, slot: Slot, value: Value) {
+        if let Some(place) = self.stack.get_mut(self.base + slot as usize) {
+            *place = value;
+        }
+    }
+
+    fn value<'a>(&'a self, arg: &'a Arg) -> &'a Value {
+        match arg {
+            Arg::Slot(slot) => self.slot(*slot),
+            Arg::Const(value) => value,
+        }
+    }
+
+    /// One run more that others wait for.
+    fn deeper(&mut self) -> Result<(), EvalError> {
+        self.depth += 1;
+        if self.depth > self.budget.limits().depth {
+            self.depth -= 1;
+            return Err(self.budget.exceeded(LimitKind::Depth).into());
+        }
+        Ok(())
+    }
+
+    fn conflict(&self, span: Span, message: &str) -> EvalError {
+        EvalError { kind: EvalErrorKind::Conflict, message: message.to_owned(), at: Some((self.module, span)) }
+    }
+
+    fn located(&self, mut error: EvalError, span: Span) -> EvalError {
+        error.at.get_or_insert((self.module, span));
+        error
+    }
+
+    /// Counts what leaves the evaluation.
+    fn check_output(&mut self, value: &Value) -> Result<(), EvalError> {
+        let mut rest = vec![value];
+        while let Some(value) = rest.pop() {
+            let bytes = match value {
+                Value::String(text) => text.len(),
+                Value::Array(items) => {
+                    rest.extend(items.iter());
+                    items.len()
+                }
+                Value::Set(items) => {
+                    rest.extend(items.iter());
+                    items.len()
+                }
+                Value::Object(entries) => {
+                    rest.extend(entries.iter().flat_map(|(key, value)| [key, value]));
+                    entries.len()
+                }
+                _ => 8,
+            };
+            self.count_output(bytes)?;
+        }
+        Ok(())
+    }
+
+    fn count_output(&mut self, bytes: usize) -> Result<(), EvalError> {
+        self.output = self.output.saturating_add(bytes as u64);
+        if self.output > self.budget.limits().output {
+            return Err(self.budget.exceeded(LimitKind::Output).into());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,517 @@
+//! The operations.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use portcullis_rego_syntax::Span;
+
+use super::replaced::{Replaced, with_path};
+use super::{Flow, Machine, Step, collections};
+use crate::Value;
+use crate::builtins::{Builtin, Context, Failure};
+use crate::error::{EvalError, EvalErrorKind};
+use crate::normal_form::{
+    Arg, Callee, Change, Collect, CollectHead, Comparison, Op, OpKind, Pattern, Replacement, Root, Slot, Target,
+};
+use crate::term;
+
+/// Where an attempt goes after an operation.
+enum Next {
+    /// To the next operation.
+    On,
+    /// Nowhere: there is no answer.
+    Fail,
+}
+
+impl Next {
+    fn when(holds: bool) -> Self {
+        if holds { Self::On } else { Self::Fail }
+    }
+}
+
+impl<'p> Machine<'p, '_> {
+    /// Runs operations, and `found` for each answer.
+    pub(super) fn run(&mut self, ops: &'p [Op], found: &mut dyn FnMut(&mut Self) -> Step) -> Step {
+        let mut rest = ops;
+        while let Some((op, after)) = rest.split_first() {
+            self.budget.step(1).map_err(|error| self.located(error.into(), op.span))?;
+            let next = match &op.kind {
+                OpKind::Scan { root, key, to } => {
+                    return self.scan(root, key, *to, op.span, after, found);
+                }
+                OpKind::Relation { builtin, args, to } => {
+                    return self.relation(builtin, args, *to, op.span, after, found);
+                }
+                OpKind::With { changes, ops } => return self.with(changes, ops, op.span, after, found),
+                kind => self.simple(kind, op.span),
+            };
+            match next {
+                Ok(Next::On) => rest = after,
+                Ok(Next::Fail) => return Ok(Flow::More),
+                Err(error) => return Err(self.located(error, op.span)),
+            }
+        }
+        found(self)
+    }
+
+    /// An operation with at most one answer.
+    fn simple(&mut self, kind: &'p OpKind, span: Span) -> Result<Next, EvalError> {
+        match kind {
+            OpKind::Fail | OpKind::Scan { .. } | OpKind::Relation { .. } | OpKind::With { .. } => Ok(Next::Fail),
+            OpKind::Path { root, keys, to } => Ok(self.path(root, keys, *to)),
+            OpKind::Document { group, to } => {
+                let value = self.document(*group)?;
+                Ok(self.keep(*to, value))
+            }
+            OpKind::Tree { node, to } => {
+                let value = self.tree(*node, span)?;
+                Ok(self.keep(*to, value))
+            }
+            OpKind::Call { callee, args, to } => {
+                let value = self.call(callee, args, span)?;
+                Ok(self.keep(*to, value))
+            }
+            OpKind::Holds { value } => {
+                Ok(Next::when(!matches!(self.value(value), Value::Bool(false) | Value::Undefined)))
+            }
+            OpKind::Compare { operator, left, right } => {
+                Ok(Next::when(compare(*operator, self.value(left), self.value(right))))
+            }
+            OpKind::Match { value, pattern } => {
+                let value = self.value(value).clone();
+                Ok(Next::when(self.fits(&value, pattern)))
+            }
+            OpKind::Array { items, to } => {
+                self.budget.make_items(items.len())?;
+                let items: Vec<Value> = items.iter().map(|item| self.value(item).clone()).collect();
+                Ok(self.keep(*to, Value::from(items)))
+            }
+            OpKind::Set { items, to } => {
+                self.budget.make_items(items.len())?;
+                let items: BTreeSet<Value> = items.iter().map(|item| self.value(item).clone()).collect();
+                Ok(self.keep(*to, Value::from(items)))
+            }
+            OpKind::Object { entries, to } => {
+                self.budget.make_items(entries.len())?;
+                let mut object = BTreeMap::new();
+                for (key, value) in entries {
+                    let value = self.value(value).clone();
+                    if let Some(before) = object.insert(self.value(key).clone(), value.clone())
+                        && before != value
+                    {
+                        return Err(self.conflict(span, "object keys must be unique"));
+                    }
+                }
+                Ok(self.keep(*to, Value::from(object)))
+            }
+            OpKind::Collect { collect, to } => {
+                let value = self.collect(collect, span)?;
+                Ok(self.keep(*to, value))
+            }
+            OpKind::Not { ops } => Ok(Next::when(!self.has_answer(ops)?)),
+            OpKind::Every { domain, key, value, ops } => self.every(domain, *key, *value, ops),
+            OpKind::Print { args } => {
+                self.print(args)?;
+                Ok(Next::On)
+            }
+        }
+    }
+
+    fn keep(&mut self, to: Slot, value: Value) -> Next {
+        if value == Value::Undefined {
+            return Next::Fail;
+        }
+        self.set(to, value);
+        Next::On
+    }
+
+    fn root<'a>(&'a self, root: &'a Root) -> Option<&'a Value> {
+        match root {
+            Root::Input => self.world.input.as_ref(),
+            Root::Data => Some(&self.world.data),
+            Root::Arg(arg) => Some(self.value(arg)),
+        }
+    }
+
+    fn path(&mut self, root: &Root, keys: &[Arg], to: Slot) -> Next {
+        let start = self.root(root);
+        let found = keys.iter().fold(start, |value, key| collections::get(value?, self.value(key)));
+        match found.filter(|value| **value != Value::Undefined).cloned() {
+            Some(value) => {
+                self.set(to, value);
+                Next::On
+            }
+            None => Next::Fail,
+        }
+    }
+
+    fn scan(
+        &mut self,
+        root: &Root,
+        key: &'p Pattern,
+        to: Slot,
+        span: Span,
+        after: &'p [Op],
+        found: &mut dyn FnMut(&mut Self) -> Step,
+    ) -> Step {
+        let Some(collection) = self.root(root).cloned() else { return Ok(Flow::More) };
+        let Some(length) = collections::len(&collection) else { return Ok(Flow::More) };
+        self.budget.step(length as u64).map_err(|error| self.located(error.into(), span))?;
+        self.deeper().map_err(|error| self.located(error, span))?;
+        let mut flow = Ok(Flow::More);
+        if let Value::Array(items) = &collection {
+            for (index, item) in items.iter().enumerate() {
+                if !matches!(key, Pattern::Any) && !self.fits(&Value::from(index as u64), key) {
+                    continue;
+                }
+                self.set(to, item.clone());
+                flow = self.run(after, found);
+                if !matches!(flow, Ok(Flow::More)) {
+                    break;
+                }
+            }
+        } else {
+            for (name, value) in collections::entries(&collection) {
+                if !self.fits(&name, key) {
+                    continue;
+                }
+                self.set(to, value);
+                flow = self.run(after, found);
+                if !matches!(flow, Ok(Flow::More)) {
+                    break;
+                }
+            }
+        }
+        self.depth -= 1;
+        flow
+    }
+
+    fn relation(
+        &mut self,
+        builtin: &'static Builtin,
+        args: &[Arg],
+        to: Slot,
+        span: Span,
+        after: &'p [Op],
+        found: &mut dyn FnMut(&mut Self) -> Step,
+    ) -> Step {
+        let args: Vec<Value> = args.iter().map(|arg| self.value(arg).clone()).collect();
+        let answers = self.builtin(builtin, &args, span).map_err(|error| self.located(error, span))?;
+        let Value::Array(answers) = answers else { return Ok(Flow::More) };
+        self.deeper().map_err(|error| self.located(error, span))?;
+        let mut flow = Ok(Flow::More);
+        for answer in answers.iter() {
+            self.set(to, answer.clone());
+            flow = self.run(after, found);
+            if !matches!(flow, Ok(Flow::More)) {
+                break;
+            }
+        }
+        self.depth -= 1;
+        flow
+    }
+
+    /// Whether a value fits; variables of the pattern are then set.
+    fn fits(&mut self, value: &Value, pattern: &Pattern) -> bool {
+        match pattern {
+            Pattern::Any => true,
+            Pattern::Bind(slot) => {
+                self.set(*slot, value.clone());
+                true
+            }
+            Pattern::Equal(other) => self.value(other) == value,
+            Pattern::Array(patterns) => match value {
+                Value::Array(items) => {
+                    items.len() == patterns.len()
+                        && items.iter().zip(patterns).all(|(item, pattern)| self.fits(item, pattern))
+                }
+                _ => false,
+            },
+            Pattern::Object(patterns) => match value {
+                Value::Object(object) => {
+                    object.len() == patterns.len()
+                        && patterns.iter().all(|(key, pattern)| {
+                            let found = object.get(self.value(key)).cloned();
+                            found.is_some_and(|found| self.fits(&found, pattern))
+                        })
+                }
+                _ => false,
+            },
+        }
+    }
+
+    fn has_answer(&mut self, ops: &'p [Op]) -> Result<bool, EvalError> {
+        self.deeper()?;
+        let flow = self.run(ops, &mut |_| Ok(Flow::Enough));
+        self.depth -= 1;
+        Ok(flow? == Flow::Enough)
+    }
+
+    fn every(
+        &mut self,
+        domain: &Arg,
+        key: Option<Slot>,
+        value: Option<Slot>,
+        ops: &'p [Op],
+    ) -> Result<Next, EvalError> {
+        let domain = self.value(domain).clone();
+        let Some(length) = collections::len(&domain) else { return Ok(Next::Fail) };
+        self.budget.step(length as u64)?;
+        for (name, element) in collections::entries(&domain) {
+            if let Some(slot) = key {
+                self.set(slot, name);
+            }
+            if let Some(slot) = value {
+                self.set(slot, element);
+            }
+            if !self.has_answer(ops)? {
+                return Ok(Next::Fail);
+            }
+        }
+        Ok(Next::On)
+    }
+
+    fn collect(&mut self, collect: &'p Collect, span: Span) -> Result<Value, EvalError> {
+        self.deeper()?;
+        let made = self.collected(collect, span);
+        self.depth -= 1;
+        made
+    }
+
+    fn collected(&mut self, collect: &'p Collect, span: Span) -> Result<Value, EvalError> {
+        match &collect.head {
+            CollectHead::Array(head) => {
+                let mut items = Vec::new();
+                self.run(&collect.ops, &mut |machine| {
+                    machine.budget.make_items(1)?;
+                    items.push(machine.value(head).clone());
+                    Ok(Flow::More)
+                })?;
+                Ok(Value::from(items))
+            }
+            CollectHead::Set(head) => {
+                let mut items = BTreeSet::new();
+                self.run(&collect.ops, &mut |machine| {
+                    machine.budget.make_items(1)?;
+                    items.insert(machine.value(head).clone());
+                    Ok(Flow::More)
+                })?;
+                Ok(Value::from(items))
+            }
+            CollectHead::Object(key, value) => {
+                let mut object: BTreeMap<Value, Value> = BTreeMap::new();
+                self.run(&collect.ops, &mut |machine| {
+                    machine.budget.make_items(1)?;
+                    let value = machine.value(value).clone();
+                    if let Some(before) = object.insert(machine.value(key).clone(), value.clone())
+                        && before != value
+                    {
+                        return Err(machine.conflict(span, "object keys must be unique"));
+                    }
+                    Ok(Flow::More)
+                })?;
+                Ok(Value::from(object))
+            }
+        }
+    }
+
+    fn call(&mut self, callee: &'p Callee, args: &[Arg], span: Span) -> Result<Value, EvalError> {
+        let args: Vec<Value> = args.iter().map(|arg| self.value(arg).clone()).collect();
+        self.call_with(callee, &args, span)
+    }
+
+    fn call_with(&mut self, callee: &Callee, args: &[Value], span: Span) -> Result<Value, EvalError> {
+        if !self.world.functions.is_empty() {
+            let target = match callee {
+                Callee::Builtin(builtin) => Some(Target::Builtin(builtin.name)),
+                Callee::Function(group) => Some(Target::Function(*group)),
+                _ => None,
+            };
+            if let Some(by) = target.and_then(|target| self.world.function(target)).cloned() {
+                return match by {
+                    Replaced::Value(value) => Ok(value),
+                    // What replaces a function sees functions as they are.
+                    Replaced::Callee(callee) => {
+                        let mut world = self.world.unmade();
+                        world.functions.retain(|(known, _)| Some(*known) != target);
+                        let before = std::mem::replace(&mut self.world, world);
+                        let answer = self.call_with(&callee, args, span);
+                        self.world = before;
+                        answer
+                    }
+                };
+            }
+        }
+        match callee {
+            Callee::Builtin(builtin) => self.builtin(builtin, args, span),
+            Callee::Function(group) => self.function(*group, args),
+            Callee::Compare(operator) => match args {
+                [left, right] => Ok(Value::Bool(compare(*operator, left, right))),
+                _ => Ok(Value::Undefined),
+            },
+            Callee::Member => match args {
+                [value, collection] => {
+                    self.budget.step(collections::len(collection).unwrap_or(0) as u64 / 8)?;
+                    Ok(Value::Bool(is_member(value, collection)))
+                }
+                _ => Ok(Value::Undefined),
+            },
+            Callee::MemberAt => match args {
+                [key, value, collection] => {
+                    Ok(Value::Bool(collections::get(collection, key).is_some_and(|found| found == value)))
+                }
+                _ => Ok(Value::Undefined),
+            },
+            Callee::Template => self.template(args),
+        }
+    }
+
+    fn builtin(&mut self, builtin: &'static Builtin, args: &[Value], span: Span) -> Result<Value, EvalError> {
+        let mut context = Context {
+            budget: &mut self.budget,
+            now_ns: self.now_ns,
+            seed: self.seed,
+            caches: &self.program.caches,
+        };
+        match (builtin.call)(&mut context, args) {
+            Ok(value) => Ok(value),
+            Err(Failure::Undefined(message)) if self.strict => {
+                Err(EvalError { kind: EvalErrorKind::Builtin, message, at: Some((self.module, span)) })
+            }
+            Err(Failure::Undefined(_)) => Ok(Value::Undefined),
+            Err(Failure::Limit(exceeded)) => Err(exceeded.into()),
+        }
+    }
+
+    /// Runs operations in another world, and what follows in this one.
+    fn with(
+        &mut self,
+        changes: &'p [Change],
+        ops: &'p [Op],
+        span: Span,
+        after: &'p [Op],
+        found: &mut dyn FnMut(&mut Self) -> Step,
+    ) -> Step {
+        let mut world = self.world.unmade();
+        for change in changes {
+            self.change(&mut world, change);
+        }
+        self.budget.step(world.documents.len() as u64).map_err(|error| self.located(error.into(), span))?;
+        self.deeper().map_err(|error| self.located(error, span))?;
+        self.outer.push(std::mem::replace(&mut self.world, world));
+        let flow = self.run(ops, &mut |machine| {
+            let Some(outer) = machine.outer.pop() else { return Ok(Flow::Enough) };
+            let inner = std::mem::replace(&mut machine.world, outer);
+            let flow = machine.run(after, found);
+            machine.outer.push(std::mem::replace(&mut machine.world, inner));
+            flow
+        });
+        if let Some(outer) = self.outer.pop() {
+            self.world = outer;
+        }
+        self.depth -= 1;
+        flow
+    }
+
+    fn change(&self, world: &mut super::World, change: &'p Change) {
+        match change {
+            Change::Input { path, value } => {
+                world.input = Some(with_path(world.input.as_ref(), path, self.value(value).clone()));
+            }
+            Change::Data { path, value } => {
+                world.data = with_path(Some(&world.data), path, self.value(value).clone());
+                world.replaced.push(path.clone());
+            }
+            Change::Function { target, by } => {
+                let by = match by {
+                    Replacement::Value(value) => Replaced::Value(self.value(value).clone()),
+                    Replacement::Callee(callee) => Replaced::Callee(callee.clone()),
+                };
+                world.functions.push((*target, by));
+            }
+        }
+    }
+
+    /// Each argument is a set: empty if what was to be printed is undefined. Several values make several lines.
+    fn print(&mut self, args: &[Arg]) -> Result<(), EvalError> {
+        let mut lines = vec![String::new()];
+        for (position, arg) in args.iter().enumerate() {
+            let Value::Set(values) = self.value(arg).clone() else { continue };
+            let mut texts = Vec::new();
+            for value in values.iter_sorted() {
+                texts.push(self.text_of(value)?);
+            }
+            if texts.is_empty() {
+                texts.push("<undefined>".to_owned());
+            }
+            let separator = if position > 0 { " " } else { "" };
+            let mut longer = Vec::new();
+            for line in &lines {
+                for text in &texts {
+                    self.budget.make_text(line.len() + text.len() + 1)?;
+                    longer.push(format!("{line}{separator}{text}"));
+                }
+            }
+            lines = longer;
+        }
+        for line in lines {
+            self.count_output(line.len())?;
+            self.prints.push(line);
+        }
+        Ok(())
+    }
+
+    fn template(&mut self, args: &[Value]) -> Result<Value, EvalError> {
+        let [Value::Array(parts)] = args else { return Ok(Value::Undefined) };
+        let mut text = String::new();
+        for part in parts.iter() {
+            let next = match part {
+                Value::Set(values) => match values.first() {
+                    Some(value) if values.len() == 1 => self.text_of(value)?,
+                    Some(_) => {
+                        return Err(EvalError {
+                            kind: EvalErrorKind::Conflict,
+                            message: "an expression in a template string has several values".to_owned(),
+                            at: None,
+                        });
+                    }
+                    None => "<undefined>".to_owned(),
+                },
+                other => self.text_of(other)?,
+            };
+            self.budget.make_text(next.len())?;
+            text.push_str(&next);
+        }
+        Ok(Value::from(text))
+    }
+
+    /// A value as text: strings as they are, everything else as it is written.
+    fn text_of(&mut self, value: &Value) -> Result<String, EvalError> {
+        match value {
+            Value::String(text) => {
+                self.budget.make_text(text.len())?;
+                Ok(text.to_string())
+            }
+            other => Ok(term::text(&mut self.budget, other)?),
+        }
+    }
+}
+
+fn is_member(value: &Value, collection: &Value) -> bool {
+    match collection {
+        Value::Array(items) => items.iter().any(|item| item == value),
+        Value::Set(items) => items.contains(value),
+        Value::Object(object) => object.values().any(|item| item == value),
+        _ => false,
+    }
+}
+
+fn compare(operator: Comparison, left: &Value, right: &Value) -> bool {
+    match operator {
+        Comparison::Equal => left == right,
+        Comparison::NotEqual => left != right,
+        Comparison::Less => term::compare(left, right).is_lt(),
+        Comparison::LessOrEqual => term::compare(left, right).is_le(),
+        Comparison::Greater => term::compare(left, right).is_gt(),
+        Comparison::GreaterOrEqual => term::compare(left, right).is_ge(),
+    }
+}

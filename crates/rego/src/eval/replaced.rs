@@ -1,0 +1,89 @@
+//! Documents and functions as they are inside of `with`.
+
+use std::collections::BTreeMap;
+
+use crate::Value;
+use crate::normal_form::{Callee, NodeId, Target};
+
+/// What evaluation sees, and what it made of it so far.
+#[derive(Clone)]
+pub(super) struct World {
+    pub(super) input: Option<Value>,
+    /// `data`, without rules.
+    pub(super) data: Value,
+    /// Paths below `data` at which there are no rules.
+    pub(super) replaced: Vec<Box<[Value]>>,
+    pub(super) functions: Vec<(Target, Replaced)>,
+    /// By group.
+    pub(super) documents: Vec<Document>,
+    pub(super) trees: BTreeMap<NodeId, Value>,
+}
+
+/// What stands for a function.
+#[derive(Clone)]
+pub(super) enum Replaced {
+    Value(Value),
+    Callee(Callee),
+}
+
+/// A document of rules.
+#[derive(Clone)]
+pub(super) enum Document {
+    NotMade,
+    InTheMaking,
+    Made(Value),
+}
+
+impl World {
+    pub(super) fn new(input: Option<Value>, data: Value, groups: usize) -> Self {
+        Self {
+            input,
+            data,
+            replaced: Vec::new(),
+            functions: Vec::new(),
+            documents: vec![Document::NotMade; groups],
+            trees: BTreeMap::new(),
+        }
+    }
+
+    /// The same world of which nothing was made yet.
+    pub(super) fn unmade(&self) -> Self {
+        Self {
+            input: self.input.clone(),
+            data: self.data.clone(),
+            replaced: self.replaced.clone(),
+            functions: self.functions.clone(),
+            documents: self
+                .documents
+                .iter()
+                .map(|document| match document {
+                    // A document that comes to itself through `with` would not end.
+                    Document::InTheMaking => Document::InTheMaking,
+                    Document::NotMade | Document::Made(_) => Document::NotMade,
+                })
+                .collect(),
+            trees: BTreeMap::new(),
+        }
+    }
+
+    /// Whether rules at this path are replaced.
+    pub(super) fn is_replaced(&self, path: &[Value]) -> bool {
+        self.replaced.iter().any(|replaced| path.starts_with(replaced))
+    }
+
+    pub(super) fn function(&self, target: Target) -> Option<&Replaced> {
+        self.functions.iter().rev().find(|(known, _)| *known == target).map(|(_, by)| by)
+    }
+}
+
+/// A document with the value at a path replaced. What is no object on the way becomes one.
+pub(super) fn with_path(document: Option<&Value>, path: &[Value], value: Value) -> Value {
+    let Some((key, rest)) = path.split_first() else { return value };
+    let mut object: BTreeMap<Value, Value> = match document {
+        Some(Value::Object(object)) => object.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
+        _ => BTreeMap::new(),
+    };
+    let inner = with_path(object.get(key), rest, value);
+    object.insert(key.clone(), inner);
+    Value::from(object)
+}

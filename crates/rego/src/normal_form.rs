@@ -1,0 +1,230 @@
+//! The normal form: what lowering makes of rules, and what is evaluated.
+//!
+//! A rule body is a list of operations. Each reads slots of the rule's frame and writes slots that no
+//! operation before it wrote, so that nothing is ever unbound where it is read. An operation that finds
+//! nothing ends the attempt, and with it all of the statement it comes from: this is how undefined spreads in
+//! OPA. An operation with several answers ([`OpKind::Scan`], [`OpKind::With`]) runs the rest of its list once
+//! for each.
+
+use std::fmt;
+
+use portcullis_rego_syntax::Span;
+
+use crate::Value;
+use crate::builtins::Builtin;
+
+/// A variable of a frame.
+pub(crate) type Slot = u32;
+/// A document made by rules, by its position in [`crate::Program`].
+pub(crate) type GroupId = usize;
+/// A place in the tree of documents made by rules.
+pub(crate) type NodeId = usize;
+
+/// What an operation reads.
+#[derive(Clone, Debug)]
+pub(crate) enum Arg {
+    Slot(Slot),
+    Const(Value),
+}
+
+impl fmt::Debug for Builtin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// Where a path of keys begins.
+#[derive(Clone, Debug)]
+pub(crate) enum Root {
+    Input,
+    /// The base document: what `data` has besides rules.
+    Data,
+    Arg(Arg),
+}
+
+/// What a value is matched against, left to right.
+#[derive(Clone, Debug)]
+pub(crate) enum Pattern {
+    /// Anything.
+    Any,
+    /// Anything, which the slot then holds.
+    Bind(Slot),
+    /// What equals this.
+    Equal(Arg),
+    /// An array of this length.
+    Array(Box<[Pattern]>),
+    /// An object with exactly these keys.
+    Object(Box<[(Arg, Pattern)]>),
+}
+
+/// An operation, and the statement it comes from.
+#[derive(Clone, Debug)]
+pub(crate) struct Op {
+    pub(crate) kind: OpKind,
+    pub(crate) span: Span,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum OpKind {
+    /// Never holds.
+    Fail,
+    /// Follows keys from a root.
+    Path { root: Root, keys: Box<[Arg]>, to: Slot },
+    /// Each element whose key fits; of sets the elements are the keys, too.
+    Scan { root: Root, key: Pattern, to: Slot },
+    /// The document that rules make at a path.
+    Document { group: GroupId, to: Slot },
+    /// The object of all documents, made by rules or not, below a path.
+    Tree { node: NodeId, to: Slot },
+    /// The answer of a function.
+    Call { callee: Callee, args: Box<[Arg]>, to: Slot },
+    /// Each answer of a builtin that has several.
+    Relation { builtin: &'static Builtin, args: Box<[Arg]>, to: Slot },
+    /// Holds unless the value is `false`.
+    Holds { value: Arg },
+    /// Holds if the comparison does.
+    Compare { operator: Comparison, left: Arg, right: Arg },
+    /// Holds if the value fits.
+    Match { value: Arg, pattern: Pattern },
+    /// `[…]` of values.
+    Array { items: Box<[Arg]>, to: Slot },
+    /// `{…}` of values.
+    Set { items: Box<[Arg]>, to: Slot },
+    /// `{…: …}` of values.
+    Object { entries: Box<[(Arg, Arg)]>, to: Slot },
+    /// A comprehension.
+    Collect { collect: Box<Collect>, to: Slot },
+    /// Holds if the operations have no answer.
+    Not { ops: Box<[Op]> },
+    /// Holds if the operations have an answer for every element.
+    Every { domain: Arg, key: Option<Slot>, value: Option<Slot>, ops: Box<[Op]> },
+    /// Runs operations where documents or functions are replaced, and what follows where they are not.
+    With { changes: Box<[Change]>, ops: Box<[Op]> },
+    /// Keeps the values as a printed line.
+    Print { args: Box<[Arg]> },
+}
+
+/// A comprehension.
+#[derive(Clone, Debug)]
+pub(crate) struct Collect {
+    pub(crate) ops: Box<[Op]>,
+    pub(crate) head: CollectHead,
+}
+
+/// What a comprehension makes for each answer.
+#[derive(Clone, Debug)]
+pub(crate) enum CollectHead {
+    Array(Arg),
+    Set(Arg),
+    Object(Arg, Arg),
+}
+
+/// What is called.
+#[derive(Clone, Debug)]
+pub(crate) enum Callee {
+    Builtin(&'static Builtin),
+    Function(GroupId),
+    Compare(Comparison),
+    /// `value in collection`.
+    Member,
+    /// `key, value in collection`.
+    MemberAt,
+    /// The text of a template string; its argument is an array of texts and sets of at most one value.
+    Template,
+}
+
+/// The comparisons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Comparison {
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+/// One `with`.
+#[derive(Clone, Debug)]
+pub(crate) enum Change {
+    /// `input`, or the document at a path below it.
+    Input { path: Box<[Value]>, value: Arg },
+    /// The document at a path below `data`.
+    Data { path: Box<[Value]>, value: Arg },
+    /// A function.
+    Function { target: Target, by: Replacement },
+}
+
+/// A function that may be replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    Builtin(&'static str),
+    Function(GroupId),
+}
+
+/// What a function is replaced by.
+#[derive(Clone, Debug)]
+pub(crate) enum Replacement {
+    Value(Arg),
+    Callee(Callee),
+}
+
+/// A rule body with the head it is evaluated for: `else` makes several of one rule.
+#[derive(Debug)]
+pub(crate) struct Branch {
+    /// Of how many slots the frame is; arguments come first.
+    pub(crate) slots: u32,
+    pub(crate) ops: Box<[Op]>,
+    pub(crate) head: BranchHead,
+    pub(crate) span: Span,
+}
+
+/// What a branch gives for each answer of its operations.
+#[derive(Debug)]
+pub(crate) enum BranchHead {
+    /// A value of a complete document or function.
+    Value(Arg),
+    /// An element of a set.
+    Element(Arg),
+    /// A value at a path of an object.
+    Entry { path: Box<[Arg]>, value: Arg },
+    /// An element of the set at a path of an object.
+    EntryElement { path: Box<[Arg]>, element: Arg },
+}
+
+/// A rule: branches of which the first with an answer counts.
+#[derive(Debug)]
+pub(crate) struct Definition {
+    pub(crate) module: usize,
+    pub(crate) branches: Box<[Branch]>,
+}
+
+/// What kind of document rules make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GroupKind {
+    Complete,
+    Function { arity: usize },
+    Set,
+    Object,
+}
+
+/// All rules of one document.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) kind: GroupKind,
+    /// Below `data`.
+    pub(crate) path: Box<[Value]>,
+    pub(crate) definitions: Box<[Definition]>,
+    pub(crate) default: Option<Definition>,
+    /// All rules have the same constant value: the first answer is the only one.
+    pub(crate) is_constant: bool,
+}
+
+/// A place in the tree of documents made by rules.
+#[derive(Debug, Default)]
+pub(crate) struct Node {
+    pub(crate) path: Box<[Value]>,
+    pub(crate) group: Option<GroupId>,
+    /// In the order of the keys.
+    pub(crate) children: Vec<(Value, NodeId)>,
+}
