@@ -15,6 +15,7 @@
 
 pub mod builders;
 pub mod case;
+pub mod compliance;
 pub mod harness;
 
 use std::path::PathBuf;
