@@ -74,8 +74,10 @@ pub(crate) enum OpKind {
     Scan { root: Root, key: Pattern, to: Slot },
     /// The document that rules make at a path.
     Document { group: GroupId, to: Slot },
-    /// The object of all documents, made by rules or not, below a path.
-    Tree { node: NodeId, to: Slot },
+    /// What is at keys below a path, made by rules or not.
+    Tree { node: NodeId, keys: Box<[Arg]>, to: Slot },
+    /// Each key there.
+    Keys { node: NodeId, keys: Box<[Arg]>, to: Slot },
     /// The answer of a function.
     Call { callee: Callee, args: Box<[Arg]>, to: Slot },
     /// Each answer of a builtin that has several.

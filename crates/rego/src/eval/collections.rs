@@ -17,6 +17,17 @@ pub(super) fn get<'v>(value: &'v Value, key: &Value) -> Option<&'v Value> {
     }
 }
 
+/// As [`get`], for documents that are no rules: OPA's store has texts for keys, also where a number is asked for.
+pub(super) fn get_base<'v>(value: &'v Value, key: &Value) -> Option<&'v Value> {
+    let found = get(value, key);
+    match (value, key) {
+        (Value::Object(object), Value::Number(_)) if found.is_none() => {
+            object.get(&Value::from(key.to_string()))
+        }
+        _ => found,
+    }
+}
+
 /// The keys and elements of a collection, in OPA's order.
 pub(super) fn entries(value: &Value) -> Vec<(Value, Value)> {
     match value {

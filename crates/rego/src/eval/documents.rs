@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use portcullis_rego_syntax::Span;
 
 use super::replaced::Document;
-use super::{Flow, Machine};
+use super::{Flow, Machine, collections};
 use crate::Value;
 use crate::error::EvalError;
 use crate::limits::LimitKind;
@@ -152,8 +152,61 @@ impl<'p> Machine<'p, '_> {
         Ok(object.into_value())
     }
 
+    /// What is at keys below a path, made by rules or not.
+    pub(super) fn tree_at(&mut self, id: NodeId, keys: &[Value], span: Span) -> Result<Value, EvalError> {
+        match self.place(id, keys)? {
+            Place::Inner(node) => self.tree(node, span),
+            Place::Value(value) => Ok(value),
+        }
+    }
+
+    /// The keys of what is there.
+    pub(super) fn keys_at(&mut self, id: NodeId, keys: &[Value]) -> Result<Vec<Value>, EvalError> {
+        match self.place(id, keys)? {
+            Place::Value(value) => Ok(collections::entries(&value).into_iter().map(|(key, _)| key).collect()),
+            Place::Inner(id) => {
+                let Some(node) = self.program.nodes.get(id) else { return Ok(Vec::new()) };
+                let base = self.base_document(&node.path);
+                let mut keys: BTreeSet<Value> =
+                    collections::entries(&base).into_iter().map(|(key, _)| key).collect();
+                keys.extend(node.children.iter().map(|(key, _)| key.clone()));
+                Ok(keys.into_iter().collect())
+            }
+        }
+    }
+
+    fn place(&mut self, id: NodeId, keys: &[Value]) -> Result<Place, EvalError> {
+        let program = self.program;
+        let mut id = id;
+        let mut keys = keys;
+        loop {
+            let Some(node) = program.nodes.get(id) else { return Ok(Place::Value(Value::Undefined)) };
+            let is_replaced = !self.world.replaced.is_empty() && self.world.is_replaced(&node.path);
+            let made = match node.group.and_then(|group| Some((group, program.groups.get(group)?))) {
+                _ if is_replaced => self.base_document(&node.path),
+                Some((_, group)) if matches!(group.kind, GroupKind::Function { .. }) => {
+                    self.base_document(&node.path)
+                }
+                Some((group, _)) => self.document(group)?,
+                None => {
+                    let Some((key, rest)) = keys.split_first() else { return Ok(Place::Inner(id)) };
+                    match node.children.iter().find(|(name, _)| name == key) {
+                        Some((_, child)) => {
+                            id = *child;
+                            keys = rest;
+                            continue;
+                        }
+                        None => self.base_document(&node.path),
+                    }
+                }
+            };
+            let found = keys.iter().try_fold(&made, |value, key| collections::get(value, key)).cloned();
+            return Ok(Place::Value(found.unwrap_or(Value::Undefined)));
+        }
+    }
+
     /// The object of all documents below a path, rules before data.
-    pub(super) fn tree(&mut self, id: NodeId, span: Span) -> Result<Value, EvalError> {
+    fn tree(&mut self, id: NodeId, span: Span) -> Result<Value, EvalError> {
         if let Some(value) = self.world.trees.get(&id) {
             return Ok(value.clone());
         }
@@ -195,10 +248,18 @@ impl<'p> Machine<'p, '_> {
     /// What `data` has at a path besides rules.
     pub(super) fn base_document(&self, path: &[Value]) -> Value {
         path.iter()
-            .try_fold(&self.world.data, |value, key| super::collections::get(value, key))
+            .try_fold(&self.world.data, |value, key| collections::get_base(value, key))
             .cloned()
             .unwrap_or(Value::Undefined)
     }
+}
+
+/// Where keys lead in the tree of documents.
+enum Place {
+    /// To a path with documents of rules below it.
+    Inner(NodeId),
+    /// To a value.
+    Value(Value),
 }
 
 /// An object that rules fill.

@@ -41,6 +41,11 @@ impl<'p> Machine<'p, '_> {
                 OpKind::Relation { builtin, args, to } => {
                     return self.relation(builtin, args, *to, op.span, after, found);
                 }
+                OpKind::Keys { node, keys, to } => {
+                    let keys: Vec<Value> = keys.iter().map(|key| self.value(key).clone()).collect();
+                    let keys = self.keys_at(*node, &keys).map_err(|error| self.located(error, op.span))?;
+                    return self.each(keys.into_iter(), *to, op.span, after, found);
+                }
                 OpKind::With { changes, ops } => return self.with(changes, ops, op.span, after, found),
                 kind => self.simple(kind, op.span),
             };
@@ -56,14 +61,19 @@ impl<'p> Machine<'p, '_> {
     /// An operation with at most one answer.
     fn simple(&mut self, kind: &'p OpKind, span: Span) -> Result<Next, EvalError> {
         match kind {
-            OpKind::Fail | OpKind::Scan { .. } | OpKind::Relation { .. } | OpKind::With { .. } => Ok(Next::Fail),
+            OpKind::Fail
+            | OpKind::Scan { .. }
+            | OpKind::Relation { .. }
+            | OpKind::Keys { .. }
+            | OpKind::With { .. } => Ok(Next::Fail),
             OpKind::Path { root, keys, to } => Ok(self.path(root, keys, *to)),
             OpKind::Document { group, to } => {
                 let value = self.document(*group)?;
                 Ok(self.keep(*to, value))
             }
-            OpKind::Tree { node, to } => {
-                let value = self.tree(*node, span)?;
+            OpKind::Tree { node, keys, to } => {
+                let keys: Vec<Value> = keys.iter().map(|key| self.value(key).clone()).collect();
+                let value = self.tree_at(*node, &keys, span)?;
                 Ok(self.keep(*to, value))
             }
             OpKind::Call { callee, args, to } => {
@@ -134,7 +144,8 @@ impl<'p> Machine<'p, '_> {
 
     fn path(&mut self, root: &Root, keys: &[Arg], to: Slot) -> Next {
         let start = self.root(root);
-        let found = keys.iter().fold(start, |value, key| collections::get(value?, self.value(key)));
+        let get = if matches!(root, Root::Data) { collections::get_base } else { collections::get };
+        let found = keys.iter().fold(start, |value, key| get(value?, self.value(key)));
         match found.filter(|value| **value != Value::Undefined).cloned() {
             Some(value) => {
                 self.set(to, value);
@@ -197,10 +208,22 @@ impl<'p> Machine<'p, '_> {
         let args: Vec<Value> = args.iter().map(|arg| self.value(arg).clone()).collect();
         let answers = self.builtin(builtin, &args, span).map_err(|error| self.located(error, span))?;
         let Value::Array(answers) = answers else { return Ok(Flow::More) };
+        self.each(answers.iter().cloned(), to, span, after, found)
+    }
+
+    /// Runs what follows for each value.
+    fn each(
+        &mut self,
+        values: impl Iterator<Item = Value>,
+        to: Slot,
+        span: Span,
+        after: &'p [Op],
+        found: &mut dyn FnMut(&mut Self) -> Step,
+    ) -> Step {
         self.deeper().map_err(|error| self.located(error, span))?;
         let mut flow = Ok(Flow::More);
-        for answer in answers.iter() {
-            self.set(to, answer.clone());
+        for value in values {
+            self.set(to, value);
             flow = self.run(after, found);
             if !matches!(flow, Ok(Flow::More)) {
                 break;

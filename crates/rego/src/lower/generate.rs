@@ -11,7 +11,7 @@ use super::order::{self, Slots};
 use super::terms::Terms;
 use crate::Value;
 use crate::normal_form::{
-    Arg, Callee, Change, Collect, CollectHead, GroupKind, Op, OpKind, Pattern, Replacement, Root, Slot,
+    Arg, Callee, Change, Collect, CollectHead, GroupKind, NodeId, Op, OpKind, Pattern, Replacement, Root, Slot,
 };
 
 pub(super) struct Generator<'g, 'l, 'm> {
@@ -196,6 +196,7 @@ impl Generator<'_, '_, '_> {
                     if order::is_known(right, &self.bound) { (right, left) } else { (left, right) };
                 if let Term::Var(slot) = pattern
                     && !self.bound.contains(slot)
+                    && !mentions(value, *slot)
                 {
                     self.value_into(value, *slot, span, ops);
                     return;
@@ -375,14 +376,28 @@ impl Generator<'_, '_, '_> {
                     // Rules make nothing there.
                     None => return self.steps(Root::Data, steps, to, span, ops),
                 },
-                _ if here.is_some_and(|node| !node.children.is_empty() || !node.path.is_empty() || rest.is_empty()) => {
-                    return self.steps_after(rest, to, span, ops, |to| OpKind::Tree { node, to });
-                }
-                _ => return self.steps(Root::Data, steps, to, span, ops),
+                _ => return self.tree_steps(node, rest, to, span, ops),
             };
             node = child;
             rest = rest.get(1..).unwrap_or_default();
         }
+    }
+
+    /// Follows steps that only the evaluation knows, through documents of rules and data alike.
+    fn tree_steps(&mut self, node: NodeId, steps: &[Term], to: Option<Slot>, span: Span, ops: &mut Vec<Op>) -> Arg {
+        let mut keys = Vec::new();
+        for step in steps {
+            if order::is_known(step, &self.bound) {
+                keys.push(self.value(step, span, ops));
+                continue;
+            }
+            let key = self.terms.fresh();
+            push(ops, span, OpKind::Keys { node, keys: keys.clone().into(), to: key });
+            self.bound.insert(key);
+            self.matches(Arg::Slot(key), step, span, ops);
+            keys.push(Arg::Slot(key));
+        }
+        self.made(to, span, ops, |to| OpKind::Tree { node, keys: keys.into(), to })
     }
 
     fn steps_after(
@@ -429,6 +444,13 @@ impl Generator<'_, '_, '_> {
             root => self.made(to, span, ops, |to| OpKind::Path { root, keys: keys.into(), to }),
         }
     }
+}
+
+/// Whether a term binds or reads a variable.
+fn mentions(term: &Term, slot: Slot) -> bool {
+    let mut vars = Slots::new();
+    term.vars(&mut vars);
+    vars.contains(&slot)
 }
 
 fn push(ops: &mut Vec<Op>, span: Span, kind: OpKind) {

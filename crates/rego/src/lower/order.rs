@@ -131,10 +131,14 @@ fn unify(left: &Term, right: &Term, bound: &mut Slots) {
     }
 }
 
-/// The value of the same constant key.
+/// The value of the same constant or variable as key.
 pub(super) fn entry<'t>(entries: &'t [(Term, Term)], key: &Term) -> Option<&'t Term> {
-    let Term::Const(key) = key else { return None };
-    entries.iter().find(|(other, _)| matches!(other, Term::Const(other) if other == key)).map(|(_, value)| value)
+    let is_same = |other: &Term| match (key, other) {
+        (Term::Const(key), Term::Const(other)) => key == other,
+        (Term::Var(key), Term::Var(other)) => key == other,
+        _ => false,
+    };
+    entries.iter().find(|(other, _)| is_same(other)).map(|(_, value)| value)
 }
 
 /// Whether the term has a value once its references bound what they bind.
