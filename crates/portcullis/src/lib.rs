@@ -106,5 +106,6 @@ pub use policy::{Change, ConstraintInfo, InventoryRead, PolicySet, PolicyStore, 
 pub use review::{
     ConstraintResult, EvaluationError, Operation, Outcome, Position, Precision, Review, Verdict, Violation,
 };
+pub use portcullis_rego::{LimitKind, Limits as EvaluationLimits, Watch};
 pub use source::{Location, Source};
 pub use world::World;

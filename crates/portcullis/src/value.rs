@@ -8,7 +8,7 @@
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 
-pub(crate) use regorus::Value;
+pub(crate) use portcullis_rego::Value;
 
 /// The value of a key, if `value` is an object that has it. No allocation; objects of manifests are small.
 pub(crate) fn get<'a>(value: &'a Value, key: &str) -> Option<&'a Value> {

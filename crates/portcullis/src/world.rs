@@ -1,23 +1,94 @@
 //! Everything an evaluation may look at besides the review.
 
+use std::fmt;
+
+use portcullis_rego::{Limits, Watch};
+
 use crate::inventory::Inventory;
 
-/// The surroundings of a review, borrowed: the cached cluster objects.
-#[derive(Clone, Copy, Debug)]
+/// The surroundings of a review, borrowed: the cached cluster objects, the time, and what each evaluation may use.
+///
+/// ```
+/// use portcullis::{EvaluationLimits, Inventory, World};
+///
+/// let inventory = Inventory::empty();
+/// let limits = EvaluationLimits { steps: 100_000, ..EvaluationLimits::default() };
+/// let world = World::new(&inventory).with_limits(limits).with_now(1_700_000_000_000_000_000);
+/// assert_eq!(world.limits().steps, 100_000);
+/// ```
+#[derive(Clone, Copy)]
 pub struct World<'a> {
     inventory: &'a Inventory,
+    limits: Limits,
+    watch: Option<&'a (dyn Watch + Sync)>,
+    now_ns: Option<i64>,
+    seed: u64,
 }
 
 impl<'a> World<'a> {
-    /// A world with an inventory.
+    /// A world with an inventory, in which no time is known.
     #[must_use]
-    pub const fn new(inventory: &'a Inventory) -> Self {
-        Self { inventory }
+    pub fn new(inventory: &'a Inventory) -> Self {
+        Self { inventory, limits: Limits::default(), watch: None, now_ns: None, seed: 0 }
+    }
+
+    /// What each evaluation may use.
+    #[must_use]
+    pub const fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// What tells evaluations to stop, such as the deadline of a request.
+    #[must_use]
+    pub const fn with_watch(self, watch: &'a (dyn Watch + Sync)) -> Self {
+        Self { watch: Some(watch), ..self }
+    }
+
+    /// What `time.now_ns` is for every constraint of a review: nanoseconds since 1970. A policy that asks for
+    /// the time where there is none is an error.
+    #[must_use]
+    pub const fn with_now(self, now_ns: i64) -> Self {
+        Self { now_ns: Some(now_ns), ..self }
+    }
+
+    /// What `rand.intn` and `uuid.rfc4122` are derived from, for every constraint of a review.
+    #[must_use]
+    pub const fn with_seed(self, seed: u64) -> Self {
+        Self { seed, ..self }
     }
 
     /// The cached objects.
     #[must_use]
     pub const fn inventory(&self) -> &'a Inventory {
         self.inventory
+    }
+
+    /// What each evaluation may use.
+    #[must_use]
+    pub const fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    pub(crate) fn watch(&self) -> Option<&'a dyn Watch> {
+        self.watch.map(|watch| -> &dyn Watch { watch })
+    }
+
+    pub(crate) const fn now_ns(&self) -> Option<i64> {
+        self.now_ns
+    }
+
+    pub(crate) const fn seed(&self) -> u64 {
+        self.seed
+    }
+}
+
+impl fmt::Debug for World<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("World")
+            .field("inventory", self.inventory)
+            .field("limits", &self.limits)
+            .field("now_ns", &self.now_ns)
+            .field("seed", &self.seed)
+            .finish_non_exhaustive()
     }
 }

@@ -108,8 +108,8 @@ pub struct Environment<'e> {
     pub limits: Limits,
     /// Tells it to stop.
     pub watch: Option<&'e dyn Watch>,
-    /// What `time.now_ns` is: nanoseconds since 1970.
-    pub now_ns: i64,
+    /// What `time.now_ns` is: nanoseconds since 1970. A program that asks for it where there is none is an error.
+    pub now_ns: Option<i64>,
     /// What `rand.intn` and `uuid.rfc4122` are derived from.
     pub seed: u64,
     /// Whether a builtin that is not defined for its arguments is an error.
@@ -123,7 +123,7 @@ impl Default for Environment<'_> {
             data: Value::new_object(),
             limits: Limits::default(),
             watch: None,
-            now_ns: 0,
+            now_ns: None,
             seed: 0,
             strict_builtin_errors: false,
         }

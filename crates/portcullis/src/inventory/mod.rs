@@ -75,11 +75,6 @@ impl Inventory {
         &self.0.data
     }
 
-    /// Whether two handles are of the same snapshot.
-    pub(crate) fn same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-
     fn new(
         cluster: Value,
         namespaced: Value,

@@ -1,61 +1,42 @@
-//! Templates' Rego: compiled once per template, evaluated once per constraint that applies. The only folder that names the
-//! engine; its errors are converted here.
+//! Templates' Rego: compiled once per template, evaluated once per constraint that applies.
+//!
+//! ```text
+//! texts --parse, resolve--> modules --template_rules, recursion, reads--> findings, what is read
+//!                              \--portcullis_rego::Program::compile--> RegoProgram --evaluate--> violations
+//! ```
 
-mod builtins;
-mod engine_error;
-mod normal_form;
 mod reads;
 mod recursion;
 mod template_rules;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, PoisonError};
 
-use regorus::Engine;
+use portcullis_rego::{CompileError, Environment, EvalError, Program, Query, Unit};
+use portcullis_rego_syntax::resolve;
+use portcullis_rego_syntax::{Parsed, Span};
 
 use crate::api::template::{RegoSource, RegoVersion, Text};
 use crate::document::Document;
-use crate::edits::Edits;
 use crate::error::{Error, ErrorKind, Severity};
-use crate::inventory::Inventory;
 use crate::policy::InventoryRead;
 use crate::review::EvaluationError;
 use crate::schema::Schema;
+use crate::source::Location;
 use crate::value::{self, Value};
+use crate::world::World;
 
-use builtins::Builtins;
-use engine_error::EngineError;
 use reads::Reads;
 use template_rules::ParsedModule;
 
-/// A template's compiled program. Immutable but for a memo; shared by threads.
+/// A template's compiled program. Immutable and shared by threads.
 pub(crate) struct RegoProgram {
-    /// Compiled and prepared, without data. Cloned for every evaluation: a clone copies a few pointers.
-    engine: Engine,
-    /// `data.<package>.violation`.
-    rule: String,
+    program: Program,
     document: Document,
-    texts: Vec<EngineText>,
-    builtins: Builtins,
+    /// The texts of the modules, for the positions of errors.
+    texts: Vec<Text>,
     inventory_reads: Vec<InventoryRead>,
     object_reads: Vec<ObjectRead>,
-    /// The engine prepared with the inventory it was last asked about. Preparing costs as much as compiling, an inventory is
-    /// asked about many times, and a program that reads no inventory needs none.
-    with_inventory: Mutex<Option<(Inventory, Engine)>>,
-}
-
-/// A module's text, and what was put into it for the engine.
-struct EngineText {
-    template: Text,
-    edits: Edits,
-}
-
-impl EngineText {
-    fn of(parsed: &ParsedModule<'_>) -> Self {
-        let edits = normal_form::edits(&parsed.text.text, &parsed.module, &parsed.names);
-        Self { template: parsed.text.clone(), edits }
-    }
 }
 
 /// A path below `input.review.object` that the policy reads: constant steps, `None` where it is computed.
@@ -81,7 +62,7 @@ impl RegoProgram {
         schema: Option<&Schema>,
     ) -> (Option<Self>, Vec<Error>) {
         let texts: Vec<_> = [&source.module].into_iter().chain(&source.libs).cloned().collect();
-        let FrontEnd { modules, uses, mut errors } = front_end(source, &texts, document);
+        let FrontEnd { modules, mut errors } = front_end(source, &texts, document);
         if let Some(schema) = schema {
             errors.extend(template_rules::check_parameters(&modules, schema, document));
         }
@@ -89,41 +70,26 @@ impl RegoProgram {
             return (None, errors);
         }
         let reads = Reads::of(&modules.iter().map(|parsed| &parsed.module).collect::<Vec<_>>());
-        let engine_texts: Vec<EngineText> = modules.iter().map(EngineText::of).collect();
-        let mut engine = new_engine(source.version);
-        let builtins = match builtins::register(&mut engine, &uses) {
-            Ok(builtins) => builtins,
-            Err(error) => return (None, vec![compile_error(&error, document, &engine_texts)]),
-        };
-        let mut package = None;
-        for (number, text) in engine_texts.iter().enumerate() {
-            match engine.add_policy(number.to_string(), text.edits.apply(&text.template.text).into_owned()) {
-                Ok(name) => {
-                    package.get_or_insert(name);
-                }
-                Err(error) => errors.push(compile_error(&error, document, &engine_texts)),
+        let units: Vec<Unit<'_>> =
+            modules.iter().map(|parsed| Unit { module: &parsed.module, names: &parsed.names }).collect();
+        let mut path = modules.first().map(|parsed| parsed.module.package_path()).unwrap_or_default();
+        path.push("violation");
+        match Program::compile(&units, &Query::Path(&path)) {
+            Ok(program) => {
+                let program = Self {
+                    program,
+                    document: document.clone(),
+                    inventory_reads: reads.inventory,
+                    object_reads: reads.object,
+                    texts,
+                };
+                (Some(program), errors)
+            }
+            Err(found) => {
+                errors.extend(found.iter().map(|error| compile_error(error, &modules, document)));
+                (None, errors)
             }
         }
-        let rule = format!("{}.violation", package.unwrap_or_default());
-        if !errors.iter().any(|error| error.severity() == Severity::Error)
-            && let Err(error) = engine.compile_with_entrypoint(&rule.as_str().into())
-        {
-            errors.push(compile_error(&error, document, &engine_texts));
-        }
-        if errors.iter().any(|error| error.severity() == Severity::Error) {
-            return (None, errors);
-        }
-        let program = Self {
-            engine,
-            rule,
-            document: document.clone(),
-            builtins,
-            inventory_reads: reads.inventory,
-            object_reads: reads.object,
-            with_inventory: Mutex::new(None),
-            texts: engine_texts,
-        };
-        (Some(program), errors)
     }
 
     /// The kinds it reads from the inventory.
@@ -136,54 +102,46 @@ impl RegoProgram {
         &self.object_reads
     }
 
-    /// Evaluates `violation` for one input document. Never panics: a panic of the engine is an error of this evaluation.
-    pub(crate) fn evaluate(&self, input: Value, inventory: &Inventory) -> Evaluation {
-        let mut prints = Vec::new();
-        let caught = catch_unwind(AssertUnwindSafe(|| {
-            let mut engine = self.prepared(inventory)?;
-            engine.set_input(input);
-            let result = engine.eval_rule(self.rule.clone());
-            let printed = engine.take_prints().unwrap_or_default();
-            prints = printed.into_iter().map(|line| without_position(&line).to_owned()).collect();
-            result
-        }));
-        let exceeded = self.builtins.take_exceeded();
-        let result = match caught {
-            Ok(Ok(_)) if let Some(limit) = exceeded => Err(EvaluationError::new(limit)),
-            Ok(Ok(value)) => violations(&value),
-            Ok(Err(error)) => Err(self.evaluation_error(&error)),
-            Err(_) => Err(EvaluationError::new("the Rego engine panicked")),
+    /// Evaluates `violation` for one input document. Never panics: a panic would be an error of this evaluation.
+    pub(crate) fn evaluate(&self, input: Value, world: &World<'_>) -> Evaluation {
+        let environment = Environment {
+            input: Some(input),
+            data: world.inventory().data().clone(),
+            limits: world.limits(),
+            watch: world.watch(),
+            now_ns: world.now_ns(),
+            seed: world.seed(),
+            strict_builtin_errors: false,
         };
-        Evaluation { result, prints }
+        let caught = catch_unwind(AssertUnwindSafe(|| self.program.evaluate(&environment)));
+        let Ok(evaluation) = caught else {
+            let result = Err(EvaluationError::new("the evaluation panicked: please report this"));
+            return Evaluation { result, prints: Vec::new() };
+        };
+        let result = match &evaluation.result {
+            Ok(value) => violations(value),
+            Err(error) => Err(self.evaluation_error(error)),
+        };
+        Evaluation { result, prints: evaluation.prints }
     }
 
-    fn prepared(&self, inventory: &Inventory) -> anyhow::Result<Engine> {
-        if self.inventory_reads.is_empty() {
-            return Ok(self.engine.clone());
-        }
-        let mut memo = self.with_inventory.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, engine)) = memo.as_ref().filter(|(known, _)| known.same(inventory)) {
-            return Ok(engine.clone());
-        }
-        let mut engine = self.engine.clone();
-        engine.clear_data();
-        engine.add_data(inventory.data().clone())?;
-        engine.compile_with_entrypoint(&self.rule.as_str().into())?;
-        *memo = Some((inventory.clone(), engine.clone()));
-        Ok(engine)
+    fn evaluation_error(&self, error: &EvalError) -> EvaluationError {
+        let location = error.at.and_then(|(module, span)| self.locate(module, span));
+        let limit = match error.kind {
+            portcullis_rego::EvalErrorKind::Limit(limit) => Some(limit),
+            _ => None,
+        };
+        EvaluationError { message: error.message.clone(), location, limit }
     }
 
-    fn evaluation_error(&self, error: &anyhow::Error) -> EvaluationError {
-        let error = EngineError::parse(&error.to_string());
-        let location = error.locate(&self.document, &self.texts);
-        EvaluationError { message: error.message, location }
+    fn locate(&self, module: usize, span: Span) -> Option<Location> {
+        template_rules::locate(&self.document, self.texts.get(module)?, span)
     }
 }
 
 /// The modules of a template as they are written.
 struct FrontEnd<'a> {
     modules: Vec<ParsedModule<'a>>,
-    uses: Vec<builtins::Use>,
     errors: Vec<Error>,
 }
 
@@ -193,13 +151,21 @@ fn front_end<'a>(source: &RegoSource, texts: &'a [Text], document: &Document) ->
         RegoVersion::V0 => portcullis_rego_syntax::Version::V0,
         RegoVersion::V1 => portcullis_rego_syntax::Version::V1,
     };
+    let parsed: Vec<Parsed> =
+        texts.iter().map(|text| portcullis_rego_syntax::parse(&text.text, version)).collect();
+    let mut packages: Vec<(Vec<String>, Vec<String>)> = Vec::new();
+    for Parsed { module, .. } in &parsed {
+        let path = module.package_path().into_iter().map(str::to_owned).collect();
+        packages.push((path, module.rules.iter().map(|rule| rule.name().to_owned()).collect()));
+    }
     let mut modules = Vec::new();
-    let mut uses = Vec::new();
     let mut errors = Vec::new();
-    for (number, text) in texts.iter().enumerate() {
-        let portcullis_rego_syntax::Parsed { module, diagnostics } =
-            portcullis_rego_syntax::parse(&text.text, version);
-        let names = portcullis_rego_syntax::resolve(&module);
+    for (number, (text, Parsed { module, diagnostics })) in texts.iter().zip(parsed).enumerate() {
+        let package = packages.get(number).map(|(path, _)| path);
+        let others = packages.iter().enumerate().filter(|(other, (path, _))| *other != number && Some(path) == package);
+        let package_rules = others.flat_map(|(_, (_, rules))| rules.iter().cloned()).collect();
+        let environment = resolve::Environment { package_rules, functions: Vec::new() };
+        let names = portcullis_rego_syntax::resolve_in(&module, &environment);
         let parsed = ParsedModule { text, module, names, is_lib: number > 0 };
         errors.extend(
             diagnostics.iter().map(|diagnostic| template_rules::rego_error(diagnostic, &parsed, document)),
@@ -209,9 +175,6 @@ fn front_end<'a>(source: &RegoSource, texts: &'a [Text], document: &Document) ->
         let unresolved = parsed.names.diagnostics.iter().filter(|_| !broken);
         errors.extend(unresolved.map(|diagnostic| template_rules::rego_error(diagnostic, &parsed, document)));
         errors.extend(template_rules::check(&parsed, document));
-        let used = builtins::uses(&parsed.module, &parsed.names);
-        errors.extend(builtins::check(&used, &parsed, document));
-        uses.extend(used);
         modules.push(parsed);
     }
     errors.extend(template_rules::check_libraries(&modules, document));
@@ -221,34 +184,13 @@ fn front_end<'a>(source: &RegoSource, texts: &'a [Text], document: &Document) ->
             .and_then(|parsed| template_rules::locate(document, parsed.text, found.span));
         errors.push(Error::new(found.kind, found.message).at(location));
     }
-    FrontEnd { modules, uses, errors }
+    FrontEnd { modules, errors }
 }
 
-/// A printed line without the `<module>:<line>: ` that the engine puts before it.
-fn without_position(line: &str) -> &str {
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    match line.splitn(3, ':').collect::<Vec<_>>().as_slice() {
-        [module, number, text] if is_number(module) && is_number(number) => {
-            text.strip_prefix(' ').unwrap_or(text)
-        }
-        _ => line,
-    }
-}
-
-fn new_engine(version: RegoVersion) -> Engine {
-    let mut engine = Engine::new();
-    engine.set_rego_v0(version == RegoVersion::V0);
-    // As OPA has it: a builtin that cannot answer is undefined.
-    engine.set_strict_builtin_errors(false);
-    // Without this the engine prints to standard error.
-    engine.set_gather_prints(true);
-    engine
-}
-
-fn compile_error(error: &anyhow::Error, document: &Document, texts: &[EngineText]) -> Error {
-    let error = EngineError::parse(&error.to_string());
-    let location = error.locate(document, texts);
-    Error::new(ErrorKind::Rego, error.message).at(location)
+fn compile_error(error: &CompileError, modules: &[ParsedModule<'_>], document: &Document) -> Error {
+    let location =
+        modules.get(error.module).and_then(|parsed| template_rules::locate(document, parsed.text, error.span));
+    Error::new(ErrorKind::Rego, error.message.clone()).maybe_hint(error.hint.clone()).at(location)
 }
 
 /// Reads the `violation` set. Gatekeeper drops elements without `msg` and fails the whole review on one that is not a
@@ -288,6 +230,6 @@ fn violations(set: &Value) -> Result<Vec<RawViolation>, EvaluationError> {
 
 impl fmt::Debug for RegoProgram {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RegoProgram({})", self.rule)
+        write!(f, "Rego{:?}", self.program)
     }
 }

@@ -84,7 +84,7 @@ fn evaluate(
 ) -> (Verdict, Vec<String>) {
     let template = &constraint.template;
     let input = value::object([("review", input.clone()), ("parameters", constraint.parameters.clone())]);
-    let evaluation = template.program.evaluate(input, world.inventory());
+    let evaluation = template.program.evaluate(input, &world);
     let verdict = match evaluation.result {
         Err(error) => Verdict::Error(error),
         Ok(raw) if raw.is_empty() => Verdict::Pass,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use portcullis_rego::LimitKind;
 use serde::Serialize;
 
 use crate::enforcement::{Actions, EnforcementPoint};
@@ -114,10 +115,12 @@ pub struct EvaluationError {
     pub message: String,
     /// Where in the policy, if that is known.
     pub location: Option<Location>,
+    /// The limit that was exceeded, if it was one.
+    pub limit: Option<LimitKind>,
 }
 
 impl EvaluationError {
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), location: None }
+        Self { message: message.into(), location: None, limit: None }
     }
 }

@@ -40,8 +40,8 @@ impl From<Exceeded> for Failure {
 pub struct Context<'c, 'w> {
     /// What is left of the limits.
     pub budget: &'c mut Budget<'w>,
-    /// The time of the review, in nanoseconds since 1970.
-    pub now_ns: i64,
+    /// The time of the review, in nanoseconds since 1970; none if the caller gave none.
+    pub now_ns: Option<i64>,
     /// From which `rand.intn` and `uuid.rfc4122` are derived.
     pub seed: u64,
     /// Patterns that were compiled before, shared by all evaluations of a program.

@@ -1,6 +1,9 @@
 //! Looking into values.
 
+use std::sync::Arc;
+
 use crate::Value;
+use crate::limits::{Budget, Exceeded};
 use crate::term;
 
 /// The value of a key: of an object's entry, an array's element by number, or a set's element itself.
@@ -63,4 +66,51 @@ fn sort<T>(items: &mut [T], key: impl Fn(&T) -> &Value) {
     if items.iter().any(|item| matches!(key(item), Value::Array(_) | Value::Set(_) | Value::Object(_))) {
         items.sort_by(|a, b| term::compare(key(a), key(b)));
     }
+}
+
+/// Whether two values are equal. A step for each pair of elements that is looked at: a value may hold another one many
+/// times over, and so be far larger than the memory it takes.
+pub(super) fn equal(budget: &mut Budget<'_>, a: &Value, b: &Value) -> Result<bool, Exceeded> {
+    match (a, b) {
+        (Value::Array(a), Value::Array(b)) => {
+            if Arc::ptr_eq(a, b) {
+                return Ok(true);
+            }
+            Ok(a.len() == b.len() && all_equal(budget, a.iter(), b.iter())?)
+        }
+        (Value::Set(a), Value::Set(b)) => {
+            if Arc::ptr_eq(a, b) {
+                return Ok(true);
+            }
+            Ok(a.len() == b.len() && all_equal(budget, a.iter_sorted(), b.iter_sorted())?)
+        }
+        (Value::Object(a), Value::Object(b)) => {
+            if Arc::ptr_eq(a, b) {
+                return Ok(true);
+            }
+            let flat = |(key, value)| [key, value];
+            Ok(a.len() == b.len()
+                && all_equal(budget, a.iter_sorted().flat_map(flat), b.iter_sorted().flat_map(flat))?)
+        }
+        (a, b) => Ok(a == b),
+    }
+}
+
+fn all_equal<'v>(
+    budget: &mut Budget<'_>,
+    a: impl Iterator<Item = &'v Value>,
+    b: impl Iterator<Item = &'v Value>,
+) -> Result<bool, Exceeded> {
+    for (a, b) in a.zip(b) {
+        budget.step(1)?;
+        if !equal(budget, a, b)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Asks the budget for what it takes to compare a value with others: nothing for one without parts.
+pub(super) fn weigh(budget: &mut Budget<'_>, value: &Value) -> Result<(), Exceeded> {
+    if len(value).is_some() { term::weigh(budget, value) } else { Ok(()) }
 }

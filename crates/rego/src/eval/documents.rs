@@ -93,11 +93,14 @@ impl<'p> Machine<'p, '_> {
             let BranchHead::Value(head) = &branch.head else { continue };
             self.frame(definition.module, branch, args, &mut |machine| {
                 holds = true;
-                let found = machine.value(head);
+                let found = machine.value(head).clone();
                 match value {
-                    Some(value) if *value != *found => return Err(machine.conflict(branch.span, conflict)),
-                    Some(_) => {}
-                    None => *value = Some(found.clone()),
+                    Some(value) => {
+                        if !collections::equal(&mut machine.budget, value, &found)? {
+                            return Err(machine.conflict(branch.span, conflict));
+                        }
+                    }
+                    None => *value = Some(found),
                 }
                 let is_constant = matches!(head, crate::normal_form::Arg::Const(_));
                 Ok(if is_constant { Flow::Enough } else { Flow::More })
@@ -116,7 +119,9 @@ impl<'p> Machine<'p, '_> {
                 let BranchHead::Element(head) = &branch.head else { continue };
                 self.frame(definition.module, branch, &[], &mut |machine| {
                     machine.budget.make_items(1)?;
-                    elements.insert(machine.value(head).clone());
+                    let element = machine.value(head).clone();
+                    collections::weigh(&mut machine.budget, &element)?;
+                    elements.insert(element);
                     Ok(Flow::More)
                 })?;
             }
@@ -139,6 +144,9 @@ impl<'p> Machine<'p, '_> {
                     machine.budget.make_items(path.len())?;
                     let keys: Vec<Value> = path.iter().map(|key| machine.value(key).clone()).collect();
                     let value = machine.value(value).clone();
+                    for key in keys.iter().chain([&value]) {
+                        collections::weigh(&mut machine.budget, key)?;
+                    }
                     match object.insert(&keys, value, is_element) {
                         Ok(()) => Ok(Flow::More),
                         Err(Overlap) => Err(machine.conflict(branch.span, TWO_ENTRIES)),

@@ -44,7 +44,7 @@ struct Machine<'p, 'e> {
     outer: Vec<World>,
     prints: Vec<String>,
     output: u64,
-    now_ns: i64,
+    now_ns: Option<i64>,
     seed: u64,
     strict: bool,
 }
@@ -115,7 +115,7 @@ impl<'p> Machine<'p, '_> {
         self.stack.resize(top + (branch.slots as usize).max(args.len()), Value::Undefined);
         self.base = top;
         self.module = module;
-        let flow = self.run(&branch.ops, found);
+        let flow = self.run(&branch.ops, found).map_err(|error| self.located(error, branch.span));
         self.stack.truncate(top);
         self.base = base;
         self.module = outer_module;

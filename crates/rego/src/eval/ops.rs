@@ -1,5 +1,6 @@
 //! The operations.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use portcullis_rego_syntax::Span;
@@ -66,7 +67,7 @@ impl<'p> Machine<'p, '_> {
             | OpKind::Relation { .. }
             | OpKind::Keys { .. }
             | OpKind::With { .. } => Ok(Next::Fail),
-            OpKind::Path { root, keys, to } => Ok(self.path(root, keys, *to)),
+            OpKind::Path { root, keys, to } => self.path(root, keys, *to),
             OpKind::Document { group, to } => {
                 let value = self.document(*group)?;
                 Ok(self.keep(*to, value))
@@ -84,11 +85,12 @@ impl<'p> Machine<'p, '_> {
                 Ok(Next::when(!matches!(self.value(value), Value::Bool(false) | Value::Undefined)))
             }
             OpKind::Compare { operator, left, right } => {
-                Ok(Next::when(compare(*operator, self.value(left), self.value(right))))
+                let (left, right) = (self.value(left).clone(), self.value(right).clone());
+                Ok(Next::when(self.compare(*operator, &left, &right)?))
             }
             OpKind::Match { value, pattern } => {
                 let value = self.value(value).clone();
-                Ok(Next::when(self.fits(&value, pattern)))
+                Ok(Next::when(self.fits(&value, pattern)?))
             }
             OpKind::Array { items, to } => {
                 self.budget.make_items(items.len())?;
@@ -97,19 +99,19 @@ impl<'p> Machine<'p, '_> {
             }
             OpKind::Set { items, to } => {
                 self.budget.make_items(items.len())?;
-                let items: BTreeSet<Value> = items.iter().map(|item| self.value(item).clone()).collect();
+                let items: Vec<Value> = items.iter().map(|item| self.value(item).clone()).collect();
+                for item in &items {
+                    collections::weigh(&mut self.budget, item)?;
+                }
+                let items: BTreeSet<Value> = items.into_iter().collect();
                 Ok(self.keep(*to, Value::from(items)))
             }
             OpKind::Object { entries, to } => {
                 self.budget.make_items(entries.len())?;
                 let mut object = BTreeMap::new();
                 for (key, value) in entries {
-                    let value = self.value(value).clone();
-                    if let Some(before) = object.insert(self.value(key).clone(), value.clone())
-                        && before != value
-                    {
-                        return Err(self.conflict(span, "object keys must be unique"));
-                    }
+                    let (key, value) = (self.value(key).clone(), self.value(value).clone());
+                    self.insert(&mut object, key, value, span)?;
                 }
                 Ok(self.keep(*to, Value::from(object)))
             }
@@ -142,16 +144,25 @@ impl<'p> Machine<'p, '_> {
         }
     }
 
-    fn path(&mut self, root: &Root, keys: &[Arg], to: Slot) -> Next {
+    fn path(&mut self, root: &Root, keys: &[Arg], to: Slot) -> Result<Next, EvalError> {
+        for key in keys {
+            // A key that is a constant is as large as it is written.
+            if let Arg::Slot(slot) = key
+                && collections::len(self.slot(*slot)).is_some()
+            {
+                let key = self.slot(*slot).clone();
+                collections::weigh(&mut self.budget, &key)?;
+            }
+        }
         let start = self.root(root);
         let get = if matches!(root, Root::Data) { collections::get_base } else { collections::get };
         let found = keys.iter().fold(start, |value, key| get(value?, self.value(key)));
         match found.filter(|value| **value != Value::Undefined).cloned() {
             Some(value) => {
                 self.set(to, value);
-                Next::On
+                Ok(Next::On)
             }
-            None => Next::Fail,
+            None => Ok(Next::Fail),
         }
     }
 
@@ -171,7 +182,7 @@ impl<'p> Machine<'p, '_> {
         let mut flow = Ok(Flow::More);
         if let Value::Array(items) = &collection {
             for (index, item) in items.iter().enumerate() {
-                if !matches!(key, Pattern::Any) && !self.fits(&Value::from(index as u64), key) {
+                if !matches!(key, Pattern::Any) && !self.fits(&Value::from(index as u64), key)? {
                     continue;
                 }
                 self.set(to, item.clone());
@@ -182,7 +193,7 @@ impl<'p> Machine<'p, '_> {
             }
         } else {
             for (name, value) in collections::entries(&collection) {
-                if !self.fits(&name, key) {
+                if !self.fits(&name, key)? {
                     continue;
                 }
                 self.set(to, value);
@@ -234,31 +245,54 @@ impl<'p> Machine<'p, '_> {
     }
 
     /// Whether a value fits; variables of the pattern are then set.
-    fn fits(&mut self, value: &Value, pattern: &Pattern) -> bool {
-        match pattern {
-            Pattern::Any => true,
-            Pattern::Bind(slot) => {
+    fn fits(&mut self, value: &Value, pattern: &Pattern) -> Result<bool, EvalError> {
+        match (pattern, value) {
+            (Pattern::Any, _) => Ok(true),
+            (Pattern::Bind(slot), value) => {
                 self.set(*slot, value.clone());
-                true
+                Ok(true)
             }
-            Pattern::Equal(other) => self.value(other) == value,
-            Pattern::Array(patterns) => match value {
-                Value::Array(items) => {
-                    items.len() == patterns.len()
-                        && items.iter().zip(patterns).all(|(item, pattern)| self.fits(item, pattern))
+            (Pattern::Equal(other), value) => {
+                let other = self.value(other).clone();
+                Ok(collections::equal(&mut self.budget, &other, value)?)
+            }
+            (Pattern::Array(patterns), Value::Array(items)) if items.len() == patterns.len() => {
+                for (item, pattern) in items.iter().zip(patterns) {
+                    if !self.fits(item, pattern)? {
+                        return Ok(false);
+                    }
                 }
-                _ => false,
-            },
-            Pattern::Object(patterns) => match value {
-                Value::Object(object) => {
-                    object.len() == patterns.len()
-                        && patterns.iter().all(|(key, pattern)| {
-                            let found = object.get(self.value(key)).cloned();
-                            found.is_some_and(|found| self.fits(&found, pattern))
-                        })
+                Ok(true)
+            }
+            (Pattern::Object(patterns), Value::Object(object)) if object.len() == patterns.len() => {
+                for (key, pattern) in patterns {
+                    let Some(found) = object.get(self.value(key)) else { return Ok(false) };
+                    if !self.fits(found, pattern)? {
+                        return Ok(false);
+                    }
                 }
-                _ => false,
-            },
+                Ok(true)
+            }
+            (Pattern::Array(_) | Pattern::Object(_), _) => Ok(false),
+        }
+    }
+
+    /// Gives a key a value. Two values are a conflict.
+    fn insert(
+        &mut self,
+        object: &mut BTreeMap<Value, Value>,
+        key: Value,
+        value: Value,
+        span: Span,
+    ) -> Result<(), EvalError> {
+        collections::weigh(&mut self.budget, &key)?;
+        match object.entry(key) {
+            Entry::Vacant(place) => {
+                place.insert(value);
+                Ok(())
+            }
+            Entry::Occupied(place) if collections::equal(&mut self.budget, place.get(), &value)? => Ok(()),
+            Entry::Occupied(_) => Err(self.conflict(span, "object keys must be unique")),
         }
     }
 
@@ -315,7 +349,9 @@ impl<'p> Machine<'p, '_> {
                 let mut items = BTreeSet::new();
                 self.run(&collect.ops, &mut |machine| {
                     machine.budget.make_items(1)?;
-                    items.insert(machine.value(head).clone());
+                    let item = machine.value(head).clone();
+                    collections::weigh(&mut machine.budget, &item)?;
+                    items.insert(item);
                     Ok(Flow::More)
                 })?;
                 Ok(Value::from(items))
@@ -324,12 +360,8 @@ impl<'p> Machine<'p, '_> {
                 let mut object: BTreeMap<Value, Value> = BTreeMap::new();
                 self.run(&collect.ops, &mut |machine| {
                     machine.budget.make_items(1)?;
-                    let value = machine.value(value).clone();
-                    if let Some(before) = object.insert(machine.value(key).clone(), value.clone())
-                        && before != value
-                    {
-                        return Err(machine.conflict(span, "object keys must be unique"));
-                    }
+                    let (key, value) = (machine.value(key).clone(), machine.value(value).clone());
+                    machine.insert(&mut object, key, value, span)?;
                     Ok(Flow::More)
                 })?;
                 Ok(Value::from(object))
@@ -368,19 +400,18 @@ impl<'p> Machine<'p, '_> {
             Callee::Builtin(builtin) => self.builtin(builtin, args, span),
             Callee::Function(group) => self.function(*group, args),
             Callee::Compare(operator) => match args {
-                [left, right] => Ok(Value::Bool(compare(*operator, left, right))),
+                [left, right] => Ok(Value::Bool(self.compare(*operator, left, right)?)),
                 _ => Ok(Value::Undefined),
             },
             Callee::Member => match args {
-                [value, collection] => {
-                    self.budget.step(collections::len(collection).unwrap_or(0) as u64 / 8)?;
-                    Ok(Value::Bool(is_member(value, collection)))
-                }
+                [value, collection] => Ok(Value::Bool(self.is_member(value, collection)?)),
                 _ => Ok(Value::Undefined),
             },
             Callee::MemberAt => match args {
                 [key, value, collection] => {
-                    Ok(Value::Bool(collections::get(collection, key).is_some_and(|found| found == value)))
+                    collections::weigh(&mut self.budget, key)?;
+                    let Some(found) = collections::get(collection, key) else { return Ok(Value::Bool(false)) };
+                    Ok(Value::Bool(collections::equal(&mut self.budget, found, value)?))
                 }
                 _ => Ok(Value::Undefined),
             },
@@ -416,6 +447,10 @@ impl<'p> Machine<'p, '_> {
     ) -> Step {
         let mut world = self.world.unmade();
         for change in changes {
+            if let Change::Input { value, .. } | Change::Data { value, .. } = change {
+                let value = self.value(value).clone();
+                collections::weigh(&mut self.budget, &value).map_err(|error| self.located(error.into(), span))?;
+            }
             self.change(&mut world, change);
         }
         self.budget.step(world.documents.len() as u64).map_err(|error| self.located(error.into(), span))?;
@@ -517,24 +552,48 @@ impl<'p> Machine<'p, '_> {
             other => Ok(term::text(&mut self.budget, other)?),
         }
     }
-}
 
-fn is_member(value: &Value, collection: &Value) -> bool {
-    match collection {
-        Value::Array(items) => items.iter().any(|item| item == value),
-        Value::Set(items) => items.contains(value),
-        Value::Object(object) => object.values().any(|item| item == value),
-        _ => false,
+    fn is_member(&mut self, value: &Value, collection: &Value) -> Result<bool, EvalError> {
+        let found = match collection {
+            Value::Array(items) => self.is_among(value, items.iter())?,
+            Value::Object(object) => self.is_among(value, object.values())?,
+            Value::Set(items) => {
+                collections::weigh(&mut self.budget, value)?;
+                items.contains(value)
+            }
+            _ => false,
+        };
+        Ok(found)
     }
-}
 
-fn compare(operator: Comparison, left: &Value, right: &Value) -> bool {
-    match operator {
-        Comparison::Equal => left == right,
-        Comparison::NotEqual => left != right,
-        Comparison::Less => term::compare(left, right).is_lt(),
-        Comparison::LessOrEqual => term::compare(left, right).is_le(),
-        Comparison::Greater => term::compare(left, right).is_gt(),
-        Comparison::GreaterOrEqual => term::compare(left, right).is_ge(),
+    fn is_among<'v>(
+        &mut self,
+        value: &Value,
+        items: impl Iterator<Item = &'v Value>,
+    ) -> Result<bool, EvalError> {
+        for item in items {
+            self.budget.step(1)?;
+            if collections::equal(&mut self.budget, item, value)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn compare(&mut self, operator: Comparison, left: &Value, right: &Value) -> Result<bool, EvalError> {
+        if matches!(operator, Comparison::Equal | Comparison::NotEqual) {
+            let equal = collections::equal(&mut self.budget, left, right)?;
+            return Ok(equal == (operator == Comparison::Equal));
+        }
+        collections::weigh(&mut self.budget, left)?;
+        collections::weigh(&mut self.budget, right)?;
+        let order = term::compare(left, right);
+        Ok(match operator {
+            Comparison::Less => order.is_lt(),
+            Comparison::LessOrEqual => order.is_le(),
+            Comparison::Greater => order.is_gt(),
+            Comparison::GreaterOrEqual => order.is_ge(),
+            Comparison::Equal | Comparison::NotEqual => order.is_eq(),
+        })
     }
 }

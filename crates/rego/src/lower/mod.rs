@@ -6,6 +6,7 @@
 
 mod generate;
 mod literal;
+mod nesting;
 mod order;
 mod terms;
 mod tree;
@@ -50,6 +51,7 @@ pub(crate) fn lower(units: &[Unit<'_>], query: &Query<'_>) -> Result<Program, Ve
         groups.push(group(&tree, &units, plan, &mut errors));
     }
     let entry = entry(&tree, &units, query, &mut errors);
+    nesting::check(&groups, &tree.nodes, &entry.branch, &mut errors);
     if !errors.is_empty() {
         errors.sort_by_key(|error| (error.module, error.span));
         errors.dedup();

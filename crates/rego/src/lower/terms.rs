@@ -88,6 +88,21 @@ impl<'l, 'm> Terms<'l, 'm> {
         self.errors.push(CompileError { module: self.module, span, message: message.into(), hint: None });
     }
 
+    fn unavailable(&mut self, span: Span, name: &str) {
+        let hint = match name {
+            "http.send" | "net.lookup_ip_addr" => Some("policies are evaluated without a network"),
+            "external_data" => Some("external data providers are not supported"),
+            "opa.runtime" => Some("policies do not see where they are evaluated"),
+            _ => None,
+        };
+        self.errors.push(CompileError {
+            module: self.module,
+            span,
+            message: format!("builtin `{name}` is not available"),
+            hint: hint.map(str::to_owned),
+        });
+    }
+
     pub(super) fn body(&mut self, body: &'m Body) -> Vec<Literal> {
         self.statements(&body.statements)
     }
@@ -331,7 +346,7 @@ impl<'l, 'm> Terms<'l, 'm> {
                 _ => {}
             }
             let Some(builtin) = builtins::find(&written) else {
-                self.error(callee.span, format!("builtin `{written}` is not available"));
+                self.unavailable(callee.span, &written);
                 return None;
             };
             return Some((Callee::Builtin(builtin), usize::from(builtin.arity), builtin.is_relation));
@@ -506,7 +521,7 @@ impl<'l, 'm> Terms<'l, 'm> {
         if self.resolution(head.span) == Some(Resolution::Builtin) {
             let names: Vec<&str> = target.static_prefix().into_iter().map(|(name, _)| name).collect();
             let Some(builtin) = builtins::find(&names.join(".")) else {
-                self.error(target.span, format!("builtin `{}` is not available", names.join(".")));
+                self.unavailable(target.span, &names.join("."));
                 return None;
             };
             let by = self.with_function(&with.value, &none, out);
