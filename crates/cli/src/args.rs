@@ -109,6 +109,8 @@ pub struct TestArgs {
     /// Largest file that is read, such as `512KiB` or `64MiB`.
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
     pub max_size: usize,
+    #[command(flatten)]
+    pub evaluation: EvaluationArgs,
     /// Accepted for scripts written for gator.
     #[arg(long, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set)]
     pub enable_k8s_native_validation: Option<bool>,
@@ -135,9 +137,26 @@ pub struct VerifyArgs {
     /// Largest file that is read, such as `512KiB` or `64MiB`.
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
     pub max_size: usize,
+    #[command(flatten)]
+    pub evaluation: EvaluationArgs,
     /// Accepted for scripts written for gator.
     #[arg(long, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set)]
     pub enable_k8s_native_validation: Option<bool>,
+}
+
+/// What the evaluation of one constraint for one object may use.
+#[derive(Clone, Copy, Debug, clap::Args)]
+#[command(next_help_heading = "Limits of evaluation")]
+pub struct EvaluationArgs {
+    /// Most steps that one constraint may take for one object; the same on every machine.
+    #[arg(long, value_name = "N", default_value_t = portcullis::EvaluationLimits::default().steps)]
+    pub max_steps: u64,
+    /// Most memory that the values may take which one constraint makes for one object.
+    #[arg(long, value_name = "SIZE", default_value = "32MiB", value_parser = size)]
+    pub max_memory: usize,
+    /// Most seconds that the constraints together may take for one object.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    pub timeout: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

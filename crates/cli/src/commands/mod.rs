@@ -1,5 +1,6 @@
 //! One command per file: read, ask the library, report.
 
+mod evaluation;
 mod progress;
 mod test;
 mod verify;
@@ -41,6 +42,9 @@ pub fn dispatch(args: Args) -> anyhow::Result<ExitStatus> {
     }
 }
 
+/// Deep documents and policies are worked on recursively, within limits that fit into a quarter of this.
+const STACK_BYTES: usize = 8 << 20;
+
 /// Runs something with a number of threads.
 fn in_pool<T: Send>(
     jobs: Option<NonZeroUsize>,
@@ -49,6 +53,7 @@ fn in_pool<T: Send>(
     let threads = jobs.map_or(0, NonZeroUsize::get);
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
+        .stack_size(STACK_BYTES)
         .build()
         .context("the threads to work with could not be started; try fewer with `--jobs`")?;
     pool.install(work)

@@ -13,11 +13,12 @@ use std::sync::Arc;
 
 use portcullis::{
     Decision, Document, EnforcementPoint, Error, ErrorKind, FieldPath, Inventory, InventoryStore, Limits,
-    Location, Object, ObjectKey, PolicySet, Position, Precision, Resource, Review, Severity, Verdict, World,
+    Location, Object, ObjectKey, PolicySet, Position, Precision, Resource, Review, Severity, Verdict,
 };
 use rayon::prelude::*;
 
 use crate::args::{TestArgs, TestFormat};
+use crate::commands::evaluation::Evaluating;
 use crate::commands::progress::Progress;
 use crate::read::{self, Choice, Input};
 use crate::report::{self, Failure, Finding, Reviewed, TestReport};
@@ -212,10 +213,11 @@ fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
     let default = default_namespace(&inventory);
     subjects.sort_by_cached_key(|subject| subject.object.location());
     let progress = Progress::new(subjects.len(), args.quiet);
+    let evaluating = Evaluating::new(&args.evaluation);
     let reviewed = subjects
         .into_par_iter()
         .map(|subject| {
-            let reviewed = review(subject, &policies, &inventory, default.as_ref());
+            let reviewed = review(subject, &policies, &inventory, default.as_ref(), &evaluating);
             progress.advance();
             reviewed
         })
@@ -307,12 +309,15 @@ fn review(
     policies: &PolicySet,
     inventory: &Inventory,
     default: Option<&Object>,
+    evaluating: &Evaluating,
 ) -> Reviewed {
     let Subject { mut review, object, kind } = subject;
     if let Some(default) = default.filter(|default| **default.name() == *review.namespace_name()) {
         review = review.with_namespace(default.clone());
     }
-    let outcome = policies.review(&review, &World::new(inventory), EnforcementPoint::CommandLine);
+    let deadline = evaluating.deadline();
+    let world = evaluating.world(inventory, &deadline);
+    let outcome = policies.review(&review, &world, EnforcementPoint::CommandLine);
     let decision = Decision::from(&outcome);
     let findings = decision
         .findings

@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 
 use portcullis::{
     Assertion, Case, Decision, Document, EnforcementPoint, Error, ErrorKind, Expected, Inventory, Limits,
-    Location, Object, PolicySet, Resource, Review, Severity, Suite, Test, World,
+    Location, Object, PolicySet, Resource, Review, Severity, Suite, Test,
 };
 use rayon::prelude::*;
 
 use crate::args::{Selection, VerifyArgs, VerifyFormat};
+use crate::commands::evaluation::Evaluating;
 use crate::read::{self, Choice, InputFile};
 use crate::report::verify::{CaseResult, Failure, Status, SuiteResult, TestResult};
 use crate::report::{self, count, human, problem_line, verify};
@@ -24,7 +25,8 @@ use crate::run::ExitStatus;
 pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
     let limits = Limits { source_bytes: args.max_size, ..Limits::default() };
     let (files, mut problems) = read::list(&args.paths, Choice::Suites);
-    let runner = Runner { limits, selection: args.run.as_ref() };
+    let evaluating = Evaluating::new(&args.evaluation);
+    let runner = Runner { limits, selection: args.run.as_ref(), evaluating };
     let results: Vec<_> = files.par_iter().map(|file| runner.file(file)).collect();
     let mut suites = Vec::new();
     for (file, result) in files.iter().zip(results) {
@@ -81,6 +83,7 @@ fn nothing_selected(args: &VerifyArgs, suites: &[SuiteResult]) -> Option<Error> 
 struct Runner<'a> {
     limits: Limits,
     selection: Option<&'a Selection>,
+    evaluating: Evaluating,
 }
 
 impl Runner<'_> {
@@ -173,7 +176,7 @@ impl Runner<'_> {
             Ok(policies) => {
                 let case = |case: &Case| {
                     let run = !case.skip && self.selects_case(test, case);
-                    run_case(case, run.then_some(&policies), &files)
+                    run_case(case, run.then_some(&policies), &files, &self.evaluating)
                 };
                 result.cases = test.cases.iter().map(case).collect();
             }
@@ -331,7 +334,12 @@ fn not_one(found: usize, what: &str, path: &str, at: &Location) -> Failure {
     broken(at, format!("expected one document, the {what}, in `{path}`, found {found}"), &[])
 }
 
-fn run_case(case: &Case, policies: Option<&PolicySet>, files: &Files<'_>) -> CaseResult {
+fn run_case(
+    case: &Case,
+    policies: Option<&PolicySet>,
+    files: &Files<'_>,
+    evaluating: &Evaluating,
+) -> CaseResult {
     let started = Instant::now();
     let mut result = CaseResult {
         name: case.name.to_string(),
@@ -346,7 +354,9 @@ fn run_case(case: &Case, policies: Option<&PolicySet>, files: &Files<'_>) -> Cas
     match review_of(case, files, &mut result.warnings) {
         Err(failure) => result.failures.push(failure),
         Ok((review, inventory)) => {
-            let outcome = policies.review(&review, &World::new(&inventory), EnforcementPoint::CommandLine);
+            let deadline = evaluating.deadline();
+            let world = evaluating.world(&inventory, &deadline);
+            let outcome = policies.review(&review, &world, EnforcementPoint::CommandLine);
             let decision = Decision::from(&outcome);
             result.failures =
                 case.assertions.iter().filter_map(|assertion| check(assertion, &decision)).collect();

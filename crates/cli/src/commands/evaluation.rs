@@ -1,0 +1,49 @@
+//! What evaluations see of the world besides objects: the time, and their limits.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use portcullis::{EvaluationLimits, Inventory, Watch, World};
+
+use crate::args::EvaluationArgs;
+
+/// The same for all reviews of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct Evaluating {
+    limits: EvaluationLimits,
+    timeout: Duration,
+    now_ns: i64,
+}
+
+impl Evaluating {
+    /// As the command line has it, at this moment.
+    pub fn new(args: &EvaluationArgs) -> Self {
+        let limits = EvaluationLimits {
+            steps: args.max_steps,
+            memory: args.max_memory as u64,
+            ..EvaluationLimits::default()
+        };
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let now_ns = i64::try_from(now.as_nanos()).unwrap_or(i64::MAX);
+        Self { limits, timeout: Duration::from_secs(args.timeout), now_ns }
+    }
+
+    /// The end of a review that begins now.
+    pub fn deadline(&self) -> Deadline {
+        Deadline(Instant::now().checked_add(self.timeout))
+    }
+
+    /// The world of a review.
+    pub fn world<'a>(&self, inventory: &'a Inventory, deadline: &'a Deadline) -> World<'a> {
+        World::new(inventory).with_limits(self.limits).with_now(self.now_ns).with_watch(deadline)
+    }
+}
+
+/// Until when a review may go on; for ever, if that is later than clocks go.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline(Option<Instant>);
+
+impl Watch for Deadline {
+    fn is_over(&self) -> bool {
+        self.0.is_some_and(|end| Instant::now() >= end)
+    }
+}
