@@ -213,7 +213,7 @@ impl<'p> Machine<'p, '_> {
         }
     }
 
-    /// The object of all documents below a path, rules before data.
+    /// The object of all documents below a path.
     fn tree(&mut self, id: NodeId, span: Span) -> Result<Value, EvalError> {
         if let Some(value) = self.world.trees.get(&id) {
             return Ok(value.clone());
@@ -233,7 +233,8 @@ impl<'p> Machine<'p, '_> {
         if let Some(group) = node.group {
             let is_function =
                 program.groups.get(group).is_some_and(|group| matches!(group.kind, GroupKind::Function { .. }));
-            return if is_function { Ok(base) } else { self.document(group) };
+            let has_base = !matches!(base, Value::Undefined);
+            return if is_function || has_base { Ok(base) } else { self.document(group) };
         }
         if !self.world.replaced.is_empty() && self.world.is_replaced(&node.path) {
             return Ok(base);
@@ -246,7 +247,7 @@ impl<'p> Machine<'p, '_> {
         self.budget.make_items(entries.len() + node.children.len())?;
         for (key, child) in &node.children {
             let value = self.tree(*child, span)?;
-            if value != Value::Undefined {
+            if !matches!(value, Value::Undefined) {
                 entries.insert(key.clone(), value);
             }
         }

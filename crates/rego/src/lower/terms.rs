@@ -267,6 +267,14 @@ impl<'l, 'm> Terms<'l, 'm> {
                     let args = written.args.iter().map(|arg| self.maybe(arg, with)).collect();
                     return LiteralKind::Print { args };
                 }
+                if written.args.is_empty()
+                    && let Some(rule) = self.rule_without_params(&written.callee)
+                {
+                    return match answer {
+                        Some(answer) => LiteralKind::Unify { left: answer, right: rule, binds: true },
+                        None => LiteralKind::Holds(rule),
+                    };
+                }
                 let callee = self.callee(&written.callee);
                 let mut args: Vec<Term> = written.args.iter().map(|arg| self.term(arg, with, out)).collect();
                 let Some((callee, arity, is_relation)) = callee else {
@@ -295,6 +303,15 @@ impl<'l, 'm> Terms<'l, 'm> {
             }
             _ => LiteralKind::Holds(Term::Const(Value::Undefined)),
         }
+    }
+
+    /// `f()` is what the rule `f` has.
+    fn rule_without_params(&self, callee: &'m Expr) -> Option<Term> {
+        let path = self.data_path(callee)?;
+        let kind = self.tree.group_at(&path).and_then(|group| self.tree.kind(group))?;
+        let steps = path.into_iter().map(Term::Const).collect();
+        let reference = Reference { head: Head::Data, steps, span: callee.span };
+        (kind == GroupKind::Complete).then(|| Term::Ref(Box::new(reference)))
     }
 
     fn is_builtin(&self, callee: &Expr) -> bool {

@@ -147,7 +147,10 @@ fn kind(path: &[Value], rules: &[RulePlan<'_>], errors: &mut Vec<CompileError>) 
     let mut found: Option<GroupKind> = None;
     for plan in rules {
         let is_whole = plan.consumed == plan.rule.head.path.len();
+        let has_no_params = plan.rule.head.params.as_ref().is_some_and(Vec::is_empty);
         let kind = match plan.rule.kind() {
+            // `f() = x` is the rule `f = x`, as OPA has it.
+            RuleKind::Function if has_no_params => GroupKind::Complete,
             RuleKind::Function => GroupKind::Function { arity: plan.rule.head.params.as_ref().map_or(0, Vec::len) },
             RuleKind::Complete if is_whole => GroupKind::Complete,
             RuleKind::PartialSet if is_whole => GroupKind::Set,
