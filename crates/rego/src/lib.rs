@@ -14,6 +14,8 @@
 pub mod builtins;
 mod error;
 mod limits;
+pub mod pattern;
+mod term;
 
 pub use error::{CompileError, EvalError, EvalErrorKind};
 pub use limits::{Budget, Exceeded, LimitKind, Limits, Watch};
