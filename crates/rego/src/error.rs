@@ -40,6 +40,8 @@ pub enum EvalErrorKind {
     /// A builtin was called with arguments it does not take. Only with strict builtin errors; else the
     /// call is undefined.
     Builtin,
+    /// A builtin needs what the caller did not give, such as the time.
+    Unavailable,
     /// A limit.
     Limit(LimitKind),
 }
@@ -49,6 +51,7 @@ impl fmt::Display for EvalErrorKind {
         match self {
             Self::Conflict => f.write_str("conflict"),
             Self::Builtin => f.write_str("builtin"),
+            Self::Unavailable => f.write_str("unavailable"),
             Self::Limit(limit) => write!(f, "limit `{limit}`"),
         }
     }

@@ -17,8 +17,9 @@ mod eval;
 mod limits;
 mod lower;
 mod normal_form;
+pub mod pattern;
 mod program;
-pub(crate) mod term;
+mod term;
 
 pub use error::{CompileError, EvalError, EvalErrorKind};
 pub use limits::{Budget, Exceeded, LimitKind, Limits, Watch};

@@ -2,9 +2,70 @@
 //!
 //! A builtin that is not defined for its arguments is undefined, as in OPA; with strict builtin errors it is
 //! an error. A limit is always an error: a rule that is undefined because of one would let an object pass.
+//!
+//! ```text
+//! name --find--> Builtin --call(arguments, Context)--> Outcome
+//!                   \--operand.rs: types, sentences; go_fmt, number.rs, term.rs: what Go does with them
+//! ```
+//!
+//! The budget is asked before a loop or an allocation, never after: arguments come from objects that are
+//! reviewed, and no argument may stall or end the process.
+
+/// The builtins of a file. An error names the builtin it comes from.
+macro_rules! table {
+    ($($name:literal / $arity:literal => $function:path),* $(,)?) => {
+        pub(super) const BUILTINS: &[$crate::builtins::Builtin] = &[$(
+            $crate::builtins::Builtin {
+                name: $name,
+                arity: $arity,
+                is_relation: false,
+                call: |context, args| $crate::builtins::named($name, $function(context, args)),
+            },
+        )*];
+    };
+}
+
+mod aggregates;
+mod arithmetic;
+mod arrays;
+mod big;
+mod bits;
+mod casts;
+mod collect;
+mod comparison;
+mod crypto;
+mod encoding;
+mod glob;
+mod globs_match;
+pub(crate) mod go_fmt;
+mod graph;
+mod json;
+mod jwt;
+mod net;
+mod number;
+mod numbers;
+mod objects;
+mod operand;
+mod regex;
+mod semver;
+mod sets;
+mod sprintf;
+mod strings;
+mod subset;
+#[cfg(test)]
+mod tests;
+mod time;
+mod types;
+mod units;
+mod uuid;
+mod walk;
+mod yaml;
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use crate::Value;
-use crate::limits::{Budget, Exceeded};
+use crate::limits::{Budget, Exceeded, LimitKind, Limits};
 
 /// A builtin function.
 pub struct Builtin {
@@ -18,16 +79,19 @@ pub struct Builtin {
     pub call: fn(&mut Context<'_, '_>, &[Value]) -> Outcome,
 }
 
-/// What a builtin answers.
+/// What a builtin answers. [`Value::Undefined`] is the answer of a builtin that has none, where OPA does not
+/// call that an error: `max([])`.
 pub type Outcome = Result<Value, Failure>;
 
 /// Why a builtin has no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// It is not defined for these arguments: one sentence in OPA's words.
+    /// It is not defined for these arguments: one sentence in OPA's words, after the name of the builtin.
     Undefined(String),
     /// A limit was exceeded.
     Limit(Exceeded),
+    /// It needs what the caller did not give: one sentence. Always an error.
+    Unavailable(&'static str),
 }
 
 impl From<Exceeded> for Failure {
@@ -50,15 +114,69 @@ pub struct Context<'c, 'w> {
 
 /// What outlives an evaluation: compiled patterns. Never changes an answer.
 #[derive(Debug, Default)]
-pub struct Caches {}
+pub struct Caches {
+    patterns: regex::Patterns,
+}
+
+/// Ours, by family.
+static FAMILIES: &[&[Builtin]] = &[
+    aggregates::BUILTINS,
+    arithmetic::BUILTINS,
+    arrays::BUILTINS,
+    bits::BUILTINS,
+    casts::BUILTINS,
+    comparison::BUILTINS,
+    crypto::BUILTINS,
+    encoding::BUILTINS,
+    glob::BUILTINS,
+    globs_match::BUILTINS,
+    graph::BUILTINS,
+    json::BUILTINS,
+    jwt::BUILTINS,
+    net::BUILTINS,
+    numbers::BUILTINS,
+    objects::BUILTINS,
+    regex::BUILTINS,
+    semver::BUILTINS,
+    sets::BUILTINS,
+    sprintf::BUILTINS,
+    strings::BUILTINS,
+    subset::BUILTINS,
+    time::BUILTINS,
+    types::BUILTINS,
+    units::BUILTINS,
+    uuid::BUILTINS,
+    walk::BUILTINS,
+    yaml::BUILTINS,
+];
+
+static BY_NAME: LazyLock<HashMap<&'static str, &'static Builtin>> =
+    LazyLock::new(|| FAMILIES.iter().copied().flatten().map(|builtin| (builtin.name, builtin)).collect());
 
 /// The builtin of this name, if there is one.
 pub fn find(name: &str) -> Option<&'static Builtin> {
-    let _ = name;
-    None
+    BY_NAME.get(name).copied()
+}
+
+/// Puts the name of the builtin before its error.
+fn named(name: &str, outcome: Outcome) -> Outcome {
+    match outcome {
+        Err(Failure::Undefined(message)) => Err(Failure::Undefined(format!("{name}: {message}"))),
+        outcome => outcome,
+    }
+}
+
+/// The failure for arguments that have the right types, but no answer.
+fn undefined(message: impl Into<String>) -> Failure {
+    Failure::Undefined(message.into())
+}
+
+/// The failure for something of a size that is limited by itself.
+fn too_large(limit: LimitKind, message: impl Into<String>) -> Failure {
+    Failure::Limit(Exceeded { limit, message: format!("{} (limit `{limit}`)", message.into()) })
 }
 
 /// A number as it is written in Rego or JSON; none if it cannot be held.
 pub fn number_from_text(text: &str) -> Option<Value> {
-    Value::from_numeric_string(text).ok()
+    number::parse(&mut Budget::new(Limits::default(), None), text).ok().flatten()
 }

@@ -433,6 +433,10 @@ impl<'p> Machine<'p, '_> {
             }
             Err(Failure::Undefined(_)) => Ok(Value::Undefined),
             Err(Failure::Limit(exceeded)) => Err(exceeded.into()),
+            Err(Failure::Unavailable(message)) => {
+                let message = message.to_owned();
+                Err(EvalError { kind: EvalErrorKind::Unavailable, message, at: Some((self.module, span)) })
+            }
         }
     }
 

@@ -1,0 +1,181 @@
+//! What a collection comes to.
+
+use regorus::Value;
+
+use super::arithmetic::{add, multiply};
+use super::operand::{elements, value, wrong_element, wrong_type};
+use super::{Context, Failure, Outcome, collect};
+use crate::limits::Budget;
+use crate::term;
+
+table![
+    "all" / 1 => all,
+    "any" / 1 => any,
+    "count" / 1 => count,
+    "internal.member_2" / 2 => member,
+    "internal.member_3" / 3 => member_with_key,
+    "max" / 1 => max,
+    "min" / 1 => min,
+    "product" / 1 => product,
+    "sort" / 1 => sort,
+    "sum" / 1 => sum,
+];
+
+/// Of a text, the characters.
+fn count(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    Ok(Value::from(match value(args, 1)? {
+        Value::Array(array) => array.len(),
+        Value::Object(object) => object.len(),
+        Value::Set(set) => set.len(),
+        Value::String(text) => {
+            context.budget.read_text(text.len())?;
+            text.chars().count()
+        }
+        other => return Err(wrong_type(1, other, &["array", "object", "set", "string"])),
+    }))
+}
+
+fn sum(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    fold(context.budget, args, 0, add)
+}
+
+fn product(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    fold(context.budget, args, 1, multiply)
+}
+
+fn fold(
+    budget: &mut Budget<'_>,
+    args: &[Value],
+    first: i64,
+    operation: fn(&mut Budget<'_>, &Value, &Value) -> Outcome,
+) -> Outcome {
+    let mut result = Value::from(first);
+    for element in elements(budget, args, 1)? {
+        if !matches!(element, Value::Number(_)) {
+            return Err(wrong_element(1, value(args, 1)?, element, "number"));
+        }
+        budget.step(1)?;
+        result = operation(budget, &result, element)?;
+    }
+    Ok(result)
+}
+
+fn max(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    let elements = comparable(context.budget, args)?;
+    Ok(elements.into_iter().max_by(|a, b| term::compare(a, b)).cloned().unwrap_or(Value::Undefined))
+}
+
+fn min(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    let elements = comparable(context.budget, args)?;
+    Ok(elements.into_iter().min_by(|a, b| term::compare(a, b)).cloned().unwrap_or(Value::Undefined))
+}
+
+fn sort(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    let mut elements = comparable(context.budget, args)?;
+    elements.sort_by(|a, b| term::compare(a, b));
+    collect::array(context.budget, elements.into_iter())
+}
+
+/// Elements that have been weighed.
+fn comparable<'v>(budget: &mut Budget<'_>, args: &'v [Value]) -> Result<Vec<&'v Value>, Failure> {
+    let elements = elements(budget, args, 1)?;
+    elements.iter().try_for_each(|element| term::weigh(budget, element))?;
+    Ok(elements)
+}
+
+/// Only `true` counts: everything else, `null` and texts too, is not true.
+fn is_true(value: &Value) -> bool {
+    matches!(value, Value::Bool(true))
+}
+
+fn all(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    truth(context.budget, args, true)
+}
+
+fn any(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    truth(context.budget, args, false)
+}
+
+fn truth(budget: &mut Budget<'_>, args: &[Value], is_all: bool) -> Outcome {
+    let decides = |item: &Value| is_true(item) != is_all;
+    let is_decided = match value(args, 1)? {
+        Value::Array(items) => {
+            budget.step(items.len() as u64)?;
+            items.iter().any(decides)
+        }
+        Value::Set(items) => {
+            budget.step(items.len() as u64)?;
+            items.iter().any(decides)
+        }
+        other => return Err(wrong_type(1, other, &["array", "set"])),
+    };
+    Ok(Value::Bool(is_decided != is_all))
+}
+
+/// `x in collection`.
+fn member(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    let (wanted, collection) = (value(args, 1)?, value(args, 2)?);
+    let budget = &mut *context.budget;
+    term::weigh(budget, wanted)?;
+    let mut is_wanted = |item: &Value| -> Result<bool, Failure> {
+        budget.step(1)?;
+        Ok(is_equal(budget, wanted, item)?)
+    };
+    match collection {
+        Value::Set(set) => return Ok(Value::Bool(set.contains(wanted))),
+        Value::Array(items) => {
+            for item in items.iter() {
+                if is_wanted(item)? {
+                    return Ok(Value::Bool(true));
+                }
+            }
+        }
+        Value::Object(object) => {
+            for value in object.values() {
+                if is_wanted(value)? {
+                    return Ok(Value::Bool(true));
+                }
+            }
+        }
+        _ => {}
+    }
+    Ok(Value::Bool(false))
+}
+
+/// `key, value in collection`.
+fn member_with_key(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    let (key, wanted, collection) = (value(args, 1)?, value(args, 2)?, value(args, 3)?);
+    term::weigh(context.budget, key)?;
+    let found = match collection {
+        Value::Set(set) => set.get(key),
+        Value::Array(items) => index(key).and_then(|index| items.get(index)),
+        Value::Object(object) => object.get(key),
+        _ => None,
+    };
+    let Some(found) = found else { return Ok(Value::Bool(false)) };
+    Ok(Value::Bool(is_equal(context.budget, wanted, found)?))
+}
+
+fn index(key: &Value) -> Option<usize> {
+    super::number::small(key).and_then(|index| usize::try_from(index).ok())
+}
+
+/// Whether two values are equal. Those of different types or lengths are told apart at once.
+pub(super) fn is_equal(
+    budget: &mut Budget<'_>,
+    a: &Value,
+    b: &Value,
+) -> Result<bool, crate::limits::Exceeded> {
+    let is_different = match (a, b) {
+        (Value::Array(a), Value::Array(b)) => a.len() != b.len(),
+        (Value::Object(a), Value::Object(b)) => a.len() != b.len(),
+        (Value::Set(a), Value::Set(b)) => a.len() != b.len(),
+        _ => std::mem::discriminant(a) != std::mem::discriminant(b),
+    };
+    if is_different {
+        return Ok(false);
+    }
+    term::weigh(budget, a)?;
+    term::weigh(budget, b)?;
+    Ok(term::compare(a, b).is_eq())
+}

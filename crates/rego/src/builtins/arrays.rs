@@ -1,0 +1,39 @@
+//! Arrays.
+
+use regorus::Value;
+
+use super::operand::{array, integer};
+use super::{Context, Outcome, collect};
+
+table![
+    "array.concat" / 2 => concat,
+    "array.flatten" / 1 => flatten,
+    "array.reverse" / 1 => reverse,
+    "array.slice" / 3 => slice,
+];
+
+fn concat(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    let (left, right) = (array(args, 1)?, array(args, 2)?);
+    collect::array(context.budget, left.iter().chain(right))
+}
+
+/// One level.
+fn flatten(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    let items = array(args, 1)?.iter().flat_map(|item| match item {
+        Value::Array(items) => items.as_slice(),
+        item => std::slice::from_ref(item),
+    });
+    collect::array(context.budget, items)
+}
+
+fn reverse(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    collect::array(context.budget, array(args, 1)?.iter().rev())
+}
+
+/// What is out of bounds is not there.
+fn slice(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    let items = array(args, 1)?;
+    let clamped = |position: i64| usize::try_from(position.max(0)).unwrap_or(usize::MAX);
+    let (from, to) = (clamped(integer(args, 2)?), clamped(integer(args, 3)?).min(items.len()));
+    collect::array(context.budget, items.get(from.min(to)..to).unwrap_or_default().iter())
+}

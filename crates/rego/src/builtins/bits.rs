@@ -1,0 +1,70 @@
+//! Bits of integers, which are as long as they have to be, and in two's complement.
+
+use num_bigint::{BigInt, Sign};
+use regorus::Value;
+
+use super::number::{self, MOST_BITS, too_many_bits};
+use super::operand::{not_an_integer, value, wrong_type};
+use super::{Context, Failure, Outcome, undefined};
+
+table![
+    "bits.and" / 2 => and,
+    "bits.lsh" / 2 => lsh,
+    "bits.negate" / 1 => negate,
+    "bits.or" / 2 => or,
+    "bits.rsh" / 2 => rsh,
+    "bits.xor" / 2 => xor,
+];
+
+fn and(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    let result = integer(args, 1)? & integer(args, 2)?;
+    number::from_integer(context.budget, &result)
+}
+
+fn or(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    let result = integer(args, 1)? | integer(args, 2)?;
+    number::from_integer(context.budget, &result)
+}
+
+fn xor(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    let result = integer(args, 1)? ^ integer(args, 2)?;
+    number::from_integer(context.budget, &result)
+}
+
+fn negate(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    let result = !integer(args, 1)?;
+    number::from_integer(context.budget, &result)
+}
+
+fn lsh(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    let (integer, shift) = (integer(args, 1)?, shift(args)?);
+    if integer.sign() == Sign::NoSign {
+        return Ok(Value::from(0));
+    }
+    let shift = shift.filter(|shift| *shift <= MOST_BITS).ok_or_else(too_many_bits)?;
+    number::from_integer(context.budget, &(integer << shift))
+}
+
+fn rsh(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    let (integer, shift) = (integer(args, 1)?, shift(args)?);
+    // Nothing is left of any integer.
+    let shift = shift.unwrap_or(u64::MAX).min(MOST_BITS * 8);
+    number::from_integer(context.budget, &(integer >> shift))
+}
+
+/// The second argument; none if it has more than 64 bits.
+fn shift(args: &[Value]) -> Result<Option<u64>, Failure> {
+    let shift = integer(args, 2)?;
+    if shift.sign() == Sign::Minus {
+        return Err(undefined("operand 2 must be an unsigned integer number but got a negative integer"));
+    }
+    Ok(u64::try_from(shift).ok())
+}
+
+pub(super) fn integer(args: &[Value], position: usize) -> Result<BigInt, Failure> {
+    let value = value(args, position)?;
+    if !matches!(value, Value::Number(_)) {
+        return Err(wrong_type(position, value, &["integer"]));
+    }
+    number::integer(value).ok_or_else(|| not_an_integer(position))
+}

@@ -1,0 +1,109 @@
+//! Values of one type as values of another. The `cast_…` are of v0.
+
+use regorus::Value;
+
+use super::operand::{value, wrong_type};
+use super::{Context, Outcome, collect, number, operand, undefined};
+
+table![
+    "cast_array" / 1 => cast_array,
+    "cast_boolean" / 1 => cast_boolean,
+    "cast_null" / 1 => cast_null,
+    "cast_object" / 1 => cast_object,
+    "cast_set" / 1 => cast_set,
+    "cast_string" / 1 => cast_string,
+    "to_number" / 1 => to_number,
+];
+
+fn to_number(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    match value(args, 1)? {
+        Value::Null => Ok(Value::from(0)),
+        Value::Bool(value) => Ok(Value::from(i64::from(*value))),
+        number @ Value::Number(_) => Ok(number.clone()),
+        text @ Value::String(written) => {
+            let word = written.trim_start_matches(['+', '-']).to_ascii_lowercase();
+            if matches!(word.as_str(), "inf" | "infinity" | "nan") {
+                return Err(wrong_type(1, text, &["valid number string"]));
+            }
+            let syntax = || {
+                let shown: String = written.chars().take(60).collect();
+                undefined(format!(
+                    "strconv.ParseFloat: parsing {}: invalid syntax",
+                    super::go_fmt::quote(&shown)
+                ))
+            };
+            let plain = go_float(written).ok_or_else(syntax)?;
+            // Beyond a float it is none in OPA, and may be far too long.
+            if !plain.parse::<f64>().is_ok_and(f64::is_finite) {
+                return Err(undefined("strconv.ParseFloat: value out of range"));
+            }
+            number::parse(context.budget, &plain)?.ok_or_else(syntax)
+        }
+        other => Err(wrong_type(1, other, &["null", "boolean", "number", "string"])),
+    }
+}
+
+/// A decimal number as Go reads it, written as JSON has it.
+fn go_float(text: &str) -> Option<String> {
+    let (sign, unsigned) = match text.strip_prefix('-') {
+        Some(unsigned) => ("-", unsigned),
+        None => ("", text.strip_prefix('+').unwrap_or(text)),
+    };
+    let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, format!("e{exponent}")),
+        None => (unsigned, String::new()),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_digits(whole) || !is_digits(fraction) || whole.len() + fraction.len() == 0 {
+        return None;
+    }
+    let whole = whole.trim_start_matches('0');
+    let whole = if whole.is_empty() { "0" } else { whole };
+    let point = if fraction.is_empty() { "" } else { "." };
+    Some(format!("{sign}{whole}{point}{fraction}{exponent}"))
+}
+
+fn cast_array(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    match value(args, 1)? {
+        array @ Value::Array(_) => Ok(array.clone()),
+        Value::Set(_) => {
+            let elements = operand::elements(context.budget, args, 1)?;
+            collect::array(context.budget, elements.into_iter())
+        }
+        other => Err(wrong_type(1, other, &["array", "set"])),
+    }
+}
+
+fn cast_set(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    match value(args, 1)? {
+        set @ Value::Set(_) => Ok(set.clone()),
+        Value::Array(items) => collect::set(context.budget, items.iter()),
+        other => Err(wrong_type(1, other, &["array", "set"])),
+    }
+}
+
+fn cast_boolean(_: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    keep(args, "boolean")
+}
+
+fn cast_null(_: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    keep(args, "null")
+}
+
+fn cast_object(_: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    keep(args, "object")
+}
+
+fn cast_string(_: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    keep(args, "string")
+}
+
+fn keep(args: &[Value], wanted: &str) -> Outcome {
+    let value = value(args, 1)?;
+    if crate::term::type_name(value) == wanted {
+        Ok(value.clone())
+    } else {
+        Err(wrong_type(1, value, &[wanted]))
+    }
+}

@@ -1,0 +1,309 @@
+//! Base 64, hexadecimal digits, and queries of URLs. Texts are UTF-8: a byte that is none becomes U+FFFD, which
+//! is what a text with it becomes in OPA's output.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use regorus::Value;
+
+use super::objects::object_operand;
+use super::operand::{text, value};
+use super::{Context, Failure, Outcome, json, undefined};
+use crate::limits::Budget;
+use crate::term;
+
+table![
+    "base64.decode" / 1 => base64_decode,
+    "base64.encode" / 1 => base64_encode,
+    "base64.is_valid" / 1 => base64_is_valid,
+    "base64url.decode" / 1 => base64url_decode,
+    "base64url.encode" / 1 => base64url_encode,
+    "base64url.encode_no_pad" / 1 => base64url_encode_no_pad,
+    "hex.decode" / 1 => hex_decode,
+    "hex.encode" / 1 => hex_encode,
+    "urlquery.decode" / 1 => url_decode,
+    "urlquery.decode_object" / 1 => url_decode_object,
+    "urlquery.encode" / 1 => url_encode,
+    "urlquery.encode_object" / 1 => url_encode_object,
+];
+
+/// The two alphabets of base 64.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Alphabet {
+    Standard,
+    Url,
+}
+
+impl Alphabet {
+    fn last_two(self) -> [u8; 2] {
+        match self {
+            Self::Standard => *b"+/",
+            Self::Url => *b"-_",
+        }
+    }
+
+    fn symbol(self, six: u8) -> char {
+        let [plus, slash] = self.last_two();
+        char::from(match six {
+            0..=25 => b'A' + six,
+            26..=51 => b'a' + (six - 26),
+            52..=61 => b'0' + (six - 52),
+            62 => plus,
+            _ => slash,
+        })
+    }
+
+    fn bits(self, symbol: u8) -> Option<u8> {
+        let [plus, slash] = self.last_two();
+        Some(match symbol {
+            b'A'..=b'Z' => symbol - b'A',
+            b'a'..=b'z' => symbol - b'a' + 26,
+            b'0'..=b'9' => symbol - b'0' + 52,
+            _ if symbol == plus => 62,
+            _ if symbol == slash => 63,
+            _ => return None,
+        })
+    }
+}
+
+fn encode(bytes: &[u8], alphabet: Alphabet, is_padded: bool) -> String {
+    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let mut group = [0_u8; 4];
+        for (to, from) in group.iter_mut().skip(1).zip(chunk) {
+            *to = *from;
+        }
+        let bits = u32::from_be_bytes(group);
+        for position in 0..4 {
+            if position <= chunk.len() {
+                let six = u8::try_from((bits >> (18 - 6 * position)) & 63).unwrap_or(0);
+                out.push(alphabet.symbol(six));
+            } else if is_padded {
+                out.push('=');
+            }
+        }
+    }
+    out
+}
+
+/// With padding; line breaks are skipped, as Go does. Else the position of what is wrong.
+fn decode(text: &str, alphabet: Alphabet) -> Result<Vec<u8>, Failure> {
+    let corrupt = |at: usize| undefined(format!("illegal base64 data at input byte {at}"));
+    let symbols: Vec<(usize, u8)> =
+        text.bytes().enumerate().filter(|(_, byte)| !matches!(byte, b'\r' | b'\n')).collect();
+    let mut bytes = Vec::with_capacity(symbols.len() / 4 * 3);
+    let mut groups = symbols.chunks(4).peekable();
+    while let Some(group) = groups.next() {
+        let at = group.first().map_or(0, |(at, _)| *at);
+        let padding = group.iter().rev().take_while(|(_, byte)| *byte == b'=').count();
+        if group.len() < 4 || padding > 2 || (padding > 0 && groups.peek().is_some()) {
+            return Err(corrupt(at));
+        }
+        let mut bits = 0_u32;
+        for (position, (at, symbol)) in group.iter().enumerate() {
+            let six = if position + padding >= 4 { Some(0) } else { alphabet.bits(*symbol) };
+            bits = bits << 6 | u32::from(six.ok_or_else(|| corrupt(*at))?);
+        }
+        bytes.extend(bits.to_be_bytes().into_iter().skip(1).take(3 - padding));
+    }
+    Ok(bytes)
+}
+
+/// A text of bytes; each that is no UTF-8 becomes one character.
+fn utf8(budget: &mut Budget<'_>, bytes: &[u8]) -> Result<String, Failure> {
+    budget.make_text(bytes.len().saturating_mul(3))?;
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+    }
+    Ok(text)
+}
+
+fn encoded(context: &mut Context<'_, '_>, args: &[Value], alphabet: Alphabet, is_padded: bool) -> Outcome {
+    let text = text(args, 1)?;
+    context.budget.make_text(text.len().saturating_mul(4) / 3 + 4)?;
+    Ok(Value::from(encode(text.as_bytes(), alphabet, is_padded)))
+}
+
+fn base64_encode(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    encoded(context, args, Alphabet::Standard, true)
+}
+
+fn base64url_encode(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    encoded(context, args, Alphabet::Url, true)
+}
+
+fn base64url_encode_no_pad(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    encoded(context, args, Alphabet::Url, false)
+}
+
+fn base64_decode(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    let text = text(args, 1)?;
+    context.budget.make_items(text.len())?;
+    let bytes = decode(text, Alphabet::Standard)?;
+    Ok(Value::from(utf8(context.budget, &bytes)?))
+}
+
+fn base64_is_valid(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    let Value::String(text) = value(args, 1)? else { return Ok(Value::Bool(false)) };
+    context.budget.make_items(text.len())?;
+    Ok(Value::Bool(decode(text, Alphabet::Standard).is_ok()))
+}
+
+fn base64url_decode(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    let bytes = url_bytes(context.budget, text(args, 1)?)?;
+    Ok(Value::from(utf8(context.budget, &bytes)?))
+}
+
+/// The bytes of a text in base 64 for URLs, with or without padding.
+pub(super) fn url_bytes(budget: &mut Budget<'_>, text: &str) -> Result<Vec<u8>, Failure> {
+    budget.make_items(text.len())?;
+    let padding = match text.len() % 4 {
+        _ if text.ends_with('=') => "",
+        0 => "",
+        2 => "==",
+        3 => "=",
+        _ => {
+            let shown: String = text.chars().take(60).collect();
+            return Err(undefined(format!("illegal base64url string: {shown}")));
+        }
+    };
+    decode(&format!("{text}{padding}"), Alphabet::Url)
+}
+
+/// As [`url_bytes`], a text.
+pub(super) fn url_text(budget: &mut Budget<'_>, text: &str) -> Result<String, Failure> {
+    let bytes = url_bytes(budget, text)?;
+    utf8(budget, &bytes)
+}
+
+/// Two digits for each byte.
+pub(super) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}
+
+fn hex_encode(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    let text = text(args, 1)?;
+    context.budget.make_text(text.len().saturating_mul(2))?;
+    Ok(Value::from(hexadecimal(text.as_bytes())))
+}
+
+fn hex_decode(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    let text = text(args, 1)?;
+    context.budget.make_text(text.len())?;
+    let mut bytes = Vec::with_capacity(text.len() / 2);
+    let mut digits = text.chars();
+    let digit = |c: char| {
+        let digit = c.to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        digit.ok_or_else(|| undefined(format!("encoding/hex: invalid byte: U+{:04X} {c:?}", u32::from(c))))
+    };
+    while let Some(high) = digits.next() {
+        let high = digit(high)?;
+        let low = digits.next().ok_or_else(|| undefined("encoding/hex: odd length hex string"))?;
+        bytes.push(high << 4 | digit(low)?);
+    }
+    Ok(Value::from(utf8(context.budget, &bytes)?))
+}
+
+/// A part of a query: a space is a plus.
+fn escape(out: &mut String, text: &str) {
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(char::from(byte)),
+            b' ' => out.push('+'),
+            // Writing to a string does not fail.
+            _ => drop(write!(out, "%{byte:02X}")),
+        }
+    }
+}
+
+fn unescape(budget: &mut Budget<'_>, text: &str) -> Result<String, Failure> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        rest = after;
+        match (first, after) {
+            (b'+', _) => bytes.push(b' '),
+            (b'%', [high, low, after @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+                let digit =
+                    |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+                bytes.push(digit(*high).unwrap_or(0) << 4 | digit(*low).unwrap_or(0));
+                rest = after;
+            }
+            (b'%', _) => {
+                let shown: Vec<u8> = std::iter::once(b'%').chain(after.iter().copied().take(2)).collect();
+                return Err(undefined(format!("invalid URL escape {:?}", String::from_utf8_lossy(&shown))));
+            }
+            (byte, _) => bytes.push(*byte),
+        }
+    }
+    utf8(budget, &bytes)
+}
+
+fn url_encode(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    let text = text(args, 1)?;
+    context.budget.make_text(text.len().saturating_mul(3))?;
+    let mut out = String::new();
+    escape(&mut out, text);
+    Ok(Value::from(out))
+}
+
+fn url_decode(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    let text = text(args, 1)?;
+    context.budget.make_text(text.len())?;
+    Ok(Value::from(unescape(context.budget, text)?))
+}
+
+/// In the order of the keys; a key stands once for each of its values.
+fn url_encode_object(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    let wrong = || undefined("operand 1 values must be string, array[string], or set[string]");
+    let Value::Object(object) = object_operand(args, 1)? else { return Ok(Value::Undefined) };
+    let budget = &mut *context.budget;
+    let mut out = String::new();
+    let mut sorted = BTreeMap::new();
+    for (key, values) in object.iter() {
+        budget.step(1)?;
+        sorted.insert(json::key(budget, key)?, values);
+    }
+    for (key, values) in sorted {
+        let values = match values {
+            text @ Value::String(_) => vec![text],
+            other => term::elements(budget, other)?.ok_or_else(wrong)?,
+        };
+        for value in values {
+            let Value::String(value) = value else { return Err(wrong()) };
+            budget.make_text((key.len() + value.len()).saturating_mul(3) + 2)?;
+            if !out.is_empty() {
+                out.push('&');
+            }
+            escape(&mut out, &key);
+            out.push('=');
+            escape(&mut out, value);
+        }
+    }
+    Ok(Value::from(out))
+}
+
+fn url_decode_object(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    let query = text(args, 1)?;
+    let mut found: BTreeMap<Value, Vec<Value>> = BTreeMap::new();
+    for part in query.split('&').filter(|part| !part.is_empty()) {
+        if part.contains(';') {
+            return Err(undefined("invalid semicolon separator in query"));
+        }
+        let (key, value) = part.split_once('=').unwrap_or((part, ""));
+        context.budget.make_items(2)?;
+        context.budget.make_text(part.len())?;
+        let key = unescape(context.budget, key)?;
+        let value = unescape(context.budget, value)?;
+        found.entry(Value::from(key)).or_default().push(Value::from(value));
+    }
+    Ok(Value::from(
+        found.into_iter().map(|(key, values)| (key, Value::from(values))).collect::<BTreeMap<_, _>>(),
+    ))
+}

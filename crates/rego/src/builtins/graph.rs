@@ -1,0 +1,103 @@
+//! What can be reached in a graph: an object of nodes and their neighbours.
+
+use std::collections::BTreeSet;
+
+use regorus::Value;
+
+use super::objects::object_operand;
+use super::operand::{value, wrong_type};
+use super::{Context, Failure, Outcome, collect};
+use crate::limits::Budget;
+use crate::term::{self, MOST_NESTING, too_deep};
+
+table![
+    "graph.reachable" / 2 => reachable,
+    "graph.reachable_paths" / 2 => reachable_paths,
+];
+
+fn reachable(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    let graph = object_operand(args, 1)?;
+    let budget = &mut *context.budget;
+    let mut waiting = initial(budget, args)?;
+    let mut reached = BTreeSet::new();
+    while let Some(node) = waiting.pop() {
+        budget.step(1)?;
+        if reached.contains(node) {
+            continue;
+        }
+        let Some(edges) = edges(budget, graph, node)? else { continue };
+        collect::insert(budget, &mut reached, node.clone())?;
+        waiting.extend(edges);
+    }
+    Ok(Value::from(reached))
+}
+
+/// The longest paths from the first nodes, up to where a path would come back to itself.
+fn reachable_paths(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    let graph = object_operand(args, 1)?;
+    let mut paths = BTreeSet::new();
+    for node in initial(context.budget, args)? {
+        let Some(edges) = edges(context.budget, graph, node)? else { continue };
+        let mut path = vec![node.clone()];
+        if edges.is_empty() {
+            commit(context.budget, &mut paths, &path)?;
+        }
+        for neighbour in edges {
+            follow(context.budget, graph, neighbour, &mut path, &mut paths)?;
+        }
+    }
+    Ok(Value::from(paths))
+}
+
+fn follow(
+    budget: &mut Budget<'_>,
+    graph: &Value,
+    node: &Value,
+    path: &mut Vec<Value>,
+    paths: &mut BTreeSet<Value>,
+) -> Result<(), Failure> {
+    if path.len() > MOST_NESTING {
+        return Err(too_deep().into());
+    }
+    let Some(edges) = edges(budget, graph, node)? else { return commit(budget, paths, path) };
+    // One that leads back to the first node is followed once more, as in OPA, where only those after it are
+    // known to be on the path.
+    path.push(node.clone());
+    if edges.is_empty() {
+        commit(budget, paths, path)?;
+    }
+    for neighbour in edges {
+        budget.step(path.len() as u64)?;
+        if path.contains(neighbour) {
+            commit(budget, paths, path)?;
+        } else {
+            follow(budget, graph, neighbour, path, paths)?;
+        }
+    }
+    path.pop();
+    Ok(())
+}
+
+fn commit(budget: &mut Budget<'_>, paths: &mut BTreeSet<Value>, path: &[Value]) -> Result<(), Failure> {
+    budget.make_items(path.len())?;
+    collect::insert(budget, paths, Value::from(path.to_vec()))?;
+    Ok(())
+}
+
+fn initial<'v>(budget: &mut Budget<'_>, args: &'v [Value]) -> Result<Vec<&'v Value>, Failure> {
+    let nodes = value(args, 2)?;
+    let elements = term::elements(budget, nodes)?;
+    elements.ok_or_else(|| wrong_type(2, nodes, &["{array, set}"]))
+}
+
+/// The neighbours of a node; none if it is not in the graph.
+fn edges<'v>(
+    budget: &mut Budget<'_>,
+    graph: &'v Value,
+    node: &Value,
+) -> Result<Option<Vec<&'v Value>>, Failure> {
+    term::weigh(budget, node)?;
+    let Value::Object(graph) = graph else { return Ok(None) };
+    let Some(edges) = graph.get(node) else { return Ok(None) };
+    Ok(Some(term::elements(budget, edges)?.unwrap_or_default()))
+}

@@ -1,0 +1,97 @@
+//! JSON as texts, and what is addressed by paths.
+//!
+//! ```text
+//! text <--read.rs, write.rs--> value       value --paths.rs (filter, remove), patch.rs--> value
+//! ```
+
+mod patch;
+mod paths;
+mod read;
+mod write;
+
+use regorus::Value;
+
+use super::go_fmt::{Output, TooLong, quote};
+use super::operand::{text, value, wrong_type};
+use super::{Context, Failure, Outcome, undefined};
+use crate::limits::Budget;
+
+pub(super) use read::parse;
+
+table![
+    "json.filter" / 2 => paths::filter,
+    "json.is_valid" / 1 => is_valid,
+    "json.marshal" / 1 => marshal,
+    "json.marshal_with_options" / 2 => marshal_with_options,
+    "json.patch" / 2 => patch::patch,
+    "json.remove" / 2 => paths::remove,
+    "json.unmarshal" / 1 => unmarshal,
+];
+
+fn marshal(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    let mut out = Output::within(context.budget);
+    let written = write::write(&mut out, value(args, 1)?, None);
+    out.value(context.budget, written)
+}
+
+/// `indent` and `prefix` ask for lines, unless `pretty` says otherwise.
+fn marshal_with_options(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    let Value::Object(options) = value(args, 2)? else {
+        return Err(wrong_type(2, value(args, 2)?, &["object"]));
+    };
+    let (mut indent, mut prefix) = ("\t", "");
+    let (mut is_asked, mut is_pretty) = (false, None);
+    for (key, option) in options.iter_sorted() {
+        let Value::String(key) = key else {
+            return Err(undefined("operand 2 failed to stringify a key"));
+        };
+        match (&**key, option) {
+            ("indent", Value::String(text)) => (indent, is_asked) = (text, true),
+            ("prefix", Value::String(text)) => (prefix, is_asked) = (text, true),
+            ("pretty", Value::Bool(value)) => is_pretty = Some(*value),
+            ("indent" | "prefix", _) => {
+                return Err(undefined(format!("operand 2 key {} failed cast to string", quote(key))));
+            }
+            ("pretty", _) => {
+                return Err(undefined(format!("operand 2 key {} failed cast to bool", quote(key))));
+            }
+            _ => {
+                let shown: String = key.chars().take(60).collect();
+                return Err(undefined(format!("operand 2 object contained unknown key {}", quote(&shown))));
+            }
+        }
+    }
+    let value = value(args, 1)?;
+    let mut out = Output::within(context.budget);
+    let layout = is_pretty.unwrap_or(is_asked).then_some(write::Layout { prefix, indent });
+    // The writer begins lines, of which the first is none.
+    let written = layout
+        .map_or(Ok(()), |layout| out.push_str(layout.prefix))
+        .and_then(|()| write::write(&mut out, value, layout));
+    out.value(context.budget, written)
+}
+
+fn unmarshal(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    parse(context.budget, text(args, 1)?)
+}
+
+fn is_valid(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    let Value::String(text) = value(args, 1)? else { return Ok(Value::Bool(false)) };
+    Ok(Value::Bool(read::is_valid(context.budget, text)?))
+}
+
+/// A key of an object as JSON has it: what is no text becomes one.
+pub(super) fn key(budget: &mut Budget<'_>, key: &Value) -> Result<String, Failure> {
+    if let Value::String(text) = key {
+        budget.make_text(text.len())?;
+        return Ok((**text).to_owned());
+    }
+    let mut out = Output::within(budget);
+    let written = write::write(&mut out, key, None);
+    Ok(out.finish(budget, written)?)
+}
+
+/// Writes a value without lines.
+pub(super) fn write_plain(out: &mut Output, value: &Value) -> Result<(), TooLong> {
+    write::write(out, value, None)
+}

@@ -1,0 +1,96 @@
+//! Sets.
+
+use std::collections::BTreeSet;
+
+use regorus::Value;
+
+use super::operand::{value, wrong_type};
+use super::{Context, Failure, Outcome, collect};
+use crate::limits::Budget;
+use crate::term;
+
+table![
+    "and" / 2 => and,
+    "intersection" / 1 => intersection,
+    "or" / 2 => or,
+    "set_diff" / 2 => set_diff,
+    "union" / 1 => union,
+];
+
+fn and(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    let (left, right) = operands(args)?;
+    common(context.budget, left, right)
+}
+
+fn or(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    let (left, right) = operands(args)?;
+    let mut set = BTreeSet::new();
+    add(context.budget, &mut set, left)?;
+    add(context.budget, &mut set, right)?;
+    Ok(Value::from(set))
+}
+
+fn set_diff(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    let (left, right) = operands(args)?;
+    difference(context.budget, left, right)
+}
+
+fn union(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    let Value::Set(sets) = set_operand(args, 1)? else { return Ok(Value::Undefined) };
+    let mut union = BTreeSet::new();
+    for set in sets.iter() {
+        add(context.budget, &mut union, inner(set)?)?;
+    }
+    Ok(Value::from(union))
+}
+
+fn intersection(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    let Value::Set(sets) = set_operand(args, 1)? else { return Ok(Value::Undefined) };
+    let mut result = None;
+    for set in sets.iter() {
+        let set = inner(set)?;
+        result = Some(match result {
+            None => set.clone(),
+            Some(result) => common(context.budget, &result, set)?,
+        });
+    }
+    Ok(result.unwrap_or_else(Value::new_set))
+}
+
+/// What is in the left set and not in the right one.
+pub(super) fn difference(budget: &mut Budget<'_>, left: &Value, right: &Value) -> Outcome {
+    filtered(budget, left, right, false)
+}
+
+fn common(budget: &mut Budget<'_>, left: &Value, right: &Value) -> Outcome {
+    filtered(budget, left, right, true)
+}
+
+/// Those of the left set that are in the right one, or those that are not.
+fn filtered(budget: &mut Budget<'_>, left: &Value, right: &Value, is_kept: bool) -> Outcome {
+    let (Value::Set(left), Value::Set(right)) = (left, right) else { return Ok(Value::Undefined) };
+    budget.step(left.len() as u64)?;
+    left.iter().try_for_each(|item| term::weigh(budget, item))?;
+    collect::set(budget, left.iter().filter(|item| right.contains(item) == is_kept))
+}
+
+fn add(budget: &mut Budget<'_>, set: &mut BTreeSet<Value>, items: &Value) -> Result<(), Failure> {
+    let Value::Set(items) = items else { return Ok(()) };
+    for item in items.iter() {
+        collect::insert(budget, set, item.clone())?;
+    }
+    Ok(())
+}
+
+fn operands(args: &[Value]) -> Result<(&Value, &Value), Failure> {
+    Ok((set_operand(args, 1)?, set_operand(args, 2)?))
+}
+
+fn set_operand(args: &[Value], position: usize) -> Result<&Value, Failure> {
+    let value = value(args, position)?;
+    if matches!(value, Value::Set(_)) { Ok(value) } else { Err(wrong_type(position, value, &["set"])) }
+}
+
+fn inner(value: &Value) -> Result<&Value, Failure> {
+    if matches!(value, Value::Set(_)) { Ok(value) } else { Err(wrong_type(1, value, &["set"])) }
+}

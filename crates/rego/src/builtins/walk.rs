@@ -1,0 +1,57 @@
+//! `walk`: every value in a value, with its path.
+
+use regorus::Value;
+
+use super::operand::value;
+use super::{Builtin, Context, Failure, Outcome};
+use crate::limits::Budget;
+use crate::term::{self, MOST_NESTING, sorted_entries, too_deep};
+
+pub(super) const BUILTINS: &[Builtin] = &[Builtin { name: "walk", arity: 1, is_relation: true, call: walk }];
+
+/// The answers, as an array of `[path, value]`.
+fn walk(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    let mut answers = Vec::new();
+    visit(context.budget, &mut Vec::new(), value(args, 1)?, &mut answers)?;
+    Ok(Value::from(answers))
+}
+
+fn visit(
+    budget: &mut Budget<'_>,
+    path: &mut Vec<Value>,
+    value: &Value,
+    answers: &mut Vec<Value>,
+) -> Result<(), Failure> {
+    if path.len() > MOST_NESTING {
+        return Err(too_deep().into());
+    }
+    budget.make_items(path.len() + 3)?;
+    answers.push(Value::from(vec![Value::from(path.clone()), value.clone()]));
+    let mut enter = |budget: &mut Budget<'_>, key: Value, value: &Value| {
+        path.push(key);
+        visit(budget, path, value, answers)?;
+        path.pop();
+        Ok::<(), Failure>(())
+    };
+    match value {
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                enter(budget, Value::from(index), item)?;
+            }
+        }
+        Value::Object(object) => {
+            budget.step(object.len() as u64)?;
+            object.keys().try_for_each(|key| term::weigh(budget, key))?;
+            for (key, value) in sorted_entries(object.iter_sorted()) {
+                enter(budget, key.clone(), value)?;
+            }
+        }
+        Value::Set(_) => {
+            for item in term::elements(budget, value)?.unwrap_or_default() {
+                enter(budget, item.clone(), item)?;
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
