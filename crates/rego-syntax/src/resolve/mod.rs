@@ -231,7 +231,12 @@ impl<'m> Resolver<'m> {
 
     fn rule(&mut self, rule: &'m Rule) {
         let head = &rule.head;
-        self.scopes.push(Scope::default());
+        // What a parameter mentions inside of an expression is a variable of the bodies, too.
+        let mut mentioned = Direct::default();
+        for param in head.params.iter().flatten() {
+            mentioned.visit_expr(param);
+        }
+        self.scopes.push(Scope { direct: mentioned.mentioned, ..Scope::default() });
         for param in head.params.iter().flatten() {
             self.declare_pattern(param, LocalOrigin::Param);
         }

@@ -43,7 +43,8 @@ fn reachable_paths(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
             commit(context.budget, &mut paths, &path)?;
         }
         for neighbour in edges {
-            follow(context.budget, graph, neighbour, &mut path, &mut paths)?;
+            let mut reached = BTreeSet::from([node.clone()]);
+            follow(context.budget, graph, neighbour, &mut path, &mut paths, &mut reached)?;
         }
     }
     Ok(Value::from(paths))
@@ -55,23 +56,25 @@ fn follow(
     node: &Value,
     path: &mut Vec<Value>,
     paths: &mut BTreeSet<Value>,
+    reached: &mut BTreeSet<Value>,
 ) -> Result<(), Failure> {
     if path.len() > MOST_NESTING {
         return Err(too_deep().into());
     }
     let Some(edges) = edges(budget, graph, node)? else { return commit(budget, paths, path) };
-    // One that leads back to the first node is followed once more, as in OPA, where only those after it are
-    // known to be on the path.
     path.push(node.clone());
     if edges.is_empty() {
         commit(budget, paths, path)?;
     }
+    // A node that was left by an edge before is not followed again, also from another path: as OPA has it in the
+    // version that its compliance suite is of. Later ones look at this path only.
     for neighbour in edges {
         budget.step(path.len() as u64)?;
-        if path.contains(neighbour) {
+        if reached.contains(neighbour) {
             commit(budget, paths, path)?;
         } else {
-            follow(budget, graph, neighbour, path, paths)?;
+            collect::insert(budget, reached, node.clone())?;
+            follow(budget, graph, neighbour, path, paths, reached)?;
         }
     }
     path.pop();

@@ -384,10 +384,10 @@ impl<'p> Machine<'p, '_> {
             if let Some(by) = target.and_then(|target| self.world.function(target)).cloned() {
                 return match by {
                     Replaced::Value(value) => Ok(value),
-                    // What replaces a function sees functions as they are.
+                    // What replaces a function sees all functions as they are.
                     Replaced::Callee(callee) => {
                         let mut world = self.world.unmade();
-                        world.functions.retain(|(known, _)| Some(*known) != target);
+                        world.functions.clear();
                         let before = std::mem::replace(&mut self.world, world);
                         let answer = self.call_with(&callee, args, span);
                         self.world = before;

@@ -107,7 +107,7 @@ fn eval_error(error: &EvalError) -> Answer {
     match error.kind {
         EvalErrorKind::Conflict => Answer::Error(ErrorClass::Conflict, error.message.clone()),
         EvalErrorKind::Builtin => Answer::Error(ErrorClass::Builtin, error.message.clone()),
-        EvalErrorKind::Limit(_) => Answer::Limit(error.message.clone()),
+        EvalErrorKind::Unavailable | EvalErrorKind::Limit(_) => Answer::Limit(error.message.clone()),
     }
 }
 
@@ -121,7 +121,8 @@ fn path_query(query: &Module) -> Option<(Vec<String>, String)> {
     let [statement] = clause.body.statements.as_slice() else { return None };
     let StatementKind::Expr(expr) = &statement.kind else { return None };
     let ExprKind::Binary(binary) = &expr.kind else { return None };
-    let variable = binary.rhs.as_var()?.to_owned();
+    // `data.a = input` compares, and binds nothing.
+    let variable = binary.rhs.as_var().filter(|name| *name != "input")?.to_owned();
     let prefix = binary.lhs.static_prefix();
     let length = binary.lhs.as_ref().map_or(1, |reference| reference.args.len() + 1);
     let is_path = prefix.len() == length
