@@ -79,7 +79,6 @@ mod matcher;
 mod names;
 mod object;
 mod path;
-mod pattern;
 mod policy;
 mod rego;
 mod review;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::format::Format;
 use crate::path::{FieldPath, Segment};
-use crate::pattern::Pattern;
+use portcullis_rego::pattern::Pattern;
 use crate::value::{self, Value};
 
 /// One schema of the tree. The default value is a schema that accepts any scalar and has no fields.

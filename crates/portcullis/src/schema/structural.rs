@@ -12,7 +12,7 @@ use super::structure::{self, Place};
 use super::validate::suggest;
 use super::{MAX_DEPTH, Problem};
 use crate::error::{ErrorKind, Severity, did_you_mean};
-use crate::pattern::Pattern;
+use portcullis_rego::pattern::Pattern;
 use crate::value::{self, Value};
 
 /// The schema as nodes, as far as it could be understood, and everything wrong with it.

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::random;
 use crate::error::ErrorKind;
 use crate::path::Segment;
-use crate::pattern::Pattern;
+use portcullis_rego::pattern::Pattern;
 use crate::schema::PathCheck;
 use crate::schema::constraint::ConstraintSchema;
 use crate::schema::node::At;
