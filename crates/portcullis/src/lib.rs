@@ -102,9 +102,9 @@ pub use names::{ConstraintKey, GroupKind, Gvk, TemplateName};
 pub use object::Object;
 pub use path::{FieldPath, Segment};
 pub use policy::{Change, ConstraintInfo, InventoryRead, PolicySet, PolicyStore, TemplateInfo};
+pub use portcullis_rego::{LimitKind, Limits as EvaluationLimits, Watch};
 pub use review::{
     ConstraintResult, EvaluationError, Operation, Outcome, Position, Precision, Review, Verdict, Violation,
 };
-pub use portcullis_rego::{LimitKind, Limits as EvaluationLimits, Watch};
 pub use source::{Location, Source};
 pub use world::World;

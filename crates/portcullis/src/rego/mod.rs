@@ -162,7 +162,10 @@ fn front_end<'a>(source: &RegoSource, texts: &'a [Text], document: &Document) ->
     let mut errors = Vec::new();
     for (number, (text, Parsed { module, diagnostics })) in texts.iter().zip(parsed).enumerate() {
         let package = packages.get(number).map(|(path, _)| path);
-        let others = packages.iter().enumerate().filter(|(other, (path, _))| *other != number && Some(path) == package);
+        let others = packages
+            .iter()
+            .enumerate()
+            .filter(|(other, (path, _))| *other != number && Some(path) == package);
         let package_rules = others.flat_map(|(_, (_, rules))| rules.iter().cloned()).collect();
         let environment = resolve::Environment { package_rules, functions: Vec::new() };
         let names = portcullis_rego_syntax::resolve_in(&module, &environment);
@@ -188,8 +191,9 @@ fn front_end<'a>(source: &RegoSource, texts: &'a [Text], document: &Document) ->
 }
 
 fn compile_error(error: &CompileError, modules: &[ParsedModule<'_>], document: &Document) -> Error {
-    let location =
-        modules.get(error.module).and_then(|parsed| template_rules::locate(document, parsed.text, error.span));
+    let location = modules
+        .get(error.module)
+        .and_then(|parsed| template_rules::locate(document, parsed.text, error.span));
     Error::new(ErrorKind::Rego, error.message.clone()).maybe_hint(error.hint.clone()).at(location)
 }
 

@@ -12,8 +12,8 @@ use super::structure::{self, Place};
 use super::validate::suggest;
 use super::{MAX_DEPTH, Problem};
 use crate::error::{ErrorKind, Severity, did_you_mean};
-use portcullis_rego::pattern::Pattern;
 use crate::value::{self, Value};
+use portcullis_rego::pattern::Pattern;
 
 /// The schema as nodes, as far as it could be understood, and everything wrong with it.
 pub(super) fn compile(schema: &Value, legacy: bool) -> (Node, Vec<Problem>) {

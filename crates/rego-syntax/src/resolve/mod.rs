@@ -273,8 +273,7 @@ impl<'m> Resolver<'m> {
         for statement in statements {
             self.statement(statement);
         }
-        self.clause =
-            head.filter(|rule| rule.clauses.len() > 1).and(clause).map(|clause| clause.span.start);
+        self.clause = head.filter(|rule| rule.clauses.len() > 1).and(clause).map(|clause| clause.span.start);
         for output in &outputs {
             self.expr(output);
         }

@@ -5,12 +5,12 @@ use proptest::prelude::*;
 use super::random;
 use crate::error::ErrorKind;
 use crate::path::Segment;
-use portcullis_rego::pattern::Pattern;
 use crate::schema::PathCheck;
 use crate::schema::constraint::ConstraintSchema;
 use crate::schema::node::At;
 use crate::schema::{Schema, default, lookup, structural, unknown, validate};
 use crate::value::Value;
+use portcullis_rego::pattern::Pattern;
 
 proptest! {
     /// Nodes are made of every schema, usable or not, so that nothing hides behind an early error.

@@ -106,7 +106,8 @@ fn timestamp(seconds: i64, nanoseconds: i64) -> Outcome {
 
 #[expect(clippy::unnecessary_wraps, reason = "as all builtins")]
 fn now_ns(context: &mut Context<'_, '_>, _: &[Value]) -> Outcome {
-    let none = Failure::Unavailable("`time.now_ns` was called, but the caller of the evaluation gave no time");
+    let none =
+        Failure::Unavailable("`time.now_ns` was called, but the caller of the evaluation gave no time");
     context.now_ns.map(Value::from).ok_or(none)
 }
 
