@@ -6,6 +6,7 @@
 //! OPA. An operation with several answers ([`OpKind::Scan`], [`OpKind::With`]) runs the rest of its list once
 //! for each.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use portcullis_rego_syntax::Span;
@@ -227,6 +228,5 @@ pub(crate) struct Group {
 pub(crate) struct Node {
     pub(crate) path: Box<[Value]>,
     pub(crate) group: Option<GroupId>,
-    /// In the order of the keys.
-    pub(crate) children: Vec<(Value, NodeId)>,
+    pub(crate) children: BTreeMap<Value, NodeId>,
 }

@@ -177,7 +177,7 @@ impl<'p> Machine<'p, '_> {
                 let base = self.base_document(&node.path);
                 let mut keys: BTreeSet<Value> =
                     collections::entries(&base).into_iter().map(|(key, _)| key).collect();
-                keys.extend(node.children.iter().map(|(key, _)| key.clone()));
+                keys.extend(node.children.keys().cloned());
                 Ok(keys.into_iter().collect())
             }
         }
@@ -198,8 +198,8 @@ impl<'p> Machine<'p, '_> {
                 Some((group, _)) => self.document(group)?,
                 None => {
                     let Some((key, rest)) = keys.split_first() else { return Ok(Place::Inner(id)) };
-                    match node.children.iter().find(|(name, _)| name == key) {
-                        Some((_, child)) => {
+                    match node.children.get(key) {
+                        Some(child) => {
                             id = *child;
                             keys = rest;
                             continue;

@@ -28,6 +28,9 @@ enum Flow {
 
 type Step = Result<Flow, EvalError>;
 
+/// Most slots of all frames together: 24 MB. Programs that people write need a few hundred.
+const MOST_SLOTS: usize = 1_000_000;
+
 struct Machine<'p, 'e> {
     program: &'p Program,
     budget: Budget<'e>,
@@ -109,11 +112,15 @@ impl<'p> Machine<'p, '_> {
         args: &[Value],
         found: &mut dyn FnMut(&mut Self) -> Step,
     ) -> Step {
-        self.budget.step(1)?;
+        let slots = (branch.slots as usize).max(args.len());
+        self.budget.step(1 + slots as u64 / 16)?;
         let (base, outer_module) = (self.base, self.module);
         let top = self.stack.len();
+        if top + slots > MOST_SLOTS {
+            return Err(self.budget.exceeded(LimitKind::Depth).into());
+        }
         self.stack.extend_from_slice(args);
-        self.stack.resize(top + (branch.slots as usize).max(args.len()), Value::Undefined);
+        self.stack.resize(top + slots, Value::Undefined);
         self.base = top;
         self.module = module;
         let flow = self.run(&branch.ops, found).map_err(|error| self.located(error, branch.span));

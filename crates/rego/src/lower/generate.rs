@@ -18,16 +18,34 @@ use crate::normal_form::{
 };
 
 pub(super) struct Generator<'g, 'l, 'm> {
-    pub(super) terms: &'g mut Terms<'l, 'm>,
-    pub(super) bound: Slots,
+    terms: &'g mut Terms<'l, 'm>,
+    bound: Slots,
+    /// What was bound, in order: a body's variables are forgotten at its end.
+    log: Vec<Slot>,
 }
 
-impl Generator<'_, '_, '_> {
+impl<'g, 'l, 'm> Generator<'g, 'l, 'm> {
+    pub(super) fn new(terms: &'g mut Terms<'l, 'm>, bound: Slots) -> Self {
+        Self { terms, bound, log: Vec::new() }
+    }
+
+    fn bind(&mut self, slot: Slot) {
+        if self.bound.insert(slot) {
+            self.log.push(slot);
+        }
+    }
+
+    fn forget_since(&mut self, mark: usize) {
+        for slot in self.log.drain(mark.min(self.log.len())..) {
+            self.bound.remove(&slot);
+        }
+    }
+
     /// The operations of a body. Variables of the body are bound afterwards.
     pub(super) fn body(&mut self, literals: Vec<Literal>, ops: &mut Vec<Op>) {
         let (ordered, unsafe_ones) = order::order(literals, &self.bound);
         for literal in unsafe_ones {
-            self.terms.error(literal.span, "expression is unsafe");
+            self.terms.error(literal.span, "expression is unsafe, or its body too long to be put in order");
         }
         for literal in &ordered {
             self.literal(literal, ops);
@@ -71,10 +89,10 @@ impl Generator<'_, '_, '_> {
         }
         let span = literal.span;
         let kind = self.hoisted(&literal.kind, span, ops);
-        let bound = self.bound.clone();
+        let mark = self.log.len();
         let mut inner = Vec::new();
         self.positive(&kind, span, &mut inner);
-        self.bound = bound;
+        self.forget_since(mark);
         push(ops, span, OpKind::Not { ops: inner.into() });
     }
 
@@ -154,7 +172,7 @@ impl Generator<'_, '_, '_> {
                 push(ops, span, kind);
                 match out {
                     Some(Term::Var(slot)) if *slot == to => {
-                        self.bound.insert(to);
+                        self.bind(to);
                     }
                     Some(out) => self.matches(Arg::Slot(to), out, span, ops),
                     None => push(ops, span, OpKind::Holds { value: Arg::Slot(to) }),
@@ -166,11 +184,11 @@ impl Generator<'_, '_, '_> {
             }
             LiteralKind::Every { domain, key, value, body } => {
                 let domain = self.value(domain, span, ops);
-                let bound = self.bound.clone();
-                self.bound.extend(key.iter().chain(value));
+                let mark = self.log.len();
+                key.iter().chain(value).for_each(|slot| self.bind(*slot));
                 let mut inner = Vec::new();
                 self.body(body.clone(), &mut inner);
-                self.bound = bound;
+                self.forget_since(mark);
                 push(ops, span, OpKind::Every { domain, key: *key, value: *value, ops: inner.into() });
             }
         }
@@ -240,7 +258,7 @@ impl Generator<'_, '_, '_> {
     fn pattern(&mut self, term: &Term, span: Span, ops: &mut Vec<Op>) -> Pattern {
         match term {
             Term::Var(slot) if !self.bound.contains(slot) => {
-                self.bound.insert(*slot);
+                self.bind(*slot);
                 if self.terms.is_wildcard(*slot) { Pattern::Any } else { Pattern::Bind(*slot) }
             }
             Term::Array(items) if self.has_unbound(items) => {
@@ -264,7 +282,7 @@ impl Generator<'_, '_, '_> {
             Arg::Slot(slot) if slot == to => {}
             value => push(ops, span, OpKind::Match { value, pattern: Pattern::Bind(to) }),
         }
-        self.bound.insert(to);
+        self.bind(to);
     }
 
     /// Evaluates a term.
@@ -331,14 +349,14 @@ impl Generator<'_, '_, '_> {
         kind: impl FnOnce(Slot) -> OpKind,
     ) -> Arg {
         let to = to.unwrap_or_else(|| self.terms.fresh());
-        self.bound.insert(to);
+        self.bind(to);
         push(ops, span, kind(to));
         Arg::Slot(to)
     }
 
     fn comprehension(&mut self, comprehension: &Comprehension, to: Option<Slot>, ops: &mut Vec<Op>) -> Arg {
         let span = comprehension.span;
-        let bound = self.bound.clone();
+        let mark = self.log.len();
         let mut inner = Vec::new();
         self.body(comprehension.body.clone(), &mut inner);
         let head = match &comprehension.head {
@@ -349,7 +367,7 @@ impl Generator<'_, '_, '_> {
                 CollectHead::Object(key, self.value(value, span, &mut inner))
             }
         };
-        self.bound = bound;
+        self.forget_since(mark);
         let collect = Box::new(Collect { ops: inner.into(), head });
         self.made(to, span, ops, |to| OpKind::Collect { collect, to })
     }
@@ -412,7 +430,7 @@ impl Generator<'_, '_, '_> {
             }
             let key = self.terms.fresh();
             push(ops, span, OpKind::Keys { node, keys: keys.clone().into(), to: key });
-            self.bound.insert(key);
+            self.bind(key);
             self.matches(Arg::Slot(key), step, span, ops);
             keys.push(Arg::Slot(key));
         }
@@ -461,7 +479,7 @@ impl Generator<'_, '_, '_> {
                 Some(to) if position + 1 == last => to,
                 _ => self.terms.fresh(),
             };
-            self.bound.insert(into);
+            self.bind(into);
             push(ops, span, OpKind::Scan { root, key, to: into });
             root = Root::Arg(Arg::Slot(into));
         }

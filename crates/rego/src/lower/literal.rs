@@ -48,8 +48,9 @@ pub(super) enum WithFunction {
 impl With {
     pub(super) fn value(&self) -> Option<&Term> {
         match self {
-            Self::Input { value, .. } | Self::Data { value, .. } => Some(value),
-            Self::Function { by: WithFunction::Value(value), .. } => Some(value),
+            Self::Input { value, .. }
+            | Self::Data { value, .. }
+            | Self::Function { by: WithFunction::Value(value), .. } => Some(value),
             Self::Function { by: WithFunction::Callee(_), .. } => None,
         }
     }

@@ -186,7 +186,7 @@ impl<'m> RuleLowering<'_, 'm> {
         terms.clause = None;
 
         let bound: Slots = known.iter().copied().collect();
-        let mut generator = Generator { terms: &mut terms, bound };
+        let mut generator = Generator::new(&mut terms, bound);
         let mut ops = Vec::new();
         generator.body(literals, &mut ops);
         let path: Box<[Arg]> = path.iter().map(|term| generator.value(term, span, &mut ops)).collect();
@@ -227,7 +227,7 @@ fn entry(
             let steps = path.iter().map(|key| Term::Const(Value::from(*key))).collect();
             let reference = literal::Reference { head: literal::Head::Data, steps, span: Span::default() };
             let mut ops = Vec::new();
-            let mut generator = Generator { terms: &mut terms, bound: Slots::new() };
+            let mut generator = Generator::new(&mut terms, Slots::new());
             let value = generator.value(&Term::Ref(Box::new(reference)), Span::default(), &mut ops);
             let slots = terms.slots;
             errors.append(&mut terms.errors);
@@ -241,14 +241,16 @@ fn entry(
             let clause = unit.module.rules.first().and_then(|rule| rule.clauses.first());
             let literals = clause.map(|clause| terms.body(&clause.body)).unwrap_or_default();
             let mut of_body = Slots::new();
-            literals.iter().for_each(|literal| literal.vars(&mut of_body));
+            for literal in &literals {
+                literal.vars(&mut of_body);
+            }
             let variables = terms
                 .named()
                 .filter(|(_, slot)| of_body.contains(slot))
                 .filter_map(|(id, slot)| Some((Value::from(unit.names.local(id)?.name.as_str()), slot)))
                 .collect();
             let mut ops = Vec::new();
-            Generator { terms: &mut terms, bound: Slots::new() }.body(literals, &mut ops);
+            Generator::new(&mut terms, Slots::new()).body(literals, &mut ops);
             let slots = terms.slots;
             errors.append(&mut terms.errors);
             let head = BranchHead::Value(Arg::Const(Value::Bool(true)));

@@ -138,7 +138,7 @@ impl Nesting<'_, '_> {
         let nodes = self.nodes;
         let Some(node) = nodes.get(id) else { return Levels::default() };
         let own = node.group.map(|group| self.group(group)).unwrap_or_default();
-        node.children.iter().fold(own, |levels, (_, child)| levels.max(self.tree(*child).plus(1)))
+        node.children.values().fold(own, |levels, child| levels.max(self.tree(*child).plus(1)))
     }
 
     fn ops(&mut self, ops: &[Op], slots: &mut [Levels]) {

@@ -229,7 +229,7 @@ impl<'l, 'm> Terms<'l, 'm> {
                 if binds && !is_negated {
                     // `x = f(y)` is the call with an output.
                     for (call, other) in [(&binary.rhs, &binary.lhs), (&binary.lhs, &binary.rhs)] {
-                        if self.is_call(call) {
+                        if is_call(call) {
                             let answer = self.term(other, with, out);
                             return self.call_kind(call, Some(answer), with, out);
                         }
@@ -239,16 +239,8 @@ impl<'l, 'm> Terms<'l, 'm> {
                 let right = self.term(&binary.rhs, with, out);
                 LiteralKind::Unify { left, right, binds }
             }
-            _ if self.is_call(expr) => self.call_kind(expr, None, with, out),
+            _ if is_call(expr) => self.call_kind(expr, None, with, out),
             _ => LiteralKind::Holds(self.term(expr, with, out)),
-        }
-    }
-
-    fn is_call(&self, expr: &Expr) -> bool {
-        match &expr.peeled().kind {
-            ExprKind::Call(_) | ExprKind::Membership(_) | ExprKind::Template(_) => true,
-            ExprKind::Binary(binary) => !binary.op.binds(),
-            _ => false,
         }
     }
 
@@ -280,7 +272,7 @@ impl<'l, 'm> Terms<'l, 'm> {
                 call(Callee::Template, vec![Term::Array(parts)])
             }
             ExprKind::Binary(binary) => {
-                let Some(callee) = self.operator(binary) else {
+                let Some(callee) = operator(binary) else {
                     self.error(expr.span, format!("`{}` cannot stand inside an expression", binary.op));
                     return LiteralKind::Holds(Term::Const(Value::Undefined));
                 };
@@ -350,26 +342,6 @@ impl<'l, 'm> Terms<'l, 'm> {
         self.resolution(head.span) == Some(Resolution::Builtin)
     }
 
-    fn operator(&mut self, binary: &Binary) -> Option<Callee> {
-        let builtin = match binary.op {
-            BinaryOp::Assign | BinaryOp::Unify => return None,
-            BinaryOp::Eq => return Some(Callee::Compare(Comparison::Equal)),
-            BinaryOp::Ne => return Some(Callee::Compare(Comparison::NotEqual)),
-            BinaryOp::Lt => return Some(Callee::Compare(Comparison::Less)),
-            BinaryOp::Le => return Some(Callee::Compare(Comparison::LessOrEqual)),
-            BinaryOp::Gt => return Some(Callee::Compare(Comparison::Greater)),
-            BinaryOp::Ge => return Some(Callee::Compare(Comparison::GreaterOrEqual)),
-            BinaryOp::Or => "or",
-            BinaryOp::And => "and",
-            BinaryOp::Add => "plus",
-            BinaryOp::Sub => "minus",
-            BinaryOp::Mul => "mul",
-            BinaryOp::Div => "div",
-            BinaryOp::Rem => "rem",
-        };
-        builtins::find(builtin).map(Callee::Builtin)
-    }
-
     /// What is called, how many arguments it takes, and whether it has several answers.
     fn callee(&mut self, callee: &'m Expr) -> Option<(Callee, usize, bool)> {
         let head = callee.as_ref().map_or(callee, |reference| &reference.head);
@@ -401,15 +373,12 @@ impl<'l, 'm> Terms<'l, 'm> {
         }
         let path = self.data_path(callee);
         let group = path.as_deref().and_then(|path| self.tree.group_at(path));
-        match group.map(|group| (group, self.tree.kind(group))) {
-            Some((group, Some(GroupKind::Function { arity }))) => {
-                Some((Callee::Function(group), arity, false))
-            }
-            _ => {
-                self.error(callee.span, format!("undefined function {written}"));
-                None
-            }
+        let function = group.map(|group| (group, self.tree.kind(group)));
+        if let Some((group, Some(GroupKind::Function { arity }))) = function {
+            return Some((Callee::Function(group), arity, false));
         }
+        self.error(callee.span, format!("undefined function {written}"));
+        None
     }
 
     /// The path below `data` that a name or reference of constants stands for.
@@ -419,10 +388,7 @@ impl<'l, 'm> Terms<'l, 'm> {
             ExprKind::Ref(reference) => (&reference.head, reference.args.as_slice()),
             _ => return None,
         };
-        let mut path = match self.head_path(head)? {
-            (Head::Data, path) => path,
-            _ => return None,
-        };
+        let (Head::Data, mut path) = self.head_path(head)? else { return None };
         for arg in args {
             path.push(Value::from(arg.as_str()?));
         }
@@ -515,18 +481,18 @@ impl<'l, 'm> Terms<'l, 'm> {
         match self.resolution(expr.span) {
             Some(Resolution::Local(id)) => Term::Var(self.local(id)),
             Some(Resolution::Wildcard) => self.wildcard(),
-            _ => match self.head_path(expr) {
-                Some((head, path)) => Term::Ref(Box::new(Reference {
-                    head,
-                    steps: path.into_iter().map(Term::Const).collect(),
-                    span: expr.span,
-                })),
-                None => {
-                    let name = expr.as_var().unwrap_or_default();
-                    self.error(expr.span, format!("var {name} is unsafe"));
-                    Term::Const(Value::Undefined)
+            _ => {
+                if let Some((head, path)) = self.head_path(expr) {
+                    return Term::Ref(Box::new(Reference {
+                        head,
+                        steps: path.into_iter().map(Term::Const).collect(),
+                        span: expr.span,
+                    }));
                 }
-            },
+                let name = expr.as_var().unwrap_or_default();
+                self.error(expr.span, format!("var {name} is unsafe"));
+                Term::Const(Value::Undefined)
+            }
         }
     }
 
@@ -558,13 +524,10 @@ impl<'l, 'm> Terms<'l, 'm> {
     }
 
     fn number(&mut self, text: &str, span: Span) -> Value {
-        match crate::builtins::number_from_text(text) {
-            Some(value) => value,
-            None => {
-                self.error(span, format!("number {text} is out of range"));
-                Value::Undefined
-            }
-        }
+        crate::builtins::number_from_text(text).unwrap_or_else(|| {
+            self.error(span, format!("number {text} is out of range"));
+            Value::Undefined
+        })
     }
 
     fn with(&mut self, with: &'m ast::With, out: &mut Vec<Literal>) -> Option<With> {
@@ -642,4 +605,34 @@ impl<'l, 'm> Terms<'l, 'm> {
         }
         WithFunction::Value(self.term(value, none, out))
     }
+}
+
+/// Whether an expression is a call, an operator or another thing with an answer.
+fn is_call(expr: &Expr) -> bool {
+    match &expr.peeled().kind {
+        ExprKind::Call(_) | ExprKind::Membership(_) | ExprKind::Template(_) => true,
+        ExprKind::Binary(binary) => !binary.op.binds(),
+        _ => false,
+    }
+}
+
+/// What an operator calls; nothing for `:=` and `=`.
+fn operator(binary: &Binary) -> Option<Callee> {
+    let builtin = match binary.op {
+        BinaryOp::Assign | BinaryOp::Unify => return None,
+        BinaryOp::Eq => return Some(Callee::Compare(Comparison::Equal)),
+        BinaryOp::Ne => return Some(Callee::Compare(Comparison::NotEqual)),
+        BinaryOp::Lt => return Some(Callee::Compare(Comparison::Less)),
+        BinaryOp::Le => return Some(Callee::Compare(Comparison::LessOrEqual)),
+        BinaryOp::Gt => return Some(Callee::Compare(Comparison::Greater)),
+        BinaryOp::Ge => return Some(Callee::Compare(Comparison::GreaterOrEqual)),
+        BinaryOp::Or => "or",
+        BinaryOp::And => "and",
+        BinaryOp::Add => "plus",
+        BinaryOp::Sub => "minus",
+        BinaryOp::Mul => "mul",
+        BinaryOp::Div => "div",
+        BinaryOp::Rem => "rem",
+    };
+    builtins::find(builtin).map(Callee::Builtin)
 }

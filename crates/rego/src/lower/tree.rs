@@ -62,30 +62,30 @@ impl<'m> Tree<'m> {
             }
         }
         let mut groups: Vec<GroupPlan<'m>> = Vec::new();
+        // The documents that the path leads through: paths come in order, those below one right after it.
+        let mut above: Vec<usize> = Vec::new();
         for (path, rules) in by_path {
-            let within = groups.iter_mut().find(|group| {
-                path.len() > group.path.len()
-                    && path.starts_with(&group.path)
-                    && group.kind == GroupKind::Object
-            });
-            if let Some(object) = within {
-                let package =
-                    |plan: &RulePlan<'_>| units.get(plan.module).map_or(0, |unit| unit.package.len()) + 1;
-                let base = object.path.len();
-                object.rules.extend(
-                    rules
-                        .iter()
-                        .map(|plan| RulePlan { consumed: base.saturating_sub(package(plan)), ..*plan }),
-                );
-                continue;
+            let leads_through =
+                |group: Option<&GroupPlan<'_>>| group.is_some_and(|group| path.starts_with(&group.path));
+            while above.last().is_some_and(|&group| !leads_through(groups.get(group))) {
+                above.pop();
             }
-            if let Some(above) = groups.iter().find(|group| path.starts_with(&group.path))
-                && let Some(plan) = rules.first()
-            {
-                let message = format!("rule {} conflicts with {}", dotted(&path), dotted(&above.path));
-                errors.push(error(plan.module, plan.rule.head.span, message));
+            if let Some(outer) = above.last().and_then(|&group| groups.get_mut(group)) {
+                if outer.kind == GroupKind::Object {
+                    let base = outer.path.len();
+                    outer.rules.extend(rules.iter().map(|plan| {
+                        let package = units.get(plan.module).map_or(0, |unit| unit.package.len());
+                        RulePlan { consumed: base.saturating_sub(package + 1), ..*plan }
+                    }));
+                    continue;
+                }
+                if let Some(plan) = rules.first() {
+                    let message = format!("rule {} conflicts with {}", dotted(&path), dotted(&outer.path));
+                    errors.push(error(plan.module, plan.rule.head.span, message));
+                }
             }
             if let Some(kind) = kind(&path, &rules, errors) {
+                above.push(groups.len());
                 groups.push(GroupPlan { kind, path, rules });
             }
         }
@@ -100,34 +100,30 @@ impl<'m> Tree<'m> {
                 node.group = Some(group);
             }
         }
-        for node in &mut tree.nodes {
-            node.children.sort();
-        }
         tree
     }
 
     fn insert(&mut self, path: &[Value]) -> NodeId {
         let mut at = 0;
         for (depth, key) in path.iter().enumerate() {
-            at = match self.child(at, key) {
-                Some(child) => child,
-                None => {
-                    let id = self.nodes.len();
-                    let path = path.get(..=depth).unwrap_or_default().into();
-                    self.nodes.push(Node { path, ..Node::default() });
-                    if let Some(node) = self.nodes.get_mut(at) {
-                        node.children.push((key.clone(), id));
-                    }
-                    id
-                }
-            };
+            if let Some(child) = self.child(at, key) {
+                at = child;
+                continue;
+            }
+            let id = self.nodes.len();
+            let path = path.get(..=depth).unwrap_or_default().into();
+            self.nodes.push(Node { path, ..Node::default() });
+            if let Some(node) = self.nodes.get_mut(at) {
+                node.children.insert(key.clone(), id);
+            }
+            at = id;
         }
         at
     }
 
     /// The node below a node.
     pub(super) fn child(&self, node: NodeId, key: &Value) -> Option<NodeId> {
-        self.nodes.get(node)?.children.iter().find(|(name, _)| name == key).map(|(_, child)| *child)
+        self.nodes.get(node)?.children.get(key).copied()
     }
 
     /// The document at a path.

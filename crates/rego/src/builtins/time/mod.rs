@@ -104,7 +104,6 @@ fn timestamp(seconds: i64, nanoseconds: i64) -> Outcome {
     i64::try_from(total).map(Value::from).map_err(|_| undefined("time outside of valid range"))
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "as all builtins")]
 fn now_ns(context: &mut Context<'_, '_>, _: &[Value]) -> Outcome {
     let none =
         Failure::Unavailable("`time.now_ns` was called, but the caller of the evaluation gave no time");
