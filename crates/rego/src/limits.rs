@@ -154,12 +154,20 @@ impl<'w> Budget<'w> {
     /// The error for a limit.
     pub fn exceeded(&self, limit: LimitKind) -> Exceeded {
         let message = match limit {
-            LimitKind::Steps => format!("the evaluation takes more than {} steps (limit `steps`)", self.limits.steps),
+            LimitKind::Steps => {
+                format!("the evaluation takes more than {} steps (limit `steps`)", self.limits.steps)
+            }
             LimitKind::Memory => {
-                format!("the evaluation makes values of more than {} bytes (limit `memory`)", self.limits.memory)
+                format!(
+                    "the evaluation makes values of more than {} bytes (limit `memory`)",
+                    self.limits.memory
+                )
             }
             LimitKind::Depth => {
-                format!("rules and iterations are nested more than {} deep (limit `depth`)", self.limits.depth)
+                format!(
+                    "rules and iterations are nested more than {} deep (limit `depth`)",
+                    self.limits.depth
+                )
             }
             LimitKind::Output => {
                 format!("the output has more than {} bytes (limit `output`)", self.limits.output)
