@@ -231,8 +231,10 @@ impl<'p> Machine<'p, '_> {
         let Some(node) = program.nodes.get(id) else { return Ok(Value::Undefined) };
         let base = self.base_document(&node.path);
         if let Some(group) = node.group {
-            let is_function =
-                program.groups.get(group).is_some_and(|group| matches!(group.kind, GroupKind::Function { .. }));
+            let is_function = program
+                .groups
+                .get(group)
+                .is_some_and(|group| matches!(group.kind, GroupKind::Function { .. }));
             return if is_function { Ok(base) } else { self.document(group) };
         }
         if !self.world.replaced.is_empty() && self.world.is_replaced(&node.path) {

@@ -88,7 +88,8 @@ impl<'p> Machine<'p, '_> {
                 }
                 Some(variables) => {
                     machine.budget.make_items(variables.len() + 1)?;
-                    let entries = variables.iter().map(|(name, slot)| (name.clone(), machine.slot(*slot).clone()));
+                    let entries =
+                        variables.iter().map(|(name, slot)| (name.clone(), machine.slot(*slot).clone()));
                     let map: std::collections::BTreeMap<Value, Value> = entries.collect();
                     solutions.push(Value::from(map));
                 }
@@ -151,7 +152,11 @@ impl<'p> Machine<'p, '_> {
     }
 
     fn conflict(&self, span: Span, message: &str) -> EvalError {
-        EvalError { kind: EvalErrorKind::Conflict, message: message.to_owned(), at: Some((self.module, span)) }
+        EvalError {
+            kind: EvalErrorKind::Conflict,
+            message: message.to_owned(),
+            at: Some((self.module, span)),
+        }
     }
 
     fn located(&self, mut error: EvalError, span: Span) -> EvalError {

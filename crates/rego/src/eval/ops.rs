@@ -11,7 +11,8 @@ use crate::Value;
 use crate::builtins::{Builtin, Context, Failure};
 use crate::error::{EvalError, EvalErrorKind};
 use crate::normal_form::{
-    Arg, Callee, Change, Collect, CollectHead, Comparison, Op, OpKind, Pattern, Replacement, Root, Slot, Target,
+    Arg, Callee, Change, Collect, CollectHead, Comparison, Op, OpKind, Pattern, Replacement, Root, Slot,
+    Target,
 };
 use crate::term;
 
@@ -410,7 +411,9 @@ impl<'p> Machine<'p, '_> {
             Callee::MemberAt => match args {
                 [key, value, collection] => {
                     collections::weigh(&mut self.budget, key)?;
-                    let Some(found) = collections::get(collection, key) else { return Ok(Value::Bool(false)) };
+                    let Some(found) = collections::get(collection, key) else {
+                        return Ok(Value::Bool(false));
+                    };
                     Ok(Value::Bool(collections::equal(&mut self.budget, found, value)?))
                 }
                 _ => Ok(Value::Undefined),
@@ -449,7 +452,8 @@ impl<'p> Machine<'p, '_> {
         for change in changes {
             if let Change::Input { value, .. } | Change::Data { value, .. } = change {
                 let value = self.value(value).clone();
-                collections::weigh(&mut self.budget, &value).map_err(|error| self.located(error.into(), span))?;
+                collections::weigh(&mut self.budget, &value)
+                    .map_err(|error| self.located(error.into(), span))?;
             }
             self.change(&mut world, change);
         }

@@ -80,7 +80,9 @@ impl World {
 pub(super) fn with_path(document: Option<&Value>, path: &[Value], value: Value) -> Value {
     let Some((key, rest)) = path.split_first() else { return value };
     let mut object: BTreeMap<Value, Value> = match document {
-        Some(Value::Object(object)) => object.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
+        Some(Value::Object(object)) => {
+            object.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
+        }
         _ => BTreeMap::new(),
     };
     let inner = with_path(object.get(key), rest, value);

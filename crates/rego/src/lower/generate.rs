@@ -6,12 +6,15 @@
 
 use portcullis_rego_syntax::Span;
 
-use super::literal::{Comprehension, ComprehensionHead, Head, Literal, LiteralKind, Reference, Term, With, WithFunction};
+use super::literal::{
+    Comprehension, ComprehensionHead, Head, Literal, LiteralKind, Reference, Term, With, WithFunction,
+};
 use super::order::{self, Slots};
 use super::terms::Terms;
 use crate::Value;
 use crate::normal_form::{
-    Arg, Callee, Change, Collect, CollectHead, GroupKind, NodeId, Op, OpKind, Pattern, Replacement, Root, Slot,
+    Arg, Callee, Change, Collect, CollectHead, GroupKind, NodeId, Op, OpKind, Pattern, Replacement, Root,
+    Slot,
 };
 
 pub(super) struct Generator<'g, 'l, 'm> {
@@ -45,8 +48,12 @@ impl Generator<'_, '_, '_> {
 
     fn change(&mut self, with: &With, span: Span, ops: &mut Vec<Op>) -> Change {
         match with {
-            With::Input { path, value } => Change::Input { path: path.clone(), value: self.value(value, span, ops) },
-            With::Data { path, value } => Change::Data { path: path.clone(), value: self.value(value, span, ops) },
+            With::Input { path, value } => {
+                Change::Input { path: path.clone(), value: self.value(value, span, ops) }
+            }
+            With::Data { path, value } => {
+                Change::Data { path: path.clone(), value: self.value(value, span, ops) }
+            }
             With::Function { target, by } => {
                 let by = match by {
                     WithFunction::Callee(callee) => Replacement::Callee(callee.clone()),
@@ -239,12 +246,14 @@ impl Generator<'_, '_, '_> {
             Term::Array(items) if self.has_unbound(items) => {
                 Pattern::Array(items.iter().map(|item| self.pattern(item, span, ops)).collect())
             }
-            Term::Object(entries) if self.has_unbound(entries.iter().map(|(_, value)| value)) => Pattern::Object(
-                entries
-                    .iter()
-                    .map(|(key, value)| (self.value(key, span, ops), self.pattern(value, span, ops)))
-                    .collect(),
-            ),
+            Term::Object(entries) if self.has_unbound(entries.iter().map(|(_, value)| value)) => {
+                Pattern::Object(
+                    entries
+                        .iter()
+                        .map(|(key, value)| (self.value(key, span, ops), self.pattern(value, span, ops)))
+                        .collect(),
+                )
+            }
             term => Pattern::Equal(self.value(term, span, ops)),
         }
     }
@@ -283,7 +292,9 @@ impl Generator<'_, '_, '_> {
             Term::Set(items) => {
                 let items = self.values(items, span, ops);
                 if let Some(items) = constants(&items) {
-                    return Arg::Const(Value::from(items.into_iter().collect::<std::collections::BTreeSet<_>>()));
+                    return Arg::Const(Value::from(
+                        items.into_iter().collect::<std::collections::BTreeSet<_>>(),
+                    ));
                 }
                 self.made(to, span, ops, |to| OpKind::Set { items: items.into(), to })
             }
@@ -295,7 +306,8 @@ impl Generator<'_, '_, '_> {
                 let keys = constants_of(entries.iter().map(|(key, _)| key));
                 let values = constants_of(entries.iter().map(|(_, value)| value));
                 if let Some((keys, values)) = keys.zip(values) {
-                    let map: std::collections::BTreeMap<Value, Value> = keys.into_iter().zip(values).collect();
+                    let map: std::collections::BTreeMap<Value, Value> =
+                        keys.into_iter().zip(values).collect();
                     // Two values of one key are a conflict, which is for the evaluation to tell.
                     if map.len() == entries.len() {
                         return Arg::Const(Value::from(map));
@@ -384,7 +396,14 @@ impl Generator<'_, '_, '_> {
     }
 
     /// Follows steps that only the evaluation knows, through documents of rules and data alike.
-    fn tree_steps(&mut self, node: NodeId, steps: &[Term], to: Option<Slot>, span: Span, ops: &mut Vec<Op>) -> Arg {
+    fn tree_steps(
+        &mut self,
+        node: NodeId,
+        steps: &[Term],
+        to: Option<Slot>,
+        span: Span,
+        ops: &mut Vec<Op>,
+    ) -> Arg {
         let mut keys = Vec::new();
         for step in steps {
             if order::is_known(step, &self.bound) {
@@ -415,7 +434,14 @@ impl Generator<'_, '_, '_> {
         self.steps(Root::Arg(base), steps, to, span, ops)
     }
 
-    fn steps(&mut self, mut root: Root, steps: &[Term], to: Option<Slot>, span: Span, ops: &mut Vec<Op>) -> Arg {
+    fn steps(
+        &mut self,
+        mut root: Root,
+        steps: &[Term],
+        to: Option<Slot>,
+        span: Span,
+        ops: &mut Vec<Op>,
+    ) -> Arg {
         let mut keys = Vec::new();
         let last = steps.len();
         for (position, step) in steps.iter().enumerate() {

@@ -58,7 +58,8 @@ pub(crate) fn lower(units: &[Unit<'_>], query: &Query<'_>) -> Result<Program, Ve
         return Err(errors);
     }
     let branches = groups.iter().flat_map(|group: &Group| group.definitions.iter().chain(&group.default));
-    let operations = branches.flat_map(|definition| &definition.branches).map(|branch| count(&branch.ops)).sum();
+    let operations =
+        branches.flat_map(|definition| &definition.branches).map(|branch| count(&branch.ops)).sum();
     Ok(Program { groups, nodes: tree.nodes, entry, caches: Caches::default(), operations })
 }
 
@@ -72,7 +73,12 @@ fn count(ops: &[Op]) -> usize {
         .sum()
 }
 
-fn group(tree: &Tree<'_>, units: &[UnitInfo<'_>], plan: &GroupPlan<'_>, errors: &mut Vec<CompileError>) -> Group {
+fn group(
+    tree: &Tree<'_>,
+    units: &[UnitInfo<'_>],
+    plan: &GroupPlan<'_>,
+    errors: &mut Vec<CompileError>,
+) -> Group {
     let mut definitions = Vec::new();
     let mut default = None;
     for rule in &plan.rules {
@@ -89,14 +95,21 @@ fn group(tree: &Tree<'_>, units: &[UnitInfo<'_>], plan: &GroupPlan<'_>, errors: 
         }
     }
     let is_constant = is_constant(&definitions);
-    Group { kind: plan.kind, path: plan.path.clone().into(), definitions: definitions.into(), default, is_constant }
+    Group {
+        kind: plan.kind,
+        path: plan.path.clone().into(),
+        definitions: definitions.into(),
+        default,
+        is_constant,
+    }
 }
 
 fn is_constant(definitions: &[Definition]) -> bool {
-    let mut values = definitions.iter().flat_map(|definition| &definition.branches).map(|branch| match &branch.head {
-        BranchHead::Value(Arg::Const(value)) => Some(value),
-        _ => None,
-    });
+    let mut values =
+        definitions.iter().flat_map(|definition| &definition.branches).map(|branch| match &branch.head {
+            BranchHead::Value(Arg::Const(value)) => Some(value),
+            _ => None,
+        });
     let Some(first) = values.next() else { return false };
     first.is_some() && values.all(|value| value == first)
 }
@@ -191,7 +204,12 @@ impl<'m> RuleLowering<'_, 'm> {
 }
 
 /// The query as the body of a rule that nothing refers to.
-fn entry(tree: &Tree<'_>, units: &[UnitInfo<'_>], query: &Query<'_>, errors: &mut Vec<CompileError>) -> Entry {
+fn entry(
+    tree: &Tree<'_>,
+    units: &[UnitInfo<'_>],
+    query: &Query<'_>,
+    errors: &mut Vec<CompileError>,
+) -> Entry {
     match query {
         Query::Path(path) => {
             let module = Module {

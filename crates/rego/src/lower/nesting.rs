@@ -34,7 +34,10 @@ impl Levels {
     }
 
     fn plus(self, more: u32) -> Self {
-        Self { own: self.own.saturating_add(more), around: self.around.map(|around| around.saturating_add(more)) }
+        Self {
+            own: self.own.saturating_add(more),
+            around: self.around.map(|around| around.saturating_add(more)),
+        }
     }
 
     /// The answer of a function for arguments of these levels.
@@ -51,7 +54,8 @@ enum Known {
 }
 
 pub(super) fn check(groups: &[Group], nodes: &[Node], entry: &Branch, errors: &mut Vec<CompileError>) {
-    let mut nesting = Nesting { groups, nodes, known: groups.iter().map(|_| Known::Not).collect(), row: 0, errors };
+    let mut nesting =
+        Nesting { groups, nodes, known: groups.iter().map(|_| Known::Not).collect(), row: 0, errors };
     for id in 0..groups.len() {
         nesting.group(id);
     }
@@ -108,7 +112,9 @@ impl Nesting<'_, '_> {
     fn error(&mut self, group: &Group, message: String) {
         let definition = group.definitions.first();
         let module = definition.map_or(0, |definition| definition.module);
-        let span = definition.and_then(|definition| definition.branches.first()).map_or(Span::default(), |first| first.span);
+        let span = definition
+            .and_then(|definition| definition.branches.first())
+            .map_or(Span::default(), |first| first.span);
         self.errors.push(CompileError { module, span, message, hint: None });
     }
 
@@ -121,7 +127,9 @@ impl Nesting<'_, '_> {
             BranchHead::Element(value) => of(value, &slots).plus(1),
             BranchHead::Entry { path, value } | BranchHead::EntryElement { path, element: value } => {
                 let keys = path.iter().fold(Levels::default(), |levels, key| levels.max(of(key, &slots)));
-                of(value, &slots).max(keys).plus(u32::try_from(path.len()).unwrap_or(u32::MAX).saturating_add(1))
+                of(value, &slots)
+                    .max(keys)
+                    .plus(u32::try_from(path.len()).unwrap_or(u32::MAX).saturating_add(1))
             }
         }
     }
@@ -183,7 +191,9 @@ impl Nesting<'_, '_> {
                     // Documents that replace others are measured when they do. Functions are called with what
                     // they replace is called with.
                     for change in changes {
-                        if let Change::Function { by: Replacement::Callee(Callee::Function(group)), .. } = change {
+                        if let Change::Function { by: Replacement::Callee(Callee::Function(group)), .. } =
+                            change
+                        {
                             self.group(*group);
                         }
                     }

@@ -12,7 +12,9 @@ use portcullis_rego_syntax::ast::{
 use portcullis_rego_syntax::resolve::LocalId;
 use portcullis_rego_syntax::{Names, Resolution, Span};
 
-use super::literal::{Comprehension, ComprehensionHead, Head, Literal, LiteralKind, Reference, Term, With, WithFunction};
+use super::literal::{
+    Comprehension, ComprehensionHead, Head, Literal, LiteralKind, Reference, Term, With, WithFunction,
+};
 use super::tree::Tree;
 use crate::Value;
 use crate::builtins;
@@ -35,7 +37,16 @@ pub(super) struct Terms<'l, 'm> {
 
 impl<'l, 'm> Terms<'l, 'm> {
     pub(super) fn new(tree: &'l Tree<'m>, module: usize, unit: &'l super::UnitInfo<'m>) -> Self {
-        Self { tree, module, unit, clause: None, slots: 0, locals: HashMap::new(), wildcards: BTreeSet::new(), errors: Vec::new() }
+        Self {
+            tree,
+            module,
+            unit,
+            clause: None,
+            slots: 0,
+            locals: HashMap::new(),
+            wildcards: BTreeSet::new(),
+            errors: Vec::new(),
+        }
     }
 
     pub(super) fn fresh(&mut self) -> Slot {
@@ -169,7 +180,14 @@ impl<'l, 'm> Terms<'l, 'm> {
     }
 
     /// A term with one step more.
-    fn step(&mut self, base: Term, step: Term, span: Span, with: &Rc<[With]>, out: &mut Vec<Literal>) -> Term {
+    fn step(
+        &mut self,
+        base: Term,
+        step: Term,
+        span: Span,
+        with: &Rc<[With]>,
+        out: &mut Vec<Literal>,
+    ) -> Term {
         match base {
             Term::Ref(mut reference) => {
                 reference.steps.push(step);
@@ -195,10 +213,18 @@ impl<'l, 'm> Terms<'l, 'm> {
     }
 
     /// An expression that is a whole statement.
-    fn top(&mut self, expr: &'m Expr, is_negated: bool, with: &Rc<[With]>, out: &mut Vec<Literal>) -> LiteralKind {
+    fn top(
+        &mut self,
+        expr: &'m Expr,
+        is_negated: bool,
+        with: &Rc<[With]>,
+        out: &mut Vec<Literal>,
+    ) -> LiteralKind {
         let expr = expr.peeled();
         match &expr.kind {
-            ExprKind::Binary(binary) if matches!(binary.op, BinaryOp::Assign | BinaryOp::Unify | BinaryOp::Eq) => {
+            ExprKind::Binary(binary)
+                if matches!(binary.op, BinaryOp::Assign | BinaryOp::Unify | BinaryOp::Eq) =>
+            {
                 let binds = binary.op != BinaryOp::Eq;
                 if binds && !is_negated {
                     // `x = f(y)` is the call with an output.
@@ -279,7 +305,11 @@ impl<'l, 'm> Terms<'l, 'm> {
                     // The answer as the last argument; what is compared with it is then `true`.
                     if let Some(outer) = answer.replace(last) {
                         let truth = Literal {
-                            kind: LiteralKind::Unify { left: outer, right: Term::Const(Value::Bool(true)), binds: true },
+                            kind: LiteralKind::Unify {
+                                left: outer,
+                                right: Term::Const(Value::Bool(true)),
+                                binds: true,
+                            },
                             is_negated: false,
                             with: Rc::from([]),
                             span: expr.span,
@@ -288,7 +318,8 @@ impl<'l, 'm> Terms<'l, 'm> {
                     }
                 } else if args.len() != arity {
                     let name = written.name().unwrap_or_default();
-                    let message = format!("{name}: arity mismatch: takes {arity} arguments, has {}", args.len());
+                    let message =
+                        format!("{name}: arity mismatch: takes {arity} arguments, has {}", args.len());
                     self.error(expr.span, message);
                 }
                 LiteralKind::Call { callee, is_relation, args, out: answer }
@@ -397,7 +428,9 @@ impl<'l, 'm> Terms<'l, 'm> {
                 let head = if *root == "input" { Head::Input } else { Head::Data };
                 Some((head, path.iter().map(|segment| Value::from(*segment)).collect()))
             }
-            Resolution::Local(_) | Resolution::Wildcard | Resolution::Builtin | Resolution::Unresolved => None,
+            Resolution::Local(_) | Resolution::Wildcard | Resolution::Builtin | Resolution::Unresolved => {
+                None
+            }
         }
     }
 
@@ -440,7 +473,9 @@ impl<'l, 'm> Terms<'l, 'm> {
                     ast::ComprehensionHead::Array(term) => {
                         ComprehensionHead::Array(self.term(term, &none, &mut body))
                     }
-                    ast::ComprehensionHead::Set(term) => ComprehensionHead::Set(self.term(term, &none, &mut body)),
+                    ast::ComprehensionHead::Set(term) => {
+                        ComprehensionHead::Set(self.term(term, &none, &mut body))
+                    }
                     ast::ComprehensionHead::Object(entry) => {
                         let key = self.term(&entry.key, &none, &mut body);
                         let value = self.term(&entry.value, &none, &mut body);
@@ -491,7 +526,8 @@ impl<'l, 'm> Terms<'l, 'm> {
 
     fn maybe_statement(&mut self, statement: &'m Statement) -> Term {
         let mut before = Vec::new();
-        let with: Rc<[With]> = statement.with.iter().filter_map(|with| self.with(with, &mut before)).collect();
+        let with: Rc<[With]> =
+            statement.with.iter().filter_map(|with| self.with(with, &mut before)).collect();
         let StatementKind::Expr(expr) = &statement.kind else {
             self.error(statement.span, "only an expression can stand in a template string");
             return Term::Const(Value::Undefined);
@@ -533,7 +569,10 @@ impl<'l, 'm> Terms<'l, 'm> {
             Some(found) => found,
             None if is_input => (Head::Input, Vec::new()),
             None => {
-                self.error(target.span, "with keyword target must reference existing input, data, or a function");
+                self.error(
+                    target.span,
+                    "with keyword target must reference existing input, data, or a function",
+                );
                 return None;
             }
         };

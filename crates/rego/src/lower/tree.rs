@@ -64,15 +64,19 @@ impl<'m> Tree<'m> {
         let mut groups: Vec<GroupPlan<'m>> = Vec::new();
         for (path, rules) in by_path {
             let within = groups.iter_mut().find(|group| {
-                path.len() > group.path.len() && path.starts_with(&group.path) && group.kind == GroupKind::Object
+                path.len() > group.path.len()
+                    && path.starts_with(&group.path)
+                    && group.kind == GroupKind::Object
             });
             if let Some(object) = within {
-                let package = |plan: &RulePlan<'_>| units.get(plan.module).map_or(0, |unit| unit.package.len()) + 1;
+                let package =
+                    |plan: &RulePlan<'_>| units.get(plan.module).map_or(0, |unit| unit.package.len()) + 1;
                 let base = object.path.len();
-                object.rules.extend(rules.iter().map(|plan| RulePlan {
-                    consumed: base.saturating_sub(package(plan)),
-                    ..*plan
-                }));
+                object.rules.extend(
+                    rules
+                        .iter()
+                        .map(|plan| RulePlan { consumed: base.saturating_sub(package(plan)), ..*plan }),
+                );
                 continue;
             }
             if let Some(above) = groups.iter().find(|group| path.starts_with(&group.path))
@@ -148,7 +152,9 @@ fn kind(path: &[Value], rules: &[RulePlan<'_>], errors: &mut Vec<CompileError>) 
     for plan in rules {
         let is_whole = plan.consumed == plan.rule.head.path.len();
         let kind = match plan.rule.kind() {
-            RuleKind::Function => GroupKind::Function { arity: plan.rule.head.params.as_ref().map_or(0, Vec::len) },
+            RuleKind::Function => {
+                GroupKind::Function { arity: plan.rule.head.params.as_ref().map_or(0, Vec::len) }
+            }
             RuleKind::Complete if is_whole => GroupKind::Complete,
             RuleKind::PartialSet if is_whole => GroupKind::Set,
             RuleKind::Complete | RuleKind::PartialSet | RuleKind::PartialObject => GroupKind::Object,
