@@ -32,7 +32,8 @@ fn reachable(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     Ok(Value::from(reached))
 }
 
-/// The longest paths from the first nodes, up to where a path would come back to itself.
+/// Paths from the first nodes, up to where there is no edge, or one to a node that has been passed since the first
+/// edge: on this path or, as OPA does not tell them apart, another.
 fn reachable_paths(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let graph = object_operand(args, 1)?;
     let mut paths = BTreeSet::new();
@@ -43,7 +44,8 @@ fn reachable_paths(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
             commit(context.budget, &mut paths, &path)?;
         }
         for neighbour in edges {
-            follow(context.budget, graph, neighbour, &mut path, &mut paths)?;
+            let mut passed = BTreeSet::from([node.clone()]);
+            follow(context.budget, graph, neighbour, &mut path, &mut passed, &mut paths)?;
         }
     }
     Ok(Value::from(paths))
@@ -54,24 +56,24 @@ fn follow(
     graph: &Value,
     node: &Value,
     path: &mut Vec<Value>,
+    passed: &mut BTreeSet<Value>,
     paths: &mut BTreeSet<Value>,
 ) -> Result<(), Failure> {
     if path.len() > MOST_NESTING {
         return Err(too_deep().into());
     }
     let Some(edges) = edges(budget, graph, node)? else { return commit(budget, paths, path) };
-    // One that leads back to the first node is followed once more, as in OPA, where only those after it are
-    // known to be on the path.
     path.push(node.clone());
     if edges.is_empty() {
         commit(budget, paths, path)?;
     }
     for neighbour in edges {
-        budget.step(path.len() as u64)?;
-        if path.contains(neighbour) {
+        term::weigh(budget, neighbour)?;
+        if passed.contains(neighbour) {
             commit(budget, paths, path)?;
         } else {
-            follow(budget, graph, neighbour, path, paths)?;
+            collect::insert(budget, passed, node.clone())?;
+            follow(budget, graph, neighbour, path, passed, paths)?;
         }
     }
     path.pop();
