@@ -49,7 +49,7 @@ pub(super) fn from_integer(budget: &mut Budget<'_>, integer: &BigInt) -> Result<
     }
     // Decimal digits and back take time with the square of the size.
     let words = integer.bits() / 64;
-    budget.step(words * words / 16 + words + 1)?;
+    budget.step(words * words / 64 + words + 1)?;
     budget.take(usize::try_from(integer.bits() / 8).unwrap_or(usize::MAX))?;
     Value::from_numeric_string(&integer.to_string()).map_err(|_| too_many_bits())
 }
