@@ -112,8 +112,15 @@ pub(super) fn compile(context: &mut Context<'_, '_>, text: &str) -> Result<Arc<P
 
 /// Asks the budget for looking at a text for a pattern.
 pub(super) fn charge(context: &mut Context<'_, '_>, pattern: &Pattern, text: &str) -> Result<(), Failure> {
-    let steps = (text.len() as u64 / 64 + 1).saturating_mul(pattern.weight() / 16 + 1);
+    let steps = (text.len() as u64 / 64 + 1).saturating_mul(pattern.weight() / 4 + 1);
     Ok(context.budget.step(steps)?)
+}
+
+/// As [`charge`], for what groups cost besides: each state keeps where all of them begin and end.
+fn charge_groups(context: &mut Context<'_, '_>, pattern: &Pattern, text: &str) -> Result<(), Failure> {
+    let groups = pattern.regex().captures_len() as u64 / 8;
+    let steps = (text.len() as u64 / 64 + 1).saturating_mul(pattern.weight() / 4 + 1);
+    Ok(context.budget.step(steps.saturating_mul(groups))?)
 }
 
 /// A pattern and the text that it is to be looked for in.
@@ -159,6 +166,7 @@ fn find(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 fn find_groups(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let most = most_matches(args)?;
     let (pattern, text) = operands(context, args, 1, 2)?;
+    charge_groups(context, &pattern, text)?;
     let mut matches = Vec::new();
     for groups in pattern.regex().captures_iter(text).take(most) {
         let mut texts = Vec::new();
@@ -211,6 +219,7 @@ fn split(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 
 fn replace(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let (pattern, text) = operands(context, args, 2, 1)?;
+    charge_groups(context, &pattern, text)?;
     let replacement = super::operand::text(args, 3)?;
     let mut out = Output::within(context.budget);
     let mut write = || {

@@ -180,6 +180,7 @@ fn texts_that_ask_for_too_much_exceed_a_limit() {
         ("yaml.unmarshal", vec![text(&"[".repeat(100_000))]),
         ("yaml.unmarshal", vec![text(&bomb)]),
         ("regex.match", vec![text("((a{1000}){1000}){1000}"), text("a")]),
+        ("regex.replace", vec![text(&"a".repeat(50_000)), text(&"(a?)".repeat(10_000)), text("b")]),
         ("glob.match", vec![text(&"?".repeat(100_000)), Value::Null, text("a")]),
         ("sprintf", vec![text("%999999d%999999d"), Value::from(vec![Value::from(1); 2])]),
         ("product", vec![Value::from(vec![Value::from(i64::MAX); 10_000])]),
