@@ -34,6 +34,7 @@ const MAX_SIZE: usize = 10 << 20;
 pub struct Pattern {
     text: Arc<str>,
     regex: Regex,
+    weight: u64,
 }
 
 /// What is wrong with a pattern.
@@ -50,20 +51,31 @@ pub enum PatternError {
 impl Pattern {
     /// Compiles a pattern, or says what is wrong with it.
     pub fn compile(text: &str) -> Result<Self, PatternError> {
-        let translator = Translator { rest: text.chars().peekable(), out: String::new() };
-        let translated = translator.translate().map_err(PatternError::Invalid)?;
+        let translator = Translator {
+            rest: text.chars().peekable(),
+            out: String::new(),
+            groups: Vec::new(),
+            before: 0,
+            last: 0,
+        };
+        let (translated, weight) = translator.translate().map_err(PatternError::Invalid)?;
         // Its errors quote the rewritten pattern, so only their kind is of use.
         let regex =
             RegexBuilder::new(&translated).size_limit(MAX_SIZE).build().map_err(|error| match error {
                 regex::Error::CompiledTooBig(_) => PatternError::TooLarge,
                 error => PatternError::Invalid(last_line(&error.to_string())),
             })?;
-        Ok(Self { text: text.into(), regex })
+        Ok(Self { text: text.into(), regex, weight })
     }
 
     /// Whether it matches a text.
     pub fn is_match(&self, text: &str) -> bool {
         self.regex.is_match(text)
+    }
+
+    /// About how many states it has: what a byte of a text may cost at worst.
+    pub fn weight(&self) -> u64 {
+        self.weight
     }
 
     /// For all that a match has besides being one.
@@ -87,10 +99,21 @@ fn last_line(error: &str) -> String {
 struct Translator<'a> {
     rest: Peekable<Chars<'a>>,
     out: String,
+    /// The weights of what is before each open group.
+    groups: Vec<u64>,
+    /// The weight of what is in this group before the last thing.
+    before: u64,
+    /// The weight of the last thing, which may be repeated.
+    last: u64,
 }
 
+/// States of a class of ASCII characters or its opposite, and of one of Unicode's.
+const ASCII_CLASS: u64 = 8;
+const UNICODE_CLASS: u64 = 500;
+
 impl Translator<'_> {
-    fn translate(mut self) -> Result<String, String> {
+    /// The pattern, and its weight.
+    fn translate(mut self) -> Result<(String, u64), String> {
         // Whether the last thing was a repetition, which must not be repeated.
         let mut repeated = false;
         while let Some(c) = self.rest.next() {
@@ -110,17 +133,38 @@ impl Translator<'_> {
                     self.out.push('?');
                 }
             } else {
+                self.weigh(1);
                 match c {
                     '{' => self.out.push_str(r"\{"),
                     '\\' => self.escape()?,
                     '[' => self.class()?,
-                    '(' => self.group()?,
+                    '(' => {
+                        self.groups.push(self.before);
+                        (self.before, self.last) = (0, 1);
+                        self.group()?;
+                    }
+                    ')' => {
+                        self.last = self.before.saturating_add(self.last);
+                        self.before = self.groups.pop().unwrap_or(0);
+                        self.out.push(c);
+                    }
+                    '.' => {
+                        self.last = ASCII_CLASS;
+                        self.out.push(c);
+                    }
                     c => self.out.push(c),
                 }
             }
             repeated = is_repetition;
         }
-        Ok(self.out)
+        let outer = self.groups.iter().fold(0, |sum: u64, weight| sum.saturating_add(*weight));
+        Ok((self.out, outer.saturating_add(self.before).saturating_add(self.last)))
+    }
+
+    /// Begins a thing of some weight.
+    fn weigh(&mut self, weight: u64) {
+        self.before = self.before.saturating_add(self.last);
+        self.last = weight;
     }
 
     /// After `{`: writes a repetition, if this is one, and says whether it was.
@@ -138,6 +182,8 @@ impl Translator<'_> {
                 return Err(format!("repeats more than {MAX_REPEAT} times"));
             }
         }
+        let count = [low, high].iter().filter_map(|bound| bound.parse::<u64>().ok()).max().unwrap_or(1);
+        self.last = self.last.saturating_mul(count.saturating_add(1));
         self.rest = ahead;
         write!(self.out, "{{{body}}}").map_err(|error| error.to_string())?;
         Ok(true)
@@ -157,6 +203,7 @@ impl Translator<'_> {
             Some(c @ ('d' | 'D' | 's' | 'S' | 'w' | 'W')) => {
                 let (negated, set) = perl_class(*c);
                 let not = if negated { "^" } else { "" };
+                self.last = ASCII_CLASS;
                 self.replace(&format!("[{not}{set}]"));
             }
             Some('p' | 'P') => self.unicode_class()?,
@@ -186,6 +233,7 @@ impl Translator<'_> {
 
     /// `\pL`, `\p{Greek}`, `\p{^Greek}`; the `p` comes next.
     fn unicode_class(&mut self) -> Result<(), String> {
+        self.last = UNICODE_CLASS;
         let mut negated = self.rest.next() == Some('P');
         let Some(first) = self.rest.next() else { return Err("ends with an escape".to_owned()) };
         let name: String = if first == '{' {
@@ -271,6 +319,7 @@ impl Translator<'_> {
 
     /// After `[`: every character is written escaped, so that the crate finds no syntax of its own.
     fn class(&mut self) -> Result<(), String> {
+        self.last = ASCII_CLASS;
         self.out.push('[');
         if self.rest.next_if_eq(&'^').is_some() {
             self.out.push('^');
@@ -422,5 +471,15 @@ mod tests {
         refuses("(a", "unclosed group");
         refuses("\\", "ends with a backslash");
         refuses("*", "repetition operator missing expression");
+    }
+
+    #[test]
+    fn weights_are_of_what_is_repeated() {
+        let weight = |pattern: &str| Pattern::compile(pattern).map(|pattern| pattern.weight()).unwrap();
+        assert_eq!(weight("abc"), 3);
+        assert!(weight("(a{99}b){99}") > 9_900);
+        assert!(weight("a{99}b{99}") < 400);
+        assert!(weight(r"\pL{10}") > 5_000);
+        assert!(weight("(ab|[c-d])+x") < 30);
     }
 }

@@ -51,7 +51,7 @@ fn write_at(out: &mut Output, value: &Value, depth: usize) -> Result<(), TooLong
     match value {
         Value::Null => out.push_str("null"),
         Value::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
-        Value::Number(_) => out.push_str(&number_text(value)),
+        Value::Number(_) => write_number(out, value),
         Value::String(text) => {
             out.make_room(text.len())?;
             out.push_str(&quote(text))
@@ -97,6 +97,20 @@ fn write_list<'v>(
         write_at(out, item, depth)?;
     }
     Ok(())
+}
+
+/// Writes a number, unless it has so many digits that it would take long to know them.
+pub(crate) fn write_number(out: &mut Output, value: &Value) -> Result<(), TooLong> {
+    const MOST_BITS: u64 = 1 << 17;
+    if bits(value) > MOST_BITS { Err(TooLong::Text) } else { out.push_str(&number_text(value)) }
+}
+
+/// Bits of an integer that is no float; none of other numbers.
+fn bits(value: &Value) -> u64 {
+    match value {
+        Value::Number(number) if number.as_f64().is_none() => number.as_big().map_or(0, |big| big.bits()),
+        _ => 0,
+    }
 }
 
 /// A number as OPA and JSON have it; nothing for other values.
@@ -151,10 +165,7 @@ pub(crate) fn weigh_at(budget: &mut Budget<'_>, value: &Value, depth: usize) -> 
                 weigh_at(budget, value, depth + 1)
             })
         }
-        Value::Number(number) => match number.as_f64() {
-            Some(_) => budget.step(1),
-            None => budget.step(8),
-        },
+        Value::Number(_) => budget.step(bits(value) / 64 + 1),
         Value::Null | Value::Bool(_) | Value::Undefined => budget.step(1),
     }
 }

@@ -12,7 +12,7 @@
 use regorus::Value;
 
 use super::operand::{text, value, wrong_element, wrong_type};
-use super::{Context, Failure, Outcome, undefined};
+use super::{Context, Failure, Outcome, regex, undefined};
 
 table![
     "glob.match" / 3 => glob_match,
@@ -47,8 +47,8 @@ fn glob_match(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let longest = glob.len().saturating_mul(delimiters.len().saturating_mul(2) + 8);
     context.budget.make_text(longest)?;
     let expression = Translator { rest: glob, out: String::new(), delimiters: &delimiters }.translate()?;
-    let pattern = context.caches.patterns.compile(&expression)?;
-    context.budget.read_text(text.len())?;
+    let pattern = regex::compile(context, &expression)?;
+    regex::charge(context, &pattern, text)?;
     Ok(Value::Bool(pattern.is_match(text)))
 }
 

@@ -32,7 +32,8 @@ fn reachable(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     Ok(Value::from(reached))
 }
 
-/// The longest paths from the first nodes, up to where a path would come back to itself.
+/// Paths from the first nodes, up to where there is no edge, or one to a node that has been passed since the first
+/// edge: on this path or, as OPA does not tell them apart, another.
 fn reachable_paths(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let graph = object_operand(args, 1)?;
     let mut paths = BTreeSet::new();
@@ -43,8 +44,8 @@ fn reachable_paths(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
             commit(context.budget, &mut paths, &path)?;
         }
         for neighbour in edges {
-            let mut reached = BTreeSet::from([node.clone()]);
-            follow(context.budget, graph, neighbour, &mut path, &mut paths, &mut reached)?;
+            let mut passed = BTreeSet::from([node.clone()]);
+            follow(context.budget, graph, neighbour, &mut path, &mut passed, &mut paths)?;
         }
     }
     Ok(Value::from(paths))
@@ -55,8 +56,8 @@ fn follow(
     graph: &Value,
     node: &Value,
     path: &mut Vec<Value>,
+    passed: &mut BTreeSet<Value>,
     paths: &mut BTreeSet<Value>,
-    reached: &mut BTreeSet<Value>,
 ) -> Result<(), Failure> {
     if path.len() > MOST_NESTING {
         return Err(too_deep().into());
@@ -66,15 +67,13 @@ fn follow(
     if edges.is_empty() {
         commit(budget, paths, path)?;
     }
-    // A node that was left by an edge before is not followed again, also from another path: as OPA has it in the
-    // version that its compliance suite is of. Later ones look at this path only.
     for neighbour in edges {
-        budget.step(path.len() as u64)?;
-        if reached.contains(neighbour) {
+        term::weigh(budget, neighbour)?;
+        if passed.contains(neighbour) {
             commit(budget, paths, path)?;
         } else {
-            collect::insert(budget, reached, node.clone())?;
-            follow(budget, graph, neighbour, path, paths, reached)?;
+            collect::insert(budget, passed, node.clone())?;
+            follow(budget, graph, neighbour, path, passed, paths)?;
         }
     }
     path.pop();

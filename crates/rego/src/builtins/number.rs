@@ -49,16 +49,17 @@ pub(super) fn from_integer(budget: &mut Budget<'_>, integer: &BigInt) -> Result<
     }
     // Decimal digits and back take time with the square of the size.
     let words = integer.bits() / 64;
-    budget.step(words * words / 16 + words + 1)?;
+    budget.step(words * words / 64 + words + 1)?;
     budget.take(usize::try_from(integer.bits() / 8).unwrap_or(usize::MAX))?;
     Value::from_numeric_string(&integer.to_string()).map_err(|_| too_many_bits())
 }
 
 /// The value of a float, an integer where it is one.
 pub(super) fn from_float(float: f64) -> Value {
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    #[expect(clippy::cast_possible_truncation, reason = "integral and within ±2^53")]
-    if float.fract() == 0.0 && float.abs() <= EXACT { Value::from(float as i64) } else { Value::from(float) }
+    // Less than 2^63.
+    const MOST: f64 = 9e18;
+    #[expect(clippy::cast_possible_truncation, reason = "integral and within 64 bits")]
+    if float.fract() == 0.0 && float.abs() <= MOST { Value::from(float as i64) } else { Value::from(float) }
 }
 
 /// The value of a number as JSON writes it; none if the text is no number. OPA keeps any number as it is written.

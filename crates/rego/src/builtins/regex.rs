@@ -27,6 +27,8 @@ table![
 const LONGEST_PATTERN: usize = 1 << 16;
 /// Most patterns in one generation.
 const MOST_PATTERNS: usize = 64;
+/// Most states of all patterns in one generation.
+const MOST_STATES: u64 = 200_000;
 
 type Compiled = Result<Arc<Pattern>, PatternError>;
 
@@ -37,6 +39,8 @@ pub(super) struct Patterns(Mutex<Generations>);
 #[derive(Debug, Default)]
 struct Generations {
     young: HashMap<Arc<str>, Compiled>,
+    /// States of the young ones.
+    states: u64,
     old: HashMap<Arc<str>, Compiled>,
 }
 
@@ -51,16 +55,19 @@ impl Generations {
     }
 
     fn insert(&mut self, text: Arc<str>, compiled: Compiled) {
-        if self.young.len() >= MOST_PATTERNS {
+        let weight = compiled.as_ref().map_or(1, |pattern| pattern.weight());
+        if self.young.len() >= MOST_PATTERNS || self.states.saturating_add(weight) > MOST_STATES {
             self.old = std::mem::take(&mut self.young);
+            self.states = 0;
         }
+        self.states = self.states.saturating_add(weight);
         self.young.insert(text, compiled);
     }
 }
 
 impl Patterns {
     /// A pattern that Go refuses is undefined; one that only we refuse is an error.
-    pub(super) fn compile(&self, text: &str) -> Result<Arc<Pattern>, Failure> {
+    fn compile(&self, text: &str) -> Result<Arc<Pattern>, Failure> {
         self.compiled(text).map_err(|error| {
             let shown: String = text.chars().take(40).collect();
             let more = if shown.len() < text.len() { "…" } else { "" };
@@ -94,6 +101,28 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A compiled pattern. The budget is asked for compiling it, whether it has been or not: an answer must not depend
+/// on what was evaluated before.
+pub(super) fn compile(context: &mut Context<'_, '_>, text: &str) -> Result<Arc<Pattern>, Failure> {
+    context.budget.step(text.len() as u64 / 8 + 1)?;
+    let pattern = context.caches.patterns.compile(text)?;
+    context.budget.step(pattern.weight() / 8)?;
+    Ok(pattern)
+}
+
+/// Asks the budget for looking at a text for a pattern.
+pub(super) fn charge(context: &mut Context<'_, '_>, pattern: &Pattern, text: &str) -> Result<(), Failure> {
+    let steps = (text.len() as u64 / 64 + 1).saturating_mul(pattern.weight() / 4 + 1);
+    Ok(context.budget.step(steps)?)
+}
+
+/// As [`charge`], for what groups cost besides: each state keeps where all of them begin and end.
+fn charge_groups(context: &mut Context<'_, '_>, pattern: &Pattern, text: &str) -> Result<(), Failure> {
+    let groups = pattern.regex().captures_len() as u64 / 8;
+    let steps = (text.len() as u64 / 64 + 1).saturating_mul(pattern.weight() / 4 + 1);
+    Ok(context.budget.step(steps.saturating_mul(groups))?)
+}
+
 /// A pattern and the text that it is to be looked for in.
 fn operands<'v>(
     context: &mut Context<'_, '_>,
@@ -103,10 +132,9 @@ fn operands<'v>(
 ) -> Result<(Arc<Pattern>, &'v str), Failure> {
     let (first, second) = (text(args, pattern.min(searched))?, text(args, pattern.max(searched))?);
     let (pattern, searched) = if pattern < searched { (first, second) } else { (second, first) };
-    // Matching takes time with both.
-    let steps = (searched.len() as u64 / 64 + 1).saturating_mul(pattern.len() as u64 / 64 + 1);
-    context.budget.step(steps.saturating_add(pattern.len() as u64 / 8))?;
-    Ok((context.caches.patterns.compile(pattern)?, searched))
+    let pattern = compile(context, pattern)?;
+    charge(context, &pattern, searched)?;
+    Ok((pattern, searched))
 }
 
 fn is_match(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
@@ -116,8 +144,7 @@ fn is_match(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 
 fn is_valid(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let Value::String(pattern) = value(args, 1)? else { return Ok(Value::Bool(false)) };
-    context.budget.step(pattern.len() as u64 / 8 + 1)?;
-    match context.caches.patterns.compile(pattern) {
+    match compile(context, pattern) {
         Ok(_) => Ok(Value::Bool(true)),
         Err(Failure::Undefined(_)) => Ok(Value::Bool(false)),
         Err(limit) => Err(limit),
@@ -139,6 +166,7 @@ fn find(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 fn find_groups(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let most = most_matches(args)?;
     let (pattern, text) = operands(context, args, 1, 2)?;
+    charge_groups(context, &pattern, text)?;
     let mut matches = Vec::new();
     for groups in pattern.regex().captures_iter(text).take(most) {
         let mut texts = Vec::new();
@@ -191,6 +219,7 @@ fn split(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 
 fn replace(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let (pattern, text) = operands(context, args, 2, 1)?;
+    charge_groups(context, &pattern, text)?;
     let replacement = super::operand::text(args, 3)?;
     let mut out = Output::within(context.budget);
     let mut write = || {
@@ -250,9 +279,7 @@ fn template_match(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let (open, close) = (delimiter(3, "start")?, delimiter(4, "end")?);
     let shown: String = template.chars().take(60).collect();
     let unbalanced = || undefined(format!("unbalanced braces in {shown:?}"));
-    context.budget.step((searched.len() as u64 / 64 + 1).saturating_mul(template.len() as u64 / 64 + 1))?;
     context.budget.make_text(template.len().saturating_mul(4))?;
-    let patterns = &context.caches.patterns;
     let mut whole = String::from("^");
     let mut part = String::new();
     let mut level = 0_usize;
@@ -266,7 +293,7 @@ fn template_match(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
             level = level.checked_sub(1).ok_or_else(unbalanced)?;
             if level == 0 {
                 // Each part must be a pattern by itself.
-                patterns.compile(&format!("^{part}$"))?;
+                compile(context, &format!("^{part}$"))?;
                 whole.push('(');
                 whole.push_str(&std::mem::take(&mut part));
                 whole.push(')');
@@ -286,5 +313,7 @@ fn template_match(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
         return Err(unbalanced());
     }
     whole.push('$');
-    Ok(Value::Bool(patterns.compile(&whole)?.is_match(searched)))
+    let pattern = compile(context, &whole)?;
+    charge(context, &pattern, searched)?;
+    Ok(Value::Bool(pattern.is_match(searched)))
 }

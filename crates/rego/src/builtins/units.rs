@@ -30,7 +30,7 @@ const PLACES: usize = 10;
 fn parse(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let text = text(args, 1)?;
     context.budget.make_text(text.len())?;
-    let mut decimal = Decimal::parse(text, |unit| match unit {
+    let mut decimal = Decimal::parse("", text, |unit| match unit {
         "m" => Some(Unit { factor: 1, exponent: -3 }),
         unit => Unit::parse(unit, &["", "i"]),
     })?;
@@ -43,7 +43,7 @@ fn parse(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 fn parse_bytes(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let text = text(args, 1)?;
     context.budget.make_text(text.len())?;
-    let mut decimal = Decimal::parse(text, |unit| Unit::parse(unit, &["b", "ib", "", "i"]))?;
+    let mut decimal = Decimal::parse("byte ", text, |unit| Unit::parse(unit, &["b", "ib", "", "i"]))?;
     decimal.truncate(0);
     decimal.value()
 }
@@ -93,18 +93,18 @@ struct Decimal {
 }
 
 impl Decimal {
-    fn parse(text: &str, unit: impl Fn(&str) -> Option<Unit>) -> Result<Self, Failure> {
+    fn parse(kind: &str, text: &str, unit: impl Fn(&str) -> Option<Unit>) -> Result<Self, Failure> {
         let text = text.replace('"', "");
-        let (amount, rest) = split(&text);
-        if amount.is_empty() {
-            return Err(undefined("no amount provided"));
-        }
         if text.contains(' ') {
             return Err(undefined("spaces not allowed in resource strings"));
         }
+        let (amount, rest) = split(&text);
+        if amount.is_empty() {
+            return Err(undefined(format!("no {kind}amount provided")));
+        }
         let unit = unit(rest).ok_or_else(|| {
             let shown: String = rest.chars().take(40).collect();
-            undefined(format!("unit {shown} not recognized"))
+            undefined(format!("{kind}unit {shown} not recognized"))
         })?;
 
         let (is_negative, amount) = sign(amount);
@@ -114,7 +114,7 @@ impl Decimal {
         let is_number =
             [whole, fraction, exponent].iter().all(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
         if !is_number || whole.len() + fraction.len() == 0 || exponent.is_empty() {
-            return Err(undefined("could not parse amount to a number"));
+            return Err(undefined(format!("could not parse {kind}amount to a number")));
         }
 
         let limit = || too_large(LimitKind::Memory, format!("an amount has more than {MOST_DIGITS} digits"));

@@ -133,6 +133,11 @@ impl Output {
         Self::new(self.limit.saturating_sub(self.text.len()))
     }
 
+    /// Characters in the last line.
+    pub(crate) fn column(&self) -> usize {
+        self.text.rsplit('\n').next().unwrap_or_default().chars().count()
+    }
+
     pub(crate) fn into_text(self) -> String {
         self.text
     }

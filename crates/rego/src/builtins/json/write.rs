@@ -32,7 +32,7 @@ fn write_at(
     match value {
         Value::Null | Value::Undefined => out.push_str("null"),
         Value::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
-        Value::Number(_) => out.push_str(&term::number_text(value)),
+        Value::Number(_) => term::write_number(out, value),
         Value::String(text) => write_text(out, text),
         Value::Array(items) => write_list(out, items.iter(), layout, depth + 1),
         Value::Set(items) => {

@@ -27,8 +27,7 @@ pub(super) fn read(budget: &mut Budget<'_>, text: &str) -> Outcome {
     let mut builder = Builder { budget, open: Vec::new(), anchors: HashMap::new(), root: None };
     while let Some(next) = parser.next_event() {
         let (event, _) = next.map_err(|error| {
-            let line = error.marker().line();
-            undefined(format!("yaml: line {line}: {}", error.kind()))
+            undefined(format!("yaml: line {}: did not find expected syntax", error.marker().line()))
         })?;
         match event {
             Event::DocumentEnd | Event::StreamEnd => break,

@@ -1,5 +1,5 @@
 //! YAML in the way of go-yaml v2: blocks, keys in natural order, lists not indented below their key, quotation marks
-//! where a text would not be read as one. Long lines are not folded.
+//! where a text would not be read as one. Values are folded at the first space after 80 columns.
 
 use std::cmp::Ordering;
 use std::fmt::Write as _;
@@ -126,7 +126,11 @@ fn scalar_or_empty(out: &mut Output, value: &Value, indent: usize) -> Result<(),
     match value {
         Value::Null | Value::Undefined => out.push_str("null"),
         Value::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
-        Value::Number(_) => out.push_str(&number(value)),
+        Value::Number(_) => {
+            // Asked for the same number in JSON first, as it has a limit.
+            term::write_number(&mut out.rest(), value)?;
+            out.push_str(&number(value))
+        }
         Value::String(value) => text(out, value, indent, false),
         Value::Array(_) | Value::Set(_) => out.push_str("[]"),
         Value::Object(_) => out.push_str("{}"),
@@ -157,18 +161,49 @@ fn text(out: &mut Output, text: &str, indent: usize, is_key: bool) -> Result<(),
     if text.contains('\n') && !is_key && form.can_be_lines {
         return lines(out, text, indent);
     }
+    let fold = (!is_key).then_some(indent + 2);
     let is_read_as_text = scalar::is_text(text) && !is_base_60(text);
     if is_read_as_text && !text.contains('\n') {
         if form.can_be_plain {
-            return out.push_str(text);
+            return folded(out, text, fold, false);
         }
         if form.can_be_single_quoted {
             out.push('\'')?;
-            out.push_str(&text.replace('\'', "''"))?;
+            folded(out, text, fold, true)?;
             return out.push('\'');
         }
     }
-    double_quoted(out, text)
+    double_quoted(out, text, fold)
+}
+
+/// Lines are at least as long as this before they are folded.
+const WIDTH: usize = 80;
+
+/// A text in one line, or in several of the given indentation.
+fn folded(out: &mut Output, text: &str, fold: Option<usize>, is_quoted: bool) -> Result<(), TooLong> {
+    let mut column = out.column();
+    let mut after_space = false;
+    let mut chars = text.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        let is_inside = !is_quoted || (at > 0 && chars.peek().is_some());
+        let space_follows = chars.peek().is_some_and(|(_, next)| *next == ' ');
+        match fold {
+            Some(indent) if c == ' ' && column > WIDTH && !after_space && !space_follows && is_inside => {
+                begin_line(out, indent)?;
+                column = indent;
+            }
+            _ => {
+                if c == '\'' && is_quoted {
+                    out.push(c)?;
+                    column += 1;
+                }
+                out.push(c)?;
+                column += 1;
+            }
+        }
+        after_space = c == ' ';
+    }
+    Ok(())
 }
 
 /// A literal block.
@@ -199,10 +234,26 @@ fn lines(out: &mut Output, text: &str, indent: usize) -> Result<(), TooLong> {
     Ok(())
 }
 
-fn double_quoted(out: &mut Output, text: &str) -> Result<(), TooLong> {
+fn double_quoted(out: &mut Output, text: &str, fold: Option<usize>) -> Result<(), TooLong> {
     out.push('"')?;
     let mut code = String::new();
-    for c in text.chars() {
+    let mut column = out.column();
+    let mut after_space = false;
+    let mut chars = text.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        if let Some(indent) = fold.filter(|_| c == ' ' && column > WIDTH && !after_space && at > 0)
+            && let Some((_, next)) = chars.peek()
+        {
+            begin_line(out, indent)?;
+            column = indent;
+            if *next == ' ' {
+                out.push('\\')?;
+                column += 1;
+            }
+            after_space = true;
+            continue;
+        }
+        after_space = c == ' ';
         let escape = match c {
             '"' => "\\\"",
             '\\' => "\\\\",
@@ -221,6 +272,7 @@ fn double_quoted(out: &mut Output, text: &str) -> Result<(), TooLong> {
             '\u{2029}' => "\\P",
             c if is_printable(c) => {
                 out.push(c)?;
+                column += 1;
                 continue;
             }
             c => {
@@ -236,6 +288,7 @@ fn double_quoted(out: &mut Output, text: &str) -> Result<(), TooLong> {
             }
         };
         out.push_str(escape)?;
+        column += escape.len();
     }
     out.push('"')
 }
