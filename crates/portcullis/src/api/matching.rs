@@ -138,12 +138,9 @@ impl LabelSelector {
                     selector.match_labels.push((key.into(), "".into()));
                     continue;
                 };
-                match value {
-                    crate::value::Value::String(text) => {
-                        check_label(&item, key, text, errors);
-                        selector.match_labels.push((key.into(), text.clone()));
-                    }
-                    _ => {}
+                if let crate::value::Value::String(text) = value {
+                    check_label(&item, key, text, errors);
+                    selector.match_labels.push((key.into(), text.clone()));
                 }
             }
         }

@@ -3,6 +3,7 @@
 
 mod builtins;
 mod engine_error;
+mod lint;
 mod normal_form;
 mod reads;
 mod recursion;
@@ -85,6 +86,7 @@ impl RegoProgram {
         if let Some(schema) = schema {
             errors.extend(template_rules::check_parameters(&modules, schema, document));
         }
+        errors.extend(lint::check(&modules, schema, document, &errors));
         if errors.iter().any(|error| error.severity() == Severity::Error) {
             return (None, errors);
         }

@@ -136,4 +136,10 @@ impl Schema {
         }
         lookup::check(&self.root, path)
     }
+
+    /// Why no valid value has `value` at `path`, in words that follow "it is"; `None` if one may. For checks of comparisons
+    /// with `input.parameters.a.b` in a policy.
+    pub(crate) fn rules_out(&self, path: &[Option<&str>], value: &Value) -> Option<String> {
+        if self.declared { lookup::rules_out(&self.root, path, value) } else { None }
+    }
 }

@@ -71,6 +71,14 @@ pub struct Local {
     used: bool,
 }
 
+impl Local {
+    /// Whether something mentions it after its declaration. Only declarations can be unused: what is mentioned without one is used
+    /// where it is.
+    pub const fn is_used(&self) -> bool {
+        self.used || matches!(self.origin, LocalOrigin::Undeclared)
+    }
+}
+
 /// How a local variable comes to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LocalOrigin {
@@ -101,6 +109,11 @@ impl Names {
     /// [`ExprKind::Var`] or of a declared [`Name`].
     pub fn at(&self, span: Span) -> Option<Resolution> {
         self.resolutions.get(&span.start).copied()
+    }
+
+    /// The meanings of all names, in text order.
+    pub fn all(&self) -> impl Iterator<Item = Resolution> {
+        self.resolutions.values().copied()
     }
 
     /// The local variable of this id.
