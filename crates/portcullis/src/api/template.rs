@@ -1,5 +1,6 @@
 //! `ConstraintTemplate`: v1, v1beta1 and v1alpha1 in one type.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::api::node::Node;
@@ -59,9 +60,29 @@ pub(crate) struct Text {
 
 /// The dialect of a template's Rego.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RegoVersion {
+pub enum RegoVersion {
+    /// That of OPA before 1.0, the default.
     V0,
+    /// That of OPA since 1.0.
     V1,
+}
+
+impl fmt::Display for RegoVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V0 => "v0",
+            Self::V1 => "v1",
+        })
+    }
+}
+
+impl From<RegoVersion> for portcullis_rego_syntax::Version {
+    fn from(version: RegoVersion) -> Self {
+        match version {
+            RegoVersion::V0 => Self::V0,
+            RegoVersion::V1 => Self::V1,
+        }
+    }
 }
 
 impl ConstraintTemplate {

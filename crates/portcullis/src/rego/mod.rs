@@ -27,6 +27,7 @@ use crate::value::{self, Value};
 
 use builtins::Builtins;
 use engine_error::EngineError;
+pub use lint::Explanation;
 use reads::Reads;
 use template_rules::ParsedModule;
 

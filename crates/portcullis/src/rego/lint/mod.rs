@@ -11,6 +11,7 @@
 
 mod calls;
 mod constant;
+mod explain;
 mod facts;
 mod format;
 mod never;
@@ -24,6 +25,7 @@ use crate::error::{Error, ErrorKind, Severity};
 use crate::rego::template_rules::ParsedModule;
 use crate::schema::Schema;
 
+pub use explain::Explanation;
 use program::Program;
 
 /// Checks the modules of a template. `errors` is what is known to be wrong with them: what would only follow from it is left out.
