@@ -102,7 +102,7 @@ fn every_mistake_of_the_printed_example_is_reported_with_its_place() {
              rejected; mend the template first",
             "unknown-kind template.yaml:2:7: group `templates.gatekeeper.sh` has no kind `ContraintTemplate`; \
              did you mean `ConstraintTemplate`?",
-            "invalid-schema template.yaml:17:13: unknown keyword `porperties`; did you mean `properties`?",
+            "invalid-schema template.yaml:16:11: unknown keyword `porperties`; did you mean `properties`?",
             "template-rule template.yaml:26:9: a template needs a rule `violation`; `deny` is never asked; \
              rename `deny` to `violation`",
             "unknown-input template.yaml:28:39: `input.constraint` does not exist, so this is never true; \
