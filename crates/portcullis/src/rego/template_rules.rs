@@ -76,18 +76,20 @@ pub(super) fn check_parameters(
     for parsed in modules {
         for reference in analysis::refs(&parsed.module, &parsed.names) {
             let [Some("input"), Some("parameters"), path @ ..] = reference.path.as_slice() else { continue };
-            let PathCheck::Unknown { at, suggestion } = schema.allows(path) else { continue };
-            let shown: Vec<_> = path.iter().take(at + 1).map(|step| step.unwrap_or("_")).collect();
-            let message =
-                format!("the parameter schema has no `{}`, so this is always undefined", shown.join("."));
-            warnings.push(
-                Error::warning(ErrorKind::UnknownParameter, message)
-                    .maybe_hint(suggestion.map(|name| format!("did you mean `{name}`?")))
-                    .at(locate(document, parsed.text, reference.span)),
-            );
+            let warning = unknown_parameter(schema, path);
+            warnings.extend(warning.map(|warning| warning.at(locate(document, parsed.text, reference.span))));
         }
     }
     warnings
+}
+
+/// A warning if no constraint can have a parameter.
+pub(super) fn unknown_parameter(schema: &Schema, path: &[Option<&str>]) -> Option<Error> {
+    let PathCheck::Unknown { at, suggestion } = schema.allows(path) else { return None };
+    let shown: Vec<_> = path.iter().take(at + 1).map(|step| step.unwrap_or("_")).collect();
+    let message = format!("the parameter schema has no `{}`, so this is always undefined", shown.join("."));
+    let warning = Error::warning(ErrorKind::UnknownParameter, message);
+    Some(warning.maybe_hint(suggestion.map(|name| format!("did you mean `{name}`?"))))
 }
 
 pub(super) fn locate(document: &Document, text: &Text, span: Span) -> Option<Location> {

@@ -39,6 +39,7 @@ pub(super) fn check(
     let program = Program::new(modules, schema, document);
     let mut found = calls::check(&program);
     found.extend(violation::check(&program));
+    found.extend(never::check_parameters(&program));
     found.extend(never::check_conditions(&program));
     if !known(ErrorKind::UnknownInput) {
         found.extend(never::check_violation(&program));

@@ -12,6 +12,7 @@ use super::facts::{Fact, Facts};
 use super::program::{Definition, Program, RulePath, Scope, path_of};
 use super::shape::Shape;
 use crate::error::{Error, ErrorKind};
+use crate::rego::template_rules::unknown_parameter;
 use crate::schema::PathCheck;
 use crate::value::Value;
 
@@ -53,6 +54,47 @@ pub(super) fn check_conditions(program: &Program<'_>) -> Vec<Error> {
         }));
     }
     found
+}
+
+/// Reports parameters that the schema does not have and that are read through a variable: `x := input.parameters`, `x.nothing`.
+pub(super) fn check_parameters(program: &Program<'_>) -> Vec<Error> {
+    let mut found = Vec::new();
+    for scope in program.scopes() {
+        let mut parameters = Parameters { scope, found: Vec::new() };
+        visit::walk_module(&mut parameters, &scope.parsed.module);
+        found.extend(parameters.found);
+    }
+    found
+}
+
+struct Parameters<'p, 'a> {
+    scope: Scope<'p, 'a>,
+    found: Vec<Error>,
+}
+
+impl<'a> Visitor<'a> for Parameters<'_, 'a> {
+    fn visit_expr(&mut self, expr: &'a Expr) {
+        visit::walk_expr(self, expr);
+        let program = self.scope.program;
+        let (Some(schema), ExprKind::Ref(reference)) = (program.schema, &expr.kind) else { return };
+        if program.replaces_input
+            || !matches!(self.scope.resolution(&reference.head), Some(Resolution::Local(_)))
+        {
+            return;
+        }
+        let unknown = |expr| {
+            let path = self.scope.input_path(expr)?;
+            let steps: Vec<Option<&str>> = path.iter().map(Option::as_deref).collect();
+            let [Some("input"), Some("parameters"), below @ ..] = steps.as_slice() else { return None };
+            unknown_parameter(schema, below)
+        };
+        // What the variable stands for is reported where it is written.
+        if unknown(&reference.head).is_none()
+            && let Some(warning) = unknown(expr)
+        {
+            self.found.push(warning.at(self.scope.location(expr.span)));
+        }
+    }
 }
 
 /// Reports what is read from libraries that do not have it. Calls are errors, and found elsewhere.
@@ -315,7 +357,7 @@ fn about<'a>(
     let message = match (&earlier, &fact) {
         (Fact::Is(a), Fact::Is(b)) => format!("`{text}` cannot be both {a} and {b}"),
         (Fact::Is(a), Fact::IsNot(_)) | (Fact::IsNot(_), Fact::Is(a)) => {
-            format!("`{text}` cannot both be {a} and not be it")
+            format!("`{text}` cannot be {a} and at the same time not be {a}")
         }
         (Fact::Is(a), _) | (_, Fact::Is(a)) => {
             format!("`{text}` is {a} by another condition, so this is never true")

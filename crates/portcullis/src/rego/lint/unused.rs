@@ -13,12 +13,16 @@ use portcullis_rego_syntax::{Resolution, Span};
 use super::program::{Program, Scope};
 use crate::error::{Error, ErrorKind};
 
-/// Checks all modules. A library that is not used at all is one finding; what is in it is not looked at.
+/// Checks all modules. A library of which nothing is used is one finding; what is in it is not looked at. It is none while another
+/// library refers to it: libraries are copied whole.
 pub(super) fn check(program: &Program<'_>) -> Vec<Error> {
     let mut found = Vec::new();
     for scope in program.scopes() {
         let module = &scope.parsed.module;
         if scope.parsed.is_lib && !module.rules.iter().any(|rule| scope.is_reached(rule)) {
+            if program.scopes().any(|other| other.parsed.is_lib && refers_to(other, scope)) {
+                continue;
+            }
             let span = module.package.as_ref().map_or(module.span, |package| package.span);
             let message = format!("nothing of the library `{}` is used", module.package_path().join("."));
             found.push(warning(
@@ -37,6 +41,22 @@ pub(super) fn check(program: &Program<'_>) -> Vec<Error> {
         }
     }
     found
+}
+
+fn refers_to(one: Scope<'_, '_>, other: Scope<'_, '_>) -> bool {
+    let package = other.parsed.module.package_path();
+    let is_other = one.parsed.module.package_path() != package;
+    let imports = || {
+        let mut imports = one.parsed.module.imports.iter().map(Import::segments);
+        imports.any(|path| path.get(1..).is_some_and(|path| path.starts_with(&package)))
+    };
+    let names = || {
+        analysis::refs(&one.parsed.module, &one.parsed.names).any(|reference| {
+            let path: Vec<&str> = reference.path.iter().map_while(|step| *step).collect();
+            reference.root == Resolution::Data && path.get(1..).is_some_and(|path| path.starts_with(&package))
+        })
+    };
+    is_other && (imports() || names())
 }
 
 fn warning(scope: Scope<'_, '_>, kind: ErrorKind, span: Span, message: String, hint: Option<&str>) -> Error {
