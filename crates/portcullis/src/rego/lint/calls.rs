@@ -1,5 +1,5 @@
 //! Calls of builtins that cannot do what they are for: patterns that do not compile, formats that their arguments do not fit,
-//! builtins that v1 no longer has.
+//! builtins that v1 no longer has. And wildcards where a value is needed.
 
 use portcullis_rego_syntax::ast::{Call, Expr, ExprKind, Rule, Version};
 use portcullis_rego_syntax::visit::{self, Visitor};
@@ -40,7 +40,10 @@ impl<'a> Visitor<'a> for Calls<'_, 'a> {
         if let ExprKind::Call(call) = &expr.kind {
             let callee = call.callee.as_ref().map_or(&call.callee, |reference| &reference.head);
             let name = call.name().unwrap_or_default();
+            // An argument more is compared with the result, and may be anything.
+            let arity = builtins::arity(&name).unwrap_or_default();
             if self.scope.parsed.names.at(callee.span) == Some(Resolution::Builtin) {
+                call.args.iter().take(arity).for_each(|arg| self.wildcard(arg));
                 self.pattern(call, &name);
                 self.deprecated(call, &name);
                 if name == "sprintf" {
@@ -48,11 +51,28 @@ impl<'a> Visitor<'a> for Calls<'_, 'a> {
                 }
             }
         }
+        if let ExprKind::Binary(binary) = &expr.kind
+            && !binary.op.binds()
+        {
+            self.wildcard(&binary.lhs);
+            self.wildcard(&binary.rhs);
+        }
         visit::walk_expr(self, expr);
     }
 }
 
 impl<'a> Calls<'_, 'a> {
+    /// `_` stands for any value only where a value can be found for it: in brackets, on a side of `=`. OPA refuses it elsewhere.
+    fn wildcard(&mut self, operand: &Expr) {
+        let operand = operand.peeled();
+        if self.scope.resolution(operand) == Some(Resolution::Wildcard) {
+            let message = "rego_unsafe_var_error: var _ is unsafe";
+            let hint = "`_` has no value of its own: name the value, or ask for it in brackets, `xs[_]`";
+            self.found
+                .push(Error::new(ErrorKind::Rego, message).hint(hint).at(self.scope.location(operand.span)));
+        }
+    }
+
     /// A pattern that does not compile makes its call undefined. Where `violation` needs the rule the policy cannot work.
     fn pattern(&mut self, call: &'a Call, name: &str) {
         let position = match name {

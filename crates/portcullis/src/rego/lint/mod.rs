@@ -49,5 +49,21 @@ pub(super) fn check(
         found.extend(never::check_libraries(&program));
         found.extend(unused::check(&program));
     }
+    limited(found, document)
+}
+
+/// The findings that have a place. Errors are kept without one: the policy must not be used.
+fn limited(mut found: Vec<Error>, document: &Document) -> Vec<Error> {
+    let all = found.len();
+    found.retain(|error| error.location().is_some() || error.severity() == Severity::Error);
+    let left_out = all - found.len();
+    if left_out > 0 {
+        let message = format!("{left_out} more findings about this template are not shown");
+        let hint = "mend those that are, and look again";
+        found.push(Error::warning(ErrorKind::Limit, message).hint(hint));
+    }
     found
+        .into_iter()
+        .map(|error| if error.location().is_some() { error } else { error.at(document.location()) })
+        .collect()
 }

@@ -1,5 +1,6 @@
 //! A template's modules as one program: which rules there are, what they need, and what is known of local variables.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
@@ -19,6 +20,9 @@ use crate::source::Location;
 const LONGEST_CHAIN: usize = 16;
 /// Most parts of an expression that identifies a value.
 const KEY_FUEL: usize = 256;
+
+/// Most findings that are shown of one template. To find a place in a document takes time that grows with it.
+const MOST_SHOWN: usize = 200;
 
 /// The path of a rule below `data`, without what follows its name.
 pub(super) type RulePath<'a> = Vec<&'a str>;
@@ -42,6 +46,8 @@ pub(super) struct Program<'a> {
     /// The same of anything else.
     pub(super) replaces_others: bool,
     bound: Vec<BTreeMap<LocalId, Bound<'a>>>,
+    /// How many findings there are so far.
+    shown: Cell<usize>,
 }
 
 /// What a local variable stands for.
@@ -78,6 +84,7 @@ impl<'a> Program<'a> {
             replaces_input: false,
             replaces_others: false,
             bound,
+            shown: Cell::new(0),
         };
         program.follow_references();
         program
@@ -158,7 +165,12 @@ pub(super) struct Scope<'p, 'a> {
 }
 
 impl<'a> Scope<'_, 'a> {
+    /// Where something is; nothing from the moment on where there is too much to be shown.
     pub(super) fn location(&self, span: Span) -> Option<Location> {
+        self.program.shown.update(|shown| shown + 1);
+        if self.program.shown.get() > MOST_SHOWN {
+            return None;
+        }
         locate(self.program.document, self.parsed.text, span)
     }
 
@@ -167,9 +179,13 @@ impl<'a> Scope<'_, 'a> {
         span.text(&self.parsed.text.text)
     }
 
-    pub(super) fn is_reached(&self, rule: &Rule) -> bool {
-        let path: RulePath<'_> = path_of(&self.parsed.module, rule.name());
-        self.program.reached.iter().any(|reached| *reached == path)
+    pub(super) fn is_reached(&self, rule: &'a Rule) -> bool {
+        self.program.reached.contains(&path_of(&self.parsed.module, rule.name()))
+    }
+
+    /// The definitions of a rule of the module.
+    pub(super) fn definitions(&self, name: &'a str) -> &[Definition<'a>] {
+        self.program.rules.get(&path_of(&self.parsed.module, name)).map_or(&[], Vec::as_slice)
     }
 
     pub(super) fn resolution(&self, expr: &Expr) -> Option<Resolution> {
@@ -193,8 +209,7 @@ impl<'a> Scope<'_, 'a> {
         if self.resolution(expr) != Some(Resolution::Rule) {
             return Constant::of(&expr.kind);
         }
-        let mut rules = self.parsed.module.rules_named(expr.as_var()?);
-        let (Some(rule), None) = (rules.next(), rules.next()) else { return None };
+        let [(_, rule)] = self.definitions(expr.as_var()?) else { return None };
         let is_plain = rule.clauses.is_empty()
             && rule.elses.is_empty()
             && !rule.is_default

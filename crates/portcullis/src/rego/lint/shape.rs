@@ -153,10 +153,11 @@ impl<'a> Scope<'_, 'a> {
                 }
                 Some(Resolution::Input) => !self.program.replaces_input,
                 Some(Resolution::Rule) => {
-                    let mut rules = self.parsed.module.rules_named(expr.as_var().unwrap_or_default());
+                    let mut rules = self.definitions(expr.as_var().unwrap_or_default()).iter();
                     !self.program.replaces_others
-                        && rules
-                            .all(|rule| matches!(rule.kind(), RuleKind::PartialSet | RuleKind::PartialObject))
+                        && rules.all(|(_, rule)| {
+                            matches!(rule.kind(), RuleKind::PartialSet | RuleKind::PartialObject)
+                        })
                 }
                 _ => false,
             },

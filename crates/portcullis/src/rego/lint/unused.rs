@@ -185,14 +185,14 @@ fn unused_local(scope: Scope<'_, '_>, local: &Local) -> Option<Error> {
 }
 
 /// A declared variable that hides something else of the module.
-fn shadowing(scope: Scope<'_, '_>, local: &Local) -> Option<Error> {
+fn shadowing<'a>(scope: Scope<'_, 'a>, local: &'a Local) -> Option<Error> {
     let module = &scope.parsed.module;
     let is_import =
         module.imports.iter().any(|import| import.name().is_some_and(|name| name.text == local.name));
     let hidden = match local.name.as_str() {
         _ if local.origin == LocalOrigin::Undeclared => return None,
         "input" | "data" => "document",
-        _ if module.rules_named(&local.name).next().is_some() => "rule",
+        _ if !scope.definitions(&local.name).is_empty() => "rule",
         _ if is_import => "import",
         _ => return None,
     };
