@@ -171,7 +171,9 @@ impl<'a> Calls<'_, 'a> {
         }
         for (letter, value) in letters.into_iter().zip(values) {
             let shape = self.scope.shape(value);
-            if format::shows(letter, shape) {
+            // Go shows an integer of more than 64 bits under `%s` as well.
+            let may_be_large = letter == 's' && shape == Some(Shape::Number) && !self.is_small(value);
+            if format::shows(letter, shape) || may_be_large {
                 continue;
             }
             let (message, hint) = match (letter, shape) {
@@ -185,6 +187,18 @@ impl<'a> Calls<'_, 'a> {
                 _ => (format!("there is no verb `%{letter}`"), "write `%v`, or `%%` for a percent sign"),
             };
             self.warn(value.span, message, Some(hint));
+        }
+    }
+
+    /// Whether a number is certainly one of at most 64 bits.
+    fn is_small(&self, value: &'a Expr) -> bool {
+        match self.scope.constant(value) {
+            Some(Constant::Number(digits)) => digits.parse::<i64>().is_ok(),
+            Some(_) => false,
+            None => match &self.scope.followed(value).kind {
+                ExprKind::Call(call) => call.name().as_deref() == Some("count"),
+                _ => false,
+            },
         }
     }
 

@@ -167,7 +167,7 @@ fn locals(scope: Scope<'_, '_>) -> Vec<Error> {
             *mentions.entry(id).or_default() += 1;
         }
     }
-    let mut unified = Unified { scope, mentions, has_one_body: true, found };
+    let mut unified = Unified { scope, mentions, mentions_are_known: true, found };
     visit::walk_module(&mut unified, &scope.parsed.module);
     unified.found
 }
@@ -204,21 +204,27 @@ fn shadowing<'a>(scope: Scope<'_, 'a>, local: &'a Local) -> Option<Error> {
 struct Unified<'p, 'a> {
     scope: Scope<'p, 'a>,
     mentions: BTreeMap<LocalId, usize>,
-    /// The head of a rule is resolved once per body: under several, its mentions are not all known.
-    has_one_body: bool,
+    /// Whether all mentions are known: the head of a rule is resolved once per body, and only the last time is kept.
+    mentions_are_known: bool,
     found: Vec<Error>,
 }
 
 impl<'a> Visitor<'a> for Unified<'_, 'a> {
     fn visit_rule(&mut self, rule: &'a Rule) {
-        self.has_one_body = rule.clauses.len() <= 1;
+        // What a parameter that is more than a pattern mentions is bound in the body.
+        let is_pattern = |param: &Expr| {
+            matches!(param.kind, ExprKind::Var(_) | ExprKind::Array(_) | ExprKind::Object(_))
+                || param.is_scalar()
+        };
+        let has_patterns = rule.head.params.iter().flatten().all(is_pattern);
+        self.mentions_are_known = rule.clauses.len() <= 1 && has_patterns;
         visit::walk_rule(self, rule);
     }
 
     fn visit_statement(&mut self, statement: &'a Statement) {
         if let StatementKind::Expr(Expr { kind: ExprKind::Binary(binary), .. }) = &statement.kind
             && binary.op == BinaryOp::Unify
-            && self.has_one_body
+            && self.mentions_are_known
         {
             for side in [&binary.lhs, &binary.rhs] {
                 let Some(Resolution::Local(id)) = self.scope.resolution(side) else { continue };
