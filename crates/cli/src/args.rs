@@ -9,8 +9,10 @@ const AFTER: &str = "\
 Examples:
   portcullis test -f policies/ -f manifests/      judge manifests by policies
   portcullis verify policies/...                  run the policies' own tests
+  portcullis lint policies/                       look for mistakes in the policies
 
-Exit codes: 0 nothing is denied and no test failed, 1 something is, 2 the input or the policies are broken.";
+Exit codes: 0 nothing is denied, no test failed, no policy is wrong, 1 something is, 2 the input (for `test` and `verify` also the
+policies) is broken.";
 
 const TEST_EXAMPLES: &str = "\
 Examples:
@@ -40,6 +42,16 @@ Examples:
 
 Exit codes: 0 all tests passed, 1 a test failed, 2 a suite or a file it names is broken, or there is no suite.";
 
+const LINT_EXAMPLES: &str = "\
+Examples:
+  portcullis lint policies/                       everything below a directory
+  portcullis lint policies/no-host-pid -v         also what the policy is made of and what it reads
+  portcullis lint policies/ --deny-warnings       in CI: no warnings either
+  portcullis lint policies/ -o sarif > lint.sarif for code scanning; also json, yaml, junit, github
+
+Exit codes: 0 no errors, 1 a policy is wrong (with `--deny-warnings`: or there is a warning), 2 a file could not be read, or there is
+no policy.";
+
 /// Judge Kubernetes manifests by Gatekeeper policies, and test the policies.
 #[derive(Debug, Parser)]
 #[command(name = "portcullis", version, after_help = AFTER, max_term_width = 100)]
@@ -57,6 +69,8 @@ pub enum Command {
     Test(TestArgs),
     /// Run the tests that policies bring: gator's suites.
     Verify(VerifyArgs),
+    /// Look for mistakes in policies, without evaluating them.
+    Lint(LintArgs),
     /// Print the completion script of a shell.
     ///
     /// For bash: `portcullis completions bash > /etc/bash_completion.d/portcullis`.
@@ -97,7 +111,7 @@ pub struct TestArgs {
     /// Report only what is denied.
     #[arg(long)]
     pub deny_only: bool,
-    /// Also show what policies print.
+    /// Also show what policies print, and how they could be written better.
     #[arg(short, long)]
     pub verbose: bool,
     /// No progress, no summary, no warnings about the input.
@@ -157,6 +171,48 @@ pub struct EvaluationArgs {
     /// Most seconds that the constraints together may take for one object.
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     pub timeout: u64,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = LINT_EXAMPLES)]
+pub struct LintArgs {
+    /// Files and directories with templates, constraints, Configs, SyncSets and suites; `-` is standard input.
+    ///
+    /// Directories are searched through for .yaml, .yml, .json, .jsonl and .ndjson files, except for the `samples` beside a suite.
+    /// Templates that suites name are read wherever they are. Other objects are left alone.
+    #[arg(value_name = "PATH", required = true, value_hint = ValueHint::AnyPath)]
+    pub paths: Vec<PathBuf>,
+    /// Also show what each policy is made of, and what it reads.
+    #[arg(short, long)]
+    pub verbose: bool,
+    /// Form of the report.
+    #[arg(short, long, value_name = "FORMAT", default_value = "human")]
+    pub output: LintFormat,
+    /// Count warnings as errors.
+    #[arg(short = 'W', long)]
+    pub deny_warnings: bool,
+    /// Number of threads; all cores if not given.
+    #[arg(short, long, value_name = "N")]
+    pub jobs: Option<std::num::NonZeroUsize>,
+    /// Largest file that is read, such as `512KiB` or `64MiB`.
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
+    pub max_size: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LintFormat {
+    /// For people, with the lines of the policies.
+    Human,
+    /// JSON, with a rule, a position and a hint per finding.
+    Json,
+    /// The same in YAML.
+    Yaml,
+    /// JUnit XML, for test reports.
+    Junit,
+    /// SARIF 2.1.0, for code scanning.
+    Sarif,
+    /// GitHub Actions annotations.
+    Github,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -28,11 +28,11 @@ impl fmt::Display for Severity {
 }
 
 macro_rules! error_kinds {
-    ($($(#[$doc:meta])* $name:ident = $code:literal;)*) => {
+    ($($(#[doc = $doc:literal])* $name:ident = $code:literal;)*) => {
         /// What a problem is about. Decide on this, never on the text.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
-        pub enum ErrorKind { $($(#[$doc])* $name,)* }
+        pub enum ErrorKind { $($(#[doc = $doc])* $name,)* }
 
         impl ErrorKind {
             /// Every kind, in the order of the pipeline.
@@ -42,6 +42,12 @@ macro_rules! error_kinds {
             #[must_use]
             pub const fn code(self) -> &'static str {
                 match self { $(Self::$name => $code,)* }
+            }
+
+            /// What problems of this kind have in common, in a sentence or two.
+            #[must_use]
+            pub fn description(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),*),)* }.trim()
             }
         }
     };
@@ -83,6 +89,30 @@ error_kinds! {
     Rego = "rego";
     /// Rego that compiles but breaks a rule for templates.
     TemplateRule = "template-rule";
+    /// Rego that reads a part of `input` that policies are not given.
+    UnknownInput = "unknown-input";
+    /// Rego that reads a parameter that the template's schema does not have.
+    UnknownParameter = "unknown-parameter";
+    /// A condition that is never true, whatever object is judged.
+    NeverTrue = "never-true";
+    /// A `violation` that no object can cause.
+    NeverFires = "never-fires";
+    /// A regular expression that does not compile.
+    InvalidPattern = "invalid-pattern";
+    /// A `sprintf` whose arguments do not fit its format.
+    FormatArguments = "format-arguments";
+    /// An import that nothing uses.
+    UnusedImport = "unused-import";
+    /// A local variable that nothing uses.
+    UnusedLocal = "unused-local";
+    /// A rule or function that `violation` does not need.
+    UnusedRule = "unused-rule";
+    /// A library of which the template uses nothing.
+    UnusedLibrary = "unused-library";
+    /// A local variable that hides a rule, an import or a document.
+    ShadowedName = "shadowed-name";
+    /// A builtin that Rego v1 no longer has.
+    DeprecatedBuiltin = "deprecated-builtin";
     /// A constraint whose template is not there, or was rejected.
     MissingTemplate = "missing-template";
     /// The same resource twice.
@@ -91,6 +121,23 @@ error_kinds! {
     MissingInventory = "missing-inventory";
     /// A test suite that cannot be run as written.
     Suite = "suite";
+}
+
+impl ErrorKind {
+    /// Whether this is about how a policy is written, and not about what it does: nothing needs to be done about it before the policy
+    /// is used.
+    #[must_use]
+    pub const fn is_style(self) -> bool {
+        matches!(
+            self,
+            Self::UnusedImport
+                | Self::UnusedLocal
+                | Self::UnusedRule
+                | Self::UnusedLibrary
+                | Self::ShadowedName
+                | Self::DeprecatedBuiltin
+        )
+    }
 }
 
 /// A problem with an input: kind, sentence, and as far as known the position, the field and a hint.

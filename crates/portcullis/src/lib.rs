@@ -89,7 +89,7 @@ mod world;
 
 pub use api::{
     AdmissionReview, Assertion, Case, Config, Constraint, ConstraintTemplate, ExclusionRule, Expected,
-    Process, Resource, Suite, SyncSet, Test,
+    Process, RegoVersion, Resource, Suite, SyncSet, Test,
 };
 pub use decision::{Decision, Finding};
 pub use document::Document;
@@ -103,6 +103,7 @@ pub use object::Object;
 pub use path::{FieldPath, Segment};
 pub use policy::{Change, ConstraintInfo, InventoryRead, PolicySet, PolicyStore, TemplateInfo};
 pub use portcullis_rego::{LimitKind, Limits as EvaluationLimits, Watch};
+pub use rego::Explanation;
 pub use review::{
     ConstraintResult, EvaluationError, Operation, Outcome, Position, Precision, Review, Verdict, Violation,
 };

@@ -20,6 +20,7 @@ use rayon::prelude::*;
 use crate::args::{TestArgs, TestFormat};
 use crate::commands::evaluation::Evaluating;
 use crate::commands::progress::Progress;
+use crate::commands::{is_policy, is_suite};
 use crate::read::{self, Choice, Input};
 use crate::report::{self, Failure, Finding, Reviewed, TestReport};
 use crate::run::ExitStatus;
@@ -33,6 +34,10 @@ pub fn run(args: &TestArgs) -> anyhow::Result<ExitStatus> {
             let denies = |finding: &Finding| finding.actions.contains(portcullis::EnforcementAction::Deny);
             reviewed.findings.retain(denies);
         }
+    }
+    // How policies are written is what `lint` is for.
+    if !args.verbose {
+        report.problems.retain(|problem| !problem.kind().is_style());
     }
     if args.quiet {
         report.problems.retain(|problem| problem.severity() == Severity::Error);
@@ -162,14 +167,7 @@ impl Loaded {
     fn add_policies(&mut self, input: Input) {
         self.problems.extend(input.problems);
         for Classified { resource, object, problems } in classify(&input.documents) {
-            let is_policy = match &resource {
-                Some(Resource::Object(_) | Resource::AdmissionReview(_) | Resource::Suite(_)) => false,
-                Some(_) => true,
-                None => object.is_some_and(|object| {
-                    !is_suite(&object) && object.gvk().group.ends_with(".gatekeeper.sh")
-                }),
-            };
-            if is_policy {
+            if is_policy(resource.as_ref(), object.as_ref()) {
                 self.problems.extend(problems);
                 self.policies.extend(resource);
             }
@@ -185,10 +183,6 @@ impl Loaded {
             }
         }
     }
-}
-
-fn is_suite(object: &Object) -> bool {
-    &*object.gvk().group == "test.gatekeeper.sh"
 }
 
 fn classify(documents: &[Document]) -> Vec<Classified> {

@@ -296,12 +296,13 @@ fn read_constraint(
             warnings.extend(found);
             Ok(Ok(constraint))
         }
+        // A constraint of which something is wrong, and what is none.
+        Some(Resource::Rejected(_)) | None => Ok(Err(errors)),
         Some(_) => {
             let message =
                 format!("expected a constraint in `{path}`, of the group constraints.gatekeeper.sh");
             Err(broken(at, message, &[]))
         }
-        None => Ok(Err(errors)),
     }
 }
 
@@ -324,8 +325,10 @@ fn only(
             warnings.extend(found);
             Ok(resource)
         }
-        Some(_) => Err(broken(at, format!("expected a {what} in `{path}`"), &[])),
-        None => Err(broken(at, format!("the {what} cannot be used"), &errors)),
+        Some(resource) if !matches!(resource, Resource::Rejected(_)) => {
+            Err(broken(at, format!("expected a {what} in `{path}`"), &[]))
+        }
+        _ => Err(broken(at, format!("the {what} cannot be used"), &errors)),
     }
 }
 

@@ -8,13 +8,7 @@ use super::{Region, TestReport, escape, in_checkout};
 
 /// Writes what is wrong with the input and all findings, one line each.
 pub fn write(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
-    for problem in &report.problems {
-        let level = match problem.severity() {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-        };
-        write_line(level, problem.location(), problem.kind().code(), &problem_text(problem), out)?;
-    }
+    write_problems(&report.problems, out)?;
     for (reviewed, finding) in report.findings() {
         let level = match finding.action {
             EnforcementAction::Deny => "error",
@@ -24,6 +18,18 @@ pub fn write(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
         let title = finding.constraint.key().to_string();
         let text = format!("{}: {}", reviewed.object, finding.text());
         write_line(level, Some(&finding.position.location), &title, &text, out)?;
+    }
+    Ok(())
+}
+
+/// Writes what is wrong with documents, one line each.
+pub fn write_problems(problems: &[Error], out: &mut dyn Write) -> io::Result<()> {
+    for problem in problems {
+        let level = match problem.severity() {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        write_line(level, problem.location(), problem.kind().code(), &problem_text(problem), out)?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ pub mod github;
 pub mod human;
 pub mod json;
 pub mod junit;
+pub mod lint;
 pub mod sarif;
 pub mod verify;
 pub mod yaml;

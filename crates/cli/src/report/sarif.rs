@@ -11,6 +11,7 @@ use portcullis::{EnforcementAction, Error, ErrorKind, Location, Severity};
 use serde::Serialize;
 
 use super::json::write_indented;
+use super::lint::LintReport;
 use super::{Finding, Region, Reviewed, TestReport, in_checkout};
 
 const SCHEMA: &str =
@@ -166,13 +167,44 @@ pub fn write(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
         .collect();
     for problem in &report.problems {
         if let Some(location) = problem.location() {
-            results.push(problem_result(problem, location, &mut rules, &mut fingerprints));
+            let id = problem_id(problem.kind());
+            let rule = rules.add(&id, None, Some("A document that cannot be used, or not as it was meant."));
+            results.push(problem_result(problem, location, id, rule, &mut fingerprints));
         }
     }
     let invocation = Invocation {
         execution_successful: !report.problems.iter().any(|problem| problem.severity() == Severity::Error),
         tool_execution_notifications: report.problems.iter().map(notification).collect(),
     };
+    write_run(rules, invocation, results, out)
+}
+
+/// Writes findings about policies. Rules are the kinds of findings; what has no place in a file is a notification.
+pub fn write_lint(report: &LintReport<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let mut rules = Rules::default();
+    let mut fingerprints = Fingerprints::default();
+    let mut results = Vec::new();
+    for problem in report.problems {
+        if let Some(location) = problem.location() {
+            let id = problem.kind().code();
+            let rule = rules.add(id, None, Some(problem.kind().description()));
+            results.push(problem_result(problem, location, id.to_owned(), rule, &mut fingerprints));
+        }
+    }
+    let unplaced = report.problems.iter().filter(|problem| problem.location().is_none());
+    let invocation = Invocation {
+        execution_successful: report.is_complete,
+        tool_execution_notifications: unplaced.map(notification).collect(),
+    };
+    write_run(rules, invocation, results, out)
+}
+
+fn write_run<'a>(
+    rules: Rules<'a>,
+    invocation: Invocation<'a>,
+    results: Vec<ResultItem<'a>>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let driver =
         Driver { name: "Portcullis", semantic_version: env!("CARGO_PKG_VERSION"), rules: rules.list };
     let run =
@@ -257,13 +289,13 @@ fn finding_result<'a>(
 fn problem_result<'a>(
     problem: &'a Error,
     location: &Location,
-    rules: &mut Rules<'a>,
+    id: String,
+    rule_index: usize,
     fingerprints: &mut Fingerprints,
 ) -> ResultItem<'a> {
-    let id = problem_id(problem.kind());
     let path = problem.path().map(ToString::to_string).unwrap_or_default();
     ResultItem {
-        rule_index: rules.add(&id, None, Some("A document that cannot be used, or not as it was meant.")),
+        rule_index,
         level: level(problem.severity()),
         message: problem_message(problem),
         partial_fingerprints: fingerprints.of(&[in_checkout(location.file()), &id, &path, problem.message()]),

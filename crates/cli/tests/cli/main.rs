@@ -8,6 +8,7 @@
 )]
 
 mod inputs;
+mod lint;
 mod sarif;
 mod test;
 mod verify;
@@ -80,6 +81,8 @@ fn help_names_the_commands_and_shows_examples() {
         assert!(run.stdout.contains(part), "{part} is missing in\n{}", run.stdout);
     }
     assert!(run_in(&testdata(), &["--help"]).exits_with(0).stdout.contains("verify"));
+    let lint = run_in(&testdata(), &["lint", "--help"]).exits_with(0).stdout;
+    assert!(lint.contains("--deny-warnings") && lint.contains("Exit codes"), "{lint}");
 }
 
 #[test]
@@ -93,6 +96,7 @@ fn versions_completions_and_the_manual_are_printed() {
     }
     let manual = run_in(&testdata(), &["man"]).exits_with(0).stdout;
     assert!(manual.contains("PORTCULLIS TEST") && manual.contains("\\-\\-deny\\-only"), "{manual}");
+    assert!(manual.contains("PORTCULLIS LINT"), "{manual}");
 }
 
 #[test]

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use super::{run_in, testdata};
 
 fn reports() -> Vec<Value> {
-    let arguments: [&[&str]; 2] = [
+    let arguments: [&[&str]; 3] = [
+        &["lint", "lint", "nowhere", "-o", "sarif"],
         &["test", "-f", "policies", "-f", "manifests", "-o", "sarif"],
         &["test", "-f", "policies", "-f", "manifests", "-f", "broken", "-f", "nowhere", "-o", "sarif"],
     ];

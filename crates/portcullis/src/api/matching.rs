@@ -68,33 +68,36 @@ pub(crate) enum Operator {
 }
 
 impl Match {
-    /// Reads `spec.match`. Unknown fields and patterns are the constraint schema's business; this reads types and the
-    /// closed sets of words, and checks selectors as Kubernetes does.
+    /// Reads `spec.match`: the closed sets of words, and selectors as Kubernetes checks them.
+    ///
+    /// Types, required and unknown fields, patterns and enumerations are the business of the constraint schema, which knows better
+    /// hints: what has the wrong type is left out here, and no constraint is used that its schema refuses.
     pub(crate) fn read(node: &Node<'_>, errors: &mut Vec<Error>) -> Self {
+        let unfit = &mut Vec::new();
         Self {
             kinds: node
-                .list("kinds", errors)
+                .list("kinds", unfit)
                 .iter()
                 .map(|entry| Kinds {
-                    api_groups: entry.texts("apiGroups", errors),
-                    kinds: entry.texts("kinds", errors),
+                    api_groups: entry.texts("apiGroups", unfit),
+                    kinds: entry.texts("kinds", unfit),
                 })
                 .collect(),
-            scope: node.field("scope").and_then(|scope| read_scope(&scope, errors)).unwrap_or_default(),
-            namespaces: node.texts("namespaces", errors),
-            excluded_namespaces: node.texts("excludedNamespaces", errors),
+            scope: node
+                .field("scope")
+                .filter(is_text)
+                .and_then(|scope| read_scope(&scope, errors))
+                .unwrap_or_default(),
+            namespaces: node.texts("namespaces", unfit),
+            excluded_namespaces: node.texts("excludedNamespaces", unfit),
             label_selector: node
                 .field("labelSelector")
                 .map(|selector| LabelSelector::read(&selector, errors)),
             namespace_selector: node
                 .field("namespaceSelector")
                 .map(|selector| LabelSelector::read(&selector, errors)),
-            name: node.field("name").filter(|name| !is_empty_text(name)).and_then(|name| name.text(errors)),
-            source: node
-                .field("source")
-                .filter(|source| !is_empty_text(source))
-                .and_then(|source| source.one_of(SOURCES, errors))
-                .unwrap_or_default(),
+            name: node.field("name").filter(|name| !is_empty_text(name)).and_then(|name| name.text(unfit)),
+            source: node.field("source").and_then(|source| source.one_of(SOURCES, unfit)).unwrap_or_default(),
         }
     }
 }
@@ -104,6 +107,10 @@ const SOURCES: &[(&str, SourceFilter)] = &[
     ("Original", SourceFilter::Original),
     ("Generated", SourceFilter::Generated),
 ];
+
+fn is_text(node: &Node<'_>) -> bool {
+    crate::value::as_str(node.value()).is_some()
+}
 
 fn is_empty_text(node: &Node<'_>) -> bool {
     crate::value::as_str(node.value()) == Some("")
@@ -131,16 +138,13 @@ impl LabelSelector {
                     selector.match_labels.push((key.into(), "".into()));
                     continue;
                 };
-                match value {
-                    crate::value::Value::String(text) => {
-                        check_label(&item, key, text, errors);
-                        selector.match_labels.push((key.into(), text.clone()));
-                    }
-                    _ => errors.push(item.expected("a string")),
+                if let crate::value::Value::String(text) = value {
+                    check_label(&item, key, text, errors);
+                    selector.match_labels.push((key.into(), text.clone()));
                 }
             }
         }
-        for item in node.list("matchExpressions", errors) {
+        for item in node.list("matchExpressions", &mut Vec::new()) {
             let Some(requirement) = read_requirement(&item, errors) else { continue };
             selector.match_expressions.push(requirement);
         }
@@ -155,10 +159,14 @@ fn read_requirement(item: &Node<'_>, errors: &mut Vec<Error>) -> Option<Requirem
         ("Exists", Operator::Exists),
         ("DoesNotExist", Operator::DoesNotExist),
     ];
-    let key = item.required_text("key", errors);
-    let operator = item.required("operator", errors).and_then(|node| node.one_of(OPERATORS, errors));
-    let values = item.texts("values", errors);
+    let mut unfit = Vec::new();
+    let key = item.field("key").filter(|key| is_text(key)).and_then(|key| key.text(errors));
+    let operator = item.field("operator").filter(is_text).and_then(|node| node.one_of(OPERATORS, errors));
+    let values = item.texts("values", &mut unfit);
     let (key, operator) = (key?, operator?);
+    if !unfit.is_empty() {
+        return None;
+    }
     check_label_key(item, &key, errors);
     for value in &values {
         check_label_value(item, value, errors);

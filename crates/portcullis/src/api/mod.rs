@@ -22,7 +22,7 @@ pub use config::{Config, ExclusionRule, Process};
 pub use constraint::Constraint;
 pub use suite::{Assertion, Case, Expected, Suite, Test};
 pub use sync_set::SyncSet;
-pub use template::ConstraintTemplate;
+pub use template::{ConstraintTemplate, RegoVersion};
 
 /// What a document is.
 #[derive(Clone, Debug)]

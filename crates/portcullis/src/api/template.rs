@@ -1,10 +1,11 @@
 //! `ConstraintTemplate`: v1, v1beta1 and v1alpha1 in one type.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::api::node::Node;
 use crate::document::Document;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Severity, did_you_mean};
 use crate::object::Object;
 use crate::path::FieldPath;
 use crate::review::Operation;
@@ -12,6 +13,10 @@ use crate::value::{self, Value};
 
 /// The only target handler there is.
 const TARGET: &str = "admission.k8s.gatekeeper.sh";
+
+/// The engines that Gatekeeper has.
+const REGO: &str = "Rego";
+const CEL: &str = "K8sNativeValidation";
 
 /// A template as written, checked for shape. Its schema and its Rego are compiled by the policy stage.
 #[derive(Clone, Debug)]
@@ -59,9 +64,29 @@ pub(crate) struct Text {
 
 /// The dialect of a template's Rego.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RegoVersion {
+pub enum RegoVersion {
+    /// That of OPA before 1.0, the default.
     V0,
+    /// That of OPA since 1.0.
     V1,
+}
+
+impl fmt::Display for RegoVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V0 => "v0",
+            Self::V1 => "v1",
+        })
+    }
+}
+
+impl From<RegoVersion> for portcullis_rego_syntax::Version {
+    fn from(version: RegoVersion) -> Self {
+        match version {
+            RegoVersion::V0 => Self::V0,
+            RegoVersion::V1 => Self::V1,
+        }
+    }
 }
 
 impl ConstraintTemplate {
@@ -166,13 +191,18 @@ fn read_engine(target: &Node<'_>, errors: &mut Vec<Error>) -> Option<EngineSourc
     let mut others = Vec::new();
     for code in target.list("code", errors) {
         code.check_fields(&["engine", "source"], errors);
-        let Some(engine) = code.required_text("engine", errors) else { continue };
+        let Some(node) = code.required("engine", errors) else { continue };
+        let Some(engine) = node.text(errors) else { continue };
         match &*engine {
-            "Rego" => {
+            REGO => {
                 let source = code.required("source", errors);
                 rego = source.and_then(|source| read_rego_source(&source, errors));
             }
-            other => others.push(other.to_owned()),
+            CEL => others.push(engine),
+            _ => {
+                errors.push(unknown_engine(&node, &engine));
+                others.push(engine);
+            }
         }
     }
     if let Some(module) = target.field("rego").filter(|node| value::as_str(node.value()) != Some("")) {
@@ -180,9 +210,10 @@ fn read_engine(target: &Node<'_>, errors: &mut Vec<Error>) -> Option<EngineSourc
         let libs = texts(target, "libs", errors);
         return Some(EngineSource::Rego(RegoSource { version: RegoVersion::V0, module: text, libs }));
     }
-    if rego.is_none()
-        && !errors.iter().any(|error| error.path().is_some_and(|path| is_below(path, target.path())))
-    {
+    let is_reason = |error: &Error| {
+        error.severity() == Severity::Error && error.path().is_some_and(|path| is_below(path, target.path()))
+    };
+    if rego.is_none() && !errors.iter().any(is_reason) {
         let error = target.error(ErrorKind::MissingField, "the target has no Rego to evaluate");
         let hint = if others.is_empty() {
             "put it under `code: [{engine: Rego, source: {rego: …}}]` or `rego: …`".to_owned()
@@ -192,6 +223,18 @@ fn read_engine(target: &Node<'_>, errors: &mut Vec<Error>) -> Option<EngineSourc
         errors.push(error.hint(hint));
     }
     rego.map(EngineSource::Rego)
+}
+
+/// An engine that there is not. If one that there is was meant, the policy is not the one that was meant either.
+fn unknown_engine(node: &Node<'_>, engine: &str) -> Error {
+    let message = format!("unknown engine `{engine}`");
+    match did_you_mean(engine, [REGO, CEL]) {
+        Some(name) => node.error(ErrorKind::InvalidValue, message).hint(format!("did you mean `{name}`?")),
+        None => Error::warning(ErrorKind::InvalidValue, message)
+            .hint("it is ignored")
+            .at(node.location())
+            .in_field(node.path().clone()),
+    }
 }
 
 fn is_below(path: &FieldPath, parent: &FieldPath) -> bool {

@@ -12,6 +12,8 @@ use super::{CompiledConstraint, Exclusions, Inner, PolicySet, Template};
 use crate::api::{Config, Constraint, ConstraintTemplate, Resource, SyncSet};
 use crate::error::{Error, ErrorKind};
 use crate::names::{ConstraintKey, Gvk, TemplateName};
+use crate::path::FieldPath;
+use crate::schema::ConstraintSchema;
 
 /// A change of the policies.
 #[derive(Clone, Debug)]
@@ -126,7 +128,7 @@ impl PolicyStore {
         }
     }
 
-    /// One error per constraint that waits for its template.
+    /// One error per constraint that waits for its template, with what is wrong with it whatever its template says.
     #[must_use]
     pub fn pending(&self) -> Vec<Error> {
         let waiting = self.constraints.values().filter_map(|entry| {
@@ -137,7 +139,16 @@ impl PolicyStore {
                 _ => Some((entry, template.is_some())),
             }
         });
-        waiting.map(|(entry, rejected)| self.missing_template(&entry.api, rejected)).collect()
+        waiting
+            .flat_map(|(entry, rejected)| {
+                let api = &entry.api;
+                let problems = ConstraintSchema::of_any_template().validate(api.object.value()).into_iter();
+                let errors = problems.map(|problem| {
+                    problem.into_error(&api.document, &FieldPath::root()).about(api.key.to_string())
+                });
+                errors.chain([self.missing_template(api, rejected)])
+            })
+            .collect()
     }
 
     fn missing_template(&self, constraint: &Constraint, rejected: bool) -> Error {
@@ -154,7 +165,7 @@ impl PolicyStore {
                 None => "give the template beside its constraints, in any order".to_owned(),
             })
         };
-        let path = crate::path::FieldPath::root().child("kind");
+        let path = FieldPath::root().child("kind");
         error.at(constraint.document.locate(&path)).in_field(path).about(constraint.key.to_string())
     }
 
@@ -248,7 +259,7 @@ impl ConstraintEntry {
     fn compile(&mut self, template: &Arc<Template>) -> Vec<Error> {
         if template.info.kind() != &*self.api.key.kind {
             let message = format!("the template's kind is spelt `{}`", template.info.kind());
-            let path = crate::path::FieldPath::root().child("kind");
+            let path = FieldPath::root().child("kind");
             self.good = None;
             return vec![
                 Error::new(ErrorKind::MissingTemplate, message)

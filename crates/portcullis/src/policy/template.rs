@@ -4,12 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::api::ConstraintTemplate;
-use crate::api::template::EngineSource;
+use crate::api::template::{EngineSource, RegoSource};
+use crate::document::Document;
 use crate::enforcement::EnforcementPoint;
 use crate::error::{Error, Severity};
 use crate::names::{Gvk, TemplateName};
 use crate::path::FieldPath;
-use crate::rego::RegoProgram;
+use crate::rego::{Explanation, RegoProgram};
 use crate::review::Operation;
 use crate::schema::{ConstraintSchema, Schema};
 use crate::source::Location;
@@ -23,9 +24,18 @@ pub struct TemplateInfo {
     description: Option<Arc<str>>,
     location: Location,
     inventory_reads: Vec<InventoryRead>,
+    /// Shared with the resource that was read.
+    source: RegoSource,
+    document: Document,
 }
 
 impl TemplateInfo {
+    /// What its Rego consists of, and what it reads. Worked out when it is asked for.
+    #[must_use]
+    pub fn explain(&self) -> Explanation {
+        Explanation::of(&self.source, &self.document)
+    }
+
     /// The template's name: its kind in lower case.
     #[must_use]
     pub fn name(&self) -> &TemplateName {
@@ -116,7 +126,7 @@ impl Template {
             Some(EngineSource::Rego(source)) => {
                 let (program, problems) = RegoProgram::compile(source, &api.document, schema.as_ref());
                 errors.extend(problems);
-                program
+                program.map(|program| (source.clone(), program))
             }
             // Reported when the template was read.
             None => None,
@@ -125,7 +135,7 @@ impl Template {
         if errors.iter().any(|error| error.severity() == Severity::Error) {
             return (None, errors);
         }
-        let template = schema.zip(program).map(|(schema, program)| Self {
+        let template = schema.zip(program).map(|(schema, (source, program))| Self {
             info: Arc::new(TemplateInfo {
                 name: TemplateName::of_kind(&api.kind),
                 kind: api.kind.clone(),
@@ -133,6 +143,8 @@ impl Template {
                 description: api.description.clone(),
                 location: api.document.location(),
                 inventory_reads: program.inventory_reads().to_vec(),
+                source,
+                document: api.document.clone(),
             }),
             schema: ConstraintSchema::new(&schema),
             program,

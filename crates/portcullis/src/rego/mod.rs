@@ -5,6 +5,7 @@
 //!                              \--portcullis_rego::Program::compile--> RegoProgram --evaluate--> violations
 //! ```
 
+mod lint;
 mod reads;
 mod recursion;
 mod template_rules;
@@ -26,6 +27,7 @@ use crate::source::Location;
 use crate::value::{self, Value};
 use crate::world::World;
 
+pub use lint::Explanation;
 use reads::Reads;
 use template_rules::ParsedModule;
 
@@ -66,6 +68,7 @@ impl RegoProgram {
         if let Some(schema) = schema {
             errors.extend(template_rules::check_parameters(&modules, schema, document));
         }
+        errors.extend(lint::check(&modules, schema, document, &errors));
         if errors.iter().any(|error| error.severity() == Severity::Error) {
             return (None, errors);
         }

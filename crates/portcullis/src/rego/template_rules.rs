@@ -10,7 +10,7 @@
 
 use std::collections::BTreeSet;
 
-use portcullis_rego_syntax::analysis::Usage;
+use portcullis_rego_syntax::analysis::{self, Usage};
 use portcullis_rego_syntax::ast::{Expr, ExprKind, Import, Module, RuleKind};
 use portcullis_rego_syntax::visit::{self, Visitor};
 use portcullis_rego_syntax::{Diagnostic, Names, Span};
@@ -32,7 +32,7 @@ pub(super) struct ParsedModule<'a> {
 
 /// Checks one module.
 pub(super) fn check(parsed: &ParsedModule<'_>, document: &Document) -> Vec<Error> {
-    let mut rules = Rules { document, parsed, errors: Vec::new() };
+    let mut rules = Rules { document, parsed, replaced: replaced_input(parsed), errors: Vec::new() };
     let path = parsed.module.package_path();
     if parsed.is_lib {
         if path.first() != Some(&"lib") || path.len() < 2 {
@@ -74,20 +74,22 @@ pub(super) fn check_parameters(
 ) -> Vec<Error> {
     let mut warnings = Vec::new();
     for parsed in modules {
-        for reference in portcullis_rego_syntax::analysis::refs(&parsed.module, &parsed.names) {
+        for reference in analysis::refs(&parsed.module, &parsed.names) {
             let [Some("input"), Some("parameters"), path @ ..] = reference.path.as_slice() else { continue };
-            let PathCheck::Unknown { at, suggestion } = schema.allows(path) else { continue };
-            let shown: Vec<_> = path.iter().take(at + 1).map(|step| step.unwrap_or("_")).collect();
-            let message =
-                format!("the parameter schema has no `{}`, so this is always undefined", shown.join("."));
-            warnings.push(
-                Error::warning(ErrorKind::TemplateRule, message)
-                    .maybe_hint(suggestion.map(|name| format!("did you mean `{name}`?")))
-                    .at(locate(document, parsed.text, reference.span)),
-            );
+            let warning = unknown_parameter(schema, path);
+            warnings.extend(warning.map(|warning| warning.at(locate(document, parsed.text, reference.span))));
         }
     }
     warnings
+}
+
+/// A warning if no constraint can have a parameter.
+pub(super) fn unknown_parameter(schema: &Schema, path: &[Option<&str>]) -> Option<Error> {
+    let PathCheck::Unknown { at, suggestion } = schema.allows(path) else { return None };
+    let shown: Vec<_> = path.iter().take(at + 1).map(|step| step.unwrap_or("_")).collect();
+    let message = format!("the parameter schema has no `{}`, so this is always undefined", shown.join("."));
+    let warning = Error::warning(ErrorKind::UnknownParameter, message);
+    Some(warning.maybe_hint(suggestion.map(|name| format!("did you mean `{name}`?"))))
 }
 
 pub(super) fn locate(document: &Document, text: &Text, span: Span) -> Option<Location> {
@@ -137,7 +139,7 @@ fn check_violation(rules: &mut Rules<'_>) {
 
 /// What can be told of an element of `violation` from its text alone: that it is no object, has no `msg`, or a `msg` that is no
 /// string. Everything else shows when it is evaluated.
-fn wrong_element(element: &Expr) -> Option<(Span, &'static str)> {
+pub(super) fn wrong_element(element: &Expr) -> Option<(Span, &'static str)> {
     let element = element.peeled();
     match &element.kind {
         ExprKind::Object(entries) => {
@@ -184,7 +186,7 @@ pub(super) fn check_libraries(modules: &[ParsedModule<'_>], document: &Document)
         .collect();
     let mut errors = Vec::new();
     for parsed in modules {
-        for reference in portcullis_rego_syntax::analysis::refs(&parsed.module, &parsed.names) {
+        for reference in analysis::refs(&parsed.module, &parsed.names) {
             let Some(path) = reference.path.iter().copied().collect::<Option<Vec<_>>>() else { continue };
             let ["data", "lib", ..] = path.as_slice() else { continue };
             if reference.usage != Usage::Call || path.get(1..).is_some_and(|path| defined.contains(path)) {
@@ -201,9 +203,32 @@ pub(super) fn check_libraries(modules: &[ParsedModule<'_>], document: &Document)
     errors
 }
 
+/// The fields of `input` that `with` makes somewhere in the module.
+#[derive(Debug, Default)]
+struct Replaced<'a> {
+    /// All of it is replaced: it may have any field.
+    whole: bool,
+    fields: BTreeSet<&'a str>,
+}
+
+fn replaced_input<'a>(parsed: &'a ParsedModule<'_>) -> Replaced<'a> {
+    let mut replaced = Replaced::default();
+    for reference in analysis::refs(&parsed.module, &parsed.names) {
+        if let (Usage::WithTarget, [Some("input"), field @ ..]) = (reference.usage, reference.path.as_slice())
+        {
+            match field.first() {
+                Some(Some(field)) => drop(replaced.fields.insert(field)),
+                Some(None) | None => replaced.whole = true,
+            }
+        }
+    }
+    replaced
+}
+
 struct Rules<'a> {
     document: &'a Document,
     parsed: &'a ParsedModule<'a>,
+    replaced: Replaced<'a>,
     errors: Vec<Error>,
 }
 
@@ -222,7 +247,10 @@ impl Rules<'_> {
         let prefix = expr.static_prefix();
         let mut steps = prefix.iter();
         let (Some((root, _)), Some((field, span))) = (steps.next(), steps.next()) else { return };
-        if *root != "input" || matches!(*field, "review" | "parameters") {
+        let exists = matches!(*field, "review" | "parameters")
+            || self.replaced.whole
+            || self.replaced.fields.contains(field);
+        if *root != "input" || exists {
             return;
         }
         let hint = match *field {
@@ -243,9 +271,9 @@ impl Rules<'_> {
         let span = Span::new(expr.span.start, span.end);
         let location = locate(self.document, self.parsed.text, span);
         let error = if self.parsed.is_lib {
-            Error::warning(ErrorKind::TemplateRule, message)
+            Error::warning(ErrorKind::UnknownInput, message)
         } else {
-            Error::new(ErrorKind::TemplateRule, message)
+            Error::new(ErrorKind::UnknownInput, message)
         };
         self.errors.push(error.hint(hint).at(location));
     }

@@ -98,12 +98,26 @@ pub(crate) struct ConstraintSchema {
     has_parameters: bool,
 }
 
+/// As far as a constraint can be judged without its template.
+static ANY_PARAMETERS: LazyLock<ConstraintSchema> =
+    LazyLock::new(|| ConstraintSchema::with(Some(Arc::new(Node::permissive()))));
+
 impl ConstraintSchema {
+    /// The schema of constraints whose template is not there: any parameters will do.
+    pub(crate) fn of_any_template() -> &'static Self {
+        &ANY_PARAMETERS
+    }
+
     /// The schema of constraints whose `spec.parameters` are `parameters`.
     pub(crate) fn new(parameters: &Schema) -> Self {
+        Self::with(parameters.declared.then(|| parameters.root.clone()))
+    }
+
+    fn with(parameters: Option<Arc<Node>>) -> Self {
         let mut spec = SPEC_NODE.clone();
-        if parameters.declared {
-            spec.properties.insert("parameters".into(), parameters.root.clone());
+        let has_parameters = parameters.is_some();
+        if let Some(parameters) = parameters {
+            spec.properties.insert("parameters".into(), parameters);
         }
         let typed = |kind| Node { kind: Kind::One(kind), ..Node::default() };
         let metadata = Node { preserve_unknown: true, ..typed(Type::Object) };
@@ -120,7 +134,7 @@ impl ConstraintSchema {
             properties: properties.into_iter().collect(),
             ..typed(Type::Object)
         };
-        Self { root: Arc::new(root), has_parameters: parameters.declared }
+        Self { root: Arc::new(root), has_parameters }
     }
 
     /// The constraint with defaults filled in, `spec.enforcementAction: deny` among them if there is a `spec`.

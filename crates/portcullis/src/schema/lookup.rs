@@ -1,8 +1,10 @@
 //! Whether a path can exist in a value, for checks of a policy before it ever runs.
 
+use super::describe;
 use super::node::{Additional, Kind, Node, Type};
 use super::unknown::is_object_field;
 use crate::error::did_you_mean;
+use crate::value::Value;
 
 /// The answer for a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +13,73 @@ pub(crate) enum PathCheck {
     Allowed,
     /// No valid value has: the step at position `at` leads nowhere.
     Unknown { at: usize, suggestion: Option<String> },
+}
+
+/// Why no valid value has `value` at `path`, in words that follow "it is"; `None` if one may.
+pub(super) fn rules_out(root: &Node, path: &[Option<&str>], value: &Value) -> Option<String> {
+    let mut found = Vec::new();
+    if !collect(root, path, &mut found) {
+        return None;
+    }
+    let reasons = found.into_iter().map(|node| refusal(node, value)).collect::<Option<Vec<_>>>()?;
+    reasons.into_iter().next()
+}
+
+fn refusal(node: &Node, value: &Value) -> Option<String> {
+    if *value == Value::Null && node.nullable {
+        return None;
+    }
+    let is_number = matches!(value, Value::Number(_));
+    let expected = match node.kind {
+        Kind::Any => None,
+        Kind::IntOrString if is_number || matches!(value, Value::String(_)) => None,
+        Kind::IntOrString => Some("an integer or a string"),
+        // Whether a number is an integer is not asked: `1.0` is one.
+        Kind::One(Type::Integer | Type::Number) if is_number => None,
+        Kind::One(kind) if kind.admits(value) => None,
+        Kind::One(Type::Array) => Some("an array"),
+        Kind::One(Type::Boolean) => Some("a boolean"),
+        Kind::One(Type::Integer) => Some("an integer"),
+        Kind::One(Type::Number) => Some("a number"),
+        Kind::One(Type::Object) => Some("an object"),
+        Kind::One(Type::String) => Some("a string"),
+    };
+    if let Some(expected) = expected {
+        return Some(expected.to_owned());
+    }
+    let allowed = &node.rules.allowed;
+    let is_closed = !allowed.is_empty() && !allowed.contains(value);
+    is_closed.then(|| format!("one of {}", describe::list(allowed.iter().map(ToString::to_string))))
+}
+
+/// All schemas of what `path` may lead to; false if it may lead to something without a schema.
+fn collect<'a>(node: &'a Node, path: &[Option<&str>], found: &mut Vec<&'a Node>) -> bool {
+    let Some((segment, rest)) = path.split_first() else {
+        found.push(node);
+        return true;
+    };
+    if node.embedded_resource || matches!(node.additional, Some(Additional::Open)) {
+        return false;
+    }
+    let each = match &node.additional {
+        Some(Additional::Each(schema)) => Some(schema),
+        _ => None,
+    };
+    match segment {
+        Some(name) => match node.properties.get(*name).or(each) {
+            Some(schema) => collect(schema, rest, found),
+            None => !node.preserve_unknown,
+        },
+        None => {
+            !node.preserve_unknown
+                && node
+                    .properties
+                    .values()
+                    .chain(&node.items)
+                    .chain(each)
+                    .all(|schema| collect(schema, rest, found))
+        }
+    }
 }
 
 /// Follows `path` through the fields that the schema describes; `None` is any key or index.

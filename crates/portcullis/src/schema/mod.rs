@@ -55,6 +55,16 @@ pub(crate) struct Problem {
     pub severity: Severity,
     pub message: String,
     pub hint: Option<String>,
+    pub place: Place,
+}
+
+/// What of a field a problem points at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Place {
+    #[default]
+    Value,
+    /// The field should not be there at all.
+    Key,
 }
 
 impl Problem {
@@ -62,9 +72,9 @@ impl Problem {
     pub(crate) fn into_error(self, document: &Document, base: &FieldPath) -> Error {
         let path: FieldPath = base.segments().iter().chain(self.path.segments()).cloned().collect();
         let (nearest, _) = document.locate_nearest(&path);
-        let location = match self.kind {
-            ErrorKind::UnknownField => document.locate_key(&path).unwrap_or(nearest),
-            _ => nearest,
+        let location = match self.place {
+            Place::Key => document.locate_key(&path).unwrap_or(nearest),
+            Place::Value => nearest,
         };
         let error = match self.severity {
             Severity::Error => Error::new(self.kind, self.message),
@@ -74,7 +84,14 @@ impl Problem {
     }
 
     fn error(kind: ErrorKind, at: &At<'_>, message: impl Into<String>) -> Self {
-        Self { path: at.path(), kind, severity: Severity::Error, message: message.into(), hint: None }
+        let place = Place::Value;
+        Self { path: at.path(), kind, severity: Severity::Error, message: message.into(), hint: None, place }
+    }
+
+    /// Points at the key.
+    fn at_key(mut self) -> Self {
+        self.place = Place::Key;
+        self
     }
 
     fn hint(mut self, hint: impl Into<Option<String>>) -> Self {
@@ -135,5 +152,11 @@ impl Schema {
             return PathCheck::Unknown { at: 0, suggestion: None };
         }
         lookup::check(&self.root, path)
+    }
+
+    /// Why no valid value has `value` at `path`, in words that follow "it is"; `None` if one may. For checks of comparisons
+    /// with `input.parameters.a.b` in a policy.
+    pub(crate) fn rules_out(&self, path: &[Option<&str>], value: &Value) -> Option<String> {
+        if self.declared { lookup::rules_out(&self.root, path, value) } else { None }
     }
 }

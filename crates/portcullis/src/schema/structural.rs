@@ -277,21 +277,25 @@ impl Compiler {
     }
 
     fn unknown_keyword(&mut self, name: &str, at: &At<'_>, problem: keyword::Unknown) {
-        match problem {
-            keyword::Unknown::Ignored => {}
+        let wrong = |message: String, hint: String| {
+            Problem::error(ErrorKind::InvalidSchema, at, message).hint(hint).at_key()
+        };
+        let ignored = |message: String| Problem {
+            severity: Severity::Warning,
+            ..Problem::error(ErrorKind::InvalidSchema, at, message).at_key()
+        };
+        let problem = match problem {
+            keyword::Unknown::Ignored => return,
             keyword::Unknown::Forbidden(hint) => {
-                self.error_with_hint(at, format!("`{name}` is not supported in structural schemas"), hint);
+                wrong(format!("`{name}` is not supported in structural schemas"), hint.to_owned())
             }
             keyword::Unknown::Elsewhere(hint) => {
-                self.warning(at, format!("keyword `{name}` is ignored")).hint = Some(hint.to_owned());
+                ignored(format!("keyword `{name}` is ignored")).hint(hint.to_owned())
             }
-            keyword::Unknown::Misspelt(meant) => {
-                self.error_with_hint(at, format!("unknown keyword `{name}`"), suggest(meant));
-            }
-            keyword::Unknown::Other => {
-                self.warning(at, format!("unknown keyword `{name}` is ignored"));
-            }
-        }
+            keyword::Unknown::Misspelt(meant) => wrong(format!("unknown keyword `{name}`"), suggest(meant)),
+            keyword::Unknown::Other => ignored(format!("unknown keyword `{name}` is ignored")),
+        };
+        self.push(problem);
     }
 
     fn flag(&mut self, argument: &Value, at: &At<'_>) -> bool {

@@ -104,7 +104,7 @@ fn has_other_type(node: &Node, value: &Value) -> bool {
 }
 
 fn unknown_field(name: &str, at: &At<'_>) -> Problem {
-    Problem::error(ErrorKind::UnknownField, at, format!("unknown field `{name}`"))
+    Problem::error(ErrorKind::UnknownField, at, format!("unknown field `{name}`")).at_key()
 }
 
 fn known_fields(name: &str, node: &Node) -> Option<String> {

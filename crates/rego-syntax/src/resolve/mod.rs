@@ -71,6 +71,14 @@ pub struct Local {
     used: bool,
 }
 
+impl Local {
+    /// Whether something mentions it after its declaration. Only declarations can be unused: what is mentioned without one is used
+    /// where it is.
+    pub const fn is_used(&self) -> bool {
+        self.used || matches!(self.origin, LocalOrigin::Undeclared)
+    }
+}
+
 /// How a local variable comes to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LocalOrigin {
@@ -110,6 +118,11 @@ impl Names {
     /// its own.
     pub fn at_under(&self, clause: &Clause, span: Span) -> Option<Resolution> {
         self.in_clause.get(&(clause.span.start, span.start)).copied().or_else(|| self.at(span))
+    }
+
+    /// The meanings of all names, in text order.
+    pub fn all(&self) -> impl Iterator<Item = Resolution> {
+        self.resolutions.values().chain(self.in_clause.values()).copied()
     }
 
     /// The local variable of this id.

@@ -20,7 +20,7 @@ fn call(name: &str, args: &[Value], limits: Limits) -> Outcome {
     assert_eq!(usize::from(builtin.arity), args.len(), "arguments of {name}");
     let mut budget = Budget::new(limits, None);
     let caches = Caches::default();
-    (builtin.call)(&mut Context { budget: &mut budget, now_ns: NOW, seed: 1, caches: &caches }, args)
+    (builtin.call)(&mut Context { budget: &mut budget, now_ns: Some(NOW), seed: 1, caches: &caches }, args)
 }
 
 fn evaluate(expr: &Expr) -> Outcome {

@@ -1,0 +1,150 @@
+//! `portcullis lint`: everything that is wrong with policies, without evaluating one.
+//!
+//! ```text
+//! paths ── read ──> documents ── Resource::read ──> policies ── PolicySet ──> templates
+//!                                       \───────────────────────────┴─ problems ──> report
+//! ```
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use portcullis::{
+    Document, Error, ErrorKind, Limits, Object, PolicySet, Resource, Severity, Suite, TemplateInfo,
+};
+use rayon::prelude::*;
+
+use crate::args::{LintArgs, LintFormat};
+use crate::commands::{is_policy, is_suite};
+use crate::read::{self, Choice, Input};
+use crate::report::{self, lint};
+use crate::run::ExitStatus;
+
+/// Reads the policies and reports.
+pub fn run(args: &LintArgs) -> anyhow::Result<ExitStatus> {
+    let Loaded { policies, files, mut problems, mut is_unread } = load(args);
+    let (policies, found) = PolicySet::from_resources(policies);
+    problems.extend(found);
+    if files.is_empty() && !problems.iter().any(|problem| problem.severity() == Severity::Error) {
+        let error = Error::new(ErrorKind::NoInput, "no policies were found");
+        problems.push(error.hint("name files or directories with ConstraintTemplates and constraints"));
+        is_unread = true;
+    }
+    problems.sort();
+    problems.dedup();
+    let templates: Vec<&TemplateInfo> = policies.templates().collect();
+    let report = lint::LintReport {
+        problems: &problems,
+        files: &files,
+        templates: &templates,
+        constraints: policies.constraints().count(),
+        is_complete: !is_unread,
+        deny_warnings: args.deny_warnings,
+        verbose: args.verbose,
+    };
+    let mut out = report::stdout(args.output == LintFormat::Human);
+    match args.output {
+        LintFormat::Human => lint::write_human(&report, &mut out)?,
+        LintFormat::Json => lint::write_json(&report, &mut out)?,
+        LintFormat::Yaml => lint::write_yaml(&report, &mut out)?,
+        LintFormat::Junit => lint::write_junit(&report, &mut out)?,
+        LintFormat::Sarif => report::sarif::write_lint(&report, &mut out)?,
+        LintFormat::Github => report::github::write_problems(report.problems, &mut out)?,
+    }
+    out.flush()?;
+    Ok(match problems.iter().any(|problem| report.is_bad(problem)) {
+        _ if is_unread => ExitStatus::Error,
+        true => ExitStatus::Violations,
+        false => ExitStatus::Success,
+    })
+}
+
+#[derive(Default)]
+struct Loaded {
+    policies: Vec<Resource>,
+    /// The files that hold policies.
+    files: BTreeSet<String>,
+    problems: Vec<Error>,
+    /// Whether something is missing that should have been read.
+    is_unread: bool,
+}
+
+fn load(args: &LintArgs) -> Loaded {
+    let limits = Limits { source_bytes: args.max_size, ..Limits::default() };
+    let mut loaded = Loaded::default();
+    let suites = loaded.add(read::documents(&args.paths, Choice::Policies, &limits));
+    let named = loaded.templates_of(&suites);
+    if !named.is_empty() {
+        // Listed together, so that no file is read twice.
+        let (known, _) = read::list(&args.paths, Choice::Policies);
+        let known: BTreeSet<_> = known.into_iter().map(|file| file.path).collect();
+        let all: Vec<PathBuf> = args.paths.iter().cloned().chain(named).collect();
+        let (files, _) = read::list(&all, Choice::Policies);
+        for file in files.into_iter().filter(|file| !known.contains(&file.path)) {
+            let (documents, problems) = read::read_file(&file, &limits);
+            loaded.add(Input { documents, problems });
+        }
+    }
+    loaded
+}
+
+impl Loaded {
+    /// Takes the policies, and gives back the suites, each with the directory that its paths start from.
+    fn add(&mut self, input: Input) -> Vec<(PathBuf, Suite)> {
+        self.is_unread |= input.problems.iter().any(is_unread);
+        self.problems.extend(input.problems);
+        let classified: Vec<_> = input
+            .documents
+            .par_iter()
+            .map(|document| {
+                let (resource, problems) = Resource::read(document);
+                (document, resource, Object::from_document(document.clone()).ok(), problems)
+            })
+            .collect();
+        let mut suites = Vec::new();
+        for (document, resource, object, problems) in classified {
+            if object.as_ref().is_some_and(is_suite) {
+                self.problems.extend(problems);
+                if let Some(Resource::Suite(suite)) = resource {
+                    suites.push((directory(document), suite));
+                }
+            } else if is_policy(resource.as_ref(), object.as_ref()) {
+                self.files.insert(document.location().file().to_string());
+                self.problems.extend(problems);
+                self.policies.extend(resource);
+            }
+        }
+        suites
+    }
+
+    /// The files of the templates that suites name.
+    fn templates_of(&mut self, suites: &[(PathBuf, Suite)]) -> Vec<PathBuf> {
+        let mut paths = Vec::new();
+        for (directory, suite) in suites {
+            for test in &suite.tests {
+                let path = directory.join(&*test.template);
+                if path.is_file() {
+                    paths.push(path);
+                } else {
+                    self.is_unread = true;
+                    let message =
+                        format!("there is no file `{}`, which should be the template", test.template);
+                    self.problems.push(Error::new(ErrorKind::Suite, message).at(test.location.clone()));
+                }
+            }
+        }
+        paths
+    }
+}
+
+fn directory(document: &Document) -> PathBuf {
+    Path::new(&**document.location().file()).parent().map(Path::to_owned).unwrap_or_default()
+}
+
+/// Whether a problem of reading a file means that some of it was not looked at for another reason than its text.
+fn is_unread(problem: &Error) -> bool {
+    matches!(
+        problem.kind(),
+        ErrorKind::Unreadable | ErrorKind::NoInput | ErrorKind::Encoding | ErrorKind::Limit
+    )
+}

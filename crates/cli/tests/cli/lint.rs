@@ -1,0 +1,127 @@
+//! `portcullis lint`: what is wrong with policies, and how it is reported.
+
+use std::fs;
+
+use serde_json::Value;
+
+use super::{Run, run, run_in, testdata};
+
+fn lint(args: &[&str]) -> Run {
+    run_in(&testdata().join("lint"), &[&["lint"], args].concat())
+}
+
+fn rules(run: &Run) -> Vec<String> {
+    let report: Value = serde_json::from_str(&run.stdout).unwrap();
+    let rule = |finding: &Value| finding["rule"].as_str().unwrap().to_owned();
+    report["findings"].as_array().unwrap().iter().map(rule).collect()
+}
+
+#[test]
+fn human_report() {
+    insta::assert_snapshot!(lint(&["."]).exits_with(1).shown());
+}
+
+#[test]
+fn verbose_human_report() {
+    insta::assert_snapshot!(lint(&["good.yaml", "-v"]).exits_with(0).shown());
+}
+
+#[test]
+fn json_report() {
+    insta::assert_snapshot!(lint(&[".", "-v", "-o", "json"]).exits_with(1).shown());
+}
+
+#[test]
+fn yaml_report() {
+    insta::assert_snapshot!(lint(&["wrong.yaml", "-o", "yaml"]).exits_with(1).shown());
+}
+
+#[test]
+fn junit_report() {
+    insta::assert_snapshot!(lint(&[".", "-o", "junit"]).exits_with(1).shown());
+}
+
+#[test]
+fn sarif_report() {
+    insta::assert_snapshot!(lint(&[".", "-o", "sarif"]).exits_with(1).shown());
+}
+
+#[test]
+fn github_report() {
+    insta::assert_snapshot!(lint(&[".", "-o", "github"]).exits_with(1).shown());
+}
+
+#[test]
+fn exit_codes_tell_mistakes_from_what_could_not_be_read() {
+    lint(&["good.yaml"]).exits_with(0);
+    lint(&["style.yaml"]).exits_with(0);
+    lint(&["style.yaml", "--deny-warnings"]).exits_with(1);
+    lint(&["good.yaml", "--deny-warnings"]).exits_with(0);
+    lint(&["wrong.yaml"]).exits_with(1);
+    lint(&["wrong.yaml", "nowhere.yaml"]).exits_with(2);
+    lint(&["good.yaml", "--max-size", "10"]).exits_with(2);
+    // Text that is not YAML is a mistake in a policy, as far as can be told.
+    run(&testdata(), &["lint", "-"], Some("kind: 'x")).exits_with(1);
+    let nothing = lint(&["../manifests"]).exits_with(2);
+    assert!(nothing.stdout.contains("no policies were found"), "{}", nothing.shown());
+}
+
+#[test]
+fn templates_that_suites_name_are_read_once() {
+    assert_eq!(rules(&lint(&["suites", "-o", "json"]).exits_with(0)), ["unused-local", "deprecated-builtin"]);
+    let both = lint(&["suites", "style.yaml", "-o", "json"]).exits_with(0);
+    assert_eq!(rules(&both), ["unused-local", "deprecated-builtin"]);
+}
+
+#[test]
+fn a_template_that_a_suite_names_and_that_is_not_there_is_reported_at_the_suite() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::copy(testdata().join("lint/suites/suite.yaml"), directory.path().join("suite.yaml")).unwrap();
+    let run = run_in(directory.path(), &["lint", ".", "--color", "never"]).exits_with(2);
+    assert!(run.stdout.contains("there is no file `../style.yaml`"), "{}", run.shown());
+    assert!(run.stdout.contains("--> suite.yaml:4:5"), "{}", run.shown());
+}
+
+#[test]
+fn test_leaves_out_what_is_only_about_style() {
+    let test = |args: &[&str]| {
+        let args = [&["test", "-f", "lint/style.yaml", "-f", "policies", "-f", "manifests"], args].concat();
+        run_in(&testdata(), &args).stderr
+    };
+    assert!(!test(&[]).contains("deprecated-builtin"));
+    assert!(test(&["-v"]).contains("deprecated-builtin"));
+}
+
+#[test]
+fn reports_do_not_depend_on_the_number_of_threads() {
+    for format in ["human", "json", "yaml", "junit", "sarif", "github"] {
+        let with = |jobs| lint(&[".", "-v", "-o", format, "--jobs", jobs]).shown();
+        assert_eq!(with("1"), with("4"), "{format}");
+    }
+}
+
+/// As the textbook prints it; `tests/book.rs` of the core says what is found.
+#[test]
+fn the_example_of_the_textbook_is_reported_in_one_run() {
+    let shared = std::env::var_os("PORTCULLIS_SHARED")
+        .map_or_else(|| testdata().join("../../../shared"), std::path::PathBuf::from);
+    let folder = shared.join("reference/book-example");
+    if !folder.is_dir() {
+        eprintln!("SKIPPED: the example as printed is not beside the project");
+        return;
+    }
+    let run = run_in(&folder, &["lint", ".", "-o", "json"]).exits_with(1);
+    assert_eq!(
+        rules(&run),
+        [
+            "syntax",
+            "missing-template",
+            "unknown-kind",
+            "invalid-schema",
+            "template-rule",
+            "unknown-input",
+            "deprecated-builtin",
+            "rego",
+        ]
+    );
+}

@@ -1,0 +1,69 @@
+//! What is wrong with a template's Rego although it compiles: conditions that are never true, arguments that do not fit, what
+//! nothing uses. Every finding is certain from the text and the template's schema alone; what cannot be decided is not reported.
+//!
+//! ```text
+//! modules --program--> rules, what each needs, what variables stand for
+//!                        |--never----> conditions that never hold, a `violation` that never fires
+//!                        |--violation> elements of `violation` without a `msg`
+//!                        |--calls----> patterns, formats, deprecated builtins
+//!                        \--unused---> imports, locals, rules, libraries; shadowed names
+//! ```
+
+mod calls;
+mod constant;
+mod explain;
+mod facts;
+mod format;
+mod never;
+mod program;
+mod shape;
+mod unused;
+mod violation;
+
+use crate::document::Document;
+use crate::error::{Error, ErrorKind, Severity};
+use crate::rego::template_rules::ParsedModule;
+use crate::schema::Schema;
+
+pub use explain::Explanation;
+use program::Program;
+
+/// Checks the modules of a template. `errors` is what is known to be wrong with them: what would only follow from it is left out.
+pub(super) fn check(
+    modules: &[ParsedModule<'_>],
+    schema: Option<&Schema>,
+    document: &Document,
+    errors: &[Error],
+) -> Vec<Error> {
+    let known = |kind| errors.iter().any(|error| error.severity() == Severity::Error && error.kind() == kind);
+    let program = Program::new(modules, schema, document);
+    let mut found = calls::check(&program);
+    found.extend(violation::check(&program));
+    found.extend(never::check_parameters(&program));
+    found.extend(never::check_conditions(&program));
+    if !known(ErrorKind::UnknownInput) {
+        found.extend(never::check_violation(&program));
+    }
+    // A name that is misspelt, or a rule that does not parse, leaves others without a use.
+    if !known(ErrorKind::Rego) && !known(ErrorKind::TemplateRule) {
+        found.extend(never::check_libraries(&program));
+        found.extend(unused::check(&program));
+    }
+    limited(found, document)
+}
+
+/// The findings that have a place. Errors are kept without one: the policy must not be used.
+fn limited(mut found: Vec<Error>, document: &Document) -> Vec<Error> {
+    let all = found.len();
+    found.retain(|error| error.location().is_some() || error.severity() == Severity::Error);
+    let left_out = all - found.len();
+    if left_out > 0 {
+        let message = format!("{left_out} more findings about this template are not shown");
+        let hint = "mend those that are, and look again";
+        found.push(Error::warning(ErrorKind::Limit, message).hint(hint));
+    }
+    found
+        .into_iter()
+        .map(|error| if error.location().is_some() { error } else { error.at(document.location()) })
+        .collect()
+}

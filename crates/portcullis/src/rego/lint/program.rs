@@ -1,0 +1,380 @@
+//! A template's modules as one program: which rules there are, what they need, and what is known of local variables.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use portcullis_rego_syntax::analysis::{self, Usage};
+use portcullis_rego_syntax::ast::{BinaryOp, Expr, ExprKind, Module, Rule, Statement, StatementKind};
+use portcullis_rego_syntax::resolve::LocalId;
+use portcullis_rego_syntax::visit::{self, Visitor};
+use portcullis_rego_syntax::{Names, Resolution, Span};
+
+use super::constant::Constant;
+use crate::document::Document;
+use crate::rego::template_rules::{ParsedModule, locate};
+use crate::schema::Schema;
+use crate::source::Location;
+
+/// Variables that stand for variables are followed this far.
+const LONGEST_CHAIN: usize = 16;
+/// Most parts of an expression that identifies a value.
+const KEY_FUEL: usize = 256;
+
+/// Most findings that are shown of one template. To find a place in a document takes time that grows with it.
+const MOST_SHOWN: usize = 200;
+
+/// The path of a rule below `data`, without what follows its name.
+pub(super) type RulePath<'a> = Vec<&'a str>;
+
+/// A definition of a rule, and the number of the module it stands in.
+pub(super) type Definition<'a> = (usize, &'a Rule);
+
+/// A path from `input`; `None` where a step is computed.
+pub(super) type InputPath = Vec<Option<String>>;
+
+/// The modules of a template, the main one first.
+pub(super) struct Program<'a> {
+    pub(super) modules: &'a [ParsedModule<'a>],
+    pub(super) schema: Option<&'a Schema>,
+    pub(super) document: &'a Document,
+    pub(super) rules: BTreeMap<RulePath<'a>, Vec<Definition<'a>>>,
+    /// The rules that `violation` needs, itself included.
+    pub(super) reached: BTreeSet<RulePath<'a>>,
+    /// Whether `with` replaces (parts of) `input` somewhere: then it may have any shape.
+    pub(super) replaces_input: bool,
+    /// The same of anything else.
+    pub(super) replaces_others: bool,
+    bound: Vec<BTreeMap<LocalId, Bound<'a>>>,
+    /// How many findings there are so far.
+    shown: Cell<usize>,
+}
+
+/// What a local variable stands for.
+#[derive(Clone, Copy)]
+enum Bound<'a> {
+    /// `x := e`
+    To(&'a Expr),
+    /// `some x in xs`, `every x in xs`
+    ElementOf(&'a Expr),
+}
+
+impl<'a> Program<'a> {
+    pub(super) fn new(
+        modules: &'a [ParsedModule<'a>],
+        schema: Option<&'a Schema>,
+        document: &'a Document,
+    ) -> Self {
+        let mut rules: BTreeMap<RulePath<'a>, Vec<Definition<'a>>> = BTreeMap::new();
+        let mut bound = Vec::new();
+        for (number, parsed) in modules.iter().enumerate() {
+            for rule in &parsed.module.rules {
+                rules.entry(path_of(&parsed.module, rule.name())).or_default().push((number, rule));
+            }
+            let mut binder = Binder { names: &parsed.names, bound: BTreeMap::new() };
+            visit::walk_module(&mut binder, &parsed.module);
+            bound.push(binder.bound);
+        }
+        let mut program = Self {
+            modules,
+            schema,
+            document,
+            rules,
+            reached: BTreeSet::new(),
+            replaces_input: false,
+            replaces_others: false,
+            bound,
+            shown: Cell::new(0),
+        };
+        program.follow_references();
+        program
+    }
+
+    /// Fills in what is known from references: which rules `violation` needs, and what `with` replaces.
+    fn follow_references(&mut self) {
+        let mut needs: BTreeMap<RulePath<'a>, BTreeSet<RulePath<'a>>> = BTreeMap::new();
+        for parsed in self.modules {
+            for reference in analysis::refs(&parsed.module, &parsed.names) {
+                if reference.usage == Usage::WithTarget {
+                    match reference.path.first() {
+                        Some(Some("input")) => self.replaces_input = true,
+                        _ => self.replaces_others = true,
+                    }
+                }
+                let constant: Vec<&'a str> = reference.path.iter().map_while(|step| *step).collect();
+                let target: RulePath<'a> = match reference.root {
+                    Resolution::Rule => parsed.module.package_path().into_iter().chain(constant).collect(),
+                    _ => constant.into_iter().skip(1).collect(),
+                };
+                if matches!(reference.path.first(), Some(Some("input"))) && reference.root != Resolution::Rule
+                {
+                    continue;
+                }
+                let into = self.led_into(&target).map(|(path, _)| path);
+                let needed: Vec<RulePath<'a>> =
+                    into.into_iter().chain(self.below(&target)).cloned().collect();
+                needs.entry(path_of(&parsed.module, reference.rule)).or_default().extend(needed);
+            }
+        }
+        let mut open: Vec<RulePath<'a>> =
+            self.modules.first().map(|main| path_of(&main.module, "violation")).into_iter().collect();
+        while let Some(rule) = open.pop() {
+            if self.reached.insert(rule.clone()) {
+                open.extend(needs.get(&rule).into_iter().flatten().cloned());
+            }
+        }
+    }
+
+    /// The rule that a path below `data` leads into.
+    pub(super) fn led_into(&self, path: &[&'a str]) -> Option<(&RulePath<'a>, &Vec<Definition<'a>>)> {
+        (1..=path.len()).find_map(|length| self.rules.get_key_value(path.get(..length)?))
+    }
+
+    /// The rules below a path.
+    fn below(&self, path: &[&'a str]) -> impl Iterator<Item = &RulePath<'a>> {
+        let path = path.to_vec();
+        let after = self.rules.range(path.clone()..).map(|(known, _)| known);
+        after.take_while(move |known| known.starts_with(&path))
+    }
+
+    /// Whether a path below `data` leads to a rule, or stands for a package with rules.
+    pub(super) fn exists(&self, path: &[&'a str]) -> bool {
+        self.led_into(path).is_some() || self.below(path).next().is_some()
+    }
+
+    pub(super) fn scope(&self, module: usize) -> Option<Scope<'_, 'a>> {
+        Some(Scope { program: self, parsed: self.modules.get(module)?, bound: self.bound.get(module)? })
+    }
+
+    pub(super) fn scopes(&self) -> impl Iterator<Item = Scope<'_, 'a>> {
+        (0..self.modules.len()).filter_map(|module| self.scope(module))
+    }
+}
+
+/// The path of a rule of a module.
+pub(super) fn path_of<'a>(module: &'a Module, rule: &'a str) -> RulePath<'a> {
+    module.package_path().into_iter().chain([rule]).collect()
+}
+
+/// One module of a program: where names mean something.
+#[derive(Clone, Copy)]
+pub(super) struct Scope<'p, 'a> {
+    pub(super) program: &'p Program<'a>,
+    pub(super) parsed: &'a ParsedModule<'a>,
+    bound: &'p BTreeMap<LocalId, Bound<'a>>,
+}
+
+impl<'a> Scope<'_, 'a> {
+    /// Where something is; nothing from the moment on where there is too much to be shown.
+    pub(super) fn location(&self, span: Span) -> Option<Location> {
+        self.program.shown.update(|shown| shown + 1);
+        if self.program.shown.get() > MOST_SHOWN {
+            return None;
+        }
+        locate(self.program.document, self.parsed.text, span)
+    }
+
+    /// The text under a span.
+    pub(super) fn text(&self, span: Span) -> &'a str {
+        span.text(&self.parsed.text.text)
+    }
+
+    pub(super) fn is_reached(&self, rule: &'a Rule) -> bool {
+        self.program.reached.contains(&path_of(&self.parsed.module, rule.name()))
+    }
+
+    /// The definitions of a rule of the module.
+    pub(super) fn definitions(&self, name: &'a str) -> &[Definition<'a>] {
+        self.program.rules.get(&path_of(&self.parsed.module, name)).map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn resolution(&self, expr: &Expr) -> Option<Resolution> {
+        expr.as_var().and_then(|_| self.parsed.names.at(expr.span))
+    }
+
+    /// What a local variable was assigned, as far as it can be followed; the expression itself if it is none.
+    pub(super) fn followed(&self, expr: &'a Expr) -> &'a Expr {
+        let mut expr = expr.peeled();
+        for _ in 0..LONGEST_CHAIN {
+            let Some(Resolution::Local(id)) = self.resolution(expr) else { break };
+            let Some(Bound::To(value)) = self.bound.get(&id) else { break };
+            expr = value.peeled();
+        }
+        expr
+    }
+
+    /// The literal that an expression stands for: directly, by a local variable, or by a rule that is nothing else.
+    pub(super) fn constant(&self, expr: &'a Expr) -> Option<Constant> {
+        let expr = self.followed(expr);
+        if self.resolution(expr) != Some(Resolution::Rule) {
+            return Constant::of(&expr.kind);
+        }
+        let [(_, rule)] = self.definitions(expr.as_var()?) else { return None };
+        let is_plain = rule.clauses.is_empty()
+            && rule.elses.is_empty()
+            && !rule.is_default
+            && rule.head.params.is_none()
+            && rule.head.key.is_none()
+            && rule.head.path.is_empty();
+        let value = rule.head.value.as_ref().filter(|_| is_plain && !self.program.replaces_others)?;
+        Constant::of(&value.expr.peeled().kind)
+    }
+
+    /// The path of a reference below `input`, followed through local variables.
+    pub(super) fn input_path(&self, expr: &'a Expr) -> Option<InputPath> {
+        self.path_within(expr, LONGEST_CHAIN)
+    }
+
+    fn path_within(&self, expr: &'a Expr, steps: usize) -> Option<InputPath> {
+        let steps = steps.checked_sub(1)?;
+        let expr = expr.peeled();
+        match &expr.kind {
+            ExprKind::Var(_) => match self.resolution(expr)? {
+                Resolution::Input => Some(vec![Some("input".to_owned())]),
+                Resolution::Local(id) => match *self.bound.get(&id)? {
+                    Bound::To(value) => self.path_within(value, steps),
+                    Bound::ElementOf(collection) => {
+                        let mut path = self.path_within(collection, steps)?;
+                        path.push(None);
+                        Some(path)
+                    }
+                },
+                _ => None,
+            },
+            ExprKind::Ref(reference) => {
+                let mut path = self.path_within(&reference.head, steps)?;
+                path.extend(reference.args.iter().map(|arg| arg.as_str().map(str::to_owned)));
+                Some(path)
+            }
+            _ => None,
+        }
+    }
+
+    /// The rule that a variable, reference or callee means, and how many steps of it lead to the rule's name.
+    pub(super) fn rule(&self, expr: &'a Expr) -> Option<(&RulePath<'a>, usize)> {
+        let head = expr.as_ref().map_or(expr, |reference| &reference.head);
+        let prefix: Vec<&'a str> = expr.static_prefix().into_iter().map(|(step, _)| step).collect();
+        let root: RulePath<'a> = match self.resolution(head)? {
+            Resolution::Rule => path_of(&self.parsed.module, head.as_var()?),
+            Resolution::Data => Vec::new(),
+            Resolution::Import(index) => {
+                self.parsed.module.imports.get(index)?.segments().into_iter().skip(1).collect()
+            }
+            _ => return None,
+        };
+        let before = root.len();
+        let path: RulePath<'a> = root.into_iter().chain(prefix.into_iter().skip(1)).collect();
+        let (rule, _) = self.program.led_into(&path)?;
+        Some((rule, rule.len().saturating_sub(before)))
+    }
+
+    /// A text that two expressions share only if they have the same value wherever both have one, for all bindings of the
+    /// variables in them. `None` for what has several values, and for what is too long to be compared.
+    pub(super) fn key(&self, expr: &'a Expr) -> Option<String> {
+        let mut writer = KeyWriter { scope: *self, key: String::new(), fuel: KEY_FUEL };
+        writer.write(expr)?;
+        Some(writer.key)
+    }
+}
+
+struct KeyWriter<'p, 'a> {
+    scope: Scope<'p, 'a>,
+    key: String,
+    /// Variables stand for expressions with variables: what that unfolds to may be exponentially large.
+    fuel: usize,
+}
+
+impl<'a> KeyWriter<'_, 'a> {
+    fn write(&mut self, expr: &'a Expr) -> Option<()> {
+        self.fuel = self.fuel.checked_sub(1)?;
+        let expr = expr.peeled();
+        if let Some(constant) = Constant::of(&expr.kind) {
+            self.key.push_str(&constant.to_string());
+            return Some(());
+        }
+        match &expr.kind {
+            ExprKind::Var(name) => match self.scope.resolution(expr)? {
+                Resolution::Local(id) => self.write_local(id),
+                Resolution::Input | Resolution::Data | Resolution::Rule | Resolution::Import(_) => {
+                    self.key.push_str(name);
+                    Some(())
+                }
+                Resolution::Wildcard | Resolution::Builtin | Resolution::Unresolved => None,
+            },
+            ExprKind::Ref(reference) => {
+                self.write(&reference.head)?;
+                for arg in &reference.args {
+                    self.key.push('[');
+                    match (arg.as_str(), arg.bracket()) {
+                        (Some(name), _) => self.key.push_str(&Constant::String(name.to_owned()).to_string()),
+                        (None, Some(expr)) => self.write(expr)?,
+                        (None, None) => return None,
+                    }
+                    self.key.push(']');
+                }
+                Some(())
+            }
+            ExprKind::Call(call) => {
+                // `walk` has many results.
+                let name = call.name().filter(|name| name != "walk")?;
+                self.key.push_str(&name);
+                self.key.push('(');
+                for arg in &call.args {
+                    self.write(arg)?;
+                    self.key.push(',');
+                }
+                self.key.push(')');
+                Some(())
+            }
+            _ => None,
+        }
+    }
+
+    fn write_local(&mut self, id: LocalId) -> Option<()> {
+        let length = self.key.len();
+        if let Some(Bound::To(value)) = self.scope.bound.get(&id)
+            && self.write(value).is_some()
+        {
+            return Some(());
+        }
+        self.key.truncate(length);
+        write!(self.key, "{id:?}").ok()?;
+        (self.fuel > 0).then_some(())
+    }
+}
+
+/// Finds what local variables stand for. Under `with`, an expression means something else than its text says.
+struct Binder<'a> {
+    names: &'a Names,
+    bound: BTreeMap<LocalId, Bound<'a>>,
+}
+
+impl<'a> Binder<'a> {
+    fn bind(&mut self, span: Span, bound: Bound<'a>) {
+        if let Some(Resolution::Local(id)) = self.names.at(span) {
+            self.bound.insert(id, bound);
+        }
+    }
+}
+
+impl<'a> Visitor<'a> for Binder<'a> {
+    fn visit_statement(&mut self, statement: &'a Statement) {
+        if statement.with.is_empty() {
+            match &statement.kind {
+                StatementKind::Expr(Expr { kind: ExprKind::Binary(binary), .. })
+                    if binary.op == BinaryOp::Assign && binary.lhs.as_var().is_some() =>
+                {
+                    self.bind(binary.lhs.span, Bound::To(&binary.rhs));
+                }
+                StatementKind::SomeIn(some) if some.value.as_var().is_some() => {
+                    self.bind(some.value.span, Bound::ElementOf(&some.collection));
+                }
+                StatementKind::Every(every) => {
+                    self.bind(every.value.span, Bound::ElementOf(&every.collection));
+                }
+                _ => {}
+            }
+        }
+        visit::walk_statement(self, statement);
+    }
+}
