@@ -15,6 +15,15 @@ RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-
 -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1" \
     cargo build --release --target "$host" --bin "$target"
 
+seeds=seeds/$target
+case $target in
+# They read the same language.
+rego_*)
+    seeds=seeds/rego
+    set -- -dict=rego.dict "$@"
+    ;;
+esac
+
 mkdir -p "corpus/$target" "artifacts/$target"
-exec "target/$host/release/$target" "corpus/$target" "seeds/$target" \
+exec "target/$host/release/$target" "corpus/$target" "$seeds" \
     -max_total_time="$seconds" -max_len=4096 -artifact_prefix="artifacts/$target/" "$@"

@@ -358,14 +358,18 @@ mod tests {
 
     #[test]
     fn solutions_are_a_set_and_their_arrays_have_an_order_unless_the_case_says_not() {
-        let (one, two) = (value(r#"{"x": [1, 2]}"#), value(r#"{"x": [2, 1]}"#));
-        let other = value(r#"{"y": [1, 2]}"#);
-        assert!(same_bindings(&[one.clone(), two.clone()], &[two.clone(), one.clone()], false));
-        assert!(!same_bindings(&[one.clone(), two.clone()], &[one.clone()], false));
-        assert!(!same_bindings(&[one.clone()], &[one.clone(), other.clone()], false));
-        assert!(!same_bindings(&[one.clone()], &[two.clone()], false));
-        assert!(same_bindings(&[one.clone()], &[two], true));
-        assert!(!same_bindings(&[one], &[other], true));
+        let solutions = |jsons: &[&str]| -> Vec<Value> { jsons.iter().map(|json| value(json)).collect() };
+        let one = solutions(&[r#"{"x": [1, 2]}"#]);
+        let two = solutions(&[r#"{"x": [2, 1]}"#]);
+        let both = solutions(&[r#"{"x": [1, 2]}"#, r#"{"x": [2, 1]}"#]);
+        let reversed = solutions(&[r#"{"x": [2, 1]}"#, r#"{"x": [1, 2]}"#]);
+        let other = solutions(&[r#"{"y": [1, 2]}"#]);
+        assert!(same_bindings(&both, &reversed, false));
+        assert!(!same_bindings(&both, &one, false));
+        assert!(!same_bindings(&one, &both, false));
+        assert!(!same_bindings(&one, &two, false));
+        assert!(same_bindings(&one, &two, true));
+        assert!(!same_bindings(&one, &other, true));
     }
 
     #[test]
