@@ -34,8 +34,13 @@ fn check(text: &str, module: &Module) {
     visit::walk_module(&mut literals, module);
     for literal in literals.0.into_iter().take(50) {
         let written = literal.span.text(text);
-        // A sign may stand apart from its number.
-        if written.is_empty() || matches!(&literal.kind, ExprKind::Number(number) if *number != written) {
+        // A sign may stand apart from its number, and in v0 the `b` of `a.b { … }` is an element.
+        let is_one_token = match &literal.kind {
+            ExprKind::Number(number) => number == written,
+            ExprKind::String(_) => written.starts_with(['"', '`']),
+            _ => !written.is_empty(),
+        };
+        if !is_one_token {
             continue;
         }
         let alone = parse(&format!("package p\nx := {written}\n"), Version::V1);

@@ -17,6 +17,7 @@ pub mod builders;
 pub mod case;
 pub mod compliance;
 pub mod harness;
+pub mod hostile;
 
 use std::path::PathBuf;
 

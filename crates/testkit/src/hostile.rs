@@ -1,0 +1,407 @@
+//! Modules and inputs that nobody writes by hand: each wants more time, memory or stack than a policy may have.
+//!
+//! Each is either answered rightly or ends in a clear error, soon. `crates/rego/tests/hostile.rs` holds the outcome;
+//! `cargo run --release -p portcullis-benches --bin hostile` shows time and memory, each case in a process of its own.
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use portcullis_rego::{Environment, EvalErrorKind, Program, Query, Unit, Value};
+use portcullis_rego_syntax::{Version, parse, resolve};
+
+/// What a case should end in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// An answer, as JSON.
+    Answer(&'static str),
+    /// An error that names a limit.
+    Limit,
+    /// The module is refused.
+    Refused,
+    /// No answer, nor an error: a builtin that is not defined for this.
+    Undefined,
+    /// Any of them: what is asked is that it ends.
+    End,
+    /// An answer, as JSON, or an error that names a limit.
+    AnswerOrLimit(&'static str),
+    /// A refusal or an error that names a limit.
+    RefusedOrLimit,
+}
+
+/// A case.
+#[derive(Clone, Copy, Debug)]
+pub struct Hostile {
+    /// What it tries.
+    pub name: &'static str,
+    /// Makes the module, without its package, and the input.
+    build: fn() -> (String, Value),
+    /// How it should end. The question is always `answer`.
+    pub wanted: Wanted,
+}
+
+/// How a case ended.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// With an answer.
+    Answer(Value),
+    /// With an error that names a limit.
+    Limit(String),
+    /// With another error.
+    Error(String),
+    /// The module was refused.
+    Refused(String),
+}
+
+/// A case, built: what is timed begins here.
+#[derive(Debug)]
+pub struct Built {
+    text: String,
+    input: Value,
+}
+
+impl Hostile {
+    /// Makes the module and the input.
+    pub fn build(&self) -> Built {
+        let (rules, input) = (self.build)();
+        Built { text: format!("package hostile\n{rules}\n"), input }
+    }
+
+    /// Whether an outcome is the one that is wanted.
+    pub fn is_as_wanted(&self, outcome: &Outcome) -> bool {
+        let is =
+            |answer: &Value, json: &str| Value::from_json_str(json).is_ok_and(|wanted| *answer == wanted);
+        match (self.wanted, outcome) {
+            (_, Outcome::Error(_)) => false,
+            (Wanted::End, _)
+            | (Wanted::Limit | Wanted::AnswerOrLimit(_) | Wanted::RefusedOrLimit, Outcome::Limit(_))
+            | (Wanted::Refused | Wanted::RefusedOrLimit, Outcome::Refused(_))
+            | (Wanted::Undefined, Outcome::Answer(Value::Undefined)) => true,
+            (Wanted::Answer(json) | Wanted::AnswerOrLimit(json), Outcome::Answer(answer)) => is(answer, json),
+            _ => false,
+        }
+    }
+}
+
+impl Built {
+    /// Parses, compiles and evaluates within the limits that there are by default.
+    pub fn run(self) -> (Outcome, Duration) {
+        let started = Instant::now();
+        let outcome = self.outcome();
+        (outcome, started.elapsed())
+    }
+
+    fn outcome(self) -> Outcome {
+        let parsed = parse(&self.text, Version::V1);
+        let names = resolve(&parsed.module);
+        if let Some(finding) = parsed.diagnostics.iter().chain(&names.diagnostics).next() {
+            return Outcome::Refused(finding.to_string());
+        }
+        let unit = Unit { module: &parsed.module, names: &names };
+        let program = match Program::compile(&[unit], &Query::Path(&["hostile", "answer"])) {
+            Ok(program) => program,
+            Err(errors) => {
+                let first = errors.into_iter().next().map(|error| error.message);
+                return Outcome::Refused(first.unwrap_or_default());
+            }
+        };
+        let environment = Environment {
+            input: Some(self.input),
+            now_ns: 1_750_000_000_000_000_000,
+            seed: 7,
+            ..Environment::default()
+        };
+        match program.evaluate(&environment).result {
+            Ok(value) => Outcome::Answer(value),
+            Err(error) if matches!(error.kind, EvalErrorKind::Limit(_)) => Outcome::Limit(error.message),
+            Err(error) => Outcome::Error(error.message),
+        }
+    }
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Answer(Value::Undefined) => f.write_str("undefined"),
+            Self::Answer(value) => {
+                let text = match value {
+                    Value::String(text) if text.len() > 60 => format!("a text of {} bytes", text.len()),
+                    Value::Array(items) if items.len() > 20 => format!("an array of {}", items.len()),
+                    small => small.to_string(),
+                };
+                write!(f, "answer {}", text.chars().take(60).collect::<String>())
+            }
+            Self::Limit(message) => write!(f, "error: {message}"),
+            Self::Error(message) => write!(f, "other error: {message}"),
+            Self::Refused(message) => write!(f, "refused: {}", message.chars().take(90).collect::<String>()),
+        }
+    }
+}
+
+fn none(rules: &str) -> (String, Value) {
+    (rules.to_owned(), Value::new_object())
+}
+
+fn text(rules: &str, text: String) -> (String, Value) {
+    (rules.to_owned(), Value::from([(Value::from("s"), Value::from(text))].into_iter().collect::<Map>()))
+}
+
+fn numbers(rules: &str, count: u64) -> (String, Value) {
+    let xs: Vec<Value> = (0..count).map(Value::from).collect();
+    (rules.to_owned(), Value::from([(Value::from("xs"), Value::from(xs))].into_iter().collect::<Map>()))
+}
+
+type Map = std::collections::BTreeMap<Value, Value>;
+
+/// Arrays and objects in each other.
+fn deep(levels: usize) -> Value {
+    let mut value = Value::from(1u64);
+    for level in 0..levels {
+        value = if level % 2 == 0 {
+            Value::from(vec![value])
+        } else {
+            Value::from([(Value::from("a"), value)].into_iter().collect::<Map>())
+        };
+    }
+    value
+}
+
+/// Lines made of numbers from `from` up to, not including, `to`.
+fn lines(from: usize, to: usize, line: impl Fn(usize) -> String) -> String {
+    (from..to).fold(String::new(), |mut text, number| {
+        let _ = writeln!(text, "{}", line(number));
+        text
+    })
+}
+
+/// `before` and `after` about a text, so many times.
+fn nested(before: &str, middle: &str, after: &str, times: usize) -> String {
+    format!("{}{middle}{}", before.repeat(times), after.repeat(times))
+}
+
+/// Forty rules, each twice what the one before is. `{}` is the one before.
+fn doubling(first: &str, twice: &str, answer: &str) -> (String, Value) {
+    let rules =
+        lines(1, 41, |number| format!("x{number} := {}", twice.replace("{}", &format!("x{}", number - 1))));
+    none(&format!("x0 := {first}\n{rules}answer := {}", answer.replace("{}", "x40")))
+}
+
+/// Two towers that are equal but not the same.
+fn towers(answer: &str) -> (String, Value) {
+    let tower = |name: &str, leaf: &str| {
+        let floors = lines(1, 41, |number| {
+            format!("{name}{number} := {{\"a\": {name}{before}, \"b\": {name}{before}}}", before = number - 1)
+        });
+        format!("{name}0 := {leaf}\n{floors}")
+    };
+    none(&format!("{}{}answer := {answer}", tower("u", "[1]"), tower("v", "array.concat([1], [])")))
+}
+
+macro_rules! cases {
+    ($($name:literal => $wanted:expr, $build:expr;)*) => {
+        &[$(Hostile { name: $name, wanted: $wanted, build: || $build }),*]
+    };
+}
+
+/// All cases.
+pub const CASES: &[Hostile] = cases! {
+    // Ranges and widths.
+    "a range of nine billion" => Wanted::Limit, none("answer := count(numbers.range(1, 9000000000000))");
+    "a range of nine billion, backwards" => Wanted::Limit, none("answer := count(numbers.range(9000000000000, 1))");
+    "a range of nine billion in steps" => Wanted::Limit, none("answer := count(numbers.range_step(1, 9000000000000, 2))");
+    "a range beyond 64 bits" => Wanted::Limit, none("answer := count(numbers.range(1, 99999999999999999999999999))");
+    "a width of a hundred billion" => Wanted::End, none(r#"answer := sprintf("%099999999999d", [1])"#);
+    "a precision of a hundred billion" => Wanted::End, none(r#"answer := sprintf("%.99999999999f", [1.5])"#);
+    "a width from an argument" => Wanted::End, none(r#"answer := sprintf("%*d", [999999999999, 1])"#);
+    "a thousand widths of a million" => Wanted::Limit, text("answer := sprintf(input.s, [1])", "%[1]1000000d".repeat(1000));
+    "a precision of a million, again and again" => Wanted::Limit,
+        none(r#"answer := count([x | some i in numbers.range(1, 1000); x := sprintf("%.999999f", [i / 3])])"#);
+
+    // Too many of something.
+    "an exponential comprehension" => Wanted::Limit,
+        numbers("answer := count([1 | some a, b, c, d, e; input.xs[a]; input.xs[b] >= 0; input.xs[c] >= 0; input.xs[d] >= 0; input.xs[e] >= 0])", 100);
+    "thirty variables with two values each" => Wanted::Limit, {
+        let pick = lines(0, 30, |number| format!("some v{number} in [0, 1]"));
+        none(&format!("answer if {{\n{pick}\nv0 + v1 > 5\n}}"))
+    };
+    "a product of sets" => Wanted::Limit,
+        numbers("answer := count({[a, b, c] | some a in input.xs; some b in input.xs; some c in input.xs})", 500);
+    "a product of objects" => Wanted::Limit,
+        numbers("answer := count({[a, b]: c | some a in input.xs; some b in input.xs; c := [a, b]})", 3000);
+    "every in every" => Wanted::Limit,
+        numbers("answer if {\n\tevery a in input.xs {\n\t\tevery b in input.xs { a + b >= 0 }\n\t}\n}", 100_000);
+    "a hundred thousand elements under nested loops" => Wanted::Limit,
+        numbers("answer := count([1 | some x in input.xs; some y in input.xs; x == y])", 100_000);
+    "membership of a hundred thousand in themselves" => Wanted::Limit,
+        numbers("answer := count([1 | some x in input.xs; x in input.xs])", 100_000);
+    "a set rule of a hundred thousand squared" => Wanted::Limit,
+        numbers("p contains [x, y] if { some x in input.xs; some y in input.xs }\nanswer := count(p)", 100_000);
+    "a sum of a hundred thousand" => Wanted::Answer("4999950000"), numbers("answer := sum(input.xs)", 100_000);
+    "a hundred thousand sorted" => Wanted::Answer("0"), numbers("answer := sort(input.xs)[0]", 100_000);
+    "a function called for each pair" => Wanted::Limit,
+        numbers("f(x, y) := x + y\nanswer := count([1 | some x in input.xs; some y in input.xs; f(x, y) < 0])", 100_000);
+    "slices of a long array" => Wanted::Limit,
+        numbers("answer := count([x | some i in input.xs; x := array.slice(input.xs, i, 100000)])", 100_000);
+    "reachable paths of a dense graph" => Wanted::Limit,
+        none("nodes := numbers.range(1, 30)\ng := {format_int(n, 10): [format_int(m, 10) | some m in nodes; m != n] | some n in nodes}\nanswer := count(graph.reachable_paths(g, [\"1\"]))");
+    "reachable nodes of a dense graph" => Wanted::End,
+        none("nodes := numbers.range(1, 1000)\ng := {n: nodes | some n in nodes}\nanswer := count(graph.reachable(g, [1]))");
+    "a subset of long arrays" => Wanted::End,
+        numbers("answer := object.subset(array.concat(input.xs, [0]), array.concat(input.xs, [1]))", 30_000);
+    "ten thousand patches of an array" => Wanted::End,
+        numbers("answer := count(json.patch(input.xs, [{\"op\": \"add\", \"path\": \"/0\", \"value\": x} | some x in input.xs]))", 10_000);
+    "a wide document walked" => Wanted::AnswerOrLimit("100002"), numbers("answer := count([1 | walk(input, [_, _])])", 100_000);
+
+    // Texts.
+    "a text built by appending" => Wanted::Limit,
+        numbers("answer := count([s | some i in input.xs; s := concat(\"\", [\"x\" | some j in array.slice(input.xs, 0, i)])])", 20_000);
+    "a text doubled forty times" => Wanted::Limit, doubling("\"x\"", "concat(\"\", [{}, {}])", "count({})");
+    "a text doubled by sprintf" => Wanted::Limit, doubling("\"x\"", "sprintf(\"%s%s\", [{}, {}])", "count({})");
+    "a text doubled in a template string" => Wanted::Limit, doubling("\"x\"", "$\"{{}}{{}}\"", "count({})");
+    "an array doubled forty times" => Wanted::Limit, doubling("[1]", "array.concat({}, {})", "count({})");
+    "replacing by more" => Wanted::Limit, {
+        let rules = lines(1, 8, |number| format!("x{number} := replace(x{}, \"a\", \"{}\")", number - 1, "a".repeat(50)));
+        none(&format!("x0 := \"aaaa\"\n{rules}answer := count(x7)"))
+    };
+    "replacing nothing by more" => Wanted::Limit, text("answer := count(replace(input.s, \"\", input.s))", "a".repeat(50_000));
+    "replacing many by more" => Wanted::Limit,
+        text("answer := count(strings.replace_n({\"a\": input.s}, input.s))", "a".repeat(50_000));
+    "replacing matches by more" => Wanted::Limit,
+        text("answer := count(regex.replace(input.s, \"(a)\", input.s))", "a".repeat(50_000));
+    "a text of 5 MB counted" => Wanted::AnswerOrLimit("5000000"), text("answer := count(input.s)", "x".repeat(5_000_000));
+    "a text of 5 MB in capitals" => Wanted::AnswerOrLimit("true"),
+        text("answer := startswith(upper(input.s), \"XX\")", "x".repeat(5_000_000));
+    "a text of 5 MB searched" => Wanted::Answer("-1"), text("answer := indexof(input.s, \"xxxxxxxxxy\")", "x".repeat(5_000_000));
+    "a text of 5 MB split" => Wanted::Limit, text("answer := count(split(input.s, \"\"))", "x".repeat(5_000_000));
+    "a text of 5 MB split again and again" => Wanted::Limit,
+        text("answer := count([1 | some i in numbers.range(1, 1000); contains(input.s, format_int(i, 10))])", "x".repeat(5_000_000));
+    "a text of 5 MB joined with itself" => Wanted::Limit,
+        text("answer := count(concat(\",\", [input.s | some _ in numbers.range(1, 20)]))", "x".repeat(5_000_000));
+    "a text of 5 MB as the answer" => Wanted::Limit, text("answer := input.s", "x".repeat(5_000_000));
+    "a text of 5 MB in a message" => Wanted::Limit, text("answer := sprintf(\"%v%v%v%v%v%v%v\", [input, input, input, input, input, input, input])", "x".repeat(5_000_000));
+    "all places in a text" => Wanted::Limit, text("answer := count(indexof_n(input.s, \"x\"))", "x".repeat(5_000_000));
+    "a flood of printed lines" => Wanted::Limit,
+        text("answer := count([1 | some i in numbers.range(1, 100000); print(input.s, i)])", "x".repeat(1000));
+
+    // Depth.
+    "deep data compared" => Wanted::AnswerOrLimit("true"),
+        ("answer := input[0] == input[1]".to_owned(), Value::from(vec![deep(1500), deep(1500)]));
+    "deep data walked" => Wanted::End, ("answer := count([p | walk(input, [p, _])])".to_owned(), deep(1500));
+    "deep data written as JSON" => Wanted::End, ("answer := count(json.marshal(input)) > 0".to_owned(), deep(1500));
+    "deep data written as YAML" => Wanted::End, ("answer := count(yaml.marshal(input)) > 0".to_owned(), deep(1500));
+    "deep data in a message" => Wanted::End, ("answer := count(sprintf(\"%v\", [input])) > 0".to_owned(), deep(1500));
+    "deep data in a set" => Wanted::End, ("answer := count({x | some x in input})".to_owned(), Value::from(vec![deep(1500), deep(1500)]));
+    "deep data merged" => Wanted::End, ("answer := count(object.union({\"x\": input}, {\"x\": input}))".to_owned(), deep(1500));
+    "deep data as the answer" => Wanted::End, ("answer := input".to_owned(), deep(1500));
+    "deep text read as JSON" => Wanted::End, text("answer := count(json.unmarshal(input.s))", nested("[", "", "]", 100_000));
+    "deep text read as YAML" => Wanted::End, text("answer := count(yaml.unmarshal(input.s))", nested("[", "", "]", 100_000));
+    "deep text checked as JSON" => Wanted::End, text("answer := json.is_valid(input.s)", nested("[", "", "]", 100_000));
+    "a YAML bomb" => Wanted::End, {
+        let bomb = lines(1, 10, |number| format!("a{number}: &a{number} [{}]", vec![format!("*a{}", number - 1); 9].join(", ")));
+        text("answer := count(json.marshal(yaml.unmarshal(input.s)))", format!("a0: &a0 [lol]\n{bomb}"))
+    };
+    "a tower as the answer" => Wanted::Limit, towers("u40");
+    "a tower written as JSON" => Wanted::Limit, towers("count(json.marshal(u40))");
+    "a tower in a message" => Wanted::Limit, towers("count(sprintf(\"%v\", [u40]))");
+    "a tower walked" => Wanted::Limit, towers("count([1 | walk(u40, [_, _])])");
+    "equal towers compared" => Wanted::AnswerOrLimit("true"), towers("u40 == v40");
+    "equal towers in a set" => Wanted::AnswerOrLimit("1"), towers("count({u40, v40})");
+    "equal towers as keys" => Wanted::AnswerOrLimit("2"), towers("{u40: 1}[v40] + 1");
+    "equal towers merged" => Wanted::End, towers("count(object.union(u40, v40))");
+    "equal towers, one a subset" => Wanted::AnswerOrLimit("true"), towers("object.subset(u40, v40)");
+    "equal towers sorted" => Wanted::AnswerOrLimit("2"), towers("count(sort([u40, v40]))");
+    "a tower of unions" => Wanted::End, {
+        let rules = lines(1, 41, |number| {
+            format!("x{number} := object.union(x{before}, {{\"k{number}\": x{before}}})", before = number - 1)
+        });
+        none(&format!("x0 := {{\"a\": 1}}\n{rules}answer := count(json.marshal(object.union(x40, x39)))"))
+    };
+
+    // Patterns.
+    "a catastrophic regular expression" => Wanted::Answer("false"),
+        text("answer := regex.match(\"^(a+)+$\", input.s)", format!("{}!", "a".repeat(5_000)));
+    "nested repetitions" => Wanted::End, none(r#"answer := regex.match("((x{900}){900}){900}", "x")"#);
+    "a regular expression of 60 kB" => Wanted::End, {
+        let words: Vec<String> = (0..10_000).map(|number| format!("w{number}")).collect();
+        text("answer := regex.match(input.s, \"w9999\")", words.join("|"))
+    };
+    "a regular expression deep in brackets" => Wanted::End, text("answer := regex.match(input.s, \"a\")", nested("(", "a", ")", 20_000));
+    "thousands of regular expressions" => Wanted::End,
+        none("answer := count([1 | some i in numbers.range(1, 20000); regex.match(sprintf(\"(a|b){%d}[[:alpha:]]+%d\", [i % 900, i]), \"a\")])");
+    "unicode classes again and again" => Wanted::End,
+        none("answer := count([1 | some i in numbers.range(1, 1000); regex.match(sprintf(`(\\pL\\pN\\pS){50}%d`, [i]), \"a\")])");
+    "all submatches" => Wanted::End,
+        text("answer := count(regex.find_all_string_submatch_n(\"(a)(a)?(a)?\", input.s, -1))", "a".repeat(1_000_000));
+    "overlapping globs" => Wanted::End,
+        text("answer := regex.globs_match(input.s, input.s)", "[a-z]*.*".repeat(40));
+    "a glob with many stars" => Wanted::AnswerOrLimit("false"),
+        text("answer := glob.match(concat(\"\", [\"*a\" | some _ in numbers.range(1, 100)]), [], input.s)", format!("{}b", "a".repeat(5_000)));
+    "a glob of many braces" => Wanted::End, text("answer := glob.match(input.s, [], \"a\")", nested("{a,", "b", "}", 5_000));
+    "a version of 1 MB" => Wanted::End, text("answer := semver.compare(input.s, input.s)", format!("1.0.0-{}", "1.".repeat(500_000)));
+
+    // Numbers.
+    "a number beyond floating point" => Wanted::End, none("answer := (1e308 * 1e308) > 1");
+    "a number with a huge exponent" => Wanted::End, none("answer := 1e999999999 > 1");
+    "a text with a huge exponent" => Wanted::End, none("answer := to_number(\"1e999999999\") > 1");
+    "a number squared forty times" => Wanted::End, doubling("12345678987654321", "{} * {}", "{} > 1");
+    "a shift by a trillion" => Wanted::End, none("answer := bits.lsh(1, 1000000000000) > 1");
+    "a shift of a shift" => Wanted::End, doubling("3", "bits.lsh({}, 1000000)", "{} > 1");
+    "a huge number as text" => Wanted::End, none("answer := count(format_int(1e999999, 2))");
+    "a quantity with a huge exponent" => Wanted::End, none("answer := units.parse(\"1e999999999\") > 1");
+    "a remainder of huge numbers" => Wanted::End, none("answer := floor(1e300) % 7 >= 0");
+    "dates beyond time" => Wanted::End, none("answer := time.add_date(0, 999999999999, 999999999999, 999999999999)");
+    "a duration beyond time" => Wanted::End, none("answer := time.parse_duration_ns(\"99999999999999999999h\")");
+    "a time with a long layout" => Wanted::End, text("answer := time.parse_ns(input.s, input.s)", "2006".repeat(100_000));
+
+    // Networks.
+    "all addresses" => Wanted::Limit, none("answer := count(net.cidr_expand(\"0.0.0.0/0\"))");
+    "all addresses of version 6" => Wanted::Limit, none("answer := count(net.cidr_expand(\"::/0\"))");
+    "thousands of networks against themselves" => Wanted::End,
+        none("xs := [sprintf(\"10.%d.%d.0/24\", [i, j]) | some i in numbers.range(0, 40); some j in numbers.range(0, 100)]\nanswer := count(net.cidr_contains_matches(xs, xs))");
+    "thousands of networks merged" => Wanted::End,
+        none("xs := [sprintf(\"10.%d.%d.0/24\", [i, j]) | some i in numbers.range(0, 100); some j in numbers.range(0, 100)]\nanswer := count(net.cidr_merge(xs))");
+
+    // Modules.
+    "a line of 100,000 columns" => Wanted::Answer("33334"), none(&format!("answer := count([{}1])", "1, ".repeat(33_333)));
+    "a text of 100,000 columns" => Wanted::Answer("100000"), none(&format!("answer := count(\"{}\")", "x".repeat(100_000)));
+    "a sum of 25,000 terms" => Wanted::End, none(&format!("answer := {}1", "1 + ".repeat(25_000)));
+    "a path of 50,000 steps" => Wanted::End, none(&format!("answer := input{}", ".a".repeat(50_000)));
+    "ten thousand rules" => Wanted::Answer("9999"),
+        none(&format!("{}answer := r9999", lines(0, 10_000, |number| format!("r{number} := {number}"))));
+    "ten thousand rules in a chain" => Wanted::RefusedOrLimit,
+        none(&format!("{}r10000 := 1\nanswer := r0", lines(0, 10_000, |number| format!("r{number} := r{}", number + 1))));
+    "ten thousand functions in a chain" => Wanted::RefusedOrLimit,
+        none(&format!("{}f10000(x) := x\nanswer := f0(1)", lines(0, 10_000, |number| format!("f{number}(x) := f{}(x)", number + 1))));
+    "ten thousand negations in a chain" => Wanted::RefusedOrLimit,
+        none(&format!("{}r10000 := 1\nanswer if r0", lines(0, 10_000, |number| format!("r{number} if not r{}", number + 1))));
+    "ten thousand definitions of a rule" => Wanted::Answer("1"),
+        none(&lines(0, 10_000, |number| format!("answer := 1 if input.x != {number}\nanswer := 1 if {number} >= 0")));
+    "ten thousand definitions of a function" => Wanted::AnswerOrLimit("9999"),
+        none(&format!("{}answer := f(9999)", lines(0, 10_000, |number| format!("f({number}) := {number}"))));
+    "ten thousand elements of a set rule" => Wanted::Answer("10000"),
+        none(&format!("{}answer := count(s)", lines(0, 10_000, |number| format!("s contains {number}"))));
+    "ten thousand else" => Wanted::End,
+        none(&format!("answer := 0 if input.x == 0{}", lines(0, 10_000, |number| format!(" else := {number} if input.x == {number}")).replace('\n', "")));
+    "ten thousand variables" => Wanted::End,
+        none(&format!("answer := x9999 if {{\nx0 := 1\n{}}}", lines(1, 10_000, |number| format!("x{number} := x{}", number - 1))));
+    "ten thousand variables the wrong way round" => Wanted::End,
+        none(&format!("answer := x0 if {{\n{}x5000 = 1\n}}", lines(0, 5_000, |number| format!("x{number} = x{}", number + 1))));
+    "brackets in brackets" => Wanted::Refused, none(&format!("answer := {}", nested("[", "1", "]", 10_000)));
+    "parentheses in parentheses" => Wanted::Refused, none(&format!("answer := {}", nested("(", "1", ")", 10_000)));
+    "comprehensions in comprehensions" => Wanted::Refused, none(&format!("answer := {}", nested("[x | x := ", "1", "]", 5_000)));
+    "every in every, a thousand times" => Wanted::Refused,
+        none(&format!("answer if {{ {} }}", nested("every x in [1] { ", "true", " }", 1_000)));
+    "calls in calls" => Wanted::Refused, none(&format!("answer := {}", nested("abs(", "1", ")", 10_000)));
+    "indices in indices" => Wanted::Refused, none(&format!("answer := {}", nested("input[", "0", "]", 10_000)));
+    "a statement with a thousand replacements" => Wanted::End, {
+        let replacements = lines(0, 1_000, |number| format!(" with input.k{number} as {number}")).replace('\n', "");
+        none(&format!("p := count(input)\nanswer := x if {{ x := p{replacements} }}"))
+    };
+    "replacements in replacements" => Wanted::RefusedOrLimit,
+        none(&format!("{}r2000 := count(input)\nanswer := r0", lines(0, 2_000, |number| {
+            format!("r{number} := x if x := r{} with input.k{number} as {number}", number + 1)
+        })));
+    "a rule that asks itself" => Wanted::RefusedOrLimit, none("answer := answer");
+    "rules that ask each other" => Wanted::RefusedOrLimit, none("p if q\nq if p\nanswer if p");
+    "a function that calls itself" => Wanted::RefusedOrLimit, none("f(x) := f(x + 1)\nanswer := f(1)");
+    "a rule that reads all rules" => Wanted::RefusedOrLimit, none("answer := [x | x := data.hostile[_]]");
+};
