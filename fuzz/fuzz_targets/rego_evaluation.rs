@@ -27,7 +27,7 @@ fuzz_target!(|text: &str| {
                 input: input.clone(),
                 data: Value::new_object(),
                 limits: LIMITS,
-                now_ns: 1_700_000_000_000_000_000,
+                now_ns: Some(1_700_000_000_000_000_000),
                 seed: 7,
                 strict_builtin_errors,
                 ..Environment::default()
