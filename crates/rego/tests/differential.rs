@@ -3,6 +3,14 @@
 //!
 //! `PROPTEST_CASES=100000 cargo test --release -p portcullis-rego --test differential` for more.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a panic is how a test says that it fails"
+)]
+
 use std::cell::Cell;
 
 use portcullis_rego::{Environment, EvalErrorKind, Program, Query, Unit, Value};
