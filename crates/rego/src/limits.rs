@@ -6,8 +6,8 @@ use std::fmt;
 /// Limits of one evaluation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Most steps: operations of the normal form, elements visited, and 64 bytes of text that a builtin
-    /// reads or makes count as one each.
+    /// Most steps: operations of the normal form, elements visited, 64 bytes of text that a builtin reads, and
+    /// 16 that it makes count as one each.
     pub steps: u64,
     /// Most bytes that values made by the evaluation may take, all of them together, also those no longer
     /// in use.
@@ -20,7 +20,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { steps: 2_000_000, memory: 32 << 20, depth: 256, output: 4 << 20 }
+        Self { steps: 1_000_000, memory: 32 << 20, depth: 160, output: 4 << 20 }
     }
 }
 
@@ -140,7 +140,7 @@ impl<'w> Budget<'w> {
     /// As [`Self::read_text`], for a text that is made.
     #[inline]
     pub fn make_text(&mut self, bytes: usize) -> Result<(), Exceeded> {
-        self.read_text(bytes)?;
+        self.step(bytes as u64 / 16 + 1)?;
         self.take(bytes)
     }
 
@@ -179,5 +179,6 @@ impl<'w> Budget<'w> {
     }
 }
 
-/// What an element of an array, set or object is counted as, in bytes.
-pub const ITEM_BYTES: usize = 32;
+/// What an element of an array, set or object is counted as, in bytes: itself, its place in a tree, and what is
+/// allocated for it.
+pub const ITEM_BYTES: usize = 64;

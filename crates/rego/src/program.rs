@@ -100,7 +100,7 @@ impl fmt::Debug for Program {
 /// What an evaluation sees of the world.
 #[derive(Clone)]
 pub struct Environment<'e> {
-    /// `input`; undefined if there is none.
+    /// `input`; undefined if there is none. Nested at most 1000 deep, as all that the core reads.
     pub input: Option<Value>,
     /// `data`, without rules: an object.
     pub data: Value,

@@ -11,7 +11,7 @@ use crate::builtins::go_fmt::{Output, TooLong, quote};
 use crate::limits::{Budget, Exceeded, LimitKind};
 
 /// Deepest nesting of values that a builtin takes or makes: all work on values is recursive.
-pub(crate) const MOST_NESTING: usize = 1000;
+pub(crate) const MOST_NESTING: usize = 500;
 
 /// The type of a value, by its name in OPA.
 pub(crate) fn type_name(value: &Value) -> &'static str {
@@ -33,6 +33,8 @@ pub(crate) fn type_name(value: &Value) -> &'static str {
 ///
 /// If the text is longer than the memory that is left, or the value too deep.
 pub(crate) fn text(budget: &mut Budget<'_>, value: &Value) -> Result<String, Exceeded> {
+    // Each part is written by itself, which costs more than its bytes.
+    weigh(budget, value)?;
     let mut out = Output::within(budget);
     let written = write(&mut out, value);
     out.finish(budget, written)

@@ -285,14 +285,14 @@ pub const CASES: &[Hostile] = cases! {
 
     // Depth.
     "deep data compared" => Wanted::AnswerOrLimit("true"),
-        ("answer := input[0] == input[1]".to_owned(), Value::from(vec![deep(1500), deep(1500)]));
-    "deep data walked" => Wanted::End, ("answer := count([p | walk(input, [p, _])])".to_owned(), deep(1500));
-    "deep data written as JSON" => Wanted::End, ("answer := count(json.marshal(input)) > 0".to_owned(), deep(1500));
-    "deep data written as YAML" => Wanted::End, ("answer := count(yaml.marshal(input)) > 0".to_owned(), deep(1500));
-    "deep data in a message" => Wanted::End, ("answer := count(sprintf(\"%v\", [input])) > 0".to_owned(), deep(1500));
-    "deep data in a set" => Wanted::End, ("answer := count({x | some x in input})".to_owned(), Value::from(vec![deep(1500), deep(1500)]));
-    "deep data merged" => Wanted::End, ("answer := count(object.union({\"x\": input}, {\"x\": input}))".to_owned(), deep(1500));
-    "deep data as the answer" => Wanted::End, ("answer := input".to_owned(), deep(1500));
+        ("answer := input[0] == input[1]".to_owned(), Value::from(vec![deep(1000), deep(1000)]));
+    "deep data walked" => Wanted::End, ("answer := count([p | walk(input, [p, _])])".to_owned(), deep(1000));
+    "deep data written as JSON" => Wanted::End, ("answer := count(json.marshal(input)) > 0".to_owned(), deep(1000));
+    "deep data written as YAML" => Wanted::End, ("answer := count(yaml.marshal(input)) > 0".to_owned(), deep(1000));
+    "deep data in a message" => Wanted::End, ("answer := count(sprintf(\"%v\", [input])) > 0".to_owned(), deep(1000));
+    "deep data in a set" => Wanted::End, ("answer := count({x | some x in input})".to_owned(), Value::from(vec![deep(1000), deep(1000)]));
+    "deep data merged" => Wanted::End, ("answer := count(object.union({\"x\": input}, {\"x\": input}))".to_owned(), deep(1000));
+    "deep data as the answer" => Wanted::End, ("answer := input".to_owned(), deep(1000));
     "deep text read as JSON" => Wanted::End, text("answer := count(json.unmarshal(input.s))", nested("[", "", "]", 100_000));
     "deep text read as YAML" => Wanted::End, text("answer := count(yaml.unmarshal(input.s))", nested("[", "", "]", 100_000));
     "deep text checked as JSON" => Wanted::End, text("answer := json.is_valid(input.s)", nested("[", "", "]", 100_000));

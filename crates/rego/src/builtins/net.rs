@@ -65,7 +65,7 @@ fn contains_matches(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let mut matches = BTreeSet::new();
     for (block, block_index) in &blocks {
         for (other, other_index) in &others {
-            context.budget.step(1)?;
+            context.budget.step(2)?;
             let texts = [(*block).clone(), (*other).clone()];
             if holds(text(&texts, 1)?, text(&texts, 2)?)? {
                 let pair = Value::from(vec![block_index.clone(), other_index.clone()]);

@@ -71,40 +71,46 @@ fn sort<T>(items: &mut [T], key: impl Fn(&T) -> &Value) {
 /// Whether two values are equal. A step for each pair of elements that is looked at: a value may hold another one many
 /// times over, and so be far larger than the memory it takes.
 pub(super) fn equal(budget: &mut Budget<'_>, a: &Value, b: &Value) -> Result<bool, Exceeded> {
-    match (a, b) {
-        (Value::Array(a), Value::Array(b)) => {
-            if Arc::ptr_eq(a, b) {
-                return Ok(true);
-            }
-            Ok(a.len() == b.len() && all_equal(budget, a.iter(), b.iter())?)
-        }
-        (Value::Set(a), Value::Set(b)) => {
-            if Arc::ptr_eq(a, b) {
-                return Ok(true);
-            }
-            Ok(a.len() == b.len() && all_equal(budget, a.iter_sorted(), b.iter_sorted())?)
-        }
-        (Value::Object(a), Value::Object(b)) => {
-            if Arc::ptr_eq(a, b) {
-                return Ok(true);
-            }
-            let flat = |(key, value)| [key, value];
-            Ok(a.len() == b.len()
-                && all_equal(budget, a.iter_sorted().flat_map(flat), b.iter_sorted().flat_map(flat))?)
-        }
-        (a, b) => Ok(a == b),
+    if len(a).is_none() {
+        return Ok(a == b);
     }
-}
-
-fn all_equal<'v>(
-    budget: &mut Budget<'_>,
-    a: impl Iterator<Item = &'v Value>,
-    b: impl Iterator<Item = &'v Value>,
-) -> Result<bool, Exceeded> {
-    for (a, b) in a.zip(b) {
-        budget.step(1)?;
-        if !equal(budget, a, b)? {
-            return Ok(false);
+    let mut rest = vec![(a, b)];
+    while let Some((a, b)) = rest.pop() {
+        match (a, b) {
+            (Value::Array(a), Value::Array(b)) => {
+                if Arc::ptr_eq(a, b) {
+                    continue;
+                }
+                if a.len() != b.len() {
+                    return Ok(false);
+                }
+                budget.step(a.len() as u64)?;
+                rest.extend(a.iter().zip(b.iter()));
+            }
+            (Value::Set(a), Value::Set(b)) => {
+                if Arc::ptr_eq(a, b) {
+                    continue;
+                }
+                if a.len() != b.len() {
+                    return Ok(false);
+                }
+                budget.step(a.len() as u64)?;
+                rest.extend(a.iter_sorted().zip(b.iter_sorted()));
+            }
+            (Value::Object(a), Value::Object(b)) => {
+                if Arc::ptr_eq(a, b) {
+                    continue;
+                }
+                if a.len() != b.len() {
+                    return Ok(false);
+                }
+                budget.step(a.len() as u64)?;
+                for ((a_key, a), (b_key, b)) in a.iter_sorted().zip(b.iter_sorted()) {
+                    rest.extend([(a, b), (a_key, b_key)]);
+                }
+            }
+            (a, b) if a == b => {}
+            _ => return Ok(false),
         }
     }
     Ok(true)
@@ -112,5 +118,10 @@ fn all_equal<'v>(
 
 /// Asks the budget for what it takes to compare a value with others: nothing for one without parts.
 pub(super) fn weigh(budget: &mut Budget<'_>, value: &Value) -> Result<(), Exceeded> {
-    if len(value).is_some() { term::weigh(budget, value) } else { Ok(()) }
+    if len(value).is_none() {
+        return Ok(());
+    }
+    // It is compared with several others on its way to its place.
+    budget.step(4)?;
+    term::weigh(budget, value)
 }

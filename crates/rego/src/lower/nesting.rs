@@ -14,9 +14,9 @@ use crate::normal_form::{
 };
 
 /// Most levels that rules put around what they read.
-const MOST_LEVELS: u32 = 500;
+const MOST_LEVELS: u32 = 100;
 /// Most rules that need each other in a row.
-const LONGEST_ROW: usize = 200;
+const LONGEST_ROW: usize = 128;
 
 /// Levels of a value beyond those of the documents it is made from: `own` by itself, `around` about the
 /// arguments of the function it stands in, if it holds any of them.

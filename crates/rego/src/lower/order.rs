@@ -10,7 +10,7 @@ pub(super) type Slots = BTreeSet<Slot>;
 
 /// Most times that literals of one body are looked at: a body in the reverse order of what it needs is looked
 /// through as often as it is long.
-const MOST_LOOKS: usize = 1_000_000;
+const MOST_LOOKS: usize = 300_000;
 
 /// Variables that are bound, and more that would be. Layers, because bodies may be long: what is known already is
 /// never copied.

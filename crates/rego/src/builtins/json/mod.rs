@@ -15,6 +15,7 @@ use super::go_fmt::{Output, TooLong, quote};
 use super::operand::{text, value, wrong_type};
 use super::{Context, Failure, Outcome, undefined};
 use crate::limits::Budget;
+use crate::term;
 
 pub(super) use read::parse;
 
@@ -29,6 +30,7 @@ table![
 ];
 
 fn marshal(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    term::weigh(context.budget, value(args, 1)?)?;
     let mut out = Output::within(context.budget);
     let written = write::write(&mut out, value(args, 1)?, None);
     out.value(context.budget, written)
@@ -36,6 +38,7 @@ fn marshal(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 
 /// `indent` and `prefix` ask for lines, unless `pretty` says otherwise.
 fn marshal_with_options(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    term::weigh(context.budget, value(args, 1)?)?;
     let Value::Object(options) = value(args, 2)? else {
         return Err(wrong_type(2, value(args, 2)?, &["object"]));
     };

@@ -213,7 +213,7 @@ fn patches_do_not_nest_values_too_deep() {
 
 #[test]
 fn deep_values_are_compared_within_the_stack() {
-    let deep = (0..900).fold(Value::from(1), |value, _| Value::from(vec![value]));
+    let deep = (0..450).fold(Value::from(1), |value, _| Value::from(vec![value]));
     assert_eq!(call("equal", &[deep.clone(), deep.clone()], Limits::default()), Ok(Value::Bool(true)));
     let deeper = (0..200).fold(deep, |value, _| Value::from(vec![value]));
     assert_eq!(call("json.marshal", &[deeper], Limits::default()), Err(Failure::Limit(term::too_deep())));

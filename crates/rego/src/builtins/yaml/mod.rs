@@ -9,6 +9,7 @@ use regorus::Value;
 use super::go_fmt::Output;
 use super::operand::{text, value};
 use super::{Context, Failure, Outcome};
+use crate::term;
 
 table![
     "yaml.is_valid" / 1 => is_valid,
@@ -30,6 +31,7 @@ fn is_valid(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 }
 
 fn marshal(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    term::weigh(context.budget, value(args, 1)?)?;
     let mut out = Output::within(context.budget);
     let written = write::write(&mut out, value(args, 1)?);
     out.value(context.budget, written)

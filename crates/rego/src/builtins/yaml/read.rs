@@ -11,7 +11,7 @@ use crate::limits::Budget;
 use crate::term::{self, MOST_NESTING, too_deep};
 
 /// Deepest nesting of a text; the parser comes here first.
-const NESTING: usize = 500;
+const NESTING: usize = 400;
 const _: () = assert!(NESTING < MOST_NESTING);
 
 /// The value of a text; nothing is null.
