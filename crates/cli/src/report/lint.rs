@@ -86,6 +86,12 @@ fn write_template(template: &TemplateInfo, out: &mut dyn Write) -> io::Result<()
     write_row("input", &facts.input, out)?;
     write_row("inventory", &facts.inventory, out)?;
     write_row("builtins", &[facts.builtins.join(", ")], out)?;
+    let evaluated = format!(
+        "as a normal form of {}, {}",
+        count(facts.operations, "operation", "operations"),
+        count(facts.documents, "document or function", "documents and functions"),
+    );
+    write_row("evaluated", &[evaluated], out)?;
     writeln!(out)
 }
 
@@ -145,6 +151,8 @@ struct Template<'a> {
     input: Vec<String>,
     inventory: Vec<String>,
     builtins: Vec<String>,
+    operations: usize,
+    documents: usize,
 }
 
 impl<'a> Template<'a> {
@@ -161,6 +169,8 @@ impl<'a> Template<'a> {
             input: explanation.input_reads().to_vec(),
             inventory: template.inventory_reads().iter().map(ToString::to_string).collect(),
             builtins: explanation.builtins().to_vec(),
+            operations: template.operations(),
+            documents: template.documents(),
         }
     }
 }

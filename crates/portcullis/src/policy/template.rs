@@ -23,6 +23,8 @@ pub struct TemplateInfo {
     title: Option<Arc<str>>,
     description: Option<Arc<str>>,
     location: Location,
+    operations: usize,
+    documents: usize,
     inventory_reads: Vec<InventoryRead>,
     /// Shared with the resource that was read.
     source: RegoSource,
@@ -34,6 +36,18 @@ impl TemplateInfo {
     #[must_use]
     pub fn explain(&self) -> Explanation {
         Explanation::of(&self.source, &self.document)
+    }
+
+    /// How it is evaluated: every template is lowered to the one normal form that the evaluator runs, in so many operations.
+    #[must_use]
+    pub fn operations(&self) -> usize {
+        self.operations
+    }
+
+    /// How many documents and functions its rules make.
+    #[must_use]
+    pub fn documents(&self) -> usize {
+        self.documents
     }
 
     /// The template's name: its kind in lower case.
@@ -142,6 +156,8 @@ impl Template {
                 title: api.title.clone(),
                 description: api.description.clone(),
                 location: api.document.location(),
+                operations: program.operations(),
+                documents: program.documents(),
                 inventory_reads: program.inventory_reads().to_vec(),
                 source,
                 document: api.document.clone(),

@@ -95,6 +95,16 @@ impl RegoProgram {
         }
     }
 
+    /// Of how many operations its normal form is.
+    pub(crate) fn operations(&self) -> usize {
+        self.program.operations()
+    }
+
+    /// How many documents and functions its rules make.
+    pub(crate) fn documents(&self) -> usize {
+        self.program.documents()
+    }
+
     /// The kinds it reads from the inventory.
     pub(crate) fn inventory_reads(&self) -> &[InventoryRead] {
         &self.inventory_reads
