@@ -45,12 +45,6 @@ pub(super) fn check(parsed: &ParsedModule<'_>, document: &Document) -> Vec<Error
     } else {
         check_violation(&mut rules);
     }
-    let is_identifier = |name: &str| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    if !path.iter().all(|name| is_identifier(name)) {
-        let message = "the engine cannot evaluate a package with a name in brackets".to_owned();
-        let hint = "any other name will do: the package's name means nothing".to_owned();
-        rules.wrong(package_span(&parsed.module), message, Some(hint));
-    }
     visit::walk_module(&mut rules, &parsed.module);
     rules.errors
 }
