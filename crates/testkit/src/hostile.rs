@@ -317,6 +317,22 @@ pub const CASES: &[Hostile] = cases! {
         none(&format!("x0 := {{\"a\": 1}}\n{rules}answer := count(json.marshal(object.union(x40, x39)))"))
     };
 
+    "a tower of patches" => Wanted::RefusedOrLimit, {
+        let rules = lines(1, 100, |number| {
+            format!("x{number} := json.patch(x{before}, [{{\"op\": \"add\", \"path\": input.path, \"value\": x{before}}}])", before = number - 1)
+        });
+        let levels = 400;
+        let input = Value::from([
+            (Value::from("text"), Value::from(nested("[", "", "]", levels))),
+            (Value::from("path"), Value::from("/0".repeat(levels - 1) + "/-")),
+        ].into_iter().collect::<Map>());
+        (format!("x0 := json.unmarshal(input.text)\n{rules}answer := count(x99)"), input)
+    };
+    "texts built in a long row" => Wanted::Answer("61"), {
+        let rules = lines(1, 60, |number| format!("x{number} := sprintf(\"%sx\", [x{}])", number - 1));
+        none(&format!("x0 := \"xx\"\n{rules}answer := count(x59)"))
+    };
+
     // Patterns.
     "a catastrophic regular expression" => Wanted::Answer("false"),
         text("answer := regex.match(\"^(a+)+$\", input.s)", format!("{}!", "a".repeat(5_000)));

@@ -107,7 +107,10 @@ pub(super) fn compile(context: &mut Context<'_, '_>, text: &str) -> Result<Arc<P
     context.budget.step(text.len() as u64 / 8 + 1)?;
     let pattern = context.caches.patterns.compile(text)?;
     // As if it were compiled each time: what a step is must not depend on what is cached.
-    context.budget.step(pattern.weight().saturating_mul(2))?;
+    let weight = pattern.weight();
+    // Large ones cost more than their size, in time and in memory.
+    let large = weight.saturating_mul(weight) / 50_000;
+    context.budget.step(weight.saturating_mul(2).saturating_add(large))?;
     Ok(pattern)
 }
 

@@ -158,11 +158,16 @@ impl Nesting<'_, '_> {
                     let args = of_all(args, slots);
                     let levels = match callee {
                         Callee::Function(group) => self.group(*group).of_call(args),
-                        _ => args.plus(2),
+                        Callee::Builtin(builtin) => of_builtin(builtin.name, args),
+                        Callee::Compare(_) | Callee::Member | Callee::MemberAt | Callee::Template => {
+                            Levels::default()
+                        }
                     };
                     set(slots, *to, levels);
                 }
-                OpKind::Relation { args, to, .. } => set(slots, *to, of_all(args, slots).plus(2)),
+                OpKind::Relation { builtin, args, to } => {
+                    set(slots, *to, of_builtin(builtin.name, of_all(args, slots)));
+                }
                 OpKind::Match { value, pattern } => bind(pattern, of(value, slots), slots),
                 OpKind::Array { items, to } | OpKind::Set { items, to } => {
                     set(slots, *to, of_all(items, slots).plus(1));
@@ -201,6 +206,23 @@ impl Nesting<'_, '_> {
                 }
             }
         }
+    }
+}
+
+/// Builtins that give back what they are given. The others make scalars, lists of them, or whole documents, which they do
+/// not make deeper than those that are read.
+fn of_builtin(name: &str, args: Levels) -> Levels {
+    match name {
+        "and" | "array.concat" | "array.flatten" | "array.reverse" | "array.slice" | "cast_array"
+        | "cast_object" | "cast_set" | "intersection" | "max" | "min" | "minus" | "object.filter"
+        | "object.get" | "object.remove" | "object.union" | "object.union_n" | "or" | "set_diff" | "sort"
+        | "union" => args,
+        "graph.reachable"
+        | "graph.reachable_paths"
+        | "net.cidr_contains_matches"
+        | "object.keys"
+        | "walk" => args.plus(2),
+        _ => Levels::default(),
     }
 }
 
