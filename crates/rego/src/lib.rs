@@ -20,6 +20,7 @@ mod normal_form;
 pub mod pattern;
 mod program;
 mod term;
+pub mod yaml_scalar;
 
 pub use error::{CompileError, EvalError, EvalErrorKind};
 pub use limits::{Budget, Exceeded, LimitKind, Limits, Watch};

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use super::Output;
 use super::build::{Builder, Shape};
 use super::problems::quote;
-use super::scalar;
 use crate::error::ErrorKind;
 use crate::limits::Limits;
 use crate::source::{Source, clamp};
 use crate::value::Value;
+use portcullis_rego::yaml_scalar as scalar;
 
 /// What came out, and whether the text is JSON at all.
 pub(super) struct Reading {

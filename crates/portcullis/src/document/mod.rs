@@ -15,7 +15,6 @@ mod list;
 mod marks;
 mod padding;
 mod problems;
-mod scalar;
 #[cfg(test)]
 mod tests;
 mod text;

@@ -12,11 +12,11 @@ use super::explain::{self, Place};
 use super::marks::Marks;
 use super::padding::Padding;
 use super::problems::quote;
-use super::scalar;
 use crate::error::{Error, ErrorKind};
 use crate::limits::Limits;
 use crate::source::{Source, clamp};
 use crate::value::Value;
+use portcullis_rego::yaml_scalar as scalar;
 
 /// Reads a source as a stream of YAML documents. `base` is where its text starts, after a byte order mark.
 pub(super) fn read(source: &Arc<Source>, base: usize, limits: &Limits) -> Output {

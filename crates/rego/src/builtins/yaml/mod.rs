@@ -1,7 +1,6 @@
 //! YAML, as Kubernetes reads and writes it.
 
 mod read;
-mod scalar;
 mod write;
 
 use regorus::Value;

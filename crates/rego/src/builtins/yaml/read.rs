@@ -6,9 +6,9 @@ use granit_parser::{Event, Options, Parser, ScalarStyle, Tag};
 use regorus::Value;
 
 use super::super::{Failure, Outcome, undefined};
-use super::scalar;
 use crate::limits::Budget;
 use crate::term::{self, MOST_NESTING, too_deep};
+use crate::yaml_scalar as scalar;
 
 /// Deepest nesting of a text; the parser comes here first.
 const NESTING: usize = 400;

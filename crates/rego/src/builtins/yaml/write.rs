@@ -6,9 +6,9 @@ use std::fmt::Write as _;
 
 use regorus::Value;
 
-use super::scalar;
 use crate::builtins::go_fmt::{Output, TooLong};
 use crate::term::{self, MOST_NESTING};
+use crate::yaml_scalar as scalar;
 
 pub(super) fn write(out: &mut Output, value: &Value) -> Result<(), TooLong> {
     node(out, value, 0, Place::Root)?;

@@ -10,7 +10,7 @@ use regorus::Value;
 
 /// Why a scalar has no value: a sentence without position.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum BadScalar {
+pub enum BadScalar {
     /// `.nan` and `.inf`, which JSON cannot say.
     NotFinite(String),
     /// A tag whose type the text does not have, such as `!!int x`.
@@ -18,7 +18,8 @@ pub(super) enum BadScalar {
 }
 
 impl BadScalar {
-    pub(super) fn message(self) -> String {
+    /// The sentence.
+    pub fn message(self) -> String {
         match self {
             Self::NotFinite(text) => format!("`{text}` has no JSON form"),
             Self::WrongTag(sentence) => sentence,
@@ -38,7 +39,7 @@ enum Resolved {
 }
 
 /// The value of a scalar. Only plain scalars and those with a type tag resolve; all others are strings.
-pub(super) fn value(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Result<Value, BadScalar> {
+pub fn value(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Result<Value, BadScalar> {
     match typed(text, style, tag)? {
         (Resolved::Text, text) => Ok(Value::String(text.as_ref().into())),
         (Resolved::Null, _) => Ok(Value::Null),
@@ -50,7 +51,7 @@ pub(super) fn value(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Result
 }
 
 /// A mapping key as the string it becomes in JSON; `None` for a null key, which cannot become one.
-pub(super) fn key<'a>(
+pub fn key<'a>(
     text: &'a str,
     style: ScalarStyle,
     tag: Option<&Tag>,
@@ -69,7 +70,7 @@ pub(super) fn key<'a>(
 }
 
 /// The key that a value stands for, when an alias is used as a key; `None` for null, lists and objects.
-pub(super) fn key_of_value(value: &Value) -> Option<Cow<'_, str>> {
+pub fn key_of_value(value: &Value) -> Option<Cow<'_, str>> {
     match value {
         Value::String(text) => Some(Cow::Borrowed(text)),
         Value::Bool(value) => Some(Cow::Borrowed(if *value { "true" } else { "false" })),
@@ -80,7 +81,7 @@ pub(super) fn key_of_value(value: &Value) -> Option<Cow<'_, str>> {
 
 /// A finite float as JSON prints it and Go reads it back: integral values are integers up to 2^53, where every
 /// one of them is exact. `None` for NaN and the infinities.
-pub(super) fn float(value: f64) -> Option<Value> {
+pub fn float(value: f64) -> Option<Value> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     if !value.is_finite() {
         return None;
@@ -93,7 +94,7 @@ pub(super) fn float(value: f64) -> Option<Value> {
 }
 
 /// An integer in the form the engine itself gives it: non-negative ones are unsigned.
-pub(super) fn integer(value: i64) -> Value {
+pub fn integer(value: i64) -> Value {
     u64::try_from(value).map_or_else(|_| Value::from(value), Value::from)
 }
 
@@ -128,7 +129,7 @@ fn typed<'a>(
         | ("int", value @ (Resolved::Signed(_) | Resolved::Unsigned(_)))
         | ("float", value @ Resolved::Float(_)) => value,
         ("null" | "bool" | "int" | "float", _) => {
-            let text: String = text.chars().take(60).collect();
+            let text = quote(text);
             return Err(BadScalar::WrongTag(format!("`{text}` is not a value of the type `!!{name}`")));
         }
         _ => Resolved::Text,
@@ -158,8 +159,19 @@ fn hint(text: &str) -> Hint {
     }
 }
 
+/// A piece of the text for a message, which is one line: cut, and without line breaks and control characters.
+fn quote(text: &str) -> String {
+    const LONGEST: usize = 40;
+    let visible = |c: char| if c.is_control() { ' ' } else { c };
+    let mut quoted: String = text.trim().chars().take(LONGEST).map(visible).collect();
+    if text.trim().chars().nth(LONGEST).is_some() {
+        quoted.push('…');
+    }
+    quoted
+}
+
 /// Whether a plain scalar is a text.
-pub(super) fn is_text(text: &str) -> bool {
+pub fn is_text(text: &str) -> bool {
     resolve(text) == Resolved::Text
 }
 
