@@ -89,7 +89,7 @@ mod world;
 
 pub use api::{
     AdmissionReview, Assertion, Case, Config, Constraint, ConstraintTemplate, ExclusionRule, Expected,
-    Process, RegoVersion, Resource, Suite, SyncSet, Test,
+    Operation, Process, RegoVersion, Resource, Suite, SyncSet, Test,
 };
 pub use decision::{Decision, Finding};
 pub use document::Document;
@@ -105,7 +105,7 @@ pub use policy::{Change, ConstraintInfo, InventoryRead, PolicySet, PolicyStore, 
 pub use portcullis_rego::{LimitKind, Limits as EvaluationLimits, Watch};
 pub use rego::Explanation;
 pub use review::{
-    ConstraintResult, EvaluationError, Operation, Outcome, Position, Precision, Review, Verdict, Violation,
+    ConstraintResult, EvaluationError, Outcome, Position, Precision, Review, Verdict, Violation,
 };
 pub use source::{Location, Source};
 pub use world::World;

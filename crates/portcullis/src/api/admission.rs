@@ -1,13 +1,49 @@
 //! `AdmissionReview`: v1 and v1beta1 requests of an API server, as documents.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::api::node::Node;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::object::Object;
-use crate::review::Operation;
 use crate::value::{self, Value};
+
+/// What is being done to an object.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Operation {
+    /// Nothing: the object is there, as in an audit or in a file.
+    #[default]
+    None,
+    /// It is being created.
+    Create,
+    /// It is being changed.
+    Update,
+    /// It is being deleted.
+    Delete,
+    /// Somebody connects to it (`exec`, `proxy`, …).
+    Connect,
+}
+
+impl Operation {
+    /// The word in a request; empty for [`Operation::None`].
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Create => "CREATE",
+            Self::Update => "UPDATE",
+            Self::Delete => "DELETE",
+            Self::Connect => "CONNECT",
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
 
 /// The request of an `AdmissionReview`.
 #[derive(Clone, Debug)]

@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorKind, did_you_mean};
 use crate::object::Object;
 use crate::path::FieldPath;
 
-pub use admission::AdmissionReview;
+pub use admission::{AdmissionReview, Operation};
 pub use config::{Config, ExclusionRule, Process};
 pub use constraint::Constraint;
 pub use suite::{Assertion, Case, Expected, Suite, Test};

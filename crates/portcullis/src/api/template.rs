@@ -3,12 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::api::Operation;
 use crate::api::node::Node;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind, Severity, did_you_mean};
 use crate::object::Object;
 use crate::path::FieldPath;
-use crate::review::Operation;
 use crate::value::{self, Value};
 
 /// The only target handler there is.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::api::ConstraintTemplate;
+use crate::api::Operation;
 use crate::api::template::{EngineSource, RegoSource};
 use crate::document::Document;
 use crate::enforcement::EnforcementPoint;
@@ -11,7 +12,6 @@ use crate::error::{Error, Severity};
 use crate::names::{Gvk, TemplateName};
 use crate::path::FieldPath;
 use crate::rego::{Explanation, RegoProgram};
-use crate::review::Operation;
 use crate::schema::{ConstraintSchema, Schema};
 use crate::source::Location;
 

@@ -9,7 +9,7 @@ mod outcome;
 mod request;
 
 pub use outcome::{ConstraintResult, EvaluationError, Outcome, Position, Precision, Verdict, Violation};
-pub use request::{Operation, Review};
+pub use request::Review;
 
 use crate::enforcement::EnforcementPoint;
 use crate::matcher::{MatchError, Subject};

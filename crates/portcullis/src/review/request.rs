@@ -7,50 +7,13 @@
 //! On DELETE policies see the old object as `object` too. A Namespace is not inside a namespace: its own requests carry no
 //! `namespace`.
 
-use std::fmt;
 use std::sync::Arc;
 
-use crate::api::AdmissionReview;
+use crate::api::{AdmissionReview, Operation};
 use crate::error::{Error, ErrorKind};
 use crate::matcher::Source;
 use crate::object::Object;
 use crate::value::{self, Value};
-
-/// What is being done to an object.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Operation {
-    /// Nothing: the object is there, as in an audit or in a file.
-    #[default]
-    None,
-    /// It is being created.
-    Create,
-    /// It is being changed.
-    Update,
-    /// It is being deleted.
-    Delete,
-    /// Somebody connects to it (`exec`, `proxy`, …).
-    Connect,
-}
-
-impl Operation {
-    /// The word in a request; empty for [`Operation::None`].
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "",
-            Self::Create => "CREATE",
-            Self::Update => "UPDATE",
-            Self::Delete => "DELETE",
-            Self::Connect => "CONNECT",
-        }
-    }
-}
-
-impl fmt::Display for Operation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 /// One object or admission request to be judged. Made once, reviewed against any number of policy sets.
 ///
