@@ -2,7 +2,7 @@
 //! unsafe, that is, bound by nothing.
 //!
 //! A declared name (`:=`, `some`, `every`, parameters) hides everything outside its body. Any other
-//! name is, in this order: a root, a rule of the package, an import, or an undeclared local, which belongs to
+//! name is, in this order: a root, an import, a rule of the package, or an undeclared local, which belongs to
 //! the outermost enclosing body that mentions it directly. Whether something binds it is for `safety`.
 
 mod closest;
@@ -472,8 +472,10 @@ impl<'m> Resolver<'m> {
         match name {
             "input" => Some(Resolution::Input),
             "data" => Some(Resolution::Data),
-            _ if self.rules.contains_key(name) => Some(Resolution::Rule),
-            _ => self.imports.get(name).map(|index| Resolution::Import(*index)),
+            _ => match self.imports.get(name) {
+                Some(index) => Some(Resolution::Import(*index)),
+                None => self.rules.contains_key(name).then_some(Resolution::Rule),
+            },
         }
     }
 

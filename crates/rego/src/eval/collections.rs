@@ -20,13 +20,16 @@ pub(super) fn get<'v>(value: &'v Value, key: &Value) -> Option<&'v Value> {
     }
 }
 
-/// As [`get`], for documents that are no rules: OPA's store has texts for keys, also where a number is asked for.
+/// As [`get`], for documents that are no rules: OPA's store has texts for keys, also where a number is asked for, and
+/// takes them for the numbers of an array's elements.
 pub(super) fn get_base<'v>(value: &'v Value, key: &Value) -> Option<&'v Value> {
     let found = get(value, key);
     match (value, key) {
         (Value::Object(object), Value::Number(_)) if found.is_none() => {
             object.get(&Value::from(key.to_string()))
         }
+        // As Go reads a number: a sign and zeros may come first.
+        (Value::Array(items), Value::String(text)) => items.get(text.parse::<usize>().ok()?),
         _ => found,
     }
 }

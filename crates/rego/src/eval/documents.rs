@@ -190,12 +190,16 @@ impl<'p> Machine<'p, '_> {
         loop {
             let Some(node) = program.nodes.get(id) else { return Ok(Place::Value(Value::Undefined)) };
             let is_replaced = !self.world.replaced.is_empty() && self.world.is_replaced(&node.path);
+            let mut get: Getter = collections::get_base;
             let made = match node.group.and_then(|group| Some((group, program.groups.get(group)?))) {
                 _ if is_replaced => self.base_document(&node.path),
                 Some((_, group)) if matches!(group.kind, GroupKind::Function { .. }) => {
                     self.base_document(&node.path)
                 }
-                Some((group, _)) => self.document(group)?,
+                Some((group, _)) => {
+                    get = collections::get;
+                    self.document(group)?
+                }
                 None => {
                     let Some((key, rest)) = keys.split_first() else { return Ok(Place::Inner(id)) };
                     match node.children.get(key) {
@@ -208,7 +212,7 @@ impl<'p> Machine<'p, '_> {
                     }
                 }
             };
-            let found = keys.iter().try_fold(&made, |value, key| collections::get(value, key)).cloned();
+            let found = keys.iter().try_fold(&made, |value, key| get(value, key)).cloned();
             return Ok(Place::Value(found.unwrap_or(Value::Undefined)));
         }
     }
@@ -264,6 +268,9 @@ impl<'p> Machine<'p, '_> {
             .unwrap_or(Value::Undefined)
     }
 }
+
+/// How a value is looked into: see [`collections::get`] and [`collections::get_base`].
+type Getter = for<'v> fn(&'v Value, &Value) -> Option<&'v Value>;
 
 /// Where keys lead in the tree of documents.
 enum Place {

@@ -1,8 +1,9 @@
 //! Literals in order as operations.
 //!
-//! What is undefined ends the attempt where it is read. Under `not` that is inside of it for what OPA leaves
-//! there: a reference that stands by itself or beside `=` and `==`. Arguments of calls, and what stands in the
-//! brackets of a reference, come before the `not`, so that undefined there ends the whole body.
+//! References inside of a literal come before it, as in OPA: `[k, xs[k]]` finds `k` in `xs`. What is undefined ends
+//! the attempt where it is read. Under `not` that is inside of it for what OPA leaves there: a reference that stands
+//! by itself or beside `=` and `==`. Arguments of calls, and what stands in the brackets of a reference, come before
+//! the `not`, so that undefined there ends the whole body.
 
 use portcullis_rego_syntax::Span;
 
@@ -83,12 +84,12 @@ impl<'g, 'l, 'm> Generator<'g, 'l, 'm> {
     }
 
     fn maybe_negated(&mut self, literal: &Literal, ops: &mut Vec<Op>) {
+        let span = literal.span;
+        let kind = self.hoisted(literal, ops);
         if !literal.is_negated {
-            self.positive(&literal.kind, literal.span, ops);
+            self.positive(&kind, span, ops);
             return;
         }
-        let span = literal.span;
-        let kind = self.hoisted(&literal.kind, span, ops);
         let mark = self.log.len();
         let mut inner = Vec::new();
         self.positive(&kind, span, &mut inner);
@@ -97,8 +98,9 @@ impl<'g, 'l, 'm> Generator<'g, 'l, 'm> {
     }
 
     /// A literal with what OPA evaluates before it as variables.
-    fn hoisted(&mut self, kind: &LiteralKind, span: Span, ops: &mut Vec<Op>) -> LiteralKind {
-        match kind {
+    fn hoisted(&mut self, literal: &Literal, ops: &mut Vec<Op>) -> LiteralKind {
+        let span = literal.span;
+        match &literal.kind {
             LiteralKind::Holds(term) => LiteralKind::Holds(self.hoist_inside(term, span, ops)),
             LiteralKind::Unify { left, right, binds } => {
                 let left = self.hoist_inside(left, span, ops);
@@ -107,7 +109,14 @@ impl<'g, 'l, 'm> Generator<'g, 'l, 'm> {
             }
             LiteralKind::Call { callee, is_relation, args, out } => {
                 let args = args.iter().map(|arg| self.hoist(arg, span, ops)).collect();
-                let out = out.as_ref().map(|out| self.hoist(out, span, ops));
+                let out = out.as_ref().map(|out| {
+                    // Only under `not` is the answer an argument; elsewhere it is found before it is compared.
+                    if literal.is_negated {
+                        self.hoist(out, span, ops)
+                    } else {
+                        self.hoist_inside(out, span, ops)
+                    }
+                });
                 LiteralKind::Call { callee: callee.clone(), is_relation: *is_relation, args, out }
             }
             LiteralKind::Print { args } => LiteralKind::Print { args: args.clone() },
@@ -129,7 +138,7 @@ impl<'g, 'l, 'm> Generator<'g, 'l, 'm> {
         }
     }
 
-    fn hoist(&mut self, term: &Term, span: Span, ops: &mut Vec<Op>) -> Term {
+    pub(super) fn hoist(&mut self, term: &Term, span: Span, ops: &mut Vec<Op>) -> Term {
         match term {
             Term::Const(_) | Term::Var(_) => term.clone(),
             Term::Array(items) => Term::Array(items.iter().map(|item| self.hoist(item, span, ops)).collect()),
@@ -290,6 +299,12 @@ impl<'g, 'l, 'm> Generator<'g, 'l, 'm> {
         self.value_to(term, None, span, ops)
     }
 
+    /// Evaluates a term of a head, what it refers to first.
+    pub(super) fn head(&mut self, term: &Term, span: Span, ops: &mut Vec<Op>) -> Arg {
+        let term = self.hoist(term, span, ops);
+        self.value(&term, span, ops)
+    }
+
     fn value_to(&mut self, term: &Term, to: Option<Slot>, span: Span, ops: &mut Vec<Op>) -> Arg {
         match term {
             Term::Const(value) => Arg::Const(value.clone()),
@@ -360,11 +375,12 @@ impl<'g, 'l, 'm> Generator<'g, 'l, 'm> {
         let mut inner = Vec::new();
         self.body(comprehension.body.clone(), &mut inner);
         let head = match &comprehension.head {
-            ComprehensionHead::Array(term) => CollectHead::Array(self.value(term, span, &mut inner)),
-            ComprehensionHead::Set(term) => CollectHead::Set(self.value(term, span, &mut inner)),
+            ComprehensionHead::Array(term) => CollectHead::Array(self.head(term, span, &mut inner)),
+            ComprehensionHead::Set(term) => CollectHead::Set(self.head(term, span, &mut inner)),
             ComprehensionHead::Object(key, value) => {
-                let key = self.value(key, span, &mut inner);
-                CollectHead::Object(key, self.value(value, span, &mut inner))
+                let key = self.hoist(key, span, &mut inner);
+                let value = self.head(value, span, &mut inner);
+                CollectHead::Object(self.value(&key, span, &mut inner), value)
             }
         };
         self.forget_since(mark);

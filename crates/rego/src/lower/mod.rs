@@ -189,8 +189,10 @@ impl<'m> RuleLowering<'_, 'm> {
         let mut generator = Generator::new(&mut terms, bound);
         let mut ops = Vec::new();
         generator.body(literals, &mut ops);
+        // In `p[i] = xs[i]` the value binds what the path reads.
+        let path: Vec<Term> = path.iter().map(|term| generator.hoist(term, span, &mut ops)).collect();
+        let value = generator.head(&value, span, &mut ops);
         let path: Box<[Arg]> = path.iter().map(|term| generator.value(term, span, &mut ops)).collect();
-        let value = generator.value(&value, span, &mut ops);
         let head = match (self.kind, is_element) {
             (GroupKind::Object, true) => BranchHead::EntryElement { path, element: value },
             (GroupKind::Object, false) => BranchHead::Entry { path, value },

@@ -117,7 +117,11 @@ fn outputs<'s>(literal: &Literal, known: &'s Bound<'s>) -> Bound<'s> {
         literal.terms().for_each(|term| bind_by_refs(term, &mut bound));
         match &literal.kind {
             LiteralKind::Unify { left, right, binds: true } => unify(left, right, &mut bound),
-            LiteralKind::Call { out: Some(out), .. } => bind_by_value(out, &mut bound),
+            LiteralKind::Call { args, out: Some(out), .. }
+                if args.iter().all(|arg| is_known_with(arg, &bound)) =>
+            {
+                bind_by_value(out, &mut bound);
+            }
             _ => {}
         }
         if bound.more.len() == before {

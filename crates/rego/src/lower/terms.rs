@@ -154,6 +154,8 @@ impl<'l, 'm> Terms<'l, 'm> {
             }
             StatementKind::Every(every) => {
                 let domain = self.term(&every.collection, &with, out);
+                // What the domain binds is there for the body, too.
+                let domain = self.apart(domain, span, &with, out);
                 let key = every.key.as_ref().and_then(|name| self.declared(name.span));
                 let value = self.declared(every.value.span);
                 let body = self.body(&every.body);
@@ -210,6 +212,14 @@ impl<'l, 'm> Terms<'l, 'm> {
         let kind = LiteralKind::Unify { left: Term::Var(slot), right: term, binds: true };
         out.push(Literal { kind, is_negated: false, with: with.clone(), span });
         slot
+    }
+
+    /// A variable for a value that has to be evaluated.
+    fn apart(&mut self, term: Term, span: Span, with: &Rc<[With]>, out: &mut Vec<Literal>) -> Term {
+        match term {
+            Term::Const(_) | Term::Var(_) => term,
+            term => Term::Var(self.named_value(term, span, with, out)),
+        }
     }
 
     /// An expression that is a whole statement.
@@ -571,7 +581,7 @@ impl<'l, 'm> Terms<'l, 'm> {
             path.push(key);
         }
         if root == Head::Input {
-            let value = self.term(&with.value, &none, out);
+            let value = self.with_value(&with.value, out);
             return Some(With::Input { path: path.into(), value });
         }
         let group = self.tree.group_at(&path);
@@ -585,8 +595,15 @@ impl<'l, 'm> Terms<'l, 'm> {
             self.error(target.span, "with keyword cannot partially replace virtual document(s)");
             return None;
         }
-        let value = self.term(&with.value, &none, out);
+        let value = self.with_value(&with.value, out);
         Some(With::Data { path: path.into(), value })
+    }
+
+    /// What stands for a document: evaluated before the statement and outside of its `with`, for each of its values.
+    fn with_value(&mut self, value: &'m Expr, out: &mut Vec<Literal>) -> Term {
+        let none: Rc<[With]> = Rc::from([]);
+        let term = self.term(value, &none, out);
+        self.apart(term, value.span, &none, out)
     }
 
     fn with_function(&mut self, value: &'m Expr, none: &Rc<[With]>, out: &mut Vec<Literal>) -> WithFunction {

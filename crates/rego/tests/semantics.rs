@@ -1,0 +1,114 @@
+//! The cases of `testdata/semantics`: what the rule `r` of a module is, as OPA has it.
+
+#![allow(clippy::unwrap_used, reason = "a test panics when it fails")]
+
+use std::path::Path;
+
+use portcullis_rego::{Environment, Program, Query, Unit, Value};
+use portcullis_rego_syntax::{Environment as Surroundings, Version, parse, resolve_in};
+use serde::Deserialize;
+
+const INPUT: &str = r#"{
+    "xs": [10, 20, 30], "ys": {"a": 1, "b": 2}, "m": {"p": "q", "q": "r"}, "f": false, "n": null,
+    "i": {"k": "a", "one": 1}, "cs": [{"n": "c0", "l": [0, 1]}, {"n": "c1", "l": [1]}],
+    "pairs": [["a", 1], ["b", 2]]
+}"#;
+const DATA: &str = r#"{
+    "inv": {"ns": {"d": {"v1": {"Pod": {"a": 1}}}}}, "arr": [1, 2], "t": {"base": 7}, "lib": {"base": 8}
+}"#;
+
+/// One of `is`, `undefined` and `error`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    /// The value, as a term of Rego.
+    is: Option<String>,
+    #[serde(default)]
+    undefined: bool,
+    /// A part of the message.
+    error: Option<String>,
+    #[serde(default)]
+    version: Dialect,
+    /// Of the package `t`.
+    module: String,
+    /// Another module, with its package.
+    beside: Option<String>,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Dialect {
+    V0,
+    #[default]
+    V1,
+}
+
+impl Case {
+    fn answer(&self) -> Result<Value, String> {
+        let version = match self.version {
+            Dialect::V0 => Version::V0,
+            Dialect::V1 => Version::V1,
+        };
+        let own = format!("package t\n{}", self.module);
+        answer(&[Some(own.as_str()), self.beside.as_deref()], version)
+    }
+
+    fn holds(&self, found: &Result<Value, String>) -> bool {
+        match (found, &self.is, &self.error) {
+            (Ok(Value::Undefined), None, None) => self.undefined,
+            (Ok(value), Some(wanted), None) => {
+                answer(&[Some(&format!("package t\nr := {wanted}"))], Version::V1).as_ref() == Ok(value)
+            }
+            (Err(message), None, Some(wanted)) => message.contains(wanted),
+            _ => false,
+        }
+    }
+}
+
+/// `data.t.r`.
+fn answer(texts: &[Option<&str>], version: Version) -> Result<Value, String> {
+    let parsed: Vec<_> = texts.iter().flatten().map(|text| parse(text, version)).collect();
+    let mut names = Vec::new();
+    for own in &parsed {
+        let package_rules = parsed
+            .iter()
+            .filter(|other| other.module.package_path() == own.module.package_path())
+            .flat_map(|other| other.module.rules.iter().map(|rule| rule.name().to_owned()))
+            .collect();
+        let resolved = resolve_in(&own.module, &Surroundings { package_rules, ..Surroundings::default() });
+        if let Some(diagnostic) = own.diagnostics.iter().chain(&resolved.diagnostics).next() {
+            return Err(diagnostic.message.clone());
+        }
+        names.push(resolved);
+    }
+    let units: Vec<Unit<'_>> =
+        parsed.iter().zip(&names).map(|(own, names)| Unit { module: &own.module, names }).collect();
+    let program = Program::compile(&units, &Query::Path(&["t", "r"]))
+        .map_err(|errors| errors.into_iter().map(|error| error.message).collect::<Vec<_>>().join("; "))?;
+    let environment = Environment {
+        input: Some(Value::from_json_str(INPUT).unwrap()),
+        data: Value::from_json_str(DATA).unwrap(),
+        ..Environment::default()
+    };
+    program.evaluate(&environment).result.map_err(|error| error.message)
+}
+
+#[test]
+fn rules_are_what_the_cases_say() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/semantics");
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let (mut count, mut failures) = (0, Vec::new());
+    for file in files {
+        let cases: Vec<Case> = serde_yaml::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+        for case in &cases {
+            let found = case.answer();
+            if !case.holds(&found) {
+                failures.push(format!("{}: {found:?}\n{}", file.display(), case.module));
+            }
+        }
+        count += cases.len();
+    }
+    assert!(count > 100, "{count} cases");
+    assert!(failures.is_empty(), "{} of {count}:\n{}", failures.len(), failures.join("\n"));
+}
