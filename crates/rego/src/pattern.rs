@@ -35,6 +35,7 @@ pub struct Pattern {
     text: Arc<str>,
     regex: Regex,
     weight: u64,
+    is_open: bool,
 }
 
 /// What is wrong with a pattern.
@@ -57,15 +58,16 @@ impl Pattern {
             groups: Vec::new(),
             before: 0,
             last: 0,
+            is_open: false,
         };
-        let (translated, weight) = translator.translate().map_err(PatternError::Invalid)?;
+        let (translated, weight, is_open) = translator.translate().map_err(PatternError::Invalid)?;
         // Its errors quote the rewritten pattern, so only their kind is of use.
         let regex =
             RegexBuilder::new(&translated).size_limit(MAX_SIZE).build().map_err(|error| match error {
                 regex::Error::CompiledTooBig(_) => PatternError::TooLarge,
                 error => PatternError::Invalid(last_line(&error.to_string())),
             })?;
-        Ok(Self { text: text.into(), regex, weight })
+        Ok(Self { text: text.into(), regex, weight, is_open })
     }
 
     /// Whether it matches a text.
@@ -76,6 +78,11 @@ impl Pattern {
     /// About how many states it has: what a byte of a text may cost at worst.
     pub fn weight(&self) -> u64 {
         self.weight
+    }
+
+    /// Whether something in it may be repeated without an end.
+    pub(crate) fn is_open(&self) -> bool {
+        self.is_open
     }
 
     /// For all that a match has besides being one.
@@ -105,6 +112,8 @@ struct Translator<'a> {
     before: u64,
     /// The weight of the last thing, which may be repeated.
     last: u64,
+    /// Whether something may be repeated without an end.
+    is_open: bool,
 }
 
 /// States of a class of ASCII characters or its opposite, and of one of Unicode's.
@@ -112,8 +121,8 @@ const ASCII_CLASS: u64 = 8;
 const UNICODE_CLASS: u64 = 500;
 
 impl Translator<'_> {
-    /// The pattern, and its weight.
-    fn translate(mut self) -> Result<(String, u64), String> {
+    /// The pattern, its weight, and whether it is open.
+    fn translate(mut self) -> Result<(String, u64, bool), String> {
         // Whether the last thing was a repetition, which must not be repeated.
         let mut repeated = false;
         while let Some(c) = self.rest.next() {
@@ -127,6 +136,7 @@ impl Translator<'_> {
                     return Err("a repetition is repeated".to_owned());
                 }
                 if c != '{' {
+                    self.is_open |= c != '?';
                     self.out.push(c);
                 }
                 if self.rest.next_if_eq(&'?').is_some() {
@@ -158,7 +168,7 @@ impl Translator<'_> {
             repeated = is_repetition;
         }
         let outer = self.groups.iter().fold(0, |sum: u64, weight| sum.saturating_add(*weight));
-        Ok((self.out, outer.saturating_add(self.before).saturating_add(self.last)))
+        Ok((self.out, outer.saturating_add(self.before).saturating_add(self.last), self.is_open))
     }
 
     /// Begins a thing of some weight.
@@ -183,6 +193,7 @@ impl Translator<'_> {
             }
         }
         let count = [low, high].iter().filter_map(|bound| bound.parse::<u64>().ok()).max().unwrap_or(1);
+        self.is_open |= high.is_empty();
         self.last = self.last.saturating_mul(count.saturating_add(1));
         self.rest = ahead;
         write!(self.out, "{{{body}}}").map_err(|error| error.to_string())?;

@@ -147,29 +147,58 @@ pub(crate) fn weigh(budget: &mut Budget<'_>, value: &Value) -> Result<(), Exceed
 
 /// As [`weigh`], for a value that will be so many levels below another.
 pub(crate) fn weigh_at(budget: &mut Budget<'_>, value: &Value, depth: usize) -> Result<(), Exceeded> {
+    weigh_times(budget, value, depth, 1)
+}
+
+/// As [`weigh_at`], for what is looked at so many times.
+fn weigh_times(budget: &mut Budget<'_>, value: &Value, depth: usize, times: u64) -> Result<(), Exceeded> {
     if depth > MOST_NESTING {
         return Err(too_deep());
     }
+    let depth = depth + 1;
     match value {
-        Value::String(text) => budget.read_text(text.len()),
+        Value::String(text) => budget.step((text.len() as u64 / 64 + 1).saturating_mul(times)),
         Value::Array(items) => {
-            budget.step(1)?;
-            items.iter().try_for_each(|item| weigh_at(budget, item, depth + 1))
+            budget.step(times)?;
+            items.iter().try_for_each(|item| weigh_times(budget, item, depth, times))
         }
         Value::Set(items) => {
-            budget.step(1)?;
-            items.iter().try_for_each(|item| weigh_at(budget, item, depth + 1))
+            budget.step(times)?;
+            let times = times.saturating_mul(ordering(items.len(), items.iter()));
+            items.iter().try_for_each(|item| weigh_times(budget, item, depth, times))
         }
         Value::Object(object) => {
-            budget.step(1)?;
+            budget.step(times)?;
+            let key_times = times.saturating_mul(ordering(object.len(), object.keys()));
             object.iter().try_for_each(|(key, value)| {
-                weigh_at(budget, key, depth + 1)?;
-                weigh_at(budget, value, depth + 1)
+                weigh_times(budget, key, depth, key_times)?;
+                weigh_times(budget, value, depth, times)
             })
         }
-        Value::Number(_) => budget.step(bits(value) / 64 + 1),
-        Value::Null | Value::Bool(_) | Value::Undefined => budget.step(1),
+        Value::Number(_) => {
+            // Its decimal digits take time with the square of its size.
+            let words = bits(value) / 64;
+            budget.step((words.saturating_mul(words) / 32 + words + 1).saturating_mul(times))
+        }
+        Value::Null | Value::Bool(_) | Value::Undefined => budget.step(times),
     }
+}
+
+/// How often an element or a key is looked at to bring them all in order: those that are nested are each time.
+fn ordering<'v>(count: usize, mut values: impl Iterator<Item = &'v Value>) -> u64 {
+    if values.any(is_nested) { u64::from(count.checked_ilog2().unwrap_or(0)) + 3 } else { 1 }
+}
+
+/// Asks the budget for what it takes to bring elements or keys in order: scalars are in order already.
+pub(crate) fn weigh_order<'v>(
+    budget: &mut Budget<'_>,
+    count: usize,
+    values: impl Iterator<Item = &'v Value>,
+) -> Result<(), Exceeded> {
+    // Looking for those that are nested takes a step for each, of which the caller knows.
+    let mut nested = values.filter(|value| is_nested(value));
+    let times = u64::from(count.checked_ilog2().unwrap_or(0)) + 1;
+    nested.try_for_each(|value| weigh_times(budget, value, 0, times))
 }
 
 /// The error for values nested deeper than [`MOST_NESTING`].
@@ -190,20 +219,11 @@ pub(crate) fn elements<'v>(
         }
         Value::Set(items) => {
             budget.step(items.len() as u64)?;
-            weigh_nested(budget, items.iter())?;
+            weigh_order(budget, items.len(), items.iter())?;
             Ok(Some(sorted(items.iter_sorted())))
         }
         _ => Ok(None),
     }
-}
-
-/// Asks the budget for what sorting takes: scalars are in order already.
-fn weigh_nested<'v>(
-    budget: &mut Budget<'_>,
-    values: impl Iterator<Item = &'v Value>,
-) -> Result<(), Exceeded> {
-    let mut nested = values.filter(|value| is_nested(value));
-    nested.try_for_each(|value| weigh(budget, value))
 }
 
 fn is_nested(value: &Value) -> bool {

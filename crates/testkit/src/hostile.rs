@@ -196,6 +196,35 @@ fn towers(answer: &str) -> (String, Value) {
     none(&format!("{}{}answer := {answer}", tower("u", "[1]"), tower("v", "array.concat([1], [])")))
 }
 
+/// An object of one field.
+fn one(name: &str, value: Value) -> Value {
+    Value::from([(Value::from(name), value)].into_iter().collect::<Map>())
+}
+
+fn numbers_by_key(rules: &str, count: u64) -> (String, Value) {
+    let fields = (0..count).map(|number| (Value::from(format!("k{number}")), Value::from(number)));
+    (rules.to_owned(), Value::from(fields.collect::<Map>()))
+}
+
+/// Two texts that are equal but not the same.
+fn long(c: char, length: usize) -> Map {
+    ["s", "t"].map(|name| (Value::from(name), Value::from(c.to_string().repeat(length)))).into()
+}
+
+/// A condition as often as there are steps for.
+fn again(condition: &str, fields: Map) -> (String, Value) {
+    (format!("answer := count([1 | some i in numbers.range(1, 100000); {condition}])"), Value::from(fields))
+}
+
+/// An expression of `{}`, an integer of nearly as many bits as there may be, again and again.
+fn large(expression: &str) -> (String, Value) {
+    let expression = expression.replace("{}", "x");
+    let loops = if expression.starts_with("not ") { expression } else { format!("_ = {expression}") };
+    none(&format!(
+        "x := bits.lsh(1, 65000) - 1\nm := 0 - x\nt := format_int(x, 10)\nanswer := count([1 | some i in numbers.range(1, 100000); {loops}])"
+    ))
+}
+
 macro_rules! cases {
     ($($name:literal => $wanted:expr, $build:expr;)*) => {
         &[$(Hostile { name: $name, wanted: $wanted, build: || $build }),*]
@@ -376,6 +405,234 @@ pub const CASES: &[Hostile] = cases! {
         none("xs := [sprintf(\"10.%d.%d.0/24\", [i, j]) | some i in numbers.range(0, 40); some j in numbers.range(0, 100)]\nanswer := count(net.cidr_contains_matches(xs, xs))");
     "thousands of networks merged" => Wanted::End,
         none("xs := [sprintf(\"10.%d.%d.0/24\", [i, j]) | some i in numbers.range(0, 100); some j in numbers.range(0, 100)]\nanswer := count(net.cidr_merge(xs))");
+
+    // Long arguments, again and again.
+    "a text of 5 MB compared again and again" => Wanted::Limit,
+        again("input.s == input.t", long('x', 5_000_000));
+    "a text of 5 MB in a set again and again" => Wanted::Limit,
+        again("{input.s, input.t}", long('x', 5_000_000));
+    "a text of 5 MB as a key again and again" => Wanted::Limit,
+        again("not {input.t: 1}[input.s] == 2", long('x', 5_000_000));
+    "a text of 5 MB looked for in arrays" => Wanted::Limit,
+        again("input.s in [input.t]", long('x', 5_000_000));
+    "a text of 5 MB in an array compared" => Wanted::Limit,
+        again("[input.s] == [input.t]", long('x', 5_000_000));
+    "a text of 5 MB that starts with another" => Wanted::Limit,
+        again("startswith(input.s, input.t)", long('x', 5_000_000));
+    "a text of 5 MB that ends with another" => Wanted::Limit,
+        again("endswith(input.s, input.t)", long('x', 5_000_000));
+    "a text of 5 MB with a prefix of others" => Wanted::Limit,
+        again("strings.any_prefix_match(input.s, input.t)", long('x', 5_000_000));
+    "a text of 5 MB read as a number" => Wanted::Limit,
+        again("not to_number(input.s)", long('x', 5_000_000));
+    "a text of 5 MB of digits read as a number" => Wanted::Limit,
+        again("not to_number(input.s)", long('7', 5_000_000));
+    "a text of 5 MB read as a quantity" => Wanted::Limit,
+        again("not units.parse(input.s)", long('0', 5_000_000));
+    "a text of 5 MB read as bytes" => Wanted::Limit,
+        again("not units.parse_bytes(input.s)", long('7', 5_000_000));
+    "a text of 5 MB of spaces trimmed" => Wanted::Limit,
+        again("trim_space(input.s) == \"\"", long(' ', 5_000_000));
+    "a text of 5 MB trimmed of a thousand characters" => Wanted::Limit,
+        again("trim(input.s, input.cut) == \"\"", {
+            let mut fields = long('\u{4e00}', 1_500_000);
+            fields.insert(Value::from("cut"), Value::from(('\u{4e00}'..'\u{51e8}').collect::<String>()));
+            fields
+        });
+    "a text of 5 MB read as a network" => Wanted::Limit,
+        again("not net.cidr_is_valid(input.s)", long('1', 5_000_000));
+    "a text of 5 MB in a network" => Wanted::Limit,
+        again("not net.cidr_contains(\"10.0.0.0/8\", input.s)", long('1', 5_000_000));
+    "a text of 5 MB read as a version" => Wanted::Limit,
+        again("not semver.is_valid(input.s)", long('1', 5_000_000));
+    "a text of 5 MB read as a UUID" => Wanted::End,
+        again("not uuid.parse(input.s)", long('1', 5_000_000));
+    "a text of 5 MB as the seed of a UUID" => Wanted::Limit,
+        again("uuid.rfc4122(input.s)", long('1', 5_000_000));
+    "a text of 5 MB read as a time" => Wanted::Limit,
+        again("not time.parse_ns(\"2006\", input.s)", long('1', 5_000_000));
+    "a text of 5 MB read as a duration" => Wanted::Limit,
+        again("not time.parse_duration_ns(input.s)", long('1', 5_000_000));
+    "a text of 5 MB as a time zone" => Wanted::End,
+        again("not time.clock([1, input.s])", long('1', 5_000_000));
+    "a text of 5 MB as a layout" => Wanted::Limit,
+        again("time.format([1, \"UTC\", input.s])", long('2', 5_000_000));
+    "a text of 5 MB read as YAML" => Wanted::Limit,
+        again("yaml.unmarshal(input.s)", long('x', 5_000_000));
+    "a text of 400 kB read as YAML" => Wanted::End,
+        text("answer := count(yaml.unmarshal(input.s))", "- a\n".repeat(100_000));
+    "a text of 400 kB of keys read as YAML" => Wanted::End,
+        text("answer := count(yaml.unmarshal(input.s))", lines(0, 40_000, |number| format!("k{number}: a")));
+    "a line of 400 kB read as YAML" => Wanted::End,
+        text("answer := yaml.unmarshal(input.s)", format!("[{}]", "a: {b},".repeat(60_000)));
+    "quotes of 400 kB read as YAML" => Wanted::End,
+        text("answer := count(yaml.unmarshal(input.s))", format!("\"{}\"", "\\u0041 ".repeat(60_000)));
+    "folds of 400 kB read as YAML" => Wanted::End,
+        text("answer := count(yaml.unmarshal(input.s))", format!("a: >\n{}", "  b\n\n".repeat(80_000)));
+    "merges read as YAML" => Wanted::End,
+        text("answer := count(yaml.unmarshal(input.s))", format!("a: &a {{x: 1}}\n{}", lines(0, 5_000, |number| format!("b{number}: &b{number} {{<<: [*a, *a, *a, *a], k{number}: 1}}"))));
+    "a text of 5 MB hashed" => Wanted::Limit, again("crypto.hmac.sha512(input.s, input.t)", long('x', 5_000_000));
+    "a text of 5 MB hashed by MD5" => Wanted::Limit, again("crypto.md5(input.s)", long('x', 5_000_000));
+    "a text of 5 MB reversed" => Wanted::Limit, again("strings.reverse(input.s)", long('x', 5_000_000));
+    "a text of 5 MB with commas split" => Wanted::Limit, again("split(input.s, \",\")", long(',', 5_000_000));
+    "a text of 5 MB counted in" => Wanted::Limit, again("strings.count(input.s, \"x\")", long('x', 5_000_000));
+    "a text of 5 MB cut" => Wanted::Limit, again("substring(input.s, 4999999, -1)", long('x', 5_000_000));
+    "a text of 5 MB with a long part" => Wanted::Limit,
+        again("not contains(input.s, input.part)", {
+            let mut fields = long('a', 5_000_000);
+            fields.insert(Value::from("part"), Value::from(format!("{}b{}", "a".repeat(50_000), "a".repeat(50_000))));
+            fields
+        });
+    "all places of a long part" => Wanted::Limit,
+        again("not count(indexof_n(input.s, input.part)) > 0", {
+            let mut fields = long('a', 1_000_000);
+            fields.insert(Value::from("part"), Value::from(format!("{}b", "a".repeat(100_000))));
+            fields
+        });
+    "a text of 5 MB in hexadecimal digits" => Wanted::Limit, again("hex.encode(input.s)", long('x', 5_000_000));
+    "a text of 5 MB of hexadecimal digits" => Wanted::Limit, again("hex.decode(input.s)", long('a', 5_000_000));
+    "a text of 5 MB in base 64" => Wanted::Limit, again("base64.decode(input.s)", long('a', 400_000));
+    "a text of 5 MB in a query" => Wanted::Limit, again("urlquery.encode(input.s)", long('/', 5_000_000));
+    "a query of 5 MB" => Wanted::Limit, again("urlquery.decode_object(input.s)", long('&', 5_000_000));
+    "a text of 5 MB checked as JSON" => Wanted::Limit, again("json.is_valid(input.s)", long('1', 5_000_000));
+    "a text of 5 MB of spaces checked as JSON" => Wanted::Limit, again("not json.is_valid(input.s)", long(' ', 5_000_000));
+    "a token of 5 MB" => Wanted::Limit, again("not io.jwt.decode(input.s)", long('.', 5_000_000));
+    "a text of 5 MB as a glob" => Wanted::End, again("not glob.match(input.s, [], \"a\")", long('*', 5_000_000));
+    "a text of 5 MB as simple patterns" => Wanted::Limit, again("regex.globs_match(input.s, input.s)", long('a', 200_000));
+    "a text of 5 MB for a simple glob" => Wanted::Limit, again("not glob.match(\"*b\", [], input.s)", long('a', 5_000_000));
+    "a text of 5 MB for a template" => Wanted::Limit, again("not regex.template_match(\"a{b}\", input.s, \"{\", \"}\")", long('a', 5_000_000));
+    "long texts replaced in a long text" => Wanted::Limit,
+        text("p := {sprintf(\"%sb%d\", [substring(input.s, 0, 5000), i]): \"\" | some i in numbers.range(1, 100)}\nanswer := count(strings.replace_n(p, input.s))", "a".repeat(20_000));
+    "many texts replaced in a long text" => Wanted::End,
+        text("p := {sprintf(\"b%d\", [i]): \"\" | some i in numbers.range(1, 20000)}\nanswer := count(strings.replace_n(p, input.s))", "a".repeat(100_000));
+    "long texts sorted" => Wanted::Limit,
+        text("xs := [sprintf(\"%s%d\", [input.s, i]) | some i in numbers.range(1, 100)]\nanswer := count([1 | some _ in numbers.range(1, 100000); sort(xs)])", "a".repeat(20_000));
+    "long texts in a set rule" => Wanted::Limit,
+        text("xs := [sprintf(\"%s%d\", [input.s, i]) | some i in numbers.range(1, 100)]\nanswer := count([1 | some _ in numbers.range(1, 100000); {x | some x in xs}])", "a".repeat(20_000));
+    "long keys looked up" => Wanted::Limit,
+        text("o := {sprintf(\"%s%d\", [input.s, i]): i | some i in numbers.range(1, 100)}\nanswer := count([1 | some _ in numbers.range(1, 100000); some k, _ in o; o[k] > 0])", "a".repeat(20_000));
+    "a layout of 1 MB" => Wanted::End, text("answer := count(time.format([1, \"UTC\", input.s]))", "2006-01-02 Monday MST ".repeat(50_000));
+    "a search that begins again at each match" => Wanted::Limit,
+        text("answer := count(regex.replace(input.s, \".*b|a\", \"\"))", "a".repeat(500_000));
+    "a search that begins again at each part" => Wanted::Limit,
+        text("answer := count(regex.split(\".*b|a\", input.s))", "a".repeat(200_000));
+    "a pattern of 20 kB on 20 kB" => Wanted::Limit,
+        text("answer := count([1 | some _ in numbers.range(1, 1000); regex.match(sprintf(\"(%s)*b\", [input.s]), input.s)])", "a".repeat(20_000));
+    "a pattern with many groups" => Wanted::End,
+        text("answer := count(regex.replace(input.s, concat(\"\", [\"(a?)\" | some _ in numbers.range(1, 500)]), \"$1$2$3\"))", "a".repeat(100_000));
+    "a replacement with a long name" => Wanted::End,
+        text("answer := count(regex.replace(input.s, \"a\", sprintf(\"$%s\", [input.s])))", "a".repeat(10_000));
+
+    // Large numbers.
+    "large numbers added" => Wanted::Limit, large("{} + i");
+    "large numbers multiplied" => Wanted::Limit, large("({} + i) * 1000");
+    "large numbers divided" => Wanted::Limit, large("{} / (i + 1)");
+    "remainders of large numbers" => Wanted::Limit, large("{} % ({} - i)");
+    "bits of large numbers" => Wanted::Limit, large("bits.xor({}, i)");
+    "few bits of large numbers" => Wanted::Limit, large("bits.and({}, i)");
+    "large numbers shifted" => Wanted::Limit, large("bits.rsh({}, i)");
+    "large numbers negated" => Wanted::Limit, large("bits.negate({})");
+    "large numbers without their sign" => Wanted::Limit, large("abs(0 - {})");
+    "large numbers without their sign, one made" => Wanted::Limit, large("abs(m)");
+    "large numbers as texts" => Wanted::Limit, large("format_int({}, 2)");
+    "large numbers in decimal digits" => Wanted::Limit, large("format_int({}, 10)");
+    "large numbers in messages" => Wanted::Limit, large("sprintf(\"%d\", [{}])");
+    "large numbers in values in messages" => Wanted::Limit, large("sprintf(\"%v\", [[{}]])");
+    "large numbers as JSON" => Wanted::Limit, large("json.marshal({})");
+    "large numbers as YAML" => Wanted::Limit, large("yaml.marshal({})");
+    "large numbers from JSON" => Wanted::Limit, large("json.unmarshal(t)");
+    "large numbers compared" => Wanted::Limit, large("{} > x - 1");
+    "large numbers rounded" => Wanted::End, large("round({})");
+    "large numbers in a sum" => Wanted::Limit, large("sum([{}, {}])");
+    "large numbers as a range" => Wanted::Limit, large("numbers.range({}, {})");
+    "large numbers as random bounds" => Wanted::End, large("not rand.intn(\"a\", {})");
+    "large numbers in a set" => Wanted::Limit, large("{ {}, {} + 1 }");
+    "large numbers as an index" => Wanted::End, large("not [1][{}]");
+    "large floats" => Wanted::Limit, none("answer := count([1 | some i in numbers.range(1, 100000); (i + 0.5) * 1e300 > 1])");
+    "large floats divided" => Wanted::Limit, none("answer := count([1 | some i in numbers.range(1, 100000); 1e300 / (i + 0.5) > 1])");
+    "small floats divided" => Wanted::Limit, none("answer := count([1 | some i in numbers.range(1, 100000); 1e-300 / (i + 0.5) < 1])");
+
+    // Large collections, again and again.
+    "an input replaced again and again" => Wanted::Limit,
+        numbers_by_key("p := count(input)\nanswer := count([1 | some i in numbers.range(1, 100000); p > 0 with input.k1 as i])", 50_000);
+    "a function replaced among ten thousand rules" => Wanted::Limit, {
+        let rules = lines(0, 10_000, |number| format!("r{number} := {number}"));
+        none(&format!("{rules}g(x) := x\nf(x) := x\np := count([1 | some i in numbers.range(1, 100000); f(i) == i])\nanswer := x if {{ x := p with f as g }}"))
+    };
+    "a thousand functions replaced" => Wanted::Limit, {
+        let rules = lines(0, 1_000, |number| format!("f{number}(x) := x"));
+        let replaced = lines(0, 1_000, |number| format!(" with f{number} as 1")).replace('\n', "");
+        none(&format!("{rules}g(x) := x\np := count([1 | some i in numbers.range(1, 300000); g(i)])\nanswer := x if {{ x := p{replaced} }}"))
+    };
+    "sets of alike large elements scanned" => Wanted::Limit,
+        numbers("s := {array.concat(input.xs, [i]) | some i in [1, 2]}\nanswer := count([1 | some i in numbers.range(1, 100000); some _ in s])", 20_000);
+    "sets of alike large elements checked" => Wanted::Limit,
+        numbers("s := {array.concat(input.xs, [i]) | some i in [1, 2]}\nanswer := count([1 | some i in numbers.range(1, 100000); every x in s { count(x) > 0 }])", 20_000);
+    "sets in sets in sets" => Wanted::End, {
+        let floors = lines(1, 16, |number| {
+            let before = number - 1;
+            format!("u{number} := {{array.concat([], [x]) | some x in [u{before}, v{before}]}}\nv{number} := {{array.concat([], [x]) | some x in [u{before}, v{before}, [{number}]]}}")
+        });
+        none(&format!("u0 := {{1}}\nv0 := {{2}}\n{floors}answer := u15 < v15"))
+    };
+    "sets in sets in a message" => Wanted::End, {
+        let floors = lines(1, 16, |number| {
+            let before = number - 1;
+            format!("u{number} := {{array.concat([], [x]) | some x in [u{before}, v{before}]}}\nv{number} := {{array.concat([], [x]) | some x in [u{before}, v{before}, [{number}]]}}")
+        });
+        none(&format!("u0 := {{1}}\nv0 := {{2}}\n{floors}answer := count(sprintf(\"%v\", [[u14, v14]])) > 1"))
+    };
+    "a path of 20,000 steps again and again" => Wanted::Limit,
+        none(&format!("answer := count([1 | some i in numbers.range(1, 100000); not input{}])", ".a".repeat(20_000)));
+    "a pattern of 5,000 parts again and again" => Wanted::Limit, {
+        let parts: Vec<String> = (0..5_000).map(|number| format!("v{number}")).collect();
+        numbers(&format!("answer := count([1 | some i in numbers.range(1, 100000); [{}] = input.xs])", parts.join(", ")), 5_000)
+    };
+    "a call of 5,000 arguments again and again" => Wanted::Limit, {
+        let params: Vec<String> = (0..5_000).map(|number| format!("v{number}")).collect();
+        let args: Vec<String> = (0..5_000).map(|_| "i".to_owned()).collect();
+        none(&format!("f({}) := v0\nanswer := count([1 | some i in numbers.range(1, 100000); f({})])", params.join(", "), args.join(", ")))
+    };
+    "a hundred thousand sorted again and again" => Wanted::Limit, {
+        let xs: Vec<Value> = (0..100_000_u64).map(|number| Value::from(number * 7_919 % 100_003)).collect();
+        ("answer := count([1 | some i in numbers.range(1, 100); sort(input.xs)])".to_owned(), one("xs", Value::from(xs)))
+    };
+    "long arrays joined again and again" => Wanted::Limit, numbers("answer := count([1 | some i in numbers.range(1, 100000); array.concat(input.xs, [i])])", 100_000);
+    "long arrays reversed again and again" => Wanted::Limit, numbers("answer := count([1 | some i in numbers.range(1, 100000); array.reverse(input.xs)])", 100_000);
+    "empty arrays flattened again and again" => Wanted::Limit,
+        ("answer := count([1 | some i in numbers.range(1, 100000); array.flatten(input.xs)])".to_owned(), one("xs", Value::from(vec![Value::from(Vec::<Value>::new()); 100_000])));
+    "empty sets united again and again" => Wanted::Limit,
+        numbers("answer := count([1 | some i in numbers.range(1, 100000); union({{x, -1} | some x in input.xs})])", 10_000);
+    "long arrays in parts again and again" => Wanted::Limit, numbers("answer := count([1 | some i in numbers.range(1, 100000); not object.subset(input.xs, [1, 3])])", 100_000);
+    "aggregates of long arrays again and again" => Wanted::Limit, numbers("answer := count([1 | some i in numbers.range(1, 100000); max(input.xs) + min(input.xs) + sum(input.xs) > 0])", 100_000);
+    "objects merged again and again" => Wanted::Limit, numbers_by_key("answer := count([1 | some i in numbers.range(1, 100000); object.union(input, {\"a\": i})])", 50_000);
+    "many objects merged" => Wanted::End, numbers_by_key("answer := count(object.union_n([{sprintf(\"a%d\", [i]): input} | some i in numbers.range(1, 20000)]))", 20_000);
+    "objects merged into one" => Wanted::End, numbers_by_key("answer := count(object.union_n([object.union(input, {sprintf(\"a%d\", [i]): i}) | some i in numbers.range(1, 1000)]))", 20_000);
+    "keys of objects again and again" => Wanted::Limit, numbers_by_key("answer := count([1 | some i in numbers.range(1, 100000); object.keys(input)])", 50_000);
+    "objects without keys again and again" => Wanted::Limit, numbers_by_key("answer := count([1 | some i in numbers.range(1, 100000); object.remove(input, [\"k1\"])])", 50_000);
+    "patches of a large object" => Wanted::Limit,
+        numbers_by_key("answer := count(json.patch(input, [{\"op\": \"add\", \"path\": sprintf(\"/a%d\", [i]), \"value\": i} | some i in numbers.range(1, 10000)]))", 50_000);
+    "tests of a patch" => Wanted::Limit,
+        numbers("answer := json.patch(input, [{\"op\": \"test\", \"path\": \"/xs\", \"value\": input.xs} | some i in numbers.range(1, 10000)])", 50_000);
+    "patches with long paths" => Wanted::Limit,
+        text("answer := json.patch({}, [{\"op\": \"test\", \"path\": input.s, \"value\": i} | some i in numbers.range(1, 10000)])", "a".repeat(5_000_000));
+    "paths removed from a large object" => Wanted::Limit, numbers_by_key("answer := count([1 | some i in numbers.range(1, 100000); json.remove(input, [\"k1\"])])", 50_000);
+    "paths kept of a large array" => Wanted::Limit, numbers("answer := count([1 | some i in numbers.range(1, 100000); json.filter(input, [\"xs/1\"])])", 50_000);
+    "a graph of one long row" => Wanted::End,
+        none("g := {i: [i + 1] | some i in numbers.range(1, 20000)}\nanswer := count(graph.reachable_paths(g, {1}))");
+    "networks of networks" => Wanted::Limit,
+        none("xs := [sprintf(\"10.%d.%d.0/24\", [i, j]) | some i in numbers.range(0, 9); some j in numbers.range(0, 99)]\nanswer := count([1 | some i in numbers.range(1, 1000); net.cidr_contains_matches(xs, [\"11.0.0.0/24\"])])");
+    "a tower patched" => Wanted::End, towers("json.patch({\"a\": u40}, [{\"op\": \"test\", \"path\": \"/a\", \"value\": v40}])");
+    "a tower as a key of a rule" => Wanted::End, towers("count(m)\nm[u40] := 1\nm[v40] := 1");
+    "a tower as an argument" => Wanted::End, towers("f(u40, v40)\nf(x, x) := 1");
+    "a tower in a replaced input" => Wanted::End, towers("count(p) with input as u40\np := input");
+    "a tower as YAML" => Wanted::Limit, towers("yaml.marshal(u40)");
+    "a tower as a template" => Wanted::Limit, towers("$\"{u40}\"");
+    "a tower as the name of a UUID" => Wanted::Limit, towers("uuid.rfc4122(u40)");
+    "a tower of empty arrays as the answer" => Wanted::Limit, {
+        let floors = lines(1, 41, |number| format!("u{number} := [u{before}, u{before}]", before = number - 1));
+        none(&format!("u0 := []\n{floors}answer := u40"))
+    };
 
     // Modules.
     "a line of 100,000 columns" => Wanted::Answer("33334"), none(&format!("answer := count([{}1])", "1, ".repeat(33_333)));

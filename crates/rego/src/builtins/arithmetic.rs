@@ -115,10 +115,14 @@ fn rem(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     number::from_integer(context.budget, &(left % right))
 }
 
-fn abs(_: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn abs(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let value = number_operand(args, 1)?;
     let Value::Number(number) = value else { return Ok(Value::Undefined) };
-    Ok(if number.is_positive() { value.clone() } else { Value::from(number.abs()) })
+    if number.is_positive() {
+        return Ok(value.clone());
+    }
+    context.budget.make_text(number::bytes(value))?;
+    Ok(Value::from(number.abs()))
 }
 
 /// To the nearest integer, halves away from zero.

@@ -19,7 +19,9 @@ fn concat(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 
 /// One level.
 fn flatten(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    let items = array(args, 1)?.iter().flat_map(|item| match item {
+    let items = array(args, 1)?;
+    context.budget.step(items.len() as u64)?;
+    let items = items.iter().flat_map(|item| match item {
         Value::Array(items) => items.as_slice(),
         item => std::slice::from_ref(item),
     });

@@ -171,8 +171,9 @@ impl BigFloat {
         if self.exponent.unsigned_abs() > MOST_BITS {
             return if self.exponent > 0 { Err(too_many_bits()) } else { Ok(Value::from(0)) };
         }
+        // The fewest digits are found by trying.
         let words = self.exponent.unsigned_abs() / 64;
-        budget.step(words * words / 4 + 1)?;
+        budget.step(words * words + words * 8 + 16)?;
         if self.is_integer() && self.exponent <= 0 {
             return number::from_integer(budget, &self.truncated()?);
         }

@@ -17,27 +17,27 @@ table![
 ];
 
 fn and(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    let result = integer(args, 1)? & integer(args, 2)?;
+    let result = operand(context, 1, args)? & operand(context, 2, args)?;
     number::from_integer(context.budget, &result)
 }
 
 fn or(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    let result = integer(args, 1)? | integer(args, 2)?;
+    let result = operand(context, 1, args)? | operand(context, 2, args)?;
     number::from_integer(context.budget, &result)
 }
 
 fn xor(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    let result = integer(args, 1)? ^ integer(args, 2)?;
+    let result = operand(context, 1, args)? ^ operand(context, 2, args)?;
     number::from_integer(context.budget, &result)
 }
 
 fn negate(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    let result = !integer(args, 1)?;
+    let result = !operand(context, 1, args)?;
     number::from_integer(context.budget, &result)
 }
 
 fn lsh(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    let (integer, shift) = (integer(args, 1)?, shift(args)?);
+    let (integer, shift) = (operand(context, 1, args)?, shift(args)?);
     if integer.sign() == Sign::NoSign {
         return Ok(Value::from(0));
     }
@@ -46,7 +46,7 @@ fn lsh(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 }
 
 fn rsh(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    let (integer, shift) = (integer(args, 1)?, shift(args)?);
+    let (integer, shift) = (operand(context, 1, args)?, shift(args)?);
     // Nothing is left of any integer.
     let shift = shift.unwrap_or(u64::MAX).min(MOST_BITS * 8);
     number::from_integer(context.budget, &(integer >> shift))
@@ -59,6 +59,12 @@ fn shift(args: &[Value]) -> Result<Option<u64>, Failure> {
         return Err(undefined("operand 2 must be an unsigned integer number but got a negative integer"));
     }
     Ok(u64::try_from(shift).ok())
+}
+
+/// An integer, which is read whole.
+fn operand(context: &mut Context<'_, '_>, position: usize, args: &[Value]) -> Result<BigInt, Failure> {
+    context.budget.step(number::bytes(value(args, position)?) as u64 / 64)?;
+    integer(args, position)
 }
 
 pub(super) fn integer(args: &[Value], position: usize) -> Result<BigInt, Failure> {

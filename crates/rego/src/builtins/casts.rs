@@ -21,6 +21,7 @@ fn to_number(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
         Value::Bool(value) => Ok(Value::from(i64::from(*value))),
         number @ Value::Number(_) => Ok(number.clone()),
         text @ Value::String(written) => {
+            context.budget.make_text(written.len())?;
             let word = written.trim_start_matches(['+', '-']).to_ascii_lowercase();
             if matches!(word.as_str(), "inf" | "infinity" | "nan") {
                 return Err(wrong_type(1, text, &["valid number string"]));

@@ -181,8 +181,7 @@ pub(super) fn url_text(budget: &mut Budget<'_>, text: &str) -> Result<String, Fa
 /// Two digits for each byte.
 pub(super) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(out, "{byte:02x}");
+        out.extend([byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16).unwrap_or('0')));
         out
     })
 }
@@ -291,6 +290,7 @@ fn url_encode_object(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 
 fn url_decode_object(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let query = text(args, 1)?;
+    context.budget.step(query.len() as u64 / 8)?;
     let mut found: BTreeMap<Value, Vec<Value>> = BTreeMap::new();
     for part in query.split('&').filter(|part| !part.is_empty()) {
         if part.contains(';') {

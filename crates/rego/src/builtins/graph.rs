@@ -22,6 +22,7 @@ fn reachable(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let mut reached = BTreeSet::new();
     while let Some(node) = waiting.pop() {
         budget.step(1)?;
+        term::weigh(budget, node)?;
         if reached.contains(node) {
             continue;
         }

@@ -11,7 +11,7 @@ table!["io.jwt.decode" / 1 => decode];
 fn decode(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let token = text(args, 1)?;
     let budget = &mut *context.budget;
-    budget.read_text(token.len())?;
+    budget.step(token.len() as u64 / 8 + 1)?;
     let count = token.split('.').count();
     let mut parts = token.split('.');
     let (Some(header), Some(payload), Some(signature), None) =

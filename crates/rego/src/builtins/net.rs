@@ -23,7 +23,7 @@ table![
 
 /// The set of all addresses of a block.
 fn expand(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    let block = Block::parse(text(args, 1)?)?;
+    let block = Block::parse(read(context.budget, args, 1)?)?;
     let count = 1_u128.checked_shl(block.width - block.prefix).unwrap_or(u128::MAX);
     let budget = &mut *context.budget;
     let items = usize::try_from(count).unwrap_or(usize::MAX);
@@ -36,26 +36,23 @@ fn expand(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 }
 
 /// Whether two blocks have addresses in common.
-fn intersects(_: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    let (left, right) = (Block::parse(text(args, 1)?)?, Block::parse(text(args, 2)?)?);
+fn intersects(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    let left = Block::parse(read(context.budget, args, 1)?)?;
+    let right = Block::parse(read(context.budget, args, 2)?)?;
     Ok(Value::Bool(left.contains(&right) || right.contains(&left)))
 }
 
 /// Whether the first block holds all of the second block or address. `net.cidr_overlap` is an old name of it.
-fn contains(_: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    Ok(Value::Bool(holds(text(args, 1)?, text(args, 2)?)?))
+fn contains(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    let (block, other) = (read(context.budget, args, 1)?, read(context.budget, args, 2)?);
+    Ok(Value::Bool(Block::parse(block)?.contains(&Block::of_either(other)?)))
 }
 
-fn holds(block: &str, other: &str) -> Result<bool, Failure> {
-    let block = Block::parse(block)?;
-    let other = match other.parse() {
-        Ok(address) => Block::single(address),
-        Err(_) => Block::parse(other).map_err(|_| {
-            let shown: String = other.chars().take(60).collect();
-            undefined(format!("not a valid textual representation of an IP address or CIDR: {shown}"))
-        })?,
-    };
-    Ok(block.contains(&other))
+/// A text that is read whole.
+fn read<'v>(budget: &mut Budget<'_>, args: &'v [Value], position: usize) -> Result<&'v str, Failure> {
+    let text = text(args, position)?;
+    budget.step(text.len() as u64 / 64)?;
+    Ok(text)
 }
 
 /// The pairs of a block and of an address or block that it holds, by their indexes, keys, or what they are.
@@ -63,12 +60,23 @@ fn contains_matches(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let blocks = indexed(context.budget, args, 1)?;
     let others = indexed(context.budget, args, 2)?;
     let mut matches = BTreeSet::new();
-    for (block, block_index) in &blocks {
-        for (other, other_index) in &others {
-            context.budget.step(2)?;
-            let texts = [(*block).clone(), (*other).clone()];
-            if holds(text(&texts, 1)?, text(&texts, 2)?)? {
-                let pair = Value::from(vec![block_index.clone(), other_index.clone()]);
+    if others.is_empty() {
+        return Ok(Value::from(matches));
+    }
+    let mut parsed = Vec::new();
+    for (position, (block, block_index)) in blocks.iter().enumerate() {
+        let block = Block::parse(read(context.budget, &[(*block).clone()], 1)?)?;
+        if position == 0 {
+            for (other, index) in &others {
+                context.budget.make_items(1)?;
+                let texts = [Value::Null, (*other).clone()];
+                parsed.push((Block::of_either(read(context.budget, &texts, 2)?)?, index));
+            }
+        }
+        for (other, other_index) in &parsed {
+            context.budget.step(1)?;
+            if block.contains(other) {
+                let pair = Value::from(vec![block_index.clone(), (*other_index).clone()]);
                 collect::insert(context.budget, &mut matches, pair)?;
             }
         }
@@ -113,8 +121,11 @@ fn indexed<'v>(
     Ok(blocks)
 }
 
-fn is_valid(_: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    Ok(Value::Bool(matches!(value(args, 1)?, Value::String(text) if Block::parse(text).is_ok())))
+fn is_valid(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    if !matches!(value(args, 1)?, Value::String(_)) {
+        return Ok(Value::Bool(false));
+    }
+    Ok(Value::Bool(Block::parse(read(context.budget, args, 1)?).is_ok()))
 }
 
 /// The fewest blocks for the same addresses. An address without a prefix is taken as the network of its class.
@@ -126,6 +137,7 @@ fn merge(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     for element in elements {
         context.budget.make_items(4)?;
         let Value::String(text) = element else { return Err(undefined("element must be string")) };
+        context.budget.step(text.len() as u64 / 64)?;
         let block = match text.parse() {
             Ok(address) => Block::of_class(address)?,
             Err(_) => Block::parse(text)?,
@@ -207,6 +219,17 @@ impl Block {
         match address.to_canonical() {
             IpAddr::V4(address) => Self { bits: address.to_bits().into(), width: 32, prefix: 32 },
             IpAddr::V6(address) => Self { bits: address.to_bits(), width: 128, prefix: 128 },
+        }
+    }
+
+    /// A block, or an address by itself.
+    fn of_either(text: &str) -> Result<Self, Failure> {
+        match text.parse() {
+            Ok(address) => Ok(Self::single(address)),
+            Err(_) => Self::parse(text).map_err(|_| {
+                let shown: String = text.chars().take(60).collect();
+                undefined(format!("not a valid textual representation of an IP address or CIDR: {shown}"))
+            }),
         }
     }
 

@@ -33,6 +33,15 @@ pub(super) fn integer(value: &Value) -> Option<BigInt> {
     number.format_decimal().parse().ok()
 }
 
+/// How many bytes a number takes that is no float and has more than 64 bits; else none.
+pub(super) fn bytes(value: &Value) -> usize {
+    let Value::Number(number) = value else { return 0 };
+    if number.as_f64().is_some() || number.as_i128().is_some() {
+        return 0;
+    }
+    number.as_big().map_or(0, |big| usize::try_from(big.bits() / 8).unwrap_or(usize::MAX))
+}
+
 /// Whether the value is a number that has a fraction.
 pub(super) fn fraction(value: &Value) -> Option<f64> {
     let Value::Number(number) = value else { return None };
@@ -47,11 +56,8 @@ pub(super) fn from_integer(budget: &mut Budget<'_>, integer: &BigInt) -> Result<
     if integer.bits() > MOST_BITS {
         return Err(too_many_bits());
     }
-    // Decimal digits and back take time with the square of the size.
-    let words = integer.bits() / 64;
-    budget.step(words * words / 64 + words + 1)?;
-    budget.take(usize::try_from(integer.bits() / 8).unwrap_or(usize::MAX))?;
-    Value::from_numeric_string(&integer.to_string()).map_err(|_| too_many_bits())
+    budget.make_text(usize::try_from(integer.bits() / 8).unwrap_or(usize::MAX))?;
+    Ok(Value::Number(integer.clone().into()))
 }
 
 /// The value of a float, an integer where it is one.

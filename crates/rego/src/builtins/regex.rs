@@ -9,7 +9,7 @@ use regorus::Value;
 use super::go_fmt::{Output, TooLong};
 use super::operand::{integer, text, value};
 use super::{Context, Failure, Outcome, too_large, undefined};
-use crate::limits::LimitKind;
+use crate::limits::{Budget, Exceeded, LimitKind};
 use crate::pattern::{Pattern, PatternError};
 
 table![
@@ -127,6 +127,17 @@ fn charge_groups(context: &mut Context<'_, '_>, pattern: &Pattern, text: &str) -
     Ok(context.budget.step(steps.saturating_mul(groups))?)
 }
 
+/// Asks the budget for looking on behind a match: if a pattern has no end, each look may go to the end of the text
+/// and find that what is near is what there is.
+fn charge_next(
+    budget: &mut Budget<'_>,
+    pattern: &Pattern,
+    text: &str,
+    found: regex::Match<'_>,
+) -> Result<(), Exceeded> {
+    if pattern.is_open() { budget.step(text.len().saturating_sub(found.start()) as u64 / 64) } else { Ok(()) }
+}
+
 /// A pattern and the text that it is to be looked for in.
 fn operands<'v>(
     context: &mut Context<'_, '_>,
@@ -160,6 +171,7 @@ fn find(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let (pattern, text) = operands(context, args, 1, 2)?;
     let mut matches = Vec::new();
     for found in pattern.regex().find_iter(text).take(most) {
+        charge_next(context.budget, &pattern, text, found)?;
         context.budget.make_items(1)?;
         context.budget.make_text(found.len())?;
         matches.push(Value::from(found.as_str()));
@@ -173,6 +185,9 @@ fn find_groups(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     charge_groups(context, &pattern, text)?;
     let mut matches = Vec::new();
     for groups in pattern.regex().captures_iter(text).take(most) {
+        if let Some(found) = groups.get(0) {
+            charge_next(context.budget, &pattern, text, found)?;
+        }
         let mut texts = Vec::new();
         for group in groups.iter() {
             let group = group.map_or("", |group| group.as_str());
@@ -200,7 +215,7 @@ fn split(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     }
     let budget = &mut *context.budget;
     let mut parts = Vec::new();
-    let mut add = |part: Option<&str>| -> Result<(), Failure> {
+    let add = |budget: &mut Budget<'_>, parts: &mut Vec<Value>, part: Option<&str>| -> Result<(), Failure> {
         let part = part.unwrap_or_default();
         budget.make_items(1)?;
         budget.make_text(part.len())?;
@@ -209,14 +224,15 @@ fn split(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     };
     let (mut begin, mut end) = (0, 0);
     for found in pattern.regex().find_iter(text) {
+        charge_next(budget, &pattern, text, found)?;
         end = found.start();
         if found.end() != 0 {
-            add(text.get(begin..end))?;
+            add(budget, &mut parts, text.get(begin..end))?;
         }
         begin = found.end();
     }
     if end != text.len() {
-        add(text.get(begin..))?;
+        add(budget, &mut parts, text.get(begin..))?;
     }
     Ok(Value::from(parts))
 }
@@ -226,17 +242,21 @@ fn replace(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     charge_groups(context, &pattern, text)?;
     let replacement = super::operand::text(args, 3)?;
     let mut out = Output::within(context.budget);
-    let mut write = || {
-        let mut rest = 0;
-        for groups in pattern.regex().captures_iter(text) {
-            let Some(whole) = groups.get(0) else { continue };
-            out.push_str(text.get(rest..whole.start()).unwrap_or_default())?;
-            rest = whole.end();
-            expand(&mut out, replacement, &groups)?;
+    let mut rest = 0;
+    let mut written = Ok(());
+    for groups in pattern.regex().captures_iter(text) {
+        let Some(whole) = groups.get(0) else { continue };
+        charge_next(context.budget, &pattern, text, whole)?;
+        context.budget.read_text(replacement.len())?;
+        written = out
+            .push_str(text.get(rest..whole.start()).unwrap_or_default())
+            .and_then(|()| expand(&mut out, replacement, &groups));
+        if written.is_err() {
+            break;
         }
-        out.push_str(text.get(rest..).unwrap_or_default())
-    };
-    let written = write();
+        rest = whole.end();
+    }
+    let written = written.and_then(|()| out.push_str(text.get(rest..).unwrap_or_default()));
     out.value(context.budget, written)
 }
 

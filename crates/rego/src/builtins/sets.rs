@@ -39,6 +39,7 @@ fn union(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let Value::Set(sets) = set_operand(args, 1)? else { return Ok(Value::Undefined) };
     let mut union = BTreeSet::new();
     for set in sets.iter() {
+        context.budget.step(1)?;
         add(context.budget, &mut union, inner(set)?)?;
     }
     Ok(Value::from(union))
@@ -48,6 +49,7 @@ fn intersection(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let Value::Set(sets) = set_operand(args, 1)? else { return Ok(Value::Undefined) };
     let mut result = None;
     for set in sets.iter() {
+        context.budget.step(1)?;
         let set = inner(set)?;
         result = Some(match result {
             None => set.clone(),

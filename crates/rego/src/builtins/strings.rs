@@ -80,15 +80,21 @@ fn concat(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 
 fn contains(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let (text, part) = two(context, args)?;
+    // A part that is nearly everywhere is looked at twice.
+    context.budget.step(text.len() as u64 / 64)?;
     Ok(Value::Bool(text.contains(part)))
 }
 
-fn startswith(_: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    Ok(Value::Bool(text(args, 1)?.starts_with(text(args, 2)?)))
+fn startswith(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    let (text, part) = (text(args, 1)?, text(args, 2)?);
+    context.budget.step(part.len() as u64 / 64)?;
+    Ok(Value::Bool(text.starts_with(part)))
 }
 
-fn endswith(_: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    Ok(Value::Bool(text(args, 1)?.ends_with(text(args, 2)?)))
+fn endswith(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    let (text, part) = (text(args, 1)?, text(args, 2)?);
+    context.budget.step(part.len() as u64 / 64)?;
+    Ok(Value::Bool(text.ends_with(part)))
 }
 
 /// The whole part, in one of four bases.
@@ -137,6 +143,8 @@ fn indexof_n(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 /// An empty text is found before every character and at the end.
 fn count(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let (text, part) = two(context, args)?;
+    // There may be one at each character.
+    context.budget.step(text.len() as u64 / 8)?;
     Ok(Value::from(text.matches(part).count()))
 }
 
@@ -175,6 +183,8 @@ fn mapped(budget: &mut Budget<'_>, text: &str, map: fn(char) -> char) -> Outcome
 fn replace(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let (text, old) = two(context, args)?;
     let new = operand::text(args, 3)?;
+    // There may be one at each character.
+    context.budget.step(text.len() as u64 / 8)?;
     let count = text.matches(old).count();
     let longer = count.saturating_mul(new.len()).saturating_add(text.len());
     context.budget.make_text(longer.saturating_sub(count.saturating_mul(old.len())))?;
@@ -187,6 +197,8 @@ fn replace_n(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
         return Err(wrong_type(1, value(args, 1)?, &["object"]));
     };
     let mut pairs = BTreeMap::new();
+    // What it takes to try all of them at one place.
+    let mut tries: u64 = 0;
     for (old, new) in patterns.iter() {
         context.budget.step(1)?;
         let Value::String(old) = old else {
@@ -195,10 +207,12 @@ fn replace_n(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
         let Value::String(new) = new else {
             return Err(undefined("operand 1 non-string value found in pattern object"));
         };
+        context.budget.read_text(old.len())?;
+        tries = tries.saturating_add(old.len() as u64 / 64 + 1);
         pairs.insert(&**old, &**new);
     }
     let text = text(args, 2)?;
-    let tries = (text.len() as u64 + 1).saturating_mul(pairs.len() as u64);
+    let tries = (text.len() as u64 + 1).saturating_mul(tries);
     context.budget.step(tries / 4 + 1)?;
     let mut out = Output::within(context.budget);
     let written = replace_all(&mut out, text, &pairs);
@@ -290,6 +304,8 @@ fn trimmed(
 ) -> Outcome {
     let (text, cut) = two(context, args)?;
     context.budget.make_items(cut.len())?;
+    // All of the text may go, and each character is looked up.
+    context.budget.step(text.len() as u64 / 8)?;
     made(context.budget, trim(text, &cut.chars().collect()))
 }
 
@@ -304,7 +320,9 @@ fn trim_suffix(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 }
 
 fn trim_space(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    made(context.budget, text(args, 1)?.trim())
+    let text = text(args, 1)?;
+    context.budget.step(text.len() as u64 / 16)?;
+    made(context.budget, text.trim())
 }
 
 fn any_prefix_match(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
@@ -330,6 +348,7 @@ fn any_suffix_match(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 fn texts<'v>(budget: &mut Budget<'_>, args: &'v [Value], position: usize) -> Result<Vec<&'v str>, Failure> {
     let whole = value(args, position)?;
     if let Value::String(text) = whole {
+        budget.read_text(text.len())?;
         return Ok(vec![text]);
     }
     let Some(elements) = term::elements(budget, whole)? else {

@@ -34,6 +34,22 @@ pub(super) fn get_base<'v>(value: &'v Value, key: &Value) -> Option<&'v Value> {
     }
 }
 
+/// Asks the budget for what [`entries`] takes.
+pub(super) fn weigh_entries(budget: &mut Budget<'_>, value: &Value) -> Result<(), Exceeded> {
+    match value {
+        Value::Array(items) => budget.step(items.len() as u64),
+        Value::Set(items) => {
+            budget.step(items.len() as u64)?;
+            term::weigh_order(budget, items.len(), items.iter())
+        }
+        Value::Object(object) => {
+            budget.step(object.len() as u64)?;
+            term::weigh_order(budget, object.len(), object.keys())
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The keys and elements of a collection, in OPA's order.
 pub(super) fn entries(value: &Value) -> Vec<(Value, Value)> {
     match value {
@@ -75,7 +91,7 @@ fn sort<T>(items: &mut [T], key: impl Fn(&T) -> &Value) {
 /// times over, and so be far larger than the memory it takes.
 pub(super) fn equal(budget: &mut Budget<'_>, a: &Value, b: &Value) -> Result<bool, Exceeded> {
     if len(a).is_none() {
-        return Ok(a == b);
+        return equal_scalars(budget, a, b);
     }
     let mut rest = vec![(a, b)];
     while let Some((a, b)) = rest.pop() {
@@ -112,15 +128,32 @@ pub(super) fn equal(budget: &mut Budget<'_>, a: &Value, b: &Value) -> Result<boo
                     rest.extend([(a, b), (a_key, b_key)]);
                 }
             }
-            (a, b) if a == b => {}
-            _ => return Ok(false),
+            (a, b) => {
+                if !equal_scalars(budget, a, b)? {
+                    return Ok(false);
+                }
+            }
         }
     }
     Ok(true)
 }
 
-/// Asks the budget for what it takes to compare a value with others: nothing for one without parts.
+/// As [`equal`], if one has no parts.
+fn equal_scalars(budget: &mut Budget<'_>, a: &Value, b: &Value) -> Result<bool, Exceeded> {
+    if let (Value::String(a), Value::String(b)) = (a, b) {
+        if a.len() != b.len() {
+            return Ok(false);
+        }
+        budget.step(a.len() as u64 / 64)?;
+    }
+    Ok(a == b)
+}
+
+/// Asks the budget for what it takes to compare a value with others: nothing for a short one without parts.
 pub(super) fn weigh(budget: &mut Budget<'_>, value: &Value) -> Result<(), Exceeded> {
+    if let Value::String(text) = value {
+        return budget.step(text.len() as u64 / 64);
+    }
     if len(value).is_none() {
         return Ok(());
     }

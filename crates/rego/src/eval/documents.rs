@@ -27,6 +27,7 @@ impl<'p> Machine<'p, '_> {
         }
         let program = self.program;
         let Some(group) = program.groups.get(id) else { return Ok(Value::Undefined) };
+        self.budget.step(self.world.replaced.len() as u64 / 8)?;
         if !self.world.replaced.is_empty() && self.world.is_replaced(&group.path) {
             return Ok(self.base_document(&group.path));
         }
@@ -171,10 +172,15 @@ impl<'p> Machine<'p, '_> {
     /// The keys of what is there.
     pub(super) fn keys_at(&mut self, id: NodeId, keys: &[Value]) -> Result<Vec<Value>, EvalError> {
         match self.place(id, keys)? {
-            Place::Value(value) => Ok(collections::entries(&value).into_iter().map(|(key, _)| key).collect()),
+            Place::Value(value) => {
+                collections::weigh_entries(&mut self.budget, &value)?;
+                Ok(collections::entries(&value).into_iter().map(|(key, _)| key).collect())
+            }
             Place::Inner(id) => {
                 let Some(node) = self.program.nodes.get(id) else { return Ok(Vec::new()) };
                 let base = self.base_document(&node.path);
+                collections::weigh_entries(&mut self.budget, &base)?;
+                self.budget.step(node.children.len() as u64)?;
                 let mut keys: BTreeSet<Value> =
                     collections::entries(&base).into_iter().map(|(key, _)| key).collect();
                 keys.extend(node.children.keys().cloned());
@@ -189,6 +195,8 @@ impl<'p> Machine<'p, '_> {
         let mut keys = keys;
         loop {
             let Some(node) = program.nodes.get(id) else { return Ok(Place::Value(Value::Undefined)) };
+            // Whether each of them is on the way is looked at.
+            self.budget.step(self.world.replaced.len() as u64 / 8)?;
             let is_replaced = !self.world.replaced.is_empty() && self.world.is_replaced(&node.path);
             let mut get: Getter = collections::get_base;
             let made = match node.group.and_then(|group| Some((group, program.groups.get(group)?))) {
@@ -212,6 +220,10 @@ impl<'p> Machine<'p, '_> {
                     }
                 }
             };
+            self.budget.step(keys.len() as u64 / 4)?;
+            for key in keys {
+                collections::weigh(&mut self.budget, key)?;
+            }
             let found = keys.iter().try_fold(&made, |value, key| get(value, key)).cloned();
             return Ok(Place::Value(found.unwrap_or(Value::Undefined)));
         }

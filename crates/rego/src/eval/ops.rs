@@ -10,6 +10,7 @@ use super::{Flow, Machine, Step, collections};
 use crate::Value;
 use crate::builtins::{Builtin, Context, Failure};
 use crate::error::{EvalError, EvalErrorKind};
+use crate::limits::Exceeded;
 use crate::normal_form::{
     Arg, Callee, Change, Collect, CollectHead, Comparison, Op, OpKind, Pattern, Replacement, Root, Slot,
     Target,
@@ -99,6 +100,8 @@ impl<'p> Machine<'p, '_> {
                 Ok(self.keep(*to, Value::from(items)))
             }
             OpKind::Set { items, to } => {
+                // A tree has more to be made than its elements.
+                self.budget.step(4)?;
                 self.budget.make_items(items.len())?;
                 let items: Vec<Value> = items.iter().map(|item| self.value(item).clone()).collect();
                 for item in &items {
@@ -108,6 +111,7 @@ impl<'p> Machine<'p, '_> {
                 Ok(self.keep(*to, Value::from(items)))
             }
             OpKind::Object { entries, to } => {
+                self.budget.step(4)?;
                 self.budget.make_items(entries.len())?;
                 let mut object = BTreeMap::new();
                 for (key, value) in entries {
@@ -146,12 +150,11 @@ impl<'p> Machine<'p, '_> {
     }
 
     fn path(&mut self, root: &Root, keys: &[Arg], to: Slot) -> Result<Next, EvalError> {
+        self.budget.step(keys.len() as u64 / 4)?;
         for key in keys {
-            // A key that is a constant is as large as it is written.
-            if let Arg::Slot(slot) = key
-                && collections::len(self.slot(*slot)).is_some()
-            {
-                let key = self.slot(*slot).clone();
+            let key = self.value(key);
+            if collections::len(key).is_some() || matches!(key, Value::String(text) if text.len() > 64) {
+                let key = key.clone();
                 collections::weigh(&mut self.budget, &key)?;
             }
         }
@@ -177,8 +180,11 @@ impl<'p> Machine<'p, '_> {
         found: &mut dyn FnMut(&mut Self) -> Step,
     ) -> Step {
         let Some(collection) = self.root(root).cloned() else { return Ok(Flow::More) };
-        let Some(length) = collections::len(&collection) else { return Ok(Flow::More) };
-        self.budget.step(length as u64).map_err(|error| self.located(error.into(), span))?;
+        if collections::len(&collection).is_none() {
+            return Ok(Flow::More);
+        }
+        collections::weigh_entries(&mut self.budget, &collection)
+            .map_err(|error| self.located(error.into(), span))?;
         self.deeper().map_err(|error| self.located(error, span))?;
         let mut flow = Ok(Flow::More);
         if let Value::Array(items) = &collection {
@@ -258,6 +264,7 @@ impl<'p> Machine<'p, '_> {
                 Ok(collections::equal(&mut self.budget, &other, value)?)
             }
             (Pattern::Array(patterns), Value::Array(items)) if items.len() == patterns.len() => {
+                self.budget.step(patterns.len() as u64 / 4)?;
                 for (item, pattern) in items.iter().zip(patterns) {
                     if !self.fits(item, pattern)? {
                         return Ok(false);
@@ -266,8 +273,11 @@ impl<'p> Machine<'p, '_> {
                 Ok(true)
             }
             (Pattern::Object(patterns), Value::Object(object)) if object.len() == patterns.len() => {
+                self.budget.step(patterns.len() as u64)?;
                 for (key, pattern) in patterns {
-                    let Some(found) = object.get(self.value(key)) else { return Ok(false) };
+                    let key = self.value(key).clone();
+                    collections::weigh(&mut self.budget, &key)?;
+                    let Some(found) = object.get(&key) else { return Ok(false) };
                     if !self.fits(found, pattern)? {
                         return Ok(false);
                     }
@@ -312,8 +322,10 @@ impl<'p> Machine<'p, '_> {
         ops: &'p [Op],
     ) -> Result<Next, EvalError> {
         let domain = self.value(domain).clone();
-        let Some(length) = collections::len(&domain) else { return Ok(Next::Fail) };
-        self.budget.step(length as u64)?;
+        if collections::len(&domain).is_none() {
+            return Ok(Next::Fail);
+        }
+        collections::weigh_entries(&mut self.budget, &domain)?;
         for (name, element) in collections::entries(&domain) {
             if let Some(slot) = key {
                 self.set(slot, name);
@@ -371,12 +383,14 @@ impl<'p> Machine<'p, '_> {
     }
 
     fn call(&mut self, callee: &'p Callee, args: &[Arg], span: Span) -> Result<Value, EvalError> {
+        self.budget.step(args.len() as u64 / 4)?;
         let args: Vec<Value> = args.iter().map(|arg| self.value(arg).clone()).collect();
         self.call_with(callee, &args, span)
     }
 
     fn call_with(&mut self, callee: &Callee, args: &[Value], span: Span) -> Result<Value, EvalError> {
         if !self.world.functions.is_empty() {
+            self.budget.step(self.world.functions.len() as u64 / 16)?;
             let target = match callee {
                 Callee::Builtin(builtin) => Some(Target::Builtin(builtin.name)),
                 Callee::Function(group) => Some(Target::Function(*group)),
@@ -387,6 +401,7 @@ impl<'p> Machine<'p, '_> {
                     Replaced::Value(value) => Ok(value),
                     // What replaces a function sees all functions as they are.
                     Replaced::Callee(callee) => {
+                        self.budget.step(self.world.weight())?;
                         let mut world = self.world.unmade();
                         world.functions.clear();
                         let before = std::mem::replace(&mut self.world, world);
@@ -452,6 +467,8 @@ impl<'p> Machine<'p, '_> {
         after: &'p [Op],
         found: &mut dyn FnMut(&mut Self) -> Step,
     ) -> Step {
+        let weight = self.world.weight().saturating_add(changes.len() as u64);
+        self.budget.step(weight).map_err(|error| self.located(error.into(), span))?;
         let mut world = self.world.unmade();
         for change in changes {
             if let Change::Input { value, .. } | Change::Data { value, .. } = change {
@@ -459,9 +476,8 @@ impl<'p> Machine<'p, '_> {
                 collections::weigh(&mut self.budget, &value)
                     .map_err(|error| self.located(error.into(), span))?;
             }
-            self.change(&mut world, change);
+            self.change(&mut world, change).map_err(|error| self.located(error.into(), span))?;
         }
-        self.budget.step(world.documents.len() as u64).map_err(|error| self.located(error.into(), span))?;
         self.deeper().map_err(|error| self.located(error, span))?;
         self.outer.push(std::mem::replace(&mut self.world, world));
         let flow = self.run(ops, &mut |machine| {
@@ -478,13 +494,15 @@ impl<'p> Machine<'p, '_> {
         flow
     }
 
-    fn change(&self, world: &mut super::World, change: &'p Change) {
+    fn change(&mut self, world: &mut super::World, change: &'p Change) -> Result<(), Exceeded> {
         match change {
             Change::Input { path, value } => {
-                world.input = Some(with_path(world.input.as_ref(), path, self.value(value).clone()));
+                let value = self.value(value).clone();
+                world.input = Some(with_path(&mut self.budget, world.input.as_ref(), path, value)?);
             }
             Change::Data { path, value } => {
-                world.data = with_path(Some(&world.data), path, self.value(value).clone());
+                let value = self.value(value).clone();
+                world.data = with_path(&mut self.budget, Some(&world.data), path, value)?;
                 world.replaced.push(path.clone());
             }
             Change::Function { target, by } => {
@@ -495,6 +513,7 @@ impl<'p> Machine<'p, '_> {
                 world.functions.push((*target, by));
             }
         }
+        Ok(())
     }
 
     /// Each argument is a set: empty if what was to be printed is undefined. Several values make several lines.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::Value;
+use crate::limits::{Budget, Exceeded};
 use crate::normal_form::{Callee, NodeId, Target};
 
 /// What evaluation sees, and what it made of it so far.
@@ -46,6 +47,12 @@ impl World {
         }
     }
 
+    /// What [`Self::unmade`] takes, in steps.
+    pub(super) fn weight(&self) -> u64 {
+        let copied = self.documents.len() + self.replaced.len() + self.functions.len();
+        copied as u64
+    }
+
     /// The same world of which nothing was made yet.
     pub(super) fn unmade(&self) -> Self {
         Self {
@@ -77,15 +84,21 @@ impl World {
 }
 
 /// A document with the value at a path replaced. What is no object on the way becomes one.
-pub(super) fn with_path(document: Option<&Value>, path: &[Value], value: Value) -> Value {
-    let Some((key, rest)) = path.split_first() else { return value };
+pub(super) fn with_path(
+    budget: &mut Budget<'_>,
+    document: Option<&Value>,
+    path: &[Value],
+    value: Value,
+) -> Result<Value, Exceeded> {
+    let Some((key, rest)) = path.split_first() else { return Ok(value) };
     let mut object: BTreeMap<Value, Value> = match document {
         Some(Value::Object(object)) => {
+            budget.make_items(object.len())?;
             object.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
         }
         _ => BTreeMap::new(),
     };
-    let inner = with_path(object.get(key), rest, value);
+    let inner = with_path(budget, object.get(key), rest, value)?;
     object.insert(key.clone(), inner);
-    Value::from(object)
+    Ok(Value::from(object))
 }

@@ -72,17 +72,22 @@ pub(crate) enum TooLong {
 pub(crate) struct Output {
     text: String,
     limit: usize,
+    /// Which limit the text has met when it becomes too long.
+    kind: LimitKind,
 }
 
 impl Output {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { text: String::new(), limit }
+        Self { text: String::new(), limit, kind: LimitKind::Memory }
     }
 
-    /// A text of at most the memory that is left.
+    /// A text of at most the memory and the steps that are left.
     pub(crate) fn within(budget: &Budget<'_>) -> Self {
-        let left = budget.limits().memory.saturating_sub(budget.memory());
-        Self::new(usize::try_from(left).unwrap_or(usize::MAX).min(LONGEST))
+        let memory = budget.limits().memory.saturating_sub(budget.memory());
+        let steps = budget.limits().steps.saturating_sub(budget.steps()).saturating_mul(16);
+        let limit = usize::try_from(memory.min(steps)).unwrap_or(usize::MAX).min(LONGEST);
+        let kind = if steps < memory { LimitKind::Steps } else { LimitKind::Memory };
+        Self { text: String::new(), limit, kind }
     }
 
     /// The text, after writing it has ended so; it is counted.
@@ -93,7 +98,7 @@ impl Output {
     ) -> Result<String, Exceeded> {
         match written {
             Ok(()) => {}
-            Err(TooLong::Text) => return Err(budget.exceeded(LimitKind::Memory)),
+            Err(TooLong::Text) => return Err(budget.exceeded(self.kind)),
             Err(TooLong::Nesting) => return Err(term::too_deep()),
         }
         budget.make_text(self.text.len())?;
@@ -191,7 +196,15 @@ impl Spec {
 
 /// Formats the arguments.
 pub(super) fn sprintf(out: &mut Output, format: &str, args: &[Arg]) -> Result<(), TooLong> {
-    let mut printer = Printer { rest: format, args, next: 0, reordered: false, is_index_good: true, out };
+    let mut printer = Printer {
+        rest: format,
+        args,
+        next: 0,
+        reordered: false,
+        is_index_good: true,
+        last_bracket: format.rfind(']').map(|at| format.len() - at),
+        out,
+    };
     while let Some((text, directive)) = printer.rest.split_once('%') {
         printer.out.push_str(text)?;
         printer.rest = directive;
@@ -210,6 +223,8 @@ struct Printer<'a, 'o> {
     reordered: bool,
     /// Whether the indexes of this directive are of arguments.
     is_index_good: bool,
+    /// How far before the end of the format the last `]` is: behind it none is looked for.
+    last_bracket: Option<usize>,
     out: &'o mut Output,
 }
 
@@ -310,7 +325,8 @@ impl Printer<'_, '_> {
     fn index(&mut self) -> bool {
         let Some(rest) = self.rest.strip_prefix('[') else { return false };
         self.reordered = true;
-        let Some((inside, rest)) = rest.split_once(']') else {
+        let is_closed = self.last_bracket.is_some_and(|from_end| from_end <= rest.len());
+        let Some((inside, rest)) = rest.split_once(']').filter(|_| is_closed) else {
             self.is_index_good = false;
             self.rest = rest;
             return false;

@@ -132,15 +132,16 @@ fn without(budget: &mut Budget<'_>, value: &Value, tree: &Tree) -> Result<Option
     };
     Ok(Some(match value {
         Value::Object(object) => {
-            let mut result = BTreeMap::new();
+            let mut result = Vec::new();
             for (key, value) in object.iter() {
                 budget.step(1)?;
                 term::weigh(budget, key)?;
                 if let Some(value) = left(budget, key, value)? {
-                    collect::put(budget, &mut result, key.clone(), value)?;
+                    budget.make_items(2)?;
+                    result.push((key.clone(), value));
                 }
             }
-            Value::from(result)
+            Value::from(result.into_iter().collect::<BTreeMap<_, _>>())
         }
         Value::Array(items) => {
             let mut result = Vec::new();

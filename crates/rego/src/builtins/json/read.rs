@@ -38,7 +38,7 @@ struct Reader<'r, 'w> {
 
 impl<'r> Reader<'r, '_> {
     fn whole(&mut self) -> Outcome {
-        self.budget.read_text(self.text.len())?;
+        self.budget.step(self.text.len() as u64 / 16 + 1)?;
         let value = self.value(0)?;
         self.skip_space();
         match self.peek() {

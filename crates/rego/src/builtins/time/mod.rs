@@ -60,10 +60,15 @@ impl<'v> Moment<'v> {
         };
         let zone = match part(1)? {
             "" | "UTC" | "Local" => None,
-            name => Some(name.parse::<Tz>().map_err(|_| {
-                let shown: String = name.chars().take(60).collect();
-                undefined(format!("unknown time zone {shown}"))
-            })?),
+            name => {
+                // No zone has a name that is half as long.
+                let zone =
+                    Some(name).filter(|name| name.len() <= 64).and_then(|name| name.parse::<Tz>().ok());
+                Some(zone.ok_or_else(|| {
+                    let shown: String = name.chars().take(60).collect();
+                    undefined(format!("unknown time zone {shown}"))
+                })?)
+            }
         };
         let layout = part(2)?;
         let nanoseconds = number::small(time).ok_or_else(|| undefined("timestamp too big"))?;
