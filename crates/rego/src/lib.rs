@@ -23,6 +23,8 @@ mod term;
 pub mod yaml_scalar;
 
 pub use error::{CompileError, EvalError, EvalErrorKind};
+pub use eval::{Environment, Evaluation};
 pub use limits::{Budget, Exceeded, LimitKind, Limits, Watch};
-pub use program::{Environment, Evaluation, Program, Query, Unit};
+pub use lower::{Query, Unit};
+pub use program::Program;
 pub use regorus::Value;

@@ -230,3 +230,23 @@ pub(crate) struct Node {
     pub(crate) group: Option<GroupId>,
     pub(crate) children: BTreeMap<Value, NodeId>,
 }
+
+/// Everything that is evaluated.
+#[derive(Debug)]
+pub(crate) struct NormalForm {
+    pub(crate) groups: Vec<Group>,
+    /// The first is `data`.
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) entry: Entry,
+    /// Operations of all branches, inner ones counted.
+    pub(crate) operations: usize,
+}
+
+/// The lowered query.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) module: usize,
+    pub(crate) branch: Branch,
+    /// The named variables; none for [`crate::Query::Path`].
+    pub(crate) variables: Option<Vec<(Value, Slot)>>,
+}

@@ -56,18 +56,19 @@ pub(super) fn entries(value: &Value) -> Vec<(Value, Value)> {
         Value::Array(items) => {
             items.iter().enumerate().map(|(index, item)| (Value::from(index as u64), item.clone())).collect()
         }
-        Value::Set(items) => {
-            let mut items: Vec<&Value> = items.iter_sorted().collect();
-            sort(&mut items, |item| item);
-            items.into_iter().map(|item| (item.clone(), item.clone())).collect()
-        }
-        Value::Object(object) => {
-            let mut entries: Vec<(&Value, &Value)> = object.iter_sorted().collect();
-            sort(&mut entries, |(key, _)| key);
-            entries.into_iter().map(|(key, value)| (key.clone(), value.clone())).collect()
-        }
-        _ => Vec::new(),
+        other => pairs(other).into_iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
     }
+}
+
+/// The keys and elements of a set or an object, in OPA's order.
+pub(super) fn pairs(value: &Value) -> Vec<(&Value, &Value)> {
+    let mut pairs: Vec<(&Value, &Value)> = match value {
+        Value::Set(items) => items.iter_sorted().map(|item| (item, item)).collect(),
+        Value::Object(object) => object.iter_sorted().collect(),
+        _ => Vec::new(),
+    };
+    sort(&mut pairs, |(key, _)| key);
+    pairs
 }
 
 /// How many elements a collection has; none if it is no collection.

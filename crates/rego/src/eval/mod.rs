@@ -12,10 +12,10 @@ mod replaced;
 use portcullis_rego_syntax::Span;
 
 use crate::Value;
+use crate::builtins::Caches;
 use crate::error::{EvalError, EvalErrorKind};
-use crate::limits::{Budget, LimitKind};
-use crate::normal_form::{Arg, Branch, Slot};
-use crate::program::{Environment, Evaluation, Program};
+use crate::limits::{Budget, LimitKind, Limits, Watch};
+use crate::normal_form::{Arg, Branch, NormalForm, Slot};
 
 use replaced::World;
 
@@ -32,7 +32,8 @@ type Step = Result<Flow, EvalError>;
 const MOST_SLOTS: usize = 1_000_000;
 
 struct Machine<'p, 'e> {
-    program: &'p Program,
+    program: &'p NormalForm,
+    caches: &'p Caches,
     budget: Budget<'e>,
     /// Slots of all frames that are active; the current one begins at `base`.
     stack: Vec<Value>,
@@ -52,9 +53,56 @@ struct Machine<'p, 'e> {
     strict: bool,
 }
 
-pub(crate) fn evaluate(program: &Program, environment: &Environment<'_>) -> Evaluation {
+/// What an evaluation sees of the world.
+#[derive(Clone)]
+pub struct Environment<'e> {
+    /// `input`; undefined if there is none. Nested at most 1000 deep, as all that the core reads.
+    pub input: Option<Value>,
+    /// `data`, without rules: an object.
+    pub data: Value,
+    /// What it may use.
+    pub limits: Limits,
+    /// Tells it to stop.
+    pub watch: Option<&'e dyn Watch>,
+    /// What `time.now_ns` is: nanoseconds since 1970. A program that asks for it where there is none is an error.
+    pub now_ns: Option<i64>,
+    /// What `rand.intn` and `uuid.rfc4122` are derived from.
+    pub seed: u64,
+    /// Whether a builtin that is not defined for its arguments is an error.
+    pub strict_builtin_errors: bool,
+}
+
+impl Default for Environment<'_> {
+    fn default() -> Self {
+        Self {
+            input: None,
+            data: Value::new_object(),
+            limits: Limits::default(),
+            watch: None,
+            now_ns: None,
+            seed: 0,
+            strict_builtin_errors: false,
+        }
+    }
+}
+
+/// What came of an evaluation.
+#[derive(Clone, Debug)]
+pub struct Evaluation {
+    /// The answer.
+    pub result: Result<Value, EvalError>,
+    /// What `print` was called with, a line for each call.
+    pub prints: Vec<String>,
+    /// Steps used.
+    pub steps: u64,
+    /// Bytes of values made.
+    pub memory: u64,
+}
+
+pub(crate) fn evaluate(program: &NormalForm, caches: &Caches, environment: &Environment<'_>) -> Evaluation {
     let mut machine = Machine {
         program,
+        caches,
         budget: Budget::new(environment.limits, environment.watch),
         stack: Vec::new(),
         base: 0,

@@ -199,11 +199,11 @@ impl<'p> Machine<'p, '_> {
                 }
             }
         } else {
-            for (name, value) in collections::entries(&collection) {
-                if !self.fits(&name, key)? {
+            for (name, value) in collections::pairs(&collection) {
+                if !self.fits(name, key)? {
                     continue;
                 }
-                self.set(to, value);
+                self.set(to, value.clone());
                 flow = self.run(after, found);
                 if !matches!(flow, Ok(Flow::More)) {
                     break;
@@ -438,12 +438,8 @@ impl<'p> Machine<'p, '_> {
     }
 
     fn builtin(&mut self, builtin: &'static Builtin, args: &[Value], span: Span) -> Result<Value, EvalError> {
-        let mut context = Context {
-            budget: &mut self.budget,
-            now_ns: self.now_ns,
-            seed: self.seed,
-            caches: &self.program.caches,
-        };
+        let mut context =
+            Context { budget: &mut self.budget, now_ns: self.now_ns, seed: self.seed, caches: self.caches };
         match (builtin.call)(&mut context, args) {
             Ok(value) => Ok(value),
             Err(Failure::Undefined(message)) if self.strict => {

@@ -17,10 +17,10 @@ use portcullis_rego_syntax::ast::{Clause, Expr, Rule};
 use portcullis_rego_syntax::{Module, Names, Span};
 
 use crate::Value;
-use crate::builtins::Caches;
 use crate::error::CompileError;
-use crate::normal_form::{Arg, Branch, BranchHead, Definition, Group, GroupKind, Op, OpKind, Slot};
-use crate::program::{Entry, Program, Query, Unit};
+use crate::normal_form::{
+    Arg, Branch, BranchHead, Definition, Entry, Group, GroupKind, NormalForm, Op, OpKind, Slot,
+};
 
 use generate::Generator;
 use literal::{Literal, LiteralKind, Term};
@@ -42,7 +42,26 @@ impl<'m> UnitInfo<'m> {
     }
 }
 
-pub(crate) fn lower(units: &[Unit<'_>], query: &Query<'_>) -> Result<Program, Vec<CompileError>> {
+/// A module that parsed and resolved without findings.
+#[derive(Clone, Copy, Debug)]
+pub struct Unit<'m> {
+    /// Its tree.
+    pub module: &'m Module,
+    /// What its names mean.
+    pub names: &'m Names,
+}
+
+/// What a program is asked.
+#[derive(Clone, Copy, Debug)]
+pub enum Query<'q> {
+    /// `data.<path>`: the answer is its value, or [`Value::Undefined`].
+    Path(&'q [&'q str]),
+    /// The body of the only rule of this module: the answer is an array of objects, from the names of its
+    /// variables to their values, one for each solution in the order they are found.
+    Body(Unit<'q>),
+}
+
+pub(crate) fn lower(units: &[Unit<'_>], query: &Query<'_>) -> Result<NormalForm, Vec<CompileError>> {
     let mut errors = Vec::new();
     let units: Vec<UnitInfo<'_>> = units.iter().map(UnitInfo::of).collect();
     let tree = Tree::of(&units, &mut errors);
@@ -60,7 +79,7 @@ pub(crate) fn lower(units: &[Unit<'_>], query: &Query<'_>) -> Result<Program, Ve
     let branches = groups.iter().flat_map(|group: &Group| group.definitions.iter().chain(&group.default));
     let operations =
         branches.flat_map(|definition| &definition.branches).map(|branch| count(&branch.ops)).sum();
-    Ok(Program { groups, nodes: tree.nodes, entry, caches: Caches::default(), operations })
+    Ok(NormalForm { groups, nodes: tree.nodes, entry, operations })
 }
 
 fn count(ops: &[Op]) -> usize {
