@@ -320,9 +320,17 @@ impl Ord for Error {
 ///
 /// Close means: equal but for case, or an edit distance (with transpositions) of at most a third of the length.
 pub(crate) fn did_you_mean<'a>(unknown: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    /// Nobody means a longer name, or looks through more of them.
+    const LONGEST: usize = 100;
+    const MOST: usize = 300;
+    if unknown.len() > LONGEST {
+        return None;
+    }
     let allowed = (unknown.chars().count() / 3).clamp(1, 3);
     known
         .into_iter()
+        .take(MOST)
+        .filter(|name| name.len() <= LONGEST)
         .map(|name| (edit_distance(&unknown.to_lowercase(), &name.to_lowercase()), name))
         .filter(|(distance, _)| *distance <= allowed)
         .min()

@@ -44,3 +44,56 @@ fn a_thousand_functions_in_a_row_are_refused_and_soon() {
     // A second or so where nothing is optimised; what must not be is a cost that grows with the square.
     assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
 }
+
+/// Lines made of numbers.
+fn lines(count: usize, line: impl Fn(usize) -> String) -> String {
+    (0..count).fold(String::new(), |mut text, number| {
+        let _ = writeln!(text, "{}", line(number));
+        text
+    })
+}
+
+const VIOLATION: &str = "violation[{\"msg\": msg}] { msg := \"m\" }\n";
+
+/// Whether a template is loaded, or refused, soon.
+fn is_loaded_soon(name: &str, rego: &str) -> Result<(), String> {
+    let started = Instant::now();
+    compile(rego);
+    let time = started.elapsed();
+    // Far more than the tenth of a second or so of an optimised build, and far less than a cost that grows with the square.
+    if time < Duration::from_secs(20) { Ok(()) } else { Err(format!("{name}: {time:?}")) }
+}
+
+#[test]
+fn large_templates_are_loaded_soon() {
+    let body = |lines: String| format!("violation[{{\"msg\": msg}}] {{\n{lines}msg := \"m\" }}");
+    let rows = |line: fn(usize) -> String, count| format!("{VIOLATION}{}", lines(count, line));
+    let cases = [
+        ("rules", rows(|n| format!("r{n} = {n} {{ true }}"), 5000)),
+        (
+            "pairs of rules",
+            rows(|n| format!("r{n} = x {{ x := q{n} }}\nq{n} = 1 {{ input.review.a{n} }}"), 2000),
+        ),
+        ("definitions", rows(|n| format!("r = x {{ x := input.review.object.a{n} }}"), 2000)),
+        ("a circle", rows(|n| format!("r{n} = x {{ x := r{} }}", (n + 1) % 3000), 3000)),
+        ("circles", rows(|n| format!("p{n} = x {{ x := q{n} }}\nq{n} = x {{ x := p{n} }}"), 1500)),
+        ("rules that need all others", {
+            let all: Vec<String> = (0..300).map(|number| format!("r{number}")).collect();
+            let all = all.join(", ");
+            format!("{VIOLATION}{}", lines(300, |number| format!("r{number} = x {{ x := [{all}] }}")))
+        }),
+        ("locals", body(lines(3000, |n| format!("x{} := {n}", n + 1)))),
+        (
+            "paths that double",
+            body(format!(
+                "x = input.review.object.x\n{}x\n",
+                "y = x.c\ny = x.d\nx = y.a\nx = y.b\n".repeat(60)
+            )),
+        ),
+        ("names that nobody knows", body(lines(2000, |n| format!("unknown_name_{n}")))),
+        ("a long line", body(format!("count([{}1]) > 0\n", "input.review.object.a, ".repeat(5000)))),
+    ];
+    let failures: Vec<String> =
+        cases.iter().filter_map(|(name, rego)| is_loaded_soon(name, rego).err()).collect();
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}

@@ -28,6 +28,8 @@ type Path = Vec<Option<Box<str>>>;
 /// Loops end: paths longer than this are cut, and bindings are collected until nothing is new, or this often.
 const LONGEST: usize = 24;
 const ROUNDS: usize = 64;
+/// Paths that one name may stand for. Of more than that only the root is known: two assignments can double them.
+const MOST_PATHS: usize = 100;
 /// `data.inventory.cluster[version][kind]`: longer paths name a kind at least.
 const OBJECT_STEPS: usize = 4;
 
@@ -212,7 +214,7 @@ impl<'c, 'm> Collector<'c, 'm> {
 
     fn bind(&mut self, name: &'m str, paths: BTreeSet<Path>) {
         if name != "_" && !paths.is_empty() {
-            self.variables.entry(name).or_default().extend(paths);
+            add(self.variables.entry(name).or_default(), paths);
         }
     }
 
@@ -254,6 +256,19 @@ impl<'c, 'm> Collector<'c, 'm> {
     }
 }
 
+/// Adds paths to those that a name stands for.
+fn add(known: &mut BTreeSet<Path>, paths: BTreeSet<Path>) {
+    known.extend(paths);
+    if known.len() > MOST_PATHS {
+        // `data.inventory` is all of it; below `input` nothing is asked of a path that short.
+        let root = |path: &Path| {
+            let is_data = path.first().is_some_and(|root| root.as_deref() == Some("data"));
+            path.iter().take(if is_data { 2 } else { 1 }).cloned().collect()
+        };
+        *known = known.iter().map(root).collect();
+    }
+}
+
 fn extend(mut path: Path, step: Option<&str>) -> Path {
     if path.len() < LONGEST {
         path.push(step.map(Into::into));
@@ -277,7 +292,7 @@ impl<'m> Visitor<'m> for Collector<'_, 'm> {
         }
         if let Some(key) = &rule.head.key {
             let elements = self.resolve(key);
-            self.bindings.elements.entry(rule.name().to_owned()).or_default().extend(elements);
+            add(self.bindings.elements.entry(rule.name().to_owned()).or_default(), elements);
         }
         self.visit_head(&rule.head);
     }
@@ -325,7 +340,7 @@ impl<'m> Visitor<'m> for Collector<'_, 'm> {
                     match &function {
                         Some(function) if !paths.is_empty() && self.takes_variable(function, position) => {
                             let key = (function.clone(), position);
-                            self.bindings.arguments.entry(key).or_default().extend(paths);
+                            add(self.bindings.arguments.entry(key).or_default(), paths);
                             self.visit_brackets(arg);
                         }
                         // What `object.get` looks into is read as a whole call, above.

@@ -1,7 +1,7 @@
 //! Rules that need themselves, found at load as OPA finds them, and rules that need too many others in a row. The engine would follow a function that calls itself until the
 //! stack of the process ends, and the process with it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use portcullis_rego_syntax::analysis::{self, Usage};
 use portcullis_rego_syntax::{Resolution, Span};
@@ -12,6 +12,12 @@ use crate::error::ErrorKind;
 /// Rules that need each other in a longer row are refused: each takes its part of the stack when it is evaluated. Policies that
 /// people write need a tenth of it.
 const DEEPEST: usize = 128;
+
+/// Most references from rules to rules. Policies that people write have some hundred.
+const MOST_NEEDS: usize = 100_000;
+
+/// Most recursive rules that are told of: to find the circle of each, all others may have to be looked at.
+const MOST_SHOWN: usize = 20;
 
 /// A rule that cannot be evaluated because of what it needs.
 pub(super) struct Recursion {
@@ -35,9 +41,11 @@ pub(super) fn find(modules: &[ParsedModule<'_>]) -> Vec<Recursion> {
         }
     }
     let mut needs: BTreeMap<&RulePath, BTreeSet<&RulePath>> = BTreeMap::new();
-    for parsed in modules {
+    let mut count = 0;
+    for (number, parsed) in modules.iter().enumerate() {
+        let several = names_of_several_heads(parsed);
         for reference in analysis::refs(&parsed.module, &parsed.names) {
-            if reference.usage == Usage::WithTarget || has_several_heads(parsed, reference.rule) {
+            if reference.usage == Usage::WithTarget || several.contains(reference.rule) {
                 continue;
             }
             let constant = reference.path.iter().map_while(|step| *step).map(str::to_owned);
@@ -55,7 +63,20 @@ pub(super) fn find(modules: &[ParsedModule<'_>]) -> Vec<Recursion> {
             let below = places.range(target.clone()..).take_while(|(path, _)| path.starts_with(&target));
             let needed = into.chain(below).map(|(path, _)| path);
             let Some((rule, _)) = places.get_key_value(&path_of(parsed, reference.rule)) else { continue };
-            needs.entry(rule).or_default().extend(needed);
+            let known = needs.entry(rule).or_default();
+            for rule in needed {
+                count += 1;
+                known.insert(rule);
+            }
+            if count > MOST_NEEDS {
+                let message = format!("rules need other rules more than {MOST_NEEDS} times");
+                return vec![Recursion {
+                    module: number,
+                    span: reference.span,
+                    kind: ErrorKind::Limit,
+                    message,
+                }];
+            }
         }
     }
     let depths = depths(places.keys(), &needs);
@@ -65,11 +86,9 @@ pub(super) fn find(modules: &[ParsedModule<'_>]) -> Vec<Recursion> {
             format!("rules need each other more than {DEEPEST} deep, beginning with data.{}", rule.join("."));
         Some(Recursion { module, span, kind: ErrorKind::Limit, message })
     });
-    let found = places.iter().filter_map(|(rule, (module, span))| {
-        // What has a depth is in no circle.
-        if depths.contains_key(rule) {
-            return None;
-        }
+    let circular = in_circles(&needs, &depths);
+    let found = places.iter().filter(|(rule, _)| circular.contains(rule)).take(MOST_SHOWN);
+    let found = found.filter_map(|(rule, (module, span))| {
         let circle = shortest_circle(&needs, rule)?;
         let shown: Vec<_> = circle.iter().map(|path| format!("data.{}", path.join("."))).collect();
         let rule = format!("data.{}", rule.join("."));
@@ -120,14 +139,66 @@ fn path_of(parsed: &ParsedModule<'_>, rule: &str) -> RulePath {
     package(parsed).into_iter().chain([rule.to_owned()]).collect()
 }
 
-/// Whether rules that begin with the same name define different documents (`a.b := 1`, `a.c := a.b`): one may well need the other.
-fn has_several_heads(parsed: &ParsedModule<'_>, name: &str) -> bool {
-    let heads: BTreeSet<Vec<Option<&str>>> = parsed
-        .module
-        .rules_named(name)
-        .map(|rule| rule.head.path.iter().map(|step| step.as_str()).collect())
-        .collect();
-    heads.len() > 1
+/// The names with which rules begin that define different documents (`a.b := 1`, `a.c := a.b`): one may well need the other.
+fn names_of_several_heads<'a>(parsed: &'a ParsedModule<'_>) -> BTreeSet<&'a str> {
+    let mut first: BTreeMap<&str, Vec<Option<&str>>> = BTreeMap::new();
+    let mut several = BTreeSet::new();
+    for rule in &parsed.module.rules {
+        let head: Vec<Option<&str>> = rule.head.path.iter().map(|step| step.as_str()).collect();
+        match first.get(rule.name()) {
+            None => drop(first.insert(rule.name(), head)),
+            Some(known) if *known == head => {}
+            Some(_) => drop(several.insert(rule.name())),
+        }
+    }
+    several
+}
+
+/// The rules that are in circles: those that come to themselves. Each is entered and left once, in an order in which
+/// a rule is left after all that it needs; then the rules that are come to against that order are together in circles.
+fn in_circles<'a>(
+    needs: &BTreeMap<&'a RulePath, BTreeSet<&'a RulePath>>,
+    depths: &BTreeMap<&'a RulePath, usize>,
+) -> BTreeSet<&'a RulePath> {
+    // What has a depth is in no circle.
+    let open = |rule: &&'a RulePath| !depths.contains_key(rule);
+    let mut needed_by: BTreeMap<&RulePath, Vec<&'a RulePath>> = BTreeMap::new();
+    for (rule, needed) in needs.iter().filter(|(rule, _)| open(rule)) {
+        for needed in needed.iter().copied().filter(open) {
+            needed_by.entry(needed).or_default().push(rule);
+        }
+    }
+    let mut left = Vec::new();
+    let mut entered = BTreeSet::new();
+    for rule in needs.keys().copied().filter(open) {
+        // A rule, or the end of one.
+        let mut waiting = vec![(rule, false)];
+        while let Some((rule, is_end)) = waiting.pop() {
+            if is_end {
+                left.push(rule);
+            } else if entered.insert(rule) {
+                waiting.push((rule, true));
+                let needed = needs.get(rule).into_iter().flatten().copied().filter(open);
+                waiting.extend(needed.map(|rule| (rule, false)));
+            }
+        }
+    }
+    let mut circular = BTreeSet::new();
+    let mut placed = BTreeSet::new();
+    while let Some(rule) = left.pop() {
+        let mut together = Vec::new();
+        let mut waiting = vec![rule];
+        while let Some(rule) = waiting.pop() {
+            if placed.insert(rule) {
+                together.push(rule);
+                waiting.extend(needed_by.get(rule).into_iter().flatten());
+            }
+        }
+        if together.len() > 1 || needs.get(rule).is_some_and(|needed| needed.contains(rule)) {
+            circular.extend(together);
+        }
+    }
+    circular
 }
 
 /// The shortest way from a rule back to itself, both ends included.
@@ -135,23 +206,26 @@ fn shortest_circle<'a>(
     needs: &BTreeMap<&'a RulePath, BTreeSet<&'a RulePath>>,
     rule: &'a RulePath,
 ) -> Option<Vec<&'a RulePath>> {
-    let mut ways = vec![vec![rule]];
-    let mut seen = BTreeSet::new();
-    while !ways.is_empty() {
-        let mut longer = Vec::new();
-        for way in ways {
-            for next in way.last().and_then(|last| needs.get(last)).into_iter().flatten() {
-                let mut way = way.clone();
-                way.push(next);
-                if *next == rule {
-                    return Some(way);
+    let mut came_from: BTreeMap<&RulePath, &'a RulePath> = BTreeMap::new();
+    let mut waiting = VecDeque::from([rule]);
+    while let Some(last) = waiting.pop_front() {
+        for next in needs.get(last).into_iter().flatten().copied() {
+            if next == rule {
+                let mut way = vec![rule, last];
+                while let Some(before) =
+                    way.last().filter(|last| **last != rule).and_then(|last| came_from.get(last))
+                {
+                    way.push(before);
                 }
-                if seen.insert(*next) {
-                    longer.push(way);
-                }
+                // A rule that needs itself is there twice already.
+                way.reverse();
+                return Some(way);
+            }
+            if !came_from.contains_key(next) {
+                came_from.insert(next, last);
+                waiting.push_back(next);
             }
         }
-        ways = longer;
     }
     None
 }

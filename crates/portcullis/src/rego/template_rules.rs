@@ -21,6 +21,9 @@ use crate::error::{Error, ErrorKind, did_you_mean};
 use crate::schema::{PathCheck, Schema};
 use crate::source::Location;
 
+/// Most warnings of parameters that the schema does not have.
+const MOST_WARNINGS: usize = 100;
+
 /// A module of a template: the main one or a library.
 pub(super) struct ParsedModule<'a> {
     pub(super) text: &'a Text,
@@ -70,6 +73,10 @@ pub(super) fn check_parameters(
     for parsed in modules {
         for reference in analysis::refs(&parsed.module, &parsed.names) {
             let [Some("input"), Some("parameters"), path @ ..] = reference.path.as_slice() else { continue };
+            // For each, all parameters are looked at.
+            if warnings.len() >= MOST_WARNINGS {
+                return warnings;
+            }
             let warning = unknown_parameter(schema, path);
             warnings.extend(warning.map(|warning| warning.at(locate(document, parsed.text, reference.span))));
         }

@@ -1,9 +1,15 @@
 //! What a name that nobody knows was probably meant to be.
 
+/// Findings that have hints: for each, all names of the module are looked at.
+pub(super) const MOST_HINTS: usize = 20;
+
+/// Nobody means a longer name.
+const LONGEST: usize = 100;
+
 /// A hint at the candidate that `name` is probably a slip of.
 pub(super) fn closest<'c>(name: &str, candidates: impl Iterator<Item = &'c str>) -> Option<String> {
     let allowed = match name.chars().count() {
-        0..=2 => return None,
+        0..=2 | LONGEST.. => return None,
         3..=4 => 1,
         _ => 2,
     };

@@ -20,7 +20,7 @@ use crate::diagnostic::{Diagnostic, DiagnosticCode};
 use crate::span::Span;
 use crate::visit::{self, Visitor};
 
-use closest::closest;
+use closest::{MOST_HINTS, closest};
 use direct::Direct;
 
 /// What lies outside of a module but is known in it.
@@ -452,13 +452,12 @@ impl<'m> Resolver<'m> {
         };
         if resolution == Resolution::Unresolved {
             let functions = self.rules.iter().filter(|(_, arity)| arity.is_some()).map(|(name, _)| *name);
-            let hint = closest(
-                &name,
-                builtins::names()
-                    .map(|name| -> &str { name })
-                    .chain(functions)
-                    .chain(self.functions.keys().copied()),
-            );
+            let known = builtins::names()
+                .map(|name| -> &str { name })
+                .chain(functions)
+                .chain(self.functions.keys().copied());
+            let is_hinted = self.names.diagnostics.len() < MOST_HINTS;
+            let hint = if is_hinted { closest(&name, known) } else { None };
             let message = format!("undefined function {name}");
             self.report(callee.span, DiagnosticCode::UndefinedFunction, message, hint);
         } else if resolution == Resolution::Builtin && self.module.strict && builtins::is_deprecated(&name) {
