@@ -92,10 +92,22 @@ struct HeadUser {
 }
 
 impl Envelope {
-    /// Of a body that is JSON; an empty one otherwise.
+    /// Of a body, or of the beginning of one: as much as can be told. API servers take an answer under another uid for a failed call,
+    /// so also a refusal needs the right one. They write it first, before anything that a user may choose.
     #[must_use]
     pub fn read_lossy(body: &[u8]) -> Self {
-        serde_json::from_slice(body).unwrap_or_default()
+        /// Whatever comes before the object is within this.
+        const HEAD_BYTES: usize = 512;
+        if let Ok(envelope) = serde_json::from_slice(body) {
+            return envelope;
+        }
+        let head = String::from_utf8_lossy(body.get(..HEAD_BYTES).unwrap_or(body)).into_owned();
+        let api_version = head.contains(V1BETA1).then(|| V1BETA1.to_owned());
+        let uid = head.split_once("\"uid\":").map(|(_, rest)| rest.trim_start());
+        let uid = uid.and_then(|rest| Some(rest.strip_prefix('"')?.split_once('"')?.0));
+        let is_plain = |uid: &&str| uid.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+        let request = Head { uid: uid.filter(is_plain).map(str::to_owned), ..Head::default() };
+        Self { api_version, kind: None, request: Some(request) }
     }
 
     /// Whether the request is only tried.

@@ -4,11 +4,13 @@
 //! large, a deadline that passed, a defect of the webhook. Each is `allowed: false` with code 400, 413 or 500. HTTP's own 429 or 503
 //! would be a failed call, and a failed call is let in where `failurePolicy` is `Ignore`.
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{RawQuery, State as Shared};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -58,7 +60,7 @@ async fn serve_admit(
     let times = Times::of(query.as_deref(), state.settings.timeout);
     let body = match read_body(&state, &headers, body, &times).await {
         Ok(body) => body,
-        Err(answer) => return finish(&state, &times, &Envelope::default(), &answer),
+        Err((envelope, answer)) => return finish(&state, &times, &envelope, &answer),
     };
     let work = {
         let (serving, limits) = (state.serving(), state.settings.limits);
@@ -87,7 +89,7 @@ async fn serve_admit_label(
     let times = Times::of(query.as_deref(), state.settings.timeout);
     let body = match read_body(&state, &headers, body, &times).await {
         Ok(body) => body,
-        Err(answer) => return respond(&Envelope::default(), &answer),
+        Err((envelope, answer)) => return respond(&envelope, &answer),
     };
     let work = {
         let (bytes, exempt) = (body.bytes.clone(), state.settings.exempt.clone());
@@ -147,36 +149,59 @@ async fn read_body<'a>(
     headers: &HeaderMap,
     body: Body,
     times: &Times,
-) -> Result<Received<'a>, Answer> {
-    let content_type = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
-    if content_type != Some(b"application/json") {
-        let found = String::from_utf8_lossy(content_type.unwrap_or_default()).into_owned();
-        return Err(Answer::malformed(400, format!("expected `application/json`, found `{found}`")));
-    }
+) -> Result<Received<'a>, (Envelope, Answer)> {
     let most = state.settings.max_body;
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     let announced: usize = announced.unwrap_or(most);
-    if announced > most {
-        let message = format!("the body has {announced} bytes, more than the {most} that are read");
-        return Err(Answer::malformed(413, message));
-    }
-    let share = u32::try_from(announced.div_ceil(1024)).unwrap_or(u32::MAX);
+    let share = u32::try_from(announced.min(most).div_ceil(1024)).unwrap_or(u32::MAX);
     let late = |what: &str| {
-        Answer::failed(format!("{what} within {} ms, the request's deadline", times.total.as_millis()))
+        let message = format!("{what} within {} ms, the request's deadline", times.total.as_millis());
+        (Envelope::default(), Answer::failed(message))
     };
     let waited = timeout_at(times.review.into(), state.body_memory.acquire_many(share)).await;
     let Ok(Ok(share)) = waited else {
         state.metrics.shed();
         return Err(late("there was no memory to read the body"));
     };
-    match timeout_at(times.review.into(), axum::body::to_bytes(body, most)).await {
-        Ok(Ok(bytes)) => Ok(Received { bytes, _share: share }),
-        Ok(Err(_)) => {
-            let message = format!("the body breaks off, or has more than the {most} bytes that are read");
-            Err(Answer::malformed(413, message))
-        }
-        Err(_) => Err(late("the body did not come")),
+    let bytes = match timeout_at(times.review.into(), collect(body, most)).await {
+        Ok(Ok(bytes)) => bytes,
+        Ok(Err(refusal)) => return Err(refusal),
+        Err(_) => return Err(late("the body did not come")),
+    };
+    let content_type = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    if content_type != Some(b"application/json") {
+        let found = String::from_utf8_lossy(content_type.unwrap_or_default()).into_owned();
+        let answer = Answer::malformed(400, format!("expected `application/json`, found `{found}`"));
+        return Err((Envelope::read_lossy(&bytes), answer));
     }
+    Ok(Received { bytes, _share: share })
+}
+
+/// Reads a body. What is too large is thrown away, but still read: clients that are answered before they have sent everything see a
+/// broken connection instead of the answer, and a broken connection is for `failurePolicy` to judge.
+async fn collect(mut body: Body, most: usize) -> Result<Bytes, (Envelope, Answer)> {
+    /// Nobody sends this much by mistake.
+    const MOST_READ: usize = 64 << 20;
+    let (mut bytes, mut total) = (Vec::new(), 0_usize);
+    while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+        let frame = frame.map_err(|error| {
+            let answer = Answer::malformed(400, format!("the body breaks off: {error}"));
+            (Envelope::read_lossy(&bytes), answer)
+        })?;
+        let Ok(data) = frame.into_data() else { continue };
+        total = total.saturating_add(data.len());
+        // The beginning is kept: it has the uid.
+        let room = most.saturating_sub(bytes.len()).min(data.len());
+        bytes.extend_from_slice(data.get(..room).unwrap_or_default());
+        if total > MOST_READ {
+            break;
+        }
+    }
+    if total > most {
+        let message = format!("the body has more than the {most} bytes that are read");
+        return Err((Envelope::read_lossy(&bytes), Answer::malformed(413, message)));
+    }
+    Ok(bytes.into())
 }
 
 /// When a request has to be where. The API server's clock started before ours, and our answer has to travel.

@@ -79,26 +79,28 @@ impl State {
 
     /// Takes what was read from changed files, or remembers why it cannot be served; then the last good set stays.
     pub fn replace(&self, loaded: Result<Loaded, Vec<Error>>) {
-        let stale = match loaded {
+        let set_stale = |stale| *self.stale.lock().unwrap_or_else(PoisonError::into_inner) = stale;
+        match loaded {
             Ok(loaded) => {
                 self.serving.store(Arc::new(loaded.serving));
+                set_stale(Vec::new());
                 self.metrics.reloaded("success");
                 self.log_served("serving changed policies", &loaded.warnings);
-                Vec::new()
             }
             Err(errors) => {
-                self.metrics.reloaded("error");
                 let errors: Vec<String> = errors.iter().map(Error::to_string).collect();
+                set_stale(errors.clone());
+                self.metrics.reloaded("error");
                 let msg = "the changed policies are broken; the last good ones stay in force";
                 self.log.write(Level::Error, msg, &json!({"errors": errors}));
-                errors
             }
-        };
-        *self.stale.lock().unwrap_or_else(PoisonError::into_inner) = stale;
+        }
     }
 
     /// Remembers whether the certificate files could be read.
     pub fn certificate_read(&self, problem: Option<String>) {
+        // First what can be asked for, then what is told: who reads the log may ask at once.
+        self.stale_certificate.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&problem);
         match &problem {
             Some(error) => {
                 let msg = "the changed certificate is broken; the last good one stays in use";
@@ -106,7 +108,6 @@ impl State {
             }
             None => self.log.write(Level::Info, "using the changed certificate", &json!({})),
         }
-        *self.stale_certificate.lock().unwrap_or_else(PoisonError::into_inner) = problem;
     }
 
     fn log_served(&self, msg: &str, warnings: &[Error]) {

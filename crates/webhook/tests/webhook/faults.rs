@@ -77,7 +77,10 @@ fn another_content_type_is_refused() {
 #[test]
 fn a_body_of_ten_megabytes_is_refused() {
     let webhook = Webhook::new(POLICIES);
-    let body = review(&pod(&json!({"text": "x".repeat(10 << 20)})), "CREATE").to_string();
+    let body = review(&pod(&json!({"text": "x".repeat(10 << 20)})), "CREATE");
+    // As API servers write it: first the uid, which the refusal needs.
+    let body = body.to_string().replacen("\"request\":{", "\"request\":{\"uid\":\"u-first\",", 1);
+    let body = format!("{{\"request\":{}", body.split_once("\"request\":").unwrap().1);
     // With its length announced, and without.
     for announced in [true, false] {
         let mut request = Request::post("/v1/admit").header("content-type", "application/json");
@@ -86,6 +89,7 @@ fn a_body_of_ten_megabytes_is_refused() {
         }
         let response = webhook.send(request.body(Body::from(body.clone())).unwrap()).response();
         assert_eq!((&response["allowed"], &response["status"]["code"]), (&json!(false), &json!(413)));
+        assert_eq!(response["uid"], "u-first");
     }
 }
 

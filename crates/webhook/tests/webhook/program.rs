@@ -286,6 +286,42 @@ fn a_request_that_has_come_is_answered_before_the_end() {
 }
 
 #[test]
+fn a_body_of_ten_megabytes_is_answered_and_the_connection_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("p.yaml"), POLICIES).unwrap();
+    let mut program = Program::start(directory.path(), &[]);
+    let large = review(&pod(&json!({"text": "x".repeat(10 << 20)})), "CREATE").to_string();
+    let (http, body) = program.post("/v1/admit", large.as_bytes());
+    let answer: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!((http, &answer["response"]["allowed"]), (200, &json!(false)));
+    assert_eq!(answer["response"]["status"]["code"], 413);
+    assert!(program.is_denied(&pod(&json!({"hostPID": true}))));
+    assert!(!program.is_denied(&pod(&json!({}))));
+    program.stop();
+}
+
+#[test]
+fn clients_that_say_nothing_keep_nobody_waiting() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("p.yaml"), POLICIES).unwrap();
+    let mut program = Program::start(directory.path(), &[]);
+    // Half without a handshake, half with the beginning of a request.
+    let mut silent = Vec::new();
+    let mut slow = Vec::new();
+    for _ in 0..50 {
+        silent.push(TcpStream::connect(&program.address).unwrap());
+        let mut connection = program.connect();
+        connection.get_mut().write_all(b"POST /v1/admit HTTP/1.1\r\nhost: local").unwrap();
+        slow.push(connection);
+    }
+    let start = Instant::now();
+    assert!(program.is_denied(&pod(&json!({"hostPID": true}))));
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    drop((silent, slow));
+    program.stop();
+}
+
+#[test]
 fn the_example_of_the_readme_is_denied() {
     let workspace = crate::support::workspace();
     let namespaces = workspace.join("testdata/webhook/namespaces.yaml");
