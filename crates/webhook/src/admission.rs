@@ -532,3 +532,35 @@ fn explain(error: &Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn namespaces_are_exempt_by_name_start_and_end() {
+        let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
+        let exempt =
+            Exempt { names: texts(&["infra"]), prefixes: texts(&["kube-"]), suffixes: texts(&["-system"]) };
+        for name in ["infra", "kube-public", "cert-system"] {
+            assert!(exempt.contains(name), "{name}");
+        }
+        for name in ["", "infra2", "my-kube-", "system", "-systems"] {
+            assert!(!exempt.contains(name), "{name}");
+        }
+        assert!(!Exempt::default().contains("infra"));
+    }
+
+    #[test]
+    fn the_uid_is_found_in_the_beginning_of_a_body_and_nowhere_else() {
+        let head =
+            r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1beta1","request":{"uid":"0b-1f","#;
+        let envelope = Envelope::read_lossy(head.as_bytes());
+        assert_eq!((envelope.uid(), envelope.api_version()), ("0b-1f", V1BETA1));
+        let far = format!("{{\"x\":\"{}\",\"uid\":\"u\"", "x".repeat(600));
+        let odd = r#"{"request":{"uid":"a\"b","#;
+        for body in ["", "{", "{\"uid\":", "{\"uid\":\"open", &far, odd] {
+            assert_eq!(Envelope::read_lossy(body.as_bytes()).uid(), "", "{body}");
+        }
+    }
+}

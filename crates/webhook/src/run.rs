@@ -63,6 +63,7 @@ fn system(doing: impl Into<String>) -> impl FnOnce(io::Error) -> RunError {
 pub fn run(args: Args) -> Result<(), RunError> {
     let log = Background::start(io::stderr()).map_err(system("starting the thread that logs"))?;
     let log = Log::new(log);
+    log_panics(&log);
     let paths = Paths {
         policies: args.policies.clone(),
         resources: args.resources.clone(),
@@ -91,6 +92,16 @@ pub fn run(args: Args) -> Result<(), RunError> {
     // A review that goes on has been answered for.
     runtime.shutdown_background();
     result
+}
+
+/// A panic ends the review it happens in; what it says belongs into the log, in the log's form.
+fn log_panics(log: &Log) {
+    let log = log.clone();
+    std::panic::set_hook(Box::new(move |panic| {
+        let place = panic.location().map(ToString::to_string);
+        let fields = json!({"error": panic.payload_as_str(), "place": place});
+        log.write(Level::Error, "a defect: something broke off", &fields);
+    }));
 }
 
 fn certificate(args: &Args) -> Certificate {

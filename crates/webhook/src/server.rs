@@ -193,7 +193,7 @@ async fn collect(mut body: Body, most: usize) -> Result<Bytes, (Envelope, Answer
         // The beginning is kept: it has the uid.
         let room = most.saturating_sub(bytes.len()).min(data.len());
         bytes.extend_from_slice(data.get(..room).unwrap_or_default());
-        if total > MOST_READ {
+        if total > most.max(MOST_READ) {
             break;
         }
     }
