@@ -5,7 +5,6 @@
 
 mod args;
 mod commands;
-mod read;
 mod report;
 mod run;
 

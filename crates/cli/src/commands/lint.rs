@@ -12,11 +12,10 @@ use std::path::{Path, PathBuf};
 use portcullis::{
     Document, Error, ErrorKind, Limits, Object, PolicySet, Resource, Severity, Suite, TemplateInfo,
 };
+use portcullis_sources::{self as read, Choice, Input, is_policy, is_suite};
 use rayon::prelude::*;
 
 use crate::args::{LintArgs, LintFormat};
-use crate::commands::{is_policy, is_suite};
-use crate::read::{self, Choice, Input};
 use crate::report::{self, lint};
 use crate::run::ExitStatus;
 

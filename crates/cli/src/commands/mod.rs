@@ -11,7 +11,6 @@ use std::num::NonZeroUsize;
 
 use anyhow::Context as _;
 use clap::CommandFactory as _;
-use portcullis::{Object, Resource};
 
 use crate::args::{Args, Command};
 use crate::run::ExitStatus;
@@ -50,22 +49,6 @@ pub fn dispatch(args: Args) -> anyhow::Result<ExitStatus> {
 
 /// Deep documents and policies are worked on recursively, within limits that fit into a quarter of this.
 const STACK_BYTES: usize = 8 << 20;
-
-/// Whether a document that was read is one of a policy: a template, a constraint, a Config, a SyncSet, or what was meant for one. What
-/// is no policy may be broken on purpose: a sample that shows what a policy does.
-fn is_policy(resource: Option<&Resource>, object: Option<&Object>) -> bool {
-    match resource {
-        Some(Resource::Object(_) | Resource::AdmissionReview(_) | Resource::Suite(_)) => false,
-        Some(_) => true,
-        None => {
-            object.is_some_and(|object| !is_suite(object) && object.gvk().group.ends_with(".gatekeeper.sh"))
-        }
-    }
-}
-
-fn is_suite(object: &Object) -> bool {
-    &*object.gvk().group == "test.gatekeeper.sh"
-}
 
 /// Runs something with a number of threads.
 fn in_pool<T: Send>(

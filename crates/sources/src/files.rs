@@ -13,7 +13,9 @@ use super::{is_stdin, show_size, unreadable};
 /// A file to read, and what messages call it.
 #[derive(Clone, Debug)]
 pub struct InputFile {
+    /// What is opened.
     pub path: PathBuf,
+    /// What messages say.
     pub name: String,
 }
 

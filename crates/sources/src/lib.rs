@@ -1,13 +1,15 @@
 //! Bytes in, documents out: files, directories and standard input, all in the order given.
 //!
-//! What cannot be read is an [`Error`] beside what can; nothing here ends a command.
+//! What cannot be read is an [`Error`] beside what can; nothing here ends a program. The command line and the webhook read by the same
+//! rules, so that what one judges by is what the other judges by.
+#![forbid(unsafe_code)]
 
 mod files;
 mod stdin;
 
 use std::path::{Path, PathBuf};
 
-use portcullis::{Document, Error, ErrorKind, Limits, Location, Source};
+use portcullis::{Document, Error, ErrorKind, Limits, Location, Object, Resource, Source};
 use rayon::prelude::*;
 
 pub use files::{Choice, InputFile, list, read_bytes, read_file};
@@ -19,7 +21,9 @@ const STDIN: &str = "-";
 /// What was read from some paths.
 #[derive(Debug, Default)]
 pub struct Input {
+    /// The documents, in the order of the files.
     pub documents: Vec<Document>,
+    /// What could not be read, and what is no YAML or JSON.
     pub problems: Vec<Error>,
 }
 
@@ -53,6 +57,23 @@ pub fn documents(paths: &[PathBuf], choice: Choice, limits: &Limits) -> Input {
         input.add(stdin::read(limits));
     }
     input
+}
+
+/// Whether a document that was read is one of a policy: a template, a constraint, a Config, a SyncSet, or what was meant for one. What
+/// is no policy may be broken on purpose: a sample that shows what a policy does.
+pub fn is_policy(resource: Option<&Resource>, object: Option<&Object>) -> bool {
+    match resource {
+        Some(Resource::Object(_) | Resource::AdmissionReview(_) | Resource::Suite(_)) => false,
+        Some(_) => true,
+        None => {
+            object.is_some_and(|object| !is_suite(object) && object.gvk().group.ends_with(".gatekeeper.sh"))
+        }
+    }
+}
+
+/// Whether an object is a suite of tests.
+pub fn is_suite(object: &Object) -> bool {
+    &*object.gvk().group == "test.gatekeeper.sh"
 }
 
 /// Something that could not be read, as an error that reports can show with a file name.

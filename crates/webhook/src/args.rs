@@ -1,0 +1,116 @@
+//! The command line as types.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{ArgAction, ArgGroup, Parser, ValueHint};
+
+const AFTER: &str = "\
+Example:
+  portcullis-webhook --policies policies/ --self-signed --ca-file /tmp/ca.pem
+
+Policies, resources and certificates are read again when their files change, and on SIGHUP; if they are broken then, the last good ones
+stay in force. SIGTERM ends the program when the requests that have come are answered.
+
+Exit codes: 0 it was told to end, 2 the policies, the certificate or the address cannot be used.";
+
+/// Judge admission requests of an API server by Gatekeeper policies.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "portcullis-webhook", version, after_help = AFTER, max_term_width = 100)]
+#[command(group(ArgGroup::new("certificate").required(true).args(["tls_cert", "self_signed"])))]
+pub struct Args {
+    /// Files and directories with templates, constraints, Configs and SyncSets; may be repeated.
+    #[arg(short, long, required = true, value_name = "PATH", value_hint = ValueHint::AnyPath, value_parser = path)]
+    pub policies: Vec<PathBuf>,
+    /// Files and directories with the objects that policies may compare with, and the Namespaces; may be repeated.
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath, value_parser = path)]
+    pub resources: Vec<PathBuf>,
+    /// Where to listen, with TLS.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8443")]
+    pub listen: SocketAddr,
+    /// The certificate and its chain, in PEM form.
+    #[arg(long, value_name = "FILE", requires = "tls_key", value_hint = ValueHint::FilePath)]
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's key, in PEM form.
+    #[arg(long, value_name = "FILE", requires = "tls_cert", value_hint = ValueHint::FilePath)]
+    pub tls_key: Option<PathBuf>,
+    /// Make a CA and a certificate at the start; they end with the program.
+    #[arg(long)]
+    pub self_signed: bool,
+    /// Where to write the certificate of the CA that `--self-signed` makes.
+    #[arg(long, value_name = "FILE", requires = "self_signed", value_hint = ValueHint::FilePath)]
+    pub ca_file: Option<PathBuf>,
+    /// A name or address that the certificate of `--self-signed` is for, besides localhost; may be repeated.
+    #[arg(long, value_name = "NAME", requires = "self_signed")]
+    pub self_signed_name: Vec<String>,
+    /// Most steps that one constraint may take for one request; the same on every machine.
+    #[arg(long, value_name = "N", default_value_t = portcullis::EvaluationLimits::default().steps)]
+    pub max_steps: u64,
+    /// Most bytes that the values may take which one constraint makes for one request.
+    #[arg(long, value_name = "BYTES", default_value_t = 32 << 20)]
+    pub max_memory: u64,
+    /// Most seconds that a request may take, also if the API server would wait longer.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub timeout: u64,
+    /// Largest body of a request, in bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = 3 << 20)]
+    pub max_body: usize,
+    /// Most bytes of bodies in memory at once; further requests wait, until their deadline.
+    #[arg(long, value_name = "BYTES", default_value_t = 128 << 20)]
+    pub max_body_memory: usize,
+    /// Threads that judge; all cores if not given.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<std::num::NonZeroUsize>,
+    /// Most requests that wait for a thread; further ones are refused at once.
+    #[arg(long, value_name = "N", default_value_t = 1024)]
+    pub max_queue: usize,
+    /// Write a line to the log for everything that a constraint finds.
+    #[arg(long, value_name = "BOOL", default_value = "true", action = ArgAction::Set)]
+    pub log_denies: bool,
+    /// Seconds from SIGTERM to the last new connection, in which the endpoint is known to be going away.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub shutdown_delay: u64,
+    /// A namespace that may have the label `admission.gatekeeper.sh/ignore`; may be repeated.
+    #[arg(long, value_name = "NAME")]
+    pub exempt_namespace: Vec<String>,
+    /// The same, by how the name begins.
+    #[arg(long, value_name = "PREFIX")]
+    pub exempt_namespace_prefix: Vec<String>,
+    /// The same, by how the name ends.
+    #[arg(long, value_name = "SUFFIX")]
+    pub exempt_namespace_suffix: Vec<String>,
+}
+
+/// Standard input cannot be read a second time.
+fn path(text: &str) -> Result<PathBuf, String> {
+    match text {
+        "" => Err("expected a file or a directory".to_owned()),
+        "-" => Err("expected a file or a directory, which can be read again when it changes".to_owned()),
+        text => Ok(PathBuf::from(text)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory as _;
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn a_certificate_is_needed_and_only_one() {
+        let parse = |rest: &[&str]| {
+            let start = ["portcullis-webhook", "--policies", "p"];
+            Args::try_parse_from(start.iter().chain(rest))
+        };
+        assert!(parse(&["--self-signed"]).is_ok());
+        assert!(parse(&["--tls-cert", "c", "--tls-key", "k"]).is_ok());
+        assert!(parse(&[]).is_err());
+        assert!(parse(&["--tls-cert", "c"]).is_err());
+        assert!(parse(&["--self-signed", "--tls-cert", "c", "--tls-key", "k"]).is_err());
+        assert!(parse(&["--self-signed", "--resources", "-"]).is_err());
+    }
+}

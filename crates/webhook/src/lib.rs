@@ -1,0 +1,20 @@
+//! A validating admission webhook over the core: it reads policies from files, answers AdmissionReviews, and decides nothing itself.
+//!
+//! ```text
+//! files ── load ──> Serving ──(swap)──┐
+//! HTTPS ── server ── pool ── admission::admit ──> answer, log records, counts
+//! ```
+//!
+//! Nothing that goes wrong here lets a request in: see [`admission`].
+#![forbid(unsafe_code)]
+
+pub mod admission;
+pub mod args;
+pub mod load;
+pub mod log;
+pub mod metrics;
+pub mod pool;
+pub mod run;
+pub mod server;
+pub mod state;
+pub mod tls;

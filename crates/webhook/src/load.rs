@@ -1,0 +1,129 @@
+//! From files to what is served: all of it, or every reason why not.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use portcullis::{
+    Error, ErrorKind, InventoryStore, Limits, Object, PolicySet, Resource, Severity, TemplateName,
+};
+use portcullis_sources::{Choice, documents, is_policy, list};
+
+use crate::admission::Serving;
+use crate::pool::STACK_BYTES;
+
+/// Where policies and objects are read from.
+#[derive(Clone, Debug)]
+pub struct Paths {
+    /// Templates, constraints, Configs, SyncSets.
+    pub policies: Vec<PathBuf>,
+    /// Objects that policies may compare with, and Namespaces.
+    pub resources: Vec<PathBuf>,
+    /// What is read of a file.
+    pub limits: Limits,
+}
+
+/// What was read, and what is worth knowing about it.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What is served.
+    pub serving: Serving,
+    /// What works, but probably not as meant.
+    pub warnings: Vec<Error>,
+}
+
+/// Reads and compiles everything.
+///
+/// # Errors
+///
+/// Everything that is wrong with any file, in order. A set with a mistake is not served in part: which of its constraints are
+/// missing would be seen by nobody.
+pub fn load(paths: &Paths) -> Result<Loaded, Vec<Error>> {
+    // Deep documents and policies are worked on recursively.
+    let pool = rayon::ThreadPoolBuilder::new().stack_size(STACK_BYTES).build().map_err(|error| {
+        let message = format!("the threads that read policies could not be started: {error}");
+        vec![Error::new(ErrorKind::Unreadable, message).hint("allow the process more threads")]
+    })?;
+    pool.install(|| load_here(paths))
+}
+
+fn load_here(paths: &Paths) -> Result<Loaded, Vec<Error>> {
+    let input = documents(&paths.policies, Choice::Policies, &paths.limits);
+    let mut problems = input.problems;
+    let mut resources = Vec::new();
+    for document in &input.documents {
+        let (resource, errors) = Resource::read(document);
+        let object = Object::from_document(document.clone()).ok();
+        if is_policy(resource.as_ref(), object.as_ref()) {
+            problems.extend(errors);
+            resources.extend(resource);
+        }
+    }
+    let templates: BTreeMap<TemplateName, Resource> = resources
+        .iter()
+        .filter_map(|resource| match resource {
+            Resource::Template(template) => Some((TemplateName::of_kind(template.kind()), resource.clone())),
+            _ => None,
+        })
+        .collect();
+    let (policies, errors) = PolicySet::from_resources(resources);
+    problems.extend(errors);
+
+    let input = documents(&paths.resources, Choice::Manifests, &paths.limits);
+    problems.extend(input.problems);
+    let mut inventory = InventoryStore::new();
+    for document in input.documents {
+        match Object::from_document(document) {
+            Ok(object) => inventory.upsert(object),
+            Err(error) => problems.push(error),
+        }
+    }
+    let inventory = inventory.snapshot();
+    problems.extend(policies.missing_inventory(&inventory));
+
+    let is_error = |problem: &Error| problem.severity() == Severity::Error;
+    // An emptied directory looks like one whose volume is not mounted.
+    if policies.constraints().next().is_none() && !problems.iter().any(is_error) {
+        let error = Error::new(ErrorKind::NoInput, "there are no constraints, so every request would pass");
+        problems.push(error.hint("name the directory of the ConstraintTemplates and their constraints"));
+    }
+    problems.retain(|problem| !problem.kind().is_style());
+    problems.sort();
+    problems.dedup();
+    if problems.iter().any(is_error) {
+        problems.retain(is_error);
+        return Err(problems);
+    }
+    Ok(Loaded { serving: Serving { policies, inventory, templates }, warnings: problems })
+}
+
+/// What tells one state of some files from another without reading them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fingerprint(Vec<(PathBuf, Option<Stamp>)>, usize);
+
+/// The real path is part of it: mounted volumes are changed by putting a link elsewhere.
+type Stamp = (PathBuf, Option<SystemTime>, u64);
+
+impl Fingerprint {
+    /// Of policies and objects.
+    #[must_use]
+    pub fn of_paths(paths: &Paths) -> Self {
+        let (policies, problems) = list(&paths.policies, Choice::Policies);
+        let (resources, more) = list(&paths.resources, Choice::Manifests);
+        let files = policies.into_iter().chain(resources).map(|file| file.path);
+        Self(files.map(stamp).collect(), problems.len() + more.len())
+    }
+
+    /// Of some files.
+    #[must_use]
+    pub fn of_files<'a>(files: impl IntoIterator<Item = &'a PathBuf>) -> Self {
+        Self(files.into_iter().cloned().map(stamp).collect(), 0)
+    }
+}
+
+fn stamp(path: PathBuf) -> (PathBuf, Option<Stamp>) {
+    let metadata = std::fs::metadata(&path).ok();
+    let real = std::fs::canonicalize(&path).ok();
+    let stamp = metadata.zip(real).map(|(data, real)| (real, data.modified().ok(), data.len()));
+    (path, stamp)
+}

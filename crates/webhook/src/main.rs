@@ -1,0 +1,17 @@
+//! `portcullis-webhook`: see the library.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use portcullis_webhook::args::Args;
+use portcullis_webhook::run;
+
+fn main() -> ExitCode {
+    match run::run(Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            run::report(&error);
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! The program: start, watch, end.
+
+use std::io::{self, Write as _};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum_server::Handle;
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
+use portcullis::{Error, ErrorKind, EvaluationLimits, Limits};
+use serde_json::json;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use crate::admission::Exempt;
+use crate::args::Args;
+use crate::load::{Fingerprint, Paths, load};
+use crate::log::{Background, Level, Log};
+use crate::pool::Pool;
+use crate::server::router;
+use crate::state::{Settings, State};
+use crate::tls::{Certificate, TlsError};
+
+/// How often files are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long a client may take to send the head of a request, before or after another.
+const HEAD_TIME: Duration = Duration::from_secs(30);
+
+/// Why the webhook did not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The policies cannot be served.
+    #[error("{}", policies(.0))]
+    Policies(Vec<Error>),
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// No threads, signals or address.
+    #[error("{doing}: {error}")]
+    System {
+        /// What could not be done.
+        doing: String,
+        /// Why.
+        error: io::Error,
+    },
+}
+
+fn policies(errors: &[Error]) -> String {
+    let lines: Vec<String> = errors.iter().map(|error| format!("error: {error}")).collect();
+    format!("{}\nthe webhook does not start with broken policies: {} errors", lines.join("\n"), errors.len())
+}
+
+fn system(doing: impl Into<String>) -> impl FnOnce(io::Error) -> RunError {
+    let doing = doing.into();
+    move |error| RunError::System { doing, error }
+}
+
+/// Runs until SIGTERM or SIGINT.
+///
+/// # Errors
+///
+/// If it could not start: nothing is served by halves.
+pub fn run(args: Args) -> Result<(), RunError> {
+    let log = Background::start(io::stderr()).map_err(system("starting the thread that logs"))?;
+    let log = Log::new(log);
+    log_panics(&log);
+    let paths = Paths {
+        policies: args.policies.clone(),
+        resources: args.resources.clone(),
+        limits: Limits::default(),
+    };
+    // Taken before reading, so that what changes meanwhile is seen.
+    let fingerprint = Fingerprint::of_paths(&paths);
+    let loaded = load(&paths).map_err(RunError::Policies)?;
+    let certificate = certificate(&args);
+    let certificate_files = Fingerprint::of_files(&certificate.files());
+    let tls = RustlsConfig::from_config(certificate.config()?);
+
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+    let threads = args.threads.map_or(cores, std::num::NonZeroUsize::get);
+    let pool = Pool::start(threads, args.max_queue).map_err(system("starting the threads that judge"))?;
+    let state = Arc::new(State::new(loaded, settings(&args), pool, args.max_body_memory, log));
+    let watcher = Watcher { paths, fingerprint, certificate, certificate_files, tls, state };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores.min(4))
+        .enable_all()
+        .build()
+        .map_err(system("starting the threads that serve"))?;
+    let log = watcher.state.log.clone();
+    let result = runtime.block_on(serve(&args, watcher));
+    log.flush();
+    // A review that goes on has been answered for.
+    runtime.shutdown_background();
+    result
+}
+
+/// A panic ends the review it happens in; what it says belongs into the log, in the log's form.
+fn log_panics(log: &Log) {
+    let log = log.clone();
+    std::panic::set_hook(Box::new(move |panic| {
+        let place = panic.location().map(ToString::to_string);
+        let fields = json!({"error": panic.payload_as_str(), "place": place});
+        log.write(Level::Error, "a defect: something broke off", &fields);
+    }));
+}
+
+fn certificate(args: &Args) -> Certificate {
+    if let (Some(chain), Some(key)) = (&args.tls_cert, &args.tls_key) {
+        return Certificate::Files { chain: chain.clone(), key: key.clone() };
+    }
+    let local = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
+    let names = local.into_iter().chain(args.self_signed_name.iter().cloned()).collect();
+    Certificate::SelfSigned { ca_file: args.ca_file.clone(), names }
+}
+
+fn settings(args: &Args) -> Settings {
+    Settings {
+        limits: EvaluationLimits {
+            steps: args.max_steps,
+            memory: args.max_memory,
+            ..EvaluationLimits::default()
+        },
+        timeout: Duration::from_secs(args.timeout),
+        max_body: args.max_body,
+        log_denies: args.log_denies,
+        exempt: Exempt {
+            names: args.exempt_namespace.clone(),
+            prefixes: args.exempt_namespace_prefix.clone(),
+            suffixes: args.exempt_namespace_suffix.clone(),
+        },
+    }
+}
+
+async fn serve(args: &Args, watcher: Watcher) -> Result<(), RunError> {
+    let signals = "listening for signals";
+    let mut term = signal(SignalKind::terminate()).map_err(system(signals))?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(system(signals))?;
+    let hangup = signal(SignalKind::hangup()).map_err(system(signals))?;
+    let state = Arc::clone(&watcher.state);
+    let listener = std::net::TcpListener::bind(args.listen)
+        .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
+        .map_err(system(format!("listening on {}", args.listen)))?;
+    let address = listener.local_addr().map_err(system("asking for the address"))?;
+    let handle = Handle::new();
+    let acceptor = RustlsAcceptor::new(watcher.tls.clone());
+    let mut server =
+        axum_server::from_tcp(listener).map_err(system("serving"))?.acceptor(acceptor).handle(handle.clone());
+    server.http_builder().http1().timer(hyper_util::rt::TokioTimer::new()).header_read_timeout(HEAD_TIME);
+    state.log.write(Level::Info, "listening", &json!({"address": address.to_string()}));
+
+    let ended = Arc::new(Notify::new());
+    let watching = tokio::spawn(watcher.watch(hangup));
+    let stopping = {
+        let (state, handle, ended) = (Arc::clone(&state), handle.clone(), Arc::clone(&ended));
+        // A request that has come is answered by its deadline.
+        let (delay, drain) =
+            (Duration::from_secs(args.shutdown_delay), Duration::from_secs(args.timeout + 1));
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = interrupt.recv() => {}
+                () = ended.notified() => return,
+            }
+            state.stop();
+            state.log.write(Level::Info, "stopping: not ready any more, answering what has come", &json!({}));
+            sleep(delay).await;
+            handle.graceful_shutdown(Some(drain));
+        })
+    };
+    let result = server.serve(router(Arc::clone(&state)).into_make_service()).await;
+    ended.notify_one();
+    watching.abort();
+    // It cannot panic.
+    let _ = stopping.await;
+    result.map_err(system("serving"))?;
+    state.log.write(Level::Info, "stopped", &json!({}));
+    Ok(())
+}
+
+/// Looks at the files, and has them read again when they changed.
+struct Watcher {
+    paths: Paths,
+    fingerprint: Fingerprint,
+    certificate: Certificate,
+    certificate_files: Fingerprint,
+    tls: RustlsConfig,
+    state: Arc<State>,
+}
+
+impl Watcher {
+    async fn watch(mut self, mut hangup: Signal) {
+        let mut clock = interval(LOOK);
+        let state = Arc::clone(&self.state);
+        clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut seen = (self.fingerprint.clone(), self.certificate_files.clone());
+        loop {
+            let asked = tokio::select! {
+                _ = clock.tick() => false,
+                _ = hangup.recv() => true,
+            };
+            let look = tokio::task::spawn_blocking(move || {
+                let now =
+                    (Fingerprint::of_paths(&self.paths), Fingerprint::of_files(&self.certificate.files()));
+                // Files that still change are half written: a set that lacks its last constraints may well compile.
+                if asked || (now.0 == seen.0 && now.0 != self.fingerprint) {
+                    self.state.replace(load(&self.paths));
+                    self.fingerprint = now.0.clone();
+                }
+                if (asked && !self.certificate.files().is_empty())
+                    || (now.1 == seen.1 && now.1 != self.certificate_files)
+                {
+                    self.read_certificate();
+                    self.certificate_files = now.1.clone();
+                }
+                (self, now)
+            });
+            let Ok((watcher, now)) = look.await else {
+                // Reading panicked, and the watcher is gone with it. What is served stays.
+                let error = Error::new(ErrorKind::Unreadable, "reading the changed files broke off");
+                let hint = "this is a defect of the webhook; changes are not seen until it is restarted";
+                return state.replace(Err(vec![error.hint(hint)]));
+            };
+            (self, seen) = (watcher, now);
+        }
+    }
+
+    fn read_certificate(&self) {
+        match self.certificate.config() {
+            Ok(config) => {
+                self.tls.reload_from_config(config);
+                self.state.certificate_read(None);
+            }
+            Err(error) => self.state.certificate_read(Some(error.to_string())),
+        }
+    }
+}
+
+/// Writes why it did not start.
+pub fn report(error: &RunError) {
+    // Nobody is left to tell.
+    let _ = writeln!(io::stderr(), "{error}");
+}

@@ -1,0 +1,199 @@
+//! What is said to requests that can be judged.
+
+use serde_json::{Value, json};
+
+use crate::support::{POLICIES, Webhook, pod, review};
+
+#[test]
+fn a_denial_has_gatekeepers_form() {
+    let webhook = Webhook::new(POLICIES);
+    let reply = webhook
+        .post("/v1/admit", review(&pod(&json!({"hostPID": true, "hostIPC": true})), "CREATE").to_string());
+    let expected = json!({
+        "apiVersion": "admission.k8s.io/v1",
+        "kind": "AdmissionReview",
+        "response": {
+            "uid": "u-1",
+            "allowed": false,
+            "status": {
+                "code": 403,
+                "reason": "Forbidden",
+                "message": "[no-host-ipc] hostIPC is not allowed\n[no-host-pid] hostPID is not allowed",
+            },
+        },
+    });
+    assert_eq!(reply.json(), expected);
+}
+
+#[test]
+fn a_warning_passes_with_299_and_a_dry_run_without_a_word() {
+    let webhook = Webhook::new(POLICIES);
+    let response = webhook.create(&pod(&json!({"nodeName": "n1"})));
+    assert_eq!(response["allowed"], true);
+    assert_eq!(response["status"]["code"], 299);
+    assert_eq!(response["warnings"], json!(["[no-node] nodeName is not allowed"]));
+    let response = webhook.create(&pod(&json!({"hostNetwork": true})));
+    assert_eq!(response, json!({"uid": "u-1", "allowed": true, "status": {"code": 200}}));
+    // Both: denied, and warned.
+    let response = webhook.create(&pod(&json!({"nodeName": "n1", "hostPID": true})));
+    assert_eq!(response["status"]["code"], 403);
+    assert_eq!(response["warnings"], json!(["[no-node] nodeName is not allowed"]));
+}
+
+#[test]
+fn v1beta1_is_answered_in_v1beta1() {
+    let webhook = Webhook::new(POLICIES);
+    let mut request = review(&pod(&json!({"hostPID": true})), "CREATE");
+    request["apiVersion"] = "admission.k8s.io/v1beta1".into();
+    let reply = webhook.post("/v1/admit", request.to_string());
+    assert_eq!(reply.json()["apiVersion"], "admission.k8s.io/v1beta1");
+    assert_eq!(reply.response()["allowed"], false);
+}
+
+#[test]
+fn a_deletion_is_judged_by_the_old_object() {
+    let webhook = Webhook::new(POLICIES);
+    let request = review(&pod(&json!({"hostPID": true})), "DELETE");
+    let response = webhook.post("/v1/admit", request.to_string()).response();
+    // The core's templates review what they say they review; the verdict is the core's, and here it is that of gator's webhook.
+    assert_eq!(response["uid"], "u-1");
+    assert_eq!(response["allowed"], false);
+}
+
+#[test]
+fn excluded_namespaces_are_let_in_and_not_counted() {
+    let webhook = Webhook::new(POLICIES);
+    let mut object = pod(&json!({"hostPID": true}));
+    object["metadata"]["namespace"] = "kube-system".into();
+    let response = webhook.create(&object);
+    assert_eq!(response["allowed"], true);
+    assert_eq!(response["status"]["message"], "Namespace is set to be ignored by Gatekeeper config");
+    assert!(!webhook.get("/metrics").text.contains("request_count_total{"));
+}
+
+#[test]
+fn many_warnings_stay_within_what_an_api_server_passes_on() {
+    let constraint = |number| {
+        let field = "f".repeat(100);
+        format!(
+            "---\napiVersion: constraints.gatekeeper.sh/v1beta1\nkind: NoSpec\nmetadata: {{name: c{number:02}}}\n\
+             spec: {{enforcementAction: warn, parameters: {{field: {field}}}}}\n"
+        )
+    };
+    let policies: String = (0..60).map(constraint).collect();
+    let webhook = Webhook::new(&format!("{POLICIES}{policies}"));
+    let response = webhook.create(&pod(&json!({"f".repeat(100): true})));
+    let warnings: Vec<&str> =
+        response["warnings"].as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect();
+    assert!(warnings.iter().map(|warning| warning.len()).sum::<usize>() <= 4096);
+    assert!(warnings.len() > 20, "{warnings:?}");
+    let left = 60 - (warnings.len() - 1);
+    assert_eq!(*warnings.last().unwrap(), format!("… and {left} more warnings"));
+
+    let long = "é".repeat(5000);
+    let policies = format!(
+        "{POLICIES}---\napiVersion: constraints.gatekeeper.sh/v1beta1\nkind: NoSpec\nmetadata: {{name: long}}\n\
+         spec: {{enforcementAction: warn, parameters: {{field: {long}}}}}\n"
+    );
+    let response = Webhook::new(&policies).create(&pod(&json!({long: true})));
+    let warning = response["warnings"][0].as_str().unwrap();
+    assert!(warning.ends_with("é… (cut)") && warning.len() <= 4096, "{}", warning.len());
+}
+
+#[test]
+fn a_broken_policy_is_refused_when_it_is_applied() {
+    let webhook = Webhook::new(POLICIES);
+    let template = |rego: &str| {
+        json!({
+            "apiVersion": "templates.gatekeeper.sh/v1", "kind": "ConstraintTemplate", "metadata": {"name": "bad"},
+            "spec": {
+                "crd": {"spec": {"names": {"kind": "Bad"}}},
+                "targets": [{"target": "admission.k8s.gatekeeper.sh", "rego": rego}],
+            },
+        })
+    };
+    let response = webhook.create(&template("package bad\nviolation[{\"msg\": msg}] { msg := }\n"));
+    assert_eq!(
+        (&response["allowed"], &response["status"]["code"]),
+        (&json!(false), &json!(422)),
+        "{response}"
+    );
+    assert!(response["status"]["message"].as_str().unwrap().contains("unexpected } token"), "{response}");
+    let response = webhook
+        .create(&template("package bad\nviolation[{\"msg\": \"x\"}] { input.review.object.spec.y }\n"));
+    assert_eq!(response["allowed"], true, "{response}");
+
+    let constraint = |kind: &str, spec: Value| json!({"apiVersion": "constraints.gatekeeper.sh/v1beta1", "kind": kind, "metadata": {"name": "c"}, "spec": spec});
+    let cases = [
+        ("NoSpec", json!({"parameters": {"field": "x"}}), None),
+        ("NoSpec", json!({"parameters": {"field": 3}}), Some("spec.parameters.field")),
+        ("NoSpec", json!({"enforcementAction": "refuse"}), Some("spec.enforcementAction")),
+        ("Unknown", json!({}), Some("Unknown")),
+    ];
+    for (kind, spec, problem) in cases {
+        let response = webhook.create(&constraint(kind, spec));
+        assert_eq!(response["allowed"], problem.is_none(), "{response}");
+        if let Some(problem) = problem {
+            assert_eq!(response["status"]["code"], 422, "{response}");
+            assert!(response["status"]["message"].as_str().unwrap().contains(problem), "{response}");
+        }
+    }
+    // What is wrong may always be removed.
+    let broken = constraint("NoSpec", json!({"parameters": {"field": 3}}));
+    let response = webhook.post("/v1/admit", review(&broken, "DELETE").to_string()).response();
+    assert_eq!(response["allowed"], true, "{response}");
+}
+
+#[test]
+fn only_exempt_namespaces_may_have_the_ignore_label() {
+    let webhook = Webhook::new(POLICIES);
+    let namespace = |name: &str, labels: Value| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}});
+    let ask = |object: &Value, operation: &str| {
+        webhook.post("/v1/admitlabel", review(object, operation).to_string()).response()
+    };
+    let label = json!({"admission.gatekeeper.sh/ignore": "yes"});
+    let denied = ask(&namespace("shop", label.clone()), "CREATE");
+    assert_eq!(denied["allowed"], false);
+    let message = "Only exempt namespace can have the admission.gatekeeper.sh/ignore label";
+    assert_eq!(denied["status"]["message"], message);
+    assert_eq!(ask(&namespace("infra", label.clone()), "CREATE")["allowed"], true);
+    assert_eq!(ask(&namespace("shop", json!({"a": "b"})), "CREATE")["allowed"], true);
+    assert_eq!(ask(&namespace("shop", label), "DELETE")["allowed"], true);
+    assert_eq!(ask(&pod(&json!({})), "CREATE")["allowed"], true);
+    assert_eq!(webhook.post("/v1/admitlabel", "{").response()["allowed"], false);
+}
+
+#[test]
+fn every_finding_is_logged_in_gatekeepers_keys_and_counted() {
+    let webhook = Webhook::new(POLICIES);
+    webhook.create(&pod(&json!({"hostPID": true, "hostNetwork": true})));
+    webhook.create(&pod(&json!({})));
+    let log = webhook.log.read();
+    let lines: Vec<&Value> = log.iter().filter(|line| line["event_type"] == "violation").collect();
+    assert_eq!(lines.len(), 2);
+    let line = lines[0];
+    let expected = json!({
+        "msg": "denied admission: hostPID is not allowed", "semantic": true, "process": "admission", "event_type": "violation",
+        "details": {"field": "hostPID"}, "constraint_name": "no-host-pid", "constraint_group": "constraints.gatekeeper.sh",
+        "constraint_api_version": "v1beta1", "constraint_kind": "NoSpec", "constraint_action": "deny",
+        "constraint_enforcement_actions": ["deny"], "resource_group": "", "resource_api_version": "v1", "resource_kind": "Pod",
+        "resource_namespace": "shop", "resource_name": "web", "request_username": "dana",
+    });
+    for (key, value) in expected.as_object().unwrap() {
+        assert_eq!(&line[key], value, "{key}");
+    }
+    assert_eq!(lines[1]["constraint_action"], "dryrun");
+    let metrics = webhook.get("/metrics").text;
+    for sample in [
+        "gatekeeper_constraints{enforcement_action=\"deny\",status=\"active\"} 2\n",
+        "gatekeeper_constraint_templates{status=\"active\"} 1\n",
+        "gatekeeper_validation_request_count_total{admission_dryrun=\"false\",admission_status=\"allow\"} 1\n",
+        "gatekeeper_validation_request_count_total{admission_dryrun=\"false\",admission_status=\"deny\"} 1\n",
+        "gatekeeper_validation_request_duration_seconds_count{admission_status=\"deny\"} 1\n",
+        "gatekeeper_validation_request_duration_seconds_bucket{admission_status=\"deny\",le=\"+Inf\"} 1\n",
+        "portcullis_constraint_findings_total{constraint_kind=\"NoSpec\",constraint_name=\"no-host-pid\",outcome=\"violation\"} 1\n",
+        "portcullis_policies_stale 0\n",
+    ] {
+        assert!(metrics.contains(sample), "{sample} in {metrics}");
+    }
+}

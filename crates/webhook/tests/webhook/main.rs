@@ -1,0 +1,14 @@
+//! The webhook as API servers, kubelets and operators see it: requests through the router, and the program over TLS.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a panic is how a test says that it fails"
+)]
+
+mod answers;
+mod faults;
+mod program;
+mod recorded;
+mod support;

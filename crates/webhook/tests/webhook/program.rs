@@ -1,0 +1,339 @@
+//! The program itself: TLS, signals, files that change.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use serde_json::{Value, json};
+
+use crate::support::{POLICIES, pod, review};
+
+type Connection = BufReader<StreamOwned<ClientConnection, TcpStream>>;
+
+/// A running webhook, and one connection to it.
+pub struct Program {
+    child: Child,
+    address: String,
+    log: Receiver<String>,
+    client: Arc<ClientConfig>,
+    connection: Option<Connection>,
+    _directory: tempfile::TempDir,
+}
+
+impl Program {
+    /// Starts it with a certificate of its own.
+    pub fn start(policies: &Path, more: &[&str]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let ca = directory.path().join("ca.pem");
+        let mut command = Self::command(policies);
+        command.args(["--self-signed", "--ca-file"]).arg(&ca).args(more);
+        Self::run(command, &ca, directory)
+    }
+
+    fn command(policies: &Path) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis-webhook"));
+        command.arg("--policies").arg(policies).args(["--listen", "127.0.0.1:0"]);
+        command
+    }
+
+    fn run(mut command: Command, ca: &Path, directory: tempfile::TempDir) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let log = read_lines(child.stderr.take().unwrap());
+        let listening = line(&log, "listening");
+        let address = listening["address"].as_str().unwrap().to_owned();
+        let client = trusting(ca);
+        Self { child, address, log, client, connection: None, _directory: directory }
+    }
+
+    fn connect(&self) -> Connection {
+        let stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let client =
+            ClientConnection::new(Arc::clone(&self.client), "localhost".try_into().unwrap()).unwrap();
+        BufReader::new(StreamOwned::new(client, stream))
+    }
+
+    /// Sends a request over the connection; the status and the body.
+    pub fn post(&mut self, path: &str, body: &[u8]) -> (u16, Vec<u8>) {
+        self.request("POST", path, body)
+    }
+
+    fn get(&mut self, path: &str) -> (u16, String) {
+        let (http, body) = self.request("GET", path, b"");
+        (http, String::from_utf8(body).unwrap())
+    }
+
+    fn request(&mut self, method: &str, path: &str, body: &[u8]) -> (u16, Vec<u8>) {
+        let mut connection = self.connection.take().unwrap_or_else(|| self.connect());
+        send(&mut connection, method, path, body);
+        let answer = receive(&mut connection);
+        self.connection = Some(connection);
+        answer
+    }
+
+    fn is_denied(&mut self, object: &Value) -> bool {
+        let (http, body) = self.post("/v1/admit", review(object, "CREATE").to_string().as_bytes());
+        assert_eq!(http, 200);
+        serde_json::from_slice::<Value>(&body).unwrap()["response"]["allowed"] == false
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
+    }
+
+    /// Asks it to end, and waits.
+    pub fn stop(mut self) {
+        self.signal("-TERM");
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It has ended, unless the test failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn trusting(ca: &Path) -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(ca).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let client = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    Arc::new(client.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// Reads a log to its end, whether or not somebody looks at it.
+fn read_lines(log: ChildStderr) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(log).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// The next line of the log that begins like this.
+fn line(log: &Receiver<String>, msg: &str) -> Value {
+    loop {
+        let text = log.recv_timeout(Duration::from_secs(20));
+        let text = text.unwrap_or_else(|_| panic!("the log has no `{msg}`"));
+        let line: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}"));
+        if line["msg"].as_str().unwrap().starts_with(msg) {
+            return line;
+        }
+    }
+}
+
+fn send(connection: &mut Connection, method: &str, path: &str, body: &[u8]) {
+    let length = body.len();
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+    );
+    let out = connection.get_mut();
+    out.write_all(head.as_bytes()).unwrap();
+    out.write_all(body).unwrap();
+    out.flush().unwrap();
+}
+
+fn receive(connection: &mut Connection) -> (u16, Vec<u8>) {
+    let (mut http, mut length) = (0, 0);
+    for number in 0.. {
+        let mut text = String::new();
+        connection.read_line(&mut text).unwrap();
+        let text = text.trim_end().to_lowercase();
+        if number == 0 {
+            http = text.split(' ').nth(1).unwrap_or_else(|| panic!("no status in `{text}`")).parse().unwrap();
+        }
+        if let Some(value) = text.strip_prefix("content-length: ") {
+            length = value.parse().unwrap();
+        }
+        if text.is_empty() {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    connection.read_exact(&mut body).unwrap();
+    (http, body)
+}
+
+/// Waits for what takes a second or two.
+fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < Duration::from_secs(20), "{what}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn changed_files_are_served_and_broken_ones_are_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("policies.yaml");
+    fs::write(&file, POLICIES).unwrap();
+    let mut program = Program::start(directory.path(), &[]);
+    let object = pod(&json!({"hostPID": true}));
+    assert!(program.is_denied(&object));
+
+    fs::write(&file, POLICIES.replace("sprintf", "sprintff")).unwrap();
+    eventually("the broken policies are seen", || {
+        program.get("/readyz?verbose").1.contains("[!]policies stale")
+    });
+    assert!(program.is_denied(&object));
+    fs::remove_file(&file).unwrap();
+    eventually("that the file is gone is seen", || {
+        program.get("/metrics").1.contains("{result=\"error\"} 2\n")
+    });
+    assert!(program.is_denied(&object));
+
+    fs::write(&file, POLICIES.replace("field: hostPID", "field: other")).unwrap();
+    eventually("the mended policies are served", || !program.is_denied(&object));
+    assert_eq!(program.get("/readyz").0, 200);
+    program.signal("-HUP");
+    eventually("they are read again", || program.get("/metrics").1.contains("{result=\"success\"} 2\n"));
+    program.stop();
+}
+
+#[test]
+fn broken_policies_do_not_start_and_all_mistakes_are_shown() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("a.yaml"), POLICIES.replace("sprintf", "sprintff")).unwrap();
+    fs::write(directory.path().join("b.yaml"), "a: [").unwrap();
+    let output = Program::command(directory.path()).arg("--self-signed").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("a.yaml:") && text.contains("sprintff") && text.contains("b.yaml:1:"), "{text}");
+}
+
+#[test]
+fn a_changed_certificate_is_used_also_behind_a_link() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    fs::create_dir(path("policies")).unwrap();
+    fs::write(path("policies/p.yaml"), POLICIES).unwrap();
+    for version in ["v1", "v2"] {
+        fs::create_dir(path(version)).unwrap();
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        fs::write(path(version).join("tls.crt"), made.cert.pem()).unwrap();
+        fs::write(path(version).join("tls.key"), made.signing_key.serialize_pem()).unwrap();
+    }
+    std::os::unix::fs::symlink("v1", path("data")).unwrap();
+    let mut command = Program::command(&path("policies"));
+    command.arg("--tls-cert").arg(path("data/tls.crt")).arg("--tls-key").arg(path("data/tls.key"));
+    let mut program = Program::run(command, &path("v1/tls.crt"), tempfile::tempdir().unwrap());
+    assert_eq!(program.get("/healthz").0, 200);
+
+    // As a mounted Secret changes: the link is replaced.
+    std::os::unix::fs::symlink("v2", path("next")).unwrap();
+    fs::rename(path("next"), path("data")).unwrap();
+    line(&program.log, "using the changed certificate");
+    program.client = trusting(&path("v2/tls.crt"));
+    program.connection = None;
+    assert_eq!(program.get("/healthz").0, 200);
+
+    fs::write(path("v2/tls.key"), "no key").unwrap();
+    line(&program.log, "the changed certificate is broken");
+    program.connection = None;
+    let (http, text) = program.get("/readyz?verbose");
+    assert!(http == 200 && text.contains("[!]certificate stale"), "{text}");
+    program.stop();
+}
+
+#[test]
+fn a_request_that_has_come_is_answered_before_the_end() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("p.yaml"), POLICIES).unwrap();
+    let mut program = Program::start(directory.path(), &[]);
+    let mut connection = program.connect();
+    let body = review(&pod(&json!({"hostPID": true})), "CREATE").to_string();
+    // Half of it has come when the end is announced.
+    let (first, second) = body.as_bytes().split_at(100);
+    let length = body.len();
+    let head = format!(
+        "POST /v1/admit HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+    );
+    let out = connection.get_mut();
+    out.write_all(head.as_bytes()).unwrap();
+    out.write_all(first).unwrap();
+    out.flush().unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    program.signal("-TERM");
+    line(&program.log, "stopping");
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(program.child.try_wait().unwrap().is_none(), "it waits");
+    let out = connection.get_mut();
+    out.write_all(second).unwrap();
+    out.flush().unwrap();
+    let (http, answer) = receive(&mut connection);
+    assert_eq!(http, 200);
+    assert_eq!(serde_json::from_slice::<Value>(&answer).unwrap()["response"]["status"]["code"], 403);
+    drop(connection);
+    line(&program.log, "stopped");
+    assert!(program.child.wait().unwrap().success());
+}
+
+#[test]
+fn a_body_of_ten_megabytes_is_answered_and_the_connection_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("p.yaml"), POLICIES).unwrap();
+    let mut program = Program::start(directory.path(), &[]);
+    let large = review(&pod(&json!({"text": "x".repeat(10 << 20)})), "CREATE").to_string();
+    let (http, body) = program.post("/v1/admit", large.as_bytes());
+    let answer: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!((http, &answer["response"]["allowed"]), (200, &json!(false)));
+    assert_eq!(answer["response"]["status"]["code"], 413);
+    assert!(program.is_denied(&pod(&json!({"hostPID": true}))));
+    assert!(!program.is_denied(&pod(&json!({}))));
+    program.stop();
+}
+
+#[test]
+fn clients_that_say_nothing_keep_nobody_waiting() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("p.yaml"), POLICIES).unwrap();
+    let mut program = Program::start(directory.path(), &[]);
+    // Half without a handshake, half with the beginning of a request.
+    let mut silent = Vec::new();
+    let mut slow = Vec::new();
+    for _ in 0..50 {
+        silent.push(TcpStream::connect(&program.address).unwrap());
+        let mut connection = program.connect();
+        connection.get_mut().write_all(b"POST /v1/admit HTTP/1.1\r\nhost: local").unwrap();
+        slow.push(connection);
+    }
+    let start = Instant::now();
+    assert!(program.is_denied(&pod(&json!({"hostPID": true}))));
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    drop((silent, slow));
+    program.stop();
+}
+
+#[test]
+fn the_example_of_the_readme_is_denied() {
+    let workspace = crate::support::workspace();
+    let namespaces = workspace.join("testdata/webhook/namespaces.yaml");
+    let mut program =
+        Program::start(&workspace.join("policies"), &["--resources", namespaces.to_str().unwrap()]);
+    let request = fs::read(workspace.join("testdata/webhook/pod-review.json")).unwrap();
+    let (http, body) = program.post("/v1/admit", &request);
+    let answer: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(http, 200);
+    assert_eq!(answer["response"]["allowed"], false);
+    let message = answer["response"]["status"]["message"].as_str().unwrap();
+    println!("{message}");
+    assert!(message.contains("privileged"), "{message}");
+    program.stop();
+}

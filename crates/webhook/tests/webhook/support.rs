@@ -1,0 +1,210 @@
+//! What the tests share.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::Request;
+use portcullis::{EvaluationLimits, Limits};
+use portcullis_webhook::admission::Exempt;
+use portcullis_webhook::load::{Paths, load};
+use portcullis_webhook::log::Log;
+use portcullis_webhook::pool::Pool;
+use portcullis_webhook::server::router;
+use portcullis_webhook::state::{Settings, State};
+use serde_json::Value;
+use tower::ServiceExt as _;
+
+/// Denies Pods with `hostPID`, warns of those without labels, and only notes `hostNetwork`.
+pub const POLICIES: &str = r#"
+apiVersion: templates.gatekeeper.sh/v1
+kind: ConstraintTemplate
+metadata: {name: nospec}
+spec:
+  crd:
+    spec:
+      names: {kind: NoSpec}
+      validation: {openAPIV3Schema: {type: object, properties: {field: {type: string}}}}
+  targets:
+  - target: admission.k8s.gatekeeper.sh
+    rego: |
+      package nospec
+      violation[{"msg": msg, "details": {"field": input.parameters.field}}] {
+        input.review.object.spec[input.parameters.field]
+        msg := sprintf("%v is not allowed", [input.parameters.field])
+      }
+---
+apiVersion: constraints.gatekeeper.sh/v1beta1
+kind: NoSpec
+metadata: {name: no-host-pid}
+spec: {parameters: {field: hostPID}, match: {kinds: [{apiGroups: [""], kinds: [Pod]}]}}
+---
+apiVersion: constraints.gatekeeper.sh/v1beta1
+kind: NoSpec
+metadata: {name: no-host-ipc}
+spec: {parameters: {field: hostIPC}, match: {kinds: [{apiGroups: [""], kinds: [Pod]}]}}
+---
+apiVersion: constraints.gatekeeper.sh/v1beta1
+kind: NoSpec
+metadata: {name: no-node}
+spec: {enforcementAction: warn, parameters: {field: nodeName}}
+---
+apiVersion: constraints.gatekeeper.sh/v1beta1
+kind: NoSpec
+metadata: {name: no-host-network}
+spec: {enforcementAction: dryrun, parameters: {field: hostNetwork}}
+---
+apiVersion: config.gatekeeper.sh/v1alpha1
+kind: Config
+metadata: {name: config, namespace: gatekeeper-system}
+spec: {match: [{excludedNamespaces: ["kube-*"], processes: [webhook]}]}
+"#;
+
+/// What the log holds.
+#[derive(Clone, Default)]
+pub struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Lines {
+    pub fn read(&self) -> Vec<Value> {
+        let bytes = self.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A webhook without a network.
+pub struct Webhook {
+    pub state: Arc<State>,
+    pub paths: Paths,
+    pub log: Lines,
+    runtime: tokio::runtime::Runtime,
+    _directory: tempfile::TempDir,
+}
+
+/// An answer.
+pub struct Reply {
+    pub http: u16,
+    pub text: String,
+}
+
+impl Reply {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
+    }
+
+    pub fn response(&self) -> Value {
+        assert_eq!(self.http, 200, "{}", self.text);
+        self.json()["response"].clone()
+    }
+}
+
+impl Webhook {
+    pub fn new(policies: &str) -> Self {
+        Self::with_pool(policies, Pool::start(2, 16).unwrap())
+    }
+
+    pub fn with_pool(policies: &str, pool: Pool) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("policies.yaml"), policies).unwrap();
+        let policies = vec![directory.path().to_owned()];
+        Self::of(Paths { policies, resources: Vec::new(), limits: Limits::default() }, pool, directory)
+    }
+
+    pub fn of_library() -> Self {
+        let policies = vec![workspace().join("policies")];
+        let paths = Paths { policies, resources: Vec::new(), limits: Limits::default() };
+        Self::of(paths, Pool::start(2, 16).unwrap(), tempfile::tempdir().unwrap())
+    }
+
+    fn of(paths: Paths, pool: Pool, directory: tempfile::TempDir) -> Self {
+        let log = Lines::default();
+        let settings = Settings {
+            limits: EvaluationLimits::default(),
+            timeout: Duration::from_secs(10),
+            max_body: 3 << 20,
+            log_denies: true,
+            exempt: Exempt { names: vec!["infra".into()], ..Exempt::default() },
+        };
+        let loaded = load(&paths).unwrap();
+        let state = State::new(loaded, settings, pool, 16 << 20, Log::new(log.clone()));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        Self { state: Arc::new(state), paths, log, runtime, _directory: directory }
+    }
+
+    /// Replaces the policies' file and has it read.
+    pub fn edit(&self, policies: &str) {
+        std::fs::write(self.paths.policies[0].join("policies.yaml"), policies).unwrap();
+        self.state.replace(load(&self.paths));
+    }
+
+    pub fn send(&self, request: Request<Body>) -> Reply {
+        self.runtime.block_on(async {
+            let response = router(Arc::clone(&self.state)).oneshot(request).await.unwrap();
+            let http = response.status().as_u16();
+            let bytes = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+            Reply { http, text: String::from_utf8(bytes.to_vec()).unwrap() }
+        })
+    }
+
+    pub fn post(&self, uri: &str, body: impl Into<Vec<u8>>) -> Reply {
+        let request = Request::post(uri).header("content-type", "application/json");
+        self.send(request.body(Body::from(body.into())).unwrap())
+    }
+
+    pub fn get(&self, uri: &str) -> Reply {
+        self.send(Request::get(uri).body(Body::empty()).unwrap())
+    }
+
+    /// What is said to an object that is being created.
+    pub fn create(&self, object: &Value) -> Value {
+        self.post("/v1/admit", review(object, "CREATE").to_string()).response()
+    }
+}
+
+/// A Pod with this `spec`.
+pub fn pod(spec: &Value) -> Value {
+    let metadata = serde_json::json!({"name": "web", "namespace": "shop"});
+    serde_json::json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+}
+
+/// The AdmissionReview of an object.
+pub fn review(object: &Value, operation: &str) -> Value {
+    let api_version = object["apiVersion"].as_str().unwrap();
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    let kind = serde_json::json!({"group": group, "version": version, "kind": object["kind"]});
+    let (new, old) = match operation {
+        "DELETE" => (Value::Null, object.clone()),
+        _ => (object.clone(), Value::Null),
+    };
+    serde_json::json!({
+        "apiVersion": "admission.k8s.io/v1",
+        "kind": "AdmissionReview",
+        "request": {
+            "uid": "u-1",
+            "kind": kind,
+            "resource": {"group": group, "version": version, "resource": "things"},
+            "name": object["metadata"]["name"],
+            "namespace": object["metadata"].get("namespace").cloned().unwrap_or("".into()),
+            "operation": operation,
+            "userInfo": {"username": "dana"},
+            "object": new,
+            "oldObject": old,
+            "dryRun": false,
+        },
+    })
+}
+
+pub fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
