@@ -25,6 +25,6 @@ pub mod yaml_scalar;
 pub use error::{CompileError, EvalError, EvalErrorKind};
 pub use eval::{Environment, Evaluation};
 pub use limits::{Budget, Exceeded, LimitKind, Limits, Watch};
-pub use lower::{Query, Unit};
+pub use lower::{Query, Unit, unavailable_builtins};
 pub use program::Program;
 pub use regorus::Value;

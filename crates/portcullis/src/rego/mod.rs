@@ -193,6 +193,11 @@ fn front_end<'a>(source: &RegoSource, texts: &'a [Text], document: &Document) ->
         errors.extend(template_rules::check(&parsed, document));
         modules.push(parsed);
     }
+    for (number, parsed) in modules.iter().enumerate() {
+        let unit = Unit { module: &parsed.module, names: &parsed.names };
+        let unavailable = portcullis_rego::unavailable_builtins(&unit, number);
+        errors.extend(unavailable.iter().map(|error| compile_error(error, &modules, document)));
+    }
     errors.extend(template_rules::check_libraries(&modules, document));
     for found in recursion::find(&modules) {
         let location = modules

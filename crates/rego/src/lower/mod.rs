@@ -4,6 +4,7 @@
 //! modules --tree--> documents --terms--> literals --order--> literals --generate--> operations
 //! ```
 
+mod available;
 mod generate;
 mod literal;
 mod nesting;
@@ -22,6 +23,7 @@ use crate::normal_form::{
     Arg, Branch, BranchHead, Definition, Entry, Group, GroupKind, NormalForm, Op, OpKind, Slot,
 };
 
+pub use available::unavailable_builtins;
 use generate::Generator;
 use literal::{Literal, LiteralKind, Term};
 use order::Slots;

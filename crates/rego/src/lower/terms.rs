@@ -100,18 +100,7 @@ impl<'l, 'm> Terms<'l, 'm> {
     }
 
     fn unavailable(&mut self, span: Span, name: &str) {
-        let hint = match name {
-            "http.send" | "net.lookup_ip_addr" => Some("policies are evaluated without a network"),
-            "external_data" => Some("external data providers are not supported"),
-            "opa.runtime" => Some("policies do not see where they are evaluated"),
-            _ => None,
-        };
-        self.errors.push(CompileError {
-            module: self.module,
-            span,
-            message: format!("builtin `{name}` is not available"),
-            hint: hint.map(str::to_owned),
-        });
+        self.errors.push(super::available::unavailable(self.module, span, name));
     }
 
     pub(super) fn body(&mut self, body: &'m Body) -> Vec<Literal> {
@@ -306,7 +295,12 @@ impl<'l, 'm> Terms<'l, 'm> {
                 let callee = self.callee(&written.callee);
                 let mut args: Vec<Term> = written.args.iter().map(|arg| self.term(arg, with, out)).collect();
                 let Some((callee, arity, is_relation)) = callee else {
-                    return LiteralKind::Holds(Term::Const(Value::Undefined));
+                    // Reported; what would read the answer is not to be reported as well.
+                    let undefined = Term::Const(Value::Undefined);
+                    return match answer {
+                        Some(answer) => LiteralKind::Unify { left: answer, right: undefined, binds: true },
+                        None => LiteralKind::Holds(undefined),
+                    };
                 };
                 let mut answer = answer;
                 if args.len() == arity + 1
