@@ -248,7 +248,9 @@ impl<'a> Scanner<'a> {
             }
             _ => self.word()?,
         };
-        self.builder.scalar(value, clamp(start)..clamp(self.at), 0);
+        if self.builder.scalar(value, clamp(start)..clamp(self.at), 0).is_err() {
+            return Err(Stop { syntax: None, at: start });
+        }
         self.value_ended();
         Ok(())
     }

@@ -253,6 +253,24 @@ fn bytes_have_to_be_text_of_a_bearable_size() {
 }
 
 #[test]
+fn a_document_has_no_more_nodes_than_allowed() {
+    let limits = Limits { nodes: 4, ..Limits::default() };
+    let read = |text: &str| {
+        let (documents, problems) = Document::read_source(&Source::new("a", text), &limits);
+        let problems: Vec<String> = problems.iter().map(Error::to_string).collect();
+        (documents.len(), problems)
+    };
+    for good in [r#"{"a": [1, 2]}"#, "a:\n- 1\n- 2\n", "a: {b: {c: 1}}", "a: 1\n---\na: [1, 2]\n"] {
+        assert!(read(good).1.is_empty(), "{good}");
+    }
+    let message = "the document has more than 4 nodes";
+    assert_eq!(read(r#"{"a": [1, 2, 3]}"#), (0, vec![format!("a:1:14: {message}")]));
+    assert_eq!(read(r#"{"a": [[], [], []]}"#), (0, vec![format!("a:1:16: {message}")]));
+    // The documents beside it are read.
+    assert_eq!(read("a:\n- 1\n- 2\n- 3\n---\na: 1\n"), (1, vec![format!("a:4:3: {message}")]));
+}
+
+#[test]
 fn a_byte_order_mark_in_a_text_is_passed_over() {
     for text in ["\u{feff}a: 1\n", "\u{feff}{\"a\": 1}"] {
         let document = one(text);
