@@ -1,5 +1,6 @@
 //! Results in, text out: one file per form. None of them decides anything.
 
+pub mod audit;
 pub mod escape;
 pub mod frame;
 pub mod github;
