@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, ArgGroup, Parser, ValueHint};
 
+use crate::tls::TlsVersion;
+
 const AFTER: &str = "\
 Example:
   portcullis-webhook --policies policies/ --self-signed --ca-file /tmp/ca.pem
@@ -34,15 +36,30 @@ pub struct Args {
     /// The certificate's key, in PEM form.
     #[arg(long, value_name = "FILE", requires = "tls_cert", value_hint = ValueHint::FilePath)]
     pub tls_key: Option<PathBuf>,
-    /// Make a CA and a certificate at the start; they end with the program.
+    /// Make a CA and a certificate, and renew both in time; they end with the program.
     #[arg(long)]
     pub self_signed: bool,
-    /// Where to write the certificate of the CA that `--self-signed` makes.
+    /// Where to write what clients have to trust with `--self-signed`; around a change of the CA, the old one and the new one.
     #[arg(long, value_name = "FILE", requires = "self_signed", value_hint = ValueHint::FilePath)]
     pub ca_file: Option<PathBuf>,
     /// A name or address that the certificate of `--self-signed` is for, besides localhost; may be repeated.
     #[arg(long, value_name = "NAME", requires = "self_signed")]
     pub self_signed_name: Vec<String>,
+    /// Let only clients connect that show a certificate of these CAs, in PEM form. Probes need `--health-listen` then.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub client_ca_file: Option<PathBuf>,
+    /// A name that clients' certificates may have, as common name or alternative name; may be repeated.
+    #[arg(long, value_name = "NAME", requires = "client_ca_file", default_value = "kube-apiserver")]
+    pub client_name: Vec<String>,
+    /// The oldest version of TLS that clients may speak.
+    #[arg(long, value_name = "VERSION", default_value = "1.3")]
+    pub tls_min_version: TlsVersion,
+    /// Where to answer probes and requests for metrics without TLS, besides the address for requests.
+    #[arg(long, value_name = "ADDRESS")]
+    pub health_listen: Option<SocketAddr>,
+    /// Most connections at once; further ones are closed.
+    #[arg(long, value_name = "N", default_value = "2048")]
+    pub max_connections: std::num::NonZeroUsize,
     /// Most steps that one constraint may take for one request; the same on every machine.
     #[arg(long, value_name = "N", default_value_t = portcullis::EvaluationLimits::default().steps)]
     pub max_steps: u64,

@@ -10,6 +10,7 @@
 
 pub mod admission;
 pub mod args;
+pub mod connections;
 pub mod load;
 pub mod log;
 pub mod metrics;

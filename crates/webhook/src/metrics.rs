@@ -26,6 +26,7 @@ struct Counts {
     findings: BTreeMap<(String, String, &'static str), u64>,
     reloads: BTreeMap<&'static str, u64>,
     shed: u64,
+    refused_connections: u64,
 }
 
 #[derive(Debug, Default)]
@@ -65,14 +66,19 @@ impl Metrics {
         self.change(|counts| counts.shed += 1);
     }
 
+    /// Counts a connection that was closed before its first request.
+    pub fn refused_connection(&self) {
+        self.change(|counts| counts.refused_connections += 1);
+    }
+
     /// Counts a change of the files that was taken (`success`) or not (`error`).
     pub fn reloaded(&self, result: &'static str) {
         self.change(|counts| *counts.reloads.entry(result).or_default() += 1);
     }
 
-    /// The text format.
+    /// The text format. `certificate_ends` is in seconds since 1970.
     #[must_use]
-    pub fn render(&self, policies: &PolicySet, is_stale: bool) -> String {
+    pub fn render(&self, policies: &PolicySet, is_stale: bool, certificate_ends: Option<u64>) -> String {
         let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut text = Text(String::new());
         text.head("gatekeeper_constraints", "gauge", "Constraints that are served.");
@@ -125,6 +131,18 @@ impl Metrics {
         let name = "portcullis_policies_stale";
         text.head(name, "gauge", "1 if the files are broken and the last good policies are served.");
         text.sample(name, &[], u8::from(is_stale));
+        let name = "portcullis_connections_refused_total";
+        text.head(
+            name,
+            "counter",
+            "Connections that were closed before a request: no place, or no handshake.",
+        );
+        text.sample(name, &[], counts.refused_connections);
+        if let Some(ends) = certificate_ends {
+            let name = "portcullis_certificate_expiry_timestamp_seconds";
+            text.head(name, "gauge", "When the certificate chain that is served ends, since 1970.");
+            text.sample(name, &[], ends);
+        }
         text.0
     }
 }
@@ -174,7 +192,7 @@ mod tests {
             counts.found(&key, "violation");
         }
         assert_eq!(counts.findings.len(), MOST_SERIES + 1);
-        let text = Metrics(Mutex::new(counts)).render(&PolicySet::empty(), true);
+        let text = Metrics(Mutex::new(counts)).render(&PolicySet::empty(), true, None);
         assert!(
             text.contains("{constraint_kind=\"K\",constraint_name=\"c\\\"0\",outcome=\"violation\"} 1\n")
         );

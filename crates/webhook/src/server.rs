@@ -28,6 +28,13 @@ pub fn router(state: Arc<State>) -> Router {
     Router::new()
         .route("/v1/admit", post(serve_admit))
         .route("/v1/admitlabel", post(serve_admit_label))
+        .with_state(Arc::clone(&state))
+        .merge(health_router(state))
+}
+
+/// The endpoints of probes and metrics.
+pub fn health_router(state: Arc<State>) -> Router {
+    Router::new()
         .route("/healthz", get(|| async { "ok" }))
         .route("/livez", get(|| async { "ok" }))
         .route("/readyz", get(serve_ready))

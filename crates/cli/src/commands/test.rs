@@ -15,13 +15,13 @@ use portcullis::{
     Decision, Document, EnforcementPoint, Error, ErrorKind, FieldPath, Inventory, InventoryStore, Limits,
     Location, Object, ObjectKey, PolicySet, Position, Precision, Resource, Review, Severity, Verdict,
 };
+use portcullis_report::{self as report, Failure, Finding, Reviewed, TestReport};
 use portcullis_sources::{self as read, Choice, Input, is_policy, is_suite};
 use rayon::prelude::*;
 
 use crate::args::{TestArgs, TestFormat};
 use crate::commands::evaluation::Evaluating;
 use crate::commands::progress::Progress;
-use crate::report::{self, Failure, Finding, Reviewed, TestReport};
 use crate::run::ExitStatus;
 
 /// Judges and reports.

@@ -12,13 +12,13 @@ use portcullis::{
     Assertion, Case, Decision, Document, EnforcementPoint, Error, ErrorKind, Expected, Inventory, Limits,
     Location, Object, PolicySet, Resource, Review, Severity, Suite, Test,
 };
+use portcullis_report::verify::{CaseResult, Failure, Status, SuiteResult, TestResult};
+use portcullis_report::{self as report, count, human, problem_line, verify};
 use portcullis_sources::{self as read, Choice, InputFile};
 use rayon::prelude::*;
 
 use crate::args::{Selection, VerifyArgs, VerifyFormat};
 use crate::commands::evaluation::Evaluating;
-use crate::report::verify::{CaseResult, Failure, Status, SuiteResult, TestResult};
-use crate::report::{self, count, human, problem_line, verify};
 use crate::run::ExitStatus;
 
 /// Runs the suites and reports.

@@ -135,6 +135,7 @@ impl Webhook {
             max_body: 3 << 20,
             log_denies: true,
             exempt: Exempt { names: vec!["infra".into()], ..Exempt::default() },
+            clock: std::time::SystemTime::now,
         };
         let loaded = load(&paths).unwrap();
         let state = State::new(loaded, settings, pool, 16 << 20, Log::new(log.clone()));

@@ -6,7 +6,7 @@ use portcullis::{Error, Location};
 use serde::Serialize;
 
 use super::{CaseResult, Failure, Status, SuiteResult, TestResult};
-use crate::report::json::{Position, write_indented};
+use crate::json::{Position, write_indented};
 
 #[derive(Serialize)]
 struct Report<'a> {

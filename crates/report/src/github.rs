@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use portcullis::{EnforcementAction, Error, Location, Severity};
 
-use super::{Region, TestReport, escape, in_checkout};
+use crate::{Region, TestReport, escape, in_checkout};
 
 /// Writes what is wrong with the input and all findings, one line each.
 pub fn write(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {

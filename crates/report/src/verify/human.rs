@@ -7,7 +7,7 @@ use anstyle::{AnsiColor, Style};
 use portcullis::Error;
 
 use super::{CaseResult, Counts, Failure, Status, SuiteResult, TestResult};
-use crate::report::{count, escape, problem_line};
+use crate::{count, escape, problem_line};
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();

@@ -8,8 +8,8 @@ use portcullis::{Error, Severity, TemplateInfo};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use serde::Serialize;
 
-use super::json::write_indented;
-use super::{Region, count, escape, human, problem_line};
+use crate::json::write_indented;
+use crate::{Region, count, escape, human, problem_line};
 
 /// What `portcullis lint` found.
 #[derive(Debug)]
@@ -20,9 +20,11 @@ pub struct LintReport<'a> {
     pub files: &'a BTreeSet<String>,
     /// Those that can be used.
     pub templates: &'a [&'a TemplateInfo],
+    /// How many constraints can be used.
     pub constraints: usize,
     /// Whether everything that was named could be read.
     pub is_complete: bool,
+    /// Whether warnings make the run fail.
     pub deny_warnings: bool,
     /// With what the templates are made of.
     pub verbose: bool,

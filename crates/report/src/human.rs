@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 use portcullis::{EnforcementAction, Error, Severity};
 
-use super::frame::{Frame, Gravity};
-use super::{Counts, Finding, Reviewed, TestReport, count, escape};
+use crate::frame::{Frame, Gravity};
+use crate::{Counts, Finding, Reviewed, TestReport, count, escape};
 
 /// What to leave out and what to add.
 #[derive(Clone, Copy, Debug)]

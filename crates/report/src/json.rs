@@ -10,7 +10,7 @@ use portcullis::{EnforcementAction, Location, Object};
 use serde::Serialize;
 use serde_json::ser::PrettyFormatter;
 
-use super::{Finding, Reviewed, TestReport};
+use crate::{Finding, Reviewed, TestReport};
 
 /// The only target there is.
 const TARGET: &str = "admission.k8s.gatekeeper.sh";
@@ -49,12 +49,16 @@ struct Place<'a> {
 /// A place in a file.
 #[derive(Debug, Serialize)]
 pub struct Position<'a> {
+    /// The file, as it was named.
     pub file: &'a str,
+    /// From 1.
     pub line: u32,
+    /// From 1, in characters.
     pub column: u32,
 }
 
 impl<'a> Position<'a> {
+    /// Of a location.
     pub fn of(location: &'a Location) -> Self {
         Self { file: location.file(), line: location.line(), column: location.column() }
     }

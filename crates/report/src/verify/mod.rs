@@ -26,6 +26,7 @@ pub enum Status {
 }
 
 impl Status {
+    /// The word in reports.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Skipped => "skipped",
@@ -35,6 +36,7 @@ impl Status {
         }
     }
 
+    /// Whether it makes the run fail.
     pub fn is_bad(self) -> bool {
         self >= Self::Failed
     }
@@ -43,35 +45,49 @@ impl Status {
 /// A suite file.
 #[derive(Debug)]
 pub struct SuiteResult {
+    /// The path, as it was named.
     pub file: String,
+    /// As bad as the worst of its parts.
     pub status: Status,
+    /// How long it took.
     pub elapsed: Duration,
     /// What is wrong with the file itself.
     pub problems: Vec<Error>,
+    /// In the order of the file.
     pub tests: Vec<TestResult>,
 }
 
 /// A test: a template with a constraint.
 #[derive(Debug)]
 pub struct TestResult {
+    /// As the suite names it.
     pub name: String,
+    /// Where the suite defines it.
     pub location: Location,
+    /// As bad as the worst of its cases.
     pub status: Status,
+    /// How long it took.
     pub elapsed: Duration,
     /// What is wrong with the test as a whole.
     pub failures: Vec<Failure>,
     /// What works, but probably not as meant.
     pub warnings: Vec<Error>,
+    /// In the order of the file.
     pub cases: Vec<CaseResult>,
 }
 
 /// A case of a test.
 #[derive(Debug)]
 pub struct CaseResult {
+    /// As the suite names it.
     pub name: String,
+    /// Where the suite defines it.
     pub location: Location,
+    /// How it came out.
     pub status: Status,
+    /// How long it took.
     pub elapsed: Duration,
+    /// Why it is bad; empty if it is not.
     pub failures: Vec<Failure>,
     /// What works, but probably not as meant.
     pub warnings: Vec<Error>,
@@ -88,21 +104,27 @@ pub struct Failure {
     pub message: String,
     /// What came, in full: the messages of violations, or what is wrong with a file.
     pub details: Vec<String>,
+    /// Failed, or broken.
     pub status: Status,
 }
 
 /// How many of each there are.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counts {
+    /// Suite files.
     pub suites: usize,
+    /// Tests.
     pub tests: usize,
+    /// Cases.
     pub cases: usize,
     /// Cases, tests without cases that could be blamed, and suites without tests, that are bad.
     pub bad: usize,
+    /// Cases, and tests without cases, that were told not to run.
     pub skipped: usize,
 }
 
 impl Counts {
+    /// Counts what there is.
     pub fn of(suites: &[SuiteResult]) -> Self {
         let mut counts = Self { suites: suites.len(), ..Self::default() };
         for suite in suites {

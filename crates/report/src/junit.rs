@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use portcullis::{ConstraintKey, EnforcementAction, Severity};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::{Finding, Reviewed, TestReport, problem_line};
+use crate::{Finding, Reviewed, TestReport, problem_line};
 
 /// Writes what is wrong with the input and what came of every constraint.
 pub fn write(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {

@@ -7,7 +7,7 @@ use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use portcullis::Location;
 
-use super::escape;
+use crate::escape;
 
 /// Long lines of a source are cut to the width of the terminal, and in a pipe to one that fits most screens.
 static WIDTH: LazyLock<usize> = LazyLock::new(|| {
@@ -18,8 +18,11 @@ static WIDTH: LazyLock<usize> = LazyLock::new(|| {
 /// How grave it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gravity {
+    /// The input or the object is wrong.
     Error,
+    /// It works, but probably not as meant.
     Warning,
+    /// Only to be known.
     Note,
 }
 
@@ -36,10 +39,13 @@ impl Gravity {
 /// One thing to show.
 #[derive(Debug)]
 pub struct Frame<'a> {
+    /// How grave it is.
     pub gravity: Gravity,
     /// Stands in brackets behind the gravity.
     pub code: &'a str,
+    /// The first line.
     pub title: &'a str,
+    /// What is marked.
     pub location: Option<&'a Location>,
     /// Stands beside the mark.
     pub label: Option<&'a str>,

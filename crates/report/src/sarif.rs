@@ -10,9 +10,9 @@ use std::io::{self, Write};
 use portcullis::{EnforcementAction, Error, ErrorKind, Location, Severity};
 use serde::Serialize;
 
-use super::json::write_indented;
-use super::lint::LintReport;
-use super::{Finding, Region, Reviewed, TestReport, in_checkout};
+use crate::json::write_indented;
+use crate::lint::LintReport;
+use crate::{Finding, Region, Reviewed, TestReport, in_checkout};
 
 const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";

@@ -1,5 +1,6 @@
 //! Results in, text out: one file per form. None of them decides anything.
 
+pub mod audit;
 pub mod escape;
 pub mod frame;
 pub mod github;
@@ -26,16 +27,20 @@ pub struct TestReport {
     pub reviewed: Vec<Reviewed>,
     /// What is wrong with the input, by position.
     pub problems: Vec<Error>,
+    /// How many templates could be used.
     pub templates: usize,
+    /// The constraints that could be used, by key.
     pub constraints: Vec<Arc<ConstraintInfo>>,
 }
 
 /// An object and what was found in it.
 #[derive(Debug)]
 pub struct Reviewed {
+    /// What was judged.
     pub object: Object,
     /// True for templates, constraints and other policy documents, which are reviewed like all objects.
     pub is_policy: bool,
+    /// As the library orders them.
     pub findings: Vec<Finding>,
     /// The constraints that apply and found nothing.
     pub passed: Vec<Arc<ConstraintInfo>>,
@@ -46,12 +51,17 @@ pub struct Reviewed {
 /// One violation, or one constraint that could not be evaluated.
 #[derive(Debug)]
 pub struct Finding {
+    /// The constraint that is not satisfied.
     pub constraint: Arc<ConstraintInfo>,
+    /// What it leads to.
     pub actions: Actions,
+    /// The gravest of the actions.
     pub action: EnforcementAction,
     /// As the policy says it.
     pub message: String,
+    /// The policy's `details`, `{}` if it gave none.
     pub details: serde_json::Value,
+    /// The place in the object, or the line that says which object it is.
     pub position: Position,
     /// Set if the constraint could not be evaluated.
     pub failure: Option<Failure>,
@@ -60,6 +70,7 @@ pub struct Finding {
 /// Where the policy broke, if that is known.
 #[derive(Debug)]
 pub struct Failure {
+    /// The place in the policy.
     pub location: Option<Location>,
 }
 
@@ -82,12 +93,16 @@ impl Finding {
 /// line it starts in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Region {
+    /// The line, from 1.
     pub line: u32,
+    /// The first character.
     pub column: u32,
+    /// The character behind the last.
     pub end_column: u32,
 }
 
 impl Region {
+    /// The part of the line that a location starts in.
     pub fn of(location: &Location) -> Self {
         let (line, column) = (location.line(), location.column());
         let end_column = match location.end() {
@@ -114,14 +129,21 @@ pub fn in_checkout(file: &str) -> &str {
 /// How many of each there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
+    /// Findings that deny.
     pub denied: usize,
+    /// Findings that warn.
     pub warned: usize,
+    /// Findings that are only noted.
     pub noted: usize,
     /// How many of these could not be evaluated.
     pub failures: usize,
+    /// Objects that were judged, without policies that nothing was found in.
     pub objects: usize,
+    /// Objects in which something was found.
     pub bad_objects: usize,
+    /// Errors in the input.
     pub errors: usize,
+    /// Warnings about the input.
     pub warnings: usize,
 }
 
@@ -133,6 +155,7 @@ impl TestReport {
             .flat_map(|reviewed| reviewed.findings.iter().map(move |finding| (reviewed, finding)))
     }
 
+    /// Counts what there is.
     pub fn counts(&self) -> Counts {
         let mut counts = Counts::default();
         for reviewed in &self.reviewed {

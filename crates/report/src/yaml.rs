@@ -4,7 +4,7 @@
 
 use std::io::{self, Write};
 
-use super::{TestReport, json};
+use crate::{TestReport, json};
 
 /// Writes all findings.
 pub fn write(report: &TestReport, mut out: &mut dyn Write) -> io::Result<()> {

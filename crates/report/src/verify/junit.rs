@@ -6,7 +6,7 @@ use std::time::Duration;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::{Failure, Status, SuiteResult, TestResult};
-use crate::report::problem_line;
+use crate::problem_line;
 
 /// Writes all suites.
 pub fn write(suites: &[SuiteResult], out: &mut dyn Write) -> io::Result<()> {
