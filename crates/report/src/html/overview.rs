@@ -238,12 +238,12 @@ fn whole(all: Tally, look: Look, page: &mut Page) -> io::Result<()> {
         return Ok(());
     }
     let (violating, unknown) = (tables::share(all.violating, sum), tables::share(all.unknown, sum));
-    let colour = if look == Look::Clean { "#1a7f37" } else { "#aab4c1" };
+    let colour = if look == Look::Clean { "#1a7f37" } else { "#868f9c" };
     let passes = 1_000_u64.saturating_sub(violating + unknown);
     page.put(
         "<svg class=\"whole\" viewBox=\"0 0 1000 12\" width=\"1000\" height=\"22\" preserveAspectRatio=\"none\" aria-hidden=\"true\" focusable=\"false\">\
          <rect width=\"{}\" height=\"12\" class=\"v\" fill=\"#b3261e\"/>\
-         <rect x=\"{}\" width=\"{}\" height=\"12\" class=\"u\" fill=\"#d99a1b\"/><rect x=\"{}\" width=\"{}\" height=\"12\" fill=\"url(#stripes)\"/>\
+         <rect x=\"{}\" width=\"{}\" height=\"12\" class=\"u\" fill=\"#b5740b\"/><rect x=\"{}\" width=\"{}\" height=\"12\" fill=\"url(#stripes)\"/>\
          <rect x=\"{}\" width=\"{}\" height=\"12\" class=\"p\" fill=\"{}\"/></svg>\n",
         &[
             Hole::Number(violating),
@@ -259,10 +259,10 @@ fn whole(all: Tally, look: Look, page: &mut Page) -> io::Result<()> {
     const KEYS: [(&str, &str); 3] = [
         ("<rect width=\"16\" height=\"16\" class=\"v\" fill=\"#b3261e\"/>", "with violations"),
         (
-            "<rect width=\"16\" height=\"16\" class=\"u\" fill=\"#d99a1b\"/><rect width=\"16\" height=\"16\" fill=\"url(#stripes)\"/>",
+            "<rect width=\"16\" height=\"16\" class=\"u\" fill=\"#b5740b\"/><rect width=\"16\" height=\"16\" fill=\"url(#stripes)\"/>",
             "unknown",
         ),
-        ("<rect width=\"16\" height=\"16\" class=\"p\" fill=\"#aab4c1\"/>", "passed"),
+        ("<rect width=\"16\" height=\"16\" class=\"p\" fill=\"#868f9c\"/>", "passed"),
     ];
     page.put("<p class=\"quiet\">Of {}: ", &[Hole::Text(&count(sum, "judgement", "judgements"))])?;
     for (position, ((shape, name), number)) in

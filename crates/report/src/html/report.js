@@ -58,7 +58,14 @@
     return parameters.toString();
   };
 
+  const filtersOf = (fragment) => {
+    const parameters = new URLSearchParams(fragment.slice(1));
+    return fields.some((name) => parameters.has(name)) ? parameters : null;
+  };
+
   const keep = (fragment) => {
+    // The place that somebody has gone to stays in the address.
+    if (fragment === "" && !filtersOf(location.hash)) return;
     // Some viewers have no address that can be changed.
     try {
       history.replaceState(null, "", fragment === "" ? location.pathname + location.search : "#" + fragment);
@@ -66,8 +73,8 @@
   };
 
   const read = () => {
-    const parameters = new URLSearchParams(location.hash.slice(1));
-    if (!fields.some((name) => parameters.has(name))) return false;
+    const parameters = filtersOf(location.hash);
+    if (!parameters) return false;
     for (const name of fields) {
       const wanted = parameters.get(name) ?? "";
       const input = field(name);
@@ -84,6 +91,11 @@
   const openTarget = () => {
     const target = /^#[a-z]+(-[0-9]+)?$/.test(location.hash) && document.getElementById(location.hash.slice(1));
     if (!target) return;
+    // What filters hide cannot be gone to.
+    if (target.closest("[hidden]")) {
+      form.reset();
+      apply(false);
+    }
     for (let part = target; part; part = part.parentElement) if (part.tagName === "DETAILS") part.open = true;
     target.scrollIntoView();
   };

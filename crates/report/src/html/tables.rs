@@ -219,7 +219,7 @@ fn bar(tally: Tally, most: u64, page: &mut Page) -> io::Result<()> {
     if unknown > 0 {
         let holes = [violations, unknown, violations, unknown].map(Hole::Number);
         page.put(
-            "<rect x=\"{}\" width=\"{}\" height=\"12\" class=\"u\" fill=\"#d99a1b\"/><rect x=\"{}\" width=\"{}\" height=\"12\" fill=\"url(#stripes)\"/>",
+            "<rect x=\"{}\" width=\"{}\" height=\"12\" class=\"u\" fill=\"#b5740b\"/><rect x=\"{}\" width=\"{}\" height=\"12\" fill=\"url(#stripes)\"/>",
             &holes,
         )?;
     }

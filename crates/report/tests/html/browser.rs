@@ -114,6 +114,56 @@ fn the_page_is_read_without_scripts() {
     assert_eq!(visible_findings(&page), audit.findings.len());
 }
 
+/// Uses the controls as people do, one after the other, and writes down what can be seen.
+const USER: &str = r##"<script>
+(async () => {
+  const log = [];
+  const note = (what) => {
+    const items = [...document.querySelectorAll(".policy .list > li")];
+    log.push(`${what}: ${items.filter((item) => item.checkVisibility()).length} ${location.hash}`);
+  };
+  const wait = () => new Promise((done) => setTimeout(done, 400));
+  const click = async (selector) => { document.querySelector(selector).click(); await wait(); };
+  const find = document.getElementById("find");
+  find.value = "privileged true";
+  find.dispatchEvent(new Event("input", { bubbles: true }));
+  await wait();
+  note("search");
+  await click("button[type=reset]");
+  await click("#all");
+  note("all");
+  await click("#all");
+  note("none");
+  await click("th[data-n=billing] a");
+  note("namespace");
+  await click("a[href='#policy-6']");
+  log.push(`policy: ${document.getElementById("policy-6").checkVisibility()} ${location.hash}`);
+  await click("#policy-6 a");
+  log.push("text: " + document.getElementById("text-6").checkVisibility());
+  document.body.dataset.log = log.join("; ");
+})();
+</script></body>"##;
+
+#[test]
+fn controls_do_what_they_say() {
+    let Some(browser) = browser() else { return };
+    let audit = sample::realistic();
+    // The page's policy would rightly refuse the script of the test.
+    let page = audit
+        .html()
+        .replace("http-equiv=\"Content-Security-Policy\"", "name=\"none\"")
+        .replace("</body>", USER);
+    let file = page_file("used", &page);
+    let Dump { page, console } = dump(&browser, &file, "", &["--virtual-time-budget=15000"]);
+    assert!(console.is_empty(), "{console:?}");
+    let log = page.split_once("data-log=\"").map(|(_, rest)| rest.split_once('"').unwrap().0);
+    let billing = audit.findings.iter().filter(|finding| &*finding.object.namespace == "billing").count();
+    let expected = format!(
+        "search: 5 #find=privileged+true; all: 34 ; none: 0 ; namespace: {billing} #namespace=billing; policy: true #policy-6; text: true"
+    );
+    assert_eq!(log, Some(expected.as_str()));
+}
+
 #[test]
 fn hostile_texts_stay_texts() {
     let audit = sample::hostile();
