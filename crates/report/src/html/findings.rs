@@ -65,6 +65,17 @@ impl Listing {
             bytes += added;
             part.listed += 1;
         }
+        // A list that is not what was counted would say less, or more, than was found.
+        for (index, [unknown, violations]) in policies.iter().enumerate() {
+            let tally = report.totals.by_policy.get(index).copied().unwrap_or_default();
+            if (unknown.found, violations.found) != (tally.unknown, tally.violations) {
+                let message = format!(
+                    "policy {index} has {} violations and {} unknown, but {} and {} were counted",
+                    violations.found, unknown.found, tally.violations, tally.unknown
+                );
+                return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+            }
+        }
         Ok(Self { policies })
     }
 

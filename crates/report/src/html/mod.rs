@@ -8,12 +8,12 @@
 //!              └─ texts       the Rego of the policies
 //! ```
 //!
-//! **Texts of policies and objects are hostile.** They get into the page through [`page`] only, and never into a script: the
+//! **Texts of policies and objects are hostile.** They get into the page through `page` only, and never into a script: the
 //! script reads what the page shows. Should something break out, the page's own content security policy lets nothing run
 //! but the one script, by its digest.
 //!
-//! **Large audits.** Findings are listed up to [`MOST_ROWS`] and [`ROW_BYTES`], shared evenly between policies, and texts up
-//! to [`TEXT_BYTES`], so that the file stays below 5 MB and browsers can scroll it. Totals are never cut for policies, and whatever is
+//! **Large audits.** Findings are listed up to `MOST_ROWS` and `ROW_BYTES`, shared evenly between policies, and texts up
+//! to `TEXT_BYTES`, so that the file stays below 5 MB and browsers can scroll it. Totals are never cut for policies, and whatever is
 //! left out is counted where it would stand.
 //!
 //! Written by hand instead of through a template engine: the page is written as it is read, in pieces, an engine's automatic escaping leaves
@@ -60,7 +60,7 @@ const COMMENT: &str = "\
 ///
 /// # Errors
 ///
-/// If findings cannot be read, name a policy that there is not, or the page cannot be written.
+/// If findings cannot be read, are others than the totals count, or the page cannot be written. Nothing is written in the first two cases.
 pub fn write(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result<()> {
     let listing = Listing::read(report)?;
     let mut page = Page::default();

@@ -10,8 +10,8 @@ use crate::audit::{Severity, Tally};
 const OPEN_ROWS: usize = 40;
 /// How many rows there are for namespaces. Policies are people's work and have no limit.
 const MOST_NAMESPACES: usize = 5_000;
-/// Longer names are cut.
-pub(super) const NAME: usize = 300;
+/// Longer names are cut. Kind, namespace and name that an API server takes are shorter.
+pub(super) const NAME: usize = 400;
 
 /// A row. `Row::of` has the totals, and no name.
 #[derive(Clone, Copy, Debug)]

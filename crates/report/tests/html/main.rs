@@ -139,10 +139,16 @@ fn nothing_breaks_out_of_where_it_stands() {
 }
 
 #[test]
-fn a_finding_of_no_policy_is_an_error_and_no_gap() {
+fn findings_that_are_not_what_was_counted_are_an_error() {
     let mut audit = sample::green();
+    let green = audit.totals();
     audit.findings.push(sample::violation(3, sample::DENY, "Pod", "shop", "web", "no"));
-    let policies = audit.policies.split_off(1);
-    assert!(std::panic::catch_unwind(|| audit.html()).is_err());
-    drop(policies);
+    let counted = audit.totals();
+    assert!(audit.page(counted.clone()).is_ok());
+    // One that was not counted, one that is lost, one of a policy that there is not.
+    assert!(audit.page(green).is_err());
+    audit.findings.push(sample::violation(99, sample::DENY, "Pod", "shop", "web", "no"));
+    assert!(audit.page(counted.clone()).is_err());
+    audit.findings.clear();
+    assert!(audit.page(counted).is_err());
 }
