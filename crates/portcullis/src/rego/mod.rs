@@ -117,6 +117,7 @@ impl RegoProgram {
 
     /// Evaluates `violation` for one input document. Never panics: a panic would be an error of this evaluation.
     pub(crate) fn evaluate(&self, input: Value, world: &World<'_>) -> Evaluation {
+        let indexes = world.inventory().indexes(&self.program);
         let environment = Environment {
             input: Some(input),
             data: world.inventory().data().clone(),
@@ -125,6 +126,7 @@ impl RegoProgram {
             now_ns: world.now_ns(),
             seed: world.seed(),
             strict_builtin_errors: false,
+            indexes: indexes.as_deref(),
         };
         let caught = catch_unwind(AssertUnwindSafe(|| self.program.evaluate(&environment)));
         let Ok(evaluation) = caught else {
