@@ -26,5 +26,5 @@ pub use error::{CompileError, EvalError, EvalErrorKind};
 pub use eval::{Environment, Evaluation, Indexes};
 pub use limits::{Budget, Exceeded, LimitKind, Limits, Watch};
 pub use lower::{Query, Unit, unavailable_builtins};
-pub use program::{Comparing, Program};
+pub use program::{Comparing, ComparingCost, Program};
 pub use regorus::Value;

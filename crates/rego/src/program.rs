@@ -36,15 +36,29 @@ pub struct Program {
 }
 
 /// An iteration over what `data` holds besides rules, such as the objects of an inventory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Comparing {
     /// The module, by its position in the list given to [`Program::compile`].
     pub module: usize,
     /// Where in its text.
     pub span: Span,
-    /// Whether what follows compares it for equality and is answered by an index ([`Indexes`]); everything is
-    /// looked at otherwise.
-    pub is_indexed: bool,
+    /// Where in `data` it leads, with none for each key that is not constant; empty for what rules made of it.
+    pub path: Vec<Option<Value>>,
+    /// How it is gone through.
+    pub cost: ComparingCost,
+}
+
+/// How much of what `data` holds an iteration looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ComparingCost {
+    /// Only what equals what it is compared with: an index answers it ([`Indexes`]).
+    Index,
+    /// All of it, but once for all evaluations with the same document, if they are given [`Indexes`].
+    Once,
+    /// All of it, in every evaluation that comes there.
+    All,
+    /// All that is below keys which the evaluation knows, such as the namespace of the reviewed object.
+    Part,
 }
 
 impl Program {

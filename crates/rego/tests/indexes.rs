@@ -10,7 +10,7 @@
     reason = "a panic is how a test says that it fails"
 )]
 
-use portcullis_rego::{Environment, Evaluation, Indexes, Limits, Program, Query, Unit, Value};
+use portcullis_rego::{ComparingCost, Environment, Evaluation, Indexes, Limits, Program, Query, Unit, Value};
 use portcullis_rego_syntax::{Version, parse, resolve};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -469,10 +469,13 @@ fn written(rule: &str) -> (String, Program) {
 
 #[test]
 fn the_written_ones_are_answered_by_an_index_or_not_as_they_say() {
-    let common = written("r := 1").1.comparings().iter().filter(|found| found.is_indexed).count();
+    let common =
+        written("r := 1").1.comparings().iter().filter(|found| found.cost == ComparingCost::Index).count();
     let mut wrong = Vec::new();
     for (wanted, rule) in WRITTEN {
-        let found = written(rule).1.comparings().iter().filter(|found| found.is_indexed).count() - common;
+        let found =
+            written(rule).1.comparings().iter().filter(|found| found.cost == ComparingCost::Index).count()
+                - common;
         // `of_input` and what else there is in common has one itself.
         if found != *wanted && !rule.contains("of_input") {
             wrong.push(format!("{found} instead of {wanted}: {rule} {:?}", written(rule).1.comparings()));
@@ -512,12 +515,15 @@ proptest! {
 #[test]
 fn random_programs_are_of_both_kinds() {
     let (mut compiled, mut indexed) = (0, 0);
-    let common = written("r := 1").1.comparings().iter().filter(|found| found.is_indexed).count();
+    let common =
+        written("r := 1").1.comparings().iter().filter(|found| found.cost == ComparingCost::Index).count();
     for seed in 0..2_000_u32 {
         let tape = u64::from(seed).wrapping_mul(0x9E37_79B9_7F4A_7C15).to_le_bytes();
         let Ok(program) = program(&random_text(&tape)) else { continue };
         compiled += 1;
-        indexed += usize::from(program.comparings().iter().filter(|found| found.is_indexed).count() > common);
+        indexed += usize::from(
+            program.comparings().iter().filter(|found| found.cost == ComparingCost::Index).count() > common,
+        );
     }
     assert!(compiled > 1_000 && indexed > 300, "{compiled} compiled, {indexed} with an index");
 }

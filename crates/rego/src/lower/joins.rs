@@ -17,11 +17,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::facts::{self, Facts, GroupFacts};
+use crate::Value;
 use crate::normal_form::{
     Arg, Branch, BranchHead, Callee, Comparison, GroupId, GroupKind, Join, NormalForm, Op, OpKind, Pattern,
-    Site, SiteChain, SiteId, SiteKind, Slot,
+    Root, Site, SiteChain, SiteId, SiteKind, Slot,
 };
-use crate::program::Comparing;
+use crate::program::{Comparing, ComparingCost};
 
 /// Most look-ups and shared documents of a program; what is beyond is evaluated as it is written.
 const MOST_SITES: usize = 64;
@@ -39,18 +40,19 @@ pub(super) fn index(form: &mut NormalForm) -> Vec<Comparing> {
         if is_document && known.is_closed && known.reads_data {
             group.site = rewriter.site(0, SiteKind::Document(id));
         }
+        let cost = if group.site.is_some() { ComparingCost::Once } else { ComparingCost::All };
         for definition in group.definitions.iter_mut().chain(&mut group.default) {
             for branch in &mut definition.branches {
-                rewriter.branch(definition.module, branch, &[]);
+                rewriter.branch(definition.module, branch, &[], cost);
             }
         }
     }
     let variables: Vec<Slot> = form.entry.variables.iter().flatten().map(|(_, slot)| *slot).collect();
-    rewriter.branch(form.entry.module, &mut form.entry.branch, &variables);
+    rewriter.branch(form.entry.module, &mut form.entry.branch, &variables, ComparingCost::All);
     let Rewriter { sites, mut found, .. } = rewriter;
     form.sites = sites;
     // Inner lists are copied with the chains they are in.
-    found.sort_by_key(|comparing| (comparing.module, comparing.span));
+    found.sort();
     found.dedup();
     let needs: Vec<Box<[SiteId]>> = (0..form.sites.len()).map(|id| needed(form, id)).collect();
     for (site, needs) in form.sites.iter_mut().zip(needs) {
@@ -74,7 +76,7 @@ impl Rewriter<'_> {
         Some(self.sites.len() - 1)
     }
 
-    fn branch(&mut self, module: usize, branch: &mut Branch, variables: &[Slot]) {
+    fn branch(&mut self, module: usize, branch: &mut Branch, variables: &[Slot], cost: ComparingCost) {
         let mut read: BTreeMap<Slot, usize> = BTreeMap::new();
         let mut count = |slot| *read.entry(slot).or_default() += 1;
         branch.ops.iter().for_each(|op| facts::reads(op, &mut count));
@@ -88,7 +90,7 @@ impl Rewriter<'_> {
             count(*slot);
         }
         let ops = std::mem::take(&mut branch.ops);
-        let body = Body { module, slots: branch.slots, read: &read };
+        let body = Body { module, slots: branch.slots, cost, read: &read };
         branch.ops = self.list(&body, ops, &mut Before::default());
     }
 
@@ -100,6 +102,9 @@ impl Rewriter<'_> {
             rest = after;
             let known = self.facts.op(op);
             let is_closed = known.is_closed && free_reads(op).iter().all(|slot| before.slots.contains(slot));
+            if !is_closed {
+                self.found.extend(before.part(body.module, op));
+            }
             if is_closed && !facts::has_answers(op) {
                 before.push(op.clone(), known);
             } else if is_closed {
@@ -107,12 +112,15 @@ impl Rewriter<'_> {
                 if let Some(chain) = Chain::of(self.facts, all, before)
                     && let Some(join) = self.join(body, all, &chain)
                 {
+                    let row = all.get(..chain.length).unwrap_or_default();
+                    self.found.push(comparing(body.module, before, row, ComparingCost::Index));
                     rest = all.get(chain.length..).unwrap_or_default();
                     made.push(Op { kind: OpKind::Join(Box::new(join)), span: op.span });
                     continue;
                 }
                 if known.reads_data || before.depends_on_data(&free_reads(op)) {
-                    self.found.push(Comparing { module: body.module, span: op.span, is_indexed: false });
+                    let all = ops.get(ops.len() - after.len() - 1..).unwrap_or_default();
+                    self.found.push(comparing(body.module, before, all, body.cost));
                 }
             }
             made.push(self.inside(body, op.clone(), before));
@@ -156,7 +164,6 @@ impl Rewriter<'_> {
             .into_iter()
             .filter(|slot| body.read.get(slot).copied().unwrap_or(0) > inside.get(slot).copied().unwrap_or(0))
             .collect();
-        let last = scan.last()?.span;
         let mut site_ops = chain.before.clone();
         site_ops.extend(own);
         let nothing = &mut Before::default();
@@ -171,7 +178,6 @@ impl Rewriter<'_> {
             kept,
         });
         let site = self.site(body.module, kind)?;
-        self.found.push(Comparing { module: body.module, span: last, is_indexed: true });
         Some(Join {
             site,
             scan: scan.into(),
@@ -186,6 +192,8 @@ impl Rewriter<'_> {
 struct Body<'b> {
     module: usize,
     slots: u32,
+    /// What it costs to go through all that an iteration leads to.
+    cost: ComparingCost,
     /// How often each slot is read in it.
     read: &'b BTreeMap<Slot, usize>,
 }
@@ -197,6 +205,8 @@ struct Before {
     slots: BTreeSet<Slot>,
     /// Those of the slots that come from `data`.
     of_data: BTreeSet<Slot>,
+    /// Other slots that hold what `data` has at a path, of which some keys are not constant.
+    parts: BTreeMap<Slot, Vec<Option<Value>>>,
 }
 
 impl Before {
@@ -209,6 +219,29 @@ impl Before {
             }
         });
         self.ops.push(op);
+    }
+
+    /// Follows a path of `data` by keys that the evaluation knows, and says where it goes through all that is there.
+    fn part(&mut self, module: usize, op: &Op) -> Option<Comparing> {
+        let base = |root: &Root, parts: &BTreeMap<Slot, Vec<Option<Value>>>| match root {
+            Root::Data => Some(Vec::new()),
+            Root::Arg(Arg::Slot(slot)) => parts.get(slot).cloned(),
+            Root::Input | Root::Arg(Arg::Const(_)) => None,
+        };
+        match &op.kind {
+            OpKind::Path { root, keys, to } => {
+                let mut path = base(root, &self.parts)?;
+                path.extend(keys.iter().map(constant));
+                self.parts.insert(*to, path);
+                None
+            }
+            OpKind::Scan { root, .. } => {
+                let mut path = base(root, &self.parts)?;
+                path.push(None);
+                Some(Comparing { module, span: op.span, path, cost: ComparingCost::Part })
+            }
+            _ => None,
+        }
     }
 
     fn forget_since(&mut self, mark: usize) {
@@ -308,6 +341,45 @@ impl Chain {
         Some(chain)
     }
 }
+
+fn constant(key: &Arg) -> Option<Value> {
+    match key {
+        Arg::Const(key) => Some(key.clone()),
+        Arg::Slot(_) => None,
+    }
+}
+
+/// What an iteration leads to that begins with the first of these operations.
+fn comparing(module: usize, before: &Before, ops: &[Op], cost: ComparingCost) -> Comparing {
+    let span = ops.first().map(|op| op.span).unwrap_or_default();
+    let mut paths: BTreeMap<Slot, Vec<Option<Value>>> = BTreeMap::new();
+    let mut longest = Vec::new();
+    for (position, op) in before.ops.iter().chain(ops.iter().take(LONGEST_CHAIN)).enumerate() {
+        let (root, steps, to) = match &op.kind {
+            OpKind::Path { root, keys, to } => (root, keys.iter().map(constant).collect(), to),
+            OpKind::Scan { root, to, .. } => (root, vec![None], to),
+            _ => continue,
+        };
+        let base = match root {
+            Root::Data => Some(Vec::new()),
+            Root::Arg(Arg::Slot(slot)) => paths.get(slot).cloned(),
+            Root::Input | Root::Arg(Arg::Const(_)) => None,
+        };
+        // What comes later from somewhere else is another iteration.
+        let is_other = position > before.ops.len() && matches!(root, Root::Data);
+        if let Some(mut path) = base.filter(|_| !is_other) {
+            path.extend::<Vec<_>>(steps);
+            if position >= before.ops.len() && path.len() > longest.len() && longest.len() < LONGEST_PATH {
+                longest.clone_from(&path);
+            }
+            paths.insert(*to, path);
+        }
+    }
+    Comparing { module, span, path: longest, cost }
+}
+
+/// Steps of a path that are told: `data.inventory.namespace[_][version][kind][name]`.
+const LONGEST_PATH: usize = 6;
 
 /// The slots of a comparison for equality between something from elsewhere and something of the chain.
 fn compared(
