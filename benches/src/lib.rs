@@ -115,6 +115,28 @@ fn ingress(text: &mut String, index: usize, namespace: &str, numbers: &mut Numbe
     )
 }
 
+/// A YAML stream of Ingresses, spread over a hundred namespaces, each with up to three hosts of its own. One in fifty asks for
+/// a host that another has as well.
+pub fn ingresses(count: usize, seed: u64) -> String {
+    let mut numbers = Numbers::new(seed);
+    let mut text = String::new();
+    for index in 0..count {
+        let namespace = format!("team-{}", numbers.below(100));
+        let _ = write!(
+            text,
+            "---\napiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata:\n  name: web-{index}\n  namespace: {namespace}\nspec:\n  rules:\n"
+        );
+        for number in 0..=numbers.below(3) {
+            let owner = if numbers.below(50) == 0 { numbers.below(count as u64) } else { index as u64 };
+            let _ = write!(
+                text,
+                "  - host: h{number}.web-{owner}.example.com\n    http:\n      paths:\n      - path: /\n        pathType: Prefix\n        backend:\n          service:\n            name: svc-{index}\n            port:\n              number: 80\n"
+            );
+        }
+    }
+    text
+}
+
 fn pod_spec(numbers: &mut Numbers) -> String {
     let mut text = String::from("containers:\n");
     for container in 0..=numbers.below(3) {

@@ -13,6 +13,7 @@ mod template_rules;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+pub use portcullis_rego::ComparingCost;
 use portcullis_rego::{CompileError, Environment, EvalError, Program, Query, Unit};
 use portcullis_rego_syntax::resolve;
 use portcullis_rego_syntax::{Parsed, Span};
@@ -39,6 +40,17 @@ pub(crate) struct RegoProgram {
     texts: Vec<Text>,
     inventory_reads: Vec<InventoryRead>,
     object_reads: Vec<ObjectRead>,
+}
+
+/// A place where a policy goes through objects of the inventory.
+#[derive(Clone, Debug)]
+pub struct InventoryComparison {
+    /// Where it begins.
+    pub location: Option<Location>,
+    /// The objects, as far as the policy's text fixes their kind.
+    pub objects: InventoryRead,
+    /// How many of them are looked at.
+    pub cost: ComparingCost,
 }
 
 /// A path below `input.review.object` that the policy reads: constant steps, `None` where it is computed.
@@ -110,6 +122,18 @@ impl RegoProgram {
         &self.inventory_reads
     }
 
+    /// Where it goes through objects of the inventory, in the order of the text.
+    pub(crate) fn comparisons(&self) -> Vec<InventoryComparison> {
+        let comparisons = self.program.comparings().iter();
+        comparisons
+            .map(|found| InventoryComparison {
+                location: self.locate(found.module, found.span),
+                objects: objects_at(&found.path),
+                cost: found.cost,
+            })
+            .collect()
+    }
+
     /// The parts of the object it reads.
     pub(crate) fn object_reads(&self) -> &[ObjectRead] {
         &self.object_reads
@@ -117,6 +141,7 @@ impl RegoProgram {
 
     /// Evaluates `violation` for one input document. Never panics: a panic would be an error of this evaluation.
     pub(crate) fn evaluate(&self, input: Value, world: &World<'_>) -> Evaluation {
+        let indexes = world.inventory().indexes(&self.program);
         let environment = Environment {
             input: Some(input),
             data: world.inventory().data().clone(),
@@ -125,6 +150,7 @@ impl RegoProgram {
             now_ns: world.now_ns(),
             seed: world.seed(),
             strict_builtin_errors: false,
+            indexes: indexes.as_deref(),
         };
         let caught = catch_unwind(AssertUnwindSafe(|| self.program.evaluate(&environment)));
         let Ok(evaluation) = caught else {
@@ -150,6 +176,18 @@ impl RegoProgram {
     fn locate(&self, module: usize, span: Span) -> Option<Location> {
         template_rules::locate(&self.document, self.texts.get(module)?, span)
     }
+}
+
+/// The objects that a path below `data` leads to.
+fn objects_at(path: &[Option<Value>]) -> InventoryRead {
+    let step = |position: usize| path.get(position)?.as_ref().and_then(value::as_str);
+    let version = match (step(0), step(1)) {
+        (Some("inventory"), Some("cluster")) => 2,
+        (Some("inventory"), Some("namespace")) => 3,
+        _ => return InventoryRead { api_version: None, kind: None },
+    };
+    let text = |position| step(position).map(std::sync::Arc::from);
+    InventoryRead { api_version: text(version), kind: text(version + 1) }
 }
 
 /// The modules of a template as they are written.
