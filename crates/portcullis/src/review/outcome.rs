@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use portcullis_rego::LimitKind;
 use serde::Serialize;
@@ -37,6 +38,10 @@ pub struct ConstraintResult {
     pub verdict: Verdict,
     /// What the policy printed with `print`.
     pub prints: Vec<String>,
+    /// Steps that the evaluation took; the same on every machine.
+    pub steps: u64,
+    /// How long it took; `None` if the world has no stopwatch.
+    pub took: Option<Duration>,
 }
 
 impl ConstraintResult {
