@@ -1,7 +1,6 @@
 //! Everything an evaluation may look at besides the review.
 
 use std::fmt;
-use std::time::Duration;
 
 use portcullis_rego::{Limits, Watch};
 
@@ -9,8 +8,8 @@ use crate::inventory::Inventory;
 
 /// What tells how long something took. The core reads no clock; who wants to know hands one in.
 pub trait Stopwatch {
-    /// The time since some moment, the same for all calls. Called twice per constraint that is evaluated.
-    fn read(&self) -> Duration;
+    /// Nanoseconds since some moment, the same for all calls. Called twice per constraint that is evaluated.
+    fn read_ns(&self) -> u64;
 }
 
 /// The surroundings of a review, borrowed: the cached cluster objects, the time, and what each evaluation may use.
@@ -52,7 +51,7 @@ impl<'a> World<'a> {
         Self { watch: Some(watch), ..self }
     }
 
-    /// What measures each constraint, for [`crate::ConstraintResult::took`].
+    /// What measures each constraint, for [`crate::ConstraintResult::took_ns`].
     #[must_use]
     pub const fn with_stopwatch(self, stopwatch: &'a (dyn Stopwatch + Sync)) -> Self {
         Self { stopwatch: Some(stopwatch), ..self }
@@ -87,8 +86,8 @@ impl<'a> World<'a> {
         self.watch.map(|watch| -> &dyn Watch { watch })
     }
 
-    pub(crate) fn read_stopwatch(&self) -> Option<Duration> {
-        self.stopwatch.map(Stopwatch::read)
+    pub(crate) fn read_stopwatch(&self) -> Option<u64> {
+        self.stopwatch.map(Stopwatch::read_ns)
     }
 
     pub(crate) const fn now_ns(&self) -> Option<i64> {

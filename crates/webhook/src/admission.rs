@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use portcullis::{
     AdmissionReview, Decision, Document, EnforcementAction, EnforcementPoint, Error, EvaluationLimits,
@@ -86,8 +86,8 @@ impl Watch for Deadline {
 struct Since(Instant);
 
 impl Stopwatch for Since {
-    fn read(&self) -> Duration {
-        self.0.elapsed()
+    fn read_ns(&self) -> u64 {
+        u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 }
 
@@ -631,16 +631,21 @@ fn read_own(object: &Object, serving: &Serving) -> Vec<Error> {
     // An object of a request has a document: the request.
     let Some(document) = object.document() else { return Vec::new() };
     let (resource, mut errors) = Resource::read(document);
-    let resource = match resource {
-        Some(resource @ Resource::Template(_)) => vec![resource],
-        Some(Resource::Constraint(constraint)) => {
-            let template = serving.templates.get(&TemplateName::of_kind(&constraint.key().kind)).cloned();
-            template.into_iter().chain([Resource::Constraint(constraint)]).collect()
-        }
-        _ => Vec::new(),
+    // What is rejected is compiled for what else is wrong with it.
+    let template = match &resource {
+        Some(Resource::Rejected(rejected)) => template_of(rejected, serving),
+        Some(resource) => template_of(resource, serving),
+        None => None,
     };
-    errors.extend(PolicySet::from_resources(resource).1);
+    errors.extend(PolicySet::from_resources(template.into_iter().chain(resource)).1);
+    errors.sort();
+    errors.dedup();
     errors
+}
+
+fn template_of(resource: &Resource, serving: &Serving) -> Option<Resource> {
+    let Resource::Constraint(constraint) = resource else { return None };
+    serving.templates.get(&TemplateName::of_kind(&constraint.key().kind)).cloned()
 }
 
 /// An error for somebody who has not the text that it has a position in: a request is one line of JSON, so that the place is told in

@@ -217,7 +217,7 @@ impl Counts {
         if let Some(number) = row.outcomes.get_mut(outcome) {
             *number += 1;
         }
-        row.took += result.took.unwrap_or_default();
+        row.took += Duration::from_nanos(result.took_ns.unwrap_or_default());
         row.steps = row.steps.saturating_add(result.steps);
     }
 

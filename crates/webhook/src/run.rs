@@ -15,7 +15,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::admission::{BadRego, Exempt, Own};
 use crate::args::Args;
-use crate::connections::{FIRST, Gate};
+use crate::connections::{Gate, Rest};
 use crate::decisions::{Content, Recorder};
 use crate::load::{Fingerprint, Paths, load};
 use crate::log::{Background, Level, Log};
@@ -174,14 +174,19 @@ async fn serve(args: &Args, watcher: Watcher) -> Result<(), RunError> {
     let (listener, address) = listen(args.listen)?;
     let handle = Handle::new();
     let tls = RustlsAcceptor::new(watcher.acceptor.clone());
-    let gate = Gate::new(tls, args.max_connections.get(), Arc::clone(&state));
+    let rest = Rest::default();
+    let gate = Gate::new(tls, args.max_connections.get(), rest, Arc::clone(&state));
     let mut server =
         axum_server::from_tcp(listener).map_err(system("serving"))?.acceptor(gate).handle(handle.clone());
-    server.http_builder().http1().timer(hyper_util::rt::TokioTimer::new()).header_read_timeout(FIRST);
+    server.http_builder().http1().timer(hyper_util::rt::TokioTimer::new()).header_read_timeout(rest.first);
     if let Some(address) = args.health_listen {
         let (listener, address) = listen(address)?;
         let mut server = axum_server::from_tcp(listener).map_err(system("serving"))?;
-        server.http_builder().http1().timer(hyper_util::rt::TokioTimer::new()).header_read_timeout(FIRST);
+        server
+            .http_builder()
+            .http1()
+            .timer(hyper_util::rt::TokioTimer::new())
+            .header_read_timeout(rest.first);
         let probes = server.serve(health_router(Arc::clone(&state)).into_make_service());
         // It ends with the runtime: also who has stopped says so.
         tokio::spawn(probes);

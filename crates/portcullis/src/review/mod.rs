@@ -50,9 +50,9 @@ impl PolicySet {
                 Err(message) => (Verdict::Error(EvaluationError::new(message)), Vec::new(), 0),
             };
             let end = world.read_stopwatch();
-            let took = start.zip(end).map(|(start, end)| end.saturating_sub(start));
+            let took_ns = start.zip(end).map(|(start, end)| end.saturating_sub(start));
             let constraint = constraint.info.clone();
-            results.push(ConstraintResult { constraint, actions, verdict, prints, steps, took });
+            results.push(ConstraintResult { constraint, actions, verdict, prints, steps, took_ns });
         }
         Outcome { point, results }
     }

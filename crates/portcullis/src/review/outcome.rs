@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use portcullis_rego::LimitKind;
 use serde::Serialize;
@@ -40,8 +39,8 @@ pub struct ConstraintResult {
     pub prints: Vec<String>,
     /// Steps that the evaluation took; the same on every machine.
     pub steps: u64,
-    /// How long it took; `None` if the world has no stopwatch.
-    pub took: Option<Duration>,
+    /// Nanoseconds that it took; `None` if the world has no stopwatch.
+    pub took_ns: Option<u64>,
 }
 
 impl ConstraintResult {
