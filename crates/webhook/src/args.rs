@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, ArgGroup, Parser, ValueHint};
 
+use crate::redact::Pattern;
 use crate::tls::TlsVersion;
 
 const AFTER: &str = "\
@@ -12,12 +13,14 @@ Example:
   portcullis-webhook --policies policies/ --self-signed --ca-file /tmp/ca.pem
 
 Policies, resources and certificates are read again when their files change, and on SIGHUP; if they are broken then, the last good ones
-stay in force. SIGTERM ends the program when the requests that have come are answered.
+stay in force. SIGHUP opens the record of
+decisions again as well. SIGTERM ends the program when the requests that have come are answered.
 
 Exit codes: 0 it was told to end, 2 the policies, the certificate or the address cannot be used.";
 
 /// Judge admission requests of an API server by Gatekeeper policies.
 #[derive(Clone, Debug, Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "a command line is a list of switches")]
 #[command(name = "portcullis-webhook", version, after_help = AFTER, max_term_width = 100)]
 #[command(group(ArgGroup::new("certificate").required(true).args(["tls_cert", "self_signed"])))]
 pub struct Args {
@@ -84,6 +87,25 @@ pub struct Args {
     /// Write a line to the log for everything that a constraint finds.
     #[arg(long, value_name = "BOOL", default_value = "true", action = ArgAction::Set)]
     pub log_denies: bool,
+    /// Let templates in whose Rego is wrong, as Gatekeeper does, with a warning; without this, they are refused.
+    #[arg(long)]
+    pub admit_bad_rego: bool,
+    /// Record every decision here, a JSON object per line; `-` is standard output. SIGHUP opens the file again.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub decision_log: Option<PathBuf>,
+    /// Record the requests as well, without what is secret.
+    #[arg(long, requires = "decision_log")]
+    pub decision_log_requests: bool,
+    /// A field of objects that is secret besides the data of Secrets, such as `spec.template.spec.containers[*].env[*].value`; may be
+    /// repeated. What is recorded has neither these values nor texts that repeat them.
+    #[arg(long, value_name = "PATH", requires = "decision_log")]
+    pub redact: Vec<Pattern>,
+    /// The webhook's own namespace: what is in it is not judged, nor are requests of the webhook itself.
+    #[arg(long, value_name = "NAME")]
+    pub own_namespace: Option<String>,
+    /// Who the webhook itself is, if not the service account `portcullis-webhook` of its own namespace; may be repeated.
+    #[arg(long, value_name = "USER")]
+    pub own_identity: Vec<String>,
     /// Seconds from SIGTERM to the last new connection, in which the endpoint is known to be going away.
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     pub shutdown_delay: u64,

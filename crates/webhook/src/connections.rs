@@ -1,7 +1,6 @@
 //! Connections: how many there may be, and how long one may do nothing.
 //!
-//! A connection has its place before its handshake, and loses it when it asks for nothing: within [`FIRST`] of the start, or within
-//! [`IDLE`] of the last answer. What counts is whole heads of requests, so that neither dripping bytes nor pings hold a place.
+//! A connection has its place before its handshake, and loses it when it asks for nothing for as long as [`Rest`] says. What counts is whole heads of requests, so that neither dripping bytes nor pings hold a place.
 
 use std::future::{Future, ready};
 use std::io;
@@ -23,11 +22,22 @@ use tower_service::Service;
 use crate::log::Level;
 use crate::state::State;
 
-/// How long a client may take to the end of the head of its first request.
-pub const FIRST: Duration = Duration::from_secs(30);
-/// How long a connection may rest between two requests. API servers close theirs after 90 seconds; who closes first does so without a
-/// request on its way, so the server must not be the one.
-pub const IDLE: Duration = Duration::from_mins(3);
+/// How long a connection may ask for nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Rest {
+    /// From its start to the end of the head of its first request.
+    pub first: Duration,
+    /// Between two requests.
+    pub between: Duration,
+}
+
+/// API servers close theirs after 90 seconds. Who closes first does so without a request on its way, so the server must not be the one.
+impl Default for Rest {
+    fn default() -> Self {
+        Self { first: Duration::from_secs(30), between: Duration::from_mins(3) }
+    }
+}
+
 /// How often refused clients are told about.
 const TELL: Duration = Duration::from_mins(1);
 
@@ -36,6 +46,7 @@ const TELL: Duration = Duration::from_mins(1);
 pub struct Gate {
     tls: RustlsAcceptor,
     places: Arc<Semaphore>,
+    rest: Rest,
     state: Arc<State>,
     told: Arc<Mutex<Option<Instant>>>,
 }
@@ -43,9 +54,9 @@ pub struct Gate {
 impl Gate {
     /// A gate with a number of places.
     #[must_use]
-    pub fn new(tls: RustlsAcceptor, places: usize, state: Arc<State>) -> Self {
+    pub fn new(tls: RustlsAcceptor, places: usize, rest: Rest, state: Arc<State>) -> Self {
         let places = Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS)));
-        Self { tls, places, state, told: Arc::default() }
+        Self { tls, places, rest, state, told: Arc::default() }
     }
 
     /// Counts a client that was not let in. One line a minute says why: the log is not for who scans ports.
@@ -84,7 +95,7 @@ where
         let gate = self.clone();
         Box::pin(async move {
             let (stream, service) = handshake.await.inspect_err(|error| gate.refused(error))?;
-            let activity = Arc::new(Activity::new());
+            let activity = Arc::new(Activity::new(gate.rest));
             let end = Box::pin(sleep_until(activity.end().into()));
             let stream = Connection { stream, end, activity: Arc::clone(&activity), _place: place };
             Ok((stream, Watched { service, activity }))
@@ -95,6 +106,7 @@ where
 /// What a connection asks for.
 #[derive(Debug)]
 struct Activity {
+    rest: Rest,
     start: Instant,
     /// Requests that are worked on.
     running: AtomicUsize,
@@ -103,8 +115,8 @@ struct Activity {
 }
 
 impl Activity {
-    fn new() -> Self {
-        Self { start: Instant::now(), running: AtomicUsize::new(0), last: AtomicU64::new(0) }
+    fn new(rest: Rest) -> Self {
+        Self { rest, start: Instant::now(), running: AtomicUsize::new(0), last: AtomicU64::new(0) }
     }
 
     fn began(&self) {
@@ -121,11 +133,11 @@ impl Activity {
     fn end(&self) -> Instant {
         let now = Instant::now();
         if self.running.load(Ordering::SeqCst) > 0 {
-            return now + IDLE;
+            return now + self.rest.between;
         }
         match self.last.load(Ordering::SeqCst) {
-            0 => self.start + FIRST,
-            last => self.start + Duration::from_millis(last) + IDLE,
+            0 => self.start + self.rest.first,
+            last => self.start + Duration::from_millis(last) + self.rest.between,
         }
     }
 }
@@ -235,12 +247,13 @@ mod tests {
 
     #[test]
     fn a_connection_ends_after_it_rested_and_not_while_it_works() {
-        let activity = Arc::new(Activity::new());
-        assert_eq!(activity.end(), activity.start + FIRST);
+        let rest = Rest::default();
+        let activity = Arc::new(Activity::new(rest));
+        assert_eq!(activity.end(), activity.start + rest.first);
         activity.began();
-        assert!(activity.end() > activity.start + FIRST);
+        assert!(activity.end() > activity.start + rest.first);
         drop(Running(Arc::clone(&activity)));
         let rested = activity.end() - activity.start;
-        assert!(rested >= IDLE && rested < IDLE + Duration::from_secs(5), "{rested:?}");
+        assert!(rested >= rest.between && rested < rest.between + Duration::from_secs(5), "{rested:?}");
     }
 }

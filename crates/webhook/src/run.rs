@@ -13,9 +13,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use crate::admission::Exempt;
+use crate::admission::{BadRego, Exempt, Own};
 use crate::args::Args;
-use crate::connections::{FIRST, Gate};
+use crate::connections::{Gate, Rest};
+use crate::decisions::{Content, Recorder};
 use crate::load::{Fingerprint, Paths, load};
 use crate::log::{Background, Level, Log};
 use crate::pool::Pool;
@@ -80,7 +81,9 @@ pub fn run(args: Args) -> Result<(), RunError> {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
     let threads = args.threads.map_or(cores, std::num::NonZeroUsize::get);
     let pool = Pool::start(threads, args.max_queue).map_err(system("starting the threads that judge"))?;
-    let state = Arc::new(State::new(loaded, settings(&args), pool, args.max_body_memory, log));
+    let decisions = decisions(&args, &log)?;
+    let state = State::new(loaded, settings(&args), pool, args.max_body_memory, decisions, log);
+    let state = Arc::new(state);
     state.certificate_served(served.validity);
     let watcher = Watcher { paths, fingerprint, tls, tls_files, acceptor, state };
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -88,8 +91,9 @@ pub fn run(args: Args) -> Result<(), RunError> {
         .enable_all()
         .build()
         .map_err(system("starting the threads that serve"))?;
-    let log = watcher.state.log.clone();
+    let (log, decisions) = (watcher.state.log.clone(), watcher.state.decisions.clone());
     let result = runtime.block_on(serve(&args, watcher));
+    decisions.inspect(Recorder::flush);
     log.flush();
     // A review that goes on has been answered for.
     runtime.shutdown_background();
@@ -122,6 +126,25 @@ fn tls(args: &Args) -> Tls {
     Tls { certificate, clients, oldest: args.tls_min_version }
 }
 
+fn decisions(args: &Args, log: &Log) -> Result<Option<Recorder>, RunError> {
+    let Some(path) = &args.decision_log else { return Ok(None) };
+    let content = Content { requests: args.decision_log_requests, redact: args.redact.clone() };
+    let recorder = Recorder::start(path, content, log.clone());
+    recorder.map(Some).map_err(system(format!("opening the record of decisions {}", path.display())))
+}
+
+fn own(args: &Args) -> Own {
+    /// As its manifests name it.
+    const SERVICE_ACCOUNT: &str = "portcullis-webhook";
+    let namespace = args.own_namespace.clone();
+    let mut identities = args.own_identity.clone();
+    if let (true, Some(namespace)) = (identities.is_empty(), &namespace) {
+        identities.push(format!("system:serviceaccount:{namespace}:{SERVICE_ACCOUNT}"));
+    }
+    let bad_rego = if args.admit_bad_rego { BadRego::Admit } else { BadRego::Refuse };
+    Own { namespace, identities, bad_rego }
+}
+
 fn settings(args: &Args) -> Settings {
     Settings {
         limits: EvaluationLimits {
@@ -137,6 +160,7 @@ fn settings(args: &Args) -> Settings {
             prefixes: args.exempt_namespace_prefix.clone(),
             suffixes: args.exempt_namespace_suffix.clone(),
         },
+        own: own(args),
         clock: SystemTime::now,
     }
 }
@@ -150,14 +174,19 @@ async fn serve(args: &Args, watcher: Watcher) -> Result<(), RunError> {
     let (listener, address) = listen(args.listen)?;
     let handle = Handle::new();
     let tls = RustlsAcceptor::new(watcher.acceptor.clone());
-    let gate = Gate::new(tls, args.max_connections.get(), Arc::clone(&state));
+    let rest = Rest::default();
+    let gate = Gate::new(tls, args.max_connections.get(), rest, Arc::clone(&state));
     let mut server =
         axum_server::from_tcp(listener).map_err(system("serving"))?.acceptor(gate).handle(handle.clone());
-    server.http_builder().http1().timer(hyper_util::rt::TokioTimer::new()).header_read_timeout(FIRST);
+    server.http_builder().http1().timer(hyper_util::rt::TokioTimer::new()).header_read_timeout(rest.first);
     if let Some(address) = args.health_listen {
         let (listener, address) = listen(address)?;
         let mut server = axum_server::from_tcp(listener).map_err(system("serving"))?;
-        server.http_builder().http1().timer(hyper_util::rt::TokioTimer::new()).header_read_timeout(FIRST);
+        server
+            .http_builder()
+            .http1()
+            .timer(hyper_util::rt::TokioTimer::new())
+            .header_read_timeout(rest.first);
         let probes = server.serve(health_router(Arc::clone(&state)).into_make_service());
         // It ends with the runtime: also who has stopped says so.
         tokio::spawn(probes);
@@ -228,6 +257,9 @@ impl Watcher {
             };
             let look = tokio::task::spawn_blocking(move || {
                 let now = (Fingerprint::of_paths(&self.paths), Fingerprint::of_files(&self.tls.files()));
+                if let Some(recorder) = self.state.decisions.as_ref().filter(|_| asked) {
+                    recorder.reopen();
+                }
                 // Files that still change are half written: a set that lacks its last constraints may well compile.
                 if asked || (now.0 == seen.0 && now.0 != self.fingerprint) {
                     self.state.replace(load(&self.paths));

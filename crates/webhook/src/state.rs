@@ -10,10 +10,11 @@ use portcullis::{Error, EvaluationLimits};
 use serde_json::json;
 use tokio::sync::Semaphore;
 
-use crate::admission::{Exempt, Serving};
+use crate::admission::{Exempt, Own, Serving};
+use crate::decisions::Recorder;
 use crate::load::Loaded;
 use crate::log::{Level, Log};
-use crate::metrics::Metrics;
+use crate::metrics::{Gauges, Metrics};
 use crate::pool::Pool;
 use crate::tls::{Standing, Validity};
 
@@ -33,6 +34,8 @@ pub struct Settings {
     pub log_denies: bool,
     /// Namespaces that may have the ignore label.
     pub exempt: Exempt,
+    /// The webhook's own namespace, identity and kinds.
+    pub own: Own,
     /// The time of day.
     pub clock: Clock,
 }
@@ -64,6 +67,8 @@ pub struct State {
     pub body_memory: Semaphore,
     /// Counts.
     pub metrics: Metrics,
+    /// The record of decisions, if there is to be one.
+    pub decisions: Option<Recorder>,
     /// The log.
     pub log: Log,
 }
@@ -71,7 +76,14 @@ pub struct State {
 impl State {
     /// A state that serves what was loaded.
     #[must_use]
-    pub fn new(loaded: Loaded, settings: Settings, pool: Pool, body_memory: usize, log: Log) -> Self {
+    pub fn new(
+        loaded: Loaded,
+        settings: Settings,
+        pool: Pool,
+        body_memory: usize,
+        decisions: Option<Recorder>,
+        log: Log,
+    ) -> Self {
         let state = Self {
             serving: ArcSwap::from_pointee(loaded.serving),
             stale: Mutex::default(),
@@ -81,10 +93,19 @@ impl State {
             settings,
             pool,
             metrics: Metrics::default(),
+            decisions,
             log,
         };
+        state.metrics.ingested(&loaded.ingested, &state.serving().policies);
         state.log_served("serving policies", &loaded.warnings);
         state
+    }
+
+    /// The time that policies see, in nanoseconds since 1970.
+    #[must_use]
+    pub fn now_ns(&self) -> i64 {
+        let now = (self.settings.clock)().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(now.as_nanos()).unwrap_or(i64::MAX)
     }
 
     /// What is served now. A request takes it once, so that a swap never falls into a review.
@@ -98,6 +119,7 @@ impl State {
         let set_stale = |stale| *self.stale.lock().unwrap_or_else(PoisonError::into_inner) = stale;
         match loaded {
             Ok(loaded) => {
+                self.metrics.ingested(&loaded.ingested, &loaded.serving.policies);
                 self.serving.store(Arc::new(loaded.serving));
                 set_stale(Vec::new());
                 self.metrics.reloaded("success");
@@ -237,6 +259,10 @@ impl State {
     pub fn metrics(&self) -> String {
         let is_stale = !self.stale.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
         let ends = self.certificate().validity.map(|validity| validity.ends_seconds());
-        self.metrics.render(&self.serving().policies, is_stale, ends)
+        let lost = self.decisions.as_ref().map(Recorder::lost);
+        self.metrics.render(
+            &self.serving().policies,
+            &Gauges { is_stale, certificate_ends: ends, lost_records: lost },
+        )
     }
 }
