@@ -27,6 +27,15 @@ pub(super) struct Reading {
 
 /// Reads a source as a stream of JSON values. `base` is where its text starts, after a byte order mark.
 pub(super) fn read(source: &Arc<Source>, base: usize, limits: &Limits) -> Reading {
+    read_into(source, base, limits, Output::default())
+}
+
+/// Reads a source as JSON values, of which lists stay what they are.
+pub(super) fn read_objects(source: &Arc<Source>, limits: &Limits) -> Output {
+    read_into(source, 0, limits, Output { keeps_lists: true, ..Output::default() }).output
+}
+
+fn read_into(source: &Arc<Source>, base: usize, limits: &Limits, mut output: Output) -> Reading {
     let mut scanner = Scanner {
         text: source.text(),
         at: base,
@@ -34,7 +43,6 @@ pub(super) fn read(source: &Arc<Source>, base: usize, limits: &Limits) -> Readin
         builder: Builder::new(source, limits),
         expects: Expects::Value,
     };
-    let mut output = Output::default();
     let (mut broken, mut values, mut separated) = (false, 0_usize, false);
     while let Some(separators) = scanner.next_document() {
         separated |= separators > 0;

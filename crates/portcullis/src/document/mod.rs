@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Severity};
 use crate::limits::Limits;
 use crate::path::FieldPath;
 use crate::source::{Location, Source};
@@ -119,6 +119,33 @@ impl Document {
                 let at = error.utf8_error().valid_up_to();
                 refuse(ErrorKind::Encoding, format!("this is a binary file: byte {at} is not UTF-8"))
             }
+        }
+    }
+
+    /// Reads a text that is one JSON object, as API servers send them. Unlike in [`Document::read_source`], a list stays the one
+    /// object that it is: who asked for an object is not given its items instead.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong with the text.
+    pub fn read_object(source: &Arc<Source>, limits: &Limits) -> Result<Self, Error> {
+        let refuse = |kind, message: String| {
+            let location = Location::new(source.clone(), 0..0);
+            Error::new(kind, message).at(location)
+        };
+        let most = limits.source_bytes.min(u32::MAX as usize - 1);
+        if source.text().len() > most {
+            let found = source.text().len();
+            let message = format!("{found} bytes are more than the {most} that a source may have");
+            return Err(refuse(ErrorKind::Limit, message));
+        }
+        let (mut documents, problems) = json::read_objects(source, limits).finish();
+        if let Some(error) = problems.into_iter().find(|problem| problem.severity() == Severity::Error) {
+            return Err(error);
+        }
+        match (documents.pop(), documents.is_empty()) {
+            (Some(document), true) => Ok(document),
+            _ => Err(refuse(ErrorKind::NotAnObject, "expected one JSON object".to_owned())),
         }
     }
 
@@ -243,6 +270,8 @@ struct Output {
     problems: Vec<Error>,
     /// Documents so far that had content.
     documents_seen: usize,
+    /// Whether lists of objects stay what they are.
+    keeps_lists: bool,
 }
 
 impl Output {

@@ -3,7 +3,6 @@
 use std::fmt::Write;
 
 use super::*;
-use crate::error::Severity;
 
 #[track_caller]
 fn one(text: &str) -> Document {
@@ -298,4 +297,17 @@ fn problems_are_not_listed_without_end() {
 fn documents_are_shared_between_threads() {
     fn shared<T: Send + Sync + Clone>() {}
     shared::<Document>();
+}
+
+#[test]
+fn an_object_that_is_a_list_is_one_object_if_one_was_asked_for() {
+    let text =
+        r#"{"apiVersion":"example.com/v1","kind":"AccessList","items":[{"apiVersion":"v1","kind":"Pod"}]}"#;
+    let source = Source::new("accesslists/a", text);
+    assert_eq!(Document::read_source(&source, &Limits::default()).0[0].to_json()["kind"], "Pod");
+    let document = Document::read_object(&source, &Limits::default()).expect("one object");
+    assert_eq!(document.to_json()["kind"], "AccessList");
+    for wrong in ["", "[]", "1", "{}{}", "{", "kind: Pod", "{\"a\":}", "null"] {
+        assert!(Document::read_object(&Source::new("x", wrong), &Limits::default()).is_err(), "{wrong}");
+    }
 }
