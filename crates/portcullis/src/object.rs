@@ -166,6 +166,42 @@ impl Object {
         value::to_json(&self.0.value)
     }
 
+    /// The object without the text it was read from, so that the text can be freed.
+    #[must_use]
+    pub fn without_document(&self) -> Self {
+        let Inner { value, gvk, name, generate_name, namespace, .. } = &*self.0;
+        Self(Arc::new(Inner {
+            value: value.clone(),
+            gvk: gvk.clone(),
+            name: name.clone(),
+            generate_name: generate_name.clone(),
+            namespace: namespace.clone(),
+            document: None,
+        }))
+    }
+
+    /// About how many bytes of memory the object takes, without the text it was read from. Cost: a walk over it.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        value::weight(&self.0.value)
+    }
+
+    /// The object with what identifies it and the fields at some paths, each with all below it; without its text. A step is a key,
+    /// or `None` for any.
+    pub(crate) fn only(&self, paths: &[&[Option<Arc<str>>]]) -> Self {
+        const IDENTITY: [&[&str]; 4] =
+            [&["apiVersion"], &["kind"], &["metadata", "name"], &["metadata", "namespace"]];
+        let identity: Vec<Vec<Option<Arc<str>>>> =
+            IDENTITY.iter().map(|path| path.iter().map(|step| Some(Arc::from(*step))).collect()).collect();
+        let all: Vec<&[Option<Arc<str>>]> =
+            identity.iter().map(Vec::as_slice).chain(paths.iter().copied()).collect();
+        let mut small = self.without_document();
+        if let Some(inner) = Arc::get_mut(&mut small.0) {
+            inner.value = value::only(&inner.value, &all);
+        }
+        small
+    }
+
     pub(crate) fn value(&self) -> &Value {
         &self.0.value
     }

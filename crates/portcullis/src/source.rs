@@ -15,6 +15,8 @@ pub struct Source {
     text: Arc<str>,
     /// Byte offset of the first byte of each line. Never empty; strictly increasing.
     line_starts: Box<[u32]>,
+    /// Lines and characters that stand before the text, if it is a part of something larger.
+    before: (u32, u32),
 }
 
 impl Source {
@@ -22,10 +24,18 @@ impl Source {
     /// Cost: one scan of the text for line breaks.
     #[must_use]
     pub fn new(name: impl Into<Arc<str>>, text: impl Into<Arc<str>>) -> Arc<Self> {
+        Self::part(name, text, 1, 1)
+    }
+
+    /// Wraps a part of a text that is read in parts, such as one object of a dump. Its first character stands at a line and a
+    /// column of the whole, both from 1, and all positions are those of the whole.
+    #[must_use]
+    pub fn part(name: impl Into<Arc<str>>, text: impl Into<Arc<str>>, line: u32, column: u32) -> Arc<Self> {
         let text: Arc<str> = text.into();
         let line_starts =
             std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| clamp(at + 1))).collect();
-        Arc::new(Self { name: name.into(), text, line_starts })
+        let before = (line.saturating_sub(1), column.saturating_sub(1));
+        Arc::new(Self { name: name.into(), text, line_starts, before })
     }
 
     /// The name that messages print.
@@ -50,19 +60,21 @@ impl Source {
             .text
             .get(start as usize..offset as usize)
             .unwrap_or_else(|| self.text.get(start as usize..).unwrap_or_default());
-        (line, clamp(before.chars().count() + 1))
+        let first = if line == self.before.0 + 1 { self.before.1 } else { 0 };
+        (line, clamp(before.chars().count() + 1).saturating_add(first))
     }
 
     /// Line of a byte offset, from 1; cheaper than [`Source::line_column`] in long lines.
     #[must_use]
     pub(crate) fn line(&self, offset: u32) -> u32 {
-        clamp(self.line_starts.partition_point(|start| *start <= offset).max(1))
+        let line = clamp(self.line_starts.partition_point(|start| *start <= offset).max(1));
+        line.saturating_add(self.before.0)
     }
 
-    /// Byte offset at which a 1-based line starts; `None` past the last line.
+    /// Byte offset at which a 1-based line starts; `None` outside of the text.
     #[must_use]
     pub fn line_start(&self, line: u32) -> Option<u32> {
-        self.line_starts.get((line as usize).checked_sub(1)?).copied()
+        self.line_starts.get(line.checked_sub(self.before.0.checked_add(1)?)? as usize).copied()
     }
 }
 

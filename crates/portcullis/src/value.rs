@@ -62,6 +62,46 @@ pub(crate) fn object<K: Into<std::sync::Arc<str>>>(entries: impl IntoIterator<It
     Value::from(map)
 }
 
+/// The parts of a value at some paths, each with all below it. A step is a key, or `None` for any. Lists keep their length.
+pub(crate) fn only(value: &Value, paths: &[&[Option<std::sync::Arc<str>>]]) -> Value {
+    if paths.iter().any(|path| path.is_empty()) {
+        return value.clone();
+    }
+    match value {
+        Value::Object(_) => object(entries(value).filter_map(|(key, child)| {
+            let below: Vec<_> = paths
+                .iter()
+                .filter_map(|path| path.split_first())
+                .filter(|(step, _)| step.as_deref().is_none_or(|step| step == key))
+                .map(|(_, rest)| rest)
+                .collect();
+            (!below.is_empty()).then(|| (key, only(child, &below)))
+        })),
+        // A key can be an index too, so that all of the list is meant.
+        Value::Array(_) if paths.iter().any(|path| matches!(path.first(), Some(Some(_)))) => value.clone(),
+        Value::Array(_) => {
+            let below: Vec<_> = paths.iter().filter_map(|path| path.get(1..)).collect();
+            Value::from(items(value).map(|item| only(item, &below)).collect::<Vec<_>>())
+        }
+        scalar => scalar.clone(),
+    }
+}
+
+/// About how many bytes of memory a value takes that shares nothing.
+pub(crate) fn weight(value: &Value) -> usize {
+    // A value in its list or map with the headers of what it points at, as measured.
+    const NODE: usize = 48;
+    let below = match value {
+        Value::String(text) => text.len() + 16,
+        Value::Array(_) | Value::Set(_) => items(value).map(weight).sum::<usize>() + 32,
+        Value::Object(_) => {
+            entries(value).map(|(key, child)| key.len() + 40 + weight(child)).sum::<usize>() + 32
+        }
+        _ => 0,
+    };
+    NODE + below
+}
+
 /// What kind of value this is, in the words of an OpenAPI schema.
 pub(crate) fn type_name(value: &Value) -> &'static str {
     match value {

@@ -73,7 +73,7 @@ fn item_identity(list: &Value) -> Option<[(Arc<str>, Value); 2]> {
     Some([("apiVersion".into(), api_version), ("kind".into(), Value::from(kind))])
 }
 
-fn complete(item: &Value, identity: Option<&[(Arc<str>, Value); 2]>) -> Value {
+pub(super) fn complete(item: &Value, identity: Option<&[(Arc<str>, Value); 2]>) -> Value {
     let (Value::Object(_), Some(identity)) = (item, identity) else { return item.clone() };
     let missing = |key: &str| value::get(item, key).is_none();
     if !identity.iter().any(|(key, _)| missing(key)) {

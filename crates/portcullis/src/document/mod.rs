@@ -167,6 +167,15 @@ impl Document {
         self.item
     }
 
+    /// The document with the kind and API version that it leaves out: the items of a typed list such as `PodList` have them in
+    /// the list only.
+    #[must_use]
+    pub fn with_identity(self, api_version: &str, kind: &str) -> Self {
+        let identity = [("apiVersion".into(), api_version.into()), ("kind".into(), kind.into())];
+        let value = list::complete(&self.value, Some(&identity));
+        Self { value, ..self }
+    }
+
     /// The object.
     pub(crate) fn value(&self) -> &Value {
         &self.value

@@ -23,6 +23,7 @@ use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::inventory::Inventory;
 use crate::names::{Gvk, TemplateName};
+use crate::object::Object;
 use crate::review::Review;
 
 /// Compiled templates and constraints: immutable, cheap to clone, `Send + Sync`.
@@ -161,6 +162,65 @@ impl PolicySet {
             }
         }
         warnings
+    }
+
+    /// What of an object the policies may compare others with: the fields that they read, or all of it where that is not certain.
+    /// `None` if none reads its kind. Namespaces are kept whole, for matching and for `namespaceObject`. The result holds no text.
+    #[must_use]
+    pub fn for_inventory(&self, object: &Object) -> Option<Object> {
+        let mut read = false;
+        let mut fields: Vec<&[Option<Arc<str>>]> = Vec::new();
+        for template in self.used_templates() {
+            for asked in template.info.inventory_reads().iter().filter(|asked| asked.covers(object.gvk())) {
+                read = true;
+                match &asked.fields {
+                    None => fields.push(&[]),
+                    Some(paths) => fields.extend(paths.iter().map(Vec::as_slice)),
+                }
+            }
+        }
+        match (object.is_namespace(), read) {
+            (true, _) => Some(object.without_document()),
+            (false, true) => Some(object.only(&fields)),
+            (false, false) => None,
+        }
+    }
+
+    /// Whether an object of a kind may be one that [`PolicySet::for_inventory`] keeps; `None` asks whether that is any kind.
+    #[must_use]
+    pub fn keeps_kind(&self, kind: Option<&str>) -> bool {
+        kind == Some("Namespace")
+            || self.used_templates().flat_map(|template| template.info.inventory_reads()).any(|asked| match (
+                &asked.kind,
+                kind,
+            ) {
+                (None, _) => true,
+                (Some(asked), Some(kind)) => **asked == *kind,
+                (Some(_), None) => false,
+            })
+    }
+
+    /// The kinds that templates in use read from the inventory, as far as they name them.
+    pub fn kept_kinds(&self) -> impl Iterator<Item = &str> {
+        let read = self.used_templates().flat_map(|template| template.info.inventory_reads());
+        ["Namespace"].into_iter().chain(read.filter_map(|asked| asked.kind.as_deref()))
+    }
+
+    /// Whether any constraint may apply to objects of a kind, whatever their group.
+    #[must_use]
+    pub fn concerns_kind(&self, kind: &str) -> bool {
+        !self.0.index.candidates(kind).is_empty()
+    }
+
+    /// The templates that have a constraint.
+    fn used_templates(&self) -> impl Iterator<Item = &Arc<Template>> {
+        let mut last: Option<&Arc<Template>> = None;
+        // Constraints of a template stand together: they are ordered by kind.
+        self.0.constraints.iter().map(|constraint| &constraint.template).filter(move |template| {
+            let new = last.is_none_or(|last| !Arc::ptr_eq(last, template));
+            last = Some(template);
+            new
+        })
     }
 
     pub(crate) fn candidates<'a>(

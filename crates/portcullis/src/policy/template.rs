@@ -81,6 +81,20 @@ impl TemplateInfo {
         &self.location
     }
 
+    /// The document it was read from.
+    #[must_use]
+    pub fn document(&self) -> &Document {
+        &self.document
+    }
+
+    /// Its Rego, without libraries, and where that starts.
+    #[must_use]
+    pub fn rego(&self) -> (&Arc<str>, Location) {
+        let module = &self.source.module;
+        let location = self.document.locate_in_text(&module.path, 0);
+        (&module.text, location.unwrap_or_else(|| self.location.clone()))
+    }
+
     /// What it reads from the inventory, derived from its Rego; empty if it compares no objects.
     #[must_use]
     pub fn inventory_reads(&self) -> &[InventoryRead] {
@@ -101,6 +115,9 @@ pub struct InventoryRead {
     pub api_version: Option<Arc<str>>,
     /// The kind, if it is a constant in the policy.
     pub kind: Option<Arc<str>>,
+    /// The fields of these objects that are read, each with all below it, if that is certain. `None` is any step: a list's items, or
+    /// a key that the policy works out. Without fields, all of the object is read.
+    pub fields: Option<Vec<Vec<Option<Arc<str>>>>>,
 }
 
 impl InventoryRead {

@@ -43,14 +43,14 @@ impl Reads {
                 }
             }
         }
-        let mut paths = BTreeSet::new();
+        let (mut paths, mut present) = (BTreeSet::new(), BTreeSet::new());
         let mut known = 0;
         for _ in 0..ROUNDS {
             for module in modules {
                 let imports: BTreeSet<&str> =
                     module.imports.iter().filter_map(|import| Some(import.name()?.text.as_str())).collect();
                 for rule in &module.rules {
-                    let mut collector = Collector::new(&imports, &mut bindings, &mut paths);
+                    let mut collector = Collector::new(&imports, &mut bindings, &mut paths, &mut present);
                     // Twice, for variables that are used in the text before they are bound.
                     collector.visit_rule(rule);
                     collector.reads = true;
@@ -58,15 +58,15 @@ impl Reads {
                 }
             }
             let sizes = bindings.arguments.values().chain(bindings.elements.values()).map(BTreeSet::len);
-            let found = sizes.sum::<usize>() + paths.len();
+            let found = sizes.sum::<usize>() + paths.len() + present.len();
             if found == known {
                 break;
             }
             known = found;
         }
-        let mut inventory = inventory_reads(&paths);
+        let mut inventory = inventory_reads(&paths, &present);
         if inventory.is_empty() && modules.iter().any(|module| mentions_inventory(module)) {
-            inventory.push(InventoryRead { api_version: None, kind: None });
+            inventory.push(InventoryRead { api_version: None, kind: None, fields: None });
         }
         Self { object: object_reads(&paths), inventory }
     }
@@ -83,9 +83,13 @@ fn object_reads(paths: &BTreeSet<Path>) -> Vec<ObjectRead> {
     reads.into_iter().collect()
 }
 
-fn inventory_reads(paths: &BTreeSet<Path>) -> Vec<InventoryRead> {
-    let mut reads = BTreeSet::new();
-    for path in paths {
+/// `paths` are read with all below them, of `present` only that it is there is asked.
+fn inventory_reads(paths: &BTreeSet<Path>, present: &BTreeSet<Path>) -> Vec<InventoryRead> {
+    type Key = (Option<Arc<str>>, Option<Arc<str>>);
+    type Fields = Option<BTreeSet<Vec<Option<Arc<str>>>>>;
+    let mut reads: BTreeMap<Key, Fields> = BTreeMap::new();
+    let asked = paths.iter().map(|path| (path, true)).chain(present.iter().map(|path| (path, false)));
+    for (path, whole) in asked {
         let step = |position: usize| path.get(position).and_then(Option::as_deref);
         if step(0) != Some("data") || step(1) != Some("inventory") {
             continue;
@@ -98,11 +102,38 @@ fn inventory_reads(paths: &BTreeSet<Path>) -> Vec<InventoryRead> {
             _ => usize::MAX / 2,
         };
         let text = |position: usize| step(position).map(Arc::from);
-        reads.insert(InventoryRead { api_version: text(version), kind: text(version + 1) });
+        let entry = reads.entry((text(version), text(version + 1))).or_insert_with(|| Some(BTreeSet::new()));
+        let field = path.get(version + 3..).unwrap_or_default();
+        match entry {
+            // The object as such, or the map that it is in: both remain, whatever becomes of fields.
+            _ if field.is_empty() && !whole && path.len() <= version + 3 => {}
+            _ if field.is_empty() => *entry = None,
+            Some(fields) => {
+                fields.insert(field.iter().map(|step| step.as_deref().map(Arc::from)).collect());
+            }
+            None => {}
+        }
     }
-    // Reading any kind covers reading a certain one.
-    let any = InventoryRead { api_version: None, kind: None };
-    if reads.contains(&any) { vec![any] } else { reads.into_iter().collect() }
+    let read = |((api_version, kind), fields): (Key, Fields)| InventoryRead {
+        api_version,
+        kind,
+        fields: fields.map(|fields| fields.into_iter().collect()),
+    };
+    let any = reads.remove_entry(&(None, None));
+    match any {
+        // Reading any kind covers reading a certain one, but not its fields.
+        Some((key, fields)) => {
+            let mut all = fields;
+            for other in reads.into_values() {
+                match (&mut all, other) {
+                    (Some(all), Some(other)) => all.extend(other),
+                    (all, _) => *all = None,
+                }
+            }
+            vec![read((key, all))]
+        }
+        None => reads.into_iter().map(read).collect(),
+    }
 }
 
 /// Whether `data.inventory` occurs at all. What could not be followed must not be taken for unread: the policy would be evaluated
@@ -137,6 +168,8 @@ struct Collector<'c, 'm> {
     imports: &'c BTreeSet<&'m str>,
     bindings: &'c mut Bindings<'m>,
     paths: &'c mut BTreeSet<Path>,
+    /// Objects of the inventory of which only that they are there is asked.
+    present: &'c mut BTreeSet<Path>,
     variables: BTreeMap<&'m str, BTreeSet<Path>>,
     /// Off in the first pass, which only binds.
     reads: bool,
@@ -147,8 +180,9 @@ impl<'c, 'm> Collector<'c, 'm> {
         imports: &'c BTreeSet<&'m str>,
         bindings: &'c mut Bindings<'m>,
         paths: &'c mut BTreeSet<Path>,
+        present: &'c mut BTreeSet<Path>,
     ) -> Self {
-        Self { imports, bindings, paths, variables: BTreeMap::new(), reads: false }
+        Self { imports, bindings, paths, present, variables: BTreeMap::new(), reads: false }
     }
 
     /// The name of the function that a call is of, if it is one of the template's modules and no builtin.
@@ -225,10 +259,21 @@ impl<'c, 'm> Collector<'c, 'm> {
         }
     }
 
-    /// Visits what stands in brackets, which may read something of its own.
+    /// Of an object of the inventory, being there may be all that is asked. A field of one may be asked for that as well, and is
+    /// taken for read.
+    fn ask_presence(&mut self, paths: &BTreeSet<Path>) {
+        let is_object = |path: &&Path| path.first().is_some_and(|root| root.as_deref() == Some("data"));
+        let objects = paths.iter().filter(is_object).filter(|path| path.len() > OBJECT_STEPS);
+        self.present.extend(objects.cloned());
+    }
+
+    /// Visits what stands in brackets, which may read something of its own, and what a reference starts at if that is no name.
     fn visit_brackets(&mut self, expr: &'m Expr) {
         if let ExprKind::Ref(reference) = &expr.peeled().kind {
-            self.visit_brackets(&reference.head);
+            match &reference.head.peeled().kind {
+                ExprKind::Var(_) | ExprKind::Ref(_) => self.visit_brackets(&reference.head),
+                _ => self.visit_expr(&reference.head),
+            }
             for arg in &reference.args {
                 if let RefArgKind::Bracket(inner) = &arg.kind {
                     self.visit_expr(inner);
@@ -245,10 +290,7 @@ impl<'c, 'm> Collector<'c, 'm> {
             return false;
         }
         if self.reads {
-            // Of an object of the inventory, being there may be all that is asked.
-            let is_object = |path: &&Path| path.first().is_some_and(|root| root.as_deref() == Some("data"));
-            let objects = paths.iter().filter(is_object).filter(|path| path.len() > OBJECT_STEPS);
-            self.paths.extend(objects.cloned());
+            self.ask_presence(&paths);
         }
         self.bind(name, paths);
         self.visit_brackets(rhs);
@@ -302,6 +344,12 @@ impl<'m> Visitor<'m> for Collector<'_, 'm> {
         if let Some(key) = head.key.as_ref().filter(|key| key.as_var().is_none()) {
             self.visit_expr(key);
         }
+        // Not as far as fields of the inventory go: an element can get elsewhere than where the set is named.
+        if let Some(key) = head.key.as_ref().filter(|_| self.reads) {
+            let below_data = |path: &Path| path.first().is_some_and(|root| root.as_deref() == Some("data"));
+            let elements: Vec<_> = self.resolve(key).into_iter().filter(below_data).collect();
+            self.paths.extend(elements);
+        }
         if let Some(value) = &head.value {
             self.visit_expr(&value.expr);
         }
@@ -340,6 +388,9 @@ impl<'m> Visitor<'m> for Collector<'_, 'm> {
                     match &function {
                         Some(function) if !paths.is_empty() && self.takes_variable(function, position) => {
                             let key = (function.clone(), position);
+                            if self.reads {
+                                self.ask_presence(&paths);
+                            }
                             add(self.bindings.arguments.entry(key).or_default(), paths);
                             self.visit_brackets(arg);
                         }
