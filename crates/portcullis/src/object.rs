@@ -166,20 +166,6 @@ impl Object {
         value::to_json(&self.0.value)
     }
 
-    /// The object without the text it was read from, so that the text can be freed.
-    #[must_use]
-    pub fn without_document(&self) -> Self {
-        let Inner { value, gvk, name, generate_name, namespace, .. } = &*self.0;
-        Self(Arc::new(Inner {
-            value: value.clone(),
-            gvk: gvk.clone(),
-            name: name.clone(),
-            generate_name: generate_name.clone(),
-            namespace: namespace.clone(),
-            document: None,
-        }))
-    }
-
     /// About how many bytes of memory the object takes, without the text it was read from. Cost: a walk over it.
     #[must_use]
     pub fn weight(&self) -> usize {

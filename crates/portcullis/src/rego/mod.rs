@@ -185,10 +185,10 @@ fn objects_at(path: &[Option<Value>]) -> InventoryRead {
     let version = match (step(0), step(1)) {
         (Some("inventory"), Some("cluster")) => 2,
         (Some("inventory"), Some("namespace")) => 3,
-        _ => return InventoryRead { api_version: None, kind: None },
+        _ => return InventoryRead { api_version: None, kind: None, fields: None },
     };
     let text = |position| step(position).map(std::sync::Arc::from);
-    InventoryRead { api_version: text(version), kind: text(version + 1) }
+    InventoryRead { api_version: text(version), kind: text(version + 1), fields: None }
 }
 
 /// The modules of a template as they are written.
