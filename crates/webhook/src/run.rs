@@ -24,8 +24,8 @@ use crate::server::{health_router, router};
 use crate::state::{Settings, State};
 use crate::tls::{Certificate, Clients, SelfSigned, Terms, Tls, TlsError};
 
-/// How often files are looked at.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often files are looked at. Twice as often as somebody who changes them every second, so that two looks fall between two changes.
+const LOOK: Duration = Duration::from_millis(400);
 
 /// Why the webhook did not start, or ended.
 #[derive(Debug, thiserror::Error)]

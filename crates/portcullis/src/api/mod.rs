@@ -139,8 +139,8 @@ fn read_object(document: &Document, object: Object, errors: &mut Vec<Error>) -> 
     let gvk = object.gvk().clone();
     if &*gvk.group == CONSTRAINT_GROUP {
         check_version(document, &object, CONSTRAINT_VERSIONS, errors);
-        return Constraint::read(document, object, errors)
-            .map(|constraint| Resource::Constraint(Box::new(constraint)));
+        let constraint = Constraint::read(document, object, errors);
+        return Some(Resource::Constraint(Box::new(constraint)));
     }
     let Some((group, kinds)) = GROUPS.iter().find(|(group, _)| *group == &*gvk.group) else {
         check_group(document, &object, errors);

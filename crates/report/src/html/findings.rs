@@ -197,13 +197,17 @@ fn row(finding: &Finding, page: &mut Page) -> io::Result<()> {
         Verdict::Unknown => ("unknown", "<b class=\"unknown\">? unknown</b>"),
         Verdict::Violation => ("violation", "<b class=\"violation\">✕ violation</b>"),
     };
+    // As totals count it: a Namespace belongs to itself.
+    let object = &finding.object;
+    let is_namespace = object.group.is_empty() && &*object.kind == "Namespace";
+    let home = if is_namespace { &object.name } else { &object.namespace };
     page.put(
         "<li data-v=\"{}\" data-n=\"{}\">{} <span>{}</span> <div><p>",
         &[
             Hole::Html(letter),
-            Hole::Short(&finding.object.namespace, NAME),
+            Hole::Short(home, NAME),
             Hole::Html(verdict),
-            Hole::Short(&finding.object.to_string(), NAME),
+            Hole::Short(&object.to_string(), NAME),
         ],
     )?;
     if finding.verdict == Verdict::Unknown {

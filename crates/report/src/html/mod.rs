@@ -34,12 +34,12 @@ use crate::audit::{AuditReport, Completion, Standing};
 use findings::Listing;
 use page::{Hole, Page};
 
-/// How many findings are listed at most.
-const MOST_ROWS: u64 = 5_000;
+/// How many findings are listed at most; of each policy and verdict, one is in any case.
+const MOST_ROWS: u64 = 3_000;
 /// How many findings of one policy and verdict are listed at most.
 const MOST_ROWS_OF_ONE: u64 = 250;
 /// How many bytes the listed findings have at most, give or take the first of each policy.
-const ROW_BYTES: usize = 2_500_000;
+const ROW_BYTES: usize = 2_250_000;
 /// How many bytes the texts of policies have at most.
 const TEXT_BYTES: usize = 1_000_000;
 
