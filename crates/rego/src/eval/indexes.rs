@@ -18,8 +18,8 @@ use crate::limits::{Budget, LimitKind, Limits};
 use crate::normal_form::{Join, Op, SiteChain, SiteId, SiteKind};
 use crate::program::Program;
 
-/// What making one of them may use: some three seconds at most, and memory beside the inventory's own.
-const LIMITS: Limits = Limits { steps: 20_000_000, memory: 128 << 20, depth: 64, output: 0 };
+/// What making one of them may use: about a second at most, and memory beside the inventory's own.
+const LIMITS: Limits = Limits { steps: 10_000_000, memory: 128 << 20, depth: 64, output: 0 };
 
 /// Indexes of one program over one `data` document: empty at first, filled by the evaluations that need them. Shared by
 /// threads; who needs what another is making waits for it.
