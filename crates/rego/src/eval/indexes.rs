@@ -196,6 +196,9 @@ impl<'p, 'e> Machine<'p, 'e> {
         let Some((chain, Made::Rows(rows))) = chain.zip(self.made(join.site)) else {
             return self.run(&join.scan, &mut |machine| machine.run(after, found));
         };
+        if rows.is_empty() {
+            return Ok(Flow::More);
+        }
         self.run(&join.before, &mut |machine| {
             let range = machine.look_up(join, rows).map_err(|error| machine.located(error, span))?;
             let Some(range) = range else {
@@ -248,6 +251,10 @@ fn levels(count: usize) -> u64 {
 impl Rows {
     fn len(&self) -> usize {
         self.values.len() / self.width.max(1)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.values.is_empty()
     }
 
     fn key(&self, row: usize) -> &[Value] {
