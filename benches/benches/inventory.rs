@@ -5,7 +5,7 @@ use portcullis::InventoryStore;
 
 fn inventory(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("inventory/upsert-and-snapshot");
-    for count in [100, 10_000] {
+    for count in [100, 10_000, 100_000] {
         let objects = portcullis_benches::objects(count, 7);
         let mut store = InventoryStore::new();
         objects.iter().cloned().for_each(|object| store.upsert(object));

@@ -58,6 +58,7 @@ impl Pattern {
             groups: Vec::new(),
             before: 0,
             last: 0,
+            is_endless: false,
             is_open: false,
         };
         let (translated, weight, is_open) = translator.translate().map_err(PatternError::Invalid)?;
@@ -80,7 +81,8 @@ impl Pattern {
         self.weight
     }
 
-    /// Whether something in it may be repeated without an end.
+    /// Whether something in it that is not last may be repeated without an end, so that more of a text may be looked at than
+    /// what matches.
     pub(crate) fn is_open(&self) -> bool {
         self.is_open
     }
@@ -112,7 +114,9 @@ struct Translator<'a> {
     before: u64,
     /// The weight of the last thing, which may be repeated.
     last: u64,
-    /// Whether something may be repeated without an end.
+    /// Whether the repetition at hand has no end.
+    is_endless: bool,
+    /// As [`Pattern::is_open`].
     is_open: bool,
 }
 
@@ -136,12 +140,15 @@ impl Translator<'_> {
                     return Err("a repetition is repeated".to_owned());
                 }
                 if c != '{' {
-                    self.is_open |= c != '?';
+                    self.is_endless = c != '?';
                     self.out.push(c);
                 }
                 if self.rest.next_if_eq(&'?').is_some() {
                     self.out.push('?');
                 }
+                // What is repeated last is a match however often: nobody looks further for another.
+                self.is_open |= self.is_endless && self.rest.peek().is_some();
+                self.is_endless = false;
             } else {
                 self.weigh(1);
                 match c {
@@ -193,7 +200,7 @@ impl Translator<'_> {
             }
         }
         let count = [low, high].iter().filter_map(|bound| bound.parse::<u64>().ok()).max().unwrap_or(1);
-        self.is_open |= high.is_empty();
+        self.is_endless = high.is_empty();
         self.last = self.last.saturating_mul(count.saturating_add(1));
         self.rest = ahead;
         write!(self.out, "{{{body}}}").map_err(|error| error.to_string())?;
@@ -492,5 +499,16 @@ mod tests {
         assert!(weight("a{99}b{99}") < 400);
         assert!(weight(r"\pL{10}") > 5_000);
         assert!(weight("(ab|[c-d])+x") < 30);
+    }
+
+    #[test]
+    fn what_is_repeated_last_is_not_open() {
+        let is_open = |text: &str| Pattern::compile(text).expect(text).is_open();
+        for text in [",", r"\s+", "[^,]+", "a|b*", "ab{2,}", "a+?", "x{3}y?", "(abc)+"] {
+            assert!(!is_open(text), "{text}");
+        }
+        for text in ["a+b", r"\s*,\s*", "(a+)", "(a*b)*", "a*|b", "a{2,}b", "a+?b", "a+$"] {
+            assert!(is_open(text), "{text}");
+        }
     }
 }

@@ -10,6 +10,8 @@
     reason = "a panic is how a test says that it fails"
 )]
 
+use std::sync::LazyLock;
+
 use portcullis_rego::{ComparingCost, Environment, Evaluation, Indexes, Limits, Program, Query, Unit, Value};
 use portcullis_rego_syntax::{Version, parse, resolve};
 use proptest::prelude::*;
@@ -467,6 +469,9 @@ fn written(rule: &str) -> (String, Program) {
     (text, program)
 }
 
+static PROGRAMS: LazyLock<Vec<(String, Program)>> =
+    LazyLock::new(|| WRITTEN.iter().map(|(_, rule)| written(rule)).collect());
+
 #[test]
 fn the_written_ones_are_answered_by_an_index_or_not_as_they_say() {
     let common =
@@ -489,9 +494,8 @@ proptest! {
 
     #[test]
     fn written_programs_say_the_same(data in data(), inputs in prop::collection::vec(input(), 1..3)) {
-        for (_, rule) in WRITTEN {
-            let (text, program) = written(rule);
-            check(&text, &program, &data, &inputs)?;
+        for (text, program) in PROGRAMS.iter() {
+            check(text, program, &data, &inputs)?;
         }
     }
 }
@@ -526,4 +530,74 @@ fn random_programs_are_of_both_kinds() {
         );
     }
     assert!(compiled > 1_000 && indexed > 300, "{compiled} compiled, {indexed} with an index");
+}
+
+/// What is limited by itself is no error of an evaluation: it does without.
+#[test]
+fn an_index_that_takes_too_much_is_not_made() {
+    let bodies: Vec<String> = (0..70).map(|at| format!("x{at} := data.xs[_]")).collect();
+    let text = format!("package p\nr := [x0 | {}; x0 == input.wanted]", bodies.join("; "));
+    let program = program(&text).expect("a program");
+    let data = Value::from_json_str(r#"{"xs":[1]}"#).expect("data");
+    let indexes = program.indexes(&data).expect("a look-up");
+    let input = Value::from_json_str(r#"{"wanted":1}"#).expect("an input");
+    let without = program.evaluate(&environment(&data, &input, None));
+    let with = program.evaluate(&environment(&data, &input, Some(&indexes)));
+    assert!(indexes.is_empty());
+    assert_eq!((&without.result, without.steps), (&with.result, with.steps));
+    assert_eq!(with.result, Ok(data["xs"].clone()));
+}
+
+#[test]
+fn indexes_of_another_document_or_program_are_not_used() {
+    let text = "package p\nr := [n | data.inventory.cluster[_][_][n].size == input.size]";
+    let (one, other) = (program(text).expect("a program"), program(text).expect("a program"));
+    let data = |size: u32| {
+        Value::from_json_str(&format!(
+            r#"{{"inventory":{{"cluster":{{"v":{{"K":{{"n":{{"size":{size}}}}}}}}}}}}}"#
+        ))
+        .expect("data")
+    };
+    let input = Value::from_json_str(r#"{"size":1}"#).expect("an input");
+    let (first, second) = (data(1), data(2));
+    let indexes = one.indexes(&first).expect("a look-up");
+    let found = Value::from_json_str(r#"["n"]"#).expect("a value");
+    assert_eq!(one.evaluate(&environment(&first, &input, Some(&indexes))).result, Ok(found.clone()));
+    assert_eq!(indexes.len(), 1);
+    let empty = Value::from_json_str("[]").expect("a value");
+    assert_eq!(one.evaluate(&environment(&second, &input, Some(&indexes))).result, Ok(empty));
+    assert_eq!(other.evaluate(&environment(&first, &input, Some(&indexes))).result, Ok(found.clone()));
+    // Equal is not the same.
+    assert_eq!(one.evaluate(&environment(&data(1), &input, Some(&indexes))).result, Ok(found));
+    assert_eq!(indexes.len(), 1);
+}
+
+/// What one evaluation uses does not depend on what others do at the same time, or did before.
+#[test]
+fn evaluations_of_many_threads_use_the_same() {
+    let objects: Vec<String> =
+        (0..500).map(|at| format!(r#""o{at}":{{"spec":{{"size":{}}}}}"#, at % 50)).collect();
+    let text = format!(
+        r#"{{"inventory":{{"namespace":{{"n":{{"v1":{{"Ingress":{{{}}}}}}}}}}}}}"#,
+        objects.join(",")
+    );
+    let data = Value::from_json_str(&text).expect("data");
+    let (_, program) = written(
+        "r := [[n, hosts] | o := data.inventory.namespace[_][_].Ingress[n]; o.spec.size == input.size; count(sizes) > 1]",
+    );
+    let indexes = program.indexes(&data).expect("a look-up");
+    let ask = |size: usize, indexes: &Indexes| {
+        let input = Value::from_json_str(&format!(r#"{{"size":{size}}}"#)).expect("an input");
+        let evaluation = program.evaluate(&environment(&data, &input, Some(indexes)));
+        (evaluation.result, evaluation.steps, evaluation.memory)
+    };
+    let alone: Vec<_> = (0..60).map(|size| ask(size, &program.indexes(&data).expect("a look-up"))).collect();
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8)
+            .map(|_| scope.spawn(|| (0..60).map(|size| ask(size, &indexes)).collect::<Vec<_>>()))
+            .collect();
+        for thread in threads {
+            assert_eq!(thread.join().expect("no panic"), alone);
+        }
+    });
 }

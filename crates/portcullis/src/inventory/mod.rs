@@ -39,7 +39,7 @@ pub struct Inventory(Arc<Inner>);
 struct Inner {
     /// `{"inventory": {"cluster": …, "namespace": …}}`: the `data` document as the engine takes it.
     data: Value,
-    namespaces: BTreeMap<Arc<str>, Object>,
+    namespaces: Arc<BTreeMap<Arc<str>, Object>>,
     counts: BTreeMap<Gvk, usize>,
     /// What policies that compare with these objects look up, by program. Filled when it is first needed.
     indexes: Mutex<Vec<Arc<Indexes>>>,
@@ -99,7 +99,7 @@ impl Inventory {
     fn new(
         cluster: Value,
         namespaced: Value,
-        namespaces: BTreeMap<Arc<str>, Object>,
+        namespaces: Arc<BTreeMap<Arc<str>, Object>>,
         counts: BTreeMap<Gvk, usize>,
     ) -> Self {
         let inventory = value::object([("cluster", cluster), ("namespace", namespaced)]);
@@ -127,5 +127,39 @@ impl FromIterator<Object> for Inventory {
 impl fmt::Debug for Inventory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Inventory({} objects)", self.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn program() -> Program {
+        use portcullis_rego::{Query, Unit};
+        let text = "package p\nr := [n | data.inventory.cluster[_][_][n].size == input.size]";
+        let parsed = portcullis_rego_syntax::parse(text, portcullis_rego_syntax::Version::V1);
+        let names = portcullis_rego_syntax::resolve(&parsed.module);
+        let unit = Unit { module: &parsed.module, names: &names };
+        Program::compile(&[unit], &Query::Path(&["p", "r"])).expect("a program")
+    }
+
+    #[test]
+    fn indexes_are_shared_by_reviews_and_forgotten_with_their_program_and_their_snapshot() {
+        let inventory = Inventory::empty();
+        let first = program();
+        let of_first = inventory.indexes(&first).expect("a look-up");
+        assert!(Arc::ptr_eq(&of_first, &inventory.clone().indexes(&first).expect("a look-up")));
+        assert!(!Arc::ptr_eq(&of_first, &Inventory::empty().indexes(&first).expect("a look-up")));
+        let second = program();
+        inventory.indexes(&second).expect("a look-up");
+        assert_eq!(inventory.0.indexes.lock().expect("nobody panicked").len(), 2);
+        drop(first);
+        inventory.indexes(&program()).expect("a look-up");
+        assert_eq!(
+            inventory.0.indexes.lock().expect("nobody panicked").len(),
+            2,
+            "that of the first is gone"
+        );
+        assert!(of_first.is_orphan());
     }
 }

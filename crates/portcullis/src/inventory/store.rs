@@ -35,6 +35,8 @@ impl ObjectKey {
 pub struct InventoryStore {
     cluster: Scope,
     namespaces: BTreeMap<Arc<str>, Scope>,
+    /// The Namespaces by name, until one of them changes.
+    names: Option<Arc<BTreeMap<Arc<str>, Object>>>,
 }
 
 /// The objects of one namespace, or those of none.
@@ -59,21 +61,27 @@ impl InventoryStore {
         Self::default()
     }
 
-    /// Adds an object or replaces the one with the same key.
+    /// Adds an object or replaces the one with the same key. Nothing changes if it is the same: watches tell of all objects
+    /// again from time to time.
     pub fn upsert(&mut self, object: Object) {
+        self.forget_names(object.gvk());
         let scope = if object.namespace().is_empty() {
             &mut self.cluster
         } else {
             self.namespaces.entry(object.namespace().clone()).or_default()
         };
-        scope.built = None;
         let bucket = scope.kinds.entry(object.gvk().clone()).or_default();
+        if bucket.objects.get(object.name()).is_some_and(|known| known.value() == object.value()) {
+            return;
+        }
+        scope.built = None;
         bucket.built = None;
         bucket.objects.insert(object.name().clone(), object);
     }
 
     /// Removes an object; nothing happens if there is none with this key.
     pub fn remove(&mut self, key: &ObjectKey) {
+        self.forget_names(&key.gvk);
         if key.namespace.is_empty() {
             self.cluster.remove(key);
         } else if let Some(scope) = self.namespaces.get_mut(&key.namespace) {
@@ -87,6 +95,7 @@ impl InventoryStore {
     /// Replaces all objects of a kind, as after a new list from the API server. Objects of other kinds among
     /// `objects` are added as well.
     pub fn replace_kind(&mut self, gvk: &Gvk, objects: impl IntoIterator<Item = Object>) {
+        self.forget_names(gvk);
         for scope in self.namespaces.values_mut().chain([&mut self.cluster]) {
             if scope.kinds.remove(gvk).is_some() {
                 scope.built = None;
@@ -109,13 +118,17 @@ impl InventoryStore {
                 *counts.entry(gvk.clone()).or_insert(0) += bucket.objects.len();
             }
         }
-        let namespaces = self
-            .cluster
-            .kinds
-            .get(&Gvk::new("v1", "Namespace"))
-            .map(|bucket| bucket.objects.clone())
-            .unwrap_or_default();
-        Inventory::new(cluster, namespaced, namespaces, counts)
+        let namespaces = self.names.get_or_insert_with(|| {
+            let bucket = self.cluster.kinds.get(&Gvk::new("v1", "Namespace"));
+            Arc::new(bucket.map(|bucket| bucket.objects.clone()).unwrap_or_default())
+        });
+        Inventory::new(cluster, namespaced, namespaces.clone(), counts)
+    }
+
+    fn forget_names(&mut self, changed: &Gvk) {
+        if &*changed.kind == "Namespace" {
+            self.names = None;
+        }
     }
 }
 

@@ -18,8 +18,8 @@ use crate::limits::{Budget, LimitKind, Limits};
 use crate::normal_form::{Join, Op, SiteChain, SiteId, SiteKind};
 use crate::program::Program;
 
-/// What making one of them may use: some three seconds at most, and memory beside the inventory's own.
-const LIMITS: Limits = Limits { steps: 20_000_000, memory: 128 << 20, depth: 64, output: 0 };
+/// What making one of them may use: about a second at most, and memory beside the inventory's own.
+const LIMITS: Limits = Limits { steps: 10_000_000, memory: 128 << 20, depth: 64, output: 0 };
 
 /// Indexes of one program over one `data` document: empty at first, filled by the evaluations that need them. Shared by
 /// threads; who needs what another is making waits for it.
@@ -196,6 +196,9 @@ impl<'p, 'e> Machine<'p, 'e> {
         let Some((chain, Made::Rows(rows))) = chain.zip(self.made(join.site)) else {
             return self.run(&join.scan, &mut |machine| machine.run(after, found));
         };
+        if rows.is_empty() {
+            return Ok(Flow::More);
+        }
         self.run(&join.before, &mut |machine| {
             let range = machine.look_up(join, rows).map_err(|error| machine.located(error, span))?;
             let Some(range) = range else {
@@ -248,6 +251,10 @@ fn levels(count: usize) -> u64 {
 impl Rows {
     fn len(&self) -> usize {
         self.values.len() / self.width.max(1)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.values.is_empty()
     }
 
     fn key(&self, row: usize) -> &[Value] {

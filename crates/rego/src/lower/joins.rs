@@ -144,6 +144,10 @@ impl Rewriter<'_> {
     }
 
     fn join(&mut self, body: &Body<'_>, ops: &[Op], chain: &Chain) -> Option<Join> {
+        // Before anything inside is rewritten in vain.
+        if self.sites.len() >= MOST_SITES {
+            return None;
+        }
         let pick = |positions: &[usize]| -> Vec<Op> {
             positions.iter().filter_map(|position| ops.get(*position)).cloned().collect()
         };
