@@ -85,7 +85,7 @@ impl SelfSigned {
         }
     }
 
-    /// What clients have to trust, in PEM form, the CA in use first. Empty before the first [`SelfSigned::identity`].
+    /// What clients have to trust, in PEM form, the CA in use first. Empty before something was served.
     #[must_use]
     pub fn bundle(&self) -> String {
         let authorities = [&self.current, &self.next, &self.previous];
