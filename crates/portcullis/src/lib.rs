@@ -108,4 +108,4 @@ pub use review::{
     ConstraintResult, EvaluationError, Outcome, Position, Precision, Review, Verdict, Violation,
 };
 pub use source::{Location, Source};
-pub use world::World;
+pub use world::{Stopwatch, World};

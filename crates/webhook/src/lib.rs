@@ -10,11 +10,17 @@
 
 pub mod admission;
 pub mod args;
+pub mod connections;
+pub mod decisions;
+pub mod digest;
 pub mod load;
 pub mod log;
 pub mod metrics;
 pub mod pool;
+pub mod redact;
 pub mod run;
 pub mod server;
 pub mod state;
 pub mod tls;
+#[cfg(feature = "otel")]
+pub mod traces;

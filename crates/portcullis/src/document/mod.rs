@@ -217,8 +217,17 @@ impl Document {
         )
     }
 
+    /// For a location inside of a quoted string of several lines, as JSON writes Rego: line and column from 1 in the text that the
+    /// string means, and that line. `None` elsewhere: then the location's own line and column tell enough.
+    #[must_use]
+    pub fn line_in_text(&self, location: &Location) -> Option<(u32, u32, String)> {
+        let mark = self.marks.around(location.range().start).0?;
+        let written = self.source.text().get(mark.start as usize..mark.end as usize)?;
+        text::line_in_quotes(written, location.range().start.checked_sub(mark.start)? as usize)
+    }
+
     /// Where a byte of a string is, given its offset in the value: for Rego inside of YAML. Exact in block
-    /// literals (`|`) and in texts of one line without escapes; otherwise the start of the text.
+    /// literals (`|`), in texts of one line and with JSON's escapes; otherwise the start of the text.
     pub(crate) fn locate_in_text(&self, path: &FieldPath, offset: usize) -> Option<Location> {
         let mark = self.marks.get(self.marks.find(self.root, path)?)?;
         let value = path.segments().iter().try_fold(&self.value, child_value)?;

@@ -157,7 +157,8 @@ fn characters_of_other_texts_are_located_where_it_is_simple() {
     in_text("a: {rego: package x}\n", "x", "1:19");
     in_text("a: {rego: \"package x\"}\n", "x", "1:20");
     in_text("a: {rego: 'package x'}\n", "x", "1:20");
-    in_text("a: {rego: \"pack\\u0061ge x\"}\n", "x", "1:11");
+    in_text("a: {rego: \"pack\\u0061ge x\"}\n", "x", "1:25");
+    in_text("a: {rego: \"pack\\x61ge x\"}\n", "x", "1:11");
     in_text("a:\n  rego: >\n    b\n    x\n", "x", "2:9");
 }
 

@@ -48,6 +48,7 @@ pub(crate) type ObjectRead = Vec<Option<Box<str>>>;
 pub(crate) struct Evaluation {
     pub(crate) result: Result<Vec<RawViolation>, EvaluationError>,
     pub(crate) prints: Vec<String>,
+    pub(crate) steps: u64,
 }
 
 /// An element of the `violation` set.
@@ -129,13 +130,13 @@ impl RegoProgram {
         let caught = catch_unwind(AssertUnwindSafe(|| self.program.evaluate(&environment)));
         let Ok(evaluation) = caught else {
             let result = Err(EvaluationError::new("the evaluation panicked: please report this"));
-            return Evaluation { result, prints: Vec::new() };
+            return Evaluation { result, prints: Vec::new(), steps: 0 };
         };
         let result = match &evaluation.result {
             Ok(value) => violations(value),
             Err(error) => Err(self.evaluation_error(error)),
         };
-        Evaluation { result, prints: evaluation.prints }
+        Evaluation { result, prints: evaluation.prints, steps: evaluation.steps }
     }
 
     fn evaluation_error(&self, error: &EvalError) -> EvaluationError {
