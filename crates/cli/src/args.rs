@@ -8,6 +8,7 @@ use regex::Regex;
 const AFTER: &str = "\
 Examples:
   portcullis test -f policies/ -f manifests/      judge manifests by policies
+  portcullis audit -p policies/ dump.json.gz      judge all objects of a cluster's dump
   portcullis verify policies/...                  run the policies' own tests
   portcullis lint policies/                       look for mistakes in the policies
 
@@ -69,6 +70,8 @@ pub enum Command {
     Test(TestArgs),
     /// Run the tests that policies bring: gator's suites.
     Verify(VerifyArgs),
+    /// Audit the objects that exist, as a stream of any size.
+    Audit(AuditCommand),
     /// Look for mistakes in policies, without evaluating them.
     Lint(LintArgs),
     /// Print the completion script of a shell.
@@ -128,6 +131,14 @@ pub struct TestArgs {
     /// Accepted for scripts written for gator.
     #[arg(long, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set)]
     pub enable_k8s_native_validation: Option<bool>,
+}
+
+/// `portcullis audit`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = portcullis_audit::args::EXAMPLES)]
+pub struct AuditCommand {
+    #[command(flatten)]
+    pub audit: portcullis_audit::args::AuditArgs,
 }
 
 #[derive(Debug, clap::Args)]

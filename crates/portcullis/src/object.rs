@@ -122,6 +122,19 @@ impl Object {
         Some(value::as_str(label).unwrap_or_default())
     }
 
+    /// The labels, by key; null is the empty text, as for the API server.
+    pub fn labels(&self) -> impl Iterator<Item = (&str, &str)> {
+        let labels = value::get_path(&self.0.value, &["metadata", "labels"]).unwrap_or(&Value::Null);
+        value::entries(labels).map(|(key, label)| (key, value::as_str(label).unwrap_or_default()))
+    }
+
+    /// The annotations that are strings, by key.
+    pub fn annotations(&self) -> impl Iterator<Item = (&str, &str)> {
+        let annotations =
+            value::get_path(&self.0.value, &["metadata", "annotations"]).unwrap_or(&Value::Null);
+        value::entries(annotations).filter_map(|(key, text)| Some((key, value::as_str(text)?)))
+    }
+
     /// The value of an annotation that is a string.
     #[must_use]
     pub fn annotation(&self, key: &str) -> Option<&str> {

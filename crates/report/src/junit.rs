@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use portcullis::{ConstraintKey, EnforcementAction, Severity};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
+use crate::audit::{self, AuditReport, Completion};
 use crate::{Finding, Reviewed, TestReport, problem_line};
 
 /// Writes what is wrong with the input and what came of every constraint.
@@ -46,6 +47,70 @@ pub fn write(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
     let mut junit = Report::new("portcullis test");
     junit.add_test_suites(suites.into_values());
     junit.serialize(&mut *out).map_err(io::Error::other)
+}
+
+/// Findings that a report of an audit lists; test reports are read as a whole, by people.
+const MOST_CASES: usize = 10_000;
+
+/// Writes an audit: a suite per constraint, a test case per finding; a constraint that nothing violates is a case that passed. What
+/// could not be read is an error of the suite `input`. At most ten thousand findings are listed; if there are more, the last case says so.
+pub fn write_audit(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let mut input = TestSuite::new("input");
+    let reason = match &report.completion {
+        Completion::Unfinished { reason } => Some(format!("the audit is unfinished: {reason}")),
+        _ => None,
+    };
+    let errors = report.problems.iter().filter(|problem| problem.is_error);
+    let errors = errors.map(|problem| (problem.code, problem.to_string()));
+    for (code, text) in reason.map(|reason| ("unfinished", reason)).into_iter().chain(errors) {
+        let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+        status.set_type(code).set_message(text);
+        input.add_test_case(TestCase::new(format!("input: {code}"), status));
+    }
+    let mut suites: Vec<TestSuite> = Vec::new();
+    for (policy, tally) in report.policies.iter().zip(&report.totals.by_policy) {
+        let mut suite = TestSuite::new(policy.key.to_string());
+        if tally.violations + tally.unknown == 0 {
+            let name = format!("{} objects pass", tally.passes);
+            suite.add_test_case(TestCase::new(name, TestCaseStatus::success()));
+        }
+        suites.push(suite);
+    }
+    let mut listed = 0;
+    for finding in report.findings.read()? {
+        let finding = finding?;
+        listed += 1;
+        if listed > MOST_CASES {
+            continue;
+        }
+        let Some(suite) = suites.get_mut(finding.policy) else { continue };
+        suite.add_test_case(audit_case(&finding));
+    }
+    if listed > MOST_CASES {
+        let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+        status.set_message(format!("{} findings more are not listed here", listed - MOST_CASES));
+        input.add_test_case(TestCase::new("further findings", status));
+    }
+    let mut junit = Report::new("portcullis audit");
+    junit.add_test_suites([input].into_iter().chain(suites).filter(|suite| !suite.test_cases.is_empty()));
+    junit.serialize(&mut *out).map_err(io::Error::other)
+}
+
+fn audit_case(finding: &audit::Finding) -> TestCase {
+    let name = finding.object.to_string();
+    let text = format!("{}: {}", finding.place, finding.message);
+    let kind = match (finding.verdict, finding.action().0) {
+        (audit::Verdict::Unknown, _) => NonSuccessKind::Error,
+        (audit::Verdict::Violation, EnforcementAction::Deny) => NonSuccessKind::Failure,
+        (audit::Verdict::Violation, action) => {
+            let mut case = TestCase::new(name, TestCaseStatus::success());
+            case.set_system_out(format!("{action}: {text}"));
+            return case;
+        }
+    };
+    let mut status = TestCaseStatus::non_success(kind);
+    status.set_type(finding.action().as_str()).set_message(&finding.message).set_description(text);
+    TestCase::new(name, status)
 }
 
 fn cases(reviewed: &Reviewed, file: &str) -> Vec<TestCase> {

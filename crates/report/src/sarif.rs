@@ -4,12 +4,15 @@
 //! position, a result as well, because most viewers show no notifications. Fingerprints are made of what a finding is
 //! about, not of where it stands, so that moving lines makes no new alert.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use portcullis::{EnforcementAction, Error, ErrorKind, Location, Severity};
-use serde::Serialize;
+use serde::ser::{Error as _, SerializeSeq as _};
+use serde::{Serialize, Serializer};
 
+use crate::audit::{self, AuditReport, Completion, Policy};
 use crate::json::write_indented;
 use crate::lint::LintReport;
 use crate::{Finding, Region, Reviewed, TestReport, in_checkout};
@@ -20,20 +23,21 @@ const SCHEMA: &str =
 const FINGERPRINT: &str = "portcullis/v1";
 
 #[derive(Serialize)]
-struct Log<'a> {
+struct Log<'a, R> {
     #[serde(rename = "$schema")]
     schema: &'static str,
     version: &'static str,
-    runs: [Run<'a>; 1],
+    runs: [Run<'a, R>; 1],
 }
 
+/// `results` is a list of [`ResultItem`]s, or something that is written as one.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Run<'a> {
+struct Run<'a, R> {
     tool: Tool<'a>,
     invocations: [Invocation<'a>; 1],
     column_kind: &'static str,
-    results: Vec<ResultItem<'a>>,
+    results: R,
 }
 
 #[derive(Serialize)]
@@ -109,14 +113,16 @@ struct ResultItem<'a> {
 struct Properties<'a> {
     constraint: &'a str,
     enforcement_action: &'static str,
-    precision: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    precision: Option<String>,
     details: &'a serde_json::Value,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Place {
-    physical_location: Physical,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    physical_location: Option<Physical>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     logical_locations: Vec<Logical>,
 }
@@ -202,7 +208,7 @@ pub fn write_lint(report: &LintReport<'_>, out: &mut dyn Write) -> io::Result<()
 fn write_run<'a>(
     rules: Rules<'a>,
     invocation: Invocation<'a>,
-    results: Vec<ResultItem<'a>>,
+    results: impl Serialize,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let driver =
@@ -210,6 +216,139 @@ fn write_run<'a>(
     let run =
         Run { tool: Tool { driver }, invocations: [invocation], column_kind: "unicodeCodePoints", results };
     write_indented(&Log { schema: SCHEMA, version: "2.1.0", runs: [run] }, out)
+}
+
+/// Writes an audit. Rules are templates; findings are written one by one, however many there are.
+pub fn write_audit(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let mut rules = Rules::default();
+    for policy in &report.policies {
+        rules.add(&policy.key.kind, policy.title.as_deref(), policy.description.as_deref());
+    }
+    let notifications: Vec<_> = report.problems.iter().map(audit_notification).collect();
+    let reason = match &report.completion {
+        Completion::Unfinished { reason } => Some(Notification {
+            level: "error",
+            message: Message { text: format!("the audit is unfinished: {reason}").into() },
+            descriptor: Descriptor { id: "unfinished".to_owned() },
+            locations: Vec::new(),
+        }),
+        Completion::Complete | Completion::Partial => None,
+    };
+    let invocation = Invocation {
+        execution_successful: report.completion == Completion::Complete,
+        tool_execution_notifications: reason.into_iter().chain(notifications).collect(),
+    };
+    let indices = report.policies.iter().map(|policy| rules.add(&policy.key.kind, None, None)).collect();
+    let failed = RefCell::new(None);
+    let results = AuditResults { report, indices, failed: &failed };
+    let written = write_run(rules, invocation, results, out);
+    match failed.take() {
+        Some(error) => Err(error),
+        None => written,
+    }
+}
+
+struct AuditResults<'a> {
+    report: &'a AuditReport<'a>,
+    /// The rule of each policy.
+    indices: Vec<usize>,
+    /// Serializers have errors of their own.
+    failed: &'a RefCell<Option<io::Error>>,
+}
+
+impl Serialize for AuditResults<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let fail = |error: io::Error| {
+            let text = error.to_string();
+            self.failed.replace(Some(error));
+            S::Error::custom(text)
+        };
+        let mut fingerprints = Fingerprints::default();
+        let mut list = serializer.serialize_seq(None)?;
+        for finding in self.report.findings.read().map_err(fail)? {
+            let finding = finding.map_err(fail)?;
+            let policy = self.report.policies.get(finding.policy).zip(self.indices.get(finding.policy));
+            if let Some((policy, rule)) = policy {
+                list.serialize_element(&audit_result(&finding, policy, *rule, &mut fingerprints))?;
+            }
+        }
+        list.end()
+    }
+}
+
+fn audit_result<'a>(
+    finding: &'a audit::Finding,
+    policy: &'a Policy,
+    rule_index: usize,
+    fingerprints: &mut Fingerprints,
+) -> ResultItem<'a> {
+    let key = &policy.key;
+    let object = finding.object.to_string();
+    let unknown = match finding.verdict {
+        audit::Verdict::Unknown => "could not be evaluated: ",
+        audit::Verdict::Violation => "",
+    };
+    let logical = match &*finding.field {
+        "" => object.clone(),
+        field => format!("{object}: {field}"),
+    };
+    let gvk = format!("{}/{}", finding.object.group, finding.object.version);
+    let file = match &finding.place {
+        audit::Place::File { file, .. } => in_checkout(file),
+        audit::Place::Cluster => "",
+    };
+    ResultItem {
+        rule_id: key.kind.to_string(),
+        rule_index,
+        level: match finding.action().0 {
+            EnforcementAction::Deny => "error",
+            EnforcementAction::Warn => "warning",
+            EnforcementAction::Dryrun => "note",
+        },
+        message: Message { text: format!("{object}: {unknown}{} [{}]", finding.message, key.name).into() },
+        partial_fingerprints: fingerprints.of(&[
+            file,
+            &key.kind,
+            &key.name,
+            &gvk,
+            &object,
+            &finding.field,
+            &finding.message,
+        ]),
+        locations: vec![Place {
+            physical_location: audit_place(&finding.place),
+            logical_locations: vec![Logical { fully_qualified_name: logical, kind: "object" }],
+        }],
+        properties: Some(Properties {
+            constraint: &key.name,
+            enforcement_action: policy.declared,
+            precision: None,
+            details: &finding.details,
+        }),
+    }
+}
+
+fn audit_place(place: &audit::Place) -> Option<Physical> {
+    match place {
+        audit::Place::File { file, line: 0, .. } => Some(in_file(file, None)),
+        audit::Place::File { file, line, column, end_column } => {
+            let region = Region { line: *line, column: *column, end_column: *end_column };
+            Some(in_file(file, Some(region)))
+        }
+        audit::Place::Cluster => None,
+    }
+}
+
+fn audit_notification(problem: &audit::Problem) -> Notification<'_> {
+    let place = problem.place.as_ref().and_then(audit_place);
+    let place = place.map(|place| Place { physical_location: Some(place), logical_locations: Vec::new() });
+    let help = problem.help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
+    Notification {
+        level: if problem.is_error { "error" } else { "warning" },
+        message: Message { text: format!("{}{help}", problem.message).into() },
+        descriptor: Descriptor { id: format!("input-{}", problem.code) },
+        locations: place.into_iter().collect(),
+    }
 }
 
 /// The rules so far, and where each is.
@@ -274,13 +413,13 @@ fn finding_result<'a>(
             &finding.message,
         ]),
         locations: vec![Place {
-            physical_location: physical(&finding.position.location),
+            physical_location: Some(physical(&finding.position.location)),
             logical_locations: vec![Logical { fully_qualified_name: logical, kind: "object" }],
         }],
         properties: Some(Properties {
             constraint: &key.name,
             enforcement_action: finding.constraint.enforcement().declared(),
-            precision: finding.position.precision.to_string(),
+            precision: Some(finding.position.precision.to_string()),
             details: &finding.details,
         }),
     }
@@ -299,14 +438,15 @@ fn problem_result<'a>(
         level: level(problem.severity()),
         message: problem_message(problem),
         partial_fingerprints: fingerprints.of(&[in_checkout(location.file()), &id, &path, problem.message()]),
-        locations: vec![Place { physical_location: physical(location), logical_locations: Vec::new() }],
+        locations: vec![Place { physical_location: Some(physical(location)), logical_locations: Vec::new() }],
         properties: None,
         rule_id: id,
     }
 }
 
 fn notification(problem: &Error) -> Notification<'_> {
-    let place = |location| Place { physical_location: physical(location), logical_locations: Vec::new() };
+    let place =
+        |location| Place { physical_location: Some(physical(location)), logical_locations: Vec::new() };
     Notification {
         level: level(problem.severity()),
         message: problem_message(problem),
@@ -337,16 +477,18 @@ fn problem_message(problem: &Error) -> Message<'_> {
 }
 
 fn physical(location: &Location) -> Physical {
-    let file = in_checkout(location.file());
+    let region = (!location.source().text().is_empty()).then(|| Region::of(location));
+    in_file(location.file(), region)
+}
+
+fn in_file(file: &str, region: Option<Region>) -> Physical {
+    let file = in_checkout(file);
     let absolute = file.starts_with('/');
-    let region = (!location.source().text().is_empty()).then(|| {
-        let region = Region::of(location);
-        RegionItem {
-            start_line: region.line,
-            start_column: region.column,
-            end_line: region.line,
-            end_column: region.end_column,
-        }
+    let region = region.map(|region| RegionItem {
+        start_line: region.line,
+        start_column: region.column,
+        end_line: region.line,
+        end_column: region.end_column,
     });
     let uri = if absolute { format!("file://{}", uri(file)) } else { uri(file) };
     Physical { artifact_location: Artifact { uri, uri_base_id: (!absolute).then_some("%SRCROOT%") }, region }

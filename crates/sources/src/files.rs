@@ -48,6 +48,8 @@ fn without_detours(path: &Path) -> PathBuf {
 pub enum Choice {
     /// All below it that have the name of a manifest.
     Manifests,
+    /// The same, and those that are packed: `.gz`, `.zst`.
+    Dumps,
     /// The same, but for the `samples` beside a suite: they show what policies do, they are none.
     Policies,
     /// Those directly in it, and with `DIR/...` all below it.
@@ -55,6 +57,7 @@ pub enum Choice {
 }
 
 const EXTENSIONS: &[&str] = &["yaml", "yml", "json", "jsonl", "ndjson"];
+const PACKED: &[&str] = &["gz", "zst"];
 
 /// The files that some paths stand for, in the order given, directories sorted; no file twice.
 pub fn list(paths: &[PathBuf], choice: Choice) -> (Vec<InputFile>, Vec<Error>) {
@@ -95,7 +98,7 @@ impl Listing {
         let (root, depth) = match self.choice {
             Choice::Suites if below => (path.parent().unwrap_or(path), None),
             Choice::Suites => (path, Some(1)),
-            Choice::Manifests | Choice::Policies => (path, None),
+            Choice::Manifests | Choice::Dumps | Choice::Policies => (path, None),
         };
         let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
         match fs::metadata(root) {
@@ -146,7 +149,8 @@ impl Listing {
             match entry {
                 Ok(entry) => {
                     let is_file = entry.file_type().is_some_and(|file_type| file_type.is_file());
-                    if is_file && has_known_extension(entry.path()) {
+                    let packed = choice == Choice::Dumps && has_extension(entry.path(), PACKED);
+                    if is_file && (packed || has_extension(entry.path(), EXTENSIONS)) {
                         self.push(entry.path());
                     }
                 }
@@ -193,9 +197,9 @@ fn unwrapped(error: &ignore::Error) -> (Option<&Path>, &ignore::Error) {
     }
 }
 
-fn has_known_extension(path: &Path) -> bool {
+fn has_extension(path: &Path, known: &[&str]) -> bool {
     let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
-    extension.is_some_and(|extension| EXTENSIONS.contains(&&*extension))
+    extension.is_some_and(|extension| known.contains(&&*extension))
 }
 
 /// Reads the documents of a file.

@@ -11,6 +11,7 @@ use std::num::NonZeroUsize;
 
 use anyhow::Context as _;
 use clap::CommandFactory as _;
+use portcullis_audit::run::Status;
 
 use crate::args::{Args, Command};
 use crate::run::ExitStatus;
@@ -26,6 +27,12 @@ pub fn dispatch(args: Args) -> anyhow::Result<ExitStatus> {
             let jobs = verify.jobs;
             in_pool(jobs, || verify::run(&verify))
         }
+        // It has threads of its own: what is read and what is judged are bounded together.
+        Command::Audit(args) => Ok(match portcullis_audit::run::files(&args.audit)? {
+            Status::Clean => ExitStatus::Success,
+            Status::Denied => ExitStatus::Violations,
+            Status::Incomplete => ExitStatus::Error,
+        }),
         Command::Lint(lint) => {
             let jobs = lint.jobs;
             in_pool(jobs, || lint::run(&lint))

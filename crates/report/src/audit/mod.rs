@@ -17,8 +17,10 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use portcullis::{Actions, ConstraintKey, EnforcementAction};
+use portcullis::{Actions, ConstraintKey, EnforcementAction, Error, Location};
 use serde::{Deserialize, Serialize};
+
+use crate::Region;
 
 pub use time::Timestamp;
 
@@ -231,6 +233,13 @@ pub struct ObjectName {
     pub name: Arc<str>,
 }
 
+impl ObjectName {
+    /// The namespace that the object counts for in totals: its own name for a Namespace, empty for the cluster's other objects.
+    pub fn home(&self) -> &Arc<str> {
+        if self.group.is_empty() && &*self.kind == "Namespace" { &self.name } else { &self.namespace }
+    }
+}
+
 /// `Kind namespace/name`.
 impl fmt::Display for ObjectName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -242,17 +251,17 @@ impl fmt::Display for ObjectName {
     }
 }
 
-/// A place in a file or in the cluster.
+/// A place in a file or in the cluster; written as an object, or as null.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(untagged)]
 pub enum Place {
     /// In a file, or in standard input (`<stdin>`).
     File {
         /// As it was named.
         file: Arc<str>,
-        /// From 1.
+        /// From 1; 0 for the file as a whole.
         line: u32,
-        /// From 1, in characters.
+        /// From 1, in characters; 0 for the file as a whole.
         column: u32,
         /// Behind the last character that is meant in this line.
         #[serde(rename = "endColumn")]
@@ -262,10 +271,23 @@ pub enum Place {
     Cluster,
 }
 
-/// `file:line:column`, or `cluster`.
+impl Place {
+    /// The first line of what a location marks.
+    pub fn of(location: &Location) -> Self {
+        let file = location.file().clone();
+        if location.source().text().is_empty() {
+            return Self::File { file, line: 0, column: 0, end_column: 0 };
+        }
+        let Region { line, column, end_column } = Region::of(location);
+        Self::File { file, line, column, end_column }
+    }
+}
+
+/// `file:line:column`, `file` if there is no line, or `cluster`.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::File { file, line: 0, .. } => f.write_str(file),
             Self::File { file, line, column, .. } => write!(f, "{file}:{line}:{column}"),
             Self::Cluster => f.write_str("cluster"),
         }
@@ -456,6 +478,31 @@ pub struct Problem {
     pub message: String,
     /// What to do about it, if that is known.
     pub help: Option<String>,
+}
+
+impl Problem {
+    /// Of an error of the core.
+    pub fn of(error: &Error) -> Self {
+        let subject = error.subject().map(|subject| format!("{subject}: ")).unwrap_or_default();
+        Self {
+            is_error: error.severity() == portcullis::Severity::Error,
+            code: error.kind().code(),
+            place: error.location().map(Place::of),
+            message: format!("{subject}{}", error.message()),
+            help: error.help().map(str::to_owned),
+        }
+    }
+}
+
+/// `file:line:column: message; help`.
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(place) = &self.place {
+            write!(f, "{place}: ")?;
+        }
+        f.write_str(&self.message)?;
+        self.help.as_ref().map_or(Ok(()), |help| write!(f, "; {help}"))
+    }
 }
 
 fn display<T: fmt::Display, S: serde::Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {

@@ -1,0 +1,165 @@
+//! The command line as types, shared by `portcullis audit` and `portcullis-audit`.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::ValueHint;
+
+use crate::sink::{Form, Target};
+
+/// How the program is used, for its help.
+pub const EXAMPLES: &str = "\
+Examples:
+  # a dump of a cluster, judged by the policies of a directory
+  kubectl get pods,deployments,services,namespaces -A -o json | portcullis audit -p policies/
+  portcullis audit -p policies/ dump.ndjson.zst
+
+  # a page for people and a line for every finding
+  portcullis audit -p policies/ dump/ --html audit.html --ndjson findings.ndjson
+
+  # every five minutes, for Prometheus' textfile collector
+  portcullis audit -p policies/ dump/ --interval 300 --quiet --metrics /var/lib/node_exporter/portcullis.prom
+
+SIGTERM ends the audit after the object at hand; outputs then say that they are unfinished.
+
+Exit codes: 0 nothing is denied and everything was seen, 1 something is denied and everything was seen, 2 something could not be read
+or judged, or the policies are broken (what could be judged still is).";
+
+/// What an audit of files is told.
+#[derive(Clone, Debug, clap::Args)]
+pub struct AuditArgs {
+    /// Files and directories with the objects to audit; `-` is standard input.
+    ///
+    /// Lists as `kubectl get -o json|yaml` prints them, YAML streams, JSON lines, plain or packed with gzip or Zstandard, which is
+    /// told by their first bytes. Directories are searched through for .yaml, .yml, .json, .jsonl, .ndjson, .gz and .zst files.
+    /// Standard input is kept in a temporary file (TMPDIR), because it is read twice: for the Namespaces and what policies compare
+    /// objects with, then to judge.
+    #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub paths: Vec<PathBuf>,
+    /// Files and directories with templates, constraints, Configs and SyncSets; may be repeated.
+    #[arg(short, long, required = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub policies: Vec<PathBuf>,
+    /// Further objects that policies may compare with, and Namespaces, which are not audited; may be repeated.
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub inventory: Vec<PathBuf>,
+    /// What is printed on standard output.
+    #[arg(short, long, value_name = "FORM", default_value = "human", help_heading = "Outputs")]
+    pub output: Form,
+    /// Print nothing on standard output.
+    #[arg(short, long, conflicts_with = "output", help_heading = "Outputs")]
+    pub quiet: bool,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "its comment would become the help's")]
+    pub files: OutputFiles,
+    /// Most violations in the status of one constraint.
+    #[arg(long, value_name = "N", default_value_t = 20, help_heading = "Outputs")]
+    pub constraint_violations_limit: usize,
+    /// Most bytes of a message in the status of a constraint, where it is cut between characters; 0 cuts nothing.
+    #[arg(long, value_name = "BYTES", default_value_t = 256, help_heading = "Outputs")]
+    pub message_limit: usize,
+    /// Audit again, so many seconds after the last audit began or, if it took longer, when it has ended.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub interval: Option<u64>,
+    /// Audit once; that is what happens without `--interval`.
+    #[arg(long, conflicts_with = "interval")]
+    pub once: bool,
+    /// Number of threads that judge; all cores if not given.
+    #[arg(short, long, value_name = "N")]
+    pub jobs: Option<NonZeroUsize>,
+    /// Most memory that the audit takes, at least 64MiB.
+    ///
+    /// Half of it is for what policies compare objects with; if that is not enough, the audit ends and says so. A document of more
+    /// than a 64th of it is reported and not judged.
+    #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = size)]
+    pub max_memory: u64,
+    /// Most steps that one constraint may take for one object; the same on every machine.
+    #[arg(long, value_name = "N", default_value_t = portcullis::EvaluationLimits::default().steps, help_heading = "Limits of evaluation")]
+    pub max_steps: u64,
+    /// Most memory that the values may take which one constraint makes for one object.
+    #[arg(long, value_name = "SIZE", default_value = "32MiB", value_parser = size, help_heading = "Limits of evaluation")]
+    pub max_policy_memory: u64,
+    /// Most seconds that the constraints together may take for one object.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, help_heading = "Limits of evaluation")]
+    pub timeout: u64,
+}
+
+/// Files that results are written to, beside standard output. Each is replaced as a whole when the audit has ended; until then it is
+/// called `FILE.unfinished`.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Outputs")]
+pub struct OutputFiles {
+    /// Write a page for people: one file, with charts and filters.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub html: Option<PathBuf>,
+    /// Write every finding as a line of JSON, with the keys of Gatekeeper's export.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub ndjson: Option<PathBuf>,
+    /// Write one JSON document.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub json: Option<PathBuf>,
+    /// Write the same in YAML.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub yaml: Option<PathBuf>,
+    /// Write SARIF 2.1.0.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub sarif: Option<PathBuf>,
+    /// Write JUnit XML.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub junit: Option<PathBuf>,
+    /// Write PolicyReport objects, wgpolicyk8s.io/v1alpha2.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub policy_report: Option<PathBuf>,
+    /// Write Report objects, openreports.io/v1alpha1.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub openreports: Option<PathBuf>,
+    /// Write Prometheus metrics, for the textfile collector.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub metrics: Option<PathBuf>,
+    /// Write the status of every constraint.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub status: Option<PathBuf>,
+}
+
+impl AuditArgs {
+    /// The outputs that are asked for.
+    pub fn outputs(&self) -> Vec<(Form, Target)> {
+        let files = &self.files;
+        let files = [
+            (Form::Html, &files.html),
+            (Form::Ndjson, &files.ndjson),
+            (Form::Json, &files.json),
+            (Form::Yaml, &files.yaml),
+            (Form::Sarif, &files.sarif),
+            (Form::Junit, &files.junit),
+            (Form::PolicyReport, &files.policy_report),
+            (Form::OpenReports, &files.openreports),
+            (Form::Metrics, &files.metrics),
+            (Form::Status, &files.status),
+        ];
+        let files = files.into_iter().filter_map(|(form, path)| Some((form, Target::File(path.clone()?))));
+        let stdout = (!self.quiet).then_some((self.output, Target::Stdout));
+        stdout.into_iter().chain(files).collect()
+    }
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    const UNITS: &[(&str, u64)] = &[
+        ("KiB", 1 << 10),
+        ("MiB", 1 << 20),
+        ("GiB", 1 << 30),
+        ("K", 1 << 10),
+        ("M", 1 << 20),
+        ("G", 1 << 30),
+        ("B", 1),
+        ("", 1),
+    ];
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let unit = text.get(digits.len()..).unwrap_or_default().trim();
+    let factor = UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)).map(|(_, factor)| *factor);
+    let number: Option<u64> = digits.parse().ok();
+    number
+        .zip(factor)
+        .and_then(|(number, factor)| number.checked_mul(factor))
+        .filter(|size| *size > 0)
+        .ok_or_else(|| format!("expected a size such as `512MiB` or `2GiB`, found `{text}`"))
+}

@@ -1,0 +1,24 @@
+//! Audits the objects that exist by Gatekeeper policies, as a stream: each object is read, judged and dropped, on all cores, under a
+//! ceiling of memory, and every violation reaches the outputs.
+//!
+//! ```text
+//! source ──> pipeline ( judge on every core ) ──> collect ──> sinks: lines, reports, status, metrics
+//!              ^ inventory, from a first pass
+//! ```
+//!
+//! An audit has three answers for an object and a constraint: pass, violation, unknown. What it could not see or judge keeps it from
+//! being green.
+#![forbid(unsafe_code)]
+
+pub mod args;
+mod collect;
+mod inventory;
+mod judge;
+pub mod memory;
+pub mod pipeline;
+pub mod policies;
+mod progress;
+pub mod run;
+pub mod sink;
+pub mod source;
+pub mod spool;

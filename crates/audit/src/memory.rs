@@ -1,0 +1,98 @@
+//! The ceiling: how much may be in work at once, and how much the process has taken.
+
+use std::sync::{Condvar, Mutex, PoisonError};
+
+/// How the ceiling of an audit is divided. All of it follows from the ceiling alone, so that which documents are too large does not
+/// depend on the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ceiling(u64);
+
+impl Ceiling {
+    /// The least that an audit can work with.
+    pub const LEAST: u64 = 64 << 20;
+    /// What a document costs while it is judged, in bytes per byte of its text: value, positions and what policies make of it.
+    pub const FACTOR: u64 = 16;
+
+    /// At least [`Ceiling::LEAST`].
+    pub fn new(bytes: u64) -> Self {
+        Self(bytes.max(Self::LEAST))
+    }
+
+    /// All of it.
+    pub const fn bytes(self) -> u64 {
+        self.0
+    }
+
+    /// What documents in work may take together: the rest is for the program, its policies and its outputs, and for the inventory.
+    pub const fn work(self) -> u64 {
+        self.0 / 4
+    }
+
+    /// What the inventory may take.
+    pub const fn inventory(self) -> u64 {
+        self.0 / 2
+    }
+
+    /// Most bytes of one document.
+    pub fn document(self) -> usize {
+        usize::try_from(self.work() / Self::FACTOR).unwrap_or(usize::MAX)
+    }
+
+    /// Most bytes of what is remembered of every object, to notice one that comes twice.
+    pub const fn names(self) -> u64 {
+        self.0 / 16
+    }
+}
+
+/// Bytes of work that may be under way at once. Who reads waits; who works on never does, so that it always ends.
+#[derive(Debug)]
+pub struct Budget {
+    used: Mutex<u64>,
+    freed: Condvar,
+    most: u64,
+}
+
+impl Budget {
+    /// So many bytes.
+    pub const fn new(most: u64) -> Self {
+        Self { used: Mutex::new(0), freed: Condvar::new(), most }
+    }
+
+    /// Waits until so many bytes are free. More than there are altogether are free when nothing else is under way.
+    pub fn take(&self, bytes: u64) {
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_full = |used: &mut u64| *used > 0 && used.saturating_add(bytes) > self.most;
+        let mut used = self.freed.wait_while(used, is_full).unwrap_or_else(PoisonError::into_inner);
+        *used = used.saturating_add(bytes);
+    }
+
+    /// Counts bytes that are used already.
+    pub fn charge(&self, bytes: u64) {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        *used = used.saturating_add(bytes);
+    }
+
+    /// Frees bytes.
+    pub fn release(&self, bytes: u64) {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        *used = used.saturating_sub(bytes);
+        self.freed.notify_all();
+    }
+}
+
+/// What the process has taken of the machine's memory, in bytes, if the system tells.
+pub fn resident() -> Option<u64> {
+    field("VmRSS:")
+}
+
+/// The most that it ever had.
+pub fn peak() -> Option<u64> {
+    field("VmHWM:")
+}
+
+fn field(name: &str) -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}

@@ -1,0 +1,120 @@
+//! The policies of an audit: read, compiled, and described for reports.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use portcullis::{
+    ConstraintInfo, ConstraintKey, EnforcementPoint, Error, ErrorKind, Limits, Object, PolicySet, Resource,
+    Severity as ErrorSeverity,
+};
+use portcullis_report::audit::{Action, Place, Policy, Severity, Template};
+use portcullis_sources::{Choice, documents, is_policy};
+use sha2::{Digest as _, Sha256};
+
+/// Compiled policies and what reports say about them.
+#[derive(Debug)]
+pub struct Policies {
+    /// What judges.
+    pub set: PolicySet,
+    /// The constraints that are audited, by key.
+    pub described: Vec<Policy>,
+    /// Where each constraint is in `described`.
+    pub index: BTreeMap<ConstraintKey, usize>,
+    /// SHA-256 of what the policies say, in hexadecimal digits.
+    pub digest: String,
+    /// What is wrong with the policies. Those with errors are not in the set.
+    pub problems: Vec<Error>,
+}
+
+impl Policies {
+    /// Reads and compiles the policies of some paths; other objects there are left alone.
+    pub fn read(paths: &[PathBuf]) -> Self {
+        let input = documents(paths, Choice::Policies, &Limits::default());
+        let mut problems = input.problems;
+        let mut resources = Vec::new();
+        for document in &input.documents {
+            let (resource, found) = Resource::read(document);
+            let object = Object::from_document(document.clone()).ok();
+            if is_policy(resource.as_ref(), object.as_ref()) {
+                problems.extend(found);
+                resources.extend(resource);
+            }
+        }
+        let (set, found) = PolicySet::from_resources(resources);
+        problems.extend(found);
+        Self::new(set, problems)
+    }
+
+    /// Of a set, with what was found to be wrong when it was compiled.
+    pub fn new(set: PolicySet, mut problems: Vec<Error>) -> Self {
+        // How policies are written is what `lint` is for.
+        problems.retain(|problem| !problem.kind().is_style());
+        let is_audited = |constraint: &&std::sync::Arc<ConstraintInfo>| {
+            !constraint.enforcement().actions(EnforcementPoint::Audit).is_empty()
+        };
+        let described: Vec<Policy> =
+            set.constraints().filter(is_audited).map(|constraint| describe(constraint)).collect();
+        let broken = problems.iter().any(|problem| problem.severity() == ErrorSeverity::Error);
+        if described.is_empty() && !broken {
+            let error = Error::new(ErrorKind::NoInput, "there are no constraints to audit by");
+            problems.push(error.hint("name the directory of the ConstraintTemplates and their constraints"));
+        }
+        problems.sort();
+        problems.dedup();
+        let index = described.iter().enumerate().map(|(index, policy)| (policy.key.clone(), index)).collect();
+        let digest = digest(&set);
+        Self { set, described, index, digest, problems }
+    }
+}
+
+fn describe(constraint: &ConstraintInfo) -> Policy {
+    /// What `kubectl apply` keeps: the constraint once more.
+    const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+    let template = constraint.template();
+    let of_template = Object::from_document(template.document().clone()).ok();
+    let annotated = [Some(constraint.object()), of_template.as_ref()];
+    let severity = annotated.into_iter().flatten().find_map(|object| {
+        let word = Severity::ANNOTATIONS.iter().find_map(|annotation| object.annotation(annotation))?;
+        Severity::from_word(word)
+    });
+    let (rego, place) = template.rego();
+    let annotations = constraint.object().annotations().filter(|(key, _)| *key != LAST_APPLIED);
+    Policy {
+        key: constraint.key().clone(),
+        title: template.title().map(str::to_owned),
+        description: template.description().map(|text| text.split_whitespace().collect::<Vec<_>>().join(" ")),
+        severity,
+        actions: Action::list(constraint.enforcement().actions(EnforcementPoint::Audit)),
+        declared: constraint.enforcement().declared(),
+        annotations: annotations.map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
+        place: Place::of(constraint.location()),
+        template: Template {
+            name: template.name().as_str().to_owned(),
+            rego: rego.clone(),
+            place: Place::of(&place),
+        },
+    }
+}
+
+/// What counts is what policies say: kind, name and `spec`, not where they stand nor what is noted beside them.
+fn digest(set: &PolicySet) -> String {
+    let mut hash = Sha256::new();
+    let mut add = |kind: &str, name: &str, json: &serde_json::Value| {
+        let line = serde_json::json!([kind, name, json.get("spec")]);
+        hash.update(line.to_string());
+        hash.update(b"\n");
+    };
+    for template in set.templates() {
+        add("ConstraintTemplate", template.name().as_str(), &template.document().to_json());
+    }
+    for constraint in set.constraints() {
+        let key = constraint.key();
+        add(&key.kind, &key.name, &constraint.object().to_json());
+    }
+    hash.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

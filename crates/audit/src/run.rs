@@ -1,0 +1,366 @@
+//! One audit from the start to the end, and one after the other.
+//!
+//! ```text
+//! policies ── read, compile ──> PolicySet
+//! sources ── first pass ──> Inventory ── second pass ──> judged batches ──> Collected ──> sinks
+//! ```
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use portcullis::{Error, ErrorKind, EvaluationLimits, Inventory, Object};
+use portcullis_report::audit::{AuditReport, Completion, Problem, Standing, Timestamp};
+use portcullis_sources::{Choice, is_stdin, list, stdin_is_stream, stdin_path};
+
+use crate::args::AuditArgs;
+use crate::collect::Collected;
+use crate::inventory::{InventoryError, gather};
+use crate::judge::Judge;
+use crate::memory::{Budget, Ceiling, resident};
+use crate::pipeline::{self, Feed, Work};
+use crate::policies::Policies;
+use crate::progress::Progress;
+use crate::sink::{Options, Sink, Start};
+use crate::source::{Files, Source, size};
+use crate::spool::Spool;
+
+/// Why there was no audit, or why it ended.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Something could not be read or written.
+    #[error("{doing}: {error}")]
+    System {
+        /// What could not be done.
+        doing: String,
+        /// Why.
+        error: io::Error,
+    },
+    /// The arguments do not fit together.
+    #[error("{0}")]
+    Usage(String),
+}
+
+pub(crate) fn system(doing: &str) -> impl FnOnce(io::Error) -> RunError {
+    let doing = doing.to_owned();
+    move |error| RunError::System { doing, error }
+}
+
+/// How audits are done.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Threads that judge.
+    pub threads: usize,
+    /// How much memory there is.
+    pub ceiling: Ceiling,
+    /// What one evaluation may use.
+    pub limits: EvaluationLimits,
+    /// How long the constraints together may take for one object.
+    pub timeout: Duration,
+    /// No progress is shown.
+    pub quiet: bool,
+}
+
+impl Settings {
+    /// As the command line has it.
+    pub fn of(args: &AuditArgs) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+        Self {
+            threads: args.jobs.map_or(cores, std::num::NonZeroUsize::get),
+            ceiling: Ceiling::new(args.max_memory),
+            limits: EvaluationLimits {
+                steps: args.max_steps,
+                memory: args.max_policy_memory,
+                ..EvaluationLimits::default()
+            },
+            timeout: Duration::from_secs(args.timeout),
+            quiet: args.quiet,
+        }
+    }
+}
+
+/// What is audited: asked for its objects as often as there are passes.
+pub trait Subject {
+    /// The objects that policies may compare with, and the Namespaces, among others.
+    fn inventory(&mut self) -> Box<dyn Feed + '_>;
+
+    /// The objects to audit.
+    fn objects(&mut self) -> Box<dyn Feed + '_>;
+
+    /// What is wrong with it altogether.
+    fn problems(&mut self) -> Vec<Problem>;
+}
+
+/// Sources that were listed.
+pub struct FileSubject {
+    sources: Vec<Arc<Source>>,
+    further: Vec<Arc<Source>>,
+    problems: Vec<Error>,
+    ceiling: Ceiling,
+}
+
+impl FileSubject {
+    /// Looks for the files.
+    pub fn new(
+        paths: &[PathBuf],
+        inventory: &[PathBuf],
+        stdin: Option<&Arc<Source>>,
+        ceiling: Ceiling,
+    ) -> Self {
+        let (files, mut problems) = list(paths, Choice::Dumps);
+        let (further, more) = list(inventory, Choice::Dumps);
+        problems.extend(more);
+        let shared = |file| Arc::new(Source::file(file));
+        let sources = files.into_iter().map(shared).chain(stdin.cloned()).collect();
+        Self { sources, further: further.into_iter().map(shared).collect(), problems, ceiling }
+    }
+}
+
+impl Subject for FileSubject {
+    fn inventory(&mut self) -> Box<dyn Feed + '_> {
+        let most = self.ceiling.document();
+        let sources = self.further.iter().chain(&self.sources).cloned().collect();
+        Box::new(Files::new(sources, most))
+    }
+
+    fn objects(&mut self) -> Box<dyn Feed + '_> {
+        Box::new(Files::new(self.sources.clone(), self.ceiling.document()))
+    }
+
+    fn problems(&mut self) -> Vec<Problem> {
+        self.problems.iter().map(Problem::of).collect()
+    }
+}
+
+/// One audit: reads, judges, and hands the results to the sinks.
+///
+/// # Errors
+///
+/// Of the sinks, and of the system. What is wrong with the input or the policies is part of the results.
+pub fn audit(
+    policies: &Policies,
+    subject: &mut dyn Subject,
+    settings: &Settings,
+    sinks: &mut [Box<dyn Sink>],
+    stop: &AtomicBool,
+) -> Result<Standing, RunError> {
+    let began = SystemTime::now();
+    let started = Timestamp::from_system(began);
+    let start = Start { started, policies: &policies.described };
+    for sink in &mut *sinks {
+        sink.begin(&start).map_err(system("beginning an output"))?;
+    }
+    let mut spool = Spool::new(None).map_err(system("creating a temporary file"))?;
+    let mut collected = Collected::new(policies.described.len(), settings.ceiling);
+    for problem in policies.problems.iter().map(Problem::of).chain(subject.problems()) {
+        collected.problem(problem);
+    }
+    let progress = Progress::new(settings.quiet);
+    let mut unfinished = None;
+    let mut bytes = 0;
+    let gathered =
+        gather(&policies.set, &mut *subject.inventory(), settings.threads, settings.ceiling, stop, |bytes| {
+            progress.gathering(bytes);
+        });
+    match gathered {
+        Err(InventoryError::System(error)) => {
+            return Err(system("reading what policies compare with")(error));
+        }
+        Err(error @ InventoryError::TooLarge { .. }) => {
+            collected.problem(Problem {
+                is_error: true,
+                code: "limit",
+                place: None,
+                message: error.to_string(),
+                help: None,
+            });
+            unfinished = Some("what policies compare objects with does not fit into memory".to_owned());
+        }
+        Err(InventoryError::Stopped) => unfinished = Some("it was told to end".to_owned()),
+        Ok((inventory, _)) => {
+            for warning in policies.set.missing_inventory(&inventory) {
+                collected.problem(Problem::of(&warning));
+            }
+            let now = began.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            let judge = Judge {
+                policies: &policies.set,
+                inventory: &inventory,
+                default: default_namespace(&inventory),
+                index: &policies.index,
+                limits: settings.limits,
+                timeout: settings.timeout,
+                now_ns: i64::try_from(now.as_nanos()).unwrap_or(i64::MAX),
+                stop,
+            };
+            let budget = Budget::new(settings.ceiling.work());
+            let work = Work { threads: settings.threads, budget: &budget, stop };
+            let mut too_much = false;
+            let merge = |judged, read| {
+                collected.add(judged, &start, &mut spool, sinks)?;
+                progress.judging(collected.objects, collected.totals.all, read);
+                // The last resort: everything above is meant to keep it from coming to this.
+                too_much |= resident().is_some_and(|resident| resident > settings.ceiling.bytes());
+                if too_much { Err(io::Error::other("the ceiling is reached")) } else { Ok(()) }
+            };
+            let done = pipeline::run(&mut *subject.objects(), work, &|items| judge.batch(items), merge);
+            match done {
+                Ok(read) => bytes = read,
+                Err(_) if too_much => {
+                    let ceiling = size(settings.ceiling.bytes());
+                    unfinished = Some(format!("the {ceiling} of `--max-memory` are used up; raise it"));
+                }
+                Err(error) => return Err(system("auditing")(error)),
+            }
+            if stop.load(Ordering::Relaxed) {
+                unfinished = Some("it was told to end".to_owned());
+            }
+        }
+    }
+    if unfinished.is_none() && collected.objects == 0 && collected.saw_everything() {
+        let error = Error::new(ErrorKind::NoInput, "there were no objects to audit");
+        collected
+            .problem(Problem::of(&error.hint("name files or directories with objects, or pipe them in")));
+    }
+    progress.finish();
+    let completion = match unfinished {
+        Some(reason) => Completion::Unfinished { reason },
+        None if collected.saw_everything() => Completion::Complete,
+        None => Completion::Partial,
+    };
+    let (totals, coverage, problems) = collected.finish(bytes);
+    let report = AuditReport {
+        started,
+        ended: Timestamp::from_system(SystemTime::now()),
+        policy_digest: policies.digest.clone(),
+        completion,
+        policies: policies.described.clone(),
+        findings: &spool,
+        coverage,
+        totals,
+        problems,
+    };
+    for sink in sinks {
+        sink.end(&report, &spool).map_err(system("writing an output"))?;
+    }
+    Ok(report.standing())
+}
+
+/// The Namespace `default` is in every cluster, so it need not be given.
+fn default_namespace(inventory: &Inventory) -> Option<Object> {
+    if inventory.namespace("default").is_some() {
+        return None;
+    }
+    let json = serde_json::json!({
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": "default", "labels": {"kubernetes.io/metadata.name": "default"}},
+    });
+    Object::from_json(&json).ok()
+}
+
+/// What the caller of the program learns: the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Status {
+    /// Nothing is denied, and everything was seen.
+    Clean = 0,
+    /// Something is denied, and everything was seen.
+    Denied = 1,
+    /// Something was not seen, could not be judged, or is wrong with the policies.
+    Incomplete = 2,
+}
+
+impl From<Standing> for Status {
+    fn from(standing: Standing) -> Self {
+        match standing {
+            Standing::Clean | Standing::Noted => Self::Clean,
+            Standing::Denied => Self::Denied,
+            Standing::Incomplete => Self::Incomplete,
+        }
+    }
+}
+
+/// Audits files as the command line says, once or again and again until it is told to end.
+///
+/// # Errors
+///
+/// If arguments do not fit together, an output cannot be written, or the system fails.
+pub fn files(args: &AuditArgs) -> Result<Status, RunError> {
+    let stop = stop_on_signals()?;
+    let settings = Settings::of(args);
+    let mut paths = args.paths.clone();
+    if paths.is_empty() && stdin_is_stream() {
+        paths.push(stdin_path());
+    }
+    if paths.is_empty() {
+        return Err(RunError::Usage(
+            "there is nothing to audit: name files or directories, or pipe objects in".to_owned(),
+        ));
+    }
+    let stdin = if paths.iter().any(|path| is_stdin(path)) {
+        if args.interval.is_some() {
+            let text = "standard input does not change, so that it cannot be audited every interval";
+            return Err(RunError::Usage(text.to_owned()));
+        }
+        let source = Source::spool("<stdin>", io::stdin().lock(), None);
+        Some(Arc::new(source.map_err(system("keeping standard input in a temporary file"))?))
+    } else {
+        None
+    };
+    repeat(args.interval, &stop, |_| {
+        let policies = read_policies(args)?;
+        let mut subject = FileSubject::new(&paths, &args.inventory, stdin.as_ref(), settings.ceiling);
+        let options =
+            Options { violations_limit: args.constraint_violations_limit, message_limit: args.message_limit };
+        let mut sinks: Vec<_> =
+            args.outputs().into_iter().map(|(form, target)| form.sink(target, options)).collect();
+        let standing = audit(&policies, &mut subject, &settings, &mut sinks, &stop)?;
+        Ok(standing.into())
+    })
+}
+
+/// Policies are read anew for every audit.
+fn read_policies(args: &AuditArgs) -> Result<Policies, RunError> {
+    /// Deep documents and policies are worked on recursively.
+    const STACK_BYTES: usize = 8 << 20;
+    let pool = rayon::ThreadPoolBuilder::new().stack_size(STACK_BYTES).build();
+    let pool =
+        pool.map_err(|error| system("starting the threads that read policies")(io::Error::other(error)))?;
+    Ok(pool.install(|| Policies::read(&args.policies)))
+}
+
+/// Does it once, or again and again; one never begins before the last has ended. The worst that came of any is what comes of all.
+pub(crate) fn repeat(
+    interval: Option<u64>,
+    stop: &AtomicBool,
+    mut once: impl FnMut(u64) -> Result<Status, RunError>,
+) -> Result<Status, RunError> {
+    let mut number = 0;
+    loop {
+        let began = Instant::now();
+        let status = once(number)?;
+        number += 1;
+        let Some(interval) = interval else { return Ok(status) };
+        let next = began + Duration::from_secs(interval);
+        while !stop.load(Ordering::Relaxed) && Instant::now() < next {
+            const LOOK: Duration = Duration::from_millis(100);
+            std::thread::sleep(LOOK.min(next.saturating_duration_since(Instant::now())));
+        }
+        if stop.load(Ordering::Relaxed) {
+            return Ok(status);
+        }
+    }
+}
+
+/// SIGTERM and SIGINT end the audit after the object at hand; a second one ends the program.
+pub(crate) fn stop_on_signals() -> Result<Arc<AtomicBool>, RunError> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGTERM, SIGINT] {
+        let registered = signal_hook::flag::register_conditional_shutdown(signal, 2, Arc::clone(&stop))
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)));
+        registered.map_err(system("listening for signals"))?;
+    }
+    Ok(stop)
+}

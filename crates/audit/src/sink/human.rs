@@ -1,0 +1,211 @@
+//! For people: what was looked at, what came out by policy and namespace, what was not seen, and what it all means.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+use portcullis_report::audit::{AuditReport, Completion, Finding, Standing, Verdict};
+use portcullis_report::{count, escape};
+
+const BAD: Style = AnsiColor::Red.on_default().bold();
+const DOUBTFUL: Style = AnsiColor::Yellow.on_default().bold();
+const GOOD: Style = AnsiColor::Green.on_default().bold();
+const DIM: Style = Style::new().dimmed();
+const HEAD: Style = Style::new().bold();
+
+/// Namespaces that are listed, those with the most violations.
+const NAMESPACES: usize = 10;
+/// Findings shown of each policy.
+const EXAMPLES: usize = 3;
+/// Problems shown of each severity.
+const PROBLEMS: usize = 20;
+
+/// Writes the summary.
+pub(super) fn write(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result<()> {
+    write_policies(report, out)?;
+    write_examples(report, out)?;
+    write_namespaces(report, out)?;
+    write_problems(report, out)?;
+    write_verdict(report, out)
+}
+
+fn write_policies(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let mut rows: Vec<[String; 6]> = Vec::new();
+    for (policy, tally) in report.policies.iter().zip(&report.totals.by_policy) {
+        if tally.violations + tally.unknown > 0 {
+            let actions: Vec<_> = policy.actions.iter().map(|action| action.as_str()).collect();
+            rows.push([
+                policy.key.to_string(),
+                actions.join(","),
+                policy.severity.map(|severity| severity.as_str().to_owned()).unwrap_or_default(),
+                tally.violations.to_string(),
+                tally.unknown.to_string(),
+                tally.passes.to_string(),
+            ]);
+        }
+    }
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let heads = ["policy", "action", "severity", "violations", "unknown", "passes"];
+    table(&heads.map(str::to_owned), &rows, 3, out)
+}
+
+/// Some findings of each policy, the first ones: enough to know what it is about.
+fn write_examples(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let mut examples: BTreeMap<usize, Vec<Finding>> = BTreeMap::new();
+    for finding in report.findings.read()? {
+        let finding = finding?;
+        let shown = examples.entry(finding.policy).or_default();
+        if shown.len() < EXAMPLES {
+            shown.push(finding);
+        }
+    }
+    for (index, findings) in &examples {
+        let (Some(policy), Some(tally)) = (report.policies.get(*index), report.totals.by_policy.get(*index))
+        else {
+            continue;
+        };
+        writeln!(out, "{HEAD}{}{HEAD:#}", escape::line(&policy.key.to_string()))?;
+        for finding in findings {
+            let place = finding.place.to_string();
+            let unknown = if finding.verdict == Verdict::Unknown { "could not be evaluated: " } else { "" };
+            writeln!(
+                out,
+                "  {} {DIM}{}{DIM:#}\n    {unknown}{}",
+                escape::line(&finding.object.to_string()),
+                escape::line(&place),
+                escape::line(finding.message.trim_end()),
+            )?;
+        }
+        let all = tally.violations + tally.unknown;
+        let more = all.saturating_sub(findings.len() as u64);
+        if more > 0 {
+            writeln!(out, "  {DIM}and {more} more{DIM:#}")?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+fn write_namespaces(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let bad = report.totals.by_namespace.iter().filter(|(_, tally)| tally.violations + tally.unknown > 0);
+    let mut bad: Vec<_> = bad.collect();
+    if bad.len() < 2 {
+        return Ok(());
+    }
+    bad.sort_by_key(|(name, tally)| (std::cmp::Reverse(tally.violations + tally.unknown), (*name).clone()));
+    let rows: Vec<[String; 4]> = bad
+        .iter()
+        .take(NAMESPACES)
+        .map(|(name, tally)| {
+            let name = if name.is_empty() { "(of the cluster)" } else { name };
+            [
+                name.to_owned(),
+                tally.violations.to_string(),
+                tally.unknown.to_string(),
+                tally.passes.to_string(),
+            ]
+        })
+        .collect();
+    table(&["namespace", "violations", "unknown", "passes"].map(str::to_owned), &rows, 1, out)?;
+    if bad.len() > NAMESPACES {
+        writeln!(out, "{DIM}and {} more{DIM:#}\n", count(bad.len() - NAMESPACES, "namespace", "namespaces"))?;
+    }
+    Ok(())
+}
+
+/// A table whose columns from `numbers` on are numbers.
+fn table<const N: usize>(
+    heads: &[String; N],
+    rows: &[[String; N]],
+    numbers: usize,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let mut widths = [0; N];
+    for row in rows.iter().chain([heads]) {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(escape::line(cell).chars().count());
+        }
+    }
+    let line = |row: &[String; N]| {
+        let cells = row.iter().zip(widths).enumerate().map(|(column, (cell, width))| {
+            let cell = escape::line(cell);
+            if column < numbers { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+        });
+        cells.collect::<Vec<_>>().join("  ")
+    };
+    writeln!(out, "{HEAD}{}{HEAD:#}", line(heads).trim_end())?;
+    for row in rows {
+        writeln!(out, "{}", line(row).trim_end())?;
+    }
+    writeln!(out)
+}
+
+fn write_problems(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result<()> {
+    for (is_error, style, word) in [(true, BAD, "error"), (false, DOUBTFUL, "warning")] {
+        let problems: Vec<_> =
+            report.problems.iter().filter(|problem| problem.is_error == is_error).collect();
+        for problem in problems.iter().take(PROBLEMS) {
+            writeln!(
+                out,
+                "{style}{word}{style:#}[{}]: {}",
+                problem.code,
+                escape::line(&problem.to_string())
+            )?;
+        }
+        if problems.len() > PROBLEMS {
+            let more = count(problems.len() - PROBLEMS, "more", "more");
+            writeln!(out, "{style}{word}{style:#}: and {more}; the other forms of report list them")?;
+        }
+        if !problems.is_empty() {
+            writeln!(out)?;
+        }
+    }
+    for kind in &report.coverage.kinds {
+        if let Some(failure) = &kind.failure {
+            writeln!(out, "{BAD}not seen{BAD:#}: {} ({}): {}", kind.kind, kind.group, escape::line(failure))?;
+        }
+    }
+    Ok(())
+}
+
+fn write_verdict(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let objects = report.coverage.objects();
+    let mut parts = vec![format!("{} judged", counted(objects.judged, "object", "objects"))];
+    for (number, word) in [
+        (objects.unmatched, "that no policy is about"),
+        (objects.skipped, "skipped"),
+        (objects.excluded, "excluded by a Config"),
+        (report.coverage.unread_objects, "not read"),
+        (objects.duplicates, "defined twice"),
+    ] {
+        if number > 0 {
+            parts.push(format!("{number} {word}"));
+        }
+    }
+    let kinds = report.coverage.kinds.len();
+    writeln!(out, "{DIM}{} of {}{DIM:#}", parts.join(", "), count(kinds, "kind", "kinds"))?;
+    let totals = report.totals.all;
+    let (style, text) = match report.standing() {
+        Standing::Clean => (GOOD, "clean: nothing was found, and everything was seen"),
+        Standing::Noted => (DOUBTFUL, "nothing is denied, and everything was seen"),
+        Standing::Denied => (BAD, "violations were found; everything was seen"),
+        Standing::Incomplete => (BAD, "incomplete: not everything could be seen or judged"),
+    };
+    let reason = match &report.completion {
+        Completion::Unfinished { reason } => format!(" (unfinished: {})", escape::line(reason)),
+        Completion::Complete | Completion::Partial => String::new(),
+    };
+    writeln!(
+        out,
+        "{}, {} unknown, {} pass\n{style}{text}{style:#}{reason}",
+        counted(totals.violations, "violation", "violations"),
+        totals.unknown,
+        totals.passes,
+    )
+}
+
+fn counted(number: u64, one: &str, many: &str) -> String {
+    count(usize::try_from(number).unwrap_or(usize::MAX), one, many)
+}

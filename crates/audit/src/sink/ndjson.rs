@@ -1,0 +1,173 @@
+//! One JSON object per line, in the keys of Gatekeeper's export: the start, every violation, the end. Violations are written as they
+//! are found. Keys of ours beside theirs say what they have no word for.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use portcullis_report::audit::{AuditReport, Finding, Place, Policy, Tally, Verdict};
+use serde::Serialize;
+
+use super::{Output, Sink, Start, Target};
+use crate::spool::Spool;
+
+/// The group of constraints, and the version that they are stored in.
+const GROUP: &str = "constraints.gatekeeper.sh";
+const VERSION: &str = "v1beta1";
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Line<'a> {
+    id: &'a str,
+    #[serde(skip_serializing_if = "is_empty")]
+    details: &'a serde_json::Value,
+    event_type: &'static str,
+    group: &'static str,
+    version: &'static str,
+    kind: &'a str,
+    name: &'a str,
+    message: &'a str,
+    enforcement_action: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    enforcement_actions: Vec<&'static str>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    constraint_annotations: &'a BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    resource_group: &'a str,
+    #[serde(rename = "resourceAPIVersion")]
+    resource_api_version: &'a str,
+    resource_kind: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    resource_namespace: &'a str,
+    resource_name: &'a str,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    resource_labels: &'a BTreeMap<String, String>,
+    verdict: Verdict,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    field: &'a str,
+    place: &'a Place,
+}
+
+fn is_empty(details: &serde_json::Value) -> bool {
+    details.as_object().is_some_and(serde_json::Map::is_empty)
+}
+
+#[derive(Serialize)]
+struct Begin<'a> {
+    id: &'a str,
+    message: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct End<'a> {
+    id: &'a str,
+    /// Gatekeeper's sentence, if it is true.
+    message: String,
+    completion: &'static str,
+    #[serde(flatten)]
+    tally: Tally,
+    unread_objects: u64,
+    policy_digest: &'a str,
+}
+
+/// The sink.
+pub(super) struct Ndjson {
+    target: Target,
+    output: Option<Output>,
+}
+
+impl Ndjson {
+    pub(super) fn new(target: Target) -> Self {
+        Self { target, output: None }
+    }
+}
+
+impl Sink for Ndjson {
+    fn begin(&mut self, start: &Start<'_>) -> io::Result<()> {
+        let mut output = self.target.open(false)?;
+        begin(&start.started.to_string(), &mut output)?;
+        self.output = Some(output);
+        Ok(())
+    }
+
+    fn finding(&mut self, start: &Start<'_>, finding: &Finding) -> io::Result<()> {
+        let Some(output) = &mut self.output else { return Ok(()) };
+        line(&start.started.to_string(), start.policies, finding, output)
+    }
+
+    fn end(&mut self, report: &AuditReport<'_>, _: &Spool) -> io::Result<()> {
+        let Some(mut output) = self.output.take() else { return Ok(()) };
+        end(report, &mut output)?;
+        output.finish()
+    }
+}
+
+/// All of it at once.
+pub(super) fn write(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let id = report.id();
+    begin(&id, out)?;
+    for finding in report.findings.read()? {
+        line(&id, &report.policies, &finding?, out)?;
+    }
+    end(report, out)
+}
+
+fn begin(id: &str, out: &mut dyn Write) -> io::Result<()> {
+    put(&Begin { id, message: "audit is started" }, out)
+}
+
+fn end(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let message = match &report.completion {
+        portcullis_report::audit::Completion::Unfinished { reason } => {
+            format!("audit is unfinished: {reason}")
+        }
+        _ => "audit is completed".to_owned(),
+    };
+    let end = End {
+        id: &report.id(),
+        message,
+        completion: report.completion.as_str(),
+        tally: report.totals.all,
+        unread_objects: report.coverage.unread_objects,
+        policy_digest: &report.policy_digest,
+    };
+    put(&end, out)
+}
+
+fn line(id: &str, policies: &[Policy], finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
+    let Some(policy) = policies.get(finding.policy) else { return Ok(()) };
+    let object = &finding.object;
+    let scoped = policy.declared == "scoped";
+    let line = Line {
+        id,
+        details: &finding.details,
+        event_type: "violation_audited",
+        group: GROUP,
+        version: VERSION,
+        kind: &policy.key.kind,
+        name: &policy.key.name,
+        message: &finding.message,
+        enforcement_action: policy.declared,
+        enforcement_actions: if scoped {
+            finding.actions.iter().map(|action| action.as_str()).collect()
+        } else {
+            Vec::new()
+        },
+        constraint_annotations: &policy.annotations,
+        resource_group: &object.group,
+        resource_api_version: &object.version,
+        resource_kind: &object.kind,
+        resource_namespace: &object.namespace,
+        resource_name: &object.name,
+        resource_labels: &finding.labels,
+        verdict: finding.verdict,
+        field: &finding.field,
+        place: &finding.place,
+    };
+    put(&line, out)
+}
+
+fn put(value: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, value)?;
+    out.write_all(b"\n")
+}

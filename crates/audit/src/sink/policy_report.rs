@@ -1,0 +1,215 @@
+//! Policy reports: objects that dashboards of clusters read. One report per namespace and five hundred results, so that none grows
+//! beyond what etcd takes, and one for the cluster's own objects. Nothing in them changes unless the results do.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use portcullis::EnforcementAction;
+use portcullis_report::audit::{AuditReport, Completion, Finding, Verdict};
+use serde_json::{Map, Value, json};
+
+use crate::spool::Spool;
+
+/// Most results of one report: some 300 KB, far below etcd's 1.5 MB.
+const MOST_RESULTS: usize = 500;
+/// How reports are told to be ours.
+pub(crate) const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "portcullis-audit");
+
+/// The two APIs, which differ in names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Api {
+    /// wgpolicyk8s.io/v1alpha2, `PolicyReport` and `ClusterPolicyReport`.
+    PolicyReport,
+    /// openreports.io/v1alpha1, `Report` and `ClusterReport`.
+    OpenReports,
+}
+
+impl Api {
+    /// The API version of its objects.
+    pub const fn version(self) -> &'static str {
+        match self {
+            Self::PolicyReport => "wgpolicyk8s.io/v1alpha2",
+            Self::OpenReports => "openreports.io/v1alpha1",
+        }
+    }
+
+    /// The kind of its objects in a namespace, or of the cluster.
+    pub const fn kind(self, namespaced: bool) -> &'static str {
+        match (self, namespaced) {
+            (Self::PolicyReport, true) => "PolicyReport",
+            (Self::PolicyReport, false) => "ClusterPolicyReport",
+            (Self::OpenReports, true) => "Report",
+            (Self::OpenReports, false) => "ClusterReport",
+        }
+    }
+}
+
+/// Writes all reports as one List.
+pub(super) fn write(
+    api: Api,
+    report: &AuditReport<'_>,
+    spool: &Spool,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    out.write_all(b"{\"apiVersion\":\"v1\",\"kind\":\"List\",\"items\":[")?;
+    let mut first = true;
+    each(api, report, spool, |object| {
+        out.write_all(if first { b"\n" } else { b",\n" })?;
+        first = false;
+        serde_json::to_writer(&mut *out, &object)?;
+        Ok(())
+    })?;
+    out.write_all(b"\n]}\n")
+}
+
+/// Makes the reports one by one: those of the cluster, then those of namespaces by name.
+///
+/// # Errors
+///
+/// Those of `take`, and if findings cannot be read any more.
+pub fn each(
+    api: Api,
+    report: &AuditReport<'_>,
+    spool: &Spool,
+    mut take: impl FnMut(Value) -> io::Result<()>,
+) -> io::Result<()> {
+    let empty: Arc<str> = "".into();
+    let namespaces: BTreeSet<&Arc<str>> =
+        report.totals.by_namespace.keys().chain(spool.namespaces()).chain([&empty]).collect();
+    for namespace in namespaces {
+        let mut shard = Shard::new(api, namespace, report);
+        if let Some(result) = unseen(report).filter(|_| namespace.is_empty()) {
+            shard.push(result);
+        }
+        for finding in spool.of_namespace(namespace) {
+            if shard.results.len() >= MOST_RESULTS {
+                let next = shard.next();
+                take(std::mem::replace(&mut shard, next).into_object(report))?;
+            }
+            if let Some(result) = result(report, &finding?) {
+                shard.push(result);
+            }
+        }
+        take(shard.into_object(report))?;
+    }
+    Ok(())
+}
+
+/// One report, being made.
+struct Shard<'a> {
+    api: Api,
+    namespace: &'a str,
+    number: usize,
+    passes: u64,
+    results: Vec<Value>,
+}
+
+impl<'a> Shard<'a> {
+    fn new(api: Api, namespace: &'a str, report: &AuditReport<'_>) -> Self {
+        let passes = report.totals.by_namespace.get(namespace).map_or(0, |tally| tally.passes);
+        Self { api, namespace, number: 1, passes, results: Vec::new() }
+    }
+
+    /// Passes are counted in the first report of a namespace.
+    fn next(&self) -> Self {
+        let Self { api, namespace, number, .. } = *self;
+        Self { api, namespace, number: number + 1, passes: 0, results: Vec::new() }
+    }
+
+    fn push(&mut self, result: Value) {
+        self.results.push(result);
+    }
+
+    fn into_object(self, report: &AuditReport<'_>) -> Value {
+        let count = |word: &str| {
+            self.results
+                .iter()
+                .filter(|result| result.get("result").is_some_and(|result| result == word))
+                .count()
+        };
+        let mut metadata = json!({
+            "name": format!("portcullis-audit-{}", self.number),
+            "labels": {MANAGED_BY.0: MANAGED_BY.1},
+            "annotations": {"portcullis-audit/completion": report.completion.as_str()},
+        });
+        if !self.namespace.is_empty() {
+            set(&mut metadata, "namespace", self.namespace);
+        }
+        let summary = json!({
+            "pass": self.passes,
+            "fail": count("fail"),
+            "warn": count("warn"),
+            "error": count("error"),
+            "skip": 0,
+        });
+        let mut object = json!({
+            "apiVersion": self.api.version(),
+            "kind": self.api.kind(!self.namespace.is_empty()),
+            "metadata": metadata,
+            "summary": summary,
+            "results": self.results,
+        });
+        if self.api == Api::OpenReports {
+            set(&mut object, "source", "portcullis");
+        }
+        object
+    }
+}
+
+/// What an audit did not see is an error of the cluster's report, which would look green otherwise.
+fn unseen(report: &AuditReport<'_>) -> Option<Value> {
+    let message = match &report.completion {
+        Completion::Complete => return None,
+        Completion::Unfinished { reason } => format!("the audit is unfinished: {reason}"),
+        Completion::Partial => {
+            format!("the audit could not read everything: {} objects", report.coverage.unread_objects)
+        }
+    };
+    Some(json!({
+        "source": "portcullis", "policy": "portcullis-audit", "result": "error", "scored": true, "message": message,
+    }))
+}
+
+fn result(report: &AuditReport<'_>, finding: &Finding) -> Option<Value> {
+    let policy = report.policies.get(finding.policy)?;
+    let object = &finding.object;
+    let word = match (finding.verdict, finding.action().0) {
+        (Verdict::Unknown, _) => "error",
+        (Verdict::Violation, EnforcementAction::Deny) => "fail",
+        (Verdict::Violation, EnforcementAction::Warn | EnforcementAction::Dryrun) => "warn",
+    };
+    let api_version = match &*object.group {
+        "" => object.version.to_string(),
+        group => format!("{group}/{}", object.version),
+    };
+    let mut resource = json!({"apiVersion": api_version, "kind": object.kind, "name": object.name});
+    if !object.namespace.is_empty() {
+        set(&mut resource, "namespace", &object.namespace);
+    }
+    let mut properties = Map::new();
+    properties.insert("enforcementAction".to_owned(), policy.declared.into());
+    if !finding.field.is_empty() {
+        properties.insert("field".to_owned(), finding.field.as_str().into());
+    }
+    let mut result = json!({
+        "source": "portcullis",
+        "policy": policy.key.kind,
+        "rule": policy.key.name,
+        "result": word,
+        "scored": finding.action().0 == EnforcementAction::Deny,
+        "message": finding.message,
+        "resources": [resource],
+        "properties": properties,
+    });
+    if let Some(severity) = policy.severity {
+        set(&mut result, "severity", severity.as_str());
+    }
+    Some(result)
+}
+
+fn set(object: &mut Value, key: &str, text: &str) {
+    if let Some(object) = object.as_object_mut() {
+        object.insert(key.to_owned(), text.into());
+    }
+}

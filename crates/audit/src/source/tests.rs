@@ -1,0 +1,199 @@
+//! Where pieces end, whatever the pieces are that the bytes come in.
+
+use std::io::{self, BufRead, Read, Write as _};
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Gives its bytes in portions, however small.
+struct Portions<'a> {
+    bytes: &'a [u8],
+    size: usize,
+}
+
+impl Read for Portions<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.size.min(self.bytes.len()).min(buffer.len());
+        buffer[..length].copy_from_slice(&self.bytes[..length]);
+        self.bytes = &self.bytes[length..];
+        Ok(length)
+    }
+}
+
+impl BufRead for Portions<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        Ok(&self.bytes[..self.size.min(self.bytes.len())])
+    }
+    fn consume(&mut self, amount: usize) {
+        self.bytes = &self.bytes[amount..];
+    }
+}
+
+fn split(text: &str, size: usize, most: usize) -> Vec<Piece> {
+    let mut splitter = Splitter::new(Portions { bytes: text.as_bytes(), size }, most);
+    std::iter::from_fn(|| splitter.next_piece().expect("memory does not fail")).collect()
+}
+
+/// The pieces as `line:column text`, the same for every size of portions.
+#[track_caller]
+fn pieces(text: &str) -> Vec<String> {
+    let shown = |piece: Piece| match piece {
+        Piece::Text(text) => {
+            let identity = text.identity.map(|identity| format!(" <{} {}>", identity.0, identity.1));
+            let shown = String::from_utf8(text.bytes).expect("text");
+            let Start { line, column } = text.start;
+            format!("{line}:{column}{} {}", identity.unwrap_or_default(), shown.trim_end())
+        }
+        Piece::Bad(Bad { start: Start { line, column }, kind }) => format!("{line}:{column} {kind:?}"),
+    };
+    let whole: Vec<_> = split(text, usize::MAX, 1000).into_iter().map(shown).collect();
+    for size in [1, 2, 3, 7] {
+        let portions: Vec<_> = split(text, size, 1000).into_iter().map(shown).collect();
+        assert_eq!(whole, portions, "in portions of {size}");
+    }
+    whole
+}
+
+#[test]
+fn json_lists_come_item_by_item() {
+    let text = "{\n  \"apiVersion\": \"v1\",\n  \"items\": [\n    {\"a\": \"]}\\\"\"},\n    {\"é\": [{}]}, {\"b\": 1}\n  ],\n  \"kind\": \"List\"\n}\n";
+    assert_eq!(pieces(text), [r#"4:5 {"a": "]}\""}"#, r#"5:5 {"é": [{}]}"#, r#"5:18 {"b": 1}"#]);
+    let typed = r#"{"kind":"PodList","apiVersion":"v1","metadata":{"items":[1]},"items":[{"a":1},{"b":2}]}"#;
+    assert_eq!(pieces(typed), [r#"1:71 <v1 Pod> {"a":1}"#, r#"1:79 <v1 Pod> {"b":2}"#]);
+    // Its items are its own: no list.
+    let other = r#"{"kind":"Menu","items":[{"a":1}]}"#;
+    assert_eq!(pieces(other), [format!("1:1 {other}")]);
+    let late = r#"{"items":[{"a":1}, 2],"kind":"Menu"}"#;
+    assert_eq!(pieces(late), [r#"1:11 {"a":1}"#, "1:20 2", r#"1:1 NoList("Menu")"#]);
+}
+
+#[test]
+fn json_lines_are_split_and_broken_ones_swallow_nothing() {
+    let text = "{\"a\":1}\n{\"b\":\n{\"c\":[1,\n{\"d\":\"x\n{\"e\":5}}\nnonsense\n{\"f\":6}\n";
+    assert_eq!(
+        pieces(text),
+        [
+            "1:1 {\"a\":1}",
+            "2:1 {\"b\":",
+            "3:1 {\"c\":[1,",
+            "4:1 {\"d\":\"x",
+            "5:1 {\"e\":5}",
+            "5:8 }",
+            "6:1 nonsense",
+            "7:1 {\"f\":6}"
+        ]
+    );
+    // The first line may be the broken one.
+    assert_eq!(pieces("{\"b\":\n{\"c\":1}\n{\"d\":2}\n"), ["1:1 {\"b\":", "2:1 {\"c\":1}", "3:1 {\"d\":2}"]);
+    // Objects at the margin are fine between the items of a list.
+    assert_eq!(
+        pieces("{\"items\":[\n{\"a\":1},\n{\"b\":2}\n],\"kind\":\"List\"}"),
+        ["2:1 {\"a\":1}", "3:1 {\"b\":2}"]
+    );
+}
+
+#[test]
+fn lists_that_stop_say_so() {
+    assert_eq!(
+        pieces("{\"kind\":\"List\",\"items\":[{\"a\":1},{\"b\":"),
+        ["1:25 {\"a\":1}", "1:33 {\"b\":", "1:1 ListBreaks"]
+    );
+}
+
+#[test]
+fn yaml_streams_are_split_at_markers() {
+    let text = "# nothing\n---\na: 1\nb: |\n  ---\n  x\n---   # next\nc: 2\n...\n---\n---\nd: 3";
+    assert_eq!(
+        pieces(text),
+        ["1:1 # nothing\n---\na: 1\nb: |\n  ---\n  x", "7:1 ---   # next\nc: 2", "9:1 ...\n---\n---\nd: 3"]
+    );
+    assert_eq!(pieces("\u{feff}a: 1\r\n---\r\nb: 2\r\n"), ["1:1 a: 1", "2:1 ---\r\nb: 2"]);
+    assert!(pieces("\n  \n# comment\n---\n").is_empty());
+}
+
+#[test]
+fn yaml_lists_come_item_by_item() {
+    let text = "apiVersion: v1\nitems:\n# the first\n- a: |\n    - not an item\n  b: 1\n\n- c: 2\n-\n  d: 3\nkind: List\nmetadata:\n  x: y\n---\ne: 1\n";
+    assert_eq!(
+        pieces(text),
+        ["4:1   a: |\n    - not an item\n  b: 1", "8:1   c: 2", "9:1  \n  d: 3", "14:1 ---\ne: 1"]
+    );
+    let indented = "kind: PodList\napiVersion: v1\nitems:   # all\n  - a: 1\n    b:\n    - c\n  - d: 2\n";
+    assert_eq!(pieces(indented), ["4:1 <v1 Pod>     a: 1\n    b:\n    - c", "7:1 <v1 Pod>     d: 2"]);
+    let other = "kind: Menu\nitems:\n- a\n";
+    assert_eq!(pieces(other), [format!("1:1 {}", other.trim_end())]);
+    assert_eq!(pieces("items:\n  a: 1\nkind: List\n"), ["1:1 items:\n  a: 1\nkind: List"]);
+    assert_eq!(pieces("items:\n- a: 1\nkind: Menu\n"), ["2:1   a: 1", "1:1 NoList(\"Menu\")"]);
+}
+
+#[test]
+fn yaml_may_follow_json() {
+    assert_eq!(
+        pieces("{\"a\": 1}\n---\nb: 2\n---\n{\"c\": 3}\n"),
+        ["1:1 {\"a\": 1}", "3:1 b: 2", "4:1 ---\n{\"c\": 3}"]
+    );
+}
+
+#[test]
+fn what_is_too_large_is_named_and_passed_over() {
+    let long = "x".repeat(2000);
+    let json = format!("{{\"a\":1}}\n{{\"b\":\"{long}\"}}\n{{\"c\":3}}\n");
+    assert_eq!(pieces(&json), ["1:1 {\"a\":1}", "2:1 TooLarge(2008)", "3:1 {\"c\":3}"]);
+    let yaml = format!("a: 1\n---\nb: {long}\n---\nc: 3\n");
+    assert_eq!(pieces(&yaml), ["1:1 a: 1", "2:1 TooLarge(2008)", "4:1 ---\nc: 3"]);
+    let list = format!("{{\"kind\":\"List\",\"items\":[{{\"b\":\"{long}\"}},{{\"c\":3}}]}}");
+    assert_eq!(pieces(&list), ["1:25 TooLarge(2008)", "1:2034 {\"c\":3}"]);
+}
+
+fn packed_file(bytes: &[u8]) -> Source {
+    let mut stream = io::Cursor::new(bytes.to_vec());
+    Source::spool("packed", &mut stream, None).expect("a temporary file")
+}
+
+#[test]
+fn packed_sources_are_told_by_their_first_bytes() {
+    let text = "a: 1\n".repeat(100_000);
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(text.as_bytes()).expect("memory");
+    let gzip = gzip.finish().expect("memory");
+    let level = ruzstd::encoding::CompressionLevel::Fastest;
+    let zstd = ruzstd::encoding::compress_to_vec(text.as_bytes(), level);
+    // Several members or frames are one text; a frame may be of no concern.
+    let skipped = [&[0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0][..], b"abc"].concat();
+    for (packed, times) in [
+        (text.clone().into_bytes(), 1),
+        (gzip.clone(), 1),
+        ([&gzip[..], &gzip[..]].concat(), 2),
+        (zstd.clone(), 1),
+        ([&zstd[..], &skipped, &zstd[..]].concat(), 2),
+    ] {
+        let source = packed_file(&packed);
+        // As often as one likes.
+        for _ in 0..2 {
+            let mut found = String::new();
+            source.open().expect("opens").read_to_string(&mut found).expect("unpacks");
+            assert!(found == text.repeat(times), "{} bytes instead of {}", found.len(), text.len() * times);
+        }
+    }
+    for cut in [&gzip[..gzip.len() / 2], &zstd[..zstd.len() / 2]] {
+        let mut found = Vec::new();
+        assert!(packed_file(cut).open().expect("opens").read_to_end(&mut found).is_err());
+    }
+}
+
+proptest! {
+    /// Whatever the bytes are, every portion size gives the same pieces, and none is larger than allowed.
+    #[test]
+    fn portions_do_not_matter(text in "[a-z{}\\[\\]:,\"\\\\ \n#é-]{0,80}|(- |items:\n|---\n|kind: List\n|\\{\"items\":\\[|\\{\\}|\\]\\}|\n| |a: b\n){0,30}", most in 1..40usize) {
+        let whole = split(&text, usize::MAX, most);
+        for size in [1, 5] {
+            prop_assert_eq!(&whole, &split(&text, size, most));
+        }
+        for piece in whole {
+            if let Piece::Text(text) = piece {
+                prop_assert!(text.bytes.len() <= most);
+            }
+        }
+    }
+}
