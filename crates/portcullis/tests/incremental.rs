@@ -7,10 +7,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use portcullis::{
-    Change, ConstraintKey, Document, EnforcementPoint, Error, ErrorKind, Inventory, PolicySet, PolicyStore,
-    Resource, Review, TemplateName, World,
+    Change, ConstraintKey, Document, EnforcementPoint, Error, ErrorKind, Inventory, InventoryStore,
+    ObjectKey, PolicySet, PolicyStore, Resource, Review, TemplateName, World,
 };
-use portcullis_testkit::builders::{constraint, document, namespace, object, pod, review, template};
+use portcullis_testkit::builders::{
+    constraint, document, namespace, object, pod, resource, review, template,
+};
 use portcullis_testkit::harness::render;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -261,4 +263,59 @@ fn a_snapshot_does_not_change_with_its_store() {
     store.apply(Change::RemoveConstraint(ConstraintKey { kind: "Images".into(), name: "a".into() }));
     assert_eq!(shown(&snapshot), before);
     assert_ne!(shown(&store.snapshot()), before);
+}
+
+/// A policy that an index answers, and one that compares in a rule that is made once for all reviews.
+const SAME_IMAGE: &str = r#"
+violation[{"msg": msg}] {
+  image := input.review.object.spec.containers[_].image
+  other := data.inventory.namespace[_]["v1"].Pod[name]
+  other.spec.containers[_].image == image
+  msg := sprintf("image <%v> is that of <%v>", [image, name])
+}
+
+violation[{"msg": msg}] {
+  images[input.review.object.spec.containers[_].image]
+  msg := sprintf("one of %v", [count(images)])
+}
+
+images[image] {
+  image := data.inventory.namespace[_]["v1"].Pod[_].spec.containers[_].image
+}"#;
+
+proptest! {
+    /// What is looked up is what the snapshot has, whatever was looked up in those before.
+    #[test]
+    fn any_changes_of_the_inventory_equal_an_inventory_of_what_is_left(
+        changes in proptest::collection::vec(("[ab]", "[xyz]", proptest::option::of("[pq]"), any::<bool>()), 1..12),
+    ) {
+        let mut store = PolicyStore::new();
+        store.apply(Change::Upsert(resource(&template("Images", SAME_IMAGE))));
+        store.apply(Change::Upsert(resource(&constraint("Images", "one", &json!({})))));
+        let policies = store.snapshot();
+        let reviews = ["p", "q", "r"].map(|image| review(&pod("c", "new", image)));
+        let shown = |inventory: &Inventory| -> String {
+            let world = World::new(inventory);
+            reviews.iter().map(|review| render(&policies.review(review, &world, EnforcementPoint::Webhook))).collect()
+        };
+        let mut inventory = InventoryStore::new();
+        let mut left = BTreeMap::new();
+        for (namespace, name, image, is_looked_up) in changes {
+            let pod = object(&pod(&namespace, &name, image.as_deref().unwrap_or_default()));
+            let key = ObjectKey::of(&pod);
+            if image.is_some() {
+                inventory.upsert(pod.clone());
+                left.insert(key, pod);
+            } else {
+                inventory.remove(&key);
+                left.remove(&key);
+            }
+            if is_looked_up {
+                let fresh: Inventory = left.values().cloned().collect();
+                prop_assert_eq!(shown(&inventory.snapshot()), shown(&fresh));
+            }
+        }
+        let fresh: Inventory = left.into_values().collect();
+        prop_assert_eq!(shown(&inventory.snapshot()), shown(&fresh));
+    }
 }

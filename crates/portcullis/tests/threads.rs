@@ -29,8 +29,15 @@ const _: () = {
     is_shareable::<Error>();
 };
 
-/// Says the image of each container, and how many Pods the inventory has.
+/// Says the image of each container, how many Pods the inventory has, and which of them has that image, by an index.
 const IMAGES: &str = r#"
+violation[{"msg": msg}] {
+  image := input.review.object.spec.containers[_].image
+  other := data.inventory.namespace[_]["v1"].Pod[name]
+  other.spec.containers[_].image == image
+  msg := sprintf("image <%v> is that of <%v>", [image, name])
+}
+
 violation[{"msg": msg, "details": {"peers": peers}}] {
   image := input.review.object.spec.containers[_].image
   not startswith(image, input.parameters.prefix)
@@ -56,7 +63,7 @@ fn inventory(pods: usize) -> Inventory {
 
 fn reviews() -> Vec<Review> {
     let namespaces = ["ns-a", "ns-b", "ns-c", "ns-unknown", ""];
-    let images = ["a/x:1", "b/x:1", "nginx", ""];
+    let images = ["a/x:1", "b/x:1", "nginx", "x", ""];
     namespaces
         .iter()
         .flat_map(|namespace| images.iter().map(move |image| review(&pod(namespace, "web", image))))
@@ -76,6 +83,7 @@ fn a_snapshot_gives_the_same_bytes_in_all_threads_while_the_store_changes() {
     let reviews = reviews();
     let expected = outcomes(&policies, &reviews, &inventory);
     assert!(expected.contains("image <nginx> does not begin with <b>"), "{expected}");
+    assert!(expected.contains("image <x> is that of <pod-1>"), "{expected}");
     assert!(expected.contains("missing Namespace"), "{expected}");
 
     let done = AtomicBool::new(false);
