@@ -61,7 +61,11 @@ impl Draft {
             .ok()
             .and_then(|mut review| review.get_mut("request").map(Value::take))
             .unwrap_or_default();
-        let secrets = Secrets::hide(&mut request, &content.redact);
+        let secrets = match (&request, &answer.outcome) {
+            // It was judged, so there is a request; only its secrets could not be found.
+            (Value::Null, Some(_)) => Secrets::Unknown,
+            _ => Secrets::hide(&mut request, &content.redact),
+        };
         let mut fields = Map::new();
         let mut put = |key: &str, value: Value| fields.insert(key.to_owned(), value);
         put("version", VERSION.into());

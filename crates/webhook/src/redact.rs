@@ -37,28 +37,64 @@ impl FromStr for Pattern {
 }
 
 /// Texts that are secret in one request.
-#[derive(Clone, Debug, Default)]
-pub struct Secrets(BTreeSet<String>);
+#[derive(Clone, Debug)]
+pub enum Secrets {
+    /// These.
+    Known(BTreeSet<String>),
+    /// Nobody knows which: every text may be one.
+    Unknown,
+}
 
 impl Secrets {
     /// Takes what is secret out of a request, `object` and `oldObject`.
     #[must_use]
     pub fn hide(request: &mut Value, patterns: &[Pattern]) -> Self {
-        let mut secrets = Self::default();
+        let mut found = Found::default();
         for object in ["object", "oldObject"] {
             if let Some(object) = request.get_mut(object) {
-                secrets.hide_in_object(object, patterns);
+                found.hide_in_object(object, patterns);
             }
         }
-        secrets
+        Self::Known(found.0)
     }
 
-    /// True if nothing was found.
+    /// A text without what is secret.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    pub fn mask(&self, text: &str) -> String {
+        let Self::Known(secrets) = self else { return REDACTED.to_owned() };
+        let mut text = text.to_owned();
+        let mut secrets: Vec<&String> = secrets.iter().collect();
+        // A secret may be part of another.
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        for secret in secrets {
+            if text.contains(secret.as_str()) {
+                text = mask_one(&text, secret);
+            }
+        }
+        text
     }
 
+    /// A value without what is secret, in keys and values.
+    #[must_use]
+    pub fn mask_value(&self, value: &Value) -> Value {
+        let Self::Known(secrets) = self else { return REDACTED.into() };
+        match value {
+            Value::Object(fields) => {
+                fields.iter().map(|(key, field)| (self.mask(key), self.mask_value(field))).collect()
+            }
+            Value::Array(items) => items.iter().map(|item| self.mask_value(item)).collect(),
+            Value::String(text) => self.mask(text).into(),
+            Value::Bool(_) | Value::Number(_) if secrets.contains(&value.to_string()) => REDACTED.into(),
+            other => other.clone(),
+        }
+    }
+}
+
+/// What was taken out.
+#[derive(Default)]
+struct Found(BTreeSet<String>);
+
+impl Found {
     fn hide_in_object(&mut self, object: &mut Value, patterns: &[Pattern]) {
         let is_secret = object["kind"] == "Secret" && object["apiVersion"] == "v1";
         if is_secret {
@@ -149,35 +185,6 @@ impl Secrets {
         let printed = Value::from(text).to_string();
         self.0.extend(printed.get(1..printed.len() - 1).map(str::to_owned));
         self.0.extend(text.lines().map(str::trim).filter(|line| line.len() >= LINE).map(str::to_owned));
-    }
-
-    /// A text without what is secret.
-    #[must_use]
-    pub fn mask(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        let mut secrets: Vec<&String> = self.0.iter().collect();
-        // A secret may be part of another.
-        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        for secret in secrets {
-            if text.contains(secret.as_str()) {
-                text = mask_one(&text, secret);
-            }
-        }
-        text
-    }
-
-    /// A value without what is secret, in keys and values.
-    #[must_use]
-    pub fn mask_value(&self, value: &Value) -> Value {
-        match value {
-            Value::Object(fields) => {
-                fields.iter().map(|(key, field)| (self.mask(key), self.mask_value(field))).collect()
-            }
-            Value::Array(items) => items.iter().map(|item| self.mask_value(item)).collect(),
-            Value::String(text) => self.mask(text).into(),
-            Value::Bool(_) | Value::Number(_) if self.0.contains(&value.to_string()) => REDACTED.into(),
-            other => other.clone(),
-        }
     }
 }
 

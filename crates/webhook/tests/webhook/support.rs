@@ -68,9 +68,12 @@ spec: {match: [{excludedNamespaces: ["kube-*"], processes: [webhook]}]}
 pub struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl Lines {
+    pub fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
     pub fn read(&self) -> Vec<Value> {
-        let bytes = self.0.lock().unwrap().clone();
-        String::from_utf8(bytes).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        self.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 }
 
