@@ -1,10 +1,17 @@
-//! Writes generated manifests: `generate COUNT [SEED] [DIRECTORY]`, one file each, or a stream on standard output.
+//! Writes generated manifests: `generate COUNT [SEED] [DIRECTORY]`, one file each, or a stream on standard output;
+//! `generate ingresses COUNT [SEED]` a stream of Ingresses only.
 
 use std::path::PathBuf;
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
-    let mut args = env::args().skip(1);
+    let mut args = env::args().skip(1).peekable();
+    if args.next_if(|arg| arg == "ingresses").is_some() {
+        let mut number = |default: u64| args.next().and_then(|text| text.parse().ok()).unwrap_or(default);
+        let count = usize::try_from(number(1000)).unwrap_or(1000);
+        print!("{}", portcullis_benches::ingresses(count, number(7)));
+        return Ok(());
+    }
     let number =
         |text: Option<String>, default: u64| text.and_then(|text| text.parse().ok()).unwrap_or(default);
     let count = usize::try_from(number(args.next(), 1000)).unwrap_or(1000);

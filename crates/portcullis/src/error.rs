@@ -124,6 +124,22 @@ error_kinds! {
 }
 
 impl ErrorKind {
+    /// Whether this is about a template's Rego, and not about the document around it.
+    #[must_use]
+    pub const fn is_rego(self) -> bool {
+        matches!(
+            self,
+            Self::Rego
+                | Self::TemplateRule
+                | Self::UnknownInput
+                | Self::UnknownParameter
+                | Self::NeverTrue
+                | Self::NeverFires
+                | Self::InvalidPattern
+                | Self::FormatArguments
+        ) || self.is_style()
+    }
+
     /// Whether this is about how a policy is written, and not about what it does: nothing needs to be done about it before the policy
     /// is used.
     #[must_use]

@@ -103,9 +103,9 @@ pub use object::Object;
 pub use path::{FieldPath, Segment};
 pub use policy::{Change, ConstraintInfo, InventoryRead, PolicySet, PolicyStore, TemplateInfo};
 pub use portcullis_rego::{LimitKind, Limits as EvaluationLimits, Watch};
-pub use rego::Explanation;
+pub use rego::{ComparingCost, Explanation, InventoryComparison};
 pub use review::{
     ConstraintResult, EvaluationError, Outcome, Position, Precision, Review, Verdict, Violation,
 };
 pub use source::{Location, Source};
-pub use world::World;
+pub use world::{Stopwatch, World};

@@ -8,6 +8,9 @@ pub struct Limits {
     /// Deepest nesting of lists and objects in a document; more than 1000 is taken as 1000, which is as deep as
     /// the recursive code behind the reader can safely go.
     pub nesting: usize,
+    /// Most scalars, lists and objects that one document may be written with; each takes some 80 bytes when read, whatever it is in
+    /// the text. 64 MiB of usual manifests have some three million.
+    pub nodes: usize,
     /// Most nodes that YAML aliases may add to one document.
     pub alias_nodes: usize,
 }
@@ -21,6 +24,6 @@ impl Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { source_bytes: 64 << 20, nesting: 128, alias_nodes: 100_000 }
+        Self { source_bytes: 64 << 20, nesting: 128, nodes: 5_000_000, alias_nodes: 100_000 }
     }
 }

@@ -159,24 +159,24 @@ impl Object {
         self.document().map(Document::location)
     }
 
+    /// The object without its document, and so without the text that it was read from: for caches. Cost: its identity is copied.
+    #[must_use]
+    pub fn without_document(&self) -> Self {
+        let inner = &*self.0;
+        Self(Arc::new(Inner {
+            value: inner.value.clone(),
+            gvk: inner.gvk.clone(),
+            name: inner.name.clone(),
+            generate_name: inner.generate_name.clone(),
+            namespace: inner.namespace.clone(),
+            document: None,
+        }))
+    }
+
     /// The object as JSON. Cost: a full copy.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
         value::to_json(&self.0.value)
-    }
-
-    /// The object without the text it was read from, so that the text can be freed.
-    #[must_use]
-    pub fn without_document(&self) -> Self {
-        let Inner { value, gvk, name, generate_name, namespace, .. } = &*self.0;
-        Self(Arc::new(Inner {
-            value: value.clone(),
-            gvk: gvk.clone(),
-            name: name.clone(),
-            generate_name: generate_name.clone(),
-            namespace: namespace.clone(),
-            document: None,
-        }))
     }
 
     /// About how many bytes of memory the object takes, without the text it was read from. Cost: a walk over it.

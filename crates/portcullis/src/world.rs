@@ -6,6 +6,12 @@ use portcullis_rego::{Limits, Watch};
 
 use crate::inventory::Inventory;
 
+/// What tells how long something took. The core reads no clock; who wants to know hands one in.
+pub trait Stopwatch {
+    /// Nanoseconds since some moment, the same for all calls. Called twice per constraint that is evaluated.
+    fn read_ns(&self) -> u64;
+}
+
 /// The surroundings of a review, borrowed: the cached cluster objects, the time, and what each evaluation may use.
 ///
 /// ```
@@ -21,6 +27,7 @@ pub struct World<'a> {
     inventory: &'a Inventory,
     limits: Limits,
     watch: Option<&'a (dyn Watch + Sync)>,
+    stopwatch: Option<&'a (dyn Stopwatch + Sync)>,
     now_ns: Option<i64>,
     seed: u64,
 }
@@ -29,7 +36,7 @@ impl<'a> World<'a> {
     /// A world with an inventory, in which no time is known.
     #[must_use]
     pub fn new(inventory: &'a Inventory) -> Self {
-        Self { inventory, limits: Limits::default(), watch: None, now_ns: None, seed: 0 }
+        Self { inventory, limits: Limits::default(), watch: None, stopwatch: None, now_ns: None, seed: 0 }
     }
 
     /// What each evaluation may use.
@@ -42,6 +49,12 @@ impl<'a> World<'a> {
     #[must_use]
     pub const fn with_watch(self, watch: &'a (dyn Watch + Sync)) -> Self {
         Self { watch: Some(watch), ..self }
+    }
+
+    /// What measures each constraint, for [`crate::ConstraintResult::took_ns`].
+    #[must_use]
+    pub const fn with_stopwatch(self, stopwatch: &'a (dyn Stopwatch + Sync)) -> Self {
+        Self { stopwatch: Some(stopwatch), ..self }
     }
 
     /// What `time.now_ns` is for every constraint of a review: nanoseconds since 1970. A policy that asks for
@@ -71,6 +84,10 @@ impl<'a> World<'a> {
 
     pub(crate) fn watch(&self) -> Option<&'a dyn Watch> {
         self.watch.map(|watch| -> &dyn Watch { watch })
+    }
+
+    pub(crate) fn read_stopwatch(&self) -> Option<u64> {
+        self.stopwatch.map(Stopwatch::read_ns)
     }
 
     pub(crate) const fn now_ns(&self) -> Option<i64> {

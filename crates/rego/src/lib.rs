@@ -14,6 +14,7 @@
 pub mod builtins;
 mod error;
 mod eval;
+mod json_number;
 mod limits;
 mod lower;
 mod normal_form;
@@ -23,8 +24,9 @@ mod term;
 pub mod yaml_scalar;
 
 pub use error::{CompileError, EvalError, EvalErrorKind};
-pub use eval::{Environment, Evaluation};
+pub use eval::{Environment, Evaluation, Indexes};
+pub use json_number::JsonNumber;
 pub use limits::{Budget, Exceeded, LimitKind, Limits, Watch};
 pub use lower::{Query, Unit, unavailable_builtins};
-pub use program::Program;
+pub use program::{Comparing, ComparingCost, Program};
 pub use regorus::Value;

@@ -20,6 +20,8 @@ pub(crate) type Slot = u32;
 pub(crate) type GroupId = usize;
 /// A place in the tree of documents made by rules.
 pub(crate) type NodeId = usize;
+/// Something that is kept between evaluations, by its position in [`NormalForm`].
+pub(crate) type SiteId = usize;
 
 /// What an operation reads.
 #[derive(Clone, Debug)]
@@ -105,6 +107,22 @@ pub(crate) enum OpKind {
     With { changes: Box<[Change]>, ops: Box<[Op]> },
     /// Keeps the values as a printed line.
     Print { args: Box<[Arg]> },
+    /// Compares with what `data` holds: each answer of a chain of operations whose values equal others.
+    Join(Box<Join>),
+}
+
+/// A comparison with the answers of a [`SiteChain`].
+#[derive(Clone, Debug)]
+pub(crate) struct Join {
+    pub(crate) site: SiteId,
+    /// Operations that mean the same, as they were written: run where there is no index.
+    pub(crate) scan: Box<[Op]>,
+    /// Those of them that need nothing of the chain.
+    pub(crate) before: Box<[Op]>,
+    /// What the keys of the index must equal.
+    pub(crate) keys: Box<[Arg]>,
+    /// Those that are run for each answer that was found.
+    pub(crate) behind: Box<[Op]>,
 }
 
 /// A comprehension.
@@ -156,6 +174,18 @@ pub(crate) enum Change {
     Data { path: Box<[Value]>, value: Arg },
     /// A function.
     Function { target: Target, by: Replacement },
+}
+
+impl Change {
+    /// What it reads.
+    pub(crate) fn reads(&self) -> Option<&Arg> {
+        match self {
+            Self::Input { value, .. }
+            | Self::Data { value, .. }
+            | Self::Function { by: Replacement::Value(value), .. } => Some(value),
+            Self::Function { by: Replacement::Callee(_), .. } => None,
+        }
+    }
 }
 
 /// A function that may be replaced.
@@ -221,6 +251,35 @@ pub(crate) struct Group {
     pub(crate) default: Option<Definition>,
     /// All rules have the same constant value: the first answer is the only one.
     pub(crate) is_constant: bool,
+    /// Where the document is kept that is the same in every evaluation with the same `data`.
+    pub(crate) site: Option<SiteId>,
+}
+
+/// What is made once for all evaluations with the same `data`.
+#[derive(Debug)]
+pub(crate) struct Site {
+    pub(crate) kind: SiteKind,
+    pub(crate) module: usize,
+    /// What is used when it is made, in an order in which it can be made.
+    pub(crate) needs: Box<[SiteId]>,
+}
+
+#[derive(Debug)]
+pub(crate) enum SiteKind {
+    Document(GroupId),
+    Chain(SiteChain),
+}
+
+/// Operations that read slots of their own, constants and `data` only.
+#[derive(Debug)]
+pub(crate) struct SiteChain {
+    /// Of how many slots the frame is.
+    pub(crate) slots: u32,
+    pub(crate) ops: Box<[Op]>,
+    /// What its answers are looked up by.
+    pub(crate) keys: Box<[Slot]>,
+    /// What is kept of each answer: the slots that others read.
+    pub(crate) kept: Box<[Slot]>,
 }
 
 /// A place in the tree of documents made by rules.
@@ -238,6 +297,7 @@ pub(crate) struct NormalForm {
     /// The first is `data`.
     pub(crate) nodes: Vec<Node>,
     pub(crate) entry: Entry,
+    pub(crate) sites: Vec<Site>,
     /// Operations of all branches, inner ones counted.
     pub(crate) operations: usize,
 }

@@ -1,10 +1,14 @@
 //! Programs: modules lowered for one query.
 
 use std::fmt;
+use std::sync::Arc;
 
+use portcullis_rego_syntax::Span;
+
+use crate::Value;
 use crate::builtins::Caches;
 use crate::error::CompileError;
-use crate::eval::{Environment, Evaluation, evaluate};
+use crate::eval::{Environment, Evaluation, Indexes, evaluate};
 use crate::lower::{Query, Unit, lower};
 use crate::normal_form::NormalForm;
 
@@ -26,6 +30,35 @@ use crate::normal_form::NormalForm;
 pub struct Program {
     form: NormalForm,
     caches: Caches,
+    comparings: Vec<Comparing>,
+    /// What indexes know it by.
+    identity: Arc<()>,
+}
+
+/// An iteration over what `data` holds besides rules, such as the objects of an inventory.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Comparing {
+    /// The module, by its position in the list given to [`Program::compile`].
+    pub module: usize,
+    /// Where in its text.
+    pub span: Span,
+    /// Where in `data` it leads, with none for each key that is not constant; empty for what rules made of it.
+    pub path: Vec<Option<Value>>,
+    /// How it is gone through.
+    pub cost: ComparingCost,
+}
+
+/// How much of what `data` holds an iteration looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ComparingCost {
+    /// Only what equals what it is compared with: an index answers it ([`Indexes`]).
+    Index,
+    /// All of it, but once for all evaluations with the same document, if they are given [`Indexes`].
+    Once,
+    /// All of it, in every evaluation that comes there.
+    All,
+    /// All that is below keys which the evaluation knows, such as the namespace of the reviewed object.
+    Part,
 }
 
 impl Program {
@@ -35,13 +68,42 @@ impl Program {
     /// Everything in the modules that OPA refuses and that needs all of them to be seen, with positions. Cost
     /// grows with their text, and with its square for bodies in the reverse order of what they need, up to a limit.
     pub fn compile(units: &[Unit<'_>], query: &Query<'_>) -> Result<Self, Vec<CompileError>> {
-        Ok(Self { form: lower(units, query)?, caches: Caches::default() })
+        let (form, comparings) = lower(units, query)?;
+        Ok(Self { form, caches: Caches::default(), comparings, identity: Arc::new(()) })
     }
 
     /// Answers the query. Never panics, and uses no more than the limits allow; takes time and allocates for
     /// each operation of the normal form that is run, and nothing for those that are not.
     pub fn evaluate(&self, environment: &Environment<'_>) -> Evaluation {
-        evaluate(&self.form, &self.caches, environment)
+        evaluate(self, environment)
+    }
+
+    /// Indexes over a `data` document, in which nothing is built yet; none if the program has no use for them.
+    /// Give them to every evaluation with that same document.
+    pub fn indexes(&self, data: &Value) -> Option<Indexes> {
+        (!self.form.sites.is_empty()).then(|| Indexes::new(&self.identity, data, self.form.sites.len()))
+    }
+
+    /// Whether [`Self::indexes`] gives any.
+    pub fn has_indexes(&self) -> bool {
+        !self.form.sites.is_empty()
+    }
+
+    /// The iterations over what `data` holds, in the order of the text.
+    pub fn comparings(&self) -> &[Comparing] {
+        &self.comparings
+    }
+
+    pub(crate) fn form(&self) -> &NormalForm {
+        &self.form
+    }
+
+    pub(crate) fn caches(&self) -> &Caches {
+        &self.caches
+    }
+
+    pub(crate) fn identity(&self) -> &Arc<()> {
+        &self.identity
     }
 
     /// How many operations the normal form has.

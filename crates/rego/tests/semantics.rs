@@ -14,7 +14,11 @@ const INPUT: &str = r#"{
     "pairs": [["a", 1], ["b", 2]]
 }"#;
 const DATA: &str = r#"{
-    "inv": {"ns": {"d": {"v1": {"Pod": {"a": 1}}}}}, "arr": [1, 2], "t": {"base": 7}, "lib": {"base": 8}
+    "inv": {"ns": {"d": {"v1": {"Pod": {"a": 1}}}}}, "arr": [1, 2], "t": {"base": 7}, "lib": {"base": 8},
+    "objs": {
+        "n1": {"a": {"host": "x", "size": 1, "tags": ["s", "t"]}, "b": {"host": "y", "size": 1.0, "tags": []}},
+        "n2": {"a": {"host": "x", "size": "1"}, "c": {"size": {"k": [1]}, "tags": ["t", "t"]}, "d": {"host": null}}
+    }
 }"#;
 
 /// One of `is`, `undefined` and `error`.
@@ -90,7 +94,11 @@ fn answer(texts: &[Option<&str>], version: Version) -> Result<Value, String> {
         data: Value::from_json_str(DATA).unwrap(),
         ..Environment::default()
     };
-    program.evaluate(&environment).result.map_err(|error| error.message)
+    let alone = program.evaluate(&environment);
+    let indexes = program.indexes(&environment.data);
+    let kept = program.evaluate(&Environment { indexes: indexes.as_ref(), ..environment });
+    assert_eq!((&alone.result, &alone.prints), (&kept.result, &kept.prints), "{texts:?}");
+    alone.result.map_err(|error| error.message)
 }
 
 #[test]

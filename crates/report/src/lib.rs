@@ -4,6 +4,7 @@ pub mod audit;
 pub mod escape;
 pub mod frame;
 pub mod github;
+pub mod html;
 pub mod human;
 pub mod json;
 pub mod junit;

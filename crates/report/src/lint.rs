@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
-use portcullis::{Error, Severity, TemplateInfo};
+use portcullis::{ComparingCost, Error, InventoryComparison, Location, Severity, TemplateInfo};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use serde::Serialize;
 
@@ -87,6 +87,9 @@ fn write_template(template: &TemplateInfo, out: &mut dyn Write) -> io::Result<()
     write_row("libraries", &facts.libraries, out)?;
     write_row("input", &facts.input, out)?;
     write_row("inventory", &facts.inventory, out)?;
+    let comparisons: Vec<String> =
+        facts.comparisons.iter().map(|comparison| comparison.sentence.clone()).collect();
+    write_row("compares", &comparisons, out)?;
     write_row("builtins", &[facts.builtins.join(", ")], out)?;
     let evaluated = format!(
         "as a normal form of {}, {}",
@@ -152,9 +155,39 @@ struct Template<'a> {
     libraries: Vec<String>,
     input: Vec<String>,
     inventory: Vec<String>,
+    comparisons: Vec<Comparison>,
     builtins: Vec<String>,
     operations: usize,
     documents: usize,
+}
+
+/// How objects of the inventory are compared with.
+#[derive(Serialize)]
+struct Comparison {
+    objects: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u32>,
+    /// How many of them are looked at.
+    cost: &'static str,
+    #[serde(skip)]
+    sentence: String,
+}
+
+impl Comparison {
+    fn of(comparison: &InventoryComparison) -> Self {
+        let objects = comparison.objects.to_string();
+        let line = comparison.location.as_ref().map(Location::line);
+        let (cost, what) = match comparison.cost {
+            ComparingCost::Index => ("index", format!("looks {objects} up in an index")),
+            ComparingCost::Once => ("once", format!("goes through all {objects}, once for all reviews")),
+            ComparingCost::All => ("all", format!("goes through all {objects}")),
+            ComparingCost::Part => {
+                ("part", format!("goes through those {objects} that are where the review says"))
+            }
+        };
+        let sentence = line.map_or_else(|| what.clone(), |line| format!("line {line}: {what}"));
+        Self { objects, line, cost, sentence }
+    }
 }
 
 impl<'a> Template<'a> {
@@ -170,6 +203,7 @@ impl<'a> Template<'a> {
             libraries: explanation.libraries().to_vec(),
             input: explanation.input_reads().to_vec(),
             inventory: template.inventory_reads().iter().map(ToString::to_string).collect(),
+            comparisons: template.comparisons().iter().map(Comparison::of).collect(),
             builtins: explanation.builtins().to_vec(),
             operations: template.operations(),
             documents: template.documents(),

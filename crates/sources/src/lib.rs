@@ -65,15 +65,13 @@ pub fn is_policy(resource: Option<&Resource>, object: Option<&Object>) -> bool {
     match resource {
         Some(Resource::Object(_) | Resource::AdmissionReview(_) | Resource::Suite(_)) => false,
         Some(_) => true,
-        None => {
-            object.is_some_and(|object| !is_suite(object) && object.gvk().group.ends_with(".gatekeeper.sh"))
-        }
+        None => object.is_some_and(|object| object.gvk().is_policy()),
     }
 }
 
 /// Whether an object is a suite of tests.
 pub fn is_suite(object: &Object) -> bool {
-    &*object.gvk().group == "test.gatekeeper.sh"
+    object.gvk().is_suite()
 }
 
 /// Something that could not be read, as an error that reports can show with a file name.

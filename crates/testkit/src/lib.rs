@@ -13,6 +13,8 @@
     reason = "a panic is how a test says that it fails"
 )]
 
+#[cfg(feature = "apiserver")]
+pub mod apiserver;
 pub mod builders;
 pub mod case;
 pub mod compliance;

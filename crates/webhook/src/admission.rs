@@ -5,23 +5,24 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use portcullis::{
-    ConstraintKey, Decision, Document, EnforcementAction, EnforcementPoint, Error, EvaluationLimits, Finding,
-    Inventory, Limits, Object, Operation, PolicySet, Process, Resource, Review, Severity, TemplateName,
-    Watch, World,
+    AdmissionReview, Decision, Document, EnforcementAction, EnforcementPoint, Error, EvaluationLimits,
+    Finding, Gvk, Inventory, Limits, Object, Operation, Outcome, PolicySet, Process, Resource, Review,
+    Severity, Stopwatch, TemplateName, Watch, World,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+
+use crate::digest::seed;
 
 /// Most bytes of warnings that an API server passes on.
 const WARNING_BYTES: usize = 4096;
 /// Longest name of a template or constraint: it becomes the value of a label.
 const NAME_CHARS: usize = 63;
 const IGNORE_LABEL: &str = "admission.gatekeeper.sh/ignore";
-const V1: &str = "admission.k8s.io/v1";
-const V1BETA1: &str = "admission.k8s.io/v1beta1";
 
 /// What requests are judged by: immutable, swapped as a whole.
 #[derive(Clone, Debug)]
@@ -32,6 +33,31 @@ pub struct Serving {
     pub inventory: Inventory,
     /// The templates as resources, to check constraints by when they are applied.
     pub templates: BTreeMap<TemplateName, Resource>,
+    /// Tells this set of policies from any other. Worked out when it is loaded.
+    pub policies_digest: Arc<str>,
+    /// The same of the objects, or the number of a state of them.
+    pub inventory_digest: Arc<str>,
+}
+
+/// What becomes of a template whose Rego is wrong when it is applied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BadRego {
+    /// It is refused: a policy that cannot run must not look as if it did.
+    #[default]
+    Refuse,
+    /// It is let in with a warning, as Gatekeeper does.
+    Admit,
+}
+
+/// What the webhook is to itself, and how it treats its own kinds.
+#[derive(Clone, Debug, Default)]
+pub struct Own {
+    /// Its namespace: what is in it is not judged by constraints.
+    pub namespace: Option<String>,
+    /// The users that are the webhook itself: what they do is let in.
+    pub identities: Vec<String>,
+    /// Templates that are applied.
+    pub bad_rego: BadRego,
 }
 
 /// What one review may use.
@@ -55,6 +81,16 @@ impl Watch for Deadline {
     }
 }
 
+/// Measures constraints.
+#[derive(Clone, Copy, Debug)]
+struct Since(Instant);
+
+impl Stopwatch for Since {
+    fn read_ns(&self) -> u64 {
+        u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
 /// The parts of a request that the answer repeats and that logs name. Read apart from the core, so that also what the core refuses
 /// is answered under its own uid.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -72,6 +108,7 @@ struct Head {
     kind: Option<HeadKind>,
     name: Option<String>,
     namespace: Option<String>,
+    operation: Option<String>,
     sub_resource: Option<String>,
     dry_run: Option<bool>,
     user_info: Option<HeadUser>,
@@ -102,7 +139,9 @@ impl Envelope {
             return envelope;
         }
         let head = String::from_utf8_lossy(body.get(..HEAD_BYTES).unwrap_or(body)).into_owned();
-        let api_version = head.contains(V1BETA1).then(|| V1BETA1.to_owned());
+        // The longest that fits: one version begins like another.
+        let known = AdmissionReview::VERSIONS.iter().rev().map(|version| api_version(version));
+        let api_version = known.into_iter().find(|version| head.contains(version.as_str()));
         let uid = head.split_once("\"uid\":").map(|(_, rest)| rest.trim_start());
         let uid = uid.and_then(|rest| Some(rest.strip_prefix('"')?.split_once('"')?.0));
         let is_plain = |uid: &&str| uid.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
@@ -116,14 +155,71 @@ impl Envelope {
         self.request.as_ref().and_then(|request| request.dry_run).unwrap_or(false)
     }
 
-    fn uid(&self) -> &str {
-        self.request.as_ref().and_then(|request| request.uid.as_deref()).unwrap_or_default()
+    /// The uid; empty if there is none.
+    #[must_use]
+    pub fn uid(&self) -> &str {
+        self.head(|head| head.uid.as_deref())
     }
 
-    fn api_version(&self) -> &'static str {
-        // What came as no version that is known is answered in the one that all API servers read.
-        if self.api_version.as_deref() == Some(V1BETA1) { V1BETA1 } else { V1 }
+    /// Who asks; empty if nobody is named.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        self.head(|head| head.user_info.as_ref()?.username.as_deref())
     }
+
+    /// What is being done; empty if nothing is.
+    #[must_use]
+    pub fn operation(&self) -> &str {
+        self.head(|head| head.operation.as_deref())
+    }
+
+    /// Group, version and kind, each empty if it is not there.
+    #[must_use]
+    pub fn kind(&self) -> [&str; 3] {
+        [
+            self.head(|head| head.kind.as_ref()?.group.as_deref()),
+            self.head(|head| head.kind.as_ref()?.version.as_deref()),
+            self.head(|head| head.kind.as_ref()?.kind.as_deref()),
+        ]
+    }
+
+    /// The subresource; empty if it is the object itself.
+    #[must_use]
+    pub fn sub_resource(&self) -> &str {
+        self.head(|head| head.sub_resource.as_deref())
+    }
+
+    /// The namespace; empty if it is in none.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        self.head(|head| head.namespace.as_deref())
+    }
+
+    /// The name; empty if it is not known yet.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.head(|head| head.name.as_deref())
+    }
+
+    fn head<'a>(&'a self, field: impl Fn(&'a Head) -> Option<&'a str>) -> &'a str {
+        self.request.as_ref().and_then(field).unwrap_or_default()
+    }
+
+    /// What came as no version that is known is answered in the one that all API servers read.
+    fn version(&self) -> &'static str {
+        let sent = Gvk::new(self.api_version.as_deref().unwrap_or_default(), AdmissionReview::KIND);
+        let mut known = AdmissionReview::VERSIONS.iter().copied();
+        let newest = known.clone().next().unwrap_or_default();
+        known.find(|version| *version == &*sent.version && is_review(&sent)).unwrap_or(newest)
+    }
+}
+
+fn is_review(gvk: &Gvk) -> bool {
+    &*gvk.group == AdmissionReview::GROUP && &*gvk.kind == AdmissionReview::KIND
+}
+
+fn api_version(version: &str) -> String {
+    format!("{}/{version}", AdmissionReview::GROUP)
 }
 
 /// How a request ended, as metrics count it.
@@ -164,8 +260,8 @@ pub struct Answer {
     pub status: Status,
     /// A log record for each finding, in Gatekeeper's keys.
     pub records: Vec<Record>,
-    /// The constraints that found something or could not be evaluated.
-    pub findings: Vec<(ConstraintKey, &'static str)>,
+    /// What the constraints said; `None` if they were not asked.
+    pub outcome: Option<Box<Outcome>>,
 }
 
 impl Answer {
@@ -178,7 +274,7 @@ impl Answer {
             warnings: Vec::new(),
             status,
             records: Vec::new(),
-            findings: Vec::new(),
+            outcome: None,
         }
     }
 
@@ -200,6 +296,12 @@ impl Answer {
         self.allowed
     }
 
+    /// The code of the answer.
+    #[must_use]
+    pub fn code(&self) -> u16 {
+        self.code
+    }
+
     /// What the user is told.
     #[must_use]
     pub fn message(&self) -> &str {
@@ -210,8 +312,8 @@ impl Answer {
     #[must_use]
     pub fn to_body(&self, envelope: &Envelope) -> Vec<u8> {
         let body = Body {
-            api_version: envelope.api_version(),
-            kind: "AdmissionReview",
+            api_version: api_version(envelope.version()),
+            kind: AdmissionReview::KIND,
             response: Response {
                 uid: envelope.uid(),
                 allowed: self.allowed,
@@ -227,7 +329,7 @@ impl Answer {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Body<'a> {
-    api_version: &'static str,
+    api_version: String,
     kind: &'static str,
     response: Response<'a>,
 }
@@ -291,13 +393,13 @@ pub struct Record {
 
 /// Judges the body of a request.
 #[must_use]
-pub fn admit(body: &[u8], serving: &Serving, budget: &Budget) -> (Envelope, Answer) {
+pub fn admit(body: &[u8], serving: &Serving, own: &Own, budget: &Budget) -> (Envelope, Answer) {
     let envelope = match read_envelope(body) {
         Ok(envelope) => envelope,
         Err(answer) => return (Envelope::read_lossy(body), answer),
     };
     let answer = match read_review(body) {
-        Ok(review) => judge(&review, &envelope, serving, budget),
+        Ok(review) => judge(&review, &envelope, serving, own, budget),
         Err(answer) => answer,
     };
     (envelope, answer)
@@ -359,15 +461,17 @@ fn read_envelope(body: &[u8]) -> Result<Envelope, Answer> {
     let envelope: Envelope = serde_json::from_slice(body).map_err(|error| {
         Answer::malformed(400, format!("expected an AdmissionReview as JSON, the body is not: {error}"))
     })?;
-    let known = matches!(envelope.api_version.as_deref(), Some(V1 | V1BETA1))
-        && envelope.kind.as_deref() == Some("AdmissionReview");
-    if !known {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let gvk = Gvk::new(&text(&envelope.api_version), &text(&envelope.kind));
+    if !is_review(&gvk) || !AdmissionReview::VERSIONS.contains(&&*gvk.version) {
         let found = format!(
             "`{}` `{}`",
             envelope.api_version.as_deref().unwrap_or_default(),
             envelope.kind.as_deref().unwrap_or_default()
         );
-        let message = format!("expected an AdmissionReview of {V1} or {V1BETA1}, found {found}");
+        let known: Vec<String> =
+            AdmissionReview::VERSIONS.iter().map(|version| api_version(version)).collect();
+        let message = format!("expected an AdmissionReview of {}, found {found}", known.join(" or "));
         let answer = Answer::malformed(400, message);
         return Err(answer);
     }
@@ -389,50 +493,62 @@ fn read_review(body: &[u8]) -> Result<Review, Answer> {
         (Some(Resource::AdmissionReview(request)), []) => Review::from_admission(&request)
             .map_err(|error| Answer::malformed(400, format!("the request cannot be judged: {error}"))),
         (_, errors) => {
-            let lines: Vec<String> = errors.iter().map(explain).collect();
+            let lines: Vec<String> = errors.iter().map(|error| explain(error, None)).collect();
             Err(Answer::malformed(400, format!("the request cannot be judged: {}", lines.join("; "))))
         }
     }
 }
 
-fn judge(review: &Review, envelope: &Envelope, serving: &Serving, budget: &Budget) -> Answer {
-    let is_subresource = envelope
-        .request
-        .as_ref()
-        .and_then(|request| request.sub_resource.as_deref())
-        .is_some_and(|name| !name.is_empty());
+fn judge(review: &Review, envelope: &Envelope, serving: &Serving, own: &Own, budget: &Budget) -> Answer {
+    let unjudged =
+        |message: &str| Answer { status: Status::Unjudged, ..Answer::new(Status::Allow, 200, message) };
+    // Before everything else: a policy that locks out the webhook could not be mended by it.
+    if own.identities.iter().any(|identity| identity == envelope.user()) {
+        return unjudged("Gatekeeper does not self-manage");
+    }
     // A subresource of a policy is its status, which changes nothing that it does.
-    if !is_subresource && let Err(problems) = check_own(review, serving) {
-        let message = problems.join("\n");
-        return Answer { reason: Some("Invalid"), ..Answer::new(Status::Unjudged, 422, message) };
+    let checked = if envelope.sub_resource().is_empty() {
+        check_own(review, serving, own.bad_rego)
+    } else {
+        Ok(Vec::new())
+    };
+    let warnings = match checked {
+        Ok(warnings) => warnings,
+        Err(problems) => {
+            let message = problems.join("\n");
+            return Answer { reason: Some("Invalid"), ..Answer::new(Status::Unjudged, 422, message) };
+        }
+    };
+    if own.namespace.as_deref().is_some_and(|own| is_in(review, own)) {
+        return unjudged("Namespace is the webhook's own");
     }
     if serving.policies.excludes(Process::Webhook, review) {
-        let message = "Namespace is set to be ignored by Gatekeeper config";
-        return Answer {
-            allowed: true,
-            status: Status::Unjudged,
-            ..Answer::new(Status::Allow, 200, message)
-        };
+        return unjudged("Namespace is set to be ignored by Gatekeeper config");
     }
     let deadline = Deadline(budget.deadline);
+    let stopwatch = Since(Instant::now());
     let world = World::new(&serving.inventory)
         .with_limits(budget.limits)
         .with_now(budget.now_ns)
-        .with_watch(&deadline);
+        .with_seed(seed(envelope.uid()))
+        .with_watch(&deadline)
+        .with_stopwatch(&stopwatch);
     let outcome = serving.policies.review(review, &world, EnforcementPoint::Webhook);
     let decision = Decision::from(&outcome);
-    let mut answer = answer(&decision);
+    let mut answer = answer(&decision, warnings);
     answer.records = decision.findings.iter().map(|finding| record(finding, review, envelope)).collect();
-    answer.findings = decision
-        .findings
-        .iter()
-        .map(|finding| (finding.result.key().clone(), if finding.is_error() { "error" } else { "violation" }))
-        .collect();
+    answer.outcome = Some(Box::new(outcome));
     answer
 }
 
-fn answer(decision: &Decision<'_>) -> Answer {
-    let warnings = decision.warnings();
+/// Whether the object is in a namespace, or is that Namespace.
+fn is_in(review: &Review, namespace: &str) -> bool {
+    review.namespace_name() == namespace
+        || review.object().is_some_and(|object| object.is_namespace() && &**object.name() == namespace)
+}
+
+fn answer(decision: &Decision<'_>, mut warnings: Vec<String>) -> Answer {
+    warnings.extend(decision.warnings());
     let mut answer = if decision.allowed() {
         Answer::new(Status::Allow, if warnings.is_empty() { 200 } else { 299 }, "")
     } else {
@@ -456,10 +572,11 @@ fn record(finding: &Finding<'_>, review: &Review, envelope: &Envelope) -> Record
     let constraint = &finding.result.constraint;
     let gvk = constraint.object().gvk();
     let actions: Vec<&str> = finding.actions().iter().map(EnforcementAction::as_str).collect();
-    let head = envelope.request.clone().unwrap_or_default();
-    let kind = head.kind.unwrap_or_default();
-    let name = head.name.filter(|name| !name.is_empty());
-    let name = name.or_else(|| review.object().map(|object| object.name().to_string()));
+    let [group, version, kind] = envelope.kind();
+    let name = match (envelope.name(), review.object()) {
+        ("", Some(object)) => object.name(),
+        (name, _) => name,
+    };
     let details = finding.violation.map_or_else(|| json!({}), |violation| violation.details.clone());
     Record {
         msg: format!("denied admission: {}", finding.message),
@@ -474,25 +591,24 @@ fn record(finding: &Finding<'_>, review: &Review, envelope: &Envelope) -> Record
             "constraint_kind": &*gvk.kind,
             "constraint_action": constraint.enforcement().declared(),
             "constraint_enforcement_actions": actions,
-            "resource_group": kind.group.unwrap_or_default(),
-            "resource_api_version": kind.version.unwrap_or_default(),
-            "resource_kind": kind.kind.unwrap_or_default(),
-            "resource_namespace": head.namespace.unwrap_or_default(),
-            "resource_name": name.unwrap_or_default(),
-            "request_username": head.user_info.and_then(|user| user.username).unwrap_or_default(),
+            "resource_group": group,
+            "resource_api_version": version,
+            "resource_kind": kind,
+            "resource_namespace": envelope.namespace(),
+            "resource_name": name,
+            "request_username": envelope.user(),
         }),
     }
 }
 
-/// What is wrong with a template, a constraint or another policy that is being applied.
-fn check_own(review: &Review, serving: &Serving) -> Result<(), Vec<String>> {
+/// What is wrong with a template, a constraint or another policy that is being applied; or, if it may be applied, what to warn of.
+fn check_own(review: &Review, serving: &Serving, bad_rego: BadRego) -> Result<Vec<String>, Vec<String>> {
     if review.operation() == Operation::Delete {
-        return Ok(());
+        return Ok(Vec::new());
     }
-    let is_ours = |object: &&Object| {
-        portcullis_sources::is_policy(None, Some(object)) && &*object.gvk().group != "status.gatekeeper.sh"
+    let Some(object) = review.object().filter(|object| object.gvk().is_policy()) else {
+        return Ok(Vec::new());
     };
-    let Some(object) = review.object().filter(is_ours) else { return Ok(()) };
     let length = object.name().chars().count();
     if length > NAME_CHARS {
         return Err(vec![format!(
@@ -501,32 +617,53 @@ fn check_own(review: &Review, serving: &Serving) -> Result<(), Vec<String>> {
     }
     let mut errors = read_own(object, serving);
     errors.retain(|error| error.severity() == Severity::Error);
-    if errors.is_empty() { Ok(()) } else { Err(errors.iter().map(explain).collect()) }
+    let is_forgiven = |error: &Error| bad_rego == BadRego::Admit && error.kind().is_rego();
+    let lines = |errors: &[Error]| errors.iter().map(|error| explain(error, object.document())).collect();
+    if errors.iter().all(is_forgiven) {
+        let warnings: Vec<String> = lines(&errors);
+        Ok(warnings.into_iter().map(|line| format!("this template enforces nothing: {line}")).collect())
+    } else {
+        Err(lines(&errors))
+    }
 }
 
 fn read_own(object: &Object, serving: &Serving) -> Vec<Error> {
     // An object of a request has a document: the request.
     let Some(document) = object.document() else { return Vec::new() };
     let (resource, mut errors) = Resource::read(document);
-    let resource = match resource {
-        Some(resource @ Resource::Template(_)) => vec![resource],
-        Some(Resource::Constraint(constraint)) => {
-            let template = serving.templates.get(&TemplateName::of_kind(&constraint.key().kind)).cloned();
-            template.into_iter().chain([Resource::Constraint(constraint)]).collect()
-        }
-        _ => Vec::new(),
+    // What is rejected is compiled for what else is wrong with it.
+    let template = match &resource {
+        Some(Resource::Rejected(rejected)) => template_of(rejected, serving),
+        Some(resource) => template_of(resource, serving),
+        None => None,
     };
-    errors.extend(PolicySet::from_resources(resource).1);
+    errors.extend(PolicySet::from_resources(template.into_iter().chain(resource)).1);
+    errors.sort();
+    errors.dedup();
     errors
 }
 
-/// An error for somebody who has not the text that it has a position in.
-fn explain(error: &Error) -> String {
+fn template_of(resource: &Resource, serving: &Serving) -> Option<Resource> {
+    let Resource::Constraint(constraint) = resource else { return None };
+    serving.templates.get(&TemplateName::of_kind(&constraint.key().kind)).cloned()
+}
+
+/// An error for somebody who has not the text that it has a position in: a request is one line of JSON, so that the place is told in
+/// the text of the string that it is about, as templates hold Rego.
+fn explain(error: &Error, document: Option<&Document>) -> String {
     let mut text = String::new();
     if let Some(path) = error.path().filter(|path| !path.is_root()) {
         text = format!("{path}: ");
     }
+    let place =
+        error.location().zip(document).and_then(|(location, document)| document.line_in_text(location));
+    if let Some((line, column, _)) = &place {
+        text = format!("{text}line {line}, column {column}: ");
+    }
     text.push_str(error.message());
+    if let Some((_, _, line)) = &place {
+        text = format!("{text}, in `{}`", line.trim());
+    }
     if let Some(hint) = error.help() {
         text = format!("{text} ({hint})");
     }
@@ -556,7 +693,7 @@ mod tests {
         let head =
             r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1beta1","request":{"uid":"0b-1f","#;
         let envelope = Envelope::read_lossy(head.as_bytes());
-        assert_eq!((envelope.uid(), envelope.api_version()), ("0b-1f", V1BETA1));
+        assert_eq!((envelope.uid(), envelope.version()), ("0b-1f", "v1beta1"));
         let far = format!("{{\"x\":\"{}\",\"uid\":\"u\"", "x".repeat(600));
         let odd = r#"{"request":{"uid":"a\"b","#;
         for body in ["", "{", "{\"uid\":", "{\"uid\":\"open", &far, odd] {

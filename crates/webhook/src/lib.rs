@@ -10,10 +10,14 @@
 
 pub mod admission;
 pub mod args;
+pub mod connections;
+pub mod decisions;
+pub mod digest;
 pub mod load;
 pub mod log;
 pub mod metrics;
 pub mod pool;
+pub mod redact;
 pub mod run;
 pub mod server;
 pub mod state;

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use portcullis::{
-    Error, ErrorKind, InventoryStore, Limits, Object, PolicySet, Resource, Severity, TemplateName,
+    Change, Error, ErrorKind, InventoryStore, Limits, Object, PolicySet, PolicyStore, Resource, Severity,
+    TemplateName,
 };
 use portcullis_sources::{Choice, documents, is_policy, list};
 
 use crate::admission::Serving;
+use crate::digest;
 use crate::pool::STACK_BYTES;
 
 /// Where policies and objects are read from.
@@ -30,6 +32,8 @@ pub struct Loaded {
     pub serving: Serving,
     /// What works, but probably not as meant.
     pub warnings: Vec<Error>,
+    /// How long each template took to compile.
+    pub ingested: Vec<Duration>,
 }
 
 /// Reads and compiles everything.
@@ -50,15 +54,17 @@ pub fn load(paths: &Paths) -> Result<Loaded, Vec<Error>> {
 fn load_here(paths: &Paths) -> Result<Loaded, Vec<Error>> {
     let input = documents(&paths.policies, Choice::Policies, &paths.limits);
     let mut problems = input.problems;
-    let mut resources = Vec::new();
+    let (mut resources, mut read) = (Vec::new(), Vec::new());
     for document in &input.documents {
         let (resource, errors) = Resource::read(document);
         let object = Object::from_document(document.clone()).ok();
         if is_policy(resource.as_ref(), object.as_ref()) {
             problems.extend(errors);
             resources.extend(resource);
+            read.push(document);
         }
     }
+    let policies_digest = digest::of_documents(read).into();
     let templates: BTreeMap<TemplateName, Resource> = resources
         .iter()
         .filter_map(|resource| match resource {
@@ -66,11 +72,12 @@ fn load_here(paths: &Paths) -> Result<Loaded, Vec<Error>> {
             _ => None,
         })
         .collect();
-    let (policies, errors) = PolicySet::from_resources(resources);
+    let (policies, ingested, errors) = compile(resources);
     problems.extend(errors);
 
     let input = documents(&paths.resources, Choice::Manifests, &paths.limits);
     problems.extend(input.problems);
+    let inventory_digest = digest::of_documents(&input.documents).into();
     let mut inventory = InventoryStore::new();
     for document in input.documents {
         match Object::from_document(document) {
@@ -94,7 +101,23 @@ fn load_here(paths: &Paths) -> Result<Loaded, Vec<Error>> {
         problems.retain(is_error);
         return Err(problems);
     }
-    Ok(Loaded { serving: Serving { policies, inventory, templates }, warnings: problems })
+    let serving = Serving { policies, inventory, templates, policies_digest, inventory_digest };
+    Ok(Loaded { serving, warnings: problems, ingested })
+}
+
+/// As [`PolicySet::from_resources`], and measures the templates.
+fn compile(resources: Vec<Resource>) -> (PolicySet, Vec<Duration>, Vec<Error>) {
+    let mut store = PolicyStore::new();
+    let (mut ingested, mut errors) = (Vec::new(), Vec::new());
+    for resource in resources {
+        errors.extend(store.duplicate(&resource));
+        let is_template = matches!(resource, Resource::Template(_));
+        let start = Instant::now();
+        errors.extend(store.apply(Change::Upsert(resource)));
+        ingested.extend(is_template.then(|| start.elapsed()));
+    }
+    errors.extend(store.pending());
+    (store.snapshot(), ingested, errors)
 }
 
 /// What tells one state of some files from another without reading them.

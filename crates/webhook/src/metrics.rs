@@ -1,12 +1,12 @@
 //! What Prometheus sees: Gatekeeper's names where there are any, and the text format written by hand, since the crates for it rename
 //! counters. The number of series is bounded by the number of constraints, and that by [`MOST_SERIES`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use portcullis::{ConstraintKey, PolicySet};
+use portcullis::{ConstraintKey, ConstraintResult, PolicySet, Verdict};
 
 use crate::admission::{Answer, Status};
 
@@ -23,9 +23,33 @@ pub struct Metrics(Mutex<Counts>);
 struct Counts {
     requests: BTreeMap<(Status, bool), u64>,
     durations: BTreeMap<Status, Histogram>,
-    findings: BTreeMap<(String, String, &'static str), u64>,
+    constraints: BTreeMap<ConstraintKey, Row>,
+    ingestions: Histogram,
     reloads: BTreeMap<&'static str, u64>,
     shed: u64,
+    refused_connections: u64,
+}
+
+/// What a constraint did.
+#[derive(Debug, Default)]
+struct Row {
+    /// By [`OUTCOMES`].
+    outcomes: [u64; 3],
+    took: Duration,
+    steps: u64,
+}
+
+const OUTCOMES: [&str; 3] = ["pass", "violation", "error"];
+
+/// What is measured when somebody asks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Gauges {
+    /// Whether the files are broken.
+    pub is_stale: bool,
+    /// The end of the certificate, in seconds since 1970.
+    pub certificate_ends: Option<u64>,
+    /// Decisions that could not be recorded, if they are to be.
+    pub lost_records: Option<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -33,6 +57,17 @@ struct Histogram {
     buckets: [u64; BUCKETS.len()],
     count: u64,
     seconds: f64,
+}
+
+impl Histogram {
+    fn add(&mut self, took: Duration) {
+        let seconds = took.as_secs_f64();
+        self.count += 1;
+        self.seconds += seconds;
+        for (bucket, bound) in self.buckets.iter_mut().zip(BUCKETS) {
+            *bucket += u64::from(seconds <= bound);
+        }
+    }
 }
 
 impl Metrics {
@@ -47,22 +82,33 @@ impl Metrics {
         }
         self.change(|counts| {
             *counts.requests.entry((answer.status, dry_run)).or_default() += 1;
-            let histogram = counts.durations.entry(answer.status).or_default();
-            let seconds = took.as_secs_f64();
-            histogram.count += 1;
-            histogram.seconds += seconds;
-            for (bucket, bound) in histogram.buckets.iter_mut().zip(BUCKETS) {
-                *bucket += u64::from(seconds <= bound);
+            counts.durations.entry(answer.status).or_default().add(took);
+            for result in answer.outcome.iter().flat_map(|outcome| &outcome.results) {
+                counts.evaluated(result);
             }
-            for (key, outcome) in &answer.findings {
-                counts.found(key, outcome);
+        });
+    }
+
+    /// Counts templates that were compiled, and forgets constraints that are no longer served.
+    pub fn ingested(&self, durations: &[Duration], policies: &PolicySet) {
+        let keys: BTreeSet<&ConstraintKey> =
+            policies.constraints().map(|constraint| constraint.key()).collect();
+        self.change(|counts| {
+            for took in durations {
+                counts.ingestions.add(*took);
             }
+            counts.constraints.retain(|key, _| keys.contains(key));
         });
     }
 
     /// Counts a request that was refused because there were too many.
     pub fn shed(&self) {
         self.change(|counts| counts.shed += 1);
+    }
+
+    /// Counts a connection that was closed before its first request.
+    pub fn refused_connection(&self) {
+        self.change(|counts| counts.refused_connections += 1);
     }
 
     /// Counts a change of the files that was taken (`success`) or not (`error`).
@@ -72,7 +118,7 @@ impl Metrics {
 
     /// The text format.
     #[must_use]
-    pub fn render(&self, policies: &PolicySet, is_stale: bool) -> String {
+    pub fn render(&self, policies: &PolicySet, gauges: &Gauges) -> String {
         let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut text = Text(String::new());
         text.head("gatekeeper_constraints", "gauge", "Constraints that are served.");
@@ -97,22 +143,32 @@ impl Metrics {
         let name = "gatekeeper_validation_request_duration_seconds";
         text.head(name, "histogram", "From the head of a request to its answer.");
         for (status, histogram) in &counts.durations {
-            let status = status.as_str();
-            for (number, bound) in histogram.buckets.iter().zip(BUCKETS) {
-                let labels = [("admission_status", status), ("le", &bound.to_string())];
-                text.sample(&format!("{name}_bucket"), &labels, number);
-            }
-            let labels = [("admission_status", status), ("le", "+Inf")];
-            text.sample(&format!("{name}_bucket"), &labels, histogram.count);
-            text.sample(&format!("{name}_sum"), &[("admission_status", status)], histogram.seconds);
-            text.sample(&format!("{name}_count"), &[("admission_status", status)], histogram.count);
+            text.histogram(name, ("admission_status", status.as_str()), histogram);
         }
-        let name = "portcullis_constraint_findings_total";
-        text.head(name, "counter", "Requests in which a constraint found a violation or broke, per finding.");
-        for ((kind, constraint, outcome), number) in &counts.findings {
-            let labels =
-                [("constraint_kind", kind.as_str()), ("constraint_name", constraint), ("outcome", outcome)];
-            text.sample(name, &labels, number);
+        let name = "gatekeeper_constraint_template_ingestion_count_total";
+        text.head(name, "counter", "Templates that were compiled to be served.");
+        text.sample(name, &[("status", "active")], counts.ingestions.count);
+        let name = "gatekeeper_constraint_template_ingestion_duration_seconds";
+        text.head(name, "histogram", "How long it took to compile a template.");
+        text.histogram(name, ("status", "active"), &counts.ingestions);
+        let rows = || counts.constraints.iter().map(|(key, row)| (labels_of(key), row));
+        let name = "portcullis_constraint_evaluations_total";
+        text.head(name, "counter", "Requests that a constraint applied to, by what it said.");
+        for ([kind, constraint], row) in rows() {
+            for (outcome, number) in OUTCOMES.iter().zip(row.outcomes).filter(|(_, number)| *number > 0) {
+                text.sample(name, &[kind, constraint, ("outcome", outcome)], number);
+            }
+        }
+        let name = "portcullis_constraint_evaluation_duration_seconds";
+        text.head(name, "summary", "How long a constraint took.");
+        for (labels, row) in rows() {
+            text.sample(&format!("{name}_sum"), &labels, row.took.as_secs_f64());
+            text.sample(&format!("{name}_count"), &labels, row.outcomes.iter().sum::<u64>());
+        }
+        let name = "portcullis_constraint_evaluation_steps_total";
+        text.head(name, "counter", "Steps that a constraint took; the same on every machine.");
+        for (labels, row) in rows() {
+            text.sample(name, &labels, row.steps);
         }
         let name = "portcullis_requests_shed_total";
         text.head(name, "counter", "Requests that were refused because there were too many.");
@@ -124,21 +180,53 @@ impl Metrics {
         }
         let name = "portcullis_policies_stale";
         text.head(name, "gauge", "1 if the files are broken and the last good policies are served.");
-        text.sample(name, &[], u8::from(is_stale));
+        text.sample(name, &[], u8::from(gauges.is_stale));
+        let name = "portcullis_connections_refused_total";
+        text.head(
+            name,
+            "counter",
+            "Connections that were closed before a request: no place, or no handshake.",
+        );
+        text.sample(name, &[], counts.refused_connections);
+        if let Some(ends) = gauges.certificate_ends {
+            let name = "portcullis_certificate_expiry_timestamp_seconds";
+            text.head(name, "gauge", "When the certificate chain that is served ends, since 1970.");
+            text.sample(name, &[], ends);
+        }
+        if let Some(lost) = gauges.lost_records {
+            let name = "portcullis_decision_records_lost_total";
+            text.head(name, "counter", "Decisions that could not be recorded.");
+            text.sample(name, &[], lost);
+        }
         text.0
     }
 }
 
+fn labels_of(key: &ConstraintKey) -> [(&'static str, &str); 2] {
+    [("constraint_kind", &key.kind), ("constraint_name", &key.name)]
+}
+
 impl Counts {
-    fn found(&mut self, key: &ConstraintKey, outcome: &'static str) {
-        let name = (key.kind.to_string(), key.name.to_string(), outcome);
-        let is_new = !self.findings.contains_key(&name);
-        let name = if is_new && self.findings.len() >= MOST_SERIES {
-            (String::new(), "(others)".to_owned(), outcome)
-        } else {
-            name
+    fn evaluated(&mut self, result: &ConstraintResult) {
+        let outcome = match result.verdict {
+            Verdict::Pass => 0,
+            Verdict::Violations(_) => 1,
+            Verdict::Error(_) => 2,
         };
-        *self.findings.entry(name).or_default() += 1;
+        let row = self.row(result.key());
+        if let Some(number) = row.outcomes.get_mut(outcome) {
+            *number += 1;
+        }
+        row.took += Duration::from_nanos(result.took_ns.unwrap_or_default());
+        row.steps = row.steps.saturating_add(result.steps);
+    }
+
+    /// Found without a copy of the key, but for the first time.
+    fn row(&mut self, key: &ConstraintKey) -> &mut Row {
+        if self.constraints.contains_key(key) || self.constraints.len() < MOST_SERIES {
+            return self.constraints.entry(key.clone()).or_default();
+        }
+        self.constraints.entry(ConstraintKey { kind: "".into(), name: "(others)".into() }).or_default()
     }
 }
 
@@ -148,6 +236,15 @@ impl Text {
     fn head(&mut self, name: &str, kind: &str, help: &str) {
         // Writing to a string cannot fail.
         let _ = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+    }
+
+    fn histogram(&mut self, name: &str, label: (&str, &str), histogram: &Histogram) {
+        for (number, bound) in histogram.buckets.iter().zip(BUCKETS) {
+            self.sample(&format!("{name}_bucket"), &[label, ("le", &bound.to_string())], number);
+        }
+        self.sample(&format!("{name}_bucket"), &[label, ("le", "+Inf")], histogram.count);
+        self.sample(&format!("{name}_sum"), &[label], histogram.seconds);
+        self.sample(&format!("{name}_count"), &[label], histogram.count);
     }
 
     fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
@@ -171,14 +268,26 @@ mod tests {
         let mut counts = Counts::default();
         for number in 0..MOST_SERIES + 50 {
             let key = ConstraintKey { kind: "K".into(), name: format!("c\"{number}").into() };
-            counts.found(&key, "violation");
+            counts.row(&key).outcomes[1] += 1;
         }
-        assert_eq!(counts.findings.len(), MOST_SERIES + 1);
-        let text = Metrics(Mutex::new(counts)).render(&PolicySet::empty(), true);
+        assert_eq!(counts.constraints.len(), MOST_SERIES + 1);
+        let gauges = Gauges { is_stale: true, lost_records: Some(3), ..Gauges::default() };
+        let metrics = Metrics(Mutex::new(counts));
+        let text = metrics.render(&PolicySet::empty(), &gauges);
+        for sample in [
+            "{constraint_kind=\"K\",constraint_name=\"c\\\"0\",outcome=\"violation\"} 1\n",
+            "constraint_name=\"(others)\",outcome=\"violation\"} 50\n",
+            "\nportcullis_policies_stale 1\n",
+            "\nportcullis_decision_records_lost_total 3\n",
+        ] {
+            assert!(text.contains(sample), "{sample} in {text}");
+        }
+        // What is not served any more has no series.
+        metrics.ingested(&[Duration::from_millis(3)], &PolicySet::empty());
+        let text = metrics.render(&PolicySet::empty(), &gauges);
         assert!(
-            text.contains("{constraint_kind=\"K\",constraint_name=\"c\\\"0\",outcome=\"violation\"} 1\n")
+            !text.contains("constraint_kind=")
+                && text.contains("ingestion_count_total{status=\"active\"} 1\n")
         );
-        assert!(text.contains("constraint_name=\"(others)\",outcome=\"violation\"} 50\n"), "{text}");
-        assert!(text.contains("\nportcullis_policies_stale 1\n"));
     }
 }

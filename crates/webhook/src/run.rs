@@ -1,8 +1,9 @@
 //! The program: start, watch, end.
 
 use std::io::{self, Write as _};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum_server::Handle;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
@@ -12,19 +13,19 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use crate::admission::Exempt;
+use crate::admission::{BadRego, Exempt, Own};
 use crate::args::Args;
+use crate::connections::{Gate, Rest};
+use crate::decisions::{Content, Recorder};
 use crate::load::{Fingerprint, Paths, load};
 use crate::log::{Background, Level, Log};
 use crate::pool::Pool;
-use crate::server::router;
+use crate::server::{health_router, router};
 use crate::state::{Settings, State};
-use crate::tls::{Certificate, TlsError};
+use crate::tls::{Certificate, Clients, SelfSigned, Terms, Tls, TlsError};
 
-/// How often files are looked at.
-const LOOK: Duration = Duration::from_secs(1);
-/// How long a client may take to send the head of a request, before or after another.
-const HEAD_TIME: Duration = Duration::from_secs(30);
+/// How often files are looked at. Twice as often as somebody who changes them every second, so that two looks fall between two changes.
+const LOOK: Duration = Duration::from_millis(400);
 
 /// Why the webhook did not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -72,22 +73,27 @@ pub fn run(args: Args) -> Result<(), RunError> {
     // Taken before reading, so that what changes meanwhile is seen.
     let fingerprint = Fingerprint::of_paths(&paths);
     let loaded = load(&paths).map_err(RunError::Policies)?;
-    let certificate = certificate(&args);
-    let certificate_files = Fingerprint::of_files(&certificate.files());
-    let tls = RustlsConfig::from_config(certificate.config()?);
+    let mut tls = tls(&args);
+    let tls_files = Fingerprint::of_files(&tls.files());
+    let served = tls.serve(SystemTime::now())?;
+    let acceptor = RustlsConfig::from_config(served.config);
 
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
     let threads = args.threads.map_or(cores, std::num::NonZeroUsize::get);
     let pool = Pool::start(threads, args.max_queue).map_err(system("starting the threads that judge"))?;
-    let state = Arc::new(State::new(loaded, settings(&args), pool, args.max_body_memory, log));
-    let watcher = Watcher { paths, fingerprint, certificate, certificate_files, tls, state };
+    let decisions = decisions(&args, &log)?;
+    let state = State::new(loaded, settings(&args), pool, args.max_body_memory, decisions, log);
+    let state = Arc::new(state);
+    state.certificate_served(served.validity);
+    let watcher = Watcher { paths, fingerprint, tls, tls_files, acceptor, state };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(cores.min(4))
         .enable_all()
         .build()
         .map_err(system("starting the threads that serve"))?;
-    let log = watcher.state.log.clone();
+    let (log, decisions) = (watcher.state.log.clone(), watcher.state.decisions.clone());
     let result = runtime.block_on(serve(&args, watcher));
+    decisions.inspect(Recorder::flush);
     log.flush();
     // A review that goes on has been answered for.
     runtime.shutdown_background();
@@ -104,13 +110,39 @@ fn log_panics(log: &Log) {
     }));
 }
 
-fn certificate(args: &Args) -> Certificate {
-    if let (Some(chain), Some(key)) = (&args.tls_cert, &args.tls_key) {
-        return Certificate::Files { chain: chain.clone(), key: key.clone() };
+fn tls(args: &Args) -> Tls {
+    let certificate = if let (Some(chain), Some(key)) = (&args.tls_cert, &args.tls_key) {
+        Certificate::Files { chain: chain.clone(), key: key.clone() }
+    } else {
+        let local = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
+        let names = local.into_iter().chain(args.self_signed_name.iter().cloned()).collect();
+        let made = SelfSigned::new(names, args.ca_file.clone(), Terms::default());
+        Certificate::SelfSigned(Box::new(made))
+    };
+    let clients = args
+        .client_ca_file
+        .as_ref()
+        .map(|ca_file| Clients { ca_file: ca_file.clone(), names: args.client_name.clone() });
+    Tls { certificate, clients, oldest: args.tls_min_version }
+}
+
+fn decisions(args: &Args, log: &Log) -> Result<Option<Recorder>, RunError> {
+    let Some(path) = &args.decision_log else { return Ok(None) };
+    let content = Content { requests: args.decision_log_requests, redact: args.redact.clone() };
+    let recorder = Recorder::start(path, content, log.clone());
+    recorder.map(Some).map_err(system(format!("opening the record of decisions {}", path.display())))
+}
+
+fn own(args: &Args) -> Own {
+    /// As its manifests name it.
+    const SERVICE_ACCOUNT: &str = "portcullis-webhook";
+    let namespace = args.own_namespace.clone();
+    let mut identities = args.own_identity.clone();
+    if let (true, Some(namespace)) = (identities.is_empty(), &namespace) {
+        identities.push(format!("system:serviceaccount:{namespace}:{SERVICE_ACCOUNT}"));
     }
-    let local = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
-    let names = local.into_iter().chain(args.self_signed_name.iter().cloned()).collect();
-    Certificate::SelfSigned { ca_file: args.ca_file.clone(), names }
+    let bad_rego = if args.admit_bad_rego { BadRego::Admit } else { BadRego::Refuse };
+    Own { namespace, identities, bad_rego }
 }
 
 fn settings(args: &Args) -> Settings {
@@ -128,6 +160,8 @@ fn settings(args: &Args) -> Settings {
             prefixes: args.exempt_namespace_prefix.clone(),
             suffixes: args.exempt_namespace_suffix.clone(),
         },
+        own: own(args),
+        clock: SystemTime::now,
     }
 }
 
@@ -137,15 +171,28 @@ async fn serve(args: &Args, watcher: Watcher) -> Result<(), RunError> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system(signals))?;
     let hangup = signal(SignalKind::hangup()).map_err(system(signals))?;
     let state = Arc::clone(&watcher.state);
-    let listener = std::net::TcpListener::bind(args.listen)
-        .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
-        .map_err(system(format!("listening on {}", args.listen)))?;
-    let address = listener.local_addr().map_err(system("asking for the address"))?;
+    let (listener, address) = listen(args.listen)?;
     let handle = Handle::new();
-    let acceptor = RustlsAcceptor::new(watcher.tls.clone());
+    let tls = RustlsAcceptor::new(watcher.acceptor.clone());
+    let rest = Rest::default();
+    let gate = Gate::new(tls, args.max_connections.get(), rest, Arc::clone(&state));
     let mut server =
-        axum_server::from_tcp(listener).map_err(system("serving"))?.acceptor(acceptor).handle(handle.clone());
-    server.http_builder().http1().timer(hyper_util::rt::TokioTimer::new()).header_read_timeout(HEAD_TIME);
+        axum_server::from_tcp(listener).map_err(system("serving"))?.acceptor(gate).handle(handle.clone());
+    server.http_builder().http1().timer(hyper_util::rt::TokioTimer::new()).header_read_timeout(rest.first);
+    if let Some(address) = args.health_listen {
+        let (listener, address) = listen(address)?;
+        let mut server = axum_server::from_tcp(listener).map_err(system("serving"))?;
+        server
+            .http_builder()
+            .http1()
+            .timer(hyper_util::rt::TokioTimer::new())
+            .header_read_timeout(rest.first);
+        let probes = server.serve(health_router(Arc::clone(&state)).into_make_service());
+        // It ends with the runtime: also who has stopped says so.
+        tokio::spawn(probes);
+        let address = address.to_string();
+        state.log.write(Level::Info, "answering probes", &json!({"address": address}));
+    }
     state.log.write(Level::Info, "listening", &json!({"address": address.to_string()}));
 
     let ended = Arc::new(Notify::new());
@@ -177,13 +224,23 @@ async fn serve(args: &Args, watcher: Watcher) -> Result<(), RunError> {
     Ok(())
 }
 
+fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), RunError> {
+    TcpListener::bind(address)
+        .and_then(|listener| {
+            listener.set_nonblocking(true)?;
+            let address = listener.local_addr()?;
+            Ok((listener, address))
+        })
+        .map_err(system(format!("listening on {address}")))
+}
+
 /// Looks at the files, and has them read again when they changed.
 struct Watcher {
     paths: Paths,
     fingerprint: Fingerprint,
-    certificate: Certificate,
-    certificate_files: Fingerprint,
-    tls: RustlsConfig,
+    tls: Tls,
+    tls_files: Fingerprint,
+    acceptor: RustlsConfig,
     state: Arc<State>,
 }
 
@@ -192,26 +249,30 @@ impl Watcher {
         let mut clock = interval(LOOK);
         let state = Arc::clone(&self.state);
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut seen = (self.fingerprint.clone(), self.certificate_files.clone());
+        let mut seen = (self.fingerprint.clone(), self.tls_files.clone());
         loop {
             let asked = tokio::select! {
                 _ = clock.tick() => false,
                 _ = hangup.recv() => true,
             };
             let look = tokio::task::spawn_blocking(move || {
-                let now =
-                    (Fingerprint::of_paths(&self.paths), Fingerprint::of_files(&self.certificate.files()));
+                let now = (Fingerprint::of_paths(&self.paths), Fingerprint::of_files(&self.tls.files()));
+                if let Some(recorder) = self.state.decisions.as_ref().filter(|_| asked) {
+                    recorder.reopen();
+                }
                 // Files that still change are half written: a set that lacks its last constraints may well compile.
                 if asked || (now.0 == seen.0 && now.0 != self.fingerprint) {
                     self.state.replace(load(&self.paths));
                     self.fingerprint = now.0.clone();
                 }
-                if (asked && !self.certificate.files().is_empty())
-                    || (now.1 == seen.1 && now.1 != self.certificate_files)
+                if (asked && !self.tls.files().is_empty())
+                    || (now.1 == seen.1 && now.1 != self.tls_files)
+                    || self.tls.is_due(SystemTime::now())
                 {
                     self.read_certificate();
-                    self.certificate_files = now.1.clone();
+                    self.tls_files = now.1.clone();
                 }
+                self.state.check_certificate();
                 (self, now)
             });
             let Ok((watcher, now)) = look.await else {
@@ -224,13 +285,13 @@ impl Watcher {
         }
     }
 
-    fn read_certificate(&self) {
-        match self.certificate.config() {
-            Ok(config) => {
-                self.tls.reload_from_config(config);
-                self.state.certificate_read(None);
+    fn read_certificate(&mut self) {
+        match self.tls.serve(SystemTime::now()) {
+            Ok(served) => {
+                self.acceptor.reload_from_config(served.config);
+                self.state.certificate_served(served.validity);
             }
-            Err(error) => self.state.certificate_read(Some(error.to_string())),
+            Err(error) => self.state.certificate_failed(&error.to_string()),
         }
     }
 }

@@ -7,7 +7,7 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody as _};
@@ -19,6 +19,7 @@ use serde_json::json;
 use tokio::time::timeout_at;
 
 use crate::admission::{Answer, Budget, Envelope, Status, admit, admit_label};
+use crate::decisions::Draft;
 use crate::log::Level;
 use crate::pool::Failure;
 use crate::state::State;
@@ -28,6 +29,13 @@ pub fn router(state: Arc<State>) -> Router {
     Router::new()
         .route("/v1/admit", post(serve_admit))
         .route("/v1/admitlabel", post(serve_admit_label))
+        .with_state(Arc::clone(&state))
+        .merge(health_router(state))
+}
+
+/// The endpoints of probes and metrics.
+pub fn health_router(state: Arc<State>) -> Router {
+    Router::new()
         .route("/healthz", get(|| async { "ok" }))
         .route("/livez", get(|| async { "ok" }))
         .route("/readyz", get(serve_ready))
@@ -60,24 +68,32 @@ async fn serve_admit(
     let times = Times::of(query.as_deref(), state.settings.timeout);
     let body = match read_body(&state, &headers, body, &times).await {
         Ok(body) => body,
-        Err((envelope, answer)) => return finish(&state, &times, &envelope, &answer),
+        Err((envelope, answer)) => return finish(&state, &times, b"", &envelope, &answer, None),
     };
     let work = {
-        let (serving, limits) = (state.serving(), state.settings.limits);
+        let (state, serving) = (Arc::clone(&state), state.serving());
         let (body, deadline) = (body.bytes.clone(), times.review);
         move || {
-            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-            let now_ns = i64::try_from(now.as_nanos()).unwrap_or(i64::MAX);
-            admit(&body, &serving, &Budget { limits, deadline, now_ns })
+            let (limits, now_ns) = (state.settings.limits, state.now_ns());
+            let (envelope, answer) =
+                admit(&body, &serving, &state.settings.own, &Budget { limits, deadline, now_ns });
+            let draft = state
+                .decisions
+                .as_ref()
+                .map(|recorder| Draft::new(&recorder.content, &body, &envelope, &answer, &serving, now_ns));
+            (envelope, answer, draft)
         }
     };
-    let (envelope, answer) = in_pool(&state, &times, &body.bytes, work).await;
+    let (envelope, answer, draft) = match in_pool(&state, &times, work).await {
+        Ok(judged) => judged,
+        Err(answer) => (Envelope::read_lossy(&body.bytes), answer, None),
+    };
     if state.settings.log_denies {
         for record in &answer.records {
             state.log.write(Level::Info, &record.msg, &record.fields);
         }
     }
-    finish(&state, &times, &envelope, &answer)
+    finish(&state, &times, &body.bytes, &envelope, &answer, draft)
 }
 
 async fn serve_admit_label(
@@ -95,20 +111,20 @@ async fn serve_admit_label(
         let (bytes, exempt) = (body.bytes.clone(), state.settings.exempt.clone());
         move || admit_label(&bytes, &exempt)
     };
-    let (envelope, answer) = in_pool(&state, &times, &body.bytes, work).await;
+    let judged = in_pool(&state, &times, work).await;
+    let (envelope, answer) = judged.unwrap_or_else(|answer| (Envelope::read_lossy(&body.bytes), answer));
     respond(&envelope, &answer)
 }
 
 /// Does the work on a thread for reviews, and answers in time whatever becomes of it.
-async fn in_pool(
+async fn in_pool<T: Send + 'static>(
     state: &State,
     times: &Times,
-    body: &Bytes,
-    work: impl FnOnce() -> (Envelope, Answer) + Send + 'static,
-) -> (Envelope, Answer) {
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Answer> {
     let failure = match state.pool.run(work) {
         Ok(result) => match timeout_at(times.answer.into(), result).await {
-            Ok(Ok(Ok(judged))) => return judged,
+            Ok(Ok(Ok(judged))) => return Ok(judged),
             Ok(Ok(Err(failure))) => failure.to_string(),
             // The thread dropped the work: its turn came after the deadline.
             Ok(Err(_)) | Err(_) => {
@@ -122,12 +138,27 @@ async fn in_pool(
             failure.to_string()
         }
     };
-    (Envelope::read_lossy(body), Answer::failed(failure))
+    Err(Answer::failed(failure))
 }
 
-fn finish(state: &State, times: &Times, envelope: &Envelope, answer: &Answer) -> Response {
-    state.metrics.answered(answer, envelope.is_dry_run(), times.start.elapsed());
-    if answer.status == Status::Error && answer.findings.is_empty() {
+/// Counts and records an answer, and gives it. A request that was not judged has no draft yet.
+fn finish(
+    state: &State,
+    times: &Times,
+    body: &[u8],
+    envelope: &Envelope,
+    answer: &Answer,
+    draft: Option<Draft>,
+) -> Response {
+    let took = times.start.elapsed();
+    state.metrics.answered(answer, envelope.is_dry_run(), took);
+    if let Some(recorder) = &state.decisions {
+        let draft = draft.unwrap_or_else(|| {
+            Draft::new(&recorder.content, body, envelope, answer, &state.serving(), state.now_ns())
+        });
+        recorder.record(draft, answer, took);
+    }
+    if answer.status == Status::Error && answer.outcome.is_none() {
         let fields = json!({"process": "admission", "error": answer.message()});
         state.log.write(Level::Error, "a request could not be judged, and was refused", &fields);
     }

@@ -3,18 +3,23 @@
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use portcullis::{Error, EvaluationLimits};
 use serde_json::json;
 use tokio::sync::Semaphore;
 
-use crate::admission::{Exempt, Serving};
+use crate::admission::{Exempt, Own, Serving};
+use crate::decisions::Recorder;
 use crate::load::Loaded;
 use crate::log::{Level, Log};
-use crate::metrics::Metrics;
+use crate::metrics::{Gauges, Metrics};
 use crate::pool::Pool;
+use crate::tls::{Standing, Validity};
+
+/// What tells the time of day.
+pub type Clock = fn() -> SystemTime;
 
 /// What the command line says about requests.
 #[derive(Clone, Debug)]
@@ -29,6 +34,21 @@ pub struct Settings {
     pub log_denies: bool,
     /// Namespaces that may have the ignore label.
     pub exempt: Exempt,
+    /// The webhook's own namespace, identity and kinds.
+    pub own: Own,
+    /// The time of day.
+    pub clock: Clock,
+}
+
+/// How the certificate is.
+#[derive(Debug, Default)]
+struct CertificateState {
+    /// Why the files as they are now are not used.
+    stale: Option<String>,
+    /// Of the one in use.
+    validity: Option<Validity>,
+    /// What the log said about the validity, and when.
+    told: Option<(Standing, SystemTime)>,
 }
 
 /// Shared by all requests.
@@ -37,8 +57,7 @@ pub struct State {
     serving: ArcSwap<Serving>,
     /// Why the files as they are now are not served; empty if they are.
     stale: Mutex<Vec<String>>,
-    /// The same for the certificate.
-    stale_certificate: Mutex<Option<String>>,
+    certificate: Mutex<CertificateState>,
     stopping: AtomicBool,
     /// What the command line says.
     pub settings: Settings,
@@ -48,6 +67,8 @@ pub struct State {
     pub body_memory: Semaphore,
     /// Counts.
     pub metrics: Metrics,
+    /// The record of decisions, if there is to be one.
+    pub decisions: Option<Recorder>,
     /// The log.
     pub log: Log,
 }
@@ -55,20 +76,36 @@ pub struct State {
 impl State {
     /// A state that serves what was loaded.
     #[must_use]
-    pub fn new(loaded: Loaded, settings: Settings, pool: Pool, body_memory: usize, log: Log) -> Self {
+    pub fn new(
+        loaded: Loaded,
+        settings: Settings,
+        pool: Pool,
+        body_memory: usize,
+        decisions: Option<Recorder>,
+        log: Log,
+    ) -> Self {
         let state = Self {
             serving: ArcSwap::from_pointee(loaded.serving),
             stale: Mutex::default(),
-            stale_certificate: Mutex::default(),
+            certificate: Mutex::default(),
             stopping: AtomicBool::new(false),
             body_memory: Semaphore::new((body_memory / 1024).max(settings.max_body.div_ceil(1024))),
             settings,
             pool,
             metrics: Metrics::default(),
+            decisions,
             log,
         };
+        state.metrics.ingested(&loaded.ingested, &state.serving().policies);
         state.log_served("serving policies", &loaded.warnings);
         state
+    }
+
+    /// The time that policies see, in nanoseconds since 1970.
+    #[must_use]
+    pub fn now_ns(&self) -> i64 {
+        let now = (self.settings.clock)().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(now.as_nanos()).unwrap_or(i64::MAX)
     }
 
     /// What is served now. A request takes it once, so that a swap never falls into a review.
@@ -82,6 +119,7 @@ impl State {
         let set_stale = |stale| *self.stale.lock().unwrap_or_else(PoisonError::into_inner) = stale;
         match loaded {
             Ok(loaded) => {
+                self.metrics.ingested(&loaded.ingested, &loaded.serving.policies);
                 self.serving.store(Arc::new(loaded.serving));
                 set_stale(Vec::new());
                 self.metrics.reloaded("success");
@@ -97,17 +135,58 @@ impl State {
         }
     }
 
-    /// Remembers whether the certificate files could be read.
-    pub fn certificate_read(&self, problem: Option<String>) {
+    fn certificate(&self) -> std::sync::MutexGuard<'_, CertificateState> {
+        self.certificate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers what connections are served with from now on.
+    pub fn certificate_served(&self, validity: Validity) {
+        let mut certificate = self.certificate();
+        let is_first = certificate.validity.is_none();
+        *certificate = CertificateState { validity: Some(validity), ..CertificateState::default() };
+        drop(certificate);
         // First what can be asked for, then what is told: who reads the log may ask at once.
-        self.stale_certificate.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&problem);
-        match &problem {
-            Some(error) => {
-                let msg = "the changed certificate is broken; the last good one stays in use";
-                self.log.write(Level::Error, msg, &json!({"error": error}));
-            }
-            None => self.log.write(Level::Info, "using the changed certificate", &json!({})),
+        if !is_first {
+            let fields = json!({"validity": validity.describe((self.settings.clock)())});
+            self.log.write(Level::Info, "using the changed certificate", &fields);
         }
+        self.check_certificate();
+    }
+
+    /// Remembers why changed certificate files are not used.
+    pub fn certificate_failed(&self, error: &str) {
+        let last = self.certificate().stale.replace(error.to_owned());
+        // What is tried again every second is said once.
+        if last.as_deref() == Some(error) {
+            return;
+        }
+        let msg = "the changed certificate is broken; the last good one stays in use";
+        self.log.write(Level::Error, msg, &json!({"error": error}));
+    }
+
+    /// Says in the log that the certificate ends soon or has ended: when that begins, and every day.
+    pub fn check_certificate(&self) {
+        const AGAIN: Duration = Duration::from_hours(24);
+        let now = (self.settings.clock)();
+        let mut certificate = self.certificate();
+        let Some(validity) = certificate.validity else { return };
+        let standing = validity.standing(now);
+        let is_told = certificate.told.is_some_and(|(told, at)| {
+            told == standing && now.duration_since(at).is_ok_and(|since| since < AGAIN)
+        });
+        if is_told || standing == Standing::Valid {
+            return;
+        }
+        certificate.told = Some((standing, now));
+        drop(certificate);
+        let (level, msg) = match standing {
+            Standing::Valid | Standing::EndsSoon => (Level::Warn, "the certificate ends soon; renew it"),
+            Standing::Ended => (Level::Error, "the certificate has expired; renew it"),
+            Standing::NotYet => {
+                (Level::Error, "the certificate is not valid yet; look at it and at the clock")
+            }
+        };
+        self.log.write(level, msg, &json!({"validity": validity.describe(now)}));
     }
 
     fn log_served(&self, msg: &str, warnings: &[Error]) {
@@ -155,10 +234,18 @@ impl State {
         for error in stale {
             let _ = writeln!(text, "    {error}");
         }
-        let _ = match &*self.stale_certificate.lock().unwrap_or_else(PoisonError::into_inner) {
+        let now = (self.settings.clock)();
+        let certificate = self.certificate();
+        let _ = match certificate.validity {
+            Some(validity) if validity.standing(now) != Standing::Valid => {
+                writeln!(text, "[!]certificate {}", validity.describe(now))
+            }
+            Some(validity) => writeln!(text, "[+]certificate ok: {}", validity.describe(now)),
             None => writeln!(text, "[+]certificate ok"),
-            Some(error) => writeln!(text, "[!]certificate stale: {error}"),
         };
+        if let Some(error) = &certificate.stale {
+            let _ = writeln!(text, "[!]certificate stale: {error}");
+        }
         let _ = if self.is_ready() {
             writeln!(text, "[+]serving ok\nreadyz check passed")
         } else {
@@ -171,6 +258,11 @@ impl State {
     #[must_use]
     pub fn metrics(&self) -> String {
         let is_stale = !self.stale.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
-        self.metrics.render(&self.serving().policies, is_stale)
+        let ends = self.certificate().validity.map(|validity| validity.ends_seconds());
+        let lost = self.decisions.as_ref().map(Recorder::lost);
+        self.metrics.render(
+            &self.serving().policies,
+            &Gauges { is_stale, certificate_ends: ends, lost_records: lost },
+        )
     }
 }

@@ -7,6 +7,7 @@
     reason = "a test panics when it fails"
 )]
 
+mod deploy;
 mod inputs;
 mod lint;
 mod sarif;

@@ -58,6 +58,13 @@ pub struct AdmissionReview {
 }
 
 impl AdmissionReview {
+    /// The group of requests and answers.
+    pub const GROUP: &'static str = "admission.k8s.io";
+    /// Their kind.
+    pub const KIND: &'static str = "AdmissionReview";
+    /// The versions that are read, the newest first. An answer has the version of its request.
+    pub const VERSIONS: &'static [&'static str] = &["v1", "v1beta1"];
+
     /// The request's uid, which the response has to repeat.
     #[must_use]
     pub fn uid(&self) -> &str {

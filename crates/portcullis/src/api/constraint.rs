@@ -33,7 +33,7 @@ impl Constraint {
         &self.object
     }
 
-    pub(super) fn read(document: &Document, object: Object, errors: &mut Vec<Error>) -> Option<Self> {
+    pub(super) fn read(document: &Document, object: Object, errors: &mut Vec<Error>) -> Self {
         let root = Node::root(document);
         root.check_fields(&["apiVersion", "kind", "metadata", "spec", "status"], errors);
         let name = object.name().clone();
@@ -56,6 +56,8 @@ impl Constraint {
         for error in errors.iter_mut().skip(before) {
             *error = error.clone().about(key.to_string());
         }
-        Some(Self { document: document.clone(), object, key, matching, enforcement: enforcement? })
+        // What is wrong with it has been said, and rejects the constraint; the rest of it is checked all the same.
+        let enforcement = enforcement.unwrap_or_default();
+        Self { document: document.clone(), object, key, matching, enforcement }
     }
 }

@@ -14,6 +14,7 @@ pub(crate) mod template;
 
 use crate::document::Document;
 use crate::error::{Error, ErrorKind, did_you_mean};
+use crate::names::Gvk;
 use crate::object::Object;
 use crate::path::FieldPath;
 
@@ -54,8 +55,8 @@ const GROUPS: &[(&str, &[KnownKind])] = &[
     ("templates.gatekeeper.sh", &[("ConstraintTemplate", Kind::Template, &["v1", "v1beta1", "v1alpha1"])]),
     ("config.gatekeeper.sh", &[("Config", Kind::Config, &["v1alpha1"])]),
     ("syncset.gatekeeper.sh", &[("SyncSet", Kind::SyncSet, &["v1alpha1"])]),
-    ("test.gatekeeper.sh", &[("Suite", Kind::Suite, &[])]),
-    ("admission.k8s.io", &[("AdmissionReview", Kind::AdmissionReview, &["v1", "v1beta1"])]),
+    (SUITE_GROUP, &[("Suite", Kind::Suite, &[])]),
+    (AdmissionReview::GROUP, &[(AdmissionReview::KIND, Kind::AdmissionReview, AdmissionReview::VERSIONS)]),
     (
         "mutations.gatekeeper.sh",
         &[
@@ -75,6 +76,27 @@ type KnownKind = (&'static str, Kind, &'static [&'static str]);
 /// The group of all constraints. Its kinds are whatever the templates define.
 pub(crate) const CONSTRAINT_GROUP: &str = "constraints.gatekeeper.sh";
 const CONSTRAINT_VERSIONS: &[&str] = &["v1beta1", "v1alpha1"];
+/// The group of tests for policies.
+const SUITE_GROUP: &str = "test.gatekeeper.sh";
+/// What all groups of policies end with.
+const DOMAIN: &str = ".gatekeeper.sh";
+/// Groups of Gatekeeper in which nothing is a policy: what it writes for itself.
+const SILENT: &[&str] = &["status.gatekeeper.sh", "connection.gatekeeper.sh", "gvkmanifest.gatekeeper.sh"];
+
+impl Gvk {
+    /// Whether this is a group of policies, or was meant for one: what is wrong in it must not be taken for any other object.
+    #[must_use]
+    pub fn is_policy(&self) -> bool {
+        let group = &*self.group;
+        group.ends_with(DOMAIN) && group != SUITE_GROUP && !SILENT.contains(&group)
+    }
+
+    /// Whether this is a kind of tests for policies.
+    #[must_use]
+    pub fn is_suite(&self) -> bool {
+        &*self.group == SUITE_GROUP
+    }
+}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -117,8 +139,8 @@ fn read_object(document: &Document, object: Object, errors: &mut Vec<Error>) -> 
     let gvk = object.gvk().clone();
     if &*gvk.group == CONSTRAINT_GROUP {
         check_version(document, &object, CONSTRAINT_VERSIONS, errors);
-        return Constraint::read(document, object, errors)
-            .map(|constraint| Resource::Constraint(Box::new(constraint)));
+        let constraint = Constraint::read(document, object, errors);
+        return Some(Resource::Constraint(Box::new(constraint)));
     }
     let Some((group, kinds)) = GROUPS.iter().find(|(group, _)| *group == &*gvk.group) else {
         check_group(document, &object, errors);
@@ -173,8 +195,6 @@ fn check_group(document: &Document, object: &Object, errors: &mut Vec<Error>) {
     if group.is_empty() || !group.contains("gatekeeper") {
         return;
     }
-    const SILENT: &[&str] =
-        &["status.gatekeeper.sh", "connection.gatekeeper.sh", "gvkmanifest.gatekeeper.sh"];
     if SILENT.contains(&group) {
         return;
     }

@@ -165,7 +165,7 @@ impl<'a> Builder<'a> {
         if self.frames.len() >= self.limits.effective_nesting() {
             return Err(self.too_deep(span));
         }
-        let mark = self.mark(span);
+        let mark = self.mark(span)?;
         self.frames.push(Frame {
             shape,
             mark,
@@ -205,17 +205,17 @@ impl<'a> Builder<'a> {
     }
 
     /// A scalar value.
-    pub(super) fn scalar(&mut self, value: Value, span: Span, anchor: usize) {
-        let mark = self.mark(span);
+    pub(super) fn scalar(&mut self, value: Value, span: Span, anchor: usize) -> Result<(), Abandoned> {
+        let mark = self.mark(span)?;
         self.complete(Node { value, mark, nodes: 1, height: 0 }, anchor, false);
+        Ok(())
     }
 
     /// A reference to an earlier node.
     pub(super) fn alias(&mut self, anchor: usize, span: Span) -> Result<(), Abandoned> {
         let Some(target) = self.anchors.get(&anchor).cloned() else {
             self.fail(ErrorKind::Syntax, "this alias refers to the node that it is in", span.clone());
-            self.scalar(Value::Null, span, 0);
-            return Ok(());
+            return self.scalar(Value::Null, span, 0);
         };
         if self.frames.len() + target.height > self.limits.effective_nesting() {
             return Err(self.too_deep(span));
@@ -230,7 +230,7 @@ impl<'a> Builder<'a> {
             );
             return Err(Abandoned);
         }
-        let mark = self.mark(span);
+        let mark = self.mark(span)?;
         let children_of = self.marks.get(target.mark).map_or(target.mark, |mark| mark.children_of);
         if let Some(mark) = self.marks.get_mut(mark) {
             mark.children_of = children_of;
@@ -264,14 +264,19 @@ impl<'a> Builder<'a> {
         Abandoned
     }
 
-    fn mark(&mut self, span: Span) -> MarkId {
+    fn mark(&mut self, span: Span) -> Result<MarkId, Abandoned> {
+        if self.marks.len() as usize >= self.limits.nodes {
+            let limit = self.limits.nodes;
+            self.fail(ErrorKind::Limit, format!("the document has more than {limit} nodes"), span);
+            return Err(Abandoned);
+        }
         self.last_end = span.end;
         let (key, key_span) = match self.frames.last().and_then(|frame| frame.key.as_ref()) {
             Some(Key::Named(key, span)) => (Some(key.clone()), span.clone()),
             Some(Key::Merge(span)) => (None, span.clone()),
             None => (None, 0..0),
         };
-        self.marks.push(key, key_span, span)
+        Ok(self.marks.push(key, key_span, span))
     }
 
     /// Puts a finished node where it belongs.

@@ -13,6 +13,7 @@ use crate::error::ErrorKind;
 use crate::limits::Limits;
 use crate::source::{Source, clamp};
 use crate::value::Value;
+use portcullis_rego::JsonNumber;
 use portcullis_rego::yaml_scalar as scalar;
 
 /// What came out, and whether the text is JSON at all.
@@ -26,6 +27,15 @@ pub(super) struct Reading {
 
 /// Reads a source as a stream of JSON values. `base` is where its text starts, after a byte order mark.
 pub(super) fn read(source: &Arc<Source>, base: usize, limits: &Limits) -> Reading {
+    read_into(source, base, limits, Output::default())
+}
+
+/// Reads a source as JSON values, of which lists stay what they are.
+pub(super) fn read_objects(source: &Arc<Source>, limits: &Limits) -> Output {
+    read_into(source, 0, limits, Output { keeps_lists: true, ..Output::default() }).output
+}
+
+fn read_into(source: &Arc<Source>, base: usize, limits: &Limits, mut output: Output) -> Reading {
     let mut scanner = Scanner {
         text: source.text(),
         at: base,
@@ -33,7 +43,6 @@ pub(super) fn read(source: &Arc<Source>, base: usize, limits: &Limits) -> Readin
         builder: Builder::new(source, limits),
         expects: Expects::Value,
     };
-    let mut output = Output::default();
     let (mut broken, mut values, mut separated) = (false, 0_usize, false);
     while let Some(separators) = scanner.next_document() {
         separated |= separators > 0;
@@ -247,7 +256,9 @@ impl<'a> Scanner<'a> {
             }
             _ => self.word()?,
         };
-        self.builder.scalar(value, clamp(start)..clamp(self.at), 0);
+        if self.builder.scalar(value, clamp(start)..clamp(self.at), 0).is_err() {
+            return Err(Stop { syntax: None, at: start });
+        }
         self.value_ended();
         Ok(())
     }
@@ -270,10 +281,10 @@ impl<'a> Scanner<'a> {
         let end =
             rest.find(|c: char| !matches!(c, '0'..='9' | '+' | '-' | '.' | 'e' | 'E')).unwrap_or(rest.len());
         let text = rest.get(..end).unwrap_or_default();
-        let Some(is_integer) = number_shape(text) else {
+        let Some(shape) = JsonNumber::of(text) else {
             return self.stop(format!("`{}` is not a JSON number", quote(text)));
         };
-        let value = if is_integer {
+        let value = if shape == JsonNumber::Integer {
             text.parse::<u64>().map(Value::from).or_else(|_| text.parse().map(scalar::integer)).ok()
         } else {
             None
@@ -342,25 +353,6 @@ impl<'a> Scanner<'a> {
             Some(character) => format!("`{character}`"),
         }
     }
-}
-
-/// Whether a text is a JSON number and, if so, an integer.
-fn number_shape(text: &str) -> Option<bool> {
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let unsigned = text.strip_prefix('-').unwrap_or(text);
-    let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, Some(exponent)),
-        None => (unsigned, None),
-    };
-    let (whole, fraction) = match mantissa.split_once('.') {
-        Some((whole, fraction)) => (whole, Some(fraction)),
-        None => (mantissa, None),
-    };
-    let good = digits(whole)
-        && (whole == "0" || !whole.starts_with('0'))
-        && fraction.is_none_or(digits)
-        && exponent.is_none_or(|exponent| digits(exponent.strip_prefix(['-', '+']).unwrap_or(exponent)));
-    good.then_some(fraction.is_none() && exponent.is_none())
 }
 
 /// The text of a string without its escapes; half a surrogate pair becomes U+FFFD, as in Go. The error is the

@@ -34,7 +34,7 @@ impl Output {
             problems.push(not_an_object(&document));
             return;
         }
-        let Some((list, mark)) = list_items(&document) else {
+        let Some((list, mark)) = list_items(&document).filter(|_| !self.keeps_lists) else {
             self.documents.push(document);
             return;
         };

@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Severity};
 use crate::limits::Limits;
 use crate::path::FieldPath;
 use crate::source::{Location, Source};
@@ -122,6 +122,33 @@ impl Document {
         }
     }
 
+    /// Reads a text that is one JSON object, as API servers send them. Unlike in [`Document::read_source`], a list stays the one
+    /// object that it is: who asked for an object is not given its items instead.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong with the text.
+    pub fn read_object(source: &Arc<Source>, limits: &Limits) -> Result<Self, Error> {
+        let refuse = |kind, message: String| {
+            let location = Location::new(source.clone(), 0..0);
+            Error::new(kind, message).at(location)
+        };
+        let most = limits.source_bytes.min(u32::MAX as usize - 1);
+        if source.text().len() > most {
+            let found = source.text().len();
+            let message = format!("{found} bytes are more than the {most} that a source may have");
+            return Err(refuse(ErrorKind::Limit, message));
+        }
+        let (mut documents, problems) = json::read_objects(source, limits).finish();
+        if let Some(error) = problems.into_iter().find(|problem| problem.severity() == Severity::Error) {
+            return Err(error);
+        }
+        match (documents.pop(), documents.is_empty()) {
+            (Some(document), true) => Ok(document),
+            _ => Err(refuse(ErrorKind::NotAnObject, "expected one JSON object".to_owned())),
+        }
+    }
+
     /// The text this was read from.
     #[must_use]
     pub fn source(&self) -> &Arc<Source> {
@@ -199,8 +226,17 @@ impl Document {
         )
     }
 
+    /// For a location inside of a quoted string of several lines, as JSON writes Rego: line and column from 1 in the text that the
+    /// string means, and that line. `None` elsewhere: then the location's own line and column tell enough.
+    #[must_use]
+    pub fn line_in_text(&self, location: &Location) -> Option<(u32, u32, String)> {
+        let mark = self.marks.around(location.range().start).0?;
+        let written = self.source.text().get(mark.start as usize..mark.end as usize)?;
+        text::line_in_quotes(written, location.range().start.checked_sub(mark.start)? as usize)
+    }
+
     /// Where a byte of a string is, given its offset in the value: for Rego inside of YAML. Exact in block
-    /// literals (`|`) and in texts of one line without escapes; otherwise the start of the text.
+    /// literals (`|`), in texts of one line and with JSON's escapes; otherwise the start of the text.
     pub(crate) fn locate_in_text(&self, path: &FieldPath, offset: usize) -> Option<Location> {
         let mark = self.marks.get(self.marks.find(self.root, path)?)?;
         let value = path.segments().iter().try_fold(&self.value, child_value)?;
@@ -243,6 +279,8 @@ struct Output {
     problems: Vec<Error>,
     /// Documents so far that had content.
     documents_seen: usize,
+    /// Whether lists of objects stay what they are.
+    keeps_lists: bool,
 }
 
 impl Output {

@@ -3,7 +3,6 @@
 use std::fmt::Write;
 
 use super::*;
-use crate::error::Severity;
 
 #[track_caller]
 fn one(text: &str) -> Document {
@@ -158,7 +157,8 @@ fn characters_of_other_texts_are_located_where_it_is_simple() {
     in_text("a: {rego: package x}\n", "x", "1:19");
     in_text("a: {rego: \"package x\"}\n", "x", "1:20");
     in_text("a: {rego: 'package x'}\n", "x", "1:20");
-    in_text("a: {rego: \"pack\\u0061ge x\"}\n", "x", "1:11");
+    in_text("a: {rego: \"pack\\u0061ge x\"}\n", "x", "1:25");
+    in_text("a: {rego: \"pack\\x61ge x\"}\n", "x", "1:11");
     in_text("a:\n  rego: >\n    b\n    x\n", "x", "2:9");
 }
 
@@ -253,6 +253,24 @@ fn bytes_have_to_be_text_of_a_bearable_size() {
 }
 
 #[test]
+fn a_document_has_no_more_nodes_than_allowed() {
+    let limits = Limits { nodes: 4, ..Limits::default() };
+    let read = |text: &str| {
+        let (documents, problems) = Document::read_source(&Source::new("a", text), &limits);
+        let problems: Vec<String> = problems.iter().map(Error::to_string).collect();
+        (documents.len(), problems)
+    };
+    for good in [r#"{"a": [1, 2]}"#, "a:\n- 1\n- 2\n", "a: {b: {c: 1}}", "a: 1\n---\na: [1, 2]\n"] {
+        assert!(read(good).1.is_empty(), "{good}");
+    }
+    let message = "the document has more than 4 nodes";
+    assert_eq!(read(r#"{"a": [1, 2, 3]}"#), (0, vec![format!("a:1:14: {message}")]));
+    assert_eq!(read(r#"{"a": [[], [], []]}"#), (0, vec![format!("a:1:16: {message}")]));
+    // The documents beside it are read.
+    assert_eq!(read("a:\n- 1\n- 2\n- 3\n---\na: 1\n"), (1, vec![format!("a:4:3: {message}")]));
+}
+
+#[test]
 fn a_byte_order_mark_in_a_text_is_passed_over() {
     for text in ["\u{feff}a: 1\n", "\u{feff}{\"a\": 1}"] {
         let document = one(text);
@@ -279,4 +297,17 @@ fn problems_are_not_listed_without_end() {
 fn documents_are_shared_between_threads() {
     fn shared<T: Send + Sync + Clone>() {}
     shared::<Document>();
+}
+
+#[test]
+fn an_object_that_is_a_list_is_one_object_if_one_was_asked_for() {
+    let text =
+        r#"{"apiVersion":"example.com/v1","kind":"AccessList","items":[{"apiVersion":"v1","kind":"Pod"}]}"#;
+    let source = Source::new("accesslists/a", text);
+    assert_eq!(Document::read_source(&source, &Limits::default()).0[0].to_json()["kind"], "Pod");
+    let document = Document::read_object(&source, &Limits::default()).expect("one object");
+    assert_eq!(document.to_json()["kind"], "AccessList");
+    for wrong in ["", "[]", "1", "{}{}", "{", "kind: Pod", "{\"a\":}", "null"] {
+        assert!(Document::read_object(&Source::new("x", wrong), &Limits::default()).is_err(), "{wrong}");
+    }
 }

@@ -12,6 +12,7 @@ pub(super) fn source_offset(source: &str, range: Span, decoded: &str, offset: us
         Some(b'"' | b'\'') if written.get(1..written.len().saturating_sub(1)) == Some(decoded) => {
             Some(offset + 1)
         }
+        Some(b'"') => in_escapes(written, decoded, offset),
         _ if written == decoded => Some(offset),
         _ => None,
     };
@@ -44,4 +45,104 @@ fn in_literal(source: &str, decoded: &str, offset: usize) -> Option<usize> {
         start += line.len() + 1;
     }
     Some(source.len())
+}
+
+/// As many characters and JSON escapes as make the text before the offset. `None` if there is anything else: YAML has more escapes, and
+/// folds lines.
+fn in_escapes(written: &str, decoded: &str, offset: usize) -> Option<usize> {
+    let mut escapes = Escapes { written: written.get(1..)? };
+    let mut before = decoded.get(..offset)?.chars();
+    for expected in before.by_ref() {
+        if escapes.next()? != expected {
+            return None;
+        }
+    }
+    Some(written.len() - escapes.written.len())
+}
+
+/// Line and column, both from 1, of a place in a double-quoted string, and the line: in the text that the string means. `None` if that
+/// has one line only, or is written in more ways than JSON's.
+pub(super) fn line_in_quotes(written: &str, inside: usize) -> Option<(u32, u32, String)> {
+    let mut escapes = Escapes { written: written.strip_prefix('"')?.strip_suffix('"')? };
+    let end = written.len().checked_sub(inside.max(1) + 1)?;
+    let mut before = String::new();
+    while escapes.written.len() > end {
+        before.push(escapes.next()?);
+    }
+    let mut line = before.rsplit('\n').next().unwrap_or_default().to_owned();
+    let (lines, column) = (before.matches('\n').count(), line.chars().count());
+    let rest: String = escapes.by_ref().take_while(|&c| c != '\n').collect();
+    line.push_str(&rest);
+    let is_long = lines > 0 || escapes.next().is_some();
+    is_long.then(|| (clamp(lines + 1), clamp(column + 1), line))
+}
+
+/// The characters that a JSON string means; ends early at what JSON does not have.
+struct Escapes<'a> {
+    written: &'a str,
+}
+
+impl Escapes<'_> {
+    fn unit(&mut self) -> Option<u32> {
+        let (unit, rest) = self.written.strip_prefix("\\u")?.split_at_checked(4)?;
+        self.written = rest;
+        u32::from_str_radix(unit, 16).ok()
+    }
+}
+
+impl Iterator for Escapes<'_> {
+    type Item = char;
+
+    fn next(&mut self) -> Option<char> {
+        let Some(escape) = self.written.strip_prefix('\\') else {
+            let c = self.written.chars().next()?;
+            self.written = self.written.get(c.len_utf8()..)?;
+            return Some(c);
+        };
+        let c = match escape.chars().next()? {
+            'n' => '\n',
+            't' => '\t',
+            'r' => '\r',
+            'b' => '\u{8}',
+            'f' => '\u{c}',
+            c @ ('"' | '\\' | '/') => c,
+            'u' => {
+                let high = self.unit()?;
+                if !(0xd800..0xdc00).contains(&high) {
+                    return char::from_u32(high);
+                }
+                let low = self.unit()?.checked_sub(0xdc00)?;
+                return char::from_u32(0x1_0000 + ((high - 0xd800) << 10) + low);
+            }
+            _ => return None,
+        };
+        self.written = escape.get(1..)?;
+        Some(c)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_in_quoted_strings_are_found_through_their_escapes() {
+        let decoded = "package a\n\tx := \"é😀\"\n  y\n";
+        for written in [
+            r#""package a\n\tx := \"é😀\"\n  y\n""#,
+            r#""package a\u000a\u0009x := \"\u00e9\ud83d\ude00\"\n  y\n""#,
+        ] {
+            let at = |text: &str| decoded.find(text).unwrap();
+            for (text, line, column) in [("package", 1, 1), ("x :=", 2, 2), ("😀", 2, 9), ("y", 3, 3)] {
+                let source = format!("  {written}");
+                let offset = source_offset(&source, 2..clamp(source.len()), decoded, at(text)) as usize - 2;
+                let (found_line, found_column, whole) = line_in_quotes(written, offset).unwrap();
+                assert_eq!((found_line, found_column), (line, column), "{text} in {written}");
+                assert_eq!(Some(&*whole), decoded.lines().nth(line as usize - 1));
+            }
+        }
+        assert_eq!(line_in_quotes(r#""one line""#, 3), None);
+        assert_eq!(line_in_quotes(r#""two\nlines\x41""#, 15), None);
+        assert_eq!(line_in_quotes("plain", 3), None);
+    }
 }

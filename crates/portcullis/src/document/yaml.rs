@@ -150,7 +150,7 @@ impl Reader<'_> {
                 self.builder.end((range.start < range.end).then_some(range.end));
             }
             Event::Alias(anchor) => return self.alias(anchor, range),
-            Event::UnresolvedAlias(name) => self.unknown_alias(&name, range),
+            Event::UnresolvedAlias(name) => return self.unknown_alias(&name, range),
             _ => {}
         }
         Ok(())
@@ -185,8 +185,7 @@ impl Reader<'_> {
                 self.builder.fail(ErrorKind::UnsupportedValue, bad.message(), range.clone());
                 Value::Null
             });
-            self.builder.scalar(value, range, anchor);
-            return Ok(());
+            return self.builder.scalar(value, range, anchor);
         }
         if text == "<<" && style == ScalarStyle::Plain && tag.is_none() {
             self.builder.merge_key(range);
@@ -227,7 +226,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn unknown_alias(&mut self, name: &str, range: Span) {
+    fn unknown_alias(&mut self, name: &str, range: Span) -> Result<(), Abandoned> {
         let shown = quote(name);
         let error = Error::new(ErrorKind::Syntax, format!("there is no anchor `&{shown}` before this alias"))
             .at(self.builder.problems.location(range.clone()))
@@ -235,8 +234,9 @@ impl Reader<'_> {
         self.builder.report(error);
         if self.builder.wants_key() {
             self.builder.key(name, range);
+            Ok(())
         } else {
-            self.builder.scalar(Value::Null, range, 0);
+            self.builder.scalar(Value::Null, range, 0)
         }
     }
 

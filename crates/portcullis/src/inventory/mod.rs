@@ -14,7 +14,9 @@ mod store;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use portcullis_rego::{Indexes, Program};
 
 use crate::names::Gvk;
 use crate::object::Object;
@@ -39,6 +41,8 @@ struct Inner {
     data: Value,
     namespaces: BTreeMap<Arc<str>, Object>,
     counts: BTreeMap<Gvk, usize>,
+    /// What policies that compare with these objects look up, by program. Filled when it is first needed.
+    indexes: Mutex<Vec<Arc<Indexes>>>,
 }
 
 impl Inventory {
@@ -75,6 +79,23 @@ impl Inventory {
         &self.0.data
     }
 
+    /// Indexes of a program over the objects; none if it has no use for them. Those of programs that are no more are
+    /// forgotten when a new one comes.
+    pub(crate) fn indexes(&self, program: &Program) -> Option<Arc<Indexes>> {
+        if !program.has_indexes() {
+            return None;
+        }
+        // Nobody panics while it is locked; what was in it would be whole.
+        let mut known = self.0.indexes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(indexes) = known.iter().find(|indexes| indexes.is_of(program)) {
+            return Some(indexes.clone());
+        }
+        known.retain(|indexes| !indexes.is_orphan());
+        let indexes = Arc::new(program.indexes(self.data())?);
+        known.push(indexes.clone());
+        Some(indexes)
+    }
+
     fn new(
         cluster: Value,
         namespaced: Value,
@@ -83,7 +104,7 @@ impl Inventory {
     ) -> Self {
         let inventory = value::object([("cluster", cluster), ("namespace", namespaced)]);
         let data = value::object([("inventory", inventory)]);
-        Self(Arc::new(Inner { data, namespaces, counts }))
+        Self(Arc::new(Inner { data, namespaces, counts, indexes: Mutex::default() }))
     }
 }
 

@@ -171,7 +171,8 @@ impl PolicyStore {
 
     /// A warning if a resource of the same name is there already. For callers whose documents are all meant to hold at the
     /// same time, such as files.
-    pub(super) fn duplicate(&self, resource: &Resource) -> Option<Error> {
+    #[must_use]
+    pub fn duplicate(&self, resource: &Resource) -> Option<Error> {
         let resource = match resource {
             Resource::Rejected(resource) => resource,
             resource => resource,

@@ -11,7 +11,7 @@ use crate::enforcement::EnforcementPoint;
 use crate::error::{Error, Severity};
 use crate::names::{Gvk, TemplateName};
 use crate::path::FieldPath;
-use crate::rego::{Explanation, RegoProgram};
+use crate::rego::{Explanation, InventoryComparison, RegoProgram};
 use crate::schema::{ConstraintSchema, Schema};
 use crate::source::Location;
 
@@ -26,6 +26,7 @@ pub struct TemplateInfo {
     operations: usize,
     documents: usize,
     inventory_reads: Vec<InventoryRead>,
+    comparisons: Vec<InventoryComparison>,
     /// Shared with the resource that was read.
     source: RegoSource,
     document: Document,
@@ -98,6 +99,12 @@ impl TemplateInfo {
     #[must_use]
     pub fn inventory_reads(&self) -> &[InventoryRead] {
         &self.inventory_reads
+    }
+
+    /// Where it goes through objects of the inventory, in the order of the text, and at what cost.
+    #[must_use]
+    pub fn comparisons(&self) -> &[InventoryComparison] {
+        &self.comparisons
     }
 }
 
@@ -176,6 +183,7 @@ impl Template {
                 operations: program.operations(),
                 documents: program.documents(),
                 inventory_reads: program.inventory_reads().to_vec(),
+                comparisons: program.comparisons(),
                 source,
                 document: api.document.clone(),
             }),

@@ -13,6 +13,7 @@ mod template_rules;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+pub use portcullis_rego::ComparingCost;
 use portcullis_rego::{CompileError, Environment, EvalError, Program, Query, Unit};
 use portcullis_rego_syntax::resolve;
 use portcullis_rego_syntax::{Parsed, Span};
@@ -41,6 +42,17 @@ pub(crate) struct RegoProgram {
     object_reads: Vec<ObjectRead>,
 }
 
+/// A place where a policy goes through objects of the inventory.
+#[derive(Clone, Debug)]
+pub struct InventoryComparison {
+    /// Where it begins.
+    pub location: Option<Location>,
+    /// The objects, as far as the policy's text fixes their kind.
+    pub objects: InventoryRead,
+    /// How many of them are looked at.
+    pub cost: ComparingCost,
+}
+
 /// A path below `input.review.object` that the policy reads: constant steps, `None` where it is computed.
 pub(crate) type ObjectRead = Vec<Option<Box<str>>>;
 
@@ -48,6 +60,7 @@ pub(crate) type ObjectRead = Vec<Option<Box<str>>>;
 pub(crate) struct Evaluation {
     pub(crate) result: Result<Vec<RawViolation>, EvaluationError>,
     pub(crate) prints: Vec<String>,
+    pub(crate) steps: u64,
 }
 
 /// An element of the `violation` set.
@@ -110,6 +123,18 @@ impl RegoProgram {
         &self.inventory_reads
     }
 
+    /// Where it goes through objects of the inventory, in the order of the text.
+    pub(crate) fn comparisons(&self) -> Vec<InventoryComparison> {
+        let comparisons = self.program.comparings().iter();
+        comparisons
+            .map(|found| InventoryComparison {
+                location: self.locate(found.module, found.span),
+                objects: objects_at(&found.path),
+                cost: found.cost,
+            })
+            .collect()
+    }
+
     /// The parts of the object it reads.
     pub(crate) fn object_reads(&self) -> &[ObjectRead] {
         &self.object_reads
@@ -117,6 +142,7 @@ impl RegoProgram {
 
     /// Evaluates `violation` for one input document. Never panics: a panic would be an error of this evaluation.
     pub(crate) fn evaluate(&self, input: Value, world: &World<'_>) -> Evaluation {
+        let indexes = world.inventory().indexes(&self.program);
         let environment = Environment {
             input: Some(input),
             data: world.inventory().data().clone(),
@@ -125,17 +151,18 @@ impl RegoProgram {
             now_ns: world.now_ns(),
             seed: world.seed(),
             strict_builtin_errors: false,
+            indexes: indexes.as_deref(),
         };
         let caught = catch_unwind(AssertUnwindSafe(|| self.program.evaluate(&environment)));
         let Ok(evaluation) = caught else {
             let result = Err(EvaluationError::new("the evaluation panicked: please report this"));
-            return Evaluation { result, prints: Vec::new() };
+            return Evaluation { result, prints: Vec::new(), steps: 0 };
         };
         let result = match &evaluation.result {
             Ok(value) => violations(value),
             Err(error) => Err(self.evaluation_error(error)),
         };
-        Evaluation { result, prints: evaluation.prints }
+        Evaluation { result, prints: evaluation.prints, steps: evaluation.steps }
     }
 
     fn evaluation_error(&self, error: &EvalError) -> EvaluationError {
@@ -150,6 +177,18 @@ impl RegoProgram {
     fn locate(&self, module: usize, span: Span) -> Option<Location> {
         template_rules::locate(&self.document, self.texts.get(module)?, span)
     }
+}
+
+/// The objects that a path below `data` leads to.
+fn objects_at(path: &[Option<Value>]) -> InventoryRead {
+    let step = |position: usize| path.get(position)?.as_ref().and_then(value::as_str);
+    let version = match (step(0), step(1)) {
+        (Some("inventory"), Some("cluster")) => 2,
+        (Some("inventory"), Some("namespace")) => 3,
+        _ => return InventoryRead { api_version: None, kind: None, fields: None },
+    };
+    let text = |position| step(position).map(std::sync::Arc::from);
+    InventoryRead { api_version: text(version), kind: text(version + 1), fields: None }
 }
 
 /// The modules of a template as they are written.

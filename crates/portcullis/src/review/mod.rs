@@ -37,15 +37,22 @@ impl PolicySet {
             if actions.is_empty() || !constraint.template.reviews(review.operation(), point) {
                 continue;
             }
-            let (verdict, prints) = match matches(constraint, review, namespace) {
-                Ok(false) => continue,
-                Ok(true) => {
+            let matched = matches(constraint, review, namespace);
+            if matched == Ok(false) {
+                continue;
+            }
+            let start = world.read_stopwatch();
+            let (verdict, prints, steps) = match matched {
+                Ok(_) => {
                     let input = input.get_or_insert_with(|| review.input(namespace));
                     evaluate(constraint, review, input, *world)
                 }
-                Err(message) => (Verdict::Error(EvaluationError::new(message)), Vec::new()),
+                Err(message) => (Verdict::Error(EvaluationError::new(message)), Vec::new(), 0),
             };
-            results.push(ConstraintResult { constraint: constraint.info.clone(), actions, verdict, prints });
+            let end = world.read_stopwatch();
+            let took_ns = start.zip(end).map(|(start, end)| end.saturating_sub(start));
+            let constraint = constraint.info.clone();
+            results.push(ConstraintResult { constraint, actions, verdict, prints, steps, took_ns });
         }
         Outcome { point, results }
     }
@@ -81,7 +88,7 @@ fn evaluate(
     review: &Review,
     input: &Value,
     world: World<'_>,
-) -> (Verdict, Vec<String>) {
+) -> (Verdict, Vec<String>, u64) {
     let template = &constraint.template;
     let input = value::object([("review", input.clone()), ("parameters", constraint.parameters.clone())]);
     let evaluation = template.program.evaluate(input, &world);
@@ -92,7 +99,7 @@ fn evaluate(
             raw.into_iter().map(|violation| located(violation, review, &template.program)).collect(),
         ),
     };
-    (verdict, evaluation.prints)
+    (verdict, evaluation.prints, evaluation.steps)
 }
 
 fn located(raw: RawViolation, review: &Review, program: &crate::rego::RegoProgram) -> Violation {

@@ -37,6 +37,10 @@ pub struct ConstraintResult {
     pub verdict: Verdict,
     /// What the policy printed with `print`.
     pub prints: Vec<String>,
+    /// Steps that the evaluation took; the same on every machine.
+    pub steps: u64,
+    /// Nanoseconds that it took; `None` if the world has no stopwatch.
+    pub took_ns: Option<u64>,
 }
 
 impl ConstraintResult {

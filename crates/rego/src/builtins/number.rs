@@ -4,6 +4,7 @@ use num_bigint::BigInt;
 use regorus::Value;
 
 use super::{Failure, too_large};
+use crate::JsonNumber;
 use crate::limits::{Budget, LimitKind};
 
 /// Most bits of an integer.
@@ -76,7 +77,7 @@ pub(super) fn from_float(float: f64) -> Value {
 pub(super) fn parse(budget: &mut Budget<'_>, text: &str) -> Result<Option<Value>, Failure> {
     /// As many digits as [`MOST_BITS`] allow.
     const MOST_DIGITS: u64 = MOST_BITS * 3 / 10;
-    if !is_json_number(text) {
+    if JsonNumber::of(text).is_none() {
         return Ok(None);
     }
     let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
@@ -105,22 +106,4 @@ fn fraction_or_integer(value: &Value) -> Option<Value> {
     } else {
         None
     }
-}
-
-/// `-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?`
-pub(super) fn is_json_number(text: &str) -> bool {
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let unsigned = text.strip_prefix('-').unwrap_or(text);
-    let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, Some(exponent)),
-        None => (unsigned, None),
-    };
-    let (whole, fraction) = match mantissa.split_once('.') {
-        Some((whole, fraction)) => (whole, Some(fraction)),
-        None => (mantissa, None),
-    };
-    digits(whole)
-        && (whole == "0" || !whole.starts_with('0'))
-        && fraction.is_none_or(digits)
-        && exponent.is_none_or(|exponent| digits(exponent.strip_prefix(['-', '+']).unwrap_or(exponent)))
 }

@@ -31,6 +31,12 @@ impl<'p> Machine<'p, '_> {
         if !self.world.replaced.is_empty() && self.world.is_replaced(&group.path) {
             return Ok(self.base_document(&group.path));
         }
+        if let Some(site) = group.site
+            && let Some(value) = self.kept_document(site)?
+        {
+            self.mark(id, Document::Made(value.clone()));
+            return Ok(value);
+        }
         self.mark(id, Document::InTheMaking);
         self.deeper()?;
         let made = match group.kind {

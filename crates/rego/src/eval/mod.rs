@@ -6,6 +6,7 @@
 
 mod collections;
 mod documents;
+mod indexes;
 mod ops;
 mod replaced;
 
@@ -15,8 +16,10 @@ use crate::Value;
 use crate::builtins::Caches;
 use crate::error::{EvalError, EvalErrorKind};
 use crate::limits::{Budget, LimitKind, Limits, Watch};
-use crate::normal_form::{Arg, Branch, NormalForm, Slot};
+use crate::normal_form::{Arg, Branch, NormalForm, SiteId, Slot};
+use crate::program::Program;
 
+pub use indexes::Indexes;
 use replaced::World;
 
 /// Whether more answers are wanted.
@@ -32,6 +35,7 @@ type Step = Result<Flow, EvalError>;
 const MOST_SLOTS: usize = 1_000_000;
 
 struct Machine<'p, 'e> {
+    source: &'p Program,
     program: &'p NormalForm,
     caches: &'p Caches,
     budget: Budget<'e>,
@@ -51,6 +55,10 @@ struct Machine<'p, 'e> {
     now_ns: Option<i64>,
     seed: u64,
     strict: bool,
+    /// What was made before, from the same `data`.
+    indexes: Option<&'e Indexes>,
+    /// What is made here, and so cannot be used.
+    making: Option<SiteId>,
 }
 
 /// What an evaluation sees of the world.
@@ -70,6 +78,10 @@ pub struct Environment<'e> {
     pub seed: u64,
     /// Whether a builtin that is not defined for its arguments is an error.
     pub strict_builtin_errors: bool,
+    /// Indexes of the program over `data`. Those of another program or another document are not used, and none
+    /// are with strict builtin errors. The answer is the same with and without, but for the steps and memory it
+    /// takes, and so for a limit that is not exceeded.
+    pub indexes: Option<&'e Indexes>,
 }
 
 impl Default for Environment<'_> {
@@ -82,6 +94,7 @@ impl Default for Environment<'_> {
             now_ns: None,
             seed: 0,
             strict_builtin_errors: false,
+            indexes: None,
         }
     }
 }
@@ -99,10 +112,15 @@ pub struct Evaluation {
     pub memory: u64,
 }
 
-pub(crate) fn evaluate(program: &NormalForm, caches: &Caches, environment: &Environment<'_>) -> Evaluation {
+pub(crate) fn evaluate(source: &Program, environment: &Environment<'_>) -> Evaluation {
+    let program = source.form();
+    let indexes = environment.indexes.filter(|indexes| {
+        !environment.strict_builtin_errors && indexes.are_of(source.identity(), &environment.data)
+    });
     let mut machine = Machine {
+        source,
         program,
-        caches,
+        caches: source.caches(),
         budget: Budget::new(environment.limits, environment.watch),
         stack: Vec::new(),
         base: 0,
@@ -115,6 +133,8 @@ pub(crate) fn evaluate(program: &NormalForm, caches: &Caches, environment: &Envi
         now_ns: environment.now_ns,
         seed: environment.seed,
         strict: environment.strict_builtin_errors,
+        indexes,
+        making: None,
     };
     let result = machine.answer();
     Evaluation {

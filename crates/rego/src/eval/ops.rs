@@ -50,6 +50,7 @@ impl<'p> Machine<'p, '_> {
                     return self.each(keys.into_iter(), *to, op.span, after, found);
                 }
                 OpKind::With { changes, ops } => return self.with(changes, ops, op.span, after, found),
+                OpKind::Join(join) => return self.join(join, op.span, after, found),
                 kind => self.simple(kind, op.span),
             };
             match next {
@@ -68,7 +69,8 @@ impl<'p> Machine<'p, '_> {
             | OpKind::Scan { .. }
             | OpKind::Relation { .. }
             | OpKind::Keys { .. }
-            | OpKind::With { .. } => Ok(Next::Fail),
+            | OpKind::With { .. }
+            | OpKind::Join(_) => Ok(Next::Fail),
             OpKind::Path { root, keys, to } => self.path(root, keys, *to),
             OpKind::Document { group, to } => {
                 let value = self.document(*group)?;

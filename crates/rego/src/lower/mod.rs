@@ -1,11 +1,13 @@
 //! Syntax trees to the normal form.
 //!
 //! ```text
-//! modules --tree--> documents --terms--> literals --order--> literals --generate--> operations
+//! modules --tree--> documents --terms--> literals --order--> literals --generate--> operations --joins--> operations
 //! ```
 
 mod available;
+mod facts;
 mod generate;
+mod joins;
 mod literal;
 mod nesting;
 mod order;
@@ -22,6 +24,7 @@ use crate::error::CompileError;
 use crate::normal_form::{
     Arg, Branch, BranchHead, Definition, Entry, Group, GroupKind, NormalForm, Op, OpKind, Slot,
 };
+use crate::program::Comparing;
 
 pub use available::unavailable_builtins;
 use generate::Generator;
@@ -63,7 +66,10 @@ pub enum Query<'q> {
     Body(Unit<'q>),
 }
 
-pub(crate) fn lower(units: &[Unit<'_>], query: &Query<'_>) -> Result<NormalForm, Vec<CompileError>> {
+pub(crate) fn lower(
+    units: &[Unit<'_>],
+    query: &Query<'_>,
+) -> Result<(NormalForm, Vec<Comparing>), Vec<CompileError>> {
     let mut errors = Vec::new();
     let units: Vec<UnitInfo<'_>> = units.iter().map(UnitInfo::of).collect();
     let tree = Tree::of(&units, &mut errors);
@@ -81,7 +87,9 @@ pub(crate) fn lower(units: &[Unit<'_>], query: &Query<'_>) -> Result<NormalForm,
     let branches = groups.iter().flat_map(|group: &Group| group.definitions.iter().chain(&group.default));
     let operations =
         branches.flat_map(|definition| &definition.branches).map(|branch| count(&branch.ops)).sum();
-    Ok(NormalForm { groups, nodes: tree.nodes, entry, operations })
+    let mut form = NormalForm { groups, nodes: tree.nodes, entry, sites: Vec::new(), operations };
+    let comparings = joins::index(&mut form);
+    Ok((form, comparings))
 }
 
 fn count(ops: &[Op]) -> usize {
@@ -89,6 +97,7 @@ fn count(ops: &[Op]) -> usize {
         .map(|op| match &op.kind {
             OpKind::Not { ops } | OpKind::Every { ops, .. } | OpKind::With { ops, .. } => 1 + count(ops),
             OpKind::Collect { collect, .. } => 1 + count(&collect.ops),
+            OpKind::Join(join) => count(&join.scan),
             _ => 1,
         })
         .sum()
@@ -122,6 +131,7 @@ fn group(
         definitions: definitions.into(),
         default,
         is_constant,
+        site: None,
     }
 }
 

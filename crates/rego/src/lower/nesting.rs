@@ -204,6 +204,7 @@ impl Nesting<'_, '_> {
                     }
                     self.ops(ops, slots);
                 }
+                OpKind::Join(join) => self.ops(&join.scan, slots),
             }
         }
     }

@@ -85,7 +85,12 @@ fn ours(case: &Case) -> Answer {
     };
     let body = Query::Body(Unit { module: &query.module, names: &query.names });
     let answer = match Program::compile(&units, &body) {
-        Ok(program) => bindings(program.evaluate(&environment).result),
+        Ok(program) => {
+            // As the core does it: with what is kept for all evaluations with the same document.
+            let indexes = program.indexes(&environment.data);
+            let environment = Environment { indexes: indexes.as_ref(), ..environment.clone() };
+            bindings(program.evaluate(&environment).result)
+        }
         Err(errors) => Answer::Refused(refusal(&errors)),
     };
     match path_query(&query.module) {

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use portcullis_webhook::admission::{BadRego, Own};
+
 use crate::support::{POLICIES, Webhook, pod, review};
 
 #[test]
@@ -118,7 +120,11 @@ fn a_broken_policy_is_refused_when_it_is_applied() {
         (&json!(false), &json!(422)),
         "{response}"
     );
-    assert!(response["status"]["message"].as_str().unwrap().contains("unexpected } token"), "{response}");
+    let message = response["status"]["message"].as_str().unwrap();
+    assert_eq!(
+        message,
+        "line 2, column 34: rego_parse_error: unexpected } token, in `violation[{\"msg\": msg}] { msg := }`"
+    );
     let response = webhook
         .create(&template("package bad\nviolation[{\"msg\": \"x\"}] { input.review.object.spec.y }\n"));
     assert_eq!(response["allowed"], true, "{response}");
@@ -142,6 +148,101 @@ fn a_broken_policy_is_refused_when_it_is_applied() {
     let broken = constraint("NoSpec", json!({"parameters": {"field": 3}}));
     let response = webhook.post("/v1/admit", review(&broken, "DELETE").to_string()).response();
     assert_eq!(response["allowed"], true, "{response}");
+}
+
+#[test]
+fn bad_rego_is_admitted_with_a_warning_if_asked_for_and_nothing_else_is() {
+    let own = Own { bad_rego: BadRego::Admit, ..Own::default() };
+    let webhook = Webhook::new(POLICIES).with_own(own);
+    let template = |rego: &str, schema: Value| {
+        json!({
+            "apiVersion": "templates.gatekeeper.sh/v1", "kind": "ConstraintTemplate", "metadata": {"name": "bad"},
+            "spec": {
+                "crd": {"spec": {"names": {"kind": "Bad"}, "validation": {"openAPIV3Schema": schema}}},
+                "targets": [{"target": "admission.k8s.gatekeeper.sh", "rego": rego}],
+            },
+        })
+    };
+    let bad = "package bad\nviolation[{\"msg\": msg}] { msg := }\n";
+    let response = webhook.create(&template(bad, json!({"type": "object"})));
+    assert_eq!(
+        (&response["allowed"], &response["status"]["code"]),
+        (&json!(true), &json!(299)),
+        "{response}"
+    );
+    let warning = response["warnings"][0].as_str().unwrap();
+    assert!(warning.starts_with("this template enforces nothing: line 2, column 34: "), "{warning}");
+    let response = webhook.create(&template(bad, json!({"type": "objekt"})));
+    assert_eq!(
+        (&response["allowed"], &response["status"]["code"]),
+        (&json!(false), &json!(422)),
+        "{response}"
+    );
+}
+
+#[test]
+fn the_webhook_itself_and_its_namespace_are_let_in() {
+    let own = Own {
+        namespace: Some("gate".to_owned()),
+        identities: vec!["system:serviceaccount:gate:portcullis-webhook".to_owned()],
+        ..Own::default()
+    };
+    let webhook = Webhook::new(POLICIES).with_own(own);
+    let bad = |namespace: &str| {
+        let mut pod = pod(&json!({"hostPID": true}));
+        pod["metadata"]["namespace"] = namespace.into();
+        review(&pod, "CREATE")
+    };
+    let ask = |request: &Value| webhook.post("/v1/admit", request.to_string()).response();
+    assert_eq!(ask(&bad("shop"))["allowed"], false);
+    let own = ask(&bad("gate"));
+    assert_eq!(
+        (&own["allowed"], &own["status"]["message"]),
+        (&json!(true), &json!("Namespace is the webhook's own"))
+    );
+    let mut request = bad("shop");
+    request["request"]["userInfo"]["username"] = "system:serviceaccount:gate:portcullis-webhook".into();
+    let itself = ask(&request);
+    assert_eq!(
+        (&itself["allowed"], &itself["status"]["message"]),
+        (&json!(true), &json!("Gatekeeper does not self-manage"))
+    );
+    request["request"]["userInfo"]["username"] = "system:serviceaccount:gate:other".into();
+    assert_eq!(ask(&request)["allowed"], false);
+    // Policies are checked everywhere, also in its own namespace.
+    let config = json!({
+        "apiVersion": "config.gatekeeper.sh/v1alpha1", "kind": "Config",
+        "metadata": {"name": "config", "namespace": "gate"}, "spec": {"match": [{"processes": ["webhok"]}]},
+    });
+    assert_eq!(webhook.create(&config)["status"]["code"], 422);
+}
+
+#[test]
+fn what_is_random_depends_on_the_request_and_on_nothing_else() {
+    let policies = r#"
+apiVersion: templates.gatekeeper.sh/v1
+kind: ConstraintTemplate
+metadata: {name: dice}
+spec:
+  crd: {spec: {names: {kind: Dice}}}
+  targets:
+  - target: admission.k8s.gatekeeper.sh
+    rego: |
+      package dice
+      violation[{"msg": msg}] { msg := sprintf("%d %v", [rand.intn("x", 1000000), uuid.rfc4122("y")]) }
+---
+apiVersion: constraints.gatekeeper.sh/v1beta1
+kind: Dice
+metadata: {name: dice}
+"#;
+    let ask = |webhook: &Webhook, uid: &str| {
+        let mut request = review(&pod(&json!({})), "CREATE");
+        request["request"]["uid"] = uid.into();
+        webhook.post("/v1/admit", request.to_string()).response()["status"]["message"].clone()
+    };
+    let (one, other) = (Webhook::new(policies), Webhook::new(policies));
+    assert_eq!(ask(&one, "u-1"), ask(&other, "u-1"));
+    assert_ne!(ask(&one, "u-1"), ask(&one, "u-2"));
 }
 
 #[test]
@@ -191,9 +292,19 @@ fn every_finding_is_logged_in_gatekeepers_keys_and_counted() {
         "gatekeeper_validation_request_count_total{admission_dryrun=\"false\",admission_status=\"deny\"} 1\n",
         "gatekeeper_validation_request_duration_seconds_count{admission_status=\"deny\"} 1\n",
         "gatekeeper_validation_request_duration_seconds_bucket{admission_status=\"deny\",le=\"+Inf\"} 1\n",
-        "portcullis_constraint_findings_total{constraint_kind=\"NoSpec\",constraint_name=\"no-host-pid\",outcome=\"violation\"} 1\n",
+        "portcullis_constraint_evaluations_total{constraint_kind=\"NoSpec\",constraint_name=\"no-host-pid\",outcome=\"violation\"} 1\n",
         "portcullis_policies_stale 0\n",
+        "portcullis_constraint_evaluations_total{constraint_kind=\"NoSpec\",constraint_name=\"no-host-pid\",outcome=\"pass\"} 1\n",
+        "portcullis_constraint_evaluation_duration_seconds_count{constraint_kind=\"NoSpec\",constraint_name=\"no-host-pid\"} 2\n",
+        "gatekeeper_constraint_template_ingestion_count_total{status=\"active\"} 1\n",
     ] {
         assert!(metrics.contains(sample), "{sample} in {metrics}");
+    }
+    for measured in ["duration_seconds_sum", "steps_total"] {
+        let name = format!(
+            "portcullis_constraint_evaluation_{measured}{{constraint_kind=\"NoSpec\",constraint_name=\"no-host-pid\"}} "
+        );
+        let value: f64 = metrics.split_once(&name).unwrap().1.lines().next().unwrap().parse().unwrap();
+        assert!(value > 0.0, "{measured}");
     }
 }

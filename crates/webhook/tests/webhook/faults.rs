@@ -196,7 +196,8 @@ fn a_thread_that_does_not_come_back_does_not_hold_up_the_answer() {
     let _first = pool.run(move || wait.recv().unwrap()).unwrap();
     let start = Instant::now();
     let response = webhook.post("/v1/admit?timeout=300ms", good()).response();
-    assert!(start.elapsed() < Duration::from_millis(300), "{:?}", start.elapsed());
+    // It never comes back; how long exactly is waited is tested beside `Times`.
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
     assert_eq!((&response["uid"], &response["allowed"]), (&json!("u-1"), &json!(false)));
     release.send(()).unwrap();
 }

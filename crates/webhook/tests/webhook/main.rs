@@ -8,7 +8,10 @@
 )]
 
 mod answers;
+mod connections;
+mod decisions;
 mod faults;
 mod program;
 mod recorded;
 mod support;
+mod texts;

@@ -8,7 +8,8 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::Request;
 use portcullis::{EvaluationLimits, Limits};
-use portcullis_webhook::admission::Exempt;
+use portcullis_webhook::admission::{Exempt, Own};
+use portcullis_webhook::decisions::{Content, Recorder};
 use portcullis_webhook::load::{Paths, load};
 use portcullis_webhook::log::Log;
 use portcullis_webhook::pool::Pool;
@@ -135,11 +136,26 @@ impl Webhook {
             max_body: 3 << 20,
             log_denies: true,
             exempt: Exempt { names: vec!["infra".into()], ..Exempt::default() },
+            own: Own::default(),
+            clock: std::time::SystemTime::now,
         };
         let loaded = load(&paths).unwrap();
-        let state = State::new(loaded, settings, pool, 16 << 20, Log::new(log.clone()));
+        let state = State::new(loaded, settings, pool, 16 << 20, None, Log::new(log.clone()));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         Self { state: Arc::new(state), paths, log, runtime, _directory: directory }
+    }
+
+    pub fn with_own(mut self, own: Own) -> Self {
+        Arc::get_mut(&mut self.state).unwrap().settings.own = own;
+        self
+    }
+
+    /// With a record of decisions in memory.
+    pub fn with_decisions(mut self, content: Content) -> (Self, Lines) {
+        let lines = Lines::default();
+        let recorder = Recorder::to_stream(lines.clone(), content, self.state.log.clone()).unwrap();
+        Arc::get_mut(&mut self.state).unwrap().decisions = Some(recorder);
+        (self, lines)
     }
 
     /// Replaces the policies' file and has it read.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use regorus::Value;
 
+use crate::JsonNumber;
 use crate::builtins::{Failure, Outcome, number, undefined};
 use crate::limits::Budget;
 use crate::term::{MOST_NESTING, too_deep};
@@ -102,7 +103,7 @@ impl<'r> Reader<'r, '_> {
         let is_part = |c: char| matches!(c, '0'..='9' | '.' | 'e' | 'E' | '+' | '-');
         let end = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
         let text = rest.get(..end).unwrap_or_default();
-        let is_number = number::is_json_number(text);
+        let is_number = JsonNumber::of(text).is_some();
         let value =
             if is_number && self.is_built { number::parse(self.budget, text)? } else { Some(Value::Null) };
         self.at += end;

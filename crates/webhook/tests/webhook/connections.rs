@@ -1,0 +1,361 @@
+//! Connections that do nothing, too many of them, certificates that are wrong, and the end under load.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+use axum_server::Handle;
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
+use portcullis_webhook::connections::{Gate, Rest};
+use portcullis_webhook::server::router;
+use portcullis_webhook::tls::{Certificate, SelfSigned, Terms, Tls, TlsVersion};
+use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use rustls::pki_types::UnixTime;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::time_provider::TimeProvider;
+use rustls::{ClientConfig, RootCertStore};
+use serde_json::{Value, json};
+
+use crate::program::{Connection, Program, connect, eventually, line, receive, send, trusting};
+use crate::support::{POLICIES, Webhook, pod, review};
+
+fn policies() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("p.yaml"), POLICIES).unwrap();
+    directory
+}
+
+#[test]
+fn a_thousand_clients_that_say_nothing_keep_nobody_waiting() {
+    let directory = policies();
+    let mut program = Program::start(directory.path(), &[]);
+    // Half without a handshake, half with the beginning of a request.
+    let (mut silent, mut slow) = (Vec::new(), Vec::new());
+    for number in 0..500 {
+        silent.push(TcpStream::connect(program.address()).unwrap());
+        let mut connection = program.connect();
+        connection.get_mut().write_all(b"POST /v1/admit HTTP/1.1\r\nhost: local").unwrap();
+        slow.push(connection);
+        if number % 50 == 49 {
+            // A new connection each time, and one that stays.
+            program.connection = None;
+            let start = Instant::now();
+            assert!(program.is_denied(&pod(&json!({"hostPID": true}))));
+            assert!(program.is_denied(&pod(&json!({"hostIPC": true}))));
+            assert!(start.elapsed() < Duration::from_secs(2), "{:?} beside {number}", start.elapsed());
+        }
+    }
+    drop((silent, slow));
+    program.stop();
+}
+
+/// A webhook over TLS in this process, with its own patience.
+struct Server {
+    address: String,
+    client: ClientConfig,
+    handle: Handle<std::net::SocketAddr>,
+    webhook: Webhook,
+    _runtime: tokio::runtime::Runtime,
+}
+
+fn serve(places: usize, rest: Rest) -> Server {
+    let directory = tempfile::tempdir().unwrap();
+    let ca = directory.path().join("ca.pem");
+    let made = SelfSigned::new(vec!["localhost".to_owned()], Some(ca.clone()), Terms::default());
+    let certificate = Certificate::SelfSigned(Box::new(made));
+    let served = Tls { certificate, clients: None, oldest: TlsVersion::V13 }
+        .serve(std::time::SystemTime::now())
+        .unwrap();
+    let webhook = Webhook::new(POLICIES);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let inside = runtime.enter();
+    let acceptor = RustlsAcceptor::new(RustlsConfig::from_config(served.config));
+    let gate = Gate::new(acceptor, places, rest, Arc::clone(&webhook.state));
+    let handle = Handle::new();
+    let server = axum_server::from_tcp(listener).unwrap().acceptor(gate).handle(handle.clone());
+    runtime.spawn(server.serve(router(Arc::clone(&webhook.state)).into_make_service()));
+    let client = Arc::try_unwrap(trusting(&ca)).unwrap();
+    drop(inside);
+    Server { address, client, handle, webhook, _runtime: runtime }
+}
+
+/// How long a connection goes on while something is sent again and again.
+fn lives(
+    connection: &mut Connection,
+    mut again: impl FnMut(&mut Connection) -> std::io::Result<()>,
+) -> Duration {
+    let start = Instant::now();
+    connection.get_ref().sock.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+    let mut bytes = [0; 4096];
+    while start.elapsed() < Duration::from_secs(15) {
+        match connection.get_mut().read(&mut bytes) {
+            Ok(0) => break,
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(_) => break,
+        }
+        if again(connection).is_err() {
+            break;
+        }
+    }
+    start.elapsed()
+}
+
+#[test]
+fn connections_that_ask_for_nothing_end_also_if_they_are_busy_with_it() {
+    let rest = Rest { first: Duration::from_millis(600), between: Duration::from_millis(1200) };
+    let mut server = serve(100, rest);
+    let soon = |lived: Duration, least: Duration| {
+        // The two clocks do not start at the same moment.
+        let least = least - Duration::from_millis(200);
+        assert!(lived >= least && lived < least + Duration::from_secs(8), "{lived:?}");
+    };
+    // HTTP/2: the preface, no settings, then pings for ever.
+    server.client.alpn_protocols = vec![b"h2".to_vec()];
+    let mut connection = connect(&server.address, &Arc::new(server.client.clone()));
+    connection
+        .get_mut()
+        .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00")
+        .unwrap();
+    let ping = *b"\x00\x00\x08\x06\x00\x00\x00\x00\x00portcull";
+    soon(lives(&mut connection, |connection| connection.get_mut().write_all(&ping)), rest.first);
+    // HTTP/1.1: a head that comes a byte at a time.
+    server.client.alpn_protocols.clear();
+    let client = Arc::new(server.client.clone());
+    let mut connection = connect(&server.address, &client);
+    connection.get_mut().write_all(b"POST /v1/admit HTTP/1.1\r\nx: ").unwrap();
+    soon(lives(&mut connection, |connection| connection.get_mut().write_all(b"y")), rest.first);
+    // After a request there is more time.
+    let mut connection = connect(&server.address, &client);
+    let body = review(&pod(&json!({})), "CREATE").to_string();
+    send(&mut connection, "POST", "/v1/admit", body.as_bytes());
+    assert_eq!(receive(&mut connection).0, 200);
+    soon(lives(&mut connection, |_| Ok(())), rest.between);
+    server.handle.shutdown();
+}
+
+#[test]
+fn there_are_as_many_connections_as_there_are_places() {
+    let server = serve(2, Rest::default());
+    let client = Arc::new(server.client.clone());
+    let ask = |connection: &mut Connection| {
+        send(connection, "GET", "/healthz", b"");
+        receive(connection).0
+    };
+    let mut one = connect(&server.address, &client);
+    let mut two = connect(&server.address, &client);
+    assert_eq!((ask(&mut one), ask(&mut two)), (200, 200));
+    let mut three = connect(&server.address, &client);
+    assert!(
+        three.get_mut().write_all(b"GET / HTTP/1.1\r\n\r\n").and_then(|()| three.read(&mut [0; 9])).is_err()
+    );
+    assert!(server.webhook.get("/metrics").text.contains("portcullis_connections_refused_total 1\n"));
+    let log = server.webhook.log.read();
+    assert!(log.iter().any(|line| line["error"].as_str().is_some_and(|e| e.contains("--max-connections"))));
+    drop(one);
+    eventually("a place is free", || {
+        let mut again = connect(&server.address, &client);
+        again.get_mut().write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").is_ok()
+            && again.read(&mut [0; 9]).is_ok_and(|read| read > 0)
+    });
+    assert_eq!(ask(&mut two), 200);
+    server.handle.shutdown();
+}
+
+#[derive(Debug)]
+struct Then(u64);
+
+impl TimeProvider for Then {
+    fn current_time(&self) -> Option<UnixTime> {
+        Some(UnixTime::since_unix_epoch(Duration::from_secs(self.0)))
+    }
+}
+
+/// A certificate for localhost that was valid for a while after some second, in a file, and its key.
+fn write_certificate(directory: &Path, begins: u64) {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    params.not_before = (UNIX_EPOCH + Duration::from_secs(begins)).into();
+    params.not_after = (UNIX_EPOCH + Duration::from_secs(begins + 100_000)).into();
+    std::fs::write(directory.join("tls.crt"), params.self_signed(&key).unwrap().pem()).unwrap();
+    std::fs::write(directory.join("tls.key"), key.serialize_pem()).unwrap();
+}
+
+#[test]
+fn an_expired_certificate_serves_and_is_loud() {
+    const BEGINS: u64 = 1_600_000_000;
+    let (directory, policies) = (tempfile::tempdir().unwrap(), policies());
+    write_certificate(directory.path(), BEGINS);
+    let (chain, key) = (directory.path().join("tls.crt"), directory.path().join("tls.key"));
+    let mut command = Program::command(policies.path());
+    command.arg("--tls-cert").arg(&chain).arg("--tls-key").arg(&key);
+    let mut program = Program::run(command, &chain, tempfile::tempdir().unwrap());
+    // A client that lives back then.
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(&chain).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let client = ClientConfig::builder_with_details(provider, Arc::new(Then(BEGINS + 10)));
+    let client = client.with_safe_default_protocol_versions().unwrap();
+    program.client = Arc::new(client.with_root_certificates(roots).with_no_client_auth());
+    assert!(program.is_denied(&pod(&json!({"hostPID": true}))));
+    let (http, text) = program.get("/readyz?verbose");
+    assert!(http == 200 && text.contains("[!]certificate expired "), "{text}");
+    let metrics = program.get("/metrics").1;
+    assert!(metrics.contains("portcullis_certificate_expiry_timestamp_seconds 1600100000\n"), "{metrics}");
+    // Renewed, it is quiet again.
+    let now = std::time::SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    write_certificate(directory.path(), now + 30 * 86_400);
+    let told = line(&program.log, "the certificate is not valid yet");
+    assert!(told["validity"].as_str().unwrap().starts_with("valid only in 29 days"), "{told}");
+    program.stop();
+}
+
+#[test]
+fn an_expired_certificate_is_in_the_log_from_the_start() {
+    let (directory, policies) = (tempfile::tempdir().unwrap(), policies());
+    write_certificate(directory.path(), 1_600_000_000);
+    let (chain, key) = (directory.path().join("tls.crt"), directory.path().join("tls.key"));
+    let mut command = Program::command(policies.path());
+    let command = command.arg("--tls-cert").arg(&chain).arg("--tls-key").arg(&key);
+    let mut child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let log = std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().unwrap()));
+    let told = log.map(Result::unwrap).take(20).find(|line| line.contains("the certificate has expired"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let told: Value = serde_json::from_str(&told.unwrap()).unwrap();
+    assert_eq!(told["level"], "error");
+}
+
+#[test]
+fn only_known_clients_connect_and_probes_have_an_address_of_their_own() {
+    let (directory, policies) = (tempfile::tempdir().unwrap(), policies());
+    let mut ca = CertificateParams::new(Vec::new()).unwrap();
+    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca_key = KeyPair::generate().unwrap();
+    let client_ca = directory.path().join("client-ca.pem");
+    std::fs::write(&client_ca, ca.self_signed(&ca_key).unwrap().pem()).unwrap();
+    let issuer = Issuer::new(ca, ca_key);
+
+    let bundle = directory.path().join("ca.pem");
+    let mut command = Program::command(policies.path());
+    command.args(["--self-signed", "--ca-file"]).arg(&bundle).arg("--client-ca-file").arg(&client_ca);
+    command.args(["--health-listen", "127.0.0.1:0"]);
+    let mut child_log = Program::start_logged(command, &bundle);
+    let (program, probes) = (&mut child_log.0, child_log.1["address"].as_str().unwrap().to_owned());
+    let mut probe = TcpStream::connect(probes).unwrap();
+    probe.write_all(b"GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+    let mut text = String::new();
+    probe.read_to_string(&mut text).unwrap();
+    assert!(text.starts_with("HTTP/1.1 200") && text.ends_with("ok"), "{text}");
+
+    let mut stranger = program.connect();
+    let sent = stranger.get_mut().write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n");
+    assert!(sent.and_then(|()| stranger.read(&mut [0; 9])).is_err());
+    assert!(
+        line(&program.log, "a connection was refused")["error"].as_str().unwrap().contains("certificate")
+    );
+
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(&bundle).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let client = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let mut params = CertificateParams::new(vec!["kube-apiserver".to_owned()]).unwrap();
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let key = KeyPair::generate().unwrap();
+    let shown = vec![params.signed_by(&key, &issuer).unwrap().der().clone()];
+    let key = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap();
+    let client = client.with_root_certificates(roots).with_client_auth_cert(shown, key).unwrap();
+    program.client = Arc::new(client);
+    assert!(program.is_denied(&pod(&json!({"hostPID": true}))));
+    child_log.0.stop();
+}
+
+#[test]
+fn policies_stay_in_force_when_their_directory_disappears() {
+    let directory = policies();
+    let inner = directory.path().join("mounted");
+    std::fs::create_dir(&inner).unwrap();
+    std::fs::rename(directory.path().join("p.yaml"), inner.join("p.yaml")).unwrap();
+    let mut program = Program::start(&inner, &[]);
+    let object = pod(&json!({"hostPID": true}));
+    assert!(program.is_denied(&object));
+    std::fs::rename(&inner, directory.path().join("away")).unwrap();
+    eventually("it is seen", || program.get("/readyz?verbose").1.contains("[!]policies stale"));
+    assert!(program.is_denied(&object));
+    std::fs::rename(directory.path().join("away"), &inner).unwrap();
+    eventually("it is back", || program.get("/readyz?verbose").1.contains("[+]policies ok"));
+    assert!(program.is_denied(&object));
+    program.stop();
+}
+
+#[test]
+fn no_request_is_lost_when_it_ends_under_load() {
+    let directory = policies();
+    let program = Program::start(directory.path(), &["--shutdown-delay", "2"]);
+    let (gone, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let body = review(&pod(&json!({"hostPID": true})), "CREATE").to_string();
+    std::thread::scope(|scope| {
+        for keeps in [true, true, false, false] {
+            let (program, gone, answered, body) = (program.handle(), &gone, &answered, &body);
+            scope.spawn(move || {
+                let mut connection = connect(&program.0, &program.1);
+                // As an API server until the endpoint is taken away: connections that stay, and new ones.
+                while !gone.load(Ordering::SeqCst) {
+                    if !keeps {
+                        connection = connect(&program.0, &program.1);
+                    }
+                    send(&mut connection, "POST", "/v1/admit", body.as_bytes());
+                    let (http, answer) = receive(&mut connection);
+                    let answer: Value = serde_json::from_slice(&answer).unwrap();
+                    assert_eq!((http, &answer["response"]["status"]["code"]), (200, &json!(403)));
+                    answered.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+        }
+        std::thread::sleep(Duration::from_millis(500));
+        program.signal("-TERM");
+        line(&program.log, "stopping");
+        let before = answered.load(Ordering::SeqCst);
+        let mut probe = program.connect();
+        send(&mut probe, "GET", "/readyz", b"");
+        assert_eq!(receive(&mut probe).0, 503);
+        // Somebody looks at the readiness only now and then.
+        std::thread::sleep(Duration::from_secs(1));
+        assert!(answered.load(Ordering::SeqCst) > before, "it goes on answering");
+        gone.store(true, Ordering::SeqCst);
+    });
+    line(&program.log, "stopped");
+    program.ended();
+    assert!(answered.load(Ordering::SeqCst) > 20);
+}
+
+#[test]
+fn decisions_go_to_the_file_and_are_all_there_at_the_end() {
+    let directory = policies();
+    let (file, rotated) = (directory.path().join("d.ndjson"), directory.path().join("d.1"));
+    let mut program = Program::start(directory.path(), &["--decision-log", file.to_str().unwrap()]);
+    for _ in 0..10 {
+        assert!(program.is_denied(&pod(&json!({"hostPID": true}))));
+    }
+    std::fs::rename(&file, &rotated).unwrap();
+    program.signal("-HUP");
+    eventually("the file is opened again", || file.exists());
+    for _ in 0..10 {
+        assert!(!program.is_denied(&pod(&json!({}))));
+    }
+    assert!(program.get("/metrics").1.contains("portcullis_decision_records_lost_total 0\n"));
+    program.stop();
+    let codes = |file: &Path| -> Vec<Value> {
+        let text = std::fs::read_to_string(file).unwrap();
+        text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["code"].clone()).collect()
+    };
+    assert_eq!(codes(&rotated), vec![json!(403); 10]);
+    assert_eq!(codes(&file), vec![json!(200); 10]);
+}
