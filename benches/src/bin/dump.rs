@@ -19,7 +19,8 @@ fn main() -> io::Result<()> {
         _ => Box::new(portcullis_benches::each_manifest(count, seed)),
     };
     let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
-    let json = |manifest: &str| Document::read_all("generated.yaml", manifest).0.first().map(Document::to_json);
+    let json =
+        |manifest: &str| Document::read_all("generated.yaml", manifest).0.first().map(Document::to_json);
     match form {
         "yaml" => {
             for manifest in manifests {
@@ -37,7 +38,10 @@ fn main() -> io::Result<()> {
                 let comma = if index == 0 { "" } else { ",\n" };
                 write!(out, "{comma}{}", serde_json::to_string_pretty(&object)?)?;
             }
-            writeln!(out, "\n    ],\n    \"kind\": \"List\",\n    \"metadata\": {{\"resourceVersion\": \"\"}}\n}}")?;
+            writeln!(
+                out,
+                "\n    ],\n    \"kind\": \"List\",\n    \"metadata\": {{\"resourceVersion\": \"\"}}\n}}"
+            )?;
         }
         _ => {
             eprintln!("usage: dump ndjson|list|yaml COUNT [SEED] [mixed|ingresses]");

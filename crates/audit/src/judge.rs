@@ -228,7 +228,9 @@ impl Judge<'_> {
                 object: name.clone(),
                 labels: labels.clone(),
                 ordinal,
-                place: precise.map_or_else(|| place_of(object), |position| Place::of(&position.location)),
+                place: precise
+                    .filter(|_| !self.in_cluster)
+                    .map_or_else(|| self.place_of(object), |position| Place::of(&position.location)),
                 field: precise.map(|position| position.path.to_string()).unwrap_or_default(),
                 policy: *policy,
                 actions: Action::list(finding.actions()),

@@ -6,23 +6,32 @@
 //!
 //! A kind that cannot be listed, or not to its end, is reported, and the others are audited.
 
+use std::collections::BTreeSet;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use clap::ValueHint;
 use portcullis::{Error, PolicySet, Resource};
 use portcullis_cluster::{
-    Access, ApiResource, Cluster, ClusterError, ConnectOptions, Consistency, Discovery, Page, Pages,
+    Access, ApiResource, AuditStatus, AuditViolation, Cluster, ClusterError, ConnectOptions, Consistency,
+    Discovery, Leadership, LeaseOptions, ObjectId, Page, Pages, delete_others, write_audit_status,
+    write_object,
 };
-use portcullis_report::audit::Problem;
+use portcullis_report::audit::{AuditReport, Completion, Finding, Problem};
+use serde_json::Value;
 use tokio::runtime::{Handle, Runtime};
 
 use crate::args::AuditArgs;
 use crate::pipeline::{Feed, Item};
 use crate::policies::Policies;
 use crate::run::{self, RunError, Settings, Status, Subject};
-use crate::sink::Options;
+use crate::sink::policy_report::{self, Api};
+use crate::sink::status::statuses;
+use crate::sink::{Options, Sink, Start};
+use crate::spool::Spool;
 
 /// What an audit of a cluster is told beside what every audit is told.
 #[derive(Clone, Debug, clap::Args)]
@@ -52,6 +61,41 @@ pub struct KubeArgs {
     /// List only kinds that a constraint names; as soon as one names none, all are listed.
     #[arg(long, requires = "kube")]
     pub match_kind_only: bool,
+    /// Audit only the kinds that the Config and SyncSets name, as Gatekeeper's audit from its cache does.
+    #[arg(long, requires = "kube")]
+    pub synced_kinds_only: bool,
+    /// Write what was found into the status of the cluster's constraints, where it has changed.
+    #[arg(long, requires = "kube", conflicts_with = "policies")]
+    pub update_status: bool,
+    /// Write report objects, where they have changed; may be repeated.
+    #[arg(long, requires = "kube", value_name = "API")]
+    pub reports: Vec<Api>,
+    /// Audit only while holding this Lease, so that of several pods one audits.
+    #[arg(long, requires = "kube", value_name = "NAMESPACE/NAME", value_parser = lease)]
+    pub lease: Option<(String, String)>,
+    /// Who we are to others that want the Lease; the host's name if not given, which is that of the pod.
+    #[arg(long, requires = "lease", value_name = "NAME")]
+    pub identity: Option<String>,
+}
+
+fn lease(text: &str) -> Result<(String, String), String> {
+    match text.split_once('/') {
+        Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() => {
+            Ok((namespace.to_owned(), name.to_owned()))
+        }
+        _ => Err("expected `NAMESPACE/NAME`".to_owned()),
+    }
+}
+
+/// Which kinds of a cluster are audited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// All that can be listed.
+    All,
+    /// Those that a constraint may be about.
+    Named,
+    /// Those that the Config and SyncSets name.
+    Synced,
 }
 
 impl KubeArgs {
@@ -157,11 +201,11 @@ impl Connection {
         &'a self,
         policies: &'a PolicySet,
         chunk_size: u32,
-        match_kind_only: bool,
+        scope: Scope,
         stop: &'a AtomicBool,
     ) -> Result<ClusterSubject<'a>, RunError> {
         let discovery = self.runtime.block_on(Discovery::of(&self.cluster)).map_err(of_cluster)?;
-        Ok(ClusterSubject { connection: self, policies, discovery, chunk_size, match_kind_only, stop })
+        Ok(ClusterSubject { connection: self, policies, discovery, chunk_size, scope, stop })
     }
 }
 
@@ -172,7 +216,7 @@ pub struct ClusterSubject<'a> {
     policies: &'a PolicySet,
     discovery: Discovery,
     chunk_size: u32,
-    match_kind_only: bool,
+    scope: Scope,
     stop: &'a AtomicBool,
 }
 
@@ -203,10 +247,18 @@ impl Subject for ClusterSubject<'_> {
     }
 
     fn objects(&mut self) -> Box<dyn Feed + '_> {
-        let kinds = self.discovery.preferred().filter(|resource| {
-            !self.match_kind_only || self.policies.concerns_kind(&resource.gvk.kind)
-        });
-        Box::new(self.list(kinds.cloned().collect()))
+        let kinds: Vec<ApiResource> = match self.scope {
+            Scope::All => self.discovery.preferred().cloned().collect(),
+            Scope::Named => {
+                let named = |resource: &&ApiResource| self.policies.concerns_kind(&resource.gvk.kind);
+                self.discovery.preferred().filter(named).cloned().collect()
+            }
+            Scope::Synced => {
+                let synced = |resource: &&ApiResource| self.policies.synced_kinds().contains(&resource.gvk);
+                self.discovery.all().filter(synced).cloned().collect()
+            }
+        };
+        Box::new(self.list(kinds))
     }
 
     fn problems(&mut self) -> Vec<Problem> {
@@ -217,7 +269,18 @@ impl Subject for ClusterSubject<'_> {
             message: problem.to_string(),
             help: Some("its objects are not audited".to_owned()),
         };
-        self.discovery.problems().iter().map(problem).collect()
+        let mut problems: Vec<_> = self.discovery.problems().iter().map(problem).collect();
+        if self.scope == Scope::Synced {
+            let gone = self.policies.synced_kinds().iter().filter(|gvk| self.discovery.get(gvk).is_none());
+            problems.extend(gone.map(|gvk| Problem {
+                is_error: true,
+                code: "unknown-kind",
+                place: None,
+                message: format!("`{gvk}` is to be synced, but the cluster has no such kind"),
+                help: None,
+            }));
+        }
+        problems
     }
 
     fn is_cluster(&self) -> bool {
@@ -288,19 +351,165 @@ pub fn run(audit: &AuditArgs, kube: &KubeArgs) -> Result<Status, RunError> {
     let stop = run::stop_on_signals()?;
     let settings = Settings::of(audit);
     let connection = Connection::open(&kube.options())?;
-    run::repeat(audit.interval, &stop, |_| {
+    let scope = match (kube.synced_kinds_only, kube.match_kind_only) {
+        (true, _) => Scope::Synced,
+        (false, true) => Scope::Named,
+        (false, false) => Scope::All,
+    };
+    let leadership = match &kube.lease {
+        None => None,
+        Some((namespace, name)) => {
+            let host = std::env::var("HOSTNAME").ok();
+            let identity = kube.identity.clone().or(host).unwrap_or_else(|| "portcullis-audit".to_owned());
+            let options = LeaseOptions::new(namespace, name, &identity);
+            let Some(leadership) = connection.lead(options, &stop)? else { return Ok(Status::Clean) };
+            Some(Arc::new(leadership))
+        }
+    };
+    let status = run::repeat(audit.interval, &stop, |_| {
         let policies = match audit.policies.is_empty() {
             true => connection.policies()?,
             false => run::read_policies(audit)?,
         };
-        let mut subject =
-            connection.subject(&policies.set, kube.chunk_size, kube.match_kind_only, &stop)?;
+        let mut subject = connection.subject(&policies.set, kube.chunk_size, scope, &stop)?;
         let options = Options {
             violations_limit: audit.constraint_violations_limit,
             message_limit: audit.message_limit,
         };
-        let mut sinks: Vec<_> =
+        let mut sinks: Vec<Box<dyn Sink>> =
             audit.outputs().into_iter().map(|(form, target)| form.sink(target, options)).collect();
+        if kube.update_status || !kube.reports.is_empty() {
+            let writer = connection.writer(kube.update_status, &kube.reports, options);
+            sinks.push(Box::new(ClusterSink { leadership: leadership.clone(), ..writer }));
+        }
         Ok(run::audit(&policies, &mut subject, &settings, &mut sinks, &stop)?.into())
-    })
+    });
+    if let Some(leadership) = leadership.and_then(Arc::into_inner) {
+        // If it cannot be given back, it passes on by itself.
+        let _ = connection.runtime.block_on(leadership.release());
+    }
+    status
+}
+
+/// Writes to the cluster what was found, where that has changed. An audit that did not come to its end writes nothing: what is there
+/// is more than it knows.
+pub struct ClusterSink {
+    handle: Handle,
+    cluster: Cluster,
+    update_status: bool,
+    reports: Vec<Api>,
+    options: Options,
+    leadership: Option<Arc<Leadership>>,
+}
+
+impl ClusterSink {
+    fn is_leader(&self) -> io::Result<()> {
+        match &self.leadership {
+            Some(leadership) if !leadership.is_held() => {
+                Err(io::Error::other("the Lease was lost: another audits now, so nothing more is written"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn statuses(&self, report: &AuditReport<'_>) -> io::Result<()> {
+        let statuses = statuses(report, self.options)?;
+        let mut failed = None;
+        for (policy, status) in report.policies.iter().zip(statuses) {
+            self.is_leader()?;
+            let violations = status.violations.into_iter().map(|violation| AuditViolation {
+                group: violation.group,
+                version: violation.version,
+                kind: violation.kind,
+                name: violation.name,
+                namespace: violation.namespace,
+                message: violation.message,
+                enforcement_action: violation.enforcement_action.to_owned(),
+                enforcement_actions: violation.enforcement_actions.into_iter().map(str::to_owned).collect(),
+            });
+            let status = AuditStatus {
+                timestamp: status.audit_timestamp.to_string(),
+                total: status.total_violations,
+                violations: violations.collect(),
+            };
+            // One constraint whose status cannot be written does not keep the others from theirs.
+            let written = self.handle.block_on(write_audit_status(&self.cluster, &policy.key, &status));
+            failed = failed.or(written.err());
+        }
+        failed.map_or(Ok(()), |error| Err(io::Error::other(error)))
+    }
+
+    fn reports(&self, api: Api, report: &AuditReport<'_>, spool: &Spool) -> io::Result<()> {
+        let resource = |namespaced: bool| {
+            let kind = api.kind(namespaced);
+            ApiResource::new(api.version(), kind, &format!("{}s", kind.to_lowercase()), namespaced)
+        };
+        let resources = [resource(false), resource(true)];
+        let mut kept: BTreeSet<ObjectId> = BTreeSet::new();
+        policy_report::each(api, report, spool, |object| {
+            self.is_leader()?;
+            let part = |key| object.pointer(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+            let (namespace, name) = (part("/metadata/namespace"), part("/metadata/name"));
+            let [of_cluster, of_namespaces] = &resources;
+            let resource = if namespace.is_empty() { of_cluster } else { of_namespaces };
+            kept.insert((namespace, name));
+            let written = self.handle.block_on(write_object(&self.cluster, resource, &object));
+            written.map(|_| ()).map_err(io::Error::other)
+        })?;
+        self.is_leader()?;
+        for resource in &resources {
+            let deleted = delete_others(&self.cluster, resource, policy_report::MANAGED_BY, &kept);
+            self.handle.block_on(deleted).map_err(io::Error::other)?;
+        }
+        Ok(())
+    }
+}
+
+impl Sink for ClusterSink {
+    fn begin(&mut self, _: &Start<'_>) -> io::Result<()> {
+        self.is_leader()
+    }
+
+    fn finding(&mut self, _: &Start<'_>, _: &Finding) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn end(&mut self, report: &AuditReport<'_>, spool: &Spool) -> io::Result<()> {
+        if matches!(report.completion, Completion::Unfinished { .. }) {
+            return Ok(());
+        }
+        if self.update_status {
+            self.statuses(report)?;
+        }
+        self.reports.iter().try_for_each(|api| self.reports(*api, report, spool))
+    }
+}
+
+impl Connection {
+    /// What writes to the cluster.
+    pub fn writer(&self, update_status: bool, reports: &[Api], options: Options) -> ClusterSink {
+        ClusterSink {
+            handle: self.runtime.handle().clone(),
+            cluster: self.cluster.clone(),
+            update_status,
+            reports: reports.to_vec(),
+            options,
+            leadership: None,
+        }
+    }
+
+    /// Waits until the Lease is ours; `None` if we were told to end before.
+    fn lead(&self, options: LeaseOptions, stop: &AtomicBool) -> Result<Option<Leadership>, RunError> {
+        const LOOK: Duration = Duration::from_millis(200);
+        self.runtime.block_on(async {
+            let mut acquire = std::pin::pin!(Leadership::acquire(&self.cluster, options));
+            loop {
+                match tokio::time::timeout(LOOK, &mut acquire).await {
+                    Ok(leadership) => return leadership.map(Some).map_err(of_cluster),
+                    Err(_) if stop.load(Ordering::Relaxed) => return Ok(None),
+                    Err(_) => {}
+                }
+            }
+        })
+    }
 }

@@ -100,6 +100,10 @@ pub struct Args {
     /// repeated. What is recorded has neither these values nor texts that repeat them.
     #[arg(long, value_name = "PATH", requires = "decision_log")]
     pub redact: Vec<Pattern>,
+    /// The OpenTelemetry collector that spans are sent to, as `http://HOST:PORT`.
+    #[cfg(feature = "otel")]
+    #[arg(long, value_name = "URL")]
+    pub otlp_endpoint: Option<crate::traces::Endpoint>,
     /// The webhook's own namespace: what is in it is not judged, nor are requests of the webhook itself.
     #[arg(long, value_name = "NAME")]
     pub own_namespace: Option<String>,

@@ -22,3 +22,5 @@ pub mod run;
 pub mod server;
 pub mod state;
 pub mod tls;
+#[cfg(feature = "otel")]
+pub mod traces;

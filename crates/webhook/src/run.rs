@@ -83,6 +83,14 @@ pub fn run(args: Args) -> Result<(), RunError> {
     let pool = Pool::start(threads, args.max_queue).map_err(system("starting the threads that judge"))?;
     let decisions = decisions(&args, &log)?;
     let state = State::new(loaded, settings(&args), pool, args.max_body_memory, decisions, log);
+    #[cfg(feature = "otel")]
+    let state = {
+        let start = |endpoint: &crate::traces::Endpoint| {
+            crate::traces::Tracer::start(endpoint.clone(), state.log.clone())
+        };
+        let tracer = args.otlp_endpoint.as_ref().map(start).transpose();
+        state.with_tracer(tracer.map_err(system("starting the thread that sends spans"))?)
+    };
     let state = Arc::new(state);
     state.certificate_served(served.validity);
     let watcher = Watcher { paths, fingerprint, tls, tls_files, acceptor, state };

@@ -66,6 +66,8 @@ async fn serve_admit(
     body: Body,
 ) -> Response {
     let times = Times::of(query.as_deref(), state.settings.timeout);
+    #[cfg(feature = "otel")]
+    let times = times.with_parent(&headers);
     let body = match read_body(&state, &headers, body, &times).await {
         Ok(body) => body,
         Err((envelope, answer)) => return finish(&state, &times, b"", &envelope, &answer, None),
@@ -158,6 +160,10 @@ fn finish(
         });
         recorder.record(draft, answer, took);
     }
+    #[cfg(feature = "otel")]
+    if let Some(tracer) = &state.tracer {
+        tracer.answered(times.parent, envelope, answer, took);
+    }
     if answer.status == Status::Error && answer.outcome.is_none() {
         let fields = json!({"process": "admission", "error": answer.message()});
         state.log.write(Level::Error, "a request could not be judged, and was refused", &fields);
@@ -243,6 +249,9 @@ struct Times {
     review: Instant,
     /// The end of waiting for it: what works between two looks at the watch must not hold up the answer.
     answer: Instant,
+    /// The span that the request came from.
+    #[cfg(feature = "otel")]
+    parent: Option<crate::traces::Parent>,
 }
 
 impl Times {
@@ -252,7 +261,22 @@ impl Times {
         let total = asked.map_or(most, |asked| asked.min(most));
         let margin = (total / 10).clamp(Duration::from_millis(1), Duration::from_millis(500));
         let after = |margin| start.checked_add(total.saturating_sub(margin)).unwrap_or(start);
-        Self { start, total, review: after(margin), answer: after(margin / 2) }
+        Self {
+            start,
+            total,
+            review: after(margin),
+            answer: after(margin / 2),
+            #[cfg(feature = "otel")]
+            parent: None,
+        }
+    }
+}
+
+#[cfg(feature = "otel")]
+impl Times {
+    fn with_parent(self, headers: &HeaderMap) -> Self {
+        let parent = headers.get("traceparent").and_then(|value| value.to_str().ok());
+        Self { parent: parent.and_then(crate::traces::Parent::parse), ..self }
     }
 }
 

@@ -69,6 +69,9 @@ pub struct State {
     pub metrics: Metrics,
     /// The record of decisions, if there is to be one.
     pub decisions: Option<Recorder>,
+    /// Where spans go, if they are to.
+    #[cfg(feature = "otel")]
+    pub tracer: Option<crate::traces::Tracer>,
     /// The log.
     pub log: Log,
 }
@@ -94,11 +97,20 @@ impl State {
             pool,
             metrics: Metrics::default(),
             decisions,
+            #[cfg(feature = "otel")]
+            tracer: None,
             log,
         };
         state.metrics.ingested(&loaded.ingested, &state.serving().policies);
         state.log_served("serving policies", &loaded.warnings);
         state
+    }
+
+    /// With spans, or without.
+    #[cfg(feature = "otel")]
+    #[must_use]
+    pub fn with_tracer(self, tracer: Option<crate::traces::Tracer>) -> Self {
+        Self { tracer, ..self }
     }
 
     /// The time that policies see, in nanoseconds since 1970.

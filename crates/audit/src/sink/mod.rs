@@ -7,7 +7,7 @@ pub mod human;
 mod json;
 pub mod metrics;
 mod ndjson;
-mod policy_report;
+pub mod policy_report;
 pub mod status;
 
 use std::fs::{self, File};

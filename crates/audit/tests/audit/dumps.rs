@@ -26,8 +26,14 @@ fn findings(report: &Value) -> Vec<String> {
     let text = |finding: &Value| {
         let part = |key: &str| finding[key].as_str().unwrap().to_owned();
         let object = &finding["object"];
-        format!("{}/{} {} {}: {}", object["namespace"].as_str().unwrap(), object["name"].as_str().unwrap(),
-            part("constraint"), part("verdict"), part("message"))
+        format!(
+            "{}/{} {} {}: {}",
+            object["namespace"].as_str().unwrap(),
+            object["name"].as_str().unwrap(),
+            part("constraint"),
+            part("verdict"),
+            part("message")
+        )
     };
     findings.map(text).collect()
 }
@@ -37,9 +43,11 @@ fn every_form_of_dump_says_the_same() {
     let directory = directory();
     let path = directory.path();
     let objects = objects();
-    let list = json!({"apiVersion": "v1", "items": objects, "kind": "List", "metadata": {"resourceVersion": ""}});
+    let list =
+        json!({"apiVersion": "v1", "items": objects, "kind": "List", "metadata": {"resourceVersion": ""}});
     let pretty = serde_json::to_string_pretty(&list).unwrap();
-    let stream: String = objects.iter().map(|object| format!("---\n{}", serde_saphyr::to_string(object).unwrap())).collect();
+    let stream: String =
+        objects.iter().map(|object| format!("---\n{}", serde_saphyr::to_string(object).unwrap())).collect();
     let yaml = serde_saphyr::to_string(&list).unwrap();
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzip.write_all(pretty.as_bytes()).unwrap();
@@ -61,21 +69,30 @@ fn every_form_of_dump_says_the_same() {
     ];
     for (name, bytes) in &forms {
         fs::write(path.join(name), bytes).unwrap();
-        for (args, stdin) in [(vec![*name, "-o", "json"], None), (vec!["-", "-o", "json"], Some(bytes.as_slice()))] {
+        for (args, stdin) in
+            [(vec![*name, "-o", "json"], None), (vec!["-", "-o", "json"], Some(bytes.as_slice()))]
+        {
             let report = run(path, &args, stdin).exits_with(2).json();
             let found = findings(&report);
             assert_eq!(found[..3], expected, "{name}");
             assert!(found[3].starts_with("shop/unknown TwoAnswers/two-answers unknown: "), "{}", found[3]);
             assert_eq!(found.len(), 4, "{name}");
-            assert_eq!((&report["standing"], &report["completion"]), (&json!("incomplete"), &json!("complete")));
+            assert_eq!(
+                (&report["standing"], &report["completion"]),
+                (&json!("incomplete"), &json!("complete"))
+            );
             let totals = &report["totals"];
-            assert_eq!(json!([totals["passes"], totals["violating"], totals["violations"], totals["unknown"]]), json!([3, 3, 3, 1]));
+            assert_eq!(
+                json!([totals["passes"], totals["violating"], totals["violations"], totals["unknown"]]),
+                json!([3, 3, 3, 1])
+            );
         }
     }
     // Without the one that cannot be judged it is a matter of what is found.
     fs::write(path.join("known.ndjson"), lines(&objects[..7])).unwrap();
     run(path, &["known.ndjson"], None).exits_with(1);
-    let harmless: Vec<_> = objects.iter().filter(|object| object["metadata"]["name"] != "bad").take(6).cloned().collect();
+    let harmless: Vec<_> =
+        objects.iter().filter(|object| object["metadata"]["name"] != "bad").take(6).cloned().collect();
     fs::write(path.join("harmless.ndjson"), lines(&harmless)).unwrap();
     let report = run(path, &["harmless.ndjson", "-o", "json"], None).exits_with(0).json();
     assert_eq!(report["standing"], "noted");
@@ -93,24 +110,44 @@ fn what_is_wrong_with_a_dump_is_reported_and_the_rest_audited() {
     gzip.write_all(lines(&vec![pod("shop", "cut-off", true); 2000]).as_bytes()).unwrap();
     let packed = gzip.finish().unwrap();
     fs::write(dump.join("b-truncated.json.gz"), &packed[..1000]).unwrap();
-    fs::write(dump.join("c-twice.ndjson"), lines(&[pod("shop", "twice", true), pod("shop", "twice", false)])).unwrap();
+    fs::write(dump.join("c-twice.ndjson"), lines(&[pod("shop", "twice", true), pod("shop", "twice", false)]))
+        .unwrap();
     let mut homeless = pod("", "homeless", true);
     homeless["metadata"].as_object_mut().unwrap().remove("namespace");
     fs::write(dump.join("d-homeless.json"), homeless.to_string()).unwrap();
     let mut huge = pod("shop", "huge", true);
     huge["metadata"]["annotations"] = json!({"fat": "x".repeat(50 << 20)});
-    fs::write(dump.join("e-huge.ndjson"), lines(&[pod("shop", "before", true), huge, pod("shop", "behind", true)])).unwrap();
+    fs::write(
+        dump.join("e-huge.ndjson"),
+        lines(&[pod("shop", "before", true), huge, pod("shop", "behind", true)]),
+    )
+    .unwrap();
     let report = run(path, &["dump", "-o", "json"], None).exits_with(2).json();
     assert_eq!((&report["standing"], &report["completion"]), (&json!("incomplete"), &json!("partial")));
-    let names: Vec<_> = report["findings"].as_array().unwrap().iter().map(|finding| finding["object"]["name"].as_str().unwrap()).collect();
+    let names: Vec<_> = report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|finding| finding["object"]["name"].as_str().unwrap())
+        .collect();
     assert_eq!(&names[..2], ["after", "packed"]);
     let behind: Vec<_> = names.iter().skip_while(|name| **name != "twice").copied().collect();
     assert_eq!(behind, ["twice", "homeless", "before", "behind"]);
-    let problems: Vec<_> = report["problems"].as_array().unwrap().iter().map(|problem| {
-        let place = &problem["place"];
-        let error = if problem["isError"] == true { "error" } else { "warning" };
-        format!("{error} {} {}:{}", problem["code"].as_str().unwrap(), place["file"].as_str().unwrap(), place["line"])
-    }).collect();
+    let problems: Vec<_> = report["problems"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|problem| {
+            let place = &problem["place"];
+            let error = if problem["isError"] == true { "error" } else { "warning" };
+            format!(
+                "{error} {} {}:{}",
+                problem["code"].as_str().unwrap(),
+                place["file"].as_str().unwrap(),
+                place["line"]
+            )
+        })
+        .collect();
     for expected in [
         "error syntax dump/a-broken.yaml:2",
         "error unreadable dump/b-truncated.json.gz:0",
@@ -134,7 +171,11 @@ fn positions_are_those_of_the_whole_dump() {
     assert_eq!(report["findings"][0]["place"], place);
     assert_eq!(report["findings"][0]["field"], "spec.hostPID");
     let one = lines(&[pod("shop", "a", false), pod("shop", "b", true)]);
-    fs::write(path.join("list.json"), format!("{{\"items\":[{}],\"kind\":\"List\"}}", one.trim_end().replace('\n', ","))).unwrap();
+    fs::write(
+        path.join("list.json"),
+        format!("{{\"items\":[{}],\"kind\":\"List\"}}", one.trim_end().replace('\n', ",")),
+    )
+    .unwrap();
     let report = run(path, &["list.json", "-o", "json"], None).json();
     let place = &report["findings"][0]["place"];
     let text = fs::read_to_string(path.join("list.json")).unwrap();
@@ -147,11 +188,13 @@ fn positions_are_those_of_the_whole_dump() {
 fn threads_change_nothing() {
     let directory = directory();
     let path = directory.path();
-    let many: Vec<_> = (0..3000).map(|index| match index % 3 {
-        0 => pod("shop", &format!("pod-{index}"), index % 2 == 0),
-        1 => ingress("shop", &format!("web-{index}"), &format!("host-{}.example.com", index % 50)),
-        _ => service(&format!("svc-{index}"), &[80, 80 + index % 2]),
-    }).collect();
+    let many: Vec<_> = (0..3000)
+        .map(|index| match index % 3 {
+            0 => pod("shop", &format!("pod-{index}"), index % 2 == 0),
+            1 => ingress("shop", &format!("web-{index}"), &format!("host-{}.example.com", index % 50)),
+            _ => service(&format!("svc-{index}"), &[80, 80 + index % 2]),
+        })
+        .collect();
     let mut text = lines(&many);
     text.push_str("{\"broken\":\n");
     fs::write(path.join("dump.ndjson"), text).unwrap();
@@ -182,14 +225,19 @@ fn nothing_to_audit_is_not_green() {
 fn an_inventory_that_does_not_fit_ends_the_audit_and_says_so() {
     let directory = directory();
     let path = directory.path();
-    let hosts: Vec<_> = (0..400).map(|index| {
-        let rules: Vec<_> = (0..400).map(|rule| json!({"host": format!("host-{index}-{rule}.{}.example.com", "x".repeat(200))})).collect();
-        let mut one = ingress("shop", &format!("web-{index}"), "");
-        one["spec"]["rules"] = rules.into();
-        one
-    }).collect();
+    let hosts: Vec<_> = (0..400)
+        .map(|index| {
+            let rules: Vec<_> = (0..400)
+                .map(|rule| json!({"host": format!("host-{index}-{rule}.{}.example.com", "x".repeat(200))}))
+                .collect();
+            let mut one = ingress("shop", &format!("web-{index}"), "");
+            one["spec"]["rules"] = rules.into();
+            one
+        })
+        .collect();
     fs::write(path.join("dump.ndjson"), lines(&hosts)).unwrap();
-    let report = run(path, &["dump.ndjson", "-o", "json", "--max-memory", "64MiB"], None).exits_with(2).json();
+    let report =
+        run(path, &["dump.ndjson", "-o", "json", "--max-memory", "64MiB"], None).exits_with(2).json();
     assert_eq!(report["completion"], "unfinished");
     assert!(report["reason"].as_str().unwrap().contains("does not fit"), "{report}");
     run(path, &["dump.ndjson", "-q", "--max-memory", "512MiB"], None).exits_with(0);

@@ -20,7 +20,8 @@ use crate::support::{command, directory, lines, pod};
 fn long_dump(path: &Path) {
     let mut file = fs::File::create(path).unwrap();
     for part in 0..60 {
-        let objects: Vec<_> = (0..1000).map(|index| pod("shop", &format!("pod-{part}-{index}"), true)).collect();
+        let objects: Vec<_> =
+            (0..1000).map(|index| pod("shop", &format!("pod-{part}-{index}"), true)).collect();
         file.write_all(lines(&objects).as_bytes()).unwrap();
     }
 }
@@ -45,7 +46,18 @@ fn sigterm_ends_the_audit_and_outputs_say_so() {
     let directory = directory();
     let path = directory.path();
     long_dump(&path.join("dump.ndjson"));
-    let args = ["dump.ndjson", "-q", "-j", "1", "--ndjson", "out.ndjson", "--json", "out.json", "--policy-report", "out.report"];
+    let args = [
+        "dump.ndjson",
+        "-q",
+        "-j",
+        "1",
+        "--ndjson",
+        "out.ndjson",
+        "--json",
+        "out.json",
+        "--policy-report",
+        "out.report",
+    ];
     let mut child = command(path, &args).spawn().unwrap();
     until_it_writes(&path.join("out.ndjson.unfinished"), &mut child);
     let told = Instant::now();
@@ -87,7 +99,8 @@ fn kill_9_leaves_the_last_whole_outputs_and_files_that_are_named_unfinished() {
 fn memory_does_not_grow_over_twenty_audits_in_one_process() {
     let directory = directory();
     let path = directory.path();
-    let objects: Vec<_> = (0..2000).map(|index| pod("shop", &format!("pod-{index}"), index % 4 == 0)).collect();
+    let objects: Vec<_> =
+        (0..2000).map(|index| pod("shop", &format!("pod-{index}"), index % 4 == 0)).collect();
     fs::write(path.join("dump.ndjson"), lines(&objects)).unwrap();
     let settings = Settings {
         threads: 2,
@@ -110,7 +123,10 @@ fn memory_does_not_grow_over_twenty_audits_in_one_process() {
         taken.extend(resident());
     }
     let Some((after_five, last)) = taken.get(4).zip(taken.last()) else { return };
-    println!("resident after each audit, in KiB: {:?}", taken.iter().map(|bytes| bytes >> 10).collect::<Vec<_>>());
+    println!(
+        "resident after each audit, in KiB: {:?}",
+        taken.iter().map(|bytes| bytes >> 10).collect::<Vec<_>>()
+    );
     assert!(*last < after_five + (8 << 20), "{taken:?}");
 }
 

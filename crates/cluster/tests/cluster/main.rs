@@ -1,6 +1,10 @@
 //! Against the simulated API server of the testkit.
 
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a panic is how a test says that it fails")]
+
+mod feed;
 mod lists;
+mod writes;
 
 use std::time::Duration;
 

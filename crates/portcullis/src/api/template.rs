@@ -102,6 +102,13 @@ impl ConstraintTemplate {
         &self.document
     }
 
+    /// The custom resource definition that it stands for, as JSON: what an API server has to have before constraints of this kind can
+    /// be applied. It has no owner; Gatekeeper's is the template.
+    #[must_use]
+    pub fn crd(&self) -> serde_json::Value {
+        crate::schema::crd(self)
+    }
+
     pub(super) fn read(document: &Document, object: &Object, errors: &mut Vec<Error>) -> Option<Self> {
         let root = Node::root(document);
         root.check_fields(&["apiVersion", "kind", "metadata", "spec", "status"], errors);

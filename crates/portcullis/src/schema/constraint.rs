@@ -77,9 +77,14 @@ const SELECTOR: &str = r#"{
   }
 }"#;
 
+/// The schema of `spec` without `parameters`, as JSON.
+pub(super) fn spec_schema() -> String {
+    SPEC.replace("SELECTOR", SELECTOR)
+}
+
 /// Compiled once; every template shares its nodes.
 static SPEC_NODE: LazyLock<Node> = LazyLock::new(|| {
-    let compiled = Value::from_json_str(&SPEC.replace("SELECTOR", SELECTOR))
+    let compiled = Value::from_json_str(&spec_schema())
         .map(|schema| structural::compile(&schema, false))
         .ok()
         .filter(|(_, problems)| problems.is_empty());

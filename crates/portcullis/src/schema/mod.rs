@@ -18,6 +18,7 @@
 //! by everything else, and nobody is led to believe that the rules were checked.
 
 mod constraint;
+mod crd;
 mod default;
 mod describe;
 mod format;
@@ -35,6 +36,7 @@ mod tests;
 use std::sync::Arc;
 
 pub(crate) use constraint::ConstraintSchema;
+pub(crate) use crd::crd;
 pub(crate) use lookup::PathCheck;
 use node::{At, Node};
 

@@ -214,9 +214,6 @@ impl Store {
     pub(super) fn compact(&mut self) {
         self.oldest = self.version;
         self.snapshots.clear();
-        for kind in self.kinds.values_mut() {
-            kind.log.clear();
-        }
     }
 
     /// What goes wrong with a request, if something does.

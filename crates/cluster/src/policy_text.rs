@@ -1,0 +1,89 @@
+//! A template or another policy as it came: what it says, apart from what others wrote about it.
+//!
+//! Every write of a status comes back as a change of the object. What policies are compiled from has no status and no bookkeeping, so
+//! that a change of those is seen to be none.
+
+use serde_json::Value;
+
+use crate::slices::{field, fields, plain_string};
+
+/// The parts of a policy object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PolicyText {
+    /// Without `status` and without the bookkeeping in `metadata`.
+    pub(crate) policy: String,
+    pub(crate) uid: String,
+    pub(crate) generation: u64,
+    pub(crate) resource_version: String,
+    /// `status.byPod`, as it was when this came.
+    pub(crate) by_pod: Vec<Value>,
+    /// `status.created`.
+    pub(crate) created: bool,
+}
+
+impl PolicyText {
+    pub(crate) fn of(text: &str) -> Self {
+        /// What API servers keep for themselves.
+        const BOOKKEEPING: &[&str] =
+            &["managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink"];
+        let metadata = field(text, "metadata").unwrap_or_default();
+        let status: Value =
+            field(text, "status").and_then(|status| serde_json::from_str(status).ok()).unwrap_or_default();
+        let kept = without(metadata, BOOKKEEPING);
+        let parts: Vec<String> = fields(text)
+            .into_iter()
+            .filter(|(key, _)| *key != "status")
+            .map(|(key, range)| {
+                let value = if key == "metadata" { &kept } else { text.get(range).unwrap_or_default() };
+                format!("\"{key}\":{value}")
+            })
+            .collect();
+        let by_pod = status.get("byPod").and_then(Value::as_array).cloned().unwrap_or_default();
+        Self {
+            policy: format!("{{{}}}", parts.join(",")),
+            uid: plain_string(metadata, "uid").unwrap_or_default().to_owned(),
+            generation: field(metadata, "generation").and_then(|text| text.parse().ok()).unwrap_or(0),
+            resource_version: plain_string(metadata, "resourceVersion").unwrap_or_default().to_owned(),
+            by_pod,
+            created: status.get("created").and_then(Value::as_bool).unwrap_or(false),
+        }
+    }
+}
+
+/// An object without some of its fields.
+fn without(object: &str, left_out: &[&str]) -> String {
+    let kept: Vec<String> = fields(object)
+        .into_iter()
+        .filter(|(key, _)| !left_out.contains(key))
+        .map(|(key, range)| format!("\"{key}\":{}", object.get(range).unwrap_or_default()))
+        .collect();
+    format!("{{{}}}", kept.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_write_about_a_policy_is_no_part_of_it() {
+        let text = |rest: &str, status: &str| {
+            format!(
+                r#"{{"kind":"T","metadata":{{"name":"a","labels":{{"uid":"x"}},"uid":"u","generation":3{rest}}},"spec":{{"status":1.50}},"status":{status}}}"#
+            )
+        };
+        let before = PolicyText::of(&text("", "{}"));
+        let after = PolicyText::of(&text(
+            r#","resourceVersion":"9","managedFields":[{"a":[1]}]"#,
+            r#"{"created":true,"byPod":[{"id":"p"}]}"#,
+        ));
+        assert_eq!(before.policy, after.policy);
+        assert_eq!(
+            before.policy,
+            r#"{"kind":"T","metadata":{"name":"a","labels":{"uid":"x"}},"spec":{"status":1.50}}"#
+        );
+        assert_eq!(
+            (after.uid.as_str(), after.generation, after.by_pod.len(), after.created),
+            ("u", 3, 1, true)
+        );
+    }
+}

@@ -1,0 +1,315 @@
+//! One kind, listed and then watched, for ever: what there is, and every change of it.
+//!
+//! ```text
+//! list (one state) ──> Listed ──> watch from that state ──> Changed, Removed ──┐
+//!   ^                                                                          │
+//!   └── 410 Gone, or the kind cannot be watched ───────────────────────────────┘
+//! ```
+//!
+//! A list that breaks off is never told as one. A watch that ends is opened again where it was; bookmarks move that place. Failures are
+//! told and waited for, longer and longer, and never given up.
+
+use std::time::{Duration, Instant};
+
+use portcullis::{Error, Object};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use tokio::sync::mpsc::Sender;
+use tokio::task::{AbortHandle, spawn_blocking};
+use tokio::time::{sleep, timeout};
+
+use crate::connect::{Ask, Cluster, WATCH};
+use crate::error::{ClusterError, Status};
+use crate::pages::{Consistency, Page, Pages, read_object};
+use crate::resource::{ApiResource, escape};
+use crate::slices::{field, plain_string};
+
+/// API servers end watches themselves after some minutes; this says when.
+const WATCH_TIME: Duration = Duration::from_secs(290);
+/// How much longer a connection may be silent that should have ended.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// A watch that was open for longer is no failure, also if nothing came.
+const LASTING: Duration = Duration::from_secs(5);
+
+/// A watch that runs until this is dropped.
+#[derive(Debug)]
+pub(crate) struct WatchTask(AbortHandle);
+
+impl Drop for WatchTask {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// What a watch tells, under the number that it was started with.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// All there is, at once; what was known before and is not among it is gone.
+    Listed(Vec<Item>),
+    /// New, or changed.
+    Changed(Item),
+    /// Gone.
+    Removed(Name),
+    /// The API server does not serve the kind, so there are no objects of it.
+    NotServed,
+    /// Something failed, and is tried again.
+    Failing(ClusterError),
+    /// Changes come.
+    Watching,
+}
+
+/// Namespace, empty if there is none, and name.
+pub(crate) type Name = (String, String);
+
+/// An object of a watch.
+#[derive(Debug)]
+pub(crate) struct Item {
+    pub(crate) name: Name,
+    pub(crate) content: Content,
+}
+
+#[derive(Debug)]
+pub(crate) enum Content {
+    /// As it came, for who wants to read it as a policy.
+    Text(String),
+    /// Read, without its text.
+    Object(Result<Object, Error>),
+}
+
+/// What is made of the objects of a watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum As {
+    Texts,
+    Objects,
+}
+
+/// Starts a watch. It ends when the task is dropped or nobody receives any more.
+pub(crate) fn start(
+    cluster: Cluster,
+    resource: ApiResource,
+    wanted: As,
+    page: u32,
+    id: u64,
+    events: Sender<(u64, Event)>,
+) -> WatchTask {
+    let watch = Watch { cluster, resource, wanted, page, id, events };
+    WatchTask(tokio::spawn(watch.run()).abort_handle())
+}
+
+struct Watch {
+    cluster: Cluster,
+    resource: ApiResource,
+    wanted: As,
+    page: u32,
+    id: u64,
+    events: Sender<(u64, Event)>,
+}
+
+/// Nobody receives any more.
+struct Closed;
+
+/// Why a watch ended.
+enum End {
+    /// As it should, after some time.
+    Normal,
+    /// The place it was at is too old.
+    Expired,
+    /// It cannot be watched at all; it can still be listed.
+    Unwatchable(ClusterError),
+    Failed(ClusterError),
+}
+
+#[derive(Deserialize)]
+struct Head {
+    #[serde(rename = "type")]
+    kind: String,
+    /// Looked at for being JSON, and nothing else.
+    #[serde(rename = "object")]
+    _object: IgnoredAny,
+}
+
+impl Watch {
+    async fn run(self) {
+        let mut failures = 0;
+        while self.round(&mut failures).await.is_ok() {}
+    }
+
+    async fn tell(&self, event: Event) -> Result<(), Closed> {
+        self.events.send((self.id, event)).await.map_err(|_| Closed)
+    }
+
+    async fn pause(&self, failures: &mut u32, asked: Option<Duration>) {
+        sleep(self.cluster.backoff().wait(*failures, asked)).await;
+        *failures = failures.saturating_add(1);
+    }
+
+    /// A list, and watches from it on.
+    async fn round(&self, failures: &mut u32) -> Result<(), Closed> {
+        let (items, mut version) = match self.list().await {
+            Ok(listed) => listed,
+            Err(error) if error.is_not_found() => {
+                self.tell(Event::NotServed).await?;
+                self.pause(failures, error.retry_after()).await;
+                return Ok(());
+            }
+            Err(error) => {
+                let asked = error.retry_after();
+                self.tell(Event::Failing(error)).await?;
+                self.pause(failures, asked).await;
+                return Ok(());
+            }
+        };
+        self.tell(Event::Listed(items)).await?;
+        loop {
+            let start = Instant::now();
+            let end = self.watch(&mut version, failures).await?;
+            if start.elapsed() > LASTING {
+                *failures = 0;
+            }
+            match end {
+                End::Normal => self.pause(failures, None).await,
+                End::Expired => {
+                    self.pause(failures, None).await;
+                    return Ok(());
+                }
+                End::Unwatchable(error) => {
+                    self.tell(Event::Failing(error)).await?;
+                    self.pause(failures, None).await;
+                    return Ok(());
+                }
+                End::Failed(error) => {
+                    let asked = error.retry_after();
+                    self.tell(Event::Failing(error)).await?;
+                    self.pause(failures, asked).await;
+                }
+            }
+        }
+    }
+
+    /// All objects of one state, and its version.
+    async fn list(&self) -> Result<(Vec<Item>, String), ClusterError> {
+        /// Lists in pages that became too old, after which the list is asked for in one piece: that has only one state.
+        const PAGED: u32 = 2;
+        let mut expired = 0;
+        loop {
+            let limit = if expired < PAGED { self.page } else { 0 };
+            match self.list_once(limit).await {
+                Err(error) if error.is_expired() && expired < PAGED => expired += 1,
+                result => return result,
+            }
+        }
+    }
+
+    async fn list_once(&self, limit: u32) -> Result<(Vec<Item>, String), ClusterError> {
+        let mut pages = Pages::new(&self.cluster, &self.resource, limit, Consistency::OneState);
+        let (mut items, mut version) = (Vec::new(), String::new());
+        while let Some(page) = pages.next().await? {
+            page.resource_version().clone_into(&mut version);
+            let (resource, wanted) = (self.resource.clone(), self.wanted);
+            // A page is up to some megabytes; reading it would hold up the other watches.
+            let read = spawn_blocking(move || read_page(&resource, wanted, &page)).await;
+            items.extend(read.map_err(|error| {
+                ClusterError::unreadable(format!("GET {}", self.resource.path(None, None)), error.to_string())
+            })?);
+        }
+        Ok((items, version))
+    }
+
+    async fn watch(&self, version: &mut String, failures: &mut u32) -> Result<End, Closed> {
+        let path = format!(
+            "{}?watch=true&allowWatchBookmarks=true&timeoutSeconds={}&resourceVersion={}",
+            self.resource.path(None, None),
+            WATCH_TIME.as_secs(),
+            escape(version)
+        );
+        let ask = Ask { accept: WATCH, ..Ask::get(&path) };
+        let mut lines = match self.cluster.open(&ask).await {
+            Ok(lines) => lines,
+            Err(error) => return Ok(refused(error)),
+        };
+        self.tell(Event::Watching).await?;
+        loop {
+            let line = match timeout(WATCH_TIME + GRACE, lines.next()).await {
+                Ok(Ok(Some(line))) => line,
+                Ok(Ok(None)) => return Ok(End::Normal),
+                Ok(Err(error)) => return Ok(End::Failed(error)),
+                Err(_) => {
+                    let message = "the connection is silent, and should have ended".to_owned();
+                    return Ok(End::Failed(ClusterError::Unreachable { doing: self.doing(), message }));
+                }
+            };
+            match self.read_line(line, version) {
+                Ok(Some(event)) => {
+                    *failures = 0;
+                    self.tell(event).await?;
+                }
+                Ok(None) => *failures = 0,
+                Err(error) => return Ok(refused(error)),
+            }
+        }
+    }
+
+    fn doing(&self) -> String {
+        format!("watch {}", self.resource.path(None, None))
+    }
+
+    /// `None` for a bookmark.
+    fn read_line(&self, line: Vec<u8>, version: &mut String) -> Result<Option<Event>, ClusterError> {
+        let unreadable = |message: String| ClusterError::unreadable(self.doing(), message);
+        let text = String::from_utf8(line)
+            .map_err(|_| unreadable("expected an event as JSON, found bytes that are no text".to_owned()))?;
+        let head: Head = serde_json::from_str(&text)
+            .map_err(|error| unreadable(format!("expected an event as JSON: {error}")))?;
+        let object = field(&text, "object").unwrap_or_default();
+        if head.kind == "ERROR" {
+            let status = Status::read(200, object.as_bytes(), None);
+            return Err(ClusterError::Refused { doing: self.doing(), status });
+        }
+        let metadata = field(object, "metadata").unwrap_or_default();
+        let now = plain_string(metadata, "resourceVersion")
+            .ok_or_else(|| unreadable(format!("a `{}` event without a version", head.kind)))?;
+        let event = match &*head.kind {
+            "ADDED" | "MODIFIED" => {
+                Some(Event::Changed(item(&self.resource, self.wanted, object.to_owned())))
+            }
+            "DELETED" => Some(Event::Removed(name(object))),
+            "BOOKMARK" => None,
+            other => return Err(unreadable(format!("an event of the unknown type `{other}`"))),
+        };
+        now.clone_into(version);
+        Ok(event)
+    }
+}
+
+/// What a refused watch means.
+fn refused(error: ClusterError) -> End {
+    match error.code() {
+        Some(410) => End::Expired,
+        Some(400..=407) => End::Unwatchable(error),
+        _ if matches!(error, ClusterError::Unreadable { .. }) => End::Unwatchable(error),
+        _ => End::Failed(error),
+    }
+}
+
+fn read_page(resource: &ApiResource, wanted: As, page: &Page) -> Vec<Item> {
+    (0..page.len())
+        .filter_map(|index| page.object_text(index))
+        .map(|text| item(resource, wanted, text))
+        .collect()
+}
+
+fn item(resource: &ApiResource, wanted: As, text: String) -> Item {
+    let name = name(&text);
+    let content = match wanted {
+        As::Texts => Content::Text(text),
+        As::Objects => Content::Object(read_object(resource, &text).map(|object| object.without_document())),
+    };
+    Item { name, content }
+}
+
+fn name(object: &str) -> Name {
+    let metadata = field(object, "metadata").unwrap_or_default();
+    let part = |key| plain_string(metadata, key).unwrap_or_default().to_owned();
+    (part("namespace"), part("name"))
+}
