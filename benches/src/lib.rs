@@ -66,9 +66,14 @@ impl Numbers {
 
 /// A YAML stream of manifests: Deployments, Services, Ingresses and Pods, some of them at fault.
 pub fn manifests(count: usize, seed: u64) -> String {
+    each_manifest(count, seed).collect()
+}
+
+/// The same manifests one by one, each beginning with `---`.
+pub fn each_manifest(count: usize, seed: u64) -> impl Iterator<Item = String> {
     let mut numbers = Numbers::new(seed);
-    let mut text = String::new();
-    for index in 0..count {
+    (0..count).map(move |index| {
+        let mut text = String::new();
         let namespace = format!("team-{}", numbers.below(12));
         // Writing to a String cannot fail.
         let _ = match numbers.below(4) {
@@ -77,8 +82,21 @@ pub fn manifests(count: usize, seed: u64) -> String {
             2 => ingress(&mut text, index, &namespace, &mut numbers),
             _ => pod(&mut text, index, &namespace, &mut numbers),
         };
-    }
-    text
+        text
+    })
+}
+
+/// Ingresses, two in twenty of which have one host in common.
+pub fn each_ingress(count: usize, seed: u64) -> impl Iterator<Item = String> {
+    let mut numbers = Numbers::new(seed);
+    (0..count).map(move |index| {
+        let mut text = String::new();
+        let namespace = format!("team-{}", numbers.below(12));
+        let host = if index % 20 == 19 { index - 1 } else { index };
+        // Writing to a String cannot fail.
+        let _ = ingress_of_host(&mut text, index, &namespace, host as u64);
+        text
+    })
 }
 
 fn deployment(text: &mut String, index: usize, namespace: &str, numbers: &mut Numbers) -> std::fmt::Result {
@@ -109,6 +127,10 @@ fn service(text: &mut String, index: usize, namespace: &str, numbers: &mut Numbe
 fn ingress(text: &mut String, index: usize, namespace: &str, numbers: &mut Numbers) -> std::fmt::Result {
     // One host in twenty is taken twice.
     let host = if numbers.below(20) == 0 { numbers.below(10) } else { 1000 + index as u64 };
+    ingress_of_host(text, index, namespace, host)
+}
+
+fn ingress_of_host(text: &mut String, index: usize, namespace: &str, host: u64) -> std::fmt::Result {
     write!(
         text,
         "---\napiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata:\n  name: web-{index}\n  namespace: {namespace}\nspec:\n  tls:\n  - hosts: [host-{host}.example.com]\n  rules:\n  - host: host-{host}.example.com\n    http:\n      paths:\n      - path: /\n        pathType: Prefix\n        backend:\n          service:\n            name: svc-{index}\n            port:\n              number: 80\n",

@@ -37,7 +37,7 @@ pub struct AuditArgs {
     #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub paths: Vec<PathBuf>,
     /// Files and directories with templates, constraints, Configs and SyncSets; may be repeated.
-    #[arg(short, long, required = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    #[arg(short, long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub policies: Vec<PathBuf>,
     /// Further objects that policies may compare with, and Namespaces, which are not audited; may be repeated.
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]

@@ -100,7 +100,8 @@ pub fn gather(
             }
             let objects = match item {
                 Item::Text { file, text } if wanted.may_be(&text) => read(&file, text).0,
-                Item::Object(object, _) => vec![object],
+                #[cfg(feature = "kube")]
+                Item::Listed { page, index } => page.object(index).into_iter().flatten().collect(),
                 Item::Text { .. } | Item::Unread(_) | Item::FailedKind(..) => continue,
             };
             for object in objects.iter().filter_map(|object| policies.for_inventory(object)) {

@@ -37,6 +37,8 @@ pub struct Judge<'a> {
     pub now_ns: i64,
     /// Set from outside to end early.
     pub stop: &'a AtomicBool,
+    /// Objects come from the cluster: their text is that of a list, which nobody can open.
+    pub in_cluster: bool,
 }
 
 /// What came of a batch.
@@ -94,7 +96,12 @@ impl Judge<'_> {
                     judged.kinds.entry(gvk.clone()).or_default();
                     judged.failed_kinds.insert(gvk, why);
                 }
-                Item::Object(object, _) => self.object(object, &mut judged),
+                #[cfg(feature = "kube")]
+                Item::Listed { page, index } => match page.object(index) {
+                    Some(Ok(object)) => self.object(object, &mut judged),
+                    Some(Err(error)) => judged.unread(Problem::of(&error)),
+                    None => {}
+                },
                 Item::Text { file, text } => {
                     let (objects, problems) = read(&file, text);
                     for problem in problems {
@@ -113,7 +120,7 @@ impl Judge<'_> {
     fn object(&self, object: Object, judged: &mut Judged) {
         // A defect of ours in one object must not take the others with it, nor pass.
         let name = object.to_string();
-        let place = place_of(&object);
+        let place = self.place_of(&object);
         let before = (judged.names.len(), judged.findings.len(), judged.totals.clone());
         let done = catch_unwind(AssertUnwindSafe(|| self.review(object, judged)));
         if done.is_err() {
@@ -133,7 +140,7 @@ impl Judge<'_> {
 
     fn review(&self, object: Object, judged: &mut Judged) {
         let name = name_of(&object);
-        let place = place_of(&object);
+        let place = self.place_of(&object);
         if &*name.kind == "AdmissionReview" && &*name.group == "admission.k8s.io" {
             return judged.unread(Problem {
                 is_error: true,
@@ -221,7 +228,9 @@ impl Judge<'_> {
                 object: name.clone(),
                 labels: labels.clone(),
                 ordinal,
-                place: precise.map_or_else(|| place_of(object), |position| Place::of(&position.location)),
+                place: precise
+                    .filter(|_| !self.in_cluster)
+                    .map_or_else(|| self.place_of(object), |position| Place::of(&position.location)),
                 field: precise.map(|position| position.path.to_string()).unwrap_or_default(),
                 policy: *policy,
                 actions: Action::list(finding.actions()),
@@ -234,6 +243,21 @@ impl Judge<'_> {
             judged.bytes += 1024 + found.message.len() as u64 * 2;
             judged.findings.push(found);
         }
+    }
+}
+
+impl Judge<'_> {
+    /// The line that says which object it is.
+    fn place_of(&self, object: &Object) -> Place {
+        if self.in_cluster {
+            return Place::Cluster;
+        }
+        let field = |path: &str| FieldPath::parse(path).and_then(|path| object.document()?.locate(&path));
+        field("metadata.name")
+            .or_else(|| field("metadata.generateName"))
+            .or_else(|| field("kind"))
+            .or_else(|| object.location())
+            .map_or(Place::Cluster, |location| Place::of(&location))
     }
 }
 
@@ -303,16 +327,6 @@ pub fn name_of(object: &Object) -> ObjectName {
         namespace: object.namespace().clone(),
         name,
     }
-}
-
-/// The line that says which object it is.
-fn place_of(object: &Object) -> Place {
-    let field = |path: &str| FieldPath::parse(path).and_then(|path| object.document()?.locate(&path));
-    field("metadata.name")
-        .or_else(|| field("metadata.generateName"))
-        .or_else(|| field("kind"))
-        .or_else(|| object.location())
-        .map_or(Place::Cluster, |location| Place::of(&location))
 }
 
 fn labels_of(object: &Object) -> BTreeMap<String, String> {

@@ -14,6 +14,8 @@ pub mod args;
 mod collect;
 mod inventory;
 mod judge;
+#[cfg(feature = "kube")]
+pub mod kube;
 pub mod memory;
 pub mod pipeline;
 pub mod policies;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use portcullis_audit::args::AuditArgs;
+use portcullis_audit::kube::{self, KubeArgs};
 use portcullis_audit::run;
 
 /// Audit the objects that exist by Gatekeeper policies.
@@ -13,11 +14,14 @@ use portcullis_audit::run;
 struct Args {
     #[command(flatten)]
     audit: AuditArgs,
+    #[command(flatten)]
+    kube: KubeArgs,
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    match run::files(&args.audit) {
+    let done = if args.kube.kube { kube::run(&args.audit, &args.kube) } else { run::files(&args.audit) };
+    match done {
         Ok(status) => ExitCode::from(status as u8),
         Err(error) => {
             // Nothing is left to do if even this cannot be written.

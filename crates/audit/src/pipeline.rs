@@ -14,7 +14,9 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use portcullis::{Gvk, Object};
+use portcullis::Gvk;
+#[cfg(feature = "kube")]
+use portcullis_cluster::Page;
 use portcullis_report::audit::Problem;
 
 use crate::memory::{Budget, Ceiling};
@@ -30,8 +32,14 @@ pub enum Item {
         /// The text and where it stands.
         text: Text,
     },
-    /// An object of the cluster, and how many bytes it came in.
-    Object(Object, usize),
+    /// An object of a page of a list.
+    #[cfg(feature = "kube")]
+    Listed {
+        /// The page, shared by its objects.
+        page: Arc<Page>,
+        /// Which of them.
+        index: usize,
+    },
     /// An object or a part of a source that could not be read.
     Unread(Problem),
     /// A kind that could not be listed, or not to its end.
@@ -43,7 +51,8 @@ impl Item {
     fn weight(&self) -> u64 {
         match self {
             Self::Text { text, .. } => (text.bytes.len() as u64 + 256) * Ceiling::FACTOR,
-            Self::Object(_, bytes) => (*bytes as u64 + 256) * Ceiling::FACTOR,
+            #[cfg(feature = "kube")]
+            Self::Listed { page, index } => (page.object_bytes(*index) as u64 + 256) * Ceiling::FACTOR,
             Self::Unread(_) | Self::FailedKind(..) => 1024,
         }
     }

@@ -41,6 +41,10 @@ pub enum RunError {
     /// The arguments do not fit together.
     #[error("{0}")]
     Usage(String),
+    /// The API server could not be asked.
+    #[cfg(feature = "kube")]
+    #[error(transparent)]
+    Cluster(portcullis_cluster::ClusterError),
 }
 
 pub(crate) fn system(doing: &str) -> impl FnOnce(io::Error) -> RunError {
@@ -91,6 +95,11 @@ pub trait Subject {
 
     /// What is wrong with it altogether.
     fn problems(&mut self) -> Vec<Problem>;
+
+    /// Whether the objects come from a cluster instead of files.
+    fn is_cluster(&self) -> bool {
+        false
+    }
 }
 
 /// Sources that were listed.
@@ -193,6 +202,7 @@ pub fn audit(
                 timeout: settings.timeout,
                 now_ns: i64::try_from(now.as_nanos()).unwrap_or(i64::MAX),
                 stop,
+                in_cluster: subject.is_cluster(),
             };
             let budget = Budget::new(settings.ceiling.work());
             let work = Work { threads: settings.threads, budget: &budget, stop };
@@ -293,6 +303,10 @@ pub fn files(args: &AuditArgs) -> Result<Status, RunError> {
     if paths.is_empty() && stdin_is_stream() {
         paths.push(stdin_path());
     }
+    if args.policies.is_empty() {
+        let text = "there are no policies to audit by: name them with `--policies`";
+        return Err(RunError::Usage(text.to_owned()));
+    }
     if paths.is_empty() {
         return Err(RunError::Usage(
             "there is nothing to audit: name files or directories, or pipe objects in".to_owned(),
@@ -321,7 +335,7 @@ pub fn files(args: &AuditArgs) -> Result<Status, RunError> {
 }
 
 /// Policies are read anew for every audit.
-fn read_policies(args: &AuditArgs) -> Result<Policies, RunError> {
+pub(crate) fn read_policies(args: &AuditArgs) -> Result<Policies, RunError> {
     /// Deep documents and policies are worked on recursively.
     const STACK_BYTES: usize = 8 << 20;
     let pool = rayon::ThreadPoolBuilder::new().stack_size(STACK_BYTES).build();

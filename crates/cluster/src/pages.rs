@@ -260,6 +260,12 @@ impl Page {
         Some(complete(&self.resource, text))
     }
 
+    /// How many bytes one object has in the list; 0 past the end.
+    #[must_use]
+    pub fn object_bytes(&self, index: usize) -> usize {
+        self.items.get(index).map_or(0, Range::len)
+    }
+
     /// Reads one object, with its document. Cost: what the object is long. `None` past the end.
     #[must_use]
     pub fn object(&self, index: usize) -> Option<Result<Object, Error>> {

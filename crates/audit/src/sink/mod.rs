@@ -7,7 +7,7 @@ pub mod human;
 mod json;
 pub mod metrics;
 mod ndjson;
-mod policy_report;
+pub mod policy_report;
 pub mod status;
 
 use std::fs::{self, File};
@@ -116,7 +116,7 @@ impl Form {
             Self::OpenReports => policy_report::write(policy_report::Api::OpenReports, report, spool, out),
             Self::Metrics => metrics::write(report, out),
             Self::Status => status::write(report, options, out),
-            Self::Html => Err(io::Error::other("the page is not part of this build")),
+            Self::Html => portcullis_report::html::write(report, out),
         }
     }
 }

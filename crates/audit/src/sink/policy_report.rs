@@ -14,14 +14,15 @@ use crate::spool::Spool;
 /// Most results of one report: some 300 KB, far below etcd's 1.5 MB.
 const MOST_RESULTS: usize = 500;
 /// How reports are told to be ours.
-pub(crate) const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "portcullis-audit");
+pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "portcullis-audit");
 
 /// The two APIs, which differ in names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Api {
     /// wgpolicyk8s.io/v1alpha2, `PolicyReport` and `ClusterPolicyReport`.
     PolicyReport,
     /// openreports.io/v1alpha1, `Report` and `ClusterReport`.
+    #[value(name = "openreports")]
     OpenReports,
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BinaryHeap;
 use std::io::{self, Write};
 
-use portcullis_report::audit::{AuditReport, Finding, Policy};
+use portcullis_report::audit::{AuditReport, Finding, Policy, Timestamp};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -13,26 +13,46 @@ use super::Options;
 /// A violation as the status has it. The order of the fields is that in which Gatekeeper chooses: the smallest are kept.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Violation {
-    group: String,
-    version: String,
-    kind: String,
+pub struct Violation {
+    /// API group of the object.
+    pub group: String,
+    /// Its version.
+    pub version: String,
+    /// Its kind.
+    pub kind: String,
+    /// Its namespace.
     #[serde(skip_serializing_if = "String::is_empty")]
-    namespace: String,
-    name: String,
-    message: String,
-    enforcement_action: &'static str,
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// What is wrong with it.
+    pub message: String,
+    /// The constraint's word for what it leads to.
+    pub enforcement_action: &'static str,
+    /// The actions, if that word is `scoped`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    enforcement_actions: Vec<&'static str>,
+    pub enforcement_actions: Vec<&'static str>,
 }
 
-/// The part of the status of each constraint that an audit writes, in the order of the policies. `violations` is null if there are
-/// none, which takes away those of the last audit.
+/// What an audit writes into the status of one constraint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// The start of the audit.
+    pub audit_timestamp: Timestamp,
+    /// All violations; what could not be evaluated counts as one.
+    pub total_violations: u64,
+    /// Those that are listed, in their order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub violations: Vec<Violation>,
+}
+
+/// The status of each constraint, in the order of the policies.
 ///
 /// # Errors
 ///
 /// If the findings cannot be read any more.
-pub fn statuses(report: &AuditReport<'_>, options: Options) -> io::Result<Vec<Value>> {
+pub fn statuses(report: &AuditReport<'_>, options: Options) -> io::Result<Vec<Status>> {
     let mut kept: Vec<BinaryHeap<Violation>> = report.policies.iter().map(|_| BinaryHeap::new()).collect();
     for finding in report.findings.read()? {
         let finding = finding?;
@@ -48,13 +68,11 @@ pub fn statuses(report: &AuditReport<'_>, options: Options) -> io::Result<Vec<Va
     let statuses = kept.into_iter().zip(&report.totals.by_policy).map(|(heap, tally)| {
         let mut violations = heap.into_sorted_vec();
         violations.reverse();
-        let violations = if violations.is_empty() { Value::Null } else { json!(violations) };
-        json!({
-            "auditTimestamp": report.started,
-            // What could not be evaluated counts as a violation.
-            "totalViolations": tally.violations + tally.unknown,
-            "violations": violations,
-        })
+        Status {
+            audit_timestamp: report.started,
+            total_violations: tally.violations + tally.unknown,
+            violations,
+        }
     });
     Ok(statuses.collect())
 }

@@ -12,6 +12,7 @@ mod inputs;
 mod lint;
 mod sarif;
 mod test;
+mod three_ways;
 mod verify;
 
 use std::io::Write as _;

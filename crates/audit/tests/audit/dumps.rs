@@ -1,0 +1,244 @@
+//! Dumps in every form, and what is wrong with some.
+
+use std::fs;
+use std::io::Write as _;
+
+use serde_json::{Value, json};
+
+use crate::support::{directory, ingress, lines, pod, run, service, without_times};
+
+fn objects() -> Vec<Value> {
+    vec![
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}),
+        pod("shop", "good", false),
+        pod("shop", "bad", true),
+        ingress("shop", "a", "x.example.com"),
+        ingress("shop", "b", "y.example.com"),
+        ingress("blog", "c", "x.example.com"),
+        service("fine", &[80]),
+        service("unknown", &[80, 81]),
+    ]
+}
+
+/// The objects, constraints, messages and verdicts of a report.
+fn findings(report: &Value) -> Vec<String> {
+    let findings = report["findings"].as_array().unwrap().iter();
+    let text = |finding: &Value| {
+        let part = |key: &str| finding[key].as_str().unwrap().to_owned();
+        let object = &finding["object"];
+        format!(
+            "{}/{} {} {}: {}",
+            object["namespace"].as_str().unwrap(),
+            object["name"].as_str().unwrap(),
+            part("constraint"),
+            part("verdict"),
+            part("message")
+        )
+    };
+    findings.map(text).collect()
+}
+
+#[test]
+fn every_form_of_dump_says_the_same() {
+    let directory = directory();
+    let path = directory.path();
+    let objects = objects();
+    let list =
+        json!({"apiVersion": "v1", "items": objects, "kind": "List", "metadata": {"resourceVersion": ""}});
+    let pretty = serde_json::to_string_pretty(&list).unwrap();
+    let stream: String =
+        objects.iter().map(|object| format!("---\n{}", serde_saphyr::to_string(object).unwrap())).collect();
+    let yaml = serde_saphyr::to_string(&list).unwrap();
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(pretty.as_bytes()).unwrap();
+    let level = ruzstd::encoding::CompressionLevel::Fastest;
+    let forms: [(&str, Vec<u8>); 7] = [
+        ("lines.ndjson", lines(&objects).into_bytes()),
+        ("list.json", pretty.clone().into_bytes()),
+        ("compact.json", list.to_string().into_bytes()),
+        ("list.yaml", yaml.into_bytes()),
+        ("stream.yaml", stream.into_bytes()),
+        // What a file is packed with is told by its bytes.
+        ("list.txt", gzip.finish().unwrap()),
+        ("list.dump", ruzstd::encoding::compress_to_vec(pretty.as_bytes(), level)),
+    ];
+    let expected = [
+        "shop/bad NoHostPid/no-host-pid violation: pod bad shares the node's processes",
+        "shop/a UniqueHost/unique-host violation: host x.example.com is that of blog/c too",
+        "blog/c UniqueHost/unique-host violation: host x.example.com is that of shop/a too",
+    ];
+    for (name, bytes) in &forms {
+        fs::write(path.join(name), bytes).unwrap();
+        for (args, stdin) in
+            [(vec![*name, "-o", "json"], None), (vec!["-", "-o", "json"], Some(bytes.as_slice()))]
+        {
+            let report = run(path, &args, stdin).exits_with(2).json();
+            let found = findings(&report);
+            assert_eq!(found[..3], expected, "{name}");
+            assert!(found[3].starts_with("shop/unknown TwoAnswers/two-answers unknown: "), "{}", found[3]);
+            assert_eq!(found.len(), 4, "{name}");
+            assert_eq!(
+                (&report["standing"], &report["completion"]),
+                (&json!("incomplete"), &json!("complete"))
+            );
+            let totals = &report["totals"];
+            assert_eq!(
+                json!([totals["passes"], totals["violating"], totals["violations"], totals["unknown"]]),
+                json!([3, 3, 3, 1])
+            );
+        }
+    }
+    // Without the one that cannot be judged it is a matter of what is found.
+    fs::write(path.join("known.ndjson"), lines(&objects[..7])).unwrap();
+    run(path, &["known.ndjson"], None).exits_with(1);
+    let harmless: Vec<_> =
+        objects.iter().filter(|object| object["metadata"]["name"] != "bad").take(6).cloned().collect();
+    fs::write(path.join("harmless.ndjson"), lines(&harmless)).unwrap();
+    let report = run(path, &["harmless.ndjson", "-o", "json"], None).exits_with(0).json();
+    assert_eq!(report["standing"], "noted");
+}
+
+#[test]
+fn what_is_wrong_with_a_dump_is_reported_and_the_rest_audited() {
+    let directory = directory();
+    let path = directory.path();
+    let dump = path.join("dump");
+    fs::create_dir(&dump).unwrap();
+    fs::write(dump.join("a-broken.yaml"), "a: [\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: after, namespace: shop}\nspec: {hostPID: true}\n").unwrap();
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
+    gzip.write_all(lines(&[pod("shop", "packed", true)]).as_bytes()).unwrap();
+    gzip.write_all(lines(&vec![pod("shop", "cut-off", true); 2000]).as_bytes()).unwrap();
+    let packed = gzip.finish().unwrap();
+    fs::write(dump.join("b-truncated.json.gz"), &packed[..1000]).unwrap();
+    fs::write(dump.join("c-twice.ndjson"), lines(&[pod("shop", "twice", true), pod("shop", "twice", false)]))
+        .unwrap();
+    let mut homeless = pod("", "homeless", true);
+    homeless["metadata"].as_object_mut().unwrap().remove("namespace");
+    fs::write(dump.join("d-homeless.json"), homeless.to_string()).unwrap();
+    let mut huge = pod("shop", "huge", true);
+    huge["metadata"]["annotations"] = json!({"fat": "x".repeat(50 << 20)});
+    fs::write(
+        dump.join("e-huge.ndjson"),
+        lines(&[pod("shop", "before", true), huge, pod("shop", "behind", true)]),
+    )
+    .unwrap();
+    let report = run(path, &["dump", "-o", "json"], None).exits_with(2).json();
+    assert_eq!((&report["standing"], &report["completion"]), (&json!("incomplete"), &json!("partial")));
+    let names: Vec<_> = report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|finding| finding["object"]["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(&names[..2], ["after", "packed"]);
+    let behind: Vec<_> = names.iter().skip_while(|name| **name != "twice").copied().collect();
+    assert_eq!(behind, ["twice", "homeless", "before", "behind"]);
+    let problems: Vec<_> = report["problems"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|problem| {
+            let place = &problem["place"];
+            let error = if problem["isError"] == true { "error" } else { "warning" };
+            format!(
+                "{error} {} {}:{}",
+                problem["code"].as_str().unwrap(),
+                place["file"].as_str().unwrap(),
+                place["line"]
+            )
+        })
+        .collect();
+    for expected in [
+        "error syntax dump/a-broken.yaml:2",
+        "error unreadable dump/b-truncated.json.gz:0",
+        "error limit dump/e-huge.ndjson:2",
+        "warning duplicate-resource dump/c-twice.ndjson:2",
+        "warning missing-namespace dump/d-homeless.json:1",
+    ] {
+        assert!(problems.iter().any(|problem| problem == expected), "{expected} is missing: {problems:#?}");
+    }
+    assert!(report["coverage"]["unreadObjects"].as_u64().unwrap() >= 3);
+}
+
+#[test]
+fn positions_are_those_of_the_whole_dump() {
+    let directory = directory();
+    let path = directory.path();
+    let list = "apiVersion: v1\nitems:\n- apiVersion: v1\n  kind: Pod\n  metadata: {name: a}\n- apiVersion: v1\n  kind: Pod\n  metadata:\n    name: b\n  spec:\n    hostPID: true\nkind: List\n";
+    fs::write(path.join("list.yaml"), list).unwrap();
+    let report = run(path, &["list.yaml", "-o", "json"], None).json();
+    let place = json!({"file": "list.yaml", "line": 11, "column": 14, "endColumn": 18});
+    assert_eq!(report["findings"][0]["place"], place);
+    assert_eq!(report["findings"][0]["field"], "spec.hostPID");
+    let one = lines(&[pod("shop", "a", false), pod("shop", "b", true)]);
+    fs::write(
+        path.join("list.json"),
+        format!("{{\"items\":[{}],\"kind\":\"List\"}}", one.trim_end().replace('\n', ",")),
+    )
+    .unwrap();
+    let report = run(path, &["list.json", "-o", "json"], None).json();
+    let place = &report["findings"][0]["place"];
+    let text = fs::read_to_string(path.join("list.json")).unwrap();
+    let column = usize::try_from(place["column"].as_u64().unwrap()).unwrap();
+    assert!(text[column - 1..].starts_with("true"), "{}", &text[column - 1..]);
+    assert_eq!(place["line"], 1);
+}
+
+#[test]
+fn threads_change_nothing() {
+    let directory = directory();
+    let path = directory.path();
+    let many: Vec<_> = (0..3000)
+        .map(|index| match index % 3 {
+            0 => pod("shop", &format!("pod-{index}"), index % 2 == 0),
+            1 => ingress("shop", &format!("web-{index}"), &format!("host-{}.example.com", index % 50)),
+            _ => service(&format!("svc-{index}"), &[80, 80 + index % 2]),
+        })
+        .collect();
+    let mut text = lines(&many);
+    text.push_str("{\"broken\":\n");
+    fs::write(path.join("dump.ndjson"), text).unwrap();
+    let forms = ["json", "ndjson", "yaml", "sarif", "junit", "human", "policy-report", "status", "html"];
+    for form in forms {
+        let one = run(path, &["dump.ndjson", "-o", form, "-j", "1"], None).exits_with(2);
+        assert!(one.stdout.len() > 500, "{form}: {}", one.stdout);
+        for jobs in ["2", "5"] {
+            let other = run(path, &["dump.ndjson", "-o", form, "-j", jobs], None).exits_with(2);
+            assert!(without_times(&one.stdout) == without_times(&other.stdout), "{form} with {jobs} threads");
+        }
+    }
+}
+
+#[test]
+fn nothing_to_audit_is_not_green() {
+    let directory = directory();
+    let path = directory.path();
+    fs::write(path.join("empty.json"), "").unwrap();
+    for args in [&["empty.json"][..], &["missing.json"], &["-"]] {
+        let found = run(path, args, None).exits_with(2);
+        assert!(found.stdout.contains("incomplete"), "{}", found.stdout);
+    }
+    run(path, &["empty.json", "-p", "empty.json"], None).exits_with(2);
+}
+
+#[test]
+fn an_inventory_that_does_not_fit_ends_the_audit_and_says_so() {
+    let directory = directory();
+    let path = directory.path();
+    let hosts: Vec<_> = (0..400)
+        .map(|index| {
+            let rules: Vec<_> = (0..400)
+                .map(|rule| json!({"host": format!("host-{index}-{rule}.{}.example.com", "x".repeat(200))}))
+                .collect();
+            let mut one = ingress("shop", &format!("web-{index}"), "");
+            one["spec"]["rules"] = rules.into();
+            one
+        })
+        .collect();
+    fs::write(path.join("dump.ndjson"), lines(&hosts)).unwrap();
+    let report =
+        run(path, &["dump.ndjson", "-o", "json", "--max-memory", "64MiB"], None).exits_with(2).json();
+    assert_eq!(report["completion"], "unfinished");
+    assert!(report["reason"].as_str().unwrap().contains("does not fit"), "{report}");
+    run(path, &["dump.ndjson", "-q", "--max-memory", "512MiB"], None).exits_with(0);
+}

@@ -1,0 +1,179 @@
+//! Audits of a simulated API server: whatever it does, what comes out is complete, or says what is missing.
+
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use portcullis_audit::kube::{Connection, Scope};
+use portcullis_audit::memory::Ceiling;
+use portcullis_audit::run::{Settings, audit};
+use portcullis_audit::sink::policy_report::Api;
+use portcullis_audit::sink::{Form, Options, Target};
+use portcullis_cluster::{Access, Backoff, ConnectOptions};
+use portcullis_testkit::apiserver::{ApiServer, Fault, Verb};
+use serde_json::{Value, json};
+
+use crate::support::{POLICIES, ingress, pod};
+
+/// Serves the test's policies.
+async fn server() -> ApiServer {
+    let server = ApiServer::start().await;
+    for kind in ["NoHostPid", "UniqueHost", "TwoAnswers"] {
+        server.register("constraints.gatekeeper.sh/v1beta1", kind, &kind.to_lowercase(), false);
+    }
+    let (documents, errors) = portcullis::Document::read_all("policies.yaml", POLICIES);
+    assert!(errors.is_empty());
+    for document in documents {
+        server.put(document.to_json());
+    }
+    server
+}
+
+/// Audits it on a thread that is none of the server's.
+async fn audited(server: &ApiServer, chunk_size: u32, scope: Scope, writes: bool) -> Value {
+    let url = server.url().to_owned();
+    let work = move || {
+        let options = ConnectOptions {
+            access: Access::Url(url),
+            requests_per_second: 10_000,
+            burst: 10_000,
+            backoff: Backoff::default(),
+            ..ConnectOptions::default()
+        };
+        let connection = Connection::open(&options).unwrap();
+        let policies = connection.policies().unwrap();
+        let stop = AtomicBool::new(false);
+        let mut subject = connection.subject(&policies.set, chunk_size, scope, &stop).unwrap();
+        let settings = Settings {
+            threads: 2,
+            ceiling: Ceiling::new(512 << 20),
+            limits: portcullis::EvaluationLimits::default(),
+            timeout: Duration::from_secs(10),
+            quiet: true,
+        };
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("out.json");
+        let options = Options { violations_limit: 3, message_limit: 256 };
+        let mut sinks = vec![Form::Json.sink(Target::File(path.clone()), options)];
+        if writes {
+            sinks.push(Box::new(connection.writer(true, &[Api::PolicyReport], options)));
+        }
+        audit(&policies, &mut subject, &settings, &mut sinks, &stop).unwrap();
+        serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+    };
+    tokio::task::spawn_blocking(work).await.unwrap()
+}
+
+fn coverage<'a>(report: &'a Value, kind: &str) -> &'a Value {
+    let kinds = report["coverage"]["kinds"].as_array().unwrap();
+    kinds.iter().find(|found| found["kind"] == kind).unwrap_or(&Value::Null)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fifty_thousand_objects_are_judged_once_each_whatever_the_server_does() {
+    const PODS: usize = 50_000;
+    let server = server().await;
+    for index in 0..PODS {
+        server.put(pod(&format!("ns-{}", index % 20), &format!("pod-{index:05}"), index % 100 == 0));
+    }
+    server.fault(Fault::on(Verb::List, "pods").after(10).too_many_requests(1));
+    server.fault(Fault::on(Verb::List, "pods").after(20).times(2));
+    server.fault(Fault::on(Verb::List, "pods").after(30).disconnect_after(0));
+    server.fault(Fault::on(Verb::List, "pods").after(40).gone());
+    let report = audited(&server, 500, Scope::All, false).await;
+    assert_eq!(report["completion"], "complete", "{}", report["problems"]);
+    assert_eq!((&report["standing"], &report["totals"]["unknown"]), (&json!("denied"), &json!(0)));
+    assert_eq!(coverage(&report, "Pod")["judged"], PODS);
+    assert_eq!(coverage(&report, "Pod")["duplicates"], 0);
+    let findings = report["findings"].as_array().unwrap();
+    let mut names: Vec<_> =
+        findings.iter().map(|finding| finding["object"]["name"].as_str().unwrap()).collect();
+    names.sort_unstable();
+    let expected: Vec<_> = (0..PODS).step_by(100).map(|index| format!("pod-{index:05}")).collect();
+    assert_eq!(names, expected);
+    assert_eq!((&findings[0]["place"], &findings[0]["field"]), (&Value::Null, &json!("spec.hostPID")));
+    assert!(server.writes().is_empty(), "an audit that is not told to writes nothing");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kind_that_fails_is_reported_and_the_rest_audited() {
+    let server = server().await;
+    server.put(pod("shop", "bad", true));
+    server.put(ingress("shop", "a", "x.example.com"));
+    server.put(ingress("blog", "b", "x.example.com"));
+    server.fault(Fault::on(Verb::List, "services").always().forbidden());
+    let report = audited(&server, 500, Scope::All, false).await;
+    assert_eq!((&report["completion"], &report["standing"]), (&json!("partial"), &json!("incomplete")));
+    assert!(coverage(&report, "Service")["failure"].is_string(), "{}", report["coverage"]);
+    assert_eq!(report["findings"].as_array().unwrap().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kinds_that_no_constraint_names_need_not_be_listed() {
+    let server = server().await;
+    server.put(pod("shop", "bad", true));
+    server.put(
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": "shop", "name": "a"}}),
+    );
+    assert_eq!(coverage(&audited(&server, 500, Scope::All, false).await, "ConfigMap")["unmatched"], 1);
+    server.forget_requests();
+    let report = audited(&server, 500, Scope::Named, false).await;
+    assert_eq!(
+        (coverage(&report, "Pod")["judged"].clone(), coverage(&report, "ConfigMap")),
+        (json!(1), &Value::Null)
+    );
+    assert!(!server.requests().iter().any(|request| request.path.contains("configmaps")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn statuses_and_reports_are_written_where_they_have_changed_and_nowhere_else() {
+    let server = server().await;
+    server.register("wgpolicyk8s.io/v1alpha2", "PolicyReport", "policyreports", true);
+    server.register("wgpolicyk8s.io/v1alpha2", "ClusterPolicyReport", "clusterpolicyreports", false);
+    for name in ["shop", "blog"] {
+        server.put(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}));
+    }
+    for index in 0..5 {
+        server.put(pod("shop", &format!("pod-{index}"), true));
+    }
+    server.put(pod("blog", "bad", true));
+    audited(&server, 500, Scope::Named, true).await;
+    let status = server.get("nohostpid", "", "no-host-pid").unwrap()["status"].clone();
+    assert_eq!(status["totalViolations"], 6);
+    let names: Vec<_> =
+        status["violations"].as_array().unwrap().iter().map(|violation| &violation["name"]).collect();
+    assert_eq!(names, ["pod-1", "pod-0", "bad"], "the smallest by namespace and name, in descending order");
+    assert_eq!(
+        status["violations"][2],
+        json!({"group": "", "version": "v1", "kind": "Pod", "namespace": "blog", "name": "bad",
+        "message": "pod bad shares the node's processes", "enforcementAction": "deny"})
+    );
+    assert!(status["auditTimestamp"].is_string());
+    let clean = server.get("uniquehost", "", "unique-host").unwrap()["status"].clone();
+    assert_eq!((&clean["totalViolations"], &clean["violations"]), (&json!(0), &Value::Null));
+    let report = server.get("policyreports", "blog", "portcullis-audit-1").unwrap();
+    assert_eq!(
+        (&report["summary"]["fail"], &report["results"][0]["rule"]),
+        (&json!(1), &json!("no-host-pid"))
+    );
+
+    // The same again: nothing is written.
+    server.forget_requests();
+    audited(&server, 500, Scope::Named, true).await;
+    assert!(server.writes().is_empty(), "{:?}", server.writes());
+
+    // A violation goes, and with it a namespace: its status and the reports of its namespace are written, and nothing else.
+    server.delete("pods", "blog", "bad");
+    server.delete("namespaces", "", "blog");
+    audited(&server, 500, Scope::Named, true).await;
+    let mut written: Vec<_> =
+        server.writes().into_iter().map(|write| format!("{} {}", write.method, write.path)).collect();
+    written.sort();
+    assert_eq!(
+        written,
+        [
+            "DELETE /apis/wgpolicyk8s.io/v1alpha2/namespaces/blog/policyreports/portcullis-audit-1",
+            "PATCH /apis/constraints.gatekeeper.sh/v1beta1/nohostpid/no-host-pid/status",
+        ]
+    );
+    assert_eq!(server.get("nohostpid", "", "no-host-pid").unwrap()["status"]["totalViolations"], 5);
+}

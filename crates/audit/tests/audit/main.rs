@@ -1,0 +1,14 @@
+//! The program as its users run it, and audits of a simulated API server.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    reason = "a test panics when it fails"
+)]
+
+mod dumps;
+mod ending;
+mod kube;
+mod outputs;
+mod support;
