@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis::{Error, Inventory, Object, PolicySet, Resource, TemplateName};
+use portcullis::{Document, Error, Inventory, Object, PolicySet, Resource, TemplateName};
 use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -67,6 +67,10 @@ pub struct Snapshot {
     pub namespaces: Arc<BTreeMap<Arc<str>, Object>>,
     /// The templates in force as resources, to check constraints by.
     pub templates: Arc<BTreeMap<TemplateName, Resource>>,
+    /// Counts the changes of the policies that were published.
+    pub policies_revision: u64,
+    /// Counts the changes of the inventory and the Namespaces.
+    pub objects_revision: u64,
 }
 
 /// How a feed is.
@@ -113,11 +117,40 @@ pub struct PolicyState {
     /// Of a constraint: whether a version of it is in force. Of others: whether it has no errors.
     pub enforced: bool,
     /// What is wrong with it. A version from before may be in force all the same.
-    pub errors: Vec<Error>,
+    pub errors: Vec<PolicyError>,
     /// `status.byPod` as it is in the cluster.
     pub by_pod: Vec<Value>,
     /// `status.created` as it is in the cluster.
     pub created: bool,
+}
+
+/// What is wrong with a policy of the cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyError {
+    /// What is wrong. Its location is in the JSON that the API server sent, which nobody sees.
+    pub error: Error,
+    /// Line and column from 1 in the text of its field, if that is a text of several lines, such as Rego.
+    pub line: Option<(u32, u32)>,
+}
+
+impl PolicyError {
+    pub(crate) fn new(error: Error, document: Option<&Document>) -> Self {
+        let place = error.location().zip(document).and_then(|(at, document)| document.line_in_text(at));
+        Self { error, line: place.map(|(line, column, _)| (line, column)) }
+    }
+}
+
+impl fmt::Display for PolicyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(path) = self.error.path().filter(|path| !path.is_root()) {
+            write!(f, "{path}: ")?;
+        }
+        if let Some((line, column)) = self.line {
+            write!(f, "line {line}, column {column}: ")?;
+        }
+        f.write_str(self.error.message())?;
+        self.error.help().map_or(Ok(()), |help| write!(f, " ({help})"))
+    }
 }
 
 /// The feed has ended: a defect of the program. What it gave last is still whole, and no longer new.

@@ -36,7 +36,9 @@ pub use crds::apply_constraint_crd;
 pub use discovery::{Discovery, DiscoveryProblem};
 pub use error::{ClusterError, Status};
 pub use events::{Event, EventRecorder, Regarding};
-pub use feed::{Feed, FeedEnded, FeedOptions, PolicyState, Problem, Report, Snapshot, Unlistable};
+pub use feed::{
+    Feed, FeedEnded, FeedOptions, PolicyError, PolicyState, Problem, Report, Snapshot, Unlistable,
+};
 pub use lease::{Leadership, LeaseOptions};
 pub use pages::{Consistency, Page, Pages};
 pub use reports::{ObjectId, delete_others, write_object};

@@ -296,6 +296,26 @@ fn complete(resource: &ApiResource, text: &str) -> String {
     }
 }
 
+impl Cluster {
+    /// One object; the namespace is `None` for kinds that are in none.
+    ///
+    /// # Errors
+    ///
+    /// If it is not there or cannot be read.
+    pub async fn object(
+        &self,
+        resource: &ApiResource,
+        namespace: Option<&str>,
+        name: &str,
+    ) -> Result<Object, ClusterError> {
+        let path = resource.path(namespace, Some(name));
+        let unreadable = |message: String| ClusterError::unreadable(format!("GET {path}"), message);
+        let text = String::from_utf8(self.get(&path).await?.into());
+        let text = text.map_err(|_| unreadable("expected an object as JSON, found no text".to_owned()))?;
+        read_object(resource, &text).map_err(|error| unreadable(error.to_string()))
+    }
+}
+
 /// Reads the JSON text of an object. Errors name it `Kind namespace/name` as far as that can be told.
 pub(crate) fn read_object(resource: &ApiResource, text: &str) -> Result<Object, Error> {
     let limits = Limits::default();

@@ -24,7 +24,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::connect::Cluster;
 use crate::discovery::Discovery;
 use crate::error::ClusterError;
-use crate::feed::{FeedOptions, PolicyState, Problem, Report, Snapshot, Unlistable};
+use crate::feed::{FeedOptions, PolicyError, PolicyState, Problem, Report, Snapshot, Unlistable};
 use crate::pages::source_name;
 use crate::policy_text::PolicyText;
 use crate::resource::ApiResource;
@@ -75,7 +75,9 @@ struct Known {
     text: PolicyText,
     /// What the store knows it as; `None` if it could not be read so far.
     identity: Option<Identity>,
-    /// What is wrong with the object as it is now.
+    /// The object as it is now.
+    document: Option<Document>,
+    /// What is wrong with it.
     errors: Vec<Error>,
 }
 
@@ -494,19 +496,21 @@ impl Writer {
                 self.options.namespace
             );
             let error = Error::warning(portcullis::ErrorKind::InvalidValue, message);
-            self.known.insert(place, Known { resource, text, identity: None, errors: vec![error] });
+            self.known
+                .insert(place, Known { resource, text, identity: None, document: None, errors: vec![error] });
             self.report_changed = true;
             return;
         }
         let before = self.known.remove(&place).and_then(|known| known.identity);
         let source = Source::new(source_name(&resource, &text.policy), text.policy.as_str());
-        let (identity, errors) = match Document::read_object(&source, &Limits::default()) {
-            Ok(document) => self.apply(&place, &document, before.as_ref()),
-            Err(error) => (None, vec![error]),
+        let read = Document::read_object(&source, &Limits::default());
+        let (identity, errors) = match &read {
+            Ok(document) => self.apply(&place, document, before.as_ref()),
+            Err(error) => (None, vec![error.clone()]),
         };
         // What cannot be read is not in force; what was there before it is.
         let identity = identity.or(before);
-        self.known.insert(place, Known { resource, text, identity, errors });
+        self.known.insert(place, Known { resource, text, identity, document: read.ok(), errors });
         self.policies_changed = true;
     }
 
@@ -604,7 +608,15 @@ impl Writer {
                 Some(published) if !objects_changed => published.namespaces.clone(),
                 _ => Arc::new(self.namespaces.clone()),
             };
-            let snapshot = Snapshot { policies, inventory, namespaces, templates };
+            let (mut policies_revision, mut objects_revision) = published
+                .as_ref()
+                .map_or((0, 0), |published| (published.policies_revision, published.objects_revision));
+            policies_revision += u64::from(
+                waiting.is_empty() && (changed || published.is_none() || self.was_held_back(&waiting)),
+            );
+            objects_revision += u64::from(objects_changed || published.is_none());
+            let snapshot =
+                Snapshot { policies, inventory, namespaces, templates, policies_revision, objects_revision };
             self.snapshots.send_replace(Some(Arc::new(snapshot)));
             self.policies_changed |= waiting.is_empty() && std::mem::take(&mut self.leaving);
         }
@@ -777,7 +789,10 @@ impl Writer {
                 uid: known.text.uid.clone(),
                 generation: known.text.generation,
                 enforced,
-                errors,
+                errors: errors
+                    .into_iter()
+                    .map(|error| PolicyError::new(error, known.document.as_ref()))
+                    .collect(),
                 by_pod: known.text.by_pod.clone(),
                 created: known.text.created,
             });

@@ -7,13 +7,13 @@
 
 use std::collections::BTreeSet;
 
-use portcullis::{ConstraintKey, Error, Severity};
+use portcullis::{ConstraintKey, Severity};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::connect::Cluster;
 use crate::error::ClusterError;
-use crate::feed::PolicyState;
+use crate::feed::{PolicyError, PolicyState};
 use crate::pages::{Consistency, Pages};
 use crate::resource::ApiResource;
 use crate::write::{Written, at, set, status_patch};
@@ -115,9 +115,9 @@ impl StatusWriter {
         let errors: Vec<Value> = state
             .errors
             .iter()
-            .filter(|error| error.severity() == Severity::Error)
+            .filter(|problem| problem.error.severity() == Severity::Error)
             .take(ERRORS)
-            .map(|error| error_entry(error, &state.resource))
+            .map(|problem| error_entry(problem, &state.resource))
             .collect();
         let mut entry = json!({
             "id": self.pod,
@@ -150,15 +150,22 @@ fn is_of_living(entry: &Value, living: Option<&BTreeSet<String>>) -> bool {
 }
 
 /// An error in Gatekeeper's form. Its codes are `ingest_error` for templates and `schema_error` of ours for constraints.
-fn error_entry(error: &Error, resource: &ApiResource) -> Value {
+fn error_entry(problem: &PolicyError, resource: &ApiResource) -> Value {
+    let error = &problem.error;
     let mut message = error.message().to_owned();
     if let Some(hint) = error.help() {
         message = format!("{message}; {hint}");
     }
     let code = if *resource == ApiResource::templates() { "ingest_error" } else { error.kind().code() };
     let mut entry = json!({"code": code, "message": cut(&message, MESSAGE_BYTES)});
-    if let Some(path) = error.path().filter(|path| !path.is_root()) {
-        set(&mut entry, &["location"], json!(path.to_string()));
+    let path = error.path().filter(|path| !path.is_root()).map(ToString::to_string);
+    let place = problem.line.map(|(line, column)| format!("line {line}, column {column}"));
+    let location = match (path, place) {
+        (Some(path), Some(place)) => Some(format!("{path}, {place}")),
+        (path, place) => path.or(place),
+    };
+    if let Some(location) = location {
+        set(&mut entry, &["location"], json!(location));
     }
     entry
 }

@@ -392,14 +392,23 @@ pub struct Record {
 }
 
 /// Judges the body of a request.
+///
+/// `namespace` is the Namespace that the request is in, if it is known beside the inventory; or why it is not known though it has to
+/// be, and then only what needs no review is answered.
 #[must_use]
-pub fn admit(body: &[u8], serving: &Serving, own: &Own, budget: &Budget) -> (Envelope, Answer) {
+pub fn admit(
+    body: &[u8],
+    serving: &Serving,
+    own: &Own,
+    namespace: Result<Option<Object>, String>,
+    budget: &Budget,
+) -> (Envelope, Answer) {
     let envelope = match read_envelope(body) {
         Ok(envelope) => envelope,
         Err(answer) => return (Envelope::read_lossy(body), answer),
     };
     let answer = match read_review(body) {
-        Ok(review) => judge(&review, &envelope, serving, own, budget),
+        Ok(review) => judge(review, &envelope, serving, own, namespace, budget),
         Err(answer) => answer,
     };
     (envelope, answer)
@@ -499,7 +508,14 @@ fn read_review(body: &[u8]) -> Result<Review, Answer> {
     }
 }
 
-fn judge(review: &Review, envelope: &Envelope, serving: &Serving, own: &Own, budget: &Budget) -> Answer {
+fn judge(
+    review: Review,
+    envelope: &Envelope,
+    serving: &Serving,
+    own: &Own,
+    namespace: Result<Option<Object>, String>,
+    budget: &Budget,
+) -> Answer {
     let unjudged =
         |message: &str| Answer { status: Status::Unjudged, ..Answer::new(Status::Allow, 200, message) };
     // Before everything else: a policy that locks out the webhook could not be mended by it.
@@ -508,7 +524,7 @@ fn judge(review: &Review, envelope: &Envelope, serving: &Serving, own: &Own, bud
     }
     // A subresource of a policy is its status, which changes nothing that it does.
     let checked = if envelope.sub_resource().is_empty() {
-        check_own(review, serving, own.bad_rego)
+        check_own(&review, serving, own.bad_rego)
     } else {
         Ok(Vec::new())
     };
@@ -519,12 +535,18 @@ fn judge(review: &Review, envelope: &Envelope, serving: &Serving, own: &Own, bud
             return Answer { reason: Some("Invalid"), ..Answer::new(Status::Unjudged, 422, message) };
         }
     };
-    if own.namespace.as_deref().is_some_and(|own| is_in(review, own)) {
+    if own.namespace.as_deref().is_some_and(|own| is_in(&review, own)) {
         return unjudged("Namespace is the webhook's own");
     }
-    if serving.policies.excludes(Process::Webhook, review) {
+    if serving.policies.excludes(Process::Webhook, &review) {
         return unjudged("Namespace is set to be ignored by Gatekeeper config");
     }
+    let review = match namespace {
+        Ok(Some(namespace)) => review.with_namespace(namespace),
+        Ok(None) => review,
+        // What policies say about namespaces cannot be told.
+        Err(message) => return Answer::failed(message),
+    };
     let deadline = Deadline(budget.deadline);
     let stopwatch = Since(Instant::now());
     let world = World::new(&serving.inventory)
@@ -533,10 +555,10 @@ fn judge(review: &Review, envelope: &Envelope, serving: &Serving, own: &Own, bud
         .with_seed(seed(envelope.uid()))
         .with_watch(&deadline)
         .with_stopwatch(&stopwatch);
-    let outcome = serving.policies.review(review, &world, EnforcementPoint::Webhook);
+    let outcome = serving.policies.review(&review, &world, EnforcementPoint::Webhook);
     let decision = Decision::from(&outcome);
     let mut answer = answer(&decision, warnings);
-    answer.records = decision.findings.iter().map(|finding| record(finding, review, envelope)).collect();
+    answer.records = decision.findings.iter().map(|finding| record(finding, &review, envelope)).collect();
     answer.outcome = Some(Box::new(outcome));
     answer
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, ArgGroup, Parser, ValueHint};
 
+use crate::kube::KubeArgs;
 use crate::redact::Pattern;
 use crate::tls::TlsVersion;
 
@@ -25,11 +26,14 @@ Exit codes: 0 it was told to end, 2 the policies, the certificate or the address
 #[command(group(ArgGroup::new("certificate").required(true).args(["tls_cert", "self_signed"])))]
 pub struct Args {
     /// Files and directories with templates, constraints, Configs and SyncSets; may be repeated.
-    #[arg(short, long, required = true, value_name = "PATH", value_hint = ValueHint::AnyPath, value_parser = path)]
+    #[arg(short, long, required_unless_present = "kube", value_name = "PATH", value_hint = ValueHint::AnyPath, value_parser = path)]
     pub policies: Vec<PathBuf>,
     /// Files and directories with the objects that policies may compare with, and the Namespaces; may be repeated.
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath, value_parser = path)]
     pub resources: Vec<PathBuf>,
+    /// Instead of files, a cluster.
+    #[command(flatten)]
+    pub kube: KubeArgs,
     /// Where to listen, with TLS.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8443")]
     pub listen: SocketAddr,
@@ -105,7 +109,7 @@ pub struct Args {
     #[arg(long, value_name = "URL")]
     pub otlp_endpoint: Option<crate::traces::Endpoint>,
     /// The webhook's own namespace: what is in it is not judged, nor are requests of the webhook itself.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, alias = "namespace", value_name = "NAME")]
     pub own_namespace: Option<String>,
     /// Who the webhook itself is, if not the service account `portcullis-webhook` of its own namespace; may be repeated.
     #[arg(long, value_name = "USER")]

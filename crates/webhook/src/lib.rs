@@ -1,7 +1,8 @@
 //! A validating admission webhook over the core: it reads policies from files, answers AdmissionReviews, and decides nothing itself.
 //!
 //! ```text
-//! files ── load ──> Serving ──(swap)──┐
+//! files ── load ──┬─> Serving ──(swap)──┐
+//! cluster ─ kube ─┘                  │
 //! HTTPS ── server ── pool ── admission::admit ──> answer, log records, counts
 //! ```
 //!
@@ -13,6 +14,7 @@ pub mod args;
 pub mod connections;
 pub mod decisions;
 pub mod digest;
+pub mod kube;
 pub mod load;
 pub mod log;
 pub mod metrics;

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use axum_server::Handle;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use portcullis::{Error, ErrorKind, EvaluationLimits, Limits};
+use portcullis_cluster::ClusterError;
 use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
@@ -17,6 +18,7 @@ use crate::admission::{BadRego, Exempt, Own};
 use crate::args::Args;
 use crate::connections::{Gate, Rest};
 use crate::decisions::{Content, Recorder};
+use crate::kube;
 use crate::load::{Fingerprint, Paths, load};
 use crate::log::{Background, Level, Log};
 use crate::pool::Pool;
@@ -36,6 +38,9 @@ pub enum RunError {
     /// The certificate cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The cluster cannot be followed.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
     /// No threads, signals or address.
     #[error("{doing}: {error}")]
     System {
@@ -61,7 +66,7 @@ fn system(doing: impl Into<String>) -> impl FnOnce(io::Error) -> RunError {
 /// # Errors
 ///
 /// If it could not start: nothing is served by halves.
-pub fn run(args: Args) -> Result<(), RunError> {
+pub fn run(mut args: Args) -> Result<(), RunError> {
     let log = Background::start(io::stderr()).map_err(system("starting the thread that logs"))?;
     let log = Log::new(log);
     log_panics(&log);
@@ -72,13 +77,25 @@ pub fn run(args: Args) -> Result<(), RunError> {
     };
     // Taken before reading, so that what changes meanwhile is seen.
     let fingerprint = Fingerprint::of_paths(&paths);
-    let loaded = load(&paths).map_err(RunError::Policies)?;
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores.min(4))
+        .enable_all()
+        .build()
+        .map_err(system("starting the threads that serve"))?;
+    let cluster = if args.kube.kube { Some(runtime.block_on(kube::connect(&args.kube))?) } else { None };
+    let loaded = match &cluster {
+        Some(cluster) => {
+            args.own_namespace = Some(kube::own_namespace(cluster, args.own_namespace.as_deref()));
+            kube::nothing()
+        }
+        None => load(&paths).map_err(RunError::Policies)?,
+    };
     let mut tls = tls(&args);
     let tls_files = Fingerprint::of_files(&tls.files());
     let served = tls.serve(SystemTime::now())?;
     let acceptor = RustlsConfig::from_config(served.config);
 
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
     let threads = args.threads.map_or(cores, std::num::NonZeroUsize::get);
     let pool = Pool::start(threads, args.max_queue).map_err(system("starting the threads that judge"))?;
     let decisions = decisions(&args, &log)?;
@@ -93,12 +110,14 @@ pub fn run(args: Args) -> Result<(), RunError> {
     };
     let state = Arc::new(state);
     state.certificate_served(served.validity);
+    if let Some(cluster) = cluster {
+        let own = args.own_namespace.clone().unwrap_or_default();
+        let _runtime = runtime.enter();
+        let following = kube::follow(&args.kube, cluster, &own, &state);
+        state.follow(following.map_err(system("starting the thread that follows the cluster"))?);
+        trust(&state, &tls);
+    }
     let watcher = Watcher { paths, fingerprint, tls, tls_files, acceptor, state };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(cores.min(4))
-        .enable_all()
-        .build()
-        .map_err(system("starting the threads that serve"))?;
     let (log, decisions) = (watcher.state.log.clone(), watcher.state.decisions.clone());
     let result = runtime.block_on(serve(&args, watcher));
     decisions.inspect(Recorder::flush);
@@ -269,7 +288,8 @@ impl Watcher {
                     recorder.reopen();
                 }
                 // Files that still change are half written: a set that lacks its last constraints may well compile.
-                if asked || (now.0 == seen.0 && now.0 != self.fingerprint) {
+                let reads_files = self.state.following().is_none();
+                if reads_files && (asked || (now.0 == seen.0 && now.0 != self.fingerprint)) {
                     self.state.replace(load(&self.paths));
                     self.fingerprint = now.0.clone();
                 }
@@ -298,9 +318,17 @@ impl Watcher {
             Ok(served) => {
                 self.acceptor.reload_from_config(served.config);
                 self.state.certificate_served(served.validity);
+                trust(&self.state, &self.tls);
             }
             Err(error) => self.state.certificate_failed(&error.to_string()),
         }
+    }
+}
+
+/// Tells the cluster that is followed which CA to trust, if we make our certificates ourselves.
+fn trust(state: &State, tls: &Tls) {
+    if let (Some(following), Certificate::SelfSigned(made)) = (state.following(), &tls.certificate) {
+        following.trust(made.bundle());
     }
 }
 

@@ -49,7 +49,8 @@ async fn serve_ready(Shared(state): Shared<Arc<State>>, RawQuery(query): RawQuer
     let text = match (verbose, state.is_ready()) {
         (true, _) => state.describe(),
         (false, true) => "ok".to_owned(),
-        (false, false) => "stopping".to_owned(),
+        (false, false) if state.is_stopping() => "stopping".to_owned(),
+        (false, false) => "starting".to_owned(),
     };
     (status, text).into_response()
 }
@@ -72,13 +73,22 @@ async fn serve_admit(
         Ok(body) => body,
         Err((envelope, answer)) => return finish(&state, &times, b"", &envelope, &answer, None),
     };
+    let namespace = match state.following() {
+        None => Ok(None),
+        Some(following) if !following.is_ready() => {
+            let answer = Answer::failed("the policies of the cluster are not read yet");
+            let envelope = Envelope::read_lossy(&body.bytes);
+            return finish(&state, &times, &body.bytes, &envelope, &answer, None);
+        }
+        Some(following) => following.namespace(&Envelope::read_lossy(&body.bytes), times.review).await,
+    };
     let work = {
         let (state, serving) = (Arc::clone(&state), state.serving());
         let (body, deadline) = (body.bytes.clone(), times.review);
         move || {
             let (limits, now_ns) = (state.settings.limits, state.now_ns());
             let (envelope, answer) =
-                admit(&body, &serving, &state.settings.own, &Budget { limits, deadline, now_ns });
+                admit(&body, &serving, &state.settings.own, namespace, &Budget { limits, deadline, now_ns });
             let draft = state
                 .decisions
                 .as_ref()
@@ -90,6 +100,9 @@ async fn serve_admit(
         Ok(judged) => judged,
         Err(answer) => (Envelope::read_lossy(&body.bytes), answer, None),
     };
+    if let Some(following) = state.following() {
+        following.record(&envelope, &answer);
+    }
     if state.settings.log_denies {
         for record in &answer.records {
             state.log.write(Level::Info, &record.msg, &record.fields);

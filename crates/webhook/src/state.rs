@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 
 use crate::admission::{Exempt, Own, Serving};
 use crate::decisions::Recorder;
+use crate::kube::Following;
 use crate::load::Loaded;
 use crate::log::{Level, Log};
 use crate::metrics::{Gauges, Metrics};
@@ -59,6 +60,8 @@ pub struct State {
     stale: Mutex<Vec<String>>,
     certificate: Mutex<CertificateState>,
     stopping: AtomicBool,
+    /// The cluster that is followed, if one is.
+    following: OnceLock<Arc<Following>>,
     /// What the command line says.
     pub settings: Settings,
     /// Where reviews run.
@@ -92,6 +95,7 @@ impl State {
             stale: Mutex::default(),
             certificate: Mutex::default(),
             stopping: AtomicBool::new(false),
+            following: OnceLock::new(),
             body_memory: Semaphore::new((body_memory / 1024).max(settings.max_body.div_ceil(1024))),
             settings,
             pool,
@@ -145,6 +149,23 @@ impl State {
                 self.log.write(Level::Error, msg, &json!({"errors": errors}));
             }
         }
+    }
+
+    /// Takes what is served to another state of its objects; the policies are the same.
+    pub fn move_on(&self, serving: Serving) {
+        self.serving.store(Arc::new(serving));
+    }
+
+    /// From now on what is served comes from a cluster. Done once, at the start.
+    pub fn follow(&self, following: Arc<Following>) {
+        // A second one would change nothing.
+        let _ = self.following.set(following);
+    }
+
+    /// The cluster that is followed.
+    #[must_use]
+    pub fn following(&self) -> Option<&Arc<Following>> {
+        self.following.get()
     }
 
     fn certificate(&self) -> std::sync::MutexGuard<'_, CertificateState> {
@@ -223,7 +244,13 @@ impl State {
     /// `failurePolicy`.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        !self.stopping.load(Ordering::SeqCst)
+        !self.is_stopping() && self.following().is_none_or(|following| following.is_ready())
+    }
+
+    /// Whether it has been told to end.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
     }
 
     /// How it is, line by line.
@@ -258,10 +285,13 @@ impl State {
         if let Some(error) = &certificate.stale {
             let _ = writeln!(text, "[!]certificate stale: {error}");
         }
-        let _ = if self.is_ready() {
-            writeln!(text, "[+]serving ok\nreadyz check passed")
-        } else {
-            writeln!(text, "[-]serving failed: stopping\nreadyz check failed")
+        if let Some(following) = self.following() {
+            text.push_str(&following.describe());
+        }
+        let _ = match (self.is_ready(), self.is_stopping()) {
+            (true, _) => writeln!(text, "[+]serving ok\nreadyz check passed"),
+            (false, true) => writeln!(text, "[-]serving failed: stopping\nreadyz check failed"),
+            (false, false) => writeln!(text, "[-]serving failed: starting\nreadyz check failed"),
         };
         text
     }

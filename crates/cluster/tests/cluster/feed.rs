@@ -252,7 +252,7 @@ async fn configs_and_sync_sets_say_what_is_cached() {
         |count: usize, snapshot: Option<&Snapshot>| (snapshot?.inventory.len() == count).then_some(());
     until("one service", &feed, |snapshot, report| {
         let ignored = report.policies.iter().filter(|policy| policy.namespace == "elsewhere");
-        assert!(ignored.clone().all(|policy| policy.errors[0].message().contains("not looked at")));
+        assert!(ignored.clone().all(|policy| policy.errors[0].error.message().contains("not looked at")));
         ignored.count().checked_sub(1)?;
         counts(1, snapshot)
     })
@@ -405,7 +405,14 @@ fn model(server: &ApiServer) -> (Vec<Vec<String>>, usize, usize) {
     let inventory = inventory.snapshot();
     let count = inventory.len();
     let constraints = policies.constraints().count();
-    let snapshot = Snapshot { policies, inventory, namespaces: Arc::default(), templates: Arc::default() };
+    let snapshot = Snapshot {
+        policies,
+        inventory,
+        namespaces: Arc::default(),
+        templates: Arc::default(),
+        policies_revision: 0,
+        objects_revision: 0,
+    };
     (judge_all(&snapshot), count, constraints)
 }
 

@@ -1,0 +1,484 @@
+//! `--kube`: what is served comes from a cluster and follows it, and what is known of it is written back.
+//!
+//! ```text
+//! cluster ── Feed ──snapshots──> State::replace, State::move_on
+//!                 ──reports────> the log, /readyz, statuses, CRDs
+//! request ──> its Namespace: known, or asked for, or the request is refused
+//! ```
+//!
+//! Until the first snapshot is served the webhook is not ready, and refuses what comes all the same.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use clap::{ArgAction, ValueHint};
+use portcullis::{Document, EnforcementAction, Error, ErrorKind, Inventory, Object, PolicySet, Resource};
+use portcullis_cluster::{
+    Access, ApiResource, Cluster, ClusterError, ConnectOptions, Event, EventRecorder, Feed, FeedOptions,
+    Regarding, Report, Snapshot, StatusWriter, Unlistable, Written, add_ca_bundle, apply_constraint_crd,
+};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout, timeout_at};
+
+use crate::admission::{Answer, Envelope, Serving};
+use crate::digest;
+use crate::load::Loaded;
+use crate::log::Level;
+use crate::state::State;
+
+/// How long writes are gathered, and how long failed ones wait.
+const GATHER: Duration = Duration::from_millis(300);
+const AGAIN: Duration = Duration::from_secs(30);
+/// How often the CA bundle is looked at: somebody may have applied the configuration without it.
+const LOOK_AT_BUNDLE: Duration = Duration::from_mins(5);
+
+/// The part of the command line about clusters.
+#[derive(Clone, Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "a command line is a list of switches")]
+pub struct KubeArgs {
+    /// Take policies, objects and Namespaces from a cluster and follow its changes, instead of reading files.
+    #[arg(long, conflicts_with_all = ["policies", "resources"])]
+    pub kube: bool,
+    /// The kubeconfig; without it, the service account of the pod, or the usual kubeconfig outside of one.
+    #[arg(long, value_name = "FILE", requires = "kube", value_hint = ValueHint::FilePath)]
+    pub kubeconfig: Option<PathBuf>,
+    /// The context of the kubeconfig; without it, the current one.
+    #[arg(long, value_name = "NAME", requires = "kube")]
+    pub context: Option<String>,
+    /// The address of an API server that asks for no credentials, such as that of `kubectl proxy`.
+    #[arg(long, value_name = "URL", requires = "kube", conflicts_with_all = ["kubeconfig", "context"])]
+    pub kube_server: Option<String>,
+    /// The name of the pod, under which it writes statuses; without it, `POD_NAME` or `HOSTNAME` of the environment.
+    #[arg(long, value_name = "NAME", requires = "kube")]
+    pub pod_name: Option<String>,
+    /// Write what became of templates and constraints into their `status.byPod`. Off where Gatekeeper runs beside it.
+    #[arg(long, value_name = "BOOL", default_value = "true", action = ArgAction::Set)]
+    pub write_status: bool,
+    /// Apply the CRDs of constraint kinds, which Gatekeeper does where it runs.
+    #[arg(long, requires = "kube")]
+    pub apply_crds: bool,
+    /// Write an Event for everything that a constraint finds.
+    #[arg(long, requires = "kube")]
+    pub emit_admission_events: bool,
+    /// Write them in the namespace of the object instead of the webhook's own.
+    #[arg(long, requires = "emit_admission_events")]
+    pub admission_events_involved_namespace: bool,
+    /// The ValidatingWebhookConfiguration that gets the CA bundle of `--self-signed`.
+    #[arg(long, value_name = "NAME", default_value = "portcullis")]
+    pub webhook_configuration: String,
+    /// Take a kind for empty that policies read and that could not be listed so often; without it, the webhook does not become ready.
+    #[arg(long, value_name = "N", requires = "kube")]
+    pub give_up_after: Option<u32>,
+}
+
+/// Connects. Nothing is asked yet.
+///
+/// # Errors
+///
+/// If it is not known where the API server is or how to speak to it.
+pub async fn connect(args: &KubeArgs) -> Result<Cluster, ClusterError> {
+    let access = match (&args.kube_server, &args.kubeconfig, &args.context) {
+        (Some(url), ..) => Access::Url(url.clone()),
+        (None, None, None) => Access::Inferred,
+        (None, file, context) => Access::Kubeconfig { file: file.clone(), context: context.clone() },
+    };
+    let user_agent = concat!("portcullis-webhook/", env!("CARGO_PKG_VERSION")).to_owned();
+    Cluster::connect(&ConnectOptions { access, user_agent, ..ConnectOptions::default() }).await
+}
+
+/// The webhook's own namespace, if the command line does not say: that of the pod.
+#[must_use]
+pub fn own_namespace(cluster: &Cluster, said: Option<&str>) -> String {
+    /// Where the manifests put it.
+    const USUAL: &str = "portcullis-system";
+    match (said, cluster.namespace()) {
+        (Some(said), _) => said.to_owned(),
+        // What it is if nobody says: no place for a webhook.
+        (None, "default") => USUAL.to_owned(),
+        (None, namespace) => namespace.to_owned(),
+    }
+}
+
+/// What is served before there is anything to serve. Requests are refused meanwhile.
+#[must_use]
+pub fn nothing() -> Loaded {
+    let serving = Serving {
+        policies: PolicySet::empty(),
+        inventory: Inventory::empty(),
+        templates: std::collections::BTreeMap::new(),
+        policies_digest: "none".into(),
+        inventory_digest: "none".into(),
+    };
+    Loaded { serving, warnings: Vec::new(), ingested: Vec::new() }
+}
+
+/// A cluster that is followed.
+#[derive(Debug)]
+pub struct Following {
+    cluster: Cluster,
+    /// Ends when this is dropped.
+    _feed: Feed,
+    snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
+    reports: watch::Receiver<Arc<Report>>,
+    /// Whether a snapshot is served.
+    served: AtomicBool,
+    events: Option<EventRecorder>,
+    /// Where events are written, if not beside the object.
+    event_namespace: Option<String>,
+    own_namespace: String,
+    bundle: watch::Sender<String>,
+    /// What the log has said.
+    told: Mutex<BTreeSet<String>>,
+}
+
+/// Begins to follow a cluster. Must be called on the runtime.
+///
+/// # Errors
+///
+/// If there is no thread for it.
+pub fn follow(
+    args: &KubeArgs,
+    cluster: Cluster,
+    own_namespace: &str,
+    state: &Arc<State>,
+) -> std::io::Result<Arc<Following>> {
+    let unlistable = args.give_up_after.map_or(Unlistable::Wait, |after| Unlistable::GiveUp { after });
+    let options = FeedOptions { namespace: own_namespace.to_owned(), unlistable, ..FeedOptions::default() };
+    let feed = Feed::start(&cluster, options)?;
+    let (snapshots, reports) = feed.follow();
+    let of_environment = || ["POD_NAME", "HOSTNAME"].iter().find_map(|name| std::env::var(name).ok());
+    let pod =
+        args.pod_name.clone().or_else(of_environment).unwrap_or_else(|| "portcullis-webhook".to_owned());
+    let recorder = || EventRecorder::start(&cluster, "portcullis-webhook", &pod);
+    let beside = args.admission_events_involved_namespace;
+    let following = Arc::new(Following {
+        cluster: cluster.clone(),
+        _feed: feed,
+        snapshots: snapshots.clone(),
+        reports: reports.clone(),
+        served: AtomicBool::new(false),
+        events: args.emit_admission_events.then(recorder),
+        event_namespace: (!beside).then(|| own_namespace.to_owned()),
+        own_namespace: own_namespace.to_owned(),
+        bundle: watch::channel(String::new()).0,
+        told: Mutex::default(),
+    });
+    tokio::spawn(serve_snapshots(Arc::clone(&following), Arc::clone(state), snapshots));
+    tokio::spawn(tell(Arc::clone(&following), Arc::clone(state), reports.clone()));
+    let writer = args.write_status.then(|| StatusWriter::new(&cluster, &pod, own_namespace, &["webhook"]));
+    if writer.is_some() || args.apply_crds {
+        tokio::spawn(write_back(Arc::clone(&following), Arc::clone(state), reports, writer, args.apply_crds));
+    }
+    let configuration = args.webhook_configuration.clone();
+    tokio::spawn(write_bundle(Arc::clone(&following), Arc::clone(state), configuration));
+    Ok(following)
+}
+
+impl Following {
+    /// Whether what is served comes from the cluster.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.served.load(Ordering::SeqCst)
+    }
+
+    /// How it is, line by line, for `/readyz?verbose`.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let report = self.reports.borrow().clone();
+        let mut lines = vec![match (self.is_ready(), report.waiting.is_empty()) {
+            (true, true) => "[+]cluster ok".to_owned(),
+            (true, false) => {
+                "[!]cluster: changed policies are held back; the last ones stay in force".to_owned()
+            }
+            (false, _) => "[-]cluster: not everything was read yet".to_owned(),
+        }];
+        lines.extend(report.waiting.iter().map(|line| format!("    waiting for {line}")));
+        lines.extend(report.problems.iter().map(|problem| format!("    {problem}")));
+        lines.extend(broken(&report).map(|line| format!("    {line}")));
+        lines.iter().map(|line| format!("{line}\n")).collect()
+    }
+
+    /// Puts a CA bundle into the webhook configuration, now and whenever it is missing there.
+    pub fn trust(&self, bundle: String) {
+        self.bundle.send_replace(bundle);
+    }
+
+    /// The Namespace that a request is in: `None` if it is in none. Known ones cost a look; others are asked for, until a deadline.
+    ///
+    /// # Errors
+    ///
+    /// Why the Namespace cannot be told. Without it, selectors of namespaces would be guesses.
+    pub async fn namespace(&self, envelope: &Envelope, until: Instant) -> Result<Option<Object>, String> {
+        let name = envelope.namespace();
+        if name.is_empty() || envelope.kind() == ["", "v1", "Namespace"] {
+            return Ok(None);
+        }
+        let known = self.snapshots.borrow().as_ref().and_then(|all| all.namespaces.get(name).cloned());
+        if known.is_some() {
+            return Ok(known);
+        }
+        let namespaces = ApiResource::namespaces();
+        let asked = timeout_at(until.into(), self.cluster.object(&namespaces, None, name)).await;
+        match asked {
+            Ok(Ok(namespace)) => Ok(Some(namespace)),
+            Ok(Err(error)) if error.is_not_found() => Err(format!("there is no namespace `{name}`")),
+            Ok(Err(error)) => Err(format!("the namespace `{name}` cannot be read: {error}")),
+            Err(_) => Err(format!("the namespace `{name}` did not come in time")),
+        }
+    }
+
+    /// Writes Events about what was found, if it is to.
+    pub fn record(&self, envelope: &Envelope, answer: &Answer) {
+        // A request that is only tried leaves no trace.
+        let Some(events) = self.events.as_ref().filter(|_| !envelope.is_dry_run()) else { return };
+        for record in &answer.records {
+            let text =
+                |key: &str| record.fields.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+            let actions = record.fields.get("constraint_enforcement_actions").and_then(Value::as_array);
+            for action in actions.into_iter().flatten().filter_map(Value::as_str) {
+                let (reason, what) = match action {
+                    action if action == EnforcementAction::Deny.as_str() => {
+                        ("FailedAdmission", "denied request")
+                    }
+                    action if action == EnforcementAction::Warn.as_str() => {
+                        ("WarningAdmission", "raised a warning for request")
+                    }
+                    _ => ("DryrunViolation", "would have denied request"),
+                };
+                let message = record.msg.strip_prefix("denied admission: ").unwrap_or(&record.msg);
+                let message = format!(
+                    "Admission webhook \"validation.gatekeeper.sh\" {what}, Resource Namespace: {}, Constraint: {}, Message: {message}",
+                    text("resource_namespace"),
+                    text("constraint_name"),
+                );
+                let keys = [
+                    "process",
+                    "event_type",
+                    "constraint_group",
+                    "constraint_api_version",
+                    "constraint_kind",
+                    "constraint_name",
+                    "constraint_action",
+                    "resource_group",
+                    "resource_api_version",
+                    "resource_kind",
+                    "resource_namespace",
+                    "resource_name",
+                    "request_username",
+                ];
+                let namespace = match (&self.event_namespace, text("resource_namespace")) {
+                    (None, namespace) if !namespace.is_empty() => namespace,
+                    _ => self.own_namespace.clone(),
+                };
+                let (group, version) = (text("resource_group"), text("resource_api_version"));
+                let api_version = if group.is_empty() { version } else { format!("{group}/{version}") };
+                events.record(Event {
+                    reason: reason.to_owned(),
+                    message,
+                    regarding: Regarding {
+                        api_version,
+                        kind: text("resource_kind"),
+                        // API servers take only Events that are where their object is.
+                        namespace: namespace.clone(),
+                        name: text("resource_name"),
+                        uid: String::new(),
+                    },
+                    namespace,
+                    annotations: keys.iter().map(|&key| (key.to_owned(), text(key))).collect(),
+                });
+            }
+        }
+    }
+
+    /// Writes a line to the log unless it was the last time as well.
+    fn tell(&self, state: &State, lines: BTreeSet<String>) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        for line in lines.difference(&told) {
+            state.log.write(Level::Warn, line, &json!({"process": "cluster"}));
+        }
+        *told = lines;
+    }
+}
+
+/// What is wrong with policies, one line each.
+fn broken(report: &Report) -> impl Iterator<Item = String> + '_ {
+    report.policies.iter().flat_map(|policy| {
+        let kind = policy.resource.gvk.kind.clone();
+        policy.errors.iter().map(move |error| format!("{kind}/{}: {error}", policy.name))
+    })
+}
+
+async fn serve_snapshots(
+    following: Arc<Following>,
+    state: Arc<State>,
+    mut snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
+) {
+    let mut policies: Option<u64> = None;
+    loop {
+        let snapshot = snapshots.borrow_and_update().clone();
+        if let Some(snapshot) = snapshot {
+            let revision = snapshot.policies_revision;
+            let digest = (policies == Some(revision)).then(|| Arc::clone(&state.serving().policies_digest));
+            let is_same = digest.is_some();
+            let made = tokio::task::spawn_blocking(move || serving(&snapshot, digest)).await;
+            if let Ok(serving) = made {
+                if is_same {
+                    state.move_on(serving);
+                } else {
+                    let warnings = serving.policies.missing_inventory(&serving.inventory);
+                    state.replace(Ok(Loaded { serving, warnings, ingested: Vec::new() }));
+                }
+                policies = Some(revision);
+                following.served.store(true, Ordering::SeqCst);
+            }
+        }
+        if snapshots.changed().await.is_err() {
+            let error = Error::new(ErrorKind::Unreadable, "following the cluster broke off");
+            let hint = "this is a defect of the webhook; changes are not seen until it is restarted";
+            return state.replace(Err(vec![error.hint(hint)]));
+        }
+    }
+}
+
+fn serving(snapshot: &Snapshot, digest: Option<Arc<str>>) -> Serving {
+    let digest = digest.unwrap_or_else(|| {
+        let templates = snapshot.templates.values().filter_map(|resource| match resource {
+            Resource::Template(template) => Some(template.document().clone()),
+            _ => None,
+        });
+        let constraints =
+            snapshot.policies.constraints().filter_map(|constraint| constraint.object().document().cloned());
+        let documents: Vec<Document> = templates.chain(constraints).collect();
+        digest::of_documents(&documents).into()
+    });
+    Serving {
+        policies: snapshot.policies.clone(),
+        inventory: snapshot.inventory.clone(),
+        templates: (*snapshot.templates).clone(),
+        policies_digest: digest,
+        inventory_digest: format!("revision {}", snapshot.objects_revision).into(),
+    }
+}
+
+/// Says in the log what is new of what goes wrong.
+async fn tell(following: Arc<Following>, state: Arc<State>, mut reports: watch::Receiver<Arc<Report>>) {
+    loop {
+        let report = reports.borrow_and_update().clone();
+        let waiting = report.waiting.iter().map(|line| format!("waiting for {line}"));
+        let problems = report.problems.iter().map(ToString::to_string);
+        // What is being listed at the moment is no news.
+        let waiting =
+            waiting.filter(|line| !line.ends_with("being listed") && !line.ends_with("being asked for"));
+        following.tell(&state, waiting.chain(problems).chain(broken(&report)).collect());
+        if reports.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Writes statuses and CRDs when they are due, and again later if that failed.
+async fn write_back(
+    following: Arc<Following>,
+    state: Arc<State>,
+    mut reports: watch::Receiver<Arc<Report>>,
+    writer: Option<StatusWriter>,
+    apply_crds: bool,
+) {
+    let mut failed: BTreeSet<String> = BTreeSet::new();
+    loop {
+        sleep(GATHER).await;
+        let report = reports.borrow_and_update().clone();
+        let mut failures = BTreeSet::new();
+        // Before that, what is in force is not known.
+        if report.ready {
+            if apply_crds {
+                failures.extend(write_crds(&following, &report).await);
+            }
+            if let Some(writer) = &writer {
+                failures.extend(write_statuses(writer, &report).await);
+            }
+        }
+        for failure in failures.difference(&failed) {
+            state.log.write(Level::Warn, failure, &json!({"process": "cluster"}));
+        }
+        failed = failures;
+        // A pass without failures has nothing to do until something changes.
+        let changed = if failed.is_empty() {
+            reports.changed().await
+        } else {
+            timeout(AGAIN, reports.changed()).await.unwrap_or(Ok(()))
+        };
+        if changed.is_err() {
+            return;
+        }
+    }
+}
+
+async fn write_statuses(writer: &StatusWriter, report: &Report) -> Vec<String> {
+    let due: Vec<_> = report.policies.iter().filter(|policy| writer.is_due(policy)).collect();
+    if due.is_empty() {
+        return Vec::new();
+    }
+    let living = writer.living_pods().await;
+    let mut failures = Vec::new();
+    for policy in due {
+        if let Err(error) = writer.write(policy, living.as_ref()).await {
+            failures.push(format!(
+                "the status of {}/{} was not written: {error}",
+                policy.resource.gvk.kind, policy.name
+            ));
+        }
+    }
+    failures
+}
+
+async fn write_crds(following: &Following, report: &Report) -> Vec<String> {
+    let Some(snapshot) = following.snapshots.borrow().clone() else { return Vec::new() };
+    let mut failures = Vec::new();
+    for policy in report.policies.iter().filter(|policy| policy.resource == ApiResource::templates()) {
+        let resource = snapshot.templates.iter().find(|(name, _)| name.as_str() == policy.name);
+        let Some((_, Resource::Template(template))) = resource else { continue };
+        if let Err(error) = apply_constraint_crd(&following.cluster, policy, &template.crd()).await {
+            failures.push(format!("the CRD of {} was not applied: {error}", policy.name));
+        }
+    }
+    failures
+}
+
+async fn write_bundle(following: Arc<Following>, state: Arc<State>, configuration: String) {
+    let mut bundles = following.bundle.subscribe();
+    let mut told = String::new();
+    loop {
+        let bundle = bundles.borrow_and_update().clone();
+        let mut wait = LOOK_AT_BUNDLE;
+        if !bundle.is_empty() {
+            let problem = match add_ca_bundle(&following.cluster, &configuration, &bundle).await {
+                Ok(Written::Changed) => {
+                    let msg = "the CA was added to the webhook configuration";
+                    state.log.write(Level::Info, msg, &json!({"configuration": configuration}));
+                    String::new()
+                }
+                Ok(Written::Unchanged) => String::new(),
+                Ok(Written::Missing) => {
+                    format!("there is no ValidatingWebhookConfiguration `{configuration}`")
+                }
+                Err(error) => error.to_string(),
+            };
+            if !problem.is_empty() {
+                wait = AGAIN;
+                if problem != told {
+                    let msg = "the CA was not added to the webhook configuration";
+                    state.log.write(Level::Error, msg, &json!({"error": problem}));
+                }
+            }
+            told = problem;
+        }
+        if let Ok(Err(_)) = timeout(wait, bundles.changed()).await {
+            return;
+        }
+    }
+}
