@@ -35,7 +35,7 @@ use std::{env, fs, thread};
 use portcullis::{
     Decision, Document, EnforcementPoint, Inventory, PolicySet, Resource, Review, Severity, World,
 };
-use portcullis_benches::{library, objects};
+use portcullis_benches::{objects, policies_dir};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -159,12 +159,12 @@ fn main() -> ExitCode {
 fn soak(time: Duration, program: &Path, recordings: &str, directory: &Path) -> Result<(), String> {
     let policies = directory.join("policies");
     fs::create_dir_all(&policies).unwrap();
-    let library: Vec<String> = library().iter().map(|document| document.to_json().to_string()).collect();
+    let library = library();
     fs::write(policies.join("library.yaml"), format!("{}\n---\n{HOG}", library.join("\n---\n"))).unwrap();
     let resources = directory.join("resources.yaml");
     fs::write(&resources, portcullis_benches::manifests(200, 11)).unwrap();
     let questions = questions(&policies, recordings);
-    println!("{} requests, {VERSIONS} versions of {} policies", questions.len(), library.len() + 4);
+    println!("{} requests, {VERSIONS} versions of {} files of policies", questions.len(), library.len());
 
     let history = History::default();
     write_version(&policies, 0, &history);
@@ -255,6 +255,24 @@ fn flat(memory: &[u64]) -> Result<(), String> {
         return Err(format!("memory grows: {early} KiB in the second quarter, {late} KiB in the last"));
     }
     Ok(())
+}
+
+/// The templates of this project, and the constraints that its bundles have for them.
+fn library() -> Vec<String> {
+    let list = |path: &Path| -> Vec<PathBuf> {
+        let entries = fs::read_dir(path).into_iter().flatten().filter_map(Result::ok);
+        let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+        paths.sort();
+        paths
+    };
+    let areas = list(&policies_dir()).into_iter().flat_map(|area| list(&area));
+    let files = areas.flat_map(|folder| match folder.file_name() {
+        Some(name) if name == "bundles" => list(&folder),
+        _ => vec![folder.join("template.yaml")],
+    });
+    let texts: Vec<String> = files.filter_map(|file| fs::read_to_string(file).ok()).collect();
+    assert!(texts.len() > 10, "the policy library is missing");
+    texts
 }
 
 fn replace(policies: &Path, text: &str) {

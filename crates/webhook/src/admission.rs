@@ -22,6 +22,8 @@ use crate::digest::seed;
 const WARNING_BYTES: usize = 4096;
 /// Longest name of a template or constraint: it becomes the value of a label.
 const NAME_CHARS: usize = 63;
+/// Problems of one policy that are told; who mends these sees the others.
+const MOST_PROBLEMS: usize = 20;
 const IGNORE_LABEL: &str = "admission.gatekeeper.sh/ignore";
 
 /// What requests are judged by: immutable, swapped as a whole.
@@ -640,7 +642,12 @@ fn check_own(review: &Review, serving: &Serving, bad_rego: BadRego) -> Result<Ve
     let mut errors = read_own(object, serving);
     errors.retain(|error| error.severity() == Severity::Error);
     let is_forgiven = |error: &Error| bad_rego == BadRego::Admit && error.kind().is_rego();
-    let lines = |errors: &[Error]| errors.iter().map(|error| explain(error, object.document())).collect();
+    let lines = |errors: &[Error]| {
+        let first = errors.iter().take(MOST_PROBLEMS).map(|error| explain(error, object.document()));
+        let more = errors.len().saturating_sub(MOST_PROBLEMS);
+        let rest = (more > 0).then(|| format!("… and {more} more problems"));
+        first.chain(rest).collect()
+    };
     if errors.iter().all(is_forgiven) {
         let warnings: Vec<String> = lines(&errors);
         Ok(warnings.into_iter().map(|line| format!("this template enforces nothing: {line}")).collect())

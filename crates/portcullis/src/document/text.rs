@@ -48,16 +48,20 @@ fn in_literal(source: &str, decoded: &str, offset: usize) -> Option<usize> {
 }
 
 /// As many characters and JSON escapes as make the text before the offset. `None` if there is anything else: YAML has more escapes, and
-/// folds lines.
+/// folds lines. Cost: what is between escapes is compared at once, since policies with many mistakes ask often.
 fn in_escapes(written: &str, decoded: &str, offset: usize) -> Option<usize> {
     let mut escapes = Escapes { written: written.get(1..)? };
-    let mut before = decoded.get(..offset)?.chars();
-    for expected in before.by_ref() {
-        if escapes.next()? != expected {
-            return None;
+    let mut before = decoded.get(..offset)?;
+    loop {
+        let plain = escapes.written.find('\\').unwrap_or(escapes.written.len());
+        if before.len() <= plain {
+            let rest = escapes.written.strip_prefix(before)?;
+            return Some(written.len() - rest.len());
         }
+        before = before.strip_prefix(escapes.written.get(..plain)?)?;
+        escapes.written = escapes.written.get(plain..)?;
+        before = before.strip_prefix(escapes.next()?)?;
     }
-    Some(written.len() - escapes.written.len())
 }
 
 /// Line and column, both from 1, of a place in a double-quoted string, and the line: in the text that the string means. `None` if that

@@ -129,6 +129,17 @@ fn a_broken_policy_is_refused_when_it_is_applied() {
         .create(&template("package bad\nviolation[{\"msg\": \"x\"}] { input.review.object.spec.y }\n"));
     assert_eq!(response["allowed"], true, "{response}");
 
+    let unknown: Vec<String> = (0..50).map(|number| format!("unknown{number}")).collect();
+    let response = webhook.create(&template(&format!(
+        "package bad\nviolation[{{\"msg\": \"x\"}}] {{\n{}\n}}\n",
+        unknown.join("\n")
+    )));
+    let message = response["status"]["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("line 3, column 1: ") && message.ends_with("\n… and 30 more problems"),
+        "{message}"
+    );
+
     let constraint = |kind: &str, spec: Value| json!({"apiVersion": "constraints.gatekeeper.sh/v1beta1", "kind": kind, "metadata": {"name": "c"}, "spec": spec});
     let cases = [
         ("NoSpec", json!({"parameters": {"field": "x"}}), None),
