@@ -47,7 +47,8 @@ fn by_command_line(directory: &Path, policies: &str) -> Found {
     let mut found = Found::new();
     for item in items {
         let constraint = item["constraint"]["metadata"]["name"].as_str().unwrap();
-        let text = line(item["enforcementAction"].as_str().unwrap(), constraint, item["msg"].as_str().unwrap());
+        let text =
+            line(item["enforcementAction"].as_str().unwrap(), constraint, item["msg"].as_str().unwrap());
         found.entry(name(&item["violatingObject"])).or_default().push(text);
     }
     sorted(found)
@@ -61,7 +62,8 @@ fn by_audit(directory: &Path, policies: &str) -> Found {
             continue;
         }
         let part = |key: &str| item[key].as_str().unwrap_or_default();
-        let object = format!("{} {}/{}", part("resourceKind"), part("resourceNamespace"), part("resourceName"));
+        let object =
+            format!("{} {}/{}", part("resourceKind"), part("resourceNamespace"), part("resourceName"));
         found.entry(object).or_default().push(line(part("enforcementAction"), part("name"), part("message")));
     }
     sorted(found)
@@ -76,7 +78,11 @@ fn by_webhook(directory: &Path, policies: &Path) -> Found {
     let serving: Serving = load(&paths).expect("good policies").serving;
     let mut found = Found::new();
     for object in objects() {
-        let (group, version) = object["apiVersion"].as_str().unwrap().rsplit_once('/').unwrap_or(("", object["apiVersion"].as_str().unwrap()));
+        let (group, version) = object["apiVersion"]
+            .as_str()
+            .unwrap()
+            .rsplit_once('/')
+            .unwrap_or(("", object["apiVersion"].as_str().unwrap()));
         let request = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
             "uid": "1", "kind": {"group": group, "version": version, "kind": object["kind"]},
             "resource": {"group": group, "version": version, "resource": ""}, "operation": "CREATE",
@@ -90,7 +96,8 @@ fn by_webhook(directory: &Path, policies: &Path) -> Found {
         let (envelope, answer) = admit(request.to_string().as_bytes(), &serving, &Own::default(), &budget);
         let body: Value = serde_json::from_slice(&answer.to_body(&envelope)).unwrap();
         let response = &body["response"];
-        let denials = response["status"]["message"].as_str().filter(|_| !answer.is_allowed()).unwrap_or_default();
+        let denials =
+            response["status"]["message"].as_str().filter(|_| !answer.is_allowed()).unwrap_or_default();
         let denials = denials.lines().map(|line| format!("deny {line}"));
         let warnings = response["warnings"].as_array().into_iter().flatten();
         let warnings = warnings.map(|warning| format!("warn {}", warning.as_str().unwrap()));
