@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -102,7 +103,8 @@ struct Batch {
 struct Done<R> {
     number: u64,
     weight: u64,
-    result: R,
+    /// `None` if the work on it broke off.
+    result: Option<R>,
 }
 
 /// Works through a feed, to its end or until it is told to stop. Results come in order; after one that is cut, none. An error of
@@ -134,6 +136,7 @@ pub fn run<R: Weighed + Send>(
             started = started.and(builder(format!("judge-{number}")).spawn_scoped(scope, worker).map(|_| ()));
         }
         drop(results);
+        ended.store(started.is_err(), Ordering::Relaxed);
         let reader = move || {
             read(feed, work, queue, ended, progress);
             progress.load(Ordering::Relaxed)
@@ -146,10 +149,15 @@ pub fn run<R: Weighed + Send>(
             waiting.insert(result.number, result);
             while let Some(Done { weight, result, .. }) = waiting.remove(&next) {
                 next += 1;
-                let freed = weight + result.weight();
-                let is_cut = result.is_cut();
+                let freed = weight + result.as_ref().map_or(0, R::weight);
+                let is_cut = result.as_ref().is_none_or(R::is_cut);
                 if merged.is_ok() && !ended.load(Ordering::Relaxed) {
-                    merged = merge(result, progress.load(Ordering::Relaxed));
+                    merged = match result {
+                        Some(result) => merge(result, progress.load(Ordering::Relaxed)),
+                        None => {
+                            Err(io::Error::other("the work on a batch broke off: a defect of portcullis"))
+                        }
+                    };
                 }
                 if is_cut || merged.is_err() {
                     ended.store(true, Ordering::Relaxed);
@@ -199,8 +207,9 @@ fn work_off<R: Weighed>(
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Batch { number, weight, items }) = job else { return };
-        let result = judge(items);
-        work.budget.charge(result.weight());
+        // A batch that never comes back would be waited for.
+        let result = catch_unwind(AssertUnwindSafe(|| judge(items))).ok();
+        work.budget.charge(result.as_ref().map_or(0, R::weight));
         if results.send(Done { number, weight, result }).is_err() {
             return;
         }

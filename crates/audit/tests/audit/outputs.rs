@@ -70,7 +70,7 @@ fn statuses_hold_the_smallest_violations_in_descending_order() {
     );
     assert_eq!(violations[19]["name"], "pod-00");
     assert_eq!(status("TwoAnswers")["totalViolations"], 1);
-    assert_eq!(status("UniqueHost")["violations"][0]["name"], "b");
+    assert_eq!(status("UniqueHost")["violations"][0]["name"], "a");
 }
 
 #[test]
