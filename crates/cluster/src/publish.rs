@@ -198,9 +198,9 @@ impl Writer {
                         self.settle();
                         (due, latest) = (None, None);
                     }
-                    continue;
                 }
             }
+            // Settling may leave something to settle: kinds that only the policies before needed.
             if self.policies_changed || self.objects_changed || self.report_changed {
                 let now = Instant::now();
                 let end = *latest.get_or_insert(now + self.options.debounce * 10);

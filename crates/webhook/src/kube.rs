@@ -199,7 +199,7 @@ impl Following {
         lines.extend(report.waiting.iter().map(|line| format!("    waiting for {line}")));
         lines.extend(report.problems.iter().map(|problem| format!("    {problem}")));
         lines.extend(broken(&report).map(|line| format!("    {line}")));
-        lines.iter().map(|line| format!("{line}\n")).collect()
+        lines.join("\n") + "\n"
     }
 
     /// Puts a CA bundle into the webhook configuration, now and whenever it is missing there.

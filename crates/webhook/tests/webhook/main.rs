@@ -11,6 +11,7 @@ mod answers;
 mod connections;
 mod decisions;
 mod faults;
+mod kube;
 mod program;
 mod recorded;
 mod support;

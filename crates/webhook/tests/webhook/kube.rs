@@ -1,0 +1,224 @@
+//! The program with `--kube`, against a simulated API server: requests over TLS, and what is seen in the cluster.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use portcullis_testkit::apiserver::{ApiServer, Fault, Verb};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+
+use crate::program::Program;
+use crate::support::review;
+
+struct Cluster {
+    // Dropped last: it serves.
+    server: ApiServer,
+    _runtime: Runtime,
+}
+
+fn cluster() -> Cluster {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let server = runtime.block_on(ApiServer::start());
+    Cluster { server, _runtime: runtime }
+}
+
+fn start(server: &ApiServer, more: &[&str]) -> Program {
+    let directory = tempfile::tempdir().unwrap();
+    let ca = directory.path().join("ca.pem");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis-webhook"));
+    command.args([
+        "--kube",
+        "--kube-server",
+        server.url(),
+        "--listen",
+        "127.0.0.1:0",
+        "--self-signed",
+        "--ca-file",
+    ]);
+    command.arg(&ca).args(["--pod-name", "pod-a", "--namespace", "gatekeeper-system"]).args(more);
+    Program::run(command, &ca, directory)
+}
+
+fn template(kind: &str, rego: &str) -> Value {
+    json!({"apiVersion": "templates.gatekeeper.sh/v1", "kind": "ConstraintTemplate",
+        "metadata": {"name": kind.to_lowercase()},
+        "spec": {"crd": {"spec": {"names": {"kind": kind}}},
+            "targets": [{"target": "admission.k8s.gatekeeper.sh", "rego": rego}]}})
+}
+
+/// Refuses Services with a label that another one has.
+const UNIQUE: &str = "package p
+violation[{\"msg\": msg}] {
+  other := data.inventory.namespace[ns][_][\"Service\"][name]
+  other.metadata.labels.app == input.review.object.metadata.labels.app
+  msg := sprintf(\"%v/%v has it\", [ns, name])
+}
+";
+
+fn constraint(kind: &str, spec: &Value) -> Value {
+    json!({"apiVersion": "constraints.gatekeeper.sh/v1beta1", "kind": kind,
+        "metadata": {"name": kind.to_lowercase()}, "spec": spec})
+}
+
+fn namespace(name: &str, env: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {"env": env}}})
+}
+
+fn service(namespace: &str, app: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": namespace, "name": "new", "labels": {"app": app}}})
+}
+
+fn ask(program: &mut Program, object: &Value) -> (u64, String) {
+    ask_as(program, object, "alice")
+}
+
+fn ask_as(program: &mut Program, object: &Value, user: &str) -> (u64, String) {
+    let mut review = review(object, "CREATE");
+    review["request"]["userInfo"] = json!({"username": user});
+    review["request"]["namespace"] = object["metadata"]["namespace"].clone();
+    let (http, body) = program.post("/v1/admit", review.to_string().as_bytes());
+    assert_eq!(http, 200);
+    let answer: Value = serde_json::from_slice(&body).unwrap();
+    let status = &answer["response"]["status"];
+    assert_eq!(answer["response"]["allowed"] == true, matches!(status["code"].as_u64(), Some(200 | 299)));
+    (status["code"].as_u64().unwrap(), status["message"].as_str().unwrap_or_default().to_owned())
+}
+
+fn until<T: std::fmt::Debug + PartialEq>(expected: T, mut get: impl FnMut() -> T) {
+    let end = Instant::now() + Duration::from_secs(30);
+    loop {
+        let found = get();
+        if found == expected {
+            return;
+        }
+        assert!(Instant::now() < end, "expected {expected:?}, found {found:?}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn verdicts_rest_on_what_is_watched_and_what_breaks_stays_as_it_was() {
+    let cluster = cluster();
+    let server = &cluster.server;
+    for kind in ["UniqueApp", "ProdOnly"] {
+        server.register("constraints.gatekeeper.sh/v1beta1", kind, &kind.to_lowercase(), false);
+    }
+    server.put(template("UniqueApp", UNIQUE));
+    server.put(constraint("UniqueApp", &json!({})));
+    server.put(template("ProdOnly", "package p\nviolation[{\"msg\": \"first\"}] { true }"));
+    let selector = json!({"match": {"namespaceSelector": {"matchLabels": {"env": "prod"}}}});
+    server.put(constraint("ProdOnly", &selector));
+    server.put(namespace("shop", "prod"));
+    server.put(namespace("lab", "dev"));
+    let mut old = service("lab", "a");
+    old["metadata"]["name"] = json!("old");
+    server.put(old);
+    server.put(
+        json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": "portcullis"}, "webhooks": [{"name": "a", "clientConfig": {}}]}),
+    );
+    server.put(json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "gatekeeper-system", "name": "pod-a"}}));
+    server.fault(Fault::on(Verb::List, "services").always().forbidden());
+    let mut program = start(server, &["--emit-admission-events"]);
+
+    // Not ready, says why, and lets nothing in.
+    until(true, || {
+        program.get("/readyz?verbose").1.contains("waiting for services.v1: GET /api/v1/services")
+    });
+    assert_eq!(program.get("/readyz"), (503, "starting".to_owned()));
+    assert_eq!(
+        ask(&mut program, &service("lab", "b")),
+        (500, "the policies of the cluster are not read yet".to_owned())
+    );
+    server.heal();
+    until(200, || program.get("/readyz").0);
+
+    // Policies, inventory and Namespaces of the cluster.
+    assert_eq!(ask(&mut program, &service("lab", "b")), (200, String::new()));
+    assert_eq!(ask(&mut program, &service("lab", "a")), (403, "[uniqueapp] lab/old has it".to_owned()));
+    assert_eq!(
+        ask(&mut program, &service("shop", "a")),
+        (403, "[prodonly] first\n[uniqueapp] lab/old has it".to_owned())
+    );
+    // One that is newer than what is known is asked for; one that there is not is no guess.
+    server.fault(Fault::on(Verb::Watch, "namespaces").always().status(500, "InternalError"));
+    server.end_watches();
+    server.put(namespace("fresh", "prod"));
+    assert_eq!(ask(&mut program, &service("fresh", "b")), (403, "[prodonly] first".to_owned()));
+    assert_eq!(ask(&mut program, &service("ghost", "b")), (500, "there is no namespace `ghost`".to_owned()));
+    server.heal();
+    // Nobody locks the webhook out.
+    let own = "system:serviceaccount:gatekeeper-system:portcullis-webhook";
+    assert_eq!(ask_as(&mut program, &service("shop", "a"), own).0, 200);
+
+    // What changes is seen.
+    server.delete("services", "lab", "old");
+    until((200, String::new()), || ask(&mut program, &service("lab", "a")));
+    server.put(template("ProdOnly", "package p\nviolation[{\"msg\": \"second\"}] { true }"));
+    until((403, "[prodonly] second".to_owned()), || ask(&mut program, &service("shop", "b")));
+
+    // What breaks stays as it was, and is said everywhere.
+    server.put(template("ProdOnly", "package p\nviolation[{"));
+    until(true, || program.get("/readyz?verbose").1.contains("ConstraintTemplate/prodonly: "));
+    assert_eq!(program.get("/readyz").0, 200);
+    assert_eq!(ask(&mut program, &service("shop", "b")), (403, "[prodonly] second".to_owned()));
+    until(json!("ingest_error"), || {
+        let template = server.get("constrainttemplates", "", "prodonly").unwrap();
+        template["status"]["byPod"][0]["errors"][0]["code"].clone()
+    });
+    until(json!({"id": "pod-a", "enforced": true}), || {
+        let entry = server.get("uniqueapp", "", "uniqueapp").unwrap()["status"]["byPod"][0].clone();
+        json!({"id": entry["id"], "enforced": entry["enforced"]})
+    });
+    until(true, || {
+        let configuration = server.get("validatingwebhookconfigurations", "", "portcullis").unwrap();
+        configuration["webhooks"][0]["clientConfig"]["caBundle"].is_string()
+    });
+    until(true, || server.count("events") >= 3);
+    let events: Vec<Value> = server
+        .writes()
+        .into_iter()
+        .filter(|write| write.path.ends_with("/events"))
+        .map(|write| write.body)
+        .collect();
+    assert!(
+        events.iter().all(|event| event["reason"] == "FailedAdmission"
+            && event["metadata"]["namespace"] == "gatekeeper-system")
+    );
+    // Nothing is written that is so already.
+    std::thread::sleep(Duration::from_secs(1));
+    server.forget_requests();
+    server.end_watches();
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(server.writes().len(), 0, "{:?}", server.writes());
+    program.stop();
+}
+
+#[test]
+fn crds_are_applied_where_nobody_else_does() {
+    let cluster = cluster();
+    let server = &cluster.server;
+    server.put(template("Never", "package p\nviolation[{\"msg\": \"never\"}] { true }"));
+    let mut program = start(server, &["--apply-crds", "--write-status=false"]);
+    until(1, || server.count("customresourcedefinitions"));
+    server.put(constraint("Never", &json!({})));
+    until((403, "[never] never".to_owned()), || ask(&mut program, &service("default", "b")));
+    assert!(server.get("never", "", "never").unwrap().get("status").is_none());
+    program.stop();
+}
+
+#[test]
+fn a_cluster_that_cannot_be_is_an_error_at_the_start() {
+    let run = |args: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_portcullis-webhook")).args(args).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, text) = run(&["--kube", "--kube-server", "nonsense", "--self-signed"]);
+    assert_eq!(code, Some(2));
+    assert!(text.contains("expected a URL that begins with http:// or https://, found `nonsense`"), "{text}");
+    let (code, text) = run(&["--kube", "--kubeconfig", "/nonexistent/config", "--self-signed"]);
+    assert_eq!(code, Some(2));
+    assert!(text.contains("the kubeconfig /nonexistent/config cannot be used"), "{text}");
+    assert_eq!(run(&["--kube", "--policies", "p", "--self-signed"]).0, Some(2));
+    assert_eq!(run(&["--self-signed"]).0, Some(2));
+}
