@@ -36,6 +36,7 @@ use crate::spool::Spool;
 /// What an audit of a cluster is told beside what every audit is told.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Cluster")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct KubeArgs {
     /// Audit the objects of a cluster instead of files, by the policies that it has unless `--policies` names others.
     #[arg(long)]
@@ -240,8 +241,8 @@ impl Subject for ClusterSubject<'_> {
         let kinds = self.discovery.all().filter(|resource| {
             let is_namespace = resource.gvk == ApiResource::namespaces().gvk;
             // Policies may name a version that is not the preferred one.
-            let reads = self.policies.templates().flat_map(|template| template.inventory_reads());
-            is_namespace || reads.into_iter().any(|read| read.covers(&resource.gvk))
+            let mut reads = self.policies.templates().flat_map(portcullis::TemplateInfo::inventory_reads);
+            is_namespace || reads.any(|read| read.covers(&resource.gvk))
         });
         Box::new(self.list(kinds.cloned().collect()))
     }
@@ -367,10 +368,8 @@ pub fn run(audit: &AuditArgs, kube: &KubeArgs) -> Result<Status, RunError> {
         }
     };
     let status = run::repeat(audit.interval, &stop, |_| {
-        let policies = match audit.policies.is_empty() {
-            true => connection.policies()?,
-            false => run::read_policies(audit)?,
-        };
+        let policies =
+            if audit.policies.is_empty() { connection.policies()? } else { run::read_policies(audit)? };
         let mut subject = connection.subject(&policies.set, kube.chunk_size, scope, &stop)?;
         let options = Options {
             violations_limit: audit.constraint_violations_limit,
