@@ -55,6 +55,25 @@ const BODIES: &[&str] = &[
     r#"violation[{"msg": msg}] { hosts := [h | h := data.inventory.namespace[_].v1.Web[_].spec.host]; msg := concat(",", hosts) }"#,
     r#"violation[{"msg": msg}] { o := data.inventory.cluster.v1.Global[_]; msg := o.spec.host }"#,
     r#"violation[{"msg": msg}] { o := data.inventory[_][_][_][_][_]; msg := o.spec.host }"#,
+    r#"violation[{"msg": msg}] { kinds := data.inventory.namespace[ns]; not kinds["v1"].Web; msg := ns }"#,
+    r#"violation[{"msg": msg}] { all := data.inventory.namespace; all[ns]; not all[ns].v1.Web; msg := ns }"#,
+    r#"without(kinds) { not kinds["v1"].Web }
+       violation[{"msg": msg}] { without(data.inventory.namespace[ns]); msg := ns }"#,
+    r#"import future.keywords
+       violation[{"msg": msg}] { some ns, kinds in data.inventory.namespace; not kinds["v1"].Web; msg := ns }"#,
+    r#"import future.keywords
+       violation[{"msg": msg}] { some ns, _ in data.inventory.namespace; msg := ns }"#,
+    r#"import future.keywords
+       violation[{"msg": msg}] { some ns in data.inventory.namespace; msg := sprintf("%v", [ns]) }"#,
+    r#"import future.keywords
+       violation[{"msg": msg}] { some {"v1": kinds} in data.inventory.namespace; msg := sprintf("%v", [kinds]) }"#,
+    r#"import future.keywords
+       violation[{"msg": msg}] { some ns, versions in data.inventory.namespace; some v, kinds in versions; some n, o in object.get(kinds, "Web", {}); some r in o.spec.rules; msg := sprintf("%v %v %v %v", [ns, v, n, r.path]) }"#,
+    r#"import future.keywords
+       everywhere { every kinds in data.inventory.namespace { kinds["v1"].Web } }
+       violation[{"msg": msg}] { not everywhere; msg := "not in every namespace" }"#,
+    r#"import future.keywords
+       violation[{"msg": msg}] { some o in data.inventory.namespace.a.v1.Web; some i, _ in o.spec.rules; msg := sprintf("%v", [i]) }"#,
     r#"default first = "none"
        first = o.spec.host { o := data.inventory.namespace.a.v1.Web["one"] } else = "other"
        violation[{"msg": msg}] { msg := first }"#,
@@ -73,6 +92,7 @@ fn objects() -> Vec<Value> {
         web("b", "one", json!({"host": "h", "rules": "none", "field": "host"})),
         json!({"apiVersion": "v1", "kind": "Global", "metadata": {"name": "g"}, "spec": {"host": "global"}}),
         json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "a", "labels": {"x": "y"}}}),
+        json!({"apiVersion": "v1", "kind": "Unread", "metadata": {"name": "u", "namespace": "c"}, "spec": {"host": "h"}}),
         json!({"apiVersion": "v1", "kind": "Unread", "metadata": {"name": "u"}, "spec": {"host": "h"}}),
     ]
 }
@@ -120,7 +140,7 @@ fn only_the_fields_that_are_read_are_kept() {
         "spec": {"rules": [{"path": "/a"}, {"path": "/b"}]}});
     assert_eq!(kept.first(), Some(&Some(expected)));
     let are_kept: Vec<_> = kept.iter().map(Option::is_some).collect();
-    assert_eq!(are_kept, [true, true, true, false, true, false]);
+    assert_eq!(are_kept, [true, true, true, false, true, false, false]);
     assert_eq!(set.kept_kinds().collect::<Vec<_>>(), ["Namespace", "Web"]);
     assert!(set.keeps_kind(Some("Web")) && !set.keeps_kind(Some("Pod")));
 }

@@ -1,17 +1,11 @@
-//! Audits that are ended: what is there then is whole, or says that it is not. And audits again and again.
+//! Audits that are ended: what is there then is whole, or says that it is not. And audits at intervals.
 
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Child, Command};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use portcullis_audit::memory::{Ceiling, resident};
-use portcullis_audit::policies::Policies;
-use portcullis_audit::run::{FileSubject, Settings, audit};
-use portcullis_audit::sink::{Form, Options, Target};
 use serde_json::Value;
 
 use crate::support::{command, directory, lines, pod};
@@ -93,41 +87,6 @@ fn kill_9_leaves_the_last_whole_outputs_and_files_that_are_named_unfinished() {
     assert_eq!(fs::read_to_string(path.join("out.ndjson")).unwrap(), "of the last audit\n");
     assert!(!path.join("out.json").exists());
     assert!(path.join("out.ndjson.unfinished").exists());
-}
-
-#[test]
-fn memory_does_not_grow_over_twenty_audits_in_one_process() {
-    let directory = directory();
-    let path = directory.path();
-    let objects: Vec<_> =
-        (0..2000).map(|index| pod("shop", &format!("pod-{index}"), index % 4 == 0)).collect();
-    fs::write(path.join("dump.ndjson"), lines(&objects)).unwrap();
-    let settings = Settings {
-        threads: 2,
-        ceiling: Ceiling::new(256 << 20),
-        limits: portcullis::EvaluationLimits::default(),
-        timeout: Duration::from_secs(10),
-        quiet: true,
-    };
-    let stop = Arc::new(AtomicBool::new(false));
-    let options = Options { violations_limit: 20, message_limit: 256 };
-    let mut taken = Vec::new();
-    for _ in 0..20 {
-        let policies = Policies::read(&[path.join("policies.yaml")]);
-        let mut subject = FileSubject::new(&[path.join("dump.ndjson")], &[], None, settings.ceiling);
-        let mut sinks = vec![
-            Form::Ndjson.sink(Target::File(path.join("out.ndjson")), options),
-            Form::Json.sink(Target::File(path.join("out.json")), options),
-        ];
-        audit(&policies, &mut subject, &settings, &mut sinks, &stop).unwrap();
-        taken.extend(resident());
-    }
-    let Some((after_five, last)) = taken.get(4).zip(taken.last()) else { return };
-    println!(
-        "resident after each audit, in KiB: {:?}",
-        taken.iter().map(|bytes| bytes >> 10).collect::<Vec<_>>()
-    );
-    assert!(*last < after_five + (8 << 20), "{taken:?}");
 }
 
 #[test]

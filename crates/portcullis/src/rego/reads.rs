@@ -30,8 +30,6 @@ const LONGEST: usize = 24;
 const ROUNDS: usize = 64;
 /// Paths that one name may stand for. Of more than that only the root is known: two assignments can double them.
 const MOST_PATHS: usize = 100;
-/// `data.inventory.cluster[version][kind]`: longer paths name a kind at least.
-const OBJECT_STEPS: usize = 4;
 
 impl Reads {
     pub(super) fn of(modules: &[&Module]) -> Self {
@@ -119,8 +117,11 @@ fn inventory_reads(paths: &BTreeSet<Path>, present: &BTreeSet<Path>) -> Vec<Inve
         kind,
         fields: fields.map(|fields| fields.into_iter().collect()),
     };
-    let any = reads.remove_entry(&(None, None));
-    match any {
+    match reads.remove_entry(&(None, None)) {
+        // That there are objects at all is asked beside what is read of them.
+        Some((key, Some(fields))) if fields.is_empty() => {
+            [(key, Some(fields))].into_iter().chain(reads).map(read).collect()
+        }
         // Reading any kind covers reading a certain one, but not its fields.
         Some((key, fields)) => {
             let mut all = fields;
@@ -259,12 +260,31 @@ impl<'c, 'm> Collector<'c, 'm> {
         }
     }
 
-    /// Of an object of the inventory, being there may be all that is asked. A field of one may be asked for that as well, and is
-    /// taken for read.
+    /// Of objects of the inventory, being there may be all that is asked: of a namespace, too, which is there if anything in it is. A
+    /// field of one may be asked for that as well, and is taken for read.
     fn ask_presence(&mut self, paths: &BTreeSet<Path>) {
-        let is_object = |path: &&Path| path.first().is_some_and(|root| root.as_deref() == Some("data"));
-        let objects = paths.iter().filter(is_object).filter(|path| path.len() > OBJECT_STEPS);
-        self.present.extend(objects.cloned());
+        if self.reads {
+            self.present.extend(paths.iter().filter(|path| is_below_data(path)).cloned());
+        }
+    }
+
+    /// A collection that is gone through, its elements being followed if they have a name: then what is read of them tells more.
+    fn iterate(&mut self, collection: &'m Expr, element: Option<&'m str>) {
+        let (inventory, other) = self.resolve(collection).into_iter().partition(is_below_data);
+        match element {
+            Some(name) => {
+                self.ask_presence(&inventory);
+                let elements =
+                    inventory.iter().chain(&other).cloned().map(|path| extend(path, None)).collect();
+                self.bind(name, elements);
+            }
+            None if self.reads => self.paths.extend(inventory),
+            None => {}
+        }
+        if self.reads {
+            self.paths.extend(other);
+        }
+        self.visit_brackets(collection);
     }
 
     /// Visits what stands in brackets, which may read something of its own, and what a reference starts at if that is no name.
@@ -289,9 +309,7 @@ impl<'c, 'm> Collector<'c, 'm> {
         if paths.is_empty() {
             return false;
         }
-        if self.reads {
-            self.ask_presence(&paths);
-        }
+        self.ask_presence(&paths);
         self.bind(name, paths);
         self.visit_brackets(rhs);
         true
@@ -303,12 +321,13 @@ fn add(known: &mut BTreeSet<Path>, paths: BTreeSet<Path>) {
     known.extend(paths);
     if known.len() > MOST_PATHS {
         // `data.inventory` is all of it; below `input` nothing is asked of a path that short.
-        let root = |path: &Path| {
-            let is_data = path.first().is_some_and(|root| root.as_deref() == Some("data"));
-            path.iter().take(if is_data { 2 } else { 1 }).cloned().collect()
-        };
+        let root = |path: &Path| path.iter().take(if is_below_data(path) { 2 } else { 1 }).cloned().collect();
         *known = known.iter().map(root).collect();
     }
+}
+
+fn is_below_data(path: &Path) -> bool {
+    path.first().is_some_and(|root| root.as_deref() == Some("data"))
 }
 
 fn extend(mut path: Path, step: Option<&str>) -> Path {
@@ -346,8 +365,7 @@ impl<'m> Visitor<'m> for Collector<'_, 'm> {
         }
         // Not as far as fields of the inventory go: an element can get elsewhere than where the set is named.
         if let Some(key) = head.key.as_ref().filter(|_| self.reads) {
-            let below_data = |path: &Path| path.first().is_some_and(|root| root.as_deref() == Some("data"));
-            let elements: Vec<_> = self.resolve(key).into_iter().filter(below_data).collect();
+            let elements: Vec<_> = self.resolve(key).into_iter().filter(is_below_data).collect();
             self.paths.extend(elements);
         }
         if let Some(value) = &head.value {
@@ -357,12 +375,7 @@ impl<'m> Visitor<'m> for Collector<'_, 'm> {
 
     fn visit_statement(&mut self, statement: &'m Statement) {
         if let StatementKind::SomeIn(some) = &statement.kind {
-            let paths = self.resolve(&some.collection);
-            if let Some(name) = some.value.as_var() {
-                self.bind(name, paths.into_iter().map(|path| extend(path, None)).collect());
-            }
-            self.read(&some.collection);
-            self.visit_brackets(&some.collection);
+            self.iterate(&some.collection, some.value.as_var());
             return;
         }
         if let StatementKind::Every(every) = &statement.kind {
@@ -388,9 +401,7 @@ impl<'m> Visitor<'m> for Collector<'_, 'm> {
                     match &function {
                         Some(function) if !paths.is_empty() && self.takes_variable(function, position) => {
                             let key = (function.clone(), position);
-                            if self.reads {
-                                self.ask_presence(&paths);
-                            }
+                            self.ask_presence(&paths);
                             add(self.bindings.arguments.entry(key).or_default(), paths);
                             self.visit_brackets(arg);
                         }

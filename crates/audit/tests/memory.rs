@@ -1,0 +1,54 @@
+//! Memory of one process that audits again and again. A process of its own: what other tests hold would count as well.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test panics when it fails")]
+
+#[allow(dead_code, reason = "shared with the other tests")]
+#[path = "audit/support.rs"]
+mod support;
+
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use portcullis_audit::memory::{Ceiling, resident};
+use portcullis_audit::policies::Policies;
+use portcullis_audit::run::{FileSubject, Settings, audit};
+use portcullis_audit::sink::{Form, Options, Target};
+
+use crate::support::{directory, lines, pod};
+
+#[test]
+fn memory_does_not_grow_over_twenty_audits_in_one_process() {
+    let directory = directory();
+    let path = directory.path();
+    let objects: Vec<_> =
+        (0..2000).map(|index| pod("shop", &format!("pod-{index}"), index % 4 == 0)).collect();
+    fs::write(path.join("dump.ndjson"), lines(&objects)).unwrap();
+    let settings = Settings {
+        threads: 2,
+        ceiling: Ceiling::new(256 << 20),
+        limits: portcullis::EvaluationLimits::default(),
+        timeout: Duration::from_secs(10),
+        quiet: true,
+    };
+    let stop = Arc::new(AtomicBool::new(false));
+    let options = Options { violations_limit: 20, message_limit: 256 };
+    let mut taken = Vec::new();
+    for _ in 0..20 {
+        let policies = Policies::read(&[path.join("policies.yaml")]);
+        let mut subject = FileSubject::new(&[path.join("dump.ndjson")], &[], None, settings.ceiling);
+        let mut sinks = vec![
+            Form::Ndjson.sink(Target::File(path.join("out.ndjson")), options),
+            Form::Json.sink(Target::File(path.join("out.json")), options),
+        ];
+        audit(&policies, &mut subject, &settings, &mut sinks, &stop).unwrap();
+        taken.extend(resident());
+    }
+    let Some((after_five, last)) = taken.get(4).zip(taken.last()) else { return };
+    println!(
+        "resident after each audit, in KiB: {:?}",
+        taken.iter().map(|bytes| bytes >> 10).collect::<Vec<_>>()
+    );
+    assert!(*last < after_five + (8 << 20), "{taken:?}");
+}
