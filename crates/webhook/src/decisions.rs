@@ -286,6 +286,8 @@ impl Writer {
             if let Err(reason) = self.out().flush() {
                 self.is_broken = true;
                 error = Some(reason);
+                // Which of them are in it already cannot be told.
+                failed = lines.len() as u64;
             }
             let mut queue = shared.lock();
             queue.lost += failed;
@@ -384,8 +386,8 @@ mod tests {
         assert!(recorder.lost() > 0);
         // A reader that went away is lost for all that follows, and the recorder goes on.
         drop(reader);
-        let before = recorder.lost();
         recorder.flush();
+        let before = recorder.lost();
         recorder.record(draft("late"), &answer, Duration::ZERO);
         recorder.flush();
         assert!(recorder.lost() > before);
