@@ -45,7 +45,7 @@ pub struct AuditArgs {
     /// What is printed on standard output.
     #[arg(short, long, value_name = "FORM", default_value = "human", help_heading = "Outputs")]
     pub output: Form,
-    /// Print nothing on standard output.
+    /// Print nothing but, on standard error, why an audit is incomplete.
     #[arg(short, long, conflicts_with = "output", help_heading = "Outputs")]
     pub quiet: bool,
     #[command(flatten)]

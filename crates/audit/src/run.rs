@@ -23,7 +23,7 @@ use crate::memory::{Budget, Ceiling, resident};
 use crate::pipeline::{self, Feed, Work};
 use crate::policies::Policies;
 use crate::progress::Progress;
-use crate::sink::{Options, Sink, Start};
+use crate::sink::{Options, Sink, Start, human};
 use crate::source::{Files, Source, size};
 use crate::spool::Spool;
 
@@ -63,7 +63,7 @@ pub struct Settings {
     pub limits: EvaluationLimits,
     /// How long the constraints together may take for one object.
     pub timeout: Duration,
-    /// No progress is shown.
+    /// No progress is shown, and nothing on standard error but why the audit is incomplete.
     pub quiet: bool,
 }
 
@@ -253,6 +253,10 @@ pub fn audit(
     };
     for sink in sinks {
         sink.end(&report, &spool).map_err(system("writing an output"))?;
+    }
+    if settings.quiet {
+        human::write_doubts(&report, &mut anstream::stderr().lock())
+            .map_err(system("writing to standard error"))?;
     }
     Ok(report.standing())
 }

@@ -142,26 +142,23 @@ fn table<const N: usize>(
     writeln!(out)
 }
 
-fn write_problems(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result<()> {
-    for (is_error, style, word) in [(true, BAD, "error"), (false, DOUBTFUL, "warning")] {
-        let problems: Vec<_> =
-            report.problems.iter().filter(|problem| problem.is_error == is_error).collect();
-        for problem in problems.iter().take(PROBLEMS) {
-            writeln!(
-                out,
-                "{style}{word}{style:#}[{}]: {}",
-                problem.code,
-                escape::line(&problem.to_string())
-            )?;
-        }
-        if problems.len() > PROBLEMS {
-            let more = count(problems.len() - PROBLEMS, "more", "more");
-            writeln!(out, "{style}{word}{style:#}: and {more}; the other forms of report list them")?;
-        }
-        if !problems.is_empty() {
-            writeln!(out)?;
+/// Why the audit is incomplete, for whoever sees no report: nothing if it is not.
+pub(crate) fn write_doubts(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result<()> {
+    if report.standing() != Standing::Incomplete {
+        return Ok(());
+    }
+    write_listed(report, &[(true, BAD, "error")], out)?;
+    match &report.completion {
+        Completion::Unfinished { reason } => writeln!(out, "incomplete: {}", escape::line(reason)),
+        Completion::Complete | Completion::Partial => {
+            let (unknown, unread) = (report.totals.all.unknown, report.coverage.unread_objects);
+            writeln!(out, "incomplete: {unknown} unknown, {unread} not read")
         }
     }
+}
+
+fn write_problems(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result<()> {
+    write_listed(report, &[(true, BAD, "error"), (false, DOUBTFUL, "warning")], out)?;
     for kind in &report.coverage.kinds {
         if let Some(failure) = &kind.failure {
             writeln!(out, "{BAD}not seen{BAD:#}: {} ({}): {}", kind.kind, kind.group, escape::line(failure))?;
@@ -208,4 +205,31 @@ fn write_verdict(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result<()
 
 fn counted(number: u64, one: &str, many: &str) -> String {
     count(usize::try_from(number).unwrap_or(usize::MAX), one, many)
+}
+
+fn write_listed(
+    report: &AuditReport<'_>,
+    severities: &[(bool, Style, &str)],
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    for (is_error, style, word) in severities {
+        let problems: Vec<_> =
+            report.problems.iter().filter(|problem| problem.is_error == *is_error).collect();
+        for problem in problems.iter().take(PROBLEMS) {
+            writeln!(
+                out,
+                "{style}{word}{style:#}[{}]: {}",
+                problem.code,
+                escape::line(&problem.to_string())
+            )?;
+        }
+        if problems.len() > PROBLEMS {
+            let more = count(problems.len() - PROBLEMS, "more", "more");
+            writeln!(out, "{style}{word}{style:#}: and {more}; the other forms of report list them")?;
+        }
+        if !problems.is_empty() {
+            writeln!(out)?;
+        }
+    }
+    Ok(())
 }

@@ -245,4 +245,12 @@ fn an_inventory_that_does_not_fit_ends_the_audit_and_says_so() {
         run(path, &["dump.ndjson", "-o", "json", "--max-memory", "64MiB"], None).exits_with(2).json();
     assert_eq!(report["completion"], "unfinished");
     assert!(report["reason"].as_str().unwrap().contains("does not fit"), "{report}");
+    // Who asks for no report is told all the same.
+    let quiet = run(path, &["dump.ndjson", "-q", "--max-memory", "64MiB"], None).exits_with(2);
+    assert_eq!(quiet.stdout, "");
+    assert!(
+        quiet.stderr.contains("error[limit]") && quiet.stderr.contains("incomplete: "),
+        "{}",
+        quiet.stderr
+    );
 }
