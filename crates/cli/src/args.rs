@@ -71,7 +71,7 @@ pub enum Command {
     /// Run the tests that policies bring: gator's suites.
     Verify(VerifyArgs),
     /// Audit the objects that exist, as a stream of any size.
-    Audit(AuditCommand),
+    Audit(Box<AuditCommand>),
     /// Look for mistakes in policies, without evaluating them.
     Lint(LintArgs),
     /// Print the completion script of a shell.

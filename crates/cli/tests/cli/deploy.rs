@@ -58,7 +58,12 @@ fn the_manifests_fit_each_other_and_the_program() {
         }
         let name = entry.file_name().into_string().unwrap();
         let listed = read("kustomization.yaml").contains(&format!("- {name}\n"));
-        assert_eq!(listed, name.ends_with(".yaml") && name != "kustomization.yaml", "{name}");
+        assert_eq!(
+            listed,
+            entry.path().extension().is_some_and(|extension| extension == "yaml")
+                && name != "kustomization.yaml",
+            "{name}"
+        );
     }
     let parse = |name: &str| -> Vec<serde_json::Value> {
         let (documents, errors) = portcullis::Document::read_all(name, &read(name));
