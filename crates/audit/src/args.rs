@@ -143,23 +143,7 @@ impl AuditArgs {
 }
 
 fn size(text: &str) -> Result<u64, String> {
-    const UNITS: &[(&str, u64)] = &[
-        ("KiB", 1 << 10),
-        ("MiB", 1 << 20),
-        ("GiB", 1 << 30),
-        ("K", 1 << 10),
-        ("M", 1 << 20),
-        ("G", 1 << 30),
-        ("B", 1),
-        ("", 1),
-    ];
-    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let unit = text.get(digits.len()..).unwrap_or_default().trim();
-    let factor = UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)).map(|(_, factor)| *factor);
-    let number: Option<u64> = digits.parse().ok();
-    number
-        .zip(factor)
-        .and_then(|(number, factor)| number.checked_mul(factor))
+    portcullis_sources::size(text)
         .filter(|size| *size > 0)
         .ok_or_else(|| format!("expected a size such as `512MiB` or `2GiB`, found `{text}`"))
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use portcullis::{Error, ErrorKind, EvaluationLimits, Inventory, Object};
+use portcullis::{Error, ErrorKind, EvaluationLimits};
 use portcullis_report::audit::{AuditReport, Completion, Problem, Standing, Timestamp};
 use portcullis_sources::{Choice, is_stdin, list, stdin_is_stream, stdin_path};
 
@@ -196,7 +196,7 @@ pub fn audit(
             let judge = Judge {
                 policies: &policies.set,
                 inventory: &inventory,
-                default: default_namespace(&inventory),
+                default: inventory.missing_default_namespace(),
                 index: &policies.index,
                 limits: settings.limits,
                 timeout: settings.timeout,
@@ -259,19 +259,6 @@ pub fn audit(
             .map_err(system("writing to standard error"))?;
     }
     Ok(report.standing())
-}
-
-/// The Namespace `default` is in every cluster, so it need not be given.
-fn default_namespace(inventory: &Inventory) -> Option<Object> {
-    if inventory.namespace("default").is_some() {
-        return None;
-    }
-    let json = serde_json::json!({
-        "apiVersion": "v1",
-        "kind": "Namespace",
-        "metadata": {"name": "default", "labels": {"kubernetes.io/metadata.name": "default"}},
-    });
-    Object::from_json(&json).ok()
 }
 
 /// What the caller of the program learns: the exit code.

@@ -303,25 +303,11 @@ fn selection(text: &str) -> Result<Selection, String> {
 }
 
 fn size(text: &str) -> Result<usize, String> {
-    const UNITS: &[(&str, usize)] = &[
-        ("KiB", 1 << 10),
-        ("MiB", 1 << 20),
-        ("GiB", 1 << 30),
-        ("K", 1 << 10),
-        ("M", 1 << 20),
-        ("G", 1 << 30),
-        ("B", 1),
-        ("", 1),
-    ];
     // Positions in a source are 32 bits wide.
-    const LARGEST: usize = u32::MAX as usize;
-    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let unit = text.get(digits.len()..).unwrap_or_default().trim();
-    let factor = UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)).map(|(_, factor)| *factor);
-    let number: Option<usize> = digits.parse().ok();
-    match number.zip(factor).and_then(|(number, factor)| number.checked_mul(factor)) {
+    const LARGEST: u64 = u32::MAX as u64;
+    match portcullis_sources::size(text) {
         Some(bytes) if bytes > LARGEST => Err("expected less than 4GiB".to_owned()),
-        Some(bytes) => Ok(bytes),
+        Some(bytes) => usize::try_from(bytes).map_err(|_| "expected less than 4GiB".to_owned()),
         None => Err("expected a size such as `512KiB`, `64MiB` or a number of bytes".to_owned()),
     }
 }

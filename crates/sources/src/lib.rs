@@ -1,6 +1,6 @@
 //! Bytes in, documents out: files, directories and standard input, all in the order given.
 //!
-//! What cannot be read is an [`Error`] beside what can; nothing here ends a program. The command line and the webhook read by the same
+//! What cannot be read is an [`Error`] beside what can; nothing here ends a program. The command line, the webhook and the audit read by the same
 //! rules, so that what one judges by is what the other judges by.
 #![forbid(unsafe_code)]
 
@@ -32,6 +32,25 @@ impl Input {
         self.documents.extend(documents);
         self.problems.extend(problems);
     }
+}
+
+/// The bytes of a size as command lines have it: `512KiB`, `64MiB`, `2GiB`, `1G` (of 1,024) or a number of bytes. `None` if it is none, or does
+/// not fit.
+pub fn size(text: &str) -> Option<u64> {
+    const UNITS: &[(&str, u64)] = &[
+        ("KiB", 1 << 10),
+        ("MiB", 1 << 20),
+        ("GiB", 1 << 30),
+        ("K", 1 << 10),
+        ("M", 1 << 20),
+        ("G", 1 << 30),
+        ("B", 1),
+        ("", 1),
+    ];
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let unit = text.get(digits.len()..).unwrap_or_default().trim();
+    let (_, factor) = UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit))?;
+    digits.parse::<u64>().ok()?.checked_mul(*factor)
 }
 
 /// Whether a path stands for standard input.

@@ -203,7 +203,7 @@ fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
     let inventory = inventory_of(inventory);
     problems.extend(policies.missing_inventory(&inventory));
     problems.extend(nothing_to_do(&policies, &subjects, &problems));
-    let default = default_namespace(&inventory);
+    let default = inventory.missing_default_namespace();
     subjects.sort_by_cached_key(|subject| subject.object.location());
     let progress = Progress::new(subjects.len(), args.quiet);
     let evaluating = Evaluating::new(&args.evaluation);
@@ -282,19 +282,6 @@ fn nothing_to_do(policies: &PolicySet, subjects: &[Subject], problems: &[Error])
         );
     }
     None
-}
-
-/// The Namespace `default` is in every cluster, so it need not be given.
-fn default_namespace(inventory: &Inventory) -> Option<Object> {
-    if inventory.namespace("default").is_some() {
-        return None;
-    }
-    let json = serde_json::json!({
-        "apiVersion": "v1",
-        "kind": "Namespace",
-        "metadata": {"name": "default", "labels": {"kubernetes.io/metadata.name": "default"}},
-    });
-    Object::from_json(&json).ok()
 }
 
 fn review(

@@ -58,6 +58,20 @@ impl Inventory {
         self.0.namespaces.get(name)
     }
 
+    /// The Namespace `default`, which every cluster has: for input that does not come with it. `None` if the inventory has it.
+    #[must_use]
+    pub fn missing_default_namespace(&self) -> Option<Object> {
+        if self.namespace("default").is_some() {
+            return None;
+        }
+        let json = serde_json::json!({
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {"name": "default", "labels": {"kubernetes.io/metadata.name": "default"}},
+        });
+        Object::from_json(&json).ok()
+    }
+
     /// How many objects it holds.
     #[must_use]
     pub fn len(&self) -> usize {
