@@ -229,6 +229,7 @@ impl Judge<'_> {
                 labels: labels.clone(),
                 ordinal,
                 place: precise
+                    .as_ref()
                     .filter(|_| !self.in_cluster)
                     .map_or_else(|| self.place_of(object), |position| Place::of(&position.location)),
                 field: precise.map(|position| position.path.to_string()).unwrap_or_default(),
@@ -236,9 +237,7 @@ impl Judge<'_> {
                 actions: Action::list(finding.actions()),
                 verdict: if finding.is_error() { Verdict::Unknown } else { Verdict::Violation },
                 message: finding.message.to_owned(),
-                details: finding
-                    .violation
-                    .map_or_else(|| serde_json::json!({}), |violation| violation.details.clone()),
+                details: finding.details(),
             };
             judged.bytes += 1024 + found.message.len() as u64 * 2;
             judged.findings.push(found);

@@ -28,10 +28,16 @@ pub struct Finding<'a> {
 }
 
 impl<'a> Finding<'a> {
-    /// Where in the object's document it is.
+    /// Where in the object's document it is. Worked out here: see [`Violation::position`].
     #[must_use]
-    pub fn position(&self) -> Option<&'a Position> {
-        self.violation?.position.as_ref()
+    pub fn position(&self) -> Option<Position> {
+        self.violation?.position()
+    }
+
+    /// The policy's `details`; `{}` if it gave none, or the constraint could not be evaluated.
+    #[must_use]
+    pub fn details(&self) -> serde_json::Value {
+        self.violation.map_or_else(|| serde_json::Value::Object(serde_json::Map::new()), Violation::details)
     }
 
     /// What it leads to here.

@@ -103,8 +103,8 @@ pub fn render(outcome: &Outcome) -> String {
             }
             Verdict::Violations(violations) => {
                 for violation in violations {
-                    let _ = writeln!(text, "  {} {}", violation.message, violation.details);
-                    if let Some(position) = &violation.position {
+                    let _ = writeln!(text, "  {} {}", violation.message, violation.details());
+                    if let Some(position) = violation.position() {
                         let (location, path, precision) =
                             (&position.location, &position.path, position.precision);
                         let _ = writeln!(text, "    at {location} {path} ({precision})");
@@ -365,16 +365,16 @@ fn check_finding(expected: &Finding, found: &portcullis::Finding<'_>) -> Result<
     let actions: Vec<_> = found.actions().iter().map(EnforcementAction::as_str).collect();
     compare("actions", expected.actions.as_ref().map(|list| list.join(",")).as_deref(), &actions.join(","));
     compare("error", Some(if expected.error { "true" } else { "false" }), &found.is_error().to_string());
-    let details = found.violation.map(|violation| violation.details.to_string()).unwrap_or_default();
+    let details = found.violation.map(|violation| violation.details().to_string()).unwrap_or_default();
     compare("details", expected.details.as_ref().map(ToString::to_string).as_deref(), &details);
     let position = found.position();
     let location = match &found.result.verdict {
         Verdict::Error(error) => error.location.as_ref(),
-        _ => position.map(|position| &position.location),
+        _ => position.as_ref().map(|position| &position.location),
     };
     let at = location.map(|at| format!("{}:{}", at.line(), at.column())).unwrap_or_default();
     compare("at", expected.at.as_deref(), &at);
-    let path = position.map(|position| position.path.to_string()).unwrap_or_default();
+    let path = position.as_ref().map(|position| position.path.to_string()).unwrap_or_default();
     compare("path", expected.path.as_deref(), &path);
     let precision = position.map(|position| position.precision.to_string()).unwrap_or_default();
     compare("precision", expected.precision.as_deref(), &precision);

@@ -9,12 +9,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use portcullis::{
-    AdmissionReview, Decision, Document, EnforcementAction, EnforcementPoint, Error, EvaluationLimits,
-    Finding, Gvk, Inventory, Limits, Object, Operation, Outcome, PolicySet, Process, Resource, Review,
-    Severity, Stopwatch, TemplateName, Watch, World,
+    Actions, AdmissionReview, Decision, Document, EnforcementAction, EnforcementPoint, Error,
+    EvaluationLimits, Finding, Gvk, Inventory, Limits, Object, Operation, Outcome, PolicySet, Process,
+    Resource, Review, Severity, Stopwatch, TemplateName, Watch, World,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::digest::seed;
 
@@ -260,10 +260,10 @@ pub struct Answer {
     warnings: Vec<String>,
     /// How it ended.
     pub status: Status,
-    /// A log record for each finding, in Gatekeeper's keys.
-    pub records: Vec<Record>,
     /// What the constraints said; `None` if they were not asked.
     pub outcome: Option<Box<Outcome>>,
+    /// The name in the object, which the request may not have.
+    object_name: Arc<str>,
 }
 
 impl Answer {
@@ -275,8 +275,8 @@ impl Answer {
             message: message.into(),
             warnings: Vec::new(),
             status,
-            records: Vec::new(),
             outcome: None,
+            object_name: "".into(),
         }
     }
 
@@ -308,6 +308,14 @@ impl Answer {
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
+    }
+
+    /// A record for each finding, in the order of the decision.
+    #[must_use]
+    pub fn records<'a>(&'a self, envelope: &'a Envelope) -> Vec<Record<'a>> {
+        let Some(outcome) = &self.outcome else { return Vec::new() };
+        let findings = Decision::from(&**outcome).findings;
+        findings.iter().map(|finding| Record::new(finding, &self.object_name, envelope)).collect()
     }
 
     /// The bytes of the AdmissionReview that answers a request.
@@ -383,14 +391,78 @@ fn limit_warnings(warnings: &[String]) -> Vec<Cow<'_, str>> {
     kept
 }
 
-/// A finding as Gatekeeper logs it.
+/// A finding in the keys that Gatekeeper logs.
 #[derive(Clone, Debug, Serialize)]
-pub struct Record {
-    /// `denied admission: ` and the message.
-    pub msg: String,
-    /// The other keys.
-    #[serde(flatten)]
-    pub fields: Value,
+pub struct Record<'a> {
+    /// What was found. Gatekeeper's key is `msg`, with `denied admission: ` before it.
+    #[serde(skip)]
+    pub message: &'a str,
+    semantic: bool,
+    /// Always `admission`.
+    pub process: &'static str,
+    /// Always `violation`.
+    pub event_type: &'static str,
+    details: Value,
+    /// The constraint.
+    pub constraint_name: &'a str,
+    /// Its API group.
+    pub constraint_group: &'a str,
+    /// Its API version.
+    pub constraint_api_version: &'a str,
+    /// Its kind.
+    pub constraint_kind: &'a str,
+    /// Its `enforcementAction`, as written.
+    pub constraint_action: &'a str,
+    /// What it comes to at the webhook.
+    #[serde(skip)]
+    pub actions: Actions,
+    constraint_enforcement_actions: Vec<&'static str>,
+    /// The API group of what was asked for.
+    pub resource_group: &'a str,
+    /// Its version.
+    pub resource_api_version: &'a str,
+    /// Its kind.
+    pub resource_kind: &'a str,
+    /// Its namespace; empty if it is in none.
+    pub resource_namespace: &'a str,
+    /// Its name; empty if it is not known yet.
+    pub resource_name: &'a str,
+    /// Who asked.
+    pub request_username: &'a str,
+}
+
+impl<'a> Record<'a> {
+    fn new(finding: &Finding<'a>, object_name: &'a str, envelope: &'a Envelope) -> Self {
+        let constraint = &finding.result.constraint;
+        let gvk = constraint.object().gvk();
+        let [group, version, kind] = envelope.kind();
+        Self {
+            message: finding.message,
+            semantic: true,
+            process: "admission",
+            event_type: "violation",
+            details: finding.details(),
+            constraint_name: &finding.result.key().name,
+            constraint_group: &gvk.group,
+            constraint_api_version: &gvk.version,
+            constraint_kind: &gvk.kind,
+            constraint_action: constraint.enforcement().declared(),
+            actions: finding.actions(),
+            constraint_enforcement_actions: finding.actions().iter().map(EnforcementAction::as_str).collect(),
+            resource_group: group,
+            resource_api_version: version,
+            resource_kind: kind,
+            resource_namespace: envelope.namespace(),
+            resource_name: if envelope.name().is_empty() { object_name } else { envelope.name() },
+            request_username: envelope.user(),
+        }
+    }
+
+    /// The line of the log, as Gatekeeper words it.
+    #[must_use]
+    pub fn msg(&self) -> String {
+        format!("denied admission: {}", self.message)
+    }
 }
 
 /// Judges the body of a request.
@@ -560,7 +632,7 @@ fn judge(
     let outcome = serving.policies.review(&review, &world, EnforcementPoint::Webhook);
     let decision = Decision::from(&outcome);
     let mut answer = answer(&decision, warnings);
-    answer.records = decision.findings.iter().map(|finding| record(finding, &review, envelope)).collect();
+    answer.object_name = review.object().map(|object| object.name().clone()).unwrap_or_default();
     answer.outcome = Some(Box::new(outcome));
     answer
 }
@@ -590,39 +662,6 @@ fn answer(decision: &Decision<'_>, mut warnings: Vec<String>) -> Answer {
     };
     answer.warnings = warnings;
     answer
-}
-
-fn record(finding: &Finding<'_>, review: &Review, envelope: &Envelope) -> Record {
-    let constraint = &finding.result.constraint;
-    let gvk = constraint.object().gvk();
-    let actions: Vec<&str> = finding.actions().iter().map(EnforcementAction::as_str).collect();
-    let [group, version, kind] = envelope.kind();
-    let name = match (envelope.name(), review.object()) {
-        ("", Some(object)) => object.name(),
-        (name, _) => name,
-    };
-    let details = finding.violation.map_or_else(|| json!({}), |violation| violation.details.clone());
-    Record {
-        msg: format!("denied admission: {}", finding.message),
-        fields: json!({
-            "semantic": true,
-            "process": "admission",
-            "event_type": "violation",
-            "details": details,
-            "constraint_name": &*finding.result.key().name,
-            "constraint_group": &*gvk.group,
-            "constraint_api_version": &*gvk.version,
-            "constraint_kind": &*gvk.kind,
-            "constraint_action": constraint.enforcement().declared(),
-            "constraint_enforcement_actions": actions,
-            "resource_group": group,
-            "resource_api_version": version,
-            "resource_kind": kind,
-            "resource_namespace": envelope.namespace(),
-            "resource_name": name,
-            "request_username": envelope.user(),
-        }),
-    }
 }
 
 /// What is wrong with a template, a constraint or another policy that is being applied; or, if it may be applied, what to warn of.

@@ -115,7 +115,7 @@ fn results(outcome: &Outcome, secrets: &Secrets) -> Value {
                 let list = violations.iter().map(|violation| {
                     json!({
                         "message": secrets.mask(&violation.message),
-                        "details": secrets.mask_value(&violation.details),
+                        "details": secrets.mask_value(&violation.details()),
                     })
                 });
                 ("violation", Some(("violations", list.collect())))

@@ -20,7 +20,7 @@ use portcullis_cluster::{
     Access, ApiResource, Cluster, ClusterError, ConnectOptions, Event, EventRecorder, Feed, FeedOptions,
     Regarding, Report, Snapshot, StatusWriter, Unlistable, Written, add_ca_bundle, apply_constraint_crd,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout, timeout_at};
 
@@ -235,60 +235,55 @@ impl Following {
     pub fn record(&self, envelope: &Envelope, answer: &Answer) {
         // A request that is only tried leaves no trace.
         let Some(events) = self.events.as_ref().filter(|_| !envelope.is_dry_run()) else { return };
-        for record in &answer.records {
-            let text =
-                |key: &str| record.fields.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-            let actions = record.fields.get("constraint_enforcement_actions").and_then(Value::as_array);
-            for action in actions.into_iter().flatten().filter_map(Value::as_str) {
+        for record in answer.records(envelope) {
+            for action in record.actions.iter() {
                 let (reason, what) = match action {
-                    action if action == EnforcementAction::Deny.as_str() => {
-                        ("FailedAdmission", "denied request")
-                    }
-                    action if action == EnforcementAction::Warn.as_str() => {
-                        ("WarningAdmission", "raised a warning for request")
-                    }
-                    _ => ("DryrunViolation", "would have denied request"),
+                    EnforcementAction::Deny => ("FailedAdmission", "denied request"),
+                    EnforcementAction::Warn => ("WarningAdmission", "raised a warning for request"),
+                    EnforcementAction::Dryrun => ("DryrunViolation", "would have denied request"),
                 };
-                let message = record.msg.strip_prefix("denied admission: ").unwrap_or(&record.msg);
                 let message = format!(
-                    "Admission webhook \"validation.gatekeeper.sh\" {what}, Resource Namespace: {}, Constraint: {}, Message: {message}",
-                    text("resource_namespace"),
-                    text("constraint_name"),
+                    "Admission webhook \"validation.gatekeeper.sh\" {what}, Resource Namespace: {}, Constraint: {}, Message: {}",
+                    record.resource_namespace, record.constraint_name, record.message,
                 );
-                let keys = [
-                    "process",
-                    "event_type",
-                    "constraint_group",
-                    "constraint_api_version",
-                    "constraint_kind",
-                    "constraint_name",
-                    "constraint_action",
-                    "resource_group",
-                    "resource_api_version",
-                    "resource_kind",
-                    "resource_namespace",
-                    "resource_name",
-                    "request_username",
+                let annotations = [
+                    ("process", record.process),
+                    ("event_type", record.event_type),
+                    ("constraint_group", record.constraint_group),
+                    ("constraint_api_version", record.constraint_api_version),
+                    ("constraint_kind", record.constraint_kind),
+                    ("constraint_name", record.constraint_name),
+                    ("constraint_action", record.constraint_action),
+                    ("resource_group", record.resource_group),
+                    ("resource_api_version", record.resource_api_version),
+                    ("resource_kind", record.resource_kind),
+                    ("resource_namespace", record.resource_namespace),
+                    ("resource_name", record.resource_name),
+                    ("request_username", record.request_username),
                 ];
-                let namespace = match (&self.event_namespace, text("resource_namespace")) {
-                    (None, namespace) if !namespace.is_empty() => namespace,
+                let namespace = match (&self.event_namespace, record.resource_namespace) {
+                    (None, namespace) if !namespace.is_empty() => namespace.to_owned(),
                     _ => self.own_namespace.clone(),
                 };
-                let (group, version) = (text("resource_group"), text("resource_api_version"));
-                let api_version = if group.is_empty() { version } else { format!("{group}/{version}") };
+                let (group, version) = (record.resource_group, record.resource_api_version);
+                let api_version =
+                    if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
                 events.record(Event {
                     reason: reason.to_owned(),
                     message,
                     regarding: Regarding {
                         api_version,
-                        kind: text("resource_kind"),
+                        kind: record.resource_kind.to_owned(),
                         // API servers take only Events that are where their object is.
                         namespace: namespace.clone(),
-                        name: text("resource_name"),
+                        name: record.resource_name.to_owned(),
                         uid: String::new(),
                     },
                     namespace,
-                    annotations: keys.iter().map(|&key| (key.to_owned(), text(key))).collect(),
+                    annotations: annotations
+                        .iter()
+                        .map(|&(key, text)| (key.to_owned(), text.to_owned()))
+                        .collect(),
                 });
             }
         }

@@ -23,21 +23,32 @@ pub enum Level {
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct Line<'a, F> {
     level: Level,
     /// Seconds since 1970.
     ts: f64,
     msg: &'a str,
     #[serde(flatten)]
-    fields: &'a Value,
+    fields: &'a F,
 }
 
-fn encode(level: Level, msg: &str, fields: &Value) -> Vec<u8> {
+fn encode(level: Level, msg: &str, fields: &impl Serialize) -> Vec<u8> {
     let ts = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
     // Texts and numbers always have a JSON form.
     let mut line = serde_json::to_vec(&Line { level, ts, msg, fields }).unwrap_or_default();
     line.push(b'\n');
     line
+}
+
+/// Lines that were made somewhere else than where they are written.
+#[derive(Clone, Debug, Default)]
+pub struct Lines(Vec<u8>);
+
+impl Lines {
+    /// Adds one. `fields` is an object or null.
+    pub fn add(&mut self, level: Level, msg: &str, fields: &impl Serialize) {
+        self.0.extend(encode(level, msg, fields));
+    }
 }
 
 /// Where lines go. Cheap to clone.
@@ -52,9 +63,15 @@ impl Log {
 
     /// Writes a line. `fields` is an object or null.
     pub fn write(&self, level: Level, msg: &str, fields: &Value) {
-        let line = encode(level, msg, fields);
-        // In one piece, so that lines of several threads do not mix. A log that is gone must not stop the webhook.
-        let _ = self.0.lock().unwrap_or_else(PoisonError::into_inner).write_all(&line);
+        self.write_lines(&Lines(encode(level, msg, fields)));
+    }
+
+    /// Writes lines.
+    pub fn write_lines(&self, lines: &Lines) {
+        if !lines.0.is_empty() {
+            // In one piece, so that lines of several threads do not mix. A log that is gone must not stop the webhook.
+            let _ = self.0.lock().unwrap_or_else(PoisonError::into_inner).write_all(&lines.0);
+        }
     }
 
     /// Waits, not for ever, until the lines are written.
@@ -74,13 +91,13 @@ pub struct Background {
 
 #[derive(Debug)]
 enum Entry {
-    Line(Vec<u8>),
+    Lines(Vec<u8>),
     /// Answered when everything before it is written.
     Flush(SyncSender<()>),
 }
 
 impl Background {
-    /// Lines that may wait.
+    /// Pieces of one or more lines that may wait.
     const WAITING: usize = 4096;
 
     /// Starts the thread.
@@ -95,7 +112,7 @@ impl Background {
     }
 
     fn put(&mut self, line: Vec<u8>) -> bool {
-        match self.sender.try_send(Entry::Line(line)) {
+        match self.sender.try_send(Entry::Lines(line)) {
             Ok(()) => true,
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
         }
@@ -115,7 +132,7 @@ impl Write for Background {
             }
         }
         if !self.put(line.to_owned()) {
-            self.lost += 1;
+            self.lost += line.iter().filter(|&&byte| byte == b'\n').count() as u64;
         }
         Ok(line.len())
     }
@@ -135,7 +152,7 @@ fn copy(entries: &Receiver<Entry>, mut out: impl Write) {
     while let Ok(entry) = entries.recv() {
         // A log that is gone must not stop the webhook, and who asked may no longer wait.
         let _ = match entry {
-            Entry::Line(line) => out.write_all(&line),
+            Entry::Lines(line) => out.write_all(&line),
             Entry::Flush(written) => out.flush().and_then(|()| written.send(()).map_err(io::Error::other)),
         };
     }

@@ -20,7 +20,7 @@ use tokio::time::timeout_at;
 
 use crate::admission::{Answer, Budget, Envelope, Status, admit, admit_label};
 use crate::decisions::Draft;
-use crate::log::Level;
+use crate::log::{Level, Lines};
 use crate::pool::Failure;
 use crate::state::State;
 
@@ -93,21 +93,23 @@ async fn serve_admit(
                 .decisions
                 .as_ref()
                 .map(|recorder| Draft::new(&recorder.content, &body, &envelope, &answer, &serving, now_ns));
-            (envelope, answer, draft)
+            let mut lines = Lines::default();
+            if state.settings.log_denies {
+                for record in answer.records(&envelope) {
+                    lines.add(Level::Info, &record.msg(), &record);
+                }
+            }
+            (envelope, answer, draft, lines)
         }
     };
-    let (envelope, answer, draft) = match in_pool(&state, &times, work).await {
+    let (envelope, answer, draft, lines) = match in_pool(&state, &times, work).await {
         Ok(judged) => judged,
-        Err(answer) => (Envelope::read_lossy(&body.bytes), answer, None),
+        Err(answer) => (Envelope::read_lossy(&body.bytes), answer, None, Lines::default()),
     };
     if let Some(following) = state.following() {
         following.record(&envelope, &answer);
     }
-    if state.settings.log_denies {
-        for record in &answer.records {
-            state.log.write(Level::Info, &record.msg, &record.fields);
-        }
-    }
+    state.log.write_lines(&lines);
     finish(&state, &times, &body.bytes, &envelope, &answer, draft)
 }
 

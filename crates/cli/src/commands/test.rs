@@ -303,16 +303,14 @@ fn review(
         .findings
         .iter()
         .map(|finding| {
-            let violation = finding.violation;
             let precise = finding.position().filter(|position| position.precision != Precision::Object);
             Finding {
                 constraint: finding.result.constraint.clone(),
                 actions: finding.actions(),
                 action: finding.action(),
                 message: finding.message.to_owned(),
-                details: violation
-                    .map_or_else(|| serde_json::json!({}), |violation| violation.details.clone()),
-                position: precise.cloned().unwrap_or_else(|| whole(&object)),
+                details: finding.details(),
+                position: precise.unwrap_or_else(|| whole(&object)),
                 failure: match &finding.result.verdict {
                     Verdict::Error(error) => Some(Failure { location: error.location.clone() }),
                     _ => None,

@@ -12,6 +12,7 @@ mod template_rules;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 pub use portcullis_rego::ComparingCost;
 use portcullis_rego::{CompileError, Environment, EvalError, Program, Query, Unit};
@@ -39,7 +40,7 @@ pub(crate) struct RegoProgram {
     /// The texts of the modules, for the positions of errors.
     texts: Vec<Text>,
     inventory_reads: Vec<InventoryRead>,
-    object_reads: Vec<ObjectRead>,
+    object_reads: Arc<[ObjectRead]>,
 }
 
 /// A place where a policy goes through objects of the inventory.
@@ -96,7 +97,7 @@ impl RegoProgram {
                     program,
                     document: document.clone(),
                     inventory_reads: reads.inventory,
-                    object_reads: reads.object,
+                    object_reads: reads.object.into(),
                     texts,
                 };
                 (Some(program), errors)
@@ -136,8 +137,8 @@ impl RegoProgram {
     }
 
     /// The parts of the object it reads.
-    pub(crate) fn object_reads(&self) -> &[ObjectRead] {
-        &self.object_reads
+    pub(crate) fn object_reads(&self) -> Arc<[ObjectRead]> {
+        Arc::clone(&self.object_reads)
     }
 
     /// Evaluates `violation` for one input document. Never panics: a panic would be an error of this evaluation.
@@ -187,7 +188,7 @@ fn objects_at(path: &[Option<Value>]) -> InventoryRead {
         (Some("inventory"), Some("namespace")) => 3,
         _ => return InventoryRead { api_version: None, kind: None, fields: None },
     };
-    let text = |position| step(position).map(std::sync::Arc::from);
+    let text = |position| step(position).map(Arc::from);
     InventoryRead { api_version: text(version), kind: text(version + 1), fields: None }
 }
 

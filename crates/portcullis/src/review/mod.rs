@@ -15,7 +15,6 @@ use crate::enforcement::EnforcementPoint;
 use crate::matcher::{MatchError, Subject};
 use crate::object::Object;
 use crate::policy::{CompiledConstraint, PolicySet};
-use crate::rego::RawViolation;
 use crate::value::{self, Value};
 use crate::world::World;
 
@@ -96,15 +95,10 @@ fn evaluate(
         Err(error) => Verdict::Error(error),
         Ok(raw) if raw.is_empty() => Verdict::Pass,
         Ok(raw) => Verdict::Violations(
-            raw.into_iter().map(|violation| located(violation, review, &template.program)).collect(),
+            raw.into_iter()
+                .map(|raw| Violation::new(raw, review.object().cloned(), template.program.object_reads()))
+                .collect(),
         ),
     };
     (verdict, evaluation.prints, evaluation.steps)
-}
-
-fn located(raw: RawViolation, review: &Review, program: &crate::rego::RegoProgram) -> Violation {
-    let position = review
-        .object()
-        .and_then(|object| locate::position(object, &raw.message, &raw.details, program.object_reads()));
-    Violation { message: raw.message, details: value::to_json(&raw.details), position }
 }

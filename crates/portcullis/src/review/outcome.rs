@@ -4,13 +4,18 @@ use std::fmt;
 use std::sync::Arc;
 
 use portcullis_rego::LimitKind;
-use serde::Serialize;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 
+use super::locate;
 use crate::enforcement::{Actions, EnforcementPoint};
 use crate::names::ConstraintKey;
+use crate::object::Object;
 use crate::path::FieldPath;
 use crate::policy::ConstraintInfo;
+use crate::rego::{ObjectRead, RawViolation};
 use crate::source::Location;
+use crate::value::{self, Value};
 
 /// The result of reviewing one object at one enforcement point.
 ///
@@ -63,16 +68,54 @@ pub enum Verdict {
 }
 
 /// One reason why a constraint does not hold.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+///
+/// Details and position are worked out when they are asked for: a webhook shows neither.
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Violation {
     /// The policy's message.
     pub message: String,
-    /// The policy's `details`, `{}` if it gave none.
-    pub details: serde_json::Value,
-    /// Where in the object's document, if it has one.
-    #[serde(skip)]
-    pub position: Option<Position>,
+    details: Value,
+    /// What it is a violation of, and what the policy reads of that.
+    object: Option<Object>,
+    reads: Arc<[ObjectRead]>,
+}
+
+impl Violation {
+    pub(super) fn new(raw: RawViolation, object: Option<Object>, reads: Arc<[ObjectRead]>) -> Self {
+        Self { message: raw.message, details: raw.details, object, reads }
+    }
+
+    /// The policy's `details`, `{}` if it gave none. Sets are arrays, keys are sorted.
+    #[must_use]
+    pub fn details(&self) -> serde_json::Value {
+        value::to_json(&self.details)
+    }
+
+    /// Where in the object's document it is, if the object has one.
+    ///
+    /// Cost: looks for each text of the object in the message.
+    #[must_use]
+    pub fn position(&self) -> Option<Position> {
+        locate::position(self.object.as_ref()?, &self.message, &self.details, &self.reads)
+    }
+}
+
+impl PartialEq for Violation {
+    fn eq(&self, other: &Self) -> bool {
+        self.message == other.message && self.details == other.details
+    }
+}
+
+impl Eq for Violation {}
+
+impl Serialize for Violation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry("message", &self.message)?;
+        map.serialize_entry("details", &self.details())?;
+        map.end()
+    }
 }
 
 /// A place in the object's document that a violation is about.
