@@ -207,9 +207,25 @@ pub(crate) enum Replacement {
 pub(crate) struct Branch {
     /// Of how many slots the frame is; arguments come first.
     pub(crate) slots: u32,
+    /// What arguments of a function must equal, before anything is run.
+    pub(crate) guards: Box<[Guard]>,
     pub(crate) ops: Box<[Op]>,
     pub(crate) head: BranchHead,
     pub(crate) span: Span,
+}
+
+/// `f("a")`, or `f(x) { x == "a" }`: the argument at a position equals a constant without parts.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    pub(crate) position: usize,
+    pub(crate) value: Value,
+}
+
+impl Branch {
+    /// Whether the guards let the arguments through.
+    pub(crate) fn admits(&self, args: &[Value]) -> bool {
+        self.guards.iter().all(|guard| args.get(guard.position) == Some(&guard.value))
+    }
 }
 
 /// What a branch gives for each answer of its operations.

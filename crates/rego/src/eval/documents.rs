@@ -40,7 +40,9 @@ impl<'p> Machine<'p, '_> {
         self.mark(id, Document::InTheMaking);
         self.deeper()?;
         let made = match group.kind {
-            GroupKind::Complete | GroupKind::Function { .. } => self.single(group, &[], TWO_VALUES),
+            GroupKind::Complete | GroupKind::Function { .. } => {
+                self.single(group, self.stack.len(), TWO_VALUES)
+            }
             GroupKind::Set => self.set_document(group),
             GroupKind::Object => self.object_document(group),
         };
@@ -62,20 +64,24 @@ impl<'p> Machine<'p, '_> {
         }
     }
 
-    pub(super) fn function(&mut self, id: GroupId, args: &[Value]) -> Result<Value, EvalError> {
-        let program = self.program;
-        let Some(group) = program.groups.get(id) else { return Ok(Value::Undefined) };
+    /// The answer of a function to the arguments that are the slots from `frame` on; they are taken away.
+    pub(super) fn function(&mut self, id: GroupId, frame: usize) -> Result<Value, EvalError> {
         self.deeper()?;
-        let answer = self.single(group, args, TWO_ANSWERS);
+        let program = self.program;
+        let answer = match program.groups.get(id) {
+            Some(group) => self.single(group, frame, TWO_ANSWERS),
+            None => Ok(Value::Undefined),
+        };
+        self.stack.truncate(frame);
         self.depth -= 1;
         answer
     }
 
-    /// The one value of a complete document or function.
-    fn single(&mut self, group: &'p Group, args: &[Value], conflict: &str) -> Result<Value, EvalError> {
+    /// The one value of a complete document or function, of which the arguments are the slots from `frame` on.
+    fn single(&mut self, group: &'p Group, frame: usize, conflict: &str) -> Result<Value, EvalError> {
         let mut value = None;
         for definition in &group.definitions {
-            self.definition(definition, args, &mut value, conflict)?;
+            self.definition(definition, frame, &mut value, conflict)?;
             if group.is_constant && value.is_some() {
                 break;
             }
@@ -83,7 +89,7 @@ impl<'p> Machine<'p, '_> {
         if value.is_none()
             && let Some(default) = &group.default
         {
-            self.definition(default, args, &mut value, conflict)?;
+            self.definition(default, frame, &mut value, conflict)?;
         }
         Ok(value.unwrap_or(Value::Undefined))
     }
@@ -91,14 +97,18 @@ impl<'p> Machine<'p, '_> {
     fn definition(
         &mut self,
         definition: &'p Definition,
-        args: &[Value],
+        frame: usize,
         value: &mut Option<Value>,
         conflict: &str,
     ) -> Result<(), EvalError> {
         for branch in &definition.branches {
             let mut holds = false;
             let BranchHead::Value(head) = &branch.head else { continue };
-            self.frame(definition.module, branch, args, &mut |machine| {
+            if !branch.admits(self.stack.get(frame..).unwrap_or_default()) {
+                self.budget.step(1)?;
+                continue;
+            }
+            self.frame(definition.module, branch, frame, &mut |machine| {
                 holds = true;
                 let found = machine.value(head).clone();
                 match value {
@@ -124,7 +134,7 @@ impl<'p> Machine<'p, '_> {
         for definition in &group.definitions {
             for branch in &definition.branches {
                 let BranchHead::Element(head) = &branch.head else { continue };
-                self.frame(definition.module, branch, &[], &mut |machine| {
+                self.frame(definition.module, branch, self.stack.len(), &mut |machine| {
                     machine.budget.make_items(1)?;
                     let element = machine.value(head).clone();
                     collections::weigh(&mut machine.budget, &element)?;
@@ -146,7 +156,7 @@ impl<'p> Machine<'p, '_> {
                     BranchHead::Value(_) | BranchHead::Element(_) => continue,
                 };
                 let mut holds = false;
-                self.frame(definition.module, branch, &[], &mut |machine| {
+                self.frame(definition.module, branch, self.stack.len(), &mut |machine| {
                     holds = true;
                     machine.budget.make_items(path.len())?;
                     let keys: Vec<Value> = path.iter().map(|key| machine.value(key).clone()).collect();

@@ -34,6 +34,9 @@ type Step = Result<Flow, EvalError>;
 /// Most slots of all frames together: 24 MB. Programs that people write need a few hundred.
 const MOST_SLOTS: usize = 1_000_000;
 
+/// Slots that there is room for from the beginning: most evaluations need no more.
+const FIRST_SLOTS: usize = 64;
+
 struct Machine<'p, 'e> {
     source: &'p Program,
     program: &'p NormalForm,
@@ -122,7 +125,7 @@ pub(crate) fn evaluate(source: &Program, environment: &Environment<'_>) -> Evalu
         program,
         caches: source.caches(),
         budget: Budget::new(environment.limits, environment.watch),
-        stack: Vec::new(),
+        stack: Vec::with_capacity(FIRST_SLOTS),
         base: 0,
         module: program.entry.module,
         depth: 0,
@@ -150,7 +153,7 @@ impl<'p> Machine<'p, '_> {
         let entry = &self.program.entry;
         let mut answer = Value::Undefined;
         let mut solutions = Vec::new();
-        self.frame(entry.module, &entry.branch, &[], &mut |machine| {
+        self.frame(entry.module, &entry.branch, self.stack.len(), &mut |machine| {
             match &entry.variables {
                 None => {
                     if let crate::normal_form::BranchHead::Value(value) = &entry.branch.head {
@@ -172,27 +175,26 @@ impl<'p> Machine<'p, '_> {
         Ok(answer)
     }
 
-    /// Runs a branch in a frame of its own.
+    /// Runs a branch in a frame of its own. Its arguments are the slots from `frame` on, and stay there.
     fn frame(
         &mut self,
         module: usize,
         branch: &'p Branch,
-        args: &[Value],
+        frame: usize,
         found: &mut dyn FnMut(&mut Self) -> Step,
     ) -> Step {
-        let slots = (branch.slots as usize).max(args.len());
-        self.budget.step(1 + slots as u64 / 16)?;
+        let filled = self.stack.len();
+        let end = filled.max(frame + branch.slots as usize);
+        self.budget.step(1 + (end - frame) as u64 / 16)?;
         let (base, outer_module) = (self.base, self.module);
-        let top = self.stack.len();
-        if top + slots > MOST_SLOTS {
+        if end > MOST_SLOTS {
             return Err(self.budget.exceeded(LimitKind::Depth).into());
         }
-        self.stack.extend_from_slice(args);
-        self.stack.resize(top + slots, Value::Undefined);
-        self.base = top;
+        self.stack.resize(end, Value::Undefined);
+        self.base = frame;
         self.module = module;
         let flow = self.run(&branch.ops, found).map_err(|error| self.located(error, branch.span));
-        self.stack.truncate(top);
+        self.stack.truncate(filled);
         self.base = base;
         self.module = outer_module;
         flow

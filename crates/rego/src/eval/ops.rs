@@ -136,7 +136,7 @@ impl<'p> Machine<'p, '_> {
     }
 
     fn keep(&mut self, to: Slot, value: Value) -> Next {
-        if value == Value::Undefined {
+        if matches!(value, Value::Undefined) {
             return Next::Fail;
         }
         self.set(to, value);
@@ -163,7 +163,7 @@ impl<'p> Machine<'p, '_> {
         let start = self.root(root);
         let get = if matches!(root, Root::Data) { collections::get_base } else { collections::get };
         let found = keys.iter().fold(start, |value, key| get(value?, self.value(key)));
-        match found.filter(|value| **value != Value::Undefined).cloned() {
+        match found.filter(|value| !matches!(value, Value::Undefined)).cloned() {
             Some(value) => {
                 self.set(to, value);
                 Ok(Next::On)
@@ -225,8 +225,8 @@ impl<'p> Machine<'p, '_> {
         after: &'p [Op],
         found: &mut dyn FnMut(&mut Self) -> Step,
     ) -> Step {
-        let args: Vec<Value> = args.iter().map(|arg| self.value(arg).clone()).collect();
-        let answers = self.builtin(builtin, &args, span).map_err(|error| self.located(error, span))?;
+        let frame = self.push_all(args);
+        let answers = self.builtin(builtin, frame, span).map_err(|error| self.located(error, span))?;
         let Value::Array(answers) = answers else { return Ok(Flow::More) };
         self.each(answers.iter().cloned(), to, span, after, found)
     }
@@ -386,8 +386,31 @@ impl<'p> Machine<'p, '_> {
 
     fn call(&mut self, callee: &'p Callee, args: &[Arg], span: Span) -> Result<Value, EvalError> {
         self.budget.step(args.len() as u64 / 4)?;
-        let args: Vec<Value> = args.iter().map(|arg| self.value(arg).clone()).collect();
-        self.call_with(callee, &args, span)
+        match callee {
+            // Most calls are these.
+            Callee::Function(group) if self.world.functions.is_empty() => {
+                let frame = self.push_all(args);
+                self.function(*group, frame)
+            }
+            Callee::Builtin(builtin) if self.world.functions.is_empty() => {
+                let frame = self.push_all(args);
+                self.builtin(builtin, frame, span)
+            }
+            callee => {
+                let args: Vec<Value> = args.iter().map(|arg| self.value(arg).clone()).collect();
+                self.call_with(callee, &args, span)
+            }
+        }
+    }
+
+    /// Puts arguments where the frame of a function will be, and tells where that is.
+    fn push_all(&mut self, args: &[Arg]) -> usize {
+        let frame = self.stack.len();
+        for arg in args {
+            let value = self.value(arg).clone();
+            self.stack.push(value);
+        }
+        frame
     }
 
     fn call_with(&mut self, callee: &Callee, args: &[Value], span: Span) -> Result<Value, EvalError> {
@@ -415,8 +438,16 @@ impl<'p> Machine<'p, '_> {
             }
         }
         match callee {
-            Callee::Builtin(builtin) => self.builtin(builtin, args, span),
-            Callee::Function(group) => self.function(*group, args),
+            Callee::Builtin(builtin) => {
+                let frame = self.stack.len();
+                self.stack.extend_from_slice(args);
+                self.builtin(builtin, frame, span)
+            }
+            Callee::Function(group) => {
+                let frame = self.stack.len();
+                self.stack.extend_from_slice(args);
+                self.function(*group, frame)
+            }
             Callee::Compare(operator) => match args {
                 [left, right] => Ok(Value::Bool(self.compare(*operator, left, right)?)),
                 _ => Ok(Value::Undefined),
@@ -439,10 +470,13 @@ impl<'p> Machine<'p, '_> {
         }
     }
 
-    fn builtin(&mut self, builtin: &'static Builtin, args: &[Value], span: Span) -> Result<Value, EvalError> {
+    /// The answer of a builtin to the arguments that are the slots from `frame` on; they are taken away.
+    fn builtin(&mut self, builtin: &'static Builtin, frame: usize, span: Span) -> Result<Value, EvalError> {
         let mut context =
             Context { budget: &mut self.budget, now_ns: self.now_ns, seed: self.seed, caches: self.caches };
-        match (builtin.call)(&mut context, args) {
+        let answer = (builtin.call)(&mut context, self.stack.get(frame..).unwrap_or_default());
+        self.stack.truncate(frame);
+        match answer {
             Ok(value) => Ok(value),
             Err(Failure::Undefined(message)) if self.strict => {
                 Err(EvalError { kind: EvalErrorKind::Builtin, message, at: Some((self.module, span)) })

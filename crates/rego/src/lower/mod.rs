@@ -7,6 +7,7 @@
 mod available;
 mod facts;
 mod generate;
+mod guards;
 mod joins;
 mod literal;
 mod nesting;
@@ -89,6 +90,8 @@ pub(crate) fn lower(
         branches.flat_map(|definition| &definition.branches).map(|branch| count(&branch.ops)).sum();
     let mut form = NormalForm { groups, nodes: tree.nodes, entry, sites: Vec::new(), operations };
     let comparings = joins::index(&mut form);
+    // Last, as all others look at the operations.
+    guards::split(&mut form.groups);
     Ok((form, comparings))
 }
 
@@ -232,7 +235,7 @@ impl<'m> RuleLowering<'_, 'm> {
         };
         let slots = terms.slots;
         errors.append(&mut terms.errors);
-        Branch { slots, ops: ops.into(), head, span }
+        Branch { slots, guards: Box::default(), ops: ops.into(), head, span }
     }
 }
 
@@ -265,7 +268,8 @@ fn entry(
             let slots = terms.slots;
             errors.append(&mut terms.errors);
             let head = BranchHead::Value(value);
-            let branch = Branch { slots, ops: ops.into(), head, span: Span::default() };
+            let branch =
+                Branch { slots, guards: Box::default(), ops: ops.into(), head, span: Span::default() };
             Entry { module: units.len(), branch, variables: None }
         }
         Query::Body(unit) => {
@@ -287,7 +291,8 @@ fn entry(
             let slots = terms.slots;
             errors.append(&mut terms.errors);
             let head = BranchHead::Value(Arg::Const(Value::Bool(true)));
-            let branch = Branch { slots, ops: ops.into(), head, span: Span::default() };
+            let branch =
+                Branch { slots, guards: Box::default(), ops: ops.into(), head, span: Span::default() };
             Entry { module: units.len(), branch, variables: Some(variables) }
         }
     }
