@@ -126,7 +126,13 @@ impl<'w> Budget<'w> {
     /// Uses memory: call it before the memory is taken.
     #[inline]
     pub fn take(&mut self, bytes: usize) -> Result<(), Exceeded> {
-        self.memory = self.memory.saturating_add(bytes as u64);
+        self.charge(bytes as u64)
+    }
+
+    /// Uses memory as something else has counted it.
+    #[inline]
+    pub fn charge(&mut self, bytes: u64) -> Result<(), Exceeded> {
+        self.memory = self.memory.saturating_add(bytes);
         if self.memory > self.limits.memory { Err(self.exceeded(LimitKind::Memory)) } else { Ok(()) }
     }
 

@@ -296,6 +296,25 @@ pub(crate) struct SiteChain {
     pub(crate) keys: Box<[Slot]>,
     /// What is kept of each answer: the slots that others read.
     pub(crate) kept: Box<[Slot]>,
+    pub(crate) member: Option<Member>,
+}
+
+impl SiteChain {
+    /// Of how many values a row is.
+    pub(crate) fn width(&self) -> usize {
+        self.keys.len() + self.kept.len()
+    }
+}
+
+/// The part of a chain that looks at one member of `data`, and so need not be run again while that is the same.
+#[derive(Debug)]
+pub(crate) struct Member {
+    /// How many operations come before that part, the iteration over the members last.
+    pub(crate) after: usize,
+    /// The member.
+    pub(crate) slot: Slot,
+    /// Slots from before that are read, too.
+    pub(crate) fixed: Box<[Slot]>,
 }
 
 /// A place in the tree of documents made by rules.

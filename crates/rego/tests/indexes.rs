@@ -10,6 +10,7 @@
     reason = "a panic is how a test says that it fails"
 )]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use portcullis_rego::{ComparingCost, Environment, Evaluation, Indexes, Limits, Program, Query, Unit, Value};
@@ -241,6 +242,52 @@ fn check(text: &str, program: &Program, data: &str, inputs: &[String]) -> Result
         prop_assert_eq!((first.steps, first.memory), (second.steps, second.memory), "{}", about());
     }
     Ok(())
+}
+
+/// The value with what equals a part of the other one as that part, by reference.
+fn sharing(value: &Value, parts: &BTreeSet<Value>) -> Value {
+    match (parts.get(value), value) {
+        (Some(part), _) => part.clone(),
+        (None, Value::Object(object)) => {
+            let entries = object.iter_sorted().map(|(key, value)| (key.clone(), sharing(value, parts)));
+            Value::from(entries.collect::<BTreeMap<_, _>>())
+        }
+        (None, other) => other.clone(),
+    }
+}
+
+fn objects(value: &Value, into: &mut BTreeSet<Value>) {
+    if let Value::Object(object) = value {
+        into.insert(value.clone());
+        object.iter_sorted().for_each(|(_, value)| objects(value, into));
+    }
+}
+
+/// Indexes over changed data answer and cost the same as new ones. Tells how many members they did not look at again.
+fn check_changed(
+    text: &str,
+    program: &Program,
+    data: [&str; 2],
+    inputs: &[String],
+) -> Result<usize, TestCaseError> {
+    let [before, after] = data.map(|data| Value::from_json_str(data).expect("data"));
+    let mut parts = BTreeSet::new();
+    objects(&before, &mut parts);
+    let after = sharing(&after, &parts);
+    let Some(indexes) = program.indexes(&before) else { return Ok(0) };
+    indexes.prepare(program);
+    // What nobody asked for between is not lost.
+    let changed = indexes.of_changed(&Value::from_json_str("{}").expect("data")).of_changed(&after);
+    for input in inputs {
+        let about = || format!("{text}\nbefore: {before}\nafter: {after}\ninput: {input}");
+        let input = Value::from_json_str(input).expect("an input");
+        let without = program.evaluate(&environment(&after, &input, None));
+        let new = program.evaluate(&environment(&after, &input, program.indexes(&after).as_ref()));
+        let found = program.evaluate(&environment(&after, &input, Some(&changed)));
+        alike(&without, &found, &about)?;
+        prop_assert_eq!((new.steps, new.memory), (found.steps, found.memory), "{}", about());
+    }
+    Ok(changed.taken_over())
 }
 
 /// Names of few letters, so that many are equal.
@@ -514,6 +561,60 @@ proptest! {
             check(&text, &program, &data, &inputs)?;
         }
     }
+}
+
+proptest! {
+    #![proptest_config(cases(256))]
+
+    #[test]
+    fn written_programs_say_the_same_of_changed_data(
+        before in data(),
+        after in data(),
+        inputs in prop::collection::vec(input(), 1..3),
+    ) {
+        for (text, program) in PROGRAMS.iter() {
+            check_changed(text, program, [&before, &after], &inputs)?;
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(2_000))]
+
+    #[test]
+    fn random_programs_say_the_same_of_changed_data(
+        tape in prop::collection::vec(any::<u8>(), 2..9),
+        before in data(),
+        after in data(),
+        inputs in prop::collection::vec(input(), 1..3),
+    ) {
+        let text = random_text(&tape);
+        if let Ok(program) = program(&text) {
+            check_changed(&text, &program, [&before, &after], &inputs)?;
+        }
+    }
+}
+
+/// One object changes, one is gone, one is new, one moves: all others are not looked at again.
+#[test]
+fn what_did_not_change_is_not_looked_at_again() {
+    let object = |host: &str| format!(r#"{{"spec":{{"rules":[{{"host":"{host}"}}]}}}}"#);
+    let of = |objects: &[(&str, &str)]| {
+        let list: Vec<String> =
+            objects.iter().map(|(name, host)| format!(r#""{name}":{}"#, object(host))).collect();
+        format!(r#"{{"inventory":{{"namespace":{{"n":{{"v1":{{"Ingress":{{{}}}}}}}}}}}}}"#, list.join(","))
+    };
+    let before = of(&[("a", "a"), ("b", "b"), ("c", "c"), ("d", "d"), ("e", "e")]);
+    let after = of(&[("a", "a"), ("b", "x"), ("d", "d"), ("f", "f"), ("g", "e")]);
+    let (text, program) = written(
+        "r := [[n, h] | h := input.hosts[_]; o := data.inventory.namespace[_][_].Ingress[n]; o.spec.rules[_].host == h]",
+    );
+    let inputs = [r#"{"hosts":["a","b","c","d","e","f","x"]}"#.to_owned()];
+    let taken_over = check_changed(&text, &program, [&before, &after], &inputs).expect("the same");
+    // The name of the one that moved is part of the answer.
+    assert_eq!(taken_over, 2);
+    let other = r#"{"hosts":["a"]}"#.to_owned();
+    assert_eq!(check_changed(&text, &program, [&before, &before], &[other]).expect("the same"), 5);
 }
 
 #[test]

@@ -340,6 +340,8 @@ async fn serve_snapshots(
 }
 
 fn serving(snapshot: &Snapshot, digest: Option<Arc<str>>) -> Serving {
+    // Here, so that no request waits for it.
+    snapshot.inventory.prepare(&snapshot.policies);
     let digest = digest.unwrap_or_else(|| {
         let templates = snapshot.templates.values().filter_map(|resource| match resource {
             Resource::Template(template) => Some(template.document().clone()),

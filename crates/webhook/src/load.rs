@@ -101,6 +101,8 @@ fn load_here(paths: &Paths) -> Result<Loaded, Vec<Error>> {
         problems.retain(is_error);
         return Err(problems);
     }
+    // Here, so that no request waits for it.
+    inventory.prepare(&policies);
     let serving = Serving { policies, inventory, templates, policies_digest, inventory_digest };
     Ok(Loaded { serving, warnings: problems, ingested })
 }

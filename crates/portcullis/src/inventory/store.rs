@@ -37,6 +37,14 @@ pub struct InventoryStore {
     namespaces: BTreeMap<Arc<str>, Scope>,
     /// The Namespaces by name, until one of them changes.
     names: Option<Arc<BTreeMap<Arc<str>, Object>>>,
+    /// The last snapshot, and whether nothing changed since.
+    last: Option<(Inventory, Age)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Age {
+    Current,
+    Past,
 }
 
 /// The objects of one namespace, or those of none.
@@ -64,7 +72,6 @@ impl InventoryStore {
     /// Adds an object or replaces the one with the same key. Nothing changes if it is the same: watches tell of all objects
     /// again from time to time.
     pub fn upsert(&mut self, object: Object) {
-        self.forget_names(object.gvk());
         let scope = if object.namespace().is_empty() {
             &mut self.cluster
         } else {
@@ -76,12 +83,14 @@ impl InventoryStore {
         }
         scope.built = None;
         bucket.built = None;
+        let gvk = object.gvk().clone();
         bucket.objects.insert(object.name().clone(), object);
+        self.changed(&gvk);
     }
 
     /// Removes an object; nothing happens if there is none with this key.
     pub fn remove(&mut self, key: &ObjectKey) {
-        self.forget_names(&key.gvk);
+        self.changed(&key.gvk);
         if key.namespace.is_empty() {
             self.cluster.remove(key);
         } else if let Some(scope) = self.namespaces.get_mut(&key.namespace) {
@@ -94,21 +103,29 @@ impl InventoryStore {
 
     /// Replaces all objects of a kind, as after a new list from the API server. Objects of other kinds among
     /// `objects` are added as well.
+    ///
+    /// What is the same as before stays what it was, by reference, so that nothing that was worked out of it is lost.
     pub fn replace_kind(&mut self, gvk: &Gvk, objects: impl IntoIterator<Item = Object>) {
-        self.forget_names(gvk);
+        self.changed(gvk);
+        let mut before: BTreeMap<ObjectKey, Object> = BTreeMap::new();
         for scope in self.namespaces.values_mut().chain([&mut self.cluster]) {
-            if scope.kinds.remove(gvk).is_some() {
+            if let Some(bucket) = scope.kinds.remove(gvk) {
                 scope.built = None;
+                before.extend(bucket.objects.into_values().map(|object| (ObjectKey::of(&object), object)));
             }
         }
         self.namespaces.retain(|_, scope| !scope.kinds.is_empty());
         for object in objects {
-            self.upsert(object);
+            let known = before.remove(&ObjectKey::of(&object));
+            self.upsert(known.filter(|known| known.value() == object.value()).unwrap_or(object));
         }
     }
 
     /// The present state.
     pub fn snapshot(&mut self) -> Inventory {
+        if let Some((last, Age::Current)) = &self.last {
+            return last.clone();
+        }
         let cluster = self.cluster.build();
         let namespaced = self.namespaces.iter_mut().map(|(name, scope)| (name.clone(), scope.build()));
         let namespaced = value::object(namespaced);
@@ -122,12 +139,18 @@ impl InventoryStore {
             let bucket = self.cluster.kinds.get(&Gvk::new("v1", "Namespace"));
             Arc::new(bucket.map(|bucket| bucket.objects.clone()).unwrap_or_default())
         });
-        Inventory::new(cluster, namespaced, namespaces.clone(), counts)
+        let before = self.last.as_ref().map(|(last, _)| last);
+        let inventory = Inventory::new(cluster, namespaced, namespaces.clone(), counts, before);
+        self.last = Some((inventory.clone(), Age::Current));
+        inventory
     }
 
-    fn forget_names(&mut self, changed: &Gvk) {
-        if &*changed.kind == "Namespace" {
+    fn changed(&mut self, gvk: &Gvk) {
+        if &*gvk.kind == "Namespace" {
             self.names = None;
+        }
+        if let Some((_, age)) = &mut self.last {
+            *age = Age::Past;
         }
     }
 }

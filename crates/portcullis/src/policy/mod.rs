@@ -24,6 +24,7 @@ use crate::error::{Error, ErrorKind};
 use crate::inventory::Inventory;
 use crate::names::{Gvk, TemplateName};
 use crate::object::Object;
+use crate::rego::RegoProgram;
 use crate::review::Review;
 
 /// Compiled templates and constraints: immutable, cheap to clone, `Send + Sync`.
@@ -221,6 +222,11 @@ impl PolicySet {
             last = Some(template);
             new
         })
+    }
+
+    /// The programs that some constraint runs.
+    pub(crate) fn programs(&self) -> impl Iterator<Item = &RegoProgram> {
+        self.used_templates().map(|template| &template.program)
     }
 
     pub(crate) fn candidates<'a>(

@@ -22,6 +22,7 @@ use portcullis_rego_syntax::{Parsed, Span};
 use crate::api::template::{RegoSource, RegoVersion, Text};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind, Severity};
+use crate::inventory::Inventory;
 use crate::policy::InventoryRead;
 use crate::review::EvaluationError;
 use crate::schema::Schema;
@@ -139,6 +140,13 @@ impl RegoProgram {
     /// The parts of the object it reads.
     pub(crate) fn object_reads(&self) -> Arc<[ObjectRead]> {
         Arc::clone(&self.object_reads)
+    }
+
+    /// Makes what evaluations over these objects look up. Never panics: what cannot be made is met by the evaluations that need it.
+    pub(crate) fn prepare(&self, inventory: &Inventory) {
+        if let Some(indexes) = inventory.indexes(&self.program) {
+            let _ = catch_unwind(AssertUnwindSafe(|| indexes.prepare(&self.program)));
+        }
     }
 
     /// Evaluates `violation` for one input document. Never panics: a panic would be an error of this evaluation.

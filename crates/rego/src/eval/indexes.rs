@@ -4,9 +4,10 @@
 //! that are no evaluation's. If it cannot be made, because of a limit or an error, every evaluation does without and meets the
 //! error where the text has it. So nothing that an evaluation answers, counts or fails of depends on which came first.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use portcullis_rego_syntax::Span;
 
@@ -15,7 +16,7 @@ use super::{Flow, MOST_SLOTS, Machine, Step, collections};
 use crate::Value;
 use crate::error::EvalError;
 use crate::limits::{Budget, LimitKind, Limits};
-use crate::normal_form::{Join, Op, SiteChain, SiteId, SiteKind};
+use crate::normal_form::{Join, Member, Op, SiteChain, SiteId, SiteKind};
 use crate::program::Program;
 
 /// What making one of them may use: about a second at most, and memory beside the inventory's own.
@@ -27,20 +28,52 @@ pub struct Indexes {
     program: Weak<()>,
     data: Value,
     sites: Box<[OnceLock<Option<Made>>]>,
+    /// What was made of another document, until it is made of this one.
+    known: Box<[Mutex<Option<Arc<Rows>>>]>,
 }
 
 /// What was made.
 enum Made {
     Document(Value),
-    Rows(Rows),
+    Rows(Arc<Rows>),
 }
 
-/// Answers of a chain, those of one key beside each other and in the order they were found in.
+/// Answers of a chain.
 struct Rows {
-    /// For each row its keys, then what is kept of it.
+    /// For each row its keys, then what is kept of it, in the order they were found in.
     values: Box<[Value]>,
     keys: usize,
     width: usize,
+    /// Rows by their keys, those of one key in the order they were found in.
+    order: Box<[u32]>,
+    /// Where they come from, if the chain has a part for members.
+    members: Members,
+}
+
+/// The members that rows come from, in order.
+#[derive(Default)]
+struct Members {
+    list: Vec<MemberRows>,
+    /// For each of them the other slots that its rows depend on.
+    fixed: Vec<Value>,
+    width: usize,
+    /// How many were known.
+    taken_over: usize,
+}
+
+/// What came of one member, and what it took.
+struct MemberRows {
+    member: Value,
+    values: Range<usize>,
+    cost: Cost,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Cost {
+    steps: u64,
+    memory: u64,
+    /// The part of the steps that bringing rows in order is charged by.
+    weight: u64,
 }
 
 impl Indexes {
@@ -49,6 +82,34 @@ impl Indexes {
             program: Arc::downgrade(program),
             data: data.clone(),
             sites: (0..sites).map(|_| OnceLock::new()).collect(),
+            known: (0..sites).map(|_| Mutex::default()).collect(),
+        }
+    }
+
+    /// Indexes over a document that has much in common with this one. What is in both, by reference, is not looked at again; answers
+    /// and costs of evaluations are the same as with [`Program::indexes`].
+    #[must_use]
+    pub fn of_changed(&self, data: &Value) -> Self {
+        let known = self.sites.iter().zip(&self.known).map(|(site, known)| match site.get() {
+            Some(Some(Made::Rows(rows))) => Mutex::new(Some(rows.clone())),
+            // Nobody panics while it is locked; what was in it would be whole.
+            _ => Mutex::new(known.lock().unwrap_or_else(PoisonError::into_inner).clone()),
+        });
+        Self {
+            program: self.program.clone(),
+            data: data.clone(),
+            known: known.collect(),
+            sites: self.sites.iter().map(|_| OnceLock::new()).collect(),
+        }
+    }
+
+    /// Makes all of them, so that no evaluation has to. Takes up to a second for each iteration over `data`, at the first time; after
+    /// that ([`Self::of_changed`]) what the changed members take, and ordering the answers.
+    pub fn prepare(&self, program: &Program) {
+        if self.is_of(program) {
+            for id in 0..self.sites.len() {
+                self.site(program, id);
+            }
         }
     }
 
@@ -70,6 +131,15 @@ impl Indexes {
             Made::Rows(rows) => rows.len(),
         };
         self.sites.iter().filter_map(|site| site.get()?.as_ref()).map(rows).sum()
+    }
+
+    /// How many members were not looked at again: see [`Self::of_changed`].
+    pub fn taken_over(&self) -> usize {
+        let taken_over = |made: &Made| match made {
+            Made::Document(_) => 0,
+            Made::Rows(rows) => rows.members.taken_over,
+        };
+        self.sites.iter().filter_map(|site| site.get()?.as_ref()).map(taken_over).sum()
     }
 
     /// True if nothing was made.
@@ -96,7 +166,16 @@ impl Indexes {
     }
 
     fn make(&self, program: &Program, id: SiteId) -> Option<&Made> {
-        self.sites.get(id)?.get_or_init(|| make(program, self, id).ok().flatten()).as_ref()
+        let site = self.sites.get(id)?;
+        let known = self.known.get(id)?;
+        let lock = || known.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = site.get_or_init(|| {
+            let before = lock().clone();
+            make(program, self, id, before.as_deref()).ok().flatten()
+        });
+        // It keeps objects that may be no more.
+        *lock() = None;
+        made.as_ref()
     }
 }
 
@@ -106,7 +185,12 @@ impl fmt::Debug for Indexes {
     }
 }
 
-fn make(program: &Program, indexes: &Indexes, id: SiteId) -> Result<Option<Made>, EvalError> {
+fn make(
+    program: &Program,
+    indexes: &Indexes,
+    id: SiteId,
+    known: Option<&Rows>,
+) -> Result<Option<Made>, EvalError> {
     let form = program.form();
     let Some(site) = form.sites.get(id) else { return Ok(None) };
     let mut machine = Machine {
@@ -130,37 +214,96 @@ fn make(program: &Program, indexes: &Indexes, id: SiteId) -> Result<Option<Made>
     };
     match &site.kind {
         SiteKind::Document(group) => machine.document(*group).map(Made::Document).map(Some),
-        SiteKind::Chain(chain) => machine.rows(chain).map(Made::Rows).map(Some),
+        SiteKind::Chain(chain) => machine.rows(chain, known).map(|rows| Some(Made::Rows(Arc::new(rows)))),
     }
 }
 
 impl<'p, 'e> Machine<'p, 'e> {
     /// The answers of a chain.
-    fn rows(&mut self, chain: &'p SiteChain) -> Result<Rows, EvalError> {
-        let width = chain.keys.len() + chain.kept.len();
+    fn rows(&mut self, chain: &'p SiteChain, known: Option<&Rows>) -> Result<Rows, EvalError> {
         if chain.slots as usize > MOST_SLOTS {
             return Err(self.budget.exceeded(LimitKind::Depth).into());
         }
         self.stack.resize(chain.slots as usize, Value::Undefined);
-        let mut values: Vec<Value> = Vec::new();
+        let mut values = Vec::new();
         let mut weight = 0;
-        self.run(&chain.ops, &mut |machine| {
-            machine.budget.take(width.saturating_mul(std::mem::size_of::<Value>()))?;
-            let before = machine.budget.steps();
-            for slot in &chain.keys {
-                let key = machine.slot(*slot).clone();
-                collections::weigh(&mut machine.budget, &key)?;
-                values.push(key);
+        let mut members = Members::default();
+        let parts =
+            chain.member.as_ref().and_then(|part| Some((part, chain.ops.split_at_checked(part.after)?)));
+        match parts {
+            None => self.run(&chain.ops, &mut |machine| machine.row(chain, &mut values, &mut weight))?,
+            Some((part, (first, second))) => {
+                members.width = part.fixed.len();
+                let known = known.map(KnownMembers::of);
+                self.run(first, &mut |machine| {
+                    machine.members(chain, part, second, known.as_ref(), &mut values, &mut members)?;
+                    Ok(Flow::More)
+                })?
             }
-            weight += machine.budget.steps() - before;
-            values.extend(chain.kept.iter().map(|slot| machine.slot(*slot).clone()));
-            Ok(Flow::More)
-        })?;
-        let rows = Rows { values: values.into(), keys: chain.keys.len(), width };
+        };
+        weight += members.list.iter().map(|member| member.cost.weight).sum::<u64>();
+        let mut rows = Rows {
+            values: values.into(),
+            keys: chain.keys.len(),
+            width: chain.width(),
+            order: Box::default(),
+            members,
+        };
         // Each is compared with so many others to bring them in order.
         let count = rows.len();
         self.budget.step((weight + count as u64).saturating_mul(levels(count)))?;
-        Ok(rows.in_order())
+        rows.put_in_order();
+        Ok(rows)
+    }
+
+    /// Adds what the slots hold as a row.
+    fn row(&mut self, chain: &'p SiteChain, values: &mut Vec<Value>, weight: &mut u64) -> Step {
+        self.budget.take(chain.width().saturating_mul(std::mem::size_of::<Value>()))?;
+        let before = self.budget.steps();
+        for slot in &chain.keys {
+            let key = self.slot(*slot).clone();
+            collections::weigh(&mut self.budget, &key)?;
+            values.push(key);
+        }
+        *weight += self.budget.steps() - before;
+        values.extend(chain.kept.iter().map(|slot| self.slot(*slot).clone()));
+        Ok(Flow::More)
+    }
+
+    /// Adds the rows of a member: those that are known, at the price that they had.
+    fn members(
+        &mut self,
+        chain: &'p SiteChain,
+        part: &'p Member,
+        ops: &'p [Op],
+        known: Option<&KnownMembers<'_>>,
+        values: &mut Vec<Value>,
+        members: &mut Members,
+    ) -> Result<(), EvalError> {
+        let width = 1 + part.fixed.len();
+        self.budget
+            .take(width.saturating_mul(std::mem::size_of::<Value>()) + std::mem::size_of::<MemberRows>())?;
+        let member = self.slot(part.slot).clone();
+        let start = values.len();
+        let fixed = part.fixed.iter().map(|slot| self.slot(*slot));
+        let cost = match known.and_then(|known| known.find(&member, fixed)) {
+            Some((rows, cost)) => {
+                self.budget.step(cost.steps)?;
+                self.budget.charge(cost.memory)?;
+                values.extend_from_slice(rows);
+                members.taken_over += 1;
+                cost
+            }
+            None => {
+                let (steps, memory) = (self.budget.steps(), self.budget.memory());
+                let mut weight = 0;
+                self.run(ops, &mut |machine| machine.row(chain, values, &mut weight))?;
+                Cost { steps: self.budget.steps() - steps, memory: self.budget.memory() - memory, weight }
+            }
+        };
+        members.fixed.extend(part.fixed.iter().map(|slot| self.slot(*slot).clone()));
+        members.list.push(MemberRows { member, values: start..values.len(), cost });
+        Ok(())
     }
 
     /// A document of rules that was made already, or is now.
@@ -207,8 +350,8 @@ impl<'p, 'e> Machine<'p, 'e> {
             };
             machine.deeper().map_err(|error| machine.located(error, span))?;
             let mut flow = Ok(Flow::More);
-            for row in range {
-                let kept = rows.kept(row);
+            for row in rows.order.get(range).unwrap_or_default() {
+                let kept = rows.kept(*row);
                 machine
                     .budget
                     .step(1 + kept.len() as u64 / 4)
@@ -257,37 +400,91 @@ impl Rows {
         self.values.is_empty()
     }
 
-    fn key(&self, row: usize) -> &[Value] {
-        let start = row * self.width;
+    fn key(&self, row: u32) -> &[Value] {
+        let start = row as usize * self.width;
         self.values.get(start..start + self.keys).unwrap_or_default()
     }
 
-    fn kept(&self, row: usize) -> &[Value] {
-        let start = row * self.width;
+    fn kept(&self, row: u32) -> &[Value] {
+        let start = row as usize * self.width;
         self.values.get(start + self.keys..start + self.width).unwrap_or_default()
     }
 
-    /// By their keys, those of one key as they are.
-    fn in_order(self) -> Self {
-        let mut order: Vec<usize> = (0..self.len()).collect();
-        order.sort_by(|a, b| self.key(*a).cmp(self.key(*b)));
-        let values = order.into_iter().flat_map(|row| self.key(row).iter().chain(self.kept(row))).cloned();
-        Self { values: values.collect(), ..self }
+    /// The key that is at a place in the order.
+    fn key_at(&self, place: usize) -> &[Value] {
+        self.order.get(place).map(|row| self.key(*row)).unwrap_or_default()
     }
 
+    fn put_in_order(&mut self) {
+        // Limits leave no room for more rows than that.
+        let mut order: Vec<u32> = (0..u32::try_from(self.len()).unwrap_or(u32::MAX)).collect();
+        order.sort_by(|a, b| self.key(*a).cmp(self.key(*b)));
+        self.order = order.into();
+    }
+
+    /// The places of a key in the order.
     fn of(&self, key: &[Value]) -> Range<usize> {
         let (mut start, mut end) = (0, self.len());
         // The first that is not before the key.
         while start < end {
             let middle = start.midpoint(end);
-            if self.key(middle) < key { start = middle + 1 } else { end = middle }
+            if self.key_at(middle) < key { start = middle + 1 } else { end = middle }
         }
         let (first, mut end) = (start, self.len());
         // The first after it.
         while start < end {
             let middle = start.midpoint(end);
-            if self.key(middle) <= key { start = middle + 1 } else { end = middle }
+            if self.key_at(middle) <= key { start = middle + 1 } else { end = middle }
         }
         first..start
+    }
+}
+
+/// Rows that are known, by the members that they come from.
+struct KnownMembers<'r> {
+    rows: &'r Rows,
+    /// By where the member is in memory, where it stays as long as the rows do.
+    places: HashMap<usize, usize>,
+}
+
+impl<'r> KnownMembers<'r> {
+    fn of(rows: &'r Rows) -> Self {
+        let members = rows.members.list.iter().enumerate();
+        let places = members.filter_map(|(place, known)| Some((address(&known.member)?, place)));
+        Self { rows, places: places.collect() }
+    }
+
+    /// The values of all rows of a member, if they are of the very same values.
+    fn find<'v>(
+        &self,
+        member: &Value,
+        fixed: impl Iterator<Item = &'v Value>,
+    ) -> Option<(&'r [Value], Cost)> {
+        let members = &self.rows.members;
+        let place = *self.places.get(&address(member)?)?;
+        let known = members.list.get(place)?;
+        let start = place * members.width;
+        let all_same =
+            members.fixed.get(start..start + members.width)?.iter().zip(fixed).all(|(a, b)| is_same(a, b));
+        (all_same && is_same(&known.member, member)).then_some(())?;
+        Some((self.rows.values.get(known.values.clone())?, known.cost))
+    }
+}
+
+/// Where an object is in memory.
+fn address(value: &Value) -> Option<usize> {
+    match value {
+        Value::Object(object) => Some(Arc::as_ptr(object).addr()),
+        _ => None,
+    }
+}
+
+/// Whether it is the same scalar, or the same collection by reference. Collections that are equal only are as good as others.
+fn is_same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Object(a), Value::Object(b)) => Arc::ptr_eq(a, b),
+        (Value::Array(a), Value::Array(b)) => Arc::ptr_eq(a, b),
+        (Value::Set(a), Value::Set(b)) => Arc::ptr_eq(a, b),
+        (a, b) => collections::len(a).is_none() && a == b,
     }
 }

@@ -19,8 +19,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::facts::{self, Facts, GroupFacts};
 use crate::Value;
 use crate::normal_form::{
-    Arg, Branch, BranchHead, Callee, Comparison, GroupId, GroupKind, Join, NormalForm, Op, OpKind, Pattern,
-    Root, Site, SiteChain, SiteId, SiteKind, Slot,
+    Arg, Branch, BranchHead, Callee, Comparison, GroupId, GroupKind, Join, Member, NormalForm, Op, OpKind,
+    Pattern, Root, Site, SiteChain, SiteId, SiteKind, Slot,
 };
 use crate::program::{Comparing, ComparingCost};
 
@@ -164,23 +164,20 @@ impl Rewriter<'_> {
             facts::fills(op, &mut |slot| _ = written.insert(slot));
         }
         // What nobody but the chain itself reads is not kept.
-        let kept = written
+        let kept: Box<[Slot]> = written
             .into_iter()
             .filter(|slot| body.read.get(slot).copied().unwrap_or(0) > inside.get(slot).copied().unwrap_or(0))
             .collect();
         let mut site_ops = chain.before.clone();
         site_ops.extend(own);
+        let keys: Box<[Slot]> = chain.compared.iter().map(|(_, slot)| *slot).collect();
+        let member = member(self.facts, &site_ops, keys.iter().chain(&kept).copied().collect());
         let nothing = &mut Before::default();
         let site_ops: Vec<Op> = site_ops.into_iter().map(|op| self.inside(body, op, nothing)).collect();
         let moved: Vec<Op> = moved.into_iter().map(|op| self.inside(body, op, nothing)).collect();
         let before: Vec<Op> =
             pick(&chain.ahead).into_iter().map(|op| self.inside(body, op, nothing)).collect();
-        let kind = SiteKind::Chain(SiteChain {
-            slots: body.slots,
-            ops: site_ops.into(),
-            keys: chain.compared.iter().map(|(_, slot)| *slot).collect(),
-            kept,
-        });
+        let kind = SiteKind::Chain(SiteChain { slots: body.slots, ops: site_ops.into(), keys, kept, member });
         let site = self.site(body.module, kind)?;
         Some(Join {
             site,
@@ -382,7 +379,45 @@ fn comparing(module: usize, before: &Before, ops: &[Op], cost: ComparingCost) ->
     Comparing { module, span, path: longest, cost }
 }
 
-/// Steps of a path that are told: `data.inventory.namespace[_][version][kind][name]`.
+/// The part of a chain that looks at one member only: what comes after the iteration over members, if it reads nothing of `data`.
+/// `read` are the slots that are read of the chain.
+fn member(facts: &GroupFacts, ops: &[Op], mut read: BTreeSet<Slot>) -> Option<Member> {
+    let mut depths: BTreeMap<Slot, usize> = BTreeMap::new();
+    let mut found = None;
+    for (position, op) in ops.iter().enumerate() {
+        let (root, steps, to) = match &op.kind {
+            OpKind::Path { root, keys, to } => (root, keys.len(), *to),
+            OpKind::Scan { root, to, .. } => (root, 1, *to),
+            _ => continue,
+        };
+        let depth = match root {
+            Root::Data => steps,
+            Root::Arg(Arg::Slot(slot)) => match depths.get(slot) {
+                Some(depth) => depth + steps,
+                None => continue,
+            },
+            Root::Input | Root::Arg(Arg::Const(_)) => continue,
+        };
+        depths.insert(to, depth);
+        if depth <= LONGEST_PATH && matches!(op.kind, OpKind::Scan { .. }) {
+            found = Some((position + 1, to));
+        }
+    }
+    let (after, slot) = found?;
+    let (first, second) = ops.split_at_checked(after)?;
+    if second.is_empty() || second.iter().any(|op| facts.op(op).reads_data) {
+        return None;
+    }
+    second.iter().for_each(|op| read.extend(free_reads(op)));
+    let mut fixed = BTreeSet::new();
+    for op in first {
+        facts::fills(op, &mut |slot| _ = fixed.insert(slot));
+    }
+    fixed.retain(|other| *other != slot && read.contains(other));
+    Some(Member { after, slot, fixed: fixed.into_iter().collect() })
+}
+
+/// Steps of a path that are told, and where objects are: `data.inventory.namespace[_][version][kind][name]`.
 const LONGEST_PATH: usize = 6;
 
 /// The slots of a comparison for equality between something from elsewhere and something of the chain.
