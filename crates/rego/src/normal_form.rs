@@ -283,7 +283,16 @@ pub(crate) struct Site {
 #[derive(Debug)]
 pub(crate) enum SiteKind {
     Document(GroupId),
+    /// A document that is a set, by its rules: the first key of each answer is an element.
+    Set(Box<[SetRule]>),
     Chain(SiteChain),
+}
+
+/// A rule of a set that needs `data` only.
+#[derive(Debug)]
+pub(crate) struct SetRule {
+    pub(crate) module: usize,
+    pub(crate) chain: SiteChain,
 }
 
 /// Operations that read slots of their own, constants and `data` only.

@@ -4,6 +4,7 @@
 //! compares or writes whole values asks [`weigh`] first, or is bounded by the text it writes.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use regorus::Value;
 
@@ -257,6 +258,14 @@ pub(crate) fn compare(a: &Value, b: &Value) -> Ordering {
         (Value::Number(a), Value::Number(b)) => a.cmp(b),
         (Value::String(a), Value::String(b)) => a.cmp(b),
         (Value::Array(a), Value::Array(b)) => compare_lists(a.iter(), b.iter()),
+        (Value::Object(a), Value::Object(b)) if Arc::ptr_eq(a, b) => Ordering::Equal,
+        (Value::Object(a), Value::Object(b)) if !a.keys().chain(b.keys()).any(is_nested) => {
+            // Nearly all are, and need no list.
+            compare_lists(
+                a.iter_sorted().flat_map(|(key, value)| [key, value]),
+                b.iter_sorted().flat_map(|(key, value)| [key, value]),
+            )
+        }
         (Value::Object(a), Value::Object(b)) => {
             let a = sorted_entries(a.iter_sorted());
             let b = sorted_entries(b.iter_sorted());

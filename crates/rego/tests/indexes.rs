@@ -613,6 +613,12 @@ fn what_did_not_change_is_not_looked_at_again() {
     let taken_over = check_changed(&text, &program, [&before, &after], &inputs).expect("the same");
     // The name of the one that moved is part of the answer.
     assert_eq!(taken_over, 2);
+    // Through a set of all hosts: its elements are members of what compares with them.
+    let (text, program) = written("r := [x.name | some h in input.hosts; some x in hosts; x.host == h]");
+    assert_eq!(check_changed(&text, &program, [&before, &after], &inputs).expect("the same"), 4);
+    let (text, program) = written(
+        "r := [[n, h] | h := input.hosts[_]; o := data.inventory.namespace[_][_].Ingress[n]; o.spec.rules[_].host == h]",
+    );
     let other = r#"{"hosts":["a"]}"#.to_owned();
     assert_eq!(check_changed(&text, &program, [&before, &before], &[other]).expect("the same"), 5);
 }

@@ -113,7 +113,7 @@ impl Inventory {
 
     /// Makes what policies that compare with these objects look up, so that no review has to.
     ///
-    /// Cost: for a first snapshot up to a second for each comparison, and memory for what is compared of each object; for a later
+    /// Cost: for a first snapshot up to some seconds for each comparison, and memory for what is compared of each object; for a later
     /// one of the same [`InventoryStore`] what the objects take that changed, and ordering what is compared: some milliseconds for
     /// ten thousand objects.
     pub fn prepare(&self, policies: &PolicySet) {

@@ -4,7 +4,7 @@
 //! that are no evaluation's. If it cannot be made, because of a limit or an error, every evaluation does without and meets the
 //! error where the text has it. So nothing that an evaluation answers, counts or fails of depends on which came first.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
@@ -16,11 +16,11 @@ use super::{Flow, MOST_SLOTS, Machine, Step, collections};
 use crate::Value;
 use crate::error::EvalError;
 use crate::limits::{Budget, LimitKind, Limits};
-use crate::normal_form::{Join, Member, Op, SiteChain, SiteId, SiteKind};
+use crate::normal_form::{Join, Member, Op, SetRule, SiteChain, SiteId, SiteKind};
 use crate::program::Program;
 
-/// What making one of them may use: about a second at most, and memory beside the inventory's own.
-const LIMITS: Limits = Limits { steps: 10_000_000, memory: 128 << 20, depth: 64, output: 0 };
+/// What making one of them may use: some seconds at most, for a hundred thousand objects and more, and memory beside the inventory's own.
+const LIMITS: Limits = Limits { steps: 50_000_000, memory: 128 << 20, depth: 64, output: 0 };
 
 /// Indexes of one program over one `data` document: empty at first, filled by the evaluations that need them. Shared by
 /// threads; who needs what another is making waits for it.
@@ -29,13 +29,25 @@ pub struct Indexes {
     data: Value,
     sites: Box<[OnceLock<Option<Made>>]>,
     /// What was made of another document, until it is made of this one.
-    known: Box<[Mutex<Option<Arc<Rows>>>]>,
+    known: Box<[Mutex<Vec<Arc<Rows>>>]>,
 }
 
 /// What was made.
 enum Made {
     Document(Value),
+    /// And the elements by the members that they come from, for each rule.
+    Set(Value, Vec<Arc<Rows>>),
     Rows(Arc<Rows>),
+}
+
+impl Made {
+    fn rows(&self) -> &[Arc<Rows>] {
+        match self {
+            Self::Document(_) => &[],
+            Self::Set(_, rules) => rules,
+            Self::Rows(rows) => std::slice::from_ref(rows),
+        }
+    }
 }
 
 /// Answers of a chain.
@@ -48,6 +60,64 @@ struct Rows {
     order: Box<[u32]>,
     /// Where they come from, if the chain has a part for members.
     members: Members,
+    /// What they weigh when they are brought in order.
+    weight: u64,
+}
+
+/// Rows that are being found.
+#[derive(Default)]
+struct Found {
+    values: Vec<Value>,
+    members: Members,
+    weight: u64,
+    /// The rows that were known, and where they are now.
+    moved: Vec<(Range<usize>, usize)>,
+}
+
+impl Found {
+    /// Adds the rows of a member that is known.
+    fn take_over(&mut self, known: KnownMember<'_>, width: usize) {
+        let width = width.max(1);
+        let rows = known.values.start / width..known.values.end / width;
+        self.moved.push((rows, self.values.len() / width));
+        self.values.extend_from_slice(known.rows.values.get(known.values).unwrap_or_default());
+        self.members.taken_over += 1;
+    }
+
+    fn into_rows(self, chain: &SiteChain, known: Option<&Rows>) -> Rows {
+        let mut rows = Rows {
+            values: self.values.into(),
+            keys: chain.keys.len(),
+            width: chain.width(),
+            order: Box::default(),
+            members: self.members,
+            weight: self.weight,
+        };
+        // Those that were known are in order already, which sorting finds.
+        const NEW: u32 = u32::MAX;
+        let mut order: Vec<u32> = Vec::with_capacity(rows.len());
+        let mut is_new = vec![true; rows.len()];
+        if let Some(known) = known {
+            let mut places = vec![NEW; known.len()];
+            for (before, now) in self.moved {
+                for (row, now) in before.zip(now..) {
+                    if let (Some(place), Ok(number), Some(is_new)) =
+                        (places.get_mut(row), u32::try_from(now), is_new.get_mut(now))
+                    {
+                        *place = number;
+                        *is_new = false;
+                    }
+                }
+            }
+            let before = known.order.iter().filter_map(|row| places.get(*row as usize));
+            order.extend(before.filter(|place| **place != NEW));
+        }
+        // Limits leave no room for more rows than that.
+        order.extend((0..NEW).zip(&is_new).filter(|(_, is_new)| **is_new).map(|(row, _)| row));
+        order.sort_by(|a, b| rows.key(*a).cmp(rows.key(*b)).then(a.cmp(b)));
+        rows.order = order.into();
+        rows
+    }
 }
 
 /// The members that rows come from, in order.
@@ -91,7 +161,7 @@ impl Indexes {
     #[must_use]
     pub fn of_changed(&self, data: &Value) -> Self {
         let known = self.sites.iter().zip(&self.known).map(|(site, known)| match site.get() {
-            Some(Some(Made::Rows(rows))) => Mutex::new(Some(rows.clone())),
+            Some(Some(made)) => Mutex::new(made.rows().to_vec()),
             // Nobody panics while it is locked; what was in it would be whole.
             _ => Mutex::new(known.lock().unwrap_or_else(PoisonError::into_inner).clone()),
         });
@@ -103,7 +173,7 @@ impl Indexes {
         }
     }
 
-    /// Makes all of them, so that no evaluation has to. Takes up to a second for each iteration over `data`, at the first time; after
+    /// Makes all of them, so that no evaluation has to. Takes up to some seconds for each iteration over `data`, at the first time; after
     /// that ([`Self::of_changed`]) what the changed members take, and ordering the answers.
     pub fn prepare(&self, program: &Program) {
         if self.is_of(program) {
@@ -127,7 +197,7 @@ impl Indexes {
     /// How many answers they hold, and documents that were made of all of `data`.
     pub fn len(&self) -> usize {
         let rows = |made: &Made| match made {
-            Made::Document(_) => 1,
+            Made::Document(_) | Made::Set(..) => 1,
             Made::Rows(rows) => rows.len(),
         };
         self.sites.iter().filter_map(|site| site.get()?.as_ref()).map(rows).sum()
@@ -135,11 +205,8 @@ impl Indexes {
 
     /// How many members were not looked at again: see [`Self::of_changed`].
     pub fn taken_over(&self) -> usize {
-        let taken_over = |made: &Made| match made {
-            Made::Document(_) => 0,
-            Made::Rows(rows) => rows.members.taken_over,
-        };
-        self.sites.iter().filter_map(|site| site.get()?.as_ref()).map(taken_over).sum()
+        let made = self.sites.iter().filter_map(|site| site.get()?.as_ref());
+        made.flat_map(Made::rows).map(|rows| rows.members.taken_over).sum()
     }
 
     /// True if nothing was made.
@@ -171,10 +238,10 @@ impl Indexes {
         let lock = || known.lock().unwrap_or_else(PoisonError::into_inner);
         let made = site.get_or_init(|| {
             let before = lock().clone();
-            make(program, self, id, before.as_deref()).ok().flatten()
+            make(program, self, id, &before).ok().flatten()
         });
         // It keeps objects that may be no more.
-        *lock() = None;
+        lock().clear();
         made.as_ref()
     }
 }
@@ -189,7 +256,7 @@ fn make(
     program: &Program,
     indexes: &Indexes,
     id: SiteId,
-    known: Option<&Rows>,
+    known: &[Arc<Rows>],
 ) -> Result<Option<Made>, EvalError> {
     let form = program.form();
     let Some(site) = form.sites.get(id) else { return Ok(None) };
@@ -214,46 +281,57 @@ fn make(
     };
     match &site.kind {
         SiteKind::Document(group) => machine.document(*group).map(Made::Document).map(Some),
-        SiteKind::Chain(chain) => machine.rows(chain, known).map(|rows| Some(Made::Rows(Arc::new(rows)))),
+        SiteKind::Set(rules) => machine.set_of(rules, known).map(Some),
+        SiteKind::Chain(chain) => {
+            let rows = machine.rows(chain, known.first().map(Arc::as_ref))?;
+            // Each is compared with so many others to bring them in order.
+            let count = rows.len();
+            machine.budget.step((rows.weight + count as u64).saturating_mul(levels(count)))?;
+            Ok(Some(Made::Rows(Arc::new(rows))))
+        }
     }
 }
 
 impl<'p, 'e> Machine<'p, 'e> {
+    /// A document that is a set.
+    fn set_of(&mut self, rules: &'p [SetRule], known: &[Arc<Rows>]) -> Result<Made, EvalError> {
+        let (mut elements, mut parts) = (Vec::new(), Vec::new());
+        for (place, rule) in rules.iter().enumerate() {
+            self.module = rule.module;
+            let rows = self.rows(&rule.chain, known.get(place).map(Arc::as_ref))?;
+            self.budget.make_items(rows.len())?;
+            elements.extend(rows.order.iter().flat_map(|row| rows.key(*row)).cloned());
+            parts.push(Arc::new(rows));
+        }
+        // Nearly in order, which sorting finds.
+        let elements: BTreeSet<Value> = elements.into_iter().collect();
+        Ok(Made::Set(Value::from(elements), parts))
+    }
+
     /// The answers of a chain.
     fn rows(&mut self, chain: &'p SiteChain, known: Option<&Rows>) -> Result<Rows, EvalError> {
         if chain.slots as usize > MOST_SLOTS {
             return Err(self.budget.exceeded(LimitKind::Depth).into());
         }
+        self.stack.clear();
         self.stack.resize(chain.slots as usize, Value::Undefined);
-        let mut values = Vec::new();
-        let mut weight = 0;
-        let mut members = Members::default();
+        let mut found = Found::default();
         let parts =
             chain.member.as_ref().and_then(|part| Some((part, chain.ops.split_at_checked(part.after)?)));
         match parts {
-            None => self.run(&chain.ops, &mut |machine| machine.row(chain, &mut values, &mut weight))?,
+            None => {
+                self.run(&chain.ops, &mut |machine| machine.row(chain, &mut found.values, &mut found.weight))?
+            }
             Some((part, (first, second))) => {
-                members.width = part.fixed.len();
+                found.members.width = part.fixed.len();
                 let known = known.map(KnownMembers::of);
                 self.run(first, &mut |machine| {
-                    machine.members(chain, part, second, known.as_ref(), &mut values, &mut members)?;
+                    machine.members(chain, part, second, known.as_ref(), &mut found)?;
                     Ok(Flow::More)
                 })?
             }
         };
-        weight += members.list.iter().map(|member| member.cost.weight).sum::<u64>();
-        let mut rows = Rows {
-            values: values.into(),
-            keys: chain.keys.len(),
-            width: chain.width(),
-            order: Box::default(),
-            members,
-        };
-        // Each is compared with so many others to bring them in order.
-        let count = rows.len();
-        self.budget.step((weight + count as u64).saturating_mul(levels(count)))?;
-        rows.put_in_order();
-        Ok(rows)
+        Ok(found.into_rows(chain, known))
     }
 
     /// Adds what the slots hold as a row.
@@ -277,38 +355,39 @@ impl<'p, 'e> Machine<'p, 'e> {
         part: &'p Member,
         ops: &'p [Op],
         known: Option<&KnownMembers<'_>>,
-        values: &mut Vec<Value>,
-        members: &mut Members,
+        found: &mut Found,
     ) -> Result<(), EvalError> {
         let width = 1 + part.fixed.len();
         self.budget
             .take(width.saturating_mul(std::mem::size_of::<Value>()) + std::mem::size_of::<MemberRows>())?;
         let member = self.slot(part.slot).clone();
-        let start = values.len();
+        let start = found.values.len();
         let fixed = part.fixed.iter().map(|slot| self.slot(*slot));
         let cost = match known.and_then(|known| known.find(&member, fixed)) {
-            Some((rows, cost)) => {
+            Some(known) => {
+                let cost = known.cost;
                 self.budget.step(cost.steps)?;
                 self.budget.charge(cost.memory)?;
-                values.extend_from_slice(rows);
-                members.taken_over += 1;
+                found.take_over(known, chain.width());
                 cost
             }
             None => {
                 let (steps, memory) = (self.budget.steps(), self.budget.memory());
                 let mut weight = 0;
+                let values = &mut found.values;
                 self.run(ops, &mut |machine| machine.row(chain, values, &mut weight))?;
                 Cost { steps: self.budget.steps() - steps, memory: self.budget.memory() - memory, weight }
             }
         };
-        members.fixed.extend(part.fixed.iter().map(|slot| self.slot(*slot).clone()));
-        members.list.push(MemberRows { member, values: start..values.len(), cost });
+        found.weight += cost.weight;
+        found.members.fixed.extend(part.fixed.iter().map(|slot| self.slot(*slot).clone()));
+        found.members.list.push(MemberRows { member, values: start..found.values.len(), cost });
         Ok(())
     }
 
     /// A document of rules that was made already, or is now.
     pub(super) fn kept_document(&mut self, site: SiteId) -> Result<Option<Value>, EvalError> {
-        let Some(Made::Document(value)) = self.made(site) else { return Ok(None) };
+        let Some(Made::Document(value) | Made::Set(value, _)) = self.made(site) else { return Ok(None) };
         self.budget.step(1)?;
         Ok(Some(value.clone()))
     }
@@ -415,13 +494,6 @@ impl Rows {
         self.order.get(place).map(|row| self.key(*row)).unwrap_or_default()
     }
 
-    fn put_in_order(&mut self) {
-        // Limits leave no room for more rows than that.
-        let mut order: Vec<u32> = (0..u32::try_from(self.len()).unwrap_or(u32::MAX)).collect();
-        order.sort_by(|a, b| self.key(*a).cmp(self.key(*b)));
-        self.order = order.into();
-    }
-
     /// The places of a key in the order.
     fn of(&self, key: &[Value]) -> Range<usize> {
         let (mut start, mut end) = (0, self.len());
@@ -449,26 +521,35 @@ struct KnownMembers<'r> {
 
 impl<'r> KnownMembers<'r> {
     fn of(rows: &'r Rows) -> Self {
-        let members = rows.members.list.iter().enumerate();
-        let places = members.filter_map(|(place, known)| Some((address(&known.member)?, place)));
-        Self { rows, places: places.collect() }
+        let members = &rows.members.list;
+        let mut places = HashMap::with_capacity(members.len());
+        places.extend(
+            members.iter().enumerate().filter_map(|(place, known)| Some((address(&known.member)?, place))),
+        );
+        Self { rows, places }
     }
 
-    /// The values of all rows of a member, if they are of the very same values.
-    fn find<'v>(
-        &self,
-        member: &Value,
-        fixed: impl Iterator<Item = &'v Value>,
-    ) -> Option<(&'r [Value], Cost)> {
+    /// What came of a member, if it came of the very same values.
+    fn find<'v>(&self, member: &Value, fixed: impl Iterator<Item = &'v Value>) -> Option<KnownMember<'r>> {
         let members = &self.rows.members;
         let place = *self.places.get(&address(member)?)?;
         let known = members.list.get(place)?;
         let start = place * members.width;
         let all_same =
             members.fixed.get(start..start + members.width)?.iter().zip(fixed).all(|(a, b)| is_same(a, b));
-        (all_same && is_same(&known.member, member)).then_some(())?;
-        Some((self.rows.values.get(known.values.clone())?, known.cost))
+        (all_same && is_same(&known.member, member)).then(|| KnownMember {
+            rows: self.rows,
+            values: known.values.clone(),
+            cost: known.cost,
+        })
     }
+}
+
+/// A member that is known.
+struct KnownMember<'r> {
+    rows: &'r Rows,
+    values: Range<usize>,
+    cost: Cost,
 }
 
 /// Where an object is in memory.

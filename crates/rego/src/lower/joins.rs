@@ -19,8 +19,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::facts::{self, Facts, GroupFacts};
 use crate::Value;
 use crate::normal_form::{
-    Arg, Branch, BranchHead, Callee, Comparison, GroupId, GroupKind, Join, Member, NormalForm, Op, OpKind,
-    Pattern, Root, Site, SiteChain, SiteId, SiteKind, Slot,
+    Arg, Branch, BranchHead, Callee, Comparison, Group, GroupId, GroupKind, Join, Member, NormalForm, Op,
+    OpKind, Pattern, Root, SetRule, Site, SiteChain, SiteId, SiteKind, Slot,
 };
 use crate::program::{Comparing, ComparingCost};
 
@@ -51,6 +51,13 @@ pub(super) fn index(form: &mut NormalForm) -> Vec<Comparing> {
     rewriter.branch(form.entry.module, &mut form.entry.branch, &variables, ComparingCost::All);
     let Rewriter { sites, mut found, .. } = rewriter;
     form.sites = sites;
+    for group in &form.groups {
+        if let Some(site) = group.site.and_then(|site| form.sites.get_mut(site))
+            && let Some(rules) = set_rules(&facts, group)
+        {
+            site.kind = SiteKind::Set(rules);
+        }
+    }
     // Inner lists are copied with the chains they are in.
     found.sort();
     found.dedup();
@@ -59,6 +66,28 @@ pub(super) fn index(form: &mut NormalForm) -> Vec<Comparing> {
         site.needs = needs;
     }
     found
+}
+
+/// The rules of a set as chains, if one of them has a part for members.
+fn set_rules(facts: &GroupFacts, group: &Group) -> Option<Box<[SetRule]>> {
+    let branches = group
+        .definitions
+        .iter()
+        .flat_map(|definition| definition.branches.iter().map(|branch| (definition.module, branch)));
+    let rules = branches.map(|(module, branch)| {
+        let BranchHead::Element(Arg::Slot(element)) = branch.head else { return None };
+        let member = member(facts, &branch.ops, BTreeSet::from([element]));
+        let chain = SiteChain {
+            slots: branch.slots,
+            ops: branch.ops.clone(),
+            keys: Box::new([element]),
+            kept: Box::default(),
+            member,
+        };
+        Some(SetRule { module, chain })
+    });
+    let rules: Option<Box<[SetRule]>> = if group.kind == GroupKind::Set { rules.collect() } else { None };
+    rules.filter(|rules| rules.iter().any(|rule| rule.chain.member.is_some()))
 }
 
 struct Rewriter<'f> {
@@ -388,6 +417,11 @@ fn member(facts: &GroupFacts, ops: &[Op], mut read: BTreeSet<Slot>) -> Option<Me
         let (root, steps, to) = match &op.kind {
             OpKind::Path { root, keys, to } => (root, keys.len(), *to),
             OpKind::Scan { root, to, .. } => (root, 1, *to),
+            // What rules made of members: those that are still the same made the same.
+            OpKind::Document { to, .. } if facts.op(op).reads_data => {
+                depths.insert(*to, LONGEST_PATH - 1);
+                continue;
+            }
             _ => continue,
         };
         let depth = match root {
@@ -478,6 +512,7 @@ impl Walk<'_> {
     fn site_contents(&mut self, id: SiteId) {
         match self.form.sites.get(id).map(|site| &site.kind) {
             Some(SiteKind::Document(group)) => self.group(*group),
+            Some(SiteKind::Set(rules)) => rules.iter().for_each(|rule| self.ops(&rule.chain.ops)),
             Some(SiteKind::Chain(chain)) => self.ops(&chain.ops),
             None => {}
         }
