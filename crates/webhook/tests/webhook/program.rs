@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion};
 use serde_json::{Value, json};
 
 use crate::support::{POLICIES, pod, review};
@@ -136,10 +136,15 @@ pub fn connect(address: &str, client: &Arc<ClientConfig>) -> Connection {
 }
 
 pub fn trusting(ca: &Path) -> Arc<ClientConfig> {
+    speaking(ca, rustls::DEFAULT_VERSIONS)
+}
+
+/// A client that trusts this CA and speaks only these versions of TLS.
+pub fn speaking(ca: &Path, versions: &[&'static SupportedProtocolVersion]) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(ca).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let client = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let client = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap();
     Arc::new(client.with_root_certificates(roots).with_no_client_auth())
 }
 
