@@ -5,6 +5,7 @@ use std::process::Command;
 
 use portcullis_audit::sink::policy_report::MANAGED_BY;
 use portcullis_testkit::apiserver::{ApiServer, Rights};
+use portcullis_testkit::program::Run;
 use serde_json::json;
 
 use crate::kube::server;
@@ -12,8 +13,8 @@ use crate::support::pod;
 
 const NAMESPACE: &str = "portcullis-system";
 
-/// Audits the whole cluster and writes all that it can; the exit code and the log.
-async fn audit(server: &ApiServer) -> (Option<i32>, String) {
+/// Audits the whole cluster and writes all that it can.
+async fn audit(server: &ApiServer) -> Run {
     let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis-audit"));
     command.args([
         "--kube",
@@ -25,8 +26,7 @@ async fn audit(server: &ApiServer) -> (Option<i32>, String) {
         "policy-report",
     ]);
     command.args(["--reports", "openreports", "--lease", "portcullis-system/portcullis-audit"]);
-    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
-    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    tokio::task::spawn_blocking(move || Run::of(command, None)).await.unwrap()
 }
 
 fn rights() -> Rights {
@@ -75,8 +75,7 @@ async fn the_roles_allow_what_the_audit_does_and_nothing_else() {
     server.put(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}));
     server.put(pod("shop", "bad", true));
     server.authorize(rights());
-    let (code, log) = audit(&server).await;
-    assert_eq!(code, Some(1), "{log}");
+    audit(&server).await.exits_with(1);
     assert_eq!(server.get("nohostpid", "", "no-host-pid").unwrap()["status"]["totalViolations"], 1);
     let reports = || {
         ["policyreports", "reports"].map(|plural| server.get(plural, "shop", "portcullis-audit-1").is_some())
@@ -92,8 +91,7 @@ async fn the_roles_allow_what_the_audit_does_and_nothing_else() {
     }
     server.delete("pods", "shop", "bad");
     server.delete("namespaces", "", "shop");
-    let (code, log) = audit(&server).await;
-    assert_eq!(code, Some(0), "{log}");
+    audit(&server).await.exits_with(0);
     assert_eq!(reports(), [false; 2]);
     assert!(server.refused().is_empty(), "{:#?}", server.refused());
     assert!(server.unused_rights().is_empty(), "never used: {:#?}", server.unused_rights());
