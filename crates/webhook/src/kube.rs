@@ -39,6 +39,7 @@ const LOOK_AT_BUNDLE: Duration = Duration::from_mins(5);
 /// The part of the command line about clusters. That its flags conflict with `--policies` is said of each: clap does not ask for what a
 /// flag requires if that conflicts with another one.
 #[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Cluster")]
 #[expect(clippy::struct_excessive_bools, reason = "a command line is a list of switches")]
 pub struct KubeArgs {
     /// Take policies, objects and Namespaces from a cluster and follow its changes, instead of reading files.
