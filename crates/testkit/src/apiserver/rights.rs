@@ -161,3 +161,68 @@ fn text(value: &Value) -> &str {
 fn list(value: &Value) -> &[Value] {
     value.as_array().map(Vec::as_slice).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROLES: &str = r#"
+kind: ClusterRole
+metadata: {name: sum}
+aggregationRule: {clusterRoleSelectors: [{matchLabels: {part: "yes"}}]}
+rules: []
+---
+kind: ClusterRole
+metadata: {name: part, labels: {part: "yes"}}
+rules:
+- {apiGroups: [""], resources: [pods], verbs: [list]}
+- {apiGroups: [x.example.com], resources: ["*/status"], verbs: [patch]}
+- {apiGroups: [x.example.com], resources: [things], resourceNames: [a], verbs: [get]}
+---
+kind: ClusterRole
+metadata: {name: other, labels: {part: "no"}}
+rules: [{apiGroups: ["*"], resources: ["*"], verbs: ["*"]}]
+---
+kind: Role
+metadata: {name: sum, namespace: home}
+rules: [{apiGroups: [""], resources: [secrets], verbs: [get]}]
+---
+kind: ClusterRoleBinding
+metadata: {name: one}
+roleRef: {kind: ClusterRole, name: sum}
+subjects: [{kind: ServiceAccount, name: me, namespace: home}]
+---
+kind: RoleBinding
+metadata: {name: two, namespace: home}
+roleRef: {kind: Role, name: sum}
+subjects: [{kind: ServiceAccount, name: me, namespace: home}]
+---
+kind: ClusterRoleBinding
+metadata: {name: three}
+roleRef: {kind: ClusterRole, name: other}
+subjects: [{kind: ServiceAccount, name: me, namespace: elsewhere}]
+"#;
+
+    #[test]
+    fn rights_end_at_verbs_names_parts_namespaces_and_subjects() {
+        let mut rights = Rights::of(&[ROLES.to_owned()], "home", "me");
+        for (verb, group, resource, namespace, name, allowed) in [
+            ("list", "", "pods", "anywhere", "", true),
+            ("get", "", "pods", "anywhere", "a", false),
+            ("list", "x.example.com", "pods", "", "", false),
+            ("patch", "x.example.com", "things/status", "", "b", true),
+            ("patch", "x.example.com", "things", "", "b", false),
+            ("get", "x.example.com", "things", "", "b", false),
+            ("get", "", "secrets", "home", "b", true),
+            ("get", "", "secrets", "away", "b", false),
+        ] {
+            let said = rights.allow(&Wish { verb, group, resource, namespace, name });
+            assert_eq!(said.is_ok(), allowed, "{verb} {resource}.{group} {namespace}/{name}");
+        }
+        assert_eq!(rights.refused.len(), 5);
+        assert_eq!(rights.unused(), ["part: get things.x.example.com a"]);
+        let named =
+            Wish { verb: "get", group: "x.example.com", resource: "things", namespace: "", name: "a" };
+        assert_eq!((rights.allow(&named), rights.unused()), (Ok(()), Vec::new()));
+    }
+}
