@@ -28,13 +28,13 @@ pub async fn apply_constraint_crd(
     let name = at(crd, &["metadata", "name"]).as_str().unwrap_or_default();
     let path = resource.path(None, Some(name));
     let mut wanted = crd.clone();
+    // Not `blockOwnerDeletion`: some API servers want a right on the template's finalizers for it, and the CRD goes without it too.
     let owner = json!([{
         "apiVersion": template.resource.gvk.api_version(),
         "kind": "ConstraintTemplate",
         "name": template.name,
         "uid": template.uid,
         "controller": true,
-        "blockOwnerDeletion": true,
     }]);
     set(&mut wanted, &["metadata", "ownerReferences"], owner);
     match cluster.get_json(&path).await {

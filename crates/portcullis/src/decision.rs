@@ -27,7 +27,7 @@ pub struct Finding<'a> {
     pub message: &'a str,
 }
 
-impl<'a> Finding<'a> {
+impl Finding<'_> {
     /// Where in the object's document it is. Worked out here: see [`Violation::position`].
     #[must_use]
     pub fn position(&self) -> Option<Position> {

@@ -138,8 +138,12 @@ impl Location {
     }
 }
 
+/// `FILE:LINE:COLUMN`. A source without a text has only its name: there is no line of a file that is not there.
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.source.text.is_empty() {
+            return f.write_str(&self.source.name);
+        }
         let (line, column) = self.source.line_column(self.start);
         write!(f, "{}:{line}:{column}", self.source.name)
     }

@@ -36,42 +36,44 @@ const AGAIN: Duration = Duration::from_secs(30);
 /// How often the CA bundle is looked at: somebody may have applied the configuration without it.
 const LOOK_AT_BUNDLE: Duration = Duration::from_mins(5);
 
-/// The part of the command line about clusters.
+/// The part of the command line about clusters. That its flags conflict with `--policies` is said of each: clap does not ask for what a
+/// flag requires if that conflicts with another one.
 #[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Cluster")]
 #[expect(clippy::struct_excessive_bools, reason = "a command line is a list of switches")]
 pub struct KubeArgs {
     /// Take policies, objects and Namespaces from a cluster and follow its changes, instead of reading files.
     #[arg(long, conflicts_with_all = ["policies", "resources"])]
     pub kube: bool,
     /// The kubeconfig; without it, the service account of the pod, or the usual kubeconfig outside of one.
-    #[arg(long, value_name = "FILE", requires = "kube", value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE", requires = "kube", conflicts_with = "policies", value_hint = ValueHint::FilePath)]
     pub kubeconfig: Option<PathBuf>,
     /// The context of the kubeconfig; without it, the current one.
-    #[arg(long, value_name = "NAME", requires = "kube")]
+    #[arg(long, value_name = "NAME", requires = "kube", conflicts_with = "policies")]
     pub context: Option<String>,
     /// The address of an API server that asks for no credentials, such as that of `kubectl proxy`.
-    #[arg(long, value_name = "URL", requires = "kube", conflicts_with_all = ["kubeconfig", "context"])]
+    #[arg(long, value_name = "URL", requires = "kube", conflicts_with_all = ["kubeconfig", "context", "policies"])]
     pub kube_server: Option<String>,
     /// The name of the pod, under which it writes statuses; without it, `POD_NAME` or `HOSTNAME` of the environment.
-    #[arg(long, value_name = "NAME", requires = "kube")]
+    #[arg(long, value_name = "NAME", requires = "kube", conflicts_with = "policies")]
     pub pod_name: Option<String>,
     /// Write what became of templates and constraints into their `status.byPod`. Off where Gatekeeper runs beside it.
-    #[arg(long, value_name = "BOOL", default_value = "true", action = ArgAction::Set)]
+    #[arg(long, value_name = "BOOL", default_value = "true", action = ArgAction::Set, conflicts_with = "policies")]
     pub write_status: bool,
     /// Apply the CRDs of constraint kinds, which Gatekeeper does where it runs.
-    #[arg(long, requires = "kube")]
+    #[arg(long, requires = "kube", conflicts_with = "policies")]
     pub apply_crds: bool,
     /// Write an Event for everything that a constraint finds.
-    #[arg(long, requires = "kube")]
+    #[arg(long, requires = "kube", conflicts_with = "policies")]
     pub emit_admission_events: bool,
     /// Write them in the namespace of the object instead of the webhook's own.
-    #[arg(long, requires = "emit_admission_events")]
+    #[arg(long, requires = "emit_admission_events", conflicts_with = "policies")]
     pub admission_events_involved_namespace: bool,
     /// The ValidatingWebhookConfiguration that gets the CA bundle of `--self-signed`.
-    #[arg(long, value_name = "NAME", default_value = "portcullis")]
+    #[arg(long, value_name = "NAME", default_value = "portcullis", conflicts_with = "policies")]
     pub webhook_configuration: String,
     /// Take a kind for empty that policies read and that could not be listed so often; without it, the webhook does not become ready.
-    #[arg(long, value_name = "N", requires = "kube")]
+    #[arg(long, value_name = "N", requires = "kube", conflicts_with = "policies")]
     pub give_up_after: Option<u32>,
 }
 

@@ -132,7 +132,7 @@ impl Write for Background {
             }
         }
         if !self.put(line.to_owned()) {
-            self.lost += line.iter().filter(|&&byte| byte == b'\n').count() as u64;
+            self.lost += line.split_inclusive(|&byte| byte == b'\n').count() as u64;
         }
         Ok(line.len())
     }

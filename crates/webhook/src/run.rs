@@ -41,7 +41,17 @@ pub enum RunError {
     /// The cluster cannot be followed.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
-    /// No threads, signals or address.
+    /// An address cannot be listened on.
+    #[error("`{flag} {address}`: {}{}", plain(.error), hint(.error))]
+    Address {
+        /// Where it was given.
+        flag: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        error: io::Error,
+    },
+    /// No threads or signals.
     #[error("{doing}: {error}")]
     System {
         /// What could not be done.
@@ -53,7 +63,26 @@ pub enum RunError {
 
 fn policies(errors: &[Error]) -> String {
     let lines: Vec<String> = errors.iter().map(|error| format!("error: {error}")).collect();
-    format!("{}\nthe webhook does not start with broken policies: {} errors", lines.join("\n"), errors.len())
+    let number = match lines.len() {
+        1 => "1 error".to_owned(),
+        number => format!("{number} errors"),
+    };
+    format!("{}\nthe webhook does not start: {number}", lines.join("\n"))
+}
+
+/// What the system says, without its number for it.
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_lowercase()
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "; something listens there already: end it, or name another port",
+        io::ErrorKind::AddrNotAvailable => "; this machine has no such address, `0.0.0.0` is all that it has",
+        io::ErrorKind::PermissionDenied => "; ports below 1024 need a right that a webhook should not have",
+        _ => "",
+    }
 }
 
 fn system(doing: impl Into<String>) -> impl FnOnce(io::Error) -> RunError {
@@ -198,7 +227,7 @@ async fn serve(args: &Args, watcher: Watcher) -> Result<(), RunError> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system(signals))?;
     let hangup = signal(SignalKind::hangup()).map_err(system(signals))?;
     let state = Arc::clone(&watcher.state);
-    let (listener, address) = listen(args.listen)?;
+    let (listener, address) = listen("--listen", args.listen)?;
     let handle = Handle::new();
     let tls = RustlsAcceptor::new(watcher.acceptor.clone());
     let rest = Rest::default();
@@ -207,7 +236,7 @@ async fn serve(args: &Args, watcher: Watcher) -> Result<(), RunError> {
         axum_server::from_tcp(listener).map_err(system("serving"))?.acceptor(gate).handle(handle.clone());
     server.http_builder().http1().timer(hyper_util::rt::TokioTimer::new()).header_read_timeout(rest.first);
     if let Some(address) = args.health_listen {
-        let (listener, address) = listen(address)?;
+        let (listener, address) = listen("--health-listen", address)?;
         let mut server = axum_server::from_tcp(listener).map_err(system("serving"))?;
         server
             .http_builder()
@@ -251,14 +280,14 @@ async fn serve(args: &Args, watcher: Watcher) -> Result<(), RunError> {
     Ok(())
 }
 
-fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), RunError> {
+fn listen(flag: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), RunError> {
     TcpListener::bind(address)
         .and_then(|listener| {
             listener.set_nonblocking(true)?;
             let address = listener.local_addr()?;
             Ok((listener, address))
         })
-        .map_err(system(format!("listening on {address}")))
+        .map_err(|error| RunError::Address { flag, address, error })
 }
 
 /// Looks at the files, and has them read again when they changed.
@@ -334,6 +363,7 @@ fn trust(state: &State, tls: &Tls) {
 
 /// Writes why it did not start.
 pub fn report(error: &RunError) {
+    let before = if matches!(error, RunError::Policies(_)) { "" } else { "error: " };
     // Nobody is left to tell.
-    let _ = writeln!(io::stderr(), "{error}");
+    let _ = writeln!(io::stderr(), "{before}{error}");
 }

@@ -11,4 +11,5 @@ mod dumps;
 mod ending;
 mod kube;
 mod outputs;
+mod rights;
 mod support;

@@ -1,9 +1,9 @@
 //! What the tests share.
 
-use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use portcullis_testkit::program::Run;
 use serde_json::{Value, json};
 
 /// Denies Pods with `hostPID`, warns of Ingresses with a host that another has too, and cannot judge Services without ports.
@@ -67,13 +67,6 @@ metadata: {name: two-answers}
 spec: {match: {kinds: [{apiGroups: [""], kinds: [Service]}]}}
 "#;
 
-/// A run of the program.
-pub struct Run {
-    pub stdout: String,
-    pub stderr: String,
-    pub code: Option<i32>,
-}
-
 /// A directory with the policies in `policies.yaml`.
 pub fn directory() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
@@ -91,36 +84,7 @@ pub fn command(directory: &Path, args: &[&str]) -> Command {
 
 /// Runs it to its end.
 pub fn run(directory: &Path, args: &[&str], stdin: Option<&[u8]>) -> Run {
-    let mut command = command(directory, args);
-    if stdin.is_some() {
-        command.stdin(Stdio::piped());
-    }
-    let mut child = command.spawn().unwrap();
-    let writer = stdin.map(|bytes| {
-        let (mut pipe, bytes) = (child.stdin.take().unwrap(), bytes.to_vec());
-        std::thread::spawn(move || pipe.write_all(&bytes))
-    });
-    let output = child.wait_with_output().unwrap();
-    drop(writer.map(std::thread::JoinHandle::join));
-    Run {
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-        code: output.status.code(),
-    }
-}
-
-impl Run {
-    #[track_caller]
-    pub fn exits_with(self, code: i32) -> Self {
-        assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
-        self
-    }
-
-    /// Standard output as JSON.
-    #[track_caller]
-    pub fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap()
-    }
+    Run::of(command(directory, args), stdin)
 }
 
 pub fn pod(namespace: &str, name: &str, host_pid: bool) -> Value {

@@ -14,13 +14,15 @@ metadata: {name: deploy-read-only-root-filesystem}
     let more = directory.path().join("more.yaml");
     std::fs::write(&more, strict).unwrap();
     let deploy = directory.path().join("deploy");
-    std::fs::create_dir_all(deploy.join("audit")).unwrap();
+    for part in ["audit", "optional"] {
+        std::fs::create_dir_all(deploy.join(part)).unwrap();
+    }
     let judge = || {
         let args = ["test", "--policies", "policies", "--policies", more.to_str().unwrap()];
         let args = [&args[..], &[deploy.to_str().unwrap(), "--color", "never"]].concat();
         run_in(&root, &args)
     };
-    for part in ["", "audit"] {
+    for part in ["", "audit", "optional"] {
         for file in std::fs::read_dir(root.join("deploy").join(part)).unwrap() {
             let file = file.unwrap();
             if file.file_type().unwrap().is_file() {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use chrono::{DateTime, SecondsFormat};
 use serde::{Serialize, Serializer};
 
 /// Seconds since 1970, shown in RFC 3339, UTC: `2026-11-21T13:50:00Z`.
@@ -29,18 +30,9 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (days, rest) = (self.0 / 86_400, self.0 % 86_400);
-        // Years begin in March here, so that the leap day is the last; an era is 400 years, 146,097 days.
-        let shifted = days + 719_468;
-        let (era, day) = (shifted / 146_097, shifted % 146_097);
-        let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-        let day = day - (365 * year + year / 4 - year / 100);
-        let month = (5 * day + 2) / 153;
-        let day = day - (153 * month + 2) / 5 + 1;
-        let month = if month < 10 { month + 3 } else { month - 9 };
-        let year = era * 400 + year + u64::from(month <= 2);
-        let (hour, minute, second) = (rest / 3_600, rest / 60 % 60, rest % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+        // Every moment that there can be is one of the calendar.
+        let moment = i64::try_from(self.0).ok().and_then(|seconds| DateTime::from_timestamp(seconds, 0));
+        f.write_str(&moment.ok_or(fmt::Error)?.to_rfc3339_opts(SecondsFormat::Secs, true))
     }
 }
 
@@ -63,5 +55,7 @@ mod tests {
         assert_eq!(show(1_795_269_019), "2026-11-21T13:50:19Z");
         assert_eq!(show(4_107_542_399), "2100-02-28T23:59:59Z");
         assert_eq!(show(u64::MAX), "9999-12-31T23:59:59Z");
+        let before = UNIX_EPOCH - std::time::Duration::from_secs(1);
+        assert_eq!(Timestamp::from_system(before).to_string(), "1970-01-01T00:00:00Z");
     }
 }

@@ -15,12 +15,15 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::faults::{Verb, What};
+use super::rights::Wish;
 use super::store::{Kind, Part, Recorded, Refusal};
 use super::{Shared, patch};
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     Router::new().fallback(answer).with_state(shared)
 }
+
+const APPLY: &str = "application/apply-patch";
 
 /// A path below `/api` or `/apis`.
 struct Target {
@@ -99,6 +102,14 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Re
         Some(target) if target.name.is_empty() => Verb::List,
         Some(_) => Verb::Get,
     };
+    // Everybody may discover.
+    if let Some(target) = target.as_ref() {
+        let is_apply = content_type.starts_with(APPLY);
+        let allowed = authorize(&shared, &parts.method, verb, target, is_apply);
+        if let Err(message) = allowed.and_then(|()| authorize_owners(&shared, &body)) {
+            return refuse(403, "Forbidden", &message, None, None);
+        }
+    }
     let plural = target.as_ref().map(|target| target.plural.clone()).unwrap_or_default();
     let fault = shared.store().take_fault(verb, &plural);
     let mut breaks = None;
@@ -150,6 +161,53 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Re
         }
         Err((code, reason, message)) => refuse(code, reason, &message, None, None),
     }
+}
+
+/// Whether the sender may do what it asks for.
+fn authorize(
+    shared: &Shared,
+    method: &Method,
+    verb: Verb,
+    target: &Target,
+    is_apply: bool,
+) -> Result<(), String> {
+    let mut store = shared.store();
+    let is_new = is_apply && store.get(&target.plural, &target.namespace, &target.name).is_none();
+    let Some(rights) = &mut store.rights else { return Ok(()) };
+    let verb = match (verb, method.as_str()) {
+        (Verb::Watch, _) => "watch",
+        (Verb::List, _) => "list",
+        (Verb::Get, _) => "get",
+        (_, "POST") => "create",
+        (_, "PUT") => "update",
+        (_, "PATCH") => "patch",
+        (_, "DELETE") => "delete",
+        (_, other) => other,
+    };
+    let part = if target.is_status { "/status" } else { "" };
+    let resource = format!("{}{part}", target.plural);
+    let (group, namespace, name) = (&*target.group, &*target.namespace, &*target.name);
+    rights.allow(&Wish { verb, group, resource: &resource, namespace, name })?;
+    if is_new {
+        // To apply what there is not is to create it, which cannot be allowed for one name.
+        rights.allow(&Wish { verb: "create", group, resource: &resource, namespace, name: "" })?;
+    }
+    Ok(())
+}
+
+/// Whether the sender may keep the owners of an object from being deleted: what changes their finalizers may.
+fn authorize_owners(shared: &Shared, object: &Value) -> Result<(), String> {
+    let mut store = shared.store();
+    let owners = object["metadata"]["ownerReferences"].as_array().map(Vec::as_slice).unwrap_or_default();
+    for owner in owners.iter().filter(|owner| owner["blockOwnerDeletion"] == true) {
+        let kind = store.kinds().find(|kind| owner["kind"] == *kind.name);
+        let kind = kind.ok_or("there is no such owner")?;
+        let (group, resource) = (kind.group.clone(), format!("{}/finalizers", kind.plural));
+        let Some(rights) = &mut store.rights else { return Ok(()) };
+        let name = owner["name"].as_str().unwrap_or_default();
+        rights.allow(&Wish { verb: "update", group: &group, resource: &resource, namespace: "", name })?;
+    }
+    Ok(())
 }
 
 /// A kind without its objects.
@@ -248,7 +306,7 @@ fn write(
             Ok(())
         }),
         "PATCH" => {
-            let is_apply = content_type.starts_with("application/apply-patch");
+            let is_apply = content_type.starts_with(APPLY);
             if is_apply && store.get(&target.plural, id.0, id.1).is_none() {
                 return store.create(&target.plural, &target.namespace, body);
             }

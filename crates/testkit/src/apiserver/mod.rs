@@ -17,16 +17,19 @@
 //! What it does as a real one does: resource versions that grow over all kinds; lists of one state in pages, with continue tokens that
 //! end with [`ApiServer::compact`]; watches from a version, with bookmarks and 410; items of lists of built-in kinds without their kind;
 //! `metadata.uid`, `generation`; the `status` subresource; conflicts; merge, JSON and apply patches; CRDs that bring their kinds;
-//! both forms of discovery. What it does not do: authentication, validation, selectors, versions that are converted.
+//! both forms of discovery; if asked for, RBAC by manifests. What it does not do: authentication, validation, selectors, versions that
+//! are converted.
 
 #![expect(clippy::expect_used, reason = "a panic is how a test says that it fails")]
 
 mod faults;
 mod http;
 mod patch;
+mod rights;
 mod store;
 
 pub use faults::{Fault, Verb};
+pub use rights::Rights;
 pub use store::Recorded;
 
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -163,6 +166,21 @@ impl ApiServer {
     pub fn end_watches(&self) {
         self.shared.store().watch_epoch += 1;
         self.shared.wake();
+    }
+
+    /// From now on whoever asks has these rights and no others. Without this, everything is allowed.
+    pub fn authorize(&self, rights: Rights) {
+        self.shared.store().rights = Some(rights);
+    }
+
+    /// What was not allowed so far, as it was said.
+    pub fn refused(&self) -> Vec<String> {
+        self.shared.store().rights.as_ref().map(|rights| rights.refused.clone()).unwrap_or_default()
+    }
+
+    /// What is granted and was not used so far: `ROLE: VERB RESOURCE.GROUP NAME`.
+    pub fn unused_rights(&self) -> Vec<String> {
+        self.shared.store().rights.as_ref().map(Rights::unused).unwrap_or_default()
     }
 
     /// Every request so far, in order.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::faults::{Fault, Verb, What};
+use super::rights::Rights;
 
 /// A request as it came.
 #[derive(Clone, Debug)]
@@ -78,6 +79,8 @@ pub(super) struct Store {
     pub(super) aggregated: bool,
     pub(super) bookmarks: u64,
     pub(super) watch_epoch: u64,
+    /// Everything is allowed if there are none.
+    pub(super) rights: Option<Rights>,
 }
 
 impl Default for Store {
@@ -93,6 +96,7 @@ impl Default for Store {
             aggregated: true,
             bookmarks: 0,
             watch_epoch: 0,
+            rights: None,
         }
     }
 }

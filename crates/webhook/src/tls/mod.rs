@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::{ServerConfig, SupportedProtocolVersion};
@@ -85,7 +85,17 @@ pub struct Served {
 /// Why there is nothing to serve connections with.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file is not there, or no PEM.
+    /// A file is not there.
+    #[error("{file}: the {expected} cannot be read: {reason}")]
+    Missing {
+        /// Which.
+        file: String,
+        /// What should be in it.
+        expected: &'static str,
+        /// Why not.
+        reason: std::io::Error,
+    },
+    /// A file is no PEM.
     #[error("{file}: expected a {expected} in PEM form: {reason}")]
     Unreadable {
         /// Which.
@@ -95,8 +105,18 @@ pub enum TlsError {
         /// What the reader says.
         reason: String,
     },
-    /// Chain and key do not fit, or cannot be used.
-    #[error("the certificate cannot be used: {0}; check that the key belongs to it")]
+    /// Chain and key do not fit.
+    #[error(
+        "{key}: this is not the key of the first certificate in {chain}; give the key that it was issued for, and the server's own certificate before those of CAs"
+    )]
+    Mismatch {
+        /// The file of the chain.
+        chain: String,
+        /// The file of the key.
+        key: String,
+    },
+    /// They cannot be used.
+    #[error("the certificate cannot be used: {0}")]
     Unusable(#[from] rustls::Error),
     /// A certificate could not be made.
     #[error("a certificate could not be made: {0}; check the names in `--self-signed-name`")]
@@ -114,6 +134,14 @@ pub enum TlsError {
 impl TlsError {
     fn unreadable(file: &Path, expected: &'static str, reason: impl ToString) -> Self {
         Self::Unreadable { file: file.display().to_string(), expected, reason: reason.to_string() }
+    }
+
+    fn pem(file: &Path, expected: &'static str, error: pem::Error) -> Self {
+        match error {
+            pem::Error::Io(reason) => Self::Missing { file: file.display().to_string(), expected, reason },
+            pem::Error::NoItemsFound => Self::unreadable(file, expected, "there is none in it"),
+            error => Self::unreadable(file, expected, error),
+        }
     }
 }
 
@@ -165,23 +193,31 @@ impl Tls {
             Some(verifier) => config.with_client_cert_verifier(verifier),
             None => config.with_no_client_auth(),
         };
-        let mut config = config.with_single_cert(chain, key)?;
+        let mut config = config.with_single_cert(chain, key).map_err(|error| self.unusable(error))?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Served { config: Arc::new(config), validity })
+    }
+
+    fn unusable(&self, error: rustls::Error) -> TlsError {
+        match (&self.certificate, error) {
+            (Certificate::Files { chain, key }, rustls::Error::InconsistentKeys(_)) => {
+                TlsError::Mismatch { chain: chain.display().to_string(), key: key.display().to_string() }
+            }
+            (_, error) => TlsError::Unusable(error),
+        }
     }
 }
 
 fn read(chain: &Path, key: &Path) -> Result<Identity, TlsError> {
     let certificates = read_certificates(chain)?;
-    let key =
-        PrivateKeyDer::from_pem_file(key).map_err(|error| TlsError::unreadable(key, "private key", error))?;
+    let key = PrivateKeyDer::from_pem_file(key).map_err(|error| TlsError::pem(key, "private key", error))?;
     Ok((certificates, key))
 }
 
 /// All certificates of a PEM file; at least one.
 fn read_certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
-    let certificates = certificates.map_err(|error| TlsError::unreadable(file, "certificate", error))?;
+    let certificates = certificates.map_err(|error| TlsError::pem(file, "certificate", error))?;
     if certificates.is_empty() {
         return Err(TlsError::unreadable(file, "certificate", "there is none in it"));
     }

@@ -20,7 +20,7 @@ use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::{Value, json};
 
-use crate::program::{Connection, Program, connect, eventually, line, receive, send, trusting};
+use crate::program::{Connection, Program, connect, eventually, line, receive, send, speaking, trusting};
 use crate::support::{POLICIES, Webhook, pod, review};
 
 fn policies() -> tempfile::TempDir {
@@ -275,6 +275,34 @@ fn only_known_clients_connect_and_probes_have_an_address_of_their_own() {
     program.client = Arc::new(client);
     assert!(program.is_denied(&pod(&json!({"hostPID": true}))));
     child_log.0.stop();
+}
+
+#[test]
+fn clients_speak_the_oldest_version_of_tls_or_a_newer_one() {
+    let (directory, policies) = (tempfile::tempdir().unwrap(), policies());
+    let bundle = directory.path().join("ca.pem");
+    let (v12, v13) = (&rustls::version::TLS12, &rustls::version::TLS13);
+    // The second is what holds if nobody says.
+    for (oldest, takes_old) in [(Some("1.2"), true), (None, false), (Some("1.3"), false)] {
+        let mut command = Program::command(policies.path());
+        command.args(["--self-signed", "--ca-file"]).arg(&bundle);
+        command.args(oldest.iter().flat_map(|oldest| ["--tls-min-version", oldest]));
+        let mut program = Program::run(command, &bundle, tempfile::tempdir().unwrap());
+        let mut old = connect(program.address(), &speaking(&bundle, &[v12]));
+        let sent = old.get_mut().write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n");
+        match sent {
+            Ok(()) => {
+                assert_eq!(receive(&mut old).0, 200);
+                assert_eq!(old.get_ref().conn.protocol_version(), Some(v12.version));
+            }
+            // What the server says, not what the client thinks by itself.
+            Err(ref error) => assert!(error.to_string().contains("fatal alert: ProtocolVersion"), "{error}"),
+        }
+        assert_eq!(sent.is_ok(), takes_old, "{oldest:?}");
+        program.client = speaking(&bundle, &[v13]);
+        assert!(program.is_denied(&pod(&json!({"hostPID": true}))), "{oldest:?}");
+        program.stop();
+    }
 }
 
 #[test]

@@ -14,5 +14,6 @@ mod faults;
 mod kube;
 mod program;
 mod recorded;
+mod rights;
 mod support;
 mod texts;

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use portcullis_testkit::program::Run;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion};
 use serde_json::{Value, json};
 
 use crate::support::{POLICIES, pod, review};
@@ -136,10 +137,15 @@ pub fn connect(address: &str, client: &Arc<ClientConfig>) -> Connection {
 }
 
 pub fn trusting(ca: &Path) -> Arc<ClientConfig> {
+    speaking(ca, rustls::DEFAULT_VERSIONS)
+}
+
+/// A client that trusts this CA and speaks only these versions of TLS.
+pub fn speaking(ca: &Path, versions: &[&'static SupportedProtocolVersion]) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(ca).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let client = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let client = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap();
     Arc::new(client.with_root_certificates(roots).with_no_client_auth())
 }
 
@@ -242,10 +248,87 @@ fn broken_policies_do_not_start_and_all_mistakes_are_shown() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("a.yaml"), POLICIES.replace("sprintf", "sprintff")).unwrap();
     fs::write(directory.path().join("b.yaml"), "a: [").unwrap();
-    let output = Program::command(directory.path()).arg("--self-signed").output().unwrap();
-    assert_eq!(output.status.code(), Some(2));
-    let text = String::from_utf8(output.stderr).unwrap();
+    let text = refusal(&["--policies", directory.path().to_str().unwrap(), "--self-signed"]);
     assert!(text.contains("a.yaml:") && text.contains("sprintff") && text.contains("b.yaml:1:"), "{text}");
+}
+
+/// What is said by a program that does not start.
+pub fn refusal(args: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis-webhook"));
+    command.args(args);
+    let run = Run::of(command, None).exits_with(2);
+    assert_eq!(run.stdout, "");
+    run.stderr
+}
+
+#[test]
+fn what_keeps_it_from_starting_is_said_with_what_to_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    for folder in ["good", "empty", "bad"] {
+        fs::create_dir(path(folder)).unwrap();
+    }
+    fs::write(path("good/p.yaml"), POLICIES).unwrap();
+    fs::write(path("bad/p.yaml"), "a: [").unwrap();
+    for name in ["a", "b"] {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        fs::write(path(&format!("{name}.crt")), made.cert.pem()).unwrap();
+        fs::write(path(&format!("{name}.key")), made.signing_key.serialize_pem()).unwrap();
+    }
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let good = path("good");
+    // Policies: each mistake is a line, and their number the last.
+    let of = |policies: &str| refusal(&["--policies", policies, "--listen", "127.0.0.1:0", "--self-signed"]);
+    let (gone, empty) = (path("gone"), path("empty"));
+    assert_eq!(
+        of(&gone),
+        format!("error: {gone}: there is no such file or directory\nthe webhook does not start: 1 error\n")
+    );
+    assert_eq!(
+        of(&empty),
+        "error: there are no constraints, so every request would pass; name the directory of the ConstraintTemplates and their constraints\n\
+         the webhook does not start: 1 error\n"
+    );
+    assert!(of(&path("bad")).contains("p.yaml:1:4: "));
+    assert!(refusal(&["--self-signed"]).contains("<--policies <PATH>|--kube>"));
+
+    // Certificates: which file, and what should be in it.
+    let with = |chain: &str, key: &str| {
+        let args = ["--listen", "127.0.0.1:0", "--tls-cert", chain, "--tls-key", key];
+        refusal(&[&["--policies", &good][..], &args].concat())
+    };
+    let (a, b, a_key, b_key) = (path("a.crt"), path("b.crt"), path("a.key"), path("b.key"));
+    assert_eq!(
+        with(&a, &b_key),
+        format!(
+            "error: {b_key}: this is not the key of the first certificate in {a}; give the key that it was issued for, and the server's \
+             own certificate before those of CAs\n"
+        )
+    );
+    assert!(
+        with(&gone, &a_key)
+            .starts_with(&format!("error: {gone}: the certificate cannot be read: No such file"))
+    );
+    assert!(
+        with(&a, &gone).starts_with(&format!("error: {gone}: the private key cannot be read: No such file"))
+    );
+    let none = |file: &str, expected: &str| {
+        format!("error: {file}: expected a {expected} in PEM form: there is none in it\n")
+    };
+    assert_eq!(with(&a_key, &a), none(&a_key, "certificate"));
+    assert_eq!(with(&a, &b), none(&b, "private key"));
+
+    // Addresses: which flag gave it.
+    let start = ["--policies", &good, "--self-signed"];
+    let last =
+        |more: &[&str]| refusal(&[&start[..], more].concat()).lines().last().unwrap_or_default().to_owned();
+    let busy = "address already in use; something listens there already: end it, or name another port";
+    assert_eq!(last(&["--listen", &taken]), format!("error: `--listen {taken}`: {busy}"));
+    assert_eq!(
+        last(&["--listen", "127.0.0.1:0", "--health-listen", &taken]),
+        format!("error: `--health-listen {taken}`: {busy}")
+    );
 }
 
 #[test]

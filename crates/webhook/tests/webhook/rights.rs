@@ -1,0 +1,130 @@
+//! The manifests in `deploy/` against the program: what it does with `--kube` they allow, and what they allow it does.
+
+use portcullis_testkit::apiserver::{ApiServer, Fault, Rights, Verb};
+use serde_json::json;
+
+use crate::kube::{ask, cluster, constraint, namespace, service, start_in, template, until};
+use crate::program::line;
+use crate::support::workspace;
+
+const NAMESPACE: &str = "portcullis-system";
+
+fn manifest(file: &str) -> String {
+    std::fs::read_to_string(workspace().join("deploy").join(file)).unwrap()
+}
+
+fn rights(manifests: &[String]) -> Rights {
+    Rights::of(manifests, NAMESPACE, "portcullis-webhook")
+}
+
+/// Refuses Services whose name is the host of an Ingress.
+const UNLIKE_HOSTS: &str = "package p
+violation[{\"msg\": \"it is a host\"}] {
+  data.inventory.namespace[_][_].Ingress[_].spec.rules[_].host == input.review.object.metadata.labels.app
+}
+";
+
+/// A cluster with all that the webhook reads, and the policy.
+fn fill(server: &ApiServer) {
+    server.put(namespace("shop", "prod"));
+    server.put(template("UnlikeHosts", UNLIKE_HOSTS));
+    server.register("constraints.gatekeeper.sh/v1beta1", "UnlikeHosts", "unlikehosts", false);
+    server.put(constraint("UnlikeHosts", &json!({})));
+    server.put(json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
+        "metadata": {"namespace": "shop", "name": "a"}, "spec": {"rules": [{"host": "x.example.com"}]}}));
+    server.put(
+        json!({"apiVersion": "syncset.gatekeeper.sh/v1alpha1", "kind": "SyncSet", "metadata": {"name": "a"},
+        "spec": {"gvks": [{"group": "networking.k8s.io", "version": "v1", "kind": "Ingress"}]}}),
+    );
+    server.put(json!({"apiVersion": "config.gatekeeper.sh/v1alpha1", "kind": "Config",
+        "metadata": {"namespace": NAMESPACE, "name": "config"}, "spec": {}}));
+    server.put(
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": NAMESPACE, "name": "pod-a"}}),
+    );
+    server.put(
+        json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": "portcullis"}, "webhooks": [{"name": "a", "clientConfig": {}}]}),
+    );
+}
+
+/// Waits for `status.byPod` of the template and the constraint, and the CA bundle.
+fn until_written(server: &ApiServer) {
+    for (plural, name) in [("constrainttemplates", "unlikehosts"), ("unlikehosts", "unlikehosts")] {
+        until(json!("pod-a"), || server.get(plural, "", name).unwrap()["status"]["byPod"][0]["id"].clone());
+    }
+    until(true, || {
+        let configuration = server.get("validatingwebhookconfigurations", "", "portcullis").unwrap();
+        configuration["webhooks"][0]["clientConfig"]["caBundle"].is_string()
+    });
+}
+
+fn events(server: &ApiServer, method: &str) -> usize {
+    let is_one = |path: &str| path.contains("/events");
+    server.writes().iter().filter(|write| write.method == method && is_one(&write.path)).count()
+}
+
+#[test]
+fn the_roles_allow_what_the_webhook_does_and_nothing_else() {
+    let cluster = cluster();
+    let server = &cluster.server;
+    fill(server);
+    server.authorize(rights(&[manifest("rbac.yaml")]));
+    let mut program = start_in(server, NAMESPACE, &["--emit-admission-events"]);
+    until(200, || program.get("/readyz").0);
+    let denied = (403, "[unlikehosts] it is a host".to_owned());
+    assert_eq!(ask(&mut program, &service("shop", "x.example.com")), denied);
+    until(1, || events(server, "POST"));
+    // The same again is counted.
+    assert_eq!(ask(&mut program, &service("shop", "x.example.com")), denied);
+    until(1, || events(server, "PATCH"));
+    until_written(server);
+    // A Namespace that is newer than what is known is asked for.
+    server.fault(Fault::on(Verb::Watch, "namespaces").always().status(500, "InternalError"));
+    server.end_watches();
+    server.put(namespace("fresh", "prod"));
+    assert_eq!(ask(&mut program, &service("fresh", "x.example.com")), denied);
+    server.heal();
+    assert!(server.refused().is_empty(), "{:#?}", server.refused());
+    assert!(server.unused_rights().is_empty(), "never used: {:#?}", server.unused_rights());
+    program.stop();
+}
+
+#[test]
+fn what_needs_more_has_a_manifest_of_its_own() {
+    let cluster = cluster();
+    let server = &cluster.server;
+    fill(server);
+    let flags = ["--apply-crds", "--emit-admission-events", "--admission-events-involved-namespace"];
+    let crd = "unlikehosts.constraints.gatekeeper.sh";
+    let denied = (403, "[unlikehosts] it is a host".to_owned());
+    server.authorize(rights(&[manifest("rbac.yaml")]));
+    let mut program = start_in(server, NAMESPACE, &flags);
+    until(200, || program.get("/readyz").0);
+    assert_eq!(ask(&mut program, &service("shop", "x.example.com")), denied);
+    // Without it, what is not allowed is said, and all else goes on.
+    let told = line(&program.log, "the CRD of unlikehosts was not applied: ");
+    let told = told["msg"].as_str().unwrap();
+    assert!(told.contains("cannot get resource \"customresourcedefinitions\""), "{told}");
+    until_written(server);
+    until(1, || events(server, "POST"));
+    assert_eq!((server.get("customresourcedefinitions", "", crd), server.count("events")), (None, 0));
+    program.stop();
+
+    server.forget_requests();
+    let all = ["rbac.yaml", "optional/apply-crds.yaml", "optional/admission-events.yaml"].map(manifest);
+    let example = "k8srequiredlabels.constraints.gatekeeper.sh";
+    assert!(all[1].contains(example), "{}", all[1]);
+    server.authorize(rights(&all.map(|text| text.replace(example, crd))));
+    let mut program = start_in(server, NAMESPACE, &flags);
+    until(200, || program.get("/readyz").0);
+    for method in ["POST", "PATCH"] {
+        assert_eq!(ask(&mut program, &service("shop", "x.example.com")), denied);
+        until(1, || events(server, method));
+    }
+    until(true, || server.get("customresourcedefinitions", "", crd).is_some());
+    assert!(server.refused().is_empty(), "{:#?}", server.refused());
+    // The others are those of the test above.
+    let ours = |right: &String| right.contains("-crds: ") || right.contains("-events: ");
+    assert_eq!(server.unused_rights().into_iter().find(ours), None);
+    program.stop();
+}
