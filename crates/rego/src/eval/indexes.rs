@@ -363,21 +363,18 @@ impl<'p, 'e> Machine<'p, 'e> {
         let member = self.slot(part.slot).clone();
         let start = found.values.len();
         let fixed = part.fixed.iter().map(|slot| self.slot(*slot));
-        let cost = match known.and_then(|known| known.find(&member, fixed)) {
-            Some(known) => {
-                let cost = known.cost;
-                self.budget.step(cost.steps)?;
-                self.budget.charge(cost.memory)?;
-                found.take_over(known, chain.width());
-                cost
-            }
-            None => {
-                let (steps, memory) = (self.budget.steps(), self.budget.memory());
-                let mut weight = 0;
-                let values = &mut found.values;
-                self.run(ops, &mut |machine| machine.row(chain, values, &mut weight))?;
-                Cost { steps: self.budget.steps() - steps, memory: self.budget.memory() - memory, weight }
-            }
+        let cost = if let Some(known) = known.and_then(|known| known.find(&member, fixed)) {
+            let cost = known.cost;
+            self.budget.step(cost.steps)?;
+            self.budget.charge(cost.memory)?;
+            found.take_over(known, chain.width());
+            cost
+        } else {
+            let (steps, memory) = (self.budget.steps(), self.budget.memory());
+            let mut weight = 0;
+            let values = &mut found.values;
+            self.run(ops, &mut |machine| machine.row(chain, values, &mut weight))?;
+            Cost { steps: self.budget.steps() - steps, memory: self.budget.memory() - memory, weight }
         };
         found.weight += cost.weight;
         found.members.fixed.extend(part.fixed.iter().map(|slot| self.slot(*slot).clone()));

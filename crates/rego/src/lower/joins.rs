@@ -442,7 +442,9 @@ fn member(facts: &GroupFacts, ops: &[Op], mut read: BTreeSet<Slot>) -> Option<Me
     if second.is_empty() || second.iter().any(|op| facts.op(op).reads_data) {
         return None;
     }
-    second.iter().for_each(|op| read.extend(free_reads(op)));
+    for op in second {
+        read.extend(free_reads(op));
+    }
     let mut fixed = BTreeSet::new();
     for op in first {
         facts::fills(op, &mut |slot| _ = fixed.insert(slot));
