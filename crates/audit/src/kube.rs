@@ -20,6 +20,7 @@ use portcullis_cluster::{
     Discovery, Leadership, LeaseOptions, ObjectId, Page, Pages, delete_others, write_audit_status,
     write_object,
 };
+use portcullis_report::ExitStatus;
 use portcullis_report::audit::{AuditReport, Completion, Finding, Problem};
 use serde_json::Value;
 use tokio::runtime::{Handle, Runtime};
@@ -27,7 +28,7 @@ use tokio::runtime::{Handle, Runtime};
 use crate::args::AuditArgs;
 use crate::pipeline::{Feed, Item};
 use crate::policies::Policies;
-use crate::run::{self, RunError, Settings, Status, Subject};
+use crate::run::{self, RunError, Settings, Subject};
 use crate::sink::policy_report::{self, Api};
 use crate::sink::status::statuses;
 use crate::sink::{Options, Sink, Start};
@@ -266,6 +267,7 @@ impl Subject for ClusterSubject<'_> {
         let problem = |problem: &portcullis_cluster::DiscoveryProblem| Problem {
             is_error: true,
             code: "unreadable",
+            object: None,
             place: None,
             message: problem.to_string(),
             help: Some("its objects are not audited".to_owned()),
@@ -276,6 +278,7 @@ impl Subject for ClusterSubject<'_> {
             problems.extend(gone.map(|gvk| Problem {
                 is_error: true,
                 code: "unknown-kind",
+                object: None,
                 place: None,
                 message: format!("`{gvk}` is to be synced, but the cluster has no such kind"),
                 help: None,
@@ -344,7 +347,7 @@ impl Feed for Lists<'_> {
 /// # Errors
 ///
 /// If the API server cannot be asked, an output cannot be written, or the system fails.
-pub fn run(audit: &AuditArgs, kube: &KubeArgs) -> Result<Status, RunError> {
+pub fn run(audit: &AuditArgs, kube: &KubeArgs) -> Result<ExitStatus, RunError> {
     if !audit.paths.is_empty() || !audit.inventory.is_empty() {
         let text = "with `--kube` the objects are those of the cluster; name no files beside it";
         return Err(RunError::Usage(text.to_owned()));
@@ -363,7 +366,7 @@ pub fn run(audit: &AuditArgs, kube: &KubeArgs) -> Result<Status, RunError> {
             let host = std::env::var("HOSTNAME").ok();
             let identity = kube.identity.clone().or(host).unwrap_or_else(|| "portcullis-audit".to_owned());
             let options = LeaseOptions::new(namespace, name, &identity);
-            let Some(leadership) = connection.lead(options, &stop)? else { return Ok(Status::Clean) };
+            let Some(leadership) = connection.lead(options, &stop)? else { return Ok(ExitStatus::Success) };
             Some(Arc::new(leadership))
         }
     };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use portcullis_audit::kube::{Connection, Scope};
 use portcullis_audit::memory::Ceiling;
-use portcullis_audit::run::{Settings, audit};
+use portcullis_audit::run::{Aside, Settings, audit};
 use portcullis_audit::sink::policy_report::Api;
 use portcullis_audit::sink::{Form, Options, Target};
 use portcullis_cluster::{Access, Backoff, ConnectOptions};
@@ -48,7 +48,7 @@ async fn audited(server: &ApiServer, chunk_size: u32, scope: Scope, writes: bool
             ceiling: Ceiling::new(512 << 20),
             limits: portcullis::EvaluationLimits::default(),
             timeout: Duration::from_secs(10),
-            quiet: true,
+            aside: Aside::Nothing,
         };
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("out.json");

@@ -13,13 +13,12 @@ use portcullis::{
     Location, Object, PolicySet, Resource, Review, Severity, Suite, Test,
 };
 use portcullis_report::verify::{CaseResult, Failure, Status, SuiteResult, TestResult};
-use portcullis_report::{self as report, count, human, problem_line, verify};
+use portcullis_report::{self as report, ExitStatus, count, human, problem_line, verify};
 use portcullis_sources::{self as read, Choice, InputFile};
 use rayon::prelude::*;
 
 use crate::args::{Selection, VerifyArgs, VerifyFormat};
 use crate::commands::evaluation::Evaluating;
-use crate::run::ExitStatus;
 
 /// Runs the suites and reports.
 pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
