@@ -75,6 +75,10 @@ pub struct KubeArgs {
     /// Audit only while holding this Lease, so that of several pods one audits.
     #[arg(long, requires = "kube", value_name = "NAMESPACE/NAME", value_parser = lease)]
     pub lease: Option<(String, String)>,
+    /// How long the Lease holds that is not renewed: so long nobody audits when its holder dies, and for less its holder may be without
+    /// the API server.
+    #[arg(long, requires = "lease", value_name = "SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(2..=3600))]
+    pub lease_duration: u64,
     /// Who we are to others that want the Lease; the host's name if not given, which is that of the pod.
     #[arg(long, requires = "lease", value_name = "NAME")]
     pub identity: Option<String>,
@@ -207,7 +211,15 @@ impl Connection {
         stop: &'a AtomicBool,
     ) -> Result<ClusterSubject<'a>, RunError> {
         let discovery = self.runtime.block_on(Discovery::of(&self.cluster)).map_err(of_cluster)?;
-        Ok(ClusterSubject { connection: self, policies, discovery, chunk_size, scope, stop })
+        Ok(ClusterSubject {
+            connection: self,
+            policies,
+            discovery,
+            chunk_size,
+            scope,
+            stop,
+            leadership: None,
+        })
     }
 }
 
@@ -220,6 +232,7 @@ pub struct ClusterSubject<'a> {
     chunk_size: u32,
     scope: Scope,
     stop: &'a AtomicBool,
+    leadership: Option<Arc<Leadership>>,
 }
 
 impl ClusterSubject<'_> {
@@ -285,6 +298,11 @@ impl Subject for ClusterSubject<'_> {
             }));
         }
         problems
+    }
+
+    fn forbidden(&self) -> Option<String> {
+        let is_lost = self.leadership.as_ref().is_some_and(|leadership| !leadership.is_held());
+        is_lost.then(|| "the Lease was lost".to_owned())
     }
 
     fn is_cluster(&self) -> bool {
@@ -365,15 +383,29 @@ pub fn run(audit: &AuditArgs, kube: &KubeArgs) -> Result<ExitStatus, RunError> {
         Some((namespace, name)) => {
             let host = std::env::var("HOSTNAME").ok();
             let identity = kube.identity.clone().or(host).unwrap_or_else(|| "portcullis-audit".to_owned());
-            let options = LeaseOptions::new(namespace, name, &identity);
+            let duration = Duration::from_secs(kube.lease_duration);
+            let options = LeaseOptions {
+                duration,
+                renew: duration * 4 / 15,
+                ..LeaseOptions::new(namespace, name, &identity)
+            };
             let Some(leadership) = connection.lead(options, &stop)? else { return Ok(ExitStatus::Success) };
             Some(Arc::new(leadership))
         }
     };
+    // An audit that goes on without the Lease would be a second one, whatever its results go to.
+    let watching = leadership.as_ref().map(|leadership| {
+        let (lost, stop) = (leadership.until_lost(), Arc::clone(&stop));
+        connection.runtime.spawn(async move {
+            lost.await;
+            stop.store(true, Ordering::Relaxed);
+        })
+    });
     let status = run::repeat(audit.interval, &stop, |_| {
         let policies =
             if audit.policies.is_empty() { connection.policies()? } else { run::read_policies(audit)? };
-        let mut subject = connection.subject(&policies.set, kube.chunk_size, scope, &stop)?;
+        let subject = connection.subject(&policies.set, kube.chunk_size, scope, &stop)?;
+        let mut subject = ClusterSubject { leadership: leadership.clone(), ..subject };
         let options = Options {
             violations_limit: audit.constraint_violations_limit,
             message_limit: audit.message_limit,
@@ -386,7 +418,14 @@ pub fn run(audit: &AuditArgs, kube: &KubeArgs) -> Result<ExitStatus, RunError> {
         }
         Ok(run::audit(&policies, &mut subject, &settings, &mut sinks, &stop)?.into())
     });
-    if let Some(leadership) = leadership.and_then(Arc::into_inner) {
+    if let Some(watching) = watching {
+        watching.abort();
+    }
+    let Some(leadership) = leadership else { return status };
+    if let (false, Some((namespace, name))) = (leadership.is_held(), kube.lease.clone()) {
+        return Err(RunError::LeaseLost { namespace, name });
+    }
+    if let Some(leadership) = Arc::into_inner(leadership) {
         // If it cannot be given back, it passes on by itself.
         let _ = connection.runtime.block_on(leadership.release());
     }

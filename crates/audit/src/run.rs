@@ -42,6 +42,17 @@ pub enum RunError {
     /// The arguments do not fit together.
     #[error("{0}")]
     Usage(String),
+    /// Another may audit now, and so this program must not.
+    #[cfg(feature = "kube")]
+    #[error(
+        "the Lease `{namespace}/{name}` was lost: it could not be renewed in time, or another took it; start again to wait for it"
+    )]
+    LeaseLost {
+        /// The namespace of the Lease.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
     /// The API server could not be asked.
     #[cfg(feature = "kube")]
     #[error(transparent)]
@@ -107,6 +118,11 @@ pub trait Subject {
 
     /// What is wrong with it altogether.
     fn problems(&mut self) -> Vec<Problem>;
+
+    /// Why it may not be audited any longer, if that is so and nobody told the program to end.
+    fn forbidden(&self) -> Option<String> {
+        None
+    }
 
     /// Whether the objects come from a cluster instead of files.
     fn is_cluster(&self) -> bool {
@@ -202,7 +218,7 @@ pub fn audit(
             });
             unfinished = Some("what policies compare objects with does not fit into memory".to_owned());
         }
-        Err(InventoryError::Stopped) => unfinished = Some("it was told to end".to_owned()),
+        Err(InventoryError::Stopped) => unfinished = Some(told(subject)),
         Ok(Gathered { inventory, unread }) => {
             // What could not be read may be what is missing: then that is said, and not what follows from it.
             if is_listed && unread.is_empty() {
@@ -243,7 +259,7 @@ pub fn audit(
                 Err(error) => return Err(system("auditing")(error)),
             }
             if stop.load(Ordering::Relaxed) {
-                unfinished = Some("it was told to end".to_owned());
+                unfinished = Some(told(subject));
             }
         }
     }
@@ -274,6 +290,11 @@ pub fn audit(
             .map_err(system("writing to standard error"))?;
     }
     Ok(report.standing())
+}
+
+/// Why it was stopped.
+fn told(subject: &dyn Subject) -> String {
+    subject.forbidden().unwrap_or_else(|| "it was told to end".to_owned())
 }
 
 /// Audits files as the command line says, once or again and again until it is told to end.

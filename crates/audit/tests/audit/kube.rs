@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::support::{POLICIES, ingress, pod};
 
 /// Serves the test's policies.
-async fn server() -> ApiServer {
+pub async fn server() -> ApiServer {
     let server = ApiServer::start().await;
     for kind in ["NoHostPid", "UniqueHost", "TwoAnswers"] {
         server.register("constraints.gatekeeper.sh/v1beta1", kind, &kind.to_lowercase(), false);

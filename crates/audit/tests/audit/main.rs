@@ -10,5 +10,6 @@
 mod dumps;
 mod ending;
 mod kube;
+mod lease;
 mod outputs;
 mod support;
