@@ -274,3 +274,66 @@ impl FromIterator<Problem> for Problems {
 fn number<T, S: serde::Serializer>(set: &BTreeSet<T>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(set.len() as u64)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test panics when it fails")]
+
+    use super::*;
+
+    fn warning(message: &str, object: Option<(&str, &str, &str)>) -> Problem {
+        let object = object.map(|(kind, namespace, name)| ObjectName {
+            version: "v1".into(),
+            kind: kind.into(),
+            namespace: namespace.into(),
+            name: name.into(),
+            ..ObjectName::default()
+        });
+        Problem {
+            is_error: false,
+            code: "limit",
+            object,
+            place: None,
+            message: message.to_owned(),
+            help: None,
+        }
+    }
+
+    #[test]
+    fn equal_texts_are_one_cause() {
+        let problems: Problems = [
+            warning("too large", Some(("Pod", "shop", "a"))),
+            warning("too many", None),
+            warning("too large", Some(("Pod", "blog", "a"))),
+            warning("too large", Some(("Node", "", "n"))),
+            Problem { is_error: true, ..warning("too large", Some(("Pod", "shop", "a"))) },
+            warning("too large", Some(("Pod", "shop", "b"))),
+        ]
+        .into_iter()
+        .collect();
+        assert_eq!((problems.errors(), problems.warnings(), problems.unlisted()), (1, 5, (0, 0)));
+        let causes: Vec<_> = problems.causes().map(|cause| (cause.is_error, cause.to_string())).collect();
+        let expected = [
+            (true, "Pod shop/a: too large"),
+            (
+                false,
+                "too large: 4 objects of 2 kinds in 2 namespaces: Pod shop/a, Pod blog/a, Node n and 1 more",
+            ),
+            (false, "too many"),
+        ];
+        assert_eq!(causes, expected.map(|(is_error, text)| (is_error, text.to_owned())));
+    }
+
+    #[test]
+    fn what_there_is_no_room_for_is_counted() {
+        let mut problems = Problems::default();
+        for number in 0..MOST_PROBLEMS + 500 {
+            problems.push(warning(&format!("the line {number} is too long"), None));
+        }
+        // One of a cause that is there is counted with it.
+        problems.push(warning("the line 7 is too long", None));
+        assert_eq!((problems.causes().count(), problems.listed().count()), (MOST_PROBLEMS, MOST_PROBLEMS));
+        assert_eq!((problems.unlisted().1, problems.without_cause().1), (501, 500));
+        assert_eq!(problems.causes().nth(7).unwrap().to_string(), "the line 7 is too long: 2 times");
+    }
+}
