@@ -278,6 +278,11 @@ impl Judged {
 /// The objects of a text, and what is wrong with it. Of one that was cut off nothing is wrong but that: it is reported with its source.
 pub fn read(file: &Arc<str>, text: Text) -> (Vec<Object>, Vec<Problem>) {
     let is_cut = text.is_cut;
+    // JSON shows its end; half of a YAML document is another document.
+    let shows_its_end = text.bytes.trim_ascii_start().starts_with(b"{");
+    if is_cut && !shows_its_end {
+        return (Vec::new(), Vec::new());
+    }
     let (documents, errors) = documents(file, text);
     if is_cut && !errors.is_empty() {
         return (Vec::new(), Vec::new());

@@ -293,6 +293,25 @@ fn what_only_follows_from_an_unreadable_input_is_not_said() {
 }
 
 #[test]
+fn half_of_a_document_is_not_judged() {
+    let directory = directory();
+    let path = directory.path();
+    let whole =
+        "apiVersion: v1\nkind: Pod\nmetadata: {namespace: shop, name: whole}\nspec:\n  hostPID: true\n";
+    let half = whole.replace("whole", "half");
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
+    gzip.write_all(format!("{whole}---\n{half}  hostNetwork: true\n").as_bytes()).unwrap();
+    let packed = gzip.finish().unwrap();
+    // Without the checksum at the end and the last line.
+    fs::write(path.join("cut.yaml.gz"), &packed[..packed.len() - 8 - 20]).unwrap();
+    let report = run(path, &["cut.yaml.gz", "-o", "json"], None).exits_with(2).json();
+    let names: Vec<_> =
+        report["findings"].as_array().unwrap().iter().map(|finding| &finding["object"]["name"]).collect();
+    assert_eq!(names, ["whole"]);
+    assert_eq!(report["problemCounts"], json!({"errors": 1, "warnings": 0}));
+}
+
+#[test]
 fn an_audit_that_compared_with_half_of_an_inventory_is_incomplete() {
     let directory = directory();
     let path = directory.path();
