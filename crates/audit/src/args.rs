@@ -23,7 +23,7 @@ Examples:
 SIGTERM ends the audit after the object at hand; outputs then say that they are unfinished.
 
 Exit codes: 0 nothing is denied and everything was seen, 1 something is denied and everything was seen, 2 something could not be read
-or judged, or the policies are broken (what could be judged still is).";
+or judged, nothing was judged at all, or the policies are broken (what could be judged still is).";
 
 /// What an audit of files is told.
 #[derive(Clone, Debug, clap::Args)]
@@ -45,7 +45,7 @@ pub struct AuditArgs {
     /// What is printed on standard output.
     #[arg(short, long, value_name = "FORM", default_value = "human", help_heading = "Outputs")]
     pub output: Form,
-    /// Print nothing but, on standard error, why an audit is incomplete.
+    /// Print nothing but, on standard error, why an audit is incomplete or judged nothing.
     #[arg(short, long, conflicts_with = "output", help_heading = "Outputs")]
     pub quiet: bool,
     #[command(flatten)]

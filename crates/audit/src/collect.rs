@@ -6,9 +6,10 @@ use std::io;
 
 use portcullis::Gvk;
 use portcullis_report::audit::{
-    Coverage, KindCoverage, MOST_PROBLEMS, ObjectName, Objects, Place, Problem, Tally, Totals,
+    Coverage, KindCoverage, ObjectName, Objects, Place, Problem, Problems, Tally, Totals,
 };
 
+use crate::inventory::Unread;
 use crate::judge::Judged;
 use crate::memory::Ceiling;
 use crate::sink::{Sink, Start};
@@ -21,6 +22,8 @@ pub struct Collected {
     pub totals: Totals,
     kinds: BTreeMap<Gvk, KindState>,
     problems: Problems,
+    /// What the first pass could not read and the second has not met yet.
+    expected: Unread,
     /// Objects that could not be read.
     pub unread: u64,
     /// Objects that were read.
@@ -32,13 +35,6 @@ pub struct Collected {
 struct KindState {
     objects: Objects,
     failure: Option<String>,
-}
-
-/// Problems, as many of each severity as a report lists.
-#[derive(Debug, Default)]
-struct Problems {
-    errors: Vec<Problem>,
-    warnings: Vec<Problem>,
 }
 
 /// The objects that came, as numbers: that two names have the same does not happen.
@@ -57,6 +53,7 @@ impl Collected {
             totals: Totals { by_policy: vec![Tally::default(); policies], ..Totals::default() },
             kinds: BTreeMap::new(),
             problems: Problems::default(),
+            expected: Unread::default(),
             unread: 0,
             objects: 0,
             names: Names {
@@ -94,11 +91,13 @@ impl Collected {
             self.kinds.entry(gvk).or_default().objects.add(objects);
         }
         for (gvk, why) in failed_kinds {
+            self.expected.kinds.remove(&gvk);
             self.kinds.entry(gvk).or_default().failure = Some(why);
             self.unread += 1;
         }
         self.unread += unread;
         for problem in problems {
+            self.expected.problems.remove(&problem);
             self.problem(problem);
         }
         for (name, place) in names {
@@ -117,9 +116,33 @@ impl Collected {
 
     /// One more problem.
     pub fn problem(&mut self, problem: Problem) {
-        let list = if problem.is_error { &mut self.problems.errors } else { &mut self.problems.warnings };
-        if list.len() < MOST_PROBLEMS {
-            list.push(problem);
+        self.problems.push(problem);
+    }
+
+    /// Says what the first pass could not read. Most of it the second meets as well; the rest is reported at the end.
+    pub fn expect(&mut self, unread: Unread) {
+        self.expected = unread;
+    }
+
+    /// Reports what only the first pass could not read: what policies compare with was not whole.
+    pub fn missed(&mut self) {
+        /// The same for files and kinds, so that it is one cause of theirs.
+        const HELP: &str = "policies that compare objects with it may have judged wrongly";
+        let Unread { problems, kinds } = std::mem::take(&mut self.expected);
+        for problem in problems {
+            self.unread += 1;
+            self.problem(Problem { help: Some(HELP.to_owned()), ..problem });
+        }
+        for (gvk, why) in kinds {
+            self.unread += 1;
+            self.problem(Problem {
+                is_error: true,
+                code: "unreadable",
+                object: None,
+                place: None,
+                message: format!("`{gvk}` could not be listed for the inventory: {why}"),
+                help: Some(HELP.to_owned()),
+            });
         }
     }
 
@@ -138,6 +161,7 @@ impl Collected {
                 self.problem(Problem {
                     is_error: false,
                     code: "limit",
+                    object: None,
                     place: Some(place),
                     message: format!(
                         "from here on, objects that come twice go unnoticed: {} names were kept",
@@ -153,19 +177,20 @@ impl Collected {
         self.problem(Problem {
             is_error: false,
             code: "duplicate-resource",
+            object: Some(name.clone()),
             place: Some(place),
-            message: format!("{name}: defined a second time"),
+            message: "defined a second time".to_owned(),
             help: Some("both are judged; policies that compare objects see the last one".to_owned()),
         });
     }
 
     /// Whether everything could be read.
     pub fn saw_everything(&self) -> bool {
-        self.unread == 0 && self.problems.errors.is_empty()
+        self.unread == 0 && self.problems.errors() == 0
     }
 
     /// The parts of a report.
-    pub fn finish(self, bytes: u64) -> (Totals, Coverage, Vec<Problem>) {
+    pub fn finish(self, bytes: u64) -> (Totals, Coverage, Problems) {
         let kinds = self.kinds.into_iter().map(|(gvk, state)| KindCoverage {
             group: gvk.group,
             version: gvk.version,
@@ -174,8 +199,6 @@ impl Collected {
             failure: state.failure,
         });
         let coverage = Coverage { kinds: kinds.collect(), unread_objects: self.unread, bytes };
-        let Problems { mut errors, warnings } = self.problems;
-        errors.extend(warnings);
-        (self.totals, coverage, errors)
+        (self.totals, coverage, self.problems)
     }
 }

@@ -1,10 +1,12 @@
 //! The first pass: what policies compare objects with, and the Namespaces. Of each object only the fields are kept that policies read.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use memchr::memmem::Finder;
-use portcullis::{Inventory, InventoryStore, Object, PolicySet};
+use portcullis::{Gvk, Inventory, InventoryStore, Object, PolicySet};
+use portcullis_report::audit::{MOST_PROBLEMS, Problem};
 
 use crate::judge::read;
 use crate::memory::{Budget, Ceiling};
@@ -32,9 +34,43 @@ pub enum InventoryError {
     System(#[from] io::Error),
 }
 
+/// What came of the first pass.
 #[derive(Debug)]
+pub struct Gathered {
+    /// What policies may compare objects with.
+    pub inventory: Inventory,
+    /// What should be in it, but could not be read.
+    pub unread: Unread,
+}
+
+/// What the first pass could not read. Policies that compare with it may have judged wrongly, whether or not it is audited as well.
+#[derive(Debug, Default)]
+pub struct Unread {
+    /// Objects, documents and sources; at most [`MOST_PROBLEMS`].
+    pub problems: BTreeSet<Problem>,
+    /// Kinds that could not be listed to their end, and why.
+    pub kinds: BTreeMap<Gvk, String>,
+}
+
+impl Unread {
+    /// Whether everything could be read.
+    pub fn is_empty(&self) -> bool {
+        self.problems.is_empty() && self.kinds.is_empty()
+    }
+
+    fn add(&mut self, problems: impl IntoIterator<Item = Problem>) {
+        for problem in problems {
+            if problem.is_error && self.problems.len() < MOST_PROBLEMS {
+                self.problems.insert(problem);
+            }
+        }
+    }
+}
+
+#[derive(Debug, Default)]
 struct Kept {
     objects: Vec<Object>,
+    unread: Unread,
     bytes: u64,
     cut: bool,
 }
@@ -74,8 +110,7 @@ impl<'a> Wanted<'a> {
     }
 }
 
-/// Reads all of a feed and keeps what is asked for. What is wrong with it is found again when it is judged. Returns the inventory and
-/// about how many bytes it takes.
+/// Reads all of a feed and keeps what is asked for. Texts that hold nothing of it are not looked into.
 ///
 /// # Errors
 ///
@@ -87,22 +122,42 @@ pub fn gather(
     ceiling: Ceiling,
     stop: &AtomicBool,
     mut progress: impl FnMut(u64),
-) -> Result<(Inventory, u64), InventoryError> {
+) -> Result<Gathered, InventoryError> {
     let wanted = Wanted::new(policies);
     let mut store = InventoryStore::new();
+    let mut unread = Unread::default();
     let (mut bytes, mut too_large) = (0_u64, false);
     let keep = |items: Vec<Item>| {
-        let mut kept = Kept { objects: Vec::new(), bytes: 0, cut: false };
+        let mut kept = Kept::default();
         for item in items {
             if stop.load(Ordering::Relaxed) {
                 kept.cut = true;
                 break;
             }
             let objects = match item {
-                Item::Text { file, text } if wanted.may_be(&text) => read(&file, text).0,
+                Item::Text { file, text } if wanted.may_be(&text) => {
+                    let (objects, problems) = read(&file, text);
+                    kept.unread.add(problems);
+                    objects
+                }
                 #[cfg(feature = "kube")]
-                Item::Listed { page, index } => page.object(index).into_iter().flatten().collect(),
-                Item::Text { .. } | Item::Unread(_) | Item::FailedKind(..) => continue,
+                Item::Listed { page, index } => match page.object(index) {
+                    Some(Ok(object)) => vec![object],
+                    Some(Err(error)) => {
+                        kept.unread.add([Problem { is_error: true, ..Problem::of(&error) }]);
+                        continue;
+                    }
+                    None => continue,
+                },
+                Item::Text { .. } => continue,
+                Item::Unread(problem) => {
+                    kept.unread.add([Problem { is_error: true, ..problem }]);
+                    continue;
+                }
+                Item::FailedKind(gvk, why) => {
+                    kept.unread.kinds.insert(gvk, why);
+                    continue;
+                }
             };
             for object in objects.iter().filter_map(|object| policies.for_inventory(object)) {
                 kept.bytes += object.weight() as u64;
@@ -119,6 +174,8 @@ pub fn gather(
             return Err(io::Error::other("the inventory is too large"));
         }
         kept.objects.into_iter().for_each(|object| store.upsert(object));
+        unread.add(kept.unread.problems);
+        unread.kinds.extend(kept.unread.kinds);
         progress(read);
         Ok(())
     });
@@ -129,5 +186,5 @@ pub fn gather(
     if stop.load(Ordering::Relaxed) {
         return Err(InventoryError::Stopped);
     }
-    Ok((store.snapshot(), bytes))
+    Ok(Gathered { inventory: store.snapshot(), unread })
 }

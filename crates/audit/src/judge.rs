@@ -119,7 +119,7 @@ impl Judge<'_> {
 
     fn object(&self, object: Object, judged: &mut Judged) {
         // A defect of ours in one object must not take the others with it, nor pass.
-        let name = object.to_string();
+        let name = name_of(&object);
         let place = self.place_of(&object);
         let before = (judged.names.len(), judged.findings.len(), judged.totals.clone());
         let done = catch_unwind(AssertUnwindSafe(|| self.review(object, judged)));
@@ -131,8 +131,9 @@ impl Judge<'_> {
             judged.unread(Problem {
                 is_error: true,
                 code: "defect",
+                object: Some(name),
                 place: Some(place),
-                message: format!("{name}: judging this object broke off"),
+                message: "judging this object broke off".to_owned(),
                 help: Some("please report this: it is a defect of portcullis".to_owned()),
             });
         }
@@ -145,6 +146,7 @@ impl Judge<'_> {
             return judged.unread(Problem {
                 is_error: true,
                 code: "not-an-object",
+                object: Some(name),
                 place: Some(place),
                 message: "this is an admission request, not an object of a cluster".to_owned(),
                 help: Some("judge requests with `portcullis test`".to_owned()),
@@ -156,10 +158,11 @@ impl Judge<'_> {
             judged.problem(Problem {
                 is_error: false,
                 code: "missing-namespace",
+                object: Some(name.clone()),
                 place: Some(place),
-                message: format!("{object}: objects of this kind live in a namespace, but it names none"),
+                message: "no namespace is named, but objects of this kind live in one".to_owned(),
                 help: Some(
-                    "it is judged as one of the cluster; constraints cannot tell its namespace".to_owned(),
+                    "judged as an object of the cluster, whose namespace constraints cannot tell".to_owned(),
                 ),
             });
         }
@@ -272,9 +275,18 @@ impl Judged {
     }
 }
 
-/// The objects of a text, and what is wrong with it.
+/// The objects of a text, and what is wrong with it. Of one that was cut off nothing is wrong but that: it is reported with its source.
 pub fn read(file: &Arc<str>, text: Text) -> (Vec<Object>, Vec<Problem>) {
+    let is_cut = text.is_cut;
+    // JSON shows its end; half of a YAML document is another document.
+    let shows_its_end = text.bytes.trim_ascii_start().starts_with(b"{");
+    if is_cut && !shows_its_end {
+        return (Vec::new(), Vec::new());
+    }
     let (documents, errors) = documents(file, text);
+    if is_cut && !errors.is_empty() {
+        return (Vec::new(), Vec::new());
+    }
     let mut problems: Vec<Problem> = errors.iter().map(Problem::of).collect();
     let mut objects = Vec::with_capacity(documents.len());
     for document in documents {
@@ -287,7 +299,7 @@ pub fn read(file: &Arc<str>, text: Text) -> (Vec<Object>, Vec<Problem>) {
 }
 
 fn documents(file: &Arc<str>, text: Text) -> (Vec<Document>, Vec<Error>) {
-    let Text { bytes, start, identity } = text;
+    let Text { bytes, start, identity, .. } = text;
     let source = |text: &str| Source::part(file.clone(), text, start.line, start.column);
     let text = match String::from_utf8(bytes) {
         Ok(text) => text,

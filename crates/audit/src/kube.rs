@@ -20,6 +20,7 @@ use portcullis_cluster::{
     Discovery, Leadership, LeaseOptions, ObjectId, Page, Pages, delete_others, write_audit_status,
     write_object,
 };
+use portcullis_report::ExitStatus;
 use portcullis_report::audit::{AuditReport, Completion, Finding, Problem};
 use serde_json::Value;
 use tokio::runtime::{Handle, Runtime};
@@ -27,7 +28,7 @@ use tokio::runtime::{Handle, Runtime};
 use crate::args::AuditArgs;
 use crate::pipeline::{Feed, Item};
 use crate::policies::Policies;
-use crate::run::{self, RunError, Settings, Status, Subject};
+use crate::run::{self, RunError, Settings, Subject};
 use crate::sink::policy_report::{self, Api};
 use crate::sink::status::statuses;
 use crate::sink::{Options, Sink, Start};
@@ -74,6 +75,10 @@ pub struct KubeArgs {
     /// Audit only while holding this Lease, so that of several pods one audits.
     #[arg(long, requires = "kube", value_name = "NAMESPACE/NAME", value_parser = lease)]
     pub lease: Option<(String, String)>,
+    /// How long the Lease holds that is not renewed: so long nobody audits when its holder dies, and for less its holder may be without
+    /// the API server.
+    #[arg(long, requires = "lease", value_name = "SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(2..=3600))]
+    pub lease_duration: u64,
     /// Who we are to others that want the Lease; the host's name if not given, which is that of the pod.
     #[arg(long, requires = "lease", value_name = "NAME")]
     pub identity: Option<String>,
@@ -206,7 +211,15 @@ impl Connection {
         stop: &'a AtomicBool,
     ) -> Result<ClusterSubject<'a>, RunError> {
         let discovery = self.runtime.block_on(Discovery::of(&self.cluster)).map_err(of_cluster)?;
-        Ok(ClusterSubject { connection: self, policies, discovery, chunk_size, scope, stop })
+        Ok(ClusterSubject {
+            connection: self,
+            policies,
+            discovery,
+            chunk_size,
+            scope,
+            stop,
+            leadership: None,
+        })
     }
 }
 
@@ -219,6 +232,7 @@ pub struct ClusterSubject<'a> {
     chunk_size: u32,
     scope: Scope,
     stop: &'a AtomicBool,
+    leadership: Option<Arc<Leadership>>,
 }
 
 impl ClusterSubject<'_> {
@@ -266,6 +280,7 @@ impl Subject for ClusterSubject<'_> {
         let problem = |problem: &portcullis_cluster::DiscoveryProblem| Problem {
             is_error: true,
             code: "unreadable",
+            object: None,
             place: None,
             message: problem.to_string(),
             help: Some("its objects are not audited".to_owned()),
@@ -276,12 +291,18 @@ impl Subject for ClusterSubject<'_> {
             problems.extend(gone.map(|gvk| Problem {
                 is_error: true,
                 code: "unknown-kind",
+                object: None,
                 place: None,
                 message: format!("`{gvk}` is to be synced, but the cluster has no such kind"),
                 help: None,
             }));
         }
         problems
+    }
+
+    fn forbidden(&self) -> Option<String> {
+        let is_lost = self.leadership.as_ref().is_some_and(|leadership| !leadership.is_held());
+        is_lost.then(|| "the Lease was lost".to_owned())
     }
 
     fn is_cluster(&self) -> bool {
@@ -344,7 +365,7 @@ impl Feed for Lists<'_> {
 /// # Errors
 ///
 /// If the API server cannot be asked, an output cannot be written, or the system fails.
-pub fn run(audit: &AuditArgs, kube: &KubeArgs) -> Result<Status, RunError> {
+pub fn run(audit: &AuditArgs, kube: &KubeArgs) -> Result<ExitStatus, RunError> {
     if !audit.paths.is_empty() || !audit.inventory.is_empty() {
         let text = "with `--kube` the objects are those of the cluster; name no files beside it";
         return Err(RunError::Usage(text.to_owned()));
@@ -362,15 +383,29 @@ pub fn run(audit: &AuditArgs, kube: &KubeArgs) -> Result<Status, RunError> {
         Some((namespace, name)) => {
             let host = std::env::var("HOSTNAME").ok();
             let identity = kube.identity.clone().or(host).unwrap_or_else(|| "portcullis-audit".to_owned());
-            let options = LeaseOptions::new(namespace, name, &identity);
-            let Some(leadership) = connection.lead(options, &stop)? else { return Ok(Status::Clean) };
+            let duration = Duration::from_secs(kube.lease_duration);
+            let options = LeaseOptions {
+                duration,
+                renew: duration * 4 / 15,
+                ..LeaseOptions::new(namespace, name, &identity)
+            };
+            let Some(leadership) = connection.lead(options, &stop)? else { return Ok(ExitStatus::Success) };
             Some(Arc::new(leadership))
         }
     };
+    // An audit that goes on without the Lease would be a second one, whatever its results go to.
+    let watching = leadership.as_ref().map(|leadership| {
+        let (lost, stop) = (leadership.until_lost(), Arc::clone(&stop));
+        connection.runtime.spawn(async move {
+            lost.await;
+            stop.store(true, Ordering::Relaxed);
+        })
+    });
     let status = run::repeat(audit.interval, &stop, |_| {
         let policies =
             if audit.policies.is_empty() { connection.policies()? } else { run::read_policies(audit)? };
-        let mut subject = connection.subject(&policies.set, kube.chunk_size, scope, &stop)?;
+        let subject = connection.subject(&policies.set, kube.chunk_size, scope, &stop)?;
+        let mut subject = ClusterSubject { leadership: leadership.clone(), ..subject };
         let options = Options {
             violations_limit: audit.constraint_violations_limit,
             message_limit: audit.message_limit,
@@ -383,7 +418,14 @@ pub fn run(audit: &AuditArgs, kube: &KubeArgs) -> Result<Status, RunError> {
         }
         Ok(run::audit(&policies, &mut subject, &settings, &mut sinks, &stop)?.into())
     });
-    if let Some(leadership) = leadership.and_then(Arc::into_inner) {
+    if let Some(watching) = watching {
+        watching.abort();
+    }
+    let Some(leadership) = leadership else { return status };
+    if let (false, Some((namespace, name))) = (leadership.is_held(), kube.lease.clone()) {
+        return Err(RunError::LeaseLost { namespace, name });
+    }
+    if let Some(leadership) = Arc::into_inner(leadership) {
         // If it cannot be given back, it passes on by itself.
         let _ = connection.runtime.block_on(leadership.release());
     }

@@ -7,6 +7,7 @@ use clap::Parser as _;
 use portcullis_audit::args::AuditArgs;
 use portcullis_audit::kube::{self, KubeArgs};
 use portcullis_audit::run;
+use portcullis_report::ExitStatus;
 
 /// Audit the objects that exist by Gatekeeper policies.
 #[derive(Debug, clap::Parser)]
@@ -22,11 +23,11 @@ fn main() -> ExitCode {
     let args = Args::parse();
     let done = if args.kube.kube { kube::run(&args.audit, &args.kube) } else { run::files(&args.audit) };
     match done {
-        Ok(status) => ExitCode::from(status as u8),
+        Ok(status) => status.into(),
         Err(error) => {
             // Nothing is left to do if even this cannot be written.
             let _ = writeln!(anstream::stderr(), "error: {error}");
-            ExitCode::from(2)
+            ExitStatus::Error.into()
         }
     }
 }

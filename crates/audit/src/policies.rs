@@ -5,8 +5,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use portcullis::{
-    ConstraintInfo, ConstraintKey, EnforcementPoint, Error, ErrorKind, Limits, Object, PolicySet, Resource,
-    Severity as ErrorSeverity,
+    ConstraintInfo, ConstraintKey, EnforcementPoint, Error, Limits, Object, PolicySet, Resource,
 };
 use portcullis_report::audit::{Action, Place, Policy, Severity, Template};
 use portcullis_sources::{Choice, documents, is_policy};
@@ -55,11 +54,6 @@ impl Policies {
         };
         let described: Vec<Policy> =
             set.constraints().filter(is_audited).map(|constraint| describe(constraint)).collect();
-        let broken = problems.iter().any(|problem| problem.severity() == ErrorSeverity::Error);
-        if described.is_empty() && !broken {
-            let error = Error::new(ErrorKind::NoInput, "there are no constraints to audit by");
-            problems.push(error.hint("name the directory of the ConstraintTemplates and their constraints"));
-        }
         problems.sort();
         problems.dedup();
         let index = described.iter().enumerate().map(|(index, policy)| (policy.key.clone(), index)).collect();

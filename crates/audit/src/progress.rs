@@ -6,6 +6,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use portcullis_report::audit::Tally;
 
+use crate::run::Aside;
 use crate::source::size;
 
 /// The line.
@@ -13,9 +14,9 @@ use crate::source::size;
 pub struct Progress(Option<ProgressBar>);
 
 impl Progress {
-    /// Shown on a terminal only.
-    pub fn new(quiet: bool) -> Self {
-        let wanted = !quiet && io::stderr().is_terminal();
+    /// Shown on a terminal only, and only if it is asked for.
+    pub fn new(aside: Aside) -> Self {
+        let wanted = aside == Aside::Progress && io::stderr().is_terminal();
         Self(wanted.then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
             bar.enable_steady_tick(Duration::from_millis(200));

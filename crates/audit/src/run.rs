@@ -11,13 +11,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use portcullis::{Error, ErrorKind, EvaluationLimits};
+use portcullis::{Error, EvaluationLimits};
+use portcullis_report::ExitStatus;
 use portcullis_report::audit::{AuditReport, Completion, Problem, Standing, Timestamp};
 use portcullis_sources::{Choice, is_stdin, list, stdin_is_stream, stdin_path};
 
 use crate::args::AuditArgs;
 use crate::collect::Collected;
-use crate::inventory::{InventoryError, gather};
+use crate::inventory::{Gathered, InventoryError, gather};
 use crate::judge::Judge;
 use crate::memory::{Budget, Ceiling, resident};
 use crate::pipeline::{self, Feed, Work};
@@ -41,6 +42,17 @@ pub enum RunError {
     /// The arguments do not fit together.
     #[error("{0}")]
     Usage(String),
+    /// Another may audit now, and so this program must not.
+    #[cfg(feature = "kube")]
+    #[error(
+        "the Lease `{namespace}/{name}` was lost: it could not be renewed in time, or another took it; start again to wait for it"
+    )]
+    LeaseLost {
+        /// The namespace of the Lease.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
     /// The API server could not be asked.
     #[cfg(feature = "kube")]
     #[error(transparent)]
@@ -63,8 +75,19 @@ pub struct Settings {
     pub limits: EvaluationLimits,
     /// How long the constraints together may take for one object.
     pub timeout: Duration,
-    /// No progress is shown, and nothing on standard error but why the audit is incomplete.
-    pub quiet: bool,
+    /// What is said on standard error.
+    pub aside: Aside,
+}
+
+/// What an audit says on standard error, beside its outputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aside {
+    /// How far it is, while it goes on and if that is a terminal: for who waits for the outputs.
+    Progress,
+    /// Why it is incomplete or judged nothing, when it has ended: for who may not look at any output.
+    Doubts,
+    /// Nothing.
+    Nothing,
 }
 
 impl Settings {
@@ -80,7 +103,7 @@ impl Settings {
                 ..EvaluationLimits::default()
             },
             timeout: Duration::from_secs(args.timeout),
-            quiet: args.quiet,
+            aside: if args.quiet { Aside::Doubts } else { Aside::Progress },
         }
     }
 }
@@ -95,6 +118,11 @@ pub trait Subject {
 
     /// What is wrong with it altogether.
     fn problems(&mut self) -> Vec<Problem>;
+
+    /// Why it may not be audited any longer, if that is so and nobody told the program to end.
+    fn forbidden(&self) -> Option<String> {
+        None
+    }
 
     /// Whether the objects come from a cluster instead of files.
     fn is_cluster(&self) -> bool {
@@ -163,10 +191,12 @@ pub fn audit(
     }
     let mut spool = Spool::new(None).map_err(system("creating a temporary file"))?;
     let mut collected = Collected::new(policies.described.len(), settings.ceiling);
-    for problem in policies.problems.iter().map(Problem::of).chain(subject.problems()) {
+    let of_subject = subject.problems();
+    let is_listed = !of_subject.iter().any(|problem| problem.is_error);
+    for problem in policies.problems.iter().map(Problem::of).chain(of_subject) {
         collected.problem(problem);
     }
-    let progress = Progress::new(settings.quiet);
+    let progress = Progress::new(settings.aside);
     let mut unfinished = None;
     let mut bytes = 0;
     let gathered =
@@ -181,17 +211,22 @@ pub fn audit(
             collected.problem(Problem {
                 is_error: true,
                 code: "limit",
+                object: None,
                 place: None,
                 message: error.to_string(),
                 help: None,
             });
             unfinished = Some("what policies compare objects with does not fit into memory".to_owned());
         }
-        Err(InventoryError::Stopped) => unfinished = Some("it was told to end".to_owned()),
-        Ok((inventory, _)) => {
-            for warning in policies.set.missing_inventory(&inventory) {
-                collected.problem(Problem::of(&warning));
+        Err(InventoryError::Stopped) => unfinished = Some(told(subject)),
+        Ok(Gathered { inventory, unread }) => {
+            // What could not be read may be what is missing: then that is said, and not what follows from it.
+            if is_listed && unread.is_empty() {
+                for warning in policies.set.missing_inventory(&inventory) {
+                    collected.problem(Problem::of(&warning));
+                }
             }
+            collected.expect(unread);
             let now = began.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
             let judge = Judge {
                 policies: &policies.set,
@@ -224,15 +259,11 @@ pub fn audit(
                 Err(error) => return Err(system("auditing")(error)),
             }
             if stop.load(Ordering::Relaxed) {
-                unfinished = Some("it was told to end".to_owned());
+                unfinished = Some(told(subject));
             }
         }
     }
-    if unfinished.is_none() && collected.objects == 0 && collected.saw_everything() {
-        let error = Error::new(ErrorKind::NoInput, "there were no objects to audit");
-        collected
-            .problem(Problem::of(&error.hint("name files or directories with objects, or pipe them in")));
-    }
+    collected.missed();
     progress.finish();
     let completion = match unfinished {
         Some(reason) => Completion::Unfinished { reason },
@@ -254,32 +285,16 @@ pub fn audit(
     for sink in sinks {
         sink.end(&report, &spool).map_err(system("writing an output"))?;
     }
-    if settings.quiet {
+    if settings.aside == Aside::Doubts {
         human::write_doubts(&report, &mut anstream::stderr().lock())
             .map_err(system("writing to standard error"))?;
     }
     Ok(report.standing())
 }
 
-/// What the caller of the program learns: the exit code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Status {
-    /// Nothing is denied, and everything was seen.
-    Clean = 0,
-    /// Something is denied, and everything was seen.
-    Denied = 1,
-    /// Something was not seen, could not be judged, or is wrong with the policies.
-    Incomplete = 2,
-}
-
-impl From<Standing> for Status {
-    fn from(standing: Standing) -> Self {
-        match standing {
-            Standing::Clean | Standing::Noted => Self::Clean,
-            Standing::Denied => Self::Denied,
-            Standing::Incomplete => Self::Incomplete,
-        }
-    }
+/// Why it was stopped.
+fn told(subject: &dyn Subject) -> String {
+    subject.forbidden().unwrap_or_else(|| "it was told to end".to_owned())
 }
 
 /// Audits files as the command line says, once or again and again until it is told to end.
@@ -287,7 +302,7 @@ impl From<Standing> for Status {
 /// # Errors
 ///
 /// If arguments do not fit together, an output cannot be written, or the system fails.
-pub fn files(args: &AuditArgs) -> Result<Status, RunError> {
+pub fn files(args: &AuditArgs) -> Result<ExitStatus, RunError> {
     let stop = stop_on_signals()?;
     let settings = Settings::of(args);
     let mut paths = args.paths.clone();
@@ -339,8 +354,8 @@ pub(crate) fn read_policies(args: &AuditArgs) -> Result<Policies, RunError> {
 pub(crate) fn repeat(
     interval: Option<u64>,
     stop: &AtomicBool,
-    mut once: impl FnMut(u64) -> Result<Status, RunError>,
-) -> Result<Status, RunError> {
+    mut once: impl FnMut(u64) -> Result<ExitStatus, RunError>,
+) -> Result<ExitStatus, RunError> {
     let mut number = 0;
     loop {
         let began = Instant::now();

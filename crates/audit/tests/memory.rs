@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use portcullis_audit::memory::{Ceiling, resident};
 use portcullis_audit::policies::Policies;
-use portcullis_audit::run::{FileSubject, Settings, audit};
+use portcullis_audit::run::{Aside, FileSubject, Settings, audit};
 use portcullis_audit::sink::{Form, Options, Target};
 
 use crate::support::{directory, lines, pod};
@@ -30,7 +30,7 @@ fn memory_does_not_grow_over_twenty_audits_in_one_process() {
         ceiling: Ceiling::new(256 << 20),
         limits: portcullis::EvaluationLimits::default(),
         timeout: Duration::from_secs(10),
-        quiet: true,
+        aside: Aside::Nothing,
     };
     let stop = Arc::new(AtomicBool::new(false));
     let options = Options { violations_limit: 20, message_limit: 256 };

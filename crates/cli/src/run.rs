@@ -1,27 +1,11 @@
 //! From arguments to an exit status: the one place where a failure of the program itself becomes text.
 
 use std::io::{self, Write as _};
-use std::process::ExitCode;
+
+use portcullis_report::ExitStatus;
 
 use crate::args::Args;
 use crate::commands;
-
-/// What the caller of the program learns from it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ExitStatus {
-    /// Nothing is denied, no test failed.
-    Success = 0,
-    /// Something is denied, or a test failed.
-    Violations = 1,
-    /// The input or the policies are broken, so that the answer is not to be relied on.
-    Error = 2,
-}
-
-impl From<ExitStatus> for ExitCode {
-    fn from(status: ExitStatus) -> Self {
-        Self::from(status as u8)
-    }
-}
 
 /// Runs a command. A reader that hangs up (`portcullis … | head`) is no error of ours.
 pub fn run(args: Args) -> ExitStatus {

@@ -94,6 +94,18 @@ impl Leadership {
         }
     }
 
+    /// As [`Leadership::lost`], for a task that outlives this borrow. Also ends when the lease is released or dropped.
+    pub fn until_lost(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut held = self.held.clone();
+        async move {
+            while *held.borrow_and_update() {
+                if held.changed().await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+
     /// Gives it back, so that the next need not wait.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
-use portcullis::{EnforcementAction, Error, Severity};
+use portcullis::{EnforcementAction, Error, ErrorKind, Severity};
 
 use crate::frame::{Frame, Gravity};
 use crate::{Counts, Finding, Reviewed, TestReport, count, escape};
@@ -36,14 +36,39 @@ pub fn write(report: &TestReport, options: Options, out: &mut dyn Write) -> io::
     if options.quiet { Ok(()) } else { write_summary(report, out) }
 }
 
-/// Writes what is wrong with the input.
+/// How many problems of one cause are shown one by one.
+const EXAMPLES: usize = 3;
+
+/// Writes what is wrong with the input. What many objects have in common is said once, where the first of them stands.
 pub fn write_problems<'a>(
     problems: impl IntoIterator<Item = &'a Error>,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    for problem in problems {
+    let problems: Vec<_> = problems.into_iter().collect();
+    let twice = |problem: &&&Error| {
+        problem.kind() == ErrorKind::DuplicateResource && problem.severity() == Severity::Warning
+    };
+    let mut gathered: Vec<&Error> = problems.iter().filter(twice).copied().collect();
+    if gathered.len() <= EXAMPLES {
+        gathered.clear();
+    }
+    let title = many(&gathered);
+    for problem in &problems {
         let mut notes = Vec::new();
-        if let Some(subject) = problem.subject() {
+        let is_gathered = !gathered.is_empty() && twice(&problem);
+        if is_gathered {
+            if !gathered.first().is_some_and(|first| std::ptr::eq(*first, *problem)) {
+                continue;
+            }
+            for one in gathered.iter().take(EXAMPLES) {
+                let at = one.location().map(|at| format!(" at {at}")).unwrap_or_default();
+                notes.push((
+                    "object",
+                    format!("{}{at}: {}", one.subject().unwrap_or_default(), one.message()),
+                ));
+            }
+            notes.push(("note", format!("and {} more", gathered.len() - EXAMPLES)));
+        } else if let Some(subject) = problem.subject() {
             notes.push(("in", subject.to_owned()));
         }
         if let Some(path) = problem.path().filter(|path| !path.is_root()) {
@@ -59,7 +84,7 @@ pub fn write_problems<'a>(
         let frame = Frame {
             gravity,
             code: problem.kind().code(),
-            title: problem.message(),
+            title: if is_gathered { &title } else { problem.message() },
             location: problem.location(),
             label: None,
             notes,
@@ -68,6 +93,16 @@ pub fn write_problems<'a>(
         writeln!(out, "{}", frame.render())?;
     }
     Ok(())
+}
+
+/// `132 objects are defined a second time, in 2 files`.
+fn many(gathered: &[&Error]) -> String {
+    let files: BTreeSet<_> = gathered.iter().filter_map(|one| Some(one.location()?.file())).collect();
+    format!(
+        "{} are defined a second time, in {}",
+        count(gathered.len(), "object", "objects"),
+        count(files.len(), "file", "files")
+    )
 }
 
 fn render(reviewed: &Reviewed, finding: &Finding, describe: bool) -> String {

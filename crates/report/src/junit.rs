@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use portcullis::{ConstraintKey, EnforcementAction, Severity};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use crate::audit::{self, AuditReport, Completion};
+use crate::audit::{self, AuditReport, Completion, Tally};
 use crate::{Finding, Reviewed, TestReport, problem_line};
 
 /// Writes what is wrong with the input and what came of every constraint.
@@ -52,17 +52,24 @@ pub fn write(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
 /// Findings that a report of an audit lists; test reports are read as a whole, by people.
 const MOST_CASES: usize = 10_000;
 
-/// Writes an audit: a suite per constraint, a test case per finding; a constraint that nothing violates is a case that passed. What
-/// could not be read is an error of the suite `input`. At most ten thousand findings are listed; if there are more, the last case says so.
+/// Writes an audit: a suite per constraint, a test case per finding; a constraint that nothing violates is a case that passed,
+/// one that applies to nothing is skipped. What
+/// could not be read is an error of the suite `input`, one per cause, and so is that nothing was judged. At most ten thousand findings are listed; if there are more, the last case says so.
 pub fn write_audit(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result<()> {
     let mut input = TestSuite::new("input");
     let reason = match &report.completion {
-        Completion::Unfinished { reason } => Some(format!("the audit is unfinished: {reason}")),
-        _ => None,
+        Completion::Unfinished { reason } => {
+            Some(("unfinished", format!("the audit is unfinished: {reason}")))
+        }
+        Completion::Complete | Completion::Partial => {
+            report.unjudged().map(|why| ("unjudged", format!("nothing was judged: {why}; {}", why.help())))
+        }
     };
-    let errors = report.problems.iter().filter(|problem| problem.is_error);
-    let errors = errors.map(|problem| (problem.code, problem.to_string()));
-    for (code, text) in reason.map(|reason| ("unfinished", reason)).into_iter().chain(errors) {
+    let errors = report.problems.causes().filter(|cause| cause.is_error);
+    let errors = errors.map(|cause| (cause.code, cause.to_string()));
+    let more = report.problems.without_cause().0;
+    let more = (more > 0).then(|| ("more", format!("{more} more errors are not listed here")));
+    for (code, text) in reason.into_iter().chain(errors).chain(more) {
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
         status.set_type(code).set_message(text);
         input.add_test_case(TestCase::new(format!("input: {code}"), status));
@@ -70,9 +77,15 @@ pub fn write_audit(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result<
     let mut suites: Vec<TestSuite> = Vec::new();
     for (policy, tally) in report.policies.iter().zip(&report.totals.by_policy) {
         let mut suite = TestSuite::new(policy.key.to_string());
-        if tally.violations + tally.unknown == 0 {
-            let name = format!("{} objects pass", tally.passes);
-            suite.add_test_case(TestCase::new(name, TestCaseStatus::success()));
+        match *tally {
+            Tally { passes: 0, violations: 0, unknown: 0, .. } => {
+                suite.add_test_case(TestCase::new("applies to no object", TestCaseStatus::skipped()));
+            }
+            Tally { passes, violations: 0, unknown: 0, .. } => {
+                let name = format!("{passes} objects pass");
+                suite.add_test_case(TestCase::new(name, TestCaseStatus::success()));
+            }
+            _ => {}
         }
         suites.push(suite);
     }

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod escape;
+mod exit;
 pub mod frame;
 pub mod github;
 pub mod html;
@@ -20,6 +21,8 @@ use std::sync::{Arc, LazyLock};
 use portcullis::{
     Actions, ConstraintInfo, EnforcementAction, Error, Location, Object, Position, Precision, Severity,
 };
+
+pub use exit::ExitStatus;
 
 /// What `portcullis test` found.
 #[derive(Debug)]

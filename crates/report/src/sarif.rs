@@ -224,19 +224,23 @@ pub fn write_audit(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result<
     for policy in &report.policies {
         rules.add(&policy.key.kind, policy.title.as_deref(), policy.description.as_deref());
     }
-    let notifications: Vec<_> = report.problems.iter().map(audit_notification).collect();
+    let notifications: Vec<_> = report.problems.listed().map(audit_notification).collect();
+    let (errors, warnings) = report.problems.unlisted();
+    let unlisted = [("error", errors), ("warning", warnings)].into_iter().filter(|(_, more)| *more > 0);
+    let unlisted = unlisted.map(|(level, more)| {
+        unplaced(level, "input-more", format!("{more} more of this level are not listed here"))
+    });
     let reason = match &report.completion {
-        Completion::Unfinished { reason } => Some(Notification {
-            level: "error",
-            message: Message { text: format!("the audit is unfinished: {reason}").into() },
-            descriptor: Descriptor { id: "unfinished".to_owned() },
-            locations: Vec::new(),
-        }),
-        Completion::Complete | Completion::Partial => None,
+        Completion::Unfinished { reason } => {
+            Some(unplaced("error", "unfinished", format!("the audit is unfinished: {reason}")))
+        }
+        Completion::Complete | Completion::Partial => report
+            .unjudged()
+            .map(|why| unplaced("error", "unjudged", format!("nothing was judged: {why}; {}", why.help()))),
     };
     let invocation = Invocation {
-        execution_successful: report.completion == Completion::Complete,
-        tool_execution_notifications: reason.into_iter().chain(notifications).collect(),
+        execution_successful: report.completion == Completion::Complete && report.unjudged().is_none(),
+        tool_execution_notifications: reason.into_iter().chain(notifications).chain(unlisted).collect(),
     };
     let indices = report.policies.iter().map(|policy| rules.add(&policy.key.kind, None, None)).collect();
     let failed = RefCell::new(None);
@@ -342,12 +346,22 @@ fn audit_place(place: &audit::Place) -> Option<Physical> {
 fn audit_notification(problem: &audit::Problem) -> Notification<'_> {
     let place = problem.place.as_ref().and_then(audit_place);
     let place = place.map(|place| Place { physical_location: Some(place), logical_locations: Vec::new() });
-    let help = problem.help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
+    // The place stands beside it.
+    let text = audit::Problem { place: None, ..problem.clone() }.to_string();
     Notification {
         level: if problem.is_error { "error" } else { "warning" },
-        message: Message { text: format!("{}{help}", problem.message).into() },
+        message: Message { text: text.into() },
         descriptor: Descriptor { id: format!("input-{}", problem.code) },
         locations: place.into_iter().collect(),
+    }
+}
+
+fn unplaced(level: &'static str, id: &str, text: String) -> Notification<'static> {
+    Notification {
+        level,
+        message: Message { text: text.into() },
+        descriptor: Descriptor { id: id.to_owned() },
+        locations: Vec::new(),
     }
 }
 

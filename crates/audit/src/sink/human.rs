@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
-use portcullis_report::audit::{AuditReport, Completion, Finding, Standing, Verdict};
+use portcullis_report::audit::{AuditReport, Cause, Completion, Finding, Standing, Verdict};
 use portcullis_report::{count, escape};
 
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -17,8 +17,8 @@ const HEAD: Style = Style::new().bold();
 const NAMESPACES: usize = 10;
 /// Findings shown of each policy.
 const EXAMPLES: usize = 3;
-/// Problems shown of each severity.
-const PROBLEMS: usize = 20;
+/// Causes of problems shown of each severity.
+const CAUSES: usize = 20;
 
 /// Writes the summary.
 pub(super) fn write(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result<()> {
@@ -142,10 +142,12 @@ fn table<const N: usize>(
     writeln!(out)
 }
 
-/// Why the audit is incomplete, for whoever sees no report: nothing if it is not.
+/// Why the audit is incomplete or judged nothing, for whoever sees no report: nothing if neither is so.
 pub(crate) fn write_doubts(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result<()> {
-    if report.standing() != Standing::Incomplete {
-        return Ok(());
+    match report.standing() {
+        Standing::Clean | Standing::Noted | Standing::Denied => return Ok(()),
+        Standing::Unjudged => return writeln!(out, "{}", unjudged(report)),
+        Standing::Incomplete => {}
     }
     write_listed(report, &[(true, BAD, "error")], out)?;
     match &report.completion {
@@ -182,13 +184,14 @@ fn write_verdict(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result<()
         }
     }
     let kinds = report.coverage.kinds.len();
-    writeln!(out, "{DIM}{} of {}{DIM:#}", parts.join(", "), count(kinds, "kind", "kinds"))?;
+    writeln!(out, "{DIM}{}; {}{DIM:#}", parts.join(", "), count(kinds, "kind", "kinds"))?;
     let totals = report.totals.all;
     let (style, text) = match report.standing() {
-        Standing::Clean => (GOOD, "clean: nothing was found, and everything was seen"),
-        Standing::Noted => (DOUBTFUL, "nothing is denied, and everything was seen"),
-        Standing::Denied => (BAD, "violations were found; everything was seen"),
-        Standing::Incomplete => (BAD, "incomplete: not everything could be seen or judged"),
+        Standing::Clean => (GOOD, "clean: nothing was found, and everything was seen".to_owned()),
+        Standing::Noted => (DOUBTFUL, "nothing is denied, and everything was seen".to_owned()),
+        Standing::Denied => (BAD, "violations were found; everything was seen".to_owned()),
+        Standing::Unjudged => (BAD, unjudged(report)),
+        Standing::Incomplete => (BAD, "incomplete: not everything could be seen or judged".to_owned()),
     };
     let reason = match &report.completion {
         Completion::Unfinished { reason } => format!(" (unfinished: {})", escape::line(reason)),
@@ -203,6 +206,12 @@ fn write_verdict(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result<()
     )
 }
 
+/// That nothing was judged, why, and what to do about it.
+fn unjudged(report: &AuditReport<'_>) -> String {
+    let why = report.unjudged().map(|why| format!(": {why}; {}", why.help()));
+    format!("nothing was judged{}", why.unwrap_or_default())
+}
+
 fn counted(number: u64, one: &str, many: &str) -> String {
     count(usize::try_from(number).unwrap_or(usize::MAX), one, many)
 }
@@ -212,24 +221,38 @@ fn write_listed(
     severities: &[(bool, Style, &str)],
     out: &mut dyn Write,
 ) -> io::Result<()> {
+    let (errors, warnings) = (report.problems.errors(), report.problems.warnings());
     for (is_error, style, word) in severities {
-        let problems: Vec<_> =
-            report.problems.iter().filter(|problem| problem.is_error == *is_error).collect();
-        for problem in problems.iter().take(PROBLEMS) {
-            writeln!(
-                out,
-                "{style}{word}{style:#}[{}]: {}",
-                problem.code,
-                escape::line(&problem.to_string())
-            )?;
+        let mut left = if *is_error { errors } else { warnings };
+        if left == 0 {
+            continue;
         }
-        if problems.len() > PROBLEMS {
-            let more = count(problems.len() - PROBLEMS, "more", "more");
-            writeln!(out, "{style}{word}{style:#}: and {more}; the other forms of report list them")?;
+        for cause in report.problems.causes().filter(|cause| cause.is_error == *is_error).take(CAUSES) {
+            write_cause(cause, *style, word, out)?;
+            left = left.saturating_sub(cause.times);
         }
-        if !problems.is_empty() {
-            writeln!(out)?;
+        if left > 0 {
+            writeln!(out, "{style}{word}{style:#}: and {left} more; `-o json` has more of them")?;
         }
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+/// What is the same for many objects is said once.
+fn write_cause(cause: &Cause, style: Style, word: &str, out: &mut dyn Write) -> io::Result<()> {
+    write!(out, "{style}{word}{style:#}[{}]: ", cause.code)?;
+    if cause.times <= 1 {
+        return writeln!(out, "{}", escape::line(&cause.to_string()));
+    }
+    let help = cause.help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
+    writeln!(out, "{}", escape::line(&format!("{}{help}", cause.message)))?;
+    writeln!(out, "  {}, the first:", cause.extent())?;
+    for example in &cause.examples {
+        writeln!(out, "    {}", escape::line(&example.to_string()))?;
+    }
+    if cause.more() > 0 {
+        writeln!(out, "    {DIM}and {} more{DIM:#}", cause.more())?;
     }
     Ok(())
 }

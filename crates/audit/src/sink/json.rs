@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::io::{self, Write};
 
 use portcullis_report::audit::{
-    AuditReport, Completion, Coverage, Finding, Findings, Objects, Policy, Problem, Standing, Tally,
+    AuditReport, Cause, Completion, Coverage, Finding, Findings, Objects, Policy, Problem, Standing, Tally,
     Timestamp,
 };
 use serde::ser::{Error as _, SerializeMap as _, SerializeSeq as _};
@@ -19,12 +19,14 @@ struct Document<'a> {
     standing: Standing,
     completion: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'a str>,
+    reason: Option<String>,
     policy_digest: &'a str,
     totals: Totals<'a>,
     coverage: &'a Coverage,
     objects: Objects,
-    problems: &'a [Problem],
+    problem_counts: ProblemCounts,
+    causes: Vec<&'a Cause>,
+    problems: Vec<&'a Problem>,
     policies: Policies<'a>,
     findings: Stream<'a>,
 }
@@ -36,6 +38,12 @@ struct Totals<'a> {
     all: Tally,
     by_namespace: &'a std::collections::BTreeMap<std::sync::Arc<str>, Tally>,
     by_action: &'a std::collections::BTreeMap<portcullis_report::audit::Action, Tally>,
+}
+
+#[derive(Serialize)]
+struct ProblemCounts {
+    errors: u64,
+    warnings: u64,
 }
 
 #[derive(Serialize)]
@@ -114,8 +122,8 @@ fn with_document<T>(
         standing: report.standing(),
         completion: report.completion.as_str(),
         reason: match &report.completion {
-            Completion::Unfinished { reason } => Some(reason),
-            _ => None,
+            Completion::Unfinished { reason } => Some(reason.clone()),
+            Completion::Complete | Completion::Partial => report.unjudged().map(|why| why.to_string()),
         },
         policy_digest: &report.policy_digest,
         totals: Totals {
@@ -125,7 +133,12 @@ fn with_document<T>(
         },
         coverage: &report.coverage,
         objects: report.coverage.objects(),
-        problems: &report.problems,
+        problem_counts: ProblemCounts {
+            errors: report.problems.errors(),
+            warnings: report.problems.warnings(),
+        },
+        causes: report.problems.causes().collect(),
+        problems: report.problems.listed().collect(),
         policies: Policies(report),
         findings: Stream { policies: &report.policies, findings: report.findings, failed: &failed },
     };

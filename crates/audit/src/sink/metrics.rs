@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use portcullis::EnforcementAction;
-use portcullis_report::audit::{Action, AuditReport, Completion, Tally};
+use portcullis_report::audit::{Action, AuditReport, Completion, Standing, Tally};
 
 /// Upper bounds of Gatekeeper's histogram of durations, in seconds.
 const BOUNDS: &[u64] = &[60, 180, 300, 600, 900, 1200, 2400, 4800, 9600, 19_200];
@@ -99,7 +99,13 @@ fn all(report: &AuditReport<'_>, durations: &Durations, text: &mut String) -> st
         writeln!(text, "portcullis_audit_objects{{outcome=\"{word}\"}} {count}")?;
     }
     head(text, "portcullis_audit_complete", "gauge", "1 if the last audit saw everything.")?;
-    writeln!(text, "portcullis_audit_complete {}", u8::from(report.completion == Completion::Complete))
+    writeln!(text, "portcullis_audit_complete {}", u8::from(report.completion == Completion::Complete))?;
+    head(text, "portcullis_audit_standing", "gauge", "1 for what the last audit says as a whole.")?;
+    for standing in Standing::ALL {
+        let is = u8::from(report.standing() == standing);
+        writeln!(text, "portcullis_audit_standing{{standing=\"{}\"}} {is}", standing.as_str())?;
+    }
+    Ok(())
 }
 
 fn head(text: &mut String, name: &str, kind: &str, help: &str) -> std::fmt::Result {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use portcullis_report::audit::{AuditReport, Finding, Place, Policy, Tally, Verdict};
+use portcullis_report::audit::{AuditReport, Finding, Place, Policy, Standing, Tally, Verdict};
 use serde::Serialize;
 
 use super::{Output, Sink, Start, Target};
@@ -64,6 +64,7 @@ struct End<'a> {
     /// Gatekeeper's sentence, if it is true.
     message: String,
     completion: &'static str,
+    standing: Standing,
     #[serde(flatten)]
     tally: Tally,
     unread_objects: u64,
@@ -127,6 +128,7 @@ fn end(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result<()> {
         id: &report.id(),
         message,
         completion: report.completion.as_str(),
+        standing: report.standing(),
         tally: report.totals.all,
         unread_objects: report.coverage.unread_objects,
         policy_digest: &report.policy_digest,

@@ -158,10 +158,13 @@ impl<'a> Shard<'a> {
     }
 }
 
-/// What an audit did not see is an error of the cluster's report, which would look green otherwise.
+/// What an audit did not see, or that it judged nothing, is an error of the cluster's report, which would look green otherwise.
 fn unseen(report: &AuditReport<'_>) -> Option<Value> {
     let message = match &report.completion {
-        Completion::Complete => return None,
+        Completion::Complete => match report.unjudged() {
+            Some(why) => format!("nothing was judged: {why}"),
+            None => return None,
+        },
         Completion::Unfinished { reason } => format!("the audit is unfinished: {reason}"),
         Completion::Partial => {
             format!("the audit could not read everything: {} objects", report.coverage.unread_objects)

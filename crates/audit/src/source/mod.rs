@@ -51,6 +51,7 @@ impl Files {
         Item::Unread(Problem {
             is_error: true,
             code: "unreadable",
+            object: None,
             place: Some(place),
             message: format!("the file could not be read to its end: {text}"),
             help: Some("what was read before that is audited; the rest was not seen".to_owned()),
@@ -89,6 +90,7 @@ impl Files {
         Item::Unread(Problem {
             is_error: true,
             code,
+            object: None,
             place: Some(Place::File { file, line, column, end_column: column }),
             message,
             help: Some(help.to_owned()),
@@ -128,6 +130,9 @@ impl Feed for Files {
                         });
                     }
                     self.splitter = None;
+                    if let Some(Item::Text { text, .. }) = self.waiting.back_mut() {
+                        text.is_cut = true;
+                    }
                     self.waiting.push_back(Self::unreadable(&source, &error));
                 }
             }

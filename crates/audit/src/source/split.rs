@@ -30,6 +30,8 @@ pub struct Text {
     pub start: Start,
     /// API version and kind of an item of a typed list, if the list says them before its items.
     pub identity: Option<Identity>,
+    /// The source broke off somewhere behind its first byte, so that it may lack its end.
+    pub is_cut: bool,
 }
 
 /// Line and column, from 1; columns count characters.
@@ -124,7 +126,7 @@ impl Collecting {
         if length > most as u64 {
             return Piece::Bad(Bad { start, kind: BadKind::TooLarge(length) });
         }
-        Piece::Text(Text { bytes, start, identity })
+        Piece::Text(Text { bytes, start, identity, is_cut: false })
     }
 }
 

@@ -215,15 +215,179 @@ fn threads_change_nothing() {
 }
 
 #[test]
+fn what_is_wrong_with_many_objects_is_said_once() {
+    let directory = directory();
+    let path = directory.path();
+    let homeless = |index: usize| {
+        let kind = if index.is_multiple_of(3) { "Secret" } else { "ServiceAccount" };
+        json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": format!("o-{index:04}")}})
+    };
+    let mut objects: Vec<_> = (0..1500).map(homeless).collect();
+    for namespace in ["a", "b", "a"] {
+        objects.extend([pod(namespace, "twice", false), pod(namespace, "twice", false)]);
+    }
+    objects.push(ingress("shop", "a", "x.example.com"));
+    fs::write(path.join("dump.ndjson"), lines(&objects)).unwrap();
+    let args = ["dump.ndjson", "--json", "out.json", "--html", "out.html", "--sarif", "out.sarif"];
+    let run = |jobs: &str| {
+        let args: Vec<_> = args.iter().chain(&["-j", jobs]).copied().collect();
+        let text = run(path, &args, None).exits_with(0).stdout;
+        text.split_once("\n\n").unwrap().0.to_owned()
+    };
+    let text = run("1");
+    let said = "\
+warning[missing-namespace]: no namespace is named, but objects of this kind live in one; judged as an object of the cluster, whose namespace constraints cannot tell
+  1500 objects of 2 kinds, the first:
+    Secret o-0000 (dump.ndjson:1:55)
+    ServiceAccount o-0001 (dump.ndjson:2:63)
+    ServiceAccount o-0002 (dump.ndjson:3:63)
+    and 1497 more
+warning[duplicate-resource]: defined a second time; both are judged; policies that compare objects see the last one
+  4 objects of 1 kind in 2 namespaces, the first:";
+    assert!(text.starts_with(said), "{text}");
+    assert_eq!(text, run("4"));
+    // Machines get them one by one, as many as a report lists, and how many there are.
+    let report: Value = serde_json::from_slice(&fs::read(path.join("out.json")).unwrap()).unwrap();
+    assert_eq!(report["problemCounts"], json!({"errors": 0, "warnings": 1504}));
+    assert_eq!(report["problems"].as_array().unwrap().len(), 1000);
+    assert_eq!(report["problems"][2]["object"]["name"], "o-0002");
+    let causes: Vec<_> = report["causes"].as_array().unwrap().iter().collect();
+    let counts: Vec<_> =
+        causes.iter().map(|cause| json!([cause["code"], cause["times"], cause["namespaces"]])).collect();
+    assert_eq!(counts, [json!(["missing-namespace", 1500, 0]), json!(["duplicate-resource", 4, 2])]);
+    let page = fs::read_to_string(path.join("out.html")).unwrap();
+    assert_eq!(page.matches("missing-namespace").count(), 1);
+    assert!(page.contains("1500 objects of 2 kinds, the first:") && page.contains("and 1,497 more"));
+    let sarif: Value = serde_json::from_slice(&fs::read(path.join("out.sarif")).unwrap()).unwrap();
+    let told = sarif["runs"][0]["invocations"][0]["toolExecutionNotifications"].as_array().unwrap();
+    assert_eq!(told.len(), 1001);
+    assert!(told[0]["message"]["text"].as_str().unwrap().starts_with("Secret o-0000: no namespace"));
+    assert!(told[1000]["message"]["text"].as_str().unwrap().starts_with("504 more"));
+}
+
+#[test]
+fn what_only_follows_from_an_unreadable_input_is_not_said() {
+    let directory = directory();
+    let path = directory.path();
+    let objects = lines(&[ingress("shop", "a", "x.example.com")]);
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
+    gzip.write_all(objects.as_bytes()).unwrap();
+    let packed = gzip.finish().unwrap();
+    fs::write(path.join("cut.json.gz"), &packed[..60]).unwrap();
+    fs::write(path.join("broken.yaml"), "apiVersion: v1\nkind: Ingress\n  a: [").unwrap();
+    fs::write(path.join("other.ndjson"), lines(&[pod("shop", "a", false)])).unwrap();
+    let codes = |args: &[&str], code: i32| {
+        let args: Vec<_> = args.iter().chain(&["-o", "json"]).copied().collect();
+        let report = run(path, &args, None).exits_with(code).json();
+        let problems = report["problems"].as_array().unwrap().iter();
+        problems.map(|problem| problem["code"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(codes(&["cut.json.gz"], 2), ["unreadable"]);
+    assert_eq!(codes(&["other.ndjson", "cut.json.gz"], 2), ["unreadable"]);
+    assert_eq!(codes(&["other.ndjson", "broken.yaml"], 2), ["syntax"]);
+    assert_eq!(codes(&["other.ndjson", "missing.json"], 2), ["unreadable"]);
+    // Where nothing can have been in what was not read, it is said.
+    assert_eq!(codes(&["other.ndjson"], 0), ["missing-inventory"]);
+    fs::write(path.join("pod.yaml"), "apiVersion: v1\nkind: Pod\n  a: [").unwrap();
+    assert_eq!(codes(&["other.ndjson", "pod.yaml"], 2), ["syntax", "missing-inventory"]);
+}
+
+#[test]
+fn half_of_a_document_is_not_judged() {
+    let directory = directory();
+    let path = directory.path();
+    let whole =
+        "apiVersion: v1\nkind: Pod\nmetadata: {namespace: shop, name: whole}\nspec:\n  hostPID: true\n";
+    let half = whole.replace("whole", "half");
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
+    gzip.write_all(format!("{whole}---\n{half}  hostNetwork: true\n").as_bytes()).unwrap();
+    let packed = gzip.finish().unwrap();
+    // Without the checksum at the end and the last line.
+    fs::write(path.join("cut.yaml.gz"), &packed[..packed.len() - 8 - 20]).unwrap();
+    let report = run(path, &["cut.yaml.gz", "-o", "json"], None).exits_with(2).json();
+    let names: Vec<_> =
+        report["findings"].as_array().unwrap().iter().map(|finding| &finding["object"]["name"]).collect();
+    assert_eq!(names, ["whole"]);
+    assert_eq!(report["problemCounts"], json!({"errors": 1, "warnings": 0}));
+}
+
+#[test]
+fn an_audit_that_compared_with_half_of_an_inventory_is_incomplete() {
+    let directory = directory();
+    let path = directory.path();
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
+    gzip.write_all(lines(&[ingress("blog", "b", "x.example.com")]).as_bytes()).unwrap();
+    let packed = gzip.finish().unwrap();
+    fs::write(path.join("whole.json.gz"), &packed).unwrap();
+    fs::write(path.join("cut.json.gz"), &packed[..60]).unwrap();
+    fs::write(path.join("broken.yaml"), "kind: Ingress\n  a: [").unwrap();
+    fs::write(path.join("dump.json"), ingress("shop", "a", "x.example.com").to_string()).unwrap();
+    let report =
+        run(path, &["dump.json", "--inventory", "whole.json.gz", "-o", "json"], None).exits_with(0).json();
+    assert_eq!((&report["standing"], &report["totals"]["violations"]), (&json!("noted"), &json!(1)));
+    for inventory in ["cut.json.gz", "broken.yaml", "missing.json"] {
+        let args = ["dump.json", "--inventory", inventory, "-o", "json"];
+        let report = run(path, &args, None).exits_with(2).json();
+        assert_eq!(
+            (&report["standing"], &report["completion"], &report["totals"]["violations"]),
+            (&json!("incomplete"), &json!("partial"), &json!(0)),
+            "{inventory}"
+        );
+        let problems = report["problems"].as_array().unwrap();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert_eq!(problems[0]["place"]["file"], inventory);
+    }
+    // What is audited as well is reported once.
+    let report = run(path, &["dump.json", "cut.json.gz", "-o", "json"], None).exits_with(2).json();
+    assert_eq!(report["problemCounts"]["errors"], 1);
+    assert_eq!(report["coverage"]["unreadObjects"], 1);
+}
+
+#[test]
 fn nothing_to_audit_is_not_green() {
     let directory = directory();
     let path = directory.path();
     fs::write(path.join("empty.json"), "").unwrap();
-    for args in [&["empty.json"][..], &["missing.json"], &["-"]] {
-        let found = run(path, args, None).exits_with(2);
-        assert!(found.stdout.contains("incomplete"), "{}", found.stdout);
+    let other =
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": "shop", "name": "a"}});
+    fs::write(path.join("other.json"), other.to_string()).unwrap();
+    // The policies that `run` names are left out by naming others, in a directory without them.
+    let without = tempfile::tempdir().unwrap();
+    fs::write(without.path().join("policies.yaml"), "").unwrap();
+    fs::write(without.path().join("other.json"), other.to_string()).unwrap();
+    for (path, args, reason) in [
+        (path, &["empty.json"][..], "there were no objects to audit"),
+        (path, &["-"], "there were no objects to audit"),
+        (path, &["other.json"], "no constraint applies to the one object that was seen"),
+        (without.path(), &["other.json"], "there are no constraints to audit by"),
+    ] {
+        let found = run(path, args, None).exits_with(2).stdout;
+        let last = found.lines().last().unwrap();
+        assert!(last.starts_with(&format!("nothing was judged: {reason}; ")), "{last}");
+        assert!(!found.contains("clean"), "{found}");
+        let said = |form: &[&str]| {
+            let args: Vec<_> = args.iter().chain(form).copied().collect();
+            run(path, &args, None).exits_with(2)
+        };
+        let report = said(&["-o", "json"]).json();
+        assert_eq!(
+            json!([report["standing"], report["completion"], report["reason"]]),
+            json!(["unjudged", "complete", reason])
+        );
+        assert!(said(&["-q"]).stderr.starts_with(&format!("nothing was judged: {reason}")));
+        assert!(said(&["-o", "html"]).stdout.contains("– Nothing was judged"));
+        assert!(said(&["-o", "junit"]).stdout.contains("type=\"unjudged\""));
+        assert!(said(&["-o", "ndjson"]).stdout.contains("\"standing\":\"unjudged\""));
+        assert!(
+            said(&["-o", "metrics"]).stdout.contains("portcullis_audit_standing{standing=\"unjudged\"} 1")
+        );
+        assert!(said(&["-o", "policy-report"]).stdout.contains("\"result\":\"error\""));
+        let sarif = said(&["-o", "sarif"]).json();
+        assert_eq!(sarif["runs"][0]["invocations"][0]["executionSuccessful"], false);
     }
-    run(path, &["empty.json", "-p", "empty.json"], None).exits_with(2);
+    // What could not be read is worse.
+    let found = run(path, &["missing.json"], None).exits_with(2);
+    assert!(found.stdout.contains("incomplete"), "{}", found.stdout);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use portcullis_audit::kube::{Connection, Scope};
 use portcullis_audit::memory::Ceiling;
-use portcullis_audit::run::{Settings, audit};
+use portcullis_audit::run::{Aside, Settings, audit};
 use portcullis_audit::sink::policy_report::Api;
 use portcullis_audit::sink::{Form, Options, Target};
 use portcullis_cluster::{Access, Backoff, ConnectOptions};
@@ -48,7 +48,7 @@ async fn audited(server: &ApiServer, chunk_size: u32, scope: Scope, writes: bool
             ceiling: Ceiling::new(512 << 20),
             limits: portcullis::EvaluationLimits::default(),
             timeout: Duration::from_secs(10),
-            quiet: true,
+            aside: Aside::Nothing,
         };
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("out.json");
@@ -105,6 +105,27 @@ async fn a_kind_that_fails_is_reported_and_the_rest_audited() {
     assert_eq!((&report["completion"], &report["standing"]), (&json!("partial"), &json!("incomplete")));
     assert!(coverage(&report, "Service")["failure"].is_string(), "{}", report["coverage"]);
     assert_eq!(report["findings"].as_array().unwrap().len(), 3);
+}
+
+/// A kind that fails in the first pass only: it is audited, but objects were compared with nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_objects_are_compared_with_must_be_seen_as_well() {
+    let server = server().await;
+    server.put(ingress("shop", "a", "x.example.com"));
+    server.put(ingress("blog", "b", "x.example.com"));
+    let whole = audited(&server, 500, Scope::Named, false).await;
+    assert_eq!((&whole["standing"], &whole["totals"]["violations"]), (&json!("noted"), &json!(2)));
+    server.fault(Fault::on(Verb::List, "ingresses").forbidden());
+    let report = audited(&server, 500, Scope::Named, false).await;
+    assert_eq!((&report["completion"], &report["standing"]), (&json!("partial"), &json!("incomplete")));
+    assert_eq!(coverage(&report, "Ingress")["judged"], 2);
+    let problems = report["problems"].as_array().unwrap();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    let message = problems[0]["message"].as_str().unwrap();
+    assert!(
+        message.contains("Ingress") && message.contains("could not be listed for the inventory"),
+        "{message}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

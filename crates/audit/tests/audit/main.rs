@@ -10,6 +10,7 @@
 mod dumps;
 mod ending;
 mod kube;
+mod lease;
 mod outputs;
 mod rights;
 mod support;

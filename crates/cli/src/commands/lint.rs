@@ -12,12 +12,11 @@ use std::path::{Path, PathBuf};
 use portcullis::{
     Document, Error, ErrorKind, Limits, Object, PolicySet, Resource, Severity, Suite, TemplateInfo,
 };
-use portcullis_report::{self as report, lint};
+use portcullis_report::{self as report, ExitStatus, lint};
 use portcullis_sources::{self as read, Choice, Input, is_policy, is_suite};
 use rayon::prelude::*;
 
 use crate::args::{LintArgs, LintFormat};
-use crate::run::ExitStatus;
 
 /// Reads the policies and reports.
 pub fn run(args: &LintArgs) -> anyhow::Result<ExitStatus> {

@@ -11,10 +11,9 @@ use std::num::NonZeroUsize;
 
 use anyhow::Context as _;
 use clap::CommandFactory as _;
-use portcullis_audit::run::Status;
+use portcullis_report::ExitStatus;
 
 use crate::args::{Args, Command};
-use crate::run::ExitStatus;
 
 /// Calls the command.
 pub fn dispatch(args: Args) -> anyhow::Result<ExitStatus> {
@@ -28,11 +27,7 @@ pub fn dispatch(args: Args) -> anyhow::Result<ExitStatus> {
             in_pool(jobs, || verify::run(&verify))
         }
         // It has threads of its own: what is read and what is judged are bounded together.
-        Command::Audit(args) => Ok(match portcullis_audit::run::files(&args.audit)? {
-            Status::Clean => ExitStatus::Success,
-            Status::Denied => ExitStatus::Violations,
-            Status::Incomplete => ExitStatus::Error,
-        }),
+        Command::Audit(args) => Ok(portcullis_audit::run::files(&args.audit)?),
         Command::Lint(lint) => {
             let jobs = lint.jobs;
             in_pool(jobs, || lint::run(&lint))

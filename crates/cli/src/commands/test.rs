@@ -15,14 +15,13 @@ use portcullis::{
     Decision, Document, EnforcementPoint, Error, ErrorKind, FieldPath, Inventory, InventoryStore, Limits,
     Location, Object, ObjectKey, PolicySet, Position, Precision, Resource, Review, Severity, Verdict,
 };
-use portcullis_report::{self as report, Failure, Finding, Reviewed, TestReport};
+use portcullis_report::{self as report, ExitStatus, Failure, Finding, Reviewed, TestReport};
 use portcullis_sources::{self as read, Choice, Input, is_policy, is_suite};
 use rayon::prelude::*;
 
 use crate::args::{TestArgs, TestFormat};
 use crate::commands::evaluation::Evaluating;
 use crate::commands::progress::Progress;
-use crate::run::ExitStatus;
 
 /// Judges and reports.
 pub fn run(args: &TestArgs) -> anyhow::Result<ExitStatus> {
@@ -96,6 +95,8 @@ struct Loaded {
     subjects: Vec<Subject>,
     /// What policies may compare with, in the order given: of two objects of the same name the last one counts.
     inventory: Vec<Object>,
+    /// Some of the objects could not be read.
+    is_unread: bool,
     problems: Vec<Error>,
 }
 
@@ -128,12 +129,14 @@ fn load(args: &TestArgs) -> Loaded {
 
 impl Loaded {
     fn add_all(&mut self, input: Input) {
+        self.is_unread |= has_errors(&input.problems);
         self.problems.extend(input.problems);
         for Classified { resource, object, problems } in classify(&input.documents) {
             // Suites are for `verify`, which also says what is wrong with them.
             if object.as_ref().is_some_and(is_suite) {
                 continue;
             }
+            self.is_unread |= object.is_none() && has_errors(&problems);
             self.problems.extend(problems);
             let (Some(resource), Some(object)) = (resource, object) else { continue };
             let kind = match &resource {
@@ -174,14 +177,22 @@ impl Loaded {
     }
 
     fn add_inventory(&mut self, input: Input) {
+        self.is_unread |= has_errors(&input.problems);
         self.problems.extend(input.problems);
         for document in input.documents {
             match Object::from_document(document) {
                 Ok(object) => self.inventory.push(object),
-                Err(error) => self.problems.push(error),
+                Err(error) => {
+                    self.is_unread = true;
+                    self.problems.push(error);
+                }
             }
         }
     }
+}
+
+fn has_errors(problems: &[Error]) -> bool {
+    problems.iter().any(|problem| problem.severity() == Severity::Error)
 }
 
 fn classify(documents: &[Document]) -> Vec<Classified> {
@@ -196,12 +207,15 @@ fn classify(documents: &[Document]) -> Vec<Classified> {
 }
 
 fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
-    let Loaded { policies, mut subjects, inventory, mut problems } = loaded;
+    let Loaded { policies, mut subjects, inventory, is_unread, mut problems } = loaded;
     let (policies, found) = PolicySet::from_resources(policies);
     problems.extend(found);
     problems.extend(duplicates(&subjects));
     let inventory = inventory_of(inventory);
-    problems.extend(policies.missing_inventory(&inventory));
+    // What could not be read may be what is missing: then that is said, and not what follows from it.
+    if !is_unread {
+        problems.extend(policies.missing_inventory(&inventory));
+    }
     problems.extend(nothing_to_do(&policies, &subjects, &problems));
     let default = inventory.missing_default_namespace();
     subjects.sort_by_cached_key(|subject| subject.object.location());
@@ -260,7 +274,7 @@ fn duplicates(subjects: &[Subject]) -> Vec<Error> {
 /// A run that compares nothing with anything must not look like success.
 fn nothing_to_do(policies: &PolicySet, subjects: &[Subject], problems: &[Error]) -> Option<Error> {
     // Then the reason has been told.
-    if problems.iter().any(|problem| problem.severity() == Severity::Error) {
+    if has_errors(problems) {
         return None;
     }
     let no_templates = policies.templates().next().is_none();

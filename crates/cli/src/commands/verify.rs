@@ -6,20 +6,19 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use portcullis::{
     Assertion, Case, Decision, Document, EnforcementPoint, Error, ErrorKind, Expected, Inventory, Limits,
-    Location, Object, PolicySet, Resource, Review, Severity, Suite, Test,
+    Location, Object, PolicySet, Resource, Review, Severity, Source, Suite, Test,
 };
 use portcullis_report::verify::{CaseResult, Failure, Status, SuiteResult, TestResult};
-use portcullis_report::{self as report, count, human, problem_line, verify};
+use portcullis_report::{self as report, ExitStatus, count, human, problem_line, verify};
 use portcullis_sources::{self as read, Choice, InputFile};
 use rayon::prelude::*;
 
 use crate::args::{Selection, VerifyArgs, VerifyFormat};
 use crate::commands::evaluation::Evaluating;
-use crate::run::ExitStatus;
 
 /// Runs the suites and reports.
 pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
@@ -63,17 +62,21 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
     Ok(status)
 }
 
+/// The file as a whole.
+fn whole(file: &InputFile) -> Location {
+    Location::new(Source::new(file.name.as_str(), ""), 0..0)
+}
+
 fn no_suite(file: &InputFile) -> Error {
-    let source = portcullis::Source::new(file.name.as_str(), "");
     Error::new(ErrorKind::NoInput, "there is no suite in this file")
-        .at(Location::new(source, 0..0))
+        .at(whole(file))
         .hint("a suite is a document of `apiVersion: test.gatekeeper.sh/v1alpha1` and `kind: Suite`")
 }
 
 /// A selection that selects nothing tests nothing, which must not look like success.
 fn nothing_selected(args: &VerifyArgs, suites: &[SuiteResult]) -> Option<Error> {
     args.run.as_ref()?;
-    let ran = |suite: &SuiteResult| suite.status != Status::Skipped || suite.tests.is_empty();
+    let ran = |suite: &SuiteResult| suite.status != Status::Skipped || suite.parts.is_empty();
     (!suites.iter().any(ran)).then(|| {
         Error::new(ErrorKind::NoInput, "`--run` selects no test and no case")
             .hint("it takes a regular expression for names of tests or cases, or `TEST//CASE`")
@@ -92,14 +95,14 @@ impl Runner<'_> {
         // Cheaper than parsing everything that lies around, and keeps broken samples from being errors.
         const GROUP: &[u8] = b"test.gatekeeper.sh";
         let started = Instant::now();
-        let broken = |problems, elapsed| {
-            let file = file.name.clone();
-            Some(SuiteResult { file, status: Status::Broken, elapsed, problems, tests: Vec::new() })
-        };
+        let suite = || SuiteResult::skipped(&file.name, whole(file));
         let bytes = match read::read_bytes(file, &self.limits) {
             Ok(bytes) if !bytes.windows(GROUP.len()).any(|window| window == GROUP) => return None,
             Ok(bytes) => bytes,
-            Err(error) => return broken(vec![error], started.elapsed()),
+            Err(error) => {
+                let (problems, elapsed) = (vec![error], started.elapsed());
+                return Some(SuiteResult { status: Status::Broken, problems, elapsed, ..suite() });
+            }
         };
         let (documents, mut problems) = Document::read_bytes(&file.name, bytes, &self.limits);
         let mut suites: Vec<Suite> = Vec::new();
@@ -132,8 +135,7 @@ impl Runner<'_> {
             false => Status::Skipped,
         };
         let status = tests.iter().map(|test| test.status).fold(own, Status::max);
-        let elapsed = started.elapsed();
-        Some(SuiteResult { file: file.name.clone(), status, elapsed, problems, tests })
+        Some(SuiteResult { status, elapsed: started.elapsed(), problems, parts: tests, ..suite() })
     }
 
     fn selects_test(&self, test: &Test) -> bool {
@@ -158,33 +160,24 @@ impl Runner<'_> {
 
     fn test(&self, test: &Test, directory: &Path, skipped: bool) -> TestResult {
         let started = Instant::now();
-        let mut result = TestResult {
-            name: test.name.to_string(),
-            location: test.location.clone(),
-            status: Status::Skipped,
-            elapsed: Duration::ZERO,
-            failures: Vec::new(),
-            warnings: Vec::new(),
-            cases: Vec::new(),
-        };
+        let mut result = TestResult::skipped(&test.name, test.location.clone());
         if skipped || test.skip || !self.selects_test(test) {
             return result;
         }
         let files = Files { directory, limits: &self.limits };
-        match compile(test, &files, &mut result.warnings) {
+        match compile(test, &files, &mut result.problems) {
             Err(failure) => result.failures.push(failure),
             Ok(policies) => {
                 let case = |case: &Case| {
                     let run = !case.skip && self.selects_case(test, case);
                     run_case(case, run.then_some(&policies), &files, &self.evaluating)
                 };
-                result.cases = test.cases.iter().map(case).collect();
+                result.parts = test.cases.iter().map(case).collect();
             }
         }
-        let own = result.failures.iter().map(|failure| failure.status).max();
-        let cases = result.cases.iter().map(|case| case.status).max();
+        let cases = result.parts.iter().map(|case| case.status).max();
         // Without cases, that it compiles (or, if `invalid`, does not) is what is tested.
-        result.status = own.or(cases).unwrap_or(Status::Passed);
+        result.status = result.worst_failure().or(cases).unwrap_or(Status::Passed);
         result.elapsed = started.elapsed();
         result
     }
@@ -344,17 +337,9 @@ fn run_case(
     evaluating: &Evaluating,
 ) -> CaseResult {
     let started = Instant::now();
-    let mut result = CaseResult {
-        name: case.name.to_string(),
-        location: case.location.clone(),
-        status: Status::Skipped,
-        elapsed: Duration::ZERO,
-        failures: Vec::new(),
-        warnings: Vec::new(),
-        prints: Vec::new(),
-    };
+    let mut result = CaseResult::skipped(&case.name, case.location.clone());
     let Some(policies) = policies else { return result };
-    match review_of(case, files, &mut result.warnings) {
+    match review_of(case, files, &mut result.problems) {
         Err(failure) => result.failures.push(failure),
         Ok((review, inventory)) => {
             let deadline = evaluating.deadline();
@@ -363,10 +348,10 @@ fn run_case(
             let decision = Decision::from(&outcome);
             result.failures =
                 case.assertions.iter().filter_map(|assertion| check(assertion, &decision)).collect();
-            result.prints = outcome.results.iter().flat_map(|result| &result.prints).cloned().collect();
+            result.parts = outcome.results.iter().flat_map(|result| &result.prints).cloned().collect();
         }
     }
-    result.status = result.failures.iter().map(|failure| failure.status).max().unwrap_or(Status::Passed);
+    result.status = result.worst_failure().unwrap_or(Status::Passed);
     result.elapsed = started.elapsed();
     result
 }

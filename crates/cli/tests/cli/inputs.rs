@@ -134,3 +134,60 @@ fn named_files_are_read_whatever_their_name() {
     run_in(directory.path(), &["test", "."]).exits_with(2);
     run_in(directory.path(), &["test", ".", "good.txt"]).exits_with(1);
 }
+
+#[test]
+fn many_objects_that_come_twice_are_one_warning_for_people() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    for name in ["templates.yaml", "constraints.yaml"] {
+        fs::copy(testdata().join("policies").join(name), path.join(name)).unwrap();
+    }
+    let pods = |count: usize| {
+        let pod = |index: usize| {
+            format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: p-{index:03}, namespace: prod}}\n---\n")
+        };
+        (0..count).map(pod).collect::<String>()
+    };
+    for name in ["a.yaml", "b.yaml"] {
+        fs::write(path.join(name), pods(132)).unwrap();
+    }
+    let run = run_in(path, &["test", "-f", "."]);
+    assert_eq!(run.stderr.matches("[duplicate-resource]").count(), 1, "{}", run.stderr);
+    for part in [
+        "warning[duplicate-resource]: 132 objects are defined a second time, in 1 file",
+        "= object: Pod prod/p-000 at b.yaml:1:1: defined a second time; the first is at a.yaml:1:1",
+        "= object: Pod prod/p-002 at b.yaml:9:1: ",
+        "= note: and 129 more",
+    ] {
+        assert!(run.stderr.contains(part), "{part} is missing in\n{}", run.stderr);
+    }
+    assert!(!run.stderr.contains("p-003 at"), "{}", run.stderr);
+    assert!(run.stdout.contains(" 133 warnings about the input"), "{}", run.stdout);
+    // Machines get them one by one; SARIF as results and as notifications.
+    let sarif = run_in(path, &["test", "-f", ".", "-o", "sarif"]).stdout;
+    assert_eq!(sarif.matches("defined a second time; the first is at").count(), 2 * 132);
+    // A few are shown with their lines.
+    fs::write(path.join("b.yaml"), pods(3)).unwrap();
+    let run = run_in(path, &["test", "-f", "."]);
+    assert_eq!(
+        run.stderr.matches("[duplicate-resource]: defined a second time").count(),
+        3,
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn what_only_follows_from_an_unreadable_input_is_not_said() {
+    let directory = directory();
+    let path = directory.path();
+    let said = |args: &[&str]| {
+        run_in(path, &[&["test", "-f", "."], args].concat()).stderr.contains("missing-inventory")
+    };
+    assert!(said(&[]));
+    assert!(!said(&["--inventory", "missing.yaml"]));
+    fs::write(path.join("broken.yaml"), "kind: Ingress\n  a: [\n").unwrap();
+    assert!(!said(&[]));
+    fs::write(path.join("broken.yaml"), "apiVersion: v1\nkind: Ingress\n").unwrap();
+    assert!(!said(&["--inventory", "broken.yaml"]));
+}

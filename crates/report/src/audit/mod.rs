@@ -5,11 +5,13 @@
 //!              ├─ findings   violations and what could not be evaluated, in the order of the objects; may be read again and again
 //!              ├─ totals     passes, violations and unknowns: all, by policy, by namespace, by action
 //!              ├─ coverage   kinds and objects: judged, skipped, excluded, unread and why
+//!              ├─ problems   what is wrong with policies and input: one by one, and by cause
 //!              └─ completion whether the audit saw everything
 //! ```
 //!
 //! Findings are read through [`Findings`] instead of being a list: there may be more of them than memory.
 
+mod problems;
 mod time;
 
 use std::collections::BTreeMap;
@@ -17,11 +19,12 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use portcullis::{Actions, ConstraintKey, EnforcementAction, Error, Location};
+use portcullis::{Actions, ConstraintKey, EnforcementAction, Location};
 use serde::{Deserialize, Serialize};
 
 use crate::Region;
 
+pub use problems::{Cause, Example, MOST_PROBLEMS, Problem, Problems};
 pub use time::Timestamp;
 
 /// Everything a report of an audit is made of.
@@ -42,12 +45,9 @@ pub struct AuditReport<'a> {
     pub coverage: Coverage,
     /// How many of each there are.
     pub totals: Totals,
-    /// What is wrong with policies and input, one line each, errors first; at most [`MOST_PROBLEMS`] of each severity.
-    pub problems: Vec<Problem>,
+    /// What is wrong with policies and input.
+    pub problems: Problems,
 }
-
-/// How many problems of one severity a report lists; the rest is in [`Coverage::unread_objects`] and the counts.
-pub const MOST_PROBLEMS: usize = 1000;
 
 impl AuditReport<'_> {
     /// The audit's id: the start in RFC 3339, UTC, to the second.
@@ -59,14 +59,25 @@ impl AuditReport<'_> {
     pub fn standing(&self) -> Standing {
         let unsure = self.completion != Completion::Complete
             || self.totals.all.unknown > 0
-            || self.problems.iter().any(|problem| problem.is_error);
+            || self.problems.errors() > 0;
         let denied = self.totals.by_action.get(&Action(EnforcementAction::Deny));
         match (unsure, denied.is_some_and(|tally| tally.violations > 0)) {
             (true, _) => Standing::Incomplete,
             (false, true) => Standing::Denied,
             (false, false) if self.totals.all.violations > 0 => Standing::Noted,
-            (false, false) => Standing::Clean,
+            (false, false) if self.totals.all.passes > 0 => Standing::Clean,
+            (false, false) => Standing::Unjudged,
         }
+    }
+
+    /// Why nothing was judged, if that is what the audit says as a whole.
+    pub fn unjudged(&self) -> Option<Unjudged> {
+        let seen = self.coverage.objects().seen;
+        (self.standing() == Standing::Unjudged).then_some(match seen {
+            _ if self.policies.is_empty() => Unjudged::NoPolicy,
+            0 => Unjudged::NoObject,
+            seen => Unjudged::NoneApplies { seen },
+        })
     }
 }
 
@@ -74,14 +85,75 @@ impl AuditReport<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Standing {
-    /// Everything was seen, and nothing was found.
+    /// Everything was seen, something was judged, and nothing was found.
     Clean,
     /// Everything was seen, and what was found warns or is only noted.
     Noted,
     /// Everything was seen, and something is denied.
     Denied,
+    /// Everything was seen, but no constraint applied to any object: that says nothing of the objects.
+    Unjudged,
     /// Something was not seen or could not be judged, whatever else was found.
     Incomplete,
+}
+
+impl Standing {
+    /// All of them, the best first.
+    pub const ALL: [Self; 5] = [Self::Clean, Self::Noted, Self::Denied, Self::Unjudged, Self::Incomplete];
+
+    /// The word in reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Clean => "clean",
+            Self::Noted => "noted",
+            Self::Denied => "denied",
+            Self::Unjudged => "unjudged",
+            Self::Incomplete => "incomplete",
+        }
+    }
+}
+
+/// Why nothing was judged although everything was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unjudged {
+    /// There is no constraint that is audited.
+    NoPolicy,
+    /// There is no object.
+    NoObject,
+    /// There are both, but no constraint applies to any object.
+    NoneApplies {
+        /// How many objects there are.
+        seen: u64,
+    },
+}
+
+impl Unjudged {
+    /// What to do about it.
+    pub const fn help(self) -> &'static str {
+        match self {
+            Self::NoPolicy => "give ConstraintTemplates and constraints of their kinds",
+            Self::NoObject => "name files or directories with objects, or pipe them in",
+            Self::NoneApplies { .. } => {
+                "look at the `match` of the constraints and at the kinds of the objects; a Config may exclude namespaces"
+            }
+        }
+    }
+}
+
+/// The sentence in reports.
+impl fmt::Display for Unjudged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoPolicy => f.write_str("there are no constraints to audit by"),
+            Self::NoObject => f.write_str("there were no objects to audit"),
+            Self::NoneApplies { seen: 1 } => {
+                f.write_str("no constraint applies to the one object that was seen")
+            }
+            Self::NoneApplies { seen } => {
+                write!(f, "no constraint applies to any of the {seen} objects that were seen")
+            }
+        }
+    }
 }
 
 /// Whether an audit saw everything that it should.
@@ -461,47 +533,6 @@ impl Objects {
         self.skipped += other.skipped;
         self.excluded += other.excluded;
         self.duplicates += other.duplicates;
-    }
-}
-
-/// Something that is wrong with a policy or with the input.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Problem {
-    /// An error makes the audit incomplete, a warning does not.
-    pub is_error: bool,
-    /// The kind of problem, as reports name it: `syntax`, `limit`.
-    pub code: &'static str,
-    /// Where, if it has a place.
-    pub place: Option<Place>,
-    /// What is wrong, in one line.
-    pub message: String,
-    /// What to do about it, if that is known.
-    pub help: Option<String>,
-}
-
-impl Problem {
-    /// Of an error of the core.
-    pub fn of(error: &Error) -> Self {
-        let subject = error.subject().map(|subject| format!("{subject}: ")).unwrap_or_default();
-        Self {
-            is_error: error.severity() == portcullis::Severity::Error,
-            code: error.kind().code(),
-            place: error.location().map(Place::of),
-            message: format!("{subject}{}", error.message()),
-            help: error.help().map(str::to_owned),
-        }
-    }
-}
-
-/// `file:line:column: message; help`.
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(place) = &self.place {
-            write!(f, "{place}: ")?;
-        }
-        f.write_str(&self.message)?;
-        self.help.as_ref().map_or(Ok(()), |help| write!(f, "; {help}"))
     }
 }
 

@@ -4,10 +4,10 @@ use std::io;
 
 use super::tables::NAME;
 use super::{AuditReport, Hole, Page, count};
-use crate::audit::{Objects, Problem};
+use crate::audit::{Cause, Example, Objects, Problems};
 
-/// How many problems are listed.
-const MOST_PROBLEMS: usize = 500;
+/// How many causes of problems are listed.
+const MOST_CAUSES: usize = 500;
 /// How many kinds have a row.
 const MOST_KINDS: usize = 2_000;
 
@@ -80,35 +80,63 @@ fn numbers(objects: Objects, page: &mut Page) -> io::Result<()> {
     Ok(())
 }
 
-fn problems(problems: &[Problem], page: &mut Page) -> io::Result<()> {
-    if problems.is_empty() {
+fn problems(problems: &Problems, page: &mut Page) -> io::Result<()> {
+    let mut left = problems.errors() + problems.warnings();
+    if left == 0 {
         page.raw("<p class=\"none\">There are none.</p>\n");
         return Ok(());
     }
     page.raw("<ul class=\"list\">\n");
-    for problem in problems.iter().take(MOST_PROBLEMS) {
-        let gravity = if problem.is_error {
-            "<b class=\"violation\">✕ error</b>"
-        } else {
-            "<b class=\"unknown\">! warning</b>"
-        };
-        page.put(
-            "<li>{} <span>{}</span> <div><p>{}</p>",
-            &[Hole::Html(gravity), Hole::Text(problem.code), Hole::Short(&problem.message, 1_000)],
-        )?;
-        if let Some(help) = &problem.help {
-            page.put("<small>help: {}</small>", &[Hole::Short(help, 500)])?;
-        }
-        page.raw("</div>");
-        if let Some(place) = &problem.place {
-            page.put(" <code>{}</code>", &[Hole::Short(&place.to_string(), NAME)])?;
-        }
-        page.raw("</li>\n");
+    for cause in problems.causes().take(MOST_CAUSES) {
+        write_cause(cause, page)?;
+        left = left.saturating_sub(cause.times);
     }
     page.raw("</ul>\n");
-    if problems.len() > MOST_PROBLEMS {
-        let more = count((problems.len() - MOST_PROBLEMS) as u64, "more problem", "more problems");
-        page.put("<p class=\"more\">{}: see the NDJSON output.</p>\n", &[Hole::Text(&more)])?;
+    if left > 0 {
+        let more = count(left, "more problem", "more problems");
+        page.put("<p class=\"more\">{}: see the JSON output.</p>\n", &[Hole::Text(&more)])?;
     }
+    Ok(())
+}
+
+/// What is the same for many objects is said once.
+fn write_cause(cause: &Cause, page: &mut Page) -> io::Result<()> {
+    let gravity = if cause.is_error {
+        "<b class=\"violation\">✕ error</b>"
+    } else {
+        "<b class=\"unknown\">! warning</b>"
+    };
+    let name = match cause.examples.first() {
+        Some(Example { object: Some(object), .. }) if cause.times == 1 => format!("{object}: "),
+        _ => String::new(),
+    };
+    page.put(
+        "<li>{} <span>{}</span> <div><p>{}{}</p>",
+        &[
+            Hole::Html(gravity),
+            Hole::Text(cause.code),
+            Hole::Short(&name, NAME),
+            Hole::Short(&cause.message, 1_000),
+        ],
+    )?;
+    if let Some(help) = &cause.help {
+        page.put("<small>help: {}</small>", &[Hole::Short(help, 500)])?;
+    }
+    if cause.times > 1 {
+        page.put("<p>{}, the first:</p>", &[Hole::Text(&cause.extent())])?;
+        for example in &cause.examples {
+            page.put("<p><code>{}</code></p>", &[Hole::Short(&example.to_string(), NAME)])?;
+        }
+        if cause.more() > 0 {
+            page.put("<small>and {} more</small>", &[Hole::Count(cause.more())])?;
+        }
+        page.raw("</div>");
+    } else {
+        page.raw("</div>");
+        if let Some(Example { place: Some(place), .. }) = cause.examples.first() {
+            page.put(" <code>{}</code>", &[Hole::Short(&place.to_string(), NAME)])?;
+        }
+    }
+    page.raw("</li>\n");
     Ok(())
 }

@@ -27,7 +27,7 @@ impl Look {
             Standing::Incomplete => Self::Incomplete,
             Standing::Denied => Self::Denied,
             Standing::Noted => Self::Noted,
-            Standing::Clean if report.totals.all.passes == 0 => Self::Nothing,
+            Standing::Unjudged => Self::Nothing,
             Standing::Clean => Self::Clean,
         }
     }
@@ -143,7 +143,8 @@ fn banner(report: &AuditReport<'_>, page: &mut Page) -> io::Result<()> {
         ),
         (Look::Nothing, _) => {
             let policies = count(report.policies.len() as u64, "policy", "policies");
-            format!("There are {policies} and {}.", count(objects.seen, "object", "objects"))
+            let help = report.unjudged().map(|why| format!(" To do: {}.", why.help())).unwrap_or_default();
+            format!("There are {policies} and {}.{help}", count(objects.seen, "object", "objects"))
         }
         (Look::Denied, _) => {
             format!(
@@ -195,7 +196,7 @@ fn reasons(report: &AuditReport<'_>, page: &mut Page) -> io::Result<()> {
             &[Hole::Text(&count(failed, "kind", "kinds"))],
         )?;
     }
-    let errors = report.problems.iter().filter(|problem| problem.is_error).count() as u64;
+    let errors = report.problems.errors();
     if errors > 0 {
         page.put(
             "<li>{} in policies or input: see <a href=\"#problems\">problems</a>.</li>\n",

@@ -1,12 +1,11 @@
 //! As `go test` prints it, which gator's users know: a line per suite, the failures above it, `PASS` or `FAIL` at the end.
 
 use std::io::{self, Write};
-use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use portcullis::Error;
 
-use super::{CaseResult, Counts, Failure, Status, SuiteResult, TestResult};
+use super::{Counts, Failure, Ran, Status, SuiteResult};
 use crate::{count, escape, problem_line};
 
 const GOOD: Style = AnsiColor::Green.on_default();
@@ -38,10 +37,14 @@ fn write_suite(suite: &SuiteResult, verbose: bool, out: &mut dyn Write) -> io::R
     for problem in &suite.problems {
         writeln!(out, "    {}: {}", problem.severity(), indented(&problem_line(problem), 8))?;
     }
-    for test in &suite.tests {
-        write_test(test, verbose, out)?;
+    for test in &suite.parts {
+        write_ran(test, 0, verbose, out, |out| {
+            test.parts.iter().try_for_each(|case| {
+                write_ran(case, 4, verbose, out, |out| write_prints(&case.name, &case.parts, verbose, out))
+            })
+        })?;
     }
-    let file = escape::line(&suite.file);
+    let file = escape::line(&suite.name);
     match suite.status {
         status if status.is_bad() => write!(out, "{BAD}FAIL{BAD:#}")?,
         Status::Skipped => write!(out, "skip")?,
@@ -50,54 +53,39 @@ fn write_suite(suite: &SuiteResult, verbose: bool, out: &mut dyn Write) -> io::R
     writeln!(out, "\t{file}\t{:.3}s", suite.elapsed.as_secs_f64())
 }
 
-fn write_test(test: &TestResult, verbose: bool, out: &mut dyn Write) -> io::Result<()> {
-    if !verbose && !test.status.is_bad() {
-        return Ok(());
-    }
-    let name = named(&test.name);
-    if verbose {
-        writeln!(out, "=== RUN   {name}")?;
-        write_warnings(&test.warnings, 4, out)?;
-    }
-    for case in &test.cases {
-        write_case(case, verbose, out)?;
-    }
-    write_result("", &name, test.status, test.elapsed, out)?;
-    write_failures(&test.failures, 4, out)
-}
-
-fn write_case(case: &CaseResult, verbose: bool, out: &mut dyn Write) -> io::Result<()> {
-    if !verbose && !case.status.is_bad() {
-        return Ok(());
-    }
-    let name = named(&case.name);
-    if verbose {
-        writeln!(out, "    === RUN   {name}")?;
-        write_warnings(&case.warnings, 8, out)?;
-        if !case.prints.is_empty() {
-            writeln!(out, "    === PRINT {name}")?;
-            for print in &case.prints {
-                writeln!(out, "        {}", indented(print, 8))?;
-            }
-        }
-    }
-    write_result("    ", &name, case.status, case.elapsed, out)?;
-    write_failures(&case.failures, 8, out)
-}
-
-fn write_result(
-    indent: &str,
-    name: &str,
-    status: Status,
-    elapsed: Duration,
+/// A test or a case, with what stands in it; only if it is bad, unless everything is wanted.
+fn write_ran<Parts>(
+    ran: &Ran<Parts>,
+    indent: usize,
+    verbose: bool,
     out: &mut dyn Write,
+    write_parts: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
-    let (style, word) = match status {
+    if !verbose && !ran.status.is_bad() {
+        return Ok(());
+    }
+    let name = named(&ran.name);
+    if verbose {
+        writeln!(out, "{:indent$}=== RUN   {name}", "")?;
+        write_warnings(&ran.problems, indent + 4, out)?;
+    }
+    write_parts(out)?;
+    let (style, word) = match ran.status {
         Status::Failed | Status::Broken => (BAD, "FAIL"),
         Status::Passed => (GOOD, "PASS"),
         Status::Skipped => (DIM, "SKIP"),
     };
-    writeln!(out, "{indent}--- {style}{word}{style:#}: {name}\t({:.3}s)", elapsed.as_secs_f64())
+    let seconds = ran.elapsed.as_secs_f64();
+    writeln!(out, "{:indent$}--- {style}{word}{style:#}: {name}\t({seconds:.3}s)", "")?;
+    write_failures(&ran.failures, indent + 4, out)
+}
+
+fn write_prints(name: &str, prints: &[String], verbose: bool, out: &mut dyn Write) -> io::Result<()> {
+    if !verbose || prints.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "    === PRINT {}", named(name))?;
+    prints.iter().try_for_each(|print| writeln!(out, "        {}", indented(print, 8)))
 }
 
 fn write_failures(failures: &[Failure], indent: usize, out: &mut dyn Write) -> io::Result<()> {

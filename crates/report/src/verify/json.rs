@@ -2,10 +2,10 @@
 
 use std::io::{self, Write};
 
-use portcullis::{Error, Location};
+use portcullis::Error;
 use serde::Serialize;
 
-use super::{CaseResult, Failure, Status, SuiteResult, TestResult};
+use super::{CaseResult, Ran, SuiteResult, TestResult};
 use crate::json::{Position, write_indented};
 
 #[derive(Serialize)]
@@ -66,44 +66,35 @@ pub fn write(suites: &[SuiteResult], passed: bool, out: &mut dyn Write) -> io::R
 
 fn suite_item(suite: &SuiteResult) -> Suite<'_> {
     Suite {
-        file: &suite.file,
+        file: &suite.name,
         status: suite.status.as_str(),
         seconds: suite.elapsed.as_secs_f64(),
         problems: problems(&suite.problems),
-        tests: suite.tests.iter().map(test_item).collect(),
+        tests: suite.parts.iter().map(test_item).collect(),
     }
 }
 
 fn test_item(test: &TestResult) -> Item<'_> {
-    let cases = test.cases.iter().map(case_item).collect();
-    let common = item(&test.name, test.status, &test.location, &test.failures, &test.warnings);
-    Item { seconds: test.elapsed.as_secs_f64(), cases: Some(cases), ..common }
+    Item { cases: Some(test.parts.iter().map(case_item).collect()), ..item(test) }
 }
 
 fn case_item(case: &CaseResult) -> Item<'_> {
-    let common = item(&case.name, case.status, &case.location, &case.failures, &case.warnings);
-    Item { seconds: case.elapsed.as_secs_f64(), prints: &case.prints, ..common }
+    Item { prints: &case.parts, ..item(case) }
 }
 
-fn item<'a>(
-    name: &'a str,
-    status: Status,
-    location: &'a Location,
-    failures: &'a [Failure],
-    warnings: &'a [Error],
-) -> Item<'a> {
-    let failures = failures.iter().map(|failure| FailureItem {
+fn item<Parts>(ran: &Ran<Parts>) -> Item<'_> {
+    let failures = ran.failures.iter().map(|failure| FailureItem {
         message: &failure.message,
         details: &failure.details,
         location: Position::of(&failure.location),
     });
     Item {
-        name,
-        status: status.as_str(),
-        seconds: 0.0,
-        location: Position::of(location),
+        name: &ran.name,
+        status: ran.status.as_str(),
+        seconds: ran.elapsed.as_secs_f64(),
+        location: Position::of(&ran.location),
         failures: failures.collect(),
-        warnings: problems(warnings),
+        warnings: problems(&ran.problems),
         prints: &[],
         cases: None,
     }

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::{Failure, Status, SuiteResult, TestResult};
+use super::{Failure, Ran, Status, SuiteResult, TestResult};
 use crate::problem_line;
 
 /// Writes all suites.
 pub fn write(suites: &[SuiteResult], out: &mut dyn Write) -> io::Result<()> {
     let mut report = Report::new("portcullis verify");
     for suite in suites {
-        let mut item = TestSuite::new(&suite.file);
+        let mut item = TestSuite::new(&suite.name);
         item.set_time(suite.elapsed);
         if !suite.problems.is_empty() {
             let text: Vec<_> = suite.problems.iter().map(problem_line).collect();
@@ -25,10 +25,10 @@ pub fn write(suites: &[SuiteResult], out: &mut dyn Write) -> io::Result<()> {
             } else {
                 TestCaseStatus::success()
             };
-            item.add_test_case(test_case(&suite.file, "suite file", status, suite.elapsed));
+            item.add_test_case(test_case(&suite.name, "suite file", status, suite.elapsed));
         }
-        for test in &suite.tests {
-            add_test(&mut item, suite, test);
+        for test in &suite.parts {
+            add_test(&mut item, &suite.name, test);
         }
         report.add_test_suite(item);
     }
@@ -36,17 +36,16 @@ pub fn write(suites: &[SuiteResult], out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-fn add_test(item: &mut TestSuite, suite: &SuiteResult, test: &TestResult) {
+fn add_test(item: &mut TestSuite, file: &str, test: &TestResult) {
     // A test without cases, such as one with `invalid: true`, or one that could not be compiled.
-    if test.cases.is_empty() || !test.failures.is_empty() {
-        let status = status(test.status, &test.failures);
-        item.add_test_case(test_case(&suite.file, &test.name, status, test.elapsed));
+    if test.parts.is_empty() || !test.failures.is_empty() {
+        item.add_test_case(test_case(file, &test.name, status(test), test.elapsed));
     }
-    for case in &test.cases {
+    for case in &test.parts {
         let name = format!("{}/{}", test.name, case.name);
-        let mut junit = test_case(&suite.file, &name, status(case.status, &case.failures), case.elapsed);
-        if !case.prints.is_empty() {
-            junit.set_system_out(case.prints.join("\n"));
+        let mut junit = test_case(file, &name, status(case), case.elapsed);
+        if !case.parts.is_empty() {
+            junit.set_system_out(case.parts.join("\n"));
         }
         item.add_test_case(junit);
     }
@@ -58,16 +57,16 @@ fn test_case(class: &str, name: &str, status: TestCaseStatus, elapsed: Duration)
     case
 }
 
-fn status(status: Status, failures: &[Failure]) -> TestCaseStatus {
-    let kind = match status {
+fn status<Parts>(ran: &Ran<Parts>) -> TestCaseStatus {
+    let kind = match ran.status {
         Status::Passed => return TestCaseStatus::success(),
         Status::Skipped => return TestCaseStatus::skipped(),
         Status::Failed => NonSuccessKind::Failure,
         Status::Broken => NonSuccessKind::Error,
     };
     let mut junit = TestCaseStatus::non_success(kind);
-    let text: Vec<_> = failures.iter().map(failure_text).collect();
-    let message = failures.first().map(|failure| failure.message.clone()).unwrap_or_default();
+    let text: Vec<_> = ran.failures.iter().map(failure_text).collect();
+    let message = ran.failures.first().map(|failure| failure.message.clone()).unwrap_or_default();
     junit.set_message(message).set_description(text.join("\n"));
     junit
 }

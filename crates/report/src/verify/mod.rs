@@ -42,57 +42,54 @@ impl Status {
     }
 }
 
-/// A suite file.
+/// What was run and how it came out: a suite file of tests, a test of cases, a case with what its policy printed.
 #[derive(Debug)]
-pub struct SuiteResult {
-    /// The path, as it was named.
-    pub file: String,
-    /// As bad as the worst of its parts.
+pub struct Ran<Parts> {
+    /// The path of a file as it was named; of tests and cases, what the suite calls them.
+    pub name: String,
+    /// Where the suite defines it; the file as a whole for a suite.
+    pub location: Location,
+    /// As bad as the worst of its failures and parts.
     pub status: Status,
     /// How long it took.
     pub elapsed: Duration,
-    /// What is wrong with the file itself.
+    /// Why it is bad, apart from its parts; none for a suite.
+    pub failures: Vec<Failure>,
+    /// What works, but probably not as meant; of a suite, also the errors of its file.
     pub problems: Vec<Error>,
     /// In the order of the file.
-    pub tests: Vec<TestResult>,
+    pub parts: Parts,
 }
+
+/// A suite file.
+pub type SuiteResult = Ran<Vec<TestResult>>;
 
 /// A test: a template with a constraint.
-#[derive(Debug)]
-pub struct TestResult {
-    /// As the suite names it.
-    pub name: String,
-    /// Where the suite defines it.
-    pub location: Location,
-    /// As bad as the worst of its cases.
-    pub status: Status,
-    /// How long it took.
-    pub elapsed: Duration,
-    /// What is wrong with the test as a whole.
-    pub failures: Vec<Failure>,
-    /// What works, but probably not as meant.
-    pub warnings: Vec<Error>,
-    /// In the order of the file.
-    pub cases: Vec<CaseResult>,
+pub type TestResult = Ran<Vec<CaseResult>>;
+
+/// A case of a test; its parts are the lines that the policy printed.
+pub type CaseResult = Ran<Vec<String>>;
+
+impl<Parts: Default> Ran<Parts> {
+    /// One that was told not to run.
+    pub fn skipped(name: &str, location: Location) -> Self {
+        Self {
+            name: name.to_owned(),
+            location,
+            status: Status::Skipped,
+            elapsed: Duration::ZERO,
+            failures: Vec::new(),
+            problems: Vec::new(),
+            parts: Parts::default(),
+        }
+    }
 }
 
-/// A case of a test.
-#[derive(Debug)]
-pub struct CaseResult {
-    /// As the suite names it.
-    pub name: String,
-    /// Where the suite defines it.
-    pub location: Location,
-    /// How it came out.
-    pub status: Status,
-    /// How long it took.
-    pub elapsed: Duration,
-    /// Why it is bad; empty if it is not.
-    pub failures: Vec<Failure>,
-    /// What works, but probably not as meant.
-    pub warnings: Vec<Error>,
-    /// What the policy printed.
-    pub prints: Vec<String>,
+impl<Parts> Ran<Parts> {
+    /// The worst of its failures, if it has one.
+    pub fn worst_failure(&self) -> Option<Status> {
+        self.failures.iter().map(|failure| failure.status).max()
+    }
 }
 
 /// One reason why a test or a case is bad.
@@ -129,13 +126,13 @@ impl Counts {
         let mut counts = Self { suites: suites.len(), ..Self::default() };
         for suite in suites {
             counts.bad += usize::from(!suite.problems.is_empty() && suite.status.is_bad());
-            counts.tests += suite.tests.len();
-            for test in &suite.tests {
+            counts.tests += suite.parts.len();
+            for test in &suite.parts {
                 counts.bad += usize::from(!test.failures.is_empty());
-                counts.cases += test.cases.len();
-                counts.bad += test.cases.iter().filter(|case| case.status.is_bad()).count();
-                counts.skipped += test.cases.iter().filter(|case| case.status == Status::Skipped).count();
-                counts.skipped += usize::from(test.cases.is_empty() && test.status == Status::Skipped);
+                counts.cases += test.parts.len();
+                counts.bad += test.parts.iter().filter(|case| case.status.is_bad()).count();
+                counts.skipped += test.parts.iter().filter(|case| case.status == Status::Skipped).count();
+                counts.skipped += usize::from(test.parts.is_empty() && test.status == Status::Skipped);
             }
         }
         counts

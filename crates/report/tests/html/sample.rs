@@ -55,7 +55,7 @@ impl Audit {
             findings: &self.findings,
             coverage: Coverage { kinds: self.kinds.clone(), unread_objects: self.unread, bytes: 1 << 20 },
             totals,
-            problems: self.problems.clone(),
+            problems: self.problems.iter().cloned().collect(),
         };
         let mut page = Vec::new();
         html::write(&report, &mut page)?;
@@ -289,6 +289,7 @@ pub fn partial() -> Audit {
         Problem {
             is_error: true,
             code: "syntax",
+            object: None,
             place: Some(file("cluster-dump.ndjson", 4_112)),
             message: "expected a value, found the end of the file".to_owned(),
             help: Some("the dump may have been cut off; write it again".to_owned()),
@@ -296,6 +297,7 @@ pub fn partial() -> Audit {
         Problem {
             is_error: false,
             code: "unknown-field",
+            object: None,
             place: Some(file("policies/constraints.yaml", 40)),
             message: "`excludedNamespace` is not a field of match".to_owned(),
             help: Some("did you mean `excludedNamespaces`?".to_owned()),
@@ -405,6 +407,7 @@ pub fn hostile() -> Audit {
     audit.problems = vec![Problem {
         is_error: true,
         code: "syntax",
+        object: None,
         place: Some(file(&evil, 1)),
         message: evil.clone(),
         help: Some(evil),
