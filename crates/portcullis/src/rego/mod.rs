@@ -238,7 +238,7 @@ fn front_end<'a>(source: &RegoSource, texts: &'a [Text], document: &Document) ->
         // What follows from a text that does not parse is noise.
         let unresolved = parsed.names.diagnostics.iter().filter(|_| !broken);
         errors.extend(unresolved.map(|diagnostic| template_rules::rego_error(diagnostic, &parsed, document)));
-        errors.extend(template_rules::check(&parsed, document));
+        errors.extend(template_rules::check(&parsed, broken, document));
         modules.push(parsed);
     }
     for (number, parsed) in modules.iter().enumerate() {

@@ -34,7 +34,8 @@ pub(super) struct ParsedModule<'a> {
 }
 
 /// Checks one module.
-pub(super) fn check(parsed: &ParsedModule<'_>, document: &Document) -> Vec<Error> {
+/// `is_broken` says that rules may be missing because they do not parse.
+pub(super) fn check(parsed: &ParsedModule<'_>, is_broken: bool, document: &Document) -> Vec<Error> {
     let mut rules = Rules { document, parsed, replaced: replaced_input(parsed), errors: Vec::new() };
     let path = parsed.module.package_path();
     if parsed.is_lib {
@@ -46,7 +47,7 @@ pub(super) fn check(parsed: &ParsedModule<'_>, document: &Document) -> Vec<Error
             );
         }
     } else {
-        check_violation(&mut rules);
+        check_violation(&mut rules, is_broken);
     }
     visit::walk_module(&mut rules, &parsed.module);
     rules.errors
@@ -108,7 +109,7 @@ fn package_span(module: &Module) -> Span {
     module.package.as_ref().map_or(module.span, |package| package.span)
 }
 
-fn check_violation(rules: &mut Rules<'_>) {
+fn check_violation(rules: &mut Rules<'_>, is_broken: bool) {
     let module = &rules.parsed.module;
     let mut found = false;
     for rule in module.rules_named("violation") {
@@ -131,7 +132,7 @@ fn check_violation(rules: &mut Rules<'_>) {
     if let Some(rule) = meant {
         let message = format!("a template needs a rule `violation`; `{}` is never asked", rule.name());
         rules.wrong(rule.name_span(), message, Some(format!("rename `{}` to `violation`", rule.name())));
-    } else {
+    } else if !is_broken {
         let message = "a template needs a rule `violation`".to_owned();
         let hint = "add `violation[{\"msg\": msg}] { … }`".to_owned();
         rules.wrong(package_span(module), message, Some(hint));

@@ -1,7 +1,7 @@
 //! Syntax trees to the normal form.
 //!
 //! ```text
-//! modules --tree--> documents --terms--> literals --order--> literals --generate--> operations --joins--> operations
+//! modules --tree--> documents --terms--> literals --order--> literals --generate--> operations --joins, guards--> operations
 //! ```
 
 mod available;
