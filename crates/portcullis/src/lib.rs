@@ -70,7 +70,6 @@
 mod api;
 mod decision;
 mod document;
-mod edits;
 mod enforcement;
 mod error;
 mod inventory;

@@ -13,6 +13,7 @@ use serde_json::Value;
 fn cases_read_as_expected() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/documents");
     let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "yaml"));
     files.sort();
     let mut failures = Vec::new();
     let mut cases = 0;
@@ -170,7 +171,7 @@ mod properties {
             let written = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
             let written = written.unwrap();
             // Text that starts with a bracket is JSON; behind dashes it is YAML.
-            for (name, text) in [("a.json", written.clone()), ("a.yaml", format!("--- {written}\n"))] {
+            for (name, text) in [("a.json", written.clone()), ("a.yaml", format!("---\n{written}\n"))] {
                 let (documents, problems) = Document::read_all(name, &text);
                 prop_assert_eq!(&problems, &[], "{}", text);
                 prop_assert_eq!(documents.len(), 1);

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use granit_parser::{ScalarStyle, Tag};
+use portcullis_yaml::{Properties, Style};
 use regorus::Value;
 
 /// Why a scalar has no value: a sentence without position.
@@ -39,7 +39,7 @@ enum Resolved {
 }
 
 /// The value of a scalar. Only plain scalars and those with a type tag resolve; all others are strings.
-pub fn value(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Result<Value, BadScalar> {
+pub fn value(text: &str, style: Style, tag: Option<&str>) -> Result<Value, BadScalar> {
     match typed(text, style, tag)? {
         (Resolved::Text, text) => Ok(Value::String(text.as_ref().into())),
         (Resolved::Null, _) => Ok(Value::Null),
@@ -50,33 +50,57 @@ pub fn value(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Result<Value,
     }
 }
 
-/// A mapping key as the string it becomes in JSON; `None` for a null key, which cannot become one.
-pub fn key<'a>(
-    text: &'a str,
-    style: ScalarStyle,
-    tag: Option<&Tag>,
-) -> Result<Option<Cow<'a, str>>, BadScalar> {
-    if tag.is_none() && (style != ScalarStyle::Plain || hint(text) == Hint::Text) {
-        return Ok(Some(Cow::Borrowed(text)));
-    }
-    Ok(match typed(text, style, tag)? {
-        (Resolved::Text, text) => Some(text),
-        (Resolved::Null, _) => None,
-        (Resolved::Bool(value), _) => Some(Cow::Borrowed(if value { "true" } else { "false" })),
-        (Resolved::Signed(value), _) => Some(Cow::Owned(value.to_string())),
-        (Resolved::Unsigned(value), _) => Some(Cow::Owned(value.to_string())),
-        (Resolved::Float(value), _) => Some(Cow::Owned(float_key(value))),
-    })
+/// A mapping key as the string that it becomes in JSON, and what it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key<'a> {
+    /// The string.
+    pub text: Cow<'a, str>,
+    /// What was written.
+    pub kind: KeyKind,
 }
 
-/// The key that a value stands for, when an alias is used as a key; `None` for null, lists and objects.
-pub fn key_of_value(value: &Value) -> Option<Cow<'_, str>> {
-    match value {
-        Value::String(text) => Some(Cow::Borrowed(text)),
-        Value::Bool(value) => Some(Cow::Borrowed(if *value { "true" } else { "false" })),
-        Value::Number(number) => Some(Cow::Owned(number.format_decimal())),
-        _ => None,
+/// What a key was in YAML. Keys of two kinds may become one string (`1` and `"1"`), of which no order is defined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyKind {
+    /// A string.
+    Text,
+    /// A boolean.
+    Bool,
+    /// An integer.
+    Integer,
+    /// A fraction; two of them may become one string.
+    Float,
+}
+
+/// A mapping key; `None` for a null key, which JSON cannot have.
+pub fn key<'a>(text: &'a str, style: Style, tag: Option<&str>) -> Result<Option<Key<'a>>, BadScalar> {
+    let is_text = tag.is_none() && (style != Style::Plain || hint(text) == Hint::Text);
+    let (resolved, text) =
+        if is_text { (Resolved::Text, Cow::Borrowed(text)) } else { typed(text, style, tag)? };
+    let (text, kind) = match resolved {
+        Resolved::Text => (text, KeyKind::Text),
+        Resolved::Null => return Ok(None),
+        Resolved::Bool(value) => (Cow::Borrowed(if value { "true" } else { "false" }), KeyKind::Bool),
+        Resolved::Signed(value) => (Cow::Owned(value.to_string()), KeyKind::Integer),
+        Resolved::Unsigned(_) => {
+            let sentence = format!("the number `{}` is too large for a key", quote(&text));
+            return Err(BadScalar::WrongTag(sentence));
+        }
+        Resolved::Float(value) => (Cow::Owned(float_key(value)), KeyKind::Float),
+    };
+    if kind == KeyKind::Text && tag == Some(BINARY) && text.contains(char::REPLACEMENT_CHARACTER) {
+        return Err(BadScalar::WrongTag("a key that is no text has no JSON form".to_owned()));
     }
+    Ok(Some(Key { text, kind }))
+}
+
+/// Whether a key is `<<`, whose value is merged into the mapping: without quotes and tag, or with the tag `!!merge` or `!`.
+pub fn is_merge(text: &str, style: Style, properties: &Properties<'_>) -> bool {
+    text == "<<"
+        && match properties.tag.as_deref() {
+            None => style == Style::Plain,
+            Some(tag) => matches!(tag, "!" | "tag:yaml.org,2002:merge"),
+        }
 }
 
 /// A finite float as JSON prints it and Go reads it back: integral values are integers up to 2^53, where every
@@ -98,43 +122,81 @@ pub fn integer(value: i64) -> Value {
     u64::try_from(value).map_or_else(|_| Value::from(value), Value::from)
 }
 
+const BINARY: &str = "tag:yaml.org,2002:binary";
+
 /// Resolves by style and tag. The text comes back because `!!binary` changes it.
-fn typed<'a>(
-    text: &'a str,
-    style: ScalarStyle,
-    tag: Option<&Tag>,
-) -> Result<(Resolved, Cow<'a, str>), BadScalar> {
+fn typed<'a>(text: &'a str, style: Style, tag: Option<&str>) -> Result<(Resolved, Cow<'a, str>), BadScalar> {
     let borrowed = Cow::Borrowed(text);
     let Some(tag) = tag else {
-        let plain = style == ScalarStyle::Plain;
+        let plain = style == Style::Plain;
         return Ok((if plain { resolve(text) } else { Resolved::Text }, borrowed));
     };
-    let Some(name) = tag.suffix_in_namespace("tag:yaml.org,2002:") else {
-        return Ok((Resolved::Text, borrowed));
-    };
-    let resolved = resolve(text);
-    let resolved = match (name.as_ref(), resolved) {
-        ("binary", _) => {
-            let bytes = base64(text)
-                .ok_or_else(|| BadScalar::WrongTag("the value of `!!binary` is not base64".to_owned()))?;
-            let text = String::from_utf8_lossy(&bytes).into_owned();
-            return Ok((Resolved::Text, Cow::Owned(text)));
-        }
+    if tag == BINARY {
+        let bytes = base64(text)
+            .ok_or_else(|| BadScalar::WrongTag("the value of `!!binary` is not base64".to_owned()))?;
+        return Ok((Resolved::Text, Cow::Owned(lossy(&bytes))));
+    }
+    let name = tag.strip_prefix("tag:yaml.org,2002:").unwrap_or_default();
+    let resolved = match (name, resolve(text)) {
         #[expect(clippy::cast_precision_loss, reason = "`!!float 3` asks for a float")]
         ("float", Resolved::Signed(value)) => Resolved::Float(value as f64),
-        #[expect(clippy::cast_precision_loss, reason = "`!!float 3` asks for a float")]
-        ("float", Resolved::Unsigned(value)) => Resolved::Float(value as f64),
         ("null", value @ Resolved::Null)
         | ("bool", value @ Resolved::Bool(_))
         | ("int", value @ (Resolved::Signed(_) | Resolved::Unsigned(_)))
         | ("float", value @ Resolved::Float(_)) => value,
-        ("null" | "bool" | "int" | "float", _) => {
+        ("timestamp", Resolved::Text) if is_timestamp(text) => Resolved::Text,
+        ("null" | "bool" | "int" | "float" | "timestamp", _) => {
             let text = quote(text);
             return Err(BadScalar::WrongTag(format!("`{text}` is not a value of the type `!!{name}`")));
         }
         _ => Resolved::Text,
     };
     Ok((resolved, borrowed))
+}
+
+/// Bytes as Go's JSON has them: each that is no part of a character is a U+FFFD of its own.
+fn lossy(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+    }
+    text
+}
+
+/// A day, perhaps with a time: what `!!timestamp` can stand before. It stays a text.
+fn is_timestamp(text: &str) -> bool {
+    let mut parts = text.splitn(3, '-');
+    let number = |text: &str, most: usize| {
+        let fits = (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+        fits.then(|| text.parse::<u32>().ok()).flatten()
+    };
+    let (Some(year), Some(month), Some(rest)) = (parts.next(), parts.next(), parts.next()) else {
+        return false;
+    };
+    let day =
+        rest.find(|c: char| !c.is_ascii_digit()).map_or(rest, |end| rest.get(..end).unwrap_or_default());
+    let time = rest.get(day.len()..).unwrap_or_default();
+    let (Some(year), Some(month), Some(day)) =
+        (number(year, 4).filter(|_| year.len() == 4), number(month, 2), number(day, 2))
+    else {
+        return false;
+    };
+    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let days = match month {
+        2 => 28 + u32::from(leap),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    };
+    let is_time = |time: &str| {
+        time.starts_with(|c: char| c.is_ascii_digit())
+            && time
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || matches!(byte, b':' | b'.' | b'Z' | b'+' | b'-'))
+    };
+    (1..=12).contains(&month)
+        && (1..=days).contains(&day)
+        && (time.is_empty() || time.strip_prefix(['T', 't', ' ']).is_some_and(is_time))
 }
 
 /// What the first byte of a plain scalar tells about it.
@@ -186,15 +248,26 @@ fn resolve(text: &str) -> Resolved {
         return word;
     }
     match hint {
-        Hint::Dot => text
-            .bytes()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'))
-            .then(|| finite(text))
-            .flatten()
+        Hint::Dot => without_separators(text)
+            .filter(|text| {
+                text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'))
+            })
+            .and_then(|text| finite(&text))
             .map_or(Resolved::Text, Resolved::Float),
         Hint::Number => number(text),
         Hint::Word | Hint::Text => Resolved::Text,
     }
+}
+
+/// A number without its underscores, which Go allows between digits only; `None` if there is one elsewhere.
+fn without_separators(text: &str) -> Option<Cow<'_, str>> {
+    if !text.contains('_') {
+        return Some(Cow::Borrowed(text));
+    }
+    let is_digit =
+        |at: Option<usize>| at.and_then(|at| text.as_bytes().get(at)).is_some_and(u8::is_ascii_digit);
+    let fits = text.match_indices('_').all(|(at, _)| is_digit(at.checked_sub(1)) && is_digit(Some(at + 1)));
+    fits.then(|| Cow::Owned(text.replace('_', "")))
 }
 
 fn word(text: &str) -> Option<Resolved> {
@@ -223,7 +296,16 @@ fn number(text: &str) -> Resolved {
             // Below the smallest i64 only a decimal can be said, as a float.
             .unwrap_or_else(|_| decimal(&plain));
     }
+    if let Some(value) = signed_binary(&plain) {
+        return Resolved::Signed(value);
+    }
     decimal(&plain)
+}
+
+/// `0b-1` and `0b+1`, which go-yaml takes.
+fn signed_binary(plain: &str) -> Option<i64> {
+    let digits = plain.strip_prefix("0b").filter(|digits| digits.starts_with(['-', '+']))?;
+    i64::from_str_radix(digits, 2).ok()
 }
 
 /// Decimals, with fraction and exponent; anything else is a string.
@@ -335,7 +417,7 @@ mod tests {
 
     #[track_caller]
     fn plain(text: &str, json: &str) {
-        let value = value(text, ScalarStyle::Plain, None).unwrap();
+        let value = value(text, Style::Plain, None).unwrap();
         assert_eq!(value.to_json_str().unwrap(), json, "{text}");
     }
 
@@ -397,7 +479,12 @@ mod tests {
             (".5", "0.5"),
             ("+.5", "0.5"),
             (".5.5", "\".5.5\""),
-            (".5_0", "\".5_0\""),
+            (".5_0", "0.5"),
+            (".5e1_0", "5000000000"),
+            ("._5", "\"._5\""),
+            (".5_", "\".5_\""),
+            (".5__0", "\".5__0\""),
+            ("0b-1", "-1"),
             ("12.", "12"),
             ("1.e1", "10"),
             ("1e", "\"1e\""),
@@ -406,14 +493,14 @@ mod tests {
         ] {
             plain(text, json);
         }
-        let value = |text| super::value(text, ScalarStyle::Plain, None);
+        let value = |text| super::value(text, Style::Plain, None);
         assert_eq!(value(".nan"), Err(BadScalar::NotFinite(".nan".to_owned())));
         assert_eq!(value("-.INF"), Err(BadScalar::NotFinite("-.INF".to_owned())));
     }
 
     #[test]
     fn keys_become_strings() {
-        let key = |text| super::key(text, ScalarStyle::Plain, None).unwrap().map(Cow::into_owned);
+        let key = |text| super::key(text, Style::Plain, None).unwrap().map(|key| key.text.into_owned());
         for (text, expected) in [
             ("y", "true"),
             ("off", "false"),
@@ -429,15 +516,16 @@ mod tests {
             assert_eq!(key(text).as_deref(), Some(expected), "{text}");
         }
         assert_eq!(key("~"), None);
-        let quoted = super::key("~", ScalarStyle::DoubleQuoted, None).unwrap();
-        assert_eq!(quoted.as_deref(), Some("~"));
+        let quoted = super::key("~", Style::Double, None).unwrap();
+        assert_eq!(quoted.map(|key| key.text).as_deref(), Some("~"));
+        assert!(super::key("18446744073709551615", Style::Plain, None).is_err());
     }
 
     #[test]
     fn tags_of_the_core_schema_force_a_type_and_others_are_ignored() {
         let tagged = |text: &str, suffix: &str| {
-            let tag = Tag::new("tag:yaml.org,2002:".to_owned(), suffix.to_owned());
-            value(text, ScalarStyle::Plain, Some(&tag)).map(|value| value.to_json_str().unwrap())
+            let tag = format!("tag:yaml.org,2002:{suffix}");
+            value(text, Style::Plain, Some(&tag)).map(|value| value.to_json_str().unwrap())
         };
         assert_eq!(tagged("12", "str").unwrap(), "\"12\"");
         assert_eq!(tagged("aGVsbG8=", "binary").unwrap(), "\"hello\"");
@@ -445,8 +533,13 @@ mod tests {
         assert_eq!(tagged("yes", "bool").unwrap(), "true");
         assert!(tagged("x", "int").is_err());
         assert!(tagged("a", "binary").is_err());
-        let tag = Tag::new("!".to_owned(), "foo".to_owned());
-        assert_eq!(value("12", ScalarStyle::Plain, Some(&tag)), Ok(Value::from("12")));
+        assert!(tagged("18446744073709551615", "float").is_err());
+        assert_eq!(tagged("4oCA", "binary").unwrap(), "\"\u{2000}\"");
+        assert_eq!(tagged("4oA=", "binary").unwrap(), "\"\u{fffd}\u{fffd}\"");
+        assert_eq!(tagged("2001-2-3", "timestamp").unwrap(), "\"2001-2-3\"");
+        assert!(tagged("2001-2-30", "timestamp").is_err());
+        assert_eq!(value("12", Style::Plain, Some("!foo")), Ok(Value::from("12")));
+        assert_eq!(value("12", Style::Plain, Some("!")), Ok(Value::from("12")));
     }
 
     #[test]

@@ -40,6 +40,8 @@ pub(crate) struct Scanner<'a> {
     indents: Vec<isize>,
     simple_key_allowed: bool,
     simple_keys: Vec<SimpleKey>,
+    /// The first token of the queue is known to be no key.
+    ready: bool,
 }
 
 impl<'a> Scanner<'a> {
@@ -58,13 +60,18 @@ impl<'a> Scanner<'a> {
                 token: 0,
                 mark: Mark::default(),
             }],
+            ready: false,
         }
     }
 
     /// The next token. Must not be asked for after the end of the stream was taken.
     pub(crate) fn peek(&mut self) -> Result<&Token<'a>, Problem> {
-        while self.queue.is_empty() || self.waits()? {
-            self.fetch()?;
+        while !self.ready {
+            if self.queue.is_empty() || self.waits()? {
+                self.fetch()?;
+            } else {
+                self.ready = true;
+            }
         }
         let end = self.text.at();
         // The queue is not empty here.
@@ -80,7 +87,9 @@ impl<'a> Scanner<'a> {
     /// Takes the next token, which has been looked at.
     pub(crate) fn take(&mut self) -> Option<Token<'a>> {
         self.taken += 1;
-        self.queue.pop_front()
+        let token = self.queue.pop_front();
+        self.ready = false;
+        token
     }
 
     /// Whether the first token of the queue may be a key still.
@@ -95,18 +104,13 @@ impl<'a> Scanner<'a> {
 
     /// Whether the key of a level is one still, as far as its colon may be from it.
     fn is_valid(&mut self, level: usize) -> Result<bool, Problem> {
-        let (at, line) = (self.text.at(), self.text.line());
+        let now = self.text.mark();
         let Some(key) = self.simple_keys.get_mut(level).filter(|key| key.possible) else { return Ok(false) };
-        let bytes = at - key.mark.offset;
-        let is_long = || {
-            bytes > 4 * LONGEST_KEY
-                || bytes > LONGEST_KEY && self.text.slice(key.mark.offset, at).chars().count() > LONGEST_KEY
-        };
-        if key.mark.line == line && !is_long() {
+        if key.mark.line == now.line && now.column - key.mark.column <= LONGEST_KEY {
             return Ok(true);
         }
         if key.required {
-            return Err(Problem { rule: Rule::KeyWithoutColon, at, start: key.mark.offset });
+            return Err(Problem { rule: Rule::KeyWithoutColon, at: now.offset, start: key.mark.offset });
         }
         key.possible = false;
         Ok(false)
@@ -258,9 +262,7 @@ impl<'a> Scanner<'a> {
             b'>' if !flow => self.block_scalar(Style::Folded),
             b'\'' => self.quoted(Style::Single),
             b'"' => self.quoted(Style::Double),
-            b'\t' | b'#' | b'|' | b'>' | b'%' | b'@' | b'`' => {
-                self.problem(Rule::Character, self.text.at())
-            }
+            b'\t' | b'#' | b'|' | b'>' | b'%' | b'@' | b'`' => self.problem(Rule::Character, self.text.at()),
             _ => self.plain(),
         }
     }

@@ -41,10 +41,6 @@ impl<'a> Text<'a> {
         self.at
     }
 
-    pub(crate) fn line(&self) -> usize {
-        self.line
-    }
-
     pub(crate) fn column(&self) -> usize {
         self.at - self.line_start - self.trailing
     }
@@ -199,9 +195,7 @@ pub(crate) fn check(text: &str) -> Result<(), Problem> {
     let bytes = text.as_bytes();
     let next = |at: usize| bytes.get(at).copied().unwrap_or(0);
     let mut from = if text.starts_with(MARK) { MARK.len() } else { 0 };
-    let suspect = |byte: &u8| {
-        matches!(byte, 0..=8 | 0x0b | 0x0c | 0x0e..=0x1f | 0x7f | 0xc2 | 0xef)
-    };
+    let suspect = |byte: &u8| matches!(byte, 0..=8 | 0x0b | 0x0c | 0x0e..=0x1f | 0x7f | 0xc2 | 0xef);
     while let Some(found) = bytes.get(from..).and_then(|rest| rest.iter().position(suspect)) {
         let at = from + found;
         let rule = match next(at) {

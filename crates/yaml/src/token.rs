@@ -22,7 +22,10 @@ pub enum Style {
 pub(crate) enum Kind<'a> {
     StreamEnd,
     Version(u8, u8),
-    TagDirective { handle: &'a str, prefix: Cow<'a, str> },
+    TagDirective {
+        handle: &'a str,
+        prefix: Cow<'a, str>,
+    },
     DocumentStart,
     DocumentEnd,
     BlockSequenceStart,
@@ -39,7 +42,10 @@ pub(crate) enum Kind<'a> {
     Alias(&'a str),
     Anchor(&'a str),
     /// Without a handle the suffix is the tag.
-    Tag { handle: &'a str, suffix: Cow<'a, str> },
+    Tag {
+        handle: &'a str,
+        suffix: Cow<'a, str>,
+    },
     Scalar(Cow<'a, str>, Style),
 }
 

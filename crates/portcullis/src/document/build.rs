@@ -2,16 +2,17 @@
 //!
 //! `key, begin, end, scalar, alias -> (Value, Marks)`. Nothing here recurses; nesting is a stack of frames.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::marks::{MarkId, Marks};
+use super::marks::{Mark, MarkId, Marks};
 use super::problems::{Problems, quote};
 use crate::error::{Error, ErrorKind};
 use crate::limits::Limits;
 use crate::source::Source;
 use crate::value::Value;
+use portcullis_rego::yaml_scalar::{self as scalar, KeyKind};
 
 /// Byte range in the source.
 pub(super) type Span = Range<u32>;
@@ -50,6 +51,9 @@ struct Frame {
     anchor: usize,
     items: Vec<Value>,
     entries: Vec<(Value, Value)>,
+    /// The keys that were no strings, and whether something was merged.
+    typed: Vec<(Arc<str>, KeyKind)>,
+    merges: bool,
     key: Option<Key>,
     nodes: usize,
     height: usize,
@@ -63,6 +67,7 @@ pub(super) struct Builder<'a> {
     frames: Vec<Frame>,
     marks: Marks,
     anchors: HashMap<usize, Node>,
+    anchors_set: usize,
     root: Option<Value>,
     alias_nodes: usize,
     broken: bool,
@@ -79,6 +84,7 @@ impl<'a> Builder<'a> {
             frames: Vec::new(),
             marks: Marks::default(),
             anchors: HashMap::new(),
+            anchors_set: 0,
             root: None,
             alias_nodes: 0,
             broken: false,
@@ -108,11 +114,6 @@ impl<'a> Builder<'a> {
         Some((frame.shape, self.marks.get(frame.mark)?.start))
     }
 
-    /// Where the key or value that was read last ends.
-    pub(super) fn last_end(&self) -> u32 {
-        self.last_end
-    }
-
     /// True where the next scalar is a key.
     pub(super) fn wants_key(&self) -> bool {
         self.frames.last().is_some_and(|frame| frame.shape == Shape::Object && frame.key.is_none())
@@ -138,7 +139,7 @@ impl<'a> Builder<'a> {
     }
 
     /// A key of the object that is open.
-    pub(super) fn key(&mut self, text: &str, span: Span) {
+    pub(super) fn key(&mut self, text: &str, kind: KeyKind, span: Span) {
         self.last_end = span.end;
         let key = if let Some(key) = self.keys.get(text) {
             key.clone()
@@ -148,6 +149,9 @@ impl<'a> Builder<'a> {
             key
         };
         if let Some(frame) = self.frames.last_mut() {
+            if kind != KeyKind::Text {
+                frame.typed.push((key.clone(), kind));
+            }
             frame.key = Some(Key::Named(key, span));
         }
     }
@@ -156,6 +160,7 @@ impl<'a> Builder<'a> {
     pub(super) fn merge_key(&mut self, span: Span) {
         self.last_end = span.end;
         if let Some(frame) = self.frames.last_mut() {
+            frame.merges = true;
             frame.key = Some(Key::Merge(span));
         }
     }
@@ -172,6 +177,8 @@ impl<'a> Builder<'a> {
             anchor,
             items: Vec::new(),
             entries: Vec::new(),
+            typed: Vec::new(),
+            merges: false,
             key: None,
             nodes: 1,
             height: 1,
@@ -193,9 +200,14 @@ impl<'a> Builder<'a> {
             Shape::List => Value::from(frame.items),
             Shape::Object => {
                 let written = frame.entries.len();
+                let ambiguous = if frame.merges { ambiguous_merge(&frame.entries) } else { None };
                 let map: BTreeMap<Value, Value> = frame.entries.into_iter().collect();
                 if map.len() < written {
-                    self.warn_of_duplicates(frame.mark);
+                    self.tell_duplicates(frame.mark, &frame.typed);
+                }
+                if let Some(key) = ambiguous {
+                    let span = self.marks.get(frame.mark).map_or(0..0, Mark::range);
+                    self.fail(ErrorKind::UnsupportedValue, ambiguity(&key), span);
                 }
                 Value::from(map)
             }
@@ -239,19 +251,17 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    /// What an alias refers to, for an alias as a key.
-    pub(super) fn anchored(&self, anchor: usize) -> Option<&Value> {
-        self.anchors.get(&anchor).map(|node| &node.value)
+    /// A number for an anchor, never 0.
+    pub(super) fn new_anchor(&mut self) -> usize {
+        self.anchors_set += 1;
+        self.anchors_set
     }
 
-    /// Remembers the text of a key, so that an alias can repeat it.
-    pub(super) fn anchor_key(&mut self, anchor: usize, value: impl FnOnce() -> Value) {
-        if anchor != 0 {
-            let value = value();
-            // A key has no mark of its own; nothing below it can be asked for either.
-            let mark = self.frames.last().map_or(0, |frame| frame.mark);
-            self.anchors.insert(anchor, Node { value, mark, nodes: 1, height: 0 });
-        }
+    /// Remembers the value of a key, so that an alias can repeat it.
+    pub(super) fn anchor_key(&mut self, anchor: usize, value: Value) {
+        // A key has no mark of its own; nothing below it can be asked for either.
+        let mark = self.frames.last().map_or(0, |frame| frame.mark);
+        self.anchors.insert(anchor, Node { value, mark, nodes: 1, height: 0 });
     }
 
     fn too_deep(&mut self, span: Span) -> Abandoned {
@@ -308,21 +318,52 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn warn_of_duplicates(&mut self, parent: MarkId) {
+    /// Of keys written twice the last counts; of keys that only JSON takes for one, any may.
+    fn tell_duplicates(&mut self, parent: MarkId, typed: &[(Arc<str>, KeyKind)]) {
         let mut first: BTreeMap<&str, Span> = BTreeMap::new();
+        let mut written: BTreeMap<&str, usize> = BTreeMap::new();
+        for (_, mark) in self.marks.children(parent) {
+            *written.entry(mark.key.as_deref().unwrap_or_default()).or_default() += 1;
+        }
+        let mut ambiguous = None;
         for (_, mark) in self.marks.children(parent) {
             let Some(key) = mark.key.as_deref() else { continue };
-            if let Some(first) = first.get(key) {
-                let line = self.problems.source().line(first.start);
-                let message =
-                    format!("the key `{}` is already set in line {line}; the last value counts", quote(key));
-                let location = self.problems.location(mark.key_range());
-                self.problems.push(Error::warning(ErrorKind::DuplicateKey, message).at(location));
-            } else {
+            let Some(first) = first.get(key) else {
                 first.insert(key, mark.key_range());
+                continue;
+            };
+            let kinds = || typed.iter().filter(|(typed, _)| &**typed == key).map(|(_, kind)| *kind);
+            if let Some(kind) = kinds().next()
+                && (kind == KeyKind::Float
+                    || kinds().filter(|other| *other == kind).count()
+                        < written.get(key).copied().unwrap_or(0))
+            {
+                ambiguous = Some((ambiguity(key), mark.key_range()));
+                continue;
             }
+            let line = self.problems.source().line(first.start);
+            let message =
+                format!("the key `{}` is already set in line {line}; the last value counts", quote(key));
+            let location = self.problems.location(mark.key_range());
+            self.problems.push(Error::warning(ErrorKind::DuplicateKey, message).at(location));
+        }
+        if let Some((message, span)) = ambiguous {
+            self.fail(ErrorKind::UnsupportedValue, message, span);
         }
     }
+}
+
+fn ambiguity(key: &str) -> String {
+    format!("`{}` is the JSON form of several keys here, of which any may count", quote(key))
+}
+
+/// A key that is merged or written more than once, and may not have been a string each time.
+fn ambiguous_merge(entries: &[(Value, Value)]) -> Option<Arc<str>> {
+    let mut seen = BTreeSet::new();
+    entries.iter().find_map(|(key, _)| match key {
+        Value::String(text) if !scalar::is_text(text) && !seen.insert(text) => Some(text.clone()),
+        _ => None,
+    })
 }
 
 /// Adds the entries of a merged mapping; what is merged later, or written later, wins. In a list of mappings the

@@ -3,7 +3,7 @@
 //! The parser says which rule was broken and where it noticed; this finds the place where a human has to look and
 //! what probably was meant.
 
-use granit_parser::ErrorKind as Rule;
+use portcullis_yaml::Rule;
 
 use super::build::{Builder, Span};
 use super::marks::{Mark, Marks};
@@ -21,17 +21,11 @@ pub(super) fn templated(location: Location) -> Error {
         .hint("render it first, e.g. `helm template . | portcullis test -f policies/ -f -`")
 }
 
-/// The offset of the `|` or `>` of a block scalar: after the tags, anchors and comments that follow the last node.
-pub(super) fn block_header(text: &str, from: u32, content: u32) -> Option<u32> {
-    let mut rest = text.get(from as usize..content as usize)?;
-    loop {
-        let next = rest.chars().next()?;
-        rest = match next {
-            '|' | '>' => return Some(content - clamp(rest.len())),
-            '#' => rest.split_once('\n')?.1,
-            '!' | '&' => rest.trim_start_matches(|c: char| !c.is_whitespace()),
-            _ => rest.get(next.len_utf8()..)?,
-        };
+/// Reports that the source is a template, once.
+pub(super) fn report_templated(builder: &mut Builder<'_>, range: Span) {
+    if !builder.problems.has(ErrorKind::Templated) {
+        let error = templated(builder.problems.location(range));
+        builder.report(error);
     }
 }
 
@@ -44,27 +38,26 @@ pub(super) struct Place<'a> {
     start: usize,
     /// Where the error was noticed.
     at: usize,
-    /// Where the last key or value that was read ends.
-    read: usize,
+    /// Where what it is about starts.
+    about: usize,
     /// Start of the innermost open list or mapping.
     open: Option<usize>,
 }
 
 impl<'a> Place<'a> {
-    pub(super) fn new(builder: &'a Builder<'_>, text: &'a str, start: u32, at: usize) -> Self {
+    /// `about` is where the text starts that the error is about, `at` where it was noticed.
+    pub(super) fn new(
+        builder: &'a Builder<'_>,
+        text: &'a str,
+        start: usize,
+        at: usize,
+        about: usize,
+    ) -> Self {
         let at = text.floor_char_boundary(at);
-        let start = start as usize;
-        let read = (builder.last_end() as usize).clamp(start.min(at), at);
+        let about = text.floor_char_boundary(about.min(at));
         let open = builder.open().map(|(_, start)| start as usize);
-        Self {
-            problems: &builder.problems,
-            marks: builder.marks(),
-            text,
-            start: start.min(at),
-            at,
-            read,
-            open,
-        }
+        let (problems, marks, start) = (&builder.problems, builder.marks(), start.min(at));
+        Self { problems, marks, text, start, at, about, open }
     }
 
     /// A `{{` in the broken document up to the line of the error, unless it is in a comment or in a text that was
@@ -95,156 +88,165 @@ impl<'a> Place<'a> {
     }
 
     /// The error for a broken rule.
-    pub(super) fn explain(&self, rule: &Rule) -> Error {
-        if matches!(rule, Rule::RecursionLimitExceeded) {
+    pub(super) fn explain(mut self, rule: Rule) -> Error {
+        if rule == Rule::TooDeep {
             let error = Error::new(ErrorKind::Limit, "lists and objects are nested too deep");
             return error.at(self.problems.location(span(self.at, self.at)));
         }
-        let (range, message, hint) = self.diagnose(rule);
+        // Some rules are broken where the text starts, not where that shows.
+        let by_start = matches!(
+            rule,
+            Rule::KeyWithoutColon
+                | Rule::BlockHeader
+                | Rule::BlockIndentationZero
+                | Rule::EscapeDigits
+                | Rule::EscapeCharacter
+                | Rule::AnchorName
+                | Rule::QuoteUnclosed
+                | Rule::QuoteIndicator
+                | Rule::DirectiveName
+                | Rule::DirectiveValue
+                | Rule::DirectiveEnd
+                | Rule::Tag
+                | Rule::TagEnd
+                | Rule::TagHandle
+        );
+        let noticed = self.at;
+        if by_start {
+            self.at = self.about;
+        }
+        let (range, message, hint) = self.diagnose(rule, noticed);
         Error::new(ErrorKind::Syntax, message).at(self.problems.location(range)).maybe_hint(hint)
     }
 
-    fn diagnose(&self, rule: &Rule) -> Diagnosis {
+    /// The error for text behind the document that clients read. `marked` if a line `...` ends that.
+    pub(super) fn unread(&self, marked: bool) -> Error {
+        let (message, hint) = if marked {
+            let hint = "start another document with a line `---`";
+            ("no client reads what follows a line `...`, up to the next line `---`", hint)
+        } else {
+            let hint = "another document starts with a line `---`";
+            ("unexpected text after the end of the document", hint)
+        };
+        Error::new(ErrorKind::Syntax, message).at(self.problems.location(self.rest_of_line())).hint(hint)
+    }
+
+    fn diagnose(&self, rule: Rule, noticed: usize) -> Diagnosis {
         if let Some(tab) = self.tab(rule) {
             return tab;
         }
+        if let Some(trailing) = self.after_quote(rule) {
+            return trailing;
+        }
         match rule {
-            Rule::MappingValueNotAllowed => self.mapping_not_allowed(),
-            Rule::SimpleKeyExpected
-            | Rule::InvalidSimpleKey
-            | Rule::ExpectedBlockMappingKey
-            | Rule::InvalidIndentation
-            | Rule::BlockSequenceEntryNotAllowed
-            | Rule::ExpectedBlockSequenceEntry
-            | Rule::MappingKeyNotAllowed => self.misplaced_line(rule),
-            Rule::UnclosedQuotedScalar
-            | Rule::InvalidQuotedScalarIndent
-            | Rule::DocumentIndicatorInQuotedScalar => self.unclosed_quote(),
-            Rule::InvalidTrailingSingleQuotedScalar => (
-                self.rest_of_line(),
-                "unexpected text after the closing quote".to_owned(),
-                Some(
-                    "put the whole value in double quotes; inside of single quotes a quote is written `''`"
-                        .to_owned(),
-                ),
-            ),
-            Rule::InvalidTrailingDoubleQuotedScalar => (
-                self.rest_of_line(),
-                "unexpected text after the closing quote".to_owned(),
-                Some(
-                    "put the whole value in single quotes; inside of double quotes a quote is written `\\\"`"
-                        .to_owned(),
-                ),
-            ),
-            Rule::UnknownQuotedScalarEscape => self.unknown_escape(),
-            Rule::InvalidQuotedScalarHexEscape
-            | Rule::InvalidLowSurrogateHexEscape
-            | Rule::InvalidLowSurrogate
-            | Rule::MissingLowSurrogate
-            | Rule::UnpairedLowSurrogate
-            | Rule::InvalidUnicodeEscape => self.plainly("this text has an escape that is no character"),
-            Rule::UnclosedFlowCollection { .. }
-            | Rule::UnexpectedEofFlowSequence
-            | Rule::UnexpectedEofFlowMapping
-            | Rule::UnexpectedEofImplicitFlowMapping
-            | Rule::ExpectedFlowSequenceSeparator
-            | Rule::ExpectedFlowMappingSeparator
-            | Rule::InvalidColonPlacement
-            | Rule::InvalidFlowScalarIndent
-            | Rule::BlockEntryInFlowCollection => self.in_brackets(rule),
-            Rule::MismatchedFlowCollectionEnd { open, close } => {
-                self.one_character(format!("`{open}` is closed by `{close}`"), None)
+            Rule::ValueNotAllowed => self.mapping_not_allowed(),
+            Rule::KeyWithoutColon if self.is_long_key(noticed) => {
+                let message = format!("a key cannot be longer than {LONGEST_KEY} characters");
+                (self.rest_of_line(), message, None)
             }
-            Rule::MisplacedFlowCollectionEnd => {
-                let found = self.character();
-                self.one_character(
-                    format!("`{found}` closes nothing"),
-                    Some("if it is meant as text, put the value in quotes".to_owned()),
-                )
+            Rule::KeyWithoutColon
+            | Rule::EntryNotAllowed
+            | Rule::KeyNotAllowed
+            | Rule::BlockEntryExpected
+            | Rule::BlockKeyExpected => self.misplaced_line(rule),
+            Rule::QuoteUnclosed | Rule::QuoteIndicator => self.plainly("this quote is not closed"),
+            Rule::Escape => self.unknown_escape(),
+            Rule::EscapeDigits | Rule::EscapeCharacter => {
+                self.plainly("this text has an escape that is no character")
             }
-            Rule::UnexpectedCharacter { character } => self.one_character(
-                match character {
-                    '`' => "a value without quotes cannot start with a backtick".to_owned(),
-                    _ => format!("a value without quotes cannot start with `{character}`"),
-                },
-                Some("put the value in quotes".to_owned()),
-            ),
-            Rule::CommentNotSeparated => {
-                self.one_character("a comment needs a space before its `#`".to_owned(), None)
+            Rule::FlowSequenceSeparator | Rule::FlowMappingSeparator | Rule::NodeExpected => {
+                self.in_brackets(rule)
             }
-            Rule::CommentInterceptedScalar => self.plainly("a comment cannot stand inside of a value"),
-            Rule::InvalidBlockScalarHeader | Rule::ZeroBlockScalarIndent => (
+            Rule::Character => self.cannot_start(),
+            Rule::Control => self.plainly("a control character, which no text of YAML may have"),
+            Rule::ByteOrderMark => self.plainly("a byte order mark inside of the text"),
+            Rule::BlockHeader => (
                 self.rest_of_line(),
                 "unexpected text after the `|` or `>` of a block".to_owned(),
                 Some("the text of a block starts in the next line".to_owned()),
             ),
-            Rule::InvalidBlockScalarIndent => (
-                self.line(),
-                "the empty lines before this block's text are indented deeper than the text".to_owned(),
-                None,
+            Rule::BlockIndentationZero => self.plainly("the indentation of a block is a digit from 1 to 9"),
+            Rule::BlockTab | Rule::PlainTab => self.plainly("YAML does not allow a tab here"),
+            Rule::TagHandle => self.plainly("this tag has a prefix that was not declared"),
+            Rule::Tag | Rule::TagEnd => (
+                self.rest_of_line(),
+                "this is not a valid tag".to_owned(),
+                Some("if it is meant as text, put the value in quotes".to_owned()),
             ),
-            Rule::ExpectedNodeContent => self.plainly("expected a value here"),
-            Rule::ExpectedWhitespace
-            | Rule::InvalidBlockEntryWhitespace
-            | Rule::InvalidMappingValueWhitespace => self.plainly("expected a space here"),
-            Rule::UndeclaredTagHandle => self.plainly("this tag has a prefix that was not declared"),
-            Rule::MissingAnchorOrAliasName => (
+            Rule::AnchorName => (
                 self.rest_of_line(),
                 "expected the name of an anchor after `&` or `*`".to_owned(),
                 Some("if it is meant as text, put the value in quotes".to_owned()),
             ),
-            Rule::BomInsideDocument => self.plainly("a byte order mark inside of the text"),
-            Rule::ExpectedDocumentStart => (
-                self.rest_of_line(),
-                "unexpected text after the end of the document".to_owned(),
-                Some("another document starts with a line `---`".to_owned()),
-            ),
-            Rule::InvalidDocumentEnd => self.plainly("unexpected text after the end of a document (`...`)"),
-            Rule::MissingDocumentEndBeforeDirective
-            | Rule::DuplicateVersionDirective
-            | Rule::UnsupportedYamlMajorVersion
-            | Rule::DuplicateTagDirective
-            | Rule::InvalidDirectiveTerminator
-            | Rule::MissingYamlVersionSeparator
-            | Rule::MissingDirectiveName
-            | Rule::InvalidDirectiveName
-            | Rule::YamlVersionTooLong
-            | Rule::MissingYamlVersion => self.plainly("this `%` directive is not valid"),
-            Rule::UnexpectedEof | Rule::UnexpectedEofBlockMapping | Rule::UnexpectedEofBlockSequence => {
-                self.plainly("the text ends in the middle of a value")
+            Rule::DocumentStart => {
+                let message = "a `%` directive has to be followed by its document".to_owned();
+                let hint = "leave the directive away: clients end a document at every line `---`".to_owned();
+                (span(self.about, self.about + 1), message, Some(hint))
             }
-            _ => self.plainly("this is not valid YAML"),
+            Rule::DirectiveName
+            | Rule::DirectiveValue
+            | Rule::DirectiveEnd
+            | Rule::DuplicateDirective
+            | Rule::Version => self.plainly("this `%` directive is not valid"),
+            Rule::TooDeep => self.plainly("this is not valid YAML"),
         }
     }
 
-    /// A tab in the indentation of this line or, where the parser stops before it, of the next.
-    fn tab(&self, rule: &Rule) -> Option<Diagnosis> {
-        let by_rule = matches!(
+    fn is_long_key(&self, noticed: usize) -> bool {
+        let line = self.text.get(self.at..self.line_end(self.at).min(noticed)).unwrap_or_default();
+        line.chars().nth(LONGEST_KEY).is_some()
+    }
+
+    /// Text behind a closing quote in its line.
+    fn after_quote(&self, rule: Rule) -> Option<Diagnosis> {
+        let may_be = matches!(
             rule,
-            Rule::TabNotAllowed
-                | Rule::TabInBlockIndentation
-                | Rule::TabInIndentation
-                | Rule::TabAtBlockScalarStart
-                | Rule::TabInPlainScalar
+            Rule::BlockKeyExpected
+                | Rule::BlockEntryExpected
+                | Rule::EntryNotAllowed
+                | Rule::AnchorName
+                | Rule::Character
+                | Rule::Tag
+                | Rule::TagEnd
         );
-        let indentation = |start: usize| {
-            let line = self.text.get(start..self.line_end(start)).unwrap_or_default();
-            let blank = line.len() - line.trim_start_matches([' ', '\t']).len();
-            line.get(..blank).and_then(|blank| blank.find('\t')).map(|tab| start + tab)
+        let before = self.text.get(self.line_start(self.at)..self.at)?.trim_end();
+        let (quote, hint) = match before.as_bytes().last().filter(|_| may_be)? {
+            b'\'' => (
+                '\'',
+                "put the whole value in double quotes; inside of single quotes a quote is written `''`",
+            ),
+            b'"' => (
+                '"',
+                "put the whole value in single quotes; inside of double quotes a quote is written `\\\"`",
+            ),
+            _ => return None,
         };
-        let mut tab = indentation(self.line_start(self.at));
-        if by_rule {
-            tab = tab.or_else(|| indentation(self.line_end(self.at) + 1));
+        // One quote alone is an apostrophe.
+        before.strip_suffix(quote).filter(|before| before.contains(quote))?;
+        let message = "unexpected text after the closing quote".to_owned();
+        Some((self.rest_of_line(), message, Some(hint.to_owned())))
+    }
+
+    fn cannot_start(&self) -> Diagnosis {
+        let message = match self.character() {
+            '`' => "a value without quotes cannot start with a backtick".to_owned(),
+            '\t' => return self.plainly("YAML does not allow a tab here"),
+            character => format!("a value without quotes cannot start with `{character}`"),
+        };
+        self.one_character(message, Some("put the value in quotes".to_owned()))
+    }
+
+    /// A tab in the indentation of this line.
+    fn tab(&self, rule: Rule) -> Option<Diagnosis> {
+        if matches!(rule, Rule::Control | Rule::ByteOrderMark) {
+            return None;
         }
-        if let Some(tab) = tab {
-            let hint = "indent with spaces".to_owned();
-            return Some((
-                span(tab, tab + 1),
-                "YAML does not allow tabs for indentation".to_owned(),
-                Some(hint),
-            ));
-        }
-        by_rule.then(|| self.one_character("YAML does not allow a tab here".to_owned(), None))
+        let start = self.line_start(self.at);
+        let line = self.text.get(start..self.line_end(start)).unwrap_or_default();
+        let blank = line.len() - line.trim_start_matches([' ', '\t']).len();
+        let tab = start + line.get(..blank)?.find('\t')?;
+        let message = "YAML does not allow tabs for indentation".to_owned();
+        Some((span(tab, tab + 1), message, Some("indent with spaces".to_owned())))
     }
 
     /// `key: value` where there is a value already.
@@ -319,7 +321,7 @@ impl<'a> Place<'a> {
     }
 
     /// A line that is neither a key nor a list item where one is expected, or stands at the wrong margin.
-    fn misplaced_line(&self, rule: &Rule) -> Diagnosis {
+    fn misplaced_line(&self, rule: Rule) -> Diagnosis {
         let range = self.line();
         let line = self.text.get(range.start as usize..range.end as usize).unwrap_or_default();
         if let Some((key, value)) = colon_without_space(line) {
@@ -341,7 +343,7 @@ impl<'a> Place<'a> {
         }
         let column = |offset: usize| offset - self.line_start(offset);
         let beside_list = self.open.is_some_and(|open| column(open) == column(range.start as usize));
-        if matches!(rule, Rule::ExpectedBlockSequenceEntry) && beside_list {
+        if matches!(rule, Rule::BlockEntryExpected) && beside_list {
             let message = format!("expected another list item (`- …`), found `{found}`");
             return (range, message, Some("put the list under a key, or indent this line".to_owned()));
         }
@@ -367,59 +369,41 @@ impl<'a> Place<'a> {
         (is_scalar && column(start) > column(mark.key_start)).then_some((mark, value))
     }
 
-    fn unclosed_quote(&self) -> Diagnosis {
-        let mut from = self.read;
-        while let Some(rest) = self.text.get(from..self.at.max(from)) {
-            let Some(found) = rest.find(['"', '\'', '#']) else { break };
-            let at = from + found;
-            if self.text.as_bytes().get(at) == Some(&b'#') {
-                from = self.line_end(at);
-                continue;
-            }
-            return (span(at, at + 1), "this quote is not closed".to_owned(), None);
-        }
-        self.one_character("this quote is not closed".to_owned(), None)
-    }
-
+    /// The place is the character behind the backslash.
     fn unknown_escape(&self) -> Diagnosis {
-        let rest = self.text.get(self.at..).unwrap_or_default();
-        // Longer texts are not searched: there may be many documents with such a mistake.
-        let mut characters = rest.char_indices().take(10_000);
-        while let Some((at, character)) = characters.next() {
-            if character != '\\' {
-                continue;
-            }
-            match characters.next() {
-                Some((_, escaped)) if !"0abt\tnvfre \"/\\N_LPxuU\r\n".contains(escaped) => {
-                    let start = self.at + at;
-                    return (
-                        span(start, start + 1 + escaped.len_utf8()),
-                        format!("`\\{escaped}` is not an escape that YAML knows"),
-                        Some(format!("write `\\\\{escaped}`, or put the text in single quotes")),
-                    );
-                }
-                _ => {}
-            }
-        }
-        self.plainly("this text has an escape that YAML does not know")
+        let escaped = self.character();
+        let range = span(self.at.saturating_sub(1), self.at + escaped.len_utf8());
+        let message = format!("`\\{escaped}` is not an escape that YAML knows");
+        (range, message, Some(format!("write `\\\\{escaped}`, or put the text in single quotes")))
     }
 
-    fn in_brackets(&self, rule: &Rule) -> Diagnosis {
-        let opening = self.open.filter(|open| matches!(self.text.as_bytes().get(*open), Some(b'[' | b'{')));
-        let ended = matches!(rule, Rule::UnclosedFlowCollection { .. });
-        let unclosed = ended.then_some(self.at).or(opening);
-        if let Some(open) = unclosed
-            && (ended || self.line_start(open) != self.line_start(self.at))
-            && let Some(bracket) = self.text.get(open..).and_then(|rest| rest.chars().next())
-        {
-            return (span(open, open + bracket.len_utf8()), format!("this `{bracket}` is not closed"), None);
+    fn in_brackets(&self, rule: Rule) -> Diagnosis {
+        let bytes = self.text.as_bytes();
+        let opening = self.open.filter(|open| matches!(bytes.get(*open), Some(b'[' | b'{')));
+        let bracket = opening.and_then(|open| Some(char::from(*bytes.get(open)?)));
+        let found = self.text.get(self.at..).and_then(|rest| rest.chars().next());
+        match (opening.zip(bracket), found) {
+            (Some((open, bracket)), None) => self.unclosed(open, bracket),
+            (Some((open, bracket)), Some(close @ (']' | '}'))) if (bracket == '[') != (close == ']') => {
+                (span(open, open + 1), format!("`{bracket}` is closed by `{close}`"), None)
+            }
+            (Some(_), Some(']' | '}')) => self.plainly("expected a value here"),
+            (Some((open, bracket)), Some(_)) if self.line_start(open) != self.line_start(self.at) => {
+                self.unclosed(open, bracket)
+            }
+            (None, Some(close @ (']' | '}'))) => self.one_character(
+                format!("`{close}` closes nothing"),
+                Some("if it is meant as text, put the value in quotes".to_owned()),
+            ),
+            _ if rule == Rule::NodeExpected => self.plainly("expected a value here"),
+            (Some((_, '{')), _) => self.plainly("expected `,` or `}` here"),
+            (Some(_), _) => self.plainly("expected `,` or `]` here"),
+            (None, _) => self.plainly("expected `,` or a closing bracket here"),
         }
-        let close = match opening.and_then(|open| self.text.as_bytes().get(open)) {
-            Some(b'{') => "`,` or `}`",
-            Some(_) => "`,` or `]`",
-            None => "`,` or a closing bracket",
-        };
-        self.one_character(format!("expected {close} here"), None)
+    }
+
+    fn unclosed(&self, open: usize, bracket: char) -> Diagnosis {
+        (span(open, open + 1), format!("this `{bracket}` is not closed"), None)
     }
 
     fn plainly(&self, message: &str) -> Diagnosis {

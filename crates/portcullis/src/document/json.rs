@@ -19,10 +19,19 @@ use portcullis_rego::yaml_scalar as scalar;
 /// What came out, and whether the text is JSON at all.
 pub(super) struct Reading {
     pub(super) output: Output,
-    /// There was a syntax error.
-    pub(super) broken: bool,
+    /// Where the values end, if anything else follows them: a separator, or what is no JSON.
+    pub(super) end: Option<End>,
     /// Several values follow each other without `---`: whatever this is, it is not YAML.
     pub(super) is_stream: bool,
+}
+
+/// The end of the values.
+#[derive(Clone, Copy)]
+pub(super) struct End {
+    /// Where something else follows.
+    pub(super) offset: usize,
+    /// How many documents came before.
+    pub(super) documents: usize,
 }
 
 /// Reads a source as a stream of JSON values. `base` is where its text starts, after a byte order mark.
@@ -43,9 +52,15 @@ fn read_into(source: &Arc<Source>, base: usize, limits: &Limits, mut output: Out
         builder: Builder::new(source, limits),
         expects: Expects::Value,
     };
-    let (mut broken, mut values, mut separated) = (false, 0_usize, false);
-    while let Some(separators) = scanner.next_document() {
+    let (mut end, mut values, mut separated) = (None, 0_usize, false);
+    loop {
+        let before = scanner.at;
+        let Some(separators) = scanner.next_document() else { break };
         separated |= separators > 0;
+        let here = End { offset: before, documents: output.documents_seen };
+        if separators > 0 {
+            end.get_or_insert(here);
+        }
         match scanner.document() {
             Ok(()) => {
                 values += 1;
@@ -54,9 +69,11 @@ fn read_into(source: &Arc<Source>, base: usize, limits: &Limits, mut output: Out
                     None => output.documents_seen += 1,
                 }
             }
-            Err(Stop { syntax, at }) => {
+            Err(Stop { syntax, at, is_json }) => {
                 if let Some((message, hint)) = syntax {
-                    broken = true;
+                    if !is_json {
+                        end.get_or_insert(here);
+                    }
                     let width =
                         scanner.text.get(at..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
                     let location = scanner.builder.problems.location(clamp(at)..clamp(at + width));
@@ -71,13 +88,15 @@ fn read_into(source: &Arc<Source>, base: usize, limits: &Limits, mut output: Out
         }
     }
     output.problems = scanner.builder.problems.into_list();
-    Reading { output, broken, is_stream: values > 0 && !separated }
+    Reading { output, end, is_stream: values > 0 && !separated }
 }
 
 /// Why a document ends early. Without a message the problem has been reported.
 struct Stop {
     syntax: Option<(String, Option<String>)>,
     at: usize,
+    /// JSON it is, but not what we can take.
+    is_json: bool,
 }
 
 /// What may come next inside of a document.
@@ -156,7 +175,7 @@ impl<'a> Scanner<'a> {
     }
 
     fn stop<T>(&self, message: impl Into<String>) -> Result<T, Stop> {
-        Err(Stop { syntax: Some((message.into(), None)), at: self.at })
+        Err(Stop { syntax: Some((message.into(), None)), at: self.at, is_json: false })
     }
 
     fn document(&mut self) -> Result<(), Stop> {
@@ -186,7 +205,7 @@ impl<'a> Scanner<'a> {
             Some((shape, open)) => {
                 let bracket = if shape == Shape::List { '[' } else { '{' };
                 let message = format!("this `{bracket}` is not closed");
-                Err(Stop { syntax: Some((message, None)), at: open as usize })
+                Err(Stop { syntax: Some((message, None)), at: open as usize, is_json: false })
             }
             None => self.stop("expected a JSON value"),
         }
@@ -226,7 +245,7 @@ impl<'a> Scanner<'a> {
     fn key(&mut self) -> Result<(), Stop> {
         let start = self.at;
         let text = self.string()?;
-        self.builder.key(&text, clamp(start)..clamp(self.at));
+        self.builder.key(&text, scalar::KeyKind::Text, clamp(start)..clamp(self.at));
         self.skip_whitespace();
         if self.byte() != Some(b':') {
             return self.stop(format!("expected a colon after the key, found {}", self.found()));
@@ -243,7 +262,7 @@ impl<'a> Scanner<'a> {
                 let shape = if byte == b'{' { Shape::Object } else { Shape::List };
                 let span = clamp(start)..clamp(start + 1);
                 if self.builder.begin(shape, span, 0).is_err() {
-                    return Err(Stop { syntax: None, at: start });
+                    return Err(Stop { syntax: None, at: start, is_json: true });
                 }
                 self.at += 1;
                 self.expects = if byte == b'{' { Expects::FirstKey } else { Expects::FirstItem };
@@ -257,7 +276,7 @@ impl<'a> Scanner<'a> {
             _ => self.word()?,
         };
         if self.builder.scalar(value, clamp(start)..clamp(self.at), 0).is_err() {
-            return Err(Stop { syntax: None, at: start });
+            return Err(Stop { syntax: None, at: start, is_json: true });
         }
         self.value_ended();
         Ok(())
@@ -294,7 +313,10 @@ impl<'a> Scanner<'a> {
                 self.at += end;
                 Ok(value)
             }
-            None => self.stop(format!("the number `{}` is too large", quote(text))),
+            None => {
+                let message = format!("the number `{}` is too large", quote(text));
+                Err(Stop { syntax: Some((message, None)), at: self.at, is_json: true })
+            }
         }
     }
 
@@ -315,6 +337,7 @@ impl<'a> Scanner<'a> {
                     return Err(Stop {
                         syntax: Some(("this quote is not closed".to_owned(), None)),
                         at: open,
+                        is_json: false,
                     });
                 }
                 Some(0..0x20) => {

@@ -1,8 +1,8 @@
 //! YAML and JSON streams in, documents with positions out.
 //!
 //! ```text
-//! bytes ── Source ──> yaml.rs or json.rs ──> build.rs ──> value + marks ──> list.rs ──> Document
-//!                      scalar.rs  explain.rs   problems.rs                 (one per object)
+//! bytes ── Source ──> stream.rs ──> yaml.rs or json.rs ──> build.rs ──> value + marks ──> list.rs ──> Document
+//!                                    explain.rs            problems.rs                (one per object)
 //! ```
 //!
 //! Values are what `kubectl` would send for the same text, positions are those of the text. Nothing is lost
@@ -13,8 +13,8 @@ mod explain;
 mod json;
 mod list;
 mod marks;
-mod padding;
 mod problems;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -31,6 +31,10 @@ use crate::path::FieldPath;
 use crate::source::{Location, Source};
 use crate::value::{self, Value};
 use marks::{Mark, MarkId, Marks};
+
+/// The byte order mark. One in front of a text means nothing; with two of them go-yaml loses characters.
+const MARK: char = '\u{feff}';
+const TWO_MARKS: &str = "this text starts with two byte order marks; save it with none";
 
 /// One Kubernetes object of a stream, with the position of every node. Cheap to clone.
 ///
@@ -60,11 +64,28 @@ impl Document {
         Self::read_source(&Source::new(name, text), &Limits::default())
     }
 
-    /// Reads all documents of a source: YAML, or JSON if the text starts with a bracket or the name ends in
-    /// `.json`. Lists of objects (`kind: List`, `PodList`) are replaced by their items; documents without content
+    /// Reads all documents of a source as `kubectl` reads them: JSON as long as the text consists of JSON values, YAML otherwise; JSON
+    /// if the name ends in `.json`. Lists of objects (`kind: List`, `PodList`) are replaced by their items; documents without content
     /// are passed over. The errors are in the order of the text.
     #[must_use]
     pub fn read_source(source: &Arc<Source>, limits: &Limits) -> (Vec<Self>, Vec<Error>) {
+        Self::read_with(source, limits, stream::read)
+    }
+
+    /// Reads all documents of a source that is known to be YAML, also if it begins with a brace: a piece of a stream that was cut by
+    /// [`yaml_lines`](crate::yaml_lines). Otherwise as [`Document::read_source`].
+    #[must_use]
+    pub fn read_yaml(source: &Arc<Source>, limits: &Limits) -> (Vec<Self>, Vec<Error>) {
+        Self::read_with(source, limits, |source, base, limits| {
+            yaml::read(source, base, limits, Output::default())
+        })
+    }
+
+    fn read_with(
+        source: &Arc<Source>,
+        limits: &Limits,
+        read: impl FnOnce(&Arc<Source>, usize, &Limits) -> Output,
+    ) -> (Vec<Self>, Vec<Error>) {
         let text = source.text();
         let whole = |kind, message: String| {
             (Vec::new(), vec![Error::new(kind, message).at(Location::new(source.clone(), 0..0))])
@@ -77,19 +98,11 @@ impl Document {
         if text.as_bytes().contains(&0) {
             return whole(ErrorKind::Encoding, "this is a binary file: it has NUL bytes".to_owned());
         }
-        let base = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
-        let named_json = source.name().to_lowercase().ends_with(".json");
-        let looks_like_json = text.get(base..).is_some_and(|text| text.trim_start().starts_with(['{', '[']));
-        if !named_json && !looks_like_json {
-            return yaml::read(source, base, limits).finish();
+        let base = if text.starts_with(MARK) { MARK.len_utf8() } else { 0 };
+        if text.get(base..).is_some_and(|rest| rest.starts_with(MARK)) {
+            return whole(ErrorKind::Encoding, TWO_MARKS.to_owned());
         }
-        let json = json::read(source, base, limits);
-        if named_json || !json.broken {
-            return json.output.finish();
-        }
-        // A flow mapping is YAML's.
-        let yaml = yaml::read(source, base, limits);
-        if json.is_stream && yaml.is_broken() { json.output.finish() } else { yaml.finish() }
+        read(source, base, limits).finish()
     }
 
     /// Reads all documents of some bytes, which have to be UTF-8; a byte order mark is left out of the source.
@@ -112,7 +125,10 @@ impl Document {
         }
         match String::from_utf8(bytes) {
             Ok(text) => {
-                let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+                let text = text.strip_prefix(MARK).unwrap_or(&text);
+                if text.starts_with(MARK) {
+                    return refuse(ErrorKind::Encoding, TWO_MARKS.to_owned());
+                }
                 Self::read_source(&Source::new(name, text), limits)
             }
             Err(error) => {
@@ -284,8 +300,11 @@ struct Output {
 }
 
 impl Output {
-    fn is_broken(&self) -> bool {
-        self.problems.iter().any(|problem| problem.kind() == ErrorKind::Syntax)
+    /// Forgets what starts at an offset or behind it.
+    fn cut(&mut self, offset: usize) {
+        let before = |location: &Location| (location.range().start as usize) < offset;
+        self.documents.retain(|document| before(&document.location()));
+        self.problems.retain(|problem| problem.location().is_none_or(before));
     }
 
     fn finish(mut self) -> (Vec<Document>, Vec<Error>) {

@@ -1,365 +1,352 @@
-//! YAML events in, documents out. What scalars mean is in `scalar.rs`, what errors say in `explain.rs`.
+//! YAML in, documents out: the stream is cut by its lines, as clients cut it, then each chunk is read by itself. What scalars mean is in
+//! `yaml_scalar.rs`, what errors say in `explain.rs`.
 //!
-//! A broken document is reported and left; reading goes on at the next `---`.
+//! A broken document is reported and left; reading goes on with the next chunk.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
-use granit_parser::{Event, Options, Parser, ScalarStyle, Span as YamlSpan, StructureStyle, Tag};
+use portcullis_rego::yaml_scalar::{self as scalar, KeyKind};
+use portcullis_yaml::lines::{Chunks, Line, Step};
+use portcullis_yaml::{Event, Parser, Placed, Problem, Properties, Rule, Style};
 
 use super::Output;
 use super::build::{Abandoned, Builder, Shape, Span};
 use super::explain::{self, Place};
-use super::marks::Marks;
-use super::padding::Padding;
 use super::problems::quote;
 use crate::error::{Error, ErrorKind};
 use crate::limits::Limits;
 use crate::source::{Source, clamp};
 use crate::value::Value;
-use portcullis_rego::yaml_scalar as scalar;
 
 /// Reads a source as a stream of YAML documents. `base` is where its text starts, after a byte order mark.
-pub(super) fn read(source: &Arc<Source>, base: usize, limits: &Limits) -> Output {
+pub(super) fn read(source: &Arc<Source>, base: usize, limits: &Limits, output: Output) -> Output {
+    let mut reader = Reader { text: source.text(), builder: Builder::new(source, limits), output };
     let text = source.text().get(base..).unwrap_or_default();
-    let mut padding = Padding::default();
-    loop {
-        let Some(output) = read_padded(source, base, limits, &mut padding, text) else { continue };
-        let broken_at = |problem: &Error| {
-            let location = problem.location().filter(|_| problem.kind() == ErrorKind::Syntax)?;
-            (location.range().start as usize).checked_sub(base)
-        };
-        let broken: Vec<usize> = output.problems.iter().filter_map(broken_at).collect();
-        let gave_up = broken.into_iter().filter(|at| padding.give_up(text, *at)).count();
-        if gave_up == 0 {
-            return output;
+    let mut chunks = Chunks::default();
+    let mut chunk = base..base;
+    let mut at = base;
+    for line in text.split_inclusive('\n') {
+        let next = at + line.len();
+        match chunks.line(Line::of(line.as_bytes())) {
+            Step::Keep => chunk.end = next,
+            step => {
+                reader.chunk(chunk);
+                chunk = next..next;
+                if step == Step::Refuse {
+                    reader.refuse_separator(at, line);
+                }
+            }
         }
+        at = next;
+    }
+    reader.chunk(chunk);
+    reader.output.problems.append(&mut reader.builder.problems.into_list());
+    reader.output
+}
+
+/// What can be wrong with a chunk.
+enum Stop {
+    /// It breaks a rule of YAML.
+    Syntax(Problem),
+    /// It cannot be read further; that has been reported.
+    Abandoned,
+}
+
+impl From<Problem> for Stop {
+    fn from(problem: Problem) -> Self {
+        Self::Syntax(problem)
     }
 }
 
-/// Reads the text with some padding; `None` if that has to become more.
-fn read_padded(
-    source: &Arc<Source>,
-    base: usize,
-    limits: &Limits,
-    padding: &mut Padding,
-    text: &str,
-) -> Option<Output> {
-    let padded = padding.apply(text);
-    let mut options = Options::default();
-    options.emit_comments = false;
-    options.emit_unresolved_aliases = true;
-    // More than we take, so that our own message comes first; the scanner looks as far ahead as a key is long.
-    let nesting = limits.effective_nesting() + 1 + options.simple_key_max_lookahead;
-    options.flow_nesting_limit = nesting;
-    options.block_nesting_limit = nesting;
-
-    let mut parser = Parser::new_from_str_with_options(&padded, options);
-    let mut reader = Reader {
-        text: source.text(),
-        base,
-        padding,
-        builder: Builder::new(source, limits),
-        output: Output::default(),
-        document_start: clamp(base),
-        ended: None,
-        left: false,
-        last_error: None,
-    };
-    loop {
-        let abandoned = match parser.next_event() {
-            None | Some(Ok((Event::StreamEnd, _))) => break,
-            Some(Ok((event, span))) => {
-                let left = reader.event(event, &span).is_err();
-                reader.left |= left;
-                left
-            }
-            Some(Err(error)) => {
-                let at = reader.padding.original(error.marker().byte_offset().unwrap_or(0));
-                let is_indentation = *error.kind() == granit_parser::ErrorKind::InvalidQuotedScalarIndent;
-                if is_indentation && reader.padding.add(text, at) {
-                    return None;
-                }
-                if !reader.syntax_error(&error) {
-                    break;
-                }
-                true
-            }
-        };
-        if abandoned {
-            reader.abandon();
-            if !parser.proceed_next_document().unwrap_or(false) {
-                break;
-            }
-        }
+impl From<Abandoned> for Stop {
+    fn from(Abandoned: Abandoned) -> Self {
+        Self::Abandoned
     }
-    reader.emit_ended();
-    reader.output.problems = reader.builder.problems.into_list();
-    Some(reader.output)
-}
-
-/// A document that has ended.
-enum Ended {
-    Whole(Value, Arc<Marks>),
-    /// It had an error, which has been reported.
-    Broken,
 }
 
 struct Reader<'a> {
     text: &'a str,
-    base: usize,
-    padding: &'a mut Padding,
     builder: Builder<'a>,
     output: Output,
-    document_start: u32,
-    /// A document that has ended, unless something follows that shows that it has not.
-    ended: Option<Ended>,
-    /// We left the document ourselves, for what is in it. The parser has stopped at the end of its first node; if
-    /// there is more text behind it, that is no news.
-    left: bool,
-    /// Offset of the last syntax error, to notice a parser that makes no progress.
-    last_error: Option<usize>,
 }
 
 impl Reader<'_> {
-    fn event(&mut self, event: Event<'_>, span: &YamlSpan) -> Result<(), Abandoned> {
-        let range = self.range(span);
+    /// Reads a chunk, which may be empty.
+    fn chunk(&mut self, range: Range<usize>) {
+        let text = self.text.get(range.clone()).unwrap_or_default();
+        if text.is_empty() {
+            return;
+        }
+        if let Some(at) = text.find("\r\r\n") {
+            return self.refuse_line_ends(range.start + at);
+        }
+        // The readers of lines give the last one its end.
+        let text = if text.ends_with('\n') { Cow::Borrowed(text) } else { Cow::Owned(format!("{text}\n")) };
+        let mut chunk = Chunk {
+            base: range.start,
+            end: range.end,
+            parser: Parser::new(&text),
+            source: self.text,
+            builder: &mut self.builder,
+            anchors: HashMap::new(),
+        };
+        match chunk.document() {
+            Ok(marked) => {
+                let after = chunk.parser.next_event();
+                let built = chunk.builder.finish();
+                let is_whole = match after {
+                    Ok(Placed { event: Event::StreamEnd, .. }) => true,
+                    Ok(Placed { range: second, .. }) => {
+                        self.unread(range.start, second.start, marked);
+                        marked
+                    }
+                    Err(problem) if problem.rule == Rule::DocumentStart => {
+                        self.unread(range.start, problem.at, marked);
+                        marked
+                    }
+                    Err(problem) => {
+                        self.syntax_error(range.start, &problem);
+                        self.builder.abandon();
+                        false
+                    }
+                };
+                match built.filter(|_| is_whole) {
+                    Some((value, marks)) => self.output.emit(&mut self.builder.problems, value, marks),
+                    None => self.output.documents_seen += 1,
+                }
+            }
+            Err(Ended::Nothing) => {}
+            Err(Ended::Stop(stop)) => {
+                if let Stop::Syntax(problem) = stop {
+                    self.syntax_error(range.start, &problem);
+                }
+                self.builder.abandon();
+                self.output.documents_seen += 1;
+            }
+        }
+    }
+
+    fn refuse_separator(&mut self, at: usize, line: &str) {
+        let text = line.trim_end();
+        let glued = text.get(3..).unwrap_or_default();
+        let message =
+            format!("`{}` is no separator of documents, and clients refuse the stream", quote(text));
+        let location = self.builder.problems.location(clamp(at)..clamp(at + text.len()));
+        let hint = if glued.trim_start_matches('-').is_empty() {
+            "write `---`".to_owned()
+        } else {
+            format!("write `---`, and `{}` in the next line", quote(glued))
+        };
+        let error = Error::new(ErrorKind::Syntax, message).at(location).hint(hint);
+        self.builder.problems.push(error);
+        self.output.documents_seen += 1;
+    }
+
+    fn refuse_line_ends(&mut self, at: usize) {
+        let location = self.builder.problems.location(clamp(at)..clamp(at + 1));
+        let error = Error::new(
+            ErrorKind::Syntax,
+            "a line ends with two carriage returns, which readers count differently",
+        )
+        .at(location)
+        .hint("save the file with plain line feeds");
+        self.builder.problems.push(error);
+        self.output.documents_seen += 1;
+    }
+
+    /// Text behind the first document of a chunk, which no client reads.
+    fn unread(&mut self, base: usize, at: usize, marked: bool) {
+        let place = Place::new(&self.builder, self.text, base, base + at, base + at);
+        let error = match place.template_action().filter(|_| !marked) {
+            Some(range) if self.builder.problems.has(ErrorKind::Templated) => {
+                drop(range);
+                return;
+            }
+            Some(range) => explain::templated(self.builder.problems.location(range)),
+            None => place.unread(marked),
+        };
+        self.builder.problems.push(error);
+    }
+
+    fn syntax_error(&mut self, base: usize, problem: &Problem) {
+        let place = Place::new(&self.builder, self.text, base, base + problem.at, base + problem.start);
+        match place.template_action() {
+            Some(range) => explain::report_templated(&mut self.builder, range),
+            None => {
+                let error = place.explain(problem.rule);
+                self.builder.report(error);
+            }
+        }
+    }
+}
+
+/// Why a chunk has no document that could be used.
+enum Ended {
+    /// It has none at all.
+    Nothing,
+    Stop(Stop),
+}
+
+impl<T: Into<Stop>> From<T> for Ended {
+    fn from(stop: T) -> Self {
+        Self::Stop(stop.into())
+    }
+}
+
+/// What an anchor stands for, beside the node that the builder knows.
+struct Anchor {
+    id: usize,
+    /// The scalar as a key; `None` if it cannot be one.
+    key: Option<(String, KeyKind)>,
+}
+
+struct Chunk<'a, 'b, 't> {
+    /// Where the chunk starts and ends in the source.
+    base: usize,
+    end: usize,
+    parser: Parser<'t>,
+    source: &'a str,
+    builder: &'b mut Builder<'a>,
+    anchors: HashMap<&'t str, Anchor>,
+}
+
+impl<'t> Chunk<'_, '_, 't> {
+    /// Reads the first document; tells whether a line `...` ends it.
+    fn document(&mut self) -> Result<bool, Ended> {
+        loop {
+            let Placed { event, range } = self.parser.next_event().map_err(Stop::Syntax)?;
+            match event {
+                Event::DocumentStart => {}
+                Event::StreamEnd => return Err(Ended::Nothing),
+                Event::DocumentEnd { marked } => return Ok(marked),
+                event => self.event(event, self.span(&range))?,
+            }
+        }
+    }
+
+    fn span(&self, range: &Range<usize>) -> Span {
+        let offset = |at: usize| clamp((self.base + at).min(self.end));
+        offset(range.start)..offset(range.end)
+    }
+
+    fn event(&mut self, event: Event<'t>, span: Span) -> Result<(), Abandoned> {
         match event {
-            Event::DocumentStart(..) => {
-                self.emit_ended();
-                self.document_start = range.start;
-                self.left = false;
+            Event::Scalar { text, style, properties } => self.scalar(&text, style, &properties, span),
+            Event::SequenceStart(properties) => {
+                self.refuse_as_key("a list", &span)?;
+                let anchor = self.anchor(&properties, None);
+                self.builder.begin(Shape::List, span, anchor)
             }
-            Event::DocumentEnd => {
-                let whole = self.builder.finish().map(|(value, marks)| Ended::Whole(value, marks));
-                self.ended = Some(whole.unwrap_or(Ended::Broken));
-            }
-            Event::Scalar(text, style, anchor, tag) => {
-                return self.scalar(&text, style, anchor, tag.as_deref(), span);
-            }
-            Event::SequenceStart(style, anchor, _) => {
-                self.refuse_as_key("a list", &range)?;
-                let range = if style == StructureStyle::Block { self.first_dash(range) } else { range };
-                return self.builder.begin(Shape::List, range, anchor);
-            }
-            Event::MappingStart(_, anchor, _) => {
-                self.refuse_as_key("a mapping", &range)?;
-                return self.builder.begin(Shape::Object, range, anchor);
+            Event::MappingStart(properties) => {
+                self.refuse_as_key("a mapping", &span)?;
+                let anchor = self.anchor(&properties, None);
+                self.builder.begin(Shape::Object, span, anchor)
             }
             // Only brackets have a width; a block ends with its last entry.
             Event::SequenceEnd | Event::MappingEnd => {
-                self.builder.end((range.start < range.end).then_some(range.end));
+                self.builder.end((span.start < span.end).then_some(span.end));
+                Ok(())
             }
-            Event::Alias(anchor) => return self.alias(anchor, range),
-            Event::UnresolvedAlias(name) => return self.unknown_alias(&name, range),
-            _ => {}
+            Event::Alias(name) => self.alias(name, span),
+            Event::DocumentStart | Event::DocumentEnd { .. } | Event::StreamEnd => Ok(()),
         }
-        Ok(())
+    }
+
+    /// The number of the anchor before a node, 0 for none. An anchor may be set again.
+    fn anchor(&mut self, properties: &Properties<'t>, key: Option<(String, KeyKind)>) -> usize {
+        let Some(name) = properties.anchor else { return 0 };
+        let id = self.builder.new_anchor();
+        self.anchors.insert(name, Anchor { id, key });
+        id
     }
 
     fn scalar(
         &mut self,
         text: &str,
-        style: ScalarStyle,
-        anchor: usize,
-        tag: Option<&Tag>,
-        span: &YamlSpan,
+        style: Style,
+        properties: &Properties<'t>,
+        span: Span,
     ) -> Result<(), Abandoned> {
-        let mut range = self.range(span);
-        let mut text = text;
-        match style {
-            // What is not there comes as a tilde without width.
-            ScalarStyle::Plain if range.is_empty() => {
-                text = "";
-                if self.text.as_bytes().get(range.start as usize) == Some(&b':') {
-                    range = range.start + 1..range.start + 1;
-                }
+        let tag = properties.tag.as_deref();
+        let span = match style {
+            Style::Literal | Style::Folded => {
+                let written = self.source.get(span.start as usize..span.end as usize).unwrap_or_default();
+                span.start..span.start + clamp(written.trim_end().len())
             }
-            ScalarStyle::Plain if text.contains("{{") && is_template_action(text) => {
-                return Err(self.templated(range));
-            }
-            ScalarStyle::Literal | ScalarStyle::Folded => range = self.block_scalar(&range),
-            _ => {}
-        }
-        if !self.builder.wants_key() {
+            _ => span,
+        };
+        let wants_key = self.builder.wants_key();
+        if !wants_key || properties.anchor.is_some() {
             let value = scalar::value(text, style, tag).unwrap_or_else(|bad| {
-                self.builder.fail(ErrorKind::UnsupportedValue, bad.message(), range.clone());
+                self.builder.fail(ErrorKind::UnsupportedValue, bad.message(), span.clone());
                 Value::Null
             });
-            return self.builder.scalar(value, range, anchor);
+            let key = properties.anchor.and_then(|_| scalar::key(text, style, tag).ok()?);
+            let anchor = self.anchor(properties, key.map(|key| (key.text.into_owned(), key.kind)));
+            if !wants_key {
+                return self.builder.scalar(value, span, anchor);
+            }
+            self.builder.anchor_key(anchor, value);
         }
-        if text == "<<" && style == ScalarStyle::Plain && tag.is_none() {
-            self.builder.merge_key(range);
+        if scalar::is_merge(text, style, properties) {
+            self.builder.merge_key(span);
             return Ok(());
         }
         match scalar::key(text, style, tag) {
-            Ok(Some(key)) => {
-                self.builder.anchor_key(anchor, || Value::String(key.as_ref().into()));
-                self.builder.key(&key, range);
-            }
-            Ok(None) => self.null_key(range),
-            Err(bad) => {
-                self.builder.fail(ErrorKind::UnsupportedValue, bad.message(), range.clone());
-                self.builder.key(text, range);
-            }
+            Ok(Some(key)) => self.builder.key(&key.text, key.kind, span),
+            Ok(None) => self.bad_key("a key cannot be null", span),
+            Err(bad) => self.bad_key(&bad.message(), span),
         }
         Ok(())
     }
 
-    fn null_key(&mut self, range: Span) {
-        self.builder.fail(ErrorKind::UnsupportedValue, "a key cannot be null", range.clone());
-        self.builder.key("", range);
+    fn bad_key(&mut self, message: &str, span: Span) {
+        self.builder.fail(ErrorKind::UnsupportedValue, message, span.clone());
+        self.builder.key("", KeyKind::Text, span);
     }
 
-    fn alias(&mut self, anchor: usize, range: Span) -> Result<(), Abandoned> {
+    fn alias(&mut self, name: &str, span: Span) -> Result<(), Abandoned> {
+        let Some(anchor) = self.anchors.get(name) else { return self.unknown_alias(name, span) };
         if !self.builder.wants_key() {
-            return self.builder.alias(anchor, range);
+            return self.builder.alias(anchor.id, span);
         }
-        let key =
-            self.builder.anchored(anchor).and_then(scalar::key_of_value).map(std::borrow::Cow::into_owned);
-        if let Some(key) = key {
-            self.builder.key(&key, range);
-        } else {
-            let message = "only a string, number or boolean can be a key";
-            self.builder.fail(ErrorKind::UnsupportedValue, message, range.clone());
-            self.builder.key("", range);
+        match &anchor.key {
+            Some((key, kind)) => self.builder.key(key, *kind, span),
+            None => self.bad_key("only a string, number or boolean can be a key", span),
         }
         Ok(())
     }
 
-    fn unknown_alias(&mut self, name: &str, range: Span) -> Result<(), Abandoned> {
+    fn unknown_alias(&mut self, name: &str, span: Span) -> Result<(), Abandoned> {
         let shown = quote(name);
         let error = Error::new(ErrorKind::Syntax, format!("there is no anchor `&{shown}` before this alias"))
-            .at(self.builder.problems.location(range.clone()))
+            .at(self.builder.problems.location(span.clone()))
             .hint(format!("if it is meant as text, put it in quotes: `\"*{shown}\"`"));
         self.builder.report(error);
         if self.builder.wants_key() {
-            self.builder.key(name, range);
+            self.builder.key(name, KeyKind::Text, span);
             Ok(())
         } else {
-            self.builder.scalar(Value::Null, range, 0)
+            self.builder.scalar(Value::Null, span, 0)
         }
     }
 
     /// Lists and mappings as keys have no JSON form; two braces are what is left of a template.
-    fn refuse_as_key(&mut self, what: &str, range: &Span) -> Result<(), Abandoned> {
+    fn refuse_as_key(&mut self, what: &str, span: &Span) -> Result<(), Abandoned> {
         if !self.builder.wants_key() {
             return Ok(());
         }
         if let Some((Shape::Object, open)) = self.builder.open()
-            && self.text.get(open as usize..).is_some_and(|text| text.starts_with("{{"))
-            && open + 1 == range.start
+            && self.source.get(open as usize..).is_some_and(|text| text.starts_with("{{"))
+            && open + 1 == span.start
         {
-            return Err(self.templated(open..open + 2));
+            explain::report_templated(self.builder, open..open + 2);
+            return Err(Abandoned);
         }
-        self.builder.fail(ErrorKind::UnsupportedValue, format!("{what} cannot be a key"), range.clone());
+        self.builder.fail(ErrorKind::UnsupportedValue, format!("{what} cannot be a key"), span.clone());
         Err(Abandoned)
     }
-
-    /// Reports that the source is a template, once.
-    fn templated(&mut self, range: Span) -> Abandoned {
-        if !self.builder.problems.has(ErrorKind::Templated) {
-            let error = explain::templated(self.builder.problems.location(range));
-            self.builder.report(error);
-        }
-        Abandoned
-    }
-
-    /// Reports a syntax error; false if the parser does not get on.
-    fn syntax_error(&mut self, error: &granit_parser::ScanError) -> bool {
-        let at = self.padding.original(error.marker().byte_offset().unwrap_or(0)) + self.base;
-        let between = matches!(
-            error.kind(),
-            granit_parser::ErrorKind::ExpectedDocumentStart
-                | granit_parser::ErrorKind::MissingDocumentEndBeforeDirective
-        );
-        let no_news = between && self.left;
-        if between {
-            // What looked like a whole document has more text: it is the broken one.
-            self.ended = None;
-        } else {
-            self.emit_ended();
-        }
-        if no_news {
-            // It has been counted.
-            self.output.documents_seen = self.output.documents_seen.saturating_sub(1);
-        } else {
-            let place = Place::new(&self.builder, self.text, self.document_start, at);
-            if let Some(range) = place.template_action() {
-                self.templated(range);
-            } else {
-                let error = place.explain(error.kind());
-                self.builder.report(error);
-            }
-        }
-        let stuck = self.last_error == Some(at);
-        self.last_error = Some(at);
-        !stuck
-    }
-
-    /// Leaves the document that could not be read; it keeps its number.
-    fn abandon(&mut self) {
-        self.builder.abandon();
-        self.output.documents_seen += 1;
-    }
-
-    fn emit_ended(&mut self) {
-        match self.ended.take() {
-            Some(Ended::Whole(value, marks)) => self.output.emit(&mut self.builder.problems, value, marks),
-            Some(Ended::Broken) => self.output.documents_seen += 1,
-            None => {}
-        }
-    }
-
-    fn range(&self, span: &YamlSpan) -> Span {
-        let offset = |mark: granit_parser::Marker| {
-            clamp(self.padding.original(mark.byte_offset().unwrap_or(0)) + self.base)
-        };
-        let start = offset(span.start);
-        start..offset(span.end).max(start)
-    }
-
-    /// A list that is not indented below its key comes with the position after its first dash.
-    fn first_dash(&self, range: Span) -> Span {
-        let from = self.builder.last_end() as usize;
-        let before =
-            self.text.get(from..range.start as usize).unwrap_or_default().trim_end_matches([' ', '\t']);
-        let is_value = self.builder.open().is_some_and(|(shape, _)| shape == Shape::Object);
-        match before.strip_suffix('-').filter(|_| is_value) {
-            Some(before) => clamp(from + before.len())..range.end,
-            None => range,
-        }
-    }
-
-    /// Block scalars from their `|` or `>` to the end of their last line with text.
-    fn block_scalar(&self, content: &Span) -> Span {
-        let last_end = self.builder.last_end().max(self.document_start);
-        let start = explain::block_header(self.text, last_end, content.start).unwrap_or(content.start);
-        let text = self.text.get(start as usize..content.end as usize).unwrap_or_default();
-        start..start + clamp(text.trim_end().len())
-    }
-}
-
-/// Whether a plain scalar holds an action of a Go template. Others use double braces too (Argo workflows, for
-/// one), and in them a manifest may be complete as it is.
-fn is_template_action(text: &str) -> bool {
-    const WORDS: [&str; 12] = [
-        "include ",
-        "template ",
-        "if ",
-        "else",
-        "end",
-        "range ",
-        "with ",
-        "define ",
-        "printf ",
-        "tpl ",
-        "default ",
-        "quote ",
-    ];
-    text.match_indices("{{").any(|(at, _)| {
-        let action = text.get(at + 2..).unwrap_or_default();
-        let spaced = action.starts_with([' ', '-']);
-        let action = action.trim_start_matches('-').trim_start();
-        action.starts_with(['.', '$']) || spaced && WORDS.iter().any(|word| action.starts_with(word))
-    })
 }

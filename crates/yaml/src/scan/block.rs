@@ -100,8 +100,7 @@ impl Scanner<'_> {
     ) -> Result<(), Problem> {
         let mut widest = 0;
         loop {
-            let is_indentation =
-                |scanner: &Self| indent.is_none_or(|indent| scanner.column() < indent);
+            let is_indentation = |scanner: &Self| indent.is_none_or(|indent| scanner.column() < indent);
             while is_indentation(self) && self.text.byte() == b' ' {
                 self.text.skip(1);
             }

@@ -1,14 +1,14 @@
-//! The first document of a text. What scalars mean is in `scalar.rs`.
+//! The first document of a text. What scalars mean is in `yaml_scalar.rs`.
 
 use std::collections::{BTreeMap, HashMap};
 
-use granit_parser::{Event, Options, Parser, ScalarStyle, Tag};
+use portcullis_yaml::{Event, Parser, Properties, Style};
 use regorus::Value;
 
 use super::super::{Failure, Outcome, undefined};
 use crate::limits::Budget;
 use crate::term::{self, MOST_NESTING, too_deep};
-use crate::yaml_scalar as scalar;
+use crate::yaml_scalar::{self as scalar, KeyKind};
 
 /// Deepest nesting of a text; the parser comes here first.
 const NESTING: usize = 400;
@@ -18,19 +18,15 @@ const _: () = assert!(NESTING < MOST_NESTING);
 pub(super) fn read(budget: &mut Budget<'_>, text: &str) -> Outcome {
     // Events are many times larger than what they are made from.
     budget.make_items(text.len())?;
-    let mut options = Options::default();
-    options.emit_comments = false;
-    let nesting = NESTING + 1 + options.simple_key_max_lookahead;
-    options.flow_nesting_limit = nesting;
-    options.block_nesting_limit = nesting;
-    let mut parser = Parser::new_from_str_with_options(text, options);
+    let mut parser = Parser::new(text);
     let mut builder = Builder { budget, open: Vec::new(), anchors: HashMap::new(), root: None };
-    while let Some(next) = parser.next_event() {
-        let (event, _) = next.map_err(|error| {
-            undefined(format!("yaml: line {}: did not find expected syntax", error.marker().line()))
+    loop {
+        let next = parser.next_event().map_err(|problem| {
+            let line = text.get(..problem.at).unwrap_or_default().matches('\n').count() + 1;
+            undefined(format!("yaml: line {line}: did not find expected syntax"))
         })?;
-        match event {
-            Event::DocumentEnd | Event::StreamEnd => break,
+        match next.event {
+            Event::DocumentEnd { .. } | Event::StreamEnd => break,
             event => builder.event(event)?,
         }
     }
@@ -38,17 +34,16 @@ pub(super) fn read(budget: &mut Budget<'_>, text: &str) -> Outcome {
 }
 
 /// A list or an object that is being read.
-struct Open {
-    anchor: usize,
+struct Open<'t> {
+    anchor: Option<&'t str>,
     items: Items,
 }
 
 enum Items {
     List(Vec<Value>),
     Object {
-        entries: BTreeMap<Value, Value>,
-        /// Of `<<`: what the object's own entries stand before.
-        merged: BTreeMap<Value, Value>,
+        /// With what the key was. Of two entries, or merged ones, the later counts.
+        entries: BTreeMap<Value, (Value, KeyKind)>,
         key: Key,
     },
 }
@@ -58,108 +53,143 @@ enum Key {
     /// A key.
     Wanted,
     /// The value of this key.
-    Read(Value),
+    Read(Value, KeyKind),
     /// What is to be merged.
     Merge,
 }
 
-struct Builder<'b, 'w> {
+/// What an anchor stands for.
+#[derive(Clone)]
+struct Anchored {
+    value: Value,
+    /// As a key; `None` if it cannot be one.
+    key: Option<(Value, KeyKind)>,
+    /// An object, which can be merged.
+    is_object: bool,
+}
+
+struct Builder<'b, 'w, 't> {
     budget: &'b mut Budget<'w>,
-    open: Vec<Open>,
-    anchors: HashMap<usize, Value>,
+    open: Vec<Open<'t>>,
+    /// `None` as long as the node is open.
+    anchors: HashMap<&'t str, Option<Anchored>>,
     root: Option<Value>,
 }
 
-impl Builder<'_, '_> {
-    fn event(&mut self, event: Event<'_>) -> Result<(), Failure> {
+impl<'t> Builder<'_, '_, 't> {
+    fn event(&mut self, event: Event<'t>) -> Result<(), Failure> {
         match event {
-            Event::Scalar(text, style, anchor, tag) => self.scalar(&text, style, anchor, tag.as_deref()),
-            Event::SequenceStart(_, anchor, _) => self.begin(anchor, Items::List(Vec::new())),
-            Event::MappingStart(_, anchor, _) => {
-                let (entries, merged) = (BTreeMap::new(), BTreeMap::new());
-                self.begin(anchor, Items::Object { entries, merged, key: Key::Wanted })
+            Event::Scalar { text, style, properties } => self.scalar(&text, style, properties),
+            Event::SequenceStart(properties) => self.begin(properties, Items::List(Vec::new())),
+            Event::MappingStart(properties) => {
+                self.begin(properties, Items::Object { entries: BTreeMap::new(), key: Key::Wanted })
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(),
-            Event::Alias(anchor) => {
-                let value = self.anchors.get(&anchor).cloned();
-                let value = value.ok_or_else(|| undefined("yaml: an anchor contains itself"))?;
-                // As large as if it were written again.
-                term::weigh_at(self.budget, &value, self.open.len())?;
-                if self.wants_key() {
-                    let key = scalar::key_of_value(&value).map(|key| Value::from(&*key));
-                    return self.key(key);
-                }
-                self.add(value)
-            }
+            Event::Alias(name) => self.alias(name),
             _ => Ok(()),
         }
+    }
+
+    fn alias(&mut self, name: &str) -> Result<(), Failure> {
+        let anchored = self.anchors.get(name).cloned();
+        let anchored =
+            anchored.ok_or_else(|| undefined(format!("yaml: unknown anchor '{name}' referenced")))?;
+        let Some(anchored) = anchored else {
+            return Err(undefined(format!("yaml: anchor '{name}' value contains itself")));
+        };
+        // As large as if it were written again.
+        term::weigh_at(self.budget, &anchored.value, self.open.len())?;
+        if self.wants_key() {
+            return self.key(anchored.key);
+        }
+        let merges =
+            matches!(self.open.last(), Some(Open { items: Items::Object { key: Key::Merge, .. }, .. }));
+        if merges && !anchored.is_object {
+            return Err(not_mergeable());
+        }
+        self.add(anchored.value)
     }
 
     fn wants_key(&self) -> bool {
         matches!(self.open.last(), Some(Open { items: Items::Object { key: Key::Wanted, .. }, .. }))
     }
 
-    fn scalar(
-        &mut self,
-        text: &str,
-        style: ScalarStyle,
-        anchor: usize,
-        tag: Option<&Tag>,
-    ) -> Result<(), Failure> {
+    fn scalar(&mut self, text: &str, style: Style, properties: Properties<'t>) -> Result<(), Failure> {
         let bad = |error: scalar::BadScalar| undefined(format!("yaml: {}", error.message()));
-        if !self.wants_key() {
-            let value = scalar::value(text, style, tag).map_err(bad)?;
-            self.anchor(anchor, &value);
-            return self.add(value);
-        }
-        if text == "<<" && style == ScalarStyle::Plain && tag.is_none() {
+        let tag = properties.tag.as_deref();
+        let wants_key = self.wants_key();
+        let key = || -> Result<_, scalar::BadScalar> {
+            Ok(scalar::key(text, style, tag)?.map(|key| (Value::from(&*key.text), key.kind)))
+        };
+        if wants_key && scalar::is_merge(text, style, &properties) {
             if let Some(Open { items: Items::Object { key, .. }, .. }) = self.open.last_mut() {
                 *key = Key::Merge;
             }
+            let value = Value::from("<<");
+            self.anchor(properties.anchor, || (value.clone(), Some((value.clone(), KeyKind::Text)), false));
             return Ok(());
         }
-        let key = scalar::key(text, style, tag).map_err(bad)?.map(|key| Value::from(&*key));
-        if let Some(key) = &key {
-            self.anchor(anchor, key);
+        if wants_key {
+            let key = key().map_err(bad)?;
+            // What is anchored at a key may be used as a value.
+            if properties.anchor.is_some() {
+                let value = scalar::value(text, style, tag).map_err(bad)?;
+                self.anchor(properties.anchor, || (value, key.clone(), false));
+            }
+            return self.key(key);
         }
-        self.key(key)
+        let value = scalar::value(text, style, tag).map_err(bad)?;
+        if properties.anchor.is_some() {
+            let key = key().unwrap_or_default();
+            self.anchor(properties.anchor, || (value.clone(), key, false));
+        }
+        self.add(value)
     }
 
-    fn key(&mut self, found: Option<Value>) -> Result<(), Failure> {
-        let found = found.ok_or_else(|| undefined("yaml: a key has no JSON form"))?;
+    fn key(&mut self, found: Option<(Value, KeyKind)>) -> Result<(), Failure> {
+        let (found, kind) = found.ok_or_else(|| undefined("yaml: a key has no JSON form"))?;
         if let Some(Open { items: Items::Object { key, .. }, .. }) = self.open.last_mut() {
-            *key = Key::Read(found);
+            *key = Key::Read(found, kind);
         }
         Ok(())
     }
 
-    fn anchor(&mut self, anchor: usize, value: &Value) {
-        if anchor > 0 {
-            self.anchors.insert(anchor, value.clone());
+    fn anchor(
+        &mut self,
+        anchor: Option<&'t str>,
+        what: impl FnOnce() -> (Value, Option<(Value, KeyKind)>, bool),
+    ) {
+        if let Some(anchor) = anchor {
+            let (value, key, is_object) = what();
+            self.anchors.insert(anchor, Some(Anchored { value, key, is_object }));
         }
     }
 
-    fn begin(&mut self, anchor: usize, items: Items) -> Result<(), Failure> {
+    fn begin(&mut self, properties: Properties<'t>, items: Items) -> Result<(), Failure> {
         if self.wants_key() {
             return Err(undefined("yaml: a key has no JSON form"));
         }
         if self.open.len() >= NESTING {
             return Err(too_deep().into());
         }
-        self.open.push(Open { anchor, items });
+        if let Some(anchor) = properties.anchor {
+            self.anchors.insert(anchor, None);
+        }
+        self.open.push(Open { anchor: properties.anchor, items });
         Ok(())
     }
 
     fn end(&mut self) -> Result<(), Failure> {
         let Some(open) = self.open.pop() else { return Ok(()) };
+        let is_object = matches!(open.items, Items::Object { .. });
         let value = match open.items {
             Items::List(items) => Value::from(items),
-            Items::Object { entries, mut merged, .. } => {
-                merged.extend(entries);
-                Value::from(merged)
+            Items::Object { entries, .. } => {
+                let entries = entries.into_iter().map(|(key, (value, _))| (key, value));
+                Value::from(entries.collect::<BTreeMap<_, _>>())
             }
         };
-        self.anchor(open.anchor, &value);
+        self.anchor(open.anchor, || (value.clone(), None, is_object));
         self.add(value)
     }
 
@@ -170,31 +200,48 @@ impl Builder<'_, '_> {
         };
         match &mut open.items {
             Items::List(items) => items.push(value),
-            Items::Object { entries, merged, key } => match std::mem::replace(key, Key::Wanted) {
+            Items::Object { entries, key } => match std::mem::replace(key, Key::Wanted) {
                 Key::Wanted => {}
-                Key::Read(key) => {
-                    entries.insert(key, value);
-                }
-                Key::Merge => merge(self.budget, merged, &value)?,
+                Key::Read(key, kind) => insert(entries, key, value, kind)?,
+                Key::Merge => merge(self.budget, entries, &value)?,
             },
         }
         Ok(())
     }
 }
 
+type Entries = BTreeMap<Value, (Value, KeyKind)>;
+
+fn not_mergeable() -> Failure {
+    undefined("yaml: map merge requires map or sequence of maps as the value").into()
+}
+
+/// Of keys of several types that become one string, any may count for OPA.
+fn insert(entries: &mut Entries, key: Value, value: Value, kind: KeyKind) -> Result<(), Failure> {
+    let same = |known: KeyKind| known == kind && kind != KeyKind::Float;
+    match entries.insert(key, (value, kind)) {
+        Some((_, known)) if !same(known) => {
+            Err(undefined("yaml: keys of different types have the same JSON form"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Merges an object or several, of which the first counts.
-fn merge(budget: &mut Budget<'_>, merged: &mut BTreeMap<Value, Value>, value: &Value) -> Result<(), Failure> {
+fn merge(budget: &mut Budget<'_>, entries: &mut Entries, value: &Value) -> Result<(), Failure> {
     let objects = match value {
         Value::Array(items) => items.as_slice(),
         value => std::slice::from_ref(value),
     };
-    for object in objects {
-        let Value::Object(object) = object else {
-            return Err(undefined("yaml: map merge requires map or sequence of maps as the value"));
-        };
+    for object in objects.iter().rev() {
+        let Value::Object(object) = object else { return Err(not_mergeable()) };
         for (key, value) in object.iter() {
             budget.make_items(2)?;
-            merged.entry(key.clone()).or_insert_with(|| value.clone());
+            let is_text = matches!(key, Value::String(text) if scalar::is_text(text));
+            if !is_text && entries.contains_key(key) {
+                return Err(undefined("yaml: keys of different types may have the same JSON form"));
+            }
+            entries.insert(key.clone(), (value.clone(), KeyKind::Text));
         }
     }
     Ok(())

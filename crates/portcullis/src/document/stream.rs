@@ -1,0 +1,46 @@
+//! Whether a stream is JSON or YAML, decided as `kubectl` decides: what begins with a brace is read as JSON values, as long as they are
+//! such; what follows the first text that is none is YAML.
+
+use std::sync::Arc;
+
+use super::{Output, json, yaml};
+use crate::error::ErrorKind;
+use crate::limits::Limits;
+use crate::source::Source;
+
+/// Behind so much white space no client looks for a brace.
+const LOOKS_AT: usize = 4096;
+
+/// Reads a source. `base` is where its text starts, after a byte order mark.
+pub(super) fn read(source: &Arc<Source>, base: usize, limits: &Limits) -> Output {
+    let text = source.text().get(base..).unwrap_or_default();
+    if source.name().to_lowercase().ends_with(".json") {
+        return json::read(source, base, limits).output;
+    }
+    let trimmed = text.trim_start();
+    let looks_like_json = trimmed.starts_with(['{', '[']) && text.len() - trimmed.len() < LOOKS_AT;
+    if !looks_like_json {
+        return yaml::read(source, base, limits, Output::default());
+    }
+    let mut json = json::read(source, base, limits);
+    let Some(end) = json.end else { return json.output };
+    // The values so far are JSON's; the rest is YAML, and so is a flow mapping.
+    let mut rest = Output { documents_seen: end.documents, ..Output::default() };
+    rest = yaml::read(source, behind_line(source.text(), end.offset), limits, rest);
+    let is_broken = rest.problems.iter().any(|problem| problem.kind() == ErrorKind::Syntax);
+    if json.is_stream && is_broken {
+        return json.output;
+    }
+    json.output.cut(end.offset);
+    json.output.documents.append(&mut rest.documents);
+    json.output.problems.append(&mut rest.problems);
+    json.output.documents_seen = rest.documents_seen;
+    json.output
+}
+
+/// Behind the white space that follows, up to the next line: where clients go on, so that a separator there is the first line of a chunk.
+fn behind_line(text: &str, offset: usize) -> usize {
+    let rest = text.get(offset..).unwrap_or_default();
+    let line = rest.find('\n').map_or(rest, |end| rest.get(..=end).unwrap_or_default());
+    offset + line.len() - line.trim_start().len()
+}
