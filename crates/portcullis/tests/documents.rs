@@ -163,6 +163,17 @@ mod properties {
         }
     }
 
+    /// Characters that end lines or may not stand in YAML, as escapes.
+    fn escaped(json: &str) -> String {
+        let escape = |c: char| match c {
+            '\u{7f}'..='\u{a0}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {
+                format!("\\u{:04x}", u32::from(c))
+            }
+            c => c.to_string(),
+        };
+        json.chars().map(escape).collect()
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -171,7 +182,7 @@ mod properties {
             let written = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
             let written = written.unwrap();
             // Text that starts with a bracket is JSON; behind dashes it is YAML.
-            for (name, text) in [("a.json", written.clone()), ("a.yaml", format!("---\n{written}\n"))] {
+            for (name, text) in [("a.json", written.clone()), ("a.yaml", format!("---\n{}\n", escaped(&written)))] {
                 let (documents, problems) = Document::read_all(name, &text);
                 prop_assert_eq!(&problems, &[], "{}", text);
                 prop_assert_eq!(documents.len(), 1);

@@ -125,11 +125,13 @@ impl Document {
         }
         match String::from_utf8(bytes) {
             Ok(text) => {
-                let text = text.strip_prefix(MARK).unwrap_or(&text);
-                if text.starts_with(MARK) {
+                let Some(behind) = text.strip_prefix(MARK) else {
+                    return Self::read_source(&Source::new(name, text), limits);
+                };
+                if behind.starts_with(MARK) {
                     return refuse(ErrorKind::Encoding, TWO_MARKS.to_owned());
                 }
-                Self::read_source(&Source::new(name, text), limits)
+                Self::read_with(&Source::new(name, behind), limits, stream::read_behind_mark)
             }
             Err(error) => {
                 let at = error.utf8_error().valid_up_to();

@@ -13,10 +13,10 @@ const LOOKS_AT: usize = 4096;
 
 /// Reads a source. `base` is where its text starts, after a byte order mark.
 pub(super) fn read(source: &Arc<Source>, base: usize, limits: &Limits) -> Output {
-    let text = source.text().get(base..).unwrap_or_default();
-    if source.name().to_lowercase().ends_with(".json") {
-        return json::read(source, base, limits).output;
+    if base > 0 || is_named_json(source) {
+        return read_behind_mark(source, base, limits);
     }
+    let text = source.text();
     let trimmed = text.trim_start();
     let looks_like_json = trimmed.starts_with(['{', '[']) && text.len() - trimmed.len() < LOOKS_AT;
     if !looks_like_json {
@@ -36,6 +36,18 @@ pub(super) fn read(source: &Arc<Source>, base: usize, limits: &Limits) -> Output
     json.output.problems.append(&mut rest.problems);
     json.output.documents_seen = rest.documents_seen;
     json.output
+}
+
+/// Reads a source that a byte order mark stood in front of: for clients it does not begin with a brace.
+pub(super) fn read_behind_mark(source: &Arc<Source>, base: usize, limits: &Limits) -> Output {
+    if is_named_json(source) {
+        return json::read(source, base, limits).output;
+    }
+    yaml::read(source, base, limits, Output::default())
+}
+
+fn is_named_json(source: &Source) -> bool {
+    source.name().to_lowercase().ends_with(".json")
 }
 
 /// Behind the white space that follows, up to the next line: where clients go on, so that a separator there is the first line of a chunk.

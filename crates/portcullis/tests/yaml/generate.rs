@@ -135,24 +135,24 @@ const PROPERTIES: &[&str] = &[
     "&a !!str ",
     "! ",
     "!!str &b ",
+    "&c ",
+    "!!null ",
+    "!!seq ",
+    "!!map ",
+    "!<tag:yaml.org,2002:str> ",
+    "!!timestamp ",
+    "!!str ",
+    "&a ",
     "*a",
     "*b",
     "*c",
     "*a ",
-    "!!str ",
     "!!int ",
     "!!float ",
     "!!bool ",
-    "!!null ",
     "!!binary ",
     "!!merge ",
-    "!!timestamp ",
-    "!!map ",
-    "!!seq ",
     "!!set ",
-    "! ",
-    "!foo ",
-    "!<tag:yaml.org,2002:str> ",
     "!e!x ",
     "!!",
     "&",
@@ -161,7 +161,6 @@ const PROPERTIES: &[&str] = &[
     "!a%41 ",
     "!a%zz ",
     "&a&b ",
-    "&a !!str ",
     "!!str &a ",
     "&a\n",
     "!!str\n",
@@ -430,6 +429,55 @@ pub fn fragment(random: &mut Random) -> String {
     out
 }
 
+/// A mapping, in most cases a valid one.
+fn object(random: &mut Random, out: &mut String) {
+    random.1 = !random.one_in(4);
+    for number in 0..1 + random.below(4) {
+        out.push_str(&format!("k{number}:"));
+        match random.below(7) {
+            0 => {
+                out.push(' ');
+                flow(random, out, 2);
+            }
+            1 => {
+                out.push(' ');
+                out.push_str(random.of(HEADER));
+                for _ in 0..random.below(4) {
+                    out.push_str(random.of(BREAK));
+                    out.push_str(random.of(&["  ", "  ", "  ", "   ", "  \t", "    "]));
+                    out.push_str(random.of(PLAIN));
+                }
+            }
+            2 => {
+                for _ in 0..1 + random.below(3) {
+                    out.push_str(random.of(BREAK));
+                    out.push_str("  - ");
+                    scalar(random, out);
+                }
+            }
+            3 => {
+                for inner in 0..1 + random.below(3) {
+                    out.push_str(random.of(BREAK));
+                    out.push_str(&format!("  {}{inner}: ", random.of(&["a", "&a b", "? c", "\"d\""])));
+                    scalar(random, out);
+                }
+            }
+            4 => {
+                out.push(' ');
+                scalar(random, out);
+                out.push_str(random.of(BREAK));
+                out.push_str("  ");
+                out.push_str(random.of(PLAIN));
+            }
+            _ => {
+                out.push(' ');
+                scalar(random, out);
+            }
+        }
+        out.push_str(random.of(BREAK));
+    }
+}
+
 /// Several fragments with what may be between them, or JSON values.
 pub fn stream(random: &mut Random) -> String {
     const BETWEEN: &[&str] = &[
@@ -481,11 +529,10 @@ pub fn stream(random: &mut Random) -> String {
         if json && !random.one_in(3) {
             out.push_str(random.of(JSON));
             out.push_str(random.of(&["\n", "", " ", "\n\n", "\r\n", " # c\n"]));
-        } else if random.one_in(2) {
+        } else if random.one_in(4) {
             out.push_str(&fragment(random));
         } else {
-            out.push_str("k: 1\n");
-            out.push_str(&fragment(random));
+            object(random, &mut out);
         }
         if !random.one_in(6) {
             out.push_str(random.of(BETWEEN));

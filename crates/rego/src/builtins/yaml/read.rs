@@ -241,7 +241,9 @@ fn merge(budget: &mut Budget<'_>, entries: &mut Entries, value: &Value) -> Resul
             if !is_text && entries.contains_key(key) {
                 return Err(undefined("yaml: keys of different types may have the same JSON form"));
             }
-            entries.insert(key.clone(), (value.clone(), KeyKind::Text));
+            // What it was is not known any more; a fraction is taken for no other key.
+            let kind = if is_text { KeyKind::Text } else { KeyKind::Float };
+            entries.insert(key.clone(), (value.clone(), kind));
         }
     }
     Ok(())
