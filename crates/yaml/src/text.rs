@@ -15,7 +15,7 @@ pub(crate) struct Mark {
 
 /// A text and a place in it.
 pub(crate) struct Text<'a> {
-    text: &'a str,
+    whole: &'a str,
     bytes: &'a [u8],
     at: usize,
     line: usize,
@@ -30,11 +30,11 @@ impl<'a> Text<'a> {
     /// At the start of a text; a byte order mark there means nothing.
     pub(crate) fn new(text: &'a str) -> Self {
         let at = if text.starts_with(MARK) { MARK.len() } else { 0 };
-        Self { text, bytes: text.as_bytes(), at, line: 0, line_start: at, trailing: 0 }
+        Self { whole: text, bytes: text.as_bytes(), at, line: 0, line_start: at, trailing: 0 }
     }
 
     pub(crate) fn slice(&self, start: usize, end: usize) -> &'a str {
-        self.text.get(start..end).unwrap_or_default()
+        self.whole.get(start..end).unwrap_or_default()
     }
 
     pub(crate) fn at(&self) -> usize {

@@ -383,13 +383,13 @@ impl<'a> Place<'a> {
         let bracket = opening.and_then(|open| Some(char::from(*bytes.get(open)?)));
         let found = self.text.get(self.at..).and_then(|rest| rest.chars().next());
         match (opening.zip(bracket), found) {
-            (Some((open, bracket)), None) => self.unclosed(open, bracket),
+            (Some((open, bracket)), None) => unclosed(open, bracket),
             (Some((open, bracket)), Some(close @ (']' | '}'))) if (bracket == '[') != (close == ']') => {
                 (span(open, open + 1), format!("`{bracket}` is closed by `{close}`"), None)
             }
             (Some(_), Some(']' | '}')) => self.plainly("expected a value here"),
             (Some((open, bracket)), Some(_)) if self.line_start(open) != self.line_start(self.at) => {
-                self.unclosed(open, bracket)
+                unclosed(open, bracket)
             }
             (None, Some(close @ (']' | '}'))) => self.one_character(
                 format!("`{close}` closes nothing"),
@@ -400,10 +400,6 @@ impl<'a> Place<'a> {
             (Some(_), _) => self.plainly("expected `,` or `]` here"),
             (None, _) => self.plainly("expected `,` or a closing bracket here"),
         }
-    }
-
-    fn unclosed(&self, open: usize, bracket: char) -> Diagnosis {
-        (span(open, open + 1), format!("this `{bracket}` is not closed"), None)
     }
 
     fn plainly(&self, message: &str) -> Diagnosis {
@@ -441,6 +437,10 @@ impl<'a> Place<'a> {
         let rest = self.text.get(self.at..self.line_end(self.at)).unwrap_or_default();
         span(self.at, self.at + rest.trim_end().len())
     }
+}
+
+fn unclosed(open: usize, bracket: char) -> Diagnosis {
+    (span(open, open + 1), format!("this `{bracket}` is not closed"), None)
 }
 
 /// Where, what, and what to do.

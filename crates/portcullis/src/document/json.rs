@@ -308,16 +308,12 @@ impl<'a> Scanner<'a> {
         } else {
             None
         };
-        match value.or_else(|| scalar::float(text.parse().unwrap_or(f64::INFINITY))) {
-            Some(value) => {
-                self.at += end;
-                Ok(value)
-            }
-            None => {
-                let message = format!("the number `{}` is too large", quote(text));
-                Err(Stop { syntax: Some((message, None)), at: self.at, is_json: true })
-            }
-        }
+        let Some(value) = value.or_else(|| scalar::float(text.parse().unwrap_or(f64::INFINITY))) else {
+            let message = format!("the number `{}` is too large", quote(text));
+            return Err(Stop { syntax: Some((message, None)), at: self.at, is_json: true });
+        };
+        self.at += end;
+        Ok(value)
     }
 
     /// A string with its quotes; the value is borrowed if it has no escapes.

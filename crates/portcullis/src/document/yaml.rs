@@ -93,31 +93,12 @@ impl Reader<'_> {
             builder: &mut self.builder,
             anchors: HashMap::new(),
         };
-        match chunk.document() {
-            Ok(marked) => {
-                let after = chunk.parser.next_event();
-                let built = chunk.builder.finish();
-                let is_whole = match after {
-                    Ok(Placed { event: Event::StreamEnd, .. }) => true,
-                    Ok(Placed { range: second, .. }) => {
-                        self.unread(range.start, second.start, marked);
-                        marked
-                    }
-                    Err(problem) if problem.rule == Rule::DocumentStart => {
-                        self.unread(range.start, problem.at, marked);
-                        marked
-                    }
-                    Err(problem) => {
-                        self.syntax_error(range.start, &problem);
-                        self.builder.abandon();
-                        false
-                    }
-                };
-                match built.filter(|_| is_whole) {
-                    Some((value, marks)) => self.output.emit(&mut self.builder.problems, value, marks),
-                    None => self.output.documents_seen += 1,
-                }
-            }
+        let ended = match chunk.document() {
+            Ok(marked) => Ok((marked, chunk.parser.next_event())),
+            Err(ended) => Err(ended),
+        };
+        match ended {
+            Ok((marked, behind)) => self.document_ended(range.start, marked, behind),
             Err(Ended::Nothing) => {}
             Err(Ended::Stop(stop)) => {
                 if let Stop::Syntax(problem) = stop {
@@ -126,6 +107,32 @@ impl Reader<'_> {
                 self.builder.abandon();
                 self.output.documents_seen += 1;
             }
+        }
+    }
+
+    /// Takes the document of a chunk, and looks at what stands behind it: clients read nothing there. What a line `...` ends is whole;
+    /// other text behind a document says that the document is not what was meant.
+    fn document_ended(&mut self, base: usize, marked: bool, behind: Result<Placed<'_>, Problem>) {
+        let built = self.builder.finish();
+        let is_whole = match behind {
+            Ok(Placed { event: Event::StreamEnd, .. }) => true,
+            Ok(Placed { range, .. }) => {
+                self.unread(base, range.start, marked);
+                marked
+            }
+            Err(problem) if problem.rule == Rule::DocumentStart => {
+                self.unread(base, problem.at, marked);
+                marked
+            }
+            Err(problem) => {
+                self.syntax_error(base, &problem);
+                self.builder.abandon();
+                false
+            }
+        };
+        match built.filter(|_| is_whole) {
+            Some((value, marks)) => self.output.emit(&mut self.builder.problems, value, marks),
+            None => self.output.documents_seen += 1,
         }
     }
 
@@ -160,25 +167,22 @@ impl Reader<'_> {
     /// Text behind the first document of a chunk, which no client reads.
     fn unread(&mut self, base: usize, at: usize, marked: bool) {
         let place = Place::new(&self.builder, self.text, base, base + at, base + at);
-        let error = match place.template_action().filter(|_| !marked) {
-            Some(range) if self.builder.problems.has(ErrorKind::Templated) => {
-                drop(range);
-                return;
-            }
-            Some(range) => explain::templated(self.builder.problems.location(range)),
-            None => place.unread(marked),
-        };
-        self.builder.problems.push(error);
+        if let Some(range) = place.template_action().filter(|_| !marked) {
+            explain::report_templated(&mut self.builder, range);
+            self.builder.abandon();
+        } else {
+            let error = place.unread(marked);
+            self.builder.problems.push(error);
+        }
     }
 
     fn syntax_error(&mut self, base: usize, problem: &Problem) {
         let place = Place::new(&self.builder, self.text, base, base + problem.at, base + problem.start);
-        match place.template_action() {
-            Some(range) => explain::report_templated(&mut self.builder, range),
-            None => {
-                let error = place.explain(problem.rule);
-                self.builder.report(error);
-            }
+        if let Some(range) = place.template_action() {
+            explain::report_templated(&mut self.builder, range);
+        } else {
+            let error = place.explain(problem.rule);
+            self.builder.report(error);
         }
     }
 }

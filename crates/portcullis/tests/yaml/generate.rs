@@ -1,5 +1,7 @@
 //! Texts that look like YAML, from a seed. The tame ones are mostly valid, the others mostly not.
 
+use std::fmt::Write as _;
+
 /// A sequence of numbers, and whether texts are to be tame.
 pub struct Random(u64, bool);
 
@@ -26,7 +28,8 @@ impl Random {
     /// One of a list, of which the tame part comes first.
     pub fn of<'a>(&mut self, list: &[&'a str]) -> &'a str {
         let n = if self.1 && list.len() > 8 { list.len() * 2 / 5 } else { list.len() };
-        list[self.below(n)]
+        let chosen = self.below(n);
+        list.get(chosen).unwrap()
     }
 }
 
@@ -268,16 +271,16 @@ fn flow(random: &mut Random, out: &mut String, depth: usize) {
             out.push_str(random.of(&["?", "? "]));
         }
         if depth < 4 && random.one_in(5) {
-            flow(random, out, depth + 1)
+            flow(random, out, depth + 1);
         } else {
-            scalar(random, out)
+            scalar(random, out);
         }
         if random.below(3) > 0 && map || random.one_in(5) {
             out.push_str(random.of(&[": ", ":", " : ", " :", ":\t"]));
             if depth < 4 && random.one_in(5) {
-                flow(random, out, depth + 1)
+                flow(random, out, depth + 1);
             } else if !random.one_in(6) {
-                scalar(random, out)
+                scalar(random, out);
             }
         }
         if random.one_in(12) {
@@ -292,7 +295,7 @@ fn flow(random: &mut Random, out: &mut String, depth: usize) {
         }
     }
     if !random.one_in(25) {
-        out.push(if map != random.one_in(30) { '}' } else { ']' });
+        out.push(if map == random.one_in(30) { ']' } else { '}' });
     }
 }
 
@@ -323,7 +326,7 @@ fn line(random: &mut Random, out: &mut String, indents: &mut Vec<usize>) {
     match random.below(12) {
         8 | 9 if random.1 => {
             scalar(random, out);
-            out.push_str(":");
+            out.push(':');
         }
         0..=4 => {
             scalar(random, out);
@@ -399,7 +402,7 @@ pub fn fragment(random: &mut Random) -> String {
     let mut out = String::new();
     random.1 = !random.one_in(3);
     if !random.1 && random.one_in(3) {
-        for _ in 0..1 + random.below(12) {
+        for _ in 0..=random.below(12) {
             match random.below(6) {
                 0 => out.push_str(random.of(PLAIN)),
                 1 => out.push_str(random.of(QUOTED)),
@@ -411,13 +414,13 @@ pub fn fragment(random: &mut Random) -> String {
         }
     } else {
         let mut indents = vec![0];
-        for _ in 0..1 + random.below(7) {
+        for _ in 0..=random.below(7) {
             line(random, &mut out, &mut indents);
         }
     }
     random.1 = random.1 && random.one_in(2);
     if random.one_in(8) {
-        for _ in 0..1 + random.below(2) {
+        for _ in 0..=random.below(2) {
             let at = out.floor_char_boundary(random.below(out.len() + 1));
             if random.one_in(2) {
                 out.insert_str(at, random.of(ODD));
@@ -432,8 +435,8 @@ pub fn fragment(random: &mut Random) -> String {
 /// A mapping, in most cases a valid one.
 fn object(random: &mut Random, out: &mut String) {
     random.1 = !random.one_in(4);
-    for number in 0..1 + random.below(4) {
-        out.push_str(&format!("k{number}:"));
+    for number in 0..=random.below(4) {
+        write!(out, "k{number}:").unwrap();
         match random.below(7) {
             0 => {
                 out.push(' ');
@@ -449,16 +452,16 @@ fn object(random: &mut Random, out: &mut String) {
                 }
             }
             2 => {
-                for _ in 0..1 + random.below(3) {
+                for _ in 0..=random.below(3) {
                     out.push_str(random.of(BREAK));
                     out.push_str("  - ");
                     scalar(random, out);
                 }
             }
             3 => {
-                for inner in 0..1 + random.below(3) {
+                for inner in 0..=random.below(3) {
                     out.push_str(random.of(BREAK));
-                    out.push_str(&format!("  {}{inner}: ", random.of(&["a", "&a b", "? c", "\"d\""])));
+                    write!(out, "  {}{inner}: ", random.of(&["a", "&a b", "? c", "\"d\""])).unwrap();
                     scalar(random, out);
                 }
             }
@@ -525,7 +528,7 @@ pub fn stream(random: &mut Random) -> String {
     if random.one_in(4) {
         out.push_str(random.of(BETWEEN));
     }
-    for _ in 0..1 + random.below(3) {
+    for _ in 0..=random.below(3) {
         if json && !random.one_in(3) {
             out.push_str(random.of(JSON));
             out.push_str(random.of(&["\n", "", " ", "\n\n", "\r\n", " # c\n"]));

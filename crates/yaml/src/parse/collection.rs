@@ -12,17 +12,17 @@ impl<'a> Parser<'a> {
         self.node(place)
     }
 
-    fn nothing_then(&mut self, state: State, at: usize) -> Step<'a> {
+    fn nothing_then(&mut self, state: State, at: usize) -> Placed<'a> {
         self.state = state;
-        Ok(nothing(at))
+        nothing(at)
     }
 
     /// Takes the token that ends a collection.
-    fn ends(&mut self, event: Event<'a>) -> Step<'a> {
+    fn ends(&mut self, event: Event<'a>) -> Placed<'a> {
         self.pop_state();
         self.opened.pop();
         let range = self.take();
-        Ok(Placed { event, range })
+        Placed { event, range }
     }
 
     /// Takes the token that begins a collection.
@@ -44,11 +44,11 @@ impl<'a> Parser<'a> {
             Kind::BlockEntry => {
                 let end = self.take().end;
                 match self.kind()? {
-                    Kind::BlockEntry | Kind::BlockEnd => self.nothing_then(State::BlockSequence, end),
+                    Kind::BlockEntry | Kind::BlockEnd => Ok(self.nothing_then(State::BlockSequence, end)),
                     _ => self.node_then(State::BlockSequence, Place::Block),
                 }
             }
-            Kind::BlockEnd => self.ends(Event::SequenceEnd),
+            Kind::BlockEnd => Ok(self.ends(Event::SequenceEnd)),
             _ => self.misses(Rule::BlockEntryExpected),
         }
     }
@@ -62,7 +62,7 @@ impl<'a> Parser<'a> {
         let end = self.take().end;
         match self.kind()? {
             Kind::BlockEntry | Kind::Key | Kind::Value | Kind::BlockEnd => {
-                self.nothing_then(State::IndentlessSequence, end)
+                Ok(self.nothing_then(State::IndentlessSequence, end))
             }
             _ => self.node_then(State::IndentlessSequence, Place::Block),
         }
@@ -77,12 +77,12 @@ impl<'a> Parser<'a> {
                 let end = self.take().end;
                 match self.kind()? {
                     Kind::Key | Kind::Value | Kind::BlockEnd => {
-                        self.nothing_then(State::BlockMappingValue, end)
+                        Ok(self.nothing_then(State::BlockMappingValue, end))
                     }
                     _ => self.node_then(State::BlockMappingValue, Place::BlockOrIndentless),
                 }
             }
-            Kind::BlockEnd => self.ends(Event::MappingEnd),
+            Kind::BlockEnd => Ok(self.ends(Event::MappingEnd)),
             _ => self.misses(Rule::BlockKeyExpected),
         }
     }
@@ -90,11 +90,11 @@ impl<'a> Parser<'a> {
     pub(super) fn block_mapping_value(&mut self) -> Step<'a> {
         if *self.kind()? != Kind::Value {
             let start = self.range()?.start;
-            return self.nothing_then(State::BlockMappingKey, start);
+            return Ok(self.nothing_then(State::BlockMappingKey, start));
         }
         let end = self.take().end;
         match self.kind()? {
-            Kind::Key | Kind::Value | Kind::BlockEnd => self.nothing_then(State::BlockMappingKey, end),
+            Kind::Key | Kind::Value | Kind::BlockEnd => Ok(self.nothing_then(State::BlockMappingKey, end)),
             _ => self.node_then(State::BlockMappingKey, Place::BlockOrIndentless),
         }
     }
@@ -108,7 +108,7 @@ impl<'a> Parser<'a> {
             return self.misses(Rule::FlowSequenceSeparator);
         }
         match self.kind()? {
-            Kind::FlowSequenceEnd => self.ends(Event::SequenceEnd),
+            Kind::FlowSequenceEnd => Ok(self.ends(Event::SequenceEnd)),
             Kind::Key => {
                 self.state = State::FlowPairKey;
                 let start = self.take().start;
@@ -123,7 +123,7 @@ impl<'a> Parser<'a> {
         if matches!(self.kind()?, Kind::Value | Kind::FlowEntry | Kind::FlowSequenceEnd) {
             // As go-yaml has it, the token is passed.
             let end = self.take().end;
-            return self.nothing_then(State::FlowPairValue, end);
+            return Ok(self.nothing_then(State::FlowPairValue, end));
         }
         self.node_then(State::FlowPairValue, Place::Flow)
     }
@@ -136,7 +136,7 @@ impl<'a> Parser<'a> {
             }
         }
         let start = self.range()?.start;
-        self.nothing_then(State::FlowPairEnd, start)
+        Ok(self.nothing_then(State::FlowPairEnd, start))
     }
 
     pub(super) fn flow_pair_end(&mut self) -> Step<'a> {
@@ -154,12 +154,12 @@ impl<'a> Parser<'a> {
             return self.misses(Rule::FlowMappingSeparator);
         }
         match self.kind()? {
-            Kind::FlowMappingEnd => self.ends(Event::MappingEnd),
+            Kind::FlowMappingEnd => Ok(self.ends(Event::MappingEnd)),
             Kind::Key => {
                 self.take();
                 if matches!(self.kind()?, Kind::Value | Kind::FlowEntry | Kind::FlowMappingEnd) {
                     let start = self.range()?.start;
-                    return self.nothing_then(State::FlowMappingValue, start);
+                    return Ok(self.nothing_then(State::FlowMappingValue, start));
                 }
                 self.node_then(State::FlowMappingValue, Place::Flow)
             }
@@ -176,6 +176,6 @@ impl<'a> Parser<'a> {
             }
         }
         let start = self.range()?.start;
-        self.nothing_then(State::FlowMappingKey, start)
+        Ok(self.nothing_then(State::FlowMappingKey, start))
     }
 }

@@ -150,7 +150,9 @@ impl<'a> Scanner<'a> {
                 | b')'
                 | b'['
                 | b']') => {
-                    escaped.iter_mut().for_each(|bytes| bytes.push(byte));
+                    if let Some(bytes) = &mut escaped {
+                        bytes.push(byte);
+                    }
                     self.text.skip(1);
                 }
                 _ => break,

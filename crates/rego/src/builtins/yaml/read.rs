@@ -213,7 +213,7 @@ impl<'t> Builder<'_, '_, 't> {
 type Entries = BTreeMap<Value, (Value, KeyKind)>;
 
 fn not_mergeable() -> Failure {
-    undefined("yaml: map merge requires map or sequence of maps as the value").into()
+    undefined("yaml: map merge requires map or sequence of maps as the value")
 }
 
 /// Of keys of several types that become one string, any may count for OPA.

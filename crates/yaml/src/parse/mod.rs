@@ -263,7 +263,7 @@ impl<'a> Parser<'a> {
                 let range = range.start..range.start;
                 return Ok(Placed { event: Event::SequenceStart(properties), range });
             }
-            Kind::Scalar(..) => return self.scalar(properties),
+            Kind::Scalar(..) => return Ok(self.scalar(properties)),
             Kind::FlowSequenceStart => (State::FlowSequenceFirst, Event::SequenceStart(properties)),
             Kind::FlowMappingStart => (State::FlowMappingFirst, Event::MappingStart(properties)),
             Kind::BlockSequenceStart if block => {
@@ -281,13 +281,13 @@ impl<'a> Parser<'a> {
         Ok(Placed { event, range })
     }
 
-    fn scalar(&mut self, properties: Properties<'a>) -> Step<'a> {
+    fn scalar(&mut self, properties: Properties<'a>) -> Placed<'a> {
         self.pop_state();
         match self.scanner.take() {
             Some(Token { kind: Kind::Scalar(text, style), range }) => {
-                Ok(Placed { event: Event::Scalar { text, style, properties }, range })
+                Placed { event: Event::Scalar { text, style, properties }, range }
             }
-            _ => Ok(nothing(0)),
+            _ => nothing(0),
         }
     }
 
@@ -312,13 +312,11 @@ impl<'a> Parser<'a> {
         if handle.is_empty() {
             return Ok(suffix);
         }
-        match self.tag_directives.iter().find(|(known, _)| *known == handle) {
-            Some((_, prefix)) => Ok(Cow::Owned(format!("{prefix}{suffix}"))),
-            None => {
-                let start = self.range()?.start;
-                self.problem(Rule::TagHandle, start)
-            }
+        if let Some((_, prefix)) = self.tag_directives.iter().find(|(known, _)| *known == handle) {
+            return Ok(Cow::Owned(format!("{prefix}{suffix}")));
         }
+        let start = self.range()?.start;
+        self.problem(Rule::TagHandle, start)
     }
 }
 
