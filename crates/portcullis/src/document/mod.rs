@@ -32,6 +32,15 @@ use crate::source::{Location, Source};
 use crate::value::{self, Value};
 use marks::{Mark, MarkId, Marks};
 
+/// What a text is known to be, because it was cut out of a stream whose form is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// JSON and nothing else.
+    Json,
+    /// YAML, also where it begins like JSON.
+    Yaml,
+}
+
 /// One Kubernetes object of a stream, with the position of every node. Cheap to clone.
 ///
 /// ```
@@ -65,18 +74,10 @@ impl Document {
     /// are passed over. The errors are in the order of the text.
     #[must_use]
     pub fn read_source(source: &Arc<Source>, limits: &Limits) -> (Vec<Self>, Vec<Error>) {
+        if let Some(error) = unreadable(source, limits) {
+            return (Vec::new(), vec![error]);
+        }
         let text = source.text();
-        let whole = |kind, message: String| {
-            (Vec::new(), vec![Error::new(kind, message).at(Location::new(source.clone(), 0..0))])
-        };
-        let most = limits.source_bytes.min(u32::MAX as usize - 1);
-        if text.len() > most {
-            let message = format!("{} bytes are more than the {most} that a source may have", text.len());
-            return whole(ErrorKind::Limit, message);
-        }
-        if text.as_bytes().contains(&0) {
-            return whole(ErrorKind::Encoding, "this is a binary file: it has NUL bytes".to_owned());
-        }
         let base = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
         let named_json = source.name().to_lowercase().ends_with(".json");
         let looks_like_json = text.get(base..).is_some_and(|text| text.trim_start().starts_with(['{', '[']));
@@ -90,6 +91,18 @@ impl Document {
         // A flow mapping is YAML's.
         let yaml = yaml::read(source, base, limits);
         if json.is_stream && yaml.is_broken() { json.output.finish() } else { yaml.finish() }
+    }
+
+    /// Reads all documents of a source whose form is known. Otherwise as [`Document::read_source`], which has to guess.
+    #[must_use]
+    pub fn read_form(source: &Arc<Source>, form: Form, limits: &Limits) -> (Vec<Self>, Vec<Error>) {
+        if let Some(error) = unreadable(source, limits) {
+            return (Vec::new(), vec![error]);
+        }
+        match form {
+            Form::Json => json::read(source, 0, limits).output.finish(),
+            Form::Yaml => yaml::read(source, 0, limits).finish(),
+        }
     }
 
     /// Reads all documents of some bytes, which have to be UTF-8; a byte order mark is left out of the source.
@@ -248,6 +261,19 @@ impl Document {
     fn at(&self, id: MarkId, range: impl Fn(&Mark) -> std::ops::Range<u32>) -> Location {
         Location::new(self.source.clone(), self.marks.get(id).map_or(0..0, range))
     }
+}
+
+/// Why a source is not even looked into.
+fn unreadable(source: &Arc<Source>, limits: &Limits) -> Option<Error> {
+    let text = source.text();
+    let whole = |kind, message: String| Error::new(kind, message).at(Location::new(source.clone(), 0..0));
+    let most = limits.source_bytes.min(u32::MAX as usize - 1);
+    if text.len() > most {
+        let message = format!("{} bytes are more than the {most} that a source may have", text.len());
+        return Some(whole(ErrorKind::Limit, message));
+    }
+    let is_binary = text.as_bytes().contains(&0);
+    is_binary.then(|| whole(ErrorKind::Encoding, "this is a binary file: it has NUL bytes".to_owned()))
 }
 
 fn child_value<'a>(value: &'a Value, segment: &crate::path::Segment) -> Option<&'a Value> {
