@@ -258,7 +258,8 @@ impl Json {
             return;
         }
         let in_items = self.is_in_items();
-        if in_items && self.open.depth == 2 && self.collected.is_none() {
+        let begins_item = self.collected.is_none();
+        if in_items && self.open.depth == 2 && begins_item {
             self.between(byte, chunk, at, pieces);
         }
         match byte {
@@ -272,6 +273,11 @@ impl Json {
                     && self.open.is_object() == Some(true)
                     && self.last == b':'
                     && self.key == b"items";
+                if in_items && self.open.depth == 2 && !begins_item {
+                    // Behind a word, which is no item of its own then.
+                    let start = self.place(chunk, at);
+                    pieces.push_back(Piece::Bad(Bad { start, kind: BadKind::Between }));
+                }
                 self.open.push(byte == b'{');
                 if is_items {
                     self.begin_items(chunk, at, most, pieces);

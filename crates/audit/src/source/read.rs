@@ -21,7 +21,7 @@ pub fn documents(file: &Arc<str>, text: Text, limits: &Limits) -> (Vec<Document>
     }
     let (documents, problems) = match role {
         Role::Source => whole(file, bytes, limits),
-        Role::Document(form) => match decode(file, bytes, start) {
+        Role::Document(form) => match decode(file, bytes, start, form) {
             Ok(source) => outside_of(Document::read_form(&source, form, limits)),
             Err(problem) => (Vec::new(), vec![problem]),
         },
@@ -74,7 +74,7 @@ fn item(
 ) -> (Vec<Document>, Vec<Problem>) {
     // Two levels are those of the list.
     let limits = Limits { nesting: limits.nesting.saturating_sub(2), ..limits.clone() };
-    let source = match decode(file, bytes, start) {
+    let source = match decode(file, bytes, start, form) {
         Ok(source) => source,
         Err(problem) => return (Vec::new(), vec![problem]),
     };
@@ -117,7 +117,7 @@ fn around(
     limits: &Limits,
 ) -> Vec<Problem> {
     let is_certain = form == Form::Json || !bytes.get(frame.at..).is_some_and(|rest| rest.contains(&b'*'));
-    let source = match decode(file, bytes, start) {
+    let source = match decode(file, bytes, start, form) {
         Ok(source) => source,
         Err(problem) => return vec![problem],
     };
@@ -198,9 +198,14 @@ fn of_frame(file: &Arc<str>, error: &Error, frame: &Frame) -> Problem {
     problem
 }
 
-fn decode(file: &Arc<str>, bytes: Vec<u8>, start: Start) -> Result<Arc<Source>, Problem> {
+fn decode(file: &Arc<str>, bytes: Vec<u8>, start: Start, form: Form) -> Result<Arc<Source>, Problem> {
     let source = |text: &str| Source::part(file.clone(), text, start.line, start.column);
     match std::str::from_utf8(&bytes) {
+        // The splitter has passed over those that separate values.
+        Ok(text) if form == Form::Json && text.starts_with("---") => {
+            let error = Error::new(ErrorKind::Syntax, "expected a JSON value, found `-`");
+            Err(Problem::of(&error.at(Location::new(source(text), 0..3))))
+        }
         Ok(text) => Ok(source(text)),
         Err(error) => {
             let at = error.valid_up_to();

@@ -276,6 +276,7 @@ impl<R: BufRead> Splitter<R> {
                     self.read += taken as u64;
                     if let Mode::Small(text) = &self.mode
                         && text.len() > self.small
+                        && (shows(text) || text.len() >= self.most)
                     {
                         self.decide();
                     }
@@ -286,13 +287,16 @@ impl<R: BufRead> Splitter<R> {
 
     /// It is not small, or breaks off: says what it is, as the core does.
     fn decide(&mut self) {
-        const MARK: &[u8] = b"\xef\xbb\xbf";
         let Mode::Small(first) = &mut self.mode else { return };
         let first = std::mem::take(first);
         let marked = if first.starts_with(MARK) { MARK.len() } else { 0 };
-        let text = first.get(marked..).unwrap_or_default();
-        let is_space = |byte: &&u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
-        let looks_like_json = matches!(text.iter().find(|byte| !is_space(byte)), Some(b'{' | b'['));
+        let begins = first.get(marked..).and_then(|text| text.iter().find(|byte| !is_space(byte)));
+        let looks_like_json = matches!(begins, Some(b'{' | b'['));
+        if begins.is_none() && !self.ended {
+            // So much white space that it is not known of what.
+            let kind = BadKind::TooLarge(first.len() as u64);
+            self.pieces.push_back(Piece::Bad(Bad { start: Start { line: 1, column: 1 }, kind }));
+        }
         self.mode = if self.is_json || looks_like_json {
             Mode::Json(Json::new())
         } else {
@@ -302,11 +306,26 @@ impl<R: BufRead> Splitter<R> {
     }
 }
 
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
+fn is_space(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+/// Whether the first bytes of a source tell its form.
+fn shows(text: &[u8]) -> bool {
+    if text.len() < MARK.len() && MARK.starts_with(text) {
+        return false;
+    }
+    let text = text.strip_prefix(MARK).unwrap_or(text);
+    text.iter().any(|byte| !is_space(byte))
+}
+
 /// Takes bytes and says how many: not all of them, if pieces have to be taken first.
 fn feed(mode: &mut Mode, bytes: &[u8], most: usize, small: usize, pieces: &mut VecDeque<Piece>) -> usize {
     match mode {
         Mode::Small(text) => {
-            let room = (small + 1).saturating_sub(text.len()).min(bytes.len());
+            let room = (small + 1).saturating_sub(text.len()).max(1).min(bytes.len());
             text.extend_from_slice(bytes.get(..room).unwrap_or_default());
             room
         }
