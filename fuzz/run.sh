@@ -23,6 +23,10 @@ rego_*)
     seeds=seeds/rego
     set -- -dict=rego.dict "$@"
     ;;
+splitter_*)
+    seeds=seeds/splitter
+    set -- -dict=splitter.dict "$@"
+    ;;
 esac
 
 mkdir -p "corpus/$target" "artifacts/$target"

@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use portcullis::yaml_lines::{Chunks, Line, Step};
-use portcullis::{Document, Limits, Severity, Source};
+use portcullis::{Document, Form, Limits, Severity, Source};
 use serde_json::Value;
 
 fuzz_target!(|text: &str| {
@@ -41,7 +41,7 @@ fn flush(piece: &mut String, pieces: &mut Vec<Value>, any_bad: &mut bool) {
 
 /// The documents of a text, and whether anything is wrong with it.
 fn read(text: &str) -> (Vec<Value>, bool) {
-    let (documents, problems) = Document::read_yaml(&Source::new("a.yaml", text), &Limits::default());
+    let (documents, problems) = Document::read_form(&Source::new("a.yaml", text), Form::Yaml, &Limits::default());
     let is_bad = problems.iter().any(|problem| problem.severity() == Severity::Error);
     (documents.iter().map(Document::to_json).collect(), is_bad)
 }

@@ -1,5 +1,6 @@
 //! What came of batches, put together in their order: totals, coverage, problems, and each finding on to the sinks.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::io;
@@ -29,6 +30,8 @@ pub struct Collected {
     /// Objects that were read.
     pub objects: u64,
     names: Names,
+    /// Bytes that are counted by namespace and kind, and how many they may be.
+    counted: (u64, u64),
 }
 
 #[derive(Debug, Default)]
@@ -60,7 +63,13 @@ impl Collected {
                 seen: HashSet::default(),
                 most: usize::try_from(ceiling.names() / ENTRY).unwrap_or(usize::MAX),
             },
+            counted: (0, ceiling.totals()),
         }
+    }
+
+    /// Whether there are more namespaces, kinds or findings than there is room to count. What was added until then is whole.
+    pub fn is_full(&self, spool: &Spool) -> bool {
+        self.counted.0 + spool.memory() > self.counted.1
     }
 
     /// Takes what came of the next batch.
@@ -81,14 +90,26 @@ impl Collected {
         for (sum, tally) in self.totals.by_policy.iter_mut().zip(totals.by_policy) {
             sum.add(tally);
         }
+        /// What an entry of a map takes beside its texts: itself, its share of a node, and what an allocation costs.
+        const ENTRY: u64 = 160;
         for (namespace, tally) in totals.by_namespace {
-            self.totals.by_namespace.entry(namespace).or_default().add(tally);
+            let bytes = ENTRY + namespace.len() as u64;
+            let entry = self.totals.by_namespace.entry(namespace);
+            if matches!(entry, Entry::Vacant(_)) {
+                self.counted.0 += bytes;
+            }
+            entry.or_default().add(tally);
         }
         for (action, tally) in totals.by_action {
             self.totals.by_action.entry(action).or_default().add(tally);
         }
         for (gvk, objects) in kinds {
-            self.kinds.entry(gvk).or_default().objects.add(objects);
+            let bytes = 3 * ENTRY + (gvk.group.len() + gvk.version.len() + gvk.kind.len()) as u64;
+            let entry = self.kinds.entry(gvk);
+            if matches!(entry, Entry::Vacant(_)) {
+                self.counted.0 += bytes;
+            }
+            entry.or_default().objects.add(objects);
         }
         for (gvk, why) in failed_kinds {
             self.expected.kinds.remove(&gvk);

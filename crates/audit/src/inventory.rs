@@ -11,7 +11,7 @@ use portcullis_report::audit::{MOST_PROBLEMS, Problem};
 use crate::judge::read;
 use crate::memory::{Budget, Ceiling};
 use crate::pipeline::{self, Feed, Item, Weighed, Work};
-use crate::source::{Text, size};
+use crate::source::{Role, Text, size};
 
 /// Why there is no inventory.
 #[derive(Debug, thiserror::Error)]
@@ -99,10 +99,16 @@ impl<'a> Wanted<'a> {
     }
 
     fn may_be(&self, text: &Text) -> bool {
-        // A kind could be written with escapes.
-        const ESCAPES: [&[u8]; 3] = [b"\\u", b"\\x", b"\\U"];
-        let of_list =
-            text.identity.as_ref().is_some_and(|identity| self.policies.keeps_kind(Some(&identity.1)));
+        // A kind could be written with escapes, or in another encoding.
+        const ESCAPES: [&[u8]; 7] = [b"\\u", b"\\x", b"\\U", b"\\\n", b"\\\r", b"binary", b"%TAG"];
+        let of_list = match &text.role {
+            // What a list is like is part of reading its items.
+            Role::Frame(..) => true,
+            Role::Item(_, identity) => {
+                identity.as_ref().is_some_and(|identity| self.policies.keeps_kind(Some(&identity.1)))
+            }
+            Role::Source | Role::Document(_) => false,
+        };
         self.any
             || of_list
             || self.kinds.iter().any(|kind| kind.find(&text.bytes).is_some())
@@ -127,6 +133,7 @@ pub fn gather(
     let mut store = InventoryStore::new();
     let mut unread = Unread::default();
     let (mut bytes, mut too_large) = (0_u64, false);
+    let reading = ceiling.reading();
     let keep = |items: Vec<Item>| {
         let mut kept = Kept::default();
         for item in items {
@@ -136,7 +143,7 @@ pub fn gather(
             }
             let objects = match item {
                 Item::Text { file, text } if wanted.may_be(&text) => {
-                    let (objects, problems) = read(&file, text);
+                    let (objects, problems) = read(&file, text, &reading);
                     kept.unread.add(problems);
                     objects
                 }

@@ -1,22 +1,22 @@
 //! A batch of items against the policies. Pure: what comes out depends on the items, the policies and the world only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use portcullis::{
-    ConstraintKey, Decision, Document, EnforcementPoint, Error, ErrorKind, EvaluationLimits, FieldPath, Gvk,
-    Inventory, Limits, Location, Object, PolicySet, Precision, Process, Review, Source, Verdict as Said,
-    Watch, World,
+    ConstraintKey, Decision, EnforcementPoint, EvaluationLimits, FieldPath, Gvk, Inventory, LimitKind, Limits,
+    Object, Outcome, PolicySet, Precision, Process, Review, Verdict as Said, Watch, World,
 };
 use portcullis_report::audit::{
     Action, Finding, ObjectName, Objects, Place, Problem, Tally, Totals, Verdict,
 };
 
+use crate::memory::Ceiling;
 use crate::pipeline::{Item, Weighed};
-use crate::source::{Identity, Text};
+use crate::source::{Text, documents, size};
 
 /// What every review of an audit sees.
 #[derive(Debug)]
@@ -30,15 +30,37 @@ pub struct Judge<'a> {
     /// The index of each constraint in the report.
     pub index: &'a BTreeMap<ConstraintKey, usize>,
     /// What one evaluation may use.
-    pub limits: EvaluationLimits,
+    pub limits: Evaluations,
     /// How long the constraints together may take for one object.
     pub timeout: Duration,
     /// What policies see as the present: nanoseconds since 1970.
     pub now_ns: i64,
+    /// What a text may have.
+    pub reading: Limits,
     /// Set from outside to end early.
     pub stop: &'a AtomicBool,
     /// Objects come from the cluster: their text is that of a list, which nobody can open.
     pub in_cluster: bool,
+}
+
+/// How evaluations on many threads keep within the ceiling: what needs more than a little is evaluated once more, one at a time. What
+/// comes out is the same as with one set of limits for all.
+#[derive(Debug)]
+pub struct Evaluations {
+    few: EvaluationLimits,
+    all: EvaluationLimits,
+    alone: Mutex<()>,
+    /// Most bytes of the findings of one object.
+    findings: u64,
+}
+
+impl Evaluations {
+    /// With what one evaluation may use at most, which is no more than a quarter of the ceiling.
+    pub fn new(limits: EvaluationLimits, ceiling: Ceiling) -> Self {
+        let all = EvaluationLimits { memory: limits.memory.min(ceiling.bytes() / 4), ..limits };
+        let few = EvaluationLimits { memory: all.memory.min(ceiling.evaluation()), ..limits };
+        Self { few, all, alone: Mutex::new(()), findings: ceiling.findings() }
+    }
 }
 
 /// What came of a batch.
@@ -103,7 +125,7 @@ impl Judge<'_> {
                     None => {}
                 },
                 Item::Text { file, text } => {
-                    let (objects, problems) = read(&file, text);
+                    let (objects, problems) = read(&file, text, &self.reading);
                     for problem in problems {
                         judged.problem(problem);
                     }
@@ -113,7 +135,6 @@ impl Judge<'_> {
                 }
             }
         }
-        judged.bytes += judged.names.len() as u64 * 256;
         judged
     }
 
@@ -152,7 +173,22 @@ impl Judge<'_> {
                 help: Some("judge requests with `portcullis test`".to_owned()),
             });
         }
+        if name_bytes(&name) > MOST_NAME {
+            let object = ObjectName { kind: name.kind.clone(), ..ObjectName::default() };
+            return judged.unread(Problem {
+                is_error: true,
+                code: "limit",
+                object: Some(object).filter(|object| object.kind.len() <= MOST_NAME),
+                place: Some(place),
+                message: format!(
+                    "group, version, kind, namespace and name have {} together, which no object of a cluster has",
+                    size(name_bytes(&name) as u64)
+                ),
+                help: Some("it is not audited".to_owned()),
+            });
+        }
         let ordinal = judged.names.len() as u64;
+        judged.bytes += 256 + 2 * name_bytes(&name) as u64;
         judged.names.push((name.clone(), place.clone()));
         if name.namespace.is_empty() && is_namespaced(&name) {
             judged.problem(Problem {
@@ -178,29 +214,27 @@ impl Judge<'_> {
         {
             review = review.with_namespace(default.clone());
         }
-        let deadline = Deadline(Instant::now().checked_add(self.timeout));
-        let world =
-            World::new(self.inventory).with_limits(self.limits).with_now(self.now_ns).with_watch(&deadline);
-        let outcome = self.policies.review(&review, &world, EnforcementPoint::Audit);
+        let outcome = self.outcome(&review);
         if outcome.results.is_empty() {
             counted.unmatched += 1;
             return;
         }
         counted.judged += 1;
         let namespace = name.home().clone();
+        let mut listed = self.findings(&Decision::from(&outcome), &object, &name, ordinal);
         for result in &outcome.results {
+            let policy = self.index.get(result.key()).copied();
+            let cut = policy.is_some_and(|policy| listed.cut.contains(&policy));
             let tally = match &result.verdict {
                 Said::Pass => Tally { passes: 1, ..Tally::default() },
-                Said::Violations(found) => {
+                Said::Violations(found) if !cut => {
                     Tally { violating: 1, violations: found.len() as u64, ..Tally::default() }
                 }
-                Said::Error(_) => Tally { unknown: 1, ..Tally::default() },
+                Said::Violations(_) | Said::Error(_) => Tally { unknown: 1, ..Tally::default() },
             };
             let totals = &mut judged.totals;
             totals.all.add(tally);
-            if let Some(policy) =
-                self.index.get(result.key()).and_then(|index| totals.by_policy.get_mut(*index))
-            {
+            if let Some(policy) = policy.and_then(|policy| totals.by_policy.get_mut(policy)) {
                 policy.add(tally);
             }
             totals.by_namespace.entry(namespace.clone()).or_default().add(tally);
@@ -208,25 +242,47 @@ impl Judge<'_> {
                 totals.by_action.entry(Action(action)).or_default().add(tally);
             }
         }
-        self.findings(&Decision::from(&outcome), &object, &name, ordinal, judged);
+        judged.bytes += listed.bytes;
+        judged.findings.append(&mut listed.findings);
     }
 
-    fn findings(
-        &self,
-        decision: &Decision<'_>,
-        object: &Object,
-        name: &ObjectName,
-        ordinal: u64,
-        judged: &mut Judged,
-    ) {
+    /// Reviews an object, with few memory and only if that is too little with more.
+    fn outcome(&self, review: &Review) -> Outcome {
+        let reviewed = |limits: EvaluationLimits| {
+            let deadline = Deadline(Instant::now().checked_add(self.timeout));
+            let world =
+                World::new(self.inventory).with_limits(limits).with_now(self.now_ns).with_watch(&deadline);
+            self.policies.review(review, &world, EnforcementPoint::Audit)
+        };
+        let outcome = reviewed(self.limits.few);
+        let needs_more = |said: &Said| matches!(said, Said::Error(error) if error.limit == Some(LimitKind::Memory));
+        if self.limits.few.memory < self.limits.all.memory
+            && outcome.results.iter().any(|result| needs_more(&result.verdict))
+        {
+            drop(outcome);
+            let _alone = self.limits.alone.lock().unwrap_or_else(PoisonError::into_inner);
+            return reviewed(self.limits.all);
+        }
+        outcome
+    }
+
+    /// What reports list of an object. A constraint that has more than there is room for has one finding, which says so: what is not
+    /// listed was not seen.
+    fn findings(&self, decision: &Decision<'_>, object: &Object, name: &ObjectName, ordinal: u64) -> Listed {
+        let mut listed = Listed::default();
         if decision.findings.is_empty() {
-            return;
+            return listed;
         }
         let labels = labels_of(object);
+        let of_each = name_bytes(name) + labels.iter().map(|(key, value)| key.len() + value.len() + 64).sum::<usize>();
         for finding in &decision.findings {
             // Everything in an outcome of the audit's point is in the index.
             let Some(policy) = self.index.get(finding.result.key()) else { continue };
+            if listed.cut.contains(policy) {
+                continue;
+            }
             let precise = finding.position().filter(|position| position.precision != Precision::Object);
+            let details = finding.details();
             let found = Finding {
                 object: name.clone(),
                 labels: labels.clone(),
@@ -240,12 +296,58 @@ impl Judge<'_> {
                 actions: Action::list(finding.actions()),
                 verdict: if finding.is_error() { Verdict::Unknown } else { Verdict::Violation },
                 message: finding.message.to_owned(),
-                details: finding.details(),
+                details,
             };
-            judged.bytes += 1024 + found.message.len() as u64 * 2;
-            judged.findings.push(found);
+            let bytes = 512 + of_each + found.message.len() + found.field.len() + json_bytes(&found.details);
+            if listed.bytes + bytes as u64 <= self.limits.findings {
+                listed.bytes += bytes as u64;
+                listed.findings.push(found);
+                continue;
+            }
+            listed.findings.retain(|finding| finding.policy != *policy);
+            listed.cut.insert(*policy);
+            listed.findings.push(Finding {
+                labels: BTreeMap::new(),
+                place: self.place_of(object),
+                field: String::new(),
+                verdict: Verdict::Unknown,
+                message: format!(
+                    "what is found in this object takes more than {} (raise `--max-memory`)",
+                    size(self.limits.findings)
+                ),
+                details: serde_json::json!({}),
+                ..found
+            });
+        }
+        listed
+    }
+}
+
+/// What reports list of one object.
+#[derive(Debug, Default)]
+struct Listed {
+    findings: Vec<Finding>,
+    bytes: u64,
+    /// Constraints whose violations are not listed.
+    cut: BTreeSet<usize>,
+}
+
+/// About how many bytes a value takes.
+fn json_bytes(value: &serde_json::Value) -> usize {
+    use serde_json::Value;
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 32,
+        Value::String(text) => 32 + text.len(),
+        Value::Array(items) => 32 + items.iter().map(json_bytes).sum::<usize>(),
+        Value::Object(entries) => {
+            32 + entries.iter().map(|(key, value)| 64 + key.len() + json_bytes(value)).sum::<usize>()
         }
     }
+}
+
+fn name_bytes(name: &ObjectName) -> usize {
+    let ObjectName { group, version, kind, namespace, name } = name;
+    group.len() + version.len() + kind.len() + namespace.len() + name.len()
 }
 
 impl Judge<'_> {
@@ -266,7 +368,8 @@ impl Judge<'_> {
 impl Judged {
     fn problem(&mut self, problem: Problem) {
         self.unread += u64::from(problem.is_error);
-        self.bytes += 512 + problem.message.len() as u64;
+        let help = problem.help.as_ref().map_or(0, String::len);
+        self.bytes += 512 + (problem.message.len() + help) as u64;
         self.problems.push(problem);
     }
 
@@ -275,19 +378,9 @@ impl Judged {
     }
 }
 
-/// The objects of a text, and what is wrong with it. Of one that was cut off nothing is wrong but that: it is reported with its source.
-pub fn read(file: &Arc<str>, text: Text) -> (Vec<Object>, Vec<Problem>) {
-    let is_cut = text.is_cut;
-    // JSON shows its end; half of a YAML document is another document.
-    let shows_its_end = text.bytes.trim_ascii_start().starts_with(b"{");
-    if is_cut && !shows_its_end {
-        return (Vec::new(), Vec::new());
-    }
-    let (documents, errors) = documents(file, text);
-    if is_cut && !errors.is_empty() {
-        return (Vec::new(), Vec::new());
-    }
-    let mut problems: Vec<Problem> = errors.iter().map(Problem::of).collect();
+/// The objects of a text, and what is wrong with it.
+pub fn read(file: &Arc<str>, text: Text, limits: &Limits) -> (Vec<Object>, Vec<Problem>) {
+    let (documents, mut problems) = documents(file, text, limits);
     let mut objects = Vec::with_capacity(documents.len());
     for document in documents {
         match Object::from_document(document) {
@@ -298,31 +391,8 @@ pub fn read(file: &Arc<str>, text: Text) -> (Vec<Object>, Vec<Problem>) {
     (objects, problems)
 }
 
-fn documents(file: &Arc<str>, text: Text) -> (Vec<Document>, Vec<Error>) {
-    let Text { bytes, start, identity, .. } = text;
-    let source = |text: &str| Source::part(file.clone(), text, start.line, start.column);
-    let text = match String::from_utf8(bytes) {
-        Ok(text) => text,
-        Err(error) => {
-            let at = error.utf8_error().valid_up_to();
-            let good = error.as_bytes().get(..at).unwrap_or_default();
-            let good = source(&String::from_utf8_lossy(good));
-            let end = u32::try_from(at).unwrap_or(u32::MAX);
-            let error = Error::new(ErrorKind::Encoding, "this is no text: a byte is not UTF-8");
-            return (Vec::new(), vec![error.at(Location::new(good, end..end))]);
-        }
-    };
-    let limits = Limits { source_bytes: usize::MAX, ..Limits::default() };
-    let (documents, errors) = Document::read_source(&source(&text), &limits);
-    (documents.into_iter().map(|document| identified(document, identity.as_ref())).collect(), errors)
-}
-
-fn identified(document: Document, identity: Option<&Identity>) -> Document {
-    match identity {
-        Some(identity) => document.with_identity(&identity.0, &identity.1),
-        None => document,
-    }
-}
+/// Most bytes of all that names an object: each part of it may have 253 at most in a cluster.
+const MOST_NAME: usize = 1024;
 
 /// How reports call an object.
 pub fn name_of(object: &Object) -> ObjectName {

@@ -2,6 +2,8 @@
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
+use portcullis::Limits;
+
 /// How the ceiling of an audit is divided. All of it follows from the ceiling alone, so that which documents are too large does not
 /// depend on the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,8 +12,21 @@ pub struct Ceiling(u64);
 impl Ceiling {
     /// The least that an audit can work with.
     pub const LEAST: u64 = 64 << 20;
-    /// What a document costs while it is judged, in bytes per byte of its text: value, positions and what policies make of it.
+    /// What the largest document costs while it is judged, in bytes per byte of its text: value, positions and what policies make of
+    /// it.
     pub const FACTOR: u64 = 16;
+
+    /// What a text costs while it is judged, in bytes: it may have as many scalars, lists and objects as it has characters that can
+    /// begin one. Cost: one look at every byte.
+    pub fn cost(text: &[u8]) -> u64 {
+        /// What one costs: its value, its key, its position, and the empty places that come with them.
+        const NODE: u64 = 128;
+        /// Text, the copy that positions point into, and what reading it takes.
+        const BYTE: u64 = 4;
+        let begins = |byte: &&u8| matches!(byte, b',' | b':' | b'[' | b'{' | b'-' | b'?' | b'\n');
+        let nodes = text.iter().filter(begins).count() as u64;
+        (text.len() as u64 + 1024) * BYTE + nodes * NODE
+    }
 
     /// At least [`Ceiling::LEAST`].
     pub fn new(bytes: u64) -> Self {
@@ -36,6 +51,35 @@ impl Ceiling {
     /// Most bytes of one document.
     pub fn document(self) -> usize {
         usize::try_from(self.work() / Self::FACTOR).unwrap_or(usize::MAX)
+    }
+
+    /// Most bytes of what was unpacked before that unpacking goes back to. Zstandard's usual levels need eight mebibytes at most.
+    pub const fn window(self) -> u64 {
+        self.0 / 8
+    }
+
+    /// What one text may have, so that reading it stays within what a document may cost.
+    pub fn reading(self) -> Limits {
+        /// Bytes of text per scalar, list or object: manifests have more than twenty.
+        const BYTES_PER_NODE: usize = 12;
+        let default = Limits::default();
+        let nodes = (self.document() / BYTES_PER_NODE).min(default.nodes);
+        Limits { source_bytes: usize::MAX, nodes, alias_nodes: default.alias_nodes.min(nodes), ..default }
+    }
+
+    /// Most bytes of what is counted by namespace and by kind, together with where findings are.
+    pub const fn totals(self) -> u64 {
+        self.0 / 16
+    }
+
+    /// Most bytes of the findings of one object. Those of a constraint that has more are one finding that says so.
+    pub const fn findings(self) -> u64 {
+        self.0 / 32
+    }
+
+    /// What one evaluation may use when it is one of many; what needs more is evaluated once more, alone.
+    pub const fn evaluation(self) -> u64 {
+        self.0 / 64
     }
 
     /// Most bytes of what is remembered of every object, to notice one that comes twice.

@@ -51,10 +51,11 @@ impl Item {
     /// About how many bytes of memory it takes while it is worked on.
     fn weight(&self) -> u64 {
         match self {
-            Self::Text { text, .. } => (text.bytes.len() as u64 + 256) * Ceiling::FACTOR,
+            Self::Text { text, .. } => Ceiling::cost(&text.bytes),
             #[cfg(feature = "kube")]
             Self::Listed { page, index } => (page.object_bytes(*index) as u64 + 256) * Ceiling::FACTOR,
-            Self::Unread(_) | Self::FailedKind(..) => 1024,
+            Self::Unread(problem) => 1024 + problem.message.len() as u64,
+            Self::FailedKind(_, why) => 1024 + why.len() as u64,
         }
     }
 }

@@ -19,7 +19,7 @@ use portcullis_sources::{Choice, is_stdin, list, stdin_is_stream, stdin_path};
 use crate::args::AuditArgs;
 use crate::collect::Collected;
 use crate::inventory::{Gathered, InventoryError, gather};
-use crate::judge::Judge;
+use crate::judge::{Evaluations, Judge};
 use crate::memory::{Budget, Ceiling, resident};
 use crate::pipeline::{self, Feed, Work};
 use crate::policies::Policies;
@@ -157,13 +157,12 @@ impl FileSubject {
 
 impl Subject for FileSubject {
     fn inventory(&mut self) -> Box<dyn Feed + '_> {
-        let most = self.ceiling.document();
         let sources = self.further.iter().chain(&self.sources).cloned().collect();
-        Box::new(Files::new(sources, most))
+        Box::new(Files::new(sources, self.ceiling))
     }
 
     fn objects(&mut self) -> Box<dyn Feed + '_> {
-        Box::new(Files::new(self.sources.clone(), self.ceiling.document()))
+        Box::new(Files::new(self.sources.clone(), self.ceiling))
     }
 
     fn problems(&mut self) -> Vec<Problem> {
@@ -233,7 +232,8 @@ pub fn audit(
                 inventory: &inventory,
                 default: inventory.missing_default_namespace(),
                 index: &policies.index,
-                limits: settings.limits,
+                limits: Evaluations::new(settings.limits, settings.ceiling),
+                reading: settings.ceiling.reading(),
                 timeout: settings.timeout,
                 now_ns: i64::try_from(now.as_nanos()).unwrap_or(i64::MAX),
                 stop,
@@ -241,17 +241,24 @@ pub fn audit(
             };
             let budget = Budget::new(settings.ceiling.work());
             let work = Work { threads: settings.threads, budget: &budget, stop };
-            let mut too_much = false;
+            let (mut too_much, mut full) = (false, false);
             let merge = |judged, read| {
                 collected.add(judged, &start, &mut spool, sinks)?;
                 progress.judging(collected.objects, collected.totals.all, read);
                 // The last resort: everything above is meant to keep it from coming to this.
                 too_much |= resident().is_some_and(|resident| resident > settings.ceiling.bytes());
-                if too_much { Err(io::Error::other("the ceiling is reached")) } else { Ok(()) }
+                full = collected.is_full(&spool);
+                if too_much || full { Err(io::Error::other("the ceiling is reached")) } else { Ok(()) }
             };
             let done = pipeline::run(&mut *subject.objects(), work, &|items| judge.batch(items), merge);
             match done {
                 Ok(read) => bytes = read,
+                Err(_) if full => {
+                    let room = size(settings.ceiling.totals());
+                    unfinished = Some(format!(
+                        "there are more namespaces and kinds than the {room} have room for that `--max-memory` leaves for counting them; raise it"
+                    ));
+                }
                 Err(_) if too_much => {
                     let ceiling = size(settings.ceiling.bytes());
                     unfinished = Some(format!("the {ceiling} of `--max-memory` are used up; raise it"));

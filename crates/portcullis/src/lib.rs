@@ -91,7 +91,7 @@ pub use api::{
     Operation, Process, RegoVersion, Resource, Suite, SyncSet, Test,
 };
 pub use decision::{Decision, Finding};
-pub use document::Document;
+pub use document::{Document, Form};
 pub use enforcement::{Actions, Enforcement, EnforcementAction, EnforcementPoint};
 pub use error::{Error, ErrorKind, Severity};
 pub use inventory::{Inventory, InventoryStore, ObjectKey};

@@ -17,6 +17,8 @@ const HEAD: Style = Style::new().bold();
 const NAMESPACES: usize = 10;
 /// Findings shown of each policy.
 const EXAMPLES: usize = 3;
+/// Most bytes of a finding's message, for people.
+const LONGEST: usize = 4096;
 /// Causes of problems shown of each severity.
 const CAUSES: usize = 20;
 
@@ -55,9 +57,15 @@ fn write_policies(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result<(
 fn write_examples(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result<()> {
     let mut examples: BTreeMap<usize, Vec<Finding>> = BTreeMap::new();
     for finding in report.findings.read()? {
-        let finding = finding?;
+        let mut finding = finding?;
         let shown = examples.entry(finding.policy).or_default();
         if shown.len() < EXAMPLES {
+            if finding.message.len() > LONGEST {
+                finding.message.truncate(finding.message.floor_char_boundary(LONGEST));
+                finding.message.push('…');
+            }
+            finding.labels.clear();
+            finding.details = serde_json::Value::Null;
             shown.push(finding);
         }
     }

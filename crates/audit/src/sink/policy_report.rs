@@ -13,6 +13,8 @@ use crate::spool::Spool;
 
 /// Most results of one report: some 300 KB, far below etcd's 1.5 MB.
 const MOST_RESULTS: usize = 500;
+/// Most bytes of the texts in them. A result that has more is alone in its report.
+const MOST_BYTES: usize = 512 << 10;
 /// How reports are told to be ours.
 pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "portcullis-audit");
 
@@ -84,11 +86,15 @@ pub fn each(
             shard.push(result);
         }
         for finding in spool.of_namespace(namespace) {
-            if shard.results.len() >= MOST_RESULTS {
+            let finding = finding?;
+            let bytes = finding.message.len() + finding.field.len() + 256;
+            let is_full = shard.results.len() >= MOST_RESULTS || shard.bytes + bytes > MOST_BYTES;
+            if is_full && !shard.results.is_empty() {
                 let next = shard.next();
                 take(std::mem::replace(&mut shard, next).into_object(report))?;
             }
-            if let Some(result) = result(report, &finding?) {
+            if let Some(result) = result(report, &finding) {
+                shard.bytes += bytes;
                 shard.push(result);
             }
         }
@@ -103,19 +109,20 @@ struct Shard<'a> {
     namespace: &'a str,
     number: usize,
     passes: u64,
+    bytes: usize,
     results: Vec<Value>,
 }
 
 impl<'a> Shard<'a> {
     fn new(api: Api, namespace: &'a str, report: &AuditReport<'_>) -> Self {
         let passes = report.totals.by_namespace.get(namespace).map_or(0, |tally| tally.passes);
-        Self { api, namespace, number: 1, passes, results: Vec::new() }
+        Self { api, namespace, number: 1, passes, bytes: 0, results: Vec::new() }
     }
 
     /// Passes are counted in the first report of a namespace.
     fn next(&self) -> Self {
         let Self { api, namespace, number, .. } = *self;
-        Self { api, namespace, number: number + 1, passes: 0, results: Vec::new() }
+        Self { api, namespace, number: number + 1, passes: 0, bytes: 0, results: Vec::new() }
     }
 
     fn push(&mut self, result: Value) {

@@ -1,46 +1,117 @@
 //! Where the values of a JSON stream end, and the items of its lists. Nothing is understood but nesting, texts and the keys `kind`,
 //! `apiVersion` and `items` of a value itself.
 //!
+//! What comes out is JSON if and only if the source is: an item is read for itself, the list without its items as a frame, and
+//! between items there is one comma and white space, or that is reported.
+//!
 //! A broken value must not swallow what follows it. No text goes on in the next line, and no value begins at the left margin
 //! inside of an object, so there a new one begins.
 
 use std::collections::VecDeque;
 
-use super::split::{Bad, BadKind, Collecting, Head, Piece, Start};
+use portcullis::Form;
 
-/// The scanner between two bytes.
+use super::split::{Bad, BadKind, Collecting, Frame, Head, Identity, MOST_PIECES, Piece, Role, Start};
+
+/// The scanner between two bytes. Its size does not depend on the source, but for what it collects.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the text so far")]
 pub(super) struct Json {
     line: u32,
     /// Characters of this line before the next byte.
     column: u32,
-    /// What is open: true for objects.
-    open: Vec<bool>,
+    open: Nesting,
     in_text: bool,
     escaped: bool,
     /// The last byte that was neither white space nor part of a text; a quote stands for a text.
     last: u8,
-    document: Option<Collecting>,
+    collected: Option<Collecting>,
     list: Option<List>,
     /// Of the value itself: its keys, as far as they are told.
     head: Head,
-    /// The last text directly in the value, and whether it is a key.
+    /// The last text directly in the value.
     text: Vec<u8>,
     key: Vec<u8>,
-    /// The value began at the left margin, and it is still that line.
+    /// Where the value began.
     value_line: u32,
     /// A value ended in its own line: then every line is one.
     one_per_line: bool,
-    separated: bool,
+    separator: Separator,
+    /// It goes on as something else, from here.
+    leaves: Option<Start>,
+}
+
+/// A `---` between values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Separator {
+    None,
+    /// So many dashes, from here.
+    Dashes(u8, Start),
+    /// It was one, and nothing has come since.
+    Passed,
 }
 
 /// The list whose items come out.
 #[derive(Debug)]
 struct List {
     start: Start,
-    /// In the items, not before or behind them.
-    inside: bool,
+    /// What is around the items, while they come.
+    frame: Option<Collecting>,
+    at: usize,
+    place: Start,
+    behind: Start,
+    identity: Option<Identity>,
+    is_twice: bool,
+    /// What may come next among the items.
+    next: Next,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// An item, or the end.
+    First,
+    /// An item.
+    Item,
+    /// A comma, or the end.
+    Comma,
+}
+
+/// What is open: how deep, and of the outermost levels whether it is an object. No document is read that is deeper.
+#[derive(Debug, Default)]
+struct Nesting {
+    depth: u64,
+    objects: [u64; Nesting::WORDS],
+}
+
+impl Nesting {
+    const WORDS: usize = 16;
+
+    fn push(&mut self, is_object: bool) {
+        let (word, bit) = (self.depth / 64, self.depth % 64);
+        if let Some(word) = usize::try_from(word).ok().and_then(|word| self.objects.get_mut(word)) {
+            *word = *word & !(1 << bit) | u64::from(is_object) << bit;
+        }
+        self.depth += 1;
+    }
+
+    fn pop(&mut self) {
+        self.depth = self.depth.saturating_sub(1);
+    }
+
+    /// Whether the innermost one is an object, or too deep to be known; `None` if nothing is open.
+    fn is_object(&self) -> Option<bool> {
+        let last = self.depth.checked_sub(1)?;
+        let word = usize::try_from(last / 64).ok().and_then(|word| self.objects.get(word));
+        Some(word.is_none_or(|word| word >> (last % 64) & 1 == 1))
+    }
+}
+
+/// The bytes at hand.
+struct Chunk<'a> {
+    bytes: &'a [u8],
+    /// Where the part begins that is not yet collected.
+    from: usize,
+    /// How far lines and columns are counted.
+    counted: usize,
 }
 
 impl Json {
@@ -48,162 +119,320 @@ impl Json {
         Self {
             line: 1,
             column: 0,
-            open: Vec::new(),
+            open: Nesting::default(),
             in_text: false,
             escaped: false,
             last: 0,
-            document: None,
+            collected: None,
             list: None,
             head: Head::default(),
             text: Vec::new(),
             key: Vec::new(),
             value_line: 0,
             one_per_line: false,
-            separated: false,
+            separator: Separator::None,
+            leaves: None,
         }
     }
 
-    fn start(&self) -> Start {
-        Start { line: self.line, column: self.column + 1 }
+    /// Where the stream goes on as something else, if it does: no more is taken then.
+    pub(super) fn leaves(&self) -> Option<Start> {
+        self.leaves
     }
 
-    /// Takes bytes. If YAML follows, says from which byte on, and where that stands.
-    pub(super) fn feed(
-        &mut self,
-        bytes: &[u8],
-        most: usize,
-        pieces: &mut VecDeque<Piece>,
-    ) -> Option<(usize, Start)> {
-        // Where the part of the document begins that is not yet kept.
-        let mut from = 0;
-        for (at, &byte) in bytes.iter().enumerate() {
-            if self.column == 0 && byte == b'{' && self.is_broken() {
-                self.keep(bytes, from, at, most);
+    /// Where a byte stands.
+    fn place(&mut self, chunk: &mut Chunk<'_>, at: usize) -> Start {
+        let passed = chunk.bytes.get(chunk.counted..at).unwrap_or_default();
+        chunk.counted = at.max(chunk.counted);
+        let lines = memchr::memchr_iter(b'\n', passed).count();
+        let in_line = match memchr::memrchr(b'\n', passed) {
+            None => passed,
+            Some(end) => {
+                self.column = 0;
+                passed.get(end + 1..).unwrap_or_default()
+            }
+        };
+        let characters = in_line.iter().filter(|byte| **byte & 0xc0 != 0x80).count();
+        self.line = self.line.saturating_add(u32::try_from(lines).unwrap_or(u32::MAX));
+        self.column = self.column.saturating_add(u32::try_from(characters).unwrap_or(u32::MAX));
+        Start { line: self.line, column: self.column.saturating_add(1) }
+    }
+
+    /// Whether a byte is the first of its line.
+    fn at_margin(&self, chunk: &Chunk<'_>, at: usize) -> bool {
+        match at.checked_sub(1) {
+            None => self.column == 0,
+            Some(before) => chunk.bytes.get(before) == Some(&b'\n'),
+        }
+    }
+
+    /// Takes bytes and says how many.
+    pub(super) fn feed(&mut self, bytes: &[u8], most: usize, pieces: &mut VecDeque<Piece>) -> usize {
+        let mut chunk = Chunk { bytes, from: 0, counted: 0 };
+        let chunk = &mut chunk;
+        let mut at = 0;
+        while let Some(&byte) = bytes.get(at) {
+            if pieces.len() >= MOST_PIECES {
+                break;
+            }
+            if byte == b'{' && self.at_margin(chunk, at) && self.is_broken() {
+                self.keep(chunk, at, most);
                 self.abandon(most, pieces);
-                from = at;
+                chunk.from = at;
             }
             if self.in_text {
-                self.in_text(byte);
-            } else if !byte.is_ascii_whitespace() {
-                if self.open.is_empty() && self.document.is_none() {
-                    match byte {
-                        b'{' | b'[' => {}
-                        // Only as a whole line, which is looked at when it is there.
-                        b'-' => self.separated = true,
-                        _ if self.separated && self.column == 0 => return Some((at, self.start())),
-                        _ => {}
-                    }
-                    if byte != b'-' {
-                        self.document = Some(Collecting::new(self.start(), None));
-                        self.value_line = self.line;
-                        self.head = Head::default();
-                        from = at;
-                    }
-                }
-                self.significant(byte, bytes, &mut from, at, most, pieces);
+                at = self.pass_text(bytes, at);
+                continue;
             }
-            if byte == b'\n' {
-                if self.open.is_empty() && self.document.is_some() {
+            match byte {
+                b'\n' if self.open.depth == 0 && self.collected.is_some() => {
                     // No value: garbage to the end of the line.
-                    self.keep(bytes, from, at, most);
+                    self.keep(chunk, at, most);
                     self.emit(most, pieces);
                 }
-                self.line = self.line.saturating_add(1);
-                self.column = 0;
-            } else if byte & 0xc0 != 0x80 {
-                self.column = self.column.saturating_add(1);
+                b' ' | b'\t' | b'\r' | b'\n' if !matches!(self.separator, Separator::Dashes(..)) => {}
+                _ => self.significant(byte, chunk, at, most, pieces),
             }
+            if self.leaves.is_some() {
+                // The byte is that of what follows.
+                break;
+            }
+            at += 1;
         }
-        self.keep(bytes, from, bytes.len(), most);
-        None
+        self.keep(chunk, at, most);
+        self.place(chunk, at);
+        at
     }
 
-    fn in_text(&mut self, byte: u8) {
-        match byte {
-            _ if self.escaped => self.escaped = false,
-            b'\\' => self.escaped = true,
-            b'"' => {
-                self.in_text = false;
-                self.last = b'"';
-                return;
+    /// Passes over a text, to its end, the end of the line or of the bytes. Returns where it is then.
+    fn pass_text(&mut self, bytes: &[u8], from: usize) -> usize {
+        let mut at = from;
+        while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+            if self.escaped {
+                self.escaped = false;
+                // A line ends in any case.
+                if rest.first() != Some(&b'\n') {
+                    at += 1;
+                    continue;
+                }
             }
-            // It is broken, and what is open is not known any more.
-            b'\n' => self.last = b'\n',
-            _ => {}
+            let Some(found) = memchr::memchr3(b'"', b'\\', b'\n', rest) else {
+                at = bytes.len();
+                break;
+            };
+            at += found + 1;
+            match rest.get(found) {
+                Some(b'\\') => self.escaped = true,
+                Some(b'"') => {
+                    self.in_text = false;
+                    self.last = b'"';
+                    break;
+                }
+                // It is broken, and what is open is not known any more.
+                _ => {
+                    self.last = b'\n';
+                    break;
+                }
+            }
         }
-        if self.open.len() == 1 && self.text.len() < Head::LONGEST {
-            self.text.push(byte);
+        if self.open.depth == 1 {
+            // The closing quote is no part of it.
+            let end = if self.in_text { at } else { at.saturating_sub(1) };
+            let room = Head::LONGEST.saturating_sub(self.text.len());
+            let part = bytes.get(from..end).unwrap_or_default();
+            self.text.extend_from_slice(part.get(..room.min(part.len())).unwrap_or_default());
         }
+        at
     }
 
     /// A byte outside of texts that is no white space.
     fn significant(
         &mut self,
         byte: u8,
-        bytes: &[u8],
-        from: &mut usize,
+        chunk: &mut Chunk<'_>,
         at: usize,
         most: usize,
         pieces: &mut VecDeque<Piece>,
     ) {
-        let in_items = self.list.as_ref().is_some_and(|list| list.inside);
-        // An item begins with anything but what stands between items.
-        if in_items && self.open.len() == 2 && self.document.is_none() && !matches!(byte, b',' | b']') {
-            self.document = Some(Collecting::new(self.start(), self.head.item_identity()));
-            *from = at;
+        if self.open.depth == 0 && self.collected.is_none() && !self.begins(byte, chunk, at, most) {
+            return;
+        }
+        let in_items = self.is_in_items();
+        let begins_item = self.collected.is_none();
+        if in_items && self.open.depth == 2 && begins_item {
+            self.between(byte, chunk, at, pieces);
         }
         match byte {
             b'"' => {
                 self.in_text = true;
                 self.text.clear();
-                self.last = byte;
-                return;
             }
             b'{' | b'[' => {
-                let is_items =
-                    byte == b'[' && self.open == [true] && self.last == b':' && self.key == b"items";
+                let is_items = byte == b'['
+                    && self.open.depth == 1
+                    && self.open.is_object() == Some(true)
+                    && self.last == b':'
+                    && self.key == b"items";
+                if in_items && self.open.depth == 2 && !begins_item {
+                    // Behind a word, which is no item of its own then.
+                    let start = self.place(chunk, at);
+                    pieces.push_back(Piece::Bad(Bad { start, kind: BadKind::Between }));
+                }
                 self.open.push(byte == b'{');
-                if is_items && self.list.is_none() && self.head.may_be_list() {
-                    let start = self.document.take().map_or_else(|| self.start(), |document| document.start);
-                    self.list = Some(List { start, inside: true });
+                if is_items {
+                    self.begin_items(chunk, at, most, pieces);
                 }
             }
-            b'}' | b']' => {
-                self.value_ends();
-                let ends_items = in_items && self.open.len() == 2;
-                if ends_items && self.document.is_some() {
-                    // An item that is a bare word.
-                    self.keep(bytes, *from, at, most);
-                    self.emit(most, pieces);
-                }
-                self.open.pop();
-                if ends_items && let Some(list) = &mut self.list {
-                    list.inside = false;
-                } else if in_items && self.open.len() == 2 {
-                    self.keep(bytes, *from, at + 1, most);
-                    self.emit(most, pieces);
-                } else if self.open.is_empty() {
-                    self.keep(bytes, *from, at + 1, most);
-                    *from = at + 1;
-                    self.one_per_line |= self.value_line == self.line;
-                    self.end_of_list(pieces);
-                    self.emit(most, pieces);
-                }
-            }
-            b':' if self.open.len() == 1 => self.key = std::mem::take(&mut self.text),
-            b',' if self.open.len() == 1 => self.value_ends(),
-            b',' if in_items && self.open.len() == 2 && self.document.is_some() => {
-                self.keep(bytes, *from, at, most);
+            b'}' | b']' => self.closes(chunk, at, most, pieces),
+            b':' if self.open.depth == 1 => self.key = std::mem::take(&mut self.text),
+            b',' if self.open.depth == 1 => self.value_ends(),
+            b',' if in_items && self.open.depth == 2 && self.collected.is_some() => {
+                self.keep(chunk, at, most);
                 self.emit(most, pieces);
+                self.expect(Next::Item);
             }
             _ => {}
         }
         self.last = byte;
     }
 
+    /// Looks at what stands between two values. True if a value begins with the byte.
+    fn begins(&mut self, byte: u8, chunk: &mut Chunk<'_>, at: usize, most: usize) -> bool {
+        let is_space = matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
+        match self.separator {
+            Separator::Dashes(3, _) if is_space => {
+                self.separator = Separator::Passed;
+                return false;
+            }
+            Separator::Dashes(dashes, start) if byte == b'-' && dashes < 3 => {
+                self.separator = Separator::Dashes(dashes + 1, start);
+                return false;
+            }
+            Separator::Dashes(dashes, start) => {
+                // It was none.
+                self.separator = Separator::None;
+                let mut collected = Collecting::new(start);
+                collected.push(b"---".get(..usize::from(dashes)).unwrap_or_default(), most);
+                self.collected = Some(collected);
+                self.value_line = start.line;
+                self.head = Head::default();
+                chunk.from = at;
+                return !is_space;
+            }
+            Separator::None | Separator::Passed if byte == b'-' && self.at_margin(chunk, at) => {
+                self.separator = Separator::Dashes(1, self.place(chunk, at));
+                return false;
+            }
+            Separator::Passed if !matches!(byte, b'{' | b'[') => {
+                self.leaves = Some(self.place(chunk, at));
+                return false;
+            }
+            Separator::None | Separator::Passed => {}
+        }
+        self.separator = Separator::None;
+        let start = self.place(chunk, at);
+        self.collected = Some(Collecting::new(start));
+        self.value_line = start.line;
+        self.head = Head::default();
+        chunk.from = at;
+        true
+    }
+
+    fn is_in_items(&self) -> bool {
+        self.list.as_ref().is_some_and(|list| list.frame.is_some())
+    }
+
+    fn expect(&mut self, next: Next) {
+        if let Some(list) = &mut self.list {
+            list.next = next;
+        }
+    }
+
+    /// A byte between items: a comma, the end of the items, or the first of one.
+    fn between(&mut self, byte: u8, chunk: &mut Chunk<'_>, at: usize, pieces: &mut VecDeque<Piece>) {
+        let Some(next) = self.list.as_ref().map(|list| list.next) else { return };
+        let begins = !matches!(byte, b',' | b']' | b'}');
+        let fits = match byte {
+            b',' => next == Next::Comma,
+            b']' | b'}' => next != Next::Item,
+            _ => next != Next::Comma,
+        };
+        if !fits {
+            let start = self.place(chunk, at);
+            pieces.push_back(Piece::Bad(Bad { start, kind: BadKind::Between }));
+        }
+        if begins {
+            let start = self.place(chunk, at);
+            self.collected = Some(Collecting::new(start));
+            chunk.from = at;
+        }
+        self.expect(if begins { Next::Comma } else { Next::Item });
+    }
+
+    /// The items of a list begin behind this bracket.
+    fn begin_items(&mut self, chunk: &mut Chunk<'_>, at: usize, most: usize, pieces: &mut VecDeque<Piece>) {
+        let is_first = self.list.is_none();
+        if is_first && !self.head.may_be_list() {
+            return;
+        }
+        self.keep(chunk, at + 1, most);
+        let bracket = self.place(chunk, at);
+        let Some(mut frame) = self.collected.take() else { return };
+        let place = self.place(chunk, at + 1);
+        let cut = frame.bytes.len();
+        frame.push(b"{}", most);
+        match &mut self.list {
+            Some(list) => {
+                pieces.push_back(Piece::Bad(Bad { start: bracket, kind: BadKind::Twice }));
+                list.is_twice = true;
+                list.frame = Some(frame);
+                list.next = Next::First;
+            }
+            list => {
+                *list = Some(List {
+                    start: frame.start,
+                    frame: Some(frame),
+                    at: cut,
+                    place,
+                    behind: place,
+                    identity: self.head.item_identity(),
+                    is_twice: false,
+                    next: Next::First,
+                });
+            }
+        }
+    }
+
+    fn closes(&mut self, chunk: &mut Chunk<'_>, at: usize, most: usize, pieces: &mut VecDeque<Piece>) {
+        self.value_ends();
+        let in_items = self.is_in_items();
+        let ends_items = in_items && self.open.depth == 2;
+        if ends_items && self.collected.is_some() {
+            // An item that is a bare word.
+            self.keep(chunk, at, most);
+            self.emit(most, pieces);
+        }
+        self.open.pop();
+        if ends_items {
+            let behind = self.place(chunk, at);
+            chunk.from = at;
+            if let Some(list) = &mut self.list {
+                list.behind = if list.is_twice { list.behind } else { behind };
+                self.collected = list.frame.take();
+            }
+        } else if in_items && self.open.depth == 2 || self.open.depth == 0 {
+            self.keep(chunk, at + 1, most);
+            if self.open.depth == 0 {
+                let line = self.place(chunk, at).line;
+                self.one_per_line |= self.value_line == line;
+            }
+            self.emit(most, pieces);
+        }
+    }
+
     /// A value directly in the document has ended.
     fn value_ends(&mut self) {
-        if self.open.len() != 1 || self.last != b'"' {
+        if self.open.depth != 1 || self.last != b'"' {
             return;
         }
         let text = || Some(String::from_utf8_lossy(&self.text).into_owned());
@@ -216,44 +445,61 @@ impl Json {
 
     /// Whether a brace at the left margin shows that the value before it is broken.
     fn is_broken(&self) -> bool {
-        match self.open.last() {
+        match self.open.is_object() {
             None => false,
             Some(_) if self.in_text || self.one_per_line => true,
             // Between the items of a list it may well stand there.
-            Some(is_object) => *is_object || !matches!(self.last, b',' | b'['),
+            Some(is_object) => is_object || !matches!(self.last, b',' | b'['),
         }
     }
 
-    /// Leaves a value that does not end.
+    /// Leaves a value that does not end. What comes out is no JSON, or it is reported.
     fn abandon(&mut self, most: usize, pieces: &mut VecDeque<Piece>) {
-        self.emit(most, pieces);
+        match &mut self.list {
+            // Around the items; that does not help anybody.
+            Some(list) if list.frame.is_none() => self.collected = None,
+            _ => self.emit(most, pieces),
+        }
         if let Some(list) = self.list.take() {
             pieces.push_back(Piece::Bad(Bad { start: list.start, kind: BadKind::ListBreaks }));
         }
-        self.open.clear();
+        self.open = Nesting::default();
         self.in_text = false;
         self.escaped = false;
+        self.separator = Separator::None;
     }
 
-    fn end_of_list(&mut self, pieces: &mut VecDeque<Piece>) {
-        if let Some(list) = self.list.take() {
-            // The text around the items is no document.
-            self.document = None;
-            pieces.extend(self.head.fault().map(|kind| Piece::Bad(Bad { start: list.start, kind })));
+    /// Collects up to a byte.
+    fn keep(&mut self, chunk: &mut Chunk<'_>, to: usize, most: usize) {
+        if let Some(collected) = &mut self.collected {
+            collected.push(chunk.bytes.get(chunk.from..to).unwrap_or_default(), most);
         }
+        chunk.from = to;
     }
 
-    fn keep(&mut self, bytes: &[u8], from: usize, to: usize, most: usize) {
-        if let Some(document) = &mut self.document {
-            document.push(bytes.get(from..to).unwrap_or_default(), most);
-        }
-    }
-
+    /// Hands out what was collected, for what it is.
     fn emit(&mut self, most: usize, pieces: &mut VecDeque<Piece>) {
-        pieces.extend(self.document.take().map(|document| document.into_piece(most)));
+        let Some(collected) = self.collected.take() else { return };
+        let role = match &self.list {
+            None => Role::Document(Form::Json),
+            Some(List { frame: Some(_), identity, .. }) => Role::Item(Form::Json, identity.clone()),
+            Some(List { at, place, behind, identity, is_twice, .. }) => {
+                let (at, place, behind, is_twice) = (*at, *place, *behind, *is_twice);
+                Role::Frame(Form::Json, Frame { at, place, behind, identity: identity.clone(), is_twice })
+            }
+        };
+        if matches!(role, Role::Frame(..)) {
+            self.list = None;
+        }
+        pieces.push_back(collected.into_piece(role, most));
     }
 
     pub(super) fn finish(mut self, most: usize, pieces: &mut VecDeque<Piece>) {
+        if let Separator::Dashes(dashes @ 1..3, start) = self.separator {
+            let mut collected = Collecting::new(start);
+            collected.push(b"--".get(..usize::from(dashes)).unwrap_or_default(), most);
+            self.collected = Some(collected);
+        }
         self.abandon(most, pieces);
     }
 }

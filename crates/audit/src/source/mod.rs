@@ -1,7 +1,10 @@
 //! What an audit of files reads: which files there are, unpacked, one document at a time.
 
+#[cfg(test)]
+mod equals;
 mod json;
 mod open;
+mod read;
 mod split;
 #[cfg(test)]
 mod tests;
@@ -11,11 +14,15 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
+use portcullis::{Document, Limits};
 use portcullis_report::audit::{Place, Problem};
+use portcullis_sources::InputFile;
 
 pub use open::{Bytes, Source};
-pub use split::{Bad, BadKind, Identity, Piece, Splitter, Start, Text};
+pub use read::documents;
+pub use split::{Bad, BadKind, Frame, Identity, Piece, Role, SMALL, Splitter, Start, Text};
 
+use crate::memory::Ceiling;
 use crate::pipeline::{Feed, Item};
 
 /// The documents of some sources, in the order of the sources.
@@ -24,14 +31,14 @@ pub struct Files {
     next: usize,
     splitter: Option<Splitter<Bytes>>,
     waiting: VecDeque<Item>,
-    most: usize,
+    ceiling: Ceiling,
     bytes: u64,
 }
 
 impl Files {
-    /// With the most bytes that a document may have.
-    pub fn new(sources: Vec<Arc<Source>>, most: usize) -> Self {
-        Self { sources, next: 0, splitter: None, waiting: VecDeque::new(), most, bytes: 0 }
+    /// Of sources that are read one after the other.
+    pub fn new(sources: Vec<Arc<Source>>, ceiling: Ceiling) -> Self {
+        Self { sources, next: 0, splitter: None, waiting: VecDeque::new(), ceiling, bytes: 0 }
     }
 
     /// The source that is being read.
@@ -60,30 +67,47 @@ impl Files {
 
     fn bad(&self, source: &Source, bad: &Bad) -> Item {
         let Start { line, column } = bad.start;
+        let most = size(self.ceiling.document() as u64);
         let (code, message, help) = match &bad.kind {
             BadKind::TooLarge(bytes) => (
                 "limit",
-                format!(
-                    "the document has {}, more than the {} that fit",
-                    size(*bytes),
-                    size(self.most as u64)
-                ),
+                format!("the document has {}, more than the {most} that fit", size(*bytes)),
                 "it is not audited; raise `--max-memory` to have it audited",
             ),
-            BadKind::NoList(kind) if kind.is_empty() => (
-                "missing-field",
-                "this has `items`, but no `kind` that says what list it is".to_owned(),
-                "its items were audited; a list of objects is of the kind `List`",
-            ),
-            BadKind::NoList(kind) => (
-                "not-an-object",
-                format!("this has `items`, which were audited one by one, but it is a `{kind}` and no list"),
-                "put `kind` before `items`",
+            BadKind::FrameTooLarge(bytes) => (
+                "limit",
+                format!("this list has {} beside its items, more than the {most} that fit", size(*bytes)),
+                "what is there is not read; raise `--max-memory` to have it read",
             ),
             BadKind::ListBreaks => (
                 "syntax",
                 "the list that begins here does not end".to_owned(),
                 "its items up to there are audited; whether there were more is not known",
+            ),
+            BadKind::Twice => (
+                "duplicate-key",
+                "the key `items` is set a second time in this list".to_owned(),
+                "the items of both are audited, but only the last ones count for who reads the list",
+            ),
+            BadKind::Between => (
+                "syntax",
+                "expected one comma between the items of a list".to_owned(),
+                "what can be read is audited; a list that has no commas, or too many, is no JSON",
+            ),
+            BadKind::Glued => (
+                "syntax",
+                "expected `---` alone in its line, found text behind it".to_owned(),
+                "what follows is not audited, up to the next line of `---`; put the text into a line of its own",
+            ),
+            BadKind::Mixed => (
+                "syntax",
+                "this stream of JSON goes on as something else".to_owned(),
+                "a stream is JSON as a whole or YAML as a whole; audit the two as two files",
+            ),
+            BadKind::OddLines => (
+                "syntax",
+                "this list has tabs at the start of lines, or characters that end a line for YAML only".to_owned(),
+                "its items were audited, but may be others for who reads the list; write such characters as escapes in double quotes",
             ),
         };
         let file = source.name.clone();
@@ -107,8 +131,10 @@ impl Feed for Files {
             if self.splitter.is_none() {
                 let source = self.sources.get(self.next)?;
                 self.next += 1;
-                match source.open() {
-                    Ok(bytes) => self.splitter = Some(Splitter::new(bytes, self.most)),
+                match source.open(self.ceiling.window()) {
+                    Ok(bytes) => {
+                        self.splitter = Some(Splitter::new(bytes, &source.name, self.ceiling.document()));
+                    }
                     Err(error) => return Some(Self::unreadable(source, &error)),
                 }
             }
@@ -142,6 +168,28 @@ impl Feed for Files {
     fn bytes(&self) -> u64 {
         self.bytes + self.splitter.as_ref().map_or(0, Splitter::bytes)
     }
+}
+
+/// All documents of some bytes and what is wrong with them, piece by piece: what an audit reads in a source of these bytes, with the
+/// most bytes that a document may have, and the size up to which nothing is cut.
+pub fn read_pieces(name: &str, bytes: &[u8], most: usize, small: usize) -> (Vec<Document>, Vec<Problem>) {
+    let source = Arc::new(Source::file(InputFile { path: name.into(), name: name.to_owned() }));
+    let splitter = Splitter::with_small(Box::new(io::Cursor::new(bytes.to_vec())) as Bytes, name, most, small);
+    let mut files = Files::new(vec![source], Ceiling::new(u64::MAX));
+    (files.splitter, files.next) = (Some(splitter), 1);
+    let (mut found, mut problems) = (Vec::new(), Vec::new());
+    while let Some(item) = files.next_item() {
+        match item {
+            Item::Text { file, text } => {
+                let (more, wrong) = documents(&file, text, &Limits::default());
+                found.extend(more);
+                problems.extend(wrong);
+            }
+            Item::Unread(problem) => problems.push(problem),
+            _ => {}
+        }
+    }
+    (found, problems)
 }
 
 /// The size in the largest unit that keeps it readable.

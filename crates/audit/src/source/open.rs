@@ -7,8 +7,6 @@ use std::sync::Arc;
 
 use flate2::bufread::MultiGzDecoder;
 use portcullis_sources::InputFile;
-use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
-use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
 /// How much is asked of the system at once.
 const PIECE: usize = 256 << 10;
@@ -52,12 +50,12 @@ impl Source {
         Ok(Self { name: name.into(), origin: Origin::Spooled(file) })
     }
 
-    /// The bytes, from the first on.
+    /// The bytes, from the first on. Unpacking keeps no more than a window of so many bytes.
     ///
     /// # Errors
     ///
     /// If the file cannot be opened or read, or begins like a packed one and is none.
-    pub fn open(&self) -> io::Result<Bytes> {
+    pub fn open(&self, window: u64) -> io::Result<Bytes> {
         let file = match &self.origin {
             Origin::File(path) => File::open(path)?,
             Origin::Spooled(file) => {
@@ -69,12 +67,12 @@ impl Source {
         if file.metadata()?.is_dir() {
             return Err(io::Error::new(io::ErrorKind::IsADirectory, "expected a file, found a directory"));
         }
-        unpacked(BufReader::with_capacity(PIECE, file))
+        unpacked(BufReader::with_capacity(PIECE, file), window)
     }
 }
 
 /// A stream as it was before it was packed, if it was.
-fn unpacked(mut stream: impl BufRead + Send + 'static) -> io::Result<Bytes> {
+fn unpacked(mut stream: impl BufRead + Send + 'static, window: u64) -> io::Result<Bytes> {
     const GZIP: &[u8] = &[0x1f, 0x8b];
     const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
     let first = stream.fill_buf()?;
@@ -82,68 +80,37 @@ fn unpacked(mut stream: impl BufRead + Send + 'static) -> io::Result<Bytes> {
         return Ok(Box::new(BufReader::with_capacity(PIECE, MultiGzDecoder::new(stream))));
     }
     if first.starts_with(ZSTD) {
-        return Ok(Box::new(BufReader::with_capacity(
-            PIECE,
-            Frames { stream, decoder: FrameDecoder::new(), inside: false },
-        )));
+        return zstandard(stream, window);
     }
     Ok(Box::new(stream))
 }
 
-/// The frames of a Zstandard file, one behind the other.
-struct Frames<R> {
-    stream: R,
-    decoder: FrameDecoder,
-    /// In a frame, not between two.
-    inside: bool,
+/// Reads a Zstandard stream: frames one behind the other. No more than a window is kept of it, and no frame is begun whose window is
+/// larger than what there is room for.
+fn zstandard(stream: impl BufRead + Send + 'static, window: u64) -> io::Result<Bytes> {
+    let mut decoder = zstd::stream::read::Decoder::with_buffer(stream)?;
+    // The format knows windows from 2^10 bytes on.
+    decoder.window_log_max(window.max(1 << 10).ilog2())?;
+    Ok(Box::new(BufReader::with_capacity(PIECE, Zstandard { decoder, window })))
 }
 
-impl<R: BufRead> Read for Frames<R> {
+struct Zstandard<R: BufRead> {
+    decoder: zstd::stream::read::Decoder<'static, R>,
+    window: u64,
+}
+
+impl<R: BufRead> Read for Zstandard<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if buffer.is_empty() {
-            return Ok(0);
-        }
-        loop {
-            if !self.inside {
-                if self.stream.fill_buf()?.is_empty() {
-                    return Ok(0);
-                }
-                self.inside = self.begin()?;
-                continue;
+        /// As the library says it.
+        const TOO_LARGE: &str = "requires too much memory";
+        self.decoder.read(buffer).map_err(|error| {
+            if !error.to_string().contains(TOO_LARGE) {
+                return error;
             }
-            while self.decoder.can_collect() < buffer.len() && !self.decoder.is_finished() {
-                let missing = BlockDecodingStrategy::UptoBytes(buffer.len() - self.decoder.can_collect());
-                self.decoder.decode_blocks(&mut self.stream, missing).map_err(io::Error::other)?;
-            }
-            let read = self.decoder.read(buffer)?;
-            if read > 0 {
-                return Ok(read);
-            }
-            let sums = (self.decoder.get_checksum_from_data(), self.decoder.get_calculated_checksum());
-            if let (Some(said), Some(found)) = sums
-                && said != found
-            {
-                let message = "the checksum is not that of what was unpacked";
-                return Err(io::Error::new(io::ErrorKind::InvalidData, message));
-            }
-            self.inside = false;
-        }
-    }
-}
-
-impl<R: BufRead> Frames<R> {
-    /// Reads the head of the next frame; false if it is one to pass over.
-    fn begin(&mut self) -> io::Result<bool> {
-        match self.decoder.init(&mut self.stream) {
-            Ok(()) => Ok(true),
-            Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
-                length, ..
-            })) => {
-                let length = u64::from(length);
-                let passed = io::copy(&mut (&mut self.stream).take(length), &mut io::sink())?;
-                if passed == length { Ok(false) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
-            }
-            Err(error) => Err(io::Error::other(error)),
-        }
+            let fits = super::size(1 << self.window.max(1 << 10).ilog2());
+            io::Error::other(format!(
+                "unpacking it takes a window of more than the {fits} that there is room for; raise `--max-memory`, or pack it with a smaller window"
+            ))
+        })
     }
 }

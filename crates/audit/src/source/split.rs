@@ -1,13 +1,20 @@
-//! Bytes in, pieces of one document each out, in bounded memory: the items of lists one by one, the values of a JSON stream, the
-//! documents of a YAML stream. What a piece means is for the core to say; here is only found out where it ends.
+//! Bytes in, pieces out, in bounded memory: the items of lists one by one, the values of a JSON stream, the documents of a YAML
+//! stream. What a piece means is for the core to say; here is only found out where it ends.
 //!
 //! ```text
 //! bytes ── json.rs or yaml.rs ──> Piece { text of one document, its line and column in the source }
 //! ```
+//!
+//! Nothing else than the core's reader may come out, so nothing here is believed. A small source is one piece, which the core reads
+//! as it reads any file. Of a list that is cut, what is left without its items comes out as well, as a [`Role::Frame`]: who reads it
+//! sees whether the items stood where the core finds a list's items. Every byte is in some piece, or is white space or a comma
+//! between two, or is reported.
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead};
 use std::sync::Arc;
+
+use portcullis::Form;
 
 use super::json::Json;
 use super::yaml::Yaml;
@@ -21,21 +28,49 @@ pub enum Piece {
     Bad(Bad),
 }
 
-/// The text of one document.
+/// The text of one document, or of several that are read together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text {
-    /// As it stands in the source; the dash of a YAML list's item is a space.
+    /// As it stands in the source; the dash of a YAML list's item is a space, and the items of a frame are `{}`.
     pub bytes: Vec<u8>,
     /// Where its first byte stands.
     pub start: Start,
-    /// API version and kind of an item of a typed list, if the list says them before its items.
-    pub identity: Option<Identity>,
+    /// What it is of its source.
+    pub role: Role,
     /// The source broke off somewhere behind its first byte, so that it may lack its end.
     pub is_cut: bool,
 }
 
+/// What a text is of its source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// All of it.
+    Source,
+    /// Something between two documents.
+    Document(Form),
+    /// An item of a list, with the API version and kind that the list gives its items, if it says so before them.
+    Item(Form, Option<Identity>),
+    /// A list whose items came before, without them.
+    Frame(Form, Frame),
+}
+
+/// How the items were cut out of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// Where in the text the `{}` is that stands for them.
+    pub at: usize,
+    /// Where that is in the source.
+    pub place: Start,
+    /// Where in the source the text goes on behind it.
+    pub behind: Start,
+    /// What the items were given.
+    pub identity: Option<Identity>,
+    /// It had items in two places, which is reported already.
+    pub is_twice: bool,
+}
+
 /// Line and column, from 1; columns count characters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Start {
     /// The line.
     pub line: u32,
@@ -56,17 +91,27 @@ pub struct Bad {
 }
 
 /// Why a part of a source cannot be judged.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadKind {
     /// The document has more bytes than fit.
     TooLarge(u64),
-    /// The items of something were judged as those of a list, but at its end it turns out to be none, and has this kind.
-    NoList(String),
+    /// What is left of a list without its items has more bytes than fit.
+    FrameTooLarge(u64),
     /// A list stops before its end.
     ListBreaks,
+    /// A list has `items` a second time.
+    Twice,
+    /// Something stands between two items of a list, or nothing.
+    Between,
+    /// `---` with text behind it in the same line.
+    Glued,
+    /// A stream of JSON goes on as something else.
+    Mixed,
+    /// A list has characters that end lines for YAML only, so that it is not certain where its items are.
+    OddLines,
 }
 
-/// What the lists of a source have in their heads.
+/// What the lists of a source have in their heads, as far as it can be told without reading them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Head {
     pub(super) api_version: Option<String>,
@@ -87,52 +132,59 @@ impl Head {
         let kind = self.kind.as_ref()?.strip_suffix("List").filter(|kind| !kind.is_empty())?;
         Some(Arc::new((self.api_version.clone()?, kind.to_owned())))
     }
-
-    /// What is wrong with it, when all of it is known.
-    pub(super) fn fault(&self) -> Option<BadKind> {
-        match &self.kind {
-            Some(kind) if kind.ends_with("List") => None,
-            kind => Some(BadKind::NoList(kind.clone().unwrap_or_default())),
-        }
-    }
 }
 
-/// The document that is being collected.
+/// Text that is being collected.
 #[derive(Debug)]
 pub(super) struct Collecting {
     pub(super) bytes: Vec<u8>,
     pub(super) start: Start,
-    pub(super) identity: Option<Identity>,
     /// All bytes, also those that do not fit and are not kept.
     pub(super) length: u64,
 }
 
 impl Collecting {
-    pub(super) fn new(start: Start, identity: Option<Identity>) -> Self {
-        Self { bytes: Vec::new(), start, identity, length: 0 }
+    pub(super) fn new(start: Start) -> Self {
+        Self { bytes: Vec::new(), start, length: 0 }
     }
 
     pub(super) fn push(&mut self, bytes: &[u8], most: usize) {
         self.length += bytes.len() as u64;
-        if self.length <= most as u64 {
-            self.bytes.extend_from_slice(bytes);
-        } else {
+        if self.length > most as u64 {
             self.bytes = Vec::new();
+            return;
         }
+        // Doubling, but never beyond what may be kept.
+        let needed = self.bytes.len() + bytes.len();
+        if needed > self.bytes.capacity() {
+            let wanted = needed.max(self.bytes.capacity() * 2).min(most);
+            self.bytes.reserve_exact(wanted - self.bytes.len());
+        }
+        self.bytes.extend_from_slice(bytes);
     }
 
-    pub(super) fn into_piece(self, most: usize) -> Piece {
-        let Self { bytes, start, identity, length } = self;
+    pub(super) fn into_piece(self, role: Role, most: usize) -> Piece {
+        let Self { mut bytes, start, length } = self;
         if length > most as u64 {
-            return Piece::Bad(Bad { start, kind: BadKind::TooLarge(length) });
+            let is_frame = matches!(role, Role::Frame(..));
+            let kind = if is_frame { BadKind::FrameTooLarge(length) } else { BadKind::TooLarge(length) };
+            return Piece::Bad(Bad { start, kind });
         }
-        Piece::Text(Text { bytes, start, identity, is_cut: false })
+        bytes.shrink_to_fit();
+        Piece::Text(Text { bytes, start, role, is_cut: false })
     }
 }
 
+/// Pieces that wait are no more than this and what ends with the same byte: who feeds goes on when they have been taken.
+pub(super) const MOST_PIECES: usize = 64;
+
+/// A source that is no larger is not cut into pieces, nor is such a document of a YAML stream: enough for what people write, and
+/// little enough that a large one is work for all cores.
+pub const SMALL: usize = 256 << 10;
+
 enum Mode {
-    /// Nothing but white space so far.
-    Undecided,
+    /// Everything so far, which may be all.
+    Small(Vec<u8>),
     Json(Json),
     Yaml(Yaml),
 }
@@ -141,19 +193,36 @@ enum Mode {
 pub struct Splitter<R> {
     stream: R,
     mode: Mode,
-    /// White space that came before it was known what the source is.
-    pending: Vec<u8>,
+    /// Bytes that were read before it was known what the source is, and how many of them are done with.
+    first: (Vec<u8>, usize),
     pieces: VecDeque<Piece>,
     most: usize,
+    small: usize,
+    /// The source is called `.json`.
+    is_json: bool,
     read: u64,
     ended: bool,
 }
 
 impl<R: BufRead> Splitter<R> {
     /// Of a stream, with the most bytes that a document may have.
-    pub fn new(stream: R, most: usize) -> Self {
-        let (mode, pending, pieces) = (Mode::Undecided, Vec::new(), VecDeque::new());
-        Self { stream, mode, pending, pieces, most, read: 0, ended: false }
+    pub fn new(stream: R, name: &str, most: usize) -> Self {
+        Self::with_small(stream, name, most, SMALL)
+    }
+
+    /// With another size up to which nothing is cut; [`SMALL`] is the usual one.
+    pub fn with_small(stream: R, name: &str, most: usize, small: usize) -> Self {
+        Self {
+            stream,
+            mode: Mode::Small(Vec::new()),
+            first: (Vec::new(), 0),
+            pieces: VecDeque::new(),
+            most,
+            small: small.min(most),
+            is_json: name.to_lowercase().ends_with(".json"),
+            read: 0,
+            ended: false,
+        }
     }
 
     /// How many bytes were read so far.
@@ -168,70 +237,107 @@ impl<R: BufRead> Splitter<R> {
             if let Some(piece) = self.pieces.pop_front() {
                 return Ok(Some(piece));
             }
+            let (first, done) = &mut self.first;
+            if *done < first.len() {
+                let rest = first.get(*done..).unwrap_or_default();
+                *done += feed(&mut self.mode, rest, self.most, self.small, &mut self.pieces);
+                if *done >= first.len() {
+                    self.first = (Vec::new(), 0);
+                }
+                continue;
+            }
             if self.ended {
-                return Ok(None);
+                match std::mem::replace(&mut self.mode, Mode::Small(Vec::new())) {
+                    Mode::Small(_) => return Ok(None),
+                    Mode::Json(json) => json.finish(self.most, &mut self.pieces),
+                    Mode::Yaml(yaml) => yaml.finish(self.most, &mut self.pieces),
+                }
+                continue;
             }
             match self.stream.fill_buf() {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
                     self.ended = true;
-                    self.finish();
+                    self.decide();
                     return Err(error);
                 }
                 Ok([]) => {
                     self.ended = true;
-                    self.finish();
+                    if let Mode::Small(text) = &mut self.mode {
+                        let bytes = std::mem::take(text);
+                        let start = Start { line: 1, column: 1 };
+                        let text = Text { bytes, start, role: Role::Source, is_cut: false };
+                        return Ok((!text.bytes.is_empty()).then_some(Piece::Text(text)));
+                    }
                 }
                 Ok(bytes) => {
-                    let length = bytes.len();
-                    feed(&mut self.mode, &mut self.pending, bytes, self.most, &mut self.pieces);
-                    self.stream.consume(length);
-                    self.read += length as u64;
+                    let taken = feed(&mut self.mode, bytes, self.most, self.small, &mut self.pieces);
+                    self.stream.consume(taken);
+                    self.read += taken as u64;
+                    if let Mode::Small(text) = &self.mode
+                        && text.len() > self.small
+                        && (shows(text) || text.len() >= self.most)
+                    {
+                        self.decide();
+                    }
                 }
             }
         }
     }
 
-    fn finish(&mut self) {
-        match std::mem::replace(&mut self.mode, Mode::Undecided) {
-            Mode::Undecided => {}
-            Mode::Json(json) => json.finish(self.most, &mut self.pieces),
-            Mode::Yaml(yaml) => yaml.finish(self.most, &mut self.pieces),
+    /// It is not small, or breaks off: says what it is, as the core does.
+    fn decide(&mut self) {
+        let Mode::Small(first) = &mut self.mode else { return };
+        let first = std::mem::take(first);
+        let marked = if first.starts_with(MARK) { MARK.len() } else { 0 };
+        let begins = first.get(marked..).and_then(|text| text.iter().find(|byte| !is_space(byte)));
+        let looks_like_json = matches!(begins, Some(b'{' | b'['));
+        if begins.is_none() && !self.ended {
+            // So much white space that it is not known of what.
+            let kind = BadKind::TooLarge(first.len() as u64);
+            self.pieces.push_back(Piece::Bad(Bad { start: Start { line: 1, column: 1 }, kind }));
         }
+        self.mode = if self.is_json || looks_like_json {
+            Mode::Json(Json::new())
+        } else {
+            Mode::Yaml(Yaml::new())
+        };
+        self.first = (first, marked);
     }
 }
 
-fn feed(mode: &mut Mode, pending: &mut Vec<u8>, bytes: &[u8], most: usize, pieces: &mut VecDeque<Piece>) {
-    const MARK: &[u8] = b"\xef\xbb\xbf";
-    /// After so much white space it is YAML.
-    const PATIENCE: usize = 1 << 16;
-    if matches!(mode, Mode::Undecided) {
-        pending.extend_from_slice(bytes);
-        if pending.len() < MARK.len() && MARK.starts_with(pending) {
-            return;
-        }
-        if pending.starts_with(MARK) {
-            pending.drain(..MARK.len());
-        }
-        match pending.iter().find(|byte| !byte.is_ascii_whitespace()) {
-            // White space is counted, not kept.
-            None if pending.len() < PATIENCE => return,
-            Some(b'{' | b'[') => *mode = Mode::Json(Json::new()),
-            _ => *mode = Mode::Yaml(Yaml::new()),
-        }
-        let first = std::mem::take(pending);
-        return feed(mode, pending, &first, most, pieces);
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
+fn is_space(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+/// Whether the first bytes of a source tell its form.
+fn shows(text: &[u8]) -> bool {
+    if text.len() < MARK.len() && MARK.starts_with(text) {
+        return false;
     }
+    let text = text.strip_prefix(MARK).unwrap_or(text);
+    text.iter().any(|byte| !is_space(byte))
+}
+
+/// Takes bytes and says how many: not all of them, if pieces have to be taken first.
+fn feed(mode: &mut Mode, bytes: &[u8], most: usize, small: usize, pieces: &mut VecDeque<Piece>) -> usize {
     match mode {
-        Mode::Undecided => {}
-        Mode::Yaml(yaml) => yaml.feed(bytes, most, pieces),
+        Mode::Small(text) => {
+            let room = (small + 1).saturating_sub(text.len()).max(1).min(bytes.len());
+            text.extend_from_slice(bytes.get(..room).unwrap_or_default());
+            room
+        }
+        Mode::Yaml(yaml) => yaml.feed(bytes, most, small, pieces),
         Mode::Json(json) => {
+            let taken = json.feed(bytes, most, pieces);
             // What follows a `---` need not be JSON.
-            if let Some((rest, start)) = json.feed(bytes, most, pieces) {
-                let mut yaml = Yaml::at(start.line);
-                yaml.feed(bytes.get(rest..).unwrap_or_default(), most, pieces);
-                *mode = Mode::Yaml(yaml);
+            if let Some(start) = json.leaves() {
+                pieces.push_back(Piece::Bad(Bad { start, kind: BadKind::Mixed }));
+                *mode = Mode::Yaml(Yaml::at(start.line));
             }
+            taken
         }
     }
 }

@@ -31,7 +31,7 @@ impl BufRead for Portions<'_> {
 }
 
 fn split(text: &str, size: usize, most: usize) -> Vec<Piece> {
-    let mut splitter = Splitter::new(Portions { bytes: text.as_bytes(), size }, most);
+    let mut splitter = Splitter::with_small(Portions { bytes: text.as_bytes(), size }, "dump", most, 0);
     std::iter::from_fn(|| splitter.next_piece().expect("memory does not fail")).collect()
 }
 
@@ -39,11 +39,14 @@ fn split(text: &str, size: usize, most: usize) -> Vec<Piece> {
 #[track_caller]
 fn pieces(text: &str) -> Vec<String> {
     let shown = |piece: Piece| match piece {
-        Piece::Text(text) => {
-            let identity = text.identity.map(|identity| format!(" <{} {}>", identity.0, identity.1));
-            let shown = String::from_utf8(text.bytes).expect("text");
-            let Start { line, column } = text.start;
-            format!("{line}:{column}{} {}", identity.unwrap_or_default(), shown.trim_end())
+        Piece::Text(Text { bytes, start: Start { line, column }, role, .. }) => {
+            let role = match role {
+                Role::Item(_, Some(identity)) => format!(" <{} {}>", identity.0, identity.1),
+                Role::Frame(_, Frame { behind, .. }) => format!(" frame->{}:{}", behind.line, behind.column),
+                Role::Source | Role::Document(_) | Role::Item(_, None) => String::new(),
+            };
+            let shown = String::from_utf8(bytes).expect("text");
+            format!("{line}:{column}{role} {}", shown.trim_end())
         }
         Piece::Bad(Bad { start: Start { line, column }, kind }) => format!("{line}:{column} {kind:?}"),
     };
@@ -58,14 +61,60 @@ fn pieces(text: &str) -> Vec<String> {
 #[test]
 fn json_lists_come_item_by_item() {
     let text = "{\n  \"apiVersion\": \"v1\",\n  \"items\": [\n    {\"a\": \"]}\\\"\"},\n    {\"é\": [{}]}, {\"b\": 1}\n  ],\n  \"kind\": \"List\"\n}\n";
-    assert_eq!(pieces(text), [r#"4:5 {"a": "]}\""}"#, r#"5:5 {"é": [{}]}"#, r#"5:18 {"b": 1}"#]);
+    assert_eq!(
+        pieces(text),
+        [
+            r#"4:5 {"a": "]}\""}"#,
+            r#"5:5 {"é": [{}]}"#,
+            r#"5:18 {"b": 1}"#,
+            "1:1 frame->6:3 {\n  \"apiVersion\": \"v1\",\n  \"items\": [{}],\n  \"kind\": \"List\"\n}"
+        ]
+    );
     let typed = r#"{"kind":"PodList","apiVersion":"v1","metadata":{"items":[1]},"items":[{"a":1},{"b":2}]}"#;
-    assert_eq!(pieces(typed), [r#"1:71 <v1 Pod> {"a":1}"#, r#"1:79 <v1 Pod> {"b":2}"#]);
+    let frame = r#"1:1 frame->1:86 {"kind":"PodList","apiVersion":"v1","metadata":{"items":[1]},"items":[{}]}"#;
+    assert_eq!(pieces(typed), [r#"1:71 <v1 Pod> {"a":1}"#, r#"1:79 <v1 Pod> {"b":2}"#, frame]);
     // Its items are its own: no list.
     let other = r#"{"kind":"Menu","items":[{"a":1}]}"#;
     assert_eq!(pieces(other), [format!("1:1 {other}")]);
     let late = r#"{"items":[{"a":1}, 2],"kind":"Menu"}"#;
-    assert_eq!(pieces(late), [r#"1:11 {"a":1}"#, "1:20 2", r#"1:1 NoList("Menu")"#]);
+    assert_eq!(
+        pieces(late),
+        [r#"1:11 {"a":1}"#, "1:20 2", r#"1:1 frame->1:21 {"items":[{}],"kind":"Menu"}"#]
+    );
+}
+
+#[test]
+fn between_the_items_of_a_json_list_is_one_comma() {
+    let list = |items: &str| {
+        let found = pieces(&format!(r#"{{"items":[{items}]}}"#));
+        found.into_iter().filter(|piece| !piece.contains("frame")).collect::<Vec<_>>()
+    };
+    assert_eq!(list("{} ,\n{}"), ["1:11 {}", "2:1 {}"]);
+    assert_eq!(list("{} {}"), ["1:11 {}", "1:14 Between", "1:14 {}"]);
+    assert_eq!(list("{},,{}"), ["1:11 {}", "1:14 Between", "1:15 {}"]);
+    assert_eq!(list(",{}"), ["1:11 Between", "1:12 {}"]);
+    assert_eq!(list("{},"), ["1:11 {}", "1:14 Between"]);
+    assert_eq!(list("{}x,{}"), ["1:11 {}", "1:13 Between", "1:13 x", "1:15 {}"]);
+    assert_eq!(list("1 2,{}"), ["1:11 1 2", "1:15 {}"]);
+    assert_eq!(list(""), [""; 0]);
+}
+
+#[test]
+fn items_that_come_twice_are_both_there_and_reported() {
+    assert_eq!(
+        pieces(r#"{"kind":"List","items":[{"a":1}],"items":[{"b":2}]}"#),
+        [
+            r#"1:25 {"a":1}"#,
+            "1:42 Twice",
+            r#"1:43 {"b":2}"#,
+            r#"1:1 frame->1:32 {"kind":"List","items":[{}],"items":[{}]}"#
+        ]
+    );
+    // In another spelling they are for the core to see.
+    assert_eq!(
+        pieces(r#"{"items":[{"a":1}],"\u0069tems":[{"b":2}]}"#)[1],
+        r#"1:1 frame->1:18 {"items":[{}],"\u0069tems":[{"b":2}]}"#
+    );
 }
 
 #[test]
@@ -87,10 +136,15 @@ fn json_lines_are_split_and_broken_ones_swallow_nothing() {
     // The first line may be the broken one.
     assert_eq!(pieces("{\"b\":\n{\"c\":1}\n{\"d\":2}\n"), ["1:1 {\"b\":", "2:1 {\"c\":1}", "3:1 {\"d\":2}"]);
     // Objects at the margin are fine between the items of a list.
-    assert_eq!(
-        pieces("{\"items\":[\n{\"a\":1},\n{\"b\":2}\n],\"kind\":\"List\"}"),
-        ["2:1 {\"a\":1}", "3:1 {\"b\":2}"]
-    );
+    let found = pieces("{\"items\":[\n{\"a\":1},\n{\"b\":2}\n],\"kind\":\"List\"}");
+    assert_eq!(found[..2], ["2:1 {\"a\":1}", "3:1 {\"b\":2}"]);
+    // Nothing between two values is left out.
+    assert_eq!(pieces("{} - {}\n"), ["1:1 {}", "1:4 - {}"]);
+    assert_eq!(pieces("{}\n--\n{}\n"), ["1:1 {}", "2:1 --\n{}"]);
+    assert_eq!(pieces("{}\n---{}\n"), ["1:1 {}", "2:1 ---{}"]);
+    assert_eq!(pieces("{}\n-"), ["1:1 {}", "2:1 -"]);
+    assert_eq!(pieces("{}\u{c}{}"), ["1:1 {}", "1:3 \u{c}{}"]);
+    assert_eq!(pieces("{}\n---\n{}\n---"), ["1:1 {}", "3:1 {}"]);
 }
 
 #[test]
@@ -99,17 +153,19 @@ fn lists_that_stop_say_so() {
         pieces("{\"kind\":\"List\",\"items\":[{\"a\":1},{\"b\":"),
         ["1:25 {\"a\":1}", "1:33 {\"b\":", "1:1 ListBreaks"]
     );
+    assert_eq!(pieces("{\"items\":[{\"a\":1}],\"b\":"), ["1:11 {\"a\":1}", "1:1 ListBreaks"]);
 }
 
 #[test]
 fn yaml_streams_are_split_at_markers() {
     let text = "# nothing\n---\na: 1\nb: |\n  ---\n  x\n---   # next\nc: 2\n...\n---\n---\nd: 3";
-    assert_eq!(
-        pieces(text),
-        ["1:1 # nothing\n---\na: 1\nb: |\n  ---\n  x", "7:1 ---   # next\nc: 2", "9:1 ...\n---\n---\nd: 3"]
-    );
-    assert_eq!(pieces("\u{feff}a: 1\r\n---\r\nb: 2\r\n"), ["1:1 a: 1", "2:1 ---\r\nb: 2"]);
+    assert_eq!(pieces(text), ["3:1 a: 1\nb: |\n  ---\n  x", "8:1 c: 2\n...", "11:1 ---\nd: 3"]);
+    assert_eq!(pieces("\u{feff}a: 1\r\n---\r\nb: 2\r\n"), ["1:1 a: 1", "3:1 b: 2"]);
     assert!(pieces("\n  \n# comment\n---\n").is_empty());
+    // For YAML a comment ends there.
+    assert_eq!(pieces("# comment\ra: 1"), ["1:1 # comment\ra: 1"]);
+    assert_eq!(pieces("# comment\u{85}a: 1"), ["1:1 # comment\u{85}a: 1"]);
+    assert_eq!(pieces("a: 1\n---# c\nb: 2\n---c: 3\nd: 4\n---\ne: 5"), ["1:1 a: 1", "3:1 b: 2", "4:1 Glued", "7:1 e: 5"]);
 }
 
 #[test]
@@ -117,21 +173,34 @@ fn yaml_lists_come_item_by_item() {
     let text = "apiVersion: v1\nitems:\n# the first\n- a: |\n    - not an item\n  b: 1\n\n- c: 2\n-\n  d: 3\nkind: List\nmetadata:\n  x: y\n---\ne: 1\n";
     assert_eq!(
         pieces(text),
-        ["4:1   a: |\n    - not an item\n  b: 1", "8:1   c: 2", "9:1  \n  d: 3", "14:1 ---\ne: 1"]
+        [
+            "4:1   a: |\n    - not an item\n  b: 1",
+            "8:1   c: 2",
+            "9:1  \n  d: 3",
+            "1:1 frame->10:1 apiVersion: v1\nitems:\n# the first\n- {}\nkind: List\nmetadata:\n  x: y",
+            "15:1 e: 1"
+        ]
     );
     let indented = "kind: PodList\napiVersion: v1\nitems:   # all\n  - a: 1\n    b:\n    - c\n  - d: 2\n";
-    assert_eq!(pieces(indented), ["4:1 <v1 Pod>     a: 1\n    b:\n    - c", "7:1 <v1 Pod>     d: 2"]);
+    assert_eq!(
+        pieces(indented),
+        [
+            "4:1 <v1 Pod>     a: 1\n    b:\n    - c",
+            "7:1 <v1 Pod>     d: 2",
+            "1:1 frame->4:1 kind: PodList\napiVersion: v1\nitems:   # all\n  - {}"
+        ]
+    );
     let other = "kind: Menu\nitems:\n- a\n";
     assert_eq!(pieces(other), [format!("1:1 {}", other.trim_end())]);
     assert_eq!(pieces("items:\n  a: 1\nkind: List\n"), ["1:1 items:\n  a: 1\nkind: List"]);
-    assert_eq!(pieces("items:\n- a: 1\nkind: Menu\n"), ["2:1   a: 1", "1:1 NoList(\"Menu\")"]);
+    assert_eq!(pieces("items:\n- a: 1\u{2028}- b: 2\n")[1], "1:1 OddLines");
 }
 
 #[test]
-fn yaml_may_follow_json() {
+fn what_follows_json_behind_a_marker_may_be_yaml_and_is_reported() {
     assert_eq!(
         pieces("{\"a\": 1}\n---\nb: 2\n---\n{\"c\": 3}\n"),
-        ["1:1 {\"a\": 1}", "3:1 b: 2", "4:1 ---\n{\"c\": 3}"]
+        ["1:1 {\"a\": 1}", "3:1 Mixed", "3:1 b: 2", "5:1 {\"c\": 3}"]
     );
 }
 
@@ -141,9 +210,11 @@ fn what_is_too_large_is_named_and_passed_over() {
     let json = format!("{{\"a\":1}}\n{{\"b\":\"{long}\"}}\n{{\"c\":3}}\n");
     assert_eq!(pieces(&json), ["1:1 {\"a\":1}", "2:1 TooLarge(2008)", "3:1 {\"c\":3}"]);
     let yaml = format!("a: 1\n---\nb: {long}\n---\nc: 3\n");
-    assert_eq!(pieces(&yaml), ["1:1 a: 1", "2:1 TooLarge(2008)", "4:1 ---\nc: 3"]);
+    assert_eq!(pieces(&yaml), ["1:1 a: 1", "3:1 TooLarge(2004)", "5:1 c: 3"]);
     let list = format!("{{\"kind\":\"List\",\"items\":[{{\"b\":\"{long}\"}},{{\"c\":3}}]}}");
-    assert_eq!(pieces(&list), ["1:25 TooLarge(2008)", "1:2034 {\"c\":3}"]);
+    assert_eq!(pieces(&list)[..2], ["1:25 TooLarge(2008)", "1:2034 {\"c\":3}"]);
+    let around = format!("{{\"kind\":\"List\",\"items\":[{{\"c\":3}}],\"b\":\"{long}\"}}");
+    assert_eq!(pieces(&around), ["1:25 {\"c\":3}", "1:1 FrameTooLarge(2035)"]);
 }
 
 fn packed_file(bytes: &[u8]) -> Source {
@@ -151,14 +222,15 @@ fn packed_file(bytes: &[u8]) -> Source {
     Source::spool("packed", &mut stream, None).expect("a temporary file")
 }
 
+const WINDOW: u64 = 8 << 20;
+
 #[test]
 fn packed_sources_are_told_by_their_first_bytes() {
     let text = "a: 1\n".repeat(100_000);
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzip.write_all(text.as_bytes()).expect("memory");
     let gzip = gzip.finish().expect("memory");
-    let level = ruzstd::encoding::CompressionLevel::Fastest;
-    let zstd = ruzstd::encoding::compress_to_vec(text.as_bytes(), level);
+    let zstd = zstd::encode_all(text.as_bytes(), 1).expect("memory");
     // Several members or frames are one text; a frame may be of no concern.
     let skipped = [&[0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0][..], b"abc"].concat();
     for (packed, times) in [
@@ -172,13 +244,41 @@ fn packed_sources_are_told_by_their_first_bytes() {
         // As often as one likes.
         for _ in 0..2 {
             let mut found = String::new();
-            source.open().expect("opens").read_to_string(&mut found).expect("unpacks");
+            source.open(WINDOW).expect("opens").read_to_string(&mut found).expect("unpacks");
             assert!(found == text.repeat(times), "{} bytes instead of {}", found.len(), text.len() * times);
         }
     }
     for cut in [&gzip[..gzip.len() / 2], &zstd[..zstd.len() / 2]] {
         let mut found = Vec::new();
-        assert!(packed_file(cut).open().expect("opens").read_to_end(&mut found).is_err());
+        assert!(packed_file(cut).open(WINDOW).expect("opens").read_to_end(&mut found).is_err());
+    }
+    // Behind the end there is nothing.
+    for packed in [[&gzip[..], b"evil"].concat(), [&zstd[..], b"evil"].concat()] {
+        let mut found = Vec::new();
+        assert!(packed_file(&packed).open(WINDOW).expect("opens").read_to_end(&mut found).is_err());
+    }
+}
+
+#[test]
+fn windows_of_zstandard_are_refused_before_anything_is_allocated_for_them() {
+    // Frames as `audit-zstd-window` makes them: a window, then blocks of one byte that is repeated.
+    let frame = |exponent: u8, blocks: u32| {
+        let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0, exponent << 3];
+        for block in 0..blocks {
+            let head = u32::from(block + 1 == blocks) | 1 << 1 | (128 << 10) << 3;
+            frame.extend(&head.to_le_bytes()[..3]);
+            frame.push(b'[');
+        }
+        frame
+    };
+    let read = |frame: &[u8]| {
+        let mut found = Vec::new();
+        packed_file(frame).open(WINDOW).expect("opens").read_to_end(&mut found).map(|_| found.len())
+    };
+    assert_eq!(read(&frame(13, 9)).expect("eight mebibytes fit"), 9 * (128 << 10));
+    for exponent in 14..32 {
+        let error = read(&frame(exponent, 9)).expect_err("it does not fit").to_string();
+        assert!(error.contains("window of more than the 8 MiB"), "{exponent}: {error}");
     }
 }
 

@@ -36,6 +36,15 @@ use marks::{Mark, MarkId, Marks};
 const MARK: char = '\u{feff}';
 const TWO_MARKS: &str = "this text starts with two byte order marks; save it with none";
 
+/// What a text is known to be, because it was cut out of a stream whose form is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// JSON and nothing else.
+    Json,
+    /// YAML, also where it begins like JSON.
+    Yaml,
+}
+
 /// One Kubernetes object of a stream, with the position of every node. Cheap to clone.
 ///
 /// ```
@@ -69,40 +78,23 @@ impl Document {
     /// are passed over. The errors are in the order of the text.
     #[must_use]
     pub fn read_source(source: &Arc<Source>, limits: &Limits) -> (Vec<Self>, Vec<Error>) {
-        Self::read_with(source, limits, stream::read)
+        if let Some(error) = unreadable(source, limits) {
+            return (Vec::new(), vec![error]);
+        }
+        let base = if source.text().starts_with(MARK) { MARK.len_utf8() } else { 0 };
+        stream::read(source, base, limits).finish()
     }
 
-    /// Reads all documents of a source that is known to be YAML, also if it begins with a brace: a piece of a stream that was cut by
-    /// [`yaml_lines`](crate::yaml_lines). Otherwise as [`Document::read_source`].
+    /// Reads all documents of a source whose form is known. Otherwise as [`Document::read_source`], which has to guess.
     #[must_use]
-    pub fn read_yaml(source: &Arc<Source>, limits: &Limits) -> (Vec<Self>, Vec<Error>) {
-        Self::read_with(source, limits, |source, base, limits| {
-            yaml::read(source, base, limits, Output::default())
-        })
-    }
-
-    fn read_with(
-        source: &Arc<Source>,
-        limits: &Limits,
-        read: impl FnOnce(&Arc<Source>, usize, &Limits) -> Output,
-    ) -> (Vec<Self>, Vec<Error>) {
-        let text = source.text();
-        let whole = |kind, message: String| {
-            (Vec::new(), vec![Error::new(kind, message).at(Location::new(source.clone(), 0..0))])
-        };
-        let most = limits.source_bytes.min(u32::MAX as usize - 1);
-        if text.len() > most {
-            let message = format!("{} bytes are more than the {most} that a source may have", text.len());
-            return whole(ErrorKind::Limit, message);
+    pub fn read_form(source: &Arc<Source>, form: Form, limits: &Limits) -> (Vec<Self>, Vec<Error>) {
+        if let Some(error) = unreadable(source, limits) {
+            return (Vec::new(), vec![error]);
         }
-        if text.as_bytes().contains(&0) {
-            return whole(ErrorKind::Encoding, "this is a binary file: it has NUL bytes".to_owned());
+        match form {
+            Form::Json => json::read(source, 0, limits).output.finish(),
+            Form::Yaml => yaml::read(source, 0, limits, Output::default()).finish(),
         }
-        let base = if text.starts_with(MARK) { MARK.len_utf8() } else { 0 };
-        if text.get(base..).is_some_and(|rest| rest.starts_with(MARK)) {
-            return whole(ErrorKind::Encoding, TWO_MARKS.to_owned());
-        }
-        read(source, base, limits).finish()
     }
 
     /// Reads all documents of some bytes, which have to be UTF-8; a byte order mark is left out of the source.
@@ -131,7 +123,11 @@ impl Document {
                 if behind.starts_with(MARK) {
                     return refuse(ErrorKind::Encoding, TWO_MARKS.to_owned());
                 }
-                Self::read_with(&Source::new(name, behind), limits, stream::read_behind_mark)
+                let source = Source::new(name, behind);
+                match unreadable(&source, limits) {
+                    Some(error) => (Vec::new(), vec![error]),
+                    None => stream::read_behind_mark(&source, 0, limits).finish(),
+                }
             }
             Err(error) => {
                 let at = error.utf8_error().valid_up_to();
@@ -266,6 +262,22 @@ impl Document {
     fn at(&self, id: MarkId, range: impl Fn(&Mark) -> std::ops::Range<u32>) -> Location {
         Location::new(self.source.clone(), self.marks.get(id).map_or(0..0, range))
     }
+}
+
+/// Why a source is not even looked into.
+fn unreadable(source: &Arc<Source>, limits: &Limits) -> Option<Error> {
+    let text = source.text();
+    let whole = |kind, message: String| Error::new(kind, message).at(Location::new(source.clone(), 0..0));
+    let most = limits.source_bytes.min(u32::MAX as usize - 1);
+    if text.len() > most {
+        let message = format!("{} bytes are more than the {most} that a source may have", text.len());
+        return Some(whole(ErrorKind::Limit, message));
+    }
+    if text.as_bytes().contains(&0) {
+        return Some(whole(ErrorKind::Encoding, "this is a binary file: it has NUL bytes".to_owned()));
+    }
+    let has_two_marks = text.strip_prefix(MARK).is_some_and(|rest| rest.starts_with(MARK));
+    has_two_marks.then(|| whole(ErrorKind::Encoding, TWO_MARKS.to_owned()))
 }
 
 fn child_value<'a>(value: &'a Value, segment: &crate::path::Segment) -> Option<&'a Value> {

@@ -93,9 +93,9 @@ pub struct Cause {
     pub help: Option<String>,
     /// How many problems there are; of those about objects, how many objects.
     pub times: u64,
-    /// The kinds of the objects, as `Kind.group`.
+    /// The kinds of the objects, as `Kind.group`; at most [`MOST_PROBLEMS`].
     pub kinds: BTreeSet<String>,
-    /// The namespaces of those objects that have one.
+    /// The namespaces of those objects that have one; at most [`MOST_PROBLEMS`].
     #[serde(serialize_with = "number")]
     pub namespaces: BTreeSet<Arc<str>>,
     /// The first of them, at most [`Cause::EXAMPLES`].
@@ -119,8 +119,10 @@ impl Cause {
     /// How many there are and of what, such as `132 objects of 4 kinds in 3 namespaces`.
     pub fn extent(&self) -> String {
         let times = usize::try_from(self.times).unwrap_or(usize::MAX);
-        let kinds = count(self.kinds.len(), "kind", "kinds");
+        let at_least = |number: usize| if number < MOST_PROBLEMS { "" } else { "at least " };
+        let kinds = format!("{}{}", at_least(self.kinds.len()), count(self.kinds.len(), "kind", "kinds"));
         let namespaces = count(self.namespaces.len(), "namespace", "namespaces");
+        let namespaces = format!("{}{namespaces}", at_least(self.namespaces.len()));
         match (self.kinds.is_empty(), self.namespaces.is_empty()) {
             (true, _) => count(times, "time", "times"),
             (false, true) => format!("{} of {kinds}", count(times, "object", "objects")),
@@ -150,8 +152,10 @@ impl Cause {
         self.times += 1;
         if let Some(object) = &problem.object {
             let dot = if object.group.is_empty() { "" } else { "." };
-            self.kinds.insert(format!("{}{dot}{}", object.kind, object.group));
-            if !object.namespace.is_empty() {
+            if self.kinds.len() < MOST_PROBLEMS {
+                self.kinds.insert(format!("{}{dot}{}", object.kind, object.group));
+            }
+            if !object.namespace.is_empty() && self.namespaces.len() < MOST_PROBLEMS {
                 self.namespaces.insert(object.namespace.clone());
             }
         }
