@@ -131,6 +131,18 @@ impl PolicySet {
         self.0.exclusions.exclude(process, review)
     }
 
+    /// Whether a Config keeps an object, which is where it lives, out of the inventory. [`InventoryStore::sync`] goes by it.
+    ///
+    /// [`InventoryStore::sync`]: crate::InventoryStore::sync
+    #[must_use]
+    pub fn keeps_out(&self, object: &Object) -> bool {
+        self.0.exclusions.exclude_object(Process::Sync, object)
+    }
+
+    pub(crate) fn excludes_name(&self, process: Process, namespace: &str) -> bool {
+        self.0.exclusions.exclude_name(process, namespace)
+    }
+
     /// The kinds that Configs and SyncSets ask to cache.
     #[must_use]
     pub fn synced_kinds(&self) -> &[Gvk] {
