@@ -90,7 +90,8 @@ mod world;
 
 pub use api::{
     AdmissionReview, Assertion, Case, Config, Constraint, ConstraintTemplate, ExclusionRule, Expected,
-    Operation, Process, RegoVersion, Resource, Suite, SyncSet, Test, unsupported_kinds,
+    Operation, Process, RegoVersion, Resource, Suite, SyncSet, Test, Unsupported,
+    unsupported_kinds,
 };
 pub use decision::{Decision, Finding};
 pub use document::Document;

@@ -171,6 +171,37 @@ pub fn unsupported_kinds() -> impl Iterator<Item = Gvk> {
     })
 }
 
+/// What becomes of policies of Gatekeeper's that nothing is done for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unsupported {
+    /// They are errors: what they would do is missing, and nobody would see it.
+    #[default]
+    Refused,
+    /// They are warnings: somebody said that it may be missing.
+    Allowed,
+}
+
+impl Unsupported {
+    /// As `--allow-unsupported` has it.
+    #[must_use]
+    pub fn allowed(allowed: bool) -> Self {
+        if allowed { Self::Allowed } else { Self::Refused }
+    }
+
+    /// Problems as they count.
+    #[must_use]
+    pub fn judge(self, problems: Vec<Error>) -> Vec<Error> {
+        if self == Self::Refused {
+            return problems;
+        }
+        let as_warning = |problem: Error| match problem.kind() {
+            ErrorKind::Unsupported => problem.into_warning().hint("`--allow-unsupported` goes on without it"),
+            _ => problem,
+        };
+        problems.into_iter().map(as_warning).collect()
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Template,

@@ -11,7 +11,6 @@ use crate::names::ConstraintKey;
 use crate::object::Object;
 use crate::policy::PolicySet;
 use crate::scope::{Place, Places, Settled};
-use crate::source::Location;
 use crate::world::World;
 
 /// A constraint that does not apply where an object is taken to be, and would not pass in another namespace.
@@ -31,9 +30,9 @@ pub struct Elsewhere {
 }
 
 impl Elsewhere {
-    /// The warning that it is, about an object.
+    /// The warning that it is; it names no object.
     #[must_use]
-    pub fn to_warning(&self, object: &Object, at: Option<Location>) -> Error {
+    pub fn to_warning(&self) -> Error {
         let would = match self.action {
             EnforcementAction::Deny => "deny this",
             EnforcementAction::Warn => "warn of this",
@@ -55,7 +54,7 @@ impl Elsewhere {
             self.criteria.join(" and "),
             self.message
         );
-        Error::warning(ErrorKind::OtherNamespace, message).hint(hint).at(at).about(object.to_string())
+        Error::warning(ErrorKind::OtherNamespace, message).hint(hint)
     }
 }
 

@@ -143,6 +143,12 @@ impl Places {
         Self { scopes, namespace: None }
     }
 
+    /// The same, going by this knowledge of kinds.
+    #[must_use]
+    pub fn knowing(self, scopes: Scopes) -> Self {
+        Self { scopes, ..self }
+    }
+
     /// Says in which namespace objects are that name none.
     #[must_use]
     pub fn with_namespace(self, name: Option<&str>) -> Self {
