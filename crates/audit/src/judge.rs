@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use portcullis::{
     ConstraintKey, Decision, Document, EnforcementPoint, Error, ErrorKind, EvaluationLimits, FieldPath, Gvk,
-    Inventory, Limits, Location, Object, Place as Placement, Places, PolicySet, Precision, Process, Review, Source, Verdict as Said,
-    Watch, World,
+    Inventory, Limits, Location, Object, Place as Placement, Places, PolicySet, Precision, Process, Review,
+    Source, Verdict as Said, Watch, World,
 };
 use portcullis_report::audit::{
     Action, Finding, ObjectName, Objects, Place, Problem, Tally, Totals, Verdict,
@@ -176,7 +176,11 @@ impl Judge<'_> {
         let (point, process) = (EnforcementPoint::Audit, Process::Audit);
         for elsewhere in self.policies.review_elsewhere(&review, &world, point, process) {
             let problem = Problem::of(&elsewhere.to_warning());
-            judged.problem(Problem { object: Some(name_of(&written)), place: Some(place.clone()), ..problem });
+            judged.problem(Problem {
+                object: Some(name_of(&written)),
+                place: Some(place.clone()),
+                ..problem
+            });
         }
         let counted = judged.kinds.entry(object.gvk().clone()).or_default();
         if self.policies.excludes(process, &review) {
@@ -264,7 +268,9 @@ impl Judge<'_> {
             code: "missing-namespace",
             object: Some(object),
             place: Some(place),
-            message: format!("no namespace is named, but objects of this kind live in one: taken to be in `{namespace}`{by}"),
+            message: format!(
+                "no namespace is named, but objects of this kind live in one: taken to be in `{namespace}`{by}"
+            ),
             help,
         }
     }

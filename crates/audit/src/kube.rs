@@ -184,7 +184,9 @@ impl Connection {
             match self.policies_of(resource, &mut none, &mut found).await {
                 Ok(()) => problems.extend(found),
                 Err(error) => {
-                    let message = format!("it is not known whether there are {resource}, which are not supported: {error}");
+                    let message = format!(
+                        "it is not known whether there are {resource}, which are not supported: {error}"
+                    );
                     problems.push(Error::warning(ErrorKind::Unsupported, message));
                 }
             }
@@ -427,8 +429,11 @@ pub fn run(audit: &AuditArgs, kube: &KubeArgs) -> Result<ExitStatus, RunError> {
         })
     });
     let status = run::repeat(audit.interval, &stop, |_| {
-        let policies =
-            if audit.policies.is_empty() { connection.policies(Unsupported::allowed(audit.allow_unsupported))? } else { run::read_policies(audit)? };
+        let policies = if audit.policies.is_empty() {
+            connection.policies(Unsupported::allowed(audit.allow_unsupported))?
+        } else {
+            run::read_policies(audit)?
+        };
         let subject = connection.subject(&policies.set, kube.chunk_size, scope, &stop)?;
         let mut subject = ClusterSubject { leadership: leadership.clone(), ..subject };
         let options = Options {

@@ -847,7 +847,10 @@ impl Writer {
         }
         let unsupported = self.unsupported.iter().flat_map(|(resource, names)| {
             names.iter().map(|(_, name)| {
-                format!("{} `{name}` of Gatekeeper is not supported: nothing is done for it", resource.gvk.kind)
+                format!(
+                    "{} `{name}` of Gatekeeper is not supported: nothing is done for it",
+                    resource.gvk.kind
+                )
             })
         });
         let unsupported = unsupported.collect();

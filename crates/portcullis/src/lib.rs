@@ -90,8 +90,7 @@ mod world;
 
 pub use api::{
     AdmissionReview, Assertion, Case, Config, Constraint, ConstraintTemplate, ExclusionRule, Expected,
-    Operation, Process, RegoVersion, Resource, Suite, SyncSet, Test, Unsupported,
-    unsupported_kinds,
+    Operation, Process, RegoVersion, Resource, Suite, SyncSet, Test, Unsupported, unsupported_kinds,
 };
 pub use decision::{Decision, Finding};
 pub use document::Document;

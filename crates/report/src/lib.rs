@@ -19,7 +19,8 @@ use std::io::{self, BufWriter, Write};
 use std::sync::{Arc, LazyLock};
 
 use portcullis::{
-    Actions, ConstraintInfo, EnforcementAction, Error, ErrorKind, Location, Object, Position, Precision, Severity,
+    Actions, ConstraintInfo, EnforcementAction, Error, ErrorKind, Location, Object, Position, Precision,
+    Severity,
 };
 
 pub use exit::ExitStatus;

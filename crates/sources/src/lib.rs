@@ -66,7 +66,8 @@ pub fn namespace(text: &str) -> Result<String, String> {
         && text.bytes().all(is_plain)
         && !text.starts_with('-')
         && !text.ends_with('-');
-    let expected = "expected the name of a namespace: at most 63 of a-z, 0-9 and `-`, which does not begin or end it";
+    let expected =
+        "expected the name of a namespace: at most 63 of a-z, 0-9 and `-`, which does not begin or end it";
     if is_name { Ok(text.to_owned()) } else { Err(expected.to_owned()) }
 }
 

@@ -599,11 +599,8 @@ fn judge(
         return unjudged("Gatekeeper does not self-manage");
     }
     // A subresource of a policy is its status, which changes nothing that it does.
-    let checked = if envelope.sub_resource().is_empty() {
-        check_own(&review, serving, own)
-    } else {
-        Ok(Vec::new())
-    };
+    let checked =
+        if envelope.sub_resource().is_empty() { check_own(&review, serving, own) } else { Ok(Vec::new()) };
     let warnings = match checked {
         Ok(warnings) => warnings,
         Err(problems) => {
@@ -694,7 +691,8 @@ fn check_own(review: &Review, serving: &Serving, own: &Own) -> Result<Vec<String
     };
     if errors.iter().all(is_forgiven) {
         let warnings: Vec<String> = lines(&errors);
-        let what = if &*object.gvk().kind == "ConstraintTemplate" { "this template enforces nothing: " } else { "" };
+        let what =
+            if &*object.gvk().kind == "ConstraintTemplate" { "this template enforces nothing: " } else { "" };
         Ok(warnings.into_iter().map(|line| format!("{what}{line}")).collect())
     } else {
         Err(lines(&errors))

@@ -15,7 +15,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::{ArgAction, ValueHint};
-use portcullis::{Document, EnforcementAction, Error, ErrorKind, Inventory, Object, PolicySet, Resource, Unsupported};
+use portcullis::{
+    Document, EnforcementAction, Error, ErrorKind, Inventory, Object, PolicySet, Resource, Unsupported,
+};
 use portcullis_cluster::{
     Access, ApiResource, Cluster, ClusterError, ConnectOptions, Event, EventRecorder, Feed, FeedOptions,
     Regarding, Report, Snapshot, StatusWriter, Unlistable, Written, add_ca_bundle, apply_constraint_crd,
@@ -208,7 +210,10 @@ impl Following {
         lines.extend(broken(&report).map(|line| format!("    {line}")));
         if !report.unsupported.is_empty() {
             let mark = if self.unsupported == Unsupported::Allowed { "[+]" } else { "[!]" };
-            lines.push(format!("{mark}supported: {} policies of Gatekeeper's are not", report.unsupported.len()));
+            lines.push(format!(
+                "{mark}supported: {} policies of Gatekeeper's are not",
+                report.unsupported.len()
+            ));
             let told = report.unsupported.iter().take(MOST_TOLD).map(|line| format!("    {line}"));
             lines.extend(told);
         }

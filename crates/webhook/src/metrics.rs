@@ -197,7 +197,11 @@ impl Metrics {
         }
         if let Some(unsupported) = gauges.unsupported {
             let name = "portcullis_unsupported_policies";
-            text.head(name, "gauge", "Objects of Gatekeeper's kinds in the cluster that nothing is done for.");
+            text.head(
+                name,
+                "gauge",
+                "Objects of Gatekeeper's kinds in the cluster that nothing is done for.",
+            );
             text.sample(name, &[], unsupported);
         }
         if let Some(lost) = gauges.lost_records {

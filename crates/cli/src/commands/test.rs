@@ -238,7 +238,8 @@ fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
     let progress = Progress::new(subjects.len(), args.quiet);
     let evaluating = Evaluating::new(&args.evaluation);
     let default = inventory.missing_default_namespace();
-    let judging = Judging { policies: &policies, inventory: &inventory, places: &places, default, evaluating };
+    let judging =
+        Judging { policies: &policies, inventory: &inventory, places: &places, default, evaluating };
     let judged: Vec<Judged> = subjects
         .into_par_iter()
         .map(|subject| {
@@ -350,8 +351,7 @@ struct Judged {
 impl Judging<'_> {
     fn judge(&self, subject: Subject) -> Judged {
         let Subject { object, kind, request } = subject;
-        let mut review =
-            request.unwrap_or_else(|| Review::settled(self.places.settle(object.clone())));
+        let mut review = request.unwrap_or_else(|| Review::settled(self.places.settle(object.clone())));
         let is_placed = matches!(review.place(), Place::Assumed | Place::Given);
         if let Some(default) =
             self.default.as_ref().filter(|default| **default.name() == *review.namespace_name())

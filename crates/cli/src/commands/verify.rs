@@ -10,8 +10,7 @@ use std::time::Instant;
 
 use portcullis::{
     Assertion, Case, Decision, Document, EnforcementPoint, Error, ErrorKind, Expected, Inventory, Limits,
-    Location, Object, PolicySet, Resource, Review, Severity, Source, Suite, Test,
-    Unsupported,
+    Location, Object, PolicySet, Resource, Review, Severity, Source, Suite, Test, Unsupported,
 };
 use portcullis_report::verify::{CaseResult, Failure, Status, SuiteResult, TestResult};
 use portcullis_report::{self as report, ExitStatus, count, human, problem_line, verify};

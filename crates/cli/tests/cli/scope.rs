@@ -133,8 +133,10 @@ fn a_cluster_role_is_cluster_scoped_whatever_namespace_it_names() {
 fn crds_among_the_input_say_where_their_kinds_live() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
-    let policies =
-        [constraint("namespaced", "{match: {scope: Namespaced}}"), constraint("cluster", "{match: {scope: Cluster}}")];
+    let policies = [
+        constraint("namespaced", "{match: {scope: Namespaced}}"),
+        constraint("cluster", "{match: {scope: Cluster}}"),
+    ];
     write(path, "policies.yaml", &format!("{HIT}{}", policies.concat()));
     write(path, "widget.yaml", "{apiVersion: example.com/v1, kind: Widget, metadata: {name: w}}");
     let definition = |scope: &str| {
@@ -149,14 +151,16 @@ fn crds_among_the_input_say_where_their_kinds_live() {
     };
     let run = judge(&[]);
     assert_eq!(denying(&run), names(&["cluster"]));
-    let warning = "if it lives in a namespace, `Hit/namespaced` would deny this by its `scope: Namespaced`: hit";
+    let warning =
+        "if it lives in a namespace, `Hit/namespaced` would deny this by its `scope: Namespaced`: hit";
     assert!(run.stderr.contains(warning), "{}", run.stderr);
     for (scope, expected) in [("Namespaced", "namespaced"), ("Cluster", "cluster")] {
         write(path, "inventory/crd.yaml", &definition(scope));
         let run = judge(&["--inventory", "inventory"]);
         assert_eq!(denying(&run), names(&[expected]), "{scope}");
         assert!(!run.stderr.contains("if it lives"), "{}", run.stderr);
-        let args = ["audit", "-p", "policies.yaml", "widget.yaml", "--inventory", "inventory", "-o", "ndjson"];
+        let args =
+            ["audit", "-p", "policies.yaml", "widget.yaml", "--inventory", "inventory", "-o", "ndjson"];
         let run = run_in(path, &args).exits_with(1);
         let found = run.stdout.lines().find(|line| line.contains("violation_audited")).unwrap();
         assert!(found.contains(&format!("\"name\":\"{expected}\"")), "{found}");
@@ -169,7 +173,9 @@ fn suites_mean_what_gator_means() {
     let path = directory.path();
     write(path, "t.yaml", HIT.trim_end().trim_end_matches("---"));
     write(path, "o.yaml", "{apiVersion: v1, kind: Pod, metadata: {name: web}}");
-    for (file, spec) in [("c1.yaml", "{match: {scope: Namespaced}}"), ("c2.yaml", "{match: {namespaces: [bank]}}")] {
+    for (file, spec) in
+        [("c1.yaml", "{match: {scope: Namespaced}}"), ("c2.yaml", "{match: {namespaces: [bank]}}")]
+    {
         write(path, file, constraint("it", spec).trim_end().trim_end_matches("---"));
     }
     let test = |name: &str, constraint: &str, violations: &str| {
@@ -179,7 +185,11 @@ fn suites_mean_what_gator_means() {
         )
     };
     let tests = [test("namespaced", "c1.yaml", "no"), test("bank", "c2.yaml", "yes")].concat();
-    write(path, "suite.yaml", &format!("apiVersion: test.gatekeeper.sh/v1alpha1\nkind: Suite\ntests:\n{tests}"));
+    write(
+        path,
+        "suite.yaml",
+        &format!("apiVersion: test.gatekeeper.sh/v1alpha1\nkind: Suite\ntests:\n{tests}"),
+    );
     run_in(path, &["verify", "."]).exits_with(0);
 }
 
@@ -226,7 +236,11 @@ fn what_is_gatekeepers_and_not_supported_is_an_error_unless_it_is_allowed() {
     for text in texts {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
-        write(path, "policies/hit.yaml", &format!("{HIT}{}", constraint("it", "{match: {kinds: [{kinds: [Pod]}]}}")));
+        write(
+            path,
+            "policies/hit.yaml",
+            &format!("{HIT}{}", constraint("it", "{match: {kinds: [{kinds: [Pod]}]}}")),
+        );
         write(path, "policies/more.yaml", &text);
         write(path, "objects.yaml", "{apiVersion: v1, kind: Node, metadata: {name: n}}");
         for (args, refused) in [
@@ -255,7 +269,11 @@ fn suites_with_what_is_not_supported_are_broken_unless_it_is_allowed() {
     write(path, "cel/o.yaml", "{apiVersion: v1, kind: Pod, metadata: {name: web}}");
     let cases = "  cases:\n  - {name: pod, object: o.yaml, assertions: [{violations: yes}]}\n";
     let suite = "apiVersion: test.gatekeeper.sh/v1alpha1\nkind: Suite\ntests:\n";
-    write(path, "cel/suite.yaml", &format!("{suite}- name: cel\n  template: t.yaml\n  constraint: c.yaml\n{cases}"));
+    write(
+        path,
+        "cel/suite.yaml",
+        &format!("{suite}- name: cel\n  template: t.yaml\n  constraint: c.yaml\n{cases}"),
+    );
     let run = run_in(path, &["verify", "cel"]).exits_with(2);
     assert!(run.shown().contains("K8sNativeValidation"), "{}", run.shown());
     run_in(path, &["verify", "cel", "--allow-unsupported"]).exits_with(0);
@@ -274,7 +292,11 @@ fn suites_with_what_is_not_supported_are_broken_unless_it_is_allowed() {
 fn groups_are_gatekeepers_by_a_list_and_not_by_a_part_of_their_name() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
-    write(path, "policies.yaml", &format!("{HIT}{}", constraint("it", "{match: {kinds: [{apiGroups: ['*'], kinds: ['*']}]}}")));
+    write(
+        path,
+        "policies.yaml",
+        &format!("{HIT}{}", constraint("it", "{match: {kinds: [{apiGroups: ['*'], kinds: ['*']}]}}")),
+    );
     let judge = |text: &str| {
         write(path, "object.yaml", text);
         run_in(path, &["test", "-p", "policies.yaml", "object.yaml", "-o", "json"])
@@ -292,7 +314,12 @@ fn groups_are_gatekeepers_by_a_list_and_not_by_a_part_of_their_name() {
         let run = run_in(path, &["audit", "-p", "policies.yaml", "object.yaml"]).exits_with(1);
         assert!(run.stdout.contains("hit"), "{}", run.shown());
     }
-    for near in ["template.gatekeeper.sh/v1", "constraint.gatekeeper.sh/v1beta1", "Templates.gatekeeper.sh/v1", "syncsets.gatekeeper.sh/v1alpha1"] {
+    for near in [
+        "template.gatekeeper.sh/v1",
+        "constraint.gatekeeper.sh/v1beta1",
+        "Templates.gatekeeper.sh/v1",
+        "syncsets.gatekeeper.sh/v1alpha1",
+    ] {
         let run = judge(&one(near, "Rule")).exits_with(2);
         assert!(run.stderr.contains("did you mean"), "{}", run.stderr);
     }
@@ -351,11 +378,16 @@ fn what_a_config_keeps_from_the_inventory_is_not_compared_with_on_any_way() {
         let code = i32::from(is_taken);
         let args = ["test", "-p", "policies.yaml", "--inventory", "resources", "mine.yaml"];
         run_in(path, &args).exits_with(code);
-        run_in(path, &["audit", "-p", "policies.yaml", "--inventory", "resources", "mine.yaml"]).exits_with(code);
-        let mine: Value = serde_json::to_value(&portcullis::Document::read_all("m", &ingress("shop", "mine")).0[0].to_json()).unwrap();
+        run_in(path, &["audit", "-p", "policies.yaml", "--inventory", "resources", "mine.yaml"])
+            .exits_with(code);
+        let mine: Value = serde_json::to_value(
+            &portcullis::Document::read_all("m", &ingress("shop", "mine")).0[0].to_json(),
+        )
+        .unwrap();
         let answer = ask(&serving(path), &mine, Some("shop"));
         assert_eq!(answer["allowed"], !is_taken, "{answer}");
-        let theirs = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "sandbox"}});
+        let theirs =
+            json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "sandbox"}});
         let answer = ask(&serving(path), &theirs, Some("sandbox"));
         assert_eq!(answer["status"]["message"], "[selecting] hit", "{answer}");
     }
@@ -365,11 +397,24 @@ fn what_a_config_keeps_from_the_inventory_is_not_compared_with_on_any_way() {
 fn what_a_config_excludes_is_counted_and_not_judged() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
-    write(path, "objects.yaml", "{apiVersion: v1, kind: Pod, metadata: {name: a, namespace: kube-system}}\n---\n{apiVersion: v1, kind: Pod, metadata: {name: b}}");
-    write(path, "policies.yaml", &format!("{HIT}{}{}", constraint("it", "{}"), config("'kube-*', default", "webhook")));
+    write(
+        path,
+        "objects.yaml",
+        "{apiVersion: v1, kind: Pod, metadata: {name: a, namespace: kube-system}}\n---\n{apiVersion: v1, kind: Pod, metadata: {name: b}}",
+    );
+    write(
+        path,
+        "policies.yaml",
+        &format!("{HIT}{}{}", constraint("it", "{}"), config("'kube-*', default", "webhook")),
+    );
     let run = run_in(path, &["test", "-p", "policies.yaml", "objects.yaml"]).exits_with(0);
-    assert!(run.stdout.contains("2 objects are not judged, because a Config excludes their namespace"), "{}", run.shown());
-    let warning = "in a namespace other than `default`, `Hit/it` would deny this by its Config, which excludes it: hit";
+    assert!(
+        run.stdout.contains("2 objects are not judged, because a Config excludes their namespace"),
+        "{}",
+        run.shown()
+    );
+    let warning =
+        "in a namespace other than `default`, `Hit/it` would deny this by its Config, which excludes it: hit";
     assert!(run.stderr.contains(warning), "{}", run.stderr);
     run_in(path, &["test", "-p", "policies.yaml", "objects.yaml", "-n", "shop"]).exits_with(1);
 }
@@ -400,7 +445,8 @@ fn ask(serving: &Serving, object: &Value, namespace: Option<&str>) -> Value {
         deadline: Instant::now() + Duration::from_mins(1),
         now_ns: 1_700_000_000_000_000_000,
     };
-    let (envelope, answer) = admit(request.to_string().as_bytes(), serving, &Own::default(), Ok(None), &budget);
+    let (envelope, answer) =
+        admit(request.to_string().as_bytes(), serving, &Own::default(), Ok(None), &budget);
     let body: Value = serde_json::from_slice(&answer.to_body(&envelope)).unwrap();
     body["response"].clone()
 }
@@ -553,7 +599,8 @@ fn command_line_webhook_and_audit_judge_an_object_where_it_lives_whatever_it_say
         objects.extend((0..24).map(|number| object(&mut dice, number)));
         let mut policies = SEEN.to_owned();
         for number in 0..20 {
-            policies += &constraint(&format!("c{number}"), &json!({"match": random_match(&mut dice)}).to_string());
+            policies +=
+                &constraint(&format!("c{number}"), &json!({"match": random_match(&mut dice)}).to_string());
         }
         if dice.below(2) == 0 {
             policies += &config(&format!("'{}'", dice.one(GLOBS)), "'*'");

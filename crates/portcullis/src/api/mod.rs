@@ -283,6 +283,8 @@ fn read_object(document: &Document, object: Object, errors: &mut Vec<Error>) -> 
         Kind::AdmissionReview => {
             AdmissionReview::read(document, errors).map(|review| Resource::AdmissionReview(Box::new(review)))
         }
+        // A misspelt one is told of already.
+        Kind::Unsupported(_) if exact.is_none() => None,
         Kind::Unsupported(undone) => {
             let message = format!("`{}` of Gatekeeper is not supported: {undone}", gvk.kind);
             let error = Error::new(ErrorKind::Unsupported, message).hint(ALLOW_UNSUPPORTED);

@@ -156,7 +156,8 @@ impl ConstraintTemplate {
             description: object.annotation("description").map(Into::into),
             schema,
             legacy_schema,
-            is_unsupported: engine.is_none() && errors.iter().any(|error| error.kind() == ErrorKind::Unsupported),
+            is_unsupported: engine.is_none()
+                && errors.iter().any(|error| error.kind() == ErrorKind::Unsupported),
             engine,
             operations,
         })
@@ -225,7 +226,9 @@ fn read_engine(target: &Node<'_>, errors: &mut Vec<Error>) -> Option<EngineSourc
     };
     if rego.is_none() && !errors.iter().any(is_reason) {
         if others.iter().any(|engine| &**engine == CEL) {
-            let message = format!("the engine `{CEL}` is not supported, and the template has no Rego: nothing is evaluated");
+            let message = format!(
+                "the engine `{CEL}` is not supported, and the template has no Rego: nothing is evaluated"
+            );
             errors.push(target.error(ErrorKind::Unsupported, message).hint(super::ALLOW_UNSUPPORTED));
             return None;
         }

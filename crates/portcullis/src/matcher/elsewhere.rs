@@ -50,9 +50,9 @@ impl Matcher {
                 let exact = exact.into_iter().find(|name| is_possible(name)).cloned();
                 let open = || {
                     let globs = included.iter().filter(|glob| !matches!(glob, Glob::Exactly(_)));
-                    globs.into_iter().any(|glob| {
-                        self.fillings().any(|filling| is_possible(&glob.example(&filling)))
-                    })
+                    globs
+                        .into_iter()
+                        .any(|glob| self.fillings().any(|filling| is_possible(&glob.example(&filling))))
                 };
                 match exact {
                     Some(name) => Some(name),

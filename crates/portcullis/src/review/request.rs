@@ -183,7 +183,8 @@ impl Review {
     #[must_use]
     pub fn with_namespace(self, namespace: Object) -> Self {
         let name = namespace.name().clone();
-        let is_open = matches!(self.place, Place::Assumed | Place::Unknown) && self.namespace_name() != &*name;
+        let is_open =
+            matches!(self.place, Place::Assumed | Place::Unknown) && self.namespace_name() != &*name;
         let moved = match &self.object {
             Some(object) if is_open && !object.is_namespace() => {
                 let object = object.in_namespace(Some(&name));

@@ -53,14 +53,7 @@ const GROUPS: &[Group] = &[
     ("apiregistration.k8s.io", &[], &["APIService"]),
     (
         "apps",
-        &[
-            "ControllerRevision",
-            "DaemonSet",
-            "Deployment",
-            "DeploymentRollback",
-            "ReplicaSet",
-            "StatefulSet",
-        ],
+        &["ControllerRevision", "DaemonSet", "Deployment", "DeploymentRollback", "ReplicaSet", "StatefulSet"],
         &[],
     ),
     ("auditregistration.k8s.io", &[], &["AuditSink"]),
@@ -72,11 +65,7 @@ const GROUPS: &[Group] = &[
     ),
     ("autoscaling", &["HorizontalPodAutoscaler"], &[]),
     ("batch", &["CronJob", "Job", "ScheduledJob"], &[]),
-    (
-        "certificates.k8s.io",
-        &["PodCertificateRequest"],
-        &["CertificateSigningRequest", "ClusterTrustBundle"],
-    ),
+    ("certificates.k8s.io", &["PodCertificateRequest"], &["CertificateSigningRequest", "ClusterTrustBundle"]),
     ("coordination.k8s.io", &["Lease", "LeaseCandidate"], &[]),
     ("discovery.k8s.io", &["EndpointSlice"], &[]),
     ("events.k8s.io", &["Event"], &[]),
@@ -96,11 +85,7 @@ const GROUPS: &[Group] = &[
     ),
     ("node.k8s.io", &[], &["RuntimeClass"]),
     ("policy", &["Eviction", "PodDisruptionBudget"], &["PodSecurityPolicy"]),
-    (
-        "rbac.authorization.k8s.io",
-        &["Role", "RoleBinding"],
-        &["ClusterRole", "ClusterRoleBinding"],
-    ),
+    ("rbac.authorization.k8s.io", &["Role", "RoleBinding"], &["ClusterRole", "ClusterRoleBinding"]),
     (
         "resource.k8s.io",
         &[

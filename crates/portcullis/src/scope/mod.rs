@@ -178,9 +178,7 @@ impl Places {
     pub fn settle(&self, object: Object) -> Settled {
         let gvk = object.gvk();
         match (self.scopes.of(&gvk.group, &gvk.kind), object.namespace().is_empty()) {
-            (Scope::Cluster, false) => {
-                Settled { object: object.in_namespace(None), place: Place::Dropped }
-            }
+            (Scope::Cluster, false) => Settled { object: object.in_namespace(None), place: Place::Dropped },
             (Scope::Namespaced, true) => Settled {
                 object: object.in_namespace(Some(self.namespace())),
                 place: if self.is_given() { Place::Given } else { Place::Assumed },
@@ -210,7 +208,12 @@ mod tests {
         }))
     }
 
-    fn settle(places: &Places, api_version: &str, kind: &str, metadata: &serde_json::Value) -> (String, Place) {
+    fn settle(
+        places: &Places,
+        api_version: &str,
+        kind: &str,
+        metadata: &serde_json::Value,
+    ) -> (String, Place) {
         let settled =
             places.settle(object(&json!({"apiVersion": api_version, "kind": kind, "metadata": metadata})));
         let namespace = settled.object.namespace().to_string();

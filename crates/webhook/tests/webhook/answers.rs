@@ -303,7 +303,10 @@ fn the_request_says_where_an_object_without_metadata_lives() {
         // Nobody has the Namespace `other`: what needs it is an error of its own.
         let warnings = response["warnings"].as_array().unwrap();
         assert_eq!(warnings.len(), 1, "{response}");
-        assert!(warnings[0].as_str().unwrap().starts_with("[selects] unable to match constraints"), "{response}");
+        assert!(
+            warnings[0].as_str().unwrap().starts_with("[selects] unable to match constraints"),
+            "{response}"
+        );
     }
 }
 
@@ -324,7 +327,8 @@ fn a_namespace_that_cannot_be_told_is_an_error_of_the_constraints_that_need_it()
     };
     let response = ask(Err("the namespace `shop` did not come in time".to_owned()));
     assert_eq!(response["allowed"], true, "no constraint that denies needs it: {response}");
-    let warnings: Vec<&str> = response["warnings"].as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect();
+    let warnings: Vec<&str> =
+        response["warnings"].as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect();
     assert_eq!(
         warnings,
         [

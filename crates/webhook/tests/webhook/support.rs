@@ -122,12 +122,26 @@ impl Webhook {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("policies.yaml"), policies).unwrap();
         let policies = vec![directory.path().to_owned()];
-        Self::of(Paths { policies, resources: Vec::new(), limits: Limits::default(), unsupported: Unsupported::Refused }, pool, directory)
+        Self::of(
+            Paths {
+                policies,
+                resources: Vec::new(),
+                limits: Limits::default(),
+                unsupported: Unsupported::Refused,
+            },
+            pool,
+            directory,
+        )
     }
 
     pub fn of_library() -> Self {
         let policies = vec![workspace().join("policies")];
-        let paths = Paths { policies, resources: Vec::new(), limits: Limits::default(), unsupported: Unsupported::Refused };
+        let paths = Paths {
+            policies,
+            resources: Vec::new(),
+            limits: Limits::default(),
+            unsupported: Unsupported::Refused,
+        };
         Self::of(paths, Pool::start(2, 16).unwrap(), tempfile::tempdir().unwrap())
     }
 
