@@ -31,6 +31,7 @@ fn memory_does_not_grow_over_twenty_audits_in_one_process() {
         limits: portcullis::EvaluationLimits::default(),
         timeout: Duration::from_secs(10),
         aside: Aside::Nothing,
+        places: portcullis::Places::default(),
     };
     let stop = Arc::new(AtomicBool::new(false));
     let options = Options { violations_limit: 20, message_limit: 256 };
