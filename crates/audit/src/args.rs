@@ -42,6 +42,14 @@ pub struct AuditArgs {
     /// Further objects that policies may compare with, and Namespaces, which are not audited; may be repeated.
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub inventory: Vec<PathBuf>,
+    /// The namespace of objects that name none, though their kind lives in one; as for kubectl, `default` if not given.
+    ///
+    /// Without it, what such an object would violate in other namespaces only is a warning. Dumps of a cluster name all namespaces.
+    #[arg(short, long, value_name = "NAME", value_parser = portcullis_sources::namespace)]
+    pub namespace: Option<String>,
+    /// Go on without what is not supported: ExpansionTemplates, mutators, Providers, templates in CEL. Each is a warning then.
+    #[arg(long)]
+    pub allow_unsupported: bool,
     /// What is printed on standard output.
     #[arg(short, long, value_name = "FORM", default_value = "human", help_heading = "Outputs")]
     pub output: Form,

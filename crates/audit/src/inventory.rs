@@ -5,7 +5,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use memchr::memmem::Finder;
-use portcullis::{Gvk, Inventory, InventoryStore, Object, PolicySet};
+use portcullis::{Gvk, Inventory, InventoryStore, Object, Places, PolicySet, Scopes};
 use portcullis_report::audit::{MOST_PROBLEMS, Problem};
 
 use crate::judge::read;
@@ -39,6 +39,8 @@ pub enum InventoryError {
 pub struct Gathered {
     /// What policies may compare objects with.
     pub inventory: Inventory,
+    /// Where objects live, by what the subject knows and by the CRDs that were among the objects.
+    pub places: Places,
     /// What should be in it, but could not be read.
     pub unread: Unread,
 }
@@ -70,6 +72,7 @@ impl Unread {
 #[derive(Debug, Default)]
 struct Kept {
     objects: Vec<Object>,
+    scopes: Scopes,
     unread: Unread,
     bytes: u64,
     cut: bool,
@@ -123,6 +126,7 @@ impl<'a> Wanted<'a> {
 /// If it takes more than half of the ceiling.
 pub fn gather(
     policies: &PolicySet,
+    places: Places,
     feed: &mut dyn Feed,
     threads: usize,
     ceiling: Ceiling,
@@ -130,7 +134,8 @@ pub fn gather(
     mut progress: impl FnMut(u64),
 ) -> Result<Gathered, InventoryError> {
     let wanted = Wanted::new(policies);
-    let mut store = InventoryStore::new();
+    let mut objects: Vec<Object> = Vec::new();
+    let mut scopes = places.scopes().clone();
     let mut unread = Unread::default();
     let (mut bytes, mut too_large) = (0_u64, false);
     let reading = ceiling.reading();
@@ -166,9 +171,12 @@ pub fn gather(
                     continue;
                 }
             };
-            for object in objects.iter().filter_map(|object| policies.for_inventory(object)) {
-                kept.bytes += object.weight() as u64;
-                kept.objects.push(object);
+            for object in &objects {
+                kept.scopes.learn(object);
+                if let Some(object) = policies.for_inventory(object) {
+                    kept.bytes += object.weight() as u64;
+                    kept.objects.push(object);
+                }
             }
         }
         kept
@@ -180,7 +188,9 @@ pub fn gather(
             too_large = true;
             return Err(io::Error::other("the inventory is too large"));
         }
-        kept.objects.into_iter().for_each(|object| store.upsert(object));
+        // Where they live may depend on what comes behind them.
+        objects.extend(kept.objects);
+        scopes.extend(&kept.scopes);
         unread.add(kept.unread.problems);
         unread.kinds.extend(kept.unread.kinds);
         progress(read);
@@ -193,5 +203,10 @@ pub fn gather(
     if stop.load(Ordering::Relaxed) {
         return Err(InventoryError::Stopped);
     }
-    Ok(Gathered { inventory: store.snapshot(), unread })
+    let places = places.knowing(scopes);
+    let mut store = InventoryStore::new();
+    for object in objects {
+        store.sync(places.settle(object).object, policies);
+    }
+    Ok(Gathered { inventory: store.snapshot(), places, unread })
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use portcullis::{
     ConstraintKey, Decision, EnforcementPoint, EvaluationLimits, FieldPath, Gvk, Inventory, LimitKind, Limits,
-    Object, Outcome, PolicySet, Precision, Process, Review, Verdict as Said, Watch, World,
+    Object, Place as Placement, Places, PolicySet, Precision, Process, Review, Verdict as Said, Watch, World,
 };
 use portcullis_report::audit::{
     Action, Finding, ObjectName, Objects, Place, Problem, Tally, Totals, Verdict,
@@ -25,6 +25,8 @@ pub struct Judge<'a> {
     pub policies: &'a PolicySet,
     /// With what objects are compared.
     pub inventory: &'a Inventory,
+    /// Where objects live.
+    pub places: &'a Places,
     /// The Namespace `default`, which is in every cluster, if the inventory does not have it.
     pub default: Option<Object>,
     /// The index of each constraint in the report.
@@ -161,6 +163,9 @@ impl Judge<'_> {
     }
 
     fn review(&self, object: Object, judged: &mut Judged) {
+        let written = object;
+        let settled = self.places.settle(written.clone());
+        let (object, how) = (settled.object.clone(), settled.place);
         let name = name_of(&object);
         let place = self.place_of(&object);
         if &*name.kind == "AdmissionReview" && &*name.group == "admission.k8s.io" {
@@ -190,31 +195,37 @@ impl Judge<'_> {
         let ordinal = judged.names.len() as u64;
         judged.bytes += 256 + 2 * name_bytes(&name) as u64;
         judged.names.push((name.clone(), place.clone()));
-        if name.namespace.is_empty() && is_namespaced(&name) {
-            judged.problem(Problem {
-                is_error: false,
-                code: "missing-namespace",
-                object: Some(name.clone()),
-                place: Some(place),
-                message: "no namespace is named, but objects of this kind live in one".to_owned(),
-                help: Some(
-                    "judged as an object of the cluster, whose namespace constraints cannot tell".to_owned(),
-                ),
-            });
+        if matches!(how, Placement::Assumed | Placement::Given) {
+            judged.problem(self.unplaced(name_of(&written), place.clone()));
         }
         let counted = judged.kinds.entry(object.gvk().clone()).or_default();
         counted.seen += 1;
-        let mut review = Review::from_object(object.clone());
-        if self.policies.excludes(Process::Audit, &review) {
-            counted.excluded += 1;
-            return;
-        }
+        let mut review = Review::settled(settled);
         if let Some(default) =
             self.default.as_ref().filter(|default| **default.name() == *review.namespace_name())
         {
             review = review.with_namespace(default.clone());
         }
-        let outcome = self.outcome(&review);
+        let (point, process) = (EnforcementPoint::Audit, Process::Audit);
+        let ask = |world: &World<'_>| self.policies.review_elsewhere(&review, world, point, process);
+        for elsewhere in self.with_memory(ask, |found| found.iter().map(|found| found.limit).collect()) {
+            let problem = Problem::of(&elsewhere.to_warning());
+            judged.problem(Problem {
+                object: Some(name_of(&written)),
+                place: Some(place.clone()),
+                ..problem
+            });
+        }
+        let counted = judged.kinds.entry(object.gvk().clone()).or_default();
+        if self.policies.excludes(process, &review) {
+            counted.excluded += 1;
+            return;
+        }
+        let ask = |world: &World<'_>| self.policies.review(&review, world, point);
+        let outcome = self.with_memory(ask, |outcome| {
+            let limit = |said: &Said| if let Said::Error(error) = said { error.limit } else { None };
+            outcome.results.iter().map(|result| limit(&result.verdict)).collect()
+        });
         if outcome.results.is_empty() {
             counted.unmatched += 1;
             return;
@@ -246,24 +257,20 @@ impl Judge<'_> {
         judged.findings.append(&mut listed.findings);
     }
 
-    /// Reviews an object, with few memory and only if that is too little with more.
-    fn outcome(&self, review: &Review) -> Outcome {
-        let reviewed = |limits: EvaluationLimits| {
+    /// Evaluates with few memory, and only if one of the limits that were met says so once more with all, alone.
+    fn with_memory<T>(&self, ask: impl Fn(&World<'_>) -> T, met: impl Fn(&T) -> Vec<Option<LimitKind>>) -> T {
+        let asked = |limits: EvaluationLimits| {
             let deadline = Deadline(Instant::now().checked_add(self.timeout));
-            let world =
-                World::new(self.inventory).with_limits(limits).with_now(self.now_ns).with_watch(&deadline);
-            self.policies.review(review, &world, EnforcementPoint::Audit)
+            ask(&World::new(self.inventory).with_limits(limits).with_now(self.now_ns).with_watch(&deadline))
         };
-        let outcome = reviewed(self.limits.few);
-        let needs_more = |said: &Said| matches!(said, Said::Error(error) if error.limit == Some(LimitKind::Memory));
-        if self.limits.few.memory < self.limits.all.memory
-            && outcome.results.iter().any(|result| needs_more(&result.verdict))
-        {
-            drop(outcome);
-            let _alone = self.limits.alone.lock().unwrap_or_else(PoisonError::into_inner);
-            return reviewed(self.limits.all);
+        let answer = asked(self.limits.few);
+        let has_more = self.limits.few.memory < self.limits.all.memory;
+        if !has_more || !met(&answer).contains(&Some(LimitKind::Memory)) {
+            return answer;
         }
-        outcome
+        drop(answer);
+        let _alone = self.limits.alone.lock().unwrap_or_else(PoisonError::into_inner);
+        asked(self.limits.all)
     }
 
     /// What reports list of an object. A constraint that has more than there is room for has one finding, which says so: what is not
@@ -351,6 +358,26 @@ fn name_bytes(name: &ObjectName) -> usize {
 }
 
 impl Judge<'_> {
+    /// That an object names no namespace, and where it is taken to be.
+    fn unplaced(&self, object: ObjectName, place: Place) -> Problem {
+        let namespace = self.places.namespace();
+        let (by, help) = if self.places.is_given() {
+            (", as `--namespace` says", None)
+        } else {
+            ("", Some("name another one with `--namespace`".to_owned()))
+        };
+        Problem {
+            is_error: false,
+            code: "missing-namespace",
+            object: Some(object),
+            place: Some(place),
+            message: format!(
+                "no namespace is named, but objects of this kind live in one: taken to be in `{namespace}`{by}"
+            ),
+            help,
+        }
+    }
+
     /// The line that says which object it is.
     fn place_of(&self, object: &Object) -> Place {
         if self.in_cluster {
@@ -412,35 +439,4 @@ pub fn name_of(object: &Object) -> ObjectName {
 
 fn labels_of(object: &Object) -> BTreeMap<String, String> {
     object.labels().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
-}
-
-/// Kinds of Kubernetes itself that live in a namespace. Of others, only the cluster knows.
-fn is_namespaced(name: &ObjectName) -> bool {
-    let kinds: &[&str] = match &*name.group {
-        "" => &[
-            "ConfigMap",
-            "Endpoints",
-            "Event",
-            "LimitRange",
-            "PersistentVolumeClaim",
-            "Pod",
-            "PodTemplate",
-            "ReplicationController",
-            "ResourceQuota",
-            "Secret",
-            "Service",
-            "ServiceAccount",
-        ],
-        "apps" => &["ControllerRevision", "DaemonSet", "Deployment", "ReplicaSet", "StatefulSet"],
-        "autoscaling" => &["HorizontalPodAutoscaler"],
-        "batch" => &["CronJob", "Job"],
-        "coordination.k8s.io" => &["Lease"],
-        "discovery.k8s.io" => &["EndpointSlice"],
-        "events.k8s.io" => &["Event"],
-        "networking.k8s.io" => &["Ingress", "NetworkPolicy"],
-        "policy" => &["PodDisruptionBudget"],
-        "rbac.authorization.k8s.io" => &["Role", "RoleBinding"],
-        _ => &[],
-    };
-    kinds.contains(&&*name.kind)
 }

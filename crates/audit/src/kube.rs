@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::ValueHint;
-use portcullis::{Error, PolicySet, Resource};
+use portcullis::{Error, ErrorKind, PolicySet, Resource, Scopes, Unsupported, unsupported_kinds};
 use portcullis_cluster::{
     Access, ApiResource, AuditStatus, AuditViolation, Cluster, ClusterError, ConnectOptions, Consistency,
     Discovery, Leadership, LeaseOptions, ObjectId, Page, Pages, delete_others, write_audit_status,
@@ -150,7 +150,7 @@ impl Connection {
     /// # Errors
     ///
     /// If its templates, or the constraints of one, cannot be listed: an audit by half of the policies would look like a whole one.
-    pub fn policies(&self) -> Result<Policies, RunError> {
+    pub fn policies(&self, unsupported: Unsupported) -> Result<Policies, RunError> {
         let listed = self.runtime.block_on(async {
             let discovery = Discovery::of(&self.cluster).await?;
             let mut resources = Vec::new();
@@ -166,12 +166,31 @@ impl Connection {
             for resource in kinds.into_iter().chain(others) {
                 self.policies_of(&resource, &mut resources, &mut problems).await?;
             }
+            self.unsupported(&discovery, &mut problems).await;
             Ok((resources, problems))
         });
         let (resources, mut problems) = listed.map_err(of_cluster)?;
         let (set, found) = PolicySet::from_resources(resources);
         problems.extend(found);
-        Ok(Policies::new(set, problems))
+        Ok(Policies::new(set, unsupported.judge(problems)))
+    }
+
+    /// What the cluster has of Gatekeeper's kinds that nothing is done for. A kind that may not be listed is warned of: whether there
+    /// is any is not known.
+    async fn unsupported(&self, discovery: &Discovery, problems: &mut Vec<Error>) {
+        let kinds: BTreeSet<_> = unsupported_kinds().map(|gvk| gvk.group_kind()).collect();
+        for resource in discovery.preferred().filter(|resource| kinds.contains(&resource.gvk.group_kind())) {
+            let (mut none, mut found) = (Vec::new(), Vec::new());
+            match self.policies_of(resource, &mut none, &mut found).await {
+                Ok(()) => problems.extend(found),
+                Err(error) => {
+                    let message = format!(
+                        "it is not known whether there are {resource}, which are not supported: {error}"
+                    );
+                    problems.push(Error::warning(ErrorKind::Unsupported, message));
+                }
+            }
+        }
     }
 
     async fn policies_of(
@@ -305,6 +324,10 @@ impl Subject for ClusterSubject<'_> {
         is_lost.then(|| "the Lease was lost".to_owned())
     }
 
+    fn scopes(&self) -> Scopes {
+        self.discovery.scopes()
+    }
+
     fn is_cluster(&self) -> bool {
         true
     }
@@ -370,6 +393,10 @@ pub fn run(audit: &AuditArgs, kube: &KubeArgs) -> Result<ExitStatus, RunError> {
         let text = "with `--kube` the objects are those of the cluster; name no files beside it";
         return Err(RunError::Usage(text.to_owned()));
     }
+    if audit.namespace.is_some() {
+        let text = "with `--kube` all objects name their namespaces; `--namespace` would do nothing";
+        return Err(RunError::Usage(text.to_owned()));
+    }
     let stop = run::stop_on_signals()?;
     let settings = Settings::of(audit);
     let connection = Connection::open(&kube.options())?;
@@ -402,8 +429,11 @@ pub fn run(audit: &AuditArgs, kube: &KubeArgs) -> Result<ExitStatus, RunError> {
         })
     });
     let status = run::repeat(audit.interval, &stop, |_| {
-        let policies =
-            if audit.policies.is_empty() { connection.policies()? } else { run::read_policies(audit)? };
+        let policies = if audit.policies.is_empty() {
+            connection.policies(Unsupported::allowed(audit.allow_unsupported))?
+        } else {
+            run::read_policies(audit)?
+        };
         let subject = connection.subject(&policies.set, kube.chunk_size, scope, &stop)?;
         let mut subject = ClusterSubject { leadership: leadership.clone(), ..subject };
         let options = Options {

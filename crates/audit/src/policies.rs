@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use portcullis::{
-    ConstraintInfo, ConstraintKey, EnforcementPoint, Error, Limits, Object, PolicySet, Resource,
+    ConstraintInfo, ConstraintKey, EnforcementPoint, Error, Limits, Object, PolicySet, Resource, Unsupported,
 };
 use portcullis_report::audit::{Action, Place, Policy, Severity, Template};
 use portcullis_sources::{Choice, documents, is_policy};
@@ -28,7 +28,7 @@ pub struct Policies {
 
 impl Policies {
     /// Reads and compiles the policies of some paths; other objects there are left alone.
-    pub fn read(paths: &[PathBuf]) -> Self {
+    pub fn read(paths: &[PathBuf], unsupported: Unsupported) -> Self {
         let input = documents(paths, Choice::Policies, &Limits::default());
         let mut problems = input.problems;
         let mut resources = Vec::new();
@@ -42,7 +42,7 @@ impl Policies {
         }
         let (set, found) = PolicySet::from_resources(resources);
         problems.extend(found);
-        Self::new(set, problems)
+        Self::new(set, unsupported.judge(problems))
     }
 
     /// Of a set, with what was found to be wrong when it was compiled.

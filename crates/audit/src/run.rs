@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use portcullis::{Error, EvaluationLimits};
+use portcullis::{Error, EvaluationLimits, Places, Scopes, Unsupported};
 use portcullis_report::ExitStatus;
 use portcullis_report::audit::{AuditReport, Completion, Problem, Standing, Timestamp};
 use portcullis_sources::{Choice, is_stdin, list, stdin_is_stream, stdin_path};
@@ -65,7 +65,7 @@ pub(crate) fn system(doing: &str) -> impl FnOnce(io::Error) -> RunError {
 }
 
 /// How audits are done.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Threads that judge.
     pub threads: usize,
@@ -77,6 +77,8 @@ pub struct Settings {
     pub timeout: Duration,
     /// What is said on standard error.
     pub aside: Aside,
+    /// Where objects are that name no namespace.
+    pub places: Places,
 }
 
 /// What an audit says on standard error, beside its outputs.
@@ -104,6 +106,7 @@ impl Settings {
             },
             timeout: Duration::from_secs(args.timeout),
             aside: if args.quiet { Aside::Doubts } else { Aside::Progress },
+            places: Places::default().with_namespace(args.namespace.as_deref()),
         }
     }
 }
@@ -122,6 +125,11 @@ pub trait Subject {
     /// Why it may not be audited any longer, if that is so and nobody told the program to end.
     fn forbidden(&self) -> Option<String> {
         None
+    }
+
+    /// What it knows of its kinds, beside the CRDs among its objects.
+    fn scopes(&self) -> Scopes {
+        Scopes::default()
     }
 
     /// Whether the objects come from a cluster instead of files.
@@ -198,8 +206,10 @@ pub fn audit(
     let progress = Progress::new(settings.aside);
     let mut unfinished = None;
     let mut bytes = 0;
+    let places = settings.places.clone().knowing(subject.scopes());
+    let (threads, ceiling) = (settings.threads, settings.ceiling);
     let gathered =
-        gather(&policies.set, &mut *subject.inventory(), settings.threads, settings.ceiling, stop, |bytes| {
+        gather(&policies.set, places, &mut *subject.inventory(), threads, ceiling, stop, |bytes| {
             progress.gathering(bytes);
         });
     match gathered {
@@ -218,7 +228,7 @@ pub fn audit(
             unfinished = Some("what policies compare objects with does not fit into memory".to_owned());
         }
         Err(InventoryError::Stopped) => unfinished = Some(told(subject)),
-        Ok(Gathered { inventory, unread }) => {
+        Ok(Gathered { inventory, places, unread }) => {
             // What could not be read may be what is missing: then that is said, and not what follows from it.
             if is_listed && unread.is_empty() {
                 for warning in policies.set.missing_inventory(&inventory) {
@@ -230,6 +240,7 @@ pub fn audit(
             let judge = Judge {
                 policies: &policies.set,
                 inventory: &inventory,
+                places: &places,
                 default: inventory.missing_default_namespace(),
                 index: &policies.index,
                 limits: Evaluations::new(settings.limits, settings.ceiling),
@@ -354,7 +365,8 @@ pub(crate) fn read_policies(args: &AuditArgs) -> Result<Policies, RunError> {
     let pool = rayon::ThreadPoolBuilder::new().stack_size(STACK_BYTES).build();
     let pool =
         pool.map_err(|error| system("starting the threads that read policies")(io::Error::other(error)))?;
-    Ok(pool.install(|| Policies::read(&args.policies)))
+    let unsupported = Unsupported::allowed(args.allow_unsupported);
+    Ok(pool.install(|| Policies::read(&args.policies, unsupported)))
 }
 
 /// Does it once, or again and again; one never begins before the last has ended. The worst that came of any is what comes of all.

@@ -108,6 +108,14 @@ pub struct TestArgs {
     /// Objects that policies may compare with, but that are not judged; may be repeated.
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub inventory: Vec<PathBuf>,
+    /// The namespace of objects that name none, though their kind lives in one; as for kubectl, `default` if not given.
+    ///
+    /// Without it, what such an object would violate in other namespaces only is a warning.
+    #[arg(short, long, value_name = "NAME", value_parser = portcullis_sources::namespace)]
+    pub namespace: Option<String>,
+    /// Go on without what is not supported: ExpansionTemplates, mutators, Providers, templates in CEL. Each is a warning then.
+    #[arg(long)]
+    pub allow_unsupported: bool,
     /// Form of the report.
     #[arg(short, long, value_name = "FORMAT", default_value = "human")]
     pub output: TestFormat,
@@ -150,6 +158,9 @@ pub struct VerifyArgs {
     /// Run only the tests or cases whose name matches; `TEST//CASE` for cases of tests.
     #[arg(short, long, value_name = "REGEX", value_parser = selection)]
     pub run: Option<Selection>,
+    /// Go on without what is not supported: ExpansionTemplates, mutators, Providers, templates in CEL. Each is a warning then.
+    #[arg(long)]
+    pub allow_unsupported: bool,
     /// List every test and case, and show what policies print.
     #[arg(short, long)]
     pub verbose: bool,
@@ -193,6 +204,9 @@ pub struct LintArgs {
     /// Templates that suites name are read wherever they are. Other objects are left alone.
     #[arg(value_name = "PATH", required = true, value_hint = ValueHint::AnyPath)]
     pub paths: Vec<PathBuf>,
+    /// Go on without what is not supported: ExpansionTemplates, mutators, Providers, templates in CEL. Each is a warning then.
+    #[arg(long)]
+    pub allow_unsupported: bool,
     /// Also show what each policy is made of, and what it reads.
     #[arg(short, long)]
     pub verbose: bool,

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use portcullis::Gvk;
+use portcullis::{Gvk, Scope, Scopes};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -102,6 +102,17 @@ impl Discovery {
     #[must_use]
     pub fn get(&self, gvk: &Gvk) -> Option<&ApiResource> {
         self.all.get(gvk).map(|served| &served.resource)
+    }
+
+    /// Where the objects of its kinds live.
+    #[must_use]
+    pub fn scopes(&self) -> Scopes {
+        let mut scopes = Scopes::default();
+        for resource in self.all() {
+            let scope = if resource.namespaced { Scope::Namespaced } else { Scope::Cluster };
+            scopes.insert(resource.gvk.group_kind(), scope);
+        }
+        scopes
     }
 
     /// Whether a kind can be watched.

@@ -84,6 +84,8 @@ pub struct Report {
     pub problems: Vec<Problem>,
     /// Every policy object of the cluster, and what is wrong with it.
     pub policies: Vec<PolicyState>,
+    /// What there is of Gatekeeper's that nothing is done for, a line each.
+    pub unsupported: Vec<String>,
 }
 
 /// Something that goes wrong.

@@ -15,8 +15,7 @@ use std::time::Duration;
 
 use portcullis::{
     Change, ConstraintKey, Document, Error, Gvk, Inventory, InventoryRead, InventoryStore, Limits, Object,
-    ObjectKey, PolicySet, PolicyStore, Process, Resource, Review, Severity, Source, TemplateInfo,
-    TemplateName,
+    ObjectKey, PolicySet, PolicyStore, Resource, Severity, Source, TemplateInfo, TemplateName,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
@@ -44,6 +43,8 @@ enum Purpose {
     /// Of one kind, as the template spells it.
     Constraints(Arc<str>),
     Inventory(ApiResource),
+    /// Of a kind of Gatekeeper's that nothing is done for, to say so.
+    Unsupported(ApiResource),
 }
 
 /// How far a watch is.
@@ -120,6 +121,8 @@ pub(crate) struct Writer {
     namespaces: BTreeMap<Arc<str>, Object>,
     /// The Config alone, to ask what it keeps out of the inventory; `None` if there is none.
     config: Option<PolicySet>,
+    /// What the cluster has of Gatekeeper's kinds that nothing is done for.
+    unsupported: BTreeMap<ApiResource, BTreeSet<Name>>,
     /// Objects that could not be read, by where they are.
     unreadable: BTreeMap<(Purpose, Name), String>,
     /// The policies as they are now; what is published may be older.
@@ -164,6 +167,7 @@ impl Writer {
             inventory: InventoryStore::new(),
             namespaces: BTreeMap::new(),
             config: None,
+            unsupported: BTreeMap::new(),
             unreadable: BTreeMap::new(),
             candidate: PolicySet::empty(),
             leaving: false,
@@ -221,6 +225,7 @@ impl Writer {
             Purpose::Namespaces => (ApiResource::namespaces(), As::Objects),
             Purpose::Constraints(kind) => (ApiResource::constraints(kind), As::Texts),
             Purpose::Inventory(resource) => (resource.clone(), As::Objects),
+            Purpose::Unsupported(resource) => (resource.clone(), As::Texts),
         };
         let id = self.next_id;
         self.next_id += 1;
@@ -300,7 +305,11 @@ impl Writer {
                 let is_news = watched.progress != Progress::Complete || watched.failing.is_some();
                 watched.progress = Progress::Complete;
                 watched.failing = None;
-                self.policies_changed |= is_news;
+                // What is not supported changes nothing of what is in force.
+                match purpose {
+                    Purpose::Unsupported(_) => self.report_changed |= is_news,
+                    _ => self.policies_changed |= is_news,
+                }
                 self.replace(&purpose, items);
             }
             Event::NotServed => self.take_not_served(&purpose),
@@ -317,7 +326,7 @@ impl Writer {
         let may_be_absent = match purpose {
             Purpose::Constraints(_) | Purpose::Configs | Purpose::SyncSets => !is_known,
             // Asked for again, and if the kind is gone, its watch ends.
-            Purpose::Inventory(_) => {
+            Purpose::Inventory(_) | Purpose::Unsupported(_) => {
                 self.ask_at.get_or_insert_with(Instant::now);
                 false
             }
@@ -356,6 +365,11 @@ impl Writer {
                 }
                 self.inventory.replace_kind(&resource.gvk, objects);
                 self.objects_changed = true;
+            }
+            Purpose::Unsupported(resource) => {
+                let names = items.into_iter().map(|item| item.name).collect();
+                self.unsupported.insert(resource.clone(), names);
+                self.report_changed = true;
             }
             _ => {
                 let listed: BTreeSet<Name> = items.iter().map(|item| item.name.clone()).collect();
@@ -398,6 +412,10 @@ impl Writer {
                 }
                 self.objects_changed = true;
             }
+            Purpose::Unsupported(resource) => {
+                self.unsupported.entry(resource.clone()).or_default().insert(item.name);
+                self.report_changed = true;
+            }
             _ => {
                 if let Content::Text(text) = item.content {
                     self.change_policy(purpose, item.name, &text);
@@ -416,6 +434,12 @@ impl Writer {
                 self.inventory.remove(&object_key(&resource.gvk, name));
                 self.unreadable.remove(&(purpose.clone(), name.clone()));
                 self.objects_changed = true;
+            }
+            Purpose::Unsupported(resource) => {
+                if let Some(names) = self.unsupported.get_mut(resource) {
+                    names.remove(name);
+                }
+                self.report_changed = true;
             }
             _ => {
                 let known = self.known.remove(&(purpose.clone(), name.clone()));
@@ -463,8 +487,7 @@ impl Writer {
 
     /// Whether a Config keeps an object out of the inventory.
     fn is_kept_out(&self, object: &Object) -> bool {
-        let review = || Review::from_object(object.clone());
-        self.config.as_ref().is_some_and(|config| config.excludes(Process::Sync, &review()))
+        self.config.as_ref().is_some_and(|config| config.keeps_out(object))
     }
 
     /// After a change of what is kept out: what was kept out is not in memory.
@@ -581,6 +604,7 @@ impl Writer {
         if changed {
             self.candidate = self.policies.snapshot();
             self.plan_constraints();
+            self.plan_unsupported();
         }
         let wanted = self.plan_inventory(changed);
         let waiting = self.waiting(&wanted);
@@ -661,6 +685,29 @@ impl Writer {
         }
     }
 
+    /// Watches what the cluster serves of the kinds that nothing is done for, to say which there are.
+    fn plan_unsupported(&mut self) {
+        let Some(discovery) = &self.discovery else { return };
+        let kinds: BTreeSet<_> = portcullis::unsupported_kinds().map(|gvk| gvk.group_kind()).collect();
+        let served = discovery.preferred().filter(|resource| kinds.contains(&resource.gvk.group_kind()));
+        let wanted: BTreeSet<Purpose> = served.cloned().map(Purpose::Unsupported).collect();
+        let watched: BTreeSet<Purpose> = self
+            .watched
+            .keys()
+            .filter(|purpose| matches!(purpose, Purpose::Unsupported(_)))
+            .cloned()
+            .collect();
+        for purpose in wanted.difference(&watched) {
+            self.watch(purpose.clone());
+        }
+        for purpose in watched.difference(&wanted) {
+            self.unwatch(purpose);
+            if let Purpose::Unsupported(resource) = purpose {
+                self.unsupported.remove(resource);
+            }
+        }
+    }
+
     /// Watches the kinds that are needed, and no others.
     fn plan_inventory(&mut self, changed: bool) -> Wanted {
         let Some(discovery) = &self.discovery else { return Wanted::default() };
@@ -714,7 +761,8 @@ impl Writer {
         waiting.extend(wanted.unknown.iter().cloned());
         let is_started = self.snapshots.borrow().is_some();
         for (purpose, watched) in &self.watched {
-            if watched.progress != Progress::Listing {
+            // Of what is not supported nothing is waited for.
+            if watched.progress != Progress::Listing || matches!(purpose, Purpose::Unsupported(_)) {
                 continue;
             }
             // After the start, what is only listed somewhere holds nothing back: no policy in force reads it.
@@ -797,7 +845,16 @@ impl Writer {
                 created: known.text.created,
             });
         }
-        let report = Report { ready: published.is_some(), waiting, problems, policies };
+        let unsupported = self.unsupported.iter().flat_map(|(resource, names)| {
+            names.iter().map(|(_, name)| {
+                format!(
+                    "{} `{name}` of Gatekeeper is not supported: nothing is done for it",
+                    resource.gvk.kind
+                )
+            })
+        });
+        let unsupported = unsupported.collect();
+        let report = Report { ready: published.is_some(), waiting, problems, policies, unsupported };
         self.reports.send_if_modified(|last| {
             let changed = **last != report;
             if changed {

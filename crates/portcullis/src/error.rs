@@ -75,6 +75,8 @@ error_kinds! {
     NotAnObject = "not-an-object";
     /// An API group we know with a kind or version it does not have.
     UnknownKind = "unknown-kind";
+    /// A policy of Gatekeeper's that nothing is done for: its effect is missing.
+    Unsupported = "unsupported";
     /// A field that does not exist.
     UnknownField = "unknown-field";
     /// A field that must be there is not.
@@ -119,6 +121,10 @@ error_kinds! {
     DuplicateResource = "duplicate-resource";
     /// A policy compares objects that are not in the inventory.
     MissingInventory = "missing-inventory";
+    /// A violation that an object would have in another namespace than the one that it is taken to be in.
+    OtherNamespace = "other-namespace";
+    /// Objects that name no namespace, and how they were taken.
+    MissingNamespace = "missing-namespace";
     /// A test suite that cannot be run as written.
     Suite = "suite";
 }
@@ -201,6 +207,13 @@ impl Error {
         let mut error = Self::new(kind, message);
         error.0.severity = Severity::Warning;
         error
+    }
+
+    /// The same problem, for a caller that goes on all the same.
+    #[must_use]
+    pub fn into_warning(mut self) -> Self {
+        self.0.severity = Severity::Warning;
+        self
     }
 
     /// Adds where it is.

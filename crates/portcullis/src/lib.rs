@@ -82,13 +82,14 @@ mod policy;
 mod rego;
 mod review;
 mod schema;
+mod scope;
 mod source;
 mod value;
 mod world;
 
 pub use api::{
     AdmissionReview, Assertion, Case, Config, Constraint, ConstraintTemplate, ExclusionRule, Expected,
-    Operation, Process, RegoVersion, Resource, Suite, SyncSet, Test,
+    Operation, Process, RegoVersion, Resource, Suite, SyncSet, Test, Unsupported, unsupported_kinds,
 };
 pub use decision::{Decision, Finding};
 pub use document::{Document, Form};
@@ -105,7 +106,8 @@ pub use portcullis_rego::{LimitKind, Limits as EvaluationLimits, Watch};
 pub use portcullis_yaml::lines as yaml_lines;
 pub use rego::{ComparingCost, Explanation, InventoryComparison};
 pub use review::{
-    ConstraintResult, EvaluationError, Outcome, Position, Precision, Review, Verdict, Violation,
+    ConstraintResult, Elsewhere, EvaluationError, Outcome, Position, Precision, Review, Verdict, Violation,
 };
+pub use scope::{Place, Places, Scope, Scopes, Settled};
 pub use source::{Location, Source};
 pub use world::{Stopwatch, World};

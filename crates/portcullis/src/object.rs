@@ -173,6 +173,30 @@ impl Object {
         }))
     }
 
+    /// The object in another namespace, or in none. Its document stays what was written.
+    ///
+    /// Cost: a copy of its outermost fields and those of `metadata`.
+    #[must_use]
+    pub fn in_namespace(&self, namespace: Option<&str>) -> Self {
+        let inner = &*self.0;
+        let metadata = value::get(&inner.value, "metadata").unwrap_or(&Value::Null);
+        let kept = value::entries(metadata).filter(|(key, _)| *key != "namespace");
+        let kept = kept.map(|(key, value)| (Arc::<str>::from(key), value.clone()));
+        let named = namespace.map(|name| (Arc::from("namespace"), Value::String(name.into())));
+        let metadata = value::object(kept.chain(named));
+        let fields = value::entries(&inner.value).filter(|(key, _)| *key != "metadata");
+        let fields = fields.map(|(key, value)| (Arc::<str>::from(key), value.clone()));
+        let value = value::object(fields.chain([(Arc::from("metadata"), metadata)]));
+        Self(Arc::new(Inner {
+            value,
+            gvk: inner.gvk.clone(),
+            name: inner.name.clone(),
+            generate_name: inner.generate_name.clone(),
+            namespace: namespace.unwrap_or_default().into(),
+            document: inner.document.clone(),
+        }))
+    }
+
     /// The object as JSON. Cost: a full copy.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {

@@ -141,6 +141,6 @@ fn only_the_fields_that_are_read_are_kept() {
     assert_eq!(kept.first(), Some(&Some(expected)));
     let are_kept: Vec<_> = kept.iter().map(Option::is_some).collect();
     assert_eq!(are_kept, [true, true, true, false, true, false, false]);
-    assert_eq!(set.kept_kinds().collect::<Vec<_>>(), ["Namespace", "Web"]);
+    assert_eq!(set.kept_kinds().collect::<Vec<_>>(), ["Namespace", "CustomResourceDefinition", "Web"]);
     assert!(set.keeps_kind(Some("Web")) && !set.keeps_kind(Some("Pod")));
 }

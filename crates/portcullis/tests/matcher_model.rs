@@ -16,8 +16,48 @@ type Applies = Option<bool>;
 
 struct Subject<'a> {
     object: &'a Value,
-    namespace: Option<&'a Value>,
+    home: Home<'a>,
     generated: bool,
+}
+
+/// Where an object lives, and its Namespace if that is known. A Namespace of the core group lives in none.
+#[derive(Clone, Copy)]
+enum Home<'a> {
+    Cluster,
+    Named(&'a str, Option<&'a Value>),
+    Unnamed,
+}
+
+/// Which kinds of these tests live in a namespace; of those of example.com nobody says.
+fn is_namespaced(object: &Value) -> Option<bool> {
+    match group_kind(object) {
+        ("", "Pod") | ("apps", "Deployment") => Some(true),
+        ("", "Node" | "Namespace") => Some(false),
+        _ => None,
+    }
+}
+
+/// Where an object lives that is in a file: as an API server would have it, with kubectl's `default`.
+fn home_in_file<'a>(object: &'a Value, namespaces: &'a [Value]) -> Home<'a> {
+    let own = text(&object["metadata"]["namespace"]);
+    match is_namespaced(object) {
+        Some(false) => Home::Cluster,
+        Some(true) if own.is_empty() => Home::Named("default", known(namespaces, "default")),
+        None if own.is_empty() => Home::Cluster,
+        _ => Home::Named(own, known(namespaces, own)),
+    }
+}
+
+/// Where the objects of a request live: as the request says, of which the kind of the first may know better.
+fn home_in_request<'a>(object: &'a Value, requested: &'a str, namespaces: &'a [Value]) -> Home<'a> {
+    let own = text(&object["metadata"]["namespace"]);
+    match is_namespaced(object) {
+        Some(false) => Home::Cluster,
+        _ if !requested.is_empty() => Home::Named(requested, known(namespaces, requested)),
+        None => Home::Cluster,
+        Some(true) if own.is_empty() => Home::Unnamed,
+        Some(true) => Home::Named(own, known(namespaces, own)),
+    }
 }
 
 /// The model: criteria in their order, the first that does not hold ends it.
@@ -25,7 +65,6 @@ fn applies(wanted: &Value, subject: &Subject<'_>) -> Applies {
     let object = subject.object;
     let (group, kind) = group_kind(object);
     let is_namespace = group.is_empty() && kind == "Namespace";
-    let own_namespace = text(&object["metadata"]["namespace"]);
 
     let kinds = list(&wanted["kinds"]);
     let lists = |names: &Value, name: &str| {
@@ -38,41 +77,47 @@ fn applies(wanted: &Value, subject: &Subject<'_>) -> Applies {
         return Some(false);
     }
 
-    let in_namespace = !own_namespace.is_empty() || subject.namespace.is_some();
+    let in_namespace = !is_namespace && !matches!(subject.home, Home::Cluster);
     match text(&wanted["scope"]) {
-        "Cluster" if !is_namespace && in_namespace => return Some(false),
-        "Namespaced" if is_namespace || !in_namespace => return Some(false),
+        "Cluster" if in_namespace => return Some(false),
+        "Namespaced" if !in_namespace => return Some(false),
         _ => {}
     }
 
-    let candidate = if is_namespace {
-        Some(text(&object["metadata"]["name"]))
-    } else if let Some(namespace) = subject.namespace {
-        Some(text(&namespace["metadata"]["name"]))
-    } else if own_namespace.is_empty() {
-        None
-    } else {
-        Some(own_namespace)
+    let candidate = match subject.home {
+        _ if is_namespace => Some(text(&object["metadata"]["name"])),
+        Home::Named(name, _) => Some(name),
+        Home::Cluster | Home::Unnamed => None,
     };
-    let hits = |globs: &Value| {
-        candidate.is_some_and(|name| list(globs).iter().any(|pattern| glob(text(pattern), name)))
-    };
-    if !list(&wanted["namespaces"]).is_empty() && candidate.is_some() && !hits(&wanted["namespaces"]) {
-        return Some(false);
-    }
-    if hits(&wanted["excludedNamespaces"]) {
-        return Some(false);
+    let (included, excluded) = (list(&wanted["namespaces"]), list(&wanted["excludedNamespaces"]));
+    let any = |globs: &[Value], name: &str| globs.iter().any(|pattern| glob(text(pattern), name));
+    let all = |globs: &[Value]| globs.iter().any(|pattern| matches!(text(pattern), "*" | "**"));
+    match (candidate, subject.home) {
+        (Some(name), _) => {
+            if (!included.is_empty() && !any(included, name)) || any(excluded, name) {
+                return Some(false);
+            }
+        }
+        (None, Home::Unnamed) if !is_namespace => {
+            if all(excluded) {
+                return Some(false);
+            }
+            if !excluded.is_empty() || !(included.is_empty() || all(included)) {
+                return None;
+            }
+        }
+        (None, _) => {}
     }
 
     if !selects(&wanted["labelSelector"], object) {
         return Some(false);
     }
     if !wanted["namespaceSelector"].is_null() {
-        let labelled = match subject.namespace {
+        let labelled = match subject.home {
             _ if is_namespace => Some(object),
-            Some(namespace) => Some(namespace),
-            None if own_namespace.is_empty() => None,
-            None => return None,
+            Home::Cluster => None,
+            Home::Named(_, Some(namespace)) => Some(namespace),
+            Home::Named(_, None) | Home::Unnamed => return None,
         };
         if labelled.is_some_and(|labelled| !selects(&wanted["namespaceSelector"], labelled)) {
             return Some(false);
@@ -175,8 +220,7 @@ fn objects() -> impl Strategy<Value = Value> {
         |((api_version, kind), name, namespace, generate, labels)| {
             let mut metadata = json!({"labels": labels});
             metadata[if generate { "generateName" } else { "name" }] = json!(name);
-            let is_namespace = (api_version, kind) == ("v1", "Namespace");
-            if let Some(namespace) = namespace.filter(|_| !is_namespace) {
+            if let Some(namespace) = namespace {
                 metadata["namespace"] = json!(namespace);
             }
             json!({"apiVersion": api_version, "kind": kind, "metadata": metadata})
@@ -286,15 +330,9 @@ fn cluster(labels: &[Value; 2]) -> Vec<Value> {
         .collect()
 }
 
-fn is_core_namespace(object: &Value) -> bool {
-    group_kind(object) == ("", "Namespace")
-}
-
-/// The Namespace of an object, looked up as the engine should.
-fn known<'a>(namespaces: &'a [Value], object: &Value) -> Option<&'a Value> {
-    namespaces.iter().find(|namespace| {
-        !is_core_namespace(object) && namespace["metadata"]["name"] == object["metadata"]["namespace"]
-    })
+/// A Namespace by name, looked up as the engine should.
+fn known<'a>(namespaces: &'a [Value], name: &str) -> Option<&'a Value> {
+    namespaces.iter().find(|namespace| namespace["metadata"]["name"] == name)
 }
 
 proptest! {
@@ -311,7 +349,7 @@ proptest! {
         let inventory: Inventory = namespaces.iter().map(object).collect();
         let source = if generated { ObjectSource::Generated } else { ObjectSource::Original };
         let review = Review::from_object(object(&object_value)).with_source(source);
-        let subject = Subject { object: &object_value, namespace: known(&namespaces, &object_value), generated };
+        let subject = Subject { object: &object_value, home: home_in_file(&object_value, &namespaces), generated };
         let expected: Vec<_> = criteria.iter().map(|wanted| applies(wanted, &subject)).collect();
         let found = engine(&policies(&criteria), criteria.len(), &review, &inventory);
         prop_assert_eq!(found, expected);
@@ -322,6 +360,7 @@ proptest! {
         criteria in proptest::collection::vec(criteria(), 1..8),
         new in objects(),
         old in objects(),
+        requested in proptest::option::of(select(NAMES.to_vec())),
         labels in [labels(), labels()],
     ) {
         let namespaces = cluster(&labels);
@@ -330,14 +369,14 @@ proptest! {
         let request = json!({
             "apiVersion": "admission.k8s.io/v1",
             "kind": "AdmissionReview",
-            "request": {"operation": "UPDATE", "namespace": new["metadata"]["namespace"], "object": new, "oldObject": old},
+            "request": {"operation": "UPDATE", "namespace": requested, "object": new, "oldObject": old},
         });
         let (Some(Resource::AdmissionReview(admission)), _) = Resource::read(&document(&request)) else {
             panic!("{request} is no request");
         };
         let review = Review::from_admission(&admission).unwrap();
-        let namespace = known(&namespaces, &new);
-        let subjects = [&new, &old].map(|object| Subject { object, namespace, generated: false });
+        let home = home_in_request(&new, requested.unwrap_or_default(), &namespaces);
+        let subjects = [&new, &old].map(|object| Subject { object, home, generated: false });
         let expected: Vec<_> = criteria.iter().map(|wanted| either_applies(wanted, &subjects)).collect();
         let found = engine(&policies(&criteria), criteria.len(), &review, &inventory);
         prop_assert_eq!(found, expected);
@@ -348,9 +387,12 @@ proptest! {
 fn the_model_is_not_trivial() {
     let object_value =
         json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", "namespace": "b"}});
-    let subject = Subject { object: &object_value, namespace: None, generated: false };
+    let subject = Subject { object: &object_value, home: Home::Named("b", None), generated: false };
     assert_eq!(applies(&json!({}), &subject), Some(true));
     assert_eq!(applies(&json!({"kinds": [{"kinds": ["Node"]}]}), &subject), Some(false));
     assert_eq!(applies(&json!({"namespaceSelector": {}}), &subject), None);
+    let unnamed = Subject { object: &object_value, home: Home::Unnamed, generated: false };
+    assert_eq!(applies(&json!({"namespaces": ["a"]}), &unnamed), None);
+    assert_eq!(applies(&json!({"scope": "Namespaced"}), &unnamed), Some(true));
     let _: Object = object(&object_value);
 }

@@ -280,9 +280,9 @@ fn messages(policies: &PolicySet, case: &Case, folder: &Path) -> Result<Vec<Stri
         .collect();
     let document = read(&folder.join(&*case.object)).remove(0);
     let review = match Resource::read(&document) {
-        (Some(Resource::AdmissionReview(admission)), _) => Review::from_admission(&admission),
+        (Some(Resource::AdmissionReview(admission)), _) => Review::from_admission_as_written(&admission),
         (_, errors) if !errors.is_empty() => return Err(format!("{errors:?}")),
-        _ => Object::from_document(document).map(Review::from_object),
+        _ => Object::from_document(document).map(Review::as_written),
     };
     let review = review.map_err(|error| error.to_string())?;
     let outcome = policies.review(&review, &World::new(&inventory), EnforcementPoint::CommandLine);

@@ -1,6 +1,6 @@
 //! For people: the line of the manifest, what is wrong with it, and which policy says so.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
@@ -45,18 +45,18 @@ pub fn write_problems<'a>(
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let problems: Vec<_> = problems.into_iter().collect();
-    let twice = |problem: &&&Error| {
-        problem.kind() == ErrorKind::DuplicateResource && problem.severity() == Severity::Warning
-    };
-    let mut gathered: Vec<&Error> = problems.iter().filter(twice).copied().collect();
-    if gathered.len() <= EXAMPLES {
-        gathered.clear();
+    let mut causes: BTreeMap<String, Vec<&Error>> = BTreeMap::new();
+    for problem in &problems {
+        if let Some(cause) = cause(problem) {
+            causes.entry(cause).or_default().push(problem);
+        }
     }
-    let title = many(&gathered);
+    causes.retain(|_, gathered| gathered.len() > EXAMPLES);
     for problem in &problems {
         let mut notes = Vec::new();
-        let is_gathered = !gathered.is_empty() && twice(&problem);
-        if is_gathered {
+        let gathered = cause(problem).and_then(|cause| causes.get(&cause));
+        let title = gathered.map_or_else(|| problem.message().to_owned(), |gathered| many(gathered));
+        if let Some(gathered) = gathered {
             if !gathered.first().is_some_and(|first| std::ptr::eq(*first, *problem)) {
                 continue;
             }
@@ -84,7 +84,7 @@ pub fn write_problems<'a>(
         let frame = Frame {
             gravity,
             code: problem.kind().code(),
-            title: if is_gathered { &title } else { problem.message() },
+            title: &title,
             location: problem.location(),
             label: None,
             notes,
@@ -95,14 +95,27 @@ pub fn write_problems<'a>(
     Ok(())
 }
 
+/// What a problem has in common with others that are told with it: that it is a second definition, or which constraint would find
+/// something in other namespaces.
+fn cause(problem: &Error) -> Option<String> {
+    match (problem.kind(), problem.severity()) {
+        (ErrorKind::DuplicateResource, Severity::Warning) => Some(String::new()),
+        (ErrorKind::OtherNamespace, _) => {
+            problem.message().split_once(" by its ").map(|(constraint, _)| constraint.to_owned())
+        }
+        _ => None,
+    }
+}
+
 /// `132 objects are defined a second time, in 2 files`.
 fn many(gathered: &[&Error]) -> String {
     let files: BTreeSet<_> = gathered.iter().filter_map(|one| Some(one.location()?.file())).collect();
-    format!(
-        "{} are defined a second time, in {}",
-        count(gathered.len(), "object", "objects"),
-        count(files.len(), "file", "files")
-    )
+    let objects = count(gathered.len(), "object", "objects");
+    let files = count(files.len(), "file", "files");
+    match gathered.first().and_then(|first| cause(first)).filter(|cause| !cause.is_empty()) {
+        None => format!("{objects} are defined a second time, in {files}"),
+        Some(cause) => format!("{cause}: {objects}, in {files}"),
+    }
 }
 
 fn render(reviewed: &Reviewed, finding: &Finding, describe: bool) -> String {
@@ -195,6 +208,11 @@ fn summary(report: &TestReport, counts: Counts) -> String {
     }];
     let policies = count(report.templates, "policy", "policies");
     parts.push(format!("{policies}, {}", count(report.constraints.len(), "constraint", "constraints")));
+    parts.extend(report.placed.line());
+    if report.excluded > 0 {
+        let objects = count(report.excluded, "object is", "objects are");
+        parts.push(format!("{objects} not judged, because a Config excludes their namespace"));
+    }
     let mut input = Vec::new();
     if counts.errors > 0 {
         input.push(count(counts.errors, "error", "errors"));

@@ -19,7 +19,8 @@ use std::io::{self, BufWriter, Write};
 use std::sync::{Arc, LazyLock};
 
 use portcullis::{
-    Actions, ConstraintInfo, EnforcementAction, Error, Location, Object, Position, Precision, Severity,
+    Actions, ConstraintInfo, EnforcementAction, Error, ErrorKind, Location, Object, Position, Precision,
+    Severity,
 };
 
 pub use exit::ExitStatus;
@@ -35,6 +36,47 @@ pub struct TestReport {
     pub templates: usize,
     /// The constraints that could be used, by key.
     pub constraints: Vec<Arc<ConstraintInfo>>,
+    /// What became of objects that name no namespace.
+    pub placed: Placed,
+    /// How many objects were not judged, because a Config keeps the webhook away from their namespace.
+    pub excluded: usize,
+}
+
+/// Objects that name no namespace, though their kind lives in one.
+#[derive(Clone, Debug, Default)]
+pub struct Placed {
+    /// Where they are taken to be.
+    pub namespace: String,
+    /// Whether somebody said so.
+    pub is_given: bool,
+    /// How many there are.
+    pub objects: usize,
+}
+
+impl Placed {
+    /// `3 objects name no namespace: taken to be in `default``; `None` if there are none.
+    pub fn line(&self) -> Option<String> {
+        let objects = match self.objects {
+            0 => return None,
+            1 => "1 object names no namespace".to_owned(),
+            objects => format!("{objects} objects name no namespace"),
+        };
+        let by = if self.is_given { ", as `--namespace` says" } else { "" };
+        Some(format!("{objects}: taken to be in `{}`{by}", self.namespace))
+    }
+
+    /// The same as a warning, for reports without a summary; nothing to warn of, if somebody said where they are.
+    pub fn to_warning(&self) -> Option<Error> {
+        let line = self.line().filter(|_| !self.is_given)?;
+        Some(Error::warning(ErrorKind::MissingNamespace, line).hint("name another one with `--namespace`"))
+    }
+}
+
+impl Reviewed {
+    /// An object that no policy was asked about.
+    pub fn unjudged(object: Object, is_policy: bool) -> Self {
+        Self { object, is_policy, findings: Vec::new(), passed: Vec::new(), prints: Vec::new() }
+    }
 }
 
 /// An object and what was found in it.

@@ -53,6 +53,24 @@ pub fn size(text: &str) -> Option<u64> {
     digits.parse::<u64>().ok()?.checked_mul(*factor)
 }
 
+/// The name of a namespace as command lines have it.
+///
+/// # Errors
+///
+/// What was expected, if it is none.
+pub fn namespace(text: &str) -> Result<String, String> {
+    const LONGEST: usize = 63;
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let is_name = !text.is_empty()
+        && text.len() <= LONGEST
+        && text.bytes().all(is_plain)
+        && !text.starts_with('-')
+        && !text.ends_with('-');
+    let expected =
+        "expected the name of a namespace: at most 63 of a-z, 0-9 and `-`, which does not begin or end it";
+    if is_name { Ok(text.to_owned()) } else { Err(expected.to_owned()) }
+}
+
 /// Whether a path stands for standard input.
 pub fn is_stdin(path: &Path) -> bool {
     path == Path::new(STDIN)

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use portcullis::{
-    Actions, AdmissionReview, Decision, Document, EnforcementAction, EnforcementPoint, Error,
+    Actions, AdmissionReview, Decision, Document, EnforcementAction, EnforcementPoint, Error, ErrorKind,
     EvaluationLimits, Finding, Gvk, Inventory, Limits, Object, Operation, Outcome, PolicySet, Process,
-    Resource, Review, Severity, Stopwatch, TemplateName, Watch, World,
+    Resource, Review, Severity, Stopwatch, TemplateName, Unsupported, Watch, World,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -60,6 +60,8 @@ pub struct Own {
     pub identities: Vec<String>,
     /// Templates that are applied.
     pub bad_rego: BadRego,
+    /// Policies that are applied and not supported.
+    pub unsupported: Unsupported,
 }
 
 /// What one review may use.
@@ -467,8 +469,8 @@ impl<'a> Record<'a> {
 
 /// Judges the body of a request.
 ///
-/// `namespace` is the Namespace that the request is in, if it is known beside the inventory; or why it is not known though it has to
-/// be, and then only what needs no review is answered.
+/// `namespace` is the Namespace that the request is in, if it is known beside the inventory; or why it is not known though it should
+/// be, and then constraints that need it cannot be evaluated.
 #[must_use]
 pub fn admit(
     body: &[u8],
@@ -597,11 +599,8 @@ fn judge(
         return unjudged("Gatekeeper does not self-manage");
     }
     // A subresource of a policy is its status, which changes nothing that it does.
-    let checked = if envelope.sub_resource().is_empty() {
-        check_own(&review, serving, own.bad_rego)
-    } else {
-        Ok(Vec::new())
-    };
+    let checked =
+        if envelope.sub_resource().is_empty() { check_own(&review, serving, own) } else { Ok(Vec::new()) };
     let warnings = match checked {
         Ok(warnings) => warnings,
         Err(problems) => {
@@ -618,8 +617,8 @@ fn judge(
     let review = match namespace {
         Ok(Some(namespace)) => review.with_namespace(namespace),
         Ok(None) => review,
-        // What policies say about namespaces cannot be told.
-        Err(message) => return Answer::failed(message),
+        // What needs it is an error of that constraint.
+        Err(message) => review.without_namespace(&message),
     };
     let deadline = Deadline(budget.deadline);
     let stopwatch = Since(Instant::now());
@@ -665,7 +664,7 @@ fn answer(decision: &Decision<'_>, mut warnings: Vec<String>) -> Answer {
 }
 
 /// What is wrong with a template, a constraint or another policy that is being applied; or, if it may be applied, what to warn of.
-fn check_own(review: &Review, serving: &Serving, bad_rego: BadRego) -> Result<Vec<String>, Vec<String>> {
+fn check_own(review: &Review, serving: &Serving, own: &Own) -> Result<Vec<String>, Vec<String>> {
     if review.operation() == Operation::Delete {
         return Ok(Vec::new());
     }
@@ -680,7 +679,10 @@ fn check_own(review: &Review, serving: &Serving, bad_rego: BadRego) -> Result<Ve
     }
     let mut errors = read_own(object, serving);
     errors.retain(|error| error.severity() == Severity::Error);
-    let is_forgiven = |error: &Error| bad_rego == BadRego::Admit && error.kind().is_rego();
+    let is_forgiven = |error: &Error| match error.kind() {
+        ErrorKind::Unsupported => own.unsupported == Unsupported::Allowed,
+        kind => own.bad_rego == BadRego::Admit && kind.is_rego(),
+    };
     let lines = |errors: &[Error]| {
         let first = errors.iter().take(MOST_PROBLEMS).map(|error| explain(error, object.document()));
         let more = errors.len().saturating_sub(MOST_PROBLEMS);
@@ -689,7 +691,9 @@ fn check_own(review: &Review, serving: &Serving, bad_rego: BadRego) -> Result<Ve
     };
     if errors.iter().all(is_forgiven) {
         let warnings: Vec<String> = lines(&errors);
-        Ok(warnings.into_iter().map(|line| format!("this template enforces nothing: {line}")).collect())
+        let what =
+            if &*object.gvk().kind == "ConstraintTemplate" { "this template enforces nothing: " } else { "" };
+        Ok(warnings.into_iter().map(|line| format!("{what}{line}")).collect())
     } else {
         Err(lines(&errors))
     }

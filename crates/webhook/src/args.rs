@@ -38,6 +38,9 @@ pub struct Args {
     /// Let templates in whose Rego is wrong, as Gatekeeper does, with a warning; without this, they are refused.
     #[arg(long)]
     pub admit_bad_rego: bool,
+    /// Go on without what is not supported: ExpansionTemplates, mutators, Providers, templates in CEL. Each is a warning then.
+    #[arg(long)]
+    pub allow_unsupported: bool,
     // Its heading would be that of every flag behind it that has none.
     /// Instead of files, a cluster.
     #[command(flatten)]
@@ -192,7 +195,7 @@ mod tests {
         let command = Args::command();
         let alone = command.get_arguments().filter(|flag| flag.get_help_heading().is_none());
         let alone: Vec<_> = alone.map(clap::Arg::get_id).collect();
-        assert_eq!(alone, ["policies", "resources", "admit_bad_rego"]);
+        assert_eq!(alone, ["policies", "resources", "admit_bad_rego", "allow_unsupported"]);
     }
 
     #[test]

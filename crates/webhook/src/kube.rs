@@ -15,7 +15,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::{ArgAction, ValueHint};
-use portcullis::{Document, EnforcementAction, Error, ErrorKind, Inventory, Object, PolicySet, Resource};
+use portcullis::{
+    Document, EnforcementAction, Error, ErrorKind, Inventory, Object, PolicySet, Resource, Unsupported,
+};
 use portcullis_cluster::{
     Access, ApiResource, Cluster, ClusterError, ConnectOptions, Event, EventRecorder, Feed, FeedOptions,
     Regarding, Report, Snapshot, StatusWriter, Unlistable, Written, add_ca_bundle, apply_constraint_crd,
@@ -33,6 +35,8 @@ use crate::state::State;
 /// How long writes are gathered, and how long failed ones wait.
 const GATHER: Duration = Duration::from_millis(300);
 const AGAIN: Duration = Duration::from_secs(30);
+/// Policies without effect that are named; the others are counted.
+const MOST_TOLD: usize = 50;
 /// How often the CA bundle is looked at: somebody may have applied the configuration without it.
 const LOOK_AT_BUNDLE: Duration = Duration::from_mins(5);
 
@@ -126,6 +130,8 @@ pub struct Following {
     _feed: Feed,
     snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
     reports: watch::Receiver<Arc<Report>>,
+    /// Whether somebody said that policies may go without effect.
+    unsupported: Unsupported,
     /// Whether a snapshot is served.
     served: AtomicBool,
     events: Option<EventRecorder>,
@@ -162,6 +168,7 @@ pub fn follow(
         _feed: feed,
         snapshots: snapshots.clone(),
         reports: reports.clone(),
+        unsupported: state.settings.own.unsupported,
         served: AtomicBool::new(false),
         events: args.emit_admission_events.then(recorder),
         event_namespace: (!beside).then(|| own_namespace.to_owned()),
@@ -201,7 +208,22 @@ impl Following {
         lines.extend(report.waiting.iter().map(|line| format!("    waiting for {line}")));
         lines.extend(report.problems.iter().map(|problem| format!("    {problem}")));
         lines.extend(broken(&report).map(|line| format!("    {line}")));
+        if !report.unsupported.is_empty() {
+            let mark = if self.unsupported == Unsupported::Allowed { "[+]" } else { "[!]" };
+            lines.push(format!(
+                "{mark}supported: {} policies of Gatekeeper's are not",
+                report.unsupported.len()
+            ));
+            let told = report.unsupported.iter().take(MOST_TOLD).map(|line| format!("    {line}"));
+            lines.extend(told);
+        }
         lines.join("\n") + "\n"
+    }
+
+    /// How many policies there are that nothing is done for.
+    #[must_use]
+    pub fn unsupported(&self) -> usize {
+        self.reports.borrow().unsupported.len()
     }
 
     /// Puts a CA bundle into the webhook configuration, now and whenever it is missing there.
@@ -372,7 +394,9 @@ async fn tell(following: Arc<Following>, state: Arc<State>, mut reports: watch::
         // What is being listed at the moment is no news.
         let waiting =
             waiting.filter(|line| !line.ends_with("being listed") && !line.ends_with("being asked for"));
-        following.tell(&state, waiting.chain(problems).chain(broken(&report)).collect());
+        let unsupported = report.unsupported.iter().take(MOST_TOLD).cloned();
+        let lines = waiting.chain(problems).chain(broken(&report)).chain(unsupported);
+        following.tell(&state, lines.collect());
         if reports.changed().await.is_err() {
             return;
         }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
 use portcullis::{
-    Change, Error, ErrorKind, InventoryStore, Limits, Object, PolicySet, PolicyStore, Resource, Severity,
-    TemplateName,
+    Change, Error, ErrorKind, InventoryStore, Limits, Object, Places, PolicySet, PolicyStore, Resource,
+    Scopes, Severity, TemplateName, Unsupported,
 };
 use portcullis_sources::{Choice, documents, is_policy, list};
 
@@ -23,6 +23,8 @@ pub struct Paths {
     pub resources: Vec<PathBuf>,
     /// What is read of a file.
     pub limits: Limits,
+    /// What becomes of policies that are not supported.
+    pub unsupported: Unsupported,
 }
 
 /// What was read, and what is worth knowing about it.
@@ -54,7 +56,7 @@ pub fn load(paths: &Paths) -> Result<Loaded, Vec<Error>> {
 fn load_here(paths: &Paths) -> Result<Loaded, Vec<Error>> {
     let input = documents(&paths.policies, Choice::Policies, &paths.limits);
     let mut problems = input.problems;
-    let (mut resources, mut read) = (Vec::new(), Vec::new());
+    let (mut resources, mut read, mut scopes) = (Vec::new(), Vec::new(), Scopes::default());
     for document in &input.documents {
         let (resource, errors) = Resource::read(document);
         let object = Object::from_document(document.clone()).ok();
@@ -62,6 +64,8 @@ fn load_here(paths: &Paths) -> Result<Loaded, Vec<Error>> {
             problems.extend(errors);
             resources.extend(resource);
             read.push(document);
+        } else if let Some(object) = &object {
+            scopes.learn(object);
         }
     }
     let policies_digest = digest::of_documents(read).into();
@@ -78,15 +82,24 @@ fn load_here(paths: &Paths) -> Result<Loaded, Vec<Error>> {
     let input = documents(&paths.resources, Choice::Manifests, &paths.limits);
     problems.extend(input.problems);
     let inventory_digest = digest::of_documents(&input.documents).into();
-    let mut inventory = InventoryStore::new();
+    let mut objects = Vec::with_capacity(input.documents.len());
     for document in input.documents {
         match Object::from_document(document) {
-            Ok(object) => inventory.upsert(object),
+            Ok(object) => {
+                scopes.learn(&object);
+                objects.push(object);
+            }
             Err(error) => problems.push(error),
         }
     }
+    let places = Places::new(scopes);
+    let mut inventory = InventoryStore::new();
+    for object in objects {
+        inventory.sync(places.settle(object).object, &policies);
+    }
     let inventory = inventory.snapshot();
     problems.extend(policies.missing_inventory(&inventory));
+    problems = paths.unsupported.judge(problems);
 
     let is_error = |problem: &Error| problem.severity() == Severity::Error;
     // An emptied directory looks like one whose volume is not mounted.

@@ -50,6 +50,8 @@ pub struct Gauges {
     pub certificate_ends: Option<u64>,
     /// Decisions that could not be recorded, if they are to be.
     pub lost_records: Option<u64>,
+    /// How many policies of the cluster nothing is done for, if a cluster is followed.
+    pub unsupported: Option<usize>,
 }
 
 #[derive(Debug, Default)]
@@ -192,6 +194,15 @@ impl Metrics {
             let name = "portcullis_certificate_expiry_timestamp_seconds";
             text.head(name, "gauge", "When the certificate chain that is served ends, since 1970.");
             text.sample(name, &[], ends);
+        }
+        if let Some(unsupported) = gauges.unsupported {
+            let name = "portcullis_unsupported_policies";
+            text.head(
+                name,
+                "gauge",
+                "Objects of Gatekeeper's kinds in the cluster that nothing is done for.",
+            );
+            text.sample(name, &[], unsupported);
         }
         if let Some(lost) = gauges.lost_records {
             let name = "portcullis_decision_records_lost_total";

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use axum_server::Handle;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
-use portcullis::{Error, ErrorKind, EvaluationLimits, Limits};
+use portcullis::{Error, ErrorKind, EvaluationLimits, Limits, Unsupported};
 use portcullis_cluster::ClusterError;
 use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -103,6 +103,7 @@ pub fn run(mut args: Args) -> Result<(), RunError> {
         policies: args.policies.clone(),
         resources: args.resources.clone(),
         limits: Limits::default(),
+        unsupported: Unsupported::allowed(args.allow_unsupported),
     };
     // Taken before reading, so that what changes meanwhile is seen.
     let fingerprint = Fingerprint::of_paths(&paths);
@@ -198,7 +199,8 @@ fn own(args: &Args) -> Own {
         identities.push(format!("system:serviceaccount:{namespace}:{SERVICE_ACCOUNT}"));
     }
     let bad_rego = if args.admit_bad_rego { BadRego::Admit } else { BadRego::Refuse };
-    Own { namespace, identities, bad_rego }
+    let unsupported = Unsupported::allowed(args.allow_unsupported);
+    Own { namespace, identities, bad_rego, unsupported }
 }
 
 fn settings(args: &Args) -> Settings {

@@ -304,7 +304,12 @@ impl State {
         let lost = self.decisions.as_ref().map(Recorder::lost);
         self.metrics.render(
             &self.serving().policies,
-            &Gauges { is_stale, certificate_ends: ends, lost_records: lost },
+            &Gauges {
+                is_stale,
+                certificate_ends: ends,
+                lost_records: lost,
+                unsupported: self.following().map(|following| following.unsupported()),
+            },
         )
     }
 }

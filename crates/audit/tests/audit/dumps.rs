@@ -236,7 +236,7 @@ fn what_is_wrong_with_many_objects_is_said_once() {
     };
     let text = run("1");
     let said = "\
-warning[missing-namespace]: no namespace is named, but objects of this kind live in one; judged as an object of the cluster, whose namespace constraints cannot tell
+warning[missing-namespace]: no namespace is named, but objects of this kind live in one: taken to be in `default`; name another one with `--namespace`
   1500 objects of 2 kinds, the first:
     Secret o-0000 (dump.ndjson:1:55)
     ServiceAccount o-0001 (dump.ndjson:2:63)

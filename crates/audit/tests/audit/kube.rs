@@ -40,7 +40,7 @@ async fn audited(server: &ApiServer, chunk_size: u32, scope: Scope, writes: bool
             ..ConnectOptions::default()
         };
         let connection = Connection::open(&options).unwrap();
-        let policies = connection.policies().unwrap();
+        let policies = connection.policies(portcullis::Unsupported::Refused).unwrap();
         let stop = AtomicBool::new(false);
         let mut subject = connection.subject(&policies.set, chunk_size, scope, &stop).unwrap();
         let settings = Settings {

@@ -56,6 +56,13 @@ async fn the_roles_allow_what_the_audit_does_and_nothing_else() {
         ("wgpolicyk8s.io/v1alpha2", "ClusterPolicyReport", "clusterpolicyreports", false),
         ("openreports.io/v1alpha1", "Report", "reports", true),
         ("openreports.io/v1alpha1", "ClusterReport", "clusterreports", false),
+        ("mutations.gatekeeper.sh/v1", "Assign", "assign", false),
+        ("mutations.gatekeeper.sh/v1", "AssignMetadata", "assignmetadata", false),
+        ("mutations.gatekeeper.sh/v1", "ModifySet", "modifyset", false),
+        ("mutations.gatekeeper.sh/v1alpha1", "AssignImage", "assignimage", false),
+        ("expansion.gatekeeper.sh/v1beta1", "ExpansionTemplate", "expansiontemplate", false),
+        ("externaldata.gatekeeper.sh/v1beta1", "Provider", "providers", false),
+        ("connection.gatekeeper.sh/v1alpha1", "Connection", "connections", true),
     ] {
         server.register(api_version, kind, plural, namespaced);
     }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use portcullis::{
     Document, Error, ErrorKind, Limits, Object, PolicySet, Resource, Severity, Suite, TemplateInfo,
+    Unsupported,
 };
 use portcullis_report::{self as report, ExitStatus, lint};
 use portcullis_sources::{self as read, Choice, Input, is_policy, is_suite};
@@ -23,6 +24,7 @@ pub fn run(args: &LintArgs) -> anyhow::Result<ExitStatus> {
     let Loaded { policies, files, mut problems, mut is_unread } = load(args);
     let (policies, found) = PolicySet::from_resources(policies);
     problems.extend(found);
+    problems = Unsupported::allowed(args.allow_unsupported).judge(problems);
     if files.is_empty() && !problems.iter().any(|problem| problem.severity() == Severity::Error) {
         let error = Error::new(ErrorKind::NoInput, "no policies were found");
         problems.push(error.hint("name files or directories with ConstraintTemplates and constraints"));

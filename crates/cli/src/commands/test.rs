@@ -13,9 +13,10 @@ use std::sync::Arc;
 
 use portcullis::{
     Decision, Document, EnforcementPoint, Error, ErrorKind, FieldPath, Inventory, InventoryStore, Limits,
-    Location, Object, ObjectKey, PolicySet, Position, Precision, Resource, Review, Severity, Verdict,
+    Location, Object, ObjectKey, Outcome, Place, Places, PolicySet, Position, Precision, Process, Resource,
+    Review, Scopes, Severity, Unsupported, Verdict,
 };
-use portcullis_report::{self as report, ExitStatus, Failure, Finding, Reviewed, TestReport};
+use portcullis_report::{self as report, ExitStatus, Failure, Finding, Placed, Reviewed, TestReport};
 use portcullis_sources::{self as read, Choice, Input, is_policy, is_suite};
 use rayon::prelude::*;
 
@@ -74,9 +75,11 @@ fn write(report: &TestReport, args: &TestArgs) -> anyhow::Result<()> {
 
 /// Something to judge.
 struct Subject {
-    review: Review,
+    /// As it was written.
     object: Object,
     kind: SubjectKind,
+    /// The review of a request; an object's depends on what is known of all kinds.
+    request: Option<Review>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +98,8 @@ struct Loaded {
     subjects: Vec<Subject>,
     /// What policies may compare with, in the order given: of two objects of the same name the last one counts.
     inventory: Vec<Object>,
+    /// What the CRDs among all that was read say of their kinds.
+    scopes: Scopes,
     /// Some of the objects could not be read.
     is_unread: bool,
     problems: Vec<Error>,
@@ -150,8 +155,9 @@ impl Loaded {
                 Resource::Object(_) => SubjectKind::Object,
                 _ => SubjectKind::Policy,
             };
+            self.scopes.learn(&object);
             self.inventory.push(object.clone());
-            self.subjects.push(Subject { review: Review::from_object(object.clone()), object, kind });
+            self.subjects.push(Subject { object, kind, request: None });
             if kind == SubjectKind::Policy {
                 self.policies.push(resource);
             }
@@ -161,7 +167,7 @@ impl Loaded {
     fn add_request(&mut self, review: Review) {
         // A request without any object is an error already.
         if let Some(object) = review.object().cloned() {
-            self.subjects.push(Subject { review, object, kind: SubjectKind::Request });
+            self.subjects.push(Subject { object, kind: SubjectKind::Request, request: Some(review) });
         }
     }
 
@@ -172,6 +178,8 @@ impl Loaded {
             if is_policy(resource.as_ref(), object.as_ref()) {
                 self.problems.extend(problems);
                 self.policies.extend(resource);
+            } else if let Some(object) = &object {
+                self.scopes.learn(object);
             }
         }
     }
@@ -181,7 +189,10 @@ impl Loaded {
         self.problems.extend(input.problems);
         for document in input.documents {
             match Object::from_document(document) {
-                Ok(object) => self.inventory.push(object),
+                Ok(object) => {
+                    self.scopes.learn(&object);
+                    self.inventory.push(object);
+                }
                 Err(error) => {
                     self.is_unread = true;
                     self.problems.push(error);
@@ -207,29 +218,52 @@ fn classify(documents: &[Document]) -> Vec<Classified> {
 }
 
 fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
-    let Loaded { policies, mut subjects, inventory, is_unread, mut problems } = loaded;
+    let Loaded { policies, mut subjects, inventory, scopes, is_unread, mut problems } = loaded;
+    let places = Places::new(scopes).with_namespace(args.namespace.as_deref());
     let (policies, found) = PolicySet::from_resources(policies);
     problems.extend(found);
-    problems.extend(duplicates(&subjects));
-    let inventory = inventory_of(inventory);
+    problems = Unsupported::allowed(args.allow_unsupported).judge(problems);
+    problems.extend(duplicates(&subjects, &places));
+    let mut store = InventoryStore::new();
+    for object in inventory {
+        store.sync(places.settle(object).object, &policies);
+    }
+    let inventory = store.snapshot();
     // What could not be read may be what is missing: then that is said, and not what follows from it.
     if !is_unread {
         problems.extend(policies.missing_inventory(&inventory));
     }
     problems.extend(nothing_to_do(&policies, &subjects, &problems));
-    let default = inventory.missing_default_namespace();
     subjects.sort_by_cached_key(|subject| subject.object.location());
     let progress = Progress::new(subjects.len(), args.quiet);
     let evaluating = Evaluating::new(&args.evaluation);
-    let reviewed = subjects
+    let default = inventory.missing_default_namespace();
+    let judging =
+        Judging { policies: &policies, inventory: &inventory, places: &places, default, evaluating };
+    let judged: Vec<Judged> = subjects
         .into_par_iter()
         .map(|subject| {
-            let reviewed = review(subject, &policies, &inventory, default.as_ref(), &evaluating);
+            let judged = judging.judge(subject);
             progress.advance();
-            reviewed
+            judged
         })
         .collect();
     progress.finish();
+    let placed = Placed {
+        namespace: places.namespace().to_owned(),
+        is_given: places.is_given(),
+        objects: judged.iter().filter(|judged| judged.is_placed).count(),
+    };
+    let excluded = judged.iter().filter(|judged| judged.is_excluded).count();
+    let mut reviewed = Vec::with_capacity(judged.len());
+    for judged in judged {
+        reviewed.push(judged.reviewed);
+        problems.extend(judged.elsewhere);
+    }
+    // People read it in the summary.
+    if args.output != TestFormat::Human {
+        problems.extend(placed.to_warning());
+    }
     problems.sort();
     problems.dedup();
     TestReport {
@@ -237,19 +271,13 @@ fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
         problems,
         templates: policies.templates().count(),
         constraints: policies.constraints().cloned().collect(),
+        placed,
+        excluded,
     }
-}
-
-fn inventory_of(objects: Vec<Object>) -> Inventory {
-    let mut store = InventoryStore::new();
-    for object in objects {
-        store.upsert(object);
-    }
-    store.snapshot()
 }
 
 /// Objects of the same name cannot both be meant; both are judged.
-fn duplicates(subjects: &[Subject]) -> Vec<Error> {
+fn duplicates(subjects: &[Subject], places: &Places) -> Vec<Error> {
     let mut seen: BTreeMap<ObjectKey, Option<Location>> = BTreeMap::new();
     let mut warnings = Vec::new();
     for subject in subjects {
@@ -259,13 +287,14 @@ fn duplicates(subjects: &[Subject]) -> Vec<Error> {
             continue;
         }
         let location = object.location();
-        if let Some(first) = seen.get(&ObjectKey::of(object)) {
+        let key = ObjectKey::of(&places.settle(object.clone()).object);
+        if let Some(first) = seen.get(&key) {
             let at = first.as_ref().map(|first| format!("; the first is at {first}")).unwrap_or_default();
             let warning = Error::warning(ErrorKind::DuplicateResource, format!("defined a second time{at}"));
             let warning = warning.hint("both are judged; policies that compare objects see the last one");
             warnings.push(warning.at(location).about(object.to_string()));
         } else {
-            seen.insert(ObjectKey::of(object), location);
+            seen.insert(key, location);
         }
     }
     warnings
@@ -298,21 +327,58 @@ fn nothing_to_do(policies: &PolicySet, subjects: &[Subject], problems: &[Error])
     None
 }
 
-fn review(
-    subject: Subject,
-    policies: &PolicySet,
-    inventory: &Inventory,
-    default: Option<&Object>,
-    evaluating: &Evaluating,
-) -> Reviewed {
-    let Subject { mut review, object, kind } = subject;
-    if let Some(default) = default.filter(|default| **default.name() == *review.namespace_name()) {
-        review = review.with_namespace(default.clone());
+/// What all objects are judged with.
+struct Judging<'a> {
+    policies: &'a PolicySet,
+    inventory: &'a Inventory,
+    places: &'a Places,
+    /// The Namespace `default`, which is in every cluster, if the inventory does not have it.
+    default: Option<Object>,
+    evaluating: Evaluating,
+}
+
+/// What came of one object.
+struct Judged {
+    reviewed: Reviewed,
+    /// It names no namespace, though its kind lives in one.
+    is_placed: bool,
+    /// A Config keeps the webhook away from it.
+    is_excluded: bool,
+    /// What would be found in other namespaces only.
+    elsewhere: Vec<Error>,
+}
+
+impl Judging<'_> {
+    fn judge(&self, subject: Subject) -> Judged {
+        let Subject { object, kind, request } = subject;
+        let mut review = request.unwrap_or_else(|| Review::settled(self.places.settle(object.clone())));
+        let is_placed = matches!(review.place(), Place::Assumed | Place::Given);
+        if let Some(default) =
+            self.default.as_ref().filter(|default| **default.name() == *review.namespace_name())
+        {
+            review = review.with_namespace(default.clone());
+        }
+        let deadline = self.evaluating.deadline();
+        let world = self.evaluating.world(self.inventory, &deadline);
+        let (point, process) = (EnforcementPoint::CommandLine, Process::Webhook);
+        let elsewhere = self.policies.review_elsewhere(&review, &world, point, process);
+        let elsewhere = elsewhere
+            .iter()
+            .map(|elsewhere| elsewhere.to_warning().about(object.to_string()).at(whole(&object).location))
+            .collect();
+        // As in a cluster: what is excluded there is let in.
+        let is_excluded = self.policies.excludes(process, &review);
+        let reviewed = if is_excluded {
+            Reviewed::unjudged(object, kind == SubjectKind::Policy)
+        } else {
+            reviewed(object, kind, &self.policies.review(&review, &world, point))
+        };
+        Judged { reviewed, is_placed, is_excluded, elsewhere }
     }
-    let deadline = evaluating.deadline();
-    let world = evaluating.world(inventory, &deadline);
-    let outcome = policies.review(&review, &world, EnforcementPoint::CommandLine);
-    let decision = Decision::from(&outcome);
+}
+
+fn reviewed(object: Object, kind: SubjectKind, outcome: &Outcome) -> Reviewed {
+    let decision = Decision::from(outcome);
     let findings = decision
         .findings
         .iter()

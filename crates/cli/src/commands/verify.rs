@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use portcullis::{
     Assertion, Case, Decision, Document, EnforcementPoint, Error, ErrorKind, Expected, Inventory, Limits,
-    Location, Object, PolicySet, Resource, Review, Severity, Source, Suite, Test,
+    Location, Object, PolicySet, Resource, Review, Severity, Source, Suite, Test, Unsupported,
 };
 use portcullis_report::verify::{CaseResult, Failure, Status, SuiteResult, TestResult};
 use portcullis_report::{self as report, ExitStatus, count, human, problem_line, verify};
@@ -25,7 +25,8 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
     let limits = Limits { source_bytes: args.max_size, ..Limits::default() };
     let (files, mut problems) = read::list(&args.paths, Choice::Suites);
     let evaluating = Evaluating::new(&args.evaluation);
-    let runner = Runner { limits, selection: args.run.as_ref(), evaluating };
+    let unsupported = Unsupported::allowed(args.allow_unsupported);
+    let runner = Runner { limits, selection: args.run.as_ref(), evaluating, unsupported };
     let results: Vec<_> = files.par_iter().map(|file| runner.file(file)).collect();
     let mut suites = Vec::new();
     for (file, result) in files.iter().zip(results) {
@@ -87,6 +88,7 @@ struct Runner<'a> {
     limits: Limits,
     selection: Option<&'a Selection>,
     evaluating: Evaluating,
+    unsupported: Unsupported,
 }
 
 impl Runner<'_> {
@@ -113,6 +115,7 @@ impl Runner<'_> {
                     problems.extend(found);
                     suites.push(suite);
                 }
+                Some(Resource::Unsupported(_)) => problems.extend(self.unsupported.judge(found)),
                 Some(_) => {}
                 None => problems.extend(found),
             }
@@ -165,9 +168,11 @@ impl Runner<'_> {
             return result;
         }
         let files = Files { directory, limits: &self.limits };
-        match compile(test, &files, &mut result.problems) {
+        match compile(test, &files, self.unsupported, &mut result.problems) {
             Err(failure) => result.failures.push(failure),
-            Ok(policies) => {
+            // What is not done about it is a warning.
+            Ok(None) => return result,
+            Ok(Some(policies)) => {
                 let case = |case: &Case| {
                     let run = !case.skip && self.selects_case(test, case);
                     run_case(case, run.then_some(&policies), &files, &self.evaluating)
@@ -226,16 +231,33 @@ fn broken(location: &Location, message: impl Into<String>, errors: &[Error]) -> 
     }
 }
 
-/// The policies of a test, or why there are none. A test with `invalid: true` gets an empty set if its constraint is
-/// refused as it should.
-fn compile(test: &Test, files: &Files<'_>, warnings: &mut Vec<Error>) -> Result<PolicySet, Failure> {
+/// The policies of a test, or why there are none; `None` if its template is in an engine that there is not, and that is allowed. A
+/// test with `invalid: true` gets an empty set if its constraint is refused as it should.
+fn compile(
+    test: &Test,
+    files: &Files<'_>,
+    unsupported: Unsupported,
+    warnings: &mut Vec<Error>,
+) -> Result<Option<PolicySet>, Failure> {
     let at = &test.location;
     if test.expansion.is_some() {
-        let message = "this test was not run: `expansion` is not supported yet";
-        return Err(broken(at, message, &[]));
+        if unsupported == Unsupported::Refused {
+            let message = "this test was not run: `expansion` is not supported";
+            return Err(broken(at, message, &[]));
+        }
+        let message = "`expansion` is not supported: what the object generates is not judged";
+        warnings.push(Error::warning(ErrorKind::Unsupported, message).at(at.clone()));
     }
     let template = files.read(&test.template, "template", at, warnings)?;
     let constraint = files.read(&test.constraint, "constraint", at, warnings)?;
+    if let ([document], Unsupported::Allowed) = (template.as_slice(), unsupported) {
+        let problems = unsupported.judge(Resource::read(document).1);
+        let is_unsupported = problems.iter().any(|problem| problem.kind() == ErrorKind::Unsupported);
+        if is_unsupported && problems.iter().all(|problem| problem.severity() == Severity::Warning) {
+            warnings.extend(problems);
+            return Ok(None);
+        }
+    }
     let template = only(&template, "ConstraintTemplate", &test.template, at, warnings, |resource| {
         matches!(resource, Resource::Template(_))
     })?;
@@ -256,10 +278,10 @@ fn compile(test: &Test, files: &Files<'_>, warnings: &mut Vec<Error>) -> Result<
         problems.retain(|problem| problem.kind() != ErrorKind::MissingTemplate);
     }
     match (test.invalid, problems.is_empty()) {
-        (false, true) => Ok(policies),
+        (false, true) => Ok(Some(policies)),
         (false, false) => Err(broken(at, "the policy cannot be used", &problems)),
         (true, _) if problems.iter().any(|error| error.kind() == ErrorKind::SchemaValidation) => {
-            Ok(PolicySet::empty())
+            Ok(Some(PolicySet::empty()))
         }
         (true, true) => {
             let message = "expected that the constraint does not fit the template's schema, but it does";
@@ -387,12 +409,13 @@ fn review_of(
         warnings.extend(found);
         match resource {
             Some(Resource::AdmissionReview(request)) => {
-                Review::from_admission(&request).map_err(|error| unusable(&[error]))?
+                Review::from_admission_as_written(&request).map_err(|error| unusable(&[error]))?
             }
             _ => return Err(unusable(&errors)),
         }
     } else {
-        Review::from_object(object)
+        // As gator has it: there is no cluster that knows the kinds, and the object's own field counts.
+        Review::as_written(object)
     };
     Ok((review, objects.into_iter().collect()))
 }

@@ -11,6 +11,7 @@ mod deploy;
 mod inputs;
 mod lint;
 mod sarif;
+mod scope;
 mod test;
 mod three_ways;
 mod verify;

@@ -74,6 +74,7 @@ fn by_webhook(directory: &Path, policies: &Path) -> Found {
         policies: vec![policies.to_owned()],
         resources: vec![directory.join("dump.yaml")],
         limits: portcullis::Limits::default(),
+        unsupported: portcullis::Unsupported::Refused,
     };
     let serving: Serving = load(&paths).unwrap().serving;
     let mut found = Found::new();

@@ -13,10 +13,11 @@ pub(crate) mod sync_set;
 pub(crate) mod template;
 
 use crate::document::Document;
-use crate::error::{Error, ErrorKind, did_you_mean};
+use crate::error::{Error, ErrorKind, Severity, did_you_mean};
 use crate::names::Gvk;
 use crate::object::Object;
 use crate::path::FieldPath;
+use crate::scope::Scope;
 
 pub use admission::{AdmissionReview, Operation};
 pub use config::{Config, ExclusionRule, Process};
@@ -41,8 +42,9 @@ pub enum Resource {
     Suite(Suite),
     /// A recorded admission request.
     AdmissionReview(Box<AdmissionReview>),
-    /// A kind of ours that takes no part in validation: mutators, expansion templates, providers, status.
-    Inert(Object),
+    /// A kind of Gatekeeper's that nothing is done for: mutators, expansion templates, providers, connections. It comes with an
+    /// error of [`ErrorKind::Unsupported`], which callers may turn into a warning.
+    Unsupported(Object),
     /// Any other Kubernetes object.
     Object(Object),
     /// A template or constraint that is wrong in some place, as far as it could be read. It is never used; the policy stage
@@ -50,51 +52,153 @@ pub enum Resource {
     Rejected(Box<Self>),
 }
 
-/// The groups that hold policy documents, with their kinds, and for each kind the versions that exist.
+/// Gatekeeper's groups and that of requests, with their kinds, and for each kind where its objects live and the versions that exist. Its
+/// other groups are [`CONSTRAINT_GROUP`] and [`STATUS_GROUP`]. The list is closed: another group is somebody else's, whatever it is
+/// called, unless it is a misspelling below Gatekeeper's own domain.
 const GROUPS: &[(&str, &[KnownKind])] = &[
-    ("templates.gatekeeper.sh", &[("ConstraintTemplate", Kind::Template, &["v1", "v1beta1", "v1alpha1"])]),
-    ("config.gatekeeper.sh", &[("Config", Kind::Config, &["v1alpha1"])]),
-    ("syncset.gatekeeper.sh", &[("SyncSet", Kind::SyncSet, &["v1alpha1"])]),
-    (SUITE_GROUP, &[("Suite", Kind::Suite, &[])]),
-    (AdmissionReview::GROUP, &[(AdmissionReview::KIND, Kind::AdmissionReview, AdmissionReview::VERSIONS)]),
+    (
+        "templates.gatekeeper.sh",
+        &[("ConstraintTemplate", Kind::Template, Scope::Cluster, &["v1", "v1beta1", "v1alpha1"])],
+    ),
+    ("config.gatekeeper.sh", &[("Config", Kind::Config, Scope::Namespaced, &["v1alpha1"])]),
+    ("syncset.gatekeeper.sh", &[("SyncSet", Kind::SyncSet, Scope::Cluster, &["v1alpha1"])]),
+    (SUITE_GROUP, &[("Suite", Kind::Suite, Scope::ByObject, &[])]),
+    (
+        AdmissionReview::GROUP,
+        &[(AdmissionReview::KIND, Kind::AdmissionReview, Scope::ByObject, AdmissionReview::VERSIONS)],
+    ),
     (
         "mutations.gatekeeper.sh",
         &[
-            ("Assign", Kind::Inert, &["v1", "v1beta1", "v1alpha1"]),
-            ("AssignMetadata", Kind::Inert, &["v1", "v1beta1", "v1alpha1"]),
-            ("ModifySet", Kind::Inert, &["v1", "v1beta1", "v1alpha1"]),
-            ("AssignImage", Kind::Inert, &["v1alpha1"]),
+            ("Assign", MUTATOR, Scope::Cluster, &["v1", "v1beta1", "v1alpha1"]),
+            ("AssignMetadata", MUTATOR, Scope::Cluster, &["v1", "v1beta1", "v1alpha1"]),
+            ("ModifySet", MUTATOR, Scope::Cluster, &["v1", "v1beta1", "v1alpha1"]),
+            ("AssignImage", MUTATOR, Scope::Cluster, &["v1alpha1"]),
         ],
     ),
-    ("expansion.gatekeeper.sh", &[("ExpansionTemplate", Kind::Inert, &["v1beta1", "v1alpha1"])]),
-    ("externaldata.gatekeeper.sh", &[("Provider", Kind::Inert, &["v1beta1", "v1alpha1"])]),
+    (
+        "expansion.gatekeeper.sh",
+        &[(
+            "ExpansionTemplate",
+            Kind::Unsupported("what workloads generate is not judged"),
+            Scope::Cluster,
+            &["v1beta1", "v1alpha1"],
+        )],
+    ),
+    (
+        "externaldata.gatekeeper.sh",
+        &[("Provider", Kind::Unsupported("no data is asked for"), Scope::Cluster, &["v1beta1", "v1alpha1"])],
+    ),
+    (
+        "connection.gatekeeper.sh",
+        &[("Connection", Kind::Unsupported("nothing is exported to it"), Scope::Namespaced, &["v1alpha1"])],
+    ),
+    (
+        "gvkmanifest.gatekeeper.sh",
+        &[("GVKManifest", Kind::Unsupported("nothing is compared with it"), Scope::Cluster, &["v1alpha1"])],
+    ),
 ];
 
-/// Name, meaning, versions; no versions means any.
-type KnownKind = (&'static str, Kind, &'static [&'static str]);
+const MUTATOR: Kind = Kind::Unsupported("objects are not mutated");
+
+/// Name, meaning, where its objects live, versions; no versions means any.
+type KnownKind = (&'static str, Kind, Scope, &'static [&'static str]);
 
 /// The group of all constraints. Its kinds are whatever the templates define.
 pub(crate) const CONSTRAINT_GROUP: &str = "constraints.gatekeeper.sh";
 const CONSTRAINT_VERSIONS: &[&str] = &["v1beta1", "v1alpha1"];
+/// What Gatekeeper's pods note for themselves in a cluster: nobody writes it, it is no policy and asks for nothing. Ordinary objects.
+const STATUS_GROUP: &str = "status.gatekeeper.sh";
 /// The group of tests for policies.
 const SUITE_GROUP: &str = "test.gatekeeper.sh";
-/// What all groups of policies end with.
+/// Gatekeeper's own domain, in which nobody else has a group.
 const DOMAIN: &str = ".gatekeeper.sh";
-/// Groups of Gatekeeper in which nothing is a policy: what it writes for itself.
-const SILENT: &[&str] = &["status.gatekeeper.sh", "connection.gatekeeper.sh", "gvkmanifest.gatekeeper.sh"];
+
+/// Where objects of a kind of Gatekeeper's live; by the object, if it is none.
+pub(crate) fn scope(group: &str, kind: &str) -> Scope {
+    match group {
+        CONSTRAINT_GROUP => Scope::Cluster,
+        STATUS_GROUP => Scope::Namespaced,
+        _ => known_kinds(group)
+            .and_then(|kinds| kinds.iter().find(|(name, ..)| *name == kind))
+            .map_or(Scope::ByObject, |(_, _, scope, _)| *scope),
+    }
+}
+
+fn known_kinds(group: &str) -> Option<&'static [KnownKind]> {
+    GROUPS.iter().find(|(name, _)| *name == group).map(|(_, kinds)| *kinds)
+}
+
+/// The group of policies that was meant by one that is none of Gatekeeper's.
+fn meant(group: &str) -> Option<&'static str> {
+    if known_kinds(group).is_some() || [CONSTRAINT_GROUP, STATUS_GROUP].contains(&group) {
+        return None;
+    }
+    did_you_mean(group, GROUPS.iter().map(|(group, _)| *group).chain([CONSTRAINT_GROUP]))
+}
+
+/// Whether a group is below Gatekeeper's domain, however it is spelt.
+fn is_in_domain(group: &str) -> bool {
+    group.to_lowercase().ends_with(DOMAIN)
+}
 
 impl Gvk {
     /// Whether this is a group of policies, or was meant for one: what is wrong in it must not be taken for any other object.
     #[must_use]
     pub fn is_policy(&self) -> bool {
-        let group = &*self.group;
-        group.ends_with(DOMAIN) && group != SUITE_GROUP && !SILENT.contains(&group)
+        match &*self.group {
+            SUITE_GROUP | STATUS_GROUP | AdmissionReview::GROUP => false,
+            CONSTRAINT_GROUP => true,
+            group => known_kinds(group).is_some() || (is_in_domain(group) && meant(group).is_some()),
+        }
     }
 
     /// Whether this is a kind of tests for policies.
     #[must_use]
     pub fn is_suite(&self) -> bool {
         &*self.group == SUITE_GROUP
+    }
+}
+
+/// The kinds of Gatekeeper's that nothing is done for, each in its newest version: what a cluster has of them is to be told.
+pub fn unsupported_kinds() -> impl Iterator<Item = Gvk> {
+    GROUPS.iter().flat_map(|(group, kinds)| {
+        let unsupported = kinds.iter().filter(|(_, kind, ..)| matches!(kind, Kind::Unsupported(_)));
+        unsupported.map(move |(name, _, _, versions)| {
+            let version = versions.first().copied().unwrap_or_default();
+            Gvk { group: (*group).into(), version: version.into(), kind: (*name).into() }
+        })
+    })
+}
+
+/// What becomes of policies of Gatekeeper's that nothing is done for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unsupported {
+    /// They are errors: what they would do is missing, and nobody would see it.
+    #[default]
+    Refused,
+    /// They are warnings: somebody said that it may be missing.
+    Allowed,
+}
+
+impl Unsupported {
+    /// As `--allow-unsupported` has it.
+    #[must_use]
+    pub fn allowed(allowed: bool) -> Self {
+        if allowed { Self::Allowed } else { Self::Refused }
+    }
+
+    /// Problems as they count.
+    #[must_use]
+    pub fn judge(self, problems: Vec<Error>) -> Vec<Error> {
+        if self == Self::Refused {
+            return problems;
+        }
+        let as_warning = |problem: Error| match problem.kind() {
+            ErrorKind::Unsupported => problem.into_warning().hint("`--allow-unsupported` goes on without it"),
+            _ => problem,
+        };
+        problems.into_iter().map(as_warning).collect()
     }
 }
 
@@ -105,7 +209,8 @@ enum Kind {
     SyncSet,
     Suite,
     AdmissionReview,
-    Inert,
+    /// Known, and nothing is done for it: what that means.
+    Unsupported(&'static str),
 }
 
 impl Resource {
@@ -124,7 +229,13 @@ impl Resource {
                 None
             }
         };
-        let broken = errors.iter().any(|error| error.severity() == crate::error::Severity::Error);
+        let is_error = |error: &Error| error.severity() == Severity::Error;
+        if matches!(resource, Some(Self::Unsupported(_))) {
+            // Its own error is about what is not done; with another one beside it, it is no document of its kind.
+            let broken = errors.iter().any(|error| is_error(error) && error.kind() != ErrorKind::Unsupported);
+            return (resource.filter(|_| !broken), errors);
+        }
+        let broken = errors.iter().any(is_error);
         let resource = match resource {
             Some(resource @ (Self::Template(_) | Self::Constraint(_))) if broken => {
                 Some(Self::Rejected(Box::new(resource)))
@@ -142,7 +253,8 @@ fn read_object(document: &Document, object: Object, errors: &mut Vec<Error>) -> 
         let constraint = Constraint::read(document, object, errors);
         return Some(Resource::Constraint(Box::new(constraint)));
     }
-    let Some((group, kinds)) = GROUPS.iter().find(|(group, _)| *group == &*gvk.group) else {
+    let group = &*gvk.group;
+    let Some(kinds) = known_kinds(group) else {
         check_group(document, &object, errors);
         return Some(Resource::Object(object));
     };
@@ -160,7 +272,7 @@ fn read_object(document: &Document, object: Object, errors: &mut Vec<Error>) -> 
         errors.push(error.hint(hint).at(at(document, "kind")).in_field(field("kind")));
         kinds.iter().find(|(name, ..)| Some(*name) == suggestion)
     });
-    let (_, kind, versions) = meant?;
+    let (_, kind, _, versions) = meant?;
     check_version(document, &object, versions, errors);
     match kind {
         Kind::Template => ConstraintTemplate::read(document, &object, errors)
@@ -171,7 +283,14 @@ fn read_object(document: &Document, object: Object, errors: &mut Vec<Error>) -> 
         Kind::AdmissionReview => {
             AdmissionReview::read(document, errors).map(|review| Resource::AdmissionReview(Box::new(review)))
         }
-        Kind::Inert => Some(Resource::Inert(object)),
+        // A misspelt one is told of already.
+        Kind::Unsupported(_) if exact.is_none() => None,
+        Kind::Unsupported(undone) => {
+            let message = format!("`{}` of Gatekeeper is not supported: {undone}", gvk.kind);
+            let error = Error::new(ErrorKind::Unsupported, message).hint(ALLOW_UNSUPPORTED);
+            errors.push(error.about(object.to_string()).at(at(document, "kind")).in_field(field("kind")));
+            Some(Resource::Unsupported(object))
+        }
     }
 }
 
@@ -189,23 +308,21 @@ fn check_version(document: &Document, object: &Object, versions: &[&str], errors
     );
 }
 
-/// A group that is nearly one of ours would make a policy pass as an ordinary object, unseen.
+/// What to do about a policy that is Gatekeeper's and not supported.
+pub(crate) const ALLOW_UNSUPPORTED: &str = "take it away, or go on without it by `--allow-unsupported`";
+
+/// A group that is nearly one of ours would make a policy pass as an ordinary object, unseen. Below another domain it may be somebody's.
 fn check_group(document: &Document, object: &Object, errors: &mut Vec<Error>) {
     let group = &*object.gvk().group;
-    if group.is_empty() || !group.contains("gatekeeper") {
-        return;
-    }
-    if SILENT.contains(&group) {
-        return;
-    }
-    let known = GROUPS.iter().map(|(group, _)| *group).chain([CONSTRAINT_GROUP]);
-    let suggestion = did_you_mean(group, known);
-    errors.push(
+    let Some(suggestion) = meant(group) else { return };
+    let error = if is_in_domain(group) {
         Error::new(ErrorKind::UnknownKind, format!("unknown policy group `{group}`"))
-            .maybe_hint(suggestion.map(|name| format!("did you mean `{name}`?")))
-            .at(at(document, "apiVersion"))
-            .in_field(field("apiVersion")),
-    );
+            .hint(format!("did you mean `{suggestion}`?"))
+    } else {
+        Error::warning(ErrorKind::UnknownKind, format!("`{group}` is taken for a group of somebody else's"))
+            .hint(format!("if this is a policy, it is `{suggestion}`"))
+    };
+    errors.push(error.at(at(document, "apiVersion")).in_field(field("apiVersion")));
 }
 
 fn field(name: &str) -> FieldPath {

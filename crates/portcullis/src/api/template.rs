@@ -30,6 +30,8 @@ pub struct ConstraintTemplate {
     /// Whether the schema may be non-structural: the default in v1beta1 and v1alpha1.
     pub(crate) legacy_schema: bool,
     pub(crate) engine: Option<EngineSource>,
+    /// Whether it has a program, but in no engine that there is here.
+    pub(crate) is_unsupported: bool,
     /// At the webhook, the operations it is evaluated for; empty is all.
     pub(crate) operations: Vec<Operation>,
 }
@@ -154,6 +156,8 @@ impl ConstraintTemplate {
             description: object.annotation("description").map(Into::into),
             schema,
             legacy_schema,
+            is_unsupported: engine.is_none()
+                && errors.iter().any(|error| error.kind() == ErrorKind::Unsupported),
             engine,
             operations,
         })
@@ -221,6 +225,13 @@ fn read_engine(target: &Node<'_>, errors: &mut Vec<Error>) -> Option<EngineSourc
         error.severity() == Severity::Error && error.path().is_some_and(|path| is_below(path, target.path()))
     };
     if rego.is_none() && !errors.iter().any(is_reason) {
+        if others.iter().any(|engine| &**engine == CEL) {
+            let message = format!(
+                "the engine `{CEL}` is not supported, and the template has no Rego: nothing is evaluated"
+            );
+            errors.push(target.error(ErrorKind::Unsupported, message).hint(super::ALLOW_UNSUPPORTED));
+            return None;
+        }
         let error = target.error(ErrorKind::MissingField, "the target has no Rego to evaluate");
         let hint = if others.is_empty() {
             "put it under `code: [{engine: Rego, source: {rego: …}}]` or `rego: …`".to_owned()

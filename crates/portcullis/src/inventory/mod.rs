@@ -8,7 +8,8 @@
 //! data.inventory.namespace[<namespace>][<apiVersion>][<kind>][<name>]
 //! ```
 //!
-//! The scope of an object is decided by whether it has a `metadata.namespace`, and by nothing else.
+//! An object is where its `metadata.namespace` says: who adds objects puts them where they live first ([`crate::scope`]). What a Config
+//! keeps out is decided in [`InventoryStore::sync`], for every way that objects come.
 
 mod store;
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Inventory;
 use crate::names::Gvk;
 use crate::object::Object;
+use crate::policy::PolicySet;
 use crate::value::{self, Value};
 
 /// Identifies an object in the inventory.
@@ -35,6 +36,8 @@ impl ObjectKey {
 pub struct InventoryStore {
     cluster: Scope,
     namespaces: BTreeMap<Arc<str>, Scope>,
+    /// The Namespaces that a Config keeps out: known to matching, not there for policies.
+    apart: BTreeMap<Arc<str>, Object>,
     /// The Namespaces by name, until one of them changes.
     names: Option<Arc<BTreeMap<Arc<str>, Object>>>,
     /// The last snapshot, and whether nothing changed since.
@@ -67,6 +70,18 @@ impl InventoryStore {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Adds an object as [`InventoryStore::upsert`] does, unless a Config keeps it out. A Namespace that is kept out is still known to
+    /// matching, as in a cluster. Who changes the policies adds the objects again.
+    pub fn sync(&mut self, object: Object, policies: &PolicySet) {
+        if !policies.keeps_out(&object) {
+            self.upsert(object);
+        } else if object.is_namespace() {
+            let gvk = object.gvk().clone();
+            self.apart.insert(object.name().clone(), object);
+            self.changed(&gvk);
+        }
     }
 
     /// Adds an object or replaces the one with the same key. Nothing changes if it is the same: watches tell of all objects
@@ -137,7 +152,9 @@ impl InventoryStore {
         }
         let namespaces = self.names.get_or_insert_with(|| {
             let bucket = self.cluster.kinds.get(&Gvk::new("v1", "Namespace"));
-            Arc::new(bucket.map(|bucket| bucket.objects.clone()).unwrap_or_default())
+            let mut names = bucket.map(|bucket| bucket.objects.clone()).unwrap_or_default();
+            names.extend(self.apart.iter().map(|(name, object)| (name.clone(), object.clone())));
+            Arc::new(names)
         });
         let before = self.last.as_ref().map(|(last, _)| last);
         let inventory = Inventory::new(cluster, namespaced, namespaces.clone(), counts, before);

@@ -1,5 +1,6 @@
 //! Names with `*` at either end. A `*` anywhere else is an ordinary character.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::object::Object;
@@ -32,11 +33,42 @@ impl Glob {
         }
     }
 
+    /// Whether every text matches.
+    pub(crate) fn is_universal(&self) -> bool {
+        match self {
+            Self::Exactly(_) => false,
+            Self::Prefix(part) | Self::Suffix(part) | Self::Contains(part) => part.is_empty(),
+        }
+    }
+
+    /// A text that matches, with another text in it where there may be any.
+    pub(super) fn example(&self, filling: &str) -> String {
+        match self {
+            Self::Exactly(name) => name.to_string(),
+            Self::Prefix(prefix) => format!("{prefix}{filling}"),
+            Self::Suffix(suffix) => format!("{filling}{suffix}"),
+            Self::Contains(part) => format!("{filling}{part}{filling}"),
+        }
+    }
+
     /// `match.name`: the name, or for patterns that end in `*` also the prefix that a name will be generated from.
     pub(super) fn matches_name_of(&self, object: &Object) -> bool {
         let generated = object.generate_name();
         let open_ended = matches!(self, Self::Prefix(_) | Self::Contains(_));
         self.matches(object.name()) || (open_ended && !generated.is_empty() && self.matches(generated))
+    }
+}
+
+/// As it was written.
+impl fmt::Display for Glob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exactly(name) => f.write_str(name),
+            Self::Prefix(prefix) => write!(f, "{prefix}*"),
+            Self::Suffix(suffix) => write!(f, "*{suffix}"),
+            Self::Contains(part) if part.is_empty() => f.write_str("*"),
+            Self::Contains(part) => write!(f, "*{part}*"),
+        }
     }
 }
 

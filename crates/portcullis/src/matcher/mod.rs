@@ -10,9 +10,13 @@
 //! | `name` | [`glob`] |
 //! | `source` | here |
 //!
+//! Where an object lives is found out before ([`crate::scope`], [`Home`]). What would be if it lived elsewhere is asked in
+//! [`elsewhere`].
+//!
 //! A criterion that cannot be decided is a [`MatchError`]: the review turns it into an error outcome of the constraint, never
 //! into "does not match". Since the order is fixed, an error arises only where everything before it held, as in Gatekeeper.
 
+mod elsewhere;
 mod glob;
 mod kinds;
 mod namespaces;
@@ -20,6 +24,7 @@ mod selectors;
 
 use thiserror::Error;
 
+pub(crate) use elsewhere::Elsewhere;
 pub(crate) use glob::Glob;
 use kinds::KindsMatcher;
 use namespaces::NamespacesMatcher;
@@ -32,9 +37,25 @@ use crate::object::Object;
 #[derive(Clone, Copy)]
 pub(crate) struct Subject<'a> {
     pub(crate) object: &'a Object,
-    /// The Namespace it lives in, if known.
-    pub(crate) namespace: Option<&'a Object>,
+    /// Where it lives, as its kind, the request or the caller say. Not asked for Namespaces, which are where they are by themselves.
+    pub(crate) home: Home<'a>,
     pub(crate) source: Source,
+}
+
+/// Where an object lives.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Home<'a> {
+    /// In no namespace.
+    Cluster,
+    /// In a namespace.
+    Namespace {
+        /// Its name.
+        name: &'a str,
+        /// The Namespace itself, if it is known.
+        object: Option<&'a Object>,
+    },
+    /// In a namespace, but nobody says in which.
+    Unnamed,
 }
 
 /// How an object came to be.
@@ -53,6 +74,9 @@ pub enum MatchError {
     /// A namespace selector has to look at a Namespace nobody supplied.
     #[error("namespace selector for namespace-scoped object but missing Namespace")]
     MissingNamespace,
+    /// A list of namespaces has to be compared with the name of a namespace nobody says.
+    #[error("list of namespaces for namespace-scoped object, but it is not said in which namespace it is")]
+    UnnamedNamespace,
 }
 
 /// The compiled criteria of one constraint.
@@ -86,7 +110,7 @@ impl Matcher {
     pub(crate) fn matches(&self, subject: &Subject<'_>) -> Result<bool, MatchError> {
         let object = subject.object;
         Ok(self.kinds.matches(object.gvk())
-            && self.namespaces.matches(subject)
+            && self.namespaces.matches(subject)?
             && self.labels.as_ref().is_none_or(|labels| labels.matches(object))
             && self.namespace_selector_matches(subject)?
             && self.name.as_ref().is_none_or(|name| name.matches_name_of(object))
@@ -103,10 +127,10 @@ impl Matcher {
         if subject.object.is_namespace() {
             return Ok(selector.matches(subject.object));
         }
-        match subject.namespace {
-            Some(namespace) => Ok(selector.matches(namespace)),
-            None if subject.object.namespace().is_empty() => Ok(true),
-            None => Err(MatchError::MissingNamespace),
+        match subject.home {
+            Home::Cluster => Ok(true),
+            Home::Namespace { object: Some(namespace), .. } => Ok(selector.matches(namespace)),
+            Home::Namespace { object: None, .. } | Home::Unnamed => Err(MatchError::MissingNamespace),
         }
     }
 
@@ -121,11 +145,10 @@ impl Matcher {
 
 /// True where `scope` lets the subject through.
 fn scope_matches(scope: Scope, subject: &Subject<'_>) -> bool {
-    let is_namespace = subject.object.is_namespace();
-    let has_namespace = !subject.object.namespace().is_empty() || subject.namespace.is_some();
+    let in_namespace = !subject.object.is_namespace() && !matches!(subject.home, Home::Cluster);
     match scope {
         Scope::Any => true,
-        Scope::Cluster => is_namespace || !has_namespace,
-        Scope::Namespaced => !is_namespace && has_namespace,
+        Scope::Cluster => !in_namespace,
+        Scope::Namespaced => in_namespace,
     }
 }

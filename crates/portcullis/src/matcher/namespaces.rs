@@ -1,11 +1,11 @@
 //! `match.scope`, `match.namespaces`, `match.excludedNamespaces`.
 //!
-//! The name that is compared is the object's own if it is a Namespace, else that of the Namespace it is known to live in, else
-//! `metadata.namespace`. Objects with none of these are cluster-scoped: they match both lists.
+//! The name that is compared is the object's own if it is a Namespace, else that of the namespace it lives in. What lives in none
+//! matches both lists.
 
 use std::sync::Arc;
 
-use super::{Glob, Subject, scope_matches};
+use super::{Glob, Home, MatchError, Subject, scope_matches};
 use crate::api::matching::Scope;
 
 #[derive(Clone, Debug)]
@@ -21,24 +21,50 @@ impl NamespacesMatcher {
         Self { scope, included: globs(included), excluded: globs(excluded) }
     }
 
-    pub(super) fn matches(&self, subject: &Subject<'_>) -> bool {
+    pub(super) fn matches(&self, subject: &Subject<'_>) -> Result<bool, MatchError> {
         if !scope_matches(self.scope, subject) {
-            return false;
+            return Ok(false);
         }
         if self.included.is_empty() && self.excluded.is_empty() {
-            return true;
+            return Ok(true);
         }
-        let Some(name) = namespace_name(subject) else { return true };
-        let any = |globs: &[Glob]| globs.iter().any(|glob| glob.matches(name));
-        (self.included.is_empty() || any(&self.included)) && !any(&self.excluded)
+        let name = match subject.home {
+            _ if subject.object.is_namespace() => subject.object.name(),
+            Home::Cluster => return Ok(true),
+            Home::Namespace { name, .. } => name,
+            Home::Unnamed => return self.match_any_name(),
+        };
+        Ok(self.take(name))
+    }
+
+    /// Whether a namespace of this name is let through.
+    pub(super) fn take(&self, name: &str) -> bool {
+        (self.included.is_empty() || any(&self.included, name)) && !any(&self.excluded, name)
+    }
+
+    /// What all names have in common.
+    fn match_any_name(&self) -> Result<bool, MatchError> {
+        let all = |globs: &[Glob]| globs.iter().any(Glob::is_universal);
+        match (self.included.is_empty() || all(&self.included), self.excluded.is_empty()) {
+            _ if all(&self.excluded) => Ok(false),
+            (true, true) => Ok(true),
+            _ => Err(MatchError::UnnamedNamespace),
+        }
+    }
+
+    pub(super) fn scope(&self) -> Scope {
+        self.scope
+    }
+
+    pub(super) fn included(&self) -> &[Glob] {
+        &self.included
+    }
+
+    pub(super) fn excluded(&self) -> &[Glob] {
+        &self.excluded
     }
 }
 
-fn namespace_name<'a>(subject: &Subject<'a>) -> Option<&'a str> {
-    let object = subject.object;
-    if object.is_namespace() {
-        return Some(object.name());
-    }
-    let known = subject.namespace.map(|namespace| &**namespace.name()).filter(|name| !name.is_empty());
-    known.or_else(|| Some(&**object.namespace()).filter(|name| !name.is_empty()))
+pub(super) fn any(globs: &[Glob], name: &str) -> bool {
+    globs.iter().any(|glob| glob.matches(name))
 }

@@ -2,6 +2,7 @@
 
 use crate::api::{Config, Process};
 use crate::matcher::Glob;
+use crate::object::Object;
 use crate::review::Review;
 
 #[derive(Debug, Default)]
@@ -22,10 +23,19 @@ impl Exclusions {
 
     /// A Namespace is tested by its own name; what is in no namespace is excluded only by `*`.
     pub(super) fn exclude(&self, process: Process, review: &Review) -> bool {
-        let name = match review.object() {
-            Some(object) if object.is_namespace() => &**object.name(),
-            _ => review.namespace_name(),
-        };
+        match review.object() {
+            Some(object) if object.is_namespace() => self.exclude_name(process, object.name()),
+            _ => self.exclude_name(process, review.namespace_name()),
+        }
+    }
+
+    /// The same of an object that is where it lives.
+    pub(super) fn exclude_object(&self, process: Process, object: &Object) -> bool {
+        let name = if object.is_namespace() { object.name() } else { object.namespace() };
+        self.exclude_name(process, name)
+    }
+
+    pub(super) fn exclude_name(&self, process: Process, name: &str) -> bool {
         self.0.iter().any(|(processes, globs)| {
             let concerned = processes.iter().any(|named| *named == process || *named == Process::All);
             concerned && globs.iter().any(|glob| glob.matches(name))

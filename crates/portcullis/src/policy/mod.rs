@@ -26,6 +26,10 @@ use crate::names::{Gvk, TemplateName};
 use crate::object::Object;
 use crate::rego::RegoProgram;
 use crate::review::Review;
+use crate::scope::Scopes;
+
+/// Kinds that every review may need to know: the Namespaces, and what says where the objects of a kind live.
+const ALWAYS_READ: [&str; 2] = ["Namespace", Scopes::DEFINITION];
 
 /// Compiled templates and constraints: immutable, cheap to clone, `Send + Sync`.
 ///
@@ -131,6 +135,18 @@ impl PolicySet {
         self.0.exclusions.exclude(process, review)
     }
 
+    /// Whether a Config keeps an object, which is where it lives, out of the inventory. [`InventoryStore::sync`] goes by it.
+    ///
+    /// [`InventoryStore::sync`]: crate::InventoryStore::sync
+    #[must_use]
+    pub fn keeps_out(&self, object: &Object) -> bool {
+        self.0.exclusions.exclude_object(Process::Sync, object)
+    }
+
+    pub(crate) fn excludes_name(&self, process: Process, namespace: &str) -> bool {
+        self.0.exclusions.exclude_name(process, namespace)
+    }
+
     /// The kinds that Configs and SyncSets ask to cache.
     #[must_use]
     pub fn synced_kinds(&self) -> &[Gvk] {
@@ -187,10 +203,13 @@ impl PolicySet {
         }
     }
 
-    /// Whether an object of a kind may be one that [`PolicySet::for_inventory`] keeps; `None` asks whether that is any kind.
+    /// Whether an object of a kind may be one that [`PolicySet::for_inventory`] keeps, or says where others live ([`Scopes::learn`]);
+    /// `None` asks whether that is any kind.
+    ///
+    /// [`Scopes::learn`]: crate::Scopes::learn
     #[must_use]
     pub fn keeps_kind(&self, kind: Option<&str>) -> bool {
-        kind == Some("Namespace")
+        kind.is_some_and(|kind| ALWAYS_READ.contains(&kind))
             || self.used_templates().flat_map(|template| template.info.inventory_reads()).any(|asked| match (
                 &asked.kind,
                 kind,
@@ -201,10 +220,10 @@ impl PolicySet {
             })
     }
 
-    /// The kinds that templates in use read from the inventory, as far as they name them.
+    /// The kinds of which [`PolicySet::keeps_kind`] holds, as far as templates name them.
     pub fn kept_kinds(&self) -> impl Iterator<Item = &str> {
         let read = self.used_templates().flat_map(|template| template.info.inventory_reads());
-        ["Namespace"].into_iter().chain(read.filter_map(|asked| asked.kind.as_deref()))
+        ALWAYS_READ.into_iter().chain(read.filter_map(|asked| asked.kind.as_deref()))
     }
 
     /// Whether any constraint may apply to objects of a kind, whatever their group.

@@ -136,24 +136,29 @@ impl PolicyStore {
             let template = self.templates.get(&name);
             match template {
                 Some(template) if template.good.is_some() => None,
-                _ => Some((entry, template.is_some())),
+                _ => Some((entry, template)),
             }
         });
         waiting
-            .flat_map(|(entry, rejected)| {
+            .flat_map(|(entry, template)| {
                 let api = &entry.api;
                 let problems = ConstraintSchema::of_any_template().validate(api.object.value()).into_iter();
                 let errors = problems.map(|problem| {
                     problem.into_error(&api.document, &FieldPath::root()).about(api.key.to_string())
                 });
-                errors.chain([self.missing_template(api, rejected)])
+                errors.chain([self.missing_template(api, template)])
             })
             .collect()
     }
 
-    fn missing_template(&self, constraint: &Constraint, rejected: bool) -> Error {
+    fn missing_template(&self, constraint: &Constraint, template: Option<&TemplateEntry>) -> Error {
         let kind = &constraint.key.kind;
-        let error = if rejected {
+        let error = if template.is_some_and(|template| template.api.is_unsupported) {
+            let message = format!(
+                "the constraint is not enforced: the engine of its template `{kind}` is not supported"
+            );
+            Error::new(ErrorKind::Unsupported, message).hint(crate::api::ALLOW_UNSUPPORTED)
+        } else if template.is_some() {
             let message = format!("the constraint is not enforced: its template `{kind}` was rejected");
             Error::new(ErrorKind::MissingTemplate, message).hint("mend the template first")
         } else {

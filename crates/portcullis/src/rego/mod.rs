@@ -42,6 +42,7 @@ pub(crate) struct RegoProgram {
     texts: Vec<Text>,
     inventory_reads: Vec<InventoryRead>,
     object_reads: Arc<[ObjectRead]>,
+    reads_namespace: bool,
 }
 
 /// A place where a policy goes through objects of the inventory.
@@ -99,6 +100,7 @@ impl RegoProgram {
                     document: document.clone(),
                     inventory_reads: reads.inventory,
                     object_reads: reads.object.into(),
+                    reads_namespace: reads.namespace,
                     texts,
                 };
                 (Some(program), errors)
@@ -140,6 +142,11 @@ impl RegoProgram {
     /// The parts of the object it reads.
     pub(crate) fn object_reads(&self) -> Arc<[ObjectRead]> {
         Arc::clone(&self.object_reads)
+    }
+
+    /// Whether it may look at the Namespace of the object.
+    pub(crate) fn reads_namespace(&self) -> bool {
+        self.reads_namespace
     }
 
     /// Makes what evaluations over these objects look up. Never panics: what cannot be made is met by the evaluations that need it.

@@ -20,6 +20,8 @@ use crate::policy::InventoryRead;
 pub(super) struct Reads {
     pub(super) object: Vec<ObjectRead>,
     pub(super) inventory: Vec<InventoryRead>,
+    /// Whether `input.review.namespaceObject` may be looked at.
+    pub(super) namespace: bool,
 }
 
 /// A path from `input` or `data`; `None` where a step is computed.
@@ -66,8 +68,15 @@ impl Reads {
         if inventory.is_empty() && modules.iter().any(|module| mentions_inventory(module)) {
             inventory.push(InventoryRead { api_version: None, kind: None, fields: None });
         }
-        Self { object: object_reads(&paths), inventory }
+        let namespace = paths.iter().chain(&present).any(reads_namespace);
+        Self { object: object_reads(&paths), inventory, namespace }
     }
+}
+
+/// Whether a path leads to the Namespace or comes by it: what is read as a whole has it in it.
+fn reads_namespace(path: &Path) -> bool {
+    let wanted = ["input", "review", "namespaceObject"];
+    path.iter().zip(wanted).all(|(step, wanted)| step.as_deref().is_none_or(|step| step == wanted))
 }
 
 fn object_reads(paths: &BTreeSet<Path>) -> Vec<ObjectRead> {

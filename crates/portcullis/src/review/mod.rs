@@ -4,10 +4,12 @@
 //! matchers, one evaluation per constraint that applies. It cannot fail: a matcher that cannot decide and a program that
 //! breaks are error results of their constraint, with that constraint's own action.
 
+mod elsewhere;
 mod locate;
 mod outcome;
 mod request;
 
+pub use elsewhere::Elsewhere;
 pub use outcome::{ConstraintResult, EvaluationError, Outcome, Position, Precision, Verdict, Violation};
 pub use request::Review;
 
@@ -25,10 +27,7 @@ impl PolicySet {
     /// input document is built once and shared by all of them.
     #[must_use]
     pub fn review(&self, review: &Review, world: &World<'_>, point: EnforcementPoint) -> Outcome {
-        let namespace = review.namespace().or_else(|| {
-            let name = review.namespace_name();
-            if name.is_empty() { None } else { world.inventory().namespace(name) }
-        });
+        let namespace = known_namespace(review, world);
         let mut input = None;
         let mut results = Vec::new();
         for constraint in self.candidates(review) {
@@ -42,6 +41,11 @@ impl PolicySet {
             }
             let start = world.read_stopwatch();
             let (verdict, prints, steps) = match matched {
+                Ok(_) if is_blind(constraint, review) => {
+                    let reason = review.missing_namespace().unwrap_or_default();
+                    let message = format!("the policy reads `namespaceObject`: {reason}");
+                    (Verdict::Error(EvaluationError::new(message)), Vec::new(), 0)
+                }
                 Ok(_) => {
                     let input = input.get_or_insert_with(|| review.input(namespace));
                     evaluate(constraint, review, input, *world)
@@ -57,6 +61,22 @@ impl PolicySet {
     }
 }
 
+/// The Namespace that the object lives in, as the caller knows it or the inventory has it.
+fn known_namespace<'a>(review: &'a Review, world: &World<'a>) -> Option<&'a Object> {
+    if review.missing_namespace().is_some() {
+        return None;
+    }
+    review.namespace().or_else(|| {
+        let name = review.namespace_name();
+        if name.is_empty() { None } else { world.inventory().namespace(name) }
+    })
+}
+
+/// Whether the policy looks at a Namespace that should be known and is not.
+fn is_blind(constraint: &CompiledConstraint, review: &Review) -> bool {
+    review.missing_namespace().is_some() && constraint.template.program.reads_namespace()
+}
+
 /// Whether the constraint applies to the object or to the old one. An error on the first is not saved by the second.
 fn matches(
     constraint: &CompiledConstraint,
@@ -64,20 +84,21 @@ fn matches(
     namespace: Option<&Object>,
 ) -> Result<bool, String> {
     for object in review.candidates() {
-        let subject = Subject { object, namespace, source: review.source() };
+        let subject = Subject { object, home: review.home(namespace), source: review.source() };
         match constraint.matcher.matches(&subject) {
             Ok(false) => {}
             Ok(true) => return Ok(true),
-            Err(error) => return Err(match_error(object, &error)),
+            Err(error) => return Err(match_error(object, &error, review.missing_namespace())),
         }
     }
     Ok(false)
 }
 
 /// In Gatekeeper's words, which users may have in their alerts.
-fn match_error(object: &Object, error: &MatchError) -> String {
+fn match_error(object: &Object, error: &MatchError, reason: Option<&str>) -> String {
+    let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
     format!(
-        "unable to match constraints: error matching the requested object: {} :failed to run Match criteria: {error}",
+        "unable to match constraints: error matching the requested object: {} :failed to run Match criteria: {error}{reason}",
         object.name()
     )
 }

@@ -4,6 +4,8 @@
 //! review comes from an API server or from a plain object: absent parts are empty texts, `{}` or `null`, never undefined,
 //! except `name`, `namespace`, `subResource`, `dryRun` and the `request…` fields, which are left out when empty.
 //!
+//! An object that comes alone is put where it lives before ([`crate::scope`]); a request says where that is.
+//!
 //! On DELETE policies see the old object as `object` too. A Namespace is not inside a namespace: its own requests carry no
 //! `namespace`.
 
@@ -11,8 +13,9 @@ use std::sync::Arc;
 
 use crate::api::{AdmissionReview, Operation};
 use crate::error::{Error, ErrorKind};
-use crate::matcher::Source;
+use crate::matcher::{Home as HomeOf, Source};
 use crate::object::Object;
+use crate::scope::{Place, Places, Scope, Scopes, Settled};
 use crate::value::{self, Value};
 
 /// One object or admission request to be judged. Made once, reviewed against any number of policy sets.
@@ -32,16 +35,63 @@ pub struct Review {
     operation: Operation,
     object: Option<Object>,
     old_object: Option<Object>,
-    /// Name of the namespace the object lives in; empty for cluster-scoped objects and Namespaces.
-    namespace_name: Arc<str>,
-    namespace: Option<Object>,
+    home: Home,
+    /// How it was told where the object lives.
+    place: Place,
+    namespace: Known,
     source: Source,
 }
 
+/// Where what is reviewed lives. Namespaces, which are compared by their own names, live in none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Home {
+    Cluster,
+    Namespace(Arc<str>),
+    Unnamed,
+}
+
+impl Home {
+    fn named(name: &Arc<str>) -> Self {
+        if name.is_empty() { Self::Cluster } else { Self::Namespace(name.clone()) }
+    }
+}
+
+/// What the caller knows of the Namespace.
+#[derive(Clone, Debug)]
+enum Known {
+    /// Nothing; the inventory is asked.
+    Ask,
+    Is(Object),
+    /// It cannot be told, and why.
+    Missing(Arc<str>),
+}
+
+/// How an admission request says where its object lives.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// As API servers send it.
+    Sent,
+    /// As gator's suites read it.
+    AsWritten,
+}
+
 impl Review {
-    /// A review of an object as it is, as audits and the command line make them.
+    /// A review of an object where it lives, as [`Places`] tell that know no other kinds than those of Kubernetes: one that names no
+    /// namespace though its kind lives in one is taken to be in `default`.
     #[must_use]
     pub fn from_object(object: Object) -> Self {
+        Self::settled(Places::default().settle(object))
+    }
+
+    /// A review of an object that was put where it lives, as audits and the command line make them.
+    #[must_use]
+    pub fn settled(settled: Settled) -> Self {
+        Self { place: settled.place, ..Self::as_written(settled.object) }
+    }
+
+    /// A review of an object that lives where its own field says, whatever its kind, as gator's suites have it.
+    #[must_use]
+    pub fn as_written(object: Object) -> Self {
         let gvk = object.gvk();
         let text = |text: &Arc<str>| Value::String(text.clone());
         let empty = || Value::String("".into());
@@ -69,20 +119,36 @@ impl Review {
         Self {
             entries,
             operation: Operation::None,
-            namespace_name: if object.is_namespace() { "".into() } else { object.namespace().clone() },
+            home: if object.is_namespace() { Home::Cluster } else { Home::named(object.namespace()) },
+            place: Place::AsWritten,
             object: Some(object),
             old_object: None,
-            namespace: None,
+            namespace: Known::Ask,
             source: Source::Original,
         }
     }
 
-    /// A review of an admission request.
+    /// A review of an admission request. Where the object lives is what its kind says, if that is one of Kubernetes, and what the
+    /// request says: API servers name a namespace exactly where there is one.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::MissingField`] if a DELETE comes without the old object, or a request without any object.
     pub fn from_admission(admission: &AdmissionReview) -> Result<Self, Error> {
+        Self::of_request(admission, Reading::Sent)
+    }
+
+    /// A review of an admission request that somebody wrote, as gator's suites have it: where it names no namespace, the object's own
+    /// field counts.
+    ///
+    /// # Errors
+    ///
+    /// As [`Review::from_admission`].
+    pub fn from_admission_as_written(admission: &AdmissionReview) -> Result<Self, Error> {
+        Self::of_request(admission, Reading::AsWritten)
+    }
+
+    fn of_request(admission: &AdmissionReview, reading: Reading) -> Result<Self, Error> {
         let operation = admission.operation;
         let mut object = admission.object.clone();
         let old_object = admission.old_object.clone();
@@ -98,28 +164,48 @@ impl Review {
             return Err(Error::new(ErrorKind::MissingField, message));
         };
         let is_namespace = shown.is_namespace();
-        let namespace_name: Arc<str> = match (is_namespace, &*admission.namespace) {
-            (true, _) => "".into(),
-            (false, "") => shown.namespace().clone(),
-            (false, _) => admission.namespace.clone(),
-        };
+        let home = home_of(shown, &admission.namespace, reading);
         let entries = admission_entries(&admission.request, object.as_ref(), is_namespace);
         Ok(Self {
             entries,
             operation,
             object,
             old_object,
-            namespace_name,
-            namespace: None,
+            home,
+            place: Place::AsWritten,
+            namespace: Known::Ask,
             source: Source::Original,
         })
     }
 
-    /// Adds the Namespace the object lives in. Without it, the inventory is asked.
+    /// Adds the Namespace the object lives in. Without it, the inventory is asked. What lives in no namespace by its kind stays there;
+    /// what names no namespace is in this one.
     #[must_use]
-    pub fn with_namespace(mut self, namespace: Object) -> Self {
-        self.namespace = Some(namespace);
-        self
+    pub fn with_namespace(self, namespace: Object) -> Self {
+        let name = namespace.name().clone();
+        let is_open =
+            matches!(self.place, Place::Assumed | Place::Unknown) && self.namespace_name() != &*name;
+        let moved = match &self.object {
+            Some(object) if is_open && !object.is_namespace() => {
+                let object = object.in_namespace(Some(&name));
+                let source = self.source;
+                Self::settled(Settled { object, place: Place::Given }).with_source(source)
+            }
+            _ => self,
+        };
+        let home = match moved.object() {
+            Some(object) if object.is_namespace() => Home::Cluster,
+            Some(object) if scope_of(object) == Scope::Cluster => Home::Cluster,
+            _ => Home::named(&name),
+        };
+        Self { home, namespace: Known::Is(namespace), ..moved }
+    }
+
+    /// Says that the Namespace the object lives in should be known and cannot be told, and why. What needs it is an error then: a
+    /// selector of namespaces, and a policy that reads `namespaceObject`.
+    #[must_use]
+    pub fn without_namespace(self, reason: &str) -> Self {
+        Self { namespace: Known::Missing(reason.into()), ..self }
     }
 
     /// Says how the object came to be; [`Source::Original`] unless said otherwise.
@@ -141,14 +227,44 @@ impl Review {
         self.object.as_ref().or(self.old_object.as_ref())
     }
 
-    /// Name of the namespace the object lives in; empty if in none.
+    /// Name of the namespace the object lives in; empty if in none, or if nobody says in which.
     #[must_use]
     pub fn namespace_name(&self) -> &str {
-        &self.namespace_name
+        match &self.home {
+            Home::Namespace(name) => name,
+            Home::Cluster | Home::Unnamed => "",
+        }
     }
 
+    /// How it was told where the object lives.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        self.place
+    }
+
+    /// The Namespace that the caller knows.
     pub(crate) fn namespace(&self) -> Option<&Object> {
-        self.namespace.as_ref()
+        match &self.namespace {
+            Known::Is(namespace) => Some(namespace),
+            Known::Ask | Known::Missing(_) => None,
+        }
+    }
+
+    /// Why the Namespace cannot be told, if it should be known.
+    pub(crate) fn missing_namespace(&self) -> Option<&str> {
+        match (&self.namespace, &self.home) {
+            (Known::Missing(reason), Home::Namespace(_) | Home::Unnamed) => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// Where it lives, for matching.
+    pub(crate) fn home<'a>(&'a self, namespace: Option<&'a Object>) -> HomeOf<'a> {
+        match &self.home {
+            Home::Cluster => HomeOf::Cluster,
+            Home::Namespace(name) => HomeOf::Namespace { name, object: namespace },
+            Home::Unnamed => HomeOf::Unnamed,
+        }
     }
 
     pub(crate) fn source(&self) -> Source {
@@ -168,6 +284,28 @@ impl Review {
         let namespace = namespace.map_or(Value::Null, |namespace| namespace.value().clone());
         let entries = self.entries.iter().cloned();
         value::object(entries.chain([("namespaceObject".into(), namespace)]))
+    }
+}
+
+fn scope_of(object: &Object) -> Scope {
+    let gvk = object.gvk();
+    Scopes::default().of(&gvk.group, &gvk.kind)
+}
+
+/// Where the object of a request lives.
+fn home_of(object: &Object, requested: &Arc<str>, reading: Reading) -> Home {
+    if object.is_namespace() {
+        return Home::Cluster;
+    }
+    let own = object.namespace();
+    match (scope_of(object), reading) {
+        (Scope::Cluster, Reading::Sent) => Home::Cluster,
+        _ if !requested.is_empty() => Home::Namespace(requested.clone()),
+        (_, Reading::AsWritten) => Home::named(own),
+        // No API server sends this.
+        (Scope::Namespaced, Reading::Sent) if own.is_empty() => Home::Unnamed,
+        (Scope::Namespaced, Reading::Sent) => Home::Namespace(own.clone()),
+        (Scope::ByObject, Reading::Sent) => Home::Cluster,
     }
 }
 

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use portcullis_webhook::admission::{BadRego, Own};
+use portcullis::Unsupported;
+use portcullis_webhook::admission::{BadRego, Budget, Own, admit};
+use portcullis_webhook::load::{Paths, load};
 
 use crate::support::{POLICIES, Webhook, pod, review};
 
@@ -189,6 +191,155 @@ fn bad_rego_is_admitted_with_a_warning_if_asked_for_and_nothing_else_is() {
         (&json!(false), &json!(422)),
         "{response}"
     );
+}
+
+fn of_kind(api_version: &str, kind: &str) -> Value {
+    json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "one"}, "spec": {}})
+}
+
+#[test]
+fn policies_that_are_not_supported_are_refused_or_let_in_with_a_warning_and_others_are_ordinary() {
+    let cel = json!({
+        "apiVersion": "templates.gatekeeper.sh/v1", "kind": "ConstraintTemplate", "metadata": {"name": "celonly"},
+        "spec": {"crd": {"spec": {"names": {"kind": "CelOnly"}}}, "targets": [{"target": "admission.k8s.gatekeeper.sh",
+            "code": [{"engine": "K8sNativeValidation", "source": {"validations": []}}]}]},
+    });
+    let unsupported = [
+        of_kind("expansion.gatekeeper.sh/v1beta1", "ExpansionTemplate"),
+        of_kind("mutations.gatekeeper.sh/v1", "Assign"),
+        of_kind("externaldata.gatekeeper.sh/v1beta1", "Provider"),
+        of_kind("connection.gatekeeper.sh/v1alpha1", "Connection"),
+        cel,
+    ];
+    let refusing = Webhook::new(POLICIES);
+    let allowing =
+        Webhook::new(POLICIES).with_own(Own { unsupported: Unsupported::Allowed, ..Own::default() });
+    for object in &unsupported {
+        let response = refusing.create(object);
+        assert_eq!(response["status"]["code"], 422, "{response}");
+        assert!(response["status"]["message"].as_str().unwrap().contains("not supported"), "{response}");
+        let response = allowing.create(object);
+        assert_eq!(response["status"]["code"], 299, "{response}");
+        assert!(response["warnings"][0].as_str().unwrap().contains("not supported"), "{response}");
+        let deletion = refusing.post("/v1/admit", review(object, "DELETE").to_string()).response();
+        assert_eq!(deletion["allowed"], true, "{deletion}");
+    }
+    for object in [
+        of_kind("operator.gatekeeper.sh/v1alpha1", "Gatekeeper"),
+        of_kind("gatekeeper.acme.io/v1", "Rule"),
+        of_kind("status.gatekeeper.sh/v1beta1", "ConfigPodStatus"),
+    ] {
+        assert_eq!(refusing.create(&object)["status"]["code"], 200, "{object}");
+    }
+    let near = refusing.create(&of_kind("template.gatekeeper.sh/v1", "ConstraintTemplate"));
+    assert_eq!(near["status"]["code"], 422, "{near}");
+}
+
+#[test]
+fn files_with_what_is_not_supported_are_not_served_unless_that_is_allowed() {
+    let expansion = of_kind("expansion.gatekeeper.sh/v1beta1", "ExpansionTemplate");
+    let webhook = Webhook::new(POLICIES);
+    webhook.edit(&format!("{POLICIES}---\n{expansion}\n"));
+    let ready = webhook.get("/readyz?verbose").text;
+    assert!(ready.contains("[!]policies stale") && ready.contains("not supported"), "{ready}");
+    let paths = Paths { unsupported: Unsupported::Allowed, ..webhook.paths.clone() };
+    let loaded = load(&paths).unwrap();
+    assert!(loaded.warnings.iter().any(|warning| warning.to_string().contains("not supported")));
+}
+
+/// Denies by a selector, by a policy that reads the Namespace, and whatever comes.
+const NAMESPACE_READERS: &str = r#"
+apiVersion: templates.gatekeeper.sh/v1
+kind: ConstraintTemplate
+metadata: {name: teamed}
+spec:
+  crd: {spec: {names: {kind: Teamed}}}
+  targets:
+  - target: admission.k8s.gatekeeper.sh
+    rego: |
+      package teamed
+      violation[{"msg": "wrong team"}] { input.review.namespaceObject.metadata.labels.team == "x" }
+---
+{apiVersion: constraints.gatekeeper.sh/v1beta1, kind: Teamed, metadata: {name: reads}, spec: {enforcementAction: warn}}
+---
+apiVersion: templates.gatekeeper.sh/v1
+kind: ConstraintTemplate
+metadata: {name: noexec}
+spec:
+  crd: {spec: {names: {kind: NoExec}}}
+  targets:
+  - target: admission.k8s.gatekeeper.sh
+    rego: |
+      package noexec
+      violation[{"msg": "no exec"}] { true }
+---
+apiVersion: constraints.gatekeeper.sh/v1beta1
+kind: NoExec
+metadata: {name: no-exec}
+spec: {match: {scope: Namespaced, kinds: [{apiGroups: [""], kinds: [PodExecOptions]}]}}
+---
+apiVersion: constraints.gatekeeper.sh/v1beta1
+kind: NoExec
+metadata: {name: selects}
+spec: {enforcementAction: warn, match: {namespaceSelector: {matchLabels: {a: b}}}}
+"#;
+
+fn exec(object: &Value) -> Value {
+    let mut request = review(object, "CONNECT");
+    request["request"]["namespace"] = json!("other");
+    request["request"]["subResource"] = json!("exec");
+    request
+}
+
+#[test]
+fn the_request_says_where_an_object_without_metadata_lives() {
+    let webhook = Webhook::new(NAMESPACE_READERS);
+    let ask = |request: &Value| webhook.post("/v1/admit", request.to_string()).response();
+    let bare = json!({"apiVersion": "v1", "kind": "PodExecOptions", "command": ["sh"]});
+    let named = json!({"apiVersion": "v1", "kind": "PodExecOptions", "metadata": {"namespace": "prod"}, "command": ["sh"]});
+    for object in [bare, named] {
+        let response = ask(&exec(&object));
+        assert_eq!(response["status"]["message"], "[no-exec] no exec", "{response}");
+        // Nobody has the Namespace `other`: what needs it is an error of its own.
+        let warnings = response["warnings"].as_array().unwrap();
+        assert_eq!(warnings.len(), 1, "{response}");
+        assert!(
+            warnings[0].as_str().unwrap().starts_with("[selects] unable to match constraints"),
+            "{response}"
+        );
+    }
+}
+
+#[test]
+fn a_namespace_that_cannot_be_told_is_an_error_of_the_constraints_that_need_it() {
+    let webhook = Webhook::new(NAMESPACE_READERS);
+    let budget = Budget {
+        limits: portcullis::EvaluationLimits::default(),
+        deadline: std::time::Instant::now() + std::time::Duration::from_mins(1),
+        now_ns: 0,
+    };
+    let ask = |namespace: Result<Option<portcullis::Object>, String>| {
+        let request = review(&pod(&json!({})), "CREATE").to_string();
+        let serving = webhook.state.serving();
+        let (envelope, answer) = admit(request.as_bytes(), &serving, &Own::default(), namespace, &budget);
+        let body: Value = serde_json::from_slice(&answer.to_body(&envelope)).unwrap();
+        body["response"].clone()
+    };
+    let response = ask(Err("the namespace `shop` did not come in time".to_owned()));
+    assert_eq!(response["allowed"], true, "no constraint that denies needs it: {response}");
+    let warnings: Vec<&str> =
+        response["warnings"].as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect();
+    assert_eq!(
+        warnings,
+        [
+            "[reads] the policy reads `namespaceObject`: the namespace `shop` did not come in time",
+            "[selects] unable to match constraints: error matching the requested object: web :failed to run Match criteria: \
+             namespace selector for namespace-scoped object but missing Namespace: the namespace `shop` did not come in time",
+        ]
+    );
+    let shop = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "labels": {"team": "x"}}});
+    let response = ask(Ok(Some(portcullis::Object::from_json(&shop).unwrap())));
+    assert_eq!(response["warnings"], json!(["[reads] wrong team"]));
 }
 
 #[test]

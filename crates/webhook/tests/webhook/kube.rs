@@ -149,7 +149,10 @@ fn verdicts_rest_on_what_is_watched_and_what_breaks_stays_as_it_was() {
     server.end_watches();
     server.put(namespace("fresh", "prod"));
     assert_eq!(ask(&mut program, &service("fresh", "b")), (403, "[prodonly] first".to_owned()));
-    assert_eq!(ask(&mut program, &service("ghost", "b")), (500, "there is no namespace `ghost`".to_owned()));
+    let (code, message) = ask(&mut program, &service("ghost", "b"));
+    assert_eq!(code, 500, "{message}");
+    assert!(message.starts_with("[prodonly] unable to match constraints"), "{message}");
+    assert!(message.ends_with("there is no namespace `ghost`"), "{message}");
     server.heal();
     // Nobody locks the webhook out.
     let own = "system:serviceaccount:gatekeeper-system:portcullis-webhook";
@@ -195,6 +198,30 @@ fn verdicts_rest_on_what_is_watched_and_what_breaks_stays_as_it_was() {
     server.end_watches();
     std::thread::sleep(Duration::from_secs(2));
     assert_eq!(server.writes().len(), 0, "{:?}", server.writes());
+    program.stop();
+}
+
+#[test]
+fn what_is_not_supported_is_said_and_holds_nothing_up() {
+    let cluster = cluster();
+    let server = &cluster.server;
+    server.register("constraints.gatekeeper.sh/v1beta1", "Never", "never", false);
+    server.register("expansion.gatekeeper.sh/v1alpha1", "ExpansionTemplate", "expansiontemplate", false);
+    server.put(template("Never", "package p\nviolation[{\"msg\": \"never\"}] { true }"));
+    server.put(constraint("Never", &json!({})));
+    server.put(json!({"apiVersion": "expansion.gatekeeper.sh/v1alpha1", "kind": "ExpansionTemplate",
+        "metadata": {"name": "expand"}, "spec": {}}));
+    let mut program = start(server, &[]);
+    until(200, || program.get("/readyz").0);
+    assert_eq!(ask(&mut program, &service("default", "b")).0, 403);
+    until(true, || {
+        let text = program.get("/readyz?verbose").1;
+        text.contains("[!]supported: 1 policies of Gatekeeper's are not")
+            && text.contains("    ExpansionTemplate `expand` of Gatekeeper is not supported")
+    });
+    until(true, || program.get("/metrics").1.contains("\nportcullis_unsupported_policies 1\n"));
+    server.delete("expansiontemplate", "", "expand");
+    until(true, || program.get("/metrics").1.contains("\nportcullis_unsupported_policies 0\n"));
     program.stop();
 }
 

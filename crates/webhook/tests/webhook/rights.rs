@@ -26,6 +26,17 @@ violation[{\"msg\": \"it is a host\"}] {
 
 /// A cluster with all that the webhook reads, and the policy.
 fn fill(server: &ApiServer) {
+    for (api_version, kind, plural, namespaced) in [
+        ("mutations.gatekeeper.sh/v1", "Assign", "assign", false),
+        ("mutations.gatekeeper.sh/v1", "AssignMetadata", "assignmetadata", false),
+        ("mutations.gatekeeper.sh/v1", "ModifySet", "modifyset", false),
+        ("mutations.gatekeeper.sh/v1alpha1", "AssignImage", "assignimage", false),
+        ("expansion.gatekeeper.sh/v1beta1", "ExpansionTemplate", "expansiontemplate", false),
+        ("externaldata.gatekeeper.sh/v1beta1", "Provider", "providers", false),
+        ("connection.gatekeeper.sh/v1alpha1", "Connection", "connections", true),
+    ] {
+        server.register(api_version, kind, plural, namespaced);
+    }
     server.put(namespace("shop", "prod"));
     server.put(template("UnlikeHosts", UNLIKE_HOSTS));
     server.register("constraints.gatekeeper.sh/v1beta1", "UnlikeHosts", "unlikehosts", false);

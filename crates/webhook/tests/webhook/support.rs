@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Request;
-use portcullis::{EvaluationLimits, Limits};
+use portcullis::{EvaluationLimits, Limits, Unsupported};
 use portcullis_webhook::admission::{Exempt, Own};
 use portcullis_webhook::decisions::{Content, Recorder};
 use portcullis_webhook::load::{Paths, load};
@@ -122,12 +122,26 @@ impl Webhook {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("policies.yaml"), policies).unwrap();
         let policies = vec![directory.path().to_owned()];
-        Self::of(Paths { policies, resources: Vec::new(), limits: Limits::default() }, pool, directory)
+        Self::of(
+            Paths {
+                policies,
+                resources: Vec::new(),
+                limits: Limits::default(),
+                unsupported: Unsupported::Refused,
+            },
+            pool,
+            directory,
+        )
     }
 
     pub fn of_library() -> Self {
         let policies = vec![workspace().join("policies")];
-        let paths = Paths { policies, resources: Vec::new(), limits: Limits::default() };
+        let paths = Paths {
+            policies,
+            resources: Vec::new(),
+            limits: Limits::default(),
+            unsupported: Unsupported::Refused,
+        };
         Self::of(paths, Pool::start(2, 16).unwrap(), tempfile::tempdir().unwrap())
     }
 
