@@ -203,6 +203,11 @@ impl Error {
         error
     }
 
+    /// Makes an error of a warning.
+    pub(crate) fn make_error(&mut self) {
+        self.0.severity = Severity::Error;
+    }
+
     /// Adds where it is.
     #[must_use]
     pub fn at(mut self, location: impl Into<Option<Location>>) -> Self {
