@@ -305,8 +305,9 @@ impl Rules<'_> {
         self.errors.push(error);
     }
 
-    /// A reference below `input`. Only a warning: modules are written for several tools, and what is for another never holds here. Where
-    /// nothing is left that can fire, `lint` makes it an error.
+    /// A reference below `input`. Only a warning, unless a misspelt name or one that no tool has: modules are written for several tools, and what
+    /// is for another never holds here. Where nothing is left that can fire, `lint` makes it an error. In a library it may belong to a rule
+    /// that this template never asks.
     fn check_input(&mut self, expr: &Expr) {
         let prefix = expr.static_prefix();
         let mut steps = prefix.iter();
@@ -317,6 +318,8 @@ impl Rules<'_> {
         if *root != "input" || exists {
             return;
         }
+        // No tool has these.
+        let is_mistake = *field == "constraint" || did_you_mean(field, ["review", "parameters"]).is_some();
         let hint = match *field {
             "constraint" if prefix.iter().any(|(step, _)| *step == "parameters") => {
                 "the constraint's parameters are `input.parameters`".to_owned()
@@ -334,7 +337,11 @@ impl Rules<'_> {
         let message = format!("`input.{field}` does not exist, so this is never true");
         let span = Span::new(expr.span.start, span.end);
         let location = locate(self.document, self.parsed.text, span);
-        self.errors.push(Error::warning(ErrorKind::UnknownInput, message).hint(hint).at(location));
+        let mut error = Error::warning(ErrorKind::UnknownInput, message);
+        if is_mistake && !self.parsed.is_lib {
+            error.make_error();
+        }
+        self.errors.push(error.hint(hint).at(location));
     }
 
     fn check_data(&mut self, expr: &Expr) {

@@ -44,11 +44,13 @@ pub(super) fn check(
     let never = never::check_violation(&program);
     let is_certain = never.as_ref().is_some_and(|error| error.severity() == Severity::Error);
     let is_unknown = |known: &Error| known.kind() == ErrorKind::UnknownInput;
+    let is_said = errors.iter().any(|known| is_unknown(known) && known.severity() == Severity::Error);
     // That it never fires is what these mean, and they say why.
-    if errors.iter().any(is_unknown) && (is_certain || never::sees_no_review(&program)) {
-        errors.iter_mut().filter(|known| is_unknown(known)).for_each(Error::make_error);
-    } else {
-        found.extend(never);
+    let is_meant = errors.iter().any(is_unknown) && (is_certain || never::sees_no_review(&program));
+    match (is_said, is_meant) {
+        (true, _) => {}
+        (false, true) => errors.iter_mut().filter(|known| is_unknown(known)).for_each(Error::make_error),
+        (false, false) => found.extend(never),
     }
     // A name that is misspelt, or a rule that does not parse, leaves others without a use.
     let known = |kind| errors.iter().any(|error| error.severity() == Severity::Error && error.kind() == kind);
