@@ -22,7 +22,7 @@ const LONGEST_CHAIN: usize = 16;
 const KEY_FUEL: usize = 256;
 
 /// Most looks at what collections hold.
-const MOST_LOOKS: usize = 20_000;
+const MOST_LOOKS: usize = 2_000;
 /// Most findings that are shown of one template. To find a place in a document takes time that grows with it.
 const MOST_SHOWN: usize = 200;
 
