@@ -20,7 +20,10 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(usage) => return portcullis_report::usage(usage.exit_code(), || usage.print()),
+    };
     let done = if args.kube.kube { kube::run(&args.audit, &args.kube) } else { run::files(&args.audit) };
     match done {
         Ok(status) => status.into(),

@@ -11,10 +11,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use portcullis::{Error, EvaluationLimits, Places, Scopes, Unsupported};
+use portcullis::{Error, ErrorKind, EvaluationLimits, Location, Places, Scopes, Unsupported};
 use portcullis_report::ExitStatus;
 use portcullis_report::audit::{AuditReport, Completion, Problem, Standing, Timestamp};
-use portcullis_sources::{Choice, is_stdin, list, stdin_is_stream, stdin_path};
+use portcullis_sources::{Choice, InputFile, is_stdin, list, stdin_is_stream, stdin_path, with_patience};
 
 use crate::args::AuditArgs;
 use crate::collect::Collected;
@@ -157,10 +157,27 @@ impl FileSubject {
         let (files, mut problems) = list(paths, Choice::Dumps);
         let (further, more) = list(inventory, Choice::Dumps);
         problems.extend(more);
-        let shared = |file| Arc::new(Source::file(file));
-        let sources = files.into_iter().map(shared).chain(stdin.cloned()).collect();
-        Self { sources, further: further.into_iter().map(shared).collect(), problems, ceiling }
+        let mut opened = |files: Vec<InputFile>| {
+            let mut sources = Vec::new();
+            for file in files {
+                let name = file.name.clone();
+                match Source::file(file) {
+                    Ok(source) => sources.push(Arc::new(source)),
+                    Err(error) => problems.push(unreadable(&name, &error)),
+                }
+            }
+            sources
+        };
+        let mut sources = opened(files);
+        let further = opened(further);
+        sources.extend(stdin.cloned());
+        Self { sources, further, problems, ceiling }
     }
+}
+
+fn unreadable(name: &str, error: &io::Error) -> Error {
+    let place = Location::new(portcullis::Source::new(name, ""), 0..0);
+    Error::new(ErrorKind::Unreadable, format!("cannot be read: {error}")).at(place)
 }
 
 impl Subject for FileSubject {
@@ -341,7 +358,7 @@ pub fn files(args: &AuditArgs) -> Result<ExitStatus, RunError> {
             let text = "standard input does not change, so that it cannot be audited every interval";
             return Err(RunError::Usage(text.to_owned()));
         }
-        let source = Source::spool("<stdin>", io::stdin().lock(), None);
+        let source = with_patience("<stdin>", || Source::spool("<stdin>", io::stdin().lock(), None));
         Some(Arc::new(source.map_err(system("keeping standard input in a temporary file"))?))
     } else {
         None

@@ -12,5 +12,8 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
-    run::run(args::Args::parse()).into()
+    match args::Args::try_parse() {
+        Ok(args) => run::run(args).into(),
+        Err(usage) => portcullis_report::usage(usage.exit_code(), || usage.print()),
+    }
 }

@@ -1,27 +1,19 @@
 //! From arguments to an exit status: the one place where a failure of the program itself becomes text.
 
-use std::io::{self, Write as _};
+use std::io::Write as _;
 
 use portcullis_report::ExitStatus;
 
 use crate::args::Args;
 use crate::commands;
 
-/// Runs a command. A reader that hangs up (`portcullis … | head`) is no error of ours.
+/// Runs a command. A report that could not be written to its end is an error, also if its reader hung up (`portcullis … | head`): who asks for
+/// the exit code must not take half of an answer for one.
 pub fn run(args: Args) -> ExitStatus {
     args.color.write_global();
-    match commands::dispatch(args) {
-        Ok(status) => status,
-        Err(error) => {
-            let hung_up = error
-                .chain()
-                .filter_map(|cause| cause.downcast_ref::<io::Error>())
-                .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe);
-            if !hung_up {
-                // Nothing is left to do if even this cannot be written.
-                let _ = writeln!(anstream::stderr(), "error: {error:#}");
-            }
-            ExitStatus::Error
-        }
-    }
+    commands::dispatch(args).unwrap_or_else(|error| {
+        // Nothing is left to do if even this cannot be written.
+        let _ = writeln!(anstream::stderr(), "error: {error:#}");
+        ExitStatus::Error
+    })
 }

@@ -216,6 +216,11 @@ impl Error {
         self
     }
 
+    /// Makes an error of a warning.
+    pub(crate) fn make_error(&mut self) {
+        self.0.severity = Severity::Error;
+    }
+
     /// Adds where it is.
     #[must_use]
     pub fn at(mut self, location: impl Into<Option<Location>>) -> Self {

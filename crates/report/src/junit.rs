@@ -46,7 +46,22 @@ pub fn write(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
     }
     let mut junit = Report::new("portcullis test");
     junit.add_test_suites(suites.into_values());
-    junit.serialize(&mut *out).map_err(io::Error::other)
+    serialize(&junit, out)
+}
+
+/// Writes a report. XML 1.0 has no way to write most control characters and two others: in their place there is U+FFFD.
+pub(crate) fn serialize(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    let text = report.to_string().map_err(io::Error::other)?;
+    if text.contains(is_forbidden) {
+        let safe: String = text.chars().map(|c| if is_forbidden(c) { '\u{fffd}' } else { c }).collect();
+        return out.write_all(safe.as_bytes());
+    }
+    out.write_all(text.as_bytes())
+}
+
+/// Whether XML 1.0 has no place for a character, not even as a reference.
+const fn is_forbidden(c: char) -> bool {
+    matches!(c, '\0'..='\x08' | '\x0b' | '\x0c' | '\x0e'..='\x1f' | '\u{fffe}' | '\u{ffff}')
 }
 
 /// Findings that a report of an audit lists; test reports are read as a whole, by people.
@@ -106,7 +121,7 @@ pub fn write_audit(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result<
     }
     let mut junit = Report::new("portcullis audit");
     junit.add_test_suites([input].into_iter().chain(suites).filter(|suite| !suite.test_cases.is_empty()));
-    junit.serialize(&mut *out).map_err(io::Error::other)
+    serialize(&junit, out)
 }
 
 fn audit_case(finding: &audit::Finding) -> TestCase {

@@ -24,6 +24,7 @@ use portcullis::{
 };
 
 pub use exit::ExitStatus;
+pub use portcullis_sources::usage;
 
 /// What `portcullis test` found.
 #[derive(Debug)]
@@ -230,12 +231,29 @@ impl TestReport {
     }
 }
 
-/// Standard output in large pieces. Only what is written for people may have colours, so only that is searched for them.
+/// Standard output in large pieces. Only what is written for people may have colours, so only that is searched for them. If there is none, writing
+/// is an error.
 pub fn stdout(for_people: bool) -> Box<dyn Write> {
     const PIECE: usize = 64 << 10;
+    if portcullis_sources::stdout_is_closed() {
+        return Box::new(Closed);
+    }
     let stdout: Box<dyn Write> =
         if for_people { Box::new(anstream::stdout().lock()) } else { Box::new(io::stdout().lock()) };
     Box::new(BufWriter::with_capacity(PIECE, stdout))
+}
+
+/// A standard output that was closed before the program began.
+struct Closed;
+
+impl Write for Closed {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(portcullis_sources::closed_stdout())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Err(portcullis_sources::closed_stdout())
+    }
 }
 
 /// `1 object`, `2 objects`.

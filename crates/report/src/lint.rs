@@ -265,7 +265,7 @@ pub fn write_junit(report: &LintReport<'_>, out: &mut dyn Write) -> io::Result<(
         }));
         junit.add_test_suite(suite);
     }
-    junit.serialize(&mut *out).map_err(io::Error::other)
+    crate::junit::serialize(&junit, out)
 }
 
 fn test_case(report: &LintReport<'_>, problem: &Error) -> TestCase {

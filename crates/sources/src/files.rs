@@ -1,13 +1,16 @@
 //! Which files there are, and their bytes.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
 
 use ignore::WalkBuilder;
-use portcullis::{Document, Error, ErrorKind, Limits};
+use portcullis::{Document, Error, ErrorKind, Limits, Location, Source};
 
+use super::patience::with_patience;
+use super::special::{Special, special};
 use super::{is_stdin, show_size, unreadable};
 
 /// A file to read, and what messages call it.
@@ -52,11 +55,17 @@ pub enum Choice {
     Dumps,
     /// The same, but for the `samples` beside a suite: they show what policies do, they are none.
     Policies,
+    /// The manifests of a directory that is looked at again and again, as `Policies` if so asked. It may be a volume that Kubernetes mounts: what
+    /// its links lead to is read through them, since there are two versions of it while it changes. Nothing that is no file is read.
+    Watched {
+        /// Whether policies are looked for, and no samples.
+        policies: bool,
+    },
     /// Those directly in it, and with `DIR/...` all below it.
     Suites,
 }
 
-const EXTENSIONS: &[&str] = &["yaml", "yml", "json", "jsonl", "ndjson"];
+const EXTENSIONS: [&str; 5] = ["yaml", "yml", "json", "jsonl", "ndjson"];
 const PACKED: &[&str] = &["gz", "zst"];
 
 /// The files that some paths stand for, in the order given, directories sorted; no file twice.
@@ -78,6 +87,8 @@ struct Listing {
     seen: BTreeSet<PathBuf>,
     /// Directories that a link below them leads back to.
     loops: BTreeSet<PathBuf>,
+    /// How many files of a repository's own `.git` are named like manifests.
+    in_git: usize,
 }
 
 impl Default for Listing {
@@ -88,6 +99,7 @@ impl Default for Listing {
             problems: Vec::new(),
             seen: BTreeSet::new(),
             loops: BTreeSet::new(),
+            in_git: 0,
         }
     }
 }
@@ -98,7 +110,7 @@ impl Listing {
         let (root, depth) = match self.choice {
             Choice::Suites if below => (path.parent().unwrap_or(path), None),
             Choice::Suites => (path, Some(1)),
-            Choice::Manifests | Choice::Dumps | Choice::Policies => (path, None),
+            Choice::Manifests | Choice::Dumps | Choice::Policies | Choice::Watched { .. } => (path, None),
         };
         let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
         match fs::metadata(root) {
@@ -110,13 +122,48 @@ impl Listing {
                 }
                 self.problems.push(problem);
             }
-            Ok(metadata) if metadata.is_dir() => self.walk(root, depth),
+            Ok(metadata) if metadata.is_dir() => self.directory(root, depth),
             Ok(_) if below => {
                 let name = InputFile::new(root).name;
                 let message = "`/...` means everything below a directory, but this is a file";
                 self.problems.push(unreadable(&name, ErrorKind::Unreadable, message));
             }
-            Ok(_) => self.push(root),
+            Ok(metadata) => match special(metadata.file_type()) {
+                // Somebody else's pipe: whoever watches cannot wait for it.
+                Some(special) if matches!(self.choice, Choice::Watched { .. }) => self.no_file(root, special),
+                _ => self.push(root),
+            },
+        }
+    }
+
+    /// Something named like a manifest that is none.
+    fn no_file(&mut self, path: &Path, special: Special) {
+        let name = InputFile::new(path).name;
+        let message = format!("expected a file, found {special}: it is not read");
+        self.problems.push(unreadable(&name, ErrorKind::Unreadable, message));
+    }
+
+    /// All of a directory. That there is nothing in it to read is worth a word: it may not be the one that was meant.
+    fn directory(&mut self, root: &Path, depth: Option<usize>) {
+        let before = (self.files.len(), self.problems.len());
+        let found = self.walk(root, depth);
+        let name = InputFile::new(root).name;
+        if self.in_git > 0 {
+            let message = format!(
+                "files in `.git` that are named like manifests are not read: {} of them",
+                self.in_git
+            );
+            let warning = Error::warning(ErrorKind::Unreadable, message);
+            self.problems.push(warning.at(whole(&name)).hint("name them to have them read"));
+            self.in_git = 0;
+        }
+        if !found && self.choice != Choice::Suites && before == (self.files.len(), self.problems.len()) {
+            let message = "there is no file in this directory that is named like a manifest";
+            let hint = format!(
+                "what is read of a directory ends in {}",
+                EXTENSIONS.map(|end| format!("`.{end}`")).join(", ")
+            );
+            self.problems.push(Error::warning(ErrorKind::Unreadable, message).at(whole(&name)).hint(hint));
         }
     }
 
@@ -128,35 +175,47 @@ impl Listing {
         }
     }
 
-    fn walk(&mut self, root: &Path, depth: Option<usize>) {
+    /// Whether anything named like a manifest is there.
+    fn walk(&mut self, root: &Path, depth: Option<usize>) -> bool {
         let choice = self.choice;
         let walk = WalkBuilder::new(root)
             .standard_filters(false)
             .follow_links(true)
             .max_depth(depth)
-            .sort_by_file_name(Ord::cmp)
-            // A mounted ConfigMap keeps its versions in `..2026_…` and links to them from beside it.
+            .sort_by_file_name(|a, b| is_apart(a).cmp(&is_apart(b)).then_with(|| a.cmp(b)))
             .filter_entry(move |entry| {
-                let name = entry.file_name().to_string_lossy();
-                let is_samples = || name == "samples" && entry.path().with_file_name("suite.yaml").exists();
+                let is_samples =
+                    || entry.file_name() == "samples" && entry.path().with_file_name("suite.yaml").exists();
+                let policies = matches!(choice, Choice::Policies | Choice::Watched { policies: true });
+                let watched = matches!(choice, Choice::Watched { .. });
                 entry.depth() == 0
-                    || (name != ".git"
-                        && !name.starts_with("..")
-                        && !(choice == Choice::Policies && is_samples()))
+                    || !((policies && is_samples()) || (watched && is_mounted_version(entry.path())))
             })
             .build();
+        let mut found = false;
         for entry in walk {
-            match entry {
-                Ok(entry) => {
-                    let is_file = entry.file_type().is_some_and(|file_type| file_type.is_file());
-                    let packed = choice == Choice::Dumps && has_extension(entry.path(), PACKED);
-                    if is_file && (packed || has_extension(entry.path(), EXTENSIONS)) {
-                        self.push(entry.path());
-                    }
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(error) => {
+                    self.walk_error(&error);
+                    continue;
                 }
-                Err(error) => self.walk_error(&error),
+            };
+            let packed = choice == Choice::Dumps && has_extension(entry.path(), PACKED);
+            if !packed && !has_extension(entry.path(), &EXTENSIONS) {
+                continue;
+            }
+            let Some(file_type) = entry.file_type().filter(|file_type| !file_type.is_dir()) else { continue };
+            found = true;
+            if is_in_git(root, entry.path()) {
+                self.in_git += 1;
+            } else if let Some(special) = special(file_type) {
+                self.no_file(entry.path(), special);
+            } else {
+                self.push(entry.path());
             }
         }
+        found
     }
 
     fn walk_error(&mut self, error: &ignore::Error) {
@@ -183,6 +242,30 @@ impl Listing {
             }
         }
     }
+}
+
+/// Names that come last in their directory: where others lead to the same files, those are what messages say.
+fn is_apart(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b"..")
+}
+
+/// Whether this is how Kubernetes keeps the versions of a volume that it mounts: `..data`, a link, leads to the directory `..2026_…` beside it,
+/// and links beside both lead to the files through it.
+fn is_mounted_version(path: &Path) -> bool {
+    let Some(name) = path.file_name().filter(|name| is_apart(name)) else { return false };
+    let is_link = |path: &Path| fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink());
+    let is_version = || name.as_encoded_bytes().get(2).is_some_and(u8::is_ascii_digit);
+    let data = path.with_file_name("..data");
+    match name.to_str() {
+        Some("..data" | "..data_tmp") => is_link(path),
+        _ => is_version() && is_link(&data) && fs::metadata(path).is_ok_and(|metadata| metadata.is_dir()),
+    }
+}
+
+/// Whether a file belongs to a repository's own `.git`: it is no part of what the repository holds.
+fn is_in_git(root: &Path, path: &Path) -> bool {
+    let below = path.strip_prefix(root).unwrap_or(path);
+    below.parent().is_some_and(|parent| parent.components().any(|part| part.as_os_str() == ".git"))
 }
 
 /// The cause of a walk error, and the path it is about.
@@ -212,6 +295,14 @@ pub fn read_file(file: &InputFile, limits: &Limits) -> (Vec<Document>, Vec<Error
 
 /// Reads a file, unless it is too large.
 pub fn read_bytes(file: &InputFile, limits: &Limits) -> Result<Vec<u8>, Error> {
+    // Asked before it is opened: to open a pipe may take for ever.
+    let metadata = fs::metadata(&file.path).map_err(|error| read_error(&file.name, &error))?;
+    if special(metadata.file_type()).is_some() {
+        return with_patience(&file.name, || {
+            let opened = File::open(&file.path).map_err(|error| read_error(&file.name, &error))?;
+            read_limited(opened, &file.name, limits)
+        });
+    }
     let opened = File::open(&file.path).map_err(|error| read_error(&file.name, &error))?;
     let metadata = opened.metadata().map_err(|error| read_error(&file.name, &error))?;
     if metadata.is_dir() {
@@ -229,6 +320,11 @@ pub fn read_limited(stream: impl io::Read, name: &str, limits: &Limits) -> Resul
     let allowed = limits.source_bytes as u64;
     stream.take(allowed + 1).read_to_end(&mut bytes).map_err(|error| read_error(name, &error))?;
     if bytes.len() as u64 > allowed { Err(too_large(name, None, limits)) } else { Ok(bytes) }
+}
+
+/// A file as a whole.
+fn whole(name: &str) -> Location {
+    Location::new(Source::new(name, ""), 0..0)
 }
 
 fn too_large(name: &str, bytes: Option<u64>, limits: &Limits) -> Error {

@@ -5,7 +5,10 @@
 #![forbid(unsafe_code)]
 
 mod files;
+mod patience;
+mod special;
 mod stdin;
+mod stdout;
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +16,10 @@ use portcullis::{Document, Error, ErrorKind, Limits, Location, Object, Resource,
 use rayon::prelude::*;
 
 pub use files::{Choice, InputFile, list, read_bytes, read_file};
+pub use patience::with_patience;
+pub use special::{Special, special};
 pub use stdin::is_stream as stdin_is_stream;
+pub use stdout::{closed_stdout, stdout_is_closed, usage};
 
 /// The path that stands for standard input.
 const STDIN: &str = "-";

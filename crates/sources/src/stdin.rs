@@ -1,15 +1,14 @@
 //! Standard input, as gator reads it: whenever it is not a terminal or another character device.
 
-use std::io::{self, IsTerminal as _, Write as _};
-use std::sync::mpsc;
-use std::thread;
-use std::time::Duration;
+use std::io::{self, IsTerminal as _};
 
 use portcullis::{Document, Error, Limits};
 
 use super::files::read_limited;
+use super::patience::with_patience;
 
-const NAME: &str = "<stdin>";
+/// What messages call it.
+pub const NAME: &str = "<stdin>";
 
 /// Whether somebody may have put something into standard input: a pipe, a file, a socket.
 pub fn is_stream() -> bool {
@@ -35,20 +34,7 @@ fn is_character_device(_stdin: &io::Stdin) -> bool {
 
 /// Reads the documents of standard input, to its end. Says that it waits, should nothing come.
 pub fn read(limits: &Limits) -> (Vec<Document>, Vec<Error>) {
-    const PATIENCE: Duration = Duration::from_secs(3);
-    let (done, waiting) = mpsc::channel::<()>();
-    let reminder = thread::spawn(move || {
-        if waiting.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
-            let text = "note: waiting for the end of standard input; `< /dev/null` gives none";
-            // Only a courtesy.
-            let _ = writeln!(anstream::stderr(), "{text}");
-        }
-    });
-    let bytes = read_limited(io::stdin().lock(), NAME, limits);
-    drop(done);
-    // It cannot panic, and if it did, nothing would be lost.
-    let _ = reminder.join();
-    match bytes {
+    match with_patience(NAME, || read_limited(io::stdin().lock(), NAME, limits)) {
         Ok(bytes) => Document::read_bytes(NAME, bytes, limits),
         Err(error) => (Vec::new(), vec![error]),
     }

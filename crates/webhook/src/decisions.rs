@@ -175,6 +175,9 @@ impl Recorder {
     /// If the file cannot be opened, or the system gives no more threads.
     pub fn start(path: &Path, content: Content, log: Log) -> io::Result<Self> {
         let sink = if path == Path::new("-") {
+            if portcullis_sources::stdout_is_closed() {
+                return Err(portcullis_sources::closed_stdout());
+            }
             Sink::Stream(BufWriter::new(Box::new(io::stdout())))
         } else {
             Sink::File(path.to_owned(), open(path)?)

@@ -14,6 +14,9 @@ use crate::admission::Serving;
 use crate::digest;
 use crate::pool::STACK_BYTES;
 
+const POLICIES: Choice = Choice::Watched { policies: true };
+const RESOURCES: Choice = Choice::Watched { policies: false };
+
 /// Where policies and objects are read from.
 #[derive(Clone, Debug)]
 pub struct Paths {
@@ -54,7 +57,7 @@ pub fn load(paths: &Paths) -> Result<Loaded, Vec<Error>> {
 }
 
 fn load_here(paths: &Paths) -> Result<Loaded, Vec<Error>> {
-    let input = documents(&paths.policies, Choice::Policies, &paths.limits);
+    let input = documents(&paths.policies, POLICIES, &paths.limits);
     let mut problems = input.problems;
     let (mut resources, mut read, mut scopes) = (Vec::new(), Vec::new(), Scopes::default());
     for document in &input.documents {
@@ -79,7 +82,7 @@ fn load_here(paths: &Paths) -> Result<Loaded, Vec<Error>> {
     let (policies, ingested, errors) = compile(resources);
     problems.extend(errors);
 
-    let input = documents(&paths.resources, Choice::Manifests, &paths.limits);
+    let input = documents(&paths.resources, RESOURCES, &paths.limits);
     problems.extend(input.problems);
     let inventory_digest = digest::of_documents(&input.documents).into();
     let mut objects = Vec::with_capacity(input.documents.len());
@@ -146,8 +149,8 @@ impl Fingerprint {
     /// Of policies and objects.
     #[must_use]
     pub fn of_paths(paths: &Paths) -> Self {
-        let (policies, problems) = list(&paths.policies, Choice::Policies);
-        let (resources, more) = list(&paths.resources, Choice::Manifests);
+        let (policies, problems) = list(&paths.policies, POLICIES);
+        let (resources, more) = list(&paths.resources, RESOURCES);
         let files = policies.into_iter().chain(resources).map(|file| file.path);
         Self(files.map(stamp).collect(), problems.len() + more.len())
     }

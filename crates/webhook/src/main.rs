@@ -12,7 +12,11 @@ use portcullis_webhook::run;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    match run::run(Args::parse()) {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(usage) => return portcullis_sources::usage(usage.exit_code(), || usage.print()),
+    };
+    match run::run(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             run::report(&error);

@@ -1,12 +1,12 @@
 //! What there is to read, and its bytes, unpacked. What a file is packed with is told by its first bytes, not by its name.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use flate2::bufread::MultiGzDecoder;
-use portcullis_sources::InputFile;
+use portcullis_sources::{InputFile, Special, special, with_patience};
 
 /// How much is asked of the system at once.
 const PIECE: usize = 256 << 10;
@@ -30,9 +30,23 @@ enum Origin {
 pub type Bytes = Box<dyn BufRead + Send>;
 
 impl Source {
-    /// A file.
-    pub fn file(file: InputFile) -> Self {
-        Self { name: file.name.into(), origin: Origin::File(file.path) }
+    /// A file, or a pipe, which comes but once.
+    ///
+    /// # Errors
+    ///
+    /// As [`Source::spool`], for a pipe. A device, which may have no end, and a socket are none.
+    pub fn file(file: InputFile) -> io::Result<Self> {
+        let found = fs::metadata(&file.path).ok().and_then(|metadata| special(metadata.file_type()));
+        match found {
+            // What else cannot be opened is reported by who opens it.
+            None => Ok(Self { name: file.name.into(), origin: Origin::File(file.path) }),
+            Some(Special::Pipe) => {
+                with_patience(&file.name, || Self::spool(&file.name, File::open(&file.path)?, None))
+            }
+            Some(other) => {
+                Err(io::Error::new(io::ErrorKind::InvalidInput, format!("expected a file, found {other}")))
+            }
+        }
     }
 
     /// All of a stream, kept on disk as it comes. Cost: as much disk as it has bytes.

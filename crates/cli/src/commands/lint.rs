@@ -143,8 +143,10 @@ fn directory(document: &Document) -> PathBuf {
 
 /// Whether a problem of reading a file means that some of it was not looked at for another reason than its text.
 fn is_unread(problem: &Error) -> bool {
-    matches!(
-        problem.kind(),
-        ErrorKind::Unreadable | ErrorKind::NoInput | ErrorKind::Encoding | ErrorKind::Limit
-    )
+    let is_error = problem.severity() == Severity::Error;
+    is_error
+        && matches!(
+            problem.kind(),
+            ErrorKind::Unreadable | ErrorKind::NoInput | ErrorKind::Encoding | ErrorKind::Limit
+        )
 }

@@ -35,18 +35,19 @@ pub fn dispatch(args: Args) -> anyhow::Result<ExitStatus> {
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "portcullis", &mut script);
-            io::stdout().write_all(&script)?;
-            Ok(ExitStatus::Success)
+            print(|out| out.write_all(&script))
         }
-        Command::Man => {
-            man(&mut io::stdout().lock())?;
-            Ok(ExitStatus::Success)
-        }
-        Command::Version => {
-            writeln!(io::stdout(), "portcullis {}", env!("CARGO_PKG_VERSION"))?;
-            Ok(ExitStatus::Success)
-        }
+        Command::Man => print(man),
+        Command::Version => print(|out| writeln!(out, "portcullis {}", env!("CARGO_PKG_VERSION"))),
     }
+}
+
+/// Writes to standard output, to the end.
+fn print(write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> anyhow::Result<ExitStatus> {
+    let mut out = portcullis_report::stdout(false);
+    write(&mut *out)?;
+    out.flush()?;
+    Ok(ExitStatus::Success)
 }
 
 /// Deep documents and policies are worked on recursively, within limits that fit into a quarter of this.
@@ -67,7 +68,8 @@ fn in_pool<T: Send>(
 }
 
 /// The main page, then one section per command: one text for the whole program.
-fn man(out: &mut dyn io::Write) -> io::Result<()> {
+fn man(mut out: &mut dyn io::Write) -> io::Result<()> {
+    let out = &mut out;
     let command = Args::command();
     clap_mangen::Man::new(command.clone()).render(out)?;
     for subcommand in command.get_subcommands().filter(|command| command.get_name() != "help") {

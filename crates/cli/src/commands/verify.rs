@@ -37,7 +37,9 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
             None => {}
         }
     }
-    if suites.is_empty() && problems.is_empty() {
+    let has_errors =
+        |problems: &[Error]| problems.iter().any(|problem| problem.severity() == Severity::Error);
+    if suites.is_empty() && !has_errors(&problems) {
         let error = Error::new(ErrorKind::NoInput, "no suite was found");
         problems
             .push(error.hint("a suite is a file of `kind: Suite`; `DIR/...` searches all of a directory"));
@@ -46,7 +48,7 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
     }
     let worst = suites.iter().map(|suite| suite.status).max();
     let status = match worst {
-        _ if !problems.is_empty() => ExitStatus::Error,
+        _ if has_errors(&problems) => ExitStatus::Error,
         Some(Status::Broken) => ExitStatus::Error,
         Some(Status::Failed) => ExitStatus::Violations,
         _ => ExitStatus::Success,
@@ -120,7 +122,9 @@ impl Runner<'_> {
                 None => problems.extend(found),
             }
         }
-        if suites.is_empty() && problems.is_empty() {
+        let has_errors =
+            |problems: &[Error]| problems.iter().any(|problem| problem.severity() == Severity::Error);
+        if suites.is_empty() && !has_errors(&problems) {
             return None;
         }
         let directory = file.path.parent().unwrap_or(Path::new(""));
@@ -294,16 +298,14 @@ fn compile(
     }
 }
 
-/// The one constraint of a file; the inner error is that of a constraint that is broken.
+/// The constraint of a file; the inner error is that of a constraint that is broken.
 fn read_constraint(
     documents: &[Document],
     path: &str,
     at: &Location,
     warnings: &mut Vec<Error>,
 ) -> Result<Result<Resource, Vec<Error>>, Failure> {
-    let [document] = documents else {
-        return Err(not_one(documents.len(), "constraint", path, at));
-    };
+    let document = first(documents, "constraint", path, at, warnings)?;
     let (resource, problems) = Resource::read(document);
     let (errors, found) = separate(problems);
     match resource {
@@ -321,7 +323,7 @@ fn read_constraint(
     }
 }
 
-/// The one resource of a kind in a file.
+/// The resource of a kind that a file is named for.
 fn only(
     documents: &[Document],
     what: &str,
@@ -330,9 +332,7 @@ fn only(
     warnings: &mut Vec<Error>,
     wanted: impl Fn(&Resource) -> bool,
 ) -> Result<Resource, Failure> {
-    let [document] = documents else {
-        return Err(not_one(documents.len(), what, path, at));
-    };
+    let document = first(documents, what, path, at, warnings)?;
     let (resource, problems) = Resource::read(document);
     let (errors, found) = separate(problems);
     match resource {
@@ -345,6 +345,24 @@ fn only(
         }
         _ => Err(broken(at, format!("the {what} cannot be used"), &errors)),
     }
+}
+
+/// The first document of a file, as gator takes it. The others do nothing, which they may not have been written for.
+fn first<'d>(
+    documents: &'d [Document],
+    what: &str,
+    path: &str,
+    at: &Location,
+    warnings: &mut Vec<Error>,
+) -> Result<&'d Document, Failure> {
+    let [first, others @ ..] = documents else { return Err(not_one(0, what, path, at)) };
+    warnings.extend(others.iter().map(|unused| {
+        let message = format!("this document is not used: of a file, a test takes the first as its {what}");
+        Error::warning(ErrorKind::Suite, message)
+            .hint("put it into a file of its own, or take it out")
+            .at(unused.location())
+    }));
+    Ok(first)
 }
 
 fn not_one(found: usize, what: &str, path: &str, at: &Location) -> Failure {
@@ -401,7 +419,7 @@ fn review_of(
         return Err(not_one(documents.len(), "object", &case.object, at));
     };
     let unusable = |errors: &[Error]| broken(at, "the object cannot be used", errors);
-    let object = Object::from_document(document.clone()).map_err(|error| unusable(&[error]))?;
+    let object = Object::under_test(document.clone()).map_err(|error| unusable(&[error]))?;
     let is_request = &*object.gvk().kind == "AdmissionReview" && &*object.gvk().group == "admission.k8s.io";
     let review = if is_request {
         let (resource, problems) = Resource::read(document);

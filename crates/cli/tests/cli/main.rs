@@ -8,6 +8,7 @@
 )]
 
 mod deploy;
+mod field;
 mod inputs;
 mod lint;
 mod sarif;

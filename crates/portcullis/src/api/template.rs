@@ -198,14 +198,19 @@ fn check_target(target: &Node<'_>, errors: &mut Vec<Error>) {
 
 /// The Rego of a target. The legacy `rego` field wins over a `code` entry, as in Gatekeeper.
 fn read_engine(target: &Node<'_>, errors: &mut Vec<Error>) -> Option<EngineSource> {
-    let mut rego = None;
+    let (mut rego, mut has_rego) = (None, false);
     let mut others = Vec::new();
     for code in target.list("code", errors) {
         code.check_fields(&["engine", "source"], errors);
         let Some(node) = code.required("engine", errors) else { continue };
         let Some(engine) = node.text(errors) else { continue };
         match &*engine {
+            // The list is by engine: an API server takes each once.
+            REGO if has_rego => {
+                errors.push(node.error(ErrorKind::InvalidValue, format!("the engine `{REGO}` is there twice")));
+            }
             REGO => {
+                has_rego = true;
                 let source = code.required("source", errors);
                 rego = source.and_then(|source| read_rego_source(&source, errors));
             }

@@ -84,7 +84,7 @@ impl RegoProgram {
         if let Some(schema) = schema {
             errors.extend(template_rules::check_parameters(&modules, schema, document));
         }
-        errors.extend(lint::check(&modules, schema, document, &errors));
+        lint::check(&modules, schema, document, &mut errors);
         if errors.iter().any(|error| error.severity() == Severity::Error) {
             return (None, errors);
         }
@@ -273,9 +273,13 @@ fn compile_error(error: &CompileError, modules: &[ParsedModule<'_>], document: &
 /// Reads the `violation` set. Gatekeeper drops elements without `msg` and fails the whole review on one that is not a
 /// string; here either makes this constraint's verdict an error.
 fn violations(set: &Value) -> Result<Vec<RawViolation>, EvaluationError> {
-    let elements = match set {
-        Value::Undefined => return Ok(Vec::new()),
-        Value::Set(set) => set.iter_sorted(),
+    let elements: Vec<&Value> = match set {
+        Value::Set(set) => set.iter_sorted().collect(),
+        // `violation[r]` of an object gives its keys.
+        Value::Object(object) => object.iter_sorted().map(|(key, _)| key).collect(),
+        // As `default violation = false`: certainly none.
+        Value::Undefined | Value::Null | Value::Bool(false) => Vec::new(),
+        Value::Array(items) if items.is_empty() => Vec::new(),
         other => {
             let message = format!("`violation` must be a set, found {}", value::describe(other));
             return Err(EvaluationError::new(message));

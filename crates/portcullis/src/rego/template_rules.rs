@@ -2,16 +2,17 @@
 //!
 //! | rule | source |
 //! |---|---|
-//! | imports are `data.lib.…` or `future.…` | Gatekeeper's module rewriter |
+//! | imports are `data.lib`, `data.lib.…` or `future.…` | Gatekeeper's module rewriter |
 //! | references to `data` begin with `data.inventory` or `data.lib` | the same |
 //! | libraries are packages below `lib` | the same |
-//! | the main module has a set rule `violation` | Gatekeeper's driver |
-//! | `input` has `review` and `parameters`, and nothing else | its evaluation: anything else is undefined, so the rule never fires |
+//! | the main module has a rule `violation` | Gatekeeper's driver |
+//! | it makes a set of objects with `msg`, as a set rule or as one value; of an object, the keys count | `violation[r]` and `r.msg` of its own query |
+//! | `input` has `review` and `parameters`, and nothing else | its evaluation: anything else is undefined, so a rule that needs it never fires |
 
 use std::collections::BTreeSet;
 
 use portcullis_rego_syntax::analysis::{self, Usage};
-use portcullis_rego_syntax::ast::{Expr, ExprKind, Import, Module, RuleKind};
+use portcullis_rego_syntax::ast::{ComprehensionHead, Expr, ExprKind, Import, Module, Rule, RuleKind};
 use portcullis_rego_syntax::visit::{self, Visitor};
 use portcullis_rego_syntax::{Diagnostic, Names, Span};
 
@@ -109,16 +110,68 @@ fn package_span(module: &Module) -> Span {
     module.package.as_ref().map_or(module.span, |package| package.span)
 }
 
+/// A value of `violation` that is one of a complete rule.
+fn values(rule: &Rule) -> impl Iterator<Item = Option<&Expr>> {
+    let head = rule.head.value.as_ref();
+    let others = rule.elses.iter().map(|other| other.value.as_ref());
+    [head].into_iter().chain(others).map(|value| value.map(|value| &value.expr))
+}
+
+/// Whether a value can be told to have no elements that are violations, from its text alone: it has none at all, or only wrong ones. What a
+/// reference or a call gives shows when it is evaluated.
+fn is_no_violations(value: &Expr) -> bool {
+    match &value.peeled().kind {
+        ExprKind::Null
+        | ExprKind::Bool(_)
+        | ExprKind::Number(_)
+        | ExprKind::String(_)
+        | ExprKind::Template(_)
+        | ExprKind::Array(_)
+        | ExprKind::Binary(_)
+        | ExprKind::Membership(_) => !is_set_operation(value),
+        ExprKind::Object(entries) => entries.iter().all(|entry| wrong_element(&entry.key).is_some()),
+        ExprKind::Set(elements) => {
+            !elements.is_empty() && elements.iter().all(|element| wrong_element(element).is_some())
+        }
+        ExprKind::Comprehension(comprehension) => match &comprehension.head {
+            ComprehensionHead::Set(element) => wrong_element(element).is_some(),
+            ComprehensionHead::Object(entry) => wrong_element(&entry.key).is_some(),
+            ComprehensionHead::Array(_) => true,
+        },
+        _ => false,
+    }
+}
+
+fn is_set_operation(value: &Expr) -> bool {
+    use portcullis_rego_syntax::ast::BinaryOp::{And, Or, Sub};
+    matches!(&value.peeled().kind, ExprKind::Binary(binary) if matches!(binary.op, And | Or | Sub))
+}
+
+/// Whether a definition of `violation` can only make something else than violations.
+fn makes_none(rule: &Rule) -> bool {
+    match (rule.kind(), rule.head.path.first()) {
+        (RuleKind::Function, _) => true,
+        // The keys of an object are what counts.
+        (_, Some(step)) => step.is_constant(),
+        // A wrong element has an error of its own.
+        (RuleKind::PartialSet | RuleKind::PartialObject, None) => false,
+        // Without a value, it is `true`.
+        (RuleKind::Complete, None) => values(rule).all(|value| value.is_none_or(is_no_violations)),
+    }
+}
+
 fn check_violation(rules: &mut Rules<'_>, is_broken: bool) {
     let module = &rules.parsed.module;
-    let mut found = false;
-    for rule in module.rules_named("violation") {
-        found = true;
-        if rule.kind() != RuleKind::PartialSet {
+    let definitions: Vec<&Rule> = module.rules_named("violation").collect();
+    let found = !definitions.is_empty();
+    // As long as one makes some, the others may be what there is otherwise: `default violation = []`.
+    let all_wrong = definitions.iter().all(|rule| makes_none(rule));
+    for rule in definitions {
+        if all_wrong || rule.kind() == RuleKind::Function {
             let message = "`violation` must be a set of objects with `msg`";
             let hint = "write `violation[{\"msg\": msg}] { … }`, or in v1 `violation contains {\"msg\": msg} if { … }`";
             rules.wrong(rule.head.span, message.to_owned(), Some(hint.to_owned()));
-        } else if let Some((span, message)) = rule.head.key.as_ref().and_then(wrong_element) {
+        } else if let Some((span, message)) = element_of(rule).and_then(wrong_element) {
             rules.wrong(span, message.to_owned(), None);
         }
     }
@@ -137,6 +190,14 @@ fn check_violation(rules: &mut Rules<'_>, is_broken: bool) {
         let hint = "add `violation[{\"msg\": msg}] { … }`".to_owned();
         rules.wrong(package_span(module), message, Some(hint));
     }
+}
+
+/// What a definition of `violation` says one violation is: the element of a set, and the key of an object.
+pub(super) fn element_of(rule: &Rule) -> Option<&Expr> {
+    if rule.kind() == RuleKind::Function {
+        return None;
+    }
+    rule.head.path.first().map_or(rule.head.key.as_ref(), |step| step.bracket())
 }
 
 /// What can be told of an element of `violation` from its text alone: that it is no object, has no `msg`, or a `msg` that is no
@@ -244,7 +305,9 @@ impl Rules<'_> {
         self.errors.push(error);
     }
 
-    /// A reference below `input`. In a library it may belong to a rule that this template never asks: only a warning.
+    /// A reference below `input`. Only a warning, unless a misspelt name or one that no tool has: modules are written for several tools, and what
+    /// is for another never holds here. Where nothing is left that can fire, `lint` makes it an error. In a library it may belong to a rule
+    /// that this template never asks.
     fn check_input(&mut self, expr: &Expr) {
         let prefix = expr.static_prefix();
         let mut steps = prefix.iter();
@@ -255,6 +318,8 @@ impl Rules<'_> {
         if *root != "input" || exists {
             return;
         }
+        // No tool has these.
+        let is_mistake = *field == "constraint" || did_you_mean(field, ["review", "parameters"]).is_some();
         let hint = match *field {
             "constraint" if prefix.iter().any(|(step, _)| *step == "parameters") => {
                 "the constraint's parameters are `input.parameters`".to_owned()
@@ -272,11 +337,10 @@ impl Rules<'_> {
         let message = format!("`input.{field}` does not exist, so this is never true");
         let span = Span::new(expr.span.start, span.end);
         let location = locate(self.document, self.parsed.text, span);
-        let error = if self.parsed.is_lib {
-            Error::warning(ErrorKind::UnknownInput, message)
-        } else {
-            Error::new(ErrorKind::UnknownInput, message)
-        };
+        let mut error = Error::warning(ErrorKind::UnknownInput, message);
+        if is_mistake && !self.parsed.is_lib {
+            error.make_error();
+        }
         self.errors.push(error.hint(hint).at(location));
     }
 
@@ -301,7 +365,7 @@ impl<'m> Visitor<'m> for Rules<'_> {
     fn visit_import(&mut self, import: &'m Import) {
         let path = import.segments();
         let hint = match path.as_slice() {
-            ["data", "lib", _, ..] | ["future", "keywords", ..] => return,
+            ["data", "lib", ..] | ["future", "keywords", ..] => return,
             ["rego", "v1"] => "Gatekeeper refuses it: leave it out and put `version: v1` beside `rego`",
             ["data", "inventory", ..] => "leave it out and write `data.inventory…` where it is used",
             ["input", ..] => "leave it out and write `input.review…` where it is used",

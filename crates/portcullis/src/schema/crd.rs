@@ -91,16 +91,24 @@ fn schema(template: &ConstraintTemplate) -> Value {
 /// What `legacySchema` asks for: objects and what has no type keep unknown fields, lists may hold anything. Recursion is as deep as
 /// the document is nested, which its reader bounds.
 fn preserve(schema: &mut Value) {
+    // As it is decoded: a schema that says nothing.
+    if schema.is_null() {
+        *schema = json!({});
+    }
     let Some(fields) = schema.as_object_mut() else { return };
     let kind = fields.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
     if matches!(&*kind, "object" | "") {
         fields.insert(PRESERVE.to_owned(), json!(true));
     }
     if kind == "array" {
-        fields.entry("items").or_insert_with(|| json!({}));
+        let items = fields.entry("items").or_insert_with(|| json!({}));
+        // What is no schema is ignored.
+        if !items.is_object() && !items.is_array() {
+            *items = json!({});
+        }
     }
     for key in ["items", "additionalProperties"] {
-        if let Some(inner) = fields.get_mut(key) {
+        if let Some(inner) = fields.get_mut(key).filter(|inner| !inner.is_null()) {
             preserve(inner);
         }
     }

@@ -52,6 +52,7 @@ impl Compiler {
             }
         }
         self.settle(&mut node, &source, at);
+        self.check_items(&node, value::get(schema, "items"), at);
         if self.legacy && !place.is_nested() {
             structure::relax(&mut node);
         }
@@ -212,7 +213,10 @@ impl Compiler {
             let hint = "one schema for all elements: write it without the list";
             return self.error_with_hint(at, "expected one schema, found a list of schemas", hint);
         }
-        node.items = Some(Arc::new(self.node(argument, at, place.item())));
+        // Kubernetes decodes as none whatever is neither a schema nor a list.
+        if matches!(argument, Value::Object(_)) {
+            node.items = Some(Arc::new(self.node(argument, at, place.item())));
+        }
     }
 
     fn schemas(&mut self, argument: &Value, at: &At<'_>, place: impl Fn(usize) -> Place) -> Vec<Node> {
@@ -274,6 +278,22 @@ impl Compiler {
                 self.warning(at, message);
             }
         }
+    }
+
+    /// `items` that are no schema: an API server ignores them. In a legacy schema, elements may then be anything; in another, lists need some.
+    fn check_items(&mut self, node: &Node, items: Option<&Value>, at: &At<'_>) {
+        let Some(items) =
+            items.filter(|items| !matches!(items, Value::Object(_) | Value::Array(_) | Value::Null))
+        else {
+            return;
+        };
+        let at = at.key("items");
+        let message = format!("expected a schema, found {}", with_type(items));
+        if node.kind == Kind::One(Type::Array) && !self.legacy {
+            return self.error(&at, message);
+        }
+        self.warning(&at, format!("{message}, which is ignored")).hint =
+            Some("write `items: {type: …}`; as it is, elements may be anything".to_owned());
     }
 
     fn unknown_keyword(&mut self, name: &str, at: &At<'_>, problem: keyword::Unknown) {

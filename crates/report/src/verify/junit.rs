@@ -32,7 +32,7 @@ pub fn write(suites: &[SuiteResult], out: &mut dyn Write) -> io::Result<()> {
         }
         report.add_test_suite(item);
     }
-    report.serialize(&mut *out).map_err(io::Error::other)?;
+    crate::junit::serialize(&report, out)?;
     Ok(())
 }
 

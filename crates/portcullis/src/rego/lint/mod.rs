@@ -28,28 +28,37 @@ use crate::schema::Schema;
 pub use explain::Explanation;
 use program::Program;
 
-/// Checks the modules of a template. `errors` is what is known to be wrong with them: what would only follow from it is left out.
+/// Checks the modules of a template. `errors` is what is known to be wrong with them: what would only follow from it is left out, and
+/// what turns out to be worse than it looked becomes an error.
 pub(super) fn check(
     modules: &[ParsedModule<'_>],
     schema: Option<&Schema>,
     document: &Document,
-    errors: &[Error],
-) -> Vec<Error> {
-    let known = |kind| errors.iter().any(|error| error.severity() == Severity::Error && error.kind() == kind);
+    errors: &mut Vec<Error>,
+) {
     let program = Program::new(modules, schema, document);
     let mut found = calls::check(&program);
     found.extend(violation::check(&program));
     found.extend(never::check_parameters(&program));
     found.extend(never::check_conditions(&program));
-    if !known(ErrorKind::UnknownInput) {
-        found.extend(never::check_violation(&program));
+    let never = never::check_violation(&program);
+    let is_certain = never.as_ref().is_some_and(|error| error.severity() == Severity::Error);
+    let is_unknown = |known: &Error| known.kind() == ErrorKind::UnknownInput;
+    let is_said = errors.iter().any(|known| is_unknown(known) && known.severity() == Severity::Error);
+    // That it never fires is what these mean, and they say why.
+    let is_meant = errors.iter().any(is_unknown) && (is_certain || never::sees_no_review(&program));
+    match (is_said, is_meant) {
+        (true, _) => {}
+        (false, true) => errors.iter_mut().filter(|known| is_unknown(known)).for_each(Error::make_error),
+        (false, false) => found.extend(never),
     }
     // A name that is misspelt, or a rule that does not parse, leaves others without a use.
+    let known = |kind| errors.iter().any(|error| error.severity() == Severity::Error && error.kind() == kind);
     if !known(ErrorKind::Rego) && !known(ErrorKind::TemplateRule) {
         found.extend(never::check_libraries(&program));
         found.extend(unused::check(&program));
     }
-    limited(found, document)
+    errors.extend(limited(found, document));
 }
 
 /// The findings that have a place. Errors are kept without one: the policy must not be used.

@@ -138,6 +138,29 @@ pub(super) fn check_violation(program: &Program<'_>) -> Option<Error> {
     Some(error.at(scope.location(rule.name_span())))
 }
 
+/// Whether what `violation` needs looks at other parts of `input` than there are, and never at the review: then, what it may find in other
+/// tools' input is not there, whatever the conditions.
+pub(super) fn sees_no_review(program: &Program<'_>) -> bool {
+    if program.replaces_input || program.replaces_others {
+        return false;
+    }
+    let mut is_elsewhere = false;
+    for scope in program.scopes() {
+        for reference in analysis::refs(&scope.parsed.module, &scope.parsed.names) {
+            let is_reached = program.reached.contains(&path_of(&scope.parsed.module, reference.rule));
+            if !is_reached || reference.root != Resolution::Input {
+                continue;
+            }
+            match reference.path.get(1) {
+                Some(Some("parameters")) => {}
+                Some(Some("review") | None) | None => return false,
+                Some(Some(_)) => is_elsewhere = true,
+            }
+        }
+    }
+    is_elsewhere
+}
+
 fn dead_rules<'a>(program: &Program<'a>) -> Dead<'a> {
     let mut dead = Dead::new();
     for _ in 0..ROUNDS {
@@ -368,14 +391,69 @@ fn about<'a>(
     Some(certain(statement.span, message, Some(hint)))
 }
 
+/// Why a collection has no elements: a comprehension whose body never holds, a set rule without one that does.
+fn empty<'a>(scope: Scope<'_, 'a>, expr: &'a Expr, dead: &Dead<'a>) -> Option<Why> {
+    if !scope.program.may_look_on() {
+        return None;
+    }
+    let expr = scope.followed(expr);
+    match &expr.kind {
+        ExprKind::Comprehension(comprehension) => dead_body(scope, &comprehension.body, dead),
+        ExprKind::Binary(binary) => {
+            let (lhs, rhs) = (&binary.lhs, &binary.rhs);
+            match binary.op {
+                BinaryOp::Or => empty(scope, lhs, dead)?.max(empty(scope, rhs, dead)?).into(),
+                BinaryOp::And => empty(scope, lhs, dead).or_else(|| empty(scope, rhs, dead)),
+                BinaryOp::Sub => empty(scope, lhs, dead),
+                _ => None,
+            }
+        }
+        ExprKind::Var(_) | ExprKind::Ref(_) => {
+            let (rule, used) = scope.rule(expr)?;
+            let args = expr.as_ref().map_or(0, |reference| reference.args.len());
+            (args == used && is_set(scope.program, rule)).then(|| dead.get(rule).copied()).flatten()
+        }
+        _ => None,
+    }
+}
+
+fn is_set(program: &Program<'_>, rule: &RulePath<'_>) -> bool {
+    program.rules.get(rule).into_iter().flatten().any(|(_, rule)| rule.head.key.is_some())
+}
+
+/// Why a comparison of how many elements there are never holds: there are none.
+fn counts_none<'a>(scope: Scope<'_, 'a>, expr: &'a Expr, dead: &Dead<'a>) -> Option<Why> {
+    match &expr.peeled().kind {
+        ExprKind::Binary(binary) => {
+            let none = Constant::Number("0".to_owned());
+            let of = |counted: &'a Expr| match &scope.followed(counted).kind {
+                ExprKind::Call(call) if call.name().as_deref() == Some("count") => {
+                    call.args.first().and_then(|counted| empty(scope, counted, dead))
+                }
+                _ => None,
+            };
+            let holds = match (scope.constant(&binary.lhs), scope.constant(&binary.rhs)) {
+                (None, Some(number)) => (of(&binary.lhs)?, constant::holds(binary.op, &none, &number)),
+                (Some(number), None) => (of(&binary.rhs)?, constant::holds(binary.op, &number, &none)),
+                _ => return None,
+            };
+            (holds.1 == Some(false)).then_some(holds.0)
+        }
+        ExprKind::Membership(membership) => empty(scope, &membership.collection, dead),
+        _ => None,
+    }
+}
+
 /// Why a statement has no value because of what it refers to.
 fn undefined_statement<'a>(scope: Scope<'_, 'a>, statement: &'a Statement, dead: &Dead<'a>) -> Option<Why> {
     if !statement.with.is_empty() {
         return None;
     }
     match &statement.kind {
-        StatementKind::Expr(expr) => undefined(scope, expr, dead),
-        StatementKind::SomeIn(some) => undefined(scope, &some.collection, dead),
+        StatementKind::Expr(expr) => undefined(scope, expr, dead).or_else(|| counts_none(scope, expr, dead)),
+        StatementKind::SomeIn(some) => {
+            undefined(scope, &some.collection, dead).or_else(|| empty(scope, &some.collection, dead))
+        }
         StatementKind::Every(every) => undefined(scope, &every.collection, dead),
         StatementKind::Not(_) | StatementKind::Some(_) => None,
     }
@@ -404,13 +482,17 @@ impl<'a> Parts<'_, '_, 'a> {
         if let Some((rule, used)) = self.scope.rule(expr) {
             let Some(why) = self.dead.get(rule) else { return };
             // A set without elements is still a set.
-            let is_set =
-                program.rules.get(rule).into_iter().flatten().any(|(_, rule)| rule.head.key.is_some());
+            let is_set = is_set(program, rule);
             let args = expr.as_ref().map_or(0, |reference| reference.args.len());
             if is_call || !is_set || args > used {
                 self.add(*why);
             }
             return;
+        }
+        if let Some(reference) = expr.as_ref().filter(|reference| !reference.args.is_empty())
+            && let Some(why) = empty(self.scope, &reference.head, self.dead)
+        {
+            self.add(why);
         }
         if program.replaces_input {
             return;

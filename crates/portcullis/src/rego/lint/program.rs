@@ -21,6 +21,8 @@ const LONGEST_CHAIN: usize = 16;
 /// Most parts of an expression that identifies a value.
 const KEY_FUEL: usize = 256;
 
+/// Most looks at what collections hold.
+const MOST_LOOKS: usize = 2_000;
 /// Most findings that are shown of one template. To find a place in a document takes time that grows with it.
 const MOST_SHOWN: usize = 200;
 
@@ -48,6 +50,8 @@ pub(super) struct Program<'a> {
     bound: Vec<BTreeMap<LocalId, Bound<'a>>>,
     /// How many findings there are so far.
     shown: Cell<usize>,
+    /// How often it may still be asked what a collection holds: each answer may ask again.
+    looks: Cell<usize>,
 }
 
 /// What a local variable stands for.
@@ -85,6 +89,7 @@ impl<'a> Program<'a> {
             replaces_others: false,
             bound,
             shown: Cell::new(0),
+            looks: Cell::new(MOST_LOOKS),
         };
         program.follow_references();
         program
@@ -140,6 +145,12 @@ impl<'a> Program<'a> {
     /// Whether a path below `data` leads to a rule, or stands for a package with rules.
     pub(super) fn exists(&self, path: &[&'a str]) -> bool {
         self.led_into(path).is_some() || self.below(path).next().is_some()
+    }
+
+    /// Whether there may be another look at what a collection holds.
+    pub(super) fn may_look_on(&self) -> bool {
+        self.looks.update(|looks| looks.saturating_sub(1));
+        self.looks.get() > 0
     }
 
     pub(super) fn scope(&self, module: usize) -> Option<Scope<'_, 'a>> {

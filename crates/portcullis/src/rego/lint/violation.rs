@@ -6,7 +6,7 @@ use portcullis_rego_syntax::ast::{Expr, ExprKind};
 use super::program::{Program, Scope};
 use super::shape::Shape;
 use crate::error::{Error, ErrorKind};
-use crate::rego::template_rules::wrong_element;
+use crate::rego::template_rules::{element_of, wrong_element};
 
 /// Checks the main module.
 pub(super) fn check(program: &Program<'_>) -> Vec<Error> {
@@ -14,7 +14,7 @@ pub(super) fn check(program: &Program<'_>) -> Vec<Error> {
     let mut found = Vec::new();
     for rule in scope.parsed.module.rules_named("violation") {
         // Under several bodies, a variable of the head stands for several values.
-        let key = rule.head.key.as_ref().filter(|_| rule.clauses.len() <= 1);
+        let key = element_of(rule).filter(|_| rule.clauses.len() <= 1);
         let Some(key) = key.filter(|key| wrong_element(key).is_none()) else { continue };
         found.extend(wrong_key(scope, key.peeled()));
     }
