@@ -11,7 +11,9 @@ impl Checker<'_> {
     /// Checks the calls of a rule.
     pub(super) fn calls_of(&mut self, rule: &NormalRule) -> Vec<Finding> {
         let mut findings = Vec::new();
-        rule.body.iter().for_each(|expr| self.calls_in(expr, &mut findings));
+        for expr in &rule.body {
+            self.calls_in(expr, &mut findings);
+        }
         findings
     }
 
@@ -24,11 +26,15 @@ impl Checker<'_> {
             ExprKind::Term(term) => self.calls_in_term(term, findings),
             ExprKind::Every(every) => {
                 self.calls_in_term(&every.domain, findings);
-                every.body.iter().for_each(|expr| self.calls_in(expr, findings));
+                for expr in &every.body {
+                    self.calls_in(expr, findings);
+                }
             }
             ExprKind::Call(callee, args) => {
                 findings.extend(self.arguments(expr, callee, args));
-                args.iter().for_each(|arg| self.calls_in_term(arg, findings));
+                for arg in args {
+                    self.calls_in_term(arg, findings);
+                }
             }
         }
     }
@@ -37,13 +43,19 @@ impl Checker<'_> {
         match &term.kind {
             TermKind::Closure(closure) => {
                 let Closure { body, .. } = &**closure;
-                body.iter().for_each(|expr| self.calls_in(expr, findings));
+                for expr in body {
+                    self.calls_in(expr, findings);
+                }
             }
             TermKind::Ref(reference) => {
-                reference.args.iter().for_each(|arg| self.calls_in_term(arg, findings));
+                for arg in &reference.args {
+                    self.calls_in_term(arg, findings);
+                }
             }
             TermKind::Array(items) | TermKind::Set(items) => {
-                items.iter().for_each(|item| self.calls_in_term(item, findings));
+                for item in items {
+                    self.calls_in_term(item, findings);
+                }
             }
             TermKind::Object(entries) => {
                 for (key, value) in entries {

@@ -1,15 +1,18 @@
 //! The types of rules, body by body, and what cannot be right about them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::declared;
-use super::env::{Scopes, Tree, reference_type};
-use super::lattice::{Function, Key, Type};
+use super::env::{Outcome, Scopes, Tree, reference_type};
+use super::lattice::{Function, Type};
 use super::messages::{self, Finding};
 use super::normal::{Arities, Callee, Closure, ClosureKind, Expr, ExprKind, NormalRule, Term, TermKind};
-use super::normal::{Var, Variables, With};
+use super::normal::{Variables, With};
 use super::operations::Work;
+
+/// What a term of a statement costs, against a node of a type that is looked at.
+const STATEMENT: u64 = 10;
 
 /// Checks rules one after the other: those that a rule needs come before it.
 pub(super) struct Checker<'p> {
@@ -19,8 +22,6 @@ pub(super) struct Checker<'p> {
     pub(super) tree: Tree,
     pub(super) scopes: Scopes,
     builtins: HashMap<String, Option<Type>>,
-    /// What came of comprehensions, by what was known of the variables around them.
-    closures: HashMap<(u32, u64), (Type, Rc<[Finding]>)>,
 }
 
 impl<'p> Checker<'p> {
@@ -32,7 +33,6 @@ impl<'p> Checker<'p> {
             tree: Tree::default(),
             scopes: Scopes::default(),
             builtins: HashMap::new(),
-            closures: HashMap::new(),
         }
     }
 
@@ -47,7 +47,6 @@ impl<'p> Checker<'p> {
             self.tree.insert_any(&rule.path);
         }
         self.scopes.leave();
-        self.closures.clear();
         findings
     }
 
@@ -82,12 +81,12 @@ impl<'p> Checker<'p> {
     /// A parameter that the body says nothing about may be anything.
     fn unused_params(&mut self, arg: &Term) {
         match &arg.kind {
-            TermKind::Var(var) => {
-                if self.scopes.get(*var).is_unknown() {
-                    self.scopes.set(*var, Type::Any);
+            TermKind::Var(var) if self.scopes.get(*var).is_unknown() => self.scopes.set(*var, Type::Any),
+            TermKind::Array(items) => {
+                for item in items {
+                    self.unused_params(item);
                 }
             }
-            TermKind::Array(items) => items.iter().for_each(|item| self.unused_params(item)),
             TermKind::Object(entries) => {
                 for (key, value) in entries {
                     self.unused_params(key);
@@ -102,9 +101,10 @@ impl<'p> Checker<'p> {
     fn body(&mut self, body: &[Expr]) -> Vec<Finding> {
         let mut findings = Vec::new();
         for expr in body {
-            if !self.work.spend(expr.terms()) {
+            if !self.work.spend(STATEMENT * expr.terms()) {
                 break;
             }
+            self.scopes.forget();
             let in_closures = self.closures_of(expr);
             let in_references = self.references_of(expr);
             let is_explained = !in_closures.is_empty() || !in_references.is_empty();
@@ -141,10 +141,9 @@ impl<'p> Checker<'p> {
     }
 
     /// The type of a comprehension, and what is wrong in it. Its type is unknown if something is.
-    fn closure(&mut self, closure: &Closure) -> (Type, Rc<[Finding]>) {
-        let key = (closure.id, self.scopes.stamp());
-        if let Some((of, findings)) = self.closures.get(&key) {
-            return (of.clone(), Rc::clone(findings));
+    fn closure(&mut self, closure: &Closure) -> Outcome {
+        if let Some(outcome) = self.scopes.outcome(closure.id) {
+            return outcome;
         }
         self.scopes.enter();
         let findings: Rc<[Finding]> = self.body(&closure.body).into();
@@ -159,7 +158,7 @@ impl<'p> Checker<'p> {
             Type::Unknown
         };
         self.scopes.leave();
-        self.closures.insert(key, (of.clone(), Rc::clone(&findings)));
+        self.scopes.keep(closure.id, (of.clone(), Rc::clone(&findings)));
         (of, findings)
     }
 
@@ -277,159 +276,22 @@ impl<'p> Checker<'p> {
             TermKind::Call(..) => Type::Unknown,
         }
     }
-
-    /// Makes both terms have one type. What is unknown on one side is learnt from the other.
-    fn unify_both(&mut self, a: &Term, left: &Type, b: &Term, right: &Type) -> bool {
-        match (left.has_unknown(), right.has_unknown()) {
-            (true, false) => return self.unify(a, right, false),
-            (false, true) => return self.unify(b, left, false),
-            (false, false) => return self.work.unifies(left, right),
-            (true, true) => {}
-        }
-        match (&a.kind, &b.kind) {
-            (TermKind::Array(x), TermKind::Array(y)) => {
-                x.len() == y.len() && x.iter().zip(y).all(|(a, b)| self.unify_terms(a, b))
-            }
-            (TermKind::Object(x), TermKind::Object(y)) => self.unify_objects(x, y),
-            (TermKind::Array(_) | TermKind::Object(_), TermKind::Var(_)) => self.take_over(a, b),
-            (TermKind::Var(_), TermKind::Var(_)) => self.take_over(a, b),
-            (TermKind::Var(_), TermKind::Array(_) | TermKind::Object(_)) => self.take_over(b, a),
-            _ => false,
-        }
-    }
-
-    /// Nothing is known of either: `from` may be anything, and `to` is that.
-    fn take_over(&mut self, from: &Term, to: &Term) -> bool {
-        if !self.unify(from, &Type::Any, false) {
-            return false;
-        }
-        let of = self.type_of(from);
-        self.unify(to, &of, false)
-    }
-
-    fn unify_terms(&mut self, a: &Term, b: &Term) -> bool {
-        let (left, right) = (self.type_of(a), self.type_of(b));
-        self.unify_both(a, &left, b, &right)
-    }
-
-    fn unify_objects(&mut self, x: &[(Term, Term)], y: &[(Term, Term)]) -> bool {
-        let others: BTreeMap<EntryKey, &Term> =
-            y.iter().filter_map(|(key, value)| Some((entry_key(key)?, value))).collect();
-        x.len() == y.len()
-            && x.iter().all(|(key, value)| {
-                // A key that is computed from parts may be any.
-                let Some(key) = entry_key(key) else { return true };
-                others.get(&key).is_some_and(|other| self.unify_terms(value, other))
-            })
-    }
-
-    /// Makes a term have a type, if it can. With `is_part`, the type is one of several that its variables may have.
-    pub(super) fn unify(&mut self, term: &Term, of: &Type, is_part: bool) -> bool {
-        if !self.work.spend(1) {
-            return true;
-        }
-        match &term.kind {
-            TermKind::Var(var) => {
-                let known = self.scopes.get(*var);
-                if is_part {
-                    let all = self.work.or(known, of.clone());
-                    self.scopes.set(*var, all);
-                } else if known.is_unknown() {
-                    self.scopes.set(*var, of.clone());
-                } else {
-                    return self.work.unifies(&known, of);
-                }
-                true
-            }
-            TermKind::Array(_) | TermKind::Object(_) | TermKind::Set(_) => match of {
-                Type::Any => {
-                    self.unify_parts_with_any(term);
-                    true
-                }
-                Type::Union(union) => {
-                    let mut is_one = false;
-                    for part in &union.of {
-                        is_one |= self.unify(term, part, true);
-                    }
-                    is_one
-                }
-                _ => self.unify_collection(term, of, is_part),
-            },
-            _ => {
-                let known = self.type_of(term);
-                self.work.unifies(&known, of)
-            }
-        }
-    }
-
-    fn unify_parts_with_any(&mut self, term: &Term) {
-        match &term.kind {
-            TermKind::Array(items) | TermKind::Set(items) => {
-                for item in items {
-                    self.unify(item, &Type::Any, true);
-                }
-            }
-            TermKind::Object(entries) => {
-                for (key, value) in entries {
-                    self.unify(key, &Type::Any, true);
-                    self.unify(value, &Type::Any, true);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn unify_collection(&mut self, term: &Term, of: &Type, is_part: bool) -> bool {
-        match (&term.kind, of) {
-            (TermKind::Array(items), Type::Array(array)) => {
-                (items.len() == array.fixed.len() || !array.dynamic.is_unknown())
-                    && items
-                        .iter()
-                        .enumerate()
-                        .all(|(position, item)| self.unify(item, array.at(position), is_part))
-            }
-            (TermKind::Set(items), Type::Set(set)) => {
-                items.iter().all(|item| self.unify(item, &set.of, is_part))
-            }
-            (TermKind::Object(entries), Type::Object(object)) => {
-                let has_dynamic = object.dynamic.as_ref().is_some_and(|(_, value)| !value.is_unknown());
-                (entries.len() == object.fixed.len() || has_dynamic)
-                    && entries.iter().all(|(key, value)| match key.constant() {
-                        Some(key) => self.unify_entry(&key, value, of, is_part),
-                        None => {
-                            self.unify(value, &Type::Any, is_part);
-                            true
-                        }
-                    })
-            }
-            _ => false,
-        }
-    }
-
-    fn unify_entry(&mut self, key: &Key, value: &Term, of: &Type, is_part: bool) -> bool {
-        let of = self.work.select(of, key);
-        !of.is_unknown() && self.unify(value, &of, is_part)
-    }
-}
-
-/// What two keys of objects have in common that are the same.
-type EntryKey = Result<Key, Var>;
-
-fn entry_key(key: &Term) -> Option<EntryKey> {
-    match &key.kind {
-        TermKind::Var(var) => Some(Err(*var)),
-        _ => key.constant().map(Ok),
-    }
 }
 
 /// The comprehensions of a statement, each before those in it, with how many those are.
 fn collect_expr<'e>(expr: &'e Expr, closures: &mut Vec<(&'e Closure, usize)>) {
     match &expr.kind {
         ExprKind::Term(term) => collect_term(term, closures),
-        ExprKind::Call(_, args) => args.iter().for_each(|arg| collect_term(arg, closures)),
+        ExprKind::Call(_, args) => {
+            for arg in args {
+                collect_term(arg, closures);
+            }
+        }
         ExprKind::Every(every) => {
             collect_term(&every.domain, closures);
-            every.body.iter().for_each(|expr| collect_expr(expr, closures));
+            for expr in &every.body {
+                collect_expr(expr, closures);
+            }
         }
     }
     for with in expr.with.iter() {
@@ -442,16 +304,26 @@ fn collect_term<'e>(term: &'e Term, closures: &mut Vec<(&'e Closure, usize)>) {
         TermKind::Closure(closure) => {
             let at = closures.len();
             closures.push((closure, 0));
-            closure.terms.iter().for_each(|term| collect_term(term, closures));
-            closure.body.iter().for_each(|expr| collect_expr(expr, closures));
+            for term in &closure.terms {
+                collect_term(term, closures);
+            }
+            for expr in &closure.body {
+                collect_expr(expr, closures);
+            }
             let inner = closures.len() - at - 1;
             if let Some((_, count)) = closures.get_mut(at) {
                 *count = inner;
             }
         }
-        TermKind::Ref(reference) => reference.args.iter().for_each(|arg| collect_term(arg, closures)),
+        TermKind::Ref(reference) => {
+            for arg in &reference.args {
+                collect_term(arg, closures);
+            }
+        }
         TermKind::Array(items) | TermKind::Set(items) | TermKind::Call(_, items) => {
-            items.iter().for_each(|item| collect_term(item, closures));
+            for item in items {
+                collect_term(item, closures);
+            }
         }
         TermKind::Object(entries) => {
             for (key, value) in entries {

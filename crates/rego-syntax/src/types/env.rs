@@ -1,8 +1,10 @@
 //! What is known of the types of variables and of the documents of rules while a program is checked.
 
 use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 
 use super::lattice::{Key, Type};
+use super::messages::Finding;
 use super::normal::{Head, Reference, Term, TermKind, Var};
 use super::operations::Work;
 
@@ -10,20 +12,21 @@ use super::operations::Work;
 #[derive(Debug, Default)]
 pub(super) struct Scopes {
     scopes: Vec<Scope>,
-    ticks: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Scope {
     vars: HashMap<Var, Type>,
-    /// When it was last changed.
-    changed: u64,
+    /// What came of the comprehensions of the statement at hand since it was last changed.
+    closures: HashMap<u32, Outcome>,
 }
+
+/// The type of a comprehension, and what is wrong in it.
+pub(super) type Outcome = (Type, Rc<[Finding]>);
 
 impl Scopes {
     pub(super) fn enter(&mut self) {
-        self.ticks += 1;
-        self.scopes.push(Scope { vars: HashMap::new(), changed: self.ticks });
+        self.scopes.push(Scope::default());
     }
 
     pub(super) fn leave(&mut self) {
@@ -37,16 +40,28 @@ impl Scopes {
 
     /// Sets it in the innermost scope. What stays unknown is not set.
     pub(super) fn set(&mut self, var: Var, of: Type) {
-        self.ticks += 1;
         if let Some(scope) = self.scopes.last_mut().filter(|_| !of.is_unknown()) {
-            scope.changed = self.ticks;
+            scope.closures.clear();
             scope.vars.insert(var, of);
         }
     }
 
-    /// Equal only where the same is known of all variables.
-    pub(super) fn stamp(&self) -> u64 {
-        self.scopes.iter().map(|scope| scope.changed).max().unwrap_or(0)
+    /// What came of a comprehension since a variable was last set. Only the innermost scope changes while it is the innermost.
+    pub(super) fn outcome(&self, closure: u32) -> Option<Outcome> {
+        self.scopes.last()?.closures.get(&closure).cloned()
+    }
+
+    pub(super) fn keep(&mut self, closure: u32, outcome: Outcome) {
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.closures.insert(closure, outcome);
+        }
+    }
+
+    /// Forgets the comprehensions of a statement that has been checked.
+    pub(super) fn forget(&mut self) {
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.closures.clear();
+        }
     }
 }
 
@@ -115,7 +130,9 @@ impl Tree {
         node.of = work.merge(std::mem::take(&mut node.of), of);
         if is_object && !node.children.is_empty() {
             let mut leaves = Vec::new();
-            node.children.iter().for_each(|(key, child)| child.leaves(&mut vec![key.clone()], &mut leaves));
+            for (key, child) in &node.children {
+                child.leaves(&mut vec![key.clone()], &mut leaves);
+            }
             for (path, of) in leaves {
                 node.of = with_entry(&node.of, &path, &of, work);
             }

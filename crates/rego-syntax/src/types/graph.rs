@@ -74,7 +74,9 @@ impl Needs<'_> {
     fn rule(&mut self, rule: &NormalRule) {
         let heads = rule.tail.iter().chain(rule.args.iter().flatten()).chain(&rule.key).chain([&rule.value]);
         heads.for_each(|term| self.term(term));
-        rule.body.iter().for_each(|expr| self.expr(expr));
+        for expr in &rule.body {
+            self.expr(expr);
+        }
     }
 
     fn expr(&mut self, expr: &Expr) {
@@ -88,11 +90,15 @@ impl Needs<'_> {
                 if let Callee::Rule(path) = callee {
                     self.reference(path);
                 }
-                args.iter().for_each(|arg| self.term(arg));
+                for arg in args {
+                    self.term(arg);
+                }
             }
             ExprKind::Every(every) => {
                 self.term(&every.domain);
-                every.body.iter().for_each(|expr| self.expr(expr));
+                for expr in &every.body {
+                    self.expr(expr);
+                }
             }
         }
     }
@@ -101,10 +107,14 @@ impl Needs<'_> {
         match &term.kind {
             TermKind::Ref(reference) => {
                 self.reference(reference);
-                reference.args.iter().for_each(|arg| self.term(arg));
+                for arg in &reference.args {
+                    self.term(arg);
+                }
             }
             TermKind::Array(items) | TermKind::Set(items) | TermKind::Call(_, items) => {
-                items.iter().for_each(|item| self.term(item));
+                for item in items {
+                    self.term(item);
+                }
             }
             TermKind::Object(entries) => {
                 for (key, value) in entries {
@@ -113,8 +123,12 @@ impl Needs<'_> {
                 }
             }
             TermKind::Closure(closure) => {
-                closure.terms.iter().for_each(|term| self.term(term));
-                closure.body.iter().for_each(|expr| self.expr(expr));
+                for term in &closure.terms {
+                    self.term(term);
+                }
+                for expr in &closure.body {
+                    self.expr(expr);
+                }
             }
             _ => {}
         }

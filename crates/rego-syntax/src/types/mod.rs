@@ -23,6 +23,7 @@ mod normal;
 mod operations;
 mod refs;
 mod show;
+mod unify;
 
 use crate::ast::{Module, Rule, RuleKind};
 use crate::diagnostic::Diagnostic;
@@ -64,6 +65,9 @@ pub fn check(modules: &[(&Module, &Names)]) -> Checked {
     findings
         .sort_by(|(module, a), (other, b)| (module, a.span, &a.message).cmp(&(other, b.span, &b.message)));
     findings.dedup();
+    if std::env::var_os("TYPES_WORK").is_some() {
+        eprintln!("WORK {}", work.spent());
+    }
     Checked { findings, is_complete: !work.is_over() }
 }
 

@@ -19,6 +19,9 @@ impl Work {
         Self { left: Cell::new(MOST_WORK) }
     }
 
+    pub(super) fn spent(&self) -> u64 {
+        MOST_WORK - self.left.get()
+    }
     pub(super) fn is_over(&self) -> bool {
         self.left.get() == 0
     }
@@ -179,7 +182,6 @@ impl Work {
                 // OPA looks at the left one first, and either may do.
                 !other.is_function() && union.of.iter().any(|part| self.unifies(part, other))
             }
-            (Type::Union(_), _) => false,
             (Type::Null, Type::Null)
             | (Type::Boolean, Type::Boolean)
             | (Type::Number, Type::Number)

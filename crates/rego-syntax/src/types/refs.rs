@@ -17,10 +17,16 @@ impl Checker<'_> {
     fn references_in(&mut self, expr: &Expr, findings: &mut Vec<Finding>) {
         match &expr.kind {
             ExprKind::Term(term) => self.references_in_term(term, findings),
-            ExprKind::Call(_, args) => args.iter().for_each(|arg| self.references_in_term(arg, findings)),
+            ExprKind::Call(_, args) => {
+                for arg in args {
+                    self.references_in_term(arg, findings);
+                }
+            }
             ExprKind::Every(every) => {
                 self.references_in_term(&every.domain, findings);
-                every.body.iter().for_each(|expr| self.references_in(expr, findings));
+                for expr in &every.body {
+                    self.references_in(expr, findings);
+                }
             }
         }
     }
@@ -36,10 +42,14 @@ impl Checker<'_> {
                 if let Err(finding) = self.reference(term, reference) {
                     findings.push(finding);
                 }
-                reference.args.iter().for_each(|arg| self.references_in_term(arg, findings));
+                for arg in &reference.args {
+                    self.references_in_term(arg, findings);
+                }
             }
             TermKind::Array(items) | TermKind::Set(items) => {
-                items.iter().for_each(|item| self.references_in_term(item, findings));
+                for item in items {
+                    self.references_in_term(item, findings);
+                }
             }
             TermKind::Object(entries) => {
                 for (key, value) in entries {

@@ -17,7 +17,7 @@ pub(super) fn type_text(of: &Type) -> String {
 /// The types of arguments: `(string, number)`.
 pub(super) fn arguments(types: &[Type]) -> String {
     let mut text = Text("(".to_owned());
-    text.list(types.iter(), |text, of| text.of_type(of));
+    text.list(types.iter(), Text::of_type);
     text.add(")");
     text.0
 }

@@ -41,10 +41,13 @@ pub(super) fn judge(case: &Value) -> Result<Judgement, String> {
         (Some(refusal), true) => {
             let error = case.error.as_deref().unwrap_or_default();
             let line = error.split(':').next().and_then(|line| line.parse().ok());
-            notes.push(("class", case.code.as_deref() == Some(refusal.class)));
-            notes.push(("line", line == Some(refusal.line)));
             notes.push(("have and want", says_the_same(error, &refusal.message)));
-            None
+            let (class, agrees) = (case.code.as_deref(), line == Some(refusal.line));
+            (class != Some(refusal.class) || !agrees).then(|| {
+                let class = class.unwrap_or_default();
+                let (is, at) = (refusal.class, refusal.line);
+                format!("refused for another reason: {} | line {at}: {is}, not {class}: {error}", shown())
+            })
         }
     };
     Ok(Judgement { text: case.module.clone(), difference, notes })

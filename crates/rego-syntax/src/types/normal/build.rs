@@ -344,14 +344,8 @@ impl<'m> Builder<'_, 'm> {
         };
         match meaning {
             Some(Resolution::Local(id)) => {
-                let var = match self.locals.get(&id) {
-                    Some(var) => *var,
-                    None => {
-                        let var = self.vars.named(name);
-                        self.locals.insert(id, var);
-                        var
-                    }
-                };
+                let vars = &mut *self.vars;
+                let var = *self.locals.entry(id).or_insert_with(|| vars.named(name));
                 Term::var(span, var)
             }
             Some(Resolution::Wildcard) => Term::var(span, self.vars.named("_")),

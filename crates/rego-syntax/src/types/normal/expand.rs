@@ -75,7 +75,9 @@ impl Expander<'_> {
             }
         }
         if !expr.with.is_empty() {
-            support.iter_mut().for_each(|support| support.with = Rc::clone(&expr.with));
+            for support in &mut support {
+                support.with = Rc::clone(&expr.with);
+            }
         }
         expanded.append(&mut support);
         expanded.push(expr);

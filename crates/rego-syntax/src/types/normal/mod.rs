@@ -10,7 +10,9 @@
 mod build;
 mod expand;
 mod hoist;
+mod mentions;
 mod order;
+mod unifier;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
