@@ -89,6 +89,8 @@ error_kinds! {
     SchemaValidation = "schema-validation";
     /// Rego that does not parse or compile.
     Rego = "rego";
+    /// Rego whose values have types that do not fit: it can never work.
+    TypeError = "type-error";
     /// Rego that compiles but breaks a rule for templates.
     TemplateRule = "template-rule";
     /// Rego that reads a part of `input` that policies are not given.
@@ -136,6 +138,7 @@ impl ErrorKind {
         matches!(
             self,
             Self::Rego
+                | Self::TypeError
                 | Self::TemplateRule
                 | Self::UnknownInput
                 | Self::UnknownParameter

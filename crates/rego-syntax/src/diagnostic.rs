@@ -58,6 +58,10 @@ pub enum DiagnosticCode {
     Shadowing,
     /// A builtin function that Rego v1 no longer has.
     DeprecatedBuiltin,
+    /// Values whose types do not fit: the policy can never work.
+    Type,
+    /// A `with` that replaces what cannot be replaced.
+    With,
 }
 
 impl DiagnosticCode {
@@ -73,8 +77,8 @@ impl DiagnosticCode {
             | Self::MissingKeyword
             | Self::TooDeep => "rego_parse_error",
             Self::UnsafeVar => "rego_unsafe_var_error",
-            Self::UndefinedFunction | Self::DeprecatedBuiltin => "rego_type_error",
-            Self::Declaration | Self::Shadowing => "rego_compile_error",
+            Self::UndefinedFunction | Self::DeprecatedBuiltin | Self::Type => "rego_type_error",
+            Self::Declaration | Self::Shadowing | Self::With => "rego_compile_error",
         }
     }
 }

@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! text --lex--> tokens --parse--> Module --resolve--> Names (locals, roots, rules, imports, builtins)
-//!                                    \----visit-----> analyses, such as `refs`: which paths a module reads
+//!                                    |----visit-----> analyses, such as `refs`: which paths a module reads
+//!                                    \----types-----> what can never work, by the types of values
 //! ```
 //!
 //! ```
@@ -27,6 +28,7 @@ mod lex;
 mod parse;
 pub mod resolve;
 mod span;
+pub mod types;
 pub mod visit;
 
 pub use ast::{Module, Version};

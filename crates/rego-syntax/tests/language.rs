@@ -364,7 +364,32 @@ fn findings_are_in_opas_words() {
             &["2: rego_type_error: undefined function cuont (hint: did you mean `count`?)"],
         ),
         (V0, "package p\na { x := 1; x := 2 }", &["2: rego_compile_error: var x assigned above"]),
-        (V0, "package p\na { some x; input.y }", &["2: rego_compile_error: declared var x unused"]),
+        (
+            V0,
+            "package p\na { some x; input.y }",
+            &["2: rego_compile_error: declared var x unused (hint: leave it out)"],
+        ),
+        (
+            V1,
+            "package p\na if {\n  every k, v in input.x {\n    v == 1\n  }\n}",
+            &[
+                "3: rego_compile_error: declared var k unused (hint: write `_` in its place, or leave the key out)",
+            ],
+        ),
+        (V1, "package p\na if every _, v in input.x { [y | y := v] == [1] }", &[]),
+        (
+            V0,
+            "package p\na { [x, 1] := input.y; x }",
+            &[
+                "2: rego_compile_error: cannot assign to number (hint: `:=` declares what is on its left: compare with `==`)",
+            ],
+        ),
+        (V0, "package p\na { {\"k\": [x, (y)]} := input.y; x == y }", &[]),
+        (
+            V0,
+            "package p\na { count(x) > 1; x := input.y }",
+            &["2: rego_compile_error: var x referenced above"],
+        ),
         (V0, "package p\na { any([true]) }", &[]),
         (
             V1,

@@ -1,7 +1,7 @@
 //! Templates' Rego: compiled once per template, evaluated once per constraint that applies.
 //!
 //! ```text
-//! texts --parse, resolve--> modules --template_rules, recursion, reads--> findings, what is read
+//! texts --parse, resolve--> modules --template_rules, recursion, types, reads--> findings, what is read
 //!                              \--portcullis_rego::Program::compile--> RegoProgram --evaluate--> violations
 //! ```
 
@@ -9,6 +9,7 @@ mod lint;
 mod reads;
 mod recursion;
 mod template_rules;
+mod types;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -228,6 +229,7 @@ fn front_end<'a>(source: &RegoSource, texts: &'a [Text], document: &Document) ->
     }
     let mut modules = Vec::new();
     let mut errors = Vec::new();
+    let mut is_sound = true;
     for (number, (text, Parsed { module, diagnostics })) in texts.iter().zip(parsed).enumerate() {
         let package = packages.get(number).map(|(path, _)| path);
         let others = packages
@@ -242,6 +244,7 @@ fn front_end<'a>(source: &RegoSource, texts: &'a [Text], document: &Document) ->
             diagnostics.iter().map(|diagnostic| template_rules::rego_error(diagnostic, &parsed, document)),
         );
         let broken = !diagnostics.is_empty();
+        is_sound &= !broken && parsed.names.diagnostics.is_empty();
         // What follows from a text that does not parse is noise.
         let unresolved = parsed.names.diagnostics.iter().filter(|_| !broken);
         errors.extend(unresolved.map(|diagnostic| template_rules::rego_error(diagnostic, &parsed, document)));
@@ -254,7 +257,11 @@ fn front_end<'a>(source: &RegoSource, texts: &'a [Text], document: &Document) ->
         errors.extend(unavailable.iter().map(|error| compile_error(error, &modules, document)));
     }
     errors.extend(template_rules::check_libraries(&modules, document));
-    for found in recursion::find(&modules) {
+    let recursions = recursion::find(&modules);
+    if is_sound && recursions.is_empty() {
+        errors.extend(types::check(&modules, document));
+    }
+    for found in recursions {
         let location = modules
             .get(found.module)
             .and_then(|parsed| template_rules::locate(document, parsed.text, found.span));

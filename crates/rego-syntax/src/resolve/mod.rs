@@ -88,8 +88,10 @@ pub enum LocalOrigin {
     Assign,
     /// `some x`, without `in`.
     Some,
-    /// `some x in xs`, `every x in xs`.
+    /// `some x in xs`.
     Iteration,
+    /// `every x in xs`.
+    Every,
     /// Not declared, only mentioned.
     Undeclared,
 }
@@ -314,9 +316,14 @@ impl<'m> Resolver<'m> {
         let Some(scope) = self.scopes.pop() else { return };
         for id in scope.declared.into_values() {
             let Some(local) = self.names.locals.get(id.0) else { continue };
-            if local.origin == LocalOrigin::Some && !local.used {
+            let hint = match local.origin {
+                LocalOrigin::Some => "leave it out",
+                LocalOrigin::Every => "write `_` in its place, or leave the key out",
+                _ => continue,
+            };
+            if !local.used {
                 let (span, message) = (local.span, format!("declared var {} unused", local.name));
-                self.report(span, DiagnosticCode::Declaration, message, None);
+                self.report(span, DiagnosticCode::Declaration, message, Some(hint.to_owned()));
             }
         }
     }
@@ -365,7 +372,7 @@ impl<'m> Resolver<'m> {
                 self.expr(&every.collection);
                 self.enter(&every.body.statements, &[]);
                 for Name { text, span } in every.key.iter().chain(std::iter::once(&every.value)) {
-                    self.declare(text, *span, LocalOrigin::Iteration);
+                    self.declare(text, *span, LocalOrigin::Every);
                 }
                 for statement in &every.body.statements {
                     self.statement(statement);
@@ -403,13 +410,29 @@ impl<'m> Resolver<'m> {
 
     fn check_target(&mut self, target: &Expr) {
         let what = match &target.kind {
+            ExprKind::Var(_) => return,
+            ExprKind::Paren(inner) => return self.check_target(inner),
+            ExprKind::Array(items) => return items.iter().for_each(|item| self.check_target(item)),
+            ExprKind::Object(entries) => {
+                return entries.iter().for_each(|entry| self.check_target(&entry.value));
+            }
+            ExprKind::Null => "null",
+            ExprKind::Bool(_) => "boolean",
+            ExprKind::Number(_) => "number",
+            ExprKind::String(_) => "string",
+            ExprKind::Template(_) => "template-string",
             ExprKind::Ref(_) => "ref",
             ExprKind::Call(_) | ExprKind::Binary(_) | ExprKind::Membership(_) => "call",
             ExprKind::Set(_) => "set",
-            ExprKind::Comprehension(_) => "comprehension",
-            _ => return,
+            ExprKind::Comprehension(comprehension) => match comprehension.head {
+                ComprehensionHead::Array(_) => "arraycomprehension",
+                ComprehensionHead::Set(_) => "setcomprehension",
+                ComprehensionHead::Object(_) => "objectcomprehension",
+            },
         };
-        self.report(target.span, DiagnosticCode::Declaration, format!("cannot assign to {what}"), None);
+        let hint = "`:=` declares what is on its left: compare with `==`".to_owned();
+        let message = format!("cannot assign to {what}");
+        self.report(target.span, DiagnosticCode::Declaration, message, Some(hint));
     }
 
     fn expr(&mut self, expr: &'m Expr) {
@@ -557,7 +580,9 @@ impl<'m> Resolver<'m> {
             let origin = self.names.locals.get(id.0).map(|local| local.origin);
             let how = if origin == Some(LocalOrigin::Assign) { "assigned" } else { "declared" };
             self.report(span, DiagnosticCode::Declaration, format!("var {name} {how} above"), None);
-        } else if self.scopes.last().is_some_and(|scope| scope.undeclared.contains_key(name)) {
+        } else if let Some(mentioned) = self.scopes.last().and_then(|scope| scope.undeclared.get(name)) {
+            // That nothing binds it there is said with this.
+            self.unresolved.insert(*mentioned);
             self.report(span, DiagnosticCode::Declaration, format!("var {name} referenced above"), None);
         }
         let id = self.new_local(name, span, origin, depth);

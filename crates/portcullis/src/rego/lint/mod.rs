@@ -58,7 +58,8 @@ pub(super) fn check(
         found.extend(never::check_libraries(&program));
         found.extend(unused::check(&program));
     }
-    errors.extend(limited(found, document));
+    let found = super::types::without_repeats(limited(found, document), errors);
+    errors.extend(found);
 }
 
 /// The findings that have a place. Errors are kept without one: the policy must not be used.

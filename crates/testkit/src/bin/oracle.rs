@@ -1,0 +1,50 @@
+//! Runs a recording of what another program answered: `oracle NAME FILE [-v]`.
+//!
+//! Prints a line for every difference, and last `N passed, M failed, K skipped`. Ends with 1 if anything failed, that is, differs
+//! otherwise than the list in `testdata/oracle` says, and with 2 if it cannot be run.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use portcullis_testkit::oracle::{self, Recording};
+
+fn usage() -> String {
+    let mut text = "usage: oracle NAME FILE [-v]\n\nrecordings:\n".to_owned();
+    for recording in Recording::ALL {
+        text.push_str(&format!("  {:14}{}\n", recording.name(), recording.about()));
+    }
+    text
+}
+
+fn run(name: &str, file: &str, verbose: bool) -> Result<bool, String> {
+    let report = oracle::run(Recording::named(name)?, Path::new(file))?;
+    if verbose {
+        report.skipped.iter().for_each(|skipped| println!("skipped: {skipped}"));
+    }
+    println!("{report}");
+    Ok(report.is_as_expected())
+}
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let (name, file, verbose) = match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        [name, file] if *name != "-v" && *file != "-v" => (*name, *file, false),
+        [name, file, "-v"] | [name, "-v", file] | ["-v", name, file] => (*name, *file, true),
+        [name] if Recording::named(name).is_err() => {
+            eprintln!("error: {}\n\n{}", Recording::named(name).err().unwrap_or_default(), usage());
+            return ExitCode::from(2);
+        }
+        _ => {
+            eprintln!("{}", usage());
+            return ExitCode::from(2);
+        }
+    };
+    match run(name, file, verbose) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(2)
+        }
+    }
+}

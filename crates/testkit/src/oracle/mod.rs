@@ -1,0 +1,128 @@
+//! Recordings of what other programs answered, run against this one: `oracle NAME FILE`.
+//!
+//! A recording is a file of JSON lines, each an input and the answer to it. It is not a part of this project; what is known to
+//! differ from it is, with the reasons: `testdata/oracle/NAME.yaml`. A case that is listed and agrees is a failure, too.
+
+mod report;
+mod type_checks;
+
+use std::fs;
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+pub use report::Report;
+
+use crate::testdata;
+
+/// A kind of recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recording {
+    /// Which modules OPA's compiler refuses, and with which error.
+    TypeChecks,
+}
+
+impl Recording {
+    /// All kinds.
+    pub const ALL: &[Self] = &[Self::TypeChecks];
+
+    /// Its name on the command line, and that of its list.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::TypeChecks => "type-checks",
+        }
+    }
+
+    /// What its cases ask.
+    pub const fn about(self) -> &'static str {
+        match self {
+            Self::TypeChecks => "which Rego modules are refused, with which class of error and at which line",
+        }
+    }
+
+    /// The kind of this name.
+    ///
+    /// # Errors
+    ///
+    /// If there is none; says which there are.
+    pub fn named(name: &str) -> Result<Self, String> {
+        let all: Vec<&str> = Self::ALL.iter().map(|recording| recording.name()).collect();
+        let found = Self::ALL.iter().find(|recording| recording.name() == name);
+        found.copied().ok_or_else(|| format!("there is no recording `{name}`, only: {}", all.join(", ")))
+    }
+
+    /// Whether the answer to a case is the recorded one.
+    ///
+    /// # Errors
+    ///
+    /// If the case has not the form of this recording.
+    fn judge(self, case: &Value) -> Result<Judgement, String> {
+        match self {
+            Self::TypeChecks => type_checks::judge(case),
+        }
+    }
+}
+
+/// What came of a case.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Judgement {
+    /// The text of the input: by it the list names cases.
+    text: String,
+    /// How the answer differs, if it does.
+    difference: Option<String>,
+    /// What also agrees or not, but does not count: a name, and whether it agrees.
+    notes: Vec<(&'static str, bool)>,
+}
+
+/// An entry of a list of known differences.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Known {
+    /// A part of the text of the cases: those that contain it.
+    text: String,
+    /// Why the answer differs.
+    reason: String,
+}
+
+/// Runs the cases of a file.
+///
+/// # Errors
+///
+/// If the file or the list cannot be read, or a line is no case of the recording.
+pub fn run(recording: Recording, file: &Path) -> Result<Report, String> {
+    let list = testdata().join("oracle").join(format!("{}.yaml", recording.name()));
+    let known = fs::read_to_string(&list).map_err(|error| format!("{}: {error}", list.display()))?;
+    let known: Vec<Known> =
+        serde_yaml::from_str(&known).map_err(|error| format!("{}: {error}", list.display()))?;
+    if let Some(entry) = known.iter().find(|entry| entry.text.is_empty() || entry.reason.is_empty()) {
+        return Err(format!("{}: an entry needs a text and a reason: {entry:?}", list.display()));
+    }
+    let text = fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let mut report = Report::default();
+    for (number, line) in text.lines().enumerate() {
+        let place = format!("{}:{}", file.display(), number + 1);
+        let case: Value = serde_json::from_str(line).map_err(|error| format!("{place}: {error}"))?;
+        let judgement = recording.judge(&case).map_err(|error| format!("{place}: {error}"))?;
+        let entry = known.iter().find(|entry| judgement.text.contains(&entry.text));
+        report.add(&place, judgement, entry.map(|entry| entry.reason.as_str()));
+    }
+    if report.is_empty() {
+        return Err(format!("{}: there is no case in it", file.display()));
+    }
+    Ok(report)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_recording_is_told_of_those_there_are() {
+        assert_eq!(Recording::named("type-checks"), Ok(Recording::TypeChecks));
+        assert_eq!(
+            Recording::named("type"),
+            Err("there is no recording `type`, only: type-checks".to_owned())
+        );
+    }
+}
