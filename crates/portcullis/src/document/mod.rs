@@ -18,6 +18,7 @@ mod problems;
 #[cfg(test)]
 mod tests;
 mod text;
+mod wide;
 mod yaml;
 
 use std::fmt;
@@ -253,8 +254,8 @@ impl Document {
 fn child_value<'a>(value: &'a Value, segment: &crate::path::Segment) -> Option<&'a Value> {
     use crate::path::Segment;
     match (value, segment) {
-        (Value::Array(_), Segment::Index(index)) => value::items(value).nth(*index),
-        (Value::Array(_), Segment::Key(key)) => value::items(value).nth(key.parse().ok()?),
+        (Value::Array(items), Segment::Index(index)) => items.get(*index),
+        (Value::Array(items), Segment::Key(key)) => items.get(key.parse().ok()?),
         (_, Segment::Key(key)) => value::get(value, key),
         (_, Segment::Index(index)) => value::get(value, &index.to_string()),
     }

@@ -6,10 +6,16 @@
 
 mod locate;
 mod outcome;
+mod quotes;
 mod request;
 
 pub use outcome::{ConstraintResult, EvaluationError, Outcome, Position, Precision, Verdict, Violation};
 pub use request::Review;
+
+use std::cell::OnceCell;
+use std::sync::Arc;
+
+use locate::{Judged, Places};
 
 use crate::enforcement::EnforcementPoint;
 use crate::matcher::{MatchError, Subject};
@@ -30,6 +36,7 @@ impl PolicySet {
             if name.is_empty() { None } else { world.inventory().namespace(name) }
         });
         let mut input = None;
+        let judged = OnceCell::new();
         let mut results = Vec::new();
         for constraint in self.candidates(review) {
             let actions = constraint.info.enforcement().actions(point);
@@ -44,7 +51,7 @@ impl PolicySet {
             let (verdict, prints, steps) = match matched {
                 Ok(_) => {
                     let input = input.get_or_insert_with(|| review.input(namespace));
-                    evaluate(constraint, review, input, *world)
+                    evaluate(constraint, review, input, &judged, *world)
                 }
                 Err(message) => (Verdict::Error(EvaluationError::new(message)), Vec::new(), 0),
             };
@@ -86,6 +93,7 @@ fn evaluate(
     constraint: &CompiledConstraint,
     review: &Review,
     input: &Value,
+    judged: &OnceCell<Option<Arc<Judged>>>,
     world: World<'_>,
 ) -> (Verdict, Vec<String>, u64) {
     let template = &constraint.template;
@@ -94,11 +102,12 @@ fn evaluate(
     let verdict = match evaluation.result {
         Err(error) => Verdict::Error(error),
         Ok(raw) if raw.is_empty() => Verdict::Pass,
-        Ok(raw) => Verdict::Violations(
-            raw.into_iter()
-                .map(|raw| Violation::new(raw, review.object().cloned(), template.program.object_reads()))
-                .collect(),
-        ),
+        Ok(raw) => {
+            let judged = judged.get_or_init(|| review.object().cloned().map(Judged::new));
+            let reads = template.program.object_reads();
+            let places = judged.as_ref().map(|judged| Places::new(judged.clone(), reads));
+            Verdict::Violations(raw.into_iter().map(|raw| Violation::new(raw, places.clone())).collect())
+        }
     };
     (verdict, evaluation.prints, evaluation.steps)
 }
