@@ -1,6 +1,7 @@
 //! A batch of items against the policies. Pure: what comes out depends on the items, the policies and the world only.
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -222,19 +223,20 @@ impl Judge<'_> {
         if decision.findings.is_empty() {
             return;
         }
-        let labels = labels_of(object);
+        let labels = Arc::new(labels_of(object));
+        let mut whole = None;
         for finding in &decision.findings {
             // Everything in an outcome of the audit's point is in the index.
             let Some(policy) = self.index.get(finding.result.key()) else { continue };
             let precise = finding.position().filter(|position| position.precision != Precision::Object);
             let found = Finding {
                 object: name.clone(),
-                labels: labels.clone(),
+                labels: Arc::clone(&labels),
                 ordinal,
-                place: precise
-                    .as_ref()
-                    .filter(|_| !self.in_cluster)
-                    .map_or_else(|| self.place_of(object), |position| Place::of(&position.location)),
+                place: precise.as_ref().filter(|_| !self.in_cluster).map_or_else(
+                    || whole.get_or_insert_with(|| self.place_of(object)).clone(),
+                    |position| Place::of(&position.location),
+                ),
                 field: precise.map(|position| position.path.to_string()).unwrap_or_default(),
                 policy: *policy,
                 actions: Action::list(finding.actions()),
@@ -242,7 +244,7 @@ impl Judge<'_> {
                 message: finding.message.to_owned(),
                 details: finding.details(),
             };
-            judged.bytes += 1024 + found.message.len() as u64 * 2;
+            judged.bytes += 1024 + found.message.len() as u64 * 2 + weight(&found.details);
             judged.findings.push(found);
         }
     }
@@ -324,7 +326,7 @@ fn identified(document: Document, identity: Option<&Identity>) -> Document {
     }
 }
 
-/// How reports call an object.
+/// How reports call an object. No name of Kubernetes is as long as what is cut here; each finding has it.
 pub fn name_of(object: &Object) -> ObjectName {
     let gvk = object.gvk();
     let name = match (&**object.name(), object.generate_name()) {
@@ -332,16 +334,56 @@ pub fn name_of(object: &Object) -> ObjectName {
         _ => object.name().clone(),
     };
     ObjectName {
-        group: gvk.group.clone(),
-        version: gvk.version.clone(),
-        kind: gvk.kind.clone(),
-        namespace: object.namespace().clone(),
-        name,
+        group: part_of_name(&gvk.group),
+        version: part_of_name(&gvk.version),
+        kind: part_of_name(&gvk.kind),
+        namespace: part_of_name(object.namespace()),
+        name: part_of_name(&name),
     }
 }
 
+/// A part of a name; a long one is cut, with a number of its own behind it, so that different ones stay different.
+fn part_of_name(part: &Arc<str>) -> Arc<str> {
+    const LONGEST: usize = 512;
+    if part.len() <= LONGEST {
+        return part.clone();
+    }
+    let number = BuildHasherDefault::<DefaultHasher>::default().hash_one(part);
+    let shown = part.get(..part.floor_char_boundary(LONGEST)).unwrap_or_default();
+    format!("{shown}… ({} bytes, {number:016x})", part.len()).into()
+}
+
+/// The labels that each finding has: more bytes of them than any object of a cluster needs are counted instead.
 fn labels_of(object: &Object) -> BTreeMap<String, String> {
-    object.labels().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    const MOST: usize = 8 << 10;
+    let (mut room, mut left_out) = (MOST, 0_usize);
+    let mut labels = BTreeMap::new();
+    for (key, value) in object.labels() {
+        match room.checked_sub(key.len() + value.len()) {
+            Some(rest) => {
+                room = rest;
+                labels.insert(key.to_owned(), value.to_owned());
+            }
+            None => left_out += 1,
+        }
+    }
+    if left_out > 0 {
+        labels.insert("portcullis/labels-left-out".to_owned(), left_out.to_string());
+    }
+    labels
+}
+
+/// About how many bytes of memory details take.
+fn weight(details: &serde_json::Value) -> u64 {
+    const NODE: u64 = 80;
+    NODE + match details {
+        serde_json::Value::String(text) => text.len() as u64,
+        serde_json::Value::Array(items) => items.iter().map(weight).sum(),
+        serde_json::Value::Object(fields) => {
+            fields.iter().map(|(key, value)| key.len() as u64 + NODE + weight(value)).sum()
+        }
+        _ => 0,
+    }
 }
 
 /// Kinds of Kubernetes itself that live in a namespace. Of others, only the cluster knows.

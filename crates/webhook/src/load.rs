@@ -81,7 +81,8 @@ fn load_here(paths: &Paths) -> Result<Loaded, Vec<Error>> {
     let mut inventory = InventoryStore::new();
     for document in input.documents {
         match Object::from_document(document) {
-            Ok(object) => inventory.upsert(object),
+            // Nobody asks where it stands in its file, which need not stay in memory.
+            Ok(object) => inventory.upsert(object.without_document()),
             Err(error) => problems.push(error),
         }
     }

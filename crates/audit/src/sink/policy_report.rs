@@ -7,12 +7,17 @@ use std::sync::Arc;
 
 use portcullis::EnforcementAction;
 use portcullis_report::audit::{AuditReport, Completion, Finding, Verdict};
+use portcullis_report::clip;
 use serde_json::{Map, Value, json};
 
 use crate::spool::Spool;
 
 /// Most results of one report: some 300 KB, far below etcd's 1.5 MB.
 const MOST_RESULTS: usize = 500;
+/// Most bytes of their texts, whatever policies say.
+const MOST_BYTES: usize = 512 << 10;
+/// Most bytes of one message.
+const MOST_MESSAGE: usize = 16 << 10;
 /// How reports are told to be ours.
 pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "portcullis-audit");
 
@@ -84,7 +89,7 @@ pub fn each(
             shard.push(result);
         }
         for finding in spool.of_namespace(namespace) {
-            if shard.results.len() >= MOST_RESULTS {
+            if shard.results.len() >= MOST_RESULTS || shard.bytes >= MOST_BYTES {
                 let next = shard.next();
                 take(std::mem::replace(&mut shard, next).into_object(report))?;
             }
@@ -104,21 +109,23 @@ struct Shard<'a> {
     number: usize,
     passes: u64,
     results: Vec<Value>,
+    bytes: usize,
 }
 
 impl<'a> Shard<'a> {
     fn new(api: Api, namespace: &'a str, report: &AuditReport<'_>) -> Self {
         let passes = report.totals.by_namespace.get(namespace).map_or(0, |tally| tally.passes);
-        Self { api, namespace, number: 1, passes, results: Vec::new() }
+        Self { api, namespace, number: 1, passes, results: Vec::new(), bytes: 0 }
     }
 
     /// Passes are counted in the first report of a namespace.
     fn next(&self) -> Self {
         let Self { api, namespace, number, .. } = *self;
-        Self { api, namespace, number: number + 1, passes: 0, results: Vec::new() }
+        Self { api, namespace, number: number + 1, passes: 0, results: Vec::new(), bytes: 0 }
     }
 
     fn push(&mut self, result: Value) {
+        self.bytes += result.get("message").and_then(Value::as_str).map_or(0, str::len);
         self.results.push(result);
     }
 
@@ -202,7 +209,7 @@ fn result(report: &AuditReport<'_>, finding: &Finding) -> Option<Value> {
         "rule": policy.key.name,
         "result": word,
         "scored": finding.action().0 == EnforcementAction::Deny,
-        "message": finding.message,
+        "message": clip::text(&finding.message, MOST_MESSAGE),
         "resources": [resource],
         "properties": properties,
     });

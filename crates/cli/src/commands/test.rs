@@ -6,6 +6,7 @@
 //!                                              └──> subjects (objects, requests) ───┴── review ──> report
 //! ```
 
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -313,6 +314,7 @@ fn review(
     let world = evaluating.world(inventory, &deadline);
     let outcome = policies.review(&review, &world, EnforcementPoint::CommandLine);
     let decision = Decision::from(&outcome);
+    let place = LazyCell::new(|| whole(&object));
     let findings = decision
         .findings
         .iter()
@@ -324,7 +326,7 @@ fn review(
                 action: finding.action(),
                 message: finding.message.to_owned(),
                 details: finding.details(),
-                position: precise.unwrap_or_else(|| whole(&object)),
+                position: precise.unwrap_or_else(|| place.clone()),
                 failure: match &finding.result.verdict {
                     Verdict::Error(error) => Some(Failure { location: error.location.clone() }),
                     _ => None,

@@ -51,7 +51,7 @@ impl PolicySet {
             let (verdict, prints, steps) = match matched {
                 Ok(_) => {
                     let input = input.get_or_insert_with(|| review.input(namespace));
-                    evaluate(constraint, review, input, &judged, *world)
+                    evaluate(self, constraint, review, input, &judged, *world)
                 }
                 Err(message) => (Verdict::Error(EvaluationError::new(message)), Vec::new(), 0),
             };
@@ -90,6 +90,7 @@ fn match_error(object: &Object, error: &MatchError) -> String {
 }
 
 fn evaluate(
+    set: &PolicySet,
     constraint: &CompiledConstraint,
     review: &Review,
     input: &Value,
@@ -98,7 +99,7 @@ fn evaluate(
 ) -> (Verdict, Vec<String>, u64) {
     let template = &constraint.template;
     let input = value::object([("review", input.clone()), ("parameters", constraint.parameters.clone())]);
-    let evaluation = template.program.evaluate(input, &world);
+    let evaluation = template.program.evaluate(input, &world, set);
     let verdict = match evaluation.result {
         Err(error) => Verdict::Error(error),
         Ok(raw) if raw.is_empty() => Verdict::Pass,
