@@ -280,8 +280,9 @@ impl Judge<'_> {
         if decision.findings.is_empty() {
             return listed;
         }
-        let labels = labels_of(object);
+        let labels = Arc::new(labels_of(object));
         let of_each = name_bytes(name) + labels.iter().map(|(key, value)| key.len() + value.len() + 64).sum::<usize>();
+        let mut whole = None;
         for finding in &decision.findings {
             // Everything in an outcome of the audit's point is in the index.
             let Some(policy) = self.index.get(finding.result.key()) else { continue };
@@ -292,12 +293,12 @@ impl Judge<'_> {
             let details = finding.details();
             let found = Finding {
                 object: name.clone(),
-                labels: labels.clone(),
+                labels: Arc::clone(&labels),
                 ordinal,
-                place: precise
-                    .as_ref()
-                    .filter(|_| !self.in_cluster)
-                    .map_or_else(|| self.place_of(object), |position| Place::of(&position.location)),
+                place: precise.as_ref().filter(|_| !self.in_cluster).map_or_else(
+                    || whole.get_or_insert_with(|| self.place_of(object)).clone(),
+                    |position| Place::of(&position.location),
+                ),
                 field: precise.map(|position| position.path.to_string()).unwrap_or_default(),
                 policy: *policy,
                 actions: Action::list(finding.actions()),
@@ -314,7 +315,7 @@ impl Judge<'_> {
             listed.findings.retain(|finding| finding.policy != *policy);
             listed.cut.insert(*policy);
             listed.findings.push(Finding {
-                labels: BTreeMap::new(),
+                labels: Arc::default(),
                 place: self.place_of(object),
                 field: String::new(),
                 verdict: Verdict::Unknown,
@@ -437,6 +438,22 @@ pub fn name_of(object: &Object) -> ObjectName {
     }
 }
 
+/// The labels that each finding has: more bytes of them than any object of a cluster needs are counted instead.
 fn labels_of(object: &Object) -> BTreeMap<String, String> {
-    object.labels().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    const MOST: usize = 8 << 10;
+    let (mut room, mut left_out) = (MOST, 0_usize);
+    let mut labels = BTreeMap::new();
+    for (key, value) in object.labels() {
+        match room.checked_sub(key.len() + value.len()) {
+            Some(rest) => {
+                room = rest;
+                labels.insert(key.to_owned(), value.to_owned());
+            }
+            None => left_out += 1,
+        }
+    }
+    if left_out > 0 {
+        labels.insert("portcullis/labels-left-out".to_owned(), left_out.to_string());
+    }
+    labels
 }

@@ -48,6 +48,11 @@ impl Ceiling {
         self.0 / 2
     }
 
+    /// What all indexes over the inventory may take together.
+    pub const fn indexes(self) -> u64 {
+        self.0 / 8
+    }
+
     /// Most bytes of one document.
     pub fn document(self) -> usize {
         usize::try_from(self.work() / Self::FACTOR).unwrap_or(usize::MAX)

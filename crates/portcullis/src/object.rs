@@ -284,17 +284,32 @@ impl Serialize for Object {
     }
 }
 
-/// `Kind namespace/name`, as reports name objects.
+/// `Kind namespace/name`, as reports name objects. No name that Kubernetes takes is as long as what is cut.
 impl fmt::Display for Object {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ", self.0.gvk.kind)?;
+        write!(f, "{} ", Short(&self.0.gvk.kind))?;
         if !self.0.namespace.is_empty() {
-            write!(f, "{}/", self.0.namespace)?;
+            write!(f, "{}/", Short(&self.0.namespace))?;
         }
         match (&*self.0.name, &*self.0.generate_name) {
             ("", "") => f.write_str("(without a name)"),
-            ("", generated) => write!(f, "{generated}*"),
-            (name, _) => f.write_str(name),
+            ("", generated) => write!(f, "{}*", Short(generated)),
+            (name, _) => write!(f, "{}", Short(name)),
+        }
+    }
+}
+
+/// A part of a name that stands in each line about the object.
+struct Short<'a>(&'a str);
+
+impl fmt::Display for Short<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const LONGEST: usize = 512;
+        let end = self.0.floor_char_boundary(LONGEST);
+        f.write_str(self.0.get(..end).unwrap_or_default())?;
+        match self.0.len() - end {
+            0 => Ok(()),
+            more => write!(f, "… ({more} bytes more)"),
         }
     }
 }

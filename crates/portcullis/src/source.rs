@@ -4,12 +4,11 @@
 use std::cmp::Ordering;
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// A named text that documents were read from: a file, standard input, one object of a watch.
 ///
 /// Cheap to share (`Arc`); the text is kept because code frames quote it.
-#[derive(PartialEq, Eq)]
 pub struct Source {
     name: Arc<str>,
     text: Arc<str>,
@@ -17,7 +16,21 @@ pub struct Source {
     line_starts: Box<[u32]>,
     /// Lines and characters that stand before the text, if it is a part of something larger.
     before: (u32, u32),
+    /// For long lines: how many characters begin before each [`BLOCK`] of the text. Made when somebody first looks.
+    characters: OnceLock<Box<[u32]>>,
 }
+
+/// Bytes that are counted one by one for a column, twice at most: a text of one line has columns, too, and findings in it are many.
+const BLOCK: usize = 1024;
+
+/// Equal texts under equal names.
+impl PartialEq for Source {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.text == other.text && self.before == other.before
+    }
+}
+
+impl Eq for Source {}
 
 impl Source {
     /// Wraps a text. `name` is what messages print, usually the path as the user gave it.
@@ -35,7 +48,7 @@ impl Source {
         let line_starts =
             std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| clamp(at + 1))).collect();
         let before = (line.saturating_sub(1), column.saturating_sub(1));
-        Arc::new(Self { name: name.into(), text, line_starts, before })
+        Arc::new(Self { name: name.into(), text, line_starts, before, characters: OnceLock::new() })
     }
 
     /// The name that messages print.
@@ -55,13 +68,36 @@ impl Source {
     #[must_use]
     pub fn line_column(&self, offset: u32) -> (u32, u32) {
         let line = self.line(offset);
-        let start = self.line_start(line).unwrap_or(0);
-        let before = self
-            .text
-            .get(start as usize..offset as usize)
-            .unwrap_or_else(|| self.text.get(start as usize..).unwrap_or_default());
+        let start = self.line_start(line).unwrap_or(0) as usize;
+        let end = (offset as usize).min(self.text.len());
+        let before = if end.saturating_sub(start) <= 2 * BLOCK {
+            self.count(start, end)
+        } else {
+            self.characters_before(end).saturating_sub(self.characters_before(start))
+        };
         let first = if line == self.before.0 + 1 { self.before.1 } else { 0 };
-        (line, clamp(before.chars().count() + 1).saturating_add(first))
+        (line, clamp(before + 1).saturating_add(first))
+    }
+
+    /// Characters that begin between two offsets.
+    fn count(&self, start: usize, end: usize) -> usize {
+        let bytes = self.text.as_bytes().get(start..end).unwrap_or_default();
+        // All other bytes of a character look like this.
+        bytes.iter().filter(|byte| **byte & 0b1100_0000 != 0b1000_0000).count()
+    }
+
+    /// Characters that begin before an offset. Cost: one scan of the text for the first, then of a block of it.
+    fn characters_before(&self, offset: usize) -> usize {
+        let sums = self.characters.get_or_init(|| {
+            let blocks = (0..self.text.len())
+                .step_by(BLOCK)
+                .map(|start| self.count(start, start.saturating_add(BLOCK).min(self.text.len())));
+            let sums = blocks.scan(0, |sum, count| Some(clamp(std::mem::replace(sum, *sum + count))));
+            sums.collect()
+        });
+        let last = sums.len().saturating_sub(1).min(offset / BLOCK);
+        let sum = sums.get(last).map_or(0, |sum| *sum as usize);
+        sum + self.count(last * BLOCK, offset)
     }
 
     /// Line of a byte offset, from 1; cheaper than [`Source::line_column`] in long lines.
@@ -116,7 +152,7 @@ impl Location {
     /// Line of the first byte, from 1.
     #[must_use]
     pub fn line(&self) -> u32 {
-        self.source.line_column(self.start).0
+        self.source.line(self.start)
     }
 
     /// Column of the first byte, from 1, in characters.
@@ -129,6 +165,11 @@ impl Location {
     #[must_use]
     pub fn end(&self) -> (u32, u32) {
         self.source.line_column(self.end)
+    }
+
+    /// Line of the place just after the last byte, from 1.
+    pub(crate) fn end_line(&self) -> u32 {
+        self.source.line(self.end)
     }
 
     /// The byte range in the source's text.
@@ -172,4 +213,34 @@ impl Ord for Location {
 /// in practice; where it would, positions degrade and nothing else does.
 pub(crate) fn clamp(offset: usize) -> u32 {
     u32::try_from(offset).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// By counting from the beginning of the line.
+    fn model(text: &str, offset: usize) -> (u32, u32) {
+        let before = text.get(..offset.min(text.len())).expect("between characters");
+        let line = before.rsplit('\n').next().expect("a line");
+        (clamp(before.matches('\n').count() + 1), clamp(line.chars().count() + 1))
+    }
+
+    proptest! {
+        #[test]
+        fn columns_in_long_lines_are_those_of_counting(
+            parts in proptest::collection::vec(("[aé€😀\n]", 1..2000_usize), 1..6),
+            cuts in proptest::collection::vec(any::<prop::sample::Index>(), 1..8),
+        ) {
+            let text: String = parts.iter().map(|(part, times)| part.repeat(*times)).collect();
+            let source = Source::new("a", text.as_str());
+            for cut in cuts {
+                let offset = text.floor_char_boundary(cut.index(text.len() + 1));
+                prop_assert_eq!(source.line_column(clamp(offset)), model(&text, offset));
+            }
+            prop_assert_eq!(source.line_column(u32::MAX), model(&text, text.len()));
+        }
+    }
 }

@@ -10,8 +10,15 @@ use serde::{Serialize, Serializer};
 
 pub(crate) use portcullis_rego::Value;
 
-/// The value of a key, if `value` is an object that has it. No allocation; objects of manifests are small.
+/// The value of a key, if `value` is an object that has it. No allocation for small objects, as those of manifests are; a look-up in
+/// large ones.
 pub(crate) fn get<'a>(value: &'a Value, key: &str) -> Option<&'a Value> {
+    const SMALL: usize = 32;
+    if let Value::Object(object) = value
+        && object.len() > SMALL
+    {
+        return object.get(&Value::String(key.into()));
+    }
     entries(value).find(|(name, _)| *name == key).map(|(_, value)| value)
 }
 

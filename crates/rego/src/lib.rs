@@ -24,7 +24,7 @@ mod term;
 pub mod yaml_scalar;
 
 pub use error::{CompileError, EvalError, EvalErrorKind};
-pub use eval::{Environment, Evaluation, Indexes};
+pub use eval::{Environment, Evaluation, IndexLimits, Indexes};
 pub use json_number::JsonNumber;
 pub use limits::{Budget, Exceeded, LimitKind, Limits, Watch};
 pub use lower::{Query, Unit, unavailable_builtins};

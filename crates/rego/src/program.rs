@@ -89,6 +89,11 @@ impl Program {
         !self.form.sites.is_empty()
     }
 
+    /// How many indexes it has a use for.
+    pub fn index_count(&self) -> usize {
+        self.form.sites.len()
+    }
+
     /// The iterations over what `data` holds, in the order of the text.
     pub fn comparings(&self) -> &[Comparing] {
         &self.comparings

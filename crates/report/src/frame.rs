@@ -111,44 +111,69 @@ fn add_source<'a>(group: Group<'a>, location: &'a Location, label: Option<&'a st
         return group.element(Origin::path(path));
     }
     let mark = AnnotationKind::Primary.span(excerpt.mark).label(label.map(escape::line));
-    let snippet =
-        Snippet::source(excerpt.text).line_start(excerpt.first_line as usize).path(path).fold(false);
-    group.element(snippet.annotation(mark))
+    let snippet = Snippet::source(excerpt.text).line_start(excerpt.first_line as usize).fold(false);
+    let snippet = snippet.annotation(mark);
+    if excerpt.is_cut {
+        // The column in what is shown is not that in the line.
+        let (line, column) = (location.line() as usize, location.column() as usize);
+        return group.element(Origin::path(path).line(line).char_column(column)).element(snippet);
+    }
+    group.element(snippet.path(path))
 }
 
-/// The marked line with the one before it, unless that is long. Only these are handed on: a source may be large, findings
-/// many.
+/// The marked line with the one before it, unless that is long; of a long line what is around the mark. Only these are handed on: a
+/// source may be large and of one line, findings many.
 struct Excerpt {
     text: String,
     first_line: u32,
     mark: Range<usize>,
+    /// Whether the line begins before what is shown.
+    is_cut: bool,
 }
+
+/// Of a line that is only there to show what the marked one belongs to.
+const LONGEST_ABOVE: usize = 160;
+/// Of the marked line, before the mark, and of the mark with what is behind it.
+const LONGEST_BEFORE: usize = 1024;
+const LONGEST_AFTER: usize = 4096;
+/// What is left of a longer one.
+const SHOWN_BEFORE: usize = 60;
+const SHOWN_AFTER: usize = 200;
 
 impl Excerpt {
     fn of(location: &Location) -> Self {
-        /// Of a line that is only there to show what the marked one belongs to.
-        const LONGEST: usize = 160;
         let source = location.source();
         let text = source.text();
         let range = location.range();
         let (start, end) = (range.start as usize, range.end as usize);
         let line = location.line();
         let begin_of = |line| source.line_start(line).map_or(0, |start| start as usize);
-        let above =
-            line.checked_sub(1).filter(|above| *above > 0 && begin_of(line) - begin_of(*above) <= LONGEST);
+        let above = line
+            .checked_sub(1)
+            .filter(|above| *above > 0 && begin_of(line) - begin_of(*above) <= LONGEST_ABOVE);
         let first_line = above.unwrap_or(line);
         let begin = begin_of(first_line);
         let line_end =
             source.line_start(line + 1).map_or(text.len(), |start| (start as usize).saturating_sub(1));
         // What is marked ends with its first line.
         let end = end.clamp(start, line_end.max(start));
+        let is_cut = start - begin_of(line).min(start) > LONGEST_BEFORE;
+        let (first_line, begin) = match is_cut {
+            true => (line, text.floor_char_boundary(start - SHOWN_BEFORE)),
+            false => (first_line, begin),
+        };
+        let line_end = match line_end.saturating_sub(start) > LONGEST_AFTER {
+            true => text.floor_char_boundary(start + SHOWN_AFTER),
+            false => line_end,
+        };
+        let end = end.min(line_end);
         let part = |range: Range<usize>| escape::source(text.get(range).unwrap_or_default());
         let before = part(begin..start);
         let marked = part(start..end);
         let after = part(end..line_end);
         let marked = marked.trim_end();
         let mark = before.len()..before.len() + marked.len();
-        Self { text: format!("{before}{marked}{after}"), first_line, mark }
+        Self { text: format!("{before}{marked}{after}"), first_line, mark, is_cut }
     }
 }
 
@@ -185,5 +210,27 @@ mod tests {
         assert_eq!(excerpt("\u{1b}x: \u{9b}y", 1..2), ("\u{fffd}x: \u{fffd}y".into(), 1, "x".into()));
         let long = format!("{}\ntwo", "x".repeat(500));
         assert_eq!(excerpt(&long, 501..504), ("two".into(), 2, "two".into()));
+    }
+
+    #[test]
+    fn of_a_long_line_what_is_around_the_mark_is_shown() {
+        let text = format!("one\n{}mark{}\nthree", "é".repeat(5_000), "ü".repeat(5_000));
+        let (shown, line, marked) = excerpt(&text, 10_004..10_008);
+        assert_eq!((shown.len(), line, &*marked), (260, 2, "mark"));
+        let frame = Frame {
+            gravity: Gravity::Error,
+            code: "c",
+            title: "t",
+            location: Some(&Location::new(Source::new("x", text.as_str()), 10_004..10_008)),
+            label: None,
+            notes: Vec::new(),
+            related: None,
+        };
+        let rendered = anstream::adapter::strip_str(&frame.render()).to_string();
+        assert!(rendered.contains("--> x:2:5001\n"), "{rendered}");
+        assert!(rendered.len() < 1000, "{rendered}");
+        // All of a mark is not shown, either.
+        let (shown, _, marked) = excerpt(&text, 4..20_008);
+        assert_eq!((shown.len(), marked.len()), (204, 200));
     }
 }

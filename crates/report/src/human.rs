@@ -7,7 +7,7 @@ use anstyle::{AnsiColor, Style};
 use portcullis::{EnforcementAction, Error, ErrorKind, Severity};
 
 use crate::frame::{Frame, Gravity};
-use crate::{Counts, Finding, Reviewed, TestReport, count, escape};
+use crate::{Counts, Finding, Reviewed, TestReport, clip, count, escape};
 
 /// What to leave out and what to add.
 #[derive(Clone, Copy, Debug)]
@@ -118,6 +118,9 @@ fn many(gathered: &[&Error]) -> String {
     }
 }
 
+/// Bytes of a message, and of a note, that are shown: the other forms have the rest.
+const MOST_SHOWN: usize = 8 << 10;
+
 fn render(reviewed: &Reviewed, finding: &Finding, describe: bool) -> String {
     let key = finding.constraint.key();
     let template = finding.constraint.template();
@@ -139,7 +142,11 @@ fn render(reviewed: &Reviewed, finding: &Finding, describe: bool) -> String {
     if !others.is_empty() {
         notes.push(("note", format!("it also has the action {}", others.join(" and "))));
     }
+    let text = finding.text();
     let related = finding.failure.as_ref().and_then(|failure| failure.location.as_ref());
+    for (_, text) in &mut notes {
+        *text = clip::text(text, MOST_SHOWN).into_owned();
+    }
     let frame = Frame {
         gravity: match finding.action {
             EnforcementAction::Deny => Gravity::Error,
@@ -147,7 +154,7 @@ fn render(reviewed: &Reviewed, finding: &Finding, describe: bool) -> String {
             EnforcementAction::Dryrun => Gravity::Note,
         },
         code: &key.to_string(),
-        title: &finding.text(),
+        title: &clip::text(&text, MOST_SHOWN),
         location: Some(&finding.position.location),
         label: finding.is_vague().then_some("in this object; the policy does not say which field"),
         notes,

@@ -3,13 +3,17 @@
 //! An array, `[]` if nothing was found, of `{target, msg, metadata, constraint, enforcementAction, scopedActions?,
 //! violatingObject, trace, location}`. Additions to gator: `location`, and `evaluationError: true` where the message is
 //! not the policy's because it could not be evaluated.
+//!
+//! `violatingObject` and `constraint` are repeated in each finding, as in gator, up to 2 MiB of each: from there on they are what
+//! identifies them, with `leftOutBytes`.
 
 use std::io::{self, Write};
 
-use portcullis::{EnforcementAction, Location, Object};
+use portcullis::{EnforcementAction, Location};
 use serde::Serialize;
 use serde_json::ser::PrettyFormatter;
 
+use crate::clip::{Copies, Copy};
 use crate::{Finding, Reviewed, TestReport};
 
 /// The only target there is.
@@ -21,11 +25,11 @@ struct Item<'a> {
     target: &'static str,
     msg: &'a str,
     metadata: Metadata<'a>,
-    constraint: &'a Object,
+    constraint: Copy<'a>,
     enforcement_action: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     scoped_actions: Option<Vec<&'static str>>,
-    violating_object: &'a Object,
+    violating_object: Copy<'a>,
     /// Always there in gator, and `null` unless asked for.
     trace: Option<String>,
     location: Place<'a>,
@@ -71,20 +75,21 @@ pub fn write(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
 
 /// What the JSON and the YAML report have in them.
 pub(super) fn items(report: &TestReport) -> Vec<impl Serialize + '_> {
-    report.findings().map(|(reviewed, finding)| item(reviewed, finding)).collect()
+    let mut copies = Copies::default();
+    report.findings().map(|(reviewed, finding)| item(reviewed, finding, &mut copies)).collect()
 }
 
-fn item<'a>(reviewed: &'a Reviewed, finding: &'a Finding) -> Item<'a> {
+fn item<'a>(reviewed: &'a Reviewed, finding: &'a Finding, copies: &mut Copies) -> Item<'a> {
     let declared = finding.constraint.enforcement().declared();
     let scoped = matches!(finding.constraint.enforcement(), portcullis::Enforcement::Scoped(_));
     Item {
         target: TARGET,
         msg: &finding.message,
         metadata: Metadata { details: &finding.details },
-        constraint: finding.constraint.object(),
+        constraint: copies.of(finding.constraint.object()),
         enforcement_action: declared,
         scoped_actions: scoped.then(|| finding.actions.iter().map(EnforcementAction::as_str).collect()),
-        violating_object: &reviewed.object,
+        violating_object: copies.of(&reviewed.object),
         trace: None,
         location: Place {
             position: Position::of(&finding.position.location),

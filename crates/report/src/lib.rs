@@ -1,6 +1,7 @@
 //! Results in, text out: one file per form. None of them decides anything.
 
 pub mod audit;
+pub mod clip;
 pub mod escape;
 mod exit;
 pub mod frame;
@@ -155,10 +156,10 @@ impl Region {
         let end_column = match location.end() {
             (end_line, end_column) if end_line == line => end_column,
             _ => {
-                let text = location.source().text();
-                let rest = text.get(location.range().start as usize..).unwrap_or_default();
-                let rest = rest.lines().next().unwrap_or_default().trim_end();
-                column.saturating_add(u32::try_from(rest.chars().count()).unwrap_or(0))
+                let (source, start) = (location.source(), location.range().start as usize);
+                let end = source.line_start(line + 1).map_or(source.text().len(), |next| next as usize);
+                let rest = source.text().get(start..end).unwrap_or_default().trim_end();
+                source.line_column(u32::try_from(start + rest.len()).unwrap_or(u32::MAX)).1
             }
         };
         Self { line, column, end_column: end_column.max(column) }

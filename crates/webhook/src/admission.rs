@@ -642,12 +642,40 @@ fn is_in(review: &Review, namespace: &str) -> bool {
         || review.object().is_some_and(|object| object.is_namespace() && &**object.name() == namespace)
 }
 
+/// Most bytes of what a user is told of a refusal: the log and the record of decisions have the rest.
+const MOST_MESSAGE: usize = 256 << 10;
+/// Most bytes of warnings. API servers hand on four kilobytes.
+const MOST_WARNINGS: usize = 64 << 10;
+
+/// As many lines as there is room for, and how many are left out; at least the first, or its beginning.
+fn bounded(mut lines: Vec<String>, what: &str, most: usize) -> Vec<String> {
+    let mut room = most;
+    let fits = |line: &&String| {
+        let left = room.checked_sub(line.len());
+        room = left.unwrap_or(0);
+        left.is_some()
+    };
+    let shown = lines.iter().take_while(fits).count();
+    let mut rest: Vec<String> = lines.drain(shown..).collect();
+    if let Some(first) = rest.first_mut().filter(|_| lines.is_empty()) {
+        let end = first.floor_char_boundary(most);
+        let left_out = first.len() - end;
+        first.truncate(end);
+        lines.push(format!("{first}… ({left_out} bytes more)"));
+        rest.remove(0);
+    }
+    if !rest.is_empty() {
+        lines.push(format!("… and {} more {what}", rest.len()));
+    }
+    lines
+}
+
 fn answer(decision: &Decision<'_>, mut warnings: Vec<String>) -> Answer {
-    warnings.extend(decision.warnings());
+    warnings.extend(bounded(decision.warnings(), "warnings", MOST_WARNINGS));
     let mut answer = if decision.allowed() {
         Answer::new(Status::Allow, if warnings.is_empty() { 200 } else { 299 }, "")
     } else {
-        let message = decision.denials().join("\n");
+        let message = bounded(decision.denials(), "violations", MOST_MESSAGE).join("\n");
         // The user can mend a violation; where there is none, only errors, it is the policies that have to be looked at.
         let violated = decision
             .findings
@@ -745,6 +773,19 @@ fn explain(error: &Error, document: Option<&Document>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_does_not_fit_into_an_answer_is_counted() {
+        let lines = |lines: &[&str]| lines.iter().map(|&line| line.to_owned()).collect::<Vec<_>>();
+        assert_eq!(bounded(lines(&["ab", "cd"]), "violations", 4), ["ab", "cd"]);
+        assert_eq!(bounded(lines(&["ab", "cd", "e"]), "violations", 3), ["ab", "… and 2 more violations"]);
+        assert_eq!(bounded(lines(&["a€b"]), "violations", 3), ["a… (4 bytes more)"]);
+        assert_eq!(
+            bounded(lines(&["abcd", "e"]), "violations", 3),
+            ["abc… (1 bytes more)", "… and 1 more violations"]
+        );
+        assert!(bounded(Vec::new(), "violations", 3).is_empty());
+    }
 
     #[test]
     fn namespaces_are_exempt_by_name_start_and_end() {

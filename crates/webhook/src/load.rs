@@ -90,7 +90,8 @@ fn load_here(paths: &Paths) -> Result<Loaded, Vec<Error>> {
         match Object::from_document(document) {
             Ok(object) => {
                 scopes.learn(&object);
-                objects.push(object);
+                // Nobody asks where it stands in its file, which need not stay in memory.
+                objects.push(object.without_document());
             }
             Err(error) => problems.push(error),
         }

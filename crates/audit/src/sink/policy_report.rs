@@ -7,14 +7,17 @@ use std::sync::Arc;
 
 use portcullis::EnforcementAction;
 use portcullis_report::audit::{AuditReport, Completion, Finding, Verdict};
+use portcullis_report::clip;
 use serde_json::{Map, Value, json};
 
 use crate::spool::Spool;
 
 /// Most results of one report: some 300 KB, far below etcd's 1.5 MB.
 const MOST_RESULTS: usize = 500;
-/// Most bytes of the texts in them. A result that has more is alone in its report.
+/// Most bytes of the texts in them.
 const MOST_BYTES: usize = 512 << 10;
+/// Most bytes of one message.
+const MOST_MESSAGE: usize = 16 << 10;
 /// How reports are told to be ours.
 pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "portcullis-audit");
 
@@ -87,7 +90,7 @@ pub fn each(
         }
         for finding in spool.of_namespace(namespace) {
             let finding = finding?;
-            let bytes = finding.message.len() + finding.field.len() + 256;
+            let bytes = finding.message.len().min(MOST_MESSAGE) + finding.field.len() + 256;
             let is_full = shard.results.len() >= MOST_RESULTS || shard.bytes + bytes > MOST_BYTES;
             if is_full && !shard.results.is_empty() {
                 let next = shard.next();
@@ -209,7 +212,7 @@ fn result(report: &AuditReport<'_>, finding: &Finding) -> Option<Value> {
         "rule": policy.key.name,
         "result": word,
         "scored": finding.action().0 == EnforcementAction::Deny,
-        "message": finding.message,
+        "message": clip::text(&finding.message, MOST_MESSAGE),
         "resources": [resource],
         "properties": properties,
     });

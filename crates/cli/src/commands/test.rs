@@ -6,6 +6,7 @@
 //!                                              └──> subjects (objects, requests) ───┴── review ──> report
 //! ```
 
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -379,6 +380,7 @@ impl Judging<'_> {
 
 fn reviewed(object: Object, kind: SubjectKind, outcome: &Outcome) -> Reviewed {
     let decision = Decision::from(outcome);
+    let place = LazyCell::new(|| whole(&object));
     let findings = decision
         .findings
         .iter()
@@ -390,7 +392,7 @@ fn reviewed(object: Object, kind: SubjectKind, outcome: &Outcome) -> Reviewed {
                 action: finding.action(),
                 message: finding.message.to_owned(),
                 details: finding.details(),
-                position: precise.unwrap_or_else(|| whole(&object)),
+                position: precise.unwrap_or_else(|| place.clone()),
                 failure: match &finding.result.verdict {
                     Verdict::Error(error) => Some(Failure { location: error.location.clone() }),
                     _ => None,

@@ -3,8 +3,9 @@
 //! `events -> Marks`; a lookup walks the path from a root, so nothing is computed for nodes nobody asks about.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use super::wide::{self, Children, Wide};
 use crate::path::{FieldPath, Segment};
 
 /// Index of a mark in its arena.
@@ -27,8 +28,13 @@ pub(super) struct Mark {
 }
 
 impl Mark {
-    fn is_merge(&self) -> bool {
+    pub(super) fn is_merge(&self) -> bool {
         self.key.is_none() && self.key_start != self.key_end
+    }
+
+    /// Whether it is an item of a list.
+    pub(super) fn is_item(&self) -> bool {
+        self.key_start == self.key_end
     }
 
     pub(super) fn range(&self) -> Range<u32> {
@@ -42,29 +48,35 @@ impl Mark {
 
 /// The arena. Grows while a document is read, then is shared.
 #[derive(Debug, Default)]
-pub(super) struct Marks(Vec<Mark>);
+pub(super) struct Marks {
+    list: Vec<Mark>,
+    /// Of what there is when it is first needed: forgotten when something is added.
+    wide: OnceLock<Wide>,
+}
 
-/// Merge keys can be chained and doubled, so looking for a key in them can be exponential; this many merge keys
-/// are followed before a lookup gives up.
-const MERGE_FUEL: u32 = 256;
+/// Merge keys can be chained and doubled, so looking for a key in them can be exponential; this many merge keys and mappings
+/// in their lists are followed before a lookup gives up.
+const MERGE_FUEL: u32 = 1024;
 
 impl Marks {
     pub(super) fn get(&self, id: MarkId) -> Option<&Mark> {
-        self.0.get(id as usize)
+        self.list.get(id as usize)
     }
 
     pub(super) fn get_mut(&mut self, id: MarkId) -> Option<&mut Mark> {
-        self.0.get_mut(id as usize)
+        self.wide.take();
+        self.list.get_mut(id as usize)
     }
 
     pub(super) fn len(&self) -> u32 {
-        crate::source::clamp(self.0.len())
+        crate::source::clamp(self.list.len())
     }
 
     /// Appends a node; it has no children yet.
     pub(super) fn push(&mut self, key: Option<Arc<str>>, key_range: Range<u32>, range: Range<u32>) -> MarkId {
         let id = self.len();
-        self.0.push(Mark {
+        self.wide.take();
+        self.list.push(Mark {
             key,
             key_start: key_range.start,
             key_end: key_range.end,
@@ -78,23 +90,24 @@ impl Marks {
 
     /// Frees what the vector holds in reserve.
     pub(super) fn finish(mut self) -> Arc<Self> {
-        self.0.shrink_to_fit();
+        self.list.shrink_to_fit();
         Arc::new(self)
     }
 
     pub(super) fn clear(&mut self) {
-        self.0.clear();
+        self.wide.take();
+        self.list.clear();
     }
 
     /// The node that was begun last.
     pub(super) fn last(&self) -> Option<&Mark> {
-        self.0.last()
+        self.list.last()
     }
 
     /// The node that begins last at or before an offset, and the one after it.
     pub(super) fn around(&self, offset: u32) -> (Option<&Mark>, Option<&Mark>) {
-        let after = self.0.partition_point(|mark| mark.start <= offset);
-        (after.checked_sub(1).and_then(|last| self.0.get(last)), self.0.get(after))
+        let after = self.list.partition_point(|mark| mark.start <= offset);
+        (after.checked_sub(1).and_then(|last| self.list.get(last)), self.list.get(after))
     }
 
     /// The direct children of a node, in the order of the text.
@@ -113,10 +126,19 @@ impl Marks {
         })
     }
 
+    /// The children of a node that has many; `None` if they are to be looked at one by one.
+    fn wide(&self, parent: MarkId) -> Option<&Children> {
+        let owner = self.get(parent)?.children_of;
+        if !wide::may_be_wide(owner, self.get(owner)?) {
+            return None;
+        }
+        self.wide.get_or_init(|| Wide::of(self)).get(owner)
+    }
+
     /// One step of a path. Numbers and number-like keys are taken for each other, because JSON pointers do not
     /// tell them apart.
     pub(super) fn child(&self, parent: MarkId, segment: &Segment) -> Option<MarkId> {
-        let is_list = self.children(parent).next().is_some_and(|(_, mark)| mark.key_start == mark.key_end);
+        let is_list = self.children(parent).next().is_some_and(|(_, mark)| mark.is_item());
         match segment {
             Segment::Key(key) if is_list => self.item(parent, key.parse().ok()?),
             Segment::Index(index) if is_list => self.item(parent, *index),
@@ -127,11 +149,31 @@ impl Marks {
 
     /// The item of a list.
     pub(super) fn item(&self, parent: MarkId, index: usize) -> Option<MarkId> {
+        if index >= wide::FEW
+            && let Some(Children::Items(items)) = self.wide(parent)
+        {
+            return items.get(index).copied();
+        }
         self.children(parent).nth(index).map(|(id, _)| id)
     }
 
     /// The entry that counts for a key: the last one in the text, whether written there or merged in.
     fn entry(&self, parent: MarkId, key: &str, fuel: &mut u32) -> Option<MarkId> {
+        if let Some(Children::Entries { keys, merges }) = self.wide(parent) {
+            let written = wide::last_of(self, keys, key);
+            // Where the last merge key stands that has it, and what it has.
+            let mut merged = None;
+            for merge in merges {
+                if *fuel == 0 {
+                    break;
+                }
+                merged = self.merged_entry(*merge, key, fuel).map(|found| (*merge, found)).or(merged);
+            }
+            return match (written, merged) {
+                (Some(written), Some((merge, found))) => Some(if merge > written { found } else { written }),
+                (written, merged) => written.or(merged.map(|(_, found)| found)),
+            };
+        }
         let mut found = None;
         for (id, mark) in self.children(parent) {
             if mark.key.as_deref() == Some(key) {
@@ -148,11 +190,14 @@ impl Marks {
     fn merged_entry(&self, merge: MarkId, key: &str, fuel: &mut u32) -> Option<MarkId> {
         *fuel = fuel.checked_sub(1)?;
         let (_, first) = self.children(merge).next()?;
-        if first.key_start != first.key_end {
+        if !first.is_item() {
             return self.entry(merge, key, fuel);
         }
         // Of a list of mappings the first that has the key counts.
-        self.children(merge).find_map(|(item, _)| self.entry(item, key, fuel))
+        self.children(merge).find_map(|(item, _)| {
+            *fuel = fuel.checked_sub(1)?;
+            self.entry(item, key, fuel)
+        })
     }
 
     /// The node at a path, as far down as it exists, and how many steps that are.

@@ -18,6 +18,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod text;
+mod wide;
 mod yaml;
 
 use std::fmt;
@@ -283,8 +284,8 @@ fn unreadable(source: &Arc<Source>, limits: &Limits) -> Option<Error> {
 fn child_value<'a>(value: &'a Value, segment: &crate::path::Segment) -> Option<&'a Value> {
     use crate::path::Segment;
     match (value, segment) {
-        (Value::Array(_), Segment::Index(index)) => value::items(value).nth(*index),
-        (Value::Array(_), Segment::Key(key)) => value::items(value).nth(key.parse().ok()?),
+        (Value::Array(items), Segment::Index(index)) => items.get(*index),
+        (Value::Array(items), Segment::Key(key)) => items.get(key.parse().ok()?),
         (_, Segment::Key(key)) => value::get(value, key),
         (_, Segment::Index(index)) => value::get(value, &index.to_string()),
     }

@@ -311,3 +311,35 @@ fn an_object_that_is_a_list_is_one_object_if_one_was_asked_for() {
         assert!(Document::read_object(&Source::new("x", wrong), &Limits::default()).is_err(), "{wrong}");
     }
 }
+
+/// A mapping of so many keys, and a list of so many items, in one document.
+fn wide(count: usize) -> String {
+    let keys: String = (0..count).map(|key| format!("  k{key}: {key}\n")).collect();
+    let items: String = (0..count).map(|item| format!("- {item}\n")).collect();
+    format!("base: &base\n  k1: merged\n  only: merged\nmap:\n  <<: *base\n{keys}  <<: *base\nlist:\n{items}")
+}
+
+#[test]
+fn children_of_large_nodes_are_found_as_those_of_small_ones() {
+    for count in [3, 31, 32, 33, 34, 500] {
+        let document = one(&wide(count));
+        let at = |text: &str| document.locate(&path(text)).map(|location| quoted(&location).to_owned());
+        for number in (0..count).filter(|number| *number != 1) {
+            assert_eq!(at(&format!("map.k{number}")), Some(number.to_string()), "{number} of {count}");
+            assert_eq!(at(&format!("list[{number}]")), Some(number.to_string()), "{number} of {count}");
+        }
+        // What is merged last counts.
+        assert_eq!(at("map.k1").as_deref(), Some("merged"), "{count}");
+        assert_eq!(at("map.only").as_deref(), Some("merged"), "{count}");
+        for missing in [format!("map.k{count}"), format!("list[{count}]"), "map.k".to_owned()] {
+            assert_eq!(at(&missing), None, "{missing} of {count}");
+        }
+    }
+    // Of keys that are set twice the last counts.
+    let twice: String = (0..90).map(|key| format!("k{}: {key}\n", key % 45)).collect();
+    let (documents, _) = Document::read_all("a.yaml", &twice);
+    assert_eq!(
+        documents[0].locate(&path("k7")).map(|location| quoted(&location).to_owned()).as_deref(),
+        Some("52")
+    );
+}

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use portcullis_rego::IndexLimits;
+
 use super::Inventory;
 use crate::names::Gvk;
 use crate::object::Object;
@@ -42,6 +44,8 @@ pub struct InventoryStore {
     names: Option<Arc<BTreeMap<Arc<str>, Object>>>,
     /// The last snapshot, and whether nothing changed since.
     last: Option<(Inventory, Age)>,
+    /// None for what is usual.
+    index_limits: Option<IndexLimits>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +86,14 @@ impl InventoryStore {
             self.apart.insert(object.name().clone(), object);
             self.changed(&gvk);
         }
+    }
+
+    /// What all indexes over a snapshot together may use, whatever the number of policies. For those there is no room for, policies go
+    /// through all objects, within the limits of an evaluation. Usual are 128 MiB and a hundred million steps: some seconds, for a
+    /// first snapshot. A snapshot and the one before it, while that is still in use, have as much each.
+    #[must_use]
+    pub fn with_index_limits(self, limits: IndexLimits) -> Self {
+        Self { index_limits: Some(limits), ..self }
     }
 
     /// Adds an object or replaces the one with the same key. Nothing changes if it is the same: watches tell of all objects
@@ -157,7 +169,9 @@ impl InventoryStore {
             Arc::new(names)
         });
         let before = self.last.as_ref().map(|(last, _)| last);
-        let inventory = Inventory::new(cluster, namespaced, namespaces.clone(), counts, before);
+        const USUAL: IndexLimits = IndexLimits { steps: 100_000_000, memory: 128 << 20 };
+        let total = self.index_limits.unwrap_or(USUAL);
+        let inventory = Inventory::new(cluster, namespaced, namespaces.clone(), counts, total, before);
         self.last = Some((inventory.clone(), Age::Current));
         inventory
     }

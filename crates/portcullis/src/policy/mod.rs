@@ -75,6 +75,8 @@ struct Inner {
     exclusions: Exclusions,
     /// Kinds that Configs and SyncSets ask to cache.
     synced: Vec<Gvk>,
+    /// What others know it by.
+    identity: Arc<()>,
 }
 
 impl PolicySet {
@@ -246,6 +248,11 @@ impl PolicySet {
     /// The programs that some constraint runs.
     pub(crate) fn programs(&self) -> impl Iterator<Item = &RegoProgram> {
         self.used_templates().map(|template| &template.program)
+    }
+
+    /// What tells it from other sets; the same for all clones of it.
+    pub(crate) fn identity(&self) -> &Arc<()> {
+        &self.0.identity
     }
 
     pub(crate) fn candidates<'a>(

@@ -222,6 +222,7 @@ impl PolicyStore {
             constraints,
             exclusions: Exclusions::compile(self.configs.values()),
             synced: synced.into_iter().collect(),
+            identity: Arc::new(()),
         }))
     }
 

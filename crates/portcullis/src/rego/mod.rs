@@ -16,7 +16,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 pub use portcullis_rego::ComparingCost;
-use portcullis_rego::{CompileError, Environment, EvalError, Program, Query, Unit};
+use portcullis_rego::{CompileError, Environment, EvalError, Indexes, Program, Query, Unit};
 use portcullis_rego_syntax::resolve;
 use portcullis_rego_syntax::{Parsed, Span};
 
@@ -24,7 +24,7 @@ use crate::api::template::{RegoSource, RegoVersion, Text};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind, Severity};
 use crate::inventory::Inventory;
-use crate::policy::InventoryRead;
+use crate::policy::{InventoryRead, PolicySet};
 use crate::review::EvaluationError;
 use crate::schema::Schema;
 use crate::source::Location;
@@ -150,16 +150,31 @@ impl RegoProgram {
         self.reads_namespace
     }
 
+    /// How many indexes it has a use for.
+    pub(crate) fn index_count(&self) -> usize {
+        self.program.index_count()
+    }
+
+    /// Indexes over a `data` document, of which none is made yet.
+    pub(crate) fn new_indexes(&self, data: &Value) -> Option<Indexes> {
+        self.program.indexes(data)
+    }
+
+    /// Whether indexes are of this program.
+    pub(crate) fn is_known_by(&self, indexes: &Indexes) -> bool {
+        indexes.is_of(&self.program)
+    }
+
     /// Makes what evaluations over these objects look up. Never panics: what cannot be made is met by the evaluations that need it.
-    pub(crate) fn prepare(&self, inventory: &Inventory) {
-        if let Some(indexes) = inventory.indexes(&self.program) {
+    pub(crate) fn prepare(&self, inventory: &Inventory, set: &PolicySet) {
+        if let Some(indexes) = inventory.indexes(self, set) {
             let _ = catch_unwind(AssertUnwindSafe(|| indexes.prepare(&self.program)));
         }
     }
 
     /// Evaluates `violation` for one input document. Never panics: a panic would be an error of this evaluation.
-    pub(crate) fn evaluate(&self, input: Value, world: &World<'_>) -> Evaluation {
-        let indexes = world.inventory().indexes(&self.program);
+    pub(crate) fn evaluate(&self, input: Value, world: &World<'_>, set: &PolicySet) -> Evaluation {
+        let indexes = world.inventory().indexes(self, set);
         let environment = Environment {
             input: Some(input),
             data: world.inventory().data().clone(),

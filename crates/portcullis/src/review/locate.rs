@@ -4,7 +4,10 @@
 //! quotes and that stands at one place only; the part of the object that the policy reads. What nothing tells is placed at the
 //! object, and says so.
 
+use std::sync::{Arc, OnceLock};
+
 use super::outcome::{Position, Precision};
+use super::quotes::{Quotes, Work};
 use crate::document::Document;
 use crate::object::Object;
 use crate::path::{FieldPath, Segment};
@@ -12,34 +15,90 @@ use crate::rego::ObjectRead;
 use crate::source::Location;
 use crate::value::{self, Value};
 
-/// `None` only if the object has no document.
-pub(super) fn position(
-    object: &Object,
-    message: &str,
-    details: &Value,
-    reads: &[ObjectRead],
-) -> Option<Position> {
-    let document = object.document()?;
-    let found = from_details(object.value(), details)
-        .map(|path| (path, Precision::Details))
-        .or_else(|| Some((from_message(object.value(), message, reads)?, Precision::Message)))
-        .or_else(|| Some((from_reads(object.value(), reads)?, Precision::Rule)));
-    Some(match found {
-        Some((path, precision)) => {
-            let (location, path) = nearest(document, &path);
-            Position { location, path, precision }
-        }
-        None => {
-            Position { location: document.location(), path: FieldPath::root(), precision: Precision::Object }
-        }
-    })
+/// What is worked out of an object once, for all violations of it that a review finds.
+pub(super) struct Judged {
+    object: Object,
+    /// None if its texts are too many to look for.
+    quotes: OnceLock<Option<Quotes>>,
+}
+
+impl Judged {
+    pub(super) fn new(object: Object) -> Arc<Self> {
+        Arc::new(Self { object, quotes: OnceLock::new() })
+    }
+
+    fn quotes(&self) -> Option<&Quotes> {
+        self.quotes.get_or_init(|| Quotes::of(self.object.value())).as_ref()
+    }
+}
+
+/// What places the violations of one constraint in one object. Cost: linear in the object for the first, in message and details for
+/// each.
+pub(super) struct Places {
+    judged: Arc<Judged>,
+    reads: Arc<[ObjectRead]>,
+    read: OnceLock<Option<FieldPath>>,
+}
+
+impl Places {
+    pub(super) fn new(judged: Arc<Judged>, reads: Arc<[ObjectRead]>) -> Arc<Self> {
+        Arc::new(Self { judged, reads, read: OnceLock::new() })
+    }
+
+    /// `None` only if the object has no document.
+    pub(super) fn position(&self, message: &str, details: &Value) -> Option<Position> {
+        let object = &self.judged.object;
+        let document = object.document()?;
+        let found = from_details(object.value(), details)
+            .map(|path| (path, Precision::Details))
+            .or_else(|| Some((self.from_message(message)?, Precision::Message)))
+            .or_else(|| Some((self.from_reads()?.clone(), Precision::Rule)));
+        Some(match found {
+            Some((path, precision)) => {
+                let (location, path) = nearest(document, &shown(path));
+                Position { location, path, precision }
+            }
+            None => Position {
+                location: document.location(),
+                path: FieldPath::root(),
+                precision: Precision::Object,
+            },
+        })
+    }
+
+    fn from_message(&self, message: &str) -> Option<FieldPath> {
+        from_message(self.judged.object.value(), self.judged.quotes()?, message, &self.reads)
+    }
+
+    fn from_reads(&self) -> Option<&FieldPath> {
+        self.read.get_or_init(|| from_reads(self.judged.object.value(), &self.reads)).as_ref()
+    }
+}
+
+/// The part of a path that can be shown beside each of many findings: keys may be as long as texts.
+fn shown(path: FieldPath) -> FieldPath {
+    const LONGEST: usize = 2 << 10;
+    let length = |segment: &Segment| match segment {
+        Segment::Key(key) => key.len() + 4,
+        Segment::Index(_) => 12,
+    };
+    if path.segments().iter().map(length).sum::<usize>() <= LONGEST {
+        return path;
+    }
+    let mut room = LONGEST;
+    let fits = |segment: &&Segment| {
+        let left = room.checked_sub(length(segment));
+        room = left.unwrap_or(0);
+        left.is_some()
+    };
+    path.segments().iter().take_while(fits).cloned().collect()
 }
 
 /// A field is shown at its key, with its value if that stands in the same line; a list item at its start.
 fn nearest(document: &Document, path: &FieldPath) -> (Location, FieldPath) {
     let (location, path) = document.locate_nearest(path);
     let Some(key) = document.locate_key(&path) else { return (location, path) };
-    let one_line = key.line() == location.line() && location.end().0 == key.line();
+    let one_line = key.line() == location.line() && location.end_line() == key.line();
     if one_line && key.range().end <= location.range().start {
         let whole = key.range().start..location.range().end;
         return (Location::new(key.source().clone(), whole), path);
@@ -85,36 +144,15 @@ fn starts_in(object: &Value, path: &FieldPath) -> bool {
     }
 }
 
-/// A scalar that the message quotes and that stands at one place; within the one list item that the message names, if it names
-/// one. `metadata` is left out: names and namespaces are in most messages.
-fn from_message(object: &Value, message: &str, reads: &[ObjectRead]) -> Option<FieldPath> {
-    let mut places = Places { message, items: Vec::new(), scalars: Vec::new() };
-    for (key, value) in value::entries(object) {
-        match key {
-            "apiVersion" | "kind" | "status" => {}
-            // Labels and annotations may well be what it is about.
-            "metadata" => {
-                for part in ["labels", "annotations"] {
-                    if let Some(value) = value::get(value, part) {
-                        places.walk(value, &FieldPath::root().child("metadata").child(part), 0);
-                    }
-                }
-            }
-            _ => places.walk(value, &FieldPath::root().child(key), 0),
-        }
+/// A scalar that the message quotes and that stands at one place; within the one list item that the message names, if it names one.
+fn from_message(object: &Value, quotes: &Quotes, message: &str, reads: &[ObjectRead]) -> Option<FieldPath> {
+    let mut work = Work::for_message(message);
+    let quoted = quotes.quoted(message, &mut work)?;
+    if let Some(scalar) = quoted.scalar {
+        return Some(quotes.path(scalar));
     }
-    let item = only(&places.items);
-    let scalars: Vec<&FieldPath> = match item {
-        Some(item) => places.scalars.iter().filter(|path| is_below(path, item)).collect(),
-        None => places.scalars.iter().collect(),
-    };
-    let names_the_item = |path: &&FieldPath| item.is_some_and(|item| **path == item.child("name"));
-    let telling: Vec<FieldPath> = scalars.into_iter().filter(|path| !names_the_item(path)).cloned().collect();
-    if let Some(path) = only(&telling) {
-        return Some(path.clone());
-    }
-    let item = item?;
-    Some(field_read_in(object, item, reads).unwrap_or_else(|| item.clone()))
+    let item = quotes.path(quoted.item?);
+    Some(field_read_in(object, &item, reads, &mut work).unwrap_or(item))
 }
 
 fn only(paths: &[FieldPath]) -> Option<&FieldPath> {
@@ -124,91 +162,31 @@ fn only(paths: &[FieldPath]) -> Option<&FieldPath> {
     }
 }
 
-fn is_below(path: &FieldPath, parent: &FieldPath) -> bool {
-    path.segments().len() > parent.segments().len() && path.segments().starts_with(parent.segments())
-}
-
-struct Places<'a> {
-    message: &'a str,
-    /// List items whose `name` the message has as a word of its own.
-    items: Vec<FieldPath>,
-    /// Scalars that the message has as a word of its own.
-    scalars: Vec<FieldPath>,
-}
-
-impl Places<'_> {
-    fn walk(&mut self, value: &Value, path: &FieldPath, depth: usize) {
-        const DEEPEST: usize = 32;
-        const SHORTEST: usize = 3;
-        if depth > DEEPEST {
-            return;
+/// Below a list item, the one field that the policy reads there, if it reads just one that exists.
+fn field_read_in(
+    object: &Value,
+    item: &FieldPath,
+    reads: &[ObjectRead],
+    work: &mut Work,
+) -> Option<FieldPath> {
+    let depth = item.segments().len();
+    let name = item.child("name");
+    let mut fields: Vec<FieldPath> = Vec::new();
+    for read in reads {
+        work.take(1)?;
+        if read.len() <= depth || !fits(item, read) {
+            continue;
         }
-        match value {
-            Value::Object(_) => {
-                for (key, value) in value::entries(value) {
-                    self.walk(value, &path.child(key), depth + 1);
-                }
-            }
-            Value::Array(_) => {
-                for (index, item) in value::items(value).enumerate() {
-                    let path = path.child(index);
-                    let name = value::str_at(item, &["name"]);
-                    if name.is_some_and(|name| has_word(self.message, name)) {
-                        self.items.push(path.clone());
-                    }
-                    self.walk(item, &path, depth + 1);
-                }
-            }
-            Value::String(text) if text.chars().count() >= SHORTEST && has_word(self.message, text) => {
-                self.scalars.push(path.clone());
-            }
-            Value::Number(_) => {
-                let text = value.to_string();
-                if text.len() >= SHORTEST && has_word(self.message, &text) {
-                    self.scalars.push(path.clone());
-                }
-            }
-            _ => {}
+        work.take(8 + read.len() as u64)?;
+        let mut path = item.clone();
+        for step in read.iter().skip(depth) {
+            let Some(key) = step else { break };
+            path = path.child(&**key);
+        }
+        if path.segments().len() > depth && path != name && exists(object, &path) {
+            fields.push(path);
         }
     }
-}
-
-/// Whether `word` stands in `text` with nothing around it that could belong to it.
-fn has_word(text: &str, word: &str) -> bool {
-    let joins = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '/'));
-    // A full stop ends a sentence as often as it continues a name: it joins only before another letter.
-    let continues = |rest: &str| {
-        let mut chars = rest.chars();
-        match chars.next() {
-            Some('.' | ':') => chars.next().is_some_and(char::is_alphanumeric),
-            next => joins(next),
-        }
-    };
-    !word.is_empty()
-        && text.match_indices(word).any(|(at, _)| {
-            let before = text.get(..at).unwrap_or_default();
-            let after = text.get(at + word.len()..).unwrap_or_default();
-            !joins(before.chars().last()) && !before.ends_with('.') && !continues(after)
-        })
-}
-
-/// Below a list item, the one field that the policy reads there, if it reads just one that exists.
-fn field_read_in(object: &Value, item: &FieldPath, reads: &[ObjectRead]) -> Option<FieldPath> {
-    let depth = item.segments().len();
-    let mut fields: Vec<FieldPath> = reads
-        .iter()
-        .filter(|read| read.len() > depth && fits(item, read))
-        .filter_map(|read| {
-            let rest = read.get(depth..)?;
-            let mut path = item.clone();
-            for step in rest {
-                let Some(key) = step else { break };
-                path = path.child(&**key);
-            }
-            (path.segments().len() > depth && path != item.child("name")).then_some(path)
-        })
-        .filter(|path| exists(object, path))
-        .collect();
     fields.sort();
     fields.dedup();
     only(&fields).cloned()
@@ -227,7 +205,10 @@ fn exists(object: &Value, path: &FieldPath) -> bool {
         .iter()
         .try_fold(object, |value, segment| match segment {
             Segment::Key(key) => value::get(value, key),
-            Segment::Index(index) => value::items(value).nth(*index),
+            Segment::Index(index) => match value {
+                Value::Array(items) => items.get(*index),
+                _ => None,
+            },
         })
         .is_some()
 }
@@ -257,16 +238,4 @@ fn from_reads(object: &Value, reads: &[ObjectRead]) -> Option<FieldPath> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::has_word;
-
-    #[test]
-    fn words_are_whole() {
-        assert!(has_word("container <nginx> has no limits", "nginx"));
-        assert!(has_word("bad image \"nginx:latest\".", "nginx:latest"));
-        assert!(!has_word("container <nginx-proxy> has no limits", "nginx"));
-        assert!(!has_word("bad image quay.io/nginx", "nginx"));
-        assert!(!has_word("bad image nginx:latest", "nginx"));
-        assert!(has_word("bad image: nginx.", "nginx"));
-    }
-}
+mod tests;

@@ -7,11 +7,17 @@
 mod elsewhere;
 mod locate;
 mod outcome;
+mod quotes;
 mod request;
 
 pub use elsewhere::Elsewhere;
 pub use outcome::{ConstraintResult, EvaluationError, Outcome, Position, Precision, Verdict, Violation};
 pub use request::Review;
+
+use std::cell::OnceCell;
+use std::sync::Arc;
+
+use locate::{Judged, Places};
 
 use crate::enforcement::EnforcementPoint;
 use crate::matcher::{MatchError, Subject};
@@ -29,6 +35,7 @@ impl PolicySet {
     pub fn review(&self, review: &Review, world: &World<'_>, point: EnforcementPoint) -> Outcome {
         let namespace = known_namespace(review, world);
         let mut input = None;
+        let judged = OnceCell::new();
         let mut results = Vec::new();
         for constraint in self.candidates(review) {
             let actions = constraint.info.enforcement().actions(point);
@@ -48,7 +55,7 @@ impl PolicySet {
                 }
                 Ok(_) => {
                     let input = input.get_or_insert_with(|| review.input(namespace));
-                    evaluate(constraint, review, input, *world)
+                    evaluate(self, constraint, review, input, &judged, *world)
                 }
                 Err(message) => (Verdict::Error(EvaluationError::new(message)), Vec::new(), 0),
             };
@@ -104,22 +111,25 @@ fn match_error(object: &Object, error: &MatchError, reason: Option<&str>) -> Str
 }
 
 fn evaluate(
+    set: &PolicySet,
     constraint: &CompiledConstraint,
     review: &Review,
     input: &Value,
+    judged: &OnceCell<Option<Arc<Judged>>>,
     world: World<'_>,
 ) -> (Verdict, Vec<String>, u64) {
     let template = &constraint.template;
     let input = value::object([("review", input.clone()), ("parameters", constraint.parameters.clone())]);
-    let evaluation = template.program.evaluate(input, &world);
+    let evaluation = template.program.evaluate(input, &world, set);
     let verdict = match evaluation.result {
         Err(error) => Verdict::Error(error),
         Ok(raw) if raw.is_empty() => Verdict::Pass,
-        Ok(raw) => Verdict::Violations(
-            raw.into_iter()
-                .map(|raw| Violation::new(raw, review.object().cloned(), template.program.object_reads()))
-                .collect(),
-        ),
+        Ok(raw) => {
+            let judged = judged.get_or_init(|| review.object().cloned().map(Judged::new));
+            let reads = template.program.object_reads();
+            let places = judged.as_ref().map(|judged| Places::new(judged.clone(), reads));
+            Verdict::Violations(raw.into_iter().map(|raw| Violation::new(raw, places.clone())).collect())
+        }
     };
     (verdict, evaluation.prints, evaluation.steps)
 }

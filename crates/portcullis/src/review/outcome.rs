@@ -7,13 +7,12 @@ use portcullis_rego::LimitKind;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::locate;
+use super::locate::Places;
 use crate::enforcement::{Actions, EnforcementPoint};
 use crate::names::ConstraintKey;
-use crate::object::Object;
 use crate::path::FieldPath;
 use crate::policy::ConstraintInfo;
-use crate::rego::{ObjectRead, RawViolation};
+use crate::rego::RawViolation;
 use crate::source::Location;
 use crate::value::{self, Value};
 
@@ -70,20 +69,19 @@ pub enum Verdict {
 /// One reason why a constraint does not hold.
 ///
 /// Details and position are worked out when they are asked for: a webhook shows neither.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Violation {
     /// The policy's message.
     pub message: String,
     details: Value,
     /// What it is a violation of, and what the policy reads of that.
-    object: Option<Object>,
-    reads: Arc<[ObjectRead]>,
+    places: Option<Arc<Places>>,
 }
 
 impl Violation {
-    pub(super) fn new(raw: RawViolation, object: Option<Object>, reads: Arc<[ObjectRead]>) -> Self {
-        Self { message: raw.message, details: raw.details, object, reads }
+    pub(super) fn new(raw: RawViolation, places: Option<Arc<Places>>) -> Self {
+        Self { message: raw.message, details: raw.details, places }
     }
 
     /// The policy's `details`, `{}` if it gave none. Sets are arrays, keys are sorted.
@@ -94,10 +92,18 @@ impl Violation {
 
     /// Where in the object's document it is, if the object has one.
     ///
-    /// Cost: looks for each text of the object in the message.
+    /// Cost: for the first violation of an object a walk over it, for each linear in message and details. Both end early at bounds
+    /// of their own: the place is then what the policy reads, or the object.
     #[must_use]
     pub fn position(&self) -> Option<Position> {
-        locate::position(self.object.as_ref()?, &self.message, &self.details, &self.reads)
+        self.places.as_ref()?.position(&self.message, &self.details)
+    }
+}
+
+impl fmt::Debug for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Violation");
+        shown.field("message", &self.message).field("details", &self.details).finish_non_exhaustive()
     }
 }
 

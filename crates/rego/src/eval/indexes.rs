@@ -19,21 +19,51 @@ use crate::limits::{Budget, LimitKind, Limits};
 use crate::normal_form::{Join, Member, Op, SetRule, SiteChain, SiteId, SiteKind};
 use crate::program::Program;
 
-/// What making one of them may use: some seconds at most, for a hundred thousand objects and more, and memory beside the inventory's own.
-const LIMITS: Limits = Limits { steps: 50_000_000, memory: 128 << 20, depth: 64, output: 0 };
+/// What indexes may use: each of those of a program, or all of them together. It is the maker's to divide what there is, and to do so by
+/// programs and data only: whether an index is there must not depend on what came before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct IndexLimits {
+    /// Most steps to make one: twenty million take a second or two.
+    pub steps: u64,
+    /// Most bytes.
+    pub memory: u64,
+}
+
+impl IndexLimits {
+    /// More than this no index may use, whatever there is.
+    pub const OF_ONE: Self = Self { steps: 25_000_000, memory: 128 << 20 };
+}
+
+impl Default for IndexLimits {
+    fn default() -> Self {
+        Self::OF_ONE
+    }
+}
+
+impl From<IndexLimits> for Limits {
+    fn from(limits: IndexLimits) -> Self {
+        let most = IndexLimits::OF_ONE;
+        let (steps, memory) = (limits.steps.min(most.steps), limits.memory.min(most.memory));
+        Self { steps, memory, depth: 64, output: 0 }
+    }
+}
 
 /// Indexes of one program over one `data` document: empty at first, filled by the evaluations that need them. Shared by
 /// threads; who needs what another is making waits for it.
 pub struct Indexes {
     program: Weak<()>,
     data: Value,
-    sites: Box<[OnceLock<Option<Made>>]>,
+    limits: IndexLimits,
+    sites: Box<[OnceLock<Made>]>,
     /// What was made of another document, until it is made of this one.
     known: Box<[Mutex<Vec<Arc<Rows>>>]>,
 }
 
 /// What was made.
 enum Made {
+    /// Nothing that can be used: a limit, or an error. What was found until then is kept, so that the next attempt, over data that have
+    /// much in common, takes as many steps and nearly no time.
+    Nothing(Vec<Arc<Rows>>),
     Document(Value),
     /// And the elements by the members that they come from, for each rule.
     Set(Value, Vec<Arc<Rows>>),
@@ -44,7 +74,7 @@ impl Made {
     fn rows(&self) -> &[Arc<Rows>] {
         match self {
             Self::Document(_) => &[],
-            Self::Set(_, rules) => rules,
+            Self::Set(_, rules) | Self::Nothing(rules) => rules,
             Self::Rows(rows) => std::slice::from_ref(rows),
         }
     }
@@ -60,8 +90,6 @@ struct Rows {
     order: Box<[u32]>,
     /// Where they come from, if the chain has a part for members.
     members: Members,
-    /// What they weigh when they are brought in order.
-    weight: u64,
 }
 
 /// Rows that are being found.
@@ -69,6 +97,7 @@ struct Rows {
 struct Found {
     values: Vec<Value>,
     members: Members,
+    /// What they weigh when they are brought in order.
     weight: u64,
     /// The rows that were known, and where they are now.
     moved: Vec<(Range<usize>, usize)>,
@@ -84,14 +113,35 @@ impl Found {
         self.members.taken_over += 1;
     }
 
-    fn into_rows(self, chain: &SiteChain, known: Option<&Rows>) -> Rows {
-        let mut rows = Rows {
-            values: self.values.into(),
+    fn len(&self, chain: &SiteChain) -> usize {
+        self.values.len() / chain.width().max(1)
+    }
+
+    /// What came of the members that were gone through to their end: rows that nobody can look anything up in.
+    fn into_part(self, chain: &SiteChain) -> Rows {
+        let Self { mut values, members, .. } = self;
+        values.truncate(members.list.last().map_or(0, |member| member.values.end));
+        Rows {
+            values: values.into(),
             keys: chain.keys.len(),
             width: chain.width(),
             order: Box::default(),
-            members: self.members,
-            weight: self.weight,
+            members,
+        }
+    }
+
+    fn into_rows(self, chain: &SiteChain, known: Option<&Rows>) -> Rows {
+        // A part has no order that could be kept.
+        let known = known.filter(|known| known.order.len() == known.len());
+        let Self { values, mut members, moved, .. } = self;
+        members.list.shrink_to_fit();
+        members.fixed.shrink_to_fit();
+        let mut rows = Rows {
+            values: values.into(),
+            keys: chain.keys.len(),
+            width: chain.width(),
+            order: Box::default(),
+            members,
         };
         // Those that were known are in order already, which sorting finds.
         const NEW: u32 = u32::MAX;
@@ -99,7 +149,7 @@ impl Found {
         let mut is_new = vec![true; rows.len()];
         if let Some(known) = known {
             let mut places = vec![NEW; known.len()];
-            for (before, now) in self.moved {
+            for (before, now) in moved {
                 for (row, now) in before.zip(now..) {
                     if let (Some(place), Ok(number), Some(is_new)) =
                         (places.get_mut(row), u32::try_from(now), is_new.get_mut(now))
@@ -151,9 +201,21 @@ impl Indexes {
         Self {
             program: Arc::downgrade(program),
             data: data.clone(),
+            limits: IndexLimits::default(),
             sites: (0..sites).map(|_| OnceLock::new()).collect(),
             known: (0..sites).map(|_| Mutex::default()).collect(),
         }
+    }
+
+    /// With other limits, for each of them; for indexes of which none was made yet.
+    #[must_use]
+    pub fn with_limits(self, limits: IndexLimits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// What each of them may use.
+    pub const fn limits(&self) -> IndexLimits {
+        self.limits
     }
 
     /// Indexes over a document that has much in common with this one. What is in both, by reference, is not looked at again; answers
@@ -161,13 +223,14 @@ impl Indexes {
     #[must_use]
     pub fn of_changed(&self, data: &Value) -> Self {
         let known = self.sites.iter().zip(&self.known).map(|(site, known)| match site.get() {
-            Some(Some(made)) => Mutex::new(made.rows().to_vec()),
+            Some(made) => Mutex::new(made.rows().to_vec()),
             // Nobody panics while it is locked; what was in it would be whole.
             _ => Mutex::new(known.lock().unwrap_or_else(PoisonError::into_inner).clone()),
         });
         Self {
             program: self.program.clone(),
             data: data.clone(),
+            limits: self.limits,
             known: known.collect(),
             sites: self.sites.iter().map(|_| OnceLock::new()).collect(),
         }
@@ -197,15 +260,16 @@ impl Indexes {
     /// How many answers they hold, and documents that were made of all of `data`.
     pub fn len(&self) -> usize {
         let rows = |made: &Made| match made {
+            Made::Nothing(_) => 0,
             Made::Document(_) | Made::Set(..) => 1,
             Made::Rows(rows) => rows.len(),
         };
-        self.sites.iter().filter_map(|site| site.get()?.as_ref()).map(rows).sum()
+        self.sites.iter().filter_map(OnceLock::get).map(rows).sum()
     }
 
     /// How many members were not looked at again: see [`Self::of_changed`].
     pub fn taken_over(&self) -> usize {
-        let made = self.sites.iter().filter_map(|site| site.get()?.as_ref());
+        let made = self.sites.iter().filter_map(OnceLock::get);
         made.flat_map(Made::rows).map(|rows| rows.members.taken_over).sum()
     }
 
@@ -238,11 +302,11 @@ impl Indexes {
         let lock = || known.lock().unwrap_or_else(PoisonError::into_inner);
         let made = site.get_or_init(|| {
             let before = lock().clone();
-            make(program, self, id, &before).ok().flatten()
+            make(program, self, id, &before)
         });
         // It keeps objects that may be no more.
         lock().clear();
-        made.as_ref()
+        (!matches!(made, Made::Nothing(_))).then_some(made)
     }
 }
 
@@ -252,19 +316,14 @@ impl fmt::Debug for Indexes {
     }
 }
 
-fn make(
-    program: &Program,
-    indexes: &Indexes,
-    id: SiteId,
-    known: &[Arc<Rows>],
-) -> Result<Option<Made>, EvalError> {
+fn make(program: &Program, indexes: &Indexes, id: SiteId, known: &[Arc<Rows>]) -> Made {
     let form = program.form();
-    let Some(site) = form.sites.get(id) else { return Ok(None) };
+    let Some(site) = form.sites.get(id) else { return Made::Nothing(Vec::new()) };
     let mut machine = Machine {
         source: program,
         program: form,
         caches: program.caches(),
-        budget: Budget::new(LIMITS, None),
+        budget: Budget::new(indexes.limits.into(), None),
         stack: Vec::new(),
         base: 0,
         module: site.module,
@@ -280,47 +339,58 @@ fn make(
         making: Some(id),
     };
     match &site.kind {
-        SiteKind::Document(group) => machine.document(*group).map(Made::Document).map(Some),
-        SiteKind::Set(rules) => machine.set_of(rules, known).map(Some),
+        SiteKind::Document(group) => {
+            machine.document(*group).map_or_else(|_| Made::Nothing(Vec::new()), Made::Document)
+        }
+        SiteKind::Set(rules) => machine.set_of(rules, known),
         SiteKind::Chain(chain) => {
-            let rows = machine.rows(chain, known.first().map(Arc::as_ref))?;
+            let known = known.first().map(Arc::as_ref);
+            let (found, ended) = machine.rows(chain, known);
             // Each is compared with so many others to bring them in order.
-            let count = rows.len();
-            machine.budget.step((rows.weight + count as u64).saturating_mul(levels(count)))?;
-            Ok(Some(Made::Rows(Arc::new(rows))))
+            let count = found.len(chain);
+            let ordering = (found.weight + count as u64).saturating_mul(levels(count));
+            match ended.and_then(|()| Ok(machine.budget.step(ordering)?)) {
+                Ok(()) => Made::Rows(Arc::new(found.into_rows(chain, known))),
+                Err(_) => Made::Nothing(vec![Arc::new(found.into_part(chain))]),
+            }
         }
     }
 }
 
 impl<'p, 'e> Machine<'p, 'e> {
     /// A document that is a set.
-    fn set_of(&mut self, rules: &'p [SetRule], known: &[Arc<Rows>]) -> Result<Made, EvalError> {
+    fn set_of(&mut self, rules: &'p [SetRule], known: &[Arc<Rows>]) -> Made {
         let (mut elements, mut parts) = (Vec::new(), Vec::new());
         for (place, rule) in rules.iter().enumerate() {
             self.module = rule.module;
-            let rows = self.rows(&rule.chain, known.get(place).map(Arc::as_ref))?;
-            self.budget.make_items(rows.len())?;
+            let known = known.get(place).map(Arc::as_ref);
+            let (found, ended) = self.rows(&rule.chain, known);
+            if ended.and_then(|()| Ok(self.budget.make_items(found.len(&rule.chain))?)).is_err() {
+                parts.push(Arc::new(found.into_part(&rule.chain)));
+                return Made::Nothing(parts);
+            }
+            let rows = found.into_rows(&rule.chain, known);
             elements.extend(rows.order.iter().flat_map(|row| rows.key(*row)).cloned());
             parts.push(Arc::new(rows));
         }
         // Nearly in order, which sorting finds.
         let elements: BTreeSet<Value> = elements.into_iter().collect();
-        Ok(Made::Set(Value::from(elements), parts))
+        Made::Set(Value::from(elements), parts)
     }
 
-    /// The answers of a chain.
-    fn rows(&mut self, chain: &'p SiteChain, known: Option<&Rows>) -> Result<Rows, EvalError> {
+    /// The answers of a chain, and whether these are all.
+    fn rows(&mut self, chain: &'p SiteChain, known: Option<&Rows>) -> (Found, Result<(), EvalError>) {
+        let mut found = Found::default();
         if chain.slots as usize > MOST_SLOTS {
-            return Err(self.budget.exceeded(LimitKind::Depth).into());
+            return (found, Err(self.budget.exceeded(LimitKind::Depth).into()));
         }
         self.stack.clear();
         self.stack.resize(chain.slots as usize, Value::Undefined);
-        let mut found = Found::default();
         let parts =
             chain.member.as_ref().and_then(|part| Some((part, chain.ops.split_at_checked(part.after)?)));
-        match parts {
+        let ended = match parts {
             None => {
-                self.run(&chain.ops, &mut |machine| machine.row(chain, &mut found.values, &mut found.weight))?
+                self.run(&chain.ops, &mut |machine| machine.row(chain, &mut found.values, &mut found.weight))
             }
             Some((part, (first, second))) => {
                 found.members.width = part.fixed.len();
@@ -328,10 +398,10 @@ impl<'p, 'e> Machine<'p, 'e> {
                 self.run(first, &mut |machine| {
                     machine.members(chain, part, second, known.as_ref(), &mut found)?;
                     Ok(Flow::More)
-                })?
+                })
             }
         };
-        Ok(found.into_rows(chain, known))
+        (found, ended.map(|_| ()))
     }
 
     /// Adds what the slots hold as a row.

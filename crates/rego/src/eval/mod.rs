@@ -19,7 +19,7 @@ use crate::limits::{Budget, LimitKind, Limits, Watch};
 use crate::normal_form::{Arg, Branch, NormalForm, SiteId, Slot};
 use crate::program::Program;
 
-pub use indexes::Indexes;
+pub use indexes::{IndexLimits, Indexes};
 use replaced::World;
 
 /// Whether more answers are wanted.

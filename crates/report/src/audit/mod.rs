@@ -373,7 +373,7 @@ pub struct Finding {
     pub object: ObjectName,
     /// The labels of the object.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub labels: BTreeMap<String, String>,
+    pub labels: Arc<BTreeMap<String, String>>,
     /// The number of the object in the order in which it was read, from 0: what an object's findings have in common.
     pub ordinal: u64,
     /// Where the object, or the field that it is about, was read.

@@ -141,7 +141,7 @@ pub fn violation(
             namespace: namespace.into(),
             name: name.into(),
         },
-        labels: BTreeMap::new(),
+        labels: Arc::default(),
         ordinal: 0,
         place: file("cluster-dump.ndjson", 3 * u32::try_from(name.len()).unwrap() + 1),
         field: "spec.template.spec.containers[0].securityContext".to_owned(),
