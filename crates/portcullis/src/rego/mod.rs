@@ -12,8 +12,9 @@ mod template_rules;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+pub(crate) use portcullis_rego::Base;
 pub use portcullis_rego::ComparingCost;
 use portcullis_rego::{CompileError, Environment, EvalError, Program, Query, Unit};
 use portcullis_rego_syntax::resolve;
@@ -42,6 +43,8 @@ pub(crate) struct RegoProgram {
     texts: Vec<Text>,
     inventory_reads: Vec<InventoryRead>,
     object_reads: Arc<[ObjectRead]>,
+    /// What its answers may rest on; worked out when it is first asked for.
+    rests_on: OnceLock<portcullis_rego::Reads>,
 }
 
 /// A place where a policy goes through objects of the inventory.
@@ -99,6 +102,7 @@ impl RegoProgram {
                     document: document.clone(),
                     inventory_reads: reads.inventory,
                     object_reads: reads.object.into(),
+                    rests_on: OnceLock::new(),
                     texts,
                 };
                 (Some(program), errors)
@@ -140,6 +144,12 @@ impl RegoProgram {
     /// The parts of the object it reads.
     pub(crate) fn object_reads(&self) -> Arc<[ObjectRead]> {
         Arc::clone(&self.object_reads)
+    }
+
+    /// Whether its answers may rest on what is at a place of `input` or `data`, or below it. Unlike [`Self::object_reads`], which are
+    /// for showing people where something is, these are never too few.
+    pub(crate) fn may_rest_on(&self, base: Base, place: &[Option<&str>]) -> bool {
+        self.rests_on.get_or_init(|| self.program.reads()).meet(base, place)
     }
 
     /// Makes what evaluations over these objects look up. Never panics: what cannot be made is met by the evaluations that need it.
