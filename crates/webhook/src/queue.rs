@@ -25,6 +25,8 @@ struct State {
     pieces: VecDeque<Box<[u8]>>,
     /// Of what waits and of what is being written.
     bytes: usize,
+    /// Of what is being written.
+    in_work: usize,
     is_writing: bool,
     is_asked: bool,
     is_closed: bool,
@@ -82,8 +84,8 @@ impl Queue {
     pub fn take(&self, patience: Duration) -> Batch {
         let mut state = self.lock();
         state.is_writing = false;
+        state.bytes = state.bytes.saturating_sub(std::mem::take(&mut state.in_work));
         if state.pieces.is_empty() {
-            state.bytes = 0;
             self.idle.notify_all();
             let has_nothing =
                 |state: &mut State| state.pieces.is_empty() && !state.is_asked && !state.is_closed;
@@ -96,15 +98,12 @@ impl Queue {
             is_last: state.is_closed && state.pieces.is_empty(),
             pieces: Vec::new(),
         };
-        let mut taken = 0;
-        while taken < BATCH
+        while state.in_work < BATCH
             && let Some(piece) = state.pieces.pop_front()
         {
-            taken += weight(&piece);
+            state.in_work += weight(&piece);
             batch.pieces.push(piece);
         }
-        // What waits is counted anew, so that what was taken before is free now, and what is taken is not yet.
-        state.bytes = taken + state.pieces.iter().map(|piece| weight(piece)).sum::<usize>();
         state.is_writing = !batch.pieces.is_empty() || batch.is_asked;
         batch
     }

@@ -65,6 +65,8 @@ enum Only {
     All,
     /// Texts that hold JSON, such as a whole object.
     Json,
+    /// A text that holds an object with something secret, or cannot be read.
+    Applied,
 }
 
 impl Hidden {
@@ -157,10 +159,27 @@ impl Hider<'_> {
         for pattern in self.patterns {
             add(pattern.segments(), pattern.segments(), Only::All);
         }
-        if is_secret || !self.patterns.is_empty() {
+        if !self.patterns.is_empty() {
             let applied = path(&["metadata", "annotations", LAST_APPLIED]);
-            add(applied.segments(), applied.segments(), Only::All);
+            add(applied.segments(), applied.segments(), Only::Applied);
         }
+    }
+
+    fn is_meant(&self, only: Only, value: &[u8]) -> bool {
+        match only {
+            Only::All => true,
+            Only::Json => text_of(value).trim_start().starts_with(['{', '[']),
+            Only::Applied => self.inner(&text_of(value)).is_none_or(|inner| !inner.fields.is_empty()),
+        }
+    }
+
+    /// What is found in an object that is written in a text; `None` if it is none.
+    fn inner(&self, text: &str) -> Option<Hidden> {
+        serde_json::from_str::<IgnoredAny>(text).ok().filter(|_| is_object(text.as_bytes()))?;
+        let (hidden, out) = (Hidden::default(), Vec::new());
+        let mut inner = Hider { patterns: self.patterns, hidden, out, is_kept: false };
+        inner.object(text.as_bytes(), false, Vec::new(), &FieldPath::root(), MOST_DEPTH / 2);
+        Some(inner.hidden)
     }
 
     /// A value in which some fields are looked for.
@@ -168,7 +187,7 @@ impl Hider<'_> {
         let here: Vec<&Wanted> = wanted
             .iter()
             .filter(|wanted| wanted.rest.is_empty() || depth > MOST_DEPTH)
-            .filter(|wanted| wanted.only == Only::All || holds_json(value))
+            .filter(|wanted| self.is_meant(wanted.only, value))
             .collect();
         if !here.is_empty() {
             if has_scalar(value) {
@@ -228,11 +247,8 @@ impl Hider<'_> {
         let text = text_of(scalar);
         let text = if scalar.starts_with(b"\"") { text } else { String::from_utf8_lossy(scalar) };
         // An object as it was, of which only some fields are secret.
-        if text.trim_start().starts_with('{') && serde_json::from_str::<IgnoredAny>(&text).is_ok() {
-            let mut inner =
-                Hider { patterns: self.patterns, hidden: Hidden::default(), out: Vec::new(), is_kept: false };
-            inner.object(text.as_bytes(), false, Vec::new(), &FieldPath::root(), MOST_DEPTH / 2);
-            for text in inner.hidden.texts.list {
+        if let Some(inner) = self.inner(&text) {
+            for text in inner.texts.list {
                 self.hidden.texts.add(&text);
             }
         } else if text != REDACTED {
@@ -332,10 +348,6 @@ fn is_object(value: &[u8]) -> bool {
 
 fn is_array(value: &[u8]) -> bool {
     value.trim_ascii_start().starts_with(b"[")
-}
-
-fn holds_json(value: &[u8]) -> bool {
-    text_of(value).trim_start().starts_with(['{', '['])
 }
 
 fn has_scalar(value: &[u8]) -> bool {
@@ -488,9 +500,8 @@ mod tests {
         assert_eq!(clean["object"]["data"], json!({"password": REDACTED, "pin": REDACTED, "none": null}));
         assert_eq!(clean["object"]["metadata"]["annotations"]["note"], "seen");
         assert_eq!(clean["object"]["metadata"]["name"], "db");
-        let applied = format!("metadata.annotations[\"{LAST_APPLIED}\"]");
-        let expected = ["data.*", "metadata.annotations.*", &*applied, "stringData.*"]
-            .map(|field| field.replace(".*", "[\"*\"]"));
+        let expected =
+            ["data.*", "metadata.annotations.*", "stringData.*"].map(|field| field.replace(".*", "[\"*\"]"));
         assert_eq!(fields(&hidden), expected);
         for text in ["aHVudGVyMi1pcy1sb25n", "b2xkLXNlY3JldA==", "7", "two\nlines \"quoted\" \u{1f511}"] {
             assert!(hidden.texts.list.contains(text), "{text} in {:?}", hidden.texts);
@@ -541,6 +552,14 @@ mod tests {
         }
         let (clean, _) = hide(&json!({"object": pod}), &["spec.containers[1].ports", "spec.none[*].x"]);
         assert_eq!(clean["object"]["spec"]["containers"][1]["ports"], json!([REDACTED]));
+        // The object as it was applied is secret if it has such a field.
+        for (path, is_hidden) in [("spec.containers.env.value", true), ("spec.other", false)] {
+            let applied = pod.to_string();
+            let object = json!({"kind": "Pod", "metadata": {"annotations": {LAST_APPLIED: applied}}});
+            let (clean, hidden) = hide(&json!({"object": object}), &[path]);
+            assert_eq!(!clean.to_string().contains("t0psecret"), is_hidden);
+            assert_eq!(hidden.fields.len(), usize::from(is_hidden));
+        }
         for wrong in ["", "$", "a[", "[*"] {
             assert!(wrong.parse::<Pattern>().is_err(), "{wrong}");
         }

@@ -200,8 +200,7 @@ violation[{"msg": msg, "details": {"labels": input.review.object.metadata.labels
 
 #[test]
 fn a_secret_is_in_no_record_in_any_form() {
-    let policies =
-        policy("everyform", EVERY_FORM) + &policy("fails", FAILS) + &policy("harmless", HARMLESS);
+    let policies = policy("everyform", EVERY_FORM) + &policy("fails", FAILS) + &policy("harmless", HARMLESS);
     let (webhook, lines) = Webhook::new(&policies).with_decisions(Content { requests: true });
     let mut secrets: Vec<String> = [
         "hunter2\n",
