@@ -16,7 +16,7 @@ use portcullis::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::bounds::{self, cut};
+use crate::bounds::{self, cut, json_bytes};
 use crate::digest::seed;
 use crate::redact::Redaction;
 
@@ -327,7 +327,7 @@ impl Answer {
         let (mut records, mut bytes) = (Vec::new(), 0);
         for finding in &findings {
             let record = Record::new(finding, &self.object_name, envelope, redaction);
-            bytes += record.message.len() + record.details.to_string().len() + bounds::NAME;
+            bytes += json_bytes(&record.message) + json_bytes(&record);
             if bytes > bounds::FINDINGS {
                 break;
             }

@@ -1,6 +1,9 @@
 //! How large what is recorded may be: a policy chooses its texts, and may repeat a request in them.
 
 use std::borrow::Cow;
+use std::io;
+
+use serde::Serialize;
 
 /// Bytes of a message.
 pub const MESSAGE: usize = 4 << 10;
@@ -26,6 +29,25 @@ pub fn cut(text: &str, most: usize) -> Cow<'_, str> {
 #[must_use]
 pub fn left_out(what: &str, most: usize) -> String {
     format!("(cut: the {what} have more than {most} bytes)")
+}
+
+/// How many bytes something takes as JSON.
+#[must_use]
+pub fn json_bytes(value: &impl Serialize) -> usize {
+    struct Count(usize);
+    impl io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    // What is recorded always has a JSON form; what has none takes no place.
+    let _ = serde_json::to_writer(&mut count, value);
+    count.0
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 //!
 //! Who cannot write records loses them, and no request: how many is in the metrics and in the log.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ use portcullis::{ConstraintResult, Decision, EnforcementAction, Finding, Outcome
 use serde_json::{Map, Value, json};
 
 use crate::admission::{Answer, Envelope, Serving};
-use crate::bounds::{self, cut};
+use crate::bounds::{self, cut, json_bytes};
 use crate::digest;
 use crate::files::{self, Access, OpenError};
 use crate::log::{Level, Log};
@@ -74,15 +75,12 @@ impl Draft {
         draft.put("namespace", &name(envelope.namespace()).into());
         draft.put("name", &name(envelope.name()).into());
         draft.put("dryRun", &envelope.is_dry_run().into());
-        match &answer.outcome {
-            Some(outcome) => {
-                draft.put("message", &message(outcome, redaction).into());
-                draft.put("results", &results(outcome, redaction));
-            }
-            None => {
-                draft.put("message", &redaction.refusal(answer).into());
-                draft.put("results", &Value::Null);
-            }
+        if let Some(outcome) = &answer.outcome {
+            draft.put("message", &message(outcome, redaction).into());
+            draft.put("results", &results(outcome, redaction));
+        } else {
+            draft.put("message", &redaction.refusal(answer).into());
+            draft.put("results", &Value::Null);
         }
         if let Some(request) = redaction.request() {
             draft.put_bytes("request", request);
@@ -123,7 +121,8 @@ fn message(outcome: &Outcome, redaction: &Redaction) -> String {
             break;
         }
         let before = if message.is_empty() { "" } else { "\n" };
-        message += &format!("{before}[{}] {}", finding.result.key().name, redaction.message(finding));
+        // Writing to a string cannot fail.
+        let _ = write!(message, "{before}[{}] {}", finding.result.key().name, redaction.message(finding));
     }
     message
 }
@@ -148,13 +147,13 @@ fn result_of(result: &ConstraintResult, redaction: &Redaction, room: &mut usize)
         Verdict::Violations(violations) => {
             let mut list = Vec::new();
             for finding in &findings {
-                let (message, details) = (redaction.message(finding), redaction.details(finding));
-                let bytes = message.len() + details.to_string().len();
-                if bytes > *room {
-                    break;
-                }
-                *room -= bytes;
-                list.push(json!({"message": message, "details": details}));
+                let entry = json!({
+                    "message": redaction.message(finding),
+                    "details": redaction.details(finding),
+                });
+                let Some(left) = room.checked_sub(json_bytes(&entry)) else { break };
+                *room = left;
+                list.push(entry);
             }
             if list.len() < violations.len() {
                 put("violationsLeftOut", (violations.len() - list.len()).into());

@@ -299,7 +299,9 @@ impl Following {
     /// Writes Events, when there is time for it.
     pub fn record(&self, events: Vec<Event>) {
         if let Some(recorder) = &self.events {
-            events.into_iter().for_each(|event| recorder.record(event));
+            for event in events {
+                recorder.record(event);
+            }
         }
     }
 

@@ -134,9 +134,7 @@ impl<'p> Follow<'p> {
                 self.put(*to, &made);
             }
             // Its answers are made of what was read.
-            OpKind::Relation { args, .. } | OpKind::Print { args } => {
-                args.iter().for_each(|arg| self.read(arg))
-            }
+            OpKind::Relation { args, .. } | OpKind::Print { args } => self.read_all(args),
             OpKind::Holds { value } => self.read_outside(value),
             OpKind::Compare { left, right, .. } => {
                 self.read(left);
@@ -203,7 +201,7 @@ impl<'p> Follow<'p> {
                     return Some(found);
                 }
                 // Its key may be a row of keys.
-                [object, key].into_iter().for_each(|arg| self.read(arg));
+                self.read_all([object, key]);
                 Some(self.shape(default))
             }
             ("array.concat" | "object.union" | "or", [left, right]) => {
@@ -223,7 +221,7 @@ impl<'p> Follow<'p> {
                 Some(holding([(keys, true)]))
             }
             _ => {
-                args.iter().for_each(|arg| self.read(arg));
+                self.read_all(args);
                 Some(Shape::default())
             }
         }
@@ -318,6 +316,12 @@ impl<'p> Follow<'p> {
     fn make<'a>(&mut self, to: Slot, parts: impl IntoIterator<Item = (&'a Arg, bool)>) {
         let made = holding(parts.into_iter().map(|(part, compares)| (self.shape(part), compares)));
         self.put(to, &made);
+    }
+
+    fn read_all<'a>(&mut self, args: impl IntoIterator<Item = &'a Arg>) {
+        for arg in args {
+            self.read(arg);
+        }
     }
 
     fn read(&mut self, arg: &Arg) {

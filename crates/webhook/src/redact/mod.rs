@@ -14,7 +14,7 @@ mod search;
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
-use portcullis::{ConstraintKey, FieldPath, Finding, Gvk, Segment, Verdict};
+use portcullis::{ConstraintKey, ConstraintResult, FieldPath, Finding, Gvk, Segment, Verdict};
 use serde_json::Value;
 
 use crate::admission::{Answer, Serving};
@@ -76,7 +76,7 @@ impl Redaction {
         };
         let results = answer.outcome.iter().flat_map(|outcome| &outcome.results);
         let found = results.filter(|result| !matches!(result.verdict, Verdict::Pass));
-        let withheld = found.map(|result| result.key()).filter(|key| may_repeat(key)).cloned().collect();
+        let withheld = found.map(ConstraintResult::key).filter(|key| may_repeat(key)).cloned().collect();
         let search = hidden.as_ref().map_or_else(Search::default, |hidden| Search::of(&hidden.texts));
         Self { hidden, withheld, search }
     }

@@ -1,5 +1,7 @@
 //! The second line: texts that repeat a secret though the policy that made them reads none.
 
+use std::fmt::Write as _;
+
 use aho_corasick::{AhoCorasick, MatchKind};
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD};
@@ -75,12 +77,16 @@ fn add_forms(forms: &mut Vec<String>, text: &str) {
     let lines = text.lines().map(str::trim);
     let parts = text.split(|c: char| c.is_whitespace() || ":;,=@/|&?\"'".contains(c));
     forms.extend(lines.chain(parts).filter(|part| part.len() >= PART).map(str::to_owned));
-    let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
-    let url: String = text
-        .bytes()
-        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
-        .collect();
+    let (mut hex, mut url) = (String::new(), String::new());
+    for byte in text.bytes() {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        let _ = if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            write!(url, "{}", char::from(byte))
+        } else {
+            write!(url, "%{byte:02X}")
+        };
+    }
     let printed = Value::from(text).to_string();
     let printed = printed.get(1..printed.len() - 1).unwrap_or_default().to_owned();
     let encoded = [BASE64_STANDARD_NO_PAD.encode(text), BASE64_URL_SAFE_NO_PAD.encode(text)];
