@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -14,17 +14,21 @@ use crate::resource::ApiResource;
 use crate::time::second_time;
 use crate::write::{Written, set};
 
-/// Events that wait to be written; more are dropped, and counted.
+/// Events that wait to be written, and their bytes; more are dropped, and counted.
 const QUEUE: usize = 1024;
+const QUEUE_BYTES: usize = 4 << 20;
 /// Events that a burst may have, and how often one more may come. API servers keep every Event for an hour.
 const BURST: u32 = 100;
 const EVERY: Duration = Duration::from_millis(200);
 /// For how long the same event is counted up instead of written anew.
 const SAME: Duration = Duration::from_mins(10);
-/// Different events that are remembered for that.
+/// Different events that are remembered for that, and their bytes.
 const REMEMBERED: usize = 4096;
+const REMEMBERED_BYTES: usize = 4 << 20;
 /// Longest message that API servers take.
 const MESSAGE_BYTES: usize = 1024;
+/// Longest of the other texts: names are the request's to choose.
+const TEXT_BYTES: usize = 1024;
 
 /// Something that happened to an object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +43,35 @@ pub struct Event {
     pub regarding: Regarding,
     /// More about it.
     pub annotations: BTreeMap<String, String>,
+}
+
+impl Event {
+    /// As it is written: no text is longer than API servers take it.
+    fn bound(mut self) -> Self {
+        let cut = |text: &mut String, most| {
+            if text.len() > most {
+                *text = crate::status::cut(text, most);
+                text.shrink_to_fit();
+            }
+        };
+        cut(&mut self.message, MESSAGE_BYTES);
+        let about = &mut self.regarding;
+        let texts =
+            [&mut about.api_version, &mut about.kind, &mut about.namespace, &mut about.name, &mut about.uid];
+        let texts = texts.into_iter().chain([&mut self.reason, &mut self.namespace]);
+        texts.chain(self.annotations.values_mut()).for_each(|text| cut(text, TEXT_BYTES));
+        self
+    }
+
+    /// What it takes in memory, roughly.
+    fn bytes(&self) -> usize {
+        const EACH: usize = 64;
+        let about = &self.regarding;
+        let texts = [&self.reason, &self.message, &self.namespace, &about.api_version, &about.kind];
+        let texts = texts.into_iter().chain([&about.namespace, &about.name, &about.uid]);
+        let texts = texts.chain(self.annotations.iter().flat_map(|(key, text)| [key, text]));
+        texts.map(|text| text.len() + EACH).sum()
+    }
 }
 
 /// The object that an event is about.
@@ -65,6 +98,8 @@ pub struct EventRecorder {
 
 #[derive(Default)]
 struct Shared {
+    /// Of what waits.
+    bytes: AtomicUsize,
     dropped: AtomicU64,
     last_error: Mutex<Option<String>>,
 }
@@ -88,7 +123,12 @@ impl EventRecorder {
 
     /// Takes an event. Never waits: what is too much is dropped.
     pub fn record(&self, event: Event) {
-        if self.queue.try_send(event).is_err() {
+        let event = event.bound();
+        let bytes = event.bytes();
+        // Counted first, so that those who come together do not both find the last place.
+        let waiting = self.shared.bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        if waiting > QUEUE_BYTES || self.queue.try_send(event).is_err() {
+            self.shared.bytes.fetch_sub(bytes, Ordering::Relaxed);
             self.shared.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -125,6 +165,7 @@ impl Writer {
     async fn run(mut self, mut queue: mpsc::Receiver<Event>) {
         let mut due = Instant::now();
         while let Some(event) = queue.recv().await {
+            self.shared.bytes.fetch_sub(event.bytes(), Ordering::Relaxed);
             let now = Instant::now();
             if due > now + EVERY * BURST {
                 self.shared.dropped.fetch_add(1, Ordering::Relaxed);
@@ -167,10 +208,11 @@ impl Writer {
         let object = json!({"apiVersion": "v1", "kind": "Event", "type": "Warning",
             "metadata": {"name": name, "namespace": event.namespace, "annotations": event.annotations},
             "involvedObject": involved, "reason": event.reason,
-            "message": crate::status::cut(&event.message, MESSAGE_BYTES),
+            "message": event.message,
             "source": self.source, "firstTimestamp": now, "lastTimestamp": now, "count": 1});
         self.cluster.create(&events.path(Some(&event.namespace), None), &object).await?;
-        if self.written.len() < REMEMBERED {
+        let bytes: usize = self.written.keys().map(Event::bytes).sum();
+        if self.written.len() < REMEMBERED && bytes + event.bytes() <= REMEMBERED_BYTES {
             self.written.insert(event, (name, Instant::now(), 1));
         }
         Ok(())
@@ -186,4 +228,27 @@ fn dns_name(text: &str) -> String {
     let name: String = text.chars().take(MOST).map(plain).collect();
     let name = name.trim_matches(['-', '.']);
     if name.is_empty() { "unnamed".to_owned() } else { name.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_takes_no_more_than_api_servers_do() {
+        let large = "x".repeat(1 << 20);
+        let about = Regarding { name: large.clone(), kind: large.clone(), ..Regarding::default() };
+        let annotations = (0..13).map(|number| (format!("key-{number}"), large.clone())).collect();
+        let event = Event {
+            reason: large.clone(),
+            message: large.clone(),
+            namespace: large,
+            regarding: about,
+            annotations,
+        };
+        let event = event.bound();
+        assert!(event.bytes() < 32 << 10, "{}", event.bytes());
+        assert!(event.message.len() <= MESSAGE_BYTES);
+        assert_eq!(event.clone().bound(), event);
+    }
 }

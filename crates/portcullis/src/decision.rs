@@ -27,7 +27,20 @@ pub struct Finding<'a> {
     pub message: &'a str,
 }
 
-impl Finding<'_> {
+impl<'a> Finding<'a> {
+    /// What one constraint found, in order; nothing if the object passes.
+    #[must_use]
+    pub fn of(result: &'a ConstraintResult) -> Vec<Self> {
+        match &result.verdict {
+            Verdict::Pass => Vec::new(),
+            Verdict::Violations(violations) => violations
+                .iter()
+                .map(|violation| Finding { result, violation: Some(violation), message: &violation.message })
+                .collect(),
+            Verdict::Error(error) => vec![Finding { result, violation: None, message: &error.message }],
+        }
+    }
+
     /// Where in the object's document it is. Worked out here: see [`Violation::position`].
     #[must_use]
     pub fn position(&self) -> Option<Position> {
@@ -38,6 +51,12 @@ impl Finding<'_> {
     #[must_use]
     pub fn details(&self) -> serde_json::Value {
         self.violation.map_or_else(|| serde_json::Value::Object(serde_json::Map::new()), Violation::details)
+    }
+
+    /// The same as a text of JSON: see [`Violation::details_json`].
+    #[must_use]
+    pub fn details_json(&self, most: usize) -> Option<String> {
+        self.violation.map_or_else(|| Some("{}".to_owned()), |violation| violation.details_json(most))
     }
 
     /// What it leads to here.
@@ -68,7 +87,7 @@ impl Finding<'_> {
 
 impl<'a> From<&'a Outcome> for Decision<'a> {
     fn from(outcome: &'a Outcome) -> Self {
-        let mut findings: Vec<Finding<'a>> = outcome.results.iter().flat_map(findings).collect();
+        let mut findings: Vec<Finding<'a>> = outcome.results.iter().flat_map(Finding::of).collect();
         // Stable, and the results come ordered by constraint key, so this settles every tie.
         findings.sort_by(|a, b| {
             let key =
@@ -76,17 +95,6 @@ impl<'a> From<&'a Outcome> for Decision<'a> {
             key(a).cmp(&key(b))
         });
         Self { findings }
-    }
-}
-
-fn findings(result: &ConstraintResult) -> Vec<Finding<'_>> {
-    match &result.verdict {
-        Verdict::Pass => Vec::new(),
-        Verdict::Violations(violations) => violations
-            .iter()
-            .map(|violation| Finding { result, violation: Some(violation), message: &violation.message })
-            .collect(),
-        Verdict::Error(error) => vec![Finding { result, violation: None, message: &error.message }],
     }
 }
 

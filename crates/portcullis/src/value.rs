@@ -179,6 +179,26 @@ pub(crate) fn to_json(value: &Value) -> serde_json::Value {
     serde_json::to_value(Json(value)).unwrap_or_default()
 }
 
+/// A value as a text of JSON, if that has no more than so many bytes.
+pub(crate) fn to_json_text(value: &Value, most: usize) -> Option<String> {
+    struct Bounded(Vec<u8>, usize);
+    impl std::io::Write for Bounded {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            if self.0.len().saturating_add(bytes.len()) > self.1 {
+                return Err(std::io::ErrorKind::FileTooLarge.into());
+            }
+            self.0.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut text = Bounded(Vec::new(), most);
+    serde_json::to_writer(&mut text, &Json(value)).ok()?;
+    String::from_utf8(text.0).ok()
+}
+
 /// A value as other JSON tools take it. The engine's own serialisation reads the digits of a float back on the way, which may change
 /// the last one; this keeps them.
 pub(crate) struct Json<'a>(pub(crate) &'a Value);

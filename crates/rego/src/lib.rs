@@ -20,6 +20,7 @@ mod lower;
 mod normal_form;
 pub mod pattern;
 mod program;
+mod reads;
 mod term;
 pub mod yaml_scalar;
 
@@ -29,4 +30,5 @@ pub use json_number::JsonNumber;
 pub use limits::{Budget, Exceeded, LimitKind, Limits, Watch};
 pub use lower::{Query, Unit, unavailable_builtins};
 pub use program::{Comparing, ComparingCost, Program};
+pub use reads::{Base, Reads};
 pub use regorus::Value;

@@ -11,6 +11,7 @@ use crate::error::CompileError;
 use crate::eval::{Environment, Evaluation, Indexes, evaluate};
 use crate::lower::{Query, Unit, lower};
 use crate::normal_form::NormalForm;
+use crate::reads::Reads;
 
 /// Modules lowered for one query. Immutable and shared by threads.
 ///
@@ -97,6 +98,11 @@ impl Program {
     /// The iterations over what `data` holds, in the order of the text.
     pub fn comparings(&self) -> &[Comparing] {
         &self.comparings
+    }
+
+    /// Which parts of `input` and `data` its answers may rest on. Worked out anew each time.
+    pub fn reads(&self) -> Reads {
+        Reads::of(self)
     }
 
     pub(crate) fn form(&self) -> &NormalForm {

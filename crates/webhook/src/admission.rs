@@ -16,7 +16,9 @@ use portcullis::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::bounds::{self, cut, json_bytes};
 use crate::digest::seed;
+use crate::redact::Redaction;
 
 /// Most bytes of warnings that an API server passes on.
 const WARNING_BYTES: usize = 4096;
@@ -312,12 +314,29 @@ impl Answer {
         &self.message
     }
 
-    /// A record for each finding, in the order of the decision.
+    /// Whether the message may repeat parts of a request that was not judged.
     #[must_use]
-    pub fn records<'a>(&'a self, envelope: &'a Envelope) -> Vec<Record<'a>> {
-        let Some(outcome) = &self.outcome else { return Vec::new() };
+    pub fn repeats_request(&self) -> bool {
+        self.outcome.is_none() && matches!(self.code, 400..500)
+    }
+
+    /// A record for each finding, in the order of the decision, without what is secret; and how many are left out because they are too
+    /// much for one request.
+    #[must_use]
+    pub fn records<'a>(&'a self, envelope: &'a Envelope, redaction: &Redaction) -> (Vec<Record<'a>>, usize) {
+        let Some(outcome) = &self.outcome else { return (Vec::new(), 0) };
         let findings = Decision::from(&**outcome).findings;
-        findings.iter().map(|finding| Record::new(finding, &self.object_name, envelope)).collect()
+        let (mut records, mut bytes) = (Vec::new(), 0);
+        for finding in &findings {
+            let record = Record::new(finding, &self.object_name, envelope, redaction);
+            bytes += json_bytes(&record.message) + json_bytes(&record);
+            if bytes > bounds::FINDINGS {
+                break;
+            }
+            records.push(record);
+        }
+        let left = findings.len() - records.len();
+        (records, left)
     }
 
     /// The bytes of the AdmissionReview that answers a request.
@@ -398,7 +417,7 @@ fn limit_warnings(warnings: &[String]) -> Vec<Cow<'_, str>> {
 pub struct Record<'a> {
     /// What was found. Gatekeeper's key is `msg`, with `denied admission: ` before it.
     #[serde(skip)]
-    pub message: &'a str,
+    pub message: String,
     semantic: bool,
     /// Always `admission`.
     pub process: &'static str,
@@ -420,30 +439,36 @@ pub struct Record<'a> {
     pub actions: Actions,
     constraint_enforcement_actions: Vec<&'static str>,
     /// The API group of what was asked for.
-    pub resource_group: &'a str,
+    pub resource_group: Cow<'a, str>,
     /// Its version.
-    pub resource_api_version: &'a str,
+    pub resource_api_version: Cow<'a, str>,
     /// Its kind.
-    pub resource_kind: &'a str,
+    pub resource_kind: Cow<'a, str>,
     /// Its namespace; empty if it is in none.
-    pub resource_namespace: &'a str,
+    pub resource_namespace: Cow<'a, str>,
     /// Its name; empty if it is not known yet.
-    pub resource_name: &'a str,
+    pub resource_name: Cow<'a, str>,
     /// Who asked.
-    pub request_username: &'a str,
+    pub request_username: Cow<'a, str>,
 }
 
 impl<'a> Record<'a> {
-    fn new(finding: &Finding<'a>, object_name: &'a str, envelope: &'a Envelope) -> Self {
+    fn new(
+        finding: &Finding<'a>,
+        object_name: &'a str,
+        envelope: &'a Envelope,
+        redaction: &Redaction,
+    ) -> Self {
         let constraint = &finding.result.constraint;
         let gvk = constraint.object().gvk();
-        let [group, version, kind] = envelope.kind();
+        let name = |text| cut(text, bounds::NAME);
+        let [group, version, kind] = envelope.kind().map(name);
         Self {
-            message: finding.message,
+            message: redaction.message(finding),
             semantic: true,
             process: "admission",
             event_type: "violation",
-            details: finding.details(),
+            details: redaction.details(finding),
             constraint_name: &finding.result.key().name,
             constraint_group: &gvk.group,
             constraint_api_version: &gvk.version,
@@ -454,9 +479,9 @@ impl<'a> Record<'a> {
             resource_group: group,
             resource_api_version: version,
             resource_kind: kind,
-            resource_namespace: envelope.namespace(),
-            resource_name: if envelope.name().is_empty() { object_name } else { envelope.name() },
-            request_username: envelope.user(),
+            resource_namespace: name(envelope.namespace()),
+            resource_name: name(if envelope.name().is_empty() { object_name } else { envelope.name() }),
+            request_username: name(envelope.user()),
         }
     }
 

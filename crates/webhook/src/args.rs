@@ -20,7 +20,7 @@ Policies, resources and certificates are read again when their files change, and
 ones stay in force. SIGHUP opens the record of decisions again as well. SIGTERM ends the program when the requests that have come are \
 answered.
 
-Exit codes: 0 it was told to end, 2 the policies, the certificate or the address cannot be used.";
+Exit codes: 0 it was told to end, 2 the policies, the certificate, the address or the record of decisions cannot be used.";
 
 /// Judge admission requests of an API server by Gatekeeper policies.
 #[derive(Clone, Debug, Parser)]
@@ -108,15 +108,19 @@ pub struct Args {
     /// Write a line to the log for everything that a constraint finds.
     #[arg(long, help_heading = "Records", value_name = "BOOL", default_value = "true", action = ArgAction::Set)]
     pub log_denies: bool,
-    /// Record every decision here, a JSON object per line; `-` is standard output. SIGHUP opens the file again.
+    /// Record every decision here, a JSON object per line; `-` is standard output. It is a file of ours that only we can read, or a FIFO
+    /// that somebody reads. SIGHUP opens it again.
     #[arg(long, help_heading = "Records", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub decision_log: Option<PathBuf>,
+    /// Record also into a file that others can read, of another owner, behind a link, or into a device.
+    #[arg(long, help_heading = "Records", requires = "decision_log")]
+    pub decision_log_shared: bool,
     /// Record the requests as well, without what is secret.
     #[arg(long, help_heading = "Records", requires = "decision_log")]
     pub decision_log_requests: bool,
     /// A field of objects that is secret besides the data of Secrets, such as `spec.template.spec.containers[*].env[*].value`; may be
-    /// repeated. What is recorded has neither these values nor texts that repeat them.
-    #[arg(long, help_heading = "Records", value_name = "PATH", requires = "decision_log")]
+    /// repeated. What is recorded, logged or written as an Event has neither these values nor what policies that read them say.
+    #[arg(long, help_heading = "Records", value_name = "PATH")]
     pub redact: Vec<Pattern>,
     /// The OpenTelemetry collector that spans are sent to, as `http://HOST:PORT`.
     #[cfg(feature = "otel")]

@@ -7,131 +7,167 @@
 //!
 //! Who cannot write records loses them, and no request: how many is in the metrics and in the log.
 
-use std::collections::VecDeque;
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SecondsFormat};
-use portcullis::{EnforcementAction, Outcome, Verdict};
+use portcullis::{ConstraintResult, Decision, EnforcementAction, Finding, Outcome, Verdict};
 use serde_json::{Map, Value, json};
 
 use crate::admission::{Answer, Envelope, Serving};
+use crate::bounds::{self, cut, json_bytes};
 use crate::digest;
+use crate::files::{self, Access, OpenError};
 use crate::log::{Level, Log};
-use crate::redact::{Pattern, Secrets};
+use crate::queue::Queue;
+use crate::redact::Redaction;
 
 /// The version of the form. Keys are added without another one.
 const VERSION: u32 = 1;
-/// Records that may wait, and their bytes.
-const WAITING: usize = 8192;
-const WAITING_BYTES: usize = 32 << 20;
+/// Bytes of records that may wait or are being written.
+const WAITING: usize = 32 << 20;
 /// How often lost records are told about.
 const TELL: Duration = Duration::from_mins(1);
 
-/// What is recorded besides decisions, and what is not.
-#[derive(Clone, Debug, Default)]
+/// What is recorded besides decisions.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Content {
     /// Whether the requests are.
     pub requests: bool,
-    /// Fields that are secret besides the data of Secrets.
-    pub redact: Vec<Pattern>,
 }
 
-/// The part of a record that is known when the review ends.
+/// The part of a record that is known when the review ends: the beginning of its line.
 #[derive(Clone, Debug, Default)]
-pub struct Draft(Map<String, Value>);
+pub struct Draft(Vec<u8>);
 
 impl Draft {
     /// Of a request that was judged, or could not be: then without what is not known.
     #[must_use]
     pub fn new(
-        content: &Content,
         body: &[u8],
         envelope: &Envelope,
         answer: &Answer,
         serving: &Serving,
         now_ns: i64,
+        redaction: &Redaction,
     ) -> Self {
-        let mut request = serde_json::from_slice::<Value>(body)
-            .ok()
-            .and_then(|mut review| review.get_mut("request").map(Value::take))
-            .unwrap_or_default();
-        let secrets = match (&request, &answer.outcome) {
-            // It was judged, so there is a request; only its secrets could not be found.
-            (Value::Null, Some(_)) => Secrets::Unknown,
-            _ => Secrets::hide(&mut request, &content.redact),
-        };
-        let mut fields = Map::new();
-        let mut put = |key: &str, value: Value| fields.insert(key.to_owned(), value);
-        put("version", VERSION.into());
-        put(
-            "time",
-            DateTime::from_timestamp_nanos(now_ns).to_rfc3339_opts(SecondsFormat::Nanos, true).into(),
-        );
-        put("uid", envelope.uid().into());
-        put("requestDigest", if body.is_empty() { Value::Null } else { digest::of_bytes(body).into() });
-        put("policies", (*serving.policies_digest).into());
-        put("inventory", (*serving.inventory_digest).into());
-        put("user", envelope.user().into());
-        put("operation", envelope.operation().into());
-        let [group, version, kind] = envelope.kind();
-        put("kind", json!({"group": group, "version": version, "kind": kind}));
-        put("subResource", envelope.sub_resource().into());
-        put("namespace", envelope.namespace().into());
-        put("name", envelope.name().into());
-        put("dryRun", envelope.is_dry_run().into());
-        put("message", secrets.mask(answer.message()).into());
-        put("results", answer.outcome.as_ref().map_or(Value::Null, |outcome| results(outcome, &secrets)));
-        if content.requests {
-            put("request", request);
+        let mut draft = Self(b"{".to_vec());
+        let name = |text: &str| cut(text, bounds::NAME).into_owned();
+        draft.put("version", &VERSION.into());
+        let time = DateTime::from_timestamp_nanos(now_ns).to_rfc3339_opts(SecondsFormat::Nanos, true);
+        draft.put("time", &time.into());
+        draft.put("uid", &name(envelope.uid()).into());
+        // Of a request that differs from others in a short secret only, a digest would tell that.
+        let is_told = !body.is_empty() && !redaction.has_secrets();
+        draft.put("requestDigest", &is_told.then(|| digest::of_bytes(body)).into());
+        draft.put("policies", &(*serving.policies_digest).into());
+        draft.put("inventory", &(*serving.inventory_digest).into());
+        draft.put("user", &name(envelope.user()).into());
+        draft.put("operation", &name(envelope.operation()).into());
+        let [group, version, kind] = envelope.kind().map(name);
+        draft.put("kind", &json!({"group": group, "version": version, "kind": kind}));
+        draft.put("subResource", &name(envelope.sub_resource()).into());
+        draft.put("namespace", &name(envelope.namespace()).into());
+        draft.put("name", &name(envelope.name()).into());
+        draft.put("dryRun", &envelope.is_dry_run().into());
+        if let Some(outcome) = &answer.outcome {
+            draft.put("message", &message(outcome, redaction).into());
+            draft.put("results", &results(outcome, redaction));
+        } else {
+            draft.put("message", &redaction.refusal(answer).into());
+            draft.put("results", &Value::Null);
         }
-        Self(fields)
+        if let Some(request) = redaction.request() {
+            draft.put_bytes("request", request);
+        }
+        draft
+    }
+
+    fn put(&mut self, key: &str, value: &Value) {
+        self.put_bytes(key, value.to_string().as_bytes());
+    }
+
+    fn put_bytes(&mut self, key: &str, value: &[u8]) {
+        if self.0.len() > 1 {
+            self.0.push(b',');
+        }
+        // Keys are plain words.
+        self.0.extend([b"\"", key.as_bytes(), b"\":", value].concat());
     }
 
     /// Adds how it ended, and makes a line of it.
     fn line(mut self, answer: &Answer, took: Duration) -> Vec<u8> {
-        let mut put = |key: &str, value: Value| self.0.insert(key.to_owned(), value);
-        put("allowed", answer.is_allowed().into());
-        put("code", answer.code().into());
-        put("seconds", took.as_secs_f64().into());
-        let mut line = Value::Object(self.0).to_string().into_bytes();
-        line.push(b'\n');
-        line
+        self.put("allowed", &answer.is_allowed().into());
+        self.put("code", &answer.code().into());
+        self.put("seconds", &took.as_secs_f64().into());
+        self.0.extend(b"}\n");
+        self.0
     }
 }
 
-fn results(outcome: &Outcome, secrets: &Secrets) -> Value {
-    let results = outcome.results.iter().map(|result| {
-        let key = result.key();
-        let actions: Vec<&str> = result.actions.iter().map(EnforcementAction::as_str).collect();
-        let (outcome, more) = match &result.verdict {
-            Verdict::Pass => ("pass", None),
-            Verdict::Violations(violations) => {
-                let list = violations.iter().map(|violation| {
-                    json!({
-                        "message": secrets.mask(&violation.message),
-                        "details": secrets.mask_value(&violation.details()),
-                    })
+/// What the user was told, as far as it may be recorded.
+fn message(outcome: &Outcome, redaction: &Redaction) -> String {
+    let decision = Decision::from(outcome);
+    let denies = |finding: &&Finding<'_>| finding.actions().contains(EnforcementAction::Deny);
+    let mut message = String::new();
+    for finding in decision.findings.iter().filter(denies) {
+        if message.len() > bounds::MESSAGE {
+            message.push_str("\n… (cut: there are more)");
+            break;
+        }
+        let before = if message.is_empty() { "" } else { "\n" };
+        // Writing to a string cannot fail.
+        let _ = write!(message, "{before}[{}] {}", finding.result.key().name, redaction.message(finding));
+    }
+    message
+}
+
+fn results(outcome: &Outcome, redaction: &Redaction) -> Value {
+    let mut room = bounds::FINDINGS;
+    outcome.results.iter().map(|result| result_of(result, redaction, &mut room)).collect()
+}
+
+fn result_of(result: &ConstraintResult, redaction: &Redaction, room: &mut usize) -> Value {
+    let key = result.key();
+    let actions: Vec<&str> = result.actions.iter().map(EnforcementAction::as_str).collect();
+    let mut fields = Map::new();
+    let mut put = |key: &str, value: Value| fields.insert(key.to_owned(), value);
+    put("kind", (*key.kind).into());
+    put("name", (*key.name).into());
+    put("actions", actions.into());
+    put("steps", result.steps.into());
+    let findings = Finding::of(result);
+    let outcome = match &result.verdict {
+        Verdict::Pass => "pass",
+        Verdict::Violations(violations) => {
+            let mut list = Vec::new();
+            for finding in &findings {
+                let entry = json!({
+                    "message": redaction.message(finding),
+                    "details": redaction.details(finding),
                 });
-                ("violation", Some(("violations", list.collect())))
+                let Some(left) = room.checked_sub(json_bytes(&entry)) else { break };
+                *room = left;
+                list.push(entry);
             }
-            Verdict::Error(error) => ("error", Some(("error", secrets.mask(&error.message).into()))),
-        };
-        let mut fields = Map::new();
-        fields.insert("kind".to_owned(), (*key.kind).into());
-        fields.insert("name".to_owned(), (*key.name).into());
-        fields.insert("actions".to_owned(), actions.into());
-        fields.insert("outcome".to_owned(), outcome.into());
-        fields.insert("steps".to_owned(), result.steps.into());
-        fields.extend(more.map(|(key, value)| (key.to_owned(), value)));
-        Value::Object(fields)
-    });
-    results.collect()
+            if list.len() < violations.len() {
+                put("violationsLeftOut", (violations.len() - list.len()).into());
+            }
+            put("violations", list.into());
+            "violation"
+        }
+        Verdict::Error(_) => {
+            put("error", findings.first().map(|finding| redaction.message(finding)).into());
+            "error"
+        }
+    };
+    put("outcome", outcome.into());
+    Value::Object(fields)
 }
 
 /// Takes records; cheap to clone. The thread behind it writes them in order.
@@ -139,50 +175,42 @@ fn results(outcome: &Outcome, secrets: &Secrets) -> Value {
 pub struct Recorder {
     /// What is recorded.
     pub content: Content,
-    shared: Arc<Shared>,
-}
-
-#[derive(Debug, Default)]
-struct Shared {
-    queue: Mutex<Queue>,
-    /// Something is in the queue, or was asked for.
-    changed: Condvar,
-    /// The queue is empty, and everything is written.
-    idle: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct Queue {
-    lines: VecDeque<Vec<u8>>,
-    bytes: usize,
-    /// Lines that found no place or could not be written, since the start.
-    lost: u64,
-    reopen: bool,
-    is_writing: bool,
+    queue: Arc<Queue>,
 }
 
 /// Where records go.
 enum Sink {
-    File(PathBuf, BufWriter<File>),
-    Stream(BufWriter<Box<dyn Write + Send>>),
+    File(PathBuf, Access, File),
+    Stream(Box<dyn Write + Send>),
+}
+
+/// Why nothing can be recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The file is none to record in.
+    #[error(transparent)]
+    File(#[from] OpenError),
+    /// There are no more threads, or standard output is closed.
+    #[error("{0}")]
+    System(#[from] io::Error),
 }
 
 impl Recorder {
-    /// Opens the file, which only its owner may read, and starts the thread. `-` is standard output.
+    /// Opens the file and starts the thread. `-` is standard output.
     ///
     /// # Errors
     ///
-    /// If the file cannot be opened, or the system gives no more threads.
-    pub fn start(path: &Path, content: Content, log: Log) -> io::Result<Self> {
+    /// If the file is none to record in, or the system gives no more threads.
+    pub fn start(path: &Path, access: Access, content: Content, log: Log) -> Result<Self, StartError> {
         let sink = if path == Path::new("-") {
             if portcullis_sources::stdout_is_closed() {
-                return Err(portcullis_sources::closed_stdout());
+                return Err(portcullis_sources::closed_stdout().into());
             }
-            Sink::Stream(BufWriter::new(Box::new(io::stdout())))
+            Sink::Stream(Box::new(io::stdout()))
         } else {
-            Sink::File(path.to_owned(), open(path)?)
+            Sink::File(path.to_owned(), access, files::append(path, access)?)
         };
-        Self::run(sink, content, log)
+        Ok(Self::run(sink, content, log)?)
     }
 
     /// A recorder on some stream.
@@ -191,61 +219,38 @@ impl Recorder {
     ///
     /// If the system gives no more threads.
     pub fn to_stream(out: impl Write + Send + 'static, content: Content, log: Log) -> io::Result<Self> {
-        Self::run(Sink::Stream(BufWriter::new(Box::new(out))), content, log)
+        Self::run(Sink::Stream(Box::new(out)), content, log)
     }
 
     fn run(sink: Sink, content: Content, log: Log) -> io::Result<Self> {
-        let shared = Arc::new(Shared::default());
+        let queue = Arc::new(Queue::new(WAITING));
         let writer = Writer { sink, is_broken: false, log, told: None, reported: 0 };
-        let of_thread = Arc::clone(&shared);
+        let of_thread = Arc::clone(&queue);
         thread::Builder::new().name("decisions".to_owned()).spawn(move || writer.run(&of_thread))?;
-        Ok(Self { content, shared })
+        Ok(Self { content, queue })
     }
 
     /// Records a decision. Never waits.
     pub fn record(&self, draft: Draft, answer: &Answer, took: Duration) {
-        let line = draft.line(answer, took);
-        let mut queue = self.shared.lock();
-        if queue.lines.len() >= WAITING || queue.bytes.saturating_add(line.len()) > WAITING_BYTES {
-            queue.lost += 1;
-        } else {
-            queue.bytes += line.len();
-            queue.lines.push_back(line);
-        }
-        drop(queue);
-        self.shared.changed.notify_one();
+        self.queue.put(draft.line(answer, took));
     }
 
     /// Opens the file again, as after its rotation.
     pub fn reopen(&self) {
-        self.shared.lock().reopen = true;
-        self.shared.changed.notify_one();
+        self.queue.ask();
     }
 
     /// Records that were lost since the start.
     #[must_use]
     pub fn lost(&self) -> u64 {
-        self.shared.lock().lost
+        self.queue.lost()
     }
 
     /// Waits, not for ever, until everything is written.
     pub fn flush(&self) {
         const PATIENCE: Duration = Duration::from_secs(5);
-        let queue = self.shared.lock();
-        let is_busy = |queue: &mut Queue| queue.is_writing || !queue.lines.is_empty();
-        // If it is not written by then, it never is.
-        let _ = self.shared.idle.wait_timeout_while(queue, PATIENCE, is_busy);
+        self.queue.flush(PATIENCE);
     }
-}
-
-impl Shared {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn open(path: &Path) -> io::Result<BufWriter<File>> {
-    OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(BufWriter::new)
 }
 
 struct Writer {
@@ -259,50 +264,36 @@ struct Writer {
 }
 
 impl Writer {
-    fn run(mut self, shared: &Shared) {
+    fn run(mut self, queue: &Queue) {
         loop {
-            let mut queue = shared.lock();
-            while queue.lines.is_empty() && !queue.reopen {
-                queue.is_writing = false;
-                shared.idle.notify_all();
-                // Also lines that were lost since are told about one day.
-                let woken = shared.changed.wait_timeout(queue, TELL);
-                queue = woken.unwrap_or_else(PoisonError::into_inner).0;
-                self.tell(queue.lost, None);
-            }
-            queue.is_writing = true;
-            let reopen = std::mem::take(&mut queue.reopen);
-            let lines = std::mem::take(&mut queue.lines);
-            queue.bytes = 0;
-            drop(queue);
+            // Also lines that were lost since are told about one day.
+            let batch = queue.take(TELL);
             let (mut failed, mut error) = (0, None);
-            if reopen && let Err(reason) = self.reopen() {
-                error = Some(reason);
+            if batch.is_asked
+                && let Err(reason) = self.reopen()
+            {
+                error = Some(format!("the file could not be opened again: {reason}"));
             }
-            for line in &lines {
+            for line in &batch.pieces {
                 if let Err(reason) = self.write(line) {
                     failed += 1;
-                    error = Some(reason);
+                    error = Some(reason.to_string());
                 }
             }
-            // What a file has taken is in it when nobody waits any more.
+            // What a stream has taken is in it when nobody waits any more; a file has it already.
             if let Err(reason) = self.out().flush() {
                 self.is_broken = true;
-                error = Some(reason);
+                error = Some(reason.to_string());
                 // Which of them are in it already cannot be told.
-                failed = lines.len() as u64;
+                failed = batch.pieces.len() as u64;
             }
-            let mut queue = shared.lock();
-            queue.lost += failed;
-            let lost = queue.lost;
-            drop(queue);
-            self.tell(lost, error);
+            self.tell(queue.lose(failed), error);
         }
     }
 
     fn out(&mut self) -> &mut dyn Write {
         match &mut self.sink {
-            Sink::File(_, file) => file,
+            Sink::File(_, _, file) => file,
             Sink::Stream(stream) => stream,
         }
     }
@@ -316,22 +307,21 @@ impl Writer {
     }
 
     /// If the file cannot be opened the old one is written on.
-    fn reopen(&mut self) -> io::Result<()> {
-        if let Sink::File(path, file) = &mut self.sink {
-            file.flush()?;
-            *file = open(path)?;
+    fn reopen(&mut self) -> Result<(), OpenError> {
+        if let Sink::File(path, access, file) = &mut self.sink {
+            *file = files::append(path, *access)?;
             self.is_broken = false;
         }
         Ok(())
     }
 
-    fn tell(&mut self, lost: u64, error: Option<io::Error>) {
+    fn tell(&mut self, lost: u64, error: Option<String>) {
         let is_news = lost > self.reported || error.is_some();
         if !is_news || self.told.is_some_and(|told| told.elapsed() < TELL) {
             return;
         }
         self.told = Some(Instant::now());
-        let fields = json!({"lost": lost - self.reported, "error": error.map(|error| error.to_string())});
+        let fields = json!({"lost": lost - self.reported, "error": error});
         self.reported = lost;
         self.log.write(Level::Error, "decisions could not be recorded", &fields);
     }
@@ -346,7 +336,9 @@ mod tests {
     }
 
     fn draft(text: &str) -> Draft {
-        Draft(Map::from_iter([("text".to_owned(), text.into())]))
+        let mut draft = Draft(b"{".to_vec());
+        draft.put("text", &text.into());
+        draft
     }
 
     fn lines(path: &Path) -> Vec<Value> {
@@ -358,7 +350,7 @@ mod tests {
     fn a_file_is_opened_again_after_its_rotation() {
         let directory = tempfile::tempdir().unwrap();
         let (now, old) = (directory.path().join("d.ndjson"), directory.path().join("d.1"));
-        let recorder = Recorder::start(&now, Content::default(), silent()).unwrap();
+        let recorder = Recorder::start(&now, Access::Private, Content::default(), silent()).unwrap();
         let answer = Answer::failed("no");
         recorder.record(draft("first"), &answer, Duration::from_millis(1));
         recorder.flush();
@@ -385,6 +377,7 @@ mod tests {
         let large = "x".repeat(10_000);
         for _ in 0..5000 {
             recorder.record(draft(&large), &answer, Duration::ZERO);
+            assert!(recorder.queue.bytes() <= WAITING);
         }
         assert!(recorder.lost() > 0);
         // A reader that went away is lost for all that follows, and the recorder goes on.

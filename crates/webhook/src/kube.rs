@@ -26,7 +26,7 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout, timeout_at};
 
-use crate::admission::{Answer, Envelope, Serving};
+use crate::admission::{Envelope, Record, Serving};
 use crate::digest;
 use crate::load::Loaded;
 use crate::log::Level;
@@ -255,11 +255,15 @@ impl Following {
         }
     }
 
-    /// Writes Events about what was found, if it is to.
-    pub fn record(&self, envelope: &Envelope, answer: &Answer) {
+    /// Events about what was found, if they are to be written.
+    #[must_use]
+    pub fn events(&self, envelope: &Envelope, records: &[Record<'_>]) -> Vec<Event> {
         // A request that is only tried leaves no trace.
-        let Some(events) = self.events.as_ref().filter(|_| !envelope.is_dry_run()) else { return };
-        for record in answer.records(envelope) {
+        if self.events.is_none() || envelope.is_dry_run() {
+            return Vec::new();
+        }
+        let mut all = Vec::new();
+        for record in records {
             for action in record.actions.iter() {
                 let (reason, what) = match action {
                     EnforcementAction::Deny => ("FailedAdmission", "denied request"),
@@ -278,29 +282,29 @@ impl Following {
                     ("constraint_kind", record.constraint_kind),
                     ("constraint_name", record.constraint_name),
                     ("constraint_action", record.constraint_action),
-                    ("resource_group", record.resource_group),
-                    ("resource_api_version", record.resource_api_version),
-                    ("resource_kind", record.resource_kind),
-                    ("resource_namespace", record.resource_namespace),
-                    ("resource_name", record.resource_name),
-                    ("request_username", record.request_username),
+                    ("resource_group", &*record.resource_group),
+                    ("resource_api_version", &*record.resource_api_version),
+                    ("resource_kind", &*record.resource_kind),
+                    ("resource_namespace", &*record.resource_namespace),
+                    ("resource_name", &*record.resource_name),
+                    ("request_username", &*record.request_username),
                 ];
-                let namespace = match (&self.event_namespace, record.resource_namespace) {
+                let namespace = match (&self.event_namespace, &*record.resource_namespace) {
                     (None, namespace) if !namespace.is_empty() => namespace.to_owned(),
                     _ => self.own_namespace.clone(),
                 };
-                let (group, version) = (record.resource_group, record.resource_api_version);
+                let (group, version) = (&record.resource_group, &record.resource_api_version);
                 let api_version =
-                    if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
-                events.record(Event {
+                    if group.is_empty() { version.to_string() } else { format!("{group}/{version}") };
+                all.push(Event {
                     reason: reason.to_owned(),
                     message,
                     regarding: Regarding {
                         api_version,
-                        kind: record.resource_kind.to_owned(),
+                        kind: record.resource_kind.to_string(),
                         // API servers take only Events that are where their object is.
                         namespace: namespace.clone(),
-                        name: record.resource_name.to_owned(),
+                        name: record.resource_name.to_string(),
                         uid: String::new(),
                     },
                     namespace,
@@ -311,6 +315,22 @@ impl Following {
                 });
             }
         }
+        all
+    }
+
+    /// Writes Events, when there is time for it.
+    pub fn record(&self, events: Vec<Event>) {
+        if let Some(recorder) = &self.events {
+            for event in events {
+                recorder.record(event);
+            }
+        }
+    }
+
+    /// Events that were not written, if they are to be.
+    #[must_use]
+    pub fn lost_events(&self) -> Option<u64> {
+        self.events.as_ref().map(EventRecorder::dropped)
     }
 
     /// Writes a line to the log unless it was the last time as well.

@@ -11,14 +11,17 @@
 
 pub mod admission;
 pub mod args;
+pub mod bounds;
 pub mod connections;
 pub mod decisions;
 pub mod digest;
+pub mod files;
 pub mod kube;
 pub mod load;
 pub mod log;
 pub mod metrics;
 pub mod pool;
+pub mod queue;
 pub mod redact;
 pub mod run;
 pub mod server;

@@ -2,13 +2,17 @@
 
 use std::fmt;
 use std::io::{self, Write};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use serde_json::Value;
+
+use crate::queue::Queue;
+
+/// Bytes of lines that may wait.
+pub const WAITING: usize = 8 << 20;
 
 /// How much a line matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -53,108 +57,94 @@ impl Lines {
 
 /// Where lines go. Cheap to clone.
 #[derive(Clone)]
-pub struct Log(Arc<Mutex<dyn Write + Send>>);
+pub struct Log(Out);
+
+#[derive(Clone)]
+enum Out {
+    Stream(Arc<Mutex<dyn Write + Send>>),
+    Queue(Arc<Queue>),
+}
 
 impl Log {
     /// A log on some stream.
     pub fn new(out: impl Write + Send + 'static) -> Self {
-        Self(Arc::new(Mutex::new(out)))
+        Self(Out::Stream(Arc::new(Mutex::new(out))))
+    }
+
+    /// A log on a stream that is written to by a thread of its own: who reads the log too slowly, or not at all, must not stop
+    /// reviews. Lines that find no place are lost, and the log says how many.
+    ///
+    /// # Errors
+    ///
+    /// If the system gives no more threads.
+    pub fn in_background(out: impl Write + Send + 'static) -> io::Result<Self> {
+        let queue = Arc::new(Queue::new(WAITING));
+        let of_thread = Arc::clone(&queue);
+        thread::Builder::new().name("log".to_owned()).spawn(move || copy(&of_thread, out))?;
+        Ok(Self(Out::Queue(queue)))
     }
 
     /// Writes a line. `fields` is an object or null.
     pub fn write(&self, level: Level, msg: &str, fields: &Value) {
-        self.write_lines(&Lines(encode(level, msg, fields)));
+        self.write_lines(Lines(encode(level, msg, fields)));
     }
 
     /// Writes lines.
-    pub fn write_lines(&self, lines: &Lines) {
-        if !lines.0.is_empty() {
+    pub fn write_lines(&self, lines: Lines) {
+        if lines.0.is_empty() {
+            return;
+        }
+        match &self.0 {
             // In one piece, so that lines of several threads do not mix. A log that is gone must not stop the webhook.
-            let _ = self.0.lock().unwrap_or_else(PoisonError::into_inner).write_all(&lines.0);
+            Out::Stream(out) => {
+                let _ = out.lock().unwrap_or_else(PoisonError::into_inner).write_all(&lines.0);
+            }
+            Out::Queue(queue) => queue.put(lines.0),
+        }
+    }
+
+    /// Lines that were lost since the start.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        match &self.0 {
+            Out::Stream(_) => 0,
+            Out::Queue(queue) => queue.lost(),
         }
     }
 
     /// Waits, not for ever, until the lines are written.
     pub fn flush(&self) {
-        // As above.
-        let _ = self.0.lock().unwrap_or_else(PoisonError::into_inner).flush();
-    }
-}
-
-/// A stream that is written to by a thread of its own: who reads the log too slowly, or not at all, must not stop reviews. Lines that
-/// find no place are lost, and the log says how many.
-#[derive(Debug)]
-pub struct Background {
-    sender: SyncSender<Entry>,
-    lost: u64,
-}
-
-#[derive(Debug)]
-enum Entry {
-    Lines(Vec<u8>),
-    /// Answered when everything before it is written.
-    Flush(SyncSender<()>),
-}
-
-impl Background {
-    /// Pieces of one or more lines that may wait.
-    const WAITING: usize = 4096;
-
-    /// Starts the thread.
-    ///
-    /// # Errors
-    ///
-    /// If the system gives no more threads.
-    pub fn start(out: impl Write + Send + 'static) -> io::Result<Self> {
-        let (sender, receiver) = sync_channel(Self::WAITING);
-        thread::Builder::new().name("log".to_owned()).spawn(move || copy(&receiver, out))?;
-        Ok(Self { sender, lost: 0 })
-    }
-
-    fn put(&mut self, line: Vec<u8>) -> bool {
-        match self.sender.try_send(Entry::Lines(line)) {
-            Ok(()) => true,
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
+        const PATIENCE: Duration = Duration::from_secs(1);
+        match &self.0 {
+            // As above.
+            Out::Stream(out) => {
+                let _ = out.lock().unwrap_or_else(PoisonError::into_inner).flush();
+            }
+            Out::Queue(queue) => queue.flush(PATIENCE),
         }
     }
 }
 
-impl Write for Background {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if self.lost > 0 {
-            let fields = serde_json::json!({"lines": self.lost});
-            if self.put(encode(
-                Level::Warn,
-                "lines of the log were lost: nobody reads it fast enough",
-                &fields,
-            )) {
-                self.lost = 0;
+fn copy(queue: &Queue, mut out: impl Write) {
+    const LOOK: Duration = Duration::from_mins(1);
+    let mut told = 0;
+    loop {
+        let batch = queue.take(LOOK);
+        if batch.lost > told {
+            let fields = serde_json::json!({"lines": batch.lost - told});
+            let line =
+                encode(Level::Warn, "lines of the log were lost: nobody reads it fast enough", &fields);
+            if out.write_all(&line).is_ok() {
+                told = batch.lost;
             }
         }
-        if !self.put(line.to_owned()) {
-            self.lost += line.split_inclusive(|&byte| byte == b'\n').count() as u64;
+        for piece in &batch.pieces {
+            // A log that is gone must not stop the webhook.
+            if out.write_all(piece).is_err() {
+                queue.lose(crate::queue::count(piece));
+            }
         }
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        const PATIENCE: Duration = Duration::from_secs(1);
-        let (written, wait) = sync_channel(1);
-        if self.sender.try_send(Entry::Flush(written)).is_ok() {
-            // If they are not written by then, nobody reads.
-            let _ = wait.recv_timeout(PATIENCE);
-        }
-        Ok(())
-    }
-}
-
-fn copy(entries: &Receiver<Entry>, mut out: impl Write) {
-    while let Ok(entry) = entries.recv() {
-        // A log that is gone must not stop the webhook, and who asked may no longer wait.
-        let _ = match entry {
-            Entry::Lines(line) => out.write_all(&line),
-            Entry::Flush(written) => out.flush().and_then(|()| written.send(()).map_err(io::Error::other)),
-        };
+        let _ = out.flush();
     }
 }
 
@@ -195,10 +185,14 @@ mod tests {
     #[test]
     fn a_log_that_nobody_reads_stops_nothing() {
         let (reader, writer) = io::pipe().unwrap();
-        let log = Log::new(Background::start(writer).unwrap());
-        for _ in 0..20_000 {
-            log.write(Level::Info, "a line of a log", &Value::Null);
+        let log = Log::in_background(writer).unwrap();
+        let line = "x".repeat(100_000);
+        for _ in 0..500 {
+            log.write(Level::Info, &line, &Value::Null);
+            let Out::Queue(queue) = &log.0 else { panic!() };
+            assert!(queue.bytes() <= WAITING);
         }
+        assert!(log.lost() > 400);
         let reading = thread::spawn(move || {
             use std::io::BufRead as _;
             io::BufReader::new(reader).lines().map(Result::unwrap).find(|line| line.contains("were lost"))

@@ -52,6 +52,12 @@ pub struct Gauges {
     pub lost_records: Option<u64>,
     /// How many policies of the cluster nothing is done for, if a cluster is followed.
     pub unsupported: Option<usize>,
+    /// Lines of the log that found no place.
+    pub lost_lines: u64,
+    /// Events that were not written, if they are to be.
+    pub lost_events: Option<u64>,
+    /// Spans that were not sent, if they are to be.
+    pub lost_spans: Option<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -204,10 +210,24 @@ impl Metrics {
             );
             text.sample(name, &[], unsupported);
         }
-        if let Some(lost) = gauges.lost_records {
-            let name = "portcullis_decision_records_lost_total";
-            text.head(name, "counter", "Decisions that could not be recorded.");
-            text.sample(name, &[], lost);
+        for (name, help, lost) in [
+            (
+                "portcullis_decision_records_lost_total",
+                "Decisions that could not be recorded.",
+                gauges.lost_records,
+            ),
+            (
+                "portcullis_log_lines_lost_total",
+                "Lines of the log that nobody read in time.",
+                Some(gauges.lost_lines),
+            ),
+            ("portcullis_events_lost_total", "Events that were not written.", gauges.lost_events),
+            ("portcullis_spans_lost_total", "Spans that were not sent.", gauges.lost_spans),
+        ] {
+            if let Some(lost) = lost {
+                text.head(name, "counter", help);
+                text.sample(name, &[], lost);
+            }
         }
         text.0
     }

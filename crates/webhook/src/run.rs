@@ -2,6 +2,7 @@
 
 use std::io::{self, Write as _};
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -17,11 +18,13 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use crate::admission::{BadRego, Exempt, Own};
 use crate::args::Args;
 use crate::connections::{Gate, Rest};
-use crate::decisions::{Content, Recorder};
+use crate::decisions::{Content, Recorder, StartError};
+use crate::files::Access;
 use crate::kube;
 use crate::load::{Fingerprint, Paths, load};
-use crate::log::{Background, Level, Log};
+use crate::log::{Level, Log};
 use crate::pool::Pool;
+use crate::redact::REDACTED;
 use crate::server::{health_router, router};
 use crate::state::{Settings, State};
 use crate::tls::{Certificate, Clients, SelfSigned, Terms, Tls, TlsError};
@@ -50,6 +53,14 @@ pub enum RunError {
         address: SocketAddr,
         /// Why not.
         error: io::Error,
+    },
+    /// Nothing can be recorded.
+    #[error("`--decision-log {}`: {error}", path.display())]
+    Record {
+        /// Where it should be.
+        path: PathBuf,
+        /// Why not.
+        error: StartError,
     },
     /// No threads or signals.
     #[error("{doing}: {error}")]
@@ -96,8 +107,7 @@ fn system(doing: impl Into<String>) -> impl FnOnce(io::Error) -> RunError {
 ///
 /// If it could not start: nothing is served by halves.
 pub fn run(mut args: Args) -> Result<(), RunError> {
-    let log = Background::start(io::stderr()).map_err(system("starting the thread that logs"))?;
-    let log = Log::new(log);
+    let log = Log::in_background(io::stderr()).map_err(system("starting the thread that logs"))?;
     log_panics(&log);
     let paths = Paths {
         policies: args.policies.clone(),
@@ -157,12 +167,14 @@ pub fn run(mut args: Args) -> Result<(), RunError> {
     result
 }
 
-/// A panic ends the review it happens in; what it says belongs into the log, in the log's form.
+/// A panic ends the review it happens in; what it says belongs into the log, in the log's form. A text that was made when it happened may
+/// repeat a part of a request, such as a secret, so that only its place is told.
 fn log_panics(log: &Log) {
     let log = log.clone();
     std::panic::set_hook(Box::new(move |panic| {
         let place = panic.location().map(ToString::to_string);
-        let fields = json!({"error": panic.payload_as_str(), "place": place});
+        let written = panic.payload().downcast_ref::<&'static str>();
+        let fields = json!({"error": written.unwrap_or(&REDACTED), "place": place});
         log.write(Level::Error, "a defect: something broke off", &fields);
     }));
 }
@@ -185,9 +197,10 @@ fn tls(args: &Args) -> Tls {
 
 fn decisions(args: &Args, log: &Log) -> Result<Option<Recorder>, RunError> {
     let Some(path) = &args.decision_log else { return Ok(None) };
-    let content = Content { requests: args.decision_log_requests, redact: args.redact.clone() };
-    let recorder = Recorder::start(path, content, log.clone());
-    recorder.map(Some).map_err(system(format!("opening the record of decisions {}", path.display())))
+    let content = Content { requests: args.decision_log_requests };
+    let access = if args.decision_log_shared { Access::Shared } else { Access::Private };
+    let recorder = Recorder::start(path, access, content, log.clone());
+    recorder.map(Some).map_err(|error| RunError::Record { path: path.clone(), error })
 }
 
 fn own(args: &Args) -> Own {
@@ -219,6 +232,7 @@ fn settings(args: &Args) -> Settings {
             suffixes: args.exempt_namespace_suffix.clone(),
         },
         own: own(args),
+        redact: args.redact.clone(),
         clock: SystemTime::now,
     }
 }

@@ -18,10 +18,14 @@ use axum::routing::{get, post};
 use serde_json::json;
 use tokio::time::timeout_at;
 
-use crate::admission::{Answer, Budget, Envelope, Status, admit, admit_label};
+use portcullis::Verdict;
+use portcullis_cluster::Event;
+
+use crate::admission::{Answer, Budget, Envelope, Serving, Status, admit, admit_label};
 use crate::decisions::Draft;
 use crate::log::{Level, Lines};
 use crate::pool::Failure;
+use crate::redact::Redaction;
 use crate::state::State;
 
 /// The endpoints.
@@ -89,28 +93,63 @@ async fn serve_admit(
             let (limits, now_ns) = (state.settings.limits, state.now_ns());
             let (envelope, answer) =
                 admit(&body, &serving, &state.settings.own, namespace, &Budget { limits, deadline, now_ns });
-            let draft = state
-                .decisions
-                .as_ref()
-                .map(|recorder| Draft::new(&recorder.content, &body, &envelope, &answer, &serving, now_ns));
-            let mut lines = Lines::default();
-            if state.settings.log_denies {
-                for record in answer.records(&envelope) {
-                    lines.add(Level::Info, &record.msg(), &record);
-                }
-            }
-            (envelope, answer, draft, lines)
+            let told = tell(&state, &body, &envelope, &answer, &serving, now_ns);
+            (envelope, answer, told)
         }
     };
-    let (envelope, answer, draft, lines) = match in_pool(&state, &times, work).await {
-        Ok(judged) => judged,
-        Err(answer) => (Envelope::read_lossy(&body.bytes), answer, None, Lines::default()),
+    let (envelope, answer, told) = match in_pool(&state, &times, work).await {
+        Ok((envelope, answer, told)) => (envelope, answer, Some(told)),
+        Err(answer) => (Envelope::read_lossy(&body.bytes), answer, None),
     };
-    if let Some(following) = state.following() {
-        following.record(&envelope, &answer);
+    finish(&state, &times, &body.bytes, &envelope, &answer, told)
+}
+
+/// What is told of a request to others than the API server: made where the review ran, as it may be much, and told when it is known that
+/// the answer came in time.
+struct Told {
+    draft: Option<Draft>,
+    lines: Lines,
+    events: Vec<Event>,
+}
+
+fn tell(
+    state: &State,
+    body: &[u8],
+    envelope: &Envelope,
+    answer: &Answer,
+    serving: &Serving,
+    now_ns: i64,
+) -> Told {
+    let mut told = Told { draft: None, lines: Lines::default(), events: Vec::new() };
+    let is_refused = answer.status == Status::Error && answer.outcome.is_none();
+    let has_findings = answer.outcome.iter().flat_map(|outcome| &outcome.results);
+    let has_findings = has_findings.into_iter().any(|result| result.verdict != Verdict::Pass);
+    if state.decisions.is_none() && !is_refused && !has_findings {
+        return told;
     }
-    state.log.write_lines(&lines);
-    finish(&state, &times, &body.bytes, &envelope, &answer, draft)
+    let keeps_request = state.decisions.as_ref().is_some_and(|recorder| recorder.content.requests);
+    let redaction = Redaction::of(body, answer, serving, &state.settings.redact, keeps_request);
+    if state.decisions.is_some() {
+        told.draft = Some(Draft::new(body, envelope, answer, serving, now_ns, &redaction));
+    }
+    let (records, left) = answer.records(envelope, &redaction);
+    if state.settings.log_denies {
+        for record in &records {
+            told.lines.add(Level::Info, &record.msg(), record);
+        }
+        if left > 0 {
+            let fields = json!({"process": "admission", "findings": left});
+            told.lines.add(Level::Warn, "more was found than is logged of one request", &fields);
+        }
+    }
+    if let Some(following) = state.following() {
+        told.events = following.events(envelope, &records);
+    }
+    if is_refused {
+        let fields = json!({"process": "admission", "error": redaction.refusal(answer)});
+        told.lines.add(Level::Error, "a request could not be judged, and was refused", &fields);
+    }
+    told
 }
 
 async fn serve_admit_label(
@@ -158,31 +197,29 @@ async fn in_pool<T: Send + 'static>(
     Err(Answer::failed(failure))
 }
 
-/// Counts and records an answer, and gives it. A request that was not judged has no draft yet.
+/// Counts and records an answer, and gives it. Of a request that was not judged nothing was prepared.
 fn finish(
     state: &State,
     times: &Times,
     body: &[u8],
     envelope: &Envelope,
     answer: &Answer,
-    draft: Option<Draft>,
+    told: Option<Told>,
 ) -> Response {
     let took = times.start.elapsed();
     state.metrics.answered(answer, envelope.is_dry_run(), took);
-    if let Some(recorder) = &state.decisions {
-        let draft = draft.unwrap_or_else(|| {
-            Draft::new(&recorder.content, body, envelope, answer, &state.serving(), state.now_ns())
-        });
+    let told = told.unwrap_or_else(|| tell(state, body, envelope, answer, &state.serving(), state.now_ns()));
+    if let (Some(recorder), Some(draft)) = (&state.decisions, told.draft) {
         recorder.record(draft, answer, took);
     }
     #[cfg(feature = "otel")]
     if let Some(tracer) = &state.tracer {
         tracer.answered(times.parent, envelope, answer, took);
     }
-    if answer.status == Status::Error && answer.outcome.is_none() {
-        let fields = json!({"process": "admission", "error": answer.message()});
-        state.log.write(Level::Error, "a request could not be judged, and was refused", &fields);
+    if let Some(following) = state.following() {
+        following.record(told.events);
     }
+    state.log.write_lines(told.lines);
     respond(envelope, answer)
 }
 

@@ -17,6 +17,7 @@ use crate::load::Loaded;
 use crate::log::{Level, Log};
 use crate::metrics::{Gauges, Metrics};
 use crate::pool::Pool;
+use crate::redact::Pattern;
 use crate::tls::{Standing, Validity};
 
 /// What tells the time of day.
@@ -37,6 +38,8 @@ pub struct Settings {
     pub exempt: Exempt,
     /// The webhook's own namespace, identity and kinds.
     pub own: Own,
+    /// Fields that are secret besides the data of Secrets.
+    pub redact: Vec<Pattern>,
     /// The time of day.
     pub clock: Clock,
 }
@@ -301,15 +304,19 @@ impl State {
     pub fn metrics(&self) -> String {
         let is_stale = !self.stale.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
         let ends = self.certificate().validity.map(|validity| validity.ends_seconds());
-        let lost = self.decisions.as_ref().map(Recorder::lost);
-        self.metrics.render(
-            &self.serving().policies,
-            &Gauges {
-                is_stale,
-                certificate_ends: ends,
-                lost_records: lost,
-                unsupported: self.following().map(|following| following.unsupported()),
-            },
-        )
+        #[cfg(feature = "otel")]
+        let lost_spans = self.tracer.as_ref().map(crate::traces::Tracer::lost);
+        #[cfg(not(feature = "otel"))]
+        let lost_spans = None;
+        let gauges = Gauges {
+            is_stale,
+            certificate_ends: ends,
+            lost_records: self.decisions.as_ref().map(Recorder::lost),
+            lost_lines: self.log.lost(),
+            lost_events: self.following().and_then(|following| following.lost_events()),
+            lost_spans,
+            unsupported: self.following().map(|following| following.unsupported()),
+        };
+        self.metrics.render(&self.serving().policies, &gauges)
     }
 }

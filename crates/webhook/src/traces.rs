@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -17,11 +17,12 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::admission::{Answer, Envelope, Status};
+use crate::bounds::{self, cut};
 use crate::log::{Level, Log};
+use crate::queue::Queue;
 
-/// Spans that wait, and that are sent together.
-const WAITING: usize = 4096;
-const BATCH: usize = 512;
+/// Bytes of spans that wait.
+const WAITING: usize = 4 << 20;
 /// How long a span waits for others.
 const DELAY: Duration = Duration::from_secs(1);
 /// How long a collector may take for each step.
@@ -84,9 +85,14 @@ impl Parent {
 /// Takes spans. Never waits.
 #[derive(Debug)]
 pub struct Tracer {
-    spans: SyncSender<Value>,
-    lost: AtomicU64,
+    spans: Arc<Queue>,
     made: AtomicU64,
+}
+
+impl Drop for Tracer {
+    fn drop(&mut self) {
+        self.spans.close();
+    }
 }
 
 impl Tracer {
@@ -96,11 +102,12 @@ impl Tracer {
     ///
     /// If the system gives no more threads.
     pub fn start(endpoint: Endpoint, log: Log) -> io::Result<Self> {
-        let (spans, receiver) = sync_channel(WAITING);
+        let spans = Arc::new(Queue::new(WAITING));
+        let of_thread = Arc::clone(&spans);
         thread::Builder::new()
             .name("traces".to_owned())
-            .spawn(move || send_all(&receiver, &endpoint, &log))?;
-        Ok(Self { spans, lost: AtomicU64::new(0), made: AtomicU64::new(0) })
+            .spawn(move || send_all(&of_thread, &endpoint, &log))?;
+        Ok(Self { spans, made: AtomicU64::new(0) })
     }
 
     /// Takes the span of a request that has just been answered. If its parent is not sampled, it is not either.
@@ -110,16 +117,13 @@ impl Tracer {
         }
         let end = SystemTime::now();
         let number = self.made.fetch_add(1, Ordering::Relaxed);
-        let span = span(parent, envelope, answer, end, took, number);
-        if self.spans.try_send(span).is_err() {
-            self.lost.fetch_add(1, Ordering::Relaxed);
-        }
+        self.spans.put(span(parent, envelope, answer, end, took, number).to_string().into_bytes());
     }
 
-    /// Spans that found no place.
+    /// Spans that found no place or could not be sent.
     #[must_use]
     pub fn lost(&self) -> u64 {
-        self.lost.load(Ordering::Relaxed)
+        self.spans.lost()
     }
 }
 
@@ -141,7 +145,9 @@ fn span(
     };
     let (trace, id) = (parent.map_or_else(|| part(0, 16), |parent| parent.trace), part(16, 8));
     let [group, version, kind] = envelope.kind();
-    let text = |key: &str, value: &str| json!({"key": key, "value": {"stringValue": value}});
+    // Names are the request's to choose.
+    let text =
+        |key: &str, value: &str| json!({"key": key, "value": {"stringValue": cut(value, bounds::NAME)}});
     let number = |key: &str, value: u64| json!({"key": key, "value": {"intValue": value.to_string()}});
     let mut attributes = vec![
         text("http.request.method", "POST"),
@@ -181,35 +187,49 @@ fn span(
     span
 }
 
-fn send_all(spans: &Receiver<Value>, endpoint: &Endpoint, log: &Log) {
+fn send_all(spans: &Queue, endpoint: &Endpoint, log: &Log) {
     let mut told: Option<Instant> = None;
-    let mut lost = 0;
-    while let Ok(first) = spans.recv() {
-        let (mut batch, until) = (vec![first], Instant::now() + DELAY);
-        while batch.len() < BATCH {
-            match spans.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok(span) => batch.push(span),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
-            }
+    let mut reported = 0;
+    loop {
+        if spans.wait(TELL) {
+            // So that some are sent together.
+            thread::sleep(DELAY);
         }
-        let number = batch.len();
-        let resource =
-            json!({"attributes": [{"key": "service.name", "value": {"stringValue": "portcullis-webhook"}}]});
-        let scope = json!({"name": "portcullis-webhook", "version": env!("CARGO_PKG_VERSION")});
-        let scopes = json!([{"scope": scope, "spans": batch}]);
-        let body = json!({"resourceSpans": [{"resource": resource, "scopeSpans": scopes}]}).to_string();
-        let Err(error) = send(endpoint, &body) else { continue };
-        lost += number;
-        if told.is_none_or(|told| told.elapsed() >= TELL) {
+        let batch = spans.take(Duration::ZERO);
+        if batch.is_last {
+            return;
+        }
+        let mut error = None;
+        if !batch.pieces.is_empty()
+            && let Err(reason) = send(endpoint, &body(&batch.pieces))
+        {
+            error = Some(reason.to_string());
+            spans.lose(batch.pieces.len() as u64);
+        }
+        let lost = spans.lost();
+        if lost > reported && told.is_none_or(|told| told.elapsed() >= TELL) {
             told = Some(Instant::now());
-            let fields = json!({"lost": lost, "collector": endpoint.authority, "error": error.to_string()});
+            let fields = json!({"lost": lost - reported, "collector": endpoint.authority, "error": error});
             log.write(Level::Warn, "spans could not be sent", &fields);
-            lost = 0;
+            reported = lost;
         }
     }
 }
 
-fn send(endpoint: &Endpoint, body: &str) -> io::Result<()> {
+/// Spans as a collector takes them.
+fn body(spans: &[Box<[u8]>]) -> Vec<u8> {
+    let resource =
+        json!({"attributes": [{"key": "service.name", "value": {"stringValue": "portcullis-webhook"}}]});
+    let scope = json!({"name": "portcullis-webhook", "version": env!("CARGO_PKG_VERSION")});
+    let mut body =
+        format!(r#"{{"resourceSpans":[{{"resource":{resource},"scopeSpans":[{{"scope":{scope},"spans":["#)
+            .into_bytes();
+    body.extend(spans.join(&b','));
+    body.extend(b"]}]}]}");
+    body
+}
+
+fn send(endpoint: &Endpoint, body: &[u8]) -> io::Result<()> {
     let address = endpoint.authority.to_socket_addrs()?.next();
     let address = address.ok_or_else(|| io::Error::other("the name has no address"))?;
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
@@ -219,10 +239,11 @@ fn send(endpoint: &Endpoint, body: &str) -> io::Result<()> {
     // Writing to a string cannot fail.
     let _ = write!(
         request,
-        "content-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        "content-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
         body.len()
     );
     stream.write_all(request.as_bytes())?;
+    stream.write_all(body)?;
     let mut status = String::new();
     // A status line is short, whoever answers.
     BufReader::new(stream.take(256)).read_line(&mut status)?;
@@ -296,8 +317,9 @@ mod tests {
         let nanos = |key: &str| spans[0][key].as_str().unwrap().parse::<u64>().unwrap();
         assert_eq!(nanos("endTimeUnixNano") - nanos("startTimeUnixNano"), 5_000_000);
         drop((stream, collector));
-        for _ in 0..WAITING * 2 {
+        for _ in 0..WAITING / 256 {
             tracer.answered(None, &envelope, &answer, Duration::ZERO);
+            assert!(tracer.spans.bytes() <= WAITING);
         }
         assert!(tracer.lost() > 0);
     }

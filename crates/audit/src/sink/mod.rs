@@ -203,8 +203,13 @@ impl Target {
     }
 }
 
+/// The name is known beforehand, so what is there is removed and never written to: it may be a link, or a FIFO that nobody reads.
 fn create(unfinished: &Path, path: &Path) -> io::Result<File> {
-    File::create(unfinished).map_err(|error| {
+    let removed = match fs::remove_file(unfinished) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    };
+    removed.and_then(|()| File::create_new(unfinished)).map_err(|error| {
         io::Error::new(error.kind(), format!("`{}` cannot be written: {error}", path.display()))
     })
 }

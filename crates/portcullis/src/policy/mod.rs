@@ -3,6 +3,7 @@
 mod constraint;
 mod exclusions;
 mod index;
+mod rests_on;
 mod store;
 mod template;
 

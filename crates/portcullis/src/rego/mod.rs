@@ -13,8 +13,9 @@ mod types;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+pub(crate) use portcullis_rego::Base;
 pub use portcullis_rego::ComparingCost;
 use portcullis_rego::{CompileError, Environment, EvalError, Indexes, Program, Query, Unit};
 use portcullis_rego_syntax::resolve;
@@ -44,6 +45,8 @@ pub(crate) struct RegoProgram {
     inventory_reads: Vec<InventoryRead>,
     object_reads: Arc<[ObjectRead]>,
     reads_namespace: bool,
+    /// What its answers may rest on; worked out when it is first asked for.
+    rests_on: OnceLock<portcullis_rego::Reads>,
 }
 
 /// A place where a policy goes through objects of the inventory.
@@ -102,6 +105,7 @@ impl RegoProgram {
                     inventory_reads: reads.inventory,
                     object_reads: reads.object.into(),
                     reads_namespace: reads.namespace,
+                    rests_on: OnceLock::new(),
                     texts,
                 };
                 (Some(program), errors)
@@ -163,6 +167,12 @@ impl RegoProgram {
     /// Whether indexes are of this program.
     pub(crate) fn is_known_by(&self, indexes: &Indexes) -> bool {
         indexes.is_of(&self.program)
+    }
+
+    /// Whether its answers may rest on what is at a place of `input` or `data`, or below it. Unlike [`Self::object_reads`], which are
+    /// for showing people where something is, these are never too few.
+    pub(crate) fn may_rest_on(&self, base: Base, place: &[Option<&str>]) -> bool {
+        self.rests_on.get_or_init(|| self.program.reads()).meet(base, place)
     }
 
     /// Makes what evaluations over these objects look up. Never panics: what cannot be made is met by the evaluations that need it.

@@ -90,6 +90,12 @@ impl Violation {
         value::to_json(&self.details)
     }
 
+    /// The same as a text of JSON, if that has no more than so many bytes. Costs no more than these, however large the details are.
+    #[must_use]
+    pub fn details_json(&self, most: usize) -> Option<String> {
+        value::to_json_text(&self.details, most)
+    }
+
     /// Where in the object's document it is, if the object has one.
     ///
     /// Cost: for the first violation of an object a walk over it, for each linear in message and details. Both end early at bounds

@@ -10,7 +10,7 @@
 //!
 //! So whoever reads the bundle once in the time of `ahead` trusts the new CA before it is used.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use rcgen::{
@@ -131,7 +131,7 @@ impl SelfSigned {
         }
         let bundle = self.bundle();
         if let Some(file) = self.bundle_file.as_deref().filter(|_| bundle != self.written) {
-            replace_file(file, &bundle)
+            crate::files::replace(file, &bundle)
                 .map_err(|reason| TlsError::Unwritable { file: file.display().to_string(), reason })?;
             self.written = bundle;
         }
@@ -182,12 +182,4 @@ fn set_term(params: &mut CertificateParams, now: SystemTime, term: Duration) -> 
     params.not_before = now.checked_sub(DAY).unwrap_or(now).into();
     params.not_after = ends.into();
     ends
-}
-
-/// Readers see the old text or the new one, and no half.
-fn replace_file(file: &Path, text: &str) -> std::io::Result<()> {
-    let mut beside = file.as_os_str().to_owned();
-    beside.push(".new");
-    std::fs::write(&beside, text)?;
-    std::fs::rename(&beside, file)
 }

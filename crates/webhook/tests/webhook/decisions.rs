@@ -1,6 +1,9 @@
 //! The record of decisions: what replays need, and nothing that is secret.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD as BASE64;
 use portcullis_webhook::decisions::Content;
+use portcullis_webhook::redact::{REDACTED, WITHHELD};
 use serde_json::{Value, json};
 
 use crate::support::{Lines, POLICIES, Webhook, pod, review};
@@ -92,8 +95,8 @@ metadata: {name: leaky}
 
 #[test]
 fn nothing_secret_is_recorded() {
-    let redact = vec!["spec.containers[*].env[*].value".parse().unwrap()];
-    let (webhook, lines) = Webhook::new(LEAKY).with_decisions(Content { requests: true, redact });
+    let webhook = Webhook::new(LEAKY).with_redact(&["spec.containers[*].env[*].value"]);
+    let (webhook, lines) = webhook.with_decisions(Content { requests: true });
     let secret = json!({
         "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db", "namespace": "shop"},
         "data": {"password": "b3BlbnNlc2FtZQ=="},
@@ -109,22 +112,31 @@ fn nothing_secret_is_recorded() {
     // What cannot be judged may hold secrets as well.
     webhook.post("/v1/admit", update.to_string().replace("\"UPDATE\"", "\"UPDAET\""));
     let records = read(&webhook, &lines);
-    let text = json!(records).to_string();
+    let text = json!(records).to_string() + &webhook.log.text();
     for leak in ["opensesame", "b3BlbnNlc2FtZQ", "YmVmb3JlLWl0", "t0psecret"] {
         assert!(!text.contains(leak), "{leak} in {text}");
     }
     assert_eq!(records.len(), 3);
-    let message = records[0]["results"][0]["violations"][0]["message"].as_str().unwrap();
-    assert!(message.starts_with("<redacted> is in {"), "{message}");
-    assert_eq!(records[0]["request"]["object"]["data"]["password"], "<redacted>");
-    assert_eq!(records[1]["results"][0]["violations"][0]["message"], "do not set TOKEN to <redacted>");
+    let violation = json!({"message": WITHHELD, "details": REDACTED});
+    assert_eq!(records[0]["results"][0]["violations"][0], violation);
+    assert_eq!(records[0]["message"], format!("[leaky] {WITHHELD}"));
+    assert_eq!(records[0]["request"]["object"]["data"]["password"], REDACTED);
+    assert_eq!(records[0]["requestDigest"], Value::Null);
+    assert_eq!(records[1]["results"][0]["violations"][0], violation);
     assert_eq!(records[1]["request"]["object"]["spec"]["containers"][0]["env"][0]["name"], "TOKEN");
+    assert_eq!((&records[2]["code"], &records[2]["results"]), (&json!(400), &Value::Null));
+    // Nor is what quotes a request that has something secret, wherever that came from.
+    let quoting = update.to_string().replace("\"dryRun\":false", "\"dryRun\":\"opensesame\"");
+    assert!(webhook.post("/v1/admit", quoting).text.contains("opensesame"));
+    let record = read(&webhook, &lines).pop().unwrap();
+    assert!(record["message"].as_str().unwrap().starts_with(REDACTED), "{record}");
+    assert!(!webhook.log.text().contains("opensesame"), "{}", webhook.log.text());
 }
 
-/// What the core can read and a reader of JSON that is less patient cannot: then nobody knows what is secret.
+/// What the core can read and some readers of JSON cannot.
 #[test]
-fn what_is_nearly_too_deep_is_not_recorded() {
-    let (webhook, lines) = Webhook::new(LEAKY).with_decisions(Content { requests: true, redact: Vec::new() });
+fn what_is_nearly_too_deep_is_no_exception() {
+    let (webhook, lines) = Webhook::new(LEAKY).with_decisions(Content { requests: true });
     let secret = json!({
         "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db", "namespace": "shop"},
         "data": {"password": "b3BlbnNlc2FtZQ=="},
@@ -137,9 +149,224 @@ fn what_is_nearly_too_deep_is_not_recorded() {
     webhook.state.decisions.as_ref().unwrap().flush();
     let text = lines.text();
     assert_eq!(text.lines().count(), 20);
-    assert!(
-        text.contains("\"violations\":[{\"details\":\"<redacted>\",\"message\":\"<redacted>\"}]"),
-        "{text}"
-    );
+    assert!(text.contains(&format!("\"message\":\"{WITHHELD}\"")), "{text}");
     assert!(!text.contains("opensesame") && !text.contains("b3BlbnNlc2FtZQ"));
+}
+
+/// A template and its constraint.
+fn policy(name: &str, rego: &str) -> String {
+    let rego = format!("package {name}\n{rego}").replace('\n', "\n      ");
+    let (first, rest) = name.split_at(1);
+    let kind = first.to_uppercase() + rest;
+    format!(
+        r"
+apiVersion: templates.gatekeeper.sh/v1
+kind: ConstraintTemplate
+metadata: {{name: {name}}}
+spec:
+  crd: {{spec: {{names: {{kind: {kind}}}}}}}
+  targets:
+  - target: admission.k8s.gatekeeper.sh
+    rego: |
+      {rego}
+---
+apiVersion: constraints.gatekeeper.sh/v1beta1
+kind: {kind}
+metadata: {{name: {name}}}
+---
+"
+    )
+}
+
+/// Repeats a secret in many forms.
+const EVERY_FORM: &str = r#"
+violation[{"msg": msg, "details": {d: [lower(d), upper(d)]}}] {
+  raw := input.review.object.data[k]
+  d := base64.decode(raw)
+  msg := sprintf("%v %v %v %q %v %v %v %v %v %v", [trim_space(d), upper(d), split(d, ":"), d, hex.encode(d), urlquery.encode(d), json.marshal({"p": d}), base64.encode(d), strings.reverse(d), [c | c := split(d, "")[_]]])
+}
+violation[{"msg": msg}] {
+  guess := base64.decode(input.review.object.data[_])
+  letters := split("abcdefghijklmnopqrstuvwxyz0123456789", "")
+  found := [letter | letter := letters[_]; contains(guess, letter)]
+  msg := concat("", found)
+}
+violation[{"msg": "x"}] { print(input.review.object) }
+"#;
+/// Fails, with what it has read at hand.
+const FAILS: &str = r#"
+violation[{"msg": msg}] { msg := input.review.object.data }
+"#;
+/// Reads nothing that is secret.
+const HARMLESS: &str = r#"
+violation[{"msg": msg, "details": {"labels": input.review.object.metadata.labels}}] {
+  msg := sprintf("%v %v of type %v", [input.review.kind.kind, input.review.object.metadata.name, input.review.object.type])
+}
+"#;
+
+#[test]
+fn a_secret_is_in_no_record_in_any_form() {
+    let policies = policy("everyform", EVERY_FORM) + &policy("fails", FAILS) + &policy("harmless", HARMLESS);
+    let (webhook, lines) = Webhook::new(&policies).with_decisions(Content { requests: true });
+    let mut secrets: Vec<String> = [
+        "hunter2\n",
+        "hunter2-long-secret",
+        "user:pa55word",
+        "abc\"def\\x",
+        "12345\n",
+        "pässwörd-ü1",
+        "zq9",
+        "{\"a\":\"zz-inner\"}",
+    ]
+    .map(str::to_owned)
+    .into();
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    for length in 4..24 {
+        let letters = (0..length).map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            char::from(b"kqzxwvj!#7409 :\n"[(state >> 20) as usize % 16])
+        });
+        secrets.push(format!("q{}z", letters.collect::<String>()));
+    }
+    for secret in &secrets {
+        let object = json!({
+            "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
+            "metadata": {"name": "db", "namespace": "shop", "labels": {"app": "shop"}},
+            "data": {"k": BASE64.encode(secret)},
+        });
+        webhook.create(&object);
+    }
+    let records = read(&webhook, &lines);
+    assert_eq!(records.len(), secrets.len());
+    let log = webhook.log.text();
+    for (record, secret) in records.iter().zip(&secrets) {
+        // Times and the like hold many short texts.
+        let told = json!([record["message"], record["results"], record["request"]["object"]]).to_string();
+        let reversed: String = secret.trim().chars().rev().collect();
+        let hex: String = secret
+            .trim()
+            .bytes()
+            .flat_map(|byte| [byte >> 4, byte & 15])
+            .map(|digit| char::from_digit(digit.into(), 16).unwrap())
+            .collect();
+        let parts = secret.split([':', '\n', ' ']).filter(|part| part.len() > 3).map(str::to_owned);
+        for form in parts.chain([secret.trim().to_owned(), reversed, hex, BASE64.encode(secret)]) {
+            let form = form.to_lowercase();
+            assert!(!told.to_lowercase().contains(&form), "{form:?} in {told}");
+            assert!(form.len() < 6 || !log.to_lowercase().contains(&form), "{form:?} in {log}");
+        }
+        let results = record["results"].as_array().unwrap();
+        let found = results[0]["violations"].as_array().unwrap();
+        assert!(!found.is_empty() && found.iter().all(|found| found["message"] == WITHHELD), "{record}");
+        assert_eq!(results[1]["error"], WITHHELD);
+        assert_eq!(results[2]["violations"][0]["message"], "Secret db of type Opaque");
+        assert_eq!(results[2]["violations"][0]["details"], json!({"labels": {"app": "shop"}}));
+    }
+    assert!(log.contains("denied admission: Secret db of type Opaque"), "{log}");
+    assert!(log.contains(&format!("denied admission: {WITHHELD}")), "{log}");
+}
+
+#[test]
+fn other_objects_with_the_same_fields_are_told_about() {
+    let webhook = Webhook::new(&policy("everyform", EVERY_FORM));
+    let (webhook, lines) = webhook.with_decisions(Content { requests: true });
+    let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "shop"}, "data": {"a": "YWJj"}});
+    webhook.create(&map);
+    let records = read(&webhook, &lines);
+    assert_eq!(records[0]["request"]["object"]["data"]["a"], "YWJj");
+    assert!(records[0]["requestDigest"].is_string());
+    assert_ne!(records[0]["results"][0]["violations"][0]["message"], WITHHELD);
+    // A limit is no secret.
+    let hungry = "violation[{\"msg\": \"x\"}] { count([1 | numbers.range(1, 3000)[_]; numbers.range(1, 3000)[_]; input.review.object.data]) > 0 }";
+    let (webhook, lines) = Webhook::new(&policy("hungry", hungry)).with_decisions(Content::default());
+    webhook.create(&json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "c", "namespace": "shop"}, "data": {"a": "YWJj"}}));
+    let error = read(&webhook, &lines)[0]["results"][0]["error"].clone();
+    assert!(error.as_str().unwrap().contains("limit `"), "{error}");
+}
+
+#[test]
+fn secrets_that_policies_compare_with_are_not_recorded_either() {
+    const SECRETS: &str = r#"
+violation[{"msg": msg}] {
+  other := data.inventory.namespace[_]["v1"]["Secret"][_]
+  msg := sprintf("%v", [strings.reverse(other.data.k)])
+}"#;
+    const NAMES: &str = r#"
+violation[{"msg": msg}] {
+  other := data.inventory.namespace[_]["v1"]["Secret"][_]
+  msg := sprintf("named as %v", [other.metadata.name])
+}"#;
+    const MAPS: &str = r#"
+violation[{"msg": msg}] {
+  other := data.inventory.namespace[_]["v1"]["ConfigMap"][_]
+  msg := sprintf("as %v", [other.data.k])
+}"#;
+    const ANY: &str = r#"
+violation[{"msg": msg}] {
+  other := data.inventory.namespace[_][_][kind][_]
+  msg := sprintf("%v", [other])
+}"#;
+    let policies =
+        policy("secrets", SECRETS) + &policy("names", NAMES) + &policy("maps", MAPS) + &policy("every", ANY);
+    let resources = r"
+apiVersion: v1
+kind: Secret
+metadata: {name: db, namespace: shop}
+data: {k: b3BlbnNlc2FtZQ==}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: map, namespace: shop}
+data: {k: plain}
+";
+    let (webhook, lines) =
+        Webhook::with_resources(&policies, resources).with_decisions(Content { requests: true });
+    webhook.create(&pod(&json!({})));
+    let records = read(&webhook, &lines);
+    let messages = |name: &str| {
+        let mut results = records[0]["results"].as_array().unwrap().iter();
+        let result = results.find(|result| result["name"] == name).unwrap();
+        result["violations"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|found| found["message"].clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(messages("secrets"), [WITHHELD]);
+    assert_eq!(messages("every"), [WITHHELD, WITHHELD]);
+    assert_eq!(messages("names"), ["named as db"]);
+    assert_eq!(messages("maps"), ["as plain"]);
+    let text = json!(records).to_string() + &webhook.log.text();
+    assert!(!text.contains("b3BlbnNlc2FtZQ") && !text.contains("==QZtF2cl5WZw9Wb"), "{text}");
+}
+
+#[test]
+fn what_is_recorded_of_one_request_is_bounded_and_says_so() {
+    const ECHO: &str = r#"
+violation[{"msg": msg, "details": {"value": value}}] { value := input.review.object.data[k]; msg := sprintf("%v: %v", [k, value]) }"#;
+    const MANY: &str = r#"
+violation[{"msg": msg}] { n := numbers.range(1, 8000)[_]; msg := sprintf("%v: a message that is one of many", [n]) }"#;
+    let policies = policy("echo", ECHO) + &policy("many", MANY);
+    let (webhook, lines) = Webhook::new(&policies).with_decisions(Content::default());
+    let large = "y".repeat(1 << 20);
+    let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "n".repeat(100_000), "namespace": "shop"}, "data": {"a": large}});
+    let answer = webhook.post("/v1/admit", review(&map, "CREATE").to_string()).text;
+    assert!(answer.len() > 1 << 20, "the API server is told all of it");
+    webhook.state.decisions.as_ref().unwrap().flush();
+    assert!(lines.text().len() < 400 << 10 && webhook.log.text().len() < 400 << 10);
+    let record = &lines.read()[0];
+    let echo = &record["results"][0]["violations"][0];
+    assert!(echo["message"].as_str().unwrap().ends_with("… (cut: 1048579 bytes in all)"));
+    assert_eq!(echo["details"], "(cut: the details have more than 16384 bytes)");
+    let many = &record["results"][1];
+    let listed = many["violations"].as_array().unwrap().len() as u64;
+    assert_eq!(many["violationsLeftOut"].as_u64().unwrap() + listed, 8000);
+    let log = webhook.log.read();
+    let last = log.last().unwrap();
+    assert_eq!(last["msg"], "more was found than is logged of one request");
+    let logged = log.iter().filter(|line| line["event_type"] == "violation").count() as u64;
+    assert_eq!(last["findings"].as_u64().unwrap() + logged, 8001);
 }

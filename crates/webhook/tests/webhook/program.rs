@@ -332,6 +332,50 @@ fn what_keeps_it_from_starting_is_said_with_what_to_do() {
 }
 
 #[test]
+fn decisions_are_recorded_only_where_nobody_else_reads_them() {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    fs::create_dir(path("policies")).unwrap();
+    fs::write(path("policies/p.yaml"), POLICIES).unwrap();
+    fs::write(path("victim"), "x\n").unwrap();
+    fs::set_permissions(path("victim"), fs::Permissions::from_mode(0o644)).unwrap();
+    symlink(path("victim"), path("link")).unwrap();
+    assert!(Command::new("mkfifo").args(["-m", "600", &path("fifo")]).status().unwrap().success());
+    for (file, why) in [
+        (path("fifo"), "it is a FIFO that nobody reads: start its reader first"),
+        (
+            path("link"),
+            "it is a symbolic link, which may lead anywhere: name what it leads to, or give `--decision-log-shared`",
+        ),
+        (
+            path("victim"),
+            "others may read or write it (mode 644): `chmod 600` it, or give `--decision-log-shared`",
+        ),
+        (path("policies"), "it is a directory: name a file"),
+        ("/dev/full".to_owned(), "it is a device: name a file, or give `--decision-log-shared`"),
+    ] {
+        let args = ["--policies", &path("policies"), "--self-signed", "--listen", "127.0.0.1:0"];
+        let said = refusal(&[&args[..], &["--decision-log", &file]].concat());
+        let expected = format!("error: `--decision-log {file}`: {why}\n");
+        assert_eq!(said.lines().last().map(|line| format!("{line}\n")), Some(expected), "{said}");
+    }
+    assert_eq!(fs::read_to_string(path("victim")).unwrap(), "x\n");
+
+    // A disk that is full costs records, and nothing else.
+    let full = ["--decision-log", "/dev/full", "--decision-log-shared"];
+    let mut program = Program::start(path("policies").as_ref(), &full);
+    assert!(program.is_denied(&pod(&json!({"hostPID": true}))));
+    let told = line(&program.log, "decisions could not be recorded");
+    assert!(told["lost"] == 1 && told["error"].as_str().unwrap().contains("No space left"), "{told}");
+    assert!(program.is_denied(&pod(&json!({"hostPID": true}))));
+    eventually("both are counted", || {
+        program.get("/metrics").1.contains("portcullis_decision_records_lost_total 2\n")
+    });
+    program.stop();
+}
+
+#[test]
 fn a_changed_certificate_is_used_also_behind_a_link() {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name);

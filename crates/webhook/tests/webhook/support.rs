@@ -134,6 +134,20 @@ impl Webhook {
         )
     }
 
+    /// With objects that policies may compare with.
+    pub fn with_resources(policies: &str, resources: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        std::fs::write(path("policies.yaml"), policies).unwrap();
+        std::fs::write(path("resources.yaml"), resources).unwrap();
+        let (policies, resources) = (vec![path("policies.yaml")], vec![path("resources.yaml")]);
+        Self::of(
+            Paths { policies, resources, limits: Limits::default() },
+            Pool::start(2, 16).unwrap(),
+            directory,
+        )
+    }
+
     pub fn of_library() -> Self {
         let policies = vec![workspace().join("policies")];
         let paths = Paths {
@@ -154,6 +168,7 @@ impl Webhook {
             log_denies: true,
             exempt: Exempt { names: vec!["infra".into()], ..Exempt::default() },
             own: Own::default(),
+            redact: Vec::new(),
             clock: std::time::SystemTime::now,
         };
         let loaded = load(&paths).unwrap();
@@ -164,6 +179,13 @@ impl Webhook {
 
     pub fn with_own(mut self, own: Own) -> Self {
         Arc::get_mut(&mut self.state).unwrap().settings.own = own;
+        self
+    }
+
+    /// With fields that are secret.
+    pub fn with_redact(mut self, fields: &[&str]) -> Self {
+        let fields = fields.iter().map(|field| field.parse().unwrap()).collect();
+        Arc::get_mut(&mut self.state).unwrap().settings.redact = fields;
         self
     }
 
