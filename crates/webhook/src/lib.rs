@@ -11,17 +11,21 @@
 
 pub mod admission;
 pub mod args;
+pub mod body;
 pub mod connections;
 pub mod decisions;
 pub mod digest;
+pub mod head;
 pub mod kube;
 pub mod load;
 pub mod log;
+pub mod memory;
 pub mod metrics;
 pub mod pool;
 pub mod redact;
 pub mod run;
 pub mod server;
+pub mod shape;
 pub mod state;
 pub mod tls;
 #[cfg(feature = "otel")]
