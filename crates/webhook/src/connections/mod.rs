@@ -139,7 +139,7 @@ impl Server {
     pub async fn serve(self, listener: TcpListener, handle: &Handle) {
         let shared = Arc::new(Shared {
             places: Places::new(self.most),
-            http: http(self.rest, self.tls.is_some()),
+            http: http(self.tls.is_some()),
             told: Mutex::default(),
             server: self,
         });
@@ -171,9 +171,10 @@ impl Server {
 }
 
 /// What one connection may make us keep is bounded by these.
-fn http(rest: Rest, has_http2: bool) -> Builder<TokioExecutor> {
+fn http(has_http2: bool) -> Builder<TokioExecutor> {
     let mut http = Builder::new(TokioExecutor::new());
-    http.http1().timer(TokioTimer::new()).header_read_timeout(rest.first).max_buf_size(HEAD_BYTES);
+    // How long a head may take is `Rest`'s to say, which also knows whether it is the first.
+    http.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(HEAD_BYTES);
     http.http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)

@@ -1,7 +1,7 @@
 //! Who may be connected. Nobody keeps others out by doing nothing: who is in a handshake has a place only among those who are as well,
 //! and who has rested longest makes room for who comes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -34,7 +34,8 @@ struct Book {
     silent: BTreeMap<u64, Arc<Control>>,
     shaking: BTreeMap<u64, Arc<Control>>,
     open: BTreeMap<u64, Arc<Control>>,
-    leaving: BTreeMap<u64, Arc<Control>>,
+    /// In the order in which they were told to.
+    leaving: VecDeque<(u64, Arc<Control>)>,
 }
 
 /// What a connection is told, and what it does.
@@ -137,7 +138,7 @@ impl Places {
             silent: BTreeMap::new(),
             shaking: BTreeMap::new(),
             open: BTreeMap::new(),
-            leaving: BTreeMap::new(),
+            leaving: VecDeque::new(),
         })))
     }
 
@@ -216,9 +217,9 @@ impl Place {
                 return false;
             };
             control.tell(Order::Leave);
-            book.leaving.insert(victim, control);
+            book.leaving.push_back((victim, control));
             if book.leaving.len() > book.most.leaving
-                && let Some((_, first)) = book.leaving.pop_first()
+                && let Some((_, first)) = book.leaving.pop_front()
             {
                 first.tell(Order::Cut);
             }
@@ -234,7 +235,7 @@ impl Drop for Place {
         book.silent.remove(&self.id);
         book.shaking.remove(&self.id);
         book.open.remove(&self.id);
-        book.leaving.remove(&self.id);
+        book.leaving.retain(|(id, _)| *id != self.id);
     }
 }
 
