@@ -43,10 +43,10 @@ pub struct Size {
     pub bytes: usize,
     /// Lists and objects.
     pub containers: usize,
-    /// Texts, numbers, `true`, `false` and `null`; keys as well.
-    pub scalars: usize,
-    /// Keys.
-    pub keys: usize,
+    /// Texts and keys.
+    pub texts: usize,
+    /// Numbers, `true`, `false` and `null`.
+    pub words: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -186,13 +186,12 @@ impl Head {
         match byte {
             b'"' => {
                 self.lexer = Lexer::String;
-                self.size.scalars += 1;
+                self.size.texts += 1;
                 self.begin_string();
             }
             b'{' | b'[' => self.open(byte == b'{'),
             b'}' | b']' => self.close(),
             b':' => {
-                self.size.keys += 1;
                 if self.is_tracked() && self.expect == Expect::Colon {
                     self.expect = Expect::Value;
                 }
@@ -206,7 +205,7 @@ impl Head {
             byte => {
                 self.lexer = Lexer::Bare;
                 if !is_bare {
-                    self.size.scalars += 1;
+                    self.size.words += 1;
                     self.begin_bare(byte);
                 }
             }

@@ -10,7 +10,7 @@ use portcullis::{Error, ErrorKind, EvaluationLimits, Limits};
 use portcullis_cluster::ClusterError;
 use rustls::ServerConfig;
 use serde_json::json;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval, sleep};
@@ -289,11 +289,16 @@ async fn serve(args: &Args, watcher: Watcher) -> Result<(), RunError> {
 }
 
 fn listen(flag: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), RunError> {
-    std::net::TcpListener::bind(address)
-        .and_then(|listener| {
-            listener.set_nonblocking(true)?;
+    /// Connections that the system keeps until they are looked at.
+    const BACKLOG: u32 = 4096;
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+    socket
+        .and_then(|socket| {
+            socket.set_reuseaddr(true)?;
+            socket.bind(address)?;
+            let listener = socket.listen(BACKLOG)?;
             let address = listener.local_addr()?;
-            Ok((TcpListener::from_std(listener)?, address))
+            Ok((listener, address))
         })
         .map_err(|error| RunError::Address { flag, address, error })
 }

@@ -189,21 +189,18 @@ impl Arrived {
     }
 }
 
-/// About how many bytes it takes to judge a body: its text, its values with their places, and what the record of decisions makes of it.
-/// Measured with bodies that consist of one kind of thing; a text costs as much as its bytes, and a container of its own the most.
+/// About how many bytes it takes to judge a body: its text, its values with their places, and what the records make of it. Measured with
+/// bodies of 3 MiB that consist of one kind of thing: 135 bytes for an empty object, 105 for a short text, 66 for a number, and less for
+/// what is not empty.
 fn cost(size: Size, is_recorded: bool) -> usize {
-    let (containers, scalars, record) = (COST_CONTAINER, COST_SCALAR, COST_RECORDED);
-    let parts = size.containers.saturating_add(size.scalars);
-    let record = if is_recorded { parts.saturating_mul(record).saturating_add(size.bytes) } else { 0 };
-    (size.bytes.saturating_mul(2))
-        .saturating_add(size.containers.saturating_mul(containers))
-        .saturating_add(size.scalars.saturating_mul(scalars))
-        .saturating_add(record)
+    const CONTAINER: usize = 136;
+    const TEXT: usize = 112;
+    const WORD: usize = 72;
+    let copies = if is_recorded { 5 } else { 2 };
+    [(size.bytes, copies), (size.containers, CONTAINER), (size.texts, TEXT), (size.words, WORD)]
+        .into_iter()
+        .fold(0, |sum, (number, each)| number.saturating_mul(each).saturating_add(sum))
 }
-
-const COST_CONTAINER: usize = 256;
-const COST_SCALAR: usize = 96;
-const COST_RECORDED: usize = 128;
 
 /// What becomes of a request.
 struct Judged {

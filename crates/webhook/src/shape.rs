@@ -145,17 +145,22 @@ impl Shape<'_> {
         Ok(())
     }
 
-    /// Constraints are chosen by the kind of the object: it has to be what the API server takes it for.
+    /// Constraints are chosen by the kind of the object, so it has to be what the API server takes it for. Of the groups that have a
+    /// name, the object's own is believed, as Gatekeeper does; the core group has none, and nothing else may stand for it.
     fn check_kind(&self, name: &str, api_version: &str, kind: &str) -> Result<(), String> {
         let [wanted_group, wanted_version, wanted_kind] = self.kind;
-        // Exactly so: there are several ways to write the core group, and only one that API servers use.
+        let is_same = match (wanted_group, api_version.split_once('/')) {
+            ("", _) => api_version == wanted_version,
+            (_, Some((group, version))) => !group.is_empty() && !version.is_empty() && !version.contains('/'),
+            (_, None) => false,
+        };
+        if self.kind == [""; 3] || (is_same && kind == wanted_kind) {
+            return Ok(());
+        }
         let wanted = match wanted_group {
             "" => wanted_version.to_owned(),
             group => format!("{group}/{wanted_version}"),
         };
-        if self.kind == [""; 3] || (api_version == wanted && kind == wanted_kind) {
-            return Ok(());
-        }
         Err(format!(
             "`{name}` is a `{api_version}` `{kind}`, though `request.kind` says `{wanted}` `{wanted_kind}`; they have to be the same"
         ))
@@ -223,6 +228,10 @@ mod tests {
         ] {
             assert!(!check(["", "v1", "Pod"], api_version, kind), "{api_version} {kind}");
         }
-        assert!(!check(["apps", "v1", "Deployment"], "extensions/v1beta1", "Deployment"));
+        assert!(check(["apps", "v1", "Deployment"], "extensions/v1beta1", "Deployment"));
+        for (api_version, kind) in [("v1", "Deployment"), ("apps/", "Deployment"), ("apps/v1", "deployment")]
+        {
+            assert!(!check(["apps", "v1", "Deployment"], api_version, kind), "{api_version} {kind}");
+        }
     }
 }

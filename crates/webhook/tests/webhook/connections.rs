@@ -232,6 +232,43 @@ fn a_connection_that_has_to_go_is_answered_for_what_has_begun_to_come() {
     server.handle.shut_down(Duration::ZERO);
 }
 
+#[test]
+fn probes_are_answered_beside_connections_that_only_hold_their_places() {
+    let directory = policies();
+    let bundle = directory.path().join("ca.pem");
+    let mut command = Program::command(directory.path());
+    command.args(["--self-signed", "--ca-file"]).arg(&bundle).args(["--health-listen", "127.0.0.1:0"]);
+    let (mut program, probes) = Program::start_logged(command, &bundle);
+    let probes = probes["address"].as_str().unwrap();
+    let probe = |head: &str| {
+        let mut probe = TcpStream::connect(probes).unwrap();
+        probe.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let _ = probe.write_all(head.as_bytes());
+        let mut answer = [0; 12];
+        let read = probe.read(&mut answer).unwrap_or(0);
+        (String::from_utf8_lossy(&answer[..read]).into_owned(), probe)
+    };
+    let mut held = Vec::new();
+    for number in 0..300 {
+        // Some rest after a request, some begin one, some say nothing.
+        let head =
+            ["GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n", "GET /healthz HTTP/1.1\r\nx: y", ""][number % 3];
+        let mut silent = TcpStream::connect(probes).unwrap();
+        let _ = silent.write_all(head.as_bytes());
+        held.push(silent);
+    }
+    for _ in 0..5 {
+        assert_eq!(probe("GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n").0, "HTTP/1.1 200");
+    }
+    // A head that is too large ends; so does a protocol that probes do not speak.
+    let large = format!("GET /readyz HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "y".repeat(64 << 10));
+    assert_ne!(probe(&large).0, "HTTP/1.1 200");
+    assert_ne!(probe("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").0, "HTTP/1.1 200");
+    assert!(program.is_denied(&pod(&json!({"hostPID": true}))));
+    drop(held);
+    program.stop();
+}
+
 /// A frame of HTTP/2.
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();

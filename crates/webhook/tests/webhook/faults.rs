@@ -315,6 +315,43 @@ fn a_request_without_its_objects_is_refused() {
 }
 
 #[test]
+fn long_answers_are_cut_and_those_that_nobody_reads_are_short() {
+    let policies =
+        POLICIES.replace("field: hostPID", "field: LONG").replace("%v is not allowed", "%v is not\\nallowed");
+    let webhook = Webhook::new(&policies.replace("LONG", &"x".repeat(300_000)));
+    let request = review(&pod(&json!({"x".repeat(300_000): true, "hostIPC": true})), "CREATE").to_string();
+    let response = webhook.post("/v1/admit", request.clone()).response();
+    let message = response["status"]["message"].as_str().unwrap();
+    assert_eq!(response["status"]["code"], 403);
+    assert!(message.len() <= (256 << 10) + 32, "{}", message.len());
+    assert!(
+        message.starts_with("[no-host-ipc] hostIPC is not\nallowed\n… and 2 more lines"),
+        "{:.100}",
+        message
+    );
+    // As many as may wait for their readers.
+    let long = "/readyz?verbose";
+    let part = webhook.state.answers.take(16 << 20).unwrap();
+    let response =
+        webhook.post("/v1/admit", review(&pod(&json!({"hostIPC": true})), "CREATE").to_string()).response();
+    assert_eq!(response["status"]["message"], "[no-host-ipc] hostIPC is not\nallowed");
+    let many = POLICIES.replace("field: hostPID", &format!("field: {}", "y".repeat(5000)));
+    webhook.edit(&many);
+    let request = review(&pod(&json!({"y".repeat(5000): true})), "CREATE").to_string();
+    let response = webhook.post("/v1/admit", request.clone()).response();
+    assert_eq!(
+        (&response["uid"], &response["allowed"], &response["status"]["code"]),
+        (&json!("u-1"), &json!(false), &json!(403))
+    );
+    assert!(response["status"]["message"].as_str().unwrap().contains("left out"), "{response}");
+    assert_eq!((webhook.get("/metrics").http, webhook.get(long).http), (503, 200));
+    drop(part);
+    assert!(webhook.post("/v1/admit", request).text.len() > 5000);
+    assert_eq!(webhook.get("/metrics").http, 200);
+    assert!(webhook.state.answers.take(16 << 20).is_some(), "what was sent is given back");
+}
+
+#[test]
 fn other_paths_and_methods_are_not_there() {
     let webhook = Webhook::new(POLICIES);
     assert_eq!(webhook.get("/v1/admit").http, 405);
