@@ -11,17 +11,21 @@ use std::time::Instant;
 use portcullis::{
     Actions, AdmissionReview, Decision, Document, EnforcementAction, EnforcementPoint, Error, ErrorKind,
     EvaluationLimits, Finding, Gvk, Inventory, Limits, Object, Operation, Outcome, PolicySet, Process,
-    Resource, Review, Severity, Stopwatch, TemplateName, Unsupported, Watch, World,
+    Resource, Review, Severity, Source, Stopwatch, TemplateName, Unsupported, Watch, World,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::bounds::{self, cut, json_bytes};
 use crate::digest::seed;
+use crate::head::Head;
 use crate::redact::Redaction;
+use crate::shape::{Part, Shape};
 
 /// Most bytes of warnings that an API server passes on.
 const WARNING_BYTES: usize = 4096;
+/// Most bytes of a message.
+const MESSAGE_BYTES: usize = 256 << 10;
 /// Longest name of a template or constraint: it becomes the value of a label.
 const NAME_CHARS: usize = 63;
 /// Problems of one policy that are told; who mends these sees the others.
@@ -104,12 +108,12 @@ impl Stopwatch for Since {
 pub struct Envelope {
     api_version: Option<String>,
     kind: Option<String>,
-    request: Option<Head>,
+    request: Option<RequestHead>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct Head {
+struct RequestHead {
     uid: Option<String>,
     kind: Option<HeadKind>,
     name: Option<String>,
@@ -118,6 +122,8 @@ struct Head {
     sub_resource: Option<String>,
     dry_run: Option<bool>,
     user_info: Option<HeadUser>,
+    object: Part,
+    old_object: Part,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -136,23 +142,17 @@ struct HeadUser {
 
 impl Envelope {
     /// Of a body, or of the beginning of one: as much as can be told. API servers take an answer under another uid for a failed call,
-    /// so also a refusal needs the right one. They write it first, before anything that a user may choose.
+    /// so also a refusal needs the right one.
     #[must_use]
     pub fn read_lossy(body: &[u8]) -> Self {
-        /// Whatever comes before the object is within this.
-        const HEAD_BYTES: usize = 512;
-        if let Ok(envelope) = serde_json::from_slice(body) {
-            return envelope;
-        }
-        let head = String::from_utf8_lossy(body.get(..HEAD_BYTES).unwrap_or(body)).into_owned();
-        // The longest that fits: one version begins like another.
-        let known = AdmissionReview::VERSIONS.iter().rev().map(|version| api_version(version));
-        let api_version = known.into_iter().find(|version| head.contains(version.as_str()));
-        let uid = head.split_once("\"uid\":").map(|(_, rest)| rest.trim_start());
-        let uid = uid.and_then(|rest| Some(rest.strip_prefix('"')?.split_once('"')?.0));
-        let is_plain = |uid: &&str| uid.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
-        let request = Head { uid: uid.filter(is_plain).map(str::to_owned), ..Head::default() };
-        Self { api_version, kind: None, request: Some(request) }
+        serde_json::from_slice(body).unwrap_or_else(|_| Self::of_head(&Head::of(body)))
+    }
+
+    /// What an answer needs.
+    #[must_use]
+    pub fn of_head(head: &Head) -> Self {
+        let request = RequestHead { uid: head.uid().map(str::to_owned), ..RequestHead::default() };
+        Self { api_version: head.version().map(api_version), kind: None, request: Some(request) }
     }
 
     /// Whether the request is only tried.
@@ -207,7 +207,18 @@ impl Envelope {
         self.head(|head| head.name.as_deref())
     }
 
-    fn head<'a>(&'a self, field: impl Fn(&'a Head) -> Option<&'a str>) -> &'a str {
+    /// Whether what has to be there is there.
+    fn check(&self) -> Result<(), Answer> {
+        // That there is no request at all is said by who reads it.
+        let Some(request) = &self.request else { return Ok(()) };
+        let (object, old_object) = (&request.object, &request.old_object);
+        let shape = Shape { operation: self.operation(), kind: self.kind(), object, old_object };
+        shape
+            .check()
+            .map_err(|error| Answer::malformed(400, format!("the request cannot be judged: {error}")))
+    }
+
+    fn head<'a>(&'a self, field: impl Fn(&'a RequestHead) -> Option<&'a str>) -> &'a str {
         self.request.as_ref().and_then(field).unwrap_or_default()
     }
 
@@ -314,6 +325,13 @@ impl Answer {
         &self.message
     }
 
+    /// The same verdict without what may be long.
+    #[must_use]
+    pub fn without_reasons(&self) -> Self {
+        const LEFT_OUT: &str = "the reasons are left out: too many answers wait for their readers";
+        Self { allowed: self.allowed, code: self.code, ..Self::new(self.status, self.code, LEFT_OUT) }
+    }
+
     /// Whether the message may repeat parts of a request that was not judged.
     #[must_use]
     pub fn repeats_request(&self) -> bool {
@@ -348,7 +366,11 @@ impl Answer {
             response: Response {
                 uid: envelope.uid(),
                 allowed: self.allowed,
-                status: Detail { code: self.code, reason: self.reason, message: &self.message },
+                status: Detail {
+                    code: self.code,
+                    reason: self.reason,
+                    message: limit_message(&self.message),
+                },
                 warnings: limit_warnings(&self.warnings),
             },
         };
@@ -379,8 +401,29 @@ struct Detail<'a> {
     code: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    message: &'a str,
+    #[serde(skip_serializing_if = "is_empty")]
+    message: Cow<'a, str>,
+}
+
+fn is_empty(text: &str) -> bool {
+    text.is_empty()
+}
+
+/// The lines of a message that fit, and how many do not. Nobody reads as much, and it has to be kept until it is sent.
+fn limit_message(message: &str) -> Cow<'_, str> {
+    if message.len() <= MESSAGE_BYTES {
+        return message.into();
+    }
+    let end = (0..=MESSAGE_BYTES).rev().find(|&end| message.is_char_boundary(end)).unwrap_or(0);
+    let (kept, rest) = message.split_at_checked(end).unwrap_or((message, ""));
+    match kept.rsplit_once('\n') {
+        Some((kept, cut)) => format!(
+            "{kept}\n… and {} more lines",
+            (cut.matches('\n').count() + rest.matches('\n').count()) + 1
+        ),
+        None => format!("{kept}… (cut)"),
+    }
+    .into()
 }
 
 /// The warnings that fit, whole, and a last one that says how many do not. Only a first one that is too long by itself is cut.
@@ -508,7 +551,7 @@ pub fn admit(
         Ok(envelope) => envelope,
         Err(answer) => return (Envelope::read_lossy(body), answer),
     };
-    let answer = match read_review(body) {
+    let answer = match envelope.check().and_then(|()| read_review(body)) {
         Ok(review) => judge(review, &envelope, serving, own, namespace, budget),
         Err(answer) => answer,
     };
@@ -522,7 +565,7 @@ pub fn admit_label(body: &[u8], exempt: &Exempt) -> (Envelope, Answer) {
         Ok(envelope) => envelope,
         Err(answer) => return (Envelope::read_lossy(body), answer),
     };
-    let answer = match read_review(body) {
+    let answer = match envelope.check().and_then(|()| read_review(body)) {
         Ok(review) => judge_label(&review, exempt),
         Err(answer) => answer,
     };
@@ -590,14 +633,11 @@ fn read_envelope(body: &[u8]) -> Result<Envelope, Answer> {
 
 fn read_review(body: &[u8]) -> Result<Review, Answer> {
     let limits = Limits { source_bytes: body.len(), ..Limits::default() };
-    let (documents, mut errors) = Document::read_bytes("request.json", body.to_vec(), &limits);
-    let [document] = documents.as_slice() else {
-        errors.retain(|error| error.severity() == Severity::Error);
-        let why = errors.first().map_or_else(|| "it holds none".to_owned(), Error::to_string);
-        return Err(Answer::malformed(400, format!("expected one AdmissionReview: {why}")));
-    };
-    let (resource, problems) = Resource::read(document);
-    errors.extend(problems);
+    let unread = |why: String| Answer::malformed(400, format!("expected one AdmissionReview: {why}"));
+    let text = str::from_utf8(body).map_err(|error| unread(error.to_string()))?;
+    let document = Document::read_object(&Source::new("request.json", text), &limits)
+        .map_err(|error| unread(error.to_string()))?;
+    let (resource, mut errors) = Resource::read(&document);
     errors.retain(|error| error.severity() == Severity::Error);
     match (resource, errors.as_slice()) {
         (Some(Resource::AdmissionReview(request)), []) => Review::from_admission(&request)
@@ -827,14 +867,12 @@ mod tests {
     }
 
     #[test]
-    fn the_uid_is_found_in_the_beginning_of_a_body_and_nowhere_else() {
+    fn the_uid_is_found_in_the_beginning_of_a_body() {
         let head =
             r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1beta1","request":{"uid":"0b-1f","#;
         let envelope = Envelope::read_lossy(head.as_bytes());
         assert_eq!((envelope.uid(), envelope.version()), ("0b-1f", "v1beta1"));
-        let far = format!("{{\"x\":\"{}\",\"uid\":\"u\"", "x".repeat(600));
-        let odd = r#"{"request":{"uid":"a\"b","#;
-        for body in ["", "{", "{\"uid\":", "{\"uid\":\"open", &far, odd] {
+        for body in ["", "{", "{\"uid\":", "{\"uid\":\"open", "{\"uid\":\"u\"}"] {
             assert_eq!(Envelope::read_lossy(body.as_bytes()).uid(), "", "{body}");
         }
     }

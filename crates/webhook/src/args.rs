@@ -96,9 +96,12 @@ pub struct Args {
     /// Largest body of a request.
     #[arg(long, help_heading = "Limits", value_name = "SIZE", default_value = "3MiB", value_parser = size_here)]
     pub max_body: usize,
-    /// Most memory of bodies at once; further requests wait, until their deadline.
-    #[arg(long, help_heading = "Limits", value_name = "SIZE", default_value = "128MiB", value_parser = size_here)]
+    /// Most memory of bodies at once, as they have come; who holds most for longest is refused when somebody else needs it.
+    #[arg(long, help_heading = "Limits", value_name = "SIZE", default_value = "96MiB", value_parser = size_here)]
     pub max_body_memory: usize,
+    /// Most memory of what is judged at once: values of requests, and for each `--max-memory`; further requests wait, small ones least.
+    #[arg(long, help_heading = "Limits", value_name = "SIZE", default_value = "256MiB", value_parser = size_here)]
+    pub max_review_memory: usize,
     /// Threads that judge; all cores if not given.
     #[arg(long, help_heading = "Limits", value_name = "N", value_parser = count)]
     pub threads: Option<NonZeroUsize>,
@@ -276,6 +279,6 @@ mod tests {
             assert_eq!(refusal(flag, value), "", "{flag}");
         }
         let args = Args::try_parse_from(["portcullis-webhook", "--policies", "p", "--self-signed"]).unwrap();
-        assert_eq!((args.max_memory, args.max_body, args.max_body_memory), (32 << 20, 3 << 20, 128 << 20));
+        assert_eq!((args.max_memory, args.max_body, args.max_body_memory), (32 << 20, 3 << 20, 96 << 20));
     }
 }

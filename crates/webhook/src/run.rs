@@ -1,29 +1,30 @@
 //! The program: start, watch, end.
 
 use std::io::{self, Write as _};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use axum_server::Handle;
-use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
+use arc_swap::ArcSwap;
 use portcullis::{Error, ErrorKind, EvaluationLimits, Limits, Unsupported};
 use portcullis_cluster::ClusterError;
+use rustls::ServerConfig;
 use serde_json::json;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::admission::{BadRego, Exempt, Own};
 use crate::args::Args;
-use crate::connections::{Gate, Rest};
+use crate::connections::{Handle, Most, Rest, Server, descriptors};
 use crate::decisions::{Content, Recorder, StartError};
 use crate::files::Access;
 use crate::kube;
 use crate::load::{Fingerprint, Paths, load};
 use crate::log::{Level, Log};
-use crate::pool::Pool;
+use crate::pool::{self, Pool};
 use crate::redact::REDACTED;
 use crate::server::{health_router, router};
 use crate::state::{Settings, State};
@@ -134,10 +135,16 @@ pub fn run(mut args: Args) -> Result<(), RunError> {
     let mut tls = tls(&args);
     let tls_files = Fingerprint::of_files(&tls.files());
     let served = tls.serve(SystemTime::now())?;
-    let acceptor = RustlsConfig::from_config(served.config);
+    let config = Arc::new(ArcSwap::new(served.config));
 
     let threads = args.threads.map_or(cores, std::num::NonZeroUsize::get);
-    let pool = Pool::start(threads, args.max_queue).map_err(system("starting the threads that judge"))?;
+    let terms = pool::Terms {
+        threads,
+        queue: args.max_queue,
+        memory: args.max_review_memory,
+        each: usize::try_from(args.max_memory).unwrap_or(usize::MAX),
+    };
+    let pool = Pool::start(terms).map_err(system("starting the threads that judge"))?;
     let decisions = decisions(&args, &log)?;
     let state = State::new(loaded, settings(&args), pool, args.max_body_memory, decisions, log);
     #[cfg(feature = "otel")]
@@ -157,7 +164,7 @@ pub fn run(mut args: Args) -> Result<(), RunError> {
         state.follow(following.map_err(system("starting the thread that follows the cluster"))?);
         trust(&state, &tls);
     }
-    let watcher = Watcher { paths, fingerprint, tls, tls_files, acceptor, state };
+    let watcher = Watcher { paths, fingerprint, tls, tls_files, config, state };
     let (log, decisions) = (watcher.state.log.clone(), watcher.state.decisions.clone());
     let result = runtime.block_on(serve(&args, watcher));
     decisions.inspect(Recorder::flush);
@@ -244,26 +251,28 @@ async fn serve(args: &Args, watcher: Watcher) -> Result<(), RunError> {
     let hangup = signal(SignalKind::hangup()).map_err(system(signals))?;
     let state = Arc::clone(&watcher.state);
     let (listener, address) = listen("--listen", args.listen)?;
-    let handle = Handle::new();
-    let tls = RustlsAcceptor::new(watcher.acceptor.clone());
-    let rest = Rest::default();
-    let gate = Gate::new(tls, args.max_connections.get(), rest, Arc::clone(&state));
-    let mut server =
-        axum_server::from_tcp(listener).map_err(system("serving"))?.acceptor(gate).handle(handle.clone());
-    server.http_builder().http1().timer(hyper_util::rt::TokioTimer::new()).header_read_timeout(rest.first);
+    let (handle, rest) = (Handle::default(), Rest::default());
+    let most = Most::within(args.max_connections.get(), descriptors());
+    if most.open < args.max_connections.get() {
+        let msg = "the system gives fewer descriptors than `--max-connections` needs; there may be fewer connections";
+        state.log.write(Level::Warn, msg, &json!({"connections": most.open}));
+    }
+    let server = Server {
+        tls: Some(Arc::clone(&watcher.config)),
+        router: router(Arc::clone(&state)),
+        state: Arc::clone(&state),
+        most,
+        rest,
+    };
     if let Some(address) = args.health_listen {
         let (listener, address) = listen("--health-listen", address)?;
-        let mut server = axum_server::from_tcp(listener).map_err(system("serving"))?;
-        server
-            .http_builder()
-            .http1()
-            .timer(hyper_util::rt::TokioTimer::new())
-            .header_read_timeout(rest.first);
-        let probes = server.serve(health_router(Arc::clone(&state)).into_make_service());
-        // It ends with the runtime: also who has stopped says so.
-        tokio::spawn(probes);
+        let router = health_router(Arc::clone(&state));
+        let state = Arc::clone(&state);
+        let probes = Server { tls: None, router, state, most: Most::of_probes(), rest };
         let address = address.to_string();
-        state.log.write(Level::Info, "answering probes", &json!({"address": address}));
+        watcher.state.log.write(Level::Info, "answering probes", &json!({"address": address}));
+        // It ends with the runtime: also who has stopped says so.
+        tokio::spawn(async move { probes.serve(listener, &Handle::default()).await });
     }
     state.log.write(Level::Info, "listening", &json!({"address": address.to_string()}));
 
@@ -283,23 +292,27 @@ async fn serve(args: &Args, watcher: Watcher) -> Result<(), RunError> {
             state.stop();
             state.log.write(Level::Info, "stopping: not ready any more, answering what has come", &json!({}));
             sleep(delay).await;
-            handle.graceful_shutdown(Some(drain));
+            handle.shut_down(drain);
         })
     };
-    let result = server.serve(router(Arc::clone(&state)).into_make_service()).await;
+    server.serve(listener, &handle).await;
     ended.notify_one();
     watching.abort();
     // It cannot panic.
     let _ = stopping.await;
-    result.map_err(system("serving"))?;
     state.log.write(Level::Info, "stopped", &json!({}));
     Ok(())
 }
 
 fn listen(flag: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), RunError> {
-    TcpListener::bind(address)
-        .and_then(|listener| {
-            listener.set_nonblocking(true)?;
+    /// Connections that the system keeps until they are looked at.
+    const BACKLOG: u32 = 4096;
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+    socket
+        .and_then(|socket| {
+            socket.set_reuseaddr(true)?;
+            socket.bind(address)?;
+            let listener = socket.listen(BACKLOG)?;
             let address = listener.local_addr()?;
             Ok((listener, address))
         })
@@ -312,7 +325,8 @@ struct Watcher {
     fingerprint: Fingerprint,
     tls: Tls,
     tls_files: Fingerprint,
-    acceptor: RustlsConfig,
+    /// What new connections are served with.
+    config: Arc<ArcSwap<ServerConfig>>,
     state: Arc<State>,
 }
 
@@ -361,7 +375,7 @@ impl Watcher {
     fn read_certificate(&mut self) {
         match self.tls.serve(SystemTime::now()) {
             Ok(served) => {
-                self.acceptor.reload_from_config(served.config);
+                self.config.store(served.config);
                 self.state.certificate_served(served.validity);
                 trust(&self.state, &self.tls);
             }

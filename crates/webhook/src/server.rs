@@ -5,14 +5,18 @@
 //! would be a failed call, and a failed call is let in where `failurePolicy` is `Ignore`.
 
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::{Body, Bytes, HttpBody as _};
-use axum::extract::{RawQuery, State as Shared};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::body::{Body, Bytes};
+use axum::extract::{RawQuery, Request, State as Shared};
+#[cfg(feature = "otel")]
+use axum::http::HeaderMap;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::json;
@@ -22,8 +26,11 @@ use portcullis::Verdict;
 use portcullis_cluster::Event;
 
 use crate::admission::{Answer, Budget, Envelope, Serving, Status, admit, admit_label};
+use crate::body;
 use crate::decisions::Draft;
+use crate::head::{Head, Size};
 use crate::log::{Level, Lines};
+use crate::memory::{ConnectionId, Holding, Part};
 use crate::pool::Failure;
 use crate::redact::Redaction;
 use crate::state::State;
@@ -51,7 +58,7 @@ async fn serve_ready(Shared(state): Shared<Arc<State>>, RawQuery(query): RawQuer
     let status = if state.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let verbose = parameter(query.as_deref(), "verbose").is_some();
     let text = match (verbose, state.is_ready()) {
-        (true, _) => state.describe(),
+        (true, _) => return long_text(&state, status, "text/plain; charset=utf-8", state.describe()),
         (false, true) => "ok".to_owned(),
         (false, false) if state.is_stopping() => "stopping".to_owned(),
         (false, false) => "starting".to_owned(),
@@ -60,48 +67,208 @@ async fn serve_ready(Shared(state): Shared<Arc<State>>, RawQuery(query): RawQuer
 }
 
 async fn serve_metrics(Shared(state): Shared<Arc<State>>) -> Response {
-    let content_type = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
-    (content_type, state.metrics()).into_response()
+    long_text(&state, StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", state.metrics())
 }
 
-async fn serve_admit(
-    Shared(state): Shared<Arc<State>>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    let times = Times::of(query.as_deref(), state.settings.timeout);
-    #[cfg(feature = "otel")]
-    let times = times.with_parent(&headers);
-    let body = match read_body(&state, &headers, body, &times).await {
-        Ok(body) => body,
-        Err((envelope, answer)) => return finish(&state, &times, b"", &envelope, &answer, None),
+/// A text of some length, unless too many of them wait for their readers.
+fn long_text(state: &State, status: StatusCode, content_type: &'static str, text: String) -> Response {
+    match Long::body(state, text.into_bytes()) {
+        Some(body) => (status, [(header::CONTENT_TYPE, content_type)], body).into_response(),
+        None => (StatusCode::SERVICE_UNAVAILABLE, "too many answers wait for their readers").into_response(),
+    }
+}
+
+/// The bytes of an answer, with their part of the memory for answers until they are sent.
+struct Long(Vec<u8>, #[expect(dead_code, reason = "it is given back in the end")] Part);
+
+impl AsRef<[u8]> for Long {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Long {
+    /// `None` if there is no room.
+    fn body(state: &State, bytes: Vec<u8>) -> Option<Body> {
+        /// As much as the request itself takes anyway.
+        const SHORT: usize = 4096;
+        if bytes.len() <= SHORT {
+            return Some(bytes.into());
+        }
+        let part = state.answers.take(bytes.capacity())?;
+        Some(Bytes::from_owner(Self(bytes, part)).into())
+    }
+}
+
+/// A request whose body has come, or has not.
+struct Arrived {
+    times: Times,
+    holding: Arc<Holding>,
+    head: Head,
+    read: Result<(), body::Refusal>,
+}
+
+impl Arrived {
+    async fn of(state: &State, request: Request) -> Self {
+        let (parts, body) = request.into_parts();
+        let times = Times::of(parts.uri.query(), state.settings.timeout);
+        #[cfg(feature = "otel")]
+        let times = times.with_parent(&parts.headers);
+        let connection = parts.extensions.get::<ConnectionId>().copied().unwrap_or_default();
+        let holding = Arc::new(state.memory.enter(connection));
+        let (most, mut head) = (state.settings.max_body, Head::default());
+        let read = body::read(body, &parts.headers, &holding, &mut head, most, times.review).await;
+        Self { times, holding, head, read }
+    }
+
+    /// Why it cannot be judged, as an answer.
+    fn refused(&self, state: &State, refusal: &body::Refusal) -> Judged {
+        if refusal.is_shed() {
+            state.metrics.shed();
+        }
+        self.unjudged(refusal.answer(self.times.total))
+    }
+
+    /// What the request is about.
+    fn envelope(&self) -> Envelope {
+        self.holding.peek().map_or_else(|| Envelope::of_head(&self.head), |body| Envelope::read_lossy(&body))
+    }
+
+    /// An answer without a review. It says whose answer it is, also if nothing is left of the body.
+    fn unjudged(&self, answer: Answer) -> Judged {
+        /// Of what is longer, the rest is not worth the time here.
+        const SHORT: usize = 64 << 10;
+        let body = self.holding.peek().filter(|body| body.len() <= SHORT);
+        let envelope = body.map_or_else(|| Envelope::of_head(&self.head), |body| Envelope::read_lossy(&body));
+        Judged { envelope, answer, told: None }
+    }
+
+    /// Does the work on a thread for reviews, and answers in time whatever becomes of it or of the body.
+    async fn in_pool<T: Send + 'static>(
+        &self,
+        state: &State,
+        work: impl FnOnce(&[u8]) -> T + Send + 'static,
+    ) -> Result<T, Answer> {
+        let work = {
+            let holding = Arc::clone(&self.holding);
+            move || holding.take().map(|body| work(&body))
+        };
+        let late = || {
+            let millis = self.times.total.as_millis();
+            Answer::failed(format!("the review did not end within {millis} ms, its deadline"))
+        };
+        let evicted = |eviction| {
+            state.metrics.shed();
+            body::Refusal::Evicted(eviction).answer(self.times.total)
+        };
+        if let Err(eviction) = self.holding.complete() {
+            return Err(evicted(eviction));
+        }
+        let pending = state.pool.run(cost(self.head.size(), state.decisions.is_some()), work);
+        let failure = match pending {
+            Ok(pending) => {
+                let ended = tokio::select! {
+                    biased;
+                    ended = timeout_at(self.times.answer.into(), pending) => ended,
+                    () = self.holding.told() => return Err(evicted(crate::memory::Eviction::Bytes)),
+                };
+                match ended {
+                    Ok(Ok(Some(judged))) => return Ok(judged),
+                    Ok(Ok(None)) => return Err(evicted(crate::memory::Eviction::Bytes)),
+                    Ok(Err(failure)) => failure,
+                    Err(_) => {
+                        self.holding.abandon();
+                        return Err(late());
+                    }
+                }
+            }
+            Err(failure) => failure,
+        };
+        match failure {
+            Failure::Overloaded => state.metrics.shed(),
+            Failure::TooLarge => return Err(Answer::malformed(413, failure.to_string())),
+            Failure::Panicked | Failure::GivenUp => {}
+        }
+        Err(Answer::failed(failure.to_string()))
+    }
+}
+
+/// About how many bytes it takes to judge a body: its text, its values with their places, and what the records make of it. Measured with
+/// bodies of 3 MiB that consist of one kind of thing: 135 bytes for an empty object, 105 for a short text, 66 for a number, and less for
+/// what is not empty.
+fn cost(size: Size, is_recorded: bool) -> usize {
+    const CONTAINER: usize = 136;
+    const TEXT: usize = 112;
+    const WORD: usize = 72;
+    let copies = if is_recorded { 5 } else { 2 };
+    [(size.bytes, copies), (size.containers, CONTAINER), (size.texts, TEXT), (size.words, WORD)]
+        .into_iter()
+        .fold(0, |sum, (number, each)| number.saturating_mul(each).saturating_add(sum))
+}
+
+/// What becomes of a request.
+struct Judged {
+    envelope: Envelope,
+    answer: Answer,
+    /// Nothing is prepared for a request that was not judged.
+    told: Option<Told>,
+}
+
+/// The result; `None` if the work panicked.
+async fn unwound<T>(work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
+        Ok(poll) => poll.map(Some),
+        Err(_) => Poll::Ready(None),
+    })
+    .await
+}
+
+async fn serve_admit(Shared(state): Shared<Arc<State>>, request: Request) -> Response {
+    let arrived = Arrived::of(&state, request).await;
+    let judged = match &arrived.read {
+        Err(refusal) => arrived.refused(&state, refusal),
+        Ok(()) => unwound(judge(&state, &arrived))
+            .await
+            .unwrap_or_else(|| arrived.unjudged(Answer::failed(Failure::Panicked.to_string()))),
     };
+    let Judged { envelope, answer, told } = judged;
+    // What was not judged is recorded by its head, unless it is small: nothing is reckoned for it here.
+    let body = arrived.holding.peek().filter(|_| arrived.head.size().bytes <= 64 << 10);
+    let body = if told.is_some() { None } else { body };
+    finish(&state, &arrived.times, &body.unwrap_or_default(), &envelope, &answer, told)
+}
+
+async fn judge(state: &Arc<State>, arrived: &Arrived) -> Judged {
+    let times = &arrived.times;
     let namespace = match state.following() {
         None => Ok(None),
         Some(following) if !following.is_ready() => {
-            let answer = Answer::failed("the policies of the cluster are not read yet");
-            let envelope = Envelope::read_lossy(&body.bytes);
-            return finish(&state, &times, &body.bytes, &envelope, &answer, None);
+            return arrived.unjudged(Answer::failed("the policies of the cluster are not read yet"));
         }
-        Some(following) => following.namespace(&Envelope::read_lossy(&body.bytes), times.review).await,
+        Some(following) => {
+            let envelope = arrived.envelope();
+            tokio::select! {
+                biased;
+                () = arrived.holding.told() => {
+                    return arrived.refused(state, &body::Refusal::Evicted(crate::memory::Eviction::Place));
+                }
+                namespace = following.namespace(&envelope, times.review) => namespace,
+            }
+        }
     };
     let work = {
-        let (state, serving) = (Arc::clone(&state), state.serving());
-        let (body, deadline) = (body.bytes.clone(), times.review);
-        move || {
+        let (state, serving) = (Arc::clone(state), state.serving());
+        let deadline = times.review;
+        move |body: &[u8]| {
             let (limits, now_ns) = (state.settings.limits, state.now_ns());
             let (envelope, answer) =
-                admit(&body, &serving, &state.settings.own, namespace, &Budget { limits, deadline, now_ns });
-            let told = tell(&state, &body, &envelope, &answer, &serving, now_ns);
-            (envelope, answer, told)
+                admit(body, &serving, &state.settings.own, namespace, &Budget { limits, deadline, now_ns });
+            let told = tell(&state, body, &envelope, &answer, &serving, now_ns);
+            Judged { envelope, answer, told: Some(told) }
         }
     };
-    let (envelope, answer, told) = match in_pool(&state, &times, work).await {
-        Ok((envelope, answer, told)) => (envelope, answer, Some(told)),
-        Err(answer) => (Envelope::read_lossy(&body.bytes), answer, None),
-    };
-    finish(&state, &times, &body.bytes, &envelope, &answer, told)
+    arrived.in_pool(state, work).await.unwrap_or_else(|answer| arrived.unjudged(answer))
 }
 
 /// What is told of a request to others than the API server: made where the review ran, as it may be much, and told when it is known that
@@ -152,49 +319,20 @@ fn tell(
     told
 }
 
-async fn serve_admit_label(
-    Shared(state): Shared<Arc<State>>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    let times = Times::of(query.as_deref(), state.settings.timeout);
-    let body = match read_body(&state, &headers, body, &times).await {
-        Ok(body) => body,
-        Err((envelope, answer)) => return respond(&envelope, &answer),
-    };
-    let work = {
-        let (bytes, exempt) = (body.bytes.clone(), state.settings.exempt.clone());
-        move || admit_label(&bytes, &exempt)
-    };
-    let judged = in_pool(&state, &times, work).await;
-    let (envelope, answer) = judged.unwrap_or_else(|answer| (Envelope::read_lossy(&body.bytes), answer));
-    respond(&envelope, &answer)
-}
-
-/// Does the work on a thread for reviews, and answers in time whatever becomes of it.
-async fn in_pool<T: Send + 'static>(
-    state: &State,
-    times: &Times,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Answer> {
-    let failure = match state.pool.run(work) {
-        Ok(result) => match timeout_at(times.answer.into(), result).await {
-            Ok(Ok(Ok(judged))) => return Ok(judged),
-            Ok(Ok(Err(failure))) => failure.to_string(),
-            // The thread dropped the work: its turn came after the deadline.
-            Ok(Err(_)) | Err(_) => {
-                format!("the review did not end within {} ms, its deadline", times.total.as_millis())
-            }
-        },
-        Err(failure) => {
-            if failure == Failure::Overloaded {
-                state.metrics.shed();
-            }
-            failure.to_string()
+async fn serve_admit_label(Shared(state): Shared<Arc<State>>, request: Request) -> Response {
+    let arrived = Arrived::of(&state, request).await;
+    let judged = match &arrived.read {
+        Err(refusal) => Err(refusal.answer(arrived.times.total)),
+        Ok(()) => {
+            let exempt = state.settings.exempt.clone();
+            arrived.in_pool(&state, move |body| admit_label(body, &exempt)).await
         }
     };
-    Err(Answer::failed(failure))
+    let (envelope, answer) = judged.unwrap_or_else(|answer| {
+        let Judged { envelope, answer, .. } = arrived.unjudged(answer);
+        (envelope, answer)
+    });
+    respond(&state, &envelope, &answer)
 }
 
 /// Counts and records an answer, and gives it. Of a request that was not judged nothing was prepared.
@@ -220,77 +358,15 @@ fn finish(
         following.record(told.events);
     }
     state.log.write_lines(told.lines);
-    respond(envelope, answer)
+    respond(state, envelope, answer)
 }
 
-fn respond(envelope: &Envelope, answer: &Answer) -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], answer.to_body(envelope)).into_response()
-}
-
-/// A body and its share of the memory for bodies.
-struct Received<'a> {
-    bytes: Bytes,
-    _share: tokio::sync::SemaphorePermit<'a>,
-}
-
-async fn read_body<'a>(
-    state: &'a State,
-    headers: &HeaderMap,
-    body: Body,
-    times: &Times,
-) -> Result<Received<'a>, (Envelope, Answer)> {
-    let most = state.settings.max_body;
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    let announced: usize = announced.unwrap_or(most);
-    let share = u32::try_from(announced.min(most).div_ceil(1024)).unwrap_or(u32::MAX);
-    let late = |what: &str| {
-        let message = format!("{what} within {} ms, the request's deadline", times.total.as_millis());
-        (Envelope::default(), Answer::failed(message))
-    };
-    let waited = timeout_at(times.review.into(), state.body_memory.acquire_many(share)).await;
-    let Ok(Ok(share)) = waited else {
-        state.metrics.shed();
-        return Err(late("there was no memory to read the body"));
-    };
-    let bytes = match timeout_at(times.review.into(), collect(body, most)).await {
-        Ok(Ok(bytes)) => bytes,
-        Ok(Err(refusal)) => return Err(refusal),
-        Err(_) => return Err(late("the body did not come")),
-    };
-    let content_type = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
-    if content_type != Some(b"application/json") {
-        let found = String::from_utf8_lossy(content_type.unwrap_or_default()).into_owned();
-        let answer = Answer::malformed(400, format!("expected `application/json`, found `{found}`"));
-        return Err((Envelope::read_lossy(&bytes), answer));
-    }
-    Ok(Received { bytes, _share: share })
-}
-
-/// Reads a body. What is too large is thrown away, but still read: clients that are answered before they have sent everything see a
-/// broken connection instead of the answer, and a broken connection is for `failurePolicy` to judge.
-async fn collect(mut body: Body, most: usize) -> Result<Bytes, (Envelope, Answer)> {
-    /// Nobody sends this much by mistake.
-    const MOST_READ: usize = 64 << 20;
-    let (mut bytes, mut total) = (Vec::new(), 0_usize);
-    while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
-        let frame = frame.map_err(|error| {
-            let answer = Answer::malformed(400, format!("the body breaks off: {error}"));
-            (Envelope::read_lossy(&bytes), answer)
-        })?;
-        let Ok(data) = frame.into_data() else { continue };
-        total = total.saturating_add(data.len());
-        // The beginning is kept: it has the uid.
-        let room = most.saturating_sub(bytes.len()).min(data.len());
-        bytes.extend_from_slice(data.get(..room).unwrap_or_default());
-        if total > most.max(MOST_READ) {
-            break;
-        }
-    }
-    if total > most {
-        let message = format!("the body has more than the {most} bytes that are read");
-        return Err((Envelope::read_lossy(&bytes), Answer::malformed(413, message)));
-    }
-    Ok(bytes.into())
+fn respond(state: &State, envelope: &Envelope, answer: &Answer) -> Response {
+    let content_type = [(header::CONTENT_TYPE, "application/json")];
+    let body = Long::body(state, answer.to_body(envelope));
+    // Too many long ones wait for their readers: the verdict goes out without its reasons.
+    let body = body.unwrap_or_else(|| answer.without_reasons().to_body(envelope).into());
+    (content_type, body).into_response()
 }
 
 /// When a request has to be where. The API server's clock started before ours, and our answer has to travel.

@@ -8,17 +8,22 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use portcullis::{Error, EvaluationLimits};
 use serde_json::json;
-use tokio::sync::Semaphore;
 
 use crate::admission::{Exempt, Own, Serving};
 use crate::decisions::Recorder;
 use crate::kube::Following;
 use crate::load::Loaded;
 use crate::log::{Level, Log};
+use crate::memory::{Memory, Share};
 use crate::metrics::{Gauges, Metrics};
 use crate::pool::Pool;
 use crate::redact::Pattern;
 use crate::tls::{Standing, Validity};
+
+/// Requests whose body may be on its way at once. Each takes some ten KiB with its head.
+const ARRIVING: usize = 2048;
+/// Long answers that may wait for their readers.
+const ANSWER_BYTES: usize = 16 << 20;
 
 /// What tells the time of day.
 pub type Clock = fn() -> SystemTime;
@@ -69,8 +74,10 @@ pub struct State {
     pub settings: Settings,
     /// Where reviews run.
     pub pool: Pool,
-    /// Kibibytes of bodies that may be in memory at once.
-    pub body_memory: Semaphore,
+    /// The memory of bodies.
+    pub memory: Memory,
+    /// The memory of long answers that are not sent yet.
+    pub answers: Share,
     /// Counts.
     pub metrics: Metrics,
     /// The record of decisions, if there is to be one.
@@ -99,7 +106,9 @@ impl State {
             certificate: Mutex::default(),
             stopping: AtomicBool::new(false),
             following: OnceLock::new(),
-            body_memory: Semaphore::new((body_memory / 1024).max(settings.max_body.div_ceil(1024))),
+            // The largest body finds room at least alone.
+            memory: Memory::new(body_memory.max(settings.max_body), ARRIVING),
+            answers: Share::new(ANSWER_BYTES),
             settings,
             pool,
             metrics: Metrics::default(),

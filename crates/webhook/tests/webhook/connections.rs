@@ -7,9 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use axum_server::Handle;
-use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
-use portcullis_webhook::connections::{Gate, Rest};
+use arc_swap::ArcSwap;
+use portcullis_webhook::connections::{Handle, Most, Rest, Server as Connections};
 use portcullis_webhook::server::router;
 use portcullis_webhook::tls::{Certificate, SelfSigned, Terms, Tls, TlsVersion};
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
@@ -21,7 +20,7 @@ use rustls::{ClientConfig, RootCertStore};
 use serde_json::{Value, json};
 
 use crate::program::{Connection, Program, connect, eventually, line, receive, send, speaking, trusting};
-use crate::support::{POLICIES, Webhook, pod, review};
+use crate::support::{POLICIES, Webhook, occupy, pod, review};
 
 fn policies() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
@@ -57,12 +56,12 @@ fn a_thousand_clients_that_say_nothing_keep_nobody_waiting() {
 struct Server {
     address: String,
     client: ClientConfig,
-    handle: Handle<std::net::SocketAddr>,
+    handle: Handle,
     webhook: Webhook,
     _runtime: tokio::runtime::Runtime,
 }
 
-fn serve(places: usize, rest: Rest) -> Server {
+fn serve(most: Most, rest: Rest) -> Server {
     let directory = tempfile::tempdir().unwrap();
     let ca = directory.path().join("ca.pem");
     let made = SelfSigned::new(vec!["localhost".to_owned()], Some(ca.clone()), Terms::default());
@@ -76,11 +75,17 @@ fn serve(places: usize, rest: Rest) -> Server {
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let inside = runtime.enter();
-    let acceptor = RustlsAcceptor::new(RustlsConfig::from_config(served.config));
-    let gate = Gate::new(acceptor, places, rest, Arc::clone(&webhook.state));
-    let handle = Handle::new();
-    let server = axum_server::from_tcp(listener).unwrap().acceptor(gate).handle(handle.clone());
-    runtime.spawn(server.serve(router(Arc::clone(&webhook.state)).into_make_service()));
+    let handle = Handle::default();
+    let server = Connections {
+        tls: Some(Arc::new(ArcSwap::new(served.config))),
+        router: router(Arc::clone(&webhook.state)),
+        state: Arc::clone(&webhook.state),
+        most,
+        rest,
+    };
+    let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+    let ends = handle.clone();
+    runtime.spawn(async move { server.serve(listener, &ends).await });
     let client = Arc::try_unwrap(trusting(&ca)).unwrap();
     drop(inside);
     Server { address, client, handle, webhook, _runtime: runtime }
@@ -111,7 +116,7 @@ fn lives(
 #[test]
 fn connections_that_ask_for_nothing_end_also_if_they_are_busy_with_it() {
     let rest = Rest { first: Duration::from_millis(600), between: Duration::from_millis(1200) };
-    let mut server = serve(100, rest);
+    let mut server = serve(Most::within(100, None), rest);
     let soon = |lived: Duration, least: Duration| {
         // The two clocks do not start at the same moment.
         let least = least.saturating_sub(Duration::from_millis(200));
@@ -138,35 +143,184 @@ fn connections_that_ask_for_nothing_end_also_if_they_are_busy_with_it() {
     send(&mut connection, "POST", "/v1/admit", body.as_bytes());
     assert_eq!(receive(&mut connection).0, 200);
     soon(lives(&mut connection, |_| Ok(())), rest.between);
-    server.handle.shutdown();
+    server.handle.shut_down(Duration::ZERO);
+}
+
+fn ask(connection: &mut Connection) -> u16 {
+    send(connection, "GET", "/healthz", b"");
+    receive(connection).0
+}
+
+/// Whether the server ends a connection that asks for nothing.
+fn is_closed(connection: &mut Connection) -> bool {
+    connection.get_mut().read(&mut [0; 9]).is_ok_and(|read| read == 0)
+}
+
+fn most(shaking: usize, open: usize) -> Most {
+    Most { shaking, open, leaving: 4 }
 }
 
 #[test]
-fn there_are_as_many_connections_as_there_are_places() {
-    let server = serve(2, Rest::default());
+fn who_rests_longest_makes_room_for_who_comes() {
+    let server = serve(most(8, 2), Rest::default());
     let client = Arc::new(server.client.clone());
-    let ask = |connection: &mut Connection| {
-        send(connection, "GET", "/healthz", b"");
-        receive(connection).0
-    };
-    let mut one = connect(&server.address, &client);
-    let mut two = connect(&server.address, &client);
+    let [mut one, mut two, mut three] = [0; 3].map(|_| connect(&server.address, &client));
     assert_eq!((ask(&mut one), ask(&mut two)), (200, 200));
-    let mut three = connect(&server.address, &client);
-    assert!(
-        three.get_mut().write_all(b"GET / HTTP/1.1\r\n\r\n").and_then(|()| three.read(&mut [0; 9])).is_err()
-    );
-    assert!(server.webhook.get("/metrics").text.contains("portcullis_connections_refused_total 1\n"));
+    std::thread::sleep(Duration::from_millis(5));
+    assert_eq!(ask(&mut one), 200);
+    assert_eq!(ask(&mut three), 200);
+    assert!(is_closed(&mut two));
+    assert_eq!((ask(&mut one), ask(&mut three)), (200, 200));
+    server.handle.shut_down(Duration::ZERO);
+}
+
+#[test]
+fn nobody_is_let_in_where_something_is_worked_on_for_everybody() {
+    let server = serve(most(8, 1), Rest::default());
+    let client = Arc::new(server.client.clone());
+    let busy = occupy(&server.webhook.state.pool);
+    let mut one = connect(&server.address, &client);
+    send(&mut one, "POST", "/v1/admit", review(&pod(&json!({})), "CREATE").to_string().as_bytes());
+    let memory = &server.webhook.state.memory;
+    eventually("its request has come", || {
+        memory.used() > 0 && memory.arriving(portcullis_webhook::memory::ConnectionId(1)) == 0
+    });
+    let mut two = connect(&server.address, &client);
+    let sent = two.get_mut().write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n");
+    assert!(!sent.and_then(|()| two.read(&mut [0; 9])).is_ok_and(|read| read > 0));
+    eventually("it is counted", || {
+        server.webhook.get("/metrics").text.contains("portcullis_connections_refused_total 1\n")
+    });
     let log = server.webhook.log.read();
     assert!(log.iter().any(|line| line["error"].as_str().is_some_and(|e| e.contains("--max-connections"))));
-    drop(one);
-    eventually("a place is free", || {
-        let mut again = connect(&server.address, &client);
-        again.get_mut().write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").is_ok()
-            && again.read(&mut [0; 9]).is_ok_and(|read| read > 0)
-    });
-    assert_eq!(ask(&mut two), 200);
-    server.handle.shutdown();
+    drop(busy);
+    assert_eq!(receive(&mut one).0, 200);
+    server.handle.shut_down(Duration::ZERO);
+}
+
+#[test]
+fn who_is_silent_keeps_nobody_out() {
+    let server = serve(most(8, 4), Rest::default());
+    let client = Arc::new(server.client.clone());
+    let silent = || TcpStream::connect(&server.address).unwrap();
+    let mut crowd: Vec<TcpStream> = (0..64).map(|_| silent()).collect();
+    for _ in 0..12 {
+        let mut new = connect(&server.address, &client);
+        assert_eq!(ask(&mut new), 200);
+        // Those that were closed come back.
+        crowd.drain(..8);
+        crowd.extend((0..8).map(|_| silent()));
+    }
+    server.handle.shut_down(Duration::ZERO);
+}
+
+#[test]
+fn a_connection_that_has_to_go_is_answered_for_what_has_begun_to_come() {
+    let server = serve(most(8, 1), Rest::default());
+    let client = Arc::new(server.client.clone());
+    let mut slow = connect(&server.address, &client);
+    let head = b"POST /v1/admit HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 3000000\r\n\r\n";
+    slow.get_mut().write_all(head).unwrap();
+    slow.get_mut().write_all(b"{\"request\":{\"uid\":\"slow-1\",\"object\":{").unwrap();
+    eventually("it has come", || server.webhook.state.memory.used() > 0);
+    let mut new = connect(&server.address, &client);
+    assert_eq!(ask(&mut new), 200);
+    let (http, answer) = receive(&mut slow);
+    let answer: Value = serde_json::from_slice(&answer).unwrap();
+    assert_eq!((http, &answer["response"]["uid"]), (200, &json!("slow-1")));
+    assert_eq!(answer["response"]["allowed"], false);
+    server.handle.shut_down(Duration::ZERO);
+}
+
+#[test]
+fn probes_are_answered_beside_connections_that_only_hold_their_places() {
+    let directory = policies();
+    let bundle = directory.path().join("ca.pem");
+    let mut command = Program::command(directory.path());
+    command.args(["--self-signed", "--ca-file"]).arg(&bundle).args(["--health-listen", "127.0.0.1:0"]);
+    let (mut program, probes) = Program::start_logged(command, &bundle);
+    let probes = probes["address"].as_str().unwrap();
+    let probe = |head: &str| {
+        let mut probe = TcpStream::connect(probes).unwrap();
+        probe.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let _ = probe.write_all(head.as_bytes());
+        let mut answer = [0; 12];
+        let read = probe.read(&mut answer).unwrap_or(0);
+        (String::from_utf8_lossy(&answer[..read]).into_owned(), probe)
+    };
+    let mut held = Vec::new();
+    for number in 0..300 {
+        // Some rest after a request, some begin one, some say nothing.
+        let head =
+            ["GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n", "GET /healthz HTTP/1.1\r\nx: y", ""][number % 3];
+        let mut silent = TcpStream::connect(probes).unwrap();
+        let _ = silent.write_all(head.as_bytes());
+        held.push(silent);
+    }
+    for _ in 0..5 {
+        assert_eq!(probe("GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n").0, "HTTP/1.1 200");
+    }
+    // A head that is too large ends; so does a protocol that probes do not speak.
+    let large = format!("GET /readyz HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "y".repeat(64 << 10));
+    assert_ne!(probe(&large).0, "HTTP/1.1 200");
+    assert_ne!(probe("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").0, "HTTP/1.1 200");
+    assert!(program.is_denied(&pod(&json!({"hostPID": true}))));
+    drop(held);
+    program.stop();
+}
+
+/// A frame of HTTP/2.
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+#[test]
+fn streams_that_announce_and_do_not_send_keep_nobody_waiting() {
+    let mut server = serve(most(8, 8), Rest::default());
+    let client = Arc::new(server.client.clone());
+    server.client.alpn_protocols = vec![b"h2".to_vec()];
+    let mut attack = connect(&server.address, &Arc::new(server.client.clone()));
+    let field = |name: &str, value: &str| {
+        let text = |text: &str| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
+        [vec![0], text(name), text(value)].concat()
+    };
+    let head = [
+        field(":method", "POST"),
+        field(":scheme", "https"),
+        field(":authority", "x"),
+        field(":path", "/v1/admit?timeout=10s"),
+        field("content-type", "application/json"),
+        field("content-length", "3145728"),
+    ]
+    .concat();
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    bytes.extend(frame(4, 0, 0, b""));
+    for number in 0..90 {
+        bytes.extend(frame(1, 4, 2 * number + 1, &head));
+        // A few send something, and stop.
+        if number < 5 {
+            bytes.extend(frame(0, 0, 2 * number + 1, &[b' '; 8000]));
+        }
+    }
+    attack.get_mut().write_all(&bytes).unwrap();
+    let connection = portcullis_webhook::memory::ConnectionId(1);
+    let memory = server.webhook.state.memory.clone();
+    eventually("they are there", || memory.arriving(connection) == 90);
+    // Only what came takes memory.
+    assert!(memory.used() < 100_000, "{}", memory.used());
+    for _ in 0..20 {
+        let mut real = connect(&server.address, &client);
+        let body = review(&pod(&json!({"hostPID": true})), "CREATE").to_string();
+        send(&mut real, "POST", "/v1/admit?timeout=5s", body.as_bytes());
+        let answer: Value = serde_json::from_slice(&receive(&mut real).1).unwrap();
+        assert_eq!(
+            (&answer["response"]["uid"], &answer["response"]["status"]["code"]),
+            (&json!("u-1"), &json!(403))
+        );
+    }
+    assert_eq!(memory.arriving(connection), 90);
+    server.handle.shut_down(Duration::ZERO);
 }
 
 #[derive(Debug)]

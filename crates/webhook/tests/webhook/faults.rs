@@ -1,13 +1,15 @@
 //! What is said when something is wrong: never yes.
 
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::Request;
-use portcullis_webhook::pool::Pool;
 use serde_json::{Value, json};
 
-use crate::support::{POLICIES, Webhook, pod, review};
+use crate::support::{POLICIES, Webhook, occupy, pod, pool, review};
 
 /// The request would be let in.
 fn good() -> String {
@@ -78,9 +80,9 @@ fn another_content_type_is_refused() {
 fn a_body_of_ten_megabytes_is_refused() {
     let webhook = Webhook::new(POLICIES);
     let body = review(&pod(&json!({"text": "x".repeat(10 << 20)})), "CREATE");
-    // As API servers write it: first the uid, which the refusal needs.
-    let body = body.to_string().replacen("\"request\":{", "\"request\":{\"uid\":\"u-first\",", 1);
-    let body = format!("{{\"request\":{}", body.split_once("\"request\":").unwrap().1);
+    // As API servers write it: first the uid.
+    let body = body.to_string().replacen("\"uid\":\"u-1\",", "", 1).replacen("\"uid\":\"u-1\"", "\"x\":1", 1);
+    let body = body.replacen("\"request\":{", "\"request\":{\"uid\":\"u-first\",", 1);
     // With its length announced, and without.
     for announced in [true, false] {
         let mut request = Request::post("/v1/admit").header("content-type", "application/json");
@@ -91,6 +93,262 @@ fn a_body_of_ten_megabytes_is_refused() {
         assert_eq!((&response["allowed"], &response["status"]["code"]), (&json!(false), &json!(413)));
         assert_eq!(response["uid"], "u-first");
     }
+}
+
+/// A body that comes in pieces, and then ends, breaks off or stays away.
+struct Pieces(VecDeque<Vec<u8>>, Then);
+
+enum Then {
+    End,
+    Break,
+    Wait,
+}
+
+impl Pieces {
+    fn of(text: &str, size: usize, then: Then) -> Body {
+        Body::new(Self(text.as_bytes().chunks(size).map(<[u8]>::to_vec).collect(), then))
+    }
+}
+
+impl http_body::Body for Pieces {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
+        match (self.0.pop_front(), &self.1) {
+            (Some(piece), _) => Poll::Ready(Some(Ok(http_body::Frame::data(piece.into())))),
+            (None, Then::End) => Poll::Ready(None),
+            (None, Then::Break) => Poll::Ready(Some(Err(std::io::Error::other("gone")))),
+            // The request's own clock wakes it.
+            (None, Then::Wait) => Poll::Pending,
+        }
+    }
+}
+
+fn post_pieces(webhook: &Webhook, uri: &str, content_type: &str, body: Body) -> Value {
+    webhook.send(Request::post(uri).header("content-type", content_type).body(body).unwrap()).response()
+}
+
+#[test]
+fn every_refusal_has_the_uid_that_was_sent() {
+    let webhook = Webhook::new(POLICIES);
+    // The uid stands behind everything else, and escaped.
+    let behind = |object: &str| {
+        format!(
+            r#"{{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{{"object":{object},"\u0075id":"late\u002d1"}}}}"#
+        )
+    };
+    let large = behind(&format!("\"{}\"", "x".repeat(4 << 20)));
+    let json = "application/json";
+    for (name, code, response) in [
+        ("too large", 413, post_pieces(&webhook, "/v1/admit", json, Pieces::of(&large, 16_384, Then::End))),
+        (
+            "too large, and it breaks off",
+            413,
+            post_pieces(&webhook, "/v1/admit", json, Pieces::of(&large, 1_000_003, Then::Break)),
+        ),
+        (
+            "it breaks off",
+            400,
+            post_pieces(&webhook, "/v1/admit", json, Pieces::of(&behind("{}"), 7, Then::Break)),
+        ),
+        (
+            "it does not end",
+            500,
+            post_pieces(&webhook, "/v1/admit?timeout=200ms", json, Pieces::of(&behind("{}"), 1, Then::Wait)),
+        ),
+        (
+            "the label",
+            500,
+            post_pieces(
+                &webhook,
+                "/v1/admitlabel?timeout=200ms",
+                json,
+                Pieces::of(&behind("{}"), 1, Then::Wait),
+            ),
+        ),
+        (
+            "another type",
+            400,
+            post_pieces(&webhook, "/v1/admit", "text/plain", Pieces::of(&behind("{}"), 5, Then::End)),
+        ),
+        (
+            "no JSON",
+            400,
+            post_pieces(&webhook, "/v1/admit", json, Pieces::of(&(behind("{}") + "}"), 5, Then::End)),
+        ),
+        (
+            "deep",
+            400,
+            post_pieces(
+                &webhook,
+                "/v1/admit",
+                json,
+                Pieces::of(
+                    &behind(&"[".repeat(200_000)).replace("[,", &format!("{},", "]".repeat(200_000 - 1))),
+                    4096,
+                    Then::End,
+                ),
+            ),
+        ),
+        (
+            "twice",
+            400,
+            post_pieces(
+                &webhook,
+                "/v1/admit",
+                json,
+                Pieces::of(&behind("{}").replace("\"object\"", "\"uid\":\"first\",\"object\""), 5, Then::End),
+            ),
+        ),
+        (
+            "nothing to judge",
+            400,
+            post_pieces(&webhook, "/v1/admit", json, Pieces::of(&behind("null"), 5, Then::End)),
+        ),
+    ] {
+        if name != "deep" {
+            assert_eq!(response["uid"], "late-1", "{name}: {response}");
+        }
+        assert_eq!(
+            (&response["allowed"], &response["status"]["code"]),
+            (&json!(false), &json!(code)),
+            "{name}: {response}"
+        );
+        assert_eq!(webhook.state.memory.used(), 0, "{name}");
+    }
+}
+
+#[test]
+fn a_uid_that_cannot_be_repeated_is_refused() {
+    let webhook = Webhook::new(POLICIES);
+    let with = |length| good().replace("\"u-1\"", &format!("\"{}\"", "u".repeat(length)));
+    assert_eq!(webhook.post("/v1/admit", with(256)).response()["allowed"], true);
+    let response = webhook.post("/v1/admit", with(257)).response();
+    assert_eq!((&response["allowed"], &response["status"]["code"]), (&json!(false), &json!(400)));
+}
+
+#[test]
+fn who_is_refused_for_memory_is_told_so_under_its_uid_and_small_ones_are_judged() {
+    let mut webhook = Webhook::new(POLICIES);
+    // Room for one of the largest bodies.
+    let state = std::sync::Arc::get_mut(&mut webhook.state).unwrap();
+    state.memory = portcullis_webhook::memory::Memory::new(3 << 20, 100);
+    let others = webhook.state.memory.enter(portcullis_webhook::memory::ConnectionId(7));
+    others.push(&vec![0; 2 << 20], 3 << 20).unwrap();
+    others.complete().unwrap();
+    let large = review(&pod(&json!({"text": "x".repeat(2 << 20)})), "CREATE").to_string();
+    let response = webhook.post("/v1/admit", large).response();
+    assert_eq!((&response["uid"], &response["status"]["code"]), (&json!("u-1"), &json!(500)), "{response}");
+    assert!(response["status"]["message"].as_str().unwrap().contains("--max-body-memory"), "{response}");
+    assert_eq!(webhook.post("/v1/admit", good()).response()["allowed"], true);
+    assert!(others.peek().is_some());
+}
+
+#[test]
+fn an_object_of_very_many_parts_is_refused_before_it_is_read() {
+    let webhook = Webhook::new(POLICIES);
+    let state = &webhook.state;
+    let parts =
+        |number: usize| review(&pod(&json!({"x": vec![json!({"a": 0}); number]})), "CREATE").to_string();
+    assert_eq!(webhook.post("/v1/admit", parts(1000)).response()["allowed"], true);
+    // A pool with as much memory as a small request takes.
+    let terms = portcullis_webhook::pool::Terms { threads: 1, queue: 4, memory: 8 << 20, each: 1 << 20 };
+    let small = Webhook::with_pool(POLICIES, portcullis_webhook::pool::Pool::start(terms).unwrap());
+    let response = small.post("/v1/admit", parts(100_000)).response();
+    assert_eq!((&response["uid"], &response["status"]["code"]), (&json!("u-1"), &json!(413)), "{response}");
+    assert_eq!(small.post("/v1/admit", parts(10)).response()["allowed"], true);
+    assert_eq!(state.memory.used(), 0);
+}
+
+#[test]
+fn a_request_without_its_objects_is_refused() {
+    let webhook = Webhook::new(POLICIES);
+    let (object, old) = (pod(&json!({})), pod(&json!({"x": 1})));
+    let ask = |operation: &str, object: Value, old: Value| {
+        let mut request = review(&pod(&json!({})), "CREATE");
+        request["request"]["operation"] = operation.into();
+        request["request"]["object"] = object;
+        request["request"]["oldObject"] = old;
+        webhook.post("/v1/admit", request.to_string()).response()
+    };
+    for (operation, object, old, code) in [
+        ("CREATE", object.clone(), Value::Null, 200),
+        ("UPDATE", object.clone(), old.clone(), 200),
+        ("DELETE", Value::Null, old.clone(), 200),
+        ("CONNECT", object.clone(), Value::Null, 200),
+        ("CREATE", Value::Null, old.clone(), 400),
+        ("UPDATE", Value::Null, old.clone(), 400),
+        ("UPDATE", object.clone(), Value::Null, 400),
+        ("CONNECT", Value::Null, old.clone(), 400),
+        ("DELETE", object.clone(), Value::Null, 400),
+        ("", object.clone(), Value::Null, 400),
+        ("create", object.clone(), Value::Null, 400),
+        ("CREATE", json!([object.clone()]), Value::Null, 400),
+        ("CREATE", json!({}), Value::Null, 400),
+        ("CREATE", json!("x"), Value::Null, 400),
+        ("CREATE", object.clone(), json!([]), 400),
+        ("CREATE", json!({"apiVersion": "v1", "kind": "List", "items": [object.clone()]}), Value::Null, 400),
+        ("CREATE", json!({"apiVersion": "v1", "kind": "pod", "metadata": {"name": "x"}}), Value::Null, 400),
+        (
+            "CREATE",
+            json!({"apiVersion": "core/v1", "kind": "Pod", "metadata": {"name": "x"}}),
+            Value::Null,
+            400,
+        ),
+    ] {
+        let response = ask(operation, object.clone(), old.clone());
+        assert_eq!(response["status"]["code"], code, "{operation} {object} {old}: {response}");
+        assert_eq!((&response["uid"], &response["allowed"]), (&json!("u-1"), &json!(code == 200)));
+    }
+    for (from, to) in [
+        ("\"request\":", "\"Request\":"),
+        ("\"object\":", "\"Object\":"),
+        ("\"operation\":", "\"Operation\":"),
+    ] {
+        let response = webhook.post("/v1/admit", good().replacen(from, to, 1)).response();
+        assert_eq!(response["allowed"], false, "{to}");
+    }
+}
+
+#[test]
+fn long_answers_are_cut_and_those_that_nobody_reads_are_short() {
+    let policies =
+        POLICIES.replace("field: hostPID", "field: LONG").replace("%v is not allowed", "%v is not\\nallowed");
+    let webhook = Webhook::new(&policies.replace("LONG", &"x".repeat(300_000)));
+    let request = review(&pod(&json!({"x".repeat(300_000): true, "hostIPC": true})), "CREATE").to_string();
+    let response = webhook.post("/v1/admit", request.clone()).response();
+    let message = response["status"]["message"].as_str().unwrap();
+    assert_eq!(response["status"]["code"], 403);
+    assert!(message.len() <= (256 << 10) + 32, "{}", message.len());
+    assert!(
+        message.starts_with("[no-host-ipc] hostIPC is not\nallowed\n… and 2 more lines"),
+        "{:.100}",
+        message
+    );
+    // As many as may wait for their readers.
+    let long = "/readyz?verbose";
+    let part = webhook.state.answers.take(16 << 20).unwrap();
+    let response =
+        webhook.post("/v1/admit", review(&pod(&json!({"hostIPC": true})), "CREATE").to_string()).response();
+    assert_eq!(response["status"]["message"], "[no-host-ipc] hostIPC is not\nallowed");
+    let many = POLICIES.replace("field: hostPID", &format!("field: {}", "y".repeat(5000)));
+    webhook.edit(&many);
+    let request = review(&pod(&json!({"y".repeat(5000): true})), "CREATE").to_string();
+    let response = webhook.post("/v1/admit", request.clone()).response();
+    assert_eq!(
+        (&response["uid"], &response["allowed"], &response["status"]["code"]),
+        (&json!("u-1"), &json!(false), &json!(403))
+    );
+    assert!(response["status"]["message"].as_str().unwrap().contains("left out"), "{response}");
+    assert_eq!((webhook.get("/metrics").http, webhook.get(long).http), (503, 200));
+    drop(part);
+    assert!(webhook.post("/v1/admit", request).text.len() > 5000);
+    assert_eq!(webhook.get("/metrics").http, 200);
+    assert!(webhook.state.answers.take(16 << 20).is_some(), "what was sent is given back");
 }
 
 #[test]
@@ -166,40 +424,32 @@ fn a_hog_is_an_error_of_its_own_before_the_deadline() {
 
 #[test]
 fn too_many_requests_are_refused_at_once() {
-    let pool = Pool::start(1, 1).unwrap();
-    let (release, wait) = std::sync::mpsc::channel::<()>();
+    let pool = pool(1, 2);
     let webhook = Webhook::with_pool(POLICIES, pool.clone());
-    // One that is worked on, and one that waits.
-    let (began, begun) = std::sync::mpsc::channel::<()>();
-    let _first = pool
-        .run(move || {
-            began.send(()).unwrap();
-            wait.recv().unwrap();
-        })
-        .unwrap();
-    begun.recv().unwrap();
-    let _second = pool.run(|| ()).unwrap();
+    let busy = occupy(&pool);
+    let _waiting = [pool.run(0, || ()).unwrap(), pool.run(0, || ()).unwrap()];
     let start = Instant::now();
     let response = webhook.post("/v1/admit", good()).response();
-    assert!(start.elapsed() < Duration::from_secs(1));
+    assert!(start.elapsed() < Duration::from_secs(5));
     assert_eq!((&response["uid"], &response["allowed"]), (&json!("u-1"), &json!(false)));
     assert_eq!(response["status"]["code"], 500);
     assert!(webhook.get("/metrics").text.contains("portcullis_requests_shed_total 1\n"));
-    release.send(()).unwrap();
+    drop(busy);
 }
 
 #[test]
 fn a_thread_that_does_not_come_back_does_not_hold_up_the_answer() {
-    let pool = Pool::start(1, 4).unwrap();
-    let (release, wait) = std::sync::mpsc::channel::<()>();
+    let pool = pool(1, 4);
     let webhook = Webhook::with_pool(POLICIES, pool.clone());
-    let _first = pool.run(move || wait.recv().unwrap()).unwrap();
+    let busy = occupy(&pool);
     let start = Instant::now();
     let response = webhook.post("/v1/admit?timeout=300ms", good()).response();
     // It never comes back; how long exactly is waited is tested beside `Times`.
     assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
     assert_eq!((&response["uid"], &response["allowed"]), (&json!("u-1"), &json!(false)));
-    release.send(()).unwrap();
+    // Nobody waits for it any more, so that it holds nothing.
+    assert_eq!(webhook.state.memory.used(), 0);
+    drop(busy);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use portcullis_webhook::admission::{Exempt, Own};
 use portcullis_webhook::decisions::{Content, Recorder};
 use portcullis_webhook::load::{Paths, load};
 use portcullis_webhook::log::Log;
-use portcullis_webhook::pool::Pool;
+use portcullis_webhook::pool::{Pool, Terms};
 use portcullis_webhook::server::router;
 use portcullis_webhook::state::{Settings, State};
 use serde_json::Value;
@@ -115,7 +115,7 @@ impl Reply {
 
 impl Webhook {
     pub fn new(policies: &str) -> Self {
-        Self::with_pool(policies, Pool::start(2, 16).unwrap())
+        Self::with_pool(policies, pool(2, 16))
     }
 
     pub fn with_pool(policies: &str, pool: Pool) -> Self {
@@ -156,7 +156,7 @@ impl Webhook {
             limits: Limits::default(),
             unsupported: Unsupported::Refused,
         };
-        Self::of(paths, Pool::start(2, 16).unwrap(), tempfile::tempdir().unwrap())
+        Self::of(paths, pool(2, 16), tempfile::tempdir().unwrap())
     }
 
     fn of(paths: Paths, pool: Pool, directory: tempfile::TempDir) -> Self {
@@ -225,6 +225,31 @@ impl Webhook {
     pub fn create(&self, object: &Value) -> Value {
         self.post("/v1/admit", review(object, "CREATE").to_string()).response()
     }
+}
+
+/// Threads for reviews, and one more.
+pub fn pool(threads: usize, queue: usize) -> Pool {
+    Pool::start(Terms { threads, queue, memory: 256 << 20, each: 32 << 20 }).unwrap()
+}
+
+/// Keeps all threads of a pool busy until what is returned is dropped.
+pub fn occupy(pool: &Pool) -> impl Sized + use<> {
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let held = Arc::new(Mutex::new(held));
+    let (began, begun) = std::sync::mpsc::channel();
+    let work = (0..pool.threads()).map(|_| {
+        let (held, began) = (Arc::clone(&held), began.clone());
+        let work = move || {
+            began.send(()).unwrap();
+            let _ = held.lock().unwrap().recv();
+        };
+        let work = pool.run(0, work).unwrap();
+        begun.recv().unwrap();
+        work
+    });
+    let work: Vec<_> = work.collect();
+    // First what is waited for is dropped.
+    (release, work)
 }
 
 /// A Pod with this `spec`.

@@ -1,0 +1,353 @@
+//! Connections: how many there may be, and how long one may do nothing.
+//!
+//! ```text
+//! accept ──> silent ──> handshake ──> open: requests ──> told to leave ──> end
+//! ```
+//!
+//! A connection has a place of its own only after its handshake, so that who may not connect keeps nobody out, and loses it when it
+//! asks for nothing for as long as [`Rest`] says, or when somebody else needs it. What counts is whole heads of requests, so that
+//! neither dripping bytes nor pings hold a place. Who has to go is told by the protocol, and has a moment for the answers to what came.
+
+mod places;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::body::{Bytes, HttpBody};
+use axum::http::Request;
+use axum::response::Response;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::service::TowerToHyperService;
+use rustls::ServerConfig;
+use serde_json::json;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{sleep, sleep_until, timeout};
+use tokio_rustls::TlsAcceptor;
+use tower_service::Service;
+
+use crate::log::Level;
+use crate::memory::ConnectionId;
+use crate::state::State;
+pub use places::Most;
+use places::{Control, Order, Place, Places};
+
+/// How long a connection may ask for nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Rest {
+    /// From its handshake to the end of the head of its first request.
+    pub first: Duration,
+    /// Between two requests.
+    pub between: Duration,
+}
+
+/// API servers close theirs after 90 seconds. Who closes first does so without a request on its way, so the server must not be the one.
+impl Default for Rest {
+    fn default() -> Self {
+        Self { first: Duration::from_secs(30), between: Duration::from_mins(3) }
+    }
+}
+
+/// How often refused clients are told about.
+const TELL: Duration = Duration::from_mins(1);
+/// Longest handshake.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// What a connection that has to go has left for its answers.
+const LEAVE: Duration = Duration::from_secs(1);
+/// Streams of one connection. API servers open another one when these are taken.
+const STREAMS: u32 = 100;
+/// Largest head of a request.
+const HEAD_BYTES: usize = 16 << 10;
+
+impl Most {
+    /// So many open ones, or as many as the system has descriptors for.
+    #[must_use]
+    pub fn within(open: usize, descriptors: Option<usize>) -> Self {
+        const SHAKING: usize = 512;
+        const LEAVING: usize = 128;
+        /// Of files, probes, and connections to the cluster.
+        const OTHERS: usize = 192;
+        let left = descriptors.unwrap_or(usize::MAX).saturating_sub(OTHERS).max(8);
+        let (shaking, leaving) = (SHAKING.min(left / 4), LEAVING.min(left / 8));
+        Self { shaking, leaving, open: open.min(left - shaking - leaving) }
+    }
+
+    /// For probes: a few at a time.
+    #[must_use]
+    pub fn of_probes() -> Self {
+        Self { shaking: 32, open: 64, leaving: 16 }
+    }
+}
+
+/// The descriptors that the process may have, where the system tells.
+#[must_use]
+pub fn descriptors() -> Option<usize> {
+    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// What ends connections.
+#[derive(Clone, Debug)]
+pub struct Handle(watch::Sender<Option<Instant>>);
+
+impl Default for Handle {
+    fn default() -> Self {
+        Self(watch::Sender::new(None))
+    }
+}
+
+impl Handle {
+    /// From now on nobody connects, and who is connected is answered and has to leave, for as long as this at most.
+    pub fn shut_down(&self, within: Duration) {
+        let _ = self.0.send_replace(Some(Instant::now() + within));
+    }
+}
+
+/// What serves connections.
+pub struct Server {
+    /// What the server shows, or nothing for plain connections.
+    pub tls: Option<Arc<ArcSwap<ServerConfig>>>,
+    /// What answers.
+    pub router: Router,
+    /// What all requests share.
+    pub state: Arc<State>,
+    /// How many connections there may be.
+    pub most: Most,
+    /// How long they may do nothing.
+    pub rest: Rest,
+}
+
+struct Shared {
+    server: Server,
+    places: Places,
+    http: Builder<TokioExecutor>,
+    told: Mutex<Option<Instant>>,
+}
+
+impl Server {
+    /// Serves connections until it is told to end and all of them have.
+    pub async fn serve(self, listener: TcpListener, handle: &Handle) {
+        let shared = Arc::new(Shared {
+            places: Places::new(self.most),
+            http: http(self.tls.is_some()),
+            told: Mutex::default(),
+            server: self,
+        });
+        let mut stop = handle.0.subscribe();
+        // It ends when the last connection has dropped its side.
+        let (alive, mut ended) = mpsc::channel::<Infallible>(1);
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                _ = stop.wait_for(Option::is_some) => break,
+                accepted = listener.accept() => accepted,
+            };
+            let Ok((stream, _)) = accepted else {
+                // There are no descriptors, or the client is gone again.
+                shared.places.make_room();
+                sleep(Duration::from_millis(5)).await;
+                continue;
+            };
+            let place = shared.places.arrive();
+            let (shared, stop, alive) = (Arc::clone(&shared), handle.0.subscribe(), alive.clone());
+            tokio::spawn(async move {
+                shared.connection(stream, place, stop).await;
+                drop(alive);
+            });
+        }
+        drop((listener, alive));
+        ended.recv().await;
+    }
+}
+
+/// What one connection may make us keep is bounded by these.
+fn http(has_http2: bool) -> Builder<TokioExecutor> {
+    let mut http = Builder::new(TokioExecutor::new());
+    // How long a head may take is `Rest`'s to say, which also knows whether it is the first.
+    http.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(HEAD_BYTES);
+    http.http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(u32::try_from(HEAD_BYTES).unwrap_or(u32::MAX))
+        .initial_stream_window_size(128 << 10)
+        .initial_connection_window_size(512 << 10)
+        .max_send_buf_size(64 << 10);
+    if has_http2 { http } else { http.http1_only() }
+}
+
+impl Shared {
+    /// Counts a client that was not let in. One line a minute says why: the log is not for who scans ports.
+    fn refused(&self, error: &str) {
+        self.server.state.metrics.refused_connection();
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_none_or(|told| told.elapsed() >= TELL) {
+            *told = Some(Instant::now());
+            let msg = "a connection was refused; further ones of this minute are only counted";
+            self.server.state.log.write(Level::Warn, msg, &json!({"error": error}));
+        }
+    }
+
+    async fn connection(&self, stream: TcpStream, place: Place, stop: watch::Receiver<Option<Instant>>) {
+        // An answer is small; waiting for more of it helps nobody. Where it cannot be had, it works all the same.
+        let _ = stream.set_nodelay(true);
+        let shaken = tokio::select! {
+            biased;
+            _ = place.control.told(Order::Leave) => {
+                return self.refused("too many connections are in their handshake; the one that did so for longest is closed");
+            }
+            shaken = timeout(HANDSHAKE, self.shake(stream, &place)) => shaken,
+        };
+        let stream = match shaken {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return self.refused(&error.to_string()),
+            Err(_) => return self.refused("the handshake did not end in time"),
+        };
+        if !place.open(&self.server.state.memory) {
+            return self.refused(
+                "there are as many connections as `--max-connections` allows, and something is worked on for each",
+            );
+        }
+        match stream {
+            Stream::Tls(stream) => self.requests(*stream, &place, stop).await,
+            Stream::Plain(stream) => self.requests(stream, &place, stop).await,
+        }
+    }
+
+    async fn shake(&self, stream: TcpStream, place: &Place) -> io::Result<Stream> {
+        stream.readable().await?;
+        place.spoke();
+        match &self.server.tls {
+            Some(tls) => {
+                let stream = TlsAcceptor::from(tls.load_full()).accept(stream).await?;
+                Ok(Stream::Tls(Box::new(stream)))
+            }
+            None => Ok(Stream::Plain(stream)),
+        }
+    }
+
+    async fn requests(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        place: &Place,
+        mut stop: watch::Receiver<Option<Instant>>,
+    ) {
+        let (control, rest) = (&place.control, self.server.rest);
+        let service =
+            Watched { router: self.server.router.clone(), id: place.id(), control: Arc::clone(control) };
+        let connection = self.http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+        let mut connection = pin!(connection);
+        let mut order = Order::Stay;
+        let mut end = pin!(sleep_until(control.end(rest).into()));
+        loop {
+            tokio::select! {
+                biased;
+                told = control.told(order) => {
+                    if told == Order::Cut {
+                        return;
+                    }
+                    self.server.state.memory.leave(place.id());
+                    order = Order::Leave;
+                    end.as_mut().reset((Instant::now() + LEAVE).into());
+                }
+                stopped = stop.wait_for(Option::is_some), if order == Order::Stay => {
+                    let last = stopped.ok().and_then(|stopped| *stopped).unwrap_or_else(Instant::now);
+                    order = Order::Leave;
+                    end.as_mut().reset(last.into());
+                }
+                () = end.as_mut() => {
+                    if order == Order::Leave {
+                        return;
+                    }
+                    let later = control.end(rest);
+                    if later > Instant::now() {
+                        end.as_mut().reset(later.into());
+                        continue;
+                    }
+                    order = Order::Leave;
+                    end.as_mut().reset((Instant::now() + LEAVE).into());
+                }
+                // How a client ends it is its own affair.
+                _ = connection.as_mut() => return,
+            }
+            connection.as_mut().graceful_shutdown();
+        }
+    }
+}
+
+enum Stream {
+    Tls(Box<tokio_rustls::server::TlsStream<TcpStream>>),
+    Plain(TcpStream),
+}
+
+/// The endpoints, as a connection sees them: it knows when it is asked, and when it has answered.
+#[derive(Clone, Debug)]
+struct Watched {
+    router: Router,
+    id: ConnectionId,
+    control: Arc<Control>,
+}
+
+/// A request that is worked on, also if its future is dropped.
+struct Running(Arc<Control>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.ended();
+    }
+}
+
+impl<B> Service<Request<B>> for Watched
+where
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<axum::BoxError>,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Service::<Request<B>>::poll_ready(&mut self.router, context)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        self.control.began();
+        let running = Running(Arc::clone(&self.control));
+        request.extensions_mut().insert(self.id);
+        let answer = self.router.call(request);
+        Box::pin(async move {
+            let _running = running;
+            answer.await
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_no_more_places_than_descriptors() {
+        let most = |open, descriptors| {
+            let most = Most::within(open, descriptors);
+            (most.shaking, most.open, most.leaving)
+        };
+        assert_eq!(most(2048, None), (512, 2048, 128));
+        assert_eq!(most(2048, Some(1 << 20)), (512, 2048, 128));
+        for descriptors in [0, 100, 256, 1024, 2000] {
+            let (shaking, open, leaving) = most(2048, Some(descriptors));
+            assert!(shaking > 0 && open > 0 && leaving > 0);
+            assert!(shaking + open + leaving <= descriptors.saturating_sub(192).max(8), "{descriptors}");
+        }
+        assert!(descriptors().is_some_and(|descriptors| descriptors > 10));
+    }
+}
