@@ -100,42 +100,240 @@ const MIB: usize = 1 << 20;
 
 /// Names that end in `.gz` are packed when they are written.
 const DUMPS: &[Dump] = &[
-    Dump { name: "nesting.json.gz", write: |out| { out.write_all(b"{\"a\":")?; repeat(out, "[", 512 * MIB) } },
+    Dump {
+        name: "nesting.json.gz",
+        write: |out| {
+            out.write_all(b"{\"a\":")?;
+            repeat(out, "[", 512 * MIB)
+        },
+    },
     Dump { name: "nesting-objects.json.gz", write: |out| repeat(out, "{\"a\":", 512 * MIB) },
-    Dump { name: "nesting-in-list.json.gz", write: |out| { out.write_all(b"{\"kind\":\"List\",\"items\":[")?; repeat(out, "[", 256 * MIB) } },
-    Dump { name: "nesting-yaml.yaml.gz", write: |out| { out.write_all(b"a: ")?; repeat(out, "[", 256 * MIB) } },
+    Dump {
+        name: "nesting-in-list.json.gz",
+        write: |out| {
+            out.write_all(b"{\"kind\":\"List\",\"items\":[")?;
+            repeat(out, "[", 256 * MIB)
+        },
+    },
+    Dump {
+        name: "nesting-yaml.yaml.gz",
+        write: |out| {
+            out.write_all(b"a: ")?;
+            repeat(out, "[", 256 * MIB)
+        },
+    },
     Dump { name: "window-128MiB.zst", write: |out| out.write_all(&frame(17, 600, b'[')) },
     Dump { name: "window-2GiB.zst", write: |out| out.write_all(&frame(21, 600, b' ')) },
     Dump { name: "window-2TiB.zst", write: |out| out.write_all(&frame(31, 1, b'[')) },
     Dump { name: "window-8MiB.zst", write: |out| out.write_all(&frame(13, 1024, b'[')) },
-    Dump { name: "one-text.json.gz", write: |out| { out.write_all(b"{\"a\":\"")?; repeat(out, "x", 512 * MIB) } },
+    Dump {
+        name: "one-text.json.gz",
+        write: |out| {
+            out.write_all(b"{\"a\":\"")?;
+            repeat(out, "x", 512 * MIB)
+        },
+    },
     Dump { name: "one-line.yaml.gz", write: |out| repeat(out, "x", 512 * MIB) },
-    Dump { name: "one-key.yaml.gz", write: |out| { out.write_all(b"apiVersion: v1\nitems:\n- a: 1\nx: ")?; repeat(out, "x", 512 * MIB) } },
-    Dump { name: "one-separator.yaml.gz", write: |out| { repeat(out, "a: 1\n", MIB)?; out.write_all(b"---")?; repeat(out, " ", 256 * MIB) } },
-    Dump { name: "white-space.gz", write: |out| { repeat(out, "\n", 128 * MIB)?; out.write_all(b"x") } },
-    Dump { name: "separators.yaml.gz", write: |out| { repeat(out, "---\n", 64 * MIB)?; out.write_all(b"x") } },
-    Dump { name: "junk-lines.json.gz", write: |out| { repeat(out, "{}\n", MIB)?; repeat(out, "x\n", 2 * MIB) } },
-    Dump { name: "junk-items.json.gz", write: |out| { out.write_all(b"{\"kind\":\"List\",\"items\":[")?; repeat(out, "1,", 4 * MIB) } },
+    Dump {
+        name: "one-key.yaml.gz",
+        write: |out| {
+            out.write_all(b"apiVersion: v1\nitems:\n- a: 1\nx: ")?;
+            repeat(out, "x", 512 * MIB)
+        },
+    },
+    Dump {
+        name: "one-separator.yaml.gz",
+        write: |out| {
+            repeat(out, "a: 1\n", MIB)?;
+            out.write_all(b"---")?;
+            repeat(out, " ", 256 * MIB)
+        },
+    },
+    Dump {
+        name: "white-space.gz",
+        write: |out| {
+            repeat(out, "\n", 128 * MIB)?;
+            out.write_all(b"x")
+        },
+    },
+    Dump {
+        name: "separators.yaml.gz",
+        write: |out| {
+            repeat(out, "---\n", 64 * MIB)?;
+            out.write_all(b"x")
+        },
+    },
+    Dump {
+        name: "junk-lines.json.gz",
+        write: |out| {
+            repeat(out, "{}\n", MIB)?;
+            repeat(out, "x\n", 2 * MIB)
+        },
+    },
+    Dump {
+        name: "junk-items.json.gz",
+        write: |out| {
+            out.write_all(b"{\"kind\":\"List\",\"items\":[")?;
+            repeat(out, "1,", 4 * MIB)
+        },
+    },
     Dump { name: "junk-documents.yaml.gz", write: |out| repeat(out, "---\n{\n", 2 * MIB) },
     Dump { name: "tiny-objects.json.gz", write: |out| repeat(out, "{}", 4 * MIB) },
-    Dump { name: "many-items-keys.json.gz", write: |out| { out.write_all(b"{\"kind\":\"List\",")?; repeat(out, "\"items\":[],", 16 * MIB) } },
+    Dump {
+        name: "many-items-keys.json.gz",
+        write: |out| {
+            out.write_all(b"{\"kind\":\"List\",")?;
+            repeat(out, "\"items\":[],", 16 * MIB)
+        },
+    },
     Dump { name: "dense-numbers.ndjson.gz", write: |out| dense(out, 60, MIB - 300, ["[", "]"], "0,") },
     Dump { name: "dense-lists.ndjson.gz", write: |out| dense(out, 60, MIB - 300, ["[", "]"], "[],") },
     Dump { name: "dense-objects.ndjson.gz", write: |out| dense(out, 60, MIB - 300, ["[", "]"], "{\"\":0},") },
     Dump { name: "dense-below.ndjson.gz", write: |out| dense(out, 400, 80_000 * 7, ["[", "]"], "{\"\":0},") },
     Dump { name: "dense-small.ndjson.gz", write: |out| dense(out, 4000, 7000, ["[", "]"], "{\"\":0},") },
-    Dump { name: "dense-yaml.yaml.gz", write: |out| { for _ in 0..40 { out.write_all(b"---\napiVersion: v1\nkind: Pod\nspec: [")?; repeat(out, "{a},", 900 << 10)?; out.write_all(b"]\n")?; } Ok(()) } },
-    Dump { name: "dense-list.yaml.gz", write: |out| { out.write_all(b"apiVersion: v1\nkind: List\nitems:\n")?; for _ in 0..40 { out.write_all(b"- {apiVersion: v1, kind: Pod, spec: [")?; repeat(out, "{a},", 900 << 10)?; out.write_all(b"]}\n")?; } Ok(()) } },
-    Dump { name: "aliases.yaml.gz", write: |out| { for _ in 0..200 { out.write_all(b"---\napiVersion: v1\nkind: Pod\nx: &x {")?; for key in 0..999 { write!(out, "k{key}: 1, ")?; } out.write_all(b"}\ny:\n")?; repeat(out, "- {<<: *x}\n", 120_000)?; } Ok(()) } },
-    Dump { name: "kinds.ndjson.gz", write: |out| lines(out, 1_000_000, |number| format!(r#"{{"apiVersion":"g{number}.example.com/v1","kind":"K{number}","metadata":{{"name":"a"}}}}"#)) },
-    Dump { name: "namespaces.ndjson.gz", write: |out| lines(out, 400_000, |number| format!(r#"{{"apiVersion":"v1","kind":"Pod","metadata":{{"name":"a","namespace":"n-{number}"}},"spec":{{"containers":[{{"name":"c","securityContext":{{"privileged":true}}}}]}}}}"#)) },
-    Dump { name: "same-names.ndjson.gz", write: |out| { lines(out, 200_000, |number| format!(r#"{{"apiVersion":"g{}/v1","kind":"K","metadata":{{"name":"a","namespace":"n"}}}}"#, number % 7000))?; out.write_all(b"x") } },
-    Dump { name: "long-names.ndjson.gz", write: |out| lines(out, 200, |number| format!(r#"{{"apiVersion":"v1","kind":"Pod","metadata":{{"name":"{}{number}","namespace":"{}"}},"spec":{{"containers":[{{"name":"c","securityContext":{{"privileged":true}}}}]}}}}"#, "n".repeat(300_000), "s".repeat(300_000))) },
-    Dump { name: "long-labels.ndjson.gz", write: |out| lines(out, 40, |number| { let containers = format!(r#"{{"name":"c","securityContext":{{"privileged":true}}}},"#).repeat(1000); format!(r#"{{"apiVersion":"v1","kind":"Pod","metadata":{{"name":"p-{number}","namespace":"a","labels":{{"l":"{}"}}}},"spec":{{"containers":[{}]}}}}"#, "x".repeat(500_000), containers.trim_end_matches(',')) }) },
-    Dump { name: "many-findings.ndjson.gz", write: |out| lines(out, 200, |number| { let containers: String = (0..8000).map(|container| format!(r#"{{"name":"c{container}","securityContext":{{"privileged":true}}}},"#)).collect(); format!(r#"{{"apiVersion":"v1","kind":"Pod","metadata":{{"name":"p-{number}","namespace":"a"}},"spec":{{"containers":[{}]}}}}"#, containers.trim_end_matches(',')) }) },
-    Dump { name: "inventory.ndjson.gz", write: |out| lines(out, 100_000, |number| format!(r#"{{"apiVersion":"networking.k8s.io/v1","kind":"Ingress","metadata":{{"name":"i-{number}","namespace":"a"}},"spec":{{"rules":[{{"host":"{}-{number}.example.com"}}]}}}}"#, "h".repeat(1000))) },
-    Dump { name: "duplicate-keys.ndjson.gz", write: |out| { lines(out, 200, |number| format!(r#"{{"apiVersion":"v1","kind":"Pod","metadata":{{"name":"p-{number}","namespace":"a"}},"spec":{{{}"a":1}}}}"#, r#""a":0,"#.repeat(60_000)))?; out.write_all(b"x") } },
-    Dump { name: "members.gz", write: |out| { for _ in 0..200_000 { GzEncoder::new(&mut *out, Compression::fast()).finish()?; } out.write_all(b"x") } },
+    Dump {
+        name: "dense-yaml.yaml.gz",
+        write: |out| {
+            for _ in 0..40 {
+                out.write_all(b"---\napiVersion: v1\nkind: Pod\nspec: [")?;
+                repeat(out, "{a},", 900 << 10)?;
+                out.write_all(b"]\n")?;
+            }
+            Ok(())
+        },
+    },
+    Dump {
+        name: "dense-list.yaml.gz",
+        write: |out| {
+            out.write_all(b"apiVersion: v1\nkind: List\nitems:\n")?;
+            for _ in 0..40 {
+                out.write_all(b"- {apiVersion: v1, kind: Pod, spec: [")?;
+                repeat(out, "{a},", 900 << 10)?;
+                out.write_all(b"]}\n")?;
+            }
+            Ok(())
+        },
+    },
+    Dump {
+        name: "aliases.yaml.gz",
+        write: |out| {
+            for _ in 0..200 {
+                out.write_all(b"---\napiVersion: v1\nkind: Pod\nx: &x {")?;
+                for key in 0..999 {
+                    write!(out, "k{key}: 1, ")?;
+                }
+                out.write_all(b"}\ny:\n")?;
+                repeat(out, "- {<<: *x}\n", 120_000)?;
+            }
+            Ok(())
+        },
+    },
+    Dump {
+        name: "kinds.ndjson.gz",
+        write: |out| {
+            lines(out, 1_000_000, |number| {
+                format!(
+                    r#"{{"apiVersion":"g{number}.example.com/v1","kind":"K{number}","metadata":{{"name":"a"}}}}"#
+                )
+            })
+        },
+    },
+    Dump {
+        name: "namespaces.ndjson.gz",
+        write: |out| {
+            lines(out, 400_000, |number| {
+                format!(
+                    r#"{{"apiVersion":"v1","kind":"Pod","metadata":{{"name":"a","namespace":"n-{number}"}},"spec":{{"containers":[{{"name":"c","securityContext":{{"privileged":true}}}}]}}}}"#
+                )
+            })
+        },
+    },
+    Dump {
+        name: "same-names.ndjson.gz",
+        write: |out| {
+            lines(out, 200_000, |number| {
+                format!(
+                    r#"{{"apiVersion":"g{}/v1","kind":"K","metadata":{{"name":"a","namespace":"n"}}}}"#,
+                    number % 7000
+                )
+            })?;
+            out.write_all(b"x")
+        },
+    },
+    Dump {
+        name: "long-names.ndjson.gz",
+        write: |out| {
+            lines(out, 200, |number| {
+                format!(
+                    r#"{{"apiVersion":"v1","kind":"Pod","metadata":{{"name":"{}{number}","namespace":"{}"}},"spec":{{"containers":[{{"name":"c","securityContext":{{"privileged":true}}}}]}}}}"#,
+                    "n".repeat(300_000),
+                    "s".repeat(300_000)
+                )
+            })
+        },
+    },
+    Dump {
+        name: "long-labels.ndjson.gz",
+        write: |out| {
+            lines(out, 40, |number| {
+                let containers =
+                    format!(r#"{{"name":"c","securityContext":{{"privileged":true}}}},"#).repeat(1000);
+                format!(
+                    r#"{{"apiVersion":"v1","kind":"Pod","metadata":{{"name":"p-{number}","namespace":"a","labels":{{"l":"{}"}}}},"spec":{{"containers":[{}]}}}}"#,
+                    "x".repeat(500_000),
+                    containers.trim_end_matches(',')
+                )
+            })
+        },
+    },
+    Dump {
+        name: "many-findings.ndjson.gz",
+        write: |out| {
+            lines(out, 200, |number| {
+                let containers: String = (0..8000)
+                    .map(|container| {
+                        format!(r#"{{"name":"c{container}","securityContext":{{"privileged":true}}}},"#)
+                    })
+                    .collect();
+                format!(
+                    r#"{{"apiVersion":"v1","kind":"Pod","metadata":{{"name":"p-{number}","namespace":"a"}},"spec":{{"containers":[{}]}}}}"#,
+                    containers.trim_end_matches(',')
+                )
+            })
+        },
+    },
+    Dump {
+        name: "inventory.ndjson.gz",
+        write: |out| {
+            lines(out, 100_000, |number| {
+                format!(
+                    r#"{{"apiVersion":"networking.k8s.io/v1","kind":"Ingress","metadata":{{"name":"i-{number}","namespace":"a"}},"spec":{{"rules":[{{"host":"{}-{number}.example.com"}}]}}}}"#,
+                    "h".repeat(1000)
+                )
+            })
+        },
+    },
+    Dump {
+        name: "duplicate-keys.ndjson.gz",
+        write: |out| {
+            lines(out, 200, |number| {
+                format!(
+                    r#"{{"apiVersion":"v1","kind":"Pod","metadata":{{"name":"p-{number}","namespace":"a"}},"spec":{{{}"a":1}}}}"#,
+                    r#""a":0,"#.repeat(60_000)
+                )
+            })?;
+            out.write_all(b"x")
+        },
+    },
+    Dump {
+        name: "members.gz",
+        write: |out| {
+            for _ in 0..200_000 {
+                GzEncoder::new(&mut *out, Compression::fast()).finish()?;
+            }
+            out.write_all(b"x")
+        },
+    },
 ];
 
 struct Ended {
@@ -168,7 +366,9 @@ fn measured(program: &str, folder: &Path, dump: &Path) -> io::Result<Ended> {
     let mut kib = 0;
     let ended = loop {
         let text = fs::read_to_string(&status).unwrap_or_default();
-        let peak = text.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
+        let peak = text
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
         kib = kib.max(peak.unwrap_or(0));
         if let Some(ended) = child.try_wait()? {
             break ended;
@@ -181,7 +381,12 @@ fn measured(program: &str, folder: &Path, dump: &Path) -> io::Result<Ended> {
         format!("{} {}", word("standing"), word("completion"))
     });
     let _ = fs::remove_file(&out);
-    Ok(Ended { code: ended.code(), seconds: began.elapsed().as_secs_f64(), kib, says: says.unwrap_or_default() })
+    Ok(Ended {
+        code: ended.code(),
+        seconds: began.elapsed().as_secs_f64(),
+        kib,
+        says: says.unwrap_or_default(),
+    })
 }
 
 fn write(dump: &Dump, path: &PathBuf) -> io::Result<()> {
@@ -215,7 +420,12 @@ fn main() -> io::Result<()> {
         let fine = code == Some(2) && kib < MOST_KIB && says.starts_with("incomplete");
         failed += i32::from(!fine);
         let mark = if fine { "" } else { "  <-- FAILED" };
-        println!("{:<28} {:>4} {:>9.1} {seconds:>8.1}  {says}{mark}", dump.name, code.unwrap_or(-1), kib as f64 / 1024.0);
+        println!(
+            "{:<28} {:>4} {:>9.1} {seconds:>8.1}  {says}{mark}",
+            dump.name,
+            code.unwrap_or(-1),
+            kib as f64 / 1024.0
+        );
     }
     println!("{failed} failed");
     std::process::exit(i32::from(failed > 0));

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use portcullis::{
-    ConstraintKey, Decision, EnforcementPoint, EvaluationLimits, FieldPath, Gvk, Inventory, LimitKind, Limits,
-    Object, Place as Placement, Places, PolicySet, Precision, Process, Review, Verdict as Said, Watch, World,
+    ConstraintKey, Decision, EnforcementPoint, EvaluationLimits, FieldPath, Gvk, Inventory, LimitKind,
+    Limits, Object, Place as Placement, Places, PolicySet, Precision, Process, Review, Verdict as Said,
+    Watch, World,
 };
 use portcullis_report::audit::{
     Action, Finding, ObjectName, Objects, Place, Problem, Tally, Totals, Verdict,
@@ -281,7 +282,8 @@ impl Judge<'_> {
             return listed;
         }
         let labels = Arc::new(labels_of(object));
-        let of_each = name_bytes(name) + labels.iter().map(|(key, value)| key.len() + value.len() + 64).sum::<usize>();
+        let of_each =
+            name_bytes(name) + labels.iter().map(|(key, value)| key.len() + value.len() + 64).sum::<usize>();
         let mut whole = None;
         for finding in &decision.findings {
             // Everything in an outcome of the audit's point is in the index.

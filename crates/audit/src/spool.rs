@@ -184,7 +184,7 @@ mod tests {
             let object = ObjectName { namespace: namespace.into(), ..ObjectName::default() };
             let finding = Finding {
                 object,
-                labels: BTreeMap::new(),
+                labels: Arc::default(),
                 ordinal,
                 place: Place::Cluster,
                 field: String::new(),
@@ -197,7 +197,8 @@ mod tests {
             spool.push(&finding).unwrap();
         }
         for (first, namespace) in ["even", "odd"].into_iter().enumerate() {
-            let found: Vec<u64> = spool.of_namespace(namespace).map(|finding| finding.unwrap().ordinal).collect();
+            let found: Vec<u64> =
+                spool.of_namespace(namespace).map(|finding| finding.unwrap().ordinal).collect();
             let expected: Vec<u64> = (0..count).map(|number| number * 2 + first as u64).collect();
             assert_eq!(found, expected);
         }

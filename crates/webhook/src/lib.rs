@@ -11,8 +11,8 @@
 
 pub mod admission;
 pub mod args;
-pub mod bounds;
 pub mod body;
+pub mod bounds;
 pub mod connections;
 pub mod decisions;
 pub mod digest;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use anstyle::{AnsiColor, Style};
 use portcullis_report::audit::{AuditReport, Cause, Completion, Finding, Standing, Verdict};
@@ -64,7 +65,7 @@ fn write_examples(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result<(
                 finding.message.truncate(finding.message.floor_char_boundary(LONGEST));
                 finding.message.push('…');
             }
-            finding.labels.clear();
+            finding.labels = Arc::default();
             finding.details = serde_json::Value::Null;
             shown.push(finding);
         }

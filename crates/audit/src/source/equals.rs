@@ -71,11 +71,16 @@ fn lists_that_are_lists_are_taken() {
         r#"{"apiVersion":"v1","kind":"List","items":null}"#.to_owned(),
         r#"{"apiVersion":"v1","kind":"PodList","items":[{"metadata":{"name":"a"}}, {}]}"#.to_owned(),
         r#"{"apiVersion":"v1","kind":"List","metadata":{"items":[1]},"items":[{"items":[2]}]}"#.to_owned(),
-        format!(r#"{{"apiVersion":"v1","kind":"List","items":[{{"apiVersion":"v1","kind":"List","items":[{POD}]}}]}}"#),
-        r#"{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"v1","kind":"List","items":[]}]}"#.to_owned(),
+        format!(
+            r#"{{"apiVersion":"v1","kind":"List","items":[{{"apiVersion":"v1","kind":"List","items":[{POD}]}}]}}"#
+        ),
+        r#"{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"v1","kind":"List","items":[]}]}"#
+            .to_owned(),
         format!("{POD}\n{POD}{POD}\n---\n{POD}\n"),
-        "apiVersion: v1\nkind: List\nitems:\n- a: 1\n  b: |\n    - x\n    items:\n- {c: 2}\nmetadata: {}\n".to_owned(),
-        "kind: PodList\napiVersion: v1\nitems:\n  # first\n  - a: 1\n  -\n    c: 2\n\n# last\nmetadata: {}\n".to_owned(),
+        "apiVersion: v1\nkind: List\nitems:\n- a: 1\n  b: |\n    - x\n    items:\n- {c: 2}\nmetadata: {}\n"
+            .to_owned(),
+        "kind: PodList\napiVersion: v1\nitems:\n  # first\n  - a: 1\n  -\n    c: 2\n\n# last\nmetadata: {}\n"
+            .to_owned(),
         "apiVersion: v1\nkind: List\nitems: [{a: 1}, {b: 2}]\n".to_owned(),
         "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: List\n  items: []\n".to_owned(),
         "a: 1\n---\nb: 2\n--- # c\n# nothing\n---\nd: 3\n".to_owned(),
@@ -170,7 +175,8 @@ proptest! {
 
 #[test]
 fn a_second_items_is_named_where_it_is() {
-    let text = format!("{{\"apiVersion\":\"v1\",\"kind\":\"List\",\"items\":[{POD}],\n\"\\u0069tems\":[{POD}]}}");
+    let text =
+        format!("{{\"apiVersion\":\"v1\",\"kind\":\"List\",\"items\":[{POD}],\n\"\\u0069tems\":[{POD}]}}");
     for small in [0, SMALL] {
         let problems = read_pieces("dump", text.as_bytes(), 1 << 20, small).1;
         let problem = problems.iter().find(|problem| problem.is_error).unwrap();

@@ -106,7 +106,8 @@ impl Files {
             ),
             BadKind::OddLines => (
                 "syntax",
-                "this list has tabs at the start of lines, or characters that end a line for YAML only".to_owned(),
+                "this list has tabs at the start of lines, or characters that end a line for YAML only"
+                    .to_owned(),
                 "its items were audited, but may be others for who reads the list; write such characters as escapes in double quotes",
             ),
         };
@@ -173,8 +174,9 @@ impl Feed for Files {
 /// All documents of some bytes and what is wrong with them, piece by piece: what an audit reads in a source of these bytes, with the
 /// most bytes that a document may have, and the size up to which nothing is cut.
 pub fn read_pieces(name: &str, bytes: &[u8], most: usize, small: usize) -> (Vec<Document>, Vec<Problem>) {
-    let source = Arc::new(Source::file(InputFile { path: name.into(), name: name.to_owned() }));
-    let splitter = Splitter::with_small(Box::new(io::Cursor::new(bytes.to_vec())) as Bytes, name, most, small);
+    let source = Arc::new(Source::plain(InputFile { path: name.into(), name: name.to_owned() }));
+    let splitter =
+        Splitter::with_small(Box::new(io::Cursor::new(bytes.to_vec())) as Bytes, name, most, small);
     let mut files = Files::new(vec![source], Ceiling::new(u64::MAX));
     (files.splitter, files.next) = (Some(splitter), 1);
     let (mut found, mut problems) = (Vec::new(), Vec::new());

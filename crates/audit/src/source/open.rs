@@ -39,7 +39,7 @@ impl Source {
         let found = fs::metadata(&file.path).ok().and_then(|metadata| special(metadata.file_type()));
         match found {
             // What else cannot be opened is reported by who opens it.
-            None => Ok(Self { name: file.name.into(), origin: Origin::File(file.path) }),
+            None => Ok(Self::plain(file)),
             Some(Special::Pipe) => {
                 with_patience(&file.name, || Self::spool(&file.name, File::open(&file.path)?, None))
             }
@@ -47,6 +47,11 @@ impl Source {
                 Err(io::Error::new(io::ErrorKind::InvalidInput, format!("expected a file, found {other}")))
             }
         }
+    }
+
+    /// A file, whatever the system has at its path.
+    pub(super) fn plain(file: InputFile) -> Self {
+        Self { name: file.name.into(), origin: Origin::File(file.path) }
     }
 
     /// All of a stream, kept on disk as it comes. Cost: as much disk as it has bytes.

@@ -297,11 +297,8 @@ impl<R: BufRead> Splitter<R> {
             let kind = BadKind::TooLarge(first.len() as u64);
             self.pieces.push_back(Piece::Bad(Bad { start: Start { line: 1, column: 1 }, kind }));
         }
-        self.mode = if self.is_json || looks_like_json {
-            Mode::Json(Json::new())
-        } else {
-            Mode::Yaml(Yaml::new())
-        };
+        self.mode =
+            if self.is_json || looks_like_json { Mode::Json(Json::new()) } else { Mode::Yaml(Yaml::new()) };
         self.first = (first, marked);
     }
 }

@@ -71,7 +71,8 @@ fn json_lists_come_item_by_item() {
         ]
     );
     let typed = r#"{"kind":"PodList","apiVersion":"v1","metadata":{"items":[1]},"items":[{"a":1},{"b":2}]}"#;
-    let frame = r#"1:1 frame->1:86 {"kind":"PodList","apiVersion":"v1","metadata":{"items":[1]},"items":[{}]}"#;
+    let frame =
+        r#"1:1 frame->1:86 {"kind":"PodList","apiVersion":"v1","metadata":{"items":[1]},"items":[{}]}"#;
     assert_eq!(pieces(typed), [r#"1:71 <v1 Pod> {"a":1}"#, r#"1:79 <v1 Pod> {"b":2}"#, frame]);
     // Its items are its own: no list.
     let other = r#"{"kind":"Menu","items":[{"a":1}]}"#;
@@ -165,7 +166,10 @@ fn yaml_streams_are_split_at_markers() {
     // For YAML a comment ends there.
     assert_eq!(pieces("# comment\ra: 1"), ["1:1 # comment\ra: 1"]);
     assert_eq!(pieces("# comment\u{85}a: 1"), ["1:1 # comment\u{85}a: 1"]);
-    assert_eq!(pieces("a: 1\n---# c\nb: 2\n---c: 3\nd: 4\n---\ne: 5"), ["1:1 a: 1", "3:1 b: 2", "4:1 Glued", "7:1 e: 5"]);
+    assert_eq!(
+        pieces("a: 1\n---# c\nb: 2\n---c: 3\nd: 4\n---\ne: 5"),
+        ["1:1 a: 1", "3:1 b: 2", "4:1 Glued", "7:1 e: 5"]
+    );
 }
 
 #[test]

@@ -182,14 +182,7 @@ impl Yaml {
 
 impl Document {
     /// The beginning of a line.
-    fn line(
-        &mut self,
-        line: &[u8],
-        start: Start,
-        most: usize,
-        small: usize,
-        pieces: &mut VecDeque<Piece>,
-    ) {
+    fn line(&mut self, line: &[u8], start: Start, most: usize, small: usize, pieces: &mut VecDeque<Piece>) {
         let trimmed = line.trim_ascii();
         self.counts |= is_content(trimmed) && Line::of(line) == Line::Content;
         match &mut self.small {
@@ -247,7 +240,8 @@ impl List {
             line.get(indent) == Some(&b'-') && line.get(indent + 1).is_none_or(u8::is_ascii_whitespace);
         if is_content && let State::Items(text) = &mut self.state {
             let text = std::mem::replace(text, Collecting::new(start));
-            self.state = if is_dash { self.begin_items(text, indent, start, most) } else { State::Whole(text) };
+            self.state =
+                if is_dash { self.begin_items(text, indent, start, most) } else { State::Whole(text) };
         }
         match &mut self.state {
             State::Whole(text) => {
@@ -356,8 +350,9 @@ impl OddLines {
         // A CR at the end of a part shows in the next one what it is.
         let carried = second == b'\r' && part.first().is_some_and(|byte| *byte != b'\n');
         let found = carried
-            || memchr::memchr(b'\r', part)
-                .is_some_and(|_| memchr::memchr_iter(b'\r', part).any(|at| part.get(at + 1).is_some_and(|byte| *byte != b'\n')))
+            || memchr::memchr(b'\r', part).is_some_and(|_| {
+                memchr::memchr_iter(b'\r', part).any(|at| part.get(at + 1).is_some_and(|byte| *byte != b'\n'))
+            })
             || memchr::memchr3_iter(0x85, 0xa8, 0xa9, part).any(|at| match part.get(at) {
                 Some(0x85) => byte(at, 1) == Some(0xc2),
                 _ => byte(at, 1) == Some(0x80) && byte(at, 2) == Some(0xe2),

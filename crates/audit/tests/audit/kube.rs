@@ -49,6 +49,7 @@ async fn audited(server: &ApiServer, chunk_size: u32, scope: Scope, writes: bool
             limits: portcullis::EvaluationLimits::default(),
             timeout: Duration::from_secs(10),
             aside: Aside::Nothing,
+            places: portcullis::Places::default(),
         };
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("out.json");

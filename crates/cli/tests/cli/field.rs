@@ -20,10 +20,13 @@ spec:
       violation[{"msg": msg}] { msg := input.review.object.data.says }
       violation[{"msg": msg}] { input.review.kind.kind == "Odd"; msg := sprintf("odd %q", [input.review.kind.version]) }
 "#;
-const CONSTRAINT: &str = "apiVersion: constraints.gatekeeper.sh/v1beta1\nkind: Says\nmetadata: {name: says}\n";
+const CONSTRAINT: &str =
+    "apiVersion: constraints.gatekeeper.sh/v1beta1\nkind: Says\nmetadata: {name: says}\n";
 
 fn config_map(name: &str, says: &str) -> String {
-    format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: shop}}\ndata: {{says: {says}}}\n")
+    format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: shop}}\ndata: {{says: {says}}}\n"
+    )
 }
 
 /// A directory with a policy.
@@ -55,7 +58,11 @@ fn names_that_begin_with_dots_are_read() {
 
 #[test]
 fn manifests_in_a_repositorys_own_files_are_counted() {
-    let directory = directory(&[("good.yaml", &config_map("m", "hello")), (".git/hooks/a.yaml", "a: b"), (".git/b.yml", "c")]);
+    let directory = directory(&[
+        ("good.yaml", &config_map("m", "hello")),
+        (".git/hooks/a.yaml", "a: b"),
+        (".git/b.yml", "c"),
+    ]);
     let run = run_in(directory.path(), &["test", "-f", "."]).exits_with(1);
     assert!(run.stderr.contains("`.git`") && run.stderr.contains("2 of them"), "{}", run.shown());
 }
@@ -63,7 +70,8 @@ fn manifests_in_a_repositorys_own_files_are_counted() {
 #[test]
 fn a_directory_without_manifests_is_named() {
     let directory = directory(&[("good.yaml", &config_map("m", "hello")), ("empty/a.yaml.tmpl", "a")]);
-    let run = run_in(directory.path(), &["test", "-f", "template.yaml", "constraint.yaml", "good.yaml", "empty"]);
+    let run =
+        run_in(directory.path(), &["test", "-f", "template.yaml", "constraint.yaml", "good.yaml", "empty"]);
     let run = run.exits_with(1);
     assert!(run.stderr.contains("empty: ") || run.stderr.contains("--> empty"), "{}", run.shown());
     assert!(run.stderr.contains("named like a manifest"), "{}", run.shown());
@@ -82,7 +90,8 @@ fn pipes_and_sockets_are_named_and_not_waited_for() {
         assert!(shown.contains("found a pipe") && shown.contains("found a socket"), "{shown}");
         assert!(shown.contains("pipe.yaml") && shown.contains("socket.json"), "{shown}");
     }
-    fs::write(directory.path().join("suite.yaml"), "apiVersion: test.gatekeeper.sh/v1alpha1\nkind: Suite\n").unwrap();
+    fs::write(directory.path().join("suite.yaml"), "apiVersion: test.gatekeeper.sh/v1alpha1\nkind: Suite\n")
+        .unwrap();
     let run = run_in(directory.path(), &["verify", "."]).exits_with(2);
     assert!(run.stderr.contains("pipe.yaml"), "{}", run.shown());
 }
@@ -231,10 +240,7 @@ fn junit_has_no_character_that_xml_has_not() {
         .collect();
     let lines: Vec<_> = objects.iter().map(ToString::to_string).collect();
     fs::write(directory.path().join("all.json"), lines.join("\n")).unwrap();
-    for args in [
-        &["test", "-f", ".", "-o", "junit"][..],
-        &["audit", "--policies", ".", ".", "-o", "junit"],
-    ] {
+    for args in [&["test", "-f", ".", "-o", "junit"][..], &["audit", "--policies", ".", ".", "-o", "junit"]] {
         let run = run_in(directory.path(), args).exits_with(1);
         assert!(is_xml_text(&run.stdout), "{}", run.stdout.escape_debug());
         assert!(run.stdout.matches("<failure").count() >= odd.len(), "{}", run.shown());
@@ -267,7 +273,8 @@ fn suites_take_the_first_document_of_a_file_and_say_what_they_leave() {
 #[test]
 fn suites_take_objects_without_api_version_and_name() {
     let suite = "apiVersion: test.gatekeeper.sh/v1alpha1\nkind: Suite\ntests:\n- name: t\n  template: template.yaml\n  constraint: constraint.yaml\n  cases:\n  - name: c\n    object: object.yaml\n    assertions: [{violations: 1, message: 'odd \"\"'}]\n";
-    let directory = directory(&[("suite.yaml", suite), ("object.yaml", "kind: Odd\nmetadata: {labels: {a: b}}\n")]);
+    let directory =
+        directory(&[("suite.yaml", suite), ("object.yaml", "kind: Odd\nmetadata: {labels: {a: b}}\n")]);
     run_in(directory.path(), &["verify", "."]).exits_with(0);
     // Its kind it has to have, and elsewhere its version.
     let run = run_in(directory.path(), &["test", "-f", "."]).exits_with(2);

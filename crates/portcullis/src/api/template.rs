@@ -207,7 +207,8 @@ fn read_engine(target: &Node<'_>, errors: &mut Vec<Error>) -> Option<EngineSourc
         match &*engine {
             // The list is by engine: an API server takes each once.
             REGO if has_rego => {
-                errors.push(node.error(ErrorKind::InvalidValue, format!("the engine `{REGO}` is there twice")));
+                errors
+                    .push(node.error(ErrorKind::InvalidValue, format!("the engine `{REGO}` is there twice")));
             }
             REGO => {
                 has_rego = true;

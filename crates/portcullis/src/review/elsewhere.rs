@@ -1,12 +1,14 @@
 //! What would be found in an object that names no namespace, if it lived in another one than it is taken to live in.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
+
+use portcullis_rego::LimitKind;
 
 use super::{Review, Verdict, evaluate, known_namespace, matches};
 use crate::api::Process;
 use crate::enforcement::{EnforcementAction, EnforcementPoint};
 use crate::error::{Error, ErrorKind};
-use crate::limits::LimitKind;
 use crate::matcher::{Elsewhere as Match, Subject};
 use crate::names::ConstraintKey;
 use crate::object::Object;
@@ -101,7 +103,8 @@ impl PolicySet {
                 criteria.push("Config, which excludes it".to_owned());
             }
             let (moved, there) = placed(review, object, name, known);
-            let (verdict, ..) = evaluate(constraint, &moved, &moved.input(there.as_ref()), *world);
+            let input = moved.input(there.as_ref());
+            let (verdict, ..) = evaluate(self, constraint, &moved, &input, &OnceCell::new(), *world);
             let (message, limit) = match verdict {
                 Verdict::Pass => continue,
                 Verdict::Violations(violations) => {

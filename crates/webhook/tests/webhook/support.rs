@@ -142,8 +142,8 @@ impl Webhook {
         std::fs::write(path("resources.yaml"), resources).unwrap();
         let (policies, resources) = (vec![path("policies.yaml")], vec![path("resources.yaml")]);
         Self::of(
-            Paths { policies, resources, limits: Limits::default() },
-            Pool::start(2, 16).unwrap(),
+            Paths { policies, resources, limits: Limits::default(), unsupported: Unsupported::Refused },
+            pool(2, 16),
             directory,
         )
     }
