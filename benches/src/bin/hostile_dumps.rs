@@ -66,7 +66,7 @@ struct Dump {
 
 fn repeat(out: &mut dyn Write, text: &str, bytes: usize) -> io::Result<()> {
     let block = text.repeat((1 << 16) / text.len() + 1);
-    for _ in 0..bytes / block.len() + 1 {
+    for _ in 0..=bytes / block.len() {
         out.write_all(block.as_bytes())?;
     }
     Ok(())
@@ -276,8 +276,7 @@ const DUMPS: &[Dump] = &[
         name: "long-labels.ndjson.gz",
         write: |out| {
             lines(out, 40, |number| {
-                let containers =
-                    format!(r#"{{"name":"c","securityContext":{{"privileged":true}}}},"#).repeat(1000);
+                let containers = r#"{"name":"c","securityContext":{"privileged":true}},"#.repeat(1000);
                 format!(
                     r#"{{"apiVersion":"v1","kind":"Pod","metadata":{{"name":"p-{number}","namespace":"a","labels":{{"l":"{}"}}}},"spec":{{"containers":[{}]}}}}"#,
                     "x".repeat(500_000),
@@ -290,11 +289,9 @@ const DUMPS: &[Dump] = &[
         name: "many-findings.ndjson.gz",
         write: |out| {
             lines(out, 200, |number| {
-                let containers: String = (0..8000)
-                    .map(|container| {
-                        format!(r#"{{"name":"c{container}","securityContext":{{"privileged":true}}}},"#)
-                    })
-                    .collect();
+                let container =
+                    |number| format!(r#"{{"name":"c{number}","securityContext":{{"privileged":true}}}},"#);
+                let containers = (0..8000).map(container).collect::<Vec<_>>().concat();
                 format!(
                     r#"{{"apiVersion":"v1","kind":"Pod","metadata":{{"name":"p-{number}","namespace":"a"}},"spec":{{"containers":[{}]}}}}"#,
                     containers.trim_end_matches(',')
@@ -391,7 +388,9 @@ fn measured(program: &str, folder: &Path, dump: &Path) -> io::Result<Ended> {
 
 fn write(dump: &Dump, path: &PathBuf) -> io::Result<()> {
     let mut file = BufWriter::new(File::create(path)?);
-    if dump.name == "members.gz" || !dump.name.ends_with(".gz") {
+    let is_packed = path.extension().is_some_and(|extension| extension == "gz");
+    // That one packs itself.
+    if dump.name == "members.gz" || !is_packed {
         (dump.write)(&mut file)?;
     } else {
         let mut packed = GzEncoder::new(&mut file, Compression::fast());
@@ -424,7 +423,7 @@ fn main() -> io::Result<()> {
             "{:<28} {:>4} {:>9.1} {seconds:>8.1}  {says}{mark}",
             dump.name,
             code.unwrap_or(-1),
-            kib as f64 / 1024.0
+            f64::from(u32::try_from(kib).unwrap_or(u32::MAX)) / 1024.0
         );
     }
     println!("{failed} failed");

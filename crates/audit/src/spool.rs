@@ -32,7 +32,7 @@ struct Offsets {
 }
 
 const BLOCK: usize = 63;
-const BLOCK_BYTES: u64 = (BLOCK as u64 + 1) * 8;
+const BLOCK_BYTES: usize = (BLOCK + 1) * 8;
 
 impl Spool {
     /// An empty one, in a directory or where temporary files go.
@@ -79,7 +79,7 @@ impl Spool {
         /// What an entry of the map takes beside its block.
         const ENTRY: u64 = 192;
         let end = &mut self.blocks_end;
-        let mut reserve = || std::mem::replace(end, *end + BLOCK_BYTES);
+        let mut reserve = || std::mem::replace(end, *end + BLOCK_BYTES as u64);
         if !self.namespaces.contains_key(namespace) {
             let first = reserve();
             self.memory += ENTRY + namespace.len() as u64;
@@ -130,7 +130,7 @@ impl Spool {
 
     /// The numbers of a block, and where the next one is.
     fn block(&self, place: u64) -> io::Result<(Vec<u64>, u64)> {
-        let mut bytes = [0; BLOCK_BYTES as usize];
+        let mut bytes = [0; BLOCK_BYTES];
         std::os::unix::fs::FileExt::read_exact_at(&self.blocks, &mut bytes, place)?;
         let number = |bytes: &[u8]| bytes.try_into().map(u64::from_le_bytes).unwrap_or_default();
         let mut numbers: Vec<u64> = bytes.chunks_exact(8).map(number).collect();

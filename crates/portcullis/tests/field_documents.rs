@@ -1,7 +1,12 @@
 //! Field cases about documents: inputs that were read otherwise than clients read them. They are no part of the project; they are looked
 //! for in `PORTCULLIS_SHARED`, or `../shared` beside it, and have to be there where `CI` is set.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test panics when it fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test panics when it fails"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -158,14 +158,10 @@ impl Excerpt {
         // What is marked ends with its first line.
         let end = end.clamp(start, line_end.max(start));
         let is_cut = start - begin_of(line).min(start) > LONGEST_BEFORE;
-        let (first_line, begin) = match is_cut {
-            true => (line, text.floor_char_boundary(start - SHOWN_BEFORE)),
-            false => (first_line, begin),
-        };
-        let line_end = match line_end.saturating_sub(start) > LONGEST_AFTER {
-            true => text.floor_char_boundary(start + SHOWN_AFTER),
-            false => line_end,
-        };
+        let (first_line, begin) =
+            if is_cut { (line, text.floor_char_boundary(start - SHOWN_BEFORE)) } else { (first_line, begin) };
+        let is_long = line_end.saturating_sub(start) > LONGEST_AFTER;
+        let line_end = if is_long { text.floor_char_boundary(start + SHOWN_AFTER) } else { line_end };
         let end = end.min(line_end);
         let part = |range: Range<usize>| escape::source(text.get(range).unwrap_or_default());
         let before = part(begin..start);

@@ -410,8 +410,8 @@ mod tests {
     fn a_small_one_finds_room_beside_large_ones_and_the_largest_gives_way() {
         let memory = Memory::new(100_000, 10);
         let (large, middle) = (memory.enter(ConnectionId(1)), memory.enter(ConnectionId(2)));
-        large.push(&[0; 60_000], MOST).unwrap();
-        middle.push(&[0; 39_000], MOST).unwrap();
+        large.push(&vec![0; 60_000], MOST).unwrap();
+        middle.push(&vec![0; 39_000], MOST).unwrap();
         let small = memory.enter(ConnectionId(3));
         small.push(&[0; 4000], MOST).unwrap();
         // Its bytes are gone at once; its sender hears of it when the body has come.
@@ -427,11 +427,11 @@ mod tests {
         let memory = Memory::new(100_000, 10);
         let full: Vec<_> = (0..2).map(|number| memory.enter(ConnectionId(number))).collect();
         for holding in &full {
-            holding.push(&[0; 50_000], 50_000).unwrap();
+            holding.push(&vec![0; 50_000], 50_000).unwrap();
             holding.complete().unwrap();
         }
         let late = memory.enter(ConnectionId(9));
-        assert_eq!(late.push(&[0; 50_000], MOST), Err(Eviction::Bytes));
+        assert_eq!(late.push(&vec![0; 50_000], MOST), Err(Eviction::Bytes));
         assert!(full.iter().all(|holding| holding.peek().is_some()));
         // One that is much smaller takes the room of what would come last, and that one is told.
         let small = memory.enter(ConnectionId(10));
@@ -444,7 +444,7 @@ mod tests {
     fn what_is_worked_on_stays() {
         let memory = Memory::new(50_000, 10);
         let busy = memory.enter(ConnectionId(1));
-        busy.push(&[0; 50_000], 50_000).unwrap();
+        busy.push(&vec![0; 50_000], 50_000).unwrap();
         busy.complete().unwrap();
         let body = busy.take();
         busy.abandon();

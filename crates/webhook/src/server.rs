@@ -321,12 +321,11 @@ fn tell(
 
 async fn serve_admit_label(Shared(state): Shared<Arc<State>>, request: Request) -> Response {
     let arrived = Arrived::of(&state, request).await;
-    let judged = match &arrived.read {
-        Err(refusal) => Err(refusal.answer(arrived.times.total)),
-        Ok(()) => {
-            let exempt = state.settings.exempt.clone();
-            arrived.in_pool(&state, move |body| admit_label(body, &exempt)).await
-        }
+    let judged = if let Err(refusal) = &arrived.read {
+        Err(refusal.answer(arrived.times.total))
+    } else {
+        let exempt = state.settings.exempt.clone();
+        arrived.in_pool(&state, move |body| admit_label(body, &exempt)).await
     };
     let (envelope, answer) = judged.unwrap_or_else(|answer| {
         let Judged { envelope, answer, .. } = arrived.unjudged(answer);

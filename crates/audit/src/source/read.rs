@@ -23,7 +23,7 @@ pub fn documents(file: &Arc<str>, text: Text, limits: &Limits) -> (Vec<Document>
         Role::Source => whole(file, bytes, limits),
         Role::Document(form) => match decode(file, bytes, start, form) {
             Ok(source) => outside_of(Document::read_form(&source, form, limits)),
-            Err(problem) => (Vec::new(), vec![problem]),
+            Err(problem) => (Vec::new(), vec![*problem]),
         },
         Role::Item(form, identity) => item(file, bytes, start, form, identity.as_ref(), limits),
         Role::Frame(form, frame) => (Vec::new(), around(file, bytes, start, form, &frame, limits)),
@@ -76,7 +76,7 @@ fn item(
     let limits = Limits { nesting: limits.nesting.saturating_sub(2), ..limits.clone() };
     let source = match decode(file, bytes, start, form) {
         Ok(source) => source,
-        Err(problem) => return (Vec::new(), vec![problem]),
+        Err(problem) => return (Vec::new(), vec![*problem]),
     };
     let (documents, errors) = Document::read_form(&source, form, &limits);
     if documents.is_empty() && errors.is_empty() {
@@ -104,7 +104,7 @@ fn nothing(file: &Arc<str>, item: &Source, start: Start, form: Form, limits: &Li
     };
     let source = Source::new(file.clone(), list);
     let errors = Document::read_form(&source, form, limits).1;
-    errors.iter().map(|error| Problem { place: place(file, start), ..Problem::of(error) }).collect()
+    errors.iter().map(|error| Problem { place: Some(place(file, start)), ..Problem::of(error) }).collect()
 }
 
 /// Reads what was around the items of a list. The one object in it has to be where the items were.
@@ -119,7 +119,7 @@ fn around(
     let is_certain = form == Form::Json || !bytes.get(frame.at..).is_some_and(|rest| rest.contains(&b'*'));
     let source = match decode(file, bytes, start, form) {
         Ok(source) => source,
-        Err(problem) => return vec![problem],
+        Err(problem) => return vec![*problem],
     };
     let (documents, errors) = Document::read_form(&source, form, limits);
     let mut problems: Vec<Problem> = errors.iter().map(|error| of_frame(file, error, frame)).collect();
@@ -127,7 +127,7 @@ fn around(
         is_error: true,
         code: ErrorKind::NotAnObject.code(),
         object: None,
-        place: place(file, start),
+        place: Some(place(file, start)),
         message,
         help: Some(help.to_owned()),
     };
@@ -194,17 +194,17 @@ fn of_frame(file: &Arc<str>, error: &Error, frame: &Frame) -> Problem {
     } else {
         Start { line: behind.line.saturating_add(line.saturating_sub(cut.line)), column }
     };
-    problem.place = place(file, found);
+    problem.place = Some(place(file, found));
     problem
 }
 
-fn decode(file: &Arc<str>, bytes: Vec<u8>, start: Start, form: Form) -> Result<Arc<Source>, Problem> {
+fn decode(file: &Arc<str>, bytes: Vec<u8>, start: Start, form: Form) -> Result<Arc<Source>, Box<Problem>> {
     let source = |text: &str| Source::part(file.clone(), text, start.line, start.column);
     match std::str::from_utf8(&bytes) {
         // The splitter has passed over those that separate values.
         Ok(text) if form == Form::Json && text.starts_with("---") => {
             let error = Error::new(ErrorKind::Syntax, "expected a JSON value, found `-`");
-            Err(Problem::of(&error.at(Location::new(source(text), 0..3))))
+            Err(Box::new(Problem::of(&error.at(Location::new(source(text), 0..3)))))
         }
         Ok(text) => Ok(source(text)),
         Err(error) => {
@@ -213,13 +213,14 @@ fn decode(file: &Arc<str>, bytes: Vec<u8>, start: Start, form: Form) -> Result<A
             let end = u32::try_from(at).unwrap_or(u32::MAX);
             let error = Error::new(ErrorKind::Encoding, "this is no text: a byte is not UTF-8");
             let problem = Problem::of(&error.at(Location::new(good, end..end)));
-            Err(Problem { place: problem.place.or_else(|| place(file, start)), ..problem })
+            let place = problem.place.or_else(|| Some(place(file, start)));
+            Err(Box::new(Problem { place, ..problem }))
         }
     }
 }
 
-fn place(file: &Arc<str>, Start { line, column }: Start) -> Option<Place> {
-    Some(Place::File { file: file.clone(), line, column, end_column: column })
+fn place(file: &Arc<str>, Start { line, column }: Start) -> Place {
+    Place::File { file: file.clone(), line, column, end_column: column }
 }
 
 /// The first problems, and how many more there are.

@@ -290,7 +290,7 @@ impl<R: BufRead> Splitter<R> {
         let Mode::Small(first) = &mut self.mode else { return };
         let first = std::mem::take(first);
         let marked = if first.starts_with(MARK) { MARK.len() } else { 0 };
-        let begins = first.get(marked..).and_then(|text| text.iter().find(|byte| !is_space(byte)));
+        let begins = first.get(marked..).and_then(|text| text.iter().find(|byte| !is_space(**byte)));
         let looks_like_json = matches!(begins, Some(b'{' | b'['));
         if begins.is_none() && !self.ended {
             // So much white space that it is not known of what.
@@ -305,7 +305,7 @@ impl<R: BufRead> Splitter<R> {
 
 const MARK: &[u8] = b"\xef\xbb\xbf";
 
-fn is_space(byte: &u8) -> bool {
+fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
 
@@ -315,7 +315,7 @@ fn shows(text: &[u8]) -> bool {
         return false;
     }
     let text = text.strip_prefix(MARK).unwrap_or(text);
-    text.iter().any(|byte| !is_space(byte))
+    text.iter().any(|byte| !is_space(*byte))
 }
 
 /// Takes bytes and says how many: not all of them, if pieces have to be taken first.

@@ -314,8 +314,8 @@ fn an_object_that_is_a_list_is_one_object_if_one_was_asked_for() {
 
 /// A mapping of so many keys, and a list of so many items, in one document.
 fn wide(count: usize) -> String {
-    let keys: String = (0..count).map(|key| format!("  k{key}: {key}\n")).collect();
-    let items: String = (0..count).map(|item| format!("- {item}\n")).collect();
+    let keys: String = (0..count).map(|key| format!("  k{key}: {key}\n")).collect::<Vec<_>>().concat();
+    let items: String = (0..count).map(|item| format!("- {item}\n")).collect::<Vec<_>>().concat();
     format!("base: &base\n  k1: merged\n  only: merged\nmap:\n  <<: *base\n{keys}  <<: *base\nlist:\n{items}")
 }
 
@@ -336,7 +336,7 @@ fn children_of_large_nodes_are_found_as_those_of_small_ones() {
         }
     }
     // Of keys that are set twice the last counts.
-    let twice: String = (0..90).map(|key| format!("k{}: {key}\n", key % 45)).collect();
+    let twice: String = (0..90).map(|key| format!("k{}: {key}\n", key % 45)).collect::<Vec<_>>().concat();
     let (documents, _) = Document::read_all("a.yaml", &twice);
     assert_eq!(
         documents[0].locate(&path("k7")).map(|location| quoted(&location).to_owned()).as_deref(),

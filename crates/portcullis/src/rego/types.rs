@@ -50,13 +50,13 @@ pub(super) fn without_repeats(found: Vec<Error>, errors: &[Error]) -> Vec<Error>
     }
     let is_repeated = |error: &Error| {
         let Some(location) = error.location() else { return false };
-        let overlaps = |other: &&crate::source::Location| {
+        let overlaps = |other: &crate::source::Location| {
             let (a, b) = (location.range(), other.range());
             location.source() == other.source()
                 && a.start < b.end.max(b.start + 1)
                 && b.start < a.end.max(a.start + 1)
         };
-        error.kind() == ErrorKind::NeverFires || wrong.iter().any(|other| overlaps(&other))
+        error.kind() == ErrorKind::NeverFires || wrong.iter().any(|other| overlaps(other))
     };
     found.into_iter().filter(|error| !is_repeated(error)).collect()
 }

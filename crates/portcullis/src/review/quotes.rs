@@ -54,7 +54,7 @@ enum Step {
 
 /// A text that stands somewhere in the object.
 struct Text {
-    text: Arc<str>,
+    characters: Arc<str>,
     /// The longest other text that this one begins with.
     prefix: u32,
     /// Where in the list of scalars its places are.
@@ -155,16 +155,18 @@ impl Quotes {
         let (mut first, mut end) = (0, self.texts.len());
         while first < end {
             let middle = first.midpoint(end);
-            let order =
-                self.texts.get(middle).map_or(Ordering::Greater, |text| compare(&text.text, rest, work));
+            let order = self
+                .texts
+                .get(middle)
+                .map_or(Ordering::Greater, |text| compare(&text.characters, rest, work));
             work.take(1)?;
             if order == Ordering::Greater { end = middle } else { first = middle + 1 }
         }
         let mut next = first.checked_sub(1).map(crate::source::clamp);
         while let Some(number) = next.filter(|number| *number != NONE) {
             let Some(text) = self.texts.get(number as usize) else { break };
-            work.take(1 + text.text.len() as u64 / PIECE as u64)?;
-            if rest.strip_prefix(&*text.text).is_some_and(ends_word) {
+            work.take(1 + text.characters.len() as u64 / PIECE as u64)?;
+            if rest.strip_prefix(&*text.characters).is_some_and(ends_word) {
                 found.push(number);
             }
             next = Some(text.prefix);
@@ -344,9 +346,9 @@ impl Walk {
         let (mut texts, mut scalars) = (Vec::<Text>::new(), Vec::new());
         for (text, is_item, place) in found {
             let count = crate::source::clamp(scalars.len());
-            if texts.last().is_none_or(|last| last.text != text) {
+            if texts.last().is_none_or(|last| last.characters != text) {
                 let prefix = prefix_of(&texts, &text);
-                texts.push(Text { text, prefix, scalars: (count, count), items: 0, item: NONE });
+                texts.push(Text { characters: text, prefix, scalars: (count, count), items: 0, item: NONE });
             }
             let Some(last) = texts.last_mut() else { continue };
             if is_item {
@@ -359,8 +361,11 @@ impl Walk {
         }
         let mut starts = [false; 256];
         for text in &texts {
-            let first = text.text.as_bytes().first().and_then(|byte| starts.get_mut(usize::from(*byte)));
-            first.into_iter().for_each(|start| *start = true);
+            let first =
+                text.characters.as_bytes().first().and_then(|byte| starts.get_mut(usize::from(*byte)));
+            if let Some(start) = first {
+                *start = true;
+            }
         }
         Some(Quotes { nodes, keys, texts, scalars, starts })
     }
@@ -370,7 +375,7 @@ impl Walk {
 fn prefix_of(texts: &[Text], next: &str) -> u32 {
     let mut number = crate::source::clamp(texts.len()).wrapping_sub(1);
     while let Some(text) = texts.get(number as usize) {
-        if next.starts_with(&*text.text) {
+        if next.starts_with(&*text.characters) {
             return number;
         }
         number = text.prefix;

@@ -9,11 +9,9 @@ use std::process::ExitCode;
 use portcullis_testkit::oracle::{self, Recording};
 
 fn usage() -> String {
-    let mut text = "usage: oracle NAME FILE [-v]\n\nrecordings:\n".to_owned();
-    for recording in Recording::ALL {
-        text.push_str(&format!("  {:14}{}\n", recording.name(), recording.about()));
-    }
-    text
+    let recordings = Recording::ALL.iter();
+    let recordings = recordings.map(|recording| format!("\n  {:14}{}", recording.name(), recording.about()));
+    format!("usage: oracle NAME FILE [-v]\n\nrecordings:{}\n", recordings.collect::<Vec<_>>().concat())
 }
 
 fn run(name: &str, file: &str, verbose: bool) -> Result<bool, String> {

@@ -1,4 +1,5 @@
 use std::fmt as formatting;
+use std::fmt::Write as _;
 
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -191,7 +192,7 @@ fn string(text: impl Strategy<Value = String>) -> impl Strategy<Value = String> 
         for (index, char) in text.chars().enumerate() {
             if escaped >> (index % 16) & 1 == 1 || matches!(char, '"' | '\\' | '\0'..='\x1f') {
                 for unit in char.encode_utf16(&mut [0; 2]) {
-                    out.push_str(&format!("\\u{unit:04x}"));
+                    write!(out, "\\u{unit:04x}").unwrap();
                 }
             } else {
                 out.push(char);

@@ -326,8 +326,7 @@ fn long_answers_are_cut_and_those_that_nobody_reads_are_short() {
     assert!(message.len() <= (256 << 10) + 32, "{}", message.len());
     assert!(
         message.starts_with("[no-host-ipc] hostIPC is not\nallowed\n… and 2 more lines"),
-        "{:.100}",
-        message
+        "{message:.100}"
     );
     // As many as may wait for their readers.
     let long = "/readyz?verbose";

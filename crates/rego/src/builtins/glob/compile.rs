@@ -37,19 +37,19 @@ impl Compiler<'_, '_> {
                 let matchers = self.glue_runs(matchers)?;
                 simplified(self.join(matchers, depth)?)
             }
-            Term::Alternatives(alternatives) => match self.common_taken_out(alternatives)? {
-                Some(sequence) => self.compile(&sequence, depth)?,
-                None => {
-                    let mut matchers = self.all(alternatives, depth)?;
-                    match matchers.pop() {
-                        Some(only) if matchers.is_empty() => only,
-                        last => {
-                            matchers.extend(last);
-                            Matcher::AnyOf(matchers)
-                        }
+            Term::Alternatives(alternatives) => {
+                if let Some(sequence) = self.common_taken_out(alternatives)? {
+                    return self.compile(&sequence, depth);
+                }
+                let mut matchers = self.all(alternatives, depth)?;
+                match matchers.pop() {
+                    Some(only) if matchers.is_empty() => only,
+                    last => {
+                        matchers.extend(last);
+                        Matcher::AnyOf(matchers)
                     }
                 }
-            },
+            }
         })
     }
 
@@ -237,13 +237,13 @@ fn runs(matchers: &[Matcher]) -> Vec<Gluable> {
 /// Several matchers as one, if they look at each character for the same, or if all are of a known length.
 fn glue(matchers: &[Matcher]) -> Option<Matcher> {
     let first = matchers.first()?;
-    match excluded(first).filter(|first| matchers.iter().all(|matcher| excluded(matcher) == Some(*first))) {
-        Some(separators) => Some(every(matchers, separators)),
-        None => {
-            let length = matchers.iter().try_fold(0_usize, |sum, matcher| Some(sum + matcher.length()?))?;
-            Some(Matcher::Row(length, matchers.to_vec()))
-        }
+    let is_of_all =
+        |separators: &&[char]| matchers.iter().all(|matcher| excluded(matcher) == Some(*separators));
+    if let Some(separators) = excluded(first).filter(is_of_all) {
+        return Some(every(matchers, separators));
     }
+    let length = matchers.iter().try_fold(0_usize, |sum, matcher| Some(sum + matcher.length()?))?;
+    Some(Matcher::Row(length, matchers.to_vec()))
 }
 
 fn every(matchers: &[Matcher], separators: &[char]) -> Matcher {

@@ -30,8 +30,7 @@ pub struct Head {
     /// The review has ended; what follows is not part of it.
     is_over: bool,
     text: Text,
-    uid: Option<String>,
-    is_uid_too_long: bool,
+    uid: Uid,
     is_beta: bool,
     size: Size,
 }
@@ -47,6 +46,14 @@ pub struct Size {
     pub texts: usize,
     /// Numbers, `true`, `false` and `null`.
     pub words: usize,
+}
+
+#[derive(Clone, Debug, Default)]
+enum Uid {
+    #[default]
+    Missing,
+    Read(String),
+    TooLong,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -92,13 +99,16 @@ impl Head {
     /// The uid, if there is one that can be repeated.
     #[must_use]
     pub fn uid(&self) -> Option<&str> {
-        self.uid.as_deref()
+        match &self.uid {
+            Uid::Read(uid) => Some(uid),
+            Uid::Missing | Uid::TooLong => None,
+        }
     }
 
     /// Whether there is a uid of more than [`UID_BYTES`].
     #[must_use]
     pub fn is_uid_too_long(&self) -> bool {
-        self.is_uid_too_long
+        matches!(self.uid, Uid::TooLong)
     }
 
     /// The version of the review, if one was named that is known.
@@ -273,8 +283,7 @@ impl Head {
                 match self.key {
                     Key::Uid => {
                         let uid = self.text.end().map(|uid| String::from_utf8_lossy(uid).into_owned());
-                        self.is_uid_too_long = uid.is_none();
-                        self.uid = uid;
+                        self.uid = uid.map_or(Uid::TooLong, Uid::Read);
                     }
                     Key::ApiVersion => {
                         self.is_beta = self.text.end() == Some(b"admission.k8s.io/v1beta1".as_slice());
@@ -290,7 +299,7 @@ impl Head {
     fn begin_bare(&mut self, byte: u8) {
         if self.is_tracked() && self.expect == Expect::Value {
             if self.key == Key::Request && byte == b'n' {
-                (self.uid, self.is_uid_too_long) = (None, false);
+                self.uid = Uid::Missing;
             }
             self.expect = Expect::Comma;
         }

@@ -51,8 +51,8 @@ impl Places {
         let document = object.document()?;
         let found = from_details(object.value(), details)
             .map(|path| (path, Precision::Details))
-            .or_else(|| Some((self.from_message(message)?, Precision::Message)))
-            .or_else(|| Some((self.from_reads()?.clone(), Precision::Rule)));
+            .or_else(|| Some((self.quoted(message)?, Precision::Message)))
+            .or_else(|| Some((self.first_read()?.clone(), Precision::Rule)));
         Some(match found {
             Some((path, precision)) => {
                 let (location, path) = nearest(document, &shown(path));
@@ -66,11 +66,11 @@ impl Places {
         })
     }
 
-    fn from_message(&self, message: &str) -> Option<FieldPath> {
+    fn quoted(&self, message: &str) -> Option<FieldPath> {
         from_message(self.judged.object.value(), self.judged.quotes()?, message, &self.reads)
     }
 
-    fn from_reads(&self) -> Option<&FieldPath> {
+    fn first_read(&self) -> Option<&FieldPath> {
         self.read.get_or_init(|| from_reads(self.judged.object.value(), &self.reads)).as_ref()
     }
 }
