@@ -369,14 +369,50 @@ fn float_key(value: f64) -> String {
     if short.is_infinite() {
         return if short > 0.0 { ".inf" } else { "-.inf" }.to_owned();
     }
-    let scientific = format!("{short:e}");
-    let Some((mantissa, exponent)) = scientific.split_once('e') else { return scientific };
-    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let (digits, exponent) = shortest(short.abs());
+    let minus = if short.is_sign_negative() { "-" } else { "" };
+    let split = |at: usize| (digits.get(..at).unwrap_or(&digits), digits.get(at..).unwrap_or_default());
     if (-4..6).contains(&exponent) {
-        return format!("{short}");
+        let Ok(before) = usize::try_from(exponent + 1) else {
+            return format!("{minus}0.{:0>1$}", digits, digits.len() + exponent.unsigned_abs() as usize - 1);
+        };
+        return match split(before) {
+            (whole, "") => format!("{minus}{whole:0<before$}"),
+            ("", rest) => format!("{minus}0.{rest}"),
+            (whole, rest) => format!("{minus}{whole}.{rest}"),
+        };
     }
     let sign = if exponent < 0 { '-' } else { '+' };
-    format!("{mantissa}e{sign}{:02}", exponent.abs())
+    let (first, rest) = split(1);
+    let point = if rest.is_empty() { "" } else { "." };
+    format!("{minus}{first}{point}{rest}e{sign}{:02}", exponent.abs())
+}
+
+/// The fewest digits that mean this number and no other, and the power of ten of the first. Of two that are as near, the even one counts
+/// for Go, the upper one for Rust.
+fn shortest(value: f32) -> (String, i32) {
+    let read = |text: &str| -> Option<(String, i32)> {
+        let (mantissa, exponent) = text.split_once('e')?;
+        Some((mantissa.replace('.', ""), exponent.parse().ok()?))
+    };
+    let (digits, exponent) = read(&format!("{value:e}")).unwrap_or_default();
+    let lower = digits.strip_suffix(['1', '3', '5', '7', '9']).and_then(|head| {
+        let last = digits.get(head.len()..)?.parse::<u8>().ok()?;
+        Some(format!("{head}{}", last - 1))
+    });
+    let is_halfway = |lower: &str| {
+        // No number of 32 bits has more digits.
+        let exact = read(&format!("{value:.112e}"));
+        let behind = exact
+            .filter(|(_, power)| *power == exponent)
+            .and_then(|(exact, _)| Some(exact.strip_prefix(lower)?.trim_end_matches('0') == "5"));
+        let power = i64::from(exponent) - i64::try_from(lower.len()).unwrap_or(0) + 1;
+        behind == Some(true) && format!("{lower}e{power}").parse() == Ok(value)
+    };
+    match lower.filter(|lower| is_halfway(lower)) {
+        Some(lower) => (lower, exponent),
+        None => (digits, exponent),
+    }
 }
 
 /// Standard base64 with padding; line breaks are skipped, as Go does.
@@ -510,6 +546,16 @@ mod tests {
             ("100000.0", "100000"),
             ("0.00001", "1e-05"),
             ("1.00000000001", "1"),
+            ("1991010.25", "1.9910102e+06"),
+            ("1991010.75", "1.9910108e+06"),
+            ("200000.125", "200000.12"),
+            ("200000.375", "200000.38"),
+            ("0.0001", "0.0001"),
+            ("0.05", "0.05"),
+            ("-0.0", "-0"),
+            ("-12.5", "-12.5"),
+            ("5.0e-324", "0"),
+            ("1.0e-45", "1e-45"),
             ("name", "name"),
             (".inf", ".inf"),
         ] {

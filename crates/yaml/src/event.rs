@@ -43,7 +43,8 @@ pub enum Event<'a> {
 pub struct Properties<'a> {
     /// The name after `&`.
     pub anchor: Option<&'a str>,
-    /// The whole tag, such as `tag:yaml.org,2002:str` for `!!str`, or `!`.
+    /// The whole tag, such as `tag:yaml.org,2002:str` for `!!str`, or `!`. Of one whose directive is longer than a thousand bytes, these
+    /// only.
     pub tag: Option<Cow<'a, str>>,
 }
 

@@ -147,7 +147,26 @@ impl<'a> Text<'a> {
 
     /// Passes the rest of the line.
     pub(crate) fn skip_line_text(&mut self) {
+        self.skip_ascii_line();
         self.skip_until(|_, _| false);
+    }
+
+    /// Passes as much of the line as is ASCII, a piece at a time, since most lines are nothing else and long blocks have many. Pieces are
+    /// short, so that not all of the text is looked through for line feeds that it does not have.
+    fn skip_ascii_line(&mut self) {
+        const PIECE: usize = 64;
+        loop {
+            let rest = self.bytes.get(self.at..).unwrap_or_default();
+            let piece = rest.get(..rest.len().min(PIECE)).unwrap_or_default();
+            let end = piece.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(piece.len());
+            if !piece.get(..end).is_some_and(<[u8]>::is_ascii) {
+                return;
+            }
+            self.at += end;
+            if end < PIECE {
+                return;
+            }
+        }
     }
 
     /// Passes a line break, if there is one, and tells what it is in a text.

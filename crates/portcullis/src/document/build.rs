@@ -325,6 +325,12 @@ impl<'a> Builder<'a> {
         for (_, mark) in self.marks.children(parent) {
             *written.entry(mark.key.as_deref().unwrap_or_default()).or_default() += 1;
         }
+        // What a key was first, and how often it was that.
+        let mut kinds: BTreeMap<&str, (KeyKind, usize)> = BTreeMap::new();
+        for (key, kind) in typed {
+            let (first, count) = kinds.entry(key).or_insert((*kind, 0));
+            *count += usize::from(first == kind);
+        }
         let mut ambiguous = None;
         for (_, mark) in self.marks.children(parent) {
             let Some(key) = mark.key.as_deref() else { continue };
@@ -332,11 +338,8 @@ impl<'a> Builder<'a> {
                 first.insert(key, mark.key_range());
                 continue;
             };
-            let kinds = || typed.iter().filter(|(typed, _)| &**typed == key).map(|(_, kind)| *kind);
-            if let Some(kind) = kinds().next()
-                && (kind == KeyKind::Float
-                    || kinds().filter(|other| *other == kind).count()
-                        < written.get(key).copied().unwrap_or(0))
+            if let Some((kind, count)) = kinds.get(key)
+                && (*kind == KeyKind::Float || *count < written.get(key).copied().unwrap_or(0))
             {
                 ambiguous = Some((ambiguity(key), mark.key_range()));
                 continue;

@@ -64,8 +64,15 @@ impl Marks {
     }
 
     pub(super) fn get_mut(&mut self, id: MarkId) -> Option<&mut Mark> {
-        self.wide.take();
+        self.forget_wide();
         self.list.get_mut(id as usize)
+    }
+
+    fn forget_wide(&mut self) {
+        // Mostly there is nothing, which is quicker to see than to take.
+        if self.wide.get().is_some() {
+            self.wide.take();
+        }
     }
 
     pub(super) fn len(&self) -> u32 {
@@ -75,7 +82,7 @@ impl Marks {
     /// Appends a node; it has no children yet.
     pub(super) fn push(&mut self, key: Option<Arc<str>>, key_range: Range<u32>, range: Range<u32>) -> MarkId {
         let id = self.len();
-        self.wide.take();
+        self.forget_wide();
         self.list.push(Mark {
             key,
             key_start: key_range.start,
@@ -95,7 +102,7 @@ impl Marks {
     }
 
     pub(super) fn clear(&mut self) {
-        self.wide.take();
+        self.forget_wide();
         self.list.clear();
     }
 

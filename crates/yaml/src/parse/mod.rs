@@ -3,6 +3,8 @@
 mod collection;
 
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ops::Range;
 
 use crate::event::{Event, Placed, Properties};
@@ -63,10 +65,14 @@ pub struct Parser<'a> {
     states: Vec<State>,
     /// Where the lists and mappings that are open began.
     opened: Vec<usize>,
-    tag_directives: Vec<(&'a str, Cow<'a, str>)>,
+    /// What handles stand for.
+    tag_directives: HashMap<&'a str, Cow<'a, str>>,
     /// What is wrong with the characters of the text; told before anything is read.
     refused: Option<Problem>,
 }
+
+/// So many bytes of the prefix of a tag are told, many more than any tag that means something has.
+const LONGEST_TAG: usize = 1024;
 
 type Step<'a> = Result<Placed<'a>, Problem>;
 
@@ -79,7 +85,7 @@ impl<'a> Parser<'a> {
             state: State::ImplicitDocumentStart,
             states: Vec::new(),
             opened: Vec::new(),
-            tag_directives: Vec::new(),
+            tag_directives: HashMap::new(),
             refused: text::check(text).err(),
         }
     }
@@ -194,8 +200,8 @@ impl<'a> Parser<'a> {
                 }
                 Kind::Version(..) if version => Rule::DuplicateDirective,
                 Kind::TagDirective { handle, prefix } => {
-                    if self.tag_directives.iter().all(|(known, _)| *known != handle) {
-                        self.tag_directives.push((handle, prefix));
+                    if let Entry::Vacant(unknown) = self.tag_directives.entry(handle) {
+                        unknown.insert(prefix);
                         continue;
                     }
                     Rule::DuplicateDirective
@@ -210,9 +216,7 @@ impl<'a> Parser<'a> {
 
     fn add_default_tags(&mut self) {
         for (handle, prefix) in [("!", "!"), ("!!", "tag:yaml.org,2002:")] {
-            if self.tag_directives.iter().all(|(known, _)| *known != handle) {
-                self.tag_directives.push((handle, Cow::Borrowed(prefix)));
-            }
+            self.tag_directives.entry(handle).or_insert(Cow::Borrowed(prefix));
         }
     }
 
@@ -239,7 +243,8 @@ impl<'a> Parser<'a> {
         if marked {
             self.take();
         }
-        self.tag_directives.clear();
+        // Not `clear`, which would cost what the largest document has had.
+        self.tag_directives = HashMap::new();
         self.state = State::DocumentStart;
         let end = if marked { range.end } else { range.start };
         Ok(Placed { event: Event::DocumentEnd { marked }, range: range.start..end })
@@ -312,8 +317,11 @@ impl<'a> Parser<'a> {
         if handle.is_empty() {
             return Ok(suffix);
         }
-        if let Some((_, prefix)) = self.tag_directives.iter().find(|(known, _)| *known == handle) {
-            return Ok(Cow::Owned(format!("{prefix}{suffix}")));
+        if let Some(prefix) = self.tag_directives.get(handle) {
+            // A prefix is written once and may be used a million times.
+            let start = prefix.get(..prefix.floor_char_boundary(LONGEST_TAG)).unwrap_or_default();
+            let rest = if start.len() == prefix.len() { suffix.as_ref() } else { "" };
+            return Ok(Cow::Owned(format!("{start}{rest}")));
         }
         let start = self.range()?.start;
         self.problem(Rule::TagHandle, start)

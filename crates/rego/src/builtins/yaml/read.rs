@@ -19,7 +19,8 @@ pub(super) fn read(budget: &mut Budget<'_>, text: &str) -> Outcome {
     // Events are many times larger than what they are made from.
     budget.make_items(text.len())?;
     let mut parser = Parser::new(text);
-    let mut builder = Builder { budget, open: Vec::new(), anchors: HashMap::new(), root: None };
+    let mut builder =
+        Builder { budget, open: Vec::new(), names: HashMap::new(), anchored: Vec::new(), root: None };
     loop {
         let next = parser.next_event().map_err(|problem| {
             let line = text.get(..problem.at).unwrap_or_default().matches('\n').count() + 1;
@@ -34,8 +35,9 @@ pub(super) fn read(budget: &mut Budget<'_>, text: &str) -> Outcome {
 }
 
 /// A list or an object that is being read.
-struct Open<'t> {
-    anchor: Option<&'t str>,
+struct Open {
+    /// The place in what is anchored.
+    anchor: Option<usize>,
     items: Items,
 }
 
@@ -70,9 +72,11 @@ struct Anchored {
 
 struct Builder<'b, 'w, 't> {
     budget: &'b mut Budget<'w>,
-    open: Vec<Open<'t>>,
+    open: Vec<Open>,
+    /// What a name stands for: the anchor that began last, which may be inside of another one of that name.
+    names: HashMap<&'t str, usize>,
     /// `None` as long as the node is open.
-    anchors: HashMap<&'t str, Option<Anchored>>,
+    anchored: Vec<Option<Anchored>>,
     root: Option<Value>,
 }
 
@@ -91,7 +95,7 @@ impl<'t> Builder<'_, '_, 't> {
     }
 
     fn alias(&mut self, name: &str) -> Result<(), Failure> {
-        let anchored = self.anchors.get(name).cloned();
+        let anchored = self.names.get(name).and_then(|place| self.anchored.get(*place)).cloned();
         let anchored =
             anchored.ok_or_else(|| undefined(format!("yaml: unknown anchor '{name}' referenced")))?;
         let Some(anchored) = anchored else {
@@ -159,9 +163,10 @@ impl<'t> Builder<'_, '_, 't> {
         anchor: Option<&'t str>,
         what: impl FnOnce() -> (Value, Option<(Value, KeyKind)>, bool),
     ) {
-        if let Some(anchor) = anchor {
+        if let Some(name) = anchor {
             let (value, key, is_object) = what();
-            self.anchors.insert(anchor, Some(Anchored { value, key, is_object }));
+            self.names.insert(name, self.anchored.len());
+            self.anchored.push(Some(Anchored { value, key, is_object }));
         }
     }
 
@@ -172,10 +177,12 @@ impl<'t> Builder<'_, '_, 't> {
         if self.open.len() >= NESTING {
             return Err(too_deep().into());
         }
-        if let Some(anchor) = properties.anchor {
-            self.anchors.insert(anchor, None);
-        }
-        self.open.push(Open { anchor: properties.anchor, items });
+        let anchor = properties.anchor.map(|name| {
+            self.names.insert(name, self.anchored.len());
+            self.anchored.push(None);
+            self.anchored.len() - 1
+        });
+        self.open.push(Open { anchor, items });
         Ok(())
     }
 
@@ -189,7 +196,9 @@ impl<'t> Builder<'_, '_, 't> {
                 Value::from(entries.collect::<BTreeMap<_, _>>())
             }
         };
-        self.anchor(open.anchor, || (value.clone(), None, is_object));
+        if let Some(place) = open.anchor.and_then(|place| self.anchored.get_mut(place)) {
+            *place = Some(Anchored { value: value.clone(), key: None, is_object });
+        }
         self.add(value)
     }
 
