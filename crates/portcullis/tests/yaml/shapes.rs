@@ -69,7 +69,7 @@ pub fn manifests(random: &mut Random) -> String {
     if random.one_in(3) {
         out.push_str(between(random));
     }
-    for _ in 0..1 + random.below(3) {
+    for _ in 0..=random.below(3) {
         if random.one_in(6) {
             json_object(random, &mut out);
         } else {
@@ -249,7 +249,7 @@ impl<'r> Writer<'r> {
 
     /// A mapping as a block; its first key may stand in a line that has begun.
     fn entries(&mut self, indent: usize, depth: usize, begun: bool) {
-        for number in 0..1 + self.random.below(if depth == 0 { 5 } else { 3 }) {
+        for number in 0..=self.random.below(if depth == 0 { 5 } else { 3 }) {
             if number > 0 || !begun {
                 let off = if self.odd() { self.random.below(3) } else { 0 };
                 self.spaces(indent + off);
@@ -309,7 +309,7 @@ impl<'r> Writer<'r> {
             }
             3 => {
                 self.out.push_str(" [");
-                for _ in 0..1 + self.random.below(3) {
+                for _ in 0..=self.random.below(3) {
                     self.alias(Kind::Mapping, "");
                     self.put(&[", ", " , ", ",\n ", ", "]);
                 }
@@ -374,7 +374,7 @@ impl<'r> Writer<'r> {
 
     /// A list as a block.
     fn list(&mut self, indent: usize, depth: usize, begun: bool) {
-        for number in 0..1 + self.random.below(4) {
+        for number in 0..=self.random.below(4) {
             if number > 0 || !begun {
                 let off = if self.odd() { self.random.below(3) } else { 0 };
                 self.spaces(indent + off);
@@ -447,7 +447,7 @@ impl<'r> Writer<'r> {
     fn number(&mut self) {
         self.put(&["", "", "", "", "-", "+", "--", "-+"]);
         self.put(&["", "", "", "", "0", "0x", "0X", "0o", "0b", "0B", "00", "0_", "1_", "_"]);
-        for _ in 0..1 + self.random.below(3) {
+        for _ in 0..=self.random.below(3) {
             self.put(&[
                 "0", "1", "7", "8", "10", "12", "99", "_", "1_0", "f", "A", "123456789", "9223372036854775807",
                 "18446744073709551615",
@@ -468,7 +468,7 @@ impl<'r> Writer<'r> {
     /// A text of several lines without quotes.
     fn lines(&mut self, indent: usize) {
         self.put(&["a", "b c", "1", "true", "x:y", "é"]);
-        for _ in 0..1 + self.random.below(3) {
+        for _ in 0..=self.random.below(3) {
             self.put(&["", "", "", " ", "\t", "  "]);
             self.line_break();
             while self.random.one_in(4) {
@@ -500,7 +500,7 @@ impl<'r> Writer<'r> {
                     if quote == '"' && self.random.one_in(3) {
                         self.out.push('\\');
                     }
-                    for _ in 0..1 + self.random.below(3) {
+                    for _ in 0..=self.random.below(3) {
                         self.line_break();
                         let deeper = if self.random.one_in(8) { 0 } else { 1 + self.random.below(3) };
                         let count = if self.random.one_in(6) { deeper } else { indent + deeper };
@@ -631,7 +631,7 @@ impl<'r> Writer<'r> {
             7 if self.odd() => self.put(HARD),
             8 if self.random.one_in(3) => self.lines(1),
             9 if self.random.one_in(3) => {
-                self.put(&["<<", "a?b", "?a", "a?", "::", "-", "- a", "a b", "http://x", "{{ x }}", "x#y"])
+                self.put(&["<<", "a?b", "?a", "a?", "::", "-", "- a", "a b", "http://x", "{{ x }}", "x#y"]);
             }
             _ => self.put(&["a", "b", "c", "d", "1", "2"]),
         }
