@@ -26,6 +26,8 @@ const ESCAPES: &[&str] = &[
     "\\n", "\\t", "\\\"", "\\\\", "\\0", "\\a", "\\b", "\\e", "\\f", "\\v", "\\r", "\\x41", "\\xe9", "\\u00e9", "\\u2028",
     "\\U0001F600", "\\N", "\\_", "\\L", "\\P", "\\ ", "\\'", "\\\t", "\\x7f", "\\ufeff", "\\u0000", "\\ufffe",
 ];
+/// Longer than the pieces that a reader may look at.
+const LONG: &str = "0123456789012345678901234567890123456789012345678901234567890123456789é012345678901234567890123456789";
 const BAD_ESCAPES: &[&str] = &["\\ud83d", "\\ud83d\\ude00", "\\U00110000", "\\/", "\\q", "\\u12", "\\x", "\\U1234567"];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -560,7 +562,7 @@ impl<'r> Writer<'r> {
             self.spaces(indent + deeper + more);
             self.mostly(&["", "", "", "", "# ", "- ", "? ", "--- "], &["\t"]);
             self.put(&[
-                "a", "b c", "d: e", "{{ f }}", "\"g", "h # i", "j:", "[", "'", "é", "1", "\\n", "%k", "x \t",
+                "a", "b c", "d: e", "{{ f }}", "\"g", LONG, "h # i", "j:", "[", "'", "é", "1", "\\n", "%k", "x \t",
             ]);
             self.put(&["", "", "", "", " ", "\t", "  "]);
             self.line_break();
