@@ -151,22 +151,10 @@ impl<'a> Text<'a> {
         self.skip_until(|_, _| false);
     }
 
-    /// Passes as much of the line as is ASCII, a piece at a time, since most lines are nothing else and long blocks have many. Pieces are
-    /// short, so that not all of the text is looked through for line feeds that it does not have.
+    /// Passes what is ASCII up to a control character, in whole pieces: most lines are nothing else, and long blocks have many.
     fn skip_ascii_line(&mut self) {
-        const PIECE: usize = 64;
-        loop {
-            let rest = self.bytes.get(self.at..).unwrap_or_default();
-            let piece = rest.get(..rest.len().min(PIECE)).unwrap_or_default();
-            let end = piece.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(piece.len());
-            if !piece.get(..end).is_some_and(<[u8]>::is_ascii) {
-                return;
-            }
-            self.at += end;
-            if end < PIECE {
-                return;
-            }
-        }
+        let is_end = |byte: u8| (byte < b' ') | (byte >= 0x7f);
+        self.at += plain_pieces(self.bytes.get(self.at..).unwrap_or_default(), is_end);
     }
 
     /// Passes a line break, if there is one, and tells what it is in a text.
@@ -214,8 +202,17 @@ pub(crate) fn check(text: &str) -> Result<(), Problem> {
     let bytes = text.as_bytes();
     let next = |at: usize| bytes.get(at).copied().unwrap_or(0);
     let mut from = if text.starts_with(MARK) { MARK.len() } else { 0 };
-    let suspect = |byte: &u8| matches!(byte, 0..=8 | 0x0b | 0x0c | 0x0e..=0x1f | 0x7f | 0xc2 | 0xef);
-    while let Some(found) = bytes.get(from..).and_then(|rest| rest.iter().position(suspect)) {
+    // Bits instead of branches, so that many bytes are looked at together.
+    let is_suspect = |byte: u8| {
+        (byte < b' ') & (byte != b'\t') & (byte != b'\n') & (byte != b'\r')
+            | (byte == 0x7f)
+            | (byte == 0xc2)
+            | (byte == 0xef)
+    };
+    loop {
+        from += plain_pieces(bytes.get(from..).unwrap_or_default(), is_suspect);
+        let rest = bytes.get(from..).unwrap_or_default();
+        let Some(found) = rest.iter().position(|byte| is_suspect(*byte)) else { return Ok(()) };
         let at = from + found;
         let rule = match next(at) {
             0xc2 if (0x80..0xa0).contains(&next(at + 1)) && next(at + 1) != 0x85 => Rule::Control,
@@ -229,5 +226,52 @@ pub(crate) fn check(text: &str) -> Result<(), Problem> {
         };
         return Err(Problem { rule, at, start: at });
     }
-    Ok(())
+}
+
+/// The length of what comes before the first piece that has one of these bytes, or is not whole. What is left before such a byte is
+/// shorter than a piece.
+fn plain_pieces(bytes: &[u8], is_one: impl Fn(u8) -> bool) -> usize {
+    const PIECE: usize = 32;
+    let has_none =
+        |piece: &[u8; PIECE]| piece.iter().fold(0, |found, byte| found | u8::from(is_one(*byte))) == 0;
+    let (pieces, _) = bytes.as_chunks::<PIECE>();
+    pieces.iter().take_while(|piece| has_none(piece)).count() * PIECE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_text_may_have_is_found_wherever_it_stands() {
+        for before in 0..100 {
+            let text = |found: &str| format!("{}{found}é\u{85}\tb", "x".repeat(before));
+            for (found, rule) in [
+                ("\u{1}", Rule::Control),
+                ("\u{7f}", Rule::Control),
+                ("\u{80}", Rule::Control),
+                ("\u{fffe}", Rule::Control),
+                ("a\u{feff}", Rule::ByteOrderMark),
+            ] {
+                let at = before + usize::from(found.starts_with('a'));
+                assert_eq!(check(&text(found)), Err(Problem { rule, at, start: at }), "{before} {found:?}");
+            }
+            assert_eq!(check(&text("\u{fffd}\u{a0}\r\n\u{ef00}")), Ok(()), "{before}");
+        }
+    }
+
+    #[test]
+    fn lines_end_at_the_first_break_wherever_it_stands() {
+        for before in 0..100 {
+            for line_break in ["\n", "\r", "\u{85}", "\u{2028}", "\u{2029}"] {
+                for inside in ["", "\t", "é", "\u{7f}"] {
+                    let line = format!("{}{inside}", "x".repeat(before));
+                    let whole = format!("{line}{line_break}y\n");
+                    let mut text = Text::new(&whole);
+                    text.skip_line_text();
+                    assert_eq!((text.at(), text.column()), (line.len(), line.chars().count()), "{whole:?}");
+                }
+            }
+        }
+    }
 }

@@ -80,7 +80,10 @@ impl Reader<'_> {
         if text.is_empty() {
             return;
         }
-        if let Some(at) = text.find("\r\r\n") {
+        // Most texts have none at all, which is seen at once.
+        if text.contains('\r')
+            && let Some(at) = text.find("\r\r\n")
+        {
             return self.refuse_line_ends(range.start + at);
         }
         // The readers of lines give the last one its end.
