@@ -182,23 +182,24 @@ pub(crate) fn to_json(value: &Value) -> serde_json::Value {
 /// A value as a text of JSON, if that has no more than so many bytes.
 pub(crate) fn to_json_text(value: &Value, most: usize) -> Option<String> {
     let mut room = most;
-    takes_at_most(value, &mut room)?;
+    takes_at_most(value, 1, &mut room)?;
     serde_json::to_string(&Json(value)).ok().filter(|text| text.len() <= most)
 }
 
-/// Takes what a value's text of JSON has at least, which is a sixth of what it has or more; `None` if there is not as much. It ends there.
-fn takes_at_most(value: &Value, room: &mut usize) -> Option<()> {
+/// Takes the bytes of all texts of a value and some for each part of it; `None` if there are not as many. It ends there. With one for
+/// each part this is what the value's text of JSON has at least, and a sixth of what it has or more.
+pub(crate) fn takes_at_most(value: &Value, each: usize, room: &mut usize) -> Option<()> {
     let own = match value {
-        Value::String(text) => text.len() + 2,
-        _ => 1,
+        Value::String(text) => text.len().saturating_add(each),
+        _ => each,
     };
     *room = room.checked_sub(own)?;
     match value {
-        Value::Array(_) => items(value).try_for_each(|item| takes_at_most(item, room)),
-        Value::Set(set) => set.iter_sorted().try_for_each(|item| takes_at_most(item, room)),
+        Value::Array(_) => items(value).try_for_each(|item| takes_at_most(item, each, room)),
+        Value::Set(set) => set.iter_sorted().try_for_each(|item| takes_at_most(item, each, room)),
         Value::Object(_) => entries(value).try_for_each(|(key, child)| {
-            *room = room.checked_sub(key.len() + 2)?;
-            takes_at_most(child, room)
+            *room = room.checked_sub(key.len().saturating_add(each))?;
+            takes_at_most(child, each, room)
         }),
         _ => Some(()),
     }
