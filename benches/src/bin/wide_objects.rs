@@ -41,7 +41,7 @@ fn measured(program: &str, folder: &Path, args: &[&str]) -> io::Result<(u128, u6
     let out = fs::File::create(folder.join("out"))?;
     let began = Instant::now();
     let memory = if args.first() == Some(&"test") { "--max-memory" } else { "--max-policy-memory" };
-    let limits = ["--max-steps", "100000000", memory, "1GiB", "--timeout", "60s"];
+    let limits = ["--max-steps", "100000000", memory, "1GiB", "--timeout", "60"];
     let status = Command::new(program)
         .args(args)
         .args(limits)
