@@ -92,6 +92,7 @@ pub enum Command {
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = TEST_EXAMPLES)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct TestArgs {
     /// Files and directories with policies and objects, in any order; `-` is standard input.
     ///

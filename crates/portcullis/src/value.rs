@@ -181,22 +181,28 @@ pub(crate) fn to_json(value: &Value) -> serde_json::Value {
 
 /// A value as a text of JSON, if that has no more than so many bytes.
 pub(crate) fn to_json_text(value: &Value, most: usize) -> Option<String> {
-    struct Bounded(Vec<u8>, usize);
-    impl std::io::Write for Bounded {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            if self.0.len().saturating_add(bytes.len()) > self.1 {
-                return Err(std::io::ErrorKind::FileTooLarge.into());
-            }
-            self.0.extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
+    let mut room = most;
+    takes_at_most(value, 1, &mut room)?;
+    serde_json::to_string(&Json(value)).ok().filter(|text| text.len() <= most)
+}
+
+/// Takes the bytes of all texts of a value and some for each part of it; `None` if there are not as many. It ends there. With one for
+/// each part this is what the value's text of JSON has at least, and a sixth of what it has or more.
+pub(crate) fn takes_at_most(value: &Value, each: usize, room: &mut usize) -> Option<()> {
+    let own = match value {
+        Value::String(text) => text.len().saturating_add(each),
+        _ => each,
+    };
+    *room = room.checked_sub(own)?;
+    match value {
+        Value::Array(_) => items(value).try_for_each(|item| takes_at_most(item, each, room)),
+        Value::Set(set) => set.iter_sorted().try_for_each(|item| takes_at_most(item, each, room)),
+        Value::Object(_) => entries(value).try_for_each(|(key, child)| {
+            *room = room.checked_sub(key.len().saturating_add(each))?;
+            takes_at_most(child, each, room)
+        }),
+        _ => Some(()),
     }
-    let mut text = Bounded(Vec::new(), most);
-    serde_json::to_writer(&mut text, &Json(value)).ok()?;
-    String::from_utf8(text.0).ok()
 }
 
 /// A value as other JSON tools take it. The engine's own serialisation reads the digits of a float back on the way, which may change

@@ -30,13 +30,22 @@ pub struct World<'a> {
     stopwatch: Option<&'a (dyn Stopwatch + Sync)>,
     now_ns: Option<i64>,
     seed: u64,
+    findings: Option<usize>,
 }
 
 impl<'a> World<'a> {
     /// A world with an inventory, in which no time is known.
     #[must_use]
     pub fn new(inventory: &'a Inventory) -> Self {
-        Self { inventory, limits: Limits::default(), watch: None, stopwatch: None, now_ns: None, seed: 0 }
+        Self {
+            inventory,
+            limits: Limits::default(),
+            watch: None,
+            stopwatch: None,
+            now_ns: None,
+            seed: 0,
+            findings: None,
+        }
     }
 
     /// What each evaluation may use.
@@ -70,6 +79,13 @@ impl<'a> World<'a> {
         Self { seed, ..self }
     }
 
+    /// How many bytes all findings of a review may hold together, about: constraints may be many, and each may repeat the object. Of
+    /// what is beyond that, messages are cut, details left out and violations counted; verdicts stay.
+    #[must_use]
+    pub const fn with_findings(self, bytes: usize) -> Self {
+        Self { findings: Some(bytes), ..self }
+    }
+
     /// The cached objects.
     #[must_use]
     pub const fn inventory(&self) -> &'a Inventory {
@@ -92,6 +108,10 @@ impl<'a> World<'a> {
 
     pub(crate) const fn now_ns(&self) -> Option<i64> {
         self.now_ns
+    }
+
+    pub(crate) const fn findings(&self) -> Option<usize> {
+        self.findings
     }
 
     pub(crate) const fn seed(&self) -> u64 {

@@ -16,16 +16,12 @@ use portcullis::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::bounds::{self, cut, json_bytes};
+use crate::bounds::{self, cut, fit, json_bytes};
 use crate::digest::seed;
 use crate::head::Head;
 use crate::redact::Redaction;
 use crate::shape::{Part, Shape};
 
-/// Most bytes of warnings that an API server passes on.
-const WARNING_BYTES: usize = 4096;
-/// Most bytes of a message.
-const MESSAGE_BYTES: usize = 256 << 10;
 /// Longest name of a template or constraint: it becomes the value of a label.
 const NAME_CHARS: usize = 63;
 /// Problems of one policy that are told; who mends these sees the others.
@@ -283,11 +279,16 @@ pub struct Answer {
 
 impl Answer {
     fn new(status: Status, code: u16, message: impl Into<String>) -> Self {
+        Self::of_lines(status, code, [message.into()], "lines")
+    }
+
+    /// With as many lines as are told.
+    fn of_lines(status: Status, code: u16, lines: impl IntoIterator<Item = String>, what: &str) -> Self {
         Self {
             allowed: matches!(status, Status::Allow),
             code,
             reason: None,
-            message: message.into(),
+            message: fit(lines, what, bounds::ANSWER).join("\n"),
             warnings: Vec::new(),
             status,
             outcome: None,
@@ -366,12 +367,8 @@ impl Answer {
             response: Response {
                 uid: envelope.uid(),
                 allowed: self.allowed,
-                status: Detail {
-                    code: self.code,
-                    reason: self.reason,
-                    message: limit_message(&self.message),
-                },
-                warnings: limit_warnings(&self.warnings),
+                status: Detail { code: self.code, reason: self.reason, message: &self.message },
+                warnings: &self.warnings,
             },
         };
         // Texts and numbers always have a JSON form; a body without one would fail the call, which is no pass either.
@@ -392,8 +389,8 @@ struct Response<'a> {
     uid: &'a str,
     allowed: bool,
     status: Detail<'a>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    warnings: Vec<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    warnings: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -401,58 +398,8 @@ struct Detail<'a> {
     code: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
-    #[serde(skip_serializing_if = "is_empty")]
-    message: Cow<'a, str>,
-}
-
-fn is_empty(text: &str) -> bool {
-    text.is_empty()
-}
-
-/// The lines of a message that fit, and how many do not. Nobody reads as much, and it has to be kept until it is sent.
-fn limit_message(message: &str) -> Cow<'_, str> {
-    if message.len() <= MESSAGE_BYTES {
-        return message.into();
-    }
-    let end = (0..=MESSAGE_BYTES).rev().find(|&end| message.is_char_boundary(end)).unwrap_or(0);
-    let (kept, rest) = message.split_at_checked(end).unwrap_or((message, ""));
-    match kept.rsplit_once('\n') {
-        Some((kept, cut)) => format!(
-            "{kept}\n… and {} more lines",
-            (cut.matches('\n').count() + rest.matches('\n').count()) + 1
-        ),
-        None => format!("{kept}… (cut)"),
-    }
-    .into()
-}
-
-/// The warnings that fit, whole, and a last one that says how many do not. Only a first one that is too long by itself is cut.
-fn limit_warnings(warnings: &[String]) -> Vec<Cow<'_, str>> {
-    // Longer than the note about what is left out can become.
-    const NOTE_BYTES: usize = 64;
-    const CUT: &str = "… (cut)";
-    if warnings.iter().map(String::len).sum::<usize>() <= WARNING_BYTES {
-        return warnings.iter().map(|warning| Cow::Borrowed(warning.as_str())).collect();
-    }
-    let room = WARNING_BYTES - NOTE_BYTES;
-    let mut kept = Vec::new();
-    let mut used = 0;
-    for warning in warnings {
-        if used + warning.len() > room {
-            break;
-        }
-        used += warning.len();
-        kept.push(Cow::Borrowed(warning.as_str()));
-    }
-    if let (true, Some(first)) = (kept.is_empty(), warnings.first()) {
-        let end = (0..=room - CUT.len()).rev().find(|&end| first.is_char_boundary(end)).unwrap_or(0);
-        kept.push(Cow::Owned(format!("{}{CUT}", first.get(..end).unwrap_or_default())));
-    }
-    let left = warnings.len() - kept.len();
-    if left > 0 {
-        kept.push(Cow::Owned(format!("… and {left} more warnings")));
-    }
-    kept
+    #[serde(skip_serializing_if = "str::is_empty")]
+    message: &'a str,
 }
 
 /// A finding in the keys that Gatekeeper logs.
@@ -669,8 +616,8 @@ fn judge(
     let warnings = match checked {
         Ok(warnings) => warnings,
         Err(problems) => {
-            let message = problems.join("\n");
-            return Answer { reason: Some("Invalid"), ..Answer::new(Status::Unjudged, 422, message) };
+            let answer = Answer::of_lines(Status::Unjudged, 422, problems, "problems");
+            return Answer { reason: Some("Invalid"), ..answer };
         }
     };
     if own.namespace.as_deref().is_some_and(|own| is_in(&review, own)) {
@@ -691,6 +638,7 @@ fn judge(
         .with_limits(budget.limits)
         .with_now(budget.now_ns)
         .with_seed(seed(envelope.uid()))
+        .with_findings(bounds::HELD)
         .with_watch(&deadline)
         .with_stopwatch(&stopwatch);
     let outcome = serving.policies.review(&review, &world, EnforcementPoint::Webhook);
@@ -707,50 +655,21 @@ fn is_in(review: &Review, namespace: &str) -> bool {
         || review.object().is_some_and(|object| object.is_namespace() && &**object.name() == namespace)
 }
 
-/// Most bytes of what a user is told of a refusal: the log and the record of decisions have the rest.
-const MOST_MESSAGE: usize = 256 << 10;
-/// Most bytes of warnings. API servers hand on four kilobytes.
-const MOST_WARNINGS: usize = 64 << 10;
-
-/// As many lines as there is room for, and how many are left out; at least the first, or its beginning.
-fn bounded(mut lines: Vec<String>, what: &str, most: usize) -> Vec<String> {
-    let mut room = most;
-    let fits = |line: &&String| {
-        let left = room.checked_sub(line.len());
-        room = left.unwrap_or(0);
-        left.is_some()
-    };
-    let shown = lines.iter().take_while(fits).count();
-    let mut rest: Vec<String> = lines.drain(shown..).collect();
-    if let Some(first) = rest.first_mut().filter(|_| lines.is_empty()) {
-        let end = first.floor_char_boundary(most);
-        let left_out = first.len() - end;
-        first.truncate(end);
-        lines.push(format!("{first}… ({left_out} bytes more)"));
-        rest.remove(0);
-    }
-    if !rest.is_empty() {
-        lines.push(format!("… and {} more {what}", rest.len()));
-    }
-    lines
-}
-
-fn answer(decision: &Decision<'_>, mut warnings: Vec<String>) -> Answer {
-    warnings.extend(bounded(decision.warnings(), "warnings", MOST_WARNINGS));
+fn answer(decision: &Decision<'_>, warnings: Vec<String>) -> Answer {
+    let warnings = warnings.into_iter().chain(decision.warnings());
+    let warnings = fit(warnings, "warnings", bounds::WARNINGS);
     let mut answer = if decision.allowed() {
         Answer::new(Status::Allow, if warnings.is_empty() { 200 } else { 299 }, "")
     } else {
-        let message = bounded(decision.denials(), "violations", MOST_MESSAGE).join("\n");
         // The user can mend a violation; where there is none, only errors, it is the policies that have to be looked at.
         let violated = decision
             .findings
             .iter()
             .any(|finding| finding.actions().contains(EnforcementAction::Deny) && !finding.is_error());
-        if violated {
-            Answer { reason: Some("Forbidden"), ..Answer::new(Status::Deny, 403, message) }
-        } else {
-            Answer::failed(message)
-        }
+        let (status, code, reason) =
+            if violated { (Status::Deny, 403, "Forbidden") } else { (Status::Error, 500, "InternalError") };
+        let answer = Answer::of_lines(status, code, decision.denials(), "violations");
+        Answer { reason: Some(reason), ..answer }
     };
     answer.warnings = warnings;
     answer
@@ -838,19 +757,6 @@ fn explain(error: &Error, document: Option<&Document>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_does_not_fit_into_an_answer_is_counted() {
-        let lines = |lines: &[&str]| lines.iter().map(|&line| line.to_owned()).collect::<Vec<_>>();
-        assert_eq!(bounded(lines(&["ab", "cd"]), "violations", 4), ["ab", "cd"]);
-        assert_eq!(bounded(lines(&["ab", "cd", "e"]), "violations", 3), ["ab", "… and 2 more violations"]);
-        assert_eq!(bounded(lines(&["a€b"]), "violations", 3), ["a… (4 bytes more)"]);
-        assert_eq!(
-            bounded(lines(&["abcd", "e"]), "violations", 3),
-            ["abc… (1 bytes more)", "… and 1 more violations"]
-        );
-        assert!(bounded(Vec::new(), "violations", 3).is_empty());
-    }
 
     #[test]
     fn namespaces_are_exempt_by_name_start_and_end() {

@@ -7,7 +7,6 @@
 //!
 //! Who cannot write records loses them, and no request: how many is in the metrics and in the log.
 
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -20,7 +19,7 @@ use portcullis::{ConstraintResult, Decision, EnforcementAction, Finding, Outcome
 use serde_json::{Map, Value, json};
 
 use crate::admission::{Answer, Envelope, Serving};
-use crate::bounds::{self, cut, json_bytes};
+use crate::bounds::{self, cut, fit, json_bytes};
 use crate::digest;
 use crate::files::{self, Access, OpenError};
 use crate::log::{Level, Log};
@@ -114,17 +113,10 @@ impl Draft {
 fn message(outcome: &Outcome, redaction: &Redaction) -> String {
     let decision = Decision::from(outcome);
     let denies = |finding: &&Finding<'_>| finding.actions().contains(EnforcementAction::Deny);
-    let mut message = String::new();
-    for finding in decision.findings.iter().filter(denies) {
-        if message.len() > bounds::MESSAGE {
-            message.push_str("\n… (cut: there are more)");
-            break;
-        }
-        let before = if message.is_empty() { "" } else { "\n" };
-        // Writing to a string cannot fail.
-        let _ = write!(message, "{before}[{}] {}", finding.result.key().name, redaction.message(finding));
-    }
-    message
+    let line =
+        |finding: &Finding<'_>| format!("[{}] {}", finding.result.key().name, redaction.message(finding));
+    let lines = decision.findings.iter().filter(denies).map(line);
+    fit(lines, "violations", bounds::TOLD).join("\n")
 }
 
 fn results(outcome: &Outcome, redaction: &Redaction) -> Value {
@@ -162,7 +154,13 @@ fn result_of(result: &ConstraintResult, redaction: &Redaction, room: &mut usize)
             "violation"
         }
         Verdict::Error(_) => {
-            put("error", findings.first().map(|finding| redaction.message(finding)).into());
+            let error = findings.first().map(|finding| Value::from(redaction.message(finding)));
+            let left = room.checked_sub(error.as_ref().map_or(0, json_bytes));
+            *room = left.unwrap_or(0);
+            put(
+                "error",
+                left.map_or_else(|| bounds::left_out("findings", bounds::FINDINGS).into(), |_| error.into()),
+            );
             "error"
         }
     };

@@ -40,6 +40,9 @@ pub enum OpenError {
     /// Others may read it.
     #[error("others may read or write it (mode {0:o}): `chmod 600` it, or give `{flag}`", flag = SHARED)]
     Open(u32),
+    /// It has other names.
+    #[error("it has {0} names, and may be a file for something else: name a file of its own, or give `{flag}`", flag = SHARED)]
+    Names(u64),
     /// It is somebody else's.
     #[error("it is owned by user {0}, who may read it: name a file of your own, or give `{flag}`", flag = SHARED)]
     Owner(u32),
@@ -82,6 +85,7 @@ pub fn append(path: &Path, access: Access) -> Result<File, OpenError> {
         match () {
             () if kind.is_char_device() => return Err(OpenError::Device("device")),
             () if mode & 0o077 != 0 => return Err(OpenError::Open(mode)),
+            () if found.nlink() > 1 => return Err(OpenError::Names(found.nlink())),
             () if found.uid() != own => return Err(OpenError::Owner(found.uid())),
             () => {}
         }
@@ -160,6 +164,13 @@ mod tests {
         }
         assert!(!path("gone").exists());
         assert!(append(&path("link"), Access::Shared).is_ok());
+        fs::hard_link(path("new"), path("hard")).unwrap();
+        for name in ["new", "hard"] {
+            assert!(refused(name).contains("2 names"), "{}", refused(name));
+        }
+        assert!(append(&path("hard"), Access::Shared).is_ok());
+        fs::remove_file(path("hard")).unwrap();
+        assert!(append(&path("new"), Access::Private).is_ok());
         for device in ["/dev/null", "/dev/full"] {
             let error = append(Path::new(device), Access::Private).unwrap_err();
             assert!(matches!(error, OpenError::Device(_)), "{error}");

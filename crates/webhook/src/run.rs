@@ -18,6 +18,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::admission::{BadRego, Exempt, Own};
 use crate::args::Args;
+use crate::bounds;
 use crate::connections::{Handle, Most, Rest, Server, descriptors};
 use crate::decisions::{Content, Recorder, StartError};
 use crate::files::Access;
@@ -142,7 +143,8 @@ pub fn run(mut args: Args) -> Result<(), RunError> {
         threads,
         queue: args.max_queue,
         memory: args.max_review_memory,
-        each: usize::try_from(args.max_memory).unwrap_or(usize::MAX),
+        // One constraint at a time, what they say, and the lines that are made of it.
+        each: usize::try_from(args.max_memory).unwrap_or(usize::MAX).saturating_add(2 * bounds::HELD),
     };
     let pool = Pool::start(terms).map_err(system("starting the threads that judge"))?;
     let decisions = decisions(&args, &log)?;

@@ -134,11 +134,15 @@ impl Arrived {
         self.holding.peek().map_or_else(|| Envelope::of_head(&self.head), |body| Envelope::read_lossy(&body))
     }
 
+    /// The body of a request that is not judged, if it is short: nothing was reckoned for reading it.
+    fn short_body(&self) -> Option<Bytes> {
+        const SHORT: usize = 64 << 10;
+        self.holding.peek().filter(|body| body.len() <= SHORT)
+    }
+
     /// An answer without a review. It says whose answer it is, also if nothing is left of the body.
     fn unjudged(&self, answer: Answer) -> Judged {
-        /// Of what is longer, the rest is not worth the time here.
-        const SHORT: usize = 64 << 10;
-        let body = self.holding.peek().filter(|body| body.len() <= SHORT);
+        let body = self.short_body();
         let envelope = body.map_or_else(|| Envelope::of_head(&self.head), |body| Envelope::read_lossy(&body));
         Judged { envelope, answer, told: None }
     }
@@ -232,11 +236,7 @@ async fn serve_admit(Shared(state): Shared<Arc<State>>, request: Request) -> Res
             .await
             .unwrap_or_else(|| arrived.unjudged(Answer::failed(Failure::Panicked.to_string()))),
     };
-    let Judged { envelope, answer, told } = judged;
-    // What was not judged is recorded by its head, unless it is small: nothing is reckoned for it here.
-    let body = arrived.holding.peek().filter(|_| arrived.head.size().bytes <= 64 << 10);
-    let body = if told.is_some() { None } else { body };
-    finish(&state, &arrived.times, &body.unwrap_or_default(), &envelope, &answer, told)
+    finish(&state, &arrived, judged)
 }
 
 async fn judge(state: &Arc<State>, arrived: &Arrived) -> Judged {
@@ -335,29 +335,26 @@ async fn serve_admit_label(Shared(state): Shared<Arc<State>>, request: Request) 
 }
 
 /// Counts and records an answer, and gives it. Of a request that was not judged nothing was prepared.
-fn finish(
-    state: &State,
-    times: &Times,
-    body: &[u8],
-    envelope: &Envelope,
-    answer: &Answer,
-    told: Option<Told>,
-) -> Response {
+fn finish(state: &State, arrived: &Arrived, judged: Judged) -> Response {
+    let (times, Judged { envelope, answer, told }) = (&arrived.times, judged);
     let took = times.start.elapsed();
-    state.metrics.answered(answer, envelope.is_dry_run(), took);
-    let told = told.unwrap_or_else(|| tell(state, body, envelope, answer, &state.serving(), state.now_ns()));
+    state.metrics.answered(&answer, envelope.is_dry_run(), took);
+    let told = told.unwrap_or_else(|| {
+        let body = arrived.short_body().unwrap_or_default();
+        tell(state, &body, &envelope, &answer, &state.serving(), state.now_ns())
+    });
     if let (Some(recorder), Some(draft)) = (&state.decisions, told.draft) {
-        recorder.record(draft, answer, took);
+        recorder.record(draft, &answer, took);
     }
     #[cfg(feature = "otel")]
     if let Some(tracer) = &state.tracer {
-        tracer.answered(times.parent, envelope, answer, took);
+        tracer.answered(times.parent, &envelope, &answer, took);
     }
     if let Some(following) = state.following() {
         following.record(told.events);
     }
     state.log.write_lines(told.lines);
-    respond(state, envelope, answer)
+    respond(state, &envelope, &answer)
 }
 
 fn respond(state: &State, envelope: &Envelope, answer: &Answer) -> Response {

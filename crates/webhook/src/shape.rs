@@ -106,7 +106,7 @@ impl<'de> Deserialize<'de> for Word {
 pub struct Shape<'a> {
     /// What is done.
     pub operation: &'a str,
-    /// Group, version and kind of what the request is about; empty if it does not say.
+    /// Group, version and kind of what the request is about; all empty if it does not say.
     pub kind: [&'a str; 3],
     /// The object after it.
     pub object: &'a Part,
@@ -130,6 +130,9 @@ impl Shape<'_> {
             // Who reads the request says what is wrong with it.
             _ => return Ok(()),
         };
+        if self.kind == [""; 3] {
+            return Err("`request.kind` is missing; it says what the object is".to_owned());
+        }
         for (name, part) in needed {
             if **part == Part::Absent {
                 return Err(format!("`{name}` cannot be absent for {operation} operations"));
@@ -154,7 +157,7 @@ impl Shape<'_> {
             (_, Some((group, version))) => !group.is_empty() && !version.is_empty() && !version.contains('/'),
             (_, None) => false,
         };
-        if self.kind == [""; 3] || (is_same && kind == wanted_kind) {
+        if is_same && kind == wanted_kind {
             return Ok(());
         }
         let wanted = match wanted_group {
@@ -215,7 +218,8 @@ mod tests {
         };
         assert!(check(["", "v1", "Pod"], "v1", "Pod"));
         assert!(check(["apps", "v1", "Deployment"], "apps/v1", "Deployment"));
-        assert!(check(["", "", ""], "v1", "Pod"));
+        assert!(!check(["", "", ""], "v1", "Pod"));
+        assert!(!check(["", "", ""], "", ""));
         for (api_version, kind) in [
             ("v1", "pod"),
             ("v1", "List"),

@@ -301,3 +301,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn nesting_takes_next_to_no_memory() {
+    const LEVELS: usize = 1 << 20;
+    // All that is known of levels is in the value itself, and what is collected is thrown away when it is too much.
+    assert!(size_of::<json::Json>() < 1 << 10);
+    for open in ["[", "{\"a\":"] {
+        let pieces = split(&open.repeat(LEVELS), 4096, 64 << 10);
+        let is_reported =
+            matches!(pieces.as_slice(), [Piece::Bad(Bad { kind: BadKind::TooLarge(_), .. }), ..]);
+        assert!(is_reported, "{open}");
+    }
+}

@@ -209,12 +209,30 @@ fn a_reader_that_hangs_up_is_an_error() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn an_output_file_that_is_full_is_an_error() {
+fn an_output_file_that_cannot_grow_is_an_error() {
     let directory = directory(&[("good.yaml", &config_map("m", "hello"))]);
-    std::os::unix::fs::symlink("/dev/full", directory.path().join("report.json.unfinished")).unwrap();
-    let run = run_in(directory.path(), &["audit", "--policies", ".", "good.yaml", "--json", "report.json"]);
-    let run = run.exits_with(2);
-    assert!(run.stderr.contains("error: "), "{}", run.shown());
+    let mut command = Command::new("sh");
+    // No file may have a byte, and who writes one is told so.
+    command.args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_portcullis")]);
+    command.args(["audit", "--policies", ".", "good.yaml", "--json", "report.json"]);
+    let output = command.current_dir(directory.path()).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("error: "), "{stderr}");
+    assert!(!directory.path().join("report.json").exists());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_output_file_is_not_written_through_a_link_beside_it() {
+    let directory = directory(&[("good.yaml", &config_map("m", "hello"))]);
+    let path = |name: &str| directory.path().join(name);
+    fs::write(path("precious"), "kept").unwrap();
+    std::os::unix::fs::symlink("precious", path("report.json.unfinished")).unwrap();
+    run_in(directory.path(), &["audit", "--policies", ".", "good.yaml", "--json", "report.json"])
+        .exits_with(1);
+    assert_eq!(fs::read_to_string(path("precious")).unwrap(), "kept");
+    assert!(fs::read_to_string(path("report.json")).unwrap().contains("hello"));
 }
 
 /// Whether a text is made of characters that XML 1.0 has.

@@ -9,6 +9,7 @@
 
 mod deploy;
 mod field;
+mod field_cases;
 mod inputs;
 mod lint;
 mod sarif;

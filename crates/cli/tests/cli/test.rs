@@ -92,7 +92,11 @@ fn nothing_found_is_an_empty_list_and_success() {
         assert_eq!((run.stdout.as_str(), run.stderr.as_str()), (nothing, ""), "{format}");
     }
     let human = run(&testdata(), &args[..4], Some(good)).exits_with(0).stdout;
-    assert_eq!(human, "nothing found in 1 object; 4 policies, 5 constraints; 1 warning about the input\n");
+    assert_eq!(
+        human,
+        "nothing found in 1 object; 4 policies, 5 constraints; \
+         1 object names no namespace: taken to be in `default`; 1 warning about the input\n"
+    );
 }
 
 #[test]

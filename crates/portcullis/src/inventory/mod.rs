@@ -337,7 +337,7 @@ spec:
         let mut store =
             InventoryStore::new().with_index_limits(IndexLimits { steps: 1_000_000, memory: 50_000 });
         for number in 0..1_000 {
-            store.upsert(node(&format!("n{number}"), number));
+            store.upsert(node(&format!("n{number:03}"), number));
         }
         let inventory = store.snapshot();
         inventory.prepare(&policies);
@@ -350,7 +350,7 @@ spec:
         assert!(indexes.taken_over() > 100, "{}", indexes.taken_over());
         // Once there are fewer, it is there, and whole.
         for number in 100..1_000 {
-            store.remove(&ObjectKey::of(&node(&format!("n{number}"), number)));
+            store.remove(&ObjectKey::of(&node(&format!("n{number:03}"), number)));
         }
         let inventory = store.snapshot();
         inventory.prepare(&policies);

@@ -5,6 +5,7 @@
 //! breaks are error results of their constraint, with that constraint's own action.
 
 mod elsewhere;
+mod keep;
 mod locate;
 mod outcome;
 mod quotes;
@@ -17,6 +18,7 @@ pub use request::Review;
 use std::cell::OnceCell;
 use std::sync::Arc;
 
+use keep::Room;
 use locate::{Judged, Places};
 
 use crate::enforcement::EnforcementPoint;
@@ -37,6 +39,7 @@ impl PolicySet {
         let mut input = None;
         let judged = OnceCell::new();
         let mut results = Vec::new();
+        let mut room = world.findings().map(Room::new);
         for constraint in self.candidates(review) {
             let actions = constraint.info.enforcement().actions(point);
             if actions.is_empty() || !constraint.template.reviews(review.operation(), point) {
@@ -47,7 +50,7 @@ impl PolicySet {
                 continue;
             }
             let start = world.read_stopwatch();
-            let (verdict, prints, steps) = match matched {
+            let (mut verdict, mut prints, steps) = match matched {
                 Ok(_) if is_blind(constraint, review) => {
                     let reason = review.missing_namespace().unwrap_or_default();
                     let message = format!("the policy reads `namespaceObject`: {reason}");
@@ -61,6 +64,9 @@ impl PolicySet {
             };
             let end = world.read_stopwatch();
             let took_ns = start.zip(end).map(|(start, end)| end.saturating_sub(start));
+            if let Some(room) = &mut room {
+                room.keep(&mut verdict, &mut prints);
+            }
             let constraint = constraint.info.clone();
             results.push(ConstraintResult { constraint, actions, verdict, prints, steps, took_ns });
         }

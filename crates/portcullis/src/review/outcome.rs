@@ -74,14 +74,20 @@ pub enum Verdict {
 pub struct Violation {
     /// The policy's message.
     pub message: String,
-    details: Value,
+    pub(super) details: Value,
     /// What it is a violation of, and what the policy reads of that.
-    places: Option<Arc<Places>>,
+    pub(super) places: Option<Arc<Places>>,
 }
 
 impl Violation {
     pub(super) fn new(raw: RawViolation, places: Option<Arc<Places>>) -> Self {
         Self { message: raw.message, details: raw.details, places }
+    }
+
+    /// What stands for so many that were too much.
+    pub(super) fn left_out(number: usize) -> Self {
+        let message = format!("… and {number} more violations");
+        Self { message, details: value::object::<&str>([]), places: None }
     }
 
     /// The policy's `details`, `{}` if it gave none. Sets are arrays, keys are sorted.

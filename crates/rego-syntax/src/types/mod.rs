@@ -65,9 +65,6 @@ pub fn check(modules: &[(&Module, &Names)]) -> Checked {
     findings
         .sort_by(|(module, a), (other, b)| (module, a.span, &a.message).cmp(&(other, b.span, &b.message)));
     findings.dedup();
-    if std::env::var_os("TYPES_WORK").is_some() {
-        eprintln!("WORK {}", work.spent());
-    }
     Checked { findings, is_complete: !work.is_over() }
 }
 

@@ -19,9 +19,6 @@ impl Work {
         Self { left: Cell::new(MOST_WORK) }
     }
 
-    pub(super) fn spent(&self) -> u64 {
-        MOST_WORK - self.left.get()
-    }
     pub(super) fn is_over(&self) -> bool {
         self.left.get() == 0
     }

@@ -51,7 +51,7 @@ impl Path {
     }
 }
 
-/// Positions of an array may be missing in the place.
+/// Positions of an array may be missing in the place; where it has `*`, that is the position.
 fn meets(keys: &[Key], place: &[Option<&str>], outside: bool) -> bool {
     // Whether the keys from `i` on can lead to the place from `j` on, by `i`, from the last `j` to the first.
     let mut behind: Vec<bool> = vec![true; keys.len() + 1];
@@ -64,7 +64,7 @@ fn meets(keys: &[Key], place: &[Option<&str>], outside: bool) -> bool {
             };
             let is_position = key.as_ref().is_none_or(|key| key.bytes().all(|byte| byte.is_ascii_digit()));
             let next = fits && behind.get(number + 1).copied().unwrap_or(true);
-            let skipped = is_position && here.last().copied().unwrap_or(true);
+            let skipped = is_position && step.is_some() && here.last().copied().unwrap_or(true);
             here.push(next || skipped);
         }
         here.reverse();

@@ -59,6 +59,15 @@ struct Wanted {
     only: Only,
 }
 
+/// What an object is, as far as it matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum What {
+    Other,
+    /// A TokenReview or a TokenRequest, of whatever group.
+    Token,
+    Secret,
+}
+
 /// Which values of a field are secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Only {
@@ -99,24 +108,18 @@ impl Hider<'_> {
         if !is_object(request) {
             return;
         }
-        let is_secret = entries(request)
+        let kinds = entries(request)
             .filter(|(key, _)| matches!(&*text_of(key), "kind" | "requestKind"))
-            .any(|(_, kind)| field_is(kind, "kind", "Secret") && field_is(kind, "group", ""));
+            .map(|(_, kind)| What::of(kind, field_is(kind, "group", "")));
+        let what = kinds.max().unwrap_or(What::Other);
         self.each_entry(request, |hider, key, value| match key {
-            "object" | "oldObject" => hider.object(value, is_secret, Vec::new(), &FieldPath::root(), 0),
+            "object" | "oldObject" => hider.object(value, what, Vec::new(), &FieldPath::root(), 0),
             _ => hider.copy(value),
         });
     }
 
     /// An object, or a list of some. `outer` is looked for in it besides what its kind says.
-    fn object(
-        &mut self,
-        object: &[u8],
-        is_secret: bool,
-        outer: Vec<Wanted>,
-        place: &FieldPath,
-        depth: usize,
-    ) {
+    fn object(&mut self, object: &[u8], what: What, outer: Vec<Wanted>, place: &FieldPath, depth: usize) {
         if !is_object(object) {
             return self.write(object, &outer, depth);
         }
@@ -127,11 +130,11 @@ impl Hider<'_> {
         let mut wanted = outer;
         let is_list =
             entries(object).any(|(key, kind)| text_of(key) == "kind" && text_of(kind).ends_with("List"));
-        let is_secret = is_secret || is_core_secret(object);
-        self.add_wanted(&mut wanted, is_secret, place);
+        let own = What::of(object, has_core_version(object));
+        self.add_wanted(&mut wanted, what.max(own), place);
         self.each_entry(object, |hider, key, value| {
             let inner = below(&wanted, key, false);
-            if key != "items" || !is_array(value) || !(is_list || is_secret) {
+            if key != "items" || !is_array(value) || !(is_list || what.max(own) == What::Secret) {
                 return hider.write(value, &inner, depth + 1);
             }
             let place = place.child("items").child("*");
@@ -139,17 +142,23 @@ impl Hider<'_> {
                 entries(object).any(|(key, kind)| text_of(key) == "kind" && text_of(kind) == "SecretList");
             hider.each_item(value, |hider, position, item| {
                 let inner = below(&inner, &position.to_string(), true);
-                hider.object(item, of_secrets, inner, &place, depth + 2);
+                let what = if of_secrets { What::Secret } else { What::Other };
+                hider.object(item, what, inner, &place, depth + 2);
             });
         });
     }
 
-    fn add_wanted(&self, wanted: &mut Vec<Wanted>, is_secret: bool, place: &FieldPath) {
+    fn add_wanted(&self, wanted: &mut Vec<Wanted>, what: What, place: &FieldPath) {
         let mut add = |path: &[Segment], field: &[Segment], only| {
             let field = field.iter().fold(place.clone(), |place, step| place.child(step.clone()));
             wanted.push(Wanted { rest: path.to_vec(), field, only });
         };
-        if is_secret {
+        if what == What::Token {
+            for field in [path(&["spec", "token"]), path(&["status", "token"])] {
+                add(field.segments(), field.segments(), Only::All);
+            }
+        }
+        if what == What::Secret {
             for name in ["data", "stringData"] {
                 add(path(&[name]).segments(), path(&[name, "*"]).segments(), Only::All);
             }
@@ -178,7 +187,7 @@ impl Hider<'_> {
         serde_json::from_str::<IgnoredAny>(text).ok().filter(|_| is_object(text.as_bytes()))?;
         let (hidden, out) = (Hidden::default(), Vec::new());
         let mut inner = Hider { patterns: self.patterns, hidden, out, is_kept: false };
-        inner.object(text.as_bytes(), false, Vec::new(), &FieldPath::root(), MOST_DEPTH / 2);
+        inner.object(text.as_bytes(), What::Other, Vec::new(), &FieldPath::root(), MOST_DEPTH / 2);
         Some(inner.hidden)
     }
 
@@ -328,12 +337,23 @@ fn below(wanted: &[Wanted], key: &str, is_position: bool) -> Vec<Wanted> {
     inner
 }
 
-fn is_core_secret(object: &[u8]) -> bool {
-    // What has no version, or several, is one if any of it says so.
-    field_is(object, "kind", "Secret")
-        && entries(object)
-            .filter(|(key, _)| text_of(key) == "apiVersion")
-            .all(|(_, version)| !text_of(version).contains('/'))
+impl What {
+    /// Of an object, or of what names its kind.
+    fn of(named: &[u8], is_core: bool) -> Self {
+        if is_core && field_is(named, "kind", "Secret") {
+            Self::Secret
+        } else if field_is(named, "kind", "TokenReview") || field_is(named, "kind", "TokenRequest") {
+            Self::Token
+        } else {
+            Self::Other
+        }
+    }
+}
+
+/// What has no version is of the core group, or may be.
+fn has_core_version(object: &[u8]) -> bool {
+    let mut versions = entries(object).filter(|(key, _)| text_of(key) == "apiVersion");
+    versions.all(|(_, version)| !text_of(version).contains('/'))
 }
 
 /// Whether an object has a field with this text. A group that is not there is the empty one.
@@ -532,6 +552,21 @@ mod tests {
         let hidden = Hidden::of(body, &[], true).unwrap();
         let text = String::from_utf8(hidden.request.unwrap()).unwrap();
         assert!(!text.contains("one1") && !text.contains("two2"), "{text}");
+    }
+
+    #[test]
+    fn tokens_that_are_reviewed_or_requested_are_secret() {
+        let review = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": "t0ken", "audiences": ["a"]}});
+        let request = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"audiences": ["a"]}, "status": {"token": "t0ken"}});
+        for object in [review, request] {
+            let (clean, hidden) = hide(&json!({"object": object}), &[]);
+            assert!(!clean.to_string().contains("t0ken"), "{clean}");
+            assert_eq!(clean["object"]["spec"]["audiences"], json!(["a"]));
+            assert_eq!(fields(&hidden).len(), 1);
+        }
+        let kind = json!({"group": "authentication.k8s.io", "version": "v1", "kind": "TokenReview"});
+        let (clean, _) = hide(&json!({"kind": kind, "object": {"spec": {"token": "t0ken"}}}), &[]);
+        assert!(!clean.to_string().contains("t0ken"), "{clean}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What must not be recorded: the data of Secrets, the fields that the command line names, and whatever rests on one of them.
+//! What must not be recorded: the data of Secrets, tokens that are reviewed or requested, the fields that the command line names, and whatever rests on one of them.
 //!
 //! ```text
 //! body ──hide──> request without secrets, the fields that had some ──may_rest_on──> constraints whose texts are withheld

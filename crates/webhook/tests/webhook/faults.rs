@@ -304,6 +304,14 @@ fn a_request_without_its_objects_is_refused() {
         assert_eq!(response["status"]["code"], code, "{operation} {object} {old}: {response}");
         assert_eq!((&response["uid"], &response["allowed"]), (&json!("u-1"), &json!(code == 200)));
     }
+    // What the object is has to be said apart from it.
+    for kind in [Value::Null, json!({}), json!([]), json!({"group": "", "version": "", "kind": ""})] {
+        let core = json!({"apiVersion": "core/v1", "kind": "Pod", "metadata": {"name": "x"}, "spec": {"hostPID": true}});
+        let mut request = review(&pod(&json!({})), "CREATE");
+        (request["request"]["kind"], request["request"]["object"]) = (kind, core);
+        let response = webhook.post("/v1/admit", request.to_string()).response();
+        assert_eq!(response["status"]["code"], 400, "{response}");
+    }
     for (from, to) in [
         ("\"request\":", "\"Request\":"),
         ("\"object\":", "\"Object\":"),
@@ -325,7 +333,7 @@ fn long_answers_are_cut_and_those_that_nobody_reads_are_short() {
     assert_eq!(response["status"]["code"], 403);
     assert!(message.len() <= (256 << 10) + 32, "{}", message.len());
     assert!(
-        message.starts_with("[no-host-ipc] hostIPC is not\nallowed\n… and 2 more lines"),
+        message.starts_with("[no-host-ipc] hostIPC is not\nallowed\n… and 1 more violations"),
         "{message:.100}"
     );
     // As many as may wait for their readers.

@@ -3,12 +3,12 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::Request;
-use portcullis::{EvaluationLimits, Limits, Unsupported};
-use portcullis_webhook::admission::{Exempt, Own};
+use portcullis::{EvaluationLimits, Limits, Outcome, Unsupported};
+use portcullis_webhook::admission::{Budget, Exempt, Own, admit};
 use portcullis_webhook::decisions::{Content, Recorder};
 use portcullis_webhook::load::{Paths, load};
 use portcullis_webhook::log::Log;
@@ -215,6 +215,14 @@ impl Webhook {
     pub fn post(&self, uri: &str, body: impl Into<Vec<u8>>) -> Reply {
         let request = Request::post(uri).header("content-type", "application/json");
         self.send(request.body(Body::from(body.into())).unwrap())
+    }
+
+    /// What the constraints say of a request.
+    pub fn judge(&self, body: &[u8]) -> Outcome {
+        let limits = EvaluationLimits::default();
+        let budget = Budget { limits, deadline: Instant::now() + Duration::from_mins(1), now_ns: 0 };
+        let (_, answer) = admit(body, &self.state.serving(), &Own::default(), Ok(None), &budget);
+        *answer.outcome.unwrap()
     }
 
     pub fn get(&self, uri: &str) -> Reply {
