@@ -99,11 +99,6 @@ impl Files {
                 "expected `---` alone in its line, found text behind it".to_owned(),
                 "what follows is not audited, up to the next line of `---`; put the text into a line of its own",
             ),
-            BadKind::Mixed => (
-                "syntax",
-                "this stream of JSON goes on as something else".to_owned(),
-                "a stream is JSON as a whole or YAML as a whole; audit the two as two files",
-            ),
             BadKind::OddLines => (
                 "syntax",
                 "this list has tabs at the start of lines, or characters that end a line for YAML only"
