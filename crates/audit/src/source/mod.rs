@@ -19,7 +19,7 @@ use portcullis_report::audit::{Place, Problem};
 use portcullis_sources::InputFile;
 
 pub use open::{Bytes, Source};
-pub use read::documents;
+pub use read::{Gathered, documents};
 pub use split::{Bad, BadKind, Frame, Identity, Piece, Role, SMALL, Splitter, Start, Text};
 
 use crate::memory::Ceiling;

@@ -177,8 +177,8 @@ impl Collecting {
 pub(super) const MOST_PIECES: usize = 64;
 
 /// A source that is no larger is not cut into pieces, nor is such a document of a YAML stream: enough for what people write, and
-/// little enough that a large one is work for all cores.
-pub const SMALL: usize = 256 << 10;
+/// little enough that a large one is work for all cores, and that as many documents as it may have (`{}{}…`) fit into memory together.
+pub const SMALL: usize = 64 << 10;
 
 enum Mode {
     /// Everything so far, which may be all.
