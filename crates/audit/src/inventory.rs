@@ -63,7 +63,7 @@ impl Unread {
     fn add(&mut self, problems: impl IntoIterator<Item = Problem>) {
         for problem in problems {
             if problem.is_error && self.problems.len() < MOST_PROBLEMS {
-                self.problems.insert(problem);
+                self.problems.insert(problem.short());
             }
         }
     }
@@ -139,7 +139,7 @@ pub fn gather(
     let mut unread = Unread::default();
     let (mut bytes, mut too_large) = (0_u64, false);
     let reading = ceiling.reading();
-    let keep = |items: Vec<Item>| {
+    let keep = |items: Vec<Item>, out: &mut dyn FnMut(Kept)| {
         let mut kept = Kept::default();
         for item in items {
             if stop.load(Ordering::Relaxed) {
@@ -148,9 +148,9 @@ pub fn gather(
             }
             let objects = match item {
                 Item::Text { file, text } if wanted.may_be(&text) => {
-                    let (objects, problems) = read(&file, text, &reading);
-                    kept.unread.add(problems);
-                    objects
+                    let read = read(&file, text, &reading);
+                    kept.unread.add(read.problems);
+                    read.objects
                 }
                 #[cfg(feature = "kube")]
                 Item::Listed { page, index } => match page.object(index) {
@@ -179,7 +179,8 @@ pub fn gather(
                 }
             }
         }
-        kept
+        kept.bytes += kept.scopes.weight() as u64;
+        out(kept);
     };
     let budget = Budget::new(ceiling.work());
     let done = pipeline::run(feed, Work { threads, budget: &budget, stop }, &keep, |kept, read| {

@@ -1,15 +1,16 @@
 //! A batch of items against the policies. Pure: what comes out depends on the items, the policies and the world only.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use portcullis::{
-    ConstraintKey, Decision, EnforcementPoint, EvaluationLimits, FieldPath, Gvk, Inventory, LimitKind,
-    Limits, Object, Place as Placement, Places, PolicySet, Precision, Process, Review, Verdict as Said,
-    Watch, World,
+    ConstraintKey, ConstraintResult, Elsewhere, EnforcementPoint, EvaluationLimits, FieldPath,
+    Finding as FoundIn, Gvk, Inventory, LimitKind, Limits, Object, Place as Placement, Places, PolicySet,
+    Precision, Process, Review, Verdict as Said, Watch, World,
 };
 use portcullis_report::audit::{
     Action, Finding, ObjectName, Objects, Place, Problem, Tally, Totals, Verdict,
@@ -17,7 +18,7 @@ use portcullis_report::audit::{
 
 use crate::memory::Ceiling;
 use crate::pipeline::{Item, Weighed};
-use crate::source::{Text, documents, size};
+use crate::source::{Gathered, Text, documents, size};
 
 /// What every review of an audit sees.
 #[derive(Debug)]
@@ -55,6 +56,8 @@ pub struct Evaluations {
     alone: Mutex<()>,
     /// Most bytes of the findings of one object.
     findings: u64,
+    /// So much of what came of objects is handed on.
+    part: u64,
 }
 
 impl Evaluations {
@@ -62,7 +65,7 @@ impl Evaluations {
     pub fn new(limits: EvaluationLimits, ceiling: Ceiling) -> Self {
         let all = EvaluationLimits { memory: limits.memory.min(ceiling.bytes() / 4), ..limits };
         let few = EvaluationLimits { memory: all.memory.min(ceiling.evaluation()), ..limits };
-        Self { few, all, alone: Mutex::new(()), findings: ceiling.findings() }
+        Self { few, all, alone: Mutex::new(()), findings: ceiling.findings(), part: ceiling.part() }
     }
 }
 
@@ -106,11 +109,12 @@ impl Watch for Deadline {
 }
 
 impl Judge<'_> {
-    /// Judges the objects of a batch, to its end or until it is told to stop.
-    pub fn batch(&self, items: Vec<Item>) -> Judged {
-        let mut judged = Judged::default();
-        judged.totals.by_policy = vec![Tally::default(); self.index.len()];
+    /// Judges the objects of a batch, to its end or until it is told to stop. What came of them is handed out in parts, each as if it
+    /// were a batch, before there is much of it.
+    pub fn batch(&self, items: Vec<Item>, out: &mut dyn FnMut(Judged)) {
+        let mut judged = self.nothing();
         for item in items {
+            self.hand_out(&mut judged, out);
             if self.stop.load(Ordering::Relaxed) {
                 judged.cut = true;
                 break;
@@ -128,17 +132,31 @@ impl Judge<'_> {
                     None => {}
                 },
                 Item::Text { file, text } => {
-                    let (objects, problems) = read(&file, text, &self.reading);
+                    let Read { objects, problems, unlisted } = read(&file, text, &self.reading);
                     for problem in problems {
                         judged.problem(problem);
                     }
+                    judged.unread += unlisted;
                     for object in objects {
                         self.object(object, &mut judged);
+                        self.hand_out(&mut judged, out);
                     }
                 }
             }
         }
-        judged
+        out(judged);
+    }
+
+    fn nothing(&self) -> Judged {
+        let by_policy = vec![Tally::default(); self.index.len()];
+        Judged { totals: Totals { by_policy, ..Totals::default() }, ..Judged::default() }
+    }
+
+    /// Hands out what there is, if it is much.
+    fn hand_out(&self, judged: &mut Judged, out: &mut dyn FnMut(Judged)) {
+        if judged.bytes >= self.limits.part {
+            out(std::mem::replace(judged, self.nothing()));
+        }
     }
 
     fn object(&self, object: Object, judged: &mut Judged) {
@@ -208,8 +226,7 @@ impl Judge<'_> {
             review = review.with_namespace(default.clone());
         }
         let (point, process) = (EnforcementPoint::Audit, Process::Audit);
-        let ask = |world: &World<'_>| self.policies.review_elsewhere(&review, world, point, process);
-        for elsewhere in self.with_memory(ask, |found| found.iter().map(|found| found.limit).collect()) {
+        for elsewhere in self.elsewhere(&review, point, process) {
             let problem = Problem::of(&elsewhere.to_warning());
             judged.problem(Problem {
                 object: Some(name_of(&written)),
@@ -222,124 +239,168 @@ impl Judge<'_> {
             counted.excluded += 1;
             return;
         }
-        let ask = |world: &World<'_>| self.policies.review(&review, world, point);
-        let outcome = self.with_memory(ask, |outcome| {
-            let limit = |said: &Said| if let Said::Error(error) = said { error.limit } else { None };
-            outcome.results.iter().map(|result| limit(&result.verdict)).collect()
+        let mut listed = Listed::new(self, &object, &name, ordinal);
+        let (few, again) = (self.deadline(), OnceCell::new());
+        let mut is_judged = false;
+        self.policies.review_each(&review, &self.world(self.limits.few, &few), point, |ask| {
+            is_judged = true;
+            let result = ask(&self.world(self.limits.few, &few));
+            let needs_more = matches!(&result.verdict, Said::Error(error) if self.is_worth_more(error.limit));
+            if !needs_more {
+                return listed.take(result, judged);
+            }
+            drop(result);
+            // Alone until it is given up.
+            let _alone = self.limits.alone.lock().unwrap_or_else(PoisonError::into_inner);
+            let deadline = again.get_or_init(|| self.deadline());
+            listed.take(ask(&self.world(self.limits.all, deadline)), judged);
         });
-        if outcome.results.is_empty() {
+        let counted = judged.kinds.entry(object.gvk().clone()).or_default();
+        if !is_judged {
             counted.unmatched += 1;
             return;
         }
         counted.judged += 1;
-        let namespace = name.home().clone();
-        let mut listed = self.findings(&Decision::from(&outcome), &object, &name, ordinal);
-        for result in &outcome.results {
-            let policy = self.index.get(result.key()).copied();
-            let cut = policy.is_some_and(|policy| listed.cut.contains(&policy));
-            let tally = match &result.verdict {
-                Said::Pass => Tally { passes: 1, ..Tally::default() },
-                Said::Violations(found) if !cut => {
-                    Tally { violating: 1, violations: found.len() as u64, ..Tally::default() }
-                }
-                Said::Violations(_) | Said::Error(_) => Tally { unknown: 1, ..Tally::default() },
-            };
-            let totals = &mut judged.totals;
-            totals.all.add(tally);
-            if let Some(policy) = policy.and_then(|policy| totals.by_policy.get_mut(policy)) {
-                policy.add(tally);
-            }
-            totals.by_namespace.entry(namespace.clone()).or_default().add(tally);
-            for action in result.actions.iter() {
-                totals.by_action.entry(Action(action)).or_default().add(tally);
-            }
-        }
-        judged.bytes += listed.bytes;
-        judged.findings.append(&mut listed.findings);
+        let (bytes, mut findings) = listed.finish();
+        judged.bytes += bytes;
+        judged.findings.append(&mut findings);
     }
 
-    /// Evaluates with few memory, and only if one of the limits that were met says so once more with all, alone.
-    fn with_memory<T>(&self, ask: impl Fn(&World<'_>) -> T, met: impl Fn(&T) -> Vec<Option<LimitKind>>) -> T {
-        let asked = |limits: EvaluationLimits| {
-            let deadline = Deadline(Instant::now().checked_add(self.timeout));
-            ask(&World::new(self.inventory).with_limits(limits).with_now(self.now_ns).with_watch(&deadline))
+    fn deadline(&self) -> Deadline {
+        Deadline(Instant::now().checked_add(self.timeout))
+    }
+
+    fn world<'w>(&'w self, limits: EvaluationLimits, deadline: &'w Deadline) -> World<'w> {
+        World::new(self.inventory).with_limits(limits).with_now(self.now_ns).with_watch(deadline)
+    }
+
+    /// Whether an evaluation that met a limit may get further with more memory.
+    fn is_worth_more(&self, limit: Option<LimitKind>) -> bool {
+        limit == Some(LimitKind::Memory) && self.limits.few.memory < self.limits.all.memory
+    }
+
+    /// What would be found elsewhere: with little memory, and only if there was too little of it once more with all, alone.
+    fn elsewhere(&self, review: &Review, point: EnforcementPoint, process: Process) -> Vec<Elsewhere> {
+        let ask = |limits| {
+            let deadline = self.deadline();
+            self.policies.review_elsewhere(review, &self.world(limits, &deadline), point, process)
         };
-        let answer = asked(self.limits.few);
-        let has_more = self.limits.few.memory < self.limits.all.memory;
-        if !has_more || !met(&answer).contains(&Some(LimitKind::Memory)) {
-            return answer;
+        let found = ask(self.limits.few);
+        if !found.iter().any(|found| self.is_worth_more(found.limit)) {
+            return found;
         }
-        drop(answer);
+        drop(found);
         let _alone = self.limits.alone.lock().unwrap_or_else(PoisonError::into_inner);
-        asked(self.limits.all)
+        ask(self.limits.all)
+    }
+}
+
+/// What reports list of one object, constraint by constraint: of each only the findings are kept.
+struct Listed<'a> {
+    judge: &'a Judge<'a>,
+    object: &'a Object,
+    name: &'a ObjectName,
+    ordinal: u64,
+    labels: Option<Arc<BTreeMap<String, String>>>,
+    whole: Option<Place>,
+    /// With the action that their constraint declares.
+    findings: Vec<(&'static str, Finding)>,
+    bytes: u64,
+}
+
+impl<'a> Listed<'a> {
+    fn new(judge: &'a Judge<'a>, object: &'a Object, name: &'a ObjectName, ordinal: u64) -> Self {
+        let (labels, whole, findings, bytes) = (None, None, Vec::new(), 0);
+        Self { judge, object, name, ordinal, labels, whole, findings, bytes }
     }
 
-    /// What reports list of an object. A constraint that has more than there is room for has one finding, which says so: what is not
-    /// listed was not seen.
-    fn findings(&self, decision: &Decision<'_>, object: &Object, name: &ObjectName, ordinal: u64) -> Listed {
-        let mut listed = Listed::default();
-        if decision.findings.is_empty() {
-            return listed;
-        }
-        let labels = Arc::new(labels_of(object));
-        let of_each =
-            name_bytes(name) + labels.iter().map(|(key, value)| key.len() + value.len() + 64).sum::<usize>();
-        let mut whole = None;
-        for finding in &decision.findings {
-            // Everything in an outcome of the audit's point is in the index.
-            let Some(policy) = self.index.get(finding.result.key()) else { continue };
-            if listed.cut.contains(policy) {
-                continue;
+    /// Counts a result and lists its findings. A constraint that has more than there is room for has one finding, which says so: what
+    /// is not listed was not seen.
+    fn take(&mut self, result: ConstraintResult, judged: &mut Judged) {
+        let policy = self.judge.index.get(result.key()).copied();
+        // Everything in an outcome of the audit's point is in the index.
+        let fits = policy.is_none_or(|policy| self.list(&result, policy));
+        let tally = match &result.verdict {
+            Said::Pass => Tally { passes: 1, ..Tally::default() },
+            Said::Violations(found) if fits => {
+                Tally { violating: 1, violations: found.len() as u64, ..Tally::default() }
             }
+            Said::Violations(_) | Said::Error(_) => Tally { unknown: 1, ..Tally::default() },
+        };
+        let totals = &mut judged.totals;
+        totals.all.add(tally);
+        if let Some(policy) = policy.and_then(|policy| totals.by_policy.get_mut(policy)) {
+            policy.add(tally);
+        }
+        totals.by_namespace.entry(self.name.home().clone()).or_default().add(tally);
+        for action in result.actions.iter() {
+            totals.by_action.entry(Action(action)).or_default().add(tally);
+        }
+    }
+
+    /// Lists the findings of a result; `false` if they do not fit.
+    fn list(&mut self, result: &ConstraintResult, policy: usize) -> bool {
+        let before = (self.findings.len(), self.bytes);
+        let declared = result.constraint.enforcement().declared();
+        for finding in FoundIn::of(result) {
+            let labels = self.labels.get_or_insert_with(|| Arc::new(labels_of(self.object)));
+            let of_each = name_bytes(self.name)
+                + labels.iter().map(|(key, value)| key.len() + value.len() + 64).sum::<usize>();
             let precise = finding.position().filter(|position| position.precision != Precision::Object);
-            let details = finding.details();
             let found = Finding {
-                object: name.clone(),
-                labels: Arc::clone(&labels),
-                ordinal,
-                place: precise.as_ref().filter(|_| !self.in_cluster).map_or_else(
-                    || whole.get_or_insert_with(|| self.place_of(object)).clone(),
+                object: self.name.clone(),
+                labels: Arc::clone(labels),
+                ordinal: self.ordinal,
+                place: precise.as_ref().filter(|_| !self.judge.in_cluster).map_or_else(
+                    || self.whole.get_or_insert_with(|| self.judge.place_of(self.object)).clone(),
                     |position| Place::of(&position.location),
                 ),
                 field: precise.map(|position| position.path.to_string()).unwrap_or_default(),
-                policy: *policy,
+                policy,
                 actions: Action::list(finding.actions()),
                 verdict: if finding.is_error() { Verdict::Unknown } else { Verdict::Violation },
-                message: finding.message.to_owned(),
-                details,
+                message: String::new(),
+                details: serde_json::Value::Null,
             };
-            let bytes = 512 + of_each + found.message.len() + found.field.len() + json_bytes(&found.details);
-            if listed.bytes + bytes as u64 <= self.limits.findings {
-                listed.bytes += bytes as u64;
-                listed.findings.push(found);
+            let most = self.judge.limits.findings;
+            let room = most.saturating_sub(self.bytes);
+            let bytes = 512 + of_each + found.field.len() + finding.message.len();
+            // Details take a few times as much as their text.
+            let details = (bytes as u64 <= room).then(|| finding.details()).map(|details| {
+                let bytes = (bytes + json_bytes(&details)) as u64;
+                (details, bytes)
+            });
+            if let Some((details, bytes)) = details.filter(|(_, bytes)| *bytes <= room) {
+                self.bytes += bytes;
+                let message = finding.message.to_owned();
+                self.findings.push((declared, Finding { message, details, ..found }));
                 continue;
             }
-            listed.findings.retain(|finding| finding.policy != *policy);
-            listed.cut.insert(*policy);
-            listed.findings.push(Finding {
+            self.findings.truncate(before.0);
+            self.bytes = before.1;
+            let said = Finding {
                 labels: Arc::default(),
-                place: self.place_of(object),
+                place: self.judge.place_of(self.object),
                 field: String::new(),
                 verdict: Verdict::Unknown,
                 message: format!(
                     "what is found in this object takes more than {} (raise `--max-memory`)",
-                    size(self.limits.findings)
+                    size(most)
                 ),
                 details: serde_json::json!({}),
                 ..found
-            });
+            };
+            self.findings.push((declared, said));
+            return false;
         }
-        listed
+        true
     }
-}
 
-/// What reports list of one object.
-#[derive(Debug, Default)]
-struct Listed {
-    findings: Vec<Finding>,
-    bytes: u64,
-    /// Constraints whose violations are not listed.
-    cut: BTreeSet<usize>,
+    /// The findings in the order of decisions, and what they take.
+    fn finish(mut self) -> (u64, Vec<Finding>) {
+        self.findings.sort_by(|(a, one), (b, other)| (a, &one.message).cmp(&(b, &other.message)));
+        (self.bytes, self.findings.into_iter().map(|(_, finding)| finding).collect())
+    }
 }
 
 /// About how many bytes a value takes.
@@ -397,6 +458,7 @@ impl Judge<'_> {
 
 impl Judged {
     fn problem(&mut self, problem: Problem) {
+        let problem = problem.short();
         self.unread += u64::from(problem.is_error);
         let help = problem.help.as_ref().map_or(0, String::len);
         self.bytes += 512 + (problem.message.len() + help) as u64;
@@ -408,17 +470,31 @@ impl Judged {
     }
 }
 
+/// What a text has.
+#[derive(Debug)]
+pub struct Read {
+    /// Its objects.
+    pub objects: Vec<Object>,
+    /// What is wrong with it.
+    pub problems: Vec<Problem>,
+    /// How many errors there are beside those.
+    pub unlisted: u64,
+}
+
 /// The objects of a text, and what is wrong with it.
-pub fn read(file: &Arc<str>, text: Text, limits: &Limits) -> (Vec<Object>, Vec<Problem>) {
-    let (documents, mut problems) = documents(file, text, limits);
-    let mut objects = Vec::with_capacity(documents.len());
+pub fn read(file: &Arc<str>, text: Text, limits: &Limits) -> Read {
+    let (documents, problems) = documents(file, text, limits);
+    let mut gathered = Gathered::default();
+    problems.into_iter().for_each(|problem| gathered.add(problem));
+    let mut objects = Vec::new();
     for document in documents {
         match Object::from_document(document) {
             Ok(object) => objects.push(object),
-            Err(error) => problems.push(Problem::of(&error)),
+            Err(error) => gathered.add(Problem::of(&error)),
         }
     }
-    (objects, problems)
+    let (problems, unlisted) = gathered.finish();
+    Read { objects, problems, unlisted }
 }
 
 /// Most bytes of all that names an object: each part of it may have 253 at most in a cluster.

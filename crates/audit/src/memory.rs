@@ -1,5 +1,6 @@
 //! The ceiling: how much may be in work at once, and how much the process has taken.
 
+use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, PoisonError};
 
 use portcullis::Limits;
@@ -82,6 +83,11 @@ impl Ceiling {
         self.0 / 32
     }
 
+    /// So many bytes of what came of objects are handed on together.
+    pub const fn part(self) -> u64 {
+        self.0 / 64
+    }
+
     /// What one evaluation may use when it is one of many; what needs more is evaluated once more, alone.
     pub const fn evaluation(self) -> u64 {
         self.0 / 64
@@ -121,11 +127,73 @@ impl Budget {
         *used = used.saturating_add(bytes);
     }
 
+    /// Most bytes.
+    pub const fn most(&self) -> u64 {
+        self.most
+    }
+
     /// Frees bytes.
     pub fn release(&self, bytes: u64) {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         *used = used.saturating_sub(bytes);
         self.freed.notify_all();
+    }
+}
+
+/// Keeps what waits to be put into order within so many bytes. Who has the batch that comes next waits for nobody but who puts it into
+/// order; all others wait until there is room or it is their turn. So it always goes on.
+#[derive(Debug)]
+pub struct Turns {
+    state: Mutex<Waiting>,
+    changed: Condvar,
+    most: u64,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    /// The batch that comes next.
+    next: u64,
+    /// Bytes of each batch that wait, and of all.
+    of: BTreeMap<u64, u64>,
+    all: u64,
+}
+
+impl Turns {
+    /// So many bytes.
+    pub const fn new(most: u64) -> Self {
+        let state = Waiting { next: 0, of: BTreeMap::new(), all: 0 };
+        Self { state: Mutex::new(state), changed: Condvar::new(), most }
+    }
+
+    /// Waits until so many bytes of a batch may wait.
+    pub fn enter(&self, batch: u64, bytes: u64) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_full = |state: &mut Waiting| {
+            let there =
+                if batch <= state.next { state.of.get(&batch).copied().unwrap_or(0) } else { state.all };
+            there > 0 && there.saturating_add(bytes) > self.most
+        };
+        let mut state = self.changed.wait_while(state, is_full).unwrap_or_else(PoisonError::into_inner);
+        *state.of.entry(batch).or_default() += bytes;
+        state.all += bytes;
+    }
+
+    /// They wait no longer.
+    pub fn leave(&self, batch: u64, bytes: u64) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.all = state.all.saturating_sub(bytes);
+        if let Some(of) = state.of.get_mut(&batch) {
+            *of = of.saturating_sub(bytes);
+        }
+        self.changed.notify_all();
+    }
+
+    /// Another batch comes next.
+    pub fn turn(&self, next: u64) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.next = next;
+        state.of = state.of.split_off(&next);
+        self.changed.notify_all();
     }
 }
 
@@ -144,4 +212,59 @@ fn field(name: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn turns_keep_what_waits_small_and_always_go_on() {
+        let turns = Turns::new(10);
+        let (waits, peak) = (AtomicU64::new(0), AtomicU64::new(0));
+        let (send, receive) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            for batch in 0..8 {
+                let (turns, waits, peak, send) = (&turns, &waits, &peak, send.clone());
+                scope.spawn(move || {
+                    for part in 0..50 {
+                        turns.enter(batch, 3);
+                        peak.fetch_max(waits.fetch_add(3, Ordering::SeqCst) + 3, Ordering::SeqCst);
+                        send.send((batch, Some(part))).unwrap_or_default();
+                    }
+                    send.send((batch, None)).unwrap_or_default();
+                });
+            }
+            drop(send);
+            let (mut next, mut held) = (0, BTreeMap::<u64, Vec<Option<u32>>>::new());
+            let mut order = Vec::new();
+            for (batch, part) in receive {
+                held.entry(batch).or_default().push(part);
+                while let Some(parts) = held.get_mut(&next) {
+                    let mut ended = false;
+                    for part in parts.drain(..) {
+                        match part {
+                            Some(part) => {
+                                order.push((next, part));
+                                waits.fetch_sub(3, Ordering::SeqCst);
+                                turns.leave(next, 3);
+                            }
+                            None => ended = true,
+                        }
+                    }
+                    if !ended {
+                        break;
+                    }
+                    next += 1;
+                    turns.turn(next);
+                }
+            }
+            let expected: Vec<_> = (0..8).flat_map(|batch| (0..50).map(move |part| (batch, part))).collect();
+            assert_eq!(order, expected);
+        });
+        // As much as may wait, and as much of the batch whose turn it is.
+        assert!(peak.into_inner() <= 20);
+    }
 }

@@ -20,7 +20,7 @@ use portcullis::Gvk;
 use portcullis_cluster::Page;
 use portcullis_report::audit::Problem;
 
-use crate::memory::{Budget, Ceiling};
+use crate::memory::{Budget, Ceiling, Turns};
 use crate::source::Text;
 
 /// Something to be worked on.
@@ -101,15 +101,19 @@ struct Batch {
     items: Vec<Item>,
 }
 
-struct Done<R> {
-    number: u64,
-    weight: u64,
-    /// `None` if the work on it broke off.
-    result: Option<R>,
+/// What came of a batch, or of a part of one.
+enum Done<R> {
+    /// Something.
+    Part(R),
+    /// All of it, which took so much, or the work on it broke off.
+    End { weight: u64, broke: bool },
 }
 
-/// Works through a feed, to its end or until it is told to stop. Results come in order; after one that is cut, none. An error of
-/// `merge` ends the work. Returns how many bytes the feed has read.
+/// What is done with a batch: what comes of it is handed to the second argument.
+pub type Judging<'a, R> = &'a (dyn Fn(Vec<Item>, &mut dyn FnMut(R)) + Sync);
+
+/// Works through a feed, to its end or until it is told to stop. `judge` hands on what comes of a batch, in parts if it is much. Results
+/// come in order; after one that is cut, none. An error of `merge` ends the work. Returns how many bytes the feed has read.
 ///
 /// # Errors
 ///
@@ -117,23 +121,25 @@ struct Done<R> {
 pub fn run<R: Weighed + Send>(
     feed: &mut dyn Feed,
     work: Work<'_>,
-    judge: &(dyn Fn(Vec<Item>) -> R + Sync),
+    judge: Judging<'_, R>,
     mut merge: impl FnMut(R, u64) -> io::Result<()>,
 ) -> io::Result<u64> {
     let threads = work.threads.max(1);
     let (queue, jobs) = sync_channel::<Batch>(threads * 2);
-    let (results, done) = channel::<Done<R>>();
+    let (results, done) = channel::<(u64, Done<R>)>();
+    // What comes of the work waits in a part of what the work may take.
+    let turns = Turns::new(work.budget.most() / 4);
     let jobs = Mutex::new(jobs);
     // Set when nobody wants results any more.
     let ended = AtomicBool::new(false);
     let progress = std::sync::atomic::AtomicU64::new(0);
     thread::scope(|scope| {
         let builder = |name: String| thread::Builder::new().name(name).stack_size(STACK_BYTES);
-        let (ended, progress, jobs) = (&ended, &progress, &jobs);
+        let (ended, progress, jobs, turns) = (&ended, &progress, &jobs, &turns);
         let mut started = Ok(());
         for number in 0..threads {
             let results = results.clone();
-            let worker = move || work_off(work, jobs, &results, judge);
+            let worker = move || work_off(work, jobs, &results, turns, judge);
             started = started.and(builder(format!("judge-{number}")).spawn_scoped(scope, worker).map(|_| ()));
         }
         drop(results);
@@ -144,26 +150,40 @@ pub fn run<R: Weighed + Send>(
         };
         let reader = builder("read".to_owned()).spawn_scoped(scope, reader);
         let mut merged = started;
-        let mut waiting: BTreeMap<u64, Done<R>> = BTreeMap::new();
+        let mut waiting: BTreeMap<u64, Vec<Done<R>>> = BTreeMap::new();
         let mut next = 0;
-        for result in done {
-            waiting.insert(result.number, result);
-            while let Some(Done { weight, result, .. }) = waiting.remove(&next) {
-                next += 1;
-                let freed = weight + result.as_ref().map_or(0, R::weight);
-                let is_cut = result.as_ref().is_none_or(R::is_cut);
-                if merged.is_ok() && !ended.load(Ordering::Relaxed) {
-                    merged = match result {
-                        Some(result) => merge(result, progress.load(Ordering::Relaxed)),
-                        None => {
-                            Err(io::Error::other("the work on a batch broke off: a defect of portcullis"))
+        for (number, result) in done {
+            waiting.entry(number).or_default().push(result);
+            while let Some(results) = waiting.get_mut(&next) {
+                let mut is_over = false;
+                for result in results.drain(..) {
+                    let freed = match result {
+                        Done::Part(result) => {
+                            let (freed, is_cut) = (result.weight(), result.is_cut());
+                            if merged.is_ok() && !ended.load(Ordering::Relaxed) {
+                                merged = merge(result, progress.load(Ordering::Relaxed));
+                            }
+                            ended.fetch_or(is_cut || merged.is_err(), Ordering::Relaxed);
+                            turns.leave(next, freed);
+                            freed
+                        }
+                        Done::End { weight, broke } => {
+                            is_over = true;
+                            if broke && merged.is_ok() && !ended.swap(true, Ordering::Relaxed) {
+                                let text = "the work on a batch broke off: a defect of portcullis";
+                                merged = Err(io::Error::other(text));
+                            }
+                            weight
                         }
                     };
+                    work.budget.release(freed);
                 }
-                if is_cut || merged.is_err() {
-                    ended.store(true, Ordering::Relaxed);
+                if !is_over {
+                    break;
                 }
-                work.budget.release(freed);
+                waiting.remove(&next);
+                next += 1;
+                turns.turn(next);
             }
         }
         let bytes = reader?.join().map_err(|_| io::Error::other("the thread that reads broke off"))?;
@@ -202,16 +222,23 @@ fn read(
 fn work_off<R: Weighed>(
     work: Work<'_>,
     jobs: &Mutex<Receiver<Batch>>,
-    results: &Sender<Done<R>>,
-    judge: &(dyn Fn(Vec<Item>) -> R + Sync),
+    results: &Sender<(u64, Done<R>)>,
+    turns: &Turns,
+    judge: Judging<'_, R>,
 ) {
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Batch { number, weight, items }) = job else { return };
+        let mut hand_on = |result: R| {
+            let bytes = result.weight();
+            turns.enter(number, bytes);
+            work.budget.charge(bytes);
+            // Who does not want it any more has ended.
+            let _ = results.send((number, Done::Part(result)));
+        };
         // A batch that never comes back would be waited for.
-        let result = catch_unwind(AssertUnwindSafe(|| judge(items))).ok();
-        work.budget.charge(result.as_ref().map_or(0, R::weight));
-        if results.send(Done { number, weight, result }).is_err() {
+        let broke = catch_unwind(AssertUnwindSafe(|| judge(items, &mut hand_on))).is_err();
+        if results.send((number, Done::End { weight, broke })).is_err() {
             return;
         }
     }

@@ -278,7 +278,8 @@ pub fn audit(
                 full = collected.is_full(&spool);
                 if too_much || full { Err(io::Error::other("the ceiling is reached")) } else { Ok(()) }
             };
-            let done = pipeline::run(&mut *subject.objects(), work, &|items| judge.batch(items), merge);
+            let done =
+                pipeline::run(&mut *subject.objects(), work, &|items, out| judge.batch(items, out), merge);
             match done {
                 Ok(read) => bytes = read,
                 Err(_) if full => {

@@ -3,41 +3,59 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test panics when it fails")]
 
-use portcullis::{Document, Limits, Object};
+use portcullis::{Document, Limits};
 use proptest::prelude::*;
 
 use super::*;
 
-/// Documents as `line:column value`, and whether something is wrong with a text or an object.
-type Reading = (Vec<String>, bool);
+/// Documents, and what is wrong.
+type Reading = (Vec<(String, serde_json::Value)>, Vec<String>);
 
-fn shown(documents: Vec<Document>, is_bad: bool) -> Reading {
-    let show = |document: &Document| format!("{:?} {}", document.location(), document.to_json());
-    let texts = documents.iter().map(show).collect();
-    (texts, is_bad)
+fn shown(documents: &[Document], problems: Vec<String>) -> Reading {
+    let show = |document: &Document| (format!("{:?}", document.location()), document.to_json());
+    (documents.iter().map(show).collect(), problems)
 }
 
-fn by_pieces(bytes: &[u8], small: usize) -> Reading {
-    let (documents, problems) = read_pieces("dump", bytes, 1 << 20, small);
-    let are_objects = documents.iter().all(|document| Object::from_document(document.clone()).is_ok());
-    let is_bad = problems.iter().any(|problem| problem.is_error);
-    // A document that is no object is reported for that.
-    shown(documents, is_bad || !(are_objects || small == SMALL))
+fn by_pieces(name: &str, bytes: &[u8], small: usize) -> Reading {
+    let (documents, problems) = read_pieces(name, bytes, 1 << 20, small);
+    let errors = problems.iter().filter(|problem| problem.is_error);
+    shown(&documents, errors.map(ToString::to_string).collect())
 }
 
-fn whole(bytes: &[u8]) -> Reading {
-    let (documents, errors) = Document::read_bytes("dump", bytes.to_vec(), &Limits::default());
-    shown(documents, errors.iter().any(|error| error.severity() == portcullis::Severity::Error))
+/// What the core reads. What `found` does not have of a kind is left out: items come before a kind that stands behind them, and are no
+/// objects then, which is reported.
+fn whole(name: &str, bytes: &[u8], found: &Reading) -> Reading {
+    let (documents, errors) = Document::read_bytes(name, bytes.to_vec(), &Limits::default());
+    let errors = errors.iter().filter(|error| error.severity() == portcullis::Severity::Error);
+    let mut whole = shown(&documents, errors.map(ToString::to_string).collect());
+    for ((_, value), (_, found)) in whole.0.iter_mut().zip(&found.0) {
+        for key in ["apiVersion", "kind"] {
+            if let Some(object) = value.as_object_mut()
+                && found.get(key).is_none()
+            {
+                object.remove(key);
+            }
+        }
+    }
+    whole
 }
 
 /// What is taken without a word is the same; the splitter may refuse more.
 #[track_caller]
 fn agree(text: &str) {
-    let expected = whole(text.as_bytes());
-    for small in [0, 16, SMALL] {
-        let found = by_pieces(text.as_bytes(), small);
-        if !found.1 {
-            assert_eq!(found, expected, "small: {small}, in:\n{text}");
+    agree_on(text.as_bytes());
+}
+
+#[track_caller]
+fn agree_on(bytes: &[u8]) {
+    for name in ["dump", "dump.json"] {
+        for small in [0, 16, SMALL] {
+            let found = by_pieces(name, bytes, small);
+            if found.1.is_empty() {
+                let expected = whole(name, bytes, &found);
+                let text = String::from_utf8_lossy(bytes);
+                assert_eq!(found, expected, "{name} in pieces of more than {small}:\n{text}");
+            }
         }
     }
 }
@@ -47,7 +65,8 @@ fn agree(text: &str) {
 fn taken(text: &str) {
     agree(text);
     for small in [0, SMALL] {
-        assert!(!by_pieces(text.as_bytes(), small).1, "small: {small}, in:\n{text}");
+        let errors = by_pieces("dump", text.as_bytes(), small).1;
+        assert!(errors.is_empty(), "small: {small}, {errors:?}, in:\n{text}");
     }
 }
 
@@ -56,7 +75,7 @@ fn taken(text: &str) {
 fn refused(text: &str) {
     agree(text);
     for small in [0, SMALL] {
-        assert!(by_pieces(text.as_bytes(), small).1, "small: {small}, in:\n{text}");
+        assert!(!by_pieces("dump", text.as_bytes(), small).1.is_empty(), "small: {small}, in:\n{text}");
     }
 }
 
@@ -84,6 +103,9 @@ fn lists_that_are_lists_are_taken() {
         "apiVersion: v1\nkind: List\nitems: [{a: 1}, {b: 2}]\n".to_owned(),
         "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: List\n  items: []\n".to_owned(),
         "a: 1\n---\nb: 2\n--- # c\n# nothing\n---\nd: 3\n".to_owned(),
+        "{\"a\": 1}\n---\nb: 2\n---\n{\"c\": 3}\n".to_owned(),
+        "{\"a\": 1} {\"b\": 1}\n--- # Source: é\n{\"c\": 3}\n--- # é\n---\n# é\n".to_owned(),
+        "\u{feff}a: 1\n---\n# b\n".to_owned(),
     ] {
         taken(&list);
     }
@@ -154,8 +176,54 @@ fn what_is_cut_is_what_the_core_sees_or_is_refused() {
         "\u{feff}a: 1\n\u{feff}---\nb: 1\n",
         "---\n---\n---# x\n{\"a\": \"\\ud83d\\ude00\"}\n",
         "# c\rkind: Pod\n---\na: 1\n",
+        "a: 1\n---\n#\u{feff}\n",
+        "a: 1\n---\n# \u{1}\n",
+        "a: 1\n---\n# b\r\r\n",
+        "\u{feff}\u{feff}a: 1\n",
+        "\u{feff}\u{feff}{\"a\":1}\n",
+        "\u{feff}{\"a\":1}\n{\"b\":1}\n",
+        "\u{feff}{\"a\":1e400}\n",
+        "{\"a\":1}\n---\n{\"a\":\"\\ud800\"}\n",
+        "{\"a\":1}\n---\n{\"<<\":{\"b\":1}}\n",
+        "{\"a\":1}\n--- \nb: 1\n{\"a\":1}\n",
+        "{\"a\":1}\n---a: b\n",
+        "{\"a\":1}\n-\n",
+        "---# a\n",
+        "---# a\n---# b\n---\n---# é\n---# é\nb: 1\n",
+        "b: 1\n---# é\u{85}a\n",
+        "\t# a\n",
+        "a: 1\n---\n\t\n",
     ] {
         agree(text);
+    }
+    for bytes in [&b"a: 1\n---# \xff\nb: 1\n"[..], b"a: 1\n--- # \0\n---\n", b"# \xff\n", b"{}\n# \xff\n"] {
+        agree_on(bytes);
+    }
+}
+
+#[test]
+fn what_begins_far_to_the_right_is_read() {
+    for space in [280, 300, 5000, 70_000] {
+        let space = " ".repeat(space);
+        for text in [
+            format!("{space}a: 1\n"),
+            format!("# c\n{space}a: 1\n---\n{space}b: 1\n"),
+            format!("a: 1\n---{space}# c\nb: 2\n{space}# d\n---{space}\nc: 3\n"),
+            format!("{space}{{\"a\":1}}\n"),
+            format!("---{space}# c\na: 1\n"),
+        ] {
+            // More white space behind dashes is refused.
+            if space.len() < 64 << 10 || !text.contains("---") {
+                taken(&text);
+            } else {
+                agree(&text);
+            }
+        }
+        for text in
+            [format!("---{space}a: 1\n"), format!("b: 1\n---{space}a: 1\n"), format!("# {space}\u{feff}\n")]
+        {
+            refused(&text);
+        }
     }
 }
 

@@ -36,18 +36,18 @@ pub(super) struct Json {
     /// A value ended in its own line: then every line is one.
     one_per_line: bool,
     separator: Separator,
-    /// It goes on as something else, from here.
-    leaves: Option<Start>,
+    /// The source is called `.json`: there is nothing else in it than JSON, and separators between values mean nothing.
+    is_named: bool,
+    /// It goes on as YAML, from this line.
+    leaves: Option<u32>,
 }
 
-/// A `---` between values.
+/// A `---` between values, where it means nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Separator {
     None,
     /// So many dashes, from here.
     Dashes(u8, Start),
-    /// It was one, and nothing has come since.
-    Passed,
 }
 
 /// The list whose items come out.
@@ -115,7 +115,8 @@ struct Chunk<'a> {
 }
 
 impl Json {
-    pub(super) fn new() -> Self {
+    /// `is_named` as a file that has JSON only.
+    pub(super) fn new(is_named: bool) -> Self {
         Self {
             line: 1,
             column: 0,
@@ -131,12 +132,13 @@ impl Json {
             value_line: 0,
             one_per_line: false,
             separator: Separator::None,
+            is_named,
             leaves: None,
         }
     }
 
-    /// Where the stream goes on as something else, if it does: no more is taken then.
-    pub(super) fn leaves(&self) -> Option<Start> {
+    /// The line from which on the stream is YAML, if it is one: where dashes stand at the left margin. No more is taken then.
+    pub(super) fn leaves(&self) -> Option<u32> {
         self.leaves
     }
 
@@ -301,7 +303,7 @@ impl Json {
         let is_space = matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
         match self.separator {
             Separator::Dashes(3, _) if is_space => {
-                self.separator = Separator::Passed;
+                self.separator = Separator::None;
                 return false;
             }
             Separator::Dashes(dashes, start) if byte == b'-' && dashes < 3 => {
@@ -319,17 +321,17 @@ impl Json {
                 chunk.from = at;
                 return !is_space;
             }
-            Separator::None | Separator::Passed if byte == b'-' && self.at_margin(chunk, at) => {
-                self.separator = Separator::Dashes(1, self.place(chunk, at));
+            Separator::None if byte == b'-' && self.at_margin(chunk, at) => {
+                let start = self.place(chunk, at);
+                if self.is_named {
+                    self.separator = Separator::Dashes(1, start);
+                } else {
+                    self.leaves = Some(start.line);
+                }
                 return false;
             }
-            Separator::Passed if !matches!(byte, b'{' | b'[') => {
-                self.leaves = Some(self.place(chunk, at));
-                return false;
-            }
-            Separator::None | Separator::Passed => {}
+            Separator::None => {}
         }
-        self.separator = Separator::None;
         let start = self.place(chunk, at);
         self.collected = Some(Collecting::new(start));
         self.value_line = start.line;

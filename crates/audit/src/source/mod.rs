@@ -19,7 +19,7 @@ use portcullis_report::audit::{Place, Problem};
 use portcullis_sources::InputFile;
 
 pub use open::{Bytes, Source};
-pub use read::documents;
+pub use read::{Gathered, documents};
 pub use split::{Bad, BadKind, Frame, Identity, Piece, Role, SMALL, Splitter, Start, Text};
 
 use crate::memory::Ceiling;
@@ -98,11 +98,6 @@ impl Files {
                 "syntax",
                 "expected `---` alone in its line, found text behind it".to_owned(),
                 "what follows is not audited, up to the next line of `---`; put the text into a line of its own",
-            ),
-            BadKind::Mixed => (
-                "syntax",
-                "this stream of JSON goes on as something else".to_owned(),
-                "a stream is JSON as a whole or YAML as a whole; audit the two as two files",
             ),
             BadKind::OddLines => (
                 "syntax",

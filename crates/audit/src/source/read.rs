@@ -8,7 +8,7 @@ use portcullis_report::audit::{Place, Problem};
 
 use super::split::{Frame, Identity, Role, Start, Text};
 
-/// How many problems of one text are told apart. A text may have a thousand, and a batch many texts.
+/// How many problems of one text are told apart. A text may have as many as it has documents, and a batch many texts.
 const MOST_PROBLEMS: usize = 100;
 
 /// The documents of a text, and what is wrong with it. Whatever of it is in no document is among the problems. Of one that was cut off
@@ -31,7 +31,7 @@ pub fn documents(file: &Arc<str>, text: Text, limits: &Limits) -> (Vec<Document>
     if is_cut && !problems.is_empty() {
         return (Vec::new(), Vec::new());
     }
-    (documents, gathered(problems))
+    (documents, problems)
 }
 
 /// A source that was not cut, as every other reader of files reads it.
@@ -223,19 +223,37 @@ fn place(file: &Arc<str>, Start { line, column }: Start) -> Place {
     Place::File { file: file.clone(), line, column, end_column: column }
 }
 
-/// The first problems, and how many more there are.
-fn gathered(mut problems: Vec<Problem>) -> Vec<Problem> {
-    if problems.len() > MOST_PROBLEMS {
-        let more = problems.split_off(MOST_PROBLEMS);
-        let is_error = more.iter().any(|problem| problem.is_error);
-        problems.extend(more.first().cloned().map(|first| Problem {
-            is_error,
+/// What is wrong with one text: the first problems, and what stands for the others.
+#[derive(Debug, Default)]
+pub struct Gathered {
+    problems: Vec<Problem>,
+    more: Option<Problem>,
+    /// Errors that are not listed.
+    errors: u64,
+}
+
+impl Gathered {
+    /// One more.
+    pub fn add(&mut self, problem: Problem) {
+        if self.problems.len() < MOST_PROBLEMS {
+            return self.problems.push(problem);
+        }
+        self.errors += u64::from(problem.is_error);
+        let is_error = problem.is_error;
+        let more = self.more.get_or_insert_with(|| Problem {
             code: ErrorKind::Limit.code(),
             object: None,
             message: "this text has more problems than are listed".to_owned(),
             help: None,
-            ..first
-        }));
+            ..problem
+        });
+        more.is_error |= is_error;
     }
-    problems
+
+    /// The problems, and how many errors there are beside them.
+    pub fn finish(mut self) -> (Vec<Problem>, u64) {
+        let listed = self.more.as_ref().is_some_and(|more| more.is_error);
+        self.problems.extend(self.more);
+        (self.problems, self.errors - u64::from(listed))
+    }
 }

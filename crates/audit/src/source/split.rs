@@ -105,8 +105,6 @@ pub enum BadKind {
     Between,
     /// `---` with text behind it in the same line.
     Glued,
-    /// A stream of JSON goes on as something else.
-    Mixed,
     /// A list has characters that end lines for YAML only, so that it is not certain where its items are.
     OddLines,
 }
@@ -179,8 +177,8 @@ impl Collecting {
 pub(super) const MOST_PIECES: usize = 64;
 
 /// A source that is no larger is not cut into pieces, nor is such a document of a YAML stream: enough for what people write, and
-/// little enough that a large one is work for all cores.
-pub const SMALL: usize = 256 << 10;
+/// little enough that a large one is work for all cores, and that as many documents as it may have (`{}{}…`) fit into memory together.
+pub const SMALL: usize = 64 << 10;
 
 enum Mode {
     /// Everything so far, which may be all.
@@ -276,7 +274,9 @@ impl<R: BufRead> Splitter<R> {
                     self.read += taken as u64;
                     if let Mode::Small(text) = &self.mode
                         && text.len() > self.small
-                        && (shows(text) || text.len() >= self.most)
+                        && (text.len() >= MARK.len() + Form::LOOKS_AT
+                            || shows(text)
+                            || text.len() >= self.most)
                     {
                         self.decide();
                     }
@@ -289,16 +289,17 @@ impl<R: BufRead> Splitter<R> {
     fn decide(&mut self) {
         let Mode::Small(first) = &mut self.mode else { return };
         let first = std::mem::take(first);
-        let marked = if first.starts_with(MARK) { MARK.len() } else { 0 };
-        let begins = first.get(marked..).and_then(|text| text.iter().find(|byte| !is_space(**byte)));
-        let looks_like_json = matches!(begins, Some(b'{' | b'['));
-        if begins.is_none() && !self.ended {
-            // So much white space that it is not known of what.
-            let kind = BadKind::TooLarge(first.len() as u64);
-            self.pieces.push_back(Piece::Bad(Bad { start: Start { line: 1, column: 1 }, kind }));
-        }
-        self.mode =
-            if self.is_json || looks_like_json { Mode::Json(Json::new()) } else { Mode::Yaml(Yaml::new()) };
+        // With two of them it is refused by who reads it.
+        let behind = first.strip_prefix(MARK).filter(|rest| !rest.starts_with(MARK));
+        let marked = first.len() - behind.unwrap_or(&first).len();
+        let begins = first.iter().skip(marked).position(|byte| !is_space(*byte));
+        let brace = begins.filter(|at| marked == 0 && *at < Form::LOOKS_AT);
+        let looks_like_json = brace.is_some_and(|at| matches!(first.get(at), Some(b'{' | b'[')));
+        self.mode = if self.is_json || looks_like_json {
+            Mode::Json(Json::new(self.is_json))
+        } else {
+            Mode::Yaml(Yaml::new())
+        };
         self.first = (first, marked);
     }
 }
@@ -311,10 +312,11 @@ fn is_space(byte: u8) -> bool {
 
 /// Whether the first bytes of a source tell its form.
 fn shows(text: &[u8]) -> bool {
+    let text = text.strip_prefix(MARK).unwrap_or(text);
+    // Part of a mark, which may be the second.
     if text.len() < MARK.len() && MARK.starts_with(text) {
         return false;
     }
-    let text = text.strip_prefix(MARK).unwrap_or(text);
     text.iter().any(|byte| !is_space(*byte))
 }
 
@@ -329,10 +331,8 @@ fn feed(mode: &mut Mode, bytes: &[u8], most: usize, small: usize, pieces: &mut V
         Mode::Yaml(yaml) => yaml.feed(bytes, most, small, pieces),
         Mode::Json(json) => {
             let taken = json.feed(bytes, most, pieces);
-            // What follows a `---` need not be JSON.
-            if let Some(start) = json.leaves() {
-                pieces.push_back(Piece::Bad(Bad { start, kind: BadKind::Mixed }));
-                *mode = Mode::Yaml(Yaml::at(start.line));
+            if let Some(line) = json.leaves() {
+                *mode = Mode::Yaml(Yaml::at(line));
             }
             taken
         }

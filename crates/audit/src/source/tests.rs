@@ -31,13 +31,22 @@ impl BufRead for Portions<'_> {
 }
 
 fn split(text: &str, size: usize, most: usize) -> Vec<Piece> {
-    let mut splitter = Splitter::with_small(Portions { bytes: text.as_bytes(), size }, "dump", most, 0);
+    split_named("dump", text, size, most)
+}
+
+fn split_named(name: &str, text: &str, size: usize, most: usize) -> Vec<Piece> {
+    let mut splitter = Splitter::with_small(Portions { bytes: text.as_bytes(), size }, name, most, 0);
     std::iter::from_fn(|| splitter.next_piece().expect("memory does not fail")).collect()
 }
 
 /// The pieces as `line:column text`, the same for every size of portions.
 #[track_caller]
 fn pieces(text: &str) -> Vec<String> {
+    pieces_of("dump", text)
+}
+
+#[track_caller]
+fn pieces_of(name: &str, text: &str) -> Vec<String> {
     let shown = |piece: Piece| match piece {
         Piece::Text(Text { bytes, start: Start { line, column }, role, .. }) => {
             let role = match role {
@@ -50,9 +59,9 @@ fn pieces(text: &str) -> Vec<String> {
         }
         Piece::Bad(Bad { start: Start { line, column }, kind }) => format!("{line}:{column} {kind:?}"),
     };
-    let whole: Vec<_> = split(text, usize::MAX, 1000).into_iter().map(shown).collect();
+    let whole: Vec<_> = split_named(name, text, usize::MAX, 1000).into_iter().map(shown).collect();
     for size in [1, 2, 3, 7] {
-        let portions: Vec<_> = split(text, size, 1000).into_iter().map(shown).collect();
+        let portions: Vec<_> = split_named(name, text, size, 1000).into_iter().map(shown).collect();
         assert_eq!(whole, portions, "in portions of {size}");
     }
     whole
@@ -141,11 +150,15 @@ fn json_lines_are_split_and_broken_ones_swallow_nothing() {
     assert_eq!(found[..2], ["2:1 {\"a\":1}", "3:1 {\"b\":2}"]);
     // Nothing between two values is left out.
     assert_eq!(pieces("{} - {}\n"), ["1:1 {}", "1:4 - {}"]);
-    assert_eq!(pieces("{}\n--\n{}\n"), ["1:1 {}", "2:1 --\n{}"]);
-    assert_eq!(pieces("{}\n---{}\n"), ["1:1 {}", "2:1 ---{}"]);
-    assert_eq!(pieces("{}\n-"), ["1:1 {}", "2:1 -"]);
-    assert_eq!(pieces("{}\u{c}{}"), ["1:1 {}", "1:3 \u{c}{}"]);
-    assert_eq!(pieces("{}\n---\n{}\n---"), ["1:1 {}", "3:1 {}"]);
+    for name in ["dump", "dump.JSON"] {
+        assert_eq!(pieces_of(name, "{}\n--\n{}\n"), ["1:1 {}", "2:1 --\n{}"]);
+        assert_eq!(pieces_of(name, "{}\n-"), ["1:1 {}", "2:1 -"]);
+        assert_eq!(pieces_of(name, "{}\u{c}{}"), ["1:1 {}", "1:3 \u{c}{}"]);
+    }
+    assert_eq!(pieces("{}\n---{}\n"), ["1:1 {}", "2:1 Glued"]);
+    assert_eq!(pieces_of("dump.json", "{}\n---{}\n"), ["1:1 {}", "2:1 ---{}"]);
+    assert_eq!(pieces_of("dump.json", "{}\n---\n{}\n---"), ["1:1 {}", "3:1 {}"]);
+    assert_eq!(pieces_of("dump.json", "{}\n---\na: b\n---\n{}"), ["1:1 {}", "3:1 a: b", "5:1 {}"]);
 }
 
 #[test]
@@ -201,10 +214,10 @@ fn yaml_lists_come_item_by_item() {
 }
 
 #[test]
-fn what_follows_json_behind_a_marker_may_be_yaml_and_is_reported() {
+fn what_follows_json_behind_a_separator_is_yaml() {
     assert_eq!(
         pieces("{\"a\": 1}\n---\nb: 2\n---\n{\"c\": 3}\n"),
-        ["1:1 {\"a\": 1}", "3:1 Mixed", "3:1 b: 2", "5:1 {\"c\": 3}"]
+        ["1:1 {\"a\": 1}", "2:1 ---\nb: 2", "5:1 {\"c\": 3}"]
     );
 }
 

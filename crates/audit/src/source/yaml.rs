@@ -30,8 +30,12 @@ struct Document {
     /// All of it, as long as it is small.
     small: Option<Collecting>,
     list: List,
-    /// Has content: more than comments and white space.
+    /// May have more than comments and white space: who reads it finds out.
     counts: bool,
+    /// The line is a comment so far.
+    in_comment: bool,
+    /// It is the line of a separator that belongs to no document. Nobody reads it as YAML, but it has to be text.
+    is_separator: bool,
 }
 
 /// A document that may be a list.
@@ -103,6 +107,7 @@ impl Yaml {
             at += end;
             let ends = part.ends_with(b"\n");
             if self.odd.are_in(part)
+                && self.looked
                 && let Some(document) = &mut self.document
             {
                 document.list.is_odd = true;
@@ -114,9 +119,7 @@ impl Yaml {
                 }
             } else {
                 self.pending.extend_from_slice(part);
-                let is_space = self.pending.starts_with(b"---")
-                    && self.pending.len() < MOST_SPACE
-                    && self.pending.get(3..).is_some_and(|rest| rest.trim_ascii().is_empty());
+                let is_space = self.pending.len() < MOST_SPACE && is_only_dashes(&self.pending);
                 if ends || self.pending.len() >= LOOK && !is_space {
                     self.look(most, small, pieces);
                 }
@@ -138,12 +141,19 @@ impl Yaml {
 
     /// Looks at the beginning of a line and keeps it where it belongs.
     fn look(&mut self, most: usize, small: usize, pieces: &mut VecDeque<Piece>) {
-        let line = std::mem::take(&mut self.pending);
+        let mut line = std::mem::take(&mut self.pending);
+        // Of more white space nobody is told whether it is a separator.
+        let is_cut = !line.ends_with(b"\n") && line.len() >= MOST_SPACE && is_only_dashes(&line);
         self.looked = true;
         let start = Start { line: self.line, column: 1 };
-        match self.chunks.line(Line::of(&line)) {
+        if self.document.as_ref().is_some_and(|document| document.is_separator) {
+            self.end_document(most, pieces);
+        }
+        let known = if is_cut { Line::Glued } else { Line::of(&line) };
+        let step = self.chunks.line(known);
+        match step {
             Step::Keep => {}
-            Step::End => return self.end_document(most, pieces),
+            Step::End => self.end_document(most, pieces),
             Step::Refuse => {
                 self.end_document(most, pieces);
                 pieces.push_back(Piece::Bad(Bad { start, kind: BadKind::Glued }));
@@ -151,16 +161,14 @@ impl Yaml {
             }
             Step::Skip => return,
         }
-        let document = self.document.get_or_insert_with(|| Document {
-            small: Some(Collecting::new(start)),
-            list: List {
-                start,
-                head: Head::default(),
-                state: State::Whole(Collecting::new(start)),
-                is_odd: false,
-            },
-            counts: false,
-        });
+        let document = self.document.get_or_insert_with(|| Document::new(start));
+        if step == Step::End {
+            document.is_separator = true;
+            // As a comment, which says whether it is text.
+            if let Some(dash) = line.first_mut() {
+                *dash = b'#';
+            }
+        }
         if OddLines::default().are_in(&line) {
             document.list.is_odd = true;
             document.counts = true;
@@ -169,7 +177,7 @@ impl Yaml {
     }
 
     fn end_document(&mut self, most: usize, pieces: &mut VecDeque<Piece>) {
-        let Some(Document { small, list, counts }) = self.document.take() else { return };
+        let Some(Document { small, list, counts, .. }) = self.document.take() else { return };
         if !counts {
             return;
         }
@@ -181,10 +189,23 @@ impl Yaml {
 }
 
 impl Document {
+    fn new(start: Start) -> Self {
+        let state = State::Whole(Collecting::new(start));
+        Self {
+            small: Some(Collecting::new(start)),
+            list: List { start, head: Head::default(), state, is_odd: false },
+            counts: false,
+            in_comment: false,
+            is_separator: false,
+        }
+    }
+
     /// The beginning of a line.
     fn line(&mut self, line: &[u8], start: Start, most: usize, small: usize, pieces: &mut VecDeque<Piece>) {
         let trimmed = line.trim_ascii();
-        self.counts |= is_content(trimmed) && Line::of(line) == Line::Content;
+        let is_separator = Line::of(line) == Line::Separator && !line.starts_with(b"---#");
+        self.in_comment = !trimmed.is_empty() && (is_separator || !is_content(trimmed));
+        self.counts |= is_content(trimmed) && !is_separator || !is_plain(line);
         match &mut self.small {
             Some(text) if text.length + line.len() as u64 <= small as u64 => text.push(line, small),
             Some(_) => {
@@ -197,6 +218,10 @@ impl Document {
 
     /// More of the line.
     fn push(&mut self, bytes: &[u8], most: usize, small: usize, pieces: &mut VecDeque<Piece>) {
+        if !self.counts {
+            let trimmed = bytes.trim_ascii();
+            self.counts = !is_plain(bytes) || !self.in_comment && !trimmed.is_empty();
+        }
         match &mut self.small {
             Some(text) if text.length + bytes.len() as u64 <= small as u64 => text.push(bytes, small),
             Some(_) => {
@@ -366,9 +391,19 @@ impl OddLines {
     }
 }
 
+/// What may become a separator.
+fn is_only_dashes(line: &[u8]) -> bool {
+    line.strip_prefix(b"---").is_some_and(|rest| rest.trim_ascii().is_empty())
+}
+
 /// More than a comment and white space.
 fn is_content(trimmed: &[u8]) -> bool {
     !trimmed.is_empty() && !trimmed.starts_with(b"#")
+}
+
+/// Whether YAML allows it all in a comment, and it ends no comment. There is more that it allows.
+fn is_plain(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\r' | b'\n'))
 }
 
 /// Nothing, or a comment.

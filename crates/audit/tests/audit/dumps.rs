@@ -178,7 +178,10 @@ fn positions_are_those_of_the_whole_dump() {
     let one = lines(&[pod("shop", "a", false), pod("shop", "b", true)]);
     fs::write(
         path.join("list.json"),
-        format!("{{\"items\":[{}],\"kind\":\"List\"}}", one.trim_end().replace('\n', ",")),
+        format!(
+            "{{\"items\":[{}],\"apiVersion\":\"v1\",\"kind\":\"List\"}}",
+            one.trim_end().replace('\n', ",")
+        ),
     )
     .unwrap();
     let report = run(path, &["list.json", "-o", "json"], None).json();

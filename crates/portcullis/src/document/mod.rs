@@ -46,6 +46,11 @@ pub enum Form {
     Yaml,
 }
 
+impl Form {
+    /// Behind so many bytes of white space no client looks for the brace that JSON begins with.
+    pub const LOOKS_AT: usize = 4096;
+}
+
 /// One Kubernetes object of a stream, with the position of every node. Cheap to clone.
 ///
 /// ```

@@ -3,13 +3,10 @@
 
 use std::sync::Arc;
 
-use super::{Output, json, yaml};
+use super::{Form, Output, json, yaml};
 use crate::error::ErrorKind;
 use crate::limits::Limits;
 use crate::source::Source;
-
-/// Behind so much white space no client looks for a brace.
-const LOOKS_AT: usize = 4096;
 
 /// Reads a source. `base` is where its text starts, after a byte order mark.
 pub(super) fn read(source: &Arc<Source>, base: usize, limits: &Limits) -> Output {
@@ -18,7 +15,7 @@ pub(super) fn read(source: &Arc<Source>, base: usize, limits: &Limits) -> Output
     }
     let text = source.text();
     let trimmed = text.trim_start();
-    let looks_like_json = trimmed.starts_with(['{', '[']) && text.len() - trimmed.len() < LOOKS_AT;
+    let looks_like_json = trimmed.starts_with(['{', '[']) && text.len() - trimmed.len() < Form::LOOKS_AT;
     if !looks_like_json {
         return yaml::read(source, base, limits, Output::default());
     }

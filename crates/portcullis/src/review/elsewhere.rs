@@ -26,7 +26,7 @@ pub struct Elsewhere {
     pub action: EnforcementAction,
     /// Why it does not apply where the object is taken to be: criteria as they are written, such as `namespaces: [prod]`.
     pub criteria: Vec<String>,
-    /// The first violation, or why it could not be evaluated.
+    /// The first violation, or why it could not be evaluated; at most [`Elsewhere::MOST_MESSAGE`] bytes of it.
     pub message: String,
     /// The limit that ended its evaluation, if one did.
     pub limit: Option<LimitKind>,
@@ -35,6 +35,9 @@ pub struct Elsewhere {
 }
 
 impl Elsewhere {
+    /// How much of a message is kept.
+    pub const MOST_MESSAGE: usize = 512;
+
     /// The warning that it is; it names no object.
     #[must_use]
     pub fn to_warning(&self) -> Error {
@@ -108,15 +111,23 @@ impl PolicySet {
             let (message, limit) = match verdict {
                 Verdict::Pass => continue,
                 Verdict::Violations(violations) => {
-                    (violations.first().map(|violation| violation.message.clone()).unwrap_or_default(), None)
+                    (violations.first().map(|violation| short(&violation.message)).unwrap_or_default(), None)
                 }
-                Verdict::Error(error) => (format!("could not be evaluated: {}", error.message), error.limit),
+                Verdict::Error(error) => {
+                    (format!("could not be evaluated: {}", short(&error.message)), error.limit)
+                }
             };
             let constraint = constraint.info.key().clone();
             found.push(Elsewhere { constraint, action, criteria, message, limit, place: review.place() });
         }
         found
     }
+}
+
+/// The beginning of a message that is long.
+fn short(message: &str) -> String {
+    let kept = message.get(..message.floor_char_boundary(Elsewhere::MOST_MESSAGE)).unwrap_or_default();
+    if kept.len() == message.len() { kept.to_owned() } else { format!("{kept}…") }
 }
 
 /// Whether it is only taken for granted where the object lives.

@@ -35,11 +35,29 @@ impl PolicySet {
     /// input document is built once and shared by all of them.
     #[must_use]
     pub fn review(&self, review: &Review, world: &World<'_>, point: EnforcementPoint) -> Outcome {
-        let namespace = known_namespace(review, world);
-        let mut input = None;
-        let judged = OnceCell::new();
         let mut results = Vec::new();
         let mut room = world.findings().map(Room::new);
+        self.review_each(review, world, point, |ask| {
+            let mut result = ask(world);
+            if let Some(room) = &mut room {
+                room.keep(&mut result.verdict, &mut result.prints);
+            }
+            results.push(result);
+        });
+        Outcome { point, results }
+    }
+
+    /// As [`PolicySet::review`], one constraint after the other: `each` gets what evaluates the next one that applies, and may give up
+    /// one result before it asks for another, or ask again with other limits. The worlds it asks with have the inventory of `world`.
+    pub fn review_each(
+        &self,
+        review: &Review,
+        world: &World<'_>,
+        point: EnforcementPoint,
+        mut each: impl FnMut(&dyn Fn(&World<'_>) -> ConstraintResult),
+    ) {
+        let namespace = known_namespace(review, world);
+        let (input, judged) = (OnceCell::new(), OnceCell::new());
         for constraint in self.candidates(review) {
             let actions = constraint.info.enforcement().actions(point);
             if actions.is_empty() || !constraint.template.reviews(review.operation(), point) {
@@ -49,28 +67,26 @@ impl PolicySet {
             if matched == Ok(false) {
                 continue;
             }
-            let start = world.read_stopwatch();
-            let (mut verdict, mut prints, steps) = match matched {
-                Ok(_) if is_blind(constraint, review) => {
-                    let reason = review.missing_namespace().unwrap_or_default();
-                    let message = format!("the policy reads `namespaceObject`: {reason}");
-                    (Verdict::Error(EvaluationError::new(message)), Vec::new(), 0)
-                }
-                Ok(_) => {
-                    let input = input.get_or_insert_with(|| review.input(namespace));
-                    evaluate(self, constraint, review, input, &judged, *world)
-                }
-                Err(message) => (Verdict::Error(EvaluationError::new(message)), Vec::new(), 0),
-            };
-            let end = world.read_stopwatch();
-            let took_ns = start.zip(end).map(|(start, end)| end.saturating_sub(start));
-            if let Some(room) = &mut room {
-                room.keep(&mut verdict, &mut prints);
-            }
-            let constraint = constraint.info.clone();
-            results.push(ConstraintResult { constraint, actions, verdict, prints, steps, took_ns });
+            each(&|world| {
+                let start = world.read_stopwatch();
+                let (verdict, prints, steps) = match &matched {
+                    Ok(_) if is_blind(constraint, review) => {
+                        let reason = review.missing_namespace().unwrap_or_default();
+                        let message = format!("the policy reads `namespaceObject`: {reason}");
+                        (Verdict::Error(EvaluationError::new(message)), Vec::new(), 0)
+                    }
+                    Ok(_) => {
+                        let input = input.get_or_init(|| review.input(namespace));
+                        evaluate(self, constraint, review, input, &judged, *world)
+                    }
+                    Err(message) => (Verdict::Error(EvaluationError::new(message.clone())), Vec::new(), 0),
+                };
+                let end = world.read_stopwatch();
+                let took_ns = start.zip(end).map(|(start, end)| end.saturating_sub(start));
+                let constraint = constraint.info.clone();
+                ConstraintResult { constraint, actions, verdict, prints, steps, took_ns }
+            });
         }
-        Outcome { point, results }
     }
 }
 

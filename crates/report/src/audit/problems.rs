@@ -44,6 +44,24 @@ impl Problem {
             message: format!("{subject}{}", error.message()),
             help: error.help().map(str::to_owned),
         }
+        .short()
+    }
+
+    /// How many bytes of a message and of a help are kept.
+    pub const MOST_TEXT: usize = 1024;
+
+    /// With texts that are cut, and say so, if they are too long to be kept a thousand times.
+    #[must_use]
+    pub fn short(mut self) -> Self {
+        for text in std::iter::once(&mut self.message).chain(&mut self.help) {
+            if text.len() > Self::MOST_TEXT {
+                let all = text.len();
+                text.truncate(text.floor_char_boundary(Self::MOST_TEXT));
+                text.push_str(&format!("… (cut: {all} bytes in all)"));
+                text.shrink_to_fit();
+            }
+        }
+        self
     }
 }
 
@@ -203,7 +221,7 @@ impl Problems {
     /// One more.
     pub fn push(&mut self, problem: Problem) {
         let of = if problem.is_error { &mut self.errors } else { &mut self.warnings };
-        of.push(problem);
+        of.push(problem.short());
     }
 
     /// How many errors there are.
@@ -284,6 +302,17 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test panics when it fails")]
 
     use super::*;
+
+    #[test]
+    fn long_texts_are_cut_and_say_so() {
+        let mut all = Problems::default();
+        let long = "é".repeat(5000);
+        all.push(Problem { help: Some(long.clone()), ..warning(&long, None) });
+        let listed: Vec<_> = all.listed().collect();
+        assert!(listed[0].message.ends_with("é… (cut: 10000 bytes in all)"), "{}", listed[0].message);
+        assert!(listed[0].message.len() < Problem::MOST_TEXT + 64);
+        assert!(listed[0].help.as_ref().unwrap().len() < Problem::MOST_TEXT + 64);
+    }
 
     fn warning(message: &str, object: Option<(&str, &str, &str)>) -> Problem {
         let object = object.map(|(kind, namespace, name)| ObjectName {
