@@ -153,7 +153,7 @@ impl<'a> Text<'a> {
 
     /// Passes what is ASCII up to a control character, in whole pieces: most lines are nothing else, and long blocks have many.
     fn skip_ascii_line(&mut self) {
-        let is_end = |byte: u8| (byte < b' ') | (byte >= 0x7f);
+        let is_end = |byte: u8| !(b' '..0x7f).contains(&byte);
         self.at += plain_pieces(self.bytes.get(self.at..).unwrap_or_default(), is_end);
     }
 
@@ -202,13 +202,6 @@ pub(crate) fn check(text: &str) -> Result<(), Problem> {
     let bytes = text.as_bytes();
     let next = |at: usize| bytes.get(at).copied().unwrap_or(0);
     let mut from = if text.starts_with(MARK) { MARK.len() } else { 0 };
-    // Bits instead of branches, so that many bytes are looked at together.
-    let is_suspect = |byte: u8| {
-        (byte < b' ') & (byte != b'\t') & (byte != b'\n') & (byte != b'\r')
-            | (byte == 0x7f)
-            | (byte == 0xc2)
-            | (byte == 0xef)
-    };
     loop {
         from += plain_pieces(bytes.get(from..).unwrap_or_default(), is_suspect);
         let rest = bytes.get(from..).unwrap_or_default();
@@ -226,6 +219,13 @@ pub(crate) fn check(text: &str) -> Result<(), Problem> {
         };
         return Err(Problem { rule, at, start: at });
     }
+}
+
+/// Whether it may be the first byte of a character that no text may have.
+#[expect(clippy::needless_bitwise_bool, reason = "without branches many bytes are looked at together")]
+fn is_suspect(byte: u8) -> bool {
+    let is_white = (byte == b'\t') | (byte == b'\n') | (byte == b'\r');
+    (byte < b' ') & !is_white | (byte == 0x7f) | (byte == 0xc2) | (byte == 0xef)
 }
 
 /// The length of what comes before the first piece that has one of these bytes, or is not whole. What is left before such a byte is
