@@ -191,6 +191,7 @@ fn what_is_cut_is_what_the_core_sees_or_is_refused() {
         "---# a\n",
         "---# a\n---# b\n---\n---# é\n---# é\nb: 1\n",
         "b: 1\n---# é\u{85}a\n",
+        "a: 1\n---#\rkind: List\n---",
         "\t# a\n",
         "a: 1\n---\n\t\n",
     ] {

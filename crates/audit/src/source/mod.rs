@@ -99,6 +99,11 @@ impl Files {
                 "expected `---` alone in its line, found text behind it".to_owned(),
                 "what follows is not audited, up to the next line of `---`; put the text into a line of its own",
             ),
+            BadKind::OddSeparator => (
+                "syntax",
+                "the line of this `---` has a character that ends lines for YAML only".to_owned(),
+                "what stands behind it in the line is read by nobody; put it into a line of its own",
+            ),
             BadKind::OddLines => (
                 "syntax",
                 "this list has tabs at the start of lines, or characters that end a line for YAML only"

@@ -105,6 +105,8 @@ pub enum BadKind {
     Between,
     /// `---` with text behind it in the same line.
     Glued,
+    /// The line of a separator has characters that end lines for YAML only.
+    OddSeparator,
     /// A list has characters that end lines for YAML only, so that it is not certain where its items are.
     OddLines,
 }

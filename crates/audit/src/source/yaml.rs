@@ -177,8 +177,13 @@ impl Yaml {
     }
 
     fn end_document(&mut self, most: usize, pieces: &mut VecDeque<Piece>) {
-        let Some(Document { small, list, counts, .. }) = self.document.take() else { return };
+        let Some(Document { small, list, counts, is_separator, .. }) = self.document.take() else { return };
         if !counts {
+            return;
+        }
+        if is_separator && list.is_odd {
+            // For YAML its comment would end there; nobody reads it.
+            pieces.push_back(Piece::Bad(Bad { start: list.start, kind: BadKind::OddSeparator }));
             return;
         }
         match small {
