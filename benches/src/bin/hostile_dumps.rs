@@ -76,7 +76,7 @@ spec:
 /// Constraints of the template that says much, for objects wherever they are, and for those of a namespace.
 fn constraints() -> String {
     let constraint = |number: usize| {
-        let namespaces = if number % 2 == 0 { "" } else { ", namespaces: [prod]" };
+        let namespaces = if number.is_multiple_of(2) { "" } else { ", namespaces: [prod]" };
         format!(
             "---\napiVersion: constraints.gatekeeper.sh/v1beta1\nkind: Repeats\nmetadata: {{name: repeats-{number}}}\nspec:\n  match: {{kinds: [{{apiGroups: [\"\"], kinds: [ConfigMap]}}]{namespaces}}}\n"
         )

@@ -485,7 +485,9 @@ pub struct Read {
 pub fn read(file: &Arc<str>, text: Text, limits: &Limits) -> Read {
     let (documents, problems) = documents(file, text, limits);
     let mut gathered = Gathered::default();
-    problems.into_iter().for_each(|problem| gathered.add(problem));
+    for problem in problems {
+        gathered.add(problem);
+    }
     let mut objects = Vec::new();
     for document in documents {
         match Object::from_document(document) {

@@ -19,9 +19,10 @@ pub(super) struct Json {
     line: u32,
     /// Characters of this line before the next byte.
     column: u32,
+    /// The byte before the next one.
+    before: u8,
     open: Nesting,
-    in_text: bool,
-    escaped: bool,
+    text_state: InText,
     /// The last byte that was neither white space nor part of a text; a quote stands for a text.
     last: u8,
     collected: Option<Collecting>,
@@ -75,6 +76,14 @@ enum Next {
     Comma,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum InText {
+    No,
+    Yes,
+    /// Behind a backslash.
+    Escaped,
+}
+
 /// What is open: how deep, and of the outermost levels whether it is an object. No document is read that is deeper.
 #[derive(Debug, Default)]
 struct Nesting {
@@ -120,9 +129,9 @@ impl Json {
         Self {
             line: 1,
             column: 0,
+            before: b'\n',
             open: Nesting::default(),
-            in_text: false,
-            escaped: false,
+            text_state: InText::No,
             last: 0,
             collected: None,
             list: None,
@@ -162,10 +171,7 @@ impl Json {
 
     /// Whether a byte is the first of its line.
     fn at_margin(&self, chunk: &Chunk<'_>, at: usize) -> bool {
-        match at.checked_sub(1) {
-            None => self.column == 0,
-            Some(before) => chunk.bytes.get(before) == Some(&b'\n'),
-        }
+        at.checked_sub(1).map_or(Some(&self.before), |before| chunk.bytes.get(before)) == Some(&b'\n')
     }
 
     /// Takes bytes and says how many.
@@ -182,7 +188,7 @@ impl Json {
                 self.abandon(most, pieces);
                 chunk.from = at;
             }
-            if self.in_text {
+            if self.text_state != InText::No {
                 at = self.pass_text(bytes, at);
                 continue;
             }
@@ -203,6 +209,9 @@ impl Json {
         }
         self.keep(chunk, at, most);
         self.place(chunk, at);
+        if let Some(before) = at.checked_sub(1).and_then(|before| bytes.get(before)) {
+            self.before = *before;
+        }
         at
     }
 
@@ -210,8 +219,8 @@ impl Json {
     fn pass_text(&mut self, bytes: &[u8], from: usize) -> usize {
         let mut at = from;
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
-            if self.escaped {
-                self.escaped = false;
+            if self.text_state == InText::Escaped {
+                self.text_state = InText::Yes;
                 // A line ends in any case.
                 if rest.first() != Some(&b'\n') {
                     at += 1;
@@ -224,9 +233,9 @@ impl Json {
             };
             at += found + 1;
             match rest.get(found) {
-                Some(b'\\') => self.escaped = true,
+                Some(b'\\') => self.text_state = InText::Escaped,
                 Some(b'"') => {
-                    self.in_text = false;
+                    self.text_state = InText::No;
                     self.last = b'"';
                     break;
                 }
@@ -239,7 +248,7 @@ impl Json {
         }
         if self.open.depth == 1 {
             // The closing quote is no part of it.
-            let end = if self.in_text { at } else { at.saturating_sub(1) };
+            let end = if self.text_state == InText::No { at.saturating_sub(1) } else { at };
             let room = Head::LONGEST.saturating_sub(self.text.len());
             let part = bytes.get(from..end).unwrap_or_default();
             self.text.extend_from_slice(part.get(..room.min(part.len())).unwrap_or_default());
@@ -266,7 +275,7 @@ impl Json {
         }
         match byte {
             b'"' => {
-                self.in_text = true;
+                self.text_state = InText::Yes;
                 self.text.clear();
             }
             b'{' | b'[' => {
@@ -449,7 +458,7 @@ impl Json {
     fn is_broken(&self) -> bool {
         match self.open.is_object() {
             None => false,
-            Some(_) if self.in_text || self.one_per_line => true,
+            Some(_) if self.text_state != InText::No || self.one_per_line => true,
             // Between the items of a list it may well stand there.
             Some(is_object) => is_object || !matches!(self.last, b',' | b'['),
         }
@@ -466,8 +475,7 @@ impl Json {
             pieces.push_back(Piece::Bad(Bad { start: list.start, kind: BadKind::ListBreaks }));
         }
         self.open = Nesting::default();
-        self.in_text = false;
-        self.escaped = false;
+        self.text_state = InText::No;
         self.separator = Separator::None;
     }
 

@@ -30,12 +30,12 @@ impl BufRead for Portions<'_> {
     }
 }
 
-fn split(text: &str, size: usize, most: usize) -> Vec<Piece> {
+fn split(text: &[u8], size: usize, most: usize) -> Vec<Piece> {
     split_named("dump", text, size, most)
 }
 
-fn split_named(name: &str, text: &str, size: usize, most: usize) -> Vec<Piece> {
-    let mut splitter = Splitter::with_small(Portions { bytes: text.as_bytes(), size }, name, most, 0);
+fn split_named(name: &str, bytes: &[u8], size: usize, most: usize) -> Vec<Piece> {
+    let mut splitter = Splitter::with_small(Portions { bytes, size }, name, most, 0);
     std::iter::from_fn(|| splitter.next_piece().expect("memory does not fail")).collect()
 }
 
@@ -59,9 +59,10 @@ fn pieces_of(name: &str, text: &str) -> Vec<String> {
         }
         Piece::Bad(Bad { start: Start { line, column }, kind }) => format!("{line}:{column} {kind:?}"),
     };
-    let whole: Vec<_> = split_named(name, text, usize::MAX, 1000).into_iter().map(shown).collect();
+    let whole: Vec<_> = split_named(name, text.as_bytes(), usize::MAX, 1000).into_iter().map(shown).collect();
     for size in [1, 2, 3, 7] {
-        let portions: Vec<_> = split_named(name, text, size, 1000).into_iter().map(shown).collect();
+        let portions: Vec<_> =
+            split_named(name, text.as_bytes(), size, 1000).into_iter().map(shown).collect();
         assert_eq!(whole, portions, "in portions of {size}");
     }
     whole
@@ -303,9 +304,9 @@ proptest! {
     /// Whatever the bytes are, every portion size gives the same pieces, and none is larger than allowed.
     #[test]
     fn portions_do_not_matter(text in "[a-z{}\\[\\]:,\"\\\\ \n#é-]{0,80}|(- |items:\n|---\n|kind: List\n|\\{\"items\":\\[|\\{\\}|\\]\\}|\n| |a: b\n){0,30}", most in 1..40usize) {
-        let whole = split(&text, usize::MAX, most);
+        let whole = split(text.as_bytes(), usize::MAX, most);
         for size in [1, 5] {
-            prop_assert_eq!(&whole, &split(&text, size, most));
+            prop_assert_eq!(&whole, &split(text.as_bytes(), size, most));
         }
         for piece in whole {
             if let Piece::Text(text) = piece {
@@ -315,13 +316,23 @@ proptest! {
     }
 }
 
+/// A byte that no character begins with is none, but stands in its line all the same.
+#[test]
+fn portions_do_not_matter_to_what_is_no_text() {
+    let bytes = b"{\"a\": [\n\xb1{\xb1";
+    let whole = split(bytes, usize::MAX, 1000);
+    for size in 1..8 {
+        assert_eq!(whole, split(bytes, size, 1000), "in portions of {size}");
+    }
+}
+
 #[test]
 fn nesting_takes_next_to_no_memory() {
     const LEVELS: usize = 1 << 20;
     // All that is known of levels is in the value itself, and what is collected is thrown away when it is too much.
     assert!(size_of::<json::Json>() < 1 << 10);
     for open in ["[", "{\"a\":"] {
-        let pieces = split(&open.repeat(LEVELS), 4096, 64 << 10);
+        let pieces = split(open.repeat(LEVELS).as_bytes(), 4096, 64 << 10);
         let is_reported =
             matches!(pieces.as_slice(), [Piece::Bad(Bad { kind: BadKind::TooLarge(_), .. }), ..]);
         assert!(is_reported, "{open}");

@@ -55,10 +55,7 @@ impl Problem {
     pub fn short(mut self) -> Self {
         for text in std::iter::once(&mut self.message).chain(&mut self.help) {
             if text.len() > Self::MOST_TEXT {
-                let all = text.len();
-                text.truncate(text.floor_char_boundary(Self::MOST_TEXT));
-                text.push_str(&format!("… (cut: {all} bytes in all)"));
-                text.shrink_to_fit();
+                *text = crate::clip::text(text, Self::MOST_TEXT).into_owned();
             }
         }
         self
@@ -309,7 +306,7 @@ mod tests {
         let long = "é".repeat(5000);
         all.push(Problem { help: Some(long.clone()), ..warning(&long, None) });
         let listed: Vec<_> = all.listed().collect();
-        assert!(listed[0].message.ends_with("é… (cut: 10000 bytes in all)"), "{}", listed[0].message);
+        assert!(listed[0].message.ends_with("é… (8976 bytes more)"), "{}", listed[0].message);
         assert!(listed[0].message.len() < Problem::MOST_TEXT + 64);
         assert!(listed[0].help.as_ref().unwrap().len() < Problem::MOST_TEXT + 64);
     }
