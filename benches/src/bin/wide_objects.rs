@@ -37,7 +37,7 @@ const AUDIT_FORMS: &[&str] =
     &["human", "json", "yaml", "ndjson", "junit", "sarif", "html", "policy-report", "openreports"];
 
 /// Milliseconds, and bytes of the report.
-fn measured(program: &str, folder: &Path, args: &[&str]) -> io::Result<(u128, u64)> {
+fn measured(program: &Path, folder: &Path, args: &[&str]) -> io::Result<(u128, u64)> {
     let out = fs::File::create(folder.join("out"))?;
     let began = Instant::now();
     let memory = if args.first() == Some(&"test") { "--max-memory" } else { "--max-policy-memory" };
@@ -63,9 +63,11 @@ fn main() -> io::Result<()> {
         eprintln!("usage: wide_objects PROGRAM [CONTAINERS]…");
         std::process::exit(2);
     };
+    // It runs in another directory.
+    let program = fs::canonicalize(program)?;
     let mut sizes: Vec<usize> = args.filter_map(|size| size.parse().ok()).collect();
     if sizes.is_empty() {
-        sizes = vec![1_000, 5_000, 20_000, 40_000];
+        sizes = vec![1_000, 5_000, 10_000, 20_000];
     }
     let folder = tempfile::tempdir()?;
     let path = folder.path();
