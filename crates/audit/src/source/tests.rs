@@ -326,6 +326,27 @@ fn portions_do_not_matter_to_what_is_no_text() {
     }
 }
 
+/// Of a long line only the beginning is looked at, which is equally long in any portions.
+#[test]
+fn portions_do_not_matter_to_long_lines() {
+    let (kind, dash) = (format!("kind: {}List", "x".repeat(400)), format!("{}- a: 1", " ".repeat(400)));
+    let (blank, behind) = (format!("items:{}x", " ".repeat(400)), format!("---{}# c", " ".repeat(400)));
+    for text in [
+        format!("{kind}\nitems:\n- a: 1\n- b: 2\n"),
+        format!("{kind} a\nitems:\n- a: 1\n- b: 2\n"),
+        format!("kind: List\nitems:\n{dash}\n{dash}\n"),
+        format!("kind: List\n{blank}\n- a: 1\n"),
+        format!("a: 1\n{behind}\nb: 2\n"),
+        format!("a: 1\n---{}\nb: 2\n", " ".repeat(70_000)),
+        format!("a: 1\n---{}b: 2\n", " ".repeat(70_000)),
+    ] {
+        let whole = split(text.as_bytes(), usize::MAX, 100_000);
+        for size in [1, 3, 64, 300] {
+            assert!(whole == split(text.as_bytes(), size, 100_000), "{text:.60} in portions of {size}");
+        }
+    }
+}
+
 #[test]
 fn nesting_takes_next_to_no_memory() {
     const LEVELS: usize = 1 << 20;

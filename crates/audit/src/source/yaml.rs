@@ -119,8 +119,8 @@ impl Yaml {
                 }
             } else {
                 self.pending.extend_from_slice(part);
-                let is_space = self.pending.len() < MOST_SPACE && is_only_dashes(&self.pending);
-                if ends || self.pending.len() >= LOOK && !is_space {
+                let is_known = |most| self.pending.len() >= most;
+                if ends || looked_at(&self.pending).is_some_and(is_known) {
                     self.look(most, small, pieces);
                 }
             }
@@ -141,15 +141,18 @@ impl Yaml {
 
     /// Looks at the beginning of a line and keeps it where it belongs.
     fn look(&mut self, most: usize, small: usize, pieces: &mut VecDeque<Piece>) {
-        let mut line = std::mem::take(&mut self.pending);
+        let mut pending = std::mem::take(&mut self.pending);
+        let is_odd = OddLines::default().are_in(&pending);
+        let looked_at = looked_at(&pending).unwrap_or(pending.len()).min(pending.len());
+        let (line, rest) = pending.split_at_mut_checked(looked_at).unwrap_or_default();
         // Of more white space nobody is told whether it is a separator.
-        let is_cut = !line.ends_with(b"\n") && line.len() >= MOST_SPACE && is_only_dashes(&line);
+        let is_cut = !line.ends_with(b"\n") && line.len() >= MOST_SPACE && is_only_dashes(line);
         self.looked = true;
         let start = Start { line: self.line, column: 1 };
         if self.document.as_ref().is_some_and(|document| document.is_separator) {
             self.end_document(most, pieces);
         }
-        let known = if is_cut { Line::Glued } else { Line::of(&line) };
+        let known = if is_cut { Line::Glued } else { Line::of(line) };
         let step = self.chunks.line(known);
         match step {
             Step::Keep => {}
@@ -169,11 +172,14 @@ impl Yaml {
                 *dash = b'#';
             }
         }
-        if OddLines::default().are_in(&line) {
+        if is_odd {
             document.list.is_odd = true;
             document.counts = true;
         }
-        document.line(&line, start, most, small, pieces);
+        document.line(line, start, most, small, pieces);
+        if !rest.is_empty() {
+            document.push(rest, most, small, pieces);
+        }
     }
 
     fn end_document(&mut self, most: usize, pieces: &mut VecDeque<Piece>) {
@@ -258,7 +264,17 @@ impl List {
         }
     }
 
+    /// A line, or its beginning, which is all that is looked at.
     fn line(&mut self, line: &[u8], start: Start, most: usize, pieces: &mut VecDeque<Piece>) {
+        let looked_at = looked_at(line).unwrap_or(line.len());
+        let (line, rest) = line.split_at_checked(looked_at).unwrap_or((line, &[]));
+        self.beginning(line, start, most, pieces);
+        if !rest.is_empty() {
+            self.push(rest, most);
+        }
+    }
+
+    fn beginning(&mut self, line: &[u8], start: Start, most: usize, pieces: &mut VecDeque<Piece>) {
         let trimmed = line.trim_ascii();
         let is_content = is_content(trimmed);
         let at_margin = is_content && !line.starts_with(b" ") && !line.starts_with(b"\t");
@@ -393,6 +409,15 @@ impl OddLines {
             [.., first, second] => [*first, *second],
         };
         found
+    }
+}
+
+/// How much of a line is looked at, if enough of it is there to tell: the same whatever portions it comes in.
+fn looked_at(line: &[u8]) -> Option<usize> {
+    let Some(rest) = line.strip_prefix(b"---") else { return Some(LOOK) };
+    match rest.iter().position(|byte| !byte.is_ascii_whitespace()) {
+        Some(first) => Some((first + 4).clamp(LOOK, MOST_SPACE)),
+        None => (line.len() >= MOST_SPACE).then_some(MOST_SPACE),
     }
 }
 
