@@ -55,11 +55,12 @@ pub fn write_problems<'a>(
     for problem in &problems {
         let mut notes = Vec::new();
         let gathered = cause(problem).and_then(|cause| causes.get(&cause));
+        // Only now is anything made of it: a cause may have a hundred thousand.
+        if gathered.is_some_and(|all| !all.first().is_some_and(|first| std::ptr::eq(*first, *problem))) {
+            continue;
+        }
         let title = gathered.map_or_else(|| problem.message().to_owned(), |gathered| many(gathered));
         if let Some(gathered) = gathered {
-            if !gathered.first().is_some_and(|first| std::ptr::eq(*first, *problem)) {
-                continue;
-            }
             for one in gathered.iter().take(EXAMPLES) {
                 let at = one.location().map(|at| format!(" at {at}")).unwrap_or_default();
                 notes.push((
