@@ -149,16 +149,18 @@ impl<'m> Builder<'_, 'm> {
         if matches!(&kind, ExprKind::Call(Callee::Builtin(name), _) if name == "print") {
             return;
         }
-        let with: Vec<With> = statement
-            .with
-            .iter()
-            .map(|with| With {
-                span: with.span,
-                target: self.term(&with.target),
-                value: self.term(&with.value),
-            })
-            .collect();
-        body.push(Expr { span: statement.span, kind, is_negated, is_generated: false, with: Rc::from(with) });
+        let with = self.replacements(statement);
+        body.push(Expr { span: statement.span, kind, is_negated, is_generated: false, with });
+    }
+
+    /// What a statement replaces by `with`.
+    fn replacements(&mut self, statement: &'m ast::Statement) -> Rc<[With]> {
+        let with = statement.with.iter().map(|with| With {
+            span: with.span,
+            target: self.term(&with.target),
+            value: self.term(&with.value),
+        });
+        with.collect()
     }
 
     fn expr(&mut self, expr: &'m ast::Expr) -> ExprKind {
@@ -282,15 +284,7 @@ impl<'m> Builder<'_, 'm> {
                     _ => Term::new(span, TermKind::Null),
                 };
                 let (mut naming, var) = Expr::naming(self.vars, value);
-                naming.with = statement
-                    .with
-                    .iter()
-                    .map(|with| With {
-                        span: with.span,
-                        target: self.term(&with.target),
-                        value: self.term(&with.value),
-                    })
-                    .collect();
+                naming.with = self.replacements(statement);
                 Term::new(span, self.closure(ClosureKind::Set, vec![var], vec![naming]))
             }
         }
