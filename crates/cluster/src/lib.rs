@@ -4,12 +4,13 @@
 //! ```text
 //! connect ──> discovery ──> pages ──> objects, for who reads them once
 //!    ├──────> watch ──> publish ──> feed: snapshots, for who has to know all the time
-//!    └──────> write ──> status, events, lease, crds, ca_bundle
+//!    ├──────> named: one object, and every change of it
+//!    └──────> write ──> status, events, lease, crds, configuration, secret
 //! ```
 #![forbid(unsafe_code)]
 
 mod backoff;
-mod ca_bundle;
+mod configuration;
 mod connect;
 mod crds;
 mod discovery;
@@ -17,11 +18,13 @@ mod error;
 mod events;
 mod feed;
 mod lease;
+mod named;
 mod pages;
 mod policy_text;
 mod publish;
 mod reports;
 mod resource;
+mod secret;
 mod slices;
 mod status;
 mod time;
@@ -30,7 +33,7 @@ mod watch;
 mod write;
 
 pub use backoff::Backoff;
-pub use ca_bundle::add_ca_bundle;
+pub use configuration::{apply_webhook_configuration, webhook_configurations, write_ca_bundles};
 pub use connect::{Access, Cluster, ConnectOptions};
 pub use crds::apply_constraint_crd;
 pub use discovery::{Discovery, DiscoveryProblem};
@@ -40,8 +43,10 @@ pub use feed::{
     Feed, FeedEnded, FeedOptions, PolicyError, PolicyState, Problem, Report, Snapshot, Unlistable,
 };
 pub use lease::{Leadership, LeaseOptions};
+pub use named::{Found, Known, NamedWatch};
 pub use pages::{Consistency, Page, Pages};
 pub use reports::{ObjectId, delete_others, write_object};
 pub use resource::ApiResource;
+pub use secret::{Secret, create_secret, replace_secret, secrets};
 pub use status::{AuditStatus, AuditViolation, StatusWriter, write_audit_status};
 pub use write::Written;

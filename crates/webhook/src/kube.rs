@@ -20,7 +20,7 @@ use portcullis::{
 };
 use portcullis_cluster::{
     Access, ApiResource, Cluster, ClusterError, ConnectOptions, Event, EventRecorder, Feed, FeedOptions,
-    Regarding, Report, Snapshot, StatusWriter, Unlistable, Written, add_ca_bundle, apply_constraint_crd,
+    Regarding, Report, Snapshot, StatusWriter, Unlistable, apply_constraint_crd,
 };
 use serde_json::json;
 use tokio::sync::watch;
@@ -37,8 +37,6 @@ const GATHER: Duration = Duration::from_millis(300);
 const AGAIN: Duration = Duration::from_secs(30);
 /// Policies without effect that are named; the others are counted.
 const MOST_TOLD: usize = 50;
-/// How often the CA bundle is looked at: somebody may have applied the configuration without it.
-const LOOK_AT_BUNDLE: Duration = Duration::from_mins(5);
 
 /// The part of the command line about clusters. That its flags conflict with `--policies` is said of each: clap does not ask for what a
 /// flag requires if that conflicts with another one.
@@ -73,9 +71,6 @@ pub struct KubeArgs {
     /// Write them in the namespace of the object instead of the webhook's own.
     #[arg(long, requires = "emit_admission_events", conflicts_with = "policies")]
     pub admission_events_involved_namespace: bool,
-    /// The ValidatingWebhookConfiguration that gets the CA bundle of `--self-signed`.
-    #[arg(long, value_name = "NAME", default_value = "portcullis", conflicts_with = "policies")]
-    pub webhook_configuration: String,
     /// Take a kind for empty that policies read and that could not be listed so often; without it, the webhook does not become ready.
     #[arg(long, value_name = "N", requires = "kube", conflicts_with = "policies")]
     pub give_up_after: Option<u32>,
@@ -138,7 +133,6 @@ pub struct Following {
     /// Where events are written, if not beside the object.
     event_namespace: Option<String>,
     own_namespace: String,
-    bundle: watch::Sender<String>,
     /// What the log has said.
     told: Mutex<BTreeSet<String>>,
 }
@@ -173,7 +167,6 @@ pub fn follow(
         events: args.emit_admission_events.then(recorder),
         event_namespace: (!beside).then(|| own_namespace.to_owned()),
         own_namespace: own_namespace.to_owned(),
-        bundle: watch::channel(String::new()).0,
         told: Mutex::default(),
     });
     tokio::spawn(serve_snapshots(Arc::clone(&following), Arc::clone(state), snapshots));
@@ -182,8 +175,6 @@ pub fn follow(
     if writer.is_some() || args.apply_crds {
         tokio::spawn(write_back(Arc::clone(&following), Arc::clone(state), reports, writer, args.apply_crds));
     }
-    let configuration = args.webhook_configuration.clone();
-    tokio::spawn(write_bundle(Arc::clone(&following), Arc::clone(state), configuration));
     Ok(following)
 }
 
@@ -224,11 +215,6 @@ impl Following {
     #[must_use]
     pub fn unsupported(&self) -> usize {
         self.reports.borrow().unsupported.len()
-    }
-
-    /// Puts a CA bundle into the webhook configuration, now and whenever it is missing there.
-    pub fn trust(&self, bundle: String) {
-        self.bundle.send_replace(bundle);
     }
 
     /// The Namespace that a request is in: `None` if it is in none. Known ones cost a look; others are asked for, until a deadline.
@@ -490,38 +476,4 @@ async fn write_crds(following: &Following, report: &Report) -> Vec<String> {
         }
     }
     failures
-}
-
-async fn write_bundle(following: Arc<Following>, state: Arc<State>, configuration: String) {
-    let mut bundles = following.bundle.subscribe();
-    let mut told = String::new();
-    loop {
-        let bundle = bundles.borrow_and_update().clone();
-        let mut wait = LOOK_AT_BUNDLE;
-        if !bundle.is_empty() {
-            let problem = match add_ca_bundle(&following.cluster, &configuration, &bundle).await {
-                Ok(Written::Changed) => {
-                    let msg = "the CA was added to the webhook configuration";
-                    state.log.write(Level::Info, msg, &json!({"configuration": configuration}));
-                    String::new()
-                }
-                Ok(Written::Unchanged) => String::new(),
-                Ok(Written::Missing) => {
-                    format!("there is no ValidatingWebhookConfiguration `{configuration}`")
-                }
-                Err(error) => error.to_string(),
-            };
-            if !problem.is_empty() {
-                wait = AGAIN;
-                if problem != told {
-                    let msg = "the CA was not added to the webhook configuration";
-                    state.log.write(Level::Error, msg, &json!({"error": problem}));
-                }
-            }
-            told = problem;
-        }
-        if let Ok(Err(_)) = timeout(wait, bundles.changed()).await {
-            return;
-        }
-    }
 }
