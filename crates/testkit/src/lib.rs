@@ -22,6 +22,8 @@ pub mod harness;
 pub mod hostile;
 pub mod oracle;
 pub mod program;
+#[cfg(feature = "rolling")]
+pub mod rolling;
 
 use std::path::PathBuf;
 

@@ -16,5 +16,6 @@ mod kube;
 mod program;
 mod recorded;
 mod rights;
+mod rolling;
 mod support;
 mod texts;
