@@ -49,6 +49,8 @@ Examples:
   portcullis lint policies/no-host-pid -v         also what the policy is made of and what it reads
   portcullis lint policies/ --deny-warnings       in CI: no warnings either
   portcullis lint policies/ -o sarif > lint.sarif for code scanning; also json, yaml, junit, github
+  portcullis lint policies/ --webhook-configuration deploy/webhook-configuration.yaml
+                                                  also whether all that policies are about is sent to them
 
 Exit codes: 0 no errors, 1 a policy is wrong (with `--deny-warnings`: or there is a warning), 2 a file could not be read, or there is
 no policy.";
@@ -208,6 +210,12 @@ pub struct LintArgs {
     /// Go on without what is not supported: ExpansionTemplates, mutators, Providers, templates in CEL. Each is a warning then.
     #[arg(long)]
     pub allow_unsupported: bool,
+    /// Also look whether an API server with this ValidatingWebhookConfiguration asks the policies about all that they are about.
+    ///
+    /// What is not sent is a warning for each constraint, and so is what selectors leave out and what is sent for no policy. Kinds that
+    /// are not Kubernetes' own are known by the CustomResourceDefinitions among PATH. May be repeated.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub webhook_configuration: Vec<PathBuf>,
     /// Also show what each policy is made of, and what it reads.
     #[arg(short, long)]
     pub verbose: bool,

@@ -30,6 +30,13 @@ impl Names {
         Self::Listed(names.iter().cloned().collect())
     }
 
+    fn listed(&self) -> Option<&BTreeSet<Arc<str>>> {
+        match self {
+            Self::Any => None,
+            Self::Listed(names) => Some(names),
+        }
+    }
+
     fn contain(&self, name: &str) -> bool {
         match self {
             Self::Any => true,
@@ -50,6 +57,13 @@ impl KindsMatcher {
     pub(super) fn matches(&self, gvk: &Gvk) -> bool {
         let fits = |entry: &Entry| entry.kinds.contain(&gvk.kind) && entry.groups.contain(&gvk.group);
         self.0.is_empty() || self.0.iter().any(fits)
+    }
+
+    /// The groups and kinds of each entry, none for any; no entry at all is any kind.
+    pub(super) fn entries(
+        &self,
+    ) -> impl Iterator<Item = (Option<&BTreeSet<Arc<str>>>, Option<&BTreeSet<Arc<str>>>)> {
+        self.0.iter().map(|entry| (entry.groups.listed(), entry.kinds.listed()))
     }
 
     /// The kinds that some entry names; `None` if an entry takes any kind.

@@ -235,6 +235,18 @@ impl PolicySet {
         !self.0.index.candidates(kind).is_empty()
     }
 
+    /// Whether any constraint may apply to objects of a kind.
+    #[must_use]
+    pub fn concerns(&self, gvk: &Gvk) -> bool {
+        let positions = self.0.index.candidates(&gvk.kind).iter();
+        let mut constraints = positions.filter_map(|&position| self.0.constraints.get(position));
+        constraints.any(|constraint| constraint.matcher.concerns(gvk))
+    }
+
+    pub(crate) fn compiled(&self) -> impl Iterator<Item = &Arc<CompiledConstraint>> {
+        self.0.constraints.iter()
+    }
+
     /// The templates that have a constraint.
     fn used_templates(&self) -> impl Iterator<Item = &Arc<Template>> {
         let mut last: Option<&Arc<Template>> = None;
