@@ -386,10 +386,10 @@ impl LeftOut {
                 (NAME, Operator::In) => left_out.keep(values),
                 (NAME, Operator::Exists) | (IGNORE, Operator::DoesNotExist) => {}
                 (_, Operator::In) => {
-                    left_out.others.push(format!("whose label `{key}` is none of {}", list()))
+                    left_out.others.push(format!("whose label `{key}` is none of {}", list()));
                 }
                 (_, Operator::NotIn) => {
-                    left_out.others.push(format!("whose label `{key}` is one of {}", list()))
+                    left_out.others.push(format!("whose label `{key}` is one of {}", list()));
                 }
                 (_, Operator::Exists) => left_out.others.push(format!("without the label `{key}`")),
                 (_, Operator::DoesNotExist) => left_out.others.push(format!("with the label `{key}`")),

@@ -14,6 +14,8 @@ mod judge;
 mod kinds;
 mod needs;
 mod parts;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -10,8 +10,9 @@ use crate::api::Operation;
 use crate::api::matching::Scope as MatchScope;
 use crate::enforcement::EnforcementPoint;
 use crate::error::{Error, ErrorKind, did_you_mean};
+use crate::matcher::Names;
 use crate::policy::CompiledConstraint;
-use crate::rego::Base;
+use crate::rego::{Base, Mention};
 use crate::scope::{self, Scope};
 use crate::value::{self, Value};
 
@@ -21,8 +22,6 @@ pub(super) struct Needs {
     pub(super) wanted: BTreeSet<(AdmissionTarget, Operation)>,
     pub(super) notes: Vec<Error>,
 }
-
-type Names<'a> = Option<&'a BTreeSet<Arc<str>>>;
 
 impl Needs {
     pub(super) fn of(constraint: &CompiledConstraint, kinds: &Kinds) -> Self {
@@ -61,10 +60,12 @@ fn rests_on_field(constraint: &CompiledConstraint, field: &[&str]) -> bool {
     ["object", "oldObject"].iter().any(|object| rests_on(constraint, &[&[*object], field].concat()))
 }
 
-/// Whether it may rest on nothing of the object, but on who asks.
+/// Whether it is about who asks, and about nothing of the object.
 fn is_about_who(constraint: &CompiledConstraint) -> bool {
     let words = &constraint.template.program.operation_use().words;
-    words.contains("userInfo") && rests_on(constraint, &["userInfo"]) && !rests_on_field(constraint, &[])
+    let names =
+        |field: &str| (words.contains(field) || words.contains("walk")) && rests_on(constraint, &[field]);
+    names("userInfo") && !names("object") && !names("oldObject")
 }
 
 /// The operations that a constraint is about.
@@ -78,8 +79,9 @@ fn operations(constraint: &CompiledConstraint) -> BTreeSet<Operation> {
     let (mut deletes, mut connects) = (found.deletes, found.connects);
     // What hands `input` on as a whole rests on all of it, and is about what it names.
     let is_named = |name: &str| found.words.contains(name) || found.words.contains("walk");
-    let is_read = found.is_read || (is_named("operation") && rests_on(constraint, &["operation"]));
-    if found.is_open || (is_read && !found.is_read) {
+    let is_hidden =
+        found.mention == Mention::Nowhere && is_named("operation") && rests_on(constraint, &["operation"]);
+    if found.mention == Mention::Open || is_hidden {
         // It is compared with what may be anything: with what the template names or the parameters say, else with all.
         let mut names: BTreeSet<String> = found.words.iter().map(|word| word.to_uppercase()).collect();
         texts(&constraint.parameters, &mut |text| {
@@ -91,7 +93,7 @@ fn operations(constraint: &CompiledConstraint) -> BTreeSet<Operation> {
         deletes |= says(Operation::Delete) || !says_any;
         connects |= says(Operation::Connect) || !says_any;
     }
-    if !is_read {
+    if found.mention <= Mention::Printed && !is_hidden {
         // What is only about the old object, or about who asks, holds for deletions as it does for changes.
         deletes |=
             (is_named("oldObject") && rests_on(constraint, &["oldObject"])) || is_about_who(constraint);
@@ -243,15 +245,11 @@ impl Asking<'_> {
         let shown: Vec<String> = groups.iter().map(|group| format!("`{group}`")).collect();
         let message = format!("Kubernetes has no kind `{kind}` in {}", shown.join(", "));
         let elsewhere = self.kinds.groups_of(kind);
-        let hint = match elsewhere.first() {
-            Some(group) => format!("it is in `{group}`"),
-            None => {
-                let known = scope::resources().filter(|(group, ..)| groups.contains(*group));
-                match did_you_mean(kind, known.map(|(_, kind, _)| kind)) {
-                    Some(name) => format!("did you mean `{name}`?"),
-                    None => "nothing matches it".to_owned(),
-                }
-            }
+        let known = scope::resources().filter(|(group, ..)| groups.contains(*group));
+        let hint = match (elsewhere.first(), did_you_mean(kind, known.map(|(_, kind, _)| kind))) {
+            (Some(group), _) => format!("it is in `{group}`"),
+            (None, Some(name)) => format!("did you mean `{name}`?"),
+            (None, None) => "nothing matches it".to_owned(),
         };
         (message, hint)
     }
@@ -342,7 +340,11 @@ impl Asking<'_> {
             return;
         }
         // What comes only in one way is meant, whatever the text says of operations.
-        let scope = self.kinds.get(sent.to_group, sent.resource).map_or(Scope::ByObject, |(_, scope)| scope);
+        let scope = match sent.resource {
+            ANY => Scope::ByObject,
+            "nodes" => Scope::Cluster,
+            _ => Scope::Namespaced,
+        };
         if let Some(scope) = self.narrowed(scope) {
             let target = AdmissionTarget::new(sent.to_group, sent.resource, sent.part, scope);
             self.want(target, sent.operation);

@@ -165,7 +165,7 @@ pub(crate) fn policy_groups() -> impl Iterator<Item = &'static str> {
     let is_used = |kinds: &&[KnownKind]| {
         kinds.iter().any(|(_, kind, ..)| matches!(kind, Kind::Template | Kind::Config | Kind::SyncSet))
     };
-    let known = GROUPS.iter().filter(move |(_, kinds)| is_used(&kinds)).map(|(group, _)| *group);
+    let known = GROUPS.iter().filter(move |(_, kinds)| is_used(kinds)).map(|(group, _)| *group);
     known.chain([CONSTRAINT_GROUP])
 }
 

@@ -22,14 +22,12 @@ mod kinds;
 mod namespaces;
 mod selectors;
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-
 use thiserror::Error;
 
 pub(crate) use elsewhere::Elsewhere;
 pub(crate) use glob::Glob;
 use kinds::KindsMatcher;
+pub(crate) use kinds::Names;
 use namespaces::NamespacesMatcher;
 pub(crate) use selectors::Selector;
 
@@ -127,9 +125,7 @@ impl Matcher {
     }
 
     /// The groups and kinds of each entry of `kinds`, none for any; no entry at all is any kind.
-    pub(crate) fn entries(
-        &self,
-    ) -> impl Iterator<Item = (Option<&BTreeSet<Arc<str>>>, Option<&BTreeSet<Arc<str>>>)> {
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (Names<'_>, Names<'_>)> {
         self.kinds.entries()
     }
 

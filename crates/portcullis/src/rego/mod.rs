@@ -10,6 +10,7 @@ mod operations;
 mod reads;
 mod recursion;
 mod reviewed_kinds;
+mod rule_book;
 mod template_rules;
 mod types;
 
@@ -35,7 +36,7 @@ use crate::value::{self, Value};
 use crate::world::World;
 
 pub use lint::Explanation;
-pub(crate) use operations::OperationUse;
+pub(crate) use operations::{Mention, OperationUse};
 use reads::Reads;
 use template_rules::ParsedModule;
 

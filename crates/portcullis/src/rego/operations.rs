@@ -9,12 +9,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use portcullis_rego_syntax::Resolution;
 use portcullis_rego_syntax::ast::{
     BinaryOp, Body, Call, Expr, ExprKind, RefArg, RefArgKind, Rule, RuleKind, Statement, StatementKind,
 };
 use portcullis_rego_syntax::visit::{self, Visitor};
 
+use super::rule_book::{Called, RuleBook, constants};
 use super::template_rules::ParsedModule;
 
 /// What a template's text says about operations.
@@ -24,14 +24,26 @@ pub(crate) struct OperationUse {
     pub(crate) deletes: bool,
     /// Whether a condition is about being connected to.
     pub(crate) connects: bool,
-    /// Whether the operation is compared with what is no constant of its condition: a parameter, a set that has a name.
-    pub(crate) is_open: bool,
-    /// Whether the operation is mentioned in a condition at all.
-    pub(crate) is_read: bool,
+    /// How the operation is mentioned.
+    pub(crate) mention: Mention,
     /// The constant texts of the template that are short enough for a name, the steps of its references, and what it calls.
     pub(crate) words: BTreeSet<Box<str>>,
     /// The kinds of the objects that it can hold for; none for any.
     pub(crate) kinds: Option<BTreeSet<Box<str>>>,
+}
+
+/// How a template mentions the operation, the least first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Mention {
+    /// In no way that is known.
+    #[default]
+    Nowhere,
+    /// Outside of conditions, such as in messages.
+    Printed,
+    /// In comparisons with constants.
+    Compared,
+    /// In conditions with what is no constant of theirs: a parameter, a set that has a name.
+    Open,
 }
 
 /// Rules that call each other are followed so deep; what is deeper is taken to be about everything.
@@ -150,31 +162,72 @@ impl Finding {
 
 impl OperationUse {
     pub(super) fn of(modules: &[ParsedModule<'_>]) -> Self {
-        let mut looking = Looking { modules, known: BTreeMap::new(), depth: 0, found: Self::default() };
-        for parsed in modules {
-            let mut words = Words(&mut looking.found.words);
-            visit::walk_module(&mut words, &parsed.module);
-        }
+        let book = RuleBook::of(modules);
+        let mut looking = Looking { book: &book, known: BTreeMap::new(), depth: 0, found: Self::default() };
+        let mut words = Words {
+            book: &book,
+            module: 0,
+            needed: vec![(0, "violation".to_owned())],
+            seen: BTreeSet::new(),
+            found: Self::default(),
+        };
+        words.all();
+        looking.found = words.found;
         let found = looking.rules(0, "violation", Sense::Plain);
-        let kinds = super::reviewed_kinds::of(modules);
+        let kinds = super::reviewed_kinds::of(&book);
         Self { deletes: found.deletes, connects: found.connects, kinds, ..looking.found }
     }
 }
 
-struct Words<'w>(&'w mut BTreeSet<Box<str>>);
+/// Collects what is said in the rules that `violation` needs.
+struct Words<'b, 'p, 'a> {
+    book: &'b RuleBook<'p, 'a>,
+    /// Where it is.
+    module: usize,
+    /// The rules that are still to be looked at.
+    needed: Vec<(usize, String)>,
+    seen: BTreeSet<(usize, String)>,
+    found: OperationUse,
+}
 
-impl Words<'_> {
+impl Words<'_, '_, '_> {
+    fn all(&mut self) {
+        while let Some((module, name)) = self.needed.pop() {
+            let book = self.book;
+            self.module = module;
+            for rule in book.named(module, &name) {
+                visit::walk_rule(self, rule);
+            }
+        }
+    }
+
     fn add(&mut self, text: &str) {
         if text.len() <= LONGEST_WORD {
-            self.0.insert(text.into());
+            self.found.words.insert(text.into());
+        }
+    }
+
+    fn need(&mut self, expr: &Expr) {
+        for rule in Called::of(self.book, self.module, expr).into_iter().flat_map(|called| called.rules) {
+            if self.seen.insert(rule.clone()) {
+                self.needed.push(rule);
+            }
         }
     }
 }
 
-impl<'m> Visitor<'m> for Words<'_> {
+impl<'m> Visitor<'m> for Words<'_, '_, '_> {
     fn visit_expr(&mut self, expr: &'m Expr) {
         if let Some(text) = expr.as_string() {
             self.add(text);
+        }
+        if is_operation(expr, &BTreeSet::new()) {
+            self.found.mention = self.found.mention.max(Mention::Printed);
+        }
+        match &expr.kind {
+            ExprKind::Var(_) | ExprKind::Ref(_) => self.need(expr),
+            ExprKind::Call(call) => self.need(&call.callee),
+            _ => {}
         }
         if let ExprKind::Call(call) = &expr.kind {
             if let Some(name) = call.callee.as_var() {
@@ -197,8 +250,8 @@ impl<'m> Visitor<'m> for Words<'_> {
     }
 }
 
-struct Looking<'p, 'a> {
-    modules: &'p [ParsedModule<'a>],
+struct Looking<'b, 'p, 'a> {
+    book: &'b RuleBook<'p, 'a>,
     /// What rules came to; none while they are looked at.
     known: BTreeMap<(usize, String, Sense), Option<Finding>>,
     depth: usize,
@@ -213,7 +266,7 @@ struct Place<'p> {
     aliases: &'p BTreeSet<&'p str>,
 }
 
-impl<'p> Looking<'p, '_> {
+impl<'p> Looking<'_, 'p, '_> {
     /// All definitions of a name in a module.
     fn rules(&mut self, module: usize, name: &str, sense: Sense) -> Finding {
         let key = (module, name.to_owned(), sense);
@@ -225,15 +278,18 @@ impl<'p> Looking<'p, '_> {
         }
         self.known.insert(key.clone(), None);
         self.depth += 1;
-        let modules = self.modules;
-        let rules = modules.get(module).into_iter().flat_map(|parsed| parsed.module.rules_named(name));
+        let book = self.book;
         let mut all = Finding::NEVER;
-        for rule in rules {
+        for rule in book.named(module, name) {
             all = all.or(self.rule(module, rule, sense));
         }
         self.depth -= 1;
         self.known.insert(key, Some(all));
         all
+    }
+
+    fn mention(&mut self, mention: Mention) {
+        self.found.mention = self.found.mention.max(mention);
     }
 
     fn rule(&mut self, module: usize, rule: &'p Rule, sense: Sense) -> Finding {
@@ -265,7 +321,7 @@ impl<'p> Looking<'p, '_> {
         }
         for param in rule.head.params.iter().flatten() {
             if let Some(name) = param.as_string().filter(|name| is_name(name)) {
-                self.found.is_read = true;
+                self.mention(Mention::Compared);
                 let named = Finding::of(&[name], sense);
                 all.deletes |= named.deletes;
                 all.connects |= named.connects;
@@ -346,8 +402,7 @@ impl<'p> Looking<'p, '_> {
     fn condition(&mut self, place: Place<'_>, expr: &'p Expr, sense: Sense) -> Finding {
         let expr = expr.peeled();
         if is_operation(expr, place.aliases) {
-            self.found.is_read = true;
-            self.found.is_open = true;
+            self.mention(Mention::Open);
             return Finding::UNKNOWN;
         }
         match &expr.kind {
@@ -405,7 +460,7 @@ impl<'p> Looking<'p, '_> {
         is_certain: bool,
         sense: Sense,
     ) -> Finding {
-        self.found.is_read = true;
+        self.mention(Mention::Compared);
         let upper: Vec<String> = names.iter().map(|name| name.to_uppercase()).collect();
         let upper: Vec<&str> = upper.iter().map(String::as_str).collect();
         let inner = if is_unlike { sense.not() } else { sense };
@@ -500,7 +555,7 @@ impl<'p> Looking<'p, '_> {
 
     /// What the rules come to that a name means, if it means any.
     fn called(&mut self, place: Place<'_>, expr: &'p Expr, sense: Sense) -> Option<Finding> {
-        let called = Called::of(self.modules, place.module, expr)?;
+        let called = Called::of(self.book, place.module, expr)?;
         let mut all = Finding::NEVER;
         for (module, name) in &called.rules {
             all = all.or(self.rules(*module, name, sense));
@@ -514,73 +569,8 @@ impl<'p> Looking<'p, '_> {
     }
 }
 
-/// The rules that a name means.
-pub(super) struct Called {
-    /// Their modules and names.
-    pub(super) rules: Vec<(usize, String)>,
-    /// Whether nothing is looked up in what they give.
-    pub(super) is_whole: bool,
-    /// Whether one of them makes a set or an object, which is there also if it is empty.
-    pub(super) is_collection: bool,
-}
-
-impl Called {
-    /// None if the expression is no reference to rules.
-    pub(super) fn of(modules: &[ParsedModule<'_>], module: usize, expr: &Expr) -> Option<Self> {
-        let parsed = modules.get(module)?;
-        let head = expr.as_ref().map_or(expr, |reference| &reference.head);
-        head.as_var()?;
-        let prefix: Vec<&str> = expr.static_prefix().into_iter().map(|(text, _)| text).collect();
-        let path: Vec<&str> = match parsed.names.at(head.span)? {
-            Resolution::Rule => ["data"]
-                .into_iter()
-                .chain(parsed.module.package_path())
-                .chain(prefix.iter().copied())
-                .collect(),
-            Resolution::Import(index) => {
-                let import = parsed.module.imports.get(index)?.segments();
-                import.into_iter().chain(prefix.iter().copied().skip(1)).collect()
-            }
-            Resolution::Data => prefix.clone(),
-            _ => return None,
-        };
-        let path = path.strip_prefix(&["data"])?;
-        let mut rules = Vec::new();
-        let mut rest = 0;
-        for (index, parsed) in modules.iter().enumerate() {
-            let package = parsed.module.package_path();
-            if !path.iter().zip(&package).all(|(step, name)| step == name) {
-                continue;
-            }
-            let Some(&name) = path.get(package.len()) else { continue };
-            rest = path.len() - package.len() - 1;
-            rules.push((index, name.to_owned()));
-        }
-        let is_collection = rules.iter().any(|(index, name)| {
-            let rules = modules.get(*index).into_iter().flat_map(|parsed| parsed.module.rules_named(name));
-            rules.into_iter().any(|rule| !matches!(rule.kind(), RuleKind::Complete | RuleKind::Function))
-        });
-        let steps = expr.as_ref().map_or(0, |reference| reference.args.len());
-        (!rules.is_empty()).then_some(Self {
-            rules,
-            is_whole: rest == 0 && steps + 1 == prefix.len(),
-            is_collection,
-        })
-    }
-}
-
 fn is_name(text: &str) -> bool {
     !text.is_empty() && NAMES.contains(&text.to_uppercase().as_str())
-}
-
-/// The texts of a list or set that has nothing but texts in it.
-pub(super) fn constants(expr: &Expr) -> Option<Vec<&str>> {
-    match &expr.peeled().kind {
-        ExprKind::Array(items) | ExprKind::Set(items) => {
-            items.iter().map(|item| item.peeled().as_string()).collect()
-        }
-        _ => None,
-    }
 }
 
 /// Whether an expression is the operation of the review: `input.review.operation`, that of a variable `review`, or a local name of it.

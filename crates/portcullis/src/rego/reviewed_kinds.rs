@@ -8,8 +8,7 @@ use portcullis_rego_syntax::ast::{
     BinaryOp, Body, Expr, ExprKind, RefArgKind, Rule, RuleKind, StatementKind,
 };
 
-use super::operations::{Called, constants};
-use super::template_rules::ParsedModule;
+use super::rule_book::{Called, RuleBook, constants};
 
 /// Rules that call each other are followed so deep.
 const DEEPEST: usize = 64;
@@ -17,13 +16,13 @@ const DEEPEST: usize = 64;
 /// Kinds; none for any.
 type Kinds = Option<BTreeSet<Box<str>>>;
 
-/// The kinds that the policy of some modules, the first of which has its `violation`, can hold for.
-pub(super) fn of(modules: &[ParsedModule<'_>]) -> Kinds {
-    Looking { modules, known: BTreeMap::new(), depth: 0 }.rules(0, "violation")
+/// The kinds that a policy can hold for; the first module has its `violation`.
+pub(super) fn of(book: &RuleBook<'_, '_>) -> Kinds {
+    Looking { book, known: BTreeMap::new(), depth: 0 }.rules(0, "violation")
 }
 
-struct Looking<'p, 'a> {
-    modules: &'p [ParsedModule<'a>],
+struct Looking<'b, 'p, 'a> {
+    book: &'b RuleBook<'p, 'a>,
     known: BTreeMap<(usize, String), Kinds>,
     depth: usize,
 }
@@ -42,7 +41,7 @@ fn either(one: Kinds, other: Kinds) -> Kinds {
     })
 }
 
-impl<'p> Looking<'p, '_> {
+impl<'p> Looking<'_, 'p, '_> {
     /// Of all definitions of a name.
     fn rules(&mut self, module: usize, name: &str) -> Kinds {
         let key = (module, name.to_owned());
@@ -55,9 +54,9 @@ impl<'p> Looking<'p, '_> {
         // Any, should it need itself.
         self.known.insert(key.clone(), None);
         self.depth += 1;
-        let modules = self.modules;
+        let book = self.book;
         let mut all = Some(BTreeSet::new());
-        for rule in modules.get(module).into_iter().flat_map(|parsed| parsed.module.rules_named(name)) {
+        for rule in book.named(module, name) {
             let of_rule = self.rule(module, rule);
             all = either(all, of_rule);
         }
@@ -141,7 +140,7 @@ impl<'p> Looking<'p, '_> {
             ExprKind::Call(call) => &call.callee,
             _ => expr.peeled(),
         };
-        let called = Called::of(self.modules, module, expr)?;
+        let called = Called::of(self.book, module, expr)?;
         if called.is_whole && called.is_collection {
             return None;
         }
@@ -161,8 +160,5 @@ fn kinds_in(collection: &Expr) -> Kinds {
 fn is_kind(expr: &Expr) -> bool {
     let Some(reference) = expr.peeled().as_ref() else { return false };
     let names: Option<Vec<&str>> = reference.pattern().into_iter().collect();
-    matches!(
-        names.as_deref(),
-        Some(["input", "review", "kind", "kind"] | ["input", "review", "object", "kind"])
-    )
+    matches!(names.as_deref(), Some(["input", "review", "kind" | "object", "kind"]))
 }
