@@ -89,7 +89,8 @@ mod value;
 mod world;
 
 pub use admission_rules::{
-    AdmissionRules, AdmissionTarget, Kinds, MissingRule, NeededBy, WebhookConfiguration,
+    AdmissionRules, AdmissionTarget, Kinds, KnownKind, ListedKinds, MissingRule, NeededBy,
+    WebhookConfiguration,
 };
 pub use api::{
     AdmissionReview, Assertion, Case, Config, Constraint, ConstraintTemplate, ExclusionRule, Expected,

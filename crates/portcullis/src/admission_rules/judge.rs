@@ -88,7 +88,9 @@ impl AdmissionRules {
             };
             scopes.iter().all(|scope| ours.iter().any(|webhook| webhook.sends(target, operation, *scope)))
         };
-        let missing = self.needs.iter().filter(|((target, operation), _)| !is_sent(target, *operation));
+        let counts = |by: &BTreeSet<NeededBy>| by.iter().any(|by| *by != NeededBy::Refusal);
+        let needs = self.needs.iter().filter(|(_, by)| counts(by));
+        let missing = needs.filter(|((target, operation), _)| !is_sent(target, *operation));
         missing
             .map(|((target, operation), by)| MissingRule {
                 target: target.clone(),
@@ -156,7 +158,7 @@ impl AdmissionRules {
             });
             let location = nearly.map_or(&first.rules_at, |rule| &rule.operations_at);
             let message = match &needed_by {
-                NeededBy::Webhook => {
+                NeededBy::Webhook | NeededBy::Refusal => {
                     format!(
                         "policies are not checked before they are let in: not sent is {}",
                         list.join(", ")
@@ -168,7 +170,7 @@ impl AdmissionRules {
             };
             let error = warning(message, location).hint("they pass without it being asked; add a rule");
             found.push(match needed_by {
-                NeededBy::Webhook => error,
+                NeededBy::Webhook | NeededBy::Refusal => error,
                 NeededBy::Constraint(key) => error.about(key.to_string()),
             });
         }

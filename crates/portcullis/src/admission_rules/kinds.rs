@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::parts;
 use crate::names::GroupKind;
 use crate::object::Object;
 use crate::scope::{self, Scope, Scopes};
-use crate::value;
+use crate::value::{self, Value};
 
 /// Kinds and their resources: those of Kubernetes, and what was learned of others. Cheap to clone.
 ///
@@ -14,28 +15,41 @@ use crate::value;
 /// use portcullis::{Kinds, Scope};
 ///
 /// let kinds = Kinds::default();
-/// assert_eq!(kinds.get("networking.k8s.io", "Ingress"), Some(("ingresses".into(), Scope::Namespaced)));
+/// let ingress = kinds.get("networking.k8s.io", "Ingress").unwrap();
+/// assert_eq!((&*ingress.resource, &*ingress.version, ingress.scope), ("ingresses", "v1", Scope::Namespaced));
 /// assert_eq!(kinds.get("example.com", "Widget"), None);
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct Kinds(Arc<BTreeMap<GroupKind, (Arc<str>, Scope)>>);
+pub struct Kinds(Arc<BTreeMap<GroupKind, KnownKind>>);
+
+/// What is known of a kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownKind {
+    /// Its name in paths and rules.
+    pub resource: Arc<str>,
+    /// A version of its group that has it.
+    pub version: Arc<str>,
+    /// Where its objects live.
+    pub scope: Scope,
+}
 
 impl Kinds {
-    /// The resource of a kind, and where its objects live; none if the kind is not known.
+    /// What is known of a kind; none if it is not, or is no resource of its own.
     #[must_use]
-    pub fn get(&self, group: &str, kind: &str) -> Option<(Arc<str>, Scope)> {
+    pub fn get(&self, group: &str, kind: &str) -> Option<KnownKind> {
         let built_in = scope::resources().find(|(name, known, _)| *name == group && *known == kind);
         if let Some((_, kind, scope)) = built_in {
-            return Some((scope::plural(group, kind).into(), scope));
+            let resource = scope::plural(group, kind).into();
+            return Some(KnownKind { resource, version: scope::version(group).into(), scope });
         }
         self.0.get(&GroupKind { group: group.into(), kind: kind.into() }).cloned()
     }
 
-    /// The groups that have a kind of this name, in their order.
+    /// The groups that have a kind of this name, in their order, without those that no API server serves any more.
     #[must_use]
     pub fn groups_of(&self, kind: &str) -> Vec<Arc<str>> {
-        let built_in =
-            scope::resources().filter(|(_, known, _)| *known == kind).map(|(group, ..)| group.into());
+        let is_one = |(group, known, _): &(&str, &str, Scope)| *known == kind && !parts::is_gone(group, kind);
+        let built_in = scope::resources().filter(is_one).map(|(group, ..)| group.into());
         let learned = self.0.keys().filter(|known| *known.kind == *kind).map(|known| known.group.clone());
         let mut groups: Vec<Arc<str>> = built_in.chain(learned).collect();
         groups.sort();
@@ -58,13 +72,19 @@ impl Kinds {
                 Some("Cluster") => Scope::Cluster,
                 _ => Scope::ByObject,
             };
-            self.insert(GroupKind { group: group.into(), kind: kind.into() }, plural, scope);
+            let versions = value::get_path(object.value(), &["spec", "versions"]).into_iter();
+            let stored = versions
+                .flat_map(value::items)
+                .find(|version| matches!(value::get(version, "storage"), Some(Value::Bool(true))));
+            let version = stored.and_then(|version| value::str_at(version, &["name"])).unwrap_or("v1");
+            let known = KnownKind { resource: plural.into(), version: version.into(), scope };
+            self.insert(GroupKind { group: group.into(), kind: kind.into() }, known);
         }
     }
 
     /// Takes what a cluster says of a kind. The last word counts.
-    pub fn insert(&mut self, kind: GroupKind, plural: &str, scope: Scope) {
-        Arc::make_mut(&mut self.0).insert(kind, (plural.into(), scope));
+    pub fn insert(&mut self, kind: GroupKind, known: KnownKind) {
+        Arc::make_mut(&mut self.0).insert(kind, known);
     }
 }
 

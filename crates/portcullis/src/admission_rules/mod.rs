@@ -12,6 +12,7 @@
 mod configuration;
 mod judge;
 mod kinds;
+mod listed;
 mod needs;
 mod parts;
 #[cfg(test)]
@@ -23,7 +24,8 @@ use std::sync::Arc;
 
 pub use configuration::WebhookConfiguration;
 pub use judge::MissingRule;
-pub use kinds::Kinds;
+pub use kinds::{Kinds, KnownKind};
+pub use listed::ListedKinds;
 
 use serde_json::{Value, json};
 
@@ -94,6 +96,9 @@ impl fmt::Display for AdmissionTarget {
 pub enum NeededBy {
     /// The webhook, which checks policies before they are let in.
     Webhook,
+    /// The webhook, which refuses policies of Gatekeeper's that nothing is done for. Not counted as missing: beside Gatekeeper they are
+    /// left out.
+    Refusal,
     /// A constraint.
     Constraint(ConstraintKey),
 }
@@ -102,6 +107,7 @@ impl fmt::Display for NeededBy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Webhook => f.write_str("the check of policies"),
+            Self::Refusal => f.write_str("the refusal of what is not supported"),
             Self::Constraint(key) => write!(f, "{key}"),
         }
     }
@@ -147,10 +153,12 @@ impl AdmissionRules {
     #[must_use]
     pub fn of(policies: &PolicySet, kinds: &Kinds) -> Self {
         let mut rules = Self::default();
-        for group in api::policy_groups() {
+        let checked = api::policy_groups().map(|group| (Arc::from(group), NeededBy::Webhook));
+        let refused = api::unsupported_kinds().filter(|gvk| &*gvk.kind != "GVKManifest");
+        for (group, by) in checked.chain(refused.map(|gvk| (gvk.group, NeededBy::Refusal))) {
             for operation in [Operation::Create, Operation::Update] {
-                let target = AdmissionTarget::new(group, ANY, None, Scope::ByObject);
-                rules.needs.entry((target, operation)).or_default().insert(NeededBy::Webhook);
+                let target = AdmissionTarget::new(&group, ANY, None, Scope::ByObject);
+                rules.needs.entry((target, operation)).or_default().insert(by.clone());
             }
         }
         for constraint in policies.compiled() {
@@ -180,6 +188,16 @@ impl AdmissionRules {
     #[must_use]
     pub fn notes(&self) -> &[Error] {
         &self.notes
+    }
+
+    /// The same, for a webhook that lets through what it does not support, as beside Gatekeeper.
+    #[must_use]
+    pub fn without_refusals(mut self) -> Self {
+        self.needs.retain(|_, by| {
+            by.remove(&NeededBy::Refusal);
+            !by.is_empty()
+        });
+        self
     }
 
     /// The rules as `webhooks[].rules` of a ValidatingWebhookConfiguration has them: as few as can be, in a fixed order.

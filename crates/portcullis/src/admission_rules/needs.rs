@@ -209,8 +209,8 @@ impl Asking<'_> {
                 }
                 continue;
             }
-            if let Some((plural, scope)) = self.kinds.get(group, kind) {
-                self.whole(group, kind, &plural, scope);
+            if let Some(known) = self.kinds.get(group, kind) {
+                self.whole(group, kind, &known.resource, known.scope);
             }
         }
         // Somebody's own group may have the kind as well; those of Kubernetes are known.
@@ -264,12 +264,8 @@ impl Asking<'_> {
 
     /// Objects of a kind as a whole, and by the parts that change what the constraint may rest on.
     fn whole(&mut self, group: &str, kind: &str, plural: &str, scope: Scope) {
-        const CREATED_ONLY: &[(&str, &str)] =
-            &[("", "Binding"), ("authentication.k8s.io", ANY), ("authorization.k8s.io", ANY)];
         let Some(scope) = self.narrowed(scope) else { return };
-        let only_created = CREATED_ONLY
-            .iter()
-            .any(|(of, name)| *of == group && (*name == ANY || *name == kind) && kind != ANY);
+        let only_created = kind != ANY && parts::is_only_sent(group, kind);
         for operation in self.operations.clone() {
             // Nobody connects to a whole object.
             if operation == Operation::Connect || (only_created && operation != Operation::Create) {
@@ -293,7 +289,7 @@ impl Asking<'_> {
                 continue;
             }
             let (resource, scope) = match self.kinds.get(of_group, of_kind) {
-                Some((resource, of)) => (resource, self.narrowed(of)),
+                Some(known) => (known.resource, self.narrowed(known.scope)),
                 None => (plural.into(), Some(scope)),
             };
             if let Some(scope) = scope {

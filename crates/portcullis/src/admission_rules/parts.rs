@@ -138,7 +138,18 @@ pub(super) fn is_never_sent(group: &str, kind: &str) -> bool {
     group == "admissionregistration.k8s.io" && NEVER_SENT.contains(&kind)
 }
 
-/// Groups whose kinds moved elsewhere: no API server that is supported serves them any more.
+/// Kinds of which there are no objects: they are sent to be answered.
+pub(super) fn is_only_sent(group: &str, kind: &str) -> bool {
+    matches!(group, "authentication.k8s.io" | "authorization.k8s.io") || (group, kind) == ("", "Binding")
+}
+
+/// Whether no API server that is supported serves a kind any more.
+pub(super) fn is_gone(group: &str, kind: &str) -> bool {
+    matches!(group, "auditregistration.k8s.io" | "extensions" | "settings.k8s.io")
+        || matches!((group, kind), ("policy", "PodSecurityPolicy") | ("batch", "ScheduledJob"))
+}
+
+/// Where kinds went that moved to another group.
 pub(super) fn successor(group: &str, kind: &str) -> Option<&'static str> {
     match (group, kind) {
         ("extensions", "Ingress" | "NetworkPolicy") => Some("networking.k8s.io"),

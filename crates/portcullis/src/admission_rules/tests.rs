@@ -308,9 +308,11 @@ fn a_constraint_without_kinds_is_about_parts_that_it_names() {
 fn deep_policies_are_taken_to_be_about_everything() {
     let chain = (0..100).map(|number| {
         let next = number + 1;
-        format!("r{number} {{ r{next} }}
+        format!(
+            "r{number} {{ r{next} }}
 r{number} {{ r{next} }}
-")
+"
+        )
     });
     let chain = chain.collect::<Vec<_>>().concat();
     let rego = format!(

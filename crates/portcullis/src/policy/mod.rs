@@ -266,12 +266,15 @@ impl PolicySet {
         !self.0.index.candidates(kind).is_empty()
     }
 
-    /// Whether any constraint may apply to objects of a kind.
+    /// Whether any constraint may have something to say of objects of a kind: by its `match.kinds`, and by what its Rego says of kinds.
     #[must_use]
     pub fn concerns(&self, gvk: &Gvk) -> bool {
         let positions = self.0.index.candidates(&gvk.kind).iter();
         let mut constraints = positions.filter_map(|&position| self.0.constraints.get(position));
-        constraints.any(|constraint| constraint.matcher.concerns(gvk))
+        constraints.any(|constraint| {
+            let of_text = constraint.template.program.operation_use().kinds.as_ref();
+            constraint.matcher.concerns(gvk) && of_text.is_none_or(|kinds| kinds.contains(&*gvk.kind))
+        })
     }
 
     pub(crate) fn compiled(&self) -> impl Iterator<Item = &Arc<CompiledConstraint>> {

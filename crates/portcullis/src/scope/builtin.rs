@@ -140,6 +140,12 @@ pub(crate) fn is_built_in(group: &str) -> bool {
     GROUPS.iter().any(|(name, ..)| *name == group)
 }
 
+/// Whether a kind of Kubernetes is called so, in any group, whether it is a resource or not.
+pub(crate) fn is_known(kind: &str) -> bool {
+    GROUPS.iter().any(|(_, namespaced, cluster)| namespaced.contains(&kind) || cluster.contains(&kind))
+        || kind == "Scale"
+}
+
 /// The kinds that are resources, in a fixed order: group, kind, where its objects live.
 pub(crate) fn resources() -> impl Iterator<Item = (&'static str, &'static str, Scope)> {
     GROUPS
@@ -149,6 +155,15 @@ pub(crate) fn resources() -> impl Iterator<Item = (&'static str, &'static str, S
             namespaced.chain(cluster.iter().map(|kind| (*group, *kind, Scope::Cluster)))
         })
         .filter(|(group, kind, _)| !NO_RESOURCE.contains(&(group, kind)))
+}
+
+/// A version of a group that API servers serve, and all of its kinds that are stable.
+pub(crate) fn version(group: &str) -> &'static str {
+    match group {
+        "autoscaling" => "v2",
+        "metrics.k8s.io" => "v1beta1",
+        _ => "v1",
+    }
 }
 
 /// The resource of a kind: English for it, in lower case, but for the few that are not.

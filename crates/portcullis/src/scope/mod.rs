@@ -15,7 +15,7 @@ mod builtin;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub(crate) use builtin::{is_built_in, plural, resources};
+pub(crate) use builtin::{is_built_in, is_known, plural, resources, version};
 
 use crate::api;
 use crate::names::GroupKind;
