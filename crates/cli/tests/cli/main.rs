@@ -10,6 +10,7 @@
 mod deploy;
 mod field;
 mod field_cases;
+mod generate;
 mod inputs;
 mod lint;
 mod sarif;

@@ -11,6 +11,7 @@ use crate::api::matching::Scope as MatchScope;
 use crate::enforcement::EnforcementPoint;
 use crate::error::{Error, ErrorKind, did_you_mean};
 use crate::matcher::Names;
+use crate::names::Gvk;
 use crate::policy::CompiledConstraint;
 use crate::rego::{Base, Mention};
 use crate::scope::{self, Scope};
@@ -42,6 +43,7 @@ impl Needs {
             asking.entry(*groups, *names, &entries);
         }
         asking.doubt_connections();
+        asking.doubt_scaling();
         needs.notes.sort();
         needs.notes.dedup();
         needs
@@ -202,10 +204,14 @@ impl Asking<'_> {
                 self.note(format!("an API server asks no webhook about `{kind}` objects"), "audits see them");
                 continue;
             }
-            if let Some(successor) = parts::successor(group, kind) {
-                if !takes(successor) {
-                    let message = format!("no API server serves `{kind}` of `{group}` any more");
-                    self.note(message, &format!("name the group `{successor}`"));
+            if parts::is_gone(group, kind) {
+                let successor = parts::successor(group, kind);
+                if !successor.is_some_and(takes) {
+                    let hint = successor.map_or_else(
+                        || "nothing matches it".to_owned(),
+                        |successor| format!("name the group `{successor}`"),
+                    );
+                    self.note(format!("no API server serves `{kind}` of `{group}` any more"), &hint);
                 }
                 continue;
             }
@@ -360,6 +366,32 @@ impl Asking<'_> {
             self.note(
                 "the policy is about CONNECT, but no kind that the constraint names comes with it".to_owned(),
                 &format!("what is sent then is of the kinds {}", kinds.join(", ")),
+            );
+        }
+    }
+
+    /// Replicas that are judged where they are written, and not where they are scaled.
+    fn doubt_scaling(&mut self) {
+        const SCALED: [(&str, &str); 4] = [
+            ("", "ReplicationController"),
+            ("apps", "Deployment"),
+            ("apps", "ReplicaSet"),
+            ("apps", "StatefulSet"),
+        ];
+        let reads = self.constraint.template.program.object_reads();
+        let is_read = |read: &[Option<Box<str>>]| matches!(read, [Some(spec), Some(replicas), ..] if &**spec == "spec" && &**replicas == "replicas");
+        let matches = |group: &str, kind: &str| {
+            let gvk = Gvk { group: group.into(), version: "v1".into(), kind: kind.into() };
+            self.constraint.matcher.concerns(&gvk)
+        };
+        let scaled = SCALED.iter().find(|(group, kind)| matches(group, kind));
+        if let Some((_, kind)) = scaled
+            && reads.iter().any(|read| is_read(read))
+            && !matches("autoscaling", "Scale")
+        {
+            self.note(
+                format!("`spec.replicas` of a `{kind}` is also changed by its part `scale`, which the constraint is not about"),
+                "what is sent then is of the kind `Scale` of `autoscaling`; name it in `match.kinds`",
             );
         }
     }

@@ -154,7 +154,6 @@ pub(super) fn successor(group: &str, kind: &str) -> Option<&'static str> {
     match (group, kind) {
         ("extensions", "Ingress" | "NetworkPolicy") => Some("networking.k8s.io"),
         ("extensions", "DaemonSet" | "Deployment" | "ReplicaSet") => Some("apps"),
-        ("extensions", "PodSecurityPolicy") => Some("policy"),
         _ => None,
     }
 }

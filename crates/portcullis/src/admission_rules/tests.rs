@@ -125,6 +125,17 @@ fn kinds_of_others_are_learned() {
 }
 
 #[test]
+fn replicas_are_also_scaled() {
+    let replicas = r#"violation[{"msg": "no"}] { input.review.object.spec.replicas > 9 }"#;
+    let notes = |kinds: &str| {
+        let matching = format!("{{kinds: [{{apiGroups: [apps, autoscaling], kinds: [{kinds}]}}]}}");
+        AdmissionRules::of(&policies_of(&matching, replicas, ""), &Kinds::default()).notes().to_vec()
+    };
+    assert!(notes("Deployment")[0].message().contains("`scale`, which the constraint is not about"));
+    assert_eq!((notes("DaemonSet").len(), notes("Deployment, Scale").len()), (0, 0));
+}
+
+#[test]
 fn operations_that_are_told_apart_are_asked_for() {
     const BOTH: &str = "CREATE,UPDATE";
     const DELETED: &str = "CREATE,UPDATE,DELETE";
