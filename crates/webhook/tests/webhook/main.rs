@@ -11,6 +11,7 @@ mod answers;
 mod connections;
 mod decisions;
 mod faults;
+mod generated;
 mod kube;
 mod program;
 mod recorded;
