@@ -20,7 +20,6 @@ mod feed;
 mod lease;
 mod named;
 mod pages;
-mod policy_text;
 mod publish;
 mod reports;
 mod resource;
@@ -28,7 +27,6 @@ mod secret;
 mod slices;
 mod status;
 mod time;
-mod wanted;
 mod watch;
 mod write;
 
@@ -40,11 +38,13 @@ pub use discovery::{Discovery, DiscoveryProblem};
 pub use error::{ClusterError, Status};
 pub use events::{Event, EventRecorder, Regarding};
 pub use feed::{
-    Feed, FeedEnded, FeedOptions, PolicyError, PolicyState, Problem, Report, Snapshot, Unlistable,
+    Definition, Feed, FeedEnded, FeedOptions, Ingestion, Patience, PolicyError, PolicyState, Problem, Report,
+    Snapshot, Standing, Templates, Unreadable,
 };
 pub use lease::{Leadership, LeaseOptions};
 pub use named::{Found, Known, NamedWatch};
 pub use pages::{Consistency, Page, Pages};
+pub use publish::needs::unknown_kinds;
 pub use reports::{ObjectId, delete_others, write_object};
 pub use resource::ApiResource;
 pub use secret::{Secret, create_secret, replace_secret, secrets};

@@ -119,6 +119,8 @@ error_kinds! {
     DeprecatedBuiltin = "deprecated-builtin";
     /// A constraint whose template is not there, or was rejected.
     MissingTemplate = "missing-template";
+    /// A Config that does not count: nothing is excluded or synced by it.
+    IgnoredConfig = "ignored-config";
     /// The same resource twice.
     DuplicateResource = "duplicate-resource";
     /// A policy compares objects that are not in the inventory.
@@ -127,6 +129,8 @@ error_kinds! {
     OtherNamespace = "other-namespace";
     /// Objects that name no namespace, and how they were taken.
     MissingNamespace = "missing-namespace";
+    /// Requests that policies are about and that a webhook configuration does not send, or the other way round.
+    WebhookRules = "webhook-rules";
     /// A test suite that cannot be run as written.
     Suite = "suite";
 }

@@ -34,3 +34,4 @@ pub mod state;
 pub mod tls;
 #[cfg(feature = "otel")]
 pub mod traces;
+mod write_back;

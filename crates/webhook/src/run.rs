@@ -117,6 +117,7 @@ pub fn run(mut args: Args) -> Result<(), RunError> {
         resources: args.resources.clone(),
         limits: Limits::default(),
         unsupported: Unsupported::allowed(args.allow_unsupported),
+        homes: args.gatekeeper.homes(args.own_namespace.as_deref()),
     };
     // Taken before reading, so that what changes meanwhile is seen.
     let fingerprint = Fingerprint::of_paths(&paths);
@@ -168,15 +169,18 @@ pub fn run(mut args: Args) -> Result<(), RunError> {
     };
     let state = Arc::new(state);
     state.certificate_served(served.validity);
+    // Before the first policies come.
+    if let Some(keeping) = &keeping {
+        state.keep(Arc::clone(keeping));
+    }
     if let Some(cluster) = cluster {
         let own = args.own_namespace.clone().unwrap_or_default();
         let _runtime = runtime.enter();
-        let following = kube::follow(&args.kube, cluster, &own, &state);
+        let following = kube::follow(&args.kube, cluster, &own, args.gatekeeper.homes(Some(&own)), &state);
         state.follow(following.map_err(system("starting the thread that follows the cluster"))?);
     }
     if let Some(keeping) = keeping {
         let _runtime = runtime.enter();
-        state.keep(Arc::clone(&keeping));
         trust(&state, &tls, args.configuration.webhook_ca_file.as_deref())?;
         keeping.keep(&state);
     }

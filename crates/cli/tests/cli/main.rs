@@ -7,9 +7,11 @@
     reason = "a test panics when it fails"
 )]
 
+mod configs;
 mod deploy;
 mod field;
 mod field_cases;
+mod generate;
 mod inputs;
 mod lint;
 mod sarif;
