@@ -320,7 +320,7 @@ async fn serve(args: &Args, watcher: Watcher) -> Result<(), RunError> {
                 // First nobody new should come, then who is here should go.
                 sleep(delay / 2).await;
                 handle.see_off();
-                sleep(delay - delay / 2).await;
+                sleep(delay.saturating_sub(delay / 2)).await;
             };
             // Who asks a second time does not want to wait.
             if !is_asked_by_hand {

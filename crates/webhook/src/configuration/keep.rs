@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use portcullis_cluster::{
-    Backoff, ClusterError, Found, Known, NamedWatch, apply_webhook_configuration, webhook_configurations,
-    write_ca_bundles,
+    Backoff, ClusterError, Found, Known, NamedWatch, apply_webhook_configuration,
+    patch_webhook_configuration, webhook_configurations,
 };
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -85,7 +85,7 @@ impl Keeper {
         self.ready_since = self.ready_since.or_else(|| is_ready.then(Instant::now));
         let later = (!is_ready && self.keeping.wanted.is_some()).then_some(LOOK);
         if self.keeping.certificates == Certificates::SelfSigned && trust.is_none() {
-            self.keeping.tell_configuration(Some("there is no CA yet".to_owned()), Vec::new());
+            self.keeping.report().configuration = Some("there is no CA yet".to_owned());
             return None;
         }
         // What is sent follows from what is served.
@@ -121,7 +121,14 @@ impl Keeper {
                 if let Some(wait) = self.wait(&why) {
                     return Some(wait);
                 }
-                let result = write_ca_bundles(&self.keeping.cluster, &live, &bundles).await;
+                let result = patch_webhook_configuration(&self.keeping.cluster, &live, &bundles).await;
+                self.wrote(result, &why)
+            }
+            Plan::Replace(clients, why) => {
+                if let Some(wait) = self.wait(&why) {
+                    return Some(wait);
+                }
+                let result = patch_webhook_configuration(&self.keeping.cluster, &live, &clients).await;
                 self.wrote(result, &why)
             }
             Plan::Apply(object, why) => {
