@@ -8,6 +8,7 @@
 )]
 
 mod answers;
+mod configuration;
 mod connections;
 mod decisions;
 mod faults;

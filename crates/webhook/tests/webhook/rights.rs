@@ -90,8 +90,42 @@ fn the_roles_allow_what_the_webhook_does_and_nothing_else() {
     let mut program = start_in(server, NAMESPACE, &["--emit-admission-events"]);
     until(200, || program.get("/readyz").0);
     exercise(server, &mut program);
+    // The Secret with the CA is put right when somebody breaks it.
+    let secret = || server.get("secrets", NAMESPACE, "portcullis-webhook-ca").unwrap();
+    let good = secret();
+    let mut broken = good.clone();
+    broken["data"]["current.key"] = json!("");
+    server.put(broken);
+    until(good["data"].clone(), || secret()["data"].clone());
     assert!(server.refused().is_empty(), "{:#?}", server.refused());
     assert!(server.unused_rights().is_empty(), "never used: {:#?}", server.unused_rights());
+    program.stop();
+}
+
+#[test]
+fn the_configuration_is_made_with_a_right_of_its_own() {
+    let cluster = cluster();
+    let server = &cluster.server;
+    fill(server);
+    let plural = "validatingwebhookconfigurations";
+    server.delete(plural, "", "portcullis");
+    server.authorize(rights(&[manifest("rbac.yaml")]));
+    let mut program = start_in(server, NAMESPACE, &["--manage-webhook-configuration"]);
+    until(200, || program.get("/readyz").0);
+    // Without it, that is said, and all else goes on.
+    until(true, || program.get("/readyz?verbose").1.contains("cannot create resource"));
+    assert_eq!((program.get("/readyz").0, server.count(plural)), (200, 0));
+    server.authorize(rights(&["rbac.yaml", "optional/manage-webhook-configuration.yaml"].map(manifest)));
+    until(1, || server.count(plural));
+    let mut edited = server.get(plural, "", "portcullis").unwrap();
+    edited["webhooks"][0]["failurePolicy"] = json!("Fail");
+    server.put(edited);
+    until(json!("Ignore"), || {
+        server.get(plural, "", "portcullis").unwrap()["webhooks"][0]["failurePolicy"].clone()
+    });
+    assert!(server.refused().is_empty(), "{:#?}", server.refused());
+    let ours = |right: &String| right.contains("-configuration: ");
+    assert_eq!(server.unused_rights().into_iter().find(ours), None);
     program.stop();
 }
 
