@@ -18,6 +18,7 @@ mod program;
 mod real;
 mod recorded;
 mod rights;
+mod rolling;
 mod support;
 mod texts;
 mod troubles;
