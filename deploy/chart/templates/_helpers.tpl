@@ -96,31 +96,52 @@ affinity:
 {{- .Values.files.configMap | default (printf "%s-policies" (include "portcullis.name" .)) -}}
 {{- end -}}
 
+{{- /* self-signed, cert-manager or secret. */ -}}
+{{- define "portcullis.certificateSource" -}}
+{{- if ne .Values.certificate.source "auto" -}}
+{{ .Values.certificate.source }}
+{{- else -}}
+{{ ternary "self-signed" "cert-manager" (eq .Values.mode "kube") }}
+{{- end -}}
+{{- end -}}
+
+{{- /* webhook or chart: who says what is in the webhook configuration. */ -}}
+{{- define "portcullis.managedBy" -}}
+{{- if ne .Values.webhookConfiguration.managedBy "auto" -}}
+{{ .Values.webhookConfiguration.managedBy }}
+{{- else -}}
+{{ ternary "webhook" "chart" (eq .Values.mode "kube") }}
+{{- end -}}
+{{- end -}}
+
 {{- /* What does not fit together is said before anything is applied. */ -}}
 {{- define "portcullis.check" -}}
+{{- $files := .Values.files -}}
 {{- if eq .Values.mode "files" -}}
-  {{- if and (not .Values.files.policies) (not .Values.files.configMap) -}}
+  {{- if and (not $files.policies) (not $files.configMap) -}}
     {{- fail "mode is files: set files.policies (file name: text) or files.configMap (the name of a ConfigMap)" -}}
   {{- end -}}
-  {{- if and .Values.files.policies .Values.files.configMap -}}
+  {{- if and $files.policies $files.configMap -}}
     {{- fail "set files.policies or files.configMap, not both" -}}
   {{- end -}}
-  {{- if eq .Values.certificate.source "self-signed" -}}
+  {{- if eq (include "portcullis.certificateSource" .) "self-signed" -}}
     {{- fail "mode is files: the webhook has no rights in the cluster and cannot tell API servers its own CA; set certificate.source to cert-manager or secret" -}}
   {{- end -}}
-  {{- if .Values.webhookConfiguration.managed -}}
-    {{- fail "mode is files: the webhook has no rights in the cluster; set webhookConfiguration.managed to false" -}}
+  {{- if eq (include "portcullis.managedBy" .) "webhook" -}}
+    {{- fail "mode is files: the webhook has no rights in the cluster; set webhookConfiguration.managedBy to chart" -}}
   {{- end -}}
-{{- else if or .Values.files.policies .Values.files.configMap -}}
+{{- else if or $files.policies $files.configMap -}}
   {{- fail "files.policies and files.configMap are for mode: files" -}}
 {{- end -}}
 {{- if and (eq .Values.constraintCrds.make "named") (not .Values.constraintCrds.kinds) -}}
   {{- fail "constraintCrds.make is named: name the kinds of all constraints in constraintCrds.kinds" -}}
 {{- end -}}
-{{- if and (eq .Values.certificate.source "secret") (not .Values.certificate.secretName) -}}
-  {{- fail "certificate.source is secret: set certificate.secretName" -}}
-{{- end -}}
-{{- if and (eq .Values.certificate.source "secret") (not .Values.certificate.caBundle) (not .Values.webhookConfiguration.managed) -}}
-  {{- fail "certificate.source is secret: set certificate.caBundle, the CA that API servers trust (PEM)" -}}
+{{- if eq (include "portcullis.certificateSource" .) "secret" -}}
+  {{- if not .Values.certificate.secretName -}}
+    {{- fail "certificate.source is secret: set certificate.secretName" -}}
+  {{- end -}}
+  {{- if not .Values.certificate.caBundle -}}
+    {{- fail "certificate.source is secret: set certificate.caBundle, the CA that API servers have to trust, as PEM" -}}
+  {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -79,7 +79,7 @@ fn the_roles_allow_what_the_webhook_does_and_nothing_else() {
     let cluster = cluster();
     let server = &cluster.server;
     fill(server);
-    server.authorize(rights(&[manifest("rbac.yaml")]));
+    server.authorize(rights(&[manifest("webhook/rbac.yaml")]));
     let mut program = start_in(server, NAMESPACE, &["--emit-admission-events"]);
     until(200, || program.get("/readyz").0);
     let denied = (403, "[unlikehosts] it is a host".to_owned());
@@ -108,7 +108,7 @@ fn what_needs_more_has_a_manifest_of_its_own() {
     let flags = ["--apply-crds", "--emit-admission-events", "--admission-events-involved-namespace"];
     let crd = "unlikehosts.constraints.gatekeeper.sh";
     let denied = (403, "[unlikehosts] it is a host".to_owned());
-    server.authorize(rights(&[manifest("rbac.yaml")]));
+    server.authorize(rights(&[manifest("webhook/rbac.yaml")]));
     let mut program = start_in(server, NAMESPACE, &flags);
     until(200, || program.get("/readyz").0);
     assert_eq!(ask(&mut program, &service("shop", "x.example.com")), denied);
@@ -122,7 +122,8 @@ fn what_needs_more_has_a_manifest_of_its_own() {
     program.stop();
 
     server.forget_requests();
-    let all = ["rbac.yaml", "optional/apply-crds.yaml", "optional/admission-events.yaml"].map(manifest);
+    let all =
+        ["webhook/rbac.yaml", "optional/apply-crds.yaml", "optional/admission-events.yaml"].map(manifest);
     let example = "k8srequiredlabels.constraints.gatekeeper.sh";
     assert!(all[1].contains(example), "{}", all[1]);
     server.authorize(rights(&all.map(|text| text.replace(example, crd))));
