@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::ValueHint;
+use portcullis_sources::ConfigArgs;
 
 use crate::sink::{Form, Target};
 
@@ -50,6 +51,9 @@ pub struct AuditArgs {
     /// Go on without what is not supported: ExpansionTemplates, mutators, Providers, templates in CEL. Each is a warning then.
     #[arg(long)]
     pub allow_unsupported: bool,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "its comment would become the help's")]
+    pub config: ConfigArgs,
     /// What is printed on standard output.
     #[arg(short, long, value_name = "FORM", default_value = "human", help_heading = "Outputs")]
     pub output: Form,

@@ -209,5 +209,9 @@ pub fn gather(
     for object in objects {
         store.sync(places.settle(object).object, policies);
     }
+    // Policies that compare with these are errors: what is missing is not known to be nothing.
+    for (gvk, why) in &unread.kinds {
+        store.set_unreadable(gvk, Some(why));
+    }
     Ok(Gathered { inventory: store.snapshot(), places, unread })
 }

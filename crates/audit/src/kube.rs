@@ -14,11 +14,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::ValueHint;
-use portcullis::{Error, ErrorKind, PolicySet, Resource, Scopes, Unsupported, unsupported_kinds};
+use portcullis::{
+    ConfigHomes, Error, ErrorKind, Gvk, PolicySet, Resource, Scopes, Unsupported, unsupported_kinds,
+};
 use portcullis_cluster::{
     Access, ApiResource, AuditStatus, AuditViolation, Cluster, ClusterError, ConnectOptions, Consistency,
-    Discovery, Leadership, LeaseOptions, ObjectId, Page, Pages, delete_others, write_audit_status,
-    write_object,
+    Discovery, Leadership, LeaseOptions, ObjectId, Page, Pages, delete_others, unknown_kinds,
+    write_audit_status, write_object,
 };
 use portcullis_report::ExitStatus;
 use portcullis_report::audit::{AuditReport, Completion, Finding, Problem};
@@ -69,6 +71,9 @@ pub struct KubeArgs {
     /// Write what was found into the status of the cluster's constraints, where it has changed.
     #[arg(long, requires = "kube", conflicts_with = "policies")]
     pub update_status: bool,
+    /// Write the time of the audit into the status of constraints at least so often, also where nothing has changed.
+    #[arg(long, requires = "update_status", value_name = "SECONDS", default_value_t = 300)]
+    pub status_refresh: u64,
     /// Write report objects, where they have changed; may be repeated.
     #[arg(long, requires = "kube", value_name = "API")]
     pub reports: Vec<Api>,
@@ -150,7 +155,7 @@ impl Connection {
     /// # Errors
     ///
     /// If its templates, or the constraints of one, cannot be listed: an audit by half of the policies would look like a whole one.
-    pub fn policies(&self, unsupported: Unsupported) -> Result<Policies, RunError> {
+    pub fn policies(&self, unsupported: Unsupported, homes: &ConfigHomes) -> Result<Policies, RunError> {
         let listed = self.runtime.block_on(async {
             let discovery = Discovery::of(&self.cluster).await?;
             let mut resources = Vec::new();
@@ -170,7 +175,7 @@ impl Connection {
             Ok((resources, problems))
         });
         let (resources, mut problems) = listed.map_err(of_cluster)?;
-        let (set, found) = PolicySet::from_resources(resources);
+        let (set, found) = PolicySet::from_resources_in(resources, homes);
         problems.extend(found);
         Ok(Policies::new(set, unsupported.judge(problems)))
     }
@@ -259,6 +264,7 @@ impl ClusterSubject<'_> {
         Lists {
             handle: self.connection.runtime.handle().clone(),
             cluster: &self.connection.cluster,
+            failed: Vec::new().into_iter(),
             kinds: kinds.into_iter(),
             pages: None,
             page: None,
@@ -277,7 +283,9 @@ impl Subject for ClusterSubject<'_> {
             let mut reads = self.policies.templates().flat_map(portcullis::TemplateInfo::inventory_reads);
             is_namespace || reads.any(|read| read.covers(&resource.gvk))
         });
-        Box::new(self.list(kinds.cloned().collect()))
+        let unknown = unknown_kinds(self.policies, &self.discovery);
+        let failed = unknown.into_iter().map(|(gvk, why)| (gvk, why.to_string())).collect::<Vec<_>>();
+        Box::new(Lists { failed: failed.into_iter(), ..self.list(kinds.cloned().collect()) })
     }
 
     fn objects(&mut self) -> Box<dyn Feed + '_> {
@@ -337,6 +345,8 @@ impl Subject for ClusterSubject<'_> {
 struct Lists<'a> {
     handle: Handle,
     cluster: &'a Cluster,
+    /// Kinds that there is no way to list.
+    failed: std::vec::IntoIter<(Gvk, String)>,
     kinds: std::vec::IntoIter<ApiResource>,
     pages: Option<Pages>,
     page: Option<(Arc<Page>, usize)>,
@@ -347,6 +357,9 @@ struct Lists<'a> {
 
 impl Feed for Lists<'_> {
     fn next_item(&mut self) -> Option<Item> {
+        if let Some((gvk, why)) = self.failed.next() {
+            return Some(Item::FailedKind(gvk, why));
+        }
         loop {
             if let Some((page, next)) = &mut self.page {
                 if *next < page.len() {
@@ -430,7 +443,8 @@ pub fn run(audit: &AuditArgs, kube: &KubeArgs) -> Result<ExitStatus, RunError> {
     });
     let status = run::repeat(audit.interval, &stop, |_| {
         let policies = if audit.policies.is_empty() {
-            connection.policies(Unsupported::allowed(audit.allow_unsupported))?
+            let own = Some(connection.cluster.namespace()).filter(|&own| own != "default");
+            connection.policies(Unsupported::allowed(audit.allow_unsupported), &audit.config.homes(own))?
         } else {
             run::read_policies(audit)?
         };
@@ -443,7 +457,8 @@ pub fn run(audit: &AuditArgs, kube: &KubeArgs) -> Result<ExitStatus, RunError> {
         let mut sinks: Vec<Box<dyn Sink>> =
             audit.outputs().into_iter().map(|(form, target)| form.sink(target, options)).collect();
         if kube.update_status || !kube.reports.is_empty() {
-            let writer = connection.writer(kube.update_status, &kube.reports, options);
+            let refresh = kube.update_status.then(|| Duration::from_secs(kube.status_refresh));
+            let writer = connection.writer(refresh, &kube.reports, options);
             sinks.push(Box::new(ClusterSink { leadership: leadership.clone(), ..writer }));
         }
         Ok(run::audit(&policies, &mut subject, &settings, &mut sinks, &stop)?.into())
@@ -468,6 +483,7 @@ pub struct ClusterSink {
     handle: Handle,
     cluster: Cluster,
     update_status: bool,
+    refresh: Duration,
     reports: Vec<Api>,
     options: Options,
     leadership: Option<Arc<Leadership>>,
@@ -504,7 +520,8 @@ impl ClusterSink {
                 violations: violations.collect(),
             };
             // One constraint whose status cannot be written does not keep the others from theirs.
-            let written = self.handle.block_on(write_audit_status(&self.cluster, &policy.key, &status));
+            let written =
+                self.handle.block_on(write_audit_status(&self.cluster, &policy.key, &status, self.refresh));
             failed = failed.or(written.err());
         }
         failed.map_or(Ok(()), |error| Err(io::Error::other(error)))
@@ -557,12 +574,13 @@ impl Sink for ClusterSink {
 }
 
 impl Connection {
-    /// What writes to the cluster.
-    pub fn writer(&self, update_status: bool, reports: &[Api], options: Options) -> ClusterSink {
+    /// What writes to the cluster: statuses if it is said how old their time may become, and reports.
+    pub fn writer(&self, refresh: Option<Duration>, reports: &[Api], options: Options) -> ClusterSink {
         ClusterSink {
             handle: self.runtime.handle().clone(),
             cluster: self.cluster.clone(),
-            update_status,
+            update_status: refresh.is_some(),
+            refresh: refresh.unwrap_or_default(),
             reports: reports.to_vec(),
             options,
             leadership: None,

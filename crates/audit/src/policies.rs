@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use portcullis::{
-    ConstraintInfo, ConstraintKey, EnforcementPoint, Error, Limits, Object, PolicySet, Resource, Unsupported,
+    ConfigHomes, ConstraintInfo, ConstraintKey, EnforcementPoint, Error, Limits, Object, PolicySet, Resource,
+    Unsupported,
 };
 use portcullis_report::audit::{Action, Place, Policy, Severity, Template};
 use portcullis_sources::{Choice, documents, is_policy};
@@ -28,7 +29,7 @@ pub struct Policies {
 
 impl Policies {
     /// Reads and compiles the policies of some paths; other objects there are left alone.
-    pub fn read(paths: &[PathBuf], unsupported: Unsupported) -> Self {
+    pub fn read(paths: &[PathBuf], unsupported: Unsupported, homes: &ConfigHomes) -> Self {
         let input = documents(paths, Choice::Policies, &Limits::default());
         let mut problems = input.problems;
         let mut resources = Vec::new();
@@ -40,7 +41,7 @@ impl Policies {
                 resources.extend(resource);
             }
         }
-        let (set, found) = PolicySet::from_resources(resources);
+        let (set, found) = PolicySet::from_resources_in(resources, homes);
         problems.extend(found);
         Self::new(set, unsupported.judge(problems))
     }

@@ -37,7 +37,11 @@ fn memory_does_not_grow_over_twenty_audits_in_one_process() {
     let options = Options { violations_limit: 20, message_limit: 256 };
     let mut taken = Vec::new();
     for _ in 0..20 {
-        let policies = Policies::read(&[path.join("policies.yaml")], portcullis::Unsupported::Refused);
+        let policies = Policies::read(
+            &[path.join("policies.yaml")],
+            portcullis::Unsupported::Refused,
+            &portcullis::ConfigHomes::default(),
+        );
         let mut subject = FileSubject::new(&[path.join("dump.ndjson")], &[], None, settings.ceiling);
         let mut sinks = vec![
             Form::Ndjson.sink(Target::File(path.join("out.ndjson")), options),

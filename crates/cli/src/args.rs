@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum, ValueHint};
+use portcullis_sources::ConfigArgs;
 use regex::Regex;
 
 const AFTER: &str = "\
@@ -136,6 +137,8 @@ pub struct TestArgs {
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
     pub max_size: usize,
     #[command(flatten)]
+    pub config: ConfigArgs,
+    #[command(flatten)]
     pub evaluation: EvaluationArgs,
     /// Accepted for scripts written for gator.
     #[arg(long, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set)]
@@ -208,6 +211,8 @@ pub struct LintArgs {
     /// Go on without what is not supported: ExpansionTemplates, mutators, Providers, templates in CEL. Each is a warning then.
     #[arg(long)]
     pub allow_unsupported: bool,
+    #[command(flatten)]
+    pub config: ConfigArgs,
     /// Also show what each policy is made of, and what it reads.
     #[arg(short, long)]
     pub verbose: bool,

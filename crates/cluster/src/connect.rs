@@ -69,7 +69,7 @@ impl Default for ConnectOptions {
 
 /// A connection to an API server. Cheap to clone; all clones share the rate limit.
 #[derive(Clone)]
-pub struct Cluster(Arc<Inner>);
+pub struct Cluster(Arc<Inner>, u32);
 
 struct Inner {
     client: kube::Client,
@@ -99,6 +99,9 @@ impl<'a> Ask<'a> {
 }
 
 pub(crate) const JSON: &str = "application/json";
+/// Lists of what objects are called, without what they say.
+pub(crate) const NAMES: &str =
+    "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
 
 impl Cluster {
     /// Sets up a connection. No request is made yet.
@@ -119,7 +122,8 @@ impl Cluster {
             .map_err(|error| ClusterError::configuration(chain(&error)))?
             .build();
         let limiter = Limiter::new(options.requests_per_second, options.burst);
-        Ok(Self(Arc::new(Inner { client, namespace, url, limiter, backoff: options.backoff })))
+        let inner = Inner { client, namespace, url, limiter, backoff: options.backoff };
+        Ok(Self(Arc::new(inner), options.backoff.tries))
     }
 
     /// The namespace of the service account or of the kubeconfig's context; `default` if neither says.
@@ -138,6 +142,11 @@ impl Cluster {
     #[must_use]
     pub fn backoff(&self) -> Backoff {
         self.0.backoff
+    }
+
+    /// The same connection, which tries each request at most so often.
+    pub(crate) fn with_tries(&self, tries: u32) -> Self {
+        Self(Arc::clone(&self.0), self.1.min(tries))
     }
 
     /// The bytes at a path, such as `/version`. Retries what may pass.
@@ -160,7 +169,7 @@ impl Cluster {
             };
             let is_lost = matches!(error, ClusterError::Unreachable { .. });
             let may_repeat = error.is_passing() && !(is_lost && ask.method == Method::POST);
-            if !may_repeat || failures + 1 >= self.0.backoff.tries {
+            if !may_repeat || failures + 1 >= self.1 {
                 return Err(error);
             }
             sleep(self.0.backoff.wait(failures, error.retry_after())).await;
@@ -195,7 +204,7 @@ impl Cluster {
         })?;
         let mut request = Request::builder().method(ask.method.clone()).uri(uri);
         request = request.header(header::ACCEPT, ask.accept);
-        if ask.accept == WATCH {
+        if ask.accept == WATCH || ask.accept == WATCH_NAMES {
             request = request.header(header::ACCEPT_ENCODING, "identity");
         }
         let body = match &ask.body {
@@ -221,6 +230,8 @@ impl Cluster {
 
 /// What a watch accepts. Compressed streams hold events back, and not every decoder reads them to their end.
 pub(crate) const WATCH: &str = "application/json;stream=watch,application/json";
+/// The same of what objects are called.
+pub(crate) const WATCH_NAMES: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json;stream=watch,application/json";
 
 impl fmt::Debug for Cluster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

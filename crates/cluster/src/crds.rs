@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::connect::Cluster;
 use crate::error::ClusterError;
-use crate::feed::PolicyState;
+use crate::feed::{Definition, PolicyState};
 use crate::resource::ApiResource;
 use crate::write::{Written, at, says, set};
 
@@ -19,12 +19,7 @@ pub async fn apply_constraint_crd(
     template: &PolicyState,
     crd: &Value,
 ) -> Result<Written, ClusterError> {
-    let resource = ApiResource::new(
-        "apiextensions.k8s.io/v1",
-        "CustomResourceDefinition",
-        "customresourcedefinitions",
-        false,
-    );
+    let resource = ApiResource::definitions();
     let name = at(crd, &["metadata", "name"]).as_str().unwrap_or_default();
     let path = resource.path(None, Some(name));
     let mut wanted = crd.clone();
@@ -37,11 +32,14 @@ pub async fn apply_constraint_crd(
         "controller": true,
     }]);
     set(&mut wanted, &["metadata", "ownerReferences"], owner);
-    match cluster.get_json(&path).await {
-        Ok(live) if says(&live, &wanted) => return Ok(Written::Unchanged),
-        Ok(_) => {}
-        Err(error) if error.is_not_found() => {}
-        Err(error) => return Err(error),
+    // One that is known not to be there need not be asked for.
+    if template.definition != Definition::Missing {
+        match cluster.get_json(&path).await {
+            Ok(live) if says(&live, &wanted) => return Ok(Written::Unchanged),
+            Ok(_) => {}
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error),
+        }
     }
     cluster.apply(&path, &wanted).await?;
     Ok(Written::Changed)

@@ -4,17 +4,18 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
-use portcullis::{Document, Error, Inventory, Object, PolicySet, Resource, TemplateName};
+use portcullis::{ConfigHomes, Document, Error, Inventory, Object, PolicySet, Resource, TemplateName};
 use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::connect::Cluster;
-use crate::publish::Writer;
+use crate::publish::{Outlets, Writer};
 use crate::resource::ApiResource;
+use crate::time::second_time;
 
 /// Stack of the thread that compiles policies: deep documents and policies are worked on recursively.
 const STACK_BYTES: usize = 8 << 20;
@@ -22,12 +23,14 @@ const STACK_BYTES: usize = 8 << 20;
 /// How a feed works.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeedOptions {
-    /// Our own namespace: the one whose Config counts.
-    pub namespace: String,
+    /// Where the Config may be that counts.
+    pub homes: ConfigHomes,
     /// How long it has to be quiet before changes are published; ten times as long is the most that a change waits.
     pub debounce: Duration,
-    /// What a kind is worth that cannot be listed.
-    pub unlistable: Unlistable,
+    /// What becomes of policies that read a kind which cannot be read.
+    pub unreadable: Unreadable,
+    /// How long what fails is waited for.
+    pub patience: Patience,
     /// Objects per page of a list.
     pub page: u32,
 }
@@ -35,25 +38,45 @@ pub struct FeedOptions {
 impl Default for FeedOptions {
     fn default() -> Self {
         Self {
-            namespace: "gatekeeper-system".to_owned(),
+            homes: ConfigHomes::default(),
             debounce: Duration::from_millis(50),
-            unlistable: Unlistable::default(),
+            unreadable: Unreadable::default(),
+            patience: Patience::default(),
             page: 500,
         }
     }
 }
 
-/// What happens if a kind that is needed cannot be listed.
+/// What becomes of the constraints of a template that reads a kind which cannot be read. All other policies go on either way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Unlistable {
-    /// The feed is not ready until it can.
+pub enum Unreadable {
+    /// They are errors, each with its own action: unknown is no pass.
     #[default]
-    Wait,
-    /// It counts as empty after so many failures, as in Gatekeeper: verdicts that compare with its objects rest on nothing.
-    GiveUp {
-        /// Failures that are waited for.
-        after: u32,
-    },
+    Error,
+    /// They are not in force, and said not to be.
+    Ignore,
+}
+
+/// How long a failure is waited for before what it is about counts as unreadable. Of what was never listed and may not be, that is at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// Of a kind that was never listed and whose list fails.
+    pub listing: Duration,
+    /// Of a kind that is known and may not be listed or watched any more. A watch that is open is not ended when rights are withdrawn:
+    /// API servers end it after some minutes.
+    pub denied: Duration,
+    /// Of a kind that is known and whose watch fails in another way.
+    pub failing: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            listing: Duration::from_secs(5),
+            denied: Duration::from_secs(15),
+            failing: Duration::from_mins(5),
+        }
+    }
 }
 
 /// What reviews are judged by. Immutable and whole: nothing in it is half read.
@@ -65,7 +88,7 @@ pub struct Snapshot {
     pub inventory: Inventory,
     /// All Namespaces, also those that a Config keeps out of the inventory.
     pub namespaces: Arc<BTreeMap<Arc<str>, Object>>,
-    /// The templates in force as resources, to check constraints by.
+    /// The sound templates as resources, to check constraints by; also those that wait for kinds.
     pub templates: Arc<BTreeMap<TemplateName, Resource>>,
     /// Counts the changes of the policies that were published.
     pub policies_revision: u64,
@@ -78,14 +101,121 @@ pub struct Snapshot {
 pub struct Report {
     /// Whether there has been a snapshot.
     pub ready: bool,
-    /// What is missing before the policies as they are now can be published; the ones before stay in force meanwhile.
+    /// What is missing before anything can be judged by, or before a policy as it is now can; the one before stays in force meanwhile.
     pub waiting: Vec<String>,
+    /// Watches that fail at the moment.
+    pub failing_watches: usize,
+    /// Kinds of which it is not known what objects there are, and why: policies that read them are errors.
+    pub unreadable: BTreeMap<String, String>,
     /// What goes wrong, beside what is wrong with policies.
     pub problems: Vec<Problem>,
     /// Every policy object of the cluster, and what is wrong with it.
     pub policies: Vec<PolicyState>,
     /// What there is of Gatekeeper's that nothing is done for, a line each.
     pub unsupported: Vec<String>,
+    /// The sound templates, whose CRDs there should be.
+    pub templates: Templates,
+}
+
+impl Report {
+    /// How many policies are not in force as they are now, by the state that says why.
+    #[must_use]
+    pub fn not_served(&self) -> BTreeMap<&'static str, usize> {
+        let mut counts = BTreeMap::from([("waiting", 0), ("rejected", 0), ("unjudgeable", 0)]);
+        for policy in &self.policies {
+            if let Some(count) = counts.get_mut(policy.standing.word()) {
+                *count += 1;
+            }
+        }
+        counts
+    }
+}
+
+/// Templates as resources, shared. Equal to itself only: telling whether two are the same is not worth looking through them.
+#[derive(Clone, Debug, Default)]
+pub struct Templates(pub Arc<BTreeMap<TemplateName, Resource>>);
+
+impl PartialEq for Templates {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Templates {}
+
+/// How it stands with a policy as it is in the cluster now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is in force.
+    Served,
+    /// It is in force, and all that it says is an error: it reads what cannot be read.
+    Unjudgeable {
+        /// What, and why it cannot.
+        why: String,
+    },
+    /// It will be in force once something is known. A version from before may be meanwhile.
+    Waiting {
+        /// For what.
+        kinds: Vec<String>,
+        /// Since when.
+        since: SystemTime,
+    },
+    /// It is not in force as it is, and will not be. A version from before may be.
+    Rejected {
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl Standing {
+    /// A word for it: `served`, `unjudgeable`, `waiting` or `rejected`.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Served => "served",
+            Self::Unjudgeable { .. } => "unjudgeable",
+            Self::Waiting { .. } => "waiting",
+            Self::Rejected { .. } => "rejected",
+        }
+    }
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Served => f.write_str("in force"),
+            Self::Unjudgeable { why } => write!(f, "cannot be judged by: {why}"),
+            Self::Waiting { kinds, since } => {
+                write!(f, "waits since {} for {}", second_time(*since), kinds.join("; "))
+            }
+            Self::Rejected { why } => write!(f, "not in force: {why}"),
+        }
+    }
+}
+
+/// How it stands with the CRD of a template.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Definition {
+    /// It is not known whether there is one.
+    #[default]
+    Unknown,
+    /// There is none.
+    Missing,
+    /// It is being deleted: another can be made when it is gone.
+    Going,
+    /// There is one.
+    There,
+    /// There is one, and its constraints can be listed.
+    Served,
+}
+
+/// A template that was compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ingestion {
+    /// How long that took.
+    pub took: Duration,
+    /// Whether it is sound.
+    pub is_sound: bool,
 }
 
 /// Something that goes wrong.
@@ -118,6 +248,10 @@ pub struct PolicyState {
     pub generation: u64,
     /// Of a constraint: whether a version of it is in force. Of others: whether it has no errors.
     pub enforced: bool,
+    /// How it stands with this version of it.
+    pub standing: Standing,
+    /// Of a template: how it stands with its CRD.
+    pub definition: Definition,
     /// What is wrong with it. A version from before may be in force all the same.
     pub errors: Vec<PolicyError>,
     /// `status.byPod` as it is in the cluster.
@@ -165,6 +299,7 @@ pub struct FeedEnded;
 pub struct Feed {
     snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
     reports: watch::Receiver<Arc<Report>>,
+    ingested: Arc<Mutex<Vec<Ingestion>>>,
     stop: watch::Sender<bool>,
 }
 
@@ -178,14 +313,21 @@ impl Feed {
         let (snapshot_sender, snapshots) = watch::channel(None);
         let (report_sender, reports) = watch::channel(Arc::new(Report::default()));
         let (stop, stopped) = watch::channel(false);
-        let writer = Writer::new(cluster.clone(), options, snapshot_sender, report_sender, stopped);
+        let ingested = Arc::default();
+        let outlets = Outlets {
+            snapshots: snapshot_sender,
+            reports: report_sender,
+            ingested: Arc::clone(&ingested),
+            stop: stopped,
+        };
+        let writer = Writer::new(cluster.clone(), options, outlets);
         let runtime = Handle::current();
         // Compiling takes long and recurses deep, so that it has a thread and a stack of its own.
         std::thread::Builder::new()
             .name("policies".to_owned())
             .stack_size(STACK_BYTES)
             .spawn(move || runtime.block_on(writer.run()))?;
-        Ok(Self { snapshots, reports, stop })
+        Ok(Self { snapshots, reports, ingested, stop })
     }
 
     /// What there is; `None` until everything that is needed was listed once.
@@ -198,6 +340,12 @@ impl Feed {
     #[must_use]
     pub fn report(&self) -> Arc<Report> {
         self.reports.borrow().clone()
+    }
+
+    /// The templates that were compiled since this was asked last; of very many only the last.
+    #[must_use]
+    pub fn take_ingested(&self) -> Vec<Ingestion> {
+        std::mem::take(&mut *self.ingested.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Waits for the first snapshot.

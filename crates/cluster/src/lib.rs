@@ -18,14 +18,12 @@ mod events;
 mod feed;
 mod lease;
 mod pages;
-mod policy_text;
 mod publish;
 mod reports;
 mod resource;
 mod slices;
 mod status;
 mod time;
-mod wanted;
 mod watch;
 mod write;
 
@@ -37,10 +35,12 @@ pub use discovery::{Discovery, DiscoveryProblem};
 pub use error::{ClusterError, Status};
 pub use events::{Event, EventRecorder, Regarding};
 pub use feed::{
-    Feed, FeedEnded, FeedOptions, PolicyError, PolicyState, Problem, Report, Snapshot, Unlistable,
+    Definition, Feed, FeedEnded, FeedOptions, Ingestion, Patience, PolicyError, PolicyState, Problem, Report,
+    Snapshot, Standing, Templates, Unreadable,
 };
 pub use lease::{Leadership, LeaseOptions};
 pub use pages::{Consistency, Page, Pages};
+pub use publish::needs::unknown_kinds;
 pub use reports::{ObjectId, delete_others, write_object};
 pub use resource::ApiResource;
 pub use status::{AuditStatus, AuditViolation, StatusWriter, write_audit_status};

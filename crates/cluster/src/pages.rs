@@ -14,7 +14,7 @@ use std::ops::Range;
 use portcullis::{Document, Error, Limits, Object, Source};
 use serde::Deserialize;
 
-use crate::connect::{Ask, Cluster};
+use crate::connect::{Ask, Cluster, JSON, NAMES};
 use crate::error::ClusterError;
 use crate::resource::{ApiResource, escape};
 use crate::slices::{elements, fields, plain_string};
@@ -40,6 +40,7 @@ pub struct Pages {
     next: Next,
     seen: Seen,
     restarts: u32,
+    accept: &'static str,
 }
 
 #[derive(Debug)]
@@ -78,6 +79,7 @@ impl Pages {
             next: Next::First,
             seen: Seen::default(),
             restarts: 0,
+            accept: JSON,
         }
     }
 
@@ -85,6 +87,13 @@ impl Pages {
     #[must_use]
     pub fn in_namespace(mut self, namespace: &str) -> Self {
         self.namespace = Some(namespace.to_owned());
+        self
+    }
+
+    /// Only their metadata.
+    #[must_use]
+    pub(crate) fn of_names(mut self) -> Self {
+        self.accept = NAMES;
         self
     }
 
@@ -109,7 +118,7 @@ impl Pages {
                 Next::Done => return Ok(None),
             };
             let path = self.path(token);
-            let error = match self.cluster.ask(&Ask::get(&path)).await {
+            let error = match self.cluster.ask(&Ask { accept: self.accept, ..Ask::get(&path) }).await {
                 Ok((_, body)) => {
                     let page = Page::read(&self.resource, body.into());
                     let page = page.inspect_err(|_| self.next = Next::Done)?;

@@ -47,6 +47,12 @@ impl ApiResource {
         Self::new("syncset.gatekeeper.sh/v1alpha1", "SyncSet", "syncsets", false)
     }
 
+    /// CRDs.
+    #[must_use]
+    pub fn definitions() -> Self {
+        Self::new("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", false)
+    }
+
     /// Namespaces.
     #[must_use]
     pub fn namespaces() -> Self {

@@ -6,14 +6,16 @@
 //! already.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+use chrono::DateTime;
 use portcullis::{ConstraintKey, Severity};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::connect::Cluster;
 use crate::error::ClusterError;
-use crate::feed::{PolicyError, PolicyState};
+use crate::feed::{Definition, PolicyError, PolicyState, Standing};
 use crate::pages::{Consistency, Pages};
 use crate::resource::ApiResource;
 use crate::write::{Written, at, set, status_patch};
@@ -67,7 +69,19 @@ impl StatusWriter {
     pub fn is_due(&self, state: &PolicyState) -> bool {
         let Some(entry) = self.entry(state) else { return false };
         let written = state.by_pod.iter().find(|entry| *at(entry, &["id"]) == *self.pod);
-        written != Some(&entry) || (creates(state) && !state.created)
+        written != Some(&entry) || created(state).is_some_and(|created| created != state.created)
+    }
+
+    /// Whether the status of a policy has entries of other pods, which may be gone.
+    #[must_use]
+    pub fn has_others(&self, state: &PolicyState) -> bool {
+        self.entry(state).is_some() && state.by_pod.iter().any(|entry| *at(entry, &["id"]) != *self.pod)
+    }
+
+    /// Whether the status of a policy has entries of pods that are gone.
+    #[must_use]
+    pub fn has_left_over(&self, state: &PolicyState, living: &BTreeSet<String>) -> bool {
+        self.entry(state).is_some() && state.by_pod.iter().any(|entry| !is_of_living(entry, Some(living)))
     }
 
     /// Brings the status of one policy up to date.
@@ -97,13 +111,14 @@ impl StatusWriter {
                     .collect();
                 new.push(entry.clone());
                 new.sort_by(|a, b| a["id"].as_str().cmp(&b["id"].as_str()));
-                let creates = creates(state) && *at(live, &["status", "created"]) != true;
-                if new == old && !creates {
+                let live_created = at(live, &["status", "created"]).as_bool().unwrap_or(false);
+                let created = created(state).filter(|created| *created != live_created);
+                if new == old && created.is_none() {
                     return None;
                 }
                 let mut patch = status_patch("byPod", &Value::Array(new));
-                if creates {
-                    set(&mut patch, &["status", "created"], json!(true));
+                if let Some(created) = created {
+                    set(&mut patch, &["status", "created"], json!(created));
                 }
                 Some(patch)
             })
@@ -118,6 +133,7 @@ impl StatusWriter {
             .filter(|problem| problem.error.severity() == Severity::Error)
             .take(ERRORS)
             .map(|problem| error_entry(problem, &state.resource))
+            .chain(standing_entry(&state.standing))
             .collect();
         let mut entry = json!({
             "id": self.pod,
@@ -139,9 +155,28 @@ impl StatusWriter {
     }
 }
 
-/// A template counts as created once a pod could use it, and for ever after.
-fn creates(state: &PolicyState) -> bool {
-    state.resource == ApiResource::templates() && state.enforced
+/// What `status.created` of a template should be: whether its constraints can be applied, which is so once it is sound and its CRD is
+/// established. `None` where it should stay what it is, and for what is no template.
+fn created(state: &PolicyState) -> Option<bool> {
+    if state.resource != ApiResource::templates() {
+        return None;
+    }
+    match state.definition {
+        Definition::Served => state.enforced.then_some(true),
+        Definition::Missing | Definition::Going => Some(false),
+        // It is being established, or is not known.
+        Definition::There | Definition::Unknown => None,
+    }
+}
+
+/// Why a policy without an error of its own is not in force, or of no use there.
+fn standing_entry(standing: &Standing) -> Option<Value> {
+    let code = match standing {
+        Standing::Served | Standing::Rejected { .. } => return None,
+        Standing::Waiting { .. } => "waiting",
+        Standing::Unjudgeable { .. } => "unreadable_inventory",
+    };
+    Some(json!({"code": code, "message": cut(&standing.to_string(), MESSAGE_BYTES)}))
 }
 
 fn is_of_living(entry: &Value, living: Option<&BTreeSet<String>>) -> bool {
@@ -216,7 +251,7 @@ pub struct AuditViolation {
 }
 
 /// Writes what an audit found of a constraint: `auditTimestamp`, `totalViolations` and `violations`. If the last two are so already,
-/// nothing is written, and the time stays that of the audit that first found it so.
+/// nothing is written until `refresh` has passed since the time that stands there: people look at it to see whether audits still run.
 ///
 /// # Errors
 ///
@@ -225,6 +260,7 @@ pub async fn write_audit_status(
     cluster: &Cluster,
     constraint: &ConstraintKey,
     status: &AuditStatus,
+    refresh: Duration,
 ) -> Result<Written, ClusterError> {
     let path = ApiResource::constraints(&constraint.kind).path(None, Some(&constraint.name));
     let violations = json!(status.violations);
@@ -237,7 +273,7 @@ pub async fn write_audit_status(
             };
             if is_listed
                 && *at(now, &["totalViolations"]) == status.total
-                && at(now, &["auditTimestamp"]).is_string()
+                && is_fresh(at(now, &["auditTimestamp"]), &status.timestamp, refresh)
             {
                 return None;
             }
@@ -252,9 +288,32 @@ pub async fn write_audit_status(
         .await
 }
 
+/// Whether a time stamp is not older than another by `most`. One from the future, or that is none, is not.
+fn is_fresh(written: &Value, now: &str, most: Duration) -> bool {
+    let time = |text: &str| DateTime::parse_from_rfc3339(text).ok();
+    let times = written.as_str().and_then(time).zip(time(now));
+    times.is_some_and(|(written, now)| (now - written).to_std().is_ok_and(|since| since < most))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn time_stamps_are_written_anew_when_they_are_old() {
+        let most = Duration::from_mins(5);
+        for (written, fresh) in [
+            (json!("2026-01-31T12:00:00Z"), true),
+            (json!("2026-01-31T11:55:01Z"), true),
+            (json!("2026-01-31T11:55:00Z"), false),
+            // A clock was wrong, or somebody wrote something else.
+            (json!("2026-01-31T12:00:01Z"), false),
+            (json!("yesterday"), false),
+            (Value::Null, false),
+        ] {
+            assert_eq!(is_fresh(&written, "2026-01-31T12:00:00Z", most), fresh, "{written}");
+        }
+    }
 
     #[test]
     fn texts_are_cut_between_characters() {

@@ -18,7 +18,8 @@ use tokio::sync::mpsc::Sender;
 use tokio::task::{AbortHandle, spawn_blocking};
 use tokio::time::{sleep, timeout};
 
-use crate::connect::{Ask, Cluster, WATCH};
+use crate::backoff::Backoff;
+use crate::connect::{Ask, Cluster, WATCH, WATCH_NAMES};
 use crate::error::{ClusterError, Status};
 use crate::pages::{Consistency, Page, Pages, read_object};
 use crate::resource::{ApiResource, escape};
@@ -28,6 +29,9 @@ use crate::slices::{field, plain_string};
 const WATCH_TIME: Duration = Duration::from_secs(290);
 /// How much longer a connection may be silent that should have ended.
 const GRACE: Duration = Duration::from_secs(20);
+
+/// How often a page is asked for before the list has failed.
+const TRIES: u32 = 3;
 
 /// A watch that was open for longer is no failure, also if nothing came.
 const LASTING: Duration = Duration::from_secs(5);
@@ -77,11 +81,22 @@ pub(crate) enum Content {
     Object(Result<Object, Error>),
 }
 
+impl Content {
+    pub(crate) fn text(self) -> Option<String> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Object(_) => None,
+        }
+    }
+}
+
 /// What is made of the objects of a watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum As {
     Texts,
     Objects,
+    /// Texts of their metadata alone, which is all that is asked for.
+    Names,
 }
 
 /// Starts a watch. It ends when the task is dropped or nobody receives any more.
@@ -109,6 +124,15 @@ struct Watch {
 /// Nobody receives any more.
 struct Closed;
 
+/// Failures in a row, apart by what failed: how long a list was tried for says nothing about how long to wait before a watch.
+#[derive(Default)]
+struct Failures {
+    /// The kind was not served.
+    absent: u32,
+    list: u32,
+    watch: u32,
+}
+
 /// Why a watch ended.
 enum End {
     /// As it should, after some time.
@@ -131,7 +155,7 @@ struct Head {
 
 impl Watch {
     async fn run(self) {
-        let mut failures = 0;
+        let mut failures = Failures::default();
         while self.round(&mut failures).await.is_ok() {}
     }
 
@@ -144,23 +168,35 @@ impl Watch {
         *failures = failures.saturating_add(1);
     }
 
+    /// A kind that is not there yet may come at any moment, so that it is not waited for as long as for what is broken.
+    async fn pause_for_kind(&self, failures: &mut u32, asked: Option<Duration>) {
+        const MOST: Duration = Duration::from_secs(5);
+        let backoff = self.cluster.backoff();
+        sleep(Backoff { most: backoff.most.min(MOST), ..backoff }.wait(*failures, asked)).await;
+        *failures = failures.saturating_add(1);
+    }
+
     /// A list, and watches from it on.
-    async fn round(&self, failures: &mut u32) -> Result<(), Closed> {
+    async fn round(&self, failures: &mut Failures) -> Result<(), Closed> {
         let (items, mut version) = match self.list().await {
             Ok(listed) => listed,
             Err(error) if error.is_not_found() => {
                 self.tell(Event::NotServed).await?;
-                self.pause(failures, error.retry_after()).await;
+                self.pause_for_kind(&mut failures.absent, error.retry_after()).await;
                 return Ok(());
             }
             Err(error) => {
                 let asked = error.retry_after();
                 self.tell(Event::Failing(error)).await?;
-                self.pause(failures, asked).await;
+                // What it says now is not what it said before: a kind that is new is refused for a moment.
+                failures.absent = 0;
+                self.pause(&mut failures.list, asked).await;
                 return Ok(());
             }
         };
+        (failures.list, failures.absent) = (0, 0);
         self.tell(Event::Listed(items)).await?;
+        let failures = &mut failures.watch;
         loop {
             let start = Instant::now();
             let end = self.watch(&mut version, failures).await?;
@@ -202,7 +238,12 @@ impl Watch {
     }
 
     async fn list_once(&self, limit: u32) -> Result<(Vec<Item>, String), ClusterError> {
-        let mut pages = Pages::new(&self.cluster, &self.resource, limit, Consistency::OneState);
+        // Whoever follows this is told of failures as they are: trying again is the rounds' work.
+        let cluster = self.cluster.with_tries(TRIES);
+        let mut pages = Pages::new(&cluster, &self.resource, limit, Consistency::OneState);
+        if self.wanted == As::Names {
+            pages = pages.of_names();
+        }
         let (mut items, mut version) = (Vec::new(), String::new());
         while let Some(page) = pages.next().await? {
             page.resource_version().clone_into(&mut version);
@@ -223,7 +264,8 @@ impl Watch {
             WATCH_TIME.as_secs(),
             escape(version)
         );
-        let ask = Ask { accept: WATCH, ..Ask::get(&path) };
+        let accept = if self.wanted == As::Names { WATCH_NAMES } else { WATCH };
+        let ask = Ask { accept, ..Ask::get(&path) };
         let mut lines = match self.cluster.open(&ask).await {
             Ok(lines) => lines,
             Err(error) => return Ok(refused(error)),
@@ -302,7 +344,7 @@ fn read_page(resource: &ApiResource, wanted: As, page: &Page) -> Vec<Item> {
 fn item(resource: &ApiResource, wanted: As, text: String) -> Item {
     let name = name(&text);
     let content = match wanted {
-        As::Texts => Content::Text(text),
+        As::Texts | As::Names => Content::Text(text),
         As::Objects => Content::Object(read_object(resource, &text).map(|object| object.without_document())),
     };
     Item { name, content }

@@ -119,6 +119,8 @@ error_kinds! {
     DeprecatedBuiltin = "deprecated-builtin";
     /// A constraint whose template is not there, or was rejected.
     MissingTemplate = "missing-template";
+    /// A Config that does not count: nothing is excluded or synced by it.
+    IgnoredConfig = "ignored-config";
     /// The same resource twice.
     DuplicateResource = "duplicate-resource";
     /// A policy compares objects that are not in the inventory.

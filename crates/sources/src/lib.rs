@@ -4,6 +4,7 @@
 //! rules, so that what one judges by is what the other judges by.
 #![forbid(unsafe_code)]
 
+mod config;
 mod files;
 mod patience;
 mod special;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use portcullis::{Document, Error, ErrorKind, Limits, Location, Object, Resource, Source};
 use rayon::prelude::*;
 
+pub use config::{ConfigArgs, GatekeeperArgs};
 pub use files::{Choice, InputFile, list, read_bytes, read_file};
 pub use patience::with_patience;
 pub use special::{Special, special};

@@ -690,8 +690,9 @@ fn check_own(review: &Review, serving: &Serving, own: &Own) -> Result<Vec<String
         )]);
     }
     let mut errors = read_own(object, serving);
-    errors.retain(|error| error.severity() == Severity::Error);
+    errors.retain(|error| error.severity() == Severity::Error || error.kind() == ErrorKind::IgnoredConfig);
     let is_forgiven = |error: &Error| match error.kind() {
+        _ if error.severity() == Severity::Warning => true,
         ErrorKind::Unsupported => own.unsupported == Unsupported::Allowed,
         kind => own.bad_rego == BadRego::Admit && kind.is_rego(),
     };
@@ -721,7 +722,14 @@ fn read_own(object: &Object, serving: &Serving) -> Vec<Error> {
         Some(resource) => template_of(resource, serving),
         None => None,
     };
+    let ignored = match &resource {
+        Some(Resource::Config(config)) => serving.policies.ignores(config),
+        _ => None,
+    };
     errors.extend(PolicySet::from_resources(template.into_iter().chain(resource)).1);
+    // Which Config counts depends on those that there are.
+    errors.retain(|error| error.kind() != ErrorKind::IgnoredConfig);
+    errors.extend(ignored);
     errors.sort();
     errors.dedup();
     errors

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{ArgAction, ArgGroup, Parser, ValueHint};
+use portcullis_sources::GatekeeperArgs;
 use rustls::pki_types::ServerName;
 
 use crate::kube::KubeArgs;
@@ -132,6 +133,9 @@ pub struct Args {
     /// The webhook's own namespace: what is in it is not judged, nor are requests of the webhook itself.
     #[arg(long, help_heading = "What is not judged", alias = "namespace", value_name = "NAME")]
     pub own_namespace: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "its comment would become the help's")]
+    pub gatekeeper: GatekeeperArgs,
     /// Who the webhook itself is, if not the service account `portcullis-webhook` of its own namespace; may be repeated.
     #[arg(long, help_heading = "What is not judged", value_name = "USER")]
     pub own_identity: Vec<String>,
@@ -241,7 +245,9 @@ mod tests {
             "--emit-admission-events",
             "--emit-admission-events --admission-events-involved-namespace",
             "--webhook-configuration w",
-            "--give-up-after 3",
+            "--unreadable-inventory ignore",
+            "--kube-qps 5",
+            "--kube-burst 5",
         ] {
             assert!(parse(&format!("{files} {flag}")).is_err(), "{flag}");
             assert!(parse(&format!("--kube --self-signed {flag}")).is_ok(), "{flag}");

@@ -8,32 +8,32 @@
 //!
 //! Until the first snapshot is served the webhook is not ready, and refuses what comes all the same.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use clap::{ArgAction, ValueHint};
+use clap::{ArgAction, ValueEnum, ValueHint};
 use portcullis::{
-    Document, EnforcementAction, Error, ErrorKind, Inventory, Object, PolicySet, Resource, Unsupported,
+    ConfigHomes, Document, EnforcementAction, Error, ErrorKind, Inventory, Object, PolicySet, Unsupported,
 };
 use portcullis_cluster::{
     Access, ApiResource, Cluster, ClusterError, ConnectOptions, Event, EventRecorder, Feed, FeedOptions,
-    Regarding, Report, Snapshot, StatusWriter, Unlistable, Written, add_ca_bundle, apply_constraint_crd,
+    PolicyState, Regarding, Report, Snapshot, Standing, StatusWriter, Unreadable, Written, add_ca_bundle,
 };
 use serde_json::json;
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout, timeout_at};
+use tokio::time::{timeout, timeout_at};
 
 use crate::admission::{Envelope, Record, Serving};
 use crate::digest;
 use crate::load::Loaded;
 use crate::log::Level;
 use crate::state::State;
+use crate::write_back::{keep_crds, keep_statuses};
 
-/// How long writes are gathered, and how long failed ones wait.
-const GATHER: Duration = Duration::from_millis(300);
+/// How long failed writes wait.
 const AGAIN: Duration = Duration::from_secs(30);
 /// Policies without effect that are named; the others are counted.
 const MOST_TOLD: usize = 50;
@@ -76,9 +76,24 @@ pub struct KubeArgs {
     /// The ValidatingWebhookConfiguration that gets the CA bundle of `--self-signed`.
     #[arg(long, value_name = "NAME", default_value = "portcullis", conflicts_with = "policies")]
     pub webhook_configuration: String,
-    /// Take a kind for empty that policies read and that could not be listed so often; without it, the webhook does not become ready.
-    #[arg(long, value_name = "N", requires = "kube", conflicts_with = "policies")]
-    pub give_up_after: Option<u32>,
+    /// What becomes of constraints whose policy reads a kind that may not be listed, or cannot be.
+    #[arg(long, value_name = "WHAT", default_value = "error", conflicts_with = "policies")]
+    pub unreadable_inventory: UnreadableInventory,
+    /// Requests to the API server a second, in the long run.
+    #[arg(long, value_name = "N", default_value_t = 200, conflicts_with = "policies", value_parser = clap::value_parser!(u32).range(1..))]
+    pub kube_qps: u32,
+    /// Requests to the API server that may go out at once after a pause.
+    #[arg(long, value_name = "N", default_value_t = 400, conflicts_with = "policies", value_parser = clap::value_parser!(u32).range(1..))]
+    pub kube_burst: u32,
+}
+
+/// What becomes of constraints that cannot be judged by, because it is not known what objects there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum UnreadableInventory {
+    /// Each is an error with its own action: what it would deny is refused.
+    Error,
+    /// They are not in force, which their status, the log and the metrics say.
+    Ignore,
 }
 
 /// Connects. Nothing is asked yet.
@@ -93,7 +108,14 @@ pub async fn connect(args: &KubeArgs) -> Result<Cluster, ClusterError> {
         (None, file, context) => Access::Kubeconfig { file: file.clone(), context: context.clone() },
     };
     let user_agent = concat!("portcullis-webhook/", env!("CARGO_PKG_VERSION")).to_owned();
-    Cluster::connect(&ConnectOptions { access, user_agent, ..ConnectOptions::default() }).await
+    let options = ConnectOptions {
+        access,
+        user_agent,
+        requests_per_second: args.kube_qps,
+        burst: args.kube_burst,
+        ..ConnectOptions::default()
+    };
+    Cluster::connect(&options).await
 }
 
 /// The webhook's own namespace, if the command line does not say: that of the pod.
@@ -127,7 +149,7 @@ pub fn nothing() -> Loaded {
 pub struct Following {
     cluster: Cluster,
     /// Ends when this is dropped.
-    _feed: Feed,
+    feed: Feed,
     snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
     reports: watch::Receiver<Arc<Report>>,
     /// Whether somebody said that policies may go without effect.
@@ -139,6 +161,8 @@ pub struct Following {
     event_namespace: Option<String>,
     own_namespace: String,
     bundle: watch::Sender<String>,
+    /// Statuses that could not be written.
+    failed_statuses: AtomicU64,
     /// What the log has said.
     told: Mutex<BTreeSet<String>>,
 }
@@ -152,10 +176,14 @@ pub fn follow(
     args: &KubeArgs,
     cluster: Cluster,
     own_namespace: &str,
+    homes: ConfigHomes,
     state: &Arc<State>,
 ) -> std::io::Result<Arc<Following>> {
-    let unlistable = args.give_up_after.map_or(Unlistable::Wait, |after| Unlistable::GiveUp { after });
-    let options = FeedOptions { namespace: own_namespace.to_owned(), unlistable, ..FeedOptions::default() };
+    let unreadable = match args.unreadable_inventory {
+        UnreadableInventory::Error => Unreadable::Error,
+        UnreadableInventory::Ignore => Unreadable::Ignore,
+    };
+    let options = FeedOptions { homes, unreadable, ..FeedOptions::default() };
     let feed = Feed::start(&cluster, options)?;
     let (snapshots, reports) = feed.follow();
     let of_environment = || ["POD_NAME", "HOSTNAME"].iter().find_map(|name| std::env::var(name).ok());
@@ -165,7 +193,8 @@ pub fn follow(
     let beside = args.admission_events_involved_namespace;
     let following = Arc::new(Following {
         cluster: cluster.clone(),
-        _feed: feed,
+        feed,
+        failed_statuses: AtomicU64::new(0),
         snapshots: snapshots.clone(),
         reports: reports.clone(),
         unsupported: state.settings.own.unsupported,
@@ -179,8 +208,11 @@ pub fn follow(
     tokio::spawn(serve_snapshots(Arc::clone(&following), Arc::clone(state), snapshots));
     tokio::spawn(tell(Arc::clone(&following), Arc::clone(state), reports.clone()));
     let writer = args.write_status.then(|| StatusWriter::new(&cluster, &pod, own_namespace, &["webhook"]));
-    if writer.is_some() || args.apply_crds {
-        tokio::spawn(write_back(Arc::clone(&following), Arc::clone(state), reports, writer, args.apply_crds));
+    if args.apply_crds {
+        tokio::spawn(keep_crds(cluster.clone(), Arc::clone(state), reports.clone()));
+    }
+    if let Some(writer) = writer {
+        tokio::spawn(keep_statuses(Arc::clone(&following), writer, Arc::clone(state), reports));
     }
     let configuration = args.webhook_configuration.clone();
     tokio::spawn(write_bundle(Arc::clone(&following), Arc::clone(state), configuration));
@@ -198,15 +230,20 @@ impl Following {
     #[must_use]
     pub fn describe(&self) -> String {
         let report = self.reports.borrow().clone();
-        let mut lines = vec![match (self.is_ready(), report.waiting.is_empty()) {
+        let counts = report.not_served();
+        let counts: Vec<String> = counts
+            .iter()
+            .filter(|(_, count)| **count > 0)
+            .map(|(word, count)| format!("{count} policies are {word}"))
+            .collect();
+        let mut lines = vec![match (self.is_ready(), counts.is_empty()) {
             (true, true) => "[+]cluster ok".to_owned(),
-            (true, false) => {
-                "[!]cluster: changed policies are held back; the last ones stay in force".to_owned()
-            }
+            (true, false) => format!("[!]cluster: {}; all others are in force", counts.join(", ")),
             (false, _) => "[-]cluster: not everything was read yet".to_owned(),
         }];
         lines.extend(report.waiting.iter().map(|line| format!("    waiting for {line}")));
         lines.extend(report.problems.iter().map(|problem| format!("    {problem}")));
+        lines.extend(not_in_force(&report).take(MOST_TOLD).map(|line| format!("    {line}")));
         lines.extend(broken(&report).map(|line| format!("    {line}")));
         if !report.unsupported.is_empty() {
             let mark = if self.unsupported == Unsupported::Allowed { "[+]" } else { "[!]" };
@@ -224,6 +261,23 @@ impl Following {
     #[must_use]
     pub fn unsupported(&self) -> usize {
         self.reports.borrow().unsupported.len()
+    }
+
+    /// How it stands with the cluster, in numbers.
+    #[must_use]
+    pub fn numbers(&self) -> Numbers {
+        let report = self.reports.borrow().clone();
+        Numbers {
+            not_served: report.not_served(),
+            failing_watches: report.failing_watches,
+            unreadable_kinds: report.unreadable.len(),
+            failed_statuses: self.failed_statuses.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Counts statuses that could not be written.
+    pub fn count_failed_statuses(&self, number: usize) {
+        self.failed_statuses.fetch_add(number as u64, Ordering::Relaxed);
     }
 
     /// Puts a CA bundle into the webhook configuration, now and whenever it is missing there.
@@ -343,6 +397,33 @@ impl Following {
     }
 }
 
+/// How it stands with the cluster, in numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Numbers {
+    /// Policies that are not in force as they are in the cluster, by why.
+    pub not_served: BTreeMap<&'static str, usize>,
+    /// Watches that fail at the moment.
+    pub failing_watches: usize,
+    /// Kinds that policies read and that cannot be read.
+    pub unreadable_kinds: usize,
+    /// Statuses that could not be written so far.
+    pub failed_statuses: u64,
+}
+
+/// Policies that wait or cannot be judged by, one line each. What is wrong with the others is told as their errors.
+fn not_in_force(report: &Report) -> impl Iterator<Item = String> + '_ {
+    let is_told = |policy: &&PolicyState| {
+        matches!(policy.standing, Standing::Waiting { .. } | Standing::Unjudgeable { .. })
+    };
+    let line =
+        |policy: &PolicyState| format!("{}/{}: {}", policy.resource.gvk.kind, policy.name, policy.standing);
+    report.policies.iter().filter(is_told).map(line)
+}
+
+fn is_blind(policy: &PolicyState) -> bool {
+    matches!(policy.standing, Standing::Unjudgeable { .. })
+}
+
 /// What is wrong with policies, one line each.
 fn broken(report: &Report) -> impl Iterator<Item = String> + '_ {
     report.policies.iter().flat_map(|policy| {
@@ -387,10 +468,7 @@ fn serving(snapshot: &Snapshot, digest: Option<Arc<str>>) -> Serving {
     // Here, so that no request waits for it.
     snapshot.inventory.prepare(&snapshot.policies);
     let digest = digest.unwrap_or_else(|| {
-        let templates = snapshot.templates.values().filter_map(|resource| match resource {
-            Resource::Template(template) => Some(template.document().clone()),
-            _ => None,
-        });
+        let templates = snapshot.policies.templates().map(|template| template.document().clone());
         let constraints =
             snapshot.policies.constraints().filter_map(|constraint| constraint.object().document().cloned());
         let documents: Vec<Document> = templates.chain(constraints).collect();
@@ -415,81 +493,18 @@ async fn tell(following: Arc<Following>, state: Arc<State>, mut reports: watch::
         let waiting =
             waiting.filter(|line| !line.ends_with("being listed") && !line.ends_with("being asked for"));
         let unsupported = report.unsupported.iter().take(MOST_TOLD).cloned();
-        let lines = waiting.chain(problems).chain(broken(&report)).chain(unsupported);
+        let judged = report.policies.iter().filter(|policy| report.ready && is_blind(policy));
+        let blind =
+            judged.map(|policy| format!("{}/{}: {}", policy.resource.gvk.kind, policy.name, policy.standing));
+        let lines = waiting.chain(problems).chain(broken(&report)).chain(blind).chain(unsupported);
         following.tell(&state, lines.collect());
+        for ingestion in following.feed.take_ingested() {
+            state.metrics.compiled(ingestion.took, ingestion.is_sound);
+        }
         if reports.changed().await.is_err() {
             return;
         }
     }
-}
-
-/// Writes statuses and CRDs when they are due, and again later if that failed.
-async fn write_back(
-    following: Arc<Following>,
-    state: Arc<State>,
-    mut reports: watch::Receiver<Arc<Report>>,
-    writer: Option<StatusWriter>,
-    apply_crds: bool,
-) {
-    let mut failed: BTreeSet<String> = BTreeSet::new();
-    loop {
-        sleep(GATHER).await;
-        let report = reports.borrow_and_update().clone();
-        let mut failures = BTreeSet::new();
-        // Before that, what is in force is not known.
-        if report.ready {
-            if apply_crds {
-                failures.extend(write_crds(&following, &report).await);
-            }
-            if let Some(writer) = &writer {
-                failures.extend(write_statuses(writer, &report).await);
-            }
-        }
-        for failure in failures.difference(&failed) {
-            state.log.write(Level::Warn, failure, &json!({"process": "cluster"}));
-        }
-        failed = failures;
-        // A pass without failures has nothing to do until something changes.
-        let changed = if failed.is_empty() {
-            reports.changed().await
-        } else {
-            timeout(AGAIN, reports.changed()).await.unwrap_or(Ok(()))
-        };
-        if changed.is_err() {
-            return;
-        }
-    }
-}
-
-async fn write_statuses(writer: &StatusWriter, report: &Report) -> Vec<String> {
-    let due: Vec<_> = report.policies.iter().filter(|policy| writer.is_due(policy)).collect();
-    if due.is_empty() {
-        return Vec::new();
-    }
-    let living = writer.living_pods().await;
-    let mut failures = Vec::new();
-    for policy in due {
-        if let Err(error) = writer.write(policy, living.as_ref()).await {
-            failures.push(format!(
-                "the status of {}/{} was not written: {error}",
-                policy.resource.gvk.kind, policy.name
-            ));
-        }
-    }
-    failures
-}
-
-async fn write_crds(following: &Following, report: &Report) -> Vec<String> {
-    let Some(snapshot) = following.snapshots.borrow().clone() else { return Vec::new() };
-    let mut failures = Vec::new();
-    for policy in report.policies.iter().filter(|policy| policy.resource == ApiResource::templates()) {
-        let resource = snapshot.templates.iter().find(|(name, _)| name.as_str() == policy.name);
-        let Some((_, Resource::Template(template))) = resource else { continue };
-        if let Err(error) = apply_constraint_crd(&following.cluster, policy, &template.crd()).await {
-            failures.push(format!("the CRD of {} was not applied: {error}", policy.name));
-        }
-    }
-    failures
 }
 
 async fn write_bundle(following: Arc<Following>, state: Arc<State>, configuration: String) {

@@ -33,3 +33,4 @@ pub mod state;
 pub mod tls;
 #[cfg(feature = "otel")]
 pub mod traces;
+mod write_back;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
 use portcullis::{
-    Change, Error, ErrorKind, InventoryStore, Limits, Object, Places, PolicySet, PolicyStore, Resource,
-    Scopes, Severity, TemplateName, Unsupported,
+    Change, ConfigHomes, Error, ErrorKind, InventoryStore, Limits, Object, Places, PolicySet, PolicyStore,
+    Resource, Scopes, Severity, TemplateName, Unsupported,
 };
 use portcullis_sources::{Choice, documents, is_policy, list};
 
@@ -28,6 +28,8 @@ pub struct Paths {
     pub limits: Limits,
     /// What becomes of policies that are not supported.
     pub unsupported: Unsupported,
+    /// Where the Config may be that counts.
+    pub homes: ConfigHomes,
 }
 
 /// What was read, and what is worth knowing about it.
@@ -79,7 +81,7 @@ fn load_here(paths: &Paths) -> Result<Loaded, Vec<Error>> {
             _ => None,
         })
         .collect();
-    let (policies, ingested, errors) = compile(resources);
+    let (policies, ingested, errors) = compile(resources, &paths.homes);
     problems.extend(errors);
 
     let input = documents(&paths.resources, RESOURCES, &paths.limits);
@@ -124,9 +126,9 @@ fn load_here(paths: &Paths) -> Result<Loaded, Vec<Error>> {
     Ok(Loaded { serving, warnings: problems, ingested })
 }
 
-/// As [`PolicySet::from_resources`], and measures the templates.
-fn compile(resources: Vec<Resource>) -> (PolicySet, Vec<Duration>, Vec<Error>) {
-    let mut store = PolicyStore::new();
+/// As [`PolicySet::from_resources_in`], and measures the templates.
+fn compile(resources: Vec<Resource>, homes: &ConfigHomes) -> (PolicySet, Vec<Duration>, Vec<Error>) {
+    let mut store = PolicyStore::new().with_config_homes(homes.clone());
     let (mut ingested, mut errors) = (Vec::new(), Vec::new());
     for resource in resources {
         errors.extend(store.duplicate(&resource));
@@ -136,6 +138,7 @@ fn compile(resources: Vec<Resource>) -> (PolicySet, Vec<Duration>, Vec<Error>) {
         ingested.extend(is_template.then(|| start.elapsed()));
     }
     errors.extend(store.pending());
+    errors.extend(store.ignored_configs());
     (store.snapshot(), ingested, errors)
 }
 

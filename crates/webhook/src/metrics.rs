@@ -9,6 +9,7 @@ use std::time::Duration;
 use portcullis::{ConstraintKey, ConstraintResult, PolicySet, Verdict};
 
 use crate::admission::{Answer, Status};
+use crate::kube::Numbers;
 
 /// Upper bounds of the histogram in seconds, as Gatekeeper has them.
 const BUCKETS: [f64; 13] = [0.001, 0.002, 0.003, 0.004, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 10.0];
@@ -24,7 +25,8 @@ struct Counts {
     requests: BTreeMap<(Status, bool), u64>,
     durations: BTreeMap<Status, Histogram>,
     constraints: BTreeMap<ConstraintKey, Row>,
-    ingestions: Histogram,
+    /// Of sound templates, and of broken ones.
+    ingestions: [Histogram; 2],
     reloads: BTreeMap<&'static str, u64>,
     shed: u64,
     refused_connections: u64,
@@ -42,7 +44,7 @@ struct Row {
 const OUTCOMES: [&str; 3] = ["pass", "violation", "error"];
 
 /// What is measured when somebody asks.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Gauges {
     /// Whether the files are broken.
     pub is_stale: bool,
@@ -52,6 +54,8 @@ pub struct Gauges {
     pub lost_records: Option<u64>,
     /// How many policies of the cluster nothing is done for, if a cluster is followed.
     pub unsupported: Option<usize>,
+    /// How it stands with the cluster, if one is followed.
+    pub cluster: Option<Numbers>,
     /// Lines of the log that found no place.
     pub lost_lines: u64,
     /// Events that were not written, if they are to be.
@@ -101,11 +105,17 @@ impl Metrics {
     pub fn ingested(&self, durations: &[Duration], policies: &PolicySet) {
         let keys: BTreeSet<&ConstraintKey> =
             policies.constraints().map(|constraint| constraint.key()).collect();
+        for took in durations {
+            self.compiled(*took, true);
+        }
+        self.change(|counts| counts.constraints.retain(|key, _| keys.contains(key)));
+    }
+
+    /// Counts a template that was compiled, and turned out to be sound or not.
+    pub fn compiled(&self, took: Duration, is_sound: bool) {
         self.change(|counts| {
-            for took in durations {
-                counts.ingestions.add(*took);
-            }
-            counts.constraints.retain(|key, _| keys.contains(key));
+            let [sound, broken] = &mut counts.ingestions;
+            if is_sound { sound } else { broken }.add(took);
         });
     }
 
@@ -155,10 +165,15 @@ impl Metrics {
         }
         let name = "gatekeeper_constraint_template_ingestion_count_total";
         text.head(name, "counter", "Templates that were compiled to be served.");
-        text.sample(name, &[("status", "active")], counts.ingestions.count);
+        let [sound, broken] = &counts.ingestions;
+        for (status, histogram) in [("active", sound), ("error", broken)] {
+            text.sample(name, &[("status", status)], histogram.count);
+        }
         let name = "gatekeeper_constraint_template_ingestion_duration_seconds";
         text.head(name, "histogram", "How long it took to compile a template.");
-        text.histogram(name, ("status", "active"), &counts.ingestions);
+        for (status, histogram) in [("active", sound), ("error", broken)] {
+            text.histogram(name, ("status", status), histogram);
+        }
         let rows = || counts.constraints.iter().map(|(key, row)| (labels_of(key), row));
         let name = "portcullis_constraint_evaluations_total";
         text.head(name, "counter", "Requests that a constraint applied to, by what it said.");
@@ -187,7 +202,7 @@ impl Metrics {
             text.sample(name, &[("result", result)], number);
         }
         let name = "portcullis_policies_stale";
-        text.head(name, "gauge", "1 if the files are broken and the last good policies are served.");
+        text.head(name, "gauge", "1 if the last good policies are served instead of what there is now.");
         text.sample(name, &[], u8::from(gauges.is_stale));
         let name = "portcullis_connections_refused_total";
         text.head(
@@ -209,6 +224,9 @@ impl Metrics {
                 "Objects of Gatekeeper's kinds in the cluster that nothing is done for.",
             );
             text.sample(name, &[], unsupported);
+        }
+        if let Some(numbers) = &gauges.cluster {
+            text.cluster(numbers);
         }
         for (name, help, lost) in [
             (
@@ -267,6 +285,37 @@ impl Text {
     fn head(&mut self, name: &str, kind: &str, help: &str) {
         // Writing to a string cannot fail.
         let _ = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+    }
+
+    fn cluster(&mut self, numbers: &Numbers) {
+        let name = "portcullis_policies_not_served";
+        self.head(name, "gauge", "Policies of the cluster that are not in force as they are, by why.");
+        for (state, number) in &numbers.not_served {
+            self.sample(name, &[("state", state)], number);
+        }
+        for (name, kind, help, number) in [
+            (
+                "portcullis_watches_failing",
+                "gauge",
+                "Watches of the cluster that fail at the moment.",
+                numbers.failing_watches as u64,
+            ),
+            (
+                "portcullis_kinds_unreadable",
+                "gauge",
+                "Kinds that policies read and of which it is not known what objects there are.",
+                numbers.unreadable_kinds as u64,
+            ),
+            (
+                "portcullis_status_write_failures_total",
+                "counter",
+                "Statuses of policies that could not be written.",
+                numbers.failed_statuses,
+            ),
+        ] {
+            self.head(name, kind, help);
+            self.sample(name, &[], number);
+        }
     }
 
     fn histogram(&mut self, name: &str, label: (&str, &str), histogram: &Histogram) {

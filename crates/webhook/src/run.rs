@@ -116,6 +116,7 @@ pub fn run(mut args: Args) -> Result<(), RunError> {
         resources: args.resources.clone(),
         limits: Limits::default(),
         unsupported: Unsupported::allowed(args.allow_unsupported),
+        homes: args.gatekeeper.homes(args.own_namespace.as_deref()),
     };
     // Taken before reading, so that what changes meanwhile is seen.
     let fingerprint = Fingerprint::of_paths(&paths);
@@ -162,7 +163,7 @@ pub fn run(mut args: Args) -> Result<(), RunError> {
     if let Some(cluster) = cluster {
         let own = args.own_namespace.clone().unwrap_or_default();
         let _runtime = runtime.enter();
-        let following = kube::follow(&args.kube, cluster, &own, &state);
+        let following = kube::follow(&args.kube, cluster, &own, args.gatekeeper.homes(Some(&own)), &state);
         state.follow(following.map_err(system("starting the thread that follows the cluster"))?);
         trust(&state, &tls);
     }

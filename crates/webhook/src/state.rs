@@ -311,7 +311,12 @@ impl State {
     /// The metrics as text.
     #[must_use]
     pub fn metrics(&self) -> String {
-        let is_stale = !self.stale.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        let cluster = self.following().map(|following| following.numbers());
+        let waits = cluster
+            .iter()
+            .filter_map(|cluster| cluster.not_served.get("waiting"))
+            .any(|&waiting| waiting > 0);
+        let is_stale = waits || !self.stale.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
         let ends = self.certificate().validity.map(|validity| validity.ends_seconds());
         #[cfg(feature = "otel")]
         let lost_spans = self.tracer.as_ref().map(crate::traces::Tracer::lost);
@@ -324,6 +329,7 @@ impl State {
             lost_lines: self.log.lost(),
             lost_events: self.following().and_then(|following| following.lost_events()),
             lost_spans,
+            cluster,
             unsupported: self.following().map(|following| following.unsupported()),
         };
         self.metrics.render(&self.serving().policies, &gauges)

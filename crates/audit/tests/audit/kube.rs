@@ -40,7 +40,9 @@ async fn audited(server: &ApiServer, chunk_size: u32, scope: Scope, writes: bool
             ..ConnectOptions::default()
         };
         let connection = Connection::open(&options).unwrap();
-        let policies = connection.policies(portcullis::Unsupported::Refused).unwrap();
+        let policies = connection
+            .policies(portcullis::Unsupported::Refused, &portcullis::ConfigHomes::default())
+            .unwrap();
         let stop = AtomicBool::new(false);
         let mut subject = connection.subject(&policies.set, chunk_size, scope, &stop).unwrap();
         let settings = Settings {
@@ -56,7 +58,11 @@ async fn audited(server: &ApiServer, chunk_size: u32, scope: Scope, writes: bool
         let options = Options { violations_limit: 3, message_limit: 256 };
         let mut sinks = vec![Form::Json.sink(Target::File(path.clone()), options)];
         if writes {
-            sinks.push(Box::new(connection.writer(true, &[Api::PolicyReport], options)));
+            sinks.push(Box::new(connection.writer(
+                Some(std::time::Duration::from_mins(5)),
+                &[Api::PolicyReport],
+                options,
+            )));
         }
         audit(&policies, &mut subject, &settings, &mut sinks, &stop).unwrap();
         serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()

@@ -22,7 +22,7 @@ use crate::args::{LintArgs, LintFormat};
 /// Reads the policies and reports.
 pub fn run(args: &LintArgs) -> anyhow::Result<ExitStatus> {
     let Loaded { policies, files, mut problems, mut is_unread } = load(args);
-    let (policies, found) = PolicySet::from_resources(policies);
+    let (policies, found) = PolicySet::from_resources_in(policies, &args.config.homes(None));
     problems.extend(found);
     problems = Unsupported::allowed(args.allow_unsupported).judge(problems);
     if files.is_empty() && !problems.iter().any(|problem| problem.severity() == Severity::Error) {

@@ -221,7 +221,7 @@ fn classify(documents: &[Document]) -> Vec<Classified> {
 fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
     let Loaded { policies, mut subjects, inventory, scopes, is_unread, mut problems } = loaded;
     let places = Places::new(scopes).with_namespace(args.namespace.as_deref());
-    let (policies, found) = PolicySet::from_resources(policies);
+    let (policies, found) = PolicySet::from_resources_in(policies, &args.config.homes(None));
     problems.extend(found);
     problems = Unsupported::allowed(args.allow_unsupported).judge(problems);
     problems.extend(duplicates(&subjects, &places));

@@ -7,6 +7,7 @@
     reason = "a test panics when it fails"
 )]
 
+mod configs;
 mod deploy;
 mod field;
 mod field_cases;

@@ -425,6 +425,7 @@ fn serving(directory: &Path) -> Serving {
         resources: vec![directory.join("resources")],
         limits: portcullis::Limits::default(),
         unsupported: Unsupported::Refused,
+        homes: portcullis::ConfigHomes::default(),
     };
     load(&paths).unwrap().serving
 }

@@ -75,6 +75,7 @@ fn by_webhook(directory: &Path, policies: &Path) -> Found {
         resources: vec![directory.join("dump.yaml")],
         limits: portcullis::Limits::default(),
         unsupported: portcullis::Unsupported::Refused,
+        homes: portcullis::ConfigHomes::default(),
     };
     let serving: Serving = load(&paths).unwrap().serving;
     let mut found = Found::new();

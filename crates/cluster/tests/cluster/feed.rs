@@ -1,10 +1,15 @@
 //! The feed: whole when it is ready, and always what files would give.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis::{Decision, Document, EnforcementPoint, InventoryStore, Object, PolicySet, Review, World};
-use portcullis_cluster::{Cluster, Feed, FeedOptions, Report, Snapshot, Unlistable};
+use portcullis::{
+    Decision, Document, EnforcementPoint, Gvk, InventoryStore, Object, PolicySet, Review, World,
+};
+use portcullis_cluster::{
+    Cluster, Definition, Feed, FeedOptions, Patience, Report, Snapshot, Standing, Unreadable,
+};
 use portcullis_testkit::apiserver::{ApiServer, Fault, Verb};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -53,7 +58,12 @@ pub(crate) fn install(server: &ApiServer, template: Value) {
 }
 
 fn options() -> FeedOptions {
-    FeedOptions { debounce: Duration::from_millis(5), page: 3, ..FeedOptions::default() }
+    let patience = Patience {
+        listing: Duration::from_millis(300),
+        denied: Duration::from_millis(200),
+        failing: Duration::from_secs(2),
+    };
+    FeedOptions { debounce: Duration::from_millis(5), page: 3, patience, ..FeedOptions::default() }
 }
 
 async fn start(server: &ApiServer) -> (Cluster, Feed) {
@@ -86,6 +96,11 @@ fn judge(snapshot: &Snapshot, object: &Value) -> Vec<String> {
     Decision::from(&outcome).denials()
 }
 
+/// How it stands with a policy.
+fn standing<'a>(report: &'a Report, name: &str) -> Option<&'a Standing> {
+    report.policies.iter().find(|policy| policy.name == name).map(|policy| &policy.standing)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn ready_only_when_everything_that_is_needed_was_listed() {
     let server = ApiServer::start().await;
@@ -94,19 +109,15 @@ async fn ready_only_when_everything_that_is_needed_was_listed() {
     for index in 0..10 {
         server.put(service("shop", &format!("s{index}"), &format!("app{index}")));
     }
-    // Services are needed only once the template is known, and cannot be listed at first.
-    server.fault(Fault::on(Verb::List, "services").always().forbidden());
+    // Services are needed only once the template is known, and their pages come late.
+    server.fault(Fault::on(Verb::List, "services").always().slow(Duration::from_millis(150)));
     let (_cluster, mut feed) = start(&server).await;
     until("services are waited for", &feed, |snapshot, report| {
         assert!(snapshot.is_none());
-        let is_last =
-            report.waiting.len() == 1 && report.waiting[0].starts_with("services.v1: GET /api/v1/services");
-        is_last.then(|| assert!(report.problems[0].to_string().contains("403, Forbidden")))
+        (report.waiting == ["services.v1: being listed"]).then_some(())
     })
     .await;
-    sleep(Duration::from_millis(50)).await;
     assert!(feed.snapshot().is_none() && !feed.report().ready);
-    server.heal();
     let snapshot =
         tokio::time::timeout(Duration::from_secs(20), feed.ready()).await.expect("in time").expect("a feed");
     assert_eq!(snapshot.inventory.len(), 10);
@@ -117,19 +128,171 @@ async fn ready_only_when_everything_that_is_needed_was_listed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_kind_that_cannot_be_listed_is_given_up_only_if_one_says_so() {
+async fn what_reads_a_kind_that_may_not_be_listed_is_an_error_and_all_else_goes_on() {
     let server = ApiServer::start().await;
     install(&server, unique("UniqueApp", "Service"));
     server.put(constraint("UniqueApp", "apps"));
-    server.fault(Fault::on(Verb::List, "services").always().forbidden());
-    let cluster = connect(&server).await;
-    let options = FeedOptions { unlistable: Unlistable::GiveUp { after: 2 }, ..options() };
-    let feed = Feed::start(&cluster, options).expect("a thread");
-    until("given up", &feed, |snapshot, report| {
-        snapshot?;
-        report.problems.iter().find(|problem| problem.message.contains("taken for empty")).map(|_| ())
+    let mut warns = constraint("UniqueApp", "warns");
+    warns["spec"]["enforcementAction"] = json!("warn");
+    server.put(warns);
+    install(&server, refuse("No", "no"));
+    server.put(constraint("No", "no"));
+    server.put(service("shop", "s0", "a"));
+    server.deny("services");
+    let (_cluster, feed) = start(&server).await;
+    let object = service("shop", "new", "a");
+    // Ready at once, and each says what it can.
+    let said = until("both", &feed, |snapshot, _| {
+        let said = judge(snapshot?, &object);
+        (said.len() == 2).then_some(said)
     })
     .await;
+    let why = "the policy reads `Service` objects of the inventory, and `v1/Service` cannot be read: GET /api/v1/services: the API server answered 403";
+    assert!(said[0] == "[no] no" && said[1].starts_with(&format!("[apps] {why}")), "{said:?}");
+    until("it is said", &feed, |_, report| {
+        assert!(report.waiting.is_empty() && report.unreadable.contains_key("v1/Service"));
+        for name in ["uniqueapp", "apps", "warns"] {
+            assert!(matches!(standing(report, name)?, Standing::Unjudgeable { why } if why.contains("403")));
+        }
+        assert_eq!(report.not_served()["unjudgeable"], 3);
+        report.problems.iter().any(|problem| problem.to_string().contains("403, Forbidden")).then_some(())
+    })
+    .await;
+    // Other policies change meanwhile, also that one.
+    server.put(refuse("No", "second"));
+    server.delete("uniqueapp", "", "warns");
+    until("another policy", &feed, |snapshot, _| {
+        let said = judge(snapshot?, &object);
+        (said[0] == "[no] second" && snapshot?.policies.constraints().count() == 2).then_some(())
+    })
+    .await;
+    server.grant("services");
+    until("judged", &feed, |snapshot, report| {
+        let said = judge(snapshot?, &object);
+        (said == ["[no] second", "[apps] shop/s0 has it"] && *standing(report, "apps")? == Standing::Served)
+            .then(|| assert!(report.unreadable.is_empty()))
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_judged_is_left_out_only_if_one_says_so() {
+    let server = ApiServer::start().await;
+    install(&server, unique("UniqueApp", "Service"));
+    server.put(constraint("UniqueApp", "apps"));
+    install(&server, refuse("No", "no"));
+    server.put(constraint("No", "no"));
+    server.deny("services");
+    let cluster = connect(&server).await;
+    let options = FeedOptions { unreadable: Unreadable::Ignore, ..options() };
+    let feed = Feed::start(&cluster, options).expect("a thread");
+    let object = service("shop", "new", "a");
+    until("left out", &feed, |snapshot, report| {
+        assert_eq!(judge(snapshot?, &object), ["[no] no"]);
+        matches!(standing(report, "apps")?, Standing::Rejected { why } if why.contains("403")).then_some(())
+    })
+    .await;
+    server.put(service("shop", "s0", "a"));
+    server.grant("services");
+    until("judged", &feed, |snapshot, _| (judge(snapshot?, &object).len() == 2).then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rights_that_are_withdrawn_make_a_kind_unreadable_after_a_while() {
+    let server = ApiServer::start().await;
+    install(&server, unique("UniqueApp", "Service"));
+    server.put(constraint("UniqueApp", "apps"));
+    server.put(service("shop", "s0", "a"));
+    let (_cluster, feed) = start(&server).await;
+    let object = service("shop", "new", "a");
+    let is_judged =
+        |snapshot: Option<&Snapshot>| (judge(snapshot?, &object) == ["[apps] shop/s0 has it"]).then_some(());
+    until("judged", &feed, |snapshot, _| is_judged(snapshot)).await;
+    server.deny("services");
+    server.end_watches();
+    until("an error", &feed, |snapshot, report| {
+        let said = judge(snapshot?, &object);
+        let is_error = said.len() == 1 && said[0].contains("cannot be read");
+        assert!(is_error || is_judged(snapshot).is_some(), "{said:?}");
+        (is_error && report.failing_watches > 0).then_some(())
+    })
+    .await;
+    // What fails otherwise is borne for longer: what was known stays.
+    server.grant("services");
+    until("judged again", &feed, |snapshot, _| is_judged(snapshot)).await;
+    server.fault(Fault::on(Verb::Any, "services").always().status(503, "ServiceUnavailable"));
+    server.end_watches();
+    until("failing", &feed, |_, report| (report.failing_watches > 0).then_some(())).await;
+    is_judged(feed.snapshot().as_deref()).expect("what was known");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn policies_that_read_all_that_is_listed_need_all_that_is_listed() {
+    let server = ApiServer::start().await;
+    let rego = "package p\nviolation[{\"msg\": msg}] { o := data.inventory.namespace[_][_][kind][name]\n  \
+                o.metadata.labels.app == input.review.object.metadata.labels.app\n  msg := sprintf(\"%v %v\", [kind, name]) }\n";
+    install(&server, template("AnyApp", rego));
+    server.put(constraint("AnyApp", "any"));
+    install(&server, unique("UniqueApp", "Ingress"));
+    server.put(constraint("UniqueApp", "apps"));
+    server.put(service("shop", "s0", "a"));
+    let sync = |kinds: &[&str]| {
+        let gvks: Vec<Value> =
+            kinds.iter().map(|kind| json!({"group": "", "version": "v1", "kind": kind})).collect();
+        json!({"apiVersion": "syncset.gatekeeper.sh/v1alpha1", "kind": "SyncSet", "metadata": {"name": "s"}, "spec": {"gvks": gvks}})
+    };
+    server.put(sync(&["Service", "ConfigMap"]));
+    server.deny("configmaps");
+    let (_cluster, feed) = start(&server).await;
+    let object = service("shop", "new", "a");
+    until("an error", &feed, |snapshot, _| {
+        let said = judge(snapshot?, &object);
+        (said.len() == 1
+            && said[0].starts_with("[any] ")
+            && said[0].contains("`v1/ConfigMap` cannot be read"))
+        .then_some(())
+    })
+    .await;
+    // What only another policy names is none of its business.
+    server.deny("ingresses");
+    server.put(sync(&["Service"]));
+    until("judged", &feed, |snapshot, _| (judge(snapshot?, &object)[0] == "[any] Service s0").then_some(()))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_constraint_kind_that_comes_late_is_in_force_soon_and_its_template_is_created_then() {
+    let server = ApiServer::start().await;
+    server.establish_late(Duration::from_millis(1500), Duration::from_millis(300));
+    server.put(refuse("No", "no"));
+    let cluster = crate::connect_patiently(&server).await;
+    let feed = Feed::start(&cluster, options()).expect("a thread");
+    until("no CRD", &feed, |snapshot, report| {
+        snapshot?;
+        let template = report.policies.first()?;
+        assert!(matches!(template.definition, Definition::Missing | Definition::Unknown));
+        (template.definition == Definition::Missing).then_some(())
+    })
+    .await;
+    server.put(json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "no.constraints.gatekeeper.sh"},
+        "spec": {"group": "constraints.gatekeeper.sh", "scope": "Cluster", "names": {"kind": "No", "plural": "no"},
+            "versions": [{"name": "v1beta1", "storage": true, "served": true}]}}));
+    until("there", &feed, |_, report| (report.policies[0].definition == Definition::There).then_some(()))
+        .await;
+    until("served", &feed, |_, report| (report.policies[0].definition == Definition::Served).then_some(()))
+        .await;
+    server.put(constraint("No", "no"));
+    until("in force", &feed, |snapshot, _| {
+        (judge(snapshot?, &service("a", "b", "c")).len() == 1).then_some(())
+    })
+    .await;
+    server.terminate("customresourcedefinitions", "", "no.constraints.gatekeeper.sh");
+    until("going", &feed, |_, report| (report.policies[0].definition == Definition::Going).then_some(()))
+        .await;
+    server.delete("customresourcedefinitions", "", "no.constraints.gatekeeper.sh");
+    until("missing", &feed, |_, report| (report.policies[0].definition == Definition::Missing).then_some(()))
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,20 +310,28 @@ async fn without_the_crd_of_templates_nothing_is_served() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_group_that_does_not_answer_holds_up_only_policies_that_may_read_it() {
+async fn a_group_that_does_not_answer_makes_errors_only_of_policies_that_may_read_it() {
     let server = ApiServer::start().await;
     server.break_group("broken.example.com/v1");
     install(&server, refuse("No", "no"));
     server.put(constraint("No", "no"));
-    let (_cluster, feed) = start(&server).await;
-    until("ready", &feed, |snapshot, _| snapshot.map(|_| ())).await;
     // A kind that nobody knows may be in the group that nobody knows.
     install(&server, unique("UniqueOdd", "Oddity"));
-    until("held back", &feed, |snapshot, report| {
-        assert_eq!(snapshot?.policies.templates().count(), 1);
-        report.waiting.iter().find(|line| line.contains("broken.example.com/v1")).map(|_| ())
+    server.put(constraint("UniqueOdd", "odd"));
+    let (_cluster, feed) = start(&server).await;
+    let object = service("shop", "s", "a");
+    until("an error", &feed, |snapshot, _| {
+        let said = judge(snapshot?, &object);
+        assert_eq!(said[0], "[no] no");
+        said.get(1)?.contains("`broken.example.com/v1/Oddity` cannot be read").then_some(())
     })
     .await;
+    server.register("broken.example.com/v1", "Oddity", "oddities", true);
+    server.put(json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "oddities.broken.example.com"},
+        "spec": {"group": "broken.example.com", "scope": "Namespaced", "names": {"kind": "Oddity", "plural": "oddities"},
+            "versions": [{"name": "v1", "storage": true, "served": true}]}}));
+    until("judged", &feed, |snapshot, _| (judge(snapshot?, &object) == ["[no] no"]).then_some(())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -204,29 +375,41 @@ async fn changes_are_seen_and_what_breaks_stays_as_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn policies_that_read_what_is_not_known_yet_are_held_back() {
+async fn a_policy_that_reads_what_is_not_known_yet_waits_alone() {
     let server = ApiServer::start().await;
     install(&server, refuse("No", "no"));
     server.put(constraint("No", "no"));
+    install(&server, refuse("UniqueApp", "first"));
+    server.put(constraint("UniqueApp", "apps"));
     server.put(service("shop", "s0", "a"));
-    let (_cluster, feed) = start(&server).await;
+    let cluster = connect(&server).await;
+    let patience = Patience { listing: Duration::from_mins(1), ..Patience::default() };
+    let feed = Feed::start(&cluster, FeedOptions { patience, ..options() }).expect("a thread");
     until("ready", &feed, |snapshot, _| snapshot.map(|_| ())).await;
     server.fault(Fault::on(Verb::List, "services").always().status(503, "ServiceUnavailable"));
     install(&server, unique("UniqueApp", "Service"));
-    server.put(constraint("UniqueApp", "apps"));
-    server.delete("no", "", "no");
-    until("held back", &feed, |_, report| (!report.waiting.is_empty()).then_some(())).await;
-    sleep(Duration::from_millis(100)).await;
+    until("held back", &feed, |_, report| {
+        assert_eq!(report.not_served().values().sum::<usize>(), report.not_served()["waiting"]);
+        match standing(report, "apps")? {
+            Standing::Waiting { kinds, .. } if kinds[0].contains("503") => Some(()),
+            _ => None,
+        }
+    })
+    .await;
+    // The version before stays in force, and everything else changes.
     let object = service("shop", "new", "a");
-    assert_eq!(judge(&feed.snapshot().expect("one"), &object), ["[no] no"]);
-    // Namespaces move on meanwhile.
+    assert_eq!(judge(&feed.snapshot().expect("one"), &object), ["[apps] first", "[no] no"]);
+    server.put(refuse("No", "second"));
     server.put(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "late"}}));
-    until("the namespace", &feed, |snapshot, _| snapshot?.namespaces.contains_key("late").then_some(()))
-        .await;
-    assert_eq!(judge(&feed.snapshot().expect("one"), &object), ["[no] no"]);
+    until("the others", &feed, |snapshot, _| {
+        let said = judge(snapshot?, &object);
+        (said == ["[apps] first", "[no] second"] && snapshot?.namespaces.contains_key("late")).then_some(())
+    })
+    .await;
     server.heal();
-    until("in force", &feed, |snapshot, _| {
-        (judge(snapshot?, &object) == ["[apps] shop/s0 has it"]).then_some(())
+    until("in force", &feed, |snapshot, report| {
+        let said = judge(snapshot?, &object);
+        (said == ["[no] second", "[apps] shop/s0 has it"] && report.waiting.is_empty()).then_some(())
     })
     .await;
 }
@@ -252,7 +435,7 @@ async fn configs_and_sync_sets_say_what_is_cached() {
         |count: usize, snapshot: Option<&Snapshot>| (snapshot?.inventory.len() == count).then_some(());
     until("one service", &feed, |snapshot, report| {
         let ignored = report.policies.iter().filter(|policy| policy.namespace == "elsewhere");
-        assert!(ignored.clone().all(|policy| policy.errors[0].error.message().contains("not looked at")));
+        assert!(ignored.clone().all(|policy| policy.errors[0].error.message().contains("is ignored")));
         ignored.count().checked_sub(1)?;
         counts(1, snapshot)
     })
@@ -304,6 +487,8 @@ enum Step {
     Bookmark,
     EndWatches,
     Fail(Verb, u8, u8),
+    Deny(u8),
+    Grant(u8),
     Pause,
 }
 
@@ -321,11 +506,15 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::Bookmark),
         2 => Just(Step::EndWatches),
         3 => (verb, 0..5_u8, 0..6_u8).prop_map(|(verb, plural, what)| Step::Fail(verb, plural, what)),
+        2 => (0..2_u8).prop_map(Step::Deny),
+        1 => (0..2_u8).prop_map(Step::Grant),
         2 => Just(Step::Pause),
     ];
     proptest::collection::vec(step, 1..30)
 }
 
+/// Kinds that the role may come to lack.
+const DENIED: [&str; 2] = ["services", "ingresses"];
 const KINDS: [&str; 3] = ["UniqueApp", "UniqueHost", "No"];
 
 async fn play(server: &ApiServer, step: &Step) {
@@ -372,12 +561,14 @@ async fn play(server: &ApiServer, step: &Step) {
                 _ => fault.status(403, "Forbidden"),
             });
         }
+        Step::Deny(kind) => server.deny(DENIED[usize::from(*kind)]),
+        Step::Grant(kind) => server.grant(DENIED[usize::from(*kind)]),
         Step::Pause => sleep(Duration::from_millis(15)).await,
     }
 }
 
 /// What the same objects would give from files: the messages for some services, and the number of cached objects.
-fn model(server: &ApiServer) -> (Vec<Vec<String>>, usize, usize) {
+fn model(server: &ApiServer, denied: &BTreeSet<&str>) -> (Vec<Vec<String>>, usize, usize) {
     let all = |plural: &str, namespace: &str, names: &[String]| -> Vec<Value> {
         names.iter().filter_map(|name| server.get(plural, namespace, name)).collect()
     };
@@ -391,16 +582,28 @@ fn model(server: &ApiServer) -> (Vec<Vec<String>>, usize, usize) {
     let documents = documents.iter().flat_map(|object| Document::read_all("x.json", &object.to_string()).0);
     let (policies, errors) = PolicySet::compile(documents);
     assert!(errors.iter().all(|error| error.severity() == portcullis::Severity::Warning), "{errors:?}");
-    let mut inventory = InventoryStore::new();
+    let (mut inventory, mut unreadable) = (InventoryStore::new(), BTreeSet::new());
     for template in policies.templates() {
         for read in template.inventory_reads() {
             let (plural, letter) =
                 if read.kind.as_deref() == Some("Service") { ("services", 's') } else { ("ingresses", 'i') };
+            if denied.contains(plural) {
+                // What was known of it before does not matter: nothing is judged by it.
+                unreadable.insert(if plural == "services" {
+                    Gvk::new("v1", "Service")
+                } else {
+                    Gvk::new("networking.k8s.io/v1", "Ingress")
+                });
+                continue;
+            }
             let names: Vec<String> = (0..6).map(|index| format!("{letter}{index}")).collect();
             for object in all(plural, "shop", &names) {
                 inventory.upsert(Object::from_json(&object).expect("an object"));
             }
         }
+    }
+    for gvk in &unreadable {
+        inventory.set_unreadable(gvk, Some("denied"));
     }
     let inventory = inventory.snapshot();
     let count = inventory.len();
@@ -416,8 +619,20 @@ fn model(server: &ApiServer) -> (Vec<Vec<String>>, usize, usize) {
     (judge_all(&snapshot), count, constraints)
 }
 
+/// The messages for some services. Why something cannot be read is told in many ways.
 fn judge_all(snapshot: &Snapshot) -> Vec<Vec<String>> {
-    (0..3).map(|app| judge(snapshot, &service("shop", "s1", &format!("app{app}")))).collect()
+    let short = |message: String| match message.split_once(" cannot be read: ") {
+        Some((start, _)) => start.to_owned(),
+        None => message,
+    };
+    let of = |app| judge(snapshot, &service("shop", "s1", &format!("app{app}")));
+    (0..3).map(|app| of(app).into_iter().map(short).collect()).collect()
+}
+
+/// How many objects there are of kinds that can be read: what is kept of others does not matter.
+fn readable(snapshot: &Snapshot) -> usize {
+    let unreadable = snapshot.inventory.unreadable();
+    snapshot.inventory.kinds().filter(|(gvk, _)| !unreadable.contains_key(gvk)).map(|(_, count)| count).sum()
 }
 
 proptest! {
@@ -437,10 +652,22 @@ proptest! {
                 play(&server, step).await;
             }
             server.heal();
-            let expected = model(&server);
+            let mut denied = BTreeSet::new();
+            for step in before.iter().chain(&after) {
+                match step {
+                    Step::Deny(kind) => drop(denied.insert(DENIED[usize::from(*kind)])),
+                    Step::Grant(kind) => drop(denied.remove(DENIED[usize::from(*kind)])),
+                    _ => {}
+                }
+            }
+            if !denied.is_empty() {
+                // Watches that are open outlive rights that are withdrawn.
+                server.end_watches();
+            }
+            let expected = model(&server, &denied);
             until(&format!("{expected:?}"), &feed, |snapshot, report| {
                 let snapshot = snapshot?;
-                let found = (judge_all(snapshot), snapshot.inventory.len(), snapshot.policies.constraints().count());
+                let found = (judge_all(snapshot), readable(snapshot), snapshot.policies.constraints().count());
                 (found == expected && report.waiting.is_empty()).then_some(())
             })
             .await;

@@ -11,6 +11,13 @@ use std::time::Duration;
 use portcullis_cluster::{Access, Backoff, Cluster, ConnectOptions};
 use portcullis_testkit::apiserver::ApiServer;
 
+/// A connection that waits as programs do.
+async fn connect_patiently(server: &ApiServer) -> Cluster {
+    let access = Access::Url(server.url().to_owned());
+    let options = ConnectOptions { access, ..ConnectOptions::default() };
+    Cluster::connect(&options).await.expect("a connection")
+}
+
 /// A connection that does not wait long.
 async fn connect(server: &ApiServer) -> Cluster {
     let options = ConnectOptions {

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use portcullis::{ConstraintKey, Document, Resource};
 use portcullis_cluster::{
-    ApiResource, AuditStatus, AuditViolation, Event, EventRecorder, Feed, FeedOptions, Leadership,
-    LeaseOptions, PolicyState, Regarding, StatusWriter, Written, add_ca_bundle, apply_constraint_crd,
-    write_audit_status,
+    ApiResource, AuditStatus, AuditViolation, Definition, Event, EventRecorder, Feed, FeedOptions,
+    Leadership, LeaseOptions, PolicyState, Regarding, StatusWriter, Written, add_ca_bundle,
+    apply_constraint_crd, write_audit_status,
 };
 use portcullis_testkit::apiserver::{ApiServer, Fault, Verb};
 use serde_json::{Value, json};
@@ -15,6 +15,9 @@ use tokio::time::{sleep, timeout};
 
 use crate::connect;
 use crate::feed::{constraint, install, refuse, template};
+
+/// How old the time of an audit may become.
+const REFRESH: Duration = Duration::from_mins(5);
 
 fn key(kind: &str, name: &str) -> ConstraintKey {
     ConstraintKey { kind: kind.into(), name: name.into() }
@@ -145,7 +148,7 @@ async fn what_an_audit_found_is_written_where_it_changed() {
     // Somebody else is faster, twice.
     server.fault(Fault::on(Verb::Write, "no").times(2).status(409, "Conflict"));
     let found = at("2026-01-01T00:00:00Z", std::slice::from_ref(&violation));
-    assert_eq!(write_audit_status(&cluster, &key, &found).await.expect("a write"), Written::Changed);
+    assert_eq!(write_audit_status(&cluster, &key, &found, REFRESH).await.expect("a write"), Written::Changed);
     let status = server.get("no", "", "no").expect("the constraint")["status"].clone();
     assert_eq!(
         status,
@@ -155,10 +158,13 @@ async fn what_an_audit_found_is_written_where_it_changed() {
     );
     server.forget_requests();
     let again = at("2026-01-01T00:01:00Z", std::slice::from_ref(&violation));
-    assert_eq!(write_audit_status(&cluster, &key, &again).await.expect("no write"), Written::Unchanged);
+    assert_eq!(
+        write_audit_status(&cluster, &key, &again, REFRESH).await.expect("no write"),
+        Written::Unchanged
+    );
     assert_eq!(server.writes().len(), 0);
     let none = at("2026-01-01T00:02:00Z", &[]);
-    assert_eq!(write_audit_status(&cluster, &key, &none).await.expect("a write"), Written::Changed);
+    assert_eq!(write_audit_status(&cluster, &key, &none, REFRESH).await.expect("a write"), Written::Changed);
     let write = server.writes().remove(0);
     assert_eq!(
         (&*write.method, &*write.path),
@@ -166,9 +172,12 @@ async fn what_an_audit_found_is_written_where_it_changed() {
     );
     assert_eq!(server.get("no", "", "no").expect("the constraint")["status"].get("violations"), None);
     let missing = self::key("No", "other");
-    assert_eq!(write_audit_status(&cluster, &missing, &none).await.expect("no write"), Written::Missing);
+    assert_eq!(
+        write_audit_status(&cluster, &missing, &none, REFRESH).await.expect("no write"),
+        Written::Missing
+    );
     server.fault(Fault::on(Verb::Write, "no").always().status(409, "Conflict"));
-    assert!(write_audit_status(&cluster, &key, &found).await.expect_err("an error").is_conflict());
+    assert!(write_audit_status(&cluster, &key, &found, REFRESH).await.expect_err("an error").is_conflict());
 }
 
 fn lease(identity: &str) -> LeaseOptions {
@@ -309,7 +318,8 @@ async fn the_crd_of_a_template_is_applied_once() {
     };
     let crd = template.crd();
     assert_eq!(apply_constraint_crd(&cluster, &state, &crd).await.expect("a write"), Written::Changed);
-    assert_eq!(apply_constraint_crd(&cluster, &state, &crd).await.expect("no write"), Written::Unchanged);
+    let there = PolicyState { definition: Definition::There, ..state.clone() };
+    assert_eq!(apply_constraint_crd(&cluster, &there, &crd).await.expect("no write"), Written::Unchanged);
     let live = server.get("customresourcedefinitions", "", "no.constraints.gatekeeper.sh").expect("the CRD");
     assert_eq!(live["metadata"]["ownerReferences"][0]["uid"], json!(state.uid));
     // The kind is there now: a constraint of it is seen.

@@ -8,6 +8,7 @@ use crate::document::Document;
 use crate::error::Error;
 use crate::names::Gvk;
 use crate::object::Object;
+use crate::source::Location;
 
 /// The engine's configuration object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub struct Config {
     pub sync_only: Vec<Gvk>,
     /// Namespaces that some processes leave alone.
     pub exclusions: Vec<ExclusionRule>,
+    /// Where it stands.
+    pub location: Option<Location>,
 }
 
 /// One entry of `spec.match`.
@@ -56,7 +59,7 @@ impl Config {
         let root = Node::root(document);
         root.check_fields(&["apiVersion", "kind", "metadata", "spec", "status"], errors);
         let name = format!("{}/{}", object.namespace(), object.name()).into();
-        let mut config = Self { name, ..Self::default() };
+        let mut config = Self { name, location: Some(document.location()), ..Self::default() };
         let Some(spec) = root.field("spec") else { return config };
         spec.check_fields(&["sync", "match", "validation", "readiness"], errors);
         if let Some(sync) = spec.field("sync") {

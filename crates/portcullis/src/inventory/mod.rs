@@ -46,6 +46,8 @@ struct Inner {
     data: Value,
     namespaces: Arc<BTreeMap<Arc<str>, Object>>,
     counts: BTreeMap<Gvk, usize>,
+    /// Kinds of which it is not known what objects there are, and why.
+    unreadable: Arc<BTreeMap<Gvk, Arc<str>>>,
     /// What all indexes together may use.
     total: IndexLimits,
     /// What policies that compare with these objects look up. Filled when it is first needed.
@@ -103,6 +105,13 @@ impl Inventory {
         self.0.counts.iter().map(|(gvk, count)| (gvk, *count))
     }
 
+    /// The kinds of which it is not known what objects there are, and why: what is missing of them is not empty. A constraint whose
+    /// policy reads one is an error.
+    #[must_use]
+    pub fn unreadable(&self) -> &BTreeMap<Gvk, Arc<str>> {
+        &self.0.unreadable
+    }
+
     pub(crate) fn data(&self) -> &Value {
         &self.0.data
     }
@@ -153,6 +162,7 @@ impl Inventory {
         namespaced: Value,
         namespaces: Arc<BTreeMap<Arc<str>, Object>>,
         counts: BTreeMap<Gvk, usize>,
+        unreadable: Arc<BTreeMap<Gvk, Arc<str>>>,
         total: IndexLimits,
         before: Option<&Self>,
     ) -> Self {
@@ -164,7 +174,7 @@ impl Inventory {
             used.map(|indexes| Arc::new(indexes.of_changed(&data))).collect()
         });
         let indexes = Mutex::new(Known { list: indexes.unwrap_or_default(), demand: None });
-        Self(Arc::new(Inner { data, namespaces, counts, total, indexes }))
+        Self(Arc::new(Inner { data, namespaces, counts, unreadable, total, indexes }))
     }
 }
 

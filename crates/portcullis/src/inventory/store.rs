@@ -44,6 +44,8 @@ pub struct InventoryStore {
     names: Option<Arc<BTreeMap<Arc<str>, Object>>>,
     /// The last snapshot, and whether nothing changed since.
     last: Option<(Inventory, Age)>,
+    /// Kinds of which it is not known what objects there are, and why.
+    unreadable: Arc<BTreeMap<Gvk, Arc<str>>>,
     /// None for what is usual.
     index_limits: Option<IndexLimits>,
 }
@@ -94,6 +96,31 @@ impl InventoryStore {
     #[must_use]
     pub fn with_index_limits(self, limits: IndexLimits) -> Self {
         Self { index_limits: Some(limits), ..self }
+    }
+
+    /// Says that it is not known what objects of a kind there are, and why: policies that read it are errors until it is said to be
+    /// known again, by `None`. Objects that are in the store stay in it.
+    pub fn set_unreadable(&mut self, gvk: &Gvk, why: Option<&str>) {
+        if self.unreadable.get(gvk).map(|why| &**why) == why {
+            return;
+        }
+        let unreadable = Arc::make_mut(&mut self.unreadable);
+        match why {
+            Some(why) => unreadable.insert(gvk.clone(), why.into()),
+            None => unreadable.remove(gvk),
+        };
+        self.changed(gvk);
+    }
+
+    /// Takes out the objects that `keep` is false of, such as those that a Config keeps out from now on.
+    pub fn retain(&mut self, mut keep: impl FnMut(&Object) -> bool) {
+        let scopes = self.namespaces.values().chain([&self.cluster]);
+        let objects =
+            scopes.flat_map(|scope| scope.kinds.values()).flat_map(|bucket| bucket.objects.values());
+        let gone: Vec<ObjectKey> = objects.filter(|object| !keep(object)).map(ObjectKey::of).collect();
+        for key in gone {
+            self.remove(&key);
+        }
     }
 
     /// Adds an object or replaces the one with the same key. Nothing changes if it is the same: watches tell of all objects
@@ -171,7 +198,15 @@ impl InventoryStore {
         let before = self.last.as_ref().map(|(last, _)| last);
         const USUAL: IndexLimits = IndexLimits { steps: 100_000_000, memory: 128 << 20 };
         let total = self.index_limits.unwrap_or(USUAL);
-        let inventory = Inventory::new(cluster, namespaced, namespaces.clone(), counts, total, before);
+        let inventory = Inventory::new(
+            cluster,
+            namespaced,
+            namespaces.clone(),
+            counts,
+            self.unreadable.clone(),
+            total,
+            before,
+        );
         self.last = Some((inventory.clone(), Age::Current));
         inventory
     }

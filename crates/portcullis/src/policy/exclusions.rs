@@ -5,7 +5,7 @@ use crate::matcher::Glob;
 use crate::object::Object;
 use crate::review::Review;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Exclusions(Vec<(Vec<Process>, Vec<Glob>)>);
 
 impl Exclusions {

@@ -1,15 +1,18 @@
 //! STAGE 2: typed resources in, an immutable compiled policy set out.
 
+mod configs;
 mod constraint;
 mod exclusions;
 mod index;
 mod rests_on;
 mod store;
 mod template;
+mod unreadable;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use configs::ConfigHomes;
 pub(crate) use constraint::CompiledConstraint;
 pub use constraint::ConstraintInfo;
 pub use store::{Change, PolicyStore};
@@ -19,7 +22,7 @@ pub use template::{InventoryRead, TemplateInfo};
 use exclusions::Exclusions;
 use index::Index;
 
-use crate::api::{Process, Resource};
+use crate::api::{Config, Process, Resource};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::inventory::Inventory;
@@ -74,7 +77,10 @@ struct Inner {
     constraints: Box<[Arc<CompiledConstraint>]>,
     index: Index,
     exclusions: Exclusions,
-    /// Kinds that Configs and SyncSets ask to cache.
+    /// Which Config may count, and the name of the one that does.
+    homes: ConfigHomes,
+    config: Option<Arc<str>>,
+    /// Kinds that the Config and SyncSets ask to cache.
     synced: Vec<Gvk>,
     /// What others know it by.
     identity: Arc<()>,
@@ -110,13 +116,23 @@ impl PolicySet {
     /// As [`PolicySet::compile`], of resources that were read already.
     #[must_use]
     pub fn from_resources(resources: impl IntoIterator<Item = Resource>) -> (Self, Vec<Error>) {
-        let mut store = PolicyStore::new();
+        Self::from_resources_in(resources, &ConfigHomes::default())
+    }
+
+    /// As [`PolicySet::from_resources`], where the Config that counts may be in these namespaces.
+    #[must_use]
+    pub fn from_resources_in(
+        resources: impl IntoIterator<Item = Resource>,
+        homes: &ConfigHomes,
+    ) -> (Self, Vec<Error>) {
+        let mut store = PolicyStore::new().with_config_homes(homes.clone());
         let mut errors = Vec::new();
         for resource in resources {
             errors.extend(store.duplicate(&resource));
             errors.extend(store.apply(Change::Upsert(resource)));
         }
         errors.extend(store.pending());
+        errors.extend(store.ignored_configs());
         errors.sort();
         (store.snapshot(), errors)
     }
@@ -150,7 +166,22 @@ impl PolicySet {
         self.0.exclusions.exclude_name(process, namespace)
     }
 
-    /// The kinds that Configs and SyncSets ask to cache.
+    /// The Config that counts, as `namespace/name`; `None` if there is none.
+    #[must_use]
+    pub fn config(&self) -> Option<&str> {
+        self.0.config.as_deref()
+    }
+
+    /// Why a Config would not count beside these policies; `None` if it would.
+    #[must_use]
+    pub fn ignores(&self, config: &Config) -> Option<Error> {
+        let both = [self.0.config.clone(), Some(config.name.clone())].into_iter().flatten();
+        let both = both.map(|name| (name.clone(), Config { name, ..Config::default() })).collect();
+        let counted = self.0.homes.choose(&both).map(|config| &*config.name);
+        self.0.homes.ignored(config, counted)
+    }
+
+    /// The kinds that the Config and SyncSets ask to cache.
     #[must_use]
     pub fn synced_kinds(&self) -> &[Gvk] {
         &self.0.synced

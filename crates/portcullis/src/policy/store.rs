@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::index::Index;
-use super::{CompiledConstraint, Exclusions, Inner, PolicySet, Template};
+use super::{CompiledConstraint, ConfigHomes, Exclusions, Inner, PolicySet, Template};
 use crate::api::{Config, Constraint, ConstraintTemplate, Resource, SyncSet};
 use crate::error::{Error, ErrorKind};
 use crate::names::{ConstraintKey, Gvk, TemplateName};
@@ -51,6 +51,7 @@ pub struct PolicyStore {
     constraints: BTreeMap<ConstraintKey, ConstraintEntry>,
     configs: BTreeMap<Arc<str>, Config>,
     sync_sets: BTreeMap<Arc<str>, SyncSet>,
+    homes: ConfigHomes,
 }
 
 /// Whether a resource was read without errors. A rejected one is compiled for what else is wrong with it, and never used.
@@ -82,6 +83,19 @@ impl PolicyStore {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Where the Config may be that counts.
+    #[must_use]
+    pub fn with_config_homes(self, homes: ConfigHomes) -> Self {
+        Self { homes, ..self }
+    }
+
+    /// One warning per Config that does not count.
+    #[must_use]
+    pub fn ignored_configs(&self) -> Vec<Error> {
+        let counted = self.homes.choose(&self.configs).map(|config| &*config.name);
+        self.configs.values().filter_map(|config| self.homes.ignored(config, counted)).collect()
     }
 
     /// Applies a change and returns what is wrong with it. A constraint whose template has not come yet is not wrong: it
@@ -209,9 +223,9 @@ impl PolicyStore {
             .iter()
             .filter_map(|(name, entry)| Some((name.clone(), entry.good.clone()?)))
             .collect();
-        let synced: BTreeSet<Gvk> = self
-            .configs
-            .values()
+        let config = self.homes.choose(&self.configs);
+        let synced: BTreeSet<Gvk> = config
+            .into_iter()
             .flat_map(|config| &config.sync_only)
             .chain(self.sync_sets.values().flat_map(|sync_set| &sync_set.gvks))
             .cloned()
@@ -220,7 +234,9 @@ impl PolicyStore {
             templates,
             index: Index::build(&constraints),
             constraints,
-            exclusions: Exclusions::compile(self.configs.values()),
+            exclusions: Exclusions::compile(config),
+            homes: self.homes.clone(),
+            config: config.map(|config| config.name.clone()),
             synced: synced.into_iter().collect(),
             identity: Arc::new(()),
         }))

@@ -67,25 +67,32 @@ impl PolicySet {
             if matched == Ok(false) {
                 continue;
             }
+            let unknown = matched.err().or_else(|| self.unknown(constraint, review, world));
             each(&|world| {
                 let start = world.read_stopwatch();
-                let (verdict, prints, steps) = match &matched {
-                    Ok(_) if is_blind(constraint, review) => {
-                        let reason = review.missing_namespace().unwrap_or_default();
-                        let message = format!("the policy reads `namespaceObject`: {reason}");
-                        (Verdict::Error(EvaluationError::new(message)), Vec::new(), 0)
-                    }
-                    Ok(_) => {
-                        let input = input.get_or_init(|| review.input(namespace));
-                        evaluate(self, constraint, review, input, &judged, *world)
-                    }
-                    Err(message) => (Verdict::Error(EvaluationError::new(message.clone())), Vec::new(), 0),
+                let (verdict, prints, steps) = if let Some(why) = &unknown {
+                    (Verdict::Error(EvaluationError::new(why.clone())), Vec::new(), 0)
+                } else {
+                    let input = input.get_or_init(|| review.input(namespace));
+                    evaluate(self, constraint, review, input, &judged, *world)
                 };
                 let end = world.read_stopwatch();
                 let took_ns = start.zip(end).map(|(start, end)| end.saturating_sub(start));
                 let constraint = constraint.info.clone();
                 ConstraintResult { constraint, actions, verdict, prints, steps, took_ns }
             });
+        }
+    }
+}
+
+impl PolicySet {
+    /// Why a constraint that applies cannot be judged: its policy looks at something that should be known and is not.
+    fn unknown(&self, constraint: &CompiledConstraint, review: &Review, world: &World<'_>) -> Option<String> {
+        match review.missing_namespace() {
+            Some(reason) if constraint.template.program.reads_namespace() => {
+                Some(format!("the policy reads `namespaceObject`: {reason}"))
+            }
+            _ => self.blindness(&constraint.template.info, world.inventory().unreadable()),
         }
     }
 }
@@ -99,11 +106,6 @@ fn known_namespace<'a>(review: &'a Review, world: &World<'a>) -> Option<&'a Obje
         let name = review.namespace_name();
         if name.is_empty() { None } else { world.inventory().namespace(name) }
     })
-}
-
-/// Whether the policy looks at a Namespace that should be known and is not.
-fn is_blind(constraint: &CompiledConstraint, review: &Review) -> bool {
-    review.missing_namespace().is_some() && constraint.template.program.reads_namespace()
 }
 
 /// Whether the constraint applies to the object or to the old one. An error on the first is not saved by the second.

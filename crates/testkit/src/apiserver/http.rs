@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use super::faults::{Verb, What};
 use super::rights::Wish;
-use super::store::{Kind, Part, Recorded, Refusal};
+use super::store::{Kind, Part, Recorded, Refusal, Youth};
 use super::{Shared, patch};
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
@@ -111,6 +111,20 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Re
         }
     }
     let plural = target.as_ref().map(|target| target.plural.clone()).unwrap_or_default();
+    if matches!(verb, Verb::List | Verb::Watch | Verb::Get) && shared.store().denied.contains(&plural) {
+        let message = format!("{plural} is forbidden: User \"me\" cannot list resource \"{plural}\"");
+        return refuse(403, "Forbidden", &message, None, None);
+    }
+    match shared.store().youth(&plural) {
+        Some(Youth::Absent) => {
+            return refuse(404, "NotFound", "the server could not find the requested resource", None, None);
+        }
+        Some(Youth::Initializing) => {
+            let message = "storage is (re)initializing";
+            return refuse(429, "TooManyRequests", message, Some(1), None);
+        }
+        None => {}
+    }
     let fault = shared.store().take_fault(verb, &plural);
     let mut breaks = None;
     match fault {

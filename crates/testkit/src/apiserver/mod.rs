@@ -17,7 +17,8 @@
 //! What it does as a real one does: resource versions that grow over all kinds; lists of one state in pages, with continue tokens that
 //! end with [`ApiServer::compact`]; watches from a version, with bookmarks and 410; items of lists of built-in kinds without their kind;
 //! `metadata.uid`, `generation`; the `status` subresource; conflicts; merge, JSON and apply patches; CRDs that bring their kinds;
-//! both forms of discovery; if asked for, RBAC by manifests. What it does not do: authentication, validation, selectors, versions that
+//! both forms of discovery; if asked for, RBAC by manifests, kinds that
+//! nobody may read, CRDs whose kinds are served late, objects that are being deleted. What it does not do: authentication, validation, selectors, versions that
 //! are converted.
 
 #![expect(clippy::expect_used, reason = "a panic is how a test says that it fails")]
@@ -171,6 +172,39 @@ impl ApiServer {
     /// From now on whoever asks has these rights and no others. Without this, everything is allowed.
     pub fn authorize(&self, rights: Rights) {
         self.shared.store().rights = Some(rights);
+    }
+
+    /// From now on nobody may list, watch or get a kind, by its plural: 403. Watches that are open go on, as on a real server, until they end.
+    pub fn deny(&self, plural: &str) {
+        self.shared.store().denied.insert(plural.to_owned());
+    }
+
+    /// Takes that back.
+    pub fn grant(&self, plural: &str) {
+        self.shared.store().denied.remove(plural);
+        self.shared.wake();
+    }
+
+    /// From now on the kinds of CRDs are served late, as on a real server: for a while there is no such kind, then requests for it are
+    /// refused with 429 and `Retry-After: 1` for a while.
+    pub fn establish_late(&self, absent: std::time::Duration, initializing: std::time::Duration) {
+        self.shared.store().establishing = Some((absent, initializing));
+        let shared = Arc::downgrade(&self.shared);
+        tokio::spawn(async move {
+            while let Some(shared) = shared.upgrade() {
+                if shared.store().tell_established() {
+                    shared.wake();
+                }
+                drop(shared);
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+        });
+    }
+
+    /// Begins to delete an object that somebody holds by a finalizer, such as a CRD with objects: it goes with [`ApiServer::delete`].
+    pub fn terminate(&self, plural: &str, namespace: &str, name: &str) {
+        self.shared.store().terminate(plural, namespace, name);
+        self.shared.wake();
     }
 
     /// What was not allowed so far, as it was said.

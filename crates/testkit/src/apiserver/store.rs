@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -76,6 +77,12 @@ pub(super) struct Store {
     pub(super) faults: Vec<Fault>,
     pub(super) recorded: Vec<Recorded>,
     pub(super) broken_groups: BTreeSet<String>,
+    /// Kinds that may not be read.
+    pub(super) denied: BTreeSet<String>,
+    /// How long the kind of a new CRD is not served, and then initializing.
+    pub(super) establishing: Option<(Duration, Duration)>,
+    /// Kinds that are being established: when they are served, and when they answer.
+    young: BTreeMap<String, (Instant, Instant)>,
     pub(super) aggregated: bool,
     pub(super) bookmarks: u64,
     pub(super) watch_epoch: u64,
@@ -93,12 +100,21 @@ impl Default for Store {
             faults: Vec::new(),
             recorded: Vec::new(),
             broken_groups: BTreeSet::new(),
+            denied: BTreeSet::new(),
+            establishing: None,
+            young: BTreeMap::new(),
             aggregated: true,
             bookmarks: 0,
             watch_epoch: 0,
             rights: None,
         }
     }
+}
+
+/// Why a kind that is new does not answer.
+pub(super) enum Youth {
+    Absent,
+    Initializing,
 }
 
 /// Why a request is refused: code, reason, message.
@@ -200,7 +216,51 @@ impl Store {
         let version = version.map(|version| text(&version["name"])).unwrap_or_default();
         let api_version = format!("{}/{version}", text(&spec["group"]));
         let (kind, plural) = (text(&names["kind"]), text(&names["plural"]));
+        if let (Some((absent, initializing)), false) = (self.establishing, self.kinds.contains_key(&plural)) {
+            let served = Instant::now() + absent;
+            self.young.insert(plural.clone(), (served, served + initializing));
+        }
         self.register(&api_version, &kind, &plural, spec["scope"] == "Namespaced");
+    }
+
+    /// Why a kind does not answer yet, if it is new.
+    pub(super) fn youth(&self, plural: &str) -> Option<Youth> {
+        let (served, answers) = self.young.get(plural)?;
+        match Instant::now() {
+            now if now < *served => Some(Youth::Absent),
+            now if now < *answers => Some(Youth::Initializing),
+            _ => None,
+        }
+    }
+
+    /// Says in a CRD that it is established, as its controller does once that is so. Returns whether there is one to say it in.
+    pub(super) fn tell_established(&mut self) -> bool {
+        let now = Instant::now();
+        let is_ready = |(served, _): &(Instant, Instant)| *served <= now;
+        let ready: Vec<String> =
+            self.young.iter().filter(|(_, when)| is_ready(when)).map(|(plural, _)| plural.clone()).collect();
+        let mut any = false;
+        for plural in ready {
+            let Some(kind) = self.kinds.get(&plural) else { continue };
+            let name = format!("{plural}.{}", kind.group);
+            let Some(mut crd) = self.get("customresourcedefinitions", "", &name) else { continue };
+            let established = json!([{"type": "Established", "status": "True"}]);
+            if crd["status"]["conditions"] == established {
+                continue;
+            }
+            crd["status"]["conditions"] = established;
+            self.write("customresourcedefinitions", crd);
+            any = true;
+        }
+        any
+    }
+
+    /// Marks an object as being deleted.
+    pub(super) fn terminate(&mut self, plural: &str, namespace: &str, name: &str) {
+        if let Some(mut object) = self.get(plural, namespace, name) {
+            object["metadata"]["deletionTimestamp"] = json!("2026-01-31T12:00:00Z");
+            self.write(plural, object);
+        }
     }
 
     pub(super) fn delete(&mut self, plural: &str, namespace: &str, name: &str) -> Option<Arc<Value>> {
@@ -212,6 +272,10 @@ impl Store {
         let last = Arc::new(last);
         kind.log.push(Happening { version, what: "DELETED", object: last.clone() });
         self.version = version;
+        if last["kind"] == "CustomResourceDefinition" {
+            // Its kind goes with it, and the objects.
+            self.unregister(&text(&last["spec"]["names"]["plural"]));
+        }
         Some(last)
     }
 

@@ -13,13 +13,13 @@ use crate::support::review;
 pub struct Cluster {
     // Dropped last: it serves.
     pub server: ApiServer,
-    _runtime: Runtime,
+    runtime: Runtime,
 }
 
 pub fn cluster() -> Cluster {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let server = runtime.block_on(ApiServer::start());
-    Cluster { server, _runtime: runtime }
+    Cluster { server, runtime }
 }
 
 fn start(server: &ApiServer, more: &[&str]) -> Program {
@@ -88,8 +88,12 @@ fn ask_as(program: &mut Program, object: &Value, user: &str) -> (u64, String) {
     (status["code"].as_u64().unwrap(), status["message"].as_str().unwrap_or_default().to_owned())
 }
 
-pub fn until<T: std::fmt::Debug + PartialEq>(expected: T, mut get: impl FnMut() -> T) {
-    let end = Instant::now() + Duration::from_secs(30);
+pub fn until<T: std::fmt::Debug + PartialEq>(expected: T, get: impl FnMut() -> T) {
+    until_within(30, expected, get);
+}
+
+fn until_within<T: std::fmt::Debug + PartialEq>(seconds: u64, expected: T, mut get: impl FnMut() -> T) {
+    let end = Instant::now() + Duration::from_secs(seconds);
     loop {
         let found = get();
         if found == expected {
@@ -122,13 +126,11 @@ fn verdicts_rest_on_what_is_watched_and_what_breaks_stays_as_it_was() {
         "metadata": {"name": "portcullis"}, "webhooks": [{"name": "a", "clientConfig": {}}]}),
     );
     server.put(json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "gatekeeper-system", "name": "pod-a"}}));
-    server.fault(Fault::on(Verb::List, "services").always().forbidden());
+    server.fault(Fault::on(Verb::List, "services").always().slow(Duration::from_secs(2)));
     let mut program = start(server, &["--emit-admission-events"]);
 
     // Not ready, says why, and lets nothing in.
-    until(true, || {
-        program.get("/readyz?verbose").1.contains("waiting for services.v1: GET /api/v1/services")
-    });
+    until(true, || program.get("/readyz?verbose").1.contains("waiting for services.v1: being listed"));
     assert_eq!(program.get("/readyz"), (503, "starting".to_owned()));
     assert_eq!(
         ask(&mut program, &service("lab", "b")),
@@ -198,6 +200,141 @@ fn verdicts_rest_on_what_is_watched_and_what_breaks_stays_as_it_was() {
     server.end_watches();
     std::thread::sleep(Duration::from_secs(2));
     assert_eq!(server.writes().len(), 0, "{:?}", server.writes());
+    program.stop();
+}
+
+#[test]
+fn a_policy_that_reads_what_may_not_be_listed_holds_up_nothing() {
+    let cluster = cluster();
+    let server = &cluster.server;
+    server.register("constraints.gatekeeper.sh/v1beta1", "Never", "never", false);
+    server.put(template("Never", "package p\nviolation[{\"msg\": \"never\"}] { true }"));
+    server.put(constraint("Never", &json!({})));
+    server.deny("services");
+    let mut program = start(server, &["--apply-crds"]);
+    until(200, || program.get("/readyz").0);
+    // It is applied to a webhook that serves others, its CRD is made, and it is in force: as an error.
+    server.put(template("UniqueApp", UNIQUE));
+    until(true, || {
+        server.get("customresourcedefinitions", "", "uniqueapp.constraints.gatekeeper.sh").is_some()
+    });
+    let services = json!({"match": {"kinds": [{"apiGroups": [""], "kinds": ["Service"]}]}});
+    server.put(constraint("UniqueApp", &services));
+    let said = |program: &mut Program, object: &Value| ask(program, object);
+    until(true, || {
+        let (code, message) = said(&mut program, &service("default", "a"));
+        code == 403 && message.starts_with("[never] never\n[uniqueapp] the policy reads `Service` objects")
+    });
+    // Every other policy goes on, and so does what is of other kinds.
+    server.put(template("Never", "package p\nviolation[{\"msg\": \"second\"}] { true }"));
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "default", "name": "p"}});
+    until((403, "[never] second".to_owned()), || said(&mut program, &pod));
+    // It is said wherever people look.
+    let verbose = program.get("/readyz?verbose").1;
+    assert!(verbose.contains("[!]cluster: 2 policies are unjudgeable; all others are in force"), "{verbose}");
+    assert!(
+        verbose.contains("uniqueapp: cannot be judged by: the policy reads `Service` objects"),
+        "{verbose}"
+    );
+    let metrics = program.get("/metrics").1;
+    for sample in [
+        "portcullis_policies_not_served{state=\"unjudgeable\"} 2",
+        "portcullis_policies_not_served{state=\"waiting\"} 0",
+        "portcullis_kinds_unreadable 1",
+        "portcullis_watches_failing 1",
+        "portcullis_status_write_failures_total 0",
+        "gatekeeper_constraint_template_ingestion_count_total{status=\"active\"} 3",
+    ] {
+        assert!(metrics.contains(&format!("\n{sample}\n")), "{sample} in {metrics}");
+    }
+    for (plural, name) in [("constrainttemplates", "uniqueapp"), ("uniqueapp", "uniqueapp")] {
+        until(json!("unreadable_inventory"), || {
+            server.get(plural, "", name).unwrap()["status"]["byPod"][0]["errors"][0]["code"].clone()
+        });
+    }
+    assert_eq!(server.get("constrainttemplates", "", "uniqueapp").unwrap()["status"]["created"], true);
+    program.stop();
+
+    // After a restart it is the same.
+    let mut program = start(server, &[]);
+    until(200, || program.get("/readyz").0);
+    assert_eq!(said(&mut program, &pod), (403, "[never] second".to_owned()));
+    assert_eq!(said(&mut program, &service("default", "a")).0, 403);
+    server.grant("services");
+    until((403, "[never] second".to_owned()), || said(&mut program, &service("default", "a")));
+    until(Value::Null, || {
+        server.get("uniqueapp", "", "uniqueapp").unwrap()["status"]["byPod"][0]["errors"].clone()
+    });
+    program.stop();
+
+    // Left out, if one says so.
+    server.deny("services");
+    let mut program = start(server, &["--unreadable-inventory", "ignore"]);
+    until(200, || program.get("/readyz").0);
+    assert_eq!(said(&mut program, &service("default", "a")), (403, "[never] second".to_owned()));
+    until(json!(false), || {
+        server.get("uniqueapp", "", "uniqueapp").unwrap()["status"]["byPod"][0]["enforced"].clone()
+    });
+    program.stop();
+}
+
+#[test]
+fn a_constraint_is_enforced_two_seconds_after_it_could_be_applied_whatever_came_before() {
+    let cluster = cluster();
+    let server = &cluster.server;
+    let _runtime = cluster.runtime.enter();
+    server.establish_late(Duration::from_millis(800), Duration::from_millis(500));
+    // The template is there for long, and nobody makes its CRD: the webhook has waited longer and longer.
+    server.put(template("Never", "package p\nviolation[{\"msg\": \"never\"}] { true }"));
+    let mut program = start(server, &[]);
+    until(200, || program.get("/readyz").0);
+    std::thread::sleep(Duration::from_secs(4));
+    server.put(json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "never.constraints.gatekeeper.sh"},
+        "spec": {"group": "constraints.gatekeeper.sh", "scope": "Cluster", "names": {"kind": "Never", "plural": "never"},
+            "versions": [{"name": "v1beta1", "storage": true, "served": true}]}}));
+    server.put(constraint("Never", &json!({})));
+    // Its kind answers after 1.3 s.
+    std::thread::sleep(Duration::from_millis(1300 + 2000));
+    assert_eq!(ask(&mut program, &service("default", "a")), (403, "[never] never".to_owned()));
+    until(json!(true), || {
+        server.get("constrainttemplates", "", "never").unwrap()["status"]["created"].clone()
+    });
+    program.stop();
+}
+
+#[test]
+fn entries_of_pods_that_are_gone_are_cleared_and_crds_that_are_deleted_are_made_again() {
+    let cluster = cluster();
+    let server = &cluster.server;
+    server.put(json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "gatekeeper-system", "name": "pod-a"}}));
+    server.put(template("Never", "package p\nviolation[{\"msg\": \"never\"}] { true }"));
+    let mut program = start(server, &["--apply-crds"]);
+    let crd = "never.constraints.gatekeeper.sh";
+    until(true, || server.get("customresourcedefinitions", "", crd).is_some());
+    server.put(constraint("Never", &json!({})));
+    until((403, "[never] never".to_owned()), || ask(&mut program, &service("default", "a")));
+    until(json!("pod-a"), || server.get("never", "", "never").unwrap()["status"]["byPod"][0]["id"].clone());
+    // Nothing else changes: it is swept.
+    let mut old = server.get("never", "", "never").unwrap();
+    old["status"]["byPod"] = json!([{"id": "gone"}, old["status"]["byPod"][0]]);
+    server.put(old);
+    until_within(45, 1, || {
+        server.get("never", "", "never").unwrap()["status"]["byPod"].as_array().unwrap().len()
+    });
+    // A CRD that is being deleted is left alone until it is gone.
+    server.terminate("customresourcedefinitions", "", crd);
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(
+        server.get("customresourcedefinitions", "", crd).unwrap()["metadata"]["deletionTimestamp"]
+            .is_string()
+    );
+    server.delete("customresourcedefinitions", "", crd);
+    until(true, || {
+        server
+            .get("customresourcedefinitions", "", crd)
+            .is_some_and(|crd| crd["metadata"]["deletionTimestamp"].is_null())
+    });
     program.stop();
 }
 

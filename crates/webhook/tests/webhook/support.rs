@@ -128,6 +128,7 @@ impl Webhook {
                 resources: Vec::new(),
                 limits: Limits::default(),
                 unsupported: Unsupported::Refused,
+                homes: portcullis::ConfigHomes::default(),
             },
             pool,
             directory,
@@ -142,7 +143,13 @@ impl Webhook {
         std::fs::write(path("resources.yaml"), resources).unwrap();
         let (policies, resources) = (vec![path("policies.yaml")], vec![path("resources.yaml")]);
         Self::of(
-            Paths { policies, resources, limits: Limits::default(), unsupported: Unsupported::Refused },
+            Paths {
+                policies,
+                resources,
+                limits: Limits::default(),
+                unsupported: Unsupported::Refused,
+                homes: portcullis::ConfigHomes::default(),
+            },
             pool(2, 16),
             directory,
         )
@@ -155,6 +162,7 @@ impl Webhook {
             resources: Vec::new(),
             limits: Limits::default(),
             unsupported: Unsupported::Refused,
+            homes: portcullis::ConfigHomes::default(),
         };
         Self::of(paths, pool(2, 16), tempfile::tempdir().unwrap())
     }
