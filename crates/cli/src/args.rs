@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum, ValueHint};
-use portcullis_sources::ConfigArgs;
+use portcullis_sources::{ConfigArgs, GatekeeperArgs};
 use regex::Regex;
 
 const AFTER: &str = "\
@@ -12,6 +12,7 @@ Examples:
   portcullis audit -p policies/ dump.json.gz      judge all objects of a cluster's dump
   portcullis verify policies/...                  run the policies' own tests
   portcullis lint policies/                       look for mistakes in the policies
+  portcullis generate manifests -p policies/      write the roles and rules that they need in a cluster
 
 Exit codes: 0 nothing is denied, no test failed, no policy is wrong, 1 something is, 2 the input (for `test` and `verify` also the
 policies) is broken.";
@@ -50,9 +51,25 @@ Examples:
   portcullis lint policies/no-host-pid -v         also what the policy is made of and what it reads
   portcullis lint policies/ --deny-warnings       in CI: no warnings either
   portcullis lint policies/ -o sarif > lint.sarif for code scanning; also json, yaml, junit, github
+  portcullis lint policies/ --webhook-configuration deploy/webhook-configuration.yaml
+                                                  also whether all that policies are about is sent to them
 
 Exit codes: 0 no errors, 1 a policy is wrong (with `--deny-warnings`: or there is a warning), 2 a file could not be read, or there is
 no policy.";
+
+const CRDS_EXAMPLES: &str = "\
+Examples:
+  portcullis generate crds | kubectl apply --server-side -f -
+  portcullis generate crds --policies policies/ --output crds/
+
+Exit codes: 0 all were written, 2 a policy is broken, and nothing is written.";
+
+const MANIFESTS_EXAMPLES: &str = "\
+Examples:
+  portcullis generate manifests --policies policies/ | kubectl apply -f -
+  portcullis generate manifests --policies policies/ --for webhook --output manifests/
+
+Exit codes: 0 all was written, 2 a policy is broken, and nothing is written. Warnings are on standard error.";
 
 /// Judge Kubernetes manifests by Gatekeeper policies, and test the policies.
 #[derive(Debug, Parser)]
@@ -75,6 +92,9 @@ pub enum Command {
     Audit(Box<AuditCommand>),
     /// Look for mistakes in policies, without evaluating them.
     Lint(LintArgs),
+    /// Write the manifests that a cluster needs for some policies.
+    #[command(subcommand)]
+    Generate(Generate),
     /// Print the completion script of a shell.
     ///
     /// For bash: `portcullis completions bash > /etc/bash_completion.d/portcullis`.
@@ -213,6 +233,12 @@ pub struct LintArgs {
     pub allow_unsupported: bool,
     #[command(flatten)]
     pub config: ConfigArgs,
+    /// Also look whether an API server with this ValidatingWebhookConfiguration asks the policies about all that they are about.
+    ///
+    /// What is not sent is a warning for each constraint, and so is what selectors leave out and what is sent for no policy. Kinds that
+    /// are not Kubernetes' own are known by the CustomResourceDefinitions among PATH. May be repeated.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub webhook_configuration: Vec<PathBuf>,
     /// Also show what each policy is made of, and what it reads.
     #[arg(short, long)]
     pub verbose: bool,
@@ -228,6 +254,75 @@ pub struct LintArgs {
     /// Largest file that is read, such as `512KiB` or `64MiB`.
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
     pub max_size: usize,
+}
+
+/// `portcullis generate`.
+#[derive(Debug, Subcommand)]
+pub enum Generate {
+    /// Write CustomResourceDefinitions: of ConstraintTemplate, Config and SyncSet, and of constraint kinds.
+    ///
+    /// Where Gatekeeper is installed it brings those of its own kinds: apply only those of constraint kinds then, or none.
+    Crds(CrdsArgs),
+    /// Write what the webhook and the audit need for some policies: roles, a webhook configuration, a SyncSet.
+    ///
+    /// The roles allow to list the kinds that these policies are about or compare objects with, and no other; the rules of the
+    /// configuration send what the constraints are about. Both are made of the policies, so make them anew when those change.
+    Manifests(ManifestsArgs),
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = CRDS_EXAMPLES)]
+pub struct CrdsArgs {
+    /// Also those of the constraint kinds that the templates here define; may be repeated.
+    #[arg(short, long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub policies: Vec<PathBuf>,
+    /// Go on without what is not supported: ExpansionTemplates, mutators, Providers, templates in CEL. Each is a warning then.
+    #[arg(long)]
+    pub allow_unsupported: bool,
+    /// Write a file for each into this directory, instead of all to standard output.
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = MANIFESTS_EXAMPLES)]
+pub struct ManifestsArgs {
+    /// Files and directories with templates, constraints, Configs and SyncSets; may be repeated.
+    ///
+    /// Kinds that are not Kubernetes' own are known by CustomResourceDefinitions among them.
+    #[arg(short, long, value_name = "PATH", required = true, value_hint = ValueHint::AnyPath)]
+    pub policies: Vec<PathBuf>,
+    /// For which program.
+    #[arg(long, value_name = "PROGRAM", default_value = "all")]
+    pub r#for: Program,
+    /// The namespace of the programs.
+    #[arg(short, long, value_name = "NAME", default_value = portcullis_manifests::NAMESPACE, value_parser = portcullis_sources::namespace)]
+    pub namespace: String,
+    /// Leave to Gatekeeper what only it supports, instead of refusing it.
+    #[arg(long)]
+    pub beside_gatekeeper: bool,
+    /// Also the roles for `portcullis-webhook --apply-crds`, for the templates that there are.
+    #[arg(long)]
+    pub apply_crds: bool,
+    /// Go on without what is not supported: ExpansionTemplates, mutators, Providers, templates in CEL. Each is a warning then.
+    #[arg(long)]
+    pub allow_unsupported: bool,
+    #[command(flatten)]
+    pub config: GatekeeperArgs,
+    /// Write files into this directory, instead of all to standard output.
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub output: Option<PathBuf>,
+}
+
+/// The programs that manifests are made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Program {
+    /// The admission webhook, with `--kube`.
+    Webhook,
+    /// The audit, with `--kube --match-kind-only`.
+    Audit,
+    /// Both.
+    All,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

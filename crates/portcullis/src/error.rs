@@ -129,6 +129,8 @@ error_kinds! {
     OtherNamespace = "other-namespace";
     /// Objects that name no namespace, and how they were taken.
     MissingNamespace = "missing-namespace";
+    /// Requests that policies are about and that a webhook configuration does not send, or the other way round.
+    WebhookRules = "webhook-rules";
     /// A test suite that cannot be run as written.
     Suite = "suite";
 }

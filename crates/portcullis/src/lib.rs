@@ -67,6 +67,7 @@
 //! examples `link` and `admission_controller` show a whole program each.
 #![forbid(unsafe_code)]
 
+mod admission_rules;
 mod api;
 mod decision;
 mod document;
@@ -87,6 +88,10 @@ mod source;
 mod value;
 mod world;
 
+pub use admission_rules::{
+    AdmissionRules, AdmissionTarget, Kinds, KnownKind, ListedKinds, MissingRule, NeededBy,
+    WebhookConfiguration,
+};
 pub use api::{
     AdmissionReview, Assertion, Case, Config, Constraint, ConstraintTemplate, ExclusionRule, Expected,
     Operation, Process, RegoVersion, Resource, Suite, SyncSet, Test, Unsupported, unsupported_kinds,

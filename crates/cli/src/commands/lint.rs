@@ -10,8 +10,8 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use portcullis::{
-    Document, Error, ErrorKind, Limits, Object, PolicySet, Resource, Severity, Suite, TemplateInfo,
-    Unsupported,
+    AdmissionRules, Document, Error, ErrorKind, Kinds, Limits, Object, PolicySet, Resource, Severity, Suite,
+    TemplateInfo, Unsupported, WebhookConfiguration,
 };
 use portcullis_report::{self as report, ExitStatus, lint};
 use portcullis_sources::{self as read, Choice, Input, is_policy, is_suite};
@@ -21,9 +21,19 @@ use crate::args::{LintArgs, LintFormat};
 
 /// Reads the policies and reports.
 pub fn run(args: &LintArgs) -> anyhow::Result<ExitStatus> {
-    let Loaded { policies, files, mut problems, mut is_unread } = load(args);
+    let Loaded { policies, files, mut problems, mut is_unread, kinds } = load(args);
     let (policies, found) = PolicySet::from_resources_in(policies, &args.config.homes(None));
     problems.extend(found);
+    if !args.webhook_configuration.is_empty() {
+        let configured = configurations(args);
+        is_unread |= configured.is_unread;
+        problems.extend(configured.problems);
+        if let Some(configuration) = configured.configuration {
+            let rules = AdmissionRules::of(&policies, &kinds);
+            problems.extend(rules.notes().iter().cloned());
+            problems.extend(rules.lint(&configuration));
+        }
+    }
     problems = Unsupported::allowed(args.allow_unsupported).judge(problems);
     if files.is_empty() && !problems.iter().any(|problem| problem.severity() == Severity::Error) {
         let error = Error::new(ErrorKind::NoInput, "no policies were found");
@@ -67,6 +77,38 @@ struct Loaded {
     problems: Vec<Error>,
     /// Whether something is missing that should have been read.
     is_unread: bool,
+    /// What CustomResourceDefinitions say.
+    kinds: Kinds,
+}
+
+/// What is to be compared with what policies need.
+struct Configured {
+    configuration: Option<WebhookConfiguration>,
+    problems: Vec<Error>,
+    is_unread: bool,
+}
+
+/// Reads the webhook configurations. A file that has none is not what was meant.
+fn configurations(args: &LintArgs) -> Configured {
+    let limits = Limits { source_bytes: args.max_size, ..Limits::default() };
+    let Input { documents, mut problems } =
+        read::documents(&args.webhook_configuration, Choice::Policies, &limits);
+    let mut is_unread = problems.iter().any(|problem| problem.severity() == Severity::Error);
+    let mut configuration: Option<WebhookConfiguration> = None;
+    for document in &documents {
+        let (found, errors) = WebhookConfiguration::read(document);
+        is_unread |= errors.iter().any(|problem| problem.severity() == Severity::Error);
+        problems.extend(errors);
+        if let Some(found) = found {
+            configuration.get_or_insert_default().extend(found);
+        }
+    }
+    if configuration.is_none() && !is_unread {
+        let error = Error::new(ErrorKind::NoInput, "no ValidatingWebhookConfiguration was found");
+        problems.push(error.hint("name a file that has one with `--webhook-configuration`"));
+        is_unread = true;
+    }
+    Configured { configuration, problems, is_unread }
 }
 
 fn load(args: &LintArgs) -> Loaded {
@@ -103,6 +145,9 @@ impl Loaded {
             .collect();
         let mut suites = Vec::new();
         for (document, resource, object, problems) in classified {
+            if let Some(object) = &object {
+                self.kinds.learn(object);
+            }
             if object.as_ref().is_some_and(is_suite) {
                 self.problems.extend(problems);
                 if let Some(Resource::Suite(suite)) = resource {

@@ -1,6 +1,7 @@
 //! One command per file: read, ask the library, report.
 
 mod evaluation;
+mod generate;
 mod lint;
 mod progress;
 mod test;
@@ -32,6 +33,7 @@ pub fn dispatch(args: Args) -> anyhow::Result<ExitStatus> {
             let jobs = lint.jobs;
             in_pool(jobs, || lint::run(&lint))
         }
+        Command::Generate(what) => in_pool(None, || generate::run(&what)),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "portcullis", &mut script);

@@ -11,6 +11,7 @@ mod configs;
 mod deploy;
 mod field;
 mod field_cases;
+mod generate;
 mod inputs;
 mod lint;
 mod sarif;

@@ -129,7 +129,7 @@ fn read_scope(node: &Node<'_>, errors: &mut Vec<Error>) -> Option<Scope> {
 }
 
 impl LabelSelector {
-    fn read(node: &Node<'_>, errors: &mut Vec<Error>) -> Self {
+    pub(crate) fn read(node: &Node<'_>, errors: &mut Vec<Error>) -> Self {
         let mut selector = Self::default();
         if let Some(labels) = node.field("matchLabels") {
             for (key, value) in crate::value::entries(labels.value()) {

@@ -160,6 +160,15 @@ impl Gvk {
     }
 }
 
+/// The groups of policies that something is done for.
+pub(crate) fn policy_groups() -> impl Iterator<Item = &'static str> {
+    let is_used = |kinds: &&[KnownKind]| {
+        kinds.iter().any(|(_, kind, ..)| matches!(kind, Kind::Template | Kind::Config | Kind::SyncSet))
+    };
+    let known = GROUPS.iter().filter(move |(_, kinds)| is_used(kinds)).map(|(group, _)| *group);
+    known.chain([CONSTRAINT_GROUP])
+}
+
 /// The kinds of Gatekeeper's that nothing is done for, each in its newest version: what a cluster has of them is to be told.
 pub fn unsupported_kinds() -> impl Iterator<Item = Gvk> {
     GROUPS.iter().flat_map(|(group, kinds)| {

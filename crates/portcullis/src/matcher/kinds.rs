@@ -12,22 +12,32 @@ pub(crate) struct KindsMatcher(Box<[Entry]>);
 
 #[derive(Clone, Debug)]
 struct Entry {
-    groups: Names,
-    kinds: Names,
+    groups: Listing,
+    kinds: Listing,
 }
 
+/// The names that an entry lists; none if it takes any.
+pub(crate) type Names<'a> = Option<&'a BTreeSet<Arc<str>>>;
+
 #[derive(Clone, Debug)]
-enum Names {
+enum Listing {
     Any,
     Listed(BTreeSet<Arc<str>>),
 }
 
-impl Names {
+impl Listing {
     fn compile(names: &[Arc<str>]) -> Self {
         if names.is_empty() || names.iter().any(|name| &**name == "*") {
             return Self::Any;
         }
         Self::Listed(names.iter().cloned().collect())
+    }
+
+    fn listed(&self) -> Option<&BTreeSet<Arc<str>>> {
+        match self {
+            Self::Any => None,
+            Self::Listed(names) => Some(names),
+        }
     }
 
     fn contain(&self, name: &str) -> bool {
@@ -41,8 +51,8 @@ impl Names {
 impl KindsMatcher {
     pub(super) fn compile(entries: &[Kinds]) -> Self {
         let compile = |entry: &Kinds| Entry {
-            groups: Names::compile(&entry.api_groups),
-            kinds: Names::compile(&entry.kinds),
+            groups: Listing::compile(&entry.api_groups),
+            kinds: Listing::compile(&entry.kinds),
         };
         Self(entries.iter().map(compile).collect())
     }
@@ -52,13 +62,18 @@ impl KindsMatcher {
         self.0.is_empty() || self.0.iter().any(fits)
     }
 
+    /// The groups and kinds of each entry, none for any; no entry at all is any kind.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (Names<'_>, Names<'_>)> {
+        self.0.iter().map(|entry| (entry.groups.listed(), entry.kinds.listed()))
+    }
+
     /// The kinds that some entry names; `None` if an entry takes any kind.
     pub(super) fn named_kinds(&self) -> Option<impl Iterator<Item = &str>> {
-        let open = self.0.is_empty() || self.0.iter().any(|entry| matches!(entry.kinds, Names::Any));
+        let open = self.0.is_empty() || self.0.iter().any(|entry| matches!(entry.kinds, Listing::Any));
         (!open).then(|| {
             self.0.iter().flat_map(|entry| match &entry.kinds {
-                Names::Any => None.into_iter().flatten(),
-                Names::Listed(names) => Some(names.iter().map(|name| &**name)).into_iter().flatten(),
+                Listing::Any => None.into_iter().flatten(),
+                Listing::Listed(names) => Some(names.iter().map(|name| &**name)).into_iter().flatten(),
             })
         })
     }

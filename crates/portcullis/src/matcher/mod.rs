@@ -27,10 +27,12 @@ use thiserror::Error;
 pub(crate) use elsewhere::Elsewhere;
 pub(crate) use glob::Glob;
 use kinds::KindsMatcher;
+pub(crate) use kinds::Names;
 use namespaces::NamespacesMatcher;
-use selectors::Selector;
+pub(crate) use selectors::Selector;
 
 use crate::api::matching::{Match, Scope, SourceFilter};
+use crate::names::Gvk;
 use crate::object::Object;
 
 /// What is matched: an object with what is known about it.
@@ -120,6 +122,31 @@ impl Matcher {
     /// The kinds it can match at all; `None` if any.
     pub(crate) fn kinds(&self) -> Option<impl Iterator<Item = &str>> {
         self.kinds.named_kinds()
+    }
+
+    /// The groups and kinds of each entry of `kinds`, none for any; no entry at all is any kind.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (Names<'_>, Names<'_>)> {
+        self.kinds.entries()
+    }
+
+    /// Whether it can match a kind.
+    pub(crate) fn concerns(&self, gvk: &Gvk) -> bool {
+        self.kinds.matches(gvk)
+    }
+
+    /// Where the objects live that it can match.
+    pub(crate) fn scope(&self) -> Scope {
+        self.namespaces.scope()
+    }
+
+    /// The names of namespaces that it takes, and those that it does not.
+    pub(crate) fn namespaces(&self) -> (&[Glob], &[Glob]) {
+        (self.namespaces.included(), self.namespaces.excluded())
+    }
+
+    /// Whether it can match what somebody wrote.
+    pub(crate) fn takes_originals(&self) -> bool {
+        self.source_matches(Source::Original)
     }
 
     fn namespace_selector_matches(&self, subject: &Subject<'_>) -> Result<bool, MatchError> {

@@ -25,7 +25,7 @@ enum Test {
 }
 
 impl Selector {
-    pub(super) fn compile(selector: &LabelSelector) -> Self {
+    pub(crate) fn compile(selector: &LabelSelector) -> Self {
         let labels = selector.match_labels.iter().map(|(key, value)| Requirement {
             key: key.clone(),
             test: Test::In(BTreeSet::from([value.clone()])),
@@ -44,7 +44,7 @@ impl Selector {
     }
 
     /// Whether the object's own labels satisfy the selector.
-    pub(super) fn matches(&self, object: &Object) -> bool {
+    pub(crate) fn matches(&self, object: &Object) -> bool {
         self.0.iter().all(|requirement| {
             let label = object.label(&requirement.key);
             match &requirement.test {

@@ -266,6 +266,21 @@ impl PolicySet {
         !self.0.index.candidates(kind).is_empty()
     }
 
+    /// Whether any constraint may have something to say of objects of a kind: by its `match.kinds`, and by what its Rego says of kinds.
+    #[must_use]
+    pub fn concerns(&self, gvk: &Gvk) -> bool {
+        let positions = self.0.index.candidates(&gvk.kind).iter();
+        let mut constraints = positions.filter_map(|&position| self.0.constraints.get(position));
+        constraints.any(|constraint| {
+            let of_text = constraint.template.program.operation_use().kinds.as_ref();
+            constraint.matcher.concerns(gvk) && of_text.is_none_or(|kinds| kinds.contains(&*gvk.kind))
+        })
+    }
+
+    pub(crate) fn compiled(&self) -> impl Iterator<Item = &Arc<CompiledConstraint>> {
+        self.0.constraints.iter()
+    }
+
     /// The templates that have a constraint.
     fn used_templates(&self) -> impl Iterator<Item = &Arc<Template>> {
         let mut last: Option<&Arc<Template>> = None;

@@ -194,6 +194,11 @@ impl Template {
         (template, errors)
     }
 
+    /// The operations that it is evaluated for at the webhook; empty is all.
+    pub(crate) fn operations(&self) -> &[Operation] {
+        &self.operations
+    }
+
     /// Whether the template takes part in a review. Its `operations` count at the webhook only.
     pub(crate) fn reviews(&self, operation: Operation, point: EnforcementPoint) -> bool {
         point != EnforcementPoint::Webhook

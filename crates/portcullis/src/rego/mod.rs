@@ -6,8 +6,11 @@
 //! ```
 
 mod lint;
+mod operations;
 mod reads;
 mod recursion;
+mod reviewed_kinds;
+mod rule_book;
 mod template_rules;
 mod types;
 
@@ -33,6 +36,7 @@ use crate::value::{self, Value};
 use crate::world::World;
 
 pub use lint::Explanation;
+pub(crate) use operations::{Mention, OperationUse};
 use reads::Reads;
 use template_rules::ParsedModule;
 
@@ -45,6 +49,7 @@ pub(crate) struct RegoProgram {
     inventory_reads: Vec<InventoryRead>,
     object_reads: Arc<[ObjectRead]>,
     reads_namespace: bool,
+    operation_use: OperationUse,
     /// What its answers may rest on; worked out when it is first asked for.
     rests_on: OnceLock<portcullis_rego::Reads>,
 }
@@ -105,6 +110,7 @@ impl RegoProgram {
                     inventory_reads: reads.inventory,
                     object_reads: reads.object.into(),
                     reads_namespace: reads.namespace,
+                    operation_use: OperationUse::of(&modules),
                     rests_on: OnceLock::new(),
                     texts,
                 };
@@ -152,6 +158,11 @@ impl RegoProgram {
     /// Whether it may look at the Namespace of the object.
     pub(crate) fn reads_namespace(&self) -> bool {
         self.reads_namespace
+    }
+
+    /// What its text says about operations.
+    pub(crate) fn operation_use(&self) -> &OperationUse {
+        &self.operation_use
     }
 
     /// How many indexes it has a use for.

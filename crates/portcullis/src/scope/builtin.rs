@@ -119,6 +119,68 @@ pub(super) fn scope(group: &str, kind: &str) -> Scope {
     }
 }
 
+/// Kinds that are no resource of their own: they are sent to a part of another, or only come back from one.
+const NO_RESOURCE: &[(&str, &str)] = &[
+    ("", "NodeProxyOptions"),
+    ("", "PodAttachOptions"),
+    ("", "PodExecOptions"),
+    ("", "PodLogOptions"),
+    ("", "PodPortForwardOptions"),
+    ("", "PodProxyOptions"),
+    ("", "PodStatusResult"),
+    ("", "ServiceProxyOptions"),
+    ("apps", "DeploymentRollback"),
+    ("authentication.k8s.io", "TokenRequest"),
+    ("extensions", "DeploymentRollback"),
+    ("policy", "Eviction"),
+];
+
+/// Whether a group is one of Kubernetes itself.
+pub(crate) fn is_built_in(group: &str) -> bool {
+    GROUPS.iter().any(|(name, ..)| *name == group)
+}
+
+/// Whether a kind of Kubernetes is called so, in any group, whether it is a resource or not.
+pub(crate) fn is_known(kind: &str) -> bool {
+    GROUPS.iter().any(|(_, namespaced, cluster)| namespaced.contains(&kind) || cluster.contains(&kind))
+        || kind == "Scale"
+}
+
+/// The kinds that are resources, in a fixed order: group, kind, where its objects live.
+pub(crate) fn resources() -> impl Iterator<Item = (&'static str, &'static str, Scope)> {
+    GROUPS
+        .iter()
+        .flat_map(|(group, namespaced, cluster)| {
+            let namespaced = namespaced.iter().map(|kind| (*group, *kind, Scope::Namespaced));
+            namespaced.chain(cluster.iter().map(|kind| (*group, *kind, Scope::Cluster)))
+        })
+        .filter(|(group, kind, _)| !NO_RESOURCE.contains(&(group, kind)))
+}
+
+/// A version of a group that API servers serve, and all of its kinds that are stable.
+pub(crate) fn version(group: &str) -> &'static str {
+    match group {
+        "autoscaling" => "v2",
+        "metrics.k8s.io" => "v1beta1",
+        _ => "v1",
+    }
+}
+
+/// The resource of a kind: English for it, in lower case, but for the few that are not.
+pub(crate) fn plural(group: &str, kind: &str) -> String {
+    let name = kind.to_lowercase();
+    match (group, kind) {
+        ("", "Endpoints") => name,
+        ("metrics.k8s.io", "PodMetrics") => "pods".to_owned(),
+        ("metrics.k8s.io", "NodeMetrics") => "nodes".to_owned(),
+        _ if name.ends_with('s') => format!("{name}es"),
+        _ => match name.strip_suffix('y') {
+            Some(stem) => format!("{stem}ies"),
+            None => format!("{name}s"),
+        },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -133,6 +195,26 @@ mod tests {
                 assert!(seen.insert((group, kind)), "{group} {kind} stands here twice");
             }
         }
+    }
+
+    #[test]
+    fn resources_are_called_as_api_servers_call_them() {
+        for (group, kind, expected) in [
+            ("", "Pod", "pods"),
+            ("", "Endpoints", "endpoints"),
+            ("", "ComponentStatus", "componentstatuses"),
+            ("networking.k8s.io", "Ingress", "ingresses"),
+            ("networking.k8s.io", "IngressClass", "ingressclasses"),
+            ("networking.k8s.io", "NetworkPolicy", "networkpolicies"),
+            ("networking.k8s.io", "IPAddress", "ipaddresses"),
+            ("storage.k8s.io", "CSIStorageCapacity", "csistoragecapacities"),
+            ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy", "validatingadmissionpolicies"),
+            ("metrics.k8s.io", "PodMetrics", "pods"),
+        ] {
+            assert_eq!(plural(group, kind), expected, "{group} {kind}");
+        }
+        assert!(NO_RESOURCE.iter().all(|(group, kind)| scope(group, kind) != Scope::ByObject));
+        assert!(resources().all(|(_, kind, _)| !kind.ends_with("Options")));
     }
 
     #[test]

@@ -15,6 +15,8 @@ mod builtin;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub(crate) use builtin::{is_built_in, is_known, plural, resources, version};
+
 use crate::api;
 use crate::names::GroupKind;
 use crate::object::Object;

@@ -1,0 +1,136 @@
+//! `portcullis generate`: what a cluster needs for some policies.
+//!
+//! ```text
+//! paths ── read ──> policies, kinds of CRDs ── portcullis-manifests ──> documents ──> standard output, files
+//! ```
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use portcullis::{
+    Document, Error, ErrorKind, Kinds, Limits, Object, PolicySet, Resource, Severity, Unsupported,
+};
+use portcullis_manifests::{Manifests, Options, own_crds, to_yaml};
+use portcullis_report::{self as report, ExitStatus};
+use portcullis_sources::{Choice, Input, documents, is_policy};
+use serde_json::Value;
+
+use crate::args::{CrdsArgs, Generate, ManifestsArgs, Program};
+
+/// Makes the manifests and writes them.
+pub fn run(what: &Generate) -> anyhow::Result<ExitStatus> {
+    match what {
+        Generate::Crds(args) => crds(args),
+        Generate::Manifests(args) => manifests(args),
+    }
+}
+
+fn crds(args: &CrdsArgs) -> anyhow::Result<ExitStatus> {
+    let mut all = own_crds();
+    if !args.policies.is_empty() {
+        let (resources, _, problems) = read(&args.policies);
+        let problems = Unsupported::allowed(args.allow_unsupported).judge(problems);
+        if !tell(problems)? {
+            return Ok(ExitStatus::Error);
+        }
+        let templates = resources.iter().filter_map(|resource| match resource {
+            Resource::Template(template) => Some(template),
+            _ => None,
+        });
+        let mut definitions: Vec<Value> = templates.map(|template| template.crd()).collect();
+        definitions.sort_by(|a, b| name(a).cmp(name(b)));
+        all.extend(definitions);
+    }
+    let files: Vec<(String, Vec<Value>)> =
+        all.into_iter().map(|crd| (format!("{}.yaml", name(&crd)), vec![crd])).collect();
+    write("crds", &files, args.output.as_deref())
+}
+
+fn name(object: &Value) -> &str {
+    object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default()
+}
+
+fn manifests(args: &ManifestsArgs) -> anyhow::Result<ExitStatus> {
+    let (resources, kinds, mut problems) = read(&args.policies);
+    let (policies, found) =
+        PolicySet::from_resources_in(resources, &args.config.homes(Some(&args.namespace)));
+    problems.extend(found);
+    if policies.constraints().next().is_none() && !problems.iter().any(is_error) {
+        let error = Error::new(ErrorKind::NoInput, "no constraints were found");
+        problems.push(error.hint("name files or directories with ConstraintTemplates and constraints"));
+    }
+    let problems = Unsupported::allowed(args.allow_unsupported).judge(problems);
+    if !tell(problems)? {
+        return Ok(ExitStatus::Error);
+    }
+    let options = Options {
+        namespace: args.namespace.clone(),
+        beside_gatekeeper: args.beside_gatekeeper,
+        apply_crds: args.apply_crds,
+    };
+    let mut made = Manifests::default();
+    if matches!(args.r#for, Program::Webhook | Program::All) {
+        made.extend(Manifests::webhook(&policies, &kinds, &options)?);
+    }
+    if matches!(args.r#for, Program::Audit | Program::All) {
+        made.extend(Manifests::audit(&policies, &kinds, &options)?);
+    }
+    tell(made.notes.clone())?;
+    let files: Vec<(String, Vec<Value>)> =
+        made.files.into_iter().map(|(name, documents)| (name.to_owned(), documents)).collect();
+    write("manifests", &files, args.output.as_deref())
+}
+
+/// The policies of some paths, and what CustomResourceDefinitions there say of kinds.
+fn read(paths: &[PathBuf]) -> (Vec<Resource>, Kinds, Vec<Error>) {
+    let Input { documents, mut problems } = documents(paths, Choice::Policies, &Limits::default());
+    let mut kinds = Kinds::default();
+    let mut resources = Vec::new();
+    for document in &documents {
+        let (resource, found) = Resource::read(document);
+        let object = Object::from_document(Document::clone(document)).ok();
+        if let Some(object) = &object {
+            kinds.learn(object);
+        }
+        if is_policy(resource.as_ref(), object.as_ref()) {
+            problems.extend(found);
+            resources.extend(resource);
+        }
+    }
+    (resources, kinds, problems)
+}
+
+fn is_error(problem: &Error) -> bool {
+    problem.severity() == Severity::Error
+}
+
+/// Says what is wrong, on standard error. False if nothing may be made of it: a policy that is left out would lack what it needs.
+fn tell(mut problems: Vec<Error>) -> anyhow::Result<bool> {
+    // How policies are written is what `lint` is for.
+    problems.retain(|problem| !problem.kind().is_style());
+    problems.sort();
+    problems.dedup();
+    let mut err = anstream::stderr().lock();
+    report::human::write_problems(&problems, &mut err)?;
+    Ok(!problems.iter().any(is_error))
+}
+
+fn write(what: &str, files: &[(String, Vec<Value>)], output: Option<&Path>) -> anyhow::Result<ExitStatus> {
+    let header = format!("# Made by `portcullis generate {what}`.\n");
+    let Some(directory) = output else {
+        let mut out = report::stdout(false);
+        let all = files.iter().flat_map(|(_, documents)| documents);
+        write!(out, "{header}{}", to_yaml(all)?)?;
+        out.flush()?;
+        return Ok(ExitStatus::Success);
+    };
+    fs::create_dir_all(directory).with_context(|| format!("creating `{}`", directory.display()))?;
+    for (name, documents) in files {
+        let path = directory.join(name);
+        let text = format!("{header}{}", to_yaml(documents)?);
+        fs::write(&path, text).with_context(|| format!("writing `{}`", path.display()))?;
+    }
+    Ok(ExitStatus::Success)
+}

@@ -1,0 +1,230 @@
+//! The custom resource definitions of Gatekeeper's kinds that are read: what an API server has to have before policies can be applied.
+//!
+//! Their schemas say what is read and keep what is free: parameter schemas, programs of other engines, status. They refuse only what no
+//! list can hold twice; what is wrong with a policy is said by the webhook, which knows better hints.
+
+use serde_json::{Value, json};
+
+/// Those of ConstraintTemplate, Config and SyncSet. Where Gatekeeper is installed it brings its own.
+#[must_use]
+pub fn own_crds() -> Vec<Value> {
+    vec![templates(), configs(), sync_sets()]
+}
+
+const PRESERVE: &str = "x-kubernetes-preserve-unknown-fields";
+
+fn free(description: &str) -> Value {
+    json!({"type": "object", "description": description, PRESERVE: true})
+}
+
+fn text(description: &str) -> Value {
+    json!({"type": "string", "description": description})
+}
+
+fn texts(description: &str) -> Value {
+    json!({"type": "array", "description": description, "items": {"type": "string"}})
+}
+
+fn object(description: &str, properties: Value) -> Value {
+    json!({"type": "object", "description": description, "properties": properties})
+}
+
+fn list(description: &str, items: Value) -> Value {
+    json!({"type": "array", "description": description, "items": items})
+}
+
+/// What every object has, and its `spec` and `status`.
+fn root(description: &str, spec: Value) -> Value {
+    object(
+        description,
+        json!({
+            "apiVersion": {"type": "string"},
+            "kind": {"type": "string"},
+            "metadata": {"type": "object"},
+            "spec": spec,
+            "status": free("What the programs that serve it made of it."),
+        }),
+    )
+}
+
+struct Version {
+    name: &'static str,
+    schema: Value,
+}
+
+fn definition(group: &str, kind: &str, plural: &str, scope: &str, versions: Vec<Version>) -> Value {
+    let versions: Vec<Value> = versions
+        .into_iter()
+        .enumerate()
+        .map(|(number, version)| {
+            json!({
+                "name": version.name,
+                "served": true,
+                // The first is the newest.
+                "storage": number == 0,
+                "subresources": {"status": {}},
+                "schema": {"openAPIV3Schema": version.schema},
+            })
+        })
+        .collect();
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": format!("{plural}.{group}"), "labels": {"app.kubernetes.io/name": "portcullis"}},
+        "spec": {
+            "group": group,
+            "names": {
+                "kind": kind,
+                "listKind": format!("{kind}List"),
+                "plural": plural,
+                "singular": kind.to_lowercase(),
+            },
+            "scope": scope,
+            "versions": versions,
+        },
+    })
+}
+
+fn templates() -> Value {
+    // The versions differ in what a template means that does not say `legacySchema`. It is written down when one is created, so that it
+    // means the same when it is read in another version.
+    let version = |name: &'static str, legacy: bool| Version { name, schema: template(legacy) };
+    definition(
+        "templates.gatekeeper.sh",
+        "ConstraintTemplate",
+        "constrainttemplates",
+        "Cluster",
+        vec![version("v1", false), version("v1beta1", true), version("v1alpha1", true)],
+    )
+}
+
+fn template(legacy: bool) -> Value {
+    let names = object(
+        "How the kind of the constraints is called.",
+        json!({
+            "kind": text("The kind. The template has the same name, in lower case."),
+            "shortNames": texts("Shorter names for kubectl."),
+            "listKind": text("Not read: it follows from the kind."),
+            "plural": text("Not read: it follows from the kind."),
+            "singular": text("Not read: it follows from the kind."),
+            "categories": texts("Not read: all constraints are in the same ones."),
+        }),
+    );
+    let mut validation = object(
+        "What the parameters of constraints may be.",
+        json!({
+            "openAPIV3Schema": free("The schema of `spec.parameters`."),
+            "legacySchema": {
+                "type": "boolean",
+                "description": "Whether the schema may leave types out; then what it does not name is kept.",
+                "default": legacy,
+            },
+        }),
+    );
+    if legacy && let Some(validation) = validation.as_object_mut() {
+        validation.insert("default".to_owned(), json!({}));
+    }
+    let crd = object(
+        "The kind that the template defines.",
+        json!({"spec": object("As in a CustomResourceDefinition.", json!({"names": names, "validation": validation}))}),
+    );
+    let mut code = list(
+        "Programs for several engines, one for each.",
+        object(
+            "A program.",
+            json!({
+                "engine": text("The engine. `Rego` is evaluated here."),
+                "source": free("The program, as the engine has it: for Rego `rego`, `libs` and `version`."),
+            }),
+        ),
+    );
+    if let Some(code) = code.as_object_mut() {
+        code.insert("x-kubernetes-list-type".to_owned(), json!("map"));
+        code.insert("x-kubernetes-list-map-keys".to_owned(), json!(["engine"]));
+        if let Some(items) = code.get_mut("items").and_then(Value::as_object_mut) {
+            items.insert("required".to_owned(), json!(["engine"]));
+        }
+    }
+    let mut operations = texts("The operations for which the webhook asks it; all if there are none.");
+    if let Some(items) = operations.pointer_mut("/items").and_then(Value::as_object_mut) {
+        items.insert("enum".to_owned(), json!(["*", "CREATE", "UPDATE", "DELETE", "CONNECT"]));
+    }
+    let target = object(
+        "Where it is evaluated, and by what.",
+        json!({
+            "target": text("The only one there is: `admission.k8s.gatekeeper.sh`."),
+            "rego": text("A program in Rego of before 1.0. It counts more than `code`."),
+            "libs": texts("Libraries of that program."),
+            "code": code,
+            "operations": operations,
+        }),
+    );
+    let spec = object(
+        "The kind of the constraints, and the program behind it.",
+        json!({"crd": crd, "targets": list("Exactly one.", target)}),
+    );
+    root("Defines a kind of constraint and the program that judges objects by it.", spec)
+}
+
+/// A kind that is kept to compare objects with.
+fn kept() -> Value {
+    object(
+        "A kind.",
+        json!({
+            "group": text("Its API group; none for the core group."),
+            "version": text("A version of it."),
+            "kind": text("Its name."),
+        }),
+    )
+}
+
+fn configs() -> Value {
+    let namespaces = json!({
+        "type": "array",
+        "description": "Names of namespaces; `*` at either end stands for any text.",
+        "items": {"type": "string", "pattern": r"^\*?[-:a-z0-9]*\*?$"},
+    });
+    let rule = object(
+        "Namespaces that some processes leave alone.",
+        json!({
+            "excludedNamespaces": namespaces,
+            "processes": texts("`audit`, `webhook`, `sync`, `mutation-webhook`, or `*` for all."),
+        }),
+    );
+    let spec = object(
+        "Which namespaces are left alone, and which kinds are kept.",
+        json!({
+            "match": list("Namespaces to leave alone.", rule),
+            "sync": object(
+                "What is kept.",
+                json!({"syncOnly": list("Kinds that policies may compare objects with.", kept())}),
+            ),
+            "validation": free("Gatekeeper's tracing; not read."),
+            "readiness": free("Gatekeeper's statistics; not read."),
+        }),
+    );
+    let schema =
+        root("Settings for all policies. One counts: `config`, in the namespace of the programs.", spec);
+    definition(
+        "config.gatekeeper.sh",
+        "Config",
+        "configs",
+        "Namespaced",
+        vec![Version { name: "v1alpha1", schema }],
+    )
+}
+
+fn sync_sets() -> Value {
+    let spec = object(
+        "What is kept.",
+        json!({"gvks": list("Kinds that policies may compare objects with.", kept())}),
+    );
+    let schema = root("Kinds that are kept, so that policies may compare objects with them.", spec);
+    definition(
+        "syncset.gatekeeper.sh",
+        "SyncSet",
+        "syncsets",
+        "Cluster",
+        vec![Version { name: "v1alpha1", schema }],
+    )
+}

@@ -1,0 +1,117 @@
+//! The manifests that a set of policies needs in a cluster, as values: custom resource definitions, roles, a webhook configuration, a
+//! SyncSet. Pure: who calls it reads the policies and writes the YAML.
+//!
+//! ```text
+//! PolicySet ── ListedKinds, AdmissionRules ──> what these policies need ──┐
+//! deploy/ ── what every installation needs ───────────────────────────────┴──> documents ──> YAML
+//! ```
+//!
+//! What does not depend on policies is that of `deploy/`, which is a part of the program, so that the two cannot differ.
+#![forbid(unsafe_code)]
+
+mod configuration;
+mod crds;
+mod rbac;
+mod sync;
+mod yaml;
+
+use portcullis::{AdmissionRules, Error, Kinds, ListedKinds, PolicySet};
+use serde_json::Value;
+
+pub use crds::own_crds;
+pub use yaml::to_yaml;
+
+/// The namespace of `deploy/`.
+pub const NAMESPACE: &str = "portcullis-system";
+
+/// What the manifests are to be like.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The namespace of the programs.
+    pub namespace: String,
+    /// Gatekeeper serves as well: what only it supports is left to it.
+    pub beside_gatekeeper: bool,
+    /// The webhook makes the CRDs of constraint kinds (`--apply-crds`).
+    pub apply_crds: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { namespace: NAMESPACE.to_owned(), beside_gatekeeper: false, apply_crds: false }
+    }
+}
+
+/// Documents, and what is to be said about them.
+#[derive(Clone, Debug, Default)]
+pub struct Manifests {
+    /// Each with the file that it belongs to, in the order in which they are to be applied.
+    pub files: Vec<(&'static str, Vec<Value>)>,
+    /// Warnings.
+    pub notes: Vec<Error>,
+}
+
+/// A manifest of `deploy/` is not what the program was built for. A test keeps this from happening.
+#[derive(Debug, thiserror::Error)]
+#[error("the manifest `{file}` that is a part of this program cannot be used: {reason}")]
+pub struct Broken {
+    file: &'static str,
+    reason: String,
+}
+
+impl Manifests {
+    /// What the webhook needs: its roles, its configuration, and a SyncSet.
+    ///
+    /// # Errors
+    ///
+    /// If the program was built with other manifests than it was made for.
+    pub fn webhook(policies: &PolicySet, kinds: &Kinds, options: &Options) -> Result<Self, Broken> {
+        let compared = ListedKinds::compared(policies, kinds);
+        let mut rules = AdmissionRules::of(policies, kinds);
+        if options.beside_gatekeeper {
+            rules = rules.without_refusals();
+        }
+        let mut files = vec![("webhook-rbac.yaml", rbac::webhook(policies, &compared, options)?)];
+        let sync = sync::sync_set(policies, &compared);
+        if !sync.is_empty() {
+            files.push(("sync-set.yaml", sync));
+        }
+        files.push(("webhook-configuration.yaml", configuration::webhook(&rules, options)?));
+        let notes = rules.notes().iter().cloned().chain(compared.notes).collect();
+        Ok(Self { files, notes })
+    }
+
+    /// What the audit needs: its roles.
+    ///
+    /// # Errors
+    ///
+    /// If the program was built with other manifests than it was made for.
+    pub fn audit(policies: &PolicySet, kinds: &Kinds, options: &Options) -> Result<Self, Broken> {
+        let audited = ListedKinds::audited(policies, kinds);
+        let compared = ListedKinds::compared(policies, kinds);
+        let files = vec![("audit-rbac.yaml", rbac::audit(&audited, &compared, options)?)];
+        Ok(Self { files, notes: audited.notes.into_iter().chain(compared.notes).collect() })
+    }
+
+    /// Takes others, too.
+    pub fn extend(&mut self, other: Self) {
+        self.files.extend(other.files);
+        self.notes.extend(other.notes);
+        self.notes.sort();
+        self.notes.dedup();
+    }
+
+    /// All documents, in their order.
+    pub fn documents(&self) -> impl Iterator<Item = &Value> {
+        self.files.iter().flat_map(|(_, documents)| documents)
+    }
+}
+
+/// The documents of a manifest of `deploy/`, in another namespace.
+fn documents(file: &'static str, text: &str, options: &Options) -> Result<Vec<Value>, Broken> {
+    let text = text.replace(NAMESPACE, &options.namespace);
+    let (documents, errors) = portcullis::Document::read_all(file, &text);
+    match errors.first() {
+        Some(error) => Err(Broken { file, reason: error.to_string() }),
+        None => Ok(documents.iter().map(portcullis::Document::to_json).collect()),
+    }
+}

@@ -1,0 +1,235 @@
+//! Which kinds have to be listed: those that an audit judges, and those that policies compare objects with. Roles are made of it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::kinds::{Kinds, guess};
+use super::{ANY, parts};
+use crate::enforcement::EnforcementPoint;
+use crate::error::{Error, ErrorKind};
+use crate::matcher::Names;
+use crate::names::Gvk;
+use crate::policy::{CompiledConstraint, InventoryRead, PolicySet, TemplateInfo};
+use crate::scope;
+use crate::source::Location;
+use crate::value;
+
+/// Resources to list, in the order of their groups and names.
+#[derive(Clone, Debug, Default)]
+pub struct ListedKinds {
+    /// Group and resource; `*` for all of a group, or of all groups.
+    pub resources: BTreeSet<(Arc<str>, Arc<str>)>,
+    /// The kinds that are known by name, in one version.
+    pub kinds: BTreeSet<Gvk>,
+    /// What is to be said: kinds whose resource is guessed, or that no text says.
+    pub notes: Vec<Error>,
+}
+
+impl ListedKinds {
+    /// What an audit lists that lists only kinds that constraints are about, as [`PolicySet::concerns`] tells.
+    #[must_use]
+    pub fn audited(policies: &PolicySet, kinds: &Kinds) -> Self {
+        let mut listed = Self::default();
+        let is_audited = |constraint: &&Arc<CompiledConstraint>| {
+            !constraint.info.enforcement().actions(EnforcementPoint::Audit).is_empty()
+        };
+        for constraint in policies.compiled().filter(is_audited) {
+            listed.add_constraint(constraint, kinds);
+        }
+        listed.tidied()
+    }
+
+    /// What policies compare objects with: the kinds that their Rego names, and those that Configs and SyncSets list.
+    #[must_use]
+    pub fn compared(policies: &PolicySet, kinds: &Kinds) -> Self {
+        let mut listed = Self::default();
+        for gvk in policies.synced_kinds() {
+            listed.add(&gvk.group, &gvk.kind, Some(&gvk.version), kinds, None);
+        }
+        for template in policies.templates() {
+            for read in template.inventory_reads() {
+                listed.add_read(template, read, policies, kinds);
+            }
+        }
+        listed.tidied()
+    }
+
+    fn add_constraint(&mut self, constraint: &CompiledConstraint, kinds: &Kinds) {
+        let of_text = constraint.template.program.operation_use().kinds.as_ref();
+        let mut add = |groups: Names<'_>, kind: Option<&str>| match (groups, kind) {
+            (None, None) => self.all(ANY),
+            (Some(groups), None) => groups.iter().for_each(|group| self.all(group)),
+            (Some(groups), Some(kind)) => {
+                let known: Vec<&Arc<str>> =
+                    groups.iter().filter(|group| kinds.get(group, kind).is_some()).collect();
+                let own = groups.iter().filter(|group| !scope::is_built_in(group) && !known.contains(group));
+                for group in own.chain(known.iter().copied()) {
+                    let place = known.is_empty().then_some(constraint.info.location());
+                    self.add(group, kind, None, kinds, place);
+                }
+            }
+            (None, Some(kind)) => {
+                let groups = kinds.groups_of(kind);
+                for group in &groups {
+                    self.add(group, kind, None, kinds, None);
+                }
+                let is_part = scope::is_known(kind);
+                if groups.is_empty() && !is_part {
+                    self.add(ANY, kind, None, kinds, Some(constraint.info.location()));
+                }
+            }
+        };
+        let entries: Vec<_> = constraint.matcher.entries().collect();
+        let entries = if entries.is_empty() { vec![(None, None)] } else { entries };
+        for (groups, names) in entries {
+            match (names, of_text) {
+                (None, None) => add(groups, None),
+                (None, Some(kinds)) => kinds.iter().for_each(|kind| add(groups, Some(kind))),
+                (Some(names), of_text) => names
+                    .iter()
+                    .filter(|kind| of_text.is_none_or(|kinds| kinds.contains(&***kind)))
+                    .for_each(|kind| add(groups, Some(kind))),
+            }
+        }
+    }
+
+    fn add_read(
+        &mut self,
+        template: &TemplateInfo,
+        read: &InventoryRead,
+        policies: &PolicySet,
+        kinds: &Kinds,
+    ) {
+        let place = Some(template.location());
+        let Some(kind) = read.kind.as_deref() else {
+            return self.add_required(template, read, policies, kinds);
+        };
+        let Some(api_version) = &read.api_version else {
+            let groups = kinds.groups_of(kind);
+            for group in &groups {
+                self.add(group, kind, None, kinds, None);
+            }
+            if groups.is_empty() {
+                let message = format!(
+                    "`{}` compares with {read}, and in which group they are is not known",
+                    template.kind()
+                );
+                self.note(
+                    message,
+                    "give their CustomResourceDefinition beside the policies",
+                    template.location(),
+                );
+            }
+            return;
+        };
+        let gvk = Gvk::new(api_version, kind);
+        self.add(&gvk.group, kind, Some(&gvk.version), kinds, place);
+    }
+
+    /// Of kinds that the text does not say, those that the template says elsewhere that it needs.
+    fn add_required(
+        &mut self,
+        template: &TemplateInfo,
+        read: &InventoryRead,
+        policies: &PolicySet,
+        kinds: &Kinds,
+    ) {
+        let required = required_kinds(template);
+        for gvk in &required {
+            if kinds.get(&gvk.group, &gvk.kind).is_some() && !parts::is_gone(&gvk.group, &gvk.kind) {
+                self.add(&gvk.group, &gvk.kind, None, kinds, None);
+            }
+        }
+        if !required.is_empty() {
+            return;
+        }
+        let message =
+            format!("`{}` compares with {read} of kinds that its text does not say", template.kind());
+        let hint = if policies.synced_kinds().is_empty() {
+            "list the kinds that it needs in a SyncSet beside the policies, or it compares with nothing"
+        } else {
+            "it sees those that Configs and SyncSets list; look whether these are all that it needs"
+        };
+        self.note(message, hint, template.location());
+    }
+
+    fn all(&mut self, group: &str) {
+        self.resources.insert((group.into(), ANY.into()));
+    }
+
+    fn add(
+        &mut self,
+        group: &str,
+        kind: &str,
+        version: Option<&str>,
+        kinds: &Kinds,
+        place: Option<&Location>,
+    ) {
+        if parts::is_gone(group, kind) || parts::is_only_sent(group, kind) {
+            return;
+        }
+        if let Some(known) = kinds.get(group, kind) {
+            self.resources.insert((group.into(), known.resource));
+            let version = version.map_or(known.version, Into::into);
+            self.kinds.insert(Gvk { group: group.into(), version, kind: kind.into() });
+            return;
+        }
+        if scope::is_built_in(group) && scope::is_known(kind) {
+            // What is sent to a part of a resource is nowhere to be listed.
+            return;
+        }
+        self.resources.insert((group.into(), guess(kind).into()));
+        if let Some(version) = version {
+            self.kinds.insert(Gvk { group: group.into(), version: version.into(), kind: kind.into() });
+        }
+        if let Some(place) = place {
+            let message =
+                format!("the kind `{kind}` is not known: its resource is taken to be `{}`", guess(kind));
+            self.note(message, "give its CustomResourceDefinition beside the policies", place);
+        }
+    }
+
+    fn note(&mut self, message: String, hint: &str, place: &Location) {
+        self.notes.push(Error::warning(ErrorKind::MissingInventory, message).hint(hint).at(place.clone()));
+    }
+
+    /// What is in something else is left out, and everything is put into order.
+    fn tidied(mut self) -> Self {
+        let all: BTreeSet<Arc<str>> = self
+            .resources
+            .iter()
+            .filter(|(_, resource)| &**resource == ANY)
+            .map(|(group, _)| group.clone())
+            .collect();
+        self.resources.retain(|(group, resource)| {
+            let is_all = &**resource == ANY;
+            (is_all || !all.contains(group)) && (&**group == ANY || !all.contains(ANY))
+        });
+        self.notes.sort();
+        self.notes.dedup();
+        self
+    }
+}
+
+/// The kinds of the annotation `metadata.gatekeeper.sh/requires-sync-data`: lists of choices, of groups, versions and kinds.
+fn required_kinds(template: &TemplateInfo) -> BTreeSet<Gvk> {
+    const ANNOTATION: &str = "metadata.gatekeeper.sh/requires-sync-data";
+    let document = template.document().value();
+    let text = value::str_at(document, &["metadata", "annotations", ANNOTATION]).unwrap_or_default();
+    let text = text.trim_matches(['\n', '"']);
+    let Ok(serde_json::Value::Array(all)) = serde_json::from_str(text) else { return BTreeSet::new() };
+    let mut found = BTreeSet::new();
+    for clause in all.iter().filter_map(serde_json::Value::as_array).flatten() {
+        let texts = |key: &str| {
+            let list = clause.get(key).and_then(serde_json::Value::as_array).into_iter().flatten();
+            list.filter_map(serde_json::Value::as_str).map(Arc::<str>::from).collect::<Vec<_>>()
+        };
+        for group in texts("groups") {
+            for version in texts("versions") {
+                let kinds = texts("kinds").into_iter();
+                found.extend(kinds.map(|kind| Gvk { group: group.clone(), version: version.clone(), kind }));
+            }
+        }
+    }
+    found
+}

@@ -1,0 +1,485 @@
+//! What constraints need, as tables: match and Rego in, requests out.
+
+use super::*;
+use crate::document::Document;
+use crate::object::Object;
+
+const PODS: &str = r#"{kinds: [{apiGroups: [""], kinds: [Pod]}]}"#;
+const HOST_PID: &str = r#"violation[{"msg": "no"}] { input.review.object.spec.hostPID }"#;
+
+fn policies_of(matching: &str, rego: &str, more: &str) -> PolicySet {
+    let rego = rego.lines().map(|line| format!("      {line}")).collect::<Vec<_>>().join("\n");
+    let text = format!(
+        "
+apiVersion: templates.gatekeeper.sh/v1
+kind: ConstraintTemplate
+metadata: {{name: asked}}
+spec:
+  crd:
+    spec:
+      names: {{kind: Asked}}
+      validation: {{openAPIV3Schema: {{type: object, x-kubernetes-preserve-unknown-fields: true}}}}
+  targets:
+  - target: admission.k8s.gatekeeper.sh
+    {}
+    rego: |
+      package asked
+{rego}
+---
+apiVersion: constraints.gatekeeper.sh/v1beta1
+kind: Asked
+metadata: {{name: asked}}
+spec: {{match: {matching} {}}}
+",
+        more.split_once('|').map_or("", |(template, _)| template),
+        more.split_once('|').map_or("", |(_, constraint)| constraint),
+    );
+    let (policies, errors) = PolicySet::compile(Document::read_all("p.yaml", &text).0);
+    assert!(errors.iter().all(|error| error.severity() != crate::Severity::Error), "{errors:#?}\n{text}");
+    assert_eq!(policies.constraints().count(), 1, "{text}");
+    policies
+}
+
+/// What the constraint needs, one request a line, without what the webhook itself does.
+fn needs_with(matching: &str, rego: &str, more: &str, kinds: &Kinds) -> Vec<String> {
+    let rules = AdmissionRules::of(&policies_of(matching, rego, more), kinds);
+    let is_own = |by: &BTreeSet<NeededBy>| !by.iter().any(|by| matches!(by, NeededBy::Constraint(_)));
+    let mut lines: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for (target, operation, _) in rules.needs().filter(|(_, _, by)| !is_own(by)) {
+        let scope = if &*target.resource == ANY && target.scope != Scope::ByObject {
+            format!(" ({:?})", target.scope)
+        } else {
+            String::new()
+        };
+        lines.entry(format!("{target}{scope}")).or_default().push(operation.as_str());
+    }
+    lines.into_iter().map(|(target, operations)| format!("{target} {}", operations.join(","))).collect()
+}
+
+fn needs(matching: &str, rego: &str) -> Vec<String> {
+    needs_with(matching, rego, "", &Kinds::default())
+}
+
+#[test]
+fn kinds_become_resources() {
+    for (matching, expected) in [
+        (PODS, &["pods CREATE,UPDATE"][..]),
+        (
+            r#"{kinds: [{apiGroups: ["", apps], kinds: [Pod, Deployment]}]}"#,
+            &["deployments.apps CREATE,UPDATE", "pods CREATE,UPDATE"],
+        ),
+        ("{kinds: [{apiGroups: ['*'], kinds: [Ingress]}]}", &["ingresses.networking.k8s.io CREATE,UPDATE"]),
+        (
+            "{kinds: [{apiGroups: [extensions, networking.k8s.io], kinds: [Ingress]}]}",
+            &["ingresses.networking.k8s.io CREATE,UPDATE"],
+        ),
+        ("{kinds: [{kinds: [Event]}]}", &["events CREATE,UPDATE", "events.events.k8s.io CREATE,UPDATE"]),
+        ("{}", &["* CREATE,UPDATE"]),
+        ("{scope: Cluster}", &["* (Cluster) CREATE,UPDATE"]),
+        (
+            "{kinds: [{apiGroups: [apps], kinds: ['*']}], scope: Namespaced}",
+            &["*.apps (Namespaced) CREATE,UPDATE"],
+        ),
+        // It matches nothing.
+        (r#"{kinds: [{apiGroups: [""], kinds: [Pod]}], scope: Cluster}"#, &[]),
+        (r#"{kinds: [{apiGroups: [""], kinds: [Node, Pod]}], scope: Cluster}"#, &["nodes CREATE,UPDATE"]),
+        ("{source: Generated}", &[]),
+        ("{kinds: [{apiGroups: [example.com], kinds: [Policy]}]}", &["policies.example.com CREATE,UPDATE"]),
+        ("{kinds: [{kinds: [Widget]}]}", &["widgets CREATE,UPDATE"]),
+        // What comes by a part of a resource, and only so.
+        (r#"{kinds: [{apiGroups: [""], kinds: [PodExecOptions]}]}"#, &["pods/exec CONNECT"]),
+        (
+            "{kinds: [{apiGroups: ['*'], kinds: [Eviction, Scale]}]}",
+            &["*/scale UPDATE", "pods/eviction CREATE"],
+        ),
+        (r#"{kinds: [{apiGroups: [""], kinds: [Binding]}]}"#, &["bindings CREATE", "pods/binding CREATE"]),
+        (
+            "{kinds: [{apiGroups: [authentication.k8s.io], kinds: [TokenReview, TokenRequest]}]}",
+            &["serviceaccounts/token CREATE", "tokenreviews.authentication.k8s.io CREATE"],
+        ),
+        (
+            "{kinds: [{apiGroups: [admissionregistration.k8s.io], kinds: [ValidatingWebhookConfiguration]}]}",
+            &[],
+        ),
+    ] {
+        assert_eq!(needs(matching, HOST_PID), expected, "{matching}");
+    }
+}
+
+#[test]
+fn kinds_of_others_are_learned() {
+    let crd = Object::from_json(&json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "x"},
+        "spec": {"group": "example.com", "scope": "Cluster", "names": {"kind": "Datum", "plural": "data"}},
+    }));
+    let mut kinds = Kinds::default();
+    kinds.learn(&crd.expect("a definition"));
+    let datum = "{kinds: [{apiGroups: [example.com], kinds: [Datum]}]}";
+    assert_eq!(needs_with(datum, HOST_PID, "", &kinds), ["data.example.com CREATE,UPDATE"]);
+    let rules = AdmissionRules::of(&policies_of(datum, HOST_PID, ""), &Kinds::default());
+    assert!(rules.notes()[0].message().contains("taken to be `datums`"), "{:?}", rules.notes());
+    assert!(AdmissionRules::of(&policies_of(datum, HOST_PID, ""), &kinds).notes().is_empty());
+    let wrong = policies_of(r#"{kinds: [{apiGroups: [""], kinds: [Deployment]}]}"#, HOST_PID, "");
+    let rules = AdmissionRules::of(&wrong, &kinds);
+    assert_eq!(rules.notes()[0].help(), Some("it is in `apps`"));
+}
+
+#[test]
+fn replicas_are_also_scaled() {
+    let replicas = r#"violation[{"msg": "no"}] { input.review.object.spec.replicas > 9 }"#;
+    let notes = |kinds: &str| {
+        let matching = format!("{{kinds: [{{apiGroups: [apps, autoscaling], kinds: [{kinds}]}}]}}");
+        AdmissionRules::of(&policies_of(&matching, replicas, ""), &Kinds::default()).notes().to_vec()
+    };
+    assert!(notes("Deployment")[0].message().contains("`scale`, which the constraint is not about"));
+    assert_eq!((notes("DaemonSet").len(), notes("Deployment, Scale").len()), (0, 0));
+}
+
+#[test]
+fn operations_that_are_told_apart_are_asked_for() {
+    const BOTH: &str = "CREATE,UPDATE";
+    const DELETED: &str = "CREATE,UPDATE,DELETE";
+    for (condition, expected) in [
+        ("input.review.object.spec.hostPID", BOTH),
+        (r#"input.review.operation == "CREATE""#, BOTH),
+        (r#"input.review.operation == "UPDATE""#, BOTH),
+        (r#"input.review.operation == "DELETE""#, DELETED),
+        (r#""DELETE" == input.review.operation"#, DELETED),
+        (r#"lower(input.review.operation) == "delete""#, DELETED),
+        (r#"input.review["operation"] == "DELETE""#, DELETED),
+        (r#"object.get(input.review, "operation", "") == "DELETE""#, DELETED),
+        (r#"op := input.review.operation; op == "DELETE""#, DELETED),
+        (r#"op := input.review.operation; op != "DELETE""#, BOTH),
+        (r#"review := input.review; review.operation == "DELETE""#, DELETED),
+        (r#"r := input.review; r.operation == "DELETE""#, DELETED),
+        (r#"{"CREATE", "DELETE"}[input.review.operation]"#, DELETED),
+        (r#"{"CREATE", "UPDATE"}[input.review.operation]"#, BOTH),
+        // About what is there already.
+        (r#"input.review.operation != "CREATE""#, DELETED),
+        (r#"not input.review.operation == "CREATE""#, DELETED),
+        ("not created", DELETED),
+        // Exempt.
+        ("not updated(input.review)", BOTH),
+        ("not deleted", BOTH),
+        (r#"input.review.operation != "DELETE""#, BOTH),
+        (r#"input.review.operation != "UPDATE""#, BOTH),
+        ("deleted", DELETED),
+        ("deleted_or_labelled", DELETED),
+        ("is_deleted(input.review.operation)", DELETED),
+        ("any_of[input.review.operation]", DELETED),
+        // The old object alone.
+        ("input.review.oldObject.metadata.labels.keep", DELETED),
+        (r#"input.review.oldObject.metadata.labels.keep; input.review.operation == "UPDATE""#, BOTH),
+        // Who it is, whatever is done.
+        (r#"input.review.userInfo.username == "bob""#, DELETED),
+        (r#"input.review.userInfo.username == "bob"; input.review.object.spec.hostPID"#, BOTH),
+        // It is only printed.
+        (r#"input.review.object.spec.hostPID; x := sprintf("%v", [input.review.operation]); x != "y""#, BOTH),
+        (r#"input.review.object.spec.method == "GET""#, BOTH),
+    ] {
+        let rego = format!(
+            r#"violation[{{"msg": "no"}}] {{ {condition} }}
+created {{ input.review.operation == "CREATE" }}
+updated(review) {{ review.operation == "UPDATE" }}
+deleted {{ input.review.operation == "DELETE" }}
+deleted_or_labelled {{ input.review.object.metadata.labels.a }}
+deleted_or_labelled {{ input.review.operation == "DELETE" }}
+is_deleted(op) {{ op == "DELETE" }}
+any_of := {{"DELETE", "UPDATE"}}
+"#
+        );
+        assert_eq!(needs(PODS, &rego), [format!("pods {expected}")], "{condition}");
+    }
+}
+
+#[test]
+fn parameters_may_name_operations() {
+    let rego = r#"violation[{"msg": "no"}] { input.review.operation == input.parameters.operations[_] }"#;
+    for (parameters, expected) in [
+        ("[CREATE, UPDATE]", "pods CREATE,UPDATE"),
+        ("[delete]", "pods CREATE,UPDATE,DELETE"),
+        // Nobody says.
+        ("[]", "pods CREATE,UPDATE,DELETE"),
+    ] {
+        let more = format!("|}}, parameters: {{operations: {parameters}}}");
+        let matching = PODS.trim_end_matches('}');
+        assert_eq!(needs_with(matching, rego, &more, &Kinds::default()), [expected], "{parameters}");
+    }
+}
+
+#[test]
+fn constraints_that_the_webhook_does_not_ask_need_nothing() {
+    for (action, expected) in [
+        ("dryrun", &["pods CREATE,UPDATE"][..]),
+        (
+            "scoped, scopedEnforcementActions: [{action: deny, enforcementPoints: [{name: audit.gatekeeper.sh}]}]",
+            &[],
+        ),
+    ] {
+        let more = format!("|}}, enforcementAction: {action}");
+        let needs = needs_with(PODS.trim_end_matches('}'), HOST_PID, &more, &Kinds::default());
+        assert_eq!(needs, expected, "{action}");
+    }
+}
+
+#[test]
+fn templates_may_name_operations() {
+    let of = |operations: &str| {
+        needs_with(PODS, HOST_PID, &format!("operations: [{operations}]|"), &Kinds::default())
+    };
+    assert_eq!(of("CREATE"), ["pods CREATE"]);
+    assert_eq!(of("CREATE, DELETE"), ["pods CREATE,DELETE"]);
+    assert_eq!(of("'*'"), ["pods CREATE,UPDATE"]);
+    assert_eq!(of("CONNECT"), [""; 0]);
+}
+
+#[test]
+fn parts_are_asked_for_that_change_what_is_read() {
+    const WORKLOADS: &str = r#"{kinds: [{apiGroups: ["", apps], kinds: [Pod, Deployment, ConfigMap]}]}"#;
+    for (condition, expected) in [
+        ("input.review.object.spec.hostPID", &[][..]),
+        ("input.review.object.spec.containers[_].image == \"x\"", &[]),
+        ("input.review.object.spec.ephemeralContainers[_].image == \"x\"", &["pods/ephemeralcontainers"]),
+        (
+            r#"f := {"containers", "ephemeralContainers"}[_]; input.review.object.spec[f][_].image == "x""#,
+            &["pods/ephemeralcontainers", "pods/resize"],
+        ),
+        (
+            r#"f := sprintf("%vContainers", ["ephemeral"]); input.review.object.spec[f][_].image == "x""#,
+            &["pods/ephemeralcontainers", "pods/resize"],
+        ),
+        // Whatever list there is.
+        ("input.review.object.spec[_][_].image == \"x\"", &["pods/ephemeralcontainers", "pods/resize"]),
+        ("walk(input.review.object.spec, [_, v]); v == \"x\"", &["pods/ephemeralcontainers", "pods/resize"]),
+        ("input.review.object.spec.containers[_].resources.limits.cpu", &["pods/resize"]),
+        ("input.review.object.status.phase == \"x\"", &["deployments.apps/status", "pods/status"]),
+        (
+            "object.get(input.review.object, [\"status\", \"phase\"], \"\") == \"x\"",
+            &["deployments.apps/status", "pods/status"],
+        ),
+        // It compares everything, and is about nothing of it.
+        ("input.review.object == input.review.oldObject; input.review.operation == \"UPDATE\"", &[]),
+    ] {
+        let rego = format!(r#"violation[{{"msg": "no"}}] {{ {condition} }}"#);
+        let all = needs(WORKLOADS, &rego);
+        let parts: Vec<&str> = all.iter().filter_map(|need| need.strip_suffix(" UPDATE")).collect();
+        assert_eq!(parts, expected, "{condition}: {all:?}");
+    }
+}
+
+#[test]
+fn a_constraint_without_kinds_is_about_parts_that_it_names() {
+    for (condition, expected) in [
+        (r#"input.review.kind.kind == "Service""#, &["services CREATE,UPDATE"][..]),
+        ("is_service; input.review.object.spec", &["services CREATE,UPDATE"]),
+        (
+            r#"{"Service", "Pod"}[input.review.object.kind]"#,
+            &["pods CREATE,UPDATE", "services CREATE,UPDATE"],
+        ),
+        (r#"input.review.kind.kind == "PodExecOptions""#, &["pods/exec CONNECT"]),
+        (r#"input.review.kind.kind != "Service""#, &["* CREATE,UPDATE"]),
+        ("not is_service", &["* CREATE,UPDATE"]),
+        (r#"input.review.subResource == "exec""#, &["* CREATE,UPDATE", "pods/exec CONNECT"]),
+        (
+            r#"input.review.operation == "CONNECT""#,
+            &[
+                "* CREATE,UPDATE",
+                "nodes/proxy CONNECT",
+                "pods/attach CONNECT",
+                "pods/exec CONNECT",
+                "pods/portforward CONNECT",
+                "pods/proxy CONNECT",
+                "services/proxy CONNECT",
+            ],
+        ),
+        (
+            "input.review.object.spec.ephemeralContainers",
+            &["* CREATE,UPDATE", "pods/ephemeralcontainers UPDATE"],
+        ),
+        (
+            "input.review.object.status.a",
+            &[
+                "* CREATE,UPDATE",
+                "*/status UPDATE",
+                "certificatesigningrequests.certificates.k8s.io/approval UPDATE",
+            ],
+        ),
+    ] {
+        let rego = format!(
+            "violation[{{\"msg\": \"no\"}}] {{ {condition} }}\nis_service {{ input.review.kind.kind == \"Service\" }}"
+        );
+        assert_eq!(needs("{}", &rego), expected, "{condition}");
+    }
+    let two = "violation[{\"msg\": \"a\"}] { input.review.kind.kind == \"Service\" }\nviolation[{\"msg\": \"b\"}] { input.review.object.spec }";
+    assert_eq!(needs("{}", two), ["* CREATE,UPDATE"], "one of two bodies says nothing of kinds");
+}
+
+/// Rules that call each other without end in sight cost no more than their number, and never need too little.
+#[test]
+fn deep_policies_are_taken_to_be_about_everything() {
+    let chain = (0..100).map(|number| {
+        let next = number + 1;
+        format!(
+            "r{number} {{ r{next} }}
+r{number} {{ r{next} }}
+"
+        )
+    });
+    let chain = chain.collect::<Vec<_>>().concat();
+    let rego = format!(
+        "violation[{{\"msg\": \"no\"}}] {{ r0 }}
+{chain}r100 {{ input.review.operation == \"DELETE\" }}
+"
+    );
+    assert_eq!(needs(PODS, &rego), ["pods CREATE,UPDATE,DELETE"]);
+}
+
+fn configuration(rules: &str, more: &str) -> WebhookConfiguration {
+    let text = format!(
+        "apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+metadata: {{name: portcullis}}
+webhooks:
+- name: validation.gatekeeper.sh
+  clientConfig: {{service: {{name: a, namespace: portcullis-system, path: /v1/admit}}}}
+  {more}
+  rules:
+  - {{operations: [CREATE, UPDATE], apiVersions: ['*'], resources: ['*'], apiGroups: [templates.gatekeeper.sh, constraints.gatekeeper.sh, config.gatekeeper.sh, syncset.gatekeeper.sh]}}
+  {rules}
+"
+    );
+    let (documents, errors) = Document::read_all("w.yaml", &text);
+    assert!(errors.is_empty(), "{errors:?}\n{text}");
+    let (configuration, errors) = WebhookConfiguration::read(&documents[0]);
+    assert!(errors.is_empty(), "{errors:?}");
+    configuration.expect("a configuration")
+}
+
+#[test]
+fn rules_cover_what_they_send() {
+    let exec = AdmissionRules::of(
+        &policies_of(r#"{kinds: [{apiGroups: [""], kinds: [Pod, PodExecOptions]}]}"#, HOST_PID, ""),
+        &Kinds::default(),
+    );
+    for (rules, missing) in [
+        ("", &["CREATE of `pods`", "UPDATE of `pods`", "CONNECT of `pods/exec`"][..]),
+        ("- {operations: ['*'], apiGroups: ['*'], apiVersions: ['*'], resources: ['*/*']}", &[]),
+        (
+            "- {operations: ['*'], apiGroups: ['*'], apiVersions: ['*'], resources: ['*']}",
+            &["CONNECT of `pods/exec`"],
+        ),
+        ("- {operations: ['*'], apiGroups: [''], apiVersions: [v1], resources: [pods, pods/*]}", &[]),
+        (
+            "- {operations: [CREATE, CONNECT], apiGroups: [''], apiVersions: [v1], resources: [pods, '*/exec']}",
+            &["UPDATE of `pods`"],
+        ),
+        (
+            "- {operations: ['*'], apiGroups: [apps], apiVersions: ['*'], resources: ['*/*']}",
+            &["CREATE of `pods`", "UPDATE of `pods`", "CONNECT of `pods/exec`"],
+        ),
+        (
+            "- {operations: ['*'], apiGroups: [''], apiVersions: ['*'], resources: ['*/*'], scope: Namespaced}",
+            &[],
+        ),
+        (
+            "- {operations: ['*'], apiGroups: [''], apiVersions: ['*'], resources: ['*/*'], scope: Cluster}",
+            &["CREATE of `pods`", "UPDATE of `pods`", "CONNECT of `pods/exec`"],
+        ),
+    ] {
+        let found = exec.missing(&configuration(rules, ""));
+        let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+        assert_eq!(found, missing, "{rules}");
+    }
+}
+
+/// What is made of the needs sends them, and nothing more.
+#[test]
+fn made_rules_cover_what_they_are_made_of() {
+    for (matching, rego) in [
+        (PODS, HOST_PID),
+        ("{}", HOST_PID),
+        ("{scope: Cluster}", HOST_PID),
+        (
+            "{kinds: [{apiGroups: ['', apps, batch], kinds: [Pod, Deployment, Job, PodExecOptions]}]}",
+            HOST_PID,
+        ),
+        ("{}", r#"violation[{"msg": "no"}] { input.review.operation == "CONNECT" }"#),
+        (PODS, r#"violation[{"msg": "no"}] { input.review.operation == "DELETE" }"#),
+        ("{kinds: [{kinds: [Scale, Eviction, Event]}]}", HOST_PID),
+    ] {
+        let rules = AdmissionRules::of(&policies_of(matching, rego, ""), &Kinds::default());
+        let made = rules.to_json();
+        let list = made.as_array().expect("a list");
+        let all = list.iter().map(|rule| format!("- {rule}")).collect::<Vec<_>>().join("\n  ");
+        let whole = configuration(&all, "");
+        assert!(rules.covers(&whole), "{matching}: {made}");
+        let idle: Vec<_> = rules.lint(&whole);
+        assert!(idle.iter().all(|error| error.message().contains("failurePolicy")), "{idle:#?}");
+        // Without any of them, something is missing.
+        for left_out in 0..list.len() {
+            let others = list.iter().enumerate().filter(|(index, _)| *index != left_out);
+            let others = others.map(|(_, rule)| format!("- {rule}")).collect::<Vec<_>>().join("\n  ");
+            let own = made[left_out]["apiGroups"].to_string().contains("gatekeeper");
+            assert!(own || !rules.covers(&configuration(&others, "")), "{matching}: {}", made[left_out]);
+        }
+    }
+}
+
+#[test]
+fn what_is_left_out_is_told() {
+    let sends = "- {operations: [CREATE, UPDATE], apiGroups: [''], apiVersions: ['*'], resources: [pods]}";
+    let lint = |matching: &str, more: &str| -> Vec<String> {
+        let rules = AdmissionRules::of(&policies_of(matching, HOST_PID, ""), &Kinds::default());
+        let found = rules.lint(&configuration(sends, more));
+        found.iter().map(|error| error.message().to_owned()).collect()
+    };
+    let own = "namespaceSelector: {matchExpressions: [{key: kubernetes.io/metadata.name, operator: NotIn, values: [kube-system, portcullis-system]}]}";
+    assert_eq!(lint(PODS, own), [""; 0]);
+    let named = r#"{kinds: [{apiGroups: [""], kinds: [Pod]}], namespaces: ["kube-*"]}"#;
+    for (matching, more, expected) in [
+        (PODS, "", "own namespace `portcullis-system` not left out"),
+        (named, own, "leaves out `kube-system`, which the constraint is about by name"),
+        (PODS, "failurePolicy: Ignore", "requests pass while no webhook answers, though 1 of 1"),
+        (PODS, "matchPolicy: Exact", "another group"),
+        (PODS, "objectSelector: {matchLabels: {a: b}}", "whoever writes an object chooses"),
+        (PODS, "matchConditions: [{name: a, expression: 'true'}]", "not worked out here"),
+        (PODS, "namespaceSelector: {matchLabels: {checked: 'yes'}}", "without the label `checked: yes`"),
+        (
+            PODS,
+            "namespaceSelector: {matchExpressions: [{key: free, operator: DoesNotExist}]}",
+            "with the label `free`",
+        ),
+        (
+            PODS,
+            "namespaceSelector: {matchExpressions: [{key: kubernetes.io/metadata.name, operator: NotIn, values: [shop]}]}",
+            "leaves out `shop`, which 1 of 1",
+        ),
+        (
+            PODS,
+            "namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: shop}}",
+            "only requests of the namespaces `shop` are sent",
+        ),
+        (
+            PODS,
+            "namespaceSelector: {matchExpressions: [{key: admission.gatekeeper.sh/ignore, operator: DoesNotExist}]}",
+            "can take it out of sight",
+        ),
+    ] {
+        let found = lint(matching, more);
+        assert!(found.iter().any(|message| message.contains(expected)), "{matching} {more}: {found:#?}");
+    }
+    let rules = AdmissionRules::of(&policies_of(PODS, HOST_PID, ""), &Kinds::default());
+    let more = "- {operations: [CREATE, DELETE], apiGroups: ['', apps], apiVersions: ['*'], resources: [pods, secrets]}";
+    let found = rules.lint(&configuration(more, own));
+    let found: Vec<&str> = found.iter().map(Error::message).collect();
+    assert_eq!(
+        found,
+        [
+            "requests that the constraint is about are not sent: UPDATE of `pods`",
+            "DELETE is sent, and no policy needs it of these resources",
+            "`pods` of `apps` is sent, and no policy is about it",
+            "`secrets` is sent, and no policy is about it",
+        ],
+        "{found:#?}"
+    );
+}
