@@ -30,13 +30,19 @@ fn announced(text: &str) -> BTreeSet<String> {
 
 /// Of a webhook that does all that it can.
 fn of_the_webhook() -> BTreeSet<String> {
+    let cluster = Numbers {
+        not_served: BTreeMap::from([("waiting", 0)]),
+        failing_watches: 0,
+        unreadable_kinds: 0,
+        failed_statuses: 0,
+    };
     let gauges = Gauges {
         certificate_ends: Some(0),
         lost_records: Some(0),
         unsupported: Some(0),
         lost_events: Some(0),
         lost_spans: Some(0),
-        cluster: Some(Numbers::default()),
+        cluster: Some(cluster),
         ..Gauges::default()
     };
     announced(&Metrics::default().render(&PolicySet::empty(), &gauges))
