@@ -4,12 +4,13 @@
 //! ```text
 //! connect ──> discovery ──> pages ──> objects, for who reads them once
 //!    ├──────> watch ──> publish ──> feed: snapshots, for who has to know all the time
-//!    └──────> write ──> status, events, lease, crds, ca_bundle
+//!    ├──────> named: one object, and every change of it
+//!    └──────> write ──> status, events, lease, crds, configuration, secret
 //! ```
 #![forbid(unsafe_code)]
 
 mod backoff;
-mod ca_bundle;
+mod configuration;
 mod connect;
 mod crds;
 mod discovery;
@@ -17,10 +18,12 @@ mod error;
 mod events;
 mod feed;
 mod lease;
+mod named;
 mod pages;
 mod publish;
 mod reports;
 mod resource;
+mod secret;
 mod slices;
 mod status;
 mod time;
@@ -28,7 +31,7 @@ mod watch;
 mod write;
 
 pub use backoff::Backoff;
-pub use ca_bundle::add_ca_bundle;
+pub use configuration::{apply_webhook_configuration, webhook_configurations, write_ca_bundles};
 pub use connect::{Access, Cluster, ConnectOptions};
 pub use crds::apply_constraint_crd;
 pub use discovery::{Discovery, DiscoveryProblem};
@@ -39,9 +42,11 @@ pub use feed::{
     Snapshot, Standing, Templates, Unreadable,
 };
 pub use lease::{Leadership, LeaseOptions};
+pub use named::{Found, Known, NamedWatch};
 pub use pages::{Consistency, Page, Pages};
 pub use publish::needs::unknown_kinds;
 pub use reports::{ObjectId, delete_others, write_object};
 pub use resource::ApiResource;
+pub use secret::{Secret, create_secret, replace_secret, secrets};
 pub use status::{AuditStatus, AuditViolation, StatusWriter, write_audit_status};
 pub use write::Written;

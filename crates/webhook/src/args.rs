@@ -8,6 +8,7 @@ use clap::{ArgAction, ArgGroup, Parser, ValueHint};
 use portcullis_sources::GatekeeperArgs;
 use rustls::pki_types::ServerName;
 
+use crate::configuration::args::ConfigurationArgs;
 use crate::kube::KubeArgs;
 use crate::redact::Pattern;
 use crate::tls::TlsVersion;
@@ -46,6 +47,9 @@ pub struct Args {
     /// Instead of files, a cluster.
     #[command(flatten)]
     pub kube: KubeArgs,
+    /// How API servers reach it.
+    #[command(flatten)]
+    pub configuration: ConfigurationArgs,
     /// Where to listen, with TLS.
     #[arg(long, help_heading = "Connections", value_name = "ADDRESS", default_value = "127.0.0.1:8443", value_parser = address)]
     pub listen: SocketAddr,
@@ -139,9 +143,10 @@ pub struct Args {
     /// Who the webhook itself is, if not the service account `portcullis-webhook` of its own namespace; may be repeated.
     #[arg(long, help_heading = "What is not judged", value_name = "USER")]
     pub own_identity: Vec<String>,
-    /// Seconds from SIGTERM to the last new connection, in which the endpoint is known to be going away.
-    #[arg(long, help_heading = "Connections", value_name = "SECONDS", default_value_t = 0)]
-    pub shutdown_delay: u64,
+    /// Seconds from SIGTERM to the last new connection, in which the endpoint is known to be going away; without it, 10 in a pod, and 0
+    /// elsewhere.
+    #[arg(long, help_heading = "Connections", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=3600))]
+    pub shutdown_delay: Option<u64>,
     /// A namespace that may have the label `admission.gatekeeper.sh/ignore`; may be repeated.
     #[arg(long, help_heading = "What is not judged", value_name = "NAME")]
     pub exempt_namespace: Vec<String>,
@@ -248,6 +253,13 @@ mod tests {
             "--unreadable-inventory ignore",
             "--kube-qps 5",
             "--kube-burst 5",
+            "--ca-secret s",
+            "--manage-webhook-configuration",
+            "--manage-webhook-configuration --webhook-failure-policy Fail",
+            "--manage-webhook-configuration --webhook-timeout 3",
+            "--manage-webhook-configuration --webhook-namespace-selector env=prod",
+            "--manage-webhook-configuration --webhook-url https://10.0.0.7:8443",
+            "--webhook-service other/webhook:8443",
         ] {
             assert!(parse(&format!("{files} {flag}")).is_err(), "{flag}");
             assert!(parse(&format!("--kube --self-signed {flag}")).is_ok(), "{flag}");

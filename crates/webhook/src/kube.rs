@@ -20,11 +20,11 @@ use portcullis::{
 };
 use portcullis_cluster::{
     Access, ApiResource, Cluster, ClusterError, ConnectOptions, Event, EventRecorder, Feed, FeedOptions,
-    PolicyState, Regarding, Report, Snapshot, Standing, StatusWriter, Unreadable, Written, add_ca_bundle,
+    PolicyState, Regarding, Report, Snapshot, Standing, StatusWriter, Unreadable,
 };
 use serde_json::json;
 use tokio::sync::watch;
-use tokio::time::{timeout, timeout_at};
+use tokio::time::timeout_at;
 
 use crate::admission::{Envelope, Record, Serving};
 use crate::digest;
@@ -33,12 +33,8 @@ use crate::log::Level;
 use crate::state::State;
 use crate::write_back::{keep_crds, keep_statuses};
 
-/// How long failed writes wait.
-const AGAIN: Duration = Duration::from_secs(30);
 /// Policies without effect that are named; the others are counted.
 const MOST_TOLD: usize = 50;
-/// How often the CA bundle is looked at: somebody may have applied the configuration without it.
-const LOOK_AT_BUNDLE: Duration = Duration::from_mins(5);
 
 /// The part of the command line about clusters. That its flags conflict with `--policies` is said of each: clap does not ask for what a
 /// flag requires if that conflicts with another one.
@@ -73,9 +69,6 @@ pub struct KubeArgs {
     /// Write them in the namespace of the object instead of the webhook's own.
     #[arg(long, requires = "emit_admission_events", conflicts_with = "policies")]
     pub admission_events_involved_namespace: bool,
-    /// The ValidatingWebhookConfiguration that gets the CA bundle of `--self-signed`.
-    #[arg(long, value_name = "NAME", default_value = "portcullis", conflicts_with = "policies")]
-    pub webhook_configuration: String,
     /// What becomes of constraints whose policy reads a kind that may not be listed, or cannot be.
     #[arg(long, value_name = "WHAT", default_value = "error", conflicts_with = "policies")]
     pub unreadable_inventory: UnreadableInventory,
@@ -160,7 +153,6 @@ pub struct Following {
     /// Where events are written, if not beside the object.
     event_namespace: Option<String>,
     own_namespace: String,
-    bundle: watch::Sender<String>,
     /// Statuses that could not be written.
     failed_statuses: AtomicU64,
     /// What the log has said.
@@ -202,7 +194,6 @@ pub fn follow(
         events: args.emit_admission_events.then(recorder),
         event_namespace: (!beside).then(|| own_namespace.to_owned()),
         own_namespace: own_namespace.to_owned(),
-        bundle: watch::channel(String::new()).0,
         told: Mutex::default(),
     });
     tokio::spawn(serve_snapshots(Arc::clone(&following), Arc::clone(state), snapshots));
@@ -214,8 +205,6 @@ pub fn follow(
     if let Some(writer) = writer {
         tokio::spawn(keep_statuses(Arc::clone(&following), writer, Arc::clone(state), reports));
     }
-    let configuration = args.webhook_configuration.clone();
-    tokio::spawn(write_bundle(Arc::clone(&following), Arc::clone(state), configuration));
     Ok(following)
 }
 
@@ -278,11 +267,6 @@ impl Following {
     /// Counts statuses that could not be written.
     pub fn count_failed_statuses(&self, number: usize) {
         self.failed_statuses.fetch_add(number as u64, Ordering::Relaxed);
-    }
-
-    /// Puts a CA bundle into the webhook configuration, now and whenever it is missing there.
-    pub fn trust(&self, bundle: String) {
-        self.bundle.send_replace(bundle);
     }
 
     /// The Namespace that a request is in: `None` if it is in none. Known ones cost a look; others are asked for, until a deadline.
@@ -502,40 +486,6 @@ async fn tell(following: Arc<Following>, state: Arc<State>, mut reports: watch::
             state.metrics.compiled(ingestion.took, ingestion.is_sound);
         }
         if reports.changed().await.is_err() {
-            return;
-        }
-    }
-}
-
-async fn write_bundle(following: Arc<Following>, state: Arc<State>, configuration: String) {
-    let mut bundles = following.bundle.subscribe();
-    let mut told = String::new();
-    loop {
-        let bundle = bundles.borrow_and_update().clone();
-        let mut wait = LOOK_AT_BUNDLE;
-        if !bundle.is_empty() {
-            let problem = match add_ca_bundle(&following.cluster, &configuration, &bundle).await {
-                Ok(Written::Changed) => {
-                    let msg = "the CA was added to the webhook configuration";
-                    state.log.write(Level::Info, msg, &json!({"configuration": configuration}));
-                    String::new()
-                }
-                Ok(Written::Unchanged) => String::new(),
-                Ok(Written::Missing) => {
-                    format!("there is no ValidatingWebhookConfiguration `{configuration}`")
-                }
-                Err(error) => error.to_string(),
-            };
-            if !problem.is_empty() {
-                wait = AGAIN;
-                if problem != told {
-                    let msg = "the CA was not added to the webhook configuration";
-                    state.log.write(Level::Error, msg, &json!({"error": problem}));
-                }
-            }
-            told = problem;
-        }
-        if let Ok(Err(_)) = timeout(wait, bundles.changed()).await {
             return;
         }
     }

@@ -13,6 +13,7 @@ pub mod admission;
 pub mod args;
 pub mod body;
 pub mod bounds;
+pub mod configuration;
 pub mod connections;
 pub mod decisions;
 pub mod digest;

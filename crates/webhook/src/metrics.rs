@@ -138,7 +138,7 @@ impl Metrics {
     #[must_use]
     pub fn render(&self, policies: &PolicySet, gauges: &Gauges) -> String {
         let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut text = Text(String::new());
+        let mut text = Text::default();
         text.head("gatekeeper_constraints", "gauge", "Constraints that are served.");
         let mut actions: BTreeMap<&str, u64> = BTreeMap::new();
         for constraint in policies.constraints() {
@@ -247,7 +247,7 @@ impl Metrics {
                 text.sample(name, &[], lost);
             }
         }
-        text.0
+        text.into_string()
     }
 }
 
@@ -279,10 +279,16 @@ impl Counts {
     }
 }
 
-struct Text(String);
+/// The text format.
+#[derive(Debug, Default)]
+pub(crate) struct Text(String);
 
 impl Text {
-    fn head(&mut self, name: &str, kind: &str, help: &str) {
+    pub(crate) fn into_string(self) -> String {
+        self.0
+    }
+
+    pub(crate) fn head(&mut self, name: &str, kind: &str, help: &str) {
         // Writing to a string cannot fail.
         let _ = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
     }
@@ -327,7 +333,7 @@ impl Text {
         self.sample(&format!("{name}_count"), &[label], histogram.count);
     }
 
-    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
+    pub(crate) fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
         self.0.push_str(name);
         for (position, (label, text)) in labels.iter().enumerate() {
             let text = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -19,6 +19,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use crate::admission::{BadRego, Exempt, Own};
 use crate::args::Args;
 use crate::bounds;
+use crate::configuration::{Certificates, Keeping};
 use crate::connections::{Handle, Most, Rest, Server, descriptors};
 use crate::decisions::{Content, Recorder, StartError};
 use crate::files::Access;
@@ -29,7 +30,7 @@ use crate::pool::{self, Pool};
 use crate::redact::REDACTED;
 use crate::server::{health_router, router};
 use crate::state::{Settings, State};
-use crate::tls::{Certificate, Clients, SelfSigned, Terms, Tls, TlsError};
+use crate::tls::{Certificate, Clients, Origin, SelfSigned, Terms, Tls, TlsError, read_certificates, to_pem};
 
 /// How often files are looked at. Twice as often as somebody who changes them every second, so that two looks fall between two changes.
 const LOOK: Duration = Duration::from_millis(400);
@@ -134,7 +135,15 @@ pub fn run(mut args: Args) -> Result<(), RunError> {
         }
         None => load(&paths).map_err(RunError::Policies)?,
     };
-    let mut tls = tls(&args);
+    let keeping = cluster.as_ref().and_then(|cluster| {
+        let certificates = if args.self_signed { Certificates::SelfSigned } else { Certificates::Files };
+        let own = args.own_namespace.clone().unwrap_or_default();
+        Keeping::new(cluster, &args.configuration, certificates, &own, &log)
+    });
+    if let Some(keeping) = &keeping {
+        runtime.block_on(keeping.share());
+    }
+    let mut tls = tls(&args, keeping.as_ref().map_or(Origin::Own, |keeping| keeping.origin()));
     let tls_files = Fingerprint::of_files(&tls.files());
     let served = tls.serve(SystemTime::now())?;
     let config = Arc::new(ArcSwap::new(served.config));
@@ -165,9 +174,15 @@ pub fn run(mut args: Args) -> Result<(), RunError> {
         let _runtime = runtime.enter();
         let following = kube::follow(&args.kube, cluster, &own, args.gatekeeper.homes(Some(&own)), &state);
         state.follow(following.map_err(system("starting the thread that follows the cluster"))?);
-        trust(&state, &tls);
     }
-    let watcher = Watcher { paths, fingerprint, tls, tls_files, config, state };
+    if let Some(keeping) = keeping {
+        let _runtime = runtime.enter();
+        state.keep(Arc::clone(&keeping));
+        trust(&state, &tls, args.configuration.webhook_ca_file.as_deref())?;
+        keeping.keep(&state);
+    }
+    let ca_file = args.configuration.webhook_ca_file.clone();
+    let watcher = Watcher { paths, fingerprint, tls, tls_files, ca_file, config, state };
     let (log, decisions) = (watcher.state.log.clone(), watcher.state.decisions.clone());
     let result = runtime.block_on(serve(&args, watcher));
     decisions.inspect(Recorder::flush);
@@ -189,13 +204,18 @@ fn log_panics(log: &Log) {
     }));
 }
 
-fn tls(args: &Args) -> Tls {
+fn tls(args: &Args, origin: Origin) -> Tls {
     let certificate = if let (Some(chain), Some(key)) = (&args.tls_cert, &args.tls_key) {
         Certificate::Files { chain: chain.clone(), key: key.clone() }
     } else {
         let local = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
-        let names = local.into_iter().chain(args.self_signed_name.iter().cloned()).collect();
-        let made = SelfSigned::new(names, args.ca_file.clone(), Terms::default());
+        // As API servers call it.
+        let service = &args.configuration.webhook_service;
+        let namespace = service.namespace.as_ref().or(args.own_namespace.as_ref()).filter(|_| args.kube.kube);
+        let service = namespace.map(|namespace| format!("{}.{namespace}.svc", service.name));
+        let said = args.self_signed_name.iter().cloned();
+        let names = local.into_iter().chain(service).chain(said).collect();
+        let made = SelfSigned::new(names, args.ca_file.clone(), Terms::default(), origin);
         Certificate::SelfSigned(Box::new(made))
     };
     let clients = args
@@ -284,17 +304,29 @@ async fn serve(args: &Args, watcher: Watcher) -> Result<(), RunError> {
     let stopping = {
         let (state, handle, ended) = (Arc::clone(&state), handle.clone(), Arc::clone(&ended));
         // A request that has come is answered by its deadline.
-        let (delay, drain) =
-            (Duration::from_secs(args.shutdown_delay), Duration::from_secs(args.timeout + 1));
+        let (delay, drain) = (shutdown_delay(args), Duration::from_secs(args.timeout + 1));
         tokio::spawn(async move {
-            tokio::select! {
-                _ = term.recv() => {}
-                _ = interrupt.recv() => {}
+            let is_asked_by_hand = tokio::select! {
+                _ = term.recv() => false,
+                _ = interrupt.recv() => true,
                 () = ended.notified() => return,
-            }
+            };
             state.stop();
             state.log.write(Level::Info, "stopping: not ready any more, answering what has come", &json!({}));
-            sleep(delay).await;
+            let seeing_off = async {
+                // First nobody new should come, then who is here should go.
+                sleep(delay / 2).await;
+                handle.see_off();
+                sleep(delay - delay / 2).await;
+            };
+            // Who asks a second time does not want to wait.
+            if !is_asked_by_hand {
+                tokio::select! {
+                    () = seeing_off => {}
+                    _ = term.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+            }
             handle.shut_down(drain);
         })
     };
@@ -305,6 +337,13 @@ async fn serve(args: &Args, watcher: Watcher) -> Result<(), RunError> {
     let _ = stopping.await;
     state.log.write(Level::Info, "stopped", &json!({}));
     Ok(())
+}
+
+/// Long enough in a pod for everybody to know that its endpoint goes.
+fn shutdown_delay(args: &Args) -> Duration {
+    const IN_A_POD: u64 = 10;
+    let is_pod = || std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
+    Duration::from_secs(args.shutdown_delay.unwrap_or_else(|| if is_pod() { IN_A_POD } else { 0 }))
 }
 
 fn listen(flag: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), RunError> {
@@ -328,6 +367,8 @@ struct Watcher {
     fingerprint: Fingerprint,
     tls: Tls,
     tls_files: Fingerprint,
+    /// The CA of a certificate in files.
+    ca_file: Option<PathBuf>,
     /// What new connections are served with.
     config: Arc<ArcSwap<ServerConfig>>,
     state: Arc<State>,
@@ -380,18 +421,26 @@ impl Watcher {
             Ok(served) => {
                 self.config.store(served.config);
                 self.state.certificate_served(served.validity);
-                trust(&self.state, &self.tls);
+                if let Err(error) = trust(&self.state, &self.tls, self.ca_file.as_deref()) {
+                    self.state.certificate_failed(&error.to_string());
+                }
             }
             Err(error) => self.state.certificate_failed(&error.to_string()),
         }
     }
 }
 
-/// Tells the cluster that is followed which CA to trust, if we make our certificates ourselves.
-fn trust(state: &State, tls: &Tls) {
-    if let (Some(following), Certificate::SelfSigned(made)) = (state.following(), &tls.certificate) {
-        following.trust(made.bundle());
+/// Tells who looks after the webhook configuration which CAs to trust, if we know them.
+fn trust(state: &State, tls: &Tls, ca_file: Option<&Path>) -> Result<(), TlsError> {
+    let Some(keeping) = state.keeping() else { return Ok(()) };
+    match (&tls.certificate, ca_file) {
+        (Certificate::SelfSigned(made), _) => keeping.serves(&made.bundle()),
+        (Certificate::Files { .. }, Some(file)) => {
+            keeping.serves(&read_certificates(file)?.iter().map(to_pem).collect::<String>());
+        }
+        (Certificate::Files { .. }, None) => {}
     }
+    Ok(())
 }
 
 /// Writes why it did not start.

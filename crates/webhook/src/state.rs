@@ -10,6 +10,7 @@ use portcullis::{Error, EvaluationLimits};
 use serde_json::json;
 
 use crate::admission::{Exempt, Own, Serving};
+use crate::configuration::Keeping;
 use crate::decisions::Recorder;
 use crate::kube::Following;
 use crate::load::Loaded;
@@ -70,6 +71,8 @@ pub struct State {
     stopping: AtomicBool,
     /// The cluster that is followed, if one is.
     following: OnceLock<Arc<Following>>,
+    /// The webhook configuration that is looked after, if one is.
+    keeping: OnceLock<Arc<Keeping>>,
     /// What the command line says.
     pub settings: Settings,
     /// Where reviews run.
@@ -106,6 +109,7 @@ impl State {
             certificate: Mutex::default(),
             stopping: AtomicBool::new(false),
             following: OnceLock::new(),
+            keeping: OnceLock::new(),
             // The largest body finds room at least alone.
             memory: Memory::new(body_memory.max(settings.max_body), ARRIVING),
             answers: Share::new(ANSWER_BYTES),
@@ -178,6 +182,18 @@ impl State {
     #[must_use]
     pub fn following(&self) -> Option<&Arc<Following>> {
         self.following.get()
+    }
+
+    /// From now on the webhook configuration is looked after. Done once, at the start.
+    pub fn keep(&self, keeping: Arc<Keeping>) {
+        // A second one would change nothing.
+        let _ = self.keeping.set(keeping);
+    }
+
+    /// The webhook configuration that is looked after.
+    #[must_use]
+    pub fn keeping(&self) -> Option<&Arc<Keeping>> {
+        self.keeping.get()
     }
 
     fn certificate(&self) -> std::sync::MutexGuard<'_, CertificateState> {
@@ -253,10 +269,12 @@ impl State {
     }
 
     /// Whether requests should come here. Stale policies are still policies: being taken out of service would leave the decision to
-    /// `failurePolicy`.
+    /// `failurePolicy`. A certificate that API servers do not know yet would be a failed call.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        !self.is_stopping() && self.following().is_none_or(|following| following.is_ready())
+        !self.is_stopping()
+            && self.following().is_none_or(|following| following.is_ready())
+            && self.keeping().is_none_or(|keeping| keeping.is_trusted())
     }
 
     /// Whether it has been told to end.
@@ -300,6 +318,9 @@ impl State {
         if let Some(following) = self.following() {
             text.push_str(&following.describe());
         }
+        if let Some(keeping) = self.keeping() {
+            text.push_str(&keeping.describe());
+        }
         let _ = match (self.is_ready(), self.is_stopping()) {
             (true, _) => writeln!(text, "[+]serving ok\nreadyz check passed"),
             (false, true) => writeln!(text, "[-]serving failed: stopping\nreadyz check failed"),
@@ -332,6 +353,10 @@ impl State {
             cluster,
             unsupported: self.following().map(|following| following.unsupported()),
         };
-        self.metrics.render(&self.serving().policies, &gauges)
+        let mut text = self.metrics.render(&self.serving().policies, &gauges);
+        if let Some(keeping) = self.keeping() {
+            text.push_str(&keeping.metrics());
+        }
+        text
     }
 }

@@ -4,6 +4,7 @@
 
 mod feed;
 mod lists;
+mod named;
 mod writes;
 
 use std::time::Duration;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use portcullis::{ConstraintKey, Document, Resource};
 use portcullis_cluster::{
     ApiResource, AuditStatus, AuditViolation, Definition, Event, EventRecorder, Feed, FeedOptions,
-    Leadership, LeaseOptions, PolicyState, Regarding, StatusWriter, Written, add_ca_bundle,
-    apply_constraint_crd, write_audit_status,
+    Leadership, LeaseOptions, PolicyState, Regarding, StatusWriter, Written, apply_constraint_crd,
+    write_audit_status,
 };
 use portcullis_testkit::apiserver::{ApiServer, Fault, Verb};
 use serde_json::{Value, json};
@@ -285,24 +285,6 @@ async fn the_same_event_is_counted_and_too_many_are_dropped() {
     };
     timeout(Duration::from_secs(20), dropped).await.expect("most of them are too many");
     assert!(server.count("events") < 200);
-}
-
-#[tokio::test]
-async fn each_pod_adds_its_ca_to_every_webhook() {
-    let server = ApiServer::start().await;
-    let cluster = connect(&server).await;
-    server.put(json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
-        "metadata": {"name": "gate"}, "webhooks": [{"name": "a", "clientConfig": {"caBundle": "Cg=="}}, {"name": "b", "clientConfig": {}}]}));
-    let ca = |text: &str| format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n");
-    assert_eq!(add_ca_bundle(&cluster, "gate", &ca("one")).await.expect("a write"), Written::Changed);
-    assert_eq!(add_ca_bundle(&cluster, "gate", &ca("one")).await.expect("no write"), Written::Unchanged);
-    server.fault(Fault::on(Verb::Write, "validatingwebhookconfigurations").status(422, "Invalid"));
-    assert_eq!(add_ca_bundle(&cluster, "gate", &ca("two")).await.expect("a write"), Written::Changed);
-    let object = server.get("validatingwebhookconfigurations", "", "gate").expect("the configuration");
-    let bundle = object["webhooks"][1]["clientConfig"]["caBundle"].as_str().expect("a bundle").to_owned();
-    assert_eq!(object["webhooks"][0]["clientConfig"]["caBundle"], json!(bundle));
-    assert!(bundle.len() > 140, "{bundle}");
-    assert_eq!(add_ca_bundle(&cluster, "other", &ca("one")).await.expect("no write"), Written::Missing);
 }
 
 #[tokio::test(flavor = "multi_thread")]

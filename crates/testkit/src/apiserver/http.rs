@@ -76,6 +76,11 @@ fn parameter(query: &str, name: &str) -> Option<String> {
     pairs.filter(|(key, _)| *key == name).map(|(_, value)| unescape(value)).next()
 }
 
+/// The name that a field selector asks for.
+fn selected(query: &str) -> Option<String> {
+    parameter(query, "fieldSelector")?.strip_prefix("metadata.name=").map(str::to_owned)
+}
+
 async fn answer(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
     let body = axum::body::to_bytes(body, 64 << 20).await.unwrap_or_default();
@@ -105,7 +110,8 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Re
     // Everybody may discover.
     if let Some(target) = target.as_ref() {
         let is_apply = content_type.starts_with(APPLY);
-        let allowed = authorize(&shared, &parts.method, verb, target, is_apply);
+        let named = selected(&query);
+        let allowed = authorize(&shared, &parts.method, verb, target, is_apply, named.as_deref());
         if let Err(message) = allowed.and_then(|()| authorize_owners(&shared, &body)) {
             return refuse(403, "Forbidden", &message, None, None);
         }
@@ -184,6 +190,7 @@ fn authorize(
     verb: Verb,
     target: &Target,
     is_apply: bool,
+    named: Option<&str>,
 ) -> Result<(), String> {
     let mut store = shared.store();
     let is_new = is_apply && store.get(&target.plural, &target.namespace, &target.name).is_none();
@@ -200,7 +207,9 @@ fn authorize(
     };
     let part = if target.is_status { "/status" } else { "" };
     let resource = format!("{}{part}", target.plural);
-    let (group, namespace, name) = (&*target.group, &*target.namespace, &*target.name);
+    // A list of one object by its name is a list of that object.
+    let name = named.unwrap_or(&target.name);
+    let (group, namespace) = (&*target.group, &*target.namespace);
     rights.allow(&Wish { verb, group, resource: &resource, namespace, name })?;
     if is_new {
         // To apply what there is not is to create it, which cannot be allowed for one name.
@@ -282,8 +291,10 @@ fn list(shared: &Shared, kind: &Head, target: &Target, query: &str) -> Result<St
         metadata["continue"] = json!(next);
         metadata["remainingItemCount"] = json!(left);
     }
+    let named = selected(query);
     let items: Vec<String> = objects
         .iter()
+        .filter(|object| named.as_deref().is_none_or(|name| object["metadata"]["name"] == *name))
         .map(|object| {
             if !kind.built_in {
                 return object.to_string();
@@ -362,6 +373,7 @@ impl HttpBody for Stream {
 fn watch(shared: Arc<Shared>, target: &Target, query: &str, breaks: Option<usize>) -> Response {
     let from = parameter(query, "resourceVersion").and_then(|version| version.parse::<u64>().ok());
     let wants_bookmarks = parameter(query, "allowWatchBookmarks").is_some_and(|value| value == "true");
+    let named = selected(query);
     let seconds = parameter(query, "timeoutSeconds").and_then(|seconds| seconds.parse().ok()).unwrap_or(300);
     let (mut at, oldest) = {
         let store = shared.store();
@@ -394,7 +406,8 @@ fn watch(shared: Arc<Shared>, target: &Target, query: &str, breaks: Option<usize
                 for happening in kind.log.iter().filter(|happening| happening.version > at) {
                     let inside =
                         namespace.is_empty() || happening.object["metadata"]["namespace"] == *namespace;
-                    if inside {
+                    let is_meant = |name: &str| happening.object["metadata"]["name"] == *name;
+                    if inside && named.as_deref().is_none_or(is_meant) {
                         lines.push(json!({"type": happening.what, "object": *happening.object}));
                     }
                 }

@@ -7,6 +7,9 @@
 //! A connection has a place of its own only after its handshake, so that who may not connect keeps nobody out, and loses it when it
 //! asks for nothing for as long as [`Rest`] says, or when somebody else needs it. What counts is whole heads of requests, so that
 //! neither dripping bytes nor pings hold a place. Who has to go is told by the protocol, and has a moment for the answers to what came.
+//!
+//! Before the end there is a time in which everybody is told to go elsewhere and nobody is turned away ([`Handle::see_off`]): an HTTP/1
+//! connection with its next answer, as closing one at rest may meet a request that is on its way; an HTTP/2 connection at once, by GOAWAY.
 
 mod places;
 
@@ -21,7 +24,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::{Bytes, HttpBody};
-use axum::http::Request;
+use axum::http::{HeaderValue, Request, Version, header};
 use axum::response::Response;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -31,7 +34,7 @@ use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::time::{sleep, sleep_until, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tower_service::Service;
 
@@ -63,6 +66,8 @@ const TELL: Duration = Duration::from_mins(1);
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// What a connection that has to go has left for its answers.
 const LEAVE: Duration = Duration::from_secs(1);
+/// How long connections are taken from the queue of the system in the end.
+const QUEUED: Duration = Duration::from_millis(50);
 /// Streams of one connection. API servers open another one when these are taken.
 const STREAMS: u32 = 100;
 /// Largest head of a request.
@@ -96,20 +101,42 @@ pub fn descriptors() -> Option<usize> {
     line.split_whitespace().next()?.parse().ok()
 }
 
+/// How far the end is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Not near.
+    Serving,
+    /// Who comes is answered, and told to go elsewhere next time.
+    SeeingOff,
+    /// Nobody comes any more, and who is here has until then.
+    Ending(Instant),
+}
+
 /// What ends connections.
 #[derive(Clone, Debug)]
-pub struct Handle(watch::Sender<Option<Instant>>);
+pub struct Handle(watch::Sender<Phase>);
 
 impl Default for Handle {
     fn default() -> Self {
-        Self(watch::Sender::new(None))
+        Self(watch::Sender::new(Phase::Serving))
     }
 }
 
 impl Handle {
+    /// From now on who is connected is told to connect elsewhere, as soon as that loses no request.
+    pub fn see_off(&self) {
+        self.0.send_if_modified(|phase| {
+            let is_serving = *phase == Phase::Serving;
+            if is_serving {
+                *phase = Phase::SeeingOff;
+            }
+            is_serving
+        });
+    }
+
     /// From now on nobody connects, and who is connected is answered and has to leave, for as long as this at most.
     pub fn shut_down(&self, within: Duration) {
-        let _ = self.0.send_replace(Some(Instant::now() + within));
+        let _ = self.0.send_replace(Phase::Ending(Instant::now() + within));
     }
 }
 
@@ -149,7 +176,7 @@ impl Server {
         loop {
             let accepted = tokio::select! {
                 biased;
-                _ = stop.wait_for(Option::is_some) => break,
+                _ = stop.wait_for(|phase| matches!(phase, Phase::Ending(_))) => break,
                 accepted = listener.accept() => accepted,
             };
             let Ok((stream, _)) = accepted else {
@@ -158,12 +185,12 @@ impl Server {
                 sleep(Duration::from_millis(5)).await;
                 continue;
             };
-            let place = shared.places.arrive();
-            let (shared, stop, alive) = (Arc::clone(&shared), handle.0.subscribe(), alive.clone());
-            tokio::spawn(async move {
-                shared.connection(stream, place, stop).await;
-                drop(alive);
-            });
+            shared.begin(stream, handle, &alive);
+        }
+        // Who is in the queue of the system has connected, as far as they know.
+        let last = Instant::now() + QUEUED;
+        while let Ok(Ok((stream, _))) = timeout_at(last.into(), listener.accept()).await {
+            shared.begin(stream, handle, &alive);
         }
         drop((listener, alive));
         ended.recv().await;
@@ -186,6 +213,15 @@ fn http(has_http2: bool) -> Builder<TokioExecutor> {
 }
 
 impl Shared {
+    fn begin(self: &Arc<Self>, stream: TcpStream, handle: &Handle, alive: &mpsc::Sender<Infallible>) {
+        let place = self.places.arrive();
+        let (shared, phase, alive) = (Arc::clone(self), handle.0.subscribe(), alive.clone());
+        tokio::spawn(async move {
+            shared.connection(stream, place, phase).await;
+            drop(alive);
+        });
+    }
+
     /// Counts a client that was not let in. One line a minute says why: the log is not for who scans ports.
     fn refused(&self, error: &str) {
         self.server.state.metrics.refused_connection();
@@ -197,7 +233,7 @@ impl Shared {
         }
     }
 
-    async fn connection(&self, stream: TcpStream, place: Place, stop: watch::Receiver<Option<Instant>>) {
+    async fn connection(&self, stream: TcpStream, place: Place, phase: watch::Receiver<Phase>) {
         // An answer is small; waiting for more of it helps nobody. Where it cannot be had, it works all the same.
         let _ = stream.set_nodelay(true);
         let shaken = tokio::select! {
@@ -218,8 +254,11 @@ impl Shared {
             );
         }
         match stream {
-            Stream::Tls(stream) => self.requests(*stream, &place, stop).await,
-            Stream::Plain(stream) => self.requests(stream, &place, stop).await,
+            Stream::Tls(stream) => {
+                let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                self.requests(*stream, &place, phase, is_http2).await;
+            }
+            Stream::Plain(stream) => self.requests(stream, &place, phase, false).await,
         }
     }
 
@@ -239,15 +278,26 @@ impl Shared {
         &self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         place: &Place,
-        mut stop: watch::Receiver<Option<Instant>>,
+        mut phase: watch::Receiver<Phase>,
+        is_http2: bool,
     ) {
         let (control, rest) = (&place.control, self.server.rest);
-        let service =
-            Watched { router: self.server.router.clone(), id: place.id(), control: Arc::clone(control) };
+        let service = Watched {
+            router: self.server.router.clone(),
+            id: place.id(),
+            control: Arc::clone(control),
+            phase: phase.clone(),
+        };
         let connection = self.http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
         let mut connection = pin!(connection);
         let mut order = Order::Stay;
+        let mut seen = Phase::Serving;
         let mut end = pin!(sleep_until(control.end(rest).into()));
+        // When it is told to leave by the protocol, if it is to be.
+        let mut is_told = false;
+        let mut tell = pin!(sleep_until(Instant::now().into()));
+        // Who has just come has a request for us.
+        let moment = || if control.has_asked() { Instant::now() } else { Instant::now() + LEAVE };
         loop {
             tokio::select! {
                 biased;
@@ -258,11 +308,22 @@ impl Shared {
                     self.server.state.memory.leave(place.id());
                     order = Order::Leave;
                     end.as_mut().reset((Instant::now() + LEAVE).into());
+                    connection.as_mut().graceful_shutdown();
                 }
-                stopped = stop.wait_for(Option::is_some), if order == Order::Stay => {
-                    let last = stopped.ok().and_then(|stopped| *stopped).unwrap_or_else(Instant::now);
-                    order = Order::Leave;
-                    end.as_mut().reset(last.into());
+                changed = phase.wait_for(|phase| *phase != seen), if order == Order::Stay => {
+                    seen = changed.map_or_else(|_| Phase::Ending(Instant::now()), |phase| *phase);
+                    if let Phase::Ending(last) = seen {
+                        order = Order::Leave;
+                        end.as_mut().reset(last.into());
+                    }
+                    if is_http2 || order == Order::Leave {
+                        is_told = true;
+                        tell.as_mut().reset(moment().into());
+                    }
+                }
+                () = tell.as_mut(), if is_told => {
+                    is_told = false;
+                    connection.as_mut().graceful_shutdown();
                 }
                 () = end.as_mut() => {
                     if order == Order::Leave {
@@ -275,11 +336,11 @@ impl Shared {
                     }
                     order = Order::Leave;
                     end.as_mut().reset((Instant::now() + LEAVE).into());
+                    connection.as_mut().graceful_shutdown();
                 }
                 // How a client ends it is its own affair.
                 _ = connection.as_mut() => return,
             }
-            connection.as_mut().graceful_shutdown();
         }
     }
 }
@@ -295,6 +356,7 @@ struct Watched {
     router: Router,
     id: ConnectionId,
     control: Arc<Control>,
+    phase: watch::Receiver<Phase>,
 }
 
 /// A request that is worked on, also if its future is dropped.
@@ -323,10 +385,16 @@ where
         self.control.began();
         let running = Running(Arc::clone(&self.control));
         request.extensions_mut().insert(self.id);
+        let is_http1 = request.version() <= Version::HTTP_11;
+        let phase = self.phase.clone();
         let answer = self.router.call(request);
         Box::pin(async move {
             let _running = running;
-            answer.await
+            let mut answer = answer.await?;
+            if is_http1 && *phase.borrow() != Phase::Serving {
+                answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok(answer)
         })
     }
 }

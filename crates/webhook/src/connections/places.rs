@@ -103,6 +103,10 @@ impl Control {
         self.has_asked.store(1, Ordering::SeqCst);
     }
 
+    pub(super) fn has_asked(&self) -> bool {
+        self.has_asked.load(Ordering::SeqCst) != 0
+    }
+
     pub(super) fn ended(&self) {
         self.touch();
         self.running.fetch_sub(1, Ordering::SeqCst);
@@ -117,7 +121,7 @@ impl Control {
         if self.is_busy() {
             return Instant::now() + rest.between;
         }
-        let patience = if self.has_asked.load(Ordering::SeqCst) == 0 { rest.first } else { rest.between };
+        let patience = if self.has_asked() { rest.between } else { rest.first };
         self.rests_since() + patience
     }
 }

@@ -8,6 +8,7 @@
 //!
 //! Everything is read again when it changes; what is broken then does not replace what works.
 
+mod authority;
 mod clients;
 mod self_signed;
 mod validity;
@@ -21,8 +22,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::{ServerConfig, SupportedProtocolVersion};
 
+pub use authority::{Authorities, Authority, Terms, to_pem};
 pub use clients::Clients;
-pub use self_signed::{SelfSigned, Terms};
+pub use self_signed::{Origin, SelfSigned, Shared};
 pub use validity::{Standing, Validity};
 
 /// Where the certificate comes from.
@@ -35,7 +37,7 @@ pub enum Certificate {
         /// Its key.
         key: PathBuf,
     },
-    /// Made here, with a CA of its own.
+    /// Made here.
     SelfSigned(Box<SelfSigned>),
 }
 
@@ -215,7 +217,7 @@ fn read(chain: &Path, key: &Path) -> Result<Identity, TlsError> {
 }
 
 /// All certificates of a PEM file; at least one.
-fn read_certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+pub(crate) fn read_certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
     let certificates = certificates.map_err(|error| TlsError::pem(file, "certificate", error))?;
     if certificates.is_empty() {

@@ -84,7 +84,7 @@ fn connects(served: &Served, bundle: &str, now: SystemTime) -> bool {
 
 fn self_signed(bundle: Option<&Path>) -> Tls {
     let terms = Terms { ca: DAY * 100, leaf: DAY * 30, ahead: DAY * 10 };
-    let made = SelfSigned::new(vec!["localhost".to_owned()], bundle.map(Into::into), terms);
+    let made = SelfSigned::new(vec!["localhost".to_owned()], bundle.map(Into::into), terms, Origin::Own);
     Tls { certificate: Certificate::SelfSigned(Box::new(made)), clients: None, oldest: TlsVersion::V13 }
 }
 

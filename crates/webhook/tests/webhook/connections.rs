@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use arc_swap::ArcSwap;
 use portcullis_webhook::connections::{Handle, Most, Rest, Server as Connections};
 use portcullis_webhook::server::router;
-use portcullis_webhook::tls::{Certificate, SelfSigned, Terms, Tls, TlsVersion};
+use portcullis_webhook::tls::{Certificate, Origin, SelfSigned, Terms, Tls, TlsVersion};
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use rustls::pki_types::UnixTime;
 use rustls::pki_types::pem::PemObject as _;
@@ -64,7 +64,7 @@ struct Server {
 fn serve(most: Most, rest: Rest) -> Server {
     let directory = tempfile::tempdir().unwrap();
     let ca = directory.path().join("ca.pem");
-    let made = SelfSigned::new(vec!["localhost".to_owned()], Some(ca.clone()), Terms::default());
+    let made = SelfSigned::new(vec!["localhost".to_owned()], Some(ca.clone()), Terms::default(), Origin::Own);
     let certificate = Certificate::SelfSigned(Box::new(made));
     let served = Tls { certificate, clients: None, oldest: TlsVersion::V13 }
         .serve(std::time::SystemTime::now())

@@ -8,10 +8,12 @@
 )]
 
 mod answers;
+mod configuration;
 mod connections;
 mod decisions;
 mod faults;
 mod kube;
+mod monitoring;
 mod program;
 mod recorded;
 mod rights;

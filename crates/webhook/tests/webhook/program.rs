@@ -50,8 +50,11 @@ impl Program {
         let log = read_lines(child.stderr.take().unwrap());
         let listening = line(&log, "listening");
         let address = listening["address"].as_str().unwrap().to_owned();
-        let client = trusting(ca);
-        Self { child, address, log, client, connection: None, _directory: directory }
+        let client = untrusting();
+        let mut program = Self { child, address, log, client, connection: None, _directory: directory };
+        // From here on, what fails ends it.
+        program.client = trusting(ca);
+        program
     }
 
     pub fn connect(&self) -> Connection {
@@ -67,6 +70,17 @@ impl Program {
         let client = trusting(ca);
         let directory = tempfile::tempdir().unwrap();
         (Self { child, address, log, client, connection: None, _directory: directory }, probes)
+    }
+
+    /// The same, whatever certificate it has; it is not connected to.
+    pub fn start_untrusted(mut command: Command) -> (Self, Value) {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let log = read_lines(child.stderr.take().unwrap());
+        let probes = line(&log, "answering probes");
+        let address = line(&log, "listening")["address"].as_str().unwrap().to_owned();
+        let directory = tempfile::tempdir().unwrap();
+        let (client, connection) = (untrusting(), None);
+        (Self { child, address, log, client, connection, _directory: directory }, probes)
     }
 
     /// What other threads need to connect.
@@ -136,6 +150,37 @@ pub fn connect(address: &str, client: &Arc<ClientConfig>) -> Connection {
     BufReader::new(StreamOwned::new(client, stream))
 }
 
+/// Whether a client of its own accord would send something.
+pub fn shakes_hands(address: &str, client: &Arc<ClientConfig>) -> bool {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut client = ClientConnection::new(Arc::clone(client), "localhost".try_into().unwrap()).unwrap();
+    while client.is_handshaking() {
+        if client.complete_io(&mut stream).is_err() {
+            return false;
+        }
+    }
+    true
+}
+
+/// Asks without TLS; the status and the body.
+pub fn plain(address: &str, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
+/// A client that trusts nobody.
+fn untrusting() -> Arc<ClientConfig> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let client = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    Arc::new(client.unwrap().with_root_certificates(RootCertStore::empty()).with_no_client_auth())
+}
+
 pub fn trusting(ca: &Path) -> Arc<ClientConfig> {
     speaking(ca, rustls::DEFAULT_VERSIONS)
 }
@@ -143,7 +188,9 @@ pub fn trusting(ca: &Path) -> Arc<ClientConfig> {
 /// A client that trusts this CA and speaks only these versions of TLS.
 pub fn speaking(ca: &Path, versions: &[&'static SupportedProtocolVersion]) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(ca).unwrap()).unwrap();
+    for certificate in CertificateDer::pem_file_iter(ca).unwrap() {
+        roots.add(certificate.unwrap()).unwrap();
+    }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let client = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap();
     Arc::new(client.with_root_certificates(roots).with_no_client_auth())

@@ -95,8 +95,67 @@ fn the_roles_allow_what_the_webhook_does_and_nothing_else() {
     server.put(namespace("fresh", "prod"));
     assert_eq!(ask(&mut program, &service("fresh", "x.example.com")), denied);
     server.heal();
+    // The Secret with the CA is put right when somebody breaks it.
+    let secret = || server.get("secrets", NAMESPACE, "portcullis-webhook-ca").unwrap();
+    let good = secret();
+    let mut broken = good.clone();
+    broken["data"]["current.key"] = json!("");
+    server.put(broken);
+    until(good["data"].clone(), || secret()["data"].clone());
     assert!(server.refused().is_empty(), "{:#?}", server.refused());
     assert!(server.unused_rights().is_empty(), "never used: {:#?}", server.unused_rights());
+    program.stop();
+}
+
+#[test]
+fn the_configuration_is_made_with_a_right_of_its_own() {
+    let cluster = cluster();
+    let server = &cluster.server;
+    fill(server);
+    let plural = "validatingwebhookconfigurations";
+    server.delete(plural, "", "portcullis");
+    server.authorize(rights(&[manifest("webhook/rbac.yaml")]));
+    let mut program = start_in(server, NAMESPACE, &["--manage-webhook-configuration"]);
+    until(200, || program.get("/readyz").0);
+    // Without it, that is said, and all else goes on.
+    until(true, || program.get("/readyz?verbose").1.contains("cannot create resource"));
+    assert_eq!((program.get("/readyz").0, server.count(plural)), (200, 0));
+    server.authorize(rights(
+        &["webhook/rbac.yaml", "optional/manage-webhook-configuration.yaml"].map(manifest),
+    ));
+    until(1, || server.count(plural));
+    let mut edited = server.get(plural, "", "portcullis").unwrap();
+    edited["webhooks"][0]["failurePolicy"] = json!("Fail");
+    server.put(edited);
+    until(json!("Ignore"), || {
+        server.get(plural, "", "portcullis").unwrap()["webhooks"][0]["failurePolicy"].clone()
+    });
+    assert!(server.refused().is_empty(), "{:#?}", server.refused());
+    let ours = |right: &String| right.contains("-configuration: ");
+    assert_eq!(server.unused_rights().into_iter().find(ours), None);
+    program.stop();
+}
+
+/// As `deploy/kube` and the chart have it: what is there may be filled in by its name, and nothing has to be made.
+#[test]
+fn an_empty_configuration_is_filled_in_with_the_usual_rights() {
+    let cluster = cluster();
+    let server = &cluster.server;
+    fill(server);
+    let plural = "validatingwebhookconfigurations";
+    server.put(json!({"apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration", "metadata": {"name": "portcullis"}}));
+    server.authorize(rights(&[manifest("webhook/rbac.yaml")]));
+    let mut program = start_in(server, NAMESPACE, &["--manage-webhook-configuration"]);
+    until(200, || program.get("/readyz").0);
+    until(true, || {
+        let configuration = server.get(plural, "", "portcullis").unwrap();
+        configuration["webhooks"].as_array().is_some_and(|webhooks| {
+            webhooks.len() == 2
+                && webhooks.iter().all(|webhook| webhook["clientConfig"]["caBundle"].is_string())
+        })
+    });
+    assert!(server.refused().is_empty(), "{:#?}", server.refused());
     program.stop();
 }
 

@@ -1,0 +1,58 @@
+//! ValidatingWebhookConfigurations, written: what is in them is for the caller to say.
+
+use serde_json::{Value, json};
+
+use crate::connect::Cluster;
+use crate::error::ClusterError;
+use crate::resource::ApiResource;
+use crate::write::at;
+
+/// The kind.
+#[must_use]
+pub fn webhook_configurations() -> ApiResource {
+    ApiResource::new(
+        "admissionregistration.k8s.io/v1",
+        "ValidatingWebhookConfiguration",
+        "validatingwebhookconfigurations",
+        false,
+    )
+}
+
+/// Puts CA bundles, in base64, into some webhooks of a configuration as it was seen, and changes nothing else: the positions of the
+/// webhooks, and their bundles. If it is not as it was seen any more, that is a conflict.
+///
+/// # Errors
+///
+/// If it cannot be written.
+pub async fn write_ca_bundles(
+    cluster: &Cluster,
+    seen: &Value,
+    bundles: &[(usize, String)],
+) -> Result<(), ClusterError> {
+    let name = at(seen, &["metadata", "name"]).as_str().unwrap_or_default();
+    let path = webhook_configurations().path(None, Some(name));
+    let version = at(seen, &["metadata", "resourceVersion"]);
+    // Not `test`, whose failure is no conflict but a request that makes no sense.
+    let mut operations =
+        vec![json!({"op": "replace", "path": "/metadata/resourceVersion", "value": version})];
+    for (index, bundle) in bundles {
+        let path = format!("/webhooks/{index}/clientConfig/caBundle");
+        operations.push(json!({"op": "add", "path": path, "value": bundle}));
+    }
+    cluster.json_patch(&path, &Value::Array(operations)).await.map(drop)
+}
+
+/// Applies a configuration, as the owner of the fields that it has; what others own stays. With a version in it, it is applied to that one
+/// only, and anything else is a conflict.
+///
+/// # Errors
+///
+/// If it cannot be written.
+pub async fn apply_webhook_configuration(
+    cluster: &Cluster,
+    configuration: &Value,
+) -> Result<(), ClusterError> {
+    let name = at(configuration, &["metadata", "name"]).as_str().unwrap_or_default();
+    let path = webhook_configurations().path(None, Some(name));
+    cluster.apply(&path, configuration).await.map(drop)
+}

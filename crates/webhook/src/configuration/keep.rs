@@ -1,0 +1,235 @@
+//! The configuration, looked after for ever: what was seen of it goes through [`plan`], and what comes of that is written.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use portcullis_cluster::{
+    Backoff, ClusterError, Found, Known, NamedWatch, apply_webhook_configuration, webhook_configurations,
+    write_ca_bundles,
+};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+use super::pace::Pace;
+use super::plan::{Goal, Plan, annotation, creation, plan};
+use super::wanted::{KEPT_BY, Rule};
+use super::{Certificates, Keeping, Trust};
+use crate::log::Level;
+use crate::state::State;
+
+/// How long a replica is ready before it makes a configuration that is not there: until then its endpoint is known.
+const READY: Duration = Duration::from_secs(3);
+/// How long API servers may take to see what was written.
+const SEEN: Duration = Duration::from_secs(1);
+/// How often it is looked whether there is something to serve.
+const LOOK: Duration = Duration::from_millis(250);
+/// Longest wait after a write that failed.
+const MOST: Duration = Duration::from_secs(10);
+
+/// Looks after the configuration with a name.
+pub(super) async fn keep(keeping: Arc<Keeping>, state: Arc<State>, name: String) {
+    let watch = NamedWatch::start(&keeping.cluster, &webhook_configurations(), None, &name);
+    let mut keeper = Keeper {
+        known: watch.follow(),
+        trust: keeping.trust.subscribe(),
+        rules: keeping.rules.subscribe(),
+        keeping,
+        state,
+        pace: Pace::default(),
+        failures: 0,
+        ready_since: None,
+        written: None,
+        owner: None,
+        kept_by: (None, Instant::now()),
+    };
+    loop {
+        let again = keeper.look().await.unwrap_or(Duration::from_hours(1));
+        let ended = tokio::select! {
+            changed = keeper.known.changed() => changed.is_err(),
+            changed = keeper.trust.changed() => changed.is_err(),
+            changed = keeper.rules.changed() => changed.is_err(),
+            () = sleep(again) => false,
+        };
+        if ended {
+            return;
+        }
+    }
+}
+
+struct Keeper {
+    keeping: Arc<Keeping>,
+    state: Arc<State>,
+    known: watch::Receiver<Known>,
+    trust: watch::Receiver<Trust>,
+    rules: watch::Receiver<Vec<Rule>>,
+    pace: Pace,
+    /// Writes that failed one after the other.
+    failures: u32,
+    ready_since: Option<Instant>,
+    /// The last write of ours.
+    written: Option<Instant>,
+    /// The own Namespace, with which the configuration goes.
+    owner: Option<Value>,
+    /// Who keeps it, and since when that is so.
+    kept_by: (Option<String>, Instant),
+}
+
+impl Keeper {
+    /// Does what is due. Returns when to look again if nothing changes.
+    async fn look(&mut self) -> Option<Duration> {
+        let Known { found, problem } = self.known.borrow_and_update().clone();
+        let trust = self.trust.borrow_and_update().clone();
+        let rules = self.rules.borrow_and_update().clone();
+        let is_ready = self.state.following().is_some_and(|following| following.is_ready());
+        self.ready_since = self.ready_since.or_else(|| is_ready.then(Instant::now));
+        let later = (!is_ready && self.keeping.wanted.is_some()).then_some(LOOK);
+        if self.keeping.certificates == Certificates::SelfSigned && trust.is_none() {
+            self.keeping.tell_configuration(Some("there is no CA yet".to_owned()), Vec::new());
+            return None;
+        }
+        // What is sent follows from what is served.
+        let wanted = self.keeping.wanted.as_ref().filter(|_| is_ready);
+        let wanted = wanted.map(|wanted| wanted.object(&rules, self.owner.as_ref()));
+        let live = match found {
+            Found::Unknown => {
+                self.keeping.tell_configuration(problem, Vec::new());
+                return later;
+            }
+            Found::Absent => {
+                // Nobody comes through what there is not.
+                self.keeping.confirm(trust.clone());
+                return self.absent(trust, wanted).await.or(later);
+            }
+            Found::Present(live) => live,
+        };
+        let kept_by = annotation(&live, KEPT_BY).map(str::to_owned);
+        if kept_by != self.kept_by.0 {
+            self.kept_by = (kept_by, Instant::now());
+        }
+        let goal = Goal {
+            authorities: trust.as_deref(),
+            wanted: wanted.as_ref(),
+            started: self.keeping.started,
+            now: SystemTime::now(),
+        };
+        match plan(&live, &goal, self.kept_by.1.elapsed()) {
+            Plan::Rest { notes } => self.rest(trust, problem, notes).or(later),
+            Plan::Later(wait, notes) => Some(self.rest(trust, problem, notes).unwrap_or(wait)),
+            Plan::Bundles(bundles) => {
+                let why = vec!["the CA was not in it".to_owned()];
+                if let Some(wait) = self.wait(&why) {
+                    return Some(wait);
+                }
+                let result = write_ca_bundles(&self.keeping.cluster, &live, &bundles).await;
+                self.wrote(result, &why)
+            }
+            Plan::Apply(object, why) => {
+                if let Some(wait) = self.wait(&why) {
+                    return Some(wait);
+                }
+                let result = apply_webhook_configuration(&self.keeping.cluster, &object).await;
+                self.wrote(result, &why)
+            }
+        }
+    }
+
+    /// It is as it should be.
+    fn rest(&mut self, trust: Trust, problem: Option<String>, notes: Vec<String>) -> Option<Duration> {
+        self.failures = 0;
+        // Changes are not seen: it may be otherwise by now.
+        self.keeping.tell_configuration(problem, notes);
+        let left = self.written.map_or(Duration::ZERO, |written| SEEN.saturating_sub(written.elapsed()));
+        if left.is_zero() {
+            self.keeping.confirm(trust);
+            return None;
+        }
+        Some(left)
+    }
+
+    async fn absent(&mut self, trust: Trust, wanted: Option<Value>) -> Option<Duration> {
+        let missing = "there is no such ValidatingWebhookConfiguration";
+        let Some(mut wanted) = wanted else {
+            let problem = match self.keeping.wanted {
+                Some(_) => format!("{missing}; it is made when there is something to serve"),
+                None => missing.to_owned(),
+            };
+            self.keeping.tell_configuration(Some(problem), Vec::new());
+            return None;
+        };
+        let left = READY.saturating_sub(self.ready_since.map_or(Duration::ZERO, |since| since.elapsed()));
+        if !left.is_zero() {
+            return Some(left);
+        }
+        if self.state.is_stopping() {
+            return None;
+        }
+        let why = vec![missing.to_owned()];
+        if let Some(wait) = self.wait(&why) {
+            return Some(wait);
+        }
+        if self.owner.is_none() {
+            self.owner = self.own_namespace().await;
+            if let (Some(owner), Some(metadata)) =
+                (&self.owner, wanted.get_mut("metadata").and_then(Value::as_object_mut))
+            {
+                metadata.insert("ownerReferences".to_owned(), json!([owner]));
+            }
+        }
+        let goal = Goal {
+            authorities: trust.as_deref(),
+            wanted: Some(&wanted),
+            started: self.keeping.started,
+            now: SystemTime::now(),
+        };
+        let object = creation(&wanted, &goal);
+        let result = apply_webhook_configuration(&self.keeping.cluster, &object).await;
+        self.wrote(result, &why)
+    }
+
+    /// The own Namespace as an owner: who deletes it deletes the configuration with it, so that nothing is asked that is not there any more.
+    async fn own_namespace(&self) -> Option<Value> {
+        const PATIENCE: Duration = Duration::from_secs(2);
+        let name = self.state.settings.own.namespace.clone()?;
+        let path = format!("/api/v1/namespaces/{name}");
+        let found = timeout(PATIENCE, self.keeping.cluster.get(&path)).await.ok()?.ok()?;
+        let found: Value = serde_json::from_slice(&found).ok()?;
+        let uid = found.pointer("/metadata/uid")?.as_str()?;
+        Some(json!({"apiVersion": "v1", "kind": "Namespace", "name": name, "uid": uid}))
+    }
+
+    /// How long a write has to wait, if it has to.
+    fn wait(&mut self, why: &[String]) -> Option<Duration> {
+        let wait = self.pace.take(Instant::now()).err()?;
+        let problem = format!(
+            "somebody keeps changing it, so that it is put right only now and then: {}",
+            why.join("; ")
+        );
+        self.keeping.tell_configuration(Some(problem), Vec::new());
+        Some(wait)
+    }
+
+    fn wrote(&mut self, result: Result<(), ClusterError>, why: &[String]) -> Option<Duration> {
+        match result {
+            Ok(()) => {
+                self.failures = 0;
+                self.written = Some(Instant::now());
+                self.keeping.wrote();
+                let fields = json!({"configuration": self.keeping.configuration, "because": why});
+                self.keeping.log.write(Level::Info, "the webhook configuration was put right", &fields);
+                // What was written is seen by the watch.
+                None
+            }
+            // Somebody was faster, which is seen as well.
+            Err(error) if error.is_conflict() => Some(LOOK),
+            Err(error) => {
+                self.keeping.failed();
+                self.keeping.tell_configuration(Some(error.to_string()), Vec::new());
+                let backoff = Backoff { most: MOST, ..self.keeping.cluster.backoff() };
+                let wait = backoff.wait(self.failures, error.retry_after());
+                self.failures = self.failures.saturating_add(1);
+                Some(wait)
+            }
+        }
+    }
+}
