@@ -7,7 +7,6 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use super::{objects, output, read, root, tool};
-use crate::run_in;
 
 const PROGRAMS: [&str; 3] = ["portcullis", "portcullis-audit", "portcullis-webhook"];
 
@@ -115,11 +114,15 @@ fn manifests_use_flags_that_the_programs_have() {
         let parsed = webhook.clone().try_get_matches_from(&line);
         assert!(parsed.is_ok(), "{line:?}: {}", parsed.unwrap_err());
     }
-    for container in containers().iter().filter(|container| container["name"] == "audit") {
+    let audit = clap::Command::new("portcullis-audit");
+    let audit = <portcullis_audit::args::AuditArgs as clap::Args>::augment_args(audit);
+    let audit = <portcullis_audit::kube::KubeArgs as clap::Args>::augment_args(audit);
+    let audits = containers().into_iter().filter(|container| container["name"] == "audit");
+    for (number, container) in audits.enumerate() {
         let args = container["args"].as_array().unwrap().iter().map(|arg| arg.as_str().unwrap());
-        // What comes before `--help` is read before it is carried out.
-        let line: Vec<&str> = std::iter::once("audit").chain(args).chain(["--help"]).collect();
-        run_in(&root(), &line).exits_with(0);
+        let line: Vec<&str> = std::iter::once("portcullis-audit").chain(args).collect();
+        let parsed = audit.clone().try_get_matches_from(&line);
+        assert!(parsed.is_ok(), "audit {number}: {line:?}: {}", parsed.unwrap_err());
     }
 }
 
