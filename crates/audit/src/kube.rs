@@ -62,7 +62,7 @@ pub struct KubeArgs {
     /// Objects of one page of a list; 0 lists all at once.
     #[arg(long, requires = "kube", value_name = "N", default_value_t = 500)]
     pub chunk_size: u32,
-    /// List only kinds that a constraint names; as soon as one names none, all are listed.
+    /// List only kinds that a constraint names, or its Rego; as soon as one names none, all are listed.
     #[arg(long, requires = "kube")]
     pub match_kind_only: bool,
     /// Audit only the kinds that the Config and SyncSets name, as Gatekeeper's audit from its cache does.
@@ -277,11 +277,15 @@ impl ClusterSubject<'_> {
 
 impl Subject for ClusterSubject<'_> {
     fn inventory(&mut self) -> Box<dyn Feed + '_> {
+        let synced = self.policies.synced_kinds();
         let kinds = self.discovery.all().filter(|resource| {
             let is_namespace = resource.gvk == ApiResource::namespaces().gvk;
             // Policies may name a version that is not the preferred one.
             let mut reads = self.policies.templates().flat_map(portcullis::TemplateInfo::inventory_reads);
-            is_namespace || reads.any(|read| read.covers(&resource.gvk))
+            // What reads kinds that its text does not say sees those that Configs and SyncSets list, as the webhook has it; all kinds, if
+            // they list none.
+            let is_listed = synced.is_empty() || synced.contains(&resource.gvk);
+            is_namespace || reads.any(|read| read.covers(&resource.gvk) && (read.kind.is_some() || is_listed))
         });
         let unknown = unknown_kinds(self.policies, &self.discovery);
         let failed = unknown.into_iter().map(|(gvk, why)| (gvk, why.to_string())).collect::<Vec<_>>();
@@ -292,7 +296,7 @@ impl Subject for ClusterSubject<'_> {
         let kinds: Vec<ApiResource> = match self.scope {
             Scope::All => self.discovery.preferred().cloned().collect(),
             Scope::Named => {
-                let named = |resource: &&ApiResource| self.policies.concerns_kind(&resource.gvk.kind);
+                let named = |resource: &&ApiResource| self.policies.concerns(&resource.gvk);
                 self.discovery.preferred().filter(named).cloned().collect()
             }
             Scope::Synced => {

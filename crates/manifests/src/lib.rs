@@ -24,6 +24,9 @@ pub use yaml::to_yaml;
 /// The namespace of `deploy/`.
 pub const NAMESPACE: &str = "portcullis-system";
 
+/// The file of the SyncSet.
+const SYNC_SET: &str = "sync-set.yaml";
+
 /// What the manifests are to be like.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -73,14 +76,14 @@ impl Manifests {
         let mut files = vec![("webhook-rbac.yaml", rbac::webhook(policies, &compared, options)?)];
         let sync = sync::sync_set(policies, &compared);
         if !sync.is_empty() {
-            files.push(("sync-set.yaml", sync));
+            files.push((SYNC_SET, sync));
         }
         files.push(("webhook-configuration.yaml", configuration::webhook(&rules, options)?));
         let notes = rules.notes().iter().cloned().chain(compared.notes).collect();
         Ok(Self { files, notes })
     }
 
-    /// What the audit needs: its roles.
+    /// What the audit needs: its roles, and a SyncSet.
     ///
     /// # Errors
     ///
@@ -88,13 +91,22 @@ impl Manifests {
     pub fn audit(policies: &PolicySet, kinds: &Kinds, options: &Options) -> Result<Self, Broken> {
         let audited = ListedKinds::audited(policies, kinds);
         let compared = ListedKinds::compared(policies, kinds);
-        let files = vec![("audit-rbac.yaml", rbac::audit(&audited, &compared, options)?)];
+        let mut files = vec![("audit-rbac.yaml", rbac::audit(&audited, &compared, options)?)];
+        let sync = sync::sync_set(policies, &compared);
+        if !sync.is_empty() {
+            files.push((SYNC_SET, sync));
+        }
         Ok(Self { files, notes: audited.notes.into_iter().chain(compared.notes).collect() })
     }
 
     /// Takes others, too.
     pub fn extend(&mut self, other: Self) {
-        self.files.extend(other.files);
+        for (file, documents) in other.files {
+            // Both programs have the same SyncSet.
+            if !self.files.iter().any(|(known, _)| *known == file) {
+                self.files.push((file, documents));
+            }
+        }
         self.notes.extend(other.notes);
         self.notes.sort();
         self.notes.dedup();

@@ -26,7 +26,8 @@ pub(crate) fn webhook(
 ) -> Result<Vec<Value>, Broken> {
     let mut all = documents("rbac.yaml", WEBHOOK, options)?;
     // What it has for an example.
-    let is_example = |role: &Value| role["metadata"]["labels"].get(AGGREGATED).is_some();
+    let labels = |role: &Value| role.pointer("/metadata/labels").and_then(Value::as_object).cloned();
+    let is_example = |role: &Value| labels(role).is_some_and(|labels| labels.contains_key(AGGREGATED));
     all.retain(|role| !is_example(role));
     let rules = rules(compared, &["list", "watch"]);
     if !rules.is_empty() {
@@ -80,7 +81,10 @@ pub(crate) fn audit(
     listed.resources.insert((NAMESPACES.0.into(), NAMESPACES.1.into()));
     let role = all.iter_mut().filter_map(Value::as_object_mut).find(|role| {
         role.get("kind").is_some_and(|kind| kind == "ClusterRole")
-            && role.get("metadata").is_some_and(|metadata| metadata["name"] == AUDITED)
+            && role
+                .get("metadata")
+                .and_then(|metadata| metadata.get("name"))
+                .is_some_and(|name| name == AUDITED)
     });
     let Some(role) = role else {
         return Err(Broken { file: FILE, reason: format!("there is no ClusterRole `{AUDITED}`") });

@@ -21,6 +21,7 @@ pub mod compliance;
 pub mod harness;
 pub mod hostile;
 pub mod oracle;
+pub mod policies;
 pub mod program;
 
 use std::path::PathBuf;

@@ -399,8 +399,13 @@ fn not_in_force(report: &Report) -> impl Iterator<Item = String> + '_ {
     let is_told = |policy: &&PolicyState| {
         matches!(policy.standing, Standing::Waiting { .. } | Standing::Unjudgeable { .. })
     };
-    let line =
-        |policy: &PolicyState| format!("{}/{}: {}", policy.resource.gvk.kind, policy.name, policy.standing);
+    let line = |policy: &PolicyState| {
+        let standing = policy.standing.to_string();
+        // Why a kind cannot be read is told once, as a problem.
+        let short =
+            standing.find(" cannot be read: ").and_then(|at| standing.get(..at + " cannot be read".len()));
+        format!("{}/{}: {}", policy.resource.gvk.kind, policy.name, short.unwrap_or(&standing))
+    };
     report.policies.iter().filter(is_told).map(line)
 }
 

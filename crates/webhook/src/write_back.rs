@@ -60,9 +60,11 @@ impl Failures {
     }
 }
 
-/// Runs some writes, a few at once, and returns why some failed, in their order.
-async fn all_of(writes: Vec<impl Future<Output = Result<(), String>> + Send + 'static>) -> Vec<String> {
-    let mut failures = Vec::new();
+/// Runs some writes, a few at once, and returns what came of them and why some failed.
+async fn all_of<T: Send + 'static>(
+    writes: Vec<impl Future<Output = Result<T, String>> + Send + 'static>,
+) -> (Vec<T>, Vec<String>) {
+    let (mut done, mut failures) = (Vec::new(), Vec::new());
     let mut waiting = writes.into_iter();
     let mut running = JoinSet::new();
     loop {
@@ -72,15 +74,18 @@ async fn all_of(writes: Vec<impl Future<Output = Result<(), String>> + Send + 's
             running.spawn(write);
         }
         match running.join_next().await {
-            Some(Ok(Ok(()))) => {}
+            Some(Ok(Ok(written))) => done.push(written),
             Some(Ok(Err(failure))) => failures.push(failure),
             Some(Err(error)) => failures.push(format!("a write broke off: {error}")),
             None => break,
         }
     }
     failures.sort();
-    failures
+    (done, failures)
 }
+
+/// Which version of a template a CRD was applied for, and when.
+type Applied = BTreeMap<String, (String, u64, Instant)>;
 
 /// A template of which there should be a CRD.
 struct Wanted {
@@ -91,20 +96,18 @@ struct Wanted {
 /// Keeps the CRDs of all sound templates there and up to date.
 pub async fn keep_crds(cluster: Cluster, state: Arc<State>, mut reports: watch::Receiver<Arc<Report>>) {
     let mut failures = Failures::new();
-    // What was applied, and when.
-    let mut applied: BTreeMap<String, (String, u64, Instant)> = BTreeMap::new();
+    let mut applied = Applied::new();
     loop {
         sleep(GATHER_CRDS).await;
         let report = reports.borrow_and_update().clone();
         let (wanted, look_again) = crds(&report, &mut applied);
-        let names: Vec<_> = wanted.iter().map(|wanted| wanted.template.clone()).collect();
         let writes = wanted.into_iter().map(|wanted| apply(cluster.clone(), wanted)).collect();
-        let failed = all_of(writes).await;
-        // Of some that failed nobody knows which were applied: all are applied once more.
-        if failed.is_empty() {
-            let now = Instant::now();
-            applied.extend(names.into_iter().map(|name| (name.name, (name.uid, name.generation, now))));
-        }
+        let (done, failed) = all_of(writes).await;
+        let now = Instant::now();
+        applied.extend(
+            done.into_iter()
+                .map(|template: PolicyState| (template.name, (template.uid, template.generation, now))),
+        );
         let wait = [failures.tell(&state, failed), look_again].into_iter().flatten().min();
         if wait_for_change(&mut reports, wait).await.is_err() {
             return;
@@ -113,10 +116,7 @@ pub async fn keep_crds(cluster: Cluster, state: Arc<State>, mut reports: watch::
 }
 
 /// The CRDs that have to be applied, and how soon to look again if nothing happens.
-fn crds(
-    report: &Report,
-    applied: &mut BTreeMap<String, (String, u64, Instant)>,
-) -> (Vec<Wanted>, Option<Duration>) {
+fn crds(report: &Report, applied: &mut Applied) -> (Vec<Wanted>, Option<Duration>) {
     let (mut wanted, mut look_again) = (Vec::new(), None);
     let templates = || report.policies.iter().filter(|policy| policy.resource == ApiResource::templates());
     let names: BTreeSet<&str> = templates().map(|template| &*template.name).collect();
@@ -146,10 +146,12 @@ fn crds(
     (wanted, look_again)
 }
 
-async fn apply(cluster: Cluster, wanted: Wanted) -> Result<(), String> {
+async fn apply(cluster: Cluster, wanted: Wanted) -> Result<PolicyState, String> {
     let Wanted { template, crd } = wanted;
-    let applied = apply_constraint_crd(&cluster, &template, &crd).await;
-    applied.map(|_| ()).map_err(|error| format!("the CRD of {} was not applied: {error}", template.name))
+    match apply_constraint_crd(&cluster, &template, &crd).await {
+        Ok(_) => Ok(template),
+        Err(error) => Err(format!("the CRD of {} was not applied: {error}", template.name)),
+    }
 }
 
 /// Keeps our entry in the status of every policy up to date, and takes away those of pods that are gone.
@@ -194,7 +196,7 @@ async fn write_statuses(writer: &StatusWriter, report: &Report, sweep: bool) -> 
     };
     let due = report.policies.iter().filter(|policy| is_due(policy) || is_left_over(policy));
     let writes = due.map(|policy| write(writer.clone(), policy.clone(), Arc::clone(&living))).collect();
-    all_of(writes).await
+    all_of(writes).await.1
 }
 
 async fn write(

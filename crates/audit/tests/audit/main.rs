@@ -9,6 +9,7 @@
 
 mod dumps;
 mod ending;
+mod generated;
 mod kube;
 mod lease;
 mod outputs;

@@ -352,21 +352,17 @@ impl Writer {
     /// A CRD has come, or has changed. Its kind may be served from now on: who waits for it need not wait until it looks again.
     fn follow_definition(&mut self, name: &str) {
         let Some((plural, group)) = name.split_once('.') else { return };
-        if group != "constraints.gatekeeper.sh" {
-            return self.ask_if_wanting();
-        }
-        let waits = |purpose: &&Purpose| {
-            let watched = self.watches.get(purpose);
-            watched.is_some_and(|watched| {
-                *watched.resource.plural == *plural
-                    && (watched.progress != Progress::Known || watched.failing.is_some())
-            })
+        let waits = |watched: &watches::Watched| {
+            *watched.resource.plural == *plural
+                && *watched.resource.gvk.group == *group
+                && (watched.progress != Progress::Known || watched.failing.is_some())
         };
-        let kinds = self.policies.constraint_kinds();
-        let waiting: Vec<Purpose> = kinds.iter().filter(waits).cloned().collect();
+        let watches = self.watches.iter().filter(|(_, watched)| waits(watched));
+        let waiting: Vec<Purpose> = watches.map(|(purpose, _)| purpose.clone()).collect();
         for purpose in waiting {
             self.watches.start(purpose);
         }
+        self.ask_if_wanting();
     }
 
     /// A kind that policies read or that is listed may be among those that have come.

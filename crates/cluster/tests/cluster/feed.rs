@@ -635,8 +635,13 @@ fn readable(snapshot: &Snapshot) -> usize {
     snapshot.inventory.kinds().filter(|(gvk, _)| !unreadable.contains_key(gvk)).map(|(_, count)| count).sum()
 }
 
+/// How many scripts are played: more if somebody has the time, `PORTCULLIS_SCRIPTS=1000`.
+fn scripts() -> u32 {
+    std::env::var("PORTCULLIS_SCRIPTS").ok().and_then(|number| number.parse().ok()).unwrap_or(40)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, max_shrink_iters: 3, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: scripts(), max_shrink_iters: 3, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whatever users do and whatever goes wrong meanwhile: in the end the feed is what the objects would be as files.
     #[test]

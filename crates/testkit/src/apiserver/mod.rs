@@ -25,6 +25,7 @@
 
 mod faults;
 mod http;
+mod kinds;
 mod patch;
 mod rights;
 mod store;
@@ -99,6 +100,14 @@ impl ApiServer {
     /// Serves one more kind, from now on.
     pub fn register(&self, api_version: &str, kind: &str, plural: &str, namespaced: bool) {
         self.shared.store().register(api_version, kind, plural, namespaced);
+    }
+
+    /// Serves the kinds of a whole Kubernetes, and those of Gatekeeper's that nothing is done for. Of two kinds with one plural there
+    /// is one: `events`.
+    pub fn register_kubernetes(&self) {
+        for (api_version, kind, plural, namespaced) in kinds::KUBERNETES.iter().chain(kinds::UNSUPPORTED) {
+            self.register(api_version, kind, plural, *namespaced);
+        }
     }
 
     /// No longer serves a kind, as if its CRD were deleted: its objects are gone, and watches see that.

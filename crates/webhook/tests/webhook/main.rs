@@ -12,6 +12,7 @@ mod configuration;
 mod connections;
 mod decisions;
 mod faults;
+mod generated;
 mod kube;
 mod monitoring;
 mod program;

@@ -4,39 +4,29 @@ use portcullis_testkit::apiserver::{ApiServer, Fault, Rights, Verb};
 use serde_json::json;
 
 use crate::kube::{ask, cluster, constraint, namespace, service, start_in, template, until};
-use crate::program::line;
+use crate::program::{Program, line};
 use crate::support::workspace;
 
-const NAMESPACE: &str = "portcullis-system";
+pub const NAMESPACE: &str = "portcullis-system";
 
 fn manifest(file: &str) -> String {
     std::fs::read_to_string(workspace().join("deploy").join(file)).unwrap()
 }
 
-fn rights(manifests: &[String]) -> Rights {
+pub fn rights(manifests: &[String]) -> Rights {
     Rights::of(manifests, NAMESPACE, "portcullis-webhook")
 }
 
 /// Refuses Services whose name is the host of an Ingress.
-const UNLIKE_HOSTS: &str = "package p
+pub const UNLIKE_HOSTS: &str = "package p
 violation[{\"msg\": \"it is a host\"}] {
   data.inventory.namespace[_][_].Ingress[_].spec.rules[_].host == input.review.object.metadata.labels.app
 }
 ";
 
 /// A cluster with all that the webhook reads, and the policy.
-fn fill(server: &ApiServer) {
-    for (api_version, kind, plural, namespaced) in [
-        ("mutations.gatekeeper.sh/v1", "Assign", "assign", false),
-        ("mutations.gatekeeper.sh/v1", "AssignMetadata", "assignmetadata", false),
-        ("mutations.gatekeeper.sh/v1", "ModifySet", "modifyset", false),
-        ("mutations.gatekeeper.sh/v1alpha1", "AssignImage", "assignimage", false),
-        ("expansion.gatekeeper.sh/v1beta1", "ExpansionTemplate", "expansiontemplate", false),
-        ("externaldata.gatekeeper.sh/v1beta1", "Provider", "providers", false),
-        ("connection.gatekeeper.sh/v1alpha1", "Connection", "connections", true),
-    ] {
-        server.register(api_version, kind, plural, namespaced);
-    }
+pub fn fill(server: &ApiServer) {
+    server.register_kubernetes();
     server.put(namespace("shop", "prod"));
     server.put(template("UnlikeHosts", UNLIKE_HOSTS));
     server.register("constraints.gatekeeper.sh/v1beta1", "UnlikeHosts", "unlikehosts", false);
@@ -59,7 +49,7 @@ fn fill(server: &ApiServer) {
 }
 
 /// Waits for `status.byPod` of the template and the constraint, and the CA bundle.
-fn until_written(server: &ApiServer) {
+pub fn until_written(server: &ApiServer) {
     for (plural, name) in [("constrainttemplates", "unlikehosts"), ("unlikehosts", "unlikehosts")] {
         until(json!("pod-a"), || server.get(plural, "", name).unwrap()["status"]["byPod"][0]["id"].clone());
     }
@@ -69,9 +59,33 @@ fn until_written(server: &ApiServer) {
     });
 }
 
-fn events(server: &ApiServer, method: &str) -> usize {
+pub fn events(server: &ApiServer, method: &str) -> usize {
     let is_one = |path: &str| path.contains("/events");
     server.writes().iter().filter(|write| write.method == method && is_one(&write.path)).count()
+}
+
+/// All that the webhook does.
+pub fn exercise(server: &ApiServer, program: &mut Program) {
+    let denied = (403, "[unlikehosts] it is a host".to_owned());
+    assert_eq!(ask(program, &service("shop", "x.example.com")), denied);
+    until(1, || events(server, "POST"));
+    // The same again is counted.
+    assert_eq!(ask(program, &service("shop", "x.example.com")), denied);
+    until(1, || events(server, "PATCH"));
+    until_written(server);
+    // A Namespace that is newer than what is known is asked for.
+    server.fault(Fault::on(Verb::Watch, "namespaces").always().status(500, "InternalError"));
+    server.end_watches();
+    server.put(namespace("fresh", "prod"));
+    assert_eq!(ask(program, &service("fresh", "x.example.com")), denied);
+    server.heal();
+    // The Secret with the CA is put right when somebody breaks it.
+    let secret = || server.get("secrets", NAMESPACE, "portcullis-webhook-ca").unwrap();
+    let good = secret();
+    let mut broken = good.clone();
+    broken["data"]["current.key"] = json!("");
+    server.put(broken);
+    until(good["data"].clone(), || secret()["data"].clone());
 }
 
 #[test]
@@ -82,26 +96,7 @@ fn the_roles_allow_what_the_webhook_does_and_nothing_else() {
     server.authorize(rights(&[manifest("webhook/rbac.yaml")]));
     let mut program = start_in(server, NAMESPACE, &["--emit-admission-events"]);
     until(200, || program.get("/readyz").0);
-    let denied = (403, "[unlikehosts] it is a host".to_owned());
-    assert_eq!(ask(&mut program, &service("shop", "x.example.com")), denied);
-    until(1, || events(server, "POST"));
-    // The same again is counted.
-    assert_eq!(ask(&mut program, &service("shop", "x.example.com")), denied);
-    until(1, || events(server, "PATCH"));
-    until_written(server);
-    // A Namespace that is newer than what is known is asked for.
-    server.fault(Fault::on(Verb::Watch, "namespaces").always().status(500, "InternalError"));
-    server.end_watches();
-    server.put(namespace("fresh", "prod"));
-    assert_eq!(ask(&mut program, &service("fresh", "x.example.com")), denied);
-    server.heal();
-    // The Secret with the CA is put right when somebody breaks it.
-    let secret = || server.get("secrets", NAMESPACE, "portcullis-webhook-ca").unwrap();
-    let good = secret();
-    let mut broken = good.clone();
-    broken["data"]["current.key"] = json!("");
-    server.put(broken);
-    until(good["data"].clone(), || secret()["data"].clone());
+    exercise(server, &mut program);
     assert!(server.refused().is_empty(), "{:#?}", server.refused());
     assert!(server.unused_rights().is_empty(), "never used: {:#?}", server.unused_rights());
     program.stop();
