@@ -14,6 +14,7 @@ mod decisions;
 mod faults;
 mod generated;
 mod kube;
+mod monitoring;
 mod program;
 mod real;
 mod recorded;

@@ -92,7 +92,7 @@ impl Real {
 }
 
 /// The roles of the webhook.
-const RBAC: &str = "rbac.yaml";
+const RBAC: &str = "webhook/rbac.yaml";
 
 fn start(kubeconfig: &Path) -> Program {
     let directory = tempfile::tempdir().unwrap();
