@@ -316,11 +316,12 @@ async fn serve(args: &Args, watcher: Watcher) -> Result<(), RunError> {
             };
             state.stop();
             state.log.write(Level::Info, "stopping: not ready any more, answering what has come", &json!({}));
+            let half = delay / 2;
             let seeing_off = async {
                 // First nobody new should come, then who is here should go.
-                sleep(delay / 2).await;
+                sleep(half).await;
                 handle.see_off();
-                sleep(delay.saturating_sub(delay / 2)).await;
+                sleep(half).await;
             };
             // Who asks a second time does not want to wait.
             if !is_asked_by_hand {

@@ -123,6 +123,12 @@ impl Keeper {
             }
             Found::Present(live) => live,
         };
+        let is_empty = live.get("webhooks").and_then(Value::as_array).is_none_or(Vec::is_empty);
+        if let Some(left) = self.unready_for().filter(|_| is_empty && self.keeping.wanted.is_some()) {
+            // As if there were none: what is in it would fail until the endpoint is known.
+            self.keeping.confirm(trust);
+            return Some(left);
+        }
         let kept_by = annotation(&live, KEPT_BY).map(str::to_owned);
         if kept_by != self.kept_by.0 {
             self.kept_by = (kept_by, Instant::now());
@@ -174,6 +180,13 @@ impl Keeper {
         Some(left)
     }
 
+    /// How long the endpoint may not be known yet.
+    fn unready_for(&self) -> Option<Duration> {
+        let left = READY.saturating_sub(self.ready_since.map_or(Duration::ZERO, |since| since.elapsed()));
+        // Not ready at all: look again soon.
+        if self.ready_since.is_none() { Some(LOOK) } else { (!left.is_zero()).then_some(left) }
+    }
+
     async fn absent(&mut self, trust: Trust, wanted: Option<Value>) -> Option<Duration> {
         let missing = "there is no such ValidatingWebhookConfiguration";
         let Some(wanted) = wanted else {
@@ -184,8 +197,7 @@ impl Keeper {
             self.keeping.tell_configuration(Some(problem), Vec::new());
             return None;
         };
-        let left = READY.saturating_sub(self.ready_since.map_or(Duration::ZERO, |since| since.elapsed()));
-        if !left.is_zero() {
+        if let Some(left) = self.unready_for() {
             return Some(left);
         }
         if self.state.is_stopping() {

@@ -46,7 +46,7 @@ fn ca(authorities: &Authorities) -> Vec<CertificateDer<'static>> {
 
 #[test]
 fn what_is_kept_is_what_the_manifest_says() {
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/webhook-configuration.yaml");
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/webhook/webhook-configuration.yaml");
     let text = std::fs::read_to_string(root).unwrap();
     let (documents, problems) = Document::read_all("webhook-configuration.yaml", &text);
     assert!(problems.is_empty() && documents.len() == 1);

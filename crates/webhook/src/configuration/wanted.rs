@@ -1,6 +1,6 @@
 //! What `--manage-webhook-configuration` keeps the configuration as, and where another is different.
 //!
-//! In substance it is `deploy/webhook-configuration.yaml`, which a test compares, with the rules that the policies need.
+//! In substance it is `deploy/webhook/webhook-configuration.yaml`, which a test compares, with the rules that the policies need.
 
 use std::collections::BTreeSet;
 
