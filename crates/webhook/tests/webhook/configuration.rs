@@ -372,3 +372,27 @@ fn a_certificate_of_files_is_kept_as_well() {
     assert_eq!(server.count("secrets"), 0);
     program.stop();
 }
+
+#[test]
+fn who_wants_no_secret_has_a_ca_of_its_own_and_who_wants_no_configuration_is_left_alone() {
+    let cluster = cluster();
+    let server = &cluster.server;
+    fill(server);
+    server.put(by_hand(&json!("")));
+    let mut alone = [start(server, &["--ca-secret="]), start(server, &["--ca-secret="])];
+    for program in &mut alone {
+        until(200, || program.get("/readyz").0);
+    }
+    assert_eq!((server.count("secrets"), bundle(server).matches("BEGIN").count()), (0, 2));
+    assert!(alone.iter().all(|program| is_trusted(server, program)));
+    server.put(by_hand(&json!("")));
+    let mut program = start(server, &["--webhook-configuration="]);
+    until(200, || program.get("/readyz").0);
+    assert!(!verbose(&mut program).contains("webhook configuration"));
+    until(2, || bundle(server).matches("BEGIN").count());
+    assert!(!is_trusted(server, &program), "that is on somebody else");
+    program.stop();
+    for program in alone {
+        program.stop();
+    }
+}
