@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use portcullis::AdmissionRules;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -28,28 +29,68 @@ pub struct Rule {
     pub api_groups: Vec<String>,
     /// Plurals, with subresources as `pods/exec`.
     pub resources: Vec<String>,
+    /// `Namespaced`, `Cluster` or `*`.
+    pub scope: String,
 }
 
 impl Rule {
     fn new(operations: &[&str], api_groups: &[&str], resources: &[&str]) -> Self {
         let owned = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
-        Self { operations: owned(operations), api_groups: owned(api_groups), resources: owned(resources) }
+        Self {
+            operations: owned(operations),
+            api_groups: owned(api_groups),
+            resources: owned(resources),
+            scope: "*".to_owned(),
+        }
     }
 
-    /// Of any policies: what is in `deploy/webhook-configuration.yaml`.
+    /// Of some policies: all that they need, and nothing else.
+    #[must_use]
+    pub fn of(needed: &AdmissionRules) -> Vec<Self> {
+        let made = needed.to_json();
+        let rules = made.as_array().into_iter().flatten();
+        let texts = |rule: &Value, key: &str| {
+            let list = rule.get(key).and_then(Value::as_array).into_iter().flatten();
+            list.filter_map(Value::as_str).map(str::to_owned).collect()
+        };
+        rules
+            .map(|rule| Self {
+                operations: texts(rule, "operations"),
+                api_groups: texts(rule, "apiGroups"),
+                resources: texts(rule, "resources"),
+                scope: rule.get("scope").and_then(Value::as_str).unwrap_or("*").to_owned(),
+            })
+            .collect()
+    }
+
+    /// Of any policies: what is in `deploy/webhook-configuration.yaml`. It is kept until it is known which there are.
     #[must_use]
     pub fn shipped() -> Vec<Self> {
         const WRITES: &[&str] = &["CREATE", "UPDATE"];
         let core = [
             "namespaces",
             "persistentvolumeclaims",
+            "persistentvolumes",
             "pods",
-            "pods/ephemeralcontainers",
             "replicationcontrollers",
             "serviceaccounts",
             "services",
         ];
-        let groups = ["apps", "batch", "networking.k8s.io", "rbac.authorization.k8s.io"];
+        let groups = [
+            "apiextensions.k8s.io",
+            "apiregistration.k8s.io",
+            "apps",
+            "autoscaling",
+            "batch",
+            "certificates.k8s.io",
+            "flowcontrol.apiserver.k8s.io",
+            "networking.k8s.io",
+            "node.k8s.io",
+            "policy",
+            "rbac.authorization.k8s.io",
+            "scheduling.k8s.io",
+            "storage.k8s.io",
+        ];
         let policies = [
             "templates.gatekeeper.sh",
             "constraints.gatekeeper.sh",
@@ -63,13 +104,17 @@ impl Rule {
         vec![
             Self::new(WRITES, &[""], &core),
             Self::new(WRITES, &groups, &["*"]),
+            Self::new(&["UPDATE"], &[""], &["pods/ephemeralcontainers", "pods/resize"]),
+            Self::new(&["CREATE"], &[""], &["pods/eviction"]),
+            Self::new(&["UPDATE"], &["*"], &["*/scale"]),
+            Self::new(&["CONNECT"], &[""], &["pods/attach", "pods/exec", "pods/portforward"]),
             Self::new(WRITES, &policies, &["*"]),
         ]
     }
 
     fn object(&self) -> Value {
         json!({"operations": self.operations, "apiGroups": self.api_groups, "apiVersions": ["*"],
-            "resources": self.resources, "scope": "*"})
+            "resources": self.resources, "scope": self.scope})
     }
 }
 

@@ -79,6 +79,13 @@ pub fn exercise(server: &ApiServer, program: &mut Program) {
     server.put(namespace("fresh", "prod"));
     assert_eq!(ask(program, &service("fresh", "x.example.com")), denied);
     server.heal();
+    // The Secret with the CA is put right when somebody breaks it.
+    let secret = || server.get("secrets", NAMESPACE, "portcullis-webhook-ca").unwrap();
+    let good = secret();
+    let mut broken = good.clone();
+    broken["data"]["current.key"] = json!("");
+    server.put(broken);
+    until(good["data"].clone(), || secret()["data"].clone());
 }
 
 #[test]
@@ -90,13 +97,6 @@ fn the_roles_allow_what_the_webhook_does_and_nothing_else() {
     let mut program = start_in(server, NAMESPACE, &["--emit-admission-events"]);
     until(200, || program.get("/readyz").0);
     exercise(server, &mut program);
-    // The Secret with the CA is put right when somebody breaks it.
-    let secret = || server.get("secrets", NAMESPACE, "portcullis-webhook-ca").unwrap();
-    let good = secret();
-    let mut broken = good.clone();
-    broken["data"]["current.key"] = json!("");
-    server.put(broken);
-    until(good["data"].clone(), || secret()["data"].clone());
     assert!(server.refused().is_empty(), "{:#?}", server.refused());
     assert!(server.unused_rights().is_empty(), "never used: {:#?}", server.unused_rights());
     program.stop();
