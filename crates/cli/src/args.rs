@@ -51,7 +51,7 @@ Examples:
   portcullis lint policies/no-host-pid -v         also what the policy is made of and what it reads
   portcullis lint policies/ --deny-warnings       in CI: no warnings either
   portcullis lint policies/ -o sarif > lint.sarif for code scanning; also json, yaml, junit, github
-  portcullis lint policies/ --webhook-configuration deploy/webhook-configuration.yaml
+  portcullis lint policies/ --webhook-configuration deploy/webhook/webhook-configuration.yaml
                                                   also whether all that policies are about is sent to them
 
 Exit codes: 0 no errors, 1 a policy is wrong (with `--deny-warnings`: or there is a warning), 2 a file could not be read, or there is

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{Broken, Options, documents};
 
-const WEBHOOK: &str = include_str!("../../../deploy/rbac.yaml");
+const WEBHOOK: &str = include_str!("../../../deploy/webhook/rbac.yaml");
 const CRDS: &str = include_str!("../../../deploy/optional/apply-crds.yaml");
 const AUDIT: &str = include_str!("../../../deploy/audit/rbac.yaml");
 

@@ -12,16 +12,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use clap::{ArgAction, ValueEnum, ValueHint};
 use portcullis::{
-    AdmissionRules, ConfigHomes, Document, EnforcementAction, Error, ErrorKind, Inventory, Kinds, KnownKind,
-    Object, PolicySet, Scope, Unsupported,
+    ConfigHomes, Document, EnforcementAction, Error, ErrorKind, Inventory, Object, PolicySet, Unsupported,
 };
 use portcullis_cluster::{
-    Access, ApiResource, Cluster, ClusterError, ConnectOptions, Discovery, Event, EventRecorder, Feed,
-    FeedOptions, PolicyState, Regarding, Report, Snapshot, Standing, StatusWriter, Unreadable,
+    Access, ApiResource, Cluster, ClusterError, ConnectOptions, Event, EventRecorder, Feed, FeedOptions,
+    PolicyState, Regarding, Report, Snapshot, Standing, StatusWriter, Unreadable,
 };
 use serde_json::json;
 use tokio::sync::watch;
@@ -428,16 +427,10 @@ async fn serve_snapshots(
     mut snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
 ) {
     let mut policies: Option<u64> = None;
-    let mut rules = Rules::default();
     loop {
         let snapshot = snapshots.borrow_and_update().clone();
         if let Some(snapshot) = snapshot {
             let revision = snapshot.policies_revision;
-            let of_rules = snapshot.policies.clone();
-            if policies.is_none() {
-                // The configuration is made as soon as something is served.
-                rules.need(&following, &state, &of_rules, revision).await;
-            }
             let digest = (policies == Some(revision)).then(|| Arc::clone(&state.serving().policies_digest));
             let is_same = digest.is_some();
             let made = tokio::task::spawn_blocking(move || serving(&snapshot, digest)).await;
@@ -446,12 +439,14 @@ async fn serve_snapshots(
                     state.move_on(serving);
                 } else {
                     let warnings = serving.policies.missing_inventory(&serving.inventory);
+                    if let Some(keeping) = state.keeping() {
+                        keeping.serves_policies(&serving.policies);
+                    }
                     state.replace(Ok(Loaded { serving, warnings, ingested: Vec::new() }));
                 }
                 policies = Some(revision);
                 following.served.store(true, Ordering::SeqCst);
             }
-            rules.need(&following, &state, &of_rules, revision).await;
         }
         if snapshots.changed().await.is_err() {
             let error = Error::new(ErrorKind::Unreadable, "following the cluster broke off");
@@ -459,56 +454,6 @@ async fn serve_snapshots(
             return state.replace(Err(vec![error.hint(hint)]));
         }
     }
-}
-
-/// Which requests have been said to be needed.
-#[derive(Default)]
-struct Rules {
-    /// By policies of this revision.
-    revision: Option<u64>,
-    /// What kinds are called, as far as it is known.
-    kinds: Option<Kinds>,
-}
-
-impl Rules {
-    /// Says which requests policies need, unless that was said of them.
-    async fn need(&mut self, following: &Following, state: &State, policies: &PolicySet, revision: u64) {
-        /// What is served next does not wait for longer.
-        const PATIENCE: Duration = Duration::from_secs(2);
-        let Some(keeping) = state.keeping().cloned() else { return };
-        if self.revision == Some(revision) {
-            return;
-        }
-        let found = timeout_at((Instant::now() + PATIENCE).into(), Discovery::of(&following.cluster)).await;
-        if let Ok(Ok(discovery)) = found {
-            self.kinds = Some(kinds(&discovery));
-        }
-        // If it was never known, kinds that are not Kubernetes' own are guessed, and asked for again with the next change.
-        self.revision = self.kinds.is_some().then_some(revision);
-        let kinds = self.kinds.clone().unwrap_or_default();
-        let (policies, refuses) = (policies.clone(), following.unsupported == Unsupported::Refused);
-        let made = tokio::task::spawn_blocking(move || {
-            let needed = AdmissionRules::of(&policies, &kinds);
-            if refuses { needed } else { needed.without_refusals() }
-        });
-        if let Ok(needed) = made.await {
-            keeping.need(needed);
-        }
-    }
-}
-
-/// What the kinds of a cluster are called.
-fn kinds(discovery: &Discovery) -> Kinds {
-    let mut kinds = Kinds::default();
-    for resource in discovery.preferred() {
-        let known = KnownKind {
-            resource: (&*resource.plural).into(),
-            version: resource.gvk.version.clone(),
-            scope: if resource.namespaced { Scope::Namespaced } else { Scope::Cluster },
-        };
-        kinds.insert(resource.gvk.group_kind(), known);
-    }
-    kinds
 }
 
 fn serving(snapshot: &Snapshot, digest: Option<Arc<str>>) -> Serving {

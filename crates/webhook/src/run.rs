@@ -169,7 +169,7 @@ pub fn run(mut args: Args) -> Result<(), RunError> {
     };
     let state = Arc::new(state);
     state.certificate_served(served.validity);
-    // Before the cluster is followed: what is served says which requests have to be sent.
+    // Before the first policies come.
     if let Some(keeping) = &keeping {
         state.keep(Arc::clone(keeping));
     }

@@ -63,7 +63,7 @@ fn crds_of_constraint_kinds_are_added() {
 
 #[test]
 fn the_shipped_configuration_sends_what_our_policies_need() {
-    let shipped = root().join("deploy/webhook-configuration.yaml");
+    let shipped = root().join("deploy/webhook/webhook-configuration.yaml");
     let missing: Vec<_> = lint(&["policies"], &shipped)
         .into_iter()
         .filter(|(_, message)| message.contains("not sent"))
@@ -182,7 +182,7 @@ fn what_texts_do_not_say_is_told() {
 #[test]
 fn a_configuration_is_judged_at_its_lines() {
     let directory = tempfile::tempdir().unwrap();
-    let shipped = fs::read_to_string(root().join("deploy/webhook-configuration.yaml")).unwrap();
+    let shipped = fs::read_to_string(root().join("deploy/webhook/webhook-configuration.yaml")).unwrap();
     let narrow =
         shipped.replace("    - batch\n", "").replace("matchPolicy: Equivalent", "matchPolicy: Exact");
     let path = directory.path().join("narrow.yaml");
@@ -205,7 +205,7 @@ fn a_configuration_is_judged_at_its_lines() {
     ] {
         assert!(run.stdout.contains(&part), "{part} is missing in\n{}", run.stdout);
     }
-    let nothing = ["lint", "policies", "--webhook-configuration", "deploy/service.yaml"];
+    let nothing = ["lint", "policies", "--webhook-configuration", "deploy/webhook/service.yaml"];
     let run = run_in(&root(), &nothing).exits_with(2);
     assert!(run.stdout.contains("no ValidatingWebhookConfiguration was found"), "{}", run.stdout);
 }

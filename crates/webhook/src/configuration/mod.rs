@@ -16,6 +16,7 @@ mod ca;
 mod keep;
 mod pace;
 pub mod plan;
+mod rules;
 pub mod selector;
 #[cfg(test)]
 mod tests;
@@ -25,7 +26,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use portcullis::{AdmissionRules, Document, MissingRule, WebhookConfiguration};
+use portcullis::PolicySet;
 use portcullis_cluster::Cluster;
 use rustls::pki_types::CertificateDer;
 use serde_json::{Value, json};
@@ -37,10 +38,13 @@ use crate::metrics::Text;
 use crate::state::State;
 use crate::tls::{Origin, Shared, Terms};
 use args::ConfigurationArgs;
-use wanted::{Rule, Wanted};
+use wanted::Wanted;
 
 /// CAs, the one in use first; `None` before any is known, or if they are somebody else's.
 type Trust = Option<Arc<[CertificateDer<'static>]>>;
+
+/// Which requests have to be sent, as `rules` of a webhook; `None` before that is known.
+type Rules = Option<Arc<[Value]>>;
 
 /// Whose certificate API servers get to see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,9 +69,8 @@ pub struct Keeping {
     trust: watch::Sender<Trust>,
     /// What is in every bundle, as it was seen.
     confirmed: watch::Sender<Trust>,
-    rules: watch::Sender<Vec<Rule>>,
-    /// What these rules are made of, once it is known.
-    needed: Mutex<Option<Arc<AdmissionRules>>>,
+    policies: watch::Sender<Option<PolicySet>>,
+    rules: watch::Sender<Rules>,
     /// The CA of the certificate that is served.
     served: Mutex<Option<CertificateDer<'static>>>,
     /// Whether it was trusted once. After that it stays so: being taken out of service would leave the decision to `failurePolicy`.
@@ -86,22 +89,10 @@ struct Report {
     configuration: Option<String>,
     /// What else should be known of it.
     notes: Vec<String>,
-    /// How many requests are needed and not sent, if that is known.
-    missing: Option<usize>,
     /// Why the CA is not shared.
     ca: Option<String>,
     /// When the CA that signs ends.
     ca_ends: Option<SystemTime>,
-}
-
-/// A request that is not sent, and for whom it is needed.
-fn describe_missing(missing: &MissingRule) -> String {
-    let first = missing.by.iter().next().map(ToString::to_string).unwrap_or_default();
-    let others = match missing.by.len().saturating_sub(1) {
-        0 => String::new(),
-        others => format!(" and {others} more"),
-    };
-    format!("not sent is {missing}, needed by {first}{others}")
 }
 
 impl Keeping {
@@ -136,8 +127,8 @@ impl Keeping {
             shared: place.map(|place| (place, Shared::default())),
             trust: watch::Sender::new(None),
             confirmed: watch::Sender::new(None),
-            rules: watch::Sender::new(Rule::shipped()),
-            needed: Mutex::default(),
+            policies: watch::Sender::new(None),
+            rules: watch::Sender::new(None),
             served: Mutex::default(),
             was_trusted: AtomicBool::new(false),
             report: Mutex::default(),
@@ -165,6 +156,10 @@ impl Keeping {
         if let Some(name) = self.configuration.clone() {
             tokio::spawn(keep::keep(Arc::clone(self), Arc::clone(state), name));
         }
+        if self.wanted.is_some() {
+            let unsupported = state.settings.own.unsupported;
+            tokio::spawn(rules::derive(Arc::clone(self), unsupported, self.policies.subscribe()));
+        }
     }
 
     /// Whose CA signs what is made here.
@@ -184,31 +179,20 @@ impl Keeping {
         self.look_at_trust();
     }
 
-    /// Which requests have to be sent: from now on they are kept so with `--manage-webhook-configuration`, and else what is missing is told.
-    pub fn need(&self, needed: AdmissionRules) {
-        let rules = Rule::of(&needed);
-        *self.needed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(needed));
-        self.rules.send_modify(|known| *known = rules);
+    /// These policies are served from now on: with `--manage-webhook-configuration`, the rules follow them.
+    pub fn serves_policies(&self, policies: &PolicySet) {
+        self.policies.send_replace(Some(policies.clone()));
     }
 
-    /// What is needed and not sent by a configuration as it is, once it is known what is needed.
-    fn look_at_rules(&self, live: &Value) -> Vec<String> {
-        /// Requests that are named; the others are counted.
-        const MOST: usize = 20;
-        let needed = self.needed.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some(needed) = needed else { return Vec::new() };
-        let document =
-            Document::read_all("the webhook configuration", &live.to_string()).0.into_iter().next();
-        let read = document.and_then(|document| WebhookConfiguration::read(&document).0);
-        // One that cannot be read sends nothing that is known of.
-        let missing = needed.missing(&read.unwrap_or_default());
-        self.report().missing = Some(missing.len());
-        let mut notes: Vec<String> = missing.iter().take(MOST).map(describe_missing).collect();
-        if missing.len() > MOST {
-            notes
-                .push(format!("{} more requests that policies are about are not sent", missing.len() - MOST));
-        }
-        notes
+    /// Which requests have to be sent.
+    fn set_rules(&self, rules: Rules) {
+        self.rules.send_if_modified(|known| {
+            let is_new = rules.is_some() && *known != rules;
+            if is_new {
+                *known = rules;
+            }
+            is_new
+        });
     }
 
     fn set_trust(&self, trust: Trust) {
@@ -333,12 +317,6 @@ impl Keeping {
             let name = "portcullis_webhook_configuration_write_failures_total";
             text.head(name, "counter", "Writes of the webhook configuration that failed.");
             text.sample(name, &[], self.failures.load(Ordering::Relaxed));
-        }
-        if let Some(missing) = report.missing {
-            let name = "portcullis_webhook_rules_missing";
-            let help = "Requests, by resource and operation, that policies are about and that the webhook configuration does not send.";
-            text.head(name, "gauge", help);
-            text.sample(name, &[], missing);
         }
         if self.shared.is_some() {
             let name = "portcullis_ca_secret_current";

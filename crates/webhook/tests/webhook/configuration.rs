@@ -312,68 +312,6 @@ fn the_configuration_is_made_when_there_is_something_to_serve_and_kept() {
     other.stop();
 }
 
-/// The rules of what is asked about everything, as `OPERATIONS RESOURCE.GROUP`.
-fn sent(server: &ApiServer) -> Vec<String> {
-    let texts = |value: &Value| -> Vec<String> {
-        value.as_array().into_iter().flatten().map(|text| text.as_str().unwrap().to_owned()).collect()
-    };
-    let Some(configuration) = server.get(PLURAL, "", "portcullis") else { return Vec::new() };
-    let mut sent = Vec::new();
-    for rule in configuration["webhooks"][0]["rules"].as_array().into_iter().flatten() {
-        for group in texts(&rule["apiGroups"]).iter().filter(|group| !group.ends_with(".gatekeeper.sh")) {
-            for resource in texts(&rule["resources"]) {
-                sent.push(format!("{} {resource}.{group}", texts(&rule["operations"]).join(",")));
-            }
-        }
-    }
-    sent
-}
-
-fn about(server: &ApiServer, kinds: &Value) {
-    server.put(constraint("Never", &json!({"match": {"kinds": kinds}})));
-}
-
-#[test]
-fn rules_follow_policies() {
-    let cluster = cluster();
-    let server = &cluster.server;
-    fill(server);
-    server.register("example.com/v1", "Datum", "data", true);
-    about(server, &json!([{"apiGroups": [""], "kinds": ["Pod"]}]));
-    let mut program = start(server, &["--manage-webhook-configuration"]);
-    until(200, || program.get("/readyz").0);
-    // It is made as it is needed at once.
-    until(vec!["CREATE,UPDATE pods.".to_owned()], || sent(server));
-    // Kinds of others are called as the API server calls them.
-    about(
-        server,
-        &json!([{"apiGroups": ["example.com"], "kinds": ["Datum"]}, {"apiGroups": [""], "kinds": ["PodExecOptions"]}]),
-    );
-    until(vec!["CONNECT pods/exec.".to_owned(), "CREATE,UPDATE data.example.com".to_owned()], || {
-        sent(server)
-    });
-    let metric = |program: &mut Program| -> String {
-        let text = program.get("/metrics").1;
-        let line = text.lines().find(|line| line.starts_with("portcullis_webhook_rules_missing "));
-        line.unwrap_or_default().to_owned()
-    };
-    until("portcullis_webhook_rules_missing 0".to_owned(), || metric(&mut program));
-    program.stop();
-
-    // Where it is not kept so, what is missing is said.
-    server.put(by_hand(&json!("")));
-    let mut program = start(server, &[]);
-    until(200, || program.get("/readyz").0);
-    until(true, || {
-        let text = verbose(&mut program);
-        text.contains("not sent is CONNECT of `pods/exec`, needed by Never/never")
-            && text.contains("not sent is CREATE of `data.example.com`")
-    });
-    // Two each of four groups of policies, and of `data`; and one of `pods/exec`.
-    until("portcullis_webhook_rules_missing 11".to_owned(), || metric(&mut program));
-    program.stop();
-}
-
 #[test]
 fn who_keeps_undoing_it_gets_few_writes() {
     let cluster = cluster();

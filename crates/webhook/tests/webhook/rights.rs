@@ -93,7 +93,7 @@ fn the_roles_allow_what_the_webhook_does_and_nothing_else() {
     let cluster = cluster();
     let server = &cluster.server;
     fill(server);
-    server.authorize(rights(&[manifest("rbac.yaml")]));
+    server.authorize(rights(&[manifest("webhook/rbac.yaml")]));
     let mut program = start_in(server, NAMESPACE, &["--emit-admission-events"]);
     until(200, || program.get("/readyz").0);
     exercise(server, &mut program);
@@ -109,13 +109,15 @@ fn the_configuration_is_made_with_a_right_of_its_own() {
     fill(server);
     let plural = "validatingwebhookconfigurations";
     server.delete(plural, "", "portcullis");
-    server.authorize(rights(&[manifest("rbac.yaml")]));
+    server.authorize(rights(&[manifest("webhook/rbac.yaml")]));
     let mut program = start_in(server, NAMESPACE, &["--manage-webhook-configuration"]);
     until(200, || program.get("/readyz").0);
     // Without it, that is said, and all else goes on.
     until(true, || program.get("/readyz?verbose").1.contains("cannot create resource"));
     assert_eq!((program.get("/readyz").0, server.count(plural)), (200, 0));
-    server.authorize(rights(&["rbac.yaml", "optional/manage-webhook-configuration.yaml"].map(manifest)));
+    server.authorize(rights(
+        &["webhook/rbac.yaml", "optional/manage-webhook-configuration.yaml"].map(manifest),
+    ));
     until(1, || server.count(plural));
     let mut edited = server.get(plural, "", "portcullis").unwrap();
     edited["webhooks"][0]["failurePolicy"] = json!("Fail");
@@ -129,6 +131,29 @@ fn the_configuration_is_made_with_a_right_of_its_own() {
     program.stop();
 }
 
+/// As `deploy/kube` and the chart have it: what is there may be filled in by its name, and nothing has to be made.
+#[test]
+fn an_empty_configuration_is_filled_in_with_the_usual_rights() {
+    let cluster = cluster();
+    let server = &cluster.server;
+    fill(server);
+    let plural = "validatingwebhookconfigurations";
+    server.put(json!({"apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration", "metadata": {"name": "portcullis"}}));
+    server.authorize(rights(&[manifest("webhook/rbac.yaml")]));
+    let mut program = start_in(server, NAMESPACE, &["--manage-webhook-configuration"]);
+    until(200, || program.get("/readyz").0);
+    until(true, || {
+        let configuration = server.get(plural, "", "portcullis").unwrap();
+        configuration["webhooks"].as_array().is_some_and(|webhooks| {
+            webhooks.len() == 2
+                && webhooks.iter().all(|webhook| webhook["clientConfig"]["caBundle"].is_string())
+        })
+    });
+    assert!(server.refused().is_empty(), "{:#?}", server.refused());
+    program.stop();
+}
+
 #[test]
 fn what_needs_more_has_a_manifest_of_its_own() {
     let cluster = cluster();
@@ -137,7 +162,7 @@ fn what_needs_more_has_a_manifest_of_its_own() {
     let flags = ["--apply-crds", "--emit-admission-events", "--admission-events-involved-namespace"];
     let crd = "unlikehosts.constraints.gatekeeper.sh";
     let denied = (403, "[unlikehosts] it is a host".to_owned());
-    server.authorize(rights(&[manifest("rbac.yaml")]));
+    server.authorize(rights(&[manifest("webhook/rbac.yaml")]));
     let mut program = start_in(server, NAMESPACE, &flags);
     until(200, || program.get("/readyz").0);
     assert_eq!(ask(&mut program, &service("shop", "x.example.com")), denied);
@@ -151,7 +176,8 @@ fn what_needs_more_has_a_manifest_of_its_own() {
     program.stop();
 
     server.forget_requests();
-    let all = ["rbac.yaml", "optional/apply-crds.yaml", "optional/admission-events.yaml"].map(manifest);
+    let all =
+        ["webhook/rbac.yaml", "optional/apply-crds.yaml", "optional/admission-events.yaml"].map(manifest);
     let example = "k8srequiredlabels.constraints.gatekeeper.sh";
     assert!(all[1].contains(example), "{}", all[1]);
     server.authorize(rights(&all.map(|text| text.replace(example, crd))));

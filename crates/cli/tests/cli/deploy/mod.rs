@@ -1,0 +1,203 @@
+//! What an operator is given, judged by the policies of this project as its users do it, and against what belongs to it.
+
+mod chart;
+mod image;
+mod monitoring;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::{Run, run_in, testdata};
+
+/// The repository.
+fn root() -> PathBuf {
+    testdata().join("../..")
+}
+
+fn read(file: &str) -> String {
+    let path = root().join(file);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The objects of a text.
+fn objects_of(name: &str, text: &str) -> Vec<Value> {
+    let (documents, errors) = portcullis::Document::read_all(name, text);
+    assert!(errors.is_empty(), "{errors:?}");
+    documents.iter().map(portcullis::Document::to_json).collect()
+}
+
+fn objects(file: &str) -> Vec<Value> {
+    objects_of(file, &read(file))
+}
+
+/// Judges files by all policies of this project, and one that is not on by default.
+fn judge(paths: &[&Path]) -> Run {
+    let strict = "
+apiVersion: constraints.gatekeeper.sh/v1beta1
+kind: ReadOnlyRootFilesystem
+metadata: {name: deploy-read-only-root-filesystem}
+";
+    let directory = tempfile::tempdir().unwrap();
+    let more = directory.path().join("more.yaml");
+    std::fs::write(&more, strict).unwrap();
+    let mut args = vec!["test", "--color", "never", "--policies", "policies", "--policies"];
+    args.push(more.to_str().unwrap());
+    args.extend(paths.iter().map(|path| path.to_str().unwrap()));
+    run_in(&root(), &args)
+}
+
+/// A text with something wrong in it is seen to be wrong: what, what instead, and which policy says so.
+const FAULTS: [(&str, &str, &str); 5] = [
+    ("privileged: false", "privileged: true", "PrivilegedContainers"),
+    ("readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false", "ReadOnlyRootFilesystem"),
+    ("drop: [ALL]", "drop: [KILL]", "LinuxCapabilities"),
+    ("allowPrivilegeEscalation: false", "allowPrivilegeEscalation: true", "PrivilegeEscalation"),
+    ("type: RuntimeDefault", "type: Unconfined", "SeccompProfiles"),
+];
+
+/// Nothing is found in a file, and every fault would be.
+fn passes_our_policies(name: &str, text: &str) {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join(name);
+    std::fs::write(&file, text).unwrap();
+    let run = judge(&[&file]).exits_with(0);
+    assert!(run.stdout.starts_with("nothing found in "), "{}", run.stdout);
+    let mut wrong = text.to_owned();
+    for (good, bad, _) in FAULTS {
+        assert!(text.contains(good), "{name}: {good}");
+        wrong = wrong.replace(good, bad);
+    }
+    std::fs::write(&file, wrong).unwrap();
+    let run = judge(&[&file]).exits_with(1);
+    for (_, _, kind) in FAULTS {
+        assert!(run.stdout.contains(&format!("[{kind}/")), "{kind}: {}", run.stdout);
+    }
+}
+
+/// A program that is not part of this project: of an environment variable, or by its name. Without it the test is skipped, and says so.
+fn tool(variable: &str, usual: Option<&str>) -> Option<PathBuf> {
+    if let Some(said) = std::env::var_os(variable) {
+        return Some(PathBuf::from(said));
+    }
+    let is_there = |name: &&str| {
+        let mut command = Command::new(name);
+        command.arg("--help").stdout(Stdio::null()).stderr(Stdio::null()).stdin(Stdio::null());
+        command.status().is_ok()
+    };
+    let found = usual.filter(is_there).map(PathBuf::from);
+    if found.is_none() {
+        eprintln!(
+            "SKIPPED: {variable} is not set to a program{}",
+            usual.map_or(String::new(), |name| format!(", and there is no `{name}`"))
+        );
+    }
+    found
+}
+
+/// What a program says.
+fn output(command: &mut Command) -> String {
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// What `kubectl apply -k` would send.
+fn kustomized(directory: &str) -> Option<Vec<Value>> {
+    let kubectl = tool("PORTCULLIS_KUBECTL", Some("kubectl"))?;
+    let text = output(Command::new(kubectl).arg("kustomize").arg(root().join("deploy").join(directory)));
+    Some(objects_of("kustomized", &text))
+}
+
+#[test]
+fn our_own_manifests_pass_our_own_policies() {
+    let deploy = root().join("deploy");
+    let parts = ["webhook", "audit", "optional"].map(|part| deploy.join(part));
+    let run = judge(&parts.each_ref().map(PathBuf::as_path)).exits_with(0);
+    assert!(run.stdout.starts_with("nothing found in "), "{}", run.stdout);
+    for file in
+        ["deploy/webhook/deployment.yaml", "deploy/audit/cronjob.yaml", "deploy/audit/deployment.yaml"]
+    {
+        passes_our_policies("deployment.yaml", &read(file));
+    }
+}
+
+#[test]
+fn what_kustomize_makes_of_them_passes_as_well() {
+    for directory in ["", "kube", "audit"] {
+        let Some(objects) = kustomized(directory) else { return };
+        let file = tempfile::Builder::new().suffix(".json").tempfile().unwrap();
+        std::fs::write(&file, json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string())
+            .unwrap();
+        let run = judge(&[file.path()]).exits_with(0);
+        assert!(run.stdout.starts_with("nothing found in "), "{directory}: {}", run.stdout);
+    }
+}
+
+/// What names each other in several files.
+#[test]
+fn the_manifests_fit_each_other_and_the_program() {
+    let directory = root().join("deploy/webhook");
+    for entry in std::fs::read_dir(&directory).unwrap().map(Result::unwrap) {
+        let name = entry.file_name().into_string().unwrap();
+        let listed = read("deploy/webhook/kustomization.yaml").contains(&format!("- {name}\n"));
+        assert_eq!(listed, name != "kustomization.yaml", "{name}");
+    }
+    let parse = |name: &str| objects(&format!("deploy/webhook/{name}"));
+    let deployment = &parse("deployment.yaml")[0];
+    let labels = &deployment["spec"]["template"]["metadata"]["labels"];
+    assert_eq!(&parse("service.yaml")[0]["spec"]["selector"], labels);
+    assert_eq!(&parse("pod-disruption-budget.yaml")[0]["spec"]["selector"]["matchLabels"], labels);
+    assert_eq!(&parse("network-policy.yaml")[0]["spec"]["podSelector"]["matchLabels"], labels);
+    let rbac = parse("rbac.yaml");
+    let account = &deployment["spec"]["template"]["spec"]["serviceAccountName"];
+    assert_eq!(&rbac[0]["metadata"]["name"], account);
+    // Nothing is granted that writes, but status and the one configuration.
+    for role in rbac.iter().filter(|object| object["kind"] == "ClusterRole") {
+        // An aggregated role names no rules: applied, they would replace what the controller put there.
+        assert_eq!(role["rules"].is_null(), !role["aggregationRule"].is_null(), "{role}");
+        for rule in role["rules"].as_array().into_iter().flatten() {
+            let writes = rule["verbs"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .any(|verb| !["get", "list", "watch"].contains(&verb.as_str().unwrap()));
+            let status = rule["resources"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .all(|resource| resource.as_str().unwrap().ends_with("/status"));
+            assert!(!writes || status || rule["resourceNames"] == json!(["portcullis"]), "{rule}");
+        }
+    }
+    let configuration = &parse("webhook-configuration.yaml")[0];
+    assert_eq!(configuration["metadata"]["name"], "portcullis");
+    for webhook in configuration["webhooks"].as_array().unwrap() {
+        let left_out = &webhook["namespaceSelector"]["matchExpressions"][0]["values"];
+        assert_eq!(left_out, &json!(["kube-system", "portcullis-system"]));
+        let service = &webhook["clientConfig"]["service"];
+        assert_eq!(
+            (&service["name"], &service["namespace"]),
+            (&"portcullis-webhook".into(), &"portcullis-system".into())
+        );
+    }
+}
+
+/// A configuration that is applied before a webhook is ready lets no Namespace in, and it takes a Namespace to have a webhook.
+#[test]
+fn with_policies_of_the_cluster_nothing_waits_for_a_webhook_that_is_not_there() {
+    let Some(objects) = kustomized("kube") else { return };
+    let configuration =
+        objects.iter().find(|object| object["kind"] == "ValidatingWebhookConfiguration").unwrap();
+    assert!(configuration["webhooks"].is_null(), "{configuration}");
+    let deployment = objects.iter().find(|object| object["kind"] == "Deployment").unwrap();
+    let pod = &deployment["spec"]["template"]["spec"];
+    let args = pod["containers"][0]["args"].as_array().unwrap();
+    assert!(
+        args.contains(&json!("--kube")) && args.contains(&json!("--manage-webhook-configuration")),
+        "{args:?}"
+    );
+    assert_eq!(pod["automountServiceAccountToken"], true);
+    assert!(pod["volumes"].as_array().is_none_or(Vec::is_empty), "{pod}");
+}
