@@ -34,7 +34,6 @@ use crate::error::Error;
 use crate::names::ConstraintKey;
 use crate::policy::PolicySet;
 use crate::scope::Scope;
-use crate::source::Location;
 use needs::Needs;
 
 /// Any group, resource or part.
@@ -142,10 +141,10 @@ impl fmt::Display for NeededBy {
 #[derive(Clone, Debug, Default)]
 pub struct AdmissionRules {
     needs: BTreeMap<(AdmissionTarget, Operation), BTreeSet<NeededBy>>,
-    /// Where constraints stand, and which namespaces they name.
-    places: BTreeMap<ConstraintKey, Location>,
+    /// Which namespaces constraints are about.
     about: Vec<judge::About>,
     notes: Vec<Error>,
+    guesses: bool,
 }
 
 impl AdmissionRules {
@@ -162,13 +161,13 @@ impl AdmissionRules {
             }
         }
         for constraint in policies.compiled() {
-            let Needs { wanted, notes } = Needs::of(constraint, kinds);
+            let Needs { wanted, notes, guesses } = Needs::of(constraint, kinds);
+            rules.guesses |= guesses;
             rules.notes.extend(notes);
             if wanted.is_empty() {
                 continue;
             }
             let key = constraint.info.key();
-            rules.places.insert(key.clone(), constraint.info.location().clone());
             rules.about.push(judge::About::of(constraint));
             for need in wanted {
                 rules.needs.entry(need).or_default().insert(NeededBy::Constraint(key.clone()));
@@ -188,6 +187,12 @@ impl AdmissionRules {
     #[must_use]
     pub fn notes(&self) -> &[Error] {
         &self.notes
+    }
+
+    /// Whether the resource of a kind was guessed, because the kind is not known.
+    #[must_use]
+    pub fn has_guesses(&self) -> bool {
+        self.guesses
     }
 
     /// The same, for a webhook that lets through what it does not support, as beside Gatekeeper.

@@ -22,6 +22,8 @@ use crate::value::{self, Value};
 pub(super) struct Needs {
     pub(super) wanted: BTreeSet<(AdmissionTarget, Operation)>,
     pub(super) notes: Vec<Error>,
+    /// Whether a resource was guessed, because its kind is not known.
+    pub(super) guesses: bool,
 }
 
 impl Needs {
@@ -261,6 +263,7 @@ impl Asking<'_> {
     }
 
     fn guessed(&mut self, kind: &str, group: Option<&str>) {
+        self.needs.guesses = true;
         let of = group.map(|group| format!(" of `{group}`")).unwrap_or_default();
         self.note(
             format!("the kind `{kind}`{of} is not known: its resource is taken to be `{}`", guess(kind)),
