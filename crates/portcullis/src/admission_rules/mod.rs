@@ -67,13 +67,20 @@ impl AdmissionTarget {
         }
     }
 
-    /// Whether all of another is in it.
-    fn contains(&self, other: &Self) -> bool {
-        let takes = |mine: &str, theirs: &str| mine == ANY || mine == theirs;
-        takes(&self.group, &other.group)
-            && takes(&self.resource, &other.resource)
-            && self.part == other.part
-            && (self.scope == Scope::ByObject || self.scope == other.scope)
+    /// The others that all of it is in.
+    fn wider(&self) -> impl Iterator<Item = Self> {
+        let any: Arc<str> = ANY.into();
+        let mut all = Vec::new();
+        for group in [&self.group, &any] {
+            for resource in [&self.resource, &any] {
+                for scope in [self.scope, Scope::ByObject] {
+                    let part = self.part.clone();
+                    all.push(Self { group: group.clone(), resource: resource.clone(), part, scope });
+                }
+            }
+        }
+        let own = self.clone();
+        all.into_iter().filter(move |other| *other != own)
     }
 }
 
@@ -211,10 +218,7 @@ impl AdmissionRules {
         type Shape = (BTreeSet<Operation>, Scope);
         let mut operations: BTreeMap<&AdmissionTarget, BTreeSet<Operation>> = BTreeMap::new();
         for (target, operation) in self.needs.keys() {
-            let is_in_other = self
-                .needs
-                .keys()
-                .any(|(other, same)| same == operation && other != target && other.contains(target));
+            let is_in_other = target.wider().any(|other| self.needs.contains_key(&(other, *operation)));
             if !is_in_other {
                 operations.entry(target).or_default().insert(*operation);
             }
