@@ -1,5 +1,6 @@
 //! A `ValidatingWebhookConfiguration`, as far as it says what is sent to us.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{ANY, AdmissionTarget};
@@ -57,6 +58,8 @@ pub(super) struct Rule {
     pub(super) groups: Vec<Arc<str>>,
     pub(super) versions: Vec<Arc<str>>,
     pub(super) resources: Vec<Sent>,
+    /// The same, to be looked up.
+    known: BTreeSet<(Arc<str>, Option<Arc<str>>)>,
     pub(super) scope: Scope,
 }
 
@@ -209,6 +212,7 @@ impl Rule {
             operations_at,
             groups: node.texts("apiGroups", errors),
             versions: node.texts("apiVersions", errors),
+            known: resources.iter().map(|sent| (sent.resource.clone(), sent.part.clone())).collect(),
             resources,
             scope: node
                 .field("scope")
@@ -227,7 +231,24 @@ impl Rule {
     pub(super) fn takes(&self, target: &AdmissionTarget) -> bool {
         !self.versions.is_empty()
             && self.groups.iter().any(|group| &**group == ANY || *group == target.group)
-            && self.resources.iter().any(|sent| sent.takes(target))
+            && self.lists(target)
+    }
+}
+
+impl Rule {
+    /// Whether the resources of a target are among its own.
+    fn lists(&self, target: &AdmissionTarget) -> bool {
+        let any: Arc<str> = ANY.into();
+        let has = |resource: &Arc<str>, part: Option<&Arc<str>>| {
+            self.known.contains(&(resource.clone(), part.cloned()))
+        };
+        match &target.part {
+            // `*/*` is the resources as well as their parts.
+            None => has(&target.resource, None) || has(&any, None) || has(&any, Some(&any)),
+            Some(part) => [&target.resource, &any]
+                .into_iter()
+                .any(|resource| has(resource, Some(part)) || has(resource, Some(&any))),
+        }
     }
 }
 

@@ -34,7 +34,6 @@ use crate::error::Error;
 use crate::names::ConstraintKey;
 use crate::policy::PolicySet;
 use crate::scope::Scope;
-use crate::source::Location;
 use needs::Needs;
 
 /// Any group, resource or part.
@@ -68,13 +67,20 @@ impl AdmissionTarget {
         }
     }
 
-    /// Whether all of another is in it.
-    fn contains(&self, other: &Self) -> bool {
-        let takes = |mine: &str, theirs: &str| mine == ANY || mine == theirs;
-        takes(&self.group, &other.group)
-            && takes(&self.resource, &other.resource)
-            && self.part == other.part
-            && (self.scope == Scope::ByObject || self.scope == other.scope)
+    /// The others that all of it is in.
+    fn wider(&self) -> impl Iterator<Item = Self> {
+        let any: Arc<str> = ANY.into();
+        let mut all = Vec::new();
+        for group in [&self.group, &any] {
+            for resource in [&self.resource, &any] {
+                for scope in [self.scope, Scope::ByObject] {
+                    let part = self.part.clone();
+                    all.push(Self { group: group.clone(), resource: resource.clone(), part, scope });
+                }
+            }
+        }
+        let own = self.clone();
+        all.into_iter().filter(move |other| *other != own)
     }
 }
 
@@ -142,10 +148,10 @@ impl fmt::Display for NeededBy {
 #[derive(Clone, Debug, Default)]
 pub struct AdmissionRules {
     needs: BTreeMap<(AdmissionTarget, Operation), BTreeSet<NeededBy>>,
-    /// Where constraints stand, and which namespaces they name.
-    places: BTreeMap<ConstraintKey, Location>,
+    /// Which namespaces constraints are about.
     about: Vec<judge::About>,
     notes: Vec<Error>,
+    guesses: bool,
 }
 
 impl AdmissionRules {
@@ -162,13 +168,13 @@ impl AdmissionRules {
             }
         }
         for constraint in policies.compiled() {
-            let Needs { wanted, notes } = Needs::of(constraint, kinds);
+            let Needs { wanted, notes, guesses } = Needs::of(constraint, kinds);
+            rules.guesses |= guesses;
             rules.notes.extend(notes);
             if wanted.is_empty() {
                 continue;
             }
             let key = constraint.info.key();
-            rules.places.insert(key.clone(), constraint.info.location().clone());
             rules.about.push(judge::About::of(constraint));
             for need in wanted {
                 rules.needs.entry(need).or_default().insert(NeededBy::Constraint(key.clone()));
@@ -190,6 +196,12 @@ impl AdmissionRules {
         &self.notes
     }
 
+    /// Whether the resource of a kind was guessed, because the kind is not known.
+    #[must_use]
+    pub fn has_guesses(&self) -> bool {
+        self.guesses
+    }
+
     /// The same, for a webhook that lets through what it does not support, as beside Gatekeeper.
     #[must_use]
     pub fn without_refusals(mut self) -> Self {
@@ -206,10 +218,7 @@ impl AdmissionRules {
         type Shape = (BTreeSet<Operation>, Scope);
         let mut operations: BTreeMap<&AdmissionTarget, BTreeSet<Operation>> = BTreeMap::new();
         for (target, operation) in self.needs.keys() {
-            let is_in_other = self
-                .needs
-                .keys()
-                .any(|(other, same)| same == operation && other != target && other.contains(target));
+            let is_in_other = target.wider().any(|other| self.needs.contains_key(&(other, *operation)));
             if !is_in_other {
                 operations.entry(target).or_default().insert(*operation);
             }

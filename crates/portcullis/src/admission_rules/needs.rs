@@ -22,6 +22,8 @@ use crate::value::{self, Value};
 pub(super) struct Needs {
     pub(super) wanted: BTreeSet<(AdmissionTarget, Operation)>,
     pub(super) notes: Vec<Error>,
+    /// Whether a resource was guessed, because its kind is not known.
+    pub(super) guesses: bool,
 }
 
 impl Needs {
@@ -34,7 +36,11 @@ impl Needs {
         {
             return needs;
         }
-        let mut asking = Asking { constraint, kinds, operations: operations(constraint), needs: &mut needs };
+        let about =
+            CHANGES.iter().map(|changes| changes.fields.iter().any(|field| is_about(constraint, field)));
+        let about = about.collect();
+        let mut asking =
+            Asking { constraint, kinds, operations: operations(constraint), about, needs: &mut needs };
         let entries: Vec<_> = matcher.entries().collect();
         if entries.is_empty() {
             asking.entry(None, None, &entries);
@@ -60,6 +66,27 @@ fn rests_on(constraint: &CompiledConstraint, path: &[&str]) -> bool {
 /// Whether it may rest on a field of the object, or of the old one.
 fn rests_on_field(constraint: &CompiledConstraint, field: &[&str]) -> bool {
     ["object", "oldObject"].iter().any(|object| rests_on(constraint, &[&[*object], field].concat()))
+}
+
+/// Whether the constraint is about a field: whether it may rest on it, and names it or comes to it by a name that is worked out. One
+/// that compares the whole object with the old one rests on everything, and is about nothing of it.
+fn is_about(constraint: &CompiledConstraint, field: &[&str]) -> bool {
+    let program = &constraint.template.program;
+    let words = &program.operation_use().words;
+    let name = field.last().copied().unwrap_or_default();
+    // `spec[sprintf("%vContainers", [sort])]`
+    let tail = name.find(char::is_uppercase).and_then(|start| name.get(start..)).unwrap_or(name);
+    let is_named = ["walk", name].iter().any(|word| words.contains(*word))
+        || (tail != name && words.iter().any(|word| word.ends_with(tail)));
+    let is_computed = |read: &[Option<Box<str>>]| {
+        let mut steps = read.iter().zip(field);
+        // Which field of the whole object is worked out is no hint.
+        read.first().is_some_and(Option::is_some)
+            && steps.all(|(step, name)| *name == ANY || step.as_deref().is_none_or(|step| step == *name))
+            && read.iter().zip(field).any(|(step, name)| *name != ANY && step.is_none())
+    };
+    (is_named || program.object_reads().iter().any(|read| is_computed(read)))
+        && rests_on_field(constraint, field)
 }
 
 /// Whether it is about who asks, and about nothing of the object.
@@ -126,6 +153,8 @@ struct Asking<'a> {
     constraint: &'a CompiledConstraint,
     kinds: &'a Kinds,
     operations: BTreeSet<Operation>,
+    /// Which of [`CHANGES`] the constraint is about.
+    about: Vec<bool>,
     needs: &'a mut Needs,
 }
 
@@ -261,6 +290,7 @@ impl Asking<'_> {
     }
 
     fn guessed(&mut self, kind: &str, group: Option<&str>) {
+        self.needs.guesses = true;
         let of = group.map(|group| format!(" of `{group}`")).unwrap_or_default();
         self.note(
             format!("the kind `{kind}`{of} is not known: its resource is taken to be `{}`", guess(kind)),
@@ -282,7 +312,7 @@ impl Asking<'_> {
         if only_created || !self.operations.contains(&Operation::Update) {
             return;
         }
-        for changes in CHANGES {
+        for (index, changes) in CHANGES.iter().enumerate() {
             // Any kind may be the one that has the part.
             let (of_group, of_kind) = (
                 if group == ANY { changes.group } else { group },
@@ -291,7 +321,7 @@ impl Asking<'_> {
             if !parts::has_part(changes, of_group, of_kind) {
                 continue;
             }
-            if !changes.fields.iter().any(|field| self.is_about(field)) {
+            if !self.about.get(index).copied().unwrap_or(true) {
                 continue;
             }
             let (resource, scope) = match self.kinds.get(of_group, of_kind) {
@@ -303,27 +333,6 @@ impl Asking<'_> {
                 self.want(target, Operation::Update);
             }
         }
-    }
-
-    /// Whether the constraint is about a field: whether it may rest on it, and names it or comes to it by a name that is worked out. One
-    /// that compares the whole object with the old one rests on everything, and is about nothing of it.
-    fn is_about(&self, field: &[&str]) -> bool {
-        let program = &self.constraint.template.program;
-        let words = &program.operation_use().words;
-        let name = field.last().copied().unwrap_or_default();
-        // `spec[sprintf("%vContainers", [sort])]`
-        let tail = name.find(char::is_uppercase).and_then(|start| name.get(start..)).unwrap_or(name);
-        let is_named = ["walk", name].iter().any(|word| words.contains(*word))
-            || (tail != name && words.iter().any(|word| word.ends_with(tail)));
-        let is_computed = |read: &[Option<Box<str>>]| {
-            let mut steps = read.iter().zip(field);
-            // Which field of the whole object is worked out is no hint.
-            read.first().is_some_and(Option::is_some)
-                && steps.all(|(step, name)| *name == ANY || step.as_deref().is_none_or(|step| step == *name))
-                && read.iter().zip(field).any(|(step, name)| *name != ANY && step.is_none())
-        };
-        (is_named || program.object_reads().iter().any(|read| is_computed(read)))
-            && rests_on_field(self.constraint, field)
     }
 
     /// Where the objects live of a kind that the constraint may match; none if it matches none of them.

@@ -314,6 +314,20 @@ fn a_constraint_without_kinds_is_about_parts_that_it_names() {
     assert_eq!(needs("{}", two), ["* CREATE,UPDATE"], "one of two bodies says nothing of kinds");
 }
 
+/// A constraint that names very many kinds, and a configuration that lists them, cost no more than their number.
+#[test]
+fn very_many_kinds_are_looked_up() {
+    const KINDS: usize = 4_000;
+    let kinds: Vec<String> = (0..KINDS).map(|number| format!("Kind{number}")).collect();
+    let matching = format!("{{kinds: [{{apiGroups: [example.com], kinds: [{}]}}]}}", kinds.join(", "));
+    let status = r#"violation[{"msg": "no"}] { input.review.object.status.a }"#;
+    let rules = AdmissionRules::of(&policies_of(&matching, status, ""), &Kinds::default());
+    let made = rules.to_json();
+    let list: Vec<String> = made.as_array().into_iter().flatten().map(|rule| format!("- {rule}")).collect();
+    assert!(rules.covers(&configuration(&list.join("\n  "), "")));
+    assert_eq!(rules.missing(&configuration("", "")).len(), 3 * KINDS);
+}
+
 /// Rules that call each other without end in sight cost no more than their number, and never need too little.
 #[test]
 fn deep_policies_are_taken_to_be_about_everything() {

@@ -129,6 +129,7 @@ impl Keeper {
             self.keeping.confirm(trust);
             return Some(left);
         }
+        let missing = self.keeping.look_at_rules(&live);
         let kept_by = annotation(&live, KEPT_BY).map(str::to_owned);
         if kept_by != self.kept_by.0 {
             self.kept_by = (kept_by, Instant::now());
@@ -140,8 +141,10 @@ impl Keeper {
             now: SystemTime::now(),
         };
         match plan(&live, &goal, self.kept_by.1.elapsed()) {
-            Plan::Rest { notes } => self.rest(trust, problem, notes).or(later),
-            Plan::Later(wait, notes) => Some(self.rest(trust, problem, notes).unwrap_or(wait)),
+            Plan::Rest { notes } => self.rest(trust, problem, [notes, missing].concat()).or(later),
+            Plan::Later(wait, notes) => {
+                Some(self.rest(trust, problem, [notes, missing].concat()).unwrap_or(wait))
+            }
             Plan::Bundles(bundles) => {
                 let why = vec!["the CA was not in it".to_owned()];
                 if let Some(wait) = self.wait(&why) {

@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use portcullis::PolicySet;
+use portcullis::{AdmissionRules, Document, MissingRule, PolicySet, WebhookConfiguration};
 use portcullis_cluster::Cluster;
 use rustls::pki_types::CertificateDer;
 use serde_json::{Value, json};
@@ -71,6 +71,8 @@ pub struct Keeping {
     confirmed: watch::Sender<Trust>,
     policies: watch::Sender<Option<PolicySet>>,
     rules: watch::Sender<Rules>,
+    /// What these rules are made of.
+    needed: Mutex<Option<Arc<AdmissionRules>>>,
     /// The CA of the certificate that is served.
     served: Mutex<Option<CertificateDer<'static>>>,
     /// Whether it was trusted once. After that it stays so: being taken out of service would leave the decision to `failurePolicy`.
@@ -89,10 +91,22 @@ struct Report {
     configuration: Option<String>,
     /// What else should be known of it.
     notes: Vec<String>,
+    /// How many requests are needed and not sent, if that is known.
+    missing: Option<usize>,
     /// Why the CA is not shared.
     ca: Option<String>,
     /// When the CA that signs ends.
     ca_ends: Option<SystemTime>,
+}
+
+/// A request that is not sent, and for whom it is needed.
+fn describe_missing(missing: &MissingRule) -> String {
+    let first = missing.by.iter().next().map(ToString::to_string).unwrap_or_default();
+    let others = match missing.by.len().saturating_sub(1) {
+        0 => String::new(),
+        others => format!(" and {others} more"),
+    };
+    format!("not sent is {missing}, needed by {first}{others}")
 }
 
 impl Keeping {
@@ -129,6 +143,7 @@ impl Keeping {
             confirmed: watch::Sender::new(None),
             policies: watch::Sender::new(None),
             rules: watch::Sender::new(None),
+            needed: Mutex::default(),
             served: Mutex::default(),
             was_trusted: AtomicBool::new(false),
             report: Mutex::default(),
@@ -156,7 +171,7 @@ impl Keeping {
         if let Some(name) = self.configuration.clone() {
             tokio::spawn(keep::keep(Arc::clone(self), Arc::clone(state), name));
         }
-        if self.wanted.is_some() {
+        if self.configuration.is_some() {
             let unsupported = state.settings.own.unsupported;
             tokio::spawn(rules::derive(Arc::clone(self), unsupported, self.policies.subscribe()));
         }
@@ -179,20 +194,41 @@ impl Keeping {
         self.look_at_trust();
     }
 
-    /// These policies are served from now on: with `--manage-webhook-configuration`, the rules follow them.
+    /// These policies are served from now on: with `--manage-webhook-configuration` the rules follow them, and else what is missing is told.
     pub fn serves_policies(&self, policies: &PolicySet) {
         self.policies.send_replace(Some(policies.clone()));
     }
 
     /// Which requests have to be sent.
-    fn set_rules(&self, rules: Rules) {
+    fn need(&self, needed: &Arc<AdmissionRules>) {
+        let Value::Array(rules) = needed.to_json() else { return };
+        *self.needed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(needed));
+        let rules: Rules = Some(rules.into());
         self.rules.send_if_modified(|known| {
-            let is_new = rules.is_some() && *known != rules;
+            let is_new = *known != rules;
             if is_new {
                 *known = rules;
             }
             is_new
         });
+    }
+
+    /// What is needed and not sent by a configuration as it is, once it is known what is needed.
+    fn look_at_rules(&self, live: &Value) -> Vec<String> {
+        /// Requests that are named; the others are counted.
+        const MOST: usize = 20;
+        let needed = self.needed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(needed) = needed else { return Vec::new() };
+        let documents = Document::read_all("the webhook configuration", &live.to_string()).0;
+        let read = documents.first().and_then(|document| WebhookConfiguration::read(document).0);
+        // One that cannot be read sends nothing that is known of.
+        let missing = needed.missing(&read.unwrap_or_default());
+        self.report().missing = Some(missing.len());
+        let mut notes: Vec<String> = missing.iter().take(MOST).map(describe_missing).collect();
+        if let Some(more) = missing.len().checked_sub(MOST).filter(|more| *more > 0) {
+            notes.push(format!("{more} more requests that policies are about are not sent"));
+        }
+        notes
     }
 
     fn set_trust(&self, trust: Trust) {
@@ -317,6 +353,12 @@ impl Keeping {
             let name = "portcullis_webhook_configuration_write_failures_total";
             text.head(name, "counter", "Writes of the webhook configuration that failed.");
             text.sample(name, &[], self.failures.load(Ordering::Relaxed));
+        }
+        if let Some(missing) = report.missing {
+            let name = "portcullis_webhook_rules_missing";
+            let help = "Requests, by resource and operation, that policies are about and that the webhook configuration does not send.";
+            text.head(name, "gauge", help);
+            text.sample(name, &[], missing);
         }
         if self.shared.is_some() {
             let name = "portcullis_ca_secret_current";

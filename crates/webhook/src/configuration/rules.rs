@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::{Keeping, Rules};
+use super::Keeping;
 
 /// How often kinds that are not known are asked about.
 const AGAIN: Duration = Duration::from_mins(1);
@@ -26,8 +26,10 @@ pub(super) async fn derive(
         let policies = served.borrow_and_update().clone();
         let mut wait = None;
         if let Some(policies) = policies {
-            let (rules, is_certain) = rules(&keeping.cluster, policies, unsupported).await;
-            keeping.set_rules(rules);
+            let (needed, is_certain) = needed(&keeping.cluster, policies, unsupported).await;
+            if let Some(needed) = needed {
+                keeping.need(&Arc::new(needed));
+            }
             wait = (!is_certain).then_some(AGAIN);
         }
         let changed = match wait {
@@ -40,36 +42,40 @@ pub(super) async fn derive(
     }
 }
 
-/// The rules, and whether each kind is known by which the constraints are matched.
-async fn rules(cluster: &Cluster, policies: PolicySet, unsupported: Unsupported) -> (Rules, bool) {
+/// What policies need, and whether each kind is known by which the constraints are matched.
+async fn needed(
+    cluster: &Cluster,
+    policies: PolicySet,
+    unsupported: Unsupported,
+) -> (Option<AdmissionRules>, bool) {
     /// Longer than an API server takes that is well.
     const PATIENCE: Duration = Duration::from_secs(10);
     let known = Kinds::default();
-    let (rules, is_certain) = derived(policies.clone(), known, unsupported).await;
+    let (needed, is_certain) = derived(policies.clone(), known, unsupported).await;
     if is_certain {
-        return (rules, true);
+        return (needed, true);
     }
     match timeout(PATIENCE, Discovery::of(cluster)).await {
         Ok(Ok(discovery)) => derived(policies, learned(&discovery), unsupported).await,
         // Names are guessed meanwhile.
-        _ => (rules, false),
+        _ => (needed, false),
     }
 }
 
-/// Following the programs of all templates is work that nobody else should wait for.
-async fn derived(policies: PolicySet, kinds: Kinds, unsupported: Unsupported) -> (Rules, bool) {
+/// Following the programs of all templates is work that nobody else should wait for. None if it broke off: what was sent before goes on
+/// being sent.
+async fn derived(
+    policies: PolicySet,
+    kinds: Kinds,
+    unsupported: Unsupported,
+) -> (Option<AdmissionRules>, bool) {
     let derive = move || {
-        let rules = AdmissionRules::of(&policies, &kinds);
-        let is_certain = rules.notes().is_empty();
-        let rules = if unsupported == Unsupported::Allowed { rules.without_refusals() } else { rules };
-        (rules.to_json(), is_certain)
+        let needed = AdmissionRules::of(&policies, &kinds);
+        if unsupported == Unsupported::Allowed { needed.without_refusals() } else { needed }
     };
-    let (rules, is_certain) = spawn_blocking(derive).await.unwrap_or_default();
-    match rules {
-        Value::Array(rules) => (Some(rules.into()), is_certain),
-        // It broke off: what was sent before goes on being sent.
-        _ => (None, false),
-    }
+    let needed = spawn_blocking(derive).await.ok();
+    let is_certain = needed.as_ref().is_some_and(|needed| !needed.has_guesses());
+    (needed, is_certain)
 }
 
 /// What an API server serves.

@@ -320,6 +320,36 @@ fn the_configuration_is_made_when_there_is_something_to_serve_and_kept() {
 }
 
 #[test]
+fn what_a_configuration_does_not_send_is_told() {
+    let cluster = cluster();
+    let server = &cluster.server;
+    fill(server);
+    server.register("example.com/v1", "Datum", "data", true);
+    let kinds = json!([{"apiGroups": ["example.com"], "kinds": ["Datum"]}, {"apiGroups": [""], "kinds": ["PodExecOptions"]}]);
+    server.put(constraint("Never", &json!({"match": {"kinds": kinds}})));
+    let metric = |program: &mut Program| -> String {
+        let text = program.get("/metrics").1;
+        let line = text.lines().find(|line| line.starts_with("portcullis_webhook_rules_missing "));
+        line.unwrap_or_default().to_owned()
+    };
+    server.put(by_hand(&json!("")));
+    let mut program = start(server, &[]);
+    until(200, || program.get("/readyz").0);
+    until(true, || {
+        let text = verbose(&mut program);
+        text.contains("not sent is CONNECT of `pods/exec`, needed by Never/never")
+            && text.contains("not sent is CREATE of `data.example.com`")
+    });
+    // Two each of four groups of policies, and of `data`; and one of `pods/exec`.
+    until("portcullis_webhook_rules_missing 11".to_owned(), || metric(&mut program));
+    program.stop();
+    // Where the rules are kept, nothing is.
+    let mut program = start(server, &["--manage-webhook-configuration"]);
+    until("portcullis_webhook_rules_missing 0".to_owned(), || metric(&mut program));
+    program.stop();
+}
+
+#[test]
 fn who_keeps_undoing_it_gets_few_writes() {
     let cluster = cluster();
     let server = &cluster.server;

@@ -68,10 +68,10 @@ pub fn events(server: &ApiServer, method: &str) -> usize {
 pub fn exercise(server: &ApiServer, program: &mut Program) {
     let denied = (403, "[unlikehosts] it is a host".to_owned());
     assert_eq!(ask(program, &service("shop", "x.example.com")), denied);
-    until(1, || events(server, "POST"));
+    until(true, || events(server, "POST") > 0);
     // The same again is counted.
     assert_eq!(ask(program, &service("shop", "x.example.com")), denied);
-    until(1, || events(server, "PATCH"));
+    until(true, || events(server, "PATCH") > 0);
     until_written(server);
     // A Namespace that is newer than what is known is asked for.
     server.fault(Fault::on(Verb::Watch, "namespaces").always().status(500, "InternalError"));
