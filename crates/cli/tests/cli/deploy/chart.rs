@@ -77,7 +77,9 @@ fn plain(mut value: Value) -> Value {
 
 fn find(objects: &[Value], kind: &str, name: &str) -> Value {
     let is_it = |object: &&Value| object["kind"] == kind && object["metadata"]["name"] == name;
-    plain(objects.iter().find(is_it).unwrap_or_else(|| panic!("there is no {kind} {name}")).clone())
+    let found = objects.iter().find(is_it);
+    assert!(found.is_some(), "there is no {kind} {name}");
+    plain(found.unwrap().clone())
 }
 
 /// What is granted to whom, one right each: roles may be cut differently.

@@ -18,7 +18,9 @@ fn root() -> PathBuf {
 
 fn read(file: &str) -> String {
     let path = root().join(file);
-    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    let text = std::fs::read_to_string(&path);
+    assert!(text.is_ok(), "{}: {text:?}", path.display());
+    text.unwrap()
 }
 
 /// The objects of a text.
