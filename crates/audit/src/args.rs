@@ -6,6 +6,9 @@ use std::path::PathBuf;
 use clap::ValueHint;
 use portcullis_sources::ConfigArgs;
 
+use crate::compare::{Compare, CompareForm};
+use crate::policies::Policies;
+use crate::run::RunError;
 use crate::sink::{Form, Target};
 
 /// How the program is used, for its help.
@@ -18,6 +21,9 @@ Examples:
   # a page for people and a line for every finding
   portcullis audit -p policies/ dump/ --html audit.html --ndjson findings.ndjson
 
+  # beside what Gatekeeper's audit wrote into the constraints of a cluster
+  portcullis-audit --kube --compare-status
+
   # every five minutes, for Prometheus' textfile collector
   portcullis audit -p policies/ dump/ --interval 300 --quiet --metrics /var/lib/node_exporter/portcullis.prom
 
@@ -28,6 +34,7 @@ or judged, nothing was judged at all, or the policies are broken (what could be 
 
 /// What an audit of files is told.
 #[derive(Clone, Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct AuditArgs {
     /// Files and directories with the objects to audit; `-` is standard input.
     ///
@@ -57,6 +64,12 @@ pub struct AuditArgs {
     /// What is printed on standard output.
     #[arg(short, long, value_name = "FORM", default_value = "human", help_heading = "Outputs")]
     pub output: Form,
+    /// Compare what is found with the status that another audit, such as Gatekeeper's, wrote into each constraint.
+    ///
+    /// Printed is, by constraint, whether both say the same, as `human` or `json`; nothing is written to the cluster. The exit code is 0
+    /// if they do, 1 if they differ in a constraint, 2 if not all could be compared.
+    #[arg(long, help_heading = "Outputs", conflicts_with = "interval")]
+    pub compare_status: bool,
     /// Print nothing but, on standard error, why an audit is incomplete or judged nothing.
     #[arg(short, long, conflicts_with = "output", help_heading = "Outputs")]
     pub quiet: bool,
@@ -133,6 +146,24 @@ pub struct OutputFiles {
 }
 
 impl AuditArgs {
+    /// What compares the findings with the statuses of constraints, if that is asked for.
+    ///
+    /// # Errors
+    ///
+    /// If the form of output is none that comparisons have.
+    pub fn comparison(&self, policies: &Policies) -> Result<Option<Compare>, RunError> {
+        if !self.compare_status {
+            return Ok(None);
+        }
+        let Some(form) = CompareForm::of(self.output) else {
+            let text =
+                "a comparison is printed as `human` or `json`; name files for other forms of what is found";
+            return Err(RunError::Usage(text.to_owned()));
+        };
+        let output = (!self.quiet).then_some((form, Target::Stdout));
+        Ok(Some(Compare::new(policies, self.message_limit, output)))
+    }
+
     /// The outputs that are asked for.
     pub fn outputs(&self) -> Vec<(Form, Target)> {
         let files = &self.files;
@@ -149,7 +180,8 @@ impl AuditArgs {
             (Form::Status, &files.status),
         ];
         let files = files.into_iter().filter_map(|(form, path)| Some((form, Target::File(path.clone()?))));
-        let stdout = (!self.quiet).then_some((self.output, Target::Stdout));
+        let is_printed = !self.quiet && !self.compare_status;
+        let stdout = is_printed.then_some((self.output, Target::Stdout));
         stdout.into_iter().chain(files).collect()
     }
 }

@@ -28,6 +28,7 @@ use serde_json::Value;
 use tokio::runtime::{Handle, Runtime};
 
 use crate::args::AuditArgs;
+use crate::compare::Compare;
 use crate::pipeline::{Feed, Item};
 use crate::policies::Policies;
 use crate::run::{self, RunError, Settings, Subject};
@@ -69,13 +70,13 @@ pub struct KubeArgs {
     #[arg(long, requires = "kube")]
     pub synced_kinds_only: bool,
     /// Write what was found into the status of the cluster's constraints, where it has changed.
-    #[arg(long, requires = "kube", conflicts_with = "policies")]
+    #[arg(long, requires = "kube", conflicts_with_all = ["policies", "compare_status"])]
     pub update_status: bool,
     /// Write the time of the audit into the status of constraints at least so often, also where nothing has changed.
     #[arg(long, requires = "update_status", value_name = "SECONDS", default_value_t = 300)]
     pub status_refresh: u64,
     /// Write report objects, where they have changed; may be repeated.
-    #[arg(long, requires = "kube", value_name = "API")]
+    #[arg(long, requires = "kube", conflicts_with = "compare_status", value_name = "API")]
     pub reports: Vec<Api>,
     /// Audit only while holding this Lease, so that of several pods one audits.
     #[arg(long, requires = "kube", value_name = "NAMESPACE/NAME", value_parser = lease)]
@@ -465,7 +466,11 @@ pub fn run(audit: &AuditArgs, kube: &KubeArgs) -> Result<ExitStatus, RunError> {
             let writer = connection.writer(refresh, &kube.reports, options);
             sinks.push(Box::new(ClusterSink { leadership: leadership.clone(), ..writer }));
         }
-        Ok(run::audit(&policies, &mut subject, &settings, &mut sinks, &stop)?.into())
+        let comparison = audit.comparison(&policies)?;
+        let outcome = comparison.as_ref().map(Compare::outcome);
+        sinks.extend(comparison.map(|comparison| Box::new(comparison) as Box<dyn Sink>));
+        let standing = run::audit(&policies, &mut subject, &settings, &mut sinks, &stop)?;
+        Ok(outcome.map_or_else(|| standing.into(), |outcome| outcome.status(standing)))
     });
     if let Some(watching) = watching {
         watching.abort();

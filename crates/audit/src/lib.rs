@@ -12,6 +12,7 @@
 
 pub mod args;
 mod collect;
+pub mod compare;
 mod inventory;
 mod judge;
 #[cfg(feature = "kube")]

@@ -18,6 +18,7 @@ use portcullis_sources::{Choice, InputFile, is_stdin, list, stdin_is_stream, std
 
 use crate::args::AuditArgs;
 use crate::collect::Collected;
+use crate::compare::Compare;
 use crate::inventory::{Gathered, InventoryError, gather};
 use crate::judge::{Evaluations, Judge};
 use crate::memory::{Budget, Ceiling, resident};
@@ -371,8 +372,11 @@ pub fn files(args: &AuditArgs) -> Result<ExitStatus, RunError> {
             Options { violations_limit: args.constraint_violations_limit, message_limit: args.message_limit };
         let mut sinks: Vec<_> =
             args.outputs().into_iter().map(|(form, target)| form.sink(target, options)).collect();
+        let comparison = args.comparison(&policies)?;
+        let outcome = comparison.as_ref().map(Compare::outcome);
+        sinks.extend(comparison.map(|comparison| Box::new(comparison) as Box<dyn Sink>));
         let standing = audit(&policies, &mut subject, &settings, &mut sinks, &stop)?;
-        Ok(standing.into())
+        Ok(outcome.map_or_else(|| standing.into(), |outcome| outcome.status(standing)))
     })
 }
 

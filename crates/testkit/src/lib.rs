@@ -23,6 +23,8 @@ pub mod hostile;
 pub mod oracle;
 pub mod policies;
 pub mod program;
+#[cfg(feature = "rolling")]
+pub mod rolling;
 
 use std::path::PathBuf;
 

@@ -250,9 +250,6 @@ mod tests {
             "--emit-admission-events",
             "--emit-admission-events --admission-events-involved-namespace",
             "--webhook-configuration w",
-            "--unreadable-inventory ignore",
-            "--kube-qps 5",
-            "--kube-burst 5",
             "--ca-secret s",
             "--manage-webhook-configuration",
             "--manage-webhook-configuration --webhook-failure-policy Fail",
@@ -260,6 +257,9 @@ mod tests {
             "--manage-webhook-configuration --webhook-namespace-selector env=prod",
             "--manage-webhook-configuration --webhook-url https://10.0.0.7:8443",
             "--webhook-service other/webhook:8443",
+            "--unreadable-inventory ignore",
+            "--kube-qps 5",
+            "--kube-burst 5",
         ] {
             assert!(parse(&format!("{files} {flag}")).is_err(), "{flag}");
             assert!(parse(&format!("--kube --self-signed {flag}")).is_ok(), "{flag}");

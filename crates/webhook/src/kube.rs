@@ -439,6 +439,9 @@ async fn serve_snapshots(
                     state.move_on(serving);
                 } else {
                     let warnings = serving.policies.missing_inventory(&serving.inventory);
+                    if let Some(keeping) = state.keeping() {
+                        keeping.serves_policies(&serving.policies);
+                    }
                     state.replace(Ok(Loaded { serving, warnings, ingested: Vec::new() }));
                 }
                 policies = Some(revision);

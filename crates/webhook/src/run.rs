@@ -169,6 +169,10 @@ pub fn run(mut args: Args) -> Result<(), RunError> {
     };
     let state = Arc::new(state);
     state.certificate_served(served.validity);
+    // Before the first policies come.
+    if let Some(keeping) = &keeping {
+        state.keep(Arc::clone(keeping));
+    }
     if let Some(cluster) = cluster {
         let own = args.own_namespace.clone().unwrap_or_default();
         let _runtime = runtime.enter();
@@ -177,7 +181,6 @@ pub fn run(mut args: Args) -> Result<(), RunError> {
     }
     if let Some(keeping) = keeping {
         let _runtime = runtime.enter();
-        state.keep(Arc::clone(&keeping));
         trust(&state, &tls, args.configuration.webhook_ca_file.as_deref())?;
         keeping.keep(&state);
     }

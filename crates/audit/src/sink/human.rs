@@ -125,7 +125,7 @@ fn write_namespaces(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result
 }
 
 /// A table whose columns from `numbers` on are numbers.
-fn table<const N: usize>(
+pub(crate) fn table<const N: usize>(
     heads: &[String; N],
     rows: &[[String; N]],
     numbers: usize,
@@ -168,7 +168,7 @@ pub(crate) fn write_doubts(report: &AuditReport<'_>, out: &mut dyn Write) -> io:
     }
 }
 
-fn write_problems(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn write_problems(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result<()> {
     write_listed(report, &[(true, BAD, "error"), (false, DOUBTFUL, "warning")], out)?;
     for kind in &report.coverage.kinds {
         if let Some(failure) = &kind.failure {

@@ -7,6 +7,7 @@
     reason = "a test panics when it fails"
 )]
 
+mod compare;
 mod dumps;
 mod ending;
 mod generated;

@@ -13,8 +13,8 @@ use tokio::time::{sleep, timeout};
 
 use super::pace::Pace;
 use super::plan::{Goal, Plan, annotation, creation, plan};
-use super::wanted::{KEPT_BY, Rule};
-use super::{Certificates, Keeping, Trust};
+use super::wanted::KEPT_BY;
+use super::{Certificates, Keeping, Rules, Trust};
 use crate::log::Level;
 use crate::state::State;
 
@@ -62,7 +62,7 @@ struct Keeper {
     state: Arc<State>,
     known: watch::Receiver<Known>,
     trust: watch::Receiver<Trust>,
-    rules: watch::Receiver<Vec<Rule>>,
+    rules: watch::Receiver<Rules>,
     pace: Pace,
     /// Writes that failed one after the other.
     failures: u32,
@@ -89,8 +89,8 @@ impl Keeper {
             return None;
         }
         // What is sent follows from what is served.
-        let wanted = self.keeping.wanted.as_ref().filter(|_| is_ready);
-        let wanted = wanted.map(|wanted| wanted.object(&rules, self.owner.as_ref()));
+        let wanted = self.keeping.wanted.as_ref().filter(|_| is_ready).zip(rules);
+        let wanted = wanted.map(|(wanted, rules)| wanted.object(&rules, self.owner.as_ref()));
         let live = match found {
             Found::Unknown => {
                 self.keeping.tell_configuration(problem, Vec::new());

@@ -16,6 +16,7 @@ mod ca;
 mod keep;
 mod pace;
 pub mod plan;
+mod rules;
 pub mod selector;
 #[cfg(test)]
 mod tests;
@@ -25,9 +26,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use portcullis::PolicySet;
 use portcullis_cluster::Cluster;
 use rustls::pki_types::CertificateDer;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -36,10 +38,13 @@ use crate::metrics::Text;
 use crate::state::State;
 use crate::tls::{Origin, Shared, Terms};
 use args::ConfigurationArgs;
-use wanted::{Rule, Wanted};
+use wanted::Wanted;
 
 /// CAs, the one in use first; `None` before any is known, or if they are somebody else's.
 type Trust = Option<Arc<[CertificateDer<'static>]>>;
+
+/// Which requests have to be sent, as `rules` of a webhook; `None` before that is known.
+type Rules = Option<Arc<[Value]>>;
 
 /// Whose certificate API servers get to see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +69,8 @@ pub struct Keeping {
     trust: watch::Sender<Trust>,
     /// What is in every bundle, as it was seen.
     confirmed: watch::Sender<Trust>,
-    rules: watch::Sender<Vec<Rule>>,
+    policies: watch::Sender<Option<PolicySet>>,
+    rules: watch::Sender<Rules>,
     /// The CA of the certificate that is served.
     served: Mutex<Option<CertificateDer<'static>>>,
     /// Whether it was trusted once. After that it stays so: being taken out of service would leave the decision to `failurePolicy`.
@@ -121,7 +127,8 @@ impl Keeping {
             shared: place.map(|place| (place, Shared::default())),
             trust: watch::Sender::new(None),
             confirmed: watch::Sender::new(None),
-            rules: watch::Sender::new(Rule::shipped()),
+            policies: watch::Sender::new(None),
+            rules: watch::Sender::new(None),
             served: Mutex::default(),
             was_trusted: AtomicBool::new(false),
             report: Mutex::default(),
@@ -149,6 +156,10 @@ impl Keeping {
         if let Some(name) = self.configuration.clone() {
             tokio::spawn(keep::keep(Arc::clone(self), Arc::clone(state), name));
         }
+        if self.wanted.is_some() {
+            let unsupported = state.settings.own.unsupported;
+            tokio::spawn(rules::derive(Arc::clone(self), unsupported, self.policies.subscribe()));
+        }
     }
 
     /// Whose CA signs what is made here.
@@ -168,11 +179,18 @@ impl Keeping {
         self.look_at_trust();
     }
 
-    /// Which requests have to be sent: from now on with `--manage-webhook-configuration`.
-    pub fn want_rules(&self, rules: Vec<Rule>) {
+    /// These policies are served from now on: with `--manage-webhook-configuration`, the rules follow them.
+    pub fn serves_policies(&self, policies: &PolicySet) {
+        self.policies.send_replace(Some(policies.clone()));
+    }
+
+    /// Which requests have to be sent.
+    fn set_rules(&self, rules: Rules) {
         self.rules.send_if_modified(|known| {
-            let is_new = *known != rules;
-            *known = rules;
+            let is_new = rules.is_some() && *known != rules;
+            if is_new {
+                *known = rules;
+            }
             is_new
         });
     }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::ca::{Content, read};
 use super::plan::{Goal, Plan, annotation, creation, plan};
-use super::wanted::{KEPT_BY, MANAGED, Rule, Wanted, differences, digest};
+use super::wanted::{KEPT_BY, MANAGED, Wanted, differences, digest};
 use super::{args, bundle};
 use crate::args::Args;
 use crate::tls::{Authorities, Terms};
@@ -27,8 +27,13 @@ fn arguments(more: &[&str]) -> args::ConfigurationArgs {
     Args::try_parse_from(line.iter().chain(more)).unwrap().configuration
 }
 
+fn rules() -> Vec<Value> {
+    vec![json!({"operations": ["CREATE", "UPDATE"], "apiGroups": [""], "apiVersions": ["*"],
+        "resources": ["pods"], "scope": "*"})]
+}
+
 fn wanted(more: &[&str]) -> Value {
-    Wanted::of(&arguments(more), "portcullis-system").object(&Rule::shipped(), None)
+    Wanted::of(&arguments(more), "portcullis-system").object(&rules(), None)
 }
 
 fn authorities() -> Authorities {
@@ -53,6 +58,8 @@ fn what_is_kept_is_what_the_manifest_says() {
             rule["scope"] = json!("*");
         }
     }
+    // These follow the policies.
+    shipped["webhooks"][0]["rules"] = json!(rules());
     assert_eq!(differences(&shipped, &wanted(&[])), Vec::<String>::new());
     assert_eq!(
         shipped["webhooks"].as_array().map(Vec::len),

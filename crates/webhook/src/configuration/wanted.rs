@@ -1,6 +1,6 @@
 //! What `--manage-webhook-configuration` keeps the configuration as, and where another is different.
 //!
-//! In substance it is `deploy/webhook/webhook-configuration.yaml`, which a test compares.
+//! In substance it is `deploy/webhook/webhook-configuration.yaml`, which a test compares, with the rules that the policies need.
 
 use std::collections::BTreeSet;
 
@@ -18,60 +18,6 @@ pub const MANAGED: &str = "portcullis.example.com/managed";
 /// The webhook that is asked about everything, and the one that guards the ignore label.
 const ADMIT: (&str, &str) = ("validation.gatekeeper.sh", "/v1/admit");
 const GUARD: (&str, &str) = ("check-ignore-label.gatekeeper.sh", "/v1/admitlabel");
-
-/// Requests that API servers have to send.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Rule {
-    /// `CREATE`, `UPDATE`, `DELETE`, `CONNECT`.
-    pub operations: Vec<String>,
-    /// Groups; the core's is empty.
-    pub api_groups: Vec<String>,
-    /// Plurals, with subresources as `pods/exec`.
-    pub resources: Vec<String>,
-}
-
-impl Rule {
-    fn new(operations: &[&str], api_groups: &[&str], resources: &[&str]) -> Self {
-        let owned = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
-        Self { operations: owned(operations), api_groups: owned(api_groups), resources: owned(resources) }
-    }
-
-    /// Of any policies: what is in `deploy/webhook/webhook-configuration.yaml`.
-    #[must_use]
-    pub fn shipped() -> Vec<Self> {
-        const WRITES: &[&str] = &["CREATE", "UPDATE"];
-        let core = [
-            "namespaces",
-            "persistentvolumeclaims",
-            "pods",
-            "pods/ephemeralcontainers",
-            "replicationcontrollers",
-            "serviceaccounts",
-            "services",
-        ];
-        let groups = ["apps", "batch", "networking.k8s.io", "rbac.authorization.k8s.io"];
-        let policies = [
-            "templates.gatekeeper.sh",
-            "constraints.gatekeeper.sh",
-            "config.gatekeeper.sh",
-            "syncset.gatekeeper.sh",
-            "expansion.gatekeeper.sh",
-            "mutations.gatekeeper.sh",
-            "externaldata.gatekeeper.sh",
-            "connection.gatekeeper.sh",
-        ];
-        vec![
-            Self::new(WRITES, &[""], &core),
-            Self::new(WRITES, &groups, &["*"]),
-            Self::new(WRITES, &policies, &["*"]),
-        ]
-    }
-
-    fn object(&self) -> Value {
-        json!({"operations": self.operations, "apiGroups": self.api_groups, "apiVersions": ["*"],
-            "resources": self.resources, "scope": "*"})
-    }
-}
 
 /// How API servers reach the webhook.
 #[derive(Clone, Debug)]
@@ -113,16 +59,17 @@ impl Wanted {
         }
     }
 
-    /// The configuration without bundles. `owner` is the own Namespace, with which it goes.
+    /// The configuration without bundles. `rules` are those of the webhook that is asked about everything; `owner` is the own Namespace,
+    /// with which it goes.
     #[must_use]
-    pub fn object(&self, rules: &[Rule], owner: Option<&Value>) -> Value {
+    pub fn object(&self, rules: &[Value], owner: Option<&Value>) -> Value {
         let left_out: BTreeSet<&str> = BTreeSet::from(["kube-system", &self.own_namespace]);
         let left_out = json!({"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": left_out});
         let ignored = json!({"key": "admission.gatekeeper.sh/ignore", "operator": "DoesNotExist"});
         let mut admitted = vec![left_out.clone(), ignored];
         admitted.extend(self.expressions.iter().cloned());
-        let rules: Vec<Value> = rules.iter().map(Rule::object).collect();
-        let guarded = vec![Rule::new(&["CREATE", "UPDATE"], &[""], &["namespaces"]).object()];
+        let guarded = [json!({"operations": ["CREATE", "UPDATE"], "apiGroups": [""], "apiVersions": ["*"],
+            "resources": ["namespaces"], "scope": "*"})];
         let mut object = json!({
             "apiVersion": "admissionregistration.k8s.io/v1",
             "kind": "ValidatingWebhookConfiguration",
@@ -131,7 +78,7 @@ impl Wanted {
                 "labels": {"app.kubernetes.io/name": "portcullis", "app.kubernetes.io/component": "webhook"},
             },
             "webhooks": [
-                self.webhook(ADMIT, self.failure_policy, &admitted, &rules),
+                self.webhook(ADMIT, self.failure_policy, &admitted, rules),
                 // Who may take a namespace out of the webhook's sight: it fails closed, and is asked for Namespaces only.
                 self.webhook(GUARD, FailurePolicy::Fail, &[left_out], &guarded),
             ],

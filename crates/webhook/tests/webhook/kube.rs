@@ -13,7 +13,7 @@ use crate::support::review;
 pub struct Cluster {
     // Dropped last: it serves.
     pub server: ApiServer,
-    runtime: Runtime,
+    pub runtime: Runtime,
 }
 
 pub fn cluster() -> Cluster {
