@@ -246,6 +246,9 @@ fn values_that_do_not_fit_together_are_refused() {
         let error = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success() && error.contains(said), "{values}: {error}");
     }
+    let old = template(&helm, &["--kube-version", "1.29.0"]).output().unwrap();
+    let error = String::from_utf8_lossy(&old.stderr);
+    assert!(!old.status.success() && error.contains("needs ValidatingAdmissionPolicies"), "{error}");
     for (values, made) in [
         ("webhook.replicas=1", "replicas: 1\n"),
         ("audit.form=cronjob,audit.reports={openreports}", "kind: CronJob"),

@@ -99,10 +99,11 @@ fn alerts_say_what_is_wrong_and_how_bad_it_is() {
     }
     assert!(seen.len() > 10 && seen.values().all(|count| *count == 1), "{seen:?}");
     let Some(promtool) = tool("PORTCULLIS_PROMTOOL", Some("promtool")) else { return };
-    let checked = output(
-        Command::new(promtool).args(["check", "rules"]).arg(root().join("deploy/monitoring/rules.yaml")),
-    );
-    assert!(checked.contains("SUCCESS"), "{checked}");
+    for (what, file) in [("check", "rules.yaml"), ("test", "rules_test.yaml")] {
+        let file = root().join("deploy/monitoring").join(file);
+        let said = output(Command::new(&promtool).args([what, "rules"]).arg(file));
+        assert!(said.contains("SUCCESS"), "{said}");
+    }
 }
 
 #[test]
