@@ -127,7 +127,7 @@ struct Closed;
 /// Failures in a row, apart by what failed: how long a list was tried for says nothing about how long to wait before a watch.
 #[derive(Default)]
 struct Failures {
-    /// The kind was not served.
+    /// The kind was not served, or not for us.
     absent: u32,
     list: u32,
     watch: u32,
@@ -168,7 +168,8 @@ impl Watch {
         *failures = failures.saturating_add(1);
     }
 
-    /// A kind that is not there yet may come at any moment, so that it is not waited for as long as for what is broken.
+    /// A kind that is not there yet, or may not be read, may come at any moment by somebody's hand: it is not waited for as long as for
+    /// what is broken.
     async fn pause_for_kind(&self, failures: &mut u32, asked: Option<Duration>) {
         const MOST: Duration = Duration::from_secs(5);
         let backoff = self.cluster.backoff();
@@ -183,6 +184,13 @@ impl Watch {
             Err(error) if error.is_not_found() => {
                 self.tell(Event::NotServed).await?;
                 self.pause_for_kind(&mut failures.absent, error.retry_after()).await;
+                return Ok(());
+            }
+            // Rights come from somebody who waits for them.
+            Err(error) if error.is_forbidden() => {
+                let asked = error.retry_after();
+                self.tell(Event::Failing(error)).await?;
+                self.pause_for_kind(&mut failures.absent, asked).await;
                 return Ok(());
             }
             Err(error) => {

@@ -31,6 +31,7 @@ use crate::connect::Cluster;
 use crate::discovery::Discovery;
 use crate::error::ClusterError;
 use crate::feed::{FeedOptions, Ingestion, Report, Snapshot, Templates, Unreadable};
+use crate::resource::ApiResource;
 use crate::slices::{field, plain_string};
 use crate::watch::{Event, Item, Name};
 
@@ -246,7 +247,13 @@ impl Writer {
     /// given up because an API server that begins to work does not know its kinds yet.
     fn take_not_served(&mut self, purpose: &Purpose) {
         let may_be_absent = match purpose {
-            Purpose::Constraints(_) | Purpose::Configs | Purpose::SyncSets => !self.policies.has_any(purpose),
+            Purpose::Configs | Purpose::SyncSets => !self.policies.has_any(purpose),
+            // Where its CRD is there, it is going to be served in a moment, and whether it has constraints is not known. A CRD that never
+            // comes to that holds up nobody for long.
+            Purpose::Constraints(kind) => {
+                let is_tried = self.watches.fails_for(purpose) >= self.options.patience.listing;
+                !self.policies.has_any(purpose) && (is_tried || self.has_definition(kind) == Some(false))
+            }
             // Asked for again, and if the kind is gone, its watch ends.
             Purpose::Inventory(_) | Purpose::Unsupported(_) => {
                 self.ask_soon();
@@ -260,6 +267,20 @@ impl Writer {
             let hint = if *purpose == Purpose::Templates { "; install Gatekeeper's CRDs" } else { "" };
             self.watches.not_served(purpose, hint);
             self.due.plan = true;
+        }
+    }
+
+    /// Whether there is a CRD of a constraint kind; `None` if that is not known yet.
+    fn has_definition(&self, kind: &str) -> Option<bool> {
+        let definitions = self.watches.get(&Purpose::Definitions)?;
+        let resource = ApiResource::constraints(kind);
+        match (definitions.progress, &definitions.failing) {
+            // They cannot be seen, so that they are no help.
+            (Progress::Listing, Some(_)) => Some(false),
+            (Progress::Listing, None) => None,
+            (Progress::Known | Progress::Absent, _) => {
+                Some(self.definitions.contains_key(&format!("{}.{}", resource.plural, resource.gvk.group)))
+            }
         }
     }
 
@@ -384,6 +405,10 @@ impl Writer {
         let (_, look) = self.watches.give_up(now, &self.options.patience);
         self.plan_unsupported();
         self.plan_inventory();
+        if is_new {
+            // What new policies read and is not known may have come since the kinds were asked for.
+            self.ask_if_wanting();
+        }
         self.objects.set_unreadable(self.unreadable());
         let published = self.outlets.snapshots.borrow().clone();
         let held = self.held_back();

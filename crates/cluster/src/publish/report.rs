@@ -13,6 +13,9 @@ use crate::feed::{Definition, PolicyError, PolicyState, Problem, Report, Standin
 use crate::resource::ApiResource;
 use crate::watch::Name;
 
+/// Objects that cannot be read and are named.
+const MOST_BROKEN: usize = 50;
+
 /// What is worked out once for all policies.
 struct Overall {
     in_force: BTreeSet<ConstraintKey>,
@@ -91,7 +94,7 @@ impl Writer {
             problems.extend(self.kinds.error.iter().map(|error| of("discovery", error.clone())));
         }
         problems.extend(self.needs.notes.iter().map(|note| of("inventory", note.clone())));
-        problems.extend(self.objects.broken().map(|error| {
+        problems.extend(self.objects.broken().take(MOST_BROKEN).map(|error| {
             of(
                 "inventory",
                 format!("an object cannot be read, so that what reads its kind cannot be judged: {error}"),

@@ -236,6 +236,12 @@ impl Watches {
         }
     }
 
+    /// For how long it has failed.
+    pub(super) fn fails_for(&self, purpose: &Purpose) -> Duration {
+        let failing = self.all.get(purpose).and_then(|watched| watched.failing.as_ref());
+        failing.map_or(Duration::ZERO, |failure| failure.since.elapsed())
+    }
+
     /// Something works again. Returns whether that is news.
     pub(super) fn works(&mut self, purpose: &Purpose) -> bool {
         self.all.get_mut(purpose).is_some_and(|watched| watched.failing.take().is_some())

@@ -296,6 +296,33 @@ async fn a_constraint_kind_that_comes_late_is_in_force_soon_and_its_template_is_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_kind_that_its_crd_says_there_is_is_waited_for_at_the_start_but_not_for_ever() {
+    let server = ApiServer::start().await;
+    server.put(refuse("No", "no"));
+    let crd = json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "no.constraints.gatekeeper.sh"},
+        "spec": {"group": "constraints.gatekeeper.sh", "scope": "Cluster", "names": {"kind": "No", "plural": "no"},
+            "versions": [{"name": "v1beta1", "storage": true, "served": true}]}});
+    server.establish_late(Duration::from_secs(1), Duration::from_millis(300));
+    server.put(crd.clone());
+    server.put(constraint("No", "no"));
+    // An API server that has just begun to work answers 404 to what there is.
+    let cluster = crate::connect_patiently(&server).await;
+    let patience = Patience { listing: Duration::from_secs(20), ..Patience::default() };
+    let mut feed = Feed::start(&cluster, FeedOptions { patience, ..options() }).expect("a thread");
+    let first =
+        tokio::time::timeout(Duration::from_secs(20), feed.ready()).await.expect("in time").expect("a feed");
+    assert_eq!(judge(&first, &service("a", "b", "c")), ["[no] no"]);
+
+    // A CRD that nobody ever serves holds up nobody.
+    server.unregister("no");
+    let mut feed = Feed::start(&cluster, options()).expect("a thread");
+    let first =
+        tokio::time::timeout(Duration::from_secs(20), feed.ready()).await.expect("in time").expect("a feed");
+    assert_eq!(first.policies.templates().count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_the_crd_of_templates_nothing_is_served() {
     let server = ApiServer::start().await;
     server.unregister("constrainttemplates");

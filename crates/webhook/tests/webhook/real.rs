@@ -164,8 +164,8 @@ violation[{\"msg\": \"a volume has the name\"}] {
         "metadata": {"name": "portcullis-webhook-synced-volumes", "labels": {"portcullis.example.com/aggregate-to-synced": "true"}},
         "rules": [{"apiGroups": [""], "resources": ["persistentvolumes"], "verbs": ["list", "watch"]}]});
     real.apply(&part);
-    // The rights come when a controller has gathered them, and the list is tried again after up to half a minute.
-    until("judged once there are rights", Duration::from_secs(40), || {
+    // The rights come when a controller has gathered them, and the list is tried again every five seconds.
+    until("judged once there are rights", SOON, || {
         ask(&mut program, &service) == (403, "[realnever] second".to_owned())
     });
     real.apply(&json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "new"},
