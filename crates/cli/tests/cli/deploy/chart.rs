@@ -249,7 +249,8 @@ fn values_that_do_not_fit_together_are_refused() {
     let old = template(&helm, &["--kube-version", "1.29.0"]).output().unwrap();
     let error = String::from_utf8_lossy(&old.stderr);
     assert!(!old.status.success() && error.contains("needs ValidatingAdmissionPolicies"), "{error}");
-    for (values, made) in [
+    let all = tempfile::tempdir().unwrap();
+    for (number, (values, made)) in [
         ("webhook.replicas=1", "replicas: 1\n"),
         ("audit.form=cronjob,audit.reports={openreports}", "kind: CronJob"),
         ("audit.form=none,runAs=null", "automountServiceAccountToken: true"),
@@ -263,12 +264,14 @@ fn values_that_do_not_fit_together_are_refused() {
         ("certificate.source=cert-manager", "--webhook-ca-file=/certificate/ca.crt\n"),
         ("monitoring.podMonitor.enabled=true,monitoring.prometheusRule.enabled=true", "kind: PodMonitor"),
         ("monitoring.dashboard.enabled=true", "grafana_dashboard: \"1\""),
-    ] {
+    ]
+    .into_iter()
+    .enumerate()
+    {
         let text = output(&mut template(&helm, &["--set", values]));
         assert!(text.contains(made), "{values}: {text}");
-        let file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
-        std::fs::write(file.path(), text).unwrap();
-        let run = super::judge(&[file.path()]);
-        assert!(run.stdout.starts_with("nothing found in "), "{values}: {}", run.stdout);
+        std::fs::write(all.path().join(format!("{number}.yaml")), text).unwrap();
     }
+    let run = super::judge(&[all.path()]);
+    assert!(run.stdout.starts_with("nothing found in "), "{}", run.stdout);
 }
