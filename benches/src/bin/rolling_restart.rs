@@ -8,7 +8,7 @@
 //! Each request has to be denied. Anything else (let through, not judged, no answer) ends with exit code 1. `PROGRAM` is the webhook, by
 //! default the one beside this program.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a measurement that cannot be made ends")]
+#![expect(clippy::unwrap_used, reason = "a measurement that cannot be made ends")]
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};

@@ -18,16 +18,16 @@ pub fn webhook_configurations() -> ApiResource {
     )
 }
 
-/// Puts CA bundles, in base64, into some webhooks of a configuration as it was seen, and changes nothing else: the positions of the
-/// webhooks, and their bundles. If it is not as it was seen any more, that is a conflict.
+/// Puts values at paths of a configuration as it was seen, such as `/webhooks/0/clientConfig/caBundle`, and changes nothing else. If it
+/// is not as it was seen any more, that is a conflict.
 ///
 /// # Errors
 ///
 /// If it cannot be written.
-pub async fn write_ca_bundles(
+pub async fn patch_webhook_configuration(
     cluster: &Cluster,
     seen: &Value,
-    bundles: &[(usize, String)],
+    changes: &[(String, Value)],
 ) -> Result<(), ClusterError> {
     let name = at(seen, &["metadata", "name"]).as_str().unwrap_or_default();
     let path = webhook_configurations().path(None, Some(name));
@@ -35,10 +35,8 @@ pub async fn write_ca_bundles(
     // Not `test`, whose failure is no conflict but a request that makes no sense.
     let mut operations =
         vec![json!({"op": "replace", "path": "/metadata/resourceVersion", "value": version})];
-    for (index, bundle) in bundles {
-        let path = format!("/webhooks/{index}/clientConfig/caBundle");
-        operations.push(json!({"op": "add", "path": path, "value": bundle}));
-    }
+    let changes = changes.iter().map(|(path, value)| json!({"op": "add", "path": path, "value": value}));
+    operations.extend(changes);
     cluster.json_patch(&path, &Value::Array(operations)).await.map(drop)
 }
 

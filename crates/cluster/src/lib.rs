@@ -31,7 +31,7 @@ mod watch;
 mod write;
 
 pub use backoff::Backoff;
-pub use configuration::{apply_webhook_configuration, webhook_configurations, write_ca_bundles};
+pub use configuration::{apply_webhook_configuration, patch_webhook_configuration, webhook_configurations};
 pub use connect::{Access, Cluster, ConnectOptions};
 pub use crds::apply_constraint_crd;
 pub use discovery::{Discovery, DiscoveryProblem};

@@ -393,15 +393,14 @@ impl Client {
                 kept => break kept,
             }
         };
-        let mut sender = match kept {
-            Some(kept) => kept,
-            None => {
-                let stream = self.connect().await?;
-                let made = http1::handshake(TokioIo::new(stream)).await;
-                let (sender, connection) = made.map_err(|error| Failure::Lost(error.to_string()))?;
-                tokio::spawn(connection);
-                sender
-            }
+        let mut sender = if let Some(kept) = kept {
+            kept
+        } else {
+            let stream = self.connect().await?;
+            let made = http1::handshake(TokioIo::new(stream)).await;
+            let (sender, connection) = made.map_err(|error| Failure::Lost(error.to_string()))?;
+            tokio::spawn(connection);
+            sender
         };
         let answer = sender.send_request(self.request()).await.map_err(failure)?;
         let is_last = answer.headers().get(header::CONNECTION).is_some_and(|value| value == "close");

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use portcullis_cluster::{
-    Found, Known, NamedWatch, Secret, apply_webhook_configuration, create_secret, replace_secret, secrets,
-    webhook_configurations, write_ca_bundles,
+    Found, Known, NamedWatch, Secret, apply_webhook_configuration, create_secret,
+    patch_webhook_configuration, replace_secret, secrets, webhook_configurations,
 };
 use portcullis_testkit::apiserver::{ApiServer, Fault, Verb};
 use serde_json::{Value, json};
@@ -89,15 +89,15 @@ async fn bundles_are_written_to_what_was_seen_and_nothing_else_is_changed() {
     let cluster = connect(&server).await;
     server.put(configuration("gate", "1"));
     let seen = server.get(PLURAL, "", "gate").expect("the configuration");
-    let bundles = [(0, "QQ==".to_owned()), (1, "QQ==".to_owned())];
-    write_ca_bundles(&cluster, &seen, &bundles).await.expect("a write");
+    let bundles = [0, 1].map(|index| (format!("/webhooks/{index}/clientConfig/caBundle"), json!("QQ==")));
+    patch_webhook_configuration(&cluster, &seen, &bundles).await.expect("a write");
     let mut expected = configuration("gate", "1");
     for index in [0, 1] {
         expected["webhooks"][index]["clientConfig"]["caBundle"] = json!("QQ==");
     }
     let written = server.get(PLURAL, "", "gate").expect("the configuration");
     assert_eq!(written["webhooks"], expected["webhooks"]);
-    let outdated = write_ca_bundles(&cluster, &seen, &bundles).await.expect_err("it was changed");
+    let outdated = patch_webhook_configuration(&cluster, &seen, &bundles).await.expect_err("it was changed");
     assert!(outdated.is_conflict(), "{outdated}");
     let mut wanted = configuration("gate", "2");
     wanted["metadata"]["resourceVersion"] = seen["metadata"]["resourceVersion"].clone();

@@ -119,7 +119,11 @@ impl Sharer {
         let Known { found, problem } = self.known.borrow_and_update().clone();
         let (seen, wrong) = match found {
             Found::Unknown => {
-                self.keeping.tell_ca(Some(problem.unwrap_or_else(|| "it was not read yet".to_owned())));
+                match problem {
+                    Some(problem) => self.keeping.tell_ca(Some(problem)),
+                    // No news for the log.
+                    None => self.keeping.report().ca = Some("it was not read yet".to_owned()),
+                }
                 return None;
             }
             Found::Absent => (None, None),

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use portcullis_cluster::{
-    Backoff, ClusterError, Found, Known, NamedWatch, apply_webhook_configuration, webhook_configurations,
-    write_ca_bundles,
+    Backoff, ClusterError, Found, Known, NamedWatch, apply_webhook_configuration,
+    patch_webhook_configuration, webhook_configurations,
 };
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -57,6 +57,13 @@ pub(super) async fn keep(keeping: Arc<Keeping>, state: Arc<State>, name: String)
     }
 }
 
+/// Who owns the configuration.
+enum Owner {
+    /// There is no such Namespace: we run elsewhere.
+    Nobody,
+    Namespace(Value),
+}
+
 struct Keeper {
     keeping: Arc<Keeping>,
     state: Arc<State>,
@@ -69,8 +76,8 @@ struct Keeper {
     ready_since: Option<Instant>,
     /// The last write of ours.
     written: Option<Instant>,
-    /// The own Namespace, with which the configuration goes.
-    owner: Option<Value>,
+    /// The own Namespace, with which the configuration goes; `None` before that is known.
+    owner: Option<Owner>,
     /// Who keeps it, and since when that is so.
     kept_by: (Option<String>, Instant),
 }
@@ -85,12 +92,25 @@ impl Keeper {
         self.ready_since = self.ready_since.or_else(|| is_ready.then(Instant::now));
         let later = (!is_ready && self.keeping.wanted.is_some()).then_some(LOOK);
         if self.keeping.certificates == Certificates::SelfSigned && trust.is_none() {
-            self.keeping.tell_configuration(Some("there is no CA yet".to_owned()), Vec::new());
+            self.keeping.report().configuration = Some("there is no CA yet".to_owned());
             return None;
+        }
+        if is_ready && self.keeping.wanted.is_some() && self.owner.is_none() {
+            match self.own_namespace().await {
+                Ok(owner) => self.owner = Some(owner),
+                Err(problem) => {
+                    self.keeping.tell_configuration(Some(problem), Vec::new());
+                    return Some(SEEN);
+                }
+            }
         }
         // What is sent follows from what is served.
         let wanted = self.keeping.wanted.as_ref().filter(|_| is_ready).zip(rules);
-        let wanted = wanted.map(|(wanted, rules)| wanted.object(&rules, self.owner.as_ref()));
+        let owner = match &self.owner {
+            Some(Owner::Namespace(owner)) => Some(owner),
+            Some(Owner::Nobody) | None => None,
+        };
+        let wanted = wanted.map(|(wanted, rules)| wanted.object(&rules, owner));
         let live = match found {
             Found::Unknown => {
                 self.keeping.tell_configuration(problem, Vec::new());
@@ -103,6 +123,12 @@ impl Keeper {
             }
             Found::Present(live) => live,
         };
+        let is_empty = live.get("webhooks").and_then(Value::as_array).is_none_or(Vec::is_empty);
+        if let Some(left) = self.unready_for().filter(|_| is_empty && self.keeping.wanted.is_some()) {
+            // As if there were none: what is in it would fail until the endpoint is known.
+            self.keeping.confirm(trust);
+            return Some(left);
+        }
         let kept_by = annotation(&live, KEPT_BY).map(str::to_owned);
         if kept_by != self.kept_by.0 {
             self.kept_by = (kept_by, Instant::now());
@@ -121,7 +147,14 @@ impl Keeper {
                 if let Some(wait) = self.wait(&why) {
                     return Some(wait);
                 }
-                let result = write_ca_bundles(&self.keeping.cluster, &live, &bundles).await;
+                let result = patch_webhook_configuration(&self.keeping.cluster, &live, &bundles).await;
+                self.wrote(result, &why)
+            }
+            Plan::Replace(clients, why) => {
+                if let Some(wait) = self.wait(&why) {
+                    return Some(wait);
+                }
+                let result = patch_webhook_configuration(&self.keeping.cluster, &live, &clients).await;
                 self.wrote(result, &why)
             }
             Plan::Apply(object, why) => {
@@ -147,9 +180,16 @@ impl Keeper {
         Some(left)
     }
 
+    /// How long the endpoint may not be known yet.
+    fn unready_for(&self) -> Option<Duration> {
+        let left = READY.saturating_sub(self.ready_since.map_or(Duration::ZERO, |since| since.elapsed()));
+        // Not ready at all: look again soon.
+        if self.ready_since.is_none() { Some(LOOK) } else { (!left.is_zero()).then_some(left) }
+    }
+
     async fn absent(&mut self, trust: Trust, wanted: Option<Value>) -> Option<Duration> {
         let missing = "there is no such ValidatingWebhookConfiguration";
-        let Some(mut wanted) = wanted else {
+        let Some(wanted) = wanted else {
             let problem = match self.keeping.wanted {
                 Some(_) => format!("{missing}; it is made when there is something to serve"),
                 None => missing.to_owned(),
@@ -157,8 +197,7 @@ impl Keeper {
             self.keeping.tell_configuration(Some(problem), Vec::new());
             return None;
         };
-        let left = READY.saturating_sub(self.ready_since.map_or(Duration::ZERO, |since| since.elapsed()));
-        if !left.is_zero() {
+        if let Some(left) = self.unready_for() {
             return Some(left);
         }
         if self.state.is_stopping() {
@@ -167,14 +206,6 @@ impl Keeper {
         let why = vec![missing.to_owned()];
         if let Some(wait) = self.wait(&why) {
             return Some(wait);
-        }
-        if self.owner.is_none() {
-            self.owner = self.own_namespace().await;
-            if let (Some(owner), Some(metadata)) =
-                (&self.owner, wanted.get_mut("metadata").and_then(Value::as_object_mut))
-            {
-                metadata.insert("ownerReferences".to_owned(), json!([owner]));
-            }
         }
         let goal = Goal {
             authorities: trust.as_deref(),
@@ -188,14 +219,21 @@ impl Keeper {
     }
 
     /// The own Namespace as an owner: who deletes it deletes the configuration with it, so that nothing is asked that is not there any more.
-    async fn own_namespace(&self) -> Option<Value> {
-        const PATIENCE: Duration = Duration::from_secs(2);
-        let name = self.state.settings.own.namespace.clone()?;
+    async fn own_namespace(&self) -> Result<Owner, String> {
+        const PATIENCE: Duration = Duration::from_secs(5);
+        let Some(name) = self.state.settings.own.namespace.clone() else { return Ok(Owner::Nobody) };
         let path = format!("/api/v1/namespaces/{name}");
-        let found = timeout(PATIENCE, self.keeping.cluster.get(&path)).await.ok()?.ok()?;
-        let found: Value = serde_json::from_slice(&found).ok()?;
-        let uid = found.pointer("/metadata/uid")?.as_str()?;
-        Some(json!({"apiVersion": "v1", "kind": "Namespace", "name": name, "uid": uid}))
+        let problem = |why: String| format!("the own namespace `{name}` cannot be read: {why}");
+        let found = match timeout(PATIENCE, self.keeping.cluster.get(&path)).await {
+            Ok(Ok(found)) => found,
+            Ok(Err(error)) if error.is_not_found() => return Ok(Owner::Nobody),
+            Ok(Err(error)) => return Err(problem(error.to_string())),
+            Err(_) => return Err(problem("it did not come in time".to_owned())),
+        };
+        let found: Value = serde_json::from_slice(&found).map_err(|error| problem(error.to_string()))?;
+        let uid = found.pointer("/metadata/uid").and_then(Value::as_str);
+        let uid = uid.ok_or_else(|| problem("it has no uid".to_owned()))?;
+        Ok(Owner::Namespace(json!({"apiVersion": "v1", "kind": "Namespace", "name": name, "uid": uid})))
     }
 
     /// How long a write has to wait, if it has to.

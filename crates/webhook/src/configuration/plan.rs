@@ -27,6 +27,9 @@ pub struct Goal<'a> {
     pub now: SystemTime,
 }
 
+/// A path in the configuration, and what has to be there.
+pub type Change = (String, Value);
+
 /// What to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Plan {
@@ -37,8 +40,10 @@ pub enum Plan {
     },
     /// Look again after a time; bundles are as they should be.
     Later(Duration, Vec<String>),
-    /// Write bundles: the position of a webhook, and its bundle.
-    Bundles(Vec<(usize, String)>),
+    /// Write bundles, and nothing else: where, and what.
+    Bundles(Vec<Change>),
+    /// Replace these, which cannot be applied over what is there, and why.
+    Replace(Vec<Change>, Vec<String>),
     /// Apply this, and why.
     Apply(Value, Vec<String>),
 }
@@ -47,7 +52,7 @@ pub enum Plan {
 #[must_use]
 pub fn plan(live: &Value, goal: &Goal<'_>, seen_for: Duration) -> Plan {
     let bundles = bundles(live, goal);
-    let mend = |bundles: Vec<(usize, String)>, otherwise: Plan| {
+    let mend = |bundles: Vec<Change>, otherwise: Plan| {
         if bundles.is_empty() { otherwise } else { Plan::Bundles(bundles) }
     };
     let Some(wanted) = goal.wanted else { return mend(bundles, Plan::Rest { notes: Vec::new() }) };
@@ -70,7 +75,9 @@ pub fn plan(live: &Value, goal: &Goal<'_>, seen_for: Duration) -> Plan {
         let note = "another replica, of another version or with other flags, keeps it".to_owned();
         return mend(bundles, Plan::Later(left, vec![note]));
     }
-    Plan::Apply(applied(wanted, Some(live), goal), differences)
+    let object = applied(wanted, Some(live), goal);
+    let clients = other_clients(live, &object);
+    if clients.is_empty() { Plan::Apply(object, differences) } else { Plan::Replace(clients, differences) }
 }
 
 /// What to apply where there is none.
@@ -102,11 +109,25 @@ fn applied(wanted: &Value, live: Option<&Value>, goal: &Goal<'_>) -> Value {
     object
 }
 
-fn bundles(live: &Value, goal: &Goal<'_>) -> Vec<(usize, String)> {
+/// A URL where a Service is wanted, or the other way round: whoever applies the one does not take away the other, and no API server takes
+/// both.
+fn other_clients(live: &Value, wanted: &Value) -> Vec<Change> {
+    let has = |webhook: &Value, key: &str| webhook.pointer(&format!("/clientConfig/{key}")).is_some();
+    let all = wanted.get("webhooks").and_then(Value::as_array).into_iter().flatten();
+    let other = |wanted: &Value| {
+        let (index, live) = webhook(live, wanted.get("name")?)?;
+        let is_other = ["url", "service"].iter().any(|key| has(live, key) && !has(wanted, key));
+        is_other.then(|| (format!("/webhooks/{index}/clientConfig"), wanted.get("clientConfig").cloned()))
+    };
+    all.filter_map(other).filter_map(|(path, client)| Some((path, client?))).collect()
+}
+
+fn bundles(live: &Value, goal: &Goal<'_>) -> Vec<Change> {
     let Some(authorities) = goal.authorities else { return Vec::new() };
     let webhooks = live.get("webhooks").and_then(Value::as_array).into_iter().flatten().enumerate();
     let mend = |(index, webhook): (usize, &Value)| {
-        bundle::mended(bundle_of(webhook), authorities, goal.now).map(|new| (index, new))
+        let new = bundle::mended(bundle_of(webhook), authorities, goal.now)?;
+        Some((format!("/webhooks/{index}/clientConfig/caBundle"), json!(new)))
     };
     webhooks.filter_map(mend).collect()
 }

@@ -135,6 +135,14 @@ fn whatever_is_changed_is_put_right_once_and_then_left_alone() {
         assert_eq!(object["metadata"]["resourceVersion"], "7");
         assert_eq!(plan(&object, &goal, Duration::ZERO), rest, "{path}");
     }
+    // What cannot be applied beside what is there is replaced.
+    let mut moved = live.clone();
+    moved["webhooks"][1]["clientConfig"] = json!({"url": "https://elsewhere.example.com/"});
+    let Plan::Replace(changes, why) = plan(&moved, &goal, Duration::ZERO) else { panic!("another client") };
+    assert_eq!((why.len(), changes.len()), (1, 1));
+    assert_eq!(changes[0].0, "/webhooks/1/clientConfig");
+    moved["webhooks"][1]["clientConfig"] = changes[0].1.clone();
+    assert_eq!(plan(&moved, &goal, Duration::ZERO), rest);
     // Others' labels, annotations and webhooks are theirs.
     let mut more = live.clone();
     more["metadata"]["labels"]["team"] = json!("x");
@@ -172,7 +180,10 @@ fn bundles_are_mended_wherever_a_webhook_lacks_the_ca_and_nowhere_else() {
         let Plan::Bundles(bundles) = plan(&live, &goal, Duration::ZERO) else { panic!("{bad}") };
         assert_eq!(
             bundles,
-            [(1, good["webhooks"][1]["clientConfig"]["caBundle"].as_str().unwrap().to_owned())]
+            [(
+                "/webhooks/1/clientConfig/caBundle".to_owned(),
+                good["webhooks"][1]["clientConfig"]["caBundle"].clone()
+            )]
         );
     }
     // Whatever it is, it is no reason to fall over.
@@ -213,7 +224,7 @@ fn of_two_replicas_that_want_different_things_the_later_wins_and_they_take_no_tu
                     writes[index] += 1;
                 }
                 Plan::Later(..) | Plan::Rest { .. } => {}
-                Plan::Bundles(_) => panic!("the CA is there"),
+                Plan::Bundles(_) | Plan::Replace(..) => panic!("the CA and the client are there"),
             }
         }
         seen += 1;

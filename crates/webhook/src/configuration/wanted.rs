@@ -138,6 +138,12 @@ pub fn webhook<'a>(configuration: &'a Value, name: &Value) -> Option<(usize, &'a
 #[must_use]
 pub fn differences(live: &Value, wanted: &Value) -> Vec<String> {
     let mut all = Vec::new();
+    let owner = wanted.pointer("/metadata/ownerReferences/0/uid");
+    let owners = live.pointer("/metadata/ownerReferences").and_then(Value::as_array);
+    let has = |uid: &Value| owners.into_iter().flatten().any(|owner| owner.get("uid") == Some(uid));
+    if owner.is_some_and(|uid| !has(uid)) {
+        all.push("the own Namespace does not own it".to_owned());
+    }
     for wanted in wanted.get("webhooks").and_then(Value::as_array).into_iter().flatten() {
         let name = wanted.get("name").unwrap_or(&Value::Null);
         let Some((_, live)) = webhook(live, name) else {
@@ -154,6 +160,7 @@ pub fn differences(live: &Value, wanted: &Value) -> Vec<String> {
                 _ => found == wanted,
             };
             if !is_so {
+                let found = if field == "clientConfig" { &without_bundle(found) } else { found };
                 all.push(format!("`{field}` of {name} is {}", short(found)));
             }
         }

@@ -286,8 +286,14 @@ fn the_configuration_is_made_when_there_is_something_to_serve_and_kept() {
     edited["webhooks"][0]["failurePolicy"] = json!("Ignore");
     edited["webhooks"][0]["clientConfig"]["caBundle"] = json!("");
     edited["webhooks"][1]["rules"] = json!([]);
+    edited["metadata"]["ownerReferences"] = json!([]);
     server.put(edited.clone());
     until(Some(made["webhooks"].clone()), || webhooks(server));
+    // Whoever writes it, the Namespace goes on owning it: else nobody could be asked after an uninstallation.
+    let owner = |server: &ApiServer| {
+        server.get(PLURAL, "", "portcullis").unwrap()["metadata"]["ownerReferences"][0]["name"].clone()
+    };
+    assert_eq!(owner(server), NAMESPACE);
     server.delete(PLURAL, "", "portcullis");
     until(Some(made["webhooks"].clone()), || webhooks(server));
     // As the annotation says.
@@ -303,6 +309,7 @@ fn the_configuration_is_made_when_there_is_something_to_serve_and_kept() {
     let mut other = start(server, &["--manage-webhook-configuration", "--webhook-timeout", "9"]);
     until(200, || other.get("/readyz").0);
     until(Some(json!(9)), || webhooks(server).map(|all| all[0]["timeoutSeconds"].clone()));
+    assert_eq!(owner(server), NAMESPACE);
     server.forget_requests();
     std::thread::sleep(Duration::from_secs(3));
     let writes: Vec<_> = server.writes().into_iter().filter(|write| write.path.contains(PLURAL)).collect();
