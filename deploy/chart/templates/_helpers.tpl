@@ -133,6 +133,9 @@ affinity:
 {{- else if or $files.policies $files.configMap -}}
   {{- fail "files.policies and files.configMap are for mode: files" -}}
 {{- end -}}
+{{- if and (eq .Values.mode "kube") (eq .Values.constraintCrds.make "group") (semverCompare "<1.30.0-0" .Capabilities.KubeVersion.Version) -}}
+  {{- fail "constraintCrds.make is group: that needs ValidatingAdmissionPolicies, of Kubernetes 1.30; set it to named, and the kinds of all constraints in constraintCrds.kinds" -}}
+{{- end -}}
 {{- if and (eq .Values.constraintCrds.make "named") (not .Values.constraintCrds.kinds) -}}
   {{- fail "constraintCrds.make is named: name the kinds of all constraints in constraintCrds.kinds" -}}
 {{- end -}}

@@ -77,7 +77,9 @@ fn plain(mut value: Value) -> Value {
 
 fn find(objects: &[Value], kind: &str, name: &str) -> Value {
     let is_it = |object: &&Value| object["kind"] == kind && object["metadata"]["name"] == name;
-    plain(objects.iter().find(is_it).unwrap_or_else(|| panic!("there is no {kind} {name}")).clone())
+    let found = objects.iter().find(is_it);
+    assert!(found.is_some(), "there is no {kind} {name}");
+    plain(found.unwrap().clone())
 }
 
 /// What is granted to whom, one right each: roles may be cut differently.
@@ -244,7 +246,11 @@ fn values_that_do_not_fit_together_are_refused() {
         let error = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success() && error.contains(said), "{values}: {error}");
     }
-    for (values, made) in [
+    let old = template(&helm, &["--kube-version", "1.29.0"]).output().unwrap();
+    let error = String::from_utf8_lossy(&old.stderr);
+    assert!(!old.status.success() && error.contains("needs ValidatingAdmissionPolicies"), "{error}");
+    let all = tempfile::tempdir().unwrap();
+    for (number, (values, made)) in [
         ("webhook.replicas=1", "replicas: 1\n"),
         ("audit.form=cronjob,audit.reports={openreports}", "kind: CronJob"),
         ("audit.form=none,runAs=null", "automountServiceAccountToken: true"),
@@ -258,12 +264,14 @@ fn values_that_do_not_fit_together_are_refused() {
         ("certificate.source=cert-manager", "--webhook-ca-file=/certificate/ca.crt\n"),
         ("monitoring.podMonitor.enabled=true,monitoring.prometheusRule.enabled=true", "kind: PodMonitor"),
         ("monitoring.dashboard.enabled=true", "grafana_dashboard: \"1\""),
-    ] {
+    ]
+    .into_iter()
+    .enumerate()
+    {
         let text = output(&mut template(&helm, &["--set", values]));
         assert!(text.contains(made), "{values}: {text}");
-        let file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
-        std::fs::write(file.path(), text).unwrap();
-        let run = super::judge(&[file.path()]);
-        assert!(run.stdout.starts_with("nothing found in "), "{values}: {}", run.stdout);
+        std::fs::write(all.path().join(format!("{number}.yaml")), text).unwrap();
     }
+    let run = super::judge(&[all.path()]);
+    assert!(run.stdout.starts_with("nothing found in "), "{}", run.stdout);
 }

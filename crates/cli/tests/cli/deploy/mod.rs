@@ -18,7 +18,9 @@ fn root() -> PathBuf {
 
 fn read(file: &str) -> String {
     let path = root().join(file);
-    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    let text = std::fs::read_to_string(&path);
+    assert!(text.is_ok(), "{}: {text:?}", path.display());
+    text.unwrap()
 }
 
 /// The objects of a text.
@@ -116,23 +118,21 @@ fn our_own_manifests_pass_our_own_policies() {
     let parts = ["webhook", "audit", "optional"].map(|part| deploy.join(part));
     let run = judge(&parts.each_ref().map(PathBuf::as_path)).exits_with(0);
     assert!(run.stdout.starts_with("nothing found in "), "{}", run.stdout);
-    for file in
-        ["deploy/webhook/deployment.yaml", "deploy/audit/cronjob.yaml", "deploy/audit/deployment.yaml"]
-    {
+    for file in ["deploy/webhook/deployment.yaml", "deploy/audit/cronjob.yaml"] {
         passes_our_policies("deployment.yaml", &read(file));
     }
 }
 
 #[test]
 fn what_kustomize_makes_of_them_passes_as_well() {
-    for directory in ["", "kube", "audit"] {
+    let made = tempfile::tempdir().unwrap();
+    for directory in ["", "kube", "beside-gatekeeper", "audit"] {
         let Some(objects) = kustomized(directory) else { return };
-        let file = tempfile::Builder::new().suffix(".json").tempfile().unwrap();
-        std::fs::write(&file, json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string())
-            .unwrap();
-        let run = judge(&[file.path()]).exits_with(0);
-        assert!(run.stdout.starts_with("nothing found in "), "{directory}: {}", run.stdout);
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
+        std::fs::write(made.path().join(format!("{directory}-.json")), list.to_string()).unwrap();
     }
+    let run = judge(&[made.path()]).exits_with(0);
+    assert!(run.stdout.starts_with("nothing found in "), "{}", run.stdout);
 }
 
 /// What names each other in several files.
@@ -186,7 +186,10 @@ fn the_manifests_fit_each_other_and_the_program() {
 
 /// A configuration that is applied before a webhook is ready lets no Namespace in, and it takes a Namespace to have a webhook.
 #[test]
-fn with_policies_of_the_cluster_nothing_waits_for_a_webhook_that_is_not_there() {
+fn nothing_waits_for_a_webhook_that_is_not_there() {
+    let Some(objects) = kustomized("") else { return };
+    let is_asked = |object: &Value| object["kind"] == "ValidatingWebhookConfiguration";
+    assert!(!objects.iter().any(is_asked), "it is applied last, by itself");
     let Some(objects) = kustomized("kube") else { return };
     let configuration =
         objects.iter().find(|object| object["kind"] == "ValidatingWebhookConfiguration").unwrap();
@@ -200,4 +203,25 @@ fn with_policies_of_the_cluster_nothing_waits_for_a_webhook_that_is_not_there() 
     );
     assert_eq!(pod["automountServiceAccountToken"], true);
     assert!(pod["volumes"].as_array().is_none_or(Vec::is_empty), "{pod}");
+}
+
+/// What Gatekeeper does beside it is left to Gatekeeper.
+#[test]
+fn beside_gatekeeper_it_writes_neither_statuses_nor_crds() {
+    let Some(objects) = kustomized("beside-gatekeeper") else { return };
+    let names = objects.iter().map(|object| object["metadata"]["name"].as_str().unwrap());
+    assert!(
+        names.clone().any(|name| name == "portcullis-webhook")
+            && names.clone().all(|name| !name.contains("crds"))
+    );
+    let deployment = objects.iter().find(|object| object["kind"] == "Deployment").unwrap();
+    let args = deployment["spec"]["template"]["spec"]["containers"][0]["args"].as_array().unwrap();
+    let line: Vec<&str> =
+        std::iter::once("portcullis-webhook").chain(args.iter().map(|arg| arg.as_str().unwrap())).collect();
+    let webhook = <portcullis_webhook::args::Args as clap::CommandFactory>::command();
+    let parsed = webhook.try_get_matches_from(&line);
+    assert!(parsed.is_ok(), "{line:?}: {}", parsed.unwrap_err());
+    let parsed = parsed.unwrap();
+    assert_eq!((parsed.get_flag("write_status"), parsed.get_flag("apply_crds")), (false, false));
+    assert!(parsed.contains_id("webhook_namespace_selector"));
 }

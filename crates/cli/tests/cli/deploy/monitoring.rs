@@ -49,7 +49,7 @@ fn named(text: &str) -> BTreeSet<String> {
 }
 
 /// Those of the webhook are compared by a test of its own, `webhook/tests/webhook/monitoring.rs`.
-fn is_of_the_audit(name: &String) -> bool {
+fn is_of_the_audit(name: &str) -> bool {
     let starts = ["portcullis_audit_", "gatekeeper_audit_", "gatekeeper_violations"];
     starts.iter().any(|start| name.starts_with(start))
 }
@@ -67,7 +67,7 @@ fn every_metric_of_the_audit_that_is_asked_for_is_there() {
     ];
     let files = ["deploy/monitoring/rules.yaml", "deploy/monitoring/dashboard.json"];
     let asked: BTreeSet<String> =
-        files.iter().flat_map(|file| named(&read(file))).filter(is_of_the_audit).collect();
+        files.iter().flat_map(|file| named(&read(file))).filter(|name| is_of_the_audit(name)).collect();
     let there = of_the_audit();
     assert!(asked.len() > 3, "{asked:?}");
     let missing: Vec<_> = asked.difference(&there).collect();
@@ -99,10 +99,11 @@ fn alerts_say_what_is_wrong_and_how_bad_it_is() {
     }
     assert!(seen.len() > 10 && seen.values().all(|count| *count == 1), "{seen:?}");
     let Some(promtool) = tool("PORTCULLIS_PROMTOOL", Some("promtool")) else { return };
-    let checked = output(
-        Command::new(promtool).args(["check", "rules"]).arg(root().join("deploy/monitoring/rules.yaml")),
-    );
-    assert!(checked.contains("SUCCESS"), "{checked}");
+    for (what, file) in [("check", "rules.yaml"), ("test", "rules_test.yaml")] {
+        let file = root().join("deploy/monitoring").join(file);
+        let said = output(Command::new(&promtool).args([what, "rules"]).arg(file));
+        assert!(said.contains("SUCCESS"), "{said}");
+    }
 }
 
 #[test]
