@@ -243,7 +243,7 @@ fn each_trouble_is_said_and_got_over() {
             (object["metadata"]["name"], object["spec"]) = (json!("deep"), deep);
             server.put(object);
         },
-        |table| table.says_error(),
+        Table::says_error,
     );
     table.row(
         "it is deleted",
