@@ -124,6 +124,19 @@ struct Watch {
 /// Nobody receives any more.
 struct Closed;
 
+/// What of a failure says how long to wait.
+struct Failed {
+    /// There was no answer.
+    is_silent: bool,
+    asked: Option<Duration>,
+}
+
+impl Failed {
+    fn of(error: &ClusterError) -> Self {
+        Self { is_silent: matches!(error, ClusterError::Unreachable { .. }), asked: error.retry_after() }
+    }
+}
+
 /// Failures in a row, apart by what failed: how long a list was tried for says nothing about how long to wait before a watch.
 #[derive(Default)]
 struct Failures {
@@ -168,13 +181,24 @@ impl Watch {
         *failures = failures.saturating_add(1);
     }
 
-    /// A kind that is not there yet, or may not be read, may come at any moment by somebody's hand: it is not waited for as long as for
-    /// what is broken.
-    async fn pause_for_kind(&self, failures: &mut u32, asked: Option<Duration>) {
+    /// Waits after a failure, but not as long as for what is broken: for a kind that is not there yet, or may not be read, which may come
+    /// at any moment by somebody's hand; and for an API server that is not there, which costs it nothing.
+    async fn pause_briefly(&self, failures: &mut u32, asked: Option<Duration>) {
         const MOST: Duration = Duration::from_secs(5);
         let backoff = self.cluster.backoff();
         sleep(Backoff { most: backoff.most.min(MOST), ..backoff }.wait(*failures, asked)).await;
         *failures = failures.saturating_add(1);
+    }
+
+    async fn pause_after(&self, failures: &mut u32, error: &Failed) {
+        if error.is_silent {
+            /// What the API server says when it is back is a new matter.
+            const MOST_COUNTED: u32 = 4;
+            self.pause_briefly(failures, error.asked).await;
+            *failures = (*failures).min(MOST_COUNTED);
+        } else {
+            self.pause(failures, error.asked).await;
+        }
     }
 
     /// A list, and watches from it on.
@@ -183,22 +207,22 @@ impl Watch {
             Ok(listed) => listed,
             Err(error) if error.is_not_found() => {
                 self.tell(Event::NotServed).await?;
-                self.pause_for_kind(&mut failures.absent, error.retry_after()).await;
+                self.pause_briefly(&mut failures.absent, error.retry_after()).await;
                 return Ok(());
             }
             // Rights come from somebody who waits for them.
             Err(error) if error.is_forbidden() => {
                 let asked = error.retry_after();
                 self.tell(Event::Failing(error)).await?;
-                self.pause_for_kind(&mut failures.absent, asked).await;
+                self.pause_briefly(&mut failures.absent, asked).await;
                 return Ok(());
             }
             Err(error) => {
-                let asked = error.retry_after();
+                let failed = Failed::of(&error);
                 self.tell(Event::Failing(error)).await?;
                 // What it says now is not what it said before: a kind that is new is refused for a moment.
                 failures.absent = 0;
-                self.pause(&mut failures.list, asked).await;
+                self.pause_after(&mut failures.list, &failed).await;
                 return Ok(());
             }
         };
@@ -223,9 +247,9 @@ impl Watch {
                     return Ok(());
                 }
                 End::Failed(error) => {
-                    let asked = error.retry_after();
+                    let failed = Failed::of(&error);
                     self.tell(Event::Failing(error)).await?;
-                    self.pause(failures, asked).await;
+                    self.pause_after(failures, &failed).await;
                 }
             }
         }
