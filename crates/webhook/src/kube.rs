@@ -73,10 +73,10 @@ pub struct KubeArgs {
     #[arg(long, value_name = "WHAT", default_value = "error", conflicts_with = "policies")]
     pub unreadable_inventory: UnreadableInventory,
     /// Requests to the API server a second, in the long run.
-    #[arg(long, value_name = "N", default_value_t = 200, conflicts_with = "policies", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 300, conflicts_with = "policies", value_parser = clap::value_parser!(u32).range(1..))]
     pub kube_qps: u32,
     /// Requests to the API server that may go out at once after a pause.
-    #[arg(long, value_name = "N", default_value_t = 400, conflicts_with = "policies", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 600, conflicts_with = "policies", value_parser = clap::value_parser!(u32).range(1..))]
     pub kube_burst: u32,
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use portcullis::{Resource, TemplateName};
 use portcullis_cluster::{
-    ApiResource, Cluster, Definition, PolicyState, Report, StatusWriter, apply_constraint_crd,
+    ApiResource, Cluster, Definition, PolicyState, Report, Standing, StatusWriter, apply_constraint_crd,
 };
 use serde_json::json;
 use tokio::sync::watch;
@@ -31,6 +31,12 @@ const MOST_AGAIN: Duration = Duration::from_secs(30);
 const SEEN_WITHIN: Duration = Duration::from_secs(2);
 /// How often it is looked for entries of pods that are gone.
 const SWEEP: Duration = Duration::from_secs(30);
+
+/// How long the status of a template waits for its CRD, so that it is written once and not twice.
+const ON_ITS_WAY: Duration = Duration::from_secs(5);
+
+/// Templates whose CRD is going to be served, and since when they are seen to be.
+type OnTheirWay = BTreeMap<(String, u64), Instant>;
 
 /// Failures that were told, and how long to wait after the next.
 struct Failures {
@@ -163,6 +169,7 @@ pub async fn keep_statuses(
 ) {
     let mut failures = Failures::new();
     let mut swept = Instant::now();
+    let mut on_their_way = OnTheirWay::new();
     loop {
         sleep(GATHER).await;
         let report = reports.borrow_and_update().clone();
@@ -173,18 +180,49 @@ pub async fn keep_statuses(
             if sweep {
                 swept = Instant::now();
             }
-            failed = write_statuses(&writer, &report, sweep).await;
+            failed = write_statuses(&writer, &report, sweep, &mut on_their_way).await;
         }
         following.count_failed_statuses(failed.len());
-        let wait = failures.tell(&state, failed).unwrap_or(SWEEP);
+        let usual = if on_their_way.is_empty() { SWEEP } else { ON_ITS_WAY };
+        let wait = failures.tell(&state, failed).unwrap_or(usual);
         if wait_for_change(&mut reports, Some(wait)).await.is_err() {
             return;
         }
     }
 }
 
-async fn write_statuses(writer: &StatusWriter, report: &Report, sweep: bool) -> Vec<String> {
-    let is_due = |policy: &&PolicyState| writer.is_due(policy);
+/// Whether the CRD of a template is going to be served in a moment, after which its status says something else.
+fn is_on_its_way(policy: &PolicyState, all: &OnTheirWay) -> bool {
+    let since = all.get(&(policy.name.clone(), policy.generation));
+    since.is_some_and(|since| since.elapsed() < ON_ITS_WAY)
+}
+
+/// Looks which templates are on their way now.
+fn look_after(all: &mut OnTheirWay, report: &Report) {
+    let is_coming = |policy: &&PolicyState| {
+        policy.resource == ApiResource::templates()
+            && matches!(policy.definition, Definition::Missing | Definition::There)
+            && policy.standing == Standing::Served
+            && !policy.created
+    };
+    let coming = report.policies.iter().filter(is_coming);
+    let coming: BTreeSet<(String, u64)> =
+        coming.map(|policy| (policy.name.clone(), policy.generation)).collect();
+    all.retain(|key, _| coming.contains(key));
+    for key in coming {
+        all.entry(key).or_insert_with(Instant::now);
+    }
+}
+
+async fn write_statuses(
+    writer: &StatusWriter,
+    report: &Report,
+    sweep: bool,
+    on_their_way: &mut OnTheirWay,
+) -> Vec<String> {
+    look_after(on_their_way, report);
+    let on_their_way = &*on_their_way;
+    let is_due = |policy: &&PolicyState| writer.is_due(policy) && !is_on_its_way(policy, on_their_way);
     let sweep = sweep && report.policies.iter().any(|policy| writer.has_others(policy));
     if !sweep && !report.policies.iter().any(|policy| is_due(&policy)) {
         return Vec::new();

@@ -101,6 +101,8 @@ pub(crate) struct Writer {
     policies: Policies,
     objects: Objects,
     definitions: BTreeMap<String, Crd>,
+    /// Those that have come or changed since they were looked after.
+    changed_definitions: BTreeSet<String>,
     /// What the cluster has of Gatekeeper's kinds that nothing is done for.
     unsupported: BTreeMap<Purpose, BTreeSet<Name>>,
     needs: Needs,
@@ -132,6 +134,7 @@ impl Writer {
             policies: Policies::new(&options.homes),
             objects: Objects::new(),
             definitions: BTreeMap::new(),
+            changed_definitions: BTreeSet::new(),
             unsupported: BTreeMap::new(),
             needs: Needs::default(),
             config: None,
@@ -300,7 +303,7 @@ impl Writer {
                 for (name, text) in texts(items) {
                     let crd = Crd::of(&text);
                     if before.get(&name.1) != Some(&crd) {
-                        self.follow_definition(&name.1);
+                        self.changed_definitions.insert(name.1.clone());
                     }
                     self.definitions.insert(name.1, crd);
                 }
@@ -326,7 +329,7 @@ impl Writer {
             }
             Purpose::Definitions => {
                 let Some(text) = item.content.text() else { return };
-                self.follow_definition(&item.name.1);
+                self.changed_definitions.insert(item.name.1.clone());
                 self.definitions.insert(item.name.1, Crd::of(&text));
                 self.due.report = true;
             }
@@ -370,13 +373,16 @@ impl Writer {
         all.drain(..first);
     }
 
-    /// A CRD has come, or has changed. Its kind may be served from now on: who waits for it need not wait until it looks again.
-    fn follow_definition(&mut self, name: &str) {
-        let Some((plural, group)) = name.split_once('.') else { return };
+    /// CRDs have come or changed since the last time. Their kinds may be served from now on: who waits for one need not wait until it
+    /// looks again. A CRD changes some times while it is young, and is looked after once for all of them.
+    fn follow_definitions(&mut self) {
+        let changed = std::mem::take(&mut self.changed_definitions);
+        if changed.is_empty() {
+            return;
+        }
         let waits = |watched: &watches::Watched| {
-            *watched.resource.plural == *plural
-                && *watched.resource.gvk.group == *group
-                && (watched.progress != Progress::Known || watched.failing.is_some())
+            let name = format!("{}.{}", watched.resource.plural, watched.resource.gvk.group);
+            changed.contains(&name) && (watched.progress != Progress::Known || watched.failing.is_some())
         };
         let watches = self.watches.iter().filter(|(_, watched)| waits(watched));
         let waiting: Vec<Purpose> = watches.map(|(purpose, _)| purpose.clone()).collect();
@@ -405,6 +411,7 @@ impl Writer {
         let (_, look) = self.watches.give_up(now, &self.options.patience);
         self.plan_unsupported();
         self.plan_inventory();
+        self.follow_definitions();
         if is_new {
             // What new policies read and is not known may have come since the kinds were asked for.
             self.ask_if_wanting();

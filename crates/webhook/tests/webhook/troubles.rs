@@ -254,3 +254,39 @@ fn each_trouble_is_said_and_got_over() {
     );
     table.program.stop();
 }
+
+#[test]
+fn two_hundred_templates_that_come_at_once_are_all_in_force() {
+    const MANY: usize = 200;
+    let cluster = cluster();
+    let server = &cluster.server;
+    let _runtime = cluster.runtime.enter();
+    server.establish_late(Duration::from_millis(300), Duration::from_millis(300));
+    server.put(namespace("shop", "prod"));
+    let mut program = start_in(server, "portcullis-system", &["--apply-crds"]);
+    let start = Instant::now();
+    for index in 0..MANY {
+        server.put(template(&format!("Many{index:03}"), &NEVER.replace("never", &format!("m{index:03}"))));
+    }
+    let mut left: Vec<usize> = (0..MANY).collect();
+    // Each constraint as soon as there is a CRD for it.
+    while !left.is_empty() {
+        assert!(start.elapsed() < Duration::from_mins(1), "{} CRDs are missing", left.len());
+        left.retain(|index| {
+            let name = format!("many{index:03}.constraints.gatekeeper.sh");
+            let is_there = server.get("customresourcedefinitions", "", &name).is_some();
+            if is_there {
+                server.put(constraint(&format!("Many{index:03}"), &json!({})));
+            }
+            !is_there
+        });
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let said = |program: &mut Program| ask(program, &service("shop", "a")).1.lines().count();
+    while said(&mut program) < MANY {
+        assert!(start.elapsed() < Duration::from_mins(1), "{} are in force", said(&mut program));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    eprintln!("{MANY} templates and constraints in force after {:.2} s", start.elapsed().as_secs_f64());
+    program.stop();
+}
