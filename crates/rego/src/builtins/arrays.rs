@@ -1,9 +1,8 @@
 //! Arrays.
 
-use regorus::Value;
-
 use super::operand::{array, integer};
 use super::{Context, Outcome, collect};
+use portcullis_value::{Value, View};
 
 table![
     "array.concat" / 2 => concat,
@@ -21,9 +20,9 @@ fn concat(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 fn flatten(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let items = array(args, 1)?;
     context.budget.step(items.len() as u64)?;
-    let items = items.iter().flat_map(|item| match item {
-        Value::Array(items) => items.as_slice(),
-        item => std::slice::from_ref(item),
+    let items = items.iter().flat_map(|item| match item.view() {
+        View::Array(items) => items,
+        _ => std::slice::from_ref(item),
     });
     collect::array(context.budget, items)
 }

@@ -2,7 +2,7 @@
 
 use hmac::{Hmac, KeyInit, Mac};
 use md5::Md5;
-use regorus::Value;
+use portcullis_value::Value;
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
 
@@ -69,7 +69,7 @@ fn hmac_equal(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let (left, right) = read(context, args)?;
     let difference =
         left.bytes().zip(right.bytes()).fold(0, |difference, (left, right)| difference | (left ^ right));
-    Ok(Value::Bool(left.len() == right.len() && difference == 0))
+    Ok(Value::from(left.len() == right.len() && difference == 0))
 }
 
 fn read<'v>(context: &mut Context<'_, '_>, args: &'v [Value]) -> Result<(&'v str, &'v str), Failure> {

@@ -1,4 +1,4 @@
-//! Builtin functions as OPA has them, on regorus's values.
+//! Builtin functions as OPA has them.
 //!
 //! A builtin that is not defined for its arguments is undefined, as in OPA; with strict builtin errors it is
 //! an error. A limit is always an error: a rule that is undefined because of one would let an object pass.
@@ -61,11 +61,9 @@ mod uuid;
 mod walk;
 mod yaml;
 
+use portcullis_value::{Budget, Exceeded, LimitKind, Limits, Number, Value};
 use std::collections::HashMap;
 use std::sync::LazyLock;
-
-use crate::Value;
-use crate::limits::{Budget, Exceeded, LimitKind, Limits};
 
 /// A builtin function.
 pub struct Builtin {
@@ -79,7 +77,7 @@ pub struct Builtin {
     pub call: fn(&mut Context<'_, '_>, &[Value]) -> Outcome,
 }
 
-/// What a builtin answers. [`Value::Undefined`] is the answer of a builtin that has none, where OPA does not
+/// What a builtin answers. [`Value::UNDEFINED`] is the answer of a builtin that has none, where OPA does not
 /// call that an error: `max([])`.
 pub type Outcome = Result<Value, Failure>;
 
@@ -182,5 +180,5 @@ pub fn number_from_text(text: &str) -> Option<Value> {
     if !is_finite && text.contains(['e', 'E']) {
         return None;
     }
-    number::parse(&mut Budget::new(Limits::default(), None), text).ok().flatten()
+    Number::parse(&mut Budget::new(Limits::default(), None), text).ok().flatten().map(Value::from)
 }

@@ -1,9 +1,9 @@
 //! What can be said of operations without running them: whether their answers depend on the input, and whether they can
 //! end as an error that is no limit.
 
+use portcullis_value::Value;
 use std::collections::BTreeMap;
 
-use crate::Value;
 use crate::normal_form::{
     Arg, Branch, Callee, CollectHead, Comparison, Definition, Group, GroupId, GroupKind, Op, OpKind, Pattern,
     Root, Slot,

@@ -4,9 +4,9 @@
 //! themselves.
 
 use portcullis_rego_syntax::Span;
+use portcullis_value::{Value, View};
 
 use super::tree::dotted;
-use crate::Value;
 use crate::error::CompileError;
 use crate::normal_form::{
     Arg, Branch, BranchHead, Callee, Change, CollectHead, Group, GroupId, Node, NodeId, Op, OpKind, Pattern,
@@ -242,10 +242,10 @@ fn of(arg: &Arg, slots: &[Levels]) -> Levels {
 
 /// Constants are as deep as the parser lets them be.
 fn depth(value: &Value) -> u32 {
-    let deepest = match value {
-        Value::Array(items) => items.iter().map(depth).max(),
-        Value::Set(items) => items.iter().map(depth).max(),
-        Value::Object(object) => object.iter().map(|(key, value)| depth(key).max(depth(value))).max(),
+    let deepest = match value.view() {
+        View::Array(items) => items.iter().map(depth).max(),
+        View::Set(items) => items.iter().map(depth).max(),
+        View::Object(object) => object.iter().map(|(key, value)| depth(key).max(depth(value))).max(),
         _ => return 0,
     };
     deepest.unwrap_or(0) + 1

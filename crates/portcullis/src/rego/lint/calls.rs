@@ -10,7 +10,7 @@ use super::format::{self, Verb};
 use super::program::{Program, Scope};
 use super::shape::Shape;
 use crate::error::{Error, ErrorKind};
-use portcullis_rego::pattern::Pattern;
+use portcullis_value::pattern::Pattern;
 
 /// Checks the calls of all modules.
 pub(super) fn check(program: &Program<'_>) -> Vec<Error> {

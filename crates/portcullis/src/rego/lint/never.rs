@@ -332,10 +332,10 @@ fn never_equal<'a>(
 
 fn to_value(constant: &Constant) -> Option<Value> {
     match constant {
-        Constant::Null => Some(Value::Null),
-        Constant::Bool(value) => Some(Value::Bool(*value)),
-        Constant::Number(digits) => Value::from_json_str(digits).ok(),
-        Constant::String(text) => Some(Value::String(text.as_str().into())),
+        Constant::Null => Some(Value::NULL),
+        Constant::Bool(value) => Some(Value::from(*value)),
+        Constant::Number(digits) => Value::from_json(digits).ok(),
+        Constant::String(text) => Some(Value::from(text.as_str())),
     }
 }
 

@@ -2,15 +2,13 @@
 
 mod bounds;
 
+use portcullis_value::{Budget, Limits, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
 use portcullis_rego_syntax::ast::{Expr, ExprKind};
 use portcullis_rego_syntax::{Version, parse};
-use regorus::Value;
 
 use super::{Caches, Context, Failure, Outcome, find};
-use crate::limits::{Budget, Limits};
-use crate::term;
 
 /// 2017-07-14 02:40:00.000000001 UTC.
 const NOW: i64 = 1_500_000_000_000_000_001;
@@ -26,9 +24,9 @@ fn call(name: &str, args: &[Value], limits: Limits) -> Outcome {
 fn evaluate(expr: &Expr) -> Outcome {
     let all = |items: &[Expr]| items.iter().map(evaluate).collect::<Result<Vec<_>, _>>();
     match &expr.kind {
-        ExprKind::Null => Ok(Value::Null),
-        ExprKind::Bool(value) => Ok(Value::Bool(*value)),
-        ExprKind::Number(text) => Ok(Value::from_numeric_string(text).unwrap()),
+        ExprKind::Null => Ok(Value::NULL),
+        ExprKind::Bool(value) => Ok(Value::from(*value)),
+        ExprKind::Number(text) => Ok(Value::from_json(text).unwrap()),
         ExprKind::String(text) => Ok(Value::from(text.as_str())),
         ExprKind::Paren(inner) => evaluate(inner),
         ExprKind::Array(items) => Ok(Value::from(all(items)?)),
@@ -63,7 +61,7 @@ fn examples(text: &str) {
         let (written, wanted) = line.rsplit_once(" -> ").unwrap_or_else(|| panic!("{line}"));
         let found = read(written);
         let agrees = match (&found, wanted.split_once(": ")) {
-            (Ok(Value::Undefined), _) => wanted == "undefined",
+            (Ok(value), _) if value.is_undefined() => wanted == "undefined",
             (Err(Failure::Undefined(message)), Some(("error", sentence))) => message == sentence,
             (Err(Failure::Limit(exceeded)), Some(("limit", sentence))) => exceeded.message == sentence,
             (Ok(found), _) => {
@@ -81,7 +79,7 @@ fn examples(text: &str) {
 }
 
 fn show(value: &Value) -> String {
-    term::text(&mut Budget::new(Limits::default(), None), value).unwrap()
+    portcullis_value::text(&mut Budget::new(Limits::default(), None), value).unwrap()
 }
 
 #[test]
