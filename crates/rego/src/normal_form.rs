@@ -32,7 +32,7 @@ pub(crate) enum Arg {
 
 impl fmt::Debug for Builtin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)
+        f.write_str(self.row.name)
     }
 }
 

@@ -6,16 +6,16 @@ use super::{Context, Failure, Outcome, collect};
 use portcullis_value::{Budget, Value, View};
 
 table![
-    "all" / 1 => all,
-    "any" / 1 => any,
-    "count" / 1 => count,
-    "internal.member_2" / 2 => member,
-    "internal.member_3" / 3 => member_with_key,
-    "max" / 1 => max,
-    "min" / 1 => min,
-    "product" / 1 => product,
-    "sort" / 1 => sort,
-    "sum" / 1 => sum,
+    "all" => all,
+    "any" => any,
+    "count" => count,
+    "internal.member_2" => member,
+    "internal.member_3" => member_with_key,
+    "max" => max,
+    "min" => min,
+    "product" => product,
+    "sort" => sort,
+    "sum" => sum,
 ];
 
 /// Of a text, the characters.

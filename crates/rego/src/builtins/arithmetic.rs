@@ -11,15 +11,15 @@ use super::operand::{value, wrong_type};
 use super::{Context, Failure, Outcome, sets, undefined};
 
 table![
-    "abs" / 1 => abs,
-    "ceil" / 1 => ceil,
-    "div" / 2 => div,
-    "floor" / 1 => floor,
-    "minus" / 2 => minus,
-    "mul" / 2 => mul,
-    "plus" / 2 => plus,
-    "rem" / 2 => rem,
-    "round" / 1 => round,
+    "abs" => abs,
+    "ceil" => ceil,
+    "div" => div,
+    "floor" => floor,
+    "minus" => minus,
+    "mul" => mul,
+    "plus" => plus,
+    "rem" => rem,
+    "round" => round,
 ];
 
 fn plus(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {

@@ -5,10 +5,10 @@ use super::{Context, Outcome, collect};
 use portcullis_value::{Value, View};
 
 table![
-    "array.concat" / 2 => concat,
-    "array.flatten" / 1 => flatten,
-    "array.reverse" / 1 => reverse,
-    "array.slice" / 3 => slice,
+    "array.concat" => concat,
+    "array.flatten" => flatten,
+    "array.reverse" => reverse,
+    "array.slice" => slice,
 ];
 
 fn concat(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {

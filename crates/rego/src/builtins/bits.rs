@@ -8,12 +8,12 @@ use super::operand::{not_an_integer, value, wrong_type};
 use super::{Context, Failure, Outcome, undefined};
 
 table![
-    "bits.and" / 2 => and,
-    "bits.lsh" / 2 => lsh,
-    "bits.negate" / 1 => negate,
-    "bits.or" / 2 => or,
-    "bits.rsh" / 2 => rsh,
-    "bits.xor" / 2 => xor,
+    "bits.and" => and,
+    "bits.lsh" => lsh,
+    "bits.negate" => negate,
+    "bits.or" => or,
+    "bits.rsh" => rsh,
+    "bits.xor" => xor,
 ];
 
 fn and(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {

@@ -5,13 +5,13 @@ use super::{Context, Outcome, collect, operand, undefined};
 use portcullis_value::{Number, Value, View};
 
 table![
-    "cast_array" / 1 => cast_array,
-    "cast_boolean" / 1 => cast_boolean,
-    "cast_null" / 1 => cast_null,
-    "cast_object" / 1 => cast_object,
-    "cast_set" / 1 => cast_set,
-    "cast_string" / 1 => cast_string,
-    "to_number" / 1 => to_number,
+    "cast_array" => cast_array,
+    "cast_boolean" => cast_boolean,
+    "cast_null" => cast_null,
+    "cast_object" => cast_object,
+    "cast_set" => cast_set,
+    "cast_string" => cast_string,
+    "to_number" => to_number,
 ];
 
 fn to_number(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {

@@ -7,12 +7,12 @@ use super::operand::value;
 use super::{Context, Failure, Outcome, aggregates};
 
 table![
-    "equal" / 2 => equal,
-    "gt" / 2 => gt,
-    "gte" / 2 => gte,
-    "lt" / 2 => lt,
-    "lte" / 2 => lte,
-    "neq" / 2 => neq,
+    "equal" => equal,
+    "gt" => gt,
+    "gte" => gte,
+    "lt" => lt,
+    "lte" => lte,
+    "neq" => neq,
 ];
 
 fn equal(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {

@@ -10,14 +10,14 @@ use super::operand::text;
 use super::{Context, Failure, Outcome, encoding, undefined};
 
 table![
-    "crypto.hmac.equal" / 2 => hmac_equal,
-    "crypto.hmac.md5" / 2 => hmac_md5,
-    "crypto.hmac.sha1" / 2 => hmac_sha1,
-    "crypto.hmac.sha256" / 2 => hmac_sha256,
-    "crypto.hmac.sha512" / 2 => hmac_sha512,
-    "crypto.md5" / 1 => md5,
-    "crypto.sha1" / 1 => sha1,
-    "crypto.sha256" / 1 => sha256,
+    "crypto.hmac.equal" => hmac_equal,
+    "crypto.hmac.md5" => hmac_md5,
+    "crypto.hmac.sha1" => hmac_sha1,
+    "crypto.hmac.sha256" => hmac_sha256,
+    "crypto.hmac.sha512" => hmac_sha512,
+    "crypto.md5" => md5,
+    "crypto.sha1" => sha1,
+    "crypto.sha256" => sha256,
 ];
 
 fn md5(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {

@@ -10,18 +10,18 @@ use super::operand::{text, value};
 use super::{Context, Failure, Outcome, json, undefined};
 
 table![
-    "base64.decode" / 1 => base64_decode,
-    "base64.encode" / 1 => base64_encode,
-    "base64.is_valid" / 1 => base64_is_valid,
-    "base64url.decode" / 1 => base64url_decode,
-    "base64url.encode" / 1 => base64url_encode,
-    "base64url.encode_no_pad" / 1 => base64url_encode_no_pad,
-    "hex.decode" / 1 => hex_decode,
-    "hex.encode" / 1 => hex_encode,
-    "urlquery.decode" / 1 => url_decode,
-    "urlquery.decode_object" / 1 => url_decode_object,
-    "urlquery.encode" / 1 => url_encode,
-    "urlquery.encode_object" / 1 => url_encode_object,
+    "base64.decode" => base64_decode,
+    "base64.encode" => base64_encode,
+    "base64.is_valid" => base64_is_valid,
+    "base64url.decode" => base64url_decode,
+    "base64url.encode" => base64url_encode,
+    "base64url.encode_no_pad" => base64url_encode_no_pad,
+    "hex.decode" => hex_decode,
+    "hex.encode" => hex_encode,
+    "urlquery.decode" => url_decode,
+    "urlquery.decode_object" => url_decode_object,
+    "urlquery.encode" => url_encode,
+    "urlquery.encode_object" => url_encode_object,
 ];
 
 /// The two alphabets of base 64.

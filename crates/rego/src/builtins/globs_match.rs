@@ -5,7 +5,7 @@ use super::operand::text;
 use super::{Context, Failure, Outcome, undefined};
 use portcullis_value::{Budget, Value};
 
-table!["regex.globs_match" / 2 => globs_match];
+table!["regex.globs_match" => globs_match];
 
 /// Some characters, once or as often as one likes.
 struct Token {

@@ -8,8 +8,8 @@ use super::operand::{value, wrong_type};
 use super::{Context, Failure, Outcome, collect};
 
 table![
-    "graph.reachable" / 2 => reachable,
-    "graph.reachable_paths" / 2 => reachable_paths,
+    "graph.reachable" => reachable,
+    "graph.reachable_paths" => reachable_paths,
 ];
 
 fn reachable(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {

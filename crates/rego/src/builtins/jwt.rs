@@ -4,7 +4,7 @@ use super::operand::text;
 use super::{Context, Failure, Outcome, encoding, json, undefined};
 use portcullis_value::{Value, View};
 
-table!["io.jwt.decode" / 1 => decode];
+table!["io.jwt.decode" => decode];
 
 /// Header, payload, and the signature in hexadecimal digits.
 fn decode(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {

@@ -8,13 +8,13 @@ use super::operand::{text, value};
 use super::{Context, Failure, Outcome, collect, undefined};
 
 table![
-    "net.cidr_contains" / 2 => contains,
-    "net.cidr_contains_matches" / 2 => contains_matches,
-    "net.cidr_expand" / 1 => expand,
-    "net.cidr_intersects" / 2 => intersects,
-    "net.cidr_is_valid" / 1 => is_valid,
-    "net.cidr_merge" / 1 => merge,
-    "net.cidr_overlap" / 2 => contains,
+    "net.cidr_contains" => contains,
+    "net.cidr_contains_matches" => contains_matches,
+    "net.cidr_expand" => expand,
+    "net.cidr_intersects" => intersects,
+    "net.cidr_is_valid" => is_valid,
+    "net.cidr_merge" => merge,
+    "net.cidr_overlap" => contains,
 ];
 
 /// The set of all addresses of a block.

@@ -9,9 +9,9 @@ use super::bits::integer;
 use super::{Context, Outcome, number, operand, undefined};
 
 table![
-    "numbers.range" / 2 => range,
-    "numbers.range_step" / 3 => range_step,
-    "rand.intn" / 2 => intn,
+    "numbers.range" => range,
+    "numbers.range_step" => range_step,
+    "rand.intn" => intn,
 ];
 
 fn range(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {

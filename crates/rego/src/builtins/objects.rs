@@ -7,12 +7,12 @@ use super::operand::{array, value, wrong_element, wrong_type};
 use super::{Context, Failure, Outcome, collect};
 
 table![
-    "object.filter" / 2 => filter,
-    "object.get" / 3 => get,
-    "object.keys" / 1 => keys,
-    "object.remove" / 2 => remove,
-    "object.union" / 2 => union,
-    "object.union_n" / 1 => union_n,
+    "object.filter" => filter,
+    "object.get" => get,
+    "object.keys" => keys,
+    "object.remove" => remove,
+    "object.union" => union,
+    "object.union_n" => union_n,
 ];
 
 /// An array of keys is a path, and an empty one is the object itself.

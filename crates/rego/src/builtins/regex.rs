@@ -10,14 +10,14 @@ use super::{Context, Failure, Outcome, too_large, undefined};
 use portcullis_value::pattern::{Pattern, PatternError};
 
 table![
-    "re_match" / 2 => is_match,
-    "regex.find_all_string_submatch_n" / 3 => find_groups,
-    "regex.find_n" / 3 => find,
-    "regex.is_valid" / 1 => is_valid,
-    "regex.match" / 2 => is_match,
-    "regex.replace" / 3 => replace,
-    "regex.split" / 2 => split,
-    "regex.template_match" / 4 => template_match,
+    "re_match" => is_match,
+    "regex.find_all_string_submatch_n" => find_groups,
+    "regex.find_n" => find,
+    "regex.is_valid" => is_valid,
+    "regex.match" => is_match,
+    "regex.replace" => replace,
+    "regex.split" => split,
+    "regex.template_match" => template_match,
 ];
 
 /// Longest pattern, in bytes.

@@ -7,8 +7,8 @@ use super::operand::{text, value};
 use super::{Context, Failure, Outcome, undefined};
 
 table![
-    "semver.compare" / 2 => compare,
-    "semver.is_valid" / 1 => is_valid,
+    "semver.compare" => compare,
+    "semver.is_valid" => is_valid,
 ];
 
 fn compare(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {

@@ -7,11 +7,11 @@ use super::operand::{value, wrong_type};
 use super::{Context, Failure, Outcome, collect};
 
 table![
-    "and" / 2 => and,
-    "intersection" / 1 => intersection,
-    "or" / 2 => or,
-    "set_diff" / 2 => set_diff,
-    "union" / 1 => union,
+    "and" => and,
+    "intersection" => intersection,
+    "or" => or,
+    "set_diff" => set_diff,
+    "union" => union,
 ];
 
 fn and(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {

@@ -5,7 +5,7 @@ use super::operand::{array, text};
 use super::{Context, Failure, Outcome};
 use portcullis_value::{Budget, Output, Value, View};
 
-table!["sprintf" / 2 => sprintf];
+table!["sprintf" => sprintf];
 
 fn sprintf(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let (format, values) = (text(args, 1)?, array(args, 2)?);

@@ -5,7 +5,7 @@ use super::operand::value;
 use super::{Context, Failure, Outcome, undefined};
 use portcullis_value::{Budget, MAX_NESTING, Value, View, too_deep};
 
-table!["object.subset" / 2 => subset];
+table!["object.subset" => subset];
 
 /// Both must have the same type, or be an array and a set of what it must contain.
 fn subset(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {

@@ -5,15 +5,15 @@ use super::{Context, Outcome, operand};
 use portcullis_value::{Value, View};
 
 table![
-    "is_array" / 1 => is_array,
-    "is_boolean" / 1 => is_boolean,
-    "is_null" / 1 => is_null,
-    "is_number" / 1 => is_number,
-    "is_object" / 1 => is_object,
-    "is_set" / 1 => is_set,
-    "is_string" / 1 => is_string,
-    "trace" / 1 => trace,
-    "type_name" / 1 => type_name,
+    "is_array" => is_array,
+    "is_boolean" => is_boolean,
+    "is_null" => is_null,
+    "is_number" => is_number,
+    "is_object" => is_object,
+    "is_set" => is_set,
+    "is_string" => is_string,
+    "trace" => trace,
+    "type_name" => type_name,
 ];
 
 fn type_name(_: &mut Context<'_, '_>, args: &[Value]) -> Outcome {

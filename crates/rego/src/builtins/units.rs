@@ -10,8 +10,8 @@ use super::{Context, Failure, Outcome, too_large, undefined};
 use portcullis_value::{Budget, LimitKind, Limits, Number, Value};
 
 table![
-    "units.parse" / 1 => parse,
-    "units.parse_bytes" / 1 => parse_bytes,
+    "units.parse" => parse,
+    "units.parse_bytes" => parse_bytes,
 ];
 
 /// Most digits of an amount, without zeros at its ends, and of its whole part in units of one. With any unit it is

@@ -7,8 +7,8 @@ use super::operand::{text, value};
 use super::{Context, Outcome, numbers};
 
 table![
-    "uuid.parse" / 1 => parse,
-    "uuid.rfc4122" / 1 => rfc4122,
+    "uuid.parse" => parse,
+    "uuid.rfc4122" => rfc4122,
 ];
 
 /// One of version 4 that is the same for the same review and argument.

@@ -1,10 +1,10 @@
 //! `walk`: every value in a value, with its path.
 
 use super::operand::value;
-use super::{Builtin, Context, Failure, Outcome};
+use super::{Context, Failure, Outcome};
 use portcullis_value::{Budget, MAX_NESTING, Value, View, too_deep};
 
-pub(super) const BUILTINS: &[Builtin] = &[Builtin { name: "walk", arity: 1, is_relation: true, call: walk }];
+table!["walk" => walk];
 
 /// The answers, as an array of `[path, value]`.
 fn walk(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {

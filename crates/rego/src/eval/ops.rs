@@ -422,7 +422,7 @@ impl<'p> Machine<'p, '_> {
         if !self.world.functions.is_empty() {
             self.budget.step(self.world.functions.len() as u64 / 16)?;
             let target = match callee {
-                Callee::Builtin(builtin) => Some(Target::Builtin(builtin.name)),
+                Callee::Builtin(builtin) => Some(Target::Builtin(builtin.row.name)),
                 Callee::Function(group) => Some(Target::Function(*group)),
                 _ => None,
             };

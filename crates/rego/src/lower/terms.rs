@@ -10,6 +10,7 @@ use std::rc::Rc;
 use portcullis_rego_syntax::ast::{
     self, Binary, BinaryOp, Body, Clause, Expr, ExprKind, RefArgKind, Statement, StatementKind, TemplatePart,
 };
+use portcullis_rego_syntax::builtins::Answers;
 use portcullis_rego_syntax::resolve::LocalId;
 use portcullis_rego_syntax::{Names, Resolution, Span};
 
@@ -373,7 +374,7 @@ impl<'l, 'm> Terms<'l, 'm> {
                 self.unavailable(callee.span, &written);
                 return None;
             };
-            return Some((Callee::Builtin(builtin), usize::from(builtin.arity), builtin.is_relation));
+            return Some((Callee::Builtin(builtin), builtin.row.arity, builtin.row.answers == Answers::Each));
         }
         let path = self.data_path(callee);
         let group = path.as_deref().and_then(|path| self.tree.group_at(path));
@@ -545,7 +546,7 @@ impl<'l, 'm> Terms<'l, 'm> {
                 return None;
             };
             let by = self.with_function(&with.value, &none, out);
-            return Some(With::Function { target: Target::Builtin(builtin.name), by });
+            return Some(With::Function { target: Target::Builtin(builtin.row.name), by });
         }
         // `input` may be hidden by a local variable; as a target it is the root all the same.
         let is_input = head.as_var() == Some("input");

@@ -186,7 +186,7 @@ impl<'p> Follow<'p> {
                 }
                 return self.results.get(*id).cloned();
             }
-            Callee::Builtin(builtin) => builtin.name,
+            Callee::Builtin(builtin) => builtin.row.name,
             Callee::Compare(_) | Callee::Member | Callee::MemberAt | Callee::Template => "",
         };
         match (builtin, args) {

@@ -28,8 +28,8 @@ use matcher::Run;
 use portcullis_value::{Budget, LimitKind, Value, View};
 
 table![
-    "glob.match" / 3 => glob_match,
-    "glob.quote_meta" / 1 => quote_meta,
+    "glob.match" => glob_match,
+    "glob.quote_meta" => quote_meta,
 ];
 
 /// Without delimiters, if they are null; an empty list of them means the dot.

@@ -14,13 +14,13 @@ use super::operand::{text, value, wrong_type};
 use super::{Context, Failure, Outcome, undefined};
 
 table![
-    "json.filter" / 2 => paths::filter,
-    "json.is_valid" / 1 => is_valid,
-    "json.marshal" / 1 => marshal,
-    "json.marshal_with_options" / 2 => marshal_with_options,
-    "json.patch" / 2 => patch::patch,
-    "json.remove" / 2 => paths::remove,
-    "json.unmarshal" / 1 => unmarshal,
+    "json.filter" => paths::filter,
+    "json.is_valid" => is_valid,
+    "json.marshal" => marshal,
+    "json.marshal_with_options" => marshal_with_options,
+    "json.patch" => patch::patch,
+    "json.remove" => paths::remove,
+    "json.unmarshal" => unmarshal,
 ];
 
 fn marshal(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {

@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use super::super::{Builtin, FAMILIES, Failure};
+use super::super::{Builtin, BY_NAME, Failure};
 use super::{call, read};
 
 fn builtins() -> Vec<&'static Builtin> {
-    FAMILIES.iter().copied().flatten().collect()
+    let mut all: Vec<_> = BY_NAME.values().collect();
+    all.sort_by_key(|builtin| builtin.row.name);
+    all
 }
 
 fn number() -> impl Strategy<Value = Value> {
@@ -88,9 +90,9 @@ proptest! {
     fn any_arguments_have_an_answer(args in prop::collection::vec(value(), 4)) {
         let limits = Limits { steps: 100_000, memory: 1 << 20, ..Limits::default() };
         for builtin in builtins() {
-            let args = args.get(..usize::from(builtin.arity)).unwrap();
-            if let Err(Failure::Undefined(message)) = call(builtin.name, args, limits) {
-                prop_assert!(message.starts_with(builtin.name), "{message}");
+            let args = args.get(..builtin.row.arity).unwrap();
+            if let Err(Failure::Undefined(message)) = call(builtin.row.name, args, limits) {
+                prop_assert!(message.starts_with(builtin.row.name), "{message}");
                 prop_assert!(message.len() < 1000, "{message}");
             }
         }
@@ -99,8 +101,8 @@ proptest! {
     #[test]
     fn texts_have_an_answer(args in prop::collection::vec(text(), 4)) {
         for builtin in builtins() {
-            let args = args.get(..usize::from(builtin.arity)).unwrap();
-            let _ = call(builtin.name, args, Limits::default());
+            let args = args.get(..builtin.row.arity).unwrap();
+            let _ = call(builtin.row.name, args, Limits::default());
         }
     }
 
@@ -108,8 +110,8 @@ proptest! {
     fn numbers_have_an_answer(args in prop::collection::vec(number(), 4)) {
         let limits = Limits { steps: 100_000, memory: 1 << 20, ..Limits::default() };
         for builtin in builtins() {
-            let args = args.get(..usize::from(builtin.arity)).unwrap();
-            let _ = call(builtin.name, args, limits);
+            let args = args.get(..builtin.row.arity).unwrap();
+            let _ = call(builtin.row.name, args, limits);
         }
     }
 

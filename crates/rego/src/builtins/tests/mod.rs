@@ -15,7 +15,7 @@ const NOW: i64 = 1_500_000_000_000_000_001;
 
 fn call(name: &str, args: &[Value], limits: Limits) -> Outcome {
     let builtin = find(name).unwrap_or_else(|| panic!("there is no builtin {name}"));
-    assert_eq!(usize::from(builtin.arity), args.len(), "arguments of {name}");
+    assert_eq!(builtin.row.arity, args.len(), "arguments of {name}");
     let mut budget = Budget::new(limits, None);
     let caches = Caches::default();
     (builtin.call)(&mut Context { budget: &mut budget, now_ns: Some(NOW), seed: 1, caches: &caches }, args)
@@ -150,5 +150,19 @@ fn walking_answers_every_value_with_its_path() {
     let walked = call("walk", &[value], Limits::default()).unwrap();
     let wanted = r#"[[[], {"a": [1, {2}], "b": {}}], [["a"], [1, {2}]], [["a", 0], 1], [["a", 1], {2}], [["a", 1, 2], 2], [["b"], {}]]"#;
     assert_eq!(show(&walked), wanted);
-    assert!(find("walk").unwrap().is_relation);
+    assert_eq!(find("walk").unwrap().row.answers, portcullis_rego_syntax::builtins::Answers::Each);
+}
+
+#[test]
+fn every_row_has_a_function_where_it_says_so() {
+    use portcullis_rego_syntax::builtins::{Answered, all};
+
+    for row in all() {
+        let is_evaluated = row.answered == Answered::Evaluated;
+        assert_eq!(find(row.name).is_some(), is_evaluated, "{}", row.name);
+    }
+    let calls: Vec<&str> = super::FAMILIES.iter().copied().flatten().map(|(name, _)| *name).collect();
+    let distinct: BTreeSet<&str> = calls.iter().copied().collect();
+    assert_eq!(calls.len(), distinct.len(), "a name has two functions");
+    assert_eq!(calls.len(), super::BY_NAME.len(), "a function has no row");
 }

@@ -18,16 +18,16 @@ use super::{Context, Failure, Outcome, number, undefined};
 use civil::Civil;
 
 table![
-    "time.add_date" / 4 => add_date,
-    "time.clock" / 1 => clock,
-    "time.date" / 1 => date,
-    "time.diff" / 2 => diff,
-    "time.format" / 1 => format,
-    "time.now_ns" / 0 => now_ns,
-    "time.parse_duration_ns" / 1 => parse_duration_ns,
-    "time.parse_ns" / 2 => parse_ns,
-    "time.parse_rfc3339_ns" / 1 => parse_rfc3339_ns,
-    "time.weekday" / 1 => weekday,
+    "time.add_date" => add_date,
+    "time.clock" => clock,
+    "time.date" => date,
+    "time.diff" => diff,
+    "time.format" => format,
+    "time.now_ns" => now_ns,
+    "time.parse_duration_ns" => parse_duration_ns,
+    "time.parse_ns" => parse_ns,
+    "time.parse_rfc3339_ns" => parse_rfc3339_ns,
+    "time.weekday" => weekday,
 ];
 
 const NANOSECONDS: i64 = 1_000_000_000;

@@ -8,9 +8,9 @@ use super::{Context, Failure, Outcome};
 use portcullis_value::{Output, Value, View};
 
 table![
-    "yaml.is_valid" / 1 => is_valid,
-    "yaml.marshal" / 1 => marshal,
-    "yaml.unmarshal" / 1 => unmarshal,
+    "yaml.is_valid" => is_valid,
+    "yaml.marshal" => marshal,
+    "yaml.unmarshal" => unmarshal,
 ];
 
 fn unmarshal(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
