@@ -5,67 +5,59 @@
 //! cargo run -p portcullis --example admission_controller -- POLICY.yaml… < admission-review.json
 //! ```
 
-use portcullis::{
-    Decision, Document, EnforcementPoint, ErrorKind, Inventory, PolicySet, Process, Resource, Review, World,
-};
+use std::fs;
+
+use portcullis::{Decision, EnforcementPoint, Errors, Inventory, PolicySet, Process, Review, World};
 use serde_json::{Value, json};
 
 /// What the controller keeps: both are immutable and cheap to clone, so that a watch can swap them while requests are answered.
-struct Gate {
-    policies: PolicySet,
-    inventory: Inventory,
+pub(crate) struct Gate {
+    pub(crate) policies: PolicySet,
+    pub(crate) inventory: Inventory,
 }
 
 impl Gate {
     /// The response to one `AdmissionReview`. A request that cannot be understood is refused, never let through.
-    fn admit(&self, body: &str) -> Value {
-        match self.judge(body) {
-            Ok(response) => response,
-            Err(error) => json!({"allowed": false, "status": {"code": 400, "message": error.to_string()}}),
+    pub(crate) fn admit(&self, body: &[u8]) -> Value {
+        match Review::from_slice(body) {
+            Ok(review) => self.judge(&review),
+            Err(errors) => refusal(&errors),
         }
     }
 
-    fn judge(&self, body: &str) -> Result<Value, portcullis::Error> {
-        let (documents, errors) = Document::read_all("request.json", body);
-        let resource = documents.first().map(Resource::read);
-        let Some((Some(Resource::AdmissionReview(request)), _)) = resource else {
-            let why = resource.into_iter().flat_map(|(_, errors)| errors).chain(errors).next();
-            return Err(why.unwrap_or_else(|| {
-                portcullis::Error::new(ErrorKind::NoInput, "expected an AdmissionReview")
-            }));
-        };
-        let review = Review::from_admission(&request)?;
-        if self.policies.excludes(Process::Webhook, &review) {
-            return Ok(json!({"uid": request.uid(), "allowed": true}));
+    fn judge(&self, review: &Review) -> Value {
+        if self.policies.excludes(Process::Webhook, review) {
+            return json!({"uid": review.uid(), "allowed": true});
         }
-        let outcome = self.policies.review(&review, &World::new(&self.inventory), EnforcementPoint::Webhook);
+        let outcome = self.policies.review(review, &World::new(&self.inventory), EnforcementPoint::Webhook);
         let decision = Decision::from(&outcome);
         let mut response =
-            json!({"uid": request.uid(), "allowed": decision.allowed(), "warnings": decision.warnings()});
+            json!({"uid": review.uid(), "allowed": decision.allowed(), "warnings": decision.warnings()});
         if let (false, Some(fields)) = (decision.allowed(), response.as_object_mut()) {
             let message = decision.denials().join("\n");
             fields.insert("status".into(), json!({"code": 403, "reason": "Forbidden", "message": message}));
         }
-        Ok(response)
+        response
     }
 }
 
+fn refusal(errors: &Errors) -> Value {
+    json!({"allowed": false, "status": {"code": 400, "message": errors.to_string()}})
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut documents = Vec::new();
+    let mut texts = Vec::new();
     for path in std::env::args().skip(1) {
-        documents.extend(Document::read_all(&path, &std::fs::read_to_string(&path)?).0);
+        texts.push((path.clone(), fs::read_to_string(path)?));
     }
-    let (policies, errors) = PolicySet::compile(documents);
-    // A controller that enforces does not start with policies that are wrong.
-    if let Some(error) = errors.into_iter().next() {
-        return Err(error.into());
-    }
+    // A controller that enforces does not start with policies that are wrong, nor with none.
+    let policies = PolicySet::load(texts.iter().map(|(path, text)| (path.as_str(), text.as_str())))?;
     let gate = Gate { policies, inventory: Inventory::empty() };
     let body = std::io::read_to_string(std::io::stdin())?;
     let response = json!({
         "apiVersion": "admission.k8s.io/v1",
         "kind": "AdmissionReview",
-        "response": gate.admit(&body),
+        "response": gate.admit(body.as_bytes()),
     });
     println!("{}", serde_json::to_string_pretty(&response)?);
     Ok(())

@@ -1,41 +1,30 @@
-//! Linking the engine: policies and manifests in, verdicts out.
+//! Linking the engine: policies and a manifest in, a verdict out. `judge` is all there is to it.
 //!
 //! ```text
-//! cargo run -p portcullis --example link -- \
-//!     policies/pod-security/privileged-containers/template.yaml \
-//!     policies/pod-security/bundles/baseline.yaml testdata/demo/shop.yaml
+//! cargo run -p portcullis --example link -- MANIFEST.yaml POLICY.yaml…
 //! ```
 
-use portcullis::{Decision, Document, EnforcementPoint, Inventory, Object, PolicySet, Review, World};
+use portcullis::{Decision, EnforcementPoint, Errors, Object, PolicySet, Review, World};
+
+/// What the policies say against a manifest. Empty if it may pass.
+pub(crate) fn judge(manifest: &str, policies: &[(&str, &str)]) -> Result<Vec<String>, Errors> {
+    let policies = PolicySet::load(policies.iter().copied())?;
+    let review = Review::from_object(Object::from_yaml(manifest)?);
+    let outcome = policies.review(&review, &World::default(), EnforcementPoint::CommandLine);
+    Ok(Decision::from(&outcome).denials())
+}
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut documents = Vec::new();
+    let mut texts = Vec::new();
     for path in std::env::args().skip(1) {
-        let (read, errors) = Document::read_all(&path, &std::fs::read_to_string(&path)?);
-        for error in errors {
-            eprintln!("{error}");
-        }
-        documents.extend(read);
+        texts.push((path.clone(), std::fs::read_to_string(path)?));
     }
-    let (policies, errors) = PolicySet::compile(documents.clone());
-    for error in errors {
-        eprintln!("{error}");
+    let mut texts = texts.iter().map(|(path, text)| (path.as_str(), text.as_str()));
+    let (_, manifest) = texts.next().ok_or("expected a manifest, and policies")?;
+    let denials = judge(manifest, &texts.collect::<Vec<_>>())?;
+    for denial in &denials {
+        println!("{denial}");
     }
-
-    let objects: Vec<Object> =
-        documents.into_iter().filter_map(|document| Object::from_document(document).ok()).collect();
-    let inventory: Inventory = objects.iter().cloned().collect();
-    let mut allowed = true;
-    for object in objects {
-        let review = Review::from_object(object);
-        let outcome = policies.review(&review, &World::new(&inventory), EnforcementPoint::CommandLine);
-        let decision = Decision::from(&outcome);
-        for finding in &decision.findings {
-            let place = finding.position().map(|position| position.location.to_string());
-            println!("{}: {}", place.unwrap_or_default(), finding.line());
-        }
-        allowed &= decision.allowed();
-    }
-    println!("{}", if allowed { "allowed" } else { "denied" });
+    println!("{}", if denials.is_empty() { "allowed" } else { "denied" });
     Ok(())
 }

@@ -24,7 +24,7 @@ pub trait Stopwatch {
 /// ```
 #[derive(Clone, Copy)]
 pub struct World<'a> {
-    inventory: &'a Inventory,
+    inventory: Option<&'a Inventory>,
     limits: Limits,
     watch: Option<&'a (dyn Watch + Sync)>,
     stopwatch: Option<&'a (dyn Stopwatch + Sync)>,
@@ -37,15 +37,7 @@ impl<'a> World<'a> {
     /// A world with an inventory, in which no time is known.
     #[must_use]
     pub fn new(inventory: &'a Inventory) -> Self {
-        Self {
-            inventory,
-            limits: Limits::default(),
-            watch: None,
-            stopwatch: None,
-            now_ns: None,
-            seed: 0,
-            findings: None,
-        }
+        Self { inventory: Some(inventory), ..Self::default() }
     }
 
     /// What each evaluation may use.
@@ -86,9 +78,9 @@ impl<'a> World<'a> {
         Self { findings: Some(bytes), ..self }
     }
 
-    /// The cached objects.
+    /// The cached objects; none if nobody gave any.
     #[must_use]
-    pub const fn inventory(&self) -> &'a Inventory {
+    pub const fn inventory(&self) -> Option<&'a Inventory> {
         self.inventory
     }
 
@@ -119,10 +111,28 @@ impl<'a> World<'a> {
     }
 }
 
+/// A world without other objects, time and deadline, with the usual limits: for policies that look at the reviewed object only. Those that
+/// compare it with others compare it with nothing; [`PolicySet::missing_inventory`] says which.
+///
+/// [`PolicySet::missing_inventory`]: crate::PolicySet::missing_inventory
+impl Default for World<'_> {
+    fn default() -> Self {
+        Self {
+            inventory: None,
+            limits: Limits::default(),
+            watch: None,
+            stopwatch: None,
+            now_ns: None,
+            seed: 0,
+            findings: None,
+        }
+    }
+}
+
 impl fmt::Debug for World<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("World")
-            .field("inventory", self.inventory)
+            .field("inventory", &self.inventory)
             .field("limits", &self.limits)
             .field("now_ns", &self.now_ns)
             .field("seed", &self.seed)

@@ -113,6 +113,11 @@ impl Inventory {
         &self.0.unreadable
     }
 
+    /// The `data` document where there is no inventory.
+    pub(crate) fn no_data() -> Value {
+        data(Value::new_object(), Value::new_object())
+    }
+
     pub(crate) fn data(&self) -> &Value {
         &self.0.data
     }
@@ -169,8 +174,7 @@ impl Inventory {
         total: IndexLimits,
         before: Option<&Self>,
     ) -> Self {
-        let inventory = value::object([("cluster", cluster), ("namespace", namespaced)]);
-        let data = value::object([("inventory", inventory)]);
+        let data = data(cluster, namespaced);
         let indexes = before.map(|before| {
             let known = before.0.indexes.lock().unwrap_or_else(PoisonError::into_inner);
             let used = known.list.iter().filter(|indexes| !indexes.is_orphan());
@@ -179,6 +183,11 @@ impl Inventory {
         let indexes = Mutex::new(Known { list: indexes.unwrap_or_default(), demand: None });
         Self(Arc::new(Inner { data, namespaces, counts, unreadable, total, indexes }))
     }
+}
+
+fn data(cluster: Value, namespaced: Value) -> Value {
+    let inventory = value::object([("cluster", cluster), ("namespace", namespaced)]);
+    value::object([("inventory", inventory)])
 }
 
 impl Default for Inventory {

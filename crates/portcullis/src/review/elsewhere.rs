@@ -9,6 +9,7 @@ use super::{Review, Verdict, candidates, evaluate, known_namespace, matches};
 use crate::api::Process;
 use crate::enforcement::{EnforcementAction, EnforcementPoint};
 use crate::error::{Error, ErrorKind};
+use crate::inventory::Inventory;
 use crate::matcher::{Elsewhere as Match, Subject};
 use crate::names::ConstraintKey;
 use crate::object::Object;
@@ -82,10 +83,10 @@ impl PolicySet {
         let Some(object) = review.object().filter(|_| is_open(review)) else { return Vec::new() };
         let namespace = known_namespace(review, world);
         let is_excluded = self.excludes(process, review);
-        let missing_default = world.inventory().missing_default_namespace();
+        let missing_default = world.inventory().and_then(Inventory::missing_default_namespace);
         let known = |name: &str| {
             let made = missing_default.as_ref().filter(|made| **made.name() == *name);
-            world.inventory().namespace(name).or(made).cloned()
+            world.inventory().and_then(|inventory| inventory.namespace(name)).or(made).cloned()
         };
         let mut found = Vec::new();
         for constraint in candidates(self, review) {

@@ -23,6 +23,7 @@ use locate::{Judged, Places};
 
 use crate::api::Process;
 use crate::enforcement::EnforcementPoint;
+use crate::inventory::Inventory;
 use crate::matcher::{MatchError, Subject};
 use crate::object::Object;
 use crate::policy::{CompiledConstraint, PolicySet};
@@ -104,7 +105,7 @@ impl PolicySet {
             Some(reason) if constraint.template.program.reads_namespace() => {
                 Some(format!("the policy reads `namespaceObject`: {reason}"))
             }
-            _ => self.blindness(&constraint.template.info, world.inventory().unreadable()),
+            _ => self.blindness(&constraint.template.info, world.inventory()?.unreadable()),
         }
     }
 }
@@ -124,7 +125,7 @@ fn known_namespace<'a>(review: &'a Review, world: &World<'a>) -> Option<&'a Obje
     }
     review.namespace().or_else(|| {
         let name = review.namespace_name();
-        if name.is_empty() { None } else { world.inventory().namespace(name) }
+        if name.is_empty() { None } else { world.inventory()?.namespace(name) }
     })
 }
 
@@ -164,9 +165,17 @@ fn evaluate(
 ) -> (Verdict, Vec<String>, u64) {
     let template = &constraint.template;
     let input = value::object([("review", input.clone()), ("parameters", constraint.parameters.clone())]);
-    let indexes = world.inventory().indexes(&template.program, set);
+    let indexes = world.inventory().and_then(|inventory| inventory.indexes(&template.program, set));
+    let nothing;
+    let data = match world.inventory() {
+        Some(inventory) => inventory.data(),
+        None => {
+            nothing = Inventory::no_data();
+            &nothing
+        }
+    };
     let surroundings = Surroundings {
-        data: world.inventory().data(),
+        data,
         indexes: indexes.as_deref(),
         limits: world.limits(),
         watch: world.watch(),

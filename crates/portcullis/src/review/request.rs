@@ -215,6 +215,13 @@ impl Review {
         self
     }
 
+    /// The uid of the request, which its answer repeats; empty for an object that came alone.
+    #[must_use]
+    pub fn uid(&self) -> &str {
+        let uid = self.entries.iter().find(|(key, _)| &**key == "uid");
+        uid.and_then(|(_, uid)| uid.as_str()).unwrap_or_default()
+    }
+
     /// What is being done.
     #[must_use]
     pub fn operation(&self) -> Operation {
