@@ -18,7 +18,7 @@ use std::thread;
 use portcullis::Gvk;
 #[cfg(feature = "kube")]
 use portcullis_cluster::Page;
-use portcullis_report::audit::Problem;
+use portcullis_report::Problem;
 
 use crate::memory::{Budget, Ceiling, Turns};
 use crate::source::Text;

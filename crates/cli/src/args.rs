@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum, ValueHint};
+use portcullis_report::lint::LintReport;
+use portcullis_report::verify::VerifyReport;
+use portcullis_report::{Form, TestReport};
 use portcullis_sources::{ConfigArgs, GatekeeperArgs};
 use regex::Regex;
 
@@ -139,8 +142,8 @@ pub struct TestArgs {
     #[arg(long)]
     pub allow_unsupported: bool,
     /// Form of the report.
-    #[arg(short, long, value_name = "FORMAT", default_value = "human")]
-    pub output: TestFormat,
+    #[arg(short, long, value_name = "FORMAT", default_value = "human", value_parser = Form::parser::<TestReport>())]
+    pub output: Form,
     /// Report only what is denied.
     #[arg(long)]
     pub deny_only: bool,
@@ -189,8 +192,8 @@ pub struct VerifyArgs {
     #[arg(short, long)]
     pub verbose: bool,
     /// Form of the report.
-    #[arg(short, long, value_name = "FORMAT", default_value = "human")]
-    pub output: VerifyFormat,
+    #[arg(short, long, value_name = "FORMAT", default_value = "human", value_parser = Form::parser::<VerifyReport>())]
+    pub output: Form,
     /// Number of threads; all cores if not given.
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<std::num::NonZeroUsize>,
@@ -243,8 +246,8 @@ pub struct LintArgs {
     #[arg(short, long)]
     pub verbose: bool,
     /// Form of the report.
-    #[arg(short, long, value_name = "FORMAT", default_value = "human")]
-    pub output: LintFormat,
+    #[arg(short, long, value_name = "FORMAT", default_value = "human", value_parser = Form::parser::<LintReport>())]
+    pub output: Form,
     /// Count warnings as errors.
     #[arg(short = 'W', long)]
     pub deny_warnings: bool,
@@ -323,50 +326,6 @@ pub enum Program {
     Audit,
     /// Both.
     All,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LintFormat {
-    /// For people, with the lines of the policies.
-    Human,
-    /// JSON, with a rule, a position and a hint per finding.
-    Json,
-    /// The same in YAML.
-    Yaml,
-    /// JUnit XML, for test reports.
-    Junit,
-    /// SARIF 2.1.0, for code scanning.
-    Sarif,
-    /// GitHub Actions annotations.
-    Github,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum TestFormat {
-    /// For people, with the lines of the manifests.
-    #[value(alias = "default")]
-    Human,
-    /// gator's JSON, with positions.
-    Json,
-    /// The same in YAML.
-    Yaml,
-    /// JUnit XML, for test reports.
-    Junit,
-    /// SARIF 2.1.0, for code scanning.
-    Sarif,
-    /// GitHub Actions annotations.
-    Github,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum VerifyFormat {
-    /// For people, as `go test` prints it.
-    #[value(alias = "default")]
-    Human,
-    /// JSON.
-    Json,
-    /// JUnit XML, for test reports.
-    Junit,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

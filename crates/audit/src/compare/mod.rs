@@ -18,12 +18,10 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use portcullis_report::ExitStatus;
-use portcullis_report::audit::{AuditReport, Completion, Finding, Standing};
+use portcullis_report::sink::{Sink, Start, Target};
+use portcullis_report::{AuditReport, Completion, ExitStatus, Finding, Form, Standing};
 
 use crate::policies::Policies;
-use crate::sink::{Form, Sink, Start, Target};
-use crate::spool::Spool;
 pub use sides::{Comparison, Entry, Verdict};
 pub use theirs::Theirs;
 
@@ -108,7 +106,7 @@ impl Sink for Compare {
         Ok(())
     }
 
-    fn end(&mut self, report: &AuditReport<'_>, _: &Spool) -> io::Result<()> {
+    fn end(&mut self, report: &AuditReport) -> io::Result<()> {
         let comparisons = sides::compare(report, &self.theirs, self.message_limit)?;
         let has = |verdict: fn(&Verdict) -> bool| comparisons.iter().any(|found| verdict(&found.verdict));
         let outcome = if matches!(report.completion, Completion::Unfinished { .. }) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use portcullis::ConstraintKey;
-use portcullis_report::audit::AuditReport;
+use portcullis_report::AuditReport;
 use serde::Serialize;
 
 use super::Theirs;
@@ -84,11 +84,7 @@ fn object(entry: &Entry) -> Object {
 /// # Errors
 ///
 /// If the findings cannot be read any more.
-pub fn compare(
-    report: &AuditReport<'_>,
-    theirs: &[Theirs],
-    message_limit: usize,
-) -> io::Result<Vec<Comparison>> {
+pub fn compare(report: &AuditReport, theirs: &[Theirs], message_limit: usize) -> io::Result<Vec<Comparison>> {
     let mut sides: Vec<Side> = theirs.iter().map(Side::of).collect();
     for finding in report.findings.read()? {
         let finding = finding?;

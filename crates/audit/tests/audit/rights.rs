@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use portcullis_audit::sink::policy_report::MANAGED_BY;
+use portcullis_report::policy_report::MANAGED_BY;
 use portcullis_testkit::apiserver::{ApiServer, Rights};
 use portcullis_testkit::program::Run;
 use serde_json::json;

@@ -11,7 +11,7 @@ const MOST: usize = 60_000;
 
 /// The templates whose text is in the page, by name, each with the index of one of its policies. Policies with findings come first,
 /// as far as there is room.
-pub(super) fn texts<'a>(report: &'a AuditReport<'_>) -> BTreeMap<&'a str, usize> {
+pub(super) fn texts(report: &AuditReport) -> BTreeMap<&str, usize> {
     let mut texts = BTreeMap::new();
     let mut bytes = 0;
     for index in by_urgency(report) {
@@ -35,7 +35,7 @@ pub(super) fn texts<'a>(report: &'a AuditReport<'_>) -> BTreeMap<&'a str, usize>
     texts
 }
 
-pub(super) fn write(report: &AuditReport<'_>, page: &mut Page) -> io::Result<()> {
+pub(super) fn write(report: &AuditReport, page: &mut Page) -> io::Result<()> {
     let texts = texts(report);
     page.raw("<section aria-labelledby=\"texts\">\n<h2 id=\"texts\">Policy texts</h2>\n");
     if texts.is_empty() {

@@ -1,4 +1,4 @@
-//! The plain data that a finished audit is reported from. Whoever writes a form of report reads this and nothing else.
+//! What a finished audit is reported from.
 //!
 //! ```text
 //! AuditReport ─┬─ policies   one per constraint, with its template's text
@@ -8,27 +8,18 @@
 //!              ├─ problems   what is wrong with policies and input: one by one, and by cause
 //!              └─ completion whether the audit saw everything
 //! ```
-//!
-//! Findings are read through [`Findings`] instead of being a list: there may be more of them than memory.
-
-mod problems;
-mod time;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io;
 use std::sync::Arc;
 
-use portcullis::{Actions, ConstraintKey, EnforcementAction, Location};
+use portcullis::EnforcementAction;
 use serde::{Deserialize, Serialize};
 
-use crate::Region;
-
-pub use problems::{Cause, Example, MOST_PROBLEMS, Problem, Problems};
-pub use time::Timestamp;
+use crate::{Action, Findings, Policy, Problems, Timestamp};
 
 /// Everything a report of an audit is made of.
-pub struct AuditReport<'a> {
+pub struct AuditReport {
     /// When it began; in RFC 3339 it is the audit's id, as in Gatekeeper.
     pub started: Timestamp,
     /// When it ended, or was ended.
@@ -40,16 +31,34 @@ pub struct AuditReport<'a> {
     /// One per constraint that is audited, by key. Findings and totals name them by their index.
     pub policies: Vec<Policy>,
     /// Everything that is not a pass.
-    pub findings: &'a dyn Findings,
+    pub findings: Box<dyn Findings>,
     /// What was looked at and what was not.
     pub coverage: Coverage,
     /// How many of each there are.
     pub totals: Totals,
     /// What is wrong with policies and input.
     pub problems: Problems,
+    /// How much of it goes into the status of a constraint.
+    pub status_limits: StatusLimits,
 }
 
-impl AuditReport<'_> {
+/// How much of an audit goes into the status of one constraint.
+#[derive(Clone, Copy, Debug)]
+pub struct StatusLimits {
+    /// Most violations.
+    pub violations: usize,
+    /// Most bytes of a message; 0 for no limit.
+    pub message: usize,
+}
+
+/// As in Gatekeeper.
+impl Default for StatusLimits {
+    fn default() -> Self {
+        Self { violations: 20, message: 256 }
+    }
+}
+
+impl AuditReport {
     /// The audit's id: the start in RFC 3339, UTC, to the second.
     pub fn id(&self) -> String {
         self.started.to_string()
@@ -181,257 +190,6 @@ impl Completion {
     }
 }
 
-/// A constraint, with what its template says about it.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Policy {
-    /// Kind and name of the constraint.
-    #[serde(serialize_with = "display")]
-    pub key: ConstraintKey,
-    /// The template's title, if it has one.
-    pub title: Option<String>,
-    /// The template's description, if it has one.
-    pub description: Option<String>,
-    /// From the annotation of the constraint, or else of the template.
-    pub severity: Option<Severity>,
-    /// What its violations lead to in an audit, the gravest first.
-    pub actions: Vec<Action>,
-    /// `spec.enforcementAction`: a word, or `scoped`.
-    pub declared: &'static str,
-    /// The annotations of the constraint, without what `kubectl apply` keeps there.
-    pub annotations: BTreeMap<String, String>,
-    /// Where the constraint stands.
-    pub place: Place,
-    /// What judges.
-    pub template: Template,
-}
-
-/// A template, as reports show it.
-#[derive(Clone, Debug, Serialize)]
-pub struct Template {
-    /// Its name: the kind of the constraint, in lower case.
-    pub name: String,
-    /// Its Rego, without libraries.
-    pub rego: Arc<str>,
-    /// Where the Rego starts.
-    pub place: Place,
-}
-
-/// How grave the authors of a policy think it is, the gravest first: the annotation `metadata.gatekeeper.sh/severity`, or
-/// `policies.kyverno.io/severity`, in the words of policy reports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// `critical`.
-    Critical,
-    /// `high`.
-    High,
-    /// `medium`.
-    Medium,
-    /// `low`.
-    Low,
-    /// `info`.
-    Info,
-}
-
-impl Severity {
-    /// All of them, the gravest first.
-    pub const ALL: [Self; 5] = [Self::Critical, Self::High, Self::Medium, Self::Low, Self::Info];
-
-    /// The annotations that hold it, in the order in which they count.
-    pub const ANNOTATIONS: [&'static str; 2] =
-        ["metadata.gatekeeper.sh/severity", "policies.kyverno.io/severity"];
-
-    /// The word.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Critical => "critical",
-            Self::High => "high",
-            Self::Medium => "medium",
-            Self::Low => "low",
-            Self::Info => "info",
-        }
-    }
-
-    /// From the word, in any case.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|severity| severity.as_str().eq_ignore_ascii_case(word.trim()))
-    }
-}
-
-/// An enforcement action that can be a key and be written: the word of the constraint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Action(pub EnforcementAction);
-
-impl Action {
-    /// The actions of a set, the gravest first.
-    pub fn list(actions: Actions) -> Vec<Self> {
-        actions.iter().map(Self).collect()
-    }
-
-    /// The word: `deny`, `warn`, `dryrun`.
-    pub const fn as_str(self) -> &'static str {
-        self.0.as_str()
-    }
-}
-
-impl Serialize for Action {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
-impl<'de> Deserialize<'de> for Action {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let word = String::deserialize(deserializer)?;
-        let all = [EnforcementAction::Deny, EnforcementAction::Warn, EnforcementAction::Dryrun];
-        let action = all.into_iter().find(|action| action.as_str() == word);
-        action.map(Self).ok_or_else(|| serde::de::Error::custom("expected an enforcement action"))
-    }
-}
-
-/// An object, by name.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct ObjectName {
-    /// API group, empty for the core group.
-    pub group: Arc<str>,
-    /// API version, without the group.
-    pub version: Arc<str>,
-    /// Kind.
-    pub kind: Arc<str>,
-    /// `metadata.namespace`, empty if there is none.
-    pub namespace: Arc<str>,
-    /// `metadata.name`; of an object that has none yet, `metadata.generateName` and a `*`.
-    pub name: Arc<str>,
-}
-
-impl ObjectName {
-    /// The namespace that the object counts for in totals: its own name for a Namespace, empty for the cluster's other objects.
-    pub fn home(&self) -> &Arc<str> {
-        if self.group.is_empty() && &*self.kind == "Namespace" { &self.name } else { &self.namespace }
-    }
-}
-
-/// `Kind namespace/name`.
-impl fmt::Display for ObjectName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ", self.kind)?;
-        if !self.namespace.is_empty() {
-            write!(f, "{}/", self.namespace)?;
-        }
-        f.write_str(if self.name.is_empty() { "(without a name)" } else { &self.name })
-    }
-}
-
-/// A place in a file or in the cluster; written as an object, or as null.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Place {
-    /// In a file, or in standard input (`<stdin>`).
-    File {
-        /// As it was named.
-        file: Arc<str>,
-        /// From 1; 0 for the file as a whole.
-        line: u32,
-        /// From 1, in characters; 0 for the file as a whole.
-        column: u32,
-        /// Behind the last character that is meant in this line.
-        #[serde(rename = "endColumn")]
-        end_column: u32,
-    },
-    /// In the cluster, by name.
-    Cluster,
-}
-
-impl Place {
-    /// The first line of what a location marks.
-    pub fn of(location: &Location) -> Self {
-        let file = location.file().clone();
-        if location.source().text().is_empty() {
-            return Self::File { file, line: 0, column: 0, end_column: 0 };
-        }
-        let Region { line, column, end_column } = Region::of(location);
-        Self::File { file, line, column, end_column }
-    }
-}
-
-/// `file:line:column`, `file` if there is no line, or `cluster`.
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File { file, line: 0, .. } => f.write_str(file),
-            Self::File { file, line, column, .. } => write!(f, "{file}:{line}:{column}"),
-            Self::Cluster => f.write_str("cluster"),
-        }
-    }
-}
-
-/// One violation, or one constraint that could not be evaluated for an object.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Finding {
-    /// The object.
-    pub object: ObjectName,
-    /// The labels of the object.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub labels: Arc<BTreeMap<String, String>>,
-    /// The number of the object in the order in which it was read, from 0: what an object's findings have in common.
-    pub ordinal: u64,
-    /// Where the object, or the field that it is about, was read.
-    pub place: Place,
-    /// The field that it is about, such as `spec.hostPID`; empty for the object as a whole.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub field: String,
-    /// The index of the constraint in [`AuditReport::policies`].
-    pub policy: usize,
-    /// What it leads to, the gravest first; never empty.
-    pub actions: Vec<Action>,
-    /// Violation or unknown.
-    pub verdict: Verdict,
-    /// As the policy says it; of an unknown, why it could not be told.
-    pub message: String,
-    /// The policy's `details`, `{}` if it gave none.
-    pub details: serde_json::Value,
-}
-
-impl Finding {
-    /// The gravest of its actions.
-    pub fn action(&self) -> Action {
-        self.actions.iter().min().copied().unwrap_or(Action(EnforcementAction::Deny))
-    }
-}
-
-/// What a finding is. Passes are only counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Verdict {
-    /// The object does not satisfy the constraint.
-    Violation,
-    /// It could not be told. Never a pass.
-    Unknown,
-}
-
-impl Verdict {
-    /// `violation`, `unknown`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Violation => "violation",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
-/// Findings that can be read any number of times, in the order of the objects, then as decisions order them.
-pub trait Findings {
-    /// Reads them from the first to the last. One that cannot be read any more, such as from a full disk, is an error.
-    fn read(&self) -> io::Result<Box<dyn Iterator<Item = io::Result<Finding>> + '_>>;
-}
-
-impl Findings for Vec<Finding> {
-    fn read(&self) -> io::Result<Box<dyn Iterator<Item = io::Result<Finding>> + '_>> {
-        Ok(Box::new(self.as_slice().iter().cloned().map(Ok)))
-    }
-}
-
 /// Three-valued counts. A *judgement* is one object and one constraint that applies to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
@@ -534,8 +292,4 @@ impl Objects {
         self.excluded += other.excluded;
         self.duplicates += other.duplicates;
     }
-}
-
-fn display<T: fmt::Display, S: serde::Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(value)
 }
