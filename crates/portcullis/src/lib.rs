@@ -107,7 +107,8 @@ pub use names::{ConstraintKey, GroupKind, Gvk, TemplateName};
 pub use object::Object;
 pub use path::{FieldPath, Segment};
 pub use policy::{Change, ConfigHomes, ConstraintInfo, InventoryRead, PolicySet, PolicyStore, TemplateInfo};
-pub use portcullis_rego::{IndexLimits, LimitKind, Limits as EvaluationLimits, Watch};
+pub use portcullis_rego::IndexLimits;
+pub use portcullis_value::{LimitKind, Limits as EvaluationLimits, Watch};
 pub use portcullis_yaml::lines as yaml_lines;
 pub use rego::{ComparingCost, Explanation, InventoryComparison};
 pub use review::{

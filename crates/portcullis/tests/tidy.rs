@@ -5,6 +5,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// The crates without I/O.
+const CORE: &[&str] = &["portcullis", "rego", "rego-syntax", "value", "yaml"];
+
 fn sources(directory: &Path, files: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
@@ -53,9 +56,9 @@ fn the_core_has_no_io_no_threads_and_no_clock() {
     ];
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut files = Vec::new();
-    sources(&crates.join("portcullis/src"), &mut files);
-    sources(&crates.join("rego/src"), &mut files);
-    sources(&crates.join("rego-syntax/src"), &mut files);
+    for core in CORE {
+        sources(&crates.join(core).join("src"), &mut files);
+    }
     assert!(files.len() > 150, "only {} files were searched", files.len());
     for file in files.iter().filter(|file| !is_test(file)) {
         let code = code(file);
@@ -66,11 +69,16 @@ fn the_core_has_no_io_no_threads_and_no_clock() {
 }
 
 #[test]
-fn regorus_is_named_where_it_is_wrapped() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+fn regorus_is_only_compared_with() {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut files = Vec::new();
-    sources(&root, &mut files);
+    for core in CORE {
+        sources(&crates.join(core).join("src"), &mut files);
+    }
+    // Its values become ours in one file, which is only there with a feature.
+    let wrapped = Path::new("value/src/regorus.rs");
+    let files = files.into_iter().filter(|file| !file.ends_with(wrapped) && !is_test(file));
     for file in files {
-        assert!(!code(&file).contains("regorus"), "{} names regorus", file.display());
+        assert!(!code(&file).contains("regorus::"), "{} names regorus", file.display());
     }
 }

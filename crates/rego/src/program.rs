@@ -1,11 +1,11 @@
 //! Programs: modules lowered for one query.
 
+use portcullis_value::Value;
 use std::fmt;
 use std::sync::Arc;
 
 use portcullis_rego_syntax::Span;
 
-use crate::Value;
 use crate::builtins::Caches;
 use crate::error::CompileError;
 use crate::eval::{Environment, Evaluation, Indexes, evaluate};
@@ -25,7 +25,7 @@ use crate::reads::Reads;
 /// let program = Program::compile(&[unit], &Query::Path(&["demo", "allow"]))?;
 ///
 /// let evaluation = program.evaluate(&Environment::default());
-/// assert_eq!(evaluation.result, Ok(Value::Bool(true)));
+/// assert_eq!(evaluation.result, Ok(Value::TRUE));
 /// # Ok::<(), Vec<portcullis_rego::CompileError>>(())
 /// ```
 pub struct Program {

@@ -32,7 +32,7 @@ use crate::policy::{InventoryRead, PolicySet};
 use crate::review::EvaluationError;
 use crate::schema::Schema;
 use crate::source::Location;
-use crate::value::{self, Value};
+use crate::value::{self, Value, View};
 use crate::world::World;
 
 pub use lint::Explanation;
@@ -316,23 +316,22 @@ fn compile_error(error: &CompileError, modules: &[ParsedModule<'_>], document: &
 /// Reads the `violation` set. Gatekeeper drops elements without `msg` and fails the whole review on one that is not a
 /// string; here either makes this constraint's verdict an error.
 fn violations(set: &Value) -> Result<Vec<RawViolation>, EvaluationError> {
-    let elements: Vec<&Value> = match set {
-        Value::Set(set) => set.iter_sorted().collect(),
+    let elements: Vec<&Value> = match set.view() {
+        View::Set(set) => set.iter().collect(),
         // `violation[r]` of an object gives its keys.
-        Value::Object(object) => object.iter_sorted().map(|(key, _)| key).collect(),
+        View::Object(object) => object.iter().map(|(key, _)| key).collect(),
         // As `default violation = false`: certainly none.
-        Value::Undefined | Value::Null | Value::Bool(false) => Vec::new(),
-        Value::Array(items) if items.is_empty() => Vec::new(),
-        other => {
-            let message = format!("`violation` must be a set, found {}", value::describe(other));
+        View::Undefined | View::Null | View::Bool(false) | View::Array([]) => Vec::new(),
+        _ => {
+            let message = format!("`violation` must be a set, found {}", value::describe(set));
             return Err(EvaluationError::new(message));
         }
     };
     let mut violations = Vec::new();
     for element in elements {
-        let message = match value::get(element, "msg") {
-            Some(Value::String(message)) => message.to_string(),
-            Some(other) => {
+        let message = match value::get(element, "msg").map(|found| (found, found.as_str())) {
+            Some((_, Some(message))) => message.to_owned(),
+            Some((other, None)) => {
                 let message =
                     format!("`msg` of a violation must be a string, found {}", value::describe(other));
                 return Err(EvaluationError::new(message));

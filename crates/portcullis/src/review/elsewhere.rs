@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::sync::Arc;
 
-use portcullis_rego::LimitKind;
+use portcullis_value::LimitKind;
 
 use super::{Review, Verdict, evaluate, known_namespace, matches};
 use crate::api::Process;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use portcullis_rego::LimitKind;
+use portcullis_value::LimitKind;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 

@@ -84,7 +84,7 @@ pub(super) fn spec_schema() -> String {
 
 /// Compiled once; every template shares its nodes.
 static SPEC_NODE: LazyLock<Node> = LazyLock::new(|| {
-    let compiled = Value::from_json_str(&spec_schema())
+    let compiled = Value::from_json(&spec_schema())
         .map(|schema| structural::compile(&schema, false))
         .ok()
         .filter(|(_, problems)| problems.is_empty());

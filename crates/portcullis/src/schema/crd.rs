@@ -15,7 +15,7 @@ pub(crate) fn crd(template: &ConstraintTemplate) -> Value {
     let plural = template.kind.to_lowercase();
     let mut labels = Map::new();
     for (key, label) in
-        value::entries(value::get_path(document, &["metadata", "labels"]).unwrap_or(&value::Value::Null))
+        value::entries(value::get_path(document, &["metadata", "labels"]).unwrap_or(&value::Value::NULL))
     {
         labels.insert(key.to_owned(), value::to_json(label));
     }
@@ -62,7 +62,7 @@ fn schema(template: &ConstraintTemplate) -> Value {
     // A test reads it.
     let mut spec: Value = serde_json::from_str(&spec_schema()).unwrap_or_default();
     let parameters = match (&template.schema, template.legacy_schema) {
-        (Some(text), legacy) if text.value != value::Value::Null => {
+        (Some(text), legacy) if text.value != value::Value::NULL => {
             let mut schema = value::to_json(&text.value);
             if legacy {
                 preserve(&mut schema);

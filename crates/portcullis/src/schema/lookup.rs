@@ -4,7 +4,7 @@ use super::describe;
 use super::node::{Additional, Kind, Node, Type};
 use super::unknown::is_object_field;
 use crate::error::did_you_mean;
-use crate::value::Value;
+use crate::value::{Value, View};
 
 /// The answer for a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,13 +26,13 @@ pub(super) fn rules_out(root: &Node, path: &[Option<&str>], value: &Value) -> Op
 }
 
 fn refusal(node: &Node, value: &Value) -> Option<String> {
-    if *value == Value::Null && node.nullable {
+    if *value == Value::NULL && node.nullable {
         return None;
     }
-    let is_number = matches!(value, Value::Number(_));
+    let is_number = matches!(value.view(), View::Number(_));
     let expected = match node.kind {
         Kind::Any => None,
-        Kind::IntOrString if is_number || matches!(value, Value::String(_)) => None,
+        Kind::IntOrString if is_number || matches!(value.view(), View::String(_)) => None,
         Kind::IntOrString => Some("an integer or a string"),
         // Whether a number is an integer is not asked: `1.0` is one.
         Kind::One(Type::Integer | Type::Number) if is_number => None,

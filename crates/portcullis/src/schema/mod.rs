@@ -117,7 +117,7 @@ impl Schema {
     /// Without a schema, legacy templates take any parameters and others take none. The schema is `None` if one
     /// of the problems is an error.
     pub(crate) fn compile(schema: Option<&Value>, legacy: bool) -> (Option<Self>, Vec<Problem>) {
-        let Some(schema) = schema.filter(|schema| **schema != Value::Null) else {
+        let Some(schema) = schema.filter(|schema| **schema != Value::NULL) else {
             let root = if legacy { Node::permissive() } else { Node::default() };
             return (Some(Self { root: Arc::new(root), declared: legacy }), Vec::new());
         };

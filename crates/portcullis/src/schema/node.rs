@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::format::Format;
 use crate::path::{FieldPath, Segment};
 use crate::value::{self, Value};
-use portcullis_rego::pattern::Pattern;
+use portcullis_value::pattern::Pattern;
 
 /// One schema of the tree. The default value is a schema that accepts any scalar and has no fields.
 #[derive(Clone, Debug, Default)]

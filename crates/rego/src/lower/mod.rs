@@ -15,12 +15,12 @@ mod order;
 mod terms;
 mod tree;
 
+use portcullis_value::Value;
 use std::rc::Rc;
 
 use portcullis_rego_syntax::ast::{Clause, Expr, Rule};
 use portcullis_rego_syntax::{Module, Names, Span};
 
-use crate::Value;
 use crate::error::CompileError;
 use crate::normal_form::{
     Arg, Branch, BranchHead, Definition, Entry, Group, GroupKind, NormalForm, Op, OpKind, Slot,
@@ -60,7 +60,7 @@ pub struct Unit<'m> {
 /// What a program is asked.
 #[derive(Clone, Copy, Debug)]
 pub enum Query<'q> {
-    /// `data.<path>`: the answer is its value, or [`Value::Undefined`].
+    /// `data.<path>`: the answer is its value, or [`Value::UNDEFINED`].
     Path(&'q [&'q str]),
     /// The body of the only rule of this module: the answer is an array of objects, from the names of its
     /// variables to their values, one for each solution in the order they are found.
@@ -204,7 +204,7 @@ impl<'m> RuleLowering<'_, 'm> {
         terms.clause = clause.filter(|_| is_first);
         let mut term_of = |expr: Option<&'m Expr>, literals: &mut Vec<Literal>| match expr {
             Some(expr) => terms.term(expr, &none, literals),
-            None => Term::Const(Value::Bool(true)),
+            None => Term::Const(Value::TRUE),
         };
         let mut path = Vec::new();
         if self.kind == GroupKind::Object {
@@ -290,7 +290,7 @@ fn entry(
             Generator::new(&mut terms, Slots::new()).body(literals, &mut ops);
             let slots = terms.slots;
             errors.append(&mut terms.errors);
-            let head = BranchHead::Value(Arg::Const(Value::Bool(true)));
+            let head = BranchHead::Value(Arg::Const(Value::TRUE));
             let branch =
                 Branch { slots, guards: Box::default(), ops: ops.into(), head, span: Span::default() };
             Entry { module: units.len(), branch, variables: Some(variables) }
