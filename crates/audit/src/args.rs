@@ -33,14 +33,14 @@ SIGTERM ends the audit after the object at hand; outputs then say that they are 
 Exit codes: 0 nothing is denied and everything was seen, 1 something is denied and everything was seen, 2 something could not be read
 or judged, nothing was judged at all, or the policies are broken (what could be judged still is).";
 
-/// What an audit of files is told.
+/// The arguments of every audit.
 #[derive(Clone, Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct AuditArgs {
     /// Files and directories with the objects to audit; `-` is standard input.
     ///
-    /// Lists as `kubectl get -o json|yaml` prints them, YAML streams, JSON lines, plain or packed with gzip or Zstandard, which is
-    /// told by their first bytes. Directories are searched through for .yaml, .yml, .json, .jsonl, .ndjson, .gz and .zst files.
+    /// Lists as `kubectl get -o json|yaml` prints them, YAML streams, JSON lines, plain or packed with gzip or Zstandard, which
+    /// their first bytes show. Directories are searched through for .yaml, .yml, .json, .jsonl, .ndjson, .gz and .zst files.
     /// Standard input is kept in a temporary file (TMPDIR), because it is read twice: for the Namespaces and what policies compare
     /// objects with, then to judge.
     #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]

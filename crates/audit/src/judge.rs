@@ -496,8 +496,8 @@ const MAX_NAME: usize = 1024;
 
 /// The labels that each finding has: more bytes of them than any object of a cluster needs are counted instead.
 fn labels_of(object: &Object) -> BTreeMap<String, String> {
-    const MOST: usize = 8 << 10;
-    let (mut room, mut left_out) = (MOST, 0_usize);
+    const MAX: usize = 8 << 10;
+    let (mut room, mut left_out) = (MAX, 0_usize);
     let mut labels = BTreeMap::new();
     for (key, value) in object.labels() {
         match room.checked_sub(key.len() + value.len()) {

@@ -1,7 +1,7 @@
 //! Items in, results out in the order of the items, worked on by all cores in bounded memory.
 //!
 //! ```text
-//!            Budget: who reads waits here
+//!            Budget: whoever reads waits here
 //!                  v
 //! Feed ── batches ──> bounded queue ──> workers ──> results, put into order ──> merge
 //! (one thread)                         (n threads)                            (the caller's thread)

@@ -6,7 +6,7 @@ use clap::{ArgAction, Parser, Subcommand, ValueEnum, ValueHint};
 use portcullis_report::lint::LintReport;
 use portcullis_report::verify::VerifyReport;
 use portcullis_report::{Form, TestReport};
-use portcullis_sources::{ConfigArgs, GatekeeperArgs};
+use portcullis_sources::{ConfigArgs, FormerArgs, GatekeeperArgs};
 use regex::Regex;
 
 const AFTER: &str = "\
@@ -216,7 +216,9 @@ pub struct EvaluationArgs {
     pub max_steps: u64,
     /// Most memory that the values may take which one constraint makes for one object.
     #[arg(long, value_name = "SIZE", default_value = "32MiB", value_parser = size)]
-    pub max_memory: usize,
+    pub max_policy_memory: usize,
+    #[command(flatten)]
+    pub former: FormerArgs,
     /// Most seconds that the constraints together may take for one object.
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     pub timeout: u64,
@@ -394,6 +396,16 @@ mod tests {
     fn the_command_line_is_consistent() {
         use clap::CommandFactory as _;
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn a_flag_that_means_something_else_now_says_so() {
+        for command in ["test", "verify"] {
+            let refused =
+                Args::try_parse_from(["portcullis", command, "x", "--max-memory", "32MiB"]).unwrap_err();
+            assert!(refused.to_string().contains("is `--max-policy-memory`"), "{refused}");
+        }
+        Args::try_parse_from(["portcullis", "test", "x", "--max-policy-memory", "32MiB"]).unwrap();
     }
 
     #[test]

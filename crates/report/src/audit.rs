@@ -4,7 +4,7 @@
 //! AuditReport ─┬─ policies   one per constraint, with its template's text
 //!              ├─ findings   violations and what could not be evaluated, in the order of the objects; may be read again and again
 //!              ├─ totals     passes, violations and unknowns: all, by policy, by namespace, by action
-//!              ├─ coverage   kinds and objects: judged, skipped, excluded, unread and why
+//!              ├─ coverage   kinds and objects: judged, excluded, unread and why
 //!              ├─ problems   what is wrong with policies and input: one by one, and by cause
 //!              └─ completion whether the audit saw everything
 //! ```
@@ -265,7 +265,7 @@ pub struct KindCoverage {
     pub failure: Option<String>,
 }
 
-/// How many objects there were and what became of them: `seen` is the sum of `judged`, `unmatched`, `skipped` and `excluded`.
+/// How many objects there were and what became of them: `seen` is the sum of `judged`, `unmatched` and `excluded`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Objects {
     /// Were read.
@@ -274,8 +274,6 @@ pub struct Objects {
     pub judged: u64,
     /// No constraint applies.
     pub unmatched: u64,
-    /// Were read, but their kind is not to be audited.
-    pub skipped: u64,
     /// A Config keeps the audit away from their namespace.
     pub excluded: u64,
     /// Came a second time under the same name; they are judged again.
@@ -288,7 +286,6 @@ impl Objects {
         self.seen += other.seen;
         self.judged += other.judged;
         self.unmatched += other.unmatched;
-        self.skipped += other.skipped;
         self.excluded += other.excluded;
         self.duplicates += other.duplicates;
     }

@@ -32,7 +32,7 @@ pub struct Finding {
     pub actions: Vec<Action>,
     /// Violation or unknown.
     pub verdict: Verdict,
-    /// As the policy says it; of an unknown, why it could not be told.
+    /// As the policy says it; of an unknown, why that is not known.
     pub message: String,
     /// The policy's `details`, `{}` if it gave none.
     pub details: serde_json::Value,
@@ -73,7 +73,7 @@ impl Finding {
 pub enum Verdict {
     /// The object does not satisfy the constraint.
     Violation,
-    /// It could not be told. Never a pass.
+    /// Nobody knows whether it does. Never a pass.
     Unknown,
 }
 

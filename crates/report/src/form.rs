@@ -23,7 +23,7 @@ pub struct Spec {
     pub alias: Option<&'static str>,
     /// For people: it may have colours, and goes to standard output only.
     pub is_for_people: bool,
-    /// Says what is wrong with the input of a test. If not, people are told on standard error.
+    /// Says what is wrong with the input of a test. If not, people get it on standard error.
     pub has_problems: bool,
     /// The reports of `test`.
     pub test: Option<Writer<TestReport>>,

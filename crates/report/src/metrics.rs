@@ -80,7 +80,6 @@ fn all(report: &AuditReport, text: &mut String) -> std::fmt::Result {
     for (word, count) in [
         ("judged", objects.judged),
         ("unmatched", objects.unmatched),
-        ("skipped", objects.skipped),
         ("excluded", objects.excluded),
         ("unread", report.coverage.unread_objects),
     ] {

@@ -33,7 +33,7 @@ const MAX_RESULTS: usize = 500;
 const MAX_BYTES: usize = 512 << 10;
 /// Most bytes of one message.
 const MAX_MESSAGE: usize = 16 << 10;
-/// How reports are told to be ours.
+/// What shows that reports are ours.
 pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "portcullis-audit");
 
 /// The two APIs, which differ in names.

@@ -45,7 +45,7 @@ impl CompareForm {
     }
 }
 
-/// What came of a comparison, for who asks when the audit has ended.
+/// What came of a comparison, for whoever asks when the audit has ended.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome(Arc<AtomicU8>);
 
@@ -77,7 +77,7 @@ pub struct Compare {
 }
 
 impl Compare {
-    /// With the statuses that constraints have as they were read. Without an output only the outcome is told.
+    /// With the statuses that constraints have as they were read. Without an output there is only the outcome.
     pub fn new(policies: &Policies, message_limit: usize, output: Option<(CompareForm, Target)>) -> Self {
         let constraints: BTreeMap<_, _> =
             policies.set.constraints().map(|constraint| (constraint.key(), constraint)).collect();

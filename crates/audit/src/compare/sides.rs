@@ -34,7 +34,7 @@ pub enum Verdict {
     Equal,
     /// They do not.
     Differs,
-    /// It cannot be told, and why.
+    /// It cannot be known, and why.
     NotComparable(String),
 }
 
@@ -227,7 +227,7 @@ fn is_cut(theirs: &str, ours: &str, limit: usize) -> bool {
         && ours.starts_with(left)
 }
 
-/// A message for who compares: as long as theirs can be.
+/// A message for whoever compares: as long as theirs can be.
 fn shortened(message: &str, limit: usize) -> String {
     if limit == 0 || message.len() <= limit {
         return message.to_owned();

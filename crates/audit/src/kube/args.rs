@@ -7,7 +7,7 @@ use clap::ValueHint;
 use portcullis_cluster::{Access, ConnectOptions, LeaseOptions};
 use portcullis_report::policy_report::Api;
 
-/// What an audit of a cluster is told beside what every audit is told.
+/// The arguments of an audit of a cluster, beside those of every audit.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Cluster")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]

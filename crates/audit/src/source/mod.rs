@@ -85,7 +85,7 @@ impl Files {
             BadKind::Twice => (
                 ErrorKind::DuplicateKey,
                 "the key `items` is set a second time in this list".to_owned(),
-                "the items of both are audited, but only the last ones count for who reads the list",
+                "the items of both are audited, but only the last ones count for whoever reads the list",
             ),
             BadKind::Between => (
                 ErrorKind::Syntax,
@@ -106,7 +106,7 @@ impl Files {
                 ErrorKind::Syntax,
                 "this list has tabs at the start of lines, or characters that end a line for YAML only"
                     .to_owned(),
-                "its items were audited, but may be others for who reads the list; write such characters as escapes in double quotes",
+                "its items were audited, but may be others for whoever reads the list; write such characters as escapes in double quotes",
             ),
         };
         let file = source.name.clone();

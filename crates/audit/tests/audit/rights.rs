@@ -18,7 +18,7 @@ pub async fn audit(server: &ApiServer) -> Run {
     let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis-audit"));
     command.args([
         "--kube",
-        "--server",
+        "--kube-server",
         server.url(),
         "--match-kind-only",
         "--update-status",

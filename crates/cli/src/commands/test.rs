@@ -300,7 +300,7 @@ fn duplicates(subjects: &[Subject], places: &Places) -> Vec<Error> {
 
 /// A run that compares nothing with anything must not look like success.
 fn nothing_to_do(policies: &PolicySet, subjects: &[Subject], problems: &[Error]) -> Option<Error> {
-    // Then the reason has been told.
+    // Then the reason has been reported.
     if has_errors(problems) {
         return None;
     }

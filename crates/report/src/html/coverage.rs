@@ -17,8 +17,8 @@ pub(super) fn write(report: &AuditReport, page: &mut Page) -> io::Result<()> {
     let coverage = &report.coverage;
     page.raw("<section aria-labelledby=\"coverage\">\n<h2 id=\"coverage\">Coverage</h2>\n");
     page.put(
-        "<p>{} of {} seen; {} could not be read. An object is judged if at least one policy applies to it, skipped if its kind is not \
-         to be audited, excluded if a Config keeps the audit away from its namespace.</p>\n",
+        "<p>{} of {} seen; {} could not be read. An object is judged if at least one policy applies to it, excluded if a \
+         Config keeps the audit away from its namespace.</p>\n",
         &[
             Hole::Text(&count(coverage.objects().seen, "object", "objects")),
             Hole::Text(&count(coverage.kinds.len() as u64, "kind", "kinds")),
@@ -41,7 +41,7 @@ fn kinds(report: &AuditReport, page: &mut Page) -> io::Result<()> {
     page.raw(
         "<div class=\"scroll\" role=\"region\" aria-label=\"Coverage by kind\" tabindex=\"0\"><table>\n<thead><tr><th scope=\"col\">Kind</th>\
          <th scope=\"col\" class=\"n\">Seen</th><th scope=\"col\" class=\"n\">Judged</th><th scope=\"col\" class=\"n\">No policy</th>\
-         <th scope=\"col\" class=\"n\">Skipped</th><th scope=\"col\" class=\"n\">Excluded</th><th scope=\"col\" class=\"n\">Duplicates</th></tr></thead>\n<tbody>\n",
+         <th scope=\"col\" class=\"n\">Excluded</th><th scope=\"col\" class=\"n\">Duplicates</th></tr></thead>\n<tbody>\n",
     );
     // Kinds that failed first: they are what the audit did not see.
     let (failed, seen): (Vec<_>, Vec<_>) = kinds.iter().partition(|kind| kind.failure.is_some());
@@ -74,8 +74,8 @@ fn kinds(report: &AuditReport, page: &mut Page) -> io::Result<()> {
 }
 
 fn numbers(objects: Objects, page: &mut Page) -> io::Result<()> {
-    let Objects { seen, judged, unmatched, skipped, excluded, duplicates } = objects;
-    for number in [seen, judged, unmatched, skipped, excluded, duplicates] {
+    let Objects { seen, judged, unmatched, excluded, duplicates } = objects;
+    for number in [seen, judged, unmatched, excluded, duplicates] {
         let class = if number == 0 { "n zero" } else { "n" };
         page.put("<td class=\"{}\">{}</td>", &[Hole::Html(class), Hole::Count(number)])?;
     }

@@ -214,7 +214,7 @@ fn tiles(report: &AuditReport, page: &mut Page) -> io::Result<()> {
          <div><dt>✕ Violations</dt><dd class=\"figure\">{}</dd><dd>by {} of {} policies</dd></div>\
          <div><dt>? Unknown</dt><dd class=\"figure\">{}</dd><dd>judgements that could not be made</dd></div>\
          <div><dt>✓ Passes</dt><dd class=\"figure\">{}</dd><dd>judgements without a violation</dd></div>\
-         <div><dt>Objects seen</dt><dd class=\"figure\">{}</dd><dd>{} judged, {} matched by no policy, {} skipped, {} excluded</dd></div>\
+         <div><dt>Objects seen</dt><dd class=\"figure\">{}</dd><dd>{} judged, {} matched by no policy, {} excluded</dd></div>\
          <div><dt>Not read</dt><dd class=\"figure\">{}</dd><dd>objects or documents</dd></div></dl>\n",
         &[
             Hole::Count(all.violations),
@@ -225,7 +225,6 @@ fn tiles(report: &AuditReport, page: &mut Page) -> io::Result<()> {
             Hole::Count(objects.seen),
             Hole::Count(objects.judged),
             Hole::Count(objects.unmatched),
-            Hole::Count(objects.skipped),
             Hole::Count(objects.excluded),
             Hole::Count(report.coverage.unread_objects),
         ],

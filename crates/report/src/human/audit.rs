@@ -179,7 +179,6 @@ fn write_verdict(report: &AuditReport, out: &mut dyn Write) -> io::Result<()> {
     let mut parts = vec![format!("{} judged", counted(objects.judged, "object", "objects"))];
     for (number, word) in [
         (objects.unmatched, "that no policy is about"),
-        (objects.skipped, "skipped"),
         (objects.excluded, "excluded by a Config"),
         (report.coverage.unread_objects, "not read"),
         (objects.duplicates, "defined twice"),

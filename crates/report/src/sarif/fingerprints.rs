@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 /// Version 1 of how fingerprints are made; a change of it needs a new number.
 const FINGERPRINT: &str = "portcullis/v1";
 
-/// Makes fingerprints. Equal findings are told apart by their order.
+/// Makes fingerprints. The order tells equal findings apart.
 #[derive(Default)]
 pub(super) struct Fingerprints(BTreeMap<u64, u32>);
 
