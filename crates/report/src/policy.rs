@@ -55,7 +55,7 @@ impl Policy {
                 PolicySeverity::ANNOTATIONS.iter().find_map(|annotation| object.annotation(annotation))?;
             PolicySeverity::from_word(word)
         });
-        let (rego, place) = template.rego();
+        let (rego, place) = template.text();
         let annotations = constraint.object().annotations().filter(|(key, _)| *key != LAST_APPLIED);
         Self {
             key: constraint.key().clone(),

@@ -304,17 +304,6 @@ impl Default for Value {
     }
 }
 
-/// As JSON has it, sets as arrays; as far as it is not deeper than values may be.
-impl fmt::Display for Value {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut out = crate::Output::new(usize::MAX);
-        match crate::json::write_plain(&mut out, self) {
-            Ok(()) => f.write_str(out.as_str()),
-            Err(_) => write!(f, "{}…", out.as_str()),
-        }
-    }
-}
-
 impl fmt::Debug for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

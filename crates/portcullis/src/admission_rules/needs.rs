@@ -7,6 +7,7 @@ use super::kinds::{Kinds, guess};
 use super::parts::{self, CHANGES, SENT, Sent};
 use super::room::Room;
 use super::{ANY, AdmissionTarget};
+use crate::analysis::Mention;
 use crate::api::Operation;
 use crate::api::matching::Scope as MatchScope;
 use crate::enforcement::EnforcementPoint;
@@ -14,7 +15,7 @@ use crate::error::{Error, ErrorKind, did_you_mean};
 use crate::matcher::Names;
 use crate::names::Gvk;
 use crate::policy::CompiledConstraint;
-use crate::rego::{Base, Mention};
+use crate::program::Base;
 use crate::scope::{self, Scope};
 use crate::value::{self, Value};
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::api::node::Node;
 use crate::error::Error;
+use crate::node::Node;
 
 /// `spec.match`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

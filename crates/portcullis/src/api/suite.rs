@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use regex::Regex;
 
-use crate::api::node::Node;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
+use crate::node::Node;
 use crate::source::Location;
 use crate::value::{self, View};
 

@@ -3,19 +3,15 @@
 //! `key, begin, end, scalar, alias -> (Value, Marks)`. Nothing here recurses; nesting is a stack of frames.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::ops::Range;
 use std::sync::Arc;
 
 use super::marks::{Mark, MarkId, Marks};
-use super::problems::{Problems, quote};
+use super::problems::{Problems, Span, quote};
 use crate::error::{Error, ErrorKind};
 use crate::limits::Limits;
 use crate::source::Source;
 use crate::value::{Value, View};
 use portcullis_value::yaml_scalar::{self as scalar, KeyKind};
-
-/// Byte range in the source.
-pub(super) type Span = Range<u32>;
 
 /// The document cannot be read further; the problem has been reported.
 #[derive(Debug)]

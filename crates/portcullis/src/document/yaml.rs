@@ -13,8 +13,9 @@ use portcullis_yaml::lines::{Chunks, Line, Step};
 use portcullis_yaml::{Event, Parser, Placed, Problem, Properties, Rule, Style};
 
 use super::Output;
-use super::build::{Abandoned, Builder, Shape, Span};
+use super::build::{Abandoned, Builder, Shape};
 use super::explain::{self, Place};
+use super::problems::Span;
 use super::problems::quote;
 use crate::error::{Error, ErrorKind};
 use crate::limits::Limits;

@@ -13,7 +13,8 @@
 
 use std::sync::{Arc, LazyLock};
 
-use super::node::{Additional, At, Kind, Node, Type};
+use super::kind::{Kind, Type};
+use super::node::{Additional, At, Node};
 use super::{Problem, Schema, default, format, structural, unknown, validate};
 use crate::error::ErrorKind;
 use crate::value::{self, Value};
@@ -78,7 +79,7 @@ const SELECTOR: &str = r#"{
 }"#;
 
 /// The schema of `spec` without `parameters`, as JSON.
-pub(super) fn spec_schema() -> String {
+pub(crate) fn spec_schema() -> String {
     SPEC.replace("SELECTOR", SELECTOR)
 }
 

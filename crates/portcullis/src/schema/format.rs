@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::node::{Kind, Type};
+use super::kind::{Kind, Type};
 use crate::value::{Value, View};
 
 /// A format, with its description in messages.

@@ -1,9 +1,12 @@
 //! Whether a path can exist in a value, for checks of a policy before it ever runs.
 
+#[cfg(feature = "lint")]
 use super::describe;
-use super::node::{Additional, Kind, Node, Type};
+use super::kind::{Kind, Type};
+use super::node::{Additional, Node};
 use super::unknown::is_object_field;
 use crate::error::did_you_mean;
+#[cfg(feature = "lint")]
 use crate::value::{Value, View};
 
 /// The answer for a path.
@@ -16,6 +19,7 @@ pub(crate) enum PathCheck {
 }
 
 /// Why no valid value has `value` at `path`, in words that follow "it is"; `None` if one may.
+#[cfg(feature = "lint")]
 pub(super) fn rules_out(root: &Node, path: &[Option<&str>], value: &Value) -> Option<String> {
     let mut found = Vec::new();
     if !collect(root, path, &mut found) {
@@ -25,6 +29,7 @@ pub(super) fn rules_out(root: &Node, path: &[Option<&str>], value: &Value) -> Op
     reasons.into_iter().next()
 }
 
+#[cfg(feature = "lint")]
 fn refusal(node: &Node, value: &Value) -> Option<String> {
     if *value == Value::NULL && node.nullable {
         return None;
@@ -53,6 +58,7 @@ fn refusal(node: &Node, value: &Value) -> Option<String> {
 }
 
 /// All schemas of what `path` may lead to; false if it may lead to something without a schema.
+#[cfg(feature = "lint")]
 fn collect<'a>(node: &'a Node, path: &[Option<&str>], found: &mut Vec<&'a Node>) -> bool {
     let Some((segment, rest)) = path.split_first() else {
         found.push(node);

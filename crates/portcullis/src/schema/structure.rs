@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use super::describe::quoted;
-use super::node::{Additional, At, Kind, List, Node, Type};
+use super::kind::{Kind, Type};
+use super::node::{Additional, At, List, Node};
 use super::structural::{Compiler, Source};
 use super::validate::suggest;
 use super::{Problem, unknown, validate};

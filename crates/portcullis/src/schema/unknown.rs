@@ -7,7 +7,8 @@
 use super::MAX_DEPTH;
 use super::Problem;
 use super::describe::list;
-use super::node::{Additional, At, Kind, Node, Type};
+use super::kind::{Kind, Type};
+use super::node::{Additional, At, Node};
 use super::validate::suggest;
 use crate::error::{ErrorKind, did_you_mean};
 use crate::value::{self, Value, View};

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::Problem;
 use super::describe::{count, list, quoted, with_type};
-use super::node::{Additional, At, Kind, List, Node, Range, Type};
+use super::kind::{Kind, Type};
+use super::node::{Additional, At, List, Node, Range};
 use crate::error::{ErrorKind, did_you_mean};
 use crate::value::{self, Value, View};
 

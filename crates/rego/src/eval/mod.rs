@@ -114,7 +114,21 @@ pub struct Evaluation {
     pub memory: u64,
 }
 
-pub(crate) fn evaluate(source: &Program, environment: &Environment<'_>) -> Evaluation {
+impl Program {
+    /// Answers the query. Never panics, and uses no more than the limits allow; takes time and allocates for
+    /// each operation of the normal form that is run, and nothing for those that are not.
+    pub fn evaluate(&self, environment: &Environment<'_>) -> Evaluation {
+        evaluate(self, environment)
+    }
+
+    /// Indexes over a `data` document, in which nothing is built yet; none if the program has no use for them.
+    /// Give them to every evaluation with that same document.
+    pub fn indexes(&self, data: &Value) -> Option<Indexes> {
+        (!self.form().sites.is_empty()).then(|| Indexes::new(self.identity(), data, self.form().sites.len()))
+    }
+}
+
+fn evaluate(source: &Program, environment: &Environment<'_>) -> Evaluation {
     let program = source.form();
     let indexes = environment.indexes.filter(|indexes| {
         !environment.strict_builtin_errors && indexes.are_of(source.identity(), &environment.data)

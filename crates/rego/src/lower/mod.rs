@@ -25,7 +25,7 @@ use crate::error::CompileError;
 use crate::normal_form::{
     Arg, Branch, BranchHead, Definition, Entry, Group, GroupKind, NormalForm, Op, OpKind, Slot,
 };
-use crate::program::Comparing;
+use crate::program::{Comparing, Program};
 
 pub use available::unavailable_builtins;
 use generate::Generator;
@@ -67,10 +67,19 @@ pub enum Query<'q> {
     Body(Unit<'q>),
 }
 
-pub(crate) fn lower(
-    units: &[Unit<'_>],
-    query: &Query<'_>,
-) -> Result<(NormalForm, Vec<Comparing>), Vec<CompileError>> {
+impl Program {
+    /// Lowers modules.
+    ///
+    /// # Errors
+    /// Everything in the modules that OPA refuses and that needs all of them to be seen, with positions. Cost
+    /// grows with their text, and with its square for bodies in the reverse order of what they need, up to a limit.
+    pub fn compile(units: &[Unit<'_>], query: &Query<'_>) -> Result<Self, Vec<CompileError>> {
+        let (form, comparings) = lower(units, query)?;
+        Ok(Self::new(form, comparings))
+    }
+}
+
+fn lower(units: &[Unit<'_>], query: &Query<'_>) -> Result<(NormalForm, Vec<Comparing>), Vec<CompileError>> {
     let mut errors = Vec::new();
     let units: Vec<UnitInfo<'_>> = units.iter().map(UnitInfo::of).collect();
     let tree = Tree::of(&units, &mut errors);

@@ -5,8 +5,10 @@ mod serde;
 mod write;
 
 pub use read::{is_valid, parse};
-pub(crate) use write::write_plain;
+use write::write_plain;
 pub use write::{Layout, write};
+
+use std::fmt;
 
 use crate::budget::{Budget, Exceeded, Limits};
 use crate::{Output, Value};
@@ -40,5 +42,16 @@ impl Value {
         // There is room for all of it, and what is too deep ends it.
         let _ = write(&mut out, self, None);
         out.into_text()
+    }
+}
+
+/// As JSON has it, sets as arrays; as far as it is not deeper than values may be.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = Output::new(usize::MAX);
+        match write_plain(&mut out, self) {
+            Ok(()) => f.write_str(out.as_str()),
+            Err(_) => write!(f, "{}…", out.as_str()),
+        }
     }
 }

@@ -8,10 +8,10 @@ use std::sync::{Arc, OnceLock};
 
 use super::outcome::{Position, Precision};
 use super::quotes::{Quotes, Work};
+use crate::analysis::ObjectRead;
 use crate::document::Document;
 use crate::object::Object;
 use crate::path::{FieldPath, Segment};
-use crate::rego::ObjectRead;
 use crate::source::Location;
 use crate::value::{self, Value, View};
 

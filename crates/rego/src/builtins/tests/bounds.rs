@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use super::super::{Builtin, BY_NAME, Failure};
+use super::super::{BY_NAME, Builtin, Failure};
 use super::{call, read};
 
 fn builtins() -> Vec<&'static Builtin> {

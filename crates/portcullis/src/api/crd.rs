@@ -2,15 +2,15 @@
 
 use serde_json::{Map, Value, json};
 
-use super::constraint::spec_schema;
-use crate::api::{CONSTRAINT_GROUP, ConstraintTemplate};
+use super::{CONSTRAINT_GROUP, ConstraintTemplate};
+use crate::schema::spec_schema;
 use crate::value;
 
 const PRESERVE: &str = "x-kubernetes-preserve-unknown-fields";
 
 /// The definition, without owner. The template's schema is in it as it is written; whether it is structural is for the compiler of
 /// schemas to say.
-pub(crate) fn crd(template: &ConstraintTemplate) -> Value {
+pub(super) fn crd(template: &ConstraintTemplate) -> Value {
     let document = template.document.value();
     let plural = template.kind.to_lowercase();
     let mut labels = Map::new();

@@ -10,8 +10,8 @@ use portcullis_rego_syntax::{Resolution, Span};
 use super::constant::{self, Constant};
 use super::facts::{Fact, Facts};
 use super::program::{Definition, Program, RulePath, Scope, path_of};
+use crate::analysis::template_rules::unknown_parameter;
 use crate::error::{Error, ErrorKind};
-use crate::rego::template_rules::unknown_parameter;
 use crate::schema::PathCheck;
 use crate::value::Value;
 
