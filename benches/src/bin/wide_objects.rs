@@ -40,8 +40,7 @@ const AUDIT_FORMS: &[&str] =
 fn measured(program: &Path, folder: &Path, args: &[&str]) -> io::Result<(u128, u64)> {
     let out = fs::File::create(folder.join("out"))?;
     let began = Instant::now();
-    let memory = if args.first() == Some(&"test") { "--max-memory" } else { "--max-policy-memory" };
-    let limits = ["--max-steps", "100000000", memory, "1GiB", "--timeout", "60"];
+    let limits = ["--max-steps", "100000000", "--max-policy-memory", "1GiB", "--timeout", "60"];
     let status = Command::new(program)
         .args(args)
         .args(limits)

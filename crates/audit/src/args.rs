@@ -4,12 +4,13 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::ValueHint;
+use portcullis_report::sink::Target;
+use portcullis_report::{AuditReport, Form};
 use portcullis_sources::ConfigArgs;
 
 use crate::compare::{Compare, CompareForm};
 use crate::policies::Policies;
 use crate::run::RunError;
-use crate::sink::{Form, Target};
 
 /// How the program is used, for its help.
 pub const EXAMPLES: &str = "\
@@ -32,14 +33,14 @@ SIGTERM ends the audit after the object at hand; outputs then say that they are 
 Exit codes: 0 nothing is denied and everything was seen, 1 something is denied and everything was seen, 2 something could not be read
 or judged, nothing was judged at all, or the policies are broken (what could be judged still is).";
 
-/// What an audit of files is told.
+/// The arguments of every audit.
 #[derive(Clone, Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct AuditArgs {
     /// Files and directories with the objects to audit; `-` is standard input.
     ///
-    /// Lists as `kubectl get -o json|yaml` prints them, YAML streams, JSON lines, plain or packed with gzip or Zstandard, which is
-    /// told by their first bytes. Directories are searched through for .yaml, .yml, .json, .jsonl, .ndjson, .gz and .zst files.
+    /// Lists as `kubectl get -o json|yaml` prints them, YAML streams, JSON lines, plain or packed with gzip or Zstandard, which
+    /// their first bytes show. Directories are searched through for .yaml, .yml, .json, .jsonl, .ndjson, .gz and .zst files.
     /// Standard input is kept in a temporary file (TMPDIR), because it is read twice: for the Namespaces and what policies compare
     /// objects with, then to judge.
     #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
@@ -62,7 +63,8 @@ pub struct AuditArgs {
     #[allow(missing_docs, reason = "its comment would become the help's")]
     pub config: ConfigArgs,
     /// What is printed on standard output.
-    #[arg(short, long, value_name = "FORM", default_value = "human", help_heading = "Outputs")]
+    #[arg(short, long, value_name = "FORM", default_value = "human", help_heading = "Outputs",
+        value_parser = Form::parser::<AuditReport>())]
     pub output: Form,
     /// Compare what is found with the status that another audit, such as Gatekeeper's, wrote into each constraint.
     ///
@@ -108,41 +110,47 @@ pub struct AuditArgs {
     pub timeout: u64,
 }
 
-/// Files that results are written to, beside standard output. Each is replaced as a whole when the audit has ended; until then it is
-/// called `FILE.unfinished`.
-#[derive(Clone, Debug, Default, clap::Args)]
-#[command(next_help_heading = "Outputs")]
-pub struct OutputFiles {
-    /// Write a page for people: one file, with charts and filters.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub html: Option<PathBuf>,
-    /// Write every finding as a line of JSON, with the keys of Gatekeeper's export.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub ndjson: Option<PathBuf>,
-    /// Write one JSON document.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub json: Option<PathBuf>,
-    /// Write the same in YAML.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub yaml: Option<PathBuf>,
-    /// Write SARIF 2.1.0.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub sarif: Option<PathBuf>,
-    /// Write JUnit XML.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub junit: Option<PathBuf>,
-    /// Write PolicyReport objects, wgpolicyk8s.io/v1alpha2.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub policy_report: Option<PathBuf>,
-    /// Write Report objects, openreports.io/v1alpha1.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub openreports: Option<PathBuf>,
-    /// Write Prometheus metrics, for the textfile collector.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub metrics: Option<PathBuf>,
-    /// Write the status of every constraint.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub status: Option<PathBuf>,
+/// Files that results are written to, beside standard output: each form has a flag of its name. Each file is replaced as a whole when the
+/// audit has ended; until then it is called `FILE.unfinished`.
+#[derive(Clone, Debug, Default)]
+pub struct OutputFiles(Vec<(Form, PathBuf)>);
+
+impl OutputFiles {
+    fn forms() -> impl Iterator<Item = Form> {
+        Form::of::<AuditReport>().filter(|form| !form.is_for_people())
+    }
+}
+
+impl clap::FromArgMatches for OutputFiles {
+    fn from_arg_matches(matches: &clap::ArgMatches) -> Result<Self, clap::Error> {
+        let files = Self::forms().filter_map(|form| Some((form, matches.get_one(form.name()).cloned()?)));
+        Ok(Self(files.collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &clap::ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl clap::Args for OutputFiles {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        let flag = |form: Form| {
+            let about = form.about::<AuditReport>().unwrap_or_default();
+            clap::Arg::new(form.name())
+                .long(form.name())
+                .value_name("FILE")
+                .value_hint(ValueHint::FilePath)
+                .value_parser(clap::value_parser!(PathBuf))
+                .help(format!("Write {about}"))
+                .help_heading("Outputs")
+        };
+        command.args(Self::forms().map(flag))
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
 }
 
 impl AuditArgs {
@@ -166,20 +174,7 @@ impl AuditArgs {
 
     /// The outputs that are asked for.
     pub fn outputs(&self) -> Vec<(Form, Target)> {
-        let files = &self.files;
-        let files = [
-            (Form::Html, &files.html),
-            (Form::Ndjson, &files.ndjson),
-            (Form::Json, &files.json),
-            (Form::Yaml, &files.yaml),
-            (Form::Sarif, &files.sarif),
-            (Form::Junit, &files.junit),
-            (Form::PolicyReport, &files.policy_report),
-            (Form::OpenReports, &files.openreports),
-            (Form::Metrics, &files.metrics),
-            (Form::Status, &files.status),
-        ];
-        let files = files.into_iter().filter_map(|(form, path)| Some((form, Target::File(path.clone()?))));
+        let files = self.files.0.iter().map(|(form, path)| (*form, Target::File(path.clone())));
         let is_printed = !self.quiet && !self.compare_status;
         let stdout = is_printed.then_some((self.output, Target::Stdout));
         stdout.into_iter().chain(files).collect()

@@ -5,16 +5,16 @@ use std::collections::{BTreeMap, HashSet};
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::io;
 
-use portcullis::Gvk;
-use portcullis_report::audit::{
+use portcullis::{ErrorKind, Gvk};
+use portcullis_report::{
     Coverage, KindCoverage, ObjectName, Objects, Place, Problem, Problems, Tally, Totals,
 };
 
 use crate::inventory::Unread;
 use crate::judge::Judged;
 use crate::memory::Ceiling;
-use crate::sink::{Sink, Start};
 use crate::spool::Spool;
+use portcullis_report::sink::{Sink, Start};
 
 /// The results so far.
 #[derive(Debug)]
@@ -156,13 +156,10 @@ impl Collected {
         }
         for (gvk, why) in kinds {
             self.unread += 1;
+            let message = format!("`{gvk}` could not be listed for the inventory: {why}");
             self.problem(Problem {
-                is_error: true,
-                code: "unreadable",
-                object: None,
-                place: None,
-                message: format!("`{gvk}` could not be listed for the inventory: {why}"),
                 help: Some(HELP.to_owned()),
+                ..Problem::error(ErrorKind::Unreadable, message)
             });
         }
     }
@@ -179,16 +176,13 @@ impl Collected {
         }
         if self.names.seen.insert(number) {
             if self.names.seen.len() == self.names.most {
+                let most = self.names.most;
+                let message =
+                    format!("from here on, objects that come twice go unnoticed: {most} names were kept");
                 self.problem(Problem {
-                    is_error: false,
-                    code: "limit",
-                    object: None,
                     place: Some(place),
-                    message: format!(
-                        "from here on, objects that come twice go unnoticed: {} names were kept",
-                        self.names.most
-                    ),
                     help: Some("raise `--max-memory` to keep more".to_owned()),
+                    ..Problem::warning(ErrorKind::Limit, message)
                 });
             }
             return;
@@ -196,12 +190,10 @@ impl Collected {
         let gvk = Gvk { group: name.group.clone(), version: name.version.clone(), kind: name.kind.clone() };
         self.kinds.entry(gvk).or_default().objects.duplicates += 1;
         self.problem(Problem {
-            is_error: false,
-            code: "duplicate-resource",
             object: Some(name.clone()),
             place: Some(place),
-            message: "defined a second time".to_owned(),
             help: Some("both are judged; policies that compare objects see the last one".to_owned()),
+            ..Problem::warning(ErrorKind::DuplicateResource, "defined a second time")
         });
     }
 

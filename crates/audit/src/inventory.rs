@@ -5,8 +5,8 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use memchr::memmem::Finder;
-use portcullis::{Gvk, Inventory, InventoryStore, Object, Places, PolicySet, Scopes};
-use portcullis_report::audit::{MOST_PROBLEMS, Problem};
+use portcullis::{Gvk, Inventory, InventoryStore, Object, Places, PolicySet, Scopes, Severity};
+use portcullis_report::{MAX_PROBLEMS, Problem};
 
 use crate::judge::read;
 use crate::memory::{Budget, Ceiling};
@@ -48,7 +48,7 @@ pub struct Gathered {
 /// What the first pass could not read. Policies that compare with it may have judged wrongly, whether or not it is audited as well.
 #[derive(Debug, Default)]
 pub struct Unread {
-    /// Objects, documents and sources; at most [`MOST_PROBLEMS`].
+    /// Objects, documents and sources; at most [`MAX_PROBLEMS`].
     pub problems: BTreeSet<Problem>,
     /// Kinds that could not be listed to their end, and why.
     pub kinds: BTreeMap<Gvk, String>,
@@ -62,8 +62,8 @@ impl Unread {
 
     fn add(&mut self, problems: impl IntoIterator<Item = Problem>) {
         for problem in problems {
-            if problem.is_error && self.problems.len() < MOST_PROBLEMS {
-                self.problems.insert(problem.short());
+            if problem.is_error() && self.problems.len() < MAX_PROBLEMS {
+                self.problems.insert(problem.kept());
             }
         }
     }
@@ -156,14 +156,14 @@ pub fn gather(
                 Item::Listed { page, index } => match page.object(index) {
                     Some(Ok(object)) => vec![object],
                     Some(Err(error)) => {
-                        kept.unread.add([Problem { is_error: true, ..Problem::of(&error) }]);
+                        kept.unread.add([Problem { severity: Severity::Error, ..Problem::of(&error) }]);
                         continue;
                     }
                     None => continue,
                 },
                 Item::Text { .. } => continue,
                 Item::Unread(problem) => {
-                    kept.unread.add([Problem { is_error: true, ..problem }]);
+                    kept.unread.add([Problem { severity: Severity::Error, ..problem }]);
                     continue;
                 }
                 Item::FailedKind(gvk, why) => {

@@ -8,13 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use portcullis::{
-    ConstraintKey, ConstraintResult, Elsewhere, EnforcementPoint, EvaluationLimits, FieldPath,
+    ConstraintKey, ConstraintResult, Elsewhere, EnforcementPoint, ErrorKind, EvaluationLimits, FieldPath,
     Finding as FoundIn, Gvk, Inventory, LimitKind, Limits, Object, Place as Placement, Places, PolicySet,
-    Precision, Process, Review, Verdict as Said, Watch, World,
+    Precision, Process, Review, Severity, Verdict as Said, Watch, World,
 };
-use portcullis_report::audit::{
-    Action, Finding, ObjectName, Objects, Place, Problem, Tally, Totals, Verdict,
-};
+use portcullis_report::{Action, Finding, ObjectName, Objects, Place, Problem, Tally, Totals, Verdict};
 
 use crate::memory::Ceiling;
 use crate::pipeline::{Item, Weighed};
@@ -161,7 +159,7 @@ impl Judge<'_> {
 
     fn object(&self, object: Object, judged: &mut Judged) {
         // A defect of ours in one object must not take the others with it, nor pass.
-        let name = name_of(&object);
+        let name = ObjectName::of(&object);
         let place = self.place_of(&object);
         let before = (judged.names.len(), judged.findings.len(), judged.totals.clone());
         let done = catch_unwind(AssertUnwindSafe(|| self.review(object, judged)));
@@ -171,12 +169,10 @@ impl Judge<'_> {
             judged.findings.truncate(findings);
             judged.totals = totals;
             judged.unread(Problem {
-                is_error: true,
-                code: "defect",
                 object: Some(name),
                 place: Some(place),
-                message: "judging this object broke off".to_owned(),
                 help: Some("please report this: it is a defect of portcullis".to_owned()),
+                ..Problem::error(ErrorKind::Defect, "judging this object broke off")
             });
         }
     }
@@ -185,37 +181,37 @@ impl Judge<'_> {
         let written = object;
         let settled = self.places.settle(written.clone());
         let (object, how) = (settled.object.clone(), settled.place);
-        let name = name_of(&object);
+        let name = ObjectName::of(&object);
         let place = self.place_of(&object);
         if &*name.kind == "AdmissionReview" && &*name.group == "admission.k8s.io" {
             return judged.unread(Problem {
-                is_error: true,
-                code: "not-an-object",
                 object: Some(name),
                 place: Some(place),
-                message: "this is an admission request, not an object of a cluster".to_owned(),
                 help: Some("judge requests with `portcullis test`".to_owned()),
+                ..Problem::error(
+                    ErrorKind::NotAnObject,
+                    "this is an admission request, not an object of a cluster",
+                )
             });
         }
-        if name_bytes(&name) > MOST_NAME {
+        if name_bytes(&name) > MAX_NAME {
             let object = ObjectName { kind: name.kind.clone(), ..ObjectName::default() };
+            let message = format!(
+                "group, version, kind, namespace and name have {} together, which no object of a cluster has",
+                size(name_bytes(&name) as u64)
+            );
             return judged.unread(Problem {
-                is_error: true,
-                code: "limit",
-                object: Some(object).filter(|object| object.kind.len() <= MOST_NAME),
+                object: Some(object),
                 place: Some(place),
-                message: format!(
-                    "group, version, kind, namespace and name have {} together, which no object of a cluster has",
-                    size(name_bytes(&name) as u64)
-                ),
                 help: Some("it is not audited".to_owned()),
+                ..Problem::error(ErrorKind::Limit, message)
             });
         }
         let ordinal = judged.names.len() as u64;
         judged.bytes += 256 + 2 * name_bytes(&name) as u64;
         judged.names.push((name.clone(), place.clone()));
         if matches!(how, Placement::Assumed | Placement::Given) {
-            judged.problem(self.unplaced(name_of(&written), place.clone()));
+            judged.problem(self.unplaced(ObjectName::of(&written), place.clone()));
         }
         let counted = judged.kinds.entry(object.gvk().clone()).or_default();
         counted.seen += 1;
@@ -229,7 +225,7 @@ impl Judge<'_> {
         for elsewhere in self.elsewhere(&review, point, process) {
             let problem = Problem::of(&elsewhere.to_warning());
             judged.problem(Problem {
-                object: Some(name_of(&written)),
+                object: Some(ObjectName::of(&written)),
                 place: Some(place.clone()),
                 ..problem
             });
@@ -361,6 +357,7 @@ impl<'a> Listed<'a> {
                 verdict: if finding.is_error() { Verdict::Unknown } else { Verdict::Violation },
                 message: String::new(),
                 details: serde_json::Value::Null,
+                text: None,
             };
             let most = self.judge.limits.findings;
             let room = most.saturating_sub(self.bytes);
@@ -430,16 +427,11 @@ impl Judge<'_> {
         } else {
             ("", Some("name another one with `--namespace`".to_owned()))
         };
-        Problem {
-            is_error: false,
-            code: "missing-namespace",
-            object: Some(object),
-            place: Some(place),
-            message: format!(
-                "no namespace is named, but objects of this kind live in one: taken to be in `{namespace}`{by}"
-            ),
-            help,
-        }
+        let message = format!(
+            "no namespace is named, but objects of this kind live in one: taken to be in `{namespace}`{by}"
+        );
+        let (object, place) = (Some(object), Some(place));
+        Problem { object, place, help, ..Problem::warning(ErrorKind::MissingNamespace, message) }
     }
 
     /// The line that says which object it is.
@@ -458,15 +450,15 @@ impl Judge<'_> {
 
 impl Judged {
     fn problem(&mut self, problem: Problem) {
-        let problem = problem.short();
-        self.unread += u64::from(problem.is_error);
+        let problem = problem.kept();
+        self.unread += u64::from(problem.is_error());
         let help = problem.help.as_ref().map_or(0, String::len);
         self.bytes += 512 + (problem.message.len() + help) as u64;
         self.problems.push(problem);
     }
 
     fn unread(&mut self, problem: Problem) {
-        self.problem(Problem { is_error: true, ..problem });
+        self.problem(Problem { severity: Severity::Error, ..problem });
     }
 }
 
@@ -500,28 +492,12 @@ pub fn read(file: &Arc<str>, text: Text, limits: &Limits) -> Read {
 }
 
 /// Most bytes of all that names an object: each part of it may have 253 at most in a cluster.
-const MOST_NAME: usize = 1024;
-
-/// How reports call an object.
-pub fn name_of(object: &Object) -> ObjectName {
-    let gvk = object.gvk();
-    let name = match (&**object.name(), object.generate_name()) {
-        ("", generated) if !generated.is_empty() => format!("{generated}*").into(),
-        _ => object.name().clone(),
-    };
-    ObjectName {
-        group: gvk.group.clone(),
-        version: gvk.version.clone(),
-        kind: gvk.kind.clone(),
-        namespace: object.namespace().clone(),
-        name,
-    }
-}
+const MAX_NAME: usize = 1024;
 
 /// The labels that each finding has: more bytes of them than any object of a cluster needs are counted instead.
 fn labels_of(object: &Object) -> BTreeMap<String, String> {
-    const MOST: usize = 8 << 10;
-    let (mut room, mut left_out) = (MOST, 0_usize);
+    const MAX: usize = 8 << 10;
+    let (mut room, mut left_out) = (MAX, 0_usize);
     let mut labels = BTreeMap::new();
     for (key, value) in object.labels() {
         match room.checked_sub(key.len() + value.len()) {

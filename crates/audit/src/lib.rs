@@ -22,6 +22,5 @@ pub mod pipeline;
 pub mod policies;
 mod progress;
 pub mod run;
-pub mod sink;
 pub mod source;
 pub mod spool;

@@ -99,7 +99,7 @@ impl Ceiling {
     }
 }
 
-/// Bytes of work that may be under way at once. Who reads waits; who works on never does, so that it always ends.
+/// Bytes of work that may be under way at once. Whoever reads waits; whoever works on never does, so that it always ends.
 #[derive(Debug)]
 pub struct Budget {
     used: Mutex<u64>,
@@ -140,7 +140,7 @@ impl Budget {
     }
 }
 
-/// Keeps what waits to be put into order within so many bytes. Who has the batch that comes next waits for nobody but who puts it into
+/// Keeps what waits to be put into order within so many bytes. Whoever has the batch that comes next waits only for what puts it into
 /// order; all others wait until there is room or it is their turn. So it always goes on.
 #[derive(Debug)]
 pub struct Turns {
@@ -199,17 +199,8 @@ impl Turns {
 
 /// What the process has taken of the machine's memory, in bytes, if the system tells.
 pub fn resident() -> Option<u64> {
-    field("VmRSS:")
-}
-
-/// The most that it ever had.
-pub fn peak() -> Option<u64> {
-    field("VmHWM:")
-}
-
-fn field(name: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024)
 }

@@ -1,7 +1,7 @@
 //! Items in, results out in the order of the items, worked on by all cores in bounded memory.
 //!
 //! ```text
-//!            Budget: who reads waits here
+//!            Budget: whoever reads waits here
 //!                  v
 //! Feed ── batches ──> bounded queue ──> workers ──> results, put into order ──> merge
 //! (one thread)                         (n threads)                            (the caller's thread)
@@ -18,7 +18,7 @@ use std::thread;
 use portcullis::Gvk;
 #[cfg(feature = "kube")]
 use portcullis_cluster::Page;
-use portcullis_report::audit::Problem;
+use portcullis_report::Problem;
 
 use crate::memory::{Budget, Ceiling, Turns};
 use crate::source::Text;

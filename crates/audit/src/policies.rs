@@ -8,7 +8,7 @@ use portcullis::{
     ConfigHomes, ConstraintInfo, ConstraintKey, EnforcementPoint, Error, Limits, Object, PolicySet, Resource,
     Unsupported,
 };
-use portcullis_report::audit::{Action, Place, Policy, Severity, Template};
+use portcullis_report::Policy;
 use portcullis_sources::{Choice, documents, is_policy};
 use sha2::{Digest as _, Sha256};
 
@@ -53,42 +53,16 @@ impl Policies {
         let is_audited = |constraint: &&std::sync::Arc<ConstraintInfo>| {
             !constraint.enforcement().actions(EnforcementPoint::Audit).is_empty()
         };
-        let described: Vec<Policy> =
-            set.constraints().filter(is_audited).map(|constraint| describe(constraint)).collect();
+        let described: Vec<Policy> = set
+            .constraints()
+            .filter(is_audited)
+            .map(|constraint| Policy::of(constraint, EnforcementPoint::Audit))
+            .collect();
         problems.sort();
         problems.dedup();
         let index = described.iter().enumerate().map(|(index, policy)| (policy.key.clone(), index)).collect();
         let digest = digest(&set);
         Self { set, described, index, digest, problems }
-    }
-}
-
-fn describe(constraint: &ConstraintInfo) -> Policy {
-    /// What `kubectl apply` keeps: the constraint once more.
-    const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
-    let template = constraint.template();
-    let of_template = Object::from_document(template.document().clone()).ok();
-    let annotated = [Some(constraint.object()), of_template.as_ref()];
-    let severity = annotated.into_iter().flatten().find_map(|object| {
-        let word = Severity::ANNOTATIONS.iter().find_map(|annotation| object.annotation(annotation))?;
-        Severity::from_word(word)
-    });
-    let (rego, place) = template.text();
-    let annotations = constraint.object().annotations().filter(|(key, _)| *key != LAST_APPLIED);
-    Policy {
-        key: constraint.key().clone(),
-        title: template.title().map(str::to_owned),
-        description: template.description().map(|text| text.split_whitespace().collect::<Vec<_>>().join(" ")),
-        severity,
-        actions: Action::list(constraint.enforcement().actions(EnforcementPoint::Audit)),
-        declared: constraint.enforcement().declared(),
-        annotations: annotations.map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
-        place: Place::of(constraint.location()),
-        template: Template {
-            name: template.name().as_str().to_owned(),
-            rego: rego.clone(),
-            place: Place::of(&place),
-        },
     }
 }
 

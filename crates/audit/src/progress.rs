@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use portcullis_report::audit::Tally;
+use portcullis_report::Tally;
 
 use crate::run::Aside;
 use crate::source::size;

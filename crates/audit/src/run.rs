@@ -12,8 +12,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use portcullis::{Error, ErrorKind, EvaluationLimits, Location, Places, Scopes, Unsupported};
-use portcullis_report::ExitStatus;
-use portcullis_report::audit::{AuditReport, Completion, Problem, Standing, Timestamp};
+use portcullis_report::sink::{Sink, Start};
+use portcullis_report::{
+    AuditReport, Completion, ExitStatus, Problem, Standing, StatusLimits, Timestamp, human,
+};
 use portcullis_sources::{Choice, InputFile, is_stdin, list, stdin_is_stream, stdin_path, with_patience};
 
 use crate::args::AuditArgs;
@@ -25,7 +27,6 @@ use crate::memory::{Budget, Ceiling, resident};
 use crate::pipeline::{self, Feed, Work};
 use crate::policies::Policies;
 use crate::progress::Progress;
-use crate::sink::{Options, Sink, Start, human};
 use crate::source::{Files, Source, size};
 use crate::spool::Spool;
 
@@ -80,14 +81,16 @@ pub struct Settings {
     pub aside: Aside,
     /// Where objects are that name no namespace.
     pub places: Places,
+    /// How much of what is found goes into the status of a constraint.
+    pub status: StatusLimits,
 }
 
 /// What an audit says on standard error, beside its outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Aside {
-    /// How far it is, while it goes on and if that is a terminal: for who waits for the outputs.
+    /// How far it is, while it goes on and if that is a terminal: for whoever waits for the outputs.
     Progress,
-    /// Why it is incomplete or judged nothing, when it has ended: for who may not look at any output.
+    /// Why it is incomplete or judged nothing, when it has ended: for whoever may not look at any output.
     Doubts,
     /// Nothing.
     Nothing,
@@ -108,6 +111,10 @@ impl Settings {
             timeout: Duration::from_secs(args.timeout),
             aside: if args.quiet { Aside::Doubts } else { Aside::Progress },
             places: Places::default().with_namespace(args.namespace.as_deref()),
+            status: StatusLimits {
+                violations: args.constraint_violations_limit,
+                message: args.message_limit,
+            },
         }
     }
 }
@@ -217,7 +224,7 @@ pub fn audit(
     let mut spool = Spool::new(None).map_err(system("creating a temporary file"))?;
     let mut collected = Collected::new(policies.described.len(), settings.ceiling);
     let of_subject = subject.problems();
-    let is_listed = !of_subject.iter().any(|problem| problem.is_error);
+    let is_listed = !of_subject.iter().any(Problem::is_error);
     for problem in policies.problems.iter().map(Problem::of).chain(of_subject) {
         collected.problem(problem);
     }
@@ -235,14 +242,7 @@ pub fn audit(
             return Err(system("reading what policies compare with")(error));
         }
         Err(error @ InventoryError::TooLarge { .. }) => {
-            collected.problem(Problem {
-                is_error: true,
-                code: "limit",
-                object: None,
-                place: None,
-                message: error.to_string(),
-                help: None,
-            });
+            collected.problem(Problem::error(ErrorKind::Limit, error.to_string()));
             unfinished = Some("what policies compare objects with does not fit into memory".to_owned());
         }
         Err(InventoryError::Stopped) => unfinished = Some(told(subject)),
@@ -314,13 +314,14 @@ pub fn audit(
         policy_digest: policies.digest.clone(),
         completion,
         policies: policies.described.clone(),
-        findings: &spool,
+        findings: Box::new(spool),
         coverage,
         totals,
         problems,
+        status_limits: settings.status,
     };
     for sink in sinks {
-        sink.end(&report, &spool).map_err(system("writing an output"))?;
+        sink.end(&report).map_err(system("writing an output"))?;
     }
     if settings.aside == Aside::Doubts {
         human::write_doubts(&report, &mut anstream::stderr().lock())
@@ -368,10 +369,7 @@ pub fn files(args: &AuditArgs) -> Result<ExitStatus, RunError> {
     repeat(args.interval, &stop, |_| {
         let policies = read_policies(args)?;
         let mut subject = FileSubject::new(&paths, &args.inventory, stdin.as_ref(), settings.ceiling);
-        let options =
-            Options { violations_limit: args.constraint_violations_limit, message_limit: args.message_limit };
-        let mut sinks: Vec<_> =
-            args.outputs().into_iter().map(|(form, target)| form.sink(target, options)).collect();
+        let mut sinks: Vec<_> = args.outputs().into_iter().map(|(form, target)| form.sink(target)).collect();
         let comparison = args.comparison(&policies)?;
         let outcome = comparison.as_ref().map(Compare::outcome);
         sinks.extend(comparison.map(|comparison| Box::new(comparison) as Box<dyn Sink>));

@@ -7,7 +7,7 @@ use std::io::{self, BufRead as _, BufReader, BufWriter, Read as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
-use portcullis_report::audit::{Finding, Findings};
+use portcullis_report::{Finding, Findings, Reading};
 
 /// A temporary file without a name: whatever happens to the process, nothing is left of it.
 #[derive(Debug)]
@@ -99,35 +99,6 @@ impl Spool {
         std::os::unix::fs::FileExt::write_all_at(&self.blocks, &block, place)
     }
 
-    /// The namespaces of objects with findings; empty for the cluster's own objects.
-    pub fn namespaces(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.namespaces.keys()
-    }
-
-    /// The findings of a namespace, in order.
-    pub fn of_namespace(&self, namespace: &str) -> impl Iterator<Item = io::Result<Finding>> + '_ {
-        let offsets = self.namespaces.get(namespace);
-        let full = offsets.map_or(0, |offsets| offsets.full);
-        let last = offsets.map(|offsets| offsets.last.as_slice()).unwrap_or_default();
-        let mut place = offsets.map_or(0, |offsets| offsets.first);
-        let blocks = (0..full).flat_map(move |_| {
-            let read = self.block(place);
-            let numbers = match read {
-                Ok((numbers, next)) => {
-                    place = next;
-                    numbers.into_iter().map(Ok).collect()
-                }
-                Err(error) => vec![Err(error)],
-            };
-            numbers.into_iter()
-        });
-        blocks.chain(last.iter().map(|offset| Ok(*offset))).map(|offset| {
-            let mut line = Vec::new();
-            BufReader::with_capacity(2 << 10, self.reader(offset?)?).read_until(b'\n', &mut line)?;
-            serde_json::from_slice(&line).map_err(io::Error::other)
-        })
-    }
-
     /// The numbers of a block, and where the next one is.
     fn block(&self, place: u64) -> io::Result<(Vec<u64>, u64)> {
         let mut bytes = [0; BLOCK_BYTES];
@@ -160,10 +131,38 @@ impl io::Read for Reader {
 }
 
 impl Findings for Spool {
-    fn read(&self) -> io::Result<Box<dyn Iterator<Item = io::Result<Finding>> + '_>> {
+    fn read(&self) -> io::Result<Reading<'_>> {
         let reader = self.reader(0)?.take(self.end);
         let lines = BufReader::with_capacity(1 << 16, reader).split(b'\n');
         Ok(Box::new(lines.map(|line| serde_json::from_slice(&line?).map_err(io::Error::other))))
+    }
+
+    fn namespaces(&self) -> Vec<Arc<str>> {
+        self.namespaces.keys().cloned().collect()
+    }
+
+    fn of_namespace<'a>(&'a self, namespace: &'a str) -> Reading<'a> {
+        let offsets = self.namespaces.get(namespace);
+        let full = offsets.map_or(0, |offsets| offsets.full);
+        let last = offsets.map(|offsets| offsets.last.as_slice()).unwrap_or_default();
+        let mut place = offsets.map_or(0, |offsets| offsets.first);
+        let blocks = (0..full).flat_map(move |_| {
+            let read = self.block(place);
+            let numbers = match read {
+                Ok((numbers, next)) => {
+                    place = next;
+                    numbers.into_iter().map(Ok).collect()
+                }
+                Err(error) => vec![Err(error)],
+            };
+            numbers.into_iter()
+        });
+        let findings = blocks.chain(last.iter().map(|offset| Ok(*offset))).map(|offset| {
+            let mut line = Vec::new();
+            BufReader::with_capacity(2 << 10, self.reader(offset?)?).read_until(b'\n', &mut line)?;
+            serde_json::from_slice(&line).map_err(io::Error::other)
+        });
+        Box::new(findings)
     }
 }
 
@@ -171,7 +170,7 @@ impl Findings for Spool {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test panics when it fails")]
 
-    use portcullis_report::audit::{ObjectName, Place, Verdict};
+    use portcullis_report::{ObjectName, Place, Verdict};
 
     use super::*;
 
@@ -193,6 +192,7 @@ mod tests {
                 verdict: Verdict::Violation,
                 message: format!("number {ordinal}"),
                 details: serde_json::json!({}),
+                text: None,
             };
             spool.push(&finding).unwrap();
         }

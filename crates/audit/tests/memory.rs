@@ -14,7 +14,8 @@ use std::time::Duration;
 use portcullis_audit::memory::{Ceiling, resident};
 use portcullis_audit::policies::Policies;
 use portcullis_audit::run::{Aside, FileSubject, Settings, audit};
-use portcullis_audit::sink::{Form, Options, Target};
+use portcullis_report::sink::Target;
+use portcullis_report::{Form, StatusLimits};
 
 use crate::support::{directory, lines, pod};
 
@@ -32,9 +33,9 @@ fn memory_does_not_grow_over_twenty_audits_in_one_process() {
         timeout: Duration::from_secs(10),
         aside: Aside::Nothing,
         places: portcullis::Places::default(),
+        status: StatusLimits::default(),
     };
     let stop = Arc::new(AtomicBool::new(false));
-    let options = Options { violations_limit: 20, message_limit: 256 };
     let mut taken = Vec::new();
     for _ in 0..20 {
         let policies = Policies::read(
@@ -44,8 +45,8 @@ fn memory_does_not_grow_over_twenty_audits_in_one_process() {
         );
         let mut subject = FileSubject::new(&[path.join("dump.ndjson")], &[], None, settings.ceiling);
         let mut sinks = vec![
-            Form::Ndjson.sink(Target::File(path.join("out.ndjson")), options),
-            Form::Json.sink(Target::File(path.join("out.json")), options),
+            Form::Ndjson.sink(Target::File(path.join("out.ndjson"))),
+            Form::Json.sink(Target::File(path.join("out.json"))),
         ];
         audit(&policies, &mut subject, &settings, &mut sinks, &stop).unwrap();
         taken.extend(resident());

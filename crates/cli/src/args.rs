@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum, ValueHint};
-use portcullis_sources::{ConfigArgs, GatekeeperArgs};
+use portcullis_report::lint::LintReport;
+use portcullis_report::verify::VerifyReport;
+use portcullis_report::{Form, TestReport};
+use portcullis_sources::{ConfigArgs, FormerArgs, GatekeeperArgs};
 use regex::Regex;
 
 const AFTER: &str = "\
@@ -139,8 +142,8 @@ pub struct TestArgs {
     #[arg(long)]
     pub allow_unsupported: bool,
     /// Form of the report.
-    #[arg(short, long, value_name = "FORMAT", default_value = "human")]
-    pub output: TestFormat,
+    #[arg(short, long, value_name = "FORMAT", default_value = "human", value_parser = Form::parser::<TestReport>())]
+    pub output: Form,
     /// Report only what is denied.
     #[arg(long)]
     pub deny_only: bool,
@@ -189,8 +192,8 @@ pub struct VerifyArgs {
     #[arg(short, long)]
     pub verbose: bool,
     /// Form of the report.
-    #[arg(short, long, value_name = "FORMAT", default_value = "human")]
-    pub output: VerifyFormat,
+    #[arg(short, long, value_name = "FORMAT", default_value = "human", value_parser = Form::parser::<VerifyReport>())]
+    pub output: Form,
     /// Number of threads; all cores if not given.
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<std::num::NonZeroUsize>,
@@ -213,7 +216,9 @@ pub struct EvaluationArgs {
     pub max_steps: u64,
     /// Most memory that the values may take which one constraint makes for one object.
     #[arg(long, value_name = "SIZE", default_value = "32MiB", value_parser = size)]
-    pub max_memory: usize,
+    pub max_policy_memory: usize,
+    #[command(flatten)]
+    pub former: FormerArgs,
     /// Most seconds that the constraints together may take for one object.
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     pub timeout: u64,
@@ -243,8 +248,8 @@ pub struct LintArgs {
     #[arg(short, long)]
     pub verbose: bool,
     /// Form of the report.
-    #[arg(short, long, value_name = "FORMAT", default_value = "human")]
-    pub output: LintFormat,
+    #[arg(short, long, value_name = "FORMAT", default_value = "human", value_parser = Form::parser::<LintReport>())]
+    pub output: Form,
     /// Count warnings as errors.
     #[arg(short = 'W', long)]
     pub deny_warnings: bool,
@@ -326,50 +331,6 @@ pub enum Program {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LintFormat {
-    /// For people, with the lines of the policies.
-    Human,
-    /// JSON, with a rule, a position and a hint per finding.
-    Json,
-    /// The same in YAML.
-    Yaml,
-    /// JUnit XML, for test reports.
-    Junit,
-    /// SARIF 2.1.0, for code scanning.
-    Sarif,
-    /// GitHub Actions annotations.
-    Github,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum TestFormat {
-    /// For people, with the lines of the manifests.
-    #[value(alias = "default")]
-    Human,
-    /// gator's JSON, with positions.
-    Json,
-    /// The same in YAML.
-    Yaml,
-    /// JUnit XML, for test reports.
-    Junit,
-    /// SARIF 2.1.0, for code scanning.
-    Sarif,
-    /// GitHub Actions annotations.
-    Github,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum VerifyFormat {
-    /// For people, as `go test` prints it.
-    #[value(alias = "default")]
-    Human,
-    /// JSON.
-    Json,
-    /// JUnit XML, for test reports.
-    Junit,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Color {
     /// If the output is a terminal that can.
     Auto,
@@ -435,6 +396,16 @@ mod tests {
     fn the_command_line_is_consistent() {
         use clap::CommandFactory as _;
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn a_flag_that_means_something_else_now_says_so() {
+        for command in ["test", "verify"] {
+            let refused =
+                Args::try_parse_from(["portcullis", command, "x", "--max-memory", "32MiB"]).unwrap_err();
+            assert!(refused.to_string().contains("is `--max-policy-memory`"), "{refused}");
+        }
+        Args::try_parse_from(["portcullis", "test", "x", "--max-policy-memory", "32MiB"]).unwrap();
     }
 
     #[test]

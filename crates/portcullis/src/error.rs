@@ -133,6 +133,8 @@ error_kinds! {
     WebhookRules = "webhook-rules";
     /// A test suite that cannot be run as written.
     Suite = "suite";
+    /// Judging an object broke off: a fault of this program.
+    Defect = "defect";
 }
 
 impl ErrorKind {

@@ -28,9 +28,9 @@ pub struct Copies {
 
 impl Copies {
     /// Copies of one object, beyond the first.
-    const MOST_OF_ONE: usize = 2 << 20;
+    const MAX_OF_ONE: usize = 2 << 20;
     /// Copies of all objects, beyond the first of each.
-    const MOST: usize = 256 << 20;
+    const MAX: usize = 256 << 20;
 
     /// The object, as it is written where it is needed once more.
     pub fn of<'a>(&mut self, object: &'a Object) -> Copy<'a> {
@@ -40,7 +40,7 @@ impl Copies {
             self.taken.insert(place, (one, 0));
             return Copy::Whole(object);
         };
-        if *taken + *one > Self::MOST_OF_ONE || self.all + *one > Self::MOST {
+        if *taken + *one > Self::MAX_OF_ONE || self.all + *one > Self::MAX {
             return Copy::Name(object, *one);
         }
         *taken += *one;

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::audit::Standing;
+use crate::Standing;
 
 /// The exit code, the best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

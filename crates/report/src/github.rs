@@ -2,63 +2,52 @@
 
 use std::io::{self, Write};
 
-use portcullis::{EnforcementAction, Error, Location, Severity};
+use crate::form::{Spec, Writer};
+use crate::lint::LintReport;
+use crate::{Place, Problem, TestReport, escape, in_checkout};
 
-use crate::{Region, TestReport, escape, in_checkout};
+pub(crate) const FORM: Spec = Spec {
+    test: Some(Writer { about: "GitHub Actions annotations", write: write_test }),
+    lint: Some(Writer { about: "GitHub Actions annotations", write: write_lint }),
+    ..Spec::new("github")
+};
 
 /// Writes what is wrong with the input and all findings, one line each.
-pub fn write(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
+fn write_test(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
     write_problems(&report.problems, out)?;
-    for (reviewed, finding) in report.findings() {
-        let level = match finding.action {
-            EnforcementAction::Deny => "error",
-            EnforcementAction::Warn => "warning",
-            EnforcementAction::Dryrun => "notice",
-        };
-        let title = finding.constraint.key().to_string();
-        let text = format!("{}: {}", reviewed.object, finding.text());
-        write_line(level, Some(&finding.position.location), &title, &text, out)?;
+    for (reviewed, policy, finding) in report.each() {
+        let text = format!("{}: {}", reviewed.object, finding.says());
+        let level = finding.action().level("notice");
+        write_line(level, Some(&finding.place), &policy.key.to_string(), &text, out)?;
     }
     Ok(())
+}
+
+fn write_lint(report: &LintReport, out: &mut dyn Write) -> io::Result<()> {
+    write_problems(&report.problems, out)
 }
 
 /// Writes what is wrong with documents, one line each.
-pub fn write_problems(problems: &[Error], out: &mut dyn Write) -> io::Result<()> {
-    for problem in problems {
-        let level = match problem.severity() {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-        };
-        write_line(level, problem.location(), problem.kind().code(), &problem_text(problem), out)?;
-    }
-    Ok(())
-}
-
-/// Without the position, which the annotation has itself.
-fn problem_text(problem: &Error) -> String {
-    let mut text = problem.subject().map(|subject| format!("{subject}: ")).unwrap_or_default();
-    text.push_str(problem.message());
-    if let Some(help) = problem.help() {
-        text.push_str("; ");
-        text.push_str(help);
-    }
-    text
+fn write_problems(problems: &[Problem], out: &mut dyn Write) -> io::Result<()> {
+    problems.iter().try_for_each(|problem| {
+        let level = problem.severity.to_string();
+        write_line(&level, problem.place.as_ref(), problem.kind.code(), &problem.text(), out)
+    })
 }
 
 fn write_line(
     level: &str,
-    location: Option<&Location>,
+    place: Option<&Place>,
     title: &str,
     text: &str,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     write!(out, "::{level} ")?;
-    if let Some(location) = location {
-        write!(out, "file={},", property(in_checkout(location.file())))?;
-        if !location.source().text().is_empty() {
-            let Region { line, column, end_column } = Region::of(location);
+    if let Some(Place::File { file, line, column, end_column }) = place {
+        write!(out, "file={},", property(in_checkout(file)))?;
+        if *line > 0 {
             // The end is that of the last character, not the one behind it.
-            let end_column = end_column.saturating_sub(1).max(column);
+            let end_column = end_column.saturating_sub(1).max(*column);
             write!(out, "line={line},endLine={line},col={column},endColumn={end_column},")?;
         }
     }

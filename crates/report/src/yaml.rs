@@ -1,16 +1,33 @@
-//! The JSON report as YAML. gator's YAML has other names than its JSON; ours has the same.
+//! The JSON reports as YAML. gator's YAML has other names than its JSON; ours has the same.
 //!
 //! Texts that other YAML readers would take for something else (`yes`, `0644`) are quoted.
 
 use std::io::{self, Write};
 
+use serde::Serialize;
+
+use crate::form::{Spec, Writer};
+use crate::lint::LintReport;
 use crate::{TestReport, json};
 
-/// Writes all findings.
-pub fn write(report: &TestReport, mut out: &mut dyn Write) -> io::Result<()> {
-    let items = json::items(report);
-    if items.is_empty() {
-        return writeln!(out, "[]");
-    }
-    serde_saphyr::to_io_writer(&mut out, &items).map_err(io::Error::other)
+pub(crate) const FORM: Spec = Spec {
+    has_problems: false,
+    test: Some(Writer { about: "the same in YAML", write: write_test }),
+    lint: Some(Writer { about: "the same in YAML", write: write_lint }),
+    audit: Some(Writer { about: "the same in YAML", write: json::write_audit_yaml }),
+    ..Spec::new("yaml")
+};
+
+fn write_test(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
+    let items = json::test_items(report);
+    if items.is_empty() { writeln!(out, "[]") } else { write(&items, out) }
+}
+
+fn write_lint(report: &LintReport, out: &mut dyn Write) -> io::Result<()> {
+    write(&json::lint_content(report), out)
+}
+
+/// Writes a document.
+pub(crate) fn write(value: &impl Serialize, mut out: &mut dyn Write) -> io::Result<()> {
+    serde_saphyr::to_io_writer(&mut out, value).map_err(io::Error::other)
 }

@@ -42,3 +42,17 @@ impl ConfigArgs {
         self.gatekeeper.homes(self.own_namespace.as_deref().or(own))
     }
 }
+
+/// The name that the memory of one constraint had, where it now is that of audits for all of their memory: the one meaning it has.
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
+pub struct FormerArgs {
+    #[arg(long = "max-memory", hide = true, value_name = "SIZE", value_parser = former_max_memory)]
+    max_memory: Option<u64>,
+}
+
+/// Reads nothing: what was meant has another name.
+fn former_max_memory(_: &str) -> Result<u64, &'static str> {
+    Err(
+        "the memory of one constraint is `--max-policy-memory`; `--max-memory` is of audits, and is all that they take",
+    )
+}

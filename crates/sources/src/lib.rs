@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use portcullis::{Document, Error, ErrorKind, Limits, Location, Object, Resource, Source};
 use rayon::prelude::*;
 
-pub use config::{ConfigArgs, GatekeeperArgs};
+pub use config::{ConfigArgs, FormerArgs, GatekeeperArgs};
 pub use files::{Choice, InputFile, list, read_bytes, read_file};
 pub use patience::with_patience;
 pub use special::{Special, special};

@@ -12,7 +12,7 @@ pub fn stdout_is_closed() -> bool {
     is_closed()
 }
 
-/// The error of who writes to it all the same.
+/// The error of whoever writes to it all the same.
 #[must_use]
 pub fn closed_stdout() -> io::Error {
     let message = "standard output is closed; to throw the output away, write `> /dev/null`";
@@ -26,7 +26,7 @@ pub fn usage(code: i32, print: impl FnOnce() -> io::Result<()>) -> ExitCode {
     let written = match code {
         0 if stdout_is_closed() => Err(closed_stdout()),
         0 => print().and_then(|()| io::stdout().flush()),
-        // To standard error: if that fails, nobody can be told.
+        // To standard error: if that fails, nobody can know.
         _ => print().or(Ok(())),
     };
     match written {

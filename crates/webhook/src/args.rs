@@ -94,7 +94,10 @@ pub struct Args {
     pub max_steps: u64,
     /// Most memory that the values may take which one constraint makes for one request.
     #[arg(long, help_heading = "Limits", value_name = "SIZE", default_value = "32MiB", value_parser = size)]
-    pub max_memory: u64,
+    pub max_policy_memory: u64,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "its comment would become the help's")]
+    pub former: portcullis_sources::FormerArgs,
     /// Most seconds that a request may take, also if the API server would wait longer.
     #[arg(long, help_heading = "Limits", value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub timeout: u64,
@@ -104,7 +107,7 @@ pub struct Args {
     /// Most memory of bodies at once, as they have come; who holds most for longest is refused when somebody else needs it.
     #[arg(long, help_heading = "Limits", value_name = "SIZE", default_value = "96MiB", value_parser = size_here)]
     pub max_body_memory: usize,
-    /// Most memory of what is judged at once: values of requests, and for each `--max-memory`; further requests wait, small ones least.
+    /// Most memory of what is judged at once: values of requests, and for each `--max-policy-memory`; further requests wait, small ones least.
     #[arg(long, help_heading = "Limits", value_name = "SIZE", default_value = "256MiB", value_parser = size_here)]
     pub max_review_memory: usize,
     /// Threads that judge; all cores if not given.
@@ -283,7 +286,8 @@ mod tests {
             ("--threads", "0", "expected a whole number from 1"),
             ("--max-connections", "-1", "unexpected argument"),
             ("--max-body", "three", "expected a size such as `3MiB`"),
-            ("--max-memory", "0", "expected a size such as `3MiB`"),
+            ("--max-policy-memory", "0", "expected a size such as `3MiB`"),
+            ("--max-memory", "32MiB", "is `--max-policy-memory`"),
         ] {
             let said = refusal(flag, value);
             assert!(said.contains(expected), "{said}");
@@ -297,6 +301,9 @@ mod tests {
             assert_eq!(refusal(flag, value), "", "{flag}");
         }
         let args = Args::try_parse_from(["portcullis-webhook", "--policies", "p", "--self-signed"]).unwrap();
-        assert_eq!((args.max_memory, args.max_body, args.max_body_memory), (32 << 20, 3 << 20, 96 << 20));
+        assert_eq!(
+            (args.max_policy_memory, args.max_body, args.max_body_memory),
+            (32 << 20, 3 << 20, 96 << 20)
+        );
     }
 }

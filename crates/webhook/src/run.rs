@@ -154,7 +154,7 @@ pub fn run(mut args: Args) -> Result<(), RunError> {
         queue: args.max_queue,
         memory: args.max_review_memory,
         // One constraint at a time, what they say, and the lines that are made of it.
-        each: usize::try_from(args.max_memory).unwrap_or(usize::MAX).saturating_add(2 * bounds::HELD),
+        each: usize::try_from(args.max_policy_memory).unwrap_or(usize::MAX).saturating_add(2 * bounds::HELD),
     };
     let pool = Pool::start(terms).map_err(system("starting the threads that judge"))?;
     let decisions = decisions(&args, &log)?;
@@ -253,7 +253,7 @@ fn settings(args: &Args) -> Settings {
     Settings {
         limits: EvaluationLimits {
             steps: args.max_steps,
-            memory: args.max_memory,
+            memory: args.max_policy_memory,
             ..EvaluationLimits::default()
         },
         timeout: Duration::from_secs(args.timeout),

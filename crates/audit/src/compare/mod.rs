@@ -18,12 +18,10 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use portcullis_report::ExitStatus;
-use portcullis_report::audit::{AuditReport, Completion, Finding, Standing};
+use portcullis_report::sink::{Sink, Start, Target};
+use portcullis_report::{AuditReport, Completion, ExitStatus, Finding, Form, Standing};
 
 use crate::policies::Policies;
-use crate::sink::{Form, Sink, Start, Target};
-use crate::spool::Spool;
 pub use sides::{Comparison, Entry, Verdict};
 pub use theirs::Theirs;
 
@@ -47,7 +45,7 @@ impl CompareForm {
     }
 }
 
-/// What came of a comparison, for who asks when the audit has ended.
+/// What came of a comparison, for whoever asks when the audit has ended.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome(Arc<AtomicU8>);
 
@@ -79,7 +77,7 @@ pub struct Compare {
 }
 
 impl Compare {
-    /// With the statuses that constraints have as they were read. Without an output only the outcome is told.
+    /// With the statuses that constraints have as they were read. Without an output there is only the outcome.
     pub fn new(policies: &Policies, message_limit: usize, output: Option<(CompareForm, Target)>) -> Self {
         let constraints: BTreeMap<_, _> =
             policies.set.constraints().map(|constraint| (constraint.key(), constraint)).collect();
@@ -108,7 +106,7 @@ impl Sink for Compare {
         Ok(())
     }
 
-    fn end(&mut self, report: &AuditReport<'_>, _: &Spool) -> io::Result<()> {
+    fn end(&mut self, report: &AuditReport) -> io::Result<()> {
         let comparisons = sides::compare(report, &self.theirs, self.message_limit)?;
         let has = |verdict: fn(&Verdict) -> bool| comparisons.iter().any(|found| verdict(&found.verdict));
         let outcome = if matches!(report.completion, Completion::Unfinished { .. }) {

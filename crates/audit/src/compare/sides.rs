@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use portcullis::ConstraintKey;
-use portcullis_report::audit::AuditReport;
+use portcullis_report::AuditReport;
 use serde::Serialize;
 
 use super::Theirs;
@@ -34,7 +34,7 @@ pub enum Verdict {
     Equal,
     /// They do not.
     Differs,
-    /// It cannot be told, and why.
+    /// It cannot be known, and why.
     NotComparable(String),
 }
 
@@ -84,11 +84,7 @@ fn object(entry: &Entry) -> Object {
 /// # Errors
 ///
 /// If the findings cannot be read any more.
-pub fn compare(
-    report: &AuditReport<'_>,
-    theirs: &[Theirs],
-    message_limit: usize,
-) -> io::Result<Vec<Comparison>> {
+pub fn compare(report: &AuditReport, theirs: &[Theirs], message_limit: usize) -> io::Result<Vec<Comparison>> {
     let mut sides: Vec<Side> = theirs.iter().map(Side::of).collect();
     for finding in report.findings.read()? {
         let finding = finding?;
@@ -231,7 +227,7 @@ fn is_cut(theirs: &str, ours: &str, limit: usize) -> bool {
         && ours.starts_with(left)
 }
 
-/// A message for who compares: as long as theirs can be.
+/// A message for whoever compares: as long as theirs can be.
 fn shortened(message: &str, limit: usize) -> String {
     if limit == 0 || message.len() <= limit {
         return message.to_owned();

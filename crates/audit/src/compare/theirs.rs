@@ -33,48 +33,86 @@ pub struct Audited {
 impl Theirs {
     /// Of a constraint as an object. `declared` is its action as it is now.
     pub fn of(constraint: &Value, declared: &str) -> Self {
-        let status = constraint.get("status").filter(|status| !status.is_null());
-        let Some(timestamp) = status.and_then(|status| status.get("auditTimestamp")).and_then(Value::as_str)
-        else {
-            return Self::Absent;
+        Self::read(constraint, declared).unwrap_or_else(Self::Unreadable)
+    }
+
+    /// An error says what was found and what was expected.
+    fn read(constraint: &Value, declared: &str) -> Result<Self, String> {
+        let status = match constraint.get("status") {
+            None | Some(Value::Null) => return Ok(Self::Absent),
+            Some(Value::Object(status)) => status,
+            Some(other) => return Err(expected("status", "an object", other)),
         };
-        let Some(total) = status.and_then(|status| status.get("totalViolations")).and_then(Value::as_u64)
-        else {
-            return Self::Unreadable("its status has a time and no number of violations".to_owned());
+        let field = |key: &str| status.get(key).filter(|value| !value.is_null());
+        let (time, total, listed) = (field("auditTimestamp"), field("totalViolations"), field("violations"));
+        if time.is_none() && total.is_none() && listed.is_none() {
+            return Ok(Self::Absent);
+        }
+        let listed = match listed {
+            None => Vec::new(),
+            Some(Value::Array(items)) => {
+                items.iter().enumerate().map(|(index, item)| entry(index, item)).collect::<Result<_, _>>()?
+            }
+            Some(other) => return Err(expected("status.violations", "a list", other)),
         };
-        let listed = match status.and_then(|status| status.get("violations")) {
-            None | Some(Value::Null) => Vec::new(),
-            Some(Value::Array(items)) => items.iter().map(entry).collect(),
-            Some(_) => return Self::Unreadable("`status.violations` is no list".to_owned()),
+        let Some(time) = time else {
+            return Err("its status has violations, but no `auditTimestamp`".to_owned());
+        };
+        let Some(timestamp) = time.as_str() else {
+            return Err(expected("status.auditTimestamp", "a time", time));
+        };
+        let Some(total) = total else {
+            return Err("its status has a time, but no `totalViolations`".to_owned());
+        };
+        let Some(total) = total.as_u64() else {
+            return Err(expected("status.totalViolations", "a number from 0", total));
         };
         if listed.len() as u64 > total || (listed.is_empty() && total > 0) {
-            let message = format!("its status lists {} violations and counts {total}", listed.len());
-            return Self::Unreadable(message);
+            return Err(format!("its status lists {} violations and counts {total}", listed.len()));
         }
-        let action = status.and_then(|status| status.pointer("/violations/0/enforcementAction"));
+        let action = status.get("violations").and_then(|listed| listed.pointer("/0/enforcementAction"));
         let other_action = action
             .and_then(Value::as_str)
             .filter(|action| *action != declared)
             .map(|action| format!("its status is of the action `{action}`, and it has `{declared}` now"));
-        Self::Audited(Audited {
+        Ok(Self::Audited(Audited {
             timestamp: timestamp.to_owned(),
             total,
             listed,
             written_by: manager(constraint, "status", "f:auditTimestamp").map(str::to_owned),
             outdated: other_action.or_else(|| changed_since(constraint, timestamp)),
-        })
+        }))
     }
 }
 
-fn entry(violation: &Value) -> Entry {
-    let text = |key: &str| violation.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-    Entry {
-        group: text("group"),
-        kind: text("kind"),
-        namespace: text("namespace"),
-        name: text("name"),
-        message: text("message"),
-    }
+fn entry(index: usize, violation: &Value) -> Result<Entry, String> {
+    let at = format!("status.violations[{index}]");
+    let Value::Object(fields) = violation else { return Err(expected(&at, "an object", violation)) };
+    let text = |key: &str| match fields.get(key) {
+        None | Some(Value::Null) => Ok(String::new()),
+        Some(Value::String(text)) => Ok(text.clone()),
+        Some(other) => Err(expected(&format!("{at}.{key}"), "a string", other)),
+    };
+    Ok(Entry {
+        group: text("group")?,
+        kind: text("kind")?,
+        namespace: text("namespace")?,
+        name: text("name")?,
+        message: text("message")?,
+    })
+}
+
+/// ``expected a list in `status.violations`, found a string``.
+fn expected(field: &str, what: &str, found: &Value) -> String {
+    let found = match found {
+        Value::Null => "null".to_owned(),
+        Value::Bool(_) => "a boolean".to_owned(),
+        Value::Number(number) => format!("`{number}`"),
+        Value::String(_) => "a string".to_owned(),
+        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) => "an object".to_owned(),
+    };
+    format!("expected {what} in `{field}`, found {found}")
 }
 
 /// Who changed what of an object, and when, as API servers note it.
@@ -109,14 +147,37 @@ mod tests {
         assert_eq!(of(Value::Null), Theirs::Absent);
         assert_eq!(of(json!({"byPod": []})), Theirs::Absent);
         let time = "2026-01-02T03:04:05Z";
-        for wrong in [
-            json!({"auditTimestamp": time}),
-            json!({"auditTimestamp": time, "totalViolations": 3}),
-            json!({"auditTimestamp": time, "totalViolations": 0, "violations": [{}]}),
-            json!({"auditTimestamp": time, "totalViolations": 1, "violations": {}}),
-            json!({"auditTimestamp": time, "totalViolations": -1}),
+        let clean = json!({"auditTimestamp": time, "totalViolations": 1});
+        let with = |key: &str, value: Value| {
+            let mut status = clean.clone();
+            status[key] = value;
+            status
+        };
+        for (wrong, why) in [
+            (json!("audited"), "expected an object in `status`, found a string"),
+            (json!({"violations": {}}), "expected a list in `status.violations`, found an object"),
+            (json!({"violations": "none"}), "expected a list in `status.violations`, found a string"),
+            (json!({"violations": []}), "its status has violations, but no `auditTimestamp`"),
+            (json!({"totalViolations": 3}), "its status has violations, but no `auditTimestamp`"),
+            (with("auditTimestamp", json!(3)), "expected a time in `status.auditTimestamp`, found `3`"),
+            (json!({"auditTimestamp": time}), "its status has a time, but no `totalViolations`"),
+            (
+                with("totalViolations", json!(-1)),
+                "expected a number from 0 in `status.totalViolations`, found `-1`",
+            ),
+            (with("violations", json!({})), "expected a list in `status.violations`, found an object"),
+            (
+                with("violations", json!(["x"])),
+                "expected an object in `status.violations[0]`, found a string",
+            ),
+            (
+                with("violations", json!([{"name": true}])),
+                "expected a string in `status.violations[0].name`, found a boolean",
+            ),
+            (clean.clone(), "its status lists 0 violations and counts 1"),
+            (with("violations", json!([{}, {}])), "its status lists 2 violations and counts 1"),
         ] {
-            assert!(matches!(of(wrong.clone()), Theirs::Unreadable(_)), "{wrong}");
+            assert_eq!(of(wrong.clone()), Theirs::Unreadable(why.to_owned()), "{wrong}");
         }
         let clean = json!({"auditTimestamp": time, "totalViolations": 0});
         assert!(

@@ -3,12 +3,10 @@
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
-use portcullis_report::audit::{AuditReport, Standing};
-use portcullis_report::{count, escape};
+use portcullis_report::{AuditReport, Standing, count, escape, human};
 use serde_json::{Value, json};
 
 use super::{Comparison, Entry, Verdict};
-use crate::sink::human;
 
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const DOUBTFUL: Style = AnsiColor::Yellow.on_default().bold();
@@ -50,11 +48,7 @@ fn span(comparisons: &[Comparison]) -> Option<(&str, &str)> {
     times().min().zip(times().max())
 }
 
-pub(super) fn human(
-    report: &AuditReport<'_>,
-    comparisons: &[Comparison],
-    out: &mut dyn Write,
-) -> io::Result<()> {
+pub(super) fn human(report: &AuditReport, comparisons: &[Comparison], out: &mut dyn Write) -> io::Result<()> {
     let mut rows: Vec<[String; 4]> = Vec::new();
     for found in comparisons {
         let theirs = found.theirs.map(|(total, _)| total.to_string()).unwrap_or_default();
@@ -66,7 +60,7 @@ pub(super) fn human(
     for found in comparisons.iter().filter(|found| found.verdict != Verdict::Equal) {
         differences(found, out)?;
     }
-    human::write_problems(report, out)?;
+    human::write_audit_problems(report, out)?;
     let by_us = comparisons.iter().filter(|found| is_ours(found)).count();
     if by_us > 0 {
         let constraints = count(by_us, "status was", "statuses were");
@@ -146,11 +140,7 @@ fn differences(found: &Comparison, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out)
 }
 
-pub(super) fn json(
-    report: &AuditReport<'_>,
-    comparisons: &[Comparison],
-    out: &mut dyn Write,
-) -> io::Result<()> {
+pub(super) fn json(report: &AuditReport, comparisons: &[Comparison], out: &mut dyn Write) -> io::Result<()> {
     let constraints: Vec<Value> = comparisons.iter().map(constraint).collect();
     let Counts { equal, differ, not_comparable } = Counts::of(comparisons);
     let document = json!({

@@ -18,7 +18,7 @@ fn shown(documents: &[Document], problems: Vec<String>) -> Reading {
 
 fn by_pieces(name: &str, bytes: &[u8], small: usize) -> Reading {
     let (documents, problems) = read_pieces(name, bytes, 1 << 20, small);
-    let errors = problems.iter().filter(|problem| problem.is_error);
+    let errors = problems.iter().filter(|problem| problem.is_error());
     shown(&documents, errors.map(ToString::to_string).collect())
 }
 
@@ -248,7 +248,7 @@ fn a_second_items_is_named_where_it_is() {
         format!("{{\"apiVersion\":\"v1\",\"kind\":\"List\",\"items\":[{POD}],\n\"\\u0069tems\":[{POD}]}}");
     for small in [0, SMALL] {
         let problems = read_pieces("dump", text.as_bytes(), 1 << 20, small).1;
-        let problem = problems.iter().find(|problem| problem.is_error).unwrap();
+        let problem = problems.iter().find(|problem| problem.is_error()).unwrap();
         assert!(problem.to_string().starts_with("dump:2:1: the key `items`"), "{problem}");
     }
 }

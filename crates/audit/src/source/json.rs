@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 
 use portcullis::Form;
 
-use super::split::{Bad, BadKind, Collecting, Frame, Head, Identity, MOST_PIECES, Piece, Role, Start};
+use super::split::{Bad, BadKind, Collecting, Frame, Head, Identity, MAX_PIECES, Piece, Role, Start};
 
 /// The scanner between two bytes. Its size does not depend on the source, but for what it collects.
 #[derive(Debug)]
@@ -180,7 +180,7 @@ impl Json {
         let chunk = &mut chunk;
         let mut at = 0;
         while let Some(&byte) = bytes.get(at) {
-            if pieces.len() >= MOST_PIECES {
+            if pieces.len() >= MAX_PIECES {
                 break;
             }
             if byte == b'{' && self.at_margin(chunk, at) && self.is_broken() {

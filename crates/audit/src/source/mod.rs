@@ -14,8 +14,8 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
-use portcullis::{Document, Limits};
-use portcullis_report::audit::{Place, Problem};
+use portcullis::{Document, ErrorKind, Limits};
+use portcullis_report::{Place, Problem};
 use portcullis_sources::InputFile;
 
 pub use open::{Bytes, Source};
@@ -55,70 +55,65 @@ impl Files {
             let text = error.to_string();
             text.split(" (os error").next().unwrap_or_default().to_lowercase()
         };
+        let message = format!("the file could not be read to its end: {text}");
         Item::Unread(Problem {
-            is_error: true,
-            code: "unreadable",
-            object: None,
             place: Some(place),
-            message: format!("the file could not be read to its end: {text}"),
             help: Some("what was read before that is audited; the rest was not seen".to_owned()),
+            ..Problem::error(ErrorKind::Unreadable, message)
         })
     }
 
     fn bad(&self, source: &Source, bad: &Bad) -> Item {
         let Start { line, column } = bad.start;
         let most = size(self.ceiling.document() as u64);
-        let (code, message, help) = match &bad.kind {
+        let (kind, message, help) = match &bad.kind {
             BadKind::TooLarge(bytes) => (
-                "limit",
+                ErrorKind::Limit,
                 format!("the document has {}, more than the {most} that fit", size(*bytes)),
                 "it is not audited; raise `--max-memory` to have it audited",
             ),
             BadKind::FrameTooLarge(bytes) => (
-                "limit",
+                ErrorKind::Limit,
                 format!("this list has {} beside its items, more than the {most} that fit", size(*bytes)),
                 "what is there is not read; raise `--max-memory` to have it read",
             ),
             BadKind::ListBreaks => (
-                "syntax",
+                ErrorKind::Syntax,
                 "the list that begins here does not end".to_owned(),
                 "its items up to there are audited; whether there were more is not known",
             ),
             BadKind::Twice => (
-                "duplicate-key",
+                ErrorKind::DuplicateKey,
                 "the key `items` is set a second time in this list".to_owned(),
-                "the items of both are audited, but only the last ones count for who reads the list",
+                "the items of both are audited, but only the last ones count for whoever reads the list",
             ),
             BadKind::Between => (
-                "syntax",
+                ErrorKind::Syntax,
                 "expected one comma between the items of a list".to_owned(),
                 "what can be read is audited; a list that has no commas, or too many, is no JSON",
             ),
             BadKind::Glued => (
-                "syntax",
+                ErrorKind::Syntax,
                 "expected `---` alone in its line, found text behind it".to_owned(),
                 "what follows is not audited, up to the next line of `---`; put the text into a line of its own",
             ),
             BadKind::OddSeparator => (
-                "syntax",
+                ErrorKind::Syntax,
                 "the line of this `---` has a character that ends lines for YAML only".to_owned(),
                 "what stands behind it in the line is read by nobody; put it into a line of its own",
             ),
             BadKind::OddLines => (
-                "syntax",
+                ErrorKind::Syntax,
                 "this list has tabs at the start of lines, or characters that end a line for YAML only"
                     .to_owned(),
-                "its items were audited, but may be others for who reads the list; write such characters as escapes in double quotes",
+                "its items were audited, but may be others for whoever reads the list; write such characters as escapes in double quotes",
             ),
         };
         let file = source.name.clone();
         Item::Unread(Problem {
-            is_error: true,
-            code,
-            object: None,
             place: Some(Place::File { file, line, column, end_column: column }),
-            message,
             help: Some(help.to_owned()),
+            ..Problem::error(kind, message)
         })
     }
 }

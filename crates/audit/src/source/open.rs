@@ -1,4 +1,4 @@
-//! What there is to read, and its bytes, unpacked. What a file is packed with is told by its first bytes, not by its name.
+//! What there is to read, and its bytes, unpacked. What a file is packed with shows in its first bytes, not by its name.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Seek as _, Write as _};
@@ -38,7 +38,7 @@ impl Source {
     pub fn file(file: InputFile) -> io::Result<Self> {
         let found = fs::metadata(&file.path).ok().and_then(|metadata| special(metadata.file_type()));
         match found {
-            // What else cannot be opened is reported by who opens it.
+            // What else cannot be opened is reported by whoever opens it.
             None => Ok(Self::plain(file)),
             Some(Special::Pipe) => {
                 with_patience(&file.name, || Self::spool(&file.name, File::open(&file.path)?, None))

@@ -4,12 +4,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use portcullis::{Document, Error, ErrorKind, Form, Limits, Location, Severity, Source};
-use portcullis_report::audit::{Place, Problem};
+use portcullis_report::{Place, Problem};
 
 use super::split::{Frame, Identity, Role, Start, Text};
 
 /// How many problems of one text are told apart. A text may have as many as it has documents, and a batch many texts.
-const MOST_PROBLEMS: usize = 100;
+const MAX_PROBLEMS: usize = 100;
 
 /// The documents of a text, and what is wrong with it. Whatever of it is in no document is among the problems. Of one that was cut off
 /// nothing is wrong but that: it is reported with its source.
@@ -54,11 +54,11 @@ fn outside_of((documents, errors): (Vec<Document>, Vec<Error>)) -> (Vec<Document
     };
     let problem = |error: &Error| {
         let problem = Problem::of(error);
-        if error.kind() != ErrorKind::DuplicateKey || problem.is_error || is_inside(error) {
+        if error.kind() != ErrorKind::DuplicateKey || problem.is_error() || is_inside(error) {
             return problem;
         }
         let help = "what it was set to before is not audited; it belongs to no object".to_owned();
-        Problem { is_error: true, help: Some(help), ..problem }
+        Problem { severity: Severity::Error, help: Some(help), ..problem }
     };
     let problems = errors.iter().map(problem).collect();
     (documents, problems)
@@ -124,14 +124,11 @@ fn around(
     let (documents, errors) = Document::read_form(&source, form, limits);
     let mut problems: Vec<Problem> = errors.iter().map(|error| of_frame(file, error, frame)).collect();
     let refuse = |message: String, help: &str| Problem {
-        is_error: true,
-        code: ErrorKind::NotAnObject.code(),
-        object: None,
         place: Some(place(file, start)),
-        message,
         help: Some(help.to_owned()),
+        ..Problem::error(ErrorKind::NotAnObject, message)
     };
-    if problems.iter().any(|problem| problem.is_error) || frame.is_twice {
+    if problems.iter().any(Problem::is_error) || frame.is_twice {
         return problems;
     }
     let stands_for_items = |document: &Document| {
@@ -181,7 +178,9 @@ fn around(
 fn of_frame(file: &Arc<str>, error: &Error, frame: &Frame) -> Problem {
     let mut problem = Problem::of(error);
     // Nobody reads what is set twice here.
-    problem.is_error |= error.severity() == Severity::Error || error.kind() == ErrorKind::DuplicateKey;
+    if error.kind() == ErrorKind::DuplicateKey {
+        problem.severity = Severity::Error;
+    }
     let Some(location) = error.location().filter(|location| location.range().start as usize > frame.at + 1)
     else {
         return problem;
@@ -235,24 +234,24 @@ pub struct Gathered {
 impl Gathered {
     /// One more.
     pub fn add(&mut self, problem: Problem) {
-        if self.problems.len() < MOST_PROBLEMS {
+        if self.problems.len() < MAX_PROBLEMS {
             return self.problems.push(problem);
         }
-        self.errors += u64::from(problem.is_error);
-        let is_error = problem.is_error;
+        self.errors += u64::from(problem.is_error());
+        let severity = problem.severity;
         let more = self.more.get_or_insert_with(|| Problem {
-            code: ErrorKind::Limit.code(),
+            kind: ErrorKind::Limit,
             object: None,
             message: "this text has more problems than are listed".to_owned(),
             help: None,
             ..problem
         });
-        more.is_error |= is_error;
+        more.severity = more.severity.min(severity);
     }
 
     /// The problems, and how many errors there are beside them.
     pub fn finish(mut self) -> (Vec<Problem>, u64) {
-        let listed = self.more.as_ref().is_some_and(|more| more.is_error);
+        let listed = self.more.as_ref().is_some_and(Problem::is_error);
         self.problems.extend(self.more);
         (self.problems, self.errors - u64::from(listed))
     }

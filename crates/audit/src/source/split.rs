@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Nothing else than the core's reader may come out, so nothing here is believed. A small source is one piece, which the core reads
-//! as it reads any file. Of a list that is cut, what is left without its items comes out as well, as a [`Role::Frame`]: who reads it
+//! as it reads any file. Of a list that is cut, what is left without its items comes out as well, as a [`Role::Frame`]: whoever reads it
 //! sees whether the items stood where the core finds a list's items. Every byte is in some piece, or is white space or a comma
 //! between two, or is reported.
 
@@ -175,8 +175,8 @@ impl Collecting {
     }
 }
 
-/// Pieces that wait are no more than this and what ends with the same byte: who feeds goes on when they have been taken.
-pub(super) const MOST_PIECES: usize = 64;
+/// Pieces that wait are no more than this and what ends with the same byte: whoever feeds goes on when they have been taken.
+pub(super) const MAX_PIECES: usize = 64;
 
 /// A source that is no larger is not cut into pieces, nor is such a document of a YAML stream: enough for what people write, and
 /// little enough that a large one is work for all cores, and that as many documents as it may have (`{}{}…`) fit into memory together.
@@ -291,7 +291,7 @@ impl<R: BufRead> Splitter<R> {
     fn decide(&mut self) {
         let Mode::Small(first) = &mut self.mode else { return };
         let first = std::mem::take(first);
-        // With two of them it is refused by who reads it.
+        // With two of them it is refused by whoever reads it.
         let behind = first.strip_prefix(MARK).filter(|rest| !rest.starts_with(MARK));
         let marked = first.len() - behind.unwrap_or(&first).len();
         let begins = first.iter().skip(marked).position(|byte| !is_space(*byte));

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use portcullis::Form;
 use portcullis_yaml::lines::{Chunks, Line, Step};
 
-use super::split::{Bad, BadKind, Collecting, Frame, Head, Identity, MOST_PIECES, Piece, Role, Start};
+use super::split::{Bad, BadKind, Collecting, Frame, Head, Identity, MAX_PIECES, Piece, Role, Start};
 
 /// The scanner between two bytes.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ struct Document {
     /// All of it, as long as it is small.
     small: Option<Collecting>,
     list: List,
-    /// May have more than comments and white space: who reads it finds out.
+    /// May have more than comments and white space: whoever reads it finds out.
     counts: bool,
     /// The line is a comment so far.
     in_comment: bool,
@@ -73,7 +73,7 @@ struct Cut {
 /// How much of a line is looked at: as much as a kind may have.
 const LOOK: usize = Head::LONGEST + 32;
 /// As much of a line that has dashes and white space only.
-const MOST_SPACE: usize = 64 << 10;
+const MAX_SPACE: usize = 64 << 10;
 
 impl Yaml {
     pub(super) fn new() -> Self {
@@ -100,7 +100,7 @@ impl Yaml {
         pieces: &mut VecDeque<Piece>,
     ) -> usize {
         let mut at = 0;
-        while at < bytes.len() && pieces.len() < MOST_PIECES {
+        while at < bytes.len() && pieces.len() < MAX_PIECES {
             let rest = bytes.get(at..).unwrap_or_default();
             let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
             let part = rest.get(..end).unwrap_or_default();
@@ -146,7 +146,7 @@ impl Yaml {
         let looked_at = looked_at(&pending).unwrap_or(pending.len()).min(pending.len());
         let (line, rest) = pending.split_at_mut_checked(looked_at).unwrap_or_default();
         // Of more white space nobody is told whether it is a separator.
-        let is_cut = !line.ends_with(b"\n") && line.len() >= MOST_SPACE && is_only_dashes(line);
+        let is_cut = !line.ends_with(b"\n") && line.len() >= MAX_SPACE && is_only_dashes(line);
         self.looked = true;
         let start = Start { line: self.line, column: 1 };
         if self.document.as_ref().is_some_and(|document| document.is_separator) {
@@ -416,8 +416,8 @@ impl OddLines {
 fn looked_at(line: &[u8]) -> Option<usize> {
     let Some(rest) = line.strip_prefix(b"---") else { return Some(LOOK) };
     match rest.iter().position(|byte| !byte.is_ascii_whitespace()) {
-        Some(first) => Some((first + 4).clamp(LOOK, MOST_SPACE)),
-        None => (line.len() >= MOST_SPACE).then_some(MOST_SPACE),
+        Some(first) => Some((first + 4).clamp(LOOK, MAX_SPACE)),
+        None => (line.len() >= MAX_SPACE).then_some(MAX_SPACE),
     }
 }
 

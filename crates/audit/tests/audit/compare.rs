@@ -11,7 +11,7 @@ use crate::support::{POLICIES, ingress, pod};
 
 async fn audit(server: &ApiServer, args: &[&str]) -> Run {
     let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis-audit"));
-    command.args(["--kube", "--server", server.url(), "--match-kind-only"]).args(args);
+    command.args(["--kube", "--kube-server", server.url(), "--match-kind-only"]).args(args);
     tokio::task::spawn_blocking(move || Run::of(command, None)).await.unwrap()
 }
 

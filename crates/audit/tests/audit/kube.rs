@@ -6,9 +6,10 @@ use std::time::Duration;
 use portcullis_audit::kube::{Connection, Scope};
 use portcullis_audit::memory::Ceiling;
 use portcullis_audit::run::{Aside, Settings, audit};
-use portcullis_audit::sink::policy_report::Api;
-use portcullis_audit::sink::{Form, Options, Target};
 use portcullis_cluster::{Access, Backoff, ConnectOptions};
+use portcullis_report::policy_report::Api;
+use portcullis_report::sink::Target;
+use portcullis_report::{Form, StatusLimits};
 use portcullis_testkit::apiserver::{ApiServer, Fault, Verb};
 use serde_json::{Value, json};
 
@@ -52,17 +53,15 @@ async fn audited(server: &ApiServer, chunk_size: u32, scope: Scope, writes: bool
             timeout: Duration::from_secs(10),
             aside: Aside::Nothing,
             places: portcullis::Places::default(),
+            status: StatusLimits { violations: 3, message: 256 },
         };
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("out.json");
-        let options = Options { violations_limit: 3, message_limit: 256 };
-        let mut sinks = vec![Form::Json.sink(Target::File(path.clone()), options)];
+        let mut sinks = vec![Form::Json.sink(Target::File(path.clone()))];
         if writes {
-            sinks.push(Box::new(connection.writer(
-                Some(std::time::Duration::from_mins(5)),
-                &[Api::PolicyReport],
-                options,
-            )));
+            sinks.push(Box::new(
+                connection.writer(Some(std::time::Duration::from_mins(5)), &[Api::PolicyReport]),
+            ));
         }
         audit(&policies, &mut subject, &settings, &mut sinks, &stop).unwrap();
         serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()

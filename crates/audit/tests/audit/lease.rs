@@ -21,9 +21,9 @@ impl Auditor {
     fn start(server: &ApiServer, directory: &Path, name: &str, seconds: u64, more: &[&str]) -> Self {
         let lines = directory.join(format!("{name}.ndjson"));
         let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis-audit"));
-        command.args(["--kube", "--server", server.url(), "--lease", "gatekeeper-system/audit"]);
+        command.args(["--kube", "--kube-server", server.url(), "--lease", "gatekeeper-system/audit"]);
         command.args(["--identity", name, "--lease-duration", &seconds.to_string()]);
-        command.args(["--interval", "1", "--quiet", "--qps", "1000", "--ndjson"]).arg(&lines).args(more);
+        command.args(["--interval", "1", "--quiet", "--kube-qps", "1000", "--ndjson"]).arg(&lines).args(more);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Self { child: command.spawn().unwrap(), lines }
     }

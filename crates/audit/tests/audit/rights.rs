@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use portcullis_audit::sink::policy_report::MANAGED_BY;
+use portcullis_report::policy_report::MANAGED_BY;
 use portcullis_testkit::apiserver::{ApiServer, Rights};
 use portcullis_testkit::program::Run;
 use serde_json::json;
@@ -18,7 +18,7 @@ pub async fn audit(server: &ApiServer) -> Run {
     let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis-audit"));
     command.args([
         "--kube",
-        "--server",
+        "--kube-server",
         server.url(),
         "--match-kind-only",
         "--update-status",

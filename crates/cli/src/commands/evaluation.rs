@@ -19,7 +19,7 @@ impl Evaluating {
     pub fn new(args: &EvaluationArgs) -> Self {
         let limits = EvaluationLimits {
             steps: args.max_steps,
-            memory: args.max_memory as u64,
+            memory: args.max_policy_memory as u64,
             ..EvaluationLimits::default()
         };
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();

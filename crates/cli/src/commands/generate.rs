@@ -13,7 +13,7 @@ use portcullis::{
     Document, Error, ErrorKind, Kinds, Limits, Object, PolicySet, Resource, Severity, Unsupported,
 };
 use portcullis_manifests::{Manifests, Options, own_crds, to_yaml};
-use portcullis_report::{self as report, ExitStatus};
+use portcullis_report::{self as report, ExitStatus, Problem};
 use portcullis_sources::{Choice, Input, documents, is_policy};
 use serde_json::Value;
 
@@ -113,7 +113,7 @@ fn tell(mut problems: Vec<Error>) -> anyhow::Result<bool> {
     problems.sort();
     problems.dedup();
     let mut err = anstream::stderr().lock();
-    report::human::write_problems(&problems, &mut err)?;
+    report::human::write_problems(&Problem::all(&problems), &mut err)?;
     Ok(!problems.iter().any(is_error))
 }
 

@@ -11,13 +11,14 @@ use std::path::{Path, PathBuf};
 
 use portcullis::{
     AdmissionRules, Document, Error, ErrorKind, Kinds, Limits, Object, PolicySet, Resource, Severity, Suite,
-    TemplateInfo, Unsupported, WebhookConfiguration,
+    Unsupported, WebhookConfiguration,
 };
-use portcullis_report::{self as report, ExitStatus, lint};
+use portcullis_report::lint::LintReport;
+use portcullis_report::{self as report, ExitStatus, Problem};
 use portcullis_sources::{self as read, Choice, Input, is_policy, is_suite};
 use rayon::prelude::*;
 
-use crate::args::{LintArgs, LintFormat};
+use crate::args::LintArgs;
 
 /// Reads the policies and reports.
 pub fn run(args: &LintArgs) -> anyhow::Result<ExitStatus> {
@@ -42,27 +43,18 @@ pub fn run(args: &LintArgs) -> anyhow::Result<ExitStatus> {
     }
     problems.sort();
     problems.dedup();
-    let templates: Vec<&TemplateInfo> = policies.templates().collect();
-    let report = lint::LintReport {
-        problems: &problems,
-        files: &files,
-        templates: &templates,
-        constraints: policies.constraints().count(),
+    let report = LintReport {
+        problems: Problem::all(&problems),
+        files,
+        policies,
         is_complete: !is_unread,
         deny_warnings: args.deny_warnings,
         verbose: args.verbose,
     };
-    let mut out = report::stdout(args.output == LintFormat::Human);
-    match args.output {
-        LintFormat::Human => lint::write_human(&report, &mut out)?,
-        LintFormat::Json => lint::write_json(&report, &mut out)?,
-        LintFormat::Yaml => lint::write_yaml(&report, &mut out)?,
-        LintFormat::Junit => lint::write_junit(&report, &mut out)?,
-        LintFormat::Sarif => report::sarif::write_lint(&report, &mut out)?,
-        LintFormat::Github => report::github::write_problems(report.problems, &mut out)?,
-    }
+    let mut out = report::stdout(args.output.is_for_people());
+    args.output.write(&report, &mut out)?;
     out.flush()?;
-    Ok(match problems.iter().any(|problem| report.is_bad(problem)) {
+    Ok(match report.problems.iter().any(|problem| report.is_bad(problem)) {
         _ if is_unread => ExitStatus::Error,
         true => ExitStatus::Violations,
         false => ExitStatus::Success,

@@ -13,63 +13,54 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use portcullis::{
-    Decision, Document, EnforcementPoint, Error, ErrorKind, FieldPath, Inventory, InventoryStore, Limits,
-    Location, Object, ObjectKey, Outcome, Place, Places, PolicySet, Position, Precision, Process, Resource,
-    Review, Scopes, Severity, Unsupported, Verdict,
+    ConstraintKey, Decision, Document, EnforcementAction, EnforcementPoint, Error, ErrorKind, FieldPath,
+    Inventory, InventoryStore, Limits, Location, Object, ObjectKey, Outcome, Place, Places, PolicySet,
+    Position, Precision, Process, Resource, Review, Scopes, Severity, Unsupported, Verdict,
 };
-use portcullis_report::{self as report, ExitStatus, Failure, Finding, Placed, Reviewed, TestReport};
+use portcullis_report::{
+    self as report, Action, ExitStatus, Finding, Form, InText, ObjectName, Placed, Policy, Problem, Reviewed,
+    TestReport, Wanted,
+};
 use portcullis_sources::{self as read, Choice, Input, is_policy, is_suite};
 use rayon::prelude::*;
 
-use crate::args::{TestArgs, TestFormat};
+use crate::args::TestArgs;
 use crate::commands::evaluation::Evaluating;
 use crate::commands::progress::Progress;
+
+/// Whose actions count.
+const POINT: EnforcementPoint = EnforcementPoint::CommandLine;
 
 /// Judges and reports.
 pub fn run(args: &TestArgs) -> anyhow::Result<ExitStatus> {
     let loaded = load(args);
     let mut report = judge(loaded, args);
+    let denies = |finding: &Finding| finding.actions.contains(&Action(EnforcementAction::Deny));
     if args.deny_only {
-        for reviewed in &mut report.reviewed {
-            let denies = |finding: &Finding| finding.actions.contains(portcullis::EnforcementAction::Deny);
-            reviewed.findings.retain(denies);
-        }
+        report.findings.retain(denies);
     }
     // How policies are written is what `lint` is for.
     if !args.verbose {
-        report.problems.retain(|problem| !problem.kind().is_style());
+        report.problems.retain(|problem| !problem.kind.is_style());
     }
     if args.quiet {
-        report.problems.retain(|problem| problem.severity() == Severity::Error);
+        report.problems.retain(Problem::is_error);
     }
-    write(&report, args)?;
-    let counts = report.counts();
-    let denied =
-        report.findings().any(|(_, finding)| finding.actions.contains(portcullis::EnforcementAction::Deny));
-    Ok(match (counts.errors > 0, denied) {
+    write(&report, args.output)?;
+    Ok(match (report.problems.iter().any(Problem::is_error), report.findings.iter().any(denies)) {
         (true, _) => ExitStatus::Error,
         (false, true) => ExitStatus::Violations,
         (false, false) => ExitStatus::Success,
     })
 }
 
-fn write(report: &TestReport, args: &TestArgs) -> anyhow::Result<()> {
+fn write(report: &TestReport, form: Form) -> anyhow::Result<()> {
     // Where the report has no place for them, people get them.
-    if matches!(args.output, TestFormat::Human | TestFormat::Json | TestFormat::Yaml) {
+    if !form.has_problems() {
         report::human::write_problems(&report.problems, &mut anstream::stderr().lock())?;
     }
-    let mut out = report::stdout(args.output == TestFormat::Human);
-    match args.output {
-        TestFormat::Human => {
-            let options = report::human::Options { quiet: args.quiet, verbose: args.verbose };
-            report::human::write(report, options, &mut out)?;
-        }
-        TestFormat::Json => report::json::write(report, &mut out)?,
-        TestFormat::Yaml => report::yaml::write(report, &mut out)?,
-        TestFormat::Junit => report::junit::write(report, &mut out)?,
-        TestFormat::Sarif => report::sarif::write(report, &mut out)?,
-        TestFormat::Github => report::github::write(report, &mut out)?,
-    }
+    let mut out = report::stdout(form.is_for_people());
+    form.write(report, &mut out)?;
     out.flush()?;
     Ok(())
 }
@@ -239,8 +230,10 @@ fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
     let progress = Progress::new(subjects.len(), args.quiet);
     let evaluating = Evaluating::new(&args.evaluation);
     let default = inventory.missing_default_namespace();
-    let judging =
-        Judging { policies: &policies, inventory: &inventory, places: &places, default, evaluating };
+    let described: Vec<Policy> = policies.constraints().map(|one| Policy::of(one, POINT)).collect();
+    let index = described.iter().enumerate().map(|(index, policy)| (policy.key.clone(), index)).collect();
+    let (policies, inventory, places) = (&policies, &inventory, &places);
+    let judging = Judging { policies, index, inventory, places, default, evaluating };
     let judged: Vec<Judged> = subjects
         .into_par_iter()
         .map(|subject| {
@@ -257,23 +250,27 @@ fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
     };
     let excluded = judged.iter().filter(|judged| judged.is_excluded).count();
     let mut reviewed = Vec::with_capacity(judged.len());
-    for judged in judged {
+    let mut findings = Vec::new();
+    for (judged, ordinal) in judged.into_iter().zip(0..) {
         reviewed.push(judged.reviewed);
+        findings.extend(judged.findings.into_iter().map(|finding| Finding { ordinal, ..finding }));
         problems.extend(judged.elsewhere);
     }
     // People read it in the summary.
-    if args.output != TestFormat::Human {
+    if !args.output.is_for_people() {
         problems.extend(placed.to_warning());
     }
     problems.sort();
     problems.dedup();
     TestReport {
         reviewed,
-        problems,
+        policies: described,
+        findings,
+        problems: Problem::all(&problems),
         templates: policies.templates().count(),
-        constraints: policies.constraints().cloned().collect(),
         placed,
         excluded,
+        wanted: Wanted { quiet: args.quiet, verbose: args.verbose },
     }
 }
 
@@ -303,7 +300,7 @@ fn duplicates(subjects: &[Subject], places: &Places) -> Vec<Error> {
 
 /// A run that compares nothing with anything must not look like success.
 fn nothing_to_do(policies: &PolicySet, subjects: &[Subject], problems: &[Error]) -> Option<Error> {
-    // Then the reason has been told.
+    // Then the reason has been reported.
     if has_errors(problems) {
         return None;
     }
@@ -331,6 +328,8 @@ fn nothing_to_do(policies: &PolicySet, subjects: &[Subject], problems: &[Error])
 /// What all objects are judged with.
 struct Judging<'a> {
     policies: &'a PolicySet,
+    /// Where each constraint is in the report.
+    index: BTreeMap<ConstraintKey, usize>,
     inventory: &'a Inventory,
     places: &'a Places,
     /// The Namespace `default`, which is in every cluster, if the inventory does not have it.
@@ -341,6 +340,8 @@ struct Judging<'a> {
 /// What came of one object.
 struct Judged {
     reviewed: Reviewed,
+    /// Of this object; numbered when all have come.
+    findings: Vec<Finding>,
     /// It names no namespace, though its kind lives in one.
     is_placed: bool,
     /// A Config keeps the webhook away from it.
@@ -361,7 +362,7 @@ impl Judging<'_> {
         }
         let deadline = self.evaluating.deadline();
         let world = self.evaluating.world(self.inventory, &deadline);
-        let (point, process) = (EnforcementPoint::CommandLine, Process::Webhook);
+        let (point, process) = (POINT, Process::Webhook);
         let elsewhere = self.policies.review_elsewhere(&review, &world, point, process);
         let elsewhere = elsewhere
             .iter()
@@ -369,49 +370,55 @@ impl Judging<'_> {
             .collect();
         // As in a cluster: what is excluded there is let in.
         let is_excluded = self.policies.excludes(process, &review);
-        let reviewed = if is_excluded {
-            Reviewed::unjudged(object, kind == SubjectKind::Policy)
-        } else {
-            reviewed(object, kind, &self.policies.review(&review, &world, point))
-        };
-        Judged { reviewed, is_placed, is_excluded, elsewhere }
+        let is_policy = kind == SubjectKind::Policy;
+        let mut reviewed = Reviewed { object, is_policy, passed: Vec::new(), prints: Vec::new() };
+        let mut findings = Vec::new();
+        if !is_excluded {
+            let outcome = self.policies.review(&review, &world, point);
+            findings = self.findings(&reviewed.object, &outcome);
+            for result in &outcome.results {
+                let Some(policy) = self.index.get(result.key()).copied() else { continue };
+                if result.verdict == Verdict::Pass {
+                    reviewed.passed.push(policy);
+                }
+                reviewed.prints.extend(result.prints.iter().map(|print| (policy, print.clone())));
+            }
+        }
+        Judged { reviewed, findings, is_placed, is_excluded, elsewhere }
     }
-}
 
-fn reviewed(object: Object, kind: SubjectKind, outcome: &Outcome) -> Reviewed {
-    let decision = Decision::from(outcome);
-    let place = LazyCell::new(|| whole(&object));
-    let findings = decision
-        .findings
-        .iter()
-        .map(|finding| {
+    fn findings(&self, object: &Object, outcome: &Outcome) -> Vec<Finding> {
+        let whole = LazyCell::new(|| whole(object));
+        let name = LazyCell::new(|| ObjectName::of(object));
+        let decision = Decision::from(outcome);
+        let found = decision.findings.iter().map(|finding| {
             let precise = finding.position().filter(|position| position.precision != Precision::Object);
+            let Position { location, path, precision } = precise.unwrap_or_else(|| whole.clone());
+            let broke_at = match &finding.result.verdict {
+                Verdict::Error(error) => error.location.clone(),
+                _ => None,
+            };
             Finding {
-                constraint: finding.result.constraint.clone(),
-                actions: finding.actions(),
-                action: finding.action(),
+                object: name.clone(),
+                labels: Arc::default(),
+                ordinal: 0,
+                place: report::Place::of(&location),
+                field: path.to_string(),
+                // Everything in an outcome is a constraint of the set; if it were not, it would count all the same.
+                policy: self.index.get(finding.result.key()).copied().unwrap_or(usize::MAX),
+                actions: Action::list(finding.actions()),
+                verdict: if finding.is_error() {
+                    report::Verdict::Unknown
+                } else {
+                    report::Verdict::Violation
+                },
                 message: finding.message.to_owned(),
                 details: finding.details(),
-                position: precise.unwrap_or_else(|| place.clone()),
-                failure: match &finding.result.verdict {
-                    Verdict::Error(error) => Some(Failure { location: error.location.clone() }),
-                    _ => None,
-                },
+                text: Some(Box::new(InText { location, precision, broke_at })),
             }
-        })
-        .collect();
-    let passed = outcome
-        .results
-        .iter()
-        .filter(|result| result.verdict == Verdict::Pass)
-        .map(|result| result.constraint.clone())
-        .collect();
-    let prints = outcome
-        .results
-        .iter()
-        .flat_map(|result| result.prints.iter().map(|print| (Arc::clone(&result.constraint), print.clone())))
-        .collect();
-    Reviewed { object, is_policy: kind == SubjectKind::Policy, findings, passed, prints }
+        });
+        found.collect()
+    }
 }
 
 /// The position of a finding that is about the object as a whole: the line that says which object it is.

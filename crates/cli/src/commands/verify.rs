@@ -12,12 +12,12 @@ use portcullis::{
     Assertion, Case, Decision, Document, EnforcementPoint, Error, ErrorKind, Expected, Inventory, Limits,
     Location, Object, PolicySet, Resource, Review, Severity, Source, Suite, Test, Unsupported,
 };
-use portcullis_report::verify::{CaseResult, Failure, Status, SuiteResult, TestResult};
-use portcullis_report::{self as report, ExitStatus, count, human, problem_line, verify};
+use portcullis_report::verify::{CaseResult, Failure, Status, SuiteResult, TestResult, VerifyReport};
+use portcullis_report::{self as report, ExitStatus, Problem, count, human};
 use portcullis_sources::{self as read, Choice, InputFile};
 use rayon::prelude::*;
 
-use crate::args::{Selection, VerifyArgs, VerifyFormat};
+use crate::args::{Selection, VerifyArgs};
 use crate::commands::evaluation::Evaluating;
 
 /// Runs the suites and reports.
@@ -54,13 +54,9 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
         _ => ExitStatus::Success,
     };
     let passed = status == ExitStatus::Success;
-    human::write_problems(&problems, &mut anstream::stderr().lock())?;
-    let mut out = report::stdout(args.output == VerifyFormat::Human);
-    match args.output {
-        VerifyFormat::Human => verify::write_human(&suites, passed, args.verbose, &mut out)?,
-        VerifyFormat::Json => verify::write_json(&suites, passed, &mut out)?,
-        VerifyFormat::Junit => verify::write_junit(&suites, &mut out)?,
-    }
+    human::write_problems(&Problem::all(&problems), &mut anstream::stderr().lock())?;
+    let mut out = report::stdout(args.output.is_for_people());
+    args.output.write(&VerifyReport { suites, passed, verbose: args.verbose }, &mut out)?;
     out.flush()?;
     Ok(status)
 }
@@ -104,7 +100,7 @@ impl Runner<'_> {
             Ok(bytes) if !bytes.windows(GROUP.len()).any(|window| window == GROUP) => return None,
             Ok(bytes) => bytes,
             Err(error) => {
-                let (problems, elapsed) = (vec![error], started.elapsed());
+                let (problems, elapsed) = (Problem::all(&[error]), started.elapsed());
                 return Some(SuiteResult { status: Status::Broken, problems, elapsed, ..suite() });
             }
         };
@@ -142,6 +138,7 @@ impl Runner<'_> {
             false => Status::Skipped,
         };
         let status = tests.iter().map(|test| test.status).fold(own, Status::max);
+        let problems = Problem::all(&problems);
         Some(SuiteResult { status, elapsed: started.elapsed(), problems, parts: tests, ..suite() })
     }
 
@@ -172,7 +169,10 @@ impl Runner<'_> {
             return result;
         }
         let files = Files { directory, limits: &self.limits };
-        match compile(test, &files, self.unsupported, &mut result.problems) {
+        let mut warnings = Vec::new();
+        let compiled = compile(test, &files, self.unsupported, &mut warnings);
+        result.problems = Problem::all(&warnings);
+        match compiled {
             Err(failure) => result.failures.push(failure),
             // What is not done about it is a warning.
             Ok(None) => return result,
@@ -230,7 +230,7 @@ fn broken(location: &Location, message: impl Into<String>, errors: &[Error]) -> 
     Failure {
         location: location.clone(),
         message: message.into(),
-        details: errors.iter().map(problem_line).collect(),
+        details: errors.iter().map(|error| Problem::from(error).to_string()).collect(),
         status: Status::Broken,
     }
 }
@@ -379,7 +379,10 @@ fn run_case(
     let started = Instant::now();
     let mut result = CaseResult::skipped(&case.name, case.location.clone());
     let Some(policies) = policies else { return result };
-    match review_of(case, files, &mut result.problems) {
+    let mut warnings = Vec::new();
+    let found = review_of(case, files, &mut warnings);
+    result.problems = Problem::all(&warnings);
+    match found {
         Err(failure) => result.failures.push(failure),
         Ok((review, inventory)) => {
             let deadline = evaluating.deadline();

@@ -11,8 +11,9 @@ use portcullis::{ConfigHomes, EvaluationLimits, Limits, Unsupported};
 use portcullis_audit::kube::{Connection, Scope};
 use portcullis_audit::memory::Ceiling;
 use portcullis_audit::run::{Aside, Settings, audit};
-use portcullis_audit::sink::{Form, Options, Target};
 use portcullis_cluster::{Access, Cluster, ConnectOptions, Feed, FeedOptions};
+use portcullis_report::sink::Target;
+use portcullis_report::{Form, StatusLimits};
 use portcullis_testkit::apiserver::ApiServer;
 use portcullis_webhook::admission::{Budget, Own, Serving, admit};
 use portcullis_webhook::load::{Paths, load};
@@ -128,10 +129,10 @@ fn by_audit_of_cluster(server: &ApiServer, directory: &Path) -> (BTreeSet<usize>
         timeout: Duration::from_secs(10),
         aside: Aside::Nothing,
         places: portcullis::Places::default(),
+        status: StatusLimits { violations: 3, message: 256 },
     };
     let path = directory.join("audit.ndjson");
-    let options = Options { violations_limit: 3, message_limit: 256 };
-    let mut sinks = vec![Form::Ndjson.sink(Target::File(path.clone()), options)];
+    let mut sinks = vec![Form::Ndjson.sink(Target::File(path.clone()))];
     audit(&policies, &mut subject, &settings, &mut sinks, &stop).unwrap();
     (by_program(&fs::read_to_string(path).unwrap(), "").0, ignored)
 }

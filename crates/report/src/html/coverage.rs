@@ -2,21 +2,23 @@
 
 use std::io;
 
+use portcullis::Severity;
+
 use super::tables::NAME;
 use super::{AuditReport, Hole, Page, count};
-use crate::audit::{Cause, Example, Objects, Problems};
+use crate::{Cause, Example, Objects, Problems};
 
 /// How many causes of problems are listed.
-const MOST_CAUSES: usize = 500;
+const MAX_CAUSES: usize = 500;
 /// How many kinds have a row.
-const MOST_KINDS: usize = 2_000;
+const MAX_KINDS: usize = 2_000;
 
-pub(super) fn write(report: &AuditReport<'_>, page: &mut Page) -> io::Result<()> {
+pub(super) fn write(report: &AuditReport, page: &mut Page) -> io::Result<()> {
     let coverage = &report.coverage;
     page.raw("<section aria-labelledby=\"coverage\">\n<h2 id=\"coverage\">Coverage</h2>\n");
     page.put(
-        "<p>{} of {} seen; {} could not be read. An object is judged if at least one policy applies to it, skipped if its kind is not \
-         to be audited, excluded if a Config keeps the audit away from its namespace.</p>\n",
+        "<p>{} of {} seen; {} could not be read. An object is judged if at least one policy applies to it, excluded if a \
+         Config keeps the audit away from its namespace.</p>\n",
         &[
             Hole::Text(&count(coverage.objects().seen, "object", "objects")),
             Hole::Text(&count(coverage.kinds.len() as u64, "kind", "kinds")),
@@ -34,16 +36,16 @@ pub(super) fn write(report: &AuditReport<'_>, page: &mut Page) -> io::Result<()>
     Ok(())
 }
 
-fn kinds(report: &AuditReport<'_>, page: &mut Page) -> io::Result<()> {
+fn kinds(report: &AuditReport, page: &mut Page) -> io::Result<()> {
     let kinds = &report.coverage.kinds;
     page.raw(
         "<div class=\"scroll\" role=\"region\" aria-label=\"Coverage by kind\" tabindex=\"0\"><table>\n<thead><tr><th scope=\"col\">Kind</th>\
          <th scope=\"col\" class=\"n\">Seen</th><th scope=\"col\" class=\"n\">Judged</th><th scope=\"col\" class=\"n\">No policy</th>\
-         <th scope=\"col\" class=\"n\">Skipped</th><th scope=\"col\" class=\"n\">Excluded</th><th scope=\"col\" class=\"n\">Duplicates</th></tr></thead>\n<tbody>\n",
+         <th scope=\"col\" class=\"n\">Excluded</th><th scope=\"col\" class=\"n\">Duplicates</th></tr></thead>\n<tbody>\n",
     );
     // Kinds that failed first: they are what the audit did not see.
     let (failed, seen): (Vec<_>, Vec<_>) = kinds.iter().partition(|kind| kind.failure.is_some());
-    for kind in failed.into_iter().chain(seen).take(MOST_KINDS) {
+    for kind in failed.into_iter().chain(seen).take(MAX_KINDS) {
         let version = match &*kind.group {
             "" => kind.version.to_string(),
             group => format!("{group}/{}", kind.version),
@@ -62,18 +64,18 @@ fn kinds(report: &AuditReport<'_>, page: &mut Page) -> io::Result<()> {
     page.raw("</tbody>\n<tfoot><tr><th scope=\"row\">All kinds</th>");
     numbers(report.coverage.objects(), page)?;
     page.raw("</tr></tfoot>\n</table></div>\n");
-    if kinds.len() > MOST_KINDS {
+    if kinds.len() > MAX_KINDS {
         page.put(
             "<p class=\"more\">{} more kinds are only in the sum.</p>\n",
-            &[Hole::Count((kinds.len() - MOST_KINDS) as u64)],
+            &[Hole::Count((kinds.len() - MAX_KINDS) as u64)],
         )?;
     }
     Ok(())
 }
 
 fn numbers(objects: Objects, page: &mut Page) -> io::Result<()> {
-    let Objects { seen, judged, unmatched, skipped, excluded, duplicates } = objects;
-    for number in [seen, judged, unmatched, skipped, excluded, duplicates] {
+    let Objects { seen, judged, unmatched, excluded, duplicates } = objects;
+    for number in [seen, judged, unmatched, excluded, duplicates] {
         let class = if number == 0 { "n zero" } else { "n" };
         page.put("<td class=\"{}\">{}</td>", &[Hole::Html(class), Hole::Count(number)])?;
     }
@@ -87,7 +89,7 @@ fn problems(problems: &Problems, page: &mut Page) -> io::Result<()> {
         return Ok(());
     }
     page.raw("<ul class=\"list\">\n");
-    for cause in problems.causes().take(MOST_CAUSES) {
+    for cause in problems.causes().take(MAX_CAUSES) {
         write_cause(cause, page)?;
         left = left.saturating_sub(cause.times);
     }
@@ -101,7 +103,7 @@ fn problems(problems: &Problems, page: &mut Page) -> io::Result<()> {
 
 /// What is the same for many objects is said once.
 fn write_cause(cause: &Cause, page: &mut Page) -> io::Result<()> {
-    let gravity = if cause.is_error {
+    let gravity = if cause.severity == Severity::Error {
         "<b class=\"violation\">✕ error</b>"
     } else {
         "<b class=\"unknown\">! warning</b>"
@@ -114,7 +116,7 @@ fn write_cause(cause: &Cause, page: &mut Page) -> io::Result<()> {
         "<li>{} <span>{}</span> <div><p>{}{}</p>",
         &[
             Hole::Html(gravity),
-            Hole::Text(cause.code),
+            Hole::Text(cause.kind.code()),
             Hole::Short(&name, NAME),
             Hole::Short(&cause.message, 1_000),
         ],

@@ -5,8 +5,8 @@ use std::io;
 
 use super::tables::{NAME, by_urgency};
 use super::texts::texts;
-use super::{AuditReport, Hole, MOST_ROWS, MOST_ROWS_OF_ONE, Page, ROW_BYTES, count};
-use crate::audit::{Finding, Place, Severity, Verdict};
+use super::{AuditReport, Hole, MAX_ROWS, MAX_ROWS_OF_ONE, Page, ROW_BYTES, count};
+use crate::{Finding, Place, PolicySeverity, Verdict};
 
 /// How many characters of a message are shown.
 const MESSAGE: usize = 1_000;
@@ -33,7 +33,7 @@ struct Part {
 
 impl Listing {
     /// Reads all findings.
-    pub(super) fn read(report: &AuditReport<'_>) -> io::Result<Self> {
+    pub(super) fn read(report: &AuditReport) -> io::Result<Self> {
         let counts = report.totals.by_policy.iter().flat_map(|tally| [tally.unknown, tally.violations]);
         let most = fair(&counts.collect::<Vec<_>>());
         let mut policies: Vec<[Part; 2]> = Vec::new();
@@ -84,7 +84,7 @@ impl Listing {
     }
 
     /// Writes the section.
-    pub(super) fn write(&self, report: &AuditReport<'_>, page: &mut Page) -> io::Result<()> {
+    pub(super) fn write(&self, report: &AuditReport, page: &mut Page) -> io::Result<()> {
         let (listed, found) = (self.sum(|part| part.listed), self.sum(|part| part.found));
         page.raw("<section aria-labelledby=\"findings\">\n<h2 id=\"findings\">Findings</h2>\n");
         if found == 0 {
@@ -112,7 +112,7 @@ impl Listing {
                 continue;
             }
             let actions: Vec<_> = policy.actions.iter().map(|action| action.as_str()).collect();
-            let severity = policy.severity.map_or("", Severity::as_str);
+            let severity = policy.severity.map_or("", PolicySeverity::as_str);
             let key = policy.key.to_string();
             page.put(
                 "<details class=\"policy\" data-action=\"{}\" data-severity=\"{}\"{}><summary><h3>{}</h3> ",
@@ -183,8 +183,8 @@ impl Listing {
 
 /// How many rows each may have, so that all together have no more than there is room for; at least one.
 fn fair(counts: &[u64]) -> u64 {
-    let fits = |most: u64| counts.iter().map(|count| (*count).min(most)).sum::<u64>() <= MOST_ROWS;
-    let (mut low, mut high) = (1, MOST_ROWS_OF_ONE);
+    let fits = |most: u64| counts.iter().map(|count| (*count).min(most)).sum::<u64>() <= MAX_ROWS;
+    let (mut low, mut high) = (1, MAX_ROWS_OF_ONE);
     while low < high {
         let middle = (low + high).div_ceil(2);
         if fits(middle) { low = middle } else { high = middle - 1 }
@@ -262,12 +262,12 @@ mod tests {
 
     #[test]
     fn rows_are_shared_evenly() {
-        assert_eq!(fair(&[]), MOST_ROWS_OF_ONE);
-        assert_eq!(fair(&[3, 100_000]), MOST_ROWS_OF_ONE);
+        assert_eq!(fair(&[]), MAX_ROWS_OF_ONE);
+        assert_eq!(fair(&[3, 100_000]), MAX_ROWS_OF_ONE);
         // 100 that want more than there is for each.
-        assert_eq!(fair(&[1_000; 100]), MOST_ROWS / 100);
+        assert_eq!(fair(&[1_000; 100]), MAX_ROWS / 100);
         // What small ones leave goes to the large ones.
-        assert_eq!(fair(&[vec![10; 50], vec![1_000; 50]].concat()), (MOST_ROWS - 500) / 50);
+        assert_eq!(fair(&[vec![10; 50], vec![1_000; 50]].concat()), (MAX_ROWS - 500) / 50);
         assert_eq!(fair(&vec![9; 10_000]), 1);
     }
 }

@@ -12,7 +12,7 @@
 //! script reads what the page shows. Should something break out, the page's own content security policy lets nothing run
 //! but the one script, by its digest.
 //!
-//! **Large audits.** Findings are listed up to `MOST_ROWS` and `ROW_BYTES`, shared evenly between policies, and texts up
+//! **Large audits.** Findings are listed up to `MAX_ROWS` and `ROW_BYTES`, shared evenly between policies, and texts up
 //! to `TEXT_BYTES`, so that the file stays below 5 MB and browsers can scroll it. Totals are never cut for policies, and whatever is
 //! left out is counted where it would stand.
 //!
@@ -30,14 +30,20 @@ use std::io::{self, Write};
 
 use sha2::{Digest, Sha256};
 
-use crate::audit::{AuditReport, Completion, Standing};
+use crate::form::{Spec, Writer};
+use crate::{AuditReport, Completion, Standing};
 use findings::Listing;
 use page::{Hole, Page};
 
+pub(crate) const FORM: Spec = Spec {
+    audit: Some(Writer { about: "one self-contained page for people, with charts and filters", write }),
+    ..Spec::new("html")
+};
+
 /// How many findings are listed at most; of each policy and verdict, one is in any case.
-const MOST_ROWS: u64 = 3_000;
+const MAX_ROWS: u64 = 3_000;
 /// How many findings of one policy and verdict are listed at most.
-const MOST_ROWS_OF_ONE: u64 = 250;
+const MAX_ROWS_OF_ONE: u64 = 250;
 /// How many bytes the listed findings have at most, give or take the first of each policy.
 const ROW_BYTES: usize = 2_250_000;
 /// How many bytes the texts of policies have at most.
@@ -61,7 +67,7 @@ const COMMENT: &str = "\
 /// # Errors
 ///
 /// If findings cannot be read, are others than the totals count, or the page cannot be written. Nothing is written in the first two cases.
-pub fn write(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result<()> {
+pub fn write(report: &AuditReport, out: &mut dyn Write) -> io::Result<()> {
     let listing = Listing::read(report)?;
     let mut page = Page::default();
     head(report, &mut page)?;
@@ -82,7 +88,7 @@ pub fn write(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result<()> {
     page.flush(out)
 }
 
-fn head(report: &AuditReport<'_>, page: &mut Page) -> io::Result<()> {
+fn head(report: &AuditReport, page: &mut Page) -> io::Result<()> {
     let (style, script) = (digest(STYLE), digest(SCRIPT));
     page.raw("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
     page.raw(COMMENT);

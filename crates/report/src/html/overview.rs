@@ -4,7 +4,7 @@ use std::io;
 
 use super::tables::{self, Row};
 use super::{AuditReport, Completion, Hole, Page, Standing, count};
-use crate::audit::{Severity, Tally};
+use crate::{PolicySeverity, Tally};
 
 /// What the page looks like at first sight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub(super) enum Look {
 }
 
 impl Look {
-    pub(super) fn of(report: &AuditReport<'_>) -> Self {
+    pub(super) fn of(report: &AuditReport) -> Self {
         match report.standing() {
             Standing::Incomplete => Self::Incomplete,
             Standing::Denied => Self::Denied,
@@ -54,7 +54,7 @@ impl Look {
     }
 }
 
-pub(super) fn write(report: &AuditReport<'_>, page: &mut Page) -> io::Result<()> {
+pub(super) fn write(report: &AuditReport, page: &mut Page) -> io::Result<()> {
     header(report, page)?;
     let look = Look::of(report);
     // Passes are green only where everything is.
@@ -77,7 +77,7 @@ pub(super) fn write(report: &AuditReport<'_>, page: &mut Page) -> io::Result<()>
     Ok(())
 }
 
-fn header(report: &AuditReport<'_>, page: &mut Page) -> io::Result<()> {
+fn header(report: &AuditReport, page: &mut Page) -> io::Result<()> {
     let seconds = report.ended.seconds().saturating_sub(report.started.seconds());
     let digest = report.policy_digest.get(..12).unwrap_or(&report.policy_digest);
     page.put(
@@ -103,7 +103,7 @@ fn header(report: &AuditReport<'_>, page: &mut Page) -> io::Result<()> {
     Ok(())
 }
 
-fn banner(report: &AuditReport<'_>, page: &mut Page) -> io::Result<()> {
+fn banner(report: &AuditReport, page: &mut Page) -> io::Result<()> {
     let look = Look::of(report);
     let all = report.totals.all;
     let objects = report.coverage.objects();
@@ -166,7 +166,7 @@ fn banner(report: &AuditReport<'_>, page: &mut Page) -> io::Result<()> {
 }
 
 /// Why the audit is not to be relied on, one item each.
-fn reasons(report: &AuditReport<'_>, page: &mut Page) -> io::Result<()> {
+fn reasons(report: &AuditReport, page: &mut Page) -> io::Result<()> {
     match &report.completion {
         Completion::Complete => {}
         Completion::Partial => page
@@ -206,7 +206,7 @@ fn reasons(report: &AuditReport<'_>, page: &mut Page) -> io::Result<()> {
     Ok(())
 }
 
-fn tiles(report: &AuditReport<'_>, page: &mut Page) -> io::Result<()> {
+fn tiles(report: &AuditReport, page: &mut Page) -> io::Result<()> {
     let (all, objects) = (report.totals.all, report.coverage.objects());
     let violated = report.totals.by_policy.iter().filter(|tally| tally.violations > 0).count() as u64;
     page.put(
@@ -214,7 +214,7 @@ fn tiles(report: &AuditReport<'_>, page: &mut Page) -> io::Result<()> {
          <div><dt>✕ Violations</dt><dd class=\"figure\">{}</dd><dd>by {} of {} policies</dd></div>\
          <div><dt>? Unknown</dt><dd class=\"figure\">{}</dd><dd>judgements that could not be made</dd></div>\
          <div><dt>✓ Passes</dt><dd class=\"figure\">{}</dd><dd>judgements without a violation</dd></div>\
-         <div><dt>Objects seen</dt><dd class=\"figure\">{}</dd><dd>{} judged, {} matched by no policy, {} skipped, {} excluded</dd></div>\
+         <div><dt>Objects seen</dt><dd class=\"figure\">{}</dd><dd>{} judged, {} matched by no policy, {} excluded</dd></div>\
          <div><dt>Not read</dt><dd class=\"figure\">{}</dd><dd>objects or documents</dd></div></dl>\n",
         &[
             Hole::Count(all.violations),
@@ -225,7 +225,6 @@ fn tiles(report: &AuditReport<'_>, page: &mut Page) -> io::Result<()> {
             Hole::Count(objects.seen),
             Hole::Count(objects.judged),
             Hole::Count(objects.unmatched),
-            Hole::Count(objects.skipped),
             Hole::Count(objects.excluded),
             Hole::Count(report.coverage.unread_objects),
         ],
@@ -279,7 +278,7 @@ fn whole(all: Tally, look: Look, page: &mut Page) -> io::Result<()> {
     Ok(())
 }
 
-fn actions(report: &AuditReport<'_>, page: &mut Page) -> io::Result<()> {
+fn actions(report: &AuditReport, page: &mut Page) -> io::Result<()> {
     const MEANINGS: [(&str, &str); 3] =
         [("deny", "refused at admission"), ("warn", "admitted with a warning"), ("dryrun", "only noted")];
     let rows = report.totals.by_action.iter().map(|(action, tally)| {
@@ -294,8 +293,8 @@ fn actions(report: &AuditReport<'_>, page: &mut Page) -> io::Result<()> {
 }
 
 /// Severities are what policies say of themselves; many say nothing.
-fn severities(report: &AuditReport<'_>, page: &mut Page) -> io::Result<()> {
-    let sum_of = |severity: Option<Severity>| {
+fn severities(report: &AuditReport, page: &mut Page) -> io::Result<()> {
+    let sum_of = |severity: Option<PolicySeverity>| {
         let mut sum = None;
         for (policy, tally) in report.policies.iter().zip(&report.totals.by_policy) {
             if policy.severity == severity {
@@ -304,7 +303,7 @@ fn severities(report: &AuditReport<'_>, page: &mut Page) -> io::Result<()> {
         }
         sum
     };
-    let mut rows: Vec<_> = Severity::ALL
+    let mut rows: Vec<_> = PolicySeverity::ALL
         .into_iter()
         .filter_map(|severity| Some(Row { name: severity.as_str(), ..Row::of(sum_of(Some(severity))?) }))
         .collect();

@@ -4,12 +4,12 @@ use std::cmp::Reverse;
 use std::io;
 
 use super::{AuditReport, Hole, Page, count};
-use crate::audit::{Severity, Tally};
+use crate::{PolicySeverity, Tally};
 
 /// How many rows stand in a table before the others are folded away.
 const OPEN_ROWS: usize = 40;
 /// How many rows there are for namespaces. Policies are people's work and have no limit.
-const MOST_NAMESPACES: usize = 5_000;
+const MAX_NAMESPACES: usize = 5_000;
 /// Longer names are cut. Kind, namespace and name that an API server takes are shorter.
 pub(super) const NAME: usize = 400;
 
@@ -50,7 +50,7 @@ pub(super) fn findings(tally: Tally) -> u64 {
 }
 
 /// The policies with the most urgent first: what could not be evaluated, then what was found most, then by key.
-pub(super) fn by_urgency(report: &AuditReport<'_>) -> Vec<usize> {
+pub(super) fn by_urgency(report: &AuditReport) -> Vec<usize> {
     let mut order: Vec<_> = (0..report.policies.len()).collect();
     order.sort_by_key(|index| {
         let tally = report.totals.by_policy.get(*index).copied().unwrap_or_default();
@@ -60,11 +60,11 @@ pub(super) fn by_urgency(report: &AuditReport<'_>) -> Vec<usize> {
 }
 
 /// Every policy.
-pub(super) fn policies(report: &AuditReport<'_>, page: &mut Page) -> io::Result<()> {
+pub(super) fn policies(report: &AuditReport, page: &mut Page) -> io::Result<()> {
     let names = report.policies.iter().map(|policy| {
         let key = policy.key.to_string();
         let actions = policy.actions.iter().map(|action| action.as_str());
-        let words: Vec<_> = actions.chain(policy.severity.map(Severity::as_str)).collect();
+        let words: Vec<_> = actions.chain(policy.severity.map(PolicySeverity::as_str)).collect();
         let words = words.join(", ");
         match &policy.title {
             Some(title) => (title.clone(), format!("{key} · {words}")),
@@ -89,7 +89,7 @@ pub(super) fn policies(report: &AuditReport<'_>, page: &mut Page) -> io::Result<
 }
 
 /// Every namespace.
-pub(super) fn namespaces(report: &AuditReport<'_>, page: &mut Page) -> io::Result<()> {
+pub(super) fn namespaces(report: &AuditReport, page: &mut Page) -> io::Result<()> {
     let row = |(namespace, tally): (&'static str, Tally)| Row { name: namespace, ..Row::of(tally) };
     let named = report.totals.by_namespace.iter().map(|(namespace, tally)| {
         let name = if namespace.is_empty() { "(no namespace)" } else { &**namespace };
@@ -97,7 +97,7 @@ pub(super) fn namespaces(report: &AuditReport<'_>, page: &mut Page) -> io::Resul
     });
     let mut rows: Vec<_> = named.collect();
     rows.sort_by_key(|row| Reverse((row.tally.unknown > 0, row.findings())));
-    let more = rows.split_off(rows.len().min(MOST_NAMESPACES));
+    let more = rows.split_off(rows.len().min(MAX_NAMESPACES));
     page.raw("<section aria-labelledby=\"namespaces\">\n<h2 id=\"namespaces\">Namespaces</h2>\n");
     if rows.is_empty() {
         page.raw("<p class=\"none\">No object was judged.</p>\n");

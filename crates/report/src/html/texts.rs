@@ -7,11 +7,11 @@ use super::tables::{NAME, by_urgency};
 use super::{AuditReport, Hole, Page, TEXT_BYTES, count};
 
 /// How many characters of one text are shown.
-const MOST: usize = 60_000;
+const MAX: usize = 60_000;
 
 /// The templates whose text is in the page, by name, each with the index of one of its policies. Policies with findings come first,
 /// as far as there is room.
-pub(super) fn texts<'a>(report: &'a AuditReport<'_>) -> BTreeMap<&'a str, usize> {
+pub(super) fn texts(report: &AuditReport) -> BTreeMap<&str, usize> {
     let mut texts = BTreeMap::new();
     let mut bytes = 0;
     for index in by_urgency(report) {
@@ -25,7 +25,7 @@ pub(super) fn texts<'a>(report: &'a AuditReport<'_>) -> BTreeMap<&'a str, usize>
             .rego
             .bytes()
             .map(|byte| if matches!(byte, b'<' | b'>' | b'&' | b'"' | b'\'') { 6 } else { 1 });
-        let size = size.sum::<usize>().min(6 * MOST) + 400;
+        let size = size.sum::<usize>().min(6 * MAX) + 400;
         if bytes + size > TEXT_BYTES {
             continue;
         }
@@ -35,7 +35,7 @@ pub(super) fn texts<'a>(report: &'a AuditReport<'_>) -> BTreeMap<&'a str, usize>
     texts
 }
 
-pub(super) fn write(report: &AuditReport<'_>, page: &mut Page) -> io::Result<()> {
+pub(super) fn write(report: &AuditReport, page: &mut Page) -> io::Result<()> {
     let texts = texts(report);
     page.raw("<section aria-labelledby=\"texts\">\n<h2 id=\"texts\">Policy texts</h2>\n");
     if texts.is_empty() {
@@ -52,7 +52,7 @@ pub(super) fn write(report: &AuditReport<'_>, page: &mut Page) -> io::Result<()>
                 Hole::Short(name, NAME),
                 Hole::Number(*index as u64),
                 Hole::Short(&template.place.to_string(), NAME),
-                Hole::Short(&template.rego, MOST),
+                Hole::Short(&template.rego, MAX),
             ],
         )?;
     }

@@ -41,7 +41,7 @@ fn only_an_audit_that_saw_everything_and_found_nothing_is_green() {
     let mut warned = sample::green();
     warned.findings.push(sample::violation(3, sample::DRYRUN, "Pod", "shop", "web", "no"));
     let mut unknown = warned.findings.clone();
-    unknown[0].verdict = portcullis_report::audit::Verdict::Unknown;
+    unknown[0].verdict = portcullis_report::Verdict::Unknown;
     let looks = [
         (Audit::empty(), "incomplete", "Nothing was judged"),
         (Audit { passes: Vec::new(), ..sample::green() }, "incomplete", "Nothing was judged"),

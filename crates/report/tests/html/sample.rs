@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
-use portcullis::{ConstraintKey, EnforcementAction};
-use portcullis_report::audit::{
-    Action, AuditReport, Completion, Coverage, Finding, KindCoverage, ObjectName, Objects, Place, Policy,
-    Problem, Severity, Tally, Template, Timestamp, Totals, Verdict,
+use portcullis::{ConstraintKey, EnforcementAction, ErrorKind, Object};
+use portcullis_report::{
+    Action, AuditReport, Completion, Coverage, Finding, Form, KindCoverage, ObjectName, Objects, Place,
+    Policy, PolicySeverity, Problem, StatusLimits, Tally, Template, Timestamp, Totals, Verdict,
 };
-use portcullis_report::html;
 
 pub const DENY: EnforcementAction = EnforcementAction::Deny;
 pub const WARN: EnforcementAction = EnforcementAction::Warn;
@@ -52,13 +51,14 @@ impl Audit {
             policy_digest: "9f2c41d07be85a3610cd47ae92b1f8e3d4570a6cbb21e98f7d6304c5a1e2b3f4".to_owned(),
             completion: self.completion.clone(),
             policies: self.policies.clone(),
-            findings: &self.findings,
+            findings: Box::new(self.findings.clone()),
             coverage: Coverage { kinds: self.kinds.clone(), unread_objects: self.unread, bytes: 1 << 20 },
             totals,
             problems: self.problems.iter().cloned().collect(),
+            status_limits: StatusLimits::default(),
         };
         let mut page = Vec::new();
-        html::write(&report, &mut page)?;
+        Form::Html.write(&report, &mut page)?;
         Ok(String::from_utf8(page).unwrap())
     }
 
@@ -102,7 +102,7 @@ pub fn policy(
     kind: &str,
     title: Option<&str>,
     action: EnforcementAction,
-    severity: Option<Severity>,
+    severity: Option<PolicySeverity>,
 ) -> Policy {
     Policy {
         key: ConstraintKey { kind: kind.into(), name: format!("all-{}", kind.to_lowercase()).into() },
@@ -122,6 +122,10 @@ pub fn policy(
             .into(),
             place: file("policies/templates.yaml", 31),
         },
+        object: Object::from_json(&serde_json::json!({
+            "apiVersion": "constraints.gatekeeper.sh/v1beta1", "kind": "A", "metadata": {"name": "a"},
+        }))
+        .unwrap(),
     }
 }
 
@@ -150,6 +154,7 @@ pub fn violation(
         verdict: Verdict::Violation,
         message: message.to_owned(),
         details: serde_json::json!({}),
+        text: None,
     }
 }
 
@@ -165,7 +170,7 @@ pub fn kind(group: &str, kind: &str, judged: u64, unmatched: u64) -> KindCoverag
 
 /// As audits are in life: some findings, one policy that broke, one kind that could not be listed.
 pub fn realistic() -> Audit {
-    use Severity::{Critical, High, Low, Medium};
+    use PolicySeverity::{Critical, High, Low, Medium};
     let policies = vec![
         policy("HostNamespaces", Some("No host namespaces"), DENY, Some(Critical)),
         policy("IngressHttpsOnly", Some("Ingresses have TLS"), WARN, Some(Medium)),
@@ -287,20 +292,14 @@ pub fn partial() -> Audit {
     audit.kinds.push(secret);
     audit.problems = vec![
         Problem {
-            is_error: true,
-            code: "syntax",
-            object: None,
             place: Some(file("cluster-dump.ndjson", 4_112)),
-            message: "expected a value, found the end of the file".to_owned(),
             help: Some("the dump may have been cut off; write it again".to_owned()),
+            ..Problem::error(ErrorKind::Syntax, "expected a value, found the end of the file")
         },
         Problem {
-            is_error: false,
-            code: "unknown-field",
-            object: None,
             place: Some(file("policies/constraints.yaml", 40)),
-            message: "`excludedNamespace` is not a field of match".to_owned(),
             help: Some("did you mean `excludedNamespaces`?".to_owned()),
+            ..Problem::warning(ErrorKind::UnknownField, "`excludedNamespace` is not a field of match")
         },
     ];
     audit
@@ -329,7 +328,7 @@ pub fn large(policies: usize, namespaces: usize, findings: usize) -> Audit {
                 &format!("HouseRule{number}"),
                 Some(&title),
                 actions[number % 3],
-                Severity::ALL.get(number % 6).copied(),
+                PolicySeverity::ALL.get(number % 6).copied(),
             )
         })
         .collect();
@@ -405,12 +404,9 @@ pub fn hostile() -> Audit {
     audit.completion = Completion::Unfinished { reason: evil.clone() };
     audit.kinds = vec![KindCoverage { failure: Some(evil.clone()), ..kind(&evil, &evil, 1, 0) }];
     audit.problems = vec![Problem {
-        is_error: true,
-        code: "syntax",
-        object: None,
         place: Some(file(&evil, 1)),
-        message: evil.clone(),
-        help: Some(evil),
+        help: Some(evil.clone()),
+        ..Problem::error(ErrorKind::Syntax, evil)
     }];
     audit
 }

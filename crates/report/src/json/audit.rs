@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::io::{self, Write};
 
-use portcullis_report::audit::{
+use crate::{
     AuditReport, Cause, Completion, Coverage, Finding, Findings, Objects, Policy, Problem, Standing, Tally,
     Timestamp,
 };
@@ -37,7 +37,7 @@ struct Totals<'a> {
     #[serde(flatten)]
     all: Tally,
     by_namespace: &'a std::collections::BTreeMap<std::sync::Arc<str>, Tally>,
-    by_action: &'a std::collections::BTreeMap<portcullis_report::audit::Action, Tally>,
+    by_action: &'a std::collections::BTreeMap<crate::Action, Tally>,
 }
 
 #[derive(Serialize)]
@@ -54,7 +54,7 @@ struct Counted<'a> {
     tally: Tally,
 }
 
-struct Policies<'a>(&'a AuditReport<'a>);
+struct Policies<'a>(&'a AuditReport);
 
 impl Serialize for Policies<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -111,7 +111,7 @@ impl Serialize for Named<'_> {
 }
 
 fn with_document<T>(
-    report: &AuditReport<'_>,
+    report: &AuditReport,
     write: impl FnOnce(&Document<'_>) -> io::Result<T>,
 ) -> io::Result<T> {
     let failed = RefCell::new(None);
@@ -140,7 +140,7 @@ fn with_document<T>(
         causes: report.problems.causes().collect(),
         problems: report.problems.listed().collect(),
         policies: Policies(report),
-        findings: Stream { policies: &report.policies, findings: report.findings, failed: &failed },
+        findings: Stream { policies: &report.policies, findings: &*report.findings, failed: &failed },
     };
     let written = write(&document);
     match failed.take() {
@@ -150,7 +150,7 @@ fn with_document<T>(
 }
 
 /// Writes JSON, indented.
-pub(super) fn write(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn write(report: &AuditReport, out: &mut dyn Write) -> io::Result<()> {
     with_document(report, |document| {
         serde_json::to_writer_pretty(&mut *out, document)?;
         out.write_all(b"\n")
@@ -158,6 +158,6 @@ pub(super) fn write(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result
 }
 
 /// Writes YAML.
-pub(super) fn write_yaml(report: &AuditReport<'_>, mut out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn write_yaml(report: &AuditReport, mut out: &mut dyn Write) -> io::Result<()> {
     with_document(report, |document| serde_saphyr::to_io_writer(&mut out, document).map_err(io::Error::other))
 }

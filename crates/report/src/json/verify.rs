@@ -2,14 +2,14 @@
 
 use std::io::{self, Write};
 
-use portcullis::Error;
 use serde::Serialize;
 
-use super::{CaseResult, Ran, SuiteResult, TestResult};
-use crate::json::{Position, write_indented};
+use super::{Start, write_indented};
+use crate::Problem;
+use crate::verify::{CaseResult, Ran, SuiteResult, TestResult, VerifyReport};
 
 #[derive(Serialize)]
-struct Report<'a> {
+struct Document<'a> {
     passed: bool,
     suites: Vec<Suite<'a>>,
 }
@@ -20,7 +20,7 @@ struct Suite<'a> {
     status: &'static str,
     seconds: f64,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    problems: Vec<Problem<'a>>,
+    problems: Vec<ProblemItem<'a>>,
     tests: Vec<Item<'a>>,
 }
 
@@ -30,11 +30,11 @@ struct Item<'a> {
     name: &'a str,
     status: &'static str,
     seconds: f64,
-    location: Position<'a>,
+    location: Start<'a>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     failures: Vec<FailureItem<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    warnings: Vec<Problem<'a>>,
+    warnings: Vec<ProblemItem<'a>>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     prints: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -45,23 +45,23 @@ struct Item<'a> {
 struct FailureItem<'a> {
     message: &'a str,
     details: &'a [String],
-    location: Position<'a>,
+    location: Start<'a>,
 }
 
 #[derive(Serialize)]
-struct Problem<'a> {
+struct ProblemItem<'a> {
     severity: String,
     code: &'static str,
     message: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'a str>,
-    location: Option<Position<'a>>,
+    location: Option<Start<'a>>,
 }
 
-/// Writes all suites. `passed` is about the run as a whole.
-pub fn write(suites: &[SuiteResult], passed: bool, out: &mut dyn Write) -> io::Result<()> {
-    let report = Report { passed, suites: suites.iter().map(suite_item).collect() };
-    write_indented(&report, out)
+/// Writes all suites.
+pub(super) fn write(report: &VerifyReport, out: &mut dyn Write) -> io::Result<()> {
+    let suites = report.suites.iter().map(suite_item).collect();
+    write_indented(&Document { passed: report.passed, suites }, out)
 }
 
 fn suite_item(suite: &SuiteResult) -> Suite<'_> {
@@ -86,13 +86,13 @@ fn item<Parts>(ran: &Ran<Parts>) -> Item<'_> {
     let failures = ran.failures.iter().map(|failure| FailureItem {
         message: &failure.message,
         details: &failure.details,
-        location: Position::of(&failure.location),
+        location: Start::at(&failure.location),
     });
     Item {
         name: &ran.name,
         status: ran.status.as_str(),
         seconds: ran.elapsed.as_secs_f64(),
-        location: Position::of(&ran.location),
+        location: Start::at(&ran.location),
         failures: failures.collect(),
         warnings: problems(&ran.problems),
         prints: &[],
@@ -100,15 +100,15 @@ fn item<Parts>(ran: &Ran<Parts>) -> Item<'_> {
     }
 }
 
-fn problems(problems: &[Error]) -> Vec<Problem<'_>> {
+fn problems(problems: &[Problem]) -> Vec<ProblemItem<'_>> {
     problems
         .iter()
-        .map(|problem| Problem {
-            severity: problem.severity().to_string(),
-            code: problem.kind().code(),
-            message: problem.message(),
-            hint: problem.help(),
-            location: problem.location().map(Position::of),
+        .map(|problem| ProblemItem {
+            severity: problem.severity.to_string(),
+            code: problem.kind.code(),
+            message: &problem.message,
+            hint: problem.help.as_deref(),
+            location: problem.place.as_ref().map(Start::of),
         })
         .collect()
 }

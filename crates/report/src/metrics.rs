@@ -4,38 +4,27 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use portcullis::EnforcementAction;
-use portcullis_report::audit::{Action, AuditReport, Completion, Standing, Tally};
+
+use crate::form::{Spec, Writer};
+use crate::{Action, AuditReport, Completion, Standing, Tally};
 
 /// Upper bounds of Gatekeeper's histogram of durations, in seconds.
 const BOUNDS: &[u64] = &[60, 180, 300, 600, 900, 1200, 2400, 4800, 9600, 19_200];
 
-/// How long the audits of this process took.
-#[derive(Clone, Debug, Default)]
-pub struct Durations(Vec<f64>);
-
-impl Durations {
-    /// One more.
-    pub fn add(&mut self, seconds: f64) {
-        self.0.push(seconds);
-    }
-}
+pub(crate) const FORM: Spec = Spec {
+    audit: Some(Writer { about: "Prometheus metrics, with Gatekeeper's names", write }),
+    ..Spec::new("metrics")
+};
 
 /// Writes the metrics of one audit.
-pub(super) fn write(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result<()> {
-    #[expect(clippy::cast_precision_loss, reason = "no audit takes 2^52 seconds")]
-    let seconds = report.ended.seconds().saturating_sub(report.started.seconds()) as f64;
-    out.write_all(text(report, &Durations(vec![seconds])).as_bytes())
-}
-
-/// The metrics after an audit, with the durations of those before.
-pub fn text(report: &AuditReport<'_>, durations: &Durations) -> String {
+fn write(report: &AuditReport, out: &mut dyn Write) -> io::Result<()> {
     let mut text = String::new();
     // Writing to a String cannot fail.
-    let _ = all(report, durations, &mut text);
-    text
+    let _ = all(report, &mut text);
+    out.write_all(text.as_bytes())
 }
 
-fn all(report: &AuditReport<'_>, durations: &Durations, text: &mut String) -> std::fmt::Result {
+fn all(report: &AuditReport, text: &mut String) -> std::fmt::Result {
     head(
         text,
         "gatekeeper_violations",
@@ -50,15 +39,14 @@ fn all(report: &AuditReport<'_>, durations: &Durations, text: &mut String) -> st
         writeln!(text, "gatekeeper_violations{{enforcement_action=\"{word}\"}} {total}")?;
     }
     head(text, "gatekeeper_audit_duration_seconds", "histogram", "How long audits took.")?;
+    let seconds = report.ended.seconds().saturating_sub(report.started.seconds());
     for bound in BOUNDS {
-        #[expect(clippy::cast_precision_loss, reason = "the bounds are small")]
-        let below = durations.0.iter().filter(|seconds| **seconds <= *bound as f64).count();
+        let below = u8::from(seconds <= *bound);
         writeln!(text, "gatekeeper_audit_duration_seconds_bucket{{le=\"{bound}\"}} {below}")?;
     }
-    let count = durations.0.len();
-    writeln!(text, "gatekeeper_audit_duration_seconds_bucket{{le=\"+Inf\"}} {count}")?;
-    writeln!(text, "gatekeeper_audit_duration_seconds_sum {}", durations.0.iter().sum::<f64>())?;
-    writeln!(text, "gatekeeper_audit_duration_seconds_count {count}")?;
+    writeln!(text, "gatekeeper_audit_duration_seconds_bucket{{le=\"+Inf\"}} 1")?;
+    writeln!(text, "gatekeeper_audit_duration_seconds_sum {seconds}")?;
+    writeln!(text, "gatekeeper_audit_duration_seconds_count 1")?;
     head(
         text,
         "gatekeeper_audit_last_run_time",
@@ -92,7 +80,6 @@ fn all(report: &AuditReport<'_>, durations: &Durations, text: &mut String) -> st
     for (word, count) in [
         ("judged", objects.judged),
         ("unmatched", objects.unmatched),
-        ("skipped", objects.skipped),
         ("excluded", objects.excluded),
         ("unread", report.coverage.unread_objects),
     ] {

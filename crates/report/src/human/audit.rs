@@ -1,18 +1,14 @@
-//! For people: what was looked at, what came out by policy and namespace, what was not seen, and what it all means.
+//! An audit: what was looked at, what came out by policy and namespace, what was not seen, and what it all means.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use anstyle::{AnsiColor, Style};
-use portcullis_report::audit::{AuditReport, Cause, Completion, Finding, Standing, Verdict};
-use portcullis_report::{count, escape};
+use anstyle::Style;
+use portcullis::Severity;
 
-const BAD: Style = AnsiColor::Red.on_default().bold();
-const DOUBTFUL: Style = AnsiColor::Yellow.on_default().bold();
-const GOOD: Style = AnsiColor::Green.on_default().bold();
-const DIM: Style = Style::new().dimmed();
-const HEAD: Style = Style::new().bold();
+use super::{BAD, DIM, DOUBTFUL, GOOD, HEAD};
+use crate::{AuditReport, Cause, Completion, Finding, Standing, count, escape};
 
 /// Namespaces that are listed, those with the most violations.
 const NAMESPACES: usize = 10;
@@ -24,7 +20,7 @@ const LONGEST: usize = 4096;
 const CAUSES: usize = 20;
 
 /// Writes the summary.
-pub(super) fn write(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn write(report: &AuditReport, out: &mut dyn Write) -> io::Result<()> {
     write_policies(report, out)?;
     write_examples(report, out)?;
     write_namespaces(report, out)?;
@@ -32,7 +28,7 @@ pub(super) fn write(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result
     write_verdict(report, out)
 }
 
-fn write_policies(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result<()> {
+fn write_policies(report: &AuditReport, out: &mut dyn Write) -> io::Result<()> {
     let mut rows: Vec<[String; 6]> = Vec::new();
     for (policy, tally) in report.policies.iter().zip(&report.totals.by_policy) {
         if tally.violations + tally.unknown > 0 {
@@ -55,7 +51,7 @@ fn write_policies(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result<(
 }
 
 /// Some findings of each policy, the first ones: enough to know what it is about.
-fn write_examples(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result<()> {
+fn write_examples(report: &AuditReport, out: &mut dyn Write) -> io::Result<()> {
     let mut examples: BTreeMap<usize, Vec<Finding>> = BTreeMap::new();
     for finding in report.findings.read()? {
         let mut finding = finding?;
@@ -78,13 +74,12 @@ fn write_examples(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result<(
         writeln!(out, "{HEAD}{}{HEAD:#}", escape::line(&policy.key.to_string()))?;
         for finding in findings {
             let place = finding.place.to_string();
-            let unknown = if finding.verdict == Verdict::Unknown { "could not be evaluated: " } else { "" };
             writeln!(
                 out,
-                "  {} {DIM}{}{DIM:#}\n    {unknown}{}",
+                "  {} {DIM}{}{DIM:#}\n    {}",
                 escape::line(&finding.object.to_string()),
                 escape::line(&place),
-                escape::line(finding.message.trim_end()),
+                escape::line(finding.says().trim_end()),
             )?;
         }
         let all = tally.violations + tally.unknown;
@@ -97,7 +92,7 @@ fn write_examples(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result<(
     Ok(())
 }
 
-fn write_namespaces(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result<()> {
+fn write_namespaces(report: &AuditReport, out: &mut dyn Write) -> io::Result<()> {
     let bad = report.totals.by_namespace.iter().filter(|(_, tally)| tally.violations + tally.unknown > 0);
     let mut bad: Vec<_> = bad.collect();
     if bad.len() < 2 {
@@ -125,7 +120,7 @@ fn write_namespaces(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result
 }
 
 /// A table whose columns from `numbers` on are numbers.
-pub(crate) fn table<const N: usize>(
+pub fn table<const N: usize>(
     heads: &[String; N],
     rows: &[[String; N]],
     numbers: usize,
@@ -152,13 +147,13 @@ pub(crate) fn table<const N: usize>(
 }
 
 /// Why the audit is incomplete or judged nothing, for whoever sees no report: nothing if neither is so.
-pub(crate) fn write_doubts(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result<()> {
+pub fn write_doubts(report: &AuditReport, out: &mut dyn Write) -> io::Result<()> {
     match report.standing() {
         Standing::Clean | Standing::Noted | Standing::Denied => return Ok(()),
         Standing::Unjudged => return writeln!(out, "{}", unjudged(report)),
         Standing::Incomplete => {}
     }
-    write_listed(report, &[(true, BAD, "error")], out)?;
+    write_listed(report, &[(Severity::Error, BAD)], out)?;
     match &report.completion {
         Completion::Unfinished { reason } => writeln!(out, "incomplete: {}", escape::line(reason)),
         Completion::Complete | Completion::Partial => {
@@ -168,8 +163,9 @@ pub(crate) fn write_doubts(report: &AuditReport<'_>, out: &mut dyn Write) -> io:
     }
 }
 
-pub(crate) fn write_problems(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result<()> {
-    write_listed(report, &[(true, BAD, "error"), (false, DOUBTFUL, "warning")], out)?;
+/// Writes what is wrong with policies and input, and kinds that could not be listed.
+pub fn write_problems(report: &AuditReport, out: &mut dyn Write) -> io::Result<()> {
+    write_listed(report, &[(Severity::Error, BAD), (Severity::Warning, DOUBTFUL)], out)?;
     for kind in &report.coverage.kinds {
         if let Some(failure) = &kind.failure {
             writeln!(out, "{BAD}not seen{BAD:#}: {} ({}): {}", kind.kind, kind.group, escape::line(failure))?;
@@ -178,12 +174,11 @@ pub(crate) fn write_problems(report: &AuditReport<'_>, out: &mut dyn Write) -> i
     Ok(())
 }
 
-fn write_verdict(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result<()> {
+fn write_verdict(report: &AuditReport, out: &mut dyn Write) -> io::Result<()> {
     let objects = report.coverage.objects();
     let mut parts = vec![format!("{} judged", counted(objects.judged, "object", "objects"))];
     for (number, word) in [
         (objects.unmatched, "that no policy is about"),
-        (objects.skipped, "skipped"),
         (objects.excluded, "excluded by a Config"),
         (report.coverage.unread_objects, "not read"),
         (objects.duplicates, "defined twice"),
@@ -216,7 +211,7 @@ fn write_verdict(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result<()
 }
 
 /// That nothing was judged, why, and what to do about it.
-fn unjudged(report: &AuditReport<'_>) -> String {
+fn unjudged(report: &AuditReport) -> String {
     let why = report.unjudged().map(|why| format!(": {why}; {}", why.help()));
     format!("nothing was judged{}", why.unwrap_or_default())
 }
@@ -226,22 +221,22 @@ fn counted(number: u64, one: &str, many: &str) -> String {
 }
 
 fn write_listed(
-    report: &AuditReport<'_>,
-    severities: &[(bool, Style, &str)],
+    report: &AuditReport,
+    severities: &[(Severity, Style)],
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let (errors, warnings) = (report.problems.errors(), report.problems.warnings());
-    for (is_error, style, word) in severities {
-        let mut left = if *is_error { errors } else { warnings };
+    for (severity, style) in severities {
+        let mut left = if *severity == Severity::Error { errors } else { warnings };
         if left == 0 {
             continue;
         }
-        for cause in report.problems.causes().filter(|cause| cause.is_error == *is_error).take(CAUSES) {
-            write_cause(cause, *style, word, out)?;
+        for cause in report.problems.causes().filter(|cause| cause.severity == *severity).take(CAUSES) {
+            write_cause(cause, *style, out)?;
             left = left.saturating_sub(cause.times);
         }
         if left > 0 {
-            writeln!(out, "{style}{word}{style:#}: and {left} more; `-o json` has more of them")?;
+            writeln!(out, "{style}{severity}{style:#}: and {left} more; `-o json` has more of them")?;
         }
         writeln!(out)?;
     }
@@ -249,8 +244,8 @@ fn write_listed(
 }
 
 /// What is the same for many objects is said once.
-fn write_cause(cause: &Cause, style: Style, word: &str, out: &mut dyn Write) -> io::Result<()> {
-    write!(out, "{style}{word}{style:#}[{}]: ", cause.code)?;
+fn write_cause(cause: &Cause, style: Style, out: &mut dyn Write) -> io::Result<()> {
+    write!(out, "{style}{}{style:#}[{}]: ", cause.severity, cause.kind.code())?;
     if cause.times <= 1 {
         return writeln!(out, "{}", escape::line(&cause.to_string()));
     }

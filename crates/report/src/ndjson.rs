@@ -4,11 +4,19 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use portcullis_report::audit::{AuditReport, Finding, Place, Policy, Standing, Tally, Verdict};
 use serde::Serialize;
 
-use super::{Output, Sink, Start, Target};
-use crate::spool::Spool;
+use crate::form::{AsFound, Spec};
+use crate::sink::{Output, Sink, Start, Target};
+use crate::{AuditReport, Completion, Finding, Place, Policy, Standing, Tally, Verdict};
+
+pub(crate) const FORM: Spec = Spec {
+    as_found: Some(AsFound {
+        about: "one JSON object per line, as Gatekeeper exports violations; written as they are found",
+        sink,
+    }),
+    ..Spec::new("ndjson")
+};
 
 /// The group of constraints, and the version that they are stored in.
 const GROUP: &str = "constraints.gatekeeper.sh";
@@ -71,16 +79,14 @@ struct End<'a> {
     policy_digest: &'a str,
 }
 
-/// The sink.
-pub(super) struct Ndjson {
+/// Writes lines as findings come.
+struct Ndjson {
     target: Target,
     output: Option<Output>,
 }
 
-impl Ndjson {
-    pub(super) fn new(target: Target) -> Self {
-        Self { target, output: None }
-    }
+fn sink(target: Target) -> Box<dyn Sink> {
+    Box::new(Ndjson { target, output: None })
 }
 
 impl Sink for Ndjson {
@@ -96,30 +102,20 @@ impl Sink for Ndjson {
         line(&start.started.to_string(), start.policies, finding, output)
     }
 
-    fn end(&mut self, report: &AuditReport<'_>, _: &Spool) -> io::Result<()> {
+    fn end(&mut self, report: &AuditReport) -> io::Result<()> {
         let Some(mut output) = self.output.take() else { return Ok(()) };
         end(report, &mut output)?;
         output.finish()
     }
 }
 
-/// All of it at once.
-pub(super) fn write(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result<()> {
-    let id = report.id();
-    begin(&id, out)?;
-    for finding in report.findings.read()? {
-        line(&id, &report.policies, &finding?, out)?;
-    }
-    end(report, out)
-}
-
 fn begin(id: &str, out: &mut dyn Write) -> io::Result<()> {
     put(&Begin { id, message: "audit is started" }, out)
 }
 
-fn end(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result<()> {
+fn end(report: &AuditReport, out: &mut dyn Write) -> io::Result<()> {
     let message = match &report.completion {
-        portcullis_report::audit::Completion::Unfinished { reason } => {
+        Completion::Unfinished { reason } => {
             format!("audit is unfinished: {reason}")
         }
         _ => "audit is completed".to_owned(),
@@ -139,7 +135,6 @@ fn end(report: &AuditReport<'_>, out: &mut dyn Write) -> io::Result<()> {
 fn line(id: &str, policies: &[Policy], finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
     let Some(policy) = policies.get(finding.policy) else { return Ok(()) };
     let object = &finding.object;
-    let scoped = policy.declared == "scoped";
     let line = Line {
         id,
         details: &finding.details,
@@ -150,7 +145,7 @@ fn line(id: &str, policies: &[Policy], finding: &Finding, out: &mut dyn Write) -
         name: &policy.key.name,
         message: &finding.message,
         enforcement_action: policy.declared,
-        enforcement_actions: if scoped {
+        enforcement_actions: if policy.is_scoped() {
             finding.actions.iter().map(|action| action.as_str()).collect()
         } else {
             Vec::new()

@@ -4,11 +4,19 @@
 use std::collections::BinaryHeap;
 use std::io::{self, Write};
 
-use portcullis_report::audit::{AuditReport, Finding, Policy, Timestamp};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::Options;
+use crate::form::{Spec, Writer};
+use crate::{AuditReport, Finding, Policy, Timestamp};
+
+pub(crate) const FORM: Spec = Spec {
+    audit: Some(Writer {
+        about: "the `status` of every constraint as Gatekeeper's audit writes it, a List in JSON",
+        write,
+    }),
+    ..Spec::new("status")
+};
 
 /// A violation as the status has it. The order of the fields is that in which Gatekeeper chooses: the smallest are kept.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -52,7 +60,7 @@ pub struct Status {
 /// # Errors
 ///
 /// If the findings cannot be read any more.
-pub fn statuses(report: &AuditReport<'_>, options: Options) -> io::Result<Vec<Status>> {
+pub fn statuses(report: &AuditReport) -> io::Result<Vec<Status>> {
     let mut kept: Vec<BinaryHeap<Violation>> = report.policies.iter().map(|_| BinaryHeap::new()).collect();
     for finding in report.findings.read()? {
         let finding = finding?;
@@ -60,8 +68,8 @@ pub fn statuses(report: &AuditReport<'_>, options: Options) -> io::Result<Vec<St
         else {
             continue;
         };
-        heap.push(violation(&finding, policy, options.message_limit));
-        if heap.len() > options.violations_limit {
+        heap.push(violation(&finding, policy, report.status_limits.message));
+        if heap.len() > report.status_limits.violations {
             heap.pop();
         }
     }
@@ -88,7 +96,7 @@ fn violation(finding: &Finding, policy: &Policy, message_limit: usize) -> Violat
         name: object.name.to_string(),
         message: truncated(&finding.message, message_limit),
         enforcement_action: policy.declared,
-        enforcement_actions: if policy.declared == "scoped" { actions.collect() } else { Vec::new() },
+        enforcement_actions: if policy.is_scoped() { actions.collect() } else { Vec::new() },
     }
 }
 
@@ -103,8 +111,8 @@ fn truncated(message: &str, limit: usize) -> String {
 }
 
 /// Writes the statuses as constraints that have nothing else, which `kubectl apply --server-side --subresource=status` takes.
-pub(super) fn write(report: &AuditReport<'_>, options: Options, out: &mut dyn Write) -> io::Result<()> {
-    let items: Vec<Value> = statuses(report, options)?
+fn write(report: &AuditReport, out: &mut dyn Write) -> io::Result<()> {
+    let items: Vec<Value> = statuses(report)?
         .into_iter()
         .zip(&report.policies)
         .map(|(status, policy)| {

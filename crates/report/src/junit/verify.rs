@@ -5,17 +5,17 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::{Failure, Ran, Status, SuiteResult, TestResult};
-use crate::problem_line;
+use super::serialize;
+use crate::verify::{Failure, Ran, Status, TestResult, VerifyReport};
 
 /// Writes all suites.
-pub fn write(suites: &[SuiteResult], out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn write(verified: &VerifyReport, out: &mut dyn Write) -> io::Result<()> {
     let mut report = Report::new("portcullis verify");
-    for suite in suites {
+    for suite in &verified.suites {
         let mut item = TestSuite::new(&suite.name);
         item.set_time(suite.elapsed);
         if !suite.problems.is_empty() {
-            let text: Vec<_> = suite.problems.iter().map(problem_line).collect();
+            let text: Vec<_> = suite.problems.iter().map(ToString::to_string).collect();
             let status = if suite.status.is_bad() {
                 let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
                 status
@@ -32,8 +32,7 @@ pub fn write(suites: &[SuiteResult], out: &mut dyn Write) -> io::Result<()> {
         }
         report.add_test_suite(item);
     }
-    crate::junit::serialize(&report, out)?;
-    Ok(())
+    serialize(&report, out)
 }
 
 fn add_test(item: &mut TestSuite, file: &str, test: &TestResult) {

@@ -1,21 +1,26 @@
-//! Results of suites, and their reports.
-
-mod human;
-mod json;
-mod junit;
+//! What `portcullis verify` found: results of suites.
 
 use std::time::Duration;
 
-use portcullis::{Error, Location};
+use portcullis::Location;
 
-pub use human::write as write_human;
-pub use json::write as write_json;
-pub use junit::write as write_junit;
+use crate::Problem;
+
+/// What `portcullis verify` found.
+#[derive(Debug)]
+pub struct VerifyReport {
+    /// In the order of the files.
+    pub suites: Vec<SuiteResult>,
+    /// Whether the run as a whole passed.
+    pub passed: bool,
+    /// Whether people want to see what passed as well, and what policies print.
+    pub verbose: bool,
+}
 
 /// How something came out. Ordered: what is made of parts is as bad as its worst part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Status {
-    /// Was told not to run.
+    /// Was not to be run.
     Skipped,
     /// Did what it should.
     Passed,
@@ -56,7 +61,7 @@ pub struct Ran<Parts> {
     /// Why it is bad, apart from its parts; none for a suite.
     pub failures: Vec<Failure>,
     /// What works, but probably not as meant; of a suite, also the errors of its file.
-    pub problems: Vec<Error>,
+    pub problems: Vec<Problem>,
     /// In the order of the file.
     pub parts: Parts,
 }
@@ -71,7 +76,7 @@ pub type TestResult = Ran<Vec<CaseResult>>;
 pub type CaseResult = Ran<Vec<String>>;
 
 impl<Parts: Default> Ran<Parts> {
-    /// One that was told not to run.
+    /// One that was not to be run.
     pub fn skipped(name: &str, location: Location) -> Self {
         Self {
             name: name.to_owned(),
@@ -116,7 +121,7 @@ pub struct Counts {
     pub cases: usize,
     /// Cases, tests without cases that could be blamed, and suites without tests, that are bad.
     pub bad: usize,
-    /// Cases, and tests without cases, that were told not to run.
+    /// Cases, and tests without cases, that were not to be run.
     pub skipped: usize,
 }
 

@@ -6,19 +6,34 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use portcullis::EnforcementAction;
-use portcullis_report::audit::{AuditReport, Completion, Finding, Verdict};
-use portcullis_report::clip;
 use serde_json::{Map, Value, json};
 
-use crate::spool::Spool;
+use crate::form::{Spec, Writer};
+use crate::{AuditReport, Completion, Finding, Verdict, clip};
+
+pub(crate) const POLICY_REPORT: Spec = Spec {
+    audit: Some(Writer {
+        about: "PolicyReport objects (wgpolicyk8s.io/v1alpha2), a List in JSON, one report per namespace and 500 results",
+        write: |report, out| write(Api::PolicyReport, report, out),
+    }),
+    ..Spec::new("policy-report")
+};
+
+pub(crate) const OPEN_REPORTS: Spec = Spec {
+    audit: Some(Writer {
+        about: "the same as openreports.io/v1alpha1",
+        write: |report, out| write(Api::OpenReports, report, out),
+    }),
+    ..Spec::new("openreports")
+};
 
 /// Most results of one report: some 300 KB, far below etcd's 1.5 MB.
-const MOST_RESULTS: usize = 500;
+const MAX_RESULTS: usize = 500;
 /// Most bytes of the texts in them.
-const MOST_BYTES: usize = 512 << 10;
+const MAX_BYTES: usize = 512 << 10;
 /// Most bytes of one message.
-const MOST_MESSAGE: usize = 16 << 10;
-/// How reports are told to be ours.
+const MAX_MESSAGE: usize = 16 << 10;
+/// What shows that reports are ours.
 pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "portcullis-audit");
 
 /// The two APIs, which differ in names.
@@ -52,15 +67,10 @@ impl Api {
 }
 
 /// Writes all reports as one List.
-pub(super) fn write(
-    api: Api,
-    report: &AuditReport<'_>,
-    spool: &Spool,
-    out: &mut dyn Write,
-) -> io::Result<()> {
+fn write(api: Api, report: &AuditReport, out: &mut dyn Write) -> io::Result<()> {
     out.write_all(b"{\"apiVersion\":\"v1\",\"kind\":\"List\",\"items\":[")?;
     let mut first = true;
-    each(api, report, spool, |object| {
+    each(api, report, |object| {
         out.write_all(if first { b"\n" } else { b",\n" })?;
         first = false;
         serde_json::to_writer(&mut *out, &object)?;
@@ -74,24 +84,20 @@ pub(super) fn write(
 /// # Errors
 ///
 /// Those of `take`, and if findings cannot be read any more.
-pub fn each(
-    api: Api,
-    report: &AuditReport<'_>,
-    spool: &Spool,
-    mut take: impl FnMut(Value) -> io::Result<()>,
-) -> io::Result<()> {
+pub fn each(api: Api, report: &AuditReport, mut take: impl FnMut(Value) -> io::Result<()>) -> io::Result<()> {
     let empty: Arc<str> = "".into();
+    let found = report.findings.namespaces();
     let namespaces: BTreeSet<&Arc<str>> =
-        report.totals.by_namespace.keys().chain(spool.namespaces()).chain([&empty]).collect();
+        report.totals.by_namespace.keys().chain(&found).chain([&empty]).collect();
     for namespace in namespaces {
         let mut shard = Shard::new(api, namespace, report);
         if let Some(result) = unseen(report).filter(|_| namespace.is_empty()) {
             shard.push(result);
         }
-        for finding in spool.of_namespace(namespace) {
+        for finding in report.findings.of_namespace(namespace) {
             let finding = finding?;
-            let bytes = finding.message.len().min(MOST_MESSAGE) + finding.field.len() + 256;
-            let is_full = shard.results.len() >= MOST_RESULTS || shard.bytes + bytes > MOST_BYTES;
+            let bytes = finding.message.len().min(MAX_MESSAGE) + finding.field.len() + 256;
+            let is_full = shard.results.len() >= MAX_RESULTS || shard.bytes + bytes > MAX_BYTES;
             if is_full && !shard.results.is_empty() {
                 let next = shard.next();
                 take(std::mem::replace(&mut shard, next).into_object(report))?;
@@ -117,7 +123,7 @@ struct Shard<'a> {
 }
 
 impl<'a> Shard<'a> {
-    fn new(api: Api, namespace: &'a str, report: &AuditReport<'_>) -> Self {
+    fn new(api: Api, namespace: &'a str, report: &AuditReport) -> Self {
         let passes = report.totals.by_namespace.get(namespace).map_or(0, |tally| tally.passes);
         Self { api, namespace, number: 1, passes, bytes: 0, results: Vec::new() }
     }
@@ -132,7 +138,7 @@ impl<'a> Shard<'a> {
         self.results.push(result);
     }
 
-    fn into_object(self, report: &AuditReport<'_>) -> Value {
+    fn into_object(self, report: &AuditReport) -> Value {
         let count = |word: &str| {
             self.results
                 .iter()
@@ -169,7 +175,7 @@ impl<'a> Shard<'a> {
 }
 
 /// What an audit did not see, or that it judged nothing, is an error of the cluster's report, which would look green otherwise.
-fn unseen(report: &AuditReport<'_>) -> Option<Value> {
+fn unseen(report: &AuditReport) -> Option<Value> {
     let message = match &report.completion {
         Completion::Complete => match report.unjudged() {
             Some(why) => format!("nothing was judged: {why}"),
@@ -185,7 +191,7 @@ fn unseen(report: &AuditReport<'_>) -> Option<Value> {
     }))
 }
 
-fn result(report: &AuditReport<'_>, finding: &Finding) -> Option<Value> {
+fn result(report: &AuditReport, finding: &Finding) -> Option<Value> {
     let policy = report.policies.get(finding.policy)?;
     let object = &finding.object;
     let word = match (finding.verdict, finding.action().0) {
@@ -193,11 +199,7 @@ fn result(report: &AuditReport<'_>, finding: &Finding) -> Option<Value> {
         (Verdict::Violation, EnforcementAction::Deny) => "fail",
         (Verdict::Violation, EnforcementAction::Warn | EnforcementAction::Dryrun) => "warn",
     };
-    let api_version = match &*object.group {
-        "" => object.version.to_string(),
-        group => format!("{group}/{}", object.version),
-    };
-    let mut resource = json!({"apiVersion": api_version, "kind": object.kind, "name": object.name});
+    let mut resource = json!({"apiVersion": object.api_version(), "kind": object.kind, "name": object.name});
     if !object.namespace.is_empty() {
         set(&mut resource, "namespace", &object.namespace);
     }
@@ -212,7 +214,7 @@ fn result(report: &AuditReport<'_>, finding: &Finding) -> Option<Value> {
         "rule": policy.key.name,
         "result": word,
         "scored": finding.action().0 == EnforcementAction::Deny,
-        "message": clip::text(&finding.message, MOST_MESSAGE),
+        "message": clip::text(&finding.message, MAX_MESSAGE),
         "resources": [resource],
         "properties": properties,
     });

@@ -3,19 +3,18 @@
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
-use portcullis::Error;
 
-use super::{Counts, Failure, Ran, Status, SuiteResult};
-use crate::{count, escape, problem_line};
+use super::{BAD, DIM};
+use crate::verify::{Counts, Failure, Ran, Status, SuiteResult, VerifyReport};
+use crate::{Problem, count, escape};
 
 const GOOD: Style = AnsiColor::Green.on_default();
-const BAD: Style = AnsiColor::Red.on_default().bold();
-const DIM: Style = Style::new().dimmed();
 
-/// Writes all suites. With `verbose`, also what passed. `passed` is about the run as a whole.
-pub fn write(suites: &[SuiteResult], passed: bool, verbose: bool, out: &mut dyn Write) -> io::Result<()> {
+/// Writes all suites; what passed only if that is wanted.
+pub(super) fn write(report: &VerifyReport, out: &mut dyn Write) -> io::Result<()> {
+    let VerifyReport { suites, passed, verbose } = report;
     for suite in suites {
-        write_suite(suite, verbose, out)?;
+        write_suite(suite, *verbose, out)?;
     }
     let counts = Counts::of(suites);
     let mut parts = vec![
@@ -30,12 +29,12 @@ pub fn write(suites: &[SuiteResult], passed: bool, verbose: bool, out: &mut dyn 
         parts.push(format!("{} failed", counts.bad));
     }
     writeln!(out, "{DIM}{}{DIM:#}", parts.join(", "))?;
-    if passed { writeln!(out, "{GOOD}PASS{GOOD:#}") } else { writeln!(out, "{BAD}FAIL{BAD:#}") }
+    if *passed { writeln!(out, "{GOOD}PASS{GOOD:#}") } else { writeln!(out, "{BAD}FAIL{BAD:#}") }
 }
 
 fn write_suite(suite: &SuiteResult, verbose: bool, out: &mut dyn Write) -> io::Result<()> {
     for problem in &suite.problems {
-        writeln!(out, "    {}: {}", problem.severity(), indented(&problem_line(problem), 8))?;
+        writeln!(out, "    {}: {}", problem.severity, indented(&problem.to_string(), 8))?;
     }
     for test in &suite.parts {
         write_ran(test, 0, verbose, out, |out| {
@@ -99,9 +98,9 @@ fn write_failures(failures: &[Failure], indent: usize, out: &mut dyn Write) -> i
     Ok(())
 }
 
-fn write_warnings(warnings: &[Error], indent: usize, out: &mut dyn Write) -> io::Result<()> {
+fn write_warnings(warnings: &[Problem], indent: usize, out: &mut dyn Write) -> io::Result<()> {
     for warning in warnings {
-        writeln!(out, "{:indent$}warning: {}", "", indented(&problem_line(warning), indent + 4))?;
+        writeln!(out, "{:indent$}warning: {}", "", indented(&warning.to_string(), indent + 4))?;
     }
     Ok(())
 }

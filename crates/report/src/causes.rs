@@ -4,79 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use portcullis::Error;
+use portcullis::{ErrorKind, Severity};
 use serde::Serialize;
 
-use super::{ObjectName, Place};
-use crate::count;
+use crate::{ObjectName, Place, Problem, count};
 
 /// How many problems of one severity a report lists, and how many causes it tells apart; the rest is only counted.
-pub const MOST_PROBLEMS: usize = 1000;
+pub const MAX_PROBLEMS: usize = 1000;
 
-/// Something that is wrong with a policy or with the input.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Problem {
-    /// An error makes the audit incomplete, a warning does not.
-    pub is_error: bool,
-    /// The kind of problem, as reports name it: `syntax`, `limit`.
-    pub code: &'static str,
-    /// The object that it is about, if it is about one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub object: Option<ObjectName>,
-    /// Where, if it has a place.
-    pub place: Option<Place>,
-    /// What is wrong, in one line, without the name of the object: objects with the same message have the same cause.
-    pub message: String,
-    /// What to do about it, if that is known.
-    pub help: Option<String>,
-}
-
-impl Problem {
-    /// Of an error of the core.
-    pub fn of(error: &Error) -> Self {
-        let subject = error.subject().map(|subject| format!("{subject}: ")).unwrap_or_default();
-        Self {
-            is_error: error.severity() == portcullis::Severity::Error,
-            code: error.kind().code(),
-            object: None,
-            place: error.location().map(Place::of),
-            message: format!("{subject}{}", error.message()),
-            help: error.help().map(str::to_owned),
-        }
-        .short()
-    }
-
-    /// How many bytes of a message and of a help are kept.
-    pub const MOST_TEXT: usize = 1024;
-
-    /// With texts that are cut, and say so, if they are too long to be kept a thousand times.
-    #[must_use]
-    pub fn short(mut self) -> Self {
-        for text in std::iter::once(&mut self.message).chain(&mut self.help) {
-            if text.len() > Self::MOST_TEXT {
-                *text = crate::clip::text(text, Self::MOST_TEXT).into_owned();
-            }
-        }
-        self
-    }
-}
-
-/// `file:line:column: object: message; help`.
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(place) = &self.place {
-            write!(f, "{place}: ")?;
-        }
-        if let Some(object) = &self.object {
-            write!(f, "{object}: ")?;
-        }
-        f.write_str(&self.message)?;
-        self.help.as_ref().map_or(Ok(()), |help| write!(f, "; {help}"))
-    }
-}
-
-/// All problems of an audit. Takes memory for [`MOST_PROBLEMS`] of each severity, however many there are.
+/// All problems of an audit. Takes memory for [`MAX_PROBLEMS`] of each severity, however many there are.
 #[derive(Clone, Debug, Default)]
 pub struct Problems {
     errors: OfSeverity,
@@ -92,25 +28,27 @@ struct OfSeverity {
 }
 
 /// Code, message and help: what problems of one cause have in common.
-type Text = (&'static str, String, Option<String>);
+type Text = (ErrorKind, String, Option<String>);
 
 /// What problems that say the same have in common, and how many there are.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Cause {
-    /// An error makes the audit incomplete, a warning does not.
-    pub is_error: bool,
-    /// As [`Problem::code`].
-    pub code: &'static str,
+    /// As [`Problem::severity`].
+    #[serde(rename = "isError", serialize_with = "crate::problem::is_error")]
+    pub severity: Severity,
+    /// As [`Problem::kind`].
+    #[serde(rename = "code", serialize_with = "crate::problem::code")]
+    pub kind: ErrorKind,
     /// As [`Problem::message`].
     pub message: String,
     /// As [`Problem::help`].
     pub help: Option<String>,
     /// How many problems there are; of those about objects, how many objects.
     pub times: u64,
-    /// The kinds of the objects, as `Kind.group`; at most [`MOST_PROBLEMS`].
+    /// The kinds of the objects, as `Kind.group`; at most [`MAX_PROBLEMS`].
     pub kinds: BTreeSet<String>,
-    /// The namespaces of those objects that have one; at most [`MOST_PROBLEMS`].
+    /// The namespaces of those objects that have one; at most [`MAX_PROBLEMS`].
     #[serde(serialize_with = "number")]
     pub namespaces: BTreeSet<Arc<str>>,
     /// The first of them, at most [`Cause::EXAMPLES`].
@@ -134,7 +72,7 @@ impl Cause {
     /// How many there are and of what, such as `132 objects of 4 kinds in 3 namespaces`.
     pub fn extent(&self) -> String {
         let times = usize::try_from(self.times).unwrap_or(usize::MAX);
-        let at_least = |number: usize| if number < MOST_PROBLEMS { "" } else { "at least " };
+        let at_least = |number: usize| if number < MAX_PROBLEMS { "" } else { "at least " };
         let kinds = format!("{}{}", at_least(self.kinds.len()), count(self.kinds.len(), "kind", "kinds"));
         let namespaces = count(self.namespaces.len(), "namespace", "namespaces");
         let namespaces = format!("{}{namespaces}", at_least(self.namespaces.len()));
@@ -152,8 +90,8 @@ impl Cause {
 
     fn of(problem: &Problem) -> Self {
         Self {
-            is_error: problem.is_error,
-            code: problem.code,
+            severity: problem.severity,
+            kind: problem.kind,
             message: problem.message.clone(),
             help: problem.help.clone(),
             times: 0,
@@ -167,10 +105,10 @@ impl Cause {
         self.times += 1;
         if let Some(object) = &problem.object {
             let dot = if object.group.is_empty() { "" } else { "." };
-            if self.kinds.len() < MOST_PROBLEMS {
+            if self.kinds.len() < MAX_PROBLEMS {
                 self.kinds.insert(format!("{}{dot}{}", object.kind, object.group));
             }
-            if !object.namespace.is_empty() && self.namespaces.len() < MOST_PROBLEMS {
+            if !object.namespace.is_empty() && self.namespaces.len() < MAX_PROBLEMS {
                 self.namespaces.insert(object.namespace.clone());
             }
         }
@@ -217,8 +155,8 @@ impl fmt::Display for Cause {
 impl Problems {
     /// One more.
     pub fn push(&mut self, problem: Problem) {
-        let of = if problem.is_error { &mut self.errors } else { &mut self.warnings };
-        of.push(problem.short());
+        let of = if problem.is_error() { &mut self.errors } else { &mut self.warnings };
+        of.push(problem.kept());
     }
 
     /// How many errors there are.
@@ -231,7 +169,7 @@ impl Problems {
         self.warnings.all
     }
 
-    /// One by one, errors first, each severity in the order in which they came; at most [`MOST_PROBLEMS`] of each.
+    /// One by one, errors first, each severity in the order in which they came; at most [`MAX_PROBLEMS`] of each.
     pub fn listed(&self) -> impl Iterator<Item = &Problem> {
         self.errors.listed.iter().chain(&self.warnings.listed)
     }
@@ -241,7 +179,7 @@ impl Problems {
         (self.errors.unlisted(), self.warnings.unlisted())
     }
 
-    /// By cause, errors first, each severity in the order in which the causes came; at most [`MOST_PROBLEMS`] of each. What is the same
+    /// By cause, errors first, each severity in the order in which the causes came; at most [`MAX_PROBLEMS`] of each. What is the same
     /// for many objects is here once.
     pub fn causes(&self) -> impl Iterator<Item = &Cause> {
         self.errors.causes.iter().chain(&self.warnings.causes)
@@ -256,10 +194,10 @@ impl Problems {
 impl OfSeverity {
     fn push(&mut self, problem: Problem) {
         self.all += 1;
-        let text = (problem.code, problem.message.clone(), problem.help.clone());
+        let text = (problem.kind, problem.message.clone(), problem.help.clone());
         let index = self.by_text.get(&text).copied().or_else(|| {
             let index = self.causes.len();
-            (index < MOST_PROBLEMS).then(|| {
+            (index < MAX_PROBLEMS).then(|| {
                 self.causes.push(Cause::of(&problem));
                 self.by_text.insert(text, index);
                 index
@@ -268,7 +206,7 @@ impl OfSeverity {
         if let Some(cause) = index.and_then(|index| self.causes.get_mut(index)) {
             cause.add(&problem);
         }
-        if self.listed.len() < MOST_PROBLEMS {
+        if self.listed.len() < MAX_PROBLEMS {
             self.listed.push(problem);
         }
     }
@@ -307,8 +245,8 @@ mod tests {
         all.push(Problem { help: Some(long.clone()), ..warning(&long, None) });
         let listed: Vec<_> = all.listed().collect();
         assert!(listed[0].message.ends_with("é… (8976 bytes more)"), "{}", listed[0].message);
-        assert!(listed[0].message.len() < Problem::MOST_TEXT + 64);
-        assert!(listed[0].help.as_ref().unwrap().len() < Problem::MOST_TEXT + 64);
+        assert!(listed[0].message.len() < Problem::MAX_TEXT + 64);
+        assert!(listed[0].help.as_ref().unwrap().len() < Problem::MAX_TEXT + 64);
     }
 
     fn warning(message: &str, object: Option<(&str, &str, &str)>) -> Problem {
@@ -319,14 +257,7 @@ mod tests {
             name: name.into(),
             ..ObjectName::default()
         });
-        Problem {
-            is_error: false,
-            code: "limit",
-            object,
-            place: None,
-            message: message.to_owned(),
-            help: None,
-        }
+        Problem { object, ..Problem::warning(ErrorKind::Limit, message) }
     }
 
     #[test]
@@ -336,33 +267,33 @@ mod tests {
             warning("too many", None),
             warning("too large", Some(("Pod", "blog", "a"))),
             warning("too large", Some(("Node", "", "n"))),
-            Problem { is_error: true, ..warning("too large", Some(("Pod", "shop", "a"))) },
+            Problem { severity: Severity::Error, ..warning("too large", Some(("Pod", "shop", "a"))) },
             warning("too large", Some(("Pod", "shop", "b"))),
         ]
         .into_iter()
         .collect();
         assert_eq!((problems.errors(), problems.warnings(), problems.unlisted()), (1, 5, (0, 0)));
-        let causes: Vec<_> = problems.causes().map(|cause| (cause.is_error, cause.to_string())).collect();
+        let causes: Vec<_> = problems.causes().map(|cause| (cause.severity, cause.to_string())).collect();
         let expected = [
-            (true, "Pod shop/a: too large"),
+            (Severity::Error, "Pod shop/a: too large"),
             (
-                false,
+                Severity::Warning,
                 "too large: 4 objects of 2 kinds in 2 namespaces: Pod shop/a, Pod blog/a, Node n and 1 more",
             ),
-            (false, "too many"),
+            (Severity::Warning, "too many"),
         ];
-        assert_eq!(causes, expected.map(|(is_error, text)| (is_error, text.to_owned())));
+        assert_eq!(causes, expected.map(|(severity, text)| (severity, text.to_owned())));
     }
 
     #[test]
     fn what_there_is_no_room_for_is_counted() {
         let mut problems = Problems::default();
-        for number in 0..MOST_PROBLEMS + 500 {
+        for number in 0..MAX_PROBLEMS + 500 {
             problems.push(warning(&format!("the line {number} is too long"), None));
         }
         // One of a cause that is there is counted with it.
         problems.push(warning("the line 7 is too long", None));
-        assert_eq!((problems.causes().count(), problems.listed().count()), (MOST_PROBLEMS, MOST_PROBLEMS));
+        assert_eq!((problems.causes().count(), problems.listed().count()), (MAX_PROBLEMS, MAX_PROBLEMS));
         assert_eq!((problems.unlisted().1, problems.without_cause().1), (501, 500));
         assert_eq!(problems.causes().nth(7).unwrap().to_string(), "the line 7 is too long: 2 times");
     }

@@ -1,0 +1,144 @@
+//! A connection to a cluster, and the policies that it has.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use portcullis::{ConfigHomes, Error, ErrorKind, PolicySet, Resource, Unsupported, unsupported_kinds};
+use portcullis_cluster::{
+    ApiResource, Cluster, ClusterError, ConnectOptions, Consistency, Discovery, Leadership, LeaseOptions,
+    Pages,
+};
+use tokio::runtime::Runtime;
+
+use super::{ClusterSubject, Scope};
+use crate::policies::Policies;
+use crate::run::{self, RunError};
+
+/// A connection with the threads that it works on.
+#[derive(Debug)]
+pub struct Connection {
+    pub(super) runtime: Runtime,
+    pub(super) cluster: Cluster,
+}
+
+impl Connection {
+    /// Sets it up; no request is made yet.
+    ///
+    /// # Errors
+    ///
+    /// If it is not known where the API server is.
+    pub fn open(options: &ConnectOptions) -> Result<Self, RunError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.map_err(run::system("starting the thread that asks the API server"))?;
+        let cluster = runtime.block_on(Cluster::connect(options)).map_err(RunError::Cluster)?;
+        Ok(Self { runtime, cluster })
+    }
+
+    /// The policies that the cluster has.
+    ///
+    /// # Errors
+    ///
+    /// If its templates, or the constraints of one, cannot be listed: an audit by half of the policies would look like a whole one.
+    pub fn policies(&self, unsupported: Unsupported, homes: &ConfigHomes) -> Result<Policies, RunError> {
+        let listed = self.runtime.block_on(async {
+            let discovery = Discovery::of(&self.cluster).await?;
+            let mut resources = Vec::new();
+            let mut problems = Vec::new();
+            self.policies_of(&ApiResource::templates(), &mut resources, &mut problems).await?;
+            let kinds: Vec<_> = discovery
+                .preferred()
+                .filter(|resource| &*resource.gvk.group == "constraints.gatekeeper.sh")
+                .cloned()
+                .collect();
+            let others = [ApiResource::configs(), ApiResource::sync_sets()];
+            let others = others.into_iter().filter(|resource| discovery.get(&resource.gvk).is_some());
+            for resource in kinds.into_iter().chain(others) {
+                self.policies_of(&resource, &mut resources, &mut problems).await?;
+            }
+            self.unsupported(&discovery, &mut problems).await;
+            Ok((resources, problems))
+        });
+        let (resources, mut problems) = listed.map_err(RunError::Cluster)?;
+        let (set, found) = PolicySet::from_resources_in(resources, homes);
+        problems.extend(found);
+        Ok(Policies::new(set, unsupported.judge(problems)))
+    }
+
+    /// What the cluster has of Gatekeeper's kinds that nothing is done for. A kind that may not be listed is warned of: whether there
+    /// is any is not known.
+    async fn unsupported(&self, discovery: &Discovery, problems: &mut Vec<Error>) {
+        let kinds: BTreeSet<_> = unsupported_kinds().map(|gvk| gvk.group_kind()).collect();
+        for resource in discovery.preferred().filter(|resource| kinds.contains(&resource.gvk.group_kind())) {
+            let (mut none, mut found) = (Vec::new(), Vec::new());
+            match self.policies_of(resource, &mut none, &mut found).await {
+                Ok(()) => problems.extend(found),
+                Err(error) => {
+                    let message = format!(
+                        "it is not known whether there are {resource}, which are not supported: {error}"
+                    );
+                    problems.push(Error::warning(ErrorKind::Unsupported, message));
+                }
+            }
+        }
+    }
+
+    async fn policies_of(
+        &self,
+        resource: &ApiResource,
+        resources: &mut Vec<Resource>,
+        problems: &mut Vec<Error>,
+    ) -> Result<(), ClusterError> {
+        const PAGE: u32 = 100;
+        let mut pages = Pages::new(&self.cluster, resource, PAGE, Consistency::EachOnce);
+        while let Some(page) = pages.next().await? {
+            for object in page.objects() {
+                match object {
+                    Err(error) => problems.push(error),
+                    Ok(object) => {
+                        let Some(document) = object.document() else { continue };
+                        let (resource, found) = Resource::read(document);
+                        resources.extend(resource);
+                        problems.extend(found);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The objects of the cluster, as far as they can be listed.
+    ///
+    /// # Errors
+    ///
+    /// If not even the kinds can be asked for.
+    pub fn subject<'a>(
+        &'a self,
+        policies: &'a PolicySet,
+        chunk_size: u32,
+        scope: Scope,
+        stop: &'a AtomicBool,
+    ) -> Result<ClusterSubject<'a>, RunError> {
+        let discovery = self.runtime.block_on(Discovery::of(&self.cluster)).map_err(RunError::Cluster)?;
+        Ok(ClusterSubject::new(self, policies, discovery, chunk_size, scope, stop))
+    }
+
+    /// Waits until the Lease is ours; `None` if we were told to end before.
+    pub(super) fn lead(
+        &self,
+        options: LeaseOptions,
+        stop: &AtomicBool,
+    ) -> Result<Option<Leadership>, RunError> {
+        const LOOK: Duration = Duration::from_millis(200);
+        self.runtime.block_on(async {
+            let mut acquire = std::pin::pin!(Leadership::acquire(&self.cluster, options));
+            loop {
+                match tokio::time::timeout(LOOK, &mut acquire).await {
+                    Ok(leadership) => return leadership.map(Some).map_err(RunError::Cluster),
+                    Err(_) if stop.load(Ordering::Relaxed) => return Ok(None),
+                    Err(_) => {}
+                }
+            }
+        })
+    }
+}

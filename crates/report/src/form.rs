@@ -1,0 +1,254 @@
+//! The forms of reports: one list, and a file for each form.
+//!
+//! ```text
+//! command ── builds ──> TestReport, VerifyReport, LintReport, AuditReport ── Form::write ──> text
+//!                                        which forms each has, and what they are like there: Spec
+//! ```
+
+use std::io::{self, Write};
+
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+
+use crate::lint::LintReport;
+use crate::sink::{Sink, Target};
+use crate::verify::VerifyReport;
+use crate::{AuditReport, TestReport};
+use crate::{github, html, human, json, junit, metrics, ndjson, policy_report, sarif, status, yaml};
+
+/// What there is to know of a form. A command that has no writer does not have the form.
+pub struct Spec {
+    /// The word on the command line; for audits also the flag that takes a file.
+    pub name: &'static str,
+    /// A word that is accepted for it.
+    pub alias: Option<&'static str>,
+    /// For people: it may have colours, and goes to standard output only.
+    pub is_for_people: bool,
+    /// Says what is wrong with the input of a test. If not, people get it on standard error.
+    pub has_problems: bool,
+    /// The reports of `test`.
+    pub test: Option<Writer<TestReport>>,
+    /// Those of `verify`.
+    pub verify: Option<Writer<VerifyReport>>,
+    /// Those of `lint`.
+    pub lint: Option<Writer<LintReport>>,
+    /// Those of audits.
+    pub audit: Option<Writer<AuditReport>>,
+    /// Those of audits, written as findings come instead of at the end.
+    pub as_found: Option<AsFound>,
+}
+
+impl Spec {
+    /// A form that no command has yet.
+    pub(crate) const fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            alias: None,
+            is_for_people: false,
+            has_problems: true,
+            test: None,
+            verify: None,
+            lint: None,
+            audit: None,
+            as_found: None,
+        }
+    }
+}
+
+/// How a report is written in a form.
+pub struct Writer<R> {
+    /// What the form is like there, for the command line's help: without a capital letter and a period.
+    pub about: &'static str,
+    /// Writes a report to its end.
+    pub write: fn(&R, &mut dyn Write) -> io::Result<()>,
+}
+
+/// How an audit is written in a form as findings come.
+pub struct AsFound {
+    /// As [`Writer::about`].
+    pub about: &'static str,
+    /// Makes what writes it.
+    pub sink: fn(Target) -> Box<dyn Sink>,
+}
+
+// A macro, because the enum, the list of all and what each is must not drift apart.
+macro_rules! forms {
+    ($($form:ident = $spec:path;)*) => {
+        /// The forms of reports.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[non_exhaustive]
+        pub enum Form { $(#[doc = concat!("As `", stringify!($spec), "` says.")] $form,)* }
+
+        impl Form {
+            /// All of them, in the order of the help.
+            pub const ALL: &'static [Self] = &[$(Self::$form,)*];
+
+            const fn spec(self) -> &'static Spec {
+                match self { $(Self::$form => &$spec,)* }
+            }
+        }
+    };
+}
+
+forms! {
+    Human = human::FORM;
+    Json = json::FORM;
+    Yaml = yaml::FORM;
+    Junit = junit::FORM;
+    Sarif = sarif::FORM;
+    Github = github::FORM;
+    Ndjson = ndjson::FORM;
+    PolicyReport = policy_report::POLICY_REPORT;
+    OpenReports = policy_report::OPEN_REPORTS;
+    Metrics = metrics::FORM;
+    Status = status::FORM;
+    Html = html::FORM;
+}
+
+/// What a command reports.
+pub trait Report: Sized + 'static {
+    /// How it is written in a form, if it can be.
+    #[doc(hidden)]
+    fn writer(spec: &'static Spec) -> Option<&'static Writer<Self>>;
+
+    /// What the form is like, if it has it.
+    #[doc(hidden)]
+    fn about(spec: &'static Spec) -> Option<&'static str> {
+        Some(Self::writer(spec)?.about)
+    }
+}
+
+impl Report for TestReport {
+    fn writer(spec: &'static Spec) -> Option<&'static Writer<Self>> {
+        spec.test.as_ref()
+    }
+}
+
+impl Report for VerifyReport {
+    fn writer(spec: &'static Spec) -> Option<&'static Writer<Self>> {
+        spec.verify.as_ref()
+    }
+}
+
+impl Report for LintReport {
+    fn writer(spec: &'static Spec) -> Option<&'static Writer<Self>> {
+        spec.lint.as_ref()
+    }
+}
+
+impl Report for AuditReport {
+    fn writer(spec: &'static Spec) -> Option<&'static Writer<Self>> {
+        spec.audit.as_ref()
+    }
+
+    fn about(spec: &'static Spec) -> Option<&'static str> {
+        spec.audit.as_ref().map(|writer| writer.about).or(spec.as_found.as_ref().map(|found| found.about))
+    }
+}
+
+impl Form {
+    /// The forms that a report can be written in.
+    pub fn of<R: Report>() -> impl Iterator<Item = Self> {
+        Self::ALL.iter().copied().filter(|form| form.about::<R>().is_some())
+    }
+
+    /// The word on the command line.
+    pub fn name(self) -> &'static str {
+        self.spec().name
+    }
+
+    /// What the form of a report is like, without a capital letter and a period; `None` if the report does not have it.
+    pub fn about<R: Report>(self) -> Option<&'static str> {
+        R::about(self.spec())
+    }
+
+    /// Whether it is for people: with colours.
+    pub fn is_for_people(self) -> bool {
+        self.spec().is_for_people
+    }
+
+    /// Whether it says what is wrong with the input of a test.
+    pub fn has_problems(self) -> bool {
+        self.spec().has_problems
+    }
+
+    /// Writes a report.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written, or the report does not have this form, which [`Form::parser`] refuses.
+    pub fn write<R: Report>(self, report: &R, out: &mut dyn Write) -> io::Result<()> {
+        let Some(writer) = R::writer(self.spec()) else {
+            return Err(io::Error::other(format!("this report has no form `{}`", self.name())));
+        };
+        (writer.write)(report, out)
+    }
+
+    /// What writes an audit in this form, at its end or as findings come.
+    pub fn sink(self, target: Target) -> Box<dyn Sink> {
+        match &self.spec().as_found {
+            Some(AsFound { sink, .. }) => sink(target),
+            None => Box::new(crate::sink::AtEnd::new(self, target)),
+        }
+    }
+
+    /// Reads the forms of a report on a command line, and lists them in its help.
+    pub fn parser<R: Report>() -> impl TypedValueParser<Value = Self> {
+        let values = Self::of::<R>().map(|form| {
+            let about = form.about::<R>().map(capital).unwrap_or_default();
+            let value = PossibleValue::new(form.name()).help(about);
+            form.spec().alias.into_iter().fold(value, PossibleValue::alias)
+        });
+        PossibleValuesParser::new(values.collect::<Vec<_>>()).try_map(|word| {
+            let is_named = |form: &Self| form.name() == word || form.spec().alias == Some(word.as_str());
+            Self::of::<R>().find(is_named).ok_or("there is no such form")
+        })
+    }
+}
+
+/// With a capital letter, for where a sentence begins.
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn abouts(form: Form) -> [Option<&'static str>; 4] {
+        [
+            form.about::<TestReport>(),
+            form.about::<VerifyReport>(),
+            form.about::<LintReport>(),
+            form.about::<AuditReport>(),
+        ]
+    }
+
+    #[test]
+    fn each_form_has_a_name_of_its_own_and_is_described_where_it_can_be_had() {
+        let mut names: Vec<_> = Form::ALL.iter().map(|form| form.name()).collect();
+        names.extend(Form::ALL.iter().filter_map(|form| form.spec().alias));
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all);
+        for form in Form::ALL {
+            let abouts = abouts(*form);
+            assert!(abouts.iter().any(Option::is_some), "{form:?} is of no command");
+            for about in abouts.into_iter().flatten() {
+                assert!(!about.is_empty() && !about.ends_with('.'), "{form:?}: {about}");
+            }
+        }
+    }
+
+    /// A form that the manual does not name is none that people find.
+    #[test]
+    fn the_manual_lists_each_form_with_its_commands() {
+        let manual = include_str!("../../../README.md");
+        for form in Form::ALL {
+            let commands = abouts(*form).map(|about| if about.is_some() { " yes |" } else { " |" });
+            let row = format!("| `{}` |{}", form.name(), commands.concat());
+            assert!(manual.lines().any(|line| line == row), "README.md has no row `{row}`");
+        }
+    }
+}

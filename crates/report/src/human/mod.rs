@@ -1,0 +1,118 @@
+//! For people: the lines of the manifest or the policy, what is wrong with them, and a summary.
+
+mod audit;
+mod frame;
+mod lint;
+mod test;
+mod verify;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+use portcullis::{ErrorKind, Severity};
+
+use crate::form::{Spec, Writer};
+use crate::{Problem, count};
+use frame::{Frame, Gravity};
+
+pub use audit::{table, write_doubts, write_problems as write_audit_problems};
+
+pub(crate) const FORM: Spec = Spec {
+    alias: Some("default"),
+    is_for_people: true,
+    has_problems: false,
+    test: Some(Writer { about: "for people, with the lines of the manifests", write: test::write }),
+    verify: Some(Writer { about: "for people, as `go test` prints it", write: verify::write }),
+    lint: Some(Writer { about: "for people, with the lines of the policies", write: lint::write }),
+    audit: Some(Writer {
+        about: "for people: totals by policy and namespace, and what was not seen",
+        write: audit::write,
+    }),
+    ..Spec::new("human")
+};
+
+const BAD: Style = AnsiColor::Red.on_default().bold();
+const DOUBTFUL: Style = AnsiColor::Yellow.on_default().bold();
+const GOOD: Style = AnsiColor::Green.on_default().bold();
+const DIM: Style = Style::new().dimmed();
+const HEAD: Style = Style::new().bold();
+
+/// How many problems of one cause are shown one by one.
+const EXAMPLES: usize = 3;
+
+/// Writes what is wrong with the input. What many objects have in common is said once, where the first of them stands.
+pub fn write_problems(problems: &[Problem], out: &mut dyn Write) -> io::Result<()> {
+    let mut causes: BTreeMap<&str, Vec<&Problem>> = BTreeMap::new();
+    for problem in problems {
+        if let Some(cause) = cause(problem) {
+            causes.entry(cause).or_default().push(problem);
+        }
+    }
+    causes.retain(|_, gathered| gathered.len() > EXAMPLES);
+    for problem in problems {
+        let mut notes = Vec::new();
+        let gathered = cause(problem).and_then(|cause| causes.get(cause));
+        // Only now is anything made of it: a cause may have a hundred thousand.
+        if gathered.is_some_and(|all| !all.first().is_some_and(|first| std::ptr::eq(*first, problem))) {
+            continue;
+        }
+        let title = gathered.map_or_else(|| problem.message.clone(), |gathered| many(gathered));
+        if let Some(gathered) = gathered {
+            for one in gathered.iter().take(EXAMPLES) {
+                let at = one.location.as_ref().map(|at| format!(" at {at}")).unwrap_or_default();
+                notes.push((
+                    "object",
+                    format!("{}{at}: {}", one.subject.as_deref().unwrap_or_default(), one.message),
+                ));
+            }
+            notes.push(("note", format!("and {} more", gathered.len() - EXAMPLES)));
+        } else if let Some(subject) = &problem.subject {
+            notes.push(("in", subject.clone()));
+        }
+        if let Some(field) = &problem.field {
+            notes.push(("field", field.clone()));
+        }
+        if let Some(help) = &problem.help {
+            notes.push(("help", help.clone()));
+        }
+        let gravity = match problem.severity {
+            Severity::Error => Gravity::Error,
+            Severity::Warning => Gravity::Warning,
+        };
+        let frame = Frame {
+            gravity,
+            code: problem.kind.code(),
+            title: &title,
+            location: problem.location.as_ref(),
+            label: None,
+            notes,
+            related: None,
+        };
+        writeln!(out, "{}", frame.render())?;
+    }
+    Ok(())
+}
+
+/// What a problem has in common with others that are reported with it: that it is a second definition, or which constraint would find
+/// something in other namespaces.
+fn cause(problem: &Problem) -> Option<&str> {
+    match (problem.kind, problem.severity) {
+        (ErrorKind::DuplicateResource, Severity::Warning) => Some(""),
+        (ErrorKind::OtherNamespace, _) => {
+            problem.message.split_once(" by its ").map(|(constraint, _)| constraint)
+        }
+        _ => None,
+    }
+}
+
+/// `132 objects are defined a second time, in 2 files`.
+fn many(gathered: &[&Problem]) -> String {
+    let files: BTreeSet<_> = gathered.iter().filter_map(|one| Some(one.location.as_ref()?.file())).collect();
+    let objects = count(gathered.len(), "object", "objects");
+    let files = count(files.len(), "file", "files");
+    match gathered.first().and_then(|first| cause(first)).filter(|cause| !cause.is_empty()) {
+        None => format!("{objects} are defined a second time, in {files}"),
+        Some(cause) => format!("{cause}: {objects}, in {files}"),
+    }
+}

@@ -1,0 +1,133 @@
+//! A test: each finding with the line of the manifest, and which policy says it.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+
+use portcullis::{EnforcementAction, Precision};
+
+use super::frame::{Frame, Gravity};
+use super::{BAD, DOUBTFUL, GOOD};
+use crate::{Counts, Finding, Policy, Reviewed, TestReport, Verdict, clip, count, escape};
+
+/// Writes all findings and the summary.
+pub(super) fn write(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
+    let mut described = BTreeSet::new();
+    for (reviewed, findings) in report.by_object() {
+        let mut findings: Vec<_> = findings.iter().collect();
+        // As somebody reads who goes through the file.
+        findings.sort_by_key(|finding| (finding.text.as_ref().map(|text| &text.location), finding.action()));
+        for finding in findings {
+            let Some(policy) = report.policies.get(finding.policy) else { continue };
+            let first = described.insert(&policy.key.kind);
+            writeln!(out, "{}", render(reviewed, policy, finding, first))?;
+        }
+        if report.wanted.verbose {
+            write_prints(report, reviewed, out)?;
+        }
+    }
+    if report.wanted.quiet { Ok(()) } else { write_summary(report, out) }
+}
+
+/// Bytes of a message, and of a note, that are shown: the other forms have the rest.
+const MAX_SHOWN: usize = 8 << 10;
+
+fn render(reviewed: &Reviewed, policy: &Policy, finding: &Finding, describe: bool) -> String {
+    let mut notes = vec![("object", reviewed.object.to_string())];
+    if !finding.field.is_empty() {
+        notes.push(("field", finding.field.clone()));
+    }
+    // The kind stands in the brackets already.
+    match (&policy.title, policy.description.as_ref().filter(|_| describe)) {
+        (Some(title), Some(description)) => notes.push(("policy", format!("{title}: {description}"))),
+        (Some(text), None) | (None, Some(text)) => notes.push(("policy", text.clone())),
+        (None, None) => {}
+    }
+    let others: Vec<_> = finding.actions.iter().skip(1).map(|action| action.as_str()).collect();
+    if !others.is_empty() {
+        notes.push(("note", format!("it also has the action {}", others.join(" and "))));
+    }
+    for (_, text) in &mut notes {
+        *text = clip::text(text, MAX_SHOWN).into_owned();
+    }
+    let says = finding.says();
+    let text = finding.text.as_ref();
+    let is_vague =
+        finding.verdict == Verdict::Violation && text.is_some_and(|text| text.precision == Precision::Object);
+    let frame = Frame {
+        gravity: match finding.action().0 {
+            EnforcementAction::Deny => Gravity::Error,
+            EnforcementAction::Warn => Gravity::Warning,
+            EnforcementAction::Dryrun => Gravity::Note,
+        },
+        code: &policy.key.to_string(),
+        title: &clip::text(&says, MAX_SHOWN),
+        location: text.map(|text| &text.location),
+        label: is_vague.then_some("in this object; the policy does not say which field"),
+        notes,
+        related: text.and_then(|text| Some(("the policy broke here", text.broke_at.as_ref()?))),
+    };
+    frame.render()
+}
+
+fn write_prints(report: &TestReport, reviewed: &Reviewed, out: &mut dyn Write) -> io::Result<()> {
+    for (policy, print) in &reviewed.prints {
+        let Some(policy) = report.policies.get(*policy) else { continue };
+        let text = format!("{} on {}: {print}", policy.key, reviewed.object);
+        writeln!(out, "print: {}", escape::line(&text))?;
+    }
+    if !reviewed.prints.is_empty() {
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+fn write_summary(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
+    let counts = report.counts();
+    let style = match counts {
+        Counts { denied: 0, errors: 0, warned: 0, warnings: 0, .. } => GOOD,
+        Counts { denied: 0, errors: 0, .. } => DOUBTFUL,
+        _ => BAD,
+    };
+    writeln!(out, "{style}{}{style:#}", summary(report, counts))
+}
+
+/// `3 denied, 1 warning in 2 of 14 objects; 6 policies, 64 constraints; 2 errors`.
+fn summary(report: &TestReport, counts: Counts) -> String {
+    let mut found = Vec::new();
+    if counts.denied > 0 {
+        found.push(format!("{} denied", counts.denied));
+    }
+    if counts.warned > 0 {
+        found.push(count(counts.warned, "warning", "warnings"));
+    }
+    if counts.noted > 0 {
+        found.push(format!("{} in dry run", counts.noted));
+    }
+    let objects = count(counts.objects, "object", "objects");
+    let found = match found.as_slice() {
+        [] => format!("nothing found in {objects}"),
+        found => format!("{} in {} of {objects}", found.join(", "), counts.bad_objects),
+    };
+    let mut parts = vec![match counts.failures {
+        0 => found,
+        failures => format!("{found} ({failures} could not be evaluated)"),
+    }];
+    let policies = count(report.templates, "policy", "policies");
+    parts.push(format!("{policies}, {}", count(report.policies.len(), "constraint", "constraints")));
+    parts.extend(report.placed.line());
+    if report.excluded > 0 {
+        let objects = count(report.excluded, "object is", "objects are");
+        parts.push(format!("{objects} not judged, because a Config excludes their namespace"));
+    }
+    let mut input = Vec::new();
+    if counts.errors > 0 {
+        input.push(count(counts.errors, "error", "errors"));
+    }
+    if counts.warnings > 0 {
+        input.push(count(counts.warnings, "warning", "warnings"));
+    }
+    if !input.is_empty() {
+        parts.push(format!("{} about the input", input.join(" and ")));
+    }
+    parts.join("; ")
+}

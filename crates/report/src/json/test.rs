@@ -1,0 +1,88 @@
+//! gator's JSON, with positions.
+//!
+//! An array, `[]` if nothing was found, of `{target, msg, metadata, constraint, enforcementAction, scopedActions?,
+//! violatingObject, trace, location}`. Additions to gator: `location`, and `evaluationError: true` where the message is
+//! not the policy's because it could not be evaluated.
+//!
+//! `violatingObject` and `constraint` are repeated in each finding, as in gator, up to 2 MiB of each: from there on they are what
+//! identifies them, with `leftOutBytes`.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::{Start, write_indented};
+use crate::clip::{Copies, Copy};
+use crate::{Finding, Policy, Reviewed, TestReport, Verdict};
+
+/// The only target there is.
+const TARGET: &str = "admission.k8s.gatekeeper.sh";
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Item<'a> {
+    target: &'static str,
+    msg: &'a str,
+    metadata: Metadata<'a>,
+    constraint: Copy<'a>,
+    enforcement_action: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scoped_actions: Option<Vec<&'static str>>,
+    violating_object: Copy<'a>,
+    /// Always there in gator, and `null` unless asked for.
+    trace: Option<String>,
+    location: Found<'a>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    evaluation_error: bool,
+}
+
+#[derive(Serialize)]
+struct Metadata<'a> {
+    details: &'a serde_json::Value,
+}
+
+#[derive(Serialize)]
+struct Found<'a> {
+    #[serde(flatten)]
+    start: Start<'a>,
+    path: &'a str,
+    precision: String,
+}
+
+/// Writes all findings.
+pub(super) fn write(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
+    write_indented(&items(report), out)
+}
+
+/// What the JSON and the YAML report have in them.
+pub(crate) fn items(report: &TestReport) -> Vec<impl Serialize + '_> {
+    let mut copies = Copies::default();
+    report.each().map(|(reviewed, policy, finding)| item(reviewed, policy, finding, &mut copies)).collect()
+}
+
+fn item<'a>(
+    reviewed: &'a Reviewed,
+    policy: &'a Policy,
+    finding: &'a Finding,
+    copies: &mut Copies,
+) -> Item<'a> {
+    let precision = finding.text.as_ref().map(|text| text.precision.to_string());
+    Item {
+        target: TARGET,
+        msg: &finding.message,
+        metadata: Metadata { details: &finding.details },
+        constraint: copies.of(&policy.object),
+        enforcement_action: policy.declared,
+        scoped_actions: policy
+            .is_scoped()
+            .then(|| finding.actions.iter().map(|action| action.as_str()).collect()),
+        violating_object: copies.of(&reviewed.object),
+        trace: None,
+        location: Found {
+            start: Start::of(&finding.place),
+            path: &finding.field,
+            precision: precision.unwrap_or_default(),
+        },
+        evaluation_error: finding.verdict == Verdict::Unknown,
+    }
+}

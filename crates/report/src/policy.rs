@@ -1,0 +1,136 @@
+//! A policy, as reports show it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use portcullis::{ConstraintInfo, ConstraintKey, EnforcementPoint, Object};
+use serde::{Deserialize, Serialize};
+
+use crate::{Action, Place};
+
+/// A constraint, with what its template says about it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Policy {
+    /// Kind and name of the constraint.
+    #[serde(serialize_with = "display")]
+    pub key: ConstraintKey,
+    /// The template's title, if it has one.
+    pub title: Option<String>,
+    /// The template's description, if it has one.
+    pub description: Option<String>,
+    /// From the annotation of the constraint, or else of the template.
+    pub severity: Option<PolicySeverity>,
+    /// What its violations lead to in an audit, the gravest first.
+    pub actions: Vec<Action>,
+    /// `spec.enforcementAction`: a word, or `scoped`.
+    pub declared: &'static str,
+    /// The annotations of the constraint, without what `kubectl apply` keeps there.
+    pub annotations: BTreeMap<String, String>,
+    /// Where the constraint stands.
+    pub place: Place,
+    /// What judges.
+    pub template: Template,
+    /// The constraint itself.
+    #[serde(skip)]
+    pub object: Object,
+}
+
+impl Policy {
+    /// Whether its actions are those of enforcement points.
+    pub fn is_scoped(&self) -> bool {
+        self.declared == "scoped"
+    }
+
+    /// Of a constraint, as it counts at an enforcement point.
+    pub fn of(constraint: &ConstraintInfo, point: EnforcementPoint) -> Self {
+        /// What `kubectl apply` keeps: the constraint once more.
+        const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+        let template = constraint.template();
+        let of_template = Object::from_document(template.document().clone()).ok();
+        let annotated = [Some(constraint.object()), of_template.as_ref()];
+        let severity = annotated.into_iter().flatten().find_map(|object| {
+            let word =
+                PolicySeverity::ANNOTATIONS.iter().find_map(|annotation| object.annotation(annotation))?;
+            PolicySeverity::from_word(word)
+        });
+        let (rego, place) = template.text();
+        let annotations = constraint.object().annotations().filter(|(key, _)| *key != LAST_APPLIED);
+        Self {
+            key: constraint.key().clone(),
+            title: template.title().map(str::to_owned),
+            description: template
+                .description()
+                .map(|text| text.split_whitespace().collect::<Vec<_>>().join(" ")),
+            severity,
+            actions: Action::list(constraint.enforcement().actions(point)),
+            declared: constraint.enforcement().declared(),
+            annotations: annotations.map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
+            place: Place::of(constraint.location()),
+            template: Template {
+                name: template.name().as_str().to_owned(),
+                rego: rego.clone(),
+                place: Place::of(&place),
+            },
+            object: constraint.object().clone(),
+        }
+    }
+}
+
+/// A template, as reports show it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Template {
+    /// Its name: the kind of the constraint, in lower case.
+    pub name: String,
+    /// Its Rego, without libraries.
+    pub rego: Arc<str>,
+    /// Where the Rego starts.
+    pub place: Place,
+}
+
+/// How grave the authors of a policy think it is, the gravest first: the annotation `metadata.gatekeeper.sh/severity`, or
+/// `policies.kyverno.io/severity`, in the words of policy reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PolicySeverity {
+    /// `critical`.
+    Critical,
+    /// `high`.
+    High,
+    /// `medium`.
+    Medium,
+    /// `low`.
+    Low,
+    /// `info`.
+    Info,
+}
+
+impl PolicySeverity {
+    /// All of them, the gravest first.
+    pub const ALL: [Self; 5] = [Self::Critical, Self::High, Self::Medium, Self::Low, Self::Info];
+
+    /// The annotations that hold it, in the order in which they count.
+    pub const ANNOTATIONS: [&'static str; 2] =
+        ["metadata.gatekeeper.sh/severity", "policies.kyverno.io/severity"];
+
+    /// The word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Critical => "critical",
+            Self::High => "high",
+            Self::Medium => "medium",
+            Self::Low => "low",
+            Self::Info => "info",
+        }
+    }
+
+    /// From the word, in any case.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|severity| severity.as_str().eq_ignore_ascii_case(word.trim()))
+    }
+}
+
+fn display<T: fmt::Display, S: serde::Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}

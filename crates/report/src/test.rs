@@ -1,0 +1,141 @@
+//! What `portcullis test` found: a small audit, whose objects and texts are in memory.
+
+use portcullis::{EnforcementAction, Error, ErrorKind, Object};
+
+use crate::{Finding, Policy, Problem, Verdict};
+
+/// What `portcullis test` found.
+#[derive(Debug)]
+pub struct TestReport {
+    /// By position. Findings and passes name them by their index.
+    pub reviewed: Vec<Reviewed>,
+    /// The constraints that could be used, by key. Findings and passes name them by their index.
+    pub policies: Vec<Policy>,
+    /// In the order of the objects, then as the library orders them. Each has its text.
+    pub findings: Vec<Finding>,
+    /// What is wrong with the input, by position.
+    pub problems: Vec<Problem>,
+    /// How many templates could be used.
+    pub templates: usize,
+    /// What became of objects that name no namespace.
+    pub placed: Placed,
+    /// How many objects were not judged, because a Config keeps the webhook away from their namespace.
+    pub excluded: usize,
+    /// What people want of it.
+    pub wanted: Wanted,
+}
+
+/// What the form for people leaves out and adds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted {
+    /// Without the summary.
+    pub quiet: bool,
+    /// With what policies print.
+    pub verbose: bool,
+}
+/// Objects that name no namespace, though their kind lives in one.
+#[derive(Clone, Debug, Default)]
+pub struct Placed {
+    /// Where they are taken to be.
+    pub namespace: String,
+    /// Whether somebody said so.
+    pub is_given: bool,
+    /// How many there are.
+    pub objects: usize,
+}
+
+impl Placed {
+    /// `3 objects name no namespace: taken to be in `default``; `None` if there are none.
+    pub fn line(&self) -> Option<String> {
+        let objects = match self.objects {
+            0 => return None,
+            1 => "1 object names no namespace".to_owned(),
+            objects => format!("{objects} objects name no namespace"),
+        };
+        let by = if self.is_given { ", as `--namespace` says" } else { "" };
+        Some(format!("{objects}: taken to be in `{}`{by}", self.namespace))
+    }
+
+    /// The same as a warning, for reports without a summary; nothing to warn of, if somebody said where they are.
+    pub fn to_warning(&self) -> Option<Error> {
+        let line = self.line().filter(|_| !self.is_given)?;
+        Some(Error::warning(ErrorKind::MissingNamespace, line).hint("name another one with `--namespace`"))
+    }
+}
+
+/// An object that was looked at.
+#[derive(Debug)]
+pub struct Reviewed {
+    /// What was judged.
+    pub object: Object,
+    /// True for templates, constraints and other policy documents, which are reviewed like all objects.
+    pub is_policy: bool,
+    /// The constraints that apply and found nothing, by their index.
+    pub passed: Vec<usize>,
+    /// What policies printed, with the index of the constraint that was evaluated.
+    pub prints: Vec<(usize, String)>,
+}
+
+/// How many of each there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Findings that deny.
+    pub denied: usize,
+    /// Findings that warn.
+    pub warned: usize,
+    /// Findings that are only noted.
+    pub noted: usize,
+    /// How many of these could not be evaluated.
+    pub failures: usize,
+    /// Objects that were judged, without policies that nothing was found in.
+    pub objects: usize,
+    /// Objects in which something was found.
+    pub bad_objects: usize,
+    /// Errors in the input.
+    pub errors: usize,
+    /// Warnings about the input.
+    pub warnings: usize,
+}
+
+impl TestReport {
+    /// Every object with its findings.
+    pub fn by_object(&self) -> impl Iterator<Item = (&Reviewed, &[Finding])> {
+        let mut rest = self.findings.as_slice();
+        self.reviewed.iter().zip(0_u64..).map(move |(reviewed, ordinal)| {
+            let own = rest.iter().take_while(|finding| finding.ordinal == ordinal).count();
+            let (findings, others) = rest.split_at_checked(own).unwrap_or_default();
+            rest = others;
+            (reviewed, findings)
+        })
+    }
+
+    /// Every finding with its object and its policy.
+    pub fn each(&self) -> impl Iterator<Item = (&Reviewed, &Policy, &Finding)> {
+        self.by_object().flat_map(|(reviewed, findings)| {
+            let with_policy = findings.iter().map(|finding| (self.policies.get(finding.policy), finding));
+            with_policy.filter_map(move |(policy, finding)| Some((reviewed, policy?, finding)))
+        })
+    }
+
+    /// Counts what there is.
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for (reviewed, findings) in self.by_object() {
+            let bad = !findings.is_empty();
+            counts.objects += usize::from(bad || !reviewed.is_policy);
+            counts.bad_objects += usize::from(bad);
+            for finding in findings {
+                let counter = match finding.action().0 {
+                    EnforcementAction::Deny => &mut counts.denied,
+                    EnforcementAction::Warn => &mut counts.warned,
+                    EnforcementAction::Dryrun => &mut counts.noted,
+                };
+                *counter += 1;
+                counts.failures += usize::from(finding.verdict == Verdict::Unknown);
+            }
+        }
+        counts.errors = self.problems.iter().filter(|problem| problem.is_error()).count();
+        counts.warnings = self.problems.len() - counts.errors;
+        counts
+    }
+}
