@@ -4,7 +4,7 @@
 //! watches ──events──> Writer ──settle──> Snapshot, Report
 //!                       │ policies.rs  what policies there are, and what is wrong with each
 //!                       │ watches.rs   what is watched, how far that is, since when it fails
-//!                       │ objects.rs   what policies compare with
+//!                       │ objects.rs   what policies compare with; broken.rs what of it cannot be read
 //!                       └ needs.rs     which kinds policies read; watches follow it
 //! ```
 //!
@@ -12,6 +12,7 @@
 //! stands for itself: one that reads a kind which is still being listed waits, and the version before stays in force; one that reads a
 //! kind which cannot be read is in force, and its constraints are errors, which the inventory sees to. No policy waits for another's kinds.
 
+mod broken;
 pub(crate) mod needs;
 mod objects;
 mod policies;
@@ -411,6 +412,11 @@ impl Writer {
         let (_, look) = self.watches.give_up(now, &self.options.patience);
         self.plan_unsupported();
         self.plan_inventory();
+        for purpose in self.objects.take_to_list() {
+            if self.watches.get(&purpose).is_some() {
+                self.watches.start(purpose);
+            }
+        }
         self.follow_definitions();
         if is_new {
             // What new policies read and is not known may have come since the kinds were asked for.
@@ -490,7 +496,7 @@ impl Writer {
 
     /// Of which kinds it is not known what objects there are.
     fn unreadable(&self) -> BTreeMap<portcullis::Gvk, Arc<str>> {
-        let mut unreadable = self.objects.broken_kinds();
+        let mut unreadable = self.objects.broken().kinds();
         unreadable.extend(self.watches.unreadable());
         unreadable.extend(self.needs.unknown.clone());
         unreadable

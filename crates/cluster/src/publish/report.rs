@@ -14,7 +14,7 @@ use crate::resource::ApiResource;
 use crate::watch::Name;
 
 /// Objects that cannot be read and are named.
-const MOST_BROKEN: usize = 50;
+const MAX_BROKEN: usize = 50;
 
 /// What is worked out once for all policies.
 struct Overall {
@@ -94,12 +94,15 @@ impl Writer {
             problems.extend(self.kinds.error.iter().map(|error| of("discovery", error.clone())));
         }
         problems.extend(self.needs.notes.iter().map(|note| of("inventory", note.clone())));
-        problems.extend(self.objects.broken().take(MOST_BROKEN).map(|error| {
-            of(
-                "inventory",
-                format!("an object cannot be read, so that what reads its kind cannot be judged: {error}"),
-            )
+        let broken = self.objects.broken();
+        let named: Vec<&str> = broken.errors().take(MAX_BROKEN).collect();
+        let more = broken.len().saturating_sub(named.len() as u64);
+        problems.extend(named.into_iter().map(|error| {
+            let message =
+                format!("an object cannot be read, so that what reads its kind cannot be judged: {error}");
+            of("inventory", message)
         }));
+        problems.extend((more > 0).then(|| of("inventory", format!("{more} more objects cannot be read"))));
         problems
     }
 
