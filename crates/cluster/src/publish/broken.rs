@@ -9,8 +9,8 @@ use std::sync::Arc;
 use portcullis::{Error, Gvk};
 
 use super::watches::Purpose;
+use crate::pages::Name;
 use crate::status::cut;
-use crate::watch::Name;
 
 /// Bytes of names and errors, of all kinds together.
 const MAX_BYTES: usize = 1 << 20;

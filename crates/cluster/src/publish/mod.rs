@@ -32,9 +32,10 @@ use crate::connect::Cluster;
 use crate::discovery::Discovery;
 use crate::error::ClusterError;
 use crate::feed::{FeedOptions, Ingestion, Report, Snapshot, Templates, Unreadable};
+use crate::pages::Name;
+use crate::parts::{field, string};
 use crate::resource::ApiResource;
-use crate::slices::{field, plain_string};
-use crate::watch::{Event, Item, Name};
+use crate::watch::{Event, Item};
 
 use needs::Needs;
 use objects::Objects;
@@ -592,6 +593,6 @@ impl Writer {
 impl Crd {
     fn of(text: &str) -> Self {
         let metadata = field(text, "metadata").unwrap_or_default();
-        if plain_string(metadata, "deletionTimestamp").is_some() { Self::Going } else { Self::There }
+        if string(metadata, "deletionTimestamp").is_some() { Self::Going } else { Self::There }
     }
 }

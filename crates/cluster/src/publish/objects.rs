@@ -7,8 +7,9 @@ use portcullis::{Gvk, Inventory, InventoryStore, Object, ObjectKey, PolicySet};
 
 use super::broken::Broken;
 use super::watches::Purpose;
+use crate::pages::Name;
 use crate::resource::ApiResource;
-use crate::watch::{Content, Item, Name};
+use crate::watch::{Content, Item};
 
 #[derive(Debug)]
 pub(super) struct Objects {

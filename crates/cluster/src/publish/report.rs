@@ -10,8 +10,8 @@ use super::policies::{Identity, Known};
 use super::watches::{Progress, Purpose};
 use super::{Crd, Writer};
 use crate::feed::{Definition, PolicyError, PolicyState, Problem, Report, Standing, Unreadable};
+use crate::pages::Name;
 use crate::resource::ApiResource;
-use crate::watch::Name;
 
 /// Objects that cannot be read and are named.
 const MAX_BROKEN: usize = 50;
