@@ -22,6 +22,7 @@ mod named;
 mod pages;
 mod parts;
 mod publish;
+mod published;
 mod reports;
 mod resource;
 mod secret;
@@ -37,14 +38,15 @@ pub use crds::apply_constraint_crd;
 pub use discovery::{Discovery, DiscoveryProblem};
 pub use error::{ClusterError, Status};
 pub use events::{Event, EventRecorder, Regarding};
-pub use feed::{
-    Definition, Feed, FeedEnded, FeedOptions, Ingestion, Patience, PolicyError, PolicyState, Problem, Report,
-    Snapshot, Standing, Templates, Unreadable,
-};
+pub use feed::{Feed, FeedEnded};
 pub use lease::{Leadership, LeaseOptions};
 pub use named::{Found, Known, NamedWatch};
 pub use pages::{Consistency, Page, Pages};
 pub use publish::needs::unknown_kinds;
+pub use published::{
+    Awaited, Definition, FeedOptions, Ingestion, Patience, PolicyError, PolicyState, Problem, Report,
+    Snapshot, Standing, Templates, Unreadable,
+};
 pub use reports::{ObjectId, delete_others, write_object};
 pub use resource::ApiResource;
 pub use secret::{Secret, create_secret, replace_secret, secrets};

@@ -479,11 +479,10 @@ fn serving(snapshot: &Snapshot, digest: Option<Arc<str>>) -> Serving {
 async fn tell(following: Arc<Following>, state: Arc<State>, mut reports: watch::Receiver<Arc<Report>>) {
     loop {
         let report = reports.borrow_and_update().clone();
-        let waiting = report.waiting.iter().map(|line| format!("waiting for {line}"));
+        // What takes its time is no news.
+        let waiting = report.waiting.iter().filter(|awaited| !awaited.is_on_its_way());
+        let waiting = waiting.map(|awaited| format!("waiting for {awaited}"));
         let problems = report.problems.iter().map(ToString::to_string);
-        // What is being listed at the moment is no news.
-        let waiting =
-            waiting.filter(|line| !line.ends_with("being listed") && !line.ends_with("being asked for"));
         let unsupported = report.unsupported.iter().take(MOST_TOLD).cloned();
         let judged = report.policies.iter().filter(|policy| report.ready && is_blind(policy));
         let blind =

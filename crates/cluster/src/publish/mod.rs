@@ -31,9 +31,9 @@ use tokio::time::{Instant, sleep_until};
 use crate::connect::Cluster;
 use crate::discovery::Discovery;
 use crate::error::ClusterError;
-use crate::feed::{FeedOptions, Ingestion, Report, Snapshot, Templates, Unreadable};
 use crate::pages::Name;
 use crate::parts::{field, string};
+use crate::published::{Awaited, FeedOptions, Ingestion, Report, Snapshot, Templates, Unreadable};
 use crate::resource::ApiResource;
 use crate::watch::{Event, Item};
 
@@ -79,7 +79,7 @@ enum Crd {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Held {
     /// Those that wait, and for what.
-    waiting: BTreeMap<TemplateName, Vec<String>>,
+    waiting: BTreeMap<TemplateName, Vec<Awaited>>,
     /// Those that read what cannot be read and are therefore not served.
     ignored: BTreeSet<TemplateName>,
 }
@@ -504,18 +504,18 @@ impl Writer {
     }
 
     /// What is missing before there can be a first snapshot.
-    fn awaited_at_start(&self) -> Vec<String> {
+    fn awaited_at_start(&self) -> Vec<Awaited> {
         let mut awaited = Vec::new();
         if self.kinds.discovery.is_none() {
             awaited.push(match &self.kinds.error {
-                Some(error) => format!("the kinds of the cluster: {error}"),
-                None => "the kinds of the cluster: they are being asked for".to_owned(),
+                Some(error) => Awaited::KindsFailed(error.clone()),
+                None => Awaited::Kinds,
             });
         }
         let watches = self.watches.iter().filter(|(purpose, watched)| {
             watched.is_awaited() && !matches!(purpose, Purpose::Unsupported(_) | Purpose::Definitions)
         });
-        awaited.extend(watches.map(|(_, watched)| watched.describe()));
+        awaited.extend(watches.map(|(_, watched)| watched.awaited()));
         awaited
     }
 
@@ -527,8 +527,8 @@ impl Writer {
             let inventory = self.needs.of_template(template.name()).cloned().map(Purpose::Inventory);
             let purposes = inventory.chain([Purpose::Constraints(template.kind().into())]);
             let watches = purposes.filter_map(|purpose| self.watches.get(&purpose));
-            let awaited: Vec<String> =
-                watches.filter(|watched| watched.is_awaited()).map(watches::Watched::describe).collect();
+            let awaited: Vec<Awaited> =
+                watches.filter(|watched| watched.is_awaited()).map(watches::Watched::awaited).collect();
             if !awaited.is_empty() {
                 held.waiting.insert(template.name().clone(), awaited);
             }

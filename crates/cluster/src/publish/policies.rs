@@ -11,8 +11,8 @@ use portcullis::{
 
 use super::policy_text::PolicyText;
 use super::watches::Purpose;
-use crate::feed::Ingestion;
 use crate::pages::{Name, source_name};
+use crate::published::Ingestion;
 use crate::resource::ApiResource;
 use crate::watch::Item;
 

@@ -9,8 +9,10 @@ use portcullis::{ConstraintKey, Error, ErrorKind, Severity, TemplateName};
 use super::policies::{Identity, Known};
 use super::watches::{Progress, Purpose};
 use super::{Crd, Writer};
-use crate::feed::{Definition, PolicyError, PolicyState, Problem, Report, Standing, Unreadable};
 use crate::pages::Name;
+use crate::published::{
+    Awaited, Definition, PolicyError, PolicyState, Problem, Report, Standing, Unreadable,
+};
 use crate::resource::ApiResource;
 
 /// Objects that cannot be read and are named.
@@ -27,7 +29,7 @@ struct Overall {
 
 impl Writer {
     /// Tells how it is, if that is news.
-    pub(super) fn report(&self, mut waiting: Vec<String>) {
+    pub(super) fn report(&self, mut waiting: Vec<Awaited>) {
         let published = self.outlets.snapshots.borrow().clone();
         let constraints = published.iter().flat_map(|published| published.policies.constraints());
         let overall = Overall {
@@ -39,7 +41,7 @@ impl Writer {
         let policies =
             self.policies.known().map(|(name, known)| self.policy(name, known, &overall)).collect();
         if published.is_some() {
-            let kinds: BTreeSet<&String> = self.held.waiting.values().flatten().collect();
+            let kinds: BTreeSet<&Awaited> = self.held.waiting.values().flatten().collect();
             waiting.extend(kinds.into_iter().cloned());
         }
         let unsupported = self.unsupported.iter().flat_map(|(purpose, names)| {
@@ -161,7 +163,7 @@ impl Writer {
         }
         let is_missing = matches!(known.identity, Some(Identity::Constraint(_))) && !enforced;
         if !overall.is_ready || is_missing {
-            let kinds = vec!["what else there is to be read".to_owned()];
+            let kinds = vec![Awaited::Everything];
             return Standing::Waiting { kinds, since: SystemTime::UNIX_EPOCH };
         }
         Standing::Served
