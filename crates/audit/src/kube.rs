@@ -8,18 +8,16 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use clap::ValueHint;
 use portcullis::{
     ConfigHomes, Error, ErrorKind, Gvk, PolicySet, Resource, Scopes, Unsupported, unsupported_kinds,
 };
 use portcullis_cluster::{
-    Access, ApiResource, AuditStatus, AuditViolation, Cluster, ClusterError, ConnectOptions, Consistency,
-    Discovery, Leadership, LeaseOptions, ObjectId, Page, Pages, delete_others, unknown_kinds,
+    ApiResource, AuditStatus, AuditViolation, Cluster, ClusterError, ConnectArgs, ConnectOptions,
+    Consistency, Discovery, Leadership, LeaseOptions, ObjectId, Page, Pages, delete_others, unknown_kinds,
     write_audit_status, write_object,
 };
 use portcullis_report::ExitStatus;
@@ -40,26 +38,16 @@ use crate::spool::Spool;
 /// What an audit of a cluster is told beside what every audit is told.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Cluster")]
+#[command(mut_arg("kube_qps", |flag| flag.default_value("50")))]
+#[command(mut_arg("kube_burst", |flag| flag.default_value("100")))]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct KubeArgs {
     /// Audit the objects of a cluster instead of files, by the policies that it has unless `--policies` names others.
     #[arg(long)]
     pub kube: bool,
-    /// The kubeconfig; if not given, that of the pod, or KUBECONFIG, or ~/.kube/config.
-    #[arg(long, requires = "kube", value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub kubeconfig: Option<PathBuf>,
-    /// The context of the kubeconfig.
-    #[arg(long, requires = "kube", value_name = "NAME")]
-    pub context: Option<String>,
-    /// The address of an API server that asks for no credentials, such as that of `kubectl proxy`.
-    #[arg(long, requires = "kube", value_name = "URL", conflicts_with_all = ["kubeconfig", "context"])]
-    pub server: Option<String>,
-    /// Requests a second in the long run.
-    #[arg(long, requires = "kube", value_name = "N", default_value_t = 50)]
-    pub qps: u32,
-    /// Requests that may go out at once after a pause.
-    #[arg(long, requires = "kube", value_name = "N", default_value_t = 100)]
-    pub burst: u32,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "its comment would become the help's")]
+    pub connect: ConnectArgs,
     /// Objects of one page of a list; 0 lists all at once.
     #[arg(long, requires = "kube", value_name = "N", default_value_t = 500)]
     pub chunk_size: u32,
@@ -112,18 +100,7 @@ pub enum Scope {
 
 impl KubeArgs {
     fn options(&self) -> ConnectOptions {
-        let access = match (&self.server, &self.kubeconfig, &self.context) {
-            (Some(url), _, _) => Access::Url(url.clone()),
-            (None, None, None) => Access::Inferred,
-            (None, file, context) => Access::Kubeconfig { file: file.clone(), context: context.clone() },
-        };
-        ConnectOptions {
-            access,
-            requests_per_second: self.qps,
-            burst: self.burst,
-            user_agent: concat!("portcullis-audit/", env!("CARGO_PKG_VERSION")).to_owned(),
-            ..ConnectOptions::default()
-        }
+        self.connect.options(concat!("portcullis-audit/", env!("CARGO_PKG_VERSION")))
     }
 }
 

@@ -9,6 +9,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod args;
 mod backoff;
 mod configuration;
 mod connect;
@@ -31,6 +32,7 @@ mod time;
 mod watch;
 mod write;
 
+pub use args::ConnectArgs;
 pub use backoff::Backoff;
 pub use configuration::{apply_webhook_configuration, patch_webhook_configuration, webhook_configurations};
 pub use connect::{Access, Cluster, ConnectOptions};
