@@ -9,9 +9,14 @@ use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use portcullis::Document;
-use portcullis_rego::{Environment, Limits, Program, Query, Unit, Value};
+use portcullis_rego::{Environment, Program, Query, Unit};
 use portcullis_rego_syntax::{Environment as Surroundings, Version, parse, resolve_in};
+use portcullis_value::{Limits, Value};
 use serde_json::{Value as Json, json};
+
+fn value(json: &serde_json::Value) -> Value {
+    Value::from_json(&json.to_string()).expect("JSON")
+}
 
 fn program(path: &Path) -> Program {
     let text = std::fs::read_to_string(path).expect("a template");
@@ -45,12 +50,12 @@ fn data(objects: &[Json]) -> Value {
         let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
         namespaces[namespace]["networking.k8s.io/v1"]["Ingress"][name] = object.clone();
     }
-    Value::from(json!({"inventory": {"namespace": namespaces}}))
+    value(&json!({"inventory": {"namespace": namespaces}}))
 }
 
 fn input(object: &Json) -> Value {
     let kind = json!({"group": "networking.k8s.io", "version": "v1", "kind": "Ingress"});
-    Value::from(json!({
+    value(&json!({
         "review": {"kind": kind, "operation": "CREATE", "object": object, "namespace": object["metadata"]["namespace"]},
         "parameters": {},
     }))

@@ -5,14 +5,15 @@
 use std::time::{Duration, Instant};
 
 use libfuzzer_sys::fuzz_target;
-use portcullis_rego::{Environment, Limits, Program, Query, Unit, Value};
+use portcullis_rego::{Environment, Program, Query, Unit};
+use portcullis_value::{Limits, Value};
 use portcullis_rego_syntax::{Version, parse, resolve};
 
 const LIMITS: Limits = Limits { steps: 20_000, memory: 1 << 20, depth: 64, output: 64 << 10 };
 
 fuzz_target!(|text: &str| {
     let (text, input) = text.split_once("\n---\n").unwrap_or((text, "{}"));
-    let input = Value::from_json_str(input).ok();
+    let input = Value::from_json(input).ok();
     for version in [Version::V0, Version::V1] {
         let parsed = parse(text, version);
         let names = resolve(&parsed.module);

@@ -17,11 +17,12 @@ use std::time::{Duration, Instant};
 use portcullis::{
     Case, Document, EnforcementPoint, Inventory, Object, PolicySet, Resource, Review, Severity, Test, World,
 };
-use portcullis_rego::{Environment, Program, Query, Unit, Value};
+use portcullis_rego::{Environment, Program, Query, Unit};
 use portcullis_rego_syntax::{Environment as Surroundings, Version, parse, resolve_in};
-use regorus::Engine;
+use portcullis_value::{Set, Value};
 use regorus::languages::rego::compiler::Compiler;
 use regorus::rvm::RegoVM;
+use regorus::{Engine, Value as Theirs};
 use serde_json::{Value as Json, json};
 
 /// A template with the queries that its suite makes of it.
@@ -39,6 +40,9 @@ struct Question {
     input: Value,
     /// `data`, with the inventory of the case.
     data: Value,
+    /// Both once more, for regorus.
+    their_input: Theirs,
+    their_data: Theirs,
     constraint: Document,
     review: Review,
     inventory: Inventory,
@@ -55,8 +59,23 @@ struct Row {
     answers: BTreeMap<(String, usize), Value>,
 }
 
+/// An answer as an evaluator gives it, so that nothing but its work is timed.
+enum Answer {
+    Ours(Value),
+    Theirs(Theirs),
+}
+
+impl Answer {
+    fn value(&self) -> Value {
+        match self {
+            Self::Ours(value) => value.clone(),
+            Self::Theirs(value) => value.into(),
+        }
+    }
+}
+
 /// An evaluator, ready for queries.
-type Ask<'a> = Box<dyn FnMut(&Question) -> Result<Value, String> + 'a>;
+type Ask<'a> = Box<dyn FnMut(&Question) -> Result<Answer, String> + 'a>;
 
 fn main() {
     let Some(library) = env::var_os("PORTCULLIS_GATEKEEPER_LIBRARY").map(PathBuf::from) else {
@@ -103,7 +122,7 @@ fn measure<'t>(
         for (number, question) in template.queries.iter().enumerate() {
             // The first is not timed: it fills memos and caches.
             match ask(question) {
-                Ok(answer) => row.answers.insert((template.name.clone(), number), answer),
+                Ok(answer) => row.answers.insert((template.name.clone(), number), answer.value()),
                 Err(error) => {
                     row.refused.insert(format!("{} {number}", template.name), error);
                     continue;
@@ -150,11 +169,7 @@ fn show(path: &str, row: &Row, reference: &Row) {
 
 /// Whether two answers are the same set; no answer is none.
 fn same(one: &Value, other: &Value) -> bool {
-    let is_empty = |value: &Value| match value {
-        Value::Undefined => true,
-        Value::Set(set) => set.is_empty(),
-        _ => false,
-    };
+    let is_empty = |value: &Value| value.is_undefined() || value.as_set().is_some_and(Set::is_empty);
     one == other || (is_empty(one) && is_empty(other))
 }
 
@@ -175,20 +190,20 @@ fn interpreter(template: &Template) -> Result<Ask<'_>, String> {
     let (mut engine, rule) = engine(template)?;
     engine.compile_with_entrypoint(&rule.as_str().into()).map_err(|error| error.to_string())?;
     // As the core does: prepared with an inventory once, for as long as it stays the same.
-    let mut prepared: Option<(Value, Engine)> = None;
+    let mut prepared: Option<(Theirs, Engine)> = None;
     Ok(Box::new(move |question| {
-        let is_ready = prepared.as_ref().is_some_and(|(data, _)| *data == question.data);
+        let is_ready = prepared.as_ref().is_some_and(|(data, _)| *data == question.their_data);
         if !is_ready {
             let mut with_data = engine.clone();
             with_data.clear_data();
-            with_data.add_data(question.data.clone()).map_err(|error| error.to_string())?;
+            with_data.add_data(question.their_data.clone()).map_err(|error| error.to_string())?;
             with_data.compile_with_entrypoint(&rule.as_str().into()).map_err(|error| error.to_string())?;
-            prepared = Some((question.data.clone(), with_data));
+            prepared = Some((question.their_data.clone(), with_data));
         }
         let (_, ready) = prepared.as_ref().ok_or("not prepared")?;
         let mut engine = ready.clone();
-        engine.set_input(question.input.clone());
-        engine.eval_rule(rule.clone()).map_err(|error| error.to_string())
+        engine.set_input(question.their_input.clone());
+        engine.eval_rule(rule.clone()).map(Answer::Theirs).map_err(|error| error.to_string())
     }))
 }
 
@@ -201,9 +216,9 @@ fn machine(template: &Template) -> Result<Ask<'_>, String> {
     machine.load_program(program);
     machine.set_strict_builtin_errors(false);
     Ok(Box::new(move |question| {
-        machine.set_data(question.data.clone()).map_err(|error| error.to_string())?;
-        machine.set_input(question.input.clone());
-        machine.execute().map_err(|error| error.to_string())
+        machine.set_data(question.their_data.clone()).map_err(|error| error.to_string())?;
+        machine.set_input(question.their_input.clone());
+        machine.execute().map(Answer::Theirs).map_err(|error| error.to_string())
     }))
 }
 
@@ -237,7 +252,7 @@ fn ours(template: &Template) -> Result<Ask<'_>, String> {
             data: question.data.clone(),
             ..Environment::default()
         };
-        program.evaluate(&environment).result.map_err(|error| error.message)
+        program.evaluate(&environment).result.map(Answer::Ours).map_err(|error| error.message)
     }))
 }
 
@@ -264,7 +279,7 @@ fn core(template: &Template) -> Result<Ask<'_>, String> {
             &World::new(&question.inventory),
             EnforcementPoint::CommandLine,
         ));
-        Ok(Value::Undefined)
+        Ok(Answer::Ours(Value::UNDEFINED))
     }))
 }
 
@@ -331,9 +346,13 @@ fn question(folder: &Path, case: &Case, constraint: &Document) -> Option<Questio
     let parameters = constraint.to_json().pointer("/spec/parameters").cloned();
     let input = json!({"review": request(&json), "parameters": parameters.unwrap_or_else(|| json!({}))});
     let data = json!({"inventory": inventory_data(&inventory)});
+    let (input, data) =
+        (Value::from_json(&input.to_string()).ok()?, Value::from_json(&data.to_string()).ok()?);
     Some(Question {
-        input: Value::from(input),
-        data: Value::from(data),
+        their_input: Theirs::from(&input),
+        their_data: Theirs::from(&data),
+        input,
+        data,
         constraint: constraint.clone(),
         review,
         inventory: inventory

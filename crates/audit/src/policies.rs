@@ -73,7 +73,7 @@ fn describe(constraint: &ConstraintInfo) -> Policy {
         let word = Severity::ANNOTATIONS.iter().find_map(|annotation| object.annotation(annotation))?;
         Severity::from_word(word)
     });
-    let (rego, place) = template.rego();
+    let (rego, place) = template.text();
     let annotations = constraint.object().annotations().filter(|(key, _)| *key != LAST_APPLIED);
     Policy {
         key: constraint.key().clone(),

@@ -6,8 +6,8 @@
 
 use std::fmt;
 
-use crate::api::node::Node;
 use crate::error::{Error, ErrorKind};
+use crate::node::Node;
 
 /// Where policies are enforced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -68,6 +68,7 @@
 #![forbid(unsafe_code)]
 
 mod admission_rules;
+mod analysis;
 mod api;
 mod decision;
 mod document;
@@ -77,10 +78,11 @@ mod inventory;
 mod limits;
 mod matcher;
 mod names;
+mod node;
 mod object;
 mod path;
 mod policy;
-mod rego;
+mod program;
 mod review;
 mod schema;
 mod scope;
@@ -92,6 +94,9 @@ pub use admission_rules::{
     AdmissionRules, AdmissionTarget, Kinds, KnownKind, ListedKinds, MissingRule, NeededBy,
     WebhookConfiguration,
 };
+#[cfg(feature = "lint")]
+pub use analysis::Explanation;
+pub use analysis::InventoryRead;
 pub use api::{
     AdmissionReview, Assertion, Case, Config, Constraint, ConstraintTemplate, ExclusionRule, Expected,
     Operation, Process, RegoVersion, Resource, Suite, SyncSet, Test, Unsupported, unsupported_kinds,
@@ -106,13 +111,12 @@ pub use matcher::Source as ObjectSource;
 pub use names::{ConstraintKey, GroupKind, Gvk, TemplateName};
 pub use object::Object;
 pub use path::{FieldPath, Segment};
-pub use policy::{Change, ConfigHomes, ConstraintInfo, InventoryRead, PolicySet, PolicyStore, TemplateInfo};
-pub use portcullis_rego::{IndexLimits, LimitKind, Limits as EvaluationLimits, Watch};
+pub use policy::{Change, ConfigHomes, ConstraintInfo, PolicySet, PolicyStore, TemplateInfo};
+pub use portcullis_rego::IndexLimits;
+pub use portcullis_value::{LimitKind, Limits as EvaluationLimits, Watch};
 pub use portcullis_yaml::lines as yaml_lines;
-pub use rego::{ComparingCost, Explanation, InventoryComparison};
-pub use review::{
-    ConstraintResult, Elsewhere, EvaluationError, Outcome, Position, Precision, Review, Verdict, Violation,
-};
+pub use program::{ComparingCost, EvaluationError, InventoryComparison};
+pub use review::{ConstraintResult, Elsewhere, Outcome, Position, Precision, Review, Verdict, Violation};
 pub use scope::{Place, Places, Scope, Scopes, Settled};
 pub use source::{Location, Source};
 pub use world::{Stopwatch, World};

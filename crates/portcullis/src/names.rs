@@ -3,6 +3,17 @@
 use std::fmt;
 use std::sync::Arc;
 
+/// Where the objects of a kind live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// In a namespace, whether or not the object names it.
+    Namespaced,
+    /// In none, whatever the object says.
+    Cluster,
+    /// The kind is not known: as the object says.
+    ByObject,
+}
+
 /// API group and kind; the core group is empty. Printed `Kind` or `Kind.group`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GroupKind {

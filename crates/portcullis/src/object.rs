@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind};
 use crate::names::Gvk;
 use crate::path::FieldPath;
 use crate::source::Location;
-use crate::value::{self, Value};
+use crate::value::{self, Value, View};
 
 /// A Kubernetes object: its identity, its labels, its JSON value and, if it came from a text, its positions.
 ///
@@ -84,30 +84,31 @@ impl Object {
         needs_version: bool,
     ) -> Result<Self, (Error, FieldPath)> {
         let root = FieldPath::root();
-        if !matches!(value, Value::Object(_)) {
+        if !matches!(value.view(), View::Object(_)) {
             let message = format!("expected a Kubernetes object, found {}", value::type_name(&value));
             return Err((Error::new(ErrorKind::NotAnObject, message), root));
         }
-        let has_version = !matches!(value::get(&value, "apiVersion"), None | Some(Value::Null));
+        let has_version =
+            !matches!(value::get(&value, "apiVersion").map(Value::view), None | Some(View::Null));
         let api_version =
             if has_version || needs_version { required(&value, "apiVersion")? } else { "".into() };
         let kind = required(&value, "kind")?;
         let gvk = Gvk::new(&api_version, &kind);
-        let metadata = value::get(&value, "metadata").unwrap_or(&Value::Null);
-        if !matches!(metadata, Value::Object(_) | Value::Null) {
+        let metadata = value::get(&value, "metadata").unwrap_or(&Value::NULL);
+        if !matches!(metadata.view(), View::Object(_) | View::Null) {
             return Err((wrong_type("an object", metadata), root.child("metadata")));
         }
         let name = metadata_text(metadata, "name")?;
         let generate_name = metadata_text(metadata, "generateName")?;
         let namespace = metadata_text(metadata, "namespace")?;
-        let labels = value::get(metadata, "labels").unwrap_or(&Value::Null);
-        if !matches!(labels, Value::Object(_) | Value::Null) {
+        let labels = value::get(metadata, "labels").unwrap_or(&Value::NULL);
+        if !matches!(labels.view(), View::Object(_) | View::Null) {
             return Err((wrong_type("an object", labels), root.child("metadata").child("labels")));
         }
         // The API server takes only strings here; a `yes` that YAML made a boolean would go unseen by selectors.
         for (key, label) in value::entries(labels) {
             // Null is the empty text for it.
-            if !matches!(label, Value::String(_) | Value::Null) {
+            if !matches!(label.view(), View::String(_) | View::Null) {
                 let error = wrong_type("a string", label).hint("put it in quotes");
                 return Err((error, root.child("metadata").child("labels").child(key)));
             }
@@ -148,14 +149,14 @@ impl Object {
 
     /// The labels, by key; null is the empty text, as for the API server.
     pub fn labels(&self) -> impl Iterator<Item = (&str, &str)> {
-        let labels = value::get_path(&self.0.value, &["metadata", "labels"]).unwrap_or(&Value::Null);
+        let labels = value::get_path(&self.0.value, &["metadata", "labels"]).unwrap_or(&Value::NULL);
         value::entries(labels).map(|(key, label)| (key, value::as_str(label).unwrap_or_default()))
     }
 
     /// The annotations that are strings, by key.
     pub fn annotations(&self) -> impl Iterator<Item = (&str, &str)> {
         let annotations =
-            value::get_path(&self.0.value, &["metadata", "annotations"]).unwrap_or(&Value::Null);
+            value::get_path(&self.0.value, &["metadata", "annotations"]).unwrap_or(&Value::NULL);
         value::entries(annotations).filter_map(|(key, text)| Some((key, value::as_str(text)?)))
     }
 
@@ -203,10 +204,10 @@ impl Object {
     #[must_use]
     pub fn in_namespace(&self, namespace: Option<&str>) -> Self {
         let inner = &*self.0;
-        let metadata = value::get(&inner.value, "metadata").unwrap_or(&Value::Null);
+        let metadata = value::get(&inner.value, "metadata").unwrap_or(&Value::NULL);
         let kept = value::entries(metadata).filter(|(key, _)| *key != "namespace");
         let kept = kept.map(|(key, value)| (Arc::<str>::from(key), value.clone()));
-        let named = namespace.map(|name| (Arc::from("namespace"), Value::String(name.into())));
+        let named = namespace.map(|name| (Arc::from("namespace"), Value::from(name)));
         let metadata = value::object(kept.chain(named));
         let fields = value::entries(&inner.value).filter(|(key, _)| *key != "metadata");
         let fields = fields.map(|(key, value)| (Arc::<str>::from(key), value.clone()));
@@ -255,22 +256,24 @@ impl Object {
 }
 
 fn required(value: &Value, field: &str) -> Result<Arc<str>, (Error, FieldPath)> {
-    match value::get(value, field) {
-        Some(Value::String(text)) if !text.is_empty() => Ok(text.clone()),
-        None | Some(Value::Null | Value::String(_)) => {
+    let found = value::get(value, field).unwrap_or(&Value::NULL);
+    match found.view() {
+        View::String(text) if !text.is_empty() => Ok(text.into()),
+        View::Null | View::String(_) => {
             let message = format!("expected a Kubernetes object, but it has no `{field}`");
             let hint = "every object needs `apiVersion` and `kind`";
             Err((Error::new(ErrorKind::MissingField, message).hint(hint), FieldPath::root()))
         }
-        Some(other) => Err((wrong_type("a string", other), FieldPath::root().child(field))),
+        _ => Err((wrong_type("a string", found), FieldPath::root().child(field))),
     }
 }
 
 fn metadata_text(metadata: &Value, field: &str) -> Result<Arc<str>, (Error, FieldPath)> {
-    match value::get(metadata, field) {
-        None | Some(Value::Null) => Ok("".into()),
-        Some(Value::String(text)) => Ok(text.clone()),
-        Some(other) => Err((wrong_type("a string", other), FieldPath::root().child("metadata").child(field))),
+    let found = value::get(metadata, field).unwrap_or(&Value::NULL);
+    match found.view() {
+        View::Null => Ok("".into()),
+        View::String(text) => Ok(text.into()),
+        _ => Err((wrong_type("a string", found), FieldPath::root().child("metadata").child(field))),
     }
 }
 
@@ -280,7 +283,7 @@ fn wrong_type(expected: &str, found: &Value) -> Error {
 
 impl Serialize for Object {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        value::Json(&self.0.value).serialize(serializer)
+        self.0.value.serialize(serializer)
     }
 }
 

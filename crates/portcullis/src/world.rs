@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use portcullis_rego::{Limits, Watch};
+use portcullis_value::{Limits, Watch};
 
 use crate::inventory::Inventory;
 

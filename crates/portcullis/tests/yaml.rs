@@ -18,7 +18,7 @@ use std::process::{Command, Stdio};
 
 use generate::{Random, fragment, stream};
 use portcullis::{Document, Severity};
-use portcullis_rego::{Environment, Program, Query, Unit, Value as Term};
+use portcullis_rego::{Environment, Program, Query, Unit};
 use portcullis_rego_syntax::{Version, parse, resolve};
 use serde_json::Value;
 use shapes::{document, manifests};
@@ -59,10 +59,10 @@ impl Unmarshal {
     }
 
     fn value(&self, text: &str) -> Option<Value> {
-        let environment = Environment { input: Some(Term::from(text)), ..Environment::default() };
+        let environment = Environment { input: Some(text.into()), ..Environment::default() };
         match self.0.evaluate(&environment).result {
-            Ok(Term::Undefined) | Err(_) => None,
-            Ok(value) => Some(serde_json::from_str(&value.to_json_str().unwrap()).unwrap()),
+            Ok(value) if !value.is_undefined() => Some(serde_json::to_value(&value).unwrap()),
+            Ok(_) | Err(_) => None,
         }
     }
 }

@@ -6,12 +6,12 @@
 //! OPA. An operation with several answers ([`OpKind::Scan`], [`OpKind::With`]) runs the rest of its list once
 //! for each.
 
+use portcullis_value::Value;
 use std::collections::BTreeMap;
 use std::fmt;
 
 use portcullis_rego_syntax::Span;
 
-use crate::Value;
 use crate::builtins::Builtin;
 
 /// A variable of a frame.
@@ -32,7 +32,7 @@ pub(crate) enum Arg {
 
 impl fmt::Debug for Builtin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)
+        f.write_str(self.row.name)
     }
 }
 

@@ -1,17 +1,13 @@
-//! Programs: modules lowered for one query.
+//! Programs: modules lowered for one query. Who makes them is in `lower`, who runs them in `eval`, what they rest on in `reads`.
 
+use portcullis_value::Value;
 use std::fmt;
 use std::sync::Arc;
 
 use portcullis_rego_syntax::Span;
 
-use crate::Value;
 use crate::builtins::Caches;
-use crate::error::CompileError;
-use crate::eval::{Environment, Evaluation, Indexes, evaluate};
-use crate::lower::{Query, Unit, lower};
 use crate::normal_form::NormalForm;
-use crate::reads::Reads;
 
 /// Modules lowered for one query. Immutable and shared by threads.
 ///
@@ -25,7 +21,7 @@ use crate::reads::Reads;
 /// let program = Program::compile(&[unit], &Query::Path(&["demo", "allow"]))?;
 ///
 /// let evaluation = program.evaluate(&Environment::default());
-/// assert_eq!(evaluation.result, Ok(Value::Bool(true)));
+/// assert_eq!(evaluation.result, Ok(Value::TRUE));
 /// # Ok::<(), Vec<portcullis_rego::CompileError>>(())
 /// ```
 pub struct Program {
@@ -52,9 +48,9 @@ pub struct Comparing {
 /// How much of what `data` holds an iteration looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ComparingCost {
-    /// Only what equals what it is compared with: an index answers it ([`Indexes`]).
+    /// Only what equals what it is compared with: an index answers it ([`crate::Indexes`]).
     Index,
-    /// All of it, but once for all evaluations with the same document, if they are given [`Indexes`].
+    /// All of it, but once for all evaluations with the same document, if they are given [`crate::Indexes`].
     Once,
     /// All of it, in every evaluation that comes there.
     All,
@@ -63,26 +59,8 @@ pub enum ComparingCost {
 }
 
 impl Program {
-    /// Lowers modules.
-    ///
-    /// # Errors
-    /// Everything in the modules that OPA refuses and that needs all of them to be seen, with positions. Cost
-    /// grows with their text, and with its square for bodies in the reverse order of what they need, up to a limit.
-    pub fn compile(units: &[Unit<'_>], query: &Query<'_>) -> Result<Self, Vec<CompileError>> {
-        let (form, comparings) = lower(units, query)?;
-        Ok(Self { form, caches: Caches::default(), comparings, identity: Arc::new(()) })
-    }
-
-    /// Answers the query. Never panics, and uses no more than the limits allow; takes time and allocates for
-    /// each operation of the normal form that is run, and nothing for those that are not.
-    pub fn evaluate(&self, environment: &Environment<'_>) -> Evaluation {
-        evaluate(self, environment)
-    }
-
-    /// Indexes over a `data` document, in which nothing is built yet; none if the program has no use for them.
-    /// Give them to every evaluation with that same document.
-    pub fn indexes(&self, data: &Value) -> Option<Indexes> {
-        (!self.form.sites.is_empty()).then(|| Indexes::new(&self.identity, data, self.form.sites.len()))
+    pub(crate) fn new(form: NormalForm, comparings: Vec<Comparing>) -> Self {
+        Self { form, caches: Caches::default(), comparings, identity: Arc::new(()) }
     }
 
     /// Whether [`Self::indexes`] gives any.
@@ -98,11 +76,6 @@ impl Program {
     /// The iterations over what `data` holds, in the order of the text.
     pub fn comparings(&self) -> &[Comparing] {
         &self.comparings
-    }
-
-    /// Which parts of `input` and `data` its answers may rest on. Worked out anew each time.
-    pub fn reads(&self) -> Reads {
-        Reads::of(self)
     }
 
     pub(crate) fn form(&self) -> &NormalForm {

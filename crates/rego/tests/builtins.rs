@@ -4,8 +4,9 @@
 
 use std::path::Path;
 
-use portcullis_rego::{Environment, Program, Query, Unit, Value};
+use portcullis_rego::{Environment, Program, Query, Unit};
 use portcullis_rego_syntax::{Version, parse, resolve};
+use portcullis_value::Value;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
@@ -28,7 +29,7 @@ fn evaluate(module: &str) -> Evaluated {
         Err(errors) => return Evaluated::Error(errors.first().unwrap().message.clone()),
     };
     match program.evaluate(&Environment::default()).result {
-        Ok(Value::Undefined) => Evaluated::Undefined,
+        Ok(value) if value.is_undefined() => Evaluated::Undefined,
         Ok(value) => Evaluated::Value(value),
         Err(error) => Evaluated::Error(error.message),
     }
@@ -72,8 +73,9 @@ fn builtins_answer_as_the_cases_say() {
                 // Sets are arrays in JSON.
                 (Some(value), false, None) => match &found {
                     Evaluated::Value(found) => {
-                        let found: Json = serde_json::from_str(&found.to_json_str().unwrap()).unwrap();
-                        Value::from(found) == Value::from(value.clone())
+                        // Sets are arrays there.
+                        Value::from_json(&found.to_json()).unwrap()
+                            == Value::from_json(&value.to_string()).unwrap()
                     }
                     _ => false,
                 },

@@ -12,8 +12,9 @@
 
 use std::cell::Cell;
 
-use portcullis_rego::{Environment, EvalErrorKind, Program, Query, Unit, Value};
+use portcullis_rego::{Environment, EvalErrorKind, Program, Query, Unit};
 use portcullis_rego_syntax::{Parsed, Version, parse, resolve};
+use portcullis_value::Value;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::RngSeed;
@@ -45,7 +46,7 @@ struct Policy {
 
 fn policy(tape: &[u8], subset: Subset) -> Policy {
     let mut writer = Writer::new(tape, subset);
-    let input = Value::from_json_str(&writer.input()).expect("an input");
+    let input = Value::from_json(&writer.input()).expect("an input");
     let text = writer.module();
     let parsed = parse(&text, Version::V1);
     assert!(parsed.diagnostics.is_empty(), "{:?} in\n{text}", parsed.diagnostics);
@@ -86,11 +87,11 @@ fn engine(policy: &Policy) -> Answer {
         let mut engine = regorus::Engine::new();
         engine.set_strict_builtin_errors(false);
         engine.add_policy("p".to_owned(), policy.text.clone()).map_err(|error| error.to_string())?;
-        engine.set_input(policy.input.clone());
+        engine.set_input((&policy.input).into());
         let results = engine.eval_query("data.p".to_owned(), false).map_err(|error| error.to_string())?;
         let result =
             results.result.into_iter().next().and_then(|result| result.expressions.into_iter().next());
-        Ok(result.map_or(Value::Undefined, |expression| expression.value))
+        Ok(result.map_or(Value::UNDEFINED, |expression| Value::from(&expression.value)))
     };
     match ask() {
         Ok(value) => Answer::Value(value),
@@ -159,7 +160,7 @@ fn most_policies_that_are_written_have_a_value_and_many_an_interesting_one() {
         let tape = tape().new_tree(&mut runner).expect("a tape").current();
         if let Answer::Value(value) = modelled(&policy(&tape, Subset::Model)) {
             values += 1;
-            interesting += usize::from(value.as_object().is_ok_and(|package| package.len() > 1));
+            interesting += usize::from(value.as_object().is_some_and(|package| package.len() > 1));
         }
     }
     assert!(values > 150 && interesting > 80, "{values} values, {interesting} of them interesting");

@@ -10,11 +10,12 @@
     reason = "a panic is how a test says that it fails"
 )]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use portcullis_rego::{ComparingCost, Environment, Evaluation, Indexes, Limits, Program, Query, Unit, Value};
+use portcullis_rego::{ComparingCost, Environment, Evaluation, Indexes, Program, Query, Unit};
 use portcullis_rego_syntax::{Version, parse, resolve};
+use portcullis_value::{Limits, Value, View};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
@@ -229,11 +230,11 @@ fn alike(one: &Evaluation, other: &Evaluation, about: &dyn Fn() -> String) -> Re
 
 /// Both ways, and once more with what was made the first time.
 fn check(text: &str, program: &Program, data: &str, inputs: &[String]) -> Result<(), TestCaseError> {
-    let data = Value::from_json_str(data).expect("data");
+    let data = Value::from_json(data).expect("data");
     let indexes = program.indexes(&data);
     for input in inputs {
         let about = || format!("{text}\ndata: {data}\ninput: {input}");
-        let input = Value::from_json_str(input).expect("an input");
+        let input = Value::from_json(input).expect("an input");
         let without = program.evaluate(&environment(&data, &input, None));
         let first = program.evaluate(&environment(&data, &input, indexes.as_ref()));
         let second = program.evaluate(&environment(&data, &input, indexes.as_ref()));
@@ -246,20 +247,19 @@ fn check(text: &str, program: &Program, data: &str, inputs: &[String]) -> Result
 
 /// The value with what equals a part of the other one as that part, by reference.
 fn sharing(value: &Value, parts: &BTreeSet<Value>) -> Value {
-    match (parts.get(value), value) {
-        (Some(part), _) => part.clone(),
-        (None, Value::Object(object)) => {
-            let entries = object.iter_sorted().map(|(key, value)| (key.clone(), sharing(value, parts)));
-            Value::from(entries.collect::<BTreeMap<_, _>>())
-        }
-        (None, other) => other.clone(),
+    if let Some(part) = parts.get(value) {
+        return part.clone();
+    }
+    match value.as_object() {
+        Some(object) => Value::object(object.iter().map(|(key, value)| (key.clone(), sharing(value, parts)))),
+        None => value.clone(),
     }
 }
 
 fn objects(value: &Value, into: &mut BTreeSet<Value>) {
-    if let Value::Object(object) = value {
+    if let View::Object(object) = value.view() {
         into.insert(value.clone());
-        object.iter_sorted().for_each(|(_, value)| objects(value, into));
+        object.iter().for_each(|(_, value)| objects(value, into));
     }
 }
 
@@ -270,17 +270,17 @@ fn check_changed(
     data: [&str; 2],
     inputs: &[String],
 ) -> Result<usize, TestCaseError> {
-    let [before, after] = data.map(|data| Value::from_json_str(data).expect("data"));
+    let [before, after] = data.map(|data| Value::from_json(data).expect("data"));
     let mut parts = BTreeSet::new();
     objects(&before, &mut parts);
     let after = sharing(&after, &parts);
     let Some(indexes) = program.indexes(&before) else { return Ok(0) };
     indexes.prepare(program);
     // What nobody asked for between is not lost.
-    let changed = indexes.of_changed(&Value::from_json_str("{}").expect("data")).of_changed(&after);
+    let changed = indexes.of_changed(&Value::from_json("{}").expect("data")).of_changed(&after);
     for input in inputs {
         let about = || format!("{text}\nbefore: {before}\nafter: {after}\ninput: {input}");
-        let input = Value::from_json_str(input).expect("an input");
+        let input = Value::from_json(input).expect("an input");
         let without = program.evaluate(&environment(&after, &input, None));
         let new = program.evaluate(&environment(&after, &input, program.indexes(&after).as_ref()));
         let found = program.evaluate(&environment(&after, &input, Some(&changed)));
@@ -645,14 +645,14 @@ fn an_index_that_takes_too_much_is_not_made() {
     let bodies: Vec<String> = (0..70).map(|at| format!("x{at} := data.xs[_]")).collect();
     let text = format!("package p\nr := [x0 | {}; x0 == input.wanted]", bodies.join("; "));
     let program = program(&text).expect("a program");
-    let data = Value::from_json_str(r#"{"xs":[1]}"#).expect("data");
+    let data = Value::from_json(r#"{"xs":[1]}"#).expect("data");
     let indexes = program.indexes(&data).expect("a look-up");
-    let input = Value::from_json_str(r#"{"wanted":1}"#).expect("an input");
+    let input = Value::from_json(r#"{"wanted":1}"#).expect("an input");
     let without = program.evaluate(&environment(&data, &input, None));
     let with = program.evaluate(&environment(&data, &input, Some(&indexes)));
     assert!(indexes.is_empty());
     assert_eq!((&without.result, without.steps), (&with.result, with.steps));
-    assert_eq!(with.result, Ok(data["xs"].clone()));
+    assert_eq!(with.result, Ok(Value::from_json("[1]").expect("JSON")));
 }
 
 #[test]
@@ -660,18 +660,18 @@ fn indexes_of_another_document_or_program_are_not_used() {
     let text = "package p\nr := [n | data.inventory.cluster[_][_][n].size == input.size]";
     let (one, other) = (program(text).expect("a program"), program(text).expect("a program"));
     let data = |size: u32| {
-        Value::from_json_str(&format!(
+        Value::from_json(&format!(
             r#"{{"inventory":{{"cluster":{{"v":{{"K":{{"n":{{"size":{size}}}}}}}}}}}}}"#
         ))
         .expect("data")
     };
-    let input = Value::from_json_str(r#"{"size":1}"#).expect("an input");
+    let input = Value::from_json(r#"{"size":1}"#).expect("an input");
     let (first, second) = (data(1), data(2));
     let indexes = one.indexes(&first).expect("a look-up");
-    let found = Value::from_json_str(r#"["n"]"#).expect("a value");
+    let found = Value::from_json(r#"["n"]"#).expect("a value");
     assert_eq!(one.evaluate(&environment(&first, &input, Some(&indexes))).result, Ok(found.clone()));
     assert_eq!(indexes.len(), 1);
-    let empty = Value::from_json_str("[]").expect("a value");
+    let empty = Value::from_json("[]").expect("a value");
     assert_eq!(one.evaluate(&environment(&second, &input, Some(&indexes))).result, Ok(empty));
     assert_eq!(other.evaluate(&environment(&first, &input, Some(&indexes))).result, Ok(found.clone()));
     // Equal is not the same.
@@ -688,13 +688,13 @@ fn evaluations_of_many_threads_use_the_same() {
         r#"{{"inventory":{{"namespace":{{"n":{{"v1":{{"Ingress":{{{}}}}}}}}}}}}}"#,
         objects.join(",")
     );
-    let data = Value::from_json_str(&text).expect("data");
+    let data = Value::from_json(&text).expect("data");
     let (_, program) = written(
         "r := [[n, hosts] | o := data.inventory.namespace[_][_].Ingress[n]; o.spec.size == input.size; count(sizes) > 1]",
     );
     let indexes = program.indexes(&data).expect("a look-up");
     let ask = |size: usize, indexes: &Indexes| {
-        let input = Value::from_json_str(&format!(r#"{{"size":{size}}}"#)).expect("an input");
+        let input = Value::from_json(&format!(r#"{{"size":{size}}}"#)).expect("an input");
         let evaluation = program.evaluate(&environment(&data, &input, Some(indexes)));
         (evaluation.result, evaluation.steps, evaluation.memory)
     };

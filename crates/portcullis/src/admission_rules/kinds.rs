@@ -7,7 +7,7 @@ use super::parts;
 use crate::names::GroupKind;
 use crate::object::Object;
 use crate::scope::{self, Scope, Scopes};
-use crate::value::{self, Value};
+use crate::value::{self, Value, View};
 
 /// Kinds and their resources: those of Kubernetes, and what was learned of others. Cheap to clone.
 ///
@@ -73,9 +73,9 @@ impl Kinds {
                 _ => Scope::ByObject,
             };
             let versions = value::get_path(object.value(), &["spec", "versions"]).into_iter();
-            let stored = versions
-                .flat_map(value::items)
-                .find(|version| matches!(value::get(version, "storage"), Some(Value::Bool(true))));
+            let stored = versions.flat_map(value::items).find(|version| {
+                matches!(value::get(version, "storage").map(Value::view), Some(View::Bool(true)))
+            });
             let version = stored.and_then(|version| value::str_at(version, &["name"])).unwrap_or("v1");
             let known = KnownKind { resource: plural.into(), version: version.into(), scope };
             self.insert(GroupKind { group: group.into(), kind: kind.into() }, known);

@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::kinds::{Kinds, guess};
+use super::room::Room;
 use super::{ANY, parts};
+use crate::analysis::InventoryRead;
 use crate::enforcement::EnforcementPoint;
 use crate::error::{Error, ErrorKind};
 use crate::matcher::Names;
-use crate::names::Gvk;
-use crate::policy::{CompiledConstraint, InventoryRead, PolicySet, TemplateInfo};
+use crate::names::{GroupKind, Gvk};
+use crate::policy::{CompiledConstraint, PolicySet, TemplateInfo};
 use crate::scope;
 use crate::source::Location;
 use crate::value;
@@ -33,8 +35,9 @@ impl ListedKinds {
         let is_audited = |constraint: &&Arc<CompiledConstraint>| {
             !constraint.info.enforcement().actions(EnforcementPoint::Audit).is_empty()
         };
+        let mut room = Room::default();
         for constraint in policies.compiled().filter(is_audited) {
-            listed.add_constraint(constraint, kinds);
+            listed.add_constraint(constraint, kinds, &mut room);
         }
         listed.tidied()
     }
@@ -46,15 +49,17 @@ impl ListedKinds {
         for gvk in policies.synced_kinds() {
             listed.add(&gvk.group, &gvk.kind, Some(&gvk.version), kinds, None);
         }
+        let mut room = Room::default();
         for template in policies.templates() {
             for read in template.inventory_reads() {
-                listed.add_read(template, read, policies, kinds);
+                listed.add_read(template, read, policies, kinds, &mut room);
             }
         }
         listed.tidied()
     }
 
-    fn add_constraint(&mut self, constraint: &CompiledConstraint, kinds: &Kinds) {
+    /// Kinds beyond the room are left out and reported: a role must not grant more than somebody asked for.
+    fn add_constraint(&mut self, constraint: &CompiledConstraint, kinds: &Kinds, room: &mut Room) {
         let of_text = constraint.template.program.operation_use().kinds.as_ref();
         let mut add = |groups: Names<'_>, kind: Option<&str>| match (groups, kind) {
             (None, None) => self.all(ANY),
@@ -81,7 +86,17 @@ impl ListedKinds {
         };
         let entries: Vec<_> = constraint.matcher.entries().collect();
         let entries = if entries.is_empty() { vec![(None, None)] } else { entries };
+        let mut is_cut = false;
         for (groups, names) in entries {
+            let fits = match (names, of_text) {
+                (None, None) => room.takes(groups, std::iter::once(ANY)),
+                (None, Some(kinds)) => room.takes(groups, kinds.iter().map(|kind| &**kind)),
+                (Some(names), _) => room.takes(groups, names.iter().map(|name| &**name)),
+            };
+            if !fits {
+                is_cut = true;
+                continue;
+            }
             match (names, of_text) {
                 (None, None) => add(groups, None),
                 (None, Some(kinds)) => kinds.iter().for_each(|kind| add(groups, Some(kind))),
@@ -91,6 +106,13 @@ impl ListedKinds {
                     .for_each(|kind| add(groups, Some(kind))),
             }
         }
+        if is_cut {
+            let message = format!(
+                "`{}` names too many kinds in too many groups to list each: those are left out",
+                constraint.info.key()
+            );
+            self.note(message, "name fewer in `match.kinds`, or use `*`", constraint.info.location());
+        }
     }
 
     fn add_read(
@@ -99,10 +121,11 @@ impl ListedKinds {
         read: &InventoryRead,
         policies: &PolicySet,
         kinds: &Kinds,
+        room: &mut Room,
     ) {
         let place = Some(template.location());
         let Some(kind) = read.kind.as_deref() else {
-            return self.add_required(template, read, policies, kinds);
+            return self.add_required(template, read, policies, kinds, room);
         };
         let Some(api_version) = &read.api_version else {
             let groups = kinds.groups_of(kind);
@@ -133,11 +156,16 @@ impl ListedKinds {
         read: &InventoryRead,
         policies: &PolicySet,
         kinds: &Kinds,
+        room: &mut Room,
     ) {
-        let required = required_kinds(template);
-        for gvk in &required {
-            if kinds.get(&gvk.group, &gvk.kind).is_some() && !parts::is_gone(&gvk.group, &gvk.kind) {
-                self.add(&gvk.group, &gvk.kind, None, kinds, None);
+        let Some(required) = required_kinds(template, room) else {
+            let message = format!("`{}` says that it needs too many kinds to list each", template.kind());
+            self.note(message, "name fewer in its annotation", template.location());
+            return;
+        };
+        for GroupKind { group, kind } in &required {
+            if kinds.get(group, kind).is_some() && !parts::is_gone(group, kind) {
+                self.add(group, kind, None, kinds, None);
             }
         }
         if !required.is_empty() {
@@ -211,25 +239,27 @@ impl ListedKinds {
     }
 }
 
-/// The kinds of the annotation `metadata.gatekeeper.sh/requires-sync-data`: lists of choices, of groups, versions and kinds.
-fn required_kinds(template: &TemplateInfo) -> BTreeSet<Gvk> {
+/// The kinds of the annotation `metadata.gatekeeper.sh/requires-sync-data`: lists of choices, of groups, versions and kinds. None if
+/// they are more than there is room for.
+fn required_kinds(template: &TemplateInfo, room: &mut Room) -> Option<BTreeSet<GroupKind>> {
     const ANNOTATION: &str = "metadata.gatekeeper.sh/requires-sync-data";
     let document = template.document().value();
     let text = value::str_at(document, &["metadata", "annotations", ANNOTATION]).unwrap_or_default();
     let text = text.trim_matches(['\n', '"']);
-    let Ok(serde_json::Value::Array(all)) = serde_json::from_str(text) else { return BTreeSet::new() };
+    let Ok(serde_json::Value::Array(all)) = serde_json::from_str(text) else { return Some(BTreeSet::new()) };
     let mut found = BTreeSet::new();
     for clause in all.iter().filter_map(serde_json::Value::as_array).flatten() {
         let texts = |key: &str| {
             let list = clause.get(key).and_then(serde_json::Value::as_array).into_iter().flatten();
-            list.filter_map(serde_json::Value::as_str).map(Arc::<str>::from).collect::<Vec<_>>()
+            list.filter_map(serde_json::Value::as_str).map(Arc::<str>::from).collect::<BTreeSet<_>>()
         };
-        for group in texts("groups") {
-            for version in texts("versions") {
-                let kinds = texts("kinds").into_iter();
-                found.extend(kinds.map(|kind| Gvk { group: group.clone(), version: version.clone(), kind }));
-            }
+        let (groups, kinds) = (texts("groups"), texts("kinds"));
+        if !room.takes(Some(&groups), kinds.iter().map(|kind| &**kind)) {
+            return None;
+        }
+        for group in groups {
+            found.extend(kinds.iter().map(|kind| GroupKind { group: group.clone(), kind: kind.clone() }));
         }
     }
-    found
+    Some(found)
 }

@@ -15,6 +15,7 @@ mod kinds;
 mod listed;
 mod needs;
 mod parts;
+mod room;
 #[cfg(test)]
 mod tests;
 
@@ -35,6 +36,7 @@ use crate::names::ConstraintKey;
 use crate::policy::PolicySet;
 use crate::scope::Scope;
 use needs::Needs;
+use room::Room;
 
 /// Any group, resource or part.
 const ANY: &str = "*";
@@ -155,7 +157,8 @@ pub struct AdmissionRules {
 }
 
 impl AdmissionRules {
-    /// Works out what policies need, and the webhook itself. Cost: following each template's program, once.
+    /// Works out what policies need, and the webhook itself. Cost: following each template's program, once, and a look at each kind of a
+    /// constraint in each of its groups, up to 2 MiB of names; beyond that all kinds of the groups are needed, and a note says so.
     #[must_use]
     pub fn of(policies: &PolicySet, kinds: &Kinds) -> Self {
         let mut rules = Self::default();
@@ -167,8 +170,9 @@ impl AdmissionRules {
                 rules.needs.entry((target, operation)).or_default().insert(by.clone());
             }
         }
+        let mut room = Room::default();
         for constraint in policies.compiled() {
-            let Needs { wanted, notes, guesses } = Needs::of(constraint, kinds);
+            let Needs { wanted, notes, guesses } = Needs::of(constraint, kinds, &mut room);
             rules.guesses |= guesses;
             rules.notes.extend(notes);
             if wanted.is_empty() {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use super::kinds::{Kinds, guess};
 use super::parts::{self, CHANGES, SENT, Sent};
+use super::room::Room;
 use super::{ANY, AdmissionTarget};
+use crate::analysis::Mention;
 use crate::api::Operation;
 use crate::api::matching::Scope as MatchScope;
 use crate::enforcement::EnforcementPoint;
@@ -13,7 +15,7 @@ use crate::error::{Error, ErrorKind, did_you_mean};
 use crate::matcher::Names;
 use crate::names::Gvk;
 use crate::policy::CompiledConstraint;
-use crate::rego::{Base, Mention};
+use crate::program::Base;
 use crate::scope::{self, Scope};
 use crate::value::{self, Value};
 
@@ -27,7 +29,7 @@ pub(super) struct Needs {
 }
 
 impl Needs {
-    pub(super) fn of(constraint: &CompiledConstraint, kinds: &Kinds) -> Self {
+    pub(super) fn of(constraint: &CompiledConstraint, kinds: &Kinds, room: &mut Room) -> Self {
         let matcher = &constraint.matcher;
         let mut needs = Self::default();
         // It is not asked at the webhook, or about nothing that comes there: nobody expands objects before.
@@ -46,7 +48,11 @@ impl Needs {
             asking.entry(None, None, &entries);
         }
         for (groups, names) in &entries {
-            asking.entry(*groups, *names, &entries);
+            if asking.fits(*groups, *names, room) {
+                asking.entry(*groups, *names, &entries);
+            } else {
+                asking.widened(*groups, *names, room);
+            }
         }
         asking.doubt_connections();
         asking.doubt_scaling();
@@ -174,6 +180,33 @@ impl Asking<'_> {
                 }
             }
         }
+    }
+
+    /// Whether each kind of an entry can be looked at in each of its groups.
+    fn fits(&self, groups: Names<'_>, names: Names<'_>, room: &mut Room) -> bool {
+        let of_text = self.constraint.template.program.operation_use().kinds.as_ref();
+        match (names, of_text) {
+            (None, None) => room.takes(groups, std::iter::once(ANY)),
+            (None, Some(kinds)) => room.takes(groups, kinds.iter().map(|kind| &**kind)),
+            (Some(names), _) => room.takes(groups, names.iter().map(|name| &**name)),
+        }
+    }
+
+    /// All kinds of an entry's groups instead of those that it names, so that nothing is left out.
+    fn widened(&mut self, groups: Names<'_>, names: Names<'_>, room: &mut Room) {
+        let groups = groups.filter(|_| room.takes(groups, std::iter::once(ANY)));
+        self.any_kind(groups);
+        for sent in SENT {
+            let takes = |names: Names<'_>, name: &str| names.is_none_or(|names| names.contains(name));
+            if takes(groups, sent.group) && takes(names, sent.kind) {
+                self.sent(sent);
+            }
+        }
+        let of = if groups.is_some() { "of these groups" } else { "of all groups" };
+        self.note(
+            format!("it names too many kinds in too many groups to ask for each: all kinds {of} are sent"),
+            "name fewer in `match.kinds`, or use `*`",
+        );
     }
 
     /// All kinds of some groups.

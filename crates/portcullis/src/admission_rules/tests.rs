@@ -497,3 +497,37 @@ fn what_is_left_out_is_told() {
         "{found:#?}"
     );
 }
+
+/// `apiGroups` and `kinds` of an entry that multiply to far more than anybody can mean.
+fn many(groups: usize, kinds: usize) -> String {
+    let list = |letter: &str, count: usize| {
+        (0..count).map(|index| format!("{letter}{index}")).collect::<Vec<_>>().join(", ")
+    };
+    format!("{{kinds: [{{apiGroups: [{}], kinds: [{}, Scale]}}]}}", list("g", groups), list("K", kinds))
+}
+
+#[test]
+fn kinds_times_groups_end_at_all_kinds() {
+    let policies = policies_of(&many(300, 3_000), HOST_PID, "");
+    let rules = AdmissionRules::of(&policies, &Kinds::default());
+    assert!(rules.needs().count() < 1_000, "{}", rules.needs().count());
+    let is_needed = |group: &str, resource: &str| {
+        rules.needs().any(|(target, ..)| &*target.group == group && &*target.resource == resource)
+    };
+    assert!(is_needed("g0", "*") && is_needed("g299", "*"));
+    let notes: Vec<_> = rules.notes().iter().map(Error::message).collect();
+    assert!(notes.iter().any(|note| note.contains("all kinds of these groups are sent")), "{notes:?}");
+    // Even the groups are too many: all that there is.
+    let rules = AdmissionRules::of(&policies_of(&many(40_000, 1), HOST_PID, ""), &Kinds::default());
+    assert!(rules.needs().any(|(target, ..)| target.to_string() == "*"));
+    let listed = ListedKinds::audited(&policies, &Kinds::default());
+    assert!(listed.resources.is_empty(), "a role grants nothing that was not asked for");
+    assert!(listed.notes[0].message().contains("are left out"), "{:?}", listed.notes);
+}
+
+#[test]
+fn parts_are_sent_of_kinds_that_are_widened() {
+    let matching = many(300, 3_000).replace("g0,", "g0, autoscaling,");
+    let rules = AdmissionRules::of(&policies_of(&matching, HOST_PID, ""), &Kinds::default());
+    assert!(rules.needs().any(|(target, ..)| target.to_string() == "*/scale"));
+}

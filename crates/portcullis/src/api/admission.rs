@@ -3,9 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::api::node::Node;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
+use crate::node::Node;
 use crate::object::Object;
 use crate::value::{self, Value};
 

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::api::node::Node;
 use crate::api::sync_set::read_gvk;
 use crate::document::Document;
 use crate::error::Error;
 use crate::names::Gvk;
+use crate::node::Node;
 use crate::object::Object;
 use crate::source::Location;
 

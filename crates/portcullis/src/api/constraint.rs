@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use crate::api::matching::Match;
-use crate::api::node::Node;
 use crate::document::Document;
 use crate::enforcement::Enforcement;
 use crate::error::{Error, ErrorKind};
 use crate::names::ConstraintKey;
+use crate::node::Node;
 use crate::object::Object;
 
 /// A constraint as written, checked for what does not depend on its template.

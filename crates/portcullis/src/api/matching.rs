@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::api::node::Node;
 use crate::error::Error;
+use crate::node::Node;
 
 /// `spec.match`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -138,9 +138,9 @@ impl LabelSelector {
                     selector.match_labels.push((key.into(), "".into()));
                     continue;
                 };
-                if let crate::value::Value::String(text) = value {
+                if let Some(text) = value.as_str() {
                     check_label(&item, key, text, errors);
-                    selector.match_labels.push((key.into(), text.clone()));
+                    selector.match_labels.push((key.into(), text.into()));
                 }
             }
         }

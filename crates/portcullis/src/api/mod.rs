@@ -6,18 +6,17 @@
 pub(crate) mod admission;
 pub(crate) mod config;
 pub(crate) mod constraint;
+mod crd;
 pub(crate) mod matching;
-pub(crate) mod node;
 pub(crate) mod suite;
 pub(crate) mod sync_set;
 pub(crate) mod template;
 
 use crate::document::Document;
 use crate::error::{Error, ErrorKind, Severity, did_you_mean};
-use crate::names::Gvk;
+use crate::names::{Gvk, Scope};
 use crate::object::Object;
 use crate::path::FieldPath;
-use crate::scope::Scope;
 
 pub use admission::{AdmissionReview, Operation};
 pub use config::{Config, ExclusionRule, Process};

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use regex::Regex;
 
-use crate::api::node::Node;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
+use crate::node::Node;
 use crate::source::Location;
-use crate::value::{self, Value};
+use crate::value::{self, View};
 
 /// A suite file. Paths in it are relative to the file.
 #[derive(Clone, Debug)]
@@ -158,14 +158,12 @@ impl Assertion {
 }
 
 fn read_expected(node: &Node<'_>, errors: &mut Vec<Error>) -> Option<Expected> {
-    let count = match node.value() {
+    let count = match node.value().view() {
         // Plain `yes` and `no` are booleans in YAML 1.1, texts when quoted.
-        Value::Bool(true) => return Some(Expected::Yes),
-        Value::Bool(false) => return Some(Expected::No),
-        Value::String(word) if &**word == "yes" => return Some(Expected::Yes),
-        Value::String(word) if &**word == "no" => return Some(Expected::No),
-        Value::String(word) => word.parse().ok(),
-        Value::Number(number) => number.as_u64(),
+        View::Bool(true) | View::String("yes") => return Some(Expected::Yes),
+        View::Bool(false) | View::String("no") => return Some(Expected::No),
+        View::String(word) => word.parse().ok(),
+        View::Number(number) => number.as_u64(),
         _ => None,
     };
     if count.is_none() {

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::api::node::Node;
 use crate::document::Document;
 use crate::error::Error;
 use crate::names::Gvk;
+use crate::node::Node;
 use crate::object::Object;
 
 /// A list of kinds to cache for referential policies.

@@ -4,9 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::api::Operation;
-use crate::api::node::Node;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind, Severity, did_you_mean};
+use crate::node::Node;
 use crate::object::Object;
 use crate::path::FieldPath;
 use crate::value::{self, Value};
@@ -108,7 +108,7 @@ impl ConstraintTemplate {
     /// be applied. It has no owner; Gatekeeper's is the template.
     #[must_use]
     pub fn crd(&self) -> serde_json::Value {
-        crate::schema::crd(self)
+        super::crd::crd(self)
     }
 
     pub(super) fn read(document: &Document, object: &Object, errors: &mut Vec<Error>) -> Option<Self> {

@@ -3,19 +3,15 @@
 //! `key, begin, end, scalar, alias -> (Value, Marks)`. Nothing here recurses; nesting is a stack of frames.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::ops::Range;
 use std::sync::Arc;
 
 use super::marks::{Mark, MarkId, Marks};
-use super::problems::{Problems, quote};
+use super::problems::{Problems, Span, quote};
 use crate::error::{Error, ErrorKind};
 use crate::limits::Limits;
 use crate::source::Source;
-use crate::value::Value;
-use portcullis_rego::yaml_scalar::{self as scalar, KeyKind};
-
-/// Byte range in the source.
-pub(super) type Span = Range<u32>;
+use crate::value::{Value, View};
+use portcullis_value::yaml_scalar::{self as scalar, KeyKind};
 
 /// The document cannot be read further; the problem has been reported.
 #[derive(Debug)]
@@ -227,7 +223,7 @@ impl<'a> Builder<'a> {
     pub(super) fn alias(&mut self, anchor: usize, span: Span) -> Result<(), Abandoned> {
         let Some(target) = self.anchors.get(&anchor).cloned() else {
             self.fail(ErrorKind::Syntax, "this alias refers to the node that it is in", span.clone());
-            return self.scalar(Value::Null, span, 0);
+            return self.scalar(Value::NULL, span, 0);
         };
         if self.frames.len() + target.height > self.limits.effective_nesting() {
             return Err(self.too_deep(span));
@@ -303,7 +299,7 @@ impl<'a> Builder<'a> {
         match (frame.shape, frame.key.take()) {
             (Shape::List, _) => frame.items.push(node.value),
             (Shape::Object, Some(Key::Named(key, _))) => {
-                frame.entries.push((Value::String(key), node.value));
+                frame.entries.push((Value::from(key), node.value));
             }
             (Shape::Object, Some(Key::Merge(span))) => {
                 if !merge(&mut frame.entries, &node.value, is_alias) {
@@ -363,8 +359,8 @@ fn ambiguity(key: &str) -> String {
 /// A key that is merged or written more than once, and may not have been a string each time.
 fn ambiguous_merge(entries: &[(Value, Value)]) -> Option<Arc<str>> {
     let mut seen = BTreeSet::new();
-    entries.iter().find_map(|(key, _)| match key {
-        Value::String(text) if !scalar::is_text(text) && !seen.insert(text) => Some(text.clone()),
+    entries.iter().find_map(|(key, _)| match key.view() {
+        View::String(text) if !scalar::is_text(text) && !seen.insert(text) => Some(text.into()),
         _ => None,
     })
 }
@@ -372,18 +368,15 @@ fn ambiguous_merge(entries: &[(Value, Value)]) -> Option<Arc<str>> {
 /// Adds the entries of a merged mapping; what is merged later, or written later, wins. In a list of mappings the
 /// earlier ones win. False if it is something else.
 fn merge(entries: &mut Vec<(Value, Value)>, value: &Value, is_alias: bool) -> bool {
-    let mut add = |value: &Value| match value {
-        Value::Object(object) => {
-            entries.extend(object.iter_sorted().map(|(key, value)| (key.clone(), value.clone())));
+    let mut add = |value: &Value| match value.view() {
+        View::Object(object) => {
+            entries.extend(object.iter().map(|(key, value)| (key.clone(), value.clone())));
             true
         }
         _ => false,
     };
-    match value {
-        Value::Array(list) if !is_alias => {
-            let list: Vec<&Value> = list.iter().collect();
-            list.into_iter().rev().all(&mut add)
-        }
-        value => add(value),
+    match value.view() {
+        View::Array(list) if !is_alias => list.iter().rev().all(&mut add),
+        _ => add(value),
     }
 }

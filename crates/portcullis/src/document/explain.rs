@@ -5,8 +5,9 @@
 
 use portcullis_yaml::Rule;
 
-use super::build::{Builder, Span};
+use super::build::Builder;
 use super::marks::{Mark, Marks};
+use super::problems::Span;
 use super::problems::{Problems, quote};
 use crate::error::{Error, ErrorKind};
 use crate::source::{Location, clamp};

@@ -13,8 +13,8 @@ use crate::error::ErrorKind;
 use crate::limits::Limits;
 use crate::source::{Source, clamp};
 use crate::value::Value;
-use portcullis_rego::JsonNumber;
-use portcullis_rego::yaml_scalar as scalar;
+use portcullis_value::JsonNumber;
+use portcullis_value::yaml_scalar as scalar;
 
 /// What came out, and whether the text is JSON at all.
 pub(super) struct Reading {
@@ -268,7 +268,7 @@ impl<'a> Scanner<'a> {
                 self.expects = if byte == b'{' { Expects::FirstKey } else { Expects::FirstItem };
                 return Ok(());
             }
-            b'"' => Value::String(self.string()?.as_ref().into()),
+            b'"' => Value::from(self.string()?),
             b'-' | b'0'..=b'9' => self.number()?,
             b']' if self.builder.open().is_some_and(|(shape, _)| shape == Shape::List) => {
                 return self.stop("JSON does not allow a comma after the last item");
@@ -286,9 +286,9 @@ impl<'a> Scanner<'a> {
         let rest = self.text.get(self.at..).unwrap_or_default();
         let end = rest.find(|c: char| !c.is_alphanumeric()).unwrap_or(rest.len());
         let value = match rest.get(..end).unwrap_or_default() {
-            "true" => Value::Bool(true),
-            "false" => Value::Bool(false),
-            "null" => Value::Null,
+            "true" => Value::TRUE,
+            "false" => Value::FALSE,
+            "null" => Value::NULL,
             _ => return self.stop(format!("expected a JSON value, found {}", self.found())),
         };
         self.at += end;
@@ -304,7 +304,7 @@ impl<'a> Scanner<'a> {
             return self.stop(format!("`{}` is not a JSON number", quote(text)));
         };
         let value = if shape == JsonNumber::Integer {
-            text.parse::<u64>().map(Value::from).or_else(|_| text.parse().map(scalar::integer)).ok()
+            text.parse::<u64>().map(Value::from).or_else(|_| text.parse::<i64>().map(Value::from)).ok()
         } else {
             None
         };

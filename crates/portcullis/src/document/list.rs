@@ -7,12 +7,12 @@ use super::marks::{MarkId, Marks};
 use super::problems::{Problems, quote};
 use super::{Document, Output};
 use crate::error::{Error, ErrorKind};
-use crate::value::{self, Value};
+use crate::value::{self, Value, View};
 
 impl Output {
     /// Takes the next document of the source. Empty ones are passed over.
     pub(super) fn emit(&mut self, problems: &mut Problems, value: Value, marks: Arc<Marks>) {
-        if value == Value::Null {
+        if value == Value::NULL {
             return;
         }
         let document = Document {
@@ -30,7 +30,7 @@ impl Output {
 
     /// Recursion is as deep as the lists are nested, which the nesting limit bounds.
     fn flatten(&mut self, problems: &mut Problems, document: Document, items: &mut usize) {
-        if !matches!(document.value, Value::Object(_)) {
+        if !matches!(document.value.view(), View::Object(_)) {
             problems.push(not_an_object(&document));
             return;
         }
@@ -57,9 +57,9 @@ fn list_items(document: &Document) -> Option<(Vec<Value>, MarkId)> {
     value::str_at(&document.value, &["apiVersion"])?;
     let kind = value::str_at(&document.value, &["kind"])?;
     let items = value::get(&document.value, "items")?;
-    let list = match items {
-        Value::Array(list) => list.iter().cloned().collect(),
-        Value::Null if kind == "List" => Vec::new(),
+    let list = match items.view() {
+        View::Array(list) => list.to_vec(),
+        View::Null if kind == "List" => Vec::new(),
         _ => return None,
     };
     let mark = document.marks.child(document.root, &"items".into())?;
@@ -74,7 +74,7 @@ fn item_identity(list: &Value) -> Option<[(Arc<str>, Value); 2]> {
 }
 
 pub(super) fn complete(item: &Value, identity: Option<&[(Arc<str>, Value); 2]>) -> Value {
-    let (Value::Object(_), Some(identity)) = (item, identity) else { return item.clone() };
+    let (View::Object(_), Some(identity)) = (item.view(), identity) else { return item.clone() };
     let missing = |key: &str| value::get(item, key).is_none();
     if !identity.iter().any(|(key, _)| missing(key)) {
         return item.clone();
@@ -84,14 +84,14 @@ pub(super) fn complete(item: &Value, identity: Option<&[(Arc<str>, Value); 2]>) 
 }
 
 fn not_an_object(document: &Document) -> Error {
-    let found = match &document.value {
-        Value::Array(list) => match list.iter().next() {
+    let found = match document.value.view() {
+        View::Array(list) => match list.iter().next() {
             None => "an empty list".to_owned(),
             Some(first) => format!("a list of {}", plural(first)),
         },
-        Value::Null => "null".to_owned(),
-        Value::Number(_) => "a number".to_owned(),
-        other => format!("a {}", value::type_name(other)),
+        View::Null => "null".to_owned(),
+        View::Number(_) => "a number".to_owned(),
+        _ => format!("a {}", value::type_name(&document.value)),
     };
     let place = if document.item.is_some() { " as an item of this list" } else { "" };
     let error =
@@ -107,12 +107,12 @@ fn not_an_object(document: &Document) -> Error {
 }
 
 fn plural(value: &Value) -> &'static str {
-    match value {
-        Value::Bool(_) => "booleans",
-        Value::Number(_) => "numbers",
-        Value::String(_) => "strings",
-        Value::Array(_) | Value::Set(_) => "lists",
-        Value::Object(_) => "objects",
-        Value::Null | Value::Undefined => "nulls",
+    match value.view() {
+        View::Bool(_) => "booleans",
+        View::Number(_) => "numbers",
+        View::String(_) => "strings",
+        View::Array(_) | View::Set(_) => "lists",
+        View::Object(_) => "objects",
+        View::Null | View::Undefined => "nulls",
     }
 }

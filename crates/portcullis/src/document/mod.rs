@@ -30,7 +30,7 @@ use crate::error::{Error, ErrorKind, Severity};
 use crate::limits::Limits;
 use crate::path::FieldPath;
 use crate::source::{Location, Source};
-use crate::value::{self, Value};
+use crate::value::{self, Value, View};
 use marks::{Mark, MarkId, Marks};
 
 /// The byte order mark. One in front of a text means nothing; with two of them go-yaml loses characters.
@@ -288,9 +288,9 @@ fn unreadable(source: &Arc<Source>, limits: &Limits) -> Option<Error> {
 
 fn child_value<'a>(value: &'a Value, segment: &crate::path::Segment) -> Option<&'a Value> {
     use crate::path::Segment;
-    match (value, segment) {
-        (Value::Array(items), Segment::Index(index)) => items.get(*index),
-        (Value::Array(items), Segment::Key(key)) => items.get(key.parse().ok()?),
+    match (value.view(), segment) {
+        (View::Array(items), Segment::Index(index)) => items.get(*index),
+        (View::Array(items), Segment::Key(key)) => items.get(key.parse::<usize>().ok()?),
         (_, Segment::Key(key)) => value::get(value, key),
         (_, Segment::Index(index)) => value::get(value, &index.to_string()),
     }
@@ -304,7 +304,7 @@ impl fmt::Debug for Document {
 
 impl Serialize for Document {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        value::Json(&self.value).serialize(serializer)
+        self.value.serialize(serializer)
     }
 }
 

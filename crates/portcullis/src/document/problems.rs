@@ -1,10 +1,13 @@
 //! The problems of one source, bounded: a hostile or hopeless text must not cost more memory than it has bytes.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use super::build::Span;
 use crate::error::{Error, ErrorKind, Severity};
 use crate::source::{Location, Source, clamp};
+
+/// Byte range in the source.
+pub(super) type Span = Range<u32>;
 
 /// So many are listed; nobody reads more.
 const LISTED: usize = 1_000;

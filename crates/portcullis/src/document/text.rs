@@ -1,6 +1,6 @@
 //! From an offset in a string to the place in the source where that character is written.
 
-use crate::document::build::Span;
+use super::problems::Span;
 use crate::source::clamp;
 
 /// The source offset of a byte of a decoded scalar. `range` is the scalar in the source, from its quote or its `|`.

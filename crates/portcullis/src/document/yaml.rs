@@ -8,13 +8,14 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use portcullis_rego::yaml_scalar::{self as scalar, KeyKind};
+use portcullis_value::yaml_scalar::{self as scalar, KeyKind};
 use portcullis_yaml::lines::{Chunks, Line, Step};
 use portcullis_yaml::{Event, Parser, Placed, Problem, Properties, Rule, Style};
 
 use super::Output;
-use super::build::{Abandoned, Builder, Shape, Span};
+use super::build::{Abandoned, Builder, Shape};
 use super::explain::{self, Place};
+use super::problems::Span;
 use super::problems::quote;
 use crate::error::{Error, ErrorKind};
 use crate::limits::Limits;
@@ -289,7 +290,7 @@ impl<'t> Chunk<'_, '_, 't> {
         if !wants_key || properties.anchor.is_some() {
             let value = scalar::value(text, style, tag).unwrap_or_else(|bad| {
                 self.builder.fail(ErrorKind::UnsupportedValue, bad.message(), span.clone());
-                Value::Null
+                Value::NULL
             });
             let key = properties.anchor.and_then(|_| scalar::key(text, style, tag).ok()?);
             let anchor = self.anchor(properties, key.map(|key| (key.text.into_owned(), key.kind)));
@@ -337,7 +338,7 @@ impl<'t> Chunk<'_, '_, 't> {
             self.builder.key(name, KeyKind::Text, span);
             Ok(())
         } else {
-            self.builder.scalar(Value::Null, span, 0)
+            self.builder.scalar(Value::NULL, span, 0)
         }
     }
 

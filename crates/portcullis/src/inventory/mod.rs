@@ -11,6 +11,7 @@
 //! An object is where its `metadata.namespace` says: who adds objects puts them where they live first ([`crate::scope`]). What a Config
 //! keeps out is decided in [`InventoryStore::sync`], for every way that objects come.
 
+mod missing;
 mod shares;
 mod store;
 
@@ -23,7 +24,7 @@ use portcullis_rego::{IndexLimits, Indexes};
 use crate::names::Gvk;
 use crate::object::Object;
 use crate::policy::PolicySet;
-use crate::rego::RegoProgram;
+use crate::program::Program;
 use crate::value::{self, Value};
 
 use shares::Demand;
@@ -121,7 +122,7 @@ impl Inventory {
     ///
     /// What they may use follows from the set and the objects. Of another set it may be something else: what was found under the limits
     /// before is taken over then, at its price.
-    pub(crate) fn indexes(&self, program: &RegoProgram, set: &PolicySet) -> Option<Arc<Indexes>> {
+    pub(crate) fn indexes(&self, program: &Program, set: &PolicySet) -> Option<Arc<Indexes>> {
         if program.index_count() == 0 {
             return None;
         }
@@ -152,7 +153,9 @@ impl Inventory {
     /// ten thousand objects.
     pub fn prepare(&self, policies: &PolicySet) {
         for program in policies.programs() {
-            program.prepare(self, policies);
+            if let Some(indexes) = self.indexes(program, policies) {
+                program.prepare(&indexes);
+            }
         }
     }
 
@@ -329,8 +332,9 @@ spec:
             }
             let mut made = vec![0; programs.len()];
             for (place, program) in programs {
-                program.prepare(&inventory, policies);
-                made[place] = inventory.indexes(program, policies).expect("a look-up").len();
+                let indexes = inventory.indexes(program, policies).expect("a look-up");
+                program.prepare(&indexes);
+                made[place] = indexes.len();
             }
             made
         };

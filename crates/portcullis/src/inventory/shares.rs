@@ -8,8 +8,9 @@ use std::sync::{Arc, Weak};
 use portcullis_rego::IndexLimits;
 
 use super::Inventory;
-use crate::policy::{InventoryRead, PolicySet};
-use crate::rego::RegoProgram;
+use crate::analysis::InventoryRead;
+use crate::policy::PolicySet;
+use crate::program::Program;
 
 /// What all indexes of a set of policies ask of a snapshot.
 #[derive(Clone, Debug)]
@@ -40,12 +41,7 @@ impl Demand {
     }
 
     /// What each index of a program of the set may use. All shares together are no more than there is.
-    pub(super) fn share(
-        &self,
-        total: IndexLimits,
-        program: &RegoProgram,
-        inventory: &Inventory,
-    ) -> IndexLimits {
+    pub(super) fn share(&self, total: IndexLimits, program: &Program, inventory: &Inventory) -> IndexLimits {
         /// What everyone has, if there is enough.
         const LEAST: IndexLimits = IndexLimits { steps: 10_000, memory: 64 << 10 };
         let read = u128::from(read_by(program, inventory));
@@ -60,7 +56,7 @@ impl Demand {
 }
 
 /// How many objects a policy reads from the inventory, as far as its text tells.
-fn read_by(program: &RegoProgram, inventory: &Inventory) -> u64 {
+fn read_by(program: &Program, inventory: &Inventory) -> u64 {
     let reads = program.inventory_reads();
     let is_read = |gvk| reads.iter().any(|read: &InventoryRead| read.covers(gvk));
     inventory.kinds().filter(|(gvk, _)| is_read(gvk)).map(|(_, count)| count as u64).sum()

@@ -79,7 +79,7 @@ impl CompiledConstraint {
             return (None, errors);
         }
         let parameters = value::get_path(&value, &["spec", "parameters"])
-            .filter(|parameters| !matches!(parameters, Value::Null))
+            .filter(|parameters| !parameters.is_null())
             .cloned()
             .unwrap_or_else(Value::new_object);
         let object = match Object::nested(value, Some(api.document.clone())) {

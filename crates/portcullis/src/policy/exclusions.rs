@@ -3,7 +3,6 @@
 use crate::api::{Config, Process};
 use crate::matcher::Glob;
 use crate::object::Object;
-use crate::review::Review;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Exclusions(Vec<(Vec<Process>, Vec<Glob>)>);
@@ -22,14 +21,6 @@ impl Exclusions {
     }
 
     /// A Namespace is tested by its own name; what is in no namespace is excluded only by `*`.
-    pub(super) fn exclude(&self, process: Process, review: &Review) -> bool {
-        match review.object() {
-            Some(object) if object.is_namespace() => self.exclude_name(process, object.name()),
-            _ => self.exclude_name(process, review.namespace_name()),
-        }
-    }
-
-    /// The same of an object that is where it lives.
     pub(super) fn exclude_object(&self, process: Process, object: &Object) -> bool {
         let name = if object.is_namespace() { object.name() } else { object.namespace() };
         self.exclude_name(process, name)

@@ -17,19 +17,17 @@ pub(crate) use constraint::CompiledConstraint;
 pub use constraint::ConstraintInfo;
 pub use store::{Change, PolicyStore};
 pub(crate) use template::Template;
-pub use template::{InventoryRead, TemplateInfo};
+pub use template::TemplateInfo;
 
 use exclusions::Exclusions;
 use index::Index;
 
 use crate::api::{Config, Process, Resource};
 use crate::document::Document;
-use crate::error::{Error, ErrorKind};
-use crate::inventory::Inventory;
+use crate::error::Error;
 use crate::names::{Gvk, TemplateName};
 use crate::object::Object;
-use crate::rego::RegoProgram;
-use crate::review::Review;
+use crate::program::Program;
 use crate::scope::Scopes;
 
 /// Kinds that every review may need to know: the Namespaces, and what says where the objects of a kind live.
@@ -147,13 +145,6 @@ impl PolicySet {
         self.0.constraints.iter().map(|constraint| &constraint.info)
     }
 
-    /// Whether a Config tells a process to leave the object of a review alone. Callers that stand for a process ask before
-    /// they review.
-    #[must_use]
-    pub fn excludes(&self, process: Process, review: &Review) -> bool {
-        self.0.exclusions.exclude(process, review)
-    }
-
     /// Whether a Config keeps an object, which is where it lives, out of the inventory. [`InventoryStore::sync`] goes by it.
     ///
     /// [`InventoryStore::sync`]: crate::InventoryStore::sync
@@ -185,34 +176,6 @@ impl PolicySet {
     #[must_use]
     pub fn synced_kinds(&self) -> &[Gvk] {
         &self.0.synced
-    }
-
-    /// Says which referential policies lack the data they read: a template with constraints reads kinds from the inventory of
-    /// which there is no object, so that its verdicts may rest on nothing. One warning per template and kind.
-    #[must_use]
-    pub fn missing_inventory(&self, inventory: &Inventory) -> Vec<Error> {
-        let mut warnings = Vec::new();
-        for (name, template) in &self.0.templates {
-            let used = self.0.constraints.iter().any(|constraint| constraint.template.info.name() == name);
-            if !used {
-                continue;
-            }
-            for read in template.info.inventory_reads() {
-                if inventory.kinds().any(|(gvk, _)| read.covers(gvk)) {
-                    continue;
-                }
-                let message = format!(
-                    "`{}` compares with {read} of the inventory, but no such object was given",
-                    template.info.kind()
-                );
-                warnings.push(
-                    Error::warning(ErrorKind::MissingInventory, message)
-                        .hint("give the cluster's objects beside the reviewed ones, or its verdicts rest on nothing")
-                        .at(template.info.location().clone()),
-                );
-            }
-        }
-        warnings
     }
 
     /// What of an object the policies may compare others with: the fields that they read, or all of it where that is not certain.
@@ -282,7 +245,7 @@ impl PolicySet {
     }
 
     /// The templates that have a constraint.
-    fn used_templates(&self) -> impl Iterator<Item = &Arc<Template>> {
+    pub(crate) fn used_templates(&self) -> impl Iterator<Item = &Arc<Template>> {
         let mut last: Option<&Arc<Template>> = None;
         // Constraints of a template stand together: they are ordered by kind.
         self.0.constraints.iter().map(|constraint| &constraint.template).filter(move |template| {
@@ -293,7 +256,7 @@ impl PolicySet {
     }
 
     /// The programs that some constraint runs.
-    pub(crate) fn programs(&self) -> impl Iterator<Item = &RegoProgram> {
+    pub(crate) fn programs(&self) -> impl Iterator<Item = &Program> {
         self.used_templates().map(|template| &template.program)
     }
 
@@ -302,17 +265,11 @@ impl PolicySet {
         &self.0.identity
     }
 
-    pub(crate) fn candidates<'a>(
-        &'a self,
-        review: &Review,
-    ) -> impl Iterator<Item = &'a Arc<CompiledConstraint>> {
-        let mut kinds = review.candidates().map(|object| &*object.gvk().kind);
-        let kind = kinds.next().unwrap_or_default();
-        // An old object of another kind comes from no API server: every constraint is asked.
-        let (positions, all): (&[usize], &[_]) = if kinds.all(|other| other == kind) {
-            (self.0.index.candidates(kind), &[])
-        } else {
-            (&[], &self.0.constraints)
+    /// The constraints that may apply to objects of a kind; all of them where the kind is not known.
+    pub(crate) fn candidates(&self, kind: Option<&str>) -> impl Iterator<Item = &Arc<CompiledConstraint>> {
+        let (positions, all): (&[usize], &[_]) = match kind {
+            Some(kind) => (self.0.index.candidates(kind), &[]),
+            None => (&[], &self.0.constraints),
         };
         positions.iter().filter_map(|&position| self.0.constraints.get(position)).chain(all)
     }

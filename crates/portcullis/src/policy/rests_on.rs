@@ -3,7 +3,7 @@
 use super::PolicySet;
 use crate::names::{ConstraintKey, Gvk};
 use crate::path::{FieldPath, Segment};
-use crate::rego::Base;
+use crate::program::Base;
 
 impl PolicySet {
     /// Whether what a constraint says of an object, or that it says anything, may rest on one of its fields, or on something in that.

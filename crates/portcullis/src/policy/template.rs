@@ -1,17 +1,17 @@
 //! A template, compiled: its schema, its program and what the program reads.
 
-use std::fmt;
 use std::sync::Arc;
 
+use crate::analysis::InventoryRead;
 use crate::api::ConstraintTemplate;
 use crate::api::Operation;
-use crate::api::template::{EngineSource, RegoSource};
+use crate::api::template::EngineSource;
 use crate::document::Document;
 use crate::enforcement::EnforcementPoint;
 use crate::error::{Error, Severity};
-use crate::names::{Gvk, TemplateName};
+use crate::names::TemplateName;
 use crate::path::FieldPath;
-use crate::rego::{Explanation, InventoryComparison, RegoProgram};
+use crate::program::{InventoryComparison, Program};
 use crate::schema::{ConstraintSchema, Schema};
 use crate::source::Location;
 
@@ -28,15 +28,18 @@ pub struct TemplateInfo {
     inventory_reads: Vec<InventoryRead>,
     comparisons: Vec<InventoryComparison>,
     /// Shared with the resource that was read.
-    source: RegoSource,
+    source: EngineSource,
     document: Document,
 }
 
 impl TemplateInfo {
-    /// What its Rego consists of, and what it reads. Worked out when it is asked for.
+    /// What its text consists of, and what it reads. Worked out when it is asked for. Feature `lint`.
+    #[cfg(feature = "lint")]
     #[must_use]
-    pub fn explain(&self) -> Explanation {
-        Explanation::of(&self.source, &self.document)
+    pub fn explain(&self) -> crate::analysis::Explanation {
+        match &self.source {
+            EngineSource::Rego(source) => crate::analysis::Explanation::of(source, &self.document),
+        }
     }
 
     /// How it is evaluated: every template is lowered to the one normal form that the evaluator runs, in so many operations.
@@ -87,15 +90,17 @@ impl TemplateInfo {
         &self.document
     }
 
-    /// Its Rego, without libraries, and where that starts.
+    /// The text of its policy, without libraries, and where that starts.
     #[must_use]
-    pub fn rego(&self) -> (&Arc<str>, Location) {
-        let module = &self.source.module;
+    pub fn text(&self) -> (&Arc<str>, Location) {
+        let module = match &self.source {
+            EngineSource::Rego(source) => &source.module,
+        };
         let location = self.document.locate_in_text(&module.path, 0);
         (&module.text, location.unwrap_or_else(|| self.location.clone()))
     }
 
-    /// What it reads from the inventory, derived from its Rego; empty if it compares no objects.
+    /// What it reads from the inventory, derived from its text; empty if it compares no objects.
     #[must_use]
     pub fn inventory_reads(&self) -> &[InventoryRead] {
         &self.inventory_reads
@@ -108,44 +113,12 @@ impl TemplateInfo {
     }
 }
 
-/// Objects that a policy reads from the inventory: a kind, as far as the policy's text fixes it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct InventoryRead {
-    /// The `apiVersion`, if it is a constant in the policy.
-    pub api_version: Option<Arc<str>>,
-    /// The kind, if it is a constant in the policy.
-    pub kind: Option<Arc<str>>,
-    /// The fields of these objects that are read, each with all below it, if that is certain. `None` is any step: a list's items, or
-    /// a key that the policy works out. `None` instead of a list: all of the object is read. An empty list: only that it is there.
-    pub fields: Option<Vec<Vec<Option<Arc<str>>>>>,
-}
-
-impl InventoryRead {
-    /// Whether objects of a kind are among what is read.
-    #[must_use]
-    pub fn covers(&self, gvk: &Gvk) -> bool {
-        self.api_version.as_deref().is_none_or(|version| version == gvk.api_version())
-            && self.kind.as_deref().is_none_or(|kind| kind == &*gvk.kind)
-    }
-}
-
-impl fmt::Display for InventoryRead {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.api_version, &self.kind) {
-            (Some(version), Some(kind)) => write!(f, "`{version}/{kind}` objects"),
-            (None, Some(kind)) => write!(f, "`{kind}` objects"),
-            (Some(version), None) => write!(f, "`{version}` objects"),
-            (None, None) => f.write_str("objects"),
-        }
-    }
-}
-
 /// A compiled template, shared by its constraints.
 #[derive(Debug)]
 pub(crate) struct Template {
     pub(crate) info: Arc<TemplateInfo>,
     pub(crate) schema: ConstraintSchema,
-    pub(crate) program: RegoProgram,
+    pub(crate) program: Program,
     operations: Vec<Operation>,
 }
 
@@ -161,8 +134,8 @@ impl Template {
         let (schema, problems) = Schema::compile(schema_value, api.legacy_schema);
         errors.extend(problems.into_iter().map(|problem| problem.into_error(&api.document, &schema_path)));
         let program = match &api.engine {
-            Some(EngineSource::Rego(source)) => {
-                let (program, problems) = RegoProgram::compile(source, &api.document, schema.as_ref());
+            Some(source) => {
+                let (program, problems) = Program::compile(source, &api.document, schema.as_ref());
                 errors.extend(problems);
                 program.map(|program| (source.clone(), program))
             }

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Index, Inner, InventoryRead, PolicySet, Template, TemplateInfo};
+use super::{Index, Inner, PolicySet, Template, TemplateInfo};
+use crate::analysis::InventoryRead;
 use crate::names::{Gvk, TemplateName};
 
 impl PolicySet {
@@ -154,7 +155,7 @@ mod tests {
         let said = |policies: &PolicySet| -> Vec<String> {
             let constraints = policies.constraints();
             let line = |constraint: &Arc<crate::ConstraintInfo>| {
-                let rego = constraint.template().rego().0.contains("new");
+                let rego = constraint.template().text().0.contains("new");
                 format!("{} {}", constraint.key(), if rego { "new" } else { "old" })
             };
             constraints.map(line).collect()

@@ -3,9 +3,9 @@
 use std::cell::OnceCell;
 use std::sync::Arc;
 
-use portcullis_rego::LimitKind;
+use portcullis_value::LimitKind;
 
-use super::{Review, Verdict, evaluate, known_namespace, matches};
+use super::{Review, Verdict, candidates, evaluate, known_namespace, matches};
 use crate::api::Process;
 use crate::enforcement::{EnforcementAction, EnforcementPoint};
 use crate::error::{Error, ErrorKind};
@@ -88,7 +88,7 @@ impl PolicySet {
             world.inventory().namespace(name).or(made).cloned()
         };
         let mut found = Vec::new();
-        for constraint in self.candidates(review) {
+        for constraint in candidates(self, review) {
             let actions = constraint.info.enforcement().actions(point);
             let Some(action) = actions.gravest() else { continue };
             if !constraint.template.reviews(review.operation(), point)

@@ -12,7 +12,7 @@ mod quotes;
 mod request;
 
 pub use elsewhere::Elsewhere;
-pub use outcome::{ConstraintResult, EvaluationError, Outcome, Position, Precision, Verdict, Violation};
+pub use outcome::{ConstraintResult, Outcome, Position, Precision, Verdict, Violation};
 pub use request::Review;
 
 use std::cell::OnceCell;
@@ -21,10 +21,12 @@ use std::sync::Arc;
 use keep::Room;
 use locate::{Judged, Places};
 
+use crate::api::Process;
 use crate::enforcement::EnforcementPoint;
 use crate::matcher::{MatchError, Subject};
 use crate::object::Object;
 use crate::policy::{CompiledConstraint, PolicySet};
+use crate::program::{EvaluationError, Surroundings};
 use crate::value::{self, Value};
 use crate::world::World;
 
@@ -58,7 +60,7 @@ impl PolicySet {
     ) {
         let namespace = known_namespace(review, world);
         let (input, judged) = (OnceCell::new(), OnceCell::new());
-        for constraint in self.candidates(review) {
+        for constraint in candidates(self, review) {
             let actions = constraint.info.enforcement().actions(point);
             if actions.is_empty() || !constraint.template.reviews(review.operation(), point) {
                 continue;
@@ -86,6 +88,16 @@ impl PolicySet {
 }
 
 impl PolicySet {
+    /// Whether a Config tells a process to leave the object of a review alone. Callers that stand for a process ask before
+    /// they review. A Namespace is tested by its own name; what is in no namespace is excluded only by `*`.
+    #[must_use]
+    pub fn excludes(&self, process: Process, review: &Review) -> bool {
+        match review.object() {
+            Some(object) if object.is_namespace() => self.excludes_name(process, object.name()),
+            _ => self.excludes_name(process, review.namespace_name()),
+        }
+    }
+
     /// Why a constraint that applies cannot be judged: its policy looks at something that should be known and is not.
     fn unknown(&self, constraint: &CompiledConstraint, review: &Review, world: &World<'_>) -> Option<String> {
         match review.missing_namespace() {
@@ -95,6 +107,14 @@ impl PolicySet {
             _ => self.blindness(&constraint.template.info, world.inventory().unreadable()),
         }
     }
+}
+
+/// The constraints that may apply to the objects of a review.
+fn candidates<'a>(set: &'a PolicySet, review: &Review) -> impl Iterator<Item = &'a Arc<CompiledConstraint>> {
+    let mut kinds = review.candidates().map(|object| &*object.gvk().kind);
+    let kind = kinds.next().unwrap_or_default();
+    // An old object of another kind comes from no API server: every constraint is asked.
+    set.candidates(kinds.all(|other| other == kind).then_some(kind))
 }
 
 /// The Namespace that the object lives in, as the caller knows it or the inventory has it.
@@ -144,7 +164,16 @@ fn evaluate(
 ) -> (Verdict, Vec<String>, u64) {
     let template = &constraint.template;
     let input = value::object([("review", input.clone()), ("parameters", constraint.parameters.clone())]);
-    let evaluation = template.program.evaluate(input, &world, set);
+    let indexes = world.inventory().indexes(&template.program, set);
+    let surroundings = Surroundings {
+        data: world.inventory().data(),
+        indexes: indexes.as_deref(),
+        limits: world.limits(),
+        watch: world.watch(),
+        now_ns: world.now_ns(),
+        seed: world.seed(),
+    };
+    let evaluation = template.program.evaluate(input, &surroundings);
     let verdict = match evaluation.result {
         Err(error) => Verdict::Error(error),
         Ok(raw) if raw.is_empty() => Verdict::Pass,

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use portcullis_rego::LimitKind;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
@@ -12,7 +11,7 @@ use crate::enforcement::{Actions, EnforcementPoint};
 use crate::names::ConstraintKey;
 use crate::path::FieldPath;
 use crate::policy::ConstraintInfo;
-use crate::rego::RawViolation;
+use crate::program::{EvaluationError, RawViolation};
 use crate::source::Location;
 use crate::value::{self, Value};
 
@@ -168,24 +167,5 @@ impl fmt::Display for Precision {
             Self::Rule => "rule",
             Self::Object => "object",
         })
-    }
-}
-
-/// Why a constraint could not be evaluated.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-#[non_exhaustive]
-pub struct EvaluationError {
-    /// What happened.
-    pub message: String,
-    /// Where in the policy, if that is known.
-    pub location: Option<Location>,
-    /// The limit that was exceeded, if it was one.
-    pub limit: Option<LimitKind>,
-}
-
-impl EvaluationError {
-    pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), location: None, limit: None }
     }
 }

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::path::{FieldPath, Segment};
-use crate::value::{self, Value};
+use crate::value::{self, Value, View};
 
 /// A place in the object: an index into the nodes.
 pub(super) type Place = u32;
@@ -283,22 +283,22 @@ impl Walk {
         if depth > DEEPEST || self.is_full {
             return;
         }
-        match value {
-            Value::Object(_) => {
+        match value.view() {
+            View::Object(_) => {
                 let place = self.open(parent, segment);
                 self.below(value, place, depth);
                 self.close(place);
             }
-            Value::Array(_) => {
+            View::Array(_) => {
                 let place = self.open(parent, segment);
                 for (index, item) in value::items(value).enumerate() {
                     if self.is_full {
                         break;
                     }
-                    match value::get(item, "name") {
-                        Some(Value::String(name)) => {
+                    match value::get(item, "name").map(Value::view) {
+                        Some(View::String(name)) => {
                             let place = self.open(place, index.into());
-                            self.texts.push((name.clone(), true, place));
+                            self.texts.push((name.into(), true, place));
                             if depth < DEEPEST {
                                 self.below(item, place, depth + 1);
                             }
@@ -309,12 +309,12 @@ impl Walk {
                 }
                 self.close(place);
             }
-            Value::String(text) if text.chars().take(SHORTEST).count() == SHORTEST => {
+            View::String(text) if text.chars().take(SHORTEST).count() == SHORTEST => {
                 let place = self.open(parent, segment);
-                self.texts.push((text.clone(), false, place));
+                self.texts.push((text.into(), false, place));
                 self.close(place);
             }
-            Value::Number(_) => {
+            View::Number(_) => {
                 let text = value.to_string();
                 if text.len() >= SHORTEST {
                     let place = self.open(parent, segment);
@@ -327,10 +327,10 @@ impl Walk {
     }
 
     fn below(&mut self, object: &Value, place: Place, depth: usize) {
-        let Value::Object(entries) = object else { return };
-        for (key, value) in entries.iter_sorted() {
-            if let Value::String(key) = key {
-                self.value(value, place, Segment::Key(key.clone()), depth + 1);
+        let View::Object(entries) = object.view() else { return };
+        for (key, value) in entries.iter() {
+            if let View::String(key) = key.view() {
+                self.value(value, place, Segment::Key(key.into()), depth + 1);
             }
         }
     }

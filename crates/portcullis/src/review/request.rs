@@ -93,8 +93,8 @@ impl Review {
     #[must_use]
     pub fn as_written(object: Object) -> Self {
         let gvk = object.gvk();
-        let text = |text: &Arc<str>| Value::String(text.clone());
-        let empty = || Value::String("".into());
+        let text = |text: &Arc<str>| Value::from(text.clone());
+        let empty = || Value::from("");
         let kind = value::object([
             ("group", text(&gvk.group)),
             ("version", text(&gvk.version)),
@@ -108,8 +108,8 @@ impl Review {
             ("operation".into(), empty()),
             ("userInfo".into(), Value::new_object()),
             ("object".into(), object.value().clone()),
-            ("oldObject".into(), Value::Null),
-            ("options".into(), Value::Null),
+            ("oldObject".into(), Value::NULL),
+            ("options".into(), Value::NULL),
         ];
         for (key, name) in [("name", object.name()), ("namespace", object.namespace())] {
             if !name.is_empty() {
@@ -281,7 +281,7 @@ impl Review {
 
     /// `input.review`, with the Namespace the object lives in if it is known.
     pub(crate) fn input(&self, namespace: Option<&Object>) -> Value {
-        let namespace = namespace.map_or(Value::Null, |namespace| namespace.value().clone());
+        let namespace = namespace.map_or(Value::NULL, |namespace| namespace.value().clone());
         let entries = self.entries.iter().cloned();
         value::object(entries.chain([("namespaceObject".into(), namespace)]))
     }
@@ -311,20 +311,20 @@ fn home_of(object: &Object, requested: &Arc<str>, reading: Reading) -> Home {
 
 fn admission_entries(request: &Value, object: Option<&Object>, is_namespace: bool) -> Vec<(Arc<str>, Value)> {
     const DROPPED_WHEN_EMPTY: &[&str] = &["name", "namespace", "subResource", "requestSubResource"];
-    let empty = || Value::String("".into());
+    let empty = || Value::from("");
     let defaults = [
         ("uid", empty()),
         ("kind", value::object([("group", empty()), ("version", empty()), ("kind", empty())])),
         ("resource", value::object([("group", empty()), ("version", empty()), ("resource", empty())])),
         ("operation", empty()),
         ("userInfo", Value::new_object()),
-        ("oldObject", Value::Null),
-        ("options", Value::Null),
+        ("oldObject", Value::NULL),
+        ("options", Value::NULL),
     ];
-    let object = object.map_or(Value::Null, |object| object.value().clone());
+    let object = object.map_or(Value::NULL, |object| object.value().clone());
     let mut entries: Vec<(Arc<str>, Value)> = vec![("object".into(), object)];
     for (key, default) in defaults {
-        let given = value::get(request, key).filter(|value| !matches!(value, Value::Null));
+        let given = value::get(request, key).filter(|value| !value.is_null());
         entries.push((key.into(), given.cloned().unwrap_or(default)));
     }
     for key in
@@ -333,7 +333,7 @@ fn admission_entries(request: &Value, object: Option<&Object>, is_namespace: boo
         if key == "namespace" && is_namespace {
             continue;
         }
-        let given = value::get(request, key).filter(|value| !matches!(value, Value::Null));
+        let given = value::get(request, key).filter(|value| !value.is_null());
         let kept =
             given.filter(|value| !DROPPED_WHEN_EMPTY.contains(&key) || value::as_str(value) != Some(""));
         if let Some(value) = kept {

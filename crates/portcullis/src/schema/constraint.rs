@@ -13,7 +13,8 @@
 
 use std::sync::{Arc, LazyLock};
 
-use super::node::{Additional, At, Kind, Node, Type};
+use super::kind::{Kind, Type};
+use super::node::{Additional, At, Node};
 use super::{Problem, Schema, default, format, structural, unknown, validate};
 use crate::error::ErrorKind;
 use crate::value::{self, Value};
@@ -78,13 +79,13 @@ const SELECTOR: &str = r#"{
 }"#;
 
 /// The schema of `spec` without `parameters`, as JSON.
-pub(super) fn spec_schema() -> String {
+pub(crate) fn spec_schema() -> String {
     SPEC.replace("SELECTOR", SELECTOR)
 }
 
 /// Compiled once; every template shares its nodes.
 static SPEC_NODE: LazyLock<Node> = LazyLock::new(|| {
-    let compiled = Value::from_json_str(&spec_schema())
+    let compiled = Value::from_json(&spec_schema())
         .map(|schema| structural::compile(&schema, false))
         .ok()
         .filter(|(_, problems)| problems.is_empty());

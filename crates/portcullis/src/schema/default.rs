@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::node::{Additional, Node};
-use crate::value::{self, Value};
+use crate::value::{self, Value, View};
 
 /// The value with the defaults of `node` and everything below it.
 pub(super) fn fill(node: &Node, value: &Value) -> Value {
@@ -17,9 +17,9 @@ pub(super) fn fill(node: &Node, value: &Value) -> Value {
 
 /// The completed value, or `None` if there is nothing to fill in, so that untouched parts stay shared.
 fn changed(node: &Node, value: &Value) -> Option<Value> {
-    match value {
-        Value::Object(_) => changed_object(node, value),
-        Value::Array(_) => changed_array(node.items.as_deref()?, value),
+    match value.view() {
+        View::Object(_) => changed_object(node, value),
+        View::Array(_) => changed_array(node.items.as_deref()?, value),
         _ => None,
     }
 }
@@ -63,7 +63,7 @@ fn changed_array(node: &Node, value: &Value) -> Option<Value> {
 /// What to put in place of a value that is there; `None` to keep it.
 fn replaced(node: &Node, value: &Value) -> Option<Value> {
     match &node.default {
-        Some(default) if *value == Value::Null && !node.nullable => Some(fill(node, default)),
+        Some(default) if *value == Value::NULL && !node.nullable => Some(fill(node, default)),
         _ => changed(node, value),
     }
 }

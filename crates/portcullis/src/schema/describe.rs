@@ -1,6 +1,6 @@
 //! Values and lists of names as messages show them.
 
-use crate::value::{self, Value};
+use crate::value::{self, Value, View};
 
 /// Longest value that a message quotes, in characters.
 const QUOTED: usize = 60;
@@ -9,17 +9,17 @@ const LISTED: usize = 8;
 
 /// Type and value: "string `nginx`", "null".
 pub(super) fn with_type(value: &Value) -> String {
-    match value {
-        Value::Null => "null".to_owned(),
-        value => format!("{} {}", value::type_name(value), quoted(value)),
+    match value.view() {
+        View::Null => "null".to_owned(),
+        _ => format!("{} {}", value::type_name(value), quoted(value)),
     }
 }
 
 /// The value in backticks, shortened; strings without quotes unless they are empty.
 pub(super) fn quoted(value: &Value) -> String {
-    match value {
-        Value::String(text) if !text.is_empty() => format!("`{}`", shortened(text)),
-        value => format!("`{}`", shortened(&value.to_string())),
+    match value.view() {
+        View::String(text) if !text.is_empty() => format!("`{}`", shortened(text)),
+        _ => format!("`{}`", shortened(&value.to_string())),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::node::{Kind, Type};
-use crate::value::{self, Value};
+use super::kind::{Kind, Type};
+use crate::value::{Value, View};
 
 /// A format, with its description in messages.
 #[derive(Clone, Copy, Debug)]
@@ -42,15 +42,13 @@ impl Format {
 
     /// Whether the value has the format; values of other types have every format.
     pub(super) fn admits(self, value: &Value) -> bool {
-        match (self, value) {
-            (Self::Int32, Value::Number(number)) => {
+        match (self, value.view()) {
+            (Self::Int32, View::Number(number)) => {
                 number.as_i64().is_some_and(|number| i32::try_from(number).is_ok())
             }
-            (Self::Int64, Value::Number(number)) => number.as_i64().is_some(),
-            (Self::Float, value @ Value::Number(_)) => {
-                value.to_string().parse::<f64>().is_ok_and(|number| number.abs() <= f64::from(f32::MAX))
-            }
-            (Self::Text(_, check), value) => value::as_str(value).is_none_or(check),
+            (Self::Int64, View::Number(number)) => number.as_i64().is_some(),
+            (Self::Float, View::Number(number)) => number.to_f64().abs() <= f64::from(f32::MAX),
+            (Self::Text(_, check), View::String(text)) => check(text),
             _ => true,
         }
     }

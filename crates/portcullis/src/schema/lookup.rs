@@ -1,10 +1,13 @@
 //! Whether a path can exist in a value, for checks of a policy before it ever runs.
 
+#[cfg(feature = "lint")]
 use super::describe;
-use super::node::{Additional, Kind, Node, Type};
+use super::kind::{Kind, Type};
+use super::node::{Additional, Node};
 use super::unknown::is_object_field;
 use crate::error::did_you_mean;
-use crate::value::Value;
+#[cfg(feature = "lint")]
+use crate::value::{Value, View};
 
 /// The answer for a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +19,7 @@ pub(crate) enum PathCheck {
 }
 
 /// Why no valid value has `value` at `path`, in words that follow "it is"; `None` if one may.
+#[cfg(feature = "lint")]
 pub(super) fn rules_out(root: &Node, path: &[Option<&str>], value: &Value) -> Option<String> {
     let mut found = Vec::new();
     if !collect(root, path, &mut found) {
@@ -25,14 +29,15 @@ pub(super) fn rules_out(root: &Node, path: &[Option<&str>], value: &Value) -> Op
     reasons.into_iter().next()
 }
 
+#[cfg(feature = "lint")]
 fn refusal(node: &Node, value: &Value) -> Option<String> {
-    if *value == Value::Null && node.nullable {
+    if *value == Value::NULL && node.nullable {
         return None;
     }
-    let is_number = matches!(value, Value::Number(_));
+    let is_number = matches!(value.view(), View::Number(_));
     let expected = match node.kind {
         Kind::Any => None,
-        Kind::IntOrString if is_number || matches!(value, Value::String(_)) => None,
+        Kind::IntOrString if is_number || matches!(value.view(), View::String(_)) => None,
         Kind::IntOrString => Some("an integer or a string"),
         // Whether a number is an integer is not asked: `1.0` is one.
         Kind::One(Type::Integer | Type::Number) if is_number => None,
@@ -53,6 +58,7 @@ fn refusal(node: &Node, value: &Value) -> Option<String> {
 }
 
 /// All schemas of what `path` may lead to; false if it may lead to something without a schema.
+#[cfg(feature = "lint")]
 fn collect<'a>(node: &'a Node, path: &[Option<&str>], found: &mut Vec<&'a Node>) -> bool {
     let Some((segment, rest)) = path.split_first() else {
         found.push(node);

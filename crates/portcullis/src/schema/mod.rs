@@ -18,11 +18,11 @@
 //! by everything else, and nobody is led to believe that the rules were checked.
 
 mod constraint;
-mod crd;
 mod default;
 mod describe;
 mod format;
 mod keyword;
+mod kind;
 mod lookup;
 mod node;
 mod structural;
@@ -35,8 +35,7 @@ mod tests;
 
 use std::sync::Arc;
 
-pub(crate) use constraint::ConstraintSchema;
-pub(crate) use crd::crd;
+pub(crate) use constraint::{ConstraintSchema, spec_schema};
 pub(crate) use lookup::PathCheck;
 use node::{At, Node};
 
@@ -117,7 +116,7 @@ impl Schema {
     /// Without a schema, legacy templates take any parameters and others take none. The schema is `None` if one
     /// of the problems is an error.
     pub(crate) fn compile(schema: Option<&Value>, legacy: bool) -> (Option<Self>, Vec<Problem>) {
-        let Some(schema) = schema.filter(|schema| **schema != Value::Null) else {
+        let Some(schema) = schema.filter(|schema| **schema != Value::NULL) else {
             let root = if legacy { Node::permissive() } else { Node::default() };
             return (Some(Self { root: Arc::new(root), declared: legacy }), Vec::new());
         };
@@ -158,6 +157,7 @@ impl Schema {
 
     /// Why no valid value has `value` at `path`, in words that follow "it is"; `None` if one may. For checks of comparisons
     /// with `input.parameters.a.b` in a policy.
+    #[cfg(feature = "lint")]
     pub(crate) fn rules_out(&self, path: &[Option<&str>], value: &Value) -> Option<String> {
         if self.declared { lookup::rules_out(&self.root, path, value) } else { None }
     }

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use super::describe::{list, quoted, with_type};
 use super::format::Format;
 use super::keyword::{self, Keyword};
-use super::node::{Additional, At, Bound, Kind, List, Node, Range, Type};
+use super::kind::{Kind, Type};
+use super::node::{Additional, At, Bound, List, Node, Range};
 use super::structure::{self, Place};
 use super::validate::suggest;
 use super::{MAX_DEPTH, Problem};
 use crate::error::{ErrorKind, Severity, did_you_mean};
-use crate::value::{self, Value};
-use portcullis_rego::pattern::Pattern;
+use crate::value::{self, Value, View};
+use portcullis_value::pattern::Pattern;
 
 /// The schema as nodes, as far as it could be understood, and everything wrong with it.
 pub(super) fn compile(schema: &Value, legacy: bool) -> (Node, Vec<Problem>) {
@@ -38,13 +39,13 @@ impl Compiler {
             self.problems.push(Problem::error(ErrorKind::Limit, at, message));
             return node;
         }
-        if !matches!(schema, Value::Object(_) | Value::Null) {
+        if !matches!(schema.view(), View::Object(_) | View::Null) {
             self.error(at, format!("expected a schema, found {}", with_type(schema)));
             return node;
         }
         self.depth += 1;
         let mut source = Source::default();
-        for (name, argument) in value::entries(schema).filter(|(_, argument)| **argument != Value::Null) {
+        for (name, argument) in value::entries(schema).filter(|(_, argument)| **argument != Value::NULL) {
             let at = at.key(name);
             match keyword::find(name) {
                 Ok(keyword) => self.keyword(keyword, argument, &at, place, &mut node, &mut source),
@@ -79,7 +80,7 @@ impl Compiler {
             Keyword::Nullable => node.nullable = self.flag(argument, at),
             Keyword::Default => node.default = Some(argument.clone()),
             Keyword::Enum => {
-                if matches!(argument, Value::Array(_)) {
+                if matches!(argument.view(), View::Array(_)) {
                     rules.allowed = value::items(argument).cloned().collect();
                 } else {
                     self.expected("a list of values", argument, at);
@@ -162,11 +163,11 @@ impl Compiler {
 
     fn set_type(&mut self, argument: &Value, at: &At<'_>, node: &mut Node) {
         let expected = || list(Type::ALL.map(Type::name));
-        match argument {
-            Value::String(name) if name.is_empty() => {}
-            Value::String(name) => match Type::ALL.into_iter().find(|kind| kind.name() == &**name) {
+        match argument.view() {
+            View::String("") => {}
+            View::String(name) => match Type::ALL.into_iter().find(|kind| kind.name() == name) {
                 Some(kind) => node.kind = Kind::One(kind),
-                None if &**name == "null" => {
+                None if name == "null" => {
                     self.error_with_hint(
                         at,
                         "type `null` is not supported",
@@ -180,7 +181,7 @@ impl Compiler {
                         .push(Problem::error(ErrorKind::InvalidSchema, at, message).hint(suggestion));
                 }
             },
-            Value::Array(_) => {
+            View::Array(_) => {
                 let hint =
                     "use one type, with `nullable: true` for null or `x-kubernetes-int-or-string: true`";
                 self.error_with_hint(at, format!("expected one type, found {}", with_type(argument)), hint);
@@ -190,7 +191,7 @@ impl Compiler {
     }
 
     fn properties(&mut self, argument: &Value, at: &At<'_>, place: Place, node: &mut Node) {
-        if !matches!(argument, Value::Object(_)) {
+        if !matches!(argument.view(), View::Object(_)) {
             return self.expected("an object of schemas", argument, at);
         }
         for (name, schema) in value::entries(argument) {
@@ -200,27 +201,27 @@ impl Compiler {
     }
 
     fn additional(&mut self, argument: &Value, at: &At<'_>, place: Place, node: &mut Node) {
-        node.additional = match argument {
-            Value::Bool(true) => Some(Additional::Open),
-            Value::Bool(false) => Some(Additional::Closed),
-            Value::Object(_) => Some(Additional::Each(Arc::new(self.node(argument, at, place.field())))),
+        node.additional = match argument.view() {
+            View::Bool(true) => Some(Additional::Open),
+            View::Bool(false) => Some(Additional::Closed),
+            View::Object(_) => Some(Additional::Each(Arc::new(self.node(argument, at, place.field())))),
             _ => return self.expected("a schema or a boolean", argument, at),
         };
     }
 
     fn items(&mut self, argument: &Value, at: &At<'_>, place: Place, node: &mut Node) {
-        if let Value::Array(_) = argument {
+        if let View::Array(_) = argument.view() {
             let hint = "one schema for all elements: write it without the list";
             return self.error_with_hint(at, "expected one schema, found a list of schemas", hint);
         }
         // Kubernetes decodes as none whatever is neither a schema nor a list.
-        if matches!(argument, Value::Object(_)) {
+        if matches!(argument.view(), View::Object(_)) {
             node.items = Some(Arc::new(self.node(argument, at, place.item())));
         }
     }
 
     fn schemas(&mut self, argument: &Value, at: &At<'_>, place: impl Fn(usize) -> Place) -> Vec<Node> {
-        if !matches!(argument, Value::Array(_)) {
+        if !matches!(argument.view(), View::Array(_)) {
             self.expected("a list of schemas", argument, at);
         }
         let schemas = value::items(argument).enumerate();
@@ -228,7 +229,7 @@ impl Compiler {
     }
 
     fn validations(&mut self, argument: &Value, at: &At<'_>, source: &mut Source) {
-        if !matches!(argument, Value::Array(_)) {
+        if !matches!(argument.view(), View::Array(_)) {
             return self.expected("a list of CEL rules", argument, at);
         }
         for (index, rule) in value::items(argument).enumerate() {
@@ -283,7 +284,7 @@ impl Compiler {
     /// `items` that are no schema: an API server ignores them. In a legacy schema, elements may then be anything; in another, lists need some.
     fn check_items(&mut self, node: &Node, items: Option<&Value>, at: &At<'_>) {
         let Some(items) =
-            items.filter(|items| !matches!(items, Value::Object(_) | Value::Array(_) | Value::Null))
+            items.filter(|items| !matches!(items.view(), View::Object(_) | View::Array(_) | View::Null))
         else {
             return;
         };
@@ -319,15 +320,15 @@ impl Compiler {
     }
 
     fn flag(&mut self, argument: &Value, at: &At<'_>) -> bool {
-        let Value::Bool(flag) = argument else {
+        let View::Bool(flag) = argument.view() else {
             self.expected("a boolean", argument, at);
             return false;
         };
-        *flag
+        flag
     }
 
     fn number(&mut self, argument: &Value, at: &At<'_>) -> Option<Value> {
-        if !matches!(argument, Value::Number(_)) {
+        if !matches!(argument.view(), View::Number(_)) {
             self.expected("a number", argument, at);
             return None;
         }
@@ -339,7 +340,7 @@ impl Compiler {
     }
 
     fn exclusive(&mut self, argument: &Value, at: &At<'_>, bound: &str) -> bool {
-        if let Value::Number(_) = argument {
+        if let View::Number(_) = argument.view() {
             let hint = format!("write `{bound}: {argument}` and make this `true`");
             self.error_with_hint(at, format!("expected a boolean, found {}", with_type(argument)), hint);
             return false;
@@ -348,8 +349,8 @@ impl Compiler {
     }
 
     fn limit(&mut self, argument: &Value, at: &At<'_>, target: &mut Option<u64>) {
-        *target = match argument {
-            Value::Number(number) => number.as_u64(),
+        *target = match argument.view() {
+            View::Number(number) => number.as_u64(),
             _ => None,
         };
         if target.is_none() {
@@ -375,8 +376,8 @@ impl Compiler {
     }
 
     fn names(&mut self, argument: &Value, at: &At<'_>) -> Vec<Arc<str>> {
-        if !matches!(argument, Value::Array(_)) {
-            let hint = matches!(argument, Value::Bool(_)).then(|| {
+        if !matches!(argument.view(), View::Array(_)) {
+            let hint = matches!(argument.view(), View::Bool(_)).then(|| {
                 "`required` is a list of field names beside `properties`, not a flag of the field".to_owned()
             });
             let message = format!("expected a list of strings, found {}", with_type(argument));

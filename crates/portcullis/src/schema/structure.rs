@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use super::describe::quoted;
-use super::node::{Additional, At, Kind, List, Node, Type};
+use super::kind::{Kind, Type};
+use super::node::{Additional, At, List, Node};
 use super::structural::{Compiler, Source};
 use super::validate::suggest;
 use super::{Problem, unknown, validate};
@@ -53,7 +54,7 @@ impl Place {
 /// `[{type: integer}, {type: string}]`.
 pub(super) fn is_int_or_string(any_of: &Value) -> bool {
     let mut types = value::items(any_of).map(|schema| {
-        let mut keywords = value::entries(schema).filter(|(_, argument)| **argument != Value::Null);
+        let mut keywords = value::entries(schema).filter(|(_, argument)| **argument != Value::NULL);
         match (keywords.next(), keywords.next()) {
             (Some(("type", kind)), None) => value::as_str(kind),
             _ => None,

@@ -7,10 +7,11 @@
 use super::MAX_DEPTH;
 use super::Problem;
 use super::describe::list;
-use super::node::{Additional, At, Kind, Node, Type};
+use super::kind::{Kind, Type};
+use super::node::{Additional, At, Node};
 use super::validate::suggest;
 use crate::error::{ErrorKind, did_you_mean};
-use crate::value::{self, Value};
+use crate::value::{self, Value, View};
 
 /// Fields every embedded object has.
 const OBJECT_FIELDS: [&str; 3] = ["apiVersion", "kind", "metadata"];
@@ -95,10 +96,10 @@ const UNDESCRIBED: &str = "the schema does not describe these values; `x-kuberne
 
 /// A value of another type fails validation; that its fields are unknown as well is no news.
 fn has_other_type(node: &Node, value: &Value) -> bool {
-    match (node.kind, value) {
+    match (node.kind, value.view()) {
         (Kind::Any, _) => false,
-        (kind, Value::Object(_)) => kind != Kind::One(Type::Object),
-        (kind, Value::Array(_)) => kind != Kind::One(Type::Array),
+        (kind, View::Object(_)) => kind != Kind::One(Type::Object),
+        (kind, View::Array(_)) => kind != Kind::One(Type::Array),
         _ => true,
     }
 }

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use super::Problem;
 use super::describe::{count, list, quoted, with_type};
-use super::node::{Additional, At, Kind, List, Node, Range, Type};
+use super::kind::{Kind, Type};
+use super::node::{Additional, At, List, Node, Range};
 use crate::error::{ErrorKind, did_you_mean};
-use crate::value::{self, Value};
+use crate::value::{self, Value, View};
 
 /// Most alternatives of `anyOf` and `oneOf` whose failure is explained.
 const EXPLAINED: usize = 3;
@@ -31,13 +32,13 @@ fn check(node: &Node, value: &Value, at: &At<'_>, problems: &mut Vec<Problem>) {
         return;
     }
     check_allowed(node, value, at, problems);
-    match value {
+    match value.view() {
         // For null, nothing but type and `enum` counts.
-        Value::Null => return,
-        Value::Number(_) => check_number(node, value, at, problems),
-        Value::String(text) => check_text(node, value, text, at, problems),
-        Value::Array(_) => check_array(node, value, at, problems),
-        Value::Object(_) => check_object(node, value, at, problems),
+        View::Null => return,
+        View::Number(_) => check_number(node, value, at, problems),
+        View::String(text) => check_text(node, value, text, at, problems),
+        View::Array(_) => check_array(node, value, at, problems),
+        View::Object(_) => check_object(node, value, at, problems),
         _ => {}
     }
     check_nested(node, value, at, problems);
@@ -46,7 +47,7 @@ fn check(node: &Node, value: &Value, at: &At<'_>, problems: &mut Vec<Problem>) {
 fn admits_type(node: &Node, value: &Value) -> bool {
     match node.kind {
         Kind::Any => true,
-        _ if *value == Value::Null => node.nullable,
+        _ if *value == Value::NULL => node.nullable,
         Kind::IntOrString => Type::Integer.admits(value) || Type::String.admits(value),
         Kind::One(expected) => expected.admits(value),
     }
@@ -54,18 +55,18 @@ fn admits_type(node: &Node, value: &Value) -> bool {
 
 /// The mistakes that YAML makes easy.
 fn type_hint(expected: Kind, found: &Value) -> Option<String> {
-    match (expected, found) {
-        (_, Value::Null) => Some("remove it, or give it a value".to_owned()),
-        (Kind::One(Type::String), Value::Number(_) | Value::Bool(_)) => {
+    match (expected, found.view()) {
+        (_, View::Null) => Some("remove it, or give it a value".to_owned()),
+        (Kind::One(Type::String), View::Number(_) | View::Bool(_)) => {
             Some(format!("quote it: `\"{found}\"`"))
         }
-        (Kind::One(Type::Array), Value::String(_) | Value::Number(_) | Value::Bool(_)) => {
+        (Kind::One(Type::Array), View::String(_) | View::Number(_) | View::Bool(_)) => {
             Some(format!("write a list with one element: `[{found}]`"))
         }
-        (Kind::One(Type::Boolean), Value::String(text)) if matches!(&**text, "true" | "false") => {
+        (Kind::One(Type::Boolean), View::String(text)) if matches!(text, "true" | "false") => {
             Some(format!("remove the quotes: `{text}`"))
         }
-        (Kind::One(Type::Integer | Type::Number), Value::String(text)) if text.parse::<f64>().is_ok() => {
+        (Kind::One(Type::Integer | Type::Number), View::String(text)) if text.parse::<f64>().is_ok() => {
             Some(format!("remove the quotes: `{text}`"))
         }
         _ => None,
@@ -105,7 +106,10 @@ fn check_number(node: &Node, value: &Value, at: &At<'_>, problems: &mut Vec<Prob
             .push(failure(at, format!("expected {what} {}, found {}", quoted(&bound.value), quoted(value))));
     }
     if let Some(factor) = &rules.multiple_of
-        && !is_multiple(value, factor)
+        && !value
+            .as_number()
+            .zip(factor.as_number())
+            .is_some_and(|(value, factor)| value.is_multiple_of(factor))
     {
         problems
             .push(failure(at, format!("expected a multiple of {}, found {}", quoted(factor), quoted(value))));
@@ -263,44 +267,6 @@ fn outside(range: Range, found: u64, noun: &str) -> Option<String> {
         Range { max: Some(max), .. } if found > max => Some(format!("at most {}", count(max, noun))),
         _ => None,
     }
-}
-
-/// Whether `value / factor` is an integer, computed on the decimal digits: 0.3 is a multiple of 0.1.
-fn is_multiple(value: &Value, factor: &Value) -> bool {
-    let (value, factor) = (value.to_string(), factor.to_string());
-    let scale = decimals(&value).max(decimals(&factor));
-    let (Some(value), Some(factor)) = (scaled(&value, scale), scaled(&factor, scale)) else { return false };
-    match (value, factor) {
-        (Value::Number(value), Value::Number(factor)) => {
-            value.modulo(&factor).is_ok_and(|rest| Value::from(rest) == Value::from(0_u64))
-        }
-        _ => false,
-    }
-}
-
-/// Mantissa and power of ten of a JSON number.
-fn exponent(number: &str) -> (&str, i64) {
-    match number.split_once(['e', 'E']) {
-        Some((mantissa, power)) => (mantissa, power.parse().unwrap_or(0)),
-        None => (number, 0),
-    }
-}
-
-/// How many places the point must move right to leave an integer.
-fn decimals(number: &str) -> i64 {
-    let (mantissa, power) = exponent(number);
-    let places = mantissa.split_once('.').map_or(0, |(_, fraction)| fraction.len());
-    (i64::try_from(places).unwrap_or(i64::MAX).saturating_sub(power)).max(0)
-}
-
-/// The number times ten to the power of `places`, which must be enough to make it an integer.
-fn scaled(number: &str, places: i64) -> Option<Value> {
-    let (mantissa, power) = exponent(number);
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let zeros = places.checked_add(power)?.checked_sub(i64::try_from(fraction.len()).ok()?)?;
-    // A float has at most a few hundred places.
-    let zeros = usize::try_from(zeros).ok().filter(|zeros| *zeros < 4096)?;
-    Value::from_numeric_string(&format!("{whole}{fraction}{}", "0".repeat(zeros))).ok()
 }
 
 fn failure(at: &At<'_>, message: String) -> Problem {

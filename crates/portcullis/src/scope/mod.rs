@@ -18,20 +18,11 @@ use std::sync::Arc;
 pub(crate) use builtin::{is_built_in, is_known, plural, resources, version};
 
 use crate::api;
+pub use crate::names::Scope;
+
 use crate::names::GroupKind;
 use crate::object::Object;
 use crate::value;
-
-/// Where the objects of a kind live.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Scope {
-    /// In a namespace, whether or not the object names it.
-    Namespaced,
-    /// In none, whatever the object says.
-    Cluster,
-    /// The kind is not known: as the object says.
-    ByObject,
-}
 
 /// What is known of kinds beside those of Kubernetes and Gatekeeper. Cheap to clone.
 #[derive(Clone, Debug, Default)]

@@ -475,8 +475,8 @@ impl<'m> Resolver<'m> {
         };
         if resolution == Resolution::Unresolved {
             let functions = self.rules.iter().filter(|(_, arity)| arity.is_some()).map(|(name, _)| *name);
-            let known = builtins::names()
-                .map(|name| -> &str { name })
+            let known = builtins::all()
+                .map(|builtin| builtin.name)
                 .chain(functions)
                 .chain(self.functions.keys().copied());
             let is_hinted = self.names.diagnostics.len() < MOST_HINTS;

@@ -1,26 +1,25 @@
 //! `+ - * / %` and rounding, exact for integers.
 
+use portcullis_value::{Budget, MAX_BITS, Value, View};
 use std::ops::{Add, Mul, Sub};
 
 use num_bigint::{BigInt, Sign};
-use regorus::Value;
 
 use super::big::BigFloat;
-use super::number::{self, MOST_BITS, too_many_bits};
+use super::number::{self, too_many_bits};
 use super::operand::{value, wrong_type};
 use super::{Context, Failure, Outcome, sets, undefined};
-use crate::limits::Budget;
 
 table![
-    "abs" / 1 => abs,
-    "ceil" / 1 => ceil,
-    "div" / 2 => div,
-    "floor" / 1 => floor,
-    "minus" / 2 => minus,
-    "mul" / 2 => mul,
-    "plus" / 2 => plus,
-    "rem" / 2 => rem,
-    "round" / 1 => round,
+    "abs" => abs,
+    "ceil" => ceil,
+    "div" => div,
+    "floor" => floor,
+    "minus" => minus,
+    "mul" => mul,
+    "plus" => plus,
+    "rem" => rem,
+    "round" => round,
 ];
 
 fn plus(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
@@ -36,15 +35,15 @@ fn mul(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 /// Of numbers, and of sets.
 fn minus(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let (left, right) = (value(args, 1)?, value(args, 2)?);
-    match (left, right) {
-        (Value::Number(_), Value::Number(_)) => {
+    match (left.view(), right.view()) {
+        (View::Number(_), View::Number(_)) => {
             binary(context.budget, left, right, i128::checked_sub, Sub::sub, |left, right| {
                 left.add(right.negated())
             })
         }
-        (Value::Set(_), Value::Set(_)) => sets::difference(context.budget, left, right),
-        (Value::Number(_), _) => Err(wrong_type(2, right, &["number"])),
-        (Value::Set(_), _) => Err(wrong_type(2, right, &["set"])),
+        (View::Set(_), View::Set(_)) => sets::difference(context.budget, left, right),
+        (View::Number(_), _) => Err(wrong_type(2, right, &["number"])),
+        (View::Set(_), _) => Err(wrong_type(2, right, &["set"])),
         _ => Err(wrong_type(1, left, &["number", "set"])),
     }
 }
@@ -73,11 +72,11 @@ fn binary(
         return Ok(Value::from(result));
     }
     if let (Some(left), Some(right)) = (number::integer(left), number::integer(right)) {
-        if left.bits() + right.bits() > MOST_BITS {
+        if left.bits() + right.bits() > MAX_BITS {
             return Err(too_many_bits());
         }
         budget.step((left.bits() / 64 + 1) * (right.bits() / 64 + 1) / 8 + 1)?;
-        return number::from_integer(budget, &exact(left, right));
+        return number::from_integer(budget, exact(left, right));
     }
     let (left, right) = floats(left, right)?;
     float(left, right).value(budget)
@@ -112,16 +111,16 @@ fn rem(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
         return Err(undefined("modulo by zero"));
     }
     context.budget.step((left.bits() / 64 + 1) * (right.bits() / 64 + 1) / 8 + 1)?;
-    number::from_integer(context.budget, &(left % right))
+    number::from_integer(context.budget, left % right)
 }
 
 fn abs(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let value = number_operand(args, 1)?;
-    let Value::Number(number) = value else { return Ok(Value::Undefined) };
-    if number.is_positive() {
+    let View::Number(number) = value.view() else { return Ok(Value::UNDEFINED) };
+    if !number.is_negative() {
         return Ok(value.clone());
     }
-    context.budget.make_text(number::bytes(value))?;
+    context.budget.make_text(number::bytes(number))?;
     Ok(Value::from(number.abs()))
 }
 
@@ -153,7 +152,7 @@ fn floor(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 fn rounded(budget: &mut Budget<'_>, value: &Value, round: fn(f64) -> Result<BigInt, Failure>) -> Outcome {
     match number::fraction(value) {
         None => Ok(value.clone()),
-        Some(float) => number::from_integer(budget, &round(float)?),
+        Some(float) => number::from_integer(budget, round(float)?),
     }
 }
 
@@ -172,5 +171,9 @@ fn operands(args: &[Value]) -> Result<(&Value, &Value), Failure> {
 /// The argument, which must be a number.
 pub(super) fn number_operand(args: &[Value], position: usize) -> Result<&Value, Failure> {
     let value = value(args, position)?;
-    if matches!(value, Value::Number(_)) { Ok(value) } else { Err(wrong_type(position, value, &["number"])) }
+    if matches!(value.view(), View::Number(_)) {
+        Ok(value)
+    } else {
+        Err(wrong_type(position, value, &["number"]))
+    }
 }

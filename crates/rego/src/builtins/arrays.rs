@@ -1,15 +1,14 @@
 //! Arrays.
 
-use regorus::Value;
-
 use super::operand::{array, integer};
 use super::{Context, Outcome, collect};
+use portcullis_value::{Value, View};
 
 table![
-    "array.concat" / 2 => concat,
-    "array.flatten" / 1 => flatten,
-    "array.reverse" / 1 => reverse,
-    "array.slice" / 3 => slice,
+    "array.concat" => concat,
+    "array.flatten" => flatten,
+    "array.reverse" => reverse,
+    "array.slice" => slice,
 ];
 
 fn concat(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
@@ -21,9 +20,9 @@ fn concat(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 fn flatten(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let items = array(args, 1)?;
     context.budget.step(items.len() as u64)?;
-    let items = items.iter().flat_map(|item| match item {
-        Value::Array(items) => items.as_slice(),
-        item => std::slice::from_ref(item),
+    let items = items.iter().flat_map(|item| match item.view() {
+        View::Array(items) => items,
+        _ => std::slice::from_ref(item),
     });
     collect::array(context.budget, items)
 }

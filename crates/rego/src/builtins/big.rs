@@ -2,11 +2,10 @@
 //! result is written with as few digits as tell it from its neighbours, and read again as an `f64`.
 
 use num_bigint::{BigInt, BigUint, Sign};
-use regorus::Value;
+use portcullis_value::{Budget, MAX_BITS, Value};
 
-use super::number::{self, MOST_BITS, too_many_bits};
+use super::number::{self, too_many_bits};
 use super::{Failure, undefined};
-use crate::limits::Budget;
 
 /// ± `mantissa` · 2^`exponent`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,7 +148,7 @@ impl BigFloat {
         let shift = self.exponent.unsigned_abs();
         let magnitude = BigUint::from(self.mantissa);
         let magnitude = if self.exponent >= 0 {
-            if shift > MOST_BITS {
+            if shift > MAX_BITS {
                 return Err(too_many_bits());
             }
             magnitude << shift
@@ -168,14 +167,14 @@ impl BigFloat {
         if self.is_zero() {
             return Ok(Value::from(0));
         }
-        if self.exponent.unsigned_abs() > MOST_BITS {
+        if self.exponent.unsigned_abs() > MAX_BITS {
             return if self.exponent > 0 { Err(too_many_bits()) } else { Ok(Value::from(0)) };
         }
         // The fewest digits are found by trying.
         let words = self.exponent.unsigned_abs() / 64;
         budget.step(words * words + words * 8 + 16)?;
         if self.is_integer() && self.exponent <= 0 {
-            return number::from_integer(budget, &self.truncated()?);
+            return number::from_integer(budget, self.truncated()?);
         }
         let (digits, exponent) = self.shortest();
         let sign = if self.is_negative { "-" } else { "" };
@@ -188,11 +187,11 @@ impl BigFloat {
             } else {
                 integer
             };
-            return number::from_integer(budget, &integer);
+            return number::from_integer(budget, integer);
         }
         let float =
             format!("{sign}{digits}e{exponent}").parse::<f64>().ok().filter(|float| float.is_finite());
-        float.map(number::from_float).ok_or_else(|| undefined("the result is too large for a number"))
+        float.map(Value::from).ok_or_else(|| undefined("the result is too large for a number"))
     }
 
     /// The decimal number of fewest digits that is read as this one.

@@ -1,36 +1,36 @@
 //! Values of one type as values of another. The `cast_…` are of v0.
 
-use regorus::Value;
-
 use super::operand::{value, wrong_type};
-use super::{Context, Outcome, collect, number, operand, undefined};
+use super::{Context, Outcome, collect, operand, undefined};
+use portcullis_value::{Number, Value, View};
 
 table![
-    "cast_array" / 1 => cast_array,
-    "cast_boolean" / 1 => cast_boolean,
-    "cast_null" / 1 => cast_null,
-    "cast_object" / 1 => cast_object,
-    "cast_set" / 1 => cast_set,
-    "cast_string" / 1 => cast_string,
-    "to_number" / 1 => to_number,
+    "cast_array" => cast_array,
+    "cast_boolean" => cast_boolean,
+    "cast_null" => cast_null,
+    "cast_object" => cast_object,
+    "cast_set" => cast_set,
+    "cast_string" => cast_string,
+    "to_number" => to_number,
 ];
 
 fn to_number(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    match value(args, 1)? {
-        Value::Null => Ok(Value::from(0)),
-        Value::Bool(value) => Ok(Value::from(i64::from(*value))),
-        number @ Value::Number(_) => Ok(number.clone()),
-        text @ Value::String(written) => {
+    let value = value(args, 1)?;
+    match value.view() {
+        View::Null => Ok(Value::from(0)),
+        View::Bool(value) => Ok(Value::from(i64::from(value))),
+        View::Number(_) => Ok(value.clone()),
+        View::String(written) => {
             context.budget.make_text(written.len())?;
             let word = written.trim_start_matches(['+', '-']).to_ascii_lowercase();
             if matches!(word.as_str(), "inf" | "infinity" | "nan") {
-                return Err(wrong_type(1, text, &["valid number string"]));
+                return Err(wrong_type(1, value, &["valid number string"]));
             }
             let syntax = || {
                 let shown: String = written.chars().take(60).collect();
                 undefined(format!(
                     "strconv.ParseFloat: parsing {}: invalid syntax",
-                    super::go_fmt::quote(&shown)
+                    portcullis_value::quote(&shown)
                 ))
             };
             let plain = go_float(written).ok_or_else(syntax)?;
@@ -38,7 +38,7 @@ fn to_number(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
             if !plain.parse::<f64>().is_ok_and(f64::is_finite) {
                 return Err(undefined("strconv.ParseFloat: value out of range"));
             }
-            number::parse(context.budget, &plain)?.ok_or_else(syntax)
+            Number::parse(context.budget, &plain)?.map(Value::from).ok_or_else(syntax)
         }
         other => Err(wrong_type(1, other, &["null", "boolean", "number", "string"])),
     }
@@ -66,20 +66,22 @@ fn go_float(text: &str) -> Option<String> {
 }
 
 fn cast_array(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    match value(args, 1)? {
-        array @ Value::Array(_) => Ok(array.clone()),
-        Value::Set(_) => {
+    let value = value(args, 1)?;
+    match value.view() {
+        View::Array(_) => Ok(value.clone()),
+        View::Set(_) => {
             let elements = operand::elements(context.budget, args, 1)?;
-            collect::array(context.budget, elements.into_iter())
+            collect::array(context.budget, elements.iter())
         }
         other => Err(wrong_type(1, other, &["array", "set"])),
     }
 }
 
 fn cast_set(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    match value(args, 1)? {
-        set @ Value::Set(_) => Ok(set.clone()),
-        Value::Array(items) => collect::set(context.budget, items.iter()),
+    let value = value(args, 1)?;
+    match value.view() {
+        View::Set(_) => Ok(value.clone()),
+        View::Array(items) => collect::set(context.budget, items.iter()),
         other => Err(wrong_type(1, other, &["array", "set"])),
     }
 }
@@ -102,9 +104,5 @@ fn cast_string(_: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 
 fn keep(args: &[Value], wanted: &str) -> Outcome {
     let value = value(args, 1)?;
-    if crate::term::type_name(value) == wanted {
-        Ok(value.clone())
-    } else {
-        Err(wrong_type(1, value, &[wanted]))
-    }
+    if value.ty().name() == wanted { Ok(value.clone()) } else { Err(wrong_type(1, value, &[wanted])) }
 }

@@ -1,12 +1,9 @@
 //! Collections that are made within the budget, element by element.
 
+use portcullis_value::{Budget, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
-use regorus::Value;
-
 use super::{Failure, Outcome};
-use crate::limits::Budget;
-use crate::term;
 
 /// An array of values that there are already.
 pub(super) fn array<'v>(budget: &mut Budget<'_>, items: impl Iterator<Item = &'v Value>) -> Outcome {
@@ -23,7 +20,7 @@ pub(super) fn set<'v>(budget: &mut Budget<'_>, items: impl Iterator<Item = &'v V
     let mut found = Vec::new();
     for item in items {
         budget.make_items(1)?;
-        term::weigh(budget, item)?;
+        portcullis_value::weigh(budget, item)?;
         found.push(item.clone());
     }
     // Made at once, which is fast for what is in order already.
@@ -37,7 +34,7 @@ pub(super) fn insert(
     item: Value,
 ) -> Result<bool, Failure> {
     budget.make_items(1)?;
-    term::weigh(budget, &item)?;
+    portcullis_value::weigh(budget, &item)?;
     Ok(set.insert(item))
 }
 
@@ -49,7 +46,7 @@ pub(super) fn put(
     value: Value,
 ) -> Result<(), Failure> {
     budget.make_items(2)?;
-    term::weigh(budget, &key)?;
+    portcullis_value::weigh(budget, &key)?;
     object.insert(key, value);
     Ok(())
 }

@@ -1,49 +1,47 @@
 //! Comparisons by their names.
 
+use portcullis_value::Value;
 use std::cmp::Ordering;
-
-use regorus::Value;
 
 use super::operand::value;
 use super::{Context, Failure, Outcome, aggregates};
-use crate::term;
 
 table![
-    "equal" / 2 => equal,
-    "gt" / 2 => gt,
-    "gte" / 2 => gte,
-    "lt" / 2 => lt,
-    "lte" / 2 => lte,
-    "neq" / 2 => neq,
+    "equal" => equal,
+    "gt" => gt,
+    "gte" => gte,
+    "lt" => lt,
+    "lte" => lte,
+    "neq" => neq,
 ];
 
 fn equal(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    Ok(Value::Bool(aggregates::is_equal(context.budget, value(args, 1)?, value(args, 2)?)?))
+    Ok(Value::from(aggregates::is_equal(context.budget, value(args, 1)?, value(args, 2)?)?))
 }
 
 fn neq(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    Ok(Value::Bool(!aggregates::is_equal(context.budget, value(args, 1)?, value(args, 2)?)?))
+    Ok(Value::from(!aggregates::is_equal(context.budget, value(args, 1)?, value(args, 2)?)?))
 }
 
 fn gt(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    Ok(Value::Bool(order(context, args)?.is_gt()))
+    Ok(Value::from(order(context, args)?.is_gt()))
 }
 
 fn gte(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    Ok(Value::Bool(order(context, args)?.is_ge()))
+    Ok(Value::from(order(context, args)?.is_ge()))
 }
 
 fn lt(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    Ok(Value::Bool(order(context, args)?.is_lt()))
+    Ok(Value::from(order(context, args)?.is_lt()))
 }
 
 fn lte(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    Ok(Value::Bool(order(context, args)?.is_le()))
+    Ok(Value::from(order(context, args)?.is_le()))
 }
 
 fn order(context: &mut Context<'_, '_>, args: &[Value]) -> Result<Ordering, Failure> {
     let (left, right) = (value(args, 1)?, value(args, 2)?);
-    term::weigh(context.budget, left)?;
-    term::weigh(context.budget, right)?;
-    Ok(term::compare(left, right))
+    portcullis_value::weigh(context.budget, left)?;
+    portcullis_value::weigh(context.budget, right)?;
+    Ok(left.cmp(right))
 }

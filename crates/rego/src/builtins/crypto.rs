@@ -2,7 +2,7 @@
 
 use hmac::{Hmac, KeyInit, Mac};
 use md5::Md5;
-use regorus::Value;
+use portcullis_value::Value;
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
 
@@ -10,14 +10,14 @@ use super::operand::text;
 use super::{Context, Failure, Outcome, encoding, undefined};
 
 table![
-    "crypto.hmac.equal" / 2 => hmac_equal,
-    "crypto.hmac.md5" / 2 => hmac_md5,
-    "crypto.hmac.sha1" / 2 => hmac_sha1,
-    "crypto.hmac.sha256" / 2 => hmac_sha256,
-    "crypto.hmac.sha512" / 2 => hmac_sha512,
-    "crypto.md5" / 1 => md5,
-    "crypto.sha1" / 1 => sha1,
-    "crypto.sha256" / 1 => sha256,
+    "crypto.hmac.equal" => hmac_equal,
+    "crypto.hmac.md5" => hmac_md5,
+    "crypto.hmac.sha1" => hmac_sha1,
+    "crypto.hmac.sha256" => hmac_sha256,
+    "crypto.hmac.sha512" => hmac_sha512,
+    "crypto.md5" => md5,
+    "crypto.sha1" => sha1,
+    "crypto.sha256" => sha256,
 ];
 
 fn md5(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
@@ -69,7 +69,7 @@ fn hmac_equal(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let (left, right) = read(context, args)?;
     let difference =
         left.bytes().zip(right.bytes()).fold(0, |difference, (left, right)| difference | (left ^ right));
-    Ok(Value::Bool(left.len() == right.len() && difference == 0))
+    Ok(Value::from(left.len() == right.len() && difference == 0))
 }
 
 fn read<'v>(context: &mut Context<'_, '_>, args: &'v [Value]) -> Result<(&'v str, &'v str), Failure> {

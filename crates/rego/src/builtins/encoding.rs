@@ -1,30 +1,27 @@
 //! Base 64, hexadecimal digits, and queries of URLs. Texts are UTF-8: a byte that is none becomes U+FFFD, which
 //! is what a text with it becomes in OPA's output.
 
+use portcullis_value::{Budget, Value, View};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-
-use regorus::Value;
 
 use super::objects::object_operand;
 use super::operand::{text, value};
 use super::{Context, Failure, Outcome, json, undefined};
-use crate::limits::Budget;
-use crate::term;
 
 table![
-    "base64.decode" / 1 => base64_decode,
-    "base64.encode" / 1 => base64_encode,
-    "base64.is_valid" / 1 => base64_is_valid,
-    "base64url.decode" / 1 => base64url_decode,
-    "base64url.encode" / 1 => base64url_encode,
-    "base64url.encode_no_pad" / 1 => base64url_encode_no_pad,
-    "hex.decode" / 1 => hex_decode,
-    "hex.encode" / 1 => hex_encode,
-    "urlquery.decode" / 1 => url_decode,
-    "urlquery.decode_object" / 1 => url_decode_object,
-    "urlquery.encode" / 1 => url_encode,
-    "urlquery.encode_object" / 1 => url_encode_object,
+    "base64.decode" => base64_decode,
+    "base64.encode" => base64_encode,
+    "base64.is_valid" => base64_is_valid,
+    "base64url.decode" => base64url_decode,
+    "base64url.encode" => base64url_encode,
+    "base64url.encode_no_pad" => base64url_encode_no_pad,
+    "hex.decode" => hex_decode,
+    "hex.encode" => hex_encode,
+    "urlquery.decode" => url_decode,
+    "urlquery.decode_object" => url_decode_object,
+    "urlquery.encode" => url_encode,
+    "urlquery.encode_object" => url_encode_object,
 ];
 
 /// The two alphabets of base 64.
@@ -146,9 +143,9 @@ fn base64_decode(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 }
 
 fn base64_is_valid(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    let Value::String(text) = value(args, 1)? else { return Ok(Value::Bool(false)) };
+    let View::String(text) = value(args, 1)?.view() else { return Ok(Value::FALSE) };
     context.budget.make_items(text.len())?;
-    Ok(Value::Bool(decode(text, Alphabet::Standard).is_ok()))
+    Ok(Value::from(decode(text, Alphabet::Standard).is_ok()))
 }
 
 fn base64url_decode(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
@@ -261,7 +258,7 @@ fn url_decode(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 /// In the order of the keys; a key stands once for each of its values.
 fn url_encode_object(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let wrong = || undefined("operand 1 values must be string, array[string], or set[string]");
-    let Value::Object(object) = object_operand(args, 1)? else { return Ok(Value::Undefined) };
+    let View::Object(object) = object_operand(args, 1)?.view() else { return Ok(Value::UNDEFINED) };
     let budget = &mut *context.budget;
     let mut out = String::new();
     let mut sorted = BTreeMap::new();
@@ -270,12 +267,12 @@ fn url_encode_object(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
         sorted.insert(json::key(budget, key)?, values);
     }
     for (key, values) in sorted {
-        let values = match values {
-            text @ Value::String(_) => vec![text],
-            other => term::elements(budget, other)?.ok_or_else(wrong)?,
+        let values = match values.view() {
+            View::String(_) => std::slice::from_ref(values),
+            _ => portcullis_value::elements(budget, values)?.ok_or_else(wrong)?,
         };
         for value in values {
-            let Value::String(value) = value else { return Err(wrong()) };
+            let View::String(value) = value.view() else { return Err(wrong()) };
             budget.make_text((key.len() + value.len()).saturating_mul(3) + 2)?;
             if !out.is_empty() {
                 out.push('&');

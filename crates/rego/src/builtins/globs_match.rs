@@ -1,13 +1,11 @@
 //! `regex.globs_match`: whether any text matches both of two simple patterns, which know characters, `.`, `[a-z]`,
 //! and after each of them `*` or `+`.
 
-use regorus::Value;
-
 use super::operand::text;
 use super::{Context, Failure, Outcome, undefined};
-use crate::limits::Budget;
+use portcullis_value::{Budget, Value};
 
-table!["regex.globs_match" / 2 => globs_match];
+table!["regex.globs_match" => globs_match];
 
 /// Some characters, once or as often as one likes.
 struct Token {
@@ -60,7 +58,7 @@ fn globs_match(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
             }
         }
     }
-    Ok(Value::Bool(reached.last() == Some(&true)))
+    Ok(Value::from(reached.last() == Some(&true)))
 }
 
 fn tokens(budget: &mut Budget<'_>, text: &str) -> Result<Vec<Token>, Failure> {

@@ -1,28 +1,25 @@
 //! What can be reached in a graph: an object of nodes and their neighbours.
 
+use portcullis_value::{Budget, MAX_NESTING, Value, View, too_deep};
 use std::collections::BTreeSet;
-
-use regorus::Value;
 
 use super::objects::object_operand;
 use super::operand::{value, wrong_type};
 use super::{Context, Failure, Outcome, collect};
-use crate::limits::Budget;
-use crate::term::{self, MOST_NESTING, too_deep};
 
 table![
-    "graph.reachable" / 2 => reachable,
-    "graph.reachable_paths" / 2 => reachable_paths,
+    "graph.reachable" => reachable,
+    "graph.reachable_paths" => reachable_paths,
 ];
 
 fn reachable(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let graph = object_operand(args, 1)?;
     let budget = &mut *context.budget;
-    let mut waiting = initial(budget, args)?;
+    let mut waiting: Vec<&Value> = initial(budget, args)?.iter().collect();
     let mut reached = BTreeSet::new();
     while let Some(node) = waiting.pop() {
         budget.step(1)?;
-        term::weigh(budget, node)?;
+        portcullis_value::weigh(budget, node)?;
         if reached.contains(node) {
             continue;
         }
@@ -60,7 +57,7 @@ fn follow(
     passed: &mut BTreeSet<Value>,
     paths: &mut BTreeSet<Value>,
 ) -> Result<(), Failure> {
-    if path.len() > MOST_NESTING {
+    if path.len() > MAX_NESTING {
         return Err(too_deep().into());
     }
     let Some(edges) = edges(budget, graph, node)? else { return commit(budget, paths, path) };
@@ -69,7 +66,7 @@ fn follow(
         commit(budget, paths, path)?;
     }
     for neighbour in edges {
-        term::weigh(budget, neighbour)?;
+        portcullis_value::weigh(budget, neighbour)?;
         if passed.contains(neighbour) {
             commit(budget, paths, path)?;
         } else {
@@ -87,9 +84,9 @@ fn commit(budget: &mut Budget<'_>, paths: &mut BTreeSet<Value>, path: &[Value]) 
     Ok(())
 }
 
-fn initial<'v>(budget: &mut Budget<'_>, args: &'v [Value]) -> Result<Vec<&'v Value>, Failure> {
+fn initial<'v>(budget: &mut Budget<'_>, args: &'v [Value]) -> Result<&'v [Value], Failure> {
     let nodes = value(args, 2)?;
-    let elements = term::elements(budget, nodes)?;
+    let elements = portcullis_value::elements(budget, nodes)?;
     elements.ok_or_else(|| wrong_type(2, nodes, &["{array, set}"]))
 }
 
@@ -98,9 +95,9 @@ fn edges<'v>(
     budget: &mut Budget<'_>,
     graph: &'v Value,
     node: &Value,
-) -> Result<Option<Vec<&'v Value>>, Failure> {
-    term::weigh(budget, node)?;
-    let Value::Object(graph) = graph else { return Ok(None) };
+) -> Result<Option<&'v [Value]>, Failure> {
+    portcullis_value::weigh(budget, node)?;
+    let View::Object(graph) = graph.view() else { return Ok(None) };
     let Some(edges) = graph.get(node) else { return Ok(None) };
-    Ok(Some(term::elements(budget, edges)?.unwrap_or_default()))
+    Ok(Some(portcullis_value::elements(budget, edges)?.unwrap_or_default()))
 }

@@ -1,11 +1,10 @@
 //! `io.jwt.decode`, which verifies nothing.
 
-use regorus::Value;
-
 use super::operand::text;
 use super::{Context, Failure, Outcome, encoding, json, undefined};
+use portcullis_value::{Value, View};
 
-table!["io.jwt.decode" / 1 => decode];
+table!["io.jwt.decode" => decode];
 
 /// Header, payload, and the signature in hexadecimal digits.
 fn decode(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
@@ -24,7 +23,7 @@ fn decode(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     };
     let header = encoding::url_text(budget, header).map_err(|error| said_of("header", error))?;
     let header = json::parse(budget, &header)?;
-    let Value::Object(fields) = &header else {
+    let View::Object(fields) = header.view() else {
         return Err(undefined("the header of the JWT is not an object"));
     };
     if fields.contains_key(&Value::from("enc")) {
@@ -39,7 +38,7 @@ fn decode(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     } else {
         json::parse(budget, &payload)?
     };
-    if !matches!(payload, Value::Object(_)) {
+    if !matches!(payload.view(), View::Object(_)) {
         return Err(undefined("the payload of the JWT is not an object"));
     }
     let signature = encoding::url_bytes(budget, signature).map_err(|error| said_of("signature", error))?;

@@ -1,4 +1,4 @@
-//! Builtin functions as OPA has them, on regorus's values.
+//! Builtin functions as OPA has them.
 //!
 //! A builtin that is not defined for its arguments is undefined, as in OPA; with strict builtin errors it is
 //! an error. A limit is always an error: a rule that is undefined because of one would let an object pass.
@@ -11,16 +11,11 @@
 //! The budget is asked before a loop or an allocation, never after: arguments come from objects that are
 //! reviewed, and no argument may stall or end the process.
 
-/// The builtins of a file. An error names the builtin it comes from.
+/// The builtins of a file: names and functions. An error names the builtin it comes from.
 macro_rules! table {
-    ($($name:literal / $arity:literal => $function:path),* $(,)?) => {
-        pub(super) const BUILTINS: &[$crate::builtins::Builtin] = &[$(
-            $crate::builtins::Builtin {
-                name: $name,
-                arity: $arity,
-                is_relation: false,
-                call: |context, args| $crate::builtins::named($name, $function(context, args)),
-            },
+    ($($name:literal => $function:path),* $(,)?) => {
+        pub(super) const BUILTINS: &[(&str, $crate::builtins::Call)] = &[$(
+            ($name, |context, args| $crate::builtins::named($name, $function(context, args))),
         )*];
     };
 }
@@ -61,25 +56,23 @@ mod uuid;
 mod walk;
 mod yaml;
 
+use portcullis_rego_syntax::builtins::{self, Builtin as Row};
+use portcullis_value::{Budget, Exceeded, LimitKind, Limits, Number, Value};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use crate::Value;
-use crate::limits::{Budget, Exceeded, LimitKind, Limits};
+/// A function that answers a builtin. The arguments are as many as its row says, and defined.
+pub type Call = fn(&mut Context<'_, '_>, &[Value]) -> Outcome;
 
-/// A builtin function.
+/// A builtin function that is evaluated.
 pub struct Builtin {
-    /// Its name, with dots.
-    pub name: &'static str,
-    /// How many arguments it takes, the result not counted.
-    pub arity: u8,
-    /// Whether its result is an array of results, each of which is one answer of the call (`walk`).
-    pub is_relation: bool,
-    /// The function. The arguments are as many as `arity`, and defined.
-    pub call: fn(&mut Context<'_, '_>, &[Value]) -> Outcome,
+    /// What is known of it.
+    pub row: &'static Row,
+    /// What answers it.
+    pub call: Call,
 }
 
-/// What a builtin answers. [`Value::Undefined`] is the answer of a builtin that has none, where OPA does not
+/// What a builtin answers. [`Value::UNDEFINED`] is the answer of a builtin that has none, where OPA does not
 /// call that an error: `max([])`.
 pub type Outcome = Result<Value, Failure>;
 
@@ -119,7 +112,7 @@ pub struct Caches {
 }
 
 /// Ours, by family.
-static FAMILIES: &[&[Builtin]] = &[
+static FAMILIES: &[&[(&str, Call)]] = &[
     aggregates::BUILTINS,
     arithmetic::BUILTINS,
     arrays::BUILTINS,
@@ -150,12 +143,15 @@ static FAMILIES: &[&[Builtin]] = &[
     yaml::BUILTINS,
 ];
 
-static BY_NAME: LazyLock<HashMap<&'static str, &'static Builtin>> =
-    LazyLock::new(|| FAMILIES.iter().copied().flatten().map(|builtin| (builtin.name, builtin)).collect());
+static BY_NAME: LazyLock<HashMap<&'static str, Builtin>> = LazyLock::new(|| {
+    let calls = FAMILIES.iter().copied().flatten();
+    let builtins = calls.filter_map(|(name, call)| Some(Builtin { row: builtins::find(name)?, call: *call }));
+    builtins.map(|builtin| (builtin.row.name, builtin)).collect()
+});
 
-/// The builtin of this name, if there is one.
+/// The builtin of this name, if there is one that is evaluated.
 pub fn find(name: &str) -> Option<&'static Builtin> {
-    BY_NAME.get(name).copied()
+    BY_NAME.get(name)
 }
 
 /// Puts the name of the builtin before its error.
@@ -182,5 +178,5 @@ pub fn number_from_text(text: &str) -> Option<Value> {
     if !is_finite && text.contains(['e', 'E']) {
         return None;
     }
-    number::parse(&mut Budget::new(Limits::default(), None), text).ok().flatten()
+    Number::parse(&mut Budget::new(Limits::default(), None), text).ok().flatten().map(Value::from)
 }

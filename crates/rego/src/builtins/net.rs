@@ -1,24 +1,20 @@
 //! Blocks of addresses.
 
+use portcullis_value::{Budget, Value, View, quote};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use regorus::Value;
-
-use super::go_fmt::quote;
 use super::operand::{text, value};
 use super::{Context, Failure, Outcome, collect, undefined};
-use crate::limits::Budget;
-use crate::term;
 
 table![
-    "net.cidr_contains" / 2 => contains,
-    "net.cidr_contains_matches" / 2 => contains_matches,
-    "net.cidr_expand" / 1 => expand,
-    "net.cidr_intersects" / 2 => intersects,
-    "net.cidr_is_valid" / 1 => is_valid,
-    "net.cidr_merge" / 1 => merge,
-    "net.cidr_overlap" / 2 => contains,
+    "net.cidr_contains" => contains,
+    "net.cidr_contains_matches" => contains_matches,
+    "net.cidr_expand" => expand,
+    "net.cidr_intersects" => intersects,
+    "net.cidr_is_valid" => is_valid,
+    "net.cidr_merge" => merge,
+    "net.cidr_overlap" => contains,
 ];
 
 /// The set of all addresses of a block.
@@ -39,13 +35,13 @@ fn expand(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 fn intersects(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let left = Block::parse(read(context.budget, args, 1)?)?;
     let right = Block::parse(read(context.budget, args, 2)?)?;
-    Ok(Value::Bool(left.contains(&right) || right.contains(&left)))
+    Ok(Value::from(left.contains(&right) || right.contains(&left)))
 }
 
 /// Whether the first block holds all of the second block or address. `net.cidr_overlap` is an old name of it.
 fn contains(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let (block, other) = (read(context.budget, args, 1)?, read(context.budget, args, 2)?);
-    Ok(Value::Bool(Block::parse(block)?.contains(&Block::of_either(other)?)))
+    Ok(Value::from(Block::parse(block)?.contains(&Block::of_either(other)?)))
 }
 
 /// A text that is read whole.
@@ -69,7 +65,7 @@ fn contains_matches(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
         if position == 0 {
             for (other, index) in &others {
                 context.budget.make_items(1)?;
-                let texts = [Value::Null, (*other).clone()];
+                let texts = [Value::NULL, (*other).clone()];
                 parsed.push((Block::of_either(read(context.budget, &texts, 2)?)?, index));
             }
         }
@@ -90,27 +86,28 @@ fn indexed<'v>(
     args: &'v [Value],
     position: usize,
 ) -> Result<Vec<(&'v Value, Value)>, Failure> {
-    let block = |element: &'v Value| match element {
-        Value::String(_) => Ok(element),
-        Value::Array(items) if !items.is_empty() => Ok(items.first().unwrap_or(element)),
+    let block = |element: &'v Value| match element.view() {
+        View::String(_) => Ok(element),
+        View::Array(items) if !items.is_empty() => Ok(items.first().unwrap_or(element)),
         _ => Err(undefined(format!("operand {position}: element must be string or non-empty array"))),
     };
     let mut blocks = Vec::new();
-    match value(args, position)? {
-        text @ Value::String(_) => blocks.push((text, text.clone())),
-        Value::Array(items) => {
+    let value = value(args, position)?;
+    match value.view() {
+        View::String(_) => blocks.push((value, value.clone())),
+        View::Array(items) => {
             budget.make_items(items.len())?;
             for (index, item) in items.iter().enumerate() {
                 blocks.push((block(item)?, Value::from(index)));
             }
         }
-        Value::Set(items) => {
+        View::Set(items) => {
             budget.make_items(items.len())?;
-            for item in items.iter() {
+            for item in items {
                 blocks.push((block(item)?, item.clone()));
             }
         }
-        Value::Object(object) => {
+        View::Object(object) => {
             budget.make_items(object.len())?;
             for (key, item) in object.iter() {
                 blocks.push((block(item)?, key.clone()));
@@ -122,21 +119,21 @@ fn indexed<'v>(
 }
 
 fn is_valid(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    if !matches!(value(args, 1)?, Value::String(_)) {
-        return Ok(Value::Bool(false));
+    if !matches!(value(args, 1)?.view(), View::String(_)) {
+        return Ok(Value::FALSE);
     }
-    Ok(Value::Bool(Block::parse(read(context.budget, args, 1)?).is_ok()))
+    Ok(Value::from(Block::parse(read(context.budget, args, 1)?).is_ok()))
 }
 
 /// The fewest blocks for the same addresses. An address without a prefix is taken as the network of its class.
 fn merge(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    let Some(elements) = term::elements(context.budget, value(args, 1)?)? else {
+    let Some(elements) = portcullis_value::elements(context.budget, value(args, 1)?)? else {
         return Err(undefined("operand must be an array"));
     };
     let mut ranges = Vec::new();
     for element in elements {
         context.budget.make_items(4)?;
-        let Value::String(text) = element else { return Err(undefined("element must be string")) };
+        let View::String(text) = element.view() else { return Err(undefined("element must be string")) };
         context.budget.step(text.len() as u64 / 64)?;
         let block = match text.parse() {
             Ok(address) => Block::of_class(address)?,

@@ -2,17 +2,16 @@
 //! every run.
 
 use num_bigint::{BigInt, Sign};
-use regorus::Value;
+use portcullis_value::{Budget, Value};
 use sha2::{Digest, Sha256};
 
 use super::bits::integer;
 use super::{Context, Outcome, number, operand, undefined};
-use crate::limits::Budget;
 
 table![
-    "numbers.range" / 2 => range,
-    "numbers.range_step" / 3 => range_step,
-    "rand.intn" / 2 => intn,
+    "numbers.range" => range,
+    "numbers.range_step" => range_step,
+    "rand.intn" => intn,
 ];
 
 fn range(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
@@ -36,7 +35,7 @@ fn numbers(budget: &mut Budget<'_>, from: BigInt, to: &BigInt, step: &BigInt) ->
     let mut next = from;
     let mut items = Vec::new();
     for _ in 0..count {
-        items.push(number::from_integer(budget, &next)?);
+        items.push(number::from_integer(budget, next.clone())?);
         if is_down {
             next -= step;
         } else {

@@ -1,30 +1,26 @@
 //! Objects by their keys.
 
+use portcullis_value::{Budget, MAX_NESTING, Value, View, too_deep};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-
-use regorus::Value;
 
 use super::operand::{array, value, wrong_element, wrong_type};
 use super::{Context, Failure, Outcome, collect};
-use crate::limits::Budget;
-use crate::term::{self, MOST_NESTING, too_deep};
 
 table![
-    "object.filter" / 2 => filter,
-    "object.get" / 3 => get,
-    "object.keys" / 1 => keys,
-    "object.remove" / 2 => remove,
-    "object.union" / 2 => union,
-    "object.union_n" / 1 => union_n,
+    "object.filter" => filter,
+    "object.get" => get,
+    "object.keys" => keys,
+    "object.remove" => remove,
+    "object.union" => union,
+    "object.union_n" => union_n,
 ];
 
 /// An array of keys is a path, and an empty one is the object itself.
 fn get(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let (object, key, default) = (object_operand(args, 1)?, value(args, 2)?, value(args, 3)?);
-    let path = match key {
-        Value::Array(path) => path.as_slice(),
-        key => std::slice::from_ref(key),
+    let path = match key.view() {
+        View::Array(path) => path,
+        _ => std::slice::from_ref(key),
     };
     Ok(find(context.budget, object, path)?.unwrap_or(default).clone())
 }
@@ -37,7 +33,7 @@ fn find<'v>(
 ) -> Result<Option<&'v Value>, Failure> {
     for key in path {
         budget.step(1)?;
-        term::weigh(budget, key)?;
+        portcullis_value::weigh(budget, key)?;
         let Some(child) = child(value, key) else { return Ok(None) };
         value = child;
     }
@@ -46,10 +42,10 @@ fn find<'v>(
 
 /// The value at a key, as `value[key]` has it; the key has been weighed.
 pub(super) fn child<'v>(value: &'v Value, key: &Value) -> Option<&'v Value> {
-    match value {
-        Value::Object(object) => object.get(key),
-        Value::Set(set) => set.get(key),
-        Value::Array(items) => {
+    match value.view() {
+        View::Object(object) => object.get(key),
+        View::Set(set) => set.get(key),
+        View::Array(items) => {
             let index = super::number::small(key).and_then(|index| usize::try_from(index).ok())?;
             items.get(index)
         }
@@ -58,7 +54,7 @@ pub(super) fn child<'v>(value: &'v Value, key: &Value) -> Option<&'v Value> {
 }
 
 fn keys(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    let Value::Object(object) = object_operand(args, 1)? else { return Ok(Value::Undefined) };
+    let View::Object(object) = object_operand(args, 1)?.view() else { return Ok(Value::UNDEFINED) };
     collect::set(context.budget, object.keys())
 }
 
@@ -72,24 +68,24 @@ fn remove(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 
 /// The entries with one of the keys, or those with none of them.
 fn chosen(context: &mut Context<'_, '_>, args: &[Value], is_kept: bool) -> Outcome {
-    let Value::Object(object) = object_operand(args, 1)? else { return Ok(Value::Undefined) };
+    let View::Object(object) = object_operand(args, 1)?.view() else { return Ok(Value::UNDEFINED) };
     let budget = &mut *context.budget;
-    let keys: Vec<&Value> = match value(args, 2)? {
-        Value::Array(items) => items.iter().collect(),
-        Value::Set(items) => items.iter().collect(),
-        Value::Object(object) => object.keys().collect(),
+    let keys: Vec<&Value> = match value(args, 2)?.view() {
+        View::Array(items) => items.iter().collect(),
+        View::Set(items) => items.iter().collect(),
+        View::Object(object) => object.keys().collect(),
         other => return Err(wrong_type(2, other, &["object", "set", "array"])),
     };
     let mut chosen = BTreeSet::new();
     for key in keys {
         budget.step(1)?;
-        term::weigh(budget, key)?;
+        portcullis_value::weigh(budget, key)?;
         chosen.insert(key);
     }
     let mut result = Vec::new();
     for (key, value) in object.iter() {
         budget.step(1)?;
-        term::weigh(budget, key)?;
+        portcullis_value::weigh(budget, key)?;
         if chosen.contains(key) == is_kept {
             budget.make_items(2)?;
             result.push((key.clone(), value.clone()));
@@ -100,56 +96,96 @@ fn chosen(context: &mut Context<'_, '_>, args: &[Value], is_kept: bool) -> Outco
 }
 
 fn union(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    let mut result = object_operand(args, 1)?.clone();
-    merge(context.budget, &mut result, object_operand(args, 2)?, 0)?;
-    Ok(result)
+    let mut result = Merged::Value(object_operand(args, 1)?.clone());
+    result.put_over(context.budget, object_operand(args, 2)?, 0)?;
+    Ok(result.into_value())
 }
 
 fn union_n(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    let mut result = Value::new_object();
+    let mut result = Merged::Value(Value::new_object());
     let objects = array(args, 1)?;
-    if let Some(other) = objects.iter().find(|object| !matches!(object, Value::Object(_))) {
+    if let Some(other) = objects.iter().find(|object| object.as_object().is_none()) {
         return Err(wrong_element(1, value(args, 1)?, other, "object"));
     }
     for object in objects {
-        merge(context.budget, &mut result, object, 0)?;
+        result.put_over(context.budget, object, 0)?;
     }
-    Ok(result)
+    Ok(result.into_value())
 }
 
-/// Puts the second value over the first: objects are merged, everything else is replaced.
-fn merge(budget: &mut Budget<'_>, value: &mut Value, over: &Value, depth: usize) -> Result<(), Failure> {
-    if depth > MOST_NESTING {
-        return Err(too_deep().into());
+/// What objects are merged into.
+enum Merged {
+    /// As it was.
+    Value(Value),
+    /// An object that something was put over.
+    Object(BTreeMap<Value, Merged>),
+}
+
+impl Merged {
+    /// Puts a value over this one: objects are merged, everything else is replaced.
+    fn put_over(&mut self, budget: &mut Budget<'_>, over: &Value, depth: usize) -> Result<(), Failure> {
+        if depth > MAX_NESTING {
+            return Err(too_deep().into());
+        }
+        budget.step(1)?;
+        let Some(over_object) = over.as_object().filter(|_| self.is_object()) else {
+            *self = Self::Value(over.clone());
+            return Ok(());
+        };
+        if over_object.is_empty() {
+            return Ok(());
+        }
+        let entries = self.entries(budget)?;
+        for (key, over) in over_object.iter() {
+            budget.make_items(2)?;
+            portcullis_value::weigh(budget, key)?;
+            match entries.get_mut(key) {
+                Some(value) => value.put_over(budget, over, depth + 1)?,
+                None => {
+                    entries.insert(key.clone(), Self::Value(over.clone()));
+                }
+            }
+        }
+        Ok(())
     }
-    budget.step(1)?;
-    let (Value::Object(object), Value::Object(over_object)) = (&mut *value, over) else {
-        *value = over.clone();
-        return Ok(());
-    };
-    if over_object.is_empty() {
-        return Ok(());
+
+    fn is_object(&self) -> bool {
+        match self {
+            Self::Value(value) => value.as_object().is_some(),
+            Self::Object(_) => true,
+        }
     }
-    if Arc::get_mut(object).is_none() {
-        // Shared, as the arguments always are: it is copied, one level.
-        budget.make_items(object.len().saturating_mul(2))?;
+
+    /// Its entries to change: copied, one level, the first time.
+    fn entries(&mut self, budget: &mut Budget<'_>) -> Result<&mut BTreeMap<Value, Self>, Failure> {
+        if let Self::Value(value) = self {
+            let object = value.as_object().cloned().unwrap_or_default();
+            budget.make_items(object.len().saturating_mul(2))?;
+            let entries = object.iter().map(|(key, value)| (key.clone(), Self::Value(value.clone())));
+            *self = Self::Object(entries.collect());
+        }
+        match self {
+            Self::Object(entries) => Ok(entries),
+            Self::Value(_) => Err(super::undefined("no object")),
+        }
     }
-    let object = Arc::make_mut(object);
-    for (key, over) in over_object.iter() {
-        budget.make_items(2)?;
-        term::weigh(budget, key)?;
-        match object.get_mut(key) {
-            Some(value) => merge(budget, value, over, depth + 1)?,
-            None => {
-                object.insert(key.clone(), over.clone());
+
+    fn into_value(self) -> Value {
+        match self {
+            Self::Value(value) => value,
+            Self::Object(entries) => {
+                Value::object(entries.into_iter().map(|(key, value)| (key, value.into_value())))
             }
         }
     }
-    Ok(())
 }
 
 /// The argument, which must be an object.
 pub(super) fn object_operand(args: &[Value], position: usize) -> Result<&Value, Failure> {
     let value = value(args, position)?;
-    if matches!(value, Value::Object(_)) { Ok(value) } else { Err(wrong_type(position, value, &["object"])) }
+    if matches!(value.view(), View::Object(_)) {
+        Ok(value)
+    } else {
+        Err(wrong_type(position, value, &["object"]))
+    }
 }

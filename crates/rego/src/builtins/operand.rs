@@ -1,10 +1,7 @@
 //! Arguments by their types, and what OPA says when they have another.
 
-use regorus::Value;
-
 use super::{Failure, undefined};
-use crate::limits::Budget;
-use crate::term::{self, type_name};
+use portcullis_value::{Budget, Value, View};
 
 /// The argument at a position, counted from 1. There are as many as the arity says.
 pub(super) fn value(args: &[Value], position: usize) -> Result<&Value, Failure> {
@@ -13,8 +10,8 @@ pub(super) fn value(args: &[Value], position: usize) -> Result<&Value, Failure> 
 }
 
 /// `operand 1 must be string but got number`.
-pub(super) fn wrong_type(position: usize, got: &Value, wanted: &[&str]) -> Failure {
-    let got = type_name(got);
+pub(super) fn wrong_type<'v>(position: usize, got: impl Into<View<'v>>, wanted: &[&str]) -> Failure {
+    let got = got.into().ty().name();
     undefined(match wanted {
         [wanted] => format!("operand {position} must be {wanted} but got {got}"),
         _ => format!("operand {position} must be one of {{{}}} but got {got}", wanted.join(", ")),
@@ -23,20 +20,20 @@ pub(super) fn wrong_type(position: usize, got: &Value, wanted: &[&str]) -> Failu
 
 /// `operand 1 must be array of strings but got array containing number`.
 pub(super) fn wrong_element(position: usize, whole: &Value, got: &Value, wanted: &str) -> Failure {
-    let (whole, got) = (type_name(whole), type_name(got));
+    let (whole, got) = (whole.ty().name(), got.ty().name());
     undefined(format!("operand {position} must be {whole} of {wanted}s but got {whole} containing {got}"))
 }
 
 pub(super) fn text(args: &[Value], position: usize) -> Result<&str, Failure> {
-    match value(args, position)? {
-        Value::String(text) => Ok(text),
+    match value(args, position)?.view() {
+        View::String(text) => Ok(text),
         other => Err(wrong_type(position, other, &["string"])),
     }
 }
 
 pub(super) fn array(args: &[Value], position: usize) -> Result<&[Value], Failure> {
-    match value(args, position)? {
-        Value::Array(array) => Ok(array.as_slice()),
+    match value(args, position)?.view() {
+        View::Array(array) => Ok(array),
         other => Err(wrong_type(position, other, &["array"])),
     }
 }
@@ -46,9 +43,9 @@ pub(super) fn elements<'v>(
     budget: &mut Budget<'_>,
     args: &'v [Value],
     position: usize,
-) -> Result<Vec<&'v Value>, Failure> {
+) -> Result<&'v [Value], Failure> {
     let value = value(args, position)?;
-    match term::elements(budget, value)? {
+    match portcullis_value::elements(budget, value)? {
         Some(elements) => Ok(elements),
         None => Err(wrong_type(position, value, &["set", "array"])),
     }
@@ -57,7 +54,7 @@ pub(super) fn elements<'v>(
 /// An integer of 64 bits; OPA calls everything else a float.
 pub(super) fn integer(args: &[Value], position: usize) -> Result<i64, Failure> {
     let value = value(args, position)?;
-    if !matches!(value, Value::Number(_)) {
+    if !matches!(value.view(), View::Number(_)) {
         return Err(wrong_type(position, value, &["number"]));
     }
     super::number::small(value).ok_or_else(|| not_an_integer(position))

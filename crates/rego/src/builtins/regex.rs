@@ -1,26 +1,23 @@
 //! Regular expressions in Go's syntax, each compiled once per program and then shared by its evaluations: a clone of a
 //! compiled one would begin without the tables that matching builds up.
 
+use portcullis_value::{Budget, Exceeded, LimitKind, Output, TooLong, Value, View};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use regorus::Value;
-
-use super::go_fmt::{Output, TooLong};
 use super::operand::{integer, text, value};
 use super::{Context, Failure, Outcome, too_large, undefined};
-use crate::limits::{Budget, Exceeded, LimitKind};
-use crate::pattern::{Pattern, PatternError};
+use portcullis_value::pattern::{Pattern, PatternError};
 
 table![
-    "re_match" / 2 => is_match,
-    "regex.find_all_string_submatch_n" / 3 => find_groups,
-    "regex.find_n" / 3 => find,
-    "regex.is_valid" / 1 => is_valid,
-    "regex.match" / 2 => is_match,
-    "regex.replace" / 3 => replace,
-    "regex.split" / 2 => split,
-    "regex.template_match" / 4 => template_match,
+    "re_match" => is_match,
+    "regex.find_all_string_submatch_n" => find_groups,
+    "regex.find_n" => find,
+    "regex.is_valid" => is_valid,
+    "regex.match" => is_match,
+    "regex.replace" => replace,
+    "regex.split" => split,
+    "regex.template_match" => template_match,
 ];
 
 /// Longest pattern, in bytes.
@@ -155,14 +152,14 @@ fn operands<'v>(
 
 fn is_match(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let (pattern, text) = operands(context, args, 1, 2)?;
-    Ok(Value::Bool(pattern.is_match(text)))
+    Ok(Value::from(pattern.is_match(text)))
 }
 
 fn is_valid(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    let Value::String(pattern) = value(args, 1)? else { return Ok(Value::Bool(false)) };
+    let View::String(pattern) = value(args, 1)?.view() else { return Ok(Value::FALSE) };
     match compile(context, pattern) {
-        Ok(_) => Ok(Value::Bool(true)),
-        Err(Failure::Undefined(_)) => Ok(Value::Bool(false)),
+        Ok(_) => Ok(Value::TRUE),
+        Err(Failure::Undefined(_)) => Ok(Value::FALSE),
         Err(limit) => Err(limit),
     }
 }
@@ -258,7 +255,7 @@ fn replace(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
         rest = whole.end();
     }
     let written = written.and_then(|()| out.push_str(text.get(rest..).unwrap_or_default()));
-    out.value(context.budget, written)
+    Ok(Value::from(out.finish(context.budget, written)?))
 }
 
 /// `$1`, `${1}`, `$name` and `${name}` stand for groups, the longest name that is possible, and `$$` for a `$`.
@@ -340,5 +337,5 @@ fn template_match(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     whole.push('$');
     let pattern = compile(context, &whole)?;
     charge(context, &pattern, searched)?;
-    Ok(Value::Bool(pattern.is_match(searched)))
+    Ok(Value::from(pattern.is_match(searched)))
 }

@@ -1,16 +1,14 @@
 //! Semantic versions, as loosely as OPA reads them: a `v` before them, zeros before their numbers.
 
+use portcullis_value::{Value, View, quote};
 use std::cmp::Ordering;
 
-use regorus::Value;
-
-use super::go_fmt::quote;
 use super::operand::{text, value};
 use super::{Context, Failure, Outcome, undefined};
 
 table![
-    "semver.compare" / 2 => compare,
-    "semver.is_valid" / 1 => is_valid,
+    "semver.compare" => compare,
+    "semver.is_valid" => is_valid,
 ];
 
 fn compare(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
@@ -29,9 +27,9 @@ fn compare(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 }
 
 fn is_valid(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    let Value::String(text) = value(args, 1)? else { return Ok(Value::Bool(false)) };
+    let View::String(text) = value(args, 1)?.view() else { return Ok(Value::FALSE) };
     context.budget.read_text(text.len())?;
-    Ok(Value::Bool(Version::parse(text).is_some()))
+    Ok(Value::from(Version::parse(text).is_some()))
 }
 
 struct Version<'t> {

@@ -1,20 +1,17 @@
 //! Sets.
 
+use portcullis_value::{Budget, Value, View};
 use std::collections::BTreeSet;
-
-use regorus::Value;
 
 use super::operand::{value, wrong_type};
 use super::{Context, Failure, Outcome, collect};
-use crate::limits::Budget;
-use crate::term;
 
 table![
-    "and" / 2 => and,
-    "intersection" / 1 => intersection,
-    "or" / 2 => or,
-    "set_diff" / 2 => set_diff,
-    "union" / 1 => union,
+    "and" => and,
+    "intersection" => intersection,
+    "or" => or,
+    "set_diff" => set_diff,
+    "union" => union,
 ];
 
 fn and(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
@@ -36,9 +33,9 @@ fn set_diff(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 }
 
 fn union(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    let Value::Set(sets) = set_operand(args, 1)? else { return Ok(Value::Undefined) };
+    let View::Set(sets) = set_operand(args, 1)?.view() else { return Ok(Value::UNDEFINED) };
     let mut union = BTreeSet::new();
-    for set in sets.iter() {
+    for set in sets {
         context.budget.step(1)?;
         add(context.budget, &mut union, inner(set)?)?;
     }
@@ -46,9 +43,9 @@ fn union(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 }
 
 fn intersection(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    let Value::Set(sets) = set_operand(args, 1)? else { return Ok(Value::Undefined) };
+    let View::Set(sets) = set_operand(args, 1)?.view() else { return Ok(Value::UNDEFINED) };
     let mut result = None;
-    for set in sets.iter() {
+    for set in sets {
         context.budget.step(1)?;
         let set = inner(set)?;
         result = Some(match result {
@@ -70,15 +67,17 @@ fn common(budget: &mut Budget<'_>, left: &Value, right: &Value) -> Outcome {
 
 /// Those of the left set that are in the right one, or those that are not.
 fn filtered(budget: &mut Budget<'_>, left: &Value, right: &Value, is_kept: bool) -> Outcome {
-    let (Value::Set(left), Value::Set(right)) = (left, right) else { return Ok(Value::Undefined) };
+    let (View::Set(left), View::Set(right)) = (left.view(), right.view()) else {
+        return Ok(Value::UNDEFINED);
+    };
     budget.step(left.len() as u64)?;
-    left.iter().try_for_each(|item| term::weigh(budget, item))?;
+    left.iter().try_for_each(|item| portcullis_value::weigh(budget, item))?;
     collect::set(budget, left.iter().filter(|item| right.contains(item) == is_kept))
 }
 
 fn add(budget: &mut Budget<'_>, set: &mut BTreeSet<Value>, items: &Value) -> Result<(), Failure> {
-    let Value::Set(items) = items else { return Ok(()) };
-    for item in items.iter() {
+    let View::Set(items) = items.view() else { return Ok(()) };
+    for item in items {
         collect::insert(budget, set, item.clone())?;
     }
     Ok(())
@@ -90,9 +89,9 @@ fn operands(args: &[Value]) -> Result<(&Value, &Value), Failure> {
 
 fn set_operand(args: &[Value], position: usize) -> Result<&Value, Failure> {
     let value = value(args, position)?;
-    if matches!(value, Value::Set(_)) { Ok(value) } else { Err(wrong_type(position, value, &["set"])) }
+    if matches!(value.view(), View::Set(_)) { Ok(value) } else { Err(wrong_type(position, value, &["set"])) }
 }
 
 fn inner(value: &Value) -> Result<&Value, Failure> {
-    if matches!(value, Value::Set(_)) { Ok(value) } else { Err(wrong_type(1, value, &["set"])) }
+    if matches!(value.view(), View::Set(_)) { Ok(value) } else { Err(wrong_type(1, value, &["set"])) }
 }

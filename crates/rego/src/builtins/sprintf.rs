@@ -1,14 +1,11 @@
 //! `sprintf`: OPA's conversion of the arguments to Go's types, then Go's formatting.
 
-use regorus::Value;
-
-use super::go_fmt::{self, Arg, Big, Output};
+use super::go_fmt::{self, Arg, Big};
 use super::operand::{array, text};
-use super::{Context, Failure, Outcome, number};
-use crate::limits::Budget;
-use crate::term;
+use super::{Context, Failure, Outcome};
+use portcullis_value::{Budget, Output, Value, View};
 
-table!["sprintf" / 2 => sprintf];
+table!["sprintf" => sprintf];
 
 fn sprintf(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let (format, values) = (text(args, 1)?, array(args, 2)?);
@@ -20,24 +17,24 @@ fn sprintf(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     }
     let mut out = Output::within(context.budget);
     let written = go_fmt::sprintf(&mut out, format, &converted);
-    out.value(context.budget, written)
+    Ok(Value::from(out.finish(context.budget, written)?))
 }
 
 fn arg(budget: &mut Budget<'_>, value: &Value) -> Result<Arg, Failure> {
-    match value {
-        Value::String(text) => {
+    match value.view() {
+        View::String(text) => {
             budget.make_text(text.len())?;
-            Ok(Arg::Str((**text).into()))
+            Ok(Arg::Str(text.into()))
         }
-        Value::Number(_) => {
-            if let Some(int) = number::small(value) {
+        View::Number(number) => {
+            if let Some(int) = number.as_i64() {
                 return Ok(Arg::Int(int));
             }
-            if let Some(float) = number::fraction(value) {
+            if let Some(float) = number.fraction() {
                 return Ok(Arg::Float(float));
             }
-            let Some(integer) = number::integer(value) else {
-                return Ok(Arg::Str(term::number_text(value).into()));
+            let Some(integer) = number.to_integer() else {
+                return Ok(Arg::Str(number.text().into()));
             };
             let words = integer.bits() / 64;
             budget.step(words * words / 8 + 1)?;
@@ -51,6 +48,6 @@ fn arg(budget: &mut Budget<'_>, value: &Value) -> Result<Arg, Failure> {
                 hexadecimal: digits(16),
             }))
         }
-        other => Ok(Arg::Str(term::text(budget, other)?.into())),
+        _ => Ok(Arg::Str(portcullis_value::text(budget, value)?.into())),
     }
 }

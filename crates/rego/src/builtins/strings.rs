@@ -1,42 +1,39 @@
 //! Texts. Positions and lengths are counted in characters.
 
+use portcullis_value::{Budget, Output, Value, View};
 use std::collections::{BTreeMap, BTreeSet};
 
 use num_bigint::BigInt;
-use regorus::Value;
 
 use super::arithmetic::number_operand;
 use super::big::BigFloat;
-use super::go_fmt::Output;
 use super::operand::{integer, text, value, wrong_element, wrong_type};
 use super::{Context, Failure, Outcome, number, operand, undefined};
-use crate::limits::Budget;
-use crate::term;
 
 table![
-    "concat" / 2 => concat,
-    "contains" / 2 => contains,
-    "endswith" / 2 => endswith,
-    "format_int" / 2 => format_int,
-    "indexof" / 2 => indexof,
-    "indexof_n" / 2 => indexof_n,
-    "lower" / 1 => lower,
-    "replace" / 3 => replace,
-    "split" / 2 => split,
-    "startswith" / 2 => startswith,
-    "strings.any_prefix_match" / 2 => any_prefix_match,
-    "strings.any_suffix_match" / 2 => any_suffix_match,
-    "strings.count" / 2 => count,
-    "strings.replace_n" / 2 => replace_n,
-    "strings.reverse" / 1 => reverse,
-    "substring" / 3 => substring,
-    "trim" / 2 => trim,
-    "trim_left" / 2 => trim_left,
-    "trim_prefix" / 2 => trim_prefix,
-    "trim_right" / 2 => trim_right,
-    "trim_space" / 1 => trim_space,
-    "trim_suffix" / 2 => trim_suffix,
-    "upper" / 1 => upper,
+    "concat" => concat,
+    "contains" => contains,
+    "endswith" => endswith,
+    "format_int" => format_int,
+    "indexof" => indexof,
+    "indexof_n" => indexof_n,
+    "lower" => lower,
+    "replace" => replace,
+    "split" => split,
+    "startswith" => startswith,
+    "strings.any_prefix_match" => any_prefix_match,
+    "strings.any_suffix_match" => any_suffix_match,
+    "strings.count" => count,
+    "strings.replace_n" => replace_n,
+    "strings.reverse" => reverse,
+    "substring" => substring,
+    "trim" => trim,
+    "trim_left" => trim_left,
+    "trim_prefix" => trim_prefix,
+    "trim_right" => trim_right,
+    "trim_space" => trim_space,
+    "trim_suffix" => trim_suffix,
+    "upper" => upper,
 ];
 
 /// A text that is made of the budget.
@@ -56,14 +53,16 @@ fn two<'v>(context: &mut Context<'_, '_>, args: &'v [Value]) -> Result<(&'v str,
 fn concat(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let separator = text(args, 1)?;
     let whole = value(args, 2)?;
-    let Some(elements) = term::elements(context.budget, whole)? else {
+    let Some(elements) = portcullis_value::elements(context.budget, whole)? else {
         return Err(wrong_type(2, whole, &["set", "array"]));
     };
     let mut out = Output::within(context.budget);
     let mut parts = Vec::new();
     for element in elements {
-        let Value::String(part) = element else { return Err(wrong_element(2, whole, element, "string")) };
-        parts.push(&**part);
+        let View::String(part) = element.view() else {
+            return Err(wrong_element(2, whole, element, "string"));
+        };
+        parts.push(part);
     }
     let mut write = || {
         for (position, part) in parts.iter().enumerate() {
@@ -75,26 +74,26 @@ fn concat(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
         Ok(())
     };
     let written = write();
-    out.value(context.budget, written)
+    Ok(Value::from(out.finish(context.budget, written)?))
 }
 
 fn contains(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let (text, part) = two(context, args)?;
     // A part that is nearly everywhere is looked at twice.
     context.budget.step(text.len() as u64 / 64)?;
-    Ok(Value::Bool(text.contains(part)))
+    Ok(Value::from(text.contains(part)))
 }
 
 fn startswith(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let (text, part) = (text(args, 1)?, text(args, 2)?);
     context.budget.step(part.len() as u64 / 64)?;
-    Ok(Value::Bool(text.starts_with(part)))
+    Ok(Value::from(text.starts_with(part)))
 }
 
 fn endswith(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let (text, part) = (text(args, 1)?, text(args, 2)?);
     context.budget.step(part.len() as u64 / 64)?;
-    Ok(Value::Bool(text.ends_with(part)))
+    Ok(Value::from(text.ends_with(part)))
 }
 
 /// The whole part, in one of four bases.
@@ -193,7 +192,7 @@ fn replace(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 
 /// At each position the first of the texts, in their order, that is there; an empty one is everywhere, once.
 fn replace_n(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    let Value::Object(patterns) = value(args, 1)? else {
+    let View::Object(patterns) = value(args, 1)?.view() else {
         return Err(wrong_type(1, value(args, 1)?, &["object"]));
     };
     let mut pairs = BTreeMap::new();
@@ -201,29 +200,29 @@ fn replace_n(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let mut tries: u64 = 0;
     for (old, new) in patterns.iter() {
         context.budget.step(1)?;
-        let Value::String(old) = old else {
+        let View::String(old) = old.view() else {
             return Err(undefined("operand 1 non-string key found in pattern object"));
         };
-        let Value::String(new) = new else {
+        let View::String(new) = new.view() else {
             return Err(undefined("operand 1 non-string value found in pattern object"));
         };
         context.budget.read_text(old.len())?;
         tries = tries.saturating_add(old.len() as u64 / 64 + 1);
-        pairs.insert(&**old, &**new);
+        pairs.insert(old, new);
     }
     let text = text(args, 2)?;
     let tries = (text.len() as u64 + 1).saturating_mul(tries);
     context.budget.step(tries / 4 + 1)?;
     let mut out = Output::within(context.budget);
     let written = replace_all(&mut out, text, &pairs);
-    out.value(context.budget, written)
+    Ok(Value::from(out.finish(context.budget, written)?))
 }
 
 fn replace_all(
     out: &mut Output,
     text: &str,
     pairs: &BTreeMap<&str, &str>,
-) -> Result<(), super::go_fmt::TooLong> {
+) -> Result<(), portcullis_value::TooLong> {
     let mut rest = text;
     let mut was_empty = false;
     loop {
@@ -329,7 +328,7 @@ fn any_prefix_match(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let texts: BTreeSet<&str> = texts(context.budget, args, 1)?.into_iter().collect();
     let prefixes = self::texts(context.budget, args, 2)?;
     let begins = |prefix: &str| texts.range(prefix..).next().is_some_and(|text| text.starts_with(prefix));
-    Ok(Value::Bool(prefixes.into_iter().any(begins)))
+    Ok(Value::from(prefixes.into_iter().any(begins)))
 }
 
 fn any_suffix_match(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
@@ -341,26 +340,26 @@ fn any_suffix_match(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let texts: BTreeSet<String> = texts.into_iter().map(reversed).collect();
     let ends =
         |suffix: String| texts.range(suffix.clone()..).next().is_some_and(|text| text.starts_with(&suffix));
-    Ok(Value::Bool(suffixes.into_iter().map(reversed).any(ends)))
+    Ok(Value::from(suffixes.into_iter().map(reversed).any(ends)))
 }
 
 /// A text, or those in a collection.
 fn texts<'v>(budget: &mut Budget<'_>, args: &'v [Value], position: usize) -> Result<Vec<&'v str>, Failure> {
     let whole = value(args, position)?;
-    if let Value::String(text) = whole {
+    if let View::String(text) = whole.view() {
         budget.read_text(text.len())?;
         return Ok(vec![text]);
     }
-    let Some(elements) = term::elements(budget, whole)? else {
+    let Some(elements) = portcullis_value::elements(budget, whole)? else {
         return Err(wrong_type(position, whole, &["string", "set", "array"]));
     };
     let mut texts = Vec::new();
     for element in elements {
-        let Value::String(text) = element else {
+        let View::String(text) = element.view() else {
             return Err(wrong_element(position, whole, element, "string"));
         };
         budget.read_text(text.len())?;
-        texts.push(&**text);
+        texts.push(text);
     }
     Ok(texts)
 }

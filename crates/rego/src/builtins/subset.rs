@@ -1,34 +1,31 @@
 //! `object.subset`.
 
-use regorus::Value;
-
 use super::aggregates::is_equal;
 use super::operand::value;
 use super::{Context, Failure, Outcome, undefined};
-use crate::limits::Budget;
-use crate::term::{self, MOST_NESTING, too_deep};
+use portcullis_value::{Budget, MAX_NESTING, Value, View, too_deep};
 
-table!["object.subset" / 2 => subset];
+table!["object.subset" => subset];
 
 /// Both must have the same type, or be an array and a set of what it must contain.
 fn subset(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let (whole, part) = (value(args, 1)?, value(args, 2)?);
-    if let (Value::Array(items), Value::Set(wanted)) = (whole, part) {
+    if let (View::Array(items), View::Set(wanted)) = (whole.view(), part.view()) {
         let budget = &mut *context.budget;
         let mut missing = wanted.len();
-        for item in items.iter() {
+        for item in items {
             budget.step(1)?;
-            term::weigh(budget, item)?;
+            portcullis_value::weigh(budget, item)?;
             // OPA counts one that comes twice as two.
             missing = missing.saturating_sub(usize::from(wanted.contains(item)));
             if missing == 0 {
-                return Ok(Value::Bool(true));
+                return Ok(Value::TRUE);
             }
         }
-        return Ok(Value::Bool(false));
+        return Ok(Value::FALSE);
     }
     match is_part(context.budget, whole, part, 0)? {
-        Some(is_part) => Ok(Value::Bool(is_part)),
+        Some(is_part) => Ok(Value::from(is_part)),
         None => Err(undefined("both arguments object.subset must be of the same type or array and set")),
     }
 }
@@ -40,14 +37,14 @@ fn is_part(
     part: &Value,
     depth: usize,
 ) -> Result<Option<bool>, Failure> {
-    if depth > MOST_NESTING {
+    if depth > MAX_NESTING {
         return Err(too_deep().into());
     }
-    match (whole, part) {
-        (Value::Object(whole), Value::Object(part)) => {
+    match (whole.view(), part.view()) {
+        (View::Object(whole), View::Object(part)) => {
             for (key, wanted) in part.iter() {
                 budget.step(1)?;
-                term::weigh(budget, key)?;
+                portcullis_value::weigh(budget, key)?;
                 let Some(found) = whole.get(key) else { return Ok(Some(false)) };
                 let is_here = match is_part(budget, found, wanted, depth + 1)? {
                     Some(is_here) => is_here,
@@ -59,19 +56,17 @@ fn is_part(
             }
             Ok(Some(true))
         }
-        (Value::Set(whole), Value::Set(part)) => {
-            for item in part.iter() {
+        (View::Set(whole), View::Set(part)) => {
+            for item in part {
                 budget.step(1)?;
-                term::weigh(budget, item)?;
+                portcullis_value::weigh(budget, item)?;
                 if !whole.contains(item) {
                     return Ok(Some(false));
                 }
             }
             Ok(Some(true))
         }
-        (Value::Array(whole), Value::Array(part)) => {
-            is_run(budget, whole.as_slice(), part.as_slice()).map(Some)
-        }
+        (View::Array(whole), View::Array(part)) => is_run(budget, whole, part).map(Some),
         _ => Ok(None),
     }
 }

@@ -1,57 +1,55 @@
 //! Types of values, and `trace`, which is true.
 
-use regorus::Value;
-
 use super::operand::value;
 use super::{Context, Outcome, operand};
-use crate::term;
+use portcullis_value::{Value, View};
 
 table![
-    "is_array" / 1 => is_array,
-    "is_boolean" / 1 => is_boolean,
-    "is_null" / 1 => is_null,
-    "is_number" / 1 => is_number,
-    "is_object" / 1 => is_object,
-    "is_set" / 1 => is_set,
-    "is_string" / 1 => is_string,
-    "trace" / 1 => trace,
-    "type_name" / 1 => type_name,
+    "is_array" => is_array,
+    "is_boolean" => is_boolean,
+    "is_null" => is_null,
+    "is_number" => is_number,
+    "is_object" => is_object,
+    "is_set" => is_set,
+    "is_string" => is_string,
+    "trace" => trace,
+    "type_name" => type_name,
 ];
 
 fn type_name(_: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    Ok(Value::from(term::type_name(value(args, 1)?)))
+    Ok(Value::from(value(args, 1)?.ty().name()))
 }
 
 /// Nobody reads the note.
 fn trace(_: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     operand::text(args, 1)?;
-    Ok(Value::Bool(true))
+    Ok(Value::TRUE)
 }
 
 fn is_array(_: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    Ok(Value::Bool(matches!(value(args, 1)?, Value::Array(_))))
+    Ok(Value::from(matches!(value(args, 1)?.view(), View::Array(_))))
 }
 
 fn is_boolean(_: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    Ok(Value::Bool(matches!(value(args, 1)?, Value::Bool(_))))
+    Ok(Value::from(matches!(value(args, 1)?.view(), View::Bool(_))))
 }
 
 fn is_null(_: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    Ok(Value::Bool(matches!(value(args, 1)?, Value::Null)))
+    Ok(Value::from(matches!(value(args, 1)?.view(), View::Null)))
 }
 
 fn is_number(_: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    Ok(Value::Bool(matches!(value(args, 1)?, Value::Number(_))))
+    Ok(Value::from(matches!(value(args, 1)?.view(), View::Number(_))))
 }
 
 fn is_object(_: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    Ok(Value::Bool(matches!(value(args, 1)?, Value::Object(_))))
+    Ok(Value::from(matches!(value(args, 1)?.view(), View::Object(_))))
 }
 
 fn is_set(_: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    Ok(Value::Bool(matches!(value(args, 1)?, Value::Set(_))))
+    Ok(Value::from(matches!(value(args, 1)?.view(), View::Set(_))))
 }
 
 fn is_string(_: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    Ok(Value::Bool(matches!(value(args, 1)?, Value::String(_))))
+    Ok(Value::from(matches!(value(args, 1)?.view(), View::String(_))))
 }

@@ -5,15 +5,13 @@
 //! "1.5Ki" --split--> "1.5", "Ki" --digits--> 15 / 10¹ --unit--> 15360 / 10¹ --> 1536
 //! ```
 
-use regorus::Value;
-
 use super::operand::text;
 use super::{Context, Failure, Outcome, too_large, undefined};
-use crate::limits::LimitKind;
+use portcullis_value::{Budget, LimitKind, Limits, Number, Value};
 
 table![
-    "units.parse" / 1 => parse,
-    "units.parse_bytes" / 1 => parse_bytes,
+    "units.parse" => parse,
+    "units.parse_bytes" => parse_bytes,
 ];
 
 /// Most digits of an amount, without zeros at its ends, and of its whole part in units of one. With any unit it is
@@ -193,7 +191,8 @@ impl Decimal {
             let length = text.trim_end_matches('0').trim_end_matches('.').len();
             text.truncate(length);
         }
-        Value::from_numeric_string(&text).map_err(|_| undefined("could not parse amount to a number"))
+        let number = Number::parse(&mut Budget::new(Limits::default(), None), &text)?;
+        number.map(Value::from).ok_or_else(|| undefined("could not parse amount to a number"))
     }
 }
 

@@ -1,21 +1,19 @@
 //! UUIDs.
 
+use portcullis_value::Value;
 use std::collections::BTreeMap;
-
-use regorus::Value;
 
 use super::operand::{text, value};
 use super::{Context, Outcome, numbers};
-use crate::term;
 
 table![
-    "uuid.parse" / 1 => parse,
-    "uuid.rfc4122" / 1 => rfc4122,
+    "uuid.parse" => parse,
+    "uuid.rfc4122" => rfc4122,
 ];
 
 /// One of version 4 that is the same for the same review and argument.
 fn rfc4122(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    let key = term::text(context.budget, value(args, 1)?)?;
+    let key = portcullis_value::text(context.budget, value(args, 1)?)?;
     let digest = numbers::digest(context.seed, &key);
     let bits = u128::from_be_bytes(*digest.first_chunk().unwrap_or(&[0; 16]));
     let bits = bits & !(0xf << 76) & !(0b11 << 62) | (0x4 << 76) | (0b10 << 62);
@@ -27,7 +25,7 @@ fn rfc4122(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 
 /// What a UUID says; nothing, if it is none.
 fn parse(_: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    Ok(read(text(args, 1)?).map_or(Value::Undefined, describe))
+    Ok(read(text(args, 1)?).map_or(Value::UNDEFINED, describe))
 }
 
 /// With dashes, in braces, as a URN, or just the digits.
@@ -55,7 +53,11 @@ fn dashed(text: &str) -> Option<String> {
 fn describe(bits: u128) -> Value {
     let mut parts = BTreeMap::new();
     let mut put = |key: &str, value: Value| parts.insert(Value::from(key), value);
-    let field = |shift: u32, width: u32| (bits >> shift) & ((1 << width) - 1);
+    let field = |shift: u32, width: u32| {
+        let field = (bits >> shift) & ((1 << width) - 1);
+        // None has more than 48 bits.
+        i128::try_from(field).unwrap_or_default()
+    };
     let version = field(76, 4);
     put("version", Value::from(version));
     put(
@@ -71,7 +73,7 @@ fn describe(bits: u128) -> Value {
         // Hundreds of nanoseconds since the calendar was reformed, in 1582.
         const REFORM: i128 = 0x01b2_1dd2_1381_4000;
         let time = field(64, 12) << 48 | field(80, 16) << 32 | field(96, 32);
-        let nanoseconds = (i128::try_from(time).unwrap_or(0) - REFORM) * 100;
+        let nanoseconds = (time - REFORM) * 100;
         put("time", Value::from(nanoseconds));
         let node: Vec<String> = (0..6).map(|byte| format!("{:02x}", field(40 - 8 * byte, 8))).collect();
         put("nodeid", Value::from(node.join("-")));

@@ -1,13 +1,10 @@
 //! `walk`: every value in a value, with its path.
 
-use regorus::Value;
-
 use super::operand::value;
-use super::{Builtin, Context, Failure, Outcome};
-use crate::limits::Budget;
-use crate::term::{self, MOST_NESTING, sorted_entries, too_deep};
+use super::{Context, Failure, Outcome};
+use portcullis_value::{Budget, MAX_NESTING, Value, View, too_deep};
 
-pub(super) const BUILTINS: &[Builtin] = &[Builtin { name: "walk", arity: 1, is_relation: true, call: walk }];
+table!["walk" => walk];
 
 /// The answers, as an array of `[path, value]`.
 fn walk(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
@@ -22,7 +19,7 @@ fn visit(
     value: &Value,
     answers: &mut Vec<Value>,
 ) -> Result<(), Failure> {
-    if path.len() > MOST_NESTING {
+    if path.len() > MAX_NESTING {
         return Err(too_deep().into());
     }
     budget.make_items(path.len() + 3)?;
@@ -33,21 +30,21 @@ fn visit(
         path.pop();
         Ok::<(), Failure>(())
     };
-    match value {
-        Value::Array(items) => {
+    match value.view() {
+        View::Array(items) => {
             for (index, item) in items.iter().enumerate() {
                 enter(budget, Value::from(index), item)?;
             }
         }
-        Value::Object(object) => {
+        View::Object(object) => {
             budget.step(object.len() as u64)?;
-            object.keys().try_for_each(|key| term::weigh(budget, key))?;
-            for (key, value) in sorted_entries(object.iter_sorted()) {
+            object.keys().try_for_each(|key| portcullis_value::weigh(budget, key))?;
+            for (key, value) in object.iter() {
                 enter(budget, key.clone(), value)?;
             }
         }
-        Value::Set(_) => {
-            for item in term::elements(budget, value)?.unwrap_or_default() {
+        View::Set(_) => {
+            for item in portcullis_value::elements(budget, value)?.unwrap_or_default() {
                 enter(budget, item.clone(), item)?;
             }
         }

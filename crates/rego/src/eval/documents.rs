@@ -1,14 +1,13 @@
 //! What rules make: documents, answers of functions, and the tree of both rules and data.
 
+use portcullis_value::{LimitKind, Value, View};
 use std::collections::{BTreeMap, BTreeSet};
 
 use portcullis_rego_syntax::Span;
 
 use super::replaced::Document;
 use super::{Flow, Machine, collections};
-use crate::Value;
 use crate::error::EvalError;
-use crate::limits::LimitKind;
 use crate::normal_form::{BranchHead, Definition, Group, GroupId, GroupKind, NodeId};
 
 const TWO_VALUES: &str = "complete rules must not produce multiple outputs";
@@ -26,7 +25,7 @@ impl<'p> Machine<'p, '_> {
             Some(Document::NotMade) => {}
         }
         let program = self.program;
-        let Some(group) = program.groups.get(id) else { return Ok(Value::Undefined) };
+        let Some(group) = program.groups.get(id) else { return Ok(Value::UNDEFINED) };
         self.budget.step(self.world.replaced.len() as u64 / 8)?;
         if !self.world.replaced.is_empty() && self.world.is_replaced(&group.path) {
             return Ok(self.base_document(&group.path));
@@ -70,7 +69,7 @@ impl<'p> Machine<'p, '_> {
         let program = self.program;
         let answer = match program.groups.get(id) {
             Some(group) => self.single(group, frame, TWO_ANSWERS),
-            None => Ok(Value::Undefined),
+            None => Ok(Value::UNDEFINED),
         };
         self.stack.truncate(frame);
         self.depth -= 1;
@@ -91,7 +90,7 @@ impl<'p> Machine<'p, '_> {
         {
             self.definition(default, frame, &mut value, conflict)?;
         }
-        Ok(value.unwrap_or(Value::Undefined))
+        Ok(value.unwrap_or(Value::UNDEFINED))
     }
 
     fn definition(
@@ -189,16 +188,15 @@ impl<'p> Machine<'p, '_> {
     pub(super) fn keys_at(&mut self, id: NodeId, keys: &[Value]) -> Result<Vec<Value>, EvalError> {
         match self.place(id, keys)? {
             Place::Value(value) => {
-                collections::weigh_entries(&mut self.budget, &value)?;
-                Ok(collections::entries(&value).into_iter().map(|(key, _)| key).collect())
+                let entries = collections::entries(&mut self.budget, &value)?;
+                Ok(entries.into_iter().map(|(key, _)| key).collect())
             }
             Place::Inner(id) => {
                 let Some(node) = self.program.nodes.get(id) else { return Ok(Vec::new()) };
                 let base = self.base_document(&node.path);
-                collections::weigh_entries(&mut self.budget, &base)?;
+                let entries = collections::entries(&mut self.budget, &base)?;
                 self.budget.step(node.children.len() as u64)?;
-                let mut keys: BTreeSet<Value> =
-                    collections::entries(&base).into_iter().map(|(key, _)| key).collect();
+                let mut keys: BTreeSet<Value> = entries.into_iter().map(|(key, _)| key).collect();
                 keys.extend(node.children.keys().cloned());
                 Ok(keys.into_iter().collect())
             }
@@ -210,7 +208,7 @@ impl<'p> Machine<'p, '_> {
         let mut id = id;
         let mut keys = keys;
         loop {
-            let Some(node) = program.nodes.get(id) else { return Ok(Place::Value(Value::Undefined)) };
+            let Some(node) = program.nodes.get(id) else { return Ok(Place::Value(Value::UNDEFINED)) };
             // Whether each of them is on the way is looked at.
             self.budget.step(self.world.replaced.len() as u64 / 8)?;
             let is_replaced = !self.world.replaced.is_empty() && self.world.is_replaced(&node.path);
@@ -241,7 +239,7 @@ impl<'p> Machine<'p, '_> {
                 collections::weigh(&mut self.budget, key)?;
             }
             let found = keys.iter().try_fold(&made, |value, key| get(value, key)).cloned();
-            return Ok(Place::Value(found.unwrap_or(Value::Undefined)));
+            return Ok(Place::Value(found.unwrap_or(Value::UNDEFINED)));
         }
     }
 
@@ -260,28 +258,28 @@ impl<'p> Machine<'p, '_> {
 
     fn make_tree(&mut self, id: NodeId, span: Span) -> Result<Value, EvalError> {
         let program = self.program;
-        let Some(node) = program.nodes.get(id) else { return Ok(Value::Undefined) };
+        let Some(node) = program.nodes.get(id) else { return Ok(Value::UNDEFINED) };
         let base = self.base_document(&node.path);
         if let Some(group) = node.group {
             let is_function = program
                 .groups
                 .get(group)
                 .is_some_and(|group| matches!(group.kind, GroupKind::Function { .. }));
-            let has_base = !matches!(base, Value::Undefined);
+            let has_base = !base.is_undefined();
             return if is_function || has_base { Ok(base) } else { self.document(group) };
         }
         if !self.world.replaced.is_empty() && self.world.is_replaced(&node.path) {
             return Ok(base);
         }
-        let mut entries: BTreeMap<Value, Value> = match &base {
-            Value::Object(object) => object.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
-            Value::Undefined => BTreeMap::new(),
+        let mut entries: BTreeMap<Value, Value> = match base.view() {
+            View::Object(object) => object.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
+            View::Undefined => BTreeMap::new(),
             _ => return Err(self.conflict(span, "base and virtual document keys must be disjoint")),
         };
         self.budget.make_items(entries.len() + node.children.len())?;
         for (key, child) in &node.children {
             let value = self.tree(*child, span)?;
-            if !matches!(value, Value::Undefined) {
+            if !value.is_undefined() {
                 entries.insert(key.clone(), value);
             }
         }
@@ -293,7 +291,7 @@ impl<'p> Machine<'p, '_> {
         path.iter()
             .try_fold(&self.world.data, |value, key| collections::get_base(value, key))
             .cloned()
-            .unwrap_or(Value::Undefined)
+            .unwrap_or(Value::UNDEFINED)
     }
 }
 

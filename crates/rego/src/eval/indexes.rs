@@ -4,6 +4,7 @@
 //! that are no evaluation's. If it cannot be made, because of a limit or an error, every evaluation does without and meets the
 //! error where the text has it. So nothing that an evaluation answers, counts or fails of depends on which came first.
 
+use portcullis_value::{Budget, LimitKind, Limits, Object, Value};
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::ops::Range;
@@ -13,9 +14,7 @@ use portcullis_rego_syntax::Span;
 
 use super::replaced::World;
 use super::{Flow, MOST_SLOTS, Machine, Step, collections};
-use crate::Value;
 use crate::error::EvalError;
-use crate::limits::{Budget, LimitKind, Limits};
 use crate::normal_form::{Join, Member, Op, SetRule, SiteChain, SiteId, SiteKind};
 use crate::program::Program;
 
@@ -279,11 +278,7 @@ impl Indexes {
     }
 
     pub(crate) fn are_of(&self, program: &Arc<()>, data: &Value) -> bool {
-        let same = match (&self.data, data) {
-            (Value::Object(one), Value::Object(other)) => Arc::ptr_eq(one, other),
-            _ => false,
-        };
-        same && std::ptr::eq(self.program.as_ptr(), Arc::as_ptr(program))
+        self.data.is_same(data) && std::ptr::eq(self.program.as_ptr(), Arc::as_ptr(program))
     }
 
     /// What a site has; none if it cannot be made.
@@ -385,7 +380,7 @@ impl<'p, 'e> Machine<'p, 'e> {
             return (found, Err(self.budget.exceeded(LimitKind::Depth).into()));
         }
         self.stack.clear();
-        self.stack.resize(chain.slots as usize, Value::Undefined);
+        self.stack.resize(chain.slots as usize, Value::UNDEFINED);
         let parts =
             chain.member.as_ref().and_then(|part| Some((part, chain.ops.split_at_checked(part.after)?)));
         let ended = match parts {
@@ -621,18 +616,10 @@ struct KnownMember<'r> {
 
 /// Where an object is in memory.
 fn address(value: &Value) -> Option<usize> {
-    match value {
-        Value::Object(object) => Some(Arc::as_ptr(object).addr()),
-        _ => None,
-    }
+    value.as_object().map(Object::address)
 }
 
 /// Whether it is the same scalar, or the same collection by reference. Collections that are equal only are as good as others.
 fn is_same(a: &Value, b: &Value) -> bool {
-    match (a, b) {
-        (Value::Object(a), Value::Object(b)) => Arc::ptr_eq(a, b),
-        (Value::Array(a), Value::Array(b)) => Arc::ptr_eq(a, b),
-        (Value::Set(a), Value::Set(b)) => Arc::ptr_eq(a, b),
-        (a, b) => collections::len(a).is_none() && a == b,
-    }
+    if a.is_collection() { a.is_same(b) } else { a == b }
 }

@@ -11,11 +11,10 @@ mod ops;
 mod replaced;
 
 use portcullis_rego_syntax::Span;
+use portcullis_value::{Budget, LimitKind, Limits, Value, View, Watch};
 
-use crate::Value;
 use crate::builtins::Caches;
 use crate::error::{EvalError, EvalErrorKind};
-use crate::limits::{Budget, LimitKind, Limits, Watch};
 use crate::normal_form::{Arg, Branch, NormalForm, SiteId, Slot};
 use crate::program::Program;
 
@@ -115,7 +114,21 @@ pub struct Evaluation {
     pub memory: u64,
 }
 
-pub(crate) fn evaluate(source: &Program, environment: &Environment<'_>) -> Evaluation {
+impl Program {
+    /// Answers the query. Never panics, and uses no more than the limits allow; takes time and allocates for
+    /// each operation of the normal form that is run, and nothing for those that are not.
+    pub fn evaluate(&self, environment: &Environment<'_>) -> Evaluation {
+        evaluate(self, environment)
+    }
+
+    /// Indexes over a `data` document, in which nothing is built yet; none if the program has no use for them.
+    /// Give them to every evaluation with that same document.
+    pub fn indexes(&self, data: &Value) -> Option<Indexes> {
+        (!self.form().sites.is_empty()).then(|| Indexes::new(self.identity(), data, self.form().sites.len()))
+    }
+}
+
+fn evaluate(source: &Program, environment: &Environment<'_>) -> Evaluation {
     let program = source.form();
     let indexes = environment.indexes.filter(|indexes| {
         !environment.strict_builtin_errors && indexes.are_of(source.identity(), &environment.data)
@@ -151,7 +164,7 @@ pub(crate) fn evaluate(source: &Program, environment: &Environment<'_>) -> Evalu
 impl<'p> Machine<'p, '_> {
     fn answer(&mut self) -> Result<Value, EvalError> {
         let entry = &self.program.entry;
-        let mut answer = Value::Undefined;
+        let mut answer = Value::UNDEFINED;
         let mut solutions = Vec::new();
         self.frame(entry.module, &entry.branch, self.stack.len(), &mut |machine| {
             match &entry.variables {
@@ -190,7 +203,7 @@ impl<'p> Machine<'p, '_> {
         if end > MOST_SLOTS {
             return Err(self.budget.exceeded(LimitKind::Depth).into());
         }
-        self.stack.resize(end, Value::Undefined);
+        self.stack.resize(end, Value::UNDEFINED);
         self.base = frame;
         self.module = module;
         let flow = self.run(&branch.ops, found).map_err(|error| self.located(error, branch.span));
@@ -201,7 +214,7 @@ impl<'p> Machine<'p, '_> {
     }
 
     fn slot(&self, slot: Slot) -> &Value {
-        const UNDEFINED: &Value = &Value::Undefined;
+        const UNDEFINED: &Value = &Value::UNDEFINED;
         self.stack.get(self.base + slot as usize).unwrap_or(UNDEFINED)
     }
 
@@ -245,17 +258,17 @@ impl<'p> Machine<'p, '_> {
     fn check_output(&mut self, value: &Value) -> Result<(), EvalError> {
         let mut rest = vec![value];
         while let Some(value) = rest.pop() {
-            let bytes = match value {
-                Value::String(text) => text.len(),
-                Value::Array(items) => {
+            let bytes = match value.view() {
+                View::String(text) => text.len(),
+                View::Array(items) => {
                     rest.extend(items.iter());
                     items.len()
                 }
-                Value::Set(items) => {
+                View::Set(items) => {
                     rest.extend(items.iter());
                     items.len()
                 }
-                Value::Object(entries) => {
+                View::Object(entries) => {
                     rest.extend(entries.iter().flat_map(|(key, value)| [key, value]));
                     entries.len()
                 }

@@ -1,5 +1,6 @@
 //! The operations.
 
+use portcullis_value::{Exceeded, Value, View};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,15 +8,12 @@ use portcullis_rego_syntax::Span;
 
 use super::replaced::{Replaced, with_path};
 use super::{Flow, Machine, Step, collections};
-use crate::Value;
 use crate::builtins::{Builtin, Context, Failure};
 use crate::error::{EvalError, EvalErrorKind};
-use crate::limits::Exceeded;
 use crate::normal_form::{
     Arg, Callee, Change, Collect, CollectHead, Comparison, Op, OpKind, Pattern, Replacement, Root, Slot,
     Target,
 };
-use crate::term;
 
 /// Where an attempt goes after an operation.
 enum Next {
@@ -86,7 +84,7 @@ impl<'p> Machine<'p, '_> {
                 Ok(self.keep(*to, value))
             }
             OpKind::Holds { value } => {
-                Ok(Next::when(!matches!(self.value(value), Value::Bool(false) | Value::Undefined)))
+                Ok(Next::when(!matches!(self.value(value).view(), View::Bool(false) | View::Undefined)))
             }
             OpKind::Compare { operator, left, right } => {
                 let (left, right) = (self.value(left).clone(), self.value(right).clone());
@@ -136,7 +134,7 @@ impl<'p> Machine<'p, '_> {
     }
 
     fn keep(&mut self, to: Slot, value: Value) -> Next {
-        if matches!(value, Value::Undefined) {
+        if value.is_undefined() {
             return Next::Fail;
         }
         self.set(to, value);
@@ -155,7 +153,7 @@ impl<'p> Machine<'p, '_> {
         self.budget.step(keys.len() as u64 / 4)?;
         for key in keys {
             let key = self.value(key);
-            if collections::len(key).is_some() || matches!(key, Value::String(text) if text.len() > 64) {
+            if key.is_collection() || matches!(key.view(), View::String(text) if text.len() > 64) {
                 let key = key.clone();
                 collections::weigh(&mut self.budget, &key)?;
             }
@@ -163,7 +161,7 @@ impl<'p> Machine<'p, '_> {
         let start = self.root(root);
         let get = if matches!(root, Root::Data) { collections::get_base } else { collections::get };
         let found = keys.iter().fold(start, |value, key| get(value?, self.value(key)));
-        match found.filter(|value| !matches!(value, Value::Undefined)).cloned() {
+        match found.filter(|value| !value.is_undefined()).cloned() {
             Some(value) => {
                 self.set(to, value);
                 Ok(Next::On)
@@ -182,35 +180,43 @@ impl<'p> Machine<'p, '_> {
         found: &mut dyn FnMut(&mut Self) -> Step,
     ) -> Step {
         let Some(collection) = self.root(root).cloned() else { return Ok(Flow::More) };
-        if collections::len(&collection).is_none() {
-            return Ok(Flow::More);
-        }
-        collections::weigh_entries(&mut self.budget, &collection)
-            .map_err(|error| self.located(error.into(), span))?;
+        let Some(count) = collection.count() else { return Ok(Flow::More) };
+        self.budget.step(count as u64).map_err(|error| self.located(error.into(), span))?;
         self.deeper().map_err(|error| self.located(error, span))?;
         let mut flow = Ok(Flow::More);
-        if let Value::Array(items) = &collection {
-            for (index, item) in items.iter().enumerate() {
-                if !matches!(key, Pattern::Any) && !self.fits(&Value::from(index as u64), key)? {
-                    continue;
-                }
-                self.set(to, item.clone());
-                flow = self.run(after, found);
-                if !matches!(flow, Ok(Flow::More)) {
-                    break;
-                }
-            }
-        } else {
-            for (name, value) in collections::pairs(&collection) {
-                if !self.fits(name, key)? {
-                    continue;
-                }
+        let mut visit = |name: &Value, value: &Value| {
+            let fits = self.fits(name, key)?;
+            flow = if fits {
                 self.set(to, value.clone());
-                flow = self.run(after, found);
-                if !matches!(flow, Ok(Flow::More)) {
-                    break;
+                self.run(after, found)
+            } else {
+                Ok(Flow::More)
+            };
+            Ok::<_, EvalError>(matches!(flow, Ok(Flow::More)))
+        };
+        match collection.view() {
+            View::Array(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    if !visit(&Value::from(index), item)? {
+                        break;
+                    }
                 }
             }
+            View::Set(items) => {
+                for item in items {
+                    if !visit(item, item)? {
+                        break;
+                    }
+                }
+            }
+            View::Object(object) => {
+                for (name, value) in object.iter() {
+                    if !visit(name, value)? {
+                        break;
+                    }
+                }
+            }
+            _ => {}
         }
         self.depth -= 1;
         flow
@@ -227,7 +233,7 @@ impl<'p> Machine<'p, '_> {
     ) -> Step {
         let frame = self.push_all(args);
         let answers = self.builtin(builtin, frame, span).map_err(|error| self.located(error, span))?;
-        let Value::Array(answers) = answers else { return Ok(Flow::More) };
+        let View::Array(answers) = answers.view() else { return Ok(Flow::More) };
         self.each(answers.iter().cloned(), to, span, after, found)
     }
 
@@ -255,17 +261,17 @@ impl<'p> Machine<'p, '_> {
 
     /// Whether a value fits; variables of the pattern are then set.
     fn fits(&mut self, value: &Value, pattern: &Pattern) -> Result<bool, EvalError> {
-        match (pattern, value) {
+        match (pattern, value.view()) {
             (Pattern::Any, _) => Ok(true),
-            (Pattern::Bind(slot), value) => {
+            (Pattern::Bind(slot), _) => {
                 self.set(*slot, value.clone());
                 Ok(true)
             }
-            (Pattern::Equal(other), value) => {
+            (Pattern::Equal(other), _) => {
                 let other = self.value(other).clone();
                 Ok(collections::equal(&mut self.budget, &other, value)?)
             }
-            (Pattern::Array(patterns), Value::Array(items)) if items.len() == patterns.len() => {
+            (Pattern::Array(patterns), View::Array(items)) if items.len() == patterns.len() => {
                 self.budget.step(patterns.len() as u64 / 4)?;
                 for (item, pattern) in items.iter().zip(patterns) {
                     if !self.fits(item, pattern)? {
@@ -274,7 +280,7 @@ impl<'p> Machine<'p, '_> {
                 }
                 Ok(true)
             }
-            (Pattern::Object(patterns), Value::Object(object)) if object.len() == patterns.len() => {
+            (Pattern::Object(patterns), View::Object(object)) if object.len() == patterns.len() => {
                 self.budget.step(patterns.len() as u64)?;
                 for (key, pattern) in patterns {
                     let key = self.value(key).clone();
@@ -324,11 +330,10 @@ impl<'p> Machine<'p, '_> {
         ops: &'p [Op],
     ) -> Result<Next, EvalError> {
         let domain = self.value(domain).clone();
-        if collections::len(&domain).is_none() {
+        if !domain.is_collection() {
             return Ok(Next::Fail);
         }
-        collections::weigh_entries(&mut self.budget, &domain)?;
-        for (name, element) in collections::entries(&domain) {
+        for (name, element) in collections::entries(&mut self.budget, &domain)? {
             if let Some(slot) = key {
                 self.set(slot, name);
             }
@@ -417,7 +422,7 @@ impl<'p> Machine<'p, '_> {
         if !self.world.functions.is_empty() {
             self.budget.step(self.world.functions.len() as u64 / 16)?;
             let target = match callee {
-                Callee::Builtin(builtin) => Some(Target::Builtin(builtin.name)),
+                Callee::Builtin(builtin) => Some(Target::Builtin(builtin.row.name)),
                 Callee::Function(group) => Some(Target::Function(*group)),
                 _ => None,
             };
@@ -449,22 +454,22 @@ impl<'p> Machine<'p, '_> {
                 self.function(*group, frame)
             }
             Callee::Compare(operator) => match args {
-                [left, right] => Ok(Value::Bool(self.compare(*operator, left, right)?)),
-                _ => Ok(Value::Undefined),
+                [left, right] => Ok(Value::from(self.compare(*operator, left, right)?)),
+                _ => Ok(Value::UNDEFINED),
             },
             Callee::Member => match args {
-                [value, collection] => Ok(Value::Bool(self.is_member(value, collection)?)),
-                _ => Ok(Value::Undefined),
+                [value, collection] => Ok(Value::from(self.is_member(value, collection)?)),
+                _ => Ok(Value::UNDEFINED),
             },
             Callee::MemberAt => match args {
                 [key, value, collection] => {
                     collections::weigh(&mut self.budget, key)?;
                     let Some(found) = collections::get(collection, key) else {
-                        return Ok(Value::Bool(false));
+                        return Ok(Value::FALSE);
                     };
-                    Ok(Value::Bool(collections::equal(&mut self.budget, found, value)?))
+                    Ok(Value::from(collections::equal(&mut self.budget, found, value)?))
                 }
-                _ => Ok(Value::Undefined),
+                _ => Ok(Value::UNDEFINED),
             },
             Callee::Template => self.template(args),
         }
@@ -481,7 +486,7 @@ impl<'p> Machine<'p, '_> {
             Err(Failure::Undefined(message)) if self.strict => {
                 Err(EvalError { kind: EvalErrorKind::Builtin, message, at: Some((self.module, span)) })
             }
-            Err(Failure::Undefined(_)) => Ok(Value::Undefined),
+            Err(Failure::Undefined(_)) => Ok(Value::UNDEFINED),
             Err(Failure::Limit(exceeded)) => Err(exceeded.into()),
             Err(Failure::Unavailable(message)) => {
                 let message = message.to_owned();
@@ -552,9 +557,10 @@ impl<'p> Machine<'p, '_> {
     fn print(&mut self, args: &[Arg]) -> Result<(), EvalError> {
         let mut lines = vec![String::new()];
         for (position, arg) in args.iter().enumerate() {
-            let Value::Set(values) = self.value(arg).clone() else { continue };
+            let value = self.value(arg).clone();
+            let View::Set(values) = value.view() else { continue };
             let mut texts = Vec::new();
-            for value in values.iter_sorted() {
+            for value in values {
                 texts.push(self.text_of(value)?);
             }
             if texts.is_empty() {
@@ -578,11 +584,12 @@ impl<'p> Machine<'p, '_> {
     }
 
     fn template(&mut self, args: &[Value]) -> Result<Value, EvalError> {
-        let [Value::Array(parts)] = args else { return Ok(Value::Undefined) };
+        let [parts] = args else { return Ok(Value::UNDEFINED) };
+        let Some(parts) = parts.as_array() else { return Ok(Value::UNDEFINED) };
         let mut text = String::new();
-        for part in parts.iter() {
-            let next = match part {
-                Value::Set(values) => match values.first() {
+        for part in parts {
+            let next = match part.view() {
+                View::Set(values) => match values.first() {
                     Some(value) if values.len() == 1 => self.text_of(value)?,
                     Some(_) => {
                         return Err(EvalError {
@@ -593,7 +600,7 @@ impl<'p> Machine<'p, '_> {
                     }
                     None => "<undefined>".to_owned(),
                 },
-                other => self.text_of(other)?,
+                _ => self.text_of(part)?,
             };
             self.budget.make_text(next.len())?;
             text.push_str(&next);
@@ -603,20 +610,20 @@ impl<'p> Machine<'p, '_> {
 
     /// A value as text: strings as they are, everything else as it is written.
     fn text_of(&mut self, value: &Value) -> Result<String, EvalError> {
-        match value {
-            Value::String(text) => {
+        match value.view() {
+            View::String(text) => {
                 self.budget.make_text(text.len())?;
                 Ok(text.to_string())
             }
-            other => Ok(term::text(&mut self.budget, other)?),
+            _ => Ok(portcullis_value::text(&mut self.budget, value)?),
         }
     }
 
     fn is_member(&mut self, value: &Value, collection: &Value) -> Result<bool, EvalError> {
-        let found = match collection {
-            Value::Array(items) => self.is_among(value, items.iter())?,
-            Value::Object(object) => self.is_among(value, object.values())?,
-            Value::Set(items) => {
+        let found = match collection.view() {
+            View::Array(items) => self.is_among(value, items.iter())?,
+            View::Object(object) => self.is_among(value, object.values())?,
+            View::Set(items) => {
                 collections::weigh(&mut self.budget, value)?;
                 items.contains(value)
             }
@@ -646,7 +653,7 @@ impl<'p> Machine<'p, '_> {
         }
         collections::weigh(&mut self.budget, left)?;
         collections::weigh(&mut self.budget, right)?;
-        let order = term::compare(left, right);
+        let order = left.cmp(right);
         Ok(match operator {
             Comparison::Less => order.is_lt(),
             Comparison::LessOrEqual => order.is_le(),

@@ -1,9 +1,8 @@
 //! Documents and functions as they are inside of `with`.
 
+use portcullis_value::{Budget, Exceeded, Value, View};
 use std::collections::BTreeMap;
 
-use crate::Value;
-use crate::limits::{Budget, Exceeded};
 use crate::normal_form::{Callee, NodeId, Target};
 
 /// What evaluation sees, and what it made of it so far.
@@ -91,8 +90,8 @@ pub(super) fn with_path(
     value: Value,
 ) -> Result<Value, Exceeded> {
     let Some((key, rest)) = path.split_first() else { return Ok(value) };
-    let mut object: BTreeMap<Value, Value> = match document {
-        Some(Value::Object(object)) => {
+    let mut object: BTreeMap<Value, Value> = match document.map(Value::view) {
+        Some(View::Object(object)) => {
             budget.make_items(object.len())?;
             object.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
         }

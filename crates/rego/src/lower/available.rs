@@ -2,11 +2,11 @@
 //! whatever else is wrong with a module that cannot be lowered yet.
 
 use portcullis_rego_syntax::ast::{Expr, ExprKind, With};
+use portcullis_rego_syntax::builtins::{self as rows, Answered};
 use portcullis_rego_syntax::visit::{self, Visitor};
 use portcullis_rego_syntax::{Names, Resolution, Span};
 
 use super::Unit;
-use crate::builtins;
 use crate::error::CompileError;
 
 /// The builtins of a module that are not available, `module` being its position among others.
@@ -18,19 +18,17 @@ pub fn unavailable_builtins(unit: &Unit<'_>, module: usize) -> Vec<CompileError>
 
 /// The error for a builtin that there is not.
 pub(super) fn unavailable(module: usize, span: Span, name: &str) -> CompileError {
-    let hint = match name {
-        "http.send" | "net.lookup_ip_addr" => Some("policies are evaluated without a network"),
-        "external_data" => Some("external data providers are not supported"),
-        "opa.runtime" => Some("policies do not see where they are evaluated"),
+    let hint = match rows::find(name).map(|row| row.answered) {
+        Some(Answered::Missing(why)) => why,
         _ => None,
     };
     let message = format!("builtin `{name}` is not available");
     CompileError { module, span, message, hint: hint.map(str::to_owned) }
 }
 
-/// Whether a name is one that lowering knows: the rest of what [`builtins::find`] has are functions.
-fn is_operation(name: &str) -> bool {
-    matches!(name, "print" | "eq" | "assign")
+/// Whether somebody answers a builtin: a function, or lowering.
+fn is_answered(name: &str) -> bool {
+    name == "print" || rows::find(name).is_some_and(|row| !matches!(row.answered, Answered::Missing(_)))
 }
 
 struct Collector<'n> {
@@ -46,7 +44,7 @@ impl Collector<'_> {
             return;
         }
         let name = callee.static_prefix().into_iter().map(|(text, _)| text).collect::<Vec<_>>().join(".");
-        if !is_operation(&name) && builtins::find(&name).is_none() {
+        if !is_answered(&name) {
             self.errors.push(unavailable(self.module, callee.span, &name));
         }
     }

@@ -1,9 +1,11 @@
 //! What can be said of operations without running them: whether their answers depend on the input, and whether they can
 //! end as an error that is no limit.
 
+use portcullis_rego_syntax::builtins::Effects;
+use portcullis_value::Value;
 use std::collections::BTreeMap;
 
-use crate::Value;
+use crate::builtins::Builtin;
 use crate::normal_form::{
     Arg, Branch, Callee, CollectHead, Comparison, Definition, Group, GroupId, GroupKind, Op, OpKind, Pattern,
     Root, Slot,
@@ -111,12 +113,12 @@ fn of_op(op: &Op, group: &mut dyn FnMut(GroupId) -> Facts) -> Facts {
         },
         OpKind::Document { group: id, .. } => group(*id),
         OpKind::Call { callee, .. } => match callee {
-            Callee::Builtin(builtin) => of_builtin(builtin.name),
+            Callee::Builtin(builtin) => of_builtin(builtin),
             Callee::Function(id) => group(*id),
             Callee::Compare(_) | Callee::Member | Callee::MemberAt => Facts::PLAIN,
             Callee::Template => Facts::FALLIBLE,
         },
-        OpKind::Relation { builtin, .. } => of_builtin(builtin.name),
+        OpKind::Relation { builtin, .. } => of_builtin(builtin),
         OpKind::Object { entries, .. } => {
             let mut keys = std::collections::BTreeSet::new();
             let is_distinct = entries.iter().all(|(key, _)| match key {
@@ -141,20 +143,11 @@ fn of_op(op: &Op, group: &mut dyn FnMut(GroupId) -> Facts) -> Facts {
     }
 }
 
-/// Builtins that are asked for what is no argument, and those that are known to have no error but a limit of what was used:
-/// a pattern may be too large by itself.
-fn of_builtin(name: &str) -> Facts {
-    match name {
-        "time.now_ns" | "rand.intn" | "uuid.rfc4122" | "opa.runtime" | "trace" => Facts::UNKNOWN,
-        "abs" | "all" | "any" | "array.concat" | "array.flatten" | "array.reverse" | "array.slice"
-        | "ceil" | "concat" | "contains" | "count" | "div" | "endswith" | "floor" | "format_int"
-        | "indexof" | "intersection" | "is_array" | "is_boolean" | "is_null" | "is_number" | "is_object"
-        | "is_set" | "is_string" | "lower" | "max" | "min" | "minus" | "mul" | "object.filter"
-        | "object.get" | "object.keys" | "object.remove" | "object.union" | "or" | "and" | "plus" | "rem"
-        | "replace" | "round" | "set_diff" | "sort" | "split" | "sprintf" | "startswith"
-        | "strings.reverse" | "substring" | "sum" | "to_number" | "trim" | "trim_left" | "trim_prefix"
-        | "trim_right" | "trim_space" | "trim_suffix" | "type_name" | "union" | "upper" => Facts::PLAIN,
-        _ => Facts::FALLIBLE,
+fn of_builtin(builtin: &Builtin) -> Facts {
+    match builtin.row.effects {
+        Effects::Unknown | Effects::Asks => Facts::UNKNOWN,
+        Effects::Closed => Facts::FALLIBLE,
+        Effects::Infallible => Facts::PLAIN,
     }
 }
 

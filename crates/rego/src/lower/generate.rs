@@ -6,13 +6,13 @@
 //! the `not`, so that undefined there ends the whole body.
 
 use portcullis_rego_syntax::Span;
+use portcullis_value::Value;
 
 use super::literal::{
     Comprehension, ComprehensionHead, Head, Literal, LiteralKind, Reference, Term, With, WithFunction,
 };
 use super::order::{self, Slots};
 use super::terms::Terms;
-use crate::Value;
 use crate::normal_form::{
     Arg, Callee, Change, Collect, CollectHead, GroupKind, NodeId, Op, OpKind, Pattern, Replacement, Root,
     Slot,
@@ -412,7 +412,7 @@ impl<'g, 'l, 'm> Generator<'g, 'l, 'm> {
             if let Some(group) = here.and_then(|node| node.group) {
                 if matches!(tree.kind(group), Some(GroupKind::Function { .. })) {
                     self.terms.error(span, "a function can only be called");
-                    return Arg::Const(Value::Undefined);
+                    return Arg::Const(Value::UNDEFINED);
                 }
                 return self.steps_after(rest, to, span, ops, |to| OpKind::Document { group, to });
             }
@@ -523,8 +523,8 @@ fn constants(args: &[Arg]) -> Option<Vec<Value>> {
 
 fn constants_of<'a>(args: impl Iterator<Item = &'a Arg>) -> Option<Vec<Value>> {
     args.map(|arg| match arg {
-        Arg::Const(Value::Undefined) | Arg::Slot(_) => None,
-        Arg::Const(value) => Some(value.clone()),
+        Arg::Const(value) if !value.is_undefined() => Some(value.clone()),
+        Arg::Const(_) | Arg::Slot(_) => None,
     })
     .collect()
 }

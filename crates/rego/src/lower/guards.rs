@@ -1,8 +1,8 @@
 //! Tests of arguments, taken out of the bodies of functions: a table written as a function, such as
 //! `size("Ki") = 1024`, is gone through without running anything but the row that fits.
 
-use crate::Value;
 use crate::normal_form::{Arg, Branch, Comparison, Definition, Group, GroupKind, Guard, Op, OpKind, Pattern};
+use portcullis_value::{Value, View};
 
 pub(super) fn split(groups: &mut [Group]) {
     for group in groups {
@@ -39,10 +39,10 @@ fn guard(op: &Op, arity: usize) -> Option<Guard> {
 
 /// Whether comparing with it costs next to nothing.
 fn is_short(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.len() <= 64,
-        Value::Number(number) => number.as_i64().is_some(),
-        Value::Bool(_) | Value::Null => true,
-        Value::Array(_) | Value::Set(_) | Value::Object(_) | Value::Undefined => false,
+    match value.view() {
+        View::String(text) => text.len() <= 64,
+        View::Number(number) => number.as_i64().is_some(),
+        View::Bool(_) | View::Null => true,
+        View::Array(_) | View::Set(_) | View::Object(_) | View::Undefined => false,
     }
 }

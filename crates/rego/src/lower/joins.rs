@@ -14,10 +14,10 @@
 //! Where one of them could, or where answers would come in another order, nothing is moved and the chain is run as it is
 //! written.
 
+use portcullis_value::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::facts::{self, Facts, GroupFacts};
-use crate::Value;
 use crate::normal_form::{
     Arg, Branch, BranchHead, Callee, Comparison, Group, GroupId, GroupKind, Join, Member, NormalForm, Op,
     OpKind, Pattern, Root, SetRule, Site, SiteChain, SiteId, SiteKind, Slot,

@@ -1,11 +1,11 @@
 //! Between the syntax tree and the normal form: bodies as literals, in which every call stands by itself.
 
+use portcullis_value::Value;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use portcullis_rego_syntax::Span;
 
-use crate::Value;
 use crate::normal_form::{Callee, Slot, Target};
 
 /// What a statement says, without calls inside.

@@ -15,17 +15,17 @@ mod order;
 mod terms;
 mod tree;
 
+use portcullis_value::Value;
 use std::rc::Rc;
 
 use portcullis_rego_syntax::ast::{Clause, Expr, Rule};
 use portcullis_rego_syntax::{Module, Names, Span};
 
-use crate::Value;
 use crate::error::CompileError;
 use crate::normal_form::{
     Arg, Branch, BranchHead, Definition, Entry, Group, GroupKind, NormalForm, Op, OpKind, Slot,
 };
-use crate::program::Comparing;
+use crate::program::{Comparing, Program};
 
 pub use available::unavailable_builtins;
 use generate::Generator;
@@ -60,17 +60,26 @@ pub struct Unit<'m> {
 /// What a program is asked.
 #[derive(Clone, Copy, Debug)]
 pub enum Query<'q> {
-    /// `data.<path>`: the answer is its value, or [`Value::Undefined`].
+    /// `data.<path>`: the answer is its value, or [`Value::UNDEFINED`].
     Path(&'q [&'q str]),
     /// The body of the only rule of this module: the answer is an array of objects, from the names of its
     /// variables to their values, one for each solution in the order they are found.
     Body(Unit<'q>),
 }
 
-pub(crate) fn lower(
-    units: &[Unit<'_>],
-    query: &Query<'_>,
-) -> Result<(NormalForm, Vec<Comparing>), Vec<CompileError>> {
+impl Program {
+    /// Lowers modules.
+    ///
+    /// # Errors
+    /// Everything in the modules that OPA refuses and that needs all of them to be seen, with positions. Cost
+    /// grows with their text, and with its square for bodies in the reverse order of what they need, up to a limit.
+    pub fn compile(units: &[Unit<'_>], query: &Query<'_>) -> Result<Self, Vec<CompileError>> {
+        let (form, comparings) = lower(units, query)?;
+        Ok(Self::new(form, comparings))
+    }
+}
+
+fn lower(units: &[Unit<'_>], query: &Query<'_>) -> Result<(NormalForm, Vec<Comparing>), Vec<CompileError>> {
     let mut errors = Vec::new();
     let units: Vec<UnitInfo<'_>> = units.iter().map(UnitInfo::of).collect();
     let tree = Tree::of(&units, &mut errors);
@@ -204,7 +213,7 @@ impl<'m> RuleLowering<'_, 'm> {
         terms.clause = clause.filter(|_| is_first);
         let mut term_of = |expr: Option<&'m Expr>, literals: &mut Vec<Literal>| match expr {
             Some(expr) => terms.term(expr, &none, literals),
-            None => Term::Const(Value::Bool(true)),
+            None => Term::Const(Value::TRUE),
         };
         let mut path = Vec::new();
         if self.kind == GroupKind::Object {
@@ -290,7 +299,7 @@ fn entry(
             Generator::new(&mut terms, Slots::new()).body(literals, &mut ops);
             let slots = terms.slots;
             errors.append(&mut terms.errors);
-            let head = BranchHead::Value(Arg::Const(Value::Bool(true)));
+            let head = BranchHead::Value(Arg::Const(Value::TRUE));
             let branch =
                 Branch { slots, guards: Box::default(), ops: ops.into(), head, span: Span::default() };
             Entry { module: units.len(), branch, variables: Some(variables) }

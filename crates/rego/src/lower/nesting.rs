@@ -4,9 +4,11 @@
 //! themselves.
 
 use portcullis_rego_syntax::Span;
+use portcullis_rego_syntax::builtins::Nesting as Depth;
+use portcullis_value::{Value, View};
 
 use super::tree::dotted;
-use crate::Value;
+use crate::builtins::Builtin;
 use crate::error::CompileError;
 use crate::normal_form::{
     Arg, Branch, BranchHead, Callee, Change, CollectHead, Group, GroupId, Node, NodeId, Op, OpKind, Pattern,
@@ -158,7 +160,7 @@ impl Nesting<'_, '_> {
                     let args = of_all(args, slots);
                     let levels = match callee {
                         Callee::Function(group) => self.group(*group).of_call(args),
-                        Callee::Builtin(builtin) => of_builtin(builtin.name, args),
+                        Callee::Builtin(builtin) => of_builtin(builtin, args),
                         Callee::Compare(_) | Callee::Member | Callee::MemberAt | Callee::Template => {
                             Levels::default()
                         }
@@ -166,7 +168,7 @@ impl Nesting<'_, '_> {
                     set(slots, *to, levels);
                 }
                 OpKind::Relation { builtin, args, to } => {
-                    set(slots, *to, of_builtin(builtin.name, of_all(args, slots)));
+                    set(slots, *to, of_builtin(builtin, of_all(args, slots)));
                 }
                 OpKind::Match { value, pattern } => bind(pattern, of(value, slots), slots),
                 OpKind::Array { items, to } | OpKind::Set { items, to } => {
@@ -210,20 +212,12 @@ impl Nesting<'_, '_> {
     }
 }
 
-/// Builtins that give back what they are given. The others make scalars, lists of them, or whole documents, which they do
-/// not make deeper than those that are read.
-fn of_builtin(name: &str, args: Levels) -> Levels {
-    match name {
-        "and" | "array.concat" | "array.flatten" | "array.reverse" | "array.slice" | "cast_array"
-        | "cast_object" | "cast_set" | "intersection" | "max" | "min" | "minus" | "object.filter"
-        | "object.get" | "object.remove" | "object.union" | "object.union_n" | "or" | "set_diff" | "sort"
-        | "union" => args,
-        "graph.reachable"
-        | "graph.reachable_paths"
-        | "net.cidr_contains_matches"
-        | "object.keys"
-        | "walk" => args.plus(2),
-        _ => Levels::default(),
+/// What is not known is too deep for anybody.
+fn of_builtin(builtin: &Builtin, args: Levels) -> Levels {
+    match builtin.row.nesting {
+        Depth::Unknown => args.plus(MOST_LEVELS + 1),
+        Depth::Flat | Depth::Bounded => Levels::default(),
+        Depth::Arguments(more) => args.plus(more),
     }
 }
 
@@ -242,10 +236,10 @@ fn of(arg: &Arg, slots: &[Levels]) -> Levels {
 
 /// Constants are as deep as the parser lets them be.
 fn depth(value: &Value) -> u32 {
-    let deepest = match value {
-        Value::Array(items) => items.iter().map(depth).max(),
-        Value::Set(items) => items.iter().map(depth).max(),
-        Value::Object(object) => object.iter().map(|(key, value)| depth(key).max(depth(value))).max(),
+    let deepest = match value.view() {
+        View::Array(items) => items.iter().map(depth).max(),
+        View::Set(items) => items.iter().map(depth).max(),
+        View::Object(object) => object.iter().map(|(key, value)| depth(key).max(depth(value))).max(),
         _ => return 0,
     };
     deepest.unwrap_or(0) + 1

@@ -3,12 +3,14 @@
 //! A call inside an expression stands before the statement, also before one under `not`: if it is undefined,
 //! so is the whole body (OPA's rewriting of terms does the same).
 
+use portcullis_value::Value;
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
 use portcullis_rego_syntax::ast::{
     self, Binary, BinaryOp, Body, Clause, Expr, ExprKind, RefArgKind, Statement, StatementKind, TemplatePart,
 };
+use portcullis_rego_syntax::builtins::Answers;
 use portcullis_rego_syntax::resolve::LocalId;
 use portcullis_rego_syntax::{Names, Resolution, Span};
 
@@ -16,7 +18,6 @@ use super::literal::{
     Comprehension, ComprehensionHead, Head, Literal, LiteralKind, Reference, Term, With, WithFunction,
 };
 use super::tree::Tree;
-use crate::Value;
 use crate::builtins;
 use crate::error::CompileError;
 use crate::normal_form::{Callee, Comparison, GroupKind, Slot, Target};
@@ -273,7 +274,7 @@ impl<'l, 'm> Terms<'l, 'm> {
             ExprKind::Binary(binary) => {
                 let Some(callee) = operator(binary) else {
                     self.error(expr.span, format!("`{}` cannot stand inside an expression", binary.op));
-                    return LiteralKind::Holds(Term::Const(Value::Undefined));
+                    return LiteralKind::Holds(Term::Const(Value::UNDEFINED));
                 };
                 let left = self.term(&binary.lhs, with, out);
                 let right = self.term(&binary.rhs, with, out);
@@ -296,7 +297,7 @@ impl<'l, 'm> Terms<'l, 'm> {
                 let mut args: Vec<Term> = written.args.iter().map(|arg| self.term(arg, with, out)).collect();
                 let Some((callee, arity, is_relation)) = callee else {
                     // Reported; what would read the answer is not to be reported as well.
-                    let undefined = Term::Const(Value::Undefined);
+                    let undefined = Term::Const(Value::UNDEFINED);
                     return match answer {
                         Some(answer) => LiteralKind::Unify { left: answer, right: undefined, binds: true },
                         None => LiteralKind::Holds(undefined),
@@ -311,7 +312,7 @@ impl<'l, 'm> Terms<'l, 'm> {
                         let truth = Literal {
                             kind: LiteralKind::Unify {
                                 left: outer,
-                                right: Term::Const(Value::Bool(true)),
+                                right: Term::Const(Value::TRUE),
                                 binds: true,
                             },
                             is_negated: false,
@@ -328,7 +329,7 @@ impl<'l, 'm> Terms<'l, 'm> {
                 }
                 LiteralKind::Call { callee, is_relation, args, out: answer }
             }
-            _ => LiteralKind::Holds(Term::Const(Value::Undefined)),
+            _ => LiteralKind::Holds(Term::Const(Value::UNDEFINED)),
         }
     }
 
@@ -373,7 +374,7 @@ impl<'l, 'm> Terms<'l, 'm> {
                 self.unavailable(callee.span, &written);
                 return None;
             };
-            return Some((Callee::Builtin(builtin), usize::from(builtin.arity), builtin.is_relation));
+            return Some((Callee::Builtin(builtin), builtin.row.arity, builtin.row.answers == Answers::Each));
         }
         let path = self.data_path(callee);
         let group = path.as_deref().and_then(|path| self.tree.group_at(path));
@@ -424,8 +425,8 @@ impl<'l, 'm> Terms<'l, 'm> {
     /// An expression as a term; calls in it are pushed before.
     pub(super) fn term(&mut self, expr: &'m Expr, with: &Rc<[With]>, out: &mut Vec<Literal>) -> Term {
         match &expr.kind {
-            ExprKind::Null => Term::Const(Value::Null),
-            ExprKind::Bool(value) => Term::Const(Value::Bool(*value)),
+            ExprKind::Null => Term::Const(Value::NULL),
+            ExprKind::Bool(value) => Term::Const(Value::from(*value)),
             ExprKind::Number(text) => Term::Const(self.number(text, expr.span)),
             ExprKind::String(text) => Term::Const(Value::from(text.as_str())),
             ExprKind::Var(_) => self.variable(expr),
@@ -495,7 +496,7 @@ impl<'l, 'm> Terms<'l, 'm> {
                 }
                 let name = expr.as_var().unwrap_or_default();
                 self.error(expr.span, format!("var {name} is unsafe"));
-                Term::Const(Value::Undefined)
+                Term::Const(Value::UNDEFINED)
             }
         }
     }
@@ -517,7 +518,7 @@ impl<'l, 'm> Terms<'l, 'm> {
             statement.with.iter().filter_map(|with| self.with(with, &mut before)).collect();
         let StatementKind::Expr(expr) = &statement.kind else {
             self.error(statement.span, "only an expression can stand in a template string");
-            return Term::Const(Value::Undefined);
+            return Term::Const(Value::UNDEFINED);
         };
         let mut term = self.maybe(expr, &with);
         if let Term::Comprehension(comprehension) = &mut term {
@@ -530,7 +531,7 @@ impl<'l, 'm> Terms<'l, 'm> {
     fn number(&mut self, text: &str, span: Span) -> Value {
         crate::builtins::number_from_text(text).unwrap_or_else(|| {
             self.error(span, format!("number {text} is out of range"));
-            Value::Undefined
+            Value::UNDEFINED
         })
     }
 
@@ -545,7 +546,7 @@ impl<'l, 'm> Terms<'l, 'm> {
                 return None;
             };
             let by = self.with_function(&with.value, &none, out);
-            return Some(With::Function { target: Target::Builtin(builtin.name), by });
+            return Some(With::Function { target: Target::Builtin(builtin.row.name), by });
         }
         // `input` may be hidden by a local variable; as a target it is the root all the same.
         let is_input = head.as_var() == Some("input");

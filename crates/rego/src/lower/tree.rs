@@ -3,13 +3,13 @@
 //! Rules of one path make one document. A rule whose head has a variable in its path makes an object, and
 //! every rule below that object's path is part of it.
 
+use portcullis_value::{Value, View};
 use std::collections::BTreeMap;
 
 use portcullis_rego_syntax::Span;
 use portcullis_rego_syntax::ast::{Expr, ExprKind, RefArg, Rule, RuleKind};
 
 use super::UnitInfo;
-use crate::Value;
 use crate::error::CompileError;
 use crate::normal_form::{GroupId, GroupKind, Node, NodeId};
 
@@ -40,8 +40,8 @@ pub(super) fn constant(arg: &RefArg) -> Option<Value> {
         return Some(Value::from(text));
     }
     match &arg.bracket()?.kind {
-        ExprKind::Null => Some(Value::Null),
-        ExprKind::Bool(value) => Some(Value::Bool(*value)),
+        ExprKind::Null => Some(Value::NULL),
+        ExprKind::Bool(value) => Some(Value::from(*value)),
         ExprKind::Number(text) => crate::builtins::number_from_text(text),
         _ => None,
     }
@@ -179,14 +179,14 @@ fn error(module: usize, span: Span, message: String) -> CompileError {
 pub(super) fn dotted(path: &[Value]) -> String {
     let mut text = "data".to_owned();
     for key in path {
-        match key {
-            Value::String(name) if is_name(name) => {
+        match key.view() {
+            View::String(name) if is_name(name) => {
                 text.push('.');
                 text.push_str(name);
             }
-            other => {
+            _ => {
                 text.push('[');
-                text.push_str(&other.to_string());
+                text.push_str(&key.to_string());
                 text.push(']');
             }
         }

@@ -186,7 +186,7 @@ impl<'p> Follow<'p> {
                 }
                 return self.results.get(*id).cloned();
             }
-            Callee::Builtin(builtin) => builtin.name,
+            Callee::Builtin(builtin) => builtin.row.name,
             Callee::Compare(_) | Callee::Member | Callee::MemberAt | Callee::Template => "",
         };
         match (builtin, args) {
@@ -349,8 +349,9 @@ fn holding(parts: impl IntoIterator<Item = (Shape, bool)>) -> Shape {
 /// The keys that `object.get` follows, if the policy's text fixes them.
 fn constant_keys(key: &Arg) -> Option<Vec<Key>> {
     match key {
-        Arg::Const(crate::Value::Array(keys)) => Some(keys.iter().map(key_of).collect()),
-        Arg::Const(key) => Some(vec![key_of(key)]),
+        Arg::Const(key) => {
+            Some(key.as_array().unwrap_or(std::slice::from_ref(key)).iter().map(key_of).collect())
+        }
         Arg::Slot(_) => None,
     }
 }

@@ -30,10 +30,17 @@ pub struct Reads {
     outside: BTreeSet<Path>,
 }
 
+impl Program {
+    /// Which parts of `input` and `data` its answers may rest on. Worked out anew each time.
+    pub fn reads(&self) -> Reads {
+        Reads::of(self)
+    }
+}
+
 impl Reads {
     /// Of a program. Cost: its operations, times how deep its functions call each other; more than that is given up, and then
     /// everything counts as read.
-    pub(crate) fn of(program: &Program) -> Self {
+    fn of(program: &Program) -> Self {
         follow::reads(program.form()).unwrap_or_else(Self::everything)
     }
 

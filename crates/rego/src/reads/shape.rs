@@ -1,9 +1,9 @@
 //! What a value may be: parts of `input` and `data`, or something that holds such parts.
 
+use portcullis_value::{Value, View};
 use std::collections::BTreeSet;
 
 use super::{Base, Key};
-use crate::Value;
 
 /// Paths that are longer end here, and stand for all that is below.
 const LONGEST: usize = 24;
@@ -180,9 +180,9 @@ impl Shape {
 
 /// A constant as a key: positions are written as numbers. Other keys are in no document.
 pub(super) fn key_of(value: &Value) -> Key {
-    match value {
-        Value::String(text) => Some(text.as_ref().into()),
-        Value::Number(_) => Some(value.to_string().into()),
+    match value.view() {
+        View::String(text) => Some(text.into()),
+        View::Number(_) => Some(value.to_string().into()),
         _ => None,
     }
 }

@@ -8,12 +8,12 @@ use std::cell::Cell;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
-use portcullis_rego::Value;
 use portcullis_rego_syntax::Module;
 use portcullis_rego_syntax::ast::{
     Binary, BinaryOp, Body, Clause, ComprehensionHead, Expr, ExprKind, RefArg, RefArgKind, Rule, RuleKind,
     Statement, StatementKind,
 };
+use portcullis_value::{Value, View};
 
 /// Why the model has no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -263,14 +263,14 @@ impl<'m> Model<'m> {
     /// The ways in which a pattern is a value.
     fn unify(&self, pattern: &Expr, value: &Value, locals: &Locals) -> Result<Vec<Locals>, Stop> {
         self.burn()?;
-        match (&pattern.kind, value) {
+        match (&pattern.kind, value.view()) {
             (ExprKind::Var(name), _) if name == "_" => Ok(vec![locals.clone()]),
             (ExprKind::Var(name), _) if self.is_free(name, locals) => {
                 let mut locals = locals.clone();
                 locals.insert(name.clone(), value.clone());
                 Ok(vec![locals])
             }
-            (ExprKind::Array(patterns), Value::Array(values)) => {
+            (ExprKind::Array(patterns), View::Array(values)) => {
                 if patterns.len() != values.len() {
                     return Ok(vec![]);
                 }
@@ -301,9 +301,9 @@ impl<'m> Model<'m> {
         self.burn()?;
         let one = |value: Value| Ok(vec![(value, locals.clone())]);
         match &expr.kind {
-            ExprKind::Null => one(Value::Null),
+            ExprKind::Null => one(Value::NULL),
             ExprKind::Bool(value) => one(Value::from(*value)),
-            ExprKind::Number(text) => one(Value::from_json_str(text).expect("a number")),
+            ExprKind::Number(text) => one(Value::from_json(text).expect("a number")),
             ExprKind::String(text) => one(Value::from(text.as_str())),
             ExprKind::Paren(inner) => self.expr(inner, locals),
             ExprKind::Var(name) if name == "input" => one(self.input.clone()),
@@ -443,7 +443,7 @@ impl<'m> Model<'m> {
             Some(name) if name == "_" || self.is_free(name, locals) => {
                 for (key, element) in entries(value) {
                     // The element of a set is its own key.
-                    let key = if matches!(value, Value::Set(_)) { element.clone() } else { key };
+                    let key = if matches!(value.view(), View::Set(_)) { element.clone() } else { key };
                     found.extend(
                         self.unify(index, &key, locals)?.into_iter().map(|locals| (element.clone(), locals)),
                     );
@@ -481,14 +481,12 @@ fn insert(object: &mut BTreeMap<Value, Value>, key: Value, value: Value) -> Resu
 
 /// Keys and values of a collection; nothing else has any.
 fn entries(value: &Value) -> Vec<(Value, Value)> {
-    match value {
-        Value::Array(items) => {
+    match value.view() {
+        View::Array(items) => {
             items.iter().enumerate().map(|(at, item)| (Value::from(at), item.clone())).collect()
         }
-        Value::Set(items) => items.iter_sorted().map(|item| (item.clone(), item.clone())).collect(),
-        Value::Object(pairs) => {
-            pairs.iter_sorted().map(|(key, value)| (key.clone(), value.clone())).collect()
-        }
+        View::Set(items) => items.iter().map(|item| (item.clone(), item.clone())).collect(),
+        View::Object(pairs) => pairs.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
         _ => Vec::new(),
     }
 }
@@ -498,9 +496,9 @@ fn look_up(value: &Value, key: &Value) -> Option<Value> {
 }
 
 fn count(value: &Value) -> Option<Value> {
-    match value {
-        Value::String(text) => Some(Value::from(text.chars().count())),
-        Value::Array(_) | Value::Set(_) | Value::Object(_) => Some(Value::from(entries(value).len())),
+    match value.view() {
+        View::String(text) => Some(Value::from(text.chars().count())),
+        View::Array(_) | View::Set(_) | View::Object(_) => Some(Value::from(entries(value).len())),
         _ => None,
     }
 }
@@ -508,20 +506,21 @@ fn count(value: &Value) -> Option<Value> {
 /// An object in which what is at a path is replaced.
 fn replaced(value: &Value, path: &[Value], by: Value) -> Value {
     let Some((first, rest)) = path.split_first() else { return by };
-    let mut object: BTreeMap<Value, Value> = match value {
-        Value::Object(_) => entries(value).into_iter().collect(),
+    let mut object: BTreeMap<Value, Value> = match value.view() {
+        View::Object(_) => entries(value).into_iter().collect(),
         _ => BTreeMap::new(),
     };
-    let inner = object.get(first).cloned().unwrap_or(Value::Null);
+    let inner = object.get(first).cloned().unwrap_or(Value::NULL);
     object.insert(first.clone(), replaced(&inner, rest, by));
     Value::from(object)
 }
 
 fn operate(binary: &Binary, lhs: &Value, rhs: &Value) -> Option<Value> {
     let order = compare(lhs, rhs);
-    let number = |value: &Value| value.as_i64().ok();
+    let number = |value: &Value| value.as_number().and_then(portcullis_value::Number::as_i64);
     let set = |value: &Value| -> Option<BTreeSet<Value>> {
-        matches!(value, Value::Set(_)).then(|| entries(value).into_iter().map(|(_, value)| value).collect())
+        matches!(value.view(), View::Set(_))
+            .then(|| entries(value).into_iter().map(|(_, value)| value).collect())
     };
     let arithmetic =
         |operation: fn(i64, i64) -> i64| Some(Value::from(operation(number(lhs)?, number(rhs)?)));
@@ -548,25 +547,25 @@ fn operate(binary: &Binary, lhs: &Value, rhs: &Value) -> Option<Value> {
 
 /// The order of all values: by type first, and in OPA an object comes before a set.
 fn compare(one: &Value, other: &Value) -> Ordering {
-    let rank = |value: &Value| match value {
-        Value::Undefined => 0,
-        Value::Null => 1,
-        Value::Bool(_) => 2,
-        Value::Number(_) => 3,
-        Value::String(_) => 4,
-        Value::Array(_) => 5,
-        Value::Object(_) => 6,
-        Value::Set(_) => 7,
+    let rank = |value: &Value| match value.view() {
+        View::Undefined => 0,
+        View::Null => 1,
+        View::Bool(_) => 2,
+        View::Number(_) => 3,
+        View::String(_) => 4,
+        View::Array(_) => 5,
+        View::Object(_) => 6,
+        View::Set(_) => 7,
     };
     let flat = |value: &Value| -> Vec<Value> {
         let pairs = entries(value).into_iter();
-        match value {
-            Value::Object(_) => pairs.flat_map(|(key, value)| [key, value]).collect(),
+        match value.view() {
+            View::Object(_) => pairs.flat_map(|(key, value)| [key, value]).collect(),
             _ => pairs.map(|(_, value)| value).collect(),
         }
     };
-    rank(one).cmp(&rank(other)).then_with(|| match one {
-        Value::Array(_) | Value::Object(_) | Value::Set(_) => {
+    rank(one).cmp(&rank(other)).then_with(|| match one.view() {
+        View::Array(_) | View::Object(_) | View::Set(_) => {
             let (ours, theirs) = (flat(one), flat(other));
             let first = ours.iter().zip(&theirs).map(|(one, other)| compare(one, other));
             let first = first.into_iter().find(|order| *order != Ordering::Equal);

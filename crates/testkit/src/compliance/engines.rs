@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use portcullis_rego::{
-    CompileError, Environment, EvalError, EvalErrorKind, Program, Query, Unit, Value, Watch,
-};
+use portcullis_rego::{CompileError, Environment, EvalError, EvalErrorKind, Program, Query, Unit};
 use portcullis_rego_syntax::ast::{Expr, ExprKind, StatementKind};
 use portcullis_rego_syntax::{
     Diagnostic, Environment as Surroundings, Module, Names, Version, line_col, parse, resolve_in,
 };
+use portcullis_value::{Value, Watch};
+use regorus::Value as Theirs;
 use regorus::languages::rego::compiler::Compiler;
 use regorus::rvm::RegoVM;
 
@@ -101,9 +101,11 @@ fn ours(case: &Case) -> Answer {
 
 fn bindings(result: Result<Value, EvalError>) -> Answer {
     match result {
-        Ok(Value::Array(solutions)) => Answer::Bindings(solutions.iter().cloned().collect()),
-        Ok(Value::Undefined) => Answer::Bindings(Vec::new()),
-        Ok(other) => Answer::Disagrees(format!("the solutions are no array: {other}")),
+        Ok(value) if value.is_undefined() => Answer::Bindings(Vec::new()),
+        Ok(value) => match value.as_array() {
+            Some(solutions) => Answer::Bindings(solutions.to_vec()),
+            None => Answer::Disagrees(format!("the solutions are no array: {value}")),
+        },
         Err(error) => eval_error(&error),
     }
 }
@@ -150,12 +152,10 @@ fn compare_path(
     let (found, text) = match Program::compile(units, &Query::Path(&path)) {
         Err(errors) => (None, refusal(&errors)),
         Ok(program) => match program.evaluate(environment).result {
-            Ok(Value::Undefined) => (Some(Vec::new()), "undefined".to_owned()),
+            Ok(value) if value.is_undefined() => (Some(Vec::new()), "undefined".to_owned()),
             Ok(value) => {
                 let text = value.to_string();
-                let binding =
-                    [(Value::from(variable), value)].into_iter().collect::<regorus::value::Object>();
-                (Some(vec![Value::from(binding)]), text)
+                (Some(vec![Value::object([(variable, value)])]), text)
             }
             Err(error) => (None, error.message),
         },
@@ -210,9 +210,9 @@ fn read_term(text: &str) -> Option<Value> {
 
 fn constant(expr: &Expr) -> Option<Value> {
     Some(match &expr.kind {
-        ExprKind::Null => Value::Null,
+        ExprKind::Null => Value::NULL,
         ExprKind::Bool(value) => Value::from(*value),
-        ExprKind::Number(text) => Value::from_json_str(text).ok()?,
+        ExprKind::Number(text) => Value::from_json(text).ok()?,
         ExprKind::String(text) => Value::from(text.as_str()),
         ExprKind::Array(items) => Value::from(items.iter().map(constant).collect::<Option<Vec<_>>>()?),
         ExprKind::Set(items) => Value::from(items.iter().map(constant).collect::<Option<BTreeSet<_>>>()?),
@@ -220,7 +220,7 @@ fn constant(expr: &Expr) -> Option<Value> {
             let pair = |entry: &portcullis_rego_syntax::ast::Entry| {
                 Some((constant(&entry.key)?, constant(&entry.value)?))
             };
-            Value::from(entries.iter().map(pair).collect::<Option<regorus::value::Object>>()?)
+            Value::from(entries.iter().map(pair).collect::<Option<portcullis_value::Object>>()?)
         }
         ExprKind::Paren(inner) => constant(inner)?,
         _ => return None,
@@ -235,18 +235,18 @@ fn engine(case: &Case) -> anyhow::Result<regorus::Engine> {
         engine.add_policy(number.to_string(), text.clone())?;
     }
     if let Some(data) = &case.data {
-        engine.add_data(data.clone())?;
+        engine.add_data(Theirs::from(data))?;
     }
     let term = case.input_term.as_deref().and_then(read_term);
     if let Some(input) = case.input.clone().or(term) {
-        engine.set_input(input);
+        engine.set_input(Theirs::from(&input));
     }
     Ok(engine)
 }
 
 fn interpreter(case: &Case) -> anyhow::Result<Answer> {
     let results = engine(case)?.eval_query(case.query.clone(), false)?;
-    Ok(Answer::Bindings(results.result.into_iter().map(|result| result.bindings).collect()))
+    Ok(Answer::Bindings(results.result.iter().map(|result| Value::from(&result.bindings)).collect()))
 }
 
 fn machine(case: &Case) -> anyhow::Result<Answer> {
@@ -260,17 +260,14 @@ fn machine(case: &Case) -> anyhow::Result<Answer> {
     let mut machine = RegoVM::new_with_policy(policy);
     machine.load_program(program);
     machine.set_strict_builtin_errors(case.is_strict());
-    machine.set_data(case.data.clone().unwrap_or_else(Value::new_object))?;
+    machine.set_data(Theirs::from(&case.data.clone().unwrap_or_else(Value::new_object)))?;
     let term = case.input_term.as_deref().and_then(read_term);
     if let Some(input) = case.input.clone().or(term) {
-        machine.set_input(input);
+        machine.set_input(Theirs::from(&input));
     }
     Ok(Answer::Bindings(match machine.execute()? {
-        Value::Undefined => Vec::new(),
-        value => {
-            let binding = [(Value::from(variable), value)].into_iter().collect::<regorus::value::Object>();
-            vec![Value::from(binding)]
-        }
+        Theirs::Undefined => Vec::new(),
+        value => vec![Value::object([(variable, Value::from(&value))])],
     }))
 }
 

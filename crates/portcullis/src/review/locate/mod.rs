@@ -8,12 +8,12 @@ use std::sync::{Arc, OnceLock};
 
 use super::outcome::{Position, Precision};
 use super::quotes::{Quotes, Work};
+use crate::analysis::ObjectRead;
 use crate::document::Document;
 use crate::object::Object;
 use crate::path::{FieldPath, Segment};
-use crate::rego::ObjectRead;
 use crate::source::Location;
-use crate::value::{self, Value};
+use crate::value::{self, Value, View};
 
 /// What is worked out of an object once, for all violations of it that a review finds.
 pub(super) struct Judged {
@@ -114,12 +114,12 @@ fn from_details(object: &Value, details: &Value) -> Option<FieldPath> {
 }
 
 fn path_of(object: &Value, value: &Value) -> Option<FieldPath> {
-    let path = match value {
-        Value::String(text) => FieldPath::parse(text.strip_prefix("input.review.object.").unwrap_or(text))?,
-        Value::Array(steps) => {
-            let step = |step: &Value| match step {
-                Value::String(key) => Some(Segment::Key(key.clone())),
-                Value::Number(index) => Some(Segment::Index(usize::try_from(index.as_u64()?).ok()?)),
+    let path = match value.view() {
+        View::String(text) => FieldPath::parse(text.strip_prefix("input.review.object.").unwrap_or(text))?,
+        View::Array(steps) => {
+            let step = |step: &Value| match step.view() {
+                View::String(key) => Some(Segment::Key(key.into())),
+                View::Number(index) => Some(Segment::Index(usize::try_from(index.as_u64()?).ok()?)),
                 _ => None,
             };
             let path: Option<FieldPath> = steps.iter().map(step).collect();
@@ -134,7 +134,7 @@ fn path_of(object: &Value, value: &Value) -> Option<FieldPath> {
 }
 
 fn path_of_text(object: &Value, value: &Value) -> Option<FieldPath> {
-    matches!(value, Value::String(_)).then(|| path_of(object, value)).flatten()
+    matches!(value.view(), View::String(_)).then(|| path_of(object, value)).flatten()
 }
 
 fn starts_in(object: &Value, path: &FieldPath) -> bool {
@@ -205,8 +205,8 @@ fn exists(object: &Value, path: &FieldPath) -> bool {
         .iter()
         .try_fold(object, |value, segment| match segment {
             Segment::Key(key) => value::get(value, key),
-            Segment::Index(index) => match value {
-                Value::Array(items) => items.get(*index),
+            Segment::Index(index) => match value.view() {
+                View::Array(items) => items.get(*index),
                 _ => None,
             },
         })

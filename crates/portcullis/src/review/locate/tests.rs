@@ -49,13 +49,13 @@ impl Model<'_> {
         if depth > 32 {
             return;
         }
-        match value {
-            Value::Object(_) => {
+        match value.view() {
+            View::Object(_) => {
                 for (key, value) in value::entries(value) {
                     self.walk(value, &path.child(key), depth + 1);
                 }
             }
-            Value::Array(_) => {
+            View::Array(_) => {
                 for (index, item) in value::items(value).enumerate() {
                     let path = path.child(index);
                     if value::str_at(item, &["name"]).is_some_and(|name| has_word(self.message, name)) {
@@ -64,10 +64,10 @@ impl Model<'_> {
                     self.walk(item, &path, depth + 1);
                 }
             }
-            Value::String(text) if text.chars().count() >= 3 && has_word(self.message, text) => {
+            View::String(text) if text.chars().count() >= 3 && has_word(self.message, text) => {
                 self.scalars.push(path.clone());
             }
-            Value::Number(_) => {
+            View::Number(_) => {
                 let text = value.to_string();
                 if text.len() >= 3 && has_word(self.message, &text) {
                     self.scalars.push(path.clone());
@@ -105,9 +105,9 @@ fn text() -> impl Strategy<Value = String> {
 
 fn value() -> impl Strategy<Value = Value> {
     let scalar = prop_oneof![
-        4 => text().prop_map(|text| Value::String(text.as_str().into())),
+        4 => text().prop_map(|text| Value::from(text.as_str())),
         1 => prop_oneof![Just(443_i64), Just(8443), Just(7)].prop_map(Value::from),
-        1 => Just(Value::Bool(true)),
+        1 => Just(Value::TRUE),
     ];
     scalar.prop_recursive(5, 40, 4, |inner| {
         let fields = proptest::collection::btree_map("name|image|port|abc|x", inner.clone(), 0..4);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::print;
+use super::{print, value_of};
 use crate::schema::constraint::ConstraintSchema;
 use crate::schema::{PathCheck, Problem, Schema};
 use crate::value::Value;
@@ -86,7 +86,7 @@ fn run(
 ) {
     let mut differences = Differences::default();
     for case in read::<Case>(file) {
-        let schema = case.schema.map(Value::from);
+        let schema = case.schema.map(value_of);
         let (schema, problems) = Schema::compile(schema.as_ref(), case.legacy);
         differences.compare(&case.name, &case.schema_problems, &problems);
         let must_fail = case.schema_problems.iter().any(|line| !line.starts_with("warning: "));
@@ -95,9 +95,9 @@ fn run(
             let Some(schema) = &schema else { panic!("{}: values for an unusable schema", case.name) };
             let what = format!("{}: {}", case.name, example.value);
             let defaulted = complete(example.defaulted.unwrap_or_else(|| example.value.clone()));
-            let (found, problems) = check(schema, &Value::from(complete(example.value)));
+            let (found, problems) = check(schema, &value_of(complete(example.value)));
             differences.compare(&what, &example.problems, &problems);
-            if found != Value::from(defaulted) {
+            if found != value_of(defaulted) {
                 differences.0.push(format!("{what}\n  defaulted:  {found}"));
             }
         }
@@ -178,14 +178,14 @@ fn formats() {
     for case in read::<FormatCase>("formats.yaml") {
         let kind = case.r#type.as_deref().unwrap_or("string");
         let schema = serde_json::json!({"type": kind, "format": case.format});
-        let (schema, problems) = Schema::compile(Some(&Value::from(schema)), false);
+        let (schema, problems) = Schema::compile(Some(&value_of(schema)), false);
         differences.compare(&case.format, &[], &problems);
         let schema = schema.unwrap();
         let valid = |value: &Json| {
             // YAML has numbers where a case means a text.
             let value =
                 if kind == "string" && !value.is_string() { value.to_string().into() } else { value.clone() };
-            schema.validate(&Value::from(value)).is_empty()
+            schema.validate(&value_of(value)).is_empty()
         };
         for value in case.good.iter().filter(|value| !valid(value)) {
             differences.0.push(format!("{}: refuses {value}", case.format));

@@ -6,10 +6,9 @@ use jsonschema::Draft;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
-use super::random;
+use super::{random, value_of};
 use crate::schema::node::At;
 use crate::schema::{structural, validate};
-use crate::value::Value;
 
 fn without_null(value: Json) -> Json {
     match value {
@@ -21,8 +20,8 @@ fn without_null(value: Json) -> Json {
 }
 
 fn ours(schema: &Json, value: &Json) -> bool {
-    let (node, _) = structural::compile(&Value::from(schema.clone()), true);
-    validate::problems(&node, &Value::from(value.clone()), &At::Root).is_empty()
+    let (node, _) = structural::compile(&value_of(schema.clone()), true);
+    validate::problems(&node, &value_of(value.clone()), &At::Root).is_empty()
 }
 
 fn theirs(draft: Draft, schema: &Json, value: &Json) -> bool {

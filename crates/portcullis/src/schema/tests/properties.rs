@@ -2,21 +2,20 @@
 
 use proptest::prelude::*;
 
-use super::random;
+use super::{random, value_of};
 use crate::error::ErrorKind;
 use crate::path::Segment;
 use crate::schema::PathCheck;
 use crate::schema::constraint::ConstraintSchema;
 use crate::schema::node::At;
 use crate::schema::{Schema, default, lookup, structural, unknown, validate};
-use crate::value::Value;
-use portcullis_rego::pattern::Pattern;
+use portcullis_value::pattern::Pattern;
 
 proptest! {
     /// Nodes are made of every schema, usable or not, so that nothing hides behind an early error.
     #[test]
     fn nothing_panics(schema in random::wild_schema(), value in random::value(), legacy: bool) {
-        let (schema, value) = (Value::from(schema), Value::from(value));
+        let (schema, value) = (value_of(schema), value_of(value));
         let (node, _) = structural::compile(&schema, legacy);
         let defaulted = default::fill(&node, &value);
         let mut problems = validate::problems(&node, &defaulted, &At::Root);
@@ -30,16 +29,16 @@ proptest! {
 
     #[test]
     fn defaulting_is_idempotent(schema in random::structural_schema(), value in random::value()) {
-        let (node, _) = structural::compile(&Value::from(schema), false);
-        let once = default::fill(&node, &Value::from(value));
+        let (node, _) = structural::compile(&value_of(schema), false);
+        let once = default::fill(&node, &value_of(value));
         prop_assert_eq!(default::fill(&node, &once), once);
     }
 
     /// Defaults of a usable schema never make a valid value invalid.
     #[test]
     fn defaulting_keeps_values_valid(schema in random::structural_schema(), value in random::value()) {
-        let value = Value::from(value);
-        if let (Some(schema), _) = Schema::compile(Some(&Value::from(schema)), false)
+        let value = value_of(value);
+        if let (Some(schema), _) = Schema::compile(Some(&value_of(schema)), false)
             && schema.validate(&value).is_empty()
         {
             prop_assert_eq!(schema.validate(&schema.apply_defaults(&value)), vec![]);
@@ -48,9 +47,9 @@ proptest! {
 
     #[test]
     fn legacy_schemas_have_no_unknown_fields(schema in random::plain_schema(), value in random::value()) {
-        let (node, _) = structural::compile(&Value::from(schema), true);
+        let (node, _) = structural::compile(&value_of(schema), true);
         let mut problems = Vec::new();
-        unknown::find(Some(&node), &Value::from(value), &At::Root, &mut problems);
+        unknown::find(Some(&node), &value_of(value), &At::Root, &mut problems);
         // What is below `additionalProperties: true` is undescribed even then.
         problems.retain(|problem| !problem.hint.as_deref().is_some_and(|hint| hint.contains("describe")));
         prop_assert_eq!(problems, vec![]);
@@ -59,8 +58,8 @@ proptest! {
     /// The two ways to find unknown fields agree: a path is allowed exactly if no field on it is unknown.
     #[test]
     fn lookups_agree_with_values(schema in random::structural_schema(), value in random::value()) {
-        let (Some(schema), _) = Schema::compile(Some(&Value::from(schema)), false) else { return Ok(()) };
-        for problem in schema.validate(&Value::from(value)) {
+        let (Some(schema), _) = Schema::compile(Some(&value_of(schema)), false) else { return Ok(()) };
+        for problem in schema.validate(&value_of(value)) {
             if problem.kind != ErrorKind::UnknownField {
                 continue;
             }

@@ -3,7 +3,7 @@
 use super::super::{Failure, too_large};
 use super::matcher::{Matcher, Tree};
 use super::parse::Term;
-use crate::limits::{Budget, LimitKind};
+use portcullis_value::{Budget, LimitKind};
 
 /// Most matchers that are inside of each other. Compiling and matching are recursive.
 const DEEPEST: usize = 200;

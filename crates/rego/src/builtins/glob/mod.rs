@@ -21,30 +21,29 @@ mod compile;
 mod matcher;
 mod parse;
 
-use regorus::Value;
-
 use super::operand::{text, value, wrong_element, wrong_type};
 use super::{Context, Failure, Outcome, too_large};
-use crate::limits::{Budget, LimitKind};
 use compile::Compiler;
 use matcher::Run;
+use portcullis_value::{Budget, LimitKind, Value, View};
 
 table![
-    "glob.match" / 3 => glob_match,
-    "glob.quote_meta" / 1 => quote_meta,
+    "glob.match" => glob_match,
+    "glob.quote_meta" => quote_meta,
 ];
 
 /// Without delimiters, if they are null; an empty list of them means the dot.
 fn glob_match(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let glob = text(args, 1)?;
-    let delimiters = match value(args, 2)? {
-        Value::Null => Vec::new(),
-        Value::Array(items) if items.is_empty() => vec!['.'],
-        whole @ Value::Array(items) => {
+    let whole = value(args, 2)?;
+    let delimiters = match whole.view() {
+        View::Null => Vec::new(),
+        View::Array([]) => vec!['.'],
+        View::Array(items) => {
             context.budget.make_items(items.len())?;
             let mut delimiters = Vec::new();
-            for item in items.iter() {
-                let Value::String(delimiter) = item else {
+            for item in items {
+                let View::String(delimiter) = item.view() else {
                     return Err(wrong_element(2, whole, item, "string"));
                 };
                 let mut chars = delimiter.chars();
@@ -58,7 +57,7 @@ fn glob_match(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
         other => return Err(wrong_type(2, other, &["array", "null"])),
     };
     let text = text(args, 3)?;
-    Ok(Value::Bool(matches(context.budget, glob, &delimiters, text)?))
+    Ok(Value::from(matches(context.budget, glob, &delimiters, text)?))
 }
 
 /// Longest glob, in bytes.

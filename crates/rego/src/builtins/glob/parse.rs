@@ -3,7 +3,7 @@
 //! Its lexer has two habits that show: what is read ends at U+0000 between two terms, and U+FFFD is a character that it cannot read.
 
 use super::super::{Failure, too_large, undefined};
-use crate::limits::LimitKind;
+use portcullis_value::LimitKind;
 
 /// Most braces in braces.
 const MOST_OPEN: usize = 64;

@@ -9,16 +9,7 @@
 mod number;
 mod text;
 
-use regorus::Value;
-
-use super::Failure;
-use crate::limits::{Budget, Exceeded, LimitKind};
-use crate::term;
-
-pub(crate) use text::quote;
-
-/// Longest text that is made at once, in bytes, whatever the memory.
-const LONGEST: usize = 64 << 20;
+use portcullis_value::{Output, TooLong};
 
 /// A width or precision beyond this is refused.
 const MAX_NUMBER: usize = 1_000_000;
@@ -55,101 +46,6 @@ impl Arg {
             Self::Float(_) => "float64",
             Self::Str(_) => "string",
         }
-    }
-}
-
-/// The output would be longer than the limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TooLong {
-    /// It has too many bytes.
-    Text,
-    /// What is to be written is too deep.
-    Nesting,
-}
-
-/// A text of bounded length.
-#[derive(Debug)]
-pub(crate) struct Output {
-    text: String,
-    limit: usize,
-    /// Which limit the text has met when it becomes too long.
-    kind: LimitKind,
-}
-
-impl Output {
-    pub(crate) fn new(limit: usize) -> Self {
-        Self { text: String::new(), limit, kind: LimitKind::Memory }
-    }
-
-    /// A text of at most the memory and the steps that are left.
-    pub(crate) fn within(budget: &Budget<'_>) -> Self {
-        let memory = budget.limits().memory.saturating_sub(budget.memory());
-        let steps = budget.limits().steps.saturating_sub(budget.steps()).saturating_mul(16);
-        let limit = usize::try_from(memory.min(steps)).unwrap_or(usize::MAX).min(LONGEST);
-        let kind = if steps < memory { LimitKind::Steps } else { LimitKind::Memory };
-        Self { text: String::new(), limit, kind }
-    }
-
-    /// The text, after writing it has ended so; it is counted.
-    pub(crate) fn finish(
-        self,
-        budget: &mut Budget<'_>,
-        written: Result<(), TooLong>,
-    ) -> Result<String, Exceeded> {
-        match written {
-            Ok(()) => {}
-            Err(TooLong::Text) => return Err(budget.exceeded(self.kind)),
-            Err(TooLong::Nesting) => return Err(term::too_deep()),
-        }
-        budget.make_text(self.text.len())?;
-        Ok(self.text)
-    }
-
-    /// As [`Self::finish`], as a value.
-    pub(crate) fn value(
-        self,
-        budget: &mut Budget<'_>,
-        written: Result<(), TooLong>,
-    ) -> Result<Value, Failure> {
-        Ok(Value::from(self.finish(budget, written)?))
-    }
-
-    pub(crate) fn push_str(&mut self, text: &str) -> Result<(), TooLong> {
-        self.make_room(text.len())?;
-        self.text.push_str(text);
-        Ok(())
-    }
-
-    pub(crate) fn push(&mut self, c: char) -> Result<(), TooLong> {
-        self.make_room(c.len_utf8())?;
-        self.text.push(c);
-        Ok(())
-    }
-
-    /// `c`, an ASCII character, `count` times.
-    fn repeat(&mut self, c: char, count: usize) -> Result<(), TooLong> {
-        self.make_room(count)?;
-        self.text.extend(std::iter::repeat_n(c, count));
-        Ok(())
-    }
-
-    /// A text of at most what is left of this one, which is to become part of it.
-    pub(crate) fn rest(&self) -> Self {
-        Self::new(self.limit.saturating_sub(self.text.len()))
-    }
-
-    /// Characters in the last line.
-    pub(crate) fn column(&self) -> usize {
-        self.text.rsplit('\n').next().unwrap_or_default().chars().count()
-    }
-
-    pub(crate) fn into_text(self) -> String {
-        self.text
-    }
-
-    /// Whether there is room for so many bytes more.
-    pub(crate) fn make_room(&self, more: usize) -> Result<(), TooLong> {
-        if more > self.limit.saturating_sub(self.text.len()) { Err(TooLong::Text) } else { Ok(()) }
     }
 }
 

@@ -1,57 +1,51 @@
 //! JSON as texts, and what is addressed by paths.
 //!
 //! ```text
-//! text <--read.rs, write.rs--> value       value --paths.rs (filter, remove), patch.rs--> value
+//! text <--portcullis_value::json--> value       value --paths.rs (filter, remove), patch.rs--> value
 //! ```
 
 mod patch;
 mod paths;
-mod read;
-mod write;
 
-use regorus::Value;
+use portcullis_value::json::{self, JsonError, Layout};
+use portcullis_value::{Budget, Output, Value, View, quote};
 
-use super::go_fmt::{Output, TooLong, quote};
 use super::operand::{text, value, wrong_type};
 use super::{Context, Failure, Outcome, undefined};
-use crate::limits::Budget;
-use crate::term;
-
-pub(super) use read::parse;
 
 table![
-    "json.filter" / 2 => paths::filter,
-    "json.is_valid" / 1 => is_valid,
-    "json.marshal" / 1 => marshal,
-    "json.marshal_with_options" / 2 => marshal_with_options,
-    "json.patch" / 2 => patch::patch,
-    "json.remove" / 2 => paths::remove,
-    "json.unmarshal" / 1 => unmarshal,
+    "json.filter" => paths::filter,
+    "json.is_valid" => is_valid,
+    "json.marshal" => marshal,
+    "json.marshal_with_options" => marshal_with_options,
+    "json.patch" => patch::patch,
+    "json.remove" => paths::remove,
+    "json.unmarshal" => unmarshal,
 ];
 
 fn marshal(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    term::weigh(context.budget, value(args, 1)?)?;
+    portcullis_value::weigh(context.budget, value(args, 1)?)?;
     let mut out = Output::within(context.budget);
-    let written = write::write(&mut out, value(args, 1)?, None);
-    out.value(context.budget, written)
+    let written = json::write(&mut out, value(args, 1)?, None);
+    Ok(Value::from(out.finish(context.budget, written)?))
 }
 
 /// `indent` and `prefix` ask for lines, unless `pretty` says otherwise.
 fn marshal_with_options(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    term::weigh(context.budget, value(args, 1)?)?;
-    let Value::Object(options) = value(args, 2)? else {
+    portcullis_value::weigh(context.budget, value(args, 1)?)?;
+    let View::Object(options) = value(args, 2)?.view() else {
         return Err(wrong_type(2, value(args, 2)?, &["object"]));
     };
     let (mut indent, mut prefix) = ("\t", "");
     let (mut is_asked, mut is_pretty) = (false, None);
-    for (key, option) in options.iter_sorted() {
-        let Value::String(key) = key else {
+    for (key, option) in options.iter() {
+        let View::String(key) = key.view() else {
             return Err(undefined("operand 2 failed to stringify a key"));
         };
-        match (&**key, option) {
-            ("indent", Value::String(text)) => (indent, is_asked) = (text, true),
-            ("prefix", Value::String(text)) => (prefix, is_asked) = (text, true),
-            ("pretty", Value::Bool(value)) => is_pretty = Some(*value),
+        match (key, option.view()) {
+            ("indent", View::String(text)) => (indent, is_asked) = (text, true),
+            ("prefix", View::String(text)) => (prefix, is_asked) = (text, true),
+            ("pretty", View::Bool(value)) => is_pretty = Some(value),
             ("indent" | "prefix", _) => {
                 return Err(undefined(format!("operand 2 key {} failed cast to string", quote(key))));
             }
@@ -66,12 +60,20 @@ fn marshal_with_options(context: &mut Context<'_, '_>, args: &[Value]) -> Outcom
     }
     let value = value(args, 1)?;
     let mut out = Output::within(context.budget);
-    let layout = is_pretty.unwrap_or(is_asked).then_some(write::Layout { prefix, indent });
+    let layout = is_pretty.unwrap_or(is_asked).then_some(Layout { prefix, indent });
     // The writer begins lines, of which the first is none.
     let written = layout
         .map_or(Ok(()), |layout| out.push_str(layout.prefix))
-        .and_then(|()| write::write(&mut out, value, layout));
-    out.value(context.budget, written)
+        .and_then(|()| json::write(&mut out, value, layout));
+    Ok(Value::from(out.finish(context.budget, written)?))
+}
+
+/// The value of a text.
+pub(super) fn parse(budget: &mut Budget<'_>, text: &str) -> Outcome {
+    json::parse(budget, text).map_err(|error| match error {
+        JsonError::Invalid(sentence) => undefined(sentence),
+        JsonError::Limit(limit) => limit.into(),
+    })
 }
 
 fn unmarshal(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
@@ -79,22 +81,17 @@ fn unmarshal(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 }
 
 fn is_valid(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    let Value::String(text) = value(args, 1)? else { return Ok(Value::Bool(false)) };
-    Ok(Value::Bool(read::is_valid(context.budget, text)?))
+    let View::String(text) = value(args, 1)?.view() else { return Ok(Value::FALSE) };
+    Ok(Value::from(json::is_valid(context.budget, text)?))
 }
 
 /// A key of an object as JSON has it: what is no text becomes one.
 pub(super) fn key(budget: &mut Budget<'_>, key: &Value) -> Result<String, Failure> {
-    if let Value::String(text) = key {
+    if let View::String(text) = key.view() {
         budget.make_text(text.len())?;
-        return Ok((**text).to_owned());
+        return Ok(text.to_owned());
     }
     let mut out = Output::within(budget);
-    let written = write::write(&mut out, key, None);
+    let written = json::write(&mut out, key, None);
     Ok(out.finish(budget, written)?)
-}
-
-/// Writes a value without lines.
-pub(super) fn write_plain(out: &mut Output, value: &Value) -> Result<(), TooLong> {
-    write::write(out, value, None)
 }

@@ -1,16 +1,13 @@
 //! `json.patch`. Values are never changed: each operation makes the objects and arrays along its path anew.
 
+use portcullis_value::{Budget, Exceeded, Value, View};
 use std::collections::{BTreeMap, BTreeSet};
-
-use regorus::Value;
 
 use super::super::aggregates::is_equal;
 use super::super::objects::child;
 use super::super::operand::{array, value};
 use super::super::{Context, Failure, Outcome, collect, number};
 use super::paths::parse_path;
-use crate::limits::{Budget, Exceeded};
-use crate::term;
 
 /// Why a patch does not apply.
 enum Stop {
@@ -37,8 +34,8 @@ impl From<Failure> for Stop {
 pub(in crate::builtins) fn patch(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let (target, operations) = (value(args, 1)?, array(args, 2)?);
     match apply(context.budget, target, operations) {
-        Ok(patched) => Ok(patched.unwrap_or(Value::Undefined)),
-        Err(Stop::NoPatch) => Ok(Value::Undefined),
+        Ok(patched) => Ok(patched.unwrap_or(Value::UNDEFINED)),
+        Err(Stop::NoPatch) => Ok(Value::UNDEFINED),
         Err(Stop::Limit(exceeded)) => Err(Failure::Limit(exceeded)),
     }
 }
@@ -47,11 +44,11 @@ fn apply(budget: &mut Budget<'_>, target: &Value, operations: &[Value]) -> Resul
     let mut root = Some(target.clone());
     for operation in operations {
         budget.step(1)?;
-        let Value::Object(fields) = operation else { return Err(Stop::NoPatch) };
-        let field = |name: &str| fields.get(&Value::from(name)).ok_or(Stop::NoPatch);
-        let Value::String(name) = field("op")? else { return Err(Stop::NoPatch) };
+        let View::Object(fields) = operation.view() else { return Err(Stop::NoPatch) };
+        let field = |name: &str| fields.get_str(name).ok_or(Stop::NoPatch);
+        let View::String(name) = field("op")?.view() else { return Err(Stop::NoPatch) };
         let path_field = field("path")?;
-        let source = match &**name {
+        let source = match name {
             "add" | "replace" | "test" => Some(field("value")?),
             "move" | "copy" => Some(field("from")?),
             "remove" => None,
@@ -59,7 +56,7 @@ fn apply(budget: &mut Budget<'_>, target: &Value, operations: &[Value]) -> Resul
         };
         let path = parse_path(budget, path_field)?;
         let now = root.as_ref();
-        root = match (&**name, source) {
+        root = match (name, source) {
             ("add", Some(new)) => Some(insert(budget, now, &path, new)?),
             ("replace", Some(new)) => {
                 let removed = delete(budget, now, &path)?;
@@ -100,10 +97,10 @@ fn find(budget: &mut Budget<'_>, root: Option<&Value>, path: &[Value]) -> Result
 
 /// The value at one key.
 fn step<'v>(budget: &mut Budget<'_>, value: &'v Value, key: &Value) -> Result<&'v Value, Stop> {
-    term::weigh(budget, key)?;
-    let found = match value {
-        Value::Array(items) => items.get(index(key, items.len())?),
-        other => child(other, key),
+    portcullis_value::weigh(budget, key)?;
+    let found = match value.view() {
+        View::Array(items) => items.get(index(key, items.len())?),
+        _ => child(value, key),
     };
     found.ok_or(Stop::NoPatch)
 }
@@ -111,18 +108,18 @@ fn step<'v>(budget: &mut Budget<'_>, value: &'v Value, key: &Value) -> Result<&'
 /// The value with another at the path.
 fn insert(budget: &mut Budget<'_>, root: Option<&Value>, path: &[Value], new: &Value) -> Result<Value, Stop> {
     // So that patching again and again makes nothing deeper than can be worked on.
-    term::weigh_at(budget, new, path.len())?;
+    portcullis_value::weigh_at(budget, new, path.len())?;
     let Some((last, above)) = path.split_last() else { return Ok(new.clone()) };
     edit(budget, root.ok_or(Stop::NoPatch)?, above, &mut |budget, parent| {
-        term::weigh(budget, last)?;
-        match parent {
-            Value::Object(object) => {
+        portcullis_value::weigh(budget, last)?;
+        match parent.view() {
+            View::Object(object) => {
                 budget.make_items(object.len().saturating_mul(2))?;
-                let mut copy = object.as_ref().clone();
+                let mut copy = object.to_map();
                 copy.insert(last.clone(), new.clone());
-                Ok(copy.into_value())
+                Ok(Value::from(copy))
             }
-            Value::Set(set) => {
+            View::Set(set) => {
                 if !is_equal(budget, last, new)? {
                     return Err(Stop::NoPatch);
                 }
@@ -131,10 +128,10 @@ fn insert(budget: &mut Budget<'_>, root: Option<&Value>, path: &[Value], new: &V
                 copy.insert(new.clone());
                 Ok(Value::from(copy))
             }
-            Value::Array(items) => {
+            View::Array(items) => {
                 let index = index(last, items.len())?;
                 budget.make_items(items.len())?;
-                let mut copy: Vec<Value> = items.iter().cloned().collect();
+                let mut copy: Vec<Value> = items.to_vec();
                 if index > copy.len() {
                     return Err(Stop::NoPatch);
                 }
@@ -152,16 +149,16 @@ fn delete(budget: &mut Budget<'_>, root: Option<&Value>, path: &[Value]) -> Resu
     let Some((last, above)) = path.split_last() else { return Ok(None) };
     edit(budget, root, above, &mut |budget, parent| {
         step(budget, parent, last)?;
-        match parent {
-            Value::Object(object) => {
+        match parent.view() {
+            View::Object(object) => {
                 let mut copy = BTreeMap::new();
                 for (key, value) in object.iter().filter(|(key, _)| *key != last) {
                     collect::put(budget, &mut copy, key.clone(), value.clone())?;
                 }
                 Ok(Value::from(copy))
             }
-            Value::Set(set) => Ok(collect::set(budget, set.iter().filter(|item| *item != last))?),
-            Value::Array(items) => {
+            View::Set(set) => Ok(collect::set(budget, set.iter().filter(|item| *item != last))?),
+            View::Array(items) => {
                 let index = index(last, items.len())?;
                 let left = items.iter().enumerate().filter(|(position, _)| *position != index);
                 Ok(collect::array(budget, left.map(|(_, item)| item))?)
@@ -179,14 +176,14 @@ fn edit(budget: &mut Budget<'_>, value: &Value, path: &[Value], change: Edit<'_>
     let Some((key, below)) = path.split_first() else { return change(budget, value) };
     let old = step(budget, value, key)?;
     let new = edit(budget, old, below, change)?;
-    match value {
-        Value::Object(object) => {
+    match value.view() {
+        View::Object(object) => {
             budget.make_items(object.len().saturating_mul(2))?;
-            let mut copy = object.as_ref().clone();
+            let mut copy = object.to_map();
             copy.insert(key.clone(), new);
-            Ok(copy.into_value())
+            Ok(Value::from(copy))
         }
-        Value::Set(set) => {
+        View::Set(set) => {
             let mut copy = BTreeSet::new();
             for item in set.iter().filter(|item| *item != key) {
                 collect::insert(budget, &mut copy, item.clone())?;
@@ -194,10 +191,10 @@ fn edit(budget: &mut Budget<'_>, value: &Value, path: &[Value], change: Edit<'_>
             collect::insert(budget, &mut copy, new)?;
             Ok(Value::from(copy))
         }
-        Value::Array(items) => {
+        View::Array(items) => {
             let index = index(key, items.len())?;
             budget.make_items(items.len())?;
-            let mut copy: Vec<Value> = items.iter().cloned().collect();
+            let mut copy: Vec<Value> = items.to_vec();
             if let Some(item) = copy.get_mut(index) {
                 *item = new;
             }
@@ -209,11 +206,11 @@ fn edit(budget: &mut Budget<'_>, value: &Value, path: &[Value], change: Edit<'_>
 
 /// An index, as a number or its digits; `-` is the one after the last.
 fn index(key: &Value, length: usize) -> Result<usize, Stop> {
-    let index = match key {
-        Value::Number(_) => number::small(key),
-        Value::String(text) if **text == *"-" => return Ok(length),
-        Value::String(text) if **text != *"0" && text.starts_with('0') => None,
-        Value::String(text) => text.parse().ok(),
+    let index = match key.view() {
+        View::Number(_) => number::small(key),
+        View::String("-") => return Ok(length),
+        View::String(text) if text != "0" && text.starts_with('0') => None,
+        View::String(text) => text.parse().ok(),
         _ => None,
     };
     index.and_then(|index| usize::try_from(index).ok()).ok_or(Stop::NoPatch)

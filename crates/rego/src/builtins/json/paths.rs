@@ -1,14 +1,11 @@
 //! `json.filter` and `json.remove`: values by the paths to them.
 
+use portcullis_value::{Budget, MAX_NESTING, Value, View, too_deep};
 use std::collections::{BTreeMap, BTreeSet};
-
-use regorus::Value;
 
 use super::super::objects::object_operand;
 use super::super::operand::{value, wrong_type};
 use super::super::{Context, Failure, Outcome, collect, undefined};
-use crate::limits::Budget;
-use crate::term::{self, MOST_NESTING, too_deep, type_name};
 
 /// What is at the paths, and the objects and arrays around it.
 pub(super) fn filter(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
@@ -21,7 +18,7 @@ pub(super) fn filter(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 pub(super) fn remove(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let object = object_operand(args, 1)?;
     let tree = tree(context.budget, args)?;
-    without(context.budget, object, &tree).map(|value| value.unwrap_or(Value::Undefined))
+    without(context.budget, object, &tree).map(|value| value.unwrap_or(Value::UNDEFINED))
 }
 
 /// Paths that begin alike, together.
@@ -33,7 +30,7 @@ enum Tree {
 
 fn tree(budget: &mut Budget<'_>, args: &[Value]) -> Result<Tree, Failure> {
     let paths = value(args, 2)?;
-    let Some(elements) = term::elements(budget, paths)? else {
+    let Some(elements) = portcullis_value::elements(budget, paths)? else {
         return Err(wrong_type(2, paths, &["set", "array"]));
     };
     let mut root = BTreeMap::new();
@@ -43,7 +40,7 @@ fn tree(budget: &mut Budget<'_>, args: &[Value]) -> Result<Tree, Failure> {
         let mut keys = &mut root;
         while let Some(key) = path.next() {
             budget.make_items(2)?;
-            term::weigh(budget, &key)?;
+            portcullis_value::weigh(budget, &key)?;
             if path.peek().is_none() {
                 keys.insert(key, Tree::End);
                 break;
@@ -60,32 +57,32 @@ fn tree(budget: &mut Budget<'_>, args: &[Value]) -> Result<Tree, Failure> {
 
 /// A path: its keys, or a text with slashes between them.
 pub(super) fn parse_path(budget: &mut Budget<'_>, path: &Value) -> Result<Vec<Value>, Failure> {
-    let keys: Vec<Value> = match path {
-        Value::String(text) if text.is_empty() => Vec::new(),
-        Value::String(text) => {
+    let keys: Vec<Value> = match path.view() {
+        View::String("") => Vec::new(),
+        View::String(text) => {
             budget.make_items(text.len())?;
             let keys = text.trim_start_matches('/').split('/');
             keys.map(|key| Value::from(key.replace("~1", "/").replace("~0", "~"))).collect()
         }
-        Value::Array(keys) => {
+        View::Array(keys) => {
             budget.make_items(keys.len())?;
-            keys.iter().cloned().collect()
+            keys.to_vec()
         }
         other => {
             return Err(undefined(format!(
                 "operand 2 must be one of {{set, array}} containing string paths or array of path segments but got {}",
-                type_name(other)
+                other.ty().name()
             )));
         }
     };
-    if keys.len() > MOST_NESTING { Err(too_deep().into()) } else { Ok(keys) }
+    if keys.len() > MAX_NESTING { Err(too_deep().into()) } else { Ok(keys) }
 }
 
 fn kept(budget: &mut Budget<'_>, value: &Value, tree: &Tree) -> Outcome {
     let Tree::Keys(keys) = tree else { return Ok(value.clone()) };
     budget.step(1)?;
-    match value {
-        Value::Object(object) => {
+    match value.view() {
+        View::Object(object) => {
             let mut result = BTreeMap::new();
             for (key, tree) in keys {
                 budget.step(1)?;
@@ -96,7 +93,7 @@ fn kept(budget: &mut Budget<'_>, value: &Value, tree: &Tree) -> Outcome {
             }
             Ok(Value::from(result))
         }
-        Value::Array(items) => {
+        View::Array(items) => {
             let mut result = Vec::new();
             for (index, item) in items.iter().enumerate() {
                 budget.step(1)?;
@@ -107,7 +104,7 @@ fn kept(budget: &mut Budget<'_>, value: &Value, tree: &Tree) -> Outcome {
             }
             Ok(Value::from(result))
         }
-        Value::Set(items) => {
+        View::Set(items) => {
             let mut result = BTreeSet::new();
             for (key, tree) in keys {
                 budget.step(1)?;
@@ -118,7 +115,7 @@ fn kept(budget: &mut Budget<'_>, value: &Value, tree: &Tree) -> Outcome {
             }
             Ok(Value::from(result))
         }
-        scalar => Ok(scalar.clone()),
+        _ => Ok(value.clone()),
     }
 }
 
@@ -130,12 +127,12 @@ fn without(budget: &mut Budget<'_>, value: &Value, tree: &Tree) -> Result<Option
         Some(tree) => without(budget, value, tree),
         None => Ok(Some(value.clone())),
     };
-    Ok(Some(match value {
-        Value::Object(object) => {
+    Ok(Some(match value.view() {
+        View::Object(object) => {
             let mut result = Vec::new();
             for (key, value) in object.iter() {
                 budget.step(1)?;
-                term::weigh(budget, key)?;
+                portcullis_value::weigh(budget, key)?;
                 if let Some(value) = left(budget, key, value)? {
                     budget.make_items(2)?;
                     result.push((key.clone(), value));
@@ -143,7 +140,7 @@ fn without(budget: &mut Budget<'_>, value: &Value, tree: &Tree) -> Result<Option
             }
             Value::from(result.into_iter().collect::<BTreeMap<_, _>>())
         }
-        Value::Array(items) => {
+        View::Array(items) => {
             let mut result = Vec::new();
             for (index, item) in items.iter().enumerate() {
                 budget.make_items(1)?;
@@ -151,16 +148,16 @@ fn without(budget: &mut Budget<'_>, value: &Value, tree: &Tree) -> Result<Option
             }
             Value::from(result)
         }
-        Value::Set(items) => {
+        View::Set(items) => {
             let mut result = BTreeSet::new();
-            for item in items.iter() {
-                term::weigh(budget, item)?;
+            for item in items {
+                portcullis_value::weigh(budget, item)?;
                 if let Some(item) = left(budget, item, item)? {
                     collect::insert(budget, &mut result, item)?;
                 }
             }
             Value::from(result)
         }
-        scalar => scalar.clone(),
+        _ => value.clone(),
     }))
 }

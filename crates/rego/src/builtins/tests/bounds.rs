@@ -1,17 +1,17 @@
 //! Whatever the arguments, a builtin answers within the limits.
 
+use portcullis_value::{LimitKind, Limits, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-use regorus::Value;
 
-use super::super::{Builtin, FAMILIES, Failure};
+use super::super::{BY_NAME, Builtin, Failure};
 use super::{call, read};
-use crate::limits::{LimitKind, Limits};
-use crate::term;
 
 fn builtins() -> Vec<&'static Builtin> {
-    FAMILIES.iter().copied().flatten().collect()
+    let mut all: Vec<_> = BY_NAME.values().collect();
+    all.sort_by_key(|builtin| builtin.row.name);
+    all
 }
 
 fn number() -> impl Strategy<Value = Value> {
@@ -22,7 +22,7 @@ fn number() -> impl Strategy<Value = Value> {
         any::<f64>().prop_filter("finite", |float| float.is_finite()).prop_map(Value::from),
         (-10.0..10.0).prop_map(Value::from),
         prop::sample::select(vec!["1e300", "-1e1000", "1e-300", "1e400", "0.1"])
-            .prop_map(|text| Value::from_numeric_string(text).unwrap()),
+            .prop_map(|text| Value::from_json(text).unwrap()),
     ]
 }
 
@@ -67,7 +67,7 @@ fn text() -> impl Strategy<Value = Value> {
 
 fn value() -> impl Strategy<Value = Value> {
     let scalar =
-        prop_oneof![Just(Value::Null), any::<bool>().prop_map(Value::Bool), number(), text(), text()];
+        prop_oneof![Just(Value::NULL), any::<bool>().prop_map(Value::from), number(), text(), text()];
     scalar.prop_recursive(4, 24, 4, |inner| {
         let keys = prop_oneof![
             4 => prop::sample::select(vec!["a", "b", "op", "path", "value", "from", "0"]).prop_map(Value::from),
@@ -90,9 +90,9 @@ proptest! {
     fn any_arguments_have_an_answer(args in prop::collection::vec(value(), 4)) {
         let limits = Limits { steps: 100_000, memory: 1 << 20, ..Limits::default() };
         for builtin in builtins() {
-            let args = args.get(..usize::from(builtin.arity)).unwrap();
-            if let Err(Failure::Undefined(message)) = call(builtin.name, args, limits) {
-                prop_assert!(message.starts_with(builtin.name), "{message}");
+            let args = args.get(..builtin.row.arity).unwrap();
+            if let Err(Failure::Undefined(message)) = call(builtin.row.name, args, limits) {
+                prop_assert!(message.starts_with(builtin.row.name), "{message}");
                 prop_assert!(message.len() < 1000, "{message}");
             }
         }
@@ -101,8 +101,8 @@ proptest! {
     #[test]
     fn texts_have_an_answer(args in prop::collection::vec(text(), 4)) {
         for builtin in builtins() {
-            let args = args.get(..usize::from(builtin.arity)).unwrap();
-            let _ = call(builtin.name, args, Limits::default());
+            let args = args.get(..builtin.row.arity).unwrap();
+            let _ = call(builtin.row.name, args, Limits::default());
         }
     }
 
@@ -110,15 +110,15 @@ proptest! {
     fn numbers_have_an_answer(args in prop::collection::vec(number(), 4)) {
         let limits = Limits { steps: 100_000, memory: 1 << 20, ..Limits::default() };
         for builtin in builtins() {
-            let args = args.get(..usize::from(builtin.arity)).unwrap();
-            let _ = call(builtin.name, args, limits);
+            let args = args.get(..builtin.row.arity).unwrap();
+            let _ = call(builtin.row.name, args, limits);
         }
     }
 
     /// As integers are exact, so are sums of floats to the last digit that is written.
     #[test]
     fn decimals_are_added_as_they_are_written(left in 0_i64..1_000_000, right in 0_i64..1_000_000) {
-        let decimal = |number: i64| Value::from_numeric_string(&format!("{number}e-4")).unwrap();
+        let decimal = |number: i64| Value::from_json(&format!("{number}e-4")).unwrap();
         let sum = call("plus", &[decimal(left), decimal(right)], Limits::default()).unwrap();
         prop_assert_eq!(sum, decimal(left + right));
     }
@@ -181,7 +181,7 @@ fn texts_that_ask_for_too_much_exceed_a_limit() {
         ("yaml.unmarshal", vec![text(&bomb)]),
         ("regex.match", vec![text("((a{1000}){1000}){1000}"), text("a")]),
         ("regex.replace", vec![text(&"a".repeat(50_000)), text(&"(a?)".repeat(10_000)), text("b")]),
-        ("glob.match", vec![text(&"?".repeat(100_000)), Value::Null, text("a")]),
+        ("glob.match", vec![text(&"?".repeat(100_000)), Value::NULL, text("a")]),
         ("sprintf", vec![text("%999999d%999999d"), Value::from(vec![Value::from(1); 2])]),
         ("product", vec![Value::from(vec![Value::from(i64::MAX); 10_000])]),
     ];
@@ -214,7 +214,10 @@ fn patches_do_not_nest_values_too_deep() {
 #[test]
 fn deep_values_are_compared_within_the_stack() {
     let deep = (0..450).fold(Value::from(1), |value, _| Value::from(vec![value]));
-    assert_eq!(call("equal", &[deep.clone(), deep.clone()], Limits::default()), Ok(Value::Bool(true)));
+    assert_eq!(call("equal", &[deep.clone(), deep.clone()], Limits::default()), Ok(Value::TRUE));
     let deeper = (0..200).fold(deep, |value, _| Value::from(vec![value]));
-    assert_eq!(call("json.marshal", &[deeper], Limits::default()), Err(Failure::Limit(term::too_deep())));
+    assert_eq!(
+        call("json.marshal", &[deeper], Limits::default()),
+        Err(Failure::Limit(portcullis_value::too_deep()))
+    );
 }

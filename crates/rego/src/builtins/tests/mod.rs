@@ -2,22 +2,20 @@
 
 mod bounds;
 
+use portcullis_value::{Budget, Limits, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
 use portcullis_rego_syntax::ast::{Expr, ExprKind};
 use portcullis_rego_syntax::{Version, parse};
-use regorus::Value;
 
 use super::{Caches, Context, Failure, Outcome, find};
-use crate::limits::{Budget, Limits};
-use crate::term;
 
 /// 2017-07-14 02:40:00.000000001 UTC.
 const NOW: i64 = 1_500_000_000_000_000_001;
 
 fn call(name: &str, args: &[Value], limits: Limits) -> Outcome {
     let builtin = find(name).unwrap_or_else(|| panic!("there is no builtin {name}"));
-    assert_eq!(usize::from(builtin.arity), args.len(), "arguments of {name}");
+    assert_eq!(builtin.row.arity, args.len(), "arguments of {name}");
     let mut budget = Budget::new(limits, None);
     let caches = Caches::default();
     (builtin.call)(&mut Context { budget: &mut budget, now_ns: Some(NOW), seed: 1, caches: &caches }, args)
@@ -26,9 +24,9 @@ fn call(name: &str, args: &[Value], limits: Limits) -> Outcome {
 fn evaluate(expr: &Expr) -> Outcome {
     let all = |items: &[Expr]| items.iter().map(evaluate).collect::<Result<Vec<_>, _>>();
     match &expr.kind {
-        ExprKind::Null => Ok(Value::Null),
-        ExprKind::Bool(value) => Ok(Value::Bool(*value)),
-        ExprKind::Number(text) => Ok(Value::from_numeric_string(text).unwrap()),
+        ExprKind::Null => Ok(Value::NULL),
+        ExprKind::Bool(value) => Ok(Value::from(*value)),
+        ExprKind::Number(text) => Ok(Value::from_json(text).unwrap()),
         ExprKind::String(text) => Ok(Value::from(text.as_str())),
         ExprKind::Paren(inner) => evaluate(inner),
         ExprKind::Array(items) => Ok(Value::from(all(items)?)),
@@ -63,7 +61,7 @@ fn examples(text: &str) {
         let (written, wanted) = line.rsplit_once(" -> ").unwrap_or_else(|| panic!("{line}"));
         let found = read(written);
         let agrees = match (&found, wanted.split_once(": ")) {
-            (Ok(Value::Undefined), _) => wanted == "undefined",
+            (Ok(value), _) if value.is_undefined() => wanted == "undefined",
             (Err(Failure::Undefined(message)), Some(("error", sentence))) => message == sentence,
             (Err(Failure::Limit(exceeded)), Some(("limit", sentence))) => exceeded.message == sentence,
             (Ok(found), _) => {
@@ -81,7 +79,7 @@ fn examples(text: &str) {
 }
 
 fn show(value: &Value) -> String {
-    term::text(&mut Budget::new(Limits::default(), None), value).unwrap()
+    portcullis_value::text(&mut Budget::new(Limits::default(), None), value).unwrap()
 }
 
 #[test]
@@ -152,5 +150,19 @@ fn walking_answers_every_value_with_its_path() {
     let walked = call("walk", &[value], Limits::default()).unwrap();
     let wanted = r#"[[[], {"a": [1, {2}], "b": {}}], [["a"], [1, {2}]], [["a", 0], 1], [["a", 1], {2}], [["a", 1, 2], 2], [["b"], {}]]"#;
     assert_eq!(show(&walked), wanted);
-    assert!(find("walk").unwrap().is_relation);
+    assert_eq!(find("walk").unwrap().row.answers, portcullis_rego_syntax::builtins::Answers::Each);
+}
+
+#[test]
+fn every_row_has_a_function_where_it_says_so() {
+    use portcullis_rego_syntax::builtins::{Answered, all};
+
+    for row in all() {
+        let is_evaluated = row.answered == Answered::Evaluated;
+        assert_eq!(find(row.name).is_some(), is_evaluated, "{}", row.name);
+    }
+    let calls: Vec<&str> = super::FAMILIES.iter().copied().flatten().map(|(name, _)| *name).collect();
+    let distinct: BTreeSet<&str> = calls.iter().copied().collect();
+    assert_eq!(calls.len(), distinct.len(), "a name has two functions");
+    assert_eq!(calls.len(), super::BY_NAME.len(), "a function has no row");
 }

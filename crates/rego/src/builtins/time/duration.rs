@@ -1,7 +1,7 @@
 //! Durations as Go writes them: `1h15m30.918s`.
 
-use super::super::go_fmt::quote;
 use super::super::{Failure, undefined};
+use portcullis_value::quote;
 
 /// Nanoseconds.
 pub(super) fn parse(text: &str) -> Result<i64, Failure> {

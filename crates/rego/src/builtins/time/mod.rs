@@ -11,23 +11,23 @@ mod layout;
 
 use chrono::{DateTime, Offset, TimeZone};
 use chrono_tz::{OffsetName, Tz};
-use regorus::Value;
+use portcullis_value::{Value, View};
 
 use super::operand::{integer, text, value, wrong_type};
 use super::{Context, Failure, Outcome, number, undefined};
 use civil::Civil;
 
 table![
-    "time.add_date" / 4 => add_date,
-    "time.clock" / 1 => clock,
-    "time.date" / 1 => date,
-    "time.diff" / 2 => diff,
-    "time.format" / 1 => format,
-    "time.now_ns" / 0 => now_ns,
-    "time.parse_duration_ns" / 1 => parse_duration_ns,
-    "time.parse_ns" / 2 => parse_ns,
-    "time.parse_rfc3339_ns" / 1 => parse_rfc3339_ns,
-    "time.weekday" / 1 => weekday,
+    "time.add_date" => add_date,
+    "time.clock" => clock,
+    "time.date" => date,
+    "time.diff" => diff,
+    "time.format" => format,
+    "time.now_ns" => now_ns,
+    "time.parse_duration_ns" => parse_duration_ns,
+    "time.parse_ns" => parse_ns,
+    "time.parse_rfc3339_ns" => parse_rfc3339_ns,
+    "time.weekday" => weekday,
 ];
 
 const NANOSECONDS: i64 = 1_000_000_000;
@@ -44,18 +44,18 @@ impl<'v> Moment<'v> {
     fn of(args: &'v [Value], position: usize) -> Result<Self, Failure> {
         let whole = value(args, position)?;
         let is_wrong = || wrong_type(1, whole, &["either number (ns) or [number (ns), string (tz)]"]);
-        let parts = match whole {
-            Value::Number(_) => std::slice::from_ref(whole),
-            Value::Array(parts) => parts.as_slice(),
+        let parts = match whole.view() {
+            View::Number(_) => std::slice::from_ref(whole),
+            View::Array(parts) => parts,
             _ => return Err(is_wrong()),
         };
         let Some(time) = parts.first() else { return Err(is_wrong()) };
-        if !matches!(time, Value::Number(_)) {
+        if !matches!(time.view(), View::Number(_)) {
             return Err(wrong_type(1, time, &["number"]));
         }
-        let part = |index: usize| match parts.get(index) {
+        let part = |index: usize| match parts.get(index).map(Value::view) {
             None => Ok(""),
-            Some(Value::String(text)) => Ok(&**text),
+            Some(View::String(text)) => Ok(text),
             Some(other) => Err(wrong_type(1, other, &["string"])),
         };
         let zone = match part(1)? {

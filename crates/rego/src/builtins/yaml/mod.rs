@@ -3,17 +3,14 @@
 mod read;
 mod write;
 
-use regorus::Value;
-
-use super::go_fmt::Output;
 use super::operand::{text, value};
 use super::{Context, Failure, Outcome};
-use crate::term;
+use portcullis_value::{Output, Value, View};
 
 table![
-    "yaml.is_valid" / 1 => is_valid,
-    "yaml.marshal" / 1 => marshal,
-    "yaml.unmarshal" / 1 => unmarshal,
+    "yaml.is_valid" => is_valid,
+    "yaml.marshal" => marshal,
+    "yaml.unmarshal" => unmarshal,
 ];
 
 fn unmarshal(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
@@ -21,17 +18,17 @@ fn unmarshal(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 }
 
 fn is_valid(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    let Value::String(text) = value(args, 1)? else { return Ok(Value::Bool(false)) };
+    let View::String(text) = value(args, 1)?.view() else { return Ok(Value::FALSE) };
     match read::read(context.budget, text) {
-        Ok(_) => Ok(Value::Bool(true)),
-        Err(Failure::Undefined(_)) => Ok(Value::Bool(false)),
+        Ok(_) => Ok(Value::TRUE),
+        Err(Failure::Undefined(_)) => Ok(Value::FALSE),
         Err(limit) => Err(limit),
     }
 }
 
 fn marshal(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    term::weigh(context.budget, value(args, 1)?)?;
+    portcullis_value::weigh(context.budget, value(args, 1)?)?;
     let mut out = Output::within(context.budget);
     let written = write::write(&mut out, value(args, 1)?);
-    out.value(context.budget, written)
+    Ok(Value::from(out.finish(context.budget, written)?))
 }

@@ -1,18 +1,16 @@
 //! The first document of a text. What scalars mean is in `yaml_scalar.rs`.
 
+use portcullis_value::{Budget, MAX_NESTING, Value, View, too_deep};
 use std::collections::{BTreeMap, HashMap};
 
 use portcullis_yaml::{Event, Parser, Properties, Style};
-use regorus::Value;
 
 use super::super::{Failure, Outcome, undefined};
-use crate::limits::Budget;
-use crate::term::{self, MOST_NESTING, too_deep};
-use crate::yaml_scalar::{self as scalar, KeyKind};
+use portcullis_value::yaml_scalar::{self as scalar, KeyKind};
 
 /// Deepest nesting of a text; the parser comes here first.
 const NESTING: usize = 400;
-const _: () = assert!(NESTING < MOST_NESTING);
+const _: () = assert!(NESTING < MAX_NESTING);
 
 /// The value of a text; nothing is null.
 pub(super) fn read(budget: &mut Budget<'_>, text: &str) -> Outcome {
@@ -31,7 +29,7 @@ pub(super) fn read(budget: &mut Budget<'_>, text: &str) -> Outcome {
             event => builder.event(event)?,
         }
     }
-    Ok(builder.root.unwrap_or(Value::Null))
+    Ok(builder.root.unwrap_or(Value::NULL))
 }
 
 /// A list or an object that is being read.
@@ -102,7 +100,7 @@ impl<'t> Builder<'_, '_, 't> {
             return Err(undefined(format!("yaml: anchor '{name}' value contains itself")));
         };
         // As large as if it were written again.
-        term::weigh_at(self.budget, &anchored.value, self.open.len())?;
+        portcullis_value::weigh_at(self.budget, &anchored.value, self.open.len())?;
         if self.wants_key() {
             return self.key(anchored.key);
         }
@@ -238,15 +236,15 @@ fn insert(entries: &mut Entries, key: Value, value: Value, kind: KeyKind) -> Res
 
 /// Merges an object or several, of which the first counts.
 fn merge(budget: &mut Budget<'_>, entries: &mut Entries, value: &Value) -> Result<(), Failure> {
-    let objects = match value {
-        Value::Array(items) => items.as_slice(),
-        value => std::slice::from_ref(value),
+    let objects = match value.view() {
+        View::Array(items) => items,
+        _ => std::slice::from_ref(value),
     };
     for object in objects.iter().rev() {
-        let Value::Object(object) = object else { return Err(not_mergeable()) };
+        let View::Object(object) = object.view() else { return Err(not_mergeable()) };
         for (key, value) in object.iter() {
             budget.make_items(2)?;
-            let is_text = matches!(key, Value::String(text) if scalar::is_text(text));
+            let is_text = matches!(key.view(), View::String(text) if scalar::is_text(text));
             if !is_text && entries.contains_key(key) {
                 return Err(undefined("yaml: keys of different types may have the same JSON form"));
             }

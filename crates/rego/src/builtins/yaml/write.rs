@@ -1,14 +1,11 @@
 //! YAML in the way of go-yaml v2: blocks, keys in natural order, lists not indented below their key, quotation marks
 //! where a text would not be read as one. Values are folded at the first space after 80 columns.
 
+use portcullis_value::{MAX_NESTING, Number, Output, TooLong, Value, View};
 use std::cmp::Ordering;
 use std::fmt::Write as _;
 
-use regorus::Value;
-
-use crate::builtins::go_fmt::{Output, TooLong};
-use crate::term::{self, MOST_NESTING};
-use crate::yaml_scalar as scalar;
+use portcullis_value::yaml_scalar as scalar;
 
 pub(super) fn write(out: &mut Output, value: &Value) -> Result<(), TooLong> {
     node(out, value, 0, Place::Root)?;
@@ -27,17 +24,17 @@ enum Place {
 }
 
 fn is_block(value: &Value) -> bool {
-    match value {
-        Value::Array(items) => !items.is_empty(),
-        Value::Set(items) => !items.is_empty(),
-        Value::Object(object) => !object.is_empty(),
+    match value.view() {
+        View::Array(items) => !items.is_empty(),
+        View::Set(items) => !items.is_empty(),
+        View::Object(object) => !object.is_empty(),
         _ => false,
     }
 }
 
 /// Writes a value; blocks begin where they stand after a dash, else in the next line.
 fn node(out: &mut Output, value: &Value, indent: usize, place: Place) -> Result<(), TooLong> {
-    if indent > MOST_NESTING * 2 {
+    if indent > MAX_NESTING * 2 {
         return Err(TooLong::Nesting);
     }
     if !is_block(value) {
@@ -46,25 +43,22 @@ fn node(out: &mut Output, value: &Value, indent: usize, place: Place) -> Result<
         }
         return scalar_or_empty(out, value, indent);
     }
-    match value {
-        Value::Array(items) => list(out, items.iter(), indent, place),
-        Value::Set(items) => {
+    match value.view() {
+        View::Array(items) => list(out, items.iter(), indent, place),
+        View::Set(items) => {
             out.make_room(items.len())?;
-            let mut sorted: Vec<&Value> = items.iter_sorted().collect();
-            sorted.sort_by(|a, b| term::compare(a, b));
-            list(out, sorted.into_iter(), indent, place)
+            list(out, items.iter(), indent, place)
         }
-        Value::Object(object) => {
+        View::Object(object) => {
             out.make_room(object.len())?;
             let mut entries = Vec::new();
-            for (key, value) in object.iter_sorted() {
-                let key = match key {
-                    Value::String(text) => (**text).to_owned(),
-                    other => {
-                        let mut inner = out.rest();
-                        crate::builtins::json::write_plain(&mut inner, other)?;
-                        inner.into_text()
-                    }
+            for (key, value) in object.iter() {
+                let key = if let View::String(text) = key.view() {
+                    text.to_owned()
+                } else {
+                    let mut inner = out.rest();
+                    portcullis_value::json::write(&mut inner, key, None)?;
+                    inner.into_text()
                 };
                 entries.push((key, value));
             }
@@ -123,23 +117,23 @@ fn spaces(out: &mut Output, count: usize) -> Result<(), TooLong> {
 }
 
 fn scalar_or_empty(out: &mut Output, value: &Value, indent: usize) -> Result<(), TooLong> {
-    match value {
-        Value::Null | Value::Undefined => out.push_str("null"),
-        Value::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
-        Value::Number(_) => {
+    match value.view() {
+        View::Null | View::Undefined => out.push_str("null"),
+        View::Bool(value) => out.push_str(if value { "true" } else { "false" }),
+        View::Number(value) => {
             // Asked for the same number in JSON first, as it has a limit.
-            term::write_number(&mut out.rest(), value)?;
+            portcullis_value::write_number(&mut out.rest(), value)?;
             out.push_str(&number(value))
         }
-        Value::String(value) => text(out, value, indent, false),
-        Value::Array(_) | Value::Set(_) => out.push_str("[]"),
-        Value::Object(_) => out.push_str("{}"),
+        View::String(value) => text(out, value, indent, false),
+        View::Array(_) | View::Set(_) => out.push_str("[]"),
+        View::Object(_) => out.push_str("{}"),
     }
 }
 
 /// Integers that 64 bits have room for, and floats.
-fn number(value: &Value) -> String {
-    let text = term::number_text(value);
+fn number(value: &Number) -> String {
+    let text = value.text();
     if text.parse::<i64>().is_ok() || text.parse::<u64>().is_ok() {
         return text;
     }

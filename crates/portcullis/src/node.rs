@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind, did_you_mean};
 use crate::path::{FieldPath, Segment};
-use crate::value::{self, Value};
+use crate::value::{self, Value, View};
 
 /// A value inside a document, with its path.
 #[derive(Clone)]
@@ -42,14 +42,14 @@ impl<'a> Node<'a> {
 
     /// A field that is there and not null.
     pub(crate) fn field(&self, key: &str) -> Option<Self> {
-        let value = value::get(self.value, key).filter(|value| !matches!(value, Value::Null))?;
+        let value = value::get(self.value, key).filter(|value| !value.is_null())?;
         Some(self.step(key, value))
     }
 
     /// A field that must be there.
     pub(crate) fn required(&self, key: &str, errors: &mut Vec<Error>) -> Option<Self> {
         let field = self.field(key);
-        if field.is_none() && matches!(self.value, Value::Object(_)) {
+        if field.is_none() && matches!(self.value.view(), View::Object(_)) {
             errors.push(self.error(ErrorKind::MissingField, format!("required field `{key}` is missing")));
         }
         field
@@ -61,8 +61,8 @@ impl<'a> Node<'a> {
 
     /// A non-empty string.
     pub(crate) fn text(&self, errors: &mut Vec<Error>) -> Option<Arc<str>> {
-        match self.value {
-            Value::String(text) if !text.is_empty() => Some(text.clone()),
+        match self.value.view() {
+            View::String(text) if !text.is_empty() => Some(text.into()),
             _ => {
                 errors.push(self.expected("a non-empty string"));
                 None
@@ -83,8 +83,8 @@ impl<'a> Node<'a> {
     /// A field that is a boolean if it is there.
     pub(crate) fn optional_bool(&self, key: &str, errors: &mut Vec<Error>) -> Option<bool> {
         let field = self.field(key)?;
-        if let Value::Bool(value) = field.value {
-            return Some(*value);
+        if let View::Bool(value) = field.value.view() {
+            return Some(value);
         }
         errors.push(field.expected("true or false"));
         None
@@ -92,7 +92,7 @@ impl<'a> Node<'a> {
 
     /// The elements of a list; an error if this is not one.
     pub(crate) fn items(&self, errors: &mut Vec<Error>) -> Vec<Self> {
-        if !matches!(self.value, Value::Array(_)) {
+        if !matches!(self.value.view(), View::Array(_)) {
             errors.push(self.expected("a list"));
         }
         value::items(self.value).enumerate().map(|(index, value)| self.step(index, value)).collect()
@@ -107,8 +107,8 @@ impl<'a> Node<'a> {
     pub(crate) fn texts(&self, key: &str, errors: &mut Vec<Error>) -> Vec<Arc<str>> {
         let mut texts = Vec::new();
         for item in self.list(key, errors) {
-            match item.value {
-                Value::String(text) => texts.push(text.clone()),
+            match item.value.view() {
+                View::String(text) => texts.push(text.into()),
                 _ => errors.push(item.expected("a string")),
             }
         }
@@ -117,7 +117,7 @@ impl<'a> Node<'a> {
 
     /// Checks that this is an object, and reports fields it does not have.
     pub(crate) fn check_fields(&self, known: &[&str], errors: &mut Vec<Error>) {
-        if !matches!(self.value, Value::Object(_)) {
+        if !matches!(self.value.view(), View::Object(_)) {
             errors.push(self.expected("an object"));
             return;
         }

@@ -26,12 +26,12 @@ use crate::source::Location;
 const MOST_WARNINGS: usize = 100;
 
 /// A module of a template: the main one or a library.
-pub(super) struct ParsedModule<'a> {
-    pub(super) text: &'a Text,
-    pub(super) module: Module,
+pub(crate) struct ParsedModule<'a> {
+    pub(crate) text: &'a Text,
+    pub(crate) module: Module,
     /// What its names mean, resolved once for all checks.
-    pub(super) names: Names,
-    pub(super) is_lib: bool,
+    pub(crate) names: Names,
+    pub(crate) is_lib: bool,
 }
 
 /// Checks one module.
@@ -95,7 +95,7 @@ pub(super) fn unknown_parameter(schema: &Schema, path: &[Option<&str>]) -> Optio
     Some(warning.maybe_hint(suggestion.map(|name| format!("did you mean `{name}`?"))))
 }
 
-pub(super) fn locate(document: &Document, text: &Text, span: Span) -> Option<Location> {
+pub(crate) fn locate(document: &Document, text: &Text, span: Span) -> Option<Location> {
     let start = document.locate_in_text(&text.path, span.start as usize);
     let end = document.locate_in_text(&text.path, span.end as usize);
     match (start, end) {

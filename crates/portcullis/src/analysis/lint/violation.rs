@@ -5,8 +5,8 @@ use portcullis_rego_syntax::ast::{Expr, ExprKind};
 
 use super::program::{Program, Scope};
 use super::shape::Shape;
+use crate::analysis::template_rules::{element_of, wrong_element};
 use crate::error::{Error, ErrorKind};
-use crate::rego::template_rules::{element_of, wrong_element};
 
 /// Checks the main module.
 pub(super) fn check(program: &Program<'_>) -> Vec<Error> {

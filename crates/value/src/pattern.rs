@@ -83,7 +83,7 @@ impl Pattern {
 
     /// Whether something in it that is not last may be repeated without an end, so that more of a text may be looked at than
     /// what matches.
-    pub(crate) fn is_open(&self) -> bool {
+    pub fn is_open(&self) -> bool {
         self.is_open
     }
 

@@ -161,7 +161,7 @@ impl Finding {
 }
 
 impl OperationUse {
-    pub(super) fn of(modules: &[ParsedModule<'_>]) -> Self {
+    pub(crate) fn of(modules: &[ParsedModule<'_>]) -> Self {
         let book = RuleBook::of(modules);
         let mut looking = Looking { book: &book, known: BTreeMap::new(), depth: 0, found: Self::default() };
         let mut words = Words {

@@ -12,16 +12,15 @@ use portcullis_rego_syntax::ast::{
 };
 use portcullis_rego_syntax::visit::{self, Visitor};
 
-use super::ObjectRead;
-use crate::policy::InventoryRead;
+use super::{InventoryRead, ObjectRead};
 
 /// What a template's modules read.
 #[derive(Debug, Default)]
-pub(super) struct Reads {
-    pub(super) object: Vec<ObjectRead>,
-    pub(super) inventory: Vec<InventoryRead>,
+pub(crate) struct Reads {
+    pub(crate) object: Vec<ObjectRead>,
+    pub(crate) inventory: Vec<InventoryRead>,
     /// Whether `input.review.namespaceObject` may be looked at.
-    pub(super) namespace: bool,
+    pub(crate) namespace: bool,
 }
 
 /// A path from `input` or `data`; `None` where a step is computed.
@@ -34,7 +33,7 @@ const ROUNDS: usize = 64;
 const MOST_PATHS: usize = 100;
 
 impl Reads {
-    pub(super) fn of(modules: &[&Module]) -> Self {
+    pub(crate) fn of(modules: &[&Module]) -> Self {
         let mut bindings = Bindings::default();
         for module in modules {
             for rule in &module.rules {

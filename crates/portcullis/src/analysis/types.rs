@@ -39,6 +39,7 @@ pub(super) fn check(modules: &[ParsedModule<'_>], document: &Document) -> Vec<Er
 }
 
 /// The findings that say something else than the errors of the types: not those of the same lines, nor what follows from them.
+#[cfg(feature = "lint")]
 pub(super) fn without_repeats(found: Vec<Error>, errors: &[Error]) -> Vec<Error> {
     let wrong: Vec<_> = errors
         .iter()

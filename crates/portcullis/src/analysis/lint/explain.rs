@@ -7,10 +7,10 @@ use portcullis_rego_syntax::ast::{Expr, ExprKind};
 use portcullis_rego_syntax::visit::{self, Visitor};
 
 use super::program::{Program, Scope};
+use crate::analysis::reads::Reads;
+use crate::analysis::template_rules::ParsedModule;
 use crate::api::template::{RegoSource, RegoVersion};
 use crate::document::Document;
-use crate::rego::reads::Reads;
-use crate::rego::template_rules::ParsedModule;
 
 /// What a template's Rego consists of, and what it reads.
 #[derive(Clone, Debug)]

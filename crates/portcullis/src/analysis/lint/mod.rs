@@ -20,9 +20,9 @@ mod shape;
 mod unused;
 mod violation;
 
+use crate::analysis::template_rules::ParsedModule;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind, Severity};
-use crate::rego::template_rules::ParsedModule;
 use crate::schema::Schema;
 
 pub use explain::Explanation;
@@ -69,7 +69,7 @@ fn limited(mut found: Vec<Error>, document: &Document) -> Vec<Error> {
     let left_out = all - found.len();
     if left_out > 0 {
         let message = format!("{left_out} more findings about this template are not shown");
-        let hint = "mend those that are, and look again";
+        let hint = "fix those that are, and look again";
         found.push(Error::warning(ErrorKind::Limit, message).hint(hint));
     }
     found

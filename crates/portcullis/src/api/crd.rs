@@ -2,20 +2,20 @@
 
 use serde_json::{Map, Value, json};
 
-use super::constraint::spec_schema;
-use crate::api::{CONSTRAINT_GROUP, ConstraintTemplate};
+use super::{CONSTRAINT_GROUP, ConstraintTemplate};
+use crate::schema::spec_schema;
 use crate::value;
 
 const PRESERVE: &str = "x-kubernetes-preserve-unknown-fields";
 
 /// The definition, without owner. The template's schema is in it as it is written; whether it is structural is for the compiler of
 /// schemas to say.
-pub(crate) fn crd(template: &ConstraintTemplate) -> Value {
+pub(super) fn crd(template: &ConstraintTemplate) -> Value {
     let document = template.document.value();
     let plural = template.kind.to_lowercase();
     let mut labels = Map::new();
     for (key, label) in
-        value::entries(value::get_path(document, &["metadata", "labels"]).unwrap_or(&value::Value::Null))
+        value::entries(value::get_path(document, &["metadata", "labels"]).unwrap_or(&value::Value::NULL))
     {
         labels.insert(key.to_owned(), value::to_json(label));
     }
@@ -62,7 +62,7 @@ fn schema(template: &ConstraintTemplate) -> Value {
     // A test reads it.
     let mut spec: Value = serde_json::from_str(&spec_schema()).unwrap_or_default();
     let parameters = match (&template.schema, template.legacy_schema) {
-        (Some(text), legacy) if text.value != value::Value::Null => {
+        (Some(text), legacy) if text.value != value::Value::NULL => {
             let mut schema = value::to_json(&text.value);
             if legacy {
                 preserve(&mut schema);

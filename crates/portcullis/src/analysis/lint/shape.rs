@@ -1,104 +1,20 @@
 //! Which type the value of an expression has, where its text alone tells.
 
-use std::fmt;
-
+use portcullis_rego_syntax::Resolution;
 use portcullis_rego_syntax::ast::{BinaryOp, ComprehensionHead, Expr, ExprKind, RuleKind};
-use portcullis_rego_syntax::{Resolution, builtins};
+pub(super) use portcullis_rego_syntax::builtins::Shape;
+use portcullis_rego_syntax::builtins::{self, Answers};
 
 use super::constant::Constant;
 use super::program::Scope;
 
-/// A type of Rego.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shape {
-    Null,
-    Boolean,
-    Number,
-    String,
-    Array,
-    Set,
-    Object,
-}
-
-impl Shape {
-    pub(super) const fn of(constant: &Constant) -> Self {
-        match constant {
-            Constant::Null => Self::Null,
-            Constant::Bool(_) => Self::Boolean,
-            Constant::Number(_) => Self::Number,
-            Constant::String(_) => Self::String,
-        }
-    }
-
-    /// Of what a builtin gives where it gives anything; only those that have one type.
-    pub(super) fn of_result(builtin: &str) -> Option<Self> {
-        Some(match builtin {
-            "concat" | "format_int" | "lower" | "upper" | "replace" | "sprintf" | "substring" | "trim"
-            | "trim_left" | "trim_prefix" | "trim_right" | "trim_space" | "trim_suffix"
-            | "strings.reverse" | "strings.replace_n" | "json.marshal" | "yaml.marshal" | "base64.encode"
-            | "base64.decode" | "hex.encode" | "crypto.sha256" | "crypto.md5" | "crypto.sha1"
-            | "regex.replace" | "type_name" => Self::String,
-            "abs"
-            | "ceil"
-            | "count"
-            | "floor"
-            | "indexof"
-            | "product"
-            | "round"
-            | "sum"
-            | "to_number"
-            | "units.parse"
-            | "units.parse_bytes"
-            | "strings.count"
-            | "semver.compare"
-            | "time.now_ns"
-            | "time.parse_ns"
-            | "time.parse_rfc3339_ns"
-            | "time.parse_duration_ns" => Self::Number,
-            "contains"
-            | "endswith"
-            | "startswith"
-            | "regex.match"
-            | "re_match"
-            | "regex.is_valid"
-            | "glob.match"
-            | "is_array"
-            | "is_boolean"
-            | "is_null"
-            | "is_number"
-            | "is_object"
-            | "is_set"
-            | "is_string"
-            | "net.cidr_contains"
-            | "net.cidr_intersects"
-            | "semver.is_valid"
-            | "all"
-            | "any"
-            | "json.is_valid"
-            | "yaml.is_valid"
-            | "object.subset"
-            | "strings.any_prefix_match"
-            | "strings.any_suffix_match" => Self::Boolean,
-            "array.concat" | "array.reverse" | "array.slice" | "indexof_n" | "numbers.range"
-            | "regex.find_n" | "regex.split" | "sort" | "split" | "cast_array" => Self::Array,
-            "cast_set" | "object.keys" | "set_diff" | "net.cidr_expand" => Self::Set,
-            "object.remove" | "object.filter" | "object.union" | "object.union_n" => Self::Object,
-            _ => return None,
-        })
-    }
-}
-
-impl fmt::Display for Shape {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Null => "null",
-            Self::Boolean => "a boolean",
-            Self::Number => "a number",
-            Self::String => "a string",
-            Self::Array => "an array",
-            Self::Set => "a set",
-            Self::Object => "an object",
-        })
+/// The type of a constant.
+pub(super) const fn of_constant(constant: &Constant) -> Shape {
+    match constant {
+        Constant::Null => Shape::Null,
+        Constant::Bool(_) => Shape::Boolean,
+        Constant::Number(_) => Shape::Number,
+        Constant::String(_) => Shape::String,
     }
 }
 
@@ -106,7 +22,7 @@ impl<'a> Scope<'_, 'a> {
     /// The type of an expression wherever it has a value.
     pub(super) fn shape(&self, expr: &'a Expr) -> Option<Shape> {
         if let Some(constant) = self.constant(expr) {
-            return Some(Shape::of(&constant));
+            return Some(of_constant(&constant));
         }
         match &self.followed(expr).kind {
             ExprKind::Template(_) => Some(Shape::String),
@@ -122,9 +38,9 @@ impl<'a> Scope<'_, 'a> {
                 let name = call.name()?;
                 let callee = call.callee.as_ref().map_or(&call.callee, |reference| &reference.head);
                 // With one argument more, the result is compared and not given.
-                let is_builtin = self.parsed.names.at(callee.span) == Some(Resolution::Builtin)
-                    && builtins::arity(&name) == Some(call.args.len());
-                Shape::of_result(&name).filter(|_| is_builtin && !self.program.replaces_others)
+                let is_builtin = self.parsed.names.at(callee.span) == Some(Resolution::Builtin);
+                let row = builtins::find(&name).filter(|row| is_builtin && row.arity == call.args.len())?;
+                row.result().filter(|_| row.answers == Answers::One && !self.program.replaces_others)
             }
             ExprKind::Binary(binary) => match binary.op {
                 BinaryOp::Eq | BinaryOp::Ne | BinaryOp::Lt | BinaryOp::Le | BinaryOp::Gt | BinaryOp::Ge => {

@@ -1,32 +1,38 @@
 //! JSON texts, as strictly as Go reads them. Of the same key twice, the last counts.
 
-use std::collections::BTreeMap;
+use super::JsonError;
+use crate::budget::{Budget, Exceeded};
+use crate::weigh::{MAX_NESTING, too_deep};
+use crate::{JsonNumber, Number, Object, Value};
 
-use regorus::Value;
-
-use crate::JsonNumber;
-use crate::builtins::{Failure, Outcome, number, undefined};
-use crate::limits::Budget;
-use crate::term::{MOST_NESTING, too_deep};
+type Outcome = Result<Value, JsonError>;
 
 /// The value of a text.
 ///
 /// # Errors
 ///
 /// If the text is no JSON, or a limit is exceeded: of nesting too.
-pub(in crate::builtins) fn parse(budget: &mut Budget<'_>, text: &str) -> Outcome {
+pub fn parse(budget: &mut Budget<'_>, text: &str) -> Result<Value, JsonError> {
     let mut reader = Reader { budget, text, at: 0, is_built: true };
     reader.whole()
 }
 
-/// Whether the text is JSON. Only a limit is an error.
-pub(super) fn is_valid(budget: &mut Budget<'_>, text: &str) -> Result<bool, Failure> {
+/// Whether the text is JSON.
+///
+/// # Errors
+///
+/// Only if a limit is exceeded.
+pub fn is_valid(budget: &mut Budget<'_>, text: &str) -> Result<bool, Exceeded> {
     let mut reader = Reader { budget, text, at: 0, is_built: false };
     match reader.whole() {
         Ok(_) => Ok(true),
-        Err(Failure::Undefined(_)) => Ok(false),
-        Err(limit) => Err(limit),
+        Err(JsonError::Invalid(_)) => Ok(false),
+        Err(JsonError::Limit(limit)) => Err(limit),
     }
+}
+
+fn invalid(sentence: impl Into<String>) -> JsonError {
+    JsonError::Invalid(sentence.into())
 }
 
 struct Reader<'r, 'w> {
@@ -64,15 +70,15 @@ impl<'r> Reader<'r, '_> {
         }
     }
 
-    fn error(&self, place: &str) -> Failure {
+    fn error(&self, place: &str) -> JsonError {
         match self.text.get(self.at..).and_then(|rest| rest.chars().next()) {
-            None => undefined("unexpected end of JSON input"),
-            Some(c) => undefined(format!("invalid character {c:?} {place}")),
+            None => invalid("unexpected end of JSON input"),
+            Some(c) => invalid(format!("invalid character {c:?} {place}")),
         }
     }
 
     fn value(&mut self, depth: usize) -> Outcome {
-        if depth > MOST_NESTING {
+        if depth > MAX_NESTING {
             return Err(too_deep().into());
         }
         self.skip_space();
@@ -81,9 +87,9 @@ impl<'r> Reader<'r, '_> {
             Some(b'[') => self.array(depth),
             Some(b'"') => Ok(Value::from(self.string()?)),
             Some(b'-' | b'0'..=b'9') => self.number(),
-            Some(b't') => self.word("true", Value::Bool(true)),
-            Some(b'f') => self.word("false", Value::Bool(false)),
-            Some(b'n') => self.word("null", Value::Null),
+            Some(b't') => self.word("true", Value::TRUE),
+            Some(b'f') => self.word("false", Value::FALSE),
+            Some(b'n') => self.word("null", Value::NULL),
             _ => Err(self.error("looking for beginning of value")),
         }
     }
@@ -104,12 +110,15 @@ impl<'r> Reader<'r, '_> {
         let end = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
         let text = rest.get(..end).unwrap_or_default();
         let is_number = JsonNumber::of(text).is_some();
-        let value =
-            if is_number && self.is_built { number::parse(self.budget, text)? } else { Some(Value::Null) };
+        let value = if is_number && self.is_built {
+            Number::parse(self.budget, text)?.map(Value::from)
+        } else {
+            Some(Value::NULL)
+        };
         self.at += end;
         value.filter(|_| is_number).ok_or_else(|| {
             let shown: String = text.chars().take(40).collect();
-            undefined(format!("invalid number {shown:?}"))
+            invalid(format!("invalid number {shown:?}"))
         })
     }
 
@@ -138,11 +147,11 @@ impl<'r> Reader<'r, '_> {
 
     fn object(&mut self, depth: usize) -> Outcome {
         self.at += 1;
-        let mut entries = BTreeMap::new();
+        let mut entries = Vec::new();
         self.skip_space();
         if self.peek() == Some(b'}') {
             self.at += 1;
-            return Ok(Value::from(entries));
+            return Ok(Value::from(entries.into_iter().collect::<Object>()));
         }
         loop {
             self.skip_space();
@@ -157,13 +166,13 @@ impl<'r> Reader<'r, '_> {
             }
             self.at += 1;
             let value = self.value(depth + 1)?;
-            entries.insert(key, value);
+            entries.push((key, value));
             self.skip_space();
             match self.peek() {
                 Some(b',') => self.at += 1,
                 Some(b'}') => {
                     self.at += 1;
-                    return Ok(Value::from(entries));
+                    return Ok(Value::from(entries.into_iter().collect::<Object>()));
                 }
                 _ => return Err(self.error("after object key:value pair")),
             }
@@ -171,7 +180,7 @@ impl<'r> Reader<'r, '_> {
     }
 
     /// A text, of which the quotation mark comes next.
-    fn string(&mut self) -> Result<String, Failure> {
+    fn string(&mut self) -> Result<String, JsonError> {
         self.at += 1;
         let mut text = String::new();
         loop {
@@ -196,7 +205,7 @@ impl<'r> Reader<'r, '_> {
     }
 
     /// After a backslash.
-    fn escape(&mut self) -> Result<char, Failure> {
+    fn escape(&mut self) -> Result<char, JsonError> {
         let c = match self.peek() {
             Some(byte @ (b'"' | b'\\' | b'/')) => char::from(byte),
             Some(b'b') => '\x08',
@@ -215,7 +224,7 @@ impl<'r> Reader<'r, '_> {
     }
 
     /// After `\u`. Half of a pair by itself is no character.
-    fn code(&mut self) -> Result<char, Failure> {
+    fn code(&mut self) -> Result<char, JsonError> {
         let high = self.unit()?;
         if let Some(c) = char::from_u32(high) {
             return Ok(c);
@@ -233,7 +242,7 @@ impl<'r> Reader<'r, '_> {
         Ok(char::REPLACEMENT_CHARACTER)
     }
 
-    fn unit(&mut self) -> Result<u32, Failure> {
+    fn unit(&mut self) -> Result<u32, JsonError> {
         let mut code = 0;
         for _ in 0..4 {
             let digit = self.peek().and_then(|byte| char::from(byte).to_digit(16));

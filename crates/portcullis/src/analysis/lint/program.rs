@@ -11,8 +11,8 @@ use portcullis_rego_syntax::visit::{self, Visitor};
 use portcullis_rego_syntax::{Names, Resolution, Span};
 
 use super::constant::Constant;
+use crate::analysis::template_rules::{ParsedModule, locate};
 use crate::document::Document;
-use crate::rego::template_rules::{ParsedModule, locate};
 use crate::schema::Schema;
 use crate::source::Location;
 

@@ -10,9 +10,8 @@ use portcullis_rego_syntax::{Resolution, Span};
 use super::constant::{self, Constant};
 use super::facts::{Fact, Facts};
 use super::program::{Definition, Program, RulePath, Scope, path_of};
-use super::shape::Shape;
+use crate::analysis::template_rules::unknown_parameter;
 use crate::error::{Error, ErrorKind};
-use crate::rego::template_rules::unknown_parameter;
 use crate::schema::PathCheck;
 use crate::value::Value;
 
@@ -313,7 +312,7 @@ fn never_equal<'a>(
     constant: &Constant,
 ) -> Option<Never> {
     if let Some(shape) = scope.shape(value)
-        && shape != Shape::of(constant)
+        && shape != super::shape::of_constant(constant)
     {
         let message = format!("`{}` is {shape}, and never equal to {constant}", scope.text(value.span));
         return Some(certain(expr.span, message, None));
@@ -332,10 +331,10 @@ fn never_equal<'a>(
 
 fn to_value(constant: &Constant) -> Option<Value> {
     match constant {
-        Constant::Null => Some(Value::Null),
-        Constant::Bool(value) => Some(Value::Bool(*value)),
-        Constant::Number(digits) => Value::from_json_str(digits).ok(),
-        Constant::String(text) => Some(Value::String(text.as_str().into())),
+        Constant::Null => Some(Value::NULL),
+        Constant::Bool(value) => Some(Value::from(*value)),
+        Constant::Number(digits) => Value::from_json(digits).ok(),
+        Constant::String(text) => Some(Value::from(text.as_str())),
     }
 }
 

@@ -6,7 +6,8 @@
 use std::borrow::Cow;
 
 use portcullis_yaml::{Properties, Style};
-use regorus::Value;
+
+use crate::{Number, Value};
 
 /// Why a scalar has no value: a sentence without position.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,10 +42,10 @@ enum Resolved {
 /// The value of a scalar. Only plain scalars and those with a type tag resolve; all others are strings.
 pub fn value(text: &str, style: Style, tag: Option<&str>) -> Result<Value, BadScalar> {
     match typed(text, style, tag)? {
-        (Resolved::Text, text) => Ok(Value::String(text.as_ref().into())),
-        (Resolved::Null, _) => Ok(Value::Null),
-        (Resolved::Bool(value), _) => Ok(Value::Bool(value)),
-        (Resolved::Signed(value), _) => Ok(integer(value)),
+        (Resolved::Text, text) => Ok(Value::from(text)),
+        (Resolved::Null, _) => Ok(Value::NULL),
+        (Resolved::Bool(value), _) => Ok(Value::from(value)),
+        (Resolved::Signed(value), _) => Ok(Value::from(value)),
         (Resolved::Unsigned(value), _) => Ok(Value::from(value)),
         (Resolved::Float(value), text) => float(value).ok_or_else(|| BadScalar::NotFinite(text.into_owned())),
     }
@@ -103,23 +104,9 @@ pub fn is_merge(text: &str, style: Style, properties: &Properties<'_>) -> bool {
         }
 }
 
-/// A finite float as JSON prints it and Go reads it back: integral values are integers up to 2^53, where every
-/// one of them is exact. `None` for NaN and the infinities.
+/// A finite float as JSON prints it and Go reads it back: see [`Number`]. `None` for NaN and the infinities.
 pub fn float(value: f64) -> Option<Value> {
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    if !value.is_finite() {
-        return None;
-    }
-    if value.fract() == 0.0 && value.abs() <= EXACT {
-        #[expect(clippy::cast_possible_truncation, reason = "integral and within ±2^53")]
-        return Some(integer(value as i64));
-    }
-    Some(Value::from(value))
-}
-
-/// An integer in the form the engine itself gives it: non-negative ones are unsigned.
-pub fn integer(value: i64) -> Value {
-    u64::try_from(value).map_or_else(|_| Value::from(value), Value::from)
+    value.is_finite().then(|| Value::from(Number::from(value)))
 }
 
 const BINARY: &str = "tag:yaml.org,2002:binary";
@@ -454,7 +441,7 @@ mod tests {
     #[track_caller]
     fn plain(text: &str, json: &str) {
         let value = value(text, Style::Plain, None).unwrap();
-        assert_eq!(value.to_json_str().unwrap(), json, "{text}");
+        assert_eq!(value.to_json(), json, "{text}");
     }
 
     #[test]
@@ -489,9 +476,9 @@ mod tests {
             ("08", "8"),
             ("+5", "5"),
             ("18446744073709551615", "18446744073709551615"),
-            ("18446744073709551616", "1.8446744073709552e+19"),
+            ("18446744073709551616", "18446744073709552000"),
             ("-9223372036854775808", "-9223372036854775808"),
-            ("-9223372036854775809", "-9.223372036854776e+18"),
+            ("-9223372036854775809", "-9223372036854776000"),
             ("0x", "\"0x\""),
             ("0b102", "\"0b102\""),
             ("0xffffffffffffffffff", "\"0xffffffffffffffffff\""),
@@ -571,7 +558,7 @@ mod tests {
     fn tags_of_the_core_schema_force_a_type_and_others_are_ignored() {
         let tagged = |text: &str, suffix: &str| {
             let tag = format!("tag:yaml.org,2002:{suffix}");
-            value(text, Style::Plain, Some(&tag)).map(|value| value.to_json_str().unwrap())
+            value(text, Style::Plain, Some(&tag)).map(|value| value.to_json())
         };
         assert_eq!(tagged("12", "str").unwrap(), "\"12\"");
         assert_eq!(tagged("aGVsbG8=", "binary").unwrap(), "\"hello\"");

@@ -10,7 +10,7 @@ use super::format::{self, Verb};
 use super::program::{Program, Scope};
 use super::shape::Shape;
 use crate::error::{Error, ErrorKind};
-use portcullis_rego::pattern::Pattern;
+use portcullis_value::pattern::Pattern;
 
 /// Checks the calls of all modules.
 pub(super) fn check(program: &Program<'_>) -> Vec<Error> {
@@ -75,15 +75,7 @@ impl<'a> Calls<'_, 'a> {
 
     /// A pattern that does not compile makes its call undefined. Where `violation` needs the rule the policy cannot work.
     fn pattern(&mut self, call: &'a Call, name: &str) {
-        let position = match name {
-            "re_match"
-            | "regex.match"
-            | "regex.split"
-            | "regex.find_n"
-            | "regex.find_all_string_submatch_n" => 0,
-            "regex.replace" => 1,
-            _ => return,
-        };
+        let Some(position) = builtins::find(name).and_then(|row| row.pattern) else { return };
         let Some(arg) = call.args.get(position) else { return };
         let Some(Constant::String(text)) = self.scope.constant(arg) else { return };
         let Err(reason) = Pattern::compile(&text) else { return };
@@ -99,26 +91,10 @@ impl<'a> Calls<'_, 'a> {
 
     fn deprecated(&mut self, call: &Call, name: &str) {
         // In v1 it is an error of the language.
-        if self.scope.parsed.module.version == Version::V1
-            || self.scope.parsed.module.strict
-            || !builtins::is_deprecated(name)
-        {
+        if self.scope.parsed.module.version == Version::V1 || self.scope.parsed.module.strict {
             return;
         }
-        let replacement = match name {
-            "re_match" => "`regex.match`, with the same arguments",
-            "any" => "`xs[_] == true`",
-            "all" => "`every x in xs { x == true }`, with `import future.keywords.every`",
-            "set_diff" => "`a - b`",
-            "cast_array" => "`[x | x := xs[_]]`",
-            "cast_set" => "`{x | x := xs[_]}`",
-            "cast_string" => "`is_string(x)` beside it",
-            "cast_boolean" => "`is_boolean(x)` beside it",
-            "cast_null" => "`is_null(x)` beside it",
-            "cast_object" => "`is_object(x)` beside it",
-            "net.cidr_overlap" => "`net.cidr_contains`, with the same arguments",
-            _ => return,
-        };
+        let Some(replacement) = builtins::find(name).and_then(|row| row.replacement) else { return };
         let message = format!("`{name}` is deprecated, and no longer there in v1");
         self.found.push(
             Error::warning(ErrorKind::DeprecatedBuiltin, message)

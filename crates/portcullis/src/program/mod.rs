@@ -1,0 +1,201 @@
+//! What a template runs: compiled once per template, evaluated once per constraint that applies.
+//!
+//! [`Program`] is all that the other stages know of a policy's language. Another language is another variant, with the same questions
+//! answered: what it reads, what its answers may rest on, and what it says of an input.
+
+mod rego;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub(crate) use portcullis_rego::Base;
+pub use portcullis_rego::ComparingCost;
+use portcullis_rego::Indexes;
+use portcullis_value::{LimitKind, Limits, Watch};
+
+use crate::analysis::{InventoryRead, ObjectRead, OperationUse};
+use crate::api::template::EngineSource;
+use crate::document::Document;
+use crate::error::Error;
+use crate::schema::Schema;
+use crate::source::Location;
+use crate::value::Value;
+
+use rego::RegoProgram;
+
+/// A place where a policy goes through objects of the inventory.
+#[derive(Clone, Debug)]
+pub struct InventoryComparison {
+    /// Where it begins.
+    pub location: Option<Location>,
+    /// The objects, as far as the policy's text fixes their kind.
+    pub objects: InventoryRead,
+    /// How many of them are looked at.
+    pub cost: ComparingCost,
+}
+
+/// What came of one evaluation.
+pub(crate) struct Evaluation {
+    pub(crate) result: Result<Vec<RawViolation>, EvaluationError>,
+    pub(crate) prints: Vec<String>,
+    pub(crate) steps: u64,
+}
+
+/// An element of the `violation` set.
+pub(crate) struct RawViolation {
+    pub(crate) message: String,
+    pub(crate) details: Value,
+}
+
+/// Why a constraint could not be evaluated.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+#[non_exhaustive]
+pub struct EvaluationError {
+    /// What happened.
+    pub message: String,
+    /// Where in the policy, if that is known.
+    pub location: Option<Location>,
+    /// The limit that was exceeded, if it was one.
+    pub limit: Option<LimitKind>,
+}
+
+impl EvaluationError {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), location: None, limit: None }
+    }
+}
+
+/// A template's compiled program. Immutable and shared by threads.
+pub(crate) enum Program {
+    /// Rego, as OPA evaluates it.
+    Rego(RegoProgram),
+}
+
+impl Program {
+    /// Compiles what a template has. What is wrong with it comes back with positions in the template's document.
+    pub(crate) fn compile(
+        source: &EngineSource,
+        document: &Document,
+        schema: Option<&Schema>,
+    ) -> (Option<Self>, Vec<Error>) {
+        match source {
+            EngineSource::Rego(source) => {
+                let (program, errors) = RegoProgram::compile(source, document, schema);
+                (program.map(Self::Rego), errors)
+            }
+        }
+    }
+
+    /// Of how many operations its normal form is.
+    pub(crate) fn operations(&self) -> usize {
+        match self {
+            Self::Rego(program) => program.operations(),
+        }
+    }
+
+    /// How many documents and functions its rules make.
+    pub(crate) fn documents(&self) -> usize {
+        match self {
+            Self::Rego(program) => program.documents(),
+        }
+    }
+
+    /// The kinds it reads from the inventory.
+    pub(crate) fn inventory_reads(&self) -> &[InventoryRead] {
+        match self {
+            Self::Rego(program) => program.inventory_reads(),
+        }
+    }
+
+    /// Where it goes through objects of the inventory, in the order of the text.
+    pub(crate) fn comparisons(&self) -> Vec<InventoryComparison> {
+        match self {
+            Self::Rego(program) => program.comparisons(),
+        }
+    }
+
+    /// The parts of the object it reads, for showing people where something is.
+    pub(crate) fn object_reads(&self) -> Arc<[ObjectRead]> {
+        match self {
+            Self::Rego(program) => program.object_reads(),
+        }
+    }
+
+    /// Whether it may look at the Namespace of the object.
+    pub(crate) fn reads_namespace(&self) -> bool {
+        match self {
+            Self::Rego(program) => program.reads_namespace(),
+        }
+    }
+
+    /// What its text says about operations.
+    pub(crate) fn operation_use(&self) -> &OperationUse {
+        match self {
+            Self::Rego(program) => program.operation_use(),
+        }
+    }
+
+    /// How many indexes it has a use for.
+    pub(crate) fn index_count(&self) -> usize {
+        match self {
+            Self::Rego(program) => program.index_count(),
+        }
+    }
+
+    /// Indexes over a `data` document, of which none is made yet.
+    pub(crate) fn new_indexes(&self, data: &Value) -> Option<Indexes> {
+        match self {
+            Self::Rego(program) => program.new_indexes(data),
+        }
+    }
+
+    /// Whether indexes are of this program.
+    pub(crate) fn is_known_by(&self, indexes: &Indexes) -> bool {
+        match self {
+            Self::Rego(program) => program.is_known_by(indexes),
+        }
+    }
+
+    /// Makes what evaluations look up, so that none has to. Never panics.
+    pub(crate) fn prepare(&self, indexes: &Indexes) {
+        match self {
+            Self::Rego(program) => program.prepare(indexes),
+        }
+    }
+
+    /// Whether its answers may rest on what is at a place of `input` or `data`, or below it. Unlike [`Self::object_reads`] these are
+    /// never too few.
+    pub(crate) fn may_rest_on(&self, base: Base, place: &[Option<&str>]) -> bool {
+        match self {
+            Self::Rego(program) => program.may_rest_on(base, place),
+        }
+    }
+
+    /// What it says of one input. Never panics: a panic would be an error of this evaluation.
+    pub(crate) fn evaluate(&self, input: Value, surroundings: &Surroundings<'_>) -> Evaluation {
+        match self {
+            Self::Rego(program) => program.evaluate(input, surroundings),
+        }
+    }
+}
+
+impl fmt::Debug for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rego(program) => program.fmt(f),
+        }
+    }
+}
+
+/// What an evaluation sees beside its input.
+pub(crate) struct Surroundings<'a> {
+    /// The `data` document.
+    pub(crate) data: &'a Value,
+    /// Look-ups in it, of this program.
+    pub(crate) indexes: Option<&'a Indexes>,
+    pub(crate) limits: Limits,
+    pub(crate) watch: Option<&'a dyn Watch>,
+    pub(crate) now_ns: Option<i64>,
+    pub(crate) seed: u64,
+}

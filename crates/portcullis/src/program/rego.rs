@@ -1,0 +1,235 @@
+//! Templates' Rego.
+//!
+//! ```text
+//! texts --analysis--> modules --portcullis_rego::Program::compile--> RegoProgram --evaluate--> violations
+//! ```
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, OnceLock};
+
+use portcullis_rego::{Base, Environment, EvalError, EvalErrorKind, Indexes, Query, Unit};
+use portcullis_rego_syntax::Span;
+
+use super::{Evaluation, EvaluationError, InventoryComparison, RawViolation, Surroundings};
+use crate::analysis::{self, FrontEnd, InventoryRead, ObjectRead, OperationUse, Reads};
+use crate::api::template::{RegoSource, Text};
+use crate::document::Document;
+use crate::error::{Error, Severity};
+use crate::schema::Schema;
+use crate::source::Location;
+use crate::value::{self, Value, View};
+
+/// A template's compiled program. Immutable and shared by threads.
+pub(crate) struct RegoProgram {
+    program: portcullis_rego::Program,
+    document: Document,
+    /// The texts of the modules, for the positions of errors.
+    texts: Vec<Text>,
+    inventory_reads: Vec<InventoryRead>,
+    object_reads: Arc<[ObjectRead]>,
+    reads_namespace: bool,
+    operation_use: OperationUse,
+    /// What its answers may rest on; worked out when it is first asked for.
+    rests_on: OnceLock<portcullis_rego::Reads>,
+}
+
+impl RegoProgram {
+    /// Compiles a template's Rego. What is wrong with it comes back with positions in the template's document.
+    pub(super) fn compile(
+        source: &RegoSource,
+        document: &Document,
+        schema: Option<&Schema>,
+    ) -> (Option<Self>, Vec<Error>) {
+        let texts: Vec<_> = [&source.module].into_iter().chain(&source.libs).cloned().collect();
+        let FrontEnd { modules, mut errors } = analysis::front_end(source, &texts, schema, document);
+        if errors.iter().any(|error| error.severity() == Severity::Error) {
+            return (None, errors);
+        }
+        let reads = Reads::of(&modules.iter().map(|parsed| &parsed.module).collect::<Vec<_>>());
+        let units: Vec<Unit<'_>> =
+            modules.iter().map(|parsed| Unit { module: &parsed.module, names: &parsed.names }).collect();
+        let mut path = modules.first().map(|parsed| parsed.module.package_path()).unwrap_or_default();
+        path.push("violation");
+        match portcullis_rego::Program::compile(&units, &Query::Path(&path)) {
+            Ok(program) => {
+                let program = Self {
+                    program,
+                    document: document.clone(),
+                    inventory_reads: reads.inventory,
+                    object_reads: reads.object.into(),
+                    reads_namespace: reads.namespace,
+                    operation_use: OperationUse::of(&modules),
+                    rests_on: OnceLock::new(),
+                    texts,
+                };
+                (Some(program), errors)
+            }
+            Err(found) => {
+                errors.extend(found.iter().map(|error| analysis::compile_error(error, &modules, document)));
+                (None, errors)
+            }
+        }
+    }
+
+    /// Of how many operations its normal form is.
+    pub(super) fn operations(&self) -> usize {
+        self.program.operations()
+    }
+
+    /// How many documents and functions its rules make.
+    pub(super) fn documents(&self) -> usize {
+        self.program.documents()
+    }
+
+    /// The kinds it reads from the inventory.
+    pub(super) fn inventory_reads(&self) -> &[InventoryRead] {
+        &self.inventory_reads
+    }
+
+    /// Where it goes through objects of the inventory, in the order of the text.
+    pub(super) fn comparisons(&self) -> Vec<InventoryComparison> {
+        let comparisons = self.program.comparings().iter();
+        comparisons
+            .map(|found| InventoryComparison {
+                location: self.locate(found.module, found.span),
+                objects: objects_at(&found.path),
+                cost: found.cost,
+            })
+            .collect()
+    }
+
+    /// The parts of the object it reads.
+    pub(super) fn object_reads(&self) -> Arc<[ObjectRead]> {
+        Arc::clone(&self.object_reads)
+    }
+
+    /// Whether it may look at the Namespace of the object.
+    pub(super) fn reads_namespace(&self) -> bool {
+        self.reads_namespace
+    }
+
+    /// What its text says about operations.
+    pub(super) fn operation_use(&self) -> &OperationUse {
+        &self.operation_use
+    }
+
+    /// How many indexes it has a use for.
+    pub(super) fn index_count(&self) -> usize {
+        self.program.index_count()
+    }
+
+    /// Indexes over a `data` document, of which none is made yet.
+    pub(super) fn new_indexes(&self, data: &Value) -> Option<Indexes> {
+        self.program.indexes(data)
+    }
+
+    /// Whether indexes are of this program.
+    pub(super) fn is_known_by(&self, indexes: &Indexes) -> bool {
+        indexes.is_of(&self.program)
+    }
+
+    /// Whether its answers may rest on what is at a place of `input` or `data`, or below it. Unlike [`Self::object_reads`], which are
+    /// for showing people where something is, these are never too few.
+    pub(super) fn may_rest_on(&self, base: Base, place: &[Option<&str>]) -> bool {
+        self.rests_on.get_or_init(|| self.program.reads()).meet(base, place)
+    }
+
+    /// Makes what evaluations over these objects look up. Never panics: what cannot be made is met by the evaluations that need it.
+    pub(super) fn prepare(&self, indexes: &Indexes) {
+        let _ = catch_unwind(AssertUnwindSafe(|| indexes.prepare(&self.program)));
+    }
+
+    /// Evaluates `violation` for one input document. Never panics: a panic would be an error of this evaluation.
+    pub(super) fn evaluate(&self, input: Value, surroundings: &Surroundings<'_>) -> Evaluation {
+        let environment = Environment {
+            input: Some(input),
+            data: surroundings.data.clone(),
+            limits: surroundings.limits,
+            watch: surroundings.watch,
+            now_ns: surroundings.now_ns,
+            seed: surroundings.seed,
+            strict_builtin_errors: false,
+            indexes: surroundings.indexes,
+        };
+        let caught = catch_unwind(AssertUnwindSafe(|| self.program.evaluate(&environment)));
+        let Ok(evaluation) = caught else {
+            let result = Err(EvaluationError::new("the evaluation panicked: please report this"));
+            return Evaluation { result, prints: Vec::new(), steps: 0 };
+        };
+        let result = match &evaluation.result {
+            Ok(value) => violations(value),
+            Err(error) => Err(self.evaluation_error(error)),
+        };
+        Evaluation { result, prints: evaluation.prints, steps: evaluation.steps }
+    }
+
+    fn evaluation_error(&self, error: &EvalError) -> EvaluationError {
+        let location = error.at.and_then(|(module, span)| self.locate(module, span));
+        let limit = match error.kind {
+            EvalErrorKind::Limit(limit) => Some(limit),
+            _ => None,
+        };
+        EvaluationError { message: error.message.clone(), location, limit }
+    }
+
+    fn locate(&self, module: usize, span: Span) -> Option<Location> {
+        analysis::locate(&self.document, self.texts.get(module)?, span)
+    }
+}
+
+/// The objects that a path below `data` leads to.
+fn objects_at(path: &[Option<Value>]) -> InventoryRead {
+    let step = |position: usize| path.get(position)?.as_ref().and_then(value::as_str);
+    let version = match (step(0), step(1)) {
+        (Some("inventory"), Some("cluster")) => 2,
+        (Some("inventory"), Some("namespace")) => 3,
+        _ => return InventoryRead { api_version: None, kind: None, fields: None },
+    };
+    let text = |position| step(position).map(Arc::from);
+    InventoryRead { api_version: text(version), kind: text(version + 1), fields: None }
+}
+
+/// Reads the `violation` set. Gatekeeper drops elements without `msg` and fails the whole review on one that is not a
+/// string; here either makes this constraint's verdict an error.
+fn violations(set: &Value) -> Result<Vec<RawViolation>, EvaluationError> {
+    let elements: Vec<&Value> = match set.view() {
+        View::Set(set) => set.iter().collect(),
+        // `violation[r]` of an object gives its keys.
+        View::Object(object) => object.iter().map(|(key, _)| key).collect(),
+        // As `default violation = false`: certainly none.
+        View::Undefined | View::Null | View::Bool(false) | View::Array([]) => Vec::new(),
+        _ => {
+            let message = format!("`violation` must be a set, found {}", value::describe(set));
+            return Err(EvaluationError::new(message));
+        }
+    };
+    let mut violations = Vec::new();
+    for element in elements {
+        let message = match value::get(element, "msg").map(|found| (found, found.as_str())) {
+            Some((_, Some(message))) => message.to_owned(),
+            Some((other, None)) => {
+                let message =
+                    format!("`msg` of a violation must be a string, found {}", value::describe(other));
+                return Err(EvaluationError::new(message));
+            }
+            None => {
+                let message =
+                    format!("a violation must be an object with `msg`, found {}", value::describe(element));
+                return Err(EvaluationError::new(message));
+            }
+        };
+        let details = value::get(element, "details").cloned().unwrap_or_else(Value::new_object);
+        violations.push(RawViolation { message, details });
+    }
+    // Elements that differ in other keys only are one violation.
+    violations.sort_by(|a, b| (&a.message, &a.details).cmp(&(&b.message, &b.details)));
+    violations.dedup_by(|a, b| a.message == b.message && a.details == b.details);
+    Ok(violations)
+}
+
+impl fmt::Debug for RegoProgram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Rego{:?}", self.program)
+    }
+}
