@@ -20,7 +20,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use crate::admission::{BadRego, Exempt, Own};
 use crate::args::Args;
 use crate::bounds;
-use crate::configuration::{Certificates, Keeping};
+use crate::configuration::{Certificates, Keeping, keep};
 use crate::connections::{Handle, Most, Rest, Server, descriptors};
 use crate::decisions::{Content, Recorder, StartError};
 use crate::files::Access;
@@ -179,7 +179,7 @@ pub fn run(mut args: Args) -> Result<(), RunError> {
     if let Some(keeping) = keeping {
         let _runtime = runtime.enter();
         trust(&state, &tls, args.configuration.webhook_ca_file.as_deref())?;
-        keeping.keep(&state);
+        keep::start(&keeping, &state);
     }
     let ca_file = args.configuration.webhook_ca_file.clone();
     let watcher = Watcher { paths, fingerprint, tls, tls_files, ca_file, config, state };

@@ -14,6 +14,7 @@ mod envelope;
 mod label;
 mod own_kinds;
 mod record;
+mod reply;
 mod shape;
 
 use std::time::Instant;

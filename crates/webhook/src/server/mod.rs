@@ -124,7 +124,7 @@ async fn serve_admit(Shared(state): Shared<Arc<State>>, request: Request) -> Res
 
 /// What came of the first look at a request, on a thread for reviews.
 enum Look {
-    Judged(Judged),
+    Judged(Box<Judged>),
     /// Its Namespace has to be asked for.
     Wants(String),
 }
@@ -137,7 +137,7 @@ async fn judge(state: &Arc<State>, arrived: &Arrived) -> Result<Judged, Answer> 
         return Err(Answer::failed("the policies of the cluster are not read yet"));
     }
     let name = match arrived.in_pool(state, look(state, arrived)).await? {
-        Look::Judged(judged) => return Ok(judged),
+        Look::Judged(judged) => return Ok(*judged),
         Look::Wants(name) => name,
     };
     let Some(following) = state.following() else {
@@ -163,7 +163,7 @@ fn look(state: &Arc<State>, arrived: &Arrived) -> impl FnOnce(&Holding) -> Optio
         let _ = known.set(envelope.clone());
         if let Some(answer) = refusal {
             let told = tell(&state, &body, &envelope, &answer, &state.serving(), state.now_ns());
-            return Some(Look::Judged(Judged { envelope, answer, told }));
+            return Some(Look::Judged(Box::new(Judged { envelope, answer, told })));
         }
         // Others may need its room while it waits.
         drop(body);
@@ -174,7 +174,7 @@ fn look(state: &Arc<State>, arrived: &Arrived) -> impl FnOnce(&Holding) -> Optio
                 None => return Some(Look::Wants(envelope.namespace().to_owned())),
             },
         };
-        review(holding, envelope, Ok(namespace)).map(Look::Judged)
+        review(holding, envelope, Ok(namespace)).map(|judged| Look::Judged(Box::new(judged)))
     }
 }
 
