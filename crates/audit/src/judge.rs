@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use portcullis::{
     ConstraintKey, ConstraintResult, Elsewhere, EnforcementPoint, ErrorKind, EvaluationLimits, FieldPath,
     Finding as FoundIn, Gvk, Inventory, LimitKind, Limits, Object, Place as Placement, Places, PolicySet,
-    Precision, Process, Review, Severity, Verdict as Said, Watch, World,
+    Precision, Process, Review, Severity, Verdict as Said, World,
 };
 use portcullis_report::{Action, Finding, ObjectName, Objects, Place, Problem, Tally, Totals, Verdict};
+use portcullis_sources::Deadline;
 
 use crate::memory::Ceiling;
 use crate::pipeline::{Item, Weighed};
@@ -95,14 +96,6 @@ impl Weighed for Judged {
 
     fn is_cut(&self) -> bool {
         self.cut
-    }
-}
-
-struct Deadline(Option<Instant>);
-
-impl Watch for Deadline {
-    fn is_over(&self) -> bool {
-        self.0.is_some_and(|end| Instant::now() >= end)
     }
 }
 
@@ -263,7 +256,7 @@ impl Judge<'_> {
     }
 
     fn deadline(&self) -> Deadline {
-        Deadline(Instant::now().checked_add(self.timeout))
+        Deadline::after(self.timeout)
     }
 
     fn world<'w>(&'w self, limits: EvaluationLimits, deadline: &'w Deadline) -> World<'w> {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::connect::Cluster;
 use crate::error::ClusterError;
-use crate::feed::{Definition, PolicyState};
+use crate::published::{Definition, PolicyState};
 use crate::resource::ApiResource;
 use crate::write::{Written, at, says, set};
 

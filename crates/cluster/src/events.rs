@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::connect::Cluster;
+use crate::error::ClusterError;
 use crate::resource::ApiResource;
 use crate::time::second_time;
 use crate::write::{Written, set};
@@ -180,7 +181,7 @@ impl Writer {
         }
     }
 
-    async fn write(&mut self, event: Event) -> Result<(), crate::ClusterError> {
+    async fn write(&mut self, event: Event) -> Result<(), ClusterError> {
         let events = ApiResource::new("v1", "Event", "events", true);
         let now = second_time(SystemTime::now());
         self.written.retain(|_, (_, since, _)| since.elapsed() < SAME);

@@ -9,6 +9,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod args;
 mod backoff;
 mod configuration;
 mod connect;
@@ -20,16 +21,18 @@ mod feed;
 mod lease;
 mod named;
 mod pages;
+mod parts;
 mod publish;
+mod published;
 mod reports;
 mod resource;
 mod secret;
-mod slices;
 mod status;
 mod time;
 mod watch;
 mod write;
 
+pub use args::ConnectArgs;
 pub use backoff::Backoff;
 pub use configuration::{apply_webhook_configuration, patch_webhook_configuration, webhook_configurations};
 pub use connect::{Access, Cluster, ConnectOptions};
@@ -37,14 +40,15 @@ pub use crds::apply_constraint_crd;
 pub use discovery::{Discovery, DiscoveryProblem};
 pub use error::{ClusterError, Status};
 pub use events::{Event, EventRecorder, Regarding};
-pub use feed::{
-    Definition, Feed, FeedEnded, FeedOptions, Ingestion, Patience, PolicyError, PolicyState, Problem, Report,
-    Snapshot, Standing, Templates, Unreadable,
-};
+pub use feed::{Feed, FeedEnded};
 pub use lease::{Leadership, LeaseOptions};
 pub use named::{Found, Known, NamedWatch};
 pub use pages::{Consistency, Page, Pages};
 pub use publish::needs::unknown_kinds;
+pub use published::{
+    Awaited, Definition, FeedOptions, Ingestion, Patience, PolicyError, PolicyState, Problem, Report,
+    Snapshot, Standing, Templates, Unreadable,
+};
 pub use reports::{ObjectId, delete_others, write_object};
 pub use resource::ApiResource;
 pub use secret::{Secret, create_secret, replace_secret, secrets};

@@ -13,11 +13,12 @@ use std::ops::Range;
 
 use portcullis::{Document, Error, Limits, Object, Source};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::connect::{Ask, Cluster, JSON, NAMES};
 use crate::error::ClusterError;
+use crate::parts::{field, fields, string};
 use crate::resource::{ApiResource, escape};
-use crate::slices::{elements, fields, plain_string};
 
 /// What a list is for, which decides what happens when its state becomes too old in the middle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,20 +163,23 @@ impl Pages {
         if self.consistency == Consistency::EachOnce {
             let (text, seen) = (&page.text, &mut self.seen);
             page.items.retain(|item| {
-                let metadata = item_metadata(text, item);
-                let part =
-                    |key| metadata.and_then(|metadata| plain_string(metadata, key)).unwrap_or_default();
-                let name = part("name");
+                let (namespace, name) = name(text.get(item.clone()).unwrap_or_default());
                 // What has no name cannot be told from others: it comes, and is reported by whoever reads it.
-                name.is_empty() || seen.add(part("namespace"), name)
+                name.is_empty() || seen.add(&namespace, &name)
             });
         }
         page
     }
 }
 
-fn item_metadata<'a>(text: &'a str, item: &Range<usize>) -> Option<&'a str> {
-    crate::slices::field(text.get(item.clone())?, "metadata")
+/// Namespace, empty if there is none, and name.
+pub(crate) type Name = (String, String);
+
+/// What an object is called, as far as that can be told.
+pub(crate) fn name(object: &str) -> Name {
+    let metadata = field(object, "metadata").unwrap_or_default();
+    let part = |key| string(metadata, key).unwrap_or_default();
+    (part("namespace"), part("name"))
 }
 
 /// A part of a list: the text as it came, and where the objects are in it.
@@ -189,20 +193,19 @@ pub struct Page {
     remaining: Option<u64>,
 }
 
-/// The head of a list.
+/// A list, with its objects as they are written.
 #[derive(Deserialize)]
-struct Head {
+struct List<'a> {
     #[serde(default)]
     kind: String,
-    metadata: HeadMetadata,
-    /// Looked at for being JSON, and nothing else.
-    #[serde(default, rename = "items")]
-    _items: Option<serde::de::IgnoredAny>,
+    metadata: ListMetadata,
+    #[serde(borrow)]
+    items: Option<&'a RawValue>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct HeadMetadata {
+struct ListMetadata {
     resource_version: String,
     #[serde(rename = "continue")]
     continue_token: Option<String>,
@@ -215,26 +218,31 @@ impl Page {
         let text = String::from_utf8(body).map_err(|_| {
             ClusterError::unreadable(doing(), "expected a list as JSON, found bytes that are no text")
         })?;
-        let head: Head = serde_json::from_str(&text).map_err(|error| {
-            ClusterError::unreadable(doing(), format!("expected a list as JSON: {error}"))
-        })?;
-        if !head.kind.ends_with("List") {
-            let message = format!("expected a list, found `{}`", head.kind);
+        let no_list = |error| ClusterError::unreadable(doing(), format!("expected a list as JSON: {error}"));
+        let list: List<'_> = serde_json::from_str(&text).map_err(no_list)?;
+        if !list.kind.ends_with("List") {
+            let message = format!("expected a list, found `{}`", list.kind);
             return Err(ClusterError::unreadable(doing(), message));
         }
-        let list = fields(&text).into_iter().find(|(key, _)| *key == "items").map(|(_, range)| range);
         // An answer without the field is no empty list: something in between cut it out.
-        let Some(list) = list else {
+        let Some(items) = list.items else {
             return Err(ClusterError::unreadable(doing(), "expected a list, found one without `items`"));
         };
-        let items = elements(&text, &list);
+        // Where each object is in the text, so that no object is there twice.
+        let range = |item: &&RawValue| {
+            let start = item.get().as_ptr().addr().saturating_sub(text.as_ptr().addr());
+            start..start + item.get().len()
+        };
+        let items: Option<Vec<&RawValue>> = serde_json::from_str(items.get()).map_err(no_list)?;
+        let items = items.unwrap_or_default().iter().map(range).collect();
+        let metadata = list.metadata;
         Ok(Self {
             resource: resource.clone(),
             text,
             items,
-            continue_token: head.metadata.continue_token.filter(|token| !token.is_empty()),
-            resource_version: head.metadata.resource_version,
-            remaining: head.metadata.remaining_item_count,
+            continue_token: metadata.continue_token.filter(|token| !token.is_empty()),
+            resource_version: metadata.resource_version,
+            remaining: metadata.remaining_item_count,
         })
     }
 
@@ -290,7 +298,7 @@ impl Page {
 /// The text of an object with `apiVersion` and `kind`.
 fn complete(resource: &ApiResource, text: &str) -> String {
     let keys = fields(text);
-    let has = |key: &str| keys.iter().any(|(name, _)| *name == key);
+    let has = |key: &str| keys.iter().any(|(name, _)| name == key);
     let mut missing = String::new();
     if !has("apiVersion") {
         missing = format!("\"apiVersion\":\"{}\",", resource.gvk.api_version());
@@ -334,12 +342,11 @@ pub(crate) fn read_object(resource: &ApiResource, text: &str) -> Result<Object, 
 
 /// What messages call an object that came from the API server.
 pub(crate) fn source_name(resource: &ApiResource, text: &str) -> String {
-    let metadata = crate::slices::field(text, "metadata").unwrap_or_default();
-    let part = |key| plain_string(metadata, key).filter(|text| !text.is_empty());
-    let name = part("name").unwrap_or("(without a name)");
-    match part("namespace") {
-        Some(namespace) => format!("{} {namespace}/{name}", resource.gvk.kind),
-        None => format!("{} {name}", resource.gvk.kind),
+    let (namespace, name) = name(text);
+    let name = if name.is_empty() { "(without a name)" } else { &name };
+    match &*namespace {
+        "" => format!("{} {name}", resource.gvk.kind),
+        namespace => format!("{} {namespace}/{name}", resource.gvk.kind),
     }
 }
 

@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 
 use crate::connect::Cluster;
 use crate::error::ClusterError;
-use crate::feed::{Definition, PolicyError, PolicyState, Standing};
 use crate::pages::{Consistency, Pages};
+use crate::published::{Definition, PolicyError, PolicyState, Standing};
 use crate::resource::ApiResource;
 use crate::write::{Written, at, set, status_patch};
 

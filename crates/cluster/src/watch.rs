@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use portcullis::{Error, Object};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 use tokio::sync::mpsc::Sender;
 use tokio::task::{AbortHandle, spawn_blocking};
 use tokio::time::{sleep, timeout};
@@ -21,9 +21,9 @@ use tokio::time::{sleep, timeout};
 use crate::backoff::Backoff;
 use crate::connect::{Ask, Cluster, WATCH, WATCH_NAMES};
 use crate::error::{ClusterError, Status};
-use crate::pages::{Consistency, Page, Pages, read_object};
+use crate::pages::{Consistency, Name, Page, Pages, name, read_object};
+use crate::parts::{field, string};
 use crate::resource::{ApiResource, escape};
-use crate::slices::{field, plain_string};
 
 /// API servers end watches themselves after some minutes; this says when.
 const WATCH_TIME: Duration = Duration::from_secs(290);
@@ -62,9 +62,6 @@ pub(crate) enum Event {
     /// Changes come.
     Watching,
 }
-
-/// Namespace, empty if there is none, and name.
-pub(crate) type Name = (String, String);
 
 /// An object of a watch.
 #[derive(Debug)]
@@ -158,12 +155,11 @@ enum End {
 }
 
 #[derive(Deserialize)]
-struct Head {
+struct Line<'a> {
     #[serde(rename = "type")]
     kind: String,
-    /// Looked at for being JSON, and nothing else.
-    #[serde(rename = "object")]
-    _object: IgnoredAny,
+    #[serde(borrow)]
+    object: &'a RawValue,
 }
 
 impl Watch {
@@ -333,17 +329,17 @@ impl Watch {
         let unreadable = |message: String| ClusterError::unreadable(self.doing(), message);
         let text = String::from_utf8(line)
             .map_err(|_| unreadable("expected an event as JSON, found bytes that are no text".to_owned()))?;
-        let head: Head = serde_json::from_str(&text)
+        let line: Line<'_> = serde_json::from_str(&text)
             .map_err(|error| unreadable(format!("expected an event as JSON: {error}")))?;
-        let object = field(&text, "object").unwrap_or_default();
-        if head.kind == "ERROR" {
+        let object = line.object.get();
+        if line.kind == "ERROR" {
             let status = Status::read(200, object.as_bytes(), None);
             return Err(ClusterError::Refused { doing: self.doing(), status });
         }
         let metadata = field(object, "metadata").unwrap_or_default();
-        let now = plain_string(metadata, "resourceVersion")
-            .ok_or_else(|| unreadable(format!("a `{}` event without a version", head.kind)))?;
-        let event = match &*head.kind {
+        let now = string(metadata, "resourceVersion")
+            .ok_or_else(|| unreadable(format!("a `{}` event without a version", line.kind)))?;
+        let event = match &*line.kind {
             "ADDED" | "MODIFIED" => {
                 Some(Event::Changed(item(&self.resource, self.wanted, object.to_owned())))
             }
@@ -351,7 +347,7 @@ impl Watch {
             "BOOKMARK" => None,
             other => return Err(unreadable(format!("an event of the unknown type `{other}`"))),
         };
-        now.clone_into(version);
+        *version = now;
         Ok(event)
     }
 }
@@ -380,10 +376,4 @@ fn item(resource: &ApiResource, wanted: As, text: String) -> Item {
         As::Objects => Content::Object(read_object(resource, &text).map(|object| object.without_document())),
     };
     Item { name, content }
-}
-
-fn name(object: &str) -> Name {
-    let metadata = field(object, "metadata").unwrap_or_default();
-    let part = |key| plain_string(metadata, key).unwrap_or_default().to_owned();
-    (part("namespace"), part("name"))
 }

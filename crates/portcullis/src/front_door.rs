@@ -178,13 +178,10 @@ impl Review {
         };
         let (resource, errors) = Resource::read(document);
         strict(errors)?;
-        match resource {
-            Some(Resource::AdmissionReview(request)) => Ok(Self::from_admission(&request)?),
-            _ => {
-                let error =
-                    Error::new(ErrorKind::NoInput, "expected an AdmissionReview").at(document.location());
-                Err(error.into())
-            }
+        if let Some(Resource::AdmissionReview(request)) = resource {
+            return Ok(Self::from_admission(&request)?);
         }
+        let error = Error::new(ErrorKind::NoInput, "expected an AdmissionReview").at(document.location());
+        Err(error.into())
     }
 }

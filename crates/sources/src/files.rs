@@ -11,6 +11,7 @@ use portcullis::{Document, Error, ErrorKind, Limits, Location, Source};
 
 use super::patience::with_patience;
 use super::special::{Special, special};
+use super::system::reason;
 use super::{is_stdin, show_size, unreadable};
 
 /// A file to read, and what messages call it.
@@ -340,12 +341,7 @@ fn read_error(name: &str, error: &io::Error) -> Error {
     let message = match error.kind() {
         io::ErrorKind::NotFound => "there is no such file or directory".to_owned(),
         io::ErrorKind::PermissionDenied => "there is no permission to read this".to_owned(),
-        _ => {
-            // Without the number that the system gave it.
-            let text = error.to_string();
-            let text = text.split(" (os error").next().unwrap_or_default();
-            format!("cannot be read: {}", text.to_lowercase())
-        }
+        _ => format!("cannot be read: {}", reason(error)),
     };
     unreadable(name, ErrorKind::Unreadable, message)
 }

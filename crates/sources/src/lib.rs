@@ -5,11 +5,13 @@
 #![forbid(unsafe_code)]
 
 mod config;
+mod deadline;
 mod files;
 mod patience;
 mod special;
 mod stdin;
 mod stdout;
+mod system;
 
 use std::path::{Path, PathBuf};
 
@@ -17,11 +19,13 @@ use portcullis::{Document, Error, ErrorKind, Limits, Location, Object, Resource,
 use rayon::prelude::*;
 
 pub use config::{ConfigArgs, FormerArgs, GatekeeperArgs};
+pub use deadline::Deadline;
 pub use files::{Choice, InputFile, list, read_bytes, read_file};
 pub use patience::with_patience;
 pub use special::{Special, special};
 pub use stdin::is_stream as stdin_is_stream;
 pub use stdout::{closed_stdout, stdout_is_closed, usage};
+pub use system::reason;
 
 /// The path that stands for standard input.
 const STDIN: &str = "-";
@@ -125,7 +129,7 @@ fn unreadable(name: &str, kind: ErrorKind, message: impl Into<String>) -> Error 
 }
 
 /// The size in the largest unit that keeps it readable.
-fn show_size(bytes: u64) -> String {
+pub fn show_size(bytes: u64) -> String {
     const UNITS: &[(u64, &str)] = &[(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     let unit = UNITS.iter().find(|(size, _)| bytes >= *size);
     unit.map_or_else(

@@ -9,7 +9,7 @@ use portcullis_sources::GatekeeperArgs;
 use rustls::pki_types::ServerName;
 
 use crate::configuration::args::ConfigurationArgs;
-use crate::kube::KubeArgs;
+use crate::kube::args::KubeArgs;
 use crate::redact::Pattern;
 use crate::tls::TlsVersion;
 
@@ -32,7 +32,14 @@ Exit codes: 0 it was told to end, 2 the policies, the certificate, the address o
 #[command(group(ArgGroup::new("source").required(true).multiple(true).args(["policies", "kube"])))]
 pub struct Args {
     /// Files and directories with templates, constraints, Configs and SyncSets; may be repeated.
-    #[arg(short, long, value_name = "PATH", value_hint = ValueHint::AnyPath, value_parser = path)]
+    #[arg(
+        short,
+        long,
+        value_name = "PATH",
+        value_hint = ValueHint::AnyPath,
+        value_parser = path,
+        conflicts_with_all = ["kubeconfig", "context", "kube_server", "kube_qps", "kube_burst"]
+    )]
     pub policies: Vec<PathBuf>,
     /// Files and directories with the objects that policies may compare with, and the Namespaces; may be repeated.
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath, value_parser = path)]

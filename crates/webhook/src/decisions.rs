@@ -18,13 +18,14 @@ use chrono::{DateTime, SecondsFormat};
 use portcullis::{ConstraintResult, Decision, EnforcementAction, Finding, Outcome, Verdict};
 use serde_json::{Map, Value, json};
 
-use crate::admission::{Answer, Envelope, Serving};
+use crate::admission::{Answer, Envelope};
 use crate::bounds::{self, cut, fit, json_bytes};
 use crate::digest;
 use crate::files::{self, Access, OpenError};
 use crate::log::{Level, Log};
 use crate::queue::Queue;
 use crate::redact::Redaction;
+use crate::serving::Serving;
 
 /// The version of the form. Keys are added without another one.
 const VERSION: u32 = 1;

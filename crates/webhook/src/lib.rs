@@ -29,7 +29,7 @@ pub mod queue;
 pub mod redact;
 pub mod run;
 pub mod server;
-pub mod shape;
+pub mod serving;
 pub mod state;
 pub mod tls;
 #[cfg(feature = "otel")]

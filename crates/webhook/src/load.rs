@@ -10,9 +10,9 @@ use portcullis::{
 };
 use portcullis_sources::{Choice, documents, is_policy, list};
 
-use crate::admission::Serving;
 use crate::digest;
 use crate::pool::STACK_BYTES;
+use crate::serving::Serving;
 
 const POLICIES: Choice = Choice::Watched { policies: true };
 const RESOURCES: Choice = Choice::Watched { policies: false };

@@ -9,7 +9,7 @@ use std::time::Duration;
 use portcullis::{ConstraintKey, ConstraintResult, PolicySet, Verdict};
 
 use crate::admission::{Answer, Status};
-use crate::kube::Numbers;
+use crate::kube::following::Numbers;
 
 /// Upper bounds of the histogram in seconds, as Gatekeeper has them.
 const BUCKETS: [f64; 13] = [0.001, 0.002, 0.003, 0.004, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 10.0];

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use portcullis::{Error, ErrorKind, EvaluationLimits, Limits, Unsupported};
 use portcullis_cluster::ClusterError;
+use portcullis_sources::reason;
 use rustls::ServerConfig;
 use serde_json::json;
 use tokio::net::{TcpListener, TcpSocket};
@@ -19,7 +20,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use crate::admission::{BadRego, Exempt, Own};
 use crate::args::Args;
 use crate::bounds;
-use crate::configuration::{Certificates, Keeping};
+use crate::configuration::{Certificates, Keeping, keep};
 use crate::connections::{Handle, Most, Rest, Server, descriptors};
 use crate::decisions::{Content, Recorder, StartError};
 use crate::files::Access;
@@ -48,7 +49,7 @@ pub enum RunError {
     #[error(transparent)]
     Cluster(#[from] ClusterError),
     /// An address cannot be listened on.
-    #[error("`{flag} {address}`: {}{}", plain(.error), hint(.error))]
+    #[error("`{flag} {address}`: {}{}", reason(.error), hint(.error))]
     Address {
         /// Where it was given.
         flag: &'static str,
@@ -82,12 +83,6 @@ fn policies(errors: &[Error]) -> String {
         number => format!("{number} errors"),
     };
     format!("{}\nthe webhook does not start: {number}", lines.join("\n"))
-}
-
-/// What the system says, without its number for it.
-fn plain(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or_default().to_lowercase()
 }
 
 fn hint(error: &io::Error) -> &'static str {
@@ -127,11 +122,12 @@ pub fn run(mut args: Args) -> Result<(), RunError> {
         .enable_all()
         .build()
         .map_err(system("starting the threads that serve"))?;
-    let cluster = if args.kube.kube { Some(runtime.block_on(kube::connect(&args.kube))?) } else { None };
+    let cluster =
+        if args.kube.kube { Some(runtime.block_on(kube::args::connect(&args.kube))?) } else { None };
     let loaded = match &cluster {
         Some(cluster) => {
-            args.own_namespace = Some(kube::own_namespace(cluster, args.own_namespace.as_deref()));
-            kube::nothing()
+            args.own_namespace = Some(kube::args::own_namespace(cluster, args.own_namespace.as_deref()));
+            kube::serve::nothing()
         }
         None => load(&paths).map_err(RunError::Policies)?,
     };
@@ -176,13 +172,14 @@ pub fn run(mut args: Args) -> Result<(), RunError> {
     if let Some(cluster) = cluster {
         let own = args.own_namespace.clone().unwrap_or_default();
         let _runtime = runtime.enter();
-        let following = kube::follow(&args.kube, cluster, &own, args.gatekeeper.homes(Some(&own)), &state);
+        let following =
+            kube::serve::follow(&args.kube, cluster, &own, args.gatekeeper.homes(Some(&own)), &state);
         state.follow(following.map_err(system("starting the thread that follows the cluster"))?);
     }
     if let Some(keeping) = keeping {
         let _runtime = runtime.enter();
         trust(&state, &tls, args.configuration.webhook_ca_file.as_deref())?;
-        keeping.keep(&state);
+        keep::start(&keeping, &state);
     }
     let ca_file = args.configuration.webhook_ca_file.clone();
     let watcher = Watcher { paths, fingerprint, tls, tls_files, ca_file, config, state };

@@ -8,21 +8,25 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use portcullis::{Error, EvaluationLimits};
 use serde_json::json;
+use tokio::sync::Semaphore;
 
-use crate::admission::{Exempt, Own, Serving};
+use crate::admission::{Exempt, Own};
 use crate::configuration::Keeping;
 use crate::decisions::Recorder;
-use crate::kube::Following;
+use crate::kube::following::Following;
 use crate::load::Loaded;
 use crate::log::{Level, Log};
 use crate::memory::{Memory, Share};
 use crate::metrics::{Gauges, Metrics};
 use crate::pool::Pool;
 use crate::redact::Pattern;
+use crate::serving::Serving;
 use crate::tls::{Standing, Validity};
 
 /// Requests whose body may be on its way at once. Each takes some ten KiB with its head.
 const ARRIVING: usize = 2048;
+/// Threads that read what is not judged, for the records.
+const ASIDE: usize = 2;
 /// Long answers that may wait for their readers.
 const ANSWER_BYTES: usize = 16 << 20;
 
@@ -79,6 +83,8 @@ pub struct State {
     pub pool: Pool,
     /// The memory of bodies.
     pub memory: Memory,
+    /// Places for reading what is not judged, for the records.
+    pub aside: Arc<Semaphore>,
     /// The memory of long answers that are not sent yet.
     pub answers: Share,
     /// Counts.
@@ -112,6 +118,7 @@ impl State {
             keeping: OnceLock::new(),
             // The largest body finds room at least alone.
             memory: Memory::new(body_memory.max(settings.max_body), ARRIVING),
+            aside: Arc::new(Semaphore::new(ASIDE)),
             answers: Share::new(ANSWER_BYTES),
             settings,
             pool,

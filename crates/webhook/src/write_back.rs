@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::kube::Following;
+use crate::kube::following::Following;
 use crate::log::Level;
 use crate::state::State;
 

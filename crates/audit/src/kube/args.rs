@@ -1,35 +1,23 @@
 //! The command line of audits of clusters.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::ValueHint;
-use portcullis_cluster::{Access, ConnectOptions, LeaseOptions};
+use portcullis_cluster::{ConnectArgs, ConnectOptions, LeaseOptions};
 use portcullis_report::policy_report::Api;
 
 /// The arguments of an audit of a cluster, beside those of every audit.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Cluster")]
+#[command(mut_arg("kube_qps", |flag| flag.default_value("50")))]
+#[command(mut_arg("kube_burst", |flag| flag.default_value("100")))]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct KubeArgs {
     /// Audit the objects of a cluster instead of files, by the policies that it has unless `--policies` names others.
     #[arg(long)]
     pub kube: bool,
-    /// The kubeconfig; if not given, that of the pod, or KUBECONFIG, or ~/.kube/config.
-    #[arg(long, requires = "kube", value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub kubeconfig: Option<PathBuf>,
-    /// The context of the kubeconfig.
-    #[arg(long, requires = "kube", value_name = "NAME")]
-    pub context: Option<String>,
-    /// The address of an API server that asks for no credentials, such as that of `kubectl proxy`.
-    #[arg(long, alias = "server", requires = "kube", value_name = "URL", conflicts_with_all = ["kubeconfig", "context"])]
-    pub kube_server: Option<String>,
-    /// Requests a second in the long run.
-    #[arg(long, alias = "qps", requires = "kube", value_name = "N", default_value_t = 50)]
-    pub kube_qps: u32,
-    /// Requests that may go out at once after a pause.
-    #[arg(long, alias = "burst", requires = "kube", value_name = "N", default_value_t = 100)]
-    pub kube_burst: u32,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "its comment would become the help's")]
+    pub connect: ConnectArgs,
     /// Objects of one page of a list; 0 lists all at once.
     #[arg(long, requires = "kube", value_name = "N", default_value_t = 500)]
     pub chunk_size: u32,
@@ -82,18 +70,7 @@ pub enum Scope {
 
 impl KubeArgs {
     pub(super) fn options(&self) -> ConnectOptions {
-        let access = match (&self.kube_server, &self.kubeconfig, &self.context) {
-            (Some(url), _, _) => Access::Url(url.clone()),
-            (None, None, None) => Access::Inferred,
-            (None, file, context) => Access::Kubeconfig { file: file.clone(), context: context.clone() },
-        };
-        ConnectOptions {
-            access,
-            requests_per_second: self.kube_qps,
-            burst: self.kube_burst,
-            user_agent: concat!("portcullis-audit/", env!("CARGO_PKG_VERSION")).to_owned(),
-            ..ConnectOptions::default()
-        }
+        self.connect.options(concat!("portcullis-audit/", env!("CARGO_PKG_VERSION")))
     }
 
     /// Which kinds are audited.

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use portcullis::{Document, ErrorKind, Limits};
 use portcullis_report::{Place, Problem};
 use portcullis_sources::InputFile;
+pub use portcullis_sources::show_size as size;
 
 pub use open::{Bytes, Source};
 pub use read::{Gathered, documents};
@@ -51,9 +52,7 @@ impl Files {
         let text = if error.kind() == io::ErrorKind::UnexpectedEof {
             "it is cut off".to_owned()
         } else {
-            // Without the number that the system gave it.
-            let text = error.to_string();
-            text.split(" (os error").next().unwrap_or_default().to_lowercase()
+            portcullis_sources::reason(error)
         };
         let message = format!("the file could not be read to its end: {text}");
         Item::Unread(Problem {
@@ -187,17 +186,4 @@ pub fn read_pieces(name: &str, bytes: &[u8], most: usize, small: usize) -> (Vec<
         }
     }
     (found, problems)
-}
-
-/// The size in the largest unit that keeps it readable.
-pub fn size(bytes: u64) -> String {
-    const UNITS: &[(u64, &str)] = &[(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
-    let unit = UNITS.iter().find(|(size, _)| bytes >= *size);
-    unit.map_or_else(
-        || format!("{bytes} bytes"),
-        |(size, name)| match bytes.saturating_mul(10) / size {
-            tenths if tenths % 10 == 0 => format!("{} {name}", tenths / 10),
-            tenths => format!("{}.{} {name}", tenths / 10, tenths % 10),
-        },
-    )
 }

@@ -1,8 +1,9 @@
 //! What evaluations see of the world besides objects: the time, and their limits.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
-use portcullis::{EvaluationLimits, Inventory, Watch, World};
+use portcullis::{EvaluationLimits, Inventory, World};
+use portcullis_sources::Deadline;
 
 use crate::args::EvaluationArgs;
 
@@ -29,21 +30,11 @@ impl Evaluating {
 
     /// The end of a review that begins now.
     pub fn deadline(&self) -> Deadline {
-        Deadline(Instant::now().checked_add(self.timeout))
+        Deadline::after(self.timeout)
     }
 
     /// The world of a review.
     pub fn world<'a>(&self, inventory: &'a Inventory, deadline: &'a Deadline) -> World<'a> {
         World::new(inventory).with_limits(self.limits).with_now(self.now_ns).with_watch(deadline)
-    }
-}
-
-/// Until when a review may go on; for ever, if that is later than clocks go.
-#[derive(Clone, Copy, Debug)]
-pub struct Deadline(Option<Instant>);
-
-impl Watch for Deadline {
-    fn is_over(&self) -> bool {
-        self.0.is_some_and(|end| Instant::now() >= end)
     }
 }

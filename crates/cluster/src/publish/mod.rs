@@ -4,7 +4,7 @@
 //! watches ──events──> Writer ──settle──> Snapshot, Report
 //!                       │ policies.rs  what policies there are, and what is wrong with each
 //!                       │ watches.rs   what is watched, how far that is, since when it fails
-//!                       │ objects.rs   what policies compare with
+//!                       │ objects.rs   what policies compare with; broken.rs what of it cannot be read
 //!                       └ needs.rs     which kinds policies read; watches follow it
 //! ```
 //!
@@ -12,6 +12,7 @@
 //! stands for itself: one that reads a kind which is still being listed waits, and the version before stays in force; one that reads a
 //! kind which cannot be read is in force, and its constraints are errors, which the inventory sees to. No policy waits for another's kinds.
 
+mod broken;
 pub(crate) mod needs;
 mod objects;
 mod policies;
@@ -30,10 +31,11 @@ use tokio::time::{Instant, sleep_until};
 use crate::connect::Cluster;
 use crate::discovery::Discovery;
 use crate::error::ClusterError;
-use crate::feed::{FeedOptions, Ingestion, Report, Snapshot, Templates, Unreadable};
+use crate::pages::Name;
+use crate::parts::{field, string};
+use crate::published::{Awaited, FeedOptions, Ingestion, Report, Snapshot, Templates, Unreadable};
 use crate::resource::ApiResource;
-use crate::slices::{field, plain_string};
-use crate::watch::{Event, Item, Name};
+use crate::watch::{Event, Item};
 
 use needs::Needs;
 use objects::Objects;
@@ -77,7 +79,7 @@ enum Crd {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Held {
     /// Those that wait, and for what.
-    waiting: BTreeMap<TemplateName, Vec<String>>,
+    waiting: BTreeMap<TemplateName, Vec<Awaited>>,
     /// Those that read what cannot be read and are therefore not served.
     ignored: BTreeSet<TemplateName>,
 }
@@ -411,6 +413,11 @@ impl Writer {
         let (_, look) = self.watches.give_up(now, &self.options.patience);
         self.plan_unsupported();
         self.plan_inventory();
+        for purpose in self.objects.take_to_list() {
+            if self.watches.get(&purpose).is_some() {
+                self.watches.start(purpose);
+            }
+        }
         self.follow_definitions();
         if is_new {
             // What new policies read and is not known may have come since the kinds were asked for.
@@ -490,25 +497,25 @@ impl Writer {
 
     /// Of which kinds it is not known what objects there are.
     fn unreadable(&self) -> BTreeMap<portcullis::Gvk, Arc<str>> {
-        let mut unreadable = self.objects.broken_kinds();
+        let mut unreadable = self.objects.broken().kinds();
         unreadable.extend(self.watches.unreadable());
         unreadable.extend(self.needs.unknown.clone());
         unreadable
     }
 
     /// What is missing before there can be a first snapshot.
-    fn awaited_at_start(&self) -> Vec<String> {
+    fn awaited_at_start(&self) -> Vec<Awaited> {
         let mut awaited = Vec::new();
         if self.kinds.discovery.is_none() {
             awaited.push(match &self.kinds.error {
-                Some(error) => format!("the kinds of the cluster: {error}"),
-                None => "the kinds of the cluster: they are being asked for".to_owned(),
+                Some(error) => Awaited::KindsFailed(error.clone()),
+                None => Awaited::Kinds,
             });
         }
         let watches = self.watches.iter().filter(|(purpose, watched)| {
             watched.is_awaited() && !matches!(purpose, Purpose::Unsupported(_) | Purpose::Definitions)
         });
-        awaited.extend(watches.map(|(_, watched)| watched.describe()));
+        awaited.extend(watches.map(|(_, watched)| watched.awaited()));
         awaited
     }
 
@@ -520,8 +527,8 @@ impl Writer {
             let inventory = self.needs.of_template(template.name()).cloned().map(Purpose::Inventory);
             let purposes = inventory.chain([Purpose::Constraints(template.kind().into())]);
             let watches = purposes.filter_map(|purpose| self.watches.get(&purpose));
-            let awaited: Vec<String> =
-                watches.filter(|watched| watched.is_awaited()).map(watches::Watched::describe).collect();
+            let awaited: Vec<Awaited> =
+                watches.filter(|watched| watched.is_awaited()).map(watches::Watched::awaited).collect();
             if !awaited.is_empty() {
                 held.waiting.insert(template.name().clone(), awaited);
             }
@@ -586,6 +593,6 @@ impl Writer {
 impl Crd {
     fn of(text: &str) -> Self {
         let metadata = field(text, "metadata").unwrap_or_default();
-        if plain_string(metadata, "deletionTimestamp").is_some() { Self::Going } else { Self::There }
+        if string(metadata, "deletionTimestamp").is_some() { Self::Going } else { Self::There }
     }
 }

@@ -5,18 +5,20 @@ use std::sync::Arc;
 
 use portcullis::{Gvk, Inventory, InventoryStore, Object, ObjectKey, PolicySet};
 
+use super::broken::Broken;
 use super::watches::Purpose;
+use crate::pages::Name;
 use crate::resource::ApiResource;
-use crate::watch::{Content, Item, Name};
+use crate::watch::{Content, Item};
 
 #[derive(Debug)]
 pub(super) struct Objects {
     inventory: InventoryStore,
     namespaces: BTreeMap<Arc<str>, Object>,
-    /// Objects that could not be read, by where they are.
-    broken: BTreeMap<(Purpose, Name), Arc<str>>,
+    broken: Broken,
     /// The kinds of which it is not known what there is, as the inventory has them.
     unreadable: BTreeMap<Gvk, Arc<str>>,
+    to_list: Vec<Purpose>,
     is_changed: bool,
 }
 
@@ -25,8 +27,9 @@ impl Objects {
         Self {
             inventory: InventoryStore::new(),
             namespaces: BTreeMap::new(),
-            broken: BTreeMap::new(),
+            broken: Broken::default(),
             unreadable: BTreeMap::new(),
+            to_list: Vec::new(),
             is_changed: false,
         }
     }
@@ -40,19 +43,9 @@ impl Objects {
         (self.inventory.snapshot(), Arc::new(self.namespaces.clone()))
     }
 
-    pub(super) fn broken(&self) -> impl Iterator<Item = &str> {
-        self.broken.values().map(|error| &**error)
-    }
-
-    /// The kinds of objects that could not be read: what they say is not known.
-    pub(super) fn broken_kinds(&self) -> BTreeMap<Gvk, Arc<str>> {
-        let mut kinds = BTreeMap::new();
-        for ((purpose, _), error) in &self.broken {
-            if let Purpose::Inventory(resource) = purpose {
-                kinds.entry(resource.gvk.clone()).or_insert_with(|| error.clone());
-            }
-        }
-        kinds
+    /// The objects that could not be read.
+    pub(super) fn broken(&self) -> &Broken {
+        &self.broken
     }
 
     pub(super) fn unreadable(&self) -> &BTreeMap<Gvk, Arc<str>> {
@@ -83,7 +76,7 @@ impl Objects {
     /// Takes a whole list of Namespaces.
     pub(super) fn replace_namespaces(&mut self, items: Vec<Item>) {
         self.namespaces.clear();
-        self.forget_broken(&Purpose::Namespaces);
+        self.broken.forget(&Purpose::Namespaces);
         for item in items {
             self.change_namespace(item);
         }
@@ -106,14 +99,14 @@ impl Objects {
 
     pub(super) fn remove_namespace(&mut self, name: &Name) {
         self.namespaces.remove(&*name.1);
-        self.broken.remove(&(Purpose::Namespaces, name.clone()));
+        self.mended(&Purpose::Namespaces, name);
         self.is_changed = true;
     }
 
     /// Takes a whole list of a kind.
     pub(super) fn replace(&mut self, resource: &ApiResource, items: Vec<Item>, policies: &PolicySet) {
         let purpose = Purpose::Inventory(resource.clone());
-        self.forget_broken(&purpose);
+        self.broken.forget(&purpose);
         let mut objects = Vec::with_capacity(items.len());
         for item in items {
             objects.extend(self.read(&purpose, item).filter(|object| !policies.keeps_out(object)));
@@ -134,35 +127,41 @@ impl Objects {
 
     pub(super) fn remove(&mut self, resource: &ApiResource, name: &Name) {
         self.inventory.remove(&object_key(&resource.gvk, name));
-        self.broken.remove(&(Purpose::Inventory(resource.clone()), name.clone()));
+        self.mended(&Purpose::Inventory(resource.clone()), name);
         self.is_changed = true;
     }
 
     /// Nobody reads the kind any more.
     pub(super) fn remove_kind(&mut self, resource: &ApiResource) {
-        self.forget_broken(&Purpose::Inventory(resource.clone()));
+        self.broken.forget(&Purpose::Inventory(resource.clone()));
         self.inventory.replace_kind(&resource.gvk, []);
         self.is_changed = true;
     }
 
-    fn forget_broken(&mut self, purpose: &Purpose) {
-        self.broken.retain(|(other, _), _| other != purpose);
-    }
-
     /// Reads an object of a watch, or remembers why it cannot be read.
     fn read(&mut self, purpose: &Purpose, item: Item) -> Option<Object> {
-        let place = (purpose.clone(), item.name);
         let Content::Object(read) = item.content else { return None };
         match read {
             Ok(object) => {
-                self.broken.remove(&place);
+                self.mended(purpose, &item.name);
                 Some(object)
             }
             Err(error) => {
-                self.broken.insert(place, error.to_string().into());
+                self.broken.insert(purpose, item.name, &error);
                 None
             }
         }
+    }
+
+    fn mended(&mut self, purpose: &Purpose, name: &Name) {
+        if self.broken.remove(purpose, name) {
+            self.to_list.push(purpose.clone());
+        }
+    }
+
+    /// What has to be listed again, to know which of its objects can be read.
+    pub(super) fn take_to_list(&mut self) -> Vec<Purpose> {
+        std::mem::take(&mut self.to_list)
     }
 }
 

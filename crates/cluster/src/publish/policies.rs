@@ -11,10 +11,10 @@ use portcullis::{
 
 use super::policy_text::PolicyText;
 use super::watches::Purpose;
-use crate::feed::Ingestion;
-use crate::pages::source_name;
+use crate::pages::{Name, source_name};
+use crate::published::Ingestion;
 use crate::resource::ApiResource;
-use crate::watch::{Item, Name};
+use crate::watch::Item;
 
 /// A policy object that was seen.
 #[derive(Debug)]

@@ -4,8 +4,9 @@
 //! that a change of those is seen to be none.
 
 use serde_json::Value;
+use serde_json::value::RawValue;
 
-use crate::slices::{field, fields, plain_string};
+use crate::parts::{field, fields, object, string};
 
 /// The parts of a policy object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,35 +30,20 @@ impl PolicyText {
         let metadata = field(text, "metadata").unwrap_or_default();
         let status: Value =
             field(text, "status").and_then(|status| serde_json::from_str(status).ok()).unwrap_or_default();
-        let kept = without(metadata, BOOKKEEPING);
-        let parts: Vec<String> = fields(text)
-            .into_iter()
-            .filter(|(key, _)| *key != "status")
-            .map(|(key, range)| {
-                let value = if key == "metadata" { &kept } else { text.get(range).unwrap_or_default() };
-                format!("\"{key}\":{value}")
-            })
-            .collect();
+        let own = fields(metadata).into_iter().filter(|(key, _)| !BOOKKEEPING.contains(&&**key));
+        let own = RawValue::from_string(object(own)).unwrap_or_default();
+        let parts = fields(text).into_iter().filter(|(key, _)| key != "status");
+        let parts = parts.map(|(key, value)| if key == "metadata" { (key, &*own) } else { (key, value) });
         let by_pod = status.get("byPod").and_then(Value::as_array).cloned().unwrap_or_default();
         Self {
-            policy: format!("{{{}}}", parts.join(",")),
-            uid: plain_string(metadata, "uid").unwrap_or_default().to_owned(),
+            policy: object(parts),
+            uid: string(metadata, "uid").unwrap_or_default(),
             generation: field(metadata, "generation").and_then(|text| text.parse().ok()).unwrap_or(0),
-            resource_version: plain_string(metadata, "resourceVersion").unwrap_or_default().to_owned(),
+            resource_version: string(metadata, "resourceVersion").unwrap_or_default(),
             by_pod,
             created: status.get("created").and_then(Value::as_bool).unwrap_or(false),
         }
     }
-}
-
-/// An object without some of its fields.
-fn without(object: &str, left_out: &[&str]) -> String {
-    let kept: Vec<String> = fields(object)
-        .into_iter()
-        .filter(|(key, _)| !left_out.contains(key))
-        .map(|(key, range)| format!("\"{key}\":{}", object.get(range).unwrap_or_default()))
-        .collect();
-    format!("{{{}}}", kept.join(","))
 }
 
 #[cfg(test)]

@@ -9,12 +9,14 @@ use portcullis::{ConstraintKey, Error, ErrorKind, Severity, TemplateName};
 use super::policies::{Identity, Known};
 use super::watches::{Progress, Purpose};
 use super::{Crd, Writer};
-use crate::feed::{Definition, PolicyError, PolicyState, Problem, Report, Standing, Unreadable};
+use crate::pages::Name;
+use crate::published::{
+    Awaited, Definition, PolicyError, PolicyState, Problem, Report, Standing, Unreadable,
+};
 use crate::resource::ApiResource;
-use crate::watch::Name;
 
 /// Objects that cannot be read and are named.
-const MOST_BROKEN: usize = 50;
+const MAX_BROKEN: usize = 50;
 
 /// What is worked out once for all policies.
 struct Overall {
@@ -27,7 +29,7 @@ struct Overall {
 
 impl Writer {
     /// Tells how it is, if that is news.
-    pub(super) fn report(&self, mut waiting: Vec<String>) {
+    pub(super) fn report(&self, mut waiting: Vec<Awaited>) {
         let published = self.outlets.snapshots.borrow().clone();
         let constraints = published.iter().flat_map(|published| published.policies.constraints());
         let overall = Overall {
@@ -39,7 +41,7 @@ impl Writer {
         let policies =
             self.policies.known().map(|(name, known)| self.policy(name, known, &overall)).collect();
         if published.is_some() {
-            let kinds: BTreeSet<&String> = self.held.waiting.values().flatten().collect();
+            let kinds: BTreeSet<&Awaited> = self.held.waiting.values().flatten().collect();
             waiting.extend(kinds.into_iter().cloned());
         }
         let unsupported = self.unsupported.iter().flat_map(|(purpose, names)| {
@@ -94,12 +96,15 @@ impl Writer {
             problems.extend(self.kinds.error.iter().map(|error| of("discovery", error.clone())));
         }
         problems.extend(self.needs.notes.iter().map(|note| of("inventory", note.clone())));
-        problems.extend(self.objects.broken().take(MOST_BROKEN).map(|error| {
-            of(
-                "inventory",
-                format!("an object cannot be read, so that what reads its kind cannot be judged: {error}"),
-            )
+        let broken = self.objects.broken();
+        let named: Vec<&str> = broken.errors().take(MAX_BROKEN).collect();
+        let more = broken.len().saturating_sub(named.len() as u64);
+        problems.extend(named.into_iter().map(|error| {
+            let message =
+                format!("an object cannot be read, so that what reads its kind cannot be judged: {error}");
+            of("inventory", message)
         }));
+        problems.extend((more > 0).then(|| of("inventory", format!("{more} more objects cannot be read"))));
         problems
     }
 
@@ -158,7 +163,7 @@ impl Writer {
         }
         let is_missing = matches!(known.identity, Some(Identity::Constraint(_))) && !enforced;
         if !overall.is_ready || is_missing {
-            let kinds = vec!["what else there is to be read".to_owned()];
+            let kinds = vec![Awaited::Everything];
             return Standing::Waiting { kinds, since: SystemTime::UNIX_EPOCH };
         }
         Standing::Served

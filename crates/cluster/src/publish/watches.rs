@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::connect::Cluster;
 use crate::error::ClusterError;
-use crate::feed::Patience;
+use crate::published::{Awaited, Patience};
 use crate::resource::ApiResource;
 use crate::watch::{self as watching, As, Event, WatchTask};
 
@@ -130,11 +130,11 @@ impl Watched {
         self.progress == Progress::Listing && self.given_up.is_none()
     }
 
-    /// Why it is awaited, in a few words.
-    pub(super) fn describe(&self) -> String {
+    /// What it is that is awaited.
+    pub(super) fn awaited(&self) -> Awaited {
         match &self.failing {
-            Some(failure) => format!("{}: {}", self.resource, failure.why),
-            None => format!("{}: being listed", self.resource),
+            Some(failure) => Awaited::ListFailed(self.resource.clone(), failure.why.clone()),
+            None => Awaited::Listing(self.resource.clone()),
         }
     }
 

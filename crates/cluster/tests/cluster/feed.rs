@@ -8,7 +8,7 @@ use portcullis::{
     Decision, Document, EnforcementPoint, Gvk, InventoryStore, Object, PolicySet, Review, World,
 };
 use portcullis_cluster::{
-    Cluster, Definition, Feed, FeedOptions, Patience, Report, Snapshot, Standing, Unreadable,
+    Awaited, Cluster, Definition, Feed, FeedOptions, Patience, Report, Snapshot, Standing, Unreadable,
 };
 use portcullis_testkit::apiserver::{ApiServer, Fault, Verb};
 use proptest::prelude::*;
@@ -114,7 +114,8 @@ async fn ready_only_when_everything_that_is_needed_was_listed() {
     let (_cluster, mut feed) = start(&server).await;
     until("services are waited for", &feed, |snapshot, report| {
         assert!(snapshot.is_none());
-        (report.waiting == ["services.v1: being listed"]).then_some(())
+        matches!(&*report.waiting, [Awaited::Listing(services)] if services.to_string() == "services.v1")
+            .then_some(())
     })
     .await;
     assert!(feed.snapshot().is_none() && !feed.report().ready);
@@ -329,7 +330,11 @@ async fn without_the_crd_of_templates_nothing_is_served() {
     let (_cluster, feed) = start(&server).await;
     until("templates are missing", &feed, |snapshot, report| {
         assert!(snapshot.is_none());
-        report.waiting.iter().find(|line| line.contains("install Gatekeeper's CRDs")).map(|_| ())
+        report
+            .waiting
+            .iter()
+            .find(|awaited| awaited.to_string().contains("install Gatekeeper's CRDs"))
+            .map(|_| ())
     })
     .await;
     server.register("templates.gatekeeper.sh/v1", "ConstraintTemplate", "constrainttemplates", false);
@@ -418,7 +423,7 @@ async fn a_policy_that_reads_what_is_not_known_yet_waits_alone() {
     until("held back", &feed, |_, report| {
         assert_eq!(report.not_served().values().sum::<usize>(), report.not_served()["waiting"]);
         match standing(report, "apps")? {
-            Standing::Waiting { kinds, .. } if kinds[0].contains("503") => Some(()),
+            Standing::Waiting { kinds, .. } if kinds[0].to_string().contains("503") => Some(()),
             _ => None,
         }
     })

@@ -167,12 +167,11 @@ fn evaluate(
     let input = value::object([("review", input.clone()), ("parameters", constraint.parameters.clone())]);
     let indexes = world.inventory().and_then(|inventory| inventory.indexes(&template.program, set));
     let nothing;
-    let data = match world.inventory() {
-        Some(inventory) => inventory.data(),
-        None => {
-            nothing = Inventory::no_data();
-            &nothing
-        }
+    let data = if let Some(inventory) = world.inventory() {
+        inventory.data()
+    } else {
+        nothing = Inventory::no_data();
+        &nothing
     };
     let surroundings = Surroundings {
         data,

@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 use super::pace::Pace;
 use super::plan::{Goal, Plan, annotation, creation, plan};
 use super::wanted::KEPT_BY;
-use super::{Certificates, Keeping, Rules, Trust};
+use super::{Certificates, Keeping, Rules, Trust, rules};
 use crate::log::Level;
 use crate::state::State;
 
@@ -27,8 +27,16 @@ const LOOK: Duration = Duration::from_millis(250);
 /// Longest wait after a write that failed.
 const MOST: Duration = Duration::from_secs(10);
 
+/// Begins to look after the configuration. Must be called on the runtime.
+pub fn start(keeping: &Arc<Keeping>, state: &Arc<State>) {
+    let Some(name) = keeping.configuration.clone() else { return };
+    tokio::spawn(keep(Arc::clone(keeping), Arc::clone(state), name));
+    let unsupported = state.settings.own.unsupported;
+    tokio::spawn(rules::derive(Arc::clone(keeping), unsupported, keeping.policies.subscribe()));
+}
+
 /// Looks after the configuration with a name.
-pub(super) async fn keep(keeping: Arc<Keeping>, state: Arc<State>, name: String) {
+async fn keep(keeping: Arc<Keeping>, state: Arc<State>, name: String) {
     let watch = NamedWatch::start(&keeping.cluster, &webhook_configurations(), None, &name);
     let mut keeper = Keeper {
         known: watch.follow(),

@@ -13,7 +13,7 @@
 pub mod args;
 pub mod bundle;
 mod ca;
-mod keep;
+pub mod keep;
 mod pace;
 pub mod plan;
 mod rules;
@@ -35,7 +35,6 @@ use tokio::time::timeout;
 
 use crate::log::{Level, Log};
 use crate::metrics::Text;
-use crate::state::State;
 use crate::tls::{Origin, Shared, Terms};
 use args::ConfigurationArgs;
 use wanted::Wanted;
@@ -164,17 +163,6 @@ impl Keeping {
         let mut had = had;
         // Without it, something stands in, and the replica is not ready.
         let _ = timeout(PATIENCE, had.wait_for(Option::is_some)).await;
-    }
-
-    /// Begins to look after the configuration. Must be called on the runtime.
-    pub fn keep(self: &Arc<Self>, state: &Arc<State>) {
-        if let Some(name) = self.configuration.clone() {
-            tokio::spawn(keep::keep(Arc::clone(self), Arc::clone(state), name));
-        }
-        if self.configuration.is_some() {
-            let unsupported = state.settings.own.unsupported;
-            tokio::spawn(rules::derive(Arc::clone(self), unsupported, self.policies.subscribe()));
-        }
     }
 
     /// Whose CA signs what is made here.

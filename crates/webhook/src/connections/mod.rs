@@ -41,24 +41,8 @@ use tower_service::Service;
 use crate::log::Level;
 use crate::memory::ConnectionId;
 use crate::state::State;
-pub use places::Most;
 use places::{Control, Order, Place, Places};
-
-/// How long a connection may ask for nothing.
-#[derive(Clone, Copy, Debug)]
-pub struct Rest {
-    /// From its handshake to the end of the head of its first request.
-    pub first: Duration,
-    /// Between two requests.
-    pub between: Duration,
-}
-
-/// API servers close theirs after 90 seconds. Who closes first does so without a request on its way, so the server must not be the one.
-impl Default for Rest {
-    fn default() -> Self {
-        Self { first: Duration::from_secs(30), between: Duration::from_mins(3) }
-    }
-}
+pub use places::{Most, Rest};
 
 /// How often refused clients are told about.
 const TELL: Duration = Duration::from_mins(1);

@@ -8,8 +8,23 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::Rest;
 use crate::memory::{ConnectionId, Memory};
+
+/// How long a connection may ask for nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Rest {
+    /// From its handshake to the end of the head of its first request.
+    pub first: Duration,
+    /// Between two requests.
+    pub between: Duration,
+}
+
+/// API servers close theirs after 90 seconds. Who closes first does so without a request on its way, so the server must not be the one.
+impl Default for Rest {
+    fn default() -> Self {
+        Self { first: Duration::from_secs(30), between: Duration::from_mins(3) }
+    }
+}
 
 /// How many connections there may be.
 #[derive(Clone, Copy, Debug)]

@@ -17,8 +17,9 @@ use std::str::FromStr;
 use portcullis::{ConstraintKey, ConstraintResult, FieldPath, Finding, Gvk, Segment, Verdict};
 use serde_json::Value;
 
-use crate::admission::{Answer, Serving};
+use crate::admission::answer::Answer;
 use crate::bounds::{self, cut};
+use crate::serving::Serving;
 use hide::Hidden;
 use search::Search;
 

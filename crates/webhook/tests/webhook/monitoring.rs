@@ -2,25 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use portcullis_testkit::metrics::announced;
+
 use crate::kube::{cluster, start_in, until};
 use crate::support::workspace;
-
-/// The names of samples that a text of metrics announces.
-fn announced(text: &str) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    for line in text.lines() {
-        let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' ')) else {
-            continue;
-        };
-        let parts: &[&str] = match kind {
-            "histogram" => &["_bucket", "_sum", "_count"],
-            "summary" => &["_sum", "_count"],
-            _ => &[""],
-        };
-        names.extend(parts.iter().map(|part| format!("{name}{part}")));
-    }
-    names
-}
 
 /// Whatever in alerts and dashboard looks like a metric of the webhook; those of the audit are compared by a test of the command line.
 fn asked() -> BTreeSet<String> {

@@ -3,27 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
+use portcullis_testkit::metrics::announced;
 use serde_json::Value;
 
 use super::{output, read, root, tool};
 use crate::run_in;
-
-/// The names of samples that a text of metrics announces.
-fn announced(text: &str) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    for line in text.lines() {
-        let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' ')) else {
-            continue;
-        };
-        let parts: &[&str] = match kind {
-            "histogram" => &["_bucket", "_sum", "_count"],
-            "summary" => &["_sum", "_count"],
-            _ => &[""],
-        };
-        names.extend(parts.iter().map(|part| format!("{name}{part}")));
-    }
-    names
-}
 
 fn of_the_audit() -> BTreeSet<String> {
     let file = tempfile::NamedTempFile::new().unwrap();

@@ -1,0 +1,117 @@
+//! What the API server is told.
+
+use std::sync::Arc;
+
+use portcullis::Outcome;
+
+use crate::bounds::{self, fit};
+
+/// How a request ended, as metrics count it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Status {
+    /// Let in.
+    Allow,
+    /// Denied by a violation.
+    Deny,
+    /// Refused because it could not be judged.
+    Error,
+    /// Answered before anything was judged: excluded by a Config, or a policy that is itself wrong. Not counted, as in Gatekeeper.
+    Unjudged,
+}
+
+impl Status {
+    /// The word in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+            Self::Error => "error",
+            Self::Unjudged => "unknown",
+        }
+    }
+}
+
+/// What the API server is told.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub(super) allowed: bool,
+    pub(super) code: u16,
+    pub(super) reason: Option<&'static str>,
+    pub(super) message: String,
+    pub(super) warnings: Vec<String>,
+    /// How it ended.
+    pub status: Status,
+    /// What the constraints said; `None` if they were not asked.
+    pub outcome: Option<Box<Outcome>>,
+    /// The name in the object, which the request may not have.
+    pub(super) object_name: Arc<str>,
+}
+
+impl Answer {
+    pub(super) fn new(status: Status, code: u16, message: impl Into<String>) -> Self {
+        Self::of_lines(status, code, [message.into()], "lines")
+    }
+
+    /// With as many lines as are told.
+    pub(super) fn of_lines(
+        status: Status,
+        code: u16,
+        lines: impl IntoIterator<Item = String>,
+        what: &str,
+    ) -> Self {
+        Self {
+            allowed: matches!(status, Status::Allow),
+            code,
+            reason: None,
+            message: fit(lines, what, bounds::ANSWER).join("\n"),
+            warnings: Vec::new(),
+            status,
+            outcome: None,
+            object_name: "".into(),
+        }
+    }
+
+    /// A refusal of a request that is not what it should be.
+    #[must_use]
+    pub fn malformed(code: u16, message: impl Into<String>) -> Self {
+        Self { reason: Some("BadRequest"), ..Self::new(Status::Error, code, message) }
+    }
+
+    /// A refusal because the webhook could not judge.
+    #[must_use]
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self { reason: Some("InternalError"), ..Self::new(Status::Error, 500, message) }
+    }
+
+    /// Whether the request may pass.
+    #[must_use]
+    pub fn is_allowed(&self) -> bool {
+        self.allowed
+    }
+
+    /// The code of the answer.
+    #[must_use]
+    pub fn code(&self) -> u16 {
+        self.code
+    }
+
+    /// What the user is told.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The same verdict without what may be long.
+    #[must_use]
+    pub fn without_reasons(&self) -> Self {
+        const LEFT_OUT: &str = "the reasons are left out: too many answers wait for their readers";
+        Self { allowed: self.allowed, code: self.code, ..Self::new(self.status, self.code, LEFT_OUT) }
+    }
+
+    /// Whether the message may repeat parts of a request that was not judged.
+    #[must_use]
+    pub fn repeats_request(&self) -> bool {
+        self.outcome.is_none() && matches!(self.code, 400..500)
+    }
+}

@@ -1,0 +1,187 @@
+//! One request: the bytes of an AdmissionReview in, the bytes of the answer out. Pure; it decides nothing that the core decides.
+//!
+//! ```text
+//! body ── envelope ──> Envelope ──┐
+//!   └──── core ──> Review ────────┴── own_kinds ── constraints ──> Answer ──> bytes
+//!                                                                    └──> records, for the log and Events
+//! ```
+//!
+//! What cannot be read, judged or finished is answered `allowed: false`. It is an *answer*, with HTTP 200, also when the webhook is at
+//! fault: a failed call would leave the decision to the webhook configuration's `failurePolicy`, which may be to let everything in.
+
+pub(crate) mod answer;
+mod envelope;
+mod label;
+mod own_kinds;
+mod record;
+mod reply;
+mod shape;
+
+use std::time::Instant;
+
+use portcullis::{
+    Decision, Document, EnforcementAction, EnforcementPoint, EvaluationLimits, Limits, Object, Process,
+    Resource, Review, Severity, Source, Stopwatch, World,
+};
+use portcullis_sources::Deadline;
+
+use crate::bounds::{self, fit};
+use crate::digest::seed;
+use crate::head::Head;
+
+pub use crate::serving::Serving;
+pub use answer::{Answer, Status};
+pub use envelope::Envelope;
+pub use label::Exempt;
+pub use own_kinds::{BadRego, Own};
+pub use record::{Record, records};
+
+/// What one review may use.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    /// Steps and memory of each constraint.
+    pub limits: EvaluationLimits,
+    /// The end of the whole review.
+    pub deadline: Instant,
+    /// The time that policies see, in nanoseconds since 1970.
+    pub now_ns: i64,
+}
+
+/// Measures constraints.
+#[derive(Clone, Copy, Debug)]
+struct Since(Instant);
+
+impl Stopwatch for Since {
+    fn read_ns(&self) -> u64 {
+        u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Reads and judges the body of a request: all of it at once, see [`Envelope::read`] and [`judge`].
+#[must_use]
+pub fn admit(
+    body: &[u8],
+    serving: &Serving,
+    own: &Own,
+    namespace: Result<Option<Object>, String>,
+    budget: &Budget,
+) -> (Envelope, Answer) {
+    let (envelope, refusal) = Envelope::read(body, &Head::of(body));
+    let answer = refusal.unwrap_or_else(|| judge(body, &envelope, serving, own, namespace, budget));
+    (envelope, answer)
+}
+
+/// Judges a body whose envelope was read and found sound.
+///
+/// `namespace` is the Namespace that the request is in, if it is known beside the inventory. If it should be known and is not, it says
+/// why, and then constraints that need it cannot be evaluated.
+#[must_use]
+pub fn judge(
+    body: &[u8],
+    envelope: &Envelope,
+    serving: &Serving,
+    own: &Own,
+    namespace: Result<Option<Object>, String>,
+    budget: &Budget,
+) -> Answer {
+    let review = match read_review(body) {
+        Ok(review) => review,
+        Err(answer) => return answer,
+    };
+    let unjudged =
+        |message: &str| Answer { status: Status::Unjudged, ..Answer::new(Status::Allow, 200, message) };
+    // Before everything else: a policy that locks out the webhook could not be repaired by it.
+    if own.identities.iter().any(|identity| identity == envelope.user()) {
+        return unjudged("Gatekeeper does not self-manage");
+    }
+    // A subresource of a policy is its status, which changes nothing that it does.
+    let checked = if envelope.sub_resource().is_empty() {
+        own_kinds::check(&review, serving, own)
+    } else {
+        Ok(Vec::new())
+    };
+    let warnings = match checked {
+        Ok(warnings) => warnings,
+        Err(problems) => {
+            let answer = Answer::of_lines(Status::Unjudged, 422, problems, "problems");
+            return Answer { reason: Some("Invalid"), ..answer };
+        }
+    };
+    if own.namespace.as_deref().is_some_and(|own| is_in(&review, own)) {
+        return unjudged("Namespace is the webhook's own");
+    }
+    if serving.policies.excludes(Process::Webhook, &review) {
+        return unjudged("Namespace is set to be ignored by Gatekeeper config");
+    }
+    let review = match namespace {
+        Ok(Some(namespace)) => review.with_namespace(namespace),
+        Ok(None) => review,
+        // What needs it is an error of that constraint.
+        Err(message) => review.without_namespace(&message),
+    };
+    let deadline = Deadline::at(budget.deadline);
+    let stopwatch = Since(Instant::now());
+    let world = World::new(&serving.inventory)
+        .with_limits(budget.limits)
+        .with_now(budget.now_ns)
+        .with_seed(seed(envelope.uid()))
+        .with_findings(bounds::HELD)
+        .with_watch(&deadline)
+        .with_stopwatch(&stopwatch);
+    let outcome = serving.policies.review(&review, &world, EnforcementPoint::Webhook);
+    let decision = Decision::from(&outcome);
+    let mut answer = answer(&decision, warnings);
+    answer.object_name = review.object().map(|object| object.name().clone()).unwrap_or_default();
+    answer.outcome = Some(Box::new(outcome));
+    answer
+}
+
+/// Whether the object is in a namespace, or is that Namespace.
+fn is_in(review: &Review, namespace: &str) -> bool {
+    review.namespace_name() == namespace
+        || review.object().is_some_and(|object| object.is_namespace() && &**object.name() == namespace)
+}
+
+fn answer(decision: &Decision<'_>, warnings: Vec<String>) -> Answer {
+    let warnings = warnings.into_iter().chain(decision.warnings());
+    let warnings = fit(warnings, "warnings", bounds::WARNINGS);
+    let mut answer = if decision.allowed() {
+        Answer::new(Status::Allow, if warnings.is_empty() { 200 } else { 299 }, "")
+    } else {
+        // The user can repair a violation; where there is none, only errors, it is the policies that have to be looked at.
+        let violated = decision
+            .findings
+            .iter()
+            .any(|finding| finding.actions().contains(EnforcementAction::Deny) && !finding.is_error());
+        let (status, code, reason) =
+            if violated { (Status::Deny, 403, "Forbidden") } else { (Status::Error, 500, "InternalError") };
+        let answer = Answer::of_lines(status, code, decision.denials(), "violations");
+        Answer { reason: Some(reason), ..answer }
+    };
+    answer.warnings = warnings;
+    answer
+}
+
+/// Judges whether a Namespace may carry the label that takes it out of the webhook's sight. The body is one whose envelope is sound.
+#[must_use]
+pub fn judge_label(body: &[u8], exempt: &Exempt) -> Answer {
+    read_review(body).map_or_else(|answer| answer, |review| label::judge(&review, exempt))
+}
+
+fn read_review(body: &[u8]) -> Result<Review, Answer> {
+    let limits = Limits { source_bytes: body.len(), ..Limits::default() };
+    let unread = |why: String| Answer::malformed(400, format!("expected one AdmissionReview: {why}"));
+    let text = str::from_utf8(body).map_err(|error| unread(error.to_string()))?;
+    let document = Document::read_object(&Source::new("request.json", text), &limits)
+        .map_err(|error| unread(error.to_string()))?;
+    let (resource, mut errors) = Resource::read(&document);
+    errors.retain(|error| error.severity() == Severity::Error);
+    match (resource, errors.as_slice()) {
+        (Some(Resource::AdmissionReview(request)), []) => Review::from_admission(&request)
+            .map_err(|error| Answer::malformed(400, format!("the request cannot be judged: {error}"))),
+        (_, errors) => {
+            let lines: Vec<String> = errors.iter().map(|error| own_kinds::explain(error, None)).collect();
+            Err(Answer::malformed(400, format!("the request cannot be judged: {}", lines.join("; "))))
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Policies that are applied: whether each can do what it says, before it is in the cluster.
+
+use portcullis::{
+    Document, Error, ErrorKind, Object, Operation, PolicySet, Resource, Review, Severity, TemplateName,
+    Unsupported,
+};
+
+use crate::serving::Serving;
+
+/// Longest name of a template or constraint: it becomes the value of a label.
+const NAME_CHARS: usize = 63;
+/// Problems of one policy that are listed. Whoever fixes these sees the others.
+const MAX_PROBLEMS: usize = 20;
+
+/// What becomes of a template whose Rego is wrong when it is applied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BadRego {
+    /// It is refused: a policy that cannot run must not look as if it did.
+    #[default]
+    Refuse,
+    /// It is let in with a warning, as Gatekeeper does.
+    Admit,
+}
+
+/// What the webhook is to itself, and how it treats its own kinds.
+#[derive(Clone, Debug, Default)]
+pub struct Own {
+    /// Its namespace: what is in it is not judged by constraints.
+    pub namespace: Option<String>,
+    /// The users that are the webhook itself: what they do is let in.
+    pub identities: Vec<String>,
+    /// Templates that are applied.
+    pub bad_rego: BadRego,
+    /// Policies that are applied and not supported.
+    pub unsupported: Unsupported,
+}
+
+/// What is wrong with a template, a constraint or another policy that is being applied; or, if it may be applied, what to warn of.
+pub(super) fn check(review: &Review, serving: &Serving, own: &Own) -> Result<Vec<String>, Vec<String>> {
+    if review.operation() == Operation::Delete {
+        return Ok(Vec::new());
+    }
+    let Some(object) = review.object().filter(|object| object.gvk().is_policy()) else {
+        return Ok(Vec::new());
+    };
+    let length = object.name().chars().count();
+    if length > NAME_CHARS {
+        return Err(vec![format!(
+            "resource cannot have metadata.name larger than {NAME_CHARS} char; length: {length}"
+        )]);
+    }
+    let mut errors = read_own(object, serving);
+    errors.retain(|error| error.severity() == Severity::Error || error.kind() == ErrorKind::IgnoredConfig);
+    let is_forgiven = |error: &Error| match error.kind() {
+        _ if error.severity() == Severity::Warning => true,
+        ErrorKind::Unsupported => own.unsupported == Unsupported::Allowed,
+        kind => own.bad_rego == BadRego::Admit && kind.is_rego(),
+    };
+    let lines = |errors: &[Error]| {
+        let first = errors.iter().take(MAX_PROBLEMS).map(|error| explain(error, object.document()));
+        let more = errors.len().saturating_sub(MAX_PROBLEMS);
+        let rest = (more > 0).then(|| format!("… and {more} more problems"));
+        first.chain(rest).collect()
+    };
+    if errors.iter().all(is_forgiven) {
+        let warnings: Vec<String> = lines(&errors);
+        let what =
+            if &*object.gvk().kind == "ConstraintTemplate" { "this template enforces nothing: " } else { "" };
+        Ok(warnings.into_iter().map(|line| format!("{what}{line}")).collect())
+    } else {
+        Err(lines(&errors))
+    }
+}
+
+fn read_own(object: &Object, serving: &Serving) -> Vec<Error> {
+    // An object of a request has a document: the request.
+    let Some(document) = object.document() else { return Vec::new() };
+    let (resource, mut errors) = Resource::read(document);
+    // What is rejected is compiled for what else is wrong with it.
+    let template = match &resource {
+        Some(Resource::Rejected(rejected)) => template_of(rejected, serving),
+        Some(resource) => template_of(resource, serving),
+        None => None,
+    };
+    let ignored = match &resource {
+        Some(Resource::Config(config)) => serving.policies.ignores(config),
+        _ => None,
+    };
+    errors.extend(PolicySet::from_resources(template.into_iter().chain(resource)).1);
+    // Which Config counts depends on those that there are.
+    errors.retain(|error| error.kind() != ErrorKind::IgnoredConfig);
+    errors.extend(ignored);
+    errors.sort();
+    errors.dedup();
+    errors
+}
+
+fn template_of(resource: &Resource, serving: &Serving) -> Option<Resource> {
+    let Resource::Constraint(constraint) = resource else { return None };
+    serving.templates.get(&TemplateName::of_kind(&constraint.key().kind)).cloned()
+}
+
+/// An error for people who do not have the text that its position is in. A request is one line of JSON, so the position is given in the
+/// string that the error is about: templates hold their Rego in one.
+pub(super) fn explain(error: &Error, document: Option<&Document>) -> String {
+    let mut text = String::new();
+    if let Some(path) = error.path().filter(|path| !path.is_root()) {
+        text = format!("{path}: ");
+    }
+    let place =
+        error.location().zip(document).and_then(|(location, document)| document.line_in_text(location));
+    if let Some((line, column, _)) = &place {
+        text = format!("{text}line {line}, column {column}: ");
+    }
+    text.push_str(error.message());
+    if let Some((_, _, line)) = &place {
+        text = format!("{text}, in `{}`", line.trim());
+    }
+    if let Some(hint) = error.help() {
+        text = format!("{text} ({hint})");
+    }
+    text
+}

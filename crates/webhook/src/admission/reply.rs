@@ -1,0 +1,52 @@
+//! The bytes of an answer.
+
+use portcullis::AdmissionReview;
+use serde::Serialize;
+
+use super::answer::Answer;
+use super::envelope::{Envelope, api_version};
+
+impl Answer {
+    /// The bytes of the AdmissionReview that answers a request.
+    #[must_use]
+    pub fn to_body(&self, envelope: &Envelope) -> Vec<u8> {
+        let body = Body {
+            api_version: api_version(envelope.version()),
+            kind: AdmissionReview::KIND,
+            response: Response {
+                uid: envelope.uid(),
+                allowed: self.allowed,
+                status: Detail { code: self.code, reason: self.reason, message: &self.message },
+                warnings: &self.warnings,
+            },
+        };
+        // Texts and numbers always have a JSON form; a body without one would fail the call, which is no pass either.
+        serde_json::to_vec(&body).unwrap_or_default()
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    api_version: String,
+    kind: &'static str,
+    response: Response<'a>,
+}
+
+#[derive(Serialize)]
+struct Response<'a> {
+    uid: &'a str,
+    allowed: bool,
+    status: Detail<'a>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    warnings: &'a [String],
+}
+
+#[derive(Serialize)]
+struct Detail<'a> {
+    code: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    message: &'a str,
+}

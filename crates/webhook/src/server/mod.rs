@@ -1,0 +1,241 @@
+//! HTTP around [`crate::admission`]: what is read of a request, how long it may take, and what is said if it cannot be judged.
+//!
+//! An admission request is answered with HTTP 200 and an AdmissionReview, whatever happens: too many requests, a body that is too
+//! large, a deadline that passed, a defect of the webhook. Each is `allowed: false` with code 400, 413 or 500. HTTP's own 429 or 503
+//! would be a failed call, and a failed call is let in where `failurePolicy` is `Ignore`.
+
+mod arrived;
+mod times;
+mod told;
+
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{RawQuery, Request, State as Shared};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use portcullis::Object;
+
+use crate::admission::{self, Answer, Budget, Envelope};
+use crate::body::Refusal;
+use crate::memory::{Eviction, Holding, Part};
+use crate::pool::Failure;
+use crate::state::State;
+
+use arrived::{Arrived, Judged};
+use times::parameter;
+use told::tell;
+
+/// The endpoints.
+pub fn router(state: Arc<State>) -> Router {
+    Router::new()
+        .route("/v1/admit", post(serve_admit))
+        .route("/v1/admitlabel", post(serve_admit_label))
+        .with_state(Arc::clone(&state))
+        .merge(health_router(state))
+}
+
+/// The endpoints of probes and metrics.
+pub fn health_router(state: Arc<State>) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { "ok" }))
+        .route("/livez", get(|| async { "ok" }))
+        .route("/readyz", get(serve_ready))
+        .route("/metrics", get(serve_metrics))
+        .with_state(state)
+}
+
+async fn serve_ready(Shared(state): Shared<Arc<State>>, RawQuery(query): RawQuery) -> Response {
+    let status = if state.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let verbose = parameter(query.as_deref(), "verbose").is_some();
+    let text = match (verbose, state.is_ready()) {
+        (true, _) => return long_text(&state, status, "text/plain; charset=utf-8", state.describe()),
+        (false, true) => "ok".to_owned(),
+        (false, false) if state.is_stopping() => "stopping".to_owned(),
+        (false, false) => "starting".to_owned(),
+    };
+    (status, text).into_response()
+}
+
+async fn serve_metrics(Shared(state): Shared<Arc<State>>) -> Response {
+    long_text(&state, StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", state.metrics())
+}
+
+/// A text of some length, unless too many of them wait for their readers.
+fn long_text(state: &State, status: StatusCode, content_type: &'static str, text: String) -> Response {
+    match Long::body(state, text.into_bytes()) {
+        Some(body) => (status, [(header::CONTENT_TYPE, content_type)], body).into_response(),
+        None => (StatusCode::SERVICE_UNAVAILABLE, "too many answers wait for their readers").into_response(),
+    }
+}
+
+/// The bytes of an answer, with their part of the memory for answers until they are sent.
+struct Long(Vec<u8>, #[expect(dead_code, reason = "it is given back in the end")] Part);
+
+impl AsRef<[u8]> for Long {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Long {
+    /// `None` if there is no room.
+    fn body(state: &State, bytes: Vec<u8>) -> Option<Body> {
+        /// As much as the request itself takes anyway.
+        const SHORT: usize = 4096;
+        if bytes.len() <= SHORT {
+            return Some(bytes.into());
+        }
+        let part = state.answers.take(bytes.capacity())?;
+        Some(Bytes::from_owner(Self(bytes, part)).into())
+    }
+}
+
+/// The result; `None` if the work panicked.
+async fn unwound<T>(work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
+        Ok(poll) => poll.map(Some),
+        Err(_) => Poll::Ready(None),
+    })
+    .await
+}
+
+async fn serve_admit(Shared(state): Shared<Arc<State>>, request: Request) -> Response {
+    let arrived = Arrived::of(&state, request).await;
+    let judged = match &arrived.read {
+        Err(refusal) => Err(arrived.refusal(&state, refusal)),
+        Ok(()) => unwound(judge(&state, &arrived))
+            .await
+            .unwrap_or_else(|| Err(Answer::failed(Failure::Panicked.to_string()))),
+    };
+    let judged = match judged {
+        Ok(judged) => judged,
+        Err(answer) => arrived.unjudged(&state, answer).await,
+    };
+    finish(&state, &arrived, judged)
+}
+
+/// What came of the first look at a request, on a thread for reviews.
+enum Look {
+    Judged(Box<Judged>),
+    /// Its Namespace has to be asked for.
+    Wants(String),
+}
+
+/// # Errors
+///
+/// The answer, if it could not be judged.
+async fn judge(state: &Arc<State>, arrived: &Arrived) -> Result<Judged, Answer> {
+    if state.following().is_some_and(|following| !following.is_ready()) {
+        return Err(Answer::failed("the policies of the cluster are not read yet"));
+    }
+    let name = match arrived.in_pool(state, look(state, arrived)).await? {
+        Look::Judged(judged) => return Ok(*judged),
+        Look::Wants(name) => name,
+    };
+    let Some(following) = state.following() else {
+        return Err(Answer::failed("there is no cluster to ask for a namespace"));
+    };
+    let namespace = tokio::select! {
+        biased;
+        () = arrived.holding.told() => return Err(arrived.refusal(state, &Refusal::Evicted(Eviction::Bytes))),
+        namespace = following.ask_for_namespace(&name, arrived.times.review) => namespace,
+    };
+    let (envelope, review) = (arrived.known(), review(state, arrived));
+    arrived.in_pool(state, move |holding| review(holding, envelope, namespace)).await
+}
+
+/// Reads the envelope, and judges if all that this takes is there.
+fn look(state: &Arc<State>, arrived: &Arrived) -> impl FnOnce(&Holding) -> Option<Look> + use<> {
+    let (state, review) = (Arc::clone(state), review(state, arrived));
+    let (known, head) = (Arc::clone(&arrived.envelope), arrived.head.clone());
+    move |holding| {
+        let body = holding.peek()?;
+        let (envelope, refusal) = Envelope::read(&body, &head);
+        // Nobody else reads it.
+        let _ = known.set(envelope.clone());
+        if let Some(answer) = refusal {
+            let told = tell(&state, &body, &envelope, &answer, &state.serving(), state.now_ns());
+            return Some(Look::Judged(Box::new(Judged { envelope, answer, told })));
+        }
+        // Others may need its room while it waits.
+        drop(body);
+        let namespace = match state.following() {
+            None => None,
+            Some(following) => match following.known_namespace(&envelope) {
+                Some(namespace) => namespace,
+                None => return Some(Look::Wants(envelope.namespace().to_owned())),
+            },
+        };
+        review(holding, envelope, Ok(namespace)).map(|judged| Look::Judged(Box::new(judged)))
+    }
+}
+
+/// The review of a request whose envelope was read, by what is served now: also if it waits for its turn, no swap falls into it.
+fn review(
+    state: &Arc<State>,
+    arrived: &Arrived,
+) -> impl FnOnce(&Holding, Envelope, Result<Option<Object>, String>) -> Option<Judged> + use<> {
+    let (state, serving) = (Arc::clone(state), state.serving());
+    let deadline = arrived.times.review;
+    move |holding, envelope, namespace| {
+        let body = holding.take()?;
+        let (limits, now_ns) = (state.settings.limits, state.now_ns());
+        let budget = Budget { limits, deadline, now_ns };
+        let answer = admission::judge(&body, &envelope, &serving, &state.settings.own, namespace, &budget);
+        let told = tell(&state, &body, &envelope, &answer, &serving, now_ns);
+        Some(Judged { envelope, answer, told })
+    }
+}
+
+async fn serve_admit_label(Shared(state): Shared<Arc<State>>, request: Request) -> Response {
+    let arrived = Arrived::of(&state, request).await;
+    let judged = if let Err(refusal) = &arrived.read {
+        Err(refusal.answer(arrived.times.total))
+    } else {
+        let (exempt, head) = (state.settings.exempt.clone(), arrived.head.clone());
+        let work = move |holding: &Holding| {
+            let body = holding.take()?;
+            let (envelope, refusal) = Envelope::read(&body, &head);
+            let answer = refusal.unwrap_or_else(|| admission::judge_label(&body, &exempt));
+            Some((envelope, answer))
+        };
+        arrived.in_pool(&state, work).await
+    };
+    let (envelope, answer) = judged.unwrap_or_else(|answer| (arrived.known(), answer));
+    respond(&state, &envelope, &answer)
+}
+
+/// Counts and records an answer, and gives it.
+fn finish(state: &State, arrived: &Arrived, judged: Judged) -> Response {
+    let (times, Judged { envelope, answer, told }) = (&arrived.times, judged);
+    let took = times.start.elapsed();
+    state.metrics.answered(&answer, envelope.is_dry_run(), took);
+    if let (Some(recorder), Some(draft)) = (&state.decisions, told.draft) {
+        recorder.record(draft, &answer, took);
+    }
+    #[cfg(feature = "otel")]
+    if let Some(tracer) = &state.tracer {
+        tracer.answered(times.parent, &envelope, &answer, took);
+    }
+    if let Some(following) = state.following() {
+        following.record(told.events);
+    }
+    state.log.write_lines(told.lines);
+    respond(state, &envelope, &answer)
+}
+
+fn respond(state: &State, envelope: &Envelope, answer: &Answer) -> Response {
+    let content_type = [(header::CONTENT_TYPE, "application/json")];
+    let body = Long::body(state, answer.to_body(envelope));
+    // Too many long ones wait for their readers: the verdict goes out without its reasons.
+    let body = body.unwrap_or_else(|| answer.without_reasons().to_body(envelope).into());
+    (content_type, body).into_response()
+}

@@ -1,0 +1,61 @@
+//! What the log, the record of decisions and Events say of a request.
+
+use portcullis::Verdict;
+use portcullis_cluster::Event;
+use serde_json::json;
+
+use crate::admission::{Answer, Envelope, Status, records};
+use crate::decisions::Draft;
+use crate::log::{Level, Lines};
+use crate::redact::Redaction;
+use crate::serving::Serving;
+use crate::state::State;
+
+/// What others than the API server get to know of a request. It may be much, so it is made where the review ran. It is handed on when it
+/// is known that the answer came in time.
+#[derive(Default)]
+pub(super) struct Told {
+    pub(super) draft: Option<Draft>,
+    pub(super) lines: Lines,
+    pub(super) events: Vec<Event>,
+}
+
+pub(super) fn tell(
+    state: &State,
+    body: &[u8],
+    envelope: &Envelope,
+    answer: &Answer,
+    serving: &Serving,
+    now_ns: i64,
+) -> Told {
+    let mut told = Told::default();
+    let is_refused = answer.status == Status::Error && answer.outcome.is_none();
+    let has_findings = answer.outcome.iter().flat_map(|outcome| &outcome.results);
+    let has_findings = has_findings.into_iter().any(|result| result.verdict != Verdict::Pass);
+    if state.decisions.is_none() && !is_refused && !has_findings {
+        return told;
+    }
+    let keeps_request = state.decisions.as_ref().is_some_and(|recorder| recorder.content.requests);
+    let redaction = Redaction::of(body, answer, serving, &state.settings.redact, keeps_request);
+    if state.decisions.is_some() {
+        told.draft = Some(Draft::new(body, envelope, answer, serving, now_ns, &redaction));
+    }
+    let (records, left) = records(answer, envelope, &redaction);
+    if state.settings.log_denies {
+        for record in &records {
+            told.lines.add(Level::Info, &record.msg(), record);
+        }
+        if left > 0 {
+            let fields = json!({"process": "admission", "findings": left});
+            told.lines.add(Level::Warn, "more was found than is logged of one request", &fields);
+        }
+    }
+    if let Some(following) = state.following() {
+        told.events = following.events(envelope, &records);
+    }
+    if is_refused {
+        let fields = json!({"process": "admission", "error": redaction.refusal(answer)});
+        told.lines.add(Level::Error, "a request could not be judged, and was refused", &fields);
+    }
+    told
+}
