@@ -12,8 +12,9 @@ use crate::normal_form::NormalForm;
 /// Modules lowered for one query. Immutable and shared by threads.
 ///
 /// ```
-/// use portcullis_rego::{Environment, Program, Query, Unit, Value};
+/// use portcullis_rego::{Environment, Program, Query, Unit};
 /// use portcullis_rego_syntax::{Version, parse, resolve};
+/// use portcullis_value::Value;
 ///
 /// let parsed = parse("package demo\nallow if not input.denied", Version::V1);
 /// let names = resolve(&parsed.module);
