@@ -26,7 +26,7 @@ pub struct Finding {
     /// The field that it is about, such as `spec.hostPID`; empty for the object as a whole.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub field: String,
-    /// The index of the constraint in [`AuditReport::policies`].
+    /// The index of the constraint in [`crate::AuditReport::policies`].
     pub policy: usize,
     /// What it leads to, the gravest first; never empty.
     pub actions: Vec<Action>,
