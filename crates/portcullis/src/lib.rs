@@ -84,6 +84,8 @@ mod object;
 mod path;
 mod policy;
 mod program;
+#[cfg(feature = "regorus")]
+mod regorus;
 mod review;
 mod schema;
 mod scope;
