@@ -1,9 +1,9 @@
 //! What can be wrong with modules, and with an evaluation.
 
-use portcullis_value::{Exceeded, LimitKind};
 use std::fmt;
 
 use portcullis_rego_syntax::Span;
+use portcullis_value::{Exceeded, LimitKind};
 
 /// Something in a module that OPA refuses or that cannot be evaluated.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -6,11 +6,11 @@
 //! OPA. An operation with several answers ([`OpKind::Scan`], [`OpKind::With`]) runs the rest of its list once
 //! for each.
 
-use portcullis_value::Value;
 use std::collections::BTreeMap;
 use std::fmt;
 
 use portcullis_rego_syntax::Span;
+use portcullis_value::Value;
 
 use crate::builtins::Builtin;
 

@@ -1,10 +1,10 @@
 //! Programs: modules lowered for one query. Who makes them is in `lower`, who runs them in `eval`, what they rest on in `reads`.
 
-use portcullis_value::Value;
 use std::fmt;
 use std::sync::Arc;
 
 use portcullis_rego_syntax::Span;
+use portcullis_value::Value;
 
 use crate::builtins::Caches;
 use crate::normal_form::NormalForm;

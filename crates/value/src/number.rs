@@ -291,15 +291,24 @@ fn compare_floats(a: f64, b: f64) -> Ordering {
 
 /// Exact: neither is rounded to the form of the other.
 fn compare_with_integer(float: f64, integer: &Number) -> Ordering {
-    let Some(whole) = BigInt::from_f64(float.trunc()) else {
-        return if float < 0.0 { Ordering::Less } else { Ordering::Greater };
-    };
-    let order = match &integer.0 {
-        Form::Int(number) => whole.cmp(&BigInt::from(*number)),
-        Form::Big(number) => whole.cmp(number),
+    /// 2^63: no integer of 64 bits is as large, and the least is as small.
+    const BEYOND: f64 = 9_223_372_036_854_775_808.0;
+    let whole = match &integer.0 {
         Form::Float(number) => return compare_floats(float, *number),
+        Form::Int(_) if float.is_nan() || float >= BEYOND => return Ordering::Greater,
+        Form::Int(_) if float < -BEYOND => return Ordering::Less,
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "within 64 bits, and what is cut is looked at below"
+        )]
+        Form::Int(number) => (float as i64).cmp(number),
+        Form::Big(number) => match BigInt::from_f64(float.trunc()) {
+            Some(whole) => whole.cmp(number),
+            None if float < 0.0 => return Ordering::Less,
+            None => return Ordering::Greater,
+        },
     };
-    order.then_with(|| compare_floats(float.fract(), 0.0))
+    whole.then_with(|| compare_floats(float.fract(), 0.0))
 }
 
 impl From<i64> for Number {
@@ -357,5 +366,97 @@ impl From<f64> for Number {
             return Self(Form::Int(number as i64));
         }
         Self(Form::Float(number))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(text: &str) -> Number {
+        Number::parse(&mut Budget::new(crate::Limits::default(), None), text)
+            .ok()
+            .flatten()
+            .expect("a number")
+    }
+
+    #[test]
+    fn numbers_are_compared_by_what_they_are_worth() {
+        let ascending = [
+            "-1e400",
+            "-1e19",
+            "-9223372036854775809",
+            "-9223372036854775808",
+            "-9007199254740993",
+            "-2.5",
+            "-2",
+            "-1e-9",
+            "0",
+            "1e-9",
+            "1",
+            "1.5",
+            "9007199254740992",
+            "9007199254740993",
+            "9223372036854775807",
+            "9.3e18",
+            "18446744073709551615",
+            "18446744073709551616",
+            "1e300",
+            "1e400",
+        ];
+        let numbers = ascending.map(read);
+        for (at, one) in numbers.iter().enumerate() {
+            for (other, number) in numbers.iter().enumerate() {
+                assert_eq!(one.cmp(number), at.cmp(&other), "{} and {}", ascending[at], ascending[other]);
+            }
+        }
+        // A float and the integers around it, where floats have gaps.
+        let float = Number::from(9_223_372_036_854_775_808.0);
+        assert!(float > read("9223372036854775807") && float == read("9223372036854775808"));
+        assert!(Number::from(f64::NAN) > read("1e400") && Number::from(f64::NAN) == Number::from(f64::NAN));
+    }
+
+    #[test]
+    fn forms_of_one_number_are_equal_and_written_alike() {
+        for (text, written) in [
+            ("1.0", "1"),
+            ("-0.0", "0"),
+            ("1e3", "1000"),
+            ("1.50e1", "15"),
+            ("0.1e1", "1"),
+            ("1e21", "1000000000000000000000"),
+            ("1.5e300", "15"),
+            ("-2.50", "-2.5"),
+            ("1e-7", "1e-7"),
+            ("1e-400", "0"),
+        ] {
+            let number = read(text);
+            assert_eq!(read(&number.text()), number, "{text}");
+            assert!(number.text().starts_with(written), "{text}: {}", number.text());
+        }
+        assert!(Number::parse(&mut Budget::new(crate::Limits::default(), None), "1e999999999").is_err());
+        assert_eq!(Number::parse(&mut Budget::new(crate::Limits::default(), None), "01"), Ok(None));
+    }
+
+    #[test]
+    fn multiples_are_found_by_decimal_digits() {
+        let is = |value: &str, factor: &str| read(value).is_multiple_of(&read(factor));
+        assert!(is("0.3", "0.1") && is("1e30", "8e-3") && is("-9", "3") && is("0", "5"));
+        assert!(!is("0.35", "0.1") && !is("1", "0") && !is("1", "3"));
+    }
+
+    proptest! {
+        /// As integers of any size tell, which all small numbers can be made into by a common factor.
+        #[test]
+        fn order_is_that_of_fractions(a in any::<i64>(), b in any::<i64>(), quarters in 0..4_i64) {
+            #[expect(clippy::cast_precision_loss, reason = "of less than 53 bits with the quarters")]
+            let float = (b >> 14) as f64 + quarters as f64 / 4.0;
+            let exact = i128::from(b >> 14) * 4 + i128::from(quarters);
+            let number = Number::from(float);
+            prop_assert_eq!(number.cmp(&Number::from(a)), exact.cmp(&(i128::from(a) * 4)));
+            prop_assert_eq!(Number::from(a).cmp(&number), (i128::from(a) * 4).cmp(&exact));
+        }
     }
 }

@@ -5,13 +5,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use portcullis_value::yaml_scalar::{self as scalar, KeyKind};
+
 use super::marks::{Mark, MarkId, Marks};
 use super::problems::{Problems, Span, quote};
 use crate::error::{Error, ErrorKind};
 use crate::limits::Limits;
 use crate::source::Source;
 use crate::value::{Value, View};
-use portcullis_value::yaml_scalar::{self as scalar, KeyKind};
 
 /// The document cannot be read further; the problem has been reported.
 #[derive(Debug)]

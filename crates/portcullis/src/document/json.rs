@@ -6,6 +6,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use portcullis_value::JsonNumber;
+use portcullis_value::yaml_scalar as scalar;
+
 use super::Output;
 use super::build::{Builder, Shape};
 use super::problems::quote;
@@ -13,8 +16,6 @@ use crate::error::ErrorKind;
 use crate::limits::Limits;
 use crate::source::{Source, clamp};
 use crate::value::Value;
-use portcullis_value::JsonNumber;
-use portcullis_value::yaml_scalar as scalar;
 
 /// What came out, and whether the text is JSON at all.
 pub(super) struct Reading {

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use portcullis_value::pattern::Pattern;
+
 use super::format::Format;
 use super::kind::{Kind, Type};
 use crate::path::{FieldPath, Segment};
 use crate::value::Value;
-use portcullis_value::pattern::Pattern;
 
 /// One schema of the tree. The default value is a schema that accepts any scalar and has no fields.
 #[derive(Clone, Debug, Default)]

@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use portcullis_value::pattern::Pattern;
+
 use super::describe::{list, quoted, with_type};
 use super::format::Format;
 use super::keyword::{self, Keyword};
@@ -14,7 +16,6 @@ use super::validate::suggest;
 use super::{MAX_DEPTH, Problem};
 use crate::error::{ErrorKind, Severity, did_you_mean};
 use crate::value::{self, Value, View};
-use portcullis_value::pattern::Pattern;
 
 /// The schema as nodes, as far as it could be understood, and everything wrong with it.
 pub(super) fn compile(schema: &Value, legacy: bool) -> (Node, Vec<Problem>) {

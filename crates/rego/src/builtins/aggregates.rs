@@ -1,9 +1,10 @@
 //! What a collection comes to.
 
+use portcullis_value::{Budget, Value, View};
+
 use super::arithmetic::{add, multiply};
 use super::operand::{elements, value, wrong_element, wrong_type};
 use super::{Context, Failure, Outcome, collect};
-use portcullis_value::{Budget, Value, View};
 
 table![
     "all" => all,

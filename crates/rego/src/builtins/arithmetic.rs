@@ -1,9 +1,9 @@
 //! `+ - * / %` and rounding, exact for integers.
 
-use portcullis_value::{Budget, MAX_BITS, Value, View};
 use std::ops::{Add, Mul, Sub};
 
 use num_bigint::{BigInt, Sign};
+use portcullis_value::{Budget, MAX_BITS, Value, View};
 
 use super::big::BigFloat;
 use super::number::{self, too_many_bits};

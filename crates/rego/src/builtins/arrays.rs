@@ -1,8 +1,9 @@
 //! Arrays.
 
+use portcullis_value::{Value, View};
+
 use super::operand::{array, integer};
 use super::{Context, Outcome, collect};
-use portcullis_value::{Value, View};
 
 table![
     "array.concat" => concat,

@@ -1,8 +1,9 @@
 //! Values of one type as values of another. The `cast_…` are of v0.
 
+use portcullis_value::{Number, Value, View};
+
 use super::operand::{value, wrong_type};
 use super::{Context, Outcome, collect, operand, undefined};
-use portcullis_value::{Number, Value, View};
 
 table![
     "cast_array" => cast_array,

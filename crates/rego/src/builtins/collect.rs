@@ -1,7 +1,8 @@
 //! Collections that are made within the budget, element by element.
 
-use portcullis_value::{Budget, Value};
 use std::collections::{BTreeMap, BTreeSet};
+
+use portcullis_value::{Budget, Value};
 
 use super::{Failure, Outcome};
 

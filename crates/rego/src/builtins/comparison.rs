@@ -1,7 +1,8 @@
 //! Comparisons by their names.
 
-use portcullis_value::Value;
 use std::cmp::Ordering;
+
+use portcullis_value::Value;
 
 use super::operand::value;
 use super::{Context, Failure, Outcome, aggregates};

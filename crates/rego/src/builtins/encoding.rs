@@ -1,9 +1,10 @@
 //! Base 64, hexadecimal digits, and queries of URLs. Texts are UTF-8: a byte that is none becomes U+FFFD, which
 //! is what a text with it becomes in OPA's output.
 
-use portcullis_value::{Budget, Value, View};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+
+use portcullis_value::{Budget, Value, View};
 
 use super::objects::object_operand;
 use super::operand::{text, value};

@@ -1,9 +1,10 @@
 //! `regex.globs_match`: whether any text matches both of two simple patterns, which know characters, `.`, `[a-z]`,
 //! and after each of them `*` or `+`.
 
+use portcullis_value::{Budget, Value};
+
 use super::operand::text;
 use super::{Context, Failure, Outcome, undefined};
-use portcullis_value::{Budget, Value};
 
 table!["regex.globs_match" => globs_match];
 

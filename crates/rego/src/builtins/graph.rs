@@ -1,7 +1,8 @@
 //! What can be reached in a graph: an object of nodes and their neighbours.
 
-use portcullis_value::{Budget, MAX_NESTING, Value, View, too_deep};
 use std::collections::BTreeSet;
+
+use portcullis_value::{Budget, MAX_NESTING, Value, View, too_deep};
 
 use super::objects::object_operand;
 use super::operand::{value, wrong_type};

@@ -1,8 +1,9 @@
 //! `io.jwt.decode`, which verifies nothing.
 
+use portcullis_value::{Value, View};
+
 use super::operand::text;
 use super::{Context, Failure, Outcome, encoding, json, undefined};
-use portcullis_value::{Value, View};
 
 table!["io.jwt.decode" => decode];
 

@@ -1,8 +1,9 @@
 //! Blocks of addresses.
 
-use portcullis_value::{Budget, Value, View, quote};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use portcullis_value::{Budget, Value, View, quote};
 
 use super::operand::{text, value};
 use super::{Context, Failure, Outcome, collect, undefined};

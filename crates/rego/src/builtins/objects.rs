@@ -1,7 +1,8 @@
 //! Objects by their keys.
 
-use portcullis_value::{Budget, MAX_NESTING, Value, View, too_deep};
 use std::collections::{BTreeMap, BTreeSet};
+
+use portcullis_value::{Budget, MAX_NESTING, Value, View, too_deep};
 
 use super::operand::{array, value, wrong_element, wrong_type};
 use super::{Context, Failure, Outcome, collect};

@@ -1,7 +1,8 @@
 //! Arguments by their types, and what OPA says when they have another.
 
-use super::{Failure, undefined};
 use portcullis_value::{Budget, Value, View};
+
+use super::{Failure, undefined};
 
 /// The argument at a position, counted from 1. There are as many as the arity says.
 pub(super) fn value(args: &[Value], position: usize) -> Result<&Value, Failure> {

@@ -1,13 +1,14 @@
 //! Regular expressions in Go's syntax, each compiled once per program and then shared by its evaluations: a clone of a
 //! compiled one would begin without the tables that matching builds up.
 
-use portcullis_value::{Budget, Exceeded, LimitKind, Output, TooLong, Value, View};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use portcullis_value::pattern::{Pattern, PatternError};
+use portcullis_value::{Budget, Exceeded, LimitKind, Output, TooLong, Value, View};
+
 use super::operand::{integer, text, value};
 use super::{Context, Failure, Outcome, too_large, undefined};
-use portcullis_value::pattern::{Pattern, PatternError};
 
 table![
     "re_match" => is_match,

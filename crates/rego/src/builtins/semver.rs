@@ -1,7 +1,8 @@
 //! Semantic versions, as loosely as OPA reads them: a `v` before them, zeros before their numbers.
 
-use portcullis_value::{Value, View, quote};
 use std::cmp::Ordering;
+
+use portcullis_value::{Value, View, quote};
 
 use super::operand::{text, value};
 use super::{Context, Failure, Outcome, undefined};

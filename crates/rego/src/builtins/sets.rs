@@ -1,7 +1,8 @@
 //! Sets.
 
-use portcullis_value::{Budget, Value, View};
 use std::collections::BTreeSet;
+
+use portcullis_value::{Budget, Value, View};
 
 use super::operand::{value, wrong_type};
 use super::{Context, Failure, Outcome, collect};

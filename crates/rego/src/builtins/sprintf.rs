@@ -1,9 +1,10 @@
 //! `sprintf`: OPA's conversion of the arguments to Go's types, then Go's formatting.
 
+use portcullis_value::{Budget, Output, Value, View};
+
 use super::go_fmt::{self, Arg, Big};
 use super::operand::{array, text};
 use super::{Context, Failure, Outcome};
-use portcullis_value::{Budget, Output, Value, View};
 
 table!["sprintf" => sprintf];
 

@@ -1,9 +1,9 @@
 //! Texts. Positions and lengths are counted in characters.
 
-use portcullis_value::{Budget, Output, Value, View};
 use std::collections::{BTreeMap, BTreeSet};
 
 use num_bigint::BigInt;
+use portcullis_value::{Budget, Output, Value, View};
 
 use super::arithmetic::number_operand;
 use super::big::BigFloat;

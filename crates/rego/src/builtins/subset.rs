@@ -1,9 +1,10 @@
 //! `object.subset`.
 
+use portcullis_value::{Budget, MAX_NESTING, Value, View, too_deep};
+
 use super::aggregates::is_equal;
 use super::operand::value;
 use super::{Context, Failure, Outcome, undefined};
-use portcullis_value::{Budget, MAX_NESTING, Value, View, too_deep};
 
 table!["object.subset" => subset];
 

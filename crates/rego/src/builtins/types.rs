@@ -1,8 +1,9 @@
 //! Types of values, and `trace`, which is true.
 
+use portcullis_value::{Value, View};
+
 use super::operand::value;
 use super::{Context, Outcome, operand};
-use portcullis_value::{Value, View};
 
 table![
     "is_array" => is_array,

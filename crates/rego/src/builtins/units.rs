@@ -5,9 +5,10 @@
 //! "1.5Ki" --split--> "1.5", "Ki" --digits--> 15 / 10¹ --unit--> 15360 / 10¹ --> 1536
 //! ```
 
+use portcullis_value::{Budget, LimitKind, Limits, Number, Value};
+
 use super::operand::text;
 use super::{Context, Failure, Outcome, too_large, undefined};
-use portcullis_value::{Budget, LimitKind, Limits, Number, Value};
 
 table![
     "units.parse" => parse,

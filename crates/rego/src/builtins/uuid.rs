@@ -1,7 +1,8 @@
 //! UUIDs.
 
-use portcullis_value::Value;
 use std::collections::BTreeMap;
+
+use portcullis_value::Value;
 
 use super::operand::{text, value};
 use super::{Context, Outcome, numbers};

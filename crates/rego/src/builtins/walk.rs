@@ -1,8 +1,9 @@
 //! `walk`: every value in a value, with its path.
 
+use portcullis_value::{Budget, MAX_NESTING, Value, View, too_deep};
+
 use super::operand::value;
 use super::{Context, Failure, Outcome};
-use portcullis_value::{Budget, MAX_NESTING, Value, View, too_deep};
 
 table!["walk" => walk];
 

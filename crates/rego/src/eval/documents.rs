@@ -1,9 +1,9 @@
 //! What rules make: documents, answers of functions, and the tree of both rules and data.
 
-use portcullis_value::{LimitKind, Value, View};
 use std::collections::{BTreeMap, BTreeSet};
 
 use portcullis_rego_syntax::Span;
+use portcullis_value::{LimitKind, Value, View};
 
 use super::replaced::Document;
 use super::{Flow, Machine, collections};

@@ -4,13 +4,13 @@
 //! that are no evaluation's. If it cannot be made, because of a limit or an error, every evaluation does without and meets the
 //! error where the text has it. So nothing that an evaluation answers, counts or fails of depends on which came first.
 
-use portcullis_value::{Budget, LimitKind, Limits, Object, Value};
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use portcullis_rego_syntax::Span;
+use portcullis_value::{Budget, LimitKind, Limits, Object, Value};
 
 use super::replaced::World;
 use super::{Flow, MOST_SLOTS, Machine, Step, collections};

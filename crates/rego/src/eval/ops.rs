@@ -1,10 +1,10 @@
 //! The operations.
 
-use portcullis_value::{Exceeded, Value, View};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use portcullis_rego_syntax::Span;
+use portcullis_value::{Exceeded, Value, View};
 
 use super::replaced::{Replaced, with_path};
 use super::{Flow, Machine, Step, collections};

@@ -1,7 +1,8 @@
 //! Documents and functions as they are inside of `with`.
 
-use portcullis_value::{Budget, Exceeded, Value, View};
 use std::collections::BTreeMap;
+
+use portcullis_value::{Budget, Exceeded, Value, View};
 
 use crate::normal_form::{Callee, NodeId, Target};
 

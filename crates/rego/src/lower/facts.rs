@@ -1,9 +1,10 @@
 //! What can be said of operations without running them: whether their answers depend on the input, and whether they can
 //! end as an error that is no limit.
 
+use std::collections::BTreeMap;
+
 use portcullis_rego_syntax::builtins::Effects;
 use portcullis_value::Value;
-use std::collections::BTreeMap;
 
 use crate::builtins::Builtin;
 use crate::normal_form::{

@@ -1,8 +1,9 @@
 //! Tests of arguments, taken out of the bodies of functions: a table written as a function, such as
 //! `size("Ki") = 1024`, is gone through without running anything but the row that fits.
 
-use crate::normal_form::{Arg, Branch, Comparison, Definition, Group, GroupKind, Guard, Op, OpKind, Pattern};
 use portcullis_value::{Value, View};
+
+use crate::normal_form::{Arg, Branch, Comparison, Definition, Group, GroupKind, Guard, Op, OpKind, Pattern};
 
 pub(super) fn split(groups: &mut [Group]) {
     for group in groups {

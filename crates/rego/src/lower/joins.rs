@@ -14,8 +14,9 @@
 //! Where one of them could, or where answers would come in another order, nothing is moved and the chain is run as it is
 //! written.
 
-use portcullis_value::Value;
 use std::collections::{BTreeMap, BTreeSet};
+
+use portcullis_value::Value;
 
 use super::facts::{self, Facts, GroupFacts};
 use crate::normal_form::{

@@ -1,10 +1,10 @@
 //! Between the syntax tree and the normal form: bodies as literals, in which every call stands by itself.
 
-use portcullis_value::Value;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use portcullis_rego_syntax::Span;
+use portcullis_value::Value;
 
 use crate::normal_form::{Callee, Slot, Target};
 

@@ -3,7 +3,6 @@
 //! A call inside an expression stands before the statement, also before one under `not`: if it is undefined,
 //! so is the whole body (OPA's rewriting of terms does the same).
 
-use portcullis_value::Value;
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
@@ -13,6 +12,7 @@ use portcullis_rego_syntax::ast::{
 use portcullis_rego_syntax::builtins::Answers;
 use portcullis_rego_syntax::resolve::LocalId;
 use portcullis_rego_syntax::{Names, Resolution, Span};
+use portcullis_value::Value;
 
 use super::literal::{
     Comprehension, ComprehensionHead, Head, Literal, LiteralKind, Reference, Term, With, WithFunction,

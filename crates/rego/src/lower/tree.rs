@@ -3,11 +3,11 @@
 //! Rules of one path make one document. A rule whose head has a variable in its path makes an object, and
 //! every rule below that object's path is part of it.
 
-use portcullis_value::{Value, View};
 use std::collections::BTreeMap;
 
 use portcullis_rego_syntax::Span;
 use portcullis_rego_syntax::ast::{Expr, ExprKind, RefArg, Rule, RuleKind};
+use portcullis_value::{Value, View};
 
 use super::UnitInfo;
 use crate::error::CompileError;

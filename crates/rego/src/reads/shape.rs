@@ -1,7 +1,8 @@
 //! What a value may be: parts of `input` and `data`, or something that holds such parts.
 
-use portcullis_value::{Value, View};
 use std::collections::BTreeSet;
+
+use portcullis_value::{Value, View};
 
 use super::{Base, Key};
 

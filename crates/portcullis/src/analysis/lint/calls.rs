@@ -4,13 +4,13 @@
 use portcullis_rego_syntax::ast::{Call, Expr, ExprKind, Rule, Version};
 use portcullis_rego_syntax::visit::{self, Visitor};
 use portcullis_rego_syntax::{Resolution, builtins};
+use portcullis_value::pattern::Pattern;
 
 use super::constant::Constant;
 use super::format::{self, Verb};
 use super::program::{Program, Scope};
 use super::shape::Shape;
 use crate::error::{Error, ErrorKind};
-use portcullis_value::pattern::Pattern;
 
 /// Checks the calls of all modules.
 pub(super) fn check(program: &Program<'_>) -> Vec<Error> {

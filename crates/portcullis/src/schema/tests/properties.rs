@@ -1,5 +1,6 @@
 //! What holds for every schema and value.
 
+use portcullis_value::pattern::Pattern;
 use proptest::prelude::*;
 
 use super::{random, value_of};
@@ -9,7 +10,6 @@ use crate::schema::PathCheck;
 use crate::schema::constraint::ConstraintSchema;
 use crate::schema::node::At;
 use crate::schema::{Schema, default, lookup, structural, unknown, validate};
-use portcullis_value::pattern::Pattern;
 
 proptest! {
     /// Nodes are made of every schema, usable or not, so that nothing hides behind an early error.

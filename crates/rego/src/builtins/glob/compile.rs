@@ -1,9 +1,10 @@
 //! From terms to a matcher, by gobwas's rules: which terms are taken together, and around which a tree is built, decides what is found.
 
+use portcullis_value::{Budget, LimitKind};
+
 use super::super::{Failure, too_large};
 use super::matcher::{Matcher, Tree};
 use super::parse::Term;
-use portcullis_value::{Budget, LimitKind};
 
 /// Most matchers that are inside of each other. Compiling and matching are recursive.
 const DEEPEST: usize = 200;

@@ -4,8 +4,9 @@
 //! others, that shows, and policies have been written and tested with it. So these answer as gobwas does (v0.2.3, which OPA uses), on bytes
 //! and with Go's reading of them; where gobwas panics, a part beyond the text is empty.
 
-use portcullis_value::{Budget, Exceeded, LimitKind};
 use std::collections::HashMap;
+
+use portcullis_value::{Budget, Exceeded, LimitKind};
 
 /// What Go reads where bytes are no character.
 const NO_CHARACTER: char = char::REPLACEMENT_CHARACTER;

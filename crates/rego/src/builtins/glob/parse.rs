@@ -2,8 +2,9 @@
 //!
 //! Its lexer has two habits that show: what is read ends at U+0000 between two terms, and U+FFFD is a character that it cannot read.
 
-use super::super::{Failure, too_large, undefined};
 use portcullis_value::LimitKind;
+
+use super::super::{Failure, too_large, undefined};
 
 /// Most braces in braces.
 const MOST_OPEN: usize = 64;

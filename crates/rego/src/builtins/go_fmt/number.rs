@@ -1,8 +1,9 @@
 //! Numbers: integers of either size, and floats, whose digits Rust computes exactly as Go does.
 
+use portcullis_value::{Output, TooLong, is_printable};
+
 use super::text::quoted_char;
 use super::{Big, Spec};
-use portcullis_value::{Output, TooLong, is_printable};
 
 /// More digits than any `f64` has after the point; Go goes on with zeros, Rust would refuse.
 const MAX_DIGITS: usize = 1100;

@@ -1,7 +1,8 @@
 //! `json.patch`. Values are never changed: each operation makes the objects and arrays along its path anew.
 
-use portcullis_value::{Budget, Exceeded, Value, View};
 use std::collections::{BTreeMap, BTreeSet};
+
+use portcullis_value::{Budget, Exceeded, Value, View};
 
 use super::super::aggregates::is_equal;
 use super::super::objects::child;

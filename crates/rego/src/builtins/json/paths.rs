@@ -1,7 +1,8 @@
 //! `json.filter` and `json.remove`: values by the paths to them.
 
-use portcullis_value::{Budget, MAX_NESTING, Value, View, too_deep};
 use std::collections::{BTreeMap, BTreeSet};
+
+use portcullis_value::{Budget, MAX_NESTING, Value, View, too_deep};
 
 use super::super::objects::object_operand;
 use super::super::operand::{value, wrong_type};

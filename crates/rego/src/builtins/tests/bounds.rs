@@ -1,8 +1,8 @@
 //! Whatever the arguments, a builtin answers within the limits.
 
-use portcullis_value::{LimitKind, Limits, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
+use portcullis_value::{LimitKind, Limits, Value};
 use proptest::prelude::*;
 
 use super::super::{BY_NAME, Builtin, Failure};

@@ -1,7 +1,8 @@
 //! Durations as Go writes them: `1h15m30.918s`.
 
-use super::super::{Failure, undefined};
 use portcullis_value::quote;
+
+use super::super::{Failure, undefined};
 
 /// Nanoseconds.
 pub(super) fn parse(text: &str) -> Result<i64, Failure> {

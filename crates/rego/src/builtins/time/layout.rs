@@ -1,8 +1,9 @@
 //! Layouts of times as Go has them: what the second of January 2006 at 15:04:05 would look like.
 
+use portcullis_value::quote;
+
 use super::super::{Failure, undefined};
 use super::civil::{self, Civil, WEEKDAYS};
-use portcullis_value::quote;
 
 pub(super) const RFC3339: &str = "2006-01-02T15:04:05Z07:00";
 pub(super) const RFC3339_NANO: &str = "2006-01-02T15:04:05.999999999Z07:00";

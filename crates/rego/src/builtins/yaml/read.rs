@@ -1,12 +1,12 @@
 //! The first document of a text. What scalars mean is in `yaml_scalar.rs`.
 
-use portcullis_value::{Budget, MAX_NESTING, Value, View, too_deep};
 use std::collections::{BTreeMap, HashMap};
 
+use portcullis_value::yaml_scalar::{self as scalar, KeyKind};
+use portcullis_value::{Budget, MAX_NESTING, Value, View, too_deep};
 use portcullis_yaml::{Event, Parser, Properties, Style};
 
 use super::super::{Failure, Outcome, undefined};
-use portcullis_value::yaml_scalar::{self as scalar, KeyKind};
 
 /// Deepest nesting of a text; the parser comes here first.
 const NESTING: usize = 400;

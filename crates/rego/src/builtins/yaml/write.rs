@@ -1,11 +1,11 @@
 //! YAML in the way of go-yaml v2: blocks, keys in natural order, lists not indented below their key, quotation marks
 //! where a text would not be read as one. Values are folded at the first space after 80 columns.
 
-use portcullis_value::{MAX_NESTING, Number, Output, TooLong, Value, View};
 use std::cmp::Ordering;
 use std::fmt::Write as _;
 
 use portcullis_value::yaml_scalar as scalar;
+use portcullis_value::{MAX_NESTING, Number, Output, TooLong, Value, View};
 
 pub(super) fn write(out: &mut Output, value: &Value) -> Result<(), TooLong> {
     node(out, value, 0, Place::Root)?;
