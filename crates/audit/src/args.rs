@@ -9,8 +9,8 @@ use portcullis_report::{AuditReport, Form};
 use portcullis_sources::ConfigArgs;
 
 use crate::compare::{Compare, CompareForm};
+use crate::error::RunError;
 use crate::policies::Policies;
-use crate::run::RunError;
 
 /// How the program is used, for its help.
 pub const EXAMPLES: &str = "\

@@ -13,6 +13,7 @@
 pub mod args;
 mod collect;
 pub mod compare;
+pub mod error;
 mod inventory;
 mod judge;
 #[cfg(feature = "kube")]

@@ -21,50 +21,16 @@ use portcullis_sources::{Choice, InputFile, is_stdin, list, stdin_is_stream, std
 use crate::args::AuditArgs;
 use crate::collect::Collected;
 use crate::compare::Compare;
+use crate::error::{RunError, system};
 use crate::inventory::{Gathered, InventoryError, gather};
 use crate::judge::{Evaluations, Judge};
 use crate::memory::{Budget, Ceiling, resident};
 use crate::pipeline::{self, Feed, Work};
 use crate::policies::Policies;
+pub use crate::progress::Aside;
 use crate::progress::Progress;
 use crate::source::{Files, Source, size};
 use crate::spool::Spool;
-
-/// Why there was no audit, or why it ended.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// Something could not be read or written.
-    #[error("{doing}: {error}")]
-    System {
-        /// What could not be done.
-        doing: String,
-        /// Why.
-        error: io::Error,
-    },
-    /// The arguments do not fit together.
-    #[error("{0}")]
-    Usage(String),
-    /// Another may audit now, and so this program must not.
-    #[cfg(feature = "kube")]
-    #[error(
-        "the Lease `{namespace}/{name}` was lost: it could not be renewed in time, or another took it; start again to wait for it"
-    )]
-    LeaseLost {
-        /// The namespace of the Lease.
-        namespace: String,
-        /// Its name.
-        name: String,
-    },
-    /// The API server could not be asked.
-    #[cfg(feature = "kube")]
-    #[error(transparent)]
-    Cluster(portcullis_cluster::ClusterError),
-}
-
-pub(crate) fn system(doing: &str) -> impl FnOnce(io::Error) -> RunError {
-    let doing = doing.to_owned();
-    move |error| RunError::System { doing, error }
-}
 
 /// How audits are done.
 #[derive(Clone, Debug)]
@@ -83,17 +49,6 @@ pub struct Settings {
     pub places: Places,
     /// How much of what is found goes into the status of a constraint.
     pub status: StatusLimits,
-}
-
-/// What an audit says on standard error, beside its outputs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Aside {
-    /// How far it is, while it goes on and if that is a terminal: for whoever waits for the outputs.
-    Progress,
-    /// Why it is incomplete or judged nothing, when it has ended: for whoever may not look at any output.
-    Doubts,
-    /// Nothing.
-    Nothing,
 }
 
 impl Settings {

@@ -5,10 +5,13 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+/// What messages call standard input.
+pub const STDIN: &str = "<stdin>";
+
 /// Does what may wait for ever: reading a pipe. Says what it waits for, should nothing come.
 pub fn with_patience<T>(name: &str, work: impl FnOnce() -> T) -> T {
     const PATIENCE: Duration = Duration::from_secs(3);
-    let text = if name == super::stdin::NAME {
+    let text = if name == STDIN {
         "note: waiting for the end of standard input; `< /dev/null` gives none".to_owned()
     } else {
         format!("note: waiting for the end of `{}`, which is no file", name.escape_debug())

@@ -7,8 +7,7 @@ use portcullis::{Document, Error, Limits};
 use super::files::read_limited;
 use super::patience::with_patience;
 
-/// What messages call it.
-pub const NAME: &str = "<stdin>";
+pub use super::patience::STDIN as NAME;
 
 /// Whether somebody may have put something into standard input: a pipe, a file, a socket.
 pub fn is_stream() -> bool {

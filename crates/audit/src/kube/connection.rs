@@ -12,8 +12,8 @@ use portcullis_cluster::{
 use tokio::runtime::Runtime;
 
 use super::{ClusterSubject, Scope};
+use crate::error::{RunError, system};
 use crate::policies::Policies;
-use crate::run::{self, RunError};
 
 /// A connection with the threads that it works on.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl Connection {
     /// If it is not known where the API server is.
     pub fn open(options: &ConnectOptions) -> Result<Self, RunError> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-        let runtime = runtime.map_err(run::system("starting the thread that asks the API server"))?;
+        let runtime = runtime.map_err(system("starting the thread that asks the API server"))?;
         let cluster = runtime.block_on(Cluster::connect(options)).map_err(RunError::Cluster)?;
         Ok(Self { runtime, cluster })
     }

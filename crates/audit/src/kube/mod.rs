@@ -21,7 +21,8 @@ use portcullis_report::sink::Sink;
 
 use crate::args::AuditArgs;
 use crate::compare::Compare;
-use crate::run::{self, RunError, Settings};
+use crate::error::RunError;
+use crate::run::{self, Settings};
 
 pub use args::{KubeArgs, Scope};
 pub use connection::Connection;
