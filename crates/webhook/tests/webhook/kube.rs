@@ -236,7 +236,6 @@ fn a_policy_that_reads_what_may_not_be_listed_holds_up_nothing() {
         verbose.contains("uniqueapp: cannot be judged by: the policy reads `Service` objects"),
         "{verbose}"
     );
-    let metrics = program.get("/metrics").1;
     for sample in [
         "portcullis_policies_not_served{state=\"unjudgeable\"} 2",
         "portcullis_policies_not_served{state=\"waiting\"} 0",
@@ -245,14 +244,18 @@ fn a_policy_that_reads_what_may_not_be_listed_holds_up_nothing() {
         "portcullis_status_write_failures_total 0",
         "gatekeeper_constraint_template_ingestion_count_total{status=\"active\"} 3",
     ] {
-        assert!(metrics.contains(&format!("\n{sample}\n")), "{sample} in {metrics}");
+        until(Ok(()), || {
+            let metrics = program.get("/metrics").1;
+            if metrics.contains(&format!("\n{sample}\n")) { Ok(()) } else { Err(format!("{sample} in {metrics}")) }
+        });
     }
     for (plural, name) in [("constrainttemplates", "uniqueapp"), ("uniqueapp", "uniqueapp")] {
         until(json!("unreadable_inventory"), || {
             server.get(plural, "", name).unwrap()["status"]["byPod"][0]["errors"][0]["code"].clone()
         });
     }
-    assert_eq!(server.get("constrainttemplates", "", "uniqueapp").unwrap()["status"]["created"], true);
+    // A write of its own, once the kind of the constraints is served.
+    until(json!(true), || server.get("constrainttemplates", "", "uniqueapp").unwrap()["status"]["created"].clone());
     program.stop();
 
     // After a restart it is the same.
