@@ -11,8 +11,8 @@ use std::{env, fs};
 
 use portcullis_testkit::hostile::{CASES, Hostile};
 
-const MOST_TIME: Duration = Duration::from_millis(100);
-const MOST_MEMORY_KB: u64 = 64 * 1024;
+const MAX_TIME: Duration = Duration::from_millis(100);
+const MAX_MEMORY_KB: u64 = 64 * 1024;
 /// After which a case is ended.
 const GUARD: Duration = Duration::from_secs(30);
 /// Tells a process that it is to run one case.
@@ -58,8 +58,8 @@ fn all(only: &str) -> io::Result<ExitCode> {
     println!("{:48} {:>9} {:>8}    outcome", "case", "ms", "MB");
     for case in CASES.iter().filter(|case| case.name.contains(only)) {
         let row = in_a_process(case)?;
-        let slow = row.time > MOST_TIME;
-        let large = row.memory_kb > MOST_MEMORY_KB;
+        let slow = row.time > MAX_TIME;
+        let large = row.memory_kb > MAX_MEMORY_KB;
         let mark = |over: bool| if over { '!' } else { ' ' };
         failures += u32::from(slow || large || !row.as_wanted);
         println!(

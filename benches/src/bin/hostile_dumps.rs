@@ -14,7 +14,7 @@ use flate2::write::GzEncoder;
 
 /// What `--max-memory` is told, and what the process may have with the program itself.
 const CEILING: &str = "64MiB";
-const MOST_KIB: u64 = 96 << 10;
+const MAX_KIB: u64 = 96 << 10;
 /// What is dense and small is judged as a whole, and nothing is wrong with it.
 const FITS: &[&str] = &["dense-small.ndjson.gz"];
 
@@ -528,7 +528,7 @@ fn main() -> io::Result<()> {
         let Ended { code, seconds, kib, says } = measured(program, folder.path(), &path)?;
         fs::remove_file(&path)?;
         let (wanted, standing) = if FITS.contains(&dump.name) { (0, "clean") } else { (2, "incomplete") };
-        let fine = code == Some(wanted) && kib < MOST_KIB && says.starts_with(standing);
+        let fine = code == Some(wanted) && kib < MAX_KIB && says.starts_with(standing);
         failed += i32::from(!fine);
         let mark = if fine { "" } else { "  <-- FAILED" };
         println!(

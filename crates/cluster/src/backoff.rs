@@ -26,10 +26,10 @@ impl Backoff {
     #[must_use]
     pub fn wait(&self, failure: u32, asked: Option<Duration>) -> Duration {
         /// An API server does not ask for more; a proxy in front of it may.
-        const MOST_ASKED: Duration = Duration::from_mins(2);
+        const MAX_ASKED: Duration = Duration::from_mins(2);
         let whole = self.first.saturating_mul(1_u32.checked_shl(failure.min(16)).unwrap_or(1)).min(self.most);
         let own = whole / 2 + (whole / 2).mul_f64(chance());
-        asked.map_or(own, |asked| asked.min(MOST_ASKED).max(own))
+        asked.map_or(own, |asked| asked.min(MAX_ASKED).max(own))
     }
 }
 

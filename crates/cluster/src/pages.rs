@@ -111,7 +111,7 @@ impl Pages {
     /// If the kind cannot be listed: the list has ended, and what came before is not all of it.
     pub async fn next(&mut self) -> Result<Option<Page>, ClusterError> {
         /// A list that becomes too old again and again takes longer than the cluster remembers.
-        const MOST_RESTARTS: u32 = 8;
+        const MAX_RESTARTS: u32 = 8;
         loop {
             let token = match &self.next {
                 Next::First => None,
@@ -128,7 +128,7 @@ impl Pages {
                 Err(error) => error,
             };
             let goes_on = error.is_expired() && token.is_some() && self.consistency == Consistency::EachOnce;
-            if !goes_on || self.restarts >= MOST_RESTARTS {
+            if !goes_on || self.restarts >= MAX_RESTARTS {
                 self.next = Next::Done;
                 return Err(error);
             }

@@ -189,9 +189,9 @@ impl Watch {
     async fn pause_after(&self, failures: &mut u32, error: &Failed) {
         if error.is_silent {
             /// What the API server says when it is back is a new matter.
-            const MOST_COUNTED: u32 = 4;
+            const MAX_COUNTED: u32 = 4;
             self.pause_briefly(failures, error.asked).await;
-            *failures = (*failures).min(MOST_COUNTED);
+            *failures = (*failures).min(MAX_COUNTED);
         } else {
             self.pause(failures, error.asked).await;
         }

@@ -18,7 +18,7 @@ use crate::head::{Head, UID_BYTES};
 use crate::memory::{Eviction, Holding};
 
 /// What is read of a body that is refused. Nobody sends this much by mistake.
-const MOST_READ: usize = 64 << 20;
+const MAX_READ: usize = 64 << 20;
 
 /// Why a body cannot be judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,7 +111,7 @@ pub async fn read(
             {
                 refusal = Some(Refusal::Evicted(eviction));
             }
-            if total > most.max(MOST_READ) {
+            if total > most.max(MAX_READ) {
                 return Ok(());
             }
         }

@@ -1,5 +1,5 @@
 //! What Prometheus sees: Gatekeeper's names where there are any, and the text format written by hand, since the crates for it rename
-//! counters. The number of series is bounded by the number of constraints, and that by [`MOST_SERIES`].
+//! counters. The number of series is bounded by the number of constraints, and that by [`MAX_SERIES`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -14,7 +14,7 @@ use crate::kube::following::Numbers;
 /// Upper bounds of the histogram in seconds, as Gatekeeper has them.
 const BUCKETS: [f64; 13] = [0.001, 0.002, 0.003, 0.004, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 10.0];
 /// Constraints come and go while the process lives; what is beyond this is counted together.
-pub const MOST_SERIES: usize = 1000;
+pub const MAX_SERIES: usize = 1000;
 
 /// Counts since the start.
 #[derive(Debug, Default)]
@@ -272,7 +272,7 @@ impl Counts {
 
     /// Found without a copy of the key, but for the first time.
     fn row(&mut self, key: &ConstraintKey) -> &mut Row {
-        if self.constraints.contains_key(key) || self.constraints.len() < MOST_SERIES {
+        if self.constraints.contains_key(key) || self.constraints.len() < MAX_SERIES {
             return self.constraints.entry(key.clone()).or_default();
         }
         self.constraints.entry(ConstraintKey { kind: "".into(), name: "(others)".into() }).or_default()
@@ -352,11 +352,11 @@ mod tests {
     #[test]
     fn series_are_bounded_and_labels_escaped() {
         let mut counts = Counts::default();
-        for number in 0..MOST_SERIES + 50 {
+        for number in 0..MAX_SERIES + 50 {
             let key = ConstraintKey { kind: "K".into(), name: format!("c\"{number}").into() };
             counts.row(&key).outcomes[1] += 1;
         }
-        assert_eq!(counts.constraints.len(), MOST_SERIES + 1);
+        assert_eq!(counts.constraints.len(), MAX_SERIES + 1);
         let gauges = Gauges { is_stale: true, lost_records: Some(3), ..Gauges::default() };
         let metrics = Metrics(Mutex::new(counts));
         let text = metrics.render(&PolicySet::empty(), &gauges);

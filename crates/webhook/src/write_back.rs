@@ -26,7 +26,7 @@ const GATHER: Duration = Duration::from_millis(300);
 const GATHER_CRDS: Duration = Duration::from_millis(20);
 /// How long a write that failed waits, at first and at most.
 const FIRST_AGAIN: Duration = Duration::from_secs(1);
-const MOST_AGAIN: Duration = Duration::from_secs(30);
+const MAX_AGAIN: Duration = Duration::from_secs(30);
 /// How long it is believed that a CRD which was applied is going to be seen.
 const SEEN_WITHIN: Duration = Duration::from_secs(2);
 /// How often it is looked for entries of pods that are gone.
@@ -61,7 +61,7 @@ impl Failures {
             return None;
         }
         let wait = self.wait;
-        self.wait = (wait * 2).min(MOST_AGAIN);
+        self.wait = (wait * 2).min(MAX_AGAIN);
         Some(wait)
     }
 }

@@ -39,7 +39,7 @@ use crate::watch::{Event, Item};
 
 use needs::Needs;
 use objects::Objects;
-use policies::{MOST_INGESTED, Policies, texts};
+use policies::{MAX_INGESTED, Policies, texts};
 use watches::{Family, Progress, Purpose, Watches};
 
 /// How often the kinds are asked for again while some of them are not known.
@@ -371,7 +371,7 @@ impl Writer {
         self.due.report = true;
         let mut all = self.outlets.ingested.lock().unwrap_or_else(PoisonError::into_inner);
         all.extend(ingested);
-        let first = all.len().saturating_sub(MOST_INGESTED);
+        let first = all.len().saturating_sub(MAX_INGESTED);
         all.drain(..first);
     }
 

@@ -294,4 +294,4 @@ pub(super) fn texts(items: Vec<Item>) -> Vec<(Name, String)> {
 }
 
 /// Compilations that nobody has counted yet are kept up to this number.
-pub(super) const MOST_INGESTED: usize = 10_000;
+pub(super) const MAX_INGESTED: usize = 10_000;

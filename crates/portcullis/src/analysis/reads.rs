@@ -30,7 +30,7 @@ type Path = Vec<Option<Box<str>>>;
 const LONGEST: usize = 24;
 const ROUNDS: usize = 64;
 /// Paths that one name may stand for. Of more than that only the root is known: two assignments can double them.
-const MOST_PATHS: usize = 100;
+const MAX_PATHS: usize = 100;
 
 impl Reads {
     pub(crate) fn of(modules: &[&Module]) -> Self {
@@ -327,7 +327,7 @@ impl<'c, 'm> Collector<'c, 'm> {
 /// Adds paths to those that a name stands for.
 fn add(known: &mut BTreeSet<Path>, paths: BTreeSet<Path>) {
     known.extend(paths);
-    if known.len() > MOST_PATHS {
+    if known.len() > MAX_PATHS {
         // `data.inventory` is all of it; below `input` nothing is asked of a path that short.
         let root = |path: &Path| path.iter().take(if is_below_data(path) { 2 } else { 1 }).cloned().collect();
         *known = known.iter().map(root).collect();

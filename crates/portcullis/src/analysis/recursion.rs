@@ -14,10 +14,10 @@ use crate::error::ErrorKind;
 const DEEPEST: usize = 128;
 
 /// Most references from rules to rules. Policies that people write have some hundred.
-const MOST_NEEDS: usize = 100_000;
+const MAX_NEEDS: usize = 100_000;
 
 /// Most recursive rules that are told of: to find the circle of each, all others may have to be looked at.
-const MOST_SHOWN: usize = 20;
+const MAX_SHOWN: usize = 20;
 
 /// A rule that cannot be evaluated because of what it needs.
 pub(super) struct Recursion {
@@ -68,8 +68,8 @@ pub(super) fn find(modules: &[ParsedModule<'_>]) -> Vec<Recursion> {
                 count += 1;
                 known.insert(rule);
             }
-            if count > MOST_NEEDS {
-                let message = format!("rules need other rules more than {MOST_NEEDS} times");
+            if count > MAX_NEEDS {
+                let message = format!("rules need other rules more than {MAX_NEEDS} times");
                 return vec![Recursion {
                     module: number,
                     span: reference.span,
@@ -87,7 +87,7 @@ pub(super) fn find(modules: &[ParsedModule<'_>]) -> Vec<Recursion> {
         Some(Recursion { module, span, kind: ErrorKind::Limit, message })
     });
     let circular = in_circles(&needs, &depths);
-    let found = places.iter().filter(|(rule, _)| circular.contains(rule)).take(MOST_SHOWN);
+    let found = places.iter().filter(|(rule, _)| circular.contains(rule)).take(MAX_SHOWN);
     let found = found.filter_map(|(rule, (module, span))| {
         let circle = shortest_circle(&needs, rule)?;
         let shown: Vec<_> = circle.iter().map(|path| format!("data.{}", path.join("."))).collect();

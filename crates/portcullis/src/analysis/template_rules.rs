@@ -23,7 +23,7 @@ use crate::schema::{PathCheck, Schema};
 use crate::source::Location;
 
 /// Most warnings of parameters that the schema does not have.
-const MOST_WARNINGS: usize = 100;
+const MAX_WARNINGS: usize = 100;
 
 /// A module of a template: the main one or a library.
 pub(crate) struct ParsedModule<'a> {
@@ -76,7 +76,7 @@ pub(super) fn check_parameters(
         for reference in analysis::refs(&parsed.module, &parsed.names) {
             let [Some("input"), Some("parameters"), path @ ..] = reference.path.as_slice() else { continue };
             // For each, all parameters are looked at.
-            if warnings.len() >= MOST_WARNINGS {
+            if warnings.len() >= MAX_WARNINGS {
                 return warnings;
             }
             let warning = unknown_parameter(schema, path);

@@ -8,7 +8,7 @@ use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 
 /// Most findings of one template.
-const MOST_SHOWN: usize = 100;
+const MAX_SHOWN: usize = 100;
 
 /// Checks the modules of a template together. Each must be sound by itself, and no rule may need itself.
 pub(super) fn check(modules: &[ParsedModule<'_>], document: &Document) -> Vec<Error> {
@@ -16,7 +16,7 @@ pub(super) fn check(modules: &[ParsedModule<'_>], document: &Document) -> Vec<Er
         modules.iter().map(|parsed| (&parsed.module, &parsed.names)).collect();
     let checked = types::check(&units);
     let mut errors = Vec::new();
-    for (number, finding) in checked.findings.iter().take(MOST_SHOWN) {
+    for (number, finding) in checked.findings.iter().take(MAX_SHOWN) {
         let kind = match finding.code {
             DiagnosticCode::Type => ErrorKind::TypeError,
             _ => ErrorKind::Rego,
@@ -25,7 +25,7 @@ pub(super) fn check(modules: &[ParsedModule<'_>], document: &Document) -> Vec<Er
         let location = modules.get(*number).and_then(|parsed| locate(document, parsed.text, finding.span));
         errors.push(Error::new(kind, message).maybe_hint(finding.hint.clone()).at(location));
     }
-    let left_out = checked.findings.len().saturating_sub(MOST_SHOWN);
+    let left_out = checked.findings.len().saturating_sub(MAX_SHOWN);
     if left_out > 0 {
         let message = format!("{left_out} more errors of this kind are not shown");
         errors.push(Error::new(ErrorKind::TypeError, message).at(document.location()));

@@ -27,7 +27,7 @@ pub struct Elsewhere {
     pub action: EnforcementAction,
     /// Why it does not apply where the object is taken to be: criteria as they are written, such as `namespaces: [prod]`.
     pub criteria: Vec<String>,
-    /// The first violation, or why it could not be evaluated; at most [`Elsewhere::MOST_MESSAGE`] bytes of it.
+    /// The first violation, or why it could not be evaluated; at most [`Elsewhere::MAX_MESSAGE`] bytes of it.
     pub message: String,
     /// The limit that ended its evaluation, if one did.
     pub limit: Option<LimitKind>,
@@ -37,7 +37,7 @@ pub struct Elsewhere {
 
 impl Elsewhere {
     /// How much of a message is kept.
-    pub const MOST_MESSAGE: usize = 512;
+    pub const MAX_MESSAGE: usize = 512;
 
     /// The warning that it is; it names no object.
     #[must_use]
@@ -127,7 +127,7 @@ impl PolicySet {
 
 /// The beginning of a message that is long.
 fn short(message: &str) -> String {
-    let kept = message.get(..message.floor_char_boundary(Elsewhere::MOST_MESSAGE)).unwrap_or_default();
+    let kept = message.get(..message.floor_char_boundary(Elsewhere::MAX_MESSAGE)).unwrap_or_default();
     if kept.len() == message.len() { kept.to_owned() } else { format!("{kept}…") }
 }
 

@@ -18,7 +18,7 @@ pub(super) type Place = u32;
 const NONE: u32 = u32::MAX;
 
 /// Places of one object, at most: some 20 MB. Kubernetes takes no object that has as many.
-const MOST_PLACES: usize = 1 << 18;
+const MAX_PLACES: usize = 1 << 18;
 /// How deep it is looked.
 const DEEPEST: usize = 32;
 /// Characters of a scalar that tells anything.
@@ -262,7 +262,7 @@ impl Walk {
                 Step::Key(number)
             }
         };
-        self.is_full |= self.nodes.len() >= MOST_PLACES || self.texts.len() >= MOST_PLACES;
+        self.is_full |= self.nodes.len() >= MAX_PLACES || self.texts.len() >= MAX_PLACES;
         self.nodes.push(Node { parent, step, end: NONE });
         crate::source::clamp(self.nodes.len() - 1)
     }

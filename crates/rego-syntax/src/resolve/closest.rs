@@ -1,7 +1,7 @@
 //! What a name that nobody knows was probably meant to be.
 
 /// Findings that have hints: for each, all names of the module are looked at.
-pub(super) const MOST_HINTS: usize = 20;
+pub(super) const MAX_HINTS: usize = 20;
 
 /// Nobody means a longer name.
 const LONGEST: usize = 100;

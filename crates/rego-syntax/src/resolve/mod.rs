@@ -20,7 +20,7 @@ use crate::diagnostic::{Diagnostic, DiagnosticCode};
 use crate::span::Span;
 use crate::visit::{self, Visitor};
 
-use closest::{MOST_HINTS, closest};
+use closest::{MAX_HINTS, closest};
 use direct::Direct;
 
 /// What lies outside of a module but is known in it.
@@ -479,7 +479,7 @@ impl<'m> Resolver<'m> {
                 .map(|builtin| builtin.name)
                 .chain(functions)
                 .chain(self.functions.keys().copied());
-            let is_hinted = self.names.diagnostics.len() < MOST_HINTS;
+            let is_hinted = self.names.diagnostics.len() < MAX_HINTS;
             let hint = if is_hinted { closest(&name, known) } else { None };
             let message = format!("undefined function {name}");
             self.report(callee.span, DiagnosticCode::UndefinedFunction, message, hint);

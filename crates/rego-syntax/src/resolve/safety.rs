@@ -12,7 +12,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::closest::{MOST_HINTS, closest};
+use super::closest::{MAX_HINTS, closest};
 use super::{LocalId, LocalOrigin, Resolution, Resolver, comprehension_terms};
 use crate::ast::{BinaryOp, Body, Expr, ExprKind, Statement, StatementKind, TemplatePart};
 use crate::diagnostic::DiagnosticCode;
@@ -84,7 +84,7 @@ impl<'m> Resolver<'m> {
         let mut findings = Vec::new();
         for (id, span) in unsafe_vars {
             let Some(local) = self.names.locals.get(id.0) else { continue };
-            let hint = if local.origin == LocalOrigin::Undeclared && self.names.diagnostics.len() < MOST_HINTS
+            let hint = if local.origin == LocalOrigin::Undeclared && self.names.diagnostics.len() < MAX_HINTS
             {
                 closest(&local.name, suggestions.iter().copied())
             } else {

@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 use std::rc::Rc;
 
 /// Most nodes of a type, counted as a tree. Types that policies spell out have some hundred.
-pub(super) const MOST_NODES: u32 = 50_000;
+pub(super) const MAX_NODES: u32 = 50_000;
 
 /// Deepest type. It bounds how deep anything recurses that goes through types.
 pub(super) const DEEPEST: u32 = 100;
@@ -143,7 +143,7 @@ impl Weight {
     }
 
     const fn is_too_much(self) -> bool {
-        self.nodes > MOST_NODES || self.depth > DEEPEST
+        self.nodes > MAX_NODES || self.depth > DEEPEST
     }
 }
 
@@ -294,7 +294,7 @@ mod tests {
         for _ in 0..40 {
             doubled = Type::array(vec![doubled.clone(), doubled], Type::Unknown);
         }
-        assert!(doubled.nodes() <= u64::from(MOST_NODES));
+        assert!(doubled.nodes() <= u64::from(MAX_NODES));
         let mut deep = Type::Null;
         for _ in 0..1000 {
             deep = Type::set(deep);

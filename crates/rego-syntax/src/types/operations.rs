@@ -6,7 +6,7 @@ use super::lattice::{Array, Key, Object, Type};
 
 /// How much work checking one program may be: nodes of types that are looked at, terms, statements. Policies that people write need
 /// a thousandth of it.
-const MOST_WORK: u64 = 20_000_000;
+const MAX_WORK: u64 = 20_000_000;
 
 /// Work that is left. When none is, all answers are such that nothing is refused and nothing grows, and the whole check is worth
 /// nothing: see [`Work::is_over`].
@@ -16,7 +16,7 @@ pub(super) struct Work {
 
 impl Work {
     pub(super) const fn new() -> Self {
-        Self { left: Cell::new(MOST_WORK) }
+        Self { left: Cell::new(MAX_WORK) }
     }
 
     pub(super) fn is_over(&self) -> bool {

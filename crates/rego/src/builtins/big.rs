@@ -17,7 +17,7 @@ pub(super) struct BigFloat {
 }
 
 /// Most digits that 64 bits need.
-const MOST_DIGITS: u32 = 21;
+const MAX_DIGITS: u32 = 21;
 
 impl BigFloat {
     const ZERO: Self = Self { is_negative: false, mantissa: 0, exponent: 0 };
@@ -196,7 +196,7 @@ impl BigFloat {
 
     /// The decimal number of fewest digits that is read as this one.
     fn shortest(self) -> (BigUint, i32) {
-        let (mut low, mut high) = (1, MOST_DIGITS);
+        let (mut low, mut high) = (1, MAX_DIGITS);
         while low < high {
             let middle = low.midpoint(high);
             let (digits, exponent) = self.digits(middle);

@@ -24,9 +24,9 @@ table![
 /// Longest pattern, in bytes.
 const LONGEST_PATTERN: usize = 1 << 16;
 /// Most patterns in one generation.
-const MOST_PATTERNS: usize = 64;
+const MAX_PATTERNS: usize = 64;
 /// Most states of all patterns in one generation.
-const MOST_STATES: u64 = 200_000;
+const MAX_STATES: u64 = 200_000;
 
 type Compiled = Result<Arc<Pattern>, PatternError>;
 
@@ -54,7 +54,7 @@ impl Generations {
 
     fn insert(&mut self, text: Arc<str>, compiled: Compiled) {
         let weight = compiled.as_ref().map_or(1, |pattern| pattern.weight());
-        if self.young.len() >= MOST_PATTERNS || self.states.saturating_add(weight) > MOST_STATES {
+        if self.young.len() >= MAX_PATTERNS || self.states.saturating_add(weight) > MAX_STATES {
             self.old = std::mem::take(&mut self.young);
             self.states = 0;
         }

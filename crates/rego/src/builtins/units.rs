@@ -17,11 +17,11 @@ table![
 
 /// Most digits of an amount, without zeros at its ends, and of its whole part in units of one. With any unit it is
 /// then less than the largest `f64`.
-const MOST_DIGITS: usize = 100;
+const MAX_DIGITS: usize = 100;
 /// Most digits of an exponent, as in OPA.
-const MOST_EXPONENT_DIGITS: usize = 6;
+const MAX_EXPONENT_DIGITS: usize = 6;
 /// Amounts with more zeros than this after the point are zero, whatever their unit.
-const MOST_ZEROS: isize = 40;
+const MAX_ZEROS: isize = 40;
 /// Decimal places of a result of `units.parse`, as in OPA.
 const PLACES: usize = 10;
 
@@ -116,8 +116,8 @@ impl Decimal {
             return Err(undefined(format!("could not parse {kind}amount to a number")));
         }
 
-        let limit = || too_large(LimitKind::Memory, format!("an amount has more than {MOST_DIGITS} digits"));
-        if exponent.len() > MOST_EXPONENT_DIGITS {
+        let limit = || too_large(LimitKind::Memory, format!("an amount has more than {MAX_DIGITS} digits"));
+        if exponent.len() > MAX_EXPONENT_DIGITS {
             return Err(limit());
         }
         let exponent: isize = exponent.parse().map_err(|_| limit())?;
@@ -130,10 +130,10 @@ impl Decimal {
             exponent += 1;
         }
         let whole = digits.len().cast_signed() + exponent;
-        if digits.is_empty() || whole < -MOST_ZEROS {
+        if digits.is_empty() || whole < -MAX_ZEROS {
             return Ok(Self { is_negative: false, digits: Vec::new(), scale: 0 });
         }
-        if digits.len() > MOST_DIGITS || whole > MOST_DIGITS.cast_signed() {
+        if digits.len() > MAX_DIGITS || whole > MAX_DIGITS.cast_signed() {
             return Err(limit());
         }
         digits.resize(digits.len() + usize::try_from(exponent).unwrap_or(0), 0);

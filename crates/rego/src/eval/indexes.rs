@@ -13,7 +13,7 @@ use portcullis_rego_syntax::Span;
 use portcullis_value::{Budget, LimitKind, Limits, Object, Value};
 
 use super::replaced::World;
-use super::{Flow, MOST_SLOTS, Machine, Step, collections};
+use super::{Flow, MAX_SLOTS, Machine, Step, collections};
 use crate::error::EvalError;
 use crate::normal_form::{Join, Member, Op, SetRule, SiteChain, SiteId, SiteKind};
 use crate::program::Program;
@@ -376,7 +376,7 @@ impl<'p, 'e> Machine<'p, 'e> {
     /// The answers of a chain, and whether these are all.
     fn rows(&mut self, chain: &'p SiteChain, known: Option<&Rows>) -> (Found, Result<(), EvalError>) {
         let mut found = Found::default();
-        if chain.slots as usize > MOST_SLOTS {
+        if chain.slots as usize > MAX_SLOTS {
             return (found, Err(self.budget.exceeded(LimitKind::Depth).into()));
         }
         self.stack.clear();

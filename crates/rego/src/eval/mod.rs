@@ -31,7 +31,7 @@ enum Flow {
 type Step = Result<Flow, EvalError>;
 
 /// Most slots of all frames together: 24 MB. Programs that people write need a few hundred.
-const MOST_SLOTS: usize = 1_000_000;
+const MAX_SLOTS: usize = 1_000_000;
 
 /// Slots that there is room for from the beginning: most evaluations need no more.
 const FIRST_SLOTS: usize = 64;
@@ -200,7 +200,7 @@ impl<'p> Machine<'p, '_> {
         let end = filled.max(frame + branch.slots as usize);
         self.budget.step(1 + (end - frame) as u64 / 16)?;
         let (base, outer_module) = (self.base, self.module);
-        if end > MOST_SLOTS {
+        if end > MAX_SLOTS {
             return Err(self.budget.exceeded(LimitKind::Depth).into());
         }
         self.stack.resize(end, Value::UNDEFINED);

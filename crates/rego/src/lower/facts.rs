@@ -169,7 +169,7 @@ fn has_conflicts(group: &Group) -> bool {
                     .iter()
                     .enumerate()
                     .flat_map(|(at, one)| needs.iter().skip(at + 1).map(move |other| (one, other)));
-                definitions.len() <= MOST_EXCLUSIVE && pairs.all(|(one, other)| one.exclude(other))
+                definitions.len() <= MAX_EXCLUSIVE && pairs.all(|(one, other)| one.exclude(other))
             };
             !(group.is_constant || definitions.iter().all(has_one) && exclude_each_other())
         }
@@ -177,7 +177,7 @@ fn has_conflicts(group: &Group) -> bool {
 }
 
 /// Definitions that are compared with each other.
-const MOST_EXCLUSIVE: usize = 16;
+const MAX_EXCLUSIVE: usize = 16;
 
 /// Whether an operation may have several answers.
 pub(super) fn has_answers(op: &Op) -> bool {

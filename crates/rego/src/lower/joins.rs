@@ -26,7 +26,7 @@ use crate::normal_form::{
 use crate::program::{Comparing, ComparingCost};
 
 /// Most look-ups and shared documents of a program; what is beyond is evaluated as it is written.
-const MOST_SITES: usize = 64;
+const MAX_SITES: usize = 64;
 
 /// Operations after the beginning of a chain among which its end is looked for.
 const LONGEST_CHAIN: usize = 200;
@@ -99,7 +99,7 @@ struct Rewriter<'f> {
 
 impl Rewriter<'_> {
     fn site(&mut self, module: usize, kind: SiteKind) -> Option<SiteId> {
-        if self.sites.len() >= MOST_SITES {
+        if self.sites.len() >= MAX_SITES {
             return None;
         }
         self.sites.push(Site { kind, module, needs: Box::default() });
@@ -175,7 +175,7 @@ impl Rewriter<'_> {
 
     fn join(&mut self, body: &Body<'_>, ops: &[Op], chain: &Chain) -> Option<Join> {
         // Before anything inside is rewritten in vain.
-        if self.sites.len() >= MOST_SITES {
+        if self.sites.len() >= MAX_SITES {
             return None;
         }
         let pick = |positions: &[usize]| -> Vec<Op> {

@@ -16,7 +16,7 @@ use crate::normal_form::{
 };
 
 /// Most levels that rules put around what they read.
-const MOST_LEVELS: u32 = 100;
+const MAX_LEVELS: u32 = 100;
 /// Most rules that need each other in a row.
 const LONGEST_ROW: usize = 128;
 
@@ -96,8 +96,8 @@ impl Nesting<'_, '_> {
             }
         }
         self.row -= 1;
-        if levels.own.max(levels.around.unwrap_or(0)) > MOST_LEVELS {
-            let message = format!("{} nests values more than {MOST_LEVELS} deep", dotted(&group.path));
+        if levels.own.max(levels.around.unwrap_or(0)) > MAX_LEVELS {
+            let message = format!("{} nests values more than {MAX_LEVELS} deep", dotted(&group.path));
             self.error(group, message);
             levels = Levels::default();
         }
@@ -215,7 +215,7 @@ impl Nesting<'_, '_> {
 /// What is not known is too deep for anybody.
 fn of_builtin(builtin: &Builtin, args: Levels) -> Levels {
     match builtin.row.nesting {
-        Depth::Unknown => args.plus(MOST_LEVELS + 1),
+        Depth::Unknown => args.plus(MAX_LEVELS + 1),
         Depth::Flat | Depth::Bounded => Levels::default(),
         Depth::Arguments(more) => args.plus(more),
     }

@@ -10,7 +10,7 @@ pub(super) type Slots = BTreeSet<Slot>;
 
 /// Most times that literals of one body are looked at: a body in the reverse order of what it needs is looked
 /// through as often as it is long.
-const MOST_LOOKS: usize = 300_000;
+const MAX_LOOKS: usize = 300_000;
 
 /// Variables that are bound, and more that would be. Layers, because bodies may be long: what is known already is
 /// never copied.
@@ -82,7 +82,7 @@ pub(super) fn order(literals: Vec<Literal>, known: &Slots) -> (Vec<Literal>, Vec
             }
         }
         rest = later;
-        if rest.is_empty() || ordered.len() == before || looks > MOST_LOOKS {
+        if rest.is_empty() || ordered.len() == before || looks > MAX_LOOKS {
             return (ordered, rest);
         }
     }

@@ -13,7 +13,7 @@ use crate::normal_form::{
 /// Rounds through all rules: shapes get from a rule to those that need it in each. Half of them go backwards.
 const ROUNDS: usize = 64;
 /// Parts of documents that are handed on in all, which a policy of people needs some thousands of.
-const MOST_WORK: usize = 2_000_000;
+const MAX_WORK: usize = 2_000_000;
 
 /// `None` if that takes too much, or cannot be followed.
 pub(super) fn reads(form: &NormalForm) -> Option<Reads> {
@@ -172,7 +172,7 @@ impl<'p> Follow<'p> {
             OpKind::With { .. } => return None,
             OpKind::Join(join) => self.ops(&join.scan)?,
         }
-        (self.work <= MOST_WORK).then_some(())
+        (self.work <= MAX_WORK).then_some(())
     }
 
     fn call(&mut self, callee: &'p Callee, args: &'p [Arg]) -> Option<Shape> {

@@ -11,11 +11,11 @@ use super::{Pattern, REDACTED, path};
 /// `kubectl apply` writes the whole object into it, and others do so elsewhere.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// Texts that are searched for. Of larger objects only that they have secrets is known.
-const MOST_TEXT: usize = 32 << 10;
+const MAX_TEXT: usize = 32 << 10;
 /// Deeper than this fields are not told apart: all that is there is taken out.
-const MOST_DEPTH: usize = 100;
+const MAX_DEPTH: usize = 100;
 /// A field of parts that is larger is taken out as one.
-const MOST_PARTS: usize = 64 << 10;
+const MAX_PARTS: usize = 64 << 10;
 
 /// What was found in a request.
 #[derive(Debug, Default)]
@@ -37,7 +37,7 @@ pub(super) struct Texts {
 impl Texts {
     /// What is beyond the bound is left out.
     fn add(&mut self, text: &str) {
-        if self.bytes.saturating_add(text.len()) <= MOST_TEXT && self.list.insert(text.to_owned()) {
+        if self.bytes.saturating_add(text.len()) <= MAX_TEXT && self.list.insert(text.to_owned()) {
             self.bytes += text.len();
         }
     }
@@ -123,7 +123,7 @@ impl Hider<'_> {
         if !is_object(object) {
             return self.write(object, &outer, depth);
         }
-        if depth > MOST_DEPTH {
+        if depth > MAX_DEPTH {
             self.hidden.fields.insert(place.clone());
             return self.take(object);
         }
@@ -187,7 +187,7 @@ impl Hider<'_> {
         serde_json::from_str::<IgnoredAny>(text).ok().filter(|_| is_object(text.as_bytes()))?;
         let (hidden, out) = (Hidden::default(), Vec::new());
         let mut inner = Hider { patterns: self.patterns, hidden, out, is_kept: false };
-        inner.object(text.as_bytes(), What::Other, Vec::new(), &FieldPath::root(), MOST_DEPTH / 2);
+        inner.object(text.as_bytes(), What::Other, Vec::new(), &FieldPath::root(), MAX_DEPTH / 2);
         Some(inner.hidden)
     }
 
@@ -195,7 +195,7 @@ impl Hider<'_> {
     fn write(&mut self, value: &[u8], wanted: &[Wanted], depth: usize) {
         let here: Vec<&Wanted> = wanted
             .iter()
-            .filter(|wanted| wanted.rest.is_empty() || depth > MOST_DEPTH)
+            .filter(|wanted| wanted.rest.is_empty() || depth > MAX_DEPTH)
             .filter(|wanted| self.is_meant(wanted.only, value))
             .collect();
         if !here.is_empty() {
@@ -236,7 +236,7 @@ impl Hider<'_> {
                     }
                 }
             }
-            if self.out.len() - start > MOST_PARTS {
+            if self.out.len() - start > MAX_PARTS {
                 self.out.truncate(start);
                 // All of it is still to be learned.
                 while let Some(token) = scan.token() {

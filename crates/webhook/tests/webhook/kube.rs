@@ -246,7 +246,11 @@ fn a_policy_that_reads_what_may_not_be_listed_holds_up_nothing() {
     ] {
         until(Ok(()), || {
             let metrics = program.get("/metrics").1;
-            if metrics.contains(&format!("\n{sample}\n")) { Ok(()) } else { Err(format!("{sample} in {metrics}")) }
+            if metrics.contains(&format!("\n{sample}\n")) {
+                Ok(())
+            } else {
+                Err(format!("{sample} in {metrics}"))
+            }
         });
     }
     for (plural, name) in [("constrainttemplates", "uniqueapp"), ("uniqueapp", "uniqueapp")] {
@@ -255,7 +259,9 @@ fn a_policy_that_reads_what_may_not_be_listed_holds_up_nothing() {
         });
     }
     // A write of its own, once the kind of the constraints is served.
-    until(json!(true), || server.get("constrainttemplates", "", "uniqueapp").unwrap()["status"]["created"].clone());
+    until(json!(true), || {
+        server.get("constrainttemplates", "", "uniqueapp").unwrap()["status"]["created"].clone()
+    });
     program.stop();
 
     // After a restart it is the same.

@@ -15,7 +15,7 @@ use crate::text::{Mark, Text};
 use crate::token::{Kind, Style, Token};
 
 /// So many lists and mappings in brackets, and as many in blocks, may be open.
-const MOST_NESTING: usize = 10_000;
+const MAX_NESTING: usize = 10_000;
 /// So many characters after the start of a key without `?` its colon has to come.
 const LONGEST_KEY: usize = 1024;
 
@@ -161,7 +161,7 @@ impl<'a> Scanner<'a> {
     fn open_bracket(&mut self) -> Result<(), Problem> {
         let (token, mark) = (self.next_number(), self.text.mark());
         self.simple_keys.push(SimpleKey { possible: false, required: false, awaited: false, token, mark });
-        if self.simple_keys.len() > MOST_NESTING + 1 {
+        if self.simple_keys.len() > MAX_NESTING + 1 {
             return self.problem(Rule::TooDeep, mark.offset);
         }
         Ok(())
@@ -192,7 +192,7 @@ impl<'a> Scanner<'a> {
         }
         self.indents.push(self.indent);
         self.indent = column;
-        if self.indents.len() > MOST_NESTING {
+        if self.indents.len() > MAX_NESTING {
             return self.problem(Rule::TooDeep, offset);
         }
         self.insert(before, kind, offset);

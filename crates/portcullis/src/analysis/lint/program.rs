@@ -22,9 +22,9 @@ const LONGEST_CHAIN: usize = 16;
 const KEY_FUEL: usize = 256;
 
 /// Most looks at what collections hold.
-const MOST_LOOKS: usize = 2_000;
+const MAX_LOOKS: usize = 2_000;
 /// Most findings that are shown of one template. To find a place in a document takes time that grows with it.
-const MOST_SHOWN: usize = 200;
+const MAX_SHOWN: usize = 200;
 
 /// The path of a rule below `data`, without what follows its name.
 pub(super) type RulePath<'a> = Vec<&'a str>;
@@ -89,7 +89,7 @@ impl<'a> Program<'a> {
             replaces_others: false,
             bound,
             shown: Cell::new(0),
-            looks: Cell::new(MOST_LOOKS),
+            looks: Cell::new(MAX_LOOKS),
         };
         program.follow_references();
         program
@@ -179,7 +179,7 @@ impl<'a> Scope<'_, 'a> {
     /// Where something is; nothing from the moment on where there is too much to be shown.
     pub(super) fn location(&self, span: Span) -> Option<Location> {
         self.program.shown.update(|shown| shown + 1);
-        if self.program.shown.get() > MOST_SHOWN {
+        if self.program.shown.get() > MAX_SHOWN {
             return None;
         }
         locate(self.program.document, self.parsed.text, span)

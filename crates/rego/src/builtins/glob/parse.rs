@@ -7,7 +7,7 @@ use portcullis_value::LimitKind;
 use super::super::{Failure, too_large, undefined};
 
 /// Most braces in braces.
-const MOST_OPEN: usize = 64;
+const MAX_OPEN: usize = 64;
 
 /// A part of a glob.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,8 +46,8 @@ pub(super) fn parse(text: &str) -> Result<Term, Failure> {
     while let Some(c) = reader.peek()? {
         match c {
             '{' => {
-                if open.len() >= MOST_OPEN {
-                    let message = format!("braces of a glob are nested more than {MOST_OPEN} deep");
+                if open.len() >= MAX_OPEN {
+                    let message = format!("braces of a glob are nested more than {MAX_OPEN} deep");
                     return Err(too_large(LimitKind::Pattern, message));
                 }
                 reader.skip();
