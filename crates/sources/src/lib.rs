@@ -7,6 +7,7 @@
 mod config;
 mod deadline;
 mod files;
+mod metrics;
 mod patience;
 mod special;
 mod stdin;
@@ -21,6 +22,7 @@ use rayon::prelude::*;
 pub use config::{ConfigArgs, FormerArgs, GatekeeperArgs};
 pub use deadline::Deadline;
 pub use files::{Choice, InputFile, list, read_bytes, read_file};
+pub use metrics::MetricsText;
 pub use patience::with_patience;
 pub use special::{Special, special};
 pub use stdin::is_stream as stdin_is_stream;
