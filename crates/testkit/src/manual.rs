@@ -30,6 +30,7 @@ manual! {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::Path;
 
     use super::FILES;
 
@@ -66,6 +67,48 @@ mod tests {
             for link in links(&fs::read_to_string(&path).unwrap()) {
                 let target = path.parent().unwrap().join(link);
                 assert!(target.exists(), "{file} links to `{link}`, which is not there");
+            }
+        }
+    }
+
+    fn paths(directory: &Path, found: &mut Vec<String>) {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            if name == "target" || name == ".git" {
+                continue;
+            }
+            let slash = if path.is_dir() { "/" } else { "" };
+            found.push(format!("/{}{slash}", path.to_str().unwrap()));
+            if path.is_dir() {
+                paths(&path, found);
+            }
+        }
+    }
+
+    /// What stands in backquotes and looks like a file or a folder of the project: `lower/nesting.rs`, `schema/`.
+    fn named(text: &str) -> impl Iterator<Item = &str> {
+        let path = |part: char| part.is_ascii_alphanumeric() || "./_-".contains(part);
+        text.split('`').skip(1).step_by(2).filter(move |name| {
+            let ends = [".rs", ".md", ".yaml", "/"].iter().any(|end| name.ends_with(end));
+            ends && !name.starts_with('/') && name.chars().all(path)
+        })
+    }
+
+    /// Of the texts about the project itself: a file that is moved takes its name along.
+    #[test]
+    fn every_file_that_is_named_is_there() {
+        let root = crate::testdata().join("..");
+        let mut found = Vec::new();
+        paths(&root, &mut found);
+        for file in ["ARCHITECTURE.md", "CONTRIBUTING.md", "testdata/README.md", "deploy/README.md"] {
+            let text = fs::read_to_string(root.join(file)).unwrap();
+            let names: Vec<&str> = named(&text).collect();
+            assert!(names.len() > 5, "{file} names only {names:?}");
+            for name in names {
+                let (end, inside) = (format!("/{name}"), format!("/{}/", name.trim_end_matches('/')));
+                let is_there = found.iter().any(|path| path.ends_with(&end) || path.contains(&inside));
+                assert!(is_there, "{file} names `{name}`, which is not there");
             }
         }
     }
