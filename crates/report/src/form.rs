@@ -241,7 +241,7 @@ mod tests {
         }
     }
 
-    /// A form that the manual does not name is none that people find.
+    /// People do not find a form that the manual does not name.
     #[test]
     fn the_manual_lists_each_form_with_its_commands() {
         let manual = include_str!("../../../docs/reports.md");
