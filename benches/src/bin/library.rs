@@ -15,10 +15,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use portcullis::{
-    Case, Document, EnforcementPoint, Inventory, Object, PolicySet, Resource, Review, Severity, Test, World,
+    Document, EnforcementPoint, Inventory, Object, PolicySet, Resource, Review, Severity, World,
 };
 use portcullis_rego::{Environment, Program, Query, Unit};
 use portcullis_rego_syntax::{Environment as Surroundings, Version, parse, resolve_in};
+use portcullis_suite::{Case, Suite, Test};
 use portcullis_value::{Set, Value};
 use regorus::languages::rego::compiler::Compiler;
 use regorus::rvm::RegoVM;
@@ -291,9 +292,7 @@ fn read_library(library: &Path) -> Vec<Template> {
         folders.sort();
         for folder in folders {
             let suite = read(&folder.join("suite.yaml")).into_iter().next();
-            let Some((Some(Resource::Suite(suite)), _)) = suite.map(|suite| Resource::read(&suite)) else {
-                continue;
-            };
+            let Some(suite) = suite.and_then(|suite| Suite::read(&suite).0) else { continue };
             for test in suite.tests.iter().filter(|test| !test.invalid) {
                 add_test(&mut templates, &folder, test);
             }

@@ -162,6 +162,8 @@ pub struct TestArgs {
     #[command(flatten)]
     pub config: ConfigArgs,
     #[command(flatten)]
+    pub second: SecondArgs,
+    #[command(flatten)]
     pub evaluation: EvaluationArgs,
     /// Accepted for scripts written for gator.
     #[arg(long, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set)]
@@ -201,10 +203,23 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
     pub max_size: usize,
     #[command(flatten)]
+    pub second: SecondArgs,
+    #[command(flatten)]
     pub evaluation: EvaluationArgs,
     /// Accepted for scripts written for gator.
     #[arg(long, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set)]
     pub enable_k8s_native_validation: Option<bool>,
+}
+
+/// Who is asked beside our evaluator.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct SecondArgs {
+    /// Ask a second evaluator, regorus, as well; what it says otherwise is an error.
+    ///
+    /// Verdicts are never taken from it. A template that it does not take is a warning. The memory that it uses has no limit: do not
+    /// cross-check policies that you do not trust.
+    #[arg(long)]
+    pub cross_check: bool,
 }
 
 /// What the evaluation of one constraint for one object may use.

@@ -133,6 +133,8 @@ error_kinds! {
     WebhookRules = "webhook-rules";
     /// A test suite that cannot be run as written.
     Suite = "suite";
+    /// A second evaluator says something else of a policy, or could not be asked.
+    CrossCheck = "cross-check";
     /// Judging an object broke off: a fault of this program.
     Defect = "defect";
 }

@@ -101,8 +101,8 @@ pub use admission_rules::{
 pub use analysis::Explanation;
 pub use analysis::InventoryRead;
 pub use api::{
-    AdmissionReview, Assertion, Case, Config, Constraint, ConstraintTemplate, ExclusionRule, Expected,
-    Operation, Process, RegoVersion, Resource, Suite, SyncSet, Test, Unsupported, unsupported_kinds,
+    AdmissionReview, Config, Constraint, ConstraintTemplate, ExclusionRule, Operation, Process, RegoVersion,
+    Resource, SyncSet, Unsupported, unsupported_kinds,
 };
 pub use decision::{Decision, Finding};
 pub use document::{Document, Form};
@@ -113,6 +113,7 @@ pub use inventory::{Inventory, InventoryStore, ObjectKey};
 pub use limits::Limits;
 pub use matcher::Source as ObjectSource;
 pub use names::{ConstraintKey, GroupKind, Gvk, TemplateName};
+pub use node::Node;
 pub use object::Object;
 pub use path::{FieldPath, Segment};
 pub use policy::{Change, ConfigHomes, ConstraintInfo, PolicySet, PolicyStore, TemplateInfo};

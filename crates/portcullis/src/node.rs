@@ -1,23 +1,40 @@
 //! Typed reading of a document's fields. Each mistake becomes an [`Error`] with path, position and hint, and reading
-//! goes on, so that one run shows them all.
+//! goes on, so that one run shows them all. All kinds of the core are read with it, and those of other crates can be.
 
 use std::sync::Arc;
 
 use crate::document::Document;
 use crate::error::{Error, ErrorKind, did_you_mean};
 use crate::path::{FieldPath, Segment};
+use crate::source::Location;
 use crate::value::{self, Value, View};
 
-/// A value inside a document, with its path.
+/// A value inside a document, with its path: what a kind of resource is read with.
+///
+/// Readers take a list of errors to add to, and give `None` for what is missing or wrong. A field that is null is not there.
+///
+/// ```
+/// use portcullis::{Document, Node};
+///
+/// let (documents, _) = Document::read_all("answers.yaml", "provider: images\nretries: many\n");
+/// let root = Node::root(&documents[0]);
+/// let mut errors = Vec::new();
+/// root.check_fields(&["provider", "quiet"], &mut errors);
+/// assert_eq!(root.required_text("provider", &mut errors).as_deref(), Some("images"));
+/// assert_eq!(root.optional_bool("quiet", &mut errors), None);
+/// assert_eq!(errors[0].to_string(), "answers.yaml:2:1: unknown field `retries`");
+/// ```
 #[derive(Clone)]
-pub(crate) struct Node<'a> {
+pub struct Node<'a> {
     document: &'a Document,
     value: &'a Value,
     path: FieldPath,
 }
 
 impl<'a> Node<'a> {
-    pub(crate) fn root(document: &'a Document) -> Self {
+    /// A document as a whole.
+    #[must_use]
+    pub fn root(document: &'a Document) -> Self {
         Self { document, value: document.value(), path: FieldPath::root() }
     }
 
@@ -25,29 +42,38 @@ impl<'a> Node<'a> {
         self.value
     }
 
+    /// The value as JSON. Cost: a copy.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        value::to_json(self.value)
+    }
+
     pub(crate) fn path(&self) -> &FieldPath {
         &self.path
     }
 
     /// An error about this node, positioned at its value.
-    pub(crate) fn error(&self, kind: ErrorKind, message: impl Into<String>) -> Error {
+    #[must_use]
+    pub fn error(&self, kind: ErrorKind, message: impl Into<String>) -> Error {
         let (location, _) = self.document.locate_nearest(&self.path);
         Error::new(kind, message).at(location).in_field(self.path.clone())
     }
 
     /// Where this node's value is.
-    pub(crate) fn location(&self) -> crate::source::Location {
+    #[must_use]
+    pub fn location(&self) -> Location {
         self.document.locate_nearest(&self.path).0
     }
 
     /// A field that is there and not null.
-    pub(crate) fn field(&self, key: &str) -> Option<Self> {
+    #[must_use]
+    pub fn field(&self, key: &str) -> Option<Self> {
         let value = value::get(self.value, key).filter(|value| !value.is_null())?;
         Some(self.step(key, value))
     }
 
     /// A field that must be there.
-    pub(crate) fn required(&self, key: &str, errors: &mut Vec<Error>) -> Option<Self> {
+    pub fn required(&self, key: &str, errors: &mut Vec<Error>) -> Option<Self> {
         let field = self.field(key);
         if field.is_none() && matches!(self.value.view(), View::Object(_)) {
             errors.push(self.error(ErrorKind::MissingField, format!("required field `{key}` is missing")));
@@ -60,7 +86,7 @@ impl<'a> Node<'a> {
     }
 
     /// A non-empty string.
-    pub(crate) fn text(&self, errors: &mut Vec<Error>) -> Option<Arc<str>> {
+    pub fn text(&self, errors: &mut Vec<Error>) -> Option<Arc<str>> {
         match self.value.view() {
             View::String(text) if !text.is_empty() => Some(text.into()),
             _ => {
@@ -71,17 +97,17 @@ impl<'a> Node<'a> {
     }
 
     /// A required field that is a non-empty string.
-    pub(crate) fn required_text(&self, key: &str, errors: &mut Vec<Error>) -> Option<Arc<str>> {
+    pub fn required_text(&self, key: &str, errors: &mut Vec<Error>) -> Option<Arc<str>> {
         self.required(key, errors)?.text(errors)
     }
 
     /// A field that is a string if it is there.
-    pub(crate) fn optional_text(&self, key: &str, errors: &mut Vec<Error>) -> Option<Arc<str>> {
+    pub fn optional_text(&self, key: &str, errors: &mut Vec<Error>) -> Option<Arc<str>> {
         self.field(key)?.text(errors)
     }
 
     /// A field that is a boolean if it is there.
-    pub(crate) fn optional_bool(&self, key: &str, errors: &mut Vec<Error>) -> Option<bool> {
+    pub fn optional_bool(&self, key: &str, errors: &mut Vec<Error>) -> Option<bool> {
         let field = self.field(key)?;
         if let View::Bool(value) = field.value.view() {
             return Some(value);
@@ -91,7 +117,7 @@ impl<'a> Node<'a> {
     }
 
     /// The elements of a list; an error if this is not one.
-    pub(crate) fn items(&self, errors: &mut Vec<Error>) -> Vec<Self> {
+    pub fn items(&self, errors: &mut Vec<Error>) -> Vec<Self> {
         if !matches!(self.value.view(), View::Array(_)) {
             errors.push(self.expected("a list"));
         }
@@ -99,12 +125,12 @@ impl<'a> Node<'a> {
     }
 
     /// The elements of a field that is a list if it is there.
-    pub(crate) fn list(&self, key: &str, errors: &mut Vec<Error>) -> Vec<Self> {
+    pub fn list(&self, key: &str, errors: &mut Vec<Error>) -> Vec<Self> {
         self.field(key).map(|field| field.items(errors)).unwrap_or_default()
     }
 
     /// The strings of a field that is a list of strings if it is there.
-    pub(crate) fn texts(&self, key: &str, errors: &mut Vec<Error>) -> Vec<Arc<str>> {
+    pub fn texts(&self, key: &str, errors: &mut Vec<Error>) -> Vec<Arc<str>> {
         let mut texts = Vec::new();
         for item in self.list(key, errors) {
             match item.value.view() {
@@ -116,7 +142,7 @@ impl<'a> Node<'a> {
     }
 
     /// Checks that this is an object, and reports fields it does not have.
-    pub(crate) fn check_fields(&self, known: &[&str], errors: &mut Vec<Error>) {
+    pub fn check_fields(&self, known: &[&str], errors: &mut Vec<Error>) {
         if !matches!(self.value.view(), View::Object(_)) {
             errors.push(self.expected("an object"));
             return;
@@ -144,13 +170,14 @@ impl<'a> Node<'a> {
     }
 
     /// An error saying what should be here instead.
-    pub(crate) fn expected(&self, expected: &str) -> Error {
+    #[must_use]
+    pub fn expected(&self, expected: &str) -> Error {
         let found = value::describe(self.value);
         self.error(ErrorKind::InvalidValue, format!("expected {expected}, found {found}"))
     }
 
     /// Reads a value out of a closed set of words.
-    pub(crate) fn one_of<T: Copy>(&self, words: &[(&str, T)], errors: &mut Vec<Error>) -> Option<T> {
+    pub fn one_of<T: Copy>(&self, words: &[(&str, T)], errors: &mut Vec<Error>) -> Option<T> {
         let text = value::as_str(self.value);
         let found = words.iter().find(|(word, _)| Some(*word) == text).map(|(_, meaning)| *meaning);
         if found.is_none() {

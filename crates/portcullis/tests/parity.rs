@@ -20,9 +20,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use portcullis::{
-    Case, Decision, Document, EnforcementPoint, Expected, Inventory, Limits, Object, PolicySet, Resource,
-    Review, Severity, Suite, Test, Verdict, World,
+    Decision, Document, EnforcementPoint, Inventory, Limits, Object, PolicySet, Resource, Review, Severity,
+    Verdict, World,
 };
+use portcullis_suite::{Case, Expected, Suite, Test};
 use portcullis_testkit::testdata;
 use serde::Deserialize;
 
@@ -253,8 +254,8 @@ fn suites(library: &Path) -> Vec<PathBuf> {
 }
 
 fn read_suite(path: &Path) -> Suite {
-    match Resource::read(&read(path)[0]) {
-        (Some(Resource::Suite(suite)), _) => suite,
+    match Suite::read(&read(path)[0]) {
+        (Some(suite), _) => suite,
         (_, errors) => panic!("{}: {errors:?}", path.display()),
     }
 }

@@ -112,7 +112,7 @@ pub fn documents(paths: &[PathBuf], choice: Choice, limits: &Limits) -> Input {
 /// is not a policy may be broken on purpose: a sample that shows what a policy does.
 pub fn is_policy(resource: Option<&Resource>, object: Option<&Object>) -> bool {
     match resource {
-        Some(Resource::Object(_) | Resource::AdmissionReview(_) | Resource::Suite(_)) => false,
+        Some(Resource::Object(_) | Resource::AdmissionReview(_) | Resource::Suite) => false,
         Some(_) => true,
         None => object.is_some_and(|object| object.gvk().is_policy()),
     }

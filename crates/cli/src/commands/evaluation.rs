@@ -28,6 +28,11 @@ impl Evaluating {
         Self { limits, timeout: Duration::from_secs(args.timeout), now_ns }
     }
 
+    /// What a review may take.
+    pub const fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// The end of a review that begins now.
     pub fn deadline(&self) -> Deadline {
         Deadline::after(self.timeout)

@@ -10,12 +10,13 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use portcullis::{
-    AdmissionRules, Document, Error, ErrorKind, Kinds, Limits, Object, PolicySet, Resource, Severity, Suite,
+    AdmissionRules, Document, Error, ErrorKind, Kinds, Limits, Object, PolicySet, Resource, Severity,
     Unsupported, WebhookConfiguration,
 };
 use portcullis_report::lint::LintReport;
 use portcullis_report::{self as report, ExitStatus, Problem};
 use portcullis_sources::{self as read, Choice, Input, is_policy, is_suite};
+use portcullis_suite::Suite;
 use rayon::prelude::*;
 
 use crate::args::LintArgs;
@@ -141,10 +142,9 @@ impl Loaded {
                 self.kinds.learn(object);
             }
             if object.as_ref().is_some_and(is_suite) {
+                let (suite, problems) = Suite::read(document);
                 self.problems.extend(problems);
-                if let Some(Resource::Suite(suite)) = resource {
-                    suites.push((directory(document), suite));
-                }
+                suites.extend(suite.map(|suite| (directory(document), suite)));
             } else if is_policy(resource.as_ref(), object.as_ref()) {
                 self.files.insert(document.location().file().to_string());
                 self.problems.extend(problems);

@@ -4,6 +4,7 @@ mod evaluation;
 mod generate;
 mod lint;
 mod progress;
+mod second;
 mod test;
 mod verify;
 

@@ -27,6 +27,7 @@ use rayon::prelude::*;
 use crate::args::TestArgs;
 use crate::commands::evaluation::Evaluating;
 use crate::commands::progress::Progress;
+use crate::commands::second::{Opinion, Second, Tally};
 
 /// Whose actions count.
 const POINT: EnforcementPoint = EnforcementPoint::CommandLine;
@@ -233,7 +234,10 @@ fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
     let described: Vec<Policy> = policies.constraints().map(|one| Policy::of(one, POINT)).collect();
     let index = described.iter().enumerate().map(|(index, policy)| (policy.key.clone(), index)).collect();
     let (policies, inventory, places) = (&policies, &inventory, &places);
-    let judging = Judging { policies, index, inventory, places, default, evaluating };
+    let tally = args.second.cross_check.then(Tally::default);
+    let second =
+        tally.as_ref().map(|tally| Second::new(policies, evaluating.timeout(), tally).with(inventory));
+    let judging = Judging { policies, index, inventory, places, default, evaluating, second };
     let judged: Vec<Judged> = subjects
         .into_par_iter()
         .map(|subject| {
@@ -243,6 +247,9 @@ fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
         })
         .collect();
     progress.finish();
+    if let Some(tally) = tally.as_ref().filter(|_| !args.quiet) {
+        tally.write();
+    }
     let placed = Placed {
         namespace: places.namespace().to_owned(),
         is_given: places.is_given(),
@@ -255,6 +262,7 @@ fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
         reviewed.push(judged.reviewed);
         findings.extend(judged.findings.into_iter().map(|finding| Finding { ordinal, ..finding }));
         problems.extend(judged.elsewhere);
+        problems.extend(judged.otherwise);
     }
     // People read it in the summary.
     if !args.output.is_for_people() {
@@ -335,6 +343,8 @@ struct Judging<'a> {
     /// The Namespace `default`, which is in every cluster, if the inventory does not have it.
     default: Option<Object>,
     evaluating: Evaluating,
+    /// Who is asked as well, if somebody is.
+    second: Option<Opinion<'a>>,
 }
 
 /// What came of one object.
@@ -348,6 +358,8 @@ struct Judged {
     is_excluded: bool,
     /// What would be found in other namespaces only.
     elsewhere: Vec<Error>,
+    /// What a second evaluator says otherwise.
+    otherwise: Vec<Error>,
 }
 
 impl Judging<'_> {
@@ -372,9 +384,13 @@ impl Judging<'_> {
         let is_excluded = self.policies.excludes(process, &review);
         let is_policy = kind == SubjectKind::Policy;
         let mut reviewed = Reviewed { object, is_policy, passed: Vec::new(), prints: Vec::new() };
-        let mut findings = Vec::new();
+        let (mut findings, mut otherwise) = (Vec::new(), Vec::new());
         if !is_excluded {
             let outcome = self.policies.review(&review, &world, point);
+            if let Some(second) = &self.second {
+                let place = whole(&reviewed.object).location;
+                otherwise = second.problems(self.policies, &review, &world, &outcome, Some(&place));
+            }
             findings = self.findings(&reviewed.object, &outcome);
             for result in &outcome.results {
                 let Some(policy) = self.index.get(result.key()).copied() else { continue };
@@ -384,7 +400,7 @@ impl Judging<'_> {
                 reviewed.prints.extend(result.prints.iter().map(|print| (policy, print.clone())));
             }
         }
-        Judged { reviewed, findings, is_placed, is_excluded, elsewhere }
+        Judged { reviewed, findings, is_placed, is_excluded, elsewhere, otherwise }
     }
 
     fn findings(&self, object: &Object, outcome: &Outcome) -> Vec<Finding> {

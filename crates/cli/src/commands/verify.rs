@@ -9,16 +9,18 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use portcullis::{
-    Assertion, Case, Decision, Document, EnforcementPoint, Error, ErrorKind, Expected, Inventory, Limits,
-    Location, Object, PolicySet, Resource, Review, Severity, Source, Suite, Test, Unsupported,
+    Decision, Document, EnforcementPoint, Error, ErrorKind, Inventory, Limits, Location, Object, PolicySet,
+    Resource, Review, Severity, Source, Unsupported,
 };
 use portcullis_report::verify::{CaseResult, Failure, Status, SuiteResult, TestResult, VerifyReport};
 use portcullis_report::{self as report, ExitStatus, Problem, count, human};
 use portcullis_sources::{self as read, Choice, InputFile};
+use portcullis_suite::{Assertion, Case, Expected, Suite, Test};
 use rayon::prelude::*;
 
 use crate::args::{Selection, VerifyArgs};
 use crate::commands::evaluation::Evaluating;
+use crate::commands::second::{Second, Tally};
 
 /// Runs the suites and reports.
 pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
@@ -26,7 +28,9 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
     let (files, mut problems) = read::list(&args.paths, Choice::Suites);
     let evaluating = Evaluating::new(&args.evaluation);
     let unsupported = Unsupported::allowed(args.allow_unsupported);
-    let runner = Runner { limits, selection: args.run.as_ref(), evaluating, unsupported };
+    let tally = args.second.cross_check.then(Tally::default);
+    let runner =
+        Runner { limits, selection: args.run.as_ref(), evaluating, unsupported, tally: tally.as_ref() };
     let results: Vec<_> = files.par_iter().map(|file| runner.file(file)).collect();
     let mut suites = Vec::new();
     for (file, result) in files.iter().zip(results) {
@@ -54,6 +58,9 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
         _ => ExitStatus::Success,
     };
     let passed = status == ExitStatus::Success;
+    if let Some(tally) = &tally {
+        tally.write();
+    }
     human::write_problems(&Problem::all(&problems), &mut anstream::stderr().lock())?;
     let mut out = report::stdout(args.output.is_for_people());
     args.output.write(&VerifyReport { suites, passed, verbose: args.verbose }, &mut out)?;
@@ -87,6 +94,8 @@ struct Runner<'a> {
     selection: Option<&'a Selection>,
     evaluating: Evaluating,
     unsupported: Unsupported,
+    /// Counts what a second evaluator says, if it is asked.
+    tally: Option<&'a Tally>,
 }
 
 impl Runner<'_> {
@@ -109,9 +118,10 @@ impl Runner<'_> {
         for document in &documents {
             let (resource, found) = Resource::read(document);
             match resource {
-                Some(Resource::Suite(suite)) => {
+                Some(Resource::Suite) => {
+                    let (suite, found) = Suite::read(document);
                     problems.extend(found);
-                    suites.push(suite);
+                    suites.extend(suite);
                 }
                 Some(Resource::Unsupported(_)) => problems.extend(self.unsupported.judge(found)),
                 Some(_) => {}
@@ -177,9 +187,10 @@ impl Runner<'_> {
             // What is not done about it is a warning.
             Ok(None) => return result,
             Ok(Some(policies)) => {
+                let second = self.tally.map(|tally| Second::new(&policies, self.evaluating.timeout(), tally));
                 let case = |case: &Case| {
                     let run = !case.skip && self.selects_case(test, case);
-                    run_case(case, run.then_some(&policies), &files, &self.evaluating)
+                    run_case(case, run.then_some(&policies), &files, &self.evaluating, second.as_ref())
                 };
                 result.parts = test.cases.iter().map(case).collect();
             }
@@ -375,6 +386,7 @@ fn run_case(
     policies: Option<&PolicySet>,
     files: &Files<'_>,
     evaluating: &Evaluating,
+    second: Option<&Second<'_>>,
 ) -> CaseResult {
     let started = Instant::now();
     let mut result = CaseResult::skipped(&case.name, case.location.clone());
@@ -391,6 +403,15 @@ fn run_case(
             let decision = Decision::from(&outcome);
             result.failures =
                 case.assertions.iter().filter_map(|assertion| check(assertion, &decision)).collect();
+            if let Some(second) = second {
+                let place = Some(&case.location);
+                let found = second.with(&inventory).problems(policies, &review, &world, &outcome, place);
+                let (errors, unknown) = separate(found);
+                result.problems.extend(Problem::all(&unknown));
+                result
+                    .failures
+                    .extend(errors.iter().map(|error| broken(&case.location, error.message(), &[])));
+            }
             result.parts = outcome.results.iter().flat_map(|result| &result.prints).cloned().collect();
         }
     }

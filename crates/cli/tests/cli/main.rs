@@ -8,6 +8,7 @@
 )]
 
 mod configs;
+mod cross_check;
 mod deploy;
 mod field;
 mod field_cases;

@@ -100,4 +100,9 @@ impl CompiledConstraint {
         };
         (Some(compiled), errors)
     }
+
+    /// The document `input` of its program.
+    pub(crate) fn input(&self, review: &Value) -> Value {
+        value::object([("review", review.clone()), ("parameters", self.parameters.clone())])
+    }
 }

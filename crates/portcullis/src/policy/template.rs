@@ -100,6 +100,12 @@ impl TemplateInfo {
         (&module.text, location.unwrap_or_else(|| self.location.clone()))
     }
 
+    /// What it was compiled from.
+    #[cfg(feature = "regorus")]
+    pub(crate) fn source(&self) -> &EngineSource {
+        &self.source
+    }
+
     /// What it reads from the inventory, derived from its text; empty if it compares no objects.
     #[must_use]
     pub fn inventory_reads(&self) -> &[InventoryRead] {

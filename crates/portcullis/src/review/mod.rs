@@ -28,7 +28,7 @@ use crate::matcher::{MatchError, Subject};
 use crate::object::Object;
 use crate::policy::{CompiledConstraint, PolicySet};
 use crate::program::{EvaluationError, Surroundings};
-use crate::value::{self, Value};
+use crate::value::Value;
 use crate::world::World;
 
 impl PolicySet {
@@ -110,6 +110,14 @@ impl PolicySet {
     }
 }
 
+#[cfg(feature = "regorus")]
+impl Review {
+    /// `input.review`, as programs see it in a world.
+    pub(crate) fn input_in(&self, world: &World<'_>) -> Value {
+        self.input(known_namespace(self, world))
+    }
+}
+
 /// The constraints that may apply to the objects of a review.
 fn candidates<'a>(set: &'a PolicySet, review: &Review) -> impl Iterator<Item = &'a Arc<CompiledConstraint>> {
     let mut kinds = review.candidates().map(|object| &*object.gvk().kind);
@@ -164,7 +172,7 @@ fn evaluate(
     world: World<'_>,
 ) -> (Verdict, Vec<String>, u64) {
     let template = &constraint.template;
-    let input = value::object([("review", input.clone()), ("parameters", constraint.parameters.clone())]);
+    let input = constraint.input(input);
     let indexes = world.inventory().and_then(|inventory| inventory.indexes(&template.program, set));
     let nothing;
     let data = if let Some(inventory) = world.inventory() {

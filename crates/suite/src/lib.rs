@@ -1,14 +1,35 @@
-//! `Suite`: tests for policies, as gator defines them, plus what it lacks.
+//! Suites: tests for policies, as gator defines them, plus what it lacks. This crate reads them; the command line runs them.
+//!
+//! ```
+//! use portcullis::Document;
+//! use portcullis_suite::{Expected, Suite};
+//!
+//! # let text = "
+//! # apiVersion: test.gatekeeper.sh/v1alpha1
+//! # kind: Suite
+//! # tests:
+//! # - name: privileged
+//! #   template: template.yaml
+//! #   constraint: constraint.yaml
+//! #   cases:
+//! #   - name: a pod that is
+//! #     object: pod.yaml
+//! #     assertions: [{violations: yes}]
+//! # ";
+//! let (documents, _) = Document::read_all("suite.yaml", text);
+//! let (suite, errors) = Suite::read(&documents[0]);
+//!
+//! assert!(errors.is_empty());
+//! assert_eq!(suite.unwrap().tests[0].cases[0].assertions[0].violations, Expected::Yes);
+//! ```
+
+#![forbid(unsafe_code)]
 
 use std::sync::Arc;
 
+use portcullis::{Document, Error, ErrorKind, Location, Node, Resource, Severity};
 use regex::Regex;
-
-use crate::document::Document;
-use crate::error::{Error, ErrorKind};
-use crate::node::Node;
-use crate::source::Location;
-use crate::value::{self, View};
+use serde_json::Value;
 
 /// A suite file. Paths in it are relative to the file.
 #[derive(Clone, Debug)]
@@ -80,12 +101,21 @@ pub enum Expected {
 }
 
 impl Suite {
-    pub(super) fn read(document: &Document, errors: &mut Vec<Error>) -> Self {
+    /// Reads a document of kind Suite; any other is `None`, without errors of this crate. So is one that is wrong in any place: reading
+    /// goes on after the first mistake, so that all are reported.
+    #[must_use]
+    pub fn read(document: &Document) -> (Option<Self>, Vec<Error>) {
+        let (resource, mut errors) = Resource::read(document);
+        if !matches!(resource, Some(Resource::Suite)) {
+            return (None, errors);
+        }
         let root = Node::root(document);
-        root.check_fields(&["apiVersion", "kind", "metadata", "skip", "tests"], errors);
-        let skip = root.optional_bool("skip", errors).unwrap_or(false);
-        let tests = root.list("tests", errors).iter().filter_map(|test| Test::read(test, errors)).collect();
-        Self { skip, tests }
+        root.check_fields(&["apiVersion", "kind", "metadata", "skip", "tests"], &mut errors);
+        let skip = root.optional_bool("skip", &mut errors).unwrap_or(false);
+        let tests = root.list("tests", &mut errors);
+        let tests = tests.iter().filter_map(|test| Test::read(test, &mut errors)).collect();
+        let is_broken = errors.iter().any(|error| error.severity() == Severity::Error);
+        ((!is_broken).then_some(Self { skip, tests }), errors)
     }
 }
 
@@ -149,7 +179,7 @@ impl Assertion {
             None => Some(Expected::Yes),
             Some(field) => read_expected(&field, errors),
         };
-        let message = match node.field("message").filter(|field| value::as_str(field.value()) != Some("")) {
+        let message = match node.field("message").filter(|field| field.to_json() != "") {
             None => None,
             Some(field) => Some(read_pattern(&field, errors)?),
         };
@@ -158,12 +188,14 @@ impl Assertion {
 }
 
 fn read_expected(node: &Node<'_>, errors: &mut Vec<Error>) -> Option<Expected> {
-    let count = match node.value().view() {
+    let count = match node.to_json() {
         // Plain `yes` and `no` are booleans in YAML 1.1, texts when quoted.
-        View::Bool(true) | View::String("yes") => return Some(Expected::Yes),
-        View::Bool(false) | View::String("no") => return Some(Expected::No),
-        View::String(word) => word.parse().ok(),
-        View::Number(number) => number.as_u64(),
+        Value::Bool(true) => return Some(Expected::Yes),
+        Value::Bool(false) => return Some(Expected::No),
+        Value::String(word) if word == "yes" => return Some(Expected::Yes),
+        Value::String(word) if word == "no" => return Some(Expected::No),
+        Value::String(word) => word.parse().ok(),
+        Value::Number(number) => number.as_u64(),
         _ => None,
     };
     if count.is_none() {
