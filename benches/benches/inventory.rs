@@ -21,7 +21,7 @@ fn inventory(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("inventory/upsert-and-snapshot");
     for count in [100, 10_000, 100_000] {
         let text = portcullis_benches::manifests(count, 7);
-        // Each of them once more, and different: what is told of again as it was changes nothing.
+        // Each of them once more, and different: what is reported again unchanged changes nothing.
         let changed = text.replace("\n  namespace: ", "\n  annotations: {revision: next}\n  namespace: ");
         let (before, after) = (objects(&text), objects(&changed));
         let mut store = InventoryStore::new();

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-/// What `--max-memory` is told, and what the process may have with the program itself.
+/// What `--max-memory` is set to, and what the process may have with the program itself.
 const CEILING: &str = "64MiB";
 const MAX_KIB: u64 = 96 << 10;
 /// What is dense and small is judged as a whole, and nothing is wrong with it.
@@ -86,7 +86,7 @@ fn constraints() -> String {
     (0..20).map(constraint).collect()
 }
 
-/// ConfigMaps with a text that policies repeat a thousand times; then something that is no object.
+/// ConfigMaps with a text that policies repeat a thousand times; then something that is not an object.
 fn maps(out: &mut dyn Write, count: usize, bytes: usize, namespace: &str) -> io::Result<()> {
     lines(out, count, |number| {
         let text = "t".repeat(bytes);

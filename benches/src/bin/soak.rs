@@ -6,7 +6,7 @@
 //! one constraint is a hog and ends at its limit of steps ──────────┘
 //! ```
 //!
-//! What each request may be told is worked out before, by the core, for every version of the policies. Every answer has to be HTTP 200, to
+//! Which answers each request may get is worked out before, by the core, for every version of the policies. Every answer has to be HTTP 200, to
 //! carry the uid of its request, and to have the verdict, the message and the warnings of one version that was in force. Memory has to be
 //! flat. Anything else ends with exit code 1 and says which request it was.
 //!
@@ -113,7 +113,7 @@ struct Answer {
     warnings: Vec<String>,
 }
 
-/// When each version was written last; versions in force are told by it.
+/// When each version was written last; it shows which versions may be in force.
 #[derive(Default)]
 struct History(Mutex<Vec<(usize, Instant)>>);
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::{Broken, Options, documents};
 
 const FILE: &str = "webhook-configuration.yaml";
-const TEXT: &str = include_str!("../../../deploy/webhook/webhook-configuration.yaml");
+const TEXT: &str = include_str!("../deploy/webhook-configuration.yaml");
 
 pub(crate) fn webhook(rules: &AdmissionRules, options: &Options) -> Result<Vec<Value>, Broken> {
     let mut documents = documents(FILE, TEXT, options)?;

@@ -1,5 +1,5 @@
 //! The manifests that a set of policies needs in a cluster, as values: custom resource definitions, roles, a webhook configuration, a
-//! SyncSet. Pure: whoever calls it reads the policies and writes the YAML.
+//! SyncSet. Pure: the caller reads the policies and writes the YAML.
 //!
 //! ```text
 //! PolicySet ── ListedKinds, AdmissionRules ──> what these policies need ──┐

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use crate::{Broken, Options, documents};
 
-const WEBHOOK: &str = include_str!("../../../deploy/webhook/rbac.yaml");
-const CRDS: &str = include_str!("../../../deploy/optional/apply-crds.yaml");
-const AUDIT: &str = include_str!("../../../deploy/audit/rbac.yaml");
+const WEBHOOK: &str = include_str!("../deploy/webhook-rbac.yaml");
+const CRDS: &str = include_str!("../deploy/apply-crds.yaml");
+const AUDIT: &str = include_str!("../deploy/audit-rbac.yaml");
 
 /// The label by which roles are added to what the webhook keeps.
 const AGGREGATED: &str = "portcullis.example.com/aggregate-to-synced";

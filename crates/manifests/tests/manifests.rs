@@ -156,7 +156,7 @@ fn nothing_that_policies_mean_is_pruned() {
         let Ok(text) = std::fs::read_to_string(&file) else { continue };
         for document in Document::read_all(&file.display().to_string(), &text).0 {
             let (resource, errors) = Resource::read(&document);
-            // What has unknown fields is told of them, and loses them.
+            // Unknown fields are reported, and dropped.
             let is_used =
                 matches!(resource, Some(Resource::Template(_) | Resource::Config(_) | Resource::SyncSet(_)));
             let is_lossy = errors.iter().any(|error| error.kind() == portcullis::ErrorKind::UnknownField);

@@ -1,4 +1,4 @@
-//! STAGE 4: what an outcome means. The only place that interprets enforcement actions.
+//! Decisions: what an outcome means. The only place that interprets enforcement actions.
 
 use crate::enforcement::{Actions, EnforcementAction};
 use crate::review::{ConstraintResult, Outcome, Position, Verdict, Violation};
@@ -72,7 +72,7 @@ impl<'a> Finding<'a> {
         self.result.actions.gravest().unwrap_or(EnforcementAction::Deny)
     }
 
-    /// True if it could not be told whether the constraint holds.
+    /// True if it could not be determined whether the constraint holds.
     #[must_use]
     pub fn is_error(&self) -> bool {
         self.violation.is_none()

@@ -294,7 +294,7 @@ impl Error {
         &self.0.message
     }
 
-    /// Where it is, if it can be told.
+    /// Where it is, if that is known.
     #[must_use]
     pub fn location(&self) -> Option<&Location> {
         self.0.location.as_ref()

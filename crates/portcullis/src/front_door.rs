@@ -72,7 +72,7 @@ fn strict(mut errors: Vec<Error>) -> Result<(), Errors> {
 impl PolicySet {
     /// Compiles the policies of some texts, each with the name that errors show. All of it counts or none: one template that does not
     /// compile, one document that cannot be read, and texts without a constraint (which would let everything pass) are errors. What is
-    /// no policy is left alone. Warnings are for [`PolicySet::compile`] to tell.
+    /// no policy is left alone. Warnings come only from [`PolicySet::compile`].
     ///
     /// # Errors
     ///
@@ -157,7 +157,7 @@ impl Review {
         match std::str::from_utf8(body) {
             Ok(text) => Self::from_json(text),
             Err(error) => {
-                let message = format!("the request is no UTF-8 from byte {} on", error.valid_up_to());
+                let message = format!("the request is not UTF-8 from byte {} on", error.valid_up_to());
                 Err(Error::new(ErrorKind::Encoding, message).into())
             }
         }

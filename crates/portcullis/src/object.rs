@@ -1,4 +1,7 @@
-//! A Kubernetes object, read once: what matching asks for is taken out when it is made.
+//! A Kubernetes object, read once.
+//!
+//! What matching asks of every object (kind, name, namespace) is taken out and checked when the object is made.
+//! So an object whose `metadata` has the wrong types does not exist, and no criterion has to think of one.
 
 use std::fmt;
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use portcullis_value::{Limits, Watch};
 
 use crate::inventory::Inventory;
 
-/// What tells how long something took. The core reads no clock; who wants to know hands one in.
+/// Measures how long something took. The core reads no clock; a caller that wants to know hands one in.
 pub trait Stopwatch {
     /// Nanoseconds since some moment, the same for all calls. Called twice per constraint that is evaluated.
     fn read_ns(&self) -> u64;
@@ -46,7 +46,7 @@ impl<'a> World<'a> {
         Self { limits, ..self }
     }
 
-    /// What tells evaluations to stop, such as the deadline of a request.
+    /// What stops evaluations, such as the deadline of a request.
     #[must_use]
     pub const fn with_watch(self, watch: &'a (dyn Watch + Sync)) -> Self {
         Self { watch: Some(watch), ..self }

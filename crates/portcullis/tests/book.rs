@@ -17,7 +17,7 @@ fn deprecation() -> Problem {
     Problem {
         kind: "deprecated-builtin".to_owned(),
         at: Some("29:15".to_owned()),
-        message: "`any` is deprecated, and no longer there in v1".to_owned(),
+        message: "`any` is deprecated, and was removed in v1".to_owned(),
         hint: None,
         warning: true,
     }
@@ -86,7 +86,7 @@ fn every_mistake_of_the_printed_example_is_reported_with_its_place() {
             "syntax config.yaml:4:3: a mapping is not allowed here: `name` already has the value `config`; \
              indent `namespace` like `name`, or put both under `metadata:`, which is missing here",
             "missing-template constraint.yaml:2:7: the constraint is not enforced: its template `K8sAllowedRepos` was \
-             rejected; mend the template first",
+             rejected; fix the template first",
             "unknown-kind template.yaml:2:7: group `templates.gatekeeper.sh` has no kind `ContraintTemplate`; \
              did you mean `ConstraintTemplate`?",
             "invalid-schema template.yaml:16:11: unknown keyword `porperties`; did you mean `properties`?",
@@ -94,7 +94,7 @@ fn every_mistake_of_the_printed_example_is_reported_with_its_place() {
              rename `deny` to `violation`",
             "unknown-input template.yaml:28:39: `input.constraint` does not exist, so this is never true; \
              the constraint's parameters are `input.parameters`",
-            "deprecated-builtin template.yaml:29:15: `any` is deprecated, and no longer there in v1; write `xs[_] == true`",
+            "deprecated-builtin template.yaml:29:15: `any` is deprecated, and was removed in v1; write `xs[_] == true`",
             "rego template.yaml:30:131: rego_unsafe_var_error: var imput is unsafe; did you mean `input`?",
         ]
     );

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use serde_json::{Map, Value, json};
 
-/// Whether a constraint applies; none if that cannot be told.
+/// Whether a constraint applies; none if that is not known.
 type Applies = Option<bool>;
 
 struct Subject<'a> {
@@ -139,7 +139,7 @@ fn applies(wanted: &Value, subject: &Subject<'_>) -> Applies {
     })
 }
 
-/// Either object is enough; what cannot be told of the first is not saved by the second.
+/// Either object is enough; what is not known of the first is not saved by the second.
 fn either_applies(wanted: &Value, subjects: &[Subject<'_>]) -> Applies {
     for subject in subjects {
         match applies(wanted, subject) {

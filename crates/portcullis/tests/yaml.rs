@@ -91,7 +91,7 @@ fn compare(theirs: Option<&[Value]>, ours: Option<&[Value]>) -> Verdict {
     }
 }
 
-/// A document that is no object is refused here, where `kubectl` looks at it later.
+/// A document that is not an object is refused here, where `kubectl` looks at it later.
 fn objects(documents: &Value, refused: bool) -> Option<&[Value]> {
     let documents = documents.as_array()?;
     (!refused && documents.iter().all(Value::is_object)).then_some(documents)

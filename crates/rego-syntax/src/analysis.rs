@@ -113,7 +113,7 @@ impl<'m> Visitor<'m> for Collector<'m, '_> {
             ExprKind::Var(_) => self.add(expr, usage),
             ExprKind::Ref(reference) => {
                 self.add(expr, usage);
-                // The head of the reference is part of it, unless it is no variable.
+                // The head of the reference is part of it, unless it is not a variable.
                 if reference.head.as_var().is_none() {
                     self.visit_expr(&reference.head);
                 }

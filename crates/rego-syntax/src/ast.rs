@@ -156,7 +156,7 @@ pub struct Head {
     /// The first segment.
     pub name: Name,
     /// The segments after the name: for `a.b[c] := v` they are `.b` and `[c]`. The element of a v0 set
-    /// (`a[x] { … }`) is no segment but the key.
+    /// (`a[x] { … }`) is not a segment but the key.
     pub path: Vec<RefArg>,
     /// The parameters of a function.
     pub params: Option<Vec<Expr>>,

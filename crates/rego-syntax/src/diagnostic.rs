@@ -32,7 +32,7 @@ impl fmt::Display for Diagnostic {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DiagnosticCode {
-    /// A character or literal that is no token.
+    /// A character or literal that is not a token.
     IllegalToken,
     /// A token that the grammar does not allow where it stands.
     UnexpectedToken,

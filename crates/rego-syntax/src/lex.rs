@@ -66,7 +66,7 @@ pub(crate) enum Token {
     Rem,
     And,
     Or,
-    /// Something that is no token; reported by the lexer.
+    /// Something that is not a token; reported by the lexer.
     Illegal,
     Eof,
 }
@@ -120,7 +120,7 @@ impl Word {
     }
 }
 
-/// Splits `text` into tokens; never fails, what is no token becomes [`Token::Illegal`].
+/// Splits `text` into tokens; never fails, what is not a token becomes [`Token::Illegal`].
 pub(crate) fn lex(text: &str) -> Lexed {
     let mut lexer = Lexer {
         text,
@@ -341,7 +341,7 @@ impl Lexer<'_> {
         }
     }
 
-    /// Consumes what follows a backslash; false if that is no escape.
+    /// Consumes what follows a backslash; false if that is not an escape.
     fn escape(&mut self, template: bool) -> bool {
         match self.peek() {
             Some('\\' | '"' | '/' | 'b' | 'f' | 'n' | 'r' | 't') => {
@@ -454,7 +454,7 @@ fn span(start: usize, end: usize) -> Span {
 }
 
 /// The value of the inside of a string or template literal: escapes resolved as JSON does, a lone
-/// surrogate replaced. What is no escape stands for itself.
+/// surrogate replaced. What is not an escape stands for itself.
 pub(crate) fn unescape(inner: &str) -> String {
     if !inner.contains('\\') {
         return inner.to_owned();

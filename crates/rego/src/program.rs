@@ -1,4 +1,5 @@
-//! Programs: modules lowered for one query. Who makes them is in `lower`, who runs them in `eval`, what they rest on in `reads`.
+//! Programs: modules lowered for one query. `lower` makes them, `eval` runs them, and `reads` says what their
+//! answers rest on.
 
 use std::fmt;
 use std::sync::Arc;

@@ -639,7 +639,7 @@ fn random_programs_are_of_both_kinds() {
     assert!(compiled > 1_000 && indexed > 300, "{compiled} compiled, {indexed} with an index");
 }
 
-/// What is limited by itself is no error of an evaluation: it does without.
+/// What is limited by itself is not an error of an evaluation: it does without.
 #[test]
 fn an_index_that_takes_too_much_is_not_made() {
     let bodies: Vec<String> = (0..70).map(|at| format!("x{at} := data.xs[_]")).collect();

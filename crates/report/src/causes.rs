@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::{ObjectName, Place, Problem, count};
 
-/// How many problems of one severity a report lists, and how many causes it tells apart; the rest is only counted.
+/// How many problems of one severity a report lists, and how many causes it lists; the rest is only counted.
 pub const MAX_PROBLEMS: usize = 1000;
 
 /// All problems of an audit. Takes memory for [`MAX_PROBLEMS`] of each severity, however many there are.

@@ -21,7 +21,7 @@ impl From<ExitStatus> for ExitCode {
     }
 }
 
-/// Of an audit. Nothing judged is no pass: whoever only looks at the exit code would take it for one.
+/// Of an audit. Nothing judged is not a pass: a caller that only looks at the exit code would take it for one.
 impl From<Standing> for ExitStatus {
     fn from(standing: Standing) -> Self {
         match standing {

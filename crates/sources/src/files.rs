@@ -57,7 +57,7 @@ pub enum Choice {
     /// The same, but for the `samples` beside a suite: they show what policies do, they are none.
     Policies,
     /// The manifests of a directory that is looked at again and again, as `Policies` if so asked. It may be a volume that Kubernetes mounts: what
-    /// its links lead to is read through them, since there are two versions of it while it changes. Nothing that is no file is read.
+    /// its links lead to is read through them, since there are two versions of it while it changes. Nothing that is not a file is read.
     Watched {
         /// Whether policies are looked for, and no samples.
         policies: bool,
@@ -130,7 +130,7 @@ impl Listing {
                 self.problems.push(unreadable(&name, ErrorKind::Unreadable, message));
             }
             Ok(metadata) => match special(metadata.file_type()) {
-                // Somebody else's pipe: whoever watches cannot wait for it.
+                // Somebody else's pipe: a watch of files cannot wait for it.
                 Some(special) if matches!(self.choice, Choice::Watched { .. }) => self.no_file(root, special),
                 _ => self.push(root),
             },
@@ -238,7 +238,7 @@ impl Listing {
             }
             (path, other) => {
                 let name = path.map(|path| InputFile::new(path).name).unwrap_or_default();
-                let message = format!("the directory could not be searched through: {other}");
+                let message = format!("the directory could not be searched: {other}");
                 self.problems.push(unreadable(&name, ErrorKind::Unreadable, message));
             }
         }

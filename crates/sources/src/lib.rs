@@ -111,7 +111,7 @@ pub fn documents(paths: &[PathBuf], choice: Choice, limits: &Limits) -> Input {
 }
 
 /// Whether a document that was read is one of a policy: a template, a constraint, a Config, a SyncSet, or what was meant for one. What
-/// is no policy may be broken on purpose: a sample that shows what a policy does.
+/// is not a policy may be broken on purpose: a sample that shows what a policy does.
 pub fn is_policy(resource: Option<&Resource>, object: Option<&Object>) -> bool {
     match resource {
         Some(Resource::Object(_) | Resource::AdmissionReview(_) | Resource::Suite) => false,

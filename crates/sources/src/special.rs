@@ -1,4 +1,4 @@
-//! What has a name in a directory and is no file.
+//! What has a name in a directory and is not a file.
 
 use std::fmt;
 use std::fs::FileType;

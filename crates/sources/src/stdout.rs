@@ -6,13 +6,13 @@ use std::process::ExitCode;
 /// Whether the program was started without a standard output (`>&-`): a report would be lost, and nobody would know.
 ///
 /// Rust opens `/dev/null` in its place before a program begins, for reading and writing. Who throws a report away on purpose (`> /dev/null`) opens
-/// it for writing only. Some libraries that start programs do not, and cannot be told from none.
+/// it for writing only. Some libraries that start programs do not, and cannot be distinguished from none.
 #[must_use]
 pub fn stdout_is_closed() -> bool {
     is_closed()
 }
 
-/// The error of whoever writes to it all the same.
+/// The error of a write to it all the same.
 #[must_use]
 pub fn closed_stdout() -> io::Error {
     let message = "standard output is closed; to throw the output away, write `> /dev/null`";

@@ -113,7 +113,7 @@ pub enum Applies {
     Yes,
     /// It does not.
     No,
-    /// That cannot be told.
+    /// That is not known.
     Unknown,
 }
 

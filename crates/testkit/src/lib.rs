@@ -20,6 +20,7 @@ pub mod case;
 pub mod compliance;
 pub mod harness;
 pub mod hostile;
+mod manual;
 pub mod metrics;
 pub mod oracle;
 pub mod policies;

@@ -19,7 +19,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// Runs a program with some bytes on standard input; `None` is a standard input that is no stream.
+    /// Runs a program with some bytes on standard input; `None` is a standard input that is not a stream.
     pub fn of(mut command: Command, stdin: Option<&[u8]>) -> Self {
         command.stdin(if stdin.is_some() { Stdio::piped() } else { Stdio::null() });
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program");

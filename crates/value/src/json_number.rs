@@ -10,7 +10,7 @@ pub enum JsonNumber {
 }
 
 impl JsonNumber {
-    /// What a text is; `None` if it is no number. Cost: one pass.
+    /// What a text is; `None` if it is not a number. Cost: one pass.
     #[must_use]
     pub fn of(text: &str) -> Option<Self> {
         let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());

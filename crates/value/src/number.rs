@@ -1,4 +1,9 @@
 //! Numbers: exact integers of any size within a limit, and floats.
+//!
+//! OPA computes with decimal texts of any size; an API server with 64-bit integers and floats. A policy must
+//! not see `9007199254740993` become `9007199254740992`, so an integer is never kept as a float that is not
+//! equal to it. There are three forms, but one number has one meaning: `1.0` is `1`, and equal numbers are
+//! equal whatever their form. Comparing a float with an integer is done without rounding either of them.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -152,7 +157,7 @@ impl Number {
         }
     }
 
-    /// The number that a text of JSON says; none if the text is no number. OPA keeps any number as it is written.
+    /// The number that a text of JSON says; none if the text is not a number. OPA keeps any number as it is written.
     ///
     /// # Errors
     ///
@@ -284,7 +289,7 @@ impl PartialOrd for Number {
     }
 }
 
-/// No reader makes what is no number; it is after all others, so that the order is total.
+/// No reader makes what is not a number; it is after all others, so that the order is total.
 fn compare_floats(a: f64, b: f64) -> Ordering {
     a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
 }

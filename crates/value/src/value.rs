@@ -1,4 +1,12 @@
-//! The value itself.
+//! The value: what objects are read into, and what policies compute with.
+//!
+//! There is one type for JSON, for Rego's sets and for *undefined*, so that nothing is converted between the
+//! document of an object, the inventory and an evaluation. It is made for many clones and few changes: a
+//! value is three words, a text of up to 23 bytes lies inside of it, and all larger forms are shared by
+//! reference count. Changing a value makes a new one; what is not changed stays shared.
+//!
+//! Callers look at a value through [`View`] and never at its form (`Repr` is private), so that the form can
+//! change. Order and equality are OPA's, because they decide what a policy answers: see [`Value`].
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -196,7 +204,7 @@ impl Value {
         matches!(self.0, Repr::Array(_) | Repr::Object(_) | Repr::Set(_))
     }
 
-    /// How many elements or entries it has; none if it is no collection.
+    /// How many elements or entries it has; none if it is not a collection.
     #[inline]
     #[must_use]
     pub fn count(&self) -> Option<usize> {

@@ -10,7 +10,7 @@ use crate::{Value, View};
 pub const MAX_NESTING: usize = 500;
 
 /// Asks the budget for what it takes to compare a value with another, or to copy it: a step for each value in
-/// it, as often as it is there. Whoever compares must have asked, as comparing itself cannot.
+/// it, as often as it is there. The caller must have asked before it compares, as comparing itself cannot.
 ///
 /// # Errors
 ///

@@ -188,7 +188,7 @@ fn is_timestamp(text: &str) -> bool {
         && (time.is_empty() || time.strip_prefix(['T', 't', ' ']).is_some_and(is_time))
 }
 
-/// What the first byte of a plain scalar tells about it.
+/// What the first byte of a plain scalar says about it.
 #[derive(PartialEq, Eq)]
 enum Hint {
     /// Perhaps one of the words.

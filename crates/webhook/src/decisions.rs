@@ -1,5 +1,5 @@
 //! The record of decisions: one JSON object per line for each request to `/v1/admit`, what it was, what it was judged by, and what each
-//! constraint said. Replays stand on it, so its form is described in README.md and has a version.
+//! constraint said. Replays stand on it, so its form is described in docs/webhook.md and has a version.
 //!
 //! ```text
 //! review thread: Draft (digests, results, no secrets) ──> answer ──> Recorder ──(bounded queue)──> its thread ──> file

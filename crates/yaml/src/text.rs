@@ -157,7 +157,7 @@ impl<'a> Text<'a> {
         self.at += plain_pieces(self.bytes.get(self.at..).unwrap_or_default(), is_end);
     }
 
-    /// Passes a line break, if there is one, and tells what it is in a text.
+    /// Passes a line break, if there is one, and returns what it is in a text.
     pub(crate) fn read_break(&mut self) -> Option<&'static str> {
         let width = self.break_width();
         if width == 0 {
@@ -176,7 +176,7 @@ impl<'a> Text<'a> {
     }
 }
 
-/// What a byte may be for whoever looks for an end.
+/// What a byte may be for a search for an end.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Class {
     /// Nothing; not looked at any further.

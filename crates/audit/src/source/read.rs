@@ -145,7 +145,7 @@ fn around(
                 let message = "the items were read as those of another list than this turns out to be";
                 problems.push(refuse(message.to_owned(), "put `apiVersion` and `kind` before `items`, once"));
             } else if !is_certain {
-                let message = "this list has an alias behind its items, which may mean something in them";
+                let message = "this list has an alias after its items, which may mean something in them";
                 problems.push(refuse(message.to_owned(), "write out what the alias means"));
             }
         }
@@ -156,7 +156,7 @@ fn around(
                 let message = "this has `items`, but no `kind` that says what list it is";
                 refuse(message.to_owned(), "its items were audited; a list of objects is of the kind `List`")
             } else if kind.ends_with("List") {
-                let message = "this list has no `apiVersion`, so that it is no list of objects";
+                let message = "this list has no `apiVersion`, so it is not a list of objects";
                 refuse(message.to_owned(), "its items were audited; a list of objects has an `apiVersion`")
             } else {
                 let message = format!(
@@ -210,7 +210,7 @@ fn decode(file: &Arc<str>, bytes: Vec<u8>, start: Start, form: Form) -> Result<A
             let at = error.valid_up_to();
             let good = source(&String::from_utf8_lossy(bytes.get(..at).unwrap_or_default()));
             let end = u32::try_from(at).unwrap_or(u32::MAX);
-            let error = Error::new(ErrorKind::Encoding, "this is no text: a byte is not UTF-8");
+            let error = Error::new(ErrorKind::Encoding, "this is not text: a byte is not UTF-8");
             let problem = Problem::of(&error.at(Location::new(good, end..end)));
             let place = problem.place.or_else(|| Some(place(file, start)));
             Err(Box::new(Problem { place, ..problem }))

@@ -214,7 +214,7 @@ struct Files<'a> {
 }
 
 impl Files<'_> {
-    /// The documents of a file. An error is a failure of whoever names it.
+    /// The documents of a file. An error is a failure of the test that names it.
     fn read(
         &self,
         path: &str,

@@ -212,7 +212,7 @@ fn a_reader_that_hangs_up_is_an_error() {
 fn an_output_file_that_cannot_grow_is_an_error() {
     let directory = directory(&[("good.yaml", &config_map("m", "hello"))]);
     let mut command = Command::new("sh");
-    // No file may have a byte, and who writes one is told so.
+    // No file may have a byte, and a report says so.
     command.args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_portcullis")]);
     command.args(["audit", "--policies", ".", "good.yaml", "--json", "report.json"]);
     let output = command.current_dir(directory.path()).output().unwrap();

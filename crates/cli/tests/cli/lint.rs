@@ -60,7 +60,7 @@ fn exit_codes_tell_mistakes_from_what_could_not_be_read() {
     lint(&["wrong.yaml"]).exits_with(1);
     lint(&["wrong.yaml", "nowhere.yaml"]).exits_with(2);
     lint(&["good.yaml", "--max-size", "10"]).exits_with(2);
-    // Text that is not YAML is a mistake in a policy, as far as can be told.
+    // Text that is not YAML is a mistake in a policy, as far as is known.
     run(&testdata(), &["lint", "-"], Some("kind: 'x")).exits_with(1);
     let nothing = lint(&["../manifests"]).exits_with(2);
     assert!(nothing.stdout.contains("no policies were found"), "{}", nothing.shown());

@@ -42,7 +42,7 @@ fn run_in(directory: &Path, args: &[&str]) -> Run {
     run(directory, args, None)
 }
 
-/// Runs the program in a directory; `None` is a standard input that is no stream.
+/// Runs the program in a directory; `None` is a standard input that is not a stream.
 fn run(directory: &Path, args: &[&str], stdin: Option<&str>) -> Run {
     let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
     command.current_dir(directory).args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -72,7 +72,7 @@ impl Run {
     }
 }
 
-/// Puts a fixed time wherever a report tells how long something took.
+/// Puts a fixed time wherever a report says how long something took.
 fn without_times(text: &str) -> String {
     let human = regex::Regex::new(r"\d+\.\d{3}s").unwrap();
     let json = regex::Regex::new(r#"("seconds": )[^,\n]+"#).unwrap();

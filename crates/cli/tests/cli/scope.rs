@@ -83,7 +83,7 @@ fn a_pod_without_a_namespace_lives_in_one_and_what_another_would_bring_is_a_warn
 
     let args = ["test", "-p", "policies.yaml", "pod.yaml", "-n", "bank", "-o", "human"];
     let run = run_in(path, &args).exits_with(1);
-    // The Namespace `bank` is not known: what selects by its labels cannot be told.
+    // The Namespace `bank` is not known: what selects by its labels is not known.
     assert!(run.stdout.contains("could not be evaluated"), "{}", run.shown());
     assert!(
         run.stdout.contains("1 object names no namespace: taken to be in `bank`, as `--namespace` says"),

@@ -100,7 +100,7 @@ impl AdmissionRules {
             .collect()
     }
 
-    /// Whether a configuration sends all that is needed. What its selectors leave out is told by [`AdmissionRules::lint`].
+    /// Whether a configuration sends all that is needed. What its selectors leave out is reported by [`AdmissionRules::lint`].
     #[must_use]
     pub fn covers(&self, configuration: &WebhookConfiguration) -> bool {
         self.missing(configuration).is_empty()
@@ -199,7 +199,7 @@ impl AdmissionRules {
         }
         if let Some((_, location)) = &webhook.objects {
             let message =
-                "`objectSelector` leaves objects out by labels, which whoever writes an object chooses";
+                "`objectSelector` leaves objects out by labels, which the author of an object chooses";
             found.push(warning(message, location).hint("exempt objects in constraints, or by namespaces"));
         }
         if let Some(location) = &webhook.conditions {
@@ -346,7 +346,7 @@ fn lint_guard(configuration: &WebhookConfiguration, ours: &[&Webhook], found: &m
     for operation in [Operation::Create, Operation::Update] {
         if !guards.iter().any(|guard| guard.sends(&namespaces, operation, Scope::Cluster)) {
             let message = format!(
-                "whoever may write a Namespace can take it out of sight by the label `{IGNORE}`: {operation} of `namespaces` is not sent to `{GUARD}`"
+                "anybody who may write a Namespace can take it out of sight by the label `{IGNORE}`: {operation} of `namespaces` is not sent to `{GUARD}`"
             );
             found.push(warning(message, location));
         }

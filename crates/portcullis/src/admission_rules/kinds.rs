@@ -34,7 +34,7 @@ pub struct KnownKind {
 }
 
 impl Kinds {
-    /// What is known of a kind; none if it is not, or is no resource of its own.
+    /// What is known of a kind; none if it is not, or is not a resource of its own.
     #[must_use]
     pub fn get(&self, group: &str, kind: &str) -> Option<KnownKind> {
         let built_in = scope::resources().find(|(name, known, _)| *name == group && *known == kind);

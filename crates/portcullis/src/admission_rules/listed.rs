@@ -28,7 +28,7 @@ pub struct ListedKinds {
 }
 
 impl ListedKinds {
-    /// What an audit lists that lists only kinds that constraints are about, as [`PolicySet::concerns`] tells.
+    /// What an audit lists that lists only kinds that constraints are about, as [`PolicySet::concerns`] says.
     #[must_use]
     pub fn audited(policies: &PolicySet, kinds: &Kinds) -> Self {
         let mut listed = Self::default();

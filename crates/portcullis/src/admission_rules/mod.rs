@@ -6,7 +6,7 @@
 //! kinds and their resources ────────┘                   └──missing, lint <── WebhookConfiguration
 //! ```
 //!
-//! A request that is not sent passes without anybody being asked, so needs are never too few: what cannot be told from a text is taken
+//! A request that is not sent passes without anybody being asked, so needs are never too few: what a text does not show is taken
 //! to be needed. Tables of the parts of resources are in [`parts`].
 
 mod configuration;

@@ -33,7 +33,7 @@ const fn sent(
     Sent { group, kind, to_group, resource, part: Some(part), operation }
 }
 
-/// Reading a log (`pods/log`) is no request that anybody is asked about.
+/// Reading a log (`pods/log`) is not a request that anybody is asked about.
 pub(super) const SENT: &[Sent] = &[
     sent(("", "Binding"), ("", "pods"), "binding", Operation::Create),
     sent(("", "NodeProxyOptions"), ("", "nodes"), "proxy", Operation::Connect),
@@ -123,7 +123,7 @@ pub(super) fn has_part(changes: &Changes, group: &str, kind: &str) -> bool {
     is_one(changes.group, group) && is_one(changes.kind, kind) && !lacks
 }
 
-/// Kinds that an API server asks no webhook about: it could not be mended if one refused it.
+/// Kinds that an API server asks no webhook about: it could not be repaired if one refused it.
 const NEVER_SENT: &[&str] = &[
     "MutatingAdmissionPolicy",
     "MutatingAdmissionPolicyBinding",

@@ -455,7 +455,7 @@ fn what_is_left_out_is_told() {
         (named, own, "leaves out `kube-system`, which the constraint is about by name"),
         (PODS, "failurePolicy: Ignore", "requests pass while no webhook answers, though 1 of 1"),
         (PODS, "matchPolicy: Exact", "another group"),
-        (PODS, "objectSelector: {matchLabels: {a: b}}", "whoever writes an object chooses"),
+        (PODS, "objectSelector: {matchLabels: {a: b}}", "the author of an object chooses"),
         (PODS, "matchConditions: [{name: a, expression: 'true'}]", "not worked out here"),
         (PODS, "namespaceSelector: {matchLabels: {checked: 'yes'}}", "without the label `checked: yes`"),
         (

@@ -1,7 +1,7 @@
 //! Which operations a policy is about, from its text: whether it has to be asked when objects are deleted, or connected to.
 //!
 //! A policy that says nothing of operations judges what objects look like, which changes when they are created and changed. To be asked
-//! of others as well, it has to tell them apart: to hold for a deletion because it is one (`== "DELETE"`), or because it is no creation
+//! of others as well, it has to tell them apart: to hold for a deletion because it is one (`== "DELETE"`), or because it is not a creation
 //! (`!= "CREATE"`). One that leaves an operation out (`not is_update(input.review)`) is not about all the others.
 //!
 //! Conditions are worked out for each operation, through rules, functions and `not`, as true, false or unknown. What cannot be worked
@@ -14,7 +14,7 @@ use portcullis_rego_syntax::ast::{
 };
 use portcullis_rego_syntax::visit::{self, Visitor};
 
-use super::rule_book::{Called, RuleBook, constants};
+use super::rule_book::{Called, MAX_FOLLOWED, RuleBook, constants};
 use super::template_rules::ParsedModule;
 
 /// What a template's text says about operations.
@@ -42,16 +42,14 @@ pub(crate) enum Mention {
     Printed,
     /// In comparisons with constants.
     Compared,
-    /// In conditions with what is no constant of theirs: a parameter, a set that has a name.
+    /// In conditions with what is not a constant of theirs: a parameter, a set that has a name.
     Open,
 }
 
-/// Rules that call each other are followed so deep; what is deeper is taken to be about everything.
-const DEEPEST: usize = 64;
 /// Longer texts are no names of operations, kinds or subresources.
 const LONGEST_WORD: usize = 40;
 
-/// The operations that are told apart, and one that no policy names.
+/// The operations that are distinguished, and one that no policy names.
 const NAMES: [&str; 5] = ["CREATE", "UPDATE", "DELETE", "CONNECT", ""];
 const CREATE: usize = 0;
 const DELETE: usize = 2;
@@ -95,13 +93,13 @@ impl Sense {
 
 /// For each of [`NAMES`], whether a condition holds; and whether it is about deleting or connecting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Finding {
+struct PerOperation {
     holds: [Truth; 5],
     deletes: bool,
     connects: bool,
 }
 
-impl Finding {
+impl PerOperation {
     const UNKNOWN: Self = Self { holds: [Truth::Unknown; 5], deletes: false, connects: false };
     const NEVER: Self = Self { holds: [Truth::No; 5], deletes: false, connects: false };
     const ALWAYS: Self = Self { holds: [Truth::Yes; 5], deletes: false, connects: false };
@@ -253,14 +251,14 @@ impl<'m> Visitor<'m> for Words<'_, '_, '_> {
 struct Looking<'b, 'p, 'a> {
     book: &'b RuleBook<'p, 'a>,
     /// What rules came to; none while they are looked at.
-    known: BTreeMap<(usize, String, Sense), Option<Finding>>,
+    known: BTreeMap<(usize, String, Sense), Option<PerOperation>>,
     depth: usize,
     found: OperationUse,
 }
 
 /// Where a condition stands.
 #[derive(Clone, Copy)]
-struct Place<'p> {
+struct Surroundings<'p> {
     module: usize,
     /// The local names of the operation.
     aliases: &'p BTreeSet<&'p str>,
@@ -268,18 +266,18 @@ struct Place<'p> {
 
 impl<'p> Looking<'_, 'p, '_> {
     /// All definitions of a name in a module.
-    fn rules(&mut self, module: usize, name: &str, sense: Sense) -> Finding {
+    fn rules(&mut self, module: usize, name: &str, sense: Sense) -> PerOperation {
         let key = (module, name.to_owned(), sense);
         match self.known.get(&key) {
             Some(Some(found)) => return *found,
-            Some(None) => return Finding::UNKNOWN,
-            None if self.depth >= DEEPEST => return Finding::ANYTHING,
+            Some(None) => return PerOperation::UNKNOWN,
+            None if self.depth >= MAX_FOLLOWED => return PerOperation::ANYTHING,
             None => {}
         }
         self.known.insert(key.clone(), None);
         self.depth += 1;
         let book = self.book;
-        let mut all = Finding::NEVER;
+        let mut all = PerOperation::NEVER;
         for rule in book.named(module, name) {
             all = all.or(self.rule(module, rule, sense));
         }
@@ -292,29 +290,29 @@ impl<'p> Looking<'_, 'p, '_> {
         self.found.mention = self.found.mention.max(mention);
     }
 
-    fn rule(&mut self, module: usize, rule: &'p Rule, sense: Sense) -> Finding {
+    fn rule(&mut self, module: usize, rule: &'p Rule, sense: Sense) -> PerOperation {
         let nowhere = BTreeSet::new();
-        let head = Place { module, aliases: &nowhere };
+        let head = Surroundings { module, aliases: &nowhere };
         let value = match &rule.head.value {
-            None => Finding::ALWAYS,
+            None => PerOperation::ALWAYS,
             Some(value) => self.value(head, &value.expr, sense),
         };
         // A set is there, whatever is in it; what has an `else` may be that. Parameters may be patterns.
         let is_plain =
             rule.elses.is_empty() && matches!(rule.kind(), RuleKind::Complete | RuleKind::Function);
         let takes_any = rule.head.params.iter().flatten().all(|param| param.as_var().is_some());
-        let mut all = if rule.clauses.is_empty() { value } else { Finding::NEVER };
+        let mut all = if rule.clauses.is_empty() { value } else { PerOperation::NEVER };
         for clause in &rule.clauses {
             let body = self.body(module, &clause.body, sense);
             all = all.or(body.and(value));
         }
         for clause in &rule.elses {
             let value = match &clause.value {
-                None => Finding::ALWAYS,
+                None => PerOperation::ALWAYS,
                 Some(value) => self.value(head, &value.expr, sense),
             };
             let body = match &clause.clause {
-                None => Finding::ALWAYS,
+                None => PerOperation::ALWAYS,
                 Some(clause) => self.body(module, &clause.body, sense),
             };
             all = all.or(body.and(value));
@@ -322,7 +320,7 @@ impl<'p> Looking<'_, 'p, '_> {
         for param in rule.head.params.iter().flatten() {
             if let Some(name) = param.as_string().filter(|name| is_name(name)) {
                 self.mention(Mention::Compared);
-                let named = Finding::of(&[name], sense);
+                let named = PerOperation::of(&[name], sense);
                 all.deletes |= named.deletes;
                 all.connects |= named.connects;
             }
@@ -331,15 +329,15 @@ impl<'p> Looking<'_, 'p, '_> {
     }
 
     /// The value of a rule, which has to be something else than `false` for a condition to hold.
-    fn value(&mut self, place: Place<'_>, expr: &'p Expr, sense: Sense) -> Finding {
+    fn value(&mut self, place: Surroundings<'_>, expr: &'p Expr, sense: Sense) -> PerOperation {
         match &expr.peeled().kind {
-            ExprKind::Bool(false) => Finding::NEVER,
-            ExprKind::Bool(true) | ExprKind::String(_) | ExprKind::Number(_) => Finding::ALWAYS,
+            ExprKind::Bool(false) => PerOperation::NEVER,
+            ExprKind::Bool(true) | ExprKind::String(_) | ExprKind::Number(_) => PerOperation::ALWAYS,
             _ => self.condition(place, expr, sense).at_most_unknown(),
         }
     }
 
-    fn body(&mut self, module: usize, body: &'p Body, sense: Sense) -> Finding {
+    fn body(&mut self, module: usize, body: &'p Body, sense: Sense) -> PerOperation {
         let mut aliases = BTreeSet::new();
         for statement in &body.statements {
             let StatementKind::Expr(expr) = &statement.kind else { continue };
@@ -353,7 +351,7 @@ impl<'p> Looking<'_, 'p, '_> {
                 }
             }
         }
-        let mut all = Finding::ALWAYS;
+        let mut all = PerOperation::ALWAYS;
         for statement in &body.statements {
             all = all.and(self.statement(module, &aliases, statement, sense));
         }
@@ -367,10 +365,10 @@ impl<'p> Looking<'_, 'p, '_> {
         aliases: &BTreeSet<&'p str>,
         statement: &'p Statement,
         sense: Sense,
-    ) -> Finding {
-        let place = Place { module, aliases };
+    ) -> PerOperation {
+        let place = Surroundings { module, aliases };
         if !statement.with.is_empty() {
-            let mut all = Finding::UNKNOWN;
+            let mut all = PerOperation::UNKNOWN;
             match &statement.kind {
                 StatementKind::Expr(expr) | StatementKind::Not(expr) => {
                     all = all.and(self.condition(place, expr, Sense::Either));
@@ -385,7 +383,7 @@ impl<'p> Looking<'_, 'p, '_> {
         match &statement.kind {
             StatementKind::Expr(expr) => self.condition(place, expr, sense),
             StatementKind::Not(expr) => self.condition(place, expr, sense.not()).not(),
-            StatementKind::Some(_) => Finding::ALWAYS,
+            StatementKind::Some(_) => PerOperation::ALWAYS,
             StatementKind::SomeIn(some) => {
                 let mut all = self.condition(place, &some.value, Sense::Either);
                 all = all.and(self.condition(place, &some.collection, Sense::Either));
@@ -399,15 +397,15 @@ impl<'p> Looking<'_, 'p, '_> {
         }
     }
 
-    fn condition(&mut self, place: Place<'_>, expr: &'p Expr, sense: Sense) -> Finding {
+    fn condition(&mut self, place: Surroundings<'_>, expr: &'p Expr, sense: Sense) -> PerOperation {
         let expr = expr.peeled();
         if is_operation(expr, place.aliases) {
             self.mention(Mention::Open);
-            return Finding::UNKNOWN;
+            return PerOperation::UNKNOWN;
         }
         match &expr.kind {
-            ExprKind::Bool(false) => Finding::NEVER,
-            ExprKind::Bool(true) => Finding::ALWAYS,
+            ExprKind::Bool(false) => PerOperation::NEVER,
+            ExprKind::Bool(true) => PerOperation::ALWAYS,
             ExprKind::Binary(binary) => {
                 let (op, sides) = (binary.op, [(&binary.lhs, &binary.rhs), (&binary.rhs, &binary.lhs)]);
                 for (side, other) in sides {
@@ -423,7 +421,7 @@ impl<'p> Looking<'_, 'p, '_> {
                         (BinaryOp::Assign | BinaryOp::Unify, None)
                             if is_certain && other.as_var().is_some() =>
                         {
-                            return Finding::ALWAYS.at_most_unknown();
+                            return PerOperation::ALWAYS.at_most_unknown();
                         }
                         _ => {}
                     }
@@ -453,18 +451,18 @@ impl<'p> Looking<'_, 'p, '_> {
     /// A comparison of something with names of operations.
     fn named(
         &mut self,
-        place: Place<'_>,
+        place: Surroundings<'_>,
         side: &'p Expr,
         names: &[&str],
         is_unlike: bool,
         is_certain: bool,
         sense: Sense,
-    ) -> Finding {
+    ) -> PerOperation {
         self.mention(Mention::Compared);
         let upper: Vec<String> = names.iter().map(|name| name.to_uppercase()).collect();
         let upper: Vec<&str> = upper.iter().map(String::as_str).collect();
         let inner = if is_unlike { sense.not() } else { sense };
-        let found = Finding::of(if is_certain { names } else { &upper }, inner);
+        let found = PerOperation::of(if is_certain { names } else { &upper }, inner);
         let found = if is_unlike { found.not() } else { found };
         if is_certain {
             return found;
@@ -473,26 +471,26 @@ impl<'p> Looking<'_, 'p, '_> {
         found.and(side).unknown()
     }
 
-    fn call(&mut self, place: Place<'_>, call: &'p Call, sense: Sense) -> Finding {
+    fn call(&mut self, place: Surroundings<'_>, call: &'p Call, sense: Sense) -> PerOperation {
         /// Of these, nothing but a text comes.
         const PRINTING: [&str; 5] = ["sprintf", "print", "trace", "concat", "json.marshal"];
         let name = call.name().unwrap_or_default();
         let called = self.called(place, &call.callee, sense);
         if called.is_none() && PRINTING.contains(&&*name) {
-            return Finding::UNKNOWN;
+            return PerOperation::UNKNOWN;
         }
-        let mut parts = Finding::UNKNOWN;
+        let mut parts = PerOperation::UNKNOWN;
         for arg in &call.args {
             parts = parts.and(self.condition(place, arg, Sense::Either));
         }
-        let parts = Finding { holds: [Truth::Yes; 5], ..parts };
+        let parts = PerOperation { holds: [Truth::Yes; 5], ..parts };
         match called {
             Some(found) => found.and(parts),
             None => parts.unknown(),
         }
     }
 
-    fn reference(&mut self, place: Place<'_>, expr: &'p Expr, sense: Sense) -> Finding {
+    fn reference(&mut self, place: Surroundings<'_>, expr: &'p Expr, sense: Sense) -> PerOperation {
         if let ExprKind::Ref(reference) = &expr.kind {
             // `{"CREATE", "DELETE"}[input.review.operation]`
             if let (Some(names), [arg]) = (constants(&reference.head), reference.args.as_slice())
@@ -506,7 +504,7 @@ impl<'p> Looking<'_, 'p, '_> {
         let called = self.called(place, expr, sense);
         let parts = self.parts(place, expr);
         match called {
-            Some(found) => found.and(Finding {
+            Some(found) => found.and(PerOperation {
                 holds: [Truth::Yes; 5],
                 deletes: parts.deletes,
                 connects: parts.connects,
@@ -516,8 +514,8 @@ impl<'p> Looking<'_, 'p, '_> {
     }
 
     /// What stands in brackets, in lists, in comprehensions.
-    fn parts(&mut self, place: Place<'_>, expr: &'p Expr) -> Finding {
-        let mut all = Finding::UNKNOWN;
+    fn parts(&mut self, place: Surroundings<'_>, expr: &'p Expr) -> PerOperation {
+        let mut all = PerOperation::UNKNOWN;
         match &expr.kind {
             ExprKind::Ref(reference) => {
                 if reference.head.as_var().is_none() {
@@ -554,9 +552,9 @@ impl<'p> Looking<'_, 'p, '_> {
     }
 
     /// What the rules come to that a name means, if it means any.
-    fn called(&mut self, place: Place<'_>, expr: &'p Expr, sense: Sense) -> Option<Finding> {
+    fn called(&mut self, place: Surroundings<'_>, expr: &'p Expr, sense: Sense) -> Option<PerOperation> {
         let called = Called::of(self.book, place.module, expr)?;
-        let mut all = Finding::NEVER;
+        let mut all = PerOperation::NEVER;
         for (module, name) in &called.rules {
             all = all.or(self.rules(*module, name, sense));
         }

@@ -276,7 +276,7 @@ impl<'c, 'm> Collector<'c, 'm> {
         }
     }
 
-    /// A collection that is gone through, its elements being followed if they have a name: then what is read of them tells more.
+    /// A collection that is gone through, its elements being followed if they have a name: then what is read of them says more.
     fn iterate(&mut self, collection: &'m Expr, element: Option<&'m str>) {
         let (inventory, other) = self.resolve(collection).into_iter().partition(is_below_data);
         match element {
@@ -295,7 +295,7 @@ impl<'c, 'm> Collector<'c, 'm> {
         self.visit_brackets(collection);
     }
 
-    /// Visits what stands in brackets, which may read something of its own, and what a reference starts at if that is no name.
+    /// Visits what stands in brackets, which may read something of its own, and what a reference starts at if that is not a name.
     fn visit_brackets(&mut self, expr: &'m Expr) {
         if let ExprKind::Ref(reference) = &expr.peeled().kind {
             match &reference.head.peeled().kind {

@@ -16,7 +16,7 @@ const DEEPEST: usize = 128;
 /// Most references from rules to rules. Policies that people write have some hundred.
 const MAX_NEEDS: usize = 100_000;
 
-/// Most recursive rules that are told of: to find the circle of each, all others may have to be looked at.
+/// Most recursive rules that are reported: to find the circle of each, all others may have to be looked at.
 const MAX_SHOWN: usize = 20;
 
 /// A rule that cannot be evaluated because of what it needs.

@@ -117,7 +117,7 @@ fn values(rule: &Rule) -> impl Iterator<Item = Option<&Expr>> {
     [head].into_iter().chain(others).map(|value| value.map(|value| &value.expr))
 }
 
-/// Whether a value can be told to have no elements that are violations, from its text alone: it has none at all, or only wrong ones. What a
+/// Whether the text of a value alone shows that it has no elements that are violations: it has none at all, or only wrong ones. What a
 /// reference or a call gives shows when it is evaluated.
 fn is_no_violations(value: &Expr) -> bool {
     match &value.peeled().kind {
@@ -200,7 +200,7 @@ pub(super) fn element_of(rule: &Rule) -> Option<&Expr> {
     rule.head.path.first().map_or(rule.head.key.as_ref(), |step| step.bracket())
 }
 
-/// What can be told of an element of `violation` from its text alone: that it is no object, has no `msg`, or a `msg` that is no
+/// What the text of an element of `violation` alone shows: that it is not an object, has no `msg`, or a `msg` that is no
 /// string. Everything else shows when it is evaluated.
 pub(super) fn wrong_element(element: &Expr) -> Option<(Span, &'static str)> {
     let element = element.peeled();

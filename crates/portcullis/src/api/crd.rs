@@ -102,7 +102,7 @@ fn preserve(schema: &mut Value) {
     }
     if kind == "array" {
         let items = fields.entry("items").or_insert_with(|| json!({}));
-        // What is no schema is ignored.
+        // What is not a schema is ignored.
         if !items.is_object() && !items.is_array() {
             *items = json!({});
         }

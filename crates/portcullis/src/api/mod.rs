@@ -1,4 +1,4 @@
-//! STAGE 1: documents in, typed resources out.
+//! Resources: documents in, typed resources out.
 //!
 //! [`Resource::read`] is the only code that knows API groups, kinds and versions. All versions of a kind are folded into
 //! one type per file. Wire types have no behaviour; what they mean is decided in [`crate::policy`].
@@ -104,7 +104,7 @@ type KnownKind = (&'static str, Kind, Scope, &'static [&'static str]);
 /// The group of all constraints. Its kinds are whatever the templates define.
 pub(crate) const CONSTRAINT_GROUP: &str = "constraints.gatekeeper.sh";
 const CONSTRAINT_VERSIONS: &[&str] = &["v1beta1", "v1alpha1"];
-/// What Gatekeeper's pods note for themselves in a cluster: nobody writes it, it is no policy and asks for nothing. Ordinary objects.
+/// What Gatekeeper's pods note for themselves in a cluster: nobody writes it, it is not a policy and asks for nothing. Ordinary objects.
 const STATUS_GROUP: &str = "status.gatekeeper.sh";
 /// The group of tests for policies.
 const SUITE_GROUP: &str = "test.gatekeeper.sh";
@@ -166,7 +166,7 @@ pub(crate) fn policy_groups() -> impl Iterator<Item = &'static str> {
     known.chain([CONSTRAINT_GROUP])
 }
 
-/// The kinds of Gatekeeper's that nothing is done for, each in its newest version: what a cluster has of them is to be told.
+/// The kinds of Gatekeeper's that nothing is done for, each in its newest version: what a cluster has of them is to be reported.
 pub fn unsupported_kinds() -> impl Iterator<Item = Gvk> {
     GROUPS.iter().flat_map(|(group, kinds)| {
         let unsupported = kinds.iter().filter(|(_, kind, ..)| matches!(kind, Kind::Unsupported(_)));
@@ -237,7 +237,7 @@ impl Resource {
         };
         let is_error = |error: &Error| error.severity() == Severity::Error;
         if matches!(resource, Some(Self::Unsupported(_))) {
-            // Its own error is about what is not done; with another one beside it, it is no document of its kind.
+            // Its own error is about what is not done; with another one beside it, it is not a document of its kind.
             let broken = errors.iter().any(|error| is_error(error) && error.kind() != ErrorKind::Unsupported);
             return (resource.filter(|_| !broken), errors);
         }
@@ -289,7 +289,7 @@ fn read_object(document: &Document, object: Object, errors: &mut Vec<Error>) -> 
         Kind::AdmissionReview => {
             AdmissionReview::read(document, errors).map(|review| Resource::AdmissionReview(Box::new(review)))
         }
-        // A misspelt one is told of already.
+        // A misspelt one is reported already.
         Kind::Unsupported(_) if exact.is_none() => None,
         Kind::Unsupported(undone) => {
             let message = format!("`{}` of Gatekeeper is not supported: {undone}", gvk.kind);

@@ -31,7 +31,7 @@ pub(super) fn report_templated(builder: &mut Builder<'_>, range: Span) {
 }
 
 /// The state of the reader where a syntax error was noticed.
-pub(super) struct Place<'a> {
+pub(super) struct ReaderState<'a> {
     problems: &'a Problems,
     marks: &'a Marks,
     text: &'a str,
@@ -45,7 +45,7 @@ pub(super) struct Place<'a> {
     open: Option<usize>,
 }
 
-impl<'a> Place<'a> {
+impl<'a> ReaderState<'a> {
     /// `about` is where the text starts that the error is about, `at` where it was noticed.
     pub(super) fn new(
         builder: &'a Builder<'_>,
@@ -91,7 +91,7 @@ impl<'a> Place<'a> {
     /// The error for a broken rule.
     pub(super) fn explain(mut self, rule: Rule) -> Error {
         if rule == Rule::TooDeep {
-            let error = Error::new(ErrorKind::Limit, "lists and objects are nested too deep");
+            let error = Error::new(ErrorKind::Limit, "lists and objects are nested too deeply");
             return error.at(self.problems.location(span(self.at, self.at)));
         }
         // Some rules are broken where the text starts, not where that shows.

@@ -134,7 +134,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Goes to the next document and tells how many separators were passed; `None` at the end.
+    /// Goes to the next document and returns how many separators were passed; `None` at the end.
     fn next_document(&mut self) -> Option<usize> {
         let mut separators = 0;
         loop {
@@ -376,7 +376,7 @@ impl<'a> Scanner<'a> {
 }
 
 /// The text of a string without its escapes; half a surrogate pair becomes U+FFFD, as in Go. The error is the
-/// offset of what is no escape.
+/// offset of what is not an escape.
 fn unescape(raw: &str) -> Result<String, usize> {
     let mut text = String::with_capacity(raw.len());
     let mut rest = raw;

@@ -1,4 +1,4 @@
-//! From the values of a source to its documents: what is no object is reported, and lists of objects, as
+//! From the values of a source to its documents: what is not an object is reported, and lists of objects, as
 //! `kubectl get -o yaml` prints them, become their items.
 
 use std::sync::Arc;

@@ -14,7 +14,7 @@ use portcullis_yaml::{Event, Parser, Placed, Problem, Properties, Rule, Style};
 
 use super::Output;
 use super::build::{Abandoned, Builder, Shape};
-use super::explain::{self, Place};
+use super::explain::{self, ReaderState};
 use super::problems::Span;
 use super::problems::quote;
 use crate::error::{Error, ErrorKind};
@@ -170,7 +170,7 @@ impl Reader<'_> {
 
     /// Text behind the first document of a chunk, which no client reads.
     fn unread(&mut self, base: usize, at: usize, marked: bool) {
-        let place = Place::new(&self.builder, self.text, base, base + at, base + at);
+        let place = ReaderState::new(&self.builder, self.text, base, base + at, base + at);
         if let Some(range) = place.template_action().filter(|_| !marked) {
             explain::report_templated(&mut self.builder, range);
             self.builder.abandon();
@@ -181,7 +181,7 @@ impl Reader<'_> {
     }
 
     fn syntax_error(&mut self, base: usize, problem: &Problem) {
-        let place = Place::new(&self.builder, self.text, base, base + problem.at, base + problem.start);
+        let place = ReaderState::new(&self.builder, self.text, base, base + problem.at, base + problem.start);
         if let Some(range) = place.template_action() {
             explain::report_templated(&mut self.builder, range);
         } else {
@@ -222,7 +222,7 @@ struct Chunk<'a, 'b, 't> {
 }
 
 impl<'t> Chunk<'_, '_, 't> {
-    /// Reads the first document; tells whether a line `...` ends it.
+    /// Reads the first document; returns whether a line `...` ends it.
     fn document(&mut self) -> Result<bool, Ended> {
         loop {
             let Placed { event, range } = self.parser.next_event().map_err(Stop::Syntax)?;

@@ -55,7 +55,7 @@ impl Demand {
     }
 }
 
-/// How many objects a policy reads from the inventory, as far as its text tells.
+/// How many objects a policy reads from the inventory, as far as its text says.
 fn read_by(program: &Program, inventory: &Inventory) -> u64 {
     let reads = program.inventory_reads();
     let is_read = |gvk| reads.iter().any(|read: &InventoryRead| read.covers(gvk));

@@ -1,4 +1,8 @@
-//! The writer's side of the inventory.
+//! The writer's side of the inventory: changes in, snapshots out.
+//!
+//! Objects are kept by namespace and kind, and a snapshot is built from parts that are kept as well: only the
+//! kinds and namespaces that changed since the last one are built again, and all else is shared with it. The
+//! order of changes does not matter; a store with the same objects gives an equal snapshot.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

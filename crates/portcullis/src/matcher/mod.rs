@@ -70,7 +70,7 @@ pub enum Source {
     Generated,
 }
 
-/// Why it cannot be told whether a constraint applies.
+/// Why it is not known whether a constraint applies.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum MatchError {
     /// A namespace selector has to look at a Namespace nobody supplied.

@@ -1,4 +1,12 @@
-//! STAGE 2: typed resources in, an immutable compiled policy set out.
+//! Policies: typed resources in, an immutable compiled policy set out.
+//!
+//! ```text
+//! Resource --template.rs, constraint.rs--> compiled --store.rs--> PolicySet --index.rs--> candidates of a review
+//! ```
+//!
+//! All that does not depend on the object is done here, once: Rego is compiled, `spec.match` too, parameters
+//! have their defaults, and each constraint knows its action at each enforcement point. A constraint is judged
+//! with its template; one whose template is missing or broken is reported and not in force.
 
 mod configs;
 mod constraint;
@@ -261,7 +269,7 @@ impl PolicySet {
         self.used_templates().map(|template| &template.program)
     }
 
-    /// What tells it from other sets; the same for all clones of it.
+    /// What distinguishes it from other sets; the same for all clones of it.
     pub(crate) fn identity(&self) -> &Arc<()> {
         &self.0.identity
     }

@@ -10,7 +10,7 @@ impl PolicySet {
     /// The object is the one of a review, or the old one. A step `*` is any; positions of arrays may be left out.
     ///
     /// `false` is certain: the field could be anything, and the verdict and every text would be the same. `true` is not: what cannot
-    /// be told from the policy's text is taken for read. A constraint that is not in the set may rest on everything.
+    /// be seen in the policy's text is taken for read. A constraint that is not in the set may rest on everything.
     ///
     /// Cost: following the template's program, once; then its reads.
     #[must_use]

@@ -174,7 +174,7 @@ impl PolicyStore {
             Error::new(ErrorKind::Unsupported, message).hint(crate::api::ALLOW_UNSUPPORTED)
         } else if template.is_some() {
             let message = format!("the constraint is not enforced: its template `{kind}` was rejected");
-            Error::new(ErrorKind::MissingTemplate, message).hint("mend the template first")
+            Error::new(ErrorKind::MissingTemplate, message).hint("fix the template first")
         } else {
             let message = format!("no ConstraintTemplate defines the kind `{kind}`");
             let known = self.templates.values().map(|entry| &*entry.api.kind);

@@ -1,4 +1,9 @@
-//! Templates' Rego.
+//! Templates in Rego: from the texts of a template to violations with messages.
+//!
+//! Everything that knows both Rego and Kubernetes' templates is here: which query is asked (`violation` of the
+//! template's package), what `input` is, what counts as a violation, and where an error of the evaluation lies
+//! in the template's YAML. A panic of the evaluator would be a defect; it is caught here and becomes an error
+//! of that one constraint.
 //!
 //! ```text
 //! texts --analysis--> modules --portcullis_rego::Program::compile--> RegoProgram --evaluate--> violations

@@ -1,4 +1,4 @@
-//! STAGE 3: a review and a world against a policy set.
+//! Reviews: one object or request and a world, against a policy set.
 //!
 //! [`PolicySet::review`] reads from top to bottom as the drawing in ARCHITECTURE.md: candidates from the index, their
 //! matchers, one evaluation per constraint that applies. It cannot fail: a matcher that cannot decide and a program that
@@ -89,7 +89,7 @@ impl PolicySet {
 }
 
 impl PolicySet {
-    /// Whether a Config tells a process to leave the object of a review alone. Callers that stand for a process ask before
+    /// Whether a Config excludes the object of a review from a process. Callers that stand for a process ask before
     /// they review. A Namespace is tested by its own name; what is in no namespace is excluded only by `*`.
     #[must_use]
     pub fn excludes(&self, process: Process, review: &Review) -> bool {

@@ -61,7 +61,7 @@ pub enum Verdict {
     Pass,
     /// It does not; at least one violation, ordered by message, then details.
     Violations(Vec<Violation>),
-    /// It could not be told. Treated as one violation: unknown is never a pass.
+    /// It could not be determined. Treated as one violation: unknown is never a pass.
     Error(EvaluationError),
 }
 
@@ -155,7 +155,7 @@ pub enum Precision {
     Message,
     /// The rule reads this part of the object and no other.
     Rule,
-    /// Nothing told more than which object it is.
+    /// Only the object is known.
     Object,
 }
 

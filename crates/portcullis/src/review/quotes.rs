@@ -13,7 +13,7 @@ use crate::path::{FieldPath, Segment};
 use crate::value::{self, Value, View};
 
 /// A place in the object: an index into the nodes.
-pub(super) type Place = u32;
+pub(super) type NodeIndex = u32;
 
 const NONE: u32 = u32::MAX;
 
@@ -21,7 +21,7 @@ const NONE: u32 = u32::MAX;
 const MAX_PLACES: usize = 1 << 18;
 /// How deep it is looked.
 const DEEPEST: usize = 32;
-/// Characters of a scalar that tells anything.
+/// Least characters of a scalar whose quotation means anything.
 const SHORTEST: usize = 3;
 
 /// The texts of an object.
@@ -32,17 +32,17 @@ pub(super) struct Quotes {
     /// In order.
     texts: Vec<Text>,
     /// The places of scalars, by text, then in order.
-    scalars: Vec<Place>,
+    scalars: Vec<NodeIndex>,
     /// Which bytes texts begin with.
     starts: [bool; 256],
 }
 
 /// A value that has a text, or has one below it.
 struct Node {
-    parent: Place,
+    parent: NodeIndex,
     step: Step,
     /// The node after the last one below it.
-    end: Place,
+    end: NodeIndex,
 }
 
 #[derive(Clone, Copy)]
@@ -61,15 +61,15 @@ struct Text {
     scalars: (u32, u32),
     /// How many list items have it as their `name`, and the first of them.
     items: u32,
-    item: Place,
+    item: NodeIndex,
 }
 
 /// What a message quotes.
 pub(super) struct Quoted {
     /// The one list item that it names.
-    pub(super) item: Option<Place>,
+    pub(super) item: Option<NodeIndex>,
     /// The one scalar that it has: within that item, if it names one.
-    pub(super) scalar: Option<Place>,
+    pub(super) scalar: Option<NodeIndex>,
 }
 
 impl Quotes {
@@ -110,7 +110,7 @@ impl Quotes {
     }
 
     /// The places of a text, those below an item only and without its name if there is one. At most two, which is as good as more.
-    fn scalars_of(&self, text: &Text, item: Option<Place>) -> impl Iterator<Item = Place> {
+    fn scalars_of(&self, text: &Text, item: Option<NodeIndex>) -> impl Iterator<Item = NodeIndex> {
         let places = self.scalars.get(text.scalars.0 as usize..text.scalars.1 as usize).unwrap_or_default();
         let (first, end) = match item {
             None => (0, NONE),
@@ -118,11 +118,11 @@ impl Quotes {
         };
         let first = places.partition_point(|place| *place < first);
         let places = places.get(first..).unwrap_or_default().iter().copied();
-        let is_name = move |place: &Place| item.is_some_and(|item| self.is_name_of(*place, item));
+        let is_name = move |place: &NodeIndex| item.is_some_and(|item| self.is_name_of(*place, item));
         places.take_while(move |place| *place < end).filter(move |place| !is_name(place)).take(2)
     }
 
-    fn is_name_of(&self, place: Place, item: Place) -> bool {
+    fn is_name_of(&self, place: NodeIndex, item: NodeIndex) -> bool {
         let Some(node) = self.nodes.get(place as usize) else { return false };
         let is_name = |key: u32| self.keys.get(key as usize).is_some_and(|key| &**key == "name");
         node.parent == item && matches!(node.step, Step::Key(key) if is_name(key))
@@ -175,7 +175,7 @@ impl Quotes {
     }
 
     /// The path of a place.
-    pub(super) fn path(&self, place: Place) -> FieldPath {
+    pub(super) fn path(&self, place: NodeIndex) -> FieldPath {
         let mut steps = Vec::new();
         let mut next = self.nodes.get(place as usize);
         while let Some(node) = next {
@@ -245,12 +245,12 @@ struct Walk {
     keys: Vec<Arc<str>>,
     known: HashMap<Arc<str>, u32>,
     /// Each with its place, and whether that is a list item of this name.
-    texts: Vec<(Arc<str>, bool, Place)>,
+    texts: Vec<(Arc<str>, bool, NodeIndex)>,
     is_full: bool,
 }
 
 impl Walk {
-    fn open(&mut self, parent: Place, segment: Segment) -> Place {
+    fn open(&mut self, parent: NodeIndex, segment: Segment) -> NodeIndex {
         let step = match segment {
             Segment::Index(index) => Step::Item(crate::source::clamp(index)),
             Segment::Key(key) => {
@@ -267,7 +267,7 @@ impl Walk {
         crate::source::clamp(self.nodes.len() - 1)
     }
 
-    fn close(&mut self, place: Place) {
+    fn close(&mut self, place: NodeIndex) {
         let end = crate::source::clamp(self.nodes.len());
         let has_text = self.texts.last().is_some_and(|(_, _, last)| *last >= place);
         if has_text {
@@ -279,7 +279,7 @@ impl Walk {
         }
     }
 
-    fn value(&mut self, value: &Value, parent: Place, segment: Segment, depth: usize) {
+    fn value(&mut self, value: &Value, parent: NodeIndex, segment: Segment, depth: usize) {
         if depth > DEEPEST || self.is_full {
             return;
         }
@@ -326,7 +326,7 @@ impl Walk {
         }
     }
 
-    fn below(&mut self, object: &Value, place: Place, depth: usize) {
+    fn below(&mut self, object: &Value, place: NodeIndex, depth: usize) {
         let View::Object(entries) = object.view() else { return };
         for (key, value) in entries.iter() {
             if let View::String(key) = key.view() {

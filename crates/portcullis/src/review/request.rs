@@ -36,7 +36,7 @@ pub struct Review {
     object: Option<Object>,
     old_object: Option<Object>,
     home: Home,
-    /// How it was told where the object lives.
+    /// How it is known where the object lives.
     place: Place,
     namespace: Known,
     source: Source,
@@ -62,7 +62,7 @@ enum Known {
     /// Nothing; the inventory is asked.
     Ask,
     Is(Object),
-    /// It cannot be told, and why.
+    /// It is not known, and why.
     Missing(Arc<str>),
 }
 
@@ -201,7 +201,7 @@ impl Review {
         Self { home, namespace: Known::Is(namespace), ..moved }
     }
 
-    /// Says that the Namespace the object lives in should be known and cannot be told, and why. What needs it is an error then: a
+    /// Says that the Namespace the object lives in should be known and is not, and why. What needs it is an error then: a
     /// selector of namespaces, and a policy that reads `namespaceObject`.
     #[must_use]
     pub fn without_namespace(self, reason: &str) -> Self {
@@ -243,7 +243,7 @@ impl Review {
         }
     }
 
-    /// How it was told where the object lives.
+    /// How it is known where the object lives.
     #[must_use]
     pub fn place(&self) -> Place {
         self.place
@@ -257,7 +257,7 @@ impl Review {
         }
     }
 
-    /// Why the Namespace cannot be told, if it should be known.
+    /// Why the Namespace is not known, if it should be.
     pub(crate) fn missing_namespace(&self) -> Option<&str> {
         match (&self.namespace, &self.home) {
             (Known::Missing(reason), Home::Namespace(_) | Home::Unnamed) => Some(reason),

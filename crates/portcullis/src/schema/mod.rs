@@ -10,8 +10,8 @@
 //! The rules are those of Kubernetes structural schemas, because a template becomes a custom resource definition:
 //! what the API server accepts, defaults and rejects, we do too, in our own words and with paths.
 //!
-//! Keywords are evaluated here rather than by the `jsonschema` crate: there are about thirty, our values need no
-//! conversion, numbers of any size stay exact, messages name the field, and an embedded library is spared a large
+//! Keywords are evaluated here rather than by the `jsonschema` crate: they are few, our values need no conversion,
+//! numbers of any size stay exact, messages name the field, and an embedded library is spared a large
 //! dependency. The crate is the reference in a differential test instead.
 //!
 //! CEL rules (`x-kubernetes-validations`) are accepted and reported once per schema as a warning: values are judged
@@ -56,12 +56,12 @@ pub(crate) struct Problem {
     pub severity: Severity,
     pub message: String,
     pub hint: Option<String>,
-    pub place: Place,
+    pub place: PointsAt,
 }
 
 /// What of a field a problem points at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum PointsAt {
     #[default]
     Value,
     /// The field should not be there at all.
@@ -74,8 +74,8 @@ impl Problem {
         let path: FieldPath = base.segments().iter().chain(self.path.segments()).cloned().collect();
         let (nearest, _) = document.locate_nearest(&path);
         let location = match self.place {
-            Place::Key => document.locate_key(&path).unwrap_or(nearest),
-            Place::Value => nearest,
+            PointsAt::Key => document.locate_key(&path).unwrap_or(nearest),
+            PointsAt::Value => nearest,
         };
         let error = match self.severity {
             Severity::Error => Error::new(self.kind, self.message),
@@ -85,13 +85,13 @@ impl Problem {
     }
 
     fn error(kind: ErrorKind, at: &At<'_>, message: impl Into<String>) -> Self {
-        let place = Place::Value;
+        let place = PointsAt::Value;
         Self { path: at.path(), kind, severity: Severity::Error, message: message.into(), hint: None, place }
     }
 
     /// Points at the key.
     fn at_key(mut self) -> Self {
-        self.place = Place::Key;
+        self.place = PointsAt::Key;
         self
     }
 

@@ -19,7 +19,7 @@ pub(super) struct Node {
     pub preserve_unknown: bool,
     /// The value is an object with `apiVersion`, `kind` and `metadata`, whatever `properties` says.
     pub embedded_resource: bool,
-    /// Never null: a null default is no default.
+    /// Never null: a null default is not a default.
     pub default: Option<Value>,
     pub properties: BTreeMap<Arc<str>, Arc<Node>>,
     pub additional: Option<Additional>,

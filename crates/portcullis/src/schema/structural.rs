@@ -11,7 +11,7 @@ use super::format::Format;
 use super::keyword::{self, Keyword};
 use super::kind::{Kind, Type};
 use super::node::{Additional, At, Bound, List, Node, Range};
-use super::structure::{self, Place};
+use super::structure::{self, Role};
 use super::validate::suggest;
 use super::{MAX_DEPTH, Problem};
 use crate::error::{ErrorKind, Severity, did_you_mean};
@@ -20,7 +20,7 @@ use crate::value::{self, Value, View};
 /// The schema as nodes, as far as it could be understood, and everything wrong with it.
 pub(super) fn compile(schema: &Value, legacy: bool) -> (Node, Vec<Problem>) {
     let mut compiler = Compiler { legacy, depth: 0, rules_reported: false, problems: Vec::new() };
-    let node = compiler.node(schema, &At::Root, Place::Field);
+    let node = compiler.node(schema, &At::Root, Role::Field);
     (node, compiler.problems)
 }
 
@@ -33,7 +33,7 @@ pub(super) struct Compiler {
 }
 
 impl Compiler {
-    fn node(&mut self, schema: &Value, at: &At<'_>, place: Place) -> Node {
+    fn node(&mut self, schema: &Value, at: &At<'_>, place: Role) -> Node {
         let mut node = Node::default();
         if self.depth >= MAX_DEPTH {
             let message = format!("schema is nested deeper than {MAX_DEPTH} levels");
@@ -68,7 +68,7 @@ impl Compiler {
         keyword: Keyword,
         argument: &Value,
         at: &At<'_>,
-        place: Place,
+        place: Role,
         node: &mut Node,
         source: &mut Source,
     ) {
@@ -127,17 +127,16 @@ impl Compiler {
             }
             Keyword::AllOf => {
                 let first = structure::is_int_or_string_all_of(argument);
-                let place =
-                    |index| Place::Nested { int_or_string: index == 0 && first && !place.is_nested() };
+                let place = |index| Role::Nested { int_or_string: index == 0 && first && !place.is_nested() };
                 rules.all_of = self.schemas(argument, at, place);
             }
             Keyword::AnyOf => {
                 let is_pattern = place.takes_int_or_string() && structure::is_int_or_string(argument);
-                let place = |_| if is_pattern { Place::IntOrString } else { Place::NESTED };
+                let place = |_| if is_pattern { Role::IntOrString } else { Role::NESTED };
                 rules.any_of = self.schemas(argument, at, place);
             }
-            Keyword::OneOf => rules.one_of = self.schemas(argument, at, |_| Place::NESTED),
-            Keyword::Not => rules.not = Some(Arc::new(self.node(argument, at, Place::NESTED))),
+            Keyword::OneOf => rules.one_of = self.schemas(argument, at, |_| Role::NESTED),
+            Keyword::Not => rules.not = Some(Arc::new(self.node(argument, at, Role::NESTED))),
             Keyword::Title | Keyword::Description => {
                 source.documented |= self.text(argument, at).is_some_and(|text| !text.is_empty());
             }
@@ -191,7 +190,7 @@ impl Compiler {
         }
     }
 
-    fn properties(&mut self, argument: &Value, at: &At<'_>, place: Place, node: &mut Node) {
+    fn properties(&mut self, argument: &Value, at: &At<'_>, place: Role, node: &mut Node) {
         if !matches!(argument.view(), View::Object(_)) {
             return self.expected("an object of schemas", argument, at);
         }
@@ -201,7 +200,7 @@ impl Compiler {
         }
     }
 
-    fn additional(&mut self, argument: &Value, at: &At<'_>, place: Place, node: &mut Node) {
+    fn additional(&mut self, argument: &Value, at: &At<'_>, place: Role, node: &mut Node) {
         node.additional = match argument.view() {
             View::Bool(true) => Some(Additional::Open),
             View::Bool(false) => Some(Additional::Closed),
@@ -210,7 +209,7 @@ impl Compiler {
         };
     }
 
-    fn items(&mut self, argument: &Value, at: &At<'_>, place: Place, node: &mut Node) {
+    fn items(&mut self, argument: &Value, at: &At<'_>, place: Role, node: &mut Node) {
         if let View::Array(_) = argument.view() {
             let hint = "one schema for all elements: write it without the list";
             return self.error_with_hint(at, "expected one schema, found a list of schemas", hint);
@@ -221,7 +220,7 @@ impl Compiler {
         }
     }
 
-    fn schemas(&mut self, argument: &Value, at: &At<'_>, place: impl Fn(usize) -> Place) -> Vec<Node> {
+    fn schemas(&mut self, argument: &Value, at: &At<'_>, place: impl Fn(usize) -> Role) -> Vec<Node> {
         if !matches!(argument.view(), View::Array(_)) {
             self.expected("a list of schemas", argument, at);
         }

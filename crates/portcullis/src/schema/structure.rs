@@ -14,7 +14,7 @@ use crate::value::{self, Value};
 
 /// Where in a schema a schema is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Role {
     /// Describes a field: a property, an additional property, the parameters themselves.
     Field,
     /// Describes the elements of a list.
@@ -28,7 +28,7 @@ pub(super) enum Place {
     IntOrString,
 }
 
-impl Place {
+impl Role {
     pub(super) const NESTED: Self = Self::Nested { int_or_string: false };
 
     pub(super) fn is_nested(self) -> bool {
@@ -78,7 +78,7 @@ pub(super) fn relax(node: &mut Node) {
 }
 
 /// Reports every rule that the schema at `at` breaks; the schemas below it were checked before.
-pub(super) fn check(compiler: &mut Compiler, node: &Node, source: &Source, at: &At<'_>, place: Place) {
+pub(super) fn check(compiler: &mut Compiler, node: &Node, source: &Source, at: &At<'_>, place: Role) {
     if place.is_nested() {
         check_nested(compiler, node, source, at, place);
         return;
@@ -90,14 +90,14 @@ pub(super) fn check(compiler: &mut Compiler, node: &Node, source: &Source, at: &
     check_default(compiler, node, at);
 }
 
-fn check_type(compiler: &mut Compiler, node: &Node, source: &Source, at: &At<'_>, place: Place) {
+fn check_type(compiler: &mut Compiler, node: &Node, source: &Source, at: &At<'_>, place: Role) {
     if node.kind == Kind::One(Type::Array) && !source.has_items && node.items.is_none() {
         compiler.error_with_hint(at, "a schema of type `array` needs `items`", "say what the elements are");
     }
     if node.kind != Kind::Any || source.has_type || node.preserve_unknown || node.embedded_resource {
         return;
     }
-    let what = if place == Place::Item { "list elements" } else { "a field" };
+    let what = if place == Role::Item { "list elements" } else { "a field" };
     let likely = match node {
         _ if node.items.is_some() => Some("array"),
         _ if !node.properties.is_empty() || node.additional.is_some() => Some("object"),
@@ -226,8 +226,8 @@ fn check_default(compiler: &mut Compiler, node: &Node, at: &At<'_>) {
     }
 }
 
-fn check_nested(compiler: &mut Compiler, node: &Node, source: &Source, at: &At<'_>, place: Place) {
-    let typed = matches!(node.kind, Kind::One(_)) && place != Place::IntOrString;
+fn check_nested(compiler: &mut Compiler, node: &Node, source: &Source, at: &At<'_>, place: Role) {
+    let typed = matches!(node.kind, Kind::One(_)) && place != Role::IntOrString;
     let misplaced = [
         (typed, "type"),
         (node.default.is_some(), "default"),

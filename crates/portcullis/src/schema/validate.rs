@@ -159,7 +159,7 @@ fn check_repetition(kind: &List, value: &Value, at: &At<'_>, problems: &mut Vec<
             let mut seen = BTreeSet::new();
             for (index, item) in value::items(value).enumerate() {
                 if !seen.insert(item) {
-                    let message = format!("expected no element twice, found {} again", quoted(item));
+                    let message = format!("expected different elements, found {} again", quoted(item));
                     problems.push(failure(&at.index(index), message));
                 }
             }
@@ -176,7 +176,7 @@ fn check_repetition(kind: &List, value: &Value, at: &At<'_>, problems: &mut Vec<
                     format!("{key}: {}", value.map(ToString::to_string).unwrap_or_default())
                 }));
                 if !seen.insert(identity) {
-                    let message = format!("expected no two elements with the same keys, found {shown} again");
+                    let message = format!("expected elements with different keys, found {shown} again");
                     problems.push(failure(&at.index(index), message));
                 }
             }
@@ -237,7 +237,7 @@ fn check_nested(node: &Node, value: &Value, at: &At<'_>, problems: &mut Vec<Prob
     if let Some(not) = &node.rules.not
         && self::problems(not, value, at).is_empty()
     {
-        let message = format!("expected no match of the schema in `not`, found {}", quoted(value));
+        let message = format!("expected no match with the schema in `not`, found {}", quoted(value));
         problems.push(failure(at, message));
     }
 }

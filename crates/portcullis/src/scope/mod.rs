@@ -70,7 +70,7 @@ impl Scopes {
     /// Takes what a cluster says of a kind.
     pub fn insert(&mut self, kind: GroupKind, scope: Scope) {
         let known = Arc::make_mut(&mut self.0).entry(kind).or_insert(scope);
-        // An API server has one of them at most; which one, nothing here tells.
+        // An API server has one of them at most; which one, nothing here says.
         if *known != scope {
             *known = Scope::ByObject;
         }
@@ -115,11 +115,11 @@ pub struct Places {
 pub struct Settled {
     /// As an API server would judge it: `metadata.namespace` is where it lives. Its document is still as it was written.
     pub object: Object,
-    /// How that was told.
+    /// How that is known.
     pub place: Place,
 }
 
-/// How it was told where an object lives.
+/// How it is known where an object lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// The object is right: it names its namespace, or lives in none and names none.

@@ -416,7 +416,7 @@ impl Parser<'_> {
         Err(self.unexpected("end of rule"))
     }
 
-    /// A head with neither value nor body. v0 knows `a["x"]` and `f(1)`; anything else is no rule.
+    /// A head with neither value nor body. v0 knows `a["x"]` and `f(1)`; anything else is not a rule.
     fn check_bodyless(&mut self, head: &Head) -> Parsed<()> {
         if self.current().token != Token::Eof && !self.current().newline_before {
             let expected =

@@ -35,7 +35,7 @@ pub struct Environment {
 /// What a name means where it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Resolution {
-    /// A local variable; [`Names::local`] tells more.
+    /// A local variable; [`Names::local`] says more.
     Local(LocalId),
     /// `_`.
     Wildcard,
@@ -536,7 +536,7 @@ impl<'m> Resolver<'m> {
         id
     }
 
-    /// Declares the variables of a pattern. What is no pattern in it is an expression.
+    /// Declares the variables of a pattern. What is not a pattern in it is an expression.
     fn declare_pattern(&mut self, pattern: &'m Expr, origin: LocalOrigin) {
         match &pattern.kind {
             ExprKind::Var(name) => self.declare(name, pattern.span, origin),

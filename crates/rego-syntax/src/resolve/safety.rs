@@ -237,7 +237,7 @@ impl<'m> Builder<'_, 'm> {
                     if self.negated {
                         self.input(bracket, needs);
                     } else {
-                        // A variable in brackets is bound here, but whoever uses the value needs it bound.
+                        // A variable in brackets is bound here, but the use of the value needs it bound.
                         self.pattern(bracket, &mut given_by, &mut gives);
                         self.mentions_of_pattern(bracket, needs);
                     }

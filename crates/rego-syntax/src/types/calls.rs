@@ -3,13 +3,14 @@
 
 use super::check::Checker;
 use super::lattice::{Key, Type};
-use super::messages::{self, Finding};
-use super::normal::{Callee, Closure, Expr, ExprKind, Head, NormalRule, Term, TermKind, With};
+use super::messages;
+use super::normal::{Callee, Closure, Expr, ExprKind, NormalRule, RefHead, Term, TermKind, With};
 use crate::builtins;
+use crate::diagnostic::Diagnostic;
 
 impl Checker<'_> {
     /// Checks the calls of a rule.
-    pub(super) fn calls_of(&mut self, rule: &NormalRule) -> Vec<Finding> {
+    pub(super) fn calls_of(&mut self, rule: &NormalRule) -> Vec<Diagnostic> {
         let mut findings = Vec::new();
         for expr in &rule.body {
             self.calls_in(expr, &mut findings);
@@ -17,7 +18,7 @@ impl Checker<'_> {
         findings
     }
 
-    fn calls_in(&mut self, expr: &Expr, findings: &mut Vec<Finding>) {
+    fn calls_in(&mut self, expr: &Expr, findings: &mut Vec<Diagnostic>) {
         for with in expr.with.iter() {
             findings.extend(self.target(with));
             self.calls_in_term(&with.value, findings);
@@ -39,7 +40,7 @@ impl Checker<'_> {
         }
     }
 
-    fn calls_in_term(&mut self, term: &Term, findings: &mut Vec<Finding>) {
+    fn calls_in_term(&mut self, term: &Term, findings: &mut Vec<Diagnostic>) {
         match &term.kind {
             TermKind::Closure(closure) => {
                 let Closure { body, .. } = &**closure;
@@ -67,7 +68,7 @@ impl Checker<'_> {
         }
     }
 
-    fn arguments(&mut self, expr: &Expr, callee: &Callee, args: &[Term]) -> Option<Finding> {
+    fn arguments(&mut self, expr: &Expr, callee: &Callee, args: &[Term]) -> Option<Diagnostic> {
         self.work.spend(1);
         let given = args.len() - usize::from(expr.is_generated && !args.is_empty());
         let fits = |arity: usize| given == arity || (!expr.is_generated && given == arity + 1);
@@ -99,11 +100,11 @@ impl Checker<'_> {
     }
 
     /// Whether a `with` replaces what it can.
-    fn target(&mut self, with: &With) -> Option<Finding> {
+    fn target(&mut self, with: &With) -> Option<Diagnostic> {
         let wrong = |message: String| Some(messages::with_target(with.target.span, message));
         match &with.target.kind {
-            TermKind::Ref(reference) if matches!(reference.head, Head::Input) => None,
-            TermKind::Ref(reference) if matches!(reference.head, Head::Data) => {
+            TermKind::Ref(reference) if matches!(reference.head, RefHead::Input) => None,
+            TermKind::Ref(reference) if matches!(reference.head, RefHead::Data) => {
                 let steps = reference.args.iter().map_while(Term::constant);
                 let path: Vec<Key> = steps.collect();
                 let is_within = (1..reference.args.len())

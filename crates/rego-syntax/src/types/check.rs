@@ -6,10 +6,11 @@ use std::rc::Rc;
 use super::declared;
 use super::env::{Outcome, Scopes, Tree, reference_type};
 use super::lattice::{Function, Type};
-use super::messages::{self, Finding};
+use super::messages;
 use super::normal::{Arities, Callee, Closure, ClosureKind, Expr, ExprKind, NormalRule, Term, TermKind};
 use super::normal::{Variables, With};
 use super::operations::Work;
+use crate::diagnostic::Diagnostic;
 
 /// What a term of a statement costs, against a node of a type that is looked at.
 const STATEMENT: u64 = 10;
@@ -37,7 +38,7 @@ impl<'p> Checker<'p> {
     }
 
     /// Checks a rule and adds the type of its document to the tree.
-    pub(super) fn rule(&mut self, rule: &NormalRule) -> Vec<Finding> {
+    pub(super) fn rule(&mut self, rule: &NormalRule) -> Vec<Diagnostic> {
         self.scopes.enter();
         let findings = self.body(&rule.body);
         if findings.is_empty() {
@@ -98,7 +99,7 @@ impl<'p> Checker<'p> {
     }
 
     /// Checks a body in the innermost scope.
-    fn body(&mut self, body: &[Expr]) -> Vec<Finding> {
+    fn body(&mut self, body: &[Expr]) -> Vec<Diagnostic> {
         let mut findings = Vec::new();
         for expr in body {
             if !self.work.spend(STATEMENT * expr.terms()) {
@@ -120,7 +121,7 @@ impl<'p> Checker<'p> {
     }
 
     /// Checks the comprehensions of a statement, also those within others, with what is known outside of all of them.
-    fn closures_of(&mut self, expr: &Expr) -> Vec<Finding> {
+    fn closures_of(&mut self, expr: &Expr) -> Vec<Diagnostic> {
         let mut closures = Vec::new();
         collect_expr(expr, &mut closures);
         // The last of the outer ones that is wrong explains the statement.
@@ -146,7 +147,7 @@ impl<'p> Checker<'p> {
             return outcome;
         }
         self.scopes.enter();
-        let findings: Rc<[Finding]> = self.body(&closure.body).into();
+        let findings: Rc<[Diagnostic]> = self.body(&closure.body).into();
         let of = if findings.is_empty() {
             let mut terms = closure.terms.iter().map(|term| self.type_of(term));
             match closure.kind {
@@ -162,8 +163,8 @@ impl<'p> Checker<'p> {
         (of, findings)
     }
 
-    /// Checks a statement. Also tells whether what is wrong is that something is unknown.
-    fn expr(&mut self, expr: &Expr) -> Option<(Finding, bool)> {
+    /// Checks a statement. Also returns whether what is wrong is that something is unknown.
+    fn expr(&mut self, expr: &Expr) -> Option<(Diagnostic, bool)> {
         for with in expr.with.iter() {
             if let Some(finding) = self.with(with) {
                 return Some((finding, false));
@@ -185,7 +186,7 @@ impl<'p> Checker<'p> {
     }
 
     /// A function can stand for another one if it takes as many arguments of the same types.
-    fn with(&mut self, with: &With) -> Option<Finding> {
+    fn with(&mut self, with: &With) -> Option<Diagnostic> {
         let target = self.type_of(&with.target);
         let value = self.type_of(&with.value);
         let (Type::Function(wanted), Type::Function(given)) = (&target, &value) else { return None };
@@ -196,7 +197,7 @@ impl<'p> Checker<'p> {
         Some(messages::replacement(with.span, &name, given, wanted))
     }
 
-    fn call(&mut self, expr: &Expr, callee: &Callee, args: &[Term]) -> Option<(Finding, bool)> {
+    fn call(&mut self, expr: &Expr, callee: &Callee, args: &[Term]) -> Option<(Diagnostic, bool)> {
         let (name, of) = self.callee(callee);
         let function: Rc<Function> = match of {
             Type::Function(function) => function,

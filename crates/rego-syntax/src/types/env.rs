@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use super::lattice::{Key, Type};
-use super::messages::Finding;
-use super::normal::{Head, Reference, Term, TermKind, Var};
+use super::normal::{RefHead, Reference, Term, TermKind, Var};
 use super::operations::Work;
+use crate::diagnostic::Diagnostic;
 
 /// A variable's types: a scope for each body within another, the innermost last.
 #[derive(Debug, Default)]
@@ -22,7 +22,7 @@ struct Scope {
 }
 
 /// The type of a comprehension, and what is wrong in it.
-pub(super) type Outcome = (Type, Rc<[Finding]>);
+pub(super) type Outcome = (Type, Rc<[Diagnostic]>);
 
 impl Scopes {
     pub(super) fn enter(&mut self) {
@@ -188,8 +188,8 @@ pub(super) fn select(of: &Type, args: &[Term], work: &Work) -> Type {
 /// The type of a reference.
 pub(super) fn reference_type(reference: &Reference, scopes: &Scopes, tree: &Tree, work: &Work) -> Type {
     match &reference.head {
-        Head::Var(var) => select(&scopes.get(*var), &reference.args, work),
-        Head::Data => tree.select(&reference.args, work),
-        Head::Input | Head::Term(_) => Type::Any,
+        RefHead::Var(var) => select(&scopes.get(*var), &reference.args, work),
+        RefHead::Data => tree.select(&reference.args, work),
+        RefHead::Input | RefHead::Term(_) => Type::Any,
     }
 }

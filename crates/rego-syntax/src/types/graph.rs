@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::lattice::Key;
-use super::normal::{Callee, Expr, ExprKind, Head, NormalRule, Reference, Term, TermKind};
+use super::normal::{Callee, Expr, ExprKind, NormalRule, RefHead, Reference, Term, TermKind};
 use super::operations::Work;
 
 /// Documents by their paths, and the rules that make them.
@@ -135,7 +135,7 @@ impl Needs<'_> {
     }
 
     fn reference(&mut self, reference: &Reference) {
-        if matches!(reference.head, Head::Data) {
+        if matches!(reference.head, RefHead::Data) {
             self.follow(self.root, &reference.args);
         }
     }

@@ -1,20 +1,17 @@
 //! What is wrong, in words: with what is there and what is wanted as OPA shows it, and what to do about it.
 
 use super::lattice::{Function, Key, Type};
-use super::normal::{Head, Reference, Term, TermKind, Variables};
+use super::normal::{RefHead, Reference, Term, TermKind, Variables};
 use super::show::{arguments as arguments_text, keys as keys_text, parameters, type_text};
 use crate::diagnostic::{Diagnostic, DiagnosticCode};
 use crate::span::Span;
 
-/// Something that is wrong with a rule.
-pub(super) type Finding = Diagnostic;
-
-fn finding(span: Span, code: DiagnosticCode, message: String, hint: Option<&str>) -> Finding {
+fn finding(span: Span, code: DiagnosticCode, message: String, hint: Option<&str>) -> Diagnostic {
     Diagnostic { span, code, message, hint: hint.map(str::to_owned) }
 }
 
 /// An equation of values that are never equal.
-pub(super) fn mismatch(span: Span, left: &Type, right: &Type) -> Finding {
+pub(super) fn mismatch(span: Span, left: &Type, right: &Type) -> Diagnostic {
     let message = format!("match error: left is {}, right is {}", type_text(left), type_text(right));
     let hint = match (left, right) {
         (Type::Number, Type::String) | (Type::String, Type::Number) => {
@@ -35,7 +32,7 @@ pub(super) fn mismatch(span: Span, left: &Type, right: &Type) -> Finding {
 }
 
 /// A call whose arguments have other types than the function takes.
-pub(super) fn arguments(span: Span, name: &str, have: &[Type], function: &Function) -> Finding {
+pub(super) fn arguments(span: Span, name: &str, have: &[Type], function: &Function) -> Diagnostic {
     let message = format!(
         "{name}: invalid argument(s): have {}, want {}",
         arguments_text(have),
@@ -77,7 +74,7 @@ fn hint_of_arguments(name: &str, have: &[Type]) -> Option<&'static str> {
 }
 
 /// A call with too few or too many arguments.
-pub(super) fn arity(span: Span, name: &str, have: &[Type], function: &Function) -> Finding {
+pub(super) fn arity(span: Span, name: &str, have: &[Type], function: &Function) -> Diagnostic {
     let message = format!(
         "{name}: arity mismatch: have {}, want {}",
         arguments_text(have),
@@ -87,26 +84,26 @@ pub(super) fn arity(span: Span, name: &str, have: &[Type], function: &Function) 
 }
 
 /// The same for a function of the program.
-pub(super) fn arity_of_rule(span: Span, name: &str, takes: usize, given: usize) -> Finding {
+pub(super) fn arity_of_rule(span: Span, name: &str, takes: usize, given: usize) -> Diagnostic {
     let noun = if given == 1 { "argument" } else { "arguments" };
     let message = format!("function {name} has arity {takes}, got {given} {noun}");
     finding(span, DiagnosticCode::Type, message, None)
 }
 
-/// A call of what is no function.
-pub(super) fn undefined_function(span: Span, name: &str) -> Finding {
+/// A call of what is not a function.
+pub(super) fn undefined_function(span: Span, name: &str) -> Diagnostic {
     let hint = "it is a rule: leave the parentheses out, or give the rule parameters";
     finding(span, DiagnosticCode::Type, format!("undefined function {name}"), Some(hint))
 }
 
 /// A call without a result where a value is needed.
-pub(super) fn used_as_value(span: Span, name: &str) -> Finding {
+pub(super) fn used_as_value(span: Span, name: &str) -> Diagnostic {
     let message = format!("{name} used as value: it returns nothing");
     finding(span, DiagnosticCode::Type, message, Some("write it as a line of its own"))
 }
 
 /// A function that cannot stand for another one.
-pub(super) fn replacement(span: Span, name: &str, given: &Function, wanted: &Function) -> Finding {
+pub(super) fn replacement(span: Span, name: &str, given: &Function, wanted: &Function) -> Diagnostic {
     let message = format!(
         "{name}: arity mismatch: have {}, want {}",
         arguments_text(&given.params),
@@ -117,7 +114,7 @@ pub(super) fn replacement(span: Span, name: &str, given: &Function, wanted: &Fun
 }
 
 /// A `with` that replaces what cannot be replaced.
-pub(super) fn with_target(span: Span, message: String) -> Finding {
+pub(super) fn with_target(span: Span, message: String) -> Diagnostic {
     finding(span, DiagnosticCode::With, message, None)
 }
 
@@ -136,7 +133,7 @@ pub(super) fn no_such_part(
     position: usize,
     wrong: &Wrong<'_>,
     vars: &Variables,
-) -> Finding {
+) -> Diagnostic {
     let have = match wrong.have {
         Some(have) => format!("(type) {}", type_text(have)),
         None => reference.args.get(position).map(|arg| term_text(arg, vars)).unwrap_or_default(),
@@ -162,7 +159,7 @@ pub(super) fn no_parts(
     position: usize,
     have: &Type,
     vars: &Variables,
-) -> Finding {
+) -> Diagnostic {
     let before = Reference {
         head: reference.head.clone(),
         args: reference.args.get(..position).unwrap_or_default().to_vec(),
@@ -183,10 +180,10 @@ pub(super) fn no_parts(
 /// A reference as it is written, names resolved. What is computed elsewhere is `…`.
 pub(super) fn reference_text(reference: &Reference, vars: &Variables) -> String {
     let mut text = match &reference.head {
-        Head::Input => "input".to_owned(),
-        Head::Data => "data".to_owned(),
-        Head::Var(var) => vars.name(*var).unwrap_or("…").to_owned(),
-        Head::Term(term) => term_text(term, vars),
+        RefHead::Input => "input".to_owned(),
+        RefHead::Data => "data".to_owned(),
+        RefHead::Var(var) => vars.name(*var).unwrap_or("…").to_owned(),
+        RefHead::Term(term) => term_text(term, vars),
     };
     for arg in &reference.args {
         match &arg.kind {

@@ -3,18 +3,19 @@
 use super::check::Checker;
 use super::env::{Tree, reference_type};
 use super::lattice::{Key, Type};
-use super::messages::{self, Finding};
-use super::normal::{Expr, ExprKind, Head, Reference, Term, TermKind};
+use super::messages;
+use super::normal::{Expr, ExprKind, RefHead, Reference, Term, TermKind};
+use crate::diagnostic::Diagnostic;
 
 impl Checker<'_> {
     /// Checks the references of a statement, comprehensions aside. Variables in brackets learn what they can be.
-    pub(super) fn references_of(&mut self, expr: &Expr) -> Vec<Finding> {
+    pub(super) fn references_of(&mut self, expr: &Expr) -> Vec<Diagnostic> {
         let mut findings = Vec::new();
         self.references_in(expr, &mut findings);
         findings
     }
 
-    fn references_in(&mut self, expr: &Expr, findings: &mut Vec<Finding>) {
+    fn references_in(&mut self, expr: &Expr, findings: &mut Vec<Diagnostic>) {
         match &expr.kind {
             ExprKind::Term(term) => self.references_in_term(term, findings),
             ExprKind::Call(_, args) => {
@@ -31,7 +32,7 @@ impl Checker<'_> {
         }
     }
 
-    fn references_in_term(&mut self, term: &Term, findings: &mut Vec<Finding>) {
+    fn references_in_term(&mut self, term: &Term, findings: &mut Vec<Diagnostic>) {
         match &term.kind {
             TermKind::Ref(reference) => {
                 let of = reference_type(reference, &self.scopes, &self.tree, self.work);
@@ -61,10 +62,10 @@ impl Checker<'_> {
         }
     }
 
-    fn reference(&mut self, term: &Term, reference: &Reference) -> Result<(), Finding> {
+    fn reference(&mut self, term: &Term, reference: &Reference) -> Result<(), Diagnostic> {
         match &reference.head {
-            Head::Data => self.below_data(term, reference),
-            Head::Var(var) => {
+            RefHead::Data => self.below_data(term, reference),
+            RefHead::Var(var) => {
                 let mut known = self.scopes.get(*var);
                 if known.is_unknown() {
                     known = Type::Any;
@@ -72,19 +73,19 @@ impl Checker<'_> {
                 }
                 self.below(term, reference, known, 0)
             }
-            Head::Input | Head::Term(_) => self.below(term, reference, Type::Any, 0),
+            RefHead::Input | RefHead::Term(_) => self.below(term, reference, Type::Any, 0),
         }
     }
 
     /// Follows a reference through the documents of rules. What is not made by rules may be anything.
-    fn below_data(&mut self, term: &Term, reference: &Reference) -> Result<(), Finding> {
+    fn below_data(&mut self, term: &Term, reference: &Reference) -> Result<(), Diagnostic> {
         let tree = std::mem::take(&mut self.tree);
         let result = self.below_tree(&tree, term, reference);
         self.tree = tree;
         result
     }
 
-    fn below_tree(&mut self, tree: &Tree, term: &Term, reference: &Reference) -> Result<(), Finding> {
+    fn below_tree(&mut self, tree: &Tree, term: &Term, reference: &Reference) -> Result<(), Diagnostic> {
         let mut node = tree;
         for (position, arg) in reference.args.iter().enumerate() {
             let is_name = matches!(arg.kind, TermKind::Var(_) | TermKind::String(_));
@@ -122,7 +123,7 @@ impl Checker<'_> {
         reference: &Reference,
         mut of: Type,
         from: usize,
-    ) -> Result<(), Finding> {
+    ) -> Result<(), Diagnostic> {
         for (position, arg) in reference.args.iter().enumerate().skip(from) {
             let keys = self.work.keys(&of);
             if keys.is_unknown() {

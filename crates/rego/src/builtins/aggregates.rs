@@ -158,7 +158,7 @@ fn index(key: &Value) -> Option<usize> {
     super::number::small(key).and_then(|index| usize::try_from(index).ok())
 }
 
-/// Whether two values are equal. Those of different types or lengths are told apart at once.
+/// Whether two values are equal. Those of different types or lengths differ at once.
 pub(super) fn is_equal(
     budget: &mut Budget<'_>,
     a: &Value,

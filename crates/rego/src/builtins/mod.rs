@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! name --find--> Builtin --call(arguments, Context)--> Outcome
-//!                   \--operand.rs: types, sentences; go_fmt, number.rs, term.rs: what Go does with them
+//!                   \--operand.rs: types, sentences; go_fmt, number.rs: what Go does with them
 //! ```
 //!
 //! The budget is asked before a loop or an allocation, never after: arguments come from objects that are

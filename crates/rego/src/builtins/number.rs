@@ -15,7 +15,7 @@ pub(super) fn small(value: &Value) -> Option<i64> {
     value.as_number().and_then(Number::as_i64)
 }
 
-/// An integer of any size; none for a number with a fraction, and for what is no number.
+/// An integer of any size; none for a number with a fraction, and for what is not a number.
 pub(super) fn integer(value: &Value) -> Option<BigInt> {
     value.as_number().and_then(Number::to_integer)
 }

@@ -25,7 +25,7 @@ const MAX_ZEROS: isize = 40;
 /// Decimal places of a result of `units.parse`, as in OPA.
 const PLACES: usize = 10;
 
-/// A quantity; a lone `m` is a thousandth. Only the first letter of a unit tells upper from lower case.
+/// A quantity; a lone `m` is a thousandth. Only in the first letter of a unit does case matter.
 fn parse(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let text = text(args, 1)?;
     context.budget.make_text(text.len())?;

@@ -1,4 +1,10 @@
 //! What rules make: documents, answers of functions, and the tree of both rules and data.
+//!
+//! The rules of one name make one document. It is made when something first asks for it and kept for the rest
+//! of the evaluation; documents that need only `data` are kept beside the data (`indexes.rs`). While it is being
+//! made it is marked, so that a rule that needs itself ends as an error and not as an endless recursion.
+//!
+//! `data.a.b` may hold rules and data at once: the tree puts both together where a path is asked for as a whole.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -179,19 +185,19 @@ impl<'p> Machine<'p, '_> {
     /// What is at keys below a path, made by rules or not.
     pub(super) fn tree_at(&mut self, id: NodeId, keys: &[Value], span: Span) -> Result<Value, EvalError> {
         match self.place(id, keys)? {
-            Place::Inner(node) => self.tree(node, span),
-            Place::Value(value) => Ok(value),
+            Destination::Inner(node) => self.tree(node, span),
+            Destination::Value(value) => Ok(value),
         }
     }
 
     /// The keys of what is there.
     pub(super) fn keys_at(&mut self, id: NodeId, keys: &[Value]) -> Result<Vec<Value>, EvalError> {
         match self.place(id, keys)? {
-            Place::Value(value) => {
+            Destination::Value(value) => {
                 let entries = collections::entries(&mut self.budget, &value)?;
                 Ok(entries.into_iter().map(|(key, _)| key).collect())
             }
-            Place::Inner(id) => {
+            Destination::Inner(id) => {
                 let Some(node) = self.program.nodes.get(id) else { return Ok(Vec::new()) };
                 let base = self.base_document(&node.path);
                 let entries = collections::entries(&mut self.budget, &base)?;
@@ -203,12 +209,12 @@ impl<'p> Machine<'p, '_> {
         }
     }
 
-    fn place(&mut self, id: NodeId, keys: &[Value]) -> Result<Place, EvalError> {
+    fn place(&mut self, id: NodeId, keys: &[Value]) -> Result<Destination, EvalError> {
         let program = self.program;
         let mut id = id;
         let mut keys = keys;
         loop {
-            let Some(node) = program.nodes.get(id) else { return Ok(Place::Value(Value::UNDEFINED)) };
+            let Some(node) = program.nodes.get(id) else { return Ok(Destination::Value(Value::UNDEFINED)) };
             // Whether each of them is on the way is looked at.
             self.budget.step(self.world.replaced.len() as u64 / 8)?;
             let is_replaced = !self.world.replaced.is_empty() && self.world.is_replaced(&node.path);
@@ -223,7 +229,7 @@ impl<'p> Machine<'p, '_> {
                     self.document(group)?
                 }
                 None => {
-                    let Some((key, rest)) = keys.split_first() else { return Ok(Place::Inner(id)) };
+                    let Some((key, rest)) = keys.split_first() else { return Ok(Destination::Inner(id)) };
                     match node.children.get(key) {
                         Some(child) => {
                             id = *child;
@@ -239,7 +245,7 @@ impl<'p> Machine<'p, '_> {
                 collections::weigh(&mut self.budget, key)?;
             }
             let found = keys.iter().try_fold(&made, |value, key| get(value, key)).cloned();
-            return Ok(Place::Value(found.unwrap_or(Value::UNDEFINED)));
+            return Ok(Destination::Value(found.unwrap_or(Value::UNDEFINED)));
         }
     }
 
@@ -299,7 +305,7 @@ impl<'p> Machine<'p, '_> {
 type Getter = for<'v> fn(&'v Value, &Value) -> Option<&'v Value>;
 
 /// Where keys lead in the tree of documents.
-enum Place {
+enum Destination {
     /// To a path with documents of rules below it.
     Inner(NodeId),
     /// To a value.

@@ -1,4 +1,11 @@
-//! The operations.
+//! The operations of the normal form, run one after the other.
+//!
+//! [`Machine::run`] takes a list of operations and what to do with an answer (`found`). Most operations have at
+//! most one answer and are a step of its loop ([`Machine::simple`]): it goes on, or the attempt ends. Operations
+//! with several answers (`Scan`, `Relation`, `Keys`, `With`, `Join`) run the rest of the list for each, by
+//! calling `run` again; that is all the backtracking there is. The depth of these calls is bounded by a limit.
+//!
+//! Each operation is charged one step before it runs, and charges itself for what it looks at or makes.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -408,7 +415,7 @@ impl<'p> Machine<'p, '_> {
         }
     }
 
-    /// Puts arguments where the frame of a function will be, and tells where that is.
+    /// Puts arguments where the frame of a function will be, and returns where that is.
     fn push_all(&mut self, args: &[Arg]) -> usize {
         let frame = self.stack.len();
         for arg in args {

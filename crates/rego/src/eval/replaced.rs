@@ -83,7 +83,7 @@ impl World {
     }
 }
 
-/// A document with the value at a path replaced. What is no object on the way becomes one.
+/// A document with the value at a path replaced. What is not an object on the way becomes one.
 pub(super) fn with_path(
     budget: &mut Budget<'_>,
     document: Option<&Value>,

@@ -207,7 +207,7 @@ pub(super) fn has_answers(op: &Op) -> bool {
 
 /// A place of the input or of an argument, by constant keys.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
+struct ConstantPath {
     /// None for the input.
     argument: Option<Slot>,
     keys: Vec<Value>,
@@ -216,8 +216,8 @@ struct Place {
 /// What a definition needs to hold: places with what they must equal or must not.
 #[derive(Default)]
 struct Needs {
-    equal: Vec<(Place, Value)>,
-    unequal: Vec<(Place, Value)>,
+    equal: Vec<(ConstantPath, Value)>,
+    unequal: Vec<(ConstantPath, Value)>,
 }
 
 impl Needs {
@@ -231,17 +231,17 @@ impl Needs {
 
     fn of_branch(branch: &Branch) -> Self {
         let mut needs = Self::default();
-        let mut places: BTreeMap<Slot, Place> = BTreeMap::new();
+        let mut places: BTreeMap<Slot, ConstantPath> = BTreeMap::new();
         for op in &branch.ops {
             match &op.kind {
                 OpKind::Path { root, keys, to } => {
                     let base = match root {
-                        Root::Input => Some(Place { argument: None, keys: Vec::new() }),
+                        Root::Input => Some(ConstantPath { argument: None, keys: Vec::new() }),
                         Root::Arg(Arg::Slot(slot)) => Some(
                             places
                                 .get(slot)
                                 .cloned()
-                                .unwrap_or_else(|| Place { argument: Some(*slot), keys: Vec::new() }),
+                                .unwrap_or_else(|| ConstantPath { argument: Some(*slot), keys: Vec::new() }),
                         ),
                         Root::Arg(Arg::Const(_)) | Root::Data => None,
                     };
@@ -265,33 +265,36 @@ impl Needs {
                 _ => {}
             }
         }
-        // A slot that a definition fills itself is no argument: slots of different definitions have nothing to do with each
+        // A slot that a definition fills itself is not an argument: slots of different definitions have nothing to do with each
         // other.
         let mut own = std::collections::BTreeSet::new();
         for op in &branch.ops {
             writes(op, &mut |slot| _ = own.insert(slot));
         }
-        let is_shared = |place: &Place| place.argument.is_none_or(|slot| !own.contains(&slot));
+        let is_shared = |place: &ConstantPath| place.argument.is_none_or(|slot| !own.contains(&slot));
         needs.equal.retain(|(place, _)| is_shared(place));
         needs.unequal.retain(|(place, _)| is_shared(place));
         needs
     }
 
-    fn add(&mut self, is_equal: bool, left: &Arg, right: &Arg, places: &BTreeMap<Slot, Place>) {
+    fn add(&mut self, is_equal: bool, left: &Arg, right: &Arg, places: &BTreeMap<Slot, ConstantPath>) {
         let ((Arg::Slot(slot), Arg::Const(value)) | (Arg::Const(value), Arg::Slot(slot))) = (left, right)
         else {
             return;
         };
-        let place =
-            places.get(slot).cloned().unwrap_or_else(|| Place { argument: Some(*slot), keys: Vec::new() });
+        let place = places
+            .get(slot)
+            .cloned()
+            .unwrap_or_else(|| ConstantPath { argument: Some(*slot), keys: Vec::new() });
         let needs = if is_equal { &mut self.equal } else { &mut self.unequal };
         needs.push((place, value.clone()));
     }
 
     /// Whether no input and arguments can be what both need.
     fn exclude(&self, other: &Self) -> bool {
-        let differ =
-            |one: &(Place, Value)| other.equal.iter().any(|known| known.0 == one.0 && known.1 != one.1);
+        let differ = |one: &(ConstantPath, Value)| {
+            other.equal.iter().any(|known| known.0 == one.0 && known.1 != one.1)
+        };
         self.equal.iter().any(differ)
             || self.equal.iter().any(|one| other.unequal.contains(one))
             || self.unequal.iter().any(|one| other.equal.contains(one))

@@ -9,7 +9,7 @@ use portcullis_rego_syntax::Span;
 use portcullis_value::Value;
 
 use super::literal::{
-    Comprehension, ComprehensionHead, Head, Literal, LiteralKind, Reference, Term, With, WithFunction,
+    Comprehension, ComprehensionHead, Literal, LiteralKind, RefHead, Reference, Term, With, WithFunction,
 };
 use super::order::{self, Slots};
 use super::terms::Terms;
@@ -391,14 +391,14 @@ impl<'g, 'l, 'm> Generator<'g, 'l, 'm> {
     fn reference(&mut self, reference: &Reference, to: Option<Slot>, ops: &mut Vec<Op>) -> Arg {
         let span = reference.span;
         match reference.head {
-            Head::Var(slot) => {
+            RefHead::Var(slot) => {
                 if !self.bound.contains(&slot) {
                     self.terms.error(span, "expression is unsafe");
                 }
                 self.steps(Root::Arg(Arg::Slot(slot)), &reference.steps, to, span, ops)
             }
-            Head::Input => self.steps(Root::Input, &reference.steps, to, span, ops),
-            Head::Data => self.data(&reference.steps, to, span, ops),
+            RefHead::Input => self.steps(Root::Input, &reference.steps, to, span, ops),
+            RefHead::Data => self.data(&reference.steps, to, span, ops),
         }
     }
 

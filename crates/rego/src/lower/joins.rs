@@ -454,7 +454,7 @@ fn member(facts: &GroupFacts, ops: &[Op], mut read: BTreeSet<Slot>) -> Option<Me
     Some(Member { after, slot, fixed: fixed.into_iter().collect() })
 }
 
-/// Steps of a path that are told, and where objects are: `data.inventory.namespace[_][version][kind][name]`.
+/// Steps of a path that are reported, and where objects are: `data.inventory.namespace[_][version][kind][name]`.
 const LONGEST_PATH: usize = 6;
 
 /// The slots of a comparison for equality between something from elsewhere and something of the chain.

@@ -70,13 +70,13 @@ pub(super) enum Term {
 
 #[derive(Clone, Debug)]
 pub(super) struct Reference {
-    pub(super) head: Head,
+    pub(super) head: RefHead,
     pub(super) steps: Vec<Term>,
     pub(super) span: Span,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Head {
+pub(super) enum RefHead {
     Input,
     Data,
     Var(Slot),
@@ -105,7 +105,7 @@ impl Term {
                 found.insert(*slot);
             }
             Self::Ref(reference) => {
-                if let Head::Var(slot) = reference.head {
+                if let RefHead::Var(slot) = reference.head {
                     found.insert(slot);
                 }
                 reference.steps.iter().for_each(|step| step.vars(found));

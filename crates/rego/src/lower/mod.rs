@@ -270,7 +270,7 @@ fn entry(
             let unit = UnitInfo { module: &module, names: &names, package: Vec::new() };
             let mut terms = Terms::new(tree, units.len(), &unit);
             let steps = path.iter().map(|key| Term::Const(Value::from(*key))).collect();
-            let reference = literal::Reference { head: literal::Head::Data, steps, span: Span::default() };
+            let reference = literal::Reference { head: literal::RefHead::Data, steps, span: Span::default() };
             let mut ops = Vec::new();
             let mut generator = Generator::new(&mut terms, Slots::new());
             let value = generator.value(&Term::Ref(Box::new(reference)), Span::default(), &mut ops);

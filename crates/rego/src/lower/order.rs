@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::literal::{Head, Literal, LiteralKind, Term, With};
+use super::literal::{Literal, LiteralKind, RefHead, Term, With};
 use crate::normal_form::Slot;
 
 pub(super) type Slots = BTreeSet<Slot>;
@@ -135,7 +135,7 @@ pub(super) fn bind_by_refs(term: &Term, bound: &mut Bound<'_>) {
     match term {
         Term::Const(_) | Term::Var(_) | Term::Comprehension(_) => {}
         Term::Ref(reference) => {
-            if matches!(reference.head, Head::Var(slot) if !bound.contains(slot)) {
+            if matches!(reference.head, RefHead::Var(slot) if !bound.contains(slot)) {
                 return;
             }
             for step in &reference.steps {

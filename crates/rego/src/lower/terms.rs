@@ -15,7 +15,7 @@ use portcullis_rego_syntax::{Names, Resolution, Span};
 use portcullis_value::Value;
 
 use super::literal::{
-    Comprehension, ComprehensionHead, Head, Literal, LiteralKind, Reference, Term, With, WithFunction,
+    Comprehension, ComprehensionHead, Literal, LiteralKind, RefHead, Reference, Term, With, WithFunction,
 };
 use super::tree::Tree;
 use crate::builtins;
@@ -187,7 +187,7 @@ impl<'l, 'm> Terms<'l, 'm> {
                 Term::Ref(reference)
             }
             base => {
-                let head = Head::Var(self.named_value(base, span, with, out));
+                let head = RefHead::Var(self.named_value(base, span, with, out));
                 Term::Ref(Box::new(Reference { head, steps: vec![step], span }))
             }
         }
@@ -338,7 +338,7 @@ impl<'l, 'm> Terms<'l, 'm> {
         let path = self.data_path(callee)?;
         let kind = self.tree.group_at(&path).and_then(|group| self.tree.kind(group))?;
         let steps = path.into_iter().map(Term::Const).collect();
-        let reference = Reference { head: Head::Data, steps, span: callee.span };
+        let reference = Reference { head: RefHead::Data, steps, span: callee.span };
         (kind == GroupKind::Complete).then(|| Term::Ref(Box::new(reference)))
     }
 
@@ -393,7 +393,7 @@ impl<'l, 'm> Terms<'l, 'm> {
             ExprKind::Ref(reference) => (&reference.head, reference.args.as_slice()),
             _ => return None,
         };
-        let (Head::Data, mut path) = self.head_path(head)? else { return None };
+        let (RefHead::Data, mut path) = self.head_path(head)? else { return None };
         for arg in args {
             path.push(Value::from(arg.as_str()?));
         }
@@ -401,19 +401,19 @@ impl<'l, 'm> Terms<'l, 'm> {
     }
 
     /// What a variable that is no local stands for: a root and a path.
-    fn head_path(&self, head: &Expr) -> Option<(Head, Vec<Value>)> {
+    fn head_path(&self, head: &Expr) -> Option<(RefHead, Vec<Value>)> {
         let name = head.as_var()?;
         match self.resolution(head.span)? {
-            Resolution::Input => Some((Head::Input, Vec::new())),
-            Resolution::Data => Some((Head::Data, Vec::new())),
+            Resolution::Input => Some((RefHead::Input, Vec::new())),
+            Resolution::Data => Some((RefHead::Data, Vec::new())),
             Resolution::Rule => {
                 let path = self.unit.package.iter().cloned().chain([Value::from(name)]).collect();
-                Some((Head::Data, path))
+                Some((RefHead::Data, path))
             }
             Resolution::Import(index) => {
                 let segments = self.unit.module.imports.get(index)?.segments();
                 let (root, path) = segments.split_first()?;
-                let head = if *root == "input" { Head::Input } else { Head::Data };
+                let head = if *root == "input" { RefHead::Input } else { RefHead::Data };
                 Some((head, path.iter().map(|segment| Value::from(*segment)).collect()))
             }
             Resolution::Local(_) | Resolution::Wildcard | Resolution::Builtin | Resolution::Unresolved => {
@@ -434,7 +434,7 @@ impl<'l, 'm> Terms<'l, 'm> {
                 let head = self.term(&reference.head, with, out);
                 let (head, mut steps) = match head {
                     Term::Ref(reference) => (reference.head, reference.steps),
-                    head => (Head::Var(self.named_value(head, expr.span, with, out)), Vec::new()),
+                    head => (RefHead::Var(self.named_value(head, expr.span, with, out)), Vec::new()),
                 };
                 for arg in &reference.args {
                     steps.push(match &arg.kind {
@@ -552,7 +552,7 @@ impl<'l, 'm> Terms<'l, 'm> {
         let is_input = head.as_var() == Some("input");
         let (root, mut path) = match self.head_path(head) {
             Some(found) => found,
-            None if is_input => (Head::Input, Vec::new()),
+            None if is_input => (RefHead::Input, Vec::new()),
             None => {
                 self.error(
                     target.span,
@@ -575,7 +575,7 @@ impl<'l, 'm> Terms<'l, 'm> {
             };
             path.push(key);
         }
-        if root == Head::Input {
+        if root == RefHead::Input {
             let value = self.with_value(&with.value, out);
             return Some(With::Input { path: path.into(), value });
         }

@@ -230,7 +230,7 @@ impl<'p> Follow<'p> {
     fn look_up(&mut self, start: Shape, keys: &'p [Arg]) -> Shape {
         keys.iter().fold(start, |found, key| {
             self.work += found.size();
-            // Which key it was tells what it is.
+            // Which key it was says what it is.
             self.read(key);
             self.reads.whole.extend(found.compared().cloned());
             match key {

@@ -114,7 +114,7 @@ fn escape_into(text: &str, html: &mut String) {
     }
 }
 
-/// Control characters, marks of direction, characters without width, line separators, tags, and what is no character at all.
+/// Control characters, marks of direction, characters without width, line separators, tags, and what is not a character at all.
 fn is_unseen(c: char) -> bool {
     (c.is_control() && c != '\n' && c != '\t')
         || matches!(

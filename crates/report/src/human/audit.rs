@@ -146,7 +146,7 @@ pub fn table<const N: usize>(
     writeln!(out)
 }
 
-/// Why the audit is incomplete or judged nothing, for whoever sees no report: nothing if neither is so.
+/// Why the audit is incomplete or judged nothing, for readers who see no report: nothing if neither is so.
 pub fn write_doubts(report: &AuditReport, out: &mut dyn Write) -> io::Result<()> {
     match report.standing() {
         Standing::Clean | Standing::Noted | Standing::Denied => return Ok(()),

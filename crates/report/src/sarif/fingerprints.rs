@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 /// Version 1 of how fingerprints are made; a change of it needs a new number.
 const FINGERPRINT: &str = "portcullis/v1";
 
-/// Makes fingerprints. The order tells equal findings apart.
+/// Makes fingerprints. The order distinguishes equal findings.
 #[derive(Default)]
 pub(super) struct Fingerprints(BTreeMap<u64, u32>);
 

@@ -14,7 +14,7 @@ pub const DENY: EnforcementAction = EnforcementAction::Deny;
 pub const WARN: EnforcementAction = EnforcementAction::Warn;
 pub const DRYRUN: EnforcementAction = EnforcementAction::Dryrun;
 
-/// An audit whose totals follow from its findings and from the passes it is told.
+/// An audit whose totals follow from its findings and from the passes it is given.
 pub struct Audit {
     pub completion: Completion,
     pub policies: Vec<Policy>,

@@ -178,7 +178,7 @@ impl ApiServer {
         self.shared.wake();
     }
 
-    /// From now on whoever asks has these rights and no others. Without this, everything is allowed.
+    /// From now on all clients have these rights and no others. Without this, everything is allowed.
     pub fn authorize(&self, rights: Rights) {
         self.shared.store().rights = Some(rights);
     }

@@ -36,7 +36,7 @@ impl Evaluator {
     }
 }
 
-/// When an evaluation is told to end.
+/// When an evaluation is stopped.
 struct Deadline(Instant);
 
 impl Watch for Deadline {

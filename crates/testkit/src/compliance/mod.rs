@@ -28,7 +28,7 @@ pub use engines::Evaluator;
 pub use lists::{KnownFailure, Lists, OutOfScope};
 pub use report::Report;
 
-/// Longest time of one case. An evaluation is told to end well before; this is for one that does not listen.
+/// Longest time of one case. An evaluation is stopped well before; this is for one that does not listen.
 const GUARD: Duration = Duration::from_secs(20);
 
 /// Stack of the thread that evaluates: as much as the main thread of a process has.
@@ -86,7 +86,7 @@ impl Case {
     }
 }
 
-/// Classes of evaluation errors that the suite tells apart.
+/// Classes of evaluation errors that the suite distinguishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ErrorClass {
     Conflict,
@@ -298,7 +298,7 @@ fn same_multiset(found: &[Value], wanted: &[Value]) -> bool {
         })
 }
 
-/// Whether a value is the one that the suite writes as JSON: a set as an array, a key that is no text as its JSON.
+/// Whether a value is the one that the suite writes as JSON: a set as an array, a key that is not a text as its JSON.
 fn same(found: &Value, wanted: &Value) -> bool {
     match (found.view(), wanted.view()) {
         (View::Number(found), View::Number(wanted)) => {

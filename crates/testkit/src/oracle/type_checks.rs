@@ -53,7 +53,7 @@ pub(super) fn judge(case: &Value) -> Result<Judgement, String> {
     Ok(Judgement { text: case.module.clone(), difference, notes })
 }
 
-/// Whether the types that OPA tells of are told of.
+/// Whether the types that OPA reports are reported.
 fn says_the_same(error: &str, message: &str) -> bool {
     let first = error.split("\na.rego:").next().unwrap_or_default();
     let told = ["have: ", "want: ", "left  : ", "right : "];

@@ -13,7 +13,7 @@ use std::fmt;
 use crate::budget::{Budget, Exceeded, Limits};
 use crate::{Output, Value};
 
-/// Why a text is no value.
+/// Why a text is not a value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JsonError {
     /// It is no JSON: one sentence, as Go has it.

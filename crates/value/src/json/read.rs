@@ -223,7 +223,7 @@ impl<'r> Reader<'r, '_> {
         Ok(c)
     }
 
-    /// After `\u`. Half of a pair by itself is no character.
+    /// After `\u`. Half of a pair by itself is not a character.
     fn code(&mut self) -> Result<char, JsonError> {
         let high = self.unit()?;
         if let Some(c) = char::from_u32(high) {

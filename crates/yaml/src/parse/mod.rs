@@ -67,11 +67,11 @@ pub struct Parser<'a> {
     opened: Vec<usize>,
     /// What handles stand for.
     tag_directives: HashMap<&'a str, Cow<'a, str>>,
-    /// What is wrong with the characters of the text; told before anything is read.
+    /// What is wrong with the characters of the text; reported before anything is read.
     refused: Option<Problem>,
 }
 
-/// So many bytes of the prefix of a tag are told, many more than any tag that means something has.
+/// So many bytes of the prefix of a tag are reported, many more than any tag that means something has.
 const LONGEST_TAG: usize = 1024;
 
 type Step<'a> = Result<Placed<'a>, Problem>;
@@ -143,7 +143,7 @@ impl<'a> Parser<'a> {
         Ok(self.scanner.peek()?.range.clone())
     }
 
-    /// Takes the token that was looked at, and tells where it was.
+    /// Takes the token that was looked at, and returns where it was.
     fn take(&mut self) -> Range<usize> {
         self.scanner.take().map_or(0..0, |token| token.range)
     }

@@ -79,7 +79,7 @@ impl<'a> Calls<'_, 'a> {
         let Some(arg) = call.args.get(position) else { return };
         let Some(Constant::String(text)) = self.scope.constant(arg) else { return };
         let Err(reason) = Pattern::compile(&text) else { return };
-        let message = format!("`{text}` is no regular expression: {reason}");
+        let message = format!("`{text}` is not a regular expression: {reason}");
         let error = if self.is_reached {
             Error::new(ErrorKind::InvalidPattern, message)
         } else {
@@ -95,7 +95,7 @@ impl<'a> Calls<'_, 'a> {
             return;
         }
         let Some(replacement) = builtins::find(name).and_then(|row| row.replacement) else { return };
-        let message = format!("`{name}` is deprecated, and no longer there in v1");
+        let message = format!("`{name}` is deprecated, and was removed in v1");
         self.found.push(
             Error::warning(ErrorKind::DeprecatedBuiltin, message)
                 .hint(format!("write {replacement}"))

@@ -77,7 +77,7 @@ fn compare_numbers(a: &str, b: &str) -> Option<Ordering> {
     a.partial_cmp(&b).filter(|order| order.is_ne())
 }
 
-/// Whether a comparison holds; `None` if it is no comparison, or cannot be told.
+/// Whether a comparison holds; `None` if it is not a comparison, or its text does not show it.
 pub(super) fn holds(op: BinaryOp, lhs: &Constant, rhs: &Constant) -> Option<bool> {
     let order = lhs.compare(rhs)?;
     match op {

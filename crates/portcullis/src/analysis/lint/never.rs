@@ -365,7 +365,7 @@ fn negation<'a>(scope: Scope<'_, 'a>, expr: &'a Expr, facts: &mut Facts) -> Opti
     if is_reference { about(scope, expr, expr, Fact::Fails, facts) } else { None }
 }
 
-/// Adds what a statement says of a value, and tells if an earlier one says otherwise.
+/// Adds what a statement says of a value, and returns whether an earlier one says otherwise.
 fn about<'a>(
     scope: Scope<'_, 'a>,
     statement: &'a Expr,

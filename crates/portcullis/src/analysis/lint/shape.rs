@@ -1,4 +1,4 @@
-//! Which type the value of an expression has, where its text alone tells.
+//! Which type the value of an expression has, where its text alone shows it.
 
 use portcullis_rego_syntax::Resolution;
 use portcullis_rego_syntax::ast::{BinaryOp, ComprehensionHead, Expr, ExprKind, RuleKind};

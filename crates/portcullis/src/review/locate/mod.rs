@@ -1,7 +1,7 @@
 //! Where in the object's document a violation is.
 //!
-//! Policies do not say. What tells, in this order: a path in `details`; a value or the name of a list item that the message
-//! quotes and that stands at one place only; the part of the object that the policy reads. What nothing tells is placed at the
+//! Policies do not say where. The line is found, in this order, by: a path in `details`; a value or the name of a list item that the message
+//! quotes and that stands at one place only; the part of the object that the policy reads. What none of these finds is placed at the
 //! object, and says so.
 
 use std::sync::{Arc, OnceLock};
@@ -213,7 +213,7 @@ fn exists(object: &Value, path: &FieldPath) -> bool {
         .is_some()
 }
 
-/// What all reads that exist in the object have in common; `metadata` on its own tells nothing.
+/// What all reads that exist in the object have in common; `metadata` on its own says nothing.
 fn from_reads(object: &Value, reads: &[ObjectRead]) -> Option<FieldPath> {
     let existing = reads.iter().filter_map(|read| {
         let mut path = FieldPath::root();

@@ -5,7 +5,8 @@ use std::rc::Rc;
 
 use super::super::operations::Work;
 use super::{
-    Arities, Callee, Closure, ClosureKind, Every, Expr, ExprKind, Head, NormalRule, Reference, Term, TermKind,
+    Arities, Callee, Closure, ClosureKind, Every, Expr, ExprKind, NormalRule, RefHead, Reference, Term,
+    TermKind,
 };
 use super::{Var, Variables, With, expand, order};
 use crate::ast::{self, BinaryOp, ComprehensionHead, Module, RefArg, RefArgKind, Rule, RuleKind, Statement};
@@ -343,16 +344,16 @@ impl<'m> Builder<'_, 'm> {
                 Term::var(span, var)
             }
             Some(Resolution::Wildcard) => Term::var(span, self.vars.named("_")),
-            Some(Resolution::Input) => path(Head::Input, Vec::new()),
-            Some(Resolution::Data) => path(Head::Data, Vec::new()),
+            Some(Resolution::Input) => path(RefHead::Input, Vec::new()),
+            Some(Resolution::Data) => path(RefHead::Data, Vec::new()),
             Some(Resolution::Rule) => {
                 let package = self.unit.module.package_path().into_iter().map(str::to_owned);
-                path(Head::Data, package.chain([name.to_owned()]).collect())
+                path(RefHead::Data, package.chain([name.to_owned()]).collect())
             }
             Some(Resolution::Import(index)) => {
                 let import = self.unit.module.imports.get(index);
                 let mut steps = import.map(ast::Import::segments).unwrap_or_default().into_iter();
-                let head = if steps.next() == Some("input") { Head::Input } else { Head::Data };
+                let head = if steps.next() == Some("input") { RefHead::Input } else { RefHead::Data };
                 path(head, steps.map(str::to_owned).collect())
             }
             Some(Resolution::Builtin) => Term::new(span, TermKind::Builtin(name.to_owned())),
@@ -368,8 +369,8 @@ impl<'m> Builder<'_, 'm> {
 fn reference(head: Term) -> Reference {
     match head.kind {
         TermKind::Ref(reference) => *reference,
-        TermKind::Var(var) => Reference { head: Head::Var(var), args: Vec::new() },
-        _ => Reference { head: Head::Term(head), args: Vec::new() },
+        TermKind::Var(var) => Reference { head: RefHead::Var(var), args: Vec::new() },
+        _ => Reference { head: RefHead::Term(head), args: Vec::new() },
     }
 }
 

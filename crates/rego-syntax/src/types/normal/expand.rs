@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::{
-    Arities, Callee, Closure, Expr, ExprKind, Head, NormalRule, Reference, Term, TermKind, Variables, With,
+    Arities, Callee, Closure, Expr, ExprKind, NormalRule, RefHead, Reference, Term, TermKind, Variables, With,
 };
 
 /// Expands a rule. What its head evaluates becomes statements at the end of its body.
@@ -128,19 +128,19 @@ impl Expander<'_> {
     }
 
     fn reference(&mut self, reference: &mut Reference, support: &mut Vec<Expr>) {
-        if let Head::Term(head) = &mut reference.head {
+        if let RefHead::Term(head) = &mut reference.head {
             self.term(head, support);
         }
         for arg in &mut reference.args {
             self.term(arg, support);
         }
-        if let Head::Term(head) = &mut reference.head {
+        if let RefHead::Term(head) = &mut reference.head {
             let span = head.span;
             let head = std::mem::replace(head, Term::new(span, TermKind::Null));
             let (naming, var) = Expr::naming(self.vars, head);
             support.push(naming);
             if let TermKind::Var(var) = var.kind {
-                reference.head = Head::Var(var);
+                reference.head = RefHead::Var(var);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Expr, ExprKind, Head, Reference, Term, TermKind, Var};
+use super::{Expr, ExprKind, RefHead, Reference, Term, TermKind, Var};
 
 pub(super) type Vars = BTreeSet<Var>;
 
@@ -72,7 +72,7 @@ impl Mentions<'_> {
     }
 
     fn reference(&mut self, reference: &Reference) {
-        if let Head::Var(var) = &reference.head
+        if let RefHead::Var(var) = &reference.head
             && !self.skipped.heads()
         {
             self.vars.insert(*var);

@@ -84,12 +84,12 @@ pub(super) enum TermKind {
 /// `input`, `data.a.b`, `x.y[z]`.
 #[derive(Clone, Debug)]
 pub(super) struct Reference {
-    pub(super) head: Head,
+    pub(super) head: RefHead,
     pub(super) args: Vec<Term>,
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum Head {
+pub(super) enum RefHead {
     Input,
     Data,
     Var(Var),
@@ -178,7 +178,7 @@ pub(super) struct NormalRule {
 impl Reference {
     /// The path below `data`, if it is one and all of it is constant.
     pub(super) fn path(&self) -> Option<Vec<Key>> {
-        matches!(self.head, Head::Data).then(|| self.args.iter().map(scalar).collect::<Option<_>>())?
+        matches!(self.head, RefHead::Data).then(|| self.args.iter().map(scalar).collect::<Option<_>>())?
     }
 }
 

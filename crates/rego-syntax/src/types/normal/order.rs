@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::super::operations::Work;
 use super::mentions::{Mentions, Skipped, Vars};
 use super::unifier::Unifier;
-use super::{Arities, Callee, Expr, ExprKind, Head, NormalRule, Term, TermKind, With};
+use super::{Arities, Callee, Expr, ExprKind, NormalRule, RefHead, Term, TermKind, With};
 use crate::builtins;
 
 pub(super) fn rule(rule: &mut NormalRule, arities: &Arities, work: &Work) {
@@ -273,7 +273,7 @@ fn closed_over_in(term: &Term, vars: &mut Vars) {
 fn iterated(term: &Term, safe: &Vars, outputs: &mut Vars) {
     match &term.kind {
         TermKind::Ref(reference) => {
-            if let Head::Var(var) = &reference.head
+            if let RefHead::Var(var) = &reference.head
                 && !safe.contains(var)
             {
                 return;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::mentions::{Mentions, Skipped, Vars};
-use super::{Head, Reference, Term, TermKind, Var};
+use super::{RefHead, Reference, Term, TermKind, Var};
 
 /// Finds what an equation binds.
 pub(super) struct Unifier<'s> {
@@ -20,7 +20,7 @@ impl Unifier<'_> {
 
     fn is_bound(&self, reference: &Reference) -> bool {
         match &reference.head {
-            Head::Var(var) => self.is_safe(*var),
+            RefHead::Var(var) => self.is_safe(*var),
             _ => true,
         }
     }

@@ -18,7 +18,7 @@ pub(super) enum Matcher {
     Super,
     /// Anything without a separator.
     Any(Vec<char>),
-    /// A character that is no separator.
+    /// A character that is not a separator.
     Single(Vec<char>),
     Text(String),
     List {

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `*` | anything without a delimiter |
 //! | `**` | anything |
-//! | `?` | a character that is no delimiter |
+//! | `?` | a character that is not a delimiter |
 //! | `[abc]`, `[!abc]`, `[a-c]`, `[!a-c]` | a character, or another one |
 //! | `{a,b*}` | one of the globs |
 //! | `\*` | the character |

@@ -85,7 +85,7 @@ fn is_valid(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     Ok(Value::from(json::is_valid(context.budget, text)?))
 }
 
-/// A key of an object as JSON has it: what is no text becomes one.
+/// A key of an object as JSON has it: what is not a text becomes one.
 pub(super) fn key(budget: &mut Budget<'_>, key: &Value) -> Result<String, Failure> {
     if let View::String(text) = key.view() {
         budget.make_text(text.len())?;

@@ -173,7 +173,7 @@ fn weekday(_: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 
 /// By the calendar of the zone: the clock shows the same, where there is such a time.
 fn add_date(_: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    /// More of anything than there are in all years that can be told.
+    /// More of anything than there are in all years that can be named.
     const MOST: i64 = 1_000_000;
     let moment = Moment::of(args, 1)?;
     let added = [integer(args, 2)?, integer(args, 3)?, integer(args, 4)?];

@@ -8,14 +8,14 @@ use portcullis_value::yaml_scalar as scalar;
 use portcullis_value::{MAX_NESTING, Number, Output, TooLong, Value, View};
 
 pub(super) fn write(out: &mut Output, value: &Value) -> Result<(), TooLong> {
-    node(out, value, 0, Place::Root)?;
+    node(out, value, 0, Parent::Root)?;
     if is_block(value) { Ok(()) } else { out.push('\n') }
 }
 
 /// Where a value stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    /// At the begin of the text.
+enum Parent {
+    /// At the beginning of the text.
     Root,
     /// After a key and a colon.
     Entry,
@@ -33,12 +33,12 @@ fn is_block(value: &Value) -> bool {
 }
 
 /// Writes a value; blocks begin where they stand after a dash, else in the next line.
-fn node(out: &mut Output, value: &Value, indent: usize, place: Place) -> Result<(), TooLong> {
+fn node(out: &mut Output, value: &Value, indent: usize, place: Parent) -> Result<(), TooLong> {
     if indent > MAX_NESTING * 2 {
         return Err(TooLong::Nesting);
     }
     if !is_block(value) {
-        if place != Place::Root {
+        if place != Parent::Root {
             out.push(' ')?;
         }
         return scalar_or_empty(out, value, indent);
@@ -63,17 +63,17 @@ fn node(out: &mut Output, value: &Value, indent: usize, place: Place) -> Result<
                 entries.push((key, value));
             }
             entries.sort_by(|a, b| natural(&a.0, &b.0));
-            let indent = if place == Place::Root { indent } else { indent + 2 };
+            let indent = if place == Parent::Root { indent } else { indent + 2 };
             for (position, (key, value)) in entries.into_iter().enumerate() {
                 match (position, place) {
-                    (0, Place::Root) => {}
-                    (0, Place::Item) => out.push(' ')?,
-                    (0, Place::Entry) => begin_line(out, indent)?,
+                    (0, Parent::Root) => {}
+                    (0, Parent::Item) => out.push(' ')?,
+                    (0, Parent::Entry) => begin_line(out, indent)?,
                     _ => spaces(out, indent)?,
                 }
                 text(out, &key, indent, true)?;
                 out.push(':')?;
-                node(out, value, indent, Place::Entry)?;
+                node(out, value, indent, Parent::Entry)?;
                 if !is_block(value) {
                     out.push('\n')?;
                 }
@@ -88,18 +88,18 @@ fn list<'v>(
     out: &mut Output,
     items: impl Iterator<Item = &'v Value>,
     indent: usize,
-    place: Place,
+    place: Parent,
 ) -> Result<(), TooLong> {
-    let indent = if place == Place::Item { indent + 2 } else { indent };
+    let indent = if place == Parent::Item { indent + 2 } else { indent };
     for (position, item) in items.enumerate() {
         match (position, place) {
-            (0, Place::Root) => {}
-            (0, Place::Item) => out.push(' ')?,
-            (0, Place::Entry) => begin_line(out, indent)?,
+            (0, Parent::Root) => {}
+            (0, Parent::Item) => out.push(' ')?,
+            (0, Parent::Entry) => begin_line(out, indent)?,
             _ => spaces(out, indent)?,
         }
         out.push('-')?;
-        node(out, item, indent, Place::Item)?;
+        node(out, item, indent, Parent::Item)?;
         if !is_block(item) {
             out.push('\n')?;
         }
