@@ -7,6 +7,7 @@
 mod config;
 mod deadline;
 mod files;
+mod json_bytes;
 mod metrics;
 mod patience;
 mod special;
@@ -22,6 +23,7 @@ use rayon::prelude::*;
 pub use config::{ConfigArgs, FormerArgs, GatekeeperArgs};
 pub use deadline::Deadline;
 pub use files::{Choice, InputFile, list, read_bytes, read_file};
+pub use json_bytes::json_bytes;
 pub use metrics::MetricsText;
 pub use patience::with_patience;
 pub use special::{Special, special};
