@@ -31,7 +31,7 @@ fuzz_target!(|text: &str| {
             assert!(!errors.is_empty(), "a program is refused for no reason");
             for error in errors {
                 assert!(!error.message.contains('\n'), "{error}");
-                // The query stands behind the modules.
+                // The query stands after the modules.
                 let text = texts.get(error.module).copied().unwrap_or(texts[0]);
                 let range = error.span.start as usize..error.span.end as usize;
                 assert!(text.get(range).is_some(), "{error} at {}", error.span);

@@ -22,7 +22,7 @@ use crate::value::{self, Value, View};
 /// root.check_fields(&["provider", "quiet"], &mut errors);
 /// assert_eq!(root.required_text("provider", &mut errors).as_deref(), Some("images"));
 /// assert_eq!(root.optional_bool("quiet", &mut errors), None);
-/// assert_eq!(errors[0].to_string(), "answers.yaml:2:1: unknown field `retries`");
+/// assert_eq!(errors[0].to_string(), "answers.yaml:2:1: unknown field `retries` (at `retries`); it is ignored");
 /// ```
 #[derive(Clone)]
 pub struct Node<'a> {

@@ -104,17 +104,8 @@ impl Object {
         let name = metadata_text(metadata, "name")?;
         let generate_name = metadata_text(metadata, "generateName")?;
         let namespace = metadata_text(metadata, "namespace")?;
-        let labels = value::get(metadata, "labels").unwrap_or(&Value::NULL);
-        if !matches!(labels.view(), View::Object(_) | View::Null) {
-            return Err((wrong_type("an object", labels), root.child("metadata").child("labels")));
-        }
-        // The API server takes only strings here; a `yes` that YAML made a boolean would go unseen by selectors.
-        for (key, label) in value::entries(labels) {
-            // Null is the empty text for it.
-            if !matches!(label.view(), View::String(_) | View::Null) {
-                let error = wrong_type("a string", label).hint("put it in quotes");
-                return Err((error, root.child("metadata").child("labels").child(key)));
-            }
+        for field in ["labels", "annotations"] {
+            texts(value::get(metadata, field).unwrap_or(&Value::NULL), &root.child("metadata").child(field))?;
         }
         Ok(Self(Arc::new(Inner { value, gvk, name, generate_name, namespace, document })))
     }
@@ -269,6 +260,21 @@ fn required(value: &Value, field: &str) -> Result<Arc<str>, (Error, FieldPath)> 
         }
         _ => Err((wrong_type("a string", found), FieldPath::root().child(field))),
     }
+}
+
+/// Looks whether labels or annotations have texts only, as the API server asks for: a `yes` that YAML made a boolean would go unseen by
+/// whatever selects objects by them.
+fn texts(fields: &Value, path: &FieldPath) -> Result<(), (Error, FieldPath)> {
+    if !matches!(fields.view(), View::Object(_) | View::Null) {
+        return Err((wrong_type("an object", fields), path.clone()));
+    }
+    for (key, text) in value::entries(fields) {
+        // Null is the empty text for it.
+        if !matches!(text.view(), View::String(_) | View::Null) {
+            return Err((wrong_type("a string", text).hint("put it in quotes"), path.child(key)));
+        }
+    }
+    Ok(())
 }
 
 fn metadata_text(metadata: &Value, field: &str) -> Result<Arc<str>, (Error, FieldPath)> {

@@ -85,7 +85,7 @@ fn regorus_is_only_compared_with() {
     }
 }
 
-/// The stages of a crate, the lowest first, as ARCHITECTURE.md lists them behind `stages of CRATE:`.
+/// The stages of a crate, the lowest first, as ARCHITECTURE.md lists them after `stages of CRATE:`.
 fn stages(architecture: &str, name: &str) -> Vec<String> {
     let start = format!("stages of `{name}`:");
     let text = architecture.split(&start).nth(1).unwrap_or_else(|| panic!("no `{start}` in ARCHITECTURE.md"));

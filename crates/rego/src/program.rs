@@ -70,7 +70,7 @@ impl Program {
         !self.form.sites.is_empty()
     }
 
-    /// How many indexes it has a use for.
+    /// How many indexes it can use.
     pub fn index_count(&self) -> usize {
         self.form.sites.len()
     }

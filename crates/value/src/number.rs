@@ -222,7 +222,7 @@ fn scaled(number: &str, places: i64) -> Option<BigInt> {
     format!("{whole}{fraction}{}", "0".repeat(zeros)).parse().ok()
 }
 
-/// Digits with or without a point, times a power of ten that is at least as large as there are digits behind the point.
+/// Digits with or without a point, times a power of ten that is at least as large as there are digits after the point.
 fn integer(mantissa: &str, zeros: u64) -> Option<Number> {
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let digits = format!("{whole}{}", fraction.trim_end_matches('0'));

@@ -6,23 +6,23 @@
 //! ```
 //!
 //! Lines end at `\n` and nowhere else: what else ends a line of YAML (CR, NEL, LS, PS) ends none here. A byte order mark hides a
-//! separator that follows it (the line does not begin with the dashes); in front of a chunk it means nothing to who reads the chunk.
+//! separator that follows it (the line does not begin with the dashes); in front of a chunk it means nothing to the reader of the chunk.
 
 /// What a line of a stream is for the cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Line {
     /// Part of a document.
     Content,
-    /// `---`, with nothing behind it but white space and perhaps a comment. The `#` needs no space before it.
+    /// `---`, with nothing after it but white space and perhaps a comment. The `#` needs no space before it.
     Separator,
-    /// `---` with text glued to it, or behind it in the same line (`---a: b`, `--- {}`, `----`): the clients refuse the stream
+    /// `---` with text glued to it, or after it in the same line (`---a: b`, `--- {}`, `----`): the clients refuse the stream
     /// ("invalid Yaml document separator").
     Glued,
 }
 
 impl Line {
     /// What a line is, given without its `\n` or with it. Who has only the beginning of a long line may hand in that, if it has one
-    /// byte behind the dashes that is no white space, or does not begin with dashes. Cost: the dashes and the white space behind them.
+    /// byte after the dashes that is no white space, or does not begin with dashes. Cost: the dashes and the white space after them.
     #[must_use]
     pub fn of(line: &[u8]) -> Self {
         let Some(rest) = line.strip_prefix(b"---") else { return Self::Content };

@@ -44,8 +44,12 @@ spec:
       }}
 "
     );
-    let files =
-        [("template.yaml", &*template), ("constraint.yaml", CONSTRAINT), ("pod.yaml", POD), ("suite.yaml", SUITE)];
+    let files = [
+        ("template.yaml", &*template),
+        ("constraint.yaml", CONSTRAINT),
+        ("pod.yaml", POD),
+        ("suite.yaml", SUITE),
+    ];
     for (name, text) in files {
         fs::write(directory.path().join(name), text).unwrap();
     }
@@ -59,7 +63,10 @@ fn evaluators_that_agree_change_nothing() {
     let checked = run_in(directory.path(), &["test", "-f", ".", "--cross-check"]).exits_with(1);
     assert_eq!(plain.stdout, checked.stdout);
     // The policy applies to all objects, its own documents among them.
-    assert_eq!(checked.stderr, "cross-check by regorus: 3 of 3 evaluations agree, 0 differ, 0 not compared\n");
+    assert_eq!(
+        checked.stderr,
+        "cross-check by regorus: 3 of 3 evaluations agree, 0 differ, 0 not compared\n"
+    );
     let run = run_in(directory.path(), &["verify", ".", "--cross-check"]).exits_with(0);
     assert_eq!(run.stderr, "cross-check by regorus: 1 of 1 evaluations agree, 0 differ, 0 not compared\n");
     let quiet = run_in(directory.path(), &["test", "-f", ".", "--cross-check", "-q"]).exits_with(1);
@@ -86,7 +93,8 @@ fn what_a_second_evaluator_says_otherwise_is_an_error() {
 
 #[test]
 fn what_cannot_be_compared_is_said_and_changes_nothing_else() {
-    let directory = folder("        time.now_ns() > input.parameters.least\n        input.review.object.spec.replicas");
+    let directory =
+        folder("        time.now_ns() > input.parameters.least\n        input.review.object.spec.replicas");
     let run = run_in(directory.path(), &["test", "-f", ".", "--cross-check"]).exits_with(1);
     let wanted = "not compared with regorus: it may call `time.now_ns`, whose answer is another each time";
     // Once, not for every object.

@@ -48,7 +48,7 @@ pub(crate) enum Mention {
 
 /// Rules that call each other are followed so deep; what is deeper is taken to be about everything.
 const DEEPEST: usize = 64;
-/// Longer texts are no names of operations, kinds or subresources.
+/// Longer texts are not names of operations, kinds or subresources.
 const LONGEST_WORD: usize = 40;
 
 /// The operations that are distinguished, and one that no policy names.

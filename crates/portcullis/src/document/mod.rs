@@ -320,7 +320,7 @@ struct Output {
 }
 
 impl Output {
-    /// Forgets what starts at an offset or behind it.
+    /// Forgets what starts at an offset or after it.
     fn cut(&mut self, offset: usize) {
         let before = |location: &Location| (location.range().start as usize) < offset;
         self.documents.retain(|document| before(&document.location()));

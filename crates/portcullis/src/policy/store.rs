@@ -19,7 +19,7 @@ use crate::schema::ConstraintSchema;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Change {
-    /// A resource is new or has a new text. Resources that are no policies change nothing.
+    /// A resource is new or has a new text. Resources that are not policies change nothing.
     Upsert(Resource),
     /// A template is gone, and its constraints with it until it comes back.
     RemoveTemplate(TemplateName),

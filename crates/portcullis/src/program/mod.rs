@@ -136,7 +136,7 @@ impl Program {
         }
     }
 
-    /// How many indexes it has a use for.
+    /// How many indexes it can use.
     pub(crate) fn index_count(&self) -> usize {
         match self {
             Self::Rego(program) => program.index_count(),

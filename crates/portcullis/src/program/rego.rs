@@ -119,7 +119,7 @@ impl RegoProgram {
         &self.operation_use
     }
 
-    /// How many indexes it has a use for.
+    /// How many indexes it can use.
     pub(super) fn index_count(&self) -> usize {
         self.program.index_count()
     }

@@ -131,7 +131,7 @@ fn short(message: &str) -> String {
     if kept.len() == message.len() { kept.to_owned() } else { format!("{kept}…") }
 }
 
-/// Whether it is only taken for granted where the object lives.
+/// Whether the namespace of the object is only assumed.
 fn is_open(review: &Review) -> bool {
     matches!(review.place(), Place::Assumed | Place::Unknown)
         && review.object().is_some_and(|object| !object.is_namespace())

@@ -119,7 +119,7 @@ pub(super) fn scope(group: &str, kind: &str) -> Scope {
     }
 }
 
-/// Kinds that are no resource of their own: they are sent to a part of another, or only come back from one.
+/// Kinds that are not a resource of their own: they are sent to a part of another, or only come back from one.
 const NO_RESOURCE: &[(&str, &str)] = &[
     ("", "NodeProxyOptions"),
     ("", "PodAttachOptions"),

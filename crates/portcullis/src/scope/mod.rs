@@ -2,7 +2,7 @@
 //!
 //! An API server does not ask the object. It knows the kind: what lives in no namespace loses a `metadata.namespace` before anybody
 //! judges it, and what lives in one gets that of the request. [`Places::settle`] does the same with what comes from files, so that all
-//! that is behind it may go by the object's own field. Requests say for themselves where they are, which `review/request.rs` reads.
+//! that is after it may go by the object's own field. Requests say for themselves where they are, which `review/request.rs` reads.
 //!
 //! | what is asked, in this order | file |
 //! |---|---|

@@ -125,7 +125,7 @@ fn charge_groups(context: &mut Context<'_, '_>, pattern: &Pattern, text: &str) -
     Ok(context.budget.step(steps.saturating_mul(groups))?)
 }
 
-/// Asks the budget for looking on behind a match: if a pattern has no end, each look may go to the end of the text
+/// Asks the budget for looking on after a match: if a pattern has no end, each look may go to the end of the text
 /// and find that what is near is what there is.
 fn charge_next(
     budget: &mut Budget<'_>,

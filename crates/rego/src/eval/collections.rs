@@ -16,7 +16,7 @@ pub(super) fn get<'v>(value: &'v Value, key: &Value) -> Option<&'v Value> {
     }
 }
 
-/// As [`get`], for documents that are no rules: OPA's store has texts for keys, also where a number is asked for, and
+/// As [`get`], for documents that are not rules: OPA's store has texts for keys, also where a number is asked for, and
 /// takes them for the numbers of an array's elements.
 pub(super) fn get_base<'v>(value: &'v Value, key: &Value) -> Option<&'v Value> {
     let found = get(value, key);

@@ -26,7 +26,7 @@ pub(super) fn unavailable(module: usize, span: Span, name: &str) -> CompileError
     CompileError { module, span, message, hint: hint.map(str::to_owned) }
 }
 
-/// Whether somebody answers a builtin: a function, or lowering.
+/// Whether a builtin is implemented, by a function or by lowering.
 fn is_answered(name: &str) -> bool {
     name == "print" || rows::find(name).is_some_and(|row| !matches!(row.answered, Answered::Missing(_)))
 }

@@ -10,7 +10,7 @@
 //!
 //! The chain is the same in every evaluation with the same `data`. Its answers are found once, ordered by what is
 //! compared, and looked up. Operations of the text between the chain's own are moved before it if they need nothing of
-//! it, behind the look-up otherwise. Nobody can tell: they have one answer each, print nothing and cannot end as an error.
+//! it, after the look-up otherwise. Nobody can tell: they have one answer each, print nothing and cannot end as an error.
 //! Where one of them could, or where answers would come in another order, nothing is moved and the chain is run as it is
 //! written.
 

@@ -94,7 +94,7 @@ impl<'a> Parser<'a> {
     ///
     /// # Errors
     ///
-    /// The rule that the text breaks. Nothing can be read behind it.
+    /// The rule that the text breaks. Nothing can be read after it.
     pub fn next_event(&mut self) -> Result<Placed<'a>, Problem> {
         if let Some(problem) = &self.refused {
             return Err(problem.clone());

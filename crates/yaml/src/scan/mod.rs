@@ -102,7 +102,7 @@ impl<'a> Scanner<'a> {
         level.map_or(Ok(false), |level| self.is_valid(level))
     }
 
-    /// Whether the key of a level is one still, as far as its colon may be from it.
+    /// Whether the key of a level may still be one: its colon may be only so far from it.
     fn is_valid(&mut self, level: usize) -> Result<bool, Problem> {
         let now = self.text.mark();
         let Some(key) = self.simple_keys.get_mut(level).filter(|key| key.possible) else { return Ok(false) };
@@ -146,7 +146,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// What may have been a key is none.
+    /// What may have been a key is not one.
     fn remove_simple_key(&mut self) -> Result<(), Problem> {
         let at = self.text.at();
         let Some(key) = self.simple_keys.last_mut().filter(|key| key.possible) else { return Ok(()) };

@@ -10,7 +10,7 @@ use super::shape::Shape;
 pub(super) enum Verb {
     /// A letter, which takes one argument.
     Letter(char),
-    /// The text ends behind `%`: nothing is taken.
+    /// The text ends after `%`: nothing is taken.
     Missing,
 }
 

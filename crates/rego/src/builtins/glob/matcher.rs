@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use portcullis_value::{Budget, Exceeded, LimitKind};
 
-/// What Go reads where bytes are no character.
+/// What Go reads where bytes are not a character.
 const NO_CHARACTER: char = char::REPLACEMENT_CHARACTER;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub(super) enum Matcher {
     Suffix(String),
     /// Both; they may overlap.
     PrefixSuffix(String, String),
-    /// A text, and no separator behind it.
+    /// A text, and no separator after it.
     PrefixAny(String, Vec<char>),
     /// No separator, and a text.
     SuffixAny(Vec<char>, String),
@@ -50,12 +50,12 @@ pub(super) enum Matcher {
     AnyOf(Vec<Matcher>),
     /// All of them.
     EveryOf(Vec<Matcher>),
-    /// One behind the other, of a known length each: so many characters in all.
+    /// One after the other, of a known length each: so many characters in all.
     Row(usize, Vec<Matcher>),
     Tree(Box<Tree>),
 }
 
-/// A matcher with what comes before and behind it.
+/// A matcher with what comes before and after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Tree {
     /// No two trees of a glob have the same.
@@ -208,7 +208,7 @@ impl<'r, 'w, 't> Run<'r, 'w, 't> {
     }
 
     /// Whether the parts of a row match what stands at the beginning. A part is given as many characters as it is long, without the bytes of
-    /// the last one behind its first: so gobwas cuts it.
+    /// the last one after its first: so gobwas cuts it.
     fn row(&mut self, parts: &[Matcher], from: usize, to: usize) -> Result<bool, Exceeded> {
         let mut at = from;
         for part in parts {
@@ -231,7 +231,7 @@ impl<'r, 'w, 't> Run<'r, 'w, 't> {
         Ok(true)
     }
 
-    /// Looks for the value, one place after the other, and asks the sides about what is before and behind it.
+    /// Looks for the value, one place after the other, and asks the sides about what is before and after it.
     fn tree(&mut self, tree: &Tree, from: usize, to: usize) -> Result<bool, Exceeded> {
         let length = to - from;
         if tree.length.is_some_and(|least| least > length) {
@@ -419,7 +419,7 @@ impl<'r, 'w, 't> Run<'r, 'w, 't> {
     }
 }
 
-/// A part of a text, or of what is before or behind it.
+/// A part of a text, or of what is before or after it.
 fn contains(s: &[u8], part: &[u8], not: bool) -> Found {
     let found = find(s, part);
     let (skipped, rest) = match (found, not) {
@@ -440,7 +440,7 @@ fn boundaries(s: &[u8]) -> Vec<usize> {
     runes(s).map(|(at, _, _)| at).chain([s.len()]).collect()
 }
 
-/// The length of something, and its ends if characters behind it belong to it.
+/// The length of something, and its ends if characters after it belong to it.
 fn ends_behind(length: usize, behind: &[u8]) -> Vec<usize> {
     [length].into_iter().chain(runes(behind).map(|(at, c, _)| length + at + c.len_utf8())).collect()
 }

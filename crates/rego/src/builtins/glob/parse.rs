@@ -96,7 +96,7 @@ pub(super) fn parse(text: &str) -> Result<Term, Failure> {
     Ok(Term::Sequence(terms))
 }
 
-/// Puts the alternatives behind what stood before them.
+/// Puts the alternatives after what stood before them.
 fn close(open: &mut Vec<Open>, terms: &mut Vec<Term>) {
     if let Some(Open { before, done }) = open.pop() {
         *terms = before;

@@ -119,7 +119,7 @@ struct Printer<'a, 'o> {
     reordered: bool,
     /// Whether the indexes of this directive are of arguments.
     is_index_good: bool,
-    /// How far before the end of the format the last `]` is: behind it none is looked for.
+    /// How far before the end of the format the last `]` is: after it none is looked for.
     last_bracket: Option<usize>,
     out: &'o mut Output,
 }
