@@ -10,7 +10,7 @@ fuzz_target!(|data: &[u8]| {
     let Some((&size, data)) = data.split_first() else { return };
     let small = usize::from(size % 4) * 20;
     let (found, problems) = read_pieces("dump", data, 1 << 20, small);
-    if problems.iter().any(|problem| problem.is_error) {
+    if problems.iter().any(|problem| problem.is_error()) {
         return;
     }
     let (expected, errors) = Document::read_bytes("dump", data.to_vec(), &Limits::default());

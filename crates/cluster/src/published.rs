@@ -10,7 +10,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use portcullis::{ConfigHomes, Document, Error, Inventory, Object, PolicySet, Resource, TemplateName};
+use portcullis::{
+    ConfigHomes, Document, Error, Inventory, Object, PolicySet, Resource, TemplateName, Unjudgeable,
+};
 use serde_json::Value;
 
 use crate::resource::ApiResource;
@@ -180,10 +182,7 @@ pub enum Standing {
     /// It is in force.
     Served,
     /// It is in force, and all that it says is an error: it reads what cannot be read.
-    Unjudgeable {
-        /// What, and why it cannot.
-        why: String,
-    },
+    Unjudgeable(Unjudgeable),
     /// It will be in force once something is known. A version from before may be meanwhile.
     Waiting {
         /// For what.
@@ -204,9 +203,18 @@ impl Standing {
     pub const fn word(&self) -> &'static str {
         match self {
             Self::Served => "served",
-            Self::Unjudgeable { .. } => "unjudgeable",
+            Self::Unjudgeable(_) => "unjudgeable",
             Self::Waiting { .. } => "waiting",
             Self::Rejected { .. } => "rejected",
+        }
+    }
+
+    /// As a text, without why a kind cannot be read, which [`Report::problems`] say once for all policies.
+    #[must_use]
+    pub fn brief(&self) -> String {
+        match self {
+            Self::Unjudgeable(why) => format!("cannot be judged by: {}", why.what()),
+            other => other.to_string(),
         }
     }
 }
@@ -215,7 +223,7 @@ impl fmt::Display for Standing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Served => f.write_str("in force"),
-            Self::Unjudgeable { why } => write!(f, "cannot be judged by: {why}"),
+            Self::Unjudgeable(why) => write!(f, "cannot be judged by: {why}"),
             Self::Waiting { kinds, since } => {
                 write!(f, "waits since {} for ", second_time(*since))?;
                 for (number, kind) in kinds.iter().enumerate() {

@@ -174,7 +174,7 @@ fn standing_entry(standing: &Standing) -> Option<Value> {
     let code = match standing {
         Standing::Served | Standing::Rejected { .. } => return None,
         Standing::Waiting { .. } => "waiting",
-        Standing::Unjudgeable { .. } => "unreadable_inventory",
+        Standing::Unjudgeable(_) => "unreadable_inventory",
     };
     Some(json!({"code": code, "message": cut(&standing.to_string(), MESSAGE_BYTES)}))
 }

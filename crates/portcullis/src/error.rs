@@ -197,6 +197,7 @@ struct Repr {
     path: Option<FieldPath>,
     hint: Option<String>,
     subject: Option<String>,
+    topic: Option<String>,
 }
 
 impl Error {
@@ -210,6 +211,7 @@ impl Error {
             path: None,
             hint: None,
             subject: None,
+            topic: None,
         }))
     }
 
@@ -267,6 +269,13 @@ impl Error {
         self
     }
 
+    /// Adds what it has in common with others of its kind, where messages say more than that.
+    #[must_use]
+    pub(crate) fn on(mut self, topic: String) -> Self {
+        self.0.topic = Some(one_line(topic));
+        self
+    }
+
     /// Whether the document is unusable.
     #[must_use]
     pub fn severity(&self) -> Severity {
@@ -307,6 +316,13 @@ impl Error {
     #[must_use]
     pub fn subject(&self) -> Option<&str> {
         self.0.subject.as_deref()
+    }
+
+    /// What it has in common with others of its kind, such as which constraint would deny objects in another namespace; `None` if there
+    /// is nothing that the message and the kind do not say.
+    #[must_use]
+    pub fn topic(&self) -> Option<&str> {
+        self.0.topic.as_deref()
     }
 }
 

@@ -35,6 +35,9 @@ pub struct Problem {
     /// The text around it, where that is in memory.
     #[serde(skip)]
     pub location: Option<Location>,
+    /// As [`Error::topic`]: what it has in common with others of its kind.
+    #[serde(skip)]
+    pub topic: Option<String>,
 }
 
 /// With all that the error knows, and with the text that it is about.
@@ -50,6 +53,7 @@ impl From<&Error> for Problem {
             message: error.message().to_owned(),
             help: error.help().map(str::to_owned),
             location: error.location().cloned(),
+            topic: error.topic().map(str::to_owned),
         }
     }
 }
@@ -66,8 +70,18 @@ impl Problem {
     }
 
     fn new(severity: Severity, kind: ErrorKind, message: String) -> Self {
-        let (object, subject, place, field, help, location) = (None, None, None, None, None, None);
-        Self { severity, kind, object, subject, place, field, message, help, location }
+        Self {
+            severity,
+            kind,
+            object: None,
+            subject: None,
+            place: None,
+            field: None,
+            message,
+            help: None,
+            location: None,
+            topic: None,
+        }
     }
 
     /// Of an error of the core, as an audit keeps it.
@@ -100,7 +114,7 @@ impl Problem {
                 *text = crate::clip::text(text, Self::MAX_TEXT).into_owned();
             }
         }
-        Self { field: None, location: None, ..self }
+        Self { field: None, location: None, topic: None, ..self }
     }
 
     /// `object: message; help`: without the place, for forms that have it beside the text.

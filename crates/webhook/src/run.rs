@@ -158,7 +158,7 @@ pub fn run(mut args: Args) -> Result<(), RunError> {
     #[cfg(feature = "otel")]
     let state = {
         let start = |endpoint: &crate::traces::Endpoint| {
-            crate::traces::Tracer::start(endpoint.clone(), state.log.clone())
+            crate::traces::Tracer::start(endpoint, runtime.handle().clone(), state.log.clone())
         };
         let tracer = args.otlp_endpoint.as_ref().map(start).transpose();
         state.with_tracer(tracer.map_err(system("starting the thread that sends spans"))?)

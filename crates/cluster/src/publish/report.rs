@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use portcullis::{ConstraintKey, Error, ErrorKind, Severity, TemplateName};
+use portcullis::{ConstraintKey, Error, ErrorKind, Severity, TemplateName, Unjudgeable};
 
 use super::policies::{Identity, Known};
 use super::watches::{Progress, Purpose};
@@ -21,7 +21,7 @@ const MAX_BROKEN: usize = 50;
 /// What is worked out once for all policies.
 struct Overall {
     in_force: BTreeSet<ConstraintKey>,
-    unjudgeable: BTreeMap<TemplateName, String>,
+    unjudgeable: BTreeMap<TemplateName, Unjudgeable>,
     /// What is wrong with policies because of others.
     together: Vec<Error>,
     is_ready: bool,
@@ -155,10 +155,10 @@ impl Writer {
             let since = self.waiting_since.get(&template).copied().unwrap_or(SystemTime::UNIX_EPOCH);
             return Standing::Waiting { kinds: kinds.clone(), since };
         }
-        if let Some(why) = overall.unjudgeable.get(&template).cloned() {
+        if let Some(why) = overall.unjudgeable.get(&template) {
             return match self.options.unreadable {
-                Unreadable::Error => Standing::Unjudgeable { why },
-                Unreadable::Ignore => Standing::Rejected { why },
+                Unreadable::Error => Standing::Unjudgeable(why.clone()),
+                Unreadable::Ignore => Standing::Rejected { why: why.to_string() },
             };
         }
         let is_missing = matches!(known.identity, Some(Identity::Constraint(_))) && !enforced;

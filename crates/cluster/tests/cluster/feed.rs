@@ -153,7 +153,9 @@ async fn what_reads_a_kind_that_may_not_be_listed_is_an_error_and_all_else_goes_
     until("it is said", &feed, |_, report| {
         assert!(report.waiting.is_empty() && report.unreadable.contains_key("v1/Service"));
         for name in ["uniqueapp", "apps", "warns"] {
-            assert!(matches!(standing(report, name)?, Standing::Unjudgeable { why } if why.contains("403")));
+            assert!(
+                matches!(standing(report, name)?, Standing::Unjudgeable(reason) if reason.why.contains("403"))
+            );
         }
         assert_eq!(report.not_served()["unjudgeable"], 3);
         report.problems.iter().any(|problem| problem.to_string().contains("403, Forbidden")).then_some(())

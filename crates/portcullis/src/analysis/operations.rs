@@ -14,7 +14,7 @@ use portcullis_rego_syntax::ast::{
 };
 use portcullis_rego_syntax::visit::{self, Visitor};
 
-use super::rule_book::{Called, RuleBook, constants};
+use super::rule_book::{Called, MAX_FOLLOWED, RuleBook, constants};
 use super::template_rules::ParsedModule;
 
 /// What a template's text says about operations.
@@ -46,8 +46,6 @@ pub(crate) enum Mention {
     Open,
 }
 
-/// Rules that call each other are followed so deep; what is deeper is taken to be about everything.
-const DEEPEST: usize = 64;
 /// Longer texts are not names of operations, kinds or subresources.
 const LONGEST_WORD: usize = 40;
 
@@ -273,7 +271,7 @@ impl<'p> Looking<'_, 'p, '_> {
         match self.known.get(&key) {
             Some(Some(found)) => return *found,
             Some(None) => return PerOperation::UNKNOWN,
-            None if self.depth >= DEEPEST => return PerOperation::ANYTHING,
+            None if self.depth >= MAX_FOLLOWED => return PerOperation::ANYTHING,
             None => {}
         }
         self.known.insert(key.clone(), None);

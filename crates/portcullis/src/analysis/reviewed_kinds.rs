@@ -8,10 +8,7 @@ use portcullis_rego_syntax::ast::{
     BinaryOp, Body, Expr, ExprKind, RefArgKind, Rule, RuleKind, StatementKind,
 };
 
-use super::rule_book::{Called, RuleBook, constants};
-
-/// Rules that call each other are followed so deep.
-const DEEPEST: usize = 64;
+use super::rule_book::{Called, MAX_FOLLOWED, RuleBook, constants};
 
 /// Kinds; none for any.
 type Kinds = Option<BTreeSet<Box<str>>>;
@@ -48,7 +45,7 @@ impl<'p> Looking<'_, 'p, '_> {
         if let Some(known) = self.known.get(&key) {
             return known.clone();
         }
-        if self.depth >= DEEPEST {
+        if self.depth >= MAX_FOLLOWED {
             return None;
         }
         // Any, should it need itself.

@@ -26,6 +26,7 @@ pub use constraint::ConstraintInfo;
 pub use store::{Change, PolicyStore};
 pub(crate) use template::Template;
 pub use template::TemplateInfo;
+pub use unreadable::Unjudgeable;
 
 use exclusions::Exclusions;
 use index::Index;

@@ -1,11 +1,37 @@
 //! Unknown is not empty: policies that read a kind which cannot be read cannot be judged, and neither pass nor deny for a reason.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 
 use super::{Index, Inner, PolicySet, Template, TemplateInfo};
 use crate::analysis::InventoryRead;
 use crate::names::{Gvk, TemplateName};
+
+/// Why no object can be judged by a template: its policy reads a kind of which it is not known what objects there are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unjudgeable {
+    /// What the policy reads, as its text says it.
+    pub read: InventoryRead,
+    /// A kind among it that cannot be read. The first, if there are several.
+    pub kind: Gvk,
+    /// Why that kind cannot be read, by [`Inventory::unreadable`](crate::Inventory::unreadable).
+    pub why: Arc<str>,
+}
+
+impl Unjudgeable {
+    /// What the policy reads and which kind cannot be read, without why.
+    #[must_use]
+    pub fn what(&self) -> String {
+        format!("the policy reads {} of the inventory, and `{}` cannot be read", self.read, self.kind)
+    }
+}
+
+impl fmt::Display for Unjudgeable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.what(), self.why)
+    }
+}
 
 impl PolicySet {
     /// The templates that read kinds of which it is not known what objects there are, by [`Inventory::unreadable`], and why: all of their
@@ -14,7 +40,7 @@ impl PolicySet {
     ///
     /// [`Inventory::unreadable`]: crate::Inventory::unreadable
     #[must_use]
-    pub fn unjudgeable(&self, unreadable: &BTreeMap<Gvk, Arc<str>>) -> BTreeMap<TemplateName, String> {
+    pub fn unjudgeable(&self, unreadable: &BTreeMap<Gvk, Arc<str>>) -> BTreeMap<TemplateName, Unjudgeable> {
         let blind = |(name, template): (&TemplateName, &Arc<Template>)| {
             Some((name.clone(), self.blindness(&template.info, unreadable)?))
         };
@@ -26,13 +52,13 @@ impl PolicySet {
         &self,
         template: &TemplateInfo,
         unreadable: &BTreeMap<Gvk, Arc<str>>,
-    ) -> Option<String> {
+    ) -> Option<Unjudgeable> {
         unreadable.iter().find_map(|(gvk, why)| {
             let covers = |read: &&InventoryRead| {
                 read.covers(gvk) && (read.kind.is_some() || self.0.synced.contains(gvk))
             };
             let read = template.inventory_reads().iter().find(covers)?;
-            Some(format!("the policy reads {read} of the inventory, and `{gvk}` cannot be read: {why}"))
+            Some(Unjudgeable { read: read.clone(), kind: gvk.clone(), why: why.clone() })
         })
     }
 

@@ -57,13 +57,9 @@ impl Elsewhere {
                 "name its namespace in `metadata.namespace` or with `--namespace`",
             ),
         };
-        let message = format!(
-            "{where_}, `{}` would {would} by its {}: {}",
-            self.constraint,
-            self.criteria.join(" and "),
-            self.message
-        );
-        Error::warning(ErrorKind::OtherNamespace, message).hint(hint)
+        let topic = format!("{where_}, `{}` would {would}", self.constraint);
+        let message = format!("{topic} by its {}: {}", self.criteria.join(" and "), self.message);
+        Error::warning(ErrorKind::OtherNamespace, message).on(topic).hint(hint)
     }
 }
 

@@ -105,7 +105,10 @@ impl PolicySet {
             Some(reason) if constraint.template.program.reads_namespace() => {
                 Some(format!("the policy reads `namespaceObject`: {reason}"))
             }
-            _ => self.blindness(&constraint.template.info, world.inventory()?.unreadable()),
+            _ => {
+                let unreadable = world.inventory()?.unreadable();
+                Some(self.blindness(&constraint.template.info, unreadable)?.to_string())
+            }
         }
     }
 }

@@ -99,10 +99,7 @@ pub fn write_problems(problems: &[Problem], out: &mut dyn Write) -> io::Result<(
 fn cause(problem: &Problem) -> Option<&str> {
     match (problem.kind, problem.severity) {
         (ErrorKind::DuplicateResource, Severity::Warning) => Some(""),
-        (ErrorKind::OtherNamespace, _) => {
-            problem.message.split_once(" by its ").map(|(constraint, _)| constraint)
-        }
-        _ => None,
+        _ => problem.topic.as_deref(),
     }
 }
 

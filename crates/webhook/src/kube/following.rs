@@ -205,20 +205,16 @@ pub struct Numbers {
 /// Policies that wait or cannot be judged by, one line each. What is wrong with the others is told as their errors.
 fn not_in_force(report: &Report) -> impl Iterator<Item = String> + '_ {
     let is_told = |policy: &&PolicyState| {
-        matches!(policy.standing, Standing::Waiting { .. } | Standing::Unjudgeable { .. })
+        matches!(policy.standing, Standing::Waiting { .. } | Standing::Unjudgeable(_))
     };
     let line = |policy: &PolicyState| {
-        let standing = policy.standing.to_string();
-        // Why a kind cannot be read is told once, as a problem.
-        let short =
-            standing.find(" cannot be read: ").and_then(|at| standing.get(..at + " cannot be read".len()));
-        format!("{}/{}: {}", policy.resource.gvk.kind, policy.name, short.unwrap_or(&standing))
+        format!("{}/{}: {}", policy.resource.gvk.kind, policy.name, policy.standing.brief())
     };
     report.policies.iter().filter(is_told).map(line)
 }
 
 pub(super) fn is_blind(policy: &PolicyState) -> bool {
-    matches!(policy.standing, Standing::Unjudgeable { .. })
+    matches!(policy.standing, Standing::Unjudgeable(_))
 }
 
 /// What is wrong with policies, one line each.

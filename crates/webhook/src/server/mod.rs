@@ -223,7 +223,7 @@ fn finish(state: &State, arrived: &Arrived, judged: Judged) -> Response {
     }
     #[cfg(feature = "otel")]
     if let Some(tracer) = &state.tracer {
-        tracer.answered(times.parent, &envelope, &answer, took);
+        tracer.answered(times.parent.as_ref(), &envelope, &answer, took);
     }
     if let Some(following) = state.following() {
         following.record(told.events);

@@ -17,7 +17,7 @@ pub(super) struct Times {
     pub(super) records: Instant,
     /// The span that the request came from.
     #[cfg(feature = "otel")]
-    pub(super) parent: Option<crate::traces::Parent>,
+    pub(super) parent: Option<opentelemetry::trace::SpanContext>,
 }
 
 impl Times {
@@ -43,7 +43,7 @@ impl Times {
 impl Times {
     pub(super) fn with_parent(self, headers: &HeaderMap) -> Self {
         let parent = headers.get("traceparent").and_then(|value| value.to_str().ok());
-        Self { parent: parent.and_then(crate::traces::Parent::parse), ..self }
+        Self { parent: parent.and_then(crate::traces::parent), ..self }
     }
 }
 
