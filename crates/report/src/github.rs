@@ -7,6 +7,7 @@ use crate::lint::LintReport;
 use crate::{Place, Problem, TestReport, escape, in_checkout};
 
 pub(crate) const FORM: Spec = Spec {
+    has_problems: true,
     test: Some(Writer { about: "GitHub Actions annotations", write: write_test }),
     lint: Some(Writer { about: "GitHub Actions annotations", write: write_lint }),
     ..Spec::new("github")

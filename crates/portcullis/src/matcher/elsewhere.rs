@@ -26,10 +26,12 @@ impl Matcher {
         known: impl Fn(&str) -> Option<Object>,
     ) -> Option<Elsewhere> {
         let object = subject.object;
-        let may_apply = self.kinds.matches(object.gvk())
-            && self.namespaces.scope() != Scope::Cluster
-            && self.labels.as_ref().is_none_or(|labels| labels.matches(object))
-            && self.name.as_ref().is_none_or(|name| name.matches_name_of(object))
+        // A criterion that is not about the namespace holds there as it does here.
+        let Self { kinds, namespaces, labels, namespace_labels: _, name, source: _ } = self;
+        let may_apply = kinds.matches(object.gvk())
+            && namespaces.scope() != Scope::Cluster
+            && labels.as_ref().is_none_or(|labels| labels.matches(object))
+            && name.as_ref().is_none_or(|name| name.matches_name_of(object))
             && self.source_matches(subject.source);
         if !may_apply {
             return None;

@@ -21,7 +21,6 @@ pub use audit::{table, write_doubts, write_problems as write_audit_problems};
 pub(crate) const FORM: Spec = Spec {
     alias: Some("default"),
     is_for_people: true,
-    has_problems: false,
     test: Some(Writer { about: "for people, with the lines of the manifests", write: test::write }),
     verify: Some(Writer { about: "for people, as `go test` prints it", write: verify::write }),
     lint: Some(Writer { about: "for people, with the lines of the policies", write: lint::write }),

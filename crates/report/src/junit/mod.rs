@@ -16,6 +16,7 @@ use crate::form::{Spec, Writer};
 const ABOUT: &str = "JUnit XML, for test reports";
 
 pub(crate) const FORM: Spec = Spec {
+    has_problems: true,
     test: Some(Writer { about: ABOUT, write: test::write }),
     verify: Some(Writer { about: ABOUT, write: verify::write }),
     lint: Some(Writer { about: ABOUT, write: lint::write }),

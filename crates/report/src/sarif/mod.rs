@@ -30,6 +30,7 @@ const SCHEMA: &str =
 const ABOUT: &str = "SARIF 2.1.0, for code scanning";
 
 pub(crate) const FORM: Spec = Spec {
+    has_problems: true,
     test: Some(Writer { about: ABOUT, write: write_test }),
     lint: Some(Writer { about: ABOUT, write: write_lint }),
     audit: Some(Writer { about: ABOUT, write: write_audit }),
