@@ -12,7 +12,9 @@ use portcullis::{
     Finding as FoundIn, Gvk, Inventory, LimitKind, Limits, Object, Place as Placement, Places, PolicySet,
     Precision, Process, Review, Severity, Verdict as Said, World,
 };
-use portcullis_report::{Action, Finding, ObjectName, Objects, Place, Problem, Tally, Totals, Verdict};
+use portcullis_report::{
+    Action, Details, Finding, ObjectName, Objects, Place, Problem, Tally, Totals, Verdict,
+};
 use portcullis_sources::Deadline;
 
 use crate::memory::Ceiling;
@@ -349,20 +351,16 @@ impl<'a> Listed<'a> {
                 actions: Action::list(finding.actions()),
                 verdict: if finding.is_error() { Verdict::Unknown } else { Verdict::Violation },
                 message: String::new(),
-                details: serde_json::Value::Null,
+                details: Details::default(),
                 text: None,
             };
             let most = self.judge.limits.findings;
             let room = most.saturating_sub(self.bytes);
             let bytes = 512 + of_each + found.field.len() + finding.message.len();
-            // Details take a few times as much as their text.
-            let details = (bytes as u64 <= room).then(|| finding.details()).map(|details| {
-                let bytes = (bytes + json_bytes(&details)) as u64;
-                (details, bytes)
-            });
-            if let Some((details, bytes)) = details.filter(|(_, bytes)| *bytes <= room) {
-                self.bytes += bytes;
-                let message = finding.message.to_owned();
+            let left = usize::try_from(room).unwrap_or(usize::MAX).checked_sub(bytes);
+            if let Some(details) = left.and_then(|left| finding.details_json(left)) {
+                self.bytes += (bytes + details.len()) as u64;
+                let (message, details) = (finding.message.to_owned(), Details::of_json(details));
                 self.findings.push((declared, Finding { message, details, ..found }));
                 continue;
             }
@@ -377,7 +375,7 @@ impl<'a> Listed<'a> {
                     "what is found in this object takes more than {} (raise `--max-memory`)",
                     size(most)
                 ),
-                details: serde_json::json!({}),
+                details: Details::default(),
                 ..found
             };
             self.findings.push((declared, said));
@@ -394,18 +392,6 @@ impl<'a> Listed<'a> {
 }
 
 /// About how many bytes a value takes.
-fn json_bytes(value: &serde_json::Value) -> usize {
-    use serde_json::Value;
-    match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => 32,
-        Value::String(text) => 32 + text.len(),
-        Value::Array(items) => 32 + items.iter().map(json_bytes).sum::<usize>(),
-        Value::Object(entries) => {
-            32 + entries.iter().map(|(key, value)| 64 + key.len() + json_bytes(value)).sum::<usize>()
-        }
-    }
-}
-
 fn name_bytes(name: &ObjectName) -> usize {
     let ObjectName { group, version, kind, namespace, name } = name;
     group.len() + version.len() + kind.len() + namespace.len() + name.len()

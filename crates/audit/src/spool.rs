@@ -191,7 +191,7 @@ mod tests {
                 actions: Vec::new(),
                 verdict: Verdict::Violation,
                 message: format!("number {ordinal}"),
-                details: serde_json::json!({}),
+                details: portcullis_report::Details::default(),
                 text: None,
             };
             spool.push(&finding).unwrap();

@@ -44,7 +44,7 @@ pub use audit::{
 };
 pub use causes::{Cause, Example, MAX_PROBLEMS, Problems};
 pub use exit::ExitStatus;
-pub use finding::{Action, Finding, Findings, InText, ObjectName, Reading, Verdict};
+pub use finding::{Action, Details, Finding, Findings, InText, ObjectName, Reading, Verdict};
 pub use form::{Form, Report};
 pub use output::stdout;
 pub use place::{Place, in_checkout};

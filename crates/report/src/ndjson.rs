@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::form::{AsFound, Spec};
 use crate::sink::{Output, Sink, Start, Target};
-use crate::{AuditReport, Completion, Finding, Place, Policy, Standing, Tally, Verdict};
+use crate::{AuditReport, Completion, Details, Finding, Place, Policy, Standing, Tally, Verdict};
 
 pub(crate) const FORM: Spec = Spec {
     as_found: Some(AsFound {
@@ -26,8 +26,8 @@ const VERSION: &str = "v1beta1";
 #[serde(rename_all = "camelCase")]
 struct Line<'a> {
     id: &'a str,
-    #[serde(skip_serializing_if = "is_empty")]
-    details: &'a serde_json::Value,
+    #[serde(skip_serializing_if = "Details::is_empty")]
+    details: &'a Details,
     event_type: &'static str,
     group: &'static str,
     version: &'static str,
@@ -53,10 +53,6 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     field: &'a str,
     place: &'a Place,
-}
-
-fn is_empty(details: &serde_json::Value) -> bool {
-    details.as_object().is_some_and(serde_json::Map::is_empty)
 }
 
 #[derive(Serialize)]

@@ -18,8 +18,8 @@ use portcullis::{
     Position, Precision, Process, Resource, Review, Scopes, Severity, Unsupported, Verdict,
 };
 use portcullis_report::{
-    self as report, Action, ExitStatus, Finding, Form, InText, ObjectName, Placed, Policy, Problem, Reviewed,
-    TestReport, Wanted,
+    self as report, Action, Details, ExitStatus, Finding, Form, InText, ObjectName, Placed, Policy, Problem,
+    Reviewed, TestReport, Wanted,
 };
 use portcullis_sources::{self as read, Choice, Input, is_policy, is_suite};
 use rayon::prelude::*;
@@ -429,7 +429,7 @@ impl Judging<'_> {
                     report::Verdict::Violation
                 },
                 message: finding.message.to_owned(),
-                details: finding.details(),
+                details: Details::from(&finding.details()),
                 text: Some(Box::new(InText { location, precision, broke_at })),
             }
         });

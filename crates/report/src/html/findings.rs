@@ -217,8 +217,9 @@ fn row(finding: &Finding, page: &mut Page) -> io::Result<()> {
     if !finding.field.is_empty() {
         page.put("<small>field <code>{}</code></small>", &[Hole::Short(&finding.field, NAME)])?;
     }
-    if !is_empty(&finding.details) {
-        let details = serde_json::to_string_pretty(&finding.details).map_err(io::Error::other)?;
+    let details = finding.details.to_json();
+    if !is_empty(&details) {
+        let details = serde_json::to_string_pretty(&details).map_err(io::Error::other)?;
         page.put(
             "<details><summary>details</summary><pre>{}</pre></details>",
             &[Hole::Short(&details, DETAILS)],

@@ -8,7 +8,7 @@ use anstyle::Style;
 use portcullis::Severity;
 
 use super::{BAD, DIM, DOUBTFUL, GOOD, HEAD};
-use crate::{AuditReport, Cause, Completion, Finding, Standing, count, escape};
+use crate::{AuditReport, Cause, Completion, Details, Finding, Standing, count, escape};
 
 /// Namespaces that are listed, those with the most violations.
 const NAMESPACES: usize = 10;
@@ -62,7 +62,7 @@ fn write_examples(report: &AuditReport, out: &mut dyn Write) -> io::Result<()> {
                 finding.message.push('…');
             }
             finding.labels = Arc::default();
-            finding.details = serde_json::Value::Null;
+            finding.details = Details::default();
             shown.push(finding);
         }
     }

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::{Start, write_indented};
 use crate::clip::{Copies, Copy};
-use crate::{Finding, Policy, Reviewed, TestReport, Verdict};
+use crate::{Details, Finding, Policy, Reviewed, TestReport, Verdict};
 
 /// The only target there is.
 const TARGET: &str = "admission.k8s.gatekeeper.sh";
@@ -38,7 +38,7 @@ struct Item<'a> {
 
 #[derive(Serialize)]
 struct Metadata<'a> {
-    details: &'a serde_json::Value,
+    details: &'a Details,
 }
 
 #[derive(Serialize)]

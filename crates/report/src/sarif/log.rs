@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::Details;
+
 #[derive(Serialize)]
 pub(super) struct Log<'a, R> {
     #[serde(rename = "$schema")]
@@ -98,7 +100,7 @@ pub(super) struct Properties<'a> {
     pub enforcement_action: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub precision: Option<String>,
-    pub details: &'a serde_json::Value,
+    pub details: &'a Details,
 }
 
 #[derive(Serialize)]

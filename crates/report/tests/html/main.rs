@@ -120,7 +120,7 @@ fn long_hostile_texts_do_not_grow_the_file() {
     let mut audit = sample::large(300, 500, 20_000);
     for finding in &mut audit.findings {
         finding.message = "<\u{202e}".repeat(5_000);
-        finding.details = serde_json::json!({ "x": "\"".repeat(5_000) });
+        finding.details = portcullis_report::Details::from(&serde_json::json!({ "x": "\"".repeat(5_000) }));
         finding.object.name = "<".repeat(5_000).into();
     }
     for policy in &mut audit.policies {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use portcullis::{ConstraintKey, EnforcementAction, ErrorKind, Object};
 use portcullis_report::{
-    Action, AuditReport, Completion, Coverage, Finding, Form, KindCoverage, ObjectName, Objects, Place,
-    Policy, PolicySeverity, Problem, StatusLimits, Tally, Template, Timestamp, Totals, Verdict,
+    Action, AuditReport, Completion, Coverage, Details, Finding, Form, KindCoverage, ObjectName, Objects,
+    Place, Policy, PolicySeverity, Problem, StatusLimits, Tally, Template, Timestamp, Totals, Verdict,
 };
 
 pub const DENY: EnforcementAction = EnforcementAction::Deny;
@@ -153,7 +153,7 @@ pub fn violation(
         actions: vec![Action(action)],
         verdict: Verdict::Violation,
         message: message.to_owned(),
-        details: serde_json::json!({}),
+        details: Details::default(),
         text: None,
     }
 }
@@ -224,7 +224,8 @@ pub fn realistic() -> Audit {
             let kind = if index == 1 { "Ingress" } else { "Deployment" };
             let mut finding = violation(index, action, kind, namespace, &name, &message);
             if index == 5 {
-                finding.details = serde_json::json!({"image": name, "allowed": ["registry.example.com/"]});
+                finding.details =
+                    Details::from(&serde_json::json!({"image": name, "allowed": ["registry.example.com/"]}));
             }
             audit.findings.push(finding);
         }
@@ -356,7 +357,7 @@ pub fn large(policies: usize, namespaces: usize, findings: usize) -> Audit {
         if number % 97 == 0 {
             finding.verdict = Verdict::Unknown;
         }
-        finding.details = serde_json::json!({"container": "worker", "rule": index});
+        finding.details = Details::from(&serde_json::json!({"container": "worker", "rule": index}));
         audit.findings.push(finding);
     }
     for index in 0..audit.policies.len() {
@@ -394,7 +395,7 @@ pub fn hostile() -> Audit {
         let mut finding = violation(index, DENY, evil, evil, evil, evil);
         finding.place = file(evil, 3);
         (*evil).clone_into(&mut finding.field);
-        finding.details = serde_json::json!({ *evil: [evil] });
+        finding.details = Details::from(&serde_json::json!({ *evil: [evil] }));
         findings.push(finding.clone());
         finding.verdict = Verdict::Unknown;
         findings.push(finding);
