@@ -1,7 +1,8 @@
 //! A Kubernetes object, read once.
 //!
-//! What matching asks of every object (kind, name, namespace) is taken out and checked when the object is made.
-//! So an object whose `metadata` has the wrong types does not exist, and no criterion has to think of one.
+//! What matching asks of every object (kind, name, namespace) is taken out and checked when the object is
+//! made. So an object whose `metadata` has the wrong types does not exist, and no criterion has to think of
+//! one.
 
 use std::fmt;
 use std::sync::Arc;
@@ -35,8 +36,8 @@ impl Object {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NotAnObject`] or [`ErrorKind::MissingField`] if `apiVersion` or `kind` is missing or not a
-    /// string, [`ErrorKind::InvalidValue`] if a field of `metadata` has the wrong type.
+    /// [`ErrorKind::NotAnObject`] or [`ErrorKind::MissingField`] if `apiVersion` or `kind` is missing or not
+    /// a string, [`ErrorKind::InvalidValue`] if a field of `metadata` has the wrong type.
     pub fn from_document(document: Document) -> Result<Self, Error> {
         let value = document.value().clone();
         Self::build(value, Some(document.clone())).map_err(|(error, path)| {
@@ -45,8 +46,8 @@ impl Object {
         })
     }
 
-    /// As [`Object::from_document`], of what a suite tests: gator asks for no `apiVersion` there, and takes the object for one of the core group, without
-    /// a version.
+    /// As [`Object::from_document`], of what a suite tests: gator asks for no `apiVersion` there, and takes
+    /// the object for one of the core group, without a version.
     ///
     /// # Errors
     ///
@@ -104,8 +105,17 @@ impl Object {
         let name = metadata_text(metadata, "name")?;
         let generate_name = metadata_text(metadata, "generateName")?;
         let namespace = metadata_text(metadata, "namespace")?;
-        for field in ["labels", "annotations"] {
-            texts(value::get(metadata, field).unwrap_or(&Value::NULL), &root.child("metadata").child(field))?;
+        let labels = value::get(metadata, "labels").unwrap_or(&Value::NULL);
+        if !matches!(labels.view(), View::Object(_) | View::Null) {
+            return Err((wrong_type("an object", labels), root.child("metadata").child("labels")));
+        }
+        // The API server takes only strings here; a `yes` that YAML made a boolean would go unseen by selectors.
+        for (key, label) in value::entries(labels) {
+            // Null is the empty text for it.
+            if !matches!(label.view(), View::String(_) | View::Null) {
+                let error = wrong_type("a string", label).hint("put it in quotes");
+                return Err((error, root.child("metadata").child("labels").child(key)));
+            }
         }
         Ok(Self(Arc::new(Inner { value, gvk, name, generate_name, namespace, document })))
     }
@@ -178,7 +188,8 @@ impl Object {
         self.document().map(Document::location)
     }
 
-    /// The object without its document, and so without the text that it was read from: for caches. Cost: its identity is copied.
+    /// The object without its document, and so without the text that it was read from: for caches. Cost: its
+    /// identity is copied.
     #[must_use]
     pub fn without_document(&self) -> Self {
         let inner = &*self.0;
@@ -222,14 +233,15 @@ impl Object {
         value::to_json(&self.0.value)
     }
 
-    /// About how many bytes of memory the object takes, without the text it was read from. Cost: a walk over it.
+    /// About how many bytes of memory the object takes, without the text it was read from. Cost: a walk over
+    /// it.
     #[must_use]
     pub fn weight(&self) -> usize {
         value::weight(&self.0.value)
     }
 
-    /// The object with what identifies it and the fields at some paths, each with all below it; without its text. A step is a key,
-    /// or `None` for any.
+    /// The object with what identifies it and the fields at some paths, each with all below it; without its
+    /// text. A step is a key, or `None` for any.
     pub(crate) fn only(&self, paths: &[&[Option<Arc<str>>]]) -> Self {
         const IDENTITY: [&[&str]; 4] =
             [&["apiVersion"], &["kind"], &["metadata", "name"], &["metadata", "namespace"]];
@@ -260,21 +272,6 @@ fn required(value: &Value, field: &str) -> Result<Arc<str>, (Error, FieldPath)> 
         }
         _ => Err((wrong_type("a string", found), FieldPath::root().child(field))),
     }
-}
-
-/// Looks whether labels or annotations have texts only, as the API server asks for: a `yes` that YAML made a boolean would go unseen by
-/// whatever selects objects by them.
-fn texts(fields: &Value, path: &FieldPath) -> Result<(), (Error, FieldPath)> {
-    if !matches!(fields.view(), View::Object(_) | View::Null) {
-        return Err((wrong_type("an object", fields), path.clone()));
-    }
-    for (key, text) in value::entries(fields) {
-        // Null is the empty text for it.
-        if !matches!(text.view(), View::String(_) | View::Null) {
-            return Err((wrong_type("a string", text).hint("put it in quotes"), path.child(key)));
-        }
-    }
-    Ok(())
 }
 
 fn metadata_text(metadata: &Value, field: &str) -> Result<Arc<str>, (Error, FieldPath)> {
