@@ -1,5 +1,5 @@
-//! Any text as a module, or as two of one package (divided by a line `---`): compiling ends without a panic, whether the
-//! text is faulty or not, and what is wrong has a place in it.
+//! Any text as a module, or as two of one package (divided by a line `---`): compiling ends without a panic,
+//! whether the text is faulty or not, and what is wrong has a place in it.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,5 @@
-//! What an audit reads in a source, piece by piece, is what every other reader of files reads in the whole, or it says that something
-//! is wrong. The first byte says how large a source has to be to be cut.
+//! What an audit reads in a source, piece by piece, is what every other reader of files reads in the whole,
+//! or it says that something is wrong. The first byte says how large a source has to be to be cut.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,7 +1,7 @@
 //! The cases of `testdata/documents`: a text, what it reads as, and every problem with its position.
 //!
-//! A case file is a stream of documents with `name`, `input`, optionally `file` (the name of the source), `documents`
-//! (what must come out, in order) and `problems` (lines as [`line`] prints them).
+//! A case file is a stream of documents with `name`, `input`, optionally `file` (the name of the source),
+//! `documents` (what must come out, in order) and `problems` (lines as [`line`] prints them).
 
 use std::fs;
 use std::path::Path;

@@ -1,5 +1,6 @@
-//! Field cases about documents: inputs that were read otherwise than clients read them. They are no part of the project; they are looked
-//! for in `PORTCULLIS_SHARED`, or `../shared` beside it, and have to be there where `CI` is set.
+//! Field cases about documents: inputs that were read otherwise than clients read them. They are no part of
+//! the project; they are looked for in `PORTCULLIS_SHARED`, or `../shared` beside it, and have to be there
+//! where `CI` is set.
 
 #![allow(
     clippy::unwrap_used,

@@ -5,8 +5,9 @@
 //! | the library: a folder with `general/` and `pod-security-policy/` | `PORTCULLIS_GATEKEEPER_LIBRARY` |
 //! | messages that gator gave for the library's suites, requests of an API server | `PORTCULLIS_SHARED`, or `../shared` beside the project |
 //!
-//! Neither is part of the project; what is not there is skipped, and says so. Differences are listed with their reasons in
-//! `testdata/parity/known-differences.yaml`: one that is not listed fails, and one that is listed and not there fails too.
+//! Neither is part of the project; what is not there is skipped, and says so. Differences are listed with
+//! their reasons in `testdata/parity/known-differences.yaml`: one that is not listed fails, and one that is
+//! listed and not there fails too.
 
 #![expect(
     clippy::expect_used,
@@ -85,8 +86,9 @@ fn library_cases_give_the_messages_that_gator_gives() {
                 let folder = path.parent().expect("a folder");
                 let found = policies.clone().and_then(|policies| messages(&policies, case, folder));
                 let gator = recorded.get_mut(&key).filter(|list| !list.is_empty()).map(|list| list.remove(0));
-                // The recordings are of `gator test`, which takes an object without a namespace for one in the namespace
-                // of no name, so that `namespaces: [default]` leaves it out; suites have such objects judged.
+                // The recordings are of `gator test`, which takes an object without a namespace for one in
+                // the namespace of no name, so that `namespaces: [default]` leaves it out; suites have such
+                // objects judged.
                 let recorded = gator.is_some();
                 let gator = gator.filter(|messages| asserted(case, messages).is_ok());
                 assert!(

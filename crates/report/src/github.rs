@@ -55,8 +55,8 @@ fn write_line(
     writeln!(out, "title={}::{}", property(title), data(text))
 }
 
-/// What stands after the second pair of colons. A line break has to be escaped, or the rest would be lost, or taken for a
-/// command.
+/// What stands after the second pair of colons. A line break has to be escaped, or the rest would be lost, or
+/// taken for a command.
 fn data(text: &str) -> String {
     let text = text.replace('\r', "\n").replace('%', "%25").replace('\n', "%0A");
     escape::line(&text).into_owned()

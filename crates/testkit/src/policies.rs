@@ -7,8 +7,8 @@ pub fn ours() -> Vec<PathBuf> {
     vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies")]
 }
 
-/// The templates of gatekeeper-library and the constraints of their samples, if `PORTCULLIS_GATEKEEPER_LIBRARY` names its `library`
-/// folder. It is no part of the project.
+/// The templates of gatekeeper-library and the constraints of their samples, if
+/// `PORTCULLIS_GATEKEEPER_LIBRARY` names its `library` folder. It is no part of the project.
 pub fn gatekeeper_library() -> Option<Vec<PathBuf>> {
     let Some(library) = std::env::var_os("PORTCULLIS_GATEKEEPER_LIBRARY").map(PathBuf::from) else {
         eprintln!("SKIPPED: set PORTCULLIS_GATEKEEPER_LIBRARY to the `library` folder of gatekeeper-library");

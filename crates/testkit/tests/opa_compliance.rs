@@ -1,7 +1,7 @@
 //! OPA's compliance suite passes, but for what the lists in `testdata/opa-compliance` say.
 //!
-//! The suite is looked for in `PORTCULLIS_SHARED`, or `../shared` beside the project. It is not part of the project; where
-//! it is not there the test is skipped, and says so.
+//! The suite is looked for in `PORTCULLIS_SHARED`, or `../shared` beside the project. It is not part of the
+//! project; where it is not there the test is skipped, and says so.
 
 use std::path::PathBuf;
 

@@ -1,7 +1,7 @@
 //! What is wrong with a broken YAML document, in words for its author.
 //!
-//! The parser says which rule was broken and where it noticed; this finds the place where a human has to look and
-//! what probably was meant.
+//! The parser says which rule was broken and where it noticed; this finds the place where a human has to look
+//! and what probably was meant.
 
 use portcullis_yaml::Rule;
 
@@ -61,8 +61,8 @@ impl<'a> ReaderState<'a> {
         Self { problems, marks, text, start, at, about, open }
     }
 
-    /// A `{{` in the broken document up to the line of the error, unless it is in a comment or in a text that was
-    /// read in quotes or as a block.
+    /// A `{{` in the broken document up to the line of the error, unless it is in a comment or in a text that
+    /// was read in quotes or as a block.
     pub(super) fn template_action(&self) -> Option<Span> {
         let end = self.line_end(self.at);
         let region = self.text.get(self.start..end)?;

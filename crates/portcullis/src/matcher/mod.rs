@@ -10,11 +10,12 @@
 //! | `name` | [`glob`] |
 //! | `source` | here |
 //!
-//! Where an object lives is found out before ([`crate::scope`], [`Home`]). What would be if it lived elsewhere is asked in
-//! [`elsewhere`].
+//! Where an object lives is found out before ([`crate::scope`], [`Home`]). What would be if it lived
+//! elsewhere is asked in [`elsewhere`].
 //!
-//! A criterion that cannot be decided is a [`MatchError`]: the review turns it into an error outcome of the constraint, never
-//! into "does not match". Since the order is fixed, an error arises only where everything before it held, as in Gatekeeper.
+//! A criterion that cannot be decided is a [`MatchError`]: the review turns it into an error outcome of the
+//! constraint, never into "does not match". Since the order is fixed, an error arises only where everything
+//! before it held, as in Gatekeeper.
 
 mod elsewhere;
 mod glob;
@@ -39,7 +40,8 @@ use crate::object::Object;
 #[derive(Clone, Copy)]
 pub(crate) struct Subject<'a> {
     pub(crate) object: &'a Object,
-    /// Where it lives, as its kind, the request or the caller say. Not asked for Namespaces, which are where they are by themselves.
+    /// Where it lives, as its kind, the request or the caller say. Not asked for Namespaces, which are where
+    /// they are by themselves.
     pub(crate) home: Home<'a>,
     pub(crate) source: Source,
 }
@@ -94,7 +96,8 @@ pub(crate) struct Matcher {
 
 impl Matcher {
     pub(crate) fn compile(wanted: &Match) -> Self {
-        // All of them by name, here and below: a new criterion that is not asked would let constraints apply to too much.
+        // All of them by name, here and below: a new criterion that is not asked would let constraints apply
+        // to too much.
         let Match {
             kinds,
             scope,

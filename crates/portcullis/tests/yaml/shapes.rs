@@ -1,4 +1,5 @@
-//! Texts that are YAML, or nearly: trees, written in as many ways as there are. Most of them can be read, so that it shows what was read.
+//! Texts that are YAML, or nearly: trees, written in as many ways as there are. Most of them can be read, so
+//! that it shows what was read.
 
 use super::generate::Random;
 

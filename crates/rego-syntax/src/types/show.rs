@@ -1,4 +1,5 @@
-//! Types as OPA writes them in its messages, and references as they are written in policies. Long ones are cut.
+//! Types as OPA writes them in its messages, and references as they are written in policies. Long ones are
+//! cut.
 
 use std::fmt::Write;
 

@@ -1,5 +1,5 @@
-//! Builtins that a module names and that there are not. Found on the syntax tree, so that they are reported beside
-//! whatever else is wrong with a module that cannot be lowered yet.
+//! Builtins that a module names and that there are not. Found on the syntax tree, so that they are reported
+//! beside whatever else is wrong with a module that cannot be lowered yet.
 
 use portcullis_rego_syntax::ast::{Expr, ExprKind, With};
 use portcullis_rego_syntax::builtins::{self as rows, Answered};

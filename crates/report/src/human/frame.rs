@@ -121,8 +121,8 @@ fn add_source<'a>(group: Group<'a>, location: &'a Location, label: Option<&'a st
     group.element(snippet.path(path))
 }
 
-/// The marked line with the one before it, unless that is long; of a long line what is around the mark. Only these are handed on: a
-/// source may be large and of one line, findings many.
+/// The marked line with the one before it, unless that is long; of a long line what is around the mark. Only
+/// these are handed on: a source may be large and of one line, findings many.
 struct Excerpt {
     text: String,
     first_line: u32,

@@ -77,7 +77,8 @@ const LONGEST_TAG: usize = 1024;
 type Step<'a> = Result<Placed<'a>, Problem>;
 
 impl<'a> Parser<'a> {
-    /// Of a text: one chunk of a stream, or a text that was never cut. Cost of all its events: linear in the text.
+    /// Of a text: one chunk of a stream, or a text that was never cut. Cost of all its events: linear in the
+    /// text.
     #[must_use]
     pub fn new(text: &'a str) -> Self {
         Self {

@@ -1,7 +1,8 @@
-//! Text in, tokens out: indentation becomes tokens that begin and end blocks, and what turns out to be a key gets a token before it.
+//! Text in, tokens out: indentation becomes tokens that begin and end blocks, and what turns out to be a key
+//! gets a token before it.
 //!
-//! A key without `?` is known by its colon only. So tokens wait in a queue as long as the first of them may still be such a key, which
-//! ends with its line, or after 1,024 characters.
+//! A key without `?` is known by its colon only. So tokens wait in a queue as long as the first of them may
+//! still be such a key, which ends with its line, or after 1,024 characters.
 
 mod block;
 mod directive;
@@ -172,14 +173,15 @@ impl<'a> Scanner<'a> {
             return;
         }
         let Some(closed) = self.simple_keys.pop() else { return };
-        // Brackets without anything in them are not waited for, as go-yaml has it: they end what could have been a key.
+        // Brackets without anything in them are not waited for, as go-yaml has it: they end what could have
+        // been a key.
         if let Some(key) = self.simple_keys.last_mut().filter(|key| key.token == closed.token) {
             key.awaited = false;
         }
     }
 
-    /// Begins a block if the column is deeper than that of the block that is open. `before` is the number of the token that it comes
-    /// before.
+    /// Begins a block if the column is deeper than that of the block that is open. `before` is the number of
+    /// the token that it comes before.
     fn roll_indent(
         &mut self,
         column: isize,

@@ -14,7 +14,8 @@ pub(super) enum Verb {
     Missing,
 }
 
-/// The verbs in order; `None` if the format says by numbers which arguments it takes, or takes widths from them.
+/// The verbs in order; `None` if the format says by numbers which arguments it takes, or takes widths from
+/// them.
 pub(super) fn verbs(format: &str) -> Option<Vec<Verb>> {
     let mut rest = format.chars().peekable();
     let mut verbs = Vec::new();

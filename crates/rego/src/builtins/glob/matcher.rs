@@ -1,8 +1,10 @@
-//! Matchers as gobwas has them: each can be asked whether it matches a text as a whole, and where in a text it first does.
+//! Matchers as gobwas has them: each can be asked whether it matches a text as a whole, and where in a text
+//! it first does.
 //!
-//! The second question is answered less well than the first: a matcher names one place only, and some name none. Where a matcher is made of
-//! others, that shows, and policies have been written and tested with it. So these answer as gobwas does (v0.2.3, which OPA uses), on bytes
-//! and with Go's reading of them; where gobwas panics, a part beyond the text is empty.
+//! The second question is answered less well than the first: a matcher names one place only, and some name
+//! none. Where a matcher is made of others, that shows, and policies have been written and tested with it. So
+//! these answer as gobwas does (v0.2.3, which OPA uses), on bytes and with Go's reading of them; where gobwas
+//! panics, a part beyond the text is empty.
 
 use std::collections::HashMap;
 
@@ -81,8 +83,8 @@ impl Tree {
 }
 
 impl Matcher {
-    /// How many characters are matched, if that is the same for all texts, as gobwas counts it: of alternatives, one whose length is not known
-    /// counts only if it is not the first.
+    /// How many characters are matched, if that is the same for all texts, as gobwas counts it: of
+    /// alternatives, one whose length is not known counts only if it is not the first.
     pub(super) fn length(&self) -> Option<usize> {
         match self {
             Self::Nothing => Some(0),
@@ -207,8 +209,8 @@ impl<'r, 'w, 't> Run<'r, 'w, 't> {
         })
     }
 
-    /// Whether the parts of a row match what stands at the beginning. A part is given as many characters as it is long, without the bytes of
-    /// the last one after its first: so gobwas cuts it.
+    /// Whether the parts of a row match what stands at the beginning. A part is given as many characters as
+    /// it is long, without the bytes of the last one after its first: so gobwas cuts it.
     fn row(&mut self, parts: &[Matcher], from: usize, to: usize) -> Result<bool, Exceeded> {
         let mut at = from;
         for part in parts {
@@ -257,7 +259,8 @@ impl<'r, 'w, 't> Run<'r, 'w, 't> {
         Ok(false)
     }
 
-    /// Whether the sides match what is around the value, which begins in the middle of these places and has one of some lengths.
+    /// Whether the sides match what is around the value, which begins in the middle of these places and has
+    /// one of some lengths.
     fn sides(&mut self, tree: &Tree, at: (usize, usize, usize), lengths: &[usize]) -> Result<bool, Exceeded> {
         let (from, start, to) = at;
         let left = match &tree.left {
@@ -445,7 +448,8 @@ fn ends_behind(length: usize, behind: &[u8]) -> Vec<usize> {
     [length].into_iter().chain(runes(behind).map(|(at, c, _)| length + at + c.len_utf8())).collect()
 }
 
-/// Whether there is at most one character, and it is as wanted. Of nothing, Go reads a character that is none.
+/// Whether there is at most one character, and it is as wanted. Of nothing, Go reads a character that is
+/// none.
 fn is_one(s: &[u8], wanted: impl Fn(char) -> bool) -> bool {
     let (c, width) = first_rune(s);
     s.len() <= width && wanted(c)
@@ -485,7 +489,8 @@ fn find_char(s: &[u8], c: char) -> Option<usize> {
     find(s, c.encode_utf8(&mut [0; 4]).as_bytes())
 }
 
-/// Where the first of some separators is that is there at all: first in the order of the separators, not of the text.
+/// Where the first of some separators is that is there at all: first in the order of the separators, not of
+/// the text.
 fn find_any(s: &[u8], separators: &[char]) -> Option<usize> {
     separators.iter().find_map(|c| find_char(s, *c))
 }

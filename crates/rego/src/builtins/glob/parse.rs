@@ -1,6 +1,7 @@
 //! From the text of a glob to its terms, as gobwas reads it.
 //!
-//! Its lexer has two habits that show: what is read ends at U+0000 between two terms, and U+FFFD is a character that it cannot read.
+//! Its lexer has two habits that show: what is read ends at U+0000 between two terms, and U+FFFD is a
+//! character that it cannot read.
 
 use portcullis_value::LimitKind;
 

@@ -1,6 +1,6 @@
-//! Go's `fmt.Sprintf` for the four types of arguments that OPA passes to it. A format and arguments come in, a text
-//! goes out; what is wrong with a format is written into the text, as Go does (`%!d(string=x)`, `%!v(MISSING)`), so
-//! that a policy with a wrong format still has its violation.
+//! Go's `fmt.Sprintf` for the four types of arguments that OPA passes to it. A format and arguments come in,
+//! a text goes out; what is wrong with a format is written into the text, as Go does (`%!d(string=x)`,
+//! `%!v(MISSING)`), so that a policy with a wrong format still has its violation.
 //!
 //! ```text
 //! format --directives--> Spec (flags, width, precision) + verb + Arg --number, text--> Output (bounded)
