@@ -1,5 +1,5 @@
-//! What does a review cost that compares an Ingress with all others, with an index and without, and what the index itself?
-//! Our policy, and with `PORTCULLIS_GATEKEEPER_LIBRARY` the one of gatekeeper-library, too.
+//! What does a review cost that compares an Ingress with all others, with an index and without, and what the
+//! index itself? Our policy, and with `PORTCULLIS_GATEKEEPER_LIBRARY` the one of gatekeeper-library, too.
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a measurement of nothing would be worse")]
 

@@ -37,8 +37,8 @@ fn inventory(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// What does it cost to have ready what a policy looks up that compares an Ingress with all others: at first, after a change of one of
-/// them, and after a change of something else?
+/// What does it cost to have ready what a policy looks up that compares an Ingress with all others: at first,
+/// after a change of one of them, and after a change of something else?
 fn prepare(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("inventory/prepare");
     group.sample_size(10).measurement_time(Duration::from_secs(2));

@@ -1,5 +1,5 @@
-//! Inputs for measurements: the project's own policies, and objects from a seeded generator. The same seed gives the same
-//! bytes on every machine.
+//! Inputs for measurements: the project's own policies, and objects from a seeded generator. The same seed
+//! gives the same bytes on every machine.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -137,8 +137,8 @@ fn ingress_of_host(text: &mut String, index: usize, namespace: &str, host: u64) 
     )
 }
 
-/// A YAML stream of Ingresses, spread over a hundred namespaces, each with up to three hosts of its own. One in fifty asks for
-/// a host that another has as well.
+/// A YAML stream of Ingresses, spread over a hundred namespaces, each with up to three hosts of its own. One
+/// in fifty asks for a host that another has as well.
 pub fn ingresses(count: usize, seed: u64) -> String {
     let mut numbers = Numbers::new(seed);
     let mut text = String::new();

@@ -1,4 +1,5 @@
-//! Any bytes as an `AdmissionReview`: no panic, and a request that could be read is denied by a policy that denies everything.
+//! Any bytes as an `AdmissionReview`: no panic, and a request that could be read is denied by a policy that
+//! denies everything.
 #![no_main]
 
 use std::sync::LazyLock;

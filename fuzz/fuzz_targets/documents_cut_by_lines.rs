@@ -1,5 +1,6 @@
-//! Any text, read as a YAML stream: cutting it at its lines with the public rule and reading piece by piece gives the same documents,
-//! and the same answer to whether anything is wrong. So a splitter that asks that rule reads as the loader does.
+//! Any text, read as a YAML stream: cutting it at its lines with the public rule and reading piece by piece
+//! gives the same documents, and the same answer to whether anything is wrong. So a splitter that asks that
+//! rule reads as the loader does.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

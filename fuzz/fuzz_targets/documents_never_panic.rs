@@ -1,4 +1,5 @@
-//! Any bytes, read as YAML and as JSON: no panic, no position outside of the text, no problem without a position.
+//! Any bytes, read as YAML and as JSON: no panic, no position outside of the text, no problem without a
+//! position.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,6 @@
-//! Any stream of documents as policies: compiling ends with a set and problems, every problem has a sentence of one line and a
-//! position in the text, and the set reviews an object without a panic, twice with the same result.
+//! Any stream of documents as policies: compiling ends with a set and problems, every problem has a sentence
+//! of one line and a position in the text, and the set reviews an object without a panic, twice with the same
+//! result.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

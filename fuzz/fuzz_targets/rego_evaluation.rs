@@ -1,5 +1,5 @@
-//! Any module, and after a line `---` any JSON as its input: evaluation ends without a panic within small limits, and the
-//! second time with the same answer, lines, steps and bytes.
+//! Any module, and after a line `---` any JSON as its input: evaluation ends without a panic within small
+//! limits, and the second time with the same answer, lines, steps and bytes.
 #![no_main]
 
 use std::time::{Duration, Instant};

@@ -1,4 +1,5 @@
-//! Any text as Rego: what the lexer took for a literal or a comment is one when it stands alone, with the same value.
+//! Any text as Rego: what the lexer took for a literal or a comment is one when it stands alone, with the
+//! same value.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

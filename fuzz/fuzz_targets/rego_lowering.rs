@@ -1,5 +1,5 @@
-//! Any text as a module, or as two of one package (divided by a line `---`): compiling ends without a panic, whether the
-//! text is faulty or not, and what is wrong has a place in it.
+//! Any text as a module, or as two of one package (divided by a line `---`): compiling ends without a panic,
+//! whether the text is faulty or not, and what is wrong has a place in it.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -31,7 +31,7 @@ fuzz_target!(|text: &str| {
             assert!(!errors.is_empty(), "a program is refused for no reason");
             for error in errors {
                 assert!(!error.message.contains('\n'), "{error}");
-                // The query stands behind the modules.
+                // The query stands after the modules.
                 let text = texts.get(error.module).copied().unwrap_or(texts[0]);
                 let range = error.span.start as usize..error.span.end as usize;
                 assert!(text.get(range).is_some(), "{error} at {}", error.span);

@@ -1,5 +1,5 @@
-//! Any text as Rego of both versions: parsing and resolving end without a panic and soon, every span is in the text and
-//! within its parent's, every finding is a line with a place.
+//! Any text as Rego of both versions: parsing and resolving end without a panic and soon, every span is in
+//! the text and within its parent's, every finding is a line with a place.
 #![no_main]
 
 use std::time::{Duration, Instant};

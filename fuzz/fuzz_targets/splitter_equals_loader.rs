@@ -1,5 +1,5 @@
-//! What an audit reads in a source, piece by piece, is what every other reader of files reads in the whole, or it says that something
-//! is wrong. The first byte says how large a source has to be to be cut.
+//! What an audit reads in a source, piece by piece, is what every other reader of files reads in the whole,
+//! or it says that something is wrong. The first byte says how large a source has to be to be cut.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -21,7 +21,7 @@ fuzz_target!(|data: &[u8]| {
         documents.iter().map(|document| (format!("{:?}", document.location()), document.to_json())).collect()
     };
     let (found, mut expected) = (show(&found), show(&expected));
-    // Items come before a kind that stands behind them, and are no objects then, which is reported.
+    // Items come before a kind that stands after them, and are no objects then, which is reported.
     for ((_, expected), (_, found)) in expected.iter_mut().zip(&found) {
         for key in ["apiVersion", "kind"] {
             if let Some(object) = expected.as_object_mut().filter(|_| found.get(key).is_none()) {

@@ -1,5 +1,6 @@
-//! Splitting ends without a panic and in bounded memory; every portion size gives the same pieces; no piece is larger than allowed; and
-//! every byte is in a piece, between two, or in something that is reported. The first byte says how large both may be.
+//! Splitting ends without a panic and in bounded memory; every portion size gives the same pieces; no piece
+//! is larger than allowed; and every byte is in a piece, between two, or in something that is reported. The
+//! first byte says how large both may be.
 #![no_main]
 
 use std::io::{BufRead, Read};

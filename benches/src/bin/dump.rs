@@ -1,8 +1,9 @@
-//! Writes a generated dump of a cluster to standard output, object by object: `dump FORM COUNT [SEED] [KINDS]`.
+//! Writes a generated dump of a cluster to standard output, object by object:
+//! `dump FORM COUNT [SEED] [KINDS]`.
 //!
-//! FORM is `ndjson`, `list` (as `kubectl get -o json` prints it) or `yaml`; KINDS is `mixed` (Deployments, Services, Ingresses and
-//! Pods in twelve namespaces, some at fault) or `ingresses` (two in twenty of which have one host in common). The same arguments give
-//! the same bytes on every machine.
+//! FORM is `ndjson`, `list` (as `kubectl get -o json` prints it) or `yaml`; KINDS is `mixed` (Deployments,
+//! Services, Ingresses and Pods in twelve namespaces, some at fault) or `ingresses` (two in twenty of which
+//! have one host in common). The same arguments give the same bytes on every machine.
 
 use std::io::{self, BufWriter, Write as _};
 use std::{env, process};

@@ -1,5 +1,5 @@
-//! Writes generated manifests: `generate COUNT [SEED] [DIRECTORY]`, one file each, or a stream on standard output;
-//! `generate ingresses COUNT [SEED]` a stream of Ingresses only.
+//! Writes generated manifests: `generate COUNT [SEED] [DIRECTORY]`, one file each, or a stream on standard
+//! output; `generate ingresses COUNT [SEED]` a stream of Ingresses only.
 
 use std::path::PathBuf;
 use std::{env, fs, io};

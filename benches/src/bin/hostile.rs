@@ -1,7 +1,9 @@
-//! Time and memory of hostile policies: `hostile [TEXT]`, each case whose name has the text in a process of its own.
+//! Time and memory of hostile policies: `hostile [TEXT]`, each case whose name has the text in a process of
+//! its own.
 //!
-//! Time is that of parsing, compiling and evaluating; memory is the most that the process had (`VmHWM`), the input
-//! included. What is over 100 ms or 64 MB is marked, and what ends otherwise than it should, and then the run ends with 1.
+//! Time is that of parsing, compiling and evaluating; memory is the most that the process had (`VmHWM`), the
+//! input included. What is over 100 ms or 64 MB is marked, and what ends otherwise than it should, and then
+//! the run ends with 1.
 
 use std::io::{self, Read as _, Write as _};
 use std::process::{Child, Command, ExitCode, Stdio};

@@ -1,7 +1,9 @@
-//! Audits dumps that are made to take memory, each in a process of its own with the least ceiling, and prints a table: what it is, how
-//! the process ended, how long it took, and the most memory that it ever had. Ends with 1 if one took more than it may, or passed.
+//! Audits dumps that are made to take memory, each in a process of its own with the least ceiling, and prints
+//! a table: what it is, how the process ended, how long it took, and the most memory that it ever had. Ends
+//! with 1 if one took more than it may, or passed.
 //!
-//! `hostile_dumps PROGRAM [NAME]`, where PROGRAM is `portcullis` as released, and NAME a part of the dumps' names.
+//! `hostile_dumps PROGRAM [NAME]`, where PROGRAM is `portcullis` as released, and NAME a part of the dumps'
+//! names.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};

@@ -1,9 +1,9 @@
 //! What a query costs over gatekeeper-library, by each way to evaluate it: `library [ROUNDS]`.
 //!
-//! The library is looked for where `PORTCULLIS_GATEKEEPER_LIBRARY` says; it is no part of the project. Every case of every
-//! suite is a query for `violation` with the input that Gatekeeper gives it. Ways: the interpreter of regorus with a prepared
-//! engine cloned for each query, its register machine, our own program, and a review of the whole core, which does more:
-//! it matches, builds the input and makes messages.
+//! The library is looked for where `PORTCULLIS_GATEKEEPER_LIBRARY` says; it is no part of the project. Every
+//! case of every suite is a query for `violation` with the input that Gatekeeper gives it. Ways: the
+//! interpreter of regorus with a prepared engine cloned for each query, its register machine, our own
+//! program, and a review of the whole core, which does more: it matches, builds the input and makes messages.
 //!
 //! Microseconds of one run compare with each other, not with those of another machine or day.
 

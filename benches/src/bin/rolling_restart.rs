@@ -1,12 +1,13 @@
-//! Replicas of the webhook that are replaced one after the other under load: `rolling_restart [SECONDS [RATE [PROGRAM]]]`.
+//! Replicas of the webhook that are replaced one after the other under load:
+//! `rolling_restart [SECONDS [RATE [PROGRAM]]]`.
 //!
 //! ```text
 //! simulated API server <── --kube, --self-signed ── replicas, two and the one that comes
 //!        └── caBundle ──> client, HTTP/1.1 and HTTP/2 ──> balancer ──> replicas that are ready
 //! ```
 //!
-//! Each request has to be denied. Anything else (let through, not judged, no answer) ends with exit code 1. `PROGRAM` is the webhook, by
-//! default the one beside this program.
+//! Each request has to be denied. Anything else (let through, not judged, no answer) ends with exit code 1.
+//! `PROGRAM` is the webhook, by default the one beside this program.
 
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot be made ends")]
 

@@ -6,12 +6,13 @@
 //! one constraint is a hog and ends at its limit of steps ──────────┘
 //! ```
 //!
-//! Which answers each request may get is worked out before, by the core, for every version of the policies. Every answer has to be HTTP 200, to
-//! carry the uid of its request, and to have the verdict, the message and the warnings of one version that was in force. Memory has to be
-//! flat. Anything else ends with exit code 1 and says which request it was.
+//! Which answers each request may get is worked out before, by the core, for every version of the policies.
+//! Every answer has to be HTTP 200, to carry the uid of its request, and to have the verdict, the message and
+//! the warnings of one version that was in force. Memory has to be flat. Anything else ends with exit code 1
+//! and says which request it was.
 //!
-//! `PROGRAM` is the webhook, by default the one beside this program. `RECORDINGS` holds an AdmissionReview per line, which are asked besides
-//! generated ones.
+//! `PROGRAM` is the webhook, by default the one beside this program. `RECORDINGS` holds an AdmissionReview
+//! per line, which are asked besides generated ones.
 
 #![expect(
     clippy::unwrap_used,

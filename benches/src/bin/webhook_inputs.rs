@@ -1,8 +1,9 @@
 //! Writes what the webhook is measured with: `webhook_inputs LIBRARY RECORDINGS DIRECTORY`.
 //!
-//! `LIBRARY` is the folder `library` of gatekeeper-library: its templates and each of its sample constraints once become
-//! `DIRECTORY/policies`. `RECORDINGS` holds an AdmissionReview per line: they become `DIRECTORY/requests.lua`, which has `wrk` post one after
-//! the other and counts answers that are no AdmissionReview. README.md says how both are used.
+//! `LIBRARY` is the folder `library` of gatekeeper-library: its templates and each of its sample constraints
+//! once become `DIRECTORY/policies`. `RECORDINGS` holds an AdmissionReview per line: they become
+//! `DIRECTORY/requests.lua`, which has `wrk` post one after the other and counts answers that are no
+//! AdmissionReview. README.md says how both are used.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,7 @@
-//! Judges single objects with ever more containers, of which each has a finding that quotes it, and one finding that quotes the whole
-//! object, and prints a table: for each form of report of `test` and `audit` the milliseconds by number of containers, and how large
-//! the report is of the largest. Placing findings and writing them should take time with the size of the object, not with its square.
+//! Judges single objects with ever more containers, of which each has a finding that quotes it, and one
+//! finding that quotes the whole object, and prints a table: for each form of report of `test` and `audit`
+//! the milliseconds by number of containers, and how large the report is of the largest. Placing findings and
+//! writing them should take time with the size of the object, not with its square.
 //!
 //! `wide_objects PROGRAM [CONTAINERS]…`, where PROGRAM is `portcullis` as released.
 

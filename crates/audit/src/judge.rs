@@ -102,7 +102,7 @@ impl Weighed for Judged {
 }
 
 impl Judge<'_> {
-    /// Judges the objects of a batch, to its end or until it is told to stop. What came of them is handed out in parts, each as if it
+    /// Judges the objects of a batch, to its end or until it is asked to stop. What came of them is handed out in parts, each as if it
     /// were a batch, before there is much of it.
     pub fn batch(&self, items: Vec<Item>, out: &mut dyn FnMut(Judged)) {
         let mut judged = self.nothing();

@@ -99,7 +99,7 @@ impl Ceiling {
     }
 }
 
-/// Bytes of work that may be under way at once. Whoever reads waits; whoever works on never does, so that it always ends.
+/// Bytes of work that may be under way at once. The reader waits; judges never do, so that it always ends.
 #[derive(Debug)]
 pub struct Budget {
     used: Mutex<u64>,
@@ -140,7 +140,7 @@ impl Budget {
     }
 }
 
-/// Keeps what waits to be put into order within so many bytes. Whoever has the batch that comes next waits only for what puts it into
+/// Keeps what waits to be put into order within so many bytes. The thread with the batch that comes next waits only for what puts it into
 /// order; all others wait until there is room or it is their turn. So it always goes on.
 #[derive(Debug)]
 pub struct Turns {
@@ -197,7 +197,7 @@ impl Turns {
     }
 }
 
-/// What the process has taken of the machine's memory, in bytes, if the system tells.
+/// What the process has taken of the machine's memory, in bytes, if the system says.
 pub fn resident() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;

@@ -1,7 +1,7 @@
 //! Items in, results out in the order of the items, worked on by all cores in bounded memory.
 //!
 //! ```text
-//!            Budget: whoever reads waits here
+//!            Budget: the reader waits here
 //!                  v
 //! Feed ── batches ──> bounded queue ──> workers ──> results, put into order ──> merge
 //! (one thread)                         (n threads)                            (the caller's thread)
@@ -112,7 +112,7 @@ enum Done<R> {
 /// What is done with a batch: what comes of it is handed to the second argument.
 pub type Judging<'a, R> = &'a (dyn Fn(Vec<Item>, &mut dyn FnMut(R)) + Sync);
 
-/// Works through a feed, to its end or until it is told to stop. `judge` hands on what comes of a batch, in parts if it is much. Results
+/// Works through a feed, to its end or until it is asked to stop. `judge` hands on what comes of a batch, in parts if it is much. Results
 /// come in order; after one that is cut, none. An error of `merge` ends the work. Returns how many bytes the feed has read.
 ///
 /// # Errors

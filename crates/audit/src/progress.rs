@@ -11,9 +11,9 @@ use crate::source::size;
 /// What an audit says on standard error, beside its outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Aside {
-    /// How far it is, while it goes on and if that is a terminal: for whoever waits for the outputs.
+    /// How far it is, while it goes on and if that is a terminal: for people who wait for the outputs.
     Progress,
-    /// Why it is incomplete or judged nothing, when it has ended: for whoever may not look at any output.
+    /// Why it is incomplete or judged nothing, when it has ended: for people who may not look at any output.
     Doubts,
     /// Nothing.
     Nothing,

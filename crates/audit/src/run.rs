@@ -85,7 +85,7 @@ pub trait Subject {
     /// What is wrong with it altogether.
     fn problems(&mut self) -> Vec<Problem>;
 
-    /// Why it may not be audited any longer, if that is so and nobody told the program to end.
+    /// Why it may not be audited any longer, if that is so and nobody asked the program to end.
     fn forbidden(&self) -> Option<String> {
         None
     }
@@ -287,10 +287,10 @@ pub fn audit(
 
 /// Why it was stopped.
 fn told(subject: &dyn Subject) -> String {
-    subject.forbidden().unwrap_or_else(|| "it was told to end".to_owned())
+    subject.forbidden().unwrap_or_else(|| "it was asked to end".to_owned())
 }
 
-/// Audits files as the command line says, once or again and again until it is told to end.
+/// Audits files as the command line says, once, or again and again until it is asked to end.
 ///
 /// # Errors
 ///

@@ -120,8 +120,8 @@ pub enum Command {
 pub struct TestArgs {
     /// Files and directories with policies and objects, in any order; `-` is standard input.
     ///
-    /// Directories are searched through for .yaml, .yml, .json, .jsonl and .ndjson files; a file that is named is read
-    /// whatever its name. Standard input is read as well whenever it is not a terminal.
+    /// Directories are searched through for .yaml, .yml, .json, .jsonl and .ndjson files; a file that is
+    /// named is read whatever its name. Standard input is read as well whenever it is not a terminal.
     #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub paths: Vec<PathBuf>,
     /// Same as PATH; may be repeated.
@@ -133,12 +133,14 @@ pub struct TestArgs {
     /// Objects that policies may compare with, but that are not judged; may be repeated.
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub inventory: Vec<PathBuf>,
-    /// The namespace of objects that name none, though their kind lives in one; as for kubectl, `default` if not given.
+    /// The namespace of objects that name none, though their kind lives in one; as for kubectl, `default` if
+    /// not given.
     ///
     /// Without it, what such an object would violate in other namespaces only is a warning.
     #[arg(short, long, value_name = "NAME", value_parser = portcullis_sources::namespace)]
     pub namespace: Option<String>,
-    /// Go on without what is not supported: ExpansionTemplates, mutators, Providers, templates in CEL. Each is a warning then.
+    /// Go on without what is not supported: ExpansionTemplates, mutators, Providers, templates in CEL. Each
+    /// is a warning then.
     #[arg(long)]
     pub allow_unsupported: bool,
     /// Form of the report.
@@ -187,7 +189,8 @@ pub struct VerifyArgs {
     /// Run only the tests or cases whose name matches; `TEST//CASE` for cases of tests.
     #[arg(short, long, value_name = "REGEX", value_parser = selection)]
     pub run: Option<Selection>,
-    /// Go on without what is not supported: ExpansionTemplates, mutators, Providers, templates in CEL. Each is a warning then.
+    /// Go on without what is not supported: ExpansionTemplates, mutators, Providers, templates in CEL. Each
+    /// is a warning then.
     #[arg(long)]
     pub allow_unsupported: bool,
     /// List every test and case, and show what policies print.
@@ -216,8 +219,8 @@ pub struct VerifyArgs {
 pub struct SecondArgs {
     /// Ask a second evaluator, regorus, as well; what it says otherwise is an error.
     ///
-    /// Verdicts are never taken from it. A template that it does not take is a warning. The memory that it uses has no limit: do not
-    /// cross-check policies that you do not trust.
+    /// Verdicts are never taken from it. A template that it does not take is a warning. The memory that it
+    /// uses has no limit: do not cross-check policies that you do not trust.
     #[arg(long)]
     pub cross_check: bool,
 }
@@ -242,21 +245,26 @@ pub struct EvaluationArgs {
 #[derive(Debug, clap::Args)]
 #[command(after_help = LINT_EXAMPLES)]
 pub struct LintArgs {
-    /// Files and directories with templates, constraints, Configs, SyncSets and suites; `-` is standard input.
+    /// Files and directories with templates, constraints, Configs, SyncSets and suites; `-` is standard
+    /// input.
     ///
-    /// Directories are searched through for .yaml, .yml, .json, .jsonl and .ndjson files, except for the `samples` beside a suite.
-    /// Templates that suites name are read wherever they are. Other objects are left alone.
+    /// Directories are searched through for .yaml, .yml, .json, .jsonl and .ndjson files, except for the
+    /// `samples` beside a suite. Templates that suites name are read wherever they are. Other objects are
+    /// left alone.
     #[arg(value_name = "PATH", required = true, value_hint = ValueHint::AnyPath)]
     pub paths: Vec<PathBuf>,
-    /// Go on without what is not supported: ExpansionTemplates, mutators, Providers, templates in CEL. Each is a warning then.
+    /// Go on without what is not supported: ExpansionTemplates, mutators, Providers, templates in CEL. Each
+    /// is a warning then.
     #[arg(long)]
     pub allow_unsupported: bool,
     #[command(flatten)]
     pub config: ConfigArgs,
-    /// Also look whether an API server with this ValidatingWebhookConfiguration asks the policies about all that they are about.
+    /// Also look whether an API server with this ValidatingWebhookConfiguration asks the policies about all
+    /// that they are about.
     ///
-    /// What is not sent is a warning for each constraint, and so is what selectors leave out and what is sent for no policy. Kinds that
-    /// are not Kubernetes' own are known by the CustomResourceDefinitions among PATH. May be repeated.
+    /// What is not sent is a warning for each constraint, and so is what selectors leave out and what is sent
+    /// for no policy. Kinds that are not Kubernetes' own are known by the CustomResourceDefinitions among
+    /// PATH. May be repeated.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub webhook_configuration: Vec<PathBuf>,
     /// Also show what each policy is made of, and what it reads.
@@ -281,12 +289,15 @@ pub struct LintArgs {
 pub enum Generate {
     /// Write CustomResourceDefinitions: of ConstraintTemplate, Config and SyncSet, and of constraint kinds.
     ///
-    /// Where Gatekeeper is installed it brings those of its own kinds: apply only those of constraint kinds then, or none.
+    /// Where Gatekeeper is installed it brings those of its own kinds: apply only those of constraint kinds
+    /// then, or none.
     Crds(CrdsArgs),
-    /// Write what the webhook and the audit need for some policies: roles, a webhook configuration, a SyncSet.
+    /// Write what the webhook and the audit need for some policies: roles, a webhook configuration, a
+    /// SyncSet.
     ///
-    /// The roles allow to list the kinds that these policies are about or compare objects with, and no other; the rules of the
-    /// configuration send what the constraints are about. Both are made of the policies, so make them anew when those change.
+    /// The roles allow to list the kinds that these policies are about or compare objects with, and no other;
+    /// the rules of the configuration send what the constraints are about. Both are made of the policies, so
+    /// make them anew when those change.
     Manifests(ManifestsArgs),
 }
 
@@ -296,7 +307,8 @@ pub struct CrdsArgs {
     /// Also those of the constraint kinds that the templates here define; may be repeated.
     #[arg(short, long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub policies: Vec<PathBuf>,
-    /// Go on without what is not supported: ExpansionTemplates, mutators, Providers, templates in CEL. Each is a warning then.
+    /// Go on without what is not supported: ExpansionTemplates, mutators, Providers, templates in CEL. Each
+    /// is a warning then.
     #[arg(long)]
     pub allow_unsupported: bool,
     /// Write a file for each into this directory, instead of all to standard output.
@@ -324,7 +336,8 @@ pub struct ManifestsArgs {
     /// Also the roles for `portcullis-webhook --apply-crds`, for the templates that there are.
     #[arg(long)]
     pub apply_crds: bool,
-    /// Go on without what is not supported: ExpansionTemplates, mutators, Providers, templates in CEL. Each is a warning then.
+    /// Go on without what is not supported: ExpansionTemplates, mutators, Providers, templates in CEL. Each
+    /// is a warning then.
     #[arg(long)]
     pub allow_unsupported: bool,
     #[command(flatten)]

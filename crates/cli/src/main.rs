@@ -1,7 +1,8 @@
 //! `portcullis`: judges Kubernetes manifests by Gatekeeper policies, and tests the policies.
 //!
-//! Arguments in, exit code out. What happens in between: `args` says what there is to ask for, `run` calls one of
-//! `commands`, which reads (`portcullis-sources`), asks the library, and reports (`portcullis-report`).
+//! Arguments in, exit code out. What happens in between: `args` says what there is to ask for, `run` calls
+//! one of `commands`, which reads (`portcullis-sources`), asks the library, and reports
+//! (`portcullis-report`).
 
 mod args;
 mod commands;

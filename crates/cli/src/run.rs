@@ -7,8 +7,8 @@ use portcullis_report::ExitStatus;
 use crate::args::Args;
 use crate::commands;
 
-/// Runs a command. A report that could not be written to its end is an error, also if its reader hung up (`portcullis … | head`): who asks for
-/// the exit code must not take half of an answer for one.
+/// Runs a command. A report that could not be written to its end is an error, also if its reader hung up
+/// (`portcullis … | head`): who asks for the exit code must not take half of an answer for one.
 pub fn run(args: Args) -> ExitStatus {
     args.color.write_global();
     commands::dispatch(args).unwrap_or_else(|error| {

@@ -111,11 +111,11 @@ impl Cluster {
     /// [`ClusterError::Configuration`] if it is not known where the API server is or how to speak to it.
     pub async fn connect(options: &ConnectOptions) -> Result<Self, ClusterError> {
         let mut config = config(&options.access).await?;
-        // Retries are ours: they are counted, bounded, and seen by whoever waits.
+        // Retries are ours: they are counted, bounded, and seen by callers that wait.
         config.default_retry = false;
         config.connect_timeout = Some(Duration::from_secs(10));
         let agent = header::HeaderValue::from_str(&options.user_agent)
-            .map_err(|_| ClusterError::configuration("the user agent is no text for an HTTP header"))?;
+            .map_err(|_| ClusterError::configuration("the user agent cannot be an HTTP header"))?;
         config.headers.push((header::USER_AGENT, agent));
         let (namespace, url) = (config.default_namespace.clone(), config.cluster_url.to_string());
         let client = ClientBuilder::try_from(config)

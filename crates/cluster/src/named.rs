@@ -1,7 +1,7 @@
 //! One object, watched by its name: what it is now, whatever becomes of it or of the connection.
 //!
 //! The list and the watch ask for the one name, so that roles can be limited to it: API servers take a list with this field selector for one
-//! of that object. Failures are told and tried again, at the latest after [`MOST`]; whoever looks sees what was known last.
+//! of that object. Failures are reported and tried again, at the latest after [`MOST`]; readers see what was known last.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -4,7 +4,7 @@
 //! Pages::next ──> Page { the bytes as they came, where each object is } ──> Page::object ──> core
 //! ```
 //!
-//! A page is read into objects by whoever takes it, on its own threads, so that one page is all that is in memory here. Failures that
+//! A page is read into objects by the caller that takes it, on its own threads, so that one page is all that is in memory here. Failures that
 //! pass are waited for; a list whose state became too old (410 Gone) goes on at a newer one.
 
 use std::collections::HashSet;
@@ -164,7 +164,7 @@ impl Pages {
             let (text, seen) = (&page.text, &mut self.seen);
             page.items.retain(|item| {
                 let (namespace, name) = name(text.get(item.clone()).unwrap_or_default());
-                // What has no name cannot be told from others: it comes, and is reported by whoever reads it.
+                // What has no name cannot be distinguished from others: it comes, and its reader reports it.
                 name.is_empty() || seen.add(&namespace, &name)
             });
         }
@@ -175,7 +175,7 @@ impl Pages {
 /// Namespace, empty if there is none, and name.
 pub(crate) type Name = (String, String);
 
-/// What an object is called, as far as that can be told.
+/// What an object is called, as far as that is known.
 pub(crate) fn name(object: &str) -> Name {
     let metadata = field(object, "metadata").unwrap_or_default();
     let part = |key| string(metadata, key).unwrap_or_default();
@@ -333,7 +333,7 @@ impl Cluster {
     }
 }
 
-/// Reads the JSON text of an object. Errors name it `Kind namespace/name` as far as that can be told.
+/// Reads the JSON text of an object. Errors name it `Kind namespace/name` as far as that is known.
 pub(crate) fn read_object(resource: &ApiResource, text: &str) -> Result<Object, Error> {
     let limits = Limits::default();
     Document::read_object(&Source::new(source_name(resource, text), text), &limits)

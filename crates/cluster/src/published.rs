@@ -48,7 +48,7 @@ impl Default for FeedOptions {
 /// What becomes of the constraints of a template that reads a kind which cannot be read. All other policies go on either way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Unreadable {
-    /// They are errors, each with its own action: unknown is no pass.
+    /// They are errors, each with its own action: unknown is not a pass.
     #[default]
     Error,
     /// They are not in force, and said not to be.

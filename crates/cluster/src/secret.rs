@@ -41,7 +41,7 @@ impl Secret {
         at(&self.0, &["type"]).as_str().unwrap_or_default()
     }
 
-    /// A text in it; `None` if there is none, or it is no text.
+    /// A text in it; `None` if there is none, or it is not a text.
     #[must_use]
     pub fn text(&self, key: &str) -> Option<String> {
         String::from_utf8(STANDARD.decode(at(&self.0, &["data", key]).as_str()?).ok()?).ok()

@@ -88,7 +88,7 @@ impl StatusWriter {
     ///
     /// # Errors
     ///
-    /// If it cannot be written. Another pod that was faster is no error unless it is so again and again.
+    /// If it cannot be written. Another pod that was faster is not an error unless it is so again and again.
     pub async fn write(
         &self,
         state: &PolicyState,
@@ -156,7 +156,7 @@ impl StatusWriter {
 }
 
 /// What `status.created` of a template should be: whether its constraints can be applied, which is so once it is sound and its CRD is
-/// established. `None` where it should stay what it is, and for what is no template.
+/// established. `None` where it should stay what it is, and for what is not a template.
 fn created(state: &PolicyState) -> Option<bool> {
     if state.resource != ApiResource::templates() {
         return None;

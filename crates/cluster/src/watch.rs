@@ -6,8 +6,8 @@
 //!   └── 410 Gone, or the kind cannot be watched ───────────────────────────────┘
 //! ```
 //!
-//! A list that breaks off is never told as one. A watch that ends is opened again where it was; bookmarks move that place. Failures are
-//! told and waited for, longer and longer, and never given up.
+//! A list that breaks off is never passed on as a list. A watch that ends is opened again where it was; bookmarks move that place. Failures are
+//! reported and waited for, longer and longer, and never given up.
 
 use std::time::{Duration, Instant};
 
@@ -46,7 +46,7 @@ impl Drop for WatchTask {
     }
 }
 
-/// What a watch tells, under the number that it was started with.
+/// What a watch reports, under the number that it was started with.
 #[derive(Debug)]
 pub(crate) enum Event {
     /// All there is, at once; what was known before and is not among it is gone.
@@ -266,7 +266,7 @@ impl Watch {
     }
 
     async fn list_once(&self, limit: u32) -> Result<(Vec<Item>, String), ClusterError> {
-        // Whoever follows this is told of failures as they are: trying again is the rounds' work.
+        // Failures are passed on as they are: trying again is the rounds' work.
         let cluster = self.cluster.with_tries(TRIES);
         let mut pages = Pages::new(&cluster, &self.resource, limit, Consistency::OneState);
         if self.wanted == As::Names {

@@ -1,13 +1,16 @@
-//! Asks [regorus](regorus), an evaluator of Rego that shares no code with ours, what ours was asked, and compares the answers.
+//! Asks [regorus](regorus), an evaluator of Rego that shares no code with ours, what ours was asked, and
+//! compares the answers.
 //!
 //! ```text
 //! PolicySet ── Engines::new ──> Engines ── with(Inventory) ──> CrossCheck ── compare(Review, Outcome) ──> Comparison per constraint
 //! ```
 //!
-//! Verdicts are never taken from regorus. It is for people who want a second opinion on their policies, and for finding faults of either
-//! evaluator. What is compared is what an evaluation says: messages and details. Matching, actions and positions are ours alone.
+//! Verdicts are never taken from regorus. It is for people who want a second opinion on their policies, and
+//! for finding faults of either evaluator. What is compared is what an evaluation says: messages and details.
+//! Matching, actions and positions are ours alone.
 //!
-//! regorus bounds the time of an evaluation and not its memory: do not cross-check policies that you do not trust.
+//! regorus bounds the time of an evaluation and not its memory: do not cross-check policies that you do not
+//! trust.
 
 #![forbid(unsafe_code)]
 
@@ -53,7 +56,8 @@ pub struct Engines {
 type Compiled = Result<(Engine, String), String>;
 
 impl Engines {
-    /// Compiles every template of a set that has constraints; what regorus does not take is not compared, and says so when it is asked.
+    /// Compiles every template of a set that has constraints; what regorus does not take is not compared, and
+    /// says so when it is asked.
     ///
     /// `timeout` bounds each of its evaluations.
     #[must_use]
@@ -66,7 +70,8 @@ impl Engines {
         Self { templates }
     }
 
-    /// Gives every engine the objects that policies may compare with. Cost: a copy of all of them for each template that reads them.
+    /// Gives every engine the objects that policies may compare with. Cost: a copy of all of them for each
+    /// template that reads them.
     #[must_use]
     pub fn with(&self, inventory: &Inventory) -> CrossCheck {
         let data = inventory.to_regorus();
@@ -150,7 +155,8 @@ fn compile(template: &TemplateInfo, timeout: Duration) -> Compiled {
     Ok((engine, format!("{}.violation", package.unwrap_or_default())))
 }
 
-/// A builtin that the texts may call and whose answers do not rest on its arguments alone. `trace` has the same answer always.
+/// A builtin that the texts may call and whose answers do not rest on its arguments alone. `trace` has the
+/// same answer always.
 fn asks_outside(texts: &[&str]) -> Option<&'static str> {
     let asks = builtins::all().filter(|row| row.effects == Effects::Asks && row.name != "trace");
     asks.map(|row| row.name).find(|name| texts.iter().any(|text| text.contains(name)))

@@ -1,7 +1,9 @@
-//! The custom resource definitions of Gatekeeper's kinds that are read: what an API server has to have before policies can be applied.
+//! The custom resource definitions of Gatekeeper's kinds that are read: what an API server has to have before
+//! policies can be applied.
 //!
-//! Their schemas say what is read and keep what is free: parameter schemas, programs of other engines, status. They refuse only what no
-//! list can hold twice; what is wrong with a policy is said by the webhook, which knows better hints.
+//! Their schemas say what is read and keep what is free: parameter schemas, programs of other engines,
+//! status. They refuse only what no list can hold twice; what is wrong with a policy is said by the webhook,
+//! which knows better hints.
 
 use serde_json::{Value, json};
 
@@ -86,8 +88,8 @@ fn definition(group: &str, kind: &str, plural: &str, scope: &str, versions: Vec<
 }
 
 fn templates() -> Value {
-    // The versions differ in what a template means that does not say `legacySchema`. It is written down when one is created, so that it
-    // means the same when it is read in another version.
+    // The versions differ in what a template means that does not say `legacySchema`. It is written down when
+    // one is created, so that it means the same when it is read in another version.
     let version = |name: &'static str, legacy: bool| Version { name, schema: template(legacy) };
     definition(
         "templates.gatekeeper.sh",

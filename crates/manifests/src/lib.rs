@@ -1,12 +1,13 @@
-//! The manifests that a set of policies needs in a cluster, as values: custom resource definitions, roles, a webhook configuration, a
-//! SyncSet. Pure: the caller reads the policies and writes the YAML.
+//! The manifests that a set of policies needs in a cluster, as values: custom resource definitions, roles, a
+//! webhook configuration, a SyncSet. Pure: the caller reads the policies and writes the YAML.
 //!
 //! ```text
 //! PolicySet ── ListedKinds, AdmissionRules ──> what these policies need ──┐
 //! deploy/ ── what every installation needs ───────────────────────────────┴──> documents ──> YAML
 //! ```
 //!
-//! What does not depend on policies is that of `deploy/`, which is a part of the program, so that the two cannot differ.
+//! What does not depend on policies is that of `deploy/`, which is a part of the program, so that the two
+//! cannot differ.
 #![forbid(unsafe_code)]
 
 mod configuration;

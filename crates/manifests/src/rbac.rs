@@ -1,4 +1,5 @@
-//! Roles: those of `deploy/` for what every installation does, and for each kind that policies need the right to list it.
+//! Roles: those of `deploy/` for what every installation does, and for each kind that policies need the right
+//! to list it.
 
 use std::collections::{BTreeMap, BTreeSet};
 

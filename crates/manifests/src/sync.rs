@@ -1,6 +1,7 @@
 //! The SyncSet of the kinds that policies compare with and that no Config or SyncSet of theirs lists.
 //!
-//! The webhook itself keeps what Rego names without it; Gatekeeper does not, and a reader of the policies sees here what is kept.
+//! The webhook itself keeps what Rego names without it; Gatekeeper does not, and a reader of the policies
+//! sees here what is kept.
 
 use std::collections::BTreeSet;
 

@@ -131,7 +131,8 @@ fn manifests_below(directory: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Everything in the project's test data and policies that is a policy keeps its meaning, in the version that it is written in.
+/// Everything in the project's test data and policies that is a policy keeps its meaning, in the version that
+/// it is written in.
 #[test]
 fn nothing_that_policies_mean_is_pruned() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");

@@ -1,5 +1,6 @@
-//! Bundling the engine into another admission controller: it has its own server, its own checks and its own way to say no; this adds
-//! the cluster's Gatekeeper policies to them. `admit` is all that has to be called, from as many threads as there are.
+//! Bundling the engine into another admission controller: it has its own server, its own checks and its own
+//! way to say no; this adds the cluster's Gatekeeper policies to them. `admit` is all that has to be called,
+//! from as many threads as there are.
 //!
 //! ```text
 //! cargo run -p portcullis --example admission_controller -- POLICY.yaml… < admission-review.json
@@ -10,14 +11,16 @@ use std::fs;
 use portcullis::{Decision, EnforcementPoint, Errors, Inventory, PolicySet, Process, Review, World};
 use serde_json::{Value, json};
 
-/// What the controller keeps: both are immutable and cheap to clone, so that a watch can swap them while requests are answered.
+/// What the controller keeps: both are immutable and cheap to clone, so that a watch can swap them while
+/// requests are answered.
 pub(crate) struct Gate {
     pub(crate) policies: PolicySet,
     pub(crate) inventory: Inventory,
 }
 
 impl Gate {
-    /// The response to one `AdmissionReview`. A request that cannot be understood is refused, never let through.
+    /// The response to one `AdmissionReview`. A request that cannot be understood is refused, never let
+    /// through.
     pub(crate) fn admit(&self, body: &[u8]) -> Value {
         match Review::from_slice(body) {
             Ok(review) => self.judge(&review),

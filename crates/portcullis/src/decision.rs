@@ -5,9 +5,9 @@ use crate::review::{ConstraintResult, Outcome, Position, Verdict, Violation};
 
 /// Whether a request may pass: logical AND over all constraints that apply, no OR.
 ///
-/// It passes only if no constraint denies it. A constraint denies if it has the action `deny` here and found a violation, or
-/// could not be evaluated. Findings are totally ordered: by declared action as text, then message, then constraint, as
-/// Gatekeeper orders them, with its ties settled.
+/// It passes only if no constraint denies it. A constraint denies if it has the action `deny` here and found
+/// a violation, or could not be evaluated. Findings are totally ordered: by declared action as text, then
+/// message, then constraint, as Gatekeeper orders them, with its ties settled.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Decision<'a> {

@@ -1,8 +1,8 @@
 //! Enforcement actions and points: what a violation of a constraint leads to, and where.
 //!
-//! The rules are Gatekeeper's: `enforcementAction` is `deny` (default), `warn`, `dryrun`, or `scoped` with a list of actions
-//! per enforcement point. At a point, a constraint has the union of the actions of all entries that name the point or `*`;
-//! with none it is not evaluated there at all.
+//! The rules are Gatekeeper's: `enforcementAction` is `deny` (default), `warn`, `dryrun`, or `scoped` with a
+//! list of actions per enforcement point. At a point, a constraint has the union of the actions of all
+//! entries that name the point or `*`; with none it is not evaluated there at all.
 
 use std::fmt;
 

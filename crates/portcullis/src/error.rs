@@ -85,7 +85,8 @@ error_kinds! {
     InvalidValue = "invalid-value";
     /// A parameter schema that is not a structural schema.
     InvalidSchema = "invalid-schema";
-    /// A constraint that does not fit its template's schema. The only kind that satisfies `invalid: true` in a suite.
+    /// A constraint that does not fit its template's schema. The only kind that satisfies `invalid: true` in
+    /// a suite.
     SchemaValidation = "schema-validation";
     /// Rego that does not parse or compile.
     Rego = "rego";
@@ -129,7 +130,8 @@ error_kinds! {
     OtherNamespace = "other-namespace";
     /// Objects that name no namespace, and how they were taken.
     MissingNamespace = "missing-namespace";
-    /// Requests that policies are about and that a webhook configuration does not send, or the other way round.
+    /// Requests that policies are about and that a webhook configuration does not send, or the other way
+    /// round.
     WebhookRules = "webhook-rules";
     /// A test suite that cannot be run as written.
     Suite = "suite";
@@ -157,8 +159,8 @@ impl ErrorKind {
         ) || self.is_style()
     }
 
-    /// Whether this is about how a policy is written, and not about what it does: nothing needs to be done about it before the policy
-    /// is used.
+    /// Whether this is about how a policy is written, and not about what it does: nothing needs to be done
+    /// about it before the policy is used.
     #[must_use]
     pub const fn is_style(self) -> bool {
         matches!(
@@ -318,8 +320,8 @@ impl Error {
         self.0.subject.as_deref()
     }
 
-    /// What it has in common with others of its kind, such as which constraint would deny objects in another namespace; `None` if there
-    /// is nothing that the message and the kind do not say.
+    /// What it has in common with others of its kind, such as which constraint would deny objects in another
+    /// namespace; `None` if there is nothing that the message and the kind do not say.
     #[must_use]
     pub fn topic(&self) -> Option<&str> {
         self.0.topic.as_deref()
@@ -379,7 +381,8 @@ impl Ord for Error {
 
 /// The known name closest to a misspelt one, if one is close enough to be meant.
 ///
-/// Close means: equal but for case, or an edit distance (with transpositions) of at most a third of the length.
+/// Close means: equal but for case, or an edit distance (with transpositions) of at most a third of the
+/// length.
 pub(crate) fn did_you_mean<'a>(unknown: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     /// Nobody means a longer name, or looks through more of them.
     const LONGEST: usize = 100;

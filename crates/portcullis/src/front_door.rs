@@ -1,7 +1,8 @@
-//! The short way in, for programs that link the engine: texts in, policies and reviews out, and any mistake stops.
+//! The short way in, for programs that link the engine: texts in, policies and reviews out, and any mistake
+//! stops.
 //!
-//! What the other stages give back beside each other (what could be read, and what is wrong with the rest) is one `Result` here: a
-//! caller that forgets to look at the errors must not enforce a part of its policies.
+//! What the other stages give back beside each other (what could be read, and what is wrong with the rest) is
+//! one `Result` here: a caller that forgets to look at the errors must not enforce a part of its policies.
 
 use std::fmt;
 use std::sync::Arc;
@@ -70,9 +71,10 @@ fn strict(mut errors: Vec<Error>) -> Result<(), Errors> {
 }
 
 impl PolicySet {
-    /// Compiles the policies of some texts, each with the name that errors show. All of it counts or none: one template that does not
-    /// compile, one document that cannot be read, and texts without a constraint (which would let everything pass) are errors. What is
-    /// no policy is left alone. Warnings come only from [`PolicySet::compile`].
+    /// Compiles the policies of some texts, each with the name that errors show. All of it counts or none:
+    /// one template that does not compile, one document that cannot be read, and texts without a constraint
+    /// (which would let everything pass) are errors. What is no policy is left alone. Warnings come only from
+    /// [`PolicySet::compile`].
     ///
     /// # Errors
     ///

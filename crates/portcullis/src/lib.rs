@@ -1,6 +1,7 @@
-//! An embedded policy engine for Kubernetes: compiles OPA Gatekeeper's ConstraintTemplates and Constraints into one evaluator and
-//! answers, for any object or admission request, *may this pass, and if not, why?* A request passes only when no constraint denies
-//! it: logical AND, no OR. An error or an unknown is never a pass.
+//! An embedded policy engine for Kubernetes: compiles OPA Gatekeeper's ConstraintTemplates and Constraints
+//! into one evaluator and answers, for any object or admission request, *may this pass, and if not, why?* A
+//! request passes only when no constraint denies it: logical AND, no OR. An error or an unknown is never a
+//! pass.
 //!
 //! ```text
 //! bytes -> Document -> Resource -> PolicySet ─┐
@@ -57,14 +58,14 @@
 //!
 //! # What it does not do
 //!
-//! No I/O, no threads, no clock, no global state: callers read files or watch clusters, choose how many threads review, and hand in
-//! what policies may look at. Everything shared is immutable; [`PolicyStore`] and [`InventoryStore`] take changes and give out
-//! snapshots.
+//! No I/O, no threads, no clock, no global state: callers read files or watch clusters, choose how many
+//! threads review, and hand in what policies may look at. Everything shared is immutable; [`PolicyStore`] and
+//! [`InventoryStore`] take changes and give out snapshots.
 //!
 //! # Reading order
 //!
-//! [`Document`], [`Resource`], [`PolicySet`], [`Review`], [`Outcome`], [`Decision`]; beside them [`Inventory`] and [`World`]. The
-//! examples `link` and `admission_controller` show a whole program each.
+//! [`Document`], [`Resource`], [`PolicySet`], [`Review`], [`Outcome`], [`Decision`]; beside them
+//! [`Inventory`] and [`World`]. The examples `link` and `admission_controller` show a whole program each.
 #![forbid(unsafe_code)]
 
 mod admission_rules;

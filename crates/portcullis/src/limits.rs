@@ -5,11 +5,11 @@
 pub struct Limits {
     /// Largest source text, in bytes. Positions are 32 bits wide, so 4 GiB is the most in any case.
     pub source_bytes: usize,
-    /// Deepest nesting of lists and objects in a document; more than 1000 is taken as 1000, which is as deep as
-    /// the recursive code behind the reader can safely go.
+    /// Deepest nesting of lists and objects in a document; more than 1000 is taken as 1000, which is as deep
+    /// as the recursive code behind the reader can safely go.
     pub nesting: usize,
-    /// Most scalars, lists and objects that one document may be written with; each takes some 80 bytes when read, whatever it is in
-    /// the text. 64 MiB of usual manifests have some three million.
+    /// Most scalars, lists and objects that one document may be written with; each takes some 80 bytes when
+    /// read, whatever it is in the text. 64 MiB of usual manifests have some three million.
     pub nodes: usize,
     /// Most nodes that YAML aliases may add to one document.
     pub alias_nodes: usize,

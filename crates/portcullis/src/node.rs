@@ -1,5 +1,6 @@
-//! Typed reading of a document's fields. Each mistake becomes an [`Error`] with path, position and hint, and reading
-//! goes on, so that one run shows them all. All kinds of the core are read with it, and those of other crates can be.
+//! Typed reading of a document's fields. Each mistake becomes an [`Error`] with path, position and hint, and
+//! reading goes on, so that one run shows them all. All kinds of the core are read with it, and those of
+//! other crates can be.
 
 use std::sync::Arc;
 
@@ -11,7 +12,8 @@ use crate::value::{self, Value, View};
 
 /// A value inside a document, with its path: what a kind of resource is read with.
 ///
-/// Readers take a list of errors to add to, and give `None` for what is missing or wrong. A field that is null is not there.
+/// Readers take a list of errors to add to, and give `None` for what is missing or wrong. A field that is
+/// null is not there.
 ///
 /// ```
 /// use portcullis::{Document, Node};
@@ -154,8 +156,8 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// A field nobody reads. One that is nearly a field we know is a mistake that changes what the policy does, hence
-    /// an error; any other is only ignored, hence a warning.
+    /// A field nobody reads. One that is nearly a field we know is a mistake that changes what the policy
+    /// does, hence an error; any other is only ignored, hence a warning.
     fn unknown_field(&self, key: &str, known: &[&str]) -> Error {
         let path = self.path.child(key);
         let suggestion = did_you_mean(key, known.iter().copied());

@@ -1,7 +1,8 @@
 //! A Kubernetes object, read once.
 //!
-//! What matching asks of every object (kind, name, namespace) is taken out and checked when the object is made.
-//! So an object whose `metadata` has the wrong types does not exist, and no criterion has to think of one.
+//! What matching asks of every object (kind, name, namespace) is taken out and checked when the object is
+//! made. So an object whose `metadata` has the wrong types does not exist, and no criterion has to think of
+//! one.
 
 use std::fmt;
 use std::sync::Arc;
@@ -35,8 +36,8 @@ impl Object {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NotAnObject`] or [`ErrorKind::MissingField`] if `apiVersion` or `kind` is missing or not a
-    /// string, [`ErrorKind::InvalidValue`] if a field of `metadata` has the wrong type.
+    /// [`ErrorKind::NotAnObject`] or [`ErrorKind::MissingField`] if `apiVersion` or `kind` is missing or not
+    /// a string, [`ErrorKind::InvalidValue`] if a field of `metadata` has the wrong type.
     pub fn from_document(document: Document) -> Result<Self, Error> {
         let value = document.value().clone();
         Self::build(value, Some(document.clone())).map_err(|(error, path)| {
@@ -45,8 +46,8 @@ impl Object {
         })
     }
 
-    /// As [`Object::from_document`], of what a suite tests: gator asks for no `apiVersion` there, and takes the object for one of the core group, without
-    /// a version.
+    /// As [`Object::from_document`], of what a suite tests: gator asks for no `apiVersion` there, and takes
+    /// the object for one of the core group, without a version.
     ///
     /// # Errors
     ///
@@ -187,7 +188,8 @@ impl Object {
         self.document().map(Document::location)
     }
 
-    /// The object without its document, and so without the text that it was read from: for caches. Cost: its identity is copied.
+    /// The object without its document, and so without the text that it was read from: for caches. Cost: its
+    /// identity is copied.
     #[must_use]
     pub fn without_document(&self) -> Self {
         let inner = &*self.0;
@@ -231,14 +233,15 @@ impl Object {
         value::to_json(&self.0.value)
     }
 
-    /// About how many bytes of memory the object takes, without the text it was read from. Cost: a walk over it.
+    /// About how many bytes of memory the object takes, without the text it was read from. Cost: a walk over
+    /// it.
     #[must_use]
     pub fn weight(&self) -> usize {
         value::weight(&self.0.value)
     }
 
-    /// The object with what identifies it and the fields at some paths, each with all below it; without its text. A step is a key,
-    /// or `None` for any.
+    /// The object with what identifies it and the fields at some paths, each with all below it; without its
+    /// text. A step is a key, or `None` for any.
     pub(crate) fn only(&self, paths: &[&[Option<Arc<str>>]]) -> Self {
         const IDENTITY: [&[&str]; 4] =
             [&["apiVersion"], &["kind"], &["metadata", "name"], &["metadata", "namespace"]];

@@ -1,4 +1,5 @@
-//! Paths to fields inside a document, as messages print them and as `details.path` of a violation may give them.
+//! Paths to fields inside a document, as messages print them and as `details.path` of a violation may give
+//! them.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Values of the regorus crate: objects of programs that hold them, and what it has to be asked to check this evaluator's answers.
-//! Feature `regorus`.
+//! Values of the regorus crate: objects of programs that hold them, and what it has to be asked to check this
+//! evaluator's answers. Feature `regorus`.
 
 use crate::api::RegoVersion;
 use crate::api::template::EngineSource;
@@ -29,7 +29,8 @@ impl Object {
 }
 
 impl PolicySet {
-    /// The document `input` that the program of a constraint sees for a review; `None` if the set has no such constraint. Cost: a copy.
+    /// The document `input` that the program of a constraint sees for a review; `None` if the set has no such
+    /// constraint. Cost: a copy.
     #[must_use]
     pub fn regorus_input(
         &self,
@@ -51,7 +52,8 @@ impl Inventory {
 }
 
 impl TemplateInfo {
-    /// The template's Rego: its dialect, and its text followed by those of its libraries; `None` if it is in another language.
+    /// The template's Rego: its dialect, and its text followed by those of its libraries; `None` if it is in
+    /// another language.
     #[must_use]
     pub fn rego(&self) -> Option<(RegoVersion, Vec<&str>)> {
         match self.source() {

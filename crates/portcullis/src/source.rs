@@ -16,11 +16,13 @@ pub struct Source {
     line_starts: Box<[u32]>,
     /// Lines and characters that stand before the text, if it is a part of something larger.
     before: (u32, u32),
-    /// For long lines: how many characters begin before each [`BLOCK`] of the text. Made when somebody first looks.
+    /// For long lines: how many characters begin before each [`BLOCK`] of the text. Made when somebody first
+    /// looks.
     characters: OnceLock<Box<[u32]>>,
 }
 
-/// Bytes that are counted one by one for a column, twice at most: a text of one line has columns, too, and findings in it are many.
+/// Bytes that are counted one by one for a column, twice at most: a text of one line has columns, too, and
+/// findings in it are many.
 const BLOCK: usize = 1024;
 
 /// Equal texts under equal names.
@@ -40,8 +42,8 @@ impl Source {
         Self::part(name, text, 1, 1)
     }
 
-    /// Wraps a part of a text that is read in parts, such as one object of a dump. Its first character stands at a line and a
-    /// column of the whole, both from 1, and all positions are those of the whole.
+    /// Wraps a part of a text that is read in parts, such as one object of a dump. Its first character stands
+    /// at a line and a column of the whole, both from 1, and all positions are those of the whole.
     #[must_use]
     pub fn part(name: impl Into<Arc<str>>, text: impl Into<Arc<str>>, line: u32, column: u32) -> Arc<Self> {
         let text: Arc<str> = text.into();
@@ -86,7 +88,8 @@ impl Source {
         bytes.iter().filter(|byte| **byte & 0b1100_0000 != 0b1000_0000).count()
     }
 
-    /// Characters that begin before an offset. Cost: one scan of the text for the first, then of a block of it.
+    /// Characters that begin before an offset. Cost: one scan of the text for the first, then of a block of
+    /// it.
     fn characters_before(&self, offset: usize) -> usize {
         let sums = self.characters.get_or_init(|| {
             let blocks = (0..self.text.len())
@@ -179,7 +182,8 @@ impl Location {
     }
 }
 
-/// `FILE:LINE:COLUMN`. A source without a text has only its name: there is no line of a file that is not there.
+/// `FILE:LINE:COLUMN`. A source without a text has only its name: there is no line of a file that is not
+/// there.
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.source.text.is_empty() {

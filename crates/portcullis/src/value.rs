@@ -1,7 +1,7 @@
 //! What the stages ask of values of JSON, and the only place that converts to and from other types of them.
 //!
-//! [`Value`] is that of the evaluator, so that an object that was parsed once is evaluated as it is, shared by reference count. It stays
-//! inside the crate: public types hold it privately and speak serde.
+//! [`Value`] is that of the evaluator, so that an object that was parsed once is evaluated as it is, shared
+//! by reference count. It stays inside the crate: public types hold it privately and speak serde.
 
 use std::sync::Arc;
 
@@ -44,7 +44,8 @@ pub(crate) fn object<K: Into<Value>>(entries: impl IntoIterator<Item = (K, Value
     Value::object(entries)
 }
 
-/// The parts of a value at some paths, each with all below it. A step is a key, or `None` for any. Lists keep their length.
+/// The parts of a value at some paths, each with all below it. A step is a key, or `None` for any. Lists keep
+/// their length.
 pub(crate) fn only(value: &Value, paths: &[&[Option<Arc<str>>]]) -> Value {
     if paths.iter().any(|path| path.is_empty()) {
         return value.clone();
@@ -146,8 +147,9 @@ pub(crate) fn to_json_text(value: &Value, most: usize) -> Option<String> {
     serde_json::to_string(&value).ok().filter(|text| text.len() <= most)
 }
 
-/// Takes the bytes of all texts of a value and some for each part of it; `None` if there are not as many. It ends there. With one for
-/// each part this is what the value's text of JSON has at least, and a sixth of what it has or more.
+/// Takes the bytes of all texts of a value and some for each part of it; `None` if there are not as many. It
+/// ends there. With one for each part this is what the value's text of JSON has at least, and a sixth of what
+/// it has or more.
 pub(crate) fn takes_at_most(value: &Value, each: usize, room: &mut usize) -> Option<()> {
     let own = value.as_str().map_or(0, str::len).saturating_add(each);
     *room = room.checked_sub(own)?;

@@ -12,7 +12,8 @@ pub trait Stopwatch {
     fn read_ns(&self) -> u64;
 }
 
-/// The surroundings of a review, borrowed: the cached cluster objects, the time, and what each evaluation may use.
+/// The surroundings of a review, borrowed: the cached cluster objects, the time, and what each evaluation may
+/// use.
 ///
 /// ```
 /// use portcullis::{EvaluationLimits, Inventory, World};
@@ -71,8 +72,9 @@ impl<'a> World<'a> {
         Self { seed, ..self }
     }
 
-    /// How many bytes all findings of a review may hold together, about: constraints may be many, and each may repeat the object. Of
-    /// what is beyond that, messages are cut, details left out and violations counted; verdicts stay.
+    /// How many bytes all findings of a review may hold together, about: constraints may be many, and each
+    /// may repeat the object. Of what is beyond that, messages are cut, details left out and violations
+    /// counted; verdicts stay.
     #[must_use]
     pub const fn with_findings(self, bytes: usize) -> Self {
         Self { findings: Some(bytes), ..self }
@@ -111,8 +113,9 @@ impl<'a> World<'a> {
     }
 }
 
-/// A world without other objects, time and deadline, with the usual limits: for policies that look at the reviewed object only. Those that
-/// compare it with others compare it with nothing; [`PolicySet::missing_inventory`] says which.
+/// A world without other objects, time and deadline, with the usual limits: for policies that look at the
+/// reviewed object only. Those that compare it with others compare it with nothing;
+/// [`PolicySet::missing_inventory`] says which.
 ///
 /// [`PolicySet::missing_inventory`]: crate::PolicySet::missing_inventory
 impl Default for World<'_> {

@@ -1,5 +1,5 @@
-//! The example that introduces Gatekeeper in a textbook: as corrected in `testdata/book/` it denies the textbook's Pod with the
-//! textbook's message, and as printed every mistake in it is found, with its place.
+//! The example that introduces Gatekeeper in a textbook: as corrected in `testdata/book/` it denies the
+//! textbook's Pod with the textbook's message, and as printed every mistake in it is found, with its place.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a panic is how a test says that it fails")]
 

@@ -1,7 +1,7 @@
 //! The cases of `testdata/documents`: a text, what it reads as, and every problem with its position.
 //!
-//! A case file is a stream of documents with `name`, `input`, optionally `file` (the name of the source), `documents`
-//! (what must come out, in order) and `problems` (lines as [`line`] prints them).
+//! A case file is a stream of documents with `name`, `input`, optionally `file` (the name of the source),
+//! `documents` (what must come out, in order) and `problems` (lines as [`line`] prints them).
 
 use std::fs;
 use std::path::Path;
@@ -181,7 +181,7 @@ mod properties {
         fn json_reads_as_json_and_as_yaml(value in object(), pretty: bool) {
             let written = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
             let written = written.unwrap();
-            // Text that starts with a bracket is JSON; behind dashes it is YAML.
+            // Text that starts with a bracket is JSON; after dashes it is YAML.
             for (name, text) in [("a.json", written.clone()), ("a.yaml", format!("---\n{}\n", escaped(&written)))] {
                 let (documents, problems) = Document::read_all(name, &text);
                 prop_assert_eq!(&problems, &[], "{}", text);

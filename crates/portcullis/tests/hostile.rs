@@ -60,7 +60,8 @@ fn is_loaded_soon(name: &str, rego: &str) -> Result<(), String> {
     let started = Instant::now();
     compile(rego);
     let time = started.elapsed();
-    // Far more than the tenth of a second or so of an optimised build, and far less than a cost that grows with the square.
+    // Far more than the tenth of a second or so of an optimised build, and far less than a cost that grows
+    // with the square.
     if time < Duration::from_secs(20) { Ok(()) } else { Err(format!("{name}: {time:?}")) }
 }
 

@@ -1,5 +1,5 @@
-//! A store after any sequence of changes is a set compiled of the documents that are left, and an update that fails leaves what was
-//! good in force.
+//! A store after any sequence of changes is a set compiled of the documents that are left, and an update that
+//! fails leaves what was good in force.
 
 #![expect(clippy::indexing_slicing, reason = "a panic is how a test says that it fails")]
 

@@ -1,11 +1,13 @@
-//! What is kept of objects that policies compare with is enough: with it and with whole objects, policies say the same.
+//! What is kept of objects that policies compare with is enough: with it and with whole objects, policies say
+//! the same.
 
 use portcullis::{EnforcementPoint, Inventory, Object, PolicySet, World};
 use portcullis_testkit::builders::{constraint, document, object, review, template};
 use portcullis_testkit::harness::render;
 use serde_json::{Value, json};
 
-/// Bodies that get at objects of the inventory in every way that we know of. Each of them is about `spec` somehow.
+/// Bodies that get at objects of the inventory in every way that we know of. Each of them is about `spec`
+/// somehow.
 const BODIES: &[&str] = &[
     r#"violation[{"msg": msg}] { o := data.inventory.namespace[_][_].Web[_]; o.spec.host == input.review.object.spec.host; msg := o.metadata.name }"#,
     r#"violation[{"msg": msg}] { o = data.inventory.namespace[ns]["v1"]["Web"][name]; msg := sprintf("%v %v %v", [ns, name, o.spec.rules[_].path]) }"#,

@@ -1,5 +1,6 @@
-//! What `spec.match` means, written down a second time as plainly as can be, and compared with the engine on random objects and
-//! random criteria. Since the engine asks its index first, this also shows that the index drops nothing.
+//! What `spec.match` means, written down a second time as plainly as can be, and compared with the engine on
+//! random objects and random criteria. Since the engine asks its index first, this also shows that the index
+//! drops nothing.
 
 #![expect(clippy::indexing_slicing, clippy::panic, reason = "a panic is how a test says that it fails")]
 

@@ -87,8 +87,9 @@ fn library_cases_give_the_messages_that_gator_gives() {
                 let folder = path.parent().expect("a folder");
                 let found = policies.clone().and_then(|policies| messages(&policies, case, folder));
                 let gator = recorded.get_mut(&key).filter(|list| !list.is_empty()).map(|list| list.remove(0));
-                // The recordings are of `gator test`, which takes an object without a namespace for one in the namespace
-                // of no name, so that `namespaces: [default]` leaves it out; suites have such objects judged.
+                // The recordings are of `gator test`, which takes an object without a namespace for one in
+                // the namespace of no name, so that `namespaces: [default]` leaves it out; suites have such
+                // objects judged.
                 let recorded = gator.is_some();
                 let gator = gator.filter(|messages| asserted(case, messages).is_ok());
                 assert!(

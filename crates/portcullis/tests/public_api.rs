@@ -1,7 +1,8 @@
-//! What the crate offers to others, as a snapshot: a change of it is seen in review, and not by those who link the engine.
+//! What the crate offers to others, as a snapshot: a change of it is seen in review, and not by those who
+//! link the engine.
 //!
-//! Read from the sources and not from the compiler's documentation, whose form is another with each compiler. `cargo insta review`, or
-//! `INSTA_UPDATE=always`, takes a change.
+//! Read from the sources and not from the compiler's documentation, whose form is another with each compiler.
+//! `cargo insta review`, or `INSTA_UPDATE=always`, takes a change.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test panics when it fails")]
 

@@ -1,5 +1,5 @@
-//! What the answers of a policy rest on: whatever way a value takes through it, a field that makes a difference is never taken for
-//! unread; and what has nothing to do with it is.
+//! What the answers of a policy rest on: whatever way a value takes through it, a field that makes a
+//! difference is never taken for unread; and what has nothing to do with it is.
 #![expect(clippy::unwrap_used, reason = "a test may panic, in its helpers as well")]
 
 use portcullis::{

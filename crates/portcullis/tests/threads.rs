@@ -29,7 +29,8 @@ const _: () = {
     is_shareable::<Error>();
 };
 
-/// Says the image of each container, how many Pods the inventory has, and which of them has that image, by an index.
+/// Says the image of each container, how many Pods the inventory has, and which of them has that image, by an
+/// index.
 const IMAGES: &str = r#"
 violation[{"msg": msg}] {
   image := input.review.object.spec.containers[_].image

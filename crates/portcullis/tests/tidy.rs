@@ -85,7 +85,7 @@ fn regorus_is_only_compared_with() {
     }
 }
 
-/// The stages of a crate, the lowest first, as ARCHITECTURE.md lists them behind `stages of CRATE:`.
+/// The stages of a crate, the lowest first, as ARCHITECTURE.md lists them after `stages of CRATE:`.
 fn stages(architecture: &str, name: &str) -> Vec<String> {
     let start = format!("stages of `{name}`:");
     let text = architecture.split(&start).nth(1).unwrap_or_else(|| panic!("no `{start}` in ARCHITECTURE.md"));
@@ -96,8 +96,8 @@ fn stages(architecture: &str, name: &str) -> Vec<String> {
 /// Modules as their paths below a crate's root.
 type Module = Vec<String>;
 
-/// Which modules of a crate name which, and where. What a file says of the `mod.rs` that it is in does not count: a folder and its door
-/// are one.
+/// Which modules of a crate name which, and where. What a file says of the `mod.rs` that it is in does not
+/// count: a folder and its door are one.
 fn imports(root: &Path) -> BTreeMap<Module, BTreeSet<Module>> {
     let mut files = Vec::new();
     sources(root, &mut files);
@@ -238,7 +238,8 @@ const TOGETHER: &[(&str, &[&str])] = &[
             "yaml",
         ],
     ),
-    // Who looks after the configuration asks whether this replica serves; how that goes is shown with the rest.
+    // Who looks after the configuration asks whether this replica serves; how that goes is shown with the
+    // rest.
     ("webhook", &["configuration::keep", "state"]),
 ];
 

@@ -1,9 +1,11 @@
-//! YAML is what `kubectl` reads. `testdata/documents/readings.jsonl` holds texts with what the readers of Kubernetes made of them; with a
-//! program that reads as they do, in `PORTCULLIS_YAML_ORACLE`, generated texts are compared as well.
+//! YAML is what `kubectl` reads. `testdata/documents/readings.jsonl` holds texts with what the readers of
+//! Kubernetes made of them; with a program that reads as they do, in `PORTCULLIS_YAML_ORACLE`, generated
+//! texts are compared as well.
 //!
-//! A line is an object: `text`; `stream`, the documents that `kubectl` sends for it, up to the first that it refuses (`refused`);
-//! `value`, what `yaml.unmarshal` makes of it, unless it fails (`value_refused`); `here`, why both are refused here although they read
-//! the text there. The program answers lines `{"mode": "stream" or "value", "text": …}` with lines `{"docs": […], "error": …}`.
+//! A line is an object: `text`; `stream`, the documents that `kubectl` sends for it, up to the first that it
+//! refuses (`refused`); `value`, what `yaml.unmarshal` makes of it, unless it fails (`value_refused`);
+//! `here`, why both are refused here although they read the text there. The program answers lines
+//! `{"mode": "stream" or "value", "text": …}` with lines `{"docs": […], "error": …}`.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test panics when it fails")]
 

@@ -1,8 +1,10 @@
-//! OPA's builtin functions, a row for each: how many arguments it takes and of which types, what it may do, how deep its result may be,
-//! whether it is still there in v1. All who ask something of a builtin read it here; what evaluates it is in `portcullis-rego`, which has a
-//! function for each row that says so, and a test that none is missing.
+//! OPA's builtin functions, a row for each: how many arguments it takes and of which types, what it may do,
+//! how deep its result may be, whether it is still there in v1. All who ask something of a builtin read it
+//! here; what evaluates it is in `portcullis-rego`, which has a function for each row that says so, and a
+//! test that none is missing.
 //!
-//! What a row does not say is the careful choice: a builtin of which nothing is known may ask anything, fail, and nest without an end.
+//! What a row does not say is the careful choice: a builtin of which nothing is known may ask anything, fail,
+//! and nest without an end.
 
 use std::fmt;
 
@@ -16,7 +18,8 @@ pub struct Builtin {
     pub name: &'static str,
     /// How many arguments it takes. A call may have one more: the result is then unified with it.
     pub arity: usize,
-    /// The types: `x: number, y: array[any] -> any<null, string>`. Names are there for messages only; without `->` it returns nothing.
+    /// The types: `x: number, y: array[any] -> any<null, string>`. Names are there for messages only; without
+    /// `->` it returns nothing.
     pub signature: &'static str,
     /// What answers rest on, and whether it may fail.
     pub effects: Effects,

@@ -1,5 +1,5 @@
-//! What is refused because of types, and what is not. The recorded verdicts of OPA are run by the testkit's `oracle`; here are the
-//! shapes that it has not.
+//! What is refused because of types, and what is not. The recorded verdicts of OPA are run by the testkit's
+//! `oracle`; here are the shapes that it has not.
 
 use portcullis_rego_syntax::{Version, line_col, parse, resolve, types};
 

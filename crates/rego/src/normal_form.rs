@@ -315,7 +315,8 @@ impl SiteChain {
     }
 }
 
-/// The part of a chain that looks at one member of `data`, and so need not be run again while that is the same.
+/// The part of a chain that looks at one member of `data`, and so need not be run again while that is the
+/// same.
 #[derive(Debug)]
 pub(crate) struct Member {
     /// How many operations come before that part, the iteration over the members last.

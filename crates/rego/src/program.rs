@@ -41,7 +41,8 @@ pub struct Comparing {
     pub module: usize,
     /// Where in its text.
     pub span: Span,
-    /// Where in `data` it leads, with none for each key that is not constant; empty for what rules made of it.
+    /// Where in `data` it leads, with none for each key that is not constant; empty for what rules made of
+    /// it.
     pub path: Vec<Option<Value>>,
     /// How it is gone through.
     pub cost: ComparingCost,
@@ -70,7 +71,7 @@ impl Program {
         !self.form.sites.is_empty()
     }
 
-    /// How many indexes it has a use for.
+    /// How many indexes it can use.
     pub fn index_count(&self) -> usize {
         self.form.sites.len()
     }

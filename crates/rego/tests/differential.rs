@@ -1,5 +1,5 @@
-//! Random well-formed policies and inputs: our evaluator against the model, and against the interpreter of regorus on what
-//! that is known to get right.
+//! Random well-formed policies and inputs: our evaluator against the model, and against the interpreter of
+//! regorus on what that is known to get right.
 //!
 //! `PROPTEST_CASES=100000 cargo test --release -p portcullis-rego --test differential` for more.
 
@@ -99,8 +99,8 @@ fn engine(policy: &Policy) -> Answer {
     }
 }
 
-/// Compares, unless one of them has no answer: an evaluator that does less may not meet a conflict, so that the model's
-/// conflicts say nothing of it.
+/// Compares, unless one of them has no answer: an evaluator that does less may not meet a conflict, so that
+/// the model's conflicts say nothing of it.
 fn agree(found: &Answer, wanted: &Answer, policy: &Policy) -> Result<(), TestCaseError> {
     if matches!(wanted, Answer::Conflict | Answer::Silence(_)) {
         return Ok(());
@@ -117,8 +117,8 @@ proptest! {
     #![proptest_config(ProptestConfig {
         cases: std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(1_000),
         failure_persistence: None,
-        // The same on every run, so that nobody's build fails for a case that somebody else's would; another seed with
-        // PROPTEST_RNG_SEED.
+        // The same on every run, so that nobody's build fails for a case that somebody else's would; another
+        // seed with PROPTEST_RNG_SEED.
         rng_seed: RngSeed::Fixed(
             std::env::var("PROPTEST_RNG_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(7),
         ),

@@ -1,5 +1,5 @@
-//! Programs that compare with `data`, with an index and without: the same answers, in the same order, the same errors and
-//! the same printed lines.
+//! Programs that compare with `data`, with an index and without: the same answers, in the same order, the
+//! same errors and the same printed lines.
 //!
 //! `PROPTEST_CASES=100000 cargo test --release -p portcullis-rego --test indexes` for more.
 
@@ -263,7 +263,8 @@ fn objects(value: &Value, into: &mut BTreeSet<Value>) {
     }
 }
 
-/// Indexes over changed data answer and cost the same as new ones. Tells how many members they did not look at again.
+/// Indexes over changed data answer and cost the same as new ones. Tells how many members they did not look
+/// at again.
 fn check_changed(
     text: &str,
     program: &Program,
@@ -503,8 +504,8 @@ fn cases(default: u32) -> ProptestConfig {
     ProptestConfig {
         cases: std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(default),
         failure_persistence: None,
-        // The same on every run, so that nobody's build fails for a case that somebody else's would; another seed with
-        // PROPTEST_RNG_SEED.
+        // The same on every run, so that nobody's build fails for a case that somebody else's would; another
+        // seed with PROPTEST_RNG_SEED.
         rng_seed: RngSeed::Fixed(5),
         ..ProptestConfig::default()
     }

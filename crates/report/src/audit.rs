@@ -24,7 +24,8 @@ pub struct AuditReport {
     pub started: Timestamp,
     /// When it ended, or was ended.
     pub ended: Timestamp,
-    /// SHA-256 of the policies that were used, 64 hexadecimal digits: equal for equal policies in any order and layout.
+    /// SHA-256 of the policies that were used, 64 hexadecimal digits: equal for equal policies in any order
+    /// and layout.
     pub policy_digest: String,
     /// Whether it saw everything that it should.
     pub completion: Completion,
@@ -232,7 +233,8 @@ pub struct Totals {
 pub struct Coverage {
     /// By group, version and kind.
     pub kinds: Vec<KindCoverage>,
-    /// Objects and documents that could not be read, and sources that ended before their end. Why is among the problems.
+    /// Objects and documents that could not be read, and sources that ended before their end. Why is among
+    /// the problems.
     pub unread_objects: u64,
     /// Bytes that were read, unpacked; 0 from a cluster.
     pub bytes: u64,
@@ -265,7 +267,8 @@ pub struct KindCoverage {
     pub failure: Option<String>,
 }
 
-/// How many objects there were and what became of them: `seen` is the sum of `judged`, `unmatched` and `excluded`.
+/// How many objects there were and what became of them: `seen` is the sum of `judged`, `unmatched` and
+/// `excluded`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Objects {
     /// Were read.

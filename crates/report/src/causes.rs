@@ -1,4 +1,5 @@
-//! What is wrong with policies and input: one by one, as many as there is room for, and by cause, all of them.
+//! What is wrong with policies and input: one by one, as many as there is room for, and by cause, all of
+//! them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -130,7 +131,8 @@ impl fmt::Display for Example {
     }
 }
 
-/// As one line: a problem that there is once as itself, others as `message; help: 3 objects of 1 kind: example, example, …`.
+/// As one line: a problem that there is once as itself, others as
+/// `message; help: 3 objects of 1 kind: example, example, …`.
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let help = self.help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
@@ -169,7 +171,8 @@ impl Problems {
         self.warnings.all
     }
 
-    /// One by one, errors first, each severity in the order in which they came; at most [`MAX_PROBLEMS`] of each.
+    /// One by one, errors first, each severity in the order in which they came; at most [`MAX_PROBLEMS`] of
+    /// each.
     pub fn listed(&self) -> impl Iterator<Item = &Problem> {
         self.errors.listed.iter().chain(&self.warnings.listed)
     }
@@ -179,8 +182,8 @@ impl Problems {
         (self.errors.unlisted(), self.warnings.unlisted())
     }
 
-    /// By cause, errors first, each severity in the order in which the causes came; at most [`MAX_PROBLEMS`] of each. What is the same
-    /// for many objects is here once.
+    /// By cause, errors first, each severity in the order in which the causes came; at most [`MAX_PROBLEMS`]
+    /// of each. What is the same for many objects is here once.
     pub fn causes(&self) -> impl Iterator<Item = &Cause> {
         self.errors.causes.iter().chain(&self.warnings.causes)
     }

@@ -1,5 +1,5 @@
-//! Keeps what is repeated for each finding from making a report of more bytes than anybody reads. What is left out is counted where it
-//! would stand.
+//! Keeps what is repeated for each finding from making a report of more bytes than anybody reads. What is
+//! left out is counted where it would stand.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -18,10 +18,12 @@ pub fn text(text: &str, most: usize) -> Cow<'_, str> {
     Cow::Owned(format!("{shown}… ({} bytes more)", text.len() - end))
 }
 
-/// Counts what copies of objects take in a report: gator's form has the object and the constraint in each finding.
+/// Counts what copies of objects take in a report: gator's form has the object and the constraint in each
+/// finding.
 #[derive(Debug, Default)]
 pub struct Copies {
-    /// By where an object is in memory, where it stays as long as the report: what one copy takes, and what all of them have.
+    /// By where an object is in memory, where it stays as long as the report: what one copy takes, and what
+    /// all of them have.
     taken: HashMap<usize, (usize, usize)>,
     all: usize,
 }

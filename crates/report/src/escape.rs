@@ -1,5 +1,5 @@
-//! Keeps what a manifest or a policy says from speaking to the terminal: control characters and characters that
-//! reorder text are shown as escapes.
+//! Keeps what a manifest or a policy says from speaking to the terminal: control characters and characters
+//! that reorder text are shown as escapes.
 
 use std::borrow::Cow;
 

@@ -11,7 +11,8 @@ pub enum ExitStatus {
     Success = 0,
     /// Something is denied, or a test failed.
     Violations = 1,
-    /// The input or the policies are broken, or nothing was judged, so that the answer is not to be relied on.
+    /// The input or the policies are broken, or nothing was judged, so that the answer is not to be relied
+    /// on.
     Error = 2,
 }
 
@@ -21,7 +22,8 @@ impl From<ExitStatus> for ExitCode {
     }
 }
 
-/// Of an audit. Nothing judged is not a pass: a caller that only looks at the exit code would take it for one.
+/// Of an audit. Nothing judged is not a pass: a caller that only looks at the exit code would take it for
+/// one.
 impl From<Standing> for ExitStatus {
     fn from(standing: Standing) -> Self {
         match standing {

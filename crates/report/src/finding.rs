@@ -19,7 +19,8 @@ pub struct Finding {
     /// The labels of the object.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: Arc<BTreeMap<String, String>>,
-    /// The number of the object in the order in which it was read, from 0: what an object's findings have in common.
+    /// The number of the object in the order in which it was read, from 0: what an object's findings have in
+    /// common.
     pub ordinal: u64,
     /// Where the object, or the field that it is about, was read.
     pub place: Place,
@@ -36,7 +37,8 @@ pub struct Finding {
     pub message: String,
     /// The policy's `details`.
     pub details: Details,
-    /// The text around it, where that is in memory: audits, which may have more findings than memory, have none.
+    /// The text around it, where that is in memory: audits, which may have more findings than memory, have
+    /// none.
     #[serde(skip)]
     pub text: Option<Box<InText>>,
 }
@@ -67,8 +69,8 @@ impl Finding {
     }
 }
 
-/// What a policy says of a violation beside its message; `{}` if nothing. Kept as a text of JSON, which takes a tenth of what its values
-/// would: there may be a hundred thousand findings.
+/// What a policy says of a violation beside its message; `{}` if nothing. Kept as a text of JSON, which takes
+/// a tenth of what its values would: there may be a hundred thousand findings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Details(Option<Box<str>>);
 
@@ -130,10 +132,11 @@ impl Verdict {
     }
 }
 
-/// Findings that can be read any number of times, in the order of the objects, then as decisions order them. They are read instead of
-/// being a list: there may be more of them than memory.
+/// Findings that can be read any number of times, in the order of the objects, then as decisions order them.
+/// They are read instead of being a list: there may be more of them than memory.
 pub trait Findings {
-    /// Reads them from the first to the last. One that cannot be read any more, such as from a full disk, is an error.
+    /// Reads them from the first to the last. One that cannot be read any more, such as from a full disk, is
+    /// an error.
     fn read(&self) -> io::Result<Reading<'_>>;
 
     /// The namespaces that have findings, in order; empty for the cluster's own objects.
@@ -245,7 +248,8 @@ impl ObjectName {
         }
     }
 
-    /// The namespace that the object counts for in totals: its own name for a Namespace, empty for the cluster's other objects.
+    /// The namespace that the object counts for in totals: its own name for a Namespace, empty for the
+    /// cluster's other objects.
     pub fn home(&self) -> &Arc<str> {
         if self.group.is_empty() && &*self.kind == "Namespace" { &self.name } else { &self.namespace }
     }

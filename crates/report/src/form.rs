@@ -23,7 +23,8 @@ pub struct Spec {
     pub alias: Option<&'static str>,
     /// For people: it may have colours, and goes to standard output only.
     pub is_for_people: bool,
-    /// Says what is wrong with the input of a test. If not, people get it on standard error.
+    /// Says what is wrong with the input of a test. If not, as a form that says nothing of it, people get it
+    /// on standard error.
     pub has_problems: bool,
     /// The reports of `test`.
     pub test: Option<Writer<TestReport>>,
@@ -44,7 +45,7 @@ impl Spec {
             name,
             alias: None,
             is_for_people: false,
-            has_problems: true,
+            has_problems: false,
             test: None,
             verify: None,
             lint: None,
@@ -156,7 +157,8 @@ impl Form {
         self.spec().name
     }
 
-    /// What the form of a report is like, without a capital letter and a period; `None` if the report does not have it.
+    /// What the form of a report is like, without a capital letter and a period; `None` if the report does
+    /// not have it.
     pub fn about<R: Report>(self) -> Option<&'static str> {
         R::about(self.spec())
     }

@@ -7,6 +7,7 @@ use crate::lint::LintReport;
 use crate::{Place, Problem, TestReport, escape, in_checkout};
 
 pub(crate) const FORM: Spec = Spec {
+    has_problems: true,
     test: Some(Writer { about: "GitHub Actions annotations", write: write_test }),
     lint: Some(Writer { about: "GitHub Actions annotations", write: write_lint }),
     ..Spec::new("github")
@@ -46,7 +47,7 @@ fn write_line(
     if let Some(Place::File { file, line, column, end_column }) = place {
         write!(out, "file={},", property(in_checkout(file)))?;
         if *line > 0 {
-            // The end is that of the last character, not the one behind it.
+            // The end is that of the last character, not the one after it.
             let end_column = end_column.saturating_sub(1).max(*column);
             write!(out, "line={line},endLine={line},col={column},endColumn={end_column},")?;
         }
@@ -54,14 +55,14 @@ fn write_line(
     writeln!(out, "title={}::{}", property(title), data(text))
 }
 
-/// What stands behind the second pair of colons. A line break has to be escaped, or the rest would be lost, or taken for a
-/// command.
+/// What stands after the second pair of colons. A line break has to be escaped, or the rest would be lost, or
+/// taken for a command.
 fn data(text: &str) -> String {
     let text = text.replace('\r', "\n").replace('%', "%25").replace('\n', "%0A");
     escape::line(&text).into_owned()
 }
 
-/// What stands behind an equals sign.
+/// What stands after an equals sign.
 fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
 }

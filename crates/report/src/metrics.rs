@@ -1,4 +1,5 @@
-//! Prometheus text. Gatekeeper's metrics of an audit under Gatekeeper's names, and what it has no metric for under ours.
+//! Prometheus text. Gatekeeper's metrics of an audit under Gatekeeper's names, and what it has no metric for
+//! under ours.
 
 use std::io::{self, Write};
 

@@ -1,5 +1,5 @@
-//! One JSON object per line, in the keys of Gatekeeper's export: the start, every violation, the end. Violations are written as they
-//! are found. Keys of ours beside theirs say what they have no word for.
+//! One JSON object per line, in the keys of Gatekeeper's export: the start, every violation, the end.
+//! Violations are written as they are found. Keys of ours beside theirs say what they have no word for.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};

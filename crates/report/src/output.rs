@@ -1,14 +1,14 @@
 //! Where outputs go.
 //!
-//! A file appears under its name when it is whole, and not before: it is written beside it, as `NAME.unfinished`, and renamed at the
-//! end. What was there before stays until then.
+//! A file appears under its name when it is whole, and not before: it is written beside it, as
+//! `NAME.unfinished`, and renamed at the end. What was there before stays until then.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-/// Standard output in large pieces. Only what is written for people may have colours, so only that is searched for them. If there is none, writing
-/// is an error.
+/// Standard output in large pieces. Only what is written for people may have colours, so only that is
+/// searched for them. If there is none, writing is an error.
 pub fn stdout(for_people: bool) -> Box<dyn Write> {
     const PIECE: usize = 64 << 10;
     if portcullis_sources::stdout_is_closed() {
@@ -90,7 +90,8 @@ impl Target {
     }
 }
 
-/// The name is known beforehand, so what is there is removed and never written to: it may be a link, or a FIFO that nobody reads.
+/// The name is known beforehand, so what is there is removed and never written to: it may be a link, or a
+/// FIFO that nobody reads.
 fn create(unfinished: &Path, path: &Path) -> io::Result<File> {
     let removed = match fs::remove_file(unfinished) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),

@@ -66,7 +66,8 @@ impl fmt::Display for Place {
     }
 }
 
-/// A file as platforms want it that know a checkout only by its own paths: relative to the working directory if it is below.
+/// A file as platforms want it that know a checkout only by its own paths: relative to the working directory
+/// if it is below.
 pub fn in_checkout(file: &str) -> &str {
     static DIRECTORY: LazyLock<Option<String>> =
         LazyLock::new(|| Some(std::env::current_dir().ok()?.to_str()?.to_owned()));

@@ -89,8 +89,8 @@ pub struct Template {
     pub place: Place,
 }
 
-/// How grave the authors of a policy think it is, the gravest first: the annotation `metadata.gatekeeper.sh/severity`, or
-/// `policies.kyverno.io/severity`, in the words of policy reports.
+/// How grave the authors of a policy think it is, the gravest first: the annotation
+/// `metadata.gatekeeper.sh/severity`, or `policies.kyverno.io/severity`, in the words of policy reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PolicySeverity {

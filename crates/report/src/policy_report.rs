@@ -1,5 +1,6 @@
-//! Policy reports: objects that dashboards of clusters read. One report per namespace and five hundred results, so that none grows
-//! beyond what etcd takes, and one for the cluster's own objects. Nothing in them changes unless the results do.
+//! Policy reports: objects that dashboards of clusters read. One report per namespace and five hundred
+//! results, so that none grows beyond what etcd takes, and one for the cluster's own objects. Nothing in them
+//! changes unless the results do.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -174,7 +175,8 @@ impl<'a> Shard<'a> {
     }
 }
 
-/// What an audit did not see, or that it judged nothing, is an error of the cluster's report, which would look green otherwise.
+/// What an audit did not see, or that it judged nothing, is an error of the cluster's report, which would
+/// look green otherwise.
 fn unseen(report: &AuditReport) -> Option<Value> {
     let message = match &report.completion {
         Completion::Complete => match report.unjudged() {

@@ -28,7 +28,8 @@ pub struct Problem {
     /// The field that it is about, if it is about one.
     #[serde(skip)]
     pub field: Option<String>,
-    /// What is wrong, in one line, without the name of the object: objects with the same message have the same cause.
+    /// What is wrong, in one line, without the name of the object: objects with the same message have the
+    /// same cause.
     pub message: String,
     /// What to do about it, if that is known.
     pub help: Option<String>,
@@ -102,8 +103,8 @@ impl Problem {
     /// How many bytes of a message and of a help are kept.
     pub const MAX_TEXT: usize = 1024;
 
-    /// As it can be kept a thousand times: without the text that it is about, and with texts that are cut, and say so, if they are too
-    /// long. The message then says which policy it is about.
+    /// As it can be kept a thousand times: without the text that it is about, and with texts that are cut,
+    /// and say so, if they are too long. The message then says which policy it is about.
     #[must_use]
     pub fn kept(mut self) -> Self {
         if let Some(subject) = self.subject.take() {
@@ -123,7 +124,8 @@ impl Problem {
     }
 }
 
-/// `file:line:column: object: message (at `field`); help`. A file without a text, such as one that is not there, has no lines.
+/// `file:line:column: object: message (at `field`); help`. A file without a text, such as one that is not
+/// there, has no lines.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(place) = &self.place {

@@ -1,5 +1,5 @@
-//! The `status` of constraints, as Gatekeeper's audit writes it: the time, how many violations there are, and some of them, the same
-//! ones every time.
+//! The `status` of constraints, as Gatekeeper's audit writes it: the time, how many violations there are, and
+//! some of them, the same ones every time.
 
 use std::collections::BinaryHeap;
 use std::io::{self, Write};
@@ -18,7 +18,8 @@ pub(crate) const FORM: Spec = Spec {
     ..Spec::new("status")
 };
 
-/// A violation as the status has it. The order of the fields is that in which Gatekeeper chooses: the smallest are kept.
+/// A violation as the status has it. The order of the fields is that in which Gatekeeper chooses: the
+/// smallest are kept.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Violation {
@@ -110,7 +111,8 @@ fn truncated(message: &str, limit: usize) -> String {
     format!("{}{DOTS}", message.get(..end).unwrap_or_default())
 }
 
-/// Writes the statuses as constraints that have nothing else, which `kubectl apply --server-side --subresource=status` takes.
+/// Writes the statuses as constraints that have nothing else, which
+/// `kubectl apply --server-side --subresource=status` takes.
 fn write(report: &AuditReport, out: &mut dyn Write) -> io::Result<()> {
     let items: Vec<Value> = statuses(report)?
         .into_iter()

@@ -56,7 +56,8 @@ impl Placed {
         Some(format!("{objects}: taken to be in `{}`{by}", self.namespace))
     }
 
-    /// The same as a warning, for reports without a summary; nothing to warn of, if somebody said where they are.
+    /// The same as a warning, for reports without a summary; nothing to warn of, if somebody said where they
+    /// are.
     pub fn to_warning(&self) -> Option<Error> {
         let line = self.line().filter(|_| !self.is_given)?;
         Some(Error::warning(ErrorKind::MissingNamespace, line).hint("name another one with `--namespace`"))

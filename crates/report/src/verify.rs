@@ -47,7 +47,8 @@ impl Status {
     }
 }
 
-/// What was run and how it came out: a suite file of tests, a test of cases, a case with what its policy printed.
+/// What was run and how it came out: a suite file of tests, a test of cases, a case with what its policy
+/// printed.
 #[derive(Debug)]
 pub struct Ran<Parts> {
     /// The path of a file as it was named; of tests and cases, what the suite calls them.

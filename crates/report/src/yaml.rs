@@ -11,7 +11,6 @@ use crate::lint::LintReport;
 use crate::{TestReport, json};
 
 pub(crate) const FORM: Spec = Spec {
-    has_problems: false,
     test: Some(Writer { about: "the same in YAML", write: write_test }),
     lint: Some(Writer { about: "the same in YAML", write: write_lint }),
     audit: Some(Writer { about: "the same in YAML", write: json::write_audit_yaml }),

@@ -5,7 +5,8 @@ use portcullis::ConfigHomes;
 /// The flags about Configs, of every program that reads policies from files or a cluster.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct ConfigArgs {
-    /// The namespace whose Config `config` counts; all others are ignored, with a warning [default: portcullis-system, in a pod its own].
+    /// The namespace whose Config `config` counts; all others are ignored, with a warning
+    /// [default: portcullis-system, in a pod its own].
     #[arg(long, value_name = "NAME", help_heading = "Config")]
     pub own_namespace: Option<String>,
     #[command(flatten)]
@@ -16,7 +17,8 @@ pub struct ConfigArgs {
 /// Where Gatekeeper's Config is.
 #[derive(Clone, Debug, clap::Args)]
 pub struct GatekeeperArgs {
-    /// Gatekeeper's namespace, whose Config `config` counts where there is none in our own; empty to leave it out.
+    /// Gatekeeper's namespace, whose Config `config` counts where there is none in our own; empty to leave it
+    /// out.
     #[arg(long, value_name = "NAME", default_value = ConfigHomes::GATEKEEPER, help_heading = "Config")]
     pub gatekeeper_namespace: String,
 }
@@ -43,7 +45,8 @@ impl ConfigArgs {
     }
 }
 
-/// The name that the memory of one constraint had, where it now is that of audits for all of their memory: the one meaning it has.
+/// The name that the memory of one constraint had, where it now is that of audits for all of their memory:
+/// the one meaning it has.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 pub struct FormerArgs {
     #[arg(long = "max-memory", hide = true, value_name = "SIZE", value_parser = former_max_memory)]

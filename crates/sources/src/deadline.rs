@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use portcullis::Watch;
 
-/// Until when a review may go on; for ever, if that is later than clocks go. What has not been evaluated then is an error of its constraint.
+/// Until when a review may go on; for ever, if that is later than clocks go. What has not been evaluated then
+/// is an error of its constraint.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline(Option<Instant>);
 

@@ -56,8 +56,9 @@ pub enum Choice {
     Dumps,
     /// The same, but for the `samples` beside a suite: they show what policies do, they are none.
     Policies,
-    /// The manifests of a directory that is looked at again and again, as `Policies` if so asked. It may be a volume that Kubernetes mounts: what
-    /// its links lead to is read through them, since there are two versions of it while it changes. Nothing that is not a file is read.
+    /// The manifests of a directory that is looked at again and again, as `Policies` if so asked. It may be a
+    /// volume that Kubernetes mounts: what its links lead to is read through them, since there are two
+    /// versions of it while it changes. Nothing that is not a file is read.
     Watched {
         /// Whether policies are looked for, and no samples.
         policies: bool,
@@ -144,7 +145,8 @@ impl Listing {
         self.problems.push(unreadable(&name, ErrorKind::Unreadable, message));
     }
 
-    /// All of a directory. That there is nothing in it to read is worth a word: it may not be the one that was meant.
+    /// All of a directory. That there is nothing in it to read is worth a word: it may not be the one that
+    /// was meant.
     fn directory(&mut self, root: &Path, depth: Option<usize>) {
         let before = (self.files.len(), self.problems.len());
         let found = self.walk(root, depth);
@@ -250,8 +252,8 @@ fn is_apart(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b"..")
 }
 
-/// Whether this is how Kubernetes keeps the versions of a volume that it mounts: `..data`, a link, leads to the directory `..2026_…` beside it,
-/// and links beside both lead to the files through it.
+/// Whether this is how Kubernetes keeps the versions of a volume that it mounts: `..data`, a link, leads to
+/// the directory `..2026_…` beside it, and links beside both lead to the files through it.
 fn is_mounted_version(path: &Path) -> bool {
     let Some(name) = path.file_name().filter(|name| is_apart(name)) else { return false };
     let is_link = |path: &Path| fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink());

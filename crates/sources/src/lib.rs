@@ -1,7 +1,7 @@
 //! Bytes in, documents out: files, directories and standard input, all in the order given.
 //!
-//! What cannot be read is an [`Error`] beside what can; nothing here ends a program. The command line, the webhook and the audit read by the same
-//! rules, so that what one judges by is what the other judges by.
+//! What cannot be read is an [`Error`] beside what can; nothing here ends a program. The command line, the
+//! webhook and the audit read by the same rules, so that what one judges by is what the other judges by.
 #![forbid(unsafe_code)]
 
 mod config;
@@ -50,8 +50,8 @@ impl Input {
     }
 }
 
-/// The bytes of a size as command lines have it: `512KiB`, `64MiB`, `2GiB`, `1G` (of 1,024) or a number of bytes. `None` if it is none, or does
-/// not fit.
+/// The bytes of a size as command lines have it: `512KiB`, `64MiB`, `2GiB`, `1G` (of 1,024) or a number of
+/// bytes. `None` if it is none, or does not fit.
 pub fn size(text: &str) -> Option<u64> {
     const UNITS: &[(&str, u64)] = &[
         ("KiB", 1 << 10),
@@ -112,8 +112,9 @@ pub fn documents(paths: &[PathBuf], choice: Choice, limits: &Limits) -> Input {
     input
 }
 
-/// Whether a document that was read is one of a policy: a template, a constraint, a Config, a SyncSet, or what was meant for one. What
-/// is not a policy may be broken on purpose: a sample that shows what a policy does.
+/// Whether a document that was read is one of a policy: a template, a constraint, a Config, a SyncSet, or
+/// what was meant for one. What is not a policy may be broken on purpose: a sample that shows what a policy
+/// does.
 pub fn is_policy(resource: Option<&Resource>, object: Option<&Object>) -> bool {
     match resource {
         Some(Resource::Object(_) | Resource::AdmissionReview(_) | Resource::Suite) => false,

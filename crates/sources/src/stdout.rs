@@ -3,10 +3,12 @@
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-/// Whether the program was started without a standard output (`>&-`): a report would be lost, and nobody would know.
+/// Whether the program was started without a standard output (`>&-`): a report would be lost, and nobody
+/// would know.
 ///
-/// Rust opens `/dev/null` in its place before a program begins, for reading and writing. Who throws a report away on purpose (`> /dev/null`) opens
-/// it for writing only. Some libraries that start programs do not, and cannot be distinguished from none.
+/// Rust opens `/dev/null` in its place before a program begins, for reading and writing. Who throws a report
+/// away on purpose (`> /dev/null`) opens it for writing only. Some libraries that start programs do not, and
+/// cannot be distinguished from none.
 #[must_use]
 pub fn stdout_is_closed() -> bool {
     is_closed()
@@ -19,8 +21,8 @@ pub fn closed_stdout() -> io::Error {
     io::Error::new(io::ErrorKind::BrokenPipe, message)
 }
 
-/// Ends a program that was asked for its help or version, or was given arguments that it does not know. `print` writes the text, to standard
-/// output if `code` is 0. A text that nobody can read is an error.
+/// Ends a program that was asked for its help or version, or was given arguments that it does not know.
+/// `print` writes the text, to standard output if `code` is 0. A text that nobody can read is an error.
 pub fn usage(code: i32, print: impl FnOnce() -> io::Result<()>) -> ExitCode {
     const ERROR: u8 = 2;
     let written = match code {

@@ -1,4 +1,5 @@
-//! Suites: tests for policies, as gator defines them, plus what it lacks. This crate reads them; the command line runs them.
+//! Suites: tests for policies, as gator defines them, plus what it lacks. This crate reads them; the command
+//! line runs them.
 //!
 //! ```
 //! use portcullis::Document;
@@ -101,8 +102,8 @@ pub enum Expected {
 }
 
 impl Suite {
-    /// Reads a document of kind Suite; any other is `None`, without errors of this crate. So is one that is wrong in any place: reading
-    /// goes on after the first mistake, so that all are reported.
+    /// Reads a document of kind Suite; any other is `None`, without errors of this crate. So is one that is
+    /// wrong in any place: reading goes on after the first mistake, so that all are reported.
     #[must_use]
     pub fn read(document: &Document) -> (Option<Self>, Vec<Error>) {
         let (resource, mut errors) = Resource::read(document);

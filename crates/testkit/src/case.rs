@@ -35,7 +35,8 @@ pub struct Case {
     pub inventory: String,
     /// The Namespace that the caller knows the object to live in.
     pub namespace: Option<serde_json::Value>,
-    /// The object or the `AdmissionReview`: a YAML text, or the mapping itself where numbers and positions do not matter.
+    /// The object or the `AdmissionReview`: a YAML text, or the mapping itself where numbers and positions do
+    /// not matter.
     pub review: Option<serde_json::Value>,
     /// Where it is reviewed.
     #[serde(default)]
@@ -130,7 +131,8 @@ pub struct Finding {
     /// The finding is an evaluation that failed.
     #[serde(default)]
     pub error: bool,
-    /// `line:column` in the object's document; for an evaluation that failed, in the template. Looked at if given.
+    /// `line:column` in the object's document; for an evaluation that failed, in the template. Looked at if
+    /// given.
     pub at: Option<String>,
     /// The field at that place; looked at if given.
     pub path: Option<String>,

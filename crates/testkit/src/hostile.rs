@@ -1,7 +1,9 @@
-//! Modules and inputs that nobody writes by hand: each wants more time, memory or stack than a policy may have.
+//! Modules and inputs that nobody writes by hand: each wants more time, memory or stack than a policy may
+//! have.
 //!
-//! Each is either answered rightly or ends in a clear error, soon. `crates/rego/tests/hostile.rs` holds the outcome;
-//! `cargo run --release -p portcullis-benches --bin hostile` shows time and memory, each case in a process of its own.
+//! Each is either answered rightly or ends in a clear error, soon. `crates/rego/tests/hostile.rs` holds the
+//! outcome; `cargo run --release -p portcullis-benches --bin hostile` shows time and memory, each case in a
+//! process of its own.
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};

@@ -1,4 +1,5 @@
-//! Tests as data: the case format, the harness that runs a case every way there is, and builders for tests in code.
+//! Tests as data: the case format, the harness that runs a case every way there is, and builders for tests in
+//! code.
 //!
 //! ```text
 //! testdata/<topic>/*.yaml ── case.rs ──> File, Case ── harness.rs ──> every way agrees, and as expected

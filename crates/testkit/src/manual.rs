@@ -86,7 +86,8 @@ mod tests {
         }
     }
 
-    /// What stands in backquotes and looks like a file or a folder of the project: `lower/nesting.rs`, `schema/`.
+    /// What stands in backquotes and looks like a file or a folder of the project: `lower/nesting.rs`,
+    /// `schema/`.
     fn named(text: &str) -> impl Iterator<Item = &str> {
         let path = |part: char| part.is_ascii_alphanumeric() || "./_-".contains(part);
         text.split('`').skip(1).step_by(2).filter(move |name| {

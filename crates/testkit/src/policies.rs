@@ -7,8 +7,8 @@ pub fn ours() -> Vec<PathBuf> {
     vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies")]
 }
 
-/// The templates of gatekeeper-library and the constraints of their samples, if `PORTCULLIS_GATEKEEPER_LIBRARY` names its `library`
-/// folder. It is no part of the project.
+/// The templates of gatekeeper-library and the constraints of their samples, if
+/// `PORTCULLIS_GATEKEEPER_LIBRARY` names its `library` folder. It is no part of the project.
 pub fn gatekeeper_library() -> Option<Vec<PathBuf>> {
     let library =
         crate::named("PORTCULLIS_GATEKEEPER_LIBRARY", "the `library` folder of gatekeeper-library")?;

@@ -23,7 +23,8 @@ impl Run {
     pub fn of(mut command: Command, stdin: Option<&[u8]>) -> Self {
         command.stdin(if stdin.is_some() { Stdio::piped() } else { Stdio::null() });
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program");
-        // A thread of its own: a program that writes before it has read everything must not be waited for by halves.
+        // A thread of its own: a program that writes before it has read everything must not be waited for by
+        // halves.
         let writer = stdin.and_then(|bytes| {
             let (mut pipe, bytes) = (child.stdin.take()?, bytes.to_vec());
             Some(std::thread::spawn(move || pipe.write_all(&bytes)))

@@ -5,9 +5,10 @@
 //!                             └──plain──> /readyz of each
 //! ```
 //!
-//! The balancer does what a Service does: a replica whose `/readyz` fails gets no new connections, some time after that, and keeps those
-//! that it has. The client does what an API server does: it keeps connections, trusts what the webhook configuration says at the moment,
-//! and sends a request again only if none of it went out.
+//! The balancer does what a Service does: a replica whose `/readyz` fails gets no new connections, some time
+//! after that, and keeps those that it has. The client does what an API server does: it keeps connections,
+//! trusts what the webhook configuration says at the moment, and sends a request again only if none of it
+//! went out.
 
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a panic is how a test says that it fails")]
 
@@ -211,7 +212,8 @@ impl Drop for Running {
     }
 }
 
-/// Replaces replicas one after the other, as a Deployment does with `maxSurge: 1` and `maxUnavailable: 0`, until `done`. Returns how many.
+/// Replaces replicas one after the other, as a Deployment does with `maxSurge: 1` and `maxUnavailable: 0`,
+/// until `done`. Returns how many.
 pub async fn restart(
     balancer: &Balancer,
     mut running: Vec<Running>,
@@ -232,7 +234,8 @@ pub async fn restart(
     restarts
 }
 
-/// What the client speaks. API servers speak HTTP/1.1, so that their requests spread over replicas; others may not.
+/// What the client speaks. API servers speak HTTP/1.1, so that their requests spread over replicas; others
+/// may not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     /// Connections that are kept in a pool, the last one used first.
@@ -292,7 +295,8 @@ impl Figures {
     }
 }
 
-/// Sends requests, and waits for all answers. `trust` is asked for each connection what to trust at the moment.
+/// Sends requests, and waits for all answers. `trust` is asked for each connection what to trust at the
+/// moment.
 pub async fn send(load: &Load, trust: impl Fn() -> ClientConfig + Send + Sync + 'static) -> Figures {
     let client = Arc::new(Client {
         load: load.clone(),
@@ -443,7 +447,8 @@ enum Failure {
     Lost(String),
 }
 
-/// What API servers' clients know to be unsent: what was never written, and streams that the server says it has not looked at.
+/// What API servers' clients know to be unsent: what was never written, and streams that the server says it
+/// has not looked at.
 fn failure(error: hyper::Error) -> Failure {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(&error);

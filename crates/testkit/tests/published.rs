@@ -1,4 +1,5 @@
-//! What a registry asks of a crate, for each that is published: what it says of itself, and that its package is whole.
+//! What a registry asks of a crate, for each that is published: what it says of itself, and that its package
+//! is whole.
 
 #![allow(clippy::unwrap_used, reason = "a test panics when it fails")]
 use std::fs;

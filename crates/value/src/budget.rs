@@ -6,8 +6,8 @@ use std::fmt;
 /// Limits of one evaluation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Most steps: operations of the normal form, elements visited, 64 bytes of text that a builtin reads, and
-    /// 16 that it makes count as one each.
+    /// Most steps: operations of the normal form, elements visited, 64 bytes of text that a builtin reads,
+    /// and 16 that it makes count as one each.
     pub steps: u64,
     /// Most bytes that values made by the evaluation may take, all of them together, also those no longer
     /// in use.
@@ -185,6 +185,6 @@ impl<'w> Budget<'w> {
     }
 }
 
-/// What an element of an array, set or object is counted as, in bytes: itself, its place in a tree, and what is
-/// allocated for it.
+/// What an element of an array, set or object is counted as, in bytes: itself, its place in a tree, and what
+/// is allocated for it.
 pub const ITEM_BYTES: usize = 64;

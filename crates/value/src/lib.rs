@@ -8,8 +8,8 @@
 //!            JSON text, Rego text (json, text)
 //! ```
 //!
-//! A [`Value`] is immutable and shared: a clone is a copy of 24 bytes. Its insides are private, so that they can change. Nothing here
-//! does I/O or knows Rego or Kubernetes.
+//! A [`Value`] is immutable and shared: a clone is a copy of 24 bytes. Its insides are private, so that they
+//! can change. Nothing here does I/O or knows Rego or Kubernetes.
 //!
 //! ```
 //! use portcullis_value::{Value, View};

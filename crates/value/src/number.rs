@@ -83,7 +83,8 @@ impl Number {
         }
     }
 
-    /// The integer of any size; none for a number with a fraction. A large float is the integer that its digits say.
+    /// The integer of any size; none for a number with a fraction. A large float is the integer that its
+    /// digits say.
     #[must_use]
     pub fn to_integer(&self) -> Option<BigInt> {
         match &self.0 {
@@ -136,7 +137,8 @@ impl Number {
         if let Form::Big(number) = &self.0 { number.bits() } else { 0 }
     }
 
-    /// Whether it is an integer many times another, by their decimal digits: 0.3 is three times 0.1. Nothing is many times zero.
+    /// Whether it is an integer many times another, by their decimal digits: 0.3 is three times 0.1. Nothing
+    /// is many times zero.
     #[must_use]
     pub fn is_multiple_of(&self, factor: &Self) -> bool {
         let (value, factor) = (self.text(), factor.text());
@@ -147,7 +149,8 @@ impl Number {
         factor.sign() != num_bigint::Sign::NoSign && (value % factor).sign() == num_bigint::Sign::NoSign
     }
 
-    /// As OPA and JSON have it. Cost: for a large integer the square of its size, of which the caller knows by [`Self::large_bits`].
+    /// As OPA and JSON have it. Cost: for a large integer the square of its size, of which the caller knows
+    /// by [`Self::large_bits`].
     #[must_use]
     pub fn text(&self) -> String {
         match &self.0 {
@@ -157,7 +160,8 @@ impl Number {
         }
     }
 
-    /// The number that a text of JSON says; none if the text is not a number. OPA keeps any number as it is written.
+    /// The number that a text of JSON says; none if the text is not a number. OPA keeps any number as it is
+    /// written.
     ///
     /// # Errors
     ///
@@ -222,7 +226,8 @@ fn scaled(number: &str, places: i64) -> Option<BigInt> {
     format!("{whole}{fraction}{}", "0".repeat(zeros)).parse().ok()
 }
 
-/// Digits with or without a point, times a power of ten that is at least as large as there are digits behind the point.
+/// Digits with or without a point, times a power of ten that is at least as large as there are digits after
+/// the point.
 fn integer(mantissa: &str, zeros: u64) -> Option<Number> {
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let digits = format!("{whole}{}", fraction.trim_end_matches('0'));

@@ -2,7 +2,8 @@
 //!
 //! An object of Kubernetes is read once, looked into often, and small: a sorted array takes one allocation,
 //! is searched by halves, and goes through its keys in the order in which OPA lists them. Keys of Rego may be
-//! any value, not only texts. There is no insertion: an object is built whole, and changed by building another.
+//! any value, not only texts. There is no insertion: an object is built whole, and changed by building
+//! another.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;

@@ -1,7 +1,8 @@
-//! Regular expressions as Go reads them, because that is what the API server runs for `pattern` and OPA for `regex.match`.
+//! Regular expressions as Go reads them, because that is what the API server runs for `pattern` and OPA for
+//! `regex.match`.
 //!
-//! The `regex` crate is of the same family (RE2: linear time, no backreferences, no lookaround), but not the same
-//! language. A pattern is therefore rewritten before it is compiled:
+//! The `regex` crate is of the same family (RE2: linear time, no backreferences, no lookaround), but not the
+//! same language. A pattern is therefore rewritten before it is compiled:
 //!
 //! | Go | `regex` crate | we write |
 //! |---|---|---|
@@ -81,8 +82,8 @@ impl Pattern {
         self.weight
     }
 
-    /// Whether something in it that is not last may be repeated without an end, so that more of a text may be looked at than
-    /// what matches.
+    /// Whether something in it that is not last may be repeated without an end, so that more of a text may be
+    /// looked at than what matches.
     pub fn is_open(&self) -> bool {
         self.is_open
     }

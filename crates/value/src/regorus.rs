@@ -1,4 +1,5 @@
-//! Values of the regorus crate, for people who hold them and for comparing its answers with ours. Feature `regorus`.
+//! Values of the regorus crate, for people who hold them and for comparing its answers with ours. Feature
+//! `regorus`.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -19,8 +19,9 @@ use crate::{Number, Object, Set};
 
 /// A value of a policy or an object: JSON, sets, and *undefined*.
 ///
-/// Cheap to clone: short texts are inside, all else is shared. Ordered and equal as in OPA: null, booleans, numbers, texts, arrays,
-/// objects, sets; undefined is last. Comparing two values takes as long as they are large, and nobody is asked: see [`crate::weigh()`].
+/// Cheap to clone: short texts are inside, all else is shared. Ordered and equal as in OPA: null, booleans,
+/// numbers, texts, arrays, objects, sets; undefined is last. Comparing two values takes as long as they are
+/// large, and nobody is asked: see [`crate::weigh()`].
 #[derive(Clone)]
 pub struct Value(Repr);
 
@@ -228,8 +229,8 @@ impl Value {
         }
     }
 
-    /// Where a collection is in memory: the same for clones of it, and different for two that live at the same time, unless both are
-    /// empty.
+    /// Where a collection is in memory: the same for clones of it, and different for two that live at the
+    /// same time, unless both are empty.
     #[must_use]
     pub fn address(&self) -> Option<usize> {
         match &self.0 {

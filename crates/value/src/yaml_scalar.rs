@@ -62,7 +62,8 @@ pub struct Key<'a> {
     pub kind: KeyKind,
 }
 
-/// What a key was in YAML. Keys of two kinds may become one string (`1` and `"1"`), of which no order is defined.
+/// What a key was in YAML. Keys of two kinds may become one string (`1` and `"1"`), of which no order is
+/// defined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyKind {
     /// A string.
@@ -97,7 +98,8 @@ pub fn key<'a>(text: &'a str, style: Style, tag: Option<&str>) -> Result<Option<
     Ok(Some(Key { text, kind }))
 }
 
-/// Whether a key is `<<`, whose value is merged into the mapping: without quotes and tag, or with the tag `!!merge` or `!`.
+/// Whether a key is `<<`, whose value is merged into the mapping: without quotes and tag, or with the tag
+/// `!!merge` or `!`.
 pub fn is_merge(text: &str, style: Style, properties: &Properties<'_>) -> bool {
     text == "<<"
         && match properties.tag.as_deref() {
@@ -348,7 +350,8 @@ fn finite(text: &str) -> Option<f64> {
     text.parse().ok().filter(|value: &f64| value.is_finite())
 }
 
-/// Go's `FormatFloat(value, 'g', -1, 32)`: float keys lose half their digits on the way, as they do in kubectl.
+/// Go's `FormatFloat(value, 'g', -1, 32)`: float keys lose half their digits on the way, as they do in
+/// kubectl.
 fn float_key(value: f64) -> String {
     if value.is_nan() {
         return ".nan".to_owned();
@@ -377,8 +380,8 @@ fn float_key(value: f64) -> String {
     format!("{minus}{first}{point}{rest}e{sign}{:02}", exponent.abs())
 }
 
-/// The fewest digits that mean this number and no other, and the power of ten of the first. Of two that are as near, the even one counts
-/// for Go, the upper one for Rust.
+/// The fewest digits that mean this number and no other, and the power of ten of the first. Of two that are
+/// as near, the even one counts for Go, the upper one for Rust.
 fn shortest(value: f32) -> (String, i32) {
     let read = |text: &str| -> Option<(String, i32)> {
         let (mantissa, exponent) = text.split_once('e')?;

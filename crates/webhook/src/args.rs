@@ -22,7 +22,7 @@ Policies, resources and certificates are read again when their files change, and
 ones stay in force. SIGHUP opens the record of decisions again as well. SIGTERM ends the program when the requests that have come are \
 answered.
 
-Exit codes: 0 it was told to end, 2 the policies, the certificate, the address or the record of decisions cannot be used.";
+Exit codes: 0 it was asked to end, 2 the policies, the certificate, the address or the record of decisions cannot be used.";
 
 /// Judge admission requests of an API server by Gatekeeper policies.
 #[derive(Clone, Debug, Parser)]

@@ -38,7 +38,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// What the sender is told; `total` is the time that it had.
+    /// What the sender is answered; `total` is the time that it had.
     #[must_use]
     pub fn answer(&self, total: std::time::Duration) -> Answer {
         match self {

@@ -1,5 +1,5 @@
 //! How large what is answered and recorded may be: a policy chooses its texts, and may repeat a request in them. Here and nowhere else
-//! texts are cut, so that what is left out is told in one way.
+//! texts are cut, so that what is left out is said in one way.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ pub const ANSWER: usize = 256 << 10;
 pub const WARNINGS: usize = 4000;
 /// Bytes of a message that is recorded.
 pub const MESSAGE: usize = 4 << 10;
-/// Bytes of what the user was told, in the record.
+/// Bytes of what the user saw, in the record.
 pub const TOLD: usize = 16 << 10;
 /// Bytes of details, as JSON.
 pub const DETAILS: usize = 16 << 10;
@@ -30,7 +30,7 @@ pub fn cut(text: &str, most: usize) -> Cow<'_, str> {
     Cow::Owned(format!("{kept}… (cut: {} bytes in all)", text.len()))
 }
 
-/// The texts that there is room for, whole, and a last one that tells how many are left out. Of a first one that is too long by itself
+/// The texts that there is room for, whole, and a last one that says how many are left out. Of a first one that is too long by itself
 /// the beginning stays.
 #[must_use]
 pub fn fit(texts: impl IntoIterator<Item = String>, what: &str, most: usize) -> Vec<String> {

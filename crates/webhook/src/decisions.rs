@@ -32,7 +32,7 @@ use crate::serving::Serving;
 const VERSION: u32 = 1;
 /// Bytes of records that may wait or are being written.
 const WAITING: usize = 32 << 20;
-/// How often lost records are told about.
+/// How often lost records are reported.
 const TELL: Duration = Duration::from_mins(1);
 
 /// What is recorded besides decisions.
@@ -111,7 +111,7 @@ impl Draft {
     }
 }
 
-/// What the user was told, as far as it may be recorded.
+/// What the user saw, as far as it may be recorded.
 fn message(outcome: &Outcome, redaction: &Redaction) -> String {
     let decision = Decision::from(outcome);
     let denies = |finding: &&Finding<'_>| finding.actions().contains(EnforcementAction::Deny);
@@ -266,7 +266,7 @@ struct Writer {
 impl Writer {
     fn run(mut self, queue: &Queue) {
         loop {
-            // Also lines that were lost since are told about one day.
+            // Also lines that were lost since are reported one day.
             let batch = queue.take(TELL);
             let (mut failed, mut error) = (0, None);
             if batch.is_asked
@@ -284,7 +284,7 @@ impl Writer {
             if let Err(reason) = self.out().flush() {
                 self.is_broken = true;
                 error = Some(reason.to_string());
-                // Which of them are in it already cannot be told.
+                // Which of them are in it already is not known.
                 failed = batch.pieces.len() as u64;
             }
             self.tell(queue.lose(failed), error);

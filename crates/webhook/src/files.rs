@@ -1,5 +1,5 @@
 //! Files that are written: what may be secret goes only where nobody else reads it, and a path never leads elsewhere, waits, or ends up
-//! in something that is no file.
+//! in something that is not a file.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};

@@ -142,7 +142,7 @@ fn compile(resources: Vec<Resource>, homes: &ConfigHomes) -> (PolicySet, Vec<Dur
     (store.snapshot(), ingested, errors)
 }
 
-/// What tells one state of some files from another without reading them.
+/// What distinguishes one state of some files from another without reading them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fingerprint(Vec<(PathBuf, Option<Stamp>)>, usize);
 

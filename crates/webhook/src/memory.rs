@@ -51,7 +51,7 @@ enum Stage {
     Fixed,
 }
 
-/// What a request was told to give up, and why.
+/// What a request was asked to give up, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Eviction {
     /// Its bytes. The rest is still read, so that its sender sees the answer.
@@ -433,7 +433,7 @@ mod tests {
         let late = memory.enter(ConnectionId(9));
         assert_eq!(late.push(&vec![0; 50_000], MOST), Err(Eviction::Bytes));
         assert!(full.iter().all(|holding| holding.peek().is_some()));
-        // One that is much smaller takes the room of what would come last, and that one is told.
+        // One that is much smaller takes the room of what would come last, and that one is asked to give it up.
         let small = memory.enter(ConnectionId(10));
         small.push(&[0; 1000], MOST).unwrap();
         assert_eq!((full[0].peek().is_some(), full[1].peek().is_some()), (true, false));

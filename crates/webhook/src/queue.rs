@@ -73,7 +73,7 @@ impl Queue {
         self.changed.notify_one();
     }
 
-    /// For the writer: waits until there are lines, at most so long, and tells whether there are.
+    /// For the writer: waits until there are lines, at most so long, and returns whether there are.
     pub fn wait(&self, patience: Duration) -> bool {
         let has_nothing = |state: &mut State| state.pieces.is_empty() && !state.is_closed;
         let woken = self.changed.wait_timeout_while(self.lock(), patience, has_nothing);

@@ -193,7 +193,7 @@ pub fn run(mut args: Args) -> Result<(), RunError> {
 }
 
 /// A panic ends the review it happens in; what it says belongs into the log, in the log's form. A text that was made when it happened may
-/// repeat a part of a request, such as a secret, so that only its place is told.
+/// repeat a part of a request, such as a secret, so that only its place is reported.
 fn log_panics(log: &Log) {
     let log = log.clone();
     std::panic::set_hook(Box::new(move |panic| {

@@ -30,7 +30,7 @@ const ASIDE: usize = 2;
 /// Long answers that may wait for their readers.
 const ANSWER_BYTES: usize = 16 << 20;
 
-/// What tells the time of day.
+/// The clock.
 pub type Clock = fn() -> SystemTime;
 
 /// What the command line says about requests.
@@ -213,7 +213,7 @@ impl State {
         let is_first = certificate.validity.is_none();
         *certificate = CertificateState { validity: Some(validity), ..CertificateState::default() };
         drop(certificate);
-        // First what can be asked for, then what is told: who reads the log may ask at once.
+        // First what can be asked for, then what is reported: a reader of the log may ask at once.
         if !is_first {
             let fields = json!({"validity": validity.describe((self.settings.clock)())});
             self.log.write(Level::Info, "using the changed certificate", &fields);
@@ -284,7 +284,7 @@ impl State {
             && self.keeping().is_none_or(|keeping| keeping.is_trusted())
     }
 
-    /// Whether it has been told to end.
+    /// Whether it has been asked to end.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::SeqCst)

@@ -38,7 +38,7 @@ const ON_ITS_WAY: Duration = Duration::from_secs(5);
 /// Templates whose CRD is going to be served, and since when they are seen to be.
 type OnTheirWay = BTreeMap<(String, u64), Instant>;
 
-/// Failures that were told, and how long to wait after the next.
+/// Failures that were reported, and how long to wait after the next.
 struct Failures {
     told: BTreeSet<String>,
     wait: Duration,
@@ -134,7 +134,7 @@ fn crds(report: &Report, applied: &mut Applied) -> (Vec<Wanted>, Option<Duration
         let is_same = is_applied
             .is_some_and(|(uid, generation, _)| (uid, *generation) == (&policy.uid, policy.generation));
         let due = match policy.definition {
-            // It could not be told from the one that goes.
+            // It could not be distinguished from the one that goes.
             Definition::Going => false,
             Definition::Missing if is_same => {
                 let since = is_applied.map(|(_, _, at)| at.elapsed()).unwrap_or_default();

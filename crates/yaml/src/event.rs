@@ -43,13 +43,14 @@ pub enum Event<'a> {
 pub struct Properties<'a> {
     /// The name after `&`.
     pub anchor: Option<&'a str>,
-    /// The whole tag, such as `tag:yaml.org,2002:str` for `!!str`, or `!`. Of one whose directive is longer than a thousand bytes, these
-    /// only.
+    /// The whole tag, such as `tag:yaml.org,2002:str` for `!!str`, or `!`. Of one whose directive is longer
+    /// than a thousand bytes, these only.
     pub tag: Option<Cow<'a, str>>,
 }
 
-/// An event and where it is: the bytes of the node without anchor and tag. What is not written has no width; nor have the start and end
-/// of a list or mapping without brackets, which start where their first item or key does.
+/// An event and where it is: the bytes of the node without anchor and tag. What is not written has no width;
+/// nor have the start and end of a list or mapping without brackets, which start where their first item or
+/// key does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Placed<'a> {
     /// What.

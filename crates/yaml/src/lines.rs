@@ -1,28 +1,31 @@
-//! Where the documents of a YAML stream end. The clients of Kubernetes cut a stream by its lines before anything is read as YAML, so
-//! that nothing inside of a document matters here: neither quotes nor blocks nor comments.
+//! Where the documents of a YAML stream end. The clients of Kubernetes cut a stream by its lines before
+//! anything is read as YAML, so that nothing inside of a document matters here: neither quotes nor blocks nor
+//! comments.
 //!
 //! ```text
 //! line ── Line::of ──> Content | Separator | Glued ── Chunks::line ──> Step: what to do with the line
 //! ```
 //!
-//! Lines end at `\n` and nowhere else: what else ends a line of YAML (CR, NEL, LS, PS) ends none here. A byte order mark hides a
-//! separator that follows it (the line does not begin with the dashes); in front of a chunk it means nothing to who reads the chunk.
+//! Lines end at `\n` and nowhere else: what else ends a line of YAML (CR, NEL, LS, PS) ends none here. A byte
+//! order mark hides a separator that follows it (the line does not begin with the dashes); in front of a
+//! chunk it means nothing to the reader of the chunk.
 
 /// What a line of a stream is for the cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Line {
     /// Part of a document.
     Content,
-    /// `---`, with nothing behind it but white space and perhaps a comment. The `#` needs no space before it.
+    /// `---`, with nothing after it but white space and perhaps a comment. The `#` needs no space before it.
     Separator,
-    /// `---` with text glued to it, or behind it in the same line (`---a: b`, `--- {}`, `----`): the clients refuse the stream
-    /// ("invalid Yaml document separator").
+    /// `---` with text glued to it, or after it in the same line (`---a: b`, `--- {}`, `----`): the clients
+    /// refuse the stream ("invalid Yaml document separator").
     Glued,
 }
 
 impl Line {
-    /// What a line is, given without its `\n` or with it. Who has only the beginning of a long line may hand in that, if it has one
-    /// byte behind the dashes that is no white space, or does not begin with dashes. Cost: the dashes and the white space behind them.
+    /// What a line is, given without its `\n` or with it. Who has only the beginning of a long line may hand
+    /// in that, if it has one byte after the dashes that is no white space, or does not begin with dashes.
+    /// Cost: the dashes and the white space after them.
     #[must_use]
     pub fn of(line: &[u8]) -> Self {
         let Some(rest) = line.strip_prefix(b"---") else { return Self::Content };
@@ -40,7 +43,8 @@ pub enum Step {
     Keep,
     /// It ends the chunk, and belongs to none.
     End,
-    /// It ends the chunk that is open, if any, and is an error: what follows, up to the next separator, is read by nobody.
+    /// It ends the chunk that is open, if any, and is an error: what follows, up to the next separator, is
+    /// read by nobody.
     Refuse,
     /// It follows a line that was refused: no document, and no news.
     Skip,
@@ -48,8 +52,9 @@ pub enum Step {
 
 /// Cuts a stream into chunks, line by line.
 ///
-/// A separator in front of a chunk's content belongs to that chunk, as its first line: for `---# a: b` that makes a difference. So a
-/// stream that begins with a separator does not begin with an empty chunk, and `---` twice is one chunk of one line.
+/// A separator in front of a chunk's content belongs to that chunk, as its first line: for `---# a: b` that
+/// makes a difference. So a stream that begins with a separator does not begin with an empty chunk, and `---`
+/// twice is one chunk of one line.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Chunks {
     state: State,

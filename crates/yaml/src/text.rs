@@ -151,7 +151,8 @@ impl<'a> Text<'a> {
         self.skip_until(|_, _| false);
     }
 
-    /// Passes what is ASCII up to a control character, in whole pieces: most lines are nothing else, and long blocks have many.
+    /// Passes what is ASCII up to a control character, in whole pieces: most lines are nothing else, and long
+    /// blocks have many.
     fn skip_ascii_line(&mut self) {
         let is_end = |byte: u8| !(b' '..0x7f).contains(&byte);
         self.at += plain_pieces(self.bytes.get(self.at..).unwrap_or_default(), is_end);
@@ -196,8 +197,9 @@ fn class(byte: u8) -> Class {
     }
 }
 
-/// Looks for characters that no text may have, and for byte order marks that are not at its start. go-yaml's reading of a mark inside
-/// of a text depends on the size of its buffers, so that nobody can say what it means.
+/// Looks for characters that no text may have, and for byte order marks that are not at its start. go-yaml's
+/// reading of a mark inside of a text depends on the size of its buffers, so that nobody can say what it
+/// means.
 pub(crate) fn check(text: &str) -> Result<(), Problem> {
     let bytes = text.as_bytes();
     let next = |at: usize| bytes.get(at).copied().unwrap_or(0);
@@ -228,8 +230,8 @@ fn is_suspect(byte: u8) -> bool {
     (byte < b' ') & !is_white | (byte == 0x7f) | (byte == 0xc2) | (byte == 0xef)
 }
 
-/// The length of what comes before the first piece that has one of these bytes, or is not whole. What is left before such a byte is
-/// shorter than a piece.
+/// The length of what comes before the first piece that has one of these bytes, or is not whole. What is left
+/// before such a byte is shorter than a piece.
 fn plain_pieces(bytes: &[u8], is_one: impl Fn(u8) -> bool) -> usize {
     const PIECE: usize = 32;
     let has_none =

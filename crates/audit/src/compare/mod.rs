@@ -7,7 +7,7 @@
 //! ```
 //!
 //! A status has at most some twenty violations of each constraint, their messages are cut, and it is as old as the audit that wrote it.
-//! So what cannot be told from it is said to be so, and is never "equal".
+//! So what it does not show is said to be not comparable, and is never "equal".
 
 mod sides;
 mod theirs;
@@ -45,7 +45,7 @@ impl CompareForm {
     }
 }
 
-/// What came of a comparison, for whoever asks when the audit has ended.
+/// What came of a comparison, for callers that ask when the audit has ended.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome(Arc<AtomicU8>);
 

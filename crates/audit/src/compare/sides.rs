@@ -12,7 +12,7 @@ use super::Theirs;
 /// Of ours that are not among theirs, so many are kept to be shown; the rest are counted.
 const SHOWN: usize = 20;
 
-/// A violation. Which version of its API an object is listed in tells nothing of the object.
+/// A violation. Which version of its API an object is listed in says nothing about the object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Entry {
     /// API group of the object.
@@ -187,7 +187,7 @@ impl Side {
         found.written_by.clone_from(&audited.written_by);
         found.theirs = Some((audited.total, audited.listed.len() as u64));
         if audited.total > audited.listed.len() as u64 {
-            // What is not listed cannot be told from what they did not find.
+            // What is not listed cannot be distinguished from what they did not find.
             found.forget_ours();
         }
         let is_equal = audited.total == ours
@@ -227,7 +227,7 @@ fn is_cut(theirs: &str, ours: &str, limit: usize) -> bool {
         && ours.starts_with(left)
 }
 
-/// A message for whoever compares: as long as theirs can be.
+/// A message for people who compare: as long as theirs can be.
 fn shortened(message: &str, limit: usize) -> String {
     if limit == 0 || message.len() <= limit {
         return message.to_owned();

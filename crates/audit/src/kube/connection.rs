@@ -123,7 +123,7 @@ impl Connection {
         Ok(ClusterSubject::new(self, policies, discovery, chunk_size, scope, stop))
     }
 
-    /// Waits until the Lease is ours; `None` if we were told to end before.
+    /// Waits until the Lease is ours; `None` if we were asked to end before.
     pub(super) fn lead(
         &self,
         options: LeaseOptions,

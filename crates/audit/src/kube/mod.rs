@@ -29,7 +29,7 @@ pub use connection::Connection;
 pub use sink::ClusterSink;
 pub use subject::ClusterSubject;
 
-/// Audits a cluster as the command line says, once or again and again until it is told to end.
+/// Audits a cluster as the command line says, once, or again and again until it is asked to end.
 ///
 /// # Errors
 ///

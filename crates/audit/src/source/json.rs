@@ -27,7 +27,7 @@ pub(super) struct Json {
     last: u8,
     collected: Option<Collecting>,
     list: Option<List>,
-    /// Of the value itself: its keys, as far as they are told.
+    /// Of the value itself: its keys, as far as they are known.
     head: Head,
     /// The last text directly in the value.
     text: Vec<u8>,

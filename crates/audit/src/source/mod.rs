@@ -84,7 +84,7 @@ impl Files {
             BadKind::Twice => (
                 ErrorKind::DuplicateKey,
                 "the key `items` is set a second time in this list".to_owned(),
-                "the items of both are audited, but only the last ones count for whoever reads the list",
+                "the items of both are audited, but only the last ones count for a reader of the list",
             ),
             BadKind::Between => (
                 ErrorKind::Syntax,
@@ -105,7 +105,7 @@ impl Files {
                 ErrorKind::Syntax,
                 "this list has tabs at the start of lines, or characters that end a line for YAML only"
                     .to_owned(),
-                "its items were audited, but may be others for whoever reads the list; write such characters as escapes in double quotes",
+                "its items were audited, but may be others for a reader of the list; write such characters as escapes in double quotes",
             ),
         };
         let file = source.name.clone();

@@ -38,7 +38,7 @@ impl Source {
     pub fn file(file: InputFile) -> io::Result<Self> {
         let found = fs::metadata(&file.path).ok().and_then(|metadata| special(metadata.file_type()));
         match found {
-            // What else cannot be opened is reported by whoever opens it.
+            // What else cannot be opened is reported when it is opened.
             None => Ok(Self::plain(file)),
             Some(Special::Pipe) => {
                 with_patience(&file.name, || Self::spool(&file.name, File::open(&file.path)?, None))

@@ -8,7 +8,7 @@ use portcullis_report::{Place, Problem};
 
 use super::split::{Frame, Identity, Role, Start, Text};
 
-/// How many problems of one text are told apart. A text may have as many as it has documents, and a batch many texts.
+/// How many problems of one text are listed. A text may have as many as it has documents, and a batch many texts.
 const MAX_PROBLEMS: usize = 100;
 
 /// The documents of a text, and what is wrong with it. Whatever of it is in no document is among the problems. Of one that was cut off
@@ -80,7 +80,7 @@ fn item(
     };
     let (documents, errors) = Document::read_form(&source, form, &limits);
     if documents.is_empty() && errors.is_empty() {
-        // Null, or a list without items: only the list that it is in tells.
+        // Null, or a list without items: only the list that it is in says.
         return (Vec::new(), nothing(file, &source, start, form, &limits));
     }
     let documents = documents.into_iter().map(|document| match identity {

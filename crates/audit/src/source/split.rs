@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Nothing else than the core's reader may come out, so nothing here is believed. A small source is one piece, which the core reads
-//! as it reads any file. Of a list that is cut, what is left without its items comes out as well, as a [`Role::Frame`]: whoever reads it
+//! as it reads any file. Of a list that is cut, what is left without its items comes out as well, as a [`Role::Frame`]: its reader
 //! sees whether the items stood where the core finds a list's items. Every byte is in some piece, or is white space or a comma
 //! between two, or is reported.
 
@@ -111,7 +111,7 @@ pub enum BadKind {
     OddLines,
 }
 
-/// What the lists of a source have in their heads, as far as it can be told without reading them.
+/// What the lists of a source have in their heads, as far as it is known without reading them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Head {
     pub(super) api_version: Option<String>,
@@ -175,7 +175,7 @@ impl Collecting {
     }
 }
 
-/// Pieces that wait are no more than this and what ends with the same byte: whoever feeds goes on when they have been taken.
+/// Pieces that wait are no more than this and what ends with the same byte: the feeder goes on when they have been taken.
 pub(super) const MAX_PIECES: usize = 64;
 
 /// A source that is no larger is not cut into pieces, nor is such a document of a YAML stream: enough for what people write, and
@@ -291,7 +291,7 @@ impl<R: BufRead> Splitter<R> {
     fn decide(&mut self) {
         let Mode::Small(first) = &mut self.mode else { return };
         let first = std::mem::take(first);
-        // With two of them it is refused by whoever reads it.
+        // With two of them it is refused by its reader.
         let behind = first.strip_prefix(MARK).filter(|rest| !rest.starts_with(MARK));
         let marked = first.len() - behind.unwrap_or(&first).len();
         let begins = first.iter().skip(marked).position(|byte| !is_space(*byte));

@@ -30,7 +30,7 @@ struct Document {
     /// All of it, as long as it is small.
     small: Option<Collecting>,
     list: List,
-    /// May have more than comments and white space: whoever reads it finds out.
+    /// May have more than comments and white space: its reader finds out.
     counts: bool,
     /// The line is a comment so far.
     in_comment: bool,
@@ -145,7 +145,7 @@ impl Yaml {
         let is_odd = OddLines::default().are_in(&pending);
         let looked_at = looked_at(&pending).unwrap_or(pending.len()).min(pending.len());
         let (line, rest) = pending.split_at_mut_checked(looked_at).unwrap_or_default();
-        // Of more white space nobody is told whether it is a separator.
+        // Of more white space it is not known whether it is a separator.
         let is_cut = !line.ends_with(b"\n") && line.len() >= MAX_SPACE && is_only_dashes(line);
         self.looked = true;
         let start = Start { line: self.line, column: 1 };

@@ -60,7 +60,7 @@ fn every_form_of_dump_says_the_same() {
         ("compact.json", list.to_string().into_bytes()),
         ("list.yaml", yaml.into_bytes()),
         ("stream.yaml", stream.into_bytes()),
-        // What a file is packed with is told by its bytes.
+        // The bytes of a file show what it is packed with.
         ("list.txt", gzip.finish().unwrap()),
         ("list.dump", zstd::encode_all(pretty.as_bytes(), 1).unwrap()),
     ];
@@ -412,7 +412,7 @@ fn an_inventory_that_does_not_fit_ends_the_audit_and_says_so() {
         run(path, &["dump.ndjson", "-o", "json", "--max-memory", "64MiB"], None).exits_with(2).json();
     assert_eq!(report["completion"], "unfinished");
     assert!(report["reason"].as_str().unwrap().contains("does not fit"), "{report}");
-    // Who asks for no report is told all the same.
+    // The reason comes out even if no report is asked for.
     let quiet = run(path, &["dump.ndjson", "-q", "--max-memory", "64MiB"], None).exits_with(2);
     assert_eq!(quiet.stdout, "");
     assert!(

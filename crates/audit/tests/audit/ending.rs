@@ -60,7 +60,7 @@ fn sigterm_ends_the_audit_and_outputs_say_so() {
     assert!(told.elapsed() < Duration::from_secs(30));
     let text = fs::read_to_string(path.join("out.ndjson")).unwrap();
     let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
-    assert_eq!(last["message"], "audit is unfinished: it was told to end");
+    assert_eq!(last["message"], "audit is unfinished: it was asked to end");
     let report: Value = serde_json::from_slice(&fs::read(path.join("out.json")).unwrap()).unwrap();
     assert_eq!((&report["completion"], &report["standing"]), (&"unfinished".into(), &"incomplete".into()));
     // What was judged is all there, in order, and counted.

@@ -97,7 +97,7 @@ async fn fifty_thousand_objects_are_judged_once_each_whatever_the_server_does() 
     let expected: Vec<_> = (0..PODS).step_by(100).map(|index| format!("pod-{index:05}")).collect();
     assert_eq!(names, expected);
     assert_eq!((&findings[0]["place"], &findings[0]["field"]), (&Value::Null, &json!("spec.hostPID")));
-    assert!(server.writes().is_empty(), "an audit that is not told to writes nothing");
+    assert!(server.writes().is_empty(), "an audit that is not asked to writes nothing");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

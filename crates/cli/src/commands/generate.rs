@@ -106,7 +106,8 @@ fn is_error(problem: &Error) -> bool {
     problem.severity() == Severity::Error
 }
 
-/// Says what is wrong, on standard error. False if nothing may be made of it: a policy that is left out would lack what it needs.
+/// Says what is wrong, on standard error. False if nothing may be made of it: a policy that is left out would
+/// lack what it needs.
 fn tell(mut problems: Vec<Error>) -> anyhow::Result<bool> {
     // How policies are written is what `lint` is for.
     problems.retain(|problem| !problem.kind().is_style());

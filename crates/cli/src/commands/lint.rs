@@ -178,7 +178,8 @@ fn directory(document: &Document) -> PathBuf {
     Path::new(&**document.location().file()).parent().map(Path::to_owned).unwrap_or_default()
 }
 
-/// Whether a problem of reading a file means that some of it was not looked at for another reason than its text.
+/// Whether a problem of reading a file means that some of it was not looked at for another reason than its
+/// text.
 fn is_unread(problem: &Error) -> bool {
     let is_error = problem.severity() == Severity::Error;
     is_error

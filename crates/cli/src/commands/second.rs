@@ -67,8 +67,9 @@ pub struct Opinion<'a> {
 }
 
 impl Opinion<'_> {
-    /// Asks again for every result of an outcome. What differs is an error at `place`; what cannot be compared is a warning, the same for
-    /// all objects if it is the template that the other evaluator does not take.
+    /// Asks again for every result of an outcome. What differs is an error at `place`; what cannot be
+    /// compared is a warning, the same for all objects if it is the template that the other evaluator does
+    /// not take.
     pub fn problems(
         &self,
         policies: &PolicySet,

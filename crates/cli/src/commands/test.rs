@@ -89,7 +89,8 @@ enum SubjectKind {
 struct Loaded {
     policies: Vec<Resource>,
     subjects: Vec<Subject>,
-    /// What policies may compare with, in the order given: of two objects of the same name the last one counts.
+    /// What policies may compare with, in the order given: of two objects of the same name the last one
+    /// counts.
     inventory: Vec<Object>,
     /// What the CRDs among all that was read say of their kinds.
     scopes: Scopes,
@@ -420,7 +421,8 @@ impl Judging<'_> {
                 ordinal: 0,
                 place: report::Place::of(&location),
                 field: path.to_string(),
-                // Everything in an outcome is a constraint of the set; if it were not, it would count all the same.
+                // Everything in an outcome is a constraint of the set; if it were not, it would count all the
+                // same.
                 policy: self.index.get(finding.result.key()).copied().unwrap_or(usize::MAX),
                 actions: Action::list(finding.actions()),
                 verdict: if finding.is_error() {

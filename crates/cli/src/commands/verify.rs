@@ -1,8 +1,8 @@
 //! `portcullis verify`: runs gator's suites.
 //!
-//! A test compiles its template and constraint once; each case reviews one object or admission request with nothing but
-//! the case's own inventory, and counts violations. An evaluation that fails counts as one violation, as it does in a
-//! cluster. Nothing that could not be run as written counts as passed.
+//! A test compiles its template and constraint once; each case reviews one object or admission request with
+//! nothing but the case's own inventory, and counts violations. An evaluation that fails counts as one
+//! violation, as it does in a cluster. Nothing that could not be run as written counts as passed.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -246,8 +246,9 @@ fn broken(location: &Location, message: impl Into<String>, errors: &[Error]) -> 
     }
 }
 
-/// The policies of a test, or why there are none; `None` if its template is in an engine that there is not, and that is allowed. A
-/// test with `invalid: true` gets an empty set if its constraint is refused as it should.
+/// The policies of a test, or why there are none; `None` if its template is in an engine that there is not,
+/// and that is allowed. A test with `invalid: true` gets an empty set if its constraint is refused as it
+/// should.
 fn compile(
     test: &Test,
     files: &Files<'_>,
@@ -358,7 +359,8 @@ fn only(
     }
 }
 
-/// The first document of a file, as gator takes it. The others do nothing, which they may not have been written for.
+/// The first document of a file, as gator takes it. The others do nothing, which they may not have been
+/// written for.
 fn first<'d>(
     documents: &'d [Document],
     what: &str,

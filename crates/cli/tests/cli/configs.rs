@@ -1,5 +1,5 @@
-//! Which Config counts, asked of everything that reads one: the same namespaces are left alone by the command line, the webhook and the audit,
-//! of files and of a cluster.
+//! Which Config counts, asked of everything that reads one: the same namespaces are left alone by the command
+//! line, the webhook and the audit, of files and of a cluster.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,4 +1,5 @@
-//! What was met in the field: files that were passed over, outputs that nobody could read, suites as gator takes them.
+//! What was met in the field: files that were passed over, outputs that nobody could read, suites as gator
+//! takes them.
 
 use std::fs;
 use std::path::Path;

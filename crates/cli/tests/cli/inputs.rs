@@ -110,7 +110,8 @@ fn links_that_lead_nowhere() {
     reports(directory.path(), &[], &["link.yaml", "no such file"]);
 }
 
-/// As Kubernetes mounts a ConfigMap: the files are links into a hidden directory that is itself behind a link.
+/// As Kubernetes mounts a ConfigMap: the files are links into a hidden directory that is itself behind a
+/// link.
 #[cfg(unix)]
 #[test]
 fn mounted_config_maps_are_read_once() {

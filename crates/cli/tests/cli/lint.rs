@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use portcullis_report::Form;
+use portcullis_report::lint::LintReport;
 use serde_json::Value;
 
 use super::{Run, run, run_in, testdata};
@@ -94,9 +96,9 @@ fn test_leaves_out_what_is_only_about_style() {
 
 #[test]
 fn reports_do_not_depend_on_the_number_of_threads() {
-    for format in ["human", "json", "yaml", "junit", "sarif", "github"] {
-        let with = |jobs| lint(&[".", "-v", "-o", format, "--jobs", jobs]).shown();
-        assert_eq!(with("1"), with("4"), "{format}");
+    for form in Form::of::<LintReport>() {
+        let with = |jobs| lint(&[".", "-v", "-o", form.name(), "--jobs", jobs]).shown();
+        assert_eq!(with("1"), with("4"), "{form:?}");
     }
 }
 

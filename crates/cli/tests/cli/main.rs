@@ -113,7 +113,8 @@ fn unknown_arguments_are_input_errors() {
     assert!(run.stderr.contains("--frobnicate"), "{}", run.stderr);
 }
 
-/// What the README's first command shows: the project's own policies, without the samples of their suites, on a broken manifest.
+/// What the README's first command shows: the project's own policies, without the samples of their suites, on
+/// a broken manifest.
 #[test]
 fn the_demo_is_judged_by_the_policies_of_this_project() {
     let root = testdata().join("../..");

@@ -1,5 +1,5 @@
-//! SARIF output against the standard: the parts that we write as a schema of our own, and the whole standard if its schema is at
-//! hand.
+//! SARIF output against the standard: the parts that we write as a schema of our own, and the whole standard
+//! if its schema is at hand.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,5 @@
-//! Where objects live, and what that makes of verdicts: the same on every way, whatever the objects' own fields say.
+//! Where objects live, and what that makes of verdicts: the same on every way, whatever the objects' own
+//! fields say.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

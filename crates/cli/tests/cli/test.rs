@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use portcullis_report::{Form, TestReport};
 use serde_json::Value;
 
 use super::{Run, run, run_in, testdata};
@@ -75,11 +76,12 @@ fn broken_input_is_in_every_report() {
     let invocation = &sarif["runs"][0]["invocations"][0];
     assert_eq!(invocation["executionSuccessful"], false);
     assert!(!invocation["toolExecutionNotifications"].as_array().unwrap().is_empty());
-    // Those that have no place for it say it to people.
-    for format in ["json", "yaml"] {
-        let run = broken(format).exits_with(2);
-        assert!(run.stderr.contains("error[syntax]"), "{}", run.stderr);
-        assert!(run.stdout.contains("fixed-images"), "{}", run.stdout);
+    for form in Form::of::<TestReport>() {
+        let run = broken(form.name()).exits_with(2);
+        // Those that have no place for it say it to people.
+        assert_eq!(run.stderr.contains("error[syntax]"), !form.has_problems(), "{form:?}: {}", run.stderr);
+        assert!(!form.has_problems() || run.stdout.contains("syntax"), "{form:?}: {}", run.stdout);
+        assert!(run.stdout.contains("fixed-images"), "{form:?}: {}", run.stdout);
     }
 }
 
@@ -101,10 +103,10 @@ fn nothing_found_is_an_empty_list_and_success() {
 
 #[test]
 fn reports_do_not_depend_on_the_number_of_threads() {
-    for format in ["human", "json", "yaml", "junit", "sarif", "github"] {
-        let with = |jobs| run_in(&testdata(), &["test", "-f", ".", "-o", format, "--jobs", jobs]);
+    for form in Form::of::<TestReport>() {
+        let with = |jobs| run_in(&testdata(), &["test", "-f", ".", "-o", form.name(), "--jobs", jobs]);
         let (one, four) = (with("1"), with("4"));
-        assert_eq!(one.shown(), four.shown(), "{format}");
+        assert_eq!(one.shown(), four.shown(), "{form:?}");
         assert_eq!(one.code, four.code);
     }
 }

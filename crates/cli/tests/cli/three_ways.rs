@@ -1,4 +1,5 @@
-//! The same policies and objects through the command line, the webhook and the audit: the same verdicts and messages.
+//! The same policies and objects through the command line, the webhook and the audit: the same verdicts and
+//! messages.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -55,7 +55,7 @@ impl Broken {
         }
     }
 
-    /// The object is sound, or gone. Returns whether the kind has to be listed again: all that could be named is mended, and which the
+    /// The object is sound, or gone. Returns whether the kind has to be listed again: all that could be named is repaired, and which the
     /// others were is not known.
     pub(super) fn remove(&mut self, purpose: &Purpose, name: &Name) -> bool {
         let Some(kind) = self.kinds.get_mut(purpose) else { return false };
@@ -134,7 +134,7 @@ mod tests {
         let named = broken.errors().count() - 1;
         assert!((5..1000).contains(&named) && broken.len() == 1000, "{named}");
         assert!(broken.errors().all(|error| error.len() <= MAX_ERROR_BYTES));
-        // Whatever is known to be mended, the others are not.
+        // Whatever is known to be repaired, the others are not.
         let asks: Vec<bool> = (0..1000).map(|number| broken.remove(&pods(), &name(number))).collect();
         assert_eq!(
             asks.iter().filter(|&&asks| asks).count(),

@@ -67,7 +67,7 @@ struct Kinds {
     sender: mpsc::Sender<Result<Discovery, ClusterError>>,
 }
 
-/// A CRD, as far as its name tells.
+/// A CRD, as far as its name says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Crd {
     There,

@@ -99,7 +99,7 @@ impl Objects {
 
     pub(super) fn remove_namespace(&mut self, name: &Name) {
         self.namespaces.remove(&*name.1);
-        self.mended(&Purpose::Namespaces, name);
+        self.repaired(&Purpose::Namespaces, name);
         self.is_changed = true;
     }
 
@@ -127,7 +127,7 @@ impl Objects {
 
     pub(super) fn remove(&mut self, resource: &ApiResource, name: &Name) {
         self.inventory.remove(&object_key(&resource.gvk, name));
-        self.mended(&Purpose::Inventory(resource.clone()), name);
+        self.repaired(&Purpose::Inventory(resource.clone()), name);
         self.is_changed = true;
     }
 
@@ -143,7 +143,7 @@ impl Objects {
         let Content::Object(read) = item.content else { return None };
         match read {
             Ok(object) => {
-                self.mended(purpose, &item.name);
+                self.repaired(purpose, &item.name);
                 Some(object)
             }
             Err(error) => {
@@ -153,7 +153,7 @@ impl Objects {
         }
     }
 
-    fn mended(&mut self, purpose: &Purpose, name: &Name) {
+    fn repaired(&mut self, purpose: &Purpose, name: &Name) {
         if self.broken.remove(purpose, name) {
             self.to_list.push(purpose.clone());
         }

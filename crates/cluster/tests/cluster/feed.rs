@@ -653,7 +653,7 @@ fn model(server: &ApiServer, denied: &BTreeSet<&str>) -> (Vec<Vec<String>>, usiz
     (judge_all(&snapshot), count, constraints)
 }
 
-/// The messages for some services. Why something cannot be read is told in many ways.
+/// The messages for some services. Why something cannot be read is said in many ways.
 fn judge_all(snapshot: &Snapshot) -> Vec<Vec<String>> {
     let short = |message: String| match message.split_once(" cannot be read: ") {
         Some((start, _)) => start.to_owned(),

@@ -76,7 +76,8 @@ impl About {
 }
 
 impl AdmissionRules {
-    /// What is needed that a configuration does not send to `/v1/admit`, in the order of targets and operations.
+    /// What is needed that a configuration does not send to `/v1/admit`, in the order of targets and
+    /// operations.
     #[must_use]
     pub fn missing(&self, configuration: &WebhookConfiguration) -> Vec<MissingRule> {
         let ours: Vec<&Webhook> = configuration.asking(ADMIT).collect();
@@ -100,14 +101,16 @@ impl AdmissionRules {
             .collect()
     }
 
-    /// Whether a configuration sends all that is needed. What its selectors leave out is reported by [`AdmissionRules::lint`].
+    /// Whether a configuration sends all that is needed. What its selectors leave out is reported by
+    /// [`AdmissionRules::lint`].
     #[must_use]
     pub fn covers(&self, configuration: &WebhookConfiguration) -> bool {
         self.missing(configuration).is_empty()
     }
 
-    /// What is doubtful about a configuration, at its places: what is not sent, by constraint; what its selectors and policies leave
-    /// out; and what is sent that nobody needs. [`AdmissionRules::notes`] is not in it.
+    /// What is doubtful about a configuration, at its places: what is not sent, by constraint; what its
+    /// selectors and policies leave out; and what is sent that nobody needs. [`AdmissionRules::notes`] is not
+    /// in it.
     #[must_use]
     pub fn lint(&self, configuration: &WebhookConfiguration) -> Vec<Error> {
         let mut found = Vec::new();

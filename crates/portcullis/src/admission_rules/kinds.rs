@@ -45,7 +45,8 @@ impl Kinds {
         self.0.get(&GroupKind { group: group.into(), kind: kind.into() }).cloned()
     }
 
-    /// The groups that have a kind of this name, in their order, without those that no API server serves any more.
+    /// The groups that have a kind of this name, in their order, without those that no API server serves any
+    /// more.
     #[must_use]
     pub fn groups_of(&self, kind: &str) -> Vec<Arc<str>> {
         let is_one = |(group, known, _): &(&str, &str, Scope)| *known == kind && !parts::is_gone(group, kind);

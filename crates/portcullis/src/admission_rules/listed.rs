@@ -1,4 +1,5 @@
-//! Which kinds have to be listed: those that an audit judges, and those that policies compare objects with. Roles are made of it.
+//! Which kinds have to be listed: those that an audit judges, and those that policies compare objects with.
+//! Roles are made of it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -42,7 +43,8 @@ impl ListedKinds {
         listed.tidied()
     }
 
-    /// What policies compare objects with: the kinds that their Rego names, and those that Configs and SyncSets list.
+    /// What policies compare objects with: the kinds that their Rego names, and those that Configs and
+    /// SyncSets list.
     #[must_use]
     pub fn compared(policies: &PolicySet, kinds: &Kinds) -> Self {
         let mut listed = Self::default();
@@ -239,8 +241,8 @@ impl ListedKinds {
     }
 }
 
-/// The kinds of the annotation `metadata.gatekeeper.sh/requires-sync-data`: lists of choices, of groups, versions and kinds. None if
-/// they are more than there is room for.
+/// The kinds of the annotation `metadata.gatekeeper.sh/requires-sync-data`: lists of choices, of groups,
+/// versions and kinds. None if they are more than there is room for.
 fn required_kinds(template: &TemplateInfo, room: &mut Room) -> Option<BTreeSet<GroupKind>> {
     const ANNOTATION: &str = "metadata.gatekeeper.sh/requires-sync-data";
     let document = template.document().value();

@@ -1,4 +1,5 @@
-//! Which requests an API server has to send for the policies to be asked, and whether a webhook configuration makes it do so.
+//! Which requests an API server has to send for the policies to be asked, and whether a webhook configuration
+//! makes it do so.
 //!
 //! ```text
 //! constraints: match.kinds, scope ──┐
@@ -6,8 +7,8 @@
 //! kinds and their resources ────────┘                   └──missing, lint <── WebhookConfiguration
 //! ```
 //!
-//! A request that is not sent passes without anybody being asked, so needs are never too few: what a text does not show is taken
-//! to be needed. Tables of the parts of resources are in [`parts`].
+//! A request that is not sent passes without anybody being asked, so needs are never too few: what a text
+//! does not show is taken to be needed. Tables of the parts of resources are in [`parts`].
 
 mod configuration;
 mod judge;
@@ -104,8 +105,8 @@ impl fmt::Display for AdmissionTarget {
 pub enum NeededBy {
     /// The webhook, which checks policies before they are let in.
     Webhook,
-    /// The webhook, which refuses policies of Gatekeeper's that nothing is done for. Not counted as missing: beside Gatekeeper they are
-    /// left out.
+    /// The webhook, which refuses policies of Gatekeeper's that nothing is done for. Not counted as missing:
+    /// beside Gatekeeper they are left out.
     Refusal,
     /// A constraint.
     Constraint(ConstraintKey),
@@ -157,8 +158,9 @@ pub struct AdmissionRules {
 }
 
 impl AdmissionRules {
-    /// Works out what policies need, and the webhook itself. Cost: following each template's program, once, and a look at each kind of a
-    /// constraint in each of its groups, up to 2 MiB of names; beyond that all kinds of the groups are needed, and a note says so.
+    /// Works out what policies need, and the webhook itself. Cost: following each template's program, once,
+    /// and a look at each kind of a constraint in each of its groups, up to 2 MiB of names; beyond that all
+    /// kinds of the groups are needed, and a note says so.
     #[must_use]
     pub fn of(policies: &PolicySet, kinds: &Kinds) -> Self {
         let mut rules = Self::default();
@@ -194,7 +196,8 @@ impl AdmissionRules {
         self.needs.iter().map(|((target, operation), by)| (target, *operation, by))
     }
 
-    /// What is to be said about constraints: kinds that are not known, and such that no webhook is asked about.
+    /// What is to be said about constraints: kinds that are not known, and such that no webhook is asked
+    /// about.
     #[must_use]
     pub fn notes(&self) -> &[Error] {
         &self.notes
@@ -216,7 +219,8 @@ impl AdmissionRules {
         self
     }
 
-    /// The rules as `webhooks[].rules` of a ValidatingWebhookConfiguration has them: as few as can be, in a fixed order.
+    /// The rules as `webhooks[].rules` of a ValidatingWebhookConfiguration has them: as few as can be, in a
+    /// fixed order.
     #[must_use]
     pub fn to_json(&self) -> Value {
         type Shape = (BTreeSet<Operation>, Scope);

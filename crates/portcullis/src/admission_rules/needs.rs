@@ -74,8 +74,9 @@ fn rests_on_field(constraint: &CompiledConstraint, field: &[&str]) -> bool {
     ["object", "oldObject"].iter().any(|object| rests_on(constraint, &[&[*object], field].concat()))
 }
 
-/// Whether the constraint is about a field: whether it may rest on it, and names it or comes to it by a name that is worked out. One
-/// that compares the whole object with the old one rests on everything, and is about nothing of it.
+/// Whether the constraint is about a field: whether it may rest on it, and names it or comes to it by a name
+/// that is worked out. One that compares the whole object with the old one rests on everything, and is about
+/// nothing of it.
 fn is_about(constraint: &CompiledConstraint, field: &[&str]) -> bool {
     let program = &constraint.template.program;
     let words = &program.operation_use().words;
@@ -117,7 +118,8 @@ fn operations(constraint: &CompiledConstraint) -> BTreeSet<Operation> {
     let is_hidden =
         found.mention == Mention::Nowhere && is_named("operation") && rests_on(constraint, &["operation"]);
     if found.mention == Mention::Open || is_hidden {
-        // It is compared with what may be anything: with what the template names or the parameters say, else with all.
+        // It is compared with what may be anything: with what the template names or the parameters say, else
+        // with all.
         let mut names: BTreeSet<String> = found.words.iter().map(|word| word.to_uppercase()).collect();
         texts(&constraint.parameters, &mut |text| {
             names.insert(text.to_uppercase());

@@ -7,8 +7,9 @@
 //! | an object of another kind | `Eviction` by `pods/eviction` | a constraint is about that kind |
 //! | the whole object, of which only some fields may differ | `Pod` by `pods/ephemeralcontainers` | a policy may rest on one of those fields, and names it or calls `walk` |
 //!
-//! A constraint without kinds is about whole objects. It is about the first sort if its Rego names the kind or the part, or looks at
-//! nothing of the object: one that asks for a label on everything is not meant for evictions, which have none.
+//! A constraint without kinds is about whole objects. It is about the first sort if its Rego names the kind
+//! or the part, or looks at nothing of the object: one that asks for a label on everything is not meant for
+//! evictions, which have none.
 
 use crate::api::Operation;
 

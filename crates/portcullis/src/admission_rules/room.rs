@@ -1,16 +1,18 @@
-//! How much the names of a policy set's constraints may come to: groups times kinds, as each kind may be in each group.
+//! How much the names of a policy set's constraints may come to: groups times kinds, as each kind may be in
+//! each group.
 
 use crate::matcher::Names;
 
-/// Bytes of all pairs of a group and a kind together. An API server stores no configuration above 1.5 MiB, in which pairs share their
-/// names; a thousand constraints about twenty kinds each fit.
+/// Bytes of all pairs of a group and a kind together. An API server stores no configuration above 1.5 MiB, in
+/// which pairs share their names; a thousand constraints about twenty kinds each fit.
 const MAX_PAIRS: usize = 2 << 20;
 /// What a pair takes beside its names.
 const PAIR: usize = 64;
 /// Groups that a kind is taken to be in which names none.
 const GROUPS_OF_ANY: usize = 4;
 
-/// What is left for pairs. Constraints take it in their order, so that the result is the same for the same set.
+/// What is left for pairs. Constraints take it in their order, so that the result is the same for the same
+/// set.
 #[derive(Debug)]
 pub(super) struct Room {
     left: usize,

@@ -314,7 +314,8 @@ fn a_constraint_without_kinds_is_about_parts_that_it_names() {
     assert_eq!(needs("{}", two), ["* CREATE,UPDATE"], "one of two bodies says nothing of kinds");
 }
 
-/// A constraint that names very many kinds, and a configuration that lists them, cost no more than their number.
+/// A constraint that names very many kinds, and a configuration that lists them, cost no more than their
+/// number.
 #[test]
 fn very_many_kinds_are_looked_up() {
     const KINDS: usize = 2_000;

@@ -12,8 +12,9 @@ pub struct InventoryRead {
     pub api_version: Option<Arc<str>>,
     /// The kind, if it is a constant in the policy.
     pub kind: Option<Arc<str>>,
-    /// The fields of these objects that are read, each with all below it, if that is certain. `None` is any step: a list's items, or
-    /// a key that the policy works out. `None` instead of a list: all of the object is read. An empty list: only that it is there.
+    /// The fields of these objects that are read, each with all below it, if that is certain. `None` is any
+    /// step: a list's items, or a key that the policy works out. `None` instead of a list: all of the object
+    /// is read. An empty list: only that it is there.
     pub fields: Option<Vec<Vec<Option<Arc<str>>>>>,
 }
 

@@ -1,4 +1,5 @@
-//! What the text of a policy says, without running it: whether it may be a policy at all, what is wrong with it, and what it reads.
+//! What the text of a policy says, without running it: whether it may be a policy at all, what is wrong with
+//! it, and what it reads.
 //!
 //! ```text
 //! texts --parse, resolve--> modules --template_rules, recursion, types--> what has to be right
@@ -41,8 +42,8 @@ pub(crate) struct FrontEnd<'a> {
     pub(crate) errors: Vec<Error>,
 }
 
-/// Parses all modules of a template and checks them against the rules for templates and, with the feature `lint`, against what cannot
-/// have been meant.
+/// Parses all modules of a template and checks them against the rules for templates and, with the feature
+/// `lint`, against what cannot have been meant.
 pub(crate) fn front_end<'a>(
     source: &RegoSource,
     texts: &'a [Text],

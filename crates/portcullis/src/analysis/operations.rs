@@ -1,11 +1,13 @@
-//! Which operations a policy is about, from its text: whether it has to be asked when objects are deleted, or connected to.
+//! Which operations a policy is about, from its text: whether it has to be asked when objects are deleted, or
+//! connected to.
 //!
-//! A policy that says nothing of operations judges what objects look like, which changes when they are created and changed. To be asked
-//! of others as well, it has to tell them apart: to hold for a deletion because it is one (`== "DELETE"`), or because it is not a creation
-//! (`!= "CREATE"`). One that leaves an operation out (`not is_update(input.review)`) is not about all the others.
+//! A policy that says nothing of operations judges what objects look like, which changes when they are
+//! created and changed. To be asked of others as well, it has to tell them apart: to hold for a deletion
+//! because it is one (`== "DELETE"`), or because it is not a creation (`!= "CREATE"`). One that leaves an
+//! operation out (`not is_update(input.review)`) is not about all the others.
 //!
-//! Conditions are worked out for each operation, through rules, functions and `not`, as true, false or unknown. What cannot be worked
-//! out is unknown: then an operation is asked for rather than not.
+//! Conditions are worked out for each operation, through rules, functions and `not`, as true, false or
+//! unknown. What cannot be worked out is unknown: then an operation is asked for rather than not.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,7 +28,8 @@ pub(crate) struct OperationUse {
     pub(crate) connects: bool,
     /// How the operation is mentioned.
     pub(crate) mention: Mention,
-    /// The constant texts of the template that are short enough for a name, the steps of its references, and what it calls.
+    /// The constant texts of the template that are short enough for a name, the steps of its references, and
+    /// what it calls.
     pub(crate) words: BTreeSet<Box<str>>,
     /// The kinds of the objects that it can hold for; none for any.
     pub(crate) kinds: Option<BTreeSet<Box<str>>>,
@@ -46,7 +49,7 @@ pub(crate) enum Mention {
     Open,
 }
 
-/// Longer texts are no names of operations, kinds or subresources.
+/// Longer texts are not names of operations, kinds or subresources.
 const LONGEST_WORD: usize = 40;
 
 /// The operations that are distinguished, and one that no policy names.
@@ -571,7 +574,8 @@ fn is_name(text: &str) -> bool {
     !text.is_empty() && NAMES.contains(&text.to_uppercase().as_str())
 }
 
-/// Whether an expression is the operation of the review: `input.review.operation`, that of a variable `review`, or a local name of it.
+/// Whether an expression is the operation of the review: `input.review.operation`, that of a variable
+/// `review`, or a local name of it.
 fn is_operation(expr: &Expr, aliases: &BTreeSet<&str>) -> bool {
     let expr = expr.peeled();
     if let Some(name) = expr.as_var() {

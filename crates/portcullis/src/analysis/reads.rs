@@ -1,8 +1,8 @@
 //! Which parts of the object and which kinds of the inventory a policy reads, from its text.
 //!
-//! Paths are followed through assignments, iteration, `object.get`, elements of set rules and arguments of functions. What is
-//! handed on without being looked into (to a builtin, as a result) counts as read whole, so that the kinds of the inventory are
-//! never too few.
+//! Paths are followed through assignments, iteration, `object.get`, elements of set rules and arguments of
+//! functions. What is handed on without being looked into (to a builtin, as a result) counts as read whole,
+//! so that the kinds of the inventory are never too few.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -29,7 +29,8 @@ type Path = Vec<Option<Box<str>>>;
 /// Loops end: paths longer than this are cut, and bindings are collected until nothing is new, or this often.
 const LONGEST: usize = 24;
 const ROUNDS: usize = 64;
-/// Paths that one name may stand for. Of more than that only the root is known: two assignments can double them.
+/// Paths that one name may stand for. Of more than that only the root is known: two assignments can double
+/// them.
 const MAX_PATHS: usize = 100;
 
 impl Reads {
@@ -100,7 +101,8 @@ fn inventory_reads(paths: &BTreeSet<Path>, present: &BTreeSet<Path>) -> Vec<Inve
         if step(0) != Some("data") || step(1) != Some("inventory") {
             continue;
         }
-        // data.inventory.cluster[version][kind][name], data.inventory.namespace[namespace][version][kind][name]
+        // data.inventory.cluster[version][kind][name],
+        // data.inventory.namespace[namespace][version][kind][name]
         let version = match step(2) {
             Some("cluster") => 3,
             Some("namespace") => 4,
@@ -145,8 +147,8 @@ fn inventory_reads(paths: &BTreeSet<Path>, present: &BTreeSet<Path>) -> Vec<Inve
     }
 }
 
-/// Whether `data.inventory` occurs at all. What could not be followed must not be taken for unread: the policy would be evaluated
-/// without the inventory, and find nothing.
+/// Whether `data.inventory` occurs at all. What could not be followed must not be taken for unread: the
+/// policy would be evaluated without the inventory, and find nothing.
 fn mentions_inventory(module: &Module) -> bool {
     struct Mentions(bool);
     impl<'m> Visitor<'m> for Mentions {
@@ -207,7 +209,8 @@ impl<'c, 'm> Collector<'c, 'm> {
         }
     }
 
-    /// Whether every definition of a function calls a parameter by a name, so that what is passed can be followed.
+    /// Whether every definition of a function calls a parameter by a name, so that what is passed can be
+    /// followed.
     fn takes_variable(&self, function: &str, position: usize) -> bool {
         let definitions = self.bindings.functions.get(function);
         definitions.into_iter().flatten().all(|params| {
@@ -268,15 +271,16 @@ impl<'c, 'm> Collector<'c, 'm> {
         }
     }
 
-    /// Of objects of the inventory, being there may be all that is asked: of a namespace, too, which is there if anything in it is. A
-    /// field of one may be asked for that as well, and is taken for read.
+    /// Of objects of the inventory, being there may be all that is asked: of a namespace, too, which is there
+    /// if anything in it is. A field of one may be asked for that as well, and is taken for read.
     fn ask_presence(&mut self, paths: &BTreeSet<Path>) {
         if self.reads {
             self.present.extend(paths.iter().filter(|path| is_below_data(path)).cloned());
         }
     }
 
-    /// A collection that is gone through, its elements being followed if they have a name: then what is read of them says more.
+    /// A collection that is gone through, its elements being followed if they have a name: then what is read
+    /// of them says more.
     fn iterate(&mut self, collection: &'m Expr, element: Option<&'m str>) {
         let (inventory, other) = self.resolve(collection).into_iter().partition(is_below_data);
         match element {
@@ -295,7 +299,8 @@ impl<'c, 'm> Collector<'c, 'm> {
         self.visit_brackets(collection);
     }
 
-    /// Visits what stands in brackets, which may read something of its own, and what a reference starts at if that is not a name.
+    /// Visits what stands in brackets, which may read something of its own, and what a reference starts at if
+    /// that is not a name.
     fn visit_brackets(&mut self, expr: &'m Expr) {
         if let ExprKind::Ref(reference) = &expr.peeled().kind {
             match &reference.head.peeled().kind {

@@ -1,5 +1,6 @@
-//! Rules that need themselves, found at load as OPA finds them, and rules that need too many others in a row. The engine would follow a function that calls itself until the
-//! stack of the process ends, and the process with it.
+//! Rules that need themselves, found at load as OPA finds them, and rules that need too many others in a row.
+//! The engine would follow a function that calls itself until the stack of the process ends, and the process
+//! with it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -9,8 +10,8 @@ use portcullis_rego_syntax::{Resolution, Span};
 use super::template_rules::ParsedModule;
 use crate::error::ErrorKind;
 
-/// Rules that need each other in a longer row are refused: each takes its part of the stack when it is evaluated. Policies that
-/// people write need a tenth of it.
+/// Rules that need each other in a longer row are refused: each takes its part of the stack when it is
+/// evaluated. Policies that people write need a tenth of it.
 const DEEPEST: usize = 128;
 
 /// Most references from rules to rules. Policies that people write have some hundred.
@@ -98,7 +99,8 @@ pub(super) fn find(modules: &[ParsedModule<'_>]) -> Vec<Recursion> {
     found.chain(too_deep).collect()
 }
 
-/// How many rules each rule needs in a row, itself counted. Rules in a circle, and those that need one, have no depth.
+/// How many rules each rule needs in a row, itself counted. Rules in a circle, and those that need one, have
+/// no depth.
 fn depths<'a>(
     rules: impl Iterator<Item = &'a RulePath>,
     needs: &BTreeMap<&'a RulePath, BTreeSet<&'a RulePath>>,
@@ -139,7 +141,8 @@ fn path_of(parsed: &ParsedModule<'_>, rule: &str) -> RulePath {
     package(parsed).into_iter().chain([rule.to_owned()]).collect()
 }
 
-/// The names with which rules begin that define different documents (`a.b := 1`, `a.c := a.b`): one may well need the other.
+/// The names with which rules begin that define different documents (`a.b := 1`, `a.c := a.b`): one may well
+/// need the other.
 fn names_of_several_heads<'a>(parsed: &'a ParsedModule<'_>) -> BTreeSet<&'a str> {
     let mut first: BTreeMap<&str, Vec<Option<&str>>> = BTreeMap::new();
     let mut several = BTreeSet::new();
@@ -154,8 +157,9 @@ fn names_of_several_heads<'a>(parsed: &'a ParsedModule<'_>) -> BTreeSet<&'a str>
     several
 }
 
-/// The rules that are in circles: those that come to themselves. Each is entered and left once, in an order in which
-/// a rule is left after all that it needs; then the rules that are come to against that order are together in circles.
+/// The rules that are in circles: those that come to themselves. Each is entered and left once, in an order
+/// in which a rule is left after all that it needs; then the rules that are come to against that order are
+/// together in circles.
 fn in_circles<'a>(
     needs: &BTreeMap<&'a RulePath, BTreeSet<&'a RulePath>>,
     depths: &BTreeMap<&'a RulePath, usize>,

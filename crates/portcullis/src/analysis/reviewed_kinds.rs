@@ -1,6 +1,8 @@
-//! Which kinds of objects a policy can hold for, where its text says so: `input.review.kind.kind == "Service"`.
+//! Which kinds of objects a policy can hold for, where its text says so:
+//! `input.review.kind.kind == "Service"`.
 //!
-//! Only what is certain counts: every body of `violation` has to be about kinds that it names, by itself or by rules that it needs.
+//! Only what is certain counts: every body of `violation` has to be about kinds that it names, by itself or
+//! by rules that it needs.
 
 use std::collections::{BTreeMap, BTreeSet};
 

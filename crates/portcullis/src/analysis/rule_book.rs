@@ -7,8 +7,8 @@ use portcullis_rego_syntax::ast::{Expr, ExprKind, Rule, RuleKind};
 
 use super::template_rules::ParsedModule;
 
-/// Rules that need each other are followed so deep, half as deep as `recursion` lets them be: what is deeper is taken to be about
-/// everything, which is never too little.
+/// Rules that need each other are followed so deep, half as deep as `recursion` lets them be: what is deeper
+/// is taken to be about everything, which is never too little.
 pub(super) const MAX_FOLLOWED: usize = 64;
 
 /// The rules of some modules, by name.

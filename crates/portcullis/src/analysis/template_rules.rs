@@ -1,4 +1,5 @@
-//! What Gatekeeper asks of a template's Rego, and what it does not tell its users, found at load with positions.
+//! What Gatekeeper asks of a template's Rego, and what it does not tell its users, found at load with
+//! positions.
 //!
 //! | rule | source |
 //! |---|---|
@@ -64,8 +65,9 @@ pub(super) fn rego_error(diagnostic: &Diagnostic, parsed: &ParsedModule<'_>, doc
     ))
 }
 
-/// Checks references below `input.parameters` against the template's own schema: a parameter that no constraint can have
-/// is always undefined. A warning, because a policy may well ask for a parameter that only older constraints had.
+/// Checks references below `input.parameters` against the template's own schema: a parameter that no
+/// constraint can have is always undefined. A warning, because a policy may well ask for a parameter that
+/// only older constraints had.
 pub(super) fn check_parameters(
     modules: &[ParsedModule<'_>],
     schema: &Schema,
@@ -117,8 +119,8 @@ fn values(rule: &Rule) -> impl Iterator<Item = Option<&Expr>> {
     [head].into_iter().chain(others).map(|value| value.map(|value| &value.expr))
 }
 
-/// Whether the text of a value alone shows that it has no elements that are violations: it has none at all, or only wrong ones. What a
-/// reference or a call gives shows when it is evaluated.
+/// Whether the text of a value alone shows that it has no elements that are violations: it has none at all,
+/// or only wrong ones. What a reference or a call gives shows when it is evaluated.
 fn is_no_violations(value: &Expr) -> bool {
     match &value.peeled().kind {
         ExprKind::Null
@@ -200,8 +202,8 @@ pub(super) fn element_of(rule: &Rule) -> Option<&Expr> {
     rule.head.path.first().map_or(rule.head.key.as_ref(), |step| step.bracket())
 }
 
-/// What the text of an element of `violation` alone shows: that it is not an object, has no `msg`, or a `msg` that is no
-/// string. Everything else shows when it is evaluated.
+/// What the text of an element of `violation` alone shows: that it is not an object, has no `msg`, or a `msg`
+/// that is no string. Everything else shows when it is evaluated.
 pub(super) fn wrong_element(element: &Expr) -> Option<(Span, &'static str)> {
     let element = element.peeled();
     match &element.kind {
@@ -235,7 +237,8 @@ pub(super) fn wrong_element(element: &Expr) -> Option<(Span, &'static str)> {
     }
 }
 
-/// Checks that the functions of libraries that are called are there. The engine finds out when it calls them, if it does.
+/// Checks that the functions of libraries that are called are there. The engine finds out when it calls them,
+/// if it does.
 pub(super) fn check_libraries(modules: &[ParsedModule<'_>], document: &Document) -> Vec<Error> {
     let defined: BTreeSet<Vec<&str>> = modules
         .iter()
@@ -305,9 +308,9 @@ impl Rules<'_> {
         self.errors.push(error);
     }
 
-    /// A reference below `input`. Only a warning, unless a misspelt name or one that no tool has: modules are written for several tools, and what
-    /// is for another never holds here. Where nothing is left that can fire, `lint` makes it an error. In a library it may belong to a rule
-    /// that this template never asks.
+    /// A reference below `input`. Only a warning, unless a misspelt name or one that no tool has: modules are
+    /// written for several tools, and what is for another never holds here. Where nothing is left that can
+    /// fire, `lint` makes it an error. In a library it may belong to a rule that this template never asks.
     fn check_input(&mut self, expr: &Expr) {
         let prefix = expr.static_prefix();
         let mut steps = prefix.iter();

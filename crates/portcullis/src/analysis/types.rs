@@ -1,4 +1,5 @@
-//! What the types of a template's values say: that it can never work. OPA refuses such templates, and so Gatekeeper does.
+//! What the types of a template's values say: that it can never work. OPA refuses such templates, and so
+//! Gatekeeper does.
 
 use portcullis_rego_syntax::types;
 use portcullis_rego_syntax::{DiagnosticCode, Module, Names};
@@ -38,7 +39,8 @@ pub(super) fn check(modules: &[ParsedModule<'_>], document: &Document) -> Vec<Er
     errors
 }
 
-/// The findings that say something else than the errors of the types: not those of the same lines, nor what follows from them.
+/// The findings that say something else than the errors of the types: not those of the same lines, nor what
+/// follows from them.
 #[cfg(feature = "lint")]
 pub(super) fn without_repeats(found: Vec<Error>, errors: &[Error]) -> Vec<Error> {
     let wrong: Vec<_> = errors

@@ -56,7 +56,8 @@ impl Constraint {
         for error in errors.iter_mut().skip(before) {
             *error = error.clone().about(key.to_string());
         }
-        // What is wrong with it has been said, and rejects the constraint; the rest of it is checked all the same.
+        // What is wrong with it has been said, and rejects the constraint; the rest of it is checked all the
+        // same.
         let enforcement = enforcement.unwrap_or_default();
         Self { document: document.clone(), object, key, matching, enforcement }
     }

@@ -1,4 +1,5 @@
-//! The custom resource definition that a template stands for: what constraints of its kind are for an API server.
+//! The custom resource definition that a template stands for: what constraints of its kind are for an API
+//! server.
 
 use serde_json::{Map, Value, json};
 
@@ -8,8 +9,8 @@ use crate::value;
 
 const PRESERVE: &str = "x-kubernetes-preserve-unknown-fields";
 
-/// The definition, without owner. The template's schema is in it as it is written; whether it is structural is for the compiler of
-/// schemas to say.
+/// The definition, without owner. The template's schema is in it as it is written; whether it is structural
+/// is for the compiler of schemas to say.
 pub(super) fn crd(template: &ConstraintTemplate) -> Value {
     let document = template.document.value();
     let plural = template.kind.to_lowercase();
@@ -88,8 +89,8 @@ fn schema(template: &ConstraintTemplate) -> Value {
     })
 }
 
-/// What `legacySchema` asks for: objects and what has no type keep unknown fields, lists may hold anything. Recursion is as deep as
-/// the document is nested, which its reader bounds.
+/// What `legacySchema` asks for: objects and what has no type keep unknown fields, lists may hold anything.
+/// Recursion is as deep as the document is nested, which its reader bounds.
 fn preserve(schema: &mut Value) {
     // As it is decoded: a schema that says nothing.
     if schema.is_null() {

@@ -70,8 +70,9 @@ pub(crate) enum Operator {
 impl Match {
     /// Reads `spec.match`: the closed sets of words, and selectors as Kubernetes checks them.
     ///
-    /// Types, required and unknown fields, patterns and enumerations are the business of the constraint schema, which knows better
-    /// hints: what has the wrong type is left out here, and no constraint is used that its schema refuses.
+    /// Types, required and unknown fields, patterns and enumerations are the business of the constraint
+    /// schema, which knows better hints: what has the wrong type is left out here, and no constraint is used
+    /// that its schema refuses.
     pub(crate) fn read(node: &Node<'_>, errors: &mut Vec<Error>) -> Self {
         let unfit = &mut Vec::new();
         Self {
@@ -116,8 +117,9 @@ fn is_empty_text(node: &Node<'_>) -> bool {
     crate::value::as_str(node.value()) == Some("")
 }
 
-/// Gatekeeper takes every word but `Cluster` and `Namespaced` for "any", so that a typo (`cluster`) widens the match in
-/// silence. Widening is the safe side, but it is not what was meant: `*` and the empty word are accepted, others are errors.
+/// Gatekeeper takes every word but `Cluster` and `Namespaced` for "any", so that a typo (`cluster`) widens
+/// the match in silence. Widening is the safe side, but it is not what was meant: `*` and the empty word are
+/// accepted, others are errors.
 fn read_scope(node: &Node<'_>, errors: &mut Vec<Error>) -> Option<Scope> {
     const SCOPES: &[(&str, Scope)] = &[
         ("*", Scope::Any),

@@ -1,7 +1,8 @@
 //! Resources: documents in, typed resources out.
 //!
-//! [`Resource::read`] is the only code that knows API groups, kinds and versions. All versions of a kind are folded into
-//! one type per file. Wire types have no behaviour; what they mean is decided in [`crate::policy`].
+//! [`Resource::read`] is the only code that knows API groups, kinds and versions. All versions of a kind are
+//! folded into one type per file. Wire types have no behaviour; what they mean is decided in
+//! [`crate::policy`].
 
 pub(crate) mod admission;
 pub(crate) mod config;
@@ -39,19 +40,21 @@ pub enum Resource {
     Suite,
     /// A recorded admission request.
     AdmissionReview(Box<AdmissionReview>),
-    /// A kind of Gatekeeper's that nothing is done for: mutators, expansion templates, providers, connections. It comes with an
-    /// error of [`ErrorKind::Unsupported`], which callers may turn into a warning.
+    /// A kind of Gatekeeper's that nothing is done for: mutators, expansion templates, providers,
+    /// connections. It comes with an error of [`ErrorKind::Unsupported`], which callers may turn into a
+    /// warning.
     Unsupported(Object),
     /// Any other Kubernetes object.
     Object(Object),
-    /// A template or constraint that is wrong in some place, as far as it could be read. It is never used; the policy stage
-    /// checks the rest of it, so that one run reports all mistakes.
+    /// A template or constraint that is wrong in some place, as far as it could be read. It is never used;
+    /// the policy stage checks the rest of it, so that one run reports all mistakes.
     Rejected(Box<Self>),
 }
 
-/// Gatekeeper's groups and that of requests, with their kinds, and for each kind where its objects live and the versions that exist. Its
-/// other groups are [`CONSTRAINT_GROUP`] and [`STATUS_GROUP`]. The list is closed: another group is somebody else's, whatever it is
-/// called, unless it is a misspelling below Gatekeeper's own domain.
+/// Gatekeeper's groups and that of requests, with their kinds, and for each kind where its objects live and
+/// the versions that exist. Its other groups are [`CONSTRAINT_GROUP`] and [`STATUS_GROUP`]. The list is
+/// closed: another group is somebody else's, whatever it is called, unless it is a misspelling below
+/// Gatekeeper's own domain.
 const GROUPS: &[(&str, &[KnownKind])] = &[
     (
         "templates.gatekeeper.sh",
@@ -104,7 +107,8 @@ type KnownKind = (&'static str, Kind, Scope, &'static [&'static str]);
 /// The group of all constraints. Its kinds are whatever the templates define.
 pub(crate) const CONSTRAINT_GROUP: &str = "constraints.gatekeeper.sh";
 const CONSTRAINT_VERSIONS: &[&str] = &["v1beta1", "v1alpha1"];
-/// What Gatekeeper's pods note for themselves in a cluster: nobody writes it, it is not a policy and asks for nothing. Ordinary objects.
+/// What Gatekeeper's pods note for themselves in a cluster: nobody writes it, it is not a policy and asks for
+/// nothing. Ordinary objects.
 const STATUS_GROUP: &str = "status.gatekeeper.sh";
 /// The group of tests for policies.
 const SUITE_GROUP: &str = "test.gatekeeper.sh";
@@ -140,7 +144,8 @@ fn is_in_domain(group: &str) -> bool {
 }
 
 impl Gvk {
-    /// Whether this is a group of policies, or was meant for one: what is wrong in it must not be taken for any other object.
+    /// Whether this is a group of policies, or was meant for one: what is wrong in it must not be taken for
+    /// any other object.
     #[must_use]
     pub fn is_policy(&self) -> bool {
         match &*self.group {
@@ -166,7 +171,8 @@ pub(crate) fn policy_groups() -> impl Iterator<Item = &'static str> {
     known.chain([CONSTRAINT_GROUP])
 }
 
-/// The kinds of Gatekeeper's that nothing is done for, each in its newest version: what a cluster has of them is to be reported.
+/// The kinds of Gatekeeper's that nothing is done for, each in its newest version: what a cluster has of them
+/// is to be reported.
 pub fn unsupported_kinds() -> impl Iterator<Item = Gvk> {
     GROUPS.iter().flat_map(|(group, kinds)| {
         let unsupported = kinds.iter().filter(|(_, kind, ..)| matches!(kind, Kind::Unsupported(_)));
@@ -222,9 +228,9 @@ enum Kind {
 impl Resource {
     /// Reads a document as what its `apiVersion` and `kind` say it is.
     ///
-    /// Problems come back beside the resource. If a problem is an error the resource is `None`, or [`Resource::Rejected`]: a
-    /// document that is wrong in any place is not used. Reading goes on after the first mistake, even after a misspelt kind,
-    /// so that all of them are reported.
+    /// Problems come back beside the resource. If a problem is an error the resource is `None`, or
+    /// [`Resource::Rejected`]: a document that is wrong in any place is not used. Reading goes on after the
+    /// first mistake, even after a misspelt kind, so that all of them are reported.
     #[must_use]
     pub fn read(document: &Document) -> (Option<Self>, Vec<Error>) {
         let mut errors = Vec::new();
@@ -237,7 +243,8 @@ impl Resource {
         };
         let is_error = |error: &Error| error.severity() == Severity::Error;
         if matches!(resource, Some(Self::Unsupported(_))) {
-            // Its own error is about what is not done; with another one beside it, it is not a document of its kind.
+            // Its own error is about what is not done; with another one beside it, it is not a document of
+            // its kind.
             let broken = errors.iter().any(|error| is_error(error) && error.kind() != ErrorKind::Unsupported);
             return (resource.filter(|_| !broken), errors);
         }
@@ -317,7 +324,8 @@ fn check_version(document: &Document, object: &Object, versions: &[&str], errors
 /// What to do about a policy that is Gatekeeper's and not supported.
 pub(crate) const ALLOW_UNSUPPORTED: &str = "take it away, or go on without it by `--allow-unsupported`";
 
-/// A group that is nearly one of ours would make a policy pass as an ordinary object, unseen. Below another domain it may be somebody's.
+/// A group that is nearly one of ours would make a policy pass as an ordinary object, unseen. Below another
+/// domain it may be somebody's.
 fn check_group(document: &Document, object: &Object, errors: &mut Vec<Error>) {
     let group = &*object.gvk().group;
     let Some(suggestion) = meant(group) else { return };

@@ -104,8 +104,8 @@ impl ConstraintTemplate {
         &self.document
     }
 
-    /// The custom resource definition that it stands for, as JSON: what an API server has to have before constraints of this kind can
-    /// be applied. It has no owner; Gatekeeper's is the template.
+    /// The custom resource definition that it stands for, as JSON: what an API server has to have before
+    /// constraints of this kind can be applied. It has no owner; Gatekeeper's is the template.
     #[must_use]
     pub fn crd(&self) -> serde_json::Value {
         super::crd::crd(self)
@@ -249,7 +249,8 @@ fn read_engine(target: &Node<'_>, errors: &mut Vec<Error>) -> Option<EngineSourc
     rego.map(EngineSource::Rego)
 }
 
-/// An engine that there is not. If one that there is was meant, the policy is not the one that was meant either.
+/// An engine that there is not. If one that there is was meant, the policy is not the one that was meant
+/// either.
 fn unknown_engine(node: &Node<'_>, engine: &str) -> Error {
     let message = format!("unknown engine `{engine}`");
     match did_you_mean(engine, [REGO, CEL]) {

@@ -1,4 +1,5 @@
-//! Nodes in, a value with marks out: what the YAML and the JSON reader share. Budgets and duplicate keys live here.
+//! Nodes in, a value with marks out: what the YAML and the JSON reader share. Budgets and duplicate keys live
+//! here.
 //!
 //! `key, begin, end, scalar, alias -> (Value, Marks)`. Nothing here recurses; nesting is a stack of frames.
 
@@ -183,8 +184,8 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    /// Closes the innermost list or object. `end` is the offset after its closing bracket; `None` if it ends with
-    /// its last child.
+    /// Closes the innermost list or object. `end` is the offset after its closing bracket; `None` if it ends
+    /// with its last child.
     pub(super) fn end(&mut self, end: Option<u32>) {
         let Some(frame) = self.frames.pop() else { return };
         let next = self.marks.len();
@@ -366,8 +367,8 @@ fn ambiguous_merge(entries: &[(Value, Value)]) -> Option<Arc<str>> {
     })
 }
 
-/// Adds the entries of a merged mapping; what is merged later, or written later, wins. In a list of mappings the
-/// earlier ones win. False if it is something else.
+/// Adds the entries of a merged mapping; what is merged later, or written later, wins. In a list of mappings
+/// the earlier ones win. False if it is something else.
 fn merge(entries: &mut Vec<(Value, Value)>, value: &Value, is_alias: bool) -> bool {
     let mut add = |value: &Value| match value.view() {
         View::Object(object) => {

@@ -1,7 +1,7 @@
 //! What is wrong with a broken YAML document, in words for its author.
 //!
-//! The parser says which rule was broken and where it noticed; this finds the place where a human has to look and
-//! what probably was meant.
+//! The parser says which rule was broken and where it noticed; this finds the place where a human has to look
+//! and what probably was meant.
 
 use portcullis_yaml::Rule;
 
@@ -61,8 +61,8 @@ impl<'a> ReaderState<'a> {
         Self { problems, marks, text, start, at, about, open }
     }
 
-    /// A `{{` in the broken document up to the line of the error, unless it is in a comment or in a text that was
-    /// read in quotes or as a block.
+    /// A `{{` in the broken document up to the line of the error, unless it is in a comment or in a text that
+    /// was read in quotes or as a block.
     pub(super) fn template_action(&self) -> Option<Span> {
         let end = self.line_end(self.at);
         let region = self.text.get(self.start..end)?;
@@ -120,7 +120,7 @@ impl<'a> ReaderState<'a> {
         Error::new(ErrorKind::Syntax, message).at(self.problems.location(range)).maybe_hint(hint)
     }
 
-    /// The error for text behind the document that clients read. `marked` if a line `...` ends that.
+    /// The error for text after the document that clients read. `marked` if a line `...` ends that.
     pub(super) fn unread(&self, marked: bool) -> Error {
         let (message, hint) = if marked {
             let hint = "start another document with a line `---`";
@@ -198,7 +198,7 @@ impl<'a> ReaderState<'a> {
         line.chars().nth(LONGEST_KEY).is_some()
     }
 
-    /// Text behind a closing quote in its line.
+    /// Text after a closing quote in its line.
     fn after_quote(&self, rule: Rule) -> Option<Diagnosis> {
         let may_be = matches!(
             rule,
@@ -336,7 +336,7 @@ impl<'a> ReaderState<'a> {
             let hint = "is this line, or the one before it, indented as it should be?".to_owned();
             return (range, "a list item is not allowed here".to_owned(), Some(hint));
         }
-        // The parser notices a dash behind it, everything else in front.
+        // The parser notices a dash after it, everything else in front.
         let before = self.text.get(range.start as usize..self.at).unwrap_or_default().trim();
         if !before.is_empty() && before != "-" {
             let hint = "if it belongs to the value, put the whole value in quotes".to_owned();
@@ -370,7 +370,7 @@ impl<'a> ReaderState<'a> {
         (is_scalar && column(start) > column(mark.key_start)).then_some((mark, value))
     }
 
-    /// The place is the character behind the backslash.
+    /// The place is the character after the backslash.
     fn unknown_escape(&self) -> Diagnosis {
         let escaped = self.character();
         let range = span(self.at.saturating_sub(1), self.at + escaped.len_utf8());

@@ -1,7 +1,7 @@
 //! JSON values in, documents out: one value, several in a row, one per line, or separated by `---`.
 //!
-//! A scanner of our own, because positions are needed and because `serde_json` into a dynamic value gives some keys
-//! a meaning of its own. Numbers and duplicate keys are treated as Go's decoder treats them.
+//! A scanner of our own, because positions are needed and because `serde_json` into a dynamic value gives
+//! some keys a meaning of its own. Numbers and duplicate keys are treated as Go's decoder treats them.
 
 use std::borrow::Cow;
 use std::sync::Arc;

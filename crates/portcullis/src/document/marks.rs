@@ -1,6 +1,7 @@
 //! Where every node of a document is: one compact arena per document, in the order of the text.
 //!
-//! `events -> Marks`; a lookup walks the path from a root, so nothing is computed for nodes nobody asks about.
+//! `events -> Marks`; a lookup walks the path from a root, so nothing is computed for nodes nobody asks
+//! about.
 
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
@@ -17,7 +18,8 @@ pub(super) struct Mark {
     /// The key the node is under; `None` for list items, roots and the values of merge keys.
     pub(super) key: Option<Arc<str>>,
     pub(super) key_start: u32,
-    /// Equal to `key_start` if there is no key in the text; a merge key is one without `key` but with a range.
+    /// Equal to `key_start` if there is no key in the text; a merge key is one without `key` but with a
+    /// range.
     pub(super) key_end: u32,
     pub(super) start: u32,
     pub(super) end: u32,
@@ -54,8 +56,8 @@ pub(super) struct Marks {
     wide: OnceLock<Wide>,
 }
 
-/// Merge keys can be chained and doubled, so looking for a key in them can be exponential; this many merge keys and mappings
-/// in their lists are followed before a lookup gives up.
+/// Merge keys can be chained and doubled, so looking for a key in them can be exponential; this many merge
+/// keys and mappings in their lists are followed before a lookup gives up.
 const MERGE_FUEL: u32 = 1024;
 
 impl Marks {
@@ -142,8 +144,8 @@ impl Marks {
         self.wide.get_or_init(|| Wide::of(self)).get(owner)
     }
 
-    /// One step of a path. Numbers and number-like keys are taken for each other, because JSON pointers do not
-    /// tell them apart.
+    /// One step of a path. Numbers and number-like keys are taken for each other, because JSON pointers do
+    /// not tell them apart.
     pub(super) fn child(&self, parent: MarkId, segment: &Segment) -> Option<MarkId> {
         let is_list = self.children(parent).next().is_some_and(|(_, mark)| mark.is_item());
         match segment {

@@ -79,9 +79,10 @@ impl Document {
         Self::read_source(&Source::new(name, text), &Limits::default())
     }
 
-    /// Reads all documents of a source as `kubectl` reads them: JSON as long as the text consists of JSON values, YAML otherwise; JSON
-    /// if the name ends in `.json`. Lists of objects (`kind: List`, `PodList`) are replaced by their items; documents without content
-    /// are passed over. The errors are in the order of the text.
+    /// Reads all documents of a source as `kubectl` reads them: JSON as long as the text consists of JSON
+    /// values, YAML otherwise; JSON if the name ends in `.json`. Lists of objects (`kind: List`, `PodList`)
+    /// are replaced by their items; documents without content are passed over. The errors are in the order of
+    /// the text.
     #[must_use]
     pub fn read_source(source: &Arc<Source>, limits: &Limits) -> (Vec<Self>, Vec<Error>) {
         if let Some(error) = unreadable(source, limits) {
@@ -91,7 +92,8 @@ impl Document {
         stream::read(source, base, limits).finish()
     }
 
-    /// Reads all documents of a source whose form is known. Otherwise as [`Document::read_source`], which has to guess.
+    /// Reads all documents of a source whose form is known. Otherwise as [`Document::read_source`], which has
+    /// to guess.
     #[must_use]
     pub fn read_form(source: &Arc<Source>, form: Form, limits: &Limits) -> (Vec<Self>, Vec<Error>) {
         if let Some(error) = unreadable(source, limits) {
@@ -103,7 +105,8 @@ impl Document {
         }
     }
 
-    /// Reads all documents of some bytes, which have to be UTF-8; a byte order mark is left out of the source.
+    /// Reads all documents of some bytes, which have to be UTF-8; a byte order mark is left out of the
+    /// source.
     #[must_use]
     pub fn read_bytes(name: &str, bytes: Vec<u8>, limits: &Limits) -> (Vec<Self>, Vec<Error>) {
         let refuse = |kind, message: String| {
@@ -142,8 +145,8 @@ impl Document {
         }
     }
 
-    /// Reads a text that is one JSON object, as API servers send them. Unlike in [`Document::read_source`], a list stays the one
-    /// object that it is: who asked for an object is not given its items instead.
+    /// Reads a text that is one JSON object, as API servers send them. Unlike in [`Document::read_source`], a
+    /// list stays the one object that it is: who asked for an object is not given its items instead.
     ///
     /// # Errors
     ///
@@ -187,8 +190,8 @@ impl Document {
         self.item
     }
 
-    /// The document with the kind and API version that it leaves out: the items of a typed list such as `PodList` have them in
-    /// the list only.
+    /// The document with the kind and API version that it leaves out: the items of a typed list such as
+    /// `PodList` have them in the list only.
     #[must_use]
     pub fn with_identity(self, api_version: &str, kind: &str) -> Self {
         let identity = [("apiVersion".into(), api_version.into()), ("kind".into(), kind.into())];
@@ -201,7 +204,8 @@ impl Document {
         &self.value
     }
 
-    /// The part of this document at a path, as a document with its positions: the objects inside of an admission request.
+    /// The part of this document at a path, as a document with its positions: the objects inside of an
+    /// admission request.
     pub(crate) fn nested(&self, path: &FieldPath) -> Option<Self> {
         let root = self.marks.find(self.root, path)?;
         let value = path.segments().iter().try_fold(&self.value, child_value)?.clone();
@@ -233,8 +237,8 @@ impl Document {
         Some(self.at(id, |mark| if mark.key.is_some() { mark.key_range() } else { mark.range() }))
     }
 
-    /// Where the deepest existing part of a path is, and that part. If the path does not exist as a whole, the
-    /// location is the key of that part: its value, all of it, would be too much to underline.
+    /// Where the deepest existing part of a path is, and that part. If the path does not exist as a whole,
+    /// the location is the key of that part: its value, all of it, would be too much to underline.
     #[must_use]
     pub fn locate_nearest(&self, path: &FieldPath) -> (Location, FieldPath) {
         let (id, depth) = self.marks.nearest(self.root, path);
@@ -246,8 +250,9 @@ impl Document {
         )
     }
 
-    /// For a location inside of a quoted string of several lines, as JSON writes Rego: line and column from 1 in the text that the
-    /// string means, and that line. `None` elsewhere: then the location's own line and column tell enough.
+    /// For a location inside of a quoted string of several lines, as JSON writes Rego: line and column from 1
+    /// in the text that the string means, and that line. `None` elsewhere: then the location's own line and
+    /// column tell enough.
     #[must_use]
     pub fn line_in_text(&self, location: &Location) -> Option<(u32, u32, String)> {
         let mark = self.marks.around(location.range().start).0?;
@@ -320,7 +325,7 @@ struct Output {
 }
 
 impl Output {
-    /// Forgets what starts at an offset or behind it.
+    /// Forgets what starts at an offset or after it.
     fn cut(&mut self, offset: usize) {
         let before = |location: &Location| (location.range().start as usize) < offset;
         self.documents.retain(|document| before(&document.location()));

@@ -1,4 +1,5 @@
-//! The problems of one source, bounded: a hostile or hopeless text must not cost more memory than it has bytes.
+//! The problems of one source, bounded: a hostile or hopeless text must not cost more memory than it has
+//! bytes.
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Whether a stream is JSON or YAML, decided as `kubectl` decides: what begins with a brace is read as JSON values, as long as they are
-//! such; what follows the first text that is none is YAML.
+//! Whether a stream is JSON or YAML, decided as `kubectl` decides: what begins with a brace is read as JSON
+//! values, as long as they are such; what follows the first text that is none is YAML.
 
 use std::sync::Arc;
 
@@ -47,7 +47,8 @@ fn is_named_json(source: &Source) -> bool {
     source.name().to_lowercase().ends_with(".json")
 }
 
-/// Behind the white space that follows, up to the next line: where clients go on, so that a separator there is the first line of a chunk.
+/// Behind the white space that follows, up to the next line: where clients go on, so that a separator there
+/// is the first line of a chunk.
 fn behind_line(text: &str, offset: usize) -> usize {
     let rest = text.get(offset..).unwrap_or_default();
     let line = rest.find('\n').map_or(rest, |end| rest.get(..=end).unwrap_or_default());

@@ -3,7 +3,8 @@
 use super::problems::Span;
 use crate::source::clamp;
 
-/// The source offset of a byte of a decoded scalar. `range` is the scalar in the source, from its quote or its `|`.
+/// The source offset of a byte of a decoded scalar. `range` is the scalar in the source, from its quote or
+/// its `|`.
 pub(super) fn source_offset(source: &str, range: Span, decoded: &str, offset: usize) -> u32 {
     let written = source.get(range.start as usize..range.end as usize).unwrap_or_default();
     let offset = decoded.floor_char_boundary(offset.min(decoded.len()));
@@ -19,8 +20,8 @@ pub(super) fn source_offset(source: &str, range: Span, decoded: &str, offset: us
     range.start + clamp(inside.unwrap_or(0))
 }
 
-/// The n-th line of the value is the n-th line after the header, without the indentation. How deep that is shows in
-/// the first line with text, so an indentation indicator needs no care.
+/// The n-th line of the value is the n-th line after the header, without the indentation. How deep that is
+/// shows in the first line with text, so an indentation indicator needs no care.
 fn in_literal(source: &str, decoded: &str, offset: usize) -> Option<usize> {
     let (header, block) = source.split_once('\n')?;
     let spaces = |line: &str| line.len() - line.trim_start_matches(' ').len();
@@ -47,8 +48,9 @@ fn in_literal(source: &str, decoded: &str, offset: usize) -> Option<usize> {
     Some(source.len())
 }
 
-/// As many characters and JSON escapes as make the text before the offset. `None` if there is anything else: YAML has more escapes, and
-/// folds lines. Cost: what is between escapes is compared at once, since policies with many mistakes ask often.
+/// As many characters and JSON escapes as make the text before the offset. `None` if there is anything else:
+/// YAML has more escapes, and folds lines. Cost: what is between escapes is compared at once, since policies
+/// with many mistakes ask often.
 fn in_escapes(written: &str, decoded: &str, offset: usize) -> Option<usize> {
     let mut escapes = Escapes { written: written.get(1..)? };
     let mut before = decoded.get(..offset)?;
@@ -64,8 +66,8 @@ fn in_escapes(written: &str, decoded: &str, offset: usize) -> Option<usize> {
     }
 }
 
-/// Line and column, both from 1, of a place in a double-quoted string, and the line: in the text that the string means. `None` if that
-/// has one line only, or is written in more ways than JSON's.
+/// Line and column, both from 1, of a place in a double-quoted string, and the line: in the text that the
+/// string means. `None` if that has one line only, or is written in more ways than JSON's.
 pub(super) fn line_in_quotes(written: &str, inside: usize) -> Option<(u32, u32, String)> {
     let mut escapes = Escapes { written: written.strip_prefix('"')?.strip_suffix('"')? };
     let end = written.len().checked_sub(inside.max(1) + 1)?;

@@ -1,8 +1,8 @@
 //! Finds children of nodes that have many: lists of thousands of items, mappings of thousands of keys.
 //!
-//! Made once per arena, when somebody first looks below a large node, and linear in the arena: four bytes for each child of a node
-//! that has many. Without it, each look-up would take time with the number of children, and placing a finding in each of them time
-//! with its square.
+//! Made once per arena, when somebody first looks below a large node, and linear in the arena: four bytes for
+//! each child of a node that has many. Without it, each look-up would take time with the number of children,
+//! and placing a finding in each of them time with its square.
 
 use std::collections::HashMap;
 

@@ -1,5 +1,5 @@
-//! YAML in, documents out: the stream is cut by its lines, as clients cut it, then each chunk is read by itself. What scalars mean is in
-//! `yaml_scalar.rs`, what errors say in `explain.rs`.
+//! YAML in, documents out: the stream is cut by its lines, as clients cut it, then each chunk is read by
+//! itself. What scalars mean is in `yaml_scalar.rs`, what errors say in `explain.rs`.
 //!
 //! A broken document is reported and left; reading goes on with the next chunk.
 
@@ -114,8 +114,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Takes the document of a chunk, and looks at what stands behind it: clients read nothing there. What a line `...` ends is whole;
-    /// other text behind a document says that the document is not what was meant.
+    /// Takes the document of a chunk, and looks at what stands after it: clients read nothing there. What a
+    /// line `...` ends is whole; other text after a document says that the document is not what was meant.
     fn document_ended(&mut self, base: usize, marked: bool, behind: Result<Placed<'_>, Problem>) {
         let built = self.builder.finish();
         let is_whole = match behind {
@@ -168,7 +168,7 @@ impl Reader<'_> {
         self.output.documents_seen += 1;
     }
 
-    /// Text behind the first document of a chunk, which no client reads.
+    /// Text after the first document of a chunk, which no client reads.
     fn unread(&mut self, base: usize, at: usize, marked: bool) {
         let place = ReaderState::new(&self.builder, self.text, base, base + at, base + at);
         if let Some(range) = place.template_action().filter(|_| !marked) {

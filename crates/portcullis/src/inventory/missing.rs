@@ -5,8 +5,9 @@ use crate::error::{Error, ErrorKind};
 use crate::policy::PolicySet;
 
 impl PolicySet {
-    /// Says which referential policies lack the data they read: a template with constraints reads kinds from the inventory of
-    /// which there is no object, so that its verdicts may rest on nothing. One warning per template and kind.
+    /// Says which referential policies lack the data they read: a template with constraints reads kinds from
+    /// the inventory of which there is no object, so that its verdicts may rest on nothing. One warning per
+    /// template and kind.
     #[must_use]
     pub fn missing_inventory(&self, inventory: &Inventory) -> Vec<Error> {
         let mut warnings = Vec::new();

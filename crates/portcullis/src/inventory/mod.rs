@@ -1,15 +1,17 @@
-//! The resource cache: what referential policies read as `data.inventory`, and where Namespaces are looked up.
+//! The resource cache: what referential policies read as `data.inventory`, and where Namespaces are looked
+//! up.
 //!
-//! [`InventoryStore`] takes changes, [`Inventory`] is an immutable snapshot of it that reviews read. Snapshots share
-//! everything that did not change. The layout is Gatekeeper's:
+//! [`InventoryStore`] takes changes, [`Inventory`] is an immutable snapshot of it that reviews read.
+//! Snapshots share everything that did not change. The layout is Gatekeeper's:
 //!
 //! ```text
 //! data.inventory.cluster[<apiVersion>][<kind>][<name>]
 //! data.inventory.namespace[<namespace>][<apiVersion>][<kind>][<name>]
 //! ```
 //!
-//! An object is where its `metadata.namespace` says: who adds objects puts them where they live first ([`crate::scope`]). What a Config
-//! keeps out is decided in [`InventoryStore::sync`], for every way that objects come.
+//! An object is where its `metadata.namespace` says: who adds objects puts them where they live first
+//! ([`crate::scope`]). What a Config keeps out is decided in [`InventoryStore::sync`], for every way that
+//! objects come.
 
 mod missing;
 mod shares;
@@ -75,7 +77,8 @@ impl Inventory {
         self.0.namespaces.get(name)
     }
 
-    /// The Namespace `default`, which every cluster has: for input that does not come with it. `None` if the inventory has it.
+    /// The Namespace `default`, which every cluster has: for input that does not come with it. `None` if the
+    /// inventory has it.
     #[must_use]
     pub fn missing_default_namespace(&self) -> Option<Object> {
         if self.namespace("default").is_some() {
@@ -106,8 +109,8 @@ impl Inventory {
         self.0.counts.iter().map(|(gvk, count)| (gvk, *count))
     }
 
-    /// The kinds of which it is not known what objects there are, and why: what is missing of them is not empty. A constraint whose
-    /// policy reads one is an error.
+    /// The kinds of which it is not known what objects there are, and why: what is missing of them is not
+    /// empty. A constraint whose policy reads one is an error.
     #[must_use]
     pub fn unreadable(&self) -> &BTreeMap<Gvk, Arc<str>> {
         &self.0.unreadable
@@ -122,11 +125,11 @@ impl Inventory {
         &self.0.data
     }
 
-    /// Indexes of a program of a set over the objects; none if it has no use for them. Those of programs that are no more are
-    /// forgotten when a new one comes.
+    /// Indexes of a program of a set over the objects; none if it has no use for them. Those of programs that
+    /// are no more are forgotten when a new one comes.
     ///
-    /// What they may use follows from the set and the objects. Of another set it may be something else: what was found under the limits
-    /// before is taken over then, at its price.
+    /// What they may use follows from the set and the objects. Of another set it may be something else: what
+    /// was found under the limits before is taken over then, at its price.
     pub(crate) fn indexes(&self, program: &Program, set: &PolicySet) -> Option<Arc<Indexes>> {
         if program.index_count() == 0 {
             return None;
@@ -153,9 +156,10 @@ impl Inventory {
 
     /// Makes what policies that compare with these objects look up, so that no review has to.
     ///
-    /// Cost: for a first snapshot up to some seconds, and memory for what is compared of each object, within the limits of the store
-    /// ([`InventoryStore::with_index_limits`]); for a later one of the same [`InventoryStore`] what the objects take that changed, and ordering what is compared: some milliseconds for
-    /// ten thousand objects.
+    /// Cost: for a first snapshot up to some seconds, and memory for what is compared of each object, within
+    /// the limits of the store ([`InventoryStore::with_index_limits`]); for a later one of the same
+    /// [`InventoryStore`] what the objects take that changed, and ordering what is compared: some
+    /// milliseconds for ten thousand objects.
     pub fn prepare(&self, policies: &PolicySet) {
         for program in policies.programs() {
             if let Some(indexes) = self.indexes(program, policies) {

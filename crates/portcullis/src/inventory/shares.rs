@@ -1,7 +1,8 @@
 //! What each index over a snapshot may use of what all of them together may.
 //!
-//! Shares follow from the policies and the objects only: a part is the same for every index, the rest goes by the number of objects that
-//! its policy reads. So whether an index is there does not depend on which is made first.
+//! Shares follow from the policies and the objects only: a part is the same for every index, the rest goes by
+//! the number of objects that its policy reads. So whether an index is there does not depend on which is made
+//! first.
 
 use std::sync::{Arc, Weak};
 

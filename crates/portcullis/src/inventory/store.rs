@@ -36,8 +36,8 @@ impl ObjectKey {
 
 /// Takes changes one by one and gives out snapshots.
 ///
-/// A change costs a few map look-ups; a snapshot costs the rebuilding of the kinds that changed since the last one, in the
-/// namespaces where they changed.
+/// A change costs a few map look-ups; a snapshot costs the rebuilding of the kinds that changed since the
+/// last one, in the namespaces where they changed.
 #[derive(Debug, Default)]
 pub struct InventoryStore {
     cluster: Scope,
@@ -82,8 +82,8 @@ impl InventoryStore {
         Self::default()
     }
 
-    /// Adds an object as [`InventoryStore::upsert`] does, unless a Config keeps it out. A Namespace that is kept out is still known to
-    /// matching, as in a cluster. Who changes the policies adds the objects again.
+    /// Adds an object as [`InventoryStore::upsert`] does, unless a Config keeps it out. A Namespace that is
+    /// kept out is still known to matching, as in a cluster. Who changes the policies adds the objects again.
     pub fn sync(&mut self, object: Object, policies: &PolicySet) {
         if !policies.keeps_out(&object) {
             self.upsert(object);
@@ -94,16 +94,17 @@ impl InventoryStore {
         }
     }
 
-    /// What all indexes over a snapshot together may use, whatever the number of policies. For those there is no room for, policies go
-    /// through all objects, within the limits of an evaluation. Usual are 128 MiB and a hundred million steps: some seconds, for a
-    /// first snapshot. A snapshot and the one before it, while that is still in use, have as much each.
+    /// What all indexes over a snapshot together may use, whatever the number of policies. For those there is
+    /// no room for, policies go through all objects, within the limits of an evaluation. Usual are 128 MiB
+    /// and a hundred million steps: some seconds, for a first snapshot. A snapshot and the one before it,
+    /// while that is still in use, have as much each.
     #[must_use]
     pub fn with_index_limits(self, limits: IndexLimits) -> Self {
         Self { index_limits: Some(limits), ..self }
     }
 
-    /// Says that it is not known what objects of a kind there are, and why: policies that read it are errors until it is said to be
-    /// known again, by `None`. Objects that are in the store stay in it.
+    /// Says that it is not known what objects of a kind there are, and why: policies that read it are errors
+    /// until it is said to be known again, by `None`. Objects that are in the store stay in it.
     pub fn set_unreadable(&mut self, gvk: &Gvk, why: Option<&str>) {
         if self.unreadable.get(gvk).map(|why| &**why) == why {
             return;
@@ -127,8 +128,8 @@ impl InventoryStore {
         }
     }
 
-    /// Adds an object or replaces the one with the same key. Nothing changes if it is the same: watches tell of all objects
-    /// again from time to time.
+    /// Adds an object or replaces the one with the same key. Nothing changes if it is the same: watches tell
+    /// of all objects again from time to time.
     pub fn upsert(&mut self, object: Object) {
         let scope = if object.namespace().is_empty() {
             &mut self.cluster
@@ -162,7 +163,8 @@ impl InventoryStore {
     /// Replaces all objects of a kind, as after a new list from the API server. Objects of other kinds among
     /// `objects` are added as well.
     ///
-    /// What is the same as before stays what it was, by reference, so that nothing that was worked out of it is lost.
+    /// What is the same as before stays what it was, by reference, so that nothing that was worked out of it
+    /// is lost.
     pub fn replace_kind(&mut self, gvk: &Gvk, objects: impl IntoIterator<Item = Object>) {
         self.changed(gvk);
         let mut before: BTreeMap<ObjectKey, Object> = BTreeMap::new();
@@ -305,8 +307,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the changes and however often somebody took a snapshot in between, the last snapshot is that of a
-        /// new store with the objects that are left.
+        /// Whatever the changes and however often somebody took a snapshot in between, the last snapshot is
+        /// that of a new store with the objects that are left.
         #[test]
         fn incremental_equals_batch(changes in changes()) {
             let mut store = InventoryStore::new();

@@ -1,4 +1,5 @@
-//! What a constraint would say of an object that names no namespace, if it were in another one than it is taken to be in.
+//! What a constraint would say of an object that names no namespace, if it were in another one than it is
+//! taken to be in.
 
 use std::sync::Arc;
 
@@ -17,8 +18,9 @@ pub(crate) struct Elsewhere {
 }
 
 impl Matcher {
-    /// Whether the constraint would apply to an object in some namespace, which `is_open` says may be that of an object that is
-    /// judged. Asked of constraints that do not apply, or are kept from being asked, where the object is taken to be.
+    /// Whether the constraint would apply to an object in some namespace, which `is_open` says may be that of
+    /// an object that is judged. Asked of constraints that do not apply, or are kept from being asked, where
+    /// the object is taken to be.
     pub(crate) fn elsewhere(
         &self,
         subject: &Subject<'_>,
@@ -26,10 +28,12 @@ impl Matcher {
         known: impl Fn(&str) -> Option<Object>,
     ) -> Option<Elsewhere> {
         let object = subject.object;
-        let may_apply = self.kinds.matches(object.gvk())
-            && self.namespaces.scope() != Scope::Cluster
-            && self.labels.as_ref().is_none_or(|labels| labels.matches(object))
-            && self.name.as_ref().is_none_or(|name| name.matches_name_of(object))
+        // A criterion that is not about the namespace holds there as it does here.
+        let Self { kinds, namespaces, labels, namespace_labels: _, name, source: _ } = self;
+        let may_apply = kinds.matches(object.gvk())
+            && namespaces.scope() != Scope::Cluster
+            && labels.as_ref().is_none_or(|labels| labels.matches(object))
+            && name.as_ref().is_none_or(|name| name.matches_name_of(object))
             && self.source_matches(subject.source);
         if !may_apply {
             return None;
@@ -63,8 +67,8 @@ impl Matcher {
         Some(Elsewhere { name, criteria: self.reasons(subject) })
     }
 
-    /// Texts of which each glob that does not take every name takes one at most, and one more than there are such globs: if none of
-    /// them is possible, hardly any name is.
+    /// Texts of which each glob that does not take every name takes one at most, and one more than there are
+    /// such globs: if none of them is possible, hardly any name is.
     fn fillings(&self) -> impl Iterator<Item = String> {
         /// What a Config excludes is not counted.
         const MORE: usize = 8;

@@ -16,7 +16,8 @@ pub(crate) enum Glob {
 impl Glob {
     pub(crate) fn compile(text: &str) -> Self {
         match (text.strip_prefix('*'), text.strip_suffix('*')) {
-            // A lone `*` strips at either end; what is left between the two is nothing, which everything contains.
+            // A lone `*` strips at either end; what is left between the two is nothing, which everything
+            // contains.
             (Some(rest), Some(_)) => Self::Contains(rest.strip_suffix('*').unwrap_or(rest).into()),
             (Some(suffix), None) => Self::Suffix(suffix.into()),
             (None, Some(prefix)) => Self::Prefix(prefix.into()),
@@ -51,7 +52,8 @@ impl Glob {
         }
     }
 
-    /// `match.name`: the name, or for patterns that end in `*` also the prefix that a name will be generated from.
+    /// `match.name`: the name, or for patterns that end in `*` also the prefix that a name will be generated
+    /// from.
     pub(super) fn matches_name_of(&self, object: &Object) -> bool {
         let generated = object.generate_name();
         let open_ended = matches!(self, Self::Prefix(_) | Self::Contains(_));

@@ -1,4 +1,5 @@
-//! `match.kinds`: groups and kinds, with `*` and the empty list for any. Case sensitive; versions do not matter.
+//! `match.kinds`: groups and kinds, with `*` and the empty list for any. Case sensitive; versions do not
+//! matter.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

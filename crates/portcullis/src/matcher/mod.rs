@@ -10,11 +10,12 @@
 //! | `name` | [`glob`] |
 //! | `source` | here |
 //!
-//! Where an object lives is found out before ([`crate::scope`], [`Home`]). What would be if it lived elsewhere is asked in
-//! [`elsewhere`].
+//! Where an object lives is found out before ([`crate::scope`], [`Home`]). What would be if it lived
+//! elsewhere is asked in [`elsewhere`].
 //!
-//! A criterion that cannot be decided is a [`MatchError`]: the review turns it into an error outcome of the constraint, never
-//! into "does not match". Since the order is fixed, an error arises only where everything before it held, as in Gatekeeper.
+//! A criterion that cannot be decided is a [`MatchError`]: the review turns it into an error outcome of the
+//! constraint, never into "does not match". Since the order is fixed, an error arises only where everything
+//! before it held, as in Gatekeeper.
 
 mod elsewhere;
 mod glob;
@@ -39,7 +40,8 @@ use crate::object::Object;
 #[derive(Clone, Copy)]
 pub(crate) struct Subject<'a> {
     pub(crate) object: &'a Object,
-    /// Where it lives, as its kind, the request or the caller say. Not asked for Namespaces, which are where they are by themselves.
+    /// Where it lives, as its kind, the request or the caller say. Not asked for Namespaces, which are where
+    /// they are by themselves.
     pub(crate) home: Home<'a>,
     pub(crate) source: Source,
 }
@@ -94,28 +96,37 @@ pub(crate) struct Matcher {
 
 impl Matcher {
     pub(crate) fn compile(wanted: &Match) -> Self {
+        // All of them by name, here and below: a new criterion that is not asked would let constraints apply
+        // to too much.
+        let Match {
+            kinds,
+            scope,
+            namespaces,
+            excluded_namespaces,
+            label_selector,
+            namespace_selector,
+            name,
+            source,
+        } = wanted;
         Self {
-            kinds: KindsMatcher::compile(&wanted.kinds),
-            namespaces: NamespacesMatcher::compile(
-                wanted.scope,
-                &wanted.namespaces,
-                &wanted.excluded_namespaces,
-            ),
-            labels: wanted.label_selector.as_ref().map(Selector::compile),
-            namespace_labels: wanted.namespace_selector.as_ref().map(Selector::compile),
-            name: wanted.name.as_deref().map(Glob::compile),
-            source: wanted.source,
+            kinds: KindsMatcher::compile(kinds),
+            namespaces: NamespacesMatcher::compile(*scope, namespaces, excluded_namespaces),
+            labels: label_selector.as_ref().map(Selector::compile),
+            namespace_labels: namespace_selector.as_ref().map(Selector::compile),
+            name: name.as_deref().map(Glob::compile),
+            source: *source,
         }
     }
 
     /// Whether the constraint applies to the subject.
     pub(crate) fn matches(&self, subject: &Subject<'_>) -> Result<bool, MatchError> {
         let object = subject.object;
-        Ok(self.kinds.matches(object.gvk())
-            && self.namespaces.matches(subject)?
-            && self.labels.as_ref().is_none_or(|labels| labels.matches(object))
+        let Self { kinds, namespaces, labels, namespace_labels: _, name, source: _ } = self;
+        Ok(kinds.matches(object.gvk())
+            && namespaces.matches(subject)?
+            && labels.as_ref().is_none_or(|labels| labels.matches(object))
             && self.namespace_selector_matches(subject)?
-            && self.name.as_ref().is_none_or(|name| name.matches_name_of(object))
+            && name.as_ref().is_none_or(|name| name.matches_name_of(object))
             && self.source_matches(subject.source))
     }
 

@@ -1,7 +1,7 @@
 //! `match.scope`, `match.namespaces`, `match.excludedNamespaces`.
 //!
-//! The name that is compared is the object's own if it is a Namespace, else that of the namespace it lives in. What lives in none
-//! matches both lists.
+//! The name that is compared is the object's own if it is a Namespace, else that of the namespace it lives
+//! in. What lives in none matches both lists.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! Label selectors, as Kubernetes evaluates them: all requirements must hold, an empty selector matches everything.
+//! Label selectors, as Kubernetes evaluates them: all requirements must hold, an empty selector matches
+//! everything.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

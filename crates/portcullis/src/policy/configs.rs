@@ -9,8 +9,9 @@ use crate::error::{Error, ErrorKind};
 
 /// The namespaces whose Config `config` may count, the first that has one before the others.
 ///
-/// Gatekeeper takes only `config` in its own namespace. People come from there, so that theirs counts as long as there is none of
-/// ours. A Config anywhere else is ignored, because anybody who may write one in some namespace could take namespaces out of all policies.
+/// Gatekeeper takes only `config` in its own namespace. People come from there, so that theirs counts as long
+/// as there is none of ours. A Config anywhere else is ignored, because anybody who may write one in some
+/// namespace could take namespaces out of all policies.
 ///
 /// ```
 /// use portcullis::ConfigHomes;

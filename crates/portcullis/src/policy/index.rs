@@ -1,5 +1,5 @@
-//! Which constraints are worth asking their matcher, by the kind of the object: the cost of a review depends on the
-//! constraints that may apply, not on all that exist.
+//! Which constraints are worth asking their matcher, by the kind of the object: the cost of a review depends
+//! on the constraints that may apply, not on all that exist.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

@@ -5,8 +5,8 @@
 //! ```
 //!
 //! All that does not depend on the object is done here, once: Rego is compiled, `spec.match` too, parameters
-//! have their defaults, and each constraint knows its action at each enforcement point. A constraint is judged
-//! with its template; one whose template is missing or broken is reported and not in force.
+//! have their defaults, and each constraint knows its action at each enforcement point. A constraint is
+//! judged with its template; one whose template is missing or broken is reported and not in force.
 
 mod configs;
 mod constraint;
@@ -100,11 +100,11 @@ impl PolicySet {
         PolicyStore::new().snapshot()
     }
 
-    /// Compiles all policy documents among `documents`; others are left alone. Order does not matter, except that of two
-    /// documents of the same resource the last one counts.
+    /// Compiles all policy documents among `documents`; others are left alone. Order does not matter, except
+    /// that of two documents of the same resource the last one counts.
     ///
-    /// What could be compiled comes back beside what is wrong with the rest. Policies that are wrong are not in the set, so a
-    /// caller that enforces has to look at the errors.
+    /// What could be compiled comes back beside what is wrong with the rest. Policies that are wrong are not
+    /// in the set, so a caller that enforces has to look at the errors.
     #[must_use]
     pub fn compile(documents: impl IntoIterator<Item = Document>) -> (Self, Vec<Error>) {
         let mut errors = Vec::new();
@@ -154,7 +154,8 @@ impl PolicySet {
         self.0.constraints.iter().map(|constraint| &constraint.info)
     }
 
-    /// Whether a Config keeps an object, which is where it lives, out of the inventory. [`InventoryStore::sync`] goes by it.
+    /// Whether a Config keeps an object, which is where it lives, out of the inventory.
+    /// [`InventoryStore::sync`] goes by it.
     ///
     /// [`InventoryStore::sync`]: crate::InventoryStore::sync
     #[must_use]
@@ -187,8 +188,9 @@ impl PolicySet {
         &self.0.synced
     }
 
-    /// What of an object the policies may compare others with: the fields that they read, or all of it where that is not certain.
-    /// `None` if none reads its kind. Namespaces are kept whole, for matching and for `namespaceObject`. The result holds no text.
+    /// What of an object the policies may compare others with: the fields that they read, or all of it where
+    /// that is not certain. `None` if none reads its kind. Namespaces are kept whole, for matching and for
+    /// `namespaceObject`. The result holds no text.
     #[must_use]
     pub fn for_inventory(&self, object: &Object) -> Option<Object> {
         let mut read = false;
@@ -209,8 +211,8 @@ impl PolicySet {
         }
     }
 
-    /// Whether an object of a kind may be one that [`PolicySet::for_inventory`] keeps, or says where others live ([`Scopes::learn`]);
-    /// `None` asks whether that is any kind.
+    /// Whether an object of a kind may be one that [`PolicySet::for_inventory`] keeps, or says where others
+    /// live ([`Scopes::learn`]); `None` asks whether that is any kind.
     ///
     /// [`Scopes::learn`]: crate::Scopes::learn
     #[must_use]
@@ -238,7 +240,8 @@ impl PolicySet {
         !self.0.index.candidates(kind).is_empty()
     }
 
-    /// Whether any constraint may have something to say of objects of a kind: by its `match.kinds`, and by what its Rego says of kinds.
+    /// Whether any constraint may have something to say of objects of a kind: by its `match.kinds`, and by
+    /// what its Rego says of kinds.
     #[must_use]
     pub fn concerns(&self, gvk: &Gvk) -> bool {
         let positions = self.0.index.candidates(&gvk.kind).iter();

@@ -6,11 +6,13 @@ use crate::path::{FieldPath, Segment};
 use crate::program::Base;
 
 impl PolicySet {
-    /// Whether what a constraint says of an object, or that it says anything, may rest on one of its fields, or on something in that.
-    /// The object is the one of a review, or the old one. A step `*` is any; positions of arrays may be left out.
+    /// Whether what a constraint says of an object, or that it says anything, may rest on one of its fields,
+    /// or on something in that. The object is the one of a review, or the old one. A step `*` is any;
+    /// positions of arrays may be left out.
     ///
-    /// `false` is certain: the field could be anything, and the verdict and every text would be the same. `true` is not: what cannot
-    /// be seen in the policy's text is taken for read. A constraint that is not in the set may rest on everything.
+    /// `false` is certain: the field could be anything, and the verdict and every text would be the same.
+    /// `true` is not: what cannot be seen in the policy's text is taken for read. A constraint that is not in
+    /// the set may rest on everything.
     ///
     /// Cost: following the template's program, once; then its reads.
     #[must_use]

@@ -1,8 +1,8 @@
 //! The writer's side of policies: changes in, snapshots out.
 //!
-//! Recompiles only what a change touches: a template and its constraints, or one constraint. What was good stays in force when its
-//! update fails. Whatever the order of the changes, the snapshot equals that of compiling the documents that are left, as long as
-//! none of them is broken.
+//! Recompiles only what a change touches: a template and its constraints, or one constraint. What was good
+//! stays in force when its update fails. Whatever the order of the changes, the snapshot equals that of
+//! compiling the documents that are left, as long as none of them is broken.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::schema::ConstraintSchema;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Change {
-    /// A resource is new or has a new text. Resources that are no policies change nothing.
+    /// A resource is new or has a new text. Resources that are not policies change nothing.
     Upsert(Resource),
     /// A template is gone, and its constraints with it until it comes back.
     RemoveTemplate(TemplateName),
@@ -54,7 +54,8 @@ pub struct PolicyStore {
     homes: ConfigHomes,
 }
 
-/// Whether a resource was read without errors. A rejected one is compiled for what else is wrong with it, and never used.
+/// Whether a resource was read without errors. A rejected one is compiled for what else is wrong with it, and
+/// never used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
     Sound,
@@ -98,8 +99,8 @@ impl PolicyStore {
         self.configs.values().filter_map(|config| self.homes.ignored(config, counted)).collect()
     }
 
-    /// Applies a change and returns what is wrong with it. A constraint whose template has not come yet is not wrong: it
-    /// waits, and [`PolicyStore::pending`] lists it.
+    /// Applies a change and returns what is wrong with it. A constraint whose template has not come yet is
+    /// not wrong: it waits, and [`PolicyStore::pending`] lists it.
     pub fn apply(&mut self, change: Change) -> Vec<Error> {
         match change {
             Change::Upsert(Resource::Template(template)) => self.upsert_template(*template, Standing::Sound),
@@ -142,7 +143,8 @@ impl PolicyStore {
         }
     }
 
-    /// One error per constraint that waits for its template, with what is wrong with it whatever its template says.
+    /// One error per constraint that waits for its template, with what is wrong with it whatever its template
+    /// says.
     #[must_use]
     pub fn pending(&self) -> Vec<Error> {
         let waiting = self.constraints.values().filter_map(|entry| {
@@ -188,8 +190,8 @@ impl PolicyStore {
         error.at(constraint.document.locate(&path)).in_field(path).about(constraint.key.to_string())
     }
 
-    /// A warning if a resource of the same name is there already. For callers whose documents are all meant to hold at the
-    /// same time, such as files.
+    /// A warning if a resource of the same name is there already. For callers whose documents are all meant
+    /// to hold at the same time, such as files.
     #[must_use]
     pub fn duplicate(&self, resource: &Resource) -> Option<Error> {
         let resource = match resource {

@@ -42,7 +42,8 @@ impl TemplateInfo {
         }
     }
 
-    /// How it is evaluated: every template is lowered to the one normal form that the evaluator runs, in so many operations.
+    /// How it is evaluated: every template is lowered to the one normal form that the evaluator runs, in so
+    /// many operations.
     #[must_use]
     pub fn operations(&self) -> usize {
         self.operations

@@ -1,4 +1,5 @@
-//! Unknown is not empty: policies that read a kind which cannot be read cannot be judged, and neither pass nor deny for a reason.
+//! Unknown is not empty: policies that read a kind which cannot be read cannot be judged, and neither pass
+//! nor deny for a reason.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -8,7 +9,8 @@ use super::{Index, Inner, PolicySet, Template, TemplateInfo};
 use crate::analysis::InventoryRead;
 use crate::names::{Gvk, TemplateName};
 
-/// Why no object can be judged by a template: its policy reads a kind of which it is not known what objects there are.
+/// Why no object can be judged by a template: its policy reads a kind of which it is not known what objects
+/// there are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unjudgeable {
     /// What the policy reads, as its text says it.
@@ -34,9 +36,10 @@ impl fmt::Display for Unjudgeable {
 }
 
 impl PolicySet {
-    /// The templates that read kinds of which it is not known what objects there are, by [`Inventory::unreadable`], and why: all of their
-    /// constraints are errors over such an inventory. A template that reads kinds which its text does not say depends on those that the
-    /// Config and SyncSets list.
+    /// The templates that read kinds of which it is not known what objects there are, by
+    /// [`Inventory::unreadable`], and why: all of their constraints are errors over such an inventory. A
+    /// template that reads kinds which its text does not say depends on those that the Config and SyncSets
+    /// list.
     ///
     /// [`Inventory::unreadable`]: crate::Inventory::unreadable
     #[must_use]
@@ -62,8 +65,8 @@ impl PolicySet {
         })
     }
 
-    /// These policies, but of some templates what `before` has: the template and its constraints as they were, or neither. For who
-    /// cannot judge by a new version yet.
+    /// These policies, but of some templates what `before` has: the template and its constraints as they
+    /// were, or neither. For who cannot judge by a new version yet.
     #[must_use]
     pub fn holding_back(&self, templates: &BTreeSet<TemplateName>, before: &Self) -> Self {
         if templates.is_empty() {

@@ -1,7 +1,8 @@
 //! What a template runs: compiled once per template, evaluated once per constraint that applies.
 //!
-//! [`Program`] is all that the other stages know of a policy's language. Another language is another variant, with the same questions
-//! answered: what it reads, what its answers may rest on, and what it says of an input.
+//! [`Program`] is all that the other stages know of a policy's language. Another language is another variant,
+//! with the same questions answered: what it reads, what its answers may rest on, and what it says of an
+//! input.
 
 mod rego;
 
@@ -73,7 +74,8 @@ pub(crate) enum Program {
 }
 
 impl Program {
-    /// Compiles what a template has. What is wrong with it comes back with positions in the template's document.
+    /// Compiles what a template has. What is wrong with it comes back with positions in the template's
+    /// document.
     pub(crate) fn compile(
         source: &EngineSource,
         document: &Document,
@@ -136,7 +138,7 @@ impl Program {
         }
     }
 
-    /// How many indexes it has a use for.
+    /// How many indexes it can use.
     pub(crate) fn index_count(&self) -> usize {
         match self {
             Self::Rego(program) => program.index_count(),
@@ -164,8 +166,8 @@ impl Program {
         }
     }
 
-    /// Whether its answers may rest on what is at a place of `input` or `data`, or below it. Unlike [`Self::object_reads`] these are
-    /// never too few.
+    /// Whether its answers may rest on what is at a place of `input` or `data`, or below it. Unlike
+    /// [`Self::object_reads`] these are never too few.
     pub(crate) fn may_rest_on(&self, base: Base, place: &[Option<&str>]) -> bool {
         match self {
             Self::Rego(program) => program.may_rest_on(base, place),

@@ -1,9 +1,9 @@
 //! Templates in Rego: from the texts of a template to violations with messages.
 //!
-//! Everything that knows both Rego and Kubernetes' templates is here: which query is asked (`violation` of the
-//! template's package), what `input` is, what counts as a violation, and where an error of the evaluation lies
-//! in the template's YAML. A panic of the evaluator would be a defect; it is caught here and becomes an error
-//! of that one constraint.
+//! Everything that knows both Rego and Kubernetes' templates is here: which query is asked (`violation` of
+//! the template's package), what `input` is, what counts as a violation, and where an error of the evaluation
+//! lies in the template's YAML. A panic of the evaluator would be a defect; it is caught here and becomes an
+//! error of that one constraint.
 //!
 //! ```text
 //! texts --analysis--> modules --portcullis_rego::Program::compile--> RegoProgram --evaluate--> violations
@@ -40,7 +40,8 @@ pub(crate) struct RegoProgram {
 }
 
 impl RegoProgram {
-    /// Compiles a template's Rego. What is wrong with it comes back with positions in the template's document.
+    /// Compiles a template's Rego. What is wrong with it comes back with positions in the template's
+    /// document.
     pub(super) fn compile(
         source: &RegoSource,
         document: &Document,
@@ -119,7 +120,7 @@ impl RegoProgram {
         &self.operation_use
     }
 
-    /// How many indexes it has a use for.
+    /// How many indexes it can use.
     pub(super) fn index_count(&self) -> usize {
         self.program.index_count()
     }
@@ -134,18 +135,20 @@ impl RegoProgram {
         indexes.is_of(&self.program)
     }
 
-    /// Whether its answers may rest on what is at a place of `input` or `data`, or below it. Unlike [`Self::object_reads`], which are
-    /// for showing people where something is, these are never too few.
+    /// Whether its answers may rest on what is at a place of `input` or `data`, or below it. Unlike
+    /// [`Self::object_reads`], which are for showing people where something is, these are never too few.
     pub(super) fn may_rest_on(&self, base: Base, place: &[Option<&str>]) -> bool {
         self.rests_on.get_or_init(|| self.program.reads()).meet(base, place)
     }
 
-    /// Makes what evaluations over these objects look up. Never panics: what cannot be made is met by the evaluations that need it.
+    /// Makes what evaluations over these objects look up. Never panics: what cannot be made is met by the
+    /// evaluations that need it.
     pub(super) fn prepare(&self, indexes: &Indexes) {
         let _ = catch_unwind(AssertUnwindSafe(|| indexes.prepare(&self.program)));
     }
 
-    /// Evaluates `violation` for one input document. Never panics: a panic would be an error of this evaluation.
+    /// Evaluates `violation` for one input document. Never panics: a panic would be an error of this
+    /// evaluation.
     pub(super) fn evaluate(&self, input: Value, surroundings: &Surroundings<'_>) -> Evaluation {
         let environment = Environment {
             input: Some(input),
@@ -195,8 +198,8 @@ fn objects_at(path: &[Option<Value>]) -> InventoryRead {
     InventoryRead { api_version: text(version), kind: text(version + 1), fields: None }
 }
 
-/// Reads the `violation` set. Gatekeeper drops elements without `msg` and fails the whole review on one that is not a
-/// string; here either makes this constraint's verdict an error.
+/// Reads the `violation` set. Gatekeeper drops elements without `msg` and fails the whole review on one that
+/// is not a string; here either makes this constraint's verdict an error.
 fn violations(set: &Value) -> Result<Vec<RawViolation>, EvaluationError> {
     let elements: Vec<&Value> = match set.view() {
         View::Set(set) => set.iter().collect(),

@@ -1,4 +1,5 @@
-//! What would be found in an object that names no namespace, if it lived in another one than it is taken to live in.
+//! What would be found in an object that names no namespace, if it lived in another one than it is taken to
+//! live in.
 
 use std::cell::OnceCell;
 use std::sync::Arc;
@@ -25,7 +26,8 @@ pub struct Elsewhere {
     pub constraint: ConstraintKey,
     /// The gravest of what its violations lead to.
     pub action: EnforcementAction,
-    /// Why it does not apply where the object is taken to be: criteria as they are written, such as `namespaces: [prod]`.
+    /// Why it does not apply where the object is taken to be: criteria as they are written, such as
+    /// `namespaces: [prod]`.
     pub criteria: Vec<String>,
     /// The first violation, or why it could not be evaluated; at most [`Elsewhere::MAX_MESSAGE`] bytes of it.
     pub message: String,
@@ -64,8 +66,9 @@ impl Elsewhere {
 }
 
 impl PolicySet {
-    /// What constraints would find in the object of a review, if it lived in a namespace in which they apply: those that apply where it
-    /// is taken to live are not asked. Empty if it is known where the object lives. `process` is the one that a Config may keep away.
+    /// What constraints would find in the object of a review, if it lived in a namespace in which they apply:
+    /// those that apply where it is taken to live are not asked. Empty if it is known where the object lives.
+    /// `process` is the one that a Config may keep away.
     ///
     /// Cost: at most that of the review once more.
     #[must_use]
@@ -127,14 +130,14 @@ fn short(message: &str) -> String {
     if kept.len() == message.len() { kept.to_owned() } else { format!("{kept}…") }
 }
 
-/// Whether it is only taken for granted where the object lives.
+/// Whether the namespace of the object is only assumed.
 fn is_open(review: &Review) -> bool {
     matches!(review.place(), Place::Assumed | Place::Unknown)
         && review.object().is_some_and(|object| !object.is_namespace())
 }
 
-/// The review as it would be in another namespace, with that Namespace. Where it may be any, policies see the one that the object is
-/// taken to be in: a name that nobody gave would be no better.
+/// The review as it would be in another namespace, with that Namespace. Where it may be any, policies see the
+/// one that the object is taken to be in: a name that nobody gave would be no better.
 fn placed(
     review: &Review,
     object: &Object,

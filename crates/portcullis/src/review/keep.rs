@@ -1,4 +1,5 @@
-//! How much of what constraints said is kept. One evaluation is bounded by its limits; a review has as many as there are constraints.
+//! How much of what constraints said is kept. One evaluation is bounded by its limits; a review has as many
+//! as there are constraints.
 
 use std::fmt::Write as _;
 
@@ -21,8 +22,8 @@ impl Room {
         Self(bytes)
     }
 
-    /// Takes what a result holds, and cuts it to what there is. What it says of the object stays: an error is one, and of violations
-    /// the first is always kept.
+    /// Takes what a result holds, and cuts it to what there is. What it says of the object stays: an error is
+    /// one, and of violations the first is always kept.
     pub(super) fn keep(&mut self, verdict: &mut Verdict, prints: &mut Vec<String>) {
         match verdict {
             Verdict::Pass => {}

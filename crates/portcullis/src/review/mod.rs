@@ -1,8 +1,8 @@
 //! Reviews: one object or request and a world, against a policy set.
 //!
-//! [`PolicySet::review`] reads from top to bottom as the drawing in ARCHITECTURE.md: candidates from the index, their
-//! matchers, one evaluation per constraint that applies. It cannot fail: a matcher that cannot decide and a program that
-//! breaks are error results of their constraint, with that constraint's own action.
+//! [`PolicySet::review`] reads from top to bottom as the drawing in ARCHITECTURE.md: candidates from the
+//! index, their matchers, one evaluation per constraint that applies. It cannot fail: a matcher that cannot
+//! decide and a program that breaks are error results of their constraint, with that constraint's own action.
 
 mod elsewhere;
 mod keep;
@@ -34,8 +34,8 @@ use crate::world::World;
 impl PolicySet {
     /// Judges a review at an enforcement point.
     ///
-    /// Cost: one look-up in the match index, one matcher per candidate, one evaluation per constraint that applies. The
-    /// input document is built once and shared by all of them.
+    /// Cost: one look-up in the match index, one matcher per candidate, one evaluation per constraint that
+    /// applies. The input document is built once and shared by all of them.
     #[must_use]
     pub fn review(&self, review: &Review, world: &World<'_>, point: EnforcementPoint) -> Outcome {
         let mut results = Vec::new();
@@ -50,8 +50,9 @@ impl PolicySet {
         Outcome { point, results }
     }
 
-    /// As [`PolicySet::review`], one constraint after the other: `each` gets what evaluates the next one that applies, and may give up
-    /// one result before it asks for another, or ask again with other limits. The worlds it asks with have the inventory of `world`.
+    /// As [`PolicySet::review`], one constraint after the other: `each` gets what evaluates the next one that
+    /// applies, and may give up one result before it asks for another, or ask again with other limits. The
+    /// worlds it asks with have the inventory of `world`.
     pub fn review_each(
         &self,
         review: &Review,
@@ -89,8 +90,9 @@ impl PolicySet {
 }
 
 impl PolicySet {
-    /// Whether a Config excludes the object of a review from a process. Callers that stand for a process ask before
-    /// they review. A Namespace is tested by its own name; what is in no namespace is excluded only by `*`.
+    /// Whether a Config excludes the object of a review from a process. Callers that stand for a process ask
+    /// before they review. A Namespace is tested by its own name; what is in no namespace is excluded only by
+    /// `*`.
     #[must_use]
     pub fn excludes(&self, process: Process, review: &Review) -> bool {
         match review.object() {
@@ -99,7 +101,8 @@ impl PolicySet {
         }
     }
 
-    /// Why a constraint that applies cannot be judged: its policy looks at something that should be known and is not.
+    /// Why a constraint that applies cannot be judged: its policy looks at something that should be known and
+    /// is not.
     fn unknown(&self, constraint: &CompiledConstraint, review: &Review, world: &World<'_>) -> Option<String> {
         match review.missing_namespace() {
             Some(reason) if constraint.template.program.reads_namespace() => {
@@ -140,7 +143,8 @@ fn known_namespace<'a>(review: &'a Review, world: &World<'a>) -> Option<&'a Obje
     })
 }
 
-/// Whether the constraint applies to the object or to the old one. An error on the first is not saved by the second.
+/// Whether the constraint applies to the object or to the old one. An error on the first is not saved by the
+/// second.
 fn matches(
     constraint: &CompiledConstraint,
     review: &Review,

@@ -17,8 +17,8 @@ use crate::value::{self, Value};
 
 /// The result of reviewing one object at one enforcement point.
 ///
-/// Holds every constraint that applies, also those that passed: "nothing applied" and "everything passed" are different
-/// things. Ordered by constraint key; equal inputs give equal outcomes.
+/// Holds every constraint that applies, also those that passed: "nothing applied" and "everything passed" are
+/// different things. Ordered by constraint key; equal inputs give equal outcomes.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Outcome {
@@ -95,7 +95,8 @@ impl Violation {
         value::to_json(&self.details)
     }
 
-    /// The same as a text of JSON, if that has no more than so many bytes. Costs no more than these, however large the details are.
+    /// The same as a text of JSON, if that has no more than so many bytes. Costs no more than these, however
+    /// large the details are.
     #[must_use]
     pub fn details_json(&self, most: usize) -> Option<String> {
         value::to_json_text(&self.details, most)
@@ -103,8 +104,8 @@ impl Violation {
 
     /// Where in the object's document it is, if the object has one.
     ///
-    /// Cost: for the first violation of an object a walk over it, for each linear in message and details. Both end early at bounds
-    /// of their own: the place is then what the policy reads, or the object.
+    /// Cost: for the first violation of an object a walk over it, for each linear in message and details.
+    /// Both end early at bounds of their own: the place is then what the policy reads, or the object.
     #[must_use]
     pub fn position(&self) -> Option<Position> {
         self.places.as_ref()?.position(&self.message, &self.details)

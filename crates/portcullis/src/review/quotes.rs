@@ -1,9 +1,9 @@
 //! What of an object a message quotes.
 //!
-//! Made once for an object, when somebody first asks where a violation of it is, and shared by all of them: its texts in order, each
-//! with the places where it stands. A message is then gone through once. Making it takes time with the size of the object, asking
-//! time with the length of the message and the logarithm of the number of texts; both end early at bounds of their own, and then
-//! nothing is known.
+//! Made once for an object, when somebody first asks where a violation of it is, and shared by all of them:
+//! its texts in order, each with the places where it stands. A message is then gone through once. Making it
+//! takes time with the size of the object, asking time with the length of the message and the logarithm of
+//! the number of texts; both end early at bounds of their own, and then nothing is known.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -73,8 +73,8 @@ pub(super) struct Quoted {
 }
 
 impl Quotes {
-    /// The texts of an object; none if they are too many. `metadata` is left out but for labels and annotations: names and
-    /// namespaces are in most messages.
+    /// The texts of an object; none if they are too many. `metadata` is left out but for labels and
+    /// annotations: names and namespaces are in most messages.
     pub(super) fn of(object: &Value) -> Option<Self> {
         let mut walk = Walk::default();
         for (key, value) in value::entries(object) {
@@ -109,7 +109,8 @@ impl Quotes {
         Some(Quoted { item, scalar })
     }
 
-    /// The places of a text, those below an item only and without its name if there is one. At most two, which is as good as more.
+    /// The places of a text, those below an item only and without its name if there is one. At most two,
+    /// which is as good as more.
     fn scalars_of(&self, text: &Text, item: Option<NodeIndex>) -> impl Iterator<Item = NodeIndex> {
         let places = self.scalars.get(text.scalars.0 as usize..text.scalars.1 as usize).unwrap_or_default();
         let (first, end) = match item {
@@ -149,8 +150,8 @@ impl Quotes {
         Some(found)
     }
 
-    /// The texts that a rest of a message begins with. All of them are beginnings of the last text that is not behind it in order, or
-    /// that text itself.
+    /// The texts that a rest of a message begins with. All of them are beginnings of the last text that is
+    /// not behind it in order, or that text itself.
     fn texts_at(&self, rest: &str, work: &mut Work, found: &mut Vec<u32>) -> Option<()> {
         let (mut first, mut end) = (0, self.texts.len());
         while first < end {
@@ -225,7 +226,8 @@ fn starts_word(before: Option<char>) -> bool {
     !before.is_some_and(|c| joins(c) || c == '.')
 }
 
-/// Whether a word may end before this. A full stop ends a sentence as often as it continues a name: it joins only before another letter.
+/// Whether a word may end before this. A full stop ends a sentence as often as it continues a name: it joins
+/// only before another letter.
 fn ends_word(after: &str) -> bool {
     let mut chars = after.chars();
     match chars.next() {
@@ -371,7 +373,8 @@ impl Walk {
     }
 }
 
-/// The longest of the texts so far, in order, that the next begins with: the last of them, or one that this begins with.
+/// The longest of the texts so far, in order, that the next begins with: the last of them, or one that this
+/// begins with.
 fn prefix_of(texts: &[Text], next: &str) -> u32 {
     let mut number = crate::source::clamp(texts.len()).wrapping_sub(1);
     while let Some(text) = texts.get(number as usize) {

@@ -1,13 +1,14 @@
 //! What is under review, in the shape policies see as `input.review`.
 //!
-//! The keys and their presence are those of an `AdmissionRequest` of admission.k8s.io/v1 as Go writes it, whether the
-//! review comes from an API server or from a plain object: absent parts are empty texts, `{}` or `null`, never undefined,
-//! except `name`, `namespace`, `subResource`, `dryRun` and the `request…` fields, which are left out when empty.
+//! The keys and their presence are those of an `AdmissionRequest` of admission.k8s.io/v1 as Go writes it,
+//! whether the review comes from an API server or from a plain object: absent parts are empty texts, `{}` or
+//! `null`, never undefined, except `name`, `namespace`, `subResource`, `dryRun` and the `request…` fields,
+//! which are left out when empty.
 //!
 //! An object that comes alone is put where it lives before ([`crate::scope`]); a request says where that is.
 //!
-//! On DELETE policies see the old object as `object` too. A Namespace is not inside a namespace: its own requests carry no
-//! `namespace`.
+//! On DELETE policies see the old object as `object` too. A Namespace is not inside a namespace: its own
+//! requests carry no `namespace`.
 
 use std::sync::Arc;
 
@@ -76,8 +77,8 @@ enum Reading {
 }
 
 impl Review {
-    /// A review of an object where it lives, as [`Places`] tell that know no other kinds than those of Kubernetes: one that names no
-    /// namespace though its kind lives in one is taken to be in `default`.
+    /// A review of an object where it lives, as [`Places`] tell that know no other kinds than those of
+    /// Kubernetes: one that names no namespace though its kind lives in one is taken to be in `default`.
     #[must_use]
     pub fn from_object(object: Object) -> Self {
         Self::settled(Places::default().settle(object))
@@ -89,7 +90,8 @@ impl Review {
         Self { place: settled.place, ..Self::as_written(settled.object) }
     }
 
-    /// A review of an object that lives where its own field says, whatever its kind, as gator's suites have it.
+    /// A review of an object that lives where its own field says, whatever its kind, as gator's suites have
+    /// it.
     #[must_use]
     pub fn as_written(object: Object) -> Self {
         let gvk = object.gvk();
@@ -128,8 +130,8 @@ impl Review {
         }
     }
 
-    /// A review of an admission request. Where the object lives is what its kind says, if that is one of Kubernetes, and what the
-    /// request says: API servers name a namespace exactly where there is one.
+    /// A review of an admission request. Where the object lives is what its kind says, if that is one of
+    /// Kubernetes, and what the request says: API servers name a namespace exactly where there is one.
     ///
     /// # Errors
     ///
@@ -138,8 +140,8 @@ impl Review {
         Self::of_request(admission, Reading::Sent)
     }
 
-    /// A review of an admission request that somebody wrote, as gator's suites have it: where it names no namespace, the object's own
-    /// field counts.
+    /// A review of an admission request that somebody wrote, as gator's suites have it: where it names no
+    /// namespace, the object's own field counts.
     ///
     /// # Errors
     ///
@@ -178,8 +180,8 @@ impl Review {
         })
     }
 
-    /// Adds the Namespace the object lives in. Without it, the inventory is asked. What lives in no namespace by its kind stays there;
-    /// what names no namespace is in this one.
+    /// Adds the Namespace the object lives in. Without it, the inventory is asked. What lives in no namespace
+    /// by its kind stays there; what names no namespace is in this one.
     #[must_use]
     pub fn with_namespace(self, namespace: Object) -> Self {
         let name = namespace.name().clone();
@@ -201,8 +203,8 @@ impl Review {
         Self { home, namespace: Known::Is(namespace), ..moved }
     }
 
-    /// Says that the Namespace the object lives in should be known and is not, and why. What needs it is an error then: a
-    /// selector of namespaces, and a policy that reads `namespaceObject`.
+    /// Says that the Namespace the object lives in should be known and is not, and why. What needs it is an
+    /// error then: a selector of namespaces, and a policy that reads `namespaceObject`.
     #[must_use]
     pub fn without_namespace(self, reason: &str) -> Self {
         Self { namespace: Known::Missing(reason.into()), ..self }

@@ -143,14 +143,15 @@ impl ConstraintSchema {
         Self { root: Arc::new(root), has_parameters }
     }
 
-    /// The constraint with defaults filled in, `spec.enforcementAction: deny` among them if there is a `spec`.
+    /// The constraint with defaults filled in, `spec.enforcementAction: deny` among them if there is a
+    /// `spec`.
     pub(crate) fn apply_defaults(&self, constraint: &Value) -> Value {
         default::fill(&self.root, constraint)
     }
 
     /// All problems of a constraint, with paths from its root. As in Gatekeeper, only
-    /// [`ErrorKind::SchemaValidation`] means that it does not fit the schema; unknown fields and a bad name are
-    /// errors of their own.
+    /// [`ErrorKind::SchemaValidation`] means that it does not fit the schema; unknown fields and a bad name
+    /// are errors of their own.
     pub(crate) fn validate(&self, constraint: &Value) -> Vec<Problem> {
         let mut problems = Vec::new();
         check_name(constraint, &mut problems);

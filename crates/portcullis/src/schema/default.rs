@@ -1,8 +1,8 @@
 //! Defaulting: fills missing fields of objects that are there. A missing object stays missing unless it has a
 //! default itself, which is then completed in turn.
 //!
-//! Null for a field that is not nullable counts as missing if the field has a default. Without a default it stays
-//! and fails validation, as it does in Gatekeeper.
+//! Null for a field that is not nullable counts as missing if the field has a default. Without a default it
+//! stays and fails validation, as it does in Gatekeeper.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

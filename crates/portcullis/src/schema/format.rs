@@ -1,4 +1,5 @@
-//! The formats that Kubernetes checks for custom resources. Every other format is only documentation, as there.
+//! The formats that Kubernetes checks for custom resources. Every other format is only documentation, as
+//! there.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

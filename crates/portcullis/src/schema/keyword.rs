@@ -1,5 +1,5 @@
-//! The keywords of a schema: those we know, those that structural schemas forbid, and those that mean something
-//! only elsewhere.
+//! The keywords of a schema: those we know, those that structural schemas forbid, and those that mean
+//! something only elsewhere.
 
 use crate::error::did_you_mean;
 

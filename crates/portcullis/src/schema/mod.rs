@@ -7,15 +7,15 @@
 //!                                   +--constraint--> ConstraintSchema: the same for a whole constraint
 //! ```
 //!
-//! The rules are those of Kubernetes structural schemas, because a template becomes a custom resource definition:
-//! what the API server accepts, defaults and rejects, we do too, in our own words and with paths.
+//! The rules are those of Kubernetes structural schemas, because a template becomes a custom resource
+//! definition: what the API server accepts, defaults and rejects, we do too, in our own words and with paths.
 //!
-//! Keywords are evaluated here rather than by the `jsonschema` crate: they are few, our values need no conversion,
-//! numbers of any size stay exact, messages name the field, and an embedded library is spared a large
-//! dependency. The crate is the reference in a differential test instead.
+//! Keywords are evaluated here rather than by the `jsonschema` crate: they are few, our values need no
+//! conversion, numbers of any size stay exact, messages name the field, and an embedded library is spared a
+//! large dependency. The crate is the reference in a differential test instead.
 //!
-//! CEL rules (`x-kubernetes-validations`) are accepted and reported once per schema as a warning: values are judged
-//! by everything else, and nobody is led to believe that the rules were checked.
+//! CEL rules (`x-kubernetes-validations`) are accepted and reported once per schema as a warning: values are
+//! judged by everything else, and nobody is led to believe that the rules were checked.
 
 mod constraint;
 mod default;
@@ -44,7 +44,8 @@ use crate::error::{Error, ErrorKind, Severity};
 use crate::path::FieldPath;
 use crate::value::Value;
 
-/// Deepest nesting of schemas in a schema. Walks recurse as deep as the schema does, so this bounds them as well.
+/// Deepest nesting of schemas in a schema. Walks recurse as deep as the schema does, so this bounds them as
+/// well.
 const MAX_DEPTH: usize = 128;
 
 /// A problem in a schema or in a value.
@@ -110,11 +111,11 @@ pub(crate) struct Schema {
 }
 
 impl Schema {
-    /// Compiles `openAPIV3Schema` of a template. With `legacy`, unknown fields are kept everywhere and types may
-    /// be left out, as `legacySchema: true` asks for.
+    /// Compiles `openAPIV3Schema` of a template. With `legacy`, unknown fields are kept everywhere and types
+    /// may be left out, as `legacySchema: true` asks for.
     ///
-    /// Without a schema, legacy templates take any parameters and others take none. The schema is `None` if one
-    /// of the problems is an error.
+    /// Without a schema, legacy templates take any parameters and others take none. The schema is `None` if
+    /// one of the problems is an error.
     pub(crate) fn compile(schema: Option<&Value>, legacy: bool) -> (Option<Self>, Vec<Problem>) {
         let Some(schema) = schema.filter(|schema| **schema != Value::NULL) else {
             let root = if legacy { Node::permissive() } else { Node::default() };
@@ -155,8 +156,8 @@ impl Schema {
         lookup::check(&self.root, path)
     }
 
-    /// Why no valid value has `value` at `path`, in words that follow "it is"; `None` if one may. For checks of comparisons
-    /// with `input.parameters.a.b` in a policy.
+    /// Why no valid value has `value` at `path`, in words that follow "it is"; `None` if one may. For checks
+    /// of comparisons with `input.parameters.a.b` in a policy.
     #[cfg(feature = "lint")]
     pub(crate) fn rules_out(&self, path: &[Option<&str>], value: &Value) -> Option<String> {
         if self.declared { lookup::rules_out(&self.root, path, value) } else { None }

@@ -281,7 +281,8 @@ impl Compiler {
         }
     }
 
-    /// `items` that are no schema: an API server ignores them. In a legacy schema, elements may then be anything; in another, lists need some.
+    /// `items` that are not a schema: an API server ignores them. In a legacy schema, elements may then be
+    /// anything; in another, lists need some.
     fn check_items(&mut self, node: &Node, items: Option<&Value>, at: &At<'_>) {
         let Some(items) =
             items.filter(|items| !matches!(items.view(), View::Object(_) | View::Array(_) | View::Null))

@@ -1,5 +1,5 @@
-//! What makes a schema structural: the rules between its keywords. A schema that breaks one cannot become a custom
-//! resource definition.
+//! What makes a schema structural: the rules between its keywords. A schema that breaks one cannot become a
+//! custom resource definition.
 
 use std::sync::Arc;
 
@@ -24,7 +24,8 @@ pub(super) enum Role {
         /// First in an `allOf` that starts with the pattern for "integer or string".
         int_or_string: bool,
     },
-    /// One half of `anyOf: [{type: integer}, {type: string}]`, the one place where a nested schema has a type.
+    /// One half of `anyOf: [{type: integer}, {type: string}]`, the one place where a nested schema has a
+    /// type.
     IntOrString,
 }
 

@@ -1,8 +1,8 @@
 //! Unknown fields: those that the API server would silently drop when it stores the object.
 //!
-//! Only `properties`, `additionalProperties` and `items` describe fields; what is named only inside `allOf` and
-//! its siblings is still unknown. `additionalProperties: true` allows any key, but says nothing about the values,
-//! so that objects among them lose all their fields, as in Kubernetes.
+//! Only `properties`, `additionalProperties` and `items` describe fields; what is named only inside `allOf`
+//! and its siblings is still unknown. `additionalProperties: true` allows any key, but says nothing about the
+//! values, so that objects among them lose all their fields, as in Kubernetes.
 
 use super::MAX_DEPTH;
 use super::Problem;

@@ -1,8 +1,8 @@
-//! The kinds of Kubernetes itself, and where their objects live: those that an API server of 1.36 serves, with what older ones served
-//! under the same groups. A kind lives in the same place in all of its versions.
+//! The kinds of Kubernetes itself, and where their objects live: those that an API server of 1.36 serves,
+//! with what older ones served under the same groups. A kind lives in the same place in all of its versions.
 //!
-//! Not here are kinds of which the request decides: `Scale` (autoscaling) is that of a Deployment or of a cluster-scoped custom
-//! resource.
+//! Not here are kinds of which the request decides: `Scale` (autoscaling) is that of a Deployment or of a
+//! cluster-scoped custom resource.
 
 use super::Scope;
 
@@ -119,7 +119,8 @@ pub(super) fn scope(group: &str, kind: &str) -> Scope {
     }
 }
 
-/// Kinds that are no resource of their own: they are sent to a part of another, or only come back from one.
+/// Kinds that are not a resource of their own: they are sent to a part of another, or only come back from
+/// one.
 const NO_RESOURCE: &[(&str, &str)] = &[
     ("", "NodeProxyOptions"),
     ("", "PodAttachOptions"),

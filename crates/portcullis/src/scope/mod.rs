@@ -1,8 +1,9 @@
 //! Where objects live: the one place that knows which kinds live in a namespace.
 //!
-//! An API server does not ask the object. It knows the kind: what lives in no namespace loses a `metadata.namespace` before anybody
-//! judges it, and what lives in one gets that of the request. [`Places::settle`] does the same with what comes from files, so that all
-//! that is behind it may go by the object's own field. Requests say for themselves where they are, which `review/request.rs` reads.
+//! An API server does not ask the object. It knows the kind: what lives in no namespace loses a
+//! `metadata.namespace` before anybody judges it, and what lives in one gets that of the request.
+//! [`Places::settle`] does the same with what comes from files, so that all that is after it may go by the
+//! object's own field. Requests say for themselves where they are, which `review/request.rs` reads.
 //!
 //! | what is asked, in this order | file |
 //! |---|---|
@@ -113,7 +114,8 @@ pub struct Places {
 /// An object where it lives.
 #[derive(Clone, Debug)]
 pub struct Settled {
-    /// As an API server would judge it: `metadata.namespace` is where it lives. Its document is still as it was written.
+    /// As an API server would judge it: `metadata.namespace` is where it lives. Its document is still as it
+    /// was written.
     pub object: Object,
     /// How that is known.
     pub place: Place,
@@ -174,7 +176,8 @@ impl Places {
         &self.scopes
     }
 
-    /// Puts an object where it lives. Cost: for one that is right, a look at its kind; else a copy of its outermost fields.
+    /// Puts an object where it lives. Cost: for one that is right, a look at its kind; else a copy of its
+    /// outermost fields.
     #[must_use]
     pub fn settle(&self, object: Object) -> Settled {
         let gvk = object.gvk();

@@ -1,4 +1,5 @@
-//! Texts that are YAML, or nearly: trees, written in as many ways as there are. Most of them can be read, so that it shows what was read.
+//! Texts that are YAML, or nearly: trees, written in as many ways as there are. Most of them can be read, so
+//! that it shows what was read.
 
 use super::generate::Random;
 
@@ -201,7 +202,7 @@ impl<'r> Writer<'r> {
         }
     }
 
-    /// What may stand behind the text of a line, and its end.
+    /// What may stand after the text of a line, and its end.
     fn end_line(&mut self) {
         if self.random.one_in(8) {
             self.mostly(&[" ", "  ", "  ", " # c", " # é", " #", "  # a: b", " # \""], &["#c", " #\u{85}x", "\t", " \t", "\t# c"]);

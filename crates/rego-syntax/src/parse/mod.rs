@@ -138,7 +138,7 @@ impl Parser<'_> {
         self.lexeme(self.at)
     }
 
-    /// The current token, with words that are no keywords at present as plain identifiers.
+    /// The current token, with words that are not keywords at present as plain identifiers.
     fn token(&self) -> Token {
         self.token_at(self.at)
     }

@@ -72,8 +72,8 @@ pub struct Local {
 }
 
 impl Local {
-    /// Whether something mentions it after its declaration. Only declarations can be unused: what is mentioned without one is used
-    /// where it is.
+    /// Whether something mentions it after its declaration. Only declarations can be unused: what is
+    /// mentioned without one is used where it is.
     pub const fn is_used(&self) -> bool {
         self.used || matches!(self.origin, LocalOrigin::Undeclared)
     }
@@ -116,8 +116,8 @@ impl Names {
         self.resolutions.get(&span.start).copied()
     }
 
-    /// As [`Self::at`], for a name in the head of a rule, under one of the rule's bodies: each has variables of
-    /// its own.
+    /// As [`Self::at`], for a name in the head of a rule, under one of the rule's bodies: each has variables
+    /// of its own.
     pub fn at_under(&self, clause: &Clause, span: Span) -> Option<Resolution> {
         self.in_clause.get(&(clause.span.start, span.start)).copied().or_else(|| self.at(span))
     }

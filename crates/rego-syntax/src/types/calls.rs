@@ -1,5 +1,5 @@
-//! What is wrong with calls and with `with`, whatever the types: numbers of arguments, values of functions without one, what
-//! cannot be replaced.
+//! What is wrong with calls and with `with`, whatever the types: numbers of arguments, values of functions
+//! without one, what cannot be replaced.
 
 use super::check::Checker;
 use super::lattice::{Key, Type};

@@ -120,7 +120,8 @@ impl<'p> Checker<'p> {
         findings
     }
 
-    /// Checks the comprehensions of a statement, also those within others, with what is known outside of all of them.
+    /// Checks the comprehensions of a statement, also those within others, with what is known outside of all
+    /// of them.
     fn closures_of(&mut self, expr: &Expr) -> Vec<Diagnostic> {
         let mut closures = Vec::new();
         collect_expr(expr, &mut closures);

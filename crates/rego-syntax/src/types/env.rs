@@ -46,7 +46,8 @@ impl Scopes {
         }
     }
 
-    /// What came of a comprehension since a variable was last set. Only the innermost scope changes while it is the innermost.
+    /// What came of a comprehension since a variable was last set. Only the innermost scope changes while it
+    /// is the innermost.
     pub(super) fn outcome(&self, closure: u32) -> Option<Outcome> {
         self.scopes.last()?.closures.get(&closure).cloned()
     }
@@ -112,8 +113,8 @@ impl Tree {
         }
     }
 
-    /// Adds what a rule makes. `tail` is the part of its path that is not constant, where its document is not an object: it hides
-    /// what is below the path.
+    /// Adds what a rule makes. `tail` is the part of its path that is not constant, where its document is not
+    /// an object: it hides what is below the path.
     pub(super) fn insert(&mut self, path: &[Key], of: Type, has_tail: bool, work: &Work) {
         let mut node = self;
         for (depth, key) in path.iter().enumerate() {

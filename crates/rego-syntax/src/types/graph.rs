@@ -14,7 +14,8 @@ struct Node {
     children: BTreeMap<Key, Node>,
 }
 
-/// The positions of all rules, in an order in which each comes after those it needs. Rules in a circle come in some order.
+/// The positions of all rules, in an order in which each comes after those it needs. Rules in a circle come
+/// in some order.
 pub(super) fn sorted(rules: &[NormalRule], work: &Work) -> Vec<usize> {
     let mut root = Node::default();
     let mut documents: Vec<Vec<usize>> = Vec::new();

@@ -1,7 +1,8 @@
 //! The types of values, as far as they are known without any input: OPA's static types.
 //!
-//! A type is a tree whose parts are shared. Policies can make types that grow with every statement (`b := [a, a]; c := [b, b]`),
-//! so every composite type knows its weight, and what is too heavy is [`Type::Any`]: such a type refuses nothing.
+//! A type is a tree whose parts are shared. Policies can make types that grow with every statement
+//! (`b := [a, a]; c := [b, b]`), so every composite type knows its weight, and what is too heavy is
+//! [`Type::Any`]: such a type refuses nothing.
 
 use std::cmp::Ordering;
 use std::rc::Rc;

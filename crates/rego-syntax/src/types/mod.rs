@@ -1,5 +1,6 @@
-//! What can be said of a program from the types of its values alone: calls with arguments that do not fit, equations of values
-//! that are never equal, references that lead nowhere. OPA refuses such programs, and so does this.
+//! What can be said of a program from the types of its values alone: calls with arguments that do not fit,
+//! equations of values that are never equal, references that lead nowhere. OPA refuses such programs, and so
+//! does this.
 //!
 //! ```text
 //! modules --normal--> rules in a simple form --graph--> in order of need --check--> types of rules, findings
@@ -7,8 +8,8 @@
 //!                                                                         \-- lattice, operations: types, and questions to them
 //! ```
 //!
-//! It is OPA's algorithm with its order of things, because which type a variable has depends on what meets it first. `input` and
-//! what is below `data` without a rule may be anything.
+//! It is OPA's algorithm with its order of things, because which type a variable has depends on what meets it
+//! first. `input` and what is below `data` without a rule may be anything.
 //!
 //! All work is charged (`operations.rs`), and types that grow too heavy are anything (`lattice.rs`).
 
@@ -43,8 +44,8 @@ pub struct Checked {
     pub is_complete: bool,
 }
 
-/// Checks the modules of one program together. Only for those without other findings: what a name means that nothing binds is
-/// not known.
+/// Checks the modules of one program together. Only for those without other findings: what a name means that
+/// nothing binds is not known.
 pub fn check(modules: &[(&Module, &Names)]) -> Checked {
     let units: Vec<Unit<'_>> = modules.iter().map(|(module, names)| Unit { module, names }).collect();
     let work = Work::new();

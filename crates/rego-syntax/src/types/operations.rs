@@ -1,15 +1,16 @@
-//! What can be asked of types: unions, keys and values, what a step leads to, whether two can be equal. All of it is charged.
+//! What can be asked of types: unions, keys and values, what a step leads to, whether two can be equal. All
+//! of it is charged.
 
 use std::cell::Cell;
 
 use super::lattice::{Array, Key, Object, Type};
 
-/// How much work checking one program may be: nodes of types that are looked at, terms, statements. Policies that people write need
-/// a thousandth of it.
+/// How much work checking one program may be: nodes of types that are looked at, terms, statements. Policies
+/// that people write need a thousandth of it.
 const MAX_WORK: u64 = 20_000_000;
 
-/// Work that is left. When none is, all answers are such that nothing is refused and nothing grows, and the whole check is worth
-/// nothing: see [`Work::is_over`].
+/// Work that is left. When none is, all answers are such that nothing is refused and nothing grows, and the
+/// whole check is worth nothing: see [`Work::is_over`].
 pub(super) struct Work {
     left: Cell<u64>,
 }
@@ -30,7 +31,8 @@ impl Work {
         left > 0
     }
 
-    /// The values of either type. A function and a value have none, nor have functions of different numbers of parameters.
+    /// The values of either type. A function and a value have none, nor have functions of different numbers
+    /// of parameters.
     pub(super) fn or(&self, a: Type, b: Type) -> Type {
         if !self.spend(a.nodes().min(b.nodes())) {
             return Type::Any;

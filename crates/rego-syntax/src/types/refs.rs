@@ -8,7 +8,8 @@ use super::normal::{Expr, ExprKind, RefHead, Reference, Term, TermKind};
 use crate::diagnostic::Diagnostic;
 
 impl Checker<'_> {
-    /// Checks the references of a statement, comprehensions aside. Variables in brackets learn what they can be.
+    /// Checks the references of a statement, comprehensions aside. Variables in brackets learn what they can
+    /// be.
     pub(super) fn references_of(&mut self, expr: &Expr) -> Vec<Diagnostic> {
         let mut findings = Vec::new();
         self.references_in(expr, &mut findings);

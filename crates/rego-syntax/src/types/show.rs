@@ -1,10 +1,11 @@
-//! Types as OPA writes them in its messages, and references as they are written in policies. Long ones are cut.
+//! Types as OPA writes them in its messages, and references as they are written in policies. Long ones are
+//! cut.
 
 use std::fmt::Write;
 
 use super::lattice::{Function, Key, Type};
 
-/// Longest text of one type: what is longer says nothing to people.
+/// Longest text of one type: a longer one helps nobody.
 const LONGEST: usize = 400;
 
 /// `array<string>`, `object<a: number>`, `any<null, string>`, and `???` for what is unknown.

@@ -53,7 +53,8 @@ impl Checker<'_> {
             })
     }
 
-    /// Makes a term have a type, if it can. With `is_part`, the type is one of several that its variables may have.
+    /// Makes a term have a type, if it can. With `is_part`, the type is one of several that its variables may
+    /// have.
     pub(super) fn unify(&mut self, term: &Term, of: &Type, is_part: bool) -> bool {
         if !self.work.spend(1) {
             return true;

@@ -16,7 +16,7 @@ pub(super) fn array<'v>(budget: &mut Budget<'_>, items: impl Iterator<Item = &'v
     Ok(Value::from(array))
 }
 
-/// A set of values that there are already.
+/// A set of values that exist already.
 pub(super) fn set<'v>(budget: &mut Budget<'_>, items: impl Iterator<Item = &'v Value>) -> Outcome {
     let mut found = Vec::new();
     for item in items {

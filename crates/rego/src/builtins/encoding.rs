@@ -1,5 +1,5 @@
-//! Base 64, hexadecimal digits, and queries of URLs. Texts are UTF-8: a byte that is none becomes U+FFFD, which
-//! is what a text with it becomes in OPA's output.
+//! Base 64, hexadecimal digits, and queries of URLs. Texts are UTF-8: a byte that is none becomes U+FFFD,
+//! which is what a text with it becomes in OPA's output.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

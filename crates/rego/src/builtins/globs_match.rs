@@ -1,5 +1,5 @@
-//! `regex.globs_match`: whether any text matches both of two simple patterns, which know characters, `.`, `[a-z]`,
-//! and after each of them `*` or `+`.
+//! `regex.globs_match`: whether any text matches both of two simple patterns, which know characters, `.`,
+//! `[a-z]`, and after each of them `*` or `+`.
 
 use portcullis_value::{Budget, Value};
 

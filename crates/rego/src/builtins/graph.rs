@@ -31,8 +31,8 @@ fn reachable(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     Ok(Value::from(reached))
 }
 
-/// Paths from the first nodes, up to where there is no edge, or one to a node that has been passed since the first
-/// edge: on this path or, as OPA does not tell them apart, another.
+/// Paths from the first nodes, up to where there is no edge, or one to a node that has been passed since the
+/// first edge: on this path or, as OPA does not tell them apart, another.
 fn reachable_paths(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let graph = object_operand(args, 1)?;
     let mut paths = BTreeSet::new();

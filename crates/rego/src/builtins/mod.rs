@@ -172,7 +172,8 @@ fn too_large(limit: LimitKind, message: impl Into<String>) -> Failure {
     Failure::Limit(Exceeded { limit, message: format!("{} (limit `{limit}`)", message.into()) })
 }
 
-/// A number as it is written in Rego; none if it cannot be held, or is so large that OPA holds it only as it is written.
+/// A number as it is written in Rego; none if it cannot be held, or is so large that OPA holds it only as it
+/// is written.
 pub fn number_from_text(text: &str) -> Option<Value> {
     let is_finite = text.parse::<f64>().is_ok_and(f64::is_finite);
     if !is_finite && text.contains(['e', 'E']) {

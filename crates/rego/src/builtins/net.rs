@@ -126,7 +126,8 @@ fn is_valid(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     Ok(Value::from(Block::parse(read(context.budget, args, 1)?).is_ok()))
 }
 
-/// The fewest blocks for the same addresses. An address without a prefix is taken as the network of its class.
+/// The fewest blocks for the same addresses. An address without a prefix is taken as the network of its
+/// class.
 fn merge(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let Some(elements) = portcullis_value::elements(context.budget, value(args, 1)?)? else {
         return Err(undefined("operand must be an array"));

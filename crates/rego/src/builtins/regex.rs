@@ -1,5 +1,5 @@
-//! Regular expressions in Go's syntax, each compiled once per program and then shared by its evaluations: a clone of a
-//! compiled one would begin without the tables that matching builds up.
+//! Regular expressions in Go's syntax, each compiled once per program and then shared by its evaluations: a
+//! clone of a compiled one would begin without the tables that matching builds up.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,7 +30,8 @@ const MAX_STATES: u64 = 200_000;
 
 type Compiled = Result<Arc<Pattern>, PatternError>;
 
-/// Patterns that were used of late: when the young generation is full it becomes the old one, which is forgotten.
+/// Patterns that were used of late: when the young generation is full it becomes the old one, which is
+/// forgotten.
 #[derive(Debug, Default)]
 pub(super) struct Patterns(Mutex<Generations>);
 
@@ -99,8 +100,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A compiled pattern. The budget is asked for compiling it, whether it has been or not: an answer must not depend
-/// on what was evaluated before.
+/// A compiled pattern. The budget is asked for compiling it, whether it has been or not: an answer must not
+/// depend on what was evaluated before.
 pub(super) fn compile(context: &mut Context<'_, '_>, text: &str) -> Result<Arc<Pattern>, Failure> {
     context.budget.step(text.len() as u64 / 8 + 1)?;
     let pattern = context.caches.patterns.compile(text)?;
@@ -125,8 +126,8 @@ fn charge_groups(context: &mut Context<'_, '_>, pattern: &Pattern, text: &str) -
     Ok(context.budget.step(steps.saturating_mul(groups))?)
 }
 
-/// Asks the budget for looking on behind a match: if a pattern has no end, each look may go to the end of the text
-/// and find that what is near is what there is.
+/// Asks the budget for looking on after a match: if a pattern has no end, each look may go to the end of the
+/// text and find that what is near is what there is.
 fn charge_next(
     budget: &mut Budget<'_>,
     pattern: &Pattern,
@@ -259,7 +260,8 @@ fn replace(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     Ok(Value::from(out.finish(context.budget, written)?))
 }
 
-/// `$1`, `${1}`, `$name` and `${name}` stand for groups, the longest name that is possible, and `$$` for a `$`.
+/// `$1`, `${1}`, `$name` and `${name}` stand for groups, the longest name that is possible, and `$$` for a
+/// `$`.
 fn expand(out: &mut Output, mut template: &str, groups: &regex::Captures<'_>) -> Result<(), TooLong> {
     while let Some((before, after)) = template.split_once('$') {
         out.push_str(before)?;

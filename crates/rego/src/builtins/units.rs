@@ -1,5 +1,5 @@
-//! `units.parse` and `units.parse_bytes`, in exact decimals of bounded length: a quantity comes from an object, and
-//! ten characters of it can ask for a number of a billion digits.
+//! `units.parse` and `units.parse_bytes`, in exact decimals of bounded length: a quantity comes from an
+//! object, and ten characters of it can ask for a number of a billion digits.
 //!
 //! ```text
 //! "1.5Ki" --split--> "1.5", "Ki" --digits--> 15 / 10¹ --unit--> 15360 / 10¹ --> 1536
@@ -15,8 +15,8 @@ table![
     "units.parse_bytes" => parse_bytes,
 ];
 
-/// Most digits of an amount, without zeros at its ends, and of its whole part in units of one. With any unit it is
-/// then less than the largest `f64`.
+/// Most digits of an amount, without zeros at its ends, and of its whole part in units of one. With any unit
+/// it is then less than the largest `f64`.
 const MAX_DIGITS: usize = 100;
 /// Most digits of an exponent, as in OPA.
 const MAX_EXPONENT_DIGITS: usize = 6;
@@ -37,8 +37,8 @@ fn parse(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     decimal.value()
 }
 
-/// A count of bytes, without its fraction; `m` is a million. OPA has 64 bits for it, and so may give one byte less
-/// for an amount with a fraction: none for `0.001k`.
+/// A count of bytes, without its fraction; `m` is a million. OPA has 64 bits for it, and so may give one byte
+/// less for an amount with a fraction: none for `0.001k`.
 fn parse_bytes(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let text = text(args, 1)?;
     context.budget.make_text(text.len())?;

@@ -24,7 +24,7 @@ fn rfc4122(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     Ok(Value::from(uuid))
 }
 
-/// What a UUID says; nothing, if it is none.
+/// What a UUID says; nothing for other texts.
 fn parse(_: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     Ok(read(text(args, 1)?).map_or(Value::UNDEFINED, describe))
 }

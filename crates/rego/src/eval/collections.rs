@@ -16,8 +16,8 @@ pub(super) fn get<'v>(value: &'v Value, key: &Value) -> Option<&'v Value> {
     }
 }
 
-/// As [`get`], for documents that are no rules: OPA's store has texts for keys, also where a number is asked for, and
-/// takes them for the numbers of an array's elements.
+/// As [`get`], for documents that are not rules: OPA's store has texts for keys, also where a number is asked
+/// for, and takes them for the numbers of an array's elements.
 pub(super) fn get_base<'v>(value: &'v Value, key: &Value) -> Option<&'v Value> {
     let found = get(value, key);
     match (value.view(), key.view()) {
@@ -47,8 +47,8 @@ pub(super) fn entries(budget: &mut Budget<'_>, value: &Value) -> Result<Vec<(Val
     })
 }
 
-/// Whether two values are equal. A step for each pair of elements that is looked at: a value may hold another one many
-/// times over, and so be far larger than the memory it takes.
+/// Whether two values are equal. A step for each pair of elements that is looked at: a value may hold another
+/// one many times over, and so be far larger than the memory it takes.
 pub(super) fn equal(budget: &mut Budget<'_>, a: &Value, b: &Value) -> Result<bool, Exceeded> {
     if !a.is_collection() {
         return equal_scalars(budget, a, b);

@@ -1,10 +1,12 @@
 //! What rules make: documents, answers of functions, and the tree of both rules and data.
 //!
 //! The rules of one name make one document. It is made when something first asks for it and kept for the rest
-//! of the evaluation; documents that need only `data` are kept beside the data (`indexes.rs`). While it is being
-//! made it is marked, so that a rule that needs itself ends as an error and not as an endless recursion.
+//! of the evaluation; documents that need only `data` are kept beside the data (`indexes.rs`). While it is
+//! being made it is marked, so that a rule that needs itself ends as an error and not as an endless
+//! recursion.
 //!
-//! `data.a.b` may hold rules and data at once: the tree puts both together where a path is asked for as a whole.
+//! `data.a.b` may hold rules and data at once: the tree puts both together where a path is asked for as a
+//! whole.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -82,7 +84,8 @@ impl<'p> Machine<'p, '_> {
         answer
     }
 
-    /// The one value of a complete document or function, of which the arguments are the slots from `frame` on.
+    /// The one value of a complete document or function, of which the arguments are the slots from `frame`
+    /// on.
     fn single(&mut self, group: &'p Group, frame: usize, conflict: &str) -> Result<Value, EvalError> {
         let mut value = None;
         for definition in &group.definitions {

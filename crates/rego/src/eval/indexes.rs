@@ -1,8 +1,9 @@
 //! What is made once from a `data` document, and used by all evaluations with it.
 //!
-//! What is made depends on the program and `data` only: it is made without input, time and seed, and within limits of its own
-//! that are no evaluation's. If it cannot be made, because of a limit or an error, every evaluation does without and meets the
-//! error where the text has it. So nothing that an evaluation answers, counts or fails of depends on which came first.
+//! What is made depends on the program and `data` only: it is made without input, time and seed, and within
+//! limits of its own that are no evaluation's. If it cannot be made, because of a limit or an error, every
+//! evaluation does without and meets the error where the text has it. So nothing that an evaluation answers,
+//! counts or fails of depends on which came first.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -18,8 +19,9 @@ use crate::error::EvalError;
 use crate::normal_form::{Join, Member, Op, SetRule, SiteChain, SiteId, SiteKind};
 use crate::program::Program;
 
-/// What indexes may use: each of those of a program, or all of them together. It is the maker's to divide what there is, and to do so by
-/// programs and data only: whether an index is there must not depend on what came before.
+/// What indexes may use: each of those of a program, or all of them together. It is the maker's to divide
+/// what there is, and to do so by programs and data only: whether an index is there must not depend on what
+/// came before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct IndexLimits {
     /// Most steps to make one: twenty million take a second or two.
@@ -47,8 +49,8 @@ impl From<IndexLimits> for Limits {
     }
 }
 
-/// Indexes of one program over one `data` document: empty at first, filled by the evaluations that need them. Shared by
-/// threads; who needs what another is making waits for it.
+/// Indexes of one program over one `data` document: empty at first, filled by the evaluations that need them.
+/// Shared by threads; who needs what another is making waits for it.
 pub struct Indexes {
     program: Weak<()>,
     data: Value,
@@ -60,8 +62,8 @@ pub struct Indexes {
 
 /// What was made.
 enum Made {
-    /// Nothing that can be used: a limit, or an error. What was found until then is kept, so that the next attempt, over data that have
-    /// much in common, takes as many steps and nearly no time.
+    /// Nothing that can be used: a limit, or an error. What was found until then is kept, so that the next
+    /// attempt, over data that have much in common, takes as many steps and nearly no time.
     Nothing(Vec<Arc<Rows>>),
     Document(Value),
     /// And the elements by the members that they come from, for each rule.
@@ -116,7 +118,8 @@ impl Found {
         self.values.len() / chain.width().max(1)
     }
 
-    /// What came of the members that were gone through to their end: rows that nobody can look anything up in.
+    /// What came of the members that were gone through to their end: rows that nobody can look anything up
+    /// in.
     fn into_part(self, chain: &SiteChain) -> Rows {
         let Self { mut values, members, .. } = self;
         values.truncate(members.list.last().map_or(0, |member| member.values.end));
@@ -217,8 +220,8 @@ impl Indexes {
         self.limits
     }
 
-    /// Indexes over a document that has much in common with this one. What is in both, by reference, is not looked at again; answers
-    /// and costs of evaluations are the same as with [`Program::indexes`].
+    /// Indexes over a document that has much in common with this one. What is in both, by reference, is not
+    /// looked at again; answers and costs of evaluations are the same as with [`Program::indexes`].
     #[must_use]
     pub fn of_changed(&self, data: &Value) -> Self {
         let known = self.sites.iter().zip(&self.known).map(|(site, known)| match site.get() {
@@ -235,8 +238,9 @@ impl Indexes {
         }
     }
 
-    /// Makes all of them, so that no evaluation has to. Takes up to some seconds for each iteration over `data`, at the first time; after
-    /// that ([`Self::of_changed`]) what the changed members take, and ordering the answers.
+    /// Makes all of them, so that no evaluation has to. Takes up to some seconds for each iteration over
+    /// `data`, at the first time; after that ([`Self::of_changed`]) what the changed members take, and
+    /// ordering the answers.
     pub fn prepare(&self, program: &Program) {
         if self.is_of(program) {
             for id in 0..self.sites.len() {
@@ -510,7 +514,8 @@ impl<'p, 'e> Machine<'p, 'e> {
         })
     }
 
-    /// The rows of a key; none if it is nested too deep to be looked up, which is no reason for it not to be compared.
+    /// The rows of a key; none if it is nested too deep to be looked up, which is no reason for it not to be
+    /// compared.
     fn look_up(&mut self, join: &Join, rows: &Rows) -> Result<Option<Range<usize>>, EvalError> {
         let key: Vec<Value> = join.keys.iter().map(|arg| self.value(arg).clone()).collect();
         let before = self.budget.steps();
@@ -619,7 +624,8 @@ fn address(value: &Value) -> Option<usize> {
     value.as_object().map(Object::address)
 }
 
-/// Whether it is the same scalar, or the same collection by reference. Collections that are equal only are as good as others.
+/// Whether it is the same scalar, or the same collection by reference. Collections that are equal only are as
+/// good as others.
 fn is_same(a: &Value, b: &Value) -> bool {
     if a.is_collection() { a.is_same(b) } else { a == b }
 }

@@ -74,15 +74,16 @@ pub struct Environment<'e> {
     pub limits: Limits,
     /// Tells it to stop.
     pub watch: Option<&'e dyn Watch>,
-    /// What `time.now_ns` is: nanoseconds since 1970. A program that asks for it where there is none is an error.
+    /// What `time.now_ns` is: nanoseconds since 1970. A program that asks for it where there is none is an
+    /// error.
     pub now_ns: Option<i64>,
     /// What `rand.intn` and `uuid.rfc4122` are derived from.
     pub seed: u64,
     /// Whether a builtin that is not defined for its arguments is an error.
     pub strict_builtin_errors: bool,
-    /// Indexes of the program over `data`. Those of another program or another document are not used, and none
-    /// are with strict builtin errors. The answer is the same with and without, but for the steps and memory it
-    /// takes, and so for a limit that is not exceeded.
+    /// Indexes of the program over `data`. Those of another program or another document are not used, and
+    /// none are with strict builtin errors. The answer is the same with and without, but for the steps and
+    /// memory it takes, and so for a limit that is not exceeded.
     pub indexes: Option<&'e Indexes>,
 }
 
@@ -121,8 +122,8 @@ impl Program {
         evaluate(self, environment)
     }
 
-    /// Indexes over a `data` document, in which nothing is built yet; none if the program has no use for them.
-    /// Give them to every evaluation with that same document.
+    /// Indexes over a `data` document, in which nothing is built yet; none if the program has no use for
+    /// them. Give them to every evaluation with that same document.
     pub fn indexes(&self, data: &Value) -> Option<Indexes> {
         (!self.form().sites.is_empty()).then(|| Indexes::new(self.identity(), data, self.form().sites.len()))
     }

@@ -1,9 +1,10 @@
 //! The operations of the normal form, run one after the other.
 //!
-//! [`Machine::run`] takes a list of operations and what to do with an answer (`found`). Most operations have at
-//! most one answer and are a step of its loop ([`Machine::simple`]): it goes on, or the attempt ends. Operations
-//! with several answers (`Scan`, `Relation`, `Keys`, `With`, `Join`) run the rest of the list for each, by
-//! calling `run` again; that is all the backtracking there is. The depth of these calls is bounded by a limit.
+//! [`Machine::run`] takes a list of operations and what to do with an answer (`found`). Most operations have
+//! at most one answer and are a step of its loop ([`Machine::simple`]): it goes on, or the attempt ends.
+//! Operations with several answers (`Scan`, `Relation`, `Keys`, `With`, `Join`) run the rest of the list for
+//! each, by calling `run` again; that is all the backtracking there is. The depth of these calls is bounded
+//! by a limit.
 //!
 //! Each operation is charged one step before it runs, and charges itself for what it looks at or makes.
 
@@ -560,7 +561,8 @@ impl<'p> Machine<'p, '_> {
         Ok(())
     }
 
-    /// Each argument is a set: empty if what was to be printed is undefined. Several values make several lines.
+    /// Each argument is a set: empty if what was to be printed is undefined. Several values make several
+    /// lines.
     fn print(&mut self, args: &[Arg]) -> Result<(), EvalError> {
         let mut lines = vec![String::new()];
         for (position, arg) in args.iter().enumerate() {

@@ -1,5 +1,5 @@
-//! Builtins that a module names and that there are not. Found on the syntax tree, so that they are reported beside
-//! whatever else is wrong with a module that cannot be lowered yet.
+//! Builtins that a module names and that there are not. Found on the syntax tree, so that they are reported
+//! beside whatever else is wrong with a module that cannot be lowered yet.
 
 use portcullis_rego_syntax::ast::{Expr, ExprKind, With};
 use portcullis_rego_syntax::builtins::{self as rows, Answered};
@@ -26,7 +26,7 @@ pub(super) fn unavailable(module: usize, span: Span, name: &str) -> CompileError
     CompileError { module, span, message, hint: hint.map(str::to_owned) }
 }
 
-/// Whether somebody answers a builtin: a function, or lowering.
+/// Whether a builtin is implemented, by a function or by lowering.
 fn is_answered(name: &str) -> bool {
     name == "print" || rows::find(name).is_some_and(|row| !matches!(row.answered, Answered::Missing(_)))
 }

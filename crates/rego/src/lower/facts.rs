@@ -1,5 +1,5 @@
-//! What can be said of operations without running them: whether their answers depend on the input, and whether they can
-//! end as an error that is no limit.
+//! What can be said of operations without running them: whether their answers depend on the input, and
+//! whether they can end as an error that is no limit.
 
 use std::collections::BTreeMap;
 
@@ -265,8 +265,8 @@ impl Needs {
                 _ => {}
             }
         }
-        // A slot that a definition fills itself is not an argument: slots of different definitions have nothing to do with each
-        // other.
+        // A slot that a definition fills itself is not an argument: slots of different definitions have
+        // nothing to do with each other.
         let mut own = std::collections::BTreeSet::new();
         for op in &branch.ops {
             writes(op, &mut |slot| _ = own.insert(slot));

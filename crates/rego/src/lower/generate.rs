@@ -1,9 +1,9 @@
 //! Literals in order as operations.
 //!
-//! References inside of a literal come before it, as in OPA: `[k, xs[k]]` finds `k` in `xs`. What is undefined ends
-//! the attempt where it is read. Under `not` that is inside of it for what OPA leaves there: a reference that stands
-//! by itself or beside `=` and `==`. Arguments of calls, and what stands in the brackets of a reference, come before
-//! the `not`, so that undefined there ends the whole body.
+//! References inside of a literal come before it, as in OPA: `[k, xs[k]]` finds `k` in `xs`. What is
+//! undefined ends the attempt where it is read. Under `not` that is inside of it for what OPA leaves there: a
+//! reference that stands by itself or beside `=` and `==`. Arguments of calls, and what stands in the
+//! brackets of a reference, come before the `not`, so that undefined there ends the whole body.
 
 use portcullis_rego_syntax::Span;
 use portcullis_value::Value;
@@ -110,7 +110,8 @@ impl<'g, 'l, 'm> Generator<'g, 'l, 'm> {
             LiteralKind::Call { callee, is_relation, args, out } => {
                 let args = args.iter().map(|arg| self.hoist(arg, span, ops)).collect();
                 let out = out.as_ref().map(|out| {
-                    // Only under `not` is the answer an argument; elsewhere it is found before it is compared.
+                    // Only under `not` is the answer an argument; elsewhere it is found before it is
+                    // compared.
                     if literal.is_negated {
                         self.hoist(out, span, ops)
                     } else {
@@ -479,7 +480,8 @@ impl<'g, 'l, 'm> Generator<'g, 'l, 'm> {
         let mut keys = Vec::new();
         let last = steps.len();
         for (position, step) in steps.iter().enumerate() {
-            // A step that is a reference may bind variables of its own; what it finds is a key like any other.
+            // A step that is a reference may bind variables of its own; what it finds is a key like any
+            // other.
             if order::is_known(step, &self.bound) {
                 keys.push(self.value(step, span, ops));
                 continue;

@@ -8,11 +8,11 @@
 //! not same(other, input.review)                               other operations
 //! ```
 //!
-//! The chain is the same in every evaluation with the same `data`. Its answers are found once, ordered by what is
-//! compared, and looked up. Operations of the text between the chain's own are moved before it if they need nothing of
-//! it, behind the look-up otherwise. Nobody can tell: they have one answer each, print nothing and cannot end as an error.
-//! Where one of them could, or where answers would come in another order, nothing is moved and the chain is run as it is
-//! written.
+//! The chain is the same in every evaluation with the same `data`. Its answers are found once, ordered by
+//! what is compared, and looked up. Operations of the text between the chain's own are moved before it if
+//! they need nothing of it, after the look-up otherwise. Nobody can tell: they have one answer each, print
+//! nothing and cannot end as an error. Where one of them could, or where answers would come in another order,
+//! nothing is moved and the chain is run as it is written.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -252,7 +252,8 @@ impl Before {
         self.ops.push(op);
     }
 
-    /// Follows a path of `data` by keys that the evaluation knows, and says where it goes through all that is there.
+    /// Follows a path of `data` by keys that the evaluation knows, and says where it goes through all that is
+    /// there.
     fn part(&mut self, module: usize, op: &Op) -> Option<Comparing> {
         let base = |root: &Root, parts: &BTreeMap<Slot, Vec<Option<Value>>>| match root {
             Root::Data => Some(Vec::new()),
@@ -340,7 +341,8 @@ impl Chain {
             let reads = free_reads(op);
             let is_own = |slot: &Slot| own_slots.contains(slot);
             if facts.is_closed && reads.iter().all(|slot| is_own(slot) || before.slots.contains(slot)) {
-                // Another collection is one of its own: with both in the chain it would have an answer for each pair.
+                // Another collection is one of its own: with both in the chain it would have an answer for
+                // each pair.
                 let is_another = facts.reads_data && !reads.iter().any(is_own);
                 if is_another && !chain.compared.is_empty() {
                     break;
@@ -409,8 +411,8 @@ fn comparing(module: usize, before: &Before, ops: &[Op], cost: ComparingCost) ->
     Comparing { module, span, path: longest, cost }
 }
 
-/// The part of a chain that looks at one member only: what comes after the iteration over members, if it reads nothing of `data`.
-/// `read` are the slots that are read of the chain.
+/// The part of a chain that looks at one member only: what comes after the iteration over members, if it
+/// reads nothing of `data`. `read` are the slots that are read of the chain.
 fn member(facts: &GroupFacts, ops: &[Op], mut read: BTreeSet<Slot>) -> Option<Member> {
     let mut depths: BTreeMap<Slot, usize> = BTreeMap::new();
     let mut found = None;
@@ -454,7 +456,8 @@ fn member(facts: &GroupFacts, ops: &[Op], mut read: BTreeSet<Slot>) -> Option<Me
     Some(Member { after, slot, fixed: fixed.into_iter().collect() })
 }
 
-/// Steps of a path that are reported, and where objects are: `data.inventory.namespace[_][version][kind][name]`.
+/// Steps of a path that are reported, and where objects are:
+/// `data.inventory.namespace[_][version][kind][name]`.
 const LONGEST_PATH: usize = 6;
 
 /// The slots of a comparison for equality between something from elsewhere and something of the chain.

@@ -1,7 +1,7 @@
-//! How deep the values of a program can be nested, and how long its rules wait for each other, before any input is
-//! seen. Work on values is recursive, also the one that frees them, and so is the evaluation of rules: both
-//! must end before the stack does. No input makes either deeper than this says, as rules cannot call
-//! themselves.
+//! How deep the values of a program can be nested, and how long its rules wait for each other, before any
+//! input is seen. Work on values is recursive, also the one that frees them, and so is the evaluation of
+//! rules: both must end before the stack does. No input makes either deeper than this says, as rules cannot
+//! call themselves.
 
 use portcullis_rego_syntax::Span;
 use portcullis_rego_syntax::builtins::Nesting as Depth;
@@ -76,7 +76,8 @@ impl Nesting<'_, '_> {
     fn group(&mut self, id: GroupId) -> Levels {
         match self.known.get(id) {
             Some(Known::Levels(levels)) => return *levels,
-            // Rules that need themselves are for the evaluation to refuse: whether they do may depend on keys.
+            // Rules that need themselves are for the evaluation to refuse: whether they do may depend on
+            // keys.
             Some(Known::Active) | None => return Levels::default(),
             Some(Known::Not) => {}
         }

@@ -12,8 +12,8 @@ pub(super) type Slots = BTreeSet<Slot>;
 /// through as often as it is long.
 const MAX_LOOKS: usize = 300_000;
 
-/// Variables that are bound, and more that would be. Layers, because bodies may be long: what is known already is
-/// never copied.
+/// Variables that are bound, and more that would be. Layers, because bodies may be long: what is known
+/// already is never copied.
 pub(super) struct Bound<'s> {
     known: Known<'s>,
     more: Slots,
@@ -56,7 +56,8 @@ impl<'s> Bound<'s> {
     }
 }
 
-/// Puts literals in order. The second part is what cannot be evaluated in any order, or not be ordered in time.
+/// Puts literals in order. The second part is what cannot be evaluated in any order, or not be ordered in
+/// time.
 pub(super) fn order(literals: Vec<Literal>, known: &Slots) -> (Vec<Literal>, Vec<Literal>) {
     let mut of_body = Slots::new();
     for literal in &literals {
@@ -130,7 +131,8 @@ fn outputs<'s>(literal: &Literal, known: &'s Bound<'s>) -> Bound<'s> {
     }
 }
 
-/// Variables in the steps of a reference are bound by what the reference finds, if it has something to look in.
+/// Variables in the steps of a reference are bound by what the reference finds, if it has something to look
+/// in.
 pub(super) fn bind_by_refs(term: &Term, bound: &mut Bound<'_>) {
     match term {
         Term::Const(_) | Term::Var(_) | Term::Comprehension(_) => {}

@@ -594,7 +594,8 @@ impl<'l, 'm> Terms<'l, 'm> {
         Some(With::Data { path: path.into(), value })
     }
 
-    /// What stands for a document: evaluated before the statement and outside of its `with`, for each of its values.
+    /// What stands for a document: evaluated before the statement and outside of its `with`, for each of its
+    /// values.
     fn with_value(&mut self, value: &'m Expr, out: &mut Vec<Literal>) -> Term {
         let none: Rc<[With]> = Rc::from([]);
         let term = self.term(value, &none, out);

@@ -1,7 +1,7 @@
 //! Follows values through the operations of a program.
 //!
-//! Shapes of slots, arguments and results only grow, so that going through all rules until nothing is new ends, and finds what any
-//! evaluation can bring.
+//! Shapes of slots, arguments and results only grow, so that going through all rules until nothing is new
+//! ends, and finds what any evaluation can bring.
 
 use super::shape::{Shape, key_of};
 use super::{Base, Key, Reads};

@@ -1,7 +1,9 @@
-//! Which parts of `input` and `data` an answer may rest on: what a program compares, computes with or gives out, whatever the values
-//! are. What is only passed on is followed; what cannot be followed counts as read. So "not read" is certain, and "read" is not.
+//! Which parts of `input` and `data` an answer may rest on: what a program compares, computes with or gives
+//! out, whatever the values are. What is only passed on is followed; what cannot be followed counts as read.
+//! So "not read" is certain, and "read" is not.
 //!
-//! Programs are looked at as a whole: where one answer rests on a part, all of them may, as a condition decides which there are.
+//! Programs are looked at as a whole: where one answer rests on a part, all of them may, as a condition
+//! decides which there are.
 
 mod follow;
 mod shape;
@@ -38,8 +40,8 @@ impl Program {
 }
 
 impl Reads {
-    /// Of a program. Cost: its operations, times how deep its functions call each other; more than that is given up, and then
-    /// everything counts as read.
+    /// Of a program. Cost: its operations, times how deep its functions call each other; more than that is
+    /// given up, and then everything counts as read.
     fn of(program: &Program) -> Self {
         follow::reads(program.form()).unwrap_or_else(Self::everything)
     }
@@ -49,8 +51,9 @@ impl Reads {
         Self { whole, outside: BTreeSet::new() }
     }
 
-    /// Whether it may read what is at a place or below it. The place is a row of keys, `None` for any. Where `input` has an array the
-    /// position of the element may be left out, as in `spec.containers.image`. Cost: the reads, times the squares of their lengths.
+    /// Whether it may read what is at a place or below it. The place is a row of keys, `None` for any. Where
+    /// `input` has an array the position of the element may be left out, as in `spec.containers.image`. Cost:
+    /// the reads, times the squares of their lengths.
     #[must_use]
     pub fn meet(&self, base: Base, place: &[Option<&str>]) -> bool {
         self.whole.iter().any(|path| path.meets(base, place, false))

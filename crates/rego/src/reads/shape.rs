@@ -132,7 +132,8 @@ impl Shape {
         *self != before
     }
 
-    /// Adds something that is put into it, as an element or a key that is compared (`compares`), or as a value.
+    /// Adds something that is put into it, as an element or a key that is compared (`compares`), or as a
+    /// value.
     pub(super) fn hold(&mut self, part: &Self, compares: bool) -> bool {
         if part.is_empty() {
             return false;

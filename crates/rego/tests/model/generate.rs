@@ -1,6 +1,6 @@
-//! Writes policies and inputs from a tape of random choices. What is written is well-formed: every variable is bound before
-//! it is used, and a rule asks only rules before it. The first choice is always the simplest, so that a shorter tape is a
-//! simpler policy.
+//! Writes policies and inputs from a tape of random choices. What is written is well-formed: every variable
+//! is bound before it is used, and a rule asks only rules before it. The first choice is always the simplest,
+//! so that a shorter tape is a simpler policy.
 
 use std::fmt::Write as _;
 

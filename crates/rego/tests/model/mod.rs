@@ -1,8 +1,9 @@
 //! The model: a small part of Rego written down as plainly as can be, over the syntax tree. Slow on purpose.
 //!
-//! An expression has any number of answers, each with the variables it binds; none is undefined. A body is all ways through
-//! its statements, one after the other, in the order they are written. Nothing is remembered, reordered or skipped. It
-//! knows what `generate` writes: locals that are bound before they are used, rules that ask only rules before them.
+//! An expression has any number of answers, each with the variables it binds; none is undefined. A body is
+//! all ways through its statements, one after the other, in the order they are written. Nothing is
+//! remembered, reordered or skipped. It knows what `generate` writes: locals that are bound before they are
+//! used, rules that ask only rules before them.
 
 use std::cell::Cell;
 use std::cmp::Ordering;
@@ -202,7 +203,8 @@ impl<'m> Model<'m> {
                 .map(|(_, locals)| locals)
                 .collect()),
             StatementKind::Not(expr) => {
-                // OPA asks for what a negated call is given before it negates, and `!=` is a call where `==` is none.
+                // OPA asks for what a negated call is given before it negates, and `!=` is a call where `==`
+                // is none.
                 if let ExprKind::Binary(binary) = &expr.kind
                     && !matches!(binary.op, BinaryOp::Eq | BinaryOp::Unify)
                     && there.expr(&binary.lhs, locals)?.is_empty()

@@ -1,5 +1,5 @@
-//! The findings, policy by policy. They come in the order of the objects and there may be more of them than memory, so one pass
-//! keeps the first of each policy, already as HTML, and counts all.
+//! The findings, policy by policy. They come in the order of the objects and there may be more of them than
+//! memory, so one pass keeps the first of each policy, already as HTML, and counts all.
 
 use std::io;
 
@@ -50,7 +50,8 @@ impl Listing {
                 Verdict::Violation => violations,
             };
             part.found += 1;
-            // Once something was left out, all that follows is: what is listed are the first ones, without gaps.
+            // Once something was left out, all that follows is: what is listed are the first ones, without
+            // gaps.
             if part.listed + 1 < part.found || part.listed >= most {
                 continue;
             }

@@ -1,4 +1,5 @@
-//! An audit as one HTML file for people: nothing is loaded from anywhere, and nothing needs a script but search and filters.
+//! An audit as one HTML file for people: nothing is loaded from anywhere, and nothing needs a script but
+//! search and filters.
 //!
 //! ```text
 //! AuditReport ─┬─ overview    what came of it, in one sentence and in charts: all, by action, by severity
@@ -8,16 +9,17 @@
 //!              └─ texts       the Rego of the policies
 //! ```
 //!
-//! **Texts of policies and objects are hostile.** They get into the page through `page` only, and never into a script: the
-//! script reads what the page shows. Should something break out, the page's own content security policy lets nothing run
-//! but the one script, by its digest.
+//! **Texts of policies and objects are hostile.** They get into the page through `page` only, and never into
+//! a script: the script reads what the page shows. Should something break out, the page's own content
+//! security policy lets nothing run but the one script, by its digest.
 //!
-//! **Large audits.** Findings are listed up to `MAX_ROWS` and `ROW_BYTES`, shared evenly between policies, and texts up
-//! to `TEXT_BYTES`, so that the file stays below 5 MB and browsers can scroll it. Totals are never cut for policies, and whatever is
-//! left out is counted where it would stand.
+//! **Large audits.** Findings are listed up to `MAX_ROWS` and `ROW_BYTES`, shared evenly between policies,
+//! and texts up to `TEXT_BYTES`, so that the file stays below 5 MB and browsers can scroll it. Totals are
+//! never cut for policies, and whatever is left out is counted where it would stand.
 //!
-//! Written by hand instead of through a template engine: the page is written as it is read, in pieces, an engine's automatic escaping leaves
-//! characters that reorder text as they are, and here the type of a text decides whether it can be markup.
+//! Written by hand instead of through a template engine: the page is written as it is read, in pieces, an
+//! engine's automatic escaping leaves characters that reorder text as they are, and here the type of a text
+//! decides whether it can be markup.
 
 mod coverage;
 mod findings;
@@ -64,11 +66,13 @@ const COMMENT: &str = "\
 -->
 ";
 
-/// Writes the page. Reads the findings once, from the first to the last; holds no more than what is listed of them.
+/// Writes the page. Reads the findings once, from the first to the last; holds no more than what is listed of
+/// them.
 ///
 /// # Errors
 ///
-/// If findings cannot be read, are others than the totals count, or the page cannot be written. Nothing is written in the first two cases.
+/// If findings cannot be read, are others than the totals count, or the page cannot be written. Nothing is
+/// written in the first two cases.
 pub fn write(report: &AuditReport, out: &mut dyn Write) -> io::Result<()> {
     let listing = Listing::read(report)?;
     let mut page = Page::default();

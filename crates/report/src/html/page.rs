@@ -1,11 +1,11 @@
-//! Text into HTML. Markup is `&'static str`, so that nothing that comes from a policy or an object can be markup: it gets into
-//! the page through the holes of a template, and holes escape.
+//! Text into HTML. Markup is `&'static str`, so that nothing that comes from a policy or an object can be
+//! markup: it gets into the page through the holes of a template, and holes escape.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-/// What fills a hole, `{}`, of a template. Holes stand in elements and in quoted attributes, never inside of `<style>`, `<script>`
-/// or a comment.
+/// What fills a hole, `{}`, of a template. Holes stand in elements and in quoted attributes, never inside of
+/// `<style>`, `<script>` or a comment.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Hole<'a> {
     /// Any text, escaped.
@@ -27,8 +27,8 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// Adds a template with its holes filled. A template with another number of holes is a mistake of ours, and an error rather than a
-    /// page with texts in the wrong place.
+    /// Adds a template with its holes filled. A template with another number of holes is a mistake of ours,
+    /// and an error rather than a page with texts in the wrong place.
     pub(super) fn put(&mut self, template: &'static str, holes: &[Hole<'_>]) -> io::Result<()> {
         let mut pieces = template.split("{}");
         self.html.push_str(pieces.next().unwrap_or_default());
@@ -99,7 +99,8 @@ fn wrong_holes(template: &str) -> io::Error {
     io::Error::other(format!("a template of the HTML report has another number of holes: {template}"))
 }
 
-/// Escapes for elements and for quoted attributes alike. Characters that nobody sees, or that reorder others, are shown as escapes.
+/// Escapes for elements and for quoted attributes alike. Characters that nobody sees, or that reorder others,
+/// are shown as escapes.
 fn escape_into(text: &str, html: &mut String) {
     for c in text.chars() {
         match c {
@@ -114,7 +115,8 @@ fn escape_into(text: &str, html: &mut String) {
     }
 }
 
-/// Control characters, marks of direction, characters without width, line separators, tags, and what is not a character at all.
+/// Control characters, marks of direction, characters without width, line separators, tags, and what is not a
+/// character at all.
 fn is_unseen(c: char) -> bool {
     (c.is_control() && c != '\n' && c != '\t')
         || matches!(

@@ -1,4 +1,5 @@
-//! Tables of totals with bars: a name, how many violations, unknowns and passes, and how that compares with the other rows.
+//! Tables of totals with bars: a name, how many violations, unknowns and passes, and how that compares with
+//! the other rows.
 
 use std::cmp::Reverse;
 use std::io;
@@ -49,7 +50,8 @@ pub(super) fn findings(tally: Tally) -> u64 {
     tally.violations.saturating_add(tally.unknown)
 }
 
-/// The policies with the most urgent first: what could not be evaluated, then what was found most, then by key.
+/// The policies with the most urgent first: what could not be evaluated, then what was found most, then by
+/// key.
 pub(super) fn by_urgency(report: &AuditReport) -> Vec<usize> {
     let mut order: Vec<_> = (0..report.policies.len()).collect();
     order.sort_by_key(|index| {
@@ -118,7 +120,8 @@ pub(super) fn namespaces(report: &AuditReport, page: &mut Page) -> io::Result<()
     Ok(())
 }
 
-/// Rows with findings, the first of them open to view; below, folded, those that passed and those where nothing was judged.
+/// Rows with findings, the first of them open to view; below, folded, those that passed and those where
+/// nothing was judged.
 fn grouped(rows: &[Row<'_>], heading: &'static str, names: [&str; 2], page: &mut Page) -> io::Result<()> {
     let [one, many] = names;
     let (found, rest): (Vec<_>, Vec<_>) = rows.iter().copied().partition(|row| row.findings() > 0);

@@ -9,8 +9,8 @@ use super::{AuditReport, Hole, Page, TEXT_BYTES, count};
 /// How many characters of one text are shown.
 const MAX: usize = 60_000;
 
-/// The templates whose text is in the page, by name, each with the index of one of its policies. Policies with findings come first,
-/// as far as there is room.
+/// The templates whose text is in the page, by name, each with the index of one of its policies. Policies
+/// with findings come first, as far as there is room.
 pub(super) fn texts(report: &AuditReport) -> BTreeMap<&str, usize> {
     let mut texts = BTreeMap::new();
     let mut bytes = 0;

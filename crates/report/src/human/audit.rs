@@ -1,4 +1,5 @@
-//! An audit: what was looked at, what came out by policy and namespace, what was not seen, and what it all means.
+//! An audit: what was looked at, what came out by policy and namespace, what was not seen, and what it all
+//! means.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};

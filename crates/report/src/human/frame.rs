@@ -41,7 +41,7 @@ impl Gravity {
 pub struct Frame<'a> {
     /// How grave it is.
     pub gravity: Gravity,
-    /// Stands in brackets behind the gravity.
+    /// Stands in brackets after the gravity.
     pub code: &'a str,
     /// The first line.
     pub title: &'a str,
@@ -121,8 +121,8 @@ fn add_source<'a>(group: Group<'a>, location: &'a Location, label: Option<&'a st
     group.element(snippet.path(path))
 }
 
-/// The marked line with the one before it, unless that is long; of a long line what is around the mark. Only these are handed on: a
-/// source may be large and of one line, findings many.
+/// The marked line with the one before it, unless that is long; of a long line what is around the mark. Only
+/// these are handed on: a source may be large and of one line, findings many.
 struct Excerpt {
     text: String,
     first_line: u32,
@@ -133,7 +133,7 @@ struct Excerpt {
 
 /// Of a line that is only there to show what the marked one belongs to.
 const LONGEST_ABOVE: usize = 160;
-/// Of the marked line, before the mark, and of the mark with what is behind it.
+/// Of the marked line, before the mark, and of the mark with what is after it.
 const LONGEST_BEFORE: usize = 1024;
 const LONGEST_AFTER: usize = 4096;
 /// What is left of a longer one.

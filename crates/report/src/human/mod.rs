@@ -21,7 +21,6 @@ pub use audit::{table, write_doubts, write_problems as write_audit_problems};
 pub(crate) const FORM: Spec = Spec {
     alias: Some("default"),
     is_for_people: true,
-    has_problems: false,
     test: Some(Writer { about: "for people, with the lines of the manifests", write: test::write }),
     verify: Some(Writer { about: "for people, as `go test` prints it", write: verify::write }),
     lint: Some(Writer { about: "for people, with the lines of the policies", write: lint::write }),
@@ -41,7 +40,8 @@ const HEAD: Style = Style::new().bold();
 /// How many problems of one cause are shown one by one.
 const EXAMPLES: usize = 3;
 
-/// Writes what is wrong with the input. What many objects have in common is said once, where the first of them stands.
+/// Writes what is wrong with the input. What many objects have in common is said once, where the first of
+/// them stands.
 pub fn write_problems(problems: &[Problem], out: &mut dyn Write) -> io::Result<()> {
     let mut causes: BTreeMap<&str, Vec<&Problem>> = BTreeMap::new();
     for problem in problems {
@@ -94,8 +94,8 @@ pub fn write_problems(problems: &[Problem], out: &mut dyn Write) -> io::Result<(
     Ok(())
 }
 
-/// What a problem has in common with others that are reported with it: that it is a second definition, or which constraint would find
-/// something in other namespaces.
+/// What a problem has in common with others that are reported with it: that it is a second definition, or
+/// which constraint would find something in other namespaces.
 fn cause(problem: &Problem) -> Option<&str> {
     match (problem.kind, problem.severity) {
         (ErrorKind::DuplicateResource, Severity::Warning) => Some(""),

@@ -1,4 +1,5 @@
-//! As `go test` prints it, which gator's users know: a line per suite, the failures above it, `PASS` or `FAIL` at the end.
+//! As `go test` prints it, which gator's users know: a line per suite, the failures above it, `PASS` or
+//! `FAIL` at the end.
 
 use std::io::{self, Write};
 

@@ -19,7 +19,6 @@ pub(crate) use lint::content as lint_content;
 pub(crate) use test::items as test_items;
 
 pub(crate) const FORM: Spec = Spec {
-    has_problems: false,
     test: Some(Writer { about: "gator's JSON, with positions", write: test::write }),
     verify: Some(Writer { about: "JSON", write: verify::write }),
     lint: Some(Writer { about: "JSON, with a rule, a position and a hint per finding", write: lint::write }),

@@ -1,11 +1,12 @@
 //! gator's JSON, with positions.
 //!
-//! An array, `[]` if nothing was found, of `{target, msg, metadata, constraint, enforcementAction, scopedActions?,
-//! violatingObject, trace, location}`. Additions to gator: `location`, and `evaluationError: true` where the message is
-//! not the policy's because it could not be evaluated.
+//! An array, `[]` if nothing was found, of
+//! `{target, msg, metadata, constraint, enforcementAction, scopedActions?, violatingObject, trace,
+//! location}`. Additions to gator: `location`, and `evaluationError:
+//! true` where the message is not the policy's because it could not be evaluated.
 //!
-//! `violatingObject` and `constraint` are repeated in each finding, as in gator, up to 2 MiB of each: from there on they are what
-//! identifies them, with `leftOutBytes`.
+//! `violatingObject` and `constraint` are repeated in each finding, as in gator, up to 2 MiB of each: from
+//! there on they are what identifies them, with `leftOutBytes`.
 
 use std::io::{self, Write};
 

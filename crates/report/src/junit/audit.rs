@@ -1,5 +1,5 @@
-//! An audit: a suite per constraint, a test case per finding. A constraint that nothing violates is a case that passed, one that
-//! applies to nothing is skipped.
+//! An audit: a suite per constraint, a test case per finding. A constraint that nothing violates is a case
+//! that passed, one that applies to nothing is skipped.
 
 use std::io::{self, Write};
 
@@ -12,8 +12,8 @@ use crate::{AuditReport, Completion, Finding, Tally, Verdict};
 /// Findings that a report of an audit lists; test reports are read as a whole, by people.
 const MAX_CASES: usize = 10_000;
 
-/// Writes it. What could not be read is an error of the suite `input`, one per cause, and so is that nothing was judged. At most ten
-/// thousand findings are listed; if there are more, the last case says so.
+/// Writes it. What could not be read is an error of the suite `input`, one per cause, and so is that nothing
+/// was judged. At most ten thousand findings are listed; if there are more, the last case says so.
 pub(super) fn write(report: &AuditReport, out: &mut dyn Write) -> io::Result<()> {
     let mut input = TestSuite::new("input");
     let reason = match &report.completion {

@@ -1,5 +1,5 @@
-//! Findings about policies: a suite per file, a test case per finding, and one that passed for a file without any. A warning is a case
-//! that passed, unless warnings are denied.
+//! Findings about policies: a suite per file, a test case per finding, and one that passed for a file without
+//! any. A warning is a case that passed, unless warnings are denied.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};

@@ -1,5 +1,5 @@
-//! JUnit XML, for test reports. What warns or is only noted is a case that passed, with the message as its output: JUnit has no
-//! warnings.
+//! JUnit XML, for test reports. What warns or is only noted is a case that passed, with the message as its
+//! output: JUnit has no warnings.
 
 mod audit;
 mod lint;
@@ -16,6 +16,7 @@ use crate::form::{Spec, Writer};
 const ABOUT: &str = "JUnit XML, for test reports";
 
 pub(crate) const FORM: Spec = Spec {
+    has_problems: true,
     test: Some(Writer { about: ABOUT, write: test::write }),
     verify: Some(Writer { about: ABOUT, write: verify::write }),
     lint: Some(Writer { about: ABOUT, write: lint::write }),
@@ -38,7 +39,8 @@ fn problem_case(name: String, problem: &Problem, bad: Option<NonSuccessKind>) ->
     case
 }
 
-/// Writes a report. XML 1.0 has no way to write most control characters and two others: in their place there is U+FFFD.
+/// Writes a report. XML 1.0 has no way to write most control characters and two others: in their place there
+/// is U+FFFD.
 fn serialize(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let text = report.to_string().map_err(io::Error::other)?;
     if text.contains(is_forbidden) {

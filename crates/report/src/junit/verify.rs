@@ -1,4 +1,5 @@
-//! Suites as JUnit XML: a suite per file, a test case per case; a test that is bad as a whole is a case of its own.
+//! Suites as JUnit XML: a suite per file, a test case per case; a test that is bad as a whole is a case of
+//! its own.
 
 use std::io::{self, Write};
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! Fingerprints are made of what a finding is about, not of where it stands, so that moving lines makes no new alert.
+//! Fingerprints are made of what a finding is about, not of where it stands, so that moving lines makes no
+//! new alert.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! SARIF 2.1.0, the exchange form of code scanners: GitHub code scanning, Azure DevOps, editors.
 //!
-//! Rules are templates, results are findings. What is wrong with the input is a notification of the run, and, where it has a
-//! position, a result as well, because most viewers show no notifications.
+//! Rules are templates, results are findings. What is wrong with the input is a notification of the run, and,
+//! where it has a position, a result as well, because most viewers show no notifications.
 
 mod fingerprints;
 mod log;
@@ -30,6 +30,7 @@ const SCHEMA: &str =
 const ABOUT: &str = "SARIF 2.1.0, for code scanning";
 
 pub(crate) const FORM: Spec = Spec {
+    has_problems: true,
     test: Some(Writer { about: ABOUT, write: write_test }),
     lint: Some(Writer { about: ABOUT, write: write_lint }),
     audit: Some(Writer { about: ABOUT, write: write_audit }),
@@ -60,7 +61,8 @@ fn write_test(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
     write_run(rules, invocation, results, out)
 }
 
-/// Writes findings about policies. Rules are the kinds of findings; what has no place in a file is a notification.
+/// Writes findings about policies. Rules are the kinds of findings; what has no place in a file is a
+/// notification.
 fn write_lint(report: &LintReport, out: &mut dyn Write) -> io::Result<()> {
     let mut rules = Rules::default();
     let mut fingerprints = Fingerprints::default();

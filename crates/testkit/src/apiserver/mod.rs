@@ -1,4 +1,5 @@
-//! A simulated Kubernetes API server for tests: lists, watches and writes over HTTP on 127.0.0.1, with faults on demand.
+//! A simulated Kubernetes API server for tests: lists, watches and writes over HTTP on 127.0.0.1, with faults
+//! on demand.
 //!
 //! ```no_run
 //! use portcullis_testkit::apiserver::{ApiServer, Fault, Verb};
@@ -14,11 +15,12 @@
 //! # }
 //! ```
 //!
-//! What it does as a real one does: resource versions that grow over all kinds; lists of one state in pages, with continue tokens that
-//! end with [`ApiServer::compact`]; watches from a version, with bookmarks and 410; items of lists of built-in kinds without their kind;
-//! `metadata.uid`, `generation`; the `status` subresource; conflicts; merge, JSON and apply patches; CRDs that bring their kinds;
-//! both forms of discovery; if asked for, RBAC by manifests, kinds that
-//! nobody may read, CRDs whose kinds are served late, objects that are being deleted. What it does not do: authentication, validation, selectors, versions that
+//! What it does as a real one does: resource versions that grow over all kinds; lists of one state in pages,
+//! with continue tokens that end with [`ApiServer::compact`]; watches from a version, with bookmarks and 410;
+//! items of lists of built-in kinds without their kind; `metadata.uid`, `generation`; the `status`
+//! subresource; conflicts; merge, JSON and apply patches; CRDs that bring their kinds; both forms of
+//! discovery; if asked for, RBAC by manifests, kinds that nobody may read, CRDs whose kinds are served late,
+//! objects that are being deleted. What it does not do: authentication, validation, selectors, versions that
 //! are converted.
 
 #![expect(clippy::expect_used, reason = "a panic is how a test says that it fails")]
@@ -66,7 +68,8 @@ impl Shared {
 }
 
 impl ApiServer {
-    /// Starts a server with the kinds that most tests need, and the Namespaces `default` and `gatekeeper-system`.
+    /// Starts a server with the kinds that most tests need, and the Namespaces `default` and
+    /// `gatekeeper-system`.
     pub async fn start() -> Self {
         let shared = Arc::new(Shared { store: Mutex::default(), changed: watch::channel(0).0 });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -102,8 +105,8 @@ impl ApiServer {
         self.shared.store().register(api_version, kind, plural, namespaced);
     }
 
-    /// Serves the kinds of a whole Kubernetes, and those of Gatekeeper's that nothing is done for. Of two kinds with one plural there
-    /// is one: `events`.
+    /// Serves the kinds of a whole Kubernetes, and those of Gatekeeper's that nothing is done for. Of two
+    /// kinds with one plural there is one: `events`.
     pub fn register_kubernetes(&self) {
         for (api_version, kind, plural, namespaced) in kinds::KUBERNETES.iter().chain(kinds::UNSUPPORTED) {
             self.register(api_version, kind, plural, *namespaced);
@@ -150,7 +153,8 @@ impl ApiServer {
         self.shared.wake();
     }
 
-    /// Makes discovery fail for a group and version, such as `metrics.k8s.io/v1beta1`, until the kind is registered anew.
+    /// Makes discovery fail for a group and version, such as `metrics.k8s.io/v1beta1`, until the kind is
+    /// registered anew.
     pub fn break_group(&self, group_version: &str) {
         self.shared.store().broken_groups.insert(group_version.to_owned());
     }
@@ -183,7 +187,8 @@ impl ApiServer {
         self.shared.store().rights = Some(rights);
     }
 
-    /// From now on nobody may list, watch or get a kind, by its plural: 403. Watches that are open go on, as on a real server, until they end.
+    /// From now on nobody may list, watch or get a kind, by its plural: 403. Watches that are open go on, as
+    /// on a real server, until they end.
     pub fn deny(&self, plural: &str) {
         self.shared.store().denied.insert(plural.to_owned());
     }
@@ -194,8 +199,8 @@ impl ApiServer {
         self.shared.wake();
     }
 
-    /// From now on the kinds of CRDs are served late, as on a real server: for a while there is no such kind, then requests for it are
-    /// refused with 429 and `Retry-After: 1` for a while.
+    /// From now on the kinds of CRDs are served late, as on a real server: for a while there is no such kind,
+    /// then requests for it are refused with 429 and `Retry-After: 1` for a while.
     pub fn establish_late(&self, absent: std::time::Duration, initializing: std::time::Duration) {
         self.shared.store().establishing = Some((absent, initializing));
         let shared = Arc::downgrade(&self.shared);
@@ -210,7 +215,8 @@ impl ApiServer {
         });
     }
 
-    /// Begins to delete an object that somebody holds by a finalizer, such as a CRD with objects: it goes with [`ApiServer::delete`].
+    /// Begins to delete an object that somebody holds by a finalizer, such as a CRD with objects: it goes
+    /// with [`ApiServer::delete`].
     pub fn terminate(&self, plural: &str, namespace: &str, name: &str) {
         self.shared.store().terminate(plural, namespace, name);
         self.shared.wake();

@@ -5,7 +5,8 @@ use serde_json::Value;
 
 /// What a service account may do by the manifests that name it, and what of that it has done.
 ///
-/// Every right is a verb on a resource, for one name if the rule has names: that each was used is least privilege.
+/// Every right is a verb on a resource, for one name if the rule has names: that each was used is least
+/// privilege.
 #[derive(Clone, Debug)]
 pub struct Rights {
     user: String,
@@ -40,8 +41,8 @@ pub(super) struct Wish<'a> {
 }
 
 impl Rights {
-    /// Of the service account in a namespace, by all documents of some manifests: bindings that name it, and the roles that they name.
-    /// Aggregated roles have the rules of the roles with their labels.
+    /// Of the service account in a namespace, by all documents of some manifests: bindings that name it, and
+    /// the roles that they name. Aggregated roles have the rules of the roles with their labels.
     pub fn of(manifests: &[String], namespace: &str, account: &str) -> Self {
         let mut objects = Vec::new();
         for text in manifests {

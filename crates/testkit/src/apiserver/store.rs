@@ -233,7 +233,8 @@ impl Store {
         }
     }
 
-    /// Says in a CRD that it is established, as its controller does once that is so. Returns whether there is one to say it in.
+    /// Says in a CRD that it is established, as its controller does once that is so. Returns whether there is
+    /// one to say it in.
     pub(super) fn tell_established(&mut self) -> bool {
         let now = Instant::now();
         let is_ready = |(served, _): &(Instant, Instant)| *served <= now;

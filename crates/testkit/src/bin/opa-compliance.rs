@@ -1,7 +1,7 @@
 //! Runs OPA's compliance suite: `opa-compliance FILE [-v] [--only TEXT] [--update] [--evaluator WHICH]`.
 //!
-//! Ends with 1 if anything passes or fails that the lists in `testdata/opa-compliance` do not say. The evaluators are
-//! `portcullis`, and for comparison `interpreter` and `vm`, of which the lists say nothing.
+//! Ends with 1 if anything passes or fails that the lists in `testdata/opa-compliance` do not say. The
+//! evaluators are `portcullis`, and for comparison `interpreter` and `vm`, of which the lists say nothing.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,7 +1,8 @@
 //! Runs a recording of what another program answered: `oracle NAME FILE [-v]`.
 //!
-//! Prints a line for every difference, and last `N passed, M failed, K skipped`. Ends with 1 if anything failed, that is, differs
-//! otherwise than the list in `testdata/oracle` says, and with 2 if it cannot be run.
+//! Prints a line for every difference, and last `N passed, M failed, K skipped`. Ends with 1 if anything
+//! failed, that is, differs otherwise than the list in `testdata/oracle` says, and with 2 if it cannot be
+//! run.
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -5,8 +5,9 @@
 //! ```
 //!
 //! The suite is not part of this project. Two lists are, both by the notes of cases: what is out of scope
-//! (`testdata/opa-compliance/out-of-scope.yaml`), and what is known to fail (`known-failures.yaml`, beside it). What fails
-//! or passes otherwise than the lists say is unexpected, and so is an entry that no case of the suite fits.
+//! (`testdata/opa-compliance/out-of-scope.yaml`), and what is known to fail (`known-failures.yaml`, beside
+//! it). What fails or passes otherwise than the lists say is unexpected, and so is an entry that no case of
+//! the suite fits.
 
 mod engines;
 mod lists;
@@ -270,7 +271,8 @@ fn json(value: &Value) -> String {
     value.to_json()
 }
 
-/// As OPA compares them: solutions are a set; `sort_bindings` says of each variable that its array has any order.
+/// As OPA compares them: solutions are a set; `sort_bindings` says of each variable that its array has any
+/// order.
 fn same_bindings(found: &[Value], wanted: &[Value], any_order: bool) -> bool {
     let fits = |found: &Value, wanted: &Value| match (found.view(), wanted.view()) {
         (View::Object(found), View::Object(wanted)) => {
@@ -298,7 +300,8 @@ fn same_multiset(found: &[Value], wanted: &[Value]) -> bool {
         })
 }
 
-/// Whether a value is the one that the suite writes as JSON: a set as an array, a key that is not a text as its JSON.
+/// Whether a value is the one that the suite writes as JSON: a set as an array, a key that is not a text as
+/// its JSON.
 fn same(found: &Value, wanted: &Value) -> bool {
     match (found.view(), wanted.view()) {
         (View::Number(found), View::Number(wanted)) => {

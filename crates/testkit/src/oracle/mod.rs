@@ -1,7 +1,8 @@
 //! Recordings of what other programs answered, run against this one: `oracle NAME FILE`.
 //!
-//! A recording is a file of JSON lines, each an input and the answer to it. It is not a part of this project; what is known to
-//! differ from it is, with the reasons: `testdata/oracle/NAME.yaml`. A case that is listed and agrees is a failure, too.
+//! A recording is a file of JSON lines, each an input and the answer to it. It is not a part of this project;
+//! what is known to differ from it is, with the reasons: `testdata/oracle/NAME.yaml`. A case that is listed
+//! and agrees is a failure, too.
 
 mod report;
 mod type_checks;

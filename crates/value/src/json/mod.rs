@@ -35,7 +35,8 @@ impl Value {
         parse(&mut Budget::new(limits, None), text)
     }
 
-    /// The text of JSON, as Go writes it: keys sorted, no spaces, sets as arrays. What is deeper than values may be is left out.
+    /// The text of JSON, as Go writes it: keys sorted, no spaces, sets as arrays. What is deeper than values
+    /// may be is left out.
     #[must_use]
     pub fn to_json(&self) -> String {
         let mut out = Output::new(usize::MAX);

@@ -6,8 +6,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{Object, Value, View};
 
-/// As other tools take it: sets are arrays in their order, keys that are no texts are left out (they cannot come from JSON), and
-/// undefined is null. Integers stay integers as far as 64 bits go, floats keep their digits.
+/// As other tools take it: sets are arrays in their order, keys that are not texts are left out (they cannot
+/// come from JSON), and undefined is null. Integers stay integers as far as 64 bits go, floats keep their
+/// digits.
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.view() {

@@ -61,7 +61,7 @@ impl Writer<'_, '_> {
             View::Set(items) => self.list(items.as_slice(), depth + 1),
             View::Object(object) => {
                 self.out.make_room(object.len())?;
-                // Keys that are no texts are written as such, and so need not be in order.
+                // Keys that are not texts are written as such, and so need not be in order.
                 let mut entries = BTreeMap::new();
                 for (key, value) in object.iter() {
                     entries.insert(self.key(key)?, value);

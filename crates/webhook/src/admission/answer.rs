@@ -1,4 +1,4 @@
-//! What the API server is told.
+//! What the API server is answered.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ impl Status {
     }
 }
 
-/// What the API server is told.
+/// What the API server is answered.
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub(super) allowed: bool,
@@ -53,7 +53,7 @@ impl Answer {
         Self::of_lines(status, code, [message.into()], "lines")
     }
 
-    /// With as many lines as are told.
+    /// With as many lines as there is room for.
     pub(super) fn of_lines(
         status: Status,
         code: u16,
@@ -96,7 +96,7 @@ impl Answer {
         self.code
     }
 
-    /// What the user is told.
+    /// What the user sees.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message

@@ -9,7 +9,7 @@ use crate::serving::Serving;
 
 /// Longest name of a template or constraint: it becomes the value of a label.
 const NAME_CHARS: usize = 63;
-/// Problems of one policy that are listed. Whoever fixes these sees the others.
+/// Problems of one policy that are listed. When these are fixed, the others show.
 const MAX_PROBLEMS: usize = 20;
 
 /// What becomes of a template whose Rego is wrong when it is applied.

@@ -20,7 +20,7 @@ impl Answer {
                 warnings: &self.warnings,
             },
         };
-        // Texts and numbers always have a JSON form; a body without one would fail the call, which is no pass either.
+        // Texts and numbers always have a JSON form; a body without one would fail the call, which is not a pass either.
         serde_json::to_vec(&body).unwrap_or_default()
     }
 }

@@ -42,7 +42,7 @@ fn read(bundle: &str) -> (Vec<CertificateDer<'static>>, bool) {
                 found.push(certificate);
             }
             Ok(_) => is_whole = false,
-            // What comes behind it cannot be told.
+            // What comes after it is not known.
             Err(_) => return (found, false),
         }
     }

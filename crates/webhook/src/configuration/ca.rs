@@ -1,4 +1,4 @@
-//! The CA that several replicas share through a Secret: whoever comes first makes it, whoever sees first that it is time replaces it.
+//! The CA that several replicas share through a Secret: the first replica makes it, and the first that sees that it is time replaces it.
 //!
 //! ```text
 //! Secret ──read──> good ──────> trusted by clients? ──> signed with

@@ -182,7 +182,7 @@ impl Keeping {
         self.look_at_trust();
     }
 
-    /// These policies are served from now on: with `--manage-webhook-configuration` the rules follow them, and else what is missing is told.
+    /// These policies are served from now on: with `--manage-webhook-configuration` the rules follow them, and else what is missing is reported.
     pub fn serves_policies(&self, policies: &PolicySet) {
         self.policies.send_replace(Some(policies.clone()));
     }

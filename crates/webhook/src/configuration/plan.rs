@@ -109,7 +109,7 @@ fn applied(wanted: &Value, live: Option<&Value>, goal: &Goal<'_>) -> Value {
     object
 }
 
-/// A URL where a Service is wanted, or the other way round: whoever applies the one does not take away the other, and no API server takes
+/// A URL where a Service is wanted, or the other way round: applying the one does not take away the other, and no API server takes
 /// both.
 fn other_clients(live: &Value, wanted: &Value) -> Vec<Change> {
     let has = |webhook: &Value, key: &str| webhook.pointer(&format!("/clientConfig/{key}")).is_some();

@@ -152,7 +152,7 @@ fn whatever_is_changed_is_put_right_once_and_then_left_alone() {
         .unwrap()
         .insert(0, json!({"name": "x", "clientConfig": live["webhooks"][0]["clientConfig"]}));
     assert_eq!(plan(&more, &goal, Duration::ZERO), rest);
-    // So are conditions, which are told.
+    // So are conditions, which are reported.
     more["webhooks"][1]["matchConditions"] = json!([{"name": "a", "expression": "false"}]);
     let Plan::Rest { notes } = plan(&more, &goal, Duration::ZERO) else { panic!("nothing to do") };
     assert_eq!(notes, ["`matchConditions` of \"validation.gatekeeper.sh\" leave requests out"]);
@@ -233,7 +233,7 @@ fn of_two_replicas_that_want_different_things_the_later_wins_and_they_take_no_tu
     // In the minutes of a rolling update nothing but the first write happens.
     let first = made(&new, &own, 2000);
     assert!(matches!(plan(&first, &goal(0), Duration::from_secs(200)), Plan::Later(..)));
-    // What a human changes is put right by whoever kept it, at once.
+    // What a human changes is put right by the replica that kept it, at once.
     let mut edited = first.clone();
     edited["webhooks"][0]["timeoutSeconds"] = json!(1);
     assert!(matches!(plan(&edited, &goal(1), Duration::ZERO), Plan::Apply(..)));

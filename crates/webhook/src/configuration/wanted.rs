@@ -12,7 +12,7 @@ use super::selector::Selector;
 
 /// Who keeps it leaves this behind: what was written, and since when its writer runs, in milliseconds since 1970.
 pub const KEPT_BY: &str = "portcullis.example.com/kept-by";
-/// With `"false"`, whoever keeps it lets it be.
+/// With `"false"`, replicas leave it alone.
 pub const MANAGED: &str = "portcullis.example.com/managed";
 
 /// The webhook that is asked about everything, and the one that guards the ignore label.

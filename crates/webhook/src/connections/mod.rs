@@ -8,7 +8,7 @@
 //! asks for nothing for as long as [`Rest`] says, or when somebody else needs it. What counts is whole heads of requests, so that
 //! neither dripping bytes nor pings hold a place. Who has to go is told by the protocol, and has a moment for the answers to what came.
 //!
-//! Before the end there is a time in which everybody is told to go elsewhere and nobody is turned away ([`Handle::see_off`]): an HTTP/1
+//! Before the end there is a time in which everybody is asked to go elsewhere and nobody is turned away ([`Handle::see_off`]): an HTTP/1
 //! connection with its next answer, as closing one at rest may meet a request that is on its way; an HTTP/2 connection at once, by GOAWAY.
 
 mod places;
@@ -44,7 +44,7 @@ use crate::state::State;
 use places::{Control, Order, Place, Places};
 pub use places::{Most, Rest};
 
-/// How often refused clients are told about.
+/// How often refused clients are reported.
 const TELL: Duration = Duration::from_mins(1);
 /// Longest handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -77,7 +77,7 @@ impl Most {
     }
 }
 
-/// The descriptors that the process may have, where the system tells.
+/// The descriptors that the process may have, where the system says.
 #[must_use]
 pub fn descriptors() -> Option<usize> {
     let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
@@ -90,7 +90,7 @@ pub fn descriptors() -> Option<usize> {
 enum Phase {
     /// Not near.
     Serving,
-    /// Who comes is answered, and told to go elsewhere next time.
+    /// New clients are answered, and asked to go elsewhere next time.
     SeeingOff,
     /// Nobody comes any more, and who is here has until then.
     Ending(Instant),
@@ -107,7 +107,7 @@ impl Default for Handle {
 }
 
 impl Handle {
-    /// From now on who is connected is told to connect elsewhere, as soon as that loses no request.
+    /// From now on connected clients are asked to connect elsewhere, as soon as that loses no request.
     pub fn see_off(&self) {
         self.0.send_if_modified(|phase| {
             let is_serving = *phase == Phase::Serving;
@@ -146,7 +146,7 @@ struct Shared {
 }
 
 impl Server {
-    /// Serves connections until it is told to end and all of them have.
+    /// Serves connections until it is asked to end and all of them have ended.
     pub async fn serve(self, listener: TcpListener, handle: &Handle) {
         let shared = Arc::new(Shared {
             places: Places::new(self.most),
@@ -277,7 +277,7 @@ impl Shared {
         let mut order = Order::Stay;
         let mut seen = Phase::Serving;
         let mut end = pin!(sleep_until(control.end(rest).into()));
-        // When it is told to leave by the protocol, if it is to be.
+        // When it is asked to leave by the protocol, if it is to be.
         let mut is_told = false;
         let mut tell = pin!(sleep_until(Instant::now().into()));
         // Who has just come has a request for us.

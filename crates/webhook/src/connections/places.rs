@@ -33,7 +33,7 @@ pub struct Most {
     pub shaking: usize,
     /// That may ask for something.
     pub open: usize,
-    /// That were told to end, and have a moment for their answers.
+    /// That were asked to end, and have a moment for their answers.
     pub leaving: usize,
 }
 
@@ -49,11 +49,11 @@ struct Book {
     silent: BTreeMap<u64, Arc<Control>>,
     shaking: BTreeMap<u64, Arc<Control>>,
     open: BTreeMap<u64, Arc<Control>>,
-    /// In the order in which they were told to.
+    /// In the order in which they were asked to.
     leaving: VecDeque<(u64, Arc<Control>)>,
 }
 
-/// What a connection is told, and what it does.
+/// What a connection is asked to do, and what it does.
 #[derive(Debug)]
 pub(super) struct Control {
     order: AtomicU8,
@@ -66,7 +66,7 @@ pub(super) struct Control {
     has_asked: AtomicU8,
 }
 
-/// What a connection is told.
+/// What a connection is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Order {
     Stay,
@@ -93,7 +93,7 @@ impl Control {
         self.told.notify_one();
     }
 
-    /// Waits until it is told something that goes beyond this.
+    /// Waits until it is asked for more than this.
     pub(super) async fn told(&self, beyond: Order) -> Order {
         loop {
             match self.order.load(Ordering::SeqCst) {

@@ -146,7 +146,7 @@ impl Following {
     ///
     /// # Errors
     ///
-    /// Why it cannot be told. Without it, selectors of namespaces would be guesses.
+    /// Why it is not known. Without it, selectors of namespaces would be guesses.
     pub async fn ask_for_namespace(&self, name: &str, until: Instant) -> Result<Option<Object>, String> {
         let namespaces = ApiResource::namespaces();
         let asked = timeout_at(until.into(), self.cluster.object(&namespaces, None, name)).await;
@@ -202,7 +202,7 @@ pub struct Numbers {
     pub failed_statuses: u64,
 }
 
-/// Policies that wait or cannot be judged by, one line each. What is wrong with the others is told as their errors.
+/// Policies that wait or cannot be judged by, one line each. What is wrong with the others is reported as their errors.
 fn not_in_force(report: &Report) -> impl Iterator<Item = String> + '_ {
     let is_told = |policy: &&PolicyState| {
         matches!(policy.standing, Standing::Waiting { .. } | Standing::Unjudgeable(_))

@@ -12,7 +12,7 @@ use super::{Pattern, REDACTED, path};
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// Texts that are searched for. Of larger objects only that they have secrets is known.
 const MAX_TEXT: usize = 32 << 10;
-/// Deeper than this fields are not told apart: all that is there is taken out.
+/// Deeper than this fields are not distinguished: all that is there is taken out.
 const MAX_DEPTH: usize = 100;
 /// A field of parts that is larger is taken out as one.
 const MAX_PARTS: usize = 64 << 10;
@@ -394,7 +394,7 @@ fn text_of(value: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// Keys, quoted, and values of an object. None if it is no object.
+/// Keys, quoted, and values of an object. None if it is not an object.
 fn entries(object: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     let object = object.trim_ascii_start();
     let mut scan = Scan { bytes: if object.starts_with(b"{") { object } else { b"" }, at: 1 };

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A policy can write a secret in any form: trimmed, turned round, as a number of letters. So its texts are not searched but withheld
-//! whole if it may have read one, which its program tells. The search is a second line: it finds what a defect of the first lets by.
+//! whole if it may have read one, which its program says. The search is a second line: it finds what a defect of the first lets by.
 
 mod hide;
 mod search;
@@ -45,7 +45,7 @@ impl FromStr for Pattern {
     }
 }
 
-/// What may be told of one request.
+/// What may be recorded of one request.
 #[derive(Debug)]
 pub struct Redaction {
     /// `None` if the request cannot be read: then nobody knows what is secret in it.
@@ -124,7 +124,7 @@ impl Redaction {
         )
     }
 
-    /// What the user was told of a request that was not judged, as it may be recorded.
+    /// What the user saw of a request that was not judged, as it may be recorded.
     #[must_use]
     pub fn refusal(&self, answer: &Answer) -> String {
         // What is quoted stands in quotes.

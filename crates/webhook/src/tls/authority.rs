@@ -8,7 +8,7 @@
 //!                      2 × ahead before   1 × ahead before the old one ends
 //! ```
 //!
-//! So whoever reads the bundle once in the time of `ahead` trusts the new CA before it is used. [`Authorities::advanced`] is a function of
+//! So a client that reads the bundle once in the time of `ahead` trusts the new CA before it is used. [`Authorities::advanced`] is a function of
 //! what there is and the time, so that several who share them come to the same.
 
 use std::collections::BTreeMap;

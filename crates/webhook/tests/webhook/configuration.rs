@@ -1,4 +1,4 @@
-//! The webhook configuration and the CA that is in it, against a simulated API server: whoever changes what, it is put right.
+//! The webhook configuration and the CA that is in it, against a simulated API server: whatever is changed, it is put right.
 
 use std::path::Path;
 use std::process::Command;
@@ -295,7 +295,7 @@ fn the_configuration_is_made_when_there_is_something_to_serve_and_kept() {
     edited["metadata"]["ownerReferences"] = json!([]);
     server.put(edited.clone());
     until(Some(made["webhooks"].clone()), || webhooks(server));
-    // Whoever writes it, the Namespace goes on owning it: else nobody could be asked after an uninstallation.
+    // Whichever replica writes it, the Namespace goes on owning it: else nobody could be asked after an uninstallation.
     let owner = |server: &ApiServer| {
         server.get(PLURAL, "", "portcullis").unwrap()["metadata"]["ownerReferences"][0]["name"].clone()
     };

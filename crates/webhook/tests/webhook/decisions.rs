@@ -105,7 +105,7 @@ fn nothing_secret_is_recorded() {
     let mut update = review(&secret, "UPDATE");
     update["request"]["oldObject"] = secret.clone();
     update["request"]["oldObject"]["data"]["password"] = "YmVmb3JlLWl0LXdhcw==".into();
-    // What the user is told is the policy's to say.
+    // What the user sees is the policy's to say.
     let said = webhook.post("/v1/admit", update.to_string()).text;
     assert!(said.contains("opensesame"), "{said}");
     let env = json!({"containers": [{"name": "a", "env": [{"name": "TOKEN", "value": "t0psecret"}]}]});
@@ -355,7 +355,7 @@ violation[{"msg": msg}] { n := numbers.range(1, 8000)[_]; msg := sprintf("%v: a 
     let large = "y".repeat(1 << 20);
     let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "n".repeat(100_000), "namespace": "shop"}, "data": {"a": large}});
     let answer = webhook.post("/v1/admit", review(&map, "CREATE").to_string()).text;
-    assert!(answer.len() > 256 << 10, "users are told more than is recorded");
+    assert!(answer.len() > 256 << 10, "users see more than is recorded");
     webhook.state.decisions.as_ref().unwrap().flush();
     assert!(lines.text().len() < 400 << 10 && webhook.log.text().len() < 400 << 10);
     let record = &lines.read()[0];

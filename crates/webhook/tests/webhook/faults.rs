@@ -414,7 +414,7 @@ fn a_hog_is_an_error_of_its_own_before_the_deadline() {
     let message = response["status"]["message"].as_str().unwrap();
     assert!(message.starts_with("[hog] ") && message.contains("`time`"), "{message}");
 
-    // What others found still counts, and is the user's to mend.
+    // What others found still counts, and the user has to fix it.
     let request = review(&pod(&json!({"hostPID": true})), "CREATE").to_string();
     let response = webhook.post("/v1/admit?timeout=1s", request).response();
     assert_eq!(response["status"]["code"], 403);

@@ -61,7 +61,7 @@ impl Program {
         connect(&self.address, &self.client)
     }
 
-    /// As [`Program::run`] with another address for probes, which its line of the log tells.
+    /// As [`Program::run`] with another address for probes, which its line of the log says.
     pub fn start_logged(mut command: Command, ca: &Path) -> (Self, Value) {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let log = read_lines(child.stderr.take().unwrap());
@@ -283,7 +283,7 @@ fn changed_files_are_served_and_broken_ones_are_not() {
     assert!(program.is_denied(&object));
 
     fs::write(&file, POLICIES.replace("field: hostPID", "field: other")).unwrap();
-    eventually("the mended policies are served", || !program.is_denied(&object));
+    eventually("the fixed policies are served", || !program.is_denied(&object));
     assert_eq!(program.get("/readyz").0, 200);
     program.signal("-HUP");
     eventually("they are read again", || program.get("/metrics").1.contains("{result=\"success\"} 2\n"));

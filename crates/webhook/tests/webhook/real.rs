@@ -110,7 +110,7 @@ fn start(kubeconfig: &Path) -> Program {
     Program::run(command, &ca, directory)
 }
 
-/// Waits until something is so, and tells how long that took.
+/// Waits until something is so, and returns how long that took.
 fn until(what: &str, most: Duration, mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {

@@ -77,7 +77,8 @@ const LONGEST_TAG: usize = 1024;
 type Step<'a> = Result<Placed<'a>, Problem>;
 
 impl<'a> Parser<'a> {
-    /// Of a text: one chunk of a stream, or a text that was never cut. Cost of all its events: linear in the text.
+    /// Of a text: one chunk of a stream, or a text that was never cut. Cost of all its events: linear in the
+    /// text.
     #[must_use]
     pub fn new(text: &'a str) -> Self {
         Self {
@@ -94,7 +95,7 @@ impl<'a> Parser<'a> {
     ///
     /// # Errors
     ///
-    /// The rule that the text breaks. Nothing can be read behind it.
+    /// The rule that the text breaks. Nothing can be read after it.
     pub fn next_event(&mut self) -> Result<Placed<'a>, Problem> {
         if let Some(problem) = &self.refused {
             return Err(problem.clone());

@@ -97,7 +97,8 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    /// Passes characters up to white space or the closing quote; true if a line break was escaped, which is passed, too.
+    /// Passes characters up to white space or the closing quote; true if a line break was escaped, which is
+    /// passed, too.
     fn quoted_word(&mut self, style: Style, folded: &mut Folded, start: usize) -> Result<bool, Problem> {
         loop {
             let single = style == Style::Single;

@@ -1,7 +1,8 @@
-//! Text in, tokens out: indentation becomes tokens that begin and end blocks, and what turns out to be a key gets a token before it.
+//! Text in, tokens out: indentation becomes tokens that begin and end blocks, and what turns out to be a key
+//! gets a token before it.
 //!
-//! A key without `?` is known by its colon only. So tokens wait in a queue as long as the first of them may still be such a key, which
-//! ends with its line, or after 1,024 characters.
+//! A key without `?` is known by its colon only. So tokens wait in a queue as long as the first of them may
+//! still be such a key, which ends with its line, or after 1,024 characters.
 
 mod block;
 mod directive;
@@ -102,7 +103,7 @@ impl<'a> Scanner<'a> {
         level.map_or(Ok(false), |level| self.is_valid(level))
     }
 
-    /// Whether the key of a level is one still, as far as its colon may be from it.
+    /// Whether the key of a level may still be one: its colon may be only so far from it.
     fn is_valid(&mut self, level: usize) -> Result<bool, Problem> {
         let now = self.text.mark();
         let Some(key) = self.simple_keys.get_mut(level).filter(|key| key.possible) else { return Ok(false) };
@@ -146,7 +147,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// What may have been a key is none.
+    /// What may have been a key is not one.
     fn remove_simple_key(&mut self) -> Result<(), Problem> {
         let at = self.text.at();
         let Some(key) = self.simple_keys.last_mut().filter(|key| key.possible) else { return Ok(()) };
@@ -172,14 +173,15 @@ impl<'a> Scanner<'a> {
             return;
         }
         let Some(closed) = self.simple_keys.pop() else { return };
-        // Brackets without anything in them are not waited for, as go-yaml has it: they end what could have been a key.
+        // Brackets without anything in them are not waited for, as go-yaml has it: they end what could have
+        // been a key.
         if let Some(key) = self.simple_keys.last_mut().filter(|key| key.token == closed.token) {
             key.awaited = false;
         }
     }
 
-    /// Begins a block if the column is deeper than that of the block that is open. `before` is the number of the token that it comes
-    /// before.
+    /// Begins a block if the column is deeper than that of the block that is open. `before` is the number of
+    /// the token that it comes before.
     fn roll_indent(
         &mut self,
         column: isize,

@@ -1,6 +1,6 @@
-//! The Helm chart. What it makes is checked in (`deploy/chart/rendered`), so that what changes in it is seen, and judged without Helm; with
-//! `PORTCULLIS_HELM`, a program that is called as `helm template`, it is made again and compared. `PORTCULLIS_HELM=… INSTA_UPDATE=always`
-//! writes it.
+//! The Helm chart. What it makes is checked in (`deploy/chart/rendered`), so that what changes in it is seen,
+//! and judged without Helm; with `PORTCULLIS_HELM`, a program that is called as `helm template`, it is made
+//! again and compared. `PORTCULLIS_HELM=… INSTA_UPDATE=always` writes it.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -192,7 +192,8 @@ fn both_forms_are_in_substance_the_manifests() {
     }
 }
 
-/// Every value is in the schema, and the schema names no others: a value that is misspelt is an error, none is ignored.
+/// Every value is in the schema, and the schema names no others: a value that is misspelt is an error, none
+/// is ignored.
 #[test]
 fn the_schema_is_that_of_the_values() {
     fn compare(at: &str, values: &Value, schema: &Value) {

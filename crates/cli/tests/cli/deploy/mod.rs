@@ -1,4 +1,5 @@
-//! What an operator is given, judged by the policies of this project as its users do it, and against what belongs to it.
+//! What an operator is given, judged by the policies of this project as its users do it, and against what
+//! belongs to it.
 
 mod chart;
 mod image;
@@ -78,7 +79,8 @@ fn passes_our_policies(name: &str, text: &str) {
     }
 }
 
-/// A program that is not part of this project: of an environment variable, or by its name. Without it the test is skipped, and says so.
+/// A program that is not part of this project: of an environment variable, or by its name. Without it the
+/// test is skipped, and says so.
 fn tool(variable: &str, usual: Option<&str>) -> Option<PathBuf> {
     if let Some(said) = std::env::var_os(variable) {
         return Some(PathBuf::from(said));
@@ -182,7 +184,8 @@ fn the_manifests_fit_each_other_and_the_program() {
     }
 }
 
-/// A configuration that is applied before a webhook is ready lets no Namespace in, and it takes a Namespace to have a webhook.
+/// A configuration that is applied before a webhook is ready lets no Namespace in, and it takes a Namespace
+/// to have a webhook.
 #[test]
 fn nothing_waits_for_a_webhook_that_is_not_there() {
     let Some(objects) = kustomized("") else { return };

@@ -1,5 +1,5 @@
-//! Calls of builtins that cannot do what they are for: patterns that do not compile, formats that their arguments do not fit,
-//! builtins that v1 no longer has. And wildcards where a value is needed.
+//! Calls of builtins that cannot do what they are for: patterns that do not compile, formats that their
+//! arguments do not fit, builtins that v1 no longer has. And wildcards where a value is needed.
 
 use portcullis_rego_syntax::ast::{Call, Expr, ExprKind, Rule, Version};
 use portcullis_rego_syntax::visit::{self, Visitor};
@@ -62,7 +62,8 @@ impl<'a> Visitor<'a> for Calls<'_, 'a> {
 }
 
 impl<'a> Calls<'_, 'a> {
-    /// `_` stands for any value only where a value can be found for it: in brackets, on a side of `=`. OPA refuses it elsewhere.
+    /// `_` stands for any value only where a value can be found for it: in brackets, on a side of `=`. OPA
+    /// refuses it elsewhere.
     fn wildcard(&mut self, operand: &Expr) {
         let operand = operand.peeled();
         if self.scope.resolution(operand) == Some(Resolution::Wildcard) {
@@ -73,7 +74,8 @@ impl<'a> Calls<'_, 'a> {
         }
     }
 
-    /// A pattern that does not compile makes its call undefined. Where `violation` needs the rule the policy cannot work.
+    /// A pattern that does not compile makes its call undefined. Where `violation` needs the rule the policy
+    /// cannot work.
     fn pattern(&mut self, call: &'a Call, name: &str) {
         let Some(position) = builtins::find(name).and_then(|row| row.pattern) else { return };
         let Some(arg) = call.args.get(position) else { return };

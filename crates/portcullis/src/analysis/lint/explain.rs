@@ -72,7 +72,8 @@ impl Explanation {
         &self.package
     }
 
-    /// How many rules and functions there are, those of libraries counted; a rule with several definitions counts for each.
+    /// How many rules and functions there are, those of libraries counted; a rule with several definitions
+    /// counts for each.
     #[must_use]
     pub const fn rules(&self) -> usize {
         self.rules
@@ -84,7 +85,8 @@ impl Explanation {
         &self.libraries
     }
 
-    /// The parts of `input` that it reads, `[_]` where a step is computed: `input.review.object.spec.containers[_].image`.
+    /// The parts of `input` that it reads, `[_]` where a step is computed:
+    /// `input.review.object.spec.containers[_].image`.
     #[must_use]
     pub fn input_reads(&self) -> &[String] {
         &self.input_reads

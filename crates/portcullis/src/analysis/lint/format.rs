@@ -10,11 +10,12 @@ use super::shape::Shape;
 pub(super) enum Verb {
     /// A letter, which takes one argument.
     Letter(char),
-    /// The text ends behind `%`: nothing is taken.
+    /// The text ends after `%`: nothing is taken.
     Missing,
 }
 
-/// The verbs in order; `None` if the format says by numbers which arguments it takes, or takes widths from them.
+/// The verbs in order; `None` if the format says by numbers which arguments it takes, or takes widths from
+/// them.
 pub(super) fn verbs(format: &str) -> Option<Vec<Verb>> {
     let mut rest = format.chars().peekable();
     let mut verbs = Vec::new();

@@ -1,5 +1,6 @@
-//! What is wrong with a template's Rego although it compiles: conditions that are never true, arguments that do not fit, what
-//! nothing uses. Every finding is certain from the text and the template's schema alone; what cannot be decided is not reported.
+//! What is wrong with a template's Rego although it compiles: conditions that are never true, arguments that
+//! do not fit, what nothing uses. Every finding is certain from the text and the template's schema alone;
+//! what cannot be decided is not reported.
 //!
 //! ```text
 //! modules --program--> rules, what each needs, what variables stand for
@@ -28,8 +29,8 @@ use crate::schema::Schema;
 pub use explain::Explanation;
 use program::Program;
 
-/// Checks the modules of a template. `errors` is what is known to be wrong with them: what would only follow from it is left out, and
-/// what turns out to be worse than it looked becomes an error.
+/// Checks the modules of a template. `errors` is what is known to be wrong with them: what would only follow
+/// from it is left out, and what turns out to be worse than it looked becomes an error.
 pub(super) fn check(
     modules: &[ParsedModule<'_>],
     schema: Option<&Schema>,

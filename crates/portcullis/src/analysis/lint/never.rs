@@ -1,4 +1,5 @@
-//! Conditions that never hold: literals, comparisons, contradictions, references to nothing. And what follows for `violation`.
+//! Conditions that never hold: literals, comparisons, contradictions, references to nothing. And what follows
+//! for `violation`.
 
 use std::collections::BTreeMap;
 
@@ -55,7 +56,8 @@ pub(super) fn check_conditions(program: &Program<'_>) -> Vec<Error> {
     found
 }
 
-/// Reports parameters that the schema does not have and that are read through a variable: `x := input.parameters`, `x.nothing`.
+/// Reports parameters that the schema does not have and that are read through a variable:
+/// `x := input.parameters`, `x.nothing`.
 pub(super) fn check_parameters(program: &Program<'_>) -> Vec<Error> {
     let mut found = Vec::new();
     for scope in program.scopes() {
@@ -137,8 +139,8 @@ pub(super) fn check_violation(program: &Program<'_>) -> Option<Error> {
     Some(error.at(scope.location(rule.name_span())))
 }
 
-/// Whether what `violation` needs looks at other parts of `input` than there are, and never at the review: then, what it may find in other
-/// tools' input is not there, whatever the conditions.
+/// Whether what `violation` needs looks at other parts of `input` than there are, and never at the review:
+/// then, what it may find in other tools' input is not there, whatever the conditions.
 pub(super) fn sees_no_review(program: &Program<'_>) -> bool {
     if program.replaces_input || program.replaces_others {
         return false;
@@ -390,7 +392,8 @@ fn about<'a>(
     Some(certain(statement.span, message, Some(hint)))
 }
 
-/// Why a collection has no elements: a comprehension whose body never holds, a set rule without one that does.
+/// Why a collection has no elements: a comprehension whose body never holds, a set rule without one that
+/// does.
 fn empty<'a>(scope: Scope<'_, 'a>, expr: &'a Expr, dead: &Dead<'a>) -> Option<Why> {
     if !scope.program.may_look_on() {
         return None;

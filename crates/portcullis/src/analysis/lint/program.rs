@@ -1,4 +1,5 @@
-//! A template's modules as one program: which rules there are, what they need, and what is known of local variables.
+//! A template's modules as one program: which rules there are, what they need, and what is known of local
+//! variables.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -214,7 +215,8 @@ impl<'a> Scope<'_, 'a> {
         expr
     }
 
-    /// The literal that an expression stands for: directly, by a local variable, or by a rule that is nothing else.
+    /// The literal that an expression stands for: directly, by a local variable, or by a rule that is nothing
+    /// else.
     pub(super) fn constant(&self, expr: &'a Expr) -> Option<Constant> {
         let expr = self.followed(expr);
         if self.resolution(expr) != Some(Resolution::Rule) {
@@ -279,8 +281,9 @@ impl<'a> Scope<'_, 'a> {
         Some((rule, rule.len().saturating_sub(before)))
     }
 
-    /// A text that two expressions share only if they have the same value wherever both have one, for all bindings of the
-    /// variables in them. `None` for what has several values, and for what is too long to be compared.
+    /// A text that two expressions share only if they have the same value wherever both have one, for all
+    /// bindings of the variables in them. `None` for what has several values, and for what is too long to be
+    /// compared.
     pub(super) fn key(&self, expr: &'a Expr) -> Option<String> {
         let mut writer = KeyWriter { scope: *self, key: String::new(), fuel: KEY_FUEL };
         writer.write(expr)?;

@@ -56,7 +56,8 @@ impl<'a> Scope<'_, 'a> {
         }
     }
 
-    /// Whether an expression has a value that is not `false`, whatever the input: then `not` of it never holds.
+    /// Whether an expression has a value that is not `false`, whatever the input: then `not` of it never
+    /// holds.
     pub(super) fn always_holds(&self, expr: &'a Expr) -> bool {
         let expr = expr.peeled();
         match &expr.kind {

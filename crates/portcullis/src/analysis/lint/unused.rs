@@ -13,8 +13,8 @@ use portcullis_rego_syntax::{Resolution, Span};
 use super::program::{Program, Scope};
 use crate::error::{Error, ErrorKind};
 
-/// Checks all modules. A library of which nothing is used is one finding; what is in it is not looked at. It is none while another
-/// library refers to it: libraries are copied whole.
+/// Checks all modules. A library of which nothing is used is one finding; what is in it is not looked at. It
+/// is none while another library refers to it: libraries are copied whole.
 pub(super) fn check(program: &Program<'_>) -> Vec<Error> {
     let mut found = Vec::new();
     for scope in program.scopes() {
@@ -204,7 +204,8 @@ fn shadowing<'a>(scope: Scope<'_, 'a>, local: &'a Local) -> Option<Error> {
 struct Unified<'p, 'a> {
     scope: Scope<'p, 'a>,
     mentions: BTreeMap<LocalId, usize>,
-    /// Whether all mentions are known: the head of a rule is resolved once per body, and only the last time is kept.
+    /// Whether all mentions are known: the head of a rule is resolved once per body, and only the last time
+    /// is kept.
     mentions_are_known: bool,
     found: Vec<Error>,
 }

@@ -1,5 +1,5 @@
-//! Elements of `violation` that are no objects with a text `msg`, where that shows only through a variable or a call. What the
-//! head shows by itself is one of the rules for templates.
+//! Elements of `violation` that are not objects with a text `msg`, where that shows only through a variable
+//! or a call. What the head shows by itself is one of the rules for templates.
 
 use portcullis_rego_syntax::ast::{Expr, ExprKind};
 

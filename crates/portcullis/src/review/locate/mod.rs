@@ -1,8 +1,8 @@
 //! Where in the object's document a violation is.
 //!
-//! Policies do not say where. The line is found, in this order, by: a path in `details`; a value or the name of a list item that the message
-//! quotes and that stands at one place only; the part of the object that the policy reads. What none of these finds is placed at the
-//! object, and says so.
+//! Policies do not say where. The line is found, in this order, by: a path in `details`; a value or the name
+//! of a list item that the message quotes and that stands at one place only; the part of the object that the
+//! policy reads. What none of these finds is placed at the object, and says so.
 
 use std::sync::{Arc, OnceLock};
 
@@ -32,8 +32,8 @@ impl Judged {
     }
 }
 
-/// What places the violations of one constraint in one object. Cost: linear in the object for the first, in message and details for
-/// each.
+/// What places the violations of one constraint in one object. Cost: linear in the object for the first, in
+/// message and details for each.
 pub(super) struct Places {
     judged: Arc<Judged>,
     reads: Arc<[ObjectRead]>,
@@ -106,8 +106,8 @@ fn nearest(document: &Document, path: &FieldPath) -> (Location, FieldPath) {
     (key, path)
 }
 
-/// `details.path`, `details.field`, `details.location`…: a text such as `spec.containers[0].image`, a JSON pointer, or a list of
-/// keys and positions. Taken only if at least its first step exists in the object.
+/// `details.path`, `details.field`, `details.location`…: a text such as `spec.containers[0].image`, a JSON
+/// pointer, or a list of keys and positions. Taken only if at least its first step exists in the object.
 fn from_details(object: &Value, details: &Value) -> Option<FieldPath> {
     const KEYS: &[&str] = &["path", "field", "fieldPath", "jsonPath", "location", "paths", "fields"];
     KEYS.iter().find_map(|key| path_of(object, value::get(details, key)?))
@@ -144,7 +144,8 @@ fn starts_in(object: &Value, path: &FieldPath) -> bool {
     }
 }
 
-/// A scalar that the message quotes and that stands at one place; within the one list item that the message names, if it names one.
+/// A scalar that the message quotes and that stands at one place; within the one list item that the message
+/// names, if it names one.
 fn from_message(object: &Value, quotes: &Quotes, message: &str, reads: &[ObjectRead]) -> Option<FieldPath> {
     let mut work = Work::for_message(message);
     let quoted = quotes.quoted(message, &mut work)?;
@@ -221,7 +222,8 @@ fn from_reads(object: &Value, reads: &[ObjectRead]) -> Option<FieldPath> {
             let Some(key) = step else { break };
             path = path.child(&**key);
         }
-        // A read may be of something that is missing, which is then what it is about: its parent stands for it.
+        // A read may be of something that is missing, which is then what it is about: its parent stands for
+        // it.
         let path = if exists(object, &path) { path } else { path.parent()? };
         let names_the_object = matches!(
             path.segments(),

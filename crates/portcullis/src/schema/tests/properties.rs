@@ -74,7 +74,8 @@ proptest! {
         }
     }
 
-    /// The crate accepts whatever the translation makes of a pattern that Go accepts; here it may only not panic.
+    /// The crate accepts whatever the translation makes of a pattern that Go accepts; here it may only not
+    /// panic.
     #[test]
     fn patterns_never_panic(pattern in "[\\\\a-cpPxQEdDsSzAB{}0-9,?*+()\\[\\]^$|:&<=!-]{0,16}") {
         if let Ok(pattern) = Pattern::compile(&pattern) {

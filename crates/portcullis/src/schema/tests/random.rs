@@ -37,7 +37,8 @@ pub(super) fn value() -> impl Strategy<Value = Json> {
     })
 }
 
-/// Schemas of keywords that mean the same in Kubernetes and in JSON Schema. Not structural: types may be missing.
+/// Schemas of keywords that mean the same in Kubernetes and in JSON Schema. Not structural: types may be
+/// missing.
 pub(super) fn plain_schema() -> impl Strategy<Value = Json> {
     let types = ["array", "boolean", "integer", "number", "object", "string"];
     let leaf = vec(

@@ -1,11 +1,12 @@
-//! Rules as OPA's type checker sees them: in a form of few kinds of terms, in which every call and every reference has a statement
-//! of its own.
+//! Rules as OPA's type checker sees them: in a form of few kinds of terms, in which every call and every
+//! reference has a statement of its own.
 //!
 //! ```text
 //! Rule --build--> terms with resolved names --expand--> calls in statements --order--> what binds comes first --hoist--> references
 //! ```
 //!
-//! The form matters: what a variable is said to be depends on which statement meets it first, so these steps are OPA's own.
+//! The form matters: what a variable is said to be depends on which statement meets it first, so these steps
+//! are OPA's own.
 
 mod build;
 mod expand;

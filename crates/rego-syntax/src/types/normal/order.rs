@@ -1,4 +1,5 @@
-//! Statements in an order in which each finds its variables bound, as near as can be to the one they are written in.
+//! Statements in an order in which each finds its variables bound, as near as can be to the one they are
+//! written in.
 
 use std::collections::BTreeMap;
 

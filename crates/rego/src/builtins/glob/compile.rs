@@ -1,4 +1,5 @@
-//! From terms to a matcher, by gobwas's rules: which terms are taken together, and around which a tree is built, decides what is found.
+//! From terms to a matcher, by gobwas's rules: which terms are taken together, and around which a tree is
+//! built, decides what is found.
 
 use portcullis_value::{Budget, LimitKind};
 
@@ -61,7 +62,8 @@ impl Compiler<'_, '_> {
         terms.iter().map(|term| self.compile(term, depth)).collect()
     }
 
-    /// What alternatives begin and end with in common, with the alternatives of the rest between; nothing if there is none.
+    /// What alternatives begin and end with in common, with the alternatives of the rest between; nothing if
+    /// there is none.
     fn common_taken_out(&mut self, alternatives: &[Term]) -> Result<Option<Term>, Failure> {
         let sequences: Vec<&[Term]> = alternatives
             .iter()
@@ -108,7 +110,8 @@ impl Compiler<'_, '_> {
         Ok(Some(Term::Sequence(result)))
     }
 
-    /// Takes together the longest run that can be; of several, one that is longer in characters, or else the first. Then again.
+    /// Takes together the longest run that can be; of several, one that is longer in characters, or else the
+    /// first. Then again.
     fn glue_runs(&mut self, mut matchers: Vec<Matcher>) -> Result<Vec<Matcher>, Failure> {
         loop {
             self.budget.step(matchers.len() as u64)?;
@@ -164,8 +167,9 @@ fn deeper(depth: usize) -> Result<usize, Failure> {
     Ok(depth + 1)
 }
 
-/// How many terms sequences begin and end with in common. Both ends are looked at by turns, sequence by sequence: a term in the middle of the
-/// shortest one is the left's as soon as one other sequence has it there.
+/// How many terms sequences begin and end with in common. Both ends are looked at by turns, sequence by
+/// sequence: a term in the middle of the shortest one is the left's as soon as one other sequence has it
+/// there.
 fn common(sequences: &[&[Term]], shortest: usize) -> (usize, usize) {
     let (mut left, mut right) = (0, 0);
     let (mut left_ends, mut right_ends) = (false, false);
@@ -271,7 +275,8 @@ fn every(matchers: &[Matcher], separators: &[char]) -> Matcher {
     Matcher::EveryOf(every)
 }
 
-/// A tree around a text with something simple beside it is simpler. Here a prefix and a suffix lose that they must not overlap.
+/// A tree around a text with something simple beside it is simpler. Here a prefix and a suffix lose that they
+/// must not overlap.
 fn simplified(matcher: Matcher) -> Matcher {
     let Matcher::Tree(mut tree) = matcher else { return matcher };
     tree.left = tree.left.map(simplified);

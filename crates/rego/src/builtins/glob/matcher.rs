@@ -1,14 +1,16 @@
-//! Matchers as gobwas has them: each can be asked whether it matches a text as a whole, and where in a text it first does.
+//! Matchers as gobwas has them: each can be asked whether it matches a text as a whole, and where in a text
+//! it first does.
 //!
-//! The second question is answered less well than the first: a matcher names one place only, and some name none. Where a matcher is made of
-//! others, that shows, and policies have been written and tested with it. So these answer as gobwas does (v0.2.3, which OPA uses), on bytes
-//! and with Go's reading of them; where gobwas panics, a part beyond the text is empty.
+//! The second question is answered less well than the first: a matcher names one place only, and some name
+//! none. Where a matcher is made of others, that shows, and policies have been written and tested with it. So
+//! these answer as gobwas does (v0.2.3, which OPA uses), on bytes and with Go's reading of them; where gobwas
+//! panics, a part beyond the text is empty.
 
 use std::collections::HashMap;
 
 use portcullis_value::{Budget, Exceeded, LimitKind};
 
-/// What Go reads where bytes are no character.
+/// What Go reads where bytes are not a character.
 const NO_CHARACTER: char = char::REPLACEMENT_CHARACTER;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +44,7 @@ pub(super) enum Matcher {
     Suffix(String),
     /// Both; they may overlap.
     PrefixSuffix(String, String),
-    /// A text, and no separator behind it.
+    /// A text, and no separator after it.
     PrefixAny(String, Vec<char>),
     /// No separator, and a text.
     SuffixAny(Vec<char>, String),
@@ -50,12 +52,12 @@ pub(super) enum Matcher {
     AnyOf(Vec<Matcher>),
     /// All of them.
     EveryOf(Vec<Matcher>),
-    /// One behind the other, of a known length each: so many characters in all.
+    /// One after the other, of a known length each: so many characters in all.
     Row(usize, Vec<Matcher>),
     Tree(Box<Tree>),
 }
 
-/// A matcher with what comes before and behind it.
+/// A matcher with what comes before and after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Tree {
     /// No two trees of a glob have the same.
@@ -81,8 +83,8 @@ impl Tree {
 }
 
 impl Matcher {
-    /// How many characters are matched, if that is the same for all texts, as gobwas counts it: of alternatives, one whose length is not known
-    /// counts only if it is not the first.
+    /// How many characters are matched, if that is the same for all texts, as gobwas counts it: of
+    /// alternatives, one whose length is not known counts only if it is not the first.
     pub(super) fn length(&self) -> Option<usize> {
         match self {
             Self::Nothing => Some(0),
@@ -207,8 +209,8 @@ impl<'r, 'w, 't> Run<'r, 'w, 't> {
         })
     }
 
-    /// Whether the parts of a row match what stands at the beginning. A part is given as many characters as it is long, without the bytes of
-    /// the last one behind its first: so gobwas cuts it.
+    /// Whether the parts of a row match what stands at the beginning. A part is given as many characters as
+    /// it is long, without the bytes of the last one after its first: so gobwas cuts it.
     fn row(&mut self, parts: &[Matcher], from: usize, to: usize) -> Result<bool, Exceeded> {
         let mut at = from;
         for part in parts {
@@ -231,7 +233,7 @@ impl<'r, 'w, 't> Run<'r, 'w, 't> {
         Ok(true)
     }
 
-    /// Looks for the value, one place after the other, and asks the sides about what is before and behind it.
+    /// Looks for the value, one place after the other, and asks the sides about what is before and after it.
     fn tree(&mut self, tree: &Tree, from: usize, to: usize) -> Result<bool, Exceeded> {
         let length = to - from;
         if tree.length.is_some_and(|least| least > length) {
@@ -257,7 +259,8 @@ impl<'r, 'w, 't> Run<'r, 'w, 't> {
         Ok(false)
     }
 
-    /// Whether the sides match what is around the value, which begins in the middle of these places and has one of some lengths.
+    /// Whether the sides match what is around the value, which begins in the middle of these places and has
+    /// one of some lengths.
     fn sides(&mut self, tree: &Tree, at: (usize, usize, usize), lengths: &[usize]) -> Result<bool, Exceeded> {
         let (from, start, to) = at;
         let left = match &tree.left {
@@ -419,7 +422,7 @@ impl<'r, 'w, 't> Run<'r, 'w, 't> {
     }
 }
 
-/// A part of a text, or of what is before or behind it.
+/// A part of a text, or of what is before or after it.
 fn contains(s: &[u8], part: &[u8], not: bool) -> Found {
     let found = find(s, part);
     let (skipped, rest) = match (found, not) {
@@ -440,12 +443,13 @@ fn boundaries(s: &[u8]) -> Vec<usize> {
     runes(s).map(|(at, _, _)| at).chain([s.len()]).collect()
 }
 
-/// The length of something, and its ends if characters behind it belong to it.
+/// The length of something, and its ends if characters after it belong to it.
 fn ends_behind(length: usize, behind: &[u8]) -> Vec<usize> {
     [length].into_iter().chain(runes(behind).map(|(at, c, _)| length + at + c.len_utf8())).collect()
 }
 
-/// Whether there is at most one character, and it is as wanted. Of nothing, Go reads a character that is none.
+/// Whether there is at most one character, and it is as wanted. Of nothing, Go reads a character that is
+/// none.
 fn is_one(s: &[u8], wanted: impl Fn(char) -> bool) -> bool {
     let (c, width) = first_rune(s);
     s.len() <= width && wanted(c)
@@ -485,7 +489,8 @@ fn find_char(s: &[u8], c: char) -> Option<usize> {
     find(s, c.encode_utf8(&mut [0; 4]).as_bytes())
 }
 
-/// Where the first of some separators is that is there at all: first in the order of the separators, not of the text.
+/// Where the first of some separators is that is there at all: first in the order of the separators, not of
+/// the text.
 fn find_any(s: &[u8], separators: &[char]) -> Option<usize> {
     separators.iter().find_map(|c| find_char(s, *c))
 }

@@ -9,9 +9,9 @@
 //! | `{a,b*}` | one of the globs |
 //! | `\*` | the character |
 //!
-//! So it is documented. A glob is made into a tree of matchers that each look for the first place where they fit, which is not the same: `a**a`
-//! matches `a`, `?` the empty text, `x{b*,c}` no text of more than two characters. What policies were tested with is this, so it is this
-//! that is built here.
+//! So it is documented. A glob is made into a tree of matchers that each look for the first place where they
+//! fit, which is not the same: `a**a` matches `a`, `?` the empty text, `x{b*,c}` no text of more than two
+//! characters. What policies were tested with is this, so it is this that is built here.
 //!
 //! ```text
 //! text --parse--> terms --compile--> Matcher --Run::matches_all--> yes or no

@@ -1,6 +1,7 @@
 //! From the text of a glob to its terms, as gobwas reads it.
 //!
-//! Its lexer has two habits that show: what is read ends at U+0000 between two terms, and U+FFFD is a character that it cannot read.
+//! Its lexer has two habits that show: what is read ends at U+0000 between two terms, and U+FFFD is a
+//! character that it cannot read.
 
 use portcullis_value::LimitKind;
 
@@ -96,7 +97,7 @@ pub(super) fn parse(text: &str) -> Result<Term, Failure> {
     Ok(Term::Sequence(terms))
 }
 
-/// Puts the alternatives behind what stood before them.
+/// Puts the alternatives after what stood before them.
 fn close(open: &mut Vec<Open>, terms: &mut Vec<Term>) {
     if let Some(Open { before, done }) = open.pop() {
         *terms = before;

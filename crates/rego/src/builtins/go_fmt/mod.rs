@@ -1,6 +1,6 @@
-//! Go's `fmt.Sprintf` for the four types of arguments that OPA passes to it. A format and arguments come in, a text
-//! goes out; what is wrong with a format is written into the text, as Go does (`%!d(string=x)`, `%!v(MISSING)`), so
-//! that a policy with a wrong format still has its violation.
+//! Go's `fmt.Sprintf` for the four types of arguments that OPA passes to it. A format and arguments come in,
+//! a text goes out; what is wrong with a format is written into the text, as Go does (`%!d(string=x)`,
+//! `%!v(MISSING)`), so that a policy with a wrong format still has its violation.
 //!
 //! ```text
 //! format --directives--> Spec (flags, width, precision) + verb + Arg --number, text--> Output (bounded)
@@ -119,7 +119,7 @@ struct Printer<'a, 'o> {
     reordered: bool,
     /// Whether the indexes of this directive are of arguments.
     is_index_good: bool,
-    /// How far before the end of the format the last `]` is: behind it none is looked for.
+    /// How far before the end of the format the last `]` is: after it none is looked for.
     last_bracket: Option<usize>,
     out: &'o mut Output,
 }

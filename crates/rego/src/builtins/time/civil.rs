@@ -59,8 +59,8 @@ impl Civil {
     }
 }
 
-/// Seconds from 1970 to the begin of a day. Months and days may be any number: those that there are not follow
-/// those that there are.
+/// Seconds from 1970 to the beginning of a day. Months and days may be any number: those that there are not
+/// follow those that there are.
 pub(super) fn seconds(year: i64, month: i64, day: i64) -> i64 {
     days_since_1970(year, month, day) * DAY
 }

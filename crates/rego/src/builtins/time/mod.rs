@@ -1,5 +1,5 @@
-//! Times, in nanoseconds since 1970. The clock is that of the review, and `Local` is UTC: a policy does not see
-//! where it is evaluated.
+//! Times, in nanoseconds since 1970. The clock is that of the review, and `Local` is UTC: a policy does not
+//! see where it is evaluated.
 //!
 //! ```text
 //! 1, [1, "Europe/Paris"], [1, "", "RFC1123"] --Moment--> civil.rs (calendar), layout.rs (texts)

@@ -1,5 +1,6 @@
-//! YAML in the way of go-yaml v2: blocks, keys in natural order, lists not indented below their key, quotation marks
-//! where a text would not be read as one. Values are folded at the first space after 80 columns.
+//! YAML in the way of go-yaml v2: blocks, keys in natural order, lists not indented below their key,
+//! quotation marks where a text would not be read as one. Values are folded at the first space after 80
+//! columns.
 
 use std::cmp::Ordering;
 use std::fmt::Write as _;
