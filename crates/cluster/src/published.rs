@@ -23,7 +23,8 @@ use crate::time::second_time;
 pub struct FeedOptions {
     /// Where the Config may be that counts.
     pub homes: ConfigHomes,
-    /// How long it has to be quiet before changes are published; ten times as long is the most that a change waits.
+    /// How long it has to be quiet before changes are published; ten times as long is the most that a change
+    /// waits.
     pub debounce: Duration,
     /// What becomes of policies that read a kind which cannot be read.
     pub unreadable: Unreadable,
@@ -45,7 +46,8 @@ impl Default for FeedOptions {
     }
 }
 
-/// What becomes of the constraints of a template that reads a kind which cannot be read. All other policies go on either way.
+/// What becomes of the constraints of a template that reads a kind which cannot be read. All other policies
+/// go on either way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Unreadable {
     /// They are errors, each with its own action: unknown is not a pass.
@@ -55,13 +57,14 @@ pub enum Unreadable {
     Ignore,
 }
 
-/// How long a failure is waited for before what it is about counts as unreadable. Of what was never listed and may not be, that is at once.
+/// How long a failure is waited for before what it is about counts as unreadable. Of what was never listed
+/// and may not be, that is at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
     /// Of a kind that was never listed and whose list fails.
     pub listing: Duration,
-    /// Of a kind that is known and may not be listed or watched any more. A watch that is open is not ended when rights are withdrawn:
-    /// API servers end it after some minutes.
+    /// Of a kind that is known and may not be listed or watched any more. A watch that is open is not ended
+    /// when rights are withdrawn: API servers end it after some minutes.
     pub denied: Duration,
     /// Of a kind that is known and whose watch fails in another way.
     pub failing: Duration,
@@ -82,7 +85,8 @@ impl Default for Patience {
 pub struct Snapshot {
     /// The compiled policies.
     pub policies: PolicySet,
-    /// The objects that policies compare with: those of the kinds that they read, or that Configs and SyncSets list.
+    /// The objects that policies compare with: those of the kinds that they read, or that Configs and
+    /// SyncSets list.
     pub inventory: Inventory,
     /// All Namespaces, also those that a Config keeps out of the inventory.
     pub namespaces: Arc<BTreeMap<Arc<str>, Object>>,
@@ -99,7 +103,8 @@ pub struct Snapshot {
 pub struct Report {
     /// Whether there has been a snapshot.
     pub ready: bool,
-    /// What is missing before anything can be judged by, or before a policy as it is now can; the one before stays in force meanwhile.
+    /// What is missing before anything can be judged by, or before a policy as it is now can; the one before
+    /// stays in force meanwhile.
     pub waiting: Vec<Awaited>,
     /// Watches that fail at the moment.
     pub failing_watches: usize,
@@ -129,7 +134,8 @@ impl Report {
     }
 }
 
-/// Templates as resources, shared. Equal to itself only: telling whether two are the same is not worth looking through them.
+/// Templates as resources, shared. Equal to itself only: telling whether two are the same is not worth
+/// looking through them.
 #[derive(Clone, Debug, Default)]
 pub struct Templates(pub Arc<BTreeMap<TemplateName, Resource>>);
 

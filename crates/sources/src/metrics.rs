@@ -1,4 +1,5 @@
-//! Prometheus's text format, as all programs write it. The crates for it rename counters, and Gatekeeper's names are taken as they are.
+//! Prometheus's text format, as all programs write it. The crates for it rename counters, and Gatekeeper's
+//! names are taken as they are.
 
 use std::fmt::{Display, Write as _};
 
@@ -30,7 +31,8 @@ impl MetricsText {
         let _ = writeln!(self.0, "{after} {value}");
     }
 
-    /// Writes a histogram: for each upper bound how many were at most that, then the sum of all and their number.
+    /// Writes a histogram: for each upper bound how many were at most that, then the sum of all and their
+    /// number.
     pub fn histogram<B: Display>(
         &mut self,
         name: &str,

@@ -37,8 +37,9 @@ pub fn testdata() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata"))
 }
 
-/// Something in the folder of recordings and of inputs that went wrong, which is no part of the project: `PORTCULLIS_SHARED`, or `../shared`
-/// beside the project. Where it is not there the test is skipped, and says so; where `CI` is set it has to be there.
+/// Something in the folder of recordings and of inputs that went wrong, which is no part of the project:
+/// `PORTCULLIS_SHARED`, or `../shared` beside the project. Where it is not there the test is skipped, and
+/// says so; where `CI` is set it has to be there.
 pub fn shared(path: &str) -> Option<PathBuf> {
     let folder =
         std::env::var_os("PORTCULLIS_SHARED").map_or_else(|| testdata().join("../../shared"), PathBuf::from);
@@ -54,7 +55,8 @@ pub fn shared(path: &str) -> Option<PathBuf> {
     None
 }
 
-/// Something outside of the project that a variable names. Where it is not set the test is skipped, and says so.
+/// Something outside of the project that a variable names. Where it is not set the test is skipped, and says
+/// so.
 pub fn named(variable: &str, what: &str) -> Option<PathBuf> {
     let path = std::env::var_os(variable).map(PathBuf::from);
     if path.is_none() {

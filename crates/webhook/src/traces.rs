@@ -1,9 +1,9 @@
-//! Traces (feature `otel`): a span per request to `/v1/admit`, below the span of the API server if it sends a `traceparent`, sent to an
-//! OpenTelemetry collector as OTLP in JSON over HTTP.
+//! Traces (feature `otel`): a span per request to `/v1/admit`, below the span of the API server if it sends a
+//! `traceparent`, sent to an OpenTelemetry collector as OTLP in JSON over HTTP.
 //!
-//! OpenTelemetry's crates make, queue and send spans. Their processor has a thread of its own, which hands each batch to [`Counting`]:
-//! it lends that thread the runtime that HTTP needs, and counts what is lost. Spans wait in a queue that ends; who does not take them
-//! loses them, and no request.
+//! OpenTelemetry's crates make, queue and send spans. Their processor has a thread of its own, which hands
+//! each batch to `Counting`: it lends that thread the runtime that HTTP needs, and counts what is lost.
+//! Spans wait in a queue that ends; who does not take them loses them, and no request.
 
 use std::future::poll_fn;
 use std::io;
@@ -70,7 +70,8 @@ impl FromStr for Endpoint {
     }
 }
 
-/// The span that a request came from, as W3C's `traceparent` writes it. `None` if the text is none: then a trace of its own begins.
+/// The span that a request came from, as W3C's `traceparent` writes it. `None` if the text is none: then a
+/// trace of its own begins.
 #[must_use]
 pub fn parent(text: &str) -> Option<SpanContext> {
     /// Of the header that goes with it nothing is kept: it may be long.
@@ -163,7 +164,8 @@ impl Tracer {
         Ok(Self { provider, maker, spans })
     }
 
-    /// Takes the span of a request that has just been answered. If its parent is not sampled, it is not either.
+    /// Takes the span of a request that has just been answered. If its parent is not sampled, it is not
+    /// either.
     pub fn answered(
         &self,
         parent: Option<&SpanContext>,
