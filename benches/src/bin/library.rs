@@ -79,10 +79,8 @@ impl Answer {
 type Ask<'a> = Box<dyn FnMut(&Question) -> Result<Answer, String> + 'a>;
 
 fn main() {
-    let Some(library) = env::var_os("PORTCULLIS_GATEKEEPER_LIBRARY").map(PathBuf::from) else {
-        eprintln!("SKIPPED: set PORTCULLIS_GATEKEEPER_LIBRARY to the `library` folder of gatekeeper-library");
-        return;
-    };
+    let library = "the `library` folder of gatekeeper-library";
+    let Some(library) = portcullis_testkit::named("PORTCULLIS_GATEKEEPER_LIBRARY", library) else { return };
     let rounds = env::args().nth(1).and_then(|rounds| rounds.parse().ok()).unwrap_or(50);
     let templates = read_library(&library);
     let queries: usize = templates.iter().map(|template| template.queries.len()).sum();

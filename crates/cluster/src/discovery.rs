@@ -28,7 +28,6 @@ pub struct Discovery {
 #[derive(Clone, Debug)]
 struct Served {
     resource: ApiResource,
-    watchable: bool,
     /// Whether it is the version of its group and kind that the API server prefers.
     preferred: bool,
 }
@@ -115,12 +114,6 @@ impl Discovery {
         scopes
     }
 
-    /// Whether a kind can be watched.
-    #[must_use]
-    pub fn is_watchable(&self, gvk: &Gvk) -> bool {
-        self.all.get(gvk).is_some_and(|served| served.watchable)
-    }
-
     /// What is not known.
     #[must_use]
     pub fn problems(&self) -> &[DiscoveryProblem] {
@@ -183,8 +176,7 @@ impl Discovery {
 
     /// Versions come in the order of preference.
     fn add(&mut self, gvk: Gvk, plural: &str, namespaced: bool, verbs: &[String]) {
-        let can = |verb: &str| verbs.iter().any(|known| known == verb);
-        if !can("list") || plural.is_empty() {
+        if !verbs.iter().any(|verb| verb == "list") || plural.is_empty() {
             return;
         }
         let preferred = !self.all.values().any(|served| {
@@ -192,7 +184,7 @@ impl Discovery {
             served.preferred && other.group == gvk.group && other.kind == gvk.kind && other != &gvk
         });
         let resource = ApiResource { gvk: gvk.clone(), plural: plural.into(), namespaced };
-        self.all.entry(gvk).or_insert(Served { resource, watchable: can("watch"), preferred });
+        self.all.entry(gvk).or_insert(Served { resource, preferred });
     }
 
     fn problem(&mut self, group: &str, version: &str, message: String) {

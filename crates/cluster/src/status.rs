@@ -211,7 +211,7 @@ pub(crate) fn cut(text: &str, most: usize) -> String {
         return text.to_owned();
     }
     const CUT: &str = "...";
-    let end = (0..=most.saturating_sub(CUT.len())).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+    let end = text.floor_char_boundary(most.saturating_sub(CUT.len()));
     format!("{}{CUT}", text.get(..end).unwrap_or_default())
 }
 

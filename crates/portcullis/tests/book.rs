@@ -4,11 +4,10 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a panic is how a test says that it fails")]
 
 use std::fs;
-use std::path::PathBuf;
 
 use portcullis::{Document, Error, PolicySet};
 use portcullis_testkit::case::{Case, Expect, File, Problem};
-use portcullis_testkit::{harness, testdata};
+use portcullis_testkit::{harness, shared, testdata};
 
 const MESSAGE: &str =
     r#"container <opa> has an invalid image repo <quay.io/opa:0.9.2>, allowed repos are ["openpolicyagent"]"#;
@@ -66,21 +65,9 @@ fn a_pod_in_another_namespace_is_no_concern_of_the_constraint() {
     run(&pod, Expect { passes: Some(Vec::new()), allowed: Some(true), ..Expect::default() });
 }
 
-/// The example as printed, which is not part of the project.
-fn printed() -> Option<PathBuf> {
-    let shared =
-        std::env::var_os("PORTCULLIS_SHARED").map_or_else(|| testdata().join("../../shared"), PathBuf::from);
-    let path = shared.join("reference/book-example");
-    if !path.is_dir() {
-        eprintln!("SKIPPED: the example as printed is not beside the project");
-        return None;
-    }
-    Some(path)
-}
-
 #[test]
 fn every_mistake_of_the_printed_example_is_reported_with_its_place() {
-    let Some(folder) = printed() else { return };
+    let Some(folder) = shared("reference/book-example") else { return };
     let mut documents = Vec::new();
     let mut errors = Vec::new();
     for name in ["config.yaml", "constraint.yaml", "template.yaml"] {

@@ -1,6 +1,5 @@
-//! Field cases about documents: inputs that were read otherwise than clients read them. They are no part of
-//! the project; they are looked for in `PORTCULLIS_SHARED`, or `../shared` beside it, and have to be there
-//! where `CI` is set.
+//! Field cases about documents: inputs that were read otherwise than clients read them. They are no part of the project; where
+//! they are looked for is said in [`shared`].
 
 #![allow(
     clippy::unwrap_used,
@@ -15,17 +14,10 @@ use std::path::{Path, PathBuf};
 use portcullis::{
     Decision, Document, EnforcementPoint, ErrorKind, Inventory, Object, PolicySet, Review, Severity, World,
 };
+use portcullis_testkit::shared;
 
 fn case(name: &str) -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
-    let shared = std::env::var_os("PORTCULLIS_SHARED").map_or_else(beside, PathBuf::from);
-    let folder = shared.join("field-cases").join(name);
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    assert!(std::env::var_os("CI").is_none(), "{} is missing", folder.display());
-    eprintln!("SKIPPED: no field case {name} beside the project");
-    None
+    shared(&format!("field-cases/{name}"))
 }
 
 fn read(path: &Path) -> (Vec<Document>, Vec<portcullis::Error>) {

@@ -5,9 +5,9 @@
 //! | the library: a folder with `general/` and `pod-security-policy/` | `PORTCULLIS_GATEKEEPER_LIBRARY` |
 //! | messages that gator gave for the library's suites, requests of an API server | `PORTCULLIS_SHARED`, or `../shared` beside the project |
 //!
-//! Neither is part of the project; what is not there is skipped, and says so. Differences are listed with
-//! their reasons in `testdata/parity/known-differences.yaml`: one that is not listed fails, and one that is
-//! listed and not there fails too.
+//! Neither is part of the project; what is not there is skipped, and says so; recordings have to be there where `CI` is
+//! set. Differences are listed with their reasons in
+//! `testdata/parity/known-differences.yaml`: one that is not listed fails, and one that is listed and not there fails too.
 
 #![expect(
     clippy::expect_used,
@@ -25,7 +25,7 @@ use portcullis::{
     Verdict, World,
 };
 use portcullis_suite::{Case, Expected, Suite, Test};
-use portcullis_testkit::testdata;
+use portcullis_testkit::{named, shared, testdata};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -69,9 +69,10 @@ struct Recorded {
 
 #[test]
 fn library_cases_give_the_messages_that_gator_gives() {
-    let (Some(library), Some(shared)) = (library(), shared()) else { return };
+    let recording = shared("oracle/gatekeeper-library-messages.jsonl");
+    let (Some(library), Some(recording)) = (library(), recording) else { return };
     let mut recorded: BTreeMap<(String, String, String), Vec<Vec<String>>> = BTreeMap::new();
-    for line in lines(&shared.join("oracle/gatekeeper-library-messages.jsonl")) {
+    for line in lines(&recording) {
         let Recorded { suite, test, case, messages } = serde_json::from_str(&line).expect("a recorded case");
         recorded.entry((suite, test, case)).or_default().push(messages);
     }
@@ -141,7 +142,8 @@ fn library_cases_give_the_messages_that_gator_gives() {
 
 #[test]
 fn recorded_requests_are_judged_by_every_library_policy() {
-    let (Some(library), Some(shared)) = (library(), shared()) else { return };
+    let requests = shared("recordings/admission-reviews.jsonl");
+    let (Some(library), Some(requests)) = (library(), requests) else { return };
     let mut documents = Vec::new();
     let mut kinds = BTreeSet::new();
     for path in suites(&library) {
@@ -166,7 +168,7 @@ fn recorded_requests_are_judged_by_every_library_policy() {
     }
     let inventory = Inventory::empty();
     let mut reviewed = 0;
-    for line in lines(&shared.join("recordings/admission-reviews.jsonl")) {
+    for line in lines(&requests) {
         let (documents, errors) = Document::read_all("recorded.json", &line);
         assert!(errors.is_empty(), "{errors:?}");
         let (resource, errors) = Resource::read(&documents[0]);
@@ -194,23 +196,7 @@ fn recorded_requests_are_judged_by_every_library_policy() {
 }
 
 fn library() -> Option<PathBuf> {
-    let path = std::env::var_os("PORTCULLIS_GATEKEEPER_LIBRARY").map(PathBuf::from);
-    if path.is_none() {
-        eprintln!(
-            "SKIPPED: set PORTCULLIS_GATEKEEPER_LIBRARY to the `library` folder of gatekeeper-library to compare with it"
-        );
-    }
-    path
-}
-
-fn shared() -> Option<PathBuf> {
-    let path =
-        std::env::var_os("PORTCULLIS_SHARED").map_or_else(|| testdata().join("../../shared"), PathBuf::from);
-    if !path.is_dir() {
-        eprintln!("SKIPPED: set PORTCULLIS_SHARED to the folder of recordings to compare with them");
-        return None;
-    }
-    Some(path)
+    named("PORTCULLIS_GATEKEEPER_LIBRARY", "the `library` folder of gatekeeper-library")
 }
 
 fn known_differences() -> KnownDifferences {

@@ -22,6 +22,7 @@ use generate::{Random, fragment, stream};
 use portcullis::{Document, Severity};
 use portcullis_rego::{Environment, Program, Query, Unit};
 use portcullis_rego_syntax::{Version, parse, resolve};
+use portcullis_testkit::named;
 use serde_json::Value;
 use shapes::{document, manifests};
 
@@ -128,8 +129,7 @@ fn recorded_readings_are_ours() {
 
 #[test]
 fn generated_texts_read_as_the_oracle_reads_them() {
-    let Some(program) = std::env::var_os("PORTCULLIS_YAML_ORACLE") else {
-        eprintln!("SKIPPED: set PORTCULLIS_YAML_ORACLE to a program that reads as kubectl does");
+    let Some(program) = named("PORTCULLIS_YAML_ORACLE", "a program that reads as kubectl does") else {
         return;
     };
     let number =

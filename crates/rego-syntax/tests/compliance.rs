@@ -1,10 +1,7 @@
 //! Every module of OPA's compliance suite parses and resolves clean. None of its cases wants an error
 //! before evaluation.
 //!
-//! Reads `../../../shared/opa-compliance/cases.jsonl`, one case per line with its `modules`; says so
-//! loudly and passes where that file is absent.
-
-use std::path::Path;
+//! The cases are no part of the project: `portcullis_testkit::shared` says where they are looked for.
 
 use portcullis_rego_syntax::{Environment, Version, line_col, parse, resolve_in};
 
@@ -13,11 +10,8 @@ const EXCEPTIONS: &[(&str, &str)] = &[];
 
 #[test]
 fn compliance_modules_parse_and_resolve_clean() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/opa-compliance/cases.jsonl");
-    let Ok(text) = std::fs::read_to_string(&path) else {
-        eprintln!("SKIPPED: no compliance cases at ../../../shared/opa-compliance/cases.jsonl");
-        return;
-    };
+    let Some(path) = portcullis_testkit::shared("opa-compliance/cases.jsonl") else { return };
+    let text = std::fs::read_to_string(path).expect("the cases");
     let mut modules = 0;
     let mut failures = Vec::new();
     for line in text.lines() {

@@ -3,9 +3,9 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::io;
 
 use portcullis::Object;
+use portcullis_sources::json_bytes;
 use serde::{Serialize, Serializer};
 
 /// A text of at most so many bytes, and how many more there are.
@@ -38,7 +38,7 @@ impl Copies {
     pub fn of<'a>(&mut self, object: &'a Object) -> Copy<'a> {
         let place = std::ptr::from_ref(object).addr();
         let Some((one, taken)) = self.taken.get_mut(&place) else {
-            let one = serialized_len(object);
+            let one = json_bytes(object);
             self.taken.insert(place, (one, 0));
             return Copy::Whole(object);
         };
@@ -49,24 +49,6 @@ impl Copies {
         self.all += *one;
         Copy::Whole(object)
     }
-}
-
-/// How many bytes an object takes as JSON.
-fn serialized_len(object: &Object) -> usize {
-    struct Counter(usize);
-    impl io::Write for Counter {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0 += bytes.len();
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-    let mut counter = Counter(0);
-    // A counter takes everything.
-    let _ = serde_json::to_writer(&mut counter, object);
-    counter.0
 }
 
 /// An object in a report.

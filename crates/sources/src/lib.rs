@@ -7,6 +7,8 @@
 mod config;
 mod deadline;
 mod files;
+mod json_bytes;
+mod metrics;
 mod patience;
 mod special;
 mod stdin;
@@ -21,6 +23,8 @@ use rayon::prelude::*;
 pub use config::{ConfigArgs, FormerArgs, GatekeeperArgs};
 pub use deadline::Deadline;
 pub use files::{Choice, InputFile, list, read_bytes, read_file};
+pub use json_bytes::json_bytes;
+pub use metrics::MetricsText;
 pub use patience::with_patience;
 pub use special::{Special, special};
 pub use stdin::is_stream as stdin_is_stream;

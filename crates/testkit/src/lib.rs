@@ -29,9 +29,42 @@ pub mod program;
 #[cfg(feature = "rolling")]
 pub mod rolling;
 
+use std::io::Write as _;
 use std::path::PathBuf;
 
 /// The `testdata` folder of the project.
 pub fn testdata() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata"))
+}
+
+/// Something in the folder of recordings and of inputs that went wrong, which is no part of the project: `PORTCULLIS_SHARED`, or `../shared`
+/// beside the project. Where it is not there the test is skipped, and says so; where `CI` is set it has to be there.
+pub fn shared(path: &str) -> Option<PathBuf> {
+    let folder =
+        std::env::var_os("PORTCULLIS_SHARED").map_or_else(|| testdata().join("../../shared"), PathBuf::from);
+    let found = folder.join(path);
+    if found.exists() {
+        return Some(found);
+    }
+    assert!(std::env::var_os("CI").is_none(), "{} is missing, and `CI` is set", found.display());
+    skipped(&format!(
+        "{} is missing; set PORTCULLIS_SHARED to the folder that has `{path}`",
+        found.display()
+    ));
+    None
+}
+
+/// Something outside of the project that a variable names. Where it is not set the test is skipped, and says so.
+pub fn named(variable: &str, what: &str) -> Option<PathBuf> {
+    let path = std::env::var_os(variable).map(PathBuf::from);
+    if path.is_none() {
+        skipped(&format!("set {variable} to {what}"));
+    }
+    path
+}
+
+/// Says that a test is skipped, also where the output of tests that pass is kept back.
+pub fn skipped(why: &str) {
+    // At once, since other tests write as well. Who has closed the output reads nothing.
+    let _ = std::io::stderr().write_all(format!("SKIPPED: {why}\n").as_bytes());
 }

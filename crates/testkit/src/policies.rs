@@ -10,10 +10,8 @@ pub fn ours() -> Vec<PathBuf> {
 /// The templates of gatekeeper-library and the constraints of their samples, if
 /// `PORTCULLIS_GATEKEEPER_LIBRARY` names its `library` folder. It is no part of the project.
 pub fn gatekeeper_library() -> Option<Vec<PathBuf>> {
-    let Some(library) = std::env::var_os("PORTCULLIS_GATEKEEPER_LIBRARY").map(PathBuf::from) else {
-        eprintln!("SKIPPED: set PORTCULLIS_GATEKEEPER_LIBRARY to the `library` folder of gatekeeper-library");
-        return None;
-    };
+    let library =
+        crate::named("PORTCULLIS_GATEKEEPER_LIBRARY", "the `library` folder of gatekeeper-library")?;
     let mut found = Vec::new();
     for area in ["general", "pod-security-policy"] {
         for policy in entries(&library.join(area)) {

@@ -1,27 +1,16 @@
 //! OPA's compliance suite passes, but for what the lists in `testdata/opa-compliance` say.
 //!
-//! The suite is looked for in `PORTCULLIS_SHARED`, or `../shared` beside the project. It is not part of the
-//! project; where it is not there the test is skipped, and says so.
-
-use std::path::PathBuf;
+//! The suite is no part of the project; it is looked for as [`shared`] says.
 
 use portcullis_testkit::compliance::{self, Evaluator, Failure, Lists};
-use portcullis_testkit::testdata;
+use portcullis_testkit::shared;
 
 /// Cases that may be out of scope.
 const MAX_OUT_OF_SCOPE: usize = 340;
 
 #[test]
 fn the_suite_passes_but_for_what_the_lists_say() {
-    let shared =
-        std::env::var_os("PORTCULLIS_SHARED").map_or_else(|| testdata().join("../../shared"), PathBuf::from);
-    let path = shared.join("opa-compliance/cases.jsonl");
-    if !path.is_file() {
-        eprintln!(
-            "SKIPPED: set PORTCULLIS_SHARED to the folder with opa-compliance/cases.jsonl to run OPA's suite"
-        );
-        return;
-    }
+    let Some(path) = shared("opa-compliance/cases.jsonl") else { return };
     let lists = Lists::read().unwrap();
     let cases = compliance::read(&path).unwrap();
     let all = cases.len();

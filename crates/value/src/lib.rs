@@ -23,6 +23,7 @@
 #![forbid(unsafe_code)]
 
 mod budget;
+mod go_duration;
 pub mod json;
 mod json_number;
 mod number;
@@ -38,6 +39,7 @@ mod weigh;
 pub mod yaml_scalar;
 
 pub use budget::{Budget, Exceeded, ITEM_BYTES, LimitKind, Limits, Watch};
+pub use go_duration::go_duration;
 pub use json_number::JsonNumber;
 pub use number::{MAX_BITS, Number};
 pub use object::Object;

@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
+use base64::{Engine as _, alphabet};
 use portcullis_yaml::{Properties, Style};
 
 use crate::{Number, Value};
@@ -405,36 +407,12 @@ fn shortest(value: f32) -> (String, i32) {
     }
 }
 
-/// Standard base64 with padding; line breaks are skipped, as Go does.
+/// Standard base64 with padding; line breaks are skipped, as Go does, and so is what the last symbol has too much.
 fn base64(text: &str) -> Option<Vec<u8>> {
+    const LAX: GeneralPurposeConfig = GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true);
+    const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LAX);
     let symbols: Vec<u8> = text.bytes().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect();
-    if !symbols.len().is_multiple_of(4) {
-        return None;
-    }
-    let data = symbols.iter().rposition(|byte| *byte != b'=').map_or(0, |last| last + 1);
-    if symbols.len() - data > 2 {
-        return None;
-    }
-    let mut bytes = Vec::with_capacity(data);
-    let mut bits = 0_u32;
-    let mut held = 0_u32;
-    for symbol in symbols.into_iter().take(data) {
-        let six = match symbol {
-            b'A'..=b'Z' => symbol - b'A',
-            b'a'..=b'z' => symbol - b'a' + 26,
-            b'0'..=b'9' => symbol - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = (bits << 6) | u32::from(six);
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            bytes.push(u8::try_from((bits >> held) & 0xff).ok()?);
-        }
-    }
-    Some(bytes)
+    STANDARD.decode(symbols).ok()
 }
 
 #[cfg(test)]

@@ -2,9 +2,6 @@
 //! texts are cut, so that what is left out is said in one way.
 
 use std::borrow::Cow;
-use std::io;
-
-use serde::Serialize;
 
 /// Bytes of all that constraints say of one request, as it is held until the answer is made: the largest body, and some more.
 pub const HELD: usize = 4 << 20;
@@ -29,8 +26,7 @@ pub fn cut(text: &str, most: usize) -> Cow<'_, str> {
     if text.len() <= most {
         return Cow::Borrowed(text);
     }
-    let end = (0..=most).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
-    let kept = text.get(..end).unwrap_or_default();
+    let kept = text.get(..text.floor_char_boundary(most)).unwrap_or_default();
     Cow::Owned(format!("{kept}… (cut: {} bytes in all)", text.len()))
 }
 
@@ -62,25 +58,6 @@ pub fn fit(texts: impl IntoIterator<Item = String>, what: &str, most: usize) -> 
 #[must_use]
 pub fn left_out(what: &str, most: usize) -> String {
     format!("(cut: the {what} have more than {most} bytes)")
-}
-
-/// How many bytes something takes as JSON.
-#[must_use]
-pub fn json_bytes(value: &impl Serialize) -> usize {
-    struct Count(usize);
-    impl io::Write for Count {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0 += bytes.len();
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-    let mut count = Count(0);
-    // What is recorded always has a JSON form; what has none takes no place.
-    let _ = serde_json::to_writer(&mut count, value);
-    count.0
 }
 
 #[cfg(test)]

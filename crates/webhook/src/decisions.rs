@@ -16,10 +16,11 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SecondsFormat};
 use portcullis::{ConstraintResult, Decision, EnforcementAction, Finding, Outcome, Verdict};
+use portcullis_sources::json_bytes;
 use serde_json::{Map, Value, json};
 
 use crate::admission::{Answer, Envelope};
-use crate::bounds::{self, cut, fit, json_bytes};
+use crate::bounds::{self, cut, fit};
 use crate::digest;
 use crate::files::{self, Access, OpenError};
 use crate::log::{Level, Log};

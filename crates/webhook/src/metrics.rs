@@ -1,12 +1,12 @@
-//! What Prometheus sees: Gatekeeper's names where there are any, and the text format written by hand, since the crates for it rename
-//! counters. The number of series is bounded by the number of constraints, and that by [`MAX_SERIES`].
+//! What Prometheus sees: Gatekeeper's names where there are any. The number of series is bounded by the number of constraints, and that by
+//! [`MAX_SERIES`].
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use portcullis::{ConstraintKey, ConstraintResult, PolicySet, Verdict};
+use portcullis_sources::MetricsText;
 
 use crate::admission::{Answer, Status};
 use crate::kube::following::Numbers;
@@ -138,7 +138,7 @@ impl Metrics {
     #[must_use]
     pub fn render(&self, policies: &PolicySet, gauges: &Gauges) -> String {
         let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut text = Text::default();
+        let mut text = MetricsText::default();
         text.head("gatekeeper_constraints", "gauge", "Constraints that are served.");
         let mut actions: BTreeMap<&str, u64> = BTreeMap::new();
         for constraint in policies.constraints() {
@@ -161,7 +161,7 @@ impl Metrics {
         let name = "gatekeeper_validation_request_duration_seconds";
         text.head(name, "histogram", "From the head of a request to its answer.");
         for (status, histogram) in &counts.durations {
-            text.histogram(name, ("admission_status", status.as_str()), histogram);
+            write_histogram(&mut text, name, ("admission_status", status.as_str()), histogram);
         }
         let name = "gatekeeper_constraint_template_ingestion_count_total";
         text.head(name, "counter", "Templates that were compiled to be served.");
@@ -172,7 +172,7 @@ impl Metrics {
         let name = "gatekeeper_constraint_template_ingestion_duration_seconds";
         text.head(name, "histogram", "How long it took to compile a template.");
         for (status, histogram) in [("active", sound), ("error", broken)] {
-            text.histogram(name, ("status", status), histogram);
+            write_histogram(&mut text, name, ("status", status), histogram);
         }
         let rows = || counts.constraints.iter().map(|(key, row)| (labels_of(key), row));
         let name = "portcullis_constraint_evaluations_total";
@@ -226,7 +226,7 @@ impl Metrics {
             text.sample(name, &[], unsupported);
         }
         if let Some(numbers) = &gauges.cluster {
-            text.cluster(numbers);
+            write_numbers(&mut text, numbers);
         }
         for (name, help, lost) in [
             (
@@ -279,69 +279,39 @@ impl Counts {
     }
 }
 
-/// The text format.
-#[derive(Debug, Default)]
-pub(crate) struct Text(String);
+fn write_histogram(text: &mut MetricsText, name: &str, label: (&str, &str), histogram: &Histogram) {
+    let buckets = BUCKETS.into_iter().zip(histogram.buckets);
+    text.histogram(name, &[label], buckets, (histogram.seconds, histogram.count));
+}
 
-impl Text {
-    pub(crate) fn into_string(self) -> String {
-        self.0
+fn write_numbers(text: &mut MetricsText, numbers: &Numbers) {
+    let name = "portcullis_policies_not_served";
+    text.head(name, "gauge", "Policies of the cluster that are not in force as they are, by why.");
+    for (state, number) in &numbers.not_served {
+        text.sample(name, &[("state", state)], number);
     }
-
-    pub(crate) fn head(&mut self, name: &str, kind: &str, help: &str) {
-        // Writing to a string cannot fail.
-        let _ = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
-    }
-
-    fn cluster(&mut self, numbers: &Numbers) {
-        let name = "portcullis_policies_not_served";
-        self.head(name, "gauge", "Policies of the cluster that are not in force as they are, by why.");
-        for (state, number) in &numbers.not_served {
-            self.sample(name, &[("state", state)], number);
-        }
-        for (name, kind, help, number) in [
-            (
-                "portcullis_watches_failing",
-                "gauge",
-                "Watches of the cluster that fail at the moment.",
-                numbers.failing_watches as u64,
-            ),
-            (
-                "portcullis_kinds_unreadable",
-                "gauge",
-                "Kinds that policies read and of which it is not known what objects there are.",
-                numbers.unreadable_kinds as u64,
-            ),
-            (
-                "portcullis_status_write_failures_total",
-                "counter",
-                "Statuses of policies that could not be written.",
-                numbers.failed_statuses,
-            ),
-        ] {
-            self.head(name, kind, help);
-            self.sample(name, &[], number);
-        }
-    }
-
-    fn histogram(&mut self, name: &str, label: (&str, &str), histogram: &Histogram) {
-        for (number, bound) in histogram.buckets.iter().zip(BUCKETS) {
-            self.sample(&format!("{name}_bucket"), &[label, ("le", &bound.to_string())], number);
-        }
-        self.sample(&format!("{name}_bucket"), &[label, ("le", "+Inf")], histogram.count);
-        self.sample(&format!("{name}_sum"), &[label], histogram.seconds);
-        self.sample(&format!("{name}_count"), &[label], histogram.count);
-    }
-
-    pub(crate) fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
-        self.0.push_str(name);
-        for (position, (label, text)) in labels.iter().enumerate() {
-            let text = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-            let before = if position == 0 { '{' } else { ',' };
-            let _ = write!(self.0, "{before}{label}=\"{text}\"");
-        }
-        let after = if labels.is_empty() { "" } else { "}" };
-        let _ = writeln!(self.0, "{after} {value}");
+    for (name, kind, help, number) in [
+        (
+            "portcullis_watches_failing",
+            "gauge",
+            "Watches of the cluster that fail at the moment.",
+            numbers.failing_watches as u64,
+        ),
+        (
+            "portcullis_kinds_unreadable",
+            "gauge",
+            "Kinds that policies read and of which it is not known what objects there are.",
+            numbers.unreadable_kinds as u64,
+        ),
+        (
+            "portcullis_status_write_failures_total",
+            "counter",
+            "Statuses of policies that could not be written.",
+            numbers.failed_statuses,
+        ),
+    ] {
+        text.head(name, kind, help);
+        text.sample(name, &[], number);
     }
 }
 

@@ -92,7 +92,7 @@ pub fn parent(text: &str) -> Option<SpanContext> {
 #[derive(Debug)]
 pub struct Tracer {
     provider: SdkTracerProvider,
-    inner: SdkTracer,
+    maker: SdkTracer,
     spans: Arc<Spans>,
 }
 
@@ -159,8 +159,8 @@ impl Tracer {
             .with_sampler(Sampler::AlwaysOn)
             .build();
         let scope = InstrumentationScope::builder("portcullis-webhook");
-        let tracer = provider.tracer_with_scope(scope.with_version(env!("CARGO_PKG_VERSION")).build());
-        Ok(Self { provider, inner: tracer, spans })
+        let maker = provider.tracer_with_scope(scope.with_version(env!("CARGO_PKG_VERSION")).build());
+        Ok(Self { provider, maker, spans })
     }
 
     /// Takes the span of a request that has just been answered. If its parent is not sampled, it is not either.
@@ -181,7 +181,7 @@ impl Tracer {
             .with_kind(SpanKind::Server)
             .with_start_time(end.checked_sub(took).unwrap_or(end))
             .with_attributes(attributes(envelope, answer));
-        let mut span = self.inner.build_with_context(span, &context);
+        let mut span = self.maker.build_with_context(span, &context);
         if answer.status == Status::Error {
             span.set_status(SpanStatus::error(""));
         }

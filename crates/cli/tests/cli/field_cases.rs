@@ -48,15 +48,7 @@ fn root() -> PathBuf {
 }
 
 fn cases() -> Option<PathBuf> {
-    let beside = || root().join("../shared");
-    let shared = std::env::var_os("PORTCULLIS_SHARED").map_or_else(beside, PathBuf::from);
-    let folder = shared.join("field-cases");
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    assert!(std::env::var_os("CI").is_none(), "{} is missing", folder.display());
-    eprintln!("SKIPPED: no field cases beside the project");
-    None
+    portcullis_testkit::shared("field-cases")
 }
 
 fn entries() -> Vec<Entry> {

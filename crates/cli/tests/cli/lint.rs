@@ -105,13 +105,7 @@ fn reports_do_not_depend_on_the_number_of_threads() {
 /// As the textbook prints it; `tests/book.rs` of the core says what is found.
 #[test]
 fn the_example_of_the_textbook_is_reported_in_one_run() {
-    let shared = std::env::var_os("PORTCULLIS_SHARED")
-        .map_or_else(|| testdata().join("../../../shared"), std::path::PathBuf::from);
-    let folder = shared.join("reference/book-example");
-    if !folder.is_dir() {
-        eprintln!("SKIPPED: the example as printed is not beside the project");
-        return;
-    }
+    let Some(folder) = portcullis_testkit::shared("reference/book-example") else { return };
     let run = run_in(&folder, &["lint", ".", "-o", "json"]).exits_with(1);
     assert_eq!(
         rules(&run),

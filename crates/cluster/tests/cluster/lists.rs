@@ -196,7 +196,6 @@ async fn discovery_finds_the_same_kinds_in_both_forms_and_tolerates_groups_that_
     let new: Vec<_> = found.preferred().map(ToString::to_string).collect();
     assert!(new.contains(&"ingresses.networking.k8s.io/v1".to_owned()), "{new:?}");
     assert!(new.contains(&"pods.v1".to_owned()));
-    assert!(found.is_watchable(&Gvk::new("v1", "Pod")));
     assert!(found.get(&Gvk::new("v1", "Pod")).expect("pods").namespaced);
     let problems: Vec<_> = found.problems().iter().map(|problem| problem.group_version.clone()).collect();
     assert_eq!(problems, ["broken.example.com/v1"]);

@@ -3,6 +3,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use portcullis_value::go_duration;
+
 use super::kind::{Kind, Type};
 use crate::value::{Value, View};
 
@@ -170,28 +172,7 @@ fn is_date_time(text: &str) -> bool {
 
 /// Go's form (`1h30m`, `-1.5s`, `0`) or one number with a word (`22 days`).
 fn is_duration(text: &str) -> bool {
-    is_go_duration(text) || is_worded_duration(text)
-}
-
-fn is_go_duration(text: &str) -> bool {
-    let mut rest = text.strip_prefix(['+', '-']).unwrap_or(text);
-    if rest == "0" {
-        return true;
-    }
-    let mut terms = 0;
-    while !rest.is_empty() {
-        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
-        let (Some(digits), Some(after)) = (rest.get(..end), rest.get(end..)) else { return false };
-        if !digits.contains(|c: char| c.is_ascii_digit()) || digits.matches('.').count() > 1 {
-            return false;
-        }
-        // Longer units first: `m` begins `ms`.
-        let units = ["ns", "us", "µs", "μs", "ms", "s", "m", "h"];
-        let Some(next) = units.iter().find_map(|unit| after.strip_prefix(unit)) else { return false };
-        rest = next;
-        terms += 1;
-    }
-    terms > 0
+    go_duration(text).is_some() || is_worded_duration(text)
 }
 
 fn is_worded_duration(text: &str) -> bool {

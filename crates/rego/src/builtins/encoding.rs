@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
+use base64::{DecodeError, Engine as _, alphabet};
 use portcullis_value::{Budget, Value, View};
 
 use super::objects::object_operand;
@@ -25,86 +27,26 @@ table![
     "urlquery.encode_object" => url_encode_object,
 ];
 
-/// The two alphabets of base 64.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Alphabet {
-    Standard,
-    Url,
-}
+/// As Go reads base 64: what the last symbol has too much is skipped.
+const LAX: GeneralPurposeConfig = GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true);
+const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LAX);
+const URL: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LAX);
+const URL_NO_PAD: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LAX.with_encode_padding(false));
 
-impl Alphabet {
-    fn last_two(self) -> [u8; 2] {
-        match self {
-            Self::Standard => *b"+/",
-            Self::Url => *b"-_",
-        }
-    }
-
-    fn symbol(self, six: u8) -> char {
-        let [plus, slash] = self.last_two();
-        char::from(match six {
-            0..=25 => b'A' + six,
-            26..=51 => b'a' + (six - 26),
-            52..=61 => b'0' + (six - 52),
-            62 => plus,
-            _ => slash,
-        })
-    }
-
-    fn bits(self, symbol: u8) -> Option<u8> {
-        let [plus, slash] = self.last_two();
-        Some(match symbol {
-            b'A'..=b'Z' => symbol - b'A',
-            b'a'..=b'z' => symbol - b'a' + 26,
-            b'0'..=b'9' => symbol - b'0' + 52,
-            _ if symbol == plus => 62,
-            _ if symbol == slash => 63,
-            _ => return None,
-        })
-    }
-}
-
-fn encode(bytes: &[u8], alphabet: Alphabet, is_padded: bool) -> String {
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let mut group = [0_u8; 4];
-        for (to, from) in group.iter_mut().skip(1).zip(chunk) {
-            *to = *from;
-        }
-        let bits = u32::from_be_bytes(group);
-        for position in 0..4 {
-            if position <= chunk.len() {
-                let six = u8::try_from((bits >> (18 - 6 * position)) & 63).unwrap_or(0);
-                out.push(alphabet.symbol(six));
-            } else if is_padded {
-                out.push('=');
-            }
-        }
-    }
-    out
-}
-
-/// With padding; line breaks are skipped, as Go does. Else the position of what is wrong.
-fn decode(text: &str, alphabet: Alphabet) -> Result<Vec<u8>, Failure> {
-    let corrupt = |at: usize| undefined(format!("illegal base64 data at input byte {at}"));
-    let symbols: Vec<(usize, u8)> =
-        text.bytes().enumerate().filter(|(_, byte)| !matches!(byte, b'\r' | b'\n')).collect();
-    let mut bytes = Vec::with_capacity(symbols.len() / 4 * 3);
-    let mut groups = symbols.chunks(4).peekable();
-    while let Some(group) = groups.next() {
-        let at = group.first().map_or(0, |(at, _)| *at);
-        let padding = group.iter().rev().take_while(|(_, byte)| *byte == b'=').count();
-        if group.len() < 4 || padding > 2 || (padding > 0 && groups.peek().is_some()) {
-            return Err(corrupt(at));
-        }
-        let mut bits = 0_u32;
-        for (position, (at, symbol)) in group.iter().enumerate() {
-            let six = if position + padding >= 4 { Some(0) } else { alphabet.bits(*symbol) };
-            bits = bits << 6 | u32::from(six.ok_or_else(|| corrupt(*at))?);
-        }
-        bytes.extend(bits.to_be_bytes().into_iter().skip(1).take(3 - padding));
-    }
-    Ok(bytes)
+/// With padding; line breaks are skipped, as Go does. Else the position of what is wrong: a symbol, or the group that is not whole.
+fn decode(text: &str, engine: &GeneralPurpose) -> Result<Vec<u8>, Failure> {
+    let is_symbol = |byte: &u8| !matches!(byte, b'\r' | b'\n');
+    let symbols: Vec<u8> = text.bytes().filter(is_symbol).collect();
+    engine.decode(&symbols).map_err(|error| {
+        let wrong = match error {
+            DecodeError::InvalidByte(wrong, byte) if byte != b'=' => wrong,
+            DecodeError::InvalidByte(wrong, _) => wrong / 4 * 4,
+            _ => symbols.len().saturating_sub(1) / 4 * 4,
+        };
+        let places = text.bytes().enumerate().filter(|(_, byte)| is_symbol(byte));
+        let at = places.map(|(at, _)| at).nth(wrong).unwrap_or(0);
+        undefined(format!("illegal base64 data at input byte {at}"))
+    })
 }
 
 /// A text of bytes; each that is no UTF-8 becomes one character.
@@ -118,35 +60,35 @@ fn utf8(budget: &mut Budget<'_>, bytes: &[u8]) -> Result<String, Failure> {
     Ok(text)
 }
 
-fn encoded(context: &mut Context<'_, '_>, args: &[Value], alphabet: Alphabet, is_padded: bool) -> Outcome {
+fn encoded(context: &mut Context<'_, '_>, args: &[Value], engine: &GeneralPurpose) -> Outcome {
     let text = text(args, 1)?;
     context.budget.make_text(text.len().saturating_mul(4) / 3 + 4)?;
-    Ok(Value::from(encode(text.as_bytes(), alphabet, is_padded)))
+    Ok(Value::from(engine.encode(text)))
 }
 
 fn base64_encode(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    encoded(context, args, Alphabet::Standard, true)
+    encoded(context, args, &STANDARD)
 }
 
 fn base64url_encode(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    encoded(context, args, Alphabet::Url, true)
+    encoded(context, args, &URL)
 }
 
 fn base64url_encode_no_pad(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
-    encoded(context, args, Alphabet::Url, false)
+    encoded(context, args, &URL_NO_PAD)
 }
 
 fn base64_decode(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let text = text(args, 1)?;
     context.budget.make_items(text.len())?;
-    let bytes = decode(text, Alphabet::Standard)?;
+    let bytes = decode(text, &STANDARD)?;
     Ok(Value::from(utf8(context.budget, &bytes)?))
 }
 
 fn base64_is_valid(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let View::String(text) = value(args, 1)?.view() else { return Ok(Value::FALSE) };
     context.budget.make_items(text.len())?;
-    Ok(Value::from(decode(text, Alphabet::Standard).is_ok()))
+    Ok(Value::from(decode(text, &STANDARD).is_ok()))
 }
 
 fn base64url_decode(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
@@ -167,7 +109,7 @@ pub(super) fn url_bytes(budget: &mut Budget<'_>, text: &str) -> Result<Vec<u8>, 
             return Err(undefined(format!("illegal base64url string: {shown}")));
         }
     };
-    decode(&format!("{text}{padding}"), Alphabet::Url)
+    decode(&format!("{text}{padding}"), &URL)
 }
 
 /// As [`url_bytes`], a text.

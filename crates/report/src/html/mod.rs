@@ -30,6 +30,8 @@ mod texts;
 
 use std::io::{self, Write};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use sha2::{Digest, Sha256};
 
 use crate::form::{Spec, Writer};
@@ -116,19 +118,7 @@ fn head(report: &AuditReport, page: &mut Page) -> io::Result<()> {
 
 /// SHA-256 in base64, as content security policies name a script or a style.
 fn digest(text: &str) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let digest = Sha256::digest(text.as_bytes());
-    let mut base64 = String::with_capacity(44);
-    for bytes in digest.chunks(3) {
-        let group =
-            bytes.iter().fold(0_u32, |group, byte| group << 8 | u32::from(*byte)) << (8 * (3 - bytes.len()));
-        for place in 0..4 {
-            let index = group >> (18 - 6 * place) & 63;
-            let letter = LETTERS.get(index as usize).copied().unwrap_or(b'=');
-            base64.push(if place <= bytes.len() { char::from(letter) } else { '=' });
-        }
-    }
-    base64
+    BASE64_STANDARD.encode(Sha256::digest(text.as_bytes()))
 }
 
 /// `1 object`, `2,000 objects`: the number grouped.

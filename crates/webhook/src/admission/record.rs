@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 
 use portcullis::{Actions, Decision, EnforcementAction, Finding};
+use portcullis_sources::json_bytes;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::answer::Answer;
 use super::envelope::Envelope;
-use crate::bounds::{self, cut, json_bytes};
+use crate::bounds::{self, cut};
 use crate::redact::Redaction;
 
 /// A record for each finding, in the order of the decision, without what is secret; and how many are left out because they are too

@@ -28,13 +28,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use portcullis::{AdmissionRules, Document, MissingRule, PolicySet, WebhookConfiguration};
 use portcullis_cluster::Cluster;
+use portcullis_sources::MetricsText;
 use rustls::pki_types::CertificateDer;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::log::{Level, Log};
-use crate::metrics::Text;
 use crate::tls::{Origin, Shared, Terms};
 use args::ConfigurationArgs;
 use wanted::Wanted;
@@ -330,7 +330,7 @@ impl Keeping {
     #[must_use]
     pub fn metrics(&self) -> String {
         let report = self.report().clone();
-        let mut text = Text::default();
+        let mut text = MetricsText::default();
         if self.configuration.is_some() {
             let name = "portcullis_webhook_configuration_current";
             text.head(name, "gauge", "1 if the webhook configuration is as it should be.");

@@ -54,18 +54,8 @@ pub(super) fn parameter<'a>(query: Option<&'a str>, name: &str) -> Option<&'a st
 
 /// A duration as Go writes it: `10s`, `1m30s`, `1.5s`, `500ms`. `None` if it is none, or nothing at all.
 fn duration(text: &str) -> Option<Duration> {
-    const UNITS: &[(&str, f64)] =
-        &[("ms", 1e-3), ("us", 1e-6), ("ns", 1e-9), ("h", 3600.0), ("m", 60.0), ("s", 1.0)];
-    let mut seconds = 0.0;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let digits = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
-        let number: f64 = rest.strip_suffix(digits)?.parse().ok()?;
-        let (unit, factor) = UNITS.iter().find(|(unit, _)| digits.starts_with(unit))?;
-        seconds += number * factor;
-        rest = digits.strip_prefix(unit)?;
-    }
-    Duration::try_from_secs_f64(seconds).ok().filter(|duration| !duration.is_zero())
+    let nanoseconds = u64::try_from(portcullis_value::go_duration(text)?).ok()?;
+    (nanoseconds > 0).then(|| Duration::from_nanos(nanoseconds))
 }
 
 #[cfg(test)]

@@ -480,7 +480,7 @@ fn policies_stay_in_force_when_their_directory_disappears() {
 #[test]
 fn no_request_is_lost_when_it_ends_under_load() {
     let directory = policies();
-    let program = Program::start(directory.path(), &["--shutdown-delay", "4"]);
+    let program = Program::start(directory.path(), &["--shutdown-delay", "8"]);
     let (gone, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
     let body = review(&pod(&json!({"hostPID": true})), "CREATE").to_string();
     std::thread::scope(|scope| {

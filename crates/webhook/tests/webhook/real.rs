@@ -23,7 +23,9 @@ struct Real {
 impl Real {
     fn find() -> Option<Self> {
         let Some(kubeconfig) = std::env::var_os("PORTCULLIS_APISERVER") else {
-            eprintln!("SKIPPED: PORTCULLIS_APISERVER names no kubeconfig of a cluster to try this on");
+            portcullis_testkit::skipped(
+                "PORTCULLIS_APISERVER names no kubeconfig of a cluster to try this on",
+            );
             return None;
         };
         Some(Self { kubeconfig: kubeconfig.into() })

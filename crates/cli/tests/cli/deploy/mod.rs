@@ -92,10 +92,8 @@ fn tool(variable: &str, usual: Option<&str>) -> Option<PathBuf> {
     };
     let found = usual.filter(is_there).map(PathBuf::from);
     if found.is_none() {
-        eprintln!(
-            "SKIPPED: {variable} is not set to a program{}",
-            usual.map_or(String::new(), |name| format!(", and there is no `{name}`"))
-        );
+        let usual = usual.map_or(String::new(), |name| format!(", and there is no `{name}`"));
+        portcullis_testkit::skipped(&format!("{variable} is not set to a program{usual}"));
     }
     found
 }

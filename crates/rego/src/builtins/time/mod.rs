@@ -6,12 +6,11 @@
 //! ```
 
 mod civil;
-mod duration;
 mod layout;
 
 use chrono::{DateTime, Offset, TimeZone};
 use chrono_tz::{OffsetName, Tz};
-use portcullis_value::{Value, View};
+use portcullis_value::{Value, View, go_duration, quote};
 
 use super::operand::{integer, text, value, wrong_type};
 use super::{Context, Failure, Outcome, number, undefined};
@@ -133,7 +132,10 @@ fn parse_rfc3339_ns(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 fn parse_duration_ns(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let text = text(args, 1)?;
     context.budget.read_text(text.len())?;
-    duration::parse(text).map(Value::from)
+    go_duration(text).map(Value::from).ok_or_else(|| {
+        let shown: String = text.chars().take(60).collect();
+        undefined(format!("time: invalid duration {}", quote(&shown)))
+    })
 }
 
 fn format(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {

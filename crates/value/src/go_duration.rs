@@ -1,18 +1,8 @@
 //! Durations as Go writes them: `1h15m30.918s`.
 
-use portcullis_value::quote;
-
-use super::super::{Failure, undefined};
-
-/// Nanoseconds.
-pub(super) fn parse(text: &str) -> Result<i64, Failure> {
-    read(text).ok_or_else(|| {
-        let shown: String = text.chars().take(60).collect();
-        undefined(format!("time: invalid duration {}", quote(&shown)))
-    })
-}
-
-fn read(text: &str) -> Option<i64> {
+/// The nanoseconds of a duration; `None` if the text is none, or has no room in an `i64`.
+#[must_use]
+pub fn go_duration(text: &str) -> Option<i64> {
     let (is_negative, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
