@@ -1,4 +1,4 @@
-//! Asks [regorus](regorus), an evaluator of Rego that shares no code with ours, what ours was asked, and
+//! Asks [regorus], an evaluator of Rego that shares no code with ours, what ours was asked, and
 //! compares the answers.
 //!
 //! ```text
