@@ -9,6 +9,7 @@ use std::io::{self, Write};
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
+use crate::bench::BenchReport;
 use crate::lint::LintReport;
 use crate::sink::{Sink, Target};
 use crate::verify::VerifyReport;
@@ -19,8 +20,8 @@ use crate::{github, html, human, json, junit, metrics, ndjson, policy_report, sa
 pub struct Spec {
     /// The word on the command line; for audits also the flag that takes a file.
     pub name: &'static str,
-    /// A word that is accepted for it.
-    pub alias: Option<&'static str>,
+    /// Words that are accepted for it.
+    pub aliases: &'static [&'static str],
     /// For people: it may have colours, and goes to standard output only.
     pub is_for_people: bool,
     /// Says what is wrong with the input of a test. If not, as a form that says nothing of it, people get it
@@ -32,6 +33,8 @@ pub struct Spec {
     pub verify: Option<Writer<VerifyReport>>,
     /// Those of `lint`.
     pub lint: Option<Writer<LintReport>>,
+    /// Those of `bench`.
+    pub bench: Option<Writer<BenchReport>>,
     /// Those of audits.
     pub audit: Option<Writer<AuditReport>>,
     /// Those of audits, written as findings come instead of at the end.
@@ -43,12 +46,13 @@ impl Spec {
     pub(crate) const fn new(name: &'static str) -> Self {
         Self {
             name,
-            alias: None,
+            aliases: &[],
             is_for_people: false,
             has_problems: false,
             test: None,
             verify: None,
             lint: None,
+            bench: None,
             audit: None,
             as_found: None,
         }
@@ -136,6 +140,12 @@ impl Report for LintReport {
     }
 }
 
+impl Report for BenchReport {
+    fn writer(spec: &'static Spec) -> Option<&'static Writer<Self>> {
+        spec.bench.as_ref()
+    }
+}
+
 impl Report for AuditReport {
     fn writer(spec: &'static Spec) -> Option<&'static Writer<Self>> {
         spec.audit.as_ref()
@@ -198,10 +208,10 @@ impl Form {
         let values = Self::of::<R>().map(|form| {
             let about = form.about::<R>().map(capital).unwrap_or_default();
             let value = PossibleValue::new(form.name()).help(about);
-            form.spec().alias.into_iter().fold(value, PossibleValue::alias)
+            form.spec().aliases.iter().fold(value, |value, alias| value.alias(*alias))
         });
         PossibleValuesParser::new(values.collect::<Vec<_>>()).try_map(|word| {
-            let is_named = |form: &Self| form.name() == word || form.spec().alias == Some(word.as_str());
+            let is_named = |form: &Self| form.name() == word || form.spec().aliases.contains(&word.as_str());
             Self::of::<R>().find(is_named).ok_or("there is no such form")
         })
     }
@@ -229,7 +239,7 @@ mod tests {
     #[test]
     fn each_form_has_a_name_of_its_own_and_is_described_where_it_can_be_had() {
         let mut names: Vec<_> = Form::ALL.iter().map(|form| form.name()).collect();
-        names.extend(Form::ALL.iter().filter_map(|form| form.spec().alias));
+        names.extend(Form::ALL.iter().flat_map(|form| form.spec().aliases));
         let all = names.len();
         names.sort_unstable();
         names.dedup();

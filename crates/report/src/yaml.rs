@@ -6,6 +6,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use crate::bench::BenchReport;
 use crate::form::{Spec, Writer};
 use crate::lint::LintReport;
 use crate::{TestReport, json};
@@ -13,6 +14,7 @@ use crate::{TestReport, json};
 pub(crate) const FORM: Spec = Spec {
     test: Some(Writer { about: "the same in YAML", write: write_test }),
     lint: Some(Writer { about: "the same in YAML", write: write_lint }),
+    bench: Some(Writer { about: "the same in YAML", write: write_bench }),
     audit: Some(Writer { about: "the same in YAML", write: json::write_audit_yaml }),
     ..Spec::new("yaml")
 };
@@ -24,6 +26,10 @@ fn write_test(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
 
 fn write_lint(report: &LintReport, out: &mut dyn Write) -> io::Result<()> {
     write(&json::lint_content(report), out)
+}
+
+fn write_bench(report: &BenchReport, out: &mut dyn Write) -> io::Result<()> {
+    write(&json::bench_content(report)?, out)
 }
 
 /// Writes a document.

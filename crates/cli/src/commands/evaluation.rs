@@ -38,6 +38,11 @@ impl Evaluating {
         Deadline::after(self.timeout)
     }
 
+    /// The world of reviews that nobody ends: bounded by steps and memory alone.
+    pub fn untimed<'a>(&self, inventory: &'a Inventory) -> World<'a> {
+        World::new(inventory).with_limits(self.limits).with_now(self.now_ns)
+    }
+
     /// The world of a review.
     pub fn world<'a>(&self, inventory: &'a Inventory, deadline: &'a Deadline) -> World<'a> {
         World::new(inventory).with_limits(self.limits).with_now(self.now_ns).with_watch(deadline)

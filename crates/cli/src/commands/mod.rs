@@ -1,7 +1,9 @@
-//! One command per file: read, ask the library, report.
+//! One command per file: read, ask the library, report. What several of them do stands in files beside.
 
+mod bench;
 mod evaluation;
 mod generate;
+mod input;
 mod lint;
 mod progress;
 mod second;
@@ -28,6 +30,7 @@ pub fn dispatch(args: Args) -> anyhow::Result<ExitStatus> {
             let jobs = verify.jobs;
             in_pool(jobs, || verify::run(&verify))
         }
+        Command::Bench(bench) => in_pool(None, || bench::run(&bench)),
         // It has threads of its own: what is read and what is judged are bounded together.
         Command::Audit(args) => Ok(portcullis_audit::run::files(&args.audit)?),
         Command::Lint(lint) => {

@@ -15,10 +15,16 @@ pub struct Progress {
 
 impl Progress {
     pub fn new(objects: usize, quiet: bool) -> Self {
+        Self::of("objects", objects, quiet)
+    }
+
+    /// Of something else than objects.
+    pub fn of(what: &str, number: usize, quiet: bool) -> Self {
         let wanted = !quiet && io::stderr().is_terminal();
         let bar = wanted.then(|| {
-            let bar = ProgressBar::with_draw_target(Some(objects as u64), ProgressDrawTarget::hidden());
-            let style = ProgressStyle::with_template("{bar:30} {pos}/{len} objects, {eta} left");
+            let bar = ProgressBar::with_draw_target(Some(number as u64), ProgressDrawTarget::hidden());
+            let style =
+                ProgressStyle::with_template(&format!("{{bar:30}} {{pos}}/{{len}} {what}, {{eta}} left"));
             bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
         });
         Self { bar, started: Instant::now(), shown: AtomicBool::new(false) }

@@ -9,23 +9,22 @@
 use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use portcullis::{
-    ConstraintKey, Decision, Document, EnforcementAction, EnforcementPoint, Error, ErrorKind, FieldPath,
-    Inventory, InventoryStore, Limits, Location, Object, ObjectKey, Outcome, Place, Places, PolicySet,
-    Position, Precision, Process, Resource, Review, Scopes, Severity, Unsupported, Verdict,
+    ConstraintKey, Decision, EnforcementAction, EnforcementPoint, Error, ErrorKind, FieldPath, Inventory,
+    InventoryStore, Location, Object, ObjectKey, Outcome, Place, Places, PolicySet, Position, Precision,
+    Process, Review, Unsupported, Verdict,
 };
 use portcullis_report::{
     self as report, Action, Details, ExitStatus, Finding, Form, InText, ObjectName, Placed, Policy, Problem,
     Reviewed, TestReport, Wanted,
 };
-use portcullis_sources::{self as read, Choice, Input, is_policy, is_suite};
 use rayon::prelude::*;
 
 use crate::args::TestArgs;
 use crate::commands::evaluation::Evaluating;
+use crate::commands::input::{Loaded, Sources, Subject, SubjectKind, has_errors, load};
 use crate::commands::progress::Progress;
 use crate::commands::second::{Opinion, Second, Tally};
 
@@ -34,7 +33,12 @@ const POINT: EnforcementPoint = EnforcementPoint::CommandLine;
 
 /// Judges and reports.
 pub fn run(args: &TestArgs) -> anyhow::Result<ExitStatus> {
-    let loaded = load(args);
+    let loaded = load(Sources {
+        paths: args.filenames.iter().chain(&args.paths).cloned().collect(),
+        policies: &args.policies,
+        inventory: &args.inventory,
+        max_size: args.max_size,
+    });
     let mut report = judge(loaded, args);
     let denies = |finding: &Finding| finding.actions.contains(&Action(EnforcementAction::Deny));
     if args.deny_only {
@@ -64,151 +68,6 @@ fn write(report: &TestReport, form: Form) -> anyhow::Result<()> {
     form.write(report, &mut out)?;
     out.flush()?;
     Ok(())
-}
-
-/// Something to judge.
-struct Subject {
-    /// As it was written.
-    object: Object,
-    kind: SubjectKind,
-    /// The review of a request; an object's depends on what is known of all kinds.
-    request: Option<Review>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum SubjectKind {
-    Object,
-    /// A template, a constraint or another of our kinds: judged like all objects.
-    Policy,
-    /// An admission request; of one object there may be any number.
-    Request,
-}
-
-/// What the sources hold.
-#[derive(Default)]
-struct Loaded {
-    policies: Vec<Resource>,
-    subjects: Vec<Subject>,
-    /// What policies may compare with, in the order given: of two objects of the same name the last one
-    /// counts.
-    inventory: Vec<Object>,
-    /// What the CRDs among all that was read say of their kinds.
-    scopes: Scopes,
-    /// Some of the objects could not be read.
-    is_unread: bool,
-    problems: Vec<Error>,
-}
-
-/// What a document is, and what is wrong with it.
-struct Classified {
-    resource: Option<Resource>,
-    object: Option<Object>,
-    problems: Vec<Error>,
-}
-
-fn load(args: &TestArgs) -> Loaded {
-    let limits = Limits { source_bytes: args.max_size, ..Limits::default() };
-    let mut paths: Vec<PathBuf> = args.filenames.iter().chain(&args.paths).cloned().collect();
-    let named = paths.iter().chain(&args.policies).chain(&args.inventory).any(|path| read::is_stdin(path));
-    if !named && read::stdin_is_stream() {
-        paths.push(read::stdin_path());
-    }
-    let mut loaded = Loaded::default();
-    loaded.add_policies(read::documents(&args.policies, Choice::Policies, &limits));
-    loaded.add_all(read::documents(&paths, Choice::Manifests, &limits));
-    loaded.add_inventory(read::documents(&args.inventory, Choice::Manifests, &limits));
-    if paths.is_empty() && args.policies.is_empty() && args.inventory.is_empty() {
-        let error = Error::new(ErrorKind::NoInput, "there is nothing to read");
-        loaded
-            .problems
-            .push(error.hint("name files and directories with `-f`, or pipe manifests in; see `--help`"));
-    }
-    loaded
-}
-
-impl Loaded {
-    fn add_all(&mut self, input: Input) {
-        self.is_unread |= has_errors(&input.problems);
-        self.problems.extend(input.problems);
-        for Classified { resource, object, problems } in classify(&input.documents) {
-            // Suites are for `verify`, which also says what is wrong with them.
-            if object.as_ref().is_some_and(is_suite) {
-                continue;
-            }
-            self.is_unread |= object.is_none() && has_errors(&problems);
-            self.problems.extend(problems);
-            let (Some(resource), Some(object)) = (resource, object) else { continue };
-            let kind = match &resource {
-                Resource::AdmissionReview(request) => {
-                    match Review::from_admission(request) {
-                        Ok(review) => self.add_request(review),
-                        Err(error) => self.problems.push(error.at(object.location())),
-                    }
-                    continue;
-                }
-                Resource::Object(_) => SubjectKind::Object,
-                _ => SubjectKind::Policy,
-            };
-            self.scopes.learn(&object);
-            self.inventory.push(object.clone());
-            self.subjects.push(Subject { object, kind, request: None });
-            if kind == SubjectKind::Policy {
-                self.policies.push(resource);
-            }
-        }
-    }
-
-    fn add_request(&mut self, review: Review) {
-        // A request without any object is an error already.
-        if let Some(object) = review.object().cloned() {
-            self.subjects.push(Subject { object, kind: SubjectKind::Request, request: Some(review) });
-        }
-    }
-
-    /// Takes the policies, and is silent about everything else: samples may be broken on purpose.
-    fn add_policies(&mut self, input: Input) {
-        self.problems.extend(input.problems);
-        for Classified { resource, object, problems } in classify(&input.documents) {
-            if is_policy(resource.as_ref(), object.as_ref()) {
-                self.problems.extend(problems);
-                self.policies.extend(resource);
-            } else if let Some(object) = &object {
-                self.scopes.learn(object);
-            }
-        }
-    }
-
-    fn add_inventory(&mut self, input: Input) {
-        self.is_unread |= has_errors(&input.problems);
-        self.problems.extend(input.problems);
-        for document in input.documents {
-            match Object::from_document(document) {
-                Ok(object) => {
-                    self.scopes.learn(&object);
-                    self.inventory.push(object);
-                }
-                Err(error) => {
-                    self.is_unread = true;
-                    self.problems.push(error);
-                }
-            }
-        }
-    }
-}
-
-fn has_errors(problems: &[Error]) -> bool {
-    problems.iter().any(|problem| problem.severity() == Severity::Error)
-}
-
-fn classify(documents: &[Document]) -> Vec<Classified> {
-    documents
-        .par_iter()
-        .map(|document| {
-            let (resource, problems) = Resource::read(document);
-            let object = Object::from_document(document.clone()).ok();
-            Classified { resource, object, problems }
-        })
-        .collect()
 }
 
 fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {

@@ -7,6 +7,7 @@
     reason = "a test panics when it fails"
 )]
 
+mod bench;
 mod configs;
 mod cross_check;
 mod deploy;

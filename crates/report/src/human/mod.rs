@@ -1,6 +1,7 @@
 //! For people: the lines of the manifest or the policy, what is wrong with them, and a summary.
 
 mod audit;
+mod bench;
 mod frame;
 mod lint;
 mod test;
@@ -18,12 +19,15 @@ use frame::{Frame, Gravity};
 
 pub use audit::{table, write_doubts, write_problems as write_audit_problems};
 
+pub use bench::write_comparison;
+
 pub(crate) const FORM: Spec = Spec {
-    alias: Some("default"),
+    aliases: &["default", "table"],
     is_for_people: true,
     test: Some(Writer { about: "for people, with the lines of the manifests", write: test::write }),
     verify: Some(Writer { about: "for people, as `go test` prints it", write: verify::write }),
     lint: Some(Writer { about: "for people, with the lines of the policies", write: lint::write }),
+    bench: Some(Writer { about: "for people: tables", write: bench::write }),
     audit: Some(Writer {
         about: "for people: totals by policy and namespace, and what was not seen",
         write: audit::write,

@@ -1,6 +1,7 @@
 //! JSON: one document.
 
 mod audit;
+mod bench;
 mod lint;
 mod test;
 mod verify;
@@ -15,6 +16,7 @@ use crate::Place;
 use crate::form::{Spec, Writer};
 
 pub(crate) use audit::write_yaml as write_audit_yaml;
+pub(crate) use bench::content as bench_content;
 pub(crate) use lint::content as lint_content;
 pub(crate) use test::items as test_items;
 
@@ -22,6 +24,7 @@ pub(crate) const FORM: Spec = Spec {
     test: Some(Writer { about: "gator's JSON, with positions", write: test::write }),
     verify: Some(Writer { about: "JSON", write: verify::write }),
     lint: Some(Writer { about: "JSON, with a rule, a position and a hint per finding", write: lint::write }),
+    bench: Some(Writer { about: "gator's JSON, with what each constraint cost", write: bench::write }),
     audit: Some(Writer { about: "one JSON document: totals, coverage, findings", write: audit::write }),
     ..Spec::new("json")
 };
