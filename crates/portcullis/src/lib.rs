@@ -115,7 +115,7 @@ pub use limits::Limits;
 pub use matcher::Source as ObjectSource;
 pub use names::{ConstraintKey, GroupKind, Gvk, TemplateName};
 pub use node::Node;
-pub use object::Object;
+pub use object::{Annotation, Object};
 pub use path::{FieldPath, Segment};
 pub use policy::{Change, ConfigHomes, ConstraintInfo, PolicySet, PolicyStore, TemplateInfo, Unjudgeable};
 pub use portcullis_rego::IndexLimits;

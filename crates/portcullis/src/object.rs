@@ -31,6 +31,47 @@ struct Inner {
     document: Option<Document>,
 }
 
+/// The value of an annotation. Files may have any: `team: true` without quotes is no text, and API servers refuse it. What decides by an
+/// annotation has to say what it makes of that, and must not take it for one that is not there.
+///
+/// ```
+/// use portcullis::{Annotation, Object};
+///
+/// let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: web, annotations: {team: true, tier: web, empty: null}}\n";
+/// let pod = Object::from_yaml(pod)?;
+/// assert_eq!(pod.annotation("team"), Some(Annotation::NoText));
+/// assert_eq!(pod.annotation("tier"), Some(Annotation::Text("web")));
+/// assert_eq!(pod.annotation("empty"), Some(Annotation::Text("")));
+/// assert_eq!(pod.annotation("owner"), None);
+/// # Ok::<(), portcullis::Errors>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Annotation<'a> {
+    /// A text; null is the empty one, as for the API server.
+    Text(&'a str),
+    /// A boolean, a number, a list or an object.
+    NoText,
+}
+
+impl<'a> Annotation<'a> {
+    fn of(value: &'a Value) -> Self {
+        match value.view() {
+            View::Null => Self::Text(""),
+            View::String(text) => Self::Text(text),
+            _ => Self::NoText,
+        }
+    }
+
+    /// The text, if it is one.
+    #[must_use]
+    pub fn text(self) -> Option<&'a str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::NoText => None,
+        }
+    }
+}
+
 impl Object {
     /// Takes the object of a document.
     ///
@@ -157,17 +198,17 @@ impl Object {
         value::entries(labels).map(|(key, label)| (key, value::as_str(label).unwrap_or_default()))
     }
 
-    /// The annotations that are strings, by key.
-    pub fn annotations(&self) -> impl Iterator<Item = (&str, &str)> {
+    /// The annotations, by key.
+    pub fn annotations(&self) -> impl Iterator<Item = (&str, Annotation<'_>)> {
         let annotations =
             value::get_path(&self.0.value, &["metadata", "annotations"]).unwrap_or(&Value::NULL);
-        value::entries(annotations).filter_map(|(key, text)| Some((key, value::as_str(text)?)))
+        value::entries(annotations).map(|(key, value)| (key, Annotation::of(value)))
     }
 
-    /// The value of an annotation that is a string.
+    /// An annotation, if there is one of this name.
     #[must_use]
-    pub fn annotation(&self, key: &str) -> Option<&str> {
-        value::str_at(&self.0.value, &["metadata", "annotations", key])
+    pub fn annotation(&self, key: &str) -> Option<Annotation<'_>> {
+        value::get_path(&self.0.value, &["metadata", "annotations", key]).map(Annotation::of)
     }
 
     /// True for a Namespace of the core group.

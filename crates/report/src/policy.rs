@@ -51,12 +51,13 @@ impl Policy {
         let of_template = Object::from_document(template.document().clone()).ok();
         let annotated = [Some(constraint.object()), of_template.as_ref()];
         let severity = annotated.into_iter().flatten().find_map(|object| {
-            let word =
-                PolicySeverity::ANNOTATIONS.iter().find_map(|annotation| object.annotation(annotation))?;
-            PolicySeverity::from_word(word)
+            let word = |name: &&str| object.annotation(name)?.text();
+            PolicySeverity::from_word(PolicySeverity::ANNOTATIONS.iter().find_map(word)?)
         });
         let (rego, place) = template.text();
         let annotations = constraint.object().annotations().filter(|(key, _)| *key != LAST_APPLIED);
+        let annotations =
+            annotations.filter_map(|(key, value)| Some((key.to_owned(), value.text()?.to_owned())));
         Self {
             key: constraint.key().clone(),
             title: template.title().map(str::to_owned),
@@ -66,7 +67,7 @@ impl Policy {
             severity,
             actions: Action::list(constraint.enforcement().actions(point)),
             declared: constraint.enforcement().declared(),
-            annotations: annotations.map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
+            annotations: annotations.collect(),
             place: Place::of(constraint.location()),
             template: Template {
                 name: template.name().as_str().to_owned(),

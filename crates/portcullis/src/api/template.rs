@@ -7,7 +7,7 @@ use crate::api::Operation;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind, Severity, did_you_mean};
 use crate::node::Node;
-use crate::object::Object;
+use crate::object::{Annotation, Object};
 use crate::path::FieldPath;
 use crate::value::{self, Value};
 
@@ -149,11 +149,13 @@ impl ConstraintTemplate {
             engine = read_engine(&target, errors);
             operations = read_operations(&target, errors);
         }
+        let annotation = |key| object.annotation(key).and_then(Annotation::text);
+        let text = |key| annotation(key).filter(|text| !text.is_empty()).map(Into::into);
         Some(Self {
             document: document.clone(),
             kind: kind?,
-            title: object.annotation("metadata.gatekeeper.sh/title").map(Into::into),
-            description: object.annotation("description").map(Into::into),
+            title: text("metadata.gatekeeper.sh/title"),
+            description: text("description"),
             schema,
             legacy_schema,
             is_unsupported: engine.is_none()
