@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{self, Write};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -296,15 +295,6 @@ pub fn stats(constraints: &[ConstraintCost]) -> Vec<StatsEntry> {
         }
     };
     templates.into_iter().map(entry).collect()
-}
-
-/// Saves runs as YAML, with durations in nanoseconds.
-///
-/// # Errors
-///
-/// If it cannot be written.
-pub fn save_yaml(report: &BenchReport, out: &mut dyn Write) -> io::Result<()> {
-    crate::yaml::write(&[report], out)
 }
 
 /// What is looked at. A measure that one of the runs does not have is not compared.

@@ -179,13 +179,11 @@ fn read_baseline(path: &Path) -> anyhow::Result<BenchReport> {
 
 /// As gator saves: a list, durations in nanoseconds; YAML by the file's name.
 fn save(result: &BenchReport, path: &Path) -> anyhow::Result<()> {
-    let mut text = Vec::new();
-    if is_yaml(path) {
-        report::bench::save_yaml(result, &mut text)?;
+    let text = if is_yaml(path) {
+        serde_yaml::to_string(&[result])?
     } else {
-        serde_json::to_writer_pretty(&mut text, &[result])?;
-        text.push(b'\n');
-    }
+        serde_json::to_string_pretty(&[result])? + "\n"
+    };
     fs::write(path, text).with_context(|| format!("the results could not be saved to {}", path.display()))
 }
 
