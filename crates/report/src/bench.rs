@@ -480,9 +480,13 @@ mod tests {
         let old = run(1_000, 1_000_000.0, 100);
         assert!(bad(&old, &run(1_100, 909_091.0, 110), Gate::All, 0).is_empty());
         let slow = run(1_200, 833_333.0, 100);
-        let latencies = ["P50 Latency", "P95 Latency", "P99 Latency", "Mean Latency", "Throughput"];
-        assert_eq!(bad(&old, &slow, Gate::All, 0), latencies);
-        assert_eq!(bad(&old, &slow, Gate::All, 200), latencies);
+        let all = ["P50 Latency", "P95 Latency", "P99 Latency", "Mean Latency", "Throughput"];
+        assert_eq!(bad(&old, &slow, Gate::All, 0), all);
+        // Reviews that take 200 ns longer each: 166,667 fewer a second.
+        assert_eq!(bad(&old, &slow, Gate::All, 166), all);
+        // The throughput's room is the share that the least difference is of the old mean: 20% of
+        // 1,000,000 a second is more than what it lost.
+        assert_eq!(bad(&old, &slow, Gate::All, 200), all.split_last().unwrap().1);
         // A difference that is less than the least one is none.
         assert!(bad(&old, &slow, Gate::All, 201).is_empty());
         assert!(bad(&old, &run(500, 2_000_000.0, 50), Gate::All, 0).is_empty());
