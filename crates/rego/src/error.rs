@@ -61,3 +61,10 @@ impl From<Exceeded> for EvalError {
         Self { kind: EvalErrorKind::Limit(exceeded.limit), message: exceeded.message, at: None }
     }
 }
+
+impl From<Exceeded> for Box<EvalError> {
+    #[cold]
+    fn from(exceeded: Exceeded) -> Self {
+        Self::new(exceeded.into())
+    }
+}

@@ -223,8 +223,8 @@ pub(crate) struct Guard {
 
 impl Branch {
     /// Whether the guards let the arguments through.
-    pub(crate) fn admits(&self, args: &[Value]) -> bool {
-        self.guards.iter().all(|guard| args.get(guard.position) == Some(&guard.value))
+    pub(crate) fn admits(&self, args: &[&Value]) -> bool {
+        self.guards.iter().all(|guard| args.get(guard.position).is_some_and(|arg| **arg == guard.value))
     }
 }
 

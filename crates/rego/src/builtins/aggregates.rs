@@ -20,7 +20,7 @@ table![
 ];
 
 /// Of a text, the characters.
-fn count(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn count(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     Ok(Value::from(match value(args, 1)?.view() {
         View::Array(array) => array.len(),
         View::Object(object) => object.len(),
@@ -33,17 +33,17 @@ fn count(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     }))
 }
 
-fn sum(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn sum(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     fold(context.budget, args, 0, add)
 }
 
-fn product(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn product(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     fold(context.budget, args, 1, multiply)
 }
 
 fn fold(
     budget: &mut Budget<'_>,
-    args: &[Value],
+    args: &[&Value],
     first: i64,
     operation: fn(&mut Budget<'_>, &Value, &Value) -> Outcome,
 ) -> Outcome {
@@ -58,24 +58,24 @@ fn fold(
     Ok(result)
 }
 
-fn max(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn max(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let elements = comparable(context.budget, args)?;
     Ok(elements.iter().max().cloned().unwrap_or(Value::UNDEFINED))
 }
 
-fn min(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn min(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let elements = comparable(context.budget, args)?;
     Ok(elements.iter().min().cloned().unwrap_or(Value::UNDEFINED))
 }
 
-fn sort(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn sort(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let mut elements: Vec<&Value> = comparable(context.budget, args)?.iter().collect();
     elements.sort();
     collect::array(context.budget, elements.into_iter())
 }
 
 /// Elements that have been weighed.
-fn comparable<'v>(budget: &mut Budget<'_>, args: &'v [Value]) -> Result<&'v [Value], Failure> {
+fn comparable<'v>(budget: &mut Budget<'_>, args: &[&'v Value]) -> Result<&'v [Value], Failure> {
     let elements = elements(budget, args, 1)?;
     elements.iter().try_for_each(|element| portcullis_value::weigh(budget, element))?;
     Ok(elements)
@@ -86,15 +86,15 @@ fn is_true(value: &Value) -> bool {
     matches!(value.view(), View::Bool(true))
 }
 
-fn all(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn all(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     truth(context.budget, args, true)
 }
 
-fn any(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn any(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     truth(context.budget, args, false)
 }
 
-fn truth(budget: &mut Budget<'_>, args: &[Value], is_all: bool) -> Outcome {
+fn truth(budget: &mut Budget<'_>, args: &[&Value], is_all: bool) -> Outcome {
     let decides = |item: &Value| is_true(item) != is_all;
     let is_decided = match value(args, 1)?.view() {
         View::Array(items) => {
@@ -111,7 +111,7 @@ fn truth(budget: &mut Budget<'_>, args: &[Value], is_all: bool) -> Outcome {
 }
 
 /// `x in collection`.
-fn member(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn member(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let (wanted, collection) = (value(args, 1)?, value(args, 2)?);
     let budget = &mut *context.budget;
     portcullis_value::weigh(budget, wanted)?;
@@ -141,7 +141,7 @@ fn member(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 }
 
 /// `key, value in collection`.
-fn member_with_key(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn member_with_key(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let (key, wanted, collection) = (value(args, 1)?, value(args, 2)?, value(args, 3)?);
     portcullis_value::weigh(context.budget, key)?;
     let found = match collection.view() {

@@ -22,18 +22,18 @@ table![
     "round" => round,
 ];
 
-fn plus(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn plus(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let (left, right) = operands(args)?;
     add(context.budget, left, right)
 }
 
-fn mul(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn mul(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let (left, right) = operands(args)?;
     multiply(context.budget, left, right)
 }
 
 /// Of numbers, and of sets.
-fn minus(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn minus(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let (left, right) = (value(args, 1)?, value(args, 2)?);
     match (left.view(), right.view()) {
         (View::Number(_), View::Number(_)) => {
@@ -82,7 +82,7 @@ fn binary(
     float(left, right).value(budget)
 }
 
-fn div(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn div(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let (left, right) = operands(args)?;
     if let (Some(left), Some(right)) = (number::small(left), number::small(right)) {
         let (left, right) = (i128::from(left), i128::from(right));
@@ -102,7 +102,7 @@ fn div(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     left.divide(right).value(context.budget)
 }
 
-fn rem(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn rem(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let (left, right) = operands(args)?;
     let (Some(left), Some(right)) = (number::integer(left), number::integer(right)) else {
         return Err(undefined("modulo on floating-point number"));
@@ -114,7 +114,7 @@ fn rem(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     number::from_integer(context.budget, left % right)
 }
 
-fn abs(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn abs(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let value = number_operand(args, 1)?;
     let View::Number(number) = value.view() else { return Ok(Value::UNDEFINED) };
     if !number.is_negative() {
@@ -125,7 +125,7 @@ fn abs(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 }
 
 /// To the nearest integer, halves away from zero.
-fn round(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn round(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     rounded(context.budget, number_operand(args, 1)?, |float| {
         let half = if float.is_sign_negative() { -0.5 } else { 0.5 };
         BigFloat::from_float(float).add(BigFloat::from_float(half)).truncated()
@@ -133,7 +133,7 @@ fn round(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 }
 
 /// OPA takes what is between -1 and 0 for 1, as its truncation has lost the sign.
-fn ceil(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn ceil(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     rounded(context.budget, number_operand(args, 1)?, |float| {
         let whole = BigFloat::from_float(float).truncated()?;
         Ok(if whole.sign() == Sign::Minus { whole } else { whole + 1 })
@@ -141,7 +141,7 @@ fn ceil(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 }
 
 /// OPA takes what is between -1 and 0 for 0, as its truncation has lost the sign.
-fn floor(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn floor(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     rounded(context.budget, number_operand(args, 1)?, |float| {
         let whole = BigFloat::from_float(float).truncated()?;
         Ok(if whole.sign() == Sign::Minus { whole - 1 } else { whole })
@@ -164,12 +164,12 @@ fn floats(left: &Value, right: &Value) -> Result<(BigFloat, BigFloat), Failure> 
     }
 }
 
-fn operands(args: &[Value]) -> Result<(&Value, &Value), Failure> {
+fn operands<'v>(args: &[&'v Value]) -> Result<(&'v Value, &'v Value), Failure> {
     Ok((number_operand(args, 1)?, number_operand(args, 2)?))
 }
 
 /// The argument, which must be a number.
-pub(super) fn number_operand(args: &[Value], position: usize) -> Result<&Value, Failure> {
+pub(super) fn number_operand<'v>(args: &[&'v Value], position: usize) -> Result<&'v Value, Failure> {
     let value = value(args, position)?;
     if matches!(value.view(), View::Number(_)) {
         Ok(value)

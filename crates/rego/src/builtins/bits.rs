@@ -16,27 +16,27 @@ table![
     "bits.xor" => xor,
 ];
 
-fn and(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn and(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let result = operand(context, 1, args)? & operand(context, 2, args)?;
     number::from_integer(context.budget, result)
 }
 
-fn or(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn or(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let result = operand(context, 1, args)? | operand(context, 2, args)?;
     number::from_integer(context.budget, result)
 }
 
-fn xor(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn xor(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let result = operand(context, 1, args)? ^ operand(context, 2, args)?;
     number::from_integer(context.budget, result)
 }
 
-fn negate(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn negate(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let result = !operand(context, 1, args)?;
     number::from_integer(context.budget, result)
 }
 
-fn lsh(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn lsh(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let (integer, shift) = (operand(context, 1, args)?, shift(args)?);
     if integer.sign() == Sign::NoSign {
         return Ok(Value::from(0));
@@ -45,7 +45,7 @@ fn lsh(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     number::from_integer(context.budget, integer << shift)
 }
 
-fn rsh(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn rsh(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let (integer, shift) = (operand(context, 1, args)?, shift(args)?);
     // Nothing is left of any integer.
     let shift = shift.unwrap_or(u64::MAX).min(MAX_BITS * 8);
@@ -53,7 +53,7 @@ fn rsh(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 }
 
 /// The second argument; none if it has more than 64 bits.
-fn shift(args: &[Value]) -> Result<Option<u64>, Failure> {
+fn shift(args: &[&Value]) -> Result<Option<u64>, Failure> {
     let shift = integer(args, 2)?;
     if shift.sign() == Sign::Minus {
         return Err(undefined("operand 2 must be an unsigned integer number but got a negative integer"));
@@ -62,12 +62,12 @@ fn shift(args: &[Value]) -> Result<Option<u64>, Failure> {
 }
 
 /// An integer, which is read whole.
-fn operand(context: &mut Context<'_, '_>, position: usize, args: &[Value]) -> Result<BigInt, Failure> {
+fn operand(context: &mut Context<'_, '_>, position: usize, args: &[&Value]) -> Result<BigInt, Failure> {
     context.budget.step(value(args, position)?.as_number().map_or(0, number::bytes) as u64 / 64)?;
     integer(args, position)
 }
 
-pub(super) fn integer(args: &[Value], position: usize) -> Result<BigInt, Failure> {
+pub(super) fn integer(args: &[&Value], position: usize) -> Result<BigInt, Failure> {
     let value = value(args, position)?;
     if !matches!(value.view(), View::Number(_)) {
         return Err(wrong_type(position, value, &["integer"]));

@@ -15,7 +15,7 @@ table![
     "to_number" => to_number,
 ];
 
-fn to_number(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn to_number(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let value = value(args, 1)?;
     match value.view() {
         View::Null => Ok(Value::from(0)),
@@ -66,7 +66,7 @@ fn go_float(text: &str) -> Option<String> {
     Some(format!("{sign}{whole}{point}{fraction}{exponent}"))
 }
 
-fn cast_array(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn cast_array(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let value = value(args, 1)?;
     match value.view() {
         View::Array(_) => Ok(value.clone()),
@@ -78,7 +78,7 @@ fn cast_array(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     }
 }
 
-fn cast_set(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn cast_set(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let value = value(args, 1)?;
     match value.view() {
         View::Set(_) => Ok(value.clone()),
@@ -87,23 +87,23 @@ fn cast_set(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     }
 }
 
-fn cast_boolean(_: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn cast_boolean(_: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     keep(args, "boolean")
 }
 
-fn cast_null(_: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn cast_null(_: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     keep(args, "null")
 }
 
-fn cast_object(_: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn cast_object(_: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     keep(args, "object")
 }
 
-fn cast_string(_: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn cast_string(_: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     keep(args, "string")
 }
 
-fn keep(args: &[Value], wanted: &str) -> Outcome {
+fn keep(args: &[&Value], wanted: &str) -> Outcome {
     let value = value(args, 1)?;
     if value.ty().name() == wanted { Ok(value.clone()) } else { Err(wrong_type(1, value, &[wanted])) }
 }

@@ -16,31 +16,31 @@ table![
     "neq" => neq,
 ];
 
-fn equal(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn equal(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     Ok(Value::from(aggregates::is_equal(context.budget, value(args, 1)?, value(args, 2)?)?))
 }
 
-fn neq(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn neq(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     Ok(Value::from(!aggregates::is_equal(context.budget, value(args, 1)?, value(args, 2)?)?))
 }
 
-fn gt(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn gt(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     Ok(Value::from(order(context, args)?.is_gt()))
 }
 
-fn gte(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn gte(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     Ok(Value::from(order(context, args)?.is_ge()))
 }
 
-fn lt(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn lt(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     Ok(Value::from(order(context, args)?.is_lt()))
 }
 
-fn lte(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn lte(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     Ok(Value::from(order(context, args)?.is_le()))
 }
 
-fn order(context: &mut Context<'_, '_>, args: &[Value]) -> Result<Ordering, Failure> {
+fn order(context: &mut Context<'_, '_>, args: &[&Value]) -> Result<Ordering, Failure> {
     let (left, right) = (value(args, 1)?, value(args, 2)?);
     portcullis_value::weigh(context.budget, left)?;
     portcullis_value::weigh(context.budget, right)?;

@@ -60,38 +60,38 @@ fn utf8(budget: &mut Budget<'_>, bytes: &[u8]) -> Result<String, Failure> {
     Ok(text)
 }
 
-fn encoded(context: &mut Context<'_, '_>, args: &[Value], engine: &GeneralPurpose) -> Outcome {
+fn encoded(context: &mut Context<'_, '_>, args: &[&Value], engine: &GeneralPurpose) -> Outcome {
     let text = text(args, 1)?;
     context.budget.make_text(text.len().saturating_mul(4) / 3 + 4)?;
     Ok(Value::from(engine.encode(text)))
 }
 
-fn base64_encode(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn base64_encode(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     encoded(context, args, &STANDARD)
 }
 
-fn base64url_encode(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn base64url_encode(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     encoded(context, args, &URL)
 }
 
-fn base64url_encode_no_pad(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn base64url_encode_no_pad(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     encoded(context, args, &URL_NO_PAD)
 }
 
-fn base64_decode(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn base64_decode(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let text = text(args, 1)?;
     context.budget.make_items(text.len())?;
     let bytes = decode(text, &STANDARD)?;
     Ok(Value::from(utf8(context.budget, &bytes)?))
 }
 
-fn base64_is_valid(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn base64_is_valid(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let View::String(text) = value(args, 1)?.view() else { return Ok(Value::FALSE) };
     context.budget.make_items(text.len())?;
     Ok(Value::from(decode(text, &STANDARD).is_ok()))
 }
 
-fn base64url_decode(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn base64url_decode(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let bytes = url_bytes(context.budget, text(args, 1)?)?;
     Ok(Value::from(utf8(context.budget, &bytes)?))
 }
@@ -126,13 +126,13 @@ pub(super) fn hexadecimal(bytes: &[u8]) -> String {
     })
 }
 
-fn hex_encode(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn hex_encode(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let text = text(args, 1)?;
     context.budget.make_text(text.len().saturating_mul(2))?;
     Ok(Value::from(hexadecimal(text.as_bytes())))
 }
 
-fn hex_decode(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn hex_decode(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let text = text(args, 1)?;
     context.budget.make_text(text.len())?;
     let mut bytes = Vec::with_capacity(text.len() / 2);
@@ -184,7 +184,7 @@ fn unescape(budget: &mut Budget<'_>, text: &str) -> Result<String, Failure> {
     utf8(budget, &bytes)
 }
 
-fn url_encode(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn url_encode(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let text = text(args, 1)?;
     context.budget.make_text(text.len().saturating_mul(3))?;
     let mut out = String::new();
@@ -192,14 +192,14 @@ fn url_encode(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     Ok(Value::from(out))
 }
 
-fn url_decode(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn url_decode(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let text = text(args, 1)?;
     context.budget.make_text(text.len())?;
     Ok(Value::from(unescape(context.budget, text)?))
 }
 
 /// In the order of the keys; a key stands once for each of its values.
-fn url_encode_object(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn url_encode_object(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let wrong = || undefined("operand 1 values must be string, array[string], or set[string]");
     let View::Object(object) = object_operand(args, 1)?.view() else { return Ok(Value::UNDEFINED) };
     let budget = &mut *context.budget;
@@ -228,7 +228,7 @@ fn url_encode_object(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     Ok(Value::from(out))
 }
 
-fn url_decode_object(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn url_decode_object(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let query = text(args, 1)?;
     context.budget.step(query.len() as u64 / 8)?;
     let mut found: BTreeMap<Value, Vec<Value>> = BTreeMap::new();

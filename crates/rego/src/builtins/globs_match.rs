@@ -23,7 +23,7 @@ impl Token {
     }
 }
 
-fn globs_match(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn globs_match(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let budget = &mut *context.budget;
     let (left, right) = (tokens(budget, text(args, 1)?)?, tokens(budget, text(args, 2)?)?);
     let width = right.len() + 1;

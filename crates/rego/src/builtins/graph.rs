@@ -13,7 +13,7 @@ table![
     "graph.reachable_paths" => reachable_paths,
 ];
 
-fn reachable(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn reachable(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let graph = object_operand(args, 1)?;
     let budget = &mut *context.budget;
     let mut waiting: Vec<&Value> = initial(budget, args)?.iter().collect();
@@ -33,7 +33,7 @@ fn reachable(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 
 /// Paths from the first nodes, up to where there is no edge, or one to a node that has been passed since the
 /// first edge: on this path or, as OPA does not tell them apart, another.
-fn reachable_paths(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn reachable_paths(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let graph = object_operand(args, 1)?;
     let mut paths = BTreeSet::new();
     for node in initial(context.budget, args)? {
@@ -85,7 +85,7 @@ fn commit(budget: &mut Budget<'_>, paths: &mut BTreeSet<Value>, path: &[Value]) 
     Ok(())
 }
 
-fn initial<'v>(budget: &mut Budget<'_>, args: &'v [Value]) -> Result<&'v [Value], Failure> {
+fn initial<'v>(budget: &mut Budget<'_>, args: &[&'v Value]) -> Result<&'v [Value], Failure> {
     let nodes = value(args, 2)?;
     let elements = portcullis_value::elements(budget, nodes)?;
     elements.ok_or_else(|| wrong_type(2, nodes, &["{array, set}"]))

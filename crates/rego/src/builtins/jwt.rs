@@ -8,7 +8,7 @@ use super::{Context, Failure, Outcome, encoding, json, undefined};
 table!["io.jwt.decode" => decode];
 
 /// Header, payload, and the signature in hexadecimal digits.
-fn decode(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn decode(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let token = text(args, 1)?;
     let budget = &mut *context.budget;
     budget.step(token.len() as u64 / 8 + 1)?;
@@ -35,7 +35,7 @@ fn decode(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     let payload = if fields.get(&Value::from("cty")) == Some(&nested) {
         // A token in a token is signed more than once: what counts is the innermost.
         let inner = payload.trim_matches('"');
-        return decode(context, &[Value::from(inner)]);
+        return decode(context, &[&Value::from(inner)]);
     } else {
         json::parse(budget, &payload)?
     };

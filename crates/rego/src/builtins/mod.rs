@@ -62,7 +62,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 /// A function that answers a builtin. The arguments are as many as its row says, and defined.
-pub type Call = fn(&mut Context<'_, '_>, &[Value]) -> Outcome;
+pub type Call = fn(&mut Context<'_, '_>, &[&Value]) -> Outcome;
 
 /// A builtin function that is evaluated.
 pub struct Builtin {

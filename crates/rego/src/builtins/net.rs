@@ -19,7 +19,7 @@ table![
 ];
 
 /// The set of all addresses of a block.
-fn expand(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn expand(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let block = Block::parse(read(context.budget, args, 1)?)?;
     let count = 1_u128.checked_shl(block.width - block.prefix).unwrap_or(u128::MAX);
     let budget = &mut *context.budget;
@@ -33,27 +33,27 @@ fn expand(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 }
 
 /// Whether two blocks have addresses in common.
-fn intersects(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn intersects(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let left = Block::parse(read(context.budget, args, 1)?)?;
     let right = Block::parse(read(context.budget, args, 2)?)?;
     Ok(Value::from(left.contains(&right) || right.contains(&left)))
 }
 
 /// Whether the first block holds all of the second block or address. `net.cidr_overlap` is an old name of it.
-fn contains(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn contains(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let (block, other) = (read(context.budget, args, 1)?, read(context.budget, args, 2)?);
     Ok(Value::from(Block::parse(block)?.contains(&Block::of_either(other)?)))
 }
 
 /// A text that is read whole.
-fn read<'v>(budget: &mut Budget<'_>, args: &'v [Value], position: usize) -> Result<&'v str, Failure> {
+fn read<'v>(budget: &mut Budget<'_>, args: &[&'v Value], position: usize) -> Result<&'v str, Failure> {
     let text = text(args, position)?;
     budget.step(text.len() as u64 / 64)?;
     Ok(text)
 }
 
 /// The pairs of a block and of an address or block that it holds, by their indexes, keys, or what they are.
-fn contains_matches(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn contains_matches(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let blocks = indexed(context.budget, args, 1)?;
     let others = indexed(context.budget, args, 2)?;
     let mut matches = BTreeSet::new();
@@ -62,11 +62,11 @@ fn contains_matches(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     }
     let mut parsed = Vec::new();
     for (position, (block, block_index)) in blocks.iter().enumerate() {
-        let block = Block::parse(read(context.budget, &[(*block).clone()], 1)?)?;
+        let block = Block::parse(read(context.budget, &[*block], 1)?)?;
         if position == 0 {
             for (other, index) in &others {
                 context.budget.make_items(1)?;
-                let texts = [Value::NULL, (*other).clone()];
+                let texts = [&Value::NULL, *other];
                 parsed.push((Block::of_either(read(context.budget, &texts, 2)?)?, index));
             }
         }
@@ -84,7 +84,7 @@ fn contains_matches(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 /// The blocks of an argument, each with what stands for it.
 fn indexed<'v>(
     budget: &mut Budget<'_>,
-    args: &'v [Value],
+    args: &[&'v Value],
     position: usize,
 ) -> Result<Vec<(&'v Value, Value)>, Failure> {
     let block = |element: &'v Value| match element.view() {
@@ -119,7 +119,7 @@ fn indexed<'v>(
     Ok(blocks)
 }
 
-fn is_valid(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn is_valid(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     if !matches!(value(args, 1)?.view(), View::String(_)) {
         return Ok(Value::FALSE);
     }
@@ -128,7 +128,7 @@ fn is_valid(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 
 /// The fewest blocks for the same addresses. An address without a prefix is taken as the network of its
 /// class.
-fn merge(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn merge(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let Some(elements) = portcullis_value::elements(context.budget, value(args, 1)?)? else {
         return Err(undefined("operand must be an array"));
     };

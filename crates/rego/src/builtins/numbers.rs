@@ -14,11 +14,11 @@ table![
     "rand.intn" => intn,
 ];
 
-fn range(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn range(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     numbers(context.budget, integer(args, 1)?, &integer(args, 2)?, &BigInt::from(1))
 }
 
-fn range_step(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn range_step(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let (from, to, step) = (integer(args, 1)?, integer(args, 2)?, integer(args, 3)?);
     if step.sign() != Sign::Plus {
         return Err(undefined("step must be a positive integer"));
@@ -45,7 +45,7 @@ fn numbers(budget: &mut Budget<'_>, from: BigInt, to: &BigInt, step: &BigInt) ->
     Ok(Value::from(items))
 }
 
-fn intn(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn intn(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let (key, bound) = (operand::text(args, 1)?, operand::integer(args, 2)?.unsigned_abs());
     context.budget.read_text(key.len())?;
     let random =

@@ -17,7 +17,7 @@ table![
 ];
 
 /// An array of keys is a path, and an empty one is the object itself.
-fn get(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn get(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let (object, key, default) = (object_operand(args, 1)?, value(args, 2)?, value(args, 3)?);
     let path = match key.view() {
         View::Array(path) => path,
@@ -54,21 +54,21 @@ pub(super) fn child<'v>(value: &'v Value, key: &Value) -> Option<&'v Value> {
     }
 }
 
-fn keys(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn keys(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let View::Object(object) = object_operand(args, 1)?.view() else { return Ok(Value::UNDEFINED) };
     collect::set(context.budget, object.keys())
 }
 
-fn filter(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn filter(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     chosen(context, args, true)
 }
 
-fn remove(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn remove(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     chosen(context, args, false)
 }
 
 /// The entries with one of the keys, or those with none of them.
-fn chosen(context: &mut Context<'_, '_>, args: &[Value], is_kept: bool) -> Outcome {
+fn chosen(context: &mut Context<'_, '_>, args: &[&Value], is_kept: bool) -> Outcome {
     let View::Object(object) = object_operand(args, 1)?.view() else { return Ok(Value::UNDEFINED) };
     let budget = &mut *context.budget;
     let keys: Vec<&Value> = match value(args, 2)?.view() {
@@ -96,13 +96,13 @@ fn chosen(context: &mut Context<'_, '_>, args: &[Value], is_kept: bool) -> Outco
     Ok(Value::from(result.into_iter().collect::<BTreeMap<_, _>>()))
 }
 
-fn union(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn union(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let mut result = Merged::Value(object_operand(args, 1)?.clone());
     result.put_over(context.budget, object_operand(args, 2)?, 0)?;
     Ok(result.into_value())
 }
 
-fn union_n(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn union_n(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let mut result = Merged::Value(Value::new_object());
     let objects = array(args, 1)?;
     if let Some(other) = objects.iter().find(|object| object.as_object().is_none()) {
@@ -182,7 +182,7 @@ impl Merged {
 }
 
 /// The argument, which must be an object.
-pub(super) fn object_operand(args: &[Value], position: usize) -> Result<&Value, Failure> {
+pub(super) fn object_operand<'v>(args: &[&'v Value], position: usize) -> Result<&'v Value, Failure> {
     let value = value(args, position)?;
     if matches!(value.view(), View::Object(_)) {
         Ok(value)

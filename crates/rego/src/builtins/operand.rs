@@ -5,9 +5,9 @@ use portcullis_value::{Budget, Value, View};
 use super::{Failure, undefined};
 
 /// The argument at a position, counted from 1. There are as many as the arity says.
-pub(super) fn value(args: &[Value], position: usize) -> Result<&Value, Failure> {
+pub(super) fn value<'v>(args: &[&'v Value], position: usize) -> Result<&'v Value, Failure> {
     let index = position.saturating_sub(1);
-    args.get(index).ok_or_else(|| undefined(format!("operand {position} is missing")))
+    args.get(index).copied().ok_or_else(|| undefined(format!("operand {position} is missing")))
 }
 
 /// `operand 1 must be string but got number`.
@@ -25,14 +25,14 @@ pub(super) fn wrong_element(position: usize, whole: &Value, got: &Value, wanted:
     undefined(format!("operand {position} must be {whole} of {wanted}s but got {whole} containing {got}"))
 }
 
-pub(super) fn text(args: &[Value], position: usize) -> Result<&str, Failure> {
+pub(super) fn text<'v>(args: &[&'v Value], position: usize) -> Result<&'v str, Failure> {
     match value(args, position)?.view() {
         View::String(text) => Ok(text),
         other => Err(wrong_type(position, other, &["string"])),
     }
 }
 
-pub(super) fn array(args: &[Value], position: usize) -> Result<&[Value], Failure> {
+pub(super) fn array<'v>(args: &[&'v Value], position: usize) -> Result<&'v [Value], Failure> {
     match value(args, position)?.view() {
         View::Array(array) => Ok(array),
         other => Err(wrong_type(position, other, &["array"])),
@@ -42,7 +42,7 @@ pub(super) fn array(args: &[Value], position: usize) -> Result<&[Value], Failure
 /// The elements of an array or a set, the latter in OPA's order.
 pub(super) fn elements<'v>(
     budget: &mut Budget<'_>,
-    args: &'v [Value],
+    args: &[&'v Value],
     position: usize,
 ) -> Result<&'v [Value], Failure> {
     let value = value(args, position)?;
@@ -53,7 +53,7 @@ pub(super) fn elements<'v>(
 }
 
 /// An integer of 64 bits; OPA calls everything else a float.
-pub(super) fn integer(args: &[Value], position: usize) -> Result<i64, Failure> {
+pub(super) fn integer(args: &[&Value], position: usize) -> Result<i64, Failure> {
     let value = value(args, position)?;
     if !matches!(value.view(), View::Number(_)) {
         return Err(wrong_type(position, value, &["number"]));

@@ -141,7 +141,7 @@ fn charge_next(
 /// A pattern and the text that it is to be looked for in.
 fn operands<'v>(
     context: &mut Context<'_, '_>,
-    args: &'v [Value],
+    args: &[&'v Value],
     pattern: usize,
     searched: usize,
 ) -> Result<(Arc<Pattern>, &'v str), Failure> {
@@ -152,12 +152,12 @@ fn operands<'v>(
     Ok((pattern, searched))
 }
 
-fn is_match(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn is_match(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let (pattern, text) = operands(context, args, 1, 2)?;
     Ok(Value::from(pattern.is_match(text)))
 }
 
-fn is_valid(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn is_valid(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let View::String(pattern) = value(args, 1)?.view() else { return Ok(Value::FALSE) };
     match compile(context, pattern) {
         Ok(_) => Ok(Value::TRUE),
@@ -166,7 +166,7 @@ fn is_valid(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     }
 }
 
-fn find(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn find(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let most = most_matches(args)?;
     let (pattern, text) = operands(context, args, 1, 2)?;
     let mut matches = Vec::new();
@@ -179,7 +179,7 @@ fn find(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     Ok(Value::from(matches))
 }
 
-fn find_groups(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn find_groups(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let most = most_matches(args)?;
     let (pattern, text) = operands(context, args, 1, 2)?;
     charge_groups(context, &pattern, text)?;
@@ -201,14 +201,14 @@ fn find_groups(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 }
 
 /// Any number of matches, if it is negative.
-fn most_matches(args: &[Value]) -> Result<usize, Failure> {
+fn most_matches(args: &[&Value]) -> Result<usize, Failure> {
     text(args, 1)?;
     text(args, 2)?;
     Ok(usize::try_from(integer(args, 3)?).unwrap_or(usize::MAX))
 }
 
 /// Go's way to split, which leaves out empty ends where an empty match is.
-fn split(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn split(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let (pattern, text) = operands(context, args, 1, 2)?;
     if text.is_empty() && !super::operand::text(args, 1)?.is_empty() {
         return Ok(Value::from(vec![Value::from("")]));
@@ -237,7 +237,7 @@ fn split(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     Ok(Value::from(parts))
 }
 
-fn replace(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn replace(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let (pattern, text) = operands(context, args, 2, 1)?;
     charge_groups(context, &pattern, text)?;
     let replacement = super::operand::text(args, 3)?;
@@ -292,7 +292,7 @@ fn group_name(text: &str) -> Option<(&str, &str)> {
 }
 
 /// A text in which patterns stand between delimiters: the whole of another text must match.
-fn template_match(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn template_match(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let (template, searched) = (text(args, 1)?, text(args, 2)?);
     let delimiter = |position: usize, name: &str| match text(args, position)?.as_bytes() {
         [byte] => Ok(char::from(*byte)),

@@ -12,7 +12,7 @@ table![
     "semver.is_valid" => is_valid,
 ];
 
-fn compare(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn compare(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let mut version = |position| -> Result<Version<'_>, Failure> {
         let text = text(args, position)?;
         context.budget.read_text(text.len())?;
@@ -27,7 +27,7 @@ fn compare(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     }))
 }
 
-fn is_valid(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn is_valid(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let View::String(text) = value(args, 1)?.view() else { return Ok(Value::FALSE) };
     context.budget.read_text(text.len())?;
     Ok(Value::from(Version::parse(text).is_some()))

@@ -15,12 +15,12 @@ table![
     "union" => union,
 ];
 
-fn and(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn and(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let (left, right) = operands(args)?;
     common(context.budget, left, right)
 }
 
-fn or(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn or(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let (left, right) = operands(args)?;
     let mut set = BTreeSet::new();
     add(context.budget, &mut set, left)?;
@@ -28,12 +28,12 @@ fn or(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     Ok(Value::from(set))
 }
 
-fn set_diff(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn set_diff(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let (left, right) = operands(args)?;
     difference(context.budget, left, right)
 }
 
-fn union(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn union(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let View::Set(sets) = set_operand(args, 1)?.view() else { return Ok(Value::UNDEFINED) };
     let mut union = BTreeSet::new();
     for set in sets {
@@ -43,7 +43,7 @@ fn union(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     Ok(Value::from(union))
 }
 
-fn intersection(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn intersection(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let View::Set(sets) = set_operand(args, 1)?.view() else { return Ok(Value::UNDEFINED) };
     let mut result = None;
     for set in sets {
@@ -84,11 +84,11 @@ fn add(budget: &mut Budget<'_>, set: &mut BTreeSet<Value>, items: &Value) -> Res
     Ok(())
 }
 
-fn operands(args: &[Value]) -> Result<(&Value, &Value), Failure> {
+fn operands<'v>(args: &[&'v Value]) -> Result<(&'v Value, &'v Value), Failure> {
     Ok((set_operand(args, 1)?, set_operand(args, 2)?))
 }
 
-fn set_operand(args: &[Value], position: usize) -> Result<&Value, Failure> {
+fn set_operand<'v>(args: &[&'v Value], position: usize) -> Result<&'v Value, Failure> {
     let value = value(args, position)?;
     if matches!(value.view(), View::Set(_)) { Ok(value) } else { Err(wrong_type(position, value, &["set"])) }
 }

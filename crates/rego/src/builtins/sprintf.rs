@@ -8,7 +8,7 @@ use super::{Context, Failure, Outcome};
 
 table!["sprintf" => sprintf];
 
-fn sprintf(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn sprintf(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let (format, values) = (text(args, 1)?, array(args, 2)?);
     context.budget.read_text(format.len())?;
     let mut converted = Vec::new();

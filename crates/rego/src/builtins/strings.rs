@@ -43,14 +43,14 @@ fn made(budget: &mut Budget<'_>, text: &str) -> Outcome {
 }
 
 /// Two texts that are read.
-fn two<'v>(context: &mut Context<'_, '_>, args: &'v [Value]) -> Result<(&'v str, &'v str), Failure> {
+fn two<'v>(context: &mut Context<'_, '_>, args: &[&'v Value]) -> Result<(&'v str, &'v str), Failure> {
     let (first, second) = (text(args, 1)?, text(args, 2)?);
     context.budget.read_text(first.len())?;
     context.budget.read_text(second.len())?;
     Ok((first, second))
 }
 
-fn concat(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn concat(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let separator = text(args, 1)?;
     let whole = value(args, 2)?;
     let Some(elements) = portcullis_value::elements(context.budget, whole)? else {
@@ -77,27 +77,27 @@ fn concat(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     Ok(Value::from(out.finish(context.budget, written)?))
 }
 
-fn contains(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn contains(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let (text, part) = two(context, args)?;
     // A part that is nearly everywhere is looked at twice.
     context.budget.step(text.len() as u64 / 64)?;
     Ok(Value::from(text.contains(part)))
 }
 
-fn startswith(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn startswith(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let (text, part) = (text(args, 1)?, text(args, 2)?);
     context.budget.step(part.len() as u64 / 64)?;
     Ok(Value::from(text.starts_with(part)))
 }
 
-fn endswith(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn endswith(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let (text, part) = (text(args, 1)?, text(args, 2)?);
     context.budget.step(part.len() as u64 / 64)?;
     Ok(Value::from(text.ends_with(part)))
 }
 
 /// The whole part, in one of four bases.
-fn format_int(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn format_int(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let (value, base) = (number_operand(args, 1)?, number_operand(args, 2)?);
     let base = number::small(base).and_then(|base| u32::try_from(base).ok());
     let base = base.filter(|base| matches!(base, 2 | 8 | 10 | 16));
@@ -111,12 +111,12 @@ fn format_int(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     made(context.budget, &integer.to_str_radix(base))
 }
 
-fn searched<'v>(context: &mut Context<'_, '_>, args: &'v [Value]) -> Result<(&'v str, &'v str), Failure> {
+fn searched<'v>(context: &mut Context<'_, '_>, args: &[&'v Value]) -> Result<(&'v str, &'v str), Failure> {
     let (text, part) = two(context, args)?;
     if part.is_empty() { Err(undefined("empty search character")) } else { Ok((text, part)) }
 }
 
-fn indexof(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn indexof(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let (text, part) = searched(context, args)?;
     Ok(match text.split_once(part) {
         Some((before, _)) => Value::from(before.chars().count()),
@@ -125,7 +125,7 @@ fn indexof(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 }
 
 /// Also those that overlap.
-fn indexof_n(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn indexof_n(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let (text, part) = searched(context, args)?;
     // Comparing at every character costs up to the length of the part.
     context.budget.step((text.len() as u64).saturating_mul(part.len() as u64 / 64 + 1) / 16)?;
@@ -140,21 +140,21 @@ fn indexof_n(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 }
 
 /// An empty text is found before every character and at the end.
-fn count(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn count(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let (text, part) = two(context, args)?;
     // There may be one at each character.
     context.budget.step(text.len() as u64 / 8)?;
     Ok(Value::from(text.matches(part).count()))
 }
 
-fn lower(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn lower(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     mapped(context.budget, text(args, 1)?, |c| match c {
         'İ' => 'i',
         c => only(c.to_lowercase()).unwrap_or(c),
     })
 }
 
-fn upper(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn upper(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     mapped(context.budget, text(args, 1)?, |c| {
         let code = u32::from(c);
         let moved = match code {
@@ -179,7 +179,7 @@ fn mapped(budget: &mut Budget<'_>, text: &str, map: fn(char) -> char) -> Outcome
     Ok(Value::from(text.chars().map(map).collect::<String>()))
 }
 
-fn replace(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn replace(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let (text, old) = two(context, args)?;
     let new = operand::text(args, 3)?;
     // There may be one at each character.
@@ -191,7 +191,7 @@ fn replace(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 }
 
 /// At each position the first of the texts, in their order, that is there; an empty one is everywhere, once.
-fn replace_n(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn replace_n(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let View::Object(patterns) = value(args, 1)?.view() else {
         return Err(wrong_type(1, value(args, 1)?, &["object"]));
     };
@@ -241,7 +241,7 @@ fn replace_all(
     }
 }
 
-fn split(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn split(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let (text, separator) = two(context, args)?;
     let budget = &mut *context.budget;
     let mut parts = Vec::new();
@@ -263,14 +263,14 @@ fn split(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     Ok(Value::from(parts))
 }
 
-fn reverse(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn reverse(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let text = text(args, 1)?;
     context.budget.make_text(text.len())?;
     Ok(Value::from(text.chars().rev().collect::<String>()))
 }
 
 /// All of the rest, if the length is negative.
-fn substring(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn substring(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let (text, start, length) = (text(args, 1)?, integer(args, 2)?, integer(args, 3)?);
     let start = usize::try_from(start).map_err(|_| undefined("negative offset"))?;
     let length = usize::try_from(length).unwrap_or(usize::MAX);
@@ -284,21 +284,21 @@ fn substring(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     made(context.budget, rest.get(..end).unwrap_or_default())
 }
 
-fn trim(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn trim(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     trimmed(context, args, |text, set| text.trim_matches(|c| set.contains(&c)))
 }
 
-fn trim_left(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn trim_left(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     trimmed(context, args, |text, set| text.trim_start_matches(|c| set.contains(&c)))
 }
 
-fn trim_right(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn trim_right(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     trimmed(context, args, |text, set| text.trim_end_matches(|c| set.contains(&c)))
 }
 
 fn trimmed(
     context: &mut Context<'_, '_>,
-    args: &[Value],
+    args: &[&Value],
     trim: for<'t> fn(&'t str, &BTreeSet<char>) -> &'t str,
 ) -> Outcome {
     let (text, cut) = two(context, args)?;
@@ -308,30 +308,30 @@ fn trimmed(
     made(context.budget, trim(text, &cut.chars().collect()))
 }
 
-fn trim_prefix(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn trim_prefix(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let (text, prefix) = two(context, args)?;
     made(context.budget, text.strip_prefix(prefix).unwrap_or(text))
 }
 
-fn trim_suffix(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn trim_suffix(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let (text, suffix) = two(context, args)?;
     made(context.budget, text.strip_suffix(suffix).unwrap_or(text))
 }
 
-fn trim_space(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn trim_space(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let text = text(args, 1)?;
     context.budget.step(text.len() as u64 / 16)?;
     made(context.budget, text.trim())
 }
 
-fn any_prefix_match(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn any_prefix_match(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let texts: BTreeSet<&str> = texts(context.budget, args, 1)?.into_iter().collect();
     let prefixes = self::texts(context.budget, args, 2)?;
     let begins = |prefix: &str| texts.range(prefix..).next().is_some_and(|text| text.starts_with(prefix));
     Ok(Value::from(prefixes.into_iter().any(begins)))
 }
 
-fn any_suffix_match(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn any_suffix_match(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let texts = texts(context.budget, args, 1)?;
     let suffixes = self::texts(context.budget, args, 2)?;
     let bytes: usize = texts.iter().chain(&suffixes).map(|text| text.len()).sum();
@@ -344,7 +344,7 @@ fn any_suffix_match(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 }
 
 /// A text, or those in a collection.
-fn texts<'v>(budget: &mut Budget<'_>, args: &'v [Value], position: usize) -> Result<Vec<&'v str>, Failure> {
+fn texts<'v>(budget: &mut Budget<'_>, args: &[&'v Value], position: usize) -> Result<Vec<&'v str>, Failure> {
     let whole = value(args, position)?;
     if let View::String(text) = whole.view() {
         budget.read_text(text.len())?;

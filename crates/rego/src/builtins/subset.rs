@@ -9,7 +9,7 @@ use super::{Context, Failure, Outcome, undefined};
 table!["object.subset" => subset];
 
 /// Both must have the same type, or be an array and a set of what it must contain.
-fn subset(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn subset(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let (whole, part) = (value(args, 1)?, value(args, 2)?);
     if let (View::Array(items), View::Set(wanted)) = (whole.view(), part.view()) {
         let budget = &mut *context.budget;

@@ -26,7 +26,7 @@ const MAX_ZEROS: isize = 40;
 const PLACES: usize = 10;
 
 /// A quantity; a lone `m` is a thousandth. Only in the first letter of a unit does case matter.
-fn parse(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn parse(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let text = text(args, 1)?;
     context.budget.make_text(text.len())?;
     let mut decimal = Decimal::parse("", text, |unit| match unit {
@@ -39,7 +39,7 @@ fn parse(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 
 /// A count of bytes, without its fraction; `m` is a million. OPA has 64 bits for it, and so may give one byte
 /// less for an amount with a fraction: none for `0.001k`.
-fn parse_bytes(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn parse_bytes(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let text = text(args, 1)?;
     context.budget.make_text(text.len())?;
     let mut decimal = Decimal::parse("byte ", text, |unit| Unit::parse(unit, &["b", "ib", "", "i"]))?;

@@ -13,7 +13,7 @@ table![
 ];
 
 /// One of version 4 that is the same for the same review and argument.
-fn rfc4122(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn rfc4122(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let key = portcullis_value::text(context.budget, value(args, 1)?)?;
     let digest = numbers::digest(context.seed, &key);
     let bits = u128::from_be_bytes(*digest.first_chunk().unwrap_or(&[0; 16]));
@@ -25,7 +25,7 @@ fn rfc4122(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 }
 
 /// What a UUID says; nothing for other texts.
-fn parse(_: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn parse(_: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     Ok(read(text(args, 1)?).map_or(Value::UNDEFINED, describe))
 }
 

@@ -8,7 +8,7 @@ use super::{Context, Failure, Outcome};
 table!["walk" => walk];
 
 /// The answers, as an array of `[path, value]`.
-fn walk(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn walk(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let mut answers = Vec::new();
     visit(context.budget, &mut Vec::new(), value(args, 1)?, &mut answers)?;
     Ok(Value::from(answers))

@@ -2,6 +2,8 @@
 
 use portcullis_value::{Budget, Exceeded, Value, View};
 
+use super::heap::Heap;
+
 /// The value of a key: of an object's entry, an array's element by number, or a set's element itself.
 pub(super) fn get<'v>(value: &'v Value, key: &Value) -> Option<&'v Value> {
     match value.view() {
@@ -30,21 +32,23 @@ pub(super) fn get_base<'v>(value: &'v Value, key: &Value) -> Option<&'v Value> {
     }
 }
 
-/// The keys and elements of a collection, in order.
+/// The keys of a collection, in order.
 ///
 /// # Errors
 ///
-/// If they are more than there are steps left.
-pub(super) fn entries(budget: &mut Budget<'_>, value: &Value) -> Result<Vec<(Value, Value)>, Exceeded> {
+/// If they are more than there are steps left, or room for the indices of an array.
+pub(super) fn keys<'v>(
+    budget: &mut Budget<'_>,
+    heap: &'v Heap,
+    value: &'v Value,
+) -> Result<Vec<&'v Value>, Exceeded> {
     budget.step(value.count().unwrap_or(0) as u64)?;
-    Ok(match value.view() {
-        View::Array(items) => {
-            items.iter().enumerate().map(|(index, item)| (Value::from(index), item.clone())).collect()
-        }
-        View::Set(items) => items.iter().map(|item| (item.clone(), item.clone())).collect(),
-        View::Object(object) => object.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
-        _ => Vec::new(),
-    })
+    match value.view() {
+        View::Array(items) => (0..items.len()).map(|index| heap.index(budget, index)).collect(),
+        View::Set(items) => Ok(items.iter().collect()),
+        View::Object(object) => Ok(object.keys().collect()),
+        _ => Ok(Vec::new()),
+    }
 }
 
 /// Whether two values are equal. A step for each pair of elements that is looked at: a value may hold another

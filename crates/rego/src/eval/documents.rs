@@ -11,29 +11,29 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use portcullis_rego_syntax::Span;
-use portcullis_value::{LimitKind, Value, View};
+use portcullis_value::{LimitKind, Object, Set, Value, View};
 
 use super::replaced::Document;
-use super::{Flow, Machine, collections};
-use crate::error::EvalError;
+use super::heap::UNDEFINED;
+use super::{Flow, Machine, Stop, collections};
 use crate::normal_form::{BranchHead, Definition, Group, GroupId, GroupKind, NodeId};
 
 const TWO_VALUES: &str = "complete rules must not produce multiple outputs";
 const TWO_ANSWERS: &str = "functions must not produce multiple outputs for same inputs";
 const TWO_ENTRIES: &str = "object keys must be unique";
 
-impl<'p> Machine<'p, '_> {
+impl<'v> Machine<'v> {
     /// The document of rules, made when it is first asked for; undefined if no rule holds.
-    pub(super) fn document(&mut self, id: GroupId) -> Result<Value, EvalError> {
+    pub(super) fn document(&mut self, id: GroupId) -> Result<&'v Value, Stop> {
         match self.world.documents.get(id) {
-            Some(Document::Made(value)) => return Ok(value.clone()),
+            Some(Document::Made(value)) => return Ok(value),
             Some(Document::InTheMaking) | None => {
                 return Err(self.budget.exceeded(LimitKind::Depth).into());
             }
             Some(Document::NotMade) => {}
         }
         let program = self.program;
-        let Some(group) = program.groups.get(id) else { return Ok(Value::UNDEFINED) };
+        let Some(group) = program.groups.get(id) else { return Ok(UNDEFINED) };
         self.budget.step(self.world.replaced.len() as u64 / 8)?;
         if !self.world.replaced.is_empty() && self.world.is_replaced(&group.path) {
             return Ok(self.base_document(&group.path));
@@ -41,7 +41,7 @@ impl<'p> Machine<'p, '_> {
         if let Some(site) = group.site
             && let Some(value) = self.kept_document(site)?
         {
-            self.mark(id, Document::Made(value.clone()));
+            self.mark(id, Document::Made(value));
             return Ok(value);
         }
         self.mark(id, Document::InTheMaking);
@@ -61,23 +61,23 @@ impl<'p> Machine<'p, '_> {
                 return Err(error);
             }
         };
-        self.mark(id, Document::Made(value.clone()));
+        self.mark(id, Document::Made(value));
         Ok(value)
     }
 
-    fn mark(&mut self, id: GroupId, document: Document) {
+    fn mark(&mut self, id: GroupId, document: Document<'v>) {
         if let Some(place) = self.world.documents.get_mut(id) {
             *place = document;
         }
     }
 
     /// The answer of a function to the arguments that are the slots from `frame` on; they are taken away.
-    pub(super) fn function(&mut self, id: GroupId, frame: usize) -> Result<Value, EvalError> {
+    pub(super) fn function(&mut self, id: GroupId, frame: usize) -> Result<&'v Value, Stop> {
         self.deeper()?;
         let program = self.program;
         let answer = match program.groups.get(id) {
             Some(group) => self.single(group, frame, TWO_ANSWERS),
-            None => Ok(Value::UNDEFINED),
+            None => Ok(UNDEFINED),
         };
         self.stack.truncate(frame);
         self.depth -= 1;
@@ -86,7 +86,7 @@ impl<'p> Machine<'p, '_> {
 
     /// The one value of a complete document or function, of which the arguments are the slots from `frame`
     /// on.
-    fn single(&mut self, group: &'p Group, frame: usize, conflict: &str) -> Result<Value, EvalError> {
+    fn single(&mut self, group: &'v Group, frame: usize, conflict: &str) -> Result<&'v Value, Stop> {
         let mut value = None;
         for definition in &group.definitions {
             self.definition(definition, frame, &mut value, conflict)?;
@@ -99,16 +99,16 @@ impl<'p> Machine<'p, '_> {
         {
             self.definition(default, frame, &mut value, conflict)?;
         }
-        Ok(value.unwrap_or(Value::UNDEFINED))
+        Ok(value.unwrap_or(UNDEFINED))
     }
 
     fn definition(
         &mut self,
-        definition: &'p Definition,
+        definition: &'v Definition,
         frame: usize,
-        value: &mut Option<Value>,
+        value: &mut Option<&'v Value>,
         conflict: &str,
-    ) -> Result<(), EvalError> {
+    ) -> Result<(), Stop> {
         for branch in &definition.branches {
             let mut holds = false;
             let BranchHead::Value(head) = &branch.head else { continue };
@@ -118,10 +118,10 @@ impl<'p> Machine<'p, '_> {
             }
             self.frame(definition.module, branch, frame, &mut |machine| {
                 holds = true;
-                let found = machine.value(head).clone();
+                let found = machine.value(head);
                 match value {
                     Some(value) => {
-                        if !collections::equal(&mut machine.budget, value, &found)? {
+                        if !collections::equal(&mut machine.budget, value, found)? {
                             return Err(machine.conflict(branch.span, conflict));
                         }
                     }
@@ -137,24 +137,24 @@ impl<'p> Machine<'p, '_> {
         Ok(())
     }
 
-    fn set_document(&mut self, group: &'p Group) -> Result<Value, EvalError> {
-        let mut elements = BTreeSet::new();
+    fn set_document(&mut self, group: &'v Group) -> Result<&'v Value, Stop> {
+        let mut elements = Elements::default();
         for definition in &group.definitions {
             for branch in &definition.branches {
                 let BranchHead::Element(head) = &branch.head else { continue };
                 self.frame(definition.module, branch, self.stack.len(), &mut |machine| {
                     machine.budget.make_items(1)?;
-                    let element = machine.value(head).clone();
-                    collections::weigh(&mut machine.budget, &element)?;
-                    elements.insert(element);
+                    let element = machine.value(head);
+                    collections::weigh(&mut machine.budget, element)?;
+                    elements.add(element);
                     Ok(Flow::More)
                 })?;
             }
         }
-        Ok(Value::from(elements))
+        self.make(elements.into_value())
     }
 
-    fn object_document(&mut self, group: &'p Group) -> Result<Value, EvalError> {
+    fn object_document(&mut self, group: &'v Group) -> Result<&'v Value, Stop> {
         let mut object = Entries::default();
         for definition in group.definitions.iter().chain(&group.default) {
             for branch in &definition.branches {
@@ -167,9 +167,9 @@ impl<'p> Machine<'p, '_> {
                 self.frame(definition.module, branch, self.stack.len(), &mut |machine| {
                     holds = true;
                     machine.budget.make_items(path.len())?;
-                    let keys: Vec<Value> = path.iter().map(|key| machine.value(key).clone()).collect();
-                    let value = machine.value(value).clone();
-                    for key in keys.iter().chain([&value]) {
+                    let keys: Vec<&Value> = path.iter().map(|key| machine.value(key)).collect();
+                    let value = machine.value(value);
+                    for key in keys.iter().copied().chain([value]) {
                         collections::weigh(&mut machine.budget, key)?;
                     }
                     match object.insert(&keys, value, is_element) {
@@ -182,11 +182,11 @@ impl<'p> Machine<'p, '_> {
                 }
             }
         }
-        Ok(object.into_value())
+        self.make(object.into_value())
     }
 
     /// What is at keys below a path, made by rules or not.
-    pub(super) fn tree_at(&mut self, id: NodeId, keys: &[Value], span: Span) -> Result<Value, EvalError> {
+    pub(super) fn tree_at(&mut self, id: NodeId, keys: &[&'v Value], span: Span) -> Result<&'v Value, Stop> {
         match self.place(id, keys)? {
             Destination::Inner(node) => self.tree(node, span),
             Destination::Value(value) => Ok(value),
@@ -194,30 +194,29 @@ impl<'p> Machine<'p, '_> {
     }
 
     /// The keys of what is there.
-    pub(super) fn keys_at(&mut self, id: NodeId, keys: &[Value]) -> Result<Vec<Value>, EvalError> {
+    pub(super) fn keys_at(&mut self, id: NodeId, keys: &[&'v Value]) -> Result<Vec<&'v Value>, Stop> {
         match self.place(id, keys)? {
             Destination::Value(value) => {
-                let entries = collections::entries(&mut self.budget, &value)?;
-                Ok(entries.into_iter().map(|(key, _)| key).collect())
+                Ok(collections::keys(&mut self.budget, self.heap, value)?)
             }
             Destination::Inner(id) => {
                 let Some(node) = self.program.nodes.get(id) else { return Ok(Vec::new()) };
                 let base = self.base_document(&node.path);
-                let entries = collections::entries(&mut self.budget, &base)?;
+                let known = collections::keys(&mut self.budget, self.heap, base)?;
                 self.budget.step(node.children.len() as u64)?;
-                let mut keys: BTreeSet<Value> = entries.into_iter().map(|(key, _)| key).collect();
-                keys.extend(node.children.keys().cloned());
+                let mut keys: BTreeSet<&Value> = known.into_iter().collect();
+                keys.extend(node.children.keys());
                 Ok(keys.into_iter().collect())
             }
         }
     }
 
-    fn place(&mut self, id: NodeId, keys: &[Value]) -> Result<Destination, EvalError> {
+    fn place(&mut self, id: NodeId, keys: &[&'v Value]) -> Result<Destination<'v>, Stop> {
         let program = self.program;
         let mut id = id;
         let mut keys = keys;
         loop {
-            let Some(node) = program.nodes.get(id) else { return Ok(Destination::Value(Value::UNDEFINED)) };
+            let Some(node) = program.nodes.get(id) else { return Ok(Destination::Value(UNDEFINED)) };
             // Whether each of them is on the way is looked at.
             self.budget.step(self.world.replaced.len() as u64 / 8)?;
             let is_replaced = !self.world.replaced.is_empty() && self.world.is_replaced(&node.path);
@@ -233,7 +232,7 @@ impl<'p> Machine<'p, '_> {
                 }
                 None => {
                     let Some((key, rest)) = keys.split_first() else { return Ok(Destination::Inner(id)) };
-                    match node.children.get(key) {
+                    match node.children.get(*key) {
                         Some(child) => {
                             id = *child;
                             keys = rest;
@@ -247,27 +246,27 @@ impl<'p> Machine<'p, '_> {
             for key in keys {
                 collections::weigh(&mut self.budget, key)?;
             }
-            let found = keys.iter().try_fold(&made, |value, key| get(value, key)).cloned();
-            return Ok(Destination::Value(found.unwrap_or(Value::UNDEFINED)));
+            let found = keys.iter().try_fold(made, |value, key| get(value, key));
+            return Ok(Destination::Value(found.unwrap_or(UNDEFINED)));
         }
     }
 
     /// The object of all documents below a path.
-    fn tree(&mut self, id: NodeId, span: Span) -> Result<Value, EvalError> {
+    fn tree(&mut self, id: NodeId, span: Span) -> Result<&'v Value, Stop> {
         if let Some(value) = self.world.trees.get(&id) {
-            return Ok(value.clone());
+            return Ok(value);
         }
         self.deeper()?;
         let made = self.make_tree(id, span);
         self.depth -= 1;
         let value = made?;
-        self.world.trees.insert(id, value.clone());
+        self.world.trees.insert(id, value);
         Ok(value)
     }
 
-    fn make_tree(&mut self, id: NodeId, span: Span) -> Result<Value, EvalError> {
+    fn make_tree(&mut self, id: NodeId, span: Span) -> Result<&'v Value, Stop> {
         let program = self.program;
-        let Some(node) = program.nodes.get(id) else { return Ok(Value::UNDEFINED) };
+        let Some(node) = program.nodes.get(id) else { return Ok(UNDEFINED) };
         let base = self.base_document(&node.path);
         if let Some(group) = node.group {
             let is_function = program
@@ -289,18 +288,17 @@ impl<'p> Machine<'p, '_> {
         for (key, child) in &node.children {
             let value = self.tree(*child, span)?;
             if !value.is_undefined() {
-                entries.insert(key.clone(), value);
+                entries.insert(key.clone(), value.clone());
             }
         }
-        Ok(Value::from(entries))
+        self.make(Value::from(entries))
     }
 
     /// What `data` has at a path besides rules.
-    pub(super) fn base_document(&self, path: &[Value]) -> Value {
+    pub(super) fn base_document(&self, path: &[Value]) -> &'v Value {
         path.iter()
-            .try_fold(&self.world.data, |value, key| collections::get_base(value, key))
-            .cloned()
-            .unwrap_or(Value::UNDEFINED)
+            .try_fold(self.world.data, |value, key| collections::get_base(value, key))
+            .unwrap_or(UNDEFINED)
     }
 }
 
@@ -308,31 +306,51 @@ impl<'p> Machine<'p, '_> {
 type Getter = for<'v> fn(&'v Value, &Value) -> Option<&'v Value>;
 
 /// Where keys lead in the tree of documents.
-enum Destination {
+enum Destination<'v> {
     /// To a path with documents of rules below it.
     Inner(NodeId),
     /// To a value.
-    Value(Value),
+    Value(&'v Value),
+}
+
+/// A set that rules or a comprehension fill.
+#[derive(Default)]
+pub(super) struct Elements<'v>(Vec<&'v Value>);
+
+impl<'v> Elements<'v> {
+    pub(super) fn add(&mut self, element: &'v Value) {
+        self.0.push(element);
+    }
+
+    /// Of elements that are equal the first one stays.
+    pub(super) fn into_value(self) -> Value {
+        let Self(mut elements) = self;
+        if !elements.is_sorted_by(|a, b| a < b) {
+            elements.sort();
+            elements.dedup_by(|later, first| first.cmp(&later).is_eq());
+        }
+        Value::from(elements.iter().copied().cloned().collect::<Set>())
+    }
 }
 
 /// An object that rules fill.
 #[derive(Default)]
-struct Entries(BTreeMap<Value, Entry>);
+struct Entries<'v>(BTreeMap<&'v Value, Entry<'v>>);
 
-enum Entry {
-    Leaf(Value),
-    Set(BTreeSet<Value>),
-    Inner(Entries),
+enum Entry<'v> {
+    Leaf(&'v Value),
+    Set(BTreeSet<&'v Value>),
+    Inner(Entries<'v>),
 }
 
 /// Two rules give different values to one path.
 struct Overlap;
 
-impl Entries {
-    fn insert(&mut self, path: &[Value], value: Value, is_element: bool) -> Result<(), Overlap> {
+impl<'v> Entries<'v> {
+    fn insert(&mut self, path: &[&'v Value], value: &'v Value, is_element: bool) -> Result<(), Overlap> {
         let Some((key, rest)) = path.split_first() else { return Err(Overlap) };
         if !rest.is_empty() {
-            let inner = self.0.entry(key.clone()).or_insert_with(|| Entry::Inner(Self::default()));
+            let inner = self.0.entry(key).or_insert_with(|| Entry::Inner(Self::default()));
             return match inner {
                 Entry::Inner(inner) => inner.insert(rest, value, is_element),
                 Entry::Leaf(_) | Entry::Set(_) => Err(Overlap),
@@ -340,10 +358,10 @@ impl Entries {
         }
         match self.0.get_mut(key) {
             None if is_element => {
-                self.0.insert(key.clone(), Entry::Set(BTreeSet::from([value])));
+                self.0.insert(key, Entry::Set(BTreeSet::from([value])));
             }
             None => {
-                self.0.insert(key.clone(), Entry::Leaf(value));
+                self.0.insert(key, Entry::Leaf(value));
             }
             Some(Entry::Set(elements)) if is_element => {
                 elements.insert(value);
@@ -355,18 +373,14 @@ impl Entries {
     }
 
     fn into_value(self) -> Value {
-        let entries: BTreeMap<Value, Value> = self
-            .0
-            .into_iter()
-            .map(|(key, entry)| {
-                let value = match entry {
-                    Entry::Leaf(value) => value,
-                    Entry::Set(elements) => Value::from(elements),
-                    Entry::Inner(inner) => inner.into_value(),
-                };
-                (key, value)
-            })
-            .collect();
-        Value::from(entries)
+        let entries = self.0.into_iter().map(|(key, entry)| {
+            let value = match entry {
+                Entry::Leaf(value) => value.clone(),
+                Entry::Set(elements) => Value::from(elements.into_iter().cloned().collect::<Set>()),
+                Entry::Inner(inner) => inner.into_value(),
+            };
+            (key.clone(), value)
+        });
+        Value::from(entries.collect::<Object>())
     }
 }

@@ -14,8 +14,8 @@ use portcullis_rego_syntax::Span;
 use portcullis_value::{Budget, LimitKind, Limits, Object, Value};
 
 use super::replaced::World;
-use super::{Flow, MAX_SLOTS, Machine, Step, collections};
-use crate::error::EvalError;
+use super::heap::{Heap, UNDEFINED};
+use super::{Flow, MAX_SLOTS, Machine, Step, Stop, collections};
 use crate::normal_form::{Join, Member, Op, SetRule, SiteChain, SiteId, SiteKind};
 use crate::program::Program;
 
@@ -318,16 +318,18 @@ impl fmt::Debug for Indexes {
 fn make(program: &Program, indexes: &Indexes, id: SiteId, known: &[Arc<Rows>]) -> Made {
     let form = program.form();
     let Some(site) = form.sites.get(id) else { return Made::Nothing(Vec::new()) };
+    let heap = Heap::default();
     let mut machine = Machine {
         source: program,
         program: form,
         caches: program.caches(),
         budget: Budget::new(indexes.limits.into(), None),
+        heap: &heap,
         stack: Vec::new(),
         base: 0,
         module: site.module,
         depth: 0,
-        world: World::new(None, indexes.data.clone(), form.groups.len()),
+        world: World::new(None, &indexes.data, form.groups.len()),
         outer: Vec::new(),
         prints: Vec::new(),
         output: 0,
@@ -339,7 +341,7 @@ fn make(program: &Program, indexes: &Indexes, id: SiteId, known: &[Arc<Rows>]) -
     };
     match &site.kind {
         SiteKind::Document(group) => {
-            machine.document(*group).map_or_else(|_| Made::Nothing(Vec::new()), Made::Document)
+            machine.document(*group).map_or_else(|_| Made::Nothing(Vec::new()), |value| Made::Document(value.clone()))
         }
         SiteKind::Set(rules) => machine.set_of(rules, known),
         SiteKind::Chain(chain) => {
@@ -356,9 +358,9 @@ fn make(program: &Program, indexes: &Indexes, id: SiteId, known: &[Arc<Rows>]) -
     }
 }
 
-impl<'p, 'e> Machine<'p, 'e> {
+impl<'v> Machine<'v> {
     /// A document that is a set.
-    fn set_of(&mut self, rules: &'p [SetRule], known: &[Arc<Rows>]) -> Made {
+    fn set_of(&mut self, rules: &'v [SetRule], known: &[Arc<Rows>]) -> Made {
         let (mut elements, mut parts) = (Vec::new(), Vec::new());
         for (place, rule) in rules.iter().enumerate() {
             self.module = rule.module;
@@ -378,13 +380,13 @@ impl<'p, 'e> Machine<'p, 'e> {
     }
 
     /// The answers of a chain, and whether these are all.
-    fn rows(&mut self, chain: &'p SiteChain, known: Option<&Rows>) -> (Found, Result<(), EvalError>) {
+    fn rows(&mut self, chain: &'v SiteChain, known: Option<&Rows>) -> (Found, Result<(), Stop>) {
         let mut found = Found::default();
         if chain.slots as usize > MAX_SLOTS {
             return (found, Err(self.budget.exceeded(LimitKind::Depth).into()));
         }
         self.stack.clear();
-        self.stack.resize(chain.slots as usize, Value::UNDEFINED);
+        self.stack.resize(chain.slots as usize, UNDEFINED);
         let parts =
             chain.member.as_ref().and_then(|part| Some((part, chain.ops.split_at_checked(part.after)?)));
         let ended = match parts {
@@ -404,13 +406,13 @@ impl<'p, 'e> Machine<'p, 'e> {
     }
 
     /// Adds what the slots hold as a row.
-    fn row(&mut self, chain: &'p SiteChain, values: &mut Vec<Value>, weight: &mut u64) -> Step {
+    fn row(&mut self, chain: &'v SiteChain, values: &mut Vec<Value>, weight: &mut u64) -> Step {
         self.budget.take(chain.width().saturating_mul(std::mem::size_of::<Value>()))?;
         let before = self.budget.steps();
         for slot in &chain.keys {
-            let key = self.slot(*slot).clone();
-            collections::weigh(&mut self.budget, &key)?;
-            values.push(key);
+            let key = self.slot(*slot);
+            collections::weigh(&mut self.budget, key)?;
+            values.push(key.clone());
         }
         *weight += self.budget.steps() - before;
         values.extend(chain.kept.iter().map(|slot| self.slot(*slot).clone()));
@@ -420,19 +422,19 @@ impl<'p, 'e> Machine<'p, 'e> {
     /// Adds the rows of a member: those that are known, at the price that they had.
     fn members(
         &mut self,
-        chain: &'p SiteChain,
-        part: &'p Member,
-        ops: &'p [Op],
+        chain: &'v SiteChain,
+        part: &'v Member,
+        ops: &'v [Op],
         known: Option<&KnownMembers<'_>>,
         found: &mut Found,
-    ) -> Result<(), EvalError> {
+    ) -> Result<(), Stop> {
         let width = 1 + part.fixed.len();
         self.budget
             .take(width.saturating_mul(std::mem::size_of::<Value>()) + std::mem::size_of::<MemberRows>())?;
-        let member = self.slot(part.slot).clone();
+        let member = self.slot(part.slot);
         let start = found.values.len();
         let fixed = part.fixed.iter().map(|slot| self.slot(*slot));
-        let cost = if let Some(known) = known.and_then(|known| known.find(&member, fixed)) {
+        let cost = if let Some(known) = known.and_then(|known| known.find(member, fixed)) {
             let cost = known.cost;
             self.budget.step(cost.steps)?;
             self.budget.charge(cost.memory)?;
@@ -447,19 +449,19 @@ impl<'p, 'e> Machine<'p, 'e> {
         };
         found.weight += cost.weight;
         found.members.fixed.extend(part.fixed.iter().map(|slot| self.slot(*slot).clone()));
-        found.members.list.push(MemberRows { member, values: start..found.values.len(), cost });
+        found.members.list.push(MemberRows { member: member.clone(), values: start..found.values.len(), cost });
         Ok(())
     }
 
     /// A document of rules that was made already, or is now.
-    pub(super) fn kept_document(&mut self, site: SiteId) -> Result<Option<Value>, EvalError> {
+    pub(super) fn kept_document(&mut self, site: SiteId) -> Result<Option<&'v Value>, Stop> {
         let Some(Made::Document(value) | Made::Set(value, _)) = self.made(site) else { return Ok(None) };
         self.budget.step(1)?;
-        Ok(Some(value.clone()))
+        Ok(Some(value))
     }
 
     /// What a site has, if `data`, rules and functions are here what it was made of.
-    fn made(&self, site: SiteId) -> Option<&'e Made> {
+    fn made(&self, site: SiteId) -> Option<&'v Made> {
         let indexes = self.indexes?;
         let is_replaced = !self.world.replaced.is_empty() || !self.world.functions.is_empty();
         if is_replaced || self.making == Some(site) {
@@ -471,9 +473,9 @@ impl<'p, 'e> Machine<'p, 'e> {
     /// Compares with the answers of a chain.
     pub(super) fn join(
         &mut self,
-        join: &'p Join,
+        join: &'v Join,
         span: Span,
-        after: &'p [Op],
+        after: &'v [Op],
         found: &mut dyn FnMut(&mut Self) -> Step,
     ) -> Step {
         let program = self.program;
@@ -502,7 +504,7 @@ impl<'p, 'e> Machine<'p, 'e> {
                     .step(1 + kept.len() as u64 / 4)
                     .map_err(|error| machine.located(error.into(), span))?;
                 for (slot, value) in chain.kept.iter().zip(kept) {
-                    machine.set(*slot, value.clone());
+                    machine.set(*slot, value);
                 }
                 flow = machine.run(&join.behind, &mut |machine| machine.run(after, found));
                 if !matches!(flow, Ok(Flow::More)) {
@@ -516,8 +518,8 @@ impl<'p, 'e> Machine<'p, 'e> {
 
     /// The rows of a key; none if it is nested too deep to be looked up, which is no reason for it not to be
     /// compared.
-    fn look_up(&mut self, join: &Join, rows: &Rows) -> Result<Option<Range<usize>>, EvalError> {
-        let key: Vec<Value> = join.keys.iter().map(|arg| self.value(arg).clone()).collect();
+    fn look_up(&mut self, join: &'v Join, rows: &Rows) -> Result<Option<Range<usize>>, Stop> {
+        let key: Vec<&Value> = join.keys.iter().map(|arg| self.value(arg)).collect();
         let before = self.budget.steps();
         for value in &key {
             match collections::weigh(&mut self.budget, value) {
@@ -562,18 +564,19 @@ impl Rows {
     }
 
     /// The places of a key in the order.
-    fn of(&self, key: &[Value]) -> Range<usize> {
+    fn of(&self, key: &[&Value]) -> Range<usize> {
+        let order = |place| self.key_at(place).iter().cmp(key.iter().copied());
         let (mut start, mut end) = (0, self.len());
         // The first that is not before the key.
         while start < end {
             let middle = start.midpoint(end);
-            if self.key_at(middle) < key { start = middle + 1 } else { end = middle }
+            if order(middle).is_lt() { start = middle + 1 } else { end = middle }
         }
         let (first, mut end) = (start, self.len());
         // The first after it.
         while start < end {
             let middle = start.midpoint(end);
-            if self.key_at(middle) <= key { start = middle + 1 } else { end = middle }
+            if order(middle).is_le() { start = middle + 1 } else { end = middle }
         }
         first..start
     }

@@ -3,9 +3,14 @@
 //! [`Machine::run`] goes through a list of operations; at its end it calls what the caller wants done with
 //! an answer, which says whether it wants more. There is no other state than the frames of slots, the
 //! documents that were made already, and what is left of the limits.
+//!
+//! Values are never copied while an evaluation runs: a slot borrows from the program, the input, `data`, or
+//! from the heap of the evaluation, where everything lies that it makes until it ends. So a slot is a
+//! pointer, and to fill and to leave a frame costs next to nothing.
 
 mod collections;
 mod documents;
+mod heap;
 mod indexes;
 mod ops;
 mod replaced;
@@ -15,9 +20,10 @@ use portcullis_value::{Budget, LimitKind, Limits, Value, View, Watch};
 
 use crate::builtins::Caches;
 use crate::error::{EvalError, EvalErrorKind};
-use crate::normal_form::{Arg, Branch, NormalForm, SiteId, Slot};
+use crate::normal_form::{Arg, Branch, BranchHead, NormalForm, SiteId, Slot};
 use crate::program::Program;
 
+use heap::{Heap, UNDEFINED};
 pub use indexes::{IndexLimits, Indexes};
 use replaced::World;
 
@@ -28,37 +34,42 @@ enum Flow {
     Enough,
 }
 
-type Step = Result<Flow, EvalError>;
+/// Why an evaluation ends without an answer: a pointer, so that what goes well is not slowed by it.
+type Stop = Box<EvalError>;
 
-/// Most slots of all frames together: 24 MB. Programs that people write need a few hundred.
+type Step = Result<Flow, Stop>;
+
+/// Most slots of all frames together: 8 MB. Programs that people write need a few hundred.
 const MAX_SLOTS: usize = 1_000_000;
 
 /// Slots that there is room for from the beginning: most evaluations need no more.
 const FIRST_SLOTS: usize = 64;
 
-struct Machine<'p, 'e> {
-    source: &'p Program,
-    program: &'p NormalForm,
-    caches: &'p Caches,
-    budget: Budget<'e>,
+struct Machine<'v> {
+    source: &'v Program,
+    program: &'v NormalForm,
+    caches: &'v Caches,
+    budget: Budget<'v>,
+    /// Where all values lie that are made.
+    heap: &'v Heap,
     /// Slots of all frames that are active; the current one begins at `base`.
-    stack: Vec<Value>,
+    stack: Vec<&'v Value>,
     base: usize,
     /// The module of the current frame.
     module: usize,
     /// Runs that wait for each other.
     depth: u32,
     /// Documents and functions as they are here.
-    world: World,
+    world: World<'v>,
     /// The worlds outside of the `with` that are active.
-    outer: Vec<World>,
+    outer: Vec<World<'v>>,
     prints: Vec<String>,
     output: u64,
     now_ns: Option<i64>,
     seed: u64,
     strict: bool,
     /// What was made before, from the same `data`.
-    indexes: Option<&'e Indexes>,
+    indexes: Option<&'v Indexes>,
     /// What is made here, and so cannot be used.
     making: Option<SiteId>,
 }
@@ -134,16 +145,18 @@ fn evaluate(source: &Program, environment: &Environment<'_>) -> Evaluation {
     let indexes = environment.indexes.filter(|indexes| {
         !environment.strict_builtin_errors && indexes.are_of(source.identity(), &environment.data)
     });
+    let heap = Heap::default();
     let mut machine = Machine {
         source,
         program,
         caches: source.caches(),
         budget: Budget::new(environment.limits, environment.watch),
+        heap: &heap,
         stack: Vec::with_capacity(FIRST_SLOTS),
         base: 0,
         module: program.entry.module,
         depth: 0,
-        world: World::new(environment.input.clone(), environment.data.clone(), program.groups.len()),
+        world: World::new(environment.input.as_ref(), &environment.data, program.groups.len()),
         outer: Vec::new(),
         prints: Vec::new(),
         output: 0,
@@ -155,22 +168,22 @@ fn evaluate(source: &Program, environment: &Environment<'_>) -> Evaluation {
     };
     let result = machine.answer();
     Evaluation {
-        result,
+        result: result.map_err(|stop| *stop),
         prints: machine.prints,
         steps: machine.budget.steps(),
         memory: machine.budget.memory(),
     }
 }
 
-impl<'p> Machine<'p, '_> {
-    fn answer(&mut self) -> Result<Value, EvalError> {
+impl<'v> Machine<'v> {
+    fn answer(&mut self) -> Result<Value, Stop> {
         let entry = &self.program.entry;
         let mut answer = Value::UNDEFINED;
         let mut solutions = Vec::new();
         self.frame(entry.module, &entry.branch, self.stack.len(), &mut |machine| {
             match &entry.variables {
                 None => {
-                    if let crate::normal_form::BranchHead::Value(value) = &entry.branch.head {
+                    if let BranchHead::Value(value) = &entry.branch.head {
                         answer = machine.value(value).clone();
                     }
                 }
@@ -193,7 +206,7 @@ impl<'p> Machine<'p, '_> {
     fn frame(
         &mut self,
         module: usize,
-        branch: &'p Branch,
+        branch: &'v Branch,
         frame: usize,
         found: &mut dyn FnMut(&mut Self) -> Step,
     ) -> Step {
@@ -204,7 +217,7 @@ impl<'p> Machine<'p, '_> {
         if end > MAX_SLOTS {
             return Err(self.budget.exceeded(LimitKind::Depth).into());
         }
-        self.stack.resize(end, Value::UNDEFINED);
+        self.stack.resize(end, UNDEFINED);
         self.base = frame;
         self.module = module;
         let flow = self.run(&branch.ops, found).map_err(|error| self.located(error, branch.span));
@@ -214,26 +227,33 @@ impl<'p> Machine<'p, '_> {
         flow
     }
 
-    fn slot(&self, slot: Slot) -> &Value {
-        const UNDEFINED: &Value = &Value::UNDEFINED;
-        self.stack.get(self.base + slot as usize).unwrap_or(UNDEFINED)
+    #[inline]
+    fn slot(&self, slot: Slot) -> &'v Value {
+        self.stack.get(self.base + slot as usize).copied().unwrap_or(UNDEFINED)
     }
 
-    fn set(&mut self, slot: Slot, value: Value) {
+    #[inline]
+    fn set(&mut self, slot: Slot, value: &'v Value) {
         if let Some(place) = self.stack.get_mut(self.base + slot as usize) {
             *place = value;
         }
     }
 
-    fn value<'a>(&'a self, arg: &'a Arg) -> &'a Value {
+    #[inline]
+    fn value(&self, arg: &'v Arg) -> &'v Value {
         match arg {
             Arg::Slot(slot) => self.slot(*slot),
             Arg::Const(value) => value,
         }
     }
 
+    /// Keeps what was made until the evaluation ends.
+    fn make(&mut self, value: Value) -> Result<&'v Value, Stop> {
+        Ok(self.heap.keep(&mut self.budget, value)?)
+    }
+
     /// One run more that others wait for.
-    fn deeper(&mut self) -> Result<(), EvalError> {
+    fn deeper(&mut self) -> Result<(), Stop> {
         self.depth += 1;
         if self.depth > self.budget.limits().depth {
             self.depth -= 1;
@@ -242,21 +262,23 @@ impl<'p> Machine<'p, '_> {
         Ok(())
     }
 
-    fn conflict(&self, span: Span, message: &str) -> EvalError {
-        EvalError {
+    #[cold]
+    fn conflict(&self, span: Span, message: &str) -> Stop {
+        Box::new(EvalError {
             kind: EvalErrorKind::Conflict,
             message: message.to_owned(),
             at: Some((self.module, span)),
-        }
+        })
     }
 
-    fn located(&self, mut error: EvalError, span: Span) -> EvalError {
+    #[cold]
+    fn located(&self, mut error: Stop, span: Span) -> Stop {
         error.at.get_or_insert((self.module, span));
         error
     }
 
     /// Counts what leaves the evaluation.
-    fn check_output(&mut self, value: &Value) -> Result<(), EvalError> {
+    fn check_output(&mut self, value: &Value) -> Result<(), Stop> {
         let mut rest = vec![value];
         while let Some(value) = rest.pop() {
             let bytes = match value.view() {
@@ -280,7 +302,7 @@ impl<'p> Machine<'p, '_> {
         Ok(())
     }
 
-    fn count_output(&mut self, bytes: usize) -> Result<(), EvalError> {
+    fn count_output(&mut self, bytes: usize) -> Result<(), Stop> {
         self.output = self.output.saturating_add(bytes as u64);
         if self.output > self.budget.limits().output {
             return Err(self.budget.exceeded(LimitKind::Output).into());

@@ -8,14 +8,16 @@
 //!
 //! Each operation is charged one step before it runs, and charges itself for what it looks at or makes.
 
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
 
 use portcullis_rego_syntax::Span;
-use portcullis_value::{Exceeded, Value, View};
+use portcullis_value::{Object, Value, View};
 
-use super::replaced::{Replaced, with_path};
-use super::{Flow, Machine, Step, collections};
+use super::documents::Elements;
+use super::heap::{UNDEFINED, boolean};
+use super::replaced::{Replaced, World, with_path};
+use super::{Flow, Machine, Step, Stop, collections};
 use crate::builtins::{Builtin, Context, Failure};
 use crate::error::{EvalError, EvalErrorKind};
 use crate::normal_form::{
@@ -37,9 +39,9 @@ impl Next {
     }
 }
 
-impl<'p> Machine<'p, '_> {
+impl<'v> Machine<'v> {
     /// Runs operations, and `found` for each answer.
-    pub(super) fn run(&mut self, ops: &'p [Op], found: &mut dyn FnMut(&mut Self) -> Step) -> Step {
+    pub(super) fn run(&mut self, ops: &'v [Op], found: &mut dyn FnMut(&mut Self) -> Step) -> Step {
         let mut rest = ops;
         while let Some((op, after)) = rest.split_first() {
             self.budget.step(1).map_err(|error| self.located(error.into(), op.span))?;
@@ -51,7 +53,7 @@ impl<'p> Machine<'p, '_> {
                     return self.relation(builtin, args, *to, op.span, after, found);
                 }
                 OpKind::Keys { node, keys, to } => {
-                    let keys: Vec<Value> = keys.iter().map(|key| self.value(key).clone()).collect();
+                    let keys: Vec<&Value> = keys.iter().map(|key| self.value(key)).collect();
                     let keys = self.keys_at(*node, &keys).map_err(|error| self.located(error, op.span))?;
                     return self.each(keys.into_iter(), *to, op.span, after, found);
                 }
@@ -69,7 +71,7 @@ impl<'p> Machine<'p, '_> {
     }
 
     /// An operation with at most one answer.
-    fn simple(&mut self, kind: &'p OpKind, span: Span) -> Result<Next, EvalError> {
+    fn simple(&mut self, kind: &'v OpKind, span: Span) -> Result<Next, Stop> {
         match kind {
             OpKind::Fail
             | OpKind::Scan { .. }
@@ -83,7 +85,7 @@ impl<'p> Machine<'p, '_> {
                 Ok(self.keep(*to, value))
             }
             OpKind::Tree { node, keys, to } => {
-                let keys: Vec<Value> = keys.iter().map(|key| self.value(key).clone()).collect();
+                let keys: Vec<&Value> = keys.iter().map(|key| self.value(key)).collect();
                 let value = self.tree_at(*node, &keys, span)?;
                 Ok(self.keep(*to, value))
             }
@@ -95,38 +97,41 @@ impl<'p> Machine<'p, '_> {
                 Ok(Next::when(!matches!(self.value(value).view(), View::Bool(false) | View::Undefined)))
             }
             OpKind::Compare { operator, left, right } => {
-                let (left, right) = (self.value(left).clone(), self.value(right).clone());
-                Ok(Next::when(self.compare(*operator, &left, &right)?))
+                let (left, right) = (self.value(left), self.value(right));
+                Ok(Next::when(self.compare(*operator, left, right)?))
             }
             OpKind::Match { value, pattern } => {
-                let value = self.value(value).clone();
-                Ok(Next::when(self.fits(&value, pattern)?))
+                let value = self.value(value);
+                Ok(Next::when(self.fits(value, pattern)?))
             }
             OpKind::Array { items, to } => {
                 self.budget.make_items(items.len())?;
-                let items: Vec<Value> = items.iter().map(|item| self.value(item).clone()).collect();
-                Ok(self.keep(*to, Value::from(items)))
+                let items: Value = items.iter().map(|item| self.value(item).clone()).collect();
+                let array = self.make(items)?;
+                Ok(self.keep(*to, array))
             }
             OpKind::Set { items, to } => {
                 // A tree has more to be made than its elements.
                 self.budget.step(4)?;
                 self.budget.make_items(items.len())?;
-                let items: Vec<Value> = items.iter().map(|item| self.value(item).clone()).collect();
-                for item in &items {
+                let mut elements = Elements::default();
+                for item in items {
+                    let item = self.value(item);
                     collections::weigh(&mut self.budget, item)?;
+                    elements.add(item);
                 }
-                let items: BTreeSet<Value> = items.into_iter().collect();
-                Ok(self.keep(*to, Value::from(items)))
+                let set = self.make(elements.into_value())?;
+                Ok(self.keep(*to, set))
             }
             OpKind::Object { entries, to } => {
                 self.budget.step(4)?;
                 self.budget.make_items(entries.len())?;
                 let mut object = BTreeMap::new();
                 for (key, value) in entries {
-                    let (key, value) = (self.value(key).clone(), self.value(value).clone());
-                    self.insert(&mut object, key, value, span)?;
+                    self.insert(&mut object, self.value(key), self.value(value), span)?;
                 }
-                Ok(self.keep(*to, Value::from(object)))
+                let object = self.make(object_of(&object))?;
+                Ok(self.keep(*to, object))
             }
             OpKind::Collect { collect, to } => {
                 let value = self.collect(collect, span)?;
@@ -141,7 +146,7 @@ impl<'p> Machine<'p, '_> {
         }
     }
 
-    fn keep(&mut self, to: Slot, value: Value) -> Next {
+    fn keep(&mut self, to: Slot, value: &'v Value) -> Next {
         if value.is_undefined() {
             return Next::Fail;
         }
@@ -149,27 +154,26 @@ impl<'p> Machine<'p, '_> {
         Next::On
     }
 
-    fn root<'a>(&'a self, root: &'a Root) -> Option<&'a Value> {
+    fn root(&self, root: &'v Root) -> Option<&'v Value> {
         match root {
-            Root::Input => self.world.input.as_ref(),
-            Root::Data => Some(&self.world.data),
+            Root::Input => self.world.input,
+            Root::Data => Some(self.world.data),
             Root::Arg(arg) => Some(self.value(arg)),
         }
     }
 
-    fn path(&mut self, root: &Root, keys: &[Arg], to: Slot) -> Result<Next, EvalError> {
+    fn path(&mut self, root: &'v Root, keys: &'v [Arg], to: Slot) -> Result<Next, Stop> {
         self.budget.step(keys.len() as u64 / 4)?;
         for key in keys {
             let key = self.value(key);
             if key.is_collection() || matches!(key.view(), View::String(text) if text.len() > 64) {
-                let key = key.clone();
-                collections::weigh(&mut self.budget, &key)?;
+                collections::weigh(&mut self.budget, key)?;
             }
         }
         let start = self.root(root);
         let get = if matches!(root, Root::Data) { collections::get_base } else { collections::get };
         let found = keys.iter().fold(start, |value, key| get(value?, self.value(key)));
-        match found.filter(|value| !value.is_undefined()).cloned() {
+        match found.filter(|value| !value.is_undefined()) {
             Some(value) => {
                 self.set(to, value);
                 Ok(Next::On)
@@ -180,78 +184,84 @@ impl<'p> Machine<'p, '_> {
 
     fn scan(
         &mut self,
-        root: &Root,
-        key: &'p Pattern,
+        root: &'v Root,
+        key: &'v Pattern,
         to: Slot,
         span: Span,
-        after: &'p [Op],
+        after: &'v [Op],
         found: &mut dyn FnMut(&mut Self) -> Step,
     ) -> Step {
-        let Some(collection) = self.root(root).cloned() else { return Ok(Flow::More) };
+        let Some(collection) = self.root(root) else { return Ok(Flow::More) };
         let Some(count) = collection.count() else { return Ok(Flow::More) };
         self.budget.step(count as u64).map_err(|error| self.located(error.into(), span))?;
         self.deeper().map_err(|error| self.located(error, span))?;
-        let mut flow = Ok(Flow::More);
-        let mut visit = |name: &Value, value: &Value| {
-            let fits = self.fits(name, key)?;
-            flow = if fits {
-                self.set(to, value.clone());
-                self.run(after, found)
-            } else {
-                Ok(Flow::More)
-            };
-            Ok::<_, EvalError>(matches!(flow, Ok(Flow::More)))
-        };
+        let mut flow = Flow::More;
         match collection.view() {
             View::Array(items) => {
                 for (index, item) in items.iter().enumerate() {
-                    if !visit(&Value::from(index), item)? {
+                    if !matches!(key, Pattern::Any) {
+                        let index = self.heap.index(&mut self.budget, index)?;
+                        if !self.fits(index, key)? {
+                            continue;
+                        }
+                    }
+                    self.set(to, item);
+                    flow = self.run(after, found)?;
+                    if flow == Flow::Enough {
                         break;
                     }
                 }
             }
             View::Set(items) => {
                 for item in items {
-                    if !visit(item, item)? {
-                        break;
+                    if self.fits(item, key)? {
+                        self.set(to, item);
+                        flow = self.run(after, found)?;
+                        if flow == Flow::Enough {
+                            break;
+                        }
                     }
                 }
             }
             View::Object(object) => {
                 for (name, value) in object.iter() {
-                    if !visit(name, value)? {
-                        break;
+                    if self.fits(name, key)? {
+                        self.set(to, value);
+                        flow = self.run(after, found)?;
+                        if flow == Flow::Enough {
+                            break;
+                        }
                     }
                 }
             }
             _ => {}
         }
         self.depth -= 1;
-        flow
+        Ok(flow)
     }
 
     fn relation(
         &mut self,
         builtin: &'static Builtin,
-        args: &[Arg],
+        args: &'v [Arg],
         to: Slot,
         span: Span,
-        after: &'p [Op],
+        after: &'v [Op],
         found: &mut dyn FnMut(&mut Self) -> Step,
     ) -> Step {
         let frame = self.push_all(args);
         let answers = self.builtin(builtin, frame, span).map_err(|error| self.located(error, span))?;
         let View::Array(answers) = answers.view() else { return Ok(Flow::More) };
-        self.each(answers.iter().cloned(), to, span, after, found)
+        self.each(answers.iter(), to, span, after, found)
     }
 
     /// Runs what follows for each value.
     fn each(
         &mut self,
-        values: impl Iterator<Item = Value>,
+        values: impl Iterator<Item = &'v Value>,
         to: Slot,
         span: Span,
-        after: &'p [Op],
+        after: &'v [Op],
         found: &mut dyn FnMut(&mut Self) -> Step,
     ) -> Step {
         self.deeper().map_err(|error| self.located(error, span))?;
@@ -268,16 +278,16 @@ impl<'p> Machine<'p, '_> {
     }
 
     /// Whether a value fits; variables of the pattern are then set.
-    fn fits(&mut self, value: &Value, pattern: &Pattern) -> Result<bool, EvalError> {
+    fn fits(&mut self, value: &'v Value, pattern: &'v Pattern) -> Result<bool, Stop> {
         match (pattern, value.view()) {
             (Pattern::Any, _) => Ok(true),
             (Pattern::Bind(slot), _) => {
-                self.set(*slot, value.clone());
+                self.set(*slot, value);
                 Ok(true)
             }
             (Pattern::Equal(other), _) => {
-                let other = self.value(other).clone();
-                Ok(collections::equal(&mut self.budget, &other, value)?)
+                let other = self.value(other);
+                Ok(collections::equal(&mut self.budget, other, value)?)
             }
             (Pattern::Array(patterns), View::Array(items)) if items.len() == patterns.len() => {
                 self.budget.step(patterns.len() as u64 / 4)?;
@@ -291,9 +301,9 @@ impl<'p> Machine<'p, '_> {
             (Pattern::Object(patterns), View::Object(object)) if object.len() == patterns.len() => {
                 self.budget.step(patterns.len() as u64)?;
                 for (key, pattern) in patterns {
-                    let key = self.value(key).clone();
-                    collections::weigh(&mut self.budget, &key)?;
-                    let Some(found) = object.get(&key) else { return Ok(false) };
+                    let key = self.value(key);
+                    collections::weigh(&mut self.budget, key)?;
+                    let Some(found) = object.get(key) else { return Ok(false) };
                     if !self.fits(found, pattern)? {
                         return Ok(false);
                     }
@@ -307,23 +317,23 @@ impl<'p> Machine<'p, '_> {
     /// Gives a key a value. Two values are a conflict.
     fn insert(
         &mut self,
-        object: &mut BTreeMap<Value, Value>,
-        key: Value,
-        value: Value,
+        object: &mut BTreeMap<&'v Value, &'v Value>,
+        key: &'v Value,
+        value: &'v Value,
         span: Span,
-    ) -> Result<(), EvalError> {
-        collections::weigh(&mut self.budget, &key)?;
+    ) -> Result<(), Stop> {
+        collections::weigh(&mut self.budget, key)?;
         match object.entry(key) {
             Entry::Vacant(place) => {
                 place.insert(value);
                 Ok(())
             }
-            Entry::Occupied(place) if collections::equal(&mut self.budget, place.get(), &value)? => Ok(()),
+            Entry::Occupied(place) if collections::equal(&mut self.budget, place.get(), value)? => Ok(()),
             Entry::Occupied(_) => Err(self.conflict(span, "object keys must be unique")),
         }
     }
 
-    fn has_answer(&mut self, ops: &'p [Op]) -> Result<bool, EvalError> {
+    fn has_answer(&mut self, ops: &'v [Op]) -> Result<bool, Stop> {
         self.deeper()?;
         let flow = self.run(ops, &mut |_| Ok(Flow::Enough));
         self.depth -= 1;
@@ -332,101 +342,122 @@ impl<'p> Machine<'p, '_> {
 
     fn every(
         &mut self,
-        domain: &Arg,
+        domain: &'v Arg,
         key: Option<Slot>,
         value: Option<Slot>,
-        ops: &'p [Op],
-    ) -> Result<Next, EvalError> {
-        let domain = self.value(domain).clone();
-        if !domain.is_collection() {
-            return Ok(Next::Fail);
-        }
-        for (name, element) in collections::entries(&mut self.budget, &domain)? {
-            if let Some(slot) = key {
-                self.set(slot, name);
+        ops: &'v [Op],
+    ) -> Result<Next, Stop> {
+        let domain = self.value(domain);
+        let Some(count) = domain.count() else { return Ok(Next::Fail) };
+        self.budget.step(count as u64)?;
+        let holds = |machine: &mut Self, name: Option<&'v Value>, element: &'v Value| {
+            if let (Some(slot), Some(name)) = (key, name) {
+                machine.set(slot, name);
             }
             if let Some(slot) = value {
-                self.set(slot, element);
+                machine.set(slot, element);
             }
-            if !self.has_answer(ops)? {
-                return Ok(Next::Fail);
+            machine.has_answer(ops)
+        };
+        match domain.view() {
+            View::Array(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    let index = match key {
+                        Some(_) => Some(self.heap.index(&mut self.budget, index)?),
+                        None => None,
+                    };
+                    if !holds(self, index, item)? {
+                        return Ok(Next::Fail);
+                    }
+                }
             }
+            View::Set(items) => {
+                for item in items {
+                    if !holds(self, Some(item), item)? {
+                        return Ok(Next::Fail);
+                    }
+                }
+            }
+            View::Object(object) => {
+                for (name, element) in object.iter() {
+                    if !holds(self, Some(name), element)? {
+                        return Ok(Next::Fail);
+                    }
+                }
+            }
+            _ => {}
         }
         Ok(Next::On)
     }
 
-    fn collect(&mut self, collect: &'p Collect, span: Span) -> Result<Value, EvalError> {
+    fn collect(&mut self, collect: &'v Collect, span: Span) -> Result<&'v Value, Stop> {
         self.deeper()?;
         let made = self.collected(collect, span);
         self.depth -= 1;
         made
     }
 
-    fn collected(&mut self, collect: &'p Collect, span: Span) -> Result<Value, EvalError> {
-        match &collect.head {
+    fn collected(&mut self, collect: &'v Collect, span: Span) -> Result<&'v Value, Stop> {
+        let made = match &collect.head {
             CollectHead::Array(head) => {
                 let mut items = Vec::new();
                 self.run(&collect.ops, &mut |machine| {
                     machine.budget.make_items(1)?;
-                    items.push(machine.value(head).clone());
+                    items.push(machine.value(head));
                     Ok(Flow::More)
                 })?;
-                Ok(Value::from(items))
+                items.iter().copied().cloned().collect()
             }
             CollectHead::Set(head) => {
-                let mut items = BTreeSet::new();
+                let mut elements = Elements::default();
                 self.run(&collect.ops, &mut |machine| {
                     machine.budget.make_items(1)?;
-                    let item = machine.value(head).clone();
-                    collections::weigh(&mut machine.budget, &item)?;
-                    items.insert(item);
+                    let item = machine.value(head);
+                    collections::weigh(&mut machine.budget, item)?;
+                    elements.add(item);
                     Ok(Flow::More)
                 })?;
-                Ok(Value::from(items))
+                elements.into_value()
             }
             CollectHead::Object(key, value) => {
-                let mut object: BTreeMap<Value, Value> = BTreeMap::new();
+                let mut object = BTreeMap::new();
                 self.run(&collect.ops, &mut |machine| {
                     machine.budget.make_items(1)?;
-                    let (key, value) = (machine.value(key).clone(), machine.value(value).clone());
-                    machine.insert(&mut object, key, value, span)?;
+                    machine.insert(&mut object, machine.value(key), machine.value(value), span)?;
                     Ok(Flow::More)
                 })?;
-                Ok(Value::from(object))
+                object_of(&object)
             }
-        }
+        };
+        self.make(made)
     }
 
-    fn call(&mut self, callee: &'p Callee, args: &[Arg], span: Span) -> Result<Value, EvalError> {
+    fn call(&mut self, callee: &'v Callee, args: &'v [Arg], span: Span) -> Result<&'v Value, Stop> {
         self.budget.step(args.len() as u64 / 4)?;
+        let frame = self.push_all(args);
         match callee {
             // Most calls are these.
-            Callee::Function(group) if self.world.functions.is_empty() => {
-                let frame = self.push_all(args);
-                self.function(*group, frame)
-            }
+            Callee::Function(group) if self.world.functions.is_empty() => self.function(*group, frame),
             Callee::Builtin(builtin) if self.world.functions.is_empty() => {
-                let frame = self.push_all(args);
                 self.builtin(builtin, frame, span)
             }
-            callee => {
-                let args: Vec<Value> = args.iter().map(|arg| self.value(arg).clone()).collect();
-                self.call_with(callee, &args, span)
-            }
+            callee => self.call_with(callee, frame, span),
         }
     }
 
     /// Puts arguments where the frame of a function will be, and returns where that is.
-    fn push_all(&mut self, args: &[Arg]) -> usize {
+    fn push_all(&mut self, args: &'v [Arg]) -> usize {
         let frame = self.stack.len();
         for arg in args {
-            let value = self.value(arg).clone();
+            let value = self.value(arg);
             self.stack.push(value);
         }
         frame
     }
 
-    fn call_with(&mut self, callee: &Callee, args: &[Value], span: Span) -> Result<Value, EvalError> {
+    /// The answer of a function that may be replaced, to the arguments that are the slots from `frame` on;
+    /// they are taken away.
+    fn call_with(&mut self, callee: &'v Callee, frame: usize, span: Span) -> Result<&'v Value, Stop> {
         if !self.world.functions.is_empty() {
             self.budget.step(self.world.functions.len() as u64 / 16)?;
             let target = match callee {
@@ -434,82 +465,81 @@ impl<'p> Machine<'p, '_> {
                 Callee::Function(group) => Some(Target::Function(*group)),
                 _ => None,
             };
-            if let Some(by) = target.and_then(|target| self.world.function(target)).cloned() {
-                return match by {
-                    Replaced::Value(value) => Ok(value),
-                    // What replaces a function sees all functions as they are.
-                    Replaced::Callee(callee) => {
-                        self.budget.step(self.world.weight())?;
-                        let mut world = self.world.unmade();
-                        world.functions.clear();
-                        let before = std::mem::replace(&mut self.world, world);
-                        let answer = self.call_with(&callee, args, span);
-                        self.world = before;
-                        answer
-                    }
-                };
+            match target.and_then(|target| self.world.function(target)) {
+                Some(Replaced::Value(value)) => {
+                    self.stack.truncate(frame);
+                    return Ok(value);
+                }
+                // What replaces a function sees all functions as they are.
+                Some(Replaced::Callee(callee)) => {
+                    self.budget.step(self.world.weight())?;
+                    let mut world = self.world.unmade();
+                    world.functions.clear();
+                    let before = std::mem::replace(&mut self.world, world);
+                    let answer = self.call_with(callee, frame, span);
+                    self.world = before;
+                    return answer;
+                }
+                None => {}
             }
         }
         match callee {
-            Callee::Builtin(builtin) => {
-                let frame = self.stack.len();
-                self.stack.extend_from_slice(args);
-                self.builtin(builtin, frame, span)
-            }
-            Callee::Function(group) => {
-                let frame = self.stack.len();
-                self.stack.extend_from_slice(args);
-                self.function(*group, frame)
-            }
-            Callee::Compare(operator) => match args {
-                [left, right] => Ok(Value::from(self.compare(*operator, left, right)?)),
-                _ => Ok(Value::UNDEFINED),
-            },
-            Callee::Member => match args {
-                [value, collection] => Ok(Value::from(self.is_member(value, collection)?)),
-                _ => Ok(Value::UNDEFINED),
-            },
-            Callee::MemberAt => match args {
-                [key, value, collection] => {
-                    collections::weigh(&mut self.budget, key)?;
-                    let Some(found) = collections::get(collection, key) else {
-                        return Ok(Value::FALSE);
-                    };
-                    Ok(Value::from(collections::equal(&mut self.budget, found, value)?))
-                }
-                _ => Ok(Value::UNDEFINED),
-            },
-            Callee::Template => self.template(args),
+            Callee::Builtin(builtin) => return self.builtin(builtin, frame, span),
+            Callee::Function(group) => return self.function(*group, frame),
+            Callee::Compare(_) | Callee::Member | Callee::MemberAt | Callee::Template => {}
         }
+        let answer = match (callee, self.stack.get(frame..).unwrap_or_default()) {
+            (Callee::Compare(operator), &[left, right]) => boolean(self.compare(*operator, left, right)?),
+            (Callee::Member, &[value, collection]) => boolean(self.is_member(value, collection)?),
+            (Callee::MemberAt, &[key, value, collection]) => {
+                collections::weigh(&mut self.budget, key)?;
+                boolean(match collections::get(collection, key) {
+                    Some(found) => collections::equal(&mut self.budget, found, value)?,
+                    None => false,
+                })
+            }
+            (Callee::Template, &[parts]) => self.template(parts)?,
+            _ => UNDEFINED,
+        };
+        self.stack.truncate(frame);
+        Ok(answer)
     }
 
     /// The answer of a builtin to the arguments that are the slots from `frame` on; they are taken away.
-    fn builtin(&mut self, builtin: &'static Builtin, frame: usize, span: Span) -> Result<Value, EvalError> {
+    fn builtin(
+        &mut self,
+        builtin: &'static Builtin,
+        frame: usize,
+        span: Span,
+    ) -> Result<&'v Value, Stop> {
         let mut context =
             Context { budget: &mut self.budget, now_ns: self.now_ns, seed: self.seed, caches: self.caches };
         let answer = (builtin.call)(&mut context, self.stack.get(frame..).unwrap_or_default());
         self.stack.truncate(frame);
         match answer {
-            Ok(value) => Ok(value),
-            Err(Failure::Undefined(message)) if self.strict => {
-                Err(EvalError { kind: EvalErrorKind::Builtin, message, at: Some((self.module, span)) })
-            }
-            Err(Failure::Undefined(_)) => Ok(Value::UNDEFINED),
+            Ok(value) => self.make(value),
+            Err(Failure::Undefined(message)) if self.strict => Err(Box::new(EvalError {
+                kind: EvalErrorKind::Builtin,
+                message,
+                at: Some((self.module, span)),
+            })),
+            Err(Failure::Undefined(_)) => Ok(UNDEFINED),
             Err(Failure::Limit(exceeded)) => Err(exceeded.into()),
-            Err(Failure::Unavailable(message)) => {
-                let message = message.to_owned();
-                Err(EvalError { kind: EvalErrorKind::Unavailable, message, at: Some((self.module, span)) })
-            }
+            Err(Failure::Unavailable(message)) => Err(Box::new(EvalError {
+                kind: EvalErrorKind::Unavailable,
+                message: message.to_owned(),
+                at: Some((self.module, span)),
+            })),
         }
     }
 
     /// Runs operations in another world, and what follows in this one.
     fn with(
         &mut self,
-        changes: &'p [Change],
-        ops: &'p [Op],
+        changes: &'v [Change],
+        ops: &'v [Op],
         span: Span,
-        after: &'p [Op],
+        after: &'v [Op],
         found: &mut dyn FnMut(&mut Self) -> Step,
     ) -> Step {
         let weight = self.world.weight().saturating_add(changes.len() as u64);
@@ -517,11 +547,11 @@ impl<'p> Machine<'p, '_> {
         let mut world = self.world.unmade();
         for change in changes {
             if let Change::Input { value, .. } | Change::Data { value, .. } = change {
-                let value = self.value(value).clone();
-                collections::weigh(&mut self.budget, &value)
+                let value = self.value(value);
+                collections::weigh(&mut self.budget, value)
                     .map_err(|error| self.located(error.into(), span))?;
             }
-            self.change(&mut world, change).map_err(|error| self.located(error.into(), span))?;
+            self.change(&mut world, change).map_err(|error| self.located(error, span))?;
         }
         self.deeper().map_err(|error| self.located(error, span))?;
         self.outer.push(std::mem::replace(&mut self.world, world));
@@ -539,21 +569,19 @@ impl<'p> Machine<'p, '_> {
         flow
     }
 
-    fn change(&mut self, world: &mut super::World, change: &'p Change) -> Result<(), Exceeded> {
+    fn change(&mut self, world: &mut World<'v>, change: &'v Change) -> Result<(), Stop> {
         match change {
             Change::Input { path, value } => {
-                let value = self.value(value).clone();
-                world.input = Some(with_path(&mut self.budget, world.input.as_ref(), path, value)?);
+                world.input = Some(self.with_path(world.input, path, value)?);
             }
             Change::Data { path, value } => {
-                let value = self.value(value).clone();
-                world.data = with_path(&mut self.budget, Some(&world.data), path, value)?;
-                world.replaced.push(path.clone());
+                world.data = self.with_path(Some(world.data), path, value)?;
+                world.replaced.push(path);
             }
             Change::Function { target, by } => {
                 let by = match by {
-                    Replacement::Value(value) => Replaced::Value(self.value(value).clone()),
-                    Replacement::Callee(callee) => Replaced::Callee(callee.clone()),
+                    Replacement::Value(value) => Replaced::Value(self.value(value)),
+                    Replacement::Callee(callee) => Replaced::Callee(callee),
                 };
                 world.functions.push((*target, by));
             }
@@ -561,13 +589,26 @@ impl<'p> Machine<'p, '_> {
         Ok(())
     }
 
+    fn with_path(
+        &mut self,
+        document: Option<&'v Value>,
+        path: &'v [Value],
+        value: &'v Arg,
+    ) -> Result<&'v Value, Stop> {
+        let value = self.value(value);
+        if path.is_empty() {
+            return Ok(value);
+        }
+        let document = with_path(&mut self.budget, document, path, value.clone())?;
+        self.make(document)
+    }
+
     /// Each argument is a set: empty if what was to be printed is undefined. Several values make several
     /// lines.
-    fn print(&mut self, args: &[Arg]) -> Result<(), EvalError> {
+    fn print(&mut self, args: &'v [Arg]) -> Result<(), Stop> {
         let mut lines = vec![String::new()];
         for (position, arg) in args.iter().enumerate() {
-            let value = self.value(arg).clone();
-            let View::Set(values) = value.view() else { continue };
+            let View::Set(values) = self.value(arg).view() else { continue };
             let mut texts = Vec::new();
             for value in values {
                 texts.push(self.text_of(value)?);
@@ -592,20 +633,19 @@ impl<'p> Machine<'p, '_> {
         Ok(())
     }
 
-    fn template(&mut self, args: &[Value]) -> Result<Value, EvalError> {
-        let [parts] = args else { return Ok(Value::UNDEFINED) };
-        let Some(parts) = parts.as_array() else { return Ok(Value::UNDEFINED) };
+    fn template(&mut self, parts: &Value) -> Result<&'v Value, Stop> {
+        let Some(parts) = parts.as_array() else { return Ok(UNDEFINED) };
         let mut text = String::new();
         for part in parts {
             let next = match part.view() {
                 View::Set(values) => match values.first() {
                     Some(value) if values.len() == 1 => self.text_of(value)?,
                     Some(_) => {
-                        return Err(EvalError {
+                        return Err(Box::new(EvalError {
                             kind: EvalErrorKind::Conflict,
                             message: "an expression in a template string has several values".to_owned(),
                             at: None,
-                        });
+                        }));
                     }
                     None => "<undefined>".to_owned(),
                 },
@@ -614,11 +654,11 @@ impl<'p> Machine<'p, '_> {
             self.budget.make_text(next.len())?;
             text.push_str(&next);
         }
-        Ok(Value::from(text))
+        self.make(Value::from(text))
     }
 
     /// A value as text: strings as they are, everything else as it is written.
-    fn text_of(&mut self, value: &Value) -> Result<String, EvalError> {
+    fn text_of(&mut self, value: &Value) -> Result<String, Stop> {
         match value.view() {
             View::String(text) => {
                 self.budget.make_text(text.len())?;
@@ -628,7 +668,7 @@ impl<'p> Machine<'p, '_> {
         }
     }
 
-    fn is_member(&mut self, value: &Value, collection: &Value) -> Result<bool, EvalError> {
+    fn is_member(&mut self, value: &Value, collection: &Value) -> Result<bool, Stop> {
         let found = match collection.view() {
             View::Array(items) => self.is_among(value, items.iter())?,
             View::Object(object) => self.is_among(value, object.values())?,
@@ -641,11 +681,11 @@ impl<'p> Machine<'p, '_> {
         Ok(found)
     }
 
-    fn is_among<'v>(
+    fn is_among<'i>(
         &mut self,
         value: &Value,
-        items: impl Iterator<Item = &'v Value>,
-    ) -> Result<bool, EvalError> {
+        items: impl Iterator<Item = &'i Value>,
+    ) -> Result<bool, Stop> {
         for item in items {
             self.budget.step(1)?;
             if collections::equal(&mut self.budget, item, value)? {
@@ -655,7 +695,7 @@ impl<'p> Machine<'p, '_> {
         Ok(false)
     }
 
-    fn compare(&mut self, operator: Comparison, left: &Value, right: &Value) -> Result<bool, EvalError> {
+    fn compare(&mut self, operator: Comparison, left: &Value, right: &Value) -> Result<bool, Stop> {
         if matches!(operator, Comparison::Equal | Comparison::NotEqual) {
             let equal = collections::equal(&mut self.budget, left, right)?;
             return Ok(equal == (operator == Comparison::Equal));
@@ -671,4 +711,9 @@ impl<'p> Machine<'p, '_> {
             Comparison::Equal | Comparison::NotEqual => order.is_eq(),
         })
     }
+}
+
+/// The object of some entries.
+fn object_of(entries: &BTreeMap<&Value, &Value>) -> Value {
+    Value::from(entries.iter().map(|(key, value)| ((*key).clone(), (*value).clone())).collect::<Object>())
 }

@@ -8,35 +8,35 @@ use crate::normal_form::{Callee, NodeId, Target};
 
 /// What evaluation sees, and what it made of it so far.
 #[derive(Clone)]
-pub(super) struct World {
-    pub(super) input: Option<Value>,
+pub(super) struct World<'v> {
+    pub(super) input: Option<&'v Value>,
     /// `data`, without rules.
-    pub(super) data: Value,
+    pub(super) data: &'v Value,
     /// Paths below `data` at which there are no rules.
-    pub(super) replaced: Vec<Box<[Value]>>,
-    pub(super) functions: Vec<(Target, Replaced)>,
+    pub(super) replaced: Vec<&'v [Value]>,
+    pub(super) functions: Vec<(Target, Replaced<'v>)>,
     /// By group.
-    pub(super) documents: Vec<Document>,
-    pub(super) trees: BTreeMap<NodeId, Value>,
+    pub(super) documents: Vec<Document<'v>>,
+    pub(super) trees: BTreeMap<NodeId, &'v Value>,
 }
 
 /// What stands for a function.
-#[derive(Clone)]
-pub(super) enum Replaced {
-    Value(Value),
-    Callee(Callee),
+#[derive(Clone, Copy)]
+pub(super) enum Replaced<'v> {
+    Value(&'v Value),
+    Callee(&'v Callee),
 }
 
 /// A document of rules.
-#[derive(Clone)]
-pub(super) enum Document {
+#[derive(Clone, Copy)]
+pub(super) enum Document<'v> {
     NotMade,
     InTheMaking,
-    Made(Value),
+    Made(&'v Value),
 }
 
-impl World {
-    pub(super) fn new(input: Option<Value>, data: Value, groups: usize) -> Self {
+impl<'v> World<'v> {
+    pub(super) fn new(input: Option<&'v Value>, data: &'v Value, groups: usize) -> Self {
         Self {
             input,
             data,
@@ -56,8 +56,8 @@ impl World {
     /// The same world of which nothing was made yet.
     pub(super) fn unmade(&self) -> Self {
         Self {
-            input: self.input.clone(),
-            data: self.data.clone(),
+            input: self.input,
+            data: self.data,
             replaced: self.replaced.clone(),
             functions: self.functions.clone(),
             documents: self
@@ -78,8 +78,8 @@ impl World {
         self.replaced.iter().any(|replaced| path.starts_with(replaced))
     }
 
-    pub(super) fn function(&self, target: Target) -> Option<&Replaced> {
-        self.functions.iter().rev().find(|(known, _)| *known == target).map(|(_, by)| by)
+    pub(super) fn function(&self, target: Target) -> Option<Replaced<'v>> {
+        self.functions.iter().rev().find(|(known, _)| *known == target).map(|(_, by)| *by)
     }
 }
 

@@ -33,7 +33,7 @@ table![
 ];
 
 /// Without delimiters, if they are null; an empty list of them means the dot.
-fn glob_match(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn glob_match(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let glob = text(args, 1)?;
     let whole = value(args, 2)?;
     let delimiters = match whole.view() {
@@ -74,7 +74,7 @@ fn matches(budget: &mut Budget<'_>, glob: &str, delimiters: &[char], text: &str)
 }
 
 /// Characters with a meaning, with a backslash before them.
-fn quote_meta(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn quote_meta(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let text = text(args, 1)?;
     context.budget.make_text(text.len().saturating_mul(2))?;
     let mut out = String::new();

@@ -23,7 +23,7 @@ table![
     "json.unmarshal" => unmarshal,
 ];
 
-fn marshal(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn marshal(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     portcullis_value::weigh(context.budget, value(args, 1)?)?;
     let mut out = Output::within(context.budget);
     let written = json::write(&mut out, value(args, 1)?, None);
@@ -31,7 +31,7 @@ fn marshal(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 }
 
 /// `indent` and `prefix` ask for lines, unless `pretty` says otherwise.
-fn marshal_with_options(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn marshal_with_options(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     portcullis_value::weigh(context.budget, value(args, 1)?)?;
     let View::Object(options) = value(args, 2)?.view() else {
         return Err(wrong_type(2, value(args, 2)?, &["object"]));
@@ -76,11 +76,11 @@ pub(super) fn parse(budget: &mut Budget<'_>, text: &str) -> Outcome {
     })
 }
 
-fn unmarshal(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn unmarshal(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     parse(context.budget, text(args, 1)?)
 }
 
-fn is_valid(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn is_valid(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let View::String(text) = value(args, 1)?.view() else { return Ok(Value::FALSE) };
     Ok(Value::from(json::is_valid(context.budget, text)?))
 }

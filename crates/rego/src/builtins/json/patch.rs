@@ -32,7 +32,7 @@ impl From<Failure> for Stop {
     }
 }
 
-pub(in crate::builtins) fn patch(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+pub(in crate::builtins) fn patch(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let (target, operations) = (value(args, 1)?, array(args, 2)?);
     match apply(context.budget, target, operations) {
         Ok(patched) => Ok(patched.unwrap_or(Value::UNDEFINED)),

@@ -9,14 +9,14 @@ use super::super::operand::{value, wrong_type};
 use super::super::{Context, Failure, Outcome, collect, undefined};
 
 /// What is at the paths, and the objects and arrays around it.
-pub(super) fn filter(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+pub(super) fn filter(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let object = object_operand(args, 1)?;
     let tree = tree(context.budget, args)?;
     kept(context.budget, object, &tree)
 }
 
 /// All but what is at the paths.
-pub(super) fn remove(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+pub(super) fn remove(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let object = object_operand(args, 1)?;
     let tree = tree(context.budget, args)?;
     without(context.budget, object, &tree).map(|value| value.unwrap_or(Value::UNDEFINED))
@@ -29,7 +29,7 @@ enum Tree {
     Keys(BTreeMap<Value, Tree>),
 }
 
-fn tree(budget: &mut Budget<'_>, args: &[Value]) -> Result<Tree, Failure> {
+fn tree(budget: &mut Budget<'_>, args: &[&Value]) -> Result<Tree, Failure> {
     let paths = value(args, 2)?;
     let Some(elements) = portcullis_value::elements(budget, paths)? else {
         return Err(wrong_type(2, paths, &["set", "array"]));

@@ -18,7 +18,8 @@ fn call(name: &str, args: &[Value], limits: Limits) -> Outcome {
     assert_eq!(builtin.row.arity, args.len(), "arguments of {name}");
     let mut budget = Budget::new(limits, None);
     let caches = Caches::default();
-    (builtin.call)(&mut Context { budget: &mut budget, now_ns: Some(NOW), seed: 1, caches: &caches }, args)
+    let args: Vec<&Value> = args.iter().collect();
+    (builtin.call)(&mut Context { budget: &mut budget, now_ns: Some(NOW), seed: 1, caches: &caches }, &args)
 }
 
 fn evaluate(expr: &Expr) -> Outcome {

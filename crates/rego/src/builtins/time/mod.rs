@@ -40,7 +40,7 @@ struct Moment<'v> {
 }
 
 impl<'v> Moment<'v> {
-    fn of(args: &'v [Value], position: usize) -> Result<Self, Failure> {
+    fn of(args: &[&'v Value], position: usize) -> Result<Self, Failure> {
         let whole = value(args, position)?;
         let is_wrong = || wrong_type(1, whole, &["either number (ns) or [number (ns), string (tz)]"]);
         let parts = match whole.view() {
@@ -108,13 +108,13 @@ fn timestamp(seconds: i64, nanoseconds: i64) -> Outcome {
     i64::try_from(total).map(Value::from).map_err(|_| undefined("time outside of valid range"))
 }
 
-fn now_ns(context: &mut Context<'_, '_>, _: &[Value]) -> Outcome {
+fn now_ns(context: &mut Context<'_, '_>, _: &[&Value]) -> Outcome {
     let none =
         Failure::Unavailable("`time.now_ns` was called, but the caller of the evaluation gave no time");
     context.now_ns.map(Value::from).ok_or(none)
 }
 
-fn parse_ns(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn parse_ns(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let (layout, value) = (text(args, 1)?, text(args, 2)?);
     context.budget.read_text(layout.len())?;
     context.budget.read_text(value.len())?;
@@ -122,14 +122,14 @@ fn parse_ns(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     timestamp(seconds, nanoseconds)
 }
 
-fn parse_rfc3339_ns(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn parse_rfc3339_ns(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let value = text(args, 1)?;
     context.budget.read_text(value.len())?;
     let (seconds, nanoseconds) = layout::parse(layout::RFC3339, value)?;
     timestamp(seconds, nanoseconds)
 }
 
-fn parse_duration_ns(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn parse_duration_ns(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let text = text(args, 1)?;
     context.budget.read_text(text.len())?;
     go_duration(text).map(Value::from).ok_or_else(|| {
@@ -138,7 +138,7 @@ fn parse_duration_ns(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     })
 }
 
-fn format(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn format(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let moment = Moment::of(args, 1)?;
     let layout = if moment.layout.is_empty() { layout::RFC3339_NANO } else { layout::by_name(moment.layout) };
     // No element becomes much longer than it is.
@@ -157,22 +157,22 @@ fn numbers(numbers: &[i64]) -> Value {
     Value::from(numbers.iter().map(|number| Value::from(*number)).collect::<Vec<_>>())
 }
 
-fn date(_: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn date(_: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let civil = Moment::of(args, 1)?.civil();
     Ok(numbers(&[civil.year, civil.month, civil.day]))
 }
 
-fn clock(_: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn clock(_: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let civil = Moment::of(args, 1)?.civil();
     Ok(numbers(&[civil.hour, civil.minute, civil.second]))
 }
 
-fn weekday(_: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn weekday(_: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     Ok(Value::from(Moment::of(args, 1)?.civil().weekday()))
 }
 
 /// By the calendar of the zone: the clock shows the same, where there is such a time.
-fn add_date(_: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn add_date(_: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     /// More of anything than there are in all years that can be named.
     const MOST: i64 = 1_000_000;
     let moment = Moment::of(args, 1)?;
@@ -190,7 +190,7 @@ fn add_date(_: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
 }
 
 /// Years, months, days, hours, minutes and seconds between two times, on the clock of the first.
-fn diff(_: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn diff(_: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let (first, second) = (Moment::of(args, 1)?, Moment::of(args, 2)?);
     let second = Moment { zone: first.zone, ..second };
     let (early, late) =

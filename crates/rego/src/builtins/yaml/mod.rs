@@ -13,11 +13,11 @@ table![
     "yaml.unmarshal" => unmarshal,
 ];
 
-fn unmarshal(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn unmarshal(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     read::read(context.budget, text(args, 1)?)
 }
 
-fn is_valid(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn is_valid(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let View::String(text) = value(args, 1)?.view() else { return Ok(Value::FALSE) };
     match read::read(context.budget, text) {
         Ok(_) => Ok(Value::TRUE),
@@ -26,7 +26,7 @@ fn is_valid(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
     }
 }
 
-fn marshal(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn marshal(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     portcullis_value::weigh(context.budget, value(args, 1)?)?;
     let mut out = Output::within(context.budget);
     let written = write::write(&mut out, value(args, 1)?);
