@@ -40,6 +40,8 @@ fn a_thousand_functions_in_a_row_are_refused_and_soon() {
     let (policies, errors) = compile(&chain(1000));
     let kinds: Vec<_> = errors.iter().map(Error::kind).collect();
     assert_eq!(kinds, [ErrorKind::Limit, ErrorKind::MissingTemplate]);
+    let message = "rules need each other more than 128 deep, beginning with data.hostile.f0";
+    assert_eq!(errors[0].message(), message);
     assert_eq!(policies.constraints().count(), 0);
     // A second or so where nothing is optimised; what must not be is a cost that grows with the square.
     assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
@@ -54,6 +56,19 @@ fn lines(count: usize, line: impl Fn(usize) -> String) -> String {
 }
 
 const VIOLATION: &str = "violation[{\"msg\": msg}] { msg := \"m\" }\n";
+
+#[test]
+fn too_many_references_between_rules_are_refused_with_nothing_else_said() {
+    let all: Vec<String> = (0..400).map(|number| format!("r{number}")).collect();
+    let all = all.join(", ");
+    let (_, errors) = compile(&format!(
+        "{VIOLATION}{}",
+        lines(400, |number| format!("s{number} = x {{ x := [{all}] }}\nr{number} = 1"))
+    ));
+    let messages: Vec<_> = errors.iter().map(Error::message).collect();
+    assert_eq!(messages[0], "rules need other rules more than 100000 times");
+    assert_eq!(errors[1..].iter().map(Error::kind).collect::<Vec<_>>(), [ErrorKind::MissingTemplate]);
+}
 
 /// Whether a template is loaded, or refused, soon.
 fn is_loaded_soon(name: &str, rego: &str) -> Result<(), String> {

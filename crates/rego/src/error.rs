@@ -9,6 +9,8 @@ use portcullis_value::{Exceeded, LimitKind};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct CompileError {
+    /// What kind of error.
+    pub kind: CompileErrorKind,
     /// The module, by its position in the list given to [`crate::Program::compile`].
     pub module: usize,
     /// Where in its text.
@@ -17,6 +19,27 @@ pub struct CompileError {
     pub message: String,
     /// What to do.
     pub hint: Option<String>,
+}
+
+impl CompileError {
+    /// Without a hint.
+    pub fn new(kind: CompileErrorKind, module: usize, span: Span, message: impl Into<String>) -> Self {
+        Self { kind, module, span, message: message.into(), hint: None }
+    }
+
+    pub(crate) fn rego(module: usize, span: Span, message: impl Into<String>) -> Self {
+        Self::new(CompileErrorKind::Rego, module, span, message)
+    }
+}
+
+/// Kinds of errors in modules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CompileErrorKind {
+    /// What is written cannot be evaluated: the language does not allow it, it is not there, or its values would
+    /// be nested too deep.
+    Rego,
+    /// There is too much of it: rules need each other too deep.
+    Limit,
 }
 
 /// Why an evaluation has no answer. It is never a pass.

@@ -19,7 +19,7 @@ mod normal_form;
 mod program;
 mod reads;
 
-pub use error::{CompileError, EvalError, EvalErrorKind};
+pub use error::{CompileError, CompileErrorKind, EvalError, EvalErrorKind};
 pub use eval::{Environment, Evaluation, IndexLimits, Indexes};
 pub use lower::{Query, Unit, unavailable_builtins};
 pub use program::{Comparing, ComparingCost, Program};

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test panics when it fails")]
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use portcullis_rego::{Environment, Program, Query, Unit};
@@ -120,4 +121,35 @@ fn rules_are_what_the_cases_say() {
     }
     assert!(count > 100, "{count} cases");
     assert!(failures.is_empty(), "{} of {count}:\n{}", failures.len(), failures.join("\n"));
+}
+
+/// `r` and others of which each needs the next, `length` in all, their names in the order of the row or against
+/// it. With a `step` each name has two documents, of which one needs the next.
+fn row(length: usize, is_ascending: bool, step: &str) -> String {
+    let last = length - 2;
+    let name = |number: usize| format!("a{:03}{step}", if is_ascending { number } else { last - number });
+    let mut text = format!("package t\nr := {}\n{} := 1\n", name(0), name(last));
+    for number in 0..last {
+        writeln!(text, "{} := {}", name(number), name(number + 1)).unwrap();
+        if !step.is_empty() {
+            writeln!(text, "a{number:03}.other := 2").unwrap();
+        }
+    }
+    text
+}
+
+#[test]
+fn a_row_of_rules_has_the_same_limit_in_whatever_order_they_are() {
+    for is_ascending in [true, false] {
+        for step in ["", ".value"] {
+            let found = |length| answer(&[Some(&row(length, is_ascending, step))], Version::V1);
+            assert_eq!(found(128), Ok(Value::from(1)), "{is_ascending} {step}");
+            let too_deep = "rules need each other more than 128 deep, beginning with data.t.r";
+            assert_eq!(found(129), Err(too_deep.to_owned()), "{is_ascending} {step}");
+            // The first of those that begin a row that is too long.
+            let first = if is_ascending { "data.t.a000" } else { "data.t.a128" };
+            let longer = format!("rules need each other more than 128 deep, beginning with {first}{step}");
+            assert_eq!(found(130), Err(longer), "{is_ascending} {step}");
+        }
+    }
 }

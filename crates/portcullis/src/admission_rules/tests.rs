@@ -329,24 +329,46 @@ fn very_many_kinds_are_looked_up() {
     assert_eq!(rules.missing(&configuration("", "")).len(), 3 * KINDS);
 }
 
-/// Rules that call each other without end in sight cost no more than their number, and never need too little.
-#[test]
-fn deep_policies_are_taken_to_be_about_everything() {
-    let chain = (0..100).map(|number| {
-        let next = number + 1;
-        format!(
-            "r{number} {{ r{next} }}
-r{number} {{ r{next} }}
-"
-        )
+/// A row of rules, each with two definitions that need the next; the last one has a body.
+fn row(definition: impl Fn(&str) -> String, last: &str) -> String {
+    let rules = (0..100).map(|number| {
+        let next = definition(&format!("r{}", number + 1));
+        format!("r{number} {{ {next} }}\nr{number} {{ {next} }}\n")
     });
-    let chain = chain.collect::<Vec<_>>().concat();
-    let rego = format!(
-        "violation[{{\"msg\": \"no\"}}] {{ r0 }}
-{chain}r100 {{ input.review.operation == \"DELETE\" }}
-"
-    );
+    let rules: Vec<String> = rules.collect();
+    format!("violation[{{\"msg\": \"no\"}}] {{ r0 }}\n{}r100 {{ {last} }}\n", rules.concat())
+}
+
+/// However deep rules need each other, they are followed, and cost no more than their number.
+#[test]
+fn deep_policies_are_followed_to_their_end() {
+    for (last, expected) in [
+        ("input.review.operation == \"DELETE\"", "pods CREATE,UPDATE,DELETE"),
+        ("input.review.object.spec.hostPID", "pods CREATE,UPDATE"),
+    ] {
+        assert_eq!(needs(PODS, &row(str::to_owned, last)), [expected]);
+    }
+}
+
+/// What stands within each other in rules that need each other is more than the stack could hold.
+#[test]
+fn deep_expressions_of_deep_policies_are_followed() {
+    let nested = |next: &str| format!("{}{next}{} != 7", "[".repeat(100), "]".repeat(100));
+    let rego = row(nested, "input.review.operation == \"DELETE\"");
     assert_eq!(needs(PODS, &rego), ["pods CREATE,UPDATE,DELETE"]);
+}
+
+/// Libraries come in any order, also those whose packages are within each other.
+#[test]
+fn rules_of_packages_within_packages_are_followed() {
+    let rego =
+        r#"violation[{"msg": "no"}] { not data.lib.x.y.is_deletion; input.review.operation != "CREATE" }"#;
+    let outer = r"package lib.x\nother { true }";
+    let inner = r#"package lib.x.y\nis_deletion { input.review.operation == \"DELETE\" }"#;
+    for libs in [[outer, inner], [inner, outer]] {
+        let more = format!("libs: [\"{}\", \"{}\"]|", libs[0], libs[1]);
+        assert_eq!(needs_with(PODS, rego, &more, &Kinds::default()), ["pods CREATE,UPDATE"], "{libs:?}");
+    }
 }
 
 fn configuration(rules: &str, more: &str) -> WebhookConfiguration {

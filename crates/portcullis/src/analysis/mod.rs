@@ -2,11 +2,14 @@
 //! it, and what it reads.
 //!
 //! ```text
-//! texts --parse, resolve--> modules --template_rules, recursion, types--> what has to be right
-//!                              |--reads, operations--> what is read: fields, kinds, operations
-//!                              \--lint (feature)--> what cannot have been meant
+//! texts --parse, resolve--> modules --reads--> what is read: fields, kinds of the inventory
+//!                              \--call_graph--> rules, and which need which
+//!                                     |--template_rules, recursion, types--> what has to be right
+//!                                     |--operations, reviewed_kinds--> what it is about
+//!                                     \--lint (feature)--> what cannot have been meant
 //! ```
 
+mod call_graph;
 mod inventory_read;
 #[cfg(feature = "lint")]
 mod lint;
@@ -14,103 +17,95 @@ mod operations;
 mod reads;
 mod recursion;
 mod reviewed_kinds;
-mod rule_book;
 mod template_rules;
 mod types;
 
-use portcullis_rego::{CompileError, Unit};
-use portcullis_rego_syntax::{Parsed, Version, resolve, resolve_in};
+use portcullis_rego::{CompileError, CompileErrorKind, Unit};
+use portcullis_rego_syntax::{Module, Names, Parsed, resolve, resolve_in};
 
-use crate::api::template::{RegoSource, RegoVersion, Text};
+use crate::api::template::{RegoVersion, Text};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::schema::Schema;
 
+pub(crate) use call_graph::{CallGraph, ParsedModule};
 pub use inventory_read::InventoryRead;
 #[cfg(feature = "lint")]
 pub use lint::Explanation;
 pub(crate) use operations::{Mention, OperationUse};
 pub(crate) use reads::Reads;
-pub(crate) use template_rules::{ParsedModule, locate};
+pub(crate) use template_rules::locate;
 
 /// A path below `input.review.object` that the policy reads: constant steps, `None` where it is computed.
 pub(crate) type ObjectRead = Vec<Option<Box<str>>>;
 
-/// The modules of a template as they are written.
-pub(crate) struct FrontEnd<'a> {
-    pub(crate) modules: Vec<ParsedModule<'a>>,
-    pub(crate) errors: Vec<Error>,
+/// Parses the modules of a template, the main one first, and finds out what their names mean.
+pub(crate) fn parsed<'a>(
+    version: RegoVersion,
+    texts: impl IntoIterator<Item = &'a Text>,
+) -> Vec<ParsedModule<'a>> {
+    let parsed =
+        texts.into_iter().map(|text| (text, portcullis_rego_syntax::parse(&text.text, version.into())));
+    let parsed: Vec<(&Text, Parsed)> = parsed.collect();
+    let names_of = |number: usize, module: &Module| {
+        let others = parsed.iter().enumerate().filter(|(other, (_, parsed))| {
+            *other != number && parsed.module.package_path() == module.package_path()
+        });
+        let rules = others.flat_map(|(_, (_, parsed))| &parsed.module.rules);
+        let package_rules = rules.map(|rule| rule.name().to_owned()).collect();
+        resolve_in(module, &resolve::Environment { package_rules, functions: Vec::new() })
+    };
+    let names: Vec<Names> =
+        parsed.iter().enumerate().map(|(number, (_, parsed))| names_of(number, &parsed.module)).collect();
+    let modules = parsed.into_iter().zip(names).enumerate();
+    modules
+        .map(|(number, ((text, Parsed { module, diagnostics }), names))| ParsedModule {
+            text,
+            module,
+            diagnostics,
+            names,
+            is_lib: number > 0,
+        })
+        .collect()
 }
 
-/// Parses all modules of a template and checks them against the rules for templates and, with the feature
-/// `lint`, against what cannot have been meant.
-pub(crate) fn front_end<'a>(
-    source: &RegoSource,
-    texts: &'a [Text],
-    schema: Option<&Schema>,
-    document: &Document,
-) -> FrontEnd<'a> {
-    let FrontEnd { modules, mut errors } = checked(source, texts, document);
+/// Checks the modules of a template against the rules for templates and, with the feature `lint`, against
+/// what cannot have been meant.
+pub(crate) fn check(graph: &CallGraph<'_>, schema: Option<&Schema>, document: &Document) -> Vec<Error> {
+    let mut errors = refused(graph, document);
     if let Some(schema) = schema {
-        errors.extend(template_rules::check_parameters(&modules, schema, document));
+        errors.extend(template_rules::check_parameters(graph, schema, document));
     }
     #[cfg(feature = "lint")]
-    lint::check(&modules, schema, document, &mut errors);
-    FrontEnd { modules, errors }
+    lint::check(graph, schema, document, &mut errors);
+    errors
 }
 
-/// The modules, and what Gatekeeper and OPA would refuse them for.
-fn checked<'a>(source: &RegoSource, texts: &'a [Text], document: &Document) -> FrontEnd<'a> {
-    let version = match source.version {
-        RegoVersion::V0 => Version::V0,
-        RegoVersion::V1 => Version::V1,
-    };
-    let parsed: Vec<Parsed> =
-        texts.iter().map(|text| portcullis_rego_syntax::parse(&text.text, version)).collect();
-    let mut packages: Vec<(Vec<String>, Vec<String>)> = Vec::new();
-    for Parsed { module, .. } in &parsed {
-        let path = module.package_path().into_iter().map(str::to_owned).collect();
-        packages.push((path, module.rules.iter().map(|rule| rule.name().to_owned()).collect()));
-    }
-    let mut modules = Vec::new();
+/// What Gatekeeper and OPA would refuse the modules for.
+fn refused(graph: &CallGraph<'_>, document: &Document) -> Vec<Error> {
+    let modules = graph.modules;
     let mut errors = Vec::new();
-    let mut is_sound = true;
-    for (number, (text, Parsed { module, diagnostics })) in texts.iter().zip(parsed).enumerate() {
-        let package = packages.get(number).map(|(path, _)| path);
-        let others = packages
-            .iter()
-            .enumerate()
-            .filter(|(other, (path, _))| *other != number && Some(path) == package);
-        let package_rules = others.flat_map(|(_, (_, rules))| rules.iter().cloned()).collect();
-        let environment = resolve::Environment { package_rules, functions: Vec::new() };
-        let names = resolve_in(&module, &environment);
-        let parsed = ParsedModule { text, module, names, is_lib: number > 0 };
-        errors.extend(
-            diagnostics.iter().map(|diagnostic| template_rules::rego_error(diagnostic, &parsed, document)),
-        );
-        let broken = !diagnostics.is_empty();
-        is_sound &= !broken && parsed.names.diagnostics.is_empty();
+    for (number, parsed) in modules.iter().enumerate() {
         // What follows from a text that does not parse is noise.
-        let unresolved = parsed.names.diagnostics.iter().filter(|_| !broken);
-        errors.extend(unresolved.map(|diagnostic| template_rules::rego_error(diagnostic, &parsed, document)));
-        errors.extend(template_rules::check(&parsed, broken, document));
-        modules.push(parsed);
+        let unresolved = parsed.names.diagnostics.iter().filter(|_| parsed.diagnostics.is_empty());
+        let found = parsed.diagnostics.iter().chain(unresolved);
+        errors.extend(found.map(|diagnostic| template_rules::rego_error(diagnostic, parsed, document)));
+        errors.extend(template_rules::check(graph, number, parsed, document));
     }
+    let compile_error = |error: &CompileError| compile_error(error, modules, document);
     for (number, parsed) in modules.iter().enumerate() {
         let unit = Unit { module: &parsed.module, names: &parsed.names };
-        let unavailable = portcullis_rego::unavailable_builtins(&unit, number);
-        errors.extend(unavailable.iter().map(|error| compile_error(error, &modules, document)));
+        errors.extend(portcullis_rego::unavailable_builtins(&unit, number).iter().map(compile_error));
     }
-    errors.extend(template_rules::check_libraries(&modules, document));
-    let recursions = recursion::find(&modules);
-    if is_sound && recursions.is_empty() {
-        errors.extend(types::check(&modules, document));
+    errors.extend(template_rules::check_libraries(graph, document));
+    let recursions = recursion::find(graph);
+    let mut found =
+        modules.iter().flat_map(|parsed| parsed.diagnostics.iter().chain(&parsed.names.diagnostics));
+    if found.next().is_none() && recursions.is_empty() {
+        errors.extend(types::check(modules, document));
     }
-    for found in recursions {
-        let location = modules.get(found.module).and_then(|parsed| locate(document, parsed.text, found.span));
-        errors.push(Error::new(found.kind, found.message).at(location));
-    }
-    FrontEnd { modules, errors }
+    errors.extend(recursions.iter().map(compile_error));
+    errors
 }
 
 pub(crate) fn compile_error(
@@ -119,5 +114,9 @@ pub(crate) fn compile_error(
     document: &Document,
 ) -> Error {
     let location = modules.get(error.module).and_then(|parsed| locate(document, parsed.text, error.span));
-    Error::new(ErrorKind::Rego, error.message.clone()).maybe_hint(error.hint.clone()).at(location)
+    let kind = match error.kind {
+        CompileErrorKind::Rego => ErrorKind::Rego,
+        CompileErrorKind::Limit => ErrorKind::Limit,
+    };
+    Error::new(kind, error.message.clone()).maybe_hint(error.hint.clone()).at(location)
 }

@@ -9,15 +9,15 @@
 //! Conditions are worked out for each operation, through rules, functions and `not`, as true, false or
 //! unknown. What cannot be worked out is unknown: then an operation is asked for rather than not.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use portcullis_rego_syntax::ast::{
     BinaryOp, Body, Call, Expr, ExprKind, RefArg, RefArgKind, Rule, RuleKind, Statement, StatementKind,
 };
 use portcullis_rego_syntax::visit::{self, Visitor};
 
-use super::rule_book::{Called, MAX_FOLLOWED, RuleBook, constants};
-use super::template_rules::ParsedModule;
+use super::call_graph::{Answers, CallGraph, RuleId};
+use super::reviewed_kinds::{self, constants};
 
 /// What a template's text says about operations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -162,42 +162,43 @@ impl PerOperation {
 }
 
 impl OperationUse {
-    pub(crate) fn of(modules: &[ParsedModule<'_>]) -> Self {
-        let book = RuleBook::of(modules);
-        let mut looking = Looking { book: &book, known: BTreeMap::new(), depth: 0, found: Self::default() };
-        let mut words = Words {
-            book: &book,
-            module: 0,
-            needed: vec![(0, "violation".to_owned())],
-            seen: BTreeSet::new(),
-            found: Self::default(),
-        };
+    pub(crate) fn of(graph: &CallGraph<'_>) -> Self {
+        let needed: Vec<RuleId> = graph.violation().into_iter().collect();
+        let mut words = Words { graph, module: 0, needed, seen: BTreeSet::new(), found: Self::default() };
         words.all();
-        looking.found = words.found;
-        let found = looking.rules(0, "violation", Sense::Plain);
-        let kinds = super::reviewed_kinds::of(&book);
+        let question = (graph.violation(), Sense::Plain);
+        let mut looking = Looking { graph, answers: Answers::to(question), found: words.found };
+        while let Some((rule, sense)) = looking.answers.next() {
+            let mut all = PerOperation::NEVER;
+            for (module, definition) in graph.definitions(rule) {
+                all = all.or(looking.rule(*module, definition, sense));
+            }
+            looking.answers.add((rule, sense), all);
+        }
+        let found = looking.answers.get(question).unwrap_or(PerOperation::ANYTHING);
+        let kinds = reviewed_kinds::of(graph);
         Self { deletes: found.deletes, connects: found.connects, kinds, ..looking.found }
     }
 }
 
 /// Collects what is said in the rules that `violation` needs.
-struct Words<'b, 'p, 'a> {
-    book: &'b RuleBook<'p, 'a>,
+struct Words<'g, 'p> {
+    graph: &'g CallGraph<'p>,
     /// Where it is.
     module: usize,
     /// The rules that are still to be looked at.
-    needed: Vec<(usize, String)>,
-    seen: BTreeSet<(usize, String)>,
+    needed: Vec<RuleId>,
+    seen: BTreeSet<RuleId>,
     found: OperationUse,
 }
 
-impl Words<'_, '_, '_> {
+impl Words<'_, '_> {
     fn all(&mut self) {
-        while let Some((module, name)) = self.needed.pop() {
-            let book = self.book;
-            self.module = module;
-            for rule in book.named(module, &name) {
-                visit::walk_rule(self, rule);
+        while let Some(rule) = self.needed.pop() {
+            let graph = self.graph;
+            for (module, definition) in graph.definitions(Some(rule)) {
+                self.module = *module;
+                visit::walk_rule(self, definition);
             }
         }
     }
@@ -208,16 +209,14 @@ impl Words<'_, '_, '_> {
         }
     }
 
+    /// Not all that the graph says is needed: what is taken away is left out below.
     fn need(&mut self, expr: &Expr) {
-        for rule in Called::of(self.book, self.module, expr).into_iter().flat_map(|called| called.rules) {
-            if self.seen.insert(rule.clone()) {
-                self.needed.push(rule);
-            }
-        }
+        let rule = self.graph.meaning(self.module, expr).and_then(|meaning| meaning.rule);
+        self.needed.extend(rule.filter(|rule| self.seen.insert(*rule)));
     }
 }
 
-impl<'m> Visitor<'m> for Words<'_, '_, '_> {
+impl<'m> Visitor<'m> for Words<'_, '_> {
     fn visit_expr(&mut self, expr: &'m Expr) {
         if let Some(text) = expr.as_string() {
             self.add(text);
@@ -251,11 +250,9 @@ impl<'m> Visitor<'m> for Words<'_, '_, '_> {
     }
 }
 
-struct Looking<'b, 'p, 'a> {
-    book: &'b RuleBook<'p, 'a>,
-    /// What rules came to; none while they are looked at.
-    known: BTreeMap<(usize, String, Sense), Option<PerOperation>>,
-    depth: usize,
+struct Looking<'g, 'p> {
+    graph: &'g CallGraph<'p>,
+    answers: Answers<(Option<RuleId>, Sense), PerOperation>,
     found: OperationUse,
 }
 
@@ -267,28 +264,7 @@ struct Surroundings<'p> {
     aliases: &'p BTreeSet<&'p str>,
 }
 
-impl<'p> Looking<'_, 'p, '_> {
-    /// All definitions of a name in a module.
-    fn rules(&mut self, module: usize, name: &str, sense: Sense) -> PerOperation {
-        let key = (module, name.to_owned(), sense);
-        match self.known.get(&key) {
-            Some(Some(found)) => return *found,
-            Some(None) => return PerOperation::UNKNOWN,
-            None if self.depth >= MAX_FOLLOWED => return PerOperation::ANYTHING,
-            None => {}
-        }
-        self.known.insert(key.clone(), None);
-        self.depth += 1;
-        let book = self.book;
-        let mut all = PerOperation::NEVER;
-        for rule in book.named(module, name) {
-            all = all.or(self.rule(module, rule, sense));
-        }
-        self.depth -= 1;
-        self.known.insert(key, Some(all));
-        all
-    }
-
+impl<'p> Looking<'_, 'p> {
     fn mention(&mut self, mention: Mention) {
         self.found.mention = self.found.mention.max(mention);
     }
@@ -556,16 +532,13 @@ impl<'p> Looking<'_, 'p, '_> {
 
     /// What the rules come to that a name means, if it means any.
     fn called(&mut self, place: Surroundings<'_>, expr: &'p Expr, sense: Sense) -> Option<PerOperation> {
-        let called = Called::of(self.book, place.module, expr)?;
-        let mut all = PerOperation::NEVER;
-        for (module, name) in &called.rules {
-            all = all.or(self.rules(*module, name, sense));
-        }
+        let meaning = self.graph.meaning(place.module, expr)?;
+        let all = self.answers.get((meaning.rule, sense)).unwrap_or(PerOperation::UNKNOWN);
         // A set is there, whatever is in it; what is looked up in something may be there or not.
-        Some(match (called.is_whole, called.is_collection) {
-            (true, true) => all.unknown(),
-            (true, false) => all,
-            (false, _) => all.at_most_unknown(),
+        Some(match meaning.beyond {
+            0 if self.graph.is_collection(meaning.rule) => all.unknown(),
+            0 => all,
+            _ => all.at_most_unknown(),
         })
     }
 }

@@ -3,6 +3,10 @@
 //! Paths are followed through assignments, iteration, `object.get`, elements of set rules and arguments of
 //! functions. What is handed on without being looked into (to a builtin, as a result) counts as read whole,
 //! so that the kinds of the inventory are never too few.
+//!
+//! It does not ask `call_graph`: it follows values into functions and out of sets, not rules to what they
+//! need, and takes all functions of one name for one, so that a call that is understood wrongly reads more and
+//! never less.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

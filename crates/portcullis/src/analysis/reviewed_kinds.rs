@@ -4,26 +4,33 @@
 //! Only what is certain counts: every body of `violation` has to be about kinds that it names, by itself or
 //! by rules that it needs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use portcullis_rego_syntax::ast::{
     BinaryOp, Body, Expr, ExprKind, RefArgKind, Rule, RuleKind, StatementKind,
 };
 
-use super::rule_book::{Called, MAX_FOLLOWED, RuleBook, constants};
+use super::call_graph::{Answers, CallGraph, RuleId};
 
 /// Kinds; none for any.
 type Kinds = Option<BTreeSet<Box<str>>>;
 
-/// The kinds that a policy can hold for; the first module has its `violation`.
-pub(super) fn of(book: &RuleBook<'_, '_>) -> Kinds {
-    Looking { book, known: BTreeMap::new(), depth: 0 }.rules(0, "violation")
+/// The kinds that a policy can hold for.
+pub(super) fn of(graph: &CallGraph<'_>) -> Kinds {
+    let mut looking = Looking { graph, answers: Answers::to(graph.violation()) };
+    while let Some(rule) = looking.answers.next() {
+        let mut all = Some(BTreeSet::new());
+        for (module, definition) in graph.definitions(rule) {
+            all = either(all, looking.rule(*module, definition));
+        }
+        looking.answers.add(rule, all);
+    }
+    looking.answers.get(graph.violation()).flatten()
 }
 
-struct Looking<'b, 'p, 'a> {
-    book: &'b RuleBook<'p, 'a>,
-    known: BTreeMap<(usize, String), Kinds>,
-    depth: usize,
+struct Looking<'g, 'p> {
+    graph: &'g CallGraph<'p>,
+    answers: Answers<Option<RuleId>, Kinds>,
 }
 
 fn both(one: Kinds, other: Kinds) -> Kinds {
@@ -40,30 +47,7 @@ fn either(one: Kinds, other: Kinds) -> Kinds {
     })
 }
 
-impl<'p> Looking<'_, 'p, '_> {
-    /// Of all definitions of a name.
-    fn rules(&mut self, module: usize, name: &str) -> Kinds {
-        let key = (module, name.to_owned());
-        if let Some(known) = self.known.get(&key) {
-            return known.clone();
-        }
-        if self.depth >= MAX_FOLLOWED {
-            return None;
-        }
-        // Any, should it need itself.
-        self.known.insert(key.clone(), None);
-        self.depth += 1;
-        let book = self.book;
-        let mut all = Some(BTreeSet::new());
-        for rule in book.named(module, name) {
-            let of_rule = self.rule(module, rule);
-            all = either(all, of_rule);
-        }
-        self.depth -= 1;
-        self.known.insert(key, all.clone());
-        all
-    }
-
+impl<'p> Looking<'_, 'p> {
     fn rule(&mut self, module: usize, rule: &'p Rule) -> Kinds {
         let is_false = |rule: &Rule| {
             rule.head
@@ -139,15 +123,22 @@ impl<'p> Looking<'_, 'p, '_> {
             ExprKind::Call(call) => &call.callee,
             _ => expr.peeled(),
         };
-        let called = Called::of(self.book, module, expr)?;
-        if called.is_whole && called.is_collection {
+        let meaning = self.graph.meaning(module, expr)?;
+        if meaning.beyond == 0 && self.graph.is_collection(meaning.rule) {
             return None;
         }
-        let mut all = Some(BTreeSet::new());
-        for (module, name) in &called.rules {
-            all = either(all, self.rules(*module, name));
+        // Any, should it need itself.
+        self.answers.get(meaning.rule).flatten()
+    }
+}
+
+/// The texts of a list or set that has nothing but texts in it.
+pub(super) fn constants(expr: &Expr) -> Option<Vec<&str>> {
+    match &expr.peeled().kind {
+        ExprKind::Array(items) | ExprKind::Set(items) => {
+            items.iter().map(|item| item.peeled().as_string()).collect()
         }
-        all
+        _ => None,
     }
 }
 

@@ -12,11 +12,12 @@
 
 use std::collections::BTreeSet;
 
-use portcullis_rego_syntax::analysis::{self, Usage};
+use portcullis_rego_syntax::analysis::{GlobalRef, Usage};
 use portcullis_rego_syntax::ast::{ComprehensionHead, Expr, ExprKind, Import, Module, Rule, RuleKind};
 use portcullis_rego_syntax::visit::{self, Visitor};
-use portcullis_rego_syntax::{Diagnostic, Names, Span};
+use portcullis_rego_syntax::{Diagnostic, Span};
 
+use super::call_graph::{CallGraph, ParsedModule};
 use crate::api::template::Text;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind, did_you_mean};
@@ -26,19 +27,15 @@ use crate::source::Location;
 /// Most warnings of parameters that the schema does not have.
 const MAX_WARNINGS: usize = 100;
 
-/// A module of a template: the main one or a library.
-pub(crate) struct ParsedModule<'a> {
-    pub(crate) text: &'a Text,
-    pub(crate) module: Module,
-    /// What its names mean, resolved once for all checks.
-    pub(crate) names: Names,
-    pub(crate) is_lib: bool,
-}
-
 /// Checks one module.
-/// `is_broken` says that rules may be missing because they do not parse.
-pub(super) fn check(parsed: &ParsedModule<'_>, is_broken: bool, document: &Document) -> Vec<Error> {
-    let mut rules = Rules { document, parsed, replaced: replaced_input(parsed), errors: Vec::new() };
+pub(super) fn check(
+    graph: &CallGraph<'_>,
+    number: usize,
+    parsed: &ParsedModule<'_>,
+    document: &Document,
+) -> Vec<Error> {
+    let replaced = replaced_input(graph.references(number));
+    let mut rules = Rules { document, parsed, replaced, errors: Vec::new() };
     let path = parsed.module.package_path();
     if parsed.is_lib {
         if path.first() != Some(&"lib") || path.len() < 2 {
@@ -49,7 +46,7 @@ pub(super) fn check(parsed: &ParsedModule<'_>, is_broken: bool, document: &Docum
             );
         }
     } else {
-        check_violation(&mut rules, is_broken);
+        check_violation(&mut rules);
     }
     visit::walk_module(&mut rules, &parsed.module);
     rules.errors
@@ -68,14 +65,10 @@ pub(super) fn rego_error(diagnostic: &Diagnostic, parsed: &ParsedModule<'_>, doc
 /// Checks references below `input.parameters` against the template's own schema: a parameter that no
 /// constraint can have is always undefined. A warning, because a policy may well ask for a parameter that
 /// only older constraints had.
-pub(super) fn check_parameters(
-    modules: &[ParsedModule<'_>],
-    schema: &Schema,
-    document: &Document,
-) -> Vec<Error> {
+pub(super) fn check_parameters(graph: &CallGraph<'_>, schema: &Schema, document: &Document) -> Vec<Error> {
     let mut warnings = Vec::new();
-    for parsed in modules {
-        for reference in analysis::refs(&parsed.module, &parsed.names) {
+    for (number, parsed) in graph.modules.iter().enumerate() {
+        for reference in graph.references(number) {
             let [Some("input"), Some("parameters"), path @ ..] = reference.path.as_slice() else { continue };
             // For each, all parameters are looked at.
             if warnings.len() >= MAX_WARNINGS {
@@ -162,7 +155,7 @@ fn makes_none(rule: &Rule) -> bool {
     }
 }
 
-fn check_violation(rules: &mut Rules<'_>, is_broken: bool) {
+fn check_violation(rules: &mut Rules<'_>) {
     let module = &rules.parsed.module;
     let definitions: Vec<&Rule> = module.rules_named("violation").collect();
     let found = !definitions.is_empty();
@@ -187,7 +180,7 @@ fn check_violation(rules: &mut Rules<'_>, is_broken: bool) {
     if let Some(rule) = meant {
         let message = format!("a template needs a rule `violation`; `{}` is never asked", rule.name());
         rules.wrong(rule.name_span(), message, Some(format!("rename `{}` to `violation`", rule.name())));
-    } else if !is_broken {
+    } else if rules.parsed.diagnostics.is_empty() {
         let message = "a template needs a rule `violation`".to_owned();
         let hint = "add `violation[{\"msg\": msg}] { … }`".to_owned();
         rules.wrong(package_span(module), message, Some(hint));
@@ -239,20 +232,17 @@ pub(super) fn wrong_element(element: &Expr) -> Option<(Span, &'static str)> {
 
 /// Checks that the functions of libraries that are called are there. The engine finds out when it calls them,
 /// if it does.
-pub(super) fn check_libraries(modules: &[ParsedModule<'_>], document: &Document) -> Vec<Error> {
-    let defined: BTreeSet<Vec<&str>> = modules
-        .iter()
-        .flat_map(|parsed| {
-            let package = parsed.module.package_path();
-            parsed.module.rules.iter().map(move |rule| {
-                let below = rule.head.path.iter().map_while(|step| step.as_str());
-                package.iter().copied().chain([rule.name()]).chain(below).collect()
-            })
+pub(super) fn check_libraries(graph: &CallGraph<'_>, document: &Document) -> Vec<Error> {
+    let with_heads = graph.rules().iter().flat_map(|node| {
+        node.definitions.iter().map(|(_, rule)| {
+            let below = rule.head.path.iter().map_while(|step| step.as_str());
+            node.path.iter().copied().chain(below).collect()
         })
-        .collect();
+    });
+    let defined: BTreeSet<Vec<&str>> = with_heads.collect();
     let mut errors = Vec::new();
-    for parsed in modules {
-        for reference in analysis::refs(&parsed.module, &parsed.names) {
+    for (number, parsed) in graph.modules.iter().enumerate() {
+        for reference in graph.references(number) {
             let Some(path) = reference.path.iter().copied().collect::<Option<Vec<_>>>() else { continue };
             let ["data", "lib", ..] = path.as_slice() else { continue };
             if reference.usage != Usage::Call || path.get(1..).is_some_and(|path| defined.contains(path)) {
@@ -277,9 +267,9 @@ struct Replaced<'a> {
     fields: BTreeSet<&'a str>,
 }
 
-fn replaced_input<'a>(parsed: &'a ParsedModule<'_>) -> Replaced<'a> {
+fn replaced_input<'a>(references: &[GlobalRef<'a>]) -> Replaced<'a> {
     let mut replaced = Replaced::default();
-    for reference in analysis::refs(&parsed.module, &parsed.names) {
+    for reference in references {
         if let (Usage::WithTarget, [Some("input"), field @ ..]) = (reference.usage, reference.path.as_slice())
         {
             match field.first() {

@@ -4,7 +4,8 @@
 use portcullis_rego_syntax::types;
 use portcullis_rego_syntax::{DiagnosticCode, Module, Names};
 
-use super::template_rules::{ParsedModule, locate};
+use super::call_graph::ParsedModule;
+use super::template_rules::locate;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 

@@ -17,7 +17,7 @@ use portcullis_rego::{Base, Environment, EvalError, EvalErrorKind, Indexes, Quer
 use portcullis_rego_syntax::Span;
 
 use super::{Evaluation, EvaluationError, InventoryComparison, RawViolation, Surroundings};
-use crate::analysis::{self, FrontEnd, InventoryRead, ObjectRead, OperationUse, Reads};
+use crate::analysis::{self, CallGraph, InventoryRead, ObjectRead, OperationUse, Reads};
 use crate::api::template::{RegoSource, Text};
 use crate::document::Document;
 use crate::error::{Error, Severity};
@@ -48,7 +48,9 @@ impl RegoProgram {
         schema: Option<&Schema>,
     ) -> (Option<Self>, Vec<Error>) {
         let texts: Vec<_> = [&source.module].into_iter().chain(&source.libs).cloned().collect();
-        let FrontEnd { modules, mut errors } = analysis::front_end(source, &texts, schema, document);
+        let modules = analysis::parsed(source.version, &texts);
+        let graph = CallGraph::of(&modules);
+        let mut errors = analysis::check(&graph, schema, document);
         if errors.iter().any(|error| error.severity() == Severity::Error) {
             return (None, errors);
         }
@@ -65,7 +67,7 @@ impl RegoProgram {
                     inventory_reads: reads.inventory,
                     object_reads: reads.object.into(),
                     reads_namespace: reads.namespace,
-                    operation_use: OperationUse::of(&modules),
+                    operation_use: OperationUse::of(&graph),
                     rests_on: OnceLock::new(),
                     texts,
                 };

@@ -23,7 +23,7 @@ pub(super) fn unavailable(module: usize, span: Span, name: &str) -> CompileError
         _ => None,
     };
     let message = format!("builtin `{name}` is not available");
-    CompileError { module, span, message, hint: hint.map(str::to_owned) }
+    CompileError { hint: hint.map(str::to_owned), ..CompileError::rego(module, span, message) }
 }
 
 /// Whether a builtin is implemented, by a function or by lowering.

@@ -88,7 +88,7 @@ fn lower(units: &[Unit<'_>], query: &Query<'_>) -> Result<(NormalForm, Vec<Compa
         groups.push(group(&tree, &units, plan, &mut errors));
     }
     let entry = entry(&tree, &units, query, &mut errors);
-    nesting::check(&groups, &tree.nodes, &entry.branch, &mut errors);
+    nesting::check(&groups, &tree, &entry.branch, &mut errors);
     if !errors.is_empty() {
         errors.sort_by_key(|error| (error.module, error.span));
         errors.dedup();
@@ -129,7 +129,7 @@ fn group(
         if rule.rule.is_default {
             if default.is_some() {
                 let message = format!("multiple default rules {} found", tree::dotted(&plan.path));
-                errors.push(CompileError { module: rule.module, span: rule.rule.span, message, hint: None });
+                errors.push(CompileError::rego(rule.module, rule.rule.span, message));
             }
             default = lowering.definitions(errors).into_iter().next();
         } else {

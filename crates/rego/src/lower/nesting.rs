@@ -3,22 +3,22 @@
 //! rules: both must end before the stack does. No input makes either deeper than this says, as rules cannot
 //! call themselves.
 
-use portcullis_rego_syntax::Span;
 use portcullis_rego_syntax::builtins::Nesting as Depth;
 use portcullis_value::{Value, View};
 
-use super::tree::dotted;
+use super::tree::{Tree, dotted};
 use crate::builtins::Builtin;
-use crate::error::CompileError;
+use crate::error::{CompileError, CompileErrorKind};
 use crate::normal_form::{
-    Arg, Branch, BranchHead, Callee, Change, CollectHead, Group, GroupId, Node, NodeId, Op, OpKind, Pattern,
+    Arg, Branch, BranchHead, Callee, Change, CollectHead, Group, GroupId, NodeId, Op, OpKind, Pattern,
     Replacement, Root, Slot,
 };
 
 /// Most levels that rules put around what they read.
 const MAX_LEVELS: u32 = 100;
-/// Most rules that need each other in a row.
-const LONGEST_ROW: usize = 128;
+/// Rules that need each other in a longer row are refused: each takes its part of the stack when it is
+/// evaluated. Policies that people write need a tenth of it.
+const MAX_ROW: usize = 128;
 
 /// Levels of a value beyond those of the documents it is made from: `own` by itself, `around` about the
 /// arguments of the function it stands in, if it holds any of them.
@@ -52,57 +52,75 @@ impl Levels {
 enum Known {
     Not,
     Active,
-    Levels(Levels),
+    /// The levels, and how many rules need each other in a row from here on, itself counted.
+    Yes(Levels, usize),
 }
 
-pub(super) fn check(groups: &[Group], nodes: &[Node], entry: &Branch, errors: &mut Vec<CompileError>) {
-    let mut nesting =
-        Nesting { groups, nodes, known: groups.iter().map(|_| Known::Not).collect(), row: 0, errors };
-    for id in 0..groups.len() {
+pub(super) fn check(groups: &[Group], tree: &Tree<'_>, entry: &Branch, errors: &mut Vec<CompileError>) {
+    let known = groups.iter().map(|_| Known::Not).collect();
+    let mut nesting = Nesting { groups, tree, known, above: 0, below: 0, errors };
+    for (id, group) in groups.iter().enumerate() {
+        nesting.below = 0;
         nesting.group(id);
+        if nesting.below > MAX_ROW {
+            let path = dotted(&group.path);
+            let message = format!("rules need each other more than {MAX_ROW} deep, beginning with {path}");
+            let first = tree.groups.get(id).and_then(|plan| plan.rules.first());
+            let (module, span) =
+                first.map(|first| (first.module, first.rule.name_span())).unwrap_or_default();
+            return errors.push(CompileError::new(CompileErrorKind::Limit, module, span, message));
+        }
     }
     nesting.branch(entry);
 }
 
 struct Nesting<'p, 'e> {
     groups: &'p [Group],
-    nodes: &'p [Node],
+    tree: &'p Tree<'p>,
     known: Vec<Known>,
-    row: usize,
+    /// How many rules wait for the one that is looked at.
+    above: usize,
+    /// The longest row of rules so far that it needs.
+    below: usize,
     errors: &'e mut Vec<CompileError>,
 }
 
 impl Nesting<'_, '_> {
     fn group(&mut self, id: GroupId) -> Levels {
         match self.known.get(id) {
-            Some(Known::Levels(levels)) => return *levels,
+            Some(Known::Yes(levels, row)) => {
+                self.below = self.below.max(*row);
+                return *levels;
+            }
             // Rules that need themselves are for the evaluation to refuse: whether they do may depend on
             // keys.
             Some(Known::Active) | None => return Levels::default(),
             Some(Known::Not) => {}
         }
         let Some(group) = self.groups.get(id) else { return Levels::default() };
-        if self.row >= LONGEST_ROW {
-            let message = format!("{} needs more than {LONGEST_ROW} rules in a row", dotted(&group.path));
-            self.error(group, message);
-            self.mark(id, Known::Levels(Levels::default()));
+        // This looks at rules as they are evaluated, one within the other, and ends where that would.
+        if self.above >= MAX_ROW {
+            self.below = self.below.max(MAX_ROW);
             return Levels::default();
         }
         self.mark(id, Known::Active);
-        self.row += 1;
+        self.above += 1;
+        let beside = std::mem::take(&mut self.below);
         let mut levels = Levels::default();
         for definition in group.definitions.iter().chain(&group.default) {
             for branch in &definition.branches {
                 levels = levels.max(self.branch(branch));
             }
         }
-        self.row -= 1;
+        self.above -= 1;
+        let row = self.below + 1;
+        self.below = row.max(beside);
         if levels.own.max(levels.around.unwrap_or(0)) > MAX_LEVELS {
             let message = format!("{} nests values more than {MAX_LEVELS} deep", dotted(&group.path));
             self.error(group, message);
             levels = Levels::default();
         }
-        self.mark(id, Known::Levels(levels));
+        self.mark(id, Known::Yes(levels, row));
         levels
     }
 
@@ -117,8 +135,9 @@ impl Nesting<'_, '_> {
         let module = definition.map_or(0, |definition| definition.module);
         let span = definition
             .and_then(|definition| definition.branches.first())
-            .map_or(Span::default(), |first| first.span);
-        self.errors.push(CompileError { module, span, message, hint: None });
+            .map(|first| first.span)
+            .unwrap_or_default();
+        self.errors.push(CompileError::rego(module, span, message));
     }
 
     fn branch(&mut self, branch: &Branch) -> Levels {
@@ -138,8 +157,8 @@ impl Nesting<'_, '_> {
     }
 
     fn tree(&mut self, id: NodeId) -> Levels {
-        let nodes = self.nodes;
-        let Some(node) = nodes.get(id) else { return Levels::default() };
+        let tree = self.tree;
+        let Some(node) = tree.nodes.get(id) else { return Levels::default() };
         let own = node.group.map(|group| self.group(group)).unwrap_or_default();
         node.children.values().fold(own, |levels, child| levels.max(self.tree(*child).plus(1)))
     }

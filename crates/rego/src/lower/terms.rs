@@ -97,7 +97,7 @@ impl<'l, 'm> Terms<'l, 'm> {
     }
 
     pub(super) fn error(&mut self, span: Span, message: impl Into<String>) {
-        self.errors.push(CompileError { module: self.module, span, message: message.into(), hint: None });
+        self.errors.push(CompileError::rego(self.module, span, message));
     }
 
     fn unavailable(&mut self, span: Span, name: &str) {

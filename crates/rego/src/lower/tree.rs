@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use portcullis_rego_syntax::Span;
 use portcullis_rego_syntax::ast::{Expr, ExprKind, RefArg, Rule, RuleKind};
 use portcullis_value::{Value, View};
 
@@ -81,7 +80,7 @@ impl<'m> Tree<'m> {
                 }
                 if let Some(plan) = rules.first() {
                     let message = format!("rule {} conflicts with {}", dotted(&path), dotted(&outer.path));
-                    errors.push(error(plan.module, plan.rule.head.span, message));
+                    errors.push(CompileError::rego(plan.module, plan.rule.head.span, message));
                 }
             }
             if let Some(kind) = kind(&path, &rules, errors) {
@@ -163,16 +162,12 @@ fn kind(path: &[Value], rules: &[RulePlan<'_>], errors: &mut Vec<CompileError>) 
             Some(before) if before == kind => {}
             Some(_) => {
                 let message = format!("conflicting rules {} found", dotted(path));
-                errors.push(error(plan.module, plan.rule.head.span, message));
+                errors.push(CompileError::rego(plan.module, plan.rule.head.span, message));
                 return None;
             }
         }
     }
     found
-}
-
-fn error(module: usize, span: Span, message: String) -> CompileError {
-    CompileError { module, span, message, hint: None }
 }
 
 /// A path below `data` as it is written.

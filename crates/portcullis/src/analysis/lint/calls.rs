@@ -32,7 +32,7 @@ struct Calls<'p, 'a> {
 
 impl<'a> Visitor<'a> for Calls<'_, 'a> {
     fn visit_rule(&mut self, rule: &'a Rule) {
-        self.is_reached = self.scope.is_reached(rule);
+        self.is_reached = self.scope.is_reached(rule.name());
         visit::walk_rule(self, rule);
     }
 

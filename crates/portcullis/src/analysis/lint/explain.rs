@@ -7,8 +7,8 @@ use portcullis_rego_syntax::ast::{Expr, ExprKind};
 use portcullis_rego_syntax::visit::{self, Visitor};
 
 use super::program::{Program, Scope};
+use crate::analysis::call_graph::{CallGraph, ParsedModule};
 use crate::analysis::reads::Reads;
-use crate::analysis::template_rules::ParsedModule;
 use crate::api::template::{RegoSource, RegoVersion};
 use crate::document::Document;
 
@@ -26,17 +26,10 @@ pub struct Explanation {
 impl Explanation {
     /// Explains a template that compiles.
     pub(crate) fn of(source: &RegoSource, document: &Document) -> Self {
-        let texts: Vec<_> = [&source.module].into_iter().chain(&source.libs).collect();
-        let modules: Vec<ParsedModule<'_>> = texts
-            .into_iter()
-            .enumerate()
-            .map(|(number, text)| {
-                let module = portcullis_rego_syntax::parse(&text.text, source.version.into()).module;
-                let names = portcullis_rego_syntax::resolve(&module);
-                ParsedModule { text, module, names, is_lib: number > 0 }
-            })
-            .collect();
-        let program = Program::new(&modules, None, document);
+        let texts = [&source.module].into_iter().chain(&source.libs);
+        let modules = crate::analysis::parsed(source.version, texts);
+        let graph = CallGraph::of(&modules);
+        let program = Program::new(&graph, None, document);
         let mut uses = Uses::default();
         for scope in program.scopes() {
             let mut collector = Collector { scope, uses: &mut uses };

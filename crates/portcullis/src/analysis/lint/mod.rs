@@ -3,11 +3,11 @@
 //! what cannot be decided is not reported.
 //!
 //! ```text
-//! modules --program--> rules, what each needs, what variables stand for
-//!                        |--never----> conditions that never hold, a `violation` that never fires
-//!                        |--violation> elements of `violation` without a `msg`
-//!                        |--calls----> patterns, formats, deprecated builtins
-//!                        \--unused---> imports, locals, rules, libraries; shadowed names
+//! call graph --program--> what `violation` needs, what variables stand for
+//!                            |--never----> conditions that never hold, a `violation` that never fires
+//!                            |--violation> elements of `violation` without a `msg`
+//!                            |--calls----> patterns, formats, deprecated builtins
+//!                            \--unused---> imports, locals, rules, libraries; shadowed names
 //! ```
 
 mod calls;
@@ -21,7 +21,7 @@ mod shape;
 mod unused;
 mod violation;
 
-use crate::analysis::template_rules::ParsedModule;
+use crate::analysis::call_graph::CallGraph;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind, Severity};
 use crate::schema::Schema;
@@ -29,15 +29,15 @@ use crate::schema::Schema;
 pub use explain::Explanation;
 use program::Program;
 
-/// Checks the modules of a template. `errors` is what is known to be wrong with them: what would only follow
+/// Checks a template. `errors` is what is known to be wrong with them: what would only follow
 /// from it is left out, and what turns out to be worse than it looked becomes an error.
 pub(super) fn check(
-    modules: &[ParsedModule<'_>],
+    graph: &CallGraph<'_>,
     schema: Option<&Schema>,
     document: &Document,
     errors: &mut Vec<Error>,
 ) {
-    let program = Program::new(modules, schema, document);
+    let program = Program::new(graph, schema, document);
     let mut found = calls::check(&program);
     found.extend(violation::check(&program));
     found.extend(never::check_parameters(&program));

@@ -3,14 +3,17 @@
 
 use std::collections::BTreeMap;
 
-use portcullis_rego_syntax::analysis::{self, Usage};
-use portcullis_rego_syntax::ast::{BinaryOp, Body, Clause, Expr, ExprKind, Head, Statement, StatementKind};
+use portcullis_rego_syntax::analysis::Usage;
+use portcullis_rego_syntax::ast::{
+    BinaryOp, Body, Clause, Expr, ExprKind, Head, Rule, Statement, StatementKind,
+};
 use portcullis_rego_syntax::visit::{self, Visitor};
 use portcullis_rego_syntax::{Resolution, Span};
 
 use super::constant::{self, Constant};
 use super::facts::{Fact, Facts};
-use super::program::{Definition, Program, RulePath, Scope, path_of};
+use super::program::{Program, Scope};
+use crate::analysis::call_graph::RuleId;
 use crate::analysis::template_rules::unknown_parameter;
 use crate::error::{Error, ErrorKind};
 use crate::schema::PathCheck;
@@ -39,7 +42,7 @@ struct Never {
 }
 
 /// The rules that never have a value, or, of a set, an element.
-type Dead<'a> = BTreeMap<RulePath<'a>, Why>;
+type Dead = BTreeMap<RuleId, Why>;
 
 /// Reports the conditions of all bodies that never hold.
 pub(super) fn check_conditions(program: &Program<'_>) -> Vec<Error> {
@@ -102,14 +105,14 @@ impl<'a> Visitor<'a> for Parameters<'_, 'a> {
 pub(super) fn check_libraries(program: &Program<'_>) -> Vec<Error> {
     let mut found = Vec::new();
     for scope in program.scopes() {
-        for reference in analysis::refs(&scope.parsed.module, &scope.parsed.names) {
+        for reference in scope.references() {
             let path: Vec<&str> = reference.path.iter().map_while(|step| *step).collect();
             let is_library = matches!(path.as_slice(), ["data", "lib", ..]);
             let below = path.get(1..).unwrap_or_default();
             if reference.root == Resolution::Rule
                 || reference.usage != Usage::Read
                 || !is_library
-                || program.exists(below)
+                || program.graph.exists(below)
             {
                 continue;
             }
@@ -125,9 +128,9 @@ pub(super) fn check_libraries(program: &Program<'_>) -> Vec<Error> {
 pub(super) fn check_violation(program: &Program<'_>) -> Option<Error> {
     let dead = dead_rules(program);
     let scope = program.scope(0)?;
-    let path = path_of(&scope.parsed.module, "violation");
-    let (_, rule) = program.rules.get(&path)?.first()?;
-    let why = dead.get(&path)?;
+    let violation = program.graph.violation()?;
+    let (_, rule) = program.graph.definitions(Some(violation)).first()?;
+    let why = dead.get(&violation)?;
     let message = "`violation` can never fire: each of its bodies has a condition that is never true";
     let error = match why {
         Why::Certain => Error::new(ErrorKind::NeverFires, message),
@@ -147,9 +150,8 @@ pub(super) fn sees_no_review(program: &Program<'_>) -> bool {
     }
     let mut is_elsewhere = false;
     for scope in program.scopes() {
-        for reference in analysis::refs(&scope.parsed.module, &scope.parsed.names) {
-            let is_reached = program.reached.contains(&path_of(&scope.parsed.module, reference.rule));
-            if !is_reached || reference.root != Resolution::Input {
+        for reference in scope.references() {
+            if !scope.is_reached(reference.rule) || reference.root != Resolution::Input {
                 continue;
             }
             match reference.path.get(1) {
@@ -162,15 +164,16 @@ pub(super) fn sees_no_review(program: &Program<'_>) -> bool {
     is_elsewhere
 }
 
-fn dead_rules<'a>(program: &Program<'a>) -> Dead<'a> {
+fn dead_rules(program: &Program<'_>) -> Dead {
     let mut dead = Dead::new();
     for _ in 0..ROUNDS {
         let mut found = Dead::new();
-        for (path, definitions) in &program.rules {
+        for (number, node) in program.graph.rules().iter().enumerate() {
+            let whys = node.definitions.iter();
             let whys: Option<Vec<Why>> =
-                definitions.iter().map(|definition| dead_definition(program, *definition, &dead)).collect();
+                whys.map(|(module, rule)| dead_definition(program, *module, rule, &dead)).collect();
             if let Some(why) = whys.and_then(|whys| whys.into_iter().max()) {
-                found.insert(path.clone(), why);
+                found.insert(number, why);
             }
         }
         // What `with` replaces may have a value after all.
@@ -182,11 +185,7 @@ fn dead_rules<'a>(program: &Program<'a>) -> Dead<'a> {
     dead
 }
 
-fn dead_definition<'a>(
-    program: &Program<'a>,
-    (module, rule): Definition<'a>,
-    dead: &Dead<'a>,
-) -> Option<Why> {
+fn dead_definition<'a>(program: &Program<'a>, module: usize, rule: &'a Rule, dead: &Dead) -> Option<Why> {
     let scope = program.scope(module)?;
     if rule.is_default || !rule.head.path.is_empty() {
         return None;
@@ -206,7 +205,7 @@ fn head_exprs(head: &Head) -> impl Iterator<Item = &Expr> {
 }
 
 /// Why a body never holds: the strongest reason.
-fn dead_body<'a>(scope: Scope<'_, 'a>, body: &'a Body, dead: &Dead<'a>) -> Option<Why> {
+fn dead_body<'a>(scope: Scope<'_, 'a>, body: &'a Body, dead: &Dead) -> Option<Why> {
     let mut facts = Facts::default();
     body.statements
         .iter()
@@ -394,7 +393,7 @@ fn about<'a>(
 
 /// Why a collection has no elements: a comprehension whose body never holds, a set rule without one that
 /// does.
-fn empty<'a>(scope: Scope<'_, 'a>, expr: &'a Expr, dead: &Dead<'a>) -> Option<Why> {
+fn empty<'a>(scope: Scope<'_, 'a>, expr: &'a Expr, dead: &Dead) -> Option<Why> {
     if !scope.program.may_look_on() {
         return None;
     }
@@ -411,20 +410,20 @@ fn empty<'a>(scope: Scope<'_, 'a>, expr: &'a Expr, dead: &Dead<'a>) -> Option<Wh
             }
         }
         ExprKind::Var(_) | ExprKind::Ref(_) => {
-            let (rule, used) = scope.rule(expr)?;
-            let args = expr.as_ref().map_or(0, |reference| reference.args.len());
-            (args == used && is_set(scope.program, rule)).then(|| dead.get(rule).copied()).flatten()
+            let meaning = scope.meaning(expr)?;
+            let is_empty = meaning.beyond == 0 && is_set(scope.program, meaning.rule?);
+            dead.get(&meaning.rule?).copied().filter(|_| is_empty)
         }
         _ => None,
     }
 }
 
-fn is_set(program: &Program<'_>, rule: &RulePath<'_>) -> bool {
-    program.rules.get(rule).into_iter().flatten().any(|(_, rule)| rule.head.key.is_some())
+fn is_set(program: &Program<'_>, rule: RuleId) -> bool {
+    program.graph.definitions(Some(rule)).iter().any(|(_, rule)| rule.head.key.is_some())
 }
 
 /// Why a comparison of how many elements there are never holds: there are none.
-fn counts_none<'a>(scope: Scope<'_, 'a>, expr: &'a Expr, dead: &Dead<'a>) -> Option<Why> {
+fn counts_none<'a>(scope: Scope<'_, 'a>, expr: &'a Expr, dead: &Dead) -> Option<Why> {
     match &expr.peeled().kind {
         ExprKind::Binary(binary) => {
             let none = Constant::Number("0".to_owned());
@@ -447,7 +446,7 @@ fn counts_none<'a>(scope: Scope<'_, 'a>, expr: &'a Expr, dead: &Dead<'a>) -> Opt
 }
 
 /// Why a statement has no value because of what it refers to.
-fn undefined_statement<'a>(scope: Scope<'_, 'a>, statement: &'a Statement, dead: &Dead<'a>) -> Option<Why> {
+fn undefined_statement<'a>(scope: Scope<'_, 'a>, statement: &'a Statement, dead: &Dead) -> Option<Why> {
     if !statement.with.is_empty() {
         return None;
     }
@@ -462,7 +461,7 @@ fn undefined_statement<'a>(scope: Scope<'_, 'a>, statement: &'a Statement, dead:
 }
 
 /// Why an expression never has a value: a part of it has none, and that makes the whole undefined.
-fn undefined<'a>(scope: Scope<'_, 'a>, expr: &'a Expr, dead: &Dead<'a>) -> Option<Why> {
+fn undefined<'a>(scope: Scope<'_, 'a>, expr: &'a Expr, dead: &Dead) -> Option<Why> {
     let mut parts = Parts { scope, dead, why: None };
     parts.visit_expr(expr);
     parts.why
@@ -470,7 +469,7 @@ fn undefined<'a>(scope: Scope<'_, 'a>, expr: &'a Expr, dead: &Dead<'a>) -> Optio
 
 struct Parts<'d, 'p, 'a> {
     scope: Scope<'p, 'a>,
-    dead: &'d Dead<'a>,
+    dead: &'d Dead,
     why: Option<Why>,
 }
 
@@ -481,12 +480,11 @@ impl<'a> Parts<'_, '_, 'a> {
 
     fn reference(&mut self, expr: &'a Expr, is_call: bool) {
         let program = self.scope.program;
-        if let Some((rule, used)) = self.scope.rule(expr) {
-            let Some(why) = self.dead.get(rule) else { return };
+        let meaning = self.scope.meaning(expr);
+        if let Some((rule, beyond)) = meaning.and_then(|meaning| Some((meaning.rule?, meaning.beyond))) {
+            let Some(why) = self.dead.get(&rule) else { return };
             // A set without elements is still a set.
-            let is_set = is_set(program, rule);
-            let args = expr.as_ref().map_or(0, |reference| reference.args.len());
-            if is_call || !is_set || args > used {
+            if is_call || !is_set(program, rule) || beyond > 0 {
                 self.add(*why);
             }
             return;

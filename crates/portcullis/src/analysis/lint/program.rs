@@ -1,18 +1,19 @@
-//! A template's modules as one program: which rules there are, what they need, and what is known of local
-//! variables.
+//! A template's modules as one program: what `violation` needs, what `with` replaces, and what is known of
+//! local variables.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use portcullis_rego_syntax::analysis::{self, Usage};
-use portcullis_rego_syntax::ast::{BinaryOp, Expr, ExprKind, Module, Rule, Statement, StatementKind};
+use portcullis_rego_syntax::analysis::{GlobalRef, Usage};
+use portcullis_rego_syntax::ast::{BinaryOp, Expr, ExprKind, Rule, Statement, StatementKind};
 use portcullis_rego_syntax::resolve::LocalId;
 use portcullis_rego_syntax::visit::{self, Visitor};
 use portcullis_rego_syntax::{Names, Resolution, Span};
 
 use super::constant::Constant;
-use crate::analysis::template_rules::{ParsedModule, locate};
+use crate::analysis::call_graph::{CallGraph, Meaning, ParsedModule, RuleId};
+use crate::analysis::template_rules::locate;
 use crate::document::Document;
 use crate::schema::Schema;
 use crate::source::Location;
@@ -27,23 +28,16 @@ const MAX_LOOKS: usize = 2_000;
 /// Most findings that are shown of one template. To find a place in a document takes time that grows with it.
 const MAX_SHOWN: usize = 200;
 
-/// The path of a rule below `data`, without what follows its name.
-pub(super) type RulePath<'a> = Vec<&'a str>;
-
-/// A definition of a rule, and the number of the module it stands in.
-pub(super) type Definition<'a> = (usize, &'a Rule);
-
 /// A path from `input`; `None` where a step is computed.
 pub(super) type InputPath = Vec<Option<String>>;
 
 /// The modules of a template, the main one first.
 pub(super) struct Program<'a> {
-    pub(super) modules: &'a [ParsedModule<'a>],
+    pub(super) graph: &'a CallGraph<'a>,
     pub(super) schema: Option<&'a Schema>,
     pub(super) document: &'a Document,
-    pub(super) rules: BTreeMap<RulePath<'a>, Vec<Definition<'a>>>,
-    /// The rules that `violation` needs, itself included.
-    pub(super) reached: BTreeSet<RulePath<'a>>,
+    /// The rules that `violation` may need, itself included.
+    reached: BTreeSet<RuleId>,
     /// Whether `with` replaces (parts of) `input` somewhere: then it may have any shape.
     pub(super) replaces_input: bool,
     /// The same of anything else.
@@ -65,87 +59,30 @@ enum Bound<'a> {
 }
 
 impl<'a> Program<'a> {
-    pub(super) fn new(
-        modules: &'a [ParsedModule<'a>],
-        schema: Option<&'a Schema>,
-        document: &'a Document,
-    ) -> Self {
-        let mut rules: BTreeMap<RulePath<'a>, Vec<Definition<'a>>> = BTreeMap::new();
-        let mut bound = Vec::new();
-        for (number, parsed) in modules.iter().enumerate() {
-            for rule in &parsed.module.rules {
-                rules.entry(path_of(&parsed.module, rule.name())).or_default().push((number, rule));
-            }
+    pub(super) fn new(graph: &'a CallGraph<'a>, schema: Option<&'a Schema>, document: &'a Document) -> Self {
+        let bound = |parsed: &'a ParsedModule<'a>| {
             let mut binder = Binder { names: &parsed.names, bound: BTreeMap::new() };
             visit::walk_module(&mut binder, &parsed.module);
-            bound.push(binder.bound);
-        }
-        let mut program = Self {
-            modules,
+            binder.bound
+        };
+        let replaces = |is_input: bool| {
+            let mut all = (0..graph.modules.len()).flat_map(|module| graph.references(module));
+            all.any(|reference| {
+                reference.usage == Usage::WithTarget
+                    && (reference.path.first() == Some(&Some("input"))) == is_input
+            })
+        };
+        Self {
+            graph,
             schema,
             document,
-            rules,
-            reached: BTreeSet::new(),
-            replaces_input: false,
-            replaces_others: false,
-            bound,
+            reached: graph.reached(),
+            replaces_input: replaces(true),
+            replaces_others: replaces(false),
+            bound: graph.modules.iter().map(bound).collect(),
             shown: Cell::new(0),
             looks: Cell::new(MAX_LOOKS),
-        };
-        program.follow_references();
-        program
-    }
-
-    /// Fills in what is known from references: which rules `violation` needs, and what `with` replaces.
-    fn follow_references(&mut self) {
-        let mut needs: BTreeMap<RulePath<'a>, BTreeSet<RulePath<'a>>> = BTreeMap::new();
-        for parsed in self.modules {
-            for reference in analysis::refs(&parsed.module, &parsed.names) {
-                if reference.usage == Usage::WithTarget {
-                    match reference.path.first() {
-                        Some(Some("input")) => self.replaces_input = true,
-                        _ => self.replaces_others = true,
-                    }
-                }
-                let constant: Vec<&'a str> = reference.path.iter().map_while(|step| *step).collect();
-                let target: RulePath<'a> = match reference.root {
-                    Resolution::Rule => parsed.module.package_path().into_iter().chain(constant).collect(),
-                    _ => constant.into_iter().skip(1).collect(),
-                };
-                if matches!(reference.path.first(), Some(Some("input"))) && reference.root != Resolution::Rule
-                {
-                    continue;
-                }
-                let into = self.led_into(&target).map(|(path, _)| path);
-                let needed: Vec<RulePath<'a>> =
-                    into.into_iter().chain(self.below(&target)).cloned().collect();
-                needs.entry(path_of(&parsed.module, reference.rule)).or_default().extend(needed);
-            }
         }
-        let mut open: Vec<RulePath<'a>> =
-            self.modules.first().map(|main| path_of(&main.module, "violation")).into_iter().collect();
-        while let Some(rule) = open.pop() {
-            if self.reached.insert(rule.clone()) {
-                open.extend(needs.get(&rule).into_iter().flatten().cloned());
-            }
-        }
-    }
-
-    /// The rule that a path below `data` leads into.
-    pub(super) fn led_into(&self, path: &[&'a str]) -> Option<(&RulePath<'a>, &Vec<Definition<'a>>)> {
-        (1..=path.len()).find_map(|length| self.rules.get_key_value(path.get(..length)?))
-    }
-
-    /// The rules below a path.
-    fn below(&self, path: &[&'a str]) -> impl Iterator<Item = &RulePath<'a>> {
-        let path = path.to_vec();
-        let after = self.rules.range(path.clone()..).map(|(known, _)| known);
-        after.take_while(move |known| known.starts_with(&path))
-    }
-
-    /// Whether a path below `data` leads to a rule, or stands for a package with rules.
-    pub(super) fn exists(&self, path: &[&'a str]) -> bool {
-        self.led_into(path).is_some() || self.below(path).next().is_some()
     }
 
     /// Whether there may be another look at what a collection holds.
@@ -155,23 +92,20 @@ impl<'a> Program<'a> {
     }
 
     pub(super) fn scope(&self, module: usize) -> Option<Scope<'_, 'a>> {
-        Some(Scope { program: self, parsed: self.modules.get(module)?, bound: self.bound.get(module)? })
+        let (parsed, bound) = (self.graph.modules.get(module)?, self.bound.get(module)?);
+        Some(Scope { program: self, module, parsed, bound })
     }
 
     pub(super) fn scopes(&self) -> impl Iterator<Item = Scope<'_, 'a>> {
-        (0..self.modules.len()).filter_map(|module| self.scope(module))
+        (0..self.graph.modules.len()).filter_map(|module| self.scope(module))
     }
-}
-
-/// The path of a rule of a module.
-pub(super) fn path_of<'a>(module: &'a Module, rule: &'a str) -> RulePath<'a> {
-    module.package_path().into_iter().chain([rule]).collect()
 }
 
 /// One module of a program: where names mean something.
 #[derive(Clone, Copy)]
 pub(super) struct Scope<'p, 'a> {
     pub(super) program: &'p Program<'a>,
+    module: usize,
     pub(super) parsed: &'a ParsedModule<'a>,
     bound: &'p BTreeMap<LocalId, Bound<'a>>,
 }
@@ -191,13 +125,18 @@ impl<'a> Scope<'_, 'a> {
         span.text(&self.parsed.text.text)
     }
 
-    pub(super) fn is_reached(&self, rule: &'a Rule) -> bool {
-        self.program.reached.contains(&path_of(&self.parsed.module, rule.name()))
+    /// Whether `violation` may need a rule of the module.
+    pub(super) fn is_reached(&self, name: &str) -> bool {
+        self.program.graph.named(self.module, name).is_some_and(|rule| self.program.reached.contains(&rule))
     }
 
     /// The definitions of a rule of the module.
-    pub(super) fn definitions(&self, name: &'a str) -> &[Definition<'a>] {
-        self.program.rules.get(&path_of(&self.parsed.module, name)).map_or(&[], Vec::as_slice)
+    pub(super) fn definitions(&self, name: &str) -> &'a [(usize, &'a Rule)] {
+        self.program.graph.definitions(self.program.graph.named(self.module, name))
+    }
+
+    pub(super) fn references(&self) -> &'a [GlobalRef<'a>] {
+        self.program.graph.references(self.module)
     }
 
     pub(super) fn resolution(&self, expr: &Expr) -> Option<Resolution> {
@@ -263,22 +202,8 @@ impl<'a> Scope<'_, 'a> {
         }
     }
 
-    /// The rule that a variable, reference or callee means, and how many steps of it lead to the rule's name.
-    pub(super) fn rule(&self, expr: &'a Expr) -> Option<(&RulePath<'a>, usize)> {
-        let head = expr.as_ref().map_or(expr, |reference| &reference.head);
-        let prefix: Vec<&'a str> = expr.static_prefix().into_iter().map(|(step, _)| step).collect();
-        let root: RulePath<'a> = match self.resolution(head)? {
-            Resolution::Rule => path_of(&self.parsed.module, head.as_var()?),
-            Resolution::Data => Vec::new(),
-            Resolution::Import(index) => {
-                self.parsed.module.imports.get(index)?.segments().into_iter().skip(1).collect()
-            }
-            _ => return None,
-        };
-        let before = root.len();
-        let path: RulePath<'a> = root.into_iter().chain(prefix.into_iter().skip(1)).collect();
-        let (rule, _) = self.program.led_into(&path)?;
-        Some((rule, rule.len().saturating_sub(before)))
+    pub(super) fn meaning(&self, expr: &Expr) -> Option<Meaning> {
+        self.program.graph.meaning(self.module, expr)
     }
 
     /// A text that two expressions share only if they have the same value wherever both have one, for all

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use portcullis_rego_syntax::analysis;
 use portcullis_rego_syntax::ast::{
     BinaryOp, Clause, Expr, ExprKind, Head, Import, Rule, Statement, StatementKind, Version,
 };
@@ -19,7 +18,7 @@ pub(super) fn check(program: &Program<'_>) -> Vec<Error> {
     let mut found = Vec::new();
     for scope in program.scopes() {
         let module = &scope.parsed.module;
-        if scope.parsed.is_lib && !module.rules.iter().any(|rule| scope.is_reached(rule)) {
+        if scope.parsed.is_lib && !module.rules.iter().any(|rule| scope.is_reached(rule.name())) {
             if program.scopes().any(|other| other.parsed.is_lib && refers_to(other, scope)) {
                 continue;
             }
@@ -51,7 +50,7 @@ fn refers_to(one: Scope<'_, '_>, other: Scope<'_, '_>) -> bool {
         imports.any(|path| path.get(1..).is_some_and(|path| path.starts_with(&package)))
     };
     let names = || {
-        analysis::refs(&one.parsed.module, &one.parsed.names).any(|reference| {
+        one.references().iter().any(|reference| {
             let path: Vec<&str> = reference.path.iter().map_while(|step| *step).collect();
             reference.root == Resolution::Data && path.get(1..).is_some_and(|path| path.starts_with(&package))
         })
@@ -66,7 +65,7 @@ fn warning(scope: Scope<'_, '_>, kind: ErrorKind, span: Span, message: String, h
 /// Rules that `violation` does not need; one finding per name.
 fn rules(scope: Scope<'_, '_>) -> Vec<Error> {
     let mut seen = BTreeSet::new();
-    let unused = scope.parsed.module.rules.iter().filter(|rule| !scope.is_reached(rule));
+    let unused = scope.parsed.module.rules.iter().filter(|rule| !scope.is_reached(rule.name()));
     unused
         .filter(|rule| seen.insert(rule.name()))
         .map(|rule| {
@@ -79,7 +78,7 @@ fn rules(scope: Scope<'_, '_>) -> Vec<Error> {
 fn imports(scope: Scope<'_, '_>) -> Vec<Error> {
     let module = &scope.parsed.module;
     let mut used: BTreeSet<usize> = BTreeSet::new();
-    for reference in analysis::refs(module, &scope.parsed.names) {
+    for reference in scope.references() {
         if let Resolution::Import(index) = reference.root {
             used.insert(index);
         }
