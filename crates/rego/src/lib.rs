@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 pub mod builtins;
+mod collections;
 mod error;
 mod eval;
 mod lower;
@@ -20,7 +21,7 @@ mod program;
 mod reads;
 
 pub use error::{CompileError, CompileErrorKind, EvalError, EvalErrorKind};
-pub use eval::{Environment, Evaluation, IndexLimits, Indexes};
-pub use lower::{Query, Unit, unavailable_builtins};
+pub use eval::{Environment, Evaluation, IndexLimits, Indexes, Input};
+pub use lower::{Query, Special, Unit, unavailable_builtins};
 pub use program::{Comparing, ComparingCost, Program};
 pub use reads::{Base, Reads};

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use portcullis_rego_syntax::Span;
-use portcullis_value::Value;
+use portcullis_value::{Value, View};
 
 use crate::builtins::Builtin;
 
@@ -65,14 +65,41 @@ pub(crate) enum Pattern {
 pub(crate) struct Op {
     pub(crate) kind: OpKind,
     pub(crate) span: Span,
+    pub(crate) charge: Charge,
+}
+
+impl Op {
+    pub(crate) const fn new(kind: OpKind, span: Span) -> Self {
+        Self { kind, span, charge: Charge::ONE }
+    }
+}
+
+/// What is charged before an operation runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Charge {
+    /// One for itself, and what was done ahead when the program was specialised.
+    pub(crate) steps: u32,
+    pub(crate) memory: u32,
+}
+
+impl Charge {
+    pub(crate) const ONE: Self = Self { steps: 1, memory: 0 };
+}
+
+/// What keeping a value that was made is charged, in bytes. Those that are the same everywhere are not kept.
+pub(crate) fn kept_bytes(value: &Value) -> usize {
+    match value.view() {
+        View::Undefined | View::Null | View::Bool(_) => 0,
+        _ => size_of::<Value>(),
+    }
 }
 
 #[derive(Clone, Debug)]
 pub(crate) enum OpKind {
     /// Never holds.
     Fail,
-    /// Follows keys from a root.
-    Path { root: Root, keys: Box<[Arg]>, to: Slot },
+    /// Follows keys from a root. Whether all keys are constant and short is known, since most are.
+    Path { root: Root, keys: Box<[Arg]>, is_plain: bool, to: Slot },
     /// Each element whose key fits; of sets the elements are the keys, too.
     Scan { root: Root, key: Pattern, to: Slot },
     /// The document that rules make at a path.
@@ -109,6 +136,21 @@ pub(crate) enum OpKind {
     Print { args: Box<[Arg]> },
     /// Compares with what `data` holds: each answer of a chain of operations whose values equal others.
     Join(Box<Join>),
+}
+
+impl OpKind {
+    pub(crate) fn path(root: Root, keys: Box<[Arg]>, to: Slot) -> Self {
+        let is_plain = keys.iter().all(|key| match key {
+            Arg::Const(key) => !is_heavy(key),
+            Arg::Slot(_) => false,
+        });
+        Self::Path { root, keys, is_plain, to }
+    }
+}
+
+/// Whether looking something up by a key is charged by its size.
+pub(crate) fn is_heavy(key: &Value) -> bool {
+    key.is_collection() || matches!(key.view(), View::String(text) if text.len() > 64)
 }
 
 /// A comparison with the answers of a [`SiteChain`].
@@ -203,7 +245,7 @@ pub(crate) enum Replacement {
 }
 
 /// A rule body with the head it is evaluated for: `else` makes several of one rule.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Branch {
     /// Of how many slots the frame is; arguments come first.
     pub(crate) slots: u32,
@@ -215,7 +257,7 @@ pub(crate) struct Branch {
 }
 
 /// `f("a")`, or `f(x) { x == "a" }`: the argument at a position equals a constant without parts.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Guard {
     pub(crate) position: usize,
     pub(crate) value: Value,
@@ -229,7 +271,7 @@ impl Branch {
 }
 
 /// What a branch gives for each answer of its operations.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum BranchHead {
     /// A value of a complete document or function.
     Value(Arg),

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use portcullis_rego_syntax::Span;
 use portcullis_value::Value;
@@ -32,6 +33,8 @@ pub struct Program {
     comparings: Vec<Comparing>,
     /// What indexes know it by.
     identity: Arc<()>,
+    /// Bytes that are taken by programs that were specialised.
+    specialised: Arc<AtomicUsize>,
 }
 
 /// An iteration over what `data` holds besides rules, such as the objects of an inventory.
@@ -63,7 +66,7 @@ pub enum ComparingCost {
 
 impl Program {
     pub(crate) fn new(form: NormalForm, comparings: Vec<Comparing>) -> Self {
-        Self { form, caches: Caches::default(), comparings, identity: Arc::new(()) }
+        Self { form, caches: Caches::default(), comparings, identity: Arc::new(()), specialised: Arc::default() }
     }
 
     /// Whether [`Self::indexes`] gives any.
@@ -87,6 +90,10 @@ impl Program {
 
     pub(crate) fn caches(&self) -> &Caches {
         &self.caches
+    }
+
+    pub(crate) fn specialised(&self) -> &Arc<AtomicUsize> {
+        &self.specialised
     }
 
     pub(crate) fn identity(&self) -> &Arc<()> {

@@ -10,6 +10,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::Value;
+use crate::value::is_same_text;
+
+/// So many keys are looked at one after the other: most differ in their lengths, which is faster seen than
+/// which of two comes first.
+const MAX_SCANNED: usize = 16;
 
 /// Keys and values, sorted by key; each key is there once. A clone shares them.
 #[derive(Clone, Default)]
@@ -42,6 +47,10 @@ impl Object {
     /// As [`Self::get`], for a key that is a text.
     #[must_use]
     pub fn get_str(&self, key: &str) -> Option<&Value> {
+        if self.0.len() <= MAX_SCANNED {
+            let is_it = |known: &Value| known.as_str().is_some_and(|known| is_same_text(known, key));
+            return self.0.iter().find(|(known, _)| is_it(known)).map(|(_, value)| value);
+        }
         self.at(|known| match known.as_str() {
             Some(known) => known.cmp(key),
             None => known.ty().cmp(&crate::Type::String),
@@ -133,18 +142,20 @@ impl From<BTreeMap<Value, Value>> for Object {
 /// A later entry replaces an earlier one of the same key. Fast for what is in order already, as most is.
 impl FromIterator<(Value, Value)> for Object {
     fn from_iter<I: IntoIterator<Item = (Value, Value)>>(entries: I) -> Self {
-        let mut entries: Vec<(Value, Value)> = entries.into_iter().collect();
-        if !entries.is_sorted_by(|(a, _), (b, _)| a < b) {
-            // Stable, so that of equal keys the last one stays.
-            entries.sort_by(|(a, _), (b, _)| a.cmp(b));
-            entries.dedup_by(|later, earlier| {
-                let is_equal = later.0 == earlier.0;
-                if is_equal {
-                    std::mem::swap(&mut later.1, &mut earlier.1);
-                }
-                is_equal
-            });
+        let entries: Arc<[(Value, Value)]> = entries.into_iter().collect();
+        if entries.is_sorted_by(|(a, _), (b, _)| a < b) {
+            return Self(entries);
         }
+        let mut entries = entries.to_vec();
+        // Stable, so that of equal keys the last one stays.
+        entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+        entries.dedup_by(|later, earlier| {
+            let is_equal = later.0 == earlier.0;
+            if is_equal {
+                std::mem::swap(&mut later.1, &mut earlier.1);
+            }
+            is_equal
+        });
         Self(entries.into())
     }
 }

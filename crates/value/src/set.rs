@@ -113,11 +113,13 @@ impl From<BTreeSet<Value>> for Set {
 
 impl FromIterator<Value> for Set {
     fn from_iter<I: IntoIterator<Item = Value>>(items: I) -> Self {
-        let mut items: Vec<Value> = items.into_iter().collect();
-        if !items.is_sorted_by(|a, b| a < b) {
-            items.sort();
-            items.dedup();
+        let items: Arc<[Value]> = items.into_iter().collect();
+        if items.is_sorted_by(|a, b| a < b) {
+            return Self(items);
         }
+        let mut items = items.to_vec();
+        items.sort();
+        items.dedup();
         Self(items.into())
     }
 }

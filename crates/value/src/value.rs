@@ -265,10 +265,31 @@ impl<'v> From<&'v Value> for View<'v> {
     }
 }
 
+/// Whether two texts are equal. Most are short: those of up to 16 bytes are compared as numbers, without a
+/// call.
+#[inline]
+pub(crate) fn is_same_text(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    if a.len() != b.len() {
+        return false;
+    }
+    if let (Some(first), Some(last)) = (a.first_chunk::<8>(), a.last_chunk::<8>())
+        && a.len() <= 16
+    {
+        return b.first_chunk() == Some(first) && b.last_chunk() == Some(last);
+    }
+    if let (Some(first), Some(last)) = (a.first_chunk::<4>(), a.last_chunk::<4>())
+        && a.len() <= 8
+    {
+        return b.first_chunk() == Some(first) && b.last_chunk() == Some(last);
+    }
+    a == b
+}
+
 impl PartialEq for Value {
     fn eq(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
-            (Repr::Text(a), Repr::Text(b)) => a == b,
+            (Repr::Text(a), Repr::Text(b)) => is_same_text(a, b),
             (Repr::Array(a), Repr::Array(b)) => Arc::ptr_eq(a, b) || a == b,
             (Repr::Object(a), Repr::Object(b)) => a == b,
             (Repr::Set(a), Repr::Set(b)) => a == b,

@@ -1,6 +1,6 @@
 //! A constraint, compiled against its template.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::{Template, TemplateInfo};
 use crate::api::Constraint;
@@ -10,8 +10,12 @@ use crate::matcher::Matcher;
 use crate::names::ConstraintKey;
 use crate::object::Object;
 use crate::path::FieldPath;
+use crate::program::Special;
 use crate::source::Location;
 use crate::value::{self, Value};
+
+/// Where `input` has the parameters of a constraint.
+const PARAMETERS: &str = "parameters";
 
 /// What callers may know about a constraint.
 #[derive(Debug)]
@@ -64,6 +68,9 @@ pub(crate) struct CompiledConstraint {
     pub(crate) matcher: Matcher,
     /// `input.parameters`: after defaulting, `{}` if there are none.
     pub(crate) parameters: Value,
+    /// Its template's program for these parameters, made when it is first evaluated: of many constraints few
+    /// may ever apply.
+    special: OnceLock<Option<Special>>,
 }
 
 impl CompiledConstraint {
@@ -97,12 +104,19 @@ impl CompiledConstraint {
             template: template.clone(),
             matcher: Matcher::compile(&api.matching),
             parameters,
+            special: OnceLock::new(),
         };
         (Some(compiled), errors)
     }
 
-    /// The document `input` of its program.
-    pub(crate) fn input(&self, review: &Value) -> Value {
-        value::object([("review", review.clone()), ("parameters", self.parameters.clone())])
+    /// Its template's program for its parameters, if that differs.
+    pub(crate) fn special(&self) -> Option<&Special> {
+        self.special.get_or_init(|| self.template.program.specialise(PARAMETERS, &self.parameters)).as_ref()
+    }
+
+    /// The entries of `input` for its program, sorted.
+    pub(crate) fn input(&self, review: &Value) -> [(Value, Value); 2] {
+        [(PARAMETERS, &self.parameters), ("review", review)]
+            .map(|(key, value)| (Value::from(key), value.clone()))
     }
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 pub(crate) use portcullis_rego::Base;
 pub use portcullis_rego::ComparingCost;
+pub(crate) use portcullis_rego::Special;
 use portcullis_rego::Indexes;
 use portcullis_value::{LimitKind, Limits, Watch};
 
@@ -174,8 +175,16 @@ impl Program {
         }
     }
 
-    /// What it says of one input. Never panics: a panic would be an error of this evaluation.
-    pub(crate) fn evaluate(&self, input: Value, surroundings: &Surroundings<'_>) -> Evaluation {
+    /// The program for inputs with this value at a key, if it would differ. Takes about as long as compiling.
+    /// Never panics.
+    pub(crate) fn specialise(&self, key: &str, value: &Value) -> Option<Special> {
+        match self {
+            Self::Rego(program) => program.specialise(key, value),
+        }
+    }
+
+    /// What it says of one input, given by its sorted entries. Never panics: a panic would be an error of this evaluation.
+    pub(crate) fn evaluate(&self, input: &[(Value, Value)], surroundings: &Surroundings<'_>) -> Evaluation {
         match self {
             Self::Rego(program) => program.evaluate(input, surroundings),
         }
@@ -196,6 +205,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) data: &'a Value,
     /// Look-ups in it, of this program.
     pub(crate) indexes: Option<&'a Indexes>,
+    /// The program for what is known of the input.
+    pub(crate) special: Option<&'a Special>,
     pub(crate) limits: Limits,
     pub(crate) watch: Option<&'a dyn Watch>,
     pub(crate) now_ns: Option<i64>,

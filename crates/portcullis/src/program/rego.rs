@@ -13,7 +13,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
-use portcullis_rego::{Base, Environment, EvalError, EvalErrorKind, Indexes, Query, Unit};
+use portcullis_rego::{Base, Environment, EvalError, EvalErrorKind, Indexes, Input, Query, Special, Unit};
 use portcullis_rego_syntax::Span;
 
 use super::{Evaluation, EvaluationError, InventoryComparison, RawViolation, Surroundings};
@@ -149,11 +149,17 @@ impl RegoProgram {
         let _ = catch_unwind(AssertUnwindSafe(|| indexes.prepare(&self.program)));
     }
 
-    /// Evaluates `violation` for one input document. Never panics: a panic would be an error of this
+    /// The program for inputs with this value at a key.
+    pub(super) fn specialise(&self, key: &str, value: &Value) -> Option<Special> {
+        // A defect in it must not be one of all evaluations.
+        catch_unwind(AssertUnwindSafe(|| self.program.specialise(key, value))).ok().flatten()
+    }
+
+    /// Evaluates `violation` for one input document, given by its sorted entries. Never panics: a panic would be an error of this
     /// evaluation.
-    pub(super) fn evaluate(&self, input: Value, surroundings: &Surroundings<'_>) -> Evaluation {
+    pub(super) fn evaluate(&self, input: &[(Value, Value)], surroundings: &Surroundings<'_>) -> Evaluation {
         let environment = Environment {
-            input: Some(input),
+            input: Input::Entries(input),
             data: surroundings.data.clone(),
             limits: surroundings.limits,
             watch: surroundings.watch,
@@ -161,6 +167,7 @@ impl RegoProgram {
             seed: surroundings.seed,
             strict_builtin_errors: false,
             indexes: surroundings.indexes,
+            special: surroundings.special,
         };
         let caught = catch_unwind(AssertUnwindSafe(|| self.program.evaluate(&environment)));
         let Ok(evaluation) = caught else {

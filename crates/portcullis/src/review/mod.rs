@@ -191,12 +191,13 @@ fn evaluate(
     let surroundings = Surroundings {
         data,
         indexes: indexes.as_deref(),
+        special: constraint.special(),
         limits: world.limits(),
         watch: world.watch(),
         now_ns: world.now_ns(),
         seed: world.seed(),
     };
-    let evaluation = template.program.evaluate(input, &surroundings);
+    let evaluation = template.program.evaluate(&input, &surroundings);
     let verdict = match evaluation.result {
         Err(error) => Verdict::Error(error),
         Ok(raw) if raw.is_empty() => Verdict::Pass,

@@ -15,7 +15,7 @@
 macro_rules! table {
     ($($name:literal => $function:path),* $(,)?) => {
         pub(super) const BUILTINS: &[(&str, $crate::builtins::Call)] = &[$(
-            ($name, |context, args| $crate::builtins::named($name, $function(context, args))),
+            ($name, $function),
         )*];
     };
 }
@@ -68,8 +68,20 @@ pub type Call = fn(&mut Context<'_, '_>, &[&Value]) -> Outcome;
 pub struct Builtin {
     /// What is known of it.
     pub row: &'static Row,
-    /// What answers it.
-    pub call: Call,
+    /// What answers it; a failure does not say of which builtin it is.
+    call: Call,
+}
+
+impl Builtin {
+    /// The answer, or none if it is not defined for these arguments.
+    pub(crate) fn ask(&self, context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
+        (self.call)(context, args)
+    }
+
+    /// Puts the name of the builtin before what it says.
+    pub(crate) fn named(&self, message: &str) -> String {
+        format!("{}: {message}", self.row.name)
+    }
 }
 
 /// What a builtin answers. [`Value::UNDEFINED`] is the answer of a builtin that has none, where OPA does not
@@ -79,7 +91,7 @@ pub type Outcome = Result<Value, Failure>;
 /// Why a builtin has no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// It is not defined for these arguments: one sentence in OPA's words, after the name of the builtin.
+    /// It is not defined for these arguments: one sentence in OPA's words, without the name of the builtin.
     Undefined(String),
     /// A limit was exceeded.
     Limit(Exceeded),
@@ -152,14 +164,6 @@ static BY_NAME: LazyLock<HashMap<&'static str, Builtin>> = LazyLock::new(|| {
 /// The builtin of this name, if there is one that is evaluated.
 pub fn find(name: &str) -> Option<&'static Builtin> {
     BY_NAME.get(name)
-}
-
-/// Puts the name of the builtin before its error.
-fn named(name: &str, outcome: Outcome) -> Outcome {
-    match outcome {
-        Err(Failure::Undefined(message)) => Err(Failure::Undefined(format!("{name}: {message}"))),
-        outcome => outcome,
-    }
 }
 
 /// The failure for arguments that have the right types, but no answer.

@@ -15,12 +15,13 @@ use portcullis_value::{LimitKind, Object, Set, Value, View};
 
 use super::replaced::Document;
 use super::heap::UNDEFINED;
-use super::{Flow, Machine, Stop, collections};
+use super::{Flow, Machine, Stop};
+use crate::collections;
 use crate::normal_form::{BranchHead, Definition, Group, GroupId, GroupKind, NodeId};
 
 const TWO_VALUES: &str = "complete rules must not produce multiple outputs";
 const TWO_ANSWERS: &str = "functions must not produce multiple outputs for same inputs";
-const TWO_ENTRIES: &str = "object keys must be unique";
+pub(super) const TWO_ENTRIES: &str = "object keys must be unique";
 
 impl<'v> Machine<'v> {
     /// The document of rules, made when it is first asked for; undefined if no rule holds.
@@ -32,8 +33,7 @@ impl<'v> Machine<'v> {
             }
             Some(Document::NotMade) => {}
         }
-        let program = self.program;
-        let Some(group) = program.groups.get(id) else { return Ok(UNDEFINED) };
+        let Some(group) = self.group(id) else { return Ok(UNDEFINED) };
         self.budget.step(self.world.replaced.len() as u64 / 8)?;
         if !self.world.replaced.is_empty() && self.world.is_replaced(&group.path) {
             return Ok(self.base_document(&group.path));
@@ -74,8 +74,7 @@ impl<'v> Machine<'v> {
     /// The answer of a function to the arguments that are the slots from `frame` on; they are taken away.
     pub(super) fn function(&mut self, id: GroupId, frame: usize) -> Result<&'v Value, Stop> {
         self.deeper()?;
-        let program = self.program;
-        let answer = match program.groups.get(id) {
+        let answer = match self.group(id) {
             Some(group) => self.single(group, frame, TWO_ANSWERS),
             None => Ok(UNDEFINED),
         };
@@ -138,7 +137,7 @@ impl<'v> Machine<'v> {
     }
 
     fn set_document(&mut self, group: &'v Group) -> Result<&'v Value, Stop> {
-        let mut elements = Elements::default();
+        let start = self.found.len();
         for definition in &group.definitions {
             for branch in &definition.branches {
                 let BranchHead::Element(head) = &branch.head else { continue };
@@ -146,12 +145,13 @@ impl<'v> Machine<'v> {
                     machine.budget.make_items(1)?;
                     let element = machine.value(head);
                     collections::weigh(&mut machine.budget, element)?;
-                    elements.add(element);
+                    machine.found.push(element);
                     Ok(Flow::More)
                 })?;
             }
         }
-        self.make(elements.into_value())
+        let set = self.take_set(start);
+        self.make(set)
     }
 
     fn object_document(&mut self, group: &'v Group) -> Result<&'v Value, Stop> {
@@ -197,12 +197,12 @@ impl<'v> Machine<'v> {
     pub(super) fn keys_at(&mut self, id: NodeId, keys: &[&'v Value]) -> Result<Vec<&'v Value>, Stop> {
         match self.place(id, keys)? {
             Destination::Value(value) => {
-                Ok(collections::keys(&mut self.budget, self.heap, value)?)
+                Ok(self.heap.keys(&mut self.budget, value)?)
             }
             Destination::Inner(id) => {
                 let Some(node) = self.program.nodes.get(id) else { return Ok(Vec::new()) };
                 let base = self.base_document(&node.path);
-                let known = collections::keys(&mut self.budget, self.heap, base)?;
+                let known = self.heap.keys(&mut self.budget, base)?;
                 self.budget.step(node.children.len() as u64)?;
                 let mut keys: BTreeSet<&Value> = known.into_iter().collect();
                 keys.extend(node.children.keys());
@@ -311,26 +311,6 @@ enum Destination<'v> {
     Inner(NodeId),
     /// To a value.
     Value(&'v Value),
-}
-
-/// A set that rules or a comprehension fill.
-#[derive(Default)]
-pub(super) struct Elements<'v>(Vec<&'v Value>);
-
-impl<'v> Elements<'v> {
-    pub(super) fn add(&mut self, element: &'v Value) {
-        self.0.push(element);
-    }
-
-    /// Of elements that are equal the first one stays.
-    pub(super) fn into_value(self) -> Value {
-        let Self(mut elements) = self;
-        if !elements.is_sorted_by(|a, b| a < b) {
-            elements.sort();
-            elements.dedup_by(|later, first| first.cmp(&later).is_eq());
-        }
-        Value::from(elements.iter().copied().cloned().collect::<Set>())
-    }
 }
 
 /// An object that rules fill.

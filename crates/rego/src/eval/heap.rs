@@ -8,6 +8,8 @@ use std::sync::LazyLock;
 use portcullis_value::{Budget, Exceeded, Value, View};
 use typed_arena::Arena;
 
+use crate::normal_form::kept_bytes;
+
 /// What a slot holds that was not written.
 pub(super) const UNDEFINED: &Value = &Value::UNDEFINED;
 const NULL: &Value = &Value::NULL;
@@ -42,10 +44,15 @@ impl Heap {
             View::Null => Ok(NULL),
             View::Bool(value) => Ok(boolean(value)),
             _ => {
-                budget.take(size_of::<Value>())?;
+                budget.take(kept_bytes(&value))?;
                 Ok(self.0.alloc(value))
             }
         }
+    }
+
+    /// Keeps what was there before the evaluation, which is charged nothing.
+    pub(super) fn keep_free(&self, value: Value) -> &Value {
+        self.0.alloc(value)
     }
 
     /// Keeps an index.
@@ -53,6 +60,25 @@ impl Heap {
         match SMALL.get(index) {
             Some(value) => Ok(value),
             None => self.keep(budget, Value::from(index)),
+        }
+    }
+
+    /// The keys of a collection, in order.
+    ///
+    /// # Errors
+    ///
+    /// If they are more than there are steps left, or room for the indices of an array.
+    pub(super) fn keys<'v>(
+        &'v self,
+        budget: &mut Budget<'_>,
+        value: &'v Value,
+    ) -> Result<Vec<&'v Value>, Exceeded> {
+        budget.step(value.count().unwrap_or(0) as u64)?;
+        match value.view() {
+            View::Array(items) => (0..items.len()).map(|index| self.index(budget, index)).collect(),
+            View::Set(items) => Ok(items.iter().collect()),
+            View::Object(object) => Ok(object.keys().collect()),
+            _ => Ok(Vec::new()),
         }
     }
 }

@@ -15,7 +15,8 @@ use portcullis_value::{Budget, LimitKind, Limits, Object, Value};
 
 use super::replaced::World;
 use super::heap::{Heap, UNDEFINED};
-use super::{Flow, MAX_SLOTS, Machine, Step, Stop, collections};
+use super::{Flow, Input, MAX_SLOTS, Machine, Step, Stop};
+use crate::collections;
 use crate::normal_form::{Join, Member, Op, SetRule, SiteChain, SiteId, SiteKind};
 use crate::program::Program;
 
@@ -329,14 +330,16 @@ fn make(program: &Program, indexes: &Indexes, id: SiteId, known: &[Arc<Rows>]) -
         base: 0,
         module: site.module,
         depth: 0,
-        world: World::new(None, &indexes.data, form.groups.len()),
+        world: World::new(&Input::Undefined, &indexes.data, form.groups.len()),
         outer: Vec::new(),
+        found: Vec::new(),
         prints: Vec::new(),
         output: 0,
         now_ns: None,
         seed: 0,
         strict: false,
         indexes: Some(indexes),
+        special: None,
         making: Some(id),
     };
     match &site.kind {

@@ -8,7 +8,6 @@
 //! from the heap of the evaluation, where everything lies that it makes until it ends. So a slot is a
 //! pointer, and to fill and to leave a frame costs next to nothing.
 
-mod collections;
 mod documents;
 mod heap;
 mod indexes;
@@ -20,7 +19,8 @@ use portcullis_value::{Budget, LimitKind, Limits, Value, View, Watch};
 
 use crate::builtins::Caches;
 use crate::error::{EvalError, EvalErrorKind};
-use crate::normal_form::{Arg, Branch, BranchHead, NormalForm, SiteId, Slot};
+use crate::lower::Special;
+use crate::normal_form::{Arg, Branch, BranchHead, Group, GroupId, NormalForm, SiteId, Slot};
 use crate::program::Program;
 
 use heap::{Heap, UNDEFINED};
@@ -63,6 +63,8 @@ struct Machine<'v> {
     world: World<'v>,
     /// The worlds outside of the `with` that are active.
     outer: Vec<World<'v>>,
+    /// The elements of the collections that are being made, the innermost last.
+    found: Vec<&'v Value>,
     prints: Vec<String>,
     output: u64,
     now_ns: Option<i64>,
@@ -70,6 +72,8 @@ struct Machine<'v> {
     strict: bool,
     /// What was made before, from the same `data`.
     indexes: Option<&'v Indexes>,
+    /// The rules that are run in the place of the program's.
+    special: Option<&'v Special>,
     /// What is made here, and so cannot be used.
     making: Option<SiteId>,
 }
@@ -77,8 +81,8 @@ struct Machine<'v> {
 /// What an evaluation sees of the world.
 #[derive(Clone)]
 pub struct Environment<'e> {
-    /// `input`; undefined if there is none. Nested at most 1000 deep, as all that the core reads.
-    pub input: Option<Value>,
+    /// `input`. Nested at most 1000 deep, as all that the core reads.
+    pub input: Input<'e>,
     /// `data`, without rules: an object.
     pub data: Value,
     /// What it may use.
@@ -96,12 +100,33 @@ pub struct Environment<'e> {
     /// none are with strict builtin errors. The answer is the same with and without, but for the steps and
     /// memory it takes, and so for a limit that is not exceeded.
     pub indexes: Option<&'e Indexes>,
+    /// The program for what is known of the input. It is not used for another program or another input, and
+    /// not with strict builtin errors. The evaluation is the same with and without.
+    pub special: Option<&'e Special>,
+}
+
+/// What `input` is.
+#[derive(Clone, Debug, Default)]
+pub enum Input<'e> {
+    /// Undefined.
+    #[default]
+    Undefined,
+    /// A value.
+    Value(Value),
+    /// An object of these entries, sorted by key: put together only if it is asked for as a whole.
+    Entries(&'e [(Value, Value)]),
+}
+
+impl From<Value> for Input<'_> {
+    fn from(value: Value) -> Self {
+        Self::Value(value)
+    }
 }
 
 impl Default for Environment<'_> {
     fn default() -> Self {
         Self {
-            input: None,
+            input: Input::Undefined,
             data: Value::new_object(),
             limits: Limits::default(),
             watch: None,
@@ -109,6 +134,7 @@ impl Default for Environment<'_> {
             seed: 0,
             strict_builtin_errors: false,
             indexes: None,
+            special: None,
         }
     }
 }
@@ -141,6 +167,21 @@ impl Program {
 }
 
 fn evaluate(source: &Program, environment: &Environment<'_>) -> Evaluation {
+    let special = environment.special.filter(|special| match environment.input {
+        Input::Entries(entries) => !environment.strict_builtin_errors && special.is_for(source, entries),
+        Input::Undefined | Input::Value(_) => false,
+    });
+    if special.is_some() {
+        let evaluation = evaluate_as(source, environment, special);
+        if evaluation.result.is_ok() {
+            return evaluation;
+        }
+        // What it was charged ahead may have been too much too early.
+    }
+    evaluate_as(source, environment, None)
+}
+
+fn evaluate_as(source: &Program, environment: &Environment<'_>, special: Option<&Special>) -> Evaluation {
     let program = source.form();
     let indexes = environment.indexes.filter(|indexes| {
         !environment.strict_builtin_errors && indexes.are_of(source.identity(), &environment.data)
@@ -156,14 +197,16 @@ fn evaluate(source: &Program, environment: &Environment<'_>) -> Evaluation {
         base: 0,
         module: program.entry.module,
         depth: 0,
-        world: World::new(environment.input.as_ref(), &environment.data, program.groups.len()),
+        world: World::new(&environment.input, &environment.data, program.groups.len()),
         outer: Vec::new(),
+        found: Vec::new(),
         prints: Vec::new(),
         output: 0,
         now_ns: environment.now_ns,
         seed: environment.seed,
         strict: environment.strict_builtin_errors,
         indexes,
+        special,
         making: None,
     };
     let result = machine.answer();
@@ -225,6 +268,11 @@ impl<'v> Machine<'v> {
         self.base = base;
         self.module = outer_module;
         flow
+    }
+
+    /// The rules of a document, as they are run.
+    fn group(&self, id: GroupId) -> Option<&'v Group> {
+        self.special.and_then(|special| special.group(id)).or_else(|| self.program.groups.get(id))
     }
 
     #[inline]

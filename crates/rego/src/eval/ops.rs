@@ -12,18 +12,22 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use portcullis_rego_syntax::Span;
-use portcullis_value::{Object, Value, View};
+use portcullis_value::{Object, Set, Value, View};
 
-use super::documents::Elements;
+use super::documents::TWO_ENTRIES;
 use super::heap::{UNDEFINED, boolean};
 use super::replaced::{Replaced, World, with_path};
-use super::{Flow, Machine, Step, Stop, collections};
+use super::{Flow, Machine, Step, Stop};
 use crate::builtins::{Builtin, Context, Failure};
+use crate::collections;
 use crate::error::{EvalError, EvalErrorKind};
 use crate::normal_form::{
-    Arg, Callee, Change, Collect, CollectHead, Comparison, Op, OpKind, Pattern, Replacement, Root, Slot,
-    Target,
+    Arg, Callee, Change, Charge, Collect, CollectHead, Op, OpKind, Pattern, Replacement, Root,
+    Slot, Target, is_heavy,
 };
+
+/// So many entries of an object are put in order one by one.
+const MAX_LISTED: usize = 32;
 
 /// Where an attempt goes after an operation.
 enum Next {
@@ -44,8 +48,16 @@ impl<'v> Machine<'v> {
     pub(super) fn run(&mut self, ops: &'v [Op], found: &mut dyn FnMut(&mut Self) -> Step) -> Step {
         let mut rest = ops;
         while let Some((op, after)) = rest.split_first() {
-            self.budget.step(1).map_err(|error| self.located(error.into(), op.span))?;
+            let Charge { steps, memory } = op.charge;
+            if let Err(error) = self.budget.step(steps.into()).and_then(|()| self.budget.charge(memory.into())) {
+                return Err(self.located(error.into(), op.span));
+            }
             let next = match &op.kind {
+                OpKind::Path { root, keys, is_plain, to } => self.path(root, keys, *is_plain, *to),
+                OpKind::Not { ops } => self.has_answer(ops).map(|holds| Next::when(!holds)),
+                OpKind::Call { callee, args, to } => {
+                    self.call(callee, args, op.span).map(|value| self.keep(*to, value))
+                }
                 OpKind::Scan { root, key, to } => {
                     return self.scan(root, key, *to, op.span, after, found);
                 }
@@ -70,7 +82,7 @@ impl<'v> Machine<'v> {
         found(self)
     }
 
-    /// An operation with at most one answer.
+    /// An operation with at most one answer, of those that are not run above.
     fn simple(&mut self, kind: &'v OpKind, span: Span) -> Result<Next, Stop> {
         match kind {
             OpKind::Fail
@@ -78,8 +90,10 @@ impl<'v> Machine<'v> {
             | OpKind::Relation { .. }
             | OpKind::Keys { .. }
             | OpKind::With { .. }
+            | OpKind::Path { .. }
+            | OpKind::Not { .. }
+            | OpKind::Call { .. }
             | OpKind::Join(_) => Ok(Next::Fail),
-            OpKind::Path { root, keys, to } => self.path(root, keys, *to),
             OpKind::Document { group, to } => {
                 let value = self.document(*group)?;
                 Ok(self.keep(*to, value))
@@ -89,16 +103,12 @@ impl<'v> Machine<'v> {
                 let value = self.tree_at(*node, &keys, span)?;
                 Ok(self.keep(*to, value))
             }
-            OpKind::Call { callee, args, to } => {
-                let value = self.call(callee, args, span)?;
-                Ok(self.keep(*to, value))
-            }
             OpKind::Holds { value } => {
                 Ok(Next::when(!matches!(self.value(value).view(), View::Bool(false) | View::Undefined)))
             }
             OpKind::Compare { operator, left, right } => {
                 let (left, right) = (self.value(left), self.value(right));
-                Ok(Next::when(self.compare(*operator, left, right)?))
+                Ok(Next::when(collections::compare(&mut self.budget, *operator, left, right)?))
             }
             OpKind::Match { value, pattern } => {
                 let value = self.value(value);
@@ -114,30 +124,26 @@ impl<'v> Machine<'v> {
                 // A tree has more to be made than its elements.
                 self.budget.step(4)?;
                 self.budget.make_items(items.len())?;
-                let mut elements = Elements::default();
+                let start = self.found.len();
                 for item in items {
                     let item = self.value(item);
                     collections::weigh(&mut self.budget, item)?;
-                    elements.add(item);
+                    self.found.push(item);
                 }
-                let set = self.make(elements.into_value())?;
+                let set = self.take_set(start);
+                let set = self.make(set)?;
                 Ok(self.keep(*to, set))
             }
             OpKind::Object { entries, to } => {
                 self.budget.step(4)?;
                 self.budget.make_items(entries.len())?;
-                let mut object = BTreeMap::new();
-                for (key, value) in entries {
-                    self.insert(&mut object, self.value(key), self.value(value), span)?;
-                }
-                let object = self.make(object_of(&object))?;
+                let object = self.object(entries, span)?;
                 Ok(self.keep(*to, object))
             }
             OpKind::Collect { collect, to } => {
                 let value = self.collect(collect, span)?;
                 Ok(self.keep(*to, value))
             }
-            OpKind::Not { ops } => Ok(Next::when(!self.has_answer(ops)?)),
             OpKind::Every { domain, key, value, ops } => self.every(domain, *key, *value, ops),
             OpKind::Print { args } => {
                 self.print(args)?;
@@ -154,32 +160,67 @@ impl<'v> Machine<'v> {
         Next::On
     }
 
-    fn root(&self, root: &'v Root) -> Option<&'v Value> {
+    /// Where keys begin, and those that are left.
+    fn start<'k>(&mut self, root: &'v Root, keys: &'k [Arg]) -> (Option<&'v Value>, &'k [Arg])
+    where
+        'v: 'k,
+    {
+        if let (Root::Input, Some((first, rest))) = (root, keys.split_first())
+            && !self.world.parts.is_empty()
+        {
+            let Arg::Const(first) = first else { return (self.root(root), keys) };
+            let part = self.world.parts.iter().find(|(key, _)| key == first);
+            return (part.map(|(_, value)| value), rest);
+        }
+        (self.root(root), keys)
+    }
+
+    /// `input`, put together if it is not yet.
+    fn whole_input(&mut self) -> Option<&'v Value> {
+        if !self.world.parts.is_empty() {
+            let whole = self.world.parts.iter().cloned().collect::<Object>();
+            self.world.input = Some(self.heap.keep_free(Value::from(whole)));
+            self.world.parts = &[];
+        }
+        self.world.input
+    }
+
+    fn root(&mut self, root: &'v Root) -> Option<&'v Value> {
         match root {
-            Root::Input => self.world.input,
+            Root::Input => self.whole_input(),
             Root::Data => Some(self.world.data),
             Root::Arg(arg) => Some(self.value(arg)),
         }
     }
 
-    fn path(&mut self, root: &'v Root, keys: &'v [Arg], to: Slot) -> Result<Next, Stop> {
+    fn path(
+        &mut self,
+        root: &'v Root,
+        keys: &'v [Arg],
+        is_plain: bool,
+        to: Slot,
+    ) -> Result<Next, Stop> {
         self.budget.step(keys.len() as u64 / 4)?;
+        if !is_plain {
+            for key in keys {
+                let key = self.value(key);
+                if is_heavy(key) {
+                    collections::weigh(&mut self.budget, key)?;
+                }
+            }
+        }
+        let (Some(mut value), keys) = self.start(root, keys) else { return Ok(Next::Fail) };
         for key in keys {
             let key = self.value(key);
-            if key.is_collection() || matches!(key.view(), View::String(text) if text.len() > 64) {
-                collections::weigh(&mut self.budget, key)?;
-            }
+            let found = match (value.view(), key.as_str()) {
+                (View::Object(object), Some(text)) => object.get_str(text),
+                _ if matches!(root, Root::Data) => collections::get_base(value, key),
+                _ => collections::get(value, key),
+            };
+            let Some(found) = found else { return Ok(Next::Fail) };
+            value = found;
         }
-        let start = self.root(root);
-        let get = if matches!(root, Root::Data) { collections::get_base } else { collections::get };
-        let found = keys.iter().fold(start, |value, key| get(value?, self.value(key)));
-        match found.filter(|value| !value.is_undefined()) {
-            Some(value) => {
-                self.set(to, value);
-                Ok(Next::On)
-            }
-            None => Ok(Next::Fail),
-        }
+        Ok(self.keep(to, value))
     }
 
     fn scan(
@@ -329,8 +370,53 @@ impl<'v> Machine<'v> {
                 Ok(())
             }
             Entry::Occupied(place) if collections::equal(&mut self.budget, place.get(), value)? => Ok(()),
-            Entry::Occupied(_) => Err(self.conflict(span, "object keys must be unique")),
+            Entry::Occupied(_) => Err(self.conflict(span, TWO_ENTRIES)),
         }
+    }
+
+    /// `{…: …}` of values. Nearly all have few entries, which need no tree.
+    fn object(&mut self, entries: &'v [(Arg, Arg)], span: Span) -> Result<&'v Value, Stop> {
+        if entries.len() > MAX_LISTED {
+            let mut object = BTreeMap::new();
+            for (key, value) in entries {
+                self.insert(&mut object, self.value(key), self.value(value), span)?;
+            }
+            return self.make(object_of(&object));
+        }
+        let mut object: Vec<(&Value, &Value)> = Vec::with_capacity(entries.len());
+        for (key, value) in entries {
+            let (key, value) = (self.value(key), self.value(value));
+            collections::weigh(&mut self.budget, key)?;
+            match object.binary_search_by(|(known, _)| (*known).cmp(key)) {
+                Err(place) => object.insert(place, (key, value)),
+                Ok(place) => {
+                    let known = object.get(place).map_or(UNDEFINED, |(_, known)| known);
+                    if !collections::equal(&mut self.budget, known, value)? {
+                        return Err(self.conflict(span, TWO_ENTRIES));
+                    }
+                }
+            }
+        }
+        let object = object.iter().map(|(key, value)| ((*key).clone(), (*value).clone()));
+        self.make(Value::from(object.collect::<Object>()))
+    }
+
+    /// The set of what was found since so many were; of elements that are equal the first one stays.
+    pub(super) fn take_set(&mut self, start: usize) -> Value {
+        let elements = self.found.get_mut(start..).unwrap_or_default();
+        let is_sorted = elements.is_sorted_by(|a, b| a < b);
+        if !is_sorted {
+            elements.sort();
+        }
+        let set = if is_sorted {
+            elements.iter().copied().cloned().collect::<Set>()
+        } else {
+            // Stable, so that the first of those that are equal comes first.
+            let firsts = elements.chunk_by(|a, b| a.cmp(b).is_eq()).filter_map(|equal| equal.first());
+            firsts.copied().cloned().collect()
+        };
+        self.found.truncate(start);
+        Value::from(set)
     }
 
     fn has_answer(&mut self, ops: &'v [Op]) -> Result<bool, Stop> {
@@ -400,24 +486,24 @@ impl<'v> Machine<'v> {
     fn collected(&mut self, collect: &'v Collect, span: Span) -> Result<&'v Value, Stop> {
         let made = match &collect.head {
             CollectHead::Array(head) => {
-                let mut items = Vec::new();
+                let start = self.found.len();
                 self.run(&collect.ops, &mut |machine| {
                     machine.budget.make_items(1)?;
-                    items.push(machine.value(head));
+                    machine.found.push(machine.value(head));
                     Ok(Flow::More)
                 })?;
-                items.iter().copied().cloned().collect()
+                self.found.drain(start..).cloned().collect()
             }
             CollectHead::Set(head) => {
-                let mut elements = Elements::default();
+                let start = self.found.len();
                 self.run(&collect.ops, &mut |machine| {
                     machine.budget.make_items(1)?;
                     let item = machine.value(head);
                     collections::weigh(&mut machine.budget, item)?;
-                    elements.add(item);
+                    machine.found.push(item);
                     Ok(Flow::More)
                 })?;
-                elements.into_value()
+                self.take_set(start)
             }
             CollectHead::Object(key, value) => {
                 let mut object = BTreeMap::new();
@@ -489,7 +575,7 @@ impl<'v> Machine<'v> {
             Callee::Compare(_) | Callee::Member | Callee::MemberAt | Callee::Template => {}
         }
         let answer = match (callee, self.stack.get(frame..).unwrap_or_default()) {
-            (Callee::Compare(operator), &[left, right]) => boolean(self.compare(*operator, left, right)?),
+            (Callee::Compare(operator), &[left, right]) => boolean(collections::compare(&mut self.budget, *operator, left, right)?),
             (Callee::Member, &[value, collection]) => boolean(self.is_member(value, collection)?),
             (Callee::MemberAt, &[key, value, collection]) => {
                 collections::weigh(&mut self.budget, key)?;
@@ -514,13 +600,13 @@ impl<'v> Machine<'v> {
     ) -> Result<&'v Value, Stop> {
         let mut context =
             Context { budget: &mut self.budget, now_ns: self.now_ns, seed: self.seed, caches: self.caches };
-        let answer = (builtin.call)(&mut context, self.stack.get(frame..).unwrap_or_default());
+        let answer = builtin.ask(&mut context, self.stack.get(frame..).unwrap_or_default());
         self.stack.truncate(frame);
         match answer {
             Ok(value) => self.make(value),
             Err(Failure::Undefined(message)) if self.strict => Err(Box::new(EvalError {
                 kind: EvalErrorKind::Builtin,
-                message,
+                message: builtin.named(&message),
                 at: Some((self.module, span)),
             })),
             Err(Failure::Undefined(_)) => Ok(UNDEFINED),
@@ -572,7 +658,12 @@ impl<'v> Machine<'v> {
     fn change(&mut self, world: &mut World<'v>, change: &'v Change) -> Result<(), Stop> {
         match change {
             Change::Input { path, value } => {
-                world.input = Some(self.with_path(world.input, path, value)?);
+                let before = match world.parts {
+                    [] => world.input,
+                    _ => self.whole_input(),
+                };
+                world.input = Some(self.with_path(before, path, value)?);
+                world.parts = &[];
             }
             Change::Data { path, value } => {
                 world.data = self.with_path(Some(world.data), path, value)?;
@@ -693,23 +784,6 @@ impl<'v> Machine<'v> {
             }
         }
         Ok(false)
-    }
-
-    fn compare(&mut self, operator: Comparison, left: &Value, right: &Value) -> Result<bool, Stop> {
-        if matches!(operator, Comparison::Equal | Comparison::NotEqual) {
-            let equal = collections::equal(&mut self.budget, left, right)?;
-            return Ok(equal == (operator == Comparison::Equal));
-        }
-        collections::weigh(&mut self.budget, left)?;
-        collections::weigh(&mut self.budget, right)?;
-        let order = left.cmp(right);
-        Ok(match operator {
-            Comparison::Less => order.is_lt(),
-            Comparison::LessOrEqual => order.is_le(),
-            Comparison::Greater => order.is_gt(),
-            Comparison::GreaterOrEqual => order.is_ge(),
-            Comparison::Equal | Comparison::NotEqual => order.is_eq(),
-        })
     }
 }
 

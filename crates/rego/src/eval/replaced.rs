@@ -4,12 +4,16 @@ use std::collections::BTreeMap;
 
 use portcullis_value::{Budget, Exceeded, Value, View};
 
+use super::Input;
 use crate::normal_form::{Callee, NodeId, Target};
 
 /// What evaluation sees, and what it made of it so far.
 #[derive(Clone)]
 pub(super) struct World<'v> {
+    /// `input`, if it is one value.
     pub(super) input: Option<&'v Value>,
+    /// The entries of `input` otherwise.
+    pub(super) parts: &'v [(Value, Value)],
     /// `data`, without rules.
     pub(super) data: &'v Value,
     /// Paths below `data` at which there are no rules.
@@ -36,9 +40,15 @@ pub(super) enum Document<'v> {
 }
 
 impl<'v> World<'v> {
-    pub(super) fn new(input: Option<&'v Value>, data: &'v Value, groups: usize) -> Self {
+    pub(super) fn new(input: &'v Input<'_>, data: &'v Value, groups: usize) -> Self {
+        let (input, parts): (_, &[_]) = match input {
+            Input::Undefined => (None, &[]),
+            Input::Value(value) => (Some(value), &[]),
+            Input::Entries(entries) => (None, entries),
+        };
         Self {
             input,
+            parts,
             data,
             replaced: Vec::new(),
             functions: Vec::new(),
@@ -57,6 +67,7 @@ impl<'v> World<'v> {
     pub(super) fn unmade(&self) -> Self {
         Self {
             input: self.input,
+            parts: self.parts,
             data: self.data,
             replaced: self.replaced.clone(),
             functions: self.functions.clone(),

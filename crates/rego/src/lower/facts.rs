@@ -234,7 +234,7 @@ impl Needs {
         let mut places: BTreeMap<Slot, ConstantPath> = BTreeMap::new();
         for op in &branch.ops {
             match &op.kind {
-                OpKind::Path { root, keys, to } => {
+                OpKind::Path { root, keys, to, .. } => {
                     let base = match root {
                         Root::Input => Some(ConstantPath { argument: None, keys: Vec::new() }),
                         Root::Arg(Arg::Slot(slot)) => Some(

@@ -489,7 +489,7 @@ impl<'g, 'l, 'm> Generator<'g, 'l, 'm> {
             if !keys.is_empty() {
                 let base = self.terms.fresh();
                 let keys = std::mem::take(&mut keys);
-                push(ops, span, OpKind::Path { root, keys: keys.into(), to: base });
+                push(ops, span, OpKind::path(root, keys.into(), base));
                 root = Root::Arg(Arg::Slot(base));
             }
             let key = self.pattern(step, span, ops);
@@ -503,7 +503,7 @@ impl<'g, 'l, 'm> Generator<'g, 'l, 'm> {
         }
         match root {
             Root::Arg(arg) if keys.is_empty() => arg,
-            root => self.made(to, span, ops, |to| OpKind::Path { root, keys: keys.into(), to }),
+            root => self.made(to, span, ops, |to| OpKind::path(root, keys.into(), to)),
         }
     }
 }
@@ -516,7 +516,7 @@ fn mentions(term: &Term, slot: Slot) -> bool {
 }
 
 fn push(ops: &mut Vec<Op>, span: Span, kind: OpKind) {
-    ops.push(Op { kind, span });
+    ops.push(Op::new(kind, span));
 }
 
 fn constants(args: &[Arg]) -> Option<Vec<Value>> {

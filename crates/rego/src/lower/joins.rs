@@ -145,7 +145,7 @@ impl Rewriter<'_> {
                     let row = all.get(..chain.length).unwrap_or_default();
                     self.found.push(comparing(body.module, before, row, ComparingCost::Index));
                     rest = all.get(chain.length..).unwrap_or_default();
-                    made.push(Op { kind: OpKind::Join(Box::new(join)), span: op.span });
+                    made.push(Op::new(OpKind::Join(Box::new(join)), op.span));
                     continue;
                 }
                 if known.reads_data || before.depends_on_data(&free_reads(op)) {
@@ -261,7 +261,7 @@ impl Before {
             Root::Input | Root::Arg(Arg::Const(_)) => None,
         };
         match &op.kind {
-            OpKind::Path { root, keys, to } => {
+            OpKind::Path { root, keys, to, .. } => {
                 let mut path = base(root, &self.parts)?;
                 path.extend(keys.iter().map(constant));
                 self.parts.insert(*to, path);
@@ -389,7 +389,7 @@ fn comparing(module: usize, before: &Before, ops: &[Op], cost: ComparingCost) ->
     let mut longest = Vec::new();
     for (position, op) in before.ops.iter().chain(ops.iter().take(LONGEST_CHAIN)).enumerate() {
         let (root, steps, to) = match &op.kind {
-            OpKind::Path { root, keys, to } => (root, keys.iter().map(constant).collect(), to),
+            OpKind::Path { root, keys, to, .. } => (root, keys.iter().map(constant).collect(), to),
             OpKind::Scan { root, to, .. } => (root, vec![None], to),
             _ => continue,
         };
@@ -418,7 +418,7 @@ fn member(facts: &GroupFacts, ops: &[Op], mut read: BTreeSet<Slot>) -> Option<Me
     let mut found = None;
     for (position, op) in ops.iter().enumerate() {
         let (root, steps, to) = match &op.kind {
-            OpKind::Path { root, keys, to } => (root, keys.len(), *to),
+            OpKind::Path { root, keys, to, .. } => (root, keys.len(), *to),
             OpKind::Scan { root, to, .. } => (root, 1, *to),
             // What rules made of members: those that are still the same made the same.
             OpKind::Document { to, .. } if facts.op(op).reads_data => {

@@ -12,6 +12,7 @@ mod joins;
 mod literal;
 mod nesting;
 mod order;
+mod specialise;
 mod terms;
 mod tree;
 
@@ -28,6 +29,7 @@ use crate::normal_form::{
 use crate::program::{Comparing, Program};
 
 pub use available::unavailable_builtins;
+pub use specialise::Special;
 use generate::Generator;
 use literal::{Literal, LiteralKind, Term};
 use order::Slots;

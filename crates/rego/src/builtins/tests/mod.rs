@@ -19,7 +19,11 @@ fn call(name: &str, args: &[Value], limits: Limits) -> Outcome {
     let mut budget = Budget::new(limits, None);
     let caches = Caches::default();
     let args: Vec<&Value> = args.iter().collect();
-    (builtin.call)(&mut Context { budget: &mut budget, now_ns: Some(NOW), seed: 1, caches: &caches }, &args)
+    let mut context = Context { budget: &mut budget, now_ns: Some(NOW), seed: 1, caches: &caches };
+    match builtin.ask(&mut context, &args) {
+        Err(Failure::Undefined(message)) => Err(Failure::Undefined(builtin.named(&message))),
+        outcome => outcome,
+    }
 }
 
 fn evaluate(expr: &Expr) -> Outcome {

@@ -1,11 +1,11 @@
-//! Looking into values.
+//! Looking into values and comparing them, as the operations of the normal form do.
 
 use portcullis_value::{Budget, Exceeded, Value, View};
 
-use super::heap::Heap;
+use crate::normal_form::Comparison;
 
 /// The value of a key: of an object's entry, an array's element by number, or a set's element itself.
-pub(super) fn get<'v>(value: &'v Value, key: &Value) -> Option<&'v Value> {
+pub(crate) fn get<'v>(value: &'v Value, key: &Value) -> Option<&'v Value> {
     match value.view() {
         View::Object(object) => object.get(key),
         View::Array(items) => {
@@ -20,7 +20,7 @@ pub(super) fn get<'v>(value: &'v Value, key: &Value) -> Option<&'v Value> {
 
 /// As [`get`], for documents that are not rules: OPA's store has texts for keys, also where a number is asked
 /// for, and takes them for the numbers of an array's elements.
-pub(super) fn get_base<'v>(value: &'v Value, key: &Value) -> Option<&'v Value> {
+pub(crate) fn get_base<'v>(value: &'v Value, key: &Value) -> Option<&'v Value> {
     let found = get(value, key);
     match (value.view(), key.view()) {
         (View::Object(object), View::Number(_)) if found.is_none() => {
@@ -32,28 +32,9 @@ pub(super) fn get_base<'v>(value: &'v Value, key: &Value) -> Option<&'v Value> {
     }
 }
 
-/// The keys of a collection, in order.
-///
-/// # Errors
-///
-/// If they are more than there are steps left, or room for the indices of an array.
-pub(super) fn keys<'v>(
-    budget: &mut Budget<'_>,
-    heap: &'v Heap,
-    value: &'v Value,
-) -> Result<Vec<&'v Value>, Exceeded> {
-    budget.step(value.count().unwrap_or(0) as u64)?;
-    match value.view() {
-        View::Array(items) => (0..items.len()).map(|index| heap.index(budget, index)).collect(),
-        View::Set(items) => Ok(items.iter().collect()),
-        View::Object(object) => Ok(object.keys().collect()),
-        _ => Ok(Vec::new()),
-    }
-}
-
 /// Whether two values are equal. A step for each pair of elements that is looked at: a value may hold another
 /// one many times over, and so be far larger than the memory it takes.
-pub(super) fn equal(budget: &mut Budget<'_>, a: &Value, b: &Value) -> Result<bool, Exceeded> {
+pub(crate) fn equal(budget: &mut Budget<'_>, a: &Value, b: &Value) -> Result<bool, Exceeded> {
     if !a.is_collection() {
         return equal_scalars(budget, a, b);
     }
@@ -108,7 +89,7 @@ fn equal_scalars(budget: &mut Budget<'_>, a: &Value, b: &Value) -> Result<bool, 
 }
 
 /// Asks the budget for what it takes to compare a value with others: nothing for a short one without parts.
-pub(super) fn weigh(budget: &mut Budget<'_>, value: &Value) -> Result<(), Exceeded> {
+pub(crate) fn weigh(budget: &mut Budget<'_>, value: &Value) -> Result<(), Exceeded> {
     if let View::String(text) = value.view() {
         return budget.step(text.len() as u64 / 64);
     }
@@ -118,4 +99,26 @@ pub(super) fn weigh(budget: &mut Budget<'_>, value: &Value) -> Result<(), Exceed
     // It is compared with several others on its way to its place.
     budget.step(4)?;
     portcullis_value::weigh(budget, value)
+}
+
+/// Whether a comparison holds.
+pub(crate) fn compare(
+    budget: &mut Budget<'_>,
+    operator: Comparison,
+    left: &Value,
+    right: &Value,
+) -> Result<bool, Exceeded> {
+    if matches!(operator, Comparison::Equal | Comparison::NotEqual) {
+        return Ok(equal(budget, left, right)? == (operator == Comparison::Equal));
+    }
+    weigh(budget, left)?;
+    weigh(budget, right)?;
+    let order = left.cmp(right);
+    Ok(match operator {
+        Comparison::Less => order.is_lt(),
+        Comparison::LessOrEqual => order.is_le(),
+        Comparison::Greater => order.is_gt(),
+        Comparison::GreaterOrEqual => order.is_ge(),
+        Comparison::Equal | Comparison::NotEqual => order.is_eq(),
+    })
 }
