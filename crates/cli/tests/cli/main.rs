@@ -114,6 +114,25 @@ fn unknown_arguments_are_input_errors() {
     assert!(run.stderr.contains("--frobnicate"), "{}", run.stderr);
 }
 
+/// `test`, `lint` and `verify` show each form that they have in a snapshot.
+#[test]
+fn every_form_of_report_has_a_snapshot() {
+    use portcullis_report::{Form, TestReport, lint::LintReport, verify::VerifyReport};
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/snapshots");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+    let snapshots: Vec<String> = files.map(|name| name.into_string().unwrap()).collect();
+    let of =
+        |command: &'static str, forms: Vec<Form>| forms.into_iter().map(move |form| (command, form.name()));
+    let all = of("test", Form::of::<TestReport>().collect())
+        .chain(of("lint", Form::of::<LintReport>().collect()))
+        .chain(of("verify", Form::of::<VerifyReport>().collect()));
+    for (command, form) in all {
+        let (begin, end) = (format!("cli__{command}__"), format!("{form}_report.snap"));
+        let is_shown = snapshots.iter().any(|name| name.starts_with(&begin) && name.ends_with(&end));
+        assert!(is_shown, "no snapshot of the form `{form}` of `{command}`");
+    }
+}
+
 /// The templates of the policy library.
 fn templates() -> Vec<PathBuf> {
     let below = |folder: PathBuf| std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
