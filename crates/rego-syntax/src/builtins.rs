@@ -615,7 +615,7 @@ static BUILTINS: &[Builtin] = &[
         Flat,
     ),
     row("strings.reverse", 1, "x: string -> y: string", Infallible, Flat),
-    missing("strings.split_n", 3, "x: string, delimiter: string, n: number -> ys: array[string]", None),
+    row("strings.split_n", 3, "x: string, delimiter: string, n: number -> ys: array[string]", Closed, Flat),
     row("substring", 3, "value: string, offset: number, length: number -> output: string", Infallible, Flat),
     row("sum", 1, "collection: any<array[number], set[number]> -> n: number", Infallible, Flat),
     missing("test.sleep", 1, "string -> null", None),

@@ -227,11 +227,12 @@ fn capital(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn abouts(form: Form) -> [Option<&'static str>; 4] {
+    fn abouts(form: Form) -> [Option<&'static str>; 5] {
         [
             form.about::<TestReport>(),
             form.about::<VerifyReport>(),
             form.about::<LintReport>(),
+            form.about::<BenchReport>(),
             form.about::<AuditReport>(),
         ]
     }
@@ -261,6 +262,14 @@ mod tests {
             let commands = abouts(*form).map(|about| if about.is_some() { " yes |" } else { " |" });
             let row = format!("| `{}` |{}", form.name(), commands.concat());
             assert!(manual.lines().any(|line| line == row), "docs/reports.md has no row `{row}`");
+        }
+        // Whom those of `test` are for, some in a row with others.
+        let (_, whom) = manual.split_once("\nOf `test`:\n").unwrap_or_default();
+        let first_cells: Vec<&str> = whom.lines().filter_map(|line| line.split('|').nth(1)).collect();
+        for form in Form::of::<TestReport>() {
+            let name = format!("`{}`", form.name());
+            let is_there = first_cells.iter().any(|cell| cell.contains(&name));
+            assert!(is_there, "docs/reports.md does not say what {name} of `test` is for");
         }
     }
 }

@@ -92,7 +92,7 @@ pub struct Expect {
     /// Whether it may pass; looked at if given, for cases without lines.
     pub allowed: Option<bool>,
     /// Everything that is not a pass, in order; looked at if given.
-    pub findings: Option<Vec<Finding>>,
+    pub findings: Option<Vec<ExpectedFinding>>,
     /// Constraints that apply and hold; looked at if given.
     pub passes: Option<Vec<String>>,
     /// Lines the policies printed, in order of constraints; looked at if given.
@@ -121,7 +121,7 @@ pub enum Applies {
 /// An expected finding.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Finding {
+pub struct ExpectedFinding {
     /// `Kind/name` of the constraint.
     pub constraint: Option<String>,
     /// The whole message.

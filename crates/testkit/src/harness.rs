@@ -19,7 +19,7 @@ use portcullis::{
     Severity, TemplateName, Verdict, World,
 };
 
-use crate::case::{Applies, Case, Expect, File, Finding, ObjectSource, Point, Problem};
+use crate::case::{Applies, Case, Expect, ExpectedFinding, File, ObjectSource, Point, Problem};
 
 /// Runs one case of a file.
 ///
@@ -352,7 +352,7 @@ fn check(expect: &Expect, outcome: &Outcome) -> Result<(), String> {
     Ok(())
 }
 
-fn check_finding(expected: &Finding, found: &portcullis::Finding<'_>) -> Result<(), String> {
+fn check_finding(expected: &ExpectedFinding, found: &portcullis::Finding<'_>) -> Result<(), String> {
     let mut differences = String::new();
     let mut compare = |what: &str, expected: Option<&str>, found: &str| {
         if expected.is_some_and(|expected| expected != found) {

@@ -304,6 +304,8 @@ pub const CASES: &[Hostile] = cases! {
         text("answer := startswith(upper(input.s), \"XX\")", "x".repeat(5_000_000));
     "a text of 5 MB searched" => Wanted::Answer("-1"), text("answer := indexof(input.s, \"xxxxxxxxxy\")", "x".repeat(5_000_000));
     "a text of 5 MB split" => Wanted::Limit, text("answer := count(split(input.s, \"\"))", "x".repeat(5_000_000));
+    "a text of 5 MB split from its end again and again" => Wanted::Limit,
+        text("answer := count([1 | some i in numbers.range(1, 100000); strings.split_n(input.s, \"\", -1)])", "x".repeat(5_000_000));
     "a text of 5 MB split again and again" => Wanted::Limit,
         text("answer := count([1 | some i in numbers.range(1, 1000); contains(input.s, format_int(i, 10))])", "x".repeat(5_000_000));
     "a text of 5 MB joined with itself" => Wanted::Limit,

@@ -1,7 +1,7 @@
 //! Reading the body of a request. Whatever happens to it, its uid is looked for until it ends, since a refusal needs it too.
 //!
 //! ```text
-//! frames ──> Head (uid, size)
+//! frames ──> BodyHead (uid, size)
 //!       └──> Holding (bytes, as long as there is room)
 //! ```
 
@@ -14,7 +14,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use tokio::time::timeout_at;
 
 use crate::admission::Answer;
-use crate::head::{Head, UID_BYTES};
+use crate::head::{BodyHead, UID_BYTES};
 use crate::memory::{Eviction, Holding};
 
 /// What is read of a body that is refused. Nobody sends this much by mistake.
@@ -83,7 +83,7 @@ pub async fn read(
     mut body: Body,
     headers: &HeaderMap,
     holding: &Holding,
-    head: &mut Head,
+    head: &mut BodyHead,
     most: usize,
     until: Instant,
 ) -> Result<(), Refusal> {

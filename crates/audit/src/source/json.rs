@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 
 use portcullis::Form;
 
-use super::split::{Bad, BadKind, Collecting, Frame, Head, Identity, MAX_PIECES, Piece, Role, Start};
+use super::split::{Bad, BadKind, Collecting, Frame, Identity, ListHead, MAX_PIECES, Piece, Role, Start};
 
 /// The scanner between two bytes. Its size does not depend on the source, but for what it collects.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub(super) struct Json {
     collected: Option<Collecting>,
     list: Option<List>,
     /// Of the value itself: its keys, as far as they are known.
-    head: Head,
+    head: ListHead,
     /// The last text directly in the value.
     text: Vec<u8>,
     key: Vec<u8>,
@@ -135,7 +135,7 @@ impl Json {
             last: 0,
             collected: None,
             list: None,
-            head: Head::default(),
+            head: ListHead::default(),
             text: Vec::new(),
             key: Vec::new(),
             value_line: 0,
@@ -249,7 +249,7 @@ impl Json {
         if self.open.depth == 1 {
             // The closing quote is no part of it.
             let end = if self.text_state == InText::No { at.saturating_sub(1) } else { at };
-            let room = Head::LONGEST.saturating_sub(self.text.len());
+            let room = ListHead::LONGEST.saturating_sub(self.text.len());
             let part = bytes.get(from..end).unwrap_or_default();
             self.text.extend_from_slice(part.get(..room.min(part.len())).unwrap_or_default());
         }
@@ -326,7 +326,7 @@ impl Json {
                 collected.push(b"---".get(..usize::from(dashes)).unwrap_or_default(), most);
                 self.collected = Some(collected);
                 self.value_line = start.line;
-                self.head = Head::default();
+                self.head = ListHead::default();
                 chunk.from = at;
                 return !is_space;
             }
@@ -344,7 +344,7 @@ impl Json {
         let start = self.place(chunk, at);
         self.collected = Some(Collecting::new(start));
         self.value_line = start.line;
-        self.head = Head::default();
+        self.head = ListHead::default();
         chunk.from = at;
         true
     }

@@ -113,12 +113,12 @@ pub enum BadKind {
 
 /// What the lists of a source have in their heads, as far as it is known without reading them.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Head {
+pub(super) struct ListHead {
     pub(super) api_version: Option<String>,
     pub(super) kind: Option<String>,
 }
 
-impl Head {
+impl ListHead {
     /// Longest text of `kind` and `apiVersion` that is looked at.
     pub(super) const LONGEST: usize = 256;
 

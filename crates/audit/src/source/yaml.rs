@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use portcullis::Form;
 use portcullis_yaml::lines::{Chunks, Line, Step};
 
-use super::split::{Bad, BadKind, Collecting, Frame, Head, Identity, MAX_PIECES, Piece, Role, Start};
+use super::split::{Bad, BadKind, Collecting, Frame, Identity, ListHead, MAX_PIECES, Piece, Role, Start};
 
 /// The scanner between two bytes.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ struct Document {
 #[derive(Debug)]
 struct List {
     start: Start,
-    head: Head,
+    head: ListHead,
     state: State,
     is_odd: bool,
 }
@@ -71,7 +71,7 @@ struct Cut {
 }
 
 /// How much of a line is looked at: as much as a kind may have.
-const LOOK: usize = Head::LONGEST + 32;
+const LOOK: usize = ListHead::LONGEST + 32;
 /// As much of a line that has dashes and white space only.
 const MAX_SPACE: usize = 64 << 10;
 
@@ -204,7 +204,7 @@ impl Document {
         let state = State::Whole(Collecting::new(start));
         Self {
             small: Some(Collecting::new(start)),
-            list: List { start, head: Head::default(), state, is_odd: false },
+            list: List { start, head: ListHead::default(), state, is_odd: false },
             counts: false,
             in_comment: false,
             is_separator: false,

@@ -88,16 +88,17 @@ fn written(server: &ApiServer) -> Vec<String> {
     writes.filter(|path| !path.contains("/leases")).collect()
 }
 
-const SOON: Duration = Duration::from_secs(20);
+/// Far longer than anything takes: here only what never comes would fail.
+const SOON: Duration = Duration::from_mins(1);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_audits_and_the_next_follows_when_it_ends() {
-    const HELD: Duration = Duration::from_secs(30);
+    const HELD: u64 = 30;
     let server = server().await;
     server.put(pod("shop", "bad", true));
     let directory = tempfile::tempdir().unwrap();
     let writes = ["--update-status"];
-    let mut first = Auditor::start(&server, directory.path(), "first", HELD.as_secs(), &writes);
+    let mut first = Auditor::start(&server, directory.path(), "first", HELD, &writes);
     until("the first audits", SOON, || total(&server) == json!(1) && first.has_audited());
     // It is waiting for the Lease when it has asked for it.
     let asked = |server: &ApiServer| {
@@ -105,7 +106,7 @@ async fn one_audits_and_the_next_follows_when_it_ends() {
         requests.iter().filter(|request| request.method == "GET" && request.path.contains("/leases/")).count()
     };
     let before = asked(&server);
-    let second = Auditor::start(&server, directory.path(), "second", HELD.as_secs(), &writes);
+    let second = Auditor::start(&server, directory.path(), "second", HELD, &writes);
     until("the second asks for the Lease", SOON, || asked(&server) > before);
     // The first audits again and again meanwhile.
     let id = first.last().unwrap()["id"].clone();
@@ -115,11 +116,16 @@ async fn one_audits_and_the_next_follows_when_it_ends() {
 
     // Told to end, it gives the Lease back: the second need not wait until it is over.
     first.kill("-TERM");
-    let told = Instant::now();
     assert_eq!(first.ended(SOON).status.code(), Some(1));
-    until("the second audits", HELD, || second.has_audited());
-    assert!(told.elapsed() < HELD * 2 / 3, "{:?}", told.elapsed());
-    assert_eq!(holder(&server), "second");
+    until("the second audits", SOON, || second.has_audited());
+    let mut holders: Vec<Value> = server
+        .writes()
+        .into_iter()
+        .filter(|write| write.path.contains("/leases"))
+        .map(|write| write.body["spec"]["holderIdentity"].clone())
+        .collect();
+    holders.dedup();
+    assert_eq!(holders, ["first", "", "second"]);
     server.put(pod("shop", "worse", true));
     until("the second writes", SOON, || total(&server) == json!(2));
 }

@@ -93,7 +93,7 @@ async fn by_webhook_of_cluster(server: &ApiServer, objects: usize) -> (BTreeSet<
         ConnectOptions { access: Access::Url(server.url().to_owned()), ..ConnectOptions::default() };
     let cluster = Cluster::connect(&options).await.unwrap();
     let feed = Feed::start(&cluster, FeedOptions::default()).unwrap();
-    let end = Instant::now() + Duration::from_secs(20);
+    let end = Instant::now() + Duration::from_mins(1);
     while feed.snapshot().is_none() || feed.report().policies.len() < objects {
         assert!(Instant::now() < end, "{:#?}", feed.report());
         tokio::time::sleep(Duration::from_millis(5)).await;

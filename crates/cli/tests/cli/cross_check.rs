@@ -105,6 +105,14 @@ fn what_cannot_be_compared_is_said_and_changes_nothing_else() {
 }
 
 #[test]
+fn a_builtin_that_the_second_evaluator_does_not_have_is_no_difference() {
+    let directory = folder("        strings.split_n(\"a.b\", \".\", 1) == [\"a\"]");
+    let run = run_in(directory.path(), &["verify", ".", "--cross-check", "-v"]).exits_with(0);
+    let wanted = "not compared with regorus: regorus has no builtin `strings.split_n`";
+    assert!(run.shown().contains(wanted), "{}", run.shown());
+}
+
+#[test]
 fn what_met_a_limit_is_not_compared() {
     let directory = folder("        input.review.object.spec.replicas > input.parameters.least");
     let args = ["test", "-f", ".", "--cross-check", "--max-steps", "1"];

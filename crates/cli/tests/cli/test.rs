@@ -219,6 +219,13 @@ fn manifests_cannot_speak_to_the_terminal() {
     let run = run(&testdata(), &["test", "-f", "policies", "-v"], Some(pod)).exits_with(1);
     assert!(!run.shown().contains(['\u{1b}', '\u{7}', '\u{202e}']), "{:?}", run.shown());
     assert!(run.stdout.contains("\\u{1b}]0;title"), "{}", run.stdout);
+    // For machines, too: who writes a form writes nothing that a terminal obeys. Characters that reorder text are what they are there.
+    for form in Form::of::<TestReport>() {
+        let args = ["test", "-f", "policies", "-q", "-", "-o", form.name()];
+        let shown = super::run(&testdata(), &args, Some(pod)).shown();
+        let is_obeyed = |c: char| c.is_control() && c != '\n' && c != '\t';
+        assert!(shown.contains("title") && !shown.contains(is_obeyed), "{form:?}: {shown:?}");
+    }
 }
 
 #[test]

@@ -78,7 +78,7 @@ async fn until<T>(
     feed: &Feed,
     mut get: impl FnMut(Option<&Snapshot>, &Report) -> Option<T>,
 ) -> T {
-    let end = Instant::now() + Duration::from_secs(20);
+    let end = Instant::now() + Duration::from_mins(1);
     loop {
         if let Some(found) = get(feed.snapshot().as_deref(), &feed.report()) {
             return found;
@@ -120,7 +120,7 @@ async fn ready_only_when_everything_that_is_needed_was_listed() {
     .await;
     assert!(feed.snapshot().is_none() && !feed.report().ready);
     let snapshot =
-        tokio::time::timeout(Duration::from_secs(20), feed.ready()).await.expect("in time").expect("a feed");
+        tokio::time::timeout(Duration::from_mins(1), feed.ready()).await.expect("in time").expect("a feed");
     assert_eq!(snapshot.inventory.len(), 10);
     assert_eq!(judge(&snapshot, &service("shop", "new", "app3")), ["[apps] shop/s3 has it"]);
     assert_eq!(snapshot.namespaces.len(), 2);
@@ -314,14 +314,14 @@ async fn a_kind_that_its_crd_says_there_is_is_waited_for_at_the_start_but_not_fo
     let patience = Patience { listing: Duration::from_secs(20), ..Patience::default() };
     let mut feed = Feed::start(&cluster, FeedOptions { patience, ..options() }).expect("a thread");
     let first =
-        tokio::time::timeout(Duration::from_secs(20), feed.ready()).await.expect("in time").expect("a feed");
+        tokio::time::timeout(Duration::from_mins(1), feed.ready()).await.expect("in time").expect("a feed");
     assert_eq!(judge(&first, &service("a", "b", "c")), ["[no] no"]);
 
     // A CRD that nobody ever serves holds up nobody.
     server.unregister("no");
     let mut feed = Feed::start(&cluster, options()).expect("a thread");
     let first =
-        tokio::time::timeout(Duration::from_secs(20), feed.ready()).await.expect("in time").expect("a feed");
+        tokio::time::timeout(Duration::from_mins(1), feed.ready()).await.expect("in time").expect("a feed");
     assert_eq!(first.policies.templates().count(), 1);
 }
 

@@ -227,8 +227,9 @@ async fn requests_keep_to_the_rate() {
     for _ in 0..8 {
         cluster.get("/version").await.expect("a version");
     }
+    // Two at once, and six of which each has to wait for a twentieth of a second.
     let elapsed = start.elapsed();
-    assert!(elapsed >= Duration::from_millis(240) && elapsed < Duration::from_secs(2), "{elapsed:?}");
+    assert!(elapsed >= Duration::from_millis(240), "{elapsed:?}");
 }
 
 #[tokio::test]

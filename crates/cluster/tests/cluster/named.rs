@@ -24,7 +24,7 @@ fn configuration(name: &str, mark: &str) -> Value {
 
 /// Waits until what is known is this.
 async fn until(known: &mut Receiver<Known>, holds: impl FnMut(&Known) -> bool) -> Known {
-    let found = timeout(Duration::from_secs(20), known.wait_for(holds)).await;
+    let found = timeout(Duration::from_mins(1), known.wait_for(holds)).await;
     found.expect("in time").expect("a watch").clone()
 }
 

@@ -26,6 +26,7 @@ table![
     "strings.count" => count,
     "strings.replace_n" => replace_n,
     "strings.reverse" => reverse,
+    "strings.split_n" => split_n,
     "substring" => substring,
     "trim" => trim,
     "trim_left" => trim_left,
@@ -243,7 +244,26 @@ fn replace_all(
 
 fn split(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let (text, separator) = two(context, args)?;
-    let budget = &mut *context.budget;
+    parts(context.budget, text, separator, 0, usize::MAX)
+}
+
+/// The first parts, as many as the number says, or the last ones, if it is negative.
+fn split_n(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+    let (text, separator) = two(context, args)?;
+    let number = integer(args, 3)?;
+    let most = usize::try_from(number.unsigned_abs()).unwrap_or(usize::MAX);
+    if number >= 0 {
+        return parts(context.budget, text, separator, 0, most);
+    }
+    // There may be one at each character. Not looked for from the end, where other ones may be found:
+    // `xx` in `xxx`.
+    context.budget.step(text.len() as u64 / 8)?;
+    let all = if separator.is_empty() { text.chars().count() } else { text.split(separator).count() };
+    parts(context.budget, text, separator, all.saturating_sub(most), most)
+}
+
+/// At most so many parts of a text, without the first ones: its characters, if the separator is empty.
+fn parts(budget: &mut Budget<'_>, text: &str, separator: &str, skipped: usize, most: usize) -> Outcome {
     let mut parts = Vec::new();
     let mut add = |part: &str| -> Result<(), Failure> {
         budget.make_items(1)?;
@@ -252,11 +272,11 @@ fn split(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
         Ok(())
     };
     if separator.is_empty() {
-        for c in text.chars() {
+        for c in text.chars().skip(skipped).take(most) {
             add(c.encode_utf8(&mut [0; 4]))?;
         }
     } else {
-        for part in text.split(separator) {
+        for part in text.split(separator).skip(skipped).take(most) {
             add(part)?;
         }
     }

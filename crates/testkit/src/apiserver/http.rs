@@ -152,7 +152,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Re
         None => {}
     }
     let Some(target) = target else { return discover(&shared, &path, &accept) };
-    let kind = shared.store().kind(&target.group, &target.version, &target.plural).cloned_head();
+    let kind = shared.store().kind(&target.group, &target.version, &target.plural).without_objects();
     let Some(kind) = kind else {
         return refuse(404, "NotFound", "the server could not find the requested resource", None, None);
     };
@@ -234,20 +234,24 @@ fn authorize_owners(shared: &Shared, object: &Value) -> Result<(), String> {
 }
 
 /// A kind without its objects.
-trait ClonedHead {
-    fn cloned_head(self) -> Option<Head>;
+trait WithoutObjects {
+    fn without_objects(self) -> Option<BareKind>;
 }
 
-struct Head {
+struct BareKind {
     api_version: String,
     kind: String,
     built_in: bool,
 }
 
-impl ClonedHead for Option<&Kind> {
-    fn cloned_head(self) -> Option<Head> {
+impl WithoutObjects for Option<&Kind> {
+    fn without_objects(self) -> Option<BareKind> {
         let kind = self?;
-        Some(Head { api_version: kind.api_version(), kind: kind.name.clone(), built_in: kind.is_built_in() })
+        Some(BareKind {
+            api_version: kind.api_version(),
+            kind: kind.name.clone(),
+            built_in: kind.is_built_in(),
+        })
     }
 }
 
@@ -281,7 +285,7 @@ fn broken(body: &str) -> Response {
     Body::new(Stream(receiver)).into_response()
 }
 
-fn list(shared: &Shared, kind: &Head, target: &Target, query: &str) -> Result<String, Refusal> {
+fn list(shared: &Shared, kind: &BareKind, target: &Target, query: &str) -> Result<String, Refusal> {
     let limit = parameter(query, "limit").and_then(|limit| limit.parse().ok()).unwrap_or(0);
     let token = parameter(query, "continue");
     let Part { objects, version, next, left } =

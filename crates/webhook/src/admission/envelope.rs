@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::answer::Answer;
 use super::shape::{Part, Shape};
-use crate::head::Head;
+use crate::head::BodyHead;
 
 /// The parts of a request that the answer repeats and that logs name. Read apart from the core, so that also what the core refuses
 /// is answered under its own uid.
@@ -51,7 +51,7 @@ impl Envelope {
     /// Of a whole body, and why it cannot be judged, if it cannot: it is no JSON, no AdmissionReview, or lacks what its operation is about.
     /// `head` is what was found while the body came. Of what is no JSON nothing else is known.
     #[must_use]
-    pub fn read(body: &[u8], head: &Head) -> (Self, Option<Answer>) {
+    pub fn read(body: &[u8], head: &BodyHead) -> (Self, Option<Answer>) {
         if body.is_empty() {
             let message = "expected an AdmissionReview, the body is empty";
             return (Self::of_head(head), Some(Answer::malformed(400, message)));
@@ -71,7 +71,7 @@ impl Envelope {
 
     /// What an answer needs.
     #[must_use]
-    pub fn of_head(head: &Head) -> Self {
+    pub fn of_head(head: &BodyHead) -> Self {
         let request = RequestHead { uid: head.uid().map(str::to_owned), ..RequestHead::default() };
         Self { api_version: head.version().map(api_version), kind: None, request: Some(request) }
     }
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn the_uid_is_found_in_what_is_no_json() {
-        let read = |body: &str| Envelope::read(body.as_bytes(), &Head::of(body.as_bytes())).0;
+        let read = |body: &str| Envelope::read(body.as_bytes(), &BodyHead::of(body.as_bytes())).0;
         let head =
             r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1beta1","request":{"uid":"0b-1f","#;
         let envelope = read(head);

@@ -27,7 +27,7 @@ use portcullis_sources::Deadline;
 
 use crate::bounds::{self, fit};
 use crate::digest::seed;
-use crate::head::Head;
+use crate::head::BodyHead;
 
 pub use crate::serving::Serving;
 pub use answer::{Answer, Status};
@@ -66,7 +66,7 @@ pub fn admit(
     namespace: Result<Option<Object>, String>,
     budget: &Budget,
 ) -> (Envelope, Answer) {
-    let (envelope, refusal) = Envelope::read(body, &Head::of(body));
+    let (envelope, refusal) = Envelope::read(body, &BodyHead::of(body));
     let answer = refusal.unwrap_or_else(|| judge(body, &envelope, serving, own, namespace, budget));
     (envelope, answer)
 }

@@ -37,13 +37,13 @@ const MOST: Duration = Duration::from_secs(10);
 
 /// Where the CA is.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct SecretAt {
     pub(super) namespace: String,
     pub(super) name: String,
     pub(super) terms: Terms,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for SecretAt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.namespace, self.name)
     }
@@ -74,7 +74,7 @@ pub(super) fn read(secret: &Secret, now: SystemTime) -> Content {
 }
 
 /// Shares the CA for ever.
-pub(super) async fn share(keeping: Arc<Keeping>, place: Place, shared: Shared) {
+pub(super) async fn share(keeping: Arc<Keeping>, place: SecretAt, shared: Shared) {
     let watch = NamedWatch::start(&keeping.cluster, &secrets(), Some(&place.namespace), &place.name);
     let mut sharer = Sharer {
         known: watch.follow(),
@@ -101,7 +101,7 @@ pub(super) async fn share(keeping: Arc<Keeping>, place: Place, shared: Shared) {
 
 struct Sharer {
     keeping: Arc<Keeping>,
-    place: Place,
+    place: SecretAt,
     /// What is signed with, once clients trust it.
     shared: Shared,
     known: watch::Receiver<Known>,

@@ -64,7 +64,7 @@ pub struct Keeping {
     configuration: Option<String>,
     wanted: Option<Wanted>,
     /// Where the CAs of several replicas are, and the place that they are put into.
-    shared: Option<(ca::Place, Shared)>,
+    shared: Option<(ca::SecretAt, Shared)>,
     trust: watch::Sender<Trust>,
     /// What is in every bundle, as it was seen.
     confirmed: watch::Sender<Trust>,
@@ -125,7 +125,7 @@ impl Keeping {
         let named = |name: &str| (!name.is_empty()).then(|| name.to_owned());
         let configuration = named(&args.webhook_configuration);
         let wanted = args.manage_webhook_configuration && configuration.is_some();
-        let place = named(&args.ca_secret).filter(|_| is_self_signed).map(|name| ca::Place {
+        let place = named(&args.ca_secret).filter(|_| is_self_signed).map(|name| ca::SecretAt {
             namespace: own_namespace.to_owned(),
             name,
             terms: Terms::default(),

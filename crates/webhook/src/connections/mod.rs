@@ -4,14 +4,14 @@
 //! accept ──> silent ──> handshake ──> open: requests ──> told to leave ──> end
 //! ```
 //!
-//! A connection has a place of its own only after its handshake, so that who may not connect keeps nobody out, and loses it when it
+//! A connection has a seat of its own only after its handshake, so that who may not connect keeps nobody out, and loses it when it
 //! asks for nothing for as long as [`Rest`] says, or when somebody else needs it. What counts is whole heads of requests, so that
-//! neither dripping bytes nor pings hold a place. Who has to go is told by the protocol, and has a moment for the answers to what came.
+//! neither dripping bytes nor pings hold a seat. Who has to go is told by the protocol, and has a moment for the answers to what came.
 //!
 //! Before the end there is a time in which everybody is asked to go elsewhere and nobody is turned away ([`Handle::see_off`]): an HTTP/1
 //! connection with its next answer, as closing one at rest may meet a request that is on its way; an HTTP/2 connection at once, by GOAWAY.
 
-mod places;
+mod seats;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -41,8 +41,8 @@ use tower_service::Service;
 use crate::log::Level;
 use crate::memory::ConnectionId;
 use crate::state::State;
-use places::{Control, Order, Place, Places};
-pub use places::{Most, Rest};
+use seats::{Control, Order, Seat, Seats};
+pub use seats::{Most, Rest};
 
 /// How often refused clients are reported.
 const TELL: Duration = Duration::from_mins(1);
@@ -140,7 +140,7 @@ pub struct Server {
 
 struct Shared {
     server: Server,
-    places: Places,
+    seats: Seats,
     http: Builder<TokioExecutor>,
     told: Mutex<Option<Instant>>,
 }
@@ -149,7 +149,7 @@ impl Server {
     /// Serves connections until it is asked to end and all of them have ended.
     pub async fn serve(self, listener: TcpListener, handle: &Handle) {
         let shared = Arc::new(Shared {
-            places: Places::new(self.most),
+            seats: Seats::new(self.most),
             http: http(self.tls.is_some()),
             told: Mutex::default(),
             server: self,
@@ -165,7 +165,7 @@ impl Server {
             };
             let Ok((stream, _)) = accepted else {
                 // There are no descriptors, or the client is gone again.
-                shared.places.make_room();
+                shared.seats.make_room();
                 sleep(Duration::from_millis(5)).await;
                 continue;
             };
@@ -198,10 +198,10 @@ fn http(has_http2: bool) -> Builder<TokioExecutor> {
 
 impl Shared {
     fn begin(self: &Arc<Self>, stream: TcpStream, handle: &Handle, alive: &mpsc::Sender<Infallible>) {
-        let place = self.places.arrive();
+        let seat = self.seats.arrive();
         let (shared, phase, alive) = (Arc::clone(self), handle.0.subscribe(), alive.clone());
         tokio::spawn(async move {
-            shared.connection(stream, place, phase).await;
+            shared.connection(stream, seat, phase).await;
             drop(alive);
         });
     }
@@ -217,22 +217,22 @@ impl Shared {
         }
     }
 
-    async fn connection(&self, stream: TcpStream, place: Place, phase: watch::Receiver<Phase>) {
+    async fn connection(&self, stream: TcpStream, seat: Seat, phase: watch::Receiver<Phase>) {
         // An answer is small; waiting for more of it helps nobody. Where it cannot be had, it works all the same.
         let _ = stream.set_nodelay(true);
         let shaken = tokio::select! {
             biased;
-            _ = place.control.told(Order::Leave) => {
+            _ = seat.control.told(Order::Leave) => {
                 return self.refused("too many connections are in their handshake; the one that did so for longest is closed");
             }
-            shaken = timeout(HANDSHAKE, self.shake(stream, &place)) => shaken,
+            shaken = timeout(HANDSHAKE, self.shake(stream, &seat)) => shaken,
         };
         let stream = match shaken {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return self.refused(&error.to_string()),
             Err(_) => return self.refused("the handshake did not end in time"),
         };
-        if !place.open(&self.server.state.memory) {
+        if !seat.open(&self.server.state.memory) {
             return self.refused(
                 "there are as many connections as `--max-connections` allows, and something is worked on for each",
             );
@@ -240,15 +240,15 @@ impl Shared {
         match stream {
             Stream::Tls(stream) => {
                 let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-                self.requests(*stream, &place, phase, is_http2).await;
+                self.requests(*stream, &seat, phase, is_http2).await;
             }
-            Stream::Plain(stream) => self.requests(stream, &place, phase, false).await,
+            Stream::Plain(stream) => self.requests(stream, &seat, phase, false).await,
         }
     }
 
-    async fn shake(&self, stream: TcpStream, place: &Place) -> io::Result<Stream> {
+    async fn shake(&self, stream: TcpStream, seat: &Seat) -> io::Result<Stream> {
         stream.readable().await?;
-        place.spoke();
+        seat.spoke();
         match &self.server.tls {
             Some(tls) => {
                 let stream = TlsAcceptor::from(tls.load_full()).accept(stream).await?;
@@ -261,14 +261,14 @@ impl Shared {
     async fn requests(
         &self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        place: &Place,
+        seat: &Seat,
         mut phase: watch::Receiver<Phase>,
         is_http2: bool,
     ) {
-        let (control, rest) = (&place.control, self.server.rest);
+        let (control, rest) = (&seat.control, self.server.rest);
         let service = Watched {
             router: self.server.router.clone(),
-            id: place.id(),
+            id: seat.id(),
             control: Arc::clone(control),
             phase: phase.clone(),
         };
@@ -289,7 +289,7 @@ impl Shared {
                     if told == Order::Cut {
                         return;
                     }
-                    self.server.state.memory.leave(place.id());
+                    self.server.state.memory.leave(seat.id());
                     order = Order::Leave;
                     end.as_mut().reset((Instant::now() + LEAVE).into());
                     connection.as_mut().graceful_shutdown();

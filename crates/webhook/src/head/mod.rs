@@ -2,7 +2,7 @@
 //! read. API servers take an answer under another uid for a failed call, so that also what is never kept or cannot be read has to be
 //! answered under its own.
 //!
-//! [`Head`] reads JSON as Go's reader of Kubernetes does: names of fields are exact, the last of several equal ones counts, `null` in the
+//! [`BodyHead`] reads JSON as Go's reader of Kubernetes does: names of fields are exact, the last of several equal ones counts, `null` in the
 //! place of the request forgets it. Where the text is no JSON it goes on as well as it can; then the request is refused in any case. Its
 //! state does not grow with the body, and nothing in it depends on how the bytes are cut.
 
@@ -17,7 +17,7 @@ const TEXT_BYTES: usize = 64;
 
 /// How a body begins and how much it holds, as far as it has come.
 #[derive(Clone, Default)]
-pub struct Head {
+pub struct BodyHead {
     /// Lists and objects that are open. Which of both they are does not matter for what is looked for.
     depth: usize,
     lexer: Lexer,
@@ -87,7 +87,7 @@ enum Key {
     Uid,
 }
 
-impl Head {
+impl BodyHead {
     /// Of a body that is there as a whole, or of its beginning.
     #[must_use]
     pub fn of(body: &[u8]) -> Self {
@@ -306,9 +306,9 @@ impl Head {
     }
 }
 
-impl fmt::Debug for Head {
+impl fmt::Debug for BodyHead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Head").field("uid", &self.uid).field("size", &self.size).finish_non_exhaustive()
+        f.debug_struct("BodyHead").field("uid", &self.uid).field("size", &self.size).finish_non_exhaustive()
     }
 }
 

@@ -8,7 +8,7 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use super::*;
 
 fn uid(text: &str) -> Option<String> {
-    Head::of(text.as_bytes()).uid().map(str::to_owned)
+    BodyHead::of(text.as_bytes()).uid().map(str::to_owned)
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn halves_of_characters_are_what_go_makes_of_them() {
 
 #[test]
 fn a_uid_that_is_too_long_is_none() {
-    let long = |length| Head::of(format!(r#"{{"request":{{"uid":"{}""#, "x".repeat(length)).as_bytes());
+    let long = |length| BodyHead::of(format!(r#"{{"request":{{"uid":"{}""#, "x".repeat(length)).as_bytes());
     assert_eq!(long(UID_BYTES).uid().map(str::len), Some(UID_BYTES));
     let head = long(UID_BYTES + 1);
     assert_eq!((head.uid(), head.is_uid_too_long()), (None, true));
@@ -87,14 +87,14 @@ fn versions_are_those_that_are_known() {
         (r#"{"apiVersion":"admission.k8s.io/v9""#, "v1"),
         ("", "v1"),
     ] {
-        assert_eq!(Head::of(text.as_bytes()).version(), Some(version), "{text}");
+        assert_eq!(BodyHead::of(text.as_bytes()).version(), Some(version), "{text}");
     }
 }
 
 #[test]
 fn what_there_is_is_counted() {
     let text = r#"{"a":[0,0,{}, []],"b\"":"x,:{","c":{"d":null},"e":-1.5e3}"#;
-    let size = Head::of(text.as_bytes()).size();
+    let size = BodyHead::of(text.as_bytes()).size();
     assert_eq!(size, Size { bytes: text.len(), containers: 5, texts: 6, words: 4 });
 }
 
@@ -246,22 +246,22 @@ proptest! {
         let expected = serde_json::from_str::<Naive>(&text).unwrap().0;
         let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(text.len() + 1)).collect();
         cuts.sort_unstable();
-        let mut head = Head::default();
+        let mut head = BodyHead::default();
         let mut start = 0;
         for end in cuts.into_iter().chain([text.len()]) {
             head.push(&text.as_bytes()[start..end]);
             start = end;
         }
         prop_assert_eq!(head.uid(), expected.as_deref());
-        prop_assert_eq!(head.size(), Head::of(text.as_bytes()).size());
+        prop_assert_eq!(head.size(), BodyHead::of(text.as_bytes()).size());
     }
 
     #[test]
     fn nothing_that_comes_breaks_it(bytes in proptest::collection::vec(
         prop_oneof![3 => proptest::sample::select(b"{}[]:,\"\\u0nullrequstid \xff".as_slice()), 1 => any::<u8>()], 0..200,
     )) {
-        let whole = Head::of(&bytes);
-        let mut pieces = Head::default();
+        let whole = BodyHead::of(&bytes);
+        let mut pieces = BodyHead::default();
         for byte in &bytes {
             pieces.push(&[*byte]);
         }

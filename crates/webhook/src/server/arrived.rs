@@ -1,12 +1,12 @@
 //! A request from the end of its body to its answer: what runs where, and what is said if it does not end in time.
 //!
 //! ```text
-//! body ──> Head, Holding ──> a thread for reviews: Envelope, once ──> review ──> Judged
+//! body ──> BodyHead, Holding ──> a thread for reviews: Envelope, once ──> review ──> Judged
 //!                                          │  the Namespace is not known
 //!                                          └──> asked for, on the runtime ──> a thread for reviews: review
 //! ```
 //!
-//! The runtime's threads read nothing of a body but what [`Head`] finds while it comes: uid, version and size. That much is needed there,
+//! The runtime's threads read nothing of a body but what [`BodyHead`] finds while it comes: uid, version and size. That much is needed there,
 //! as it answers also what is never kept, what is dropped, and what has to be reckoned before it is read.
 
 use std::sync::{Arc, OnceLock};
@@ -20,7 +20,7 @@ use super::times::Times;
 use super::told::{Told, tell};
 use crate::admission::{Answer, Envelope};
 use crate::body::{self, Refusal};
-use crate::head::{Head, Size};
+use crate::head::{BodyHead, Size};
 use crate::memory::{ConnectionId, Eviction, Holding};
 use crate::pool::Failure;
 use crate::state::State;
@@ -29,7 +29,7 @@ use crate::state::State;
 pub(super) struct Arrived {
     pub(super) times: Times,
     pub(super) holding: Arc<Holding>,
-    pub(super) head: Head,
+    pub(super) head: BodyHead,
     pub(super) read: Result<(), Refusal>,
     /// As it was read, if it was.
     pub(super) envelope: Arc<OnceLock<Envelope>>,
@@ -50,7 +50,7 @@ impl Arrived {
         let times = times.with_parent(&parts.headers);
         let connection = parts.extensions.get::<ConnectionId>().copied().unwrap_or_default();
         let holding = Arc::new(state.memory.enter(connection));
-        let (most, mut head) = (state.settings.max_body, Head::default());
+        let (most, mut head) = (state.settings.max_body, BodyHead::default());
         let read = body::read(body, &parts.headers, &holding, &mut head, most, times.review).await;
         Self { times, holding, head, read, envelope: Arc::default() }
     }

@@ -1,6 +1,6 @@
 //! Connections that do nothing, too many of them, certificates that are wrong, and the end under load.
 
-use std::io::{Read as _, Write as _};
+use std::io::{Read, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
@@ -42,14 +42,22 @@ fn a_thousand_clients_that_say_nothing_keep_nobody_waiting() {
         if number % 50 == 49 {
             // A new connection each time, and one that stays.
             program.connection = None;
-            let start = Instant::now();
             assert!(program.is_denied(&pod(&json!({"hostPID": true}))));
             assert!(program.is_denied(&pod(&json!({"hostIPC": true}))));
-            assert!(start.elapsed() < Duration::from_secs(2), "{:?} beside {number}", start.elapsed());
+            // It was answered while these were still waited for.
+            let (silent, slow) = (silent.last_mut().unwrap(), slow.last_mut().unwrap());
+            silent.set_nonblocking(true).unwrap();
+            slow.get_ref().sock.set_nonblocking(true).unwrap();
+            assert!(is_waited_for(silent) && is_waited_for(slow.get_mut()), "beside {number}");
         }
     }
     drop((silent, slow));
     program.stop();
+}
+
+/// Whether the other side has neither answered nor ended.
+fn is_waited_for(stream: &mut impl Read) -> bool {
+    stream.read(&mut [0]).is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
 }
 
 /// A webhook over TLS in this process, with its own patience.
@@ -91,7 +99,8 @@ fn serve(most: Most, rest: Rest) -> Server {
     Server { address, client, handle, webhook, _runtime: runtime }
 }
 
-/// How long a connection goes on while something is sent again and again.
+/// How long a connection goes on while something is sent again and again; it panics if there is no end.
+#[track_caller]
 fn lives(
     connection: &mut Connection,
     mut again: impl FnMut(&mut Connection) -> std::io::Result<()>,
@@ -99,7 +108,8 @@ fn lives(
     let start = Instant::now();
     connection.get_ref().sock.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
     let mut bytes = [0; 4096];
-    while start.elapsed() < Duration::from_secs(15) {
+    loop {
+        assert!(start.elapsed() < Duration::from_mins(1), "it does not end");
         match connection.get_mut().read(&mut bytes) {
             Ok(0) => break,
             Ok(_) => {}
@@ -117,10 +127,9 @@ fn lives(
 fn connections_that_ask_for_nothing_end_also_if_they_are_busy_with_it() {
     let rest = Rest { first: Duration::from_millis(600), between: Duration::from_millis(1200) };
     let mut server = serve(Most::within(100, None), rest);
-    let soon = |lived: Duration, least: Duration| {
+    let not_before = |lived: Duration, least: Duration| {
         // The two clocks do not start at the same moment.
-        let least = least.saturating_sub(Duration::from_millis(200));
-        assert!(lived >= least && lived < least + Duration::from_secs(8), "{lived:?}");
+        assert!(lived >= least.saturating_sub(Duration::from_millis(200)), "{lived:?}");
     };
     // HTTP/2: the preface, no settings, then pings for ever.
     server.client.alpn_protocols = vec![b"h2".to_vec()];
@@ -130,19 +139,19 @@ fn connections_that_ask_for_nothing_end_also_if_they_are_busy_with_it() {
         .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00")
         .unwrap();
     let ping = *b"\x00\x00\x08\x06\x00\x00\x00\x00\x00portcull";
-    soon(lives(&mut connection, |connection| connection.get_mut().write_all(&ping)), rest.first);
+    not_before(lives(&mut connection, |connection| connection.get_mut().write_all(&ping)), rest.first);
     // HTTP/1.1: a head that comes a byte at a time.
     server.client.alpn_protocols.clear();
     let client = Arc::new(server.client.clone());
     let mut connection = connect(&server.address, &client);
     connection.get_mut().write_all(b"POST /v1/admit HTTP/1.1\r\nx: ").unwrap();
-    soon(lives(&mut connection, |connection| connection.get_mut().write_all(b"y")), rest.first);
+    not_before(lives(&mut connection, |connection| connection.get_mut().write_all(b"y")), rest.first);
     // After a request there is more time.
     let mut connection = connect(&server.address, &client);
     let body = review(&pod(&json!({})), "CREATE").to_string();
     send(&mut connection, "POST", "/v1/admit", body.as_bytes());
     assert_eq!(receive(&mut connection).0, 200);
-    soon(lives(&mut connection, |_| Ok(())), rest.between);
+    not_before(lives(&mut connection, |_| Ok(())), rest.between);
     server.handle.shut_down(Duration::ZERO);
 }
 

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
 use axum::http::Request;
@@ -403,14 +402,13 @@ fn with_hog(action: &str) -> Webhook {
 #[test]
 fn a_hog_is_an_error_of_its_own_before_the_deadline() {
     let webhook = with_hog("deny");
-    let start = Instant::now();
     let response = webhook.post("/v1/admit?timeout=1s", good()).response();
-    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
     assert_eq!(
         (&response["allowed"], &response["status"]["code"]),
         (&json!(false), &json!(500)),
         "{response}"
     );
+    // At the deadline the answer would name no constraint.
     let message = response["status"]["message"].as_str().unwrap();
     assert!(message.starts_with("[hog] ") && message.contains("`time`"), "{message}");
 
@@ -435,9 +433,8 @@ fn too_many_requests_are_refused_at_once() {
     let webhook = Webhook::with_pool(POLICIES, pool.clone());
     let busy = occupy(&pool);
     let _waiting = [pool.run(0, || ()).unwrap(), pool.run(0, || ()).unwrap()];
-    let start = Instant::now();
+    // Nobody comes back before `busy` is dropped: who waited for a turn would end at the deadline, and not be counted.
     let response = webhook.post("/v1/admit", good()).response();
-    assert!(start.elapsed() < Duration::from_secs(5));
     assert_eq!((&response["uid"], &response["allowed"]), (&json!("u-1"), &json!(false)));
     assert_eq!(response["status"]["code"], 500);
     assert!(webhook.get("/metrics").text.contains("portcullis_requests_shed_total 1\n"));
@@ -449,10 +446,8 @@ fn a_thread_that_does_not_come_back_does_not_hold_up_the_answer() {
     let pool = pool(1, 4);
     let webhook = Webhook::with_pool(POLICIES, pool.clone());
     let busy = occupy(&pool);
-    let start = Instant::now();
+    // It comes back when `busy` is dropped, after the answer; how long is waited is tested beside `Times`.
     let response = webhook.post("/v1/admit?timeout=300ms", good()).response();
-    // It never comes back; how long exactly is waited is tested beside `Times`.
-    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
     assert_eq!((&response["uid"], &response["allowed"]), (&json!("u-1"), &json!(false)));
     // Nobody waits for it any more, so that it holds nothing.
     assert_eq!(webhook.state.memory.used(), 0);

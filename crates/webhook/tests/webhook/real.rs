@@ -120,7 +120,8 @@ fn until(what: &str, most: Duration, mut is_so: impl FnMut() -> bool) {
     eprintln!("{what}: {:.2} s", start.elapsed().as_secs_f64());
 }
 
-const SOON: Duration = Duration::from_secs(10);
+/// What is asked is that it comes; how long it took is shown.
+const SOON: Duration = Duration::from_mins(1);
 
 #[test]
 fn a_policy_that_reads_what_may_not_be_listed_holds_up_nothing_in_a_real_cluster() {
@@ -183,7 +184,7 @@ violation[{\"msg\": \"a volume has the name\"}] {
             && !real.get("crd", "realnever.constraints.gatekeeper.sh").is_null()
     });
     real.apply_when_served(&constraint("RealNever", &json!({})));
-    until("enforced after it was applied", Duration::from_secs(2), || {
+    until("enforced after it was applied", SOON, || {
         ask(&mut program, &service).1.contains("[realnever] second")
     });
     program.stop();

@@ -1,15 +1,15 @@
 //! Lists and mappings.
 
-use super::{Parser, Place, State, Step, nothing};
+use super::{NodeContext, Parser, State, Step, nothing};
 use crate::event::{Event, Placed, Properties};
 use crate::problem::Rule;
 use crate::token::Kind;
 
 impl<'a> Parser<'a> {
     /// A node, after which this state is entered.
-    fn node_then(&mut self, state: State, place: Place) -> Step<'a> {
+    fn node_then(&mut self, state: State, context: NodeContext) -> Step<'a> {
         self.states.push(state);
-        self.node(place)
+        self.node(context)
     }
 
     fn nothing_then(&mut self, state: State, at: usize) -> Placed<'a> {
@@ -45,7 +45,7 @@ impl<'a> Parser<'a> {
                 let end = self.take().end;
                 match self.kind()? {
                     Kind::BlockEntry | Kind::BlockEnd => Ok(self.nothing_then(State::BlockSequence, end)),
-                    _ => self.node_then(State::BlockSequence, Place::Block),
+                    _ => self.node_then(State::BlockSequence, NodeContext::Block),
                 }
             }
             Kind::BlockEnd => Ok(self.ends(Event::SequenceEnd)),
@@ -64,7 +64,7 @@ impl<'a> Parser<'a> {
             Kind::BlockEntry | Kind::Key | Kind::Value | Kind::BlockEnd => {
                 Ok(self.nothing_then(State::IndentlessSequence, end))
             }
-            _ => self.node_then(State::IndentlessSequence, Place::Block),
+            _ => self.node_then(State::IndentlessSequence, NodeContext::Block),
         }
     }
 
@@ -79,7 +79,7 @@ impl<'a> Parser<'a> {
                     Kind::Key | Kind::Value | Kind::BlockEnd => {
                         Ok(self.nothing_then(State::BlockMappingValue, end))
                     }
-                    _ => self.node_then(State::BlockMappingValue, Place::BlockOrIndentless),
+                    _ => self.node_then(State::BlockMappingValue, NodeContext::BlockOrIndentless),
                 }
             }
             Kind::BlockEnd => Ok(self.ends(Event::MappingEnd)),
@@ -95,7 +95,7 @@ impl<'a> Parser<'a> {
         let end = self.take().end;
         match self.kind()? {
             Kind::Key | Kind::Value | Kind::BlockEnd => Ok(self.nothing_then(State::BlockMappingKey, end)),
-            _ => self.node_then(State::BlockMappingKey, Place::BlockOrIndentless),
+            _ => self.node_then(State::BlockMappingKey, NodeContext::BlockOrIndentless),
         }
     }
 
@@ -115,7 +115,7 @@ impl<'a> Parser<'a> {
                 let event = Event::MappingStart(Properties::default());
                 Ok(Placed { event, range: start..start })
             }
-            _ => self.node_then(State::FlowSequence, Place::Flow),
+            _ => self.node_then(State::FlowSequence, NodeContext::Flow),
         }
     }
 
@@ -125,14 +125,14 @@ impl<'a> Parser<'a> {
             let end = self.take().end;
             return Ok(self.nothing_then(State::FlowPairValue, end));
         }
-        self.node_then(State::FlowPairValue, Place::Flow)
+        self.node_then(State::FlowPairValue, NodeContext::Flow)
     }
 
     pub(super) fn flow_pair_value(&mut self) -> Step<'a> {
         if *self.kind()? == Kind::Value {
             self.take();
             if !matches!(self.kind()?, Kind::FlowEntry | Kind::FlowSequenceEnd) {
-                return self.node_then(State::FlowPairEnd, Place::Flow);
+                return self.node_then(State::FlowPairEnd, NodeContext::Flow);
             }
         }
         let start = self.range()?.start;
@@ -161,9 +161,9 @@ impl<'a> Parser<'a> {
                     let start = self.range()?.start;
                     return Ok(self.nothing_then(State::FlowMappingValue, start));
                 }
-                self.node_then(State::FlowMappingValue, Place::Flow)
+                self.node_then(State::FlowMappingValue, NodeContext::Flow)
             }
-            _ => self.node_then(State::FlowMappingNoValue, Place::Flow),
+            _ => self.node_then(State::FlowMappingNoValue, NodeContext::Flow),
         }
     }
 
@@ -172,7 +172,7 @@ impl<'a> Parser<'a> {
         if written && *self.kind()? == Kind::Value {
             self.take();
             if !matches!(self.kind()?, Kind::FlowEntry | Kind::FlowMappingEnd) {
-                return self.node_then(State::FlowMappingKey, Place::Flow);
+                return self.node_then(State::FlowMappingKey, NodeContext::Flow);
             }
         }
         let start = self.range()?.start;

@@ -113,7 +113,7 @@ impl<'a> Parser<'a> {
             State::DocumentStart => self.document_start(false),
             State::DocumentContent => self.document_content(),
             State::DocumentEnd => self.document_end(),
-            State::BlockNode => self.node(Place::Block),
+            State::BlockNode => self.node(NodeContext::Block),
             State::BlockSequenceFirst => self.block_sequence(true),
             State::BlockSequence => self.block_sequence(false),
             State::IndentlessSequence => self.indentless_sequence(),
@@ -235,7 +235,7 @@ impl<'a> Parser<'a> {
             let at = self.range()?.start;
             return Ok(nothing(at));
         }
-        self.node(Place::Block)
+        self.node(NodeContext::Block)
     }
 
     fn document_end(&mut self) -> Step<'a> {
@@ -251,7 +251,7 @@ impl<'a> Parser<'a> {
         Ok(Placed { event: Event::DocumentEnd { marked }, range: range.start..end })
     }
 
-    fn node(&mut self, place: Place) -> Step<'a> {
+    fn node(&mut self, context: NodeContext) -> Step<'a> {
         if let Kind::Alias(name) = *self.kind()? {
             self.pop_state();
             let range = self.take();
@@ -261,9 +261,9 @@ impl<'a> Parser<'a> {
         let (properties, end) = self.properties()?;
         let range = self.range()?;
         let has_properties = properties.anchor.is_some() || properties.tag.is_some();
-        let block = place != Place::Flow;
+        let block = context != NodeContext::Flow;
         let (state, event) = match self.kind()? {
-            Kind::BlockEntry if place == Place::BlockOrIndentless => {
+            Kind::BlockEntry if context == NodeContext::BlockOrIndentless => {
                 // Its first entry is read again as one.
                 self.state = State::IndentlessSequence;
                 let range = range.start..range.start;
@@ -331,7 +331,7 @@ impl<'a> Parser<'a> {
 
 /// Where a node stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum NodeContext {
     Block,
     /// As the value of a key, where a list need not be indented.
     BlockOrIndentless,

@@ -1,6 +1,7 @@
 //! Builtins by examples: a call and what comes of it, one per line. And by what nobody thought of.
 
 mod bounds;
+mod rows;
 
 use portcullis_value::{Budget, Limits, Value};
 use std::collections::{BTreeMap, BTreeSet};

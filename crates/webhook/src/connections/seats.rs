@@ -1,4 +1,4 @@
-//! Who may be connected. Nobody keeps others out by doing nothing: who is in a handshake has a place only among those who are as well,
+//! Who may be connected. Nobody keeps others out by doing nothing: who is in a handshake has a seat only among those who are as well,
 //! and who has rested longest makes room for who comes.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -37,9 +37,9 @@ pub struct Most {
     pub leaving: usize,
 }
 
-/// The places. Cheap to clone.
+/// The seats. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(super) struct Places(Arc<Mutex<Book>>);
+pub(super) struct Seats(Arc<Mutex<Book>>);
 
 #[derive(Debug)]
 struct Book {
@@ -141,15 +141,15 @@ impl Control {
     }
 }
 
-/// A connection's place, until it is dropped.
+/// A connection's seat, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
-    places: Places,
+pub(super) struct Seat {
+    seats: Seats,
     id: u64,
     pub(super) control: Arc<Control>,
 }
 
-impl Places {
+impl Seats {
     pub(super) fn new(most: Most) -> Self {
         Self(Arc::new(Mutex::new(Book {
             most,
@@ -167,7 +167,7 @@ impl Places {
 
     /// Somebody connects. If too many are in their handshake, one of them is closed: the first of those who have said nothing, or else
     /// the first at all.
-    pub(super) fn arrive(&self) -> Place {
+    pub(super) fn arrive(&self) -> Seat {
         let mut book = self.lock();
         if book.silent.len() + book.shaking.len() >= book.most.shaking.max(1) {
             book.cut_shaking();
@@ -176,7 +176,7 @@ impl Places {
         book.next += 1;
         let control = Arc::new(Control::new());
         book.silent.insert(id, Arc::clone(&control));
-        Place { places: self.clone(), id, control }
+        Seat { seats: self.clone(), id, control }
     }
 
     /// The system has no more descriptors: somebody who does nothing has to go.
@@ -210,14 +210,14 @@ impl Book {
     }
 }
 
-impl Place {
+impl Seat {
     pub(super) fn id(&self) -> ConnectionId {
         ConnectionId(self.id)
     }
 
     /// It has sent something.
     pub(super) fn spoke(&self) {
-        let mut book = self.places.lock();
+        let mut book = self.seats.lock();
         if let Some(control) = book.silent.remove(&self.id) {
             book.shaking.insert(self.id, control);
         }
@@ -227,7 +227,7 @@ impl Place {
     /// everybody has something that is worked on.
     pub(super) fn open(&self, memory: &Memory) -> bool {
         self.control.touch();
-        let mut book = self.places.lock();
+        let mut book = self.seats.lock();
         book.silent.remove(&self.id);
         book.shaking.remove(&self.id);
         if book.open.len() >= book.most.open.max(1) {
@@ -248,9 +248,9 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Seat {
     fn drop(&mut self) {
-        let mut book = self.places.lock();
+        let mut book = self.seats.lock();
         book.silent.remove(&self.id);
         book.shaking.remove(&self.id);
         book.open.remove(&self.id);
@@ -262,36 +262,36 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
-    fn order(place: &Place) -> u8 {
-        place.control.order.load(Ordering::SeqCst)
+    fn order(seat: &Seat) -> u8 {
+        seat.control.order.load(Ordering::SeqCst)
     }
 
-    fn places(shaking: usize, open: usize) -> (Places, Memory) {
-        (Places::new(Most { shaking, open, leaving: 1 }), Memory::new(1000, 100))
+    fn seats(shaking: usize, open: usize) -> (Seats, Memory) {
+        (Seats::new(Most { shaking, open, leaving: 1 }), Memory::new(1000, 100))
     }
 
     #[test]
     fn who_is_silent_makes_room_before_who_is_in_a_handshake() {
-        let (places, memory) = places(3, 1);
-        let all: Vec<Place> = (0..3).map(|_| places.arrive()).collect();
+        let (seats, memory) = seats(3, 1);
+        let all: Vec<Seat> = (0..3).map(|_| seats.arrive()).collect();
         all[0].spoke();
-        let fourth = places.arrive();
+        let fourth = seats.arrive();
         assert_eq!(all.iter().map(order).collect::<Vec<_>>(), [0, 2, 0]);
-        let fifth = places.arrive();
+        let fifth = seats.arrive();
         fourth.spoke();
         fifth.spoke();
-        let sixth = places.arrive();
+        let sixth = seats.arrive();
         assert_eq!(all.iter().map(order).collect::<Vec<_>>(), [2, 2, 2]);
         // Who is through is not in the way of others.
         assert!(fourth.open(&memory));
-        let _seventh = places.arrive();
+        let _seventh = seats.arrive();
         assert_eq!([&fourth, &fifth, &sixth].map(order), [0, 0, 0]);
     }
 
     #[test]
     fn who_rested_longest_makes_room_and_who_is_worked_for_stays() {
-        let (places, memory) = places(10, 2);
-        let [one, two, three, four] = [0; 4].map(|_| places.arrive());
+        let (seats, memory) = seats(10, 2);
+        let [one, two, three, four] = [0; 4].map(|_| seats.arrive());
         assert!(one.open(&memory) && two.open(&memory));
         two.control.last.store(0, Ordering::SeqCst);
         one.control.last.store(1000, Ordering::SeqCst);
@@ -306,7 +306,7 @@ mod tests {
         assert_eq!([&one, &three, &four].map(order), [1, 0, 0]);
         assert_eq!(order(&two), 2, "only one has time to leave");
         drop((slow, one, two, three, four));
-        let book = places.lock();
+        let book = seats.lock();
         assert!(book.silent.is_empty() && book.open.is_empty() && book.leaving.is_empty());
     }
 
