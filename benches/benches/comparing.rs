@@ -91,12 +91,13 @@ fn comparing(criterion: &mut Criterion) {
             let mut next = inputs.iter().cycle();
             let mut review = |environment: &Environment<'_>| {
                 let input = next.next().cloned();
-                black_box(program.evaluate(&Environment { input, ..environment.clone() })).result
+                black_box(program.evaluate(&Environment { input: input.into(), ..environment.clone() }))
+                    .result
             };
             for input in inputs.iter().take(50) {
                 let ask = |environment: &Environment<'_>| {
                     program
-                        .evaluate(&Environment { input: Some(input.clone()), ..environment.clone() })
+                        .evaluate(&Environment { input: input.clone().into(), ..environment.clone() })
                         .result
                 };
                 assert_eq!(ask(&environment), ask(&indexed), "an index changes an answer");

@@ -25,7 +25,7 @@ fuzz_target!(|text: &str| {
         let Ok(program) = Program::compile(&[unit], &Query::Path(&package)) else { continue };
         for strict_builtin_errors in [false, true] {
             let environment = Environment {
-                input: input.clone(),
+                input: input.clone().into(),
                 data: Value::new_object(),
                 limits: LIMITS,
                 now_ns: Some(1_700_000_000_000_000_000),

@@ -247,7 +247,7 @@ fn ours(template: &Template) -> Result<Ask<'_>, String> {
         .map_err(|errors| errors.into_iter().map(|error| error.message).collect::<Vec<_>>().join("; "))?;
     Ok(Box::new(move |question| {
         let environment = Environment {
-            input: Some(question.input.clone()),
+            input: question.input.clone().into(),
             data: question.data.clone(),
             ..Environment::default()
         };

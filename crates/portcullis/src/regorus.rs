@@ -39,7 +39,7 @@ impl PolicySet {
         world: &World<'_>,
     ) -> Option<regorus::Value> {
         let constraint = self.compiled().find(|compiled| compiled.info.key() == constraint)?;
-        Some((&Value::object(constraint.input(&review.input_in(world)))).into())
+        Some((&crate::value::Value::object(constraint.input(&review.input_in(world)))).into())
     }
 }
 

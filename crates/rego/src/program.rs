@@ -66,7 +66,13 @@ pub enum ComparingCost {
 
 impl Program {
     pub(crate) fn new(form: NormalForm, comparings: Vec<Comparing>) -> Self {
-        Self { form, caches: Caches::default(), comparings, identity: Arc::new(()), specialised: Arc::default() }
+        Self {
+            form,
+            caches: Caches::default(),
+            comparings,
+            identity: Arc::new(()),
+            specialised: Arc::default(),
+        }
     }
 
     /// Whether [`Self::indexes`] gives any.

@@ -219,7 +219,7 @@ fn program(text: &str) -> Result<Program, String> {
 fn environment<'e>(data: &Value, input: &Value, indexes: Option<&'e Indexes>) -> Environment<'e> {
     // Without an index more is used: limits are not what is compared.
     let limits = Limits { steps: 50_000_000, memory: 1 << 30, depth: 500, output: 1 << 30 };
-    Environment { input: Some(input.clone()), data: data.clone(), limits, indexes, ..Environment::default() }
+    Environment { input: input.clone().into(), data: data.clone(), limits, indexes, ..Environment::default() }
 }
 
 fn alike(one: &Evaluation, other: &Evaluation, about: &dyn Fn() -> String) -> Result<(), TestCaseError> {

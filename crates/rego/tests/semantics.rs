@@ -7,6 +7,7 @@ use std::path::Path;
 
 use portcullis_rego::{Environment, Program, Query, Unit};
 use portcullis_rego_syntax::{Environment as Surroundings, Version, parse, resolve_in};
+use portcullis_testkit::specialised;
 use portcullis_value::Value;
 use serde::Deserialize;
 
@@ -92,11 +93,11 @@ fn answer(texts: &[Option<&str>], version: Version) -> Result<Value, String> {
     let program = Program::compile(&units, &Query::Path(&["t", "r"]))
         .map_err(|errors| errors.into_iter().map(|error| error.message).collect::<Vec<_>>().join("; "))?;
     let environment = Environment {
-        input: Some(Value::from_json(INPUT).unwrap()),
+        input: Value::from_json(INPUT).unwrap().into(),
         data: Value::from_json(DATA).unwrap(),
         ..Environment::default()
     };
-    let alone = program.evaluate(&environment);
+    let alone = specialised::evaluate(&program, &environment)?;
     let indexes = program.indexes(&environment.data);
     let kept = program.evaluate(&Environment { indexes: indexes.as_ref(), ..environment });
     assert_eq!((&alone.result, &alone.prints), (&kept.result, &kept.prints), "{texts:?}");

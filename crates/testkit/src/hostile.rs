@@ -107,7 +107,7 @@ impl Built {
             }
         };
         let environment = Environment {
-            input: Some(self.input),
+            input: self.input.into(),
             now_ns: Some(1_750_000_000_000_000_000),
             seed: 7,
             ..Environment::default()

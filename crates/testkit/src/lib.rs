@@ -28,6 +28,7 @@ pub mod policies;
 pub mod program;
 #[cfg(feature = "rolling")]
 pub mod rolling;
+pub mod specialised;
 
 use std::io::Write as _;
 use std::path::PathBuf;

@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 pub(crate) use portcullis_rego::Base;
 pub use portcullis_rego::ComparingCost;
-pub(crate) use portcullis_rego::Special;
 use portcullis_rego::Indexes;
+pub(crate) use portcullis_rego::Special;
 use portcullis_value::{LimitKind, Limits, Watch};
 
 use crate::analysis::{InventoryRead, ObjectRead, OperationUse};

@@ -248,7 +248,7 @@ fn split(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
 }
 
 /// The first parts, as many as the number says, or the last ones, if it is negative.
-fn split_n(context: &mut Context<'_, '_>, args: &[Value]) -> Outcome {
+fn split_n(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let (text, separator) = two(context, args)?;
     let number = integer(args, 3)?;
     let most = usize::try_from(number.unsigned_abs()).unwrap_or(usize::MAX);

@@ -13,8 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use portcullis_rego_syntax::Span;
 use portcullis_value::{LimitKind, Object, Set, Value, View};
 
-use super::replaced::Document;
 use super::heap::UNDEFINED;
+use super::replaced::Document;
 use super::{Flow, Machine, Stop};
 use crate::collections;
 use crate::normal_form::{BranchHead, Definition, Group, GroupId, GroupKind, NodeId};
@@ -196,9 +196,7 @@ impl<'v> Machine<'v> {
     /// The keys of what is there.
     pub(super) fn keys_at(&mut self, id: NodeId, keys: &[&'v Value]) -> Result<Vec<&'v Value>, Stop> {
         match self.place(id, keys)? {
-            Destination::Value(value) => {
-                Ok(self.heap.keys(&mut self.budget, value)?)
-            }
+            Destination::Value(value) => Ok(self.heap.keys(&mut self.budget, value)?),
             Destination::Inner(id) => {
                 let Some(node) = self.program.nodes.get(id) else { return Ok(Vec::new()) };
                 let base = self.base_document(&node.path);

@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use portcullis_rego_syntax::Span;
 use portcullis_value::{Budget, LimitKind, Limits, Object, Value};
 
-use super::replaced::World;
 use super::heap::{Heap, UNDEFINED};
+use super::replaced::World;
 use super::{Flow, Input, MAX_SLOTS, Machine, Step, Stop};
 use crate::collections;
 use crate::normal_form::{Join, Member, Op, SetRule, SiteChain, SiteId, SiteKind};
@@ -343,9 +343,9 @@ fn make(program: &Program, indexes: &Indexes, id: SiteId, known: &[Arc<Rows>]) -
         making: Some(id),
     };
     match &site.kind {
-        SiteKind::Document(group) => {
-            machine.document(*group).map_or_else(|_| Made::Nothing(Vec::new()), |value| Made::Document(value.clone()))
-        }
+        SiteKind::Document(group) => machine
+            .document(*group)
+            .map_or_else(|_| Made::Nothing(Vec::new()), |value| Made::Document(value.clone())),
         SiteKind::Set(rules) => machine.set_of(rules, known),
         SiteKind::Chain(chain) => {
             let known = known.first().map(Arc::as_ref);
@@ -452,7 +452,11 @@ impl<'v> Machine<'v> {
         };
         found.weight += cost.weight;
         found.members.fixed.extend(part.fixed.iter().map(|slot| self.slot(*slot).clone()));
-        found.members.list.push(MemberRows { member: member.clone(), values: start..found.values.len(), cost });
+        found.members.list.push(MemberRows {
+            member: member.clone(),
+            values: start..found.values.len(),
+            cost,
+        });
         Ok(())
     }
 

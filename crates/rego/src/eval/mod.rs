@@ -123,6 +123,12 @@ impl From<Value> for Input<'_> {
     }
 }
 
+impl From<Option<Value>> for Input<'_> {
+    fn from(value: Option<Value>) -> Self {
+        value.map_or(Self::Undefined, Self::Value)
+    }
+}
+
 impl Default for Environment<'_> {
     fn default() -> Self {
         Self {
@@ -140,7 +146,7 @@ impl Default for Environment<'_> {
 }
 
 /// What came of an evaluation.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Evaluation {
     /// The answer.
     pub result: Result<Value, EvalError>,

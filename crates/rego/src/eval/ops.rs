@@ -22,8 +22,8 @@ use crate::builtins::{Builtin, Context, Failure};
 use crate::collections;
 use crate::error::{EvalError, EvalErrorKind};
 use crate::normal_form::{
-    Arg, Callee, Change, Charge, Collect, CollectHead, Op, OpKind, Pattern, Replacement, Root,
-    Slot, Target, is_heavy,
+    Arg, Callee, Change, Charge, Collect, CollectHead, Op, OpKind, Pattern, Replacement, Root, Slot, Target,
+    is_heavy,
 };
 
 /// So many entries of an object are put in order one by one.
@@ -49,7 +49,9 @@ impl<'v> Machine<'v> {
         let mut rest = ops;
         while let Some((op, after)) = rest.split_first() {
             let Charge { steps, memory } = op.charge;
-            if let Err(error) = self.budget.step(steps.into()).and_then(|()| self.budget.charge(memory.into())) {
+            if let Err(error) =
+                self.budget.step(steps.into()).and_then(|()| self.budget.charge(memory.into()))
+            {
                 return Err(self.located(error.into(), op.span));
             }
             let next = match &op.kind {
@@ -193,13 +195,7 @@ impl<'v> Machine<'v> {
         }
     }
 
-    fn path(
-        &mut self,
-        root: &'v Root,
-        keys: &'v [Arg],
-        is_plain: bool,
-        to: Slot,
-    ) -> Result<Next, Stop> {
+    fn path(&mut self, root: &'v Root, keys: &'v [Arg], is_plain: bool, to: Slot) -> Result<Next, Stop> {
         self.budget.step(keys.len() as u64 / 4)?;
         if !is_plain {
             for key in keys {
@@ -524,9 +520,7 @@ impl<'v> Machine<'v> {
         match callee {
             // Most calls are these.
             Callee::Function(group) if self.world.functions.is_empty() => self.function(*group, frame),
-            Callee::Builtin(builtin) if self.world.functions.is_empty() => {
-                self.builtin(builtin, frame, span)
-            }
+            Callee::Builtin(builtin) if self.world.functions.is_empty() => self.builtin(builtin, frame, span),
             callee => self.call_with(callee, frame, span),
         }
     }
@@ -575,7 +569,9 @@ impl<'v> Machine<'v> {
             Callee::Compare(_) | Callee::Member | Callee::MemberAt | Callee::Template => {}
         }
         let answer = match (callee, self.stack.get(frame..).unwrap_or_default()) {
-            (Callee::Compare(operator), &[left, right]) => boolean(collections::compare(&mut self.budget, *operator, left, right)?),
+            (Callee::Compare(operator), &[left, right]) => {
+                boolean(collections::compare(&mut self.budget, *operator, left, right)?)
+            }
             (Callee::Member, &[value, collection]) => boolean(self.is_member(value, collection)?),
             (Callee::MemberAt, &[key, value, collection]) => {
                 collections::weigh(&mut self.budget, key)?;
@@ -592,12 +588,7 @@ impl<'v> Machine<'v> {
     }
 
     /// The answer of a builtin to the arguments that are the slots from `frame` on; they are taken away.
-    fn builtin(
-        &mut self,
-        builtin: &'static Builtin,
-        frame: usize,
-        span: Span,
-    ) -> Result<&'v Value, Stop> {
+    fn builtin(&mut self, builtin: &'static Builtin, frame: usize, span: Span) -> Result<&'v Value, Stop> {
         let mut context =
             Context { budget: &mut self.budget, now_ns: self.now_ns, seed: self.seed, caches: self.caches };
         let answer = builtin.ask(&mut context, self.stack.get(frame..).unwrap_or_default());
@@ -772,11 +763,7 @@ impl<'v> Machine<'v> {
         Ok(found)
     }
 
-    fn is_among<'i>(
-        &mut self,
-        value: &Value,
-        items: impl Iterator<Item = &'i Value>,
-    ) -> Result<bool, Stop> {
+    fn is_among<'i>(&mut self, value: &Value, items: impl Iterator<Item = &'i Value>) -> Result<bool, Stop> {
         for item in items {
             self.budget.step(1)?;
             if collections::equal(&mut self.budget, item, value)? {

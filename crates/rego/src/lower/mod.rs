@@ -29,10 +29,10 @@ use crate::normal_form::{
 use crate::program::{Comparing, Program};
 
 pub use available::unavailable_builtins;
-pub use specialise::Special;
 use generate::Generator;
 use literal::{Literal, LiteralKind, Term};
 use order::Slots;
+pub use specialise::Special;
 use terms::Terms;
 use tree::{GroupPlan, RulePlan, Tree};
 

@@ -56,7 +56,8 @@ pub struct Special {
 impl Special {
     /// Whether it may be run for the program, and an input of these entries.
     pub(crate) fn is_for(&self, program: &Program, entries: &[(Value, Value)]) -> bool {
-        let is_known = |value: &Value| value.is_same(&self.value) || !value.is_collection() && *value == self.value;
+        let is_known =
+            |value: &Value| value.is_same(&self.value) || !value.is_collection() && *value == self.value;
         Arc::ptr_eq(&self.of, program.identity())
             && entries.iter().any(|(key, value)| *key == self.key && is_known(value))
     }
@@ -99,7 +100,8 @@ impl Program {
             return None;
         }
         let taken = Arc::clone(self.specialised());
-        let special = Special { of: Arc::clone(self.identity()), key, value: value.clone(), groups, bytes, taken };
+        let special =
+            Special { of: Arc::clone(self.identity()), key, value: value.clone(), groups, bytes, taken };
         // Given back when it is dropped, also here.
         let before = special.taken.fetch_add(bytes, Ordering::Relaxed);
         (before + bytes <= MAX_BYTES).then_some(special)
@@ -202,7 +204,8 @@ impl Specialiser<'_> {
                 if let Some(Known::Value(value)) = known.get(slot)
                     && !matches!(ops.last(), Some(Op { kind: OpKind::Fail, .. }))
                 {
-                    let kind = OpKind::Match { value: Arg::Const(value.clone()), pattern: Pattern::Bind(*slot) };
+                    let kind =
+                        OpKind::Match { value: Arg::Const(value.clone()), pattern: Pattern::Bind(*slot) };
                     ops.push(Op { kind, span: branch.span, charge: NOTHING });
                 }
                 branch.head.clone()
@@ -520,7 +523,9 @@ fn without_unread(ops: Vec<Op>, read: &BTreeSet<Slot>) -> Option<Vec<Op>> {
                 continue;
             }
             OpKind::Not { ops } => OpKind::Not { ops: inner(ops)? },
-            OpKind::Every { domain, key, value, ops } => OpKind::Every { domain, key, value, ops: inner(ops)? },
+            OpKind::Every { domain, key, value, ops } => {
+                OpKind::Every { domain, key, value, ops: inner(ops)? }
+            }
             OpKind::Collect { collect, to } => {
                 let Collect { ops, head } = *collect;
                 OpKind::Collect { collect: Box::new(Collect { ops: inner(ops)?, head }), to }

@@ -14,6 +14,7 @@ use regorus::languages::rego::compiler::Compiler;
 use regorus::rvm::RegoVM;
 
 use super::{Answer, Case, ErrorClass};
+use crate::specialised;
 
 /// An evaluator of Rego.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +75,7 @@ fn ours(case: &Case) -> Answer {
         sources.iter().map(|source| Unit { module: &source.module, names: &source.names }).collect();
     let deadline = Deadline(Instant::now() + Duration::from_secs(5));
     let environment = Environment {
-        input,
+        input: input.into(),
         data: case.data.clone().unwrap_or_else(Value::new_object),
         watch: Some(&deadline),
         // Any time will do, as long as it is past: some cases compare with it.
@@ -89,7 +90,10 @@ fn ours(case: &Case) -> Answer {
             // As the core does it: with what is kept for all evaluations with the same document.
             let indexes = program.indexes(&environment.data);
             let environment = Environment { indexes: indexes.as_ref(), ..environment.clone() };
-            bindings(program.evaluate(&environment).result)
+            match specialised::evaluate(&program, &environment) {
+                Ok(evaluation) => bindings(evaluation.result),
+                Err(differs) => Answer::Disagrees(differs),
+            }
         }
         Err(errors) => Answer::Refused(refusal(&errors)),
     };
@@ -151,13 +155,16 @@ fn compare_path(
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
     let (found, text) = match Program::compile(units, &Query::Path(&path)) {
         Err(errors) => (None, refusal(&errors)),
-        Ok(program) => match program.evaluate(environment).result {
-            Ok(value) if value.is_undefined() => (Some(Vec::new()), "undefined".to_owned()),
-            Ok(value) => {
-                let text = value.to_string();
-                (Some(vec![Value::object([(variable, value)])]), text)
-            }
-            Err(error) => (None, error.message),
+        Ok(program) => match specialised::evaluate(&program, environment) {
+            Err(differs) => return Answer::Disagrees(differs),
+            Ok(evaluation) => match evaluation.result {
+                Ok(value) if value.is_undefined() => (Some(Vec::new()), "undefined".to_owned()),
+                Ok(value) => {
+                    let text = value.to_string();
+                    (Some(vec![Value::object([(variable, value)])]), text)
+                }
+                Err(error) => (None, error.message),
+            },
         },
     };
     match &answer {

@@ -57,7 +57,8 @@ fn call_within(
     seed: u64,
 ) -> Outcome {
     let caches = Caches::default();
-    (builtin.call)(&mut Context { budget, now_ns: Some(now_ns), seed, caches: &caches }, args)
+    let args: Vec<&Value> = args.iter().collect();
+    builtin.ask(&mut Context { budget, now_ns: Some(now_ns), seed, caches: &caches }, &args)
 }
 
 fn call_at(builtin: &Builtin, args: &[Value], now_ns: i64, seed: u64) -> Outcome {
