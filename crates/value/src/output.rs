@@ -41,6 +41,13 @@ impl Output {
         Self { text: String::new(), limit, kind }
     }
 
+    /// With room for so many bytes, if it may have these.
+    #[must_use]
+    pub fn with_room(mut self, bytes: usize) -> Self {
+        self.text.reserve(bytes.min(self.limit));
+        self
+    }
+
     /// The text, after writing it has ended so; it is counted.
     ///
     /// # Errors

@@ -43,6 +43,11 @@ fn write_at(out: &mut Output, value: &Value, depth: usize) -> Result<(), TooLong
         View::Number(number) => write_number(out, number),
         View::String(text) => {
             out.make_room(text.len())?;
+            if text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\') {
+                out.push('"')?;
+                out.push_str(text)?;
+                return out.push('"');
+            }
             out.push_str(&quote(text))
         }
         View::Array(items) => {

@@ -11,17 +11,17 @@ table!["sprintf" => sprintf];
 fn sprintf(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let (format, values) = (text(args, 1)?, array(args, 2)?);
     context.budget.read_text(format.len())?;
-    let mut converted = Vec::new();
+    let mut converted = Vec::with_capacity(values.len().min(8));
     for value in values {
         context.budget.make_items(1)?;
         converted.push(arg(context.budget, value)?);
     }
-    let mut out = Output::within(context.budget);
+    let mut out = Output::within(context.budget).with_room(2 * format.len());
     let written = go_fmt::sprintf(&mut out, format, &converted);
     Ok(Value::from(out.finish(context.budget, written)?))
 }
 
-fn arg(budget: &mut Budget<'_>, value: &Value) -> Result<Arg, Failure> {
+fn arg<'v>(budget: &mut Budget<'_>, value: &'v Value) -> Result<Arg<'v>, Failure> {
     match value.view() {
         View::String(text) => {
             budget.make_text(text.len())?;

@@ -9,6 +9,8 @@
 mod number;
 mod text;
 
+use std::borrow::Cow;
+
 use portcullis_value::{Output, TooLong};
 
 /// A width or precision beyond this is refused.
@@ -16,7 +18,7 @@ const MAX_NUMBER: usize = 1_000_000;
 
 /// An argument, by its type in Go.
 #[derive(Debug)]
-pub(super) enum Arg {
+pub(super) enum Arg<'a> {
     /// `int`.
     Int(i64),
     /// `*big.Int`.
@@ -24,7 +26,7 @@ pub(super) enum Arg {
     /// `float64`.
     Float(f64),
     /// `string`.
-    Str(Box<str>),
+    Str(Cow<'a, str>),
 }
 
 /// An integer beyond 64 bits.
@@ -38,7 +40,7 @@ pub(super) struct Big {
     pub(super) hexadecimal: String,
 }
 
-impl Arg {
+impl Arg<'_> {
     fn type_name(&self) -> &'static str {
         match self {
             Self::Int(_) => "int",
@@ -74,8 +76,9 @@ impl Spec {
 
     /// Writes a text in the field.
     fn pad(&self, out: &mut Output, text: &str) -> Result<(), TooLong> {
+        let Some(width) = self.width else { return out.push_str(text) };
         let fill = if self.pads_zeros() { '0' } else { ' ' };
-        let missing = self.width.unwrap_or(0).saturating_sub(text.chars().count());
+        let missing = width.saturating_sub(text.chars().count());
         if self.minus {
             out.push_str(text)?;
             out.repeat(' ', missing)
@@ -91,7 +94,7 @@ impl Spec {
 }
 
 /// Formats the arguments.
-pub(super) fn sprintf(out: &mut Output, format: &str, args: &[Arg]) -> Result<(), TooLong> {
+pub(super) fn sprintf(out: &mut Output, format: &str, args: &[Arg<'_>]) -> Result<(), TooLong> {
     let mut printer = Printer {
         rest: format,
         args,
@@ -112,7 +115,7 @@ pub(super) fn sprintf(out: &mut Output, format: &str, args: &[Arg]) -> Result<()
 
 struct Printer<'a, 'o> {
     rest: &'a str,
-    args: &'a [Arg],
+    args: &'a [Arg<'a>],
     /// The argument that comes next.
     next: usize,
     /// Whether any directive chose its argument by index: arguments left over are then meant to be.
@@ -306,7 +309,7 @@ fn leading_number(text: &str) -> Leading<'_> {
 }
 
 /// One argument by its type and the verb.
-fn print(out: &mut Output, arg: &Arg, verb: char, spec: &Spec) -> Result<(), TooLong> {
+fn print(out: &mut Output, arg: &Arg<'_>, verb: char, spec: &Spec) -> Result<(), TooLong> {
     if verb == 'T' {
         return text::string(out, arg.type_name(), spec);
     }
