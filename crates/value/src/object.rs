@@ -21,6 +21,16 @@ const MAX_SCANNED: usize = 16;
 pub struct Object(Arc<[(Value, Value)]>);
 
 impl Object {
+    /// An object of entries that are sorted by key, as a rule: one allocation, if it is known how many there
+    /// are. Others are sorted.
+    pub fn of_sorted(entries: impl IntoIterator<Item = (Value, Value)>) -> Self {
+        let entries: Arc<[(Value, Value)]> = entries.into_iter().collect();
+        if entries.is_sorted_by(|(a, _), (b, _)| a < b) {
+            return Self(entries);
+        }
+        entries.iter().cloned().collect()
+    }
+
     /// How many entries it has.
     #[inline]
     #[must_use]
@@ -142,20 +152,18 @@ impl From<BTreeMap<Value, Value>> for Object {
 /// A later entry replaces an earlier one of the same key. Fast for what is in order already, as most is.
 impl FromIterator<(Value, Value)> for Object {
     fn from_iter<I: IntoIterator<Item = (Value, Value)>>(entries: I) -> Self {
-        let entries: Arc<[(Value, Value)]> = entries.into_iter().collect();
-        if entries.is_sorted_by(|(a, _), (b, _)| a < b) {
-            return Self(entries);
+        let mut entries: Vec<(Value, Value)> = entries.into_iter().collect();
+        if !entries.is_sorted_by(|(a, _), (b, _)| a < b) {
+            // Stable, so that of equal keys the last one stays.
+            entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+            entries.dedup_by(|later, earlier| {
+                let is_equal = later.0 == earlier.0;
+                if is_equal {
+                    std::mem::swap(&mut later.1, &mut earlier.1);
+                }
+                is_equal
+            });
         }
-        let mut entries = entries.to_vec();
-        // Stable, so that of equal keys the last one stays.
-        entries.sort_by(|(a, _), (b, _)| a.cmp(b));
-        entries.dedup_by(|later, earlier| {
-            let is_equal = later.0 == earlier.0;
-            if is_equal {
-                std::mem::swap(&mut later.1, &mut earlier.1);
-            }
-            is_equal
-        });
         Self(entries.into())
     }
 }

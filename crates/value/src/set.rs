@@ -11,6 +11,13 @@ use crate::Value;
 pub struct Set(Arc<[Value]>);
 
 impl Set {
+    /// A set of elements that are sorted, as a rule: one allocation, if it is known how many there are.
+    /// Others are sorted.
+    pub fn of_sorted(items: impl IntoIterator<Item = Value>) -> Self {
+        let items: Arc<[Value]> = items.into_iter().collect();
+        if items.is_sorted_by(|a, b| a < b) { Self(items) } else { items.iter().cloned().collect() }
+    }
+
     /// How many elements it has.
     #[inline]
     #[must_use]
@@ -113,13 +120,11 @@ impl From<BTreeSet<Value>> for Set {
 
 impl FromIterator<Value> for Set {
     fn from_iter<I: IntoIterator<Item = Value>>(items: I) -> Self {
-        let items: Arc<[Value]> = items.into_iter().collect();
-        if items.is_sorted_by(|a, b| a < b) {
-            return Self(items);
+        let mut items: Vec<Value> = items.into_iter().collect();
+        if !items.is_sorted_by(|a, b| a < b) {
+            items.sort();
+            items.dedup();
         }
-        let mut items = items.to_vec();
-        items.sort();
-        items.dedup();
         Self(items.into())
     }
 }

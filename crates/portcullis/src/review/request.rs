@@ -31,8 +31,8 @@ use crate::value::{self, Value};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Review {
-    /// `input.review` without `namespaceObject`, which depends on the world.
-    entries: Vec<(Arc<str>, Value)>,
+    /// `input.review`, in which `namespaceObject` is null: what it is depends on the world.
+    request: Value,
     operation: Operation,
     object: Option<Object>,
     old_object: Option<Object>,
@@ -42,6 +42,9 @@ pub struct Review {
     namespace: Known,
     source: Source,
 }
+
+/// Where `input.review` has the Namespace that the object lives in.
+const NAMESPACE_OBJECT: &str = "namespaceObject";
 
 /// Where what is reviewed lives. Namespaces, which are compared by their own names, live in none.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,23 +106,24 @@ impl Review {
             ("kind", text(&gvk.kind)),
         ]);
         let resource = value::object([("group", empty()), ("version", empty()), ("resource", empty())]);
-        let mut entries: Vec<(Arc<str>, Value)> = vec![
-            ("uid".into(), empty()),
-            ("kind".into(), kind),
-            ("resource".into(), resource),
-            ("operation".into(), empty()),
-            ("userInfo".into(), Value::new_object()),
-            ("object".into(), object.value().clone()),
-            ("oldObject".into(), Value::NULL),
-            ("options".into(), Value::NULL),
+        let mut entries: Vec<(&str, Value)> = vec![
+            ("uid", empty()),
+            ("kind", kind),
+            ("resource", resource),
+            ("operation", empty()),
+            ("userInfo", Value::new_object()),
+            ("object", object.value().clone()),
+            ("oldObject", Value::NULL),
+            ("options", Value::NULL),
+            (NAMESPACE_OBJECT, Value::NULL),
         ];
         for (key, name) in [("name", object.name()), ("namespace", object.namespace())] {
             if !name.is_empty() {
-                entries.push((key.into(), text(name)));
+                entries.push((key, text(name)));
             }
         }
         Self {
-            entries,
+            request: value::object(entries),
             operation: Operation::None,
             home: if object.is_namespace() { Home::Cluster } else { Home::named(object.namespace()) },
             place: Place::AsWritten,
@@ -167,9 +171,9 @@ impl Review {
         };
         let is_namespace = shown.is_namespace();
         let home = home_of(shown, &admission.namespace, reading);
-        let entries = admission_entries(&admission.request, object.as_ref(), is_namespace);
+        let request = admission_request(&admission.request, object.as_ref(), is_namespace);
         Ok(Self {
-            entries,
+            request,
             operation,
             object,
             old_object,
@@ -220,8 +224,7 @@ impl Review {
     /// The uid of the request, which its answer repeats; empty for an object that came alone.
     #[must_use]
     pub fn uid(&self) -> &str {
-        let uid = self.entries.iter().find(|(key, _)| &**key == "uid");
-        uid.and_then(|(_, uid)| uid.as_str()).unwrap_or_default()
+        value::str_at(&self.request, &["uid"]).unwrap_or_default()
     }
 
     /// What is being done.
@@ -290,9 +293,11 @@ impl Review {
 
     /// `input.review`, with the Namespace the object lives in if it is known.
     pub(crate) fn input(&self, namespace: Option<&Object>) -> Value {
-        let namespace = namespace.map_or(Value::NULL, |namespace| namespace.value().clone());
-        let entries = self.entries.iter().cloned();
-        value::object(entries.chain([("namespaceObject".into(), namespace)]))
+        let Some(namespace) = namespace else { return self.request.clone() };
+        value::object(value::entries(&self.request).map(|(key, value)| {
+            let value = if key == NAMESPACE_OBJECT { namespace.value() } else { value };
+            (key, value.clone())
+        }))
     }
 }
 
@@ -318,7 +323,7 @@ fn home_of(object: &Object, requested: &Arc<str>, reading: Reading) -> Home {
     }
 }
 
-fn admission_entries(request: &Value, object: Option<&Object>, is_namespace: bool) -> Vec<(Arc<str>, Value)> {
+fn admission_request(request: &Value, object: Option<&Object>, is_namespace: bool) -> Value {
     const DROPPED_WHEN_EMPTY: &[&str] = &["name", "namespace", "subResource", "requestSubResource"];
     let empty = || Value::from("");
     let defaults = [
@@ -331,10 +336,10 @@ fn admission_entries(request: &Value, object: Option<&Object>, is_namespace: boo
         ("options", Value::NULL),
     ];
     let object = object.map_or(Value::NULL, |object| object.value().clone());
-    let mut entries: Vec<(Arc<str>, Value)> = vec![("object".into(), object)];
+    let mut entries: Vec<(&str, Value)> = vec![("object", object), (NAMESPACE_OBJECT, Value::NULL)];
     for (key, default) in defaults {
         let given = value::get(request, key).filter(|value| !value.is_null());
-        entries.push((key.into(), given.cloned().unwrap_or(default)));
+        entries.push((key, given.cloned().unwrap_or(default)));
     }
     for key in
         ["name", "namespace", "subResource", "requestKind", "requestResource", "requestSubResource", "dryRun"]
@@ -346,8 +351,8 @@ fn admission_entries(request: &Value, object: Option<&Object>, is_namespace: boo
         let kept =
             given.filter(|value| !DROPPED_WHEN_EMPTY.contains(&key) || value::as_str(value) != Some(""));
         if let Some(value) = kept {
-            entries.push((key.into(), value.clone()));
+            entries.push((key, value.clone()));
         }
     }
-    entries
+    value::object(entries)
 }

@@ -180,7 +180,7 @@ impl<'v> Machine<'v> {
     /// `input`, put together if it is not yet.
     fn whole_input(&mut self) -> Option<&'v Value> {
         if !self.world.parts.is_empty() {
-            let whole = self.world.parts.iter().cloned().collect::<Object>();
+            let whole = Object::of_sorted(self.world.parts.iter().cloned());
             self.world.input = Some(self.heap.keep_free(Value::from(whole)));
             self.world.parts = &[];
         }
@@ -394,7 +394,7 @@ impl<'v> Machine<'v> {
             }
         }
         let object = object.iter().map(|(key, value)| ((*key).clone(), (*value).clone()));
-        self.make(Value::from(object.collect::<Object>()))
+        self.make(Value::from(Object::of_sorted(object)))
     }
 
     /// The set of what was found since so many were; of elements that are equal the first one stays.
@@ -405,7 +405,7 @@ impl<'v> Machine<'v> {
             elements.sort();
         }
         let set = if is_sorted {
-            elements.iter().copied().cloned().collect::<Set>()
+            Set::of_sorted(elements.iter().copied().cloned())
         } else {
             // Stable, so that the first of those that are equal comes first.
             let firsts = elements.chunk_by(|a, b| a.cmp(b).is_eq()).filter_map(|equal| equal.first());

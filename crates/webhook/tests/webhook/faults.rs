@@ -382,7 +382,7 @@ spec:
       violation[{"msg": "never"}] {
         a := numbers.range(1, 3000)
         x := a[_]; y := a[_]; z := a[_]
-        x + y + z < 0
+        z < 0
       }
 ---
 apiVersion: constraints.gatekeeper.sh/v1beta1
