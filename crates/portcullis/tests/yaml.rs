@@ -62,7 +62,8 @@ impl Unmarshal {
     }
 
     fn value(&self, text: &str) -> Option<Value> {
-        let environment = Environment { input: portcullis_value::Value::from(text).into(), ..Environment::default() };
+        let environment =
+            Environment { input: portcullis_value::Value::from(text).into(), ..Environment::default() };
         match self.0.evaluate(&environment).result {
             Ok(value) if !value.is_undefined() => Some(serde_json::to_value(&value).unwrap()),
             Ok(_) | Err(_) => None,

@@ -32,6 +32,7 @@ mod output;
 pub mod pattern;
 #[cfg(feature = "regorus")]
 mod regorus;
+mod same;
 mod set;
 mod text;
 mod value;

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::Value;
-use crate::value::is_same_text;
+use crate::same::is_same_text;
 
 /// So many keys are looked at one after the other: most differ in their lengths, which is faster seen than
 /// which of two comes first.

@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use smol_str::SmolStr;
 
+use crate::same::is_same_text;
 use crate::{Number, Object, Set};
 
 /// A value of a policy or an object: JSON, sets, and *undefined*.
@@ -263,27 +264,6 @@ impl<'v> From<&'v Value> for View<'v> {
     fn from(value: &'v Value) -> Self {
         value.view()
     }
-}
-
-/// Whether two texts are equal. Most are short: those of up to 16 bytes are compared as numbers, without a
-/// call.
-#[inline]
-pub(crate) fn is_same_text(a: &str, b: &str) -> bool {
-    let (a, b) = (a.as_bytes(), b.as_bytes());
-    if a.len() != b.len() {
-        return false;
-    }
-    if let (Some(first), Some(last)) = (a.first_chunk::<8>(), a.last_chunk::<8>())
-        && a.len() <= 16
-    {
-        return b.first_chunk() == Some(first) && b.last_chunk() == Some(last);
-    }
-    if let (Some(first), Some(last)) = (a.first_chunk::<4>(), a.last_chunk::<4>())
-        && a.len() <= 8
-    {
-        return b.first_chunk() == Some(first) && b.last_chunk() == Some(last);
-    }
-    a == b
 }
 
 impl PartialEq for Value {
