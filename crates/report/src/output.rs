@@ -14,9 +14,14 @@ pub fn stdout(for_people: bool) -> Box<dyn Write> {
     if portcullis_sources::stdout_is_closed() {
         return Box::new(Closed);
     }
-    let stdout: Box<dyn Write> =
-        if for_people { Box::new(anstream::stdout().lock()) } else { Box::new(io::stdout().lock()) };
-    Box::new(BufWriter::with_capacity(PIECE, stdout))
+    let stdout = Box::new(BufWriter::with_capacity(PIECE, io::stdout().lock()));
+    if !for_people {
+        return stdout;
+    }
+    // Whoever takes colours away writes what is between them piece by piece: not to the system.
+    let choice = anstream::AutoStream::choice(&io::stdout());
+    let coloured = anstream::AutoStream::new(stdout as Box<dyn Write>, choice);
+    Box::new(BufWriter::with_capacity(PIECE, coloured))
 }
 
 /// A standard output that was closed before the program began.

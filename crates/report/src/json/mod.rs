@@ -53,8 +53,11 @@ impl<'a> Start<'a> {
 
 /// Writes JSON with an indentation of four, as gator does, and a line break at the end.
 pub(crate) fn write_indented(value: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
+    // Of a type that is known: a report is written a few bytes at a time.
+    let mut out = io::BufWriter::with_capacity(64 << 10, out);
     let mut serializer =
-        serde_json::Serializer::with_formatter(&mut *out, PrettyFormatter::with_indent(b"    "));
+        serde_json::Serializer::with_formatter(&mut out, PrettyFormatter::with_indent(b"    "));
     value.serialize(&mut serializer)?;
-    writeln!(out)
+    writeln!(out)?;
+    out.flush()
 }
