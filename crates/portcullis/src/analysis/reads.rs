@@ -160,7 +160,13 @@ fn mentions_inventory(module: &Module) -> bool {
             let prefix = expr.static_prefix();
             let steps: Vec<_> = prefix.iter().map(|(step, _)| *step).collect();
             self.0 |= steps.starts_with(&["data", "inventory"]) || steps == ["data"];
-            visit::walk_expr(self, expr);
+            match expr.as_ref() {
+                // The head of `data.lib.f` by itself is no `data` as a whole.
+                Some(reference) if steps.len() > 1 => {
+                    reference.args.iter().for_each(|arg| self.visit_ref_arg(arg));
+                }
+                _ => visit::walk_expr(self, expr),
+            }
         }
     }
     let mut mentions = Mentions(false);
@@ -436,6 +442,43 @@ impl<'m> Visitor<'m> for Collector<'_, 'm> {
                 self.visit_brackets(expr);
             }
             _ => visit::walk_expr(self, expr),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_rego_syntax::{Version, parse};
+
+    use super::Reads;
+
+    fn reads_inventory(statement: &str) -> bool {
+        let text = format!("package p\nviolation contains {{\"msg\": m}} if {{ {statement}; m := \"x\" }}");
+        let parsed = parse(&text, Version::V1);
+        assert!(parsed.diagnostics.is_empty(), "{statement}: {:?}", parsed.diagnostics);
+        !Reads::of(&[&parsed.module]).inventory.is_empty()
+    }
+
+    #[test]
+    fn only_what_may_lead_to_the_inventory_reads_it() {
+        for statement in [
+            "data.lib.x.f(input.review)",
+            "data.lib.x.allowed[input.review.name]",
+            "count(data.lib.x.allowed) > 0",
+            "not data.lib.x.f(1)",
+        ] {
+            assert!(!reads_inventory(statement), "{statement}");
+        }
+        for statement in [
+            "data.inventory",
+            "data[k].cluster",
+            "x := data; x.inventory",
+            "count(data) > 0",
+            "data.lib.x.f(data)",
+            "data.lib.x[data.inventory.cluster]",
+            r#"data["inventory"].cluster"#,
+        ] {
+            assert!(reads_inventory(statement), "{statement}");
         }
     }
 }
