@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use portcullis_value::LimitKind;
 
-use super::{Review, Verdict, candidates, evaluate, known_namespace, matches};
+use super::{Review, Seen, Verdict, candidates, evaluate, known_namespace, matches};
 use crate::api::Process;
 use crate::enforcement::{EnforcementAction, EnforcementPoint};
 use crate::error::{Error, ErrorKind};
@@ -106,8 +106,8 @@ impl PolicySet {
                 criteria.push("Config, which excludes it".to_owned());
             }
             let (moved, there) = placed(review, object, name, known);
-            let input = moved.input(there.as_ref());
-            let (verdict, ..) = evaluate(self, constraint, &moved, &input, &OnceCell::new(), *world);
+            let seen = Seen::of(&moved, there.as_ref(), world);
+            let (verdict, ..) = evaluate(self, constraint, &moved, &seen, &OnceCell::new(), *world);
             let (message, limit) = match verdict {
                 Verdict::Pass => continue,
                 Verdict::Violations(violations) => {

@@ -61,7 +61,7 @@ impl PolicySet {
         mut each: impl FnMut(&dyn Fn(&World<'_>) -> ConstraintResult),
     ) {
         let namespace = known_namespace(review, world);
-        let (input, judged) = (OnceCell::new(), OnceCell::new());
+        let (seen, judged) = (OnceCell::new(), OnceCell::new());
         for constraint in candidates(self, review) {
             let actions = constraint.info.enforcement().actions(point);
             if actions.is_empty() || !constraint.template.reviews(review.operation(), point) {
@@ -77,8 +77,8 @@ impl PolicySet {
                 let (verdict, prints, steps) = if let Some(why) = &unknown {
                     (Verdict::Error(EvaluationError::new(why.clone())), Vec::new(), 0)
                 } else {
-                    let input = input.get_or_init(|| review.input(namespace));
-                    evaluate(self, constraint, review, input, &judged, *world)
+                    let seen = seen.get_or_init(|| Seen::of(review, namespace, world));
+                    evaluate(self, constraint, review, seen, &judged, *world)
                 };
                 let end = world.read_stopwatch();
                 let took_ns = start.zip(end).map(|(start, end)| end.saturating_sub(start));
@@ -170,26 +170,34 @@ fn match_error(object: &Object, error: &MatchError, reason: Option<&str>) -> Str
     )
 }
 
+/// What all evaluations of a review see.
+struct Seen {
+    /// `input.review`.
+    review: Value,
+    /// The `data` document.
+    data: Value,
+}
+
+impl Seen {
+    fn of(review: &Review, namespace: Option<&Object>, world: &World<'_>) -> Self {
+        let data = world.inventory().map_or_else(Inventory::no_data, |inventory| inventory.data().clone());
+        Self { review: review.input(namespace), data }
+    }
+}
+
 fn evaluate(
     set: &PolicySet,
     constraint: &CompiledConstraint,
     review: &Review,
-    input: &Value,
+    seen: &Seen,
     judged: &OnceCell<Option<Arc<Judged>>>,
     world: World<'_>,
 ) -> (Verdict, Vec<String>, u64) {
     let template = &constraint.template;
-    let input = constraint.input(input);
+    let input = constraint.input(&seen.review);
     let indexes = world.inventory().and_then(|inventory| inventory.indexes(&template.program, set));
-    let nothing;
-    let data = if let Some(inventory) = world.inventory() {
-        inventory.data()
-    } else {
-        nothing = Inventory::no_data();
-        &nothing
-    };
     let surroundings = Surroundings {
-        data,
+        data: &seen.data,
         indexes: indexes.as_deref(),
         special: constraint.special(),
         limits: world.limits(),
