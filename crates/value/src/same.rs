@@ -27,15 +27,16 @@ mod tests {
 
     #[test]
     fn it_is_equality() {
-        let base = "abcdefghijklmnopqrstuvwxyz";
-        for length in 0..base.len() {
-            let text = &base[..length];
-            assert!(is_same_text(text, &text.to_owned()));
-            assert!(!is_same_text(text, &base[..=length]));
-            for place in 0..length {
-                let mut other = text.to_owned().into_bytes();
-                other[place] = b'#';
-                assert!(!is_same_text(text, std::str::from_utf8(&other).unwrap()), "{length} {place}");
+        let texts: Vec<String> = (0..26).map(|length| ('a'..='z').take(length).collect()).collect();
+        for text in &texts {
+            for other in &texts {
+                let copy: String = other.chars().collect();
+                assert_eq!(is_same_text(text, &copy), text == other);
+            }
+            for place in 0..text.len() {
+                let differs = |(at, c)| if at == place { '#' } else { c };
+                let other: String = text.chars().enumerate().map(differs).collect();
+                assert!(!is_same_text(text, &other), "{text} {other}");
             }
         }
     }

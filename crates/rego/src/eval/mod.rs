@@ -317,6 +317,7 @@ impl<'v> Machine<'v> {
     }
 
     #[cold]
+    #[expect(clippy::unnecessary_box_returns, reason = "a `Stop` is a box")]
     fn conflict(&self, span: Span, message: &str) -> Stop {
         Box::new(EvalError {
             kind: EvalErrorKind::Conflict,
@@ -326,6 +327,7 @@ impl<'v> Machine<'v> {
     }
 
     #[cold]
+    #[expect(clippy::unnecessary_box_returns, reason = "a `Stop` is a box")]
     fn located(&self, mut error: Stop, span: Span) -> Stop {
         error.at.get_or_insert((self.module, span));
         error

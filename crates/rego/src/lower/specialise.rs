@@ -220,7 +220,9 @@ impl Specialiser<'_> {
             }
         };
         let mut read = BTreeSet::new();
-        ops.iter().for_each(|op| facts::reads(op, &mut |slot| _ = read.insert(slot)));
+        for op in &ops {
+            facts::reads(op, &mut |slot| _ = read.insert(slot));
+        }
         let mut in_head = |arg: &Arg| facts::read(arg, &mut |slot| _ = read.insert(slot));
         match &head {
             BranchHead::Value(value) | BranchHead::Element(value) => in_head(value),
@@ -304,7 +306,7 @@ impl Specialiser<'_> {
                     View::Bool(false) | View::Undefined => Fold::Fails(NOTHING),
                     _ => Fold::Holds(None, NOTHING),
                 }),
-                value => as_it_is(OpKind::Holds { value }),
+                value @ Arg::Slot(_) => as_it_is(OpKind::Holds { value }),
             },
             OpKind::Compare { operator, left, right } => {
                 let (left, right) = (self.arg(left, known), self.arg(right, known));
@@ -406,23 +408,19 @@ impl Specialiser<'_> {
             _ => return Some(Fold::Op(OpKind::path(root, keys, to), NOTHING)),
         };
         let steps = u32::try_from(keys.len() / 4).ok()?;
-        match constants(rest).filter(|keys| !keys.iter().any(|key| is_heavy(key))) {
-            Some(keys) => {
-                let found = keys.iter().try_fold(start, |value, key| collections::get(value, key));
-                let charge = Charge { steps, memory: 0 };
-                Some(match found.filter(|value| !value.is_undefined()) {
-                    Some(value) => Fold::Holds(Some((to, Known::Value(value.clone()))), charge),
-                    None => Fold::Fails(charge),
-                })
-            }
-            None => {
-                self.differs = true;
-                let charged = u32::try_from(rest.len() / 4).ok()?;
-                let root = Root::Arg(Arg::Const(start.clone()));
-                let charge = Charge { steps: steps - charged, memory: 0 };
-                Some(Fold::Op(OpKind::path(root, rest.into(), to), charge))
-            }
-        }
+        let Some(keys) = constants(rest).filter(|keys| !keys.iter().any(|key| is_heavy(key))) else {
+            self.differs = true;
+            let charged = u32::try_from(rest.len() / 4).ok()?;
+            let root = Root::Arg(Arg::Const(start.clone()));
+            let charge = Charge { steps: steps - charged, memory: 0 };
+            return Some(Fold::Op(OpKind::path(root, rest.into(), to), charge));
+        };
+        let found = keys.iter().try_fold(start, |value, key| collections::get(value, key));
+        let charge = Charge { steps, memory: 0 };
+        Some(match found.filter(|value| !value.is_undefined()) {
+            Some(value) => Fold::Holds(Some((to, Known::Value(value.clone()))), charge),
+            None => Fold::Fails(charge),
+        })
     }
 
     fn builtin(&self, builtin: &Builtin, args: &[Arg], to: Slot, known: &Slots) -> Option<Fold> {
