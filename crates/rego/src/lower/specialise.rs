@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use portcullis_rego_syntax::builtins::Effects;
-use portcullis_value::{Budget, ITEM_BYTES, Limits, Value, View};
+use portcullis_value::{Budget, Limits, Value, View};
 
 use super::facts;
 use crate::builtins::{Builtin, Caches, Context, Failure};
@@ -38,8 +38,8 @@ const MAX_BYTES: usize = 4 << 20;
 /// About what an operation takes.
 const OP_BYTES: usize = 200;
 
-/// What a builtin may use that is asked ahead.
-const LIMITS: Limits = Limits { steps: 20_000, memory: 16 << 10, depth: 0, output: 0 };
+/// What may be used to work out ahead what depends on what is known. What is left then is as it was.
+const LIMITS: Limits = Limits { steps: 200_000, memory: 256 << 10, depth: 0, output: 0 };
 
 /// A program for inputs of which one entry is known. Made by [`Program::specialise`].
 #[derive(Debug)]
@@ -85,20 +85,23 @@ impl Program {
             return None;
         }
         let key = Value::from(key);
-        let mut bytes = 0;
-        let groups: Box<[Option<Group>]> = form
-            .groups
-            .iter()
-            .map(|group| {
-                let made = specialised(group, &key, value, self.caches())?;
-                let operations: usize = branches_of(&made).map(|branch| super::count(&branch.ops) + 1).sum();
-                bytes += operations * OP_BYTES;
-                Some(made)
-            })
-            .collect();
-        if bytes == 0 {
+        let mut specialiser = Specialiser {
+            key: &key,
+            value,
+            caches: self.caches(),
+            budget: Budget::new(LIMITS, None),
+            known: Slots::default(),
+            differs: false,
+        };
+        let groups: Box<[Option<Group>]> = form.groups.iter().map(|group| specialiser.group(group)).collect();
+        let operations =
+            |group| branches_of(group).map(|branch| super::count(&branch.ops) + 1).sum::<usize>();
+        let operations: usize = groups.iter().flatten().map(operations).sum();
+        if operations == 0 {
             return None;
         }
+        let bytes =
+            operations * OP_BYTES + usize::try_from(specialiser.budget.memory()).unwrap_or(usize::MAX);
         let taken = Arc::clone(self.specialised());
         let special =
             Special { of: Arc::clone(self.identity()), key, value: value.clone(), groups, bytes, taken };
@@ -124,30 +127,6 @@ fn has(ops: &[Op], is_it: &dyn Fn(&OpKind) -> bool) -> bool {
     })
 }
 
-/// None if it does not differ.
-fn specialised(group: &Group, key: &Value, value: &Value, caches: &Caches) -> Option<Group> {
-    let mut differs = false;
-    let mut definition = |definition: &Definition| {
-        let branches = definition.branches.iter().map(|branch| {
-            let mut specialiser = Specialiser { key, value, caches, differs: false };
-            let made = specialiser.branch(branch).filter(|_| specialiser.differs);
-            differs |= made.is_some();
-            made.unwrap_or_else(|| branch.clone())
-        });
-        Definition { module: definition.module, branches: branches.collect() }
-    };
-    let definitions = group.definitions.iter().map(&mut definition).collect();
-    let default = group.default.as_ref().map(&mut definition);
-    differs.then(|| Group {
-        kind: group.kind,
-        path: group.path.clone(),
-        definitions,
-        default,
-        is_constant: group.is_constant,
-        site: group.site,
-    })
-}
-
 /// What is known of a slot.
 #[derive(Clone)]
 enum Known {
@@ -156,7 +135,36 @@ enum Known {
     Input,
 }
 
-type Slots = BTreeMap<Slot, Known>;
+/// What is known where an operation stands.
+#[derive(Default)]
+struct Slots {
+    known: BTreeMap<Slot, Known>,
+    /// What was known of those that were filled since, to be known again behind a list that is inside of an
+    /// operation. A slot may be filled in several of these.
+    log: Vec<(Slot, Option<Known>)>,
+}
+
+impl Slots {
+    fn get(&self, slot: Slot) -> Option<&Known> {
+        self.known.get(&slot)
+    }
+
+    fn fill(&mut self, slot: Slot, known: Known) {
+        let before = self.known.insert(slot, known);
+        self.log.push((slot, before));
+    }
+
+    fn forget_since(&mut self, mark: usize) {
+        while self.log.len() > mark
+            && let Some((slot, before)) = self.log.pop()
+        {
+            match before {
+                Some(before) => self.known.insert(slot, before),
+                None => self.known.remove(&slot),
+            };
+        }
+    }
+}
 
 /// What comes of an operation.
 enum Fold {
@@ -178,30 +186,53 @@ impl Charge {
             memory: self.memory.checked_add(other.memory)?,
         })
     }
-
-    fn of(budget: &Budget<'_>) -> Option<Self> {
-        Some(Self { steps: budget.steps().try_into().ok()?, memory: budget.memory().try_into().ok()? })
-    }
 }
 
 struct Specialiser<'s> {
     key: &'s Value,
     value: &'s Value,
     caches: &'s Caches,
+    budget: Budget<'static>,
+    known: Slots,
+    /// Whether the branch differs from the program's so far.
     differs: bool,
 }
 
 impl Specialiser<'_> {
+    /// None if it does not differ.
+    fn group(&mut self, group: &Group) -> Option<Group> {
+        let mut differs = false;
+        let mut definition = |definition: &Definition| {
+            let branches = definition.branches.iter().map(|branch| {
+                self.differs = false;
+                let made = self.branch(branch).filter(|_| self.differs);
+                self.known.forget_since(0);
+                differs |= made.is_some();
+                made.unwrap_or_else(|| branch.clone())
+            });
+            Definition { module: definition.module, branches: branches.collect() }
+        };
+        let definitions = group.definitions.iter().map(&mut definition).collect();
+        let default = group.default.as_ref().map(&mut definition);
+        differs.then(|| Group {
+            kind: group.kind,
+            path: group.path.clone(),
+            definitions,
+            default,
+            is_constant: group.is_constant,
+            site: group.site,
+        })
+    }
+
     fn branch(&mut self, branch: &Branch) -> Option<Branch> {
         if has(&branch.ops, &|op| matches!(op, OpKind::Join(_))) {
             return None;
         }
-        let mut known = Slots::new();
-        let mut ops = self.list(&branch.ops, &mut known)?;
+        let mut ops = self.list(&branch.ops)?;
         let head = match &branch.head {
             // A constant would say that one answer is enough.
             BranchHead::Value(Arg::Slot(slot)) => {
-                if let Some(Known::Value(value)) = known.get(slot)
+                if let Some(Known::Value(value)) = self.known.get(*slot)
                     && !matches!(ops.last(), Some(Op { kind: OpKind::Fail, .. }))
                 {
                     let kind =
@@ -211,12 +242,12 @@ impl Specialiser<'_> {
                 branch.head.clone()
             }
             BranchHead::Value(Arg::Const(_)) => branch.head.clone(),
-            BranchHead::Element(element) => BranchHead::Element(self.arg(element, &known)),
+            BranchHead::Element(element) => BranchHead::Element(self.arg(element)),
             BranchHead::Entry { path, value } => {
-                BranchHead::Entry { path: self.args(path, &known), value: self.arg(value, &known) }
+                BranchHead::Entry { path: self.args(path), value: self.arg(value) }
             }
             BranchHead::EntryElement { path, element } => {
-                BranchHead::EntryElement { path: self.args(path, &known), element: self.arg(element, &known) }
+                BranchHead::EntryElement { path: self.args(path), element: self.arg(element) }
             }
         };
         let mut read = BTreeSet::new();
@@ -234,14 +265,24 @@ impl Specialiser<'_> {
         Some(Branch { slots: branch.slots, guards: branch.guards.clone(), ops, head, span: branch.span })
     }
 
-    fn list(&mut self, ops: &[Op], known: &mut Slots) -> Option<Vec<Op>> {
+    /// A list inside of an operation.
+    fn inner(&mut self, ops: &[Op]) -> Option<Box<[Op]>> {
+        let mark = self.known.log.len();
+        let made = self.list(ops);
+        self.known.forget_since(mark);
+        Some(made?.into())
+    }
+
+    fn list(&mut self, ops: &[Op]) -> Option<Vec<Op>> {
         let mut made: Vec<Op> = Vec::with_capacity(ops.len());
         let mut ahead = NOTHING;
         for op in ops {
             let charge = ahead.and(op.charge)?;
-            match self.fold(&op.kind, known)? {
+            match self.fold(&op.kind)? {
                 Fold::Holds(filled, more) => {
-                    known.extend(filled);
+                    if let Some((slot, known)) = filled {
+                        self.known.fill(slot, known);
+                    }
                     ahead = charge.and(more)?;
                     self.differs = true;
                 }
@@ -254,7 +295,7 @@ impl Specialiser<'_> {
                     if let OpKind::Path { root: Root::Input, keys, to, .. } = &kind
                         && keys.is_empty()
                     {
-                        known.insert(*to, Known::Input);
+                        self.known.fill(*to, Known::Input);
                     }
                     made.push(Op { kind, span: op.span, charge: charge.and(more)? });
                     ahead = NOTHING;
@@ -268,27 +309,25 @@ impl Specialiser<'_> {
     }
 
     /// What comes of an operation where these slots are known; none if this cannot be said.
-    fn fold(&mut self, kind: &OpKind, known: &Slots) -> Option<Fold> {
+    fn fold(&mut self, kind: &OpKind) -> Option<Fold> {
         let as_it_is = |kind| Some(Fold::Op(kind, NOTHING));
         match kind {
             OpKind::Fail => Some(Fold::Fails(NOTHING)),
-            OpKind::Path { root, keys, to, .. } => self.path(root, keys, *to, known),
+            OpKind::Path { root, keys, to, .. } => self.path(root, keys, *to),
             OpKind::Scan { root, key, to } => {
-                let (root, key) = (self.root(root, known), self.pattern(key, known));
+                let (root, key) = (self.root(root), self.pattern(key));
                 as_it_is(OpKind::Scan { root, key, to: *to })
             }
             OpKind::Call { callee, args, to } => {
-                let args = self.args(args, known);
+                let args = self.args(args);
                 let folded = match callee {
-                    Callee::Builtin(builtin) => self.builtin(builtin, &args, *to, known),
+                    Callee::Builtin(builtin) => self.builtin(builtin, &args, *to),
                     Callee::Compare(operator) => constants(&args).and_then(|args| match *args {
                         [left, right] => {
-                            let mut budget = Budget::new(LIMITS, None);
-                            let holds = collections::compare(&mut budget, *operator, left, right).ok()?;
-                            Some(Fold::Holds(
-                                Some((*to, Known::Value(Value::from(holds)))),
-                                Charge::of(&budget)?,
-                            ))
+                            let (holds, charge) = self.charged(|budget| {
+                                collections::compare(budget, *operator, left, right).ok()
+                            })?;
+                            Some(Fold::Holds(Some((*to, Known::Value(Value::from(holds)))), charge))
                         }
                         _ => None,
                     }),
@@ -301,7 +340,7 @@ impl Specialiser<'_> {
                     _ => as_it_is(OpKind::Call { callee: callee.clone(), args, to: *to }),
                 }
             }
-            OpKind::Holds { value } => match self.arg(value, known) {
+            OpKind::Holds { value } => match self.arg(value) {
                 Arg::Const(value) => Some(match value.view() {
                     View::Bool(false) | View::Undefined => Fold::Fails(NOTHING),
                     _ => Fold::Holds(None, NOTHING),
@@ -309,95 +348,96 @@ impl Specialiser<'_> {
                 value @ Arg::Slot(_) => as_it_is(OpKind::Holds { value }),
             },
             OpKind::Compare { operator, left, right } => {
-                let (left, right) = (self.arg(left, known), self.arg(right, known));
-                if let (Arg::Const(left), Arg::Const(right)) = (&left, &right) {
-                    let mut budget = Budget::new(LIMITS, None);
-                    if let Ok(holds) = collections::compare(&mut budget, *operator, left, right) {
-                        return when(holds, &budget);
-                    }
+                let (left, right) = (self.arg(left), self.arg(right));
+                if let (Arg::Const(left), Arg::Const(right)) = (&left, &right)
+                    && let Some((holds, charge)) =
+                        self.charged(|budget| collections::compare(budget, *operator, left, right).ok())
+                {
+                    return Some(when(holds, charge));
                 }
                 as_it_is(OpKind::Compare { operator: *operator, left, right })
             }
             OpKind::Match { value, pattern } => {
-                let (value, pattern) = (self.arg(value, known), self.pattern(pattern, known));
+                let (value, pattern) = (self.arg(value), self.pattern(pattern));
                 match (&value, &pattern) {
                     (Arg::Const(value), Pattern::Bind(slot)) => {
                         Some(Fold::Holds(Some((*slot, Known::Value(value.clone()))), NOTHING))
                     }
                     (Arg::Const(value), Pattern::Equal(Arg::Const(other))) => {
-                        let mut budget = Budget::new(LIMITS, None);
-                        match collections::equal(&mut budget, other, value) {
-                            Ok(holds) => when(holds, &budget),
-                            Err(_) => as_it_is(OpKind::Match { value: Arg::Const(value.clone()), pattern }),
+                        match self.charged(|budget| collections::equal(budget, other, value).ok()) {
+                            Some((holds, charge)) => Some(when(holds, charge)),
+                            None => as_it_is(OpKind::Match { value: Arg::Const(value.clone()), pattern }),
                         }
                     }
                     _ => as_it_is(OpKind::Match { value, pattern }),
                 }
             }
             OpKind::Array { items, to } => {
-                let items = self.args(items, known);
-                match constants(&items) {
-                    Some(values) => {
-                        let steps = u32::try_from(values.len()).ok()?;
+                let items = self.args(items);
+                let made = constants(&items).and_then(|values| {
+                    self.charged(|budget| {
+                        budget.make_items(values.len()).ok()?;
                         let array: Value = values.iter().copied().cloned().collect();
-                        let bytes = kept_bytes(&array) + values.len().checked_mul(ITEM_BYTES)?;
-                        let charge = Charge { steps, memory: bytes.try_into().ok()? };
-                        Some(Fold::Holds(Some((*to, Known::Value(array))), charge))
-                    }
+                        budget.take(kept_bytes(&array)).ok()?;
+                        Some(array)
+                    })
+                });
+                match made {
+                    Some((array, charge)) => Some(Fold::Holds(Some((*to, Known::Value(array))), charge)),
                     None => as_it_is(OpKind::Array { items, to: *to }),
                 }
             }
-            OpKind::Set { items, to } => as_it_is(OpKind::Set { items: self.args(items, known), to: *to }),
+            OpKind::Set { items, to } => as_it_is(OpKind::Set { items: self.args(items), to: *to }),
             OpKind::Object { entries, to } => {
-                let entry = |(key, value): &(Arg, Arg)| (self.arg(key, known), self.arg(value, known));
+                let entry = |(key, value): &(Arg, Arg)| (self.arg(key), self.arg(value));
                 let entries = entries.iter().map(entry).collect();
                 as_it_is(OpKind::Object { entries, to: *to })
             }
             OpKind::Collect { collect, to } => {
-                let mut inner = known.clone();
-                let ops = self.list(&collect.ops, &mut inner)?.into();
+                let mark = self.known.log.len();
+                let ops = self.list(&collect.ops);
                 let head = match &collect.head {
-                    CollectHead::Array(head) => CollectHead::Array(self.arg(head, &inner)),
-                    CollectHead::Set(head) => CollectHead::Set(self.arg(head, &inner)),
-                    CollectHead::Object(key, value) => {
-                        CollectHead::Object(self.arg(key, &inner), self.arg(value, &inner))
-                    }
+                    CollectHead::Array(head) => CollectHead::Array(self.arg(head)),
+                    CollectHead::Set(head) => CollectHead::Set(self.arg(head)),
+                    CollectHead::Object(key, value) => CollectHead::Object(self.arg(key), self.arg(value)),
                 };
+                self.known.forget_since(mark);
+                let ops = ops?.into();
                 as_it_is(OpKind::Collect { collect: Box::new(Collect { ops, head }), to: *to })
             }
             OpKind::Not { ops } => {
-                let ops = self.list(ops, &mut known.clone())?.into();
+                let ops = self.inner(ops)?;
                 as_it_is(OpKind::Not { ops })
             }
             OpKind::Every { domain, key, value, ops } => {
-                let domain = self.arg(domain, known);
-                let ops = self.list(ops, &mut known.clone())?.into();
+                let domain = self.arg(domain);
+                let ops = self.inner(ops)?;
                 as_it_is(OpKind::Every { domain, key: *key, value: *value, ops })
             }
             OpKind::Tree { node, keys, to } => {
-                as_it_is(OpKind::Tree { node: *node, keys: self.args(keys, known), to: *to })
+                as_it_is(OpKind::Tree { node: *node, keys: self.args(keys), to: *to })
             }
             OpKind::Keys { node, keys, to } => {
-                as_it_is(OpKind::Keys { node: *node, keys: self.args(keys, known), to: *to })
+                as_it_is(OpKind::Keys { node: *node, keys: self.args(keys), to: *to })
             }
             OpKind::Relation { builtin, args, to } => {
-                as_it_is(OpKind::Relation { builtin, args: self.args(args, known), to: *to })
+                as_it_is(OpKind::Relation { builtin, args: self.args(args), to: *to })
             }
-            OpKind::Print { args } => as_it_is(OpKind::Print { args: self.args(args, known) }),
+            OpKind::Print { args } => as_it_is(OpKind::Print { args: self.args(args) }),
             OpKind::Document { group, to } => as_it_is(OpKind::Document { group: *group, to: *to }),
             // Neither is in what is specialised.
             OpKind::With { .. } | OpKind::Join(_) => None,
         }
     }
 
-    fn path(&mut self, root: &Root, keys: &[Arg], to: Slot, known: &Slots) -> Option<Fold> {
-        let keys = self.args(keys, known);
+    fn path(&mut self, root: &Root, keys: &[Arg], to: Slot) -> Option<Fold> {
+        let keys = self.args(keys);
         let is_input = match root {
             Root::Input => true,
-            Root::Arg(Arg::Slot(slot)) => matches!(known.get(slot), Some(Known::Input)),
+            Root::Arg(Arg::Slot(slot)) => matches!(self.known.get(*slot), Some(Known::Input)),
             Root::Arg(Arg::Const(_)) | Root::Data => false,
         };
-        let root = if is_input { Root::Input } else { self.root(root, known) };
+        let root = if is_input { Root::Input } else { self.root(root) };
         let (start, rest) = match (&root, keys.split_first()) {
             (Root::Input, None) => {
                 let kind = OpKind::path(Root::Input, keys, to);
@@ -423,7 +463,7 @@ impl Specialiser<'_> {
         })
     }
 
-    fn builtin(&self, builtin: &Builtin, args: &[Arg], to: Slot, known: &Slots) -> Option<Fold> {
+    fn builtin(&mut self, builtin: &Builtin, args: &[Arg], to: Slot) -> Option<Fold> {
         if !matches!(builtin.row.effects, Effects::Closed | Effects::Infallible) {
             return None;
         }
@@ -432,7 +472,7 @@ impl Specialiser<'_> {
             // What it costs to look up a key does not depend on the other entries.
             [Arg::Slot(slot), Arg::Const(key), Arg::Const(default)]
                 if builtin.row.name == "object.get"
-                    && matches!(known.get(slot), Some(Known::Input))
+                    && matches!(self.known.get(*slot), Some(Known::Input))
                     && key.as_array().map_or(Some(key), <[Value]>::first) == Some(self.key) =>
             {
                 whole = Value::object([(self.key.clone(), self.value.clone())]);
@@ -440,30 +480,44 @@ impl Specialiser<'_> {
             }
             args => constants(args)?,
         };
-        let mut budget = Budget::new(LIMITS, None);
-        let mut context = Context { budget: &mut budget, now_ns: None, seed: 0, caches: self.caches };
-        match builtin.ask(&mut context, &args) {
-            Ok(value) if value.is_undefined() => Some(Fold::Fails(Charge::of(&budget)?)),
-            Ok(value) => {
-                budget.take(kept_bytes(&value)).ok()?;
-                Some(Fold::Holds(Some((to, Known::Value(value))), Charge::of(&budget)?))
+        let caches = self.caches;
+        let (value, charge) = self.charged(|budget| {
+            match builtin.ask(&mut Context { budget, now_ns: None, seed: 0, caches }, &args) {
+                Ok(value) => {
+                    budget.take(kept_bytes(&value)).ok()?;
+                    Some(value)
+                }
+                Err(Failure::Undefined(_)) => Some(Value::UNDEFINED),
+                Err(Failure::Limit(_) | Failure::Unavailable(_)) => None,
             }
-            Err(Failure::Undefined(_)) => Some(Fold::Fails(Charge::of(&budget)?)),
-            Err(Failure::Limit(_) | Failure::Unavailable(_)) => None,
-        }
+        })?;
+        Some(if value.is_undefined() {
+            Fold::Fails(charge)
+        } else {
+            Fold::Holds(Some((to, Known::Value(value))), charge)
+        })
     }
 
-    fn root(&mut self, root: &Root, known: &Slots) -> Root {
+    /// What is worked out, and what that is charged; none if it is too much to be worked out ahead.
+    fn charged<T>(&mut self, work: impl FnOnce(&mut Budget<'static>) -> Option<T>) -> Option<(T, Charge)> {
+        let (steps, memory) = (self.budget.steps(), self.budget.memory());
+        let done = work(&mut self.budget)?;
+        let steps = u32::try_from(self.budget.steps() - steps).ok()?;
+        let memory = u32::try_from(self.budget.memory() - memory).ok()?;
+        Some((done, Charge { steps, memory }))
+    }
+
+    fn root(&mut self, root: &Root) -> Root {
         match root {
-            Root::Arg(arg) => Root::Arg(self.arg(arg, known)),
+            Root::Arg(arg) => Root::Arg(self.arg(arg)),
             Root::Input => Root::Input,
             Root::Data => Root::Data,
         }
     }
 
-    fn arg(&mut self, arg: &Arg, known: &Slots) -> Arg {
+    fn arg(&mut self, arg: &Arg) -> Arg {
         if let Arg::Slot(slot) = arg
-            && let Some(Known::Value(value)) = known.get(slot)
+            && let Some(Known::Value(value)) = self.known.get(*slot)
         {
             self.differs = true;
             return Arg::Const(value.clone());
@@ -471,20 +525,18 @@ impl Specialiser<'_> {
         arg.clone()
     }
 
-    fn args(&mut self, args: &[Arg], known: &Slots) -> Box<[Arg]> {
-        args.iter().map(|arg| self.arg(arg, known)).collect()
+    fn args(&mut self, args: &[Arg]) -> Box<[Arg]> {
+        args.iter().map(|arg| self.arg(arg)).collect()
     }
 
-    fn pattern(&mut self, pattern: &Pattern, known: &Slots) -> Pattern {
+    fn pattern(&mut self, pattern: &Pattern) -> Pattern {
         match pattern {
             Pattern::Any => Pattern::Any,
             Pattern::Bind(slot) => Pattern::Bind(*slot),
-            Pattern::Equal(arg) => Pattern::Equal(self.arg(arg, known)),
-            Pattern::Array(items) => {
-                Pattern::Array(items.iter().map(|item| self.pattern(item, known)).collect())
-            }
+            Pattern::Equal(arg) => Pattern::Equal(self.arg(arg)),
+            Pattern::Array(items) => Pattern::Array(items.iter().map(|item| self.pattern(item)).collect()),
             Pattern::Object(entries) => {
-                let entry = |(key, item): &(Arg, Pattern)| (self.arg(key, known), self.pattern(item, known));
+                let entry = |(key, item): &(Arg, Pattern)| (self.arg(key), self.pattern(item));
                 Pattern::Object(entries.iter().map(entry).collect())
             }
         }
@@ -493,9 +545,8 @@ impl Specialiser<'_> {
 
 const HOLDS: OpKind = OpKind::Holds { value: Arg::Const(Value::TRUE) };
 
-fn when(holds: bool, budget: &Budget<'_>) -> Option<Fold> {
-    let charge = Charge::of(budget)?;
-    Some(if holds { Fold::Holds(None, charge) } else { Fold::Fails(charge) })
+fn when(holds: bool, charge: Charge) -> Fold {
+    if holds { Fold::Holds(None, charge) } else { Fold::Fails(charge) }
 }
 
 fn constants(args: &[Arg]) -> Option<Vec<&Value>> {
