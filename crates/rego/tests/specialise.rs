@@ -23,11 +23,11 @@ fn program(text: &str) -> Program {
     let parsed = parse(text, Version::V1);
     let names = resolve(&parsed.module);
     let unit = Unit { module: &parsed.module, names: &names };
-    Program::compile(&[unit], &Query::Path(&["p", "violation"])).unwrap()
+    Program::compile(&[unit], &Query::Path(&["p", "violation"])).expect("a program")
 }
 
 fn json(text: &str) -> Value {
-    Value::from_json(text).unwrap()
+    Value::from_json(text).expect("JSON")
 }
 
 fn input(parameters: &str) -> [(Value, Value); 2] {
