@@ -1,5 +1,7 @@
 //! Programs for inputs of which one entry is known: when there is one, and when it is used.
 
+#![allow(clippy::unwrap_used, reason = "a test panics when it fails")]
+
 use portcullis_rego::{Environment, Input, Program, Query, Unit};
 use portcullis_rego_syntax::{Version, parse, resolve};
 use portcullis_testkit::specialised;
@@ -23,11 +25,11 @@ fn program(text: &str) -> Program {
     let parsed = parse(text, Version::V1);
     let names = resolve(&parsed.module);
     let unit = Unit { module: &parsed.module, names: &names };
-    Program::compile(&[unit], &Query::Path(&["p", "violation"])).expect("a program")
+    Program::compile(&[unit], &Query::Path(&["p", "violation"])).unwrap()
 }
 
 fn json(text: &str) -> Value {
-    Value::from_json(text).expect("JSON")
+    Value::from_json(text).unwrap()
 }
 
 fn input(parameters: &str) -> [(Value, Value); 2] {
