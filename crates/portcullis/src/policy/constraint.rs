@@ -1,5 +1,6 @@
 //! A constraint, compiled against its template.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::{Template, TemplateInfo};
@@ -68,9 +69,10 @@ pub(crate) struct CompiledConstraint {
     pub(crate) matcher: Matcher,
     /// `input.parameters`: after defaulting, `{}` if there are none.
     pub(crate) parameters: Value,
-    /// Its template's program for these parameters, made when it is first evaluated: of many constraints few
-    /// may ever apply.
+    /// Its template's program for these parameters, made when it is evaluated for the second time: of many
+    /// constraints few may ever apply, and one evaluation alone does not pay for it.
     special: OnceLock<Option<Special>>,
+    was_evaluated: AtomicBool,
 }
 
 impl CompiledConstraint {
@@ -105,12 +107,19 @@ impl CompiledConstraint {
             matcher: Matcher::compile(&api.matching),
             parameters,
             special: OnceLock::new(),
+            was_evaluated: AtomicBool::new(false),
         };
         (Some(compiled), errors)
     }
 
-    /// Its template's program for its parameters, if that differs.
+    /// Its template's program for its parameters, if that differs and pays.
     pub(crate) fn special(&self) -> Option<&Special> {
+        if let Some(made) = self.special.get() {
+            return made.as_ref();
+        }
+        if !self.was_evaluated.swap(true, Ordering::Relaxed) {
+            return None;
+        }
         self.special.get_or_init(|| self.template.program.specialise(PARAMETERS, &self.parameters)).as_ref()
     }
 

@@ -80,6 +80,11 @@ impl Program {
     /// answer the same, of what they used too. Takes about as long as compiling.
     pub fn specialise(&self, key: &str, value: &Value) -> Option<Special> {
         let form = self.form();
+        // As much as it would take without values, so that it is not made to be thrown away.
+        let room = MAX_BYTES.saturating_sub(form.operations.saturating_mul(OP_BYTES));
+        if self.specialised().load(Ordering::Relaxed) > room {
+            return None;
+        }
         let branches = || form.groups.iter().flat_map(branches_of);
         if branches().any(|branch| has(&branch.ops, &|op| matches!(op, OpKind::With { .. }))) {
             return None;
