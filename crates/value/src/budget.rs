@@ -10,7 +10,7 @@ pub struct Limits {
     /// and 16 that it makes count as one each.
     pub steps: u64,
     /// Most bytes that values made by the evaluation may take, all of them together, also those no longer
-    /// in use.
+    /// in use: numbers and short texts as well, of 24 bytes each.
     pub memory: u64,
     /// Most rules, functions and nested iterations that wait for each other.
     pub depth: u32,

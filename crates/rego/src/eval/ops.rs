@@ -6,7 +6,8 @@
 //! each, by calling `run` again; that is all the backtracking there is. The depth of these calls is bounded
 //! by a limit.
 //!
-//! Each operation is charged one step before it runs, and charges itself for what it looks at or makes.
+//! Each operation is charged one step before it runs, and what was done ahead of it when the program was
+//! specialised; it charges itself for what it looks at or makes.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
