@@ -12,7 +12,7 @@ use std::sync::Arc;
 pub(crate) use portcullis_rego::Base;
 pub use portcullis_rego::ComparingCost;
 use portcullis_rego::Indexes;
-pub(crate) use portcullis_rego::Special;
+pub(crate) use portcullis_rego::{Special, Workspace};
 use portcullis_value::{LimitKind, Limits, Watch};
 
 use crate::analysis::{InventoryRead, ObjectRead, OperationUse};
@@ -184,9 +184,14 @@ impl Program {
     }
 
     /// What it says of one input, given by its sorted entries. Never panics: a panic would be an error of this evaluation.
-    pub(crate) fn evaluate(&self, input: &[(Value, Value)], surroundings: &Surroundings<'_>) -> Evaluation {
+    pub(crate) fn evaluate(
+        &self,
+        workspace: &mut Workspace,
+        input: &[(Value, Value)],
+        surroundings: &Surroundings<'_>,
+    ) -> Evaluation {
         match self {
-            Self::Rego(program) => program.evaluate(input, surroundings),
+            Self::Rego(program) => program.evaluate(workspace, input, surroundings),
         }
     }
 }

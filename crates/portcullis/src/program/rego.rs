@@ -13,7 +13,9 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
-use portcullis_rego::{Base, Environment, EvalError, EvalErrorKind, Indexes, Input, Query, Special, Unit};
+use portcullis_rego::{
+    Base, Environment, EvalError, EvalErrorKind, Indexes, Input, Query, Special, Unit, Workspace,
+};
 use portcullis_rego_syntax::Span;
 
 use super::{Evaluation, EvaluationError, InventoryComparison, RawViolation, Surroundings};
@@ -157,7 +159,12 @@ impl RegoProgram {
 
     /// Evaluates `violation` for one input document, given by its sorted entries. Never panics: a panic would be an error of this
     /// evaluation.
-    pub(super) fn evaluate(&self, input: &[(Value, Value)], surroundings: &Surroundings<'_>) -> Evaluation {
+    pub(super) fn evaluate(
+        &self,
+        workspace: &mut Workspace,
+        input: &[(Value, Value)],
+        surroundings: &Surroundings<'_>,
+    ) -> Evaluation {
         let environment = Environment {
             input: Input::Entries(input),
             data: surroundings.data.clone(),
@@ -169,7 +176,7 @@ impl RegoProgram {
             indexes: surroundings.indexes,
             special: surroundings.special,
         };
-        let caught = catch_unwind(AssertUnwindSafe(|| self.program.evaluate(&environment)));
+        let caught = catch_unwind(AssertUnwindSafe(|| self.program.evaluate_in(workspace, &environment)));
         let Ok(evaluation) = caught else {
             let result = Err(EvaluationError::new("the evaluation panicked: please report this"));
             return Evaluation { result, prints: Vec::new(), steps: 0 };
@@ -210,19 +217,19 @@ fn objects_at(path: &[Option<Value>]) -> InventoryRead {
 /// Reads the `violation` set. Gatekeeper drops elements without `msg` and fails the whole review on one that
 /// is not a string; here either makes this constraint's verdict an error.
 fn violations(set: &Value) -> Result<Vec<RawViolation>, EvaluationError> {
-    let elements: Vec<&Value> = match set.view() {
-        View::Set(set) => set.iter().collect(),
+    let (elements, keys) = match set.view() {
+        View::Set(set) => (set.as_slice(), None),
         // `violation[r]` of an object gives its keys.
-        View::Object(object) => object.iter().map(|(key, _)| key).collect(),
+        View::Object(object) => (&[][..], Some(object.keys())),
         // As `default violation = false`: certainly none.
-        View::Undefined | View::Null | View::Bool(false) | View::Array([]) => Vec::new(),
+        View::Undefined | View::Null | View::Bool(false) | View::Array([]) => (&[][..], None),
         _ => {
             let message = format!("`violation` must be a set, found {}", value::describe(set));
             return Err(EvaluationError::new(message));
         }
     };
-    let mut violations = Vec::new();
-    for element in elements {
+    let mut violations = Vec::with_capacity(elements.len());
+    for element in elements.iter().chain(keys.into_iter().flatten()) {
         let message = match value::get(element, "msg").map(|found| (found, found.as_str())) {
             Some((_, Some(message))) => message.to_owned(),
             Some((other, None)) => {

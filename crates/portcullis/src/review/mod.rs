@@ -15,7 +15,7 @@ pub use elsewhere::Elsewhere;
 pub use outcome::{ConstraintResult, Outcome, Position, Precision, Verdict, Violation};
 pub use request::Review;
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::sync::Arc;
 
 use keep::Room;
@@ -27,7 +27,7 @@ use crate::inventory::Inventory;
 use crate::matcher::{MatchError, Subject};
 use crate::object::Object;
 use crate::policy::{CompiledConstraint, PolicySet};
-use crate::program::{EvaluationError, Surroundings};
+use crate::program::{EvaluationError, Surroundings, Workspace};
 use crate::value::Value;
 use crate::world::World;
 
@@ -176,12 +176,14 @@ struct Seen {
     review: Value,
     /// The `data` document.
     data: Value,
+    /// Where they run, one after the other.
+    workspace: RefCell<Workspace>,
 }
 
 impl Seen {
     fn of(review: &Review, namespace: Option<&Object>, world: &World<'_>) -> Self {
         let data = world.inventory().map_or_else(Inventory::no_data, |inventory| inventory.data().clone());
-        Self { review: review.input(namespace), data }
+        Self { review: review.input(namespace), data, workspace: RefCell::default() }
     }
 }
 
@@ -205,7 +207,9 @@ fn evaluate(
         now_ns: world.now_ns(),
         seed: world.seed(),
     };
-    let evaluation = template.program.evaluate(&input, &surroundings);
+    let mut workspace = seen.workspace.borrow_mut();
+    let evaluation = template.program.evaluate(&mut workspace, &input, &surroundings);
+    drop(workspace);
     let verdict = match evaluation.result {
         Err(error) => Verdict::Error(error),
         Ok(raw) if raw.is_empty() => Verdict::Pass,
