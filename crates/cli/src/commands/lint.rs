@@ -24,7 +24,7 @@ use crate::args::LintArgs;
 /// Reads the policies and reports.
 pub fn run(args: &LintArgs) -> anyhow::Result<ExitStatus> {
     let Loaded { policies, files, mut problems, mut is_unread, kinds } = load(args);
-    let (policies, found) = PolicySet::from_resources_in(policies, &args.config.homes(None));
+    let (policies, found) = PolicySet::from_resources_in(read::prepared(policies), &args.config.homes(None));
     problems.extend(found);
     if !args.webhook_configuration.is_empty() {
         let configured = configurations(args);

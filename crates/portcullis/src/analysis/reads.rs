@@ -153,7 +153,7 @@ fn inventory_reads(paths: &BTreeSet<Path>, present: &BTreeSet<Path>) -> Vec<Inve
 
 /// Whether `data.inventory` occurs at all. What could not be followed must not be taken for unread: the
 /// policy would be evaluated without the inventory, and find nothing.
-fn mentions_inventory(module: &Module) -> bool {
+pub(super) fn mentions_inventory(module: &Module) -> bool {
     struct Mentions(bool);
     impl<'m> Visitor<'m> for Mentions {
         fn visit_expr(&mut self, expr: &'m Expr) {

@@ -19,8 +19,8 @@ use portcullis_rego::{
 use portcullis_rego_syntax::Span;
 
 use super::{Evaluation, EvaluationError, InventoryComparison, RawViolation, Surroundings};
-use crate::analysis::{self, CallGraph, InventoryRead, ObjectRead, OperationUse, Reads};
-use crate::api::template::{RegoSource, Text};
+use crate::analysis::{self, CallGraph, InventoryRead, Told};
+use crate::api::template::RegoSource;
 use crate::document::Document;
 use crate::error::{Error, Severity};
 use crate::schema::Schema;
@@ -31,12 +31,8 @@ use crate::value::{self, Value, View};
 pub(crate) struct RegoProgram {
     program: portcullis_rego::Program,
     document: Document,
-    /// The texts of the modules, for the positions of errors.
-    texts: Vec<Text>,
-    inventory_reads: Vec<InventoryRead>,
-    object_reads: Arc<[ObjectRead]>,
-    reads_namespace: bool,
-    operation_use: OperationUse,
+    /// The texts of the modules, and what they say of themselves.
+    told: Arc<Told>,
     /// What its answers may rest on; worked out when it is first asked for.
     rests_on: OnceLock<portcullis_rego::Reads>,
 }
@@ -56,7 +52,6 @@ impl RegoProgram {
         if errors.iter().any(|error| error.severity() == Severity::Error) {
             return (None, errors);
         }
-        let reads = Reads::of(&modules.iter().map(|parsed| &parsed.module).collect::<Vec<_>>());
         let units: Vec<Unit<'_>> =
             modules.iter().map(|parsed| Unit { module: &parsed.module, names: &parsed.names }).collect();
         let mut path = modules.first().map(|parsed| parsed.module.package_path()).unwrap_or_default();
@@ -66,12 +61,12 @@ impl RegoProgram {
                 let program = Self {
                     program,
                     document: document.clone(),
-                    inventory_reads: reads.inventory,
-                    object_reads: reads.object.into(),
-                    reads_namespace: reads.namespace,
-                    operation_use: OperationUse::of(&graph),
+                    told: Arc::new(Told::new(
+                        source.version,
+                        texts.clone(),
+                        modules.iter().map(|parsed| &parsed.module),
+                    )),
                     rests_on: OnceLock::new(),
-                    texts,
                 };
                 (Some(program), errors)
             }
@@ -92,9 +87,9 @@ impl RegoProgram {
         self.program.documents()
     }
 
-    /// The kinds it reads from the inventory.
-    pub(super) fn inventory_reads(&self) -> &[InventoryRead] {
-        &self.inventory_reads
+    /// What its text says of itself.
+    pub(super) fn told(&self) -> &Arc<Told> {
+        &self.told
     }
 
     /// Where it goes through objects of the inventory, in the order of the text.
@@ -107,21 +102,6 @@ impl RegoProgram {
                 cost: found.cost,
             })
             .collect()
-    }
-
-    /// The parts of the object it reads.
-    pub(super) fn object_reads(&self) -> Arc<[ObjectRead]> {
-        Arc::clone(&self.object_reads)
-    }
-
-    /// Whether it may look at the Namespace of the object.
-    pub(super) fn reads_namespace(&self) -> bool {
-        self.reads_namespace
-    }
-
-    /// What its text says about operations.
-    pub(super) fn operation_use(&self) -> &OperationUse {
-        &self.operation_use
     }
 
     /// How many indexes it can use.
@@ -198,7 +178,7 @@ impl RegoProgram {
     }
 
     fn locate(&self, module: usize, span: Span) -> Option<Location> {
-        analysis::locate(&self.document, self.texts.get(module)?, span)
+        analysis::locate(&self.document, self.told.texts().get(module)?, span)
     }
 }
 

@@ -105,7 +105,7 @@ impl PolicySet {
     /// is not.
     fn unknown(&self, constraint: &CompiledConstraint, review: &Review, world: &World<'_>) -> Option<String> {
         match review.missing_namespace() {
-            Some(reason) if constraint.template.program.reads_namespace() => {
+            Some(reason) if constraint.template.program.told().reads().namespace => {
                 Some(format!("the policy reads `namespaceObject`: {reason}"))
             }
             _ => {
@@ -215,8 +215,8 @@ fn evaluate(
         Ok(raw) if raw.is_empty() => Verdict::Pass,
         Ok(raw) => {
             let judged = judged.get_or_init(|| review.object().cloned().map(Judged::new));
-            let reads = template.program.object_reads();
-            let places = judged.as_ref().map(|judged| Places::new(judged.clone(), reads));
+            let told = template.program.told();
+            let places = judged.as_ref().map(|judged| Places::new(judged.clone(), told.clone()));
             Verdict::Violations(raw.into_iter().map(|raw| Violation::new(raw, places.clone())).collect())
         }
     };
