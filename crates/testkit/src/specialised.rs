@@ -6,7 +6,7 @@ use portcullis_value::{Limits, Value, View};
 
 /// The evaluation of a program: given as a value, by its entries, and specialised for each of them, with the
 /// limits of the environment, and with just as many steps as it takes and one fewer; each in the room of the
-/// one before.
+/// one before, and among evaluations that share what depends on that entry only.
 ///
 /// # Errors
 ///
@@ -25,6 +25,7 @@ pub fn evaluate(program: &Program, environment: &Environment<'_>) -> Result<Eval
     let by_entries = Environment { input: Input::Entries(&entries), ..environment.clone() };
     same(&again(&by_entries), &first, "by its entries")?;
     for (key, value) in &entries {
+        share(program, &by_entries, &first, key, value)?;
         let Some(special) = key.as_str().and_then(|key| program.specialise(key, value)) else { continue };
         let known = Environment { special: Some(&special), ..by_entries.clone() };
         same(&again(&known), &first, &format!("with {key} known"))?;
@@ -36,6 +37,36 @@ pub fn evaluate(program: &Program, environment: &Environment<'_>) -> Result<Eval
         }
     }
     Ok(first)
+}
+
+/// Evaluations that share their documents: the first one makes them, and others with less or more to use take
+/// them over.
+fn share(
+    program: &Program,
+    environment: &Environment<'_>,
+    first: &Evaluation,
+    key: &Value,
+    value: &Value,
+) -> Result<(), String> {
+    let Some(name) = key.as_str() else { return Ok(()) };
+    let mut room = Workspace::of_input(name, value.clone());
+    for how in ["makes what depends on", "takes over what depends on"] {
+        same(&program.evaluate_in(&mut room, environment), first, &format!("{how} {name}"))?;
+    }
+    let Limits { steps, memory, depth, .. } = environment.limits;
+    let least = [
+        Limits { steps: first.steps, ..environment.limits },
+        Limits { steps: first.steps.saturating_sub(1), ..environment.limits },
+        Limits { memory: first.memory, ..environment.limits },
+        Limits { memory: first.memory.saturating_sub(1), ..environment.limits },
+    ];
+    let shallow = (1..=6).map(|depth| Limits { steps, memory, depth, ..environment.limits });
+    for limits in least.into_iter().chain(shallow.filter(|limits| limits.depth < depth)) {
+        let environment = Environment { limits, ..environment.clone() };
+        let shared = program.evaluate_in(&mut room, &environment);
+        same(&shared, &program.evaluate(&environment), &format!("shares {name} within {limits:?}"))?;
+    }
+    Ok(())
 }
 
 fn same(found: &Evaluation, wanted: &Evaluation, how: &str) -> Result<(), String> {

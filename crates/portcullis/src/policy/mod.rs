@@ -22,8 +22,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use configs::ConfigHomes;
-pub(crate) use constraint::CompiledConstraint;
 pub use constraint::ConstraintInfo;
+pub(crate) use constraint::{CompiledConstraint, REVIEW};
 pub use prepared::Prepared;
 pub use store::{Change, PolicyStore};
 pub(crate) use template::Template;

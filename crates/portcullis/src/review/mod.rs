@@ -26,7 +26,7 @@ use crate::enforcement::EnforcementPoint;
 use crate::inventory::Inventory;
 use crate::matcher::{MatchError, Subject};
 use crate::object::Object;
-use crate::policy::{CompiledConstraint, PolicySet};
+use crate::policy::{CompiledConstraint, PolicySet, REVIEW};
 use crate::program::{EvaluationError, Surroundings, Workspace};
 use crate::value::Value;
 use crate::world::World;
@@ -183,7 +183,9 @@ struct Seen {
 impl Seen {
     fn of(review: &Review, namespace: Option<&Object>, world: &World<'_>) -> Self {
         let data = world.inventory().map_or_else(Inventory::no_data, |inventory| inventory.data().clone());
-        Self { review: review.input(namespace), data, workspace: RefCell::default() }
+        let review = review.input(namespace);
+        let workspace = RefCell::new(Workspace::of_input(REVIEW, review.clone()));
+        Self { review, data, workspace }
     }
 }
 

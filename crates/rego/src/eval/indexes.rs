@@ -15,6 +15,7 @@ use portcullis_value::{Budget, LimitKind, Limits, Object, Value};
 
 use super::heap::{Heap, UNDEFINED};
 use super::replaced::World;
+use super::shared::Notes;
 use super::{Flow, Input, MAX_SLOTS, Machine, Step, Stop};
 use crate::collections;
 use crate::normal_form::{Join, Member, Op, SetRule, SiteChain, SiteId, SiteKind};
@@ -341,6 +342,8 @@ fn make(program: &Program, indexes: &Indexes, id: SiteId, known: &[Arc<Rows>]) -
         strict: false,
         indexes: Some(indexes),
         special: None,
+        shared: None,
+        notes: Notes::default(),
         making: Some(id),
     };
     match &site.kind {

@@ -13,6 +13,7 @@ mod heap;
 mod indexes;
 mod ops;
 mod replaced;
+mod shared;
 mod workspace;
 
 use portcullis_rego_syntax::Span;
@@ -20,13 +21,14 @@ use portcullis_value::{Budget, LimitKind, Limits, Value, View, Watch};
 
 use crate::builtins::Caches;
 use crate::error::{EvalError, EvalErrorKind};
-use crate::lower::Special;
+use crate::lower::{Commons, Special};
 use crate::normal_form::{Arg, Branch, BranchHead, Group, GroupId, NormalForm, SiteId, Slot};
 use crate::program::Program;
 
 use heap::{Heap, UNDEFINED};
 pub use indexes::{IndexLimits, Indexes};
 use replaced::World;
+use shared::{Notes, Shared};
 use workspace::Vacant;
 pub use workspace::Workspace;
 
@@ -79,6 +81,9 @@ struct Machine<'v> {
     indexes: Option<&'v Indexes>,
     /// The rules that are run in the place of the program's.
     special: Option<&'v Special>,
+    /// The documents that other evaluations have made, and those of the program that may be among them.
+    shared: Option<(&'v Shared, &'v Commons)>,
+    notes: Notes,
     /// What is made here, and so cannot be used.
     making: Option<SiteId>,
 }
@@ -187,14 +192,18 @@ fn evaluate(source: &Program, workspace: &mut Workspace, environment: &Environme
         Input::Entries(entries) => !environment.strict_builtin_errors && special.is_for(source, entries),
         Input::Undefined | Input::Value(_) => false,
     });
-    if special.is_some() {
-        let evaluation = evaluate_as(source, workspace, environment, special);
+    let is_shared = match environment.input {
+        Input::Entries(entries) => !environment.strict_builtin_errors && workspace.is_for(entries),
+        Input::Undefined | Input::Value(_) => false,
+    };
+    if special.is_some() || is_shared {
+        let evaluation = evaluate_as(source, workspace, environment, special, is_shared);
         if evaluation.result.is_ok() {
             return evaluation;
         }
         // What it was charged ahead may have been too much too early.
     }
-    evaluate_as(source, workspace, environment, None)
+    evaluate_as(source, workspace, environment, None, false)
 }
 
 fn evaluate_as(
@@ -202,14 +211,17 @@ fn evaluate_as(
     workspace: &mut Workspace,
     environment: &Environment<'_>,
     special: Option<&Special>,
+    is_shared: bool,
 ) -> Evaluation {
     let program = source.form();
     let indexes = environment.indexes.filter(|indexes| {
         !environment.strict_builtin_errors && indexes.are_of(source.identity(), &environment.data)
     });
     workspace.tidy();
-    let Workspace { heap, used, vacant } = workspace;
-    let Vacant { stack, found, documents, text } = std::mem::take(vacant).again();
+    let Workspace { heap, used, vacant, shared } = workspace;
+    let Vacant { stack, found, documents, asked, text } = std::mem::take(vacant).again();
+    let shared = shared.as_ref().filter(|_| is_shared);
+    let shared = shared.and_then(|shared| source.commons(shared.key()).map(|commons| (shared, commons)));
     let mut machine = Machine {
         source,
         program,
@@ -231,13 +243,15 @@ fn evaluate_as(
         strict: environment.strict_builtin_errors,
         indexes,
         special,
+        shared,
+        notes: Notes::in_room_of(asked),
         making: None,
     };
     machine.stack.reserve(FIRST_SLOTS);
     let result = machine.answer();
     let (steps, memory) = (machine.budget.steps(), machine.budget.memory());
-    let Machine { stack, found, text, prints, world: World { documents, .. }, .. } = machine;
-    *vacant = Vacant { stack, found, documents, text }.again();
+    let Machine { stack, found, text, prints, notes, world: World { documents, .. }, .. } = machine;
+    *vacant = Vacant { stack, found, documents, asked: notes.into_room(), text }.again();
     *used = used.saturating_add(memory);
     Evaluation { result: result.map_err(|stop| *stop), prints, steps, memory }
 }
@@ -284,6 +298,7 @@ impl<'v> Machine<'v> {
         if end > MAX_SLOTS {
             return Err(self.budget.exceeded(LimitKind::Depth).into());
         }
+        self.notes.slots = self.notes.slots.max(end);
         self.stack.resize(end, UNDEFINED);
         self.base = frame;
         self.module = module;
@@ -331,6 +346,7 @@ impl<'v> Machine<'v> {
             self.depth -= 1;
             return Err(self.budget.exceeded(LimitKind::Depth).into());
         }
+        self.notes.depth = self.notes.depth.max(self.depth);
         Ok(())
     }
 

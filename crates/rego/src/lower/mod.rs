@@ -5,6 +5,7 @@
 //! ```
 
 mod available;
+mod common;
 mod facts;
 mod generate;
 mod guards;
@@ -29,6 +30,7 @@ use crate::normal_form::{
 use crate::program::{Comparing, Program};
 
 pub use available::unavailable_builtins;
+pub(crate) use common::{Common, Commons, Digest};
 use generate::Generator;
 use literal::{Literal, LiteralKind, Term};
 use order::Slots;
