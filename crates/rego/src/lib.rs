@@ -13,6 +13,7 @@
 
 pub mod builtins;
 mod collections;
+mod common;
 mod error;
 mod eval;
 mod lower;

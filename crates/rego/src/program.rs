@@ -9,7 +9,7 @@ use portcullis_rego_syntax::Span;
 use portcullis_value::Value;
 
 use crate::builtins::Caches;
-use crate::lower::Commons;
+use crate::common::Commons;
 use crate::normal_form::NormalForm;
 
 /// Modules lowered for one query. Immutable and shared by threads.

@@ -20,8 +20,9 @@ use portcullis_rego_syntax::Span;
 use portcullis_value::{Budget, LimitKind, Limits, Value, View, Watch};
 
 use crate::builtins::Caches;
+use crate::common::Commons;
 use crate::error::{EvalError, EvalErrorKind};
-use crate::lower::{Commons, Special};
+use crate::lower::Special;
 use crate::normal_form::{Arg, Branch, BranchHead, Group, GroupId, NormalForm, SiteId, Slot};
 use crate::program::Program;
 

@@ -11,7 +11,7 @@ use std::cell::OnceCell;
 use portcullis_value::Value;
 
 use super::{MAX_SLOTS, Machine, Stop};
-use crate::lower::{Common, Commons, Digest};
+use crate::common::{Common, Commons, Digest};
 use crate::normal_form::GroupId;
 
 /// Documents that are kept of one review.

@@ -5,7 +5,6 @@
 //! ```
 
 mod available;
-mod common;
 mod facts;
 mod generate;
 mod guards;
@@ -30,7 +29,6 @@ use crate::normal_form::{
 use crate::program::{Comparing, Program};
 
 pub use available::unavailable_builtins;
-pub(crate) use common::{Common, Commons, Digest};
 use generate::Generator;
 use literal::{Literal, LiteralKind, Term};
 use order::Slots;
