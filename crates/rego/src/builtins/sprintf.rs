@@ -1,6 +1,7 @@
 //! `sprintf`: OPA's conversion of the arguments to Go's types, then Go's formatting.
 
 use portcullis_value::{Budget, Value, View};
+use smallvec::SmallVec;
 
 use super::go_fmt::{self, Arg, Big};
 use super::operand::{array, text};
@@ -11,7 +12,8 @@ table!["sprintf" => sprintf];
 fn sprintf(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let (format, values) = (text(args, 1)?, array(args, 2)?);
     context.budget.read_text(format.len())?;
-    let mut converted = Vec::with_capacity(values.len().min(8));
+    // Nearly all have so few arguments, and take no allocation.
+    let mut converted: SmallVec<[Arg<'_>; 6]> = SmallVec::new();
     for value in values {
         context.budget.make_items(1)?;
         converted.push(arg(context.budget, value)?);
@@ -39,13 +41,13 @@ fn arg<'v>(budget: &mut Budget<'_>, value: &'v Value) -> Result<Arg<'v>, Failure
             budget.step(words * words / 8 + 1)?;
             budget.take(usize::try_from(words * 128).unwrap_or(usize::MAX))?;
             let digits = |radix| integer.magnitude().to_str_radix(radix);
-            Ok(Arg::Big(Big {
+            Ok(Arg::Big(Box::new(Big {
                 negative: integer.sign() == num_bigint::Sign::Minus,
                 binary: digits(2),
                 octal: digits(8),
                 decimal: digits(10),
                 hexadecimal: digits(16),
-            }))
+            })))
         }
         _ => Ok(Arg::Str(portcullis_value::text(budget, value)?.into())),
     }

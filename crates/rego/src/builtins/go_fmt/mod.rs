@@ -22,7 +22,7 @@ pub(super) enum Arg<'a> {
     /// `int`.
     Int(i64),
     /// `*big.Int`.
-    Big(Big),
+    Big(Box<Big>),
     /// `float64`.
     Float(f64),
     /// `string`.
