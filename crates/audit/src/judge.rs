@@ -352,6 +352,7 @@ impl<'a> Listed<'a> {
                 verdict: if finding.is_error() { Verdict::Unknown } else { Verdict::Violation },
                 message: String::new(),
                 details: Details::default(),
+                implied: None,
                 text: None,
             };
             let most = self.judge.limits.findings;

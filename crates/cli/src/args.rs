@@ -49,6 +49,14 @@ Examples:
 
 Exit codes: 0 all tests passed, 1 a test failed, 2 a suite or a file it names is broken, or there is no suite.";
 
+const EXPAND_EXAMPLES: &str = "\
+Examples:
+  portcullis expand -n deployment.yaml -n expansion.yaml            the Pods that a Deployment will have
+  kustomize build overlays/prod | portcullis expand -n expansion/   of all that is piped in
+  portcullis expand -n manifests/ -f json -o implied.json           into a file
+
+Exit codes: 0 all was expanded, 2 an object cannot be expanded, or the input is broken; then nothing is printed.";
+
 const BENCH_EXAMPLES: &str = "\
 Examples:
   portcullis bench -f policies/ -f manifests/                       latencies, throughput, the dearest constraints
@@ -102,6 +110,8 @@ pub enum Command {
     Test(TestArgs),
     /// Run the tests that policies bring: gator's suites.
     Verify(VerifyArgs),
+    /// Print what controllers will make of objects, by ExpansionTemplates.
+    Expand(ExpandArgs),
     /// Audit the objects that exist, as a stream of any size.
     Audit(Box<AuditCommand>),
     /// Measure what policies cost: time, steps and memory, in all and of each constraint.
@@ -152,8 +162,10 @@ pub struct TestArgs {
     /// Without it, what such an object would violate in other namespaces only is a warning.
     #[arg(short, long, value_name = "NAME", value_parser = portcullis_sources::namespace)]
     pub namespace: Option<String>,
-    /// Go on without what is not supported: ExpansionTemplates, mutators, Providers, templates in CEL. Each
-    /// is a warning then.
+    /// Also judge what Kubernetes makes of objects, without ExpansionTemplates for it.
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub expand: Option<Expand>,
+    /// Go on without what is not supported: mutators, Providers, templates in CEL. Each is a warning then.
     #[arg(long)]
     pub allow_unsupported: bool,
     /// Form of the report.
@@ -183,6 +195,32 @@ pub struct TestArgs {
     /// Accepted for scripts written for gator.
     #[arg(long, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set)]
     pub enable_k8s_native_validation: Option<bool>,
+}
+
+/// What is expanded without a template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Expand {
+    /// Deployments, StatefulSets, DaemonSets, ReplicaSets, ReplicationControllers, Jobs and CronJobs: the Pods
+    /// that come of them.
+    Workloads,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXPAND_EXAMPLES)]
+pub struct ExpandArgs {
+    /// Files and directories with objects, ExpansionTemplates and Namespaces; may be repeated. Standard input
+    /// is read as well whenever it is not a terminal.
+    #[arg(short = 'n', long = "filename", value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub filenames: Vec<PathBuf>,
+    /// Form of what is printed: `yaml` or `json`.
+    #[arg(short, long, value_name = "FORMAT", default_value = "yaml")]
+    pub format: String,
+    /// Write into this file instead.
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub outputfile: Option<PathBuf>,
+    /// Largest file that is read, such as `512KiB` or `64MiB`.
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
+    pub max_size: usize,
 }
 
 /// `portcullis audit`.

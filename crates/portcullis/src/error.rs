@@ -120,6 +120,10 @@ error_kinds! {
     DeprecatedBuiltin = "deprecated-builtin";
     /// A constraint whose template is not there, or was rejected.
     MissingTemplate = "missing-template";
+    /// Expansion templates of which one generates what another applies to, in a circle: none is applied.
+    ExpansionCycle = "expansion-cycle";
+    /// An object of which it is not known what controllers will make.
+    NotExpanded = "not-expanded";
     /// A Config that does not count: nothing is excluded or synced by it.
     IgnoredConfig = "ignored-config";
     /// The same resource twice.

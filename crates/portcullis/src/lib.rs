@@ -75,6 +75,7 @@ mod decision;
 mod document;
 mod enforcement;
 mod error;
+mod expansion;
 mod front_door;
 mod inventory;
 mod limits;
@@ -102,13 +103,14 @@ pub use admission_rules::{
 pub use analysis::Explanation;
 pub use analysis::InventoryRead;
 pub use api::{
-    AdmissionReview, Config, Constraint, ConstraintTemplate, ExclusionRule, Operation, Process, RegoVersion,
-    Resource, SyncSet, Unsupported, unsupported_kinds,
+    AdmissionReview, Config, Constraint, ConstraintTemplate, ExclusionRule, ExpansionTemplate, Operation,
+    Process, RegoVersion, Resource, SyncSet, Unsupported, unsupported_kinds,
 };
 pub use decision::{Decision, Finding};
 pub use document::{Document, Form};
 pub use enforcement::{Actions, Enforcement, EnforcementAction, EnforcementPoint};
 pub use error::{Error, ErrorKind, Severity};
+pub use expansion::{ExpansionChange, ExpansionError, ExpansionSet, ExpansionStore, Mutating, Resultant};
 pub use front_door::Errors;
 pub use inventory::{Inventory, InventoryStore, ObjectKey};
 pub use limits::Limits;
@@ -122,7 +124,9 @@ pub use portcullis_rego::IndexLimits;
 pub use portcullis_value::{LimitKind, Limits as EvaluationLimits, Watch};
 pub use portcullis_yaml::lines as yaml_lines;
 pub use program::{ComparingCost, EvaluationError, InventoryComparison};
-pub use review::{ConstraintResult, Elsewhere, Outcome, Position, Precision, Review, Verdict, Violation};
+pub use review::{
+    ConstraintResult, Elsewhere, ImpliedBy, Outcome, Position, Precision, Review, Verdict, Violation,
+};
 pub use scope::{Place, Places, Scope, Scopes, Settled};
 pub use source::{Location, Source};
 pub use world::{Stopwatch, World};

@@ -29,6 +29,8 @@ struct Inner {
     generate_name: Arc<str>,
     namespace: Arc<str>,
     document: Option<Document>,
+    /// Where in the document it is: the root, unless it was generated from a part of another object.
+    within: FieldPath,
 }
 
 /// The value of an annotation. Files may have any: `team: true` without quotes is no text, and API servers refuse it. What decides by an
@@ -119,6 +121,30 @@ impl Object {
         Self::build(value, document).map_err(|(error, path)| error.in_field(path))
     }
 
+    /// An object that was generated from the part of a document that is at a path. What is wrong with it is
+    /// placed there.
+    pub(crate) fn generated(
+        value: Value,
+        document: Option<Document>,
+        within: FieldPath,
+    ) -> Result<Self, Error> {
+        let place = document.clone();
+        let object = Self::build(value, document).map_err(|(error, path)| {
+            let path = within.join(&path);
+            let location = place.map(|document| document.locate_nearest(&path).0);
+            error.at(location).in_field(path)
+        })?;
+        Ok(object.located(within))
+    }
+
+    fn located(mut self, within: FieldPath) -> Self {
+        // Just made, so that nobody shares it.
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            inner.within = within;
+        }
+        self
+    }
+
     fn build(value: Value, document: Option<Document>) -> Result<Self, (Error, FieldPath)> {
         Self::build_as(value, document, true)
     }
@@ -158,7 +184,8 @@ impl Object {
                 return Err((error, root.child("metadata").child("labels").child(key)));
             }
         }
-        Ok(Self(Arc::new(Inner { value, gvk, name, generate_name, namespace, document })))
+        let within = FieldPath::root();
+        Ok(Self(Arc::new(Inner { value, gvk, name, generate_name, namespace, document, within })))
     }
 
     /// API group, version and kind.
@@ -223,6 +250,11 @@ impl Object {
         self.0.document.as_ref()
     }
 
+    /// Where in its document it is: the root, unless it was generated from a part of another object.
+    pub(crate) fn within(&self) -> &FieldPath {
+        &self.0.within
+    }
+
     /// Where it starts, if it was read from a document.
     #[must_use]
     pub fn location(&self) -> Option<Location> {
@@ -241,6 +273,7 @@ impl Object {
             generate_name: inner.generate_name.clone(),
             namespace: inner.namespace.clone(),
             document: None,
+            within: FieldPath::root(),
         }))
     }
 
@@ -265,6 +298,7 @@ impl Object {
             generate_name: inner.generate_name.clone(),
             namespace: namespace.unwrap_or_default().into(),
             document: inner.document.clone(),
+            within: inner.within.clone(),
         }))
     }
 

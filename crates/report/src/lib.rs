@@ -19,6 +19,7 @@ mod exit;
 mod explained;
 mod finding;
 mod form;
+pub mod gator;
 mod github;
 mod html;
 pub mod human;
@@ -45,7 +46,7 @@ pub use audit::{
 };
 pub use causes::{Cause, Example, MAX_PROBLEMS, Problems};
 pub use exit::ExitStatus;
-pub use finding::{Action, Details, Finding, Findings, InText, ObjectName, Reading, Verdict};
+pub use finding::{Action, Details, Finding, Findings, Implied, InText, ObjectName, Reading, Verdict};
 pub use form::{Form, Report};
 pub use output::stdout;
 pub use place::{Place, in_checkout};

@@ -12,17 +12,17 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use portcullis::{
-    ConstraintKey, Decision, EnforcementAction, EnforcementPoint, Error, ErrorKind, FieldPath, Inventory,
-    InventoryStore, Location, Object, ObjectKey, Outcome, Place, Places, PolicySet, Position, Precision,
-    Process, Review, Unsupported, Verdict,
+    ConstraintKey, Decision, EnforcementAction, EnforcementPoint, Error, ErrorKind, ExpansionSet, FieldPath,
+    ImpliedBy, Inventory, InventoryStore, Location, Object, ObjectKey, Outcome, Place, Places, PolicySet,
+    Position, Precision, Process, Resource, Review, Unsupported, Verdict,
 };
 use portcullis_report::{
-    self as report, Action, Details, ExitStatus, Finding, Form, InText, ObjectName, Placed, Policy, Problem,
-    Reviewed, TestReport, Wanted,
+    self as report, Action, Details, ExitStatus, Finding, Form, Implied, InText, ObjectName, Placed, Policy,
+    Problem, Reviewed, TestReport, Wanted,
 };
 use rayon::prelude::*;
 
-use crate::args::TestArgs;
+use crate::args::{Expand, TestArgs};
 use crate::commands::evaluation::Evaluating;
 use crate::commands::input::{Loaded, Sources, Subject, SubjectKind, has_errors, load};
 use crate::commands::progress::Progress;
@@ -73,6 +73,13 @@ fn write(report: &TestReport, form: Form) -> anyhow::Result<()> {
 fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
     let Loaded { policies, mut subjects, inventory, scopes, is_unread, mut problems } = loaded;
     let places = Places::new(scopes).with_namespace(args.namespace.as_deref());
+    let (expansions, policies): (Vec<_>, Vec<_>) = policies.into_iter().partition(Resource::is_expansion);
+    let (expansions, found) = ExpansionSet::from_resources(expansions);
+    problems.extend(found);
+    let expansions = match args.expand {
+        Some(Expand::Workloads) => expansions.with_workloads(),
+        None => expansions,
+    };
     let (policies, found) = PolicySet::from_resources_in(policies, &args.config.homes(None));
     problems.extend(found);
     problems = Unsupported::allowed(args.allow_unsupported).judge(problems);
@@ -97,7 +104,8 @@ fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
     let tally = args.second.cross_check.then(Tally::default);
     let second =
         tally.as_ref().map(|tally| Second::new(policies, evaluating.timeout(), tally).with(inventory));
-    let judging = Judging { policies, index, inventory, places, default, evaluating, second };
+    let expansions = &expansions;
+    let judging = Judging { policies, expansions, index, inventory, places, default, evaluating, second };
     let judged: Vec<Judged> = subjects
         .into_par_iter()
         .map(|subject| {
@@ -122,6 +130,7 @@ fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
         reviewed.push(judged.reviewed);
         findings.extend(judged.findings.into_iter().map(|finding| Finding { ordinal, ..finding }));
         problems.extend(judged.elsewhere);
+        problems.extend(judged.unexpanded);
         problems.extend(judged.otherwise);
     }
     // People read it in the summary.
@@ -196,6 +205,7 @@ fn nothing_to_do(policies: &PolicySet, subjects: &[Subject], problems: &[Error])
 /// What all objects are judged with.
 struct Judging<'a> {
     policies: &'a PolicySet,
+    expansions: &'a ExpansionSet,
     /// Where each constraint is in the report.
     index: BTreeMap<ConstraintKey, usize>,
     inventory: &'a Inventory,
@@ -218,6 +228,8 @@ struct Judged {
     is_excluded: bool,
     /// What would be found in other namespaces only.
     elsewhere: Vec<Error>,
+    /// Why it is not known what it implies.
+    unexpanded: Option<Error>,
     /// What a second evaluator says otherwise.
     otherwise: Vec<Error>,
 }
@@ -243,24 +255,38 @@ impl Judging<'_> {
         // As in a cluster: what is excluded there is let in.
         let is_excluded = self.policies.excludes(process, &review);
         let is_policy = kind == SubjectKind::Policy;
+        let mut unexpanded = None;
         let mut reviewed = Reviewed { object, is_policy, passed: Vec::new(), prints: Vec::new() };
         let (mut findings, mut otherwise) = (Vec::new(), Vec::new());
         if !is_excluded {
-            let outcome = self.policies.review(&review, &world, point);
+            let implied = review.implied(self.expansions, None).unwrap_or_else(|error| {
+                let error = error.to_error().about(reviewed.object.to_string());
+                let place = whole(&reviewed.object).location;
+                unexpanded = Some(if error.location().is_none() { error.at(place) } else { error });
+                Vec::new()
+            });
+            let outcome = self.policies.review_with(&review, &implied, &world, point);
             if let Some(second) = &self.second {
                 let place = whole(&reviewed.object).location;
-                otherwise = second.problems(self.policies, &review, &world, &outcome, Some(&place));
+                let mut own = outcome.clone();
+                own.results.retain(|result| result.implied_by.is_none());
+                otherwise = second.problems(self.policies, &review, &world, &own, Some(&place));
             }
             findings = self.findings(&reviewed.object, &outcome);
+            reviewed.passed = self.passed(&outcome);
             for result in &outcome.results {
                 let Some(policy) = self.index.get(result.key()).copied() else { continue };
-                if result.verdict == Verdict::Pass {
-                    reviewed.passed.push(policy);
-                }
                 reviewed.prints.extend(result.prints.iter().map(|print| (policy, print.clone())));
             }
         }
-        Judged { reviewed, findings, is_placed, is_excluded, elsewhere, otherwise }
+        Judged { reviewed, findings, is_placed, is_excluded, elsewhere, unexpanded, otherwise }
+    }
+
+    /// The constraints that hold for the object, and for all that it implies.
+    fn passed(&self, outcome: &Outcome) -> Vec<usize> {
+        let of_one = outcome.results.chunk_by(|a, b| a.key() == b.key());
+        let hold = of_one.filter(|results| results.iter().all(|result| result.verdict == Verdict::Pass));
+        hold.filter_map(|results| self.index.get(results.first()?.key()).copied()).collect()
     }
 
     fn findings(&self, object: &Object, outcome: &Outcome) -> Vec<Finding> {
@@ -268,7 +294,9 @@ impl Judging<'_> {
         let name = LazyCell::new(|| ObjectName::of(object));
         let decision = Decision::from(outcome);
         let found = decision.findings.iter().map(|finding| {
-            let precise = finding.position().filter(|position| position.precision != Precision::Object);
+            // Of what is implied, the part that it is made of is known at least.
+            let is_precise = |place: &Position| place.precision != Precision::Object || !place.path.is_root();
+            let precise = finding.position().filter(is_precise);
             let Position { location, path, precision } = precise.unwrap_or_else(|| whole.clone());
             let broke_at = match &finding.result.verdict {
                 Verdict::Error(error) => error.location.clone(),
@@ -291,11 +319,18 @@ impl Judging<'_> {
                 },
                 message: finding.message.to_owned(),
                 details: Details::from(&finding.details()),
+                implied: finding.result.implied_by.as_ref().map(implied),
                 text: Some(Box::new(InText { location, precision, broke_at })),
             }
         });
         found.collect()
     }
+}
+
+/// What a finding is found in that is not in the object.
+fn implied(by: &ImpliedBy) -> Box<Implied> {
+    let overrides = by.enforcement_action().is_some();
+    Box::new(Implied { by: by.template().to_owned(), overrides })
 }
 
 /// The position of a finding that is about the object as a whole: the line that says which object it is.

@@ -8,6 +8,7 @@ pub(crate) mod admission;
 pub(crate) mod config;
 pub(crate) mod constraint;
 mod crd;
+pub(crate) mod expansion_template;
 pub(crate) mod matching;
 pub(crate) mod sync_set;
 pub(crate) mod template;
@@ -21,6 +22,7 @@ use crate::path::FieldPath;
 pub use admission::{AdmissionReview, Operation};
 pub use config::{Config, ExclusionRule, Process};
 pub use constraint::Constraint;
+pub use expansion_template::ExpansionTemplate;
 pub use sync_set::SyncSet;
 pub use template::{ConstraintTemplate, RegoVersion};
 
@@ -36,18 +38,19 @@ pub enum Resource {
     Config(Config),
     /// Kinds to cache.
     SyncSet(SyncSet),
+    /// Which objects stand for others that will be made of them.
+    ExpansionTemplate(Box<ExpansionTemplate>),
     /// Tests for policies: no policy and no object, and for others to read.
     Suite,
     /// A recorded admission request.
     AdmissionReview(Box<AdmissionReview>),
-    /// A kind of Gatekeeper's that nothing is done for: mutators, expansion templates, providers,
-    /// connections. It comes with an error of [`ErrorKind::Unsupported`], which callers may turn into a
+    /// A kind of Gatekeeper's that nothing is done for: mutators, providers, connections. It comes with an error of [`ErrorKind::Unsupported`], which callers may turn into a
     /// warning.
     Unsupported(Object),
     /// Any other Kubernetes object.
     Object(Object),
-    /// A template or constraint that is wrong in some place, as far as it could be read. It is never used;
-    /// the policy stage checks the rest of it, so that one run reports all mistakes.
+    /// A template, constraint or expansion template that is wrong in some place, as far as it could be read.
+    /// It is never used; the stage that compiles it checks the rest of it, so that one run reports all mistakes.
     Rejected(Box<Self>),
 }
 
@@ -78,12 +81,7 @@ const GROUPS: &[(&str, &[KnownKind])] = &[
     ),
     (
         "expansion.gatekeeper.sh",
-        &[(
-            "ExpansionTemplate",
-            Kind::Unsupported("what workloads generate is not judged"),
-            Scope::Cluster,
-            &["v1beta1", "v1alpha1"],
-        )],
+        &[("ExpansionTemplate", Kind::ExpansionTemplate, Scope::Cluster, &["v1beta1", "v1alpha1"])],
     ),
     (
         "externaldata.gatekeeper.sh",
@@ -171,11 +169,13 @@ pub(crate) fn policy_groups() -> impl Iterator<Item = &'static str> {
     known.chain([CONSTRAINT_GROUP])
 }
 
-/// The kinds of Gatekeeper's that nothing is done for, each in its newest version: what a cluster has of them
-/// is to be reported.
+/// The kinds of Gatekeeper's that nothing is done for in a cluster, each in its newest version: what one has
+/// of them is to be reported. Expansion templates are used by the command line only.
 pub fn unsupported_kinds() -> impl Iterator<Item = Gvk> {
     GROUPS.iter().flat_map(|(group, kinds)| {
-        let unsupported = kinds.iter().filter(|(_, kind, ..)| matches!(kind, Kind::Unsupported(_)));
+        let unsupported = kinds
+            .iter()
+            .filter(|(_, kind, ..)| matches!(kind, Kind::Unsupported(_) | Kind::ExpansionTemplate));
         unsupported.map(move |(name, _, _, versions)| {
             let version = versions.first().copied().unwrap_or_default();
             Gvk { group: (*group).into(), version: version.into(), kind: (*name).into() }
@@ -219,6 +219,7 @@ enum Kind {
     Template,
     Config,
     SyncSet,
+    ExpansionTemplate,
     Suite,
     AdmissionReview,
     /// Known, and nothing is done for it: what that means.
@@ -226,6 +227,16 @@ enum Kind {
 }
 
 impl Resource {
+    /// Whether it is an expansion template, usable or not.
+    #[must_use]
+    pub fn is_expansion(&self) -> bool {
+        match self {
+            Self::ExpansionTemplate(_) => true,
+            Self::Rejected(resource) => resource.is_expansion(),
+            _ => false,
+        }
+    }
+
     /// Reads a document as what its `apiVersion` and `kind` say it is.
     ///
     /// Problems come back beside the resource. If a problem is an error the resource is `None`, or
@@ -250,7 +261,9 @@ impl Resource {
         }
         let broken = errors.iter().any(is_error);
         let resource = match resource {
-            Some(resource @ (Self::Template(_) | Self::Constraint(_))) if broken => {
+            Some(resource @ (Self::Template(_) | Self::Constraint(_) | Self::ExpansionTemplate(_)))
+                if broken =>
+            {
                 Some(Self::Rejected(Box::new(resource)))
             }
             resource => resource.filter(|_| !broken),
@@ -292,6 +305,10 @@ fn read_object(document: &Document, object: Object, errors: &mut Vec<Error>) -> 
             .map(|template| Resource::Template(Box::new(template))),
         Kind::Config => Some(Resource::Config(Config::read(document, &object, errors))),
         Kind::SyncSet => SyncSet::read(document, &object, errors).map(Resource::SyncSet),
+        Kind::ExpansionTemplate => {
+            let template = ExpansionTemplate::read(document, object, errors);
+            Some(Resource::ExpansionTemplate(Box::new(template)))
+        }
         Kind::Suite => Some(Resource::Suite),
         Kind::AdmissionReview => {
             AdmissionReview::read(document, errors).map(|review| Resource::AdmissionReview(Box::new(review)))
@@ -319,6 +336,17 @@ fn check_version(document: &Document, object: &Object, versions: &[&str], errors
             .at(at(document, "apiVersion"))
             .in_field(field("apiVersion")),
     );
+}
+
+impl ExpansionTemplate {
+    /// What callers say that review without expanding: its effect is missing. The only place that says so.
+    pub(crate) fn unused(&self) -> Error {
+        let message =
+            "`ExpansionTemplate` of Gatekeeper is not supported: what workloads generate is not judged";
+        let error = Error::new(ErrorKind::Unsupported, message).hint(ALLOW_UNSUPPORTED);
+        let error = error.about(self.object.to_string());
+        error.at(at(&self.document, "kind")).in_field(field("kind"))
+    }
 }
 
 /// What to do about a policy that is Gatekeeper's and not supported.

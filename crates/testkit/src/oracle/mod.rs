@@ -4,6 +4,7 @@
 //! what is known to differ from it is, with the reasons: `testdata/oracle/NAME.yaml`. A case that is listed
 //! and agrees is a failure, too.
 
+mod expansions;
 mod report;
 mod type_checks;
 
@@ -22,16 +23,19 @@ use crate::testdata;
 pub enum Recording {
     /// Which modules OPA's compiler refuses, and with which error.
     TypeChecks,
+    /// What Gatekeeper generates of objects, and what gator says of them.
+    Expansions,
 }
 
 impl Recording {
     /// All kinds.
-    pub const ALL: &[Self] = &[Self::TypeChecks];
+    pub const ALL: &[Self] = &[Self::TypeChecks, Self::Expansions];
 
     /// Its name on the command line, and that of its list.
     pub const fn name(self) -> &'static str {
         match self {
             Self::TypeChecks => "type-checks",
+            Self::Expansions => "expansions",
         }
     }
 
@@ -39,6 +43,7 @@ impl Recording {
     pub const fn about(self) -> &'static str {
         match self {
             Self::TypeChecks => "which Rego modules are refused, with which class of error and at which line",
+            Self::Expansions => "what is generated of objects, and what the commands say of it",
         }
     }
 
@@ -58,9 +63,18 @@ impl Recording {
     /// # Errors
     ///
     /// If the case has not the form of this recording.
-    fn judge(self, case: &Value) -> Result<Judgement, String> {
+    fn judge(self, case: &Value, program: &Path) -> Result<Judgement, String> {
         match self {
             Self::TypeChecks => type_checks::judge(case),
+            Self::Expansions => expansions::judge(case, program),
+        }
+    }
+
+    /// Whether some of its cases run the command line.
+    pub const fn needs_program(self) -> bool {
+        match self {
+            Self::TypeChecks => false,
+            Self::Expansions => true,
         }
     }
 }
@@ -86,12 +100,12 @@ struct Known {
     reason: String,
 }
 
-/// Runs the cases of a file.
+/// Runs the cases of a file; those of the command line with the program `portcullis` at a path.
 ///
 /// # Errors
 ///
 /// If the file or the list cannot be read, or a line is no case of the recording.
-pub fn run(recording: Recording, file: &Path) -> Result<Report, String> {
+pub fn run(recording: Recording, file: &Path, program: &Path) -> Result<Report, String> {
     let list = testdata().join("oracle").join(format!("{}.yaml", recording.name()));
     let known = fs::read_to_string(&list).map_err(|error| format!("{}: {error}", list.display()))?;
     let known: Vec<Known> =
@@ -104,7 +118,7 @@ pub fn run(recording: Recording, file: &Path) -> Result<Report, String> {
     for (number, line) in text.lines().enumerate() {
         let place = format!("{}:{}", file.display(), number + 1);
         let case: Value = serde_json::from_str(line).map_err(|error| format!("{place}: {error}"))?;
-        let judgement = recording.judge(&case).map_err(|error| format!("{place}: {error}"))?;
+        let judgement = recording.judge(&case, program).map_err(|error| format!("{place}: {error}"))?;
         let entry = known.iter().find(|entry| judgement.text.contains(&entry.text));
         report.add(&place, judgement, entry.map(|entry| entry.reason.as_str()));
     }
@@ -123,7 +137,7 @@ mod tests {
         assert_eq!(Recording::named("type-checks"), Ok(Recording::TypeChecks));
         assert_eq!(
             Recording::named("type"),
-            Err("there is no recording `type`, only: type-checks".to_owned())
+            Err("there is no recording `type`, only: type-checks, expansions".to_owned())
         );
     }
 }

@@ -1,0 +1,172 @@
+//! The writer's side of expansion: changes in, snapshots out.
+//!
+//! Whatever the order of the changes, the snapshot equals that of the templates that are left. What was good
+//! stays in force when its update fails.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::cycles::in_cycles;
+use super::set::ExpansionSet;
+use super::template::{CYCLE, Template, error_at, faults};
+use crate::api::{ExpansionTemplate, Resource};
+use crate::error::{Error, ErrorKind};
+
+/// A change of the expansion templates.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ExpansionChange {
+    /// A resource is new or has a new text. Resources that are no expansion templates change nothing.
+    Upsert(Resource),
+    /// A template is gone; its name.
+    Remove(Arc<str>),
+}
+
+/// Takes changes and gives out [`ExpansionSet`]s.
+///
+/// ```
+/// use portcullis::{Document, ExpansionChange, ExpansionStore, Resource};
+///
+/// let (documents, _) = Document::read_all("expansion.yaml", r#"
+/// apiVersion: expansion.gatekeeper.sh/v1beta1
+/// kind: ExpansionTemplate
+/// metadata: {name: deployments}
+/// spec:
+///   applyTo: [{groups: [apps], versions: [v1], kinds: [Deployment]}]
+///   templateSource: spec.template
+///   generatedGVK: {group: "", version: v1, kind: Pod}
+/// "#);
+/// let (resource, _) = Resource::read(&documents[0]);
+/// let mut store = ExpansionStore::new();
+/// assert!(store.apply(ExpansionChange::Upsert(resource.unwrap())).is_empty());
+/// assert_eq!(store.snapshot().templates().collect::<Vec<_>>(), ["deployments"]);
+/// ```
+#[derive(Debug, Default)]
+pub struct ExpansionStore {
+    templates: BTreeMap<Arc<str>, Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    api: ExpansionTemplate,
+    /// The last version that can be used, as it is written and compiled.
+    good: Option<(ExpansionTemplate, Arc<Template>)>,
+}
+
+impl ExpansionStore {
+    /// A store without templates.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Applies a change and returns what is wrong with it. Circles are a matter of all templates together:
+    /// [`ExpansionStore::cycles`] lists them.
+    pub fn apply(&mut self, change: ExpansionChange) -> Vec<Error> {
+        match change {
+            ExpansionChange::Upsert(Resource::ExpansionTemplate(template)) => self.upsert(*template, true),
+            ExpansionChange::Upsert(Resource::Rejected(resource)) => match *resource {
+                Resource::ExpansionTemplate(template) => self.upsert(*template, false),
+                _ => Vec::new(),
+            },
+            ExpansionChange::Upsert(_) => Vec::new(),
+            ExpansionChange::Remove(name) => {
+                self.templates.remove(&name);
+                Vec::new()
+            }
+        }
+    }
+
+    fn upsert(&mut self, api: ExpansionTemplate, is_sound: bool) -> Vec<Error> {
+        let faults = faults(&api);
+        let errors = faults.iter().map(|fault| fault.to_error(&api)).collect();
+        let good = if faults.is_empty() && is_sound {
+            Some((api.clone(), Arc::new(Template::compile(&api))))
+        } else {
+            self.templates.remove(&api.name).and_then(|entry| entry.good)
+        };
+        self.templates.insert(api.name.clone(), Entry { api, good });
+        errors
+    }
+
+    /// A warning if a template of the same name is there already. For callers whose documents are all meant
+    /// to hold at the same time, such as files.
+    #[must_use]
+    pub fn duplicate(&self, resource: &Resource) -> Option<Error> {
+        let resource = match resource {
+            Resource::Rejected(resource) => resource,
+            resource => resource,
+        };
+        let Resource::ExpansionTemplate(template) = resource else { return None };
+        let earlier = self.templates.get(&template.name)?.api.document.location();
+        let message = format!("defined a second time; the first is at {earlier}");
+        let warning = Error::warning(ErrorKind::DuplicateResource, message).hint("only the last one counts");
+        Some(warning.at(template.document.location()).about(template.subject()))
+    }
+
+    /// One error for each template that is in a circle with others: none of them is applied.
+    #[must_use]
+    pub fn cycles(&self) -> Vec<Error> {
+        let cycles = in_cycles(&self.good());
+        let members = self.templates.values().filter_map(|entry| entry.good.as_ref());
+        members
+            .filter(|(api, _)| cycles.contains(&api.name))
+            .map(|(api, template)| {
+                let message = format!(
+                    "it is in a circle with other expansion templates: of `{}`, which it generates, it is generated again; none of them is applied",
+                    template.generated
+                );
+                error_at(api, ErrorKind::ExpansionCycle, "spec.generatedGVK", message)
+                    .hint(format!("in a circle are {}", listed(&cycles)))
+            })
+            .collect()
+    }
+
+    /// Why Gatekeeper would not take the templates of these resources, in its words, if it got one after the
+    /// other: the name of the first that it refuses, and the reason.
+    #[must_use]
+    pub fn refused_by_gatekeeper<'r>(
+        resources: impl IntoIterator<Item = &'r Resource> + Clone,
+    ) -> Option<(Arc<str>, String)> {
+        let mut all = Self::new();
+        for resource in resources.clone() {
+            all.apply(ExpansionChange::Upsert(resource.clone()));
+        }
+        // Which one closes a circle is asked only if there is one.
+        let has_cycles = !in_cycles(&all.good()).is_empty();
+        let mut store = Self::new();
+        for resource in resources {
+            let Resource::ExpansionTemplate(template) = resource else { continue };
+            let name = template.name.clone();
+            if let Some(fault) = faults(template).first() {
+                return Some((name, fault.to_string()));
+            }
+            store.apply(ExpansionChange::Upsert(resource.clone()));
+            if has_cycles && in_cycles(&store.good()).contains(&name) {
+                return Some((name, CYCLE.to_owned()));
+            }
+        }
+        None
+    }
+
+    fn good(&self) -> BTreeMap<Arc<str>, Arc<Template>> {
+        let good = |(name, entry): (&Arc<str>, &Entry)| Some((name.clone(), entry.good.as_ref()?.1.clone()));
+        self.templates.iter().filter_map(good).collect()
+    }
+
+    /// The templates as they are now.
+    #[must_use]
+    pub fn snapshot(&self) -> ExpansionSet {
+        ExpansionSet::of(self.good())
+    }
+}
+
+/// The first of some names.
+fn listed(names: &BTreeSet<Arc<str>>) -> String {
+    const MOST: usize = 5;
+    let shown: Vec<String> = names.iter().take(MOST).map(|name| format!("`{name}`")).collect();
+    match names.len().saturating_sub(MOST) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
