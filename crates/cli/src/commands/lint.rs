@@ -10,8 +10,8 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use portcullis::{
-    AdmissionRules, Document, Error, ErrorKind, Kinds, Limits, Object, PolicySet, Resource, Severity,
-    Unsupported, WebhookConfiguration,
+    AdmissionRules, Document, Error, ErrorKind, ExpansionSet, Kinds, Limits, Object, PolicySet, Resource,
+    Severity, Unsupported, WebhookConfiguration,
 };
 use portcullis_report::lint::LintReport;
 use portcullis_report::{self as report, ExitStatus, Problem};
@@ -24,6 +24,8 @@ use crate::args::LintArgs;
 /// Reads the policies and reports.
 pub fn run(args: &LintArgs) -> anyhow::Result<ExitStatus> {
     let Loaded { policies, files, mut problems, mut is_unread, kinds } = load(args);
+    let (expansions, policies): (Vec<_>, Vec<_>) = policies.into_iter().partition(Resource::is_expansion);
+    problems.extend(ExpansionSet::from_resources(expansions).1);
     let (policies, found) = PolicySet::from_resources_in(policies, &args.config.homes(None));
     problems.extend(found);
     if !args.webhook_configuration.is_empty() {

@@ -32,7 +32,7 @@ fn build() -> Result<PathBuf, String> {
     let folder = this.parent().ok_or("this program is nowhere")?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "--locked", "--workspace", "--bin", "portcullis"]);
+    command.args(["build", "--quiet", "--locked", "-p", "portcullis-cli", "--bin", "portcullis"]);
     if folder.ends_with("release") {
         command.arg("--release");
     }
