@@ -79,6 +79,7 @@ mod front_door;
 mod inventory;
 mod limits;
 mod matcher;
+mod mutation;
 mod names;
 mod node;
 mod object;
@@ -102,8 +103,8 @@ pub use admission_rules::{
 pub use analysis::Explanation;
 pub use analysis::InventoryRead;
 pub use api::{
-    AdmissionReview, Config, Constraint, ConstraintTemplate, ExclusionRule, Operation, Process, RegoVersion,
-    Resource, SyncSet, Unsupported, unsupported_kinds,
+    AdmissionReview, Config, Constraint, ConstraintTemplate, ExclusionRule, Mutator, Operation, Process,
+    RegoVersion, Resource, SyncSet, Unsupported, Uses, unsupported_kinds,
 };
 pub use decision::{Decision, Finding};
 pub use document::{Document, Form};
@@ -113,7 +114,11 @@ pub use front_door::Errors;
 pub use inventory::{Inventory, InventoryStore, ObjectKey};
 pub use limits::Limits;
 pub use matcher::Source as ObjectSource;
-pub use names::{ConstraintKey, GroupKind, Gvk, TemplateName};
+pub use mutation::{
+    Mutable, Mutation, MutationChange, MutationError, MutationFailure, MutationLimits, MutatorInfo,
+    MutatorSet, MutatorStore, PatchOperation,
+};
+pub use names::{ConstraintKey, GroupKind, Gvk, MutatorKey, MutatorKind, TemplateName};
 pub use node::Node;
 pub use object::{Annotation, Object};
 pub use path::{FieldPath, Segment};

@@ -4,6 +4,7 @@
 //! what is known to differ from it is, with the reasons: `testdata/oracle/NAME.yaml`. A case that is listed
 //! and agrees is a failure, too.
 
+mod mutations;
 mod report;
 mod type_checks;
 
@@ -22,16 +23,19 @@ use crate::testdata;
 pub enum Recording {
     /// Which modules OPA's compiler refuses, and with which error.
     TypeChecks,
+    /// What Gatekeeper's mutators make of objects.
+    Mutations,
 }
 
 impl Recording {
     /// All kinds.
-    pub const ALL: &[Self] = &[Self::TypeChecks];
+    pub const ALL: &[Self] = &[Self::TypeChecks, Self::Mutations];
 
     /// Its name on the command line, and that of its list.
     pub const fn name(self) -> &'static str {
         match self {
             Self::TypeChecks => "type-checks",
+            Self::Mutations => "mutations",
         }
     }
 
@@ -39,6 +43,9 @@ impl Recording {
     pub const fn about(self) -> &'static str {
         match self {
             Self::TypeChecks => "which Rego modules are refused, with which class of error and at which line",
+            Self::Mutations => {
+                "which mutators are refused or contradict each other, and what they make of an object"
+            }
         }
     }
 
@@ -61,6 +68,7 @@ impl Recording {
     fn judge(self, case: &Value) -> Result<Judgement, String> {
         match self {
             Self::TypeChecks => type_checks::judge(case),
+            Self::Mutations => mutations::judge(case),
         }
     }
 }
@@ -82,8 +90,22 @@ struct Judgement {
 struct Known {
     /// A part of the text of the cases: those that contain it.
     text: String,
+    /// A part of the difference, if not all cases with that text differ: those that agree are no failure
+    /// then, and those that differ otherwise are.
+    difference: Option<String>,
     /// Why the answer differs.
     reason: String,
+}
+
+impl Known {
+    fn is_about(&self, judgement: &Judgement) -> bool {
+        let is_it = match (&self.difference, &judgement.difference) {
+            (None, _) => true,
+            (Some(part), Some(difference)) => difference.contains(part),
+            (Some(_), None) => false,
+        };
+        is_it && judgement.text.contains(&self.text)
+    }
 }
 
 /// Runs the cases of a file.
@@ -105,7 +127,7 @@ pub fn run(recording: Recording, file: &Path) -> Result<Report, String> {
         let place = format!("{}:{}", file.display(), number + 1);
         let case: Value = serde_json::from_str(line).map_err(|error| format!("{place}: {error}"))?;
         let judgement = recording.judge(&case).map_err(|error| format!("{place}: {error}"))?;
-        let entry = known.iter().find(|entry| judgement.text.contains(&entry.text));
+        let entry = known.iter().find(|entry| entry.is_about(&judgement));
         report.add(&place, judgement, entry.map(|entry| entry.reason.as_str()));
     }
     if report.is_empty() {
@@ -123,7 +145,7 @@ mod tests {
         assert_eq!(Recording::named("type-checks"), Ok(Recording::TypeChecks));
         assert_eq!(
             Recording::named("type"),
-            Err("there is no recording `type`, only: type-checks".to_owned())
+            Err("there is no recording `type`, only: type-checks, mutations".to_owned())
         );
     }
 }
