@@ -302,6 +302,29 @@ impl Object {
         }))
     }
 
+    /// The object with another value. Its document stays what was written.
+    pub(crate) fn with_value(&self, value: Value) -> Result<Self, Error> {
+        let inner = &*self.0;
+        let is_known = ["apiVersion", "kind", "metadata"].iter().all(|field| {
+            let [old, new] = [&inner.value, &value].map(|value| value::get(value, field));
+            // Not compared further: it may be large.
+            let is_same = |old: &Value, new: &Value| old.is_same(new) || (!old.is_collection() && old == new);
+            old.zip(new).map_or(old.is_none() && new.is_none(), |(old, new)| is_same(old, new))
+        });
+        if !is_known {
+            return Self::generated(value, inner.document.clone(), inner.within.clone());
+        }
+        Ok(Self(Arc::new(Inner {
+            value,
+            gvk: inner.gvk.clone(),
+            name: inner.name.clone(),
+            generate_name: inner.generate_name.clone(),
+            namespace: inner.namespace.clone(),
+            document: inner.document.clone(),
+            within: inner.within.clone(),
+        })))
+    }
+
     /// The object as JSON. Cost: a full copy.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {

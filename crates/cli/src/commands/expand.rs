@@ -3,13 +3,18 @@
 //! Standard output is gator's, byte for byte. If something is wrong, the first line of standard error is
 //! gator's; what follows says where.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 
 use anyhow::Context as _;
-use portcullis::{Error, ExpansionSet, ExpansionStore, Limits, Object, Resource, Resultant, Severity};
+use portcullis::{
+    Error, Expansion, ExpansionSet, ExpansionStore, Limits, MutatorKey, MutatorSet, MutatorStore, Object,
+    Parent, Resource, Resultant, Severity, Uses,
+};
 use portcullis_report::{self as report, ExitStatus, Problem, gator, human};
 use portcullis_sources::{self as read, Choice};
+use serde_json::json;
 
 use crate::args::ExpandArgs;
 
@@ -24,6 +29,7 @@ enum Format {
 #[derive(Default)]
 struct Loaded {
     expansions: Vec<Resource>,
+    mutators: Vec<Resource>,
     objects: Vec<Object>,
     problems: Vec<Error>,
 }
@@ -36,7 +42,7 @@ pub fn run(args: &ExpandArgs) -> anyhow::Result<ExitStatus> {
         other => return fail(&format!("unrecognized value for format flag: {other}"), &[]),
     };
     let Some(loaded) = load(args) else { return fail("no input data identified", &[]) };
-    let Loaded { expansions, objects, mut problems } = loaded;
+    let Loaded { expansions, mutators, objects, mut problems } = loaded;
     if problems.iter().any(is_error) {
         return fail("error reading: some of the input cannot be used", &problems);
     }
@@ -47,9 +53,16 @@ pub fn run(args: &ExpandArgs) -> anyhow::Result<ExitStatus> {
         let line = format!("error expanding resources: error upserting template {name}: {reason}");
         return fail(&line, &problems);
     }
+    let mutators = match mutators_of(&mutators, &mut problems) {
+        Ok(mutators) => mutators,
+        Err(reason) => return fail(&format!("error expanding resources: {reason}"), &problems),
+    };
+    let expansion = Expansion::new(&set).with_mutators(&mutators).of_parents(Parent::AsWritten);
+    let namespaces = Namespaces::of(&objects);
     let mut resultants = Vec::new();
     for object in &objects {
-        match set.expand(object, None, None) {
+        let (name, known) = namespaces.of_object(object);
+        match expansion.expand(object, name, known) {
             Ok(found) => resultants.extend(found),
             Err(error) => {
                 let name = object.name();
@@ -98,11 +111,17 @@ fn load(args: &ExpandArgs) -> Option<Loaded> {
     }
     let mut loaded = Loaded { problems: input.problems, ..Loaded::default() };
     for document in input.documents {
-        let (resource, problems) = Resource::read(&document);
+        let uses = Uses::POLICIES.with_expansions(true).with_mutators(true);
+        let (resource, problems) = Resource::read_for(&document, uses);
         match resource {
             Some(resource) if resource.is_expansion() => {
                 loaded.problems.extend(problems);
                 loaded.expansions.push(resource);
+                continue;
+            }
+            Some(resource) if resource.is_mutator() => {
+                loaded.problems.extend(problems);
+                loaded.mutators.push(resource);
                 continue;
             }
             // Whatever else a policy may be, here it is an object, and mistakes in it are somebody else's.
@@ -114,6 +133,61 @@ fn load(args: &ExpandArgs) -> Option<Loaded> {
         }
     }
     Some(loaded)
+}
+
+/// The mutators, or why gator would not take them.
+fn mutators_of(resources: &[Resource], problems: &mut Vec<Error>) -> Result<MutatorSet, String> {
+    let mut store = MutatorStore::new();
+    for resource in resources {
+        let errors = store.upsert(resource);
+        problems.extend(errors.iter().cloned());
+        if let Some(error) = errors.iter().find(|error| is_error(error)) {
+            return Err(format!("error parsing resources: {}", error.message()));
+        }
+        let Resource::Mutator(mutator) = resource else { continue };
+        let set = store.snapshot();
+        let shown = |key: &MutatorKey| format!("{}.mutations.gatekeeper.sh /{}", key.kind, key.name);
+        let conflicting: Vec<String> = set.conflicts_of(mutator.key()).map(shown).collect();
+        if !conflicting.is_empty() {
+            problems.extend(set.conflicts());
+            let list = conflicting.join(",");
+            return Err(format!(
+                "error upserting mutator: the following mutators have conflicting schemas: [{list}]"
+            ));
+        }
+    }
+    Ok(store.snapshot())
+}
+
+/// The Namespaces that objects live in, as gator has them: what names none lives in one without a name.
+struct Namespaces<'a> {
+    named: BTreeMap<&'a str, &'a Object>,
+    unnamed: Option<Object>,
+    default: Option<Object>,
+}
+
+impl<'a> Namespaces<'a> {
+    fn of(objects: &'a [Object]) -> Self {
+        let named = objects.iter().filter(|object| object.is_namespace());
+        let made = |metadata: serde_json::Value| {
+            let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata});
+            Object::from_json(&namespace).ok()
+        };
+        Self {
+            named: named.map(|object| (&**object.name(), object)).collect(),
+            unnamed: made(json!({})),
+            default: made(json!({"name": "default"})),
+        }
+    }
+
+    /// Its name, if it is known, and the Namespace.
+    fn of_object(&'a self, object: &'a Object) -> (Option<&'a str>, Option<&'a Object>) {
+        let known = match &**object.namespace() {
+            "" => self.unnamed.as_ref(),
+            name => self.named.get(name).copied().or(self.default.as_ref().filter(|_| name == "default")),
+        };
+        (known.map(|namespace| &**namespace.name()), known)
+    }
 }
 
 /// All of them, the last names first.

@@ -8,7 +8,7 @@
 
 use std::path::PathBuf;
 
-use portcullis::{Document, Error, ErrorKind, Limits, Object, Resource, Review, Scopes, Severity};
+use portcullis::{Document, Error, ErrorKind, Limits, Object, Resource, Review, Scopes, Severity, Uses};
 use portcullis_sources::{self as read, Choice, Input, is_policy, is_suite};
 use rayon::prelude::*;
 
@@ -61,19 +61,21 @@ pub struct Sources<'a> {
     pub inventory: &'a [PathBuf],
     /// The largest file.
     pub max_size: usize,
+    /// What is done about kinds of Gatekeeper's that are no policies.
+    pub uses: Uses,
 }
 
 /// Reads all that is named, and standard input if nothing says otherwise and somebody writes into it.
 pub fn load(sources: Sources<'_>) -> Loaded {
-    let Sources { mut paths, policies, inventory, max_size } = sources;
+    let Sources { mut paths, policies, inventory, max_size, uses } = sources;
     let limits = Limits { source_bytes: max_size, ..Limits::default() };
     let named = paths.iter().chain(policies).chain(inventory).any(|path| read::is_stdin(path));
     if !named && read::stdin_is_stream() {
         paths.push(read::stdin_path());
     }
     let mut loaded = Loaded::default();
-    loaded.add_policies(read::documents(policies, Choice::Policies, &limits));
-    loaded.add_all(read::documents(&paths, Choice::Manifests, &limits));
+    loaded.add_policies(read::documents(policies, Choice::Policies, &limits), uses);
+    loaded.add_all(read::documents(&paths, Choice::Manifests, &limits), uses);
     loaded.add_inventory(read::documents(inventory, Choice::Manifests, &limits));
     if paths.is_empty() && policies.is_empty() && inventory.is_empty() {
         let error = Error::new(ErrorKind::NoInput, "there is nothing to read");
@@ -85,10 +87,10 @@ pub fn load(sources: Sources<'_>) -> Loaded {
 }
 
 impl Loaded {
-    fn add_all(&mut self, input: Input) {
+    fn add_all(&mut self, input: Input, uses: Uses) {
         self.is_unread |= has_errors(&input.problems);
         self.problems.extend(input.problems);
-        for Classified { resource, object, problems } in classify(&input.documents) {
+        for Classified { resource, object, problems } in classify(&input.documents, uses) {
             // Suites are for `verify`, which also says what is wrong with them.
             if object.as_ref().is_some_and(is_suite) {
                 continue;
@@ -124,9 +126,9 @@ impl Loaded {
     }
 
     /// Takes the policies, and is silent about everything else: samples may be broken on purpose.
-    fn add_policies(&mut self, input: Input) {
+    fn add_policies(&mut self, input: Input, uses: Uses) {
         self.problems.extend(input.problems);
-        for Classified { resource, object, problems } in classify(&input.documents) {
+        for Classified { resource, object, problems } in classify(&input.documents, uses) {
             if is_policy(resource.as_ref(), object.as_ref()) {
                 self.problems.extend(problems);
                 self.policies.extend(resource);
@@ -158,11 +160,11 @@ pub fn has_errors(problems: &[Error]) -> bool {
     problems.iter().any(|problem| problem.severity() == Severity::Error)
 }
 
-fn classify(documents: &[Document]) -> Vec<Classified> {
+fn classify(documents: &[Document], uses: Uses) -> Vec<Classified> {
     documents
         .par_iter()
         .map(|document| {
-            let (resource, problems) = Resource::read(document);
+            let (resource, problems) = Resource::read_for(document, uses);
             let object = Object::from_document(document.clone()).ok();
             Classified { resource, object, problems }
         })

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use portcullis::{
     AdmissionRules, Document, Error, ErrorKind, ExpansionSet, Kinds, Limits, Object, PolicySet, Resource,
-    Severity, Unsupported, WebhookConfiguration,
+    Severity, Unsupported, Uses, WebhookConfiguration,
 };
 use portcullis_report::lint::LintReport;
 use portcullis_report::{self as report, ExitStatus, Problem};
@@ -134,7 +134,8 @@ impl Loaded {
             .documents
             .par_iter()
             .map(|document| {
-                let (resource, problems) = Resource::read(document);
+                let uses = Uses::POLICIES.with_expansions(true);
+                let (resource, problems) = Resource::read_for(document, uses);
                 (document, resource, Object::from_document(document.clone()).ok(), problems)
             })
             .collect();

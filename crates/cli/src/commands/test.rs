@@ -12,9 +12,10 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use portcullis::{
-    ConstraintKey, Decision, EnforcementAction, EnforcementPoint, Error, ErrorKind, ExpansionSet, FieldPath,
-    ImpliedBy, Inventory, InventoryStore, Location, Object, ObjectKey, Outcome, Place, Places, PolicySet,
-    Position, Precision, Process, Resource, Review, Unsupported, Verdict,
+    ConstraintKey, Decision, EnforcementAction, EnforcementPoint, Error, ErrorKind, Expansion, ExpansionSet,
+    FieldPath, ImpliedBy, Inventory, InventoryStore, Location, MutatorSet, MutatorStore, Object, ObjectKey,
+    Outcome, Parent, Place, Places, PolicySet, Position, Precision, Process, Resource, Review, Unsupported,
+    Uses, Verdict,
 };
 use portcullis_report::{
     self as report, Action, Details, ExitStatus, Finding, Form, Implied, InText, ObjectName, Placed, Policy,
@@ -38,6 +39,7 @@ pub fn run(args: &TestArgs) -> anyhow::Result<ExitStatus> {
         policies: &args.policies,
         inventory: &args.inventory,
         max_size: args.max_size,
+        uses: Uses::POLICIES.with_expansions(true).with_mutators(true),
     });
     let mut report = judge(loaded, args);
     let denies = |finding: &Finding| finding.actions.contains(&Action(EnforcementAction::Deny));
@@ -80,6 +82,9 @@ fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
         Some(Expand::Workloads) => expansions.with_workloads(),
         None => expansions,
     };
+    let (mutators, policies): (Vec<_>, Vec<_>) = policies.into_iter().partition(Resource::is_mutator);
+    let (mutators, found) = mutators_of(&mutators);
+    problems.extend(found);
     let (policies, found) = PolicySet::from_resources_in(policies, &args.config.homes(None));
     problems.extend(found);
     problems = Unsupported::allowed(args.allow_unsupported).judge(problems);
@@ -104,8 +109,8 @@ fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
     let tally = args.second.cross_check.then(Tally::default);
     let second =
         tally.as_ref().map(|tally| Second::new(policies, evaluating.timeout(), tally).with(inventory));
-    let expansions = &expansions;
-    let judging = Judging { policies, expansions, index, inventory, places, default, evaluating, second };
+    let expansion = Expansion::new(&expansions).with_mutators(&mutators).of_parents(Parent::AsWritten);
+    let judging = Judging { policies, expansion, index, inventory, places, default, evaluating, second };
     let judged: Vec<Judged> = subjects
         .into_par_iter()
         .map(|subject| {
@@ -149,6 +154,24 @@ fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
         excluded,
         wanted: Wanted { quiet: args.quiet, verbose: args.verbose },
     }
+}
+
+/// The mutators of what objects imply, and what is wrong with them.
+fn mutators_of(resources: &[Resource]) -> (MutatorSet, Vec<Error>) {
+    let mut store = MutatorStore::new();
+    let mut errors = Vec::new();
+    for resource in resources {
+        errors.extend(store.duplicate(resource));
+        errors.extend(store.upsert(resource));
+    }
+    let set = store.snapshot();
+    errors.extend(set.conflicts());
+    if let Some(first) = set.mutators().next() {
+        let message = "mutators change what objects imply, and not the objects: these are judged as they are";
+        let warning = Error::warning(ErrorKind::Unsupported, message);
+        errors.push(warning.at(first.location().clone()).about(first.key().to_string()));
+    }
+    (set, errors)
 }
 
 /// Objects of the same name cannot both be meant; both are judged.
@@ -205,7 +228,7 @@ fn nothing_to_do(policies: &PolicySet, subjects: &[Subject], problems: &[Error])
 /// What all objects are judged with.
 struct Judging<'a> {
     policies: &'a PolicySet,
-    expansions: &'a ExpansionSet,
+    expansion: Expansion<'a>,
     /// Where each constraint is in the report.
     index: BTreeMap<ConstraintKey, usize>,
     inventory: &'a Inventory,
@@ -259,7 +282,7 @@ impl Judging<'_> {
         let mut reviewed = Reviewed { object, is_policy, passed: Vec::new(), prints: Vec::new() };
         let (mut findings, mut otherwise) = (Vec::new(), Vec::new());
         if !is_excluded {
-            let implied = review.implied(self.expansions, None).unwrap_or_else(|error| {
+            let implied = review.implied(&self.expansion, &world).unwrap_or_else(|error| {
                 let error = error.to_error().about(reviewed.object.to_string());
                 let place = whole(&reviewed.object).location;
                 unexpanded = Some(if error.location().is_none() { error.at(place) } else { error });

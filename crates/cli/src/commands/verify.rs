@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use portcullis::{
-    Decision, Document, EnforcementPoint, Error, ErrorKind, ExpansionSet, Inventory, Limits, Location,
-    Object, PolicySet, Resource, Review, Severity, Source, Unsupported,
+    Decision, Document, EnforcementPoint, Error, ErrorKind, Expansion, ExpansionSet, Inventory, Limits,
+    Location, Object, PolicySet, Resource, Review, Severity, Source, Unsupported, Uses, World,
 };
 use portcullis_report::verify::{CaseResult, Failure, Status, SuiteResult, TestResult, VerifyReport};
 use portcullis_report::{self as report, ExitStatus, Problem, count, human};
@@ -330,7 +330,7 @@ fn expansions(
     }
     let (mut resources, mut errors) = (Vec::new(), Vec::new());
     for document in &documents {
-        let (resource, problems) = Resource::read(document);
+        let (resource, problems) = Resource::read_for(document, Uses::POLICIES.with_expansions(true));
         let (found, others) = separate(problems);
         warnings.extend(others);
         match resource {
@@ -508,7 +508,8 @@ fn review_of(
     } else {
         // As gator has it: there is no cluster that knows the kinds, and the object's own field counts.
         let review = Review::as_written(object);
-        let implied = review.implied(expansions, None);
+        // Mutators are no part of a suite, as gator has it.
+        let implied = review.implied(&Expansion::new(expansions), &World::default());
         let implied = implied.map_err(|error| unusable(&[error.to_error()]))?;
         (review, implied)
     };

@@ -7,6 +7,8 @@ use thiserror::Error;
 
 use super::set::{DEPTH, MAX_BYTES, MAX_RESULTANTS};
 use crate::error::{Error, ErrorKind};
+use crate::mutation::MutationError;
+use crate::object::Object;
 use crate::path::FieldPath;
 use crate::source::Location;
 
@@ -36,6 +38,8 @@ pub(super) enum Reason {
     TooMany,
     #[error("more than {} MiB are generated of one resource", MAX_BYTES >> 20)]
     TooLarge,
+    #[error("error mutating base resource {name}: {reason}")]
+    ParentNotMutated { name: String, reason: String },
     #[error("failed to mutate resultant resource {name}: {reason}")]
     NotMutated { name: String, reason: String },
     #[error("the generated resource {name} cannot be judged: {reason}")]
@@ -43,6 +47,17 @@ pub(super) enum Reason {
 }
 
 impl ExpansionError {
+    /// An object that cannot be mutated, though it has to be before it is expanded.
+    #[must_use]
+    pub fn of_parent(object: &Object, error: &MutationError) -> Self {
+        Self {
+            reason: Reason::ParentNotMutated { name: object.name().to_string(), reason: error.to_string() },
+            template: "".into(),
+            location: error.location().cloned(),
+            path: error.path().cloned().unwrap_or_default(),
+        }
+    }
+
     /// The template that was applied; `None` if it is about what all of them generate together.
     #[must_use]
     pub fn template(&self) -> Option<&str> {

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! ExpansionTemplate --template.rs--> compiled --store.rs, cycles.rs--> ExpansionSet
-//! object --set.rs--> templates that apply --generate.rs--> Resultant, which is expanded again
+//! object --mutating.rs, set.rs--> templates that apply --generate.rs--> Resultant: mutated, and expanded again
 //! ```
 //!
 //! The rules are Gatekeeper's: what is generated has the parent's name and its kind, lives where the parent
@@ -13,6 +13,7 @@
 mod cycles;
 mod error;
 mod generate;
+mod mutating;
 mod resultant;
 mod set;
 mod store;
@@ -20,6 +21,7 @@ mod template;
 mod workloads;
 
 pub use error::ExpansionError;
+pub use mutating::{Expansion, Parent};
 pub use resultant::Resultant;
 pub use set::{ExpansionSet, Mutating};
 pub use store::{ExpansionChange, ExpansionStore};

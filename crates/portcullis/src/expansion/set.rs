@@ -10,7 +10,7 @@ use super::resultant::Resultant;
 use super::store::{ExpansionChange, ExpansionStore};
 use super::template::Template;
 use super::workloads;
-use crate::api::Resource;
+use crate::api::{Resource, Uses};
 use crate::document::Document;
 use crate::error::Error;
 use crate::names::Gvk;
@@ -34,7 +34,7 @@ pub type Mutating<'a> = &'a dyn Fn(Object) -> Result<Object, String>;
 /// Compiled expansion templates: immutable, cheap to clone, `Send + Sync`.
 ///
 /// ```
-/// use portcullis::{Document, ExpansionSet, Object, Resource};
+/// use portcullis::{Document, ExpansionSet, Object};
 ///
 /// let (documents, _) = Document::read_all("expansion.yaml", r#"
 /// apiVersion: expansion.gatekeeper.sh/v1beta1
@@ -45,7 +45,7 @@ pub type Mutating<'a> = &'a dyn Fn(Object) -> Result<Object, String>;
 ///   templateSource: spec.template
 ///   generatedGVK: {group: "", version: v1, kind: Pod}
 /// "#);
-/// let (expansions, errors) = ExpansionSet::from_resources(Resource::read(&documents[0]).0);
+/// let (expansions, errors) = ExpansionSet::compile(documents);
 /// assert!(errors.is_empty());
 ///
 /// let deployment = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: web, namespace: shop}, spec: {template: {}}}";
@@ -70,6 +70,24 @@ impl ExpansionSet {
     #[must_use]
     pub fn empty() -> Self {
         Self::default()
+    }
+
+    /// The expansion templates among documents, with all that is wrong with them, circles too.
+    #[must_use]
+    pub fn compile(documents: impl IntoIterator<Item = Document>) -> (Self, Vec<Error>) {
+        let (mut resources, mut errors) = (Vec::new(), Vec::new());
+        for document in documents {
+            let (resource, problems) = Resource::read_for(&document, Uses::POLICIES.with_expansions(true));
+            // What is wrong with other kinds is for those who use them.
+            if resource.as_ref().is_some_and(Resource::is_expansion) {
+                errors.extend(problems);
+                resources.extend(resource);
+            }
+        }
+        let (set, problems) = Self::from_resources(resources);
+        errors.extend(problems);
+        errors.sort();
+        (set, errors)
     }
 
     /// Compiles all expansion templates among some resources; others are left alone. Of two templates of the

@@ -25,7 +25,7 @@ pub enum ExpansionChange {
 /// Takes changes and gives out [`ExpansionSet`]s.
 ///
 /// ```
-/// use portcullis::{Document, ExpansionChange, ExpansionStore, Resource};
+/// use portcullis::{Document, ExpansionChange, ExpansionStore, Resource, Uses};
 ///
 /// let (documents, _) = Document::read_all("expansion.yaml", r#"
 /// apiVersion: expansion.gatekeeper.sh/v1beta1
@@ -36,7 +36,7 @@ pub enum ExpansionChange {
 ///   templateSource: spec.template
 ///   generatedGVK: {group: "", version: v1, kind: Pod}
 /// "#);
-/// let (resource, _) = Resource::read(&documents[0]);
+/// let (resource, _) = Resource::read_for(&documents[0], Uses::POLICIES.with_expansions(true));
 /// let mut store = ExpansionStore::new();
 /// assert!(store.apply(ExpansionChange::Upsert(resource.unwrap())).is_empty());
 /// assert_eq!(store.snapshot().templates().collect::<Vec<_>>(), ["deployments"]);

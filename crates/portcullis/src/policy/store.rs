@@ -107,8 +107,6 @@ impl PolicyStore {
             Change::Upsert(Resource::Constraint(constraint)) => {
                 self.upsert_constraint(*constraint, Standing::Sound)
             }
-            // Policies alone do not expand, and must not look as if they did.
-            Change::Upsert(Resource::ExpansionTemplate(template)) => vec![template.unused()],
             Change::Upsert(Resource::Rejected(resource)) => match *resource {
                 Resource::Template(template) => self.upsert_template(*template, Standing::Rejected),
                 Resource::Constraint(constraint) => self.upsert_constraint(*constraint, Standing::Rejected),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use portcullis_value::LimitKind;
 
-use super::{Review, Seen, Verdict, candidates, evaluate, known_namespace, matches};
+use super::{Review, Seen, Verdict, candidates, evaluate, matches};
 use crate::api::Process;
 use crate::enforcement::{EnforcementAction, EnforcementPoint};
 use crate::error::{Error, ErrorKind};
@@ -80,7 +80,7 @@ impl PolicySet {
         process: Process,
     ) -> Vec<Elsewhere> {
         let Some(object) = review.object().filter(|_| is_open(review)) else { return Vec::new() };
-        let namespace = known_namespace(review, world);
+        let namespace = review.known_namespace(world);
         let is_excluded = self.excludes(process, review);
         let missing_default = world.inventory().and_then(Inventory::missing_default_namespace);
         let known = |name: &str| {

@@ -81,7 +81,7 @@ impl PolicySet {
         point: EnforcementPoint,
         mut each: impl FnMut(&dyn Fn(&World<'_>) -> ConstraintResult),
     ) {
-        let namespace = known_namespace(review, world);
+        let namespace = review.known_namespace(world);
         let (seen, judged) = (OnceCell::new(), OnceCell::new());
         for constraint in candidates(self, review) {
             let actions = constraint.info.enforcement().actions(point);
@@ -148,7 +148,7 @@ impl PolicySet {
 impl Review {
     /// `input.review`, as programs see it in a world.
     pub(crate) fn input_in(&self, world: &World<'_>) -> Value {
-        self.input(known_namespace(self, world))
+        self.input(self.known_namespace(world))
     }
 }
 
@@ -158,17 +158,6 @@ fn candidates<'a>(set: &'a PolicySet, review: &Review) -> impl Iterator<Item = &
     let kind = kinds.next().unwrap_or_default();
     // An old object of another kind comes from no API server: every constraint is asked.
     set.candidates(kinds.all(|other| other == kind).then_some(kind))
-}
-
-/// The Namespace that the object lives in, as the caller knows it or the inventory has it.
-fn known_namespace<'a>(review: &'a Review, world: &World<'a>) -> Option<&'a Object> {
-    if review.missing_namespace().is_some() {
-        return None;
-    }
-    review.namespace().or_else(|| {
-        let name = review.namespace_name();
-        if name.is_empty() { None } else { world.inventory()?.namespace(name) }
-    })
 }
 
 /// Whether the constraint applies to the object or to the old one. An error on the first is not saved by the

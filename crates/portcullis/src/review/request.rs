@@ -15,11 +15,12 @@ use std::sync::Arc;
 use super::implied::ImpliedBy;
 use crate::api::{AdmissionReview, Operation};
 use crate::error::{Error, ErrorKind};
-use crate::expansion::{ExpansionError, ExpansionSet, Mutating, Resultant};
+use crate::expansion::{Expansion, ExpansionError, Resultant};
 use crate::matcher::{Home as HomeOf, Source};
 use crate::object::Object;
 use crate::scope::{Place, Places, Scope, Scopes, Settled};
 use crate::value::{self, Value};
+use crate::world::World;
 
 /// One object or admission request to be judged. Made once, reviewed against any number of policy sets.
 ///
@@ -139,23 +140,19 @@ impl Review {
         }
     }
 
-    /// Reviews of what controllers will make of the object, by these templates and changed by `mutating`:
-    /// results of them are about this object. None if there is no object, or it was generated itself.
+    /// Reviews of what controllers will make of the object: results of them are about this object. None if
+    /// there is no object, or it was generated itself. The world has the Namespace that mutators may ask for.
     ///
     /// # Errors
     ///
     /// If it cannot be expanded, or something that cannot be judged would come of it. Then it is not known
     /// what it implies, and it must not pass.
-    pub fn implied(
-        &self,
-        expansions: &ExpansionSet,
-        mutating: Option<Mutating<'_>>,
-    ) -> Result<Vec<Self>, ExpansionError> {
+    pub fn implied(&self, expansion: &Expansion<'_>, world: &World<'_>) -> Result<Vec<Self>, ExpansionError> {
         let Some(object) = self.object.as_ref().filter(|_| self.source == Source::Original) else {
             return Ok(Vec::new());
         };
         let namespace = Some(self.namespace_name()).filter(|name| !name.is_empty());
-        let resultants = expansions.expand(object, namespace, mutating)?;
+        let resultants = expansion.expand(object, namespace, self.known_namespace(world))?;
         resultants.iter().map(|resultant| self.of_resultant(resultant)).collect()
     }
 
@@ -330,6 +327,17 @@ impl Review {
             Home::Namespace(name) => HomeOf::Namespace { name, object: namespace },
             Home::Unnamed => HomeOf::Unnamed,
         }
+    }
+
+    /// The Namespace that the object lives in, as the caller knows it or the inventory has it.
+    pub(super) fn known_namespace<'a>(&'a self, world: &World<'a>) -> Option<&'a Object> {
+        if self.missing_namespace().is_some() {
+            return None;
+        }
+        self.namespace().or_else(|| {
+            let name = self.namespace_name();
+            if name.is_empty() { None } else { world.inventory()?.namespace(name) }
+        })
     }
 
     pub(crate) fn source(&self) -> Source {

@@ -4,7 +4,7 @@
 //!
 //! - `system` cases, with the core: which templates are refused, and why; which are in circles; the resultants
 //!   in their order (as a set, where the recording says that it is one), each with its template, its action and
-//!   the object; or the text of the error. An object or a template that cannot be decoded there has to be
+//!   the object; or the text of the error, of which what mutators say is left to the recording of mutations. An object or a template that cannot be decoded there has to be
 //!   refused here, in whatever words.
 //! - `gator expand`: standard output byte for byte, whether it failed, and then the first line of standard
 //!   error. What follows in ours are positions. gator fails with 1, this with 2.
@@ -21,8 +21,8 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use portcullis::{
-    Document, EnforcementAction, ErrorKind, ExpansionChange, ExpansionSet, ExpansionStore, Form, Limits,
-    Object, Resource, Severity, Source,
+    Document, EnforcementAction, ErrorKind, Expansion, ExpansionChange, ExpansionSet, ExpansionStore, Form,
+    Limits, MutatorSet, MutatorStore, Object, Resource, Severity, Source, Uses,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -51,6 +51,8 @@ struct System {
     conflicts: Vec<String>,
     #[serde(default)]
     unordered: bool,
+    #[serde(default)]
+    annotations: bool,
     result: Answer,
 }
 
@@ -93,6 +95,9 @@ struct Output {
     stderr: String,
 }
 
+/// The id of all recorded mutations.
+const ID: &str = "11111111-2222-3333-4444-555555555555";
+
 pub(super) fn judge(case: &Value, program: &Path) -> Result<Judgement, String> {
     let read = Case::deserialize(case).map_err(|error| error.to_string())?;
     let (name, difference) = match &read {
@@ -110,15 +115,13 @@ fn resource(value: &Value) -> (Option<Resource>, bool, bool) {
     let source = Source::new("resource", value.to_string());
     let (documents, _) = Document::read_form(&source, Form::Json, &Limits::default());
     let Some(document) = documents.first() else { return (None, true, false) };
-    let (resource, errors) = Resource::read(document);
+    let (resource, errors) =
+        Resource::read_for(document, Uses::POLICIES.with_expansions(true).with_mutators(true));
     let is_error = errors.iter().any(|error| error.severity() == Severity::Error);
     (resource, is_error, errors.iter().any(|error| error.kind() == ErrorKind::UnknownKind))
 }
 
 fn of_system(case: &System) -> Result<(), String> {
-    if !case.mutators.is_empty() {
-        return Err("mutators are not applied".to_owned());
-    }
     let mut store = ExpansionStore::new();
     let mut refused = Vec::new();
     for (index, template) in case.templates.iter().enumerate() {
@@ -154,16 +157,28 @@ fn of_system(case: &System) -> Result<(), String> {
     cycles.sort();
     conflicts.sort();
     same("templates in circles", &cycles, &conflicts)?;
-    expanded(case, &set)
+    let mut store = MutatorStore::new();
+    for mutator in &case.mutators {
+        let (Some(resource), false, _) = resource(mutator) else {
+            return Err(format!("the mutator cannot be read: {mutator}"));
+        };
+        if let Some(error) = store.upsert(&resource).first() {
+            return Err(format!("the mutator is refused: {error}"));
+        }
+    }
+    expanded(case, &set, &store.snapshot())
 }
 
-fn expanded(case: &System, set: &ExpansionSet) -> Result<(), String> {
+fn expanded(case: &System, set: &ExpansionSet, mutators: &MutatorSet) -> Result<(), String> {
     let namespace = case.namespace.as_ref().filter(|namespace| !namespace.is_null());
+    let known = namespace.map(Object::from_json).transpose().map_err(|error| error.to_string())?;
     let namespace = namespace
         .map(|namespace| namespace.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default());
     let object = Object::from_json(&case.object);
+    let expansion = Expansion::new(set).with_mutators(mutators);
+    let expansion = if case.annotations { expansion.annotated(ID) } else { expansion };
     let answer = match &object {
-        Ok(object) => set.expand(object, namespace, None).map_err(|error| error.to_string()),
+        Ok(object) => expansion.expand(object, namespace, known.as_ref()).map_err(|error| error.to_string()),
         Err(error) => {
             return match &case.result {
                 Answer::Error(_) => Ok(()),
@@ -172,7 +187,7 @@ fn expanded(case: &System, set: &ExpansionSet) -> Result<(), String> {
         }
     };
     match (answer, &case.result) {
-        (Err(ours), Answer::Error(theirs)) => same("the error", &ours, theirs),
+        (Err(ours), Answer::Error(theirs)) => same("the error", &comparable(&ours), &comparable(theirs)),
         (Ok(_), Answer::Error(theirs)) => Err(format!("expanded, though Gatekeeper says: {theirs}")),
         (Err(ours), Answer::Resultants(_)) => Err(format!("not expanded, though it is there: {ours}")),
         (Ok(resultants), Answer::Resultants(theirs)) => {
@@ -196,6 +211,18 @@ fn expanded(case: &System, set: &ExpansionSet) -> Result<(), String> {
             same("what is generated", &ours, &theirs)
         }
     }
+}
+
+/// An error without what mutators say, which is compared by the recording of mutations.
+fn comparable(text: &str) -> String {
+    const REFUSED: &str = "error parsing resources: ";
+    const MUTATION: &str = "failed to mutate resultant resource ";
+    if let Some((before, _)) = text.split_once(REFUSED) {
+        return format!("{before}{REFUSED}");
+    }
+    let Some((before, after)) = text.split_once(MUTATION) else { return text.to_owned() };
+    let name = after.split(':').next().unwrap_or_default();
+    format!("{before}{MUTATION}{name}")
 }
 
 /// With integers that were written as floats as integers.
@@ -293,22 +320,11 @@ fn of_expand(ours: &Output, theirs: &Output) -> Result<(), String> {
     if (ours.exit == 0) != (theirs.exit == 0) {
         return Err(format!("{ours:?}, not {theirs:?}"));
     }
-    let line = |text: &str| without_ids(text.lines().next().unwrap_or_default());
+    let line = |text: &str| comparable(text.lines().next().unwrap_or_default());
     if theirs.exit != 0 {
         same("standard error", &line(&ours.stderr), &line(&theirs.stderr))?;
     }
     same("standard output", &ours.stdout, &theirs.stdout)
-}
-
-/// A text in which what is new each time is called `<UUID>`.
-fn without_ids(text: &str) -> String {
-    const PARTS: [usize; 5] = [8, 4, 4, 4, 12];
-    let is_id = |word: &str| {
-        let parts: Vec<&str> = word.split('-').collect();
-        parts.iter().map(|part| part.len()).eq(PARTS)
-            && parts.iter().all(|part| part.chars().all(|c| c.is_ascii_hexdigit()))
-    };
-    text.split(' ').map(|word| if is_id(word) { "<UUID>" } else { word }).collect::<Vec<_>>().join(" ")
 }
 
 /// A finding, of which `None` is not said in every form.

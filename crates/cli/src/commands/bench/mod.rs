@@ -21,7 +21,7 @@ use std::time::Instant;
 use anyhow::Context as _;
 use portcullis::{
     ConstraintKey, Decision, Document, EnforcementPoint, Inventory, InventoryStore, Limits, Object, Places,
-    PolicySet, Resource, Review, Source, Stopwatch, TemplateName, Unsupported, World,
+    PolicySet, Resource, Review, Source, Stopwatch, TemplateName, Unsupported, Uses, World,
 };
 use portcullis_report::bench::{
     BenchReport, ConstraintCost, MemoryStats, Setup, Span, Thresholds, compare, stats,
@@ -53,6 +53,7 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<ExitStatus> {
         policies: &args.policies,
         inventory: &args.inventory,
         max_size: args.max_size,
+        uses: Uses::POLICIES,
     });
     let places = Places::new(scopes).with_namespace(None);
     let named = Named::of(&policies);
