@@ -185,7 +185,10 @@ impl Yaml {
     /// A text, in the plainest style that means it.
     fn scalar(&mut self, text: &str, indent: usize, is_key: bool) {
         let shape = Shape::of(text);
-        let is_plain = yaml_scalar::is_text(text) && !is_base_60(text);
+        let is_plain = yaml_scalar::is_text(text)
+            && !yaml_scalar::is_timestamp(text)
+            && !is_base_60(text)
+            && text != "<<";
         if text.contains('\n') {
             if !is_key && !shape.trailing_space_before_break && !shape.special && !text.is_empty() {
                 self.literal(text, indent);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::cycles::in_cycles;
 use super::set::ExpansionSet;
-use super::template::{CYCLE, Template, error_at, faults};
+use super::template::{CYCLE, Fault, Template, error_at, faults};
 use crate::api::{ExpansionTemplate, Resource};
 use crate::error::{Error, ErrorKind};
 
@@ -79,7 +79,9 @@ impl ExpansionStore {
 
     fn upsert(&mut self, api: ExpansionTemplate, is_sound: bool) -> Vec<Error> {
         let faults = faults(&api);
-        let errors = faults.iter().map(|fault| fault.to_error(&api)).collect();
+        // Of a field that has something else in it, that has been said.
+        let is_new = |fault: &&Fault| is_sound || !fault.is_about_a_field_of(&api);
+        let errors = faults.iter().filter(is_new).map(|fault| fault.to_error(&api)).collect();
         let good = if faults.is_empty() && is_sound {
             Some((api.clone(), Arc::new(Template::compile(&api))))
         } else {

@@ -82,6 +82,17 @@ pub(super) fn faults(api: &ExpansionTemplate) -> Vec<Fault> {
 }
 
 impl Fault {
+    /// Whether it says that a field is missing which is there, with something else in it.
+    pub(super) fn is_about_a_field_of(&self, api: &ExpansionTemplate) -> bool {
+        let field = match self {
+            Self::NoSource(_) => "templateSource",
+            Self::NothingGenerated(_) => "generatedGVK",
+            Self::AppliesToNothing(_) => "applyTo",
+            Self::NoName | Self::LongName | Self::AppliesToItsOwn(..) => return false,
+        };
+        api.document.locate(&FieldPath::root().child("spec").child(field)).is_some()
+    }
+
     /// As a problem of the template's document.
     pub(super) fn to_error(&self, api: &ExpansionTemplate) -> Error {
         let (kind, field, message) = match self {
