@@ -178,67 +178,69 @@ impl Mutator {
             errors.push(spec.error(ErrorKind::MissingField, message));
         }
         let parameters = spec.field("parameters");
-        match self.key.kind {
-            MutatorKind::Assign | MutatorKind::AssignMetadata => {
-                let mut known = vec!["assign"];
-                if self.key.kind == MutatorKind::Assign {
-                    known.push("pathTests");
-                }
-                if let Some(parameters) = &parameters {
-                    parameters.check_fields(&known, errors);
-                }
-                let assign = parameters.as_ref().and_then(|parameters| parameters.field("assign"));
-                let assigned = match assign {
-                    Some(assign) => read_assign(&assign, errors),
-                    None => {
-                        errors.push(parameters.as_ref().unwrap_or(spec).error(
-                            ErrorKind::MissingField,
-                            "nothing is assigned: `parameters.assign` needs `value` or `fromMetadata`",
-                        ));
-                        Assigned::Unclear
-                    }
-                };
-                self.action = Action::Assign(assigned);
-            }
-            MutatorKind::ModifySet => {
-                const CHANGES: &[(&str, SetChange)] =
-                    &[("merge", SetChange::Merge), ("prune", SetChange::Prune)];
-                let (mut change, mut values) = (SetChange::default(), Vec::new());
-                if let Some(parameters) = &parameters {
-                    parameters.check_fields(&["operation", "values", "pathTests"], errors);
-                    let written = parameters.field("operation");
-                    change = written.and_then(|written| written.one_of(CHANGES, errors)).unwrap_or_default();
-                    if let Some(set) = parameters.field("values") {
-                        set.check_fields(&["fromList"], errors);
-                        values =
-                            set.list("fromList", errors).iter().map(|node| node.value().clone()).collect();
-                    }
-                }
-                if values.is_empty() {
-                    let message = "the mutator changes nothing: `parameters.values.fromList` is empty";
-                    let at = parameters.as_ref().unwrap_or(spec);
-                    errors.push(never(at, message));
-                }
-                self.action = Action::ModifySet { change, values };
-            }
-            MutatorKind::AssignImage => {
-                let mut texts = ["assignDomain", "assignPath", "assignTag"].map(|_| Arc::from(""));
-                if let Some(parameters) = &parameters {
-                    parameters
-                        .check_fields(&["assignDomain", "assignPath", "assignTag", "pathTests"], errors);
-                    texts = ["assignDomain", "assignPath", "assignTag"]
-                        .map(|field| optional_string(parameters, field, errors));
-                }
-                let [domain, path, tag] = texts;
-                self.action = Action::AssignImage { domain, path, tag };
-            }
-        }
+        let at = parameters.as_ref().unwrap_or(spec);
+        let parameters = parameters.as_ref();
+        self.action = match self.key.kind {
+            MutatorKind::Assign => read_assign(parameters, &["assign", "pathTests"], at, errors),
+            MutatorKind::AssignMetadata => read_assign(parameters, &["assign"], at, errors),
+            MutatorKind::ModifySet => read_modify_set(parameters, at, errors),
+            MutatorKind::AssignImage => read_assign_image(parameters, errors),
+        };
         if self.key.kind != MutatorKind::AssignMetadata
-            && let Some(parameters) = &parameters
+            && let Some(parameters) = parameters
         {
             self.path_tests = read_path_tests(parameters, errors);
         }
     }
+}
+
+fn read_assign(
+    parameters: Option<&Node<'_>>,
+    known: &[&str],
+    at: &Node<'_>,
+    errors: &mut Vec<Error>,
+) -> Action {
+    if let Some(parameters) = parameters {
+        parameters.check_fields(known, errors);
+    }
+    if let Some(assign) = parameters.and_then(|parameters| parameters.field("assign")) {
+        return Action::Assign(read_assigned(&assign, errors));
+    }
+    let message = "nothing is assigned: `parameters.assign` needs `value` or `fromMetadata`";
+    errors.push(at.error(ErrorKind::MissingField, message));
+    Action::Assign(Assigned::Unclear)
+}
+
+fn read_modify_set(parameters: Option<&Node<'_>>, at: &Node<'_>, errors: &mut Vec<Error>) -> Action {
+    const CHANGES: &[(&str, SetChange)] = &[("merge", SetChange::Merge), ("prune", SetChange::Prune)];
+    let (mut change, mut values) = (SetChange::default(), Vec::new());
+    if let Some(parameters) = parameters {
+        parameters.check_fields(&["operation", "values", "pathTests"], errors);
+        let written = parameters.field("operation");
+        change = written.and_then(|written| written.one_of(CHANGES, errors)).unwrap_or_default();
+        if let Some(set) = parameters.field("values") {
+            set.check_fields(&["fromList"], errors);
+            values = set.list("fromList", errors).iter().map(|node| node.value().clone()).collect();
+        }
+    }
+    if values.is_empty() {
+        errors.push(never(at, "`parameters.values.fromList` is empty: no element is added or taken away"));
+    }
+    Action::ModifySet { change, values }
+}
+
+fn read_assign_image(parameters: Option<&Node<'_>>, errors: &mut Vec<Error>) -> Action {
+    const FIELDS: [&str; 3] = ["assignDomain", "assignPath", "assignTag"];
+    if let Some(parameters) = parameters {
+        let [domain, path, tag] = FIELDS;
+        parameters.check_fields(&[domain, path, tag, "pathTests"], errors);
+    }
+    let mut text = |field| match parameters {
+        Some(parameters) => optional_string(parameters, field, errors),
+        None => "".into(),
+    };
+    let [domain, path, tag] = FIELDS.map(&mut text);
+    Action::AssignImage { domain, path, tag }
 }
 
 /// A warning for what makes a mutator useless.
@@ -353,7 +355,7 @@ fn read_path_tests(parameters: &Node<'_>, errors: &mut Vec<Error>) -> Vec<PathTe
     tests.iter().map(read).collect()
 }
 
-fn read_assign(assign: &Node<'_>, errors: &mut Vec<Error>) -> Assigned {
+fn read_assigned(assign: &Node<'_>, errors: &mut Vec<Error>) -> Assigned {
     const FIELDS: &[(&str, MetadataField)] =
         &[("name", MetadataField::Name), ("namespace", MetadataField::Namespace)];
     assign.check_fields(&["value", "fromMetadata", "externalData"], errors);

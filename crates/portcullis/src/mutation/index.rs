@@ -22,7 +22,9 @@ impl Index {
             match mutator.kinds() {
                 None => open.push(position),
                 Some(kinds) => {
-                    kinds.into_iter().for_each(|kind| named.entry(kind).or_default().push(position));
+                    for kind in kinds {
+                        named.entry(kind).or_default().push(position);
+                    }
                 }
             }
         }

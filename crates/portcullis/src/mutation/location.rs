@@ -225,13 +225,11 @@ impl<'t> Parser<'t> {
         let wanted = match self.advance()? {
             (Token::Star, _) => Wanted::All,
             (Token::Name(name), _) => Wanted::Text(name),
-            (Token::Digits(digits), at) => match digits.parse() {
-                Ok(number) => Wanted::Integer(number),
-                Err(_) => {
-                    let message = format!("the integer `{digits}` has more than 64 bits");
-                    return Err(NoLocation { at, message });
-                }
-            },
+            (Token::Digits(digits), at) => {
+                let message = || format!("the integer `{digits}` has more than 64 bits");
+                let number = digits.parse().map_err(|_| NoLocation { at, message: message() })?;
+                Wanted::Integer(number)
+            }
             (other, at) => return Err(expected("the value of the key field, or `*`", &other, at)),
         };
         match self.advance()? {

@@ -95,13 +95,13 @@ impl Change {
 
     /// What was there; `None` if nothing was. Cost: a copy.
     #[must_use]
-    pub fn old(&self) -> Option<serde_json::Value> {
+    pub fn before(&self) -> Option<serde_json::Value> {
         self.old.as_ref().map(value::to_json)
     }
 
     /// What the mutator put there. Cost: a copy.
     #[must_use]
-    pub fn new(&self) -> serde_json::Value {
+    pub fn after(&self) -> serde_json::Value {
         value::to_json(&self.new)
     }
 
@@ -138,16 +138,16 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
-/// `{mutator, path, old, new}`; `old` is left out if nothing was there.
+/// `{mutator, path, before, after}`; `before` is left out if nothing was there.
 impl Serialize for Change {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("mutator", &self.mutator.key.to_string())?;
         map.serialize_entry("path", &self.path.to_string())?;
         if let Some(old) = &self.old {
-            map.serialize_entry("old", old)?;
+            map.serialize_entry("before", old)?;
         }
-        map.serialize_entry("new", &self.new)?;
+        map.serialize_entry("after", &self.new)?;
         map.end()
     }
 }

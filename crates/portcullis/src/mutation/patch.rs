@@ -79,7 +79,7 @@ fn compare(old: &Value, new: &Value, path: &FieldPath, operations: &mut Vec<Patc
                 match old.get(name) {
                     Some(before) => compare(before, value, &key(name), operations),
                     None => {
-                        operations.push(PatchOperation { path: key(name), kind: Kind::Add(value.clone()) })
+                        operations.push(PatchOperation { path: key(name), kind: Kind::Add(value.clone()) });
                     }
                 }
             }

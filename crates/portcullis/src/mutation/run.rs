@@ -226,7 +226,9 @@ impl Run<'_> {
                 Walked::Changed(value) => {
                     self.object =
                         self.object.with_value(value).map_err(|error| not_an_object(&error).by(mutator))?;
-                    writes.into_iter().for_each(|write| self.note(position, write));
+                    for write in writes {
+                        self.note(position, write);
+                    }
                 }
             }
             applied.push(position);

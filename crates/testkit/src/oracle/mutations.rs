@@ -72,7 +72,7 @@ pub(super) fn judge(case: &Value) -> Result<Judgement, String> {
 }
 
 /// What a list of known differences can name that is not in the text.
-fn marks(case: &Case) -> &'static str {
+fn marks(case: &Case) -> String {
     fn is_float(value: &Value) -> bool {
         match value {
             Value::Number(number) => {
@@ -84,9 +84,22 @@ fn marks(case: &Case) -> &'static str {
             _ => false,
         }
     }
-    let set = |mutator: &Value| mutator.get("kind").and_then(Value::as_str) == Some("ModifySet");
-    let has = is_float(&case.object) || case.mutators.iter().filter(|mutator| set(mutator)).any(is_float);
-    if has { "\n[a whole number is written as a float]" } else { "" }
+    let sets = || {
+        let all = case.mutators.iter().chain(case.updates.iter().filter_map(|update| update.upsert.as_ref()));
+        all.filter(|mutator| mutator.get("kind").and_then(Value::as_str) == Some("ModifySet"))
+    };
+    let is_empty = |set: &Value| {
+        let values = set.pointer("/spec/parameters/values/fromList").and_then(Value::as_array);
+        values.is_none_or(Vec::is_empty)
+    };
+    let mut marks = String::new();
+    if is_float(&case.object) || sets().any(is_float) {
+        marks.push_str("\n[a whole number is written as a float]");
+    }
+    if sets().any(is_empty) {
+        marks.push_str("\n[a ModifySet has no values]");
+    }
+    marks
 }
 
 fn difference(case: &Case) -> Result<Option<String>, String> {
@@ -190,7 +203,7 @@ fn result(set: &MutatorSet, case: &Case) -> Result<Option<String>, String> {
     mutable = mutable.with_source(match case.source.as_str() {
         "Generated" => ObjectSource::Generated,
         "Original" => ObjectSource::Original,
-        other => return Ok(unknown_source(other, &there)),
+        other => return Ok(Some(unknown_source(other, &there))),
     });
     mutable = mutable.with_operation(match case.operation.as_str() {
         "CREATE" => Operation::Create,
@@ -218,17 +231,17 @@ fn result(set: &MutatorSet, case: &Case) -> Result<Option<String>, String> {
             (!is_same_error(&here, there)).then(|| format!("the error is here `{here}`; there `{there}`"))
         }
         (Ok(here), Err(there)) => Some(format!("here {}; there an error: {there}", here.object().to_json())),
-        (Err(here), Ok(there)) => Some(format!("here an error: {here}; there {there}")),
+        (Err(here), Ok(there)) => Some(format!("here an error ({:?}): {here}; there {there}", here.kind())),
     })
 }
 
 /// Objects are written by somebody, or generated; for Gatekeeper's functions there are also none and both.
-fn unknown_source(source: &str, there: &Result<&Value, &String>) -> Option<String> {
+fn unknown_source(source: &str, there: &Result<&Value, &String>) -> String {
     let there = match there {
         Ok(object) => object.to_string(),
         Err(error) => (*error).clone(),
     };
-    Some(format!("there is no source `{source}` here; there {there}"))
+    format!("there is no source `{source}` here; there {there}")
 }
 
 fn read(value: &Value) -> Result<Object, String> {
