@@ -11,7 +11,7 @@ fn mutators_do_what_those_of_gatekeeper_do() {
     /// Cases that may differ, of a hundred.
     const MAX_DIFFERENT: usize = 4;
     let Some(file) = shared("oracle/mutations.jsonl") else { return };
-    let report = oracle::run(Recording::Mutations, &file).unwrap();
+    let report = oracle::run(Recording::Mutations, &file, std::path::Path::new("")).unwrap();
     println!("{report}");
     assert!(report.is_as_expected(), "not as the list says:\n{report}");
     let all = report.passed + report.skipped.len();

@@ -7,7 +7,7 @@
 //! ```
 
 use std::cell::LazyCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::sync::Arc;
 
@@ -295,7 +295,7 @@ impl Judging<'_> {
                 own.results.retain(|result| result.implied_by.is_none());
                 otherwise = second.problems(self.policies, &review, &world, &own, Some(&place));
             }
-            findings = self.findings(&reviewed.object, &outcome);
+            findings = once(self.findings(&reviewed.object, &outcome));
             reviewed.passed = self.passed(&outcome);
             for result in &outcome.results {
                 let Some(policy) = self.index.get(result.key()).copied() else { continue };
@@ -348,6 +348,27 @@ impl Judging<'_> {
         });
         found.collect()
     }
+}
+
+/// Without what a policy that knows workloads finds in the Pods of one as well: of what is implied without a
+/// template, only what is not found in the object itself, at the same place by the same constraint.
+fn once(findings: Vec<Finding>) -> Vec<Finding> {
+    let key = |finding: &Finding, message: &str| {
+        (finding.policy, finding.place.clone(), finding.field.clone(), message.to_owned())
+    };
+    let prefix = format!("[Implied by {}] ", ExpansionSet::WORKLOADS);
+    let own: BTreeSet<_> = findings
+        .iter()
+        .filter(|finding| finding.implied.is_none())
+        .map(|finding| key(finding, &finding.message))
+        .collect();
+    let is_new = |finding: &Finding| match (&finding.implied, finding.message.strip_prefix(&*prefix)) {
+        (Some(implied), Some(said)) if implied.by == ExpansionSet::WORKLOADS => {
+            !own.contains(&key(finding, said))
+        }
+        _ => true,
+    };
+    findings.into_iter().filter(is_new).collect()
 }
 
 /// What a finding is found in that is not in the object.

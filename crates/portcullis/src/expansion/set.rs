@@ -66,6 +66,9 @@ struct Inner {
 }
 
 impl ExpansionSet {
+    /// What results name instead of a template, where [`ExpansionSet::with_workloads`] implies something.
+    pub const WORKLOADS: &'static str = workloads::NAME;
+
     /// A set without templates: nothing implies anything.
     #[must_use]
     pub fn empty() -> Self {
