@@ -5,6 +5,8 @@ mod evaluation;
 mod generate;
 mod input;
 mod lint;
+mod mutate;
+mod mutating;
 mod progress;
 mod second;
 mod test;
@@ -29,6 +31,10 @@ pub fn dispatch(args: Args) -> anyhow::Result<ExitStatus> {
         Command::Verify(verify) => {
             let jobs = verify.jobs;
             in_pool(jobs, || verify::run(&verify))
+        }
+        Command::Mutate(mutate) => {
+            let jobs = mutate.jobs;
+            in_pool(jobs, || mutate::run(&mutate))
         }
         Command::Bench(bench) => in_pool(None, || bench::run(&bench)),
         // It has threads of its own: what is read and what is judged are bounded together.

@@ -24,7 +24,8 @@ use rayon::prelude::*;
 
 use crate::args::TestArgs;
 use crate::commands::evaluation::Evaluating;
-use crate::commands::input::{Loaded, Sources, Subject, SubjectKind, has_errors, load};
+use crate::commands::input::{Loaded, Purpose, Sources, Subject, SubjectKind, has_errors, load};
+use crate::commands::mutating::Mutating;
 use crate::commands::progress::Progress;
 use crate::commands::second::{Opinion, Second, Tally};
 
@@ -38,6 +39,7 @@ pub fn run(args: &TestArgs) -> anyhow::Result<ExitStatus> {
         policies: &args.policies,
         inventory: &args.inventory,
         max_size: args.max_size,
+        purpose: if args.mutate { Purpose::MutateAndJudge } else { Purpose::Judge },
     });
     let mut report = judge(loaded, args);
     let denies = |finding: &Finding| finding.actions.contains(&Action(EnforcementAction::Deny));
@@ -71,12 +73,21 @@ fn write(report: &TestReport, form: Form) -> anyhow::Result<()> {
 }
 
 fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
-    let Loaded { policies, mut subjects, inventory, scopes, is_unread, mut problems } = loaded;
+    let Loaded { policies, mutators, mut subjects, mut inventory, scopes, mut is_unread, mut problems } =
+        loaded;
     let places = Places::new(scopes).with_namespace(args.namespace.as_deref());
     let (policies, found) = PolicySet::from_resources_in(policies, &args.config.homes(None));
     problems.extend(found);
     problems = Unsupported::allowed(args.allow_unsupported).judge(problems);
     problems.extend(duplicates(&subjects, &places));
+    if args.mutate {
+        let (mutating, found) = Mutating::new(&mutators, args.operation, &policies, &inventory);
+        problems.extend(Unsupported::allowed(args.allow_unsupported).judge(found));
+        // What cannot be mutated is not let into a cluster, and so not judged.
+        let found = mutating.mutate_all(&mut subjects, &mut inventory, &places);
+        is_unread |= !found.is_empty();
+        problems.extend(found);
+    }
     let mut store = InventoryStore::new();
     for object in inventory {
         store.sync(places.settle(object).object, &policies);
@@ -224,8 +235,9 @@ struct Judged {
 
 impl Judging<'_> {
     fn judge(&self, subject: Subject) -> Judged {
-        let Subject { object, kind, request } = subject;
-        let mut review = request.unwrap_or_else(|| Review::settled(self.places.settle(object.clone())));
+        let Subject { object, kind, request, mutated } = subject;
+        let settled = || mutated.unwrap_or_else(|| self.places.settle(object.clone()));
+        let mut review = request.unwrap_or_else(|| Review::settled(settled()));
         let is_placed = matches!(review.place(), Place::Assumed | Place::Given);
         if let Some(default) =
             self.default.as_ref().filter(|default| **default.name() == *review.namespace_name())

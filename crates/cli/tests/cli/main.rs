@@ -16,6 +16,7 @@ mod field_cases;
 mod generate;
 mod inputs;
 mod lint;
+mod mutate;
 mod sarif;
 mod scope;
 mod test;
