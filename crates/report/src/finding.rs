@@ -9,7 +9,7 @@ use std::sync::Arc;
 use portcullis::{Actions, EnforcementAction, Location, Object, Precision};
 use serde::{Deserialize, Serialize};
 
-use crate::{Place, Policy, clip};
+use crate::{Place, clip};
 
 /// One violation, or one constraint that could not be evaluated for an object.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -72,18 +72,8 @@ impl Finding {
         self.actions.iter().min().copied().unwrap_or(Action(EnforcementAction::Deny))
     }
 
-    /// The word for what it leads to: the constraint's, or that of the template which implies what it is found
-    /// in.
-    pub fn declared(&self, policy: &Policy) -> &'static str {
-        if self.is_overridden() { self.action().as_str() } else { policy.declared }
-    }
-
-    /// Whether its actions are those that the constraint lists for each point.
-    pub fn is_scoped(&self, policy: &Policy) -> bool {
-        policy.is_scoped() && !self.is_overridden()
-    }
-
-    fn is_overridden(&self) -> bool {
+    /// Whether its action is that of the template which implies what it is found in, and not the constraint's.
+    pub fn is_overridden(&self) -> bool {
         self.implied.as_ref().is_some_and(|implied| implied.overrides)
     }
 

@@ -27,6 +27,7 @@ mod json;
 mod junit;
 pub mod lint;
 mod metrics;
+pub mod mutate;
 mod ndjson;
 mod output;
 mod place;

@@ -21,6 +21,7 @@ manual! {
     index = "docs/README.md";
     audit = "docs/audit.md";
     cli = "docs/cli.md";
+    expansion = "docs/expansion.md";
     library = "docs/library.md";
     policies = "docs/policies.md";
     reports = "docs/reports.md";

@@ -6,6 +6,8 @@ mod expand;
 mod generate;
 mod input;
 mod lint;
+mod mutate;
+mod mutating;
 mod progress;
 mod second;
 mod test;
@@ -30,6 +32,10 @@ pub fn dispatch(args: Args) -> anyhow::Result<ExitStatus> {
         Command::Verify(verify) => {
             let jobs = verify.jobs;
             in_pool(jobs, || verify::run(&verify))
+        }
+        Command::Mutate(mutate) => {
+            let jobs = mutate.jobs;
+            in_pool(jobs, || mutate::run(&mutate))
         }
         Command::Expand(expand) => in_pool(None, || expand::run(&expand)),
         Command::Bench(bench) => in_pool(None, || bench::run(&bench)),

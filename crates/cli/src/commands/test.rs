@@ -15,7 +15,7 @@ use portcullis::{
     ConstraintKey, Decision, EnforcementAction, EnforcementPoint, Error, ErrorKind, Expansion, ExpansionSet,
     FieldPath, ImpliedBy, Inventory, InventoryStore, Location, MutatorSet, MutatorStore, Object, ObjectKey,
     Outcome, Parent, Place, Places, PolicySet, Position, Precision, Process, Resource, Review, Unsupported,
-    Uses, Verdict,
+    Verdict,
 };
 use portcullis_report::{
     self as report, Action, Details, ExitStatus, Finding, Form, Implied, InText, ObjectName, Placed, Policy,
@@ -25,7 +25,8 @@ use rayon::prelude::*;
 
 use crate::args::{Expand, TestArgs};
 use crate::commands::evaluation::Evaluating;
-use crate::commands::input::{Loaded, Sources, Subject, SubjectKind, has_errors, load};
+use crate::commands::input::{Loaded, Purpose, Sources, Subject, SubjectKind, has_errors, load};
+use crate::commands::mutating::Mutating;
 use crate::commands::progress::Progress;
 use crate::commands::second::{Opinion, Second, Tally};
 
@@ -39,7 +40,7 @@ pub fn run(args: &TestArgs) -> anyhow::Result<ExitStatus> {
         policies: &args.policies,
         inventory: &args.inventory,
         max_size: args.max_size,
-        uses: Uses::POLICIES.with_expansions(true).with_mutators(true),
+        purpose: if args.mutate { Purpose::MutateAndJudge } else { Purpose::Judge },
     });
     let mut report = judge(loaded, args);
     let denies = |finding: &Finding| finding.actions.contains(&Action(EnforcementAction::Deny));
@@ -73,7 +74,8 @@ fn write(report: &TestReport, form: Form) -> anyhow::Result<()> {
 }
 
 fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
-    let Loaded { policies, mut subjects, inventory, scopes, is_unread, mut problems } = loaded;
+    let Loaded { policies, mutators, mut subjects, mut inventory, scopes, mut is_unread, mut problems } =
+        loaded;
     let places = Places::new(scopes).with_namespace(args.namespace.as_deref());
     let (expansions, policies): (Vec<_>, Vec<_>) = policies.into_iter().partition(Resource::is_expansion);
     let (expansions, found) = ExpansionSet::from_resources(expansions);
@@ -82,13 +84,23 @@ fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
         Some(Expand::Workloads) => expansions.with_workloads(),
         None => expansions,
     };
-    let (mutators, policies): (Vec<_>, Vec<_>) = policies.into_iter().partition(Resource::is_mutator);
-    let (mutators, found) = mutators_of(&mutators);
-    problems.extend(found);
     let (policies, found) = PolicySet::from_resources_in(policies, &args.config.homes(None));
     problems.extend(found);
     problems = Unsupported::allowed(args.allow_unsupported).judge(problems);
     problems.extend(duplicates(&subjects, &places));
+    let (mutators, parents) = if args.mutate {
+        let (mutating, found) = Mutating::new(&mutators, args.operation, &policies, &inventory);
+        problems.extend(Unsupported::allowed(args.allow_unsupported).judge(found));
+        // What cannot be mutated is not let into a cluster, and so not judged.
+        let found = mutating.mutate_all(&mut subjects, &mut inventory, &places);
+        is_unread |= !found.is_empty();
+        problems.extend(found);
+        (mutating.set, Parent::Mutated)
+    } else {
+        let (set, found) = mutators_of(&mutators, &expansions);
+        problems.extend(Unsupported::allowed(args.allow_unsupported).judge(found));
+        (set, Parent::AsWritten)
+    };
     let mut store = InventoryStore::new();
     for object in inventory {
         store.sync(places.settle(object).object, &policies);
@@ -109,7 +121,7 @@ fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
     let tally = args.second.cross_check.then(Tally::default);
     let second =
         tally.as_ref().map(|tally| Second::new(policies, evaluating.timeout(), tally).with(inventory));
-    let expansion = Expansion::new(&expansions).with_mutators(&mutators).of_parents(Parent::AsWritten);
+    let expansion = Expansion::new(&expansions).with_mutators(&mutators).of_parents(parents);
     let judging = Judging { policies, expansion, index, inventory, places, default, evaluating, second };
     let judged: Vec<Judged> = subjects
         .into_par_iter()
@@ -156,10 +168,18 @@ fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
     }
 }
 
-/// The mutators of what objects imply, and what is wrong with them.
-fn mutators_of(resources: &[Resource]) -> (MutatorSet, Vec<Error>) {
-    let mut store = MutatorStore::new();
+/// The mutators of what objects imply, and what is wrong with them. If nothing implies anything, they have no
+/// effect, and must not look as if they had.
+fn mutators_of(resources: &[Resource], expansions: &ExpansionSet) -> (MutatorSet, Vec<Error>) {
     let mut errors = Vec::new();
+    if expansions.is_empty() {
+        for resource in resources {
+            let Resource::Mutator(mutator) = resource else { continue };
+            errors.extend(mutator.object().document().into_iter().flat_map(|text| Resource::read(text).1));
+        }
+        return (MutatorSet::empty(), errors);
+    }
+    let mut store = MutatorStore::new();
     for resource in resources {
         errors.extend(store.duplicate(resource));
         errors.extend(store.upsert(resource));
@@ -168,7 +188,7 @@ fn mutators_of(resources: &[Resource]) -> (MutatorSet, Vec<Error>) {
     errors.extend(set.conflicts());
     if let Some(first) = set.mutators().next() {
         let message = "mutators change what objects imply, and not the objects: these are judged as they are";
-        let warning = Error::warning(ErrorKind::Unsupported, message);
+        let warning = Error::warning(ErrorKind::Unsupported, message).hint("`--mutate` changes both");
         errors.push(warning.at(first.location().clone()).about(first.key().to_string()));
     }
     (set, errors)
@@ -259,8 +279,9 @@ struct Judged {
 
 impl Judging<'_> {
     fn judge(&self, subject: Subject) -> Judged {
-        let Subject { object, kind, request } = subject;
-        let mut review = request.unwrap_or_else(|| Review::settled(self.places.settle(object.clone())));
+        let Subject { object, kind, request, mutated } = subject;
+        let settled = || mutated.unwrap_or_else(|| self.places.settle(object.clone()));
+        let mut review = request.unwrap_or_else(|| Review::settled(settled()));
         let is_placed = matches!(review.place(), Place::Assumed | Place::Given);
         if let Some(default) =
             self.default.as_ref().filter(|default| **default.name() == *review.namespace_name())

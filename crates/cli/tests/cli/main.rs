@@ -17,6 +17,7 @@ mod field_cases;
 mod generate;
 mod inputs;
 mod lint;
+mod mutate;
 mod oracle;
 mod sarif;
 mod scope;

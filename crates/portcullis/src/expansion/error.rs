@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::set::{DEPTH, MAX_BYTES, MAX_RESULTANTS};
+use super::bounds::{DEPTH, MAX_BYTES, MAX_RESULTANTS};
 use crate::error::{Error, ErrorKind};
 use crate::mutation::MutationError;
 use crate::object::Object;

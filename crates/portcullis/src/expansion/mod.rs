@@ -10,6 +10,7 @@
 //! lives, is mutated, and may itself be expanded, thirty levels deep. What is generated is bounded in number
 //! and bytes. An object that cannot be expanded is an [`ExpansionError`], never an object that implies nothing.
 
+mod bounds;
 mod cycles;
 mod error;
 mod generate;

@@ -3,30 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::bounds::{DEPTH, MAX_BYTES, MAX_RESULTANTS, PART};
 use super::cycles::in_cycles;
 use super::error::{ExpansionError, Reason};
 use super::generate::{self, Parent};
 use super::resultant::Resultant;
-use super::store::{ExpansionChange, ExpansionStore};
 use super::template::Template;
 use super::workloads;
-use crate::api::{Resource, Uses};
 use crate::document::Document;
-use crate::error::Error;
 use crate::names::Gvk;
 use crate::object::Object;
 use crate::path::FieldPath;
 use crate::value::{self, Value};
-
-/// How many levels objects are expanded: one less than this, as Gatekeeper counts.
-pub(super) const DEPTH: usize = 30;
-/// The most resources that are generated of one. With two templates for each kind, a chain of them would make
-/// a thousand million.
-pub(super) const MAX_RESULTANTS: usize = 1_000;
-/// The most that they hold together, in bytes of texts and some for each part.
-pub(super) const MAX_BYTES: usize = 32 << 20;
-/// What a part of a value counts besides its text.
-const PART: usize = 16;
 
 /// Changes what was generated, before it is expanded further; or says why it cannot be.
 pub type Mutating<'a> = &'a dyn Fn(Object) -> Result<Object, String>;
@@ -73,39 +61,6 @@ impl ExpansionSet {
     #[must_use]
     pub fn empty() -> Self {
         Self::default()
-    }
-
-    /// The expansion templates among documents, with all that is wrong with them, circles too.
-    #[must_use]
-    pub fn compile(documents: impl IntoIterator<Item = Document>) -> (Self, Vec<Error>) {
-        let (mut resources, mut errors) = (Vec::new(), Vec::new());
-        for document in documents {
-            let (resource, problems) = Resource::read_for(&document, Uses::POLICIES.with_expansions(true));
-            // What is wrong with other kinds is for those who use them.
-            if resource.as_ref().is_some_and(Resource::is_expansion) {
-                errors.extend(problems);
-                resources.extend(resource);
-            }
-        }
-        let (set, problems) = Self::from_resources(resources);
-        errors.extend(problems);
-        errors.sort();
-        (set, errors)
-    }
-
-    /// Compiles all expansion templates among some resources; others are left alone. Of two templates of the
-    /// same name the last one counts.
-    #[must_use]
-    pub fn from_resources(resources: impl IntoIterator<Item = Resource>) -> (Self, Vec<Error>) {
-        let mut store = ExpansionStore::new();
-        let mut errors = Vec::new();
-        for resource in resources {
-            errors.extend(store.duplicate(&resource));
-            errors.extend(store.apply(ExpansionChange::Upsert(resource)));
-        }
-        errors.extend(store.cycles());
-        errors.sort();
-        (store.snapshot(), errors)
     }
 
     pub(super) fn of(templates: BTreeMap<Arc<str>, Arc<Template>>) -> Self {

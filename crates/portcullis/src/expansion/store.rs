@@ -9,7 +9,8 @@ use std::sync::Arc;
 use super::cycles::in_cycles;
 use super::set::ExpansionSet;
 use super::template::{CYCLE, Fault, Template, error_at, faults};
-use crate::api::{ExpansionTemplate, Resource};
+use crate::api::{ExpansionTemplate, Resource, Uses};
+use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 
 /// A change of the expansion templates.
@@ -160,6 +161,41 @@ impl ExpansionStore {
     #[must_use]
     pub fn snapshot(&self) -> ExpansionSet {
         ExpansionSet::of(self.good())
+    }
+}
+
+impl ExpansionSet {
+    /// The expansion templates among documents, with all that is wrong with them, circles too.
+    #[must_use]
+    pub fn compile(documents: impl IntoIterator<Item = Document>) -> (Self, Vec<Error>) {
+        let (mut resources, mut errors) = (Vec::new(), Vec::new());
+        for document in documents {
+            let (resource, problems) = Resource::read_for(&document, Uses::POLICIES.with_expansions(true));
+            // What is wrong with other kinds is for those who use them.
+            if resource.as_ref().is_some_and(Resource::is_expansion) {
+                errors.extend(problems);
+                resources.extend(resource);
+            }
+        }
+        let (set, problems) = Self::from_resources(resources);
+        errors.extend(problems);
+        errors.sort();
+        (set, errors)
+    }
+
+    /// Compiles all expansion templates among some resources; others are left alone. Of two templates of the
+    /// same name the last one counts.
+    #[must_use]
+    pub fn from_resources(resources: impl IntoIterator<Item = Resource>) -> (Self, Vec<Error>) {
+        let mut store = ExpansionStore::new();
+        let mut errors = Vec::new();
+        for resource in resources {
+            errors.extend(store.duplicate(&resource));
+            errors.extend(store.apply(ExpansionChange::Upsert(resource)));
+        }
+        errors.extend(store.cycles());
+        errors.sort();
+        (store.snapshot(), errors)
     }
 }
 

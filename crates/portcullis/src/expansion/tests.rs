@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::set::MAX_RESULTANTS;
+use super::bounds::MAX_RESULTANTS;
 use super::{ExpansionChange, ExpansionSet, ExpansionStore};
 use crate::api::{Resource, Uses};
 use crate::document::Document;
