@@ -325,8 +325,7 @@ pub struct VerifyArgs {
     /// Run only the tests or cases whose name matches; `TEST//CASE` for cases of tests.
     #[arg(short, long, value_name = "REGEX", value_parser = selection)]
     pub run: Option<Selection>,
-    /// Go on without what is not supported: ExpansionTemplates, mutators, Providers, templates in CEL. Each
-    /// is a warning then.
+    /// Go on without what is not supported: Providers, templates in CEL. Each is a warning then.
     #[arg(long)]
     pub allow_unsupported: bool,
     /// List every test and case, and show what policies print.
@@ -486,8 +485,7 @@ pub struct LintArgs {
     /// left alone.
     #[arg(value_name = "PATH", required = true, value_hint = ValueHint::AnyPath)]
     pub paths: Vec<PathBuf>,
-    /// Go on without what is not supported: ExpansionTemplates, mutators, Providers, templates in CEL. Each
-    /// is a warning then.
+    /// Go on without what is not supported: Providers, templates in CEL. Each is a warning then.
     #[arg(long)]
     pub allow_unsupported: bool,
     #[command(flatten)]

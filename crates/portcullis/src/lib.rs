@@ -112,7 +112,7 @@ pub use document::{Document, Form};
 pub use enforcement::{Actions, Enforcement, EnforcementAction, EnforcementPoint};
 pub use error::{Error, ErrorKind, Severity};
 pub use expansion::{
-    Expansion, ExpansionChange, ExpansionError, ExpansionSet, ExpansionStore, Mutating, Parent, Resultant,
+    Expansion, ExpansionChange, ExpansionError, ExpansionSet, ExpansionStore, Parent, Resultant,
 };
 pub use front_door::Errors;
 pub use inventory::{Inventory, InventoryStore, ObjectKey};

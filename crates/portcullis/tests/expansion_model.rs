@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 
 use portcullis::{
-    Change, Document, ExpansionChange, ExpansionSet, ExpansionStore, Object, PolicyStore, Resource, Uses,
+    Change, Document, Expansion, ExpansionChange, ExpansionSet, ExpansionStore, Object, PolicyStore,
+    Resource, Uses,
 };
 use portcullis_testkit::builders::document;
 use portcullis_testkit::harness::shuffle;
@@ -173,7 +174,7 @@ fn resource(template: &Value) -> Option<Resource> {
 
 fn ours(set: &ExpansionSet, object: &Value) -> Result<Vec<(String, Value)>, ()> {
     let object = Object::from_json(object).unwrap();
-    let resultants = set.expand(&object, None, None).map_err(|_| ())?;
+    let resultants = Expansion::new(set).expand(&object, None, None).map_err(|_| ())?;
     Ok(resultants.iter().map(|one| (one.template().to_owned(), one.to_json())).collect())
 }
 

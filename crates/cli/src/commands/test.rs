@@ -12,10 +12,10 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use portcullis::{
-    ConstraintKey, Decision, EnforcementAction, EnforcementPoint, Error, ErrorKind, Expansion, ExpansionSet,
-    FieldPath, ImpliedBy, Inventory, InventoryStore, Location, MutatorSet, MutatorStore, Object, ObjectKey,
-    Outcome, Parent, Place, Places, PolicySet, Position, Precision, Process, Resource, Review, Unsupported,
-    Verdict,
+    ConstraintKey, Decision, Elsewhere, EnforcementAction, EnforcementPoint, Error, ErrorKind, Expansion,
+    ExpansionSet, FieldPath, ImpliedBy, Inventory, InventoryStore, Location, MutatorSet, MutatorStore,
+    Object, ObjectKey, Outcome, Parent, Place, Places, PolicySet, Position, Precision, Process, Resource,
+    Review, Unsupported, Verdict,
 };
 use portcullis_report::{
     self as report, Action, Details, ExitStatus, Finding, Form, Implied, InText, ObjectName, Placed, Policy,
@@ -291,11 +291,13 @@ impl Judging<'_> {
         let deadline = self.evaluating.deadline();
         let world = self.evaluating.world(self.inventory, &deadline);
         let (point, process) = (POINT, Process::Webhook);
-        let elsewhere = self.policies.review_elsewhere(&review, &world, point, process);
-        let elsewhere = elsewhere
-            .iter()
-            .map(|elsewhere| elsewhere.to_warning().about(object.to_string()).at(whole(&object).location))
-            .collect();
+        let elsewhere_of = |review: &Review, object: &Object| -> Vec<Error> {
+            let found = self.policies.review_elsewhere(review, &world, point, process);
+            let warning =
+                |one: &Elsewhere| one.to_warning().about(object.to_string()).at(whole(object).location);
+            found.iter().map(warning).collect()
+        };
+        let mut elsewhere = elsewhere_of(&review, &object);
         // As in a cluster: what is excluded there is let in.
         let is_excluded = self.policies.excludes(process, &review);
         let is_policy = kind == SubjectKind::Policy;
@@ -309,6 +311,7 @@ impl Judging<'_> {
                 unexpanded = Some(if error.location().is_none() { error.at(place) } else { error });
                 Vec::new()
             });
+            elsewhere.extend(implied.iter().flat_map(|one| elsewhere_of(one, &reviewed.object)));
             let outcome = self.policies.review_with(&review, &implied, &world, point);
             if let Some(second) = &self.second {
                 let place = whole(&reviewed.object).location;

@@ -24,7 +24,7 @@ spec:
 ---
 apiVersion: constraints.gatekeeper.sh/v1beta1
 kind: Privileged
-metadata: {name: no}
+metadata: {name: pods}
 spec: {match: {kinds: [{apiGroups: [""], kinds: [Pod]}]}}
 "#;
 
@@ -185,7 +185,7 @@ fn an_object_that_cannot_be_expanded_does_not_pass() {
     for args in [&["broken.yaml", "expansion.yaml"][..], &["broken.yaml", "--expand", "workloads"]] {
         let run = judge(folder.path(), args).exits_with(2);
         let said = "could not extract source field from unstructured: .spec.template accessor error: none is of the type string";
-        assert!(run.stderr.contains(said) && run.stderr.contains("broken.yaml:5:3"), "{}", run.stderr);
+        assert!(run.stderr.contains(said) && run.stderr.contains("broken.yaml:5:13"), "{}", run.stderr);
     }
     // What can be judged is, all the same.
     let run = judge(folder.path(), &["broken.yaml", "workloads.yaml", "expansion.yaml"]).exits_with(2);
@@ -196,7 +196,7 @@ fn an_object_that_cannot_be_expanded_does_not_pass() {
         "{}",
         run.stderr
     );
-    assert!(run.stderr.contains("broken.yaml:5:3"), "{}", run.stderr);
+    assert!(run.stderr.contains("broken.yaml:5:13"), "{}", run.stderr);
     assert_eq!(run.stdout, "");
 }
 
@@ -300,4 +300,14 @@ tests:
         assert!(run.shown().contains(said), "{}", run.shown());
         fs::write(folder.path().join(file), before).unwrap();
     }
+}
+
+#[test]
+fn what_another_namespace_would_bring_is_told_of_what_is_implied() {
+    let policy = POLICY.replace("match: {", "match: {namespaces: [prod-*], ");
+    let workloads = WORKLOADS.replace("  namespace: shop\n", "");
+    let folder = folder(&[("policy.yaml", &policy), ("workloads.yaml", &workloads)]);
+    let run = judge(folder.path(), &["workloads.yaml", "--expand", "workloads"]).exits_with(0);
+    let said = "`Privileged/pods` would deny this by its `namespaces: [prod-*]`: [Implied by --expand workloads] container web is privileged";
+    assert!(run.stderr.contains(said), "{}", run.stderr);
 }

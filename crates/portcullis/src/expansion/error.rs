@@ -48,8 +48,7 @@ pub(super) enum Reason {
 
 impl ExpansionError {
     /// An object that cannot be mutated, though it has to be before it is expanded.
-    #[must_use]
-    pub fn of_parent(object: &Object, error: &MutationError) -> Self {
+    pub(super) fn of_parent(object: &Object, error: &MutationError) -> Self {
         Self {
             reason: Reason::ParentNotMutated { name: object.name().to_string(), reason: error.to_string() },
             template: "".into(),

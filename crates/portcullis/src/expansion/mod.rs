@@ -24,7 +24,7 @@ mod workloads;
 pub use error::ExpansionError;
 pub use mutating::{Expansion, Parent};
 pub use resultant::Resultant;
-pub use set::{ExpansionSet, Mutating};
+pub use set::ExpansionSet;
 pub use store::{ExpansionChange, ExpansionStore};
 
 #[cfg(test)]

@@ -54,11 +54,16 @@ impl<'a> Expansion<'a> {
     }
 
     /// What controllers will make of an object that lives in a namespace, as far as that is known: its name,
-    /// and the Namespace itself. See [`ExpansionSet::expand`].
+    /// and the Namespace itself, which mutators may ask for. What is deeper comes first, then by the templates'
+    /// names.
+    ///
+    /// Cost: a look-up by the object's kind; for each resultant a copy of its outermost fields and of those of
+    /// its `metadata`, a walk over it, and what mutators take.
     ///
     /// # Errors
     ///
-    /// As [`ExpansionSet::expand`], and if the object has to be mutated first and cannot be.
+    /// If a template that applies does not fit an object, if mutators cannot do their work, or more would be
+    /// generated than is allowed. Then nothing of it is known.
     pub fn expand(
         &self,
         object: &Object,

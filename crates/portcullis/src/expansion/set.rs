@@ -17,12 +17,12 @@ use crate::path::FieldPath;
 use crate::value::{self, Value};
 
 /// Changes what was generated, before it is expanded further; or says why it cannot be.
-pub type Mutating<'a> = &'a dyn Fn(Object) -> Result<Object, String>;
+pub(super) type Mutating<'a> = &'a dyn Fn(Object) -> Result<Object, String>;
 
 /// Compiled expansion templates: immutable, cheap to clone, `Send + Sync`.
 ///
 /// ```
-/// use portcullis::{Document, ExpansionSet, Object};
+/// use portcullis::{Document, Expansion, ExpansionSet, Object};
 ///
 /// let (documents, _) = Document::read_all("expansion.yaml", r#"
 /// apiVersion: expansion.gatekeeper.sh/v1beta1
@@ -37,7 +37,7 @@ pub type Mutating<'a> = &'a dyn Fn(Object) -> Result<Object, String>;
 /// assert!(errors.is_empty());
 ///
 /// let deployment = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: web, namespace: shop}, spec: {template: {}}}";
-/// let resultants = expansions.expand(&Object::from_yaml(deployment)?, None, None)?;
+/// let resultants = Expansion::new(&expansions).expand(&Object::from_yaml(deployment)?, None, None)?;
 /// assert_eq!(resultants[0].object()?.to_string(), "Pod shop/web-pod");
 /// assert_eq!(resultants[0].template(), "deployments");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -120,7 +120,7 @@ impl ExpansionSet {
     ///
     /// If a template that applies does not fit an object, or more would be generated than is allowed. Then
     /// nothing of it is known.
-    pub fn expand(
+    pub(super) fn expand(
         &self,
         object: &Object,
         namespace: Option<&str>,

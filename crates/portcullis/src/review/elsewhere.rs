@@ -90,6 +90,10 @@ impl PolicySet {
         let mut found = Vec::new();
         for constraint in candidates(self, review) {
             let actions = constraint.info.enforcement().actions(point);
+            let actions = match review.implied_by().filter(|_| !actions.is_empty()) {
+                Some(implied_by) => implied_by.actions(actions),
+                None => actions,
+            };
             let Some(action) = actions.gravest() else { continue };
             if !constraint.template.reviews(review.operation(), point)
                 || (!is_excluded && matches(constraint, review, namespace) != Ok(false))
@@ -108,6 +112,10 @@ impl PolicySet {
             let (moved, there) = placed(review, object, name, known);
             let seen = Seen::of(&moved, there.as_ref(), world);
             let (verdict, ..) = evaluate(self, constraint, &moved, &seen, &OnceCell::new(), *world);
+            let verdict = match review.implied_by() {
+                Some(implied_by) => verdict.after(&implied_by.prefix()),
+                None => verdict,
+            };
             let (message, limit) = match verdict {
                 Verdict::Pass => continue,
                 Verdict::Violations(violations) => {
