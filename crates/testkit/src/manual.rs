@@ -22,6 +22,7 @@ manual! {
     audit = "docs/audit.md";
     cli = "docs/cli.md";
     library = "docs/library.md";
+    mutation = "docs/mutation.md";
     policies = "docs/policies.md";
     reports = "docs/reports.md";
     webhook = "docs/webhook.md";
