@@ -23,6 +23,7 @@ manual! {
     cli = "docs/cli.md";
     expansion = "docs/expansion.md";
     library = "docs/library.md";
+    mutation = "docs/mutation.md";
     policies = "docs/policies.md";
     reports = "docs/reports.md";
     webhook = "docs/webhook.md";
