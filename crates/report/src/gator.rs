@@ -98,9 +98,7 @@ fn scientific(number: f64, digits: usize) -> String {
 pub fn yaml(value: &Value) -> String {
     let mut out = Yaml { text: String::new() };
     out.node(value, 0, Place::Root);
-    if !out.text.ends_with('\n') {
-        out.text.push('\n');
-    }
+    out.text.push('\n');
     out.text
 }
 
@@ -177,31 +175,27 @@ impl Yaml {
             Value::Bool(value) => self.text.push_str(if *value { "true" } else { "false" }),
             Value::Number(number) => self.text.push_str(&yaml_number(number)),
             Value::String(text) => {
-                self.scalar(text, indent.max(if place == Place::Root { 0 } else { 2 }), false)
+                self.scalar(text, indent.max(if place == Place::Root { 0 } else { 2 }), false);
             }
         }
     }
 
     /// A text, in the plainest style that means it.
     fn scalar(&mut self, text: &str, indent: usize, is_key: bool) {
-        let shape = Shape::of(text);
+        let styles = Styles::of(text);
         let is_plain = yaml_scalar::is_text(text)
             && !yaml_scalar::is_timestamp(text)
             && !is_base_60(text)
             && text != "<<";
         if text.contains('\n') {
-            if !is_key && !shape.trailing_space_before_break && !shape.special && !text.is_empty() {
+            if styles.literal && !is_key {
                 self.literal(text, indent);
             } else {
                 self.double(text, indent, !is_key);
             }
-        } else if !is_plain || shape.special || shape.has_breaks {
-            self.double(text, indent, !is_key);
-        } else if shape.plain {
+        } else if is_plain && styles.plain {
             self.folded(text, indent, !is_key, |c, out| out.push(c));
-        } else if shape.space_at_end_of_line {
-            self.double(text, indent, !is_key);
-        } else {
+        } else if is_plain && styles.single {
             self.text.push('\'');
             self.folded(text, indent, !is_key, |c, out| {
                 out.push(c);
@@ -210,6 +204,8 @@ impl Yaml {
                 }
             });
             self.text.push('\'');
+        } else {
+            self.double(text, indent, !is_key);
         }
     }
 
@@ -336,73 +332,53 @@ fn is_break(c: char) -> bool {
 }
 
 fn is_printable(c: char) -> bool {
-    matches!(c, '\n' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
-        && c != '\u{feff}'
+    // Go's reader of YAML has no others, so that what is beyond 65,535 is escaped.
+    matches!(c, '\n' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}') && c != '\u{feff}'
 }
 
 fn needs_escape(c: char) -> bool {
     !is_printable(c) || is_break(c) || matches!(c, '"' | '\\')
 }
 
-/// What a text has in it that decides how it can be written.
-#[derive(Default)]
-struct Shape {
-    /// It can be written as it is.
+/// How a text can be written, besides with escapes.
+struct Styles {
     plain: bool,
-    /// Something that only quotes and escapes can say.
-    special: bool,
-    has_breaks: bool,
-    /// A space before or behind a line break.
-    space_at_end_of_line: bool,
-    trailing_space_before_break: bool,
+    /// In single quotes.
+    single: bool,
+    /// Line by line.
+    literal: bool,
 }
 
-impl Shape {
+impl Styles {
     fn of(text: &str) -> Self {
         let chars: Vec<char> = text.chars().collect();
-        let mut shape = Self { plain: !text.is_empty(), ..Self::default() };
-        if text.starts_with("---") || text.starts_with("...") {
-            shape.plain = false;
-        }
-        let at = |position: usize| chars.get(position).copied();
-        let is_blank = |c: Option<char>| c.is_none_or(|c| matches!(c, ' ' | '\t') || is_break(c));
-        let mut before: Option<char> = None;
-        for (position, &c) in chars.iter().enumerate() {
-            let followed = is_blank(at(position + 1));
-            if position == 0 {
-                match c {
-                    '#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%'
-                    | '@' | '`' => shape.plain = false,
-                    '?' | ':' | '-' if followed => shape.plain = false,
-                    _ => {}
-                }
-            } else {
-                match c {
-                    ':' if followed => shape.plain = false,
-                    '#' if is_blank(before) => shape.plain = false,
-                    _ => {}
-                }
+        let is_blank = |c: Option<&char>| c.is_none_or(|c| matches!(c, ' ' | '\t'));
+        let is_edge = |c: Option<&char>| c.is_some_and(|c| *c == ' ' || is_break(*c));
+        let pairs = || chars.iter().zip(chars.iter().skip(1));
+        let is_special =
+            chars.iter().any(|c| !is_printable(*c)) || pairs().any(|(a, b)| *a == ' ' && is_break(*b));
+        let has_breaks = chars.iter().copied().any(is_break);
+        let is_indicator = |(position, c): (usize, &char)| {
+            let is_followed = is_blank(chars.get(position + 1));
+            match (position, c) {
+                (
+                    0,
+                    '#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@'
+                    | '`',
+                ) => true,
+                (0, '?' | '-') | (_, ':') => is_followed,
+                (1.., '#') => is_blank(position.checked_sub(1).and_then(|before| chars.get(before))),
+                _ => false,
             }
-            if !is_printable(c) {
-                shape.special = true;
-            }
-            if is_break(c) {
-                shape.has_breaks = true;
-                if before == Some(' ') {
-                    shape.trailing_space_before_break = true;
-                    shape.space_at_end_of_line = true;
-                }
-            }
-            before = Some(c);
+        };
+        let has_indicators =
+            text.starts_with("---") || text.starts_with("...") || chars.iter().enumerate().any(is_indicator);
+        let is_at_edge = is_edge(chars.first()) || is_edge(chars.last());
+        Self {
+            plain: !text.is_empty() && !is_special && !has_breaks && !has_indicators && !is_at_edge,
+            single: !is_special && !has_breaks,
+            literal: !is_special && chars.last() != Some(&' '),
         }
-        let edge = |c: Option<&char>| c.is_some_and(|c| *c == ' ' || is_break(*c));
-        if edge(chars.first()) || edge(chars.last()) {
-            shape.plain = false;
-        }
-        if chars.last() == Some(&' ') {
-            shape.trailing_space_before_break = true;
-        }
-        shape
     }
 }
 
@@ -535,6 +511,12 @@ mod tests {
     fn keys_come_in_natural_order() {
         let value = json!({"a10": 1, "a2": 1, "b": 1, "a-b": 1, "B": 1, "_": 1});
         assert_eq!(super::yaml(&value), "_: 1\nB: 1\na-b: 1\na2: 1\na10: 1\nb: 1\n");
+    }
+
+    #[test]
+    fn what_yaml_cannot_show_is_escaped() {
+        let value = json!({"emoji": "a 😀", "keep": "x\n\n", "tail": "x \ny"});
+        assert_eq!(super::yaml(&value), "emoji: \"a \\U0001F600\"\nkeep: |+\n  x\n\ntail: \"x \\ny\"\n");
     }
 
     #[test]

@@ -366,7 +366,7 @@ impl Judging<'_> {
                 },
                 message: finding.message.to_owned(),
                 details: Details::from(&finding.details()),
-                implied: finding.result.implied_by.as_ref().map(implied),
+                implied: finding.result.implied_by.as_ref().map(|by| Box::new(implied(by))),
                 text: Some(Box::new(InText { location, precision, broke_at })),
             }
         });
@@ -396,9 +396,9 @@ fn once(findings: Vec<Finding>) -> Vec<Finding> {
 }
 
 /// What a finding is found in that is not in the object.
-fn implied(by: &ImpliedBy) -> Box<Implied> {
+fn implied(by: &ImpliedBy) -> Implied {
     let overrides = by.enforcement_action().is_some();
-    Box::new(Implied { by: by.template().to_owned(), overrides })
+    Implied { by: by.template().to_owned(), overrides }
 }
 
 /// The position of a finding that is about the object as a whole: the line that says which object it is.

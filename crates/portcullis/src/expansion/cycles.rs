@@ -73,30 +73,27 @@ fn components(edges: &[Vec<usize>]) -> Vec<usize> {
                 next += 1;
                 stack.push(node);
             }
-            match edges.get(node).and_then(|edges| edges.get(followed)) {
-                Some(&to) => {
-                    path.push((node, followed + 1));
-                    if at(&order, to) == NONE {
-                        path.push((to, 0));
-                    } else if at(&component, to) == NONE {
-                        let lowest = at(&low, node).min(at(&order, to));
-                        set(&mut low, node, lowest);
-                    }
+            if let Some(&to) = edges.get(node).and_then(|edges| edges.get(followed)) {
+                path.push((node, followed + 1));
+                if at(&order, to) == NONE {
+                    path.push((to, 0));
+                } else if at(&component, to) == NONE {
+                    let lowest = at(&low, node).min(at(&order, to));
+                    set(&mut low, node, lowest);
                 }
-                None => {
-                    if at(&low, node) == at(&order, node) {
-                        while let Some(member) = stack.pop() {
-                            set(&mut component, member, found);
-                            if member == node {
-                                break;
-                            }
+            } else {
+                if at(&low, node) == at(&order, node) {
+                    while let Some(member) = stack.pop() {
+                        set(&mut component, member, found);
+                        if member == node {
+                            break;
                         }
-                        found += 1;
                     }
-                    if let Some(&(parent, _)) = path.last() {
-                        let lowest = at(&low, parent).min(at(&low, node));
-                        set(&mut low, parent, lowest);
-                    }
+                    found += 1;
+                }
+                if let Some(&(parent, _)) = path.last() {
+                    let lowest = at(&low, parent).min(at(&low, node));
+                    set(&mut low, parent, lowest);
                 }
             }
         }

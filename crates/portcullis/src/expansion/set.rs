@@ -233,7 +233,7 @@ impl Expanding<'_> {
         let nearest = self.document.map(|document| document.locate_nearest(path));
         let (location, path) =
             nearest.map_or((None, path.clone()), |(location, path)| (Some(location), path));
-        let template = template.map(|template| template.name.clone()).unwrap_or_else(|| "".into());
+        let template = template.map_or_else(|| "".into(), |template| template.name.clone());
         ExpansionError { reason, template, location, path }
     }
 }

@@ -202,7 +202,9 @@ fn expanded(case: &System, set: &ExpansionSet, mutators: &MutatorSet) -> Result<
             });
             let mut ours: Vec<Generated> = ours.collect();
             let mut theirs = theirs.clone();
-            theirs.iter_mut().for_each(|one| one.object = plain(&one.object));
+            for one in &mut theirs {
+                one.object = plain(&one.object);
+            }
             if case.unordered {
                 let key = |one: &Generated| (one.template.clone(), one.object.to_string());
                 ours.sort_by_key(key);
@@ -338,12 +340,11 @@ struct Found {
 }
 
 fn of_test(ours: &Output, theirs: &Output) -> Result<(), String> {
-    let mut theirs_found = match theirs.stdout.trim_start().starts_with(['[', '{']) || theirs.stdout == "null"
-    {
-        true => findings(&theirs.stdout)?,
-        false => {
-            theirs.stdout.lines().filter(|line| !line.is_empty()).map(finding).collect::<Result<_, _>>()?
-        }
+    let is_json = theirs.stdout.trim_start().starts_with(['[', '{']) || theirs.stdout == "null";
+    let mut theirs_found = if is_json {
+        findings(&theirs.stdout)?
+    } else {
+        theirs.stdout.lines().filter(|line| !line.is_empty()).map(finding).collect::<Result<_, _>>()?
     };
     let is_broken = theirs.exit != 0 && theirs_found.is_empty();
     let expected = if is_broken { 2 } else { theirs.exit };
@@ -352,9 +353,9 @@ fn of_test(ours: &Output, theirs: &Output) -> Result<(), String> {
     }
     let mut ours_found = findings(&ours.stdout)
         .map_err(|error| format!("{error}: {}", ours.stderr.lines().next().unwrap_or_default()))?;
-    for (ours, theirs) in [(&mut ours_found, &theirs_found)] {
-        if theirs.iter().all(|found| found.action.is_none()) {
-            ours.iter_mut().for_each(|found| (found.action, found.details) = (None, None));
+    if !is_json {
+        for found in &mut ours_found {
+            (found.action, found.details) = (None, None);
         }
     }
     ours_found.sort();
