@@ -1,7 +1,7 @@
 //! Expansion is what a naive reading of its rules gives, whatever the order of the templates and however they
 //! came.
 
-#![expect(clippy::indexing_slicing, reason = "a panic is how a test says that it fails")]
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a panic is how a test says that it fails")]
 
 use std::collections::BTreeMap;
 

@@ -129,27 +129,35 @@ impl ExpansionStore {
     /// other: the name of the first that it refuses, and the reason.
     #[must_use]
     pub fn refused_by_gatekeeper<'r>(
-        resources: impl IntoIterator<Item = &'r Resource> + Clone,
+        resources: impl IntoIterator<Item = &'r Resource>,
     ) -> Option<(Arc<str>, String)> {
-        let mut all = Self::new();
-        for resource in resources.clone() {
-            all.apply(ExpansionChange::Upsert(resource.clone()));
-        }
-        // Which one closes a circle is asked only if there is one.
-        let has_cycles = !in_cycles(&all.good()).is_empty();
-        let mut store = Self::new();
-        for resource in resources {
-            let Resource::ExpansionTemplate(template) = resource else { continue };
-            let name = template.name.clone();
-            if let Some(fault) = faults(template).first() {
-                return Some((name, fault.to_string()));
+        let templates: Vec<&ExpansionTemplate> = resources
+            .into_iter()
+            .filter_map(|resource| match resource {
+                Resource::ExpansionTemplate(template) => Some(&**template),
+                _ => None,
+            })
+            .collect();
+        let refused =
+            templates.iter().find_map(|template| Some((template, faults(template).into_iter().next()?)));
+        let sound: Vec<_> =
+            templates.iter().take_while(|template| faults(template).is_empty()).copied().collect();
+        let has_cycle = |number: usize| {
+            let first = sound.iter().take(number);
+            let compiled =
+                first.map(|template| (template.name.clone(), Arc::new(Template::compile(template))));
+            !in_cycles(&compiled.collect()).is_empty()
+        };
+        // The smallest number of templates that has a circle: more of them have it as well.
+        let (mut without, mut with) = (0, sound.len());
+        if has_cycle(with) {
+            while with - without > 1 {
+                let middle = usize::midpoint(without, with);
+                if has_cycle(middle) { with = middle } else { without = middle }
             }
-            store.apply(ExpansionChange::Upsert(resource.clone()));
-            if has_cycles && in_cycles(&store.good()).contains(&name) {
-                return Some((name, CYCLE.to_owned()));
-            }
+            return Some((sound.get(without)?.name.clone(), CYCLE.to_owned()));
         }
-        None
+        refused.map(|(template, fault)| (template.name.clone(), fault.to_string()))
     }
 
     fn good(&self) -> BTreeMap<Arc<str>, Arc<Template>> {

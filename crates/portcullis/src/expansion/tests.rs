@@ -89,7 +89,7 @@ fn a_chain_may_have_twenty_nine_links() {
         match result {
             Ok(resultants) => assert_eq!((resultants.len(), ends), (29, true)),
             Err(error) => {
-                assert_eq!((&*error.to_string(), ends), ("maximum recursion depth of 30 reached", false))
+                assert_eq!((&*error.to_string(), ends), ("maximum recursion depth of 30 reached", false));
             }
         }
     }

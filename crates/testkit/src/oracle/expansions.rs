@@ -48,6 +48,8 @@ struct System {
     #[serde(default)]
     template_errors: Vec<TemplateError>,
     #[serde(default)]
+    mutator_errors: Vec<MutatorError>,
+    #[serde(default)]
     conflicts: Vec<String>,
     #[serde(default)]
     unordered: bool,
@@ -60,6 +62,12 @@ struct System {
 struct TemplateError {
     index: usize,
     error: String,
+}
+
+#[derive(Deserialize)]
+struct MutatorError {
+    index: usize,
+    phase: String,
 }
 
 #[derive(Deserialize)]
@@ -158,14 +166,16 @@ fn of_system(case: &System) -> Result<(), String> {
     conflicts.sort();
     same("templates in circles", &cycles, &conflicts)?;
     let mut store = MutatorStore::new();
-    for mutator in &case.mutators {
-        let (Some(resource), false, _) = resource(mutator) else {
-            return Err(format!("the mutator cannot be read: {mutator}"));
-        };
-        if let Some(error) = store.upsert(&resource).first() {
-            return Err(format!("the mutator is refused: {error}"));
+    let mut refused = Vec::new();
+    for (index, mutator) in case.mutators.iter().enumerate() {
+        let (resource, is_error, _) = resource(mutator);
+        let errors = resource.map(|resource| store.upsert(&resource)).unwrap_or_default();
+        if is_error || errors.iter().any(|error| error.severity() == Severity::Error) {
+            refused.push(index);
         }
     }
+    let theirs = case.mutator_errors.iter().filter(|error| error.phase == "validate");
+    same("refused mutators", &refused, &theirs.map(|error| error.index).collect())?;
     expanded(case, &set, &store.snapshot())
 }
 
