@@ -70,6 +70,10 @@ fn what_cannot_be_edited_is_written_anew() {
         written(&format!("{head}  labels: {{}} # none\n")),
         format!("{head}  labels: {{owner: shop}} # none\n")
     );
+    // Nothing behind the colon is nothing for an API server, too.
+    let nothing = format!("{head}  annotations: # none\n  labels:\nspec: {{}}\n");
+    let labelled = format!("{head}  annotations: # none\n  labels: {{owner: shop}}\nspec: {{}}\n");
+    assert_eq!(written(&nothing), labelled);
     // Without an end of the last line.
     assert_eq!(written(head.trim_end()), format!("{head}  labels:\n    owner: shop\n"));
     // The anchor would change in two places.

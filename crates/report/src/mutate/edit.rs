@@ -93,6 +93,10 @@ impl<'d> Piece<'d> {
             let value = serde_json::to_value(operation).ok()?.get("value").cloned();
             edits.push(match (operation.op(), value) {
                 ("replace", Some(value)) => self.replace(&old, path, &value)?,
+                // It is there, and null: for an API server that is nothing.
+                ("add", Some(value)) if at(&old, path).is_some_and(Value::is_null) => {
+                    self.replace(&old, path, &value)?
+                }
                 ("add", Some(value)) => self.add(&old, path, &value)?,
                 _ => self.remove(&old, path)?,
             });
@@ -102,7 +106,7 @@ impl<'d> Piece<'d> {
         let (documents, errors) = Document::read_all("mutated.yaml", &new);
         let is_right = errors.is_empty() && documents.len() == 1;
         let read = documents.first().map(Document::to_json).filter(|_| is_right)?;
-        (read == wanted.to_json()).then_some(new)
+        (without_nulls(read) == without_nulls(wanted.to_json())).then_some(new)
     }
 
     fn apply(&self, mut edits: Vec<Edit>) -> Option<String> {
@@ -221,6 +225,14 @@ impl<'d> Piece<'d> {
         let before = self.source().get(line..at)?;
         before.chars().all(|c| matches!(c, ' ' | '-')).then(|| " ".repeat(before.len()))
     }
+}
+
+/// The object without labels and annotations that are null, which are none for an API server.
+fn without_nulls(mut object: Value) -> Value {
+    if let Some(Value::Object(metadata)) = object.get_mut("metadata") {
+        metadata.retain(|key, value| !(["labels", "annotations"].contains(&key.as_str()) && value.is_null()));
+    }
+    object
 }
 
 fn bytes(location: &Location) -> Range<usize> {
