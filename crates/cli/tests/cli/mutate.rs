@@ -201,6 +201,47 @@ fn objects_are_judged_as_mutators_leave_them_and_findings_are_where_they_were_wr
     assert_eq!((mutated, code), (vec!["9 b is privileged".to_owned()], Some(1)), "{said}");
 }
 
+/// A position in a list counts what a mutator left; the text has what it took away.
+#[test]
+fn findings_in_a_list_that_became_shorter_are_at_their_elements() {
+    let directory = tempfile::tempdir().unwrap();
+    write(
+        directory.path(),
+        "policies.yaml",
+        r#"
+apiVersion: templates.gatekeeper.sh/v1
+kind: ConstraintTemplate
+metadata: {name: args}
+spec:
+  crd: {spec: {names: {kind: Args}}}
+  targets:
+  - target: admission.k8s.gatekeeper.sh
+    rego: |
+      package args
+      violation[{"msg": "no ports", "details": {"path": sprintf("spec.containers[0].args[%d]", [i])}}] {
+        startswith(input.review.object.spec.containers[0].args[i], "--port")
+      }
+---
+apiVersion: constraints.gatekeeper.sh/v1beta1
+kind: Args
+metadata: {name: it}
+---
+apiVersion: mutations.gatekeeper.sh/v1
+kind: ModifySet
+metadata: {name: no-debug}
+spec:
+  applyTo: [{groups: [""], versions: [v1], kinds: [Pod]}]
+  location: "spec.containers[name: *].args"
+  parameters: {operation: prune, values: {fromList: [--debug]}}
+"#,
+    );
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n  - name: a\n    args:\n    - --debug\n    - --port\n";
+    write(directory.path(), "pod.yaml", pod);
+    let run = run_in(directory.path(), &["test", "--mutate", "-f", ".", "-o", "json"]).exits_with(1);
+    let findings: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(findings[0]["location"]["line"], 9, "{findings}");
+}
+
 #[test]
 fn what_cannot_be_mutated_is_not_judged() {
     let directory = tempfile::tempdir().unwrap();

@@ -301,8 +301,8 @@ impl Run<'_> {
             let old = at(original.value(), &path).cloned();
             weigh(&mut self.budget, &new)?;
             if old.as_ref() != Some(&new) {
-                let (mutator, document) = (mutator.info.clone(), original.document().cloned());
-                changes.push(Change { mutator, path, old, new, document });
+                let written = object.document().map(|document| (document.clone(), object.written(&path)));
+                changes.push(Change { mutator: mutator.info.clone(), path, old, new, written });
             }
         }
         Ok(Mutation { original, object, changes, applied })
