@@ -12,7 +12,7 @@ use serde::{Serialize, Serializer};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::names::Gvk;
-use crate::path::FieldPath;
+use crate::path::{FieldPath, Segment};
 use crate::source::Location;
 use crate::value::{self, Value, View};
 
@@ -357,6 +357,65 @@ impl Object {
     pub(crate) fn value(&self) -> &Value {
         &self.0.value
     }
+
+    /// A path of the object as a path of its document: below the part that the object was generated from, if it
+    /// was. The document may have other elements in its lists: those that a mutator took away or added. An element
+    /// that the document does not have is behind all others.
+    pub(crate) fn written(&self, path: &FieldPath) -> FieldPath {
+        let within = self.within();
+        let document = self.document().and_then(|document| {
+            within.segments().iter().try_fold(document.value(), |value, segment| match segment {
+                Segment::Key(key) => value::get(value, key),
+                Segment::Index(index) => value.as_array()?.get(*index),
+            })
+        });
+        let Some(mut there) = document.filter(|value| !value.is_same(self.value())) else {
+            return within.join(path);
+        };
+        let mut here = self.value();
+        let mut found = within.segments().to_vec();
+        for (depth, segment) in path.segments().iter().enumerate() {
+            let next = match segment {
+                Segment::Key(key) => value::get(here, key).zip(value::get(there, key)),
+                Segment::Index(index) => {
+                    let (Some(items), Some(originals)) = (here.as_array(), there.as_array()) else { break };
+                    let same =
+                        if here.is_same(there) { Some(*index) } else { original(items, originals, *index) };
+                    // What the document does not have would be behind all that it has.
+                    let same = same.unwrap_or(originals.len());
+                    found.push(Segment::Index(same));
+                    items.get(*index).zip(originals.get(same))
+                }
+            };
+            if let Segment::Key(_) = segment {
+                found.push(segment.clone());
+            }
+            let Some((item, original)) = next else {
+                // Nothing is there that could be compared.
+                found.extend(path.segments().iter().skip(depth + 1).cloned());
+                break;
+            };
+            (here, there) = (item, original);
+        }
+        found.into_iter().collect()
+    }
+}
+
+/// Where an element of a list was in the list before, if it was there.
+fn original(items: &[Value], originals: &[Value], index: usize) -> Option<usize> {
+    /// Longer lists are not searched: each of many findings would.
+    const LONGEST: usize = 1000;
+    let item = items.get(index)?;
+    let is_it = |original: &&Value| match (value::str_at(item, &["name"]), value::str_at(original, &["name"]))
+    {
+        (Some(name), Some(other)) => name == other,
+        // An element that was changed is where it was, if no other one came or went.
+        _ => *original == item || (items.len() == originals.len() && item.is_collection()),
+    };
+    if originals.get(index).as_ref().is_some_and(is_it) {
+        return Some(index);
+    }
+    if originals.len() > LONGEST { None } else { originals.iter().position(|original| is_it(&original)) }
 }
 
 fn required(value: &Value, field: &str) -> Result<Arc<str>, (Error, FieldPath)> {

@@ -650,3 +650,61 @@ fn what_was_good_stays_in_force_when_its_update_fails() {
     }
     assert_eq!(mutate(&store.snapshot(), &gizmo(json!({}))).unwrap()["spec"]["x"], "v");
 }
+
+/// A file of cases: `testdata/README.md` says what is in one.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Cases {
+    #[expect(dead_code, reason = "for readers")]
+    about: String,
+    cases: Vec<Case>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    name: String,
+    mutators: String,
+    object: Option<String>,
+    #[serde(default)]
+    changes: Vec<String>,
+    error: Option<String>,
+    #[serde(default)]
+    problems: Vec<String>,
+}
+
+#[test]
+fn cases_of_mutation_come_out_as_they_say() {
+    let folder = portcullis_testkit::testdata().join("mutation");
+    let mut failures = Vec::new();
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+    files.sort();
+    for file in files {
+        let cases: Cases = serde_yaml::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+        for case in cases.cases {
+            let (set, problems) = MutatorSet::compile(Document::read_all("mutators.yaml", &case.mutators).0);
+            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            let object = case.object.map(|text| Object::from_document(documents(&text).remove(0)).unwrap());
+            let mutated =
+                object.map(|object| set.mutate(&Mutable::new(object), MutationLimits::default(), None));
+            let (changes, error) = match &mutated {
+                None => (Vec::new(), None),
+                Some(Err(error)) => (Vec::new(), Some(error.to_string())),
+                Some(Ok(mutation)) => {
+                    let place =
+                        |location: portcullis::Location| format!("{}:{}", location.line(), location.column());
+                    let told = mutation.changes().iter();
+                    (
+                        told.map(|change| format!("{} {change}", place(change.location().unwrap())))
+                            .collect(),
+                        None,
+                    )
+                }
+            };
+            if (&changes, &error, &problems) != (&case.changes, &case.error, &case.problems) {
+                failures.push(format!("{}: {changes:#?} {error:?} {problems:#?}", case.name));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}

@@ -57,7 +57,7 @@ impl<'a> Mutating<'a> {
     /// Mutates an object where it lives.
     pub fn mutate(&self, settled: &Settled) -> Result<Mutation, Error> {
         let object = &settled.object;
-        let mut mutable = Mutable::new(object.clone()).with_operation(self.operation);
+        let mut mutable = Mutable::new(object.clone()).with_operation(self.operation).as_sent();
         let review = Review::settled(settled.clone());
         if self.policies.excludes(Process::MutationWebhook, &review) {
             return Ok(MutatorSet::empty().mutate(&mutable, MutationLimits::default(), None)?);

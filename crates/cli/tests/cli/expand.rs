@@ -174,6 +174,30 @@ fn mutators_change_what_is_implied_before_it_is_judged() {
 }
 
 #[test]
+fn what_is_found_in_a_mutated_list_is_where_it_was_written() {
+    let mutator = "apiVersion: mutations.gatekeeper.sh/v1
+kind: ModifySet
+metadata: {name: fewer}
+spec:
+  applyTo: [{groups: [''], kinds: [Pod], versions: [v1]}]
+  location: spec.containers
+  parameters: {operation: prune, values: {fromList: [{name: sidecar, image: 'proxy:2'}]}}
+";
+    let files = [
+        ("policy.yaml", POLICY),
+        ("workloads.yaml", WORKLOADS),
+        ("expansion.yaml", EXPANSION),
+        ("mutator.yaml", mutator),
+    ];
+    let folder = folder(&files);
+    for mutate in [&[][..], &["--mutate"]] {
+        let args = [&["workloads.yaml", "expansion.yaml", "mutator.yaml"], mutate].concat();
+        let run = judge(folder.path(), &args).exits_with(1);
+        assert_eq!(findings(&run), [found("deployments", "web", 15, 11, IN_DEPLOYMENT)]);
+    }
+}
+
+#[test]
 fn an_object_that_cannot_be_expanded_does_not_pass() {
     let broken = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, namespace: shop}\nspec:\n  template: none\n";
     let folder = folder(&[

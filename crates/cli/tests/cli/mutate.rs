@@ -70,6 +70,10 @@ fn what_cannot_be_edited_is_written_anew() {
         written(&format!("{head}  labels: {{}} # none\n")),
         format!("{head}  labels: {{owner: shop}} # none\n")
     );
+    // Nothing behind the colon is nothing for an API server, too.
+    let nothing = format!("{head}  annotations: # none\n  labels:\nspec: {{}}\n");
+    let labelled = format!("{head}  annotations: # none\n  labels: {{owner: shop}}\nspec: {{}}\n");
+    assert_eq!(written(&nothing), labelled);
     // Without an end of the last line.
     assert_eq!(written(head.trim_end()), format!("{head}  labels:\n    owner: shop\n"));
     // The anchor would change in two places.
@@ -86,8 +90,8 @@ fn what_cannot_be_edited_is_written_anew() {
     );
     // JSON stays JSON.
     let json = r#"{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}}"#;
-    let read: Value = serde_yaml::from_str(&written(json)).unwrap();
-    assert_eq!(read["metadata"]["labels"]["owner"], "shop");
+    let labelled = r#""metadata": {"name": "a", "labels": {"owner": "shop"}}}"#;
+    assert_eq!(written(json), format!("{}\n", json.replace(r#""metadata": {"name": "a"}}"#, labelled)));
     // What no mutator changes is written as it was.
     let labelled = "# Ours.\napiVersion: v1\nkind: Pod\nmetadata: {name: a, labels: {owner: 'me'}} # mine\n";
     assert_eq!(written(labelled), labelled);
@@ -195,6 +199,47 @@ fn objects_are_judged_as_mutators_leave_them_and_findings_are_where_they_were_wr
     let (mutated, code, said) =
         test(&["--mutate", "-p", "mutation/policies", "-p", "mutation/mutators.yaml", pod.to_str().unwrap()]);
     assert_eq!((mutated, code), (vec!["9 b is privileged".to_owned()], Some(1)), "{said}");
+}
+
+/// A position in a list counts what a mutator left; the text has what it took away.
+#[test]
+fn findings_in_a_list_that_became_shorter_are_at_their_elements() {
+    let directory = tempfile::tempdir().unwrap();
+    write(
+        directory.path(),
+        "policies.yaml",
+        r#"
+apiVersion: templates.gatekeeper.sh/v1
+kind: ConstraintTemplate
+metadata: {name: args}
+spec:
+  crd: {spec: {names: {kind: Args}}}
+  targets:
+  - target: admission.k8s.gatekeeper.sh
+    rego: |
+      package args
+      violation[{"msg": "no ports", "details": {"path": sprintf("spec.containers[0].args[%d]", [i])}}] {
+        startswith(input.review.object.spec.containers[0].args[i], "--port")
+      }
+---
+apiVersion: constraints.gatekeeper.sh/v1beta1
+kind: Args
+metadata: {name: it}
+---
+apiVersion: mutations.gatekeeper.sh/v1
+kind: ModifySet
+metadata: {name: no-debug}
+spec:
+  applyTo: [{groups: [""], versions: [v1], kinds: [Pod]}]
+  location: "spec.containers[name: *].args"
+  parameters: {operation: prune, values: {fromList: [--debug]}}
+"#,
+    );
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n  - name: a\n    args:\n    - --debug\n    - --port\n";
+    write(directory.path(), "pod.yaml", pod);
+    let run = run_in(directory.path(), &["test", "--mutate", "-f", ".", "-o", "json"]).exits_with(1);
+    let findings: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(findings[0]["location"]["line"], 9, "{findings}");
 }
 
 #[test]

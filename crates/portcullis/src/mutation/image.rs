@@ -116,7 +116,39 @@ fn is_tag(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use portcullis_value::pattern::Pattern;
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
+
+        /// The parts as their definitions have them, which are regular expressions.
+        #[test]
+        fn parts_are_what_their_patterns_match(
+            domain in "(localhost|[a._-]{0,6}|[aZ0._-]{1,4}\\.[a0_.-]{0,4})(:[0-9x]{0,2})?",
+            path in "[a0][a0A._/-]{0,8}",
+            tag in "[:@]?[aZ0+._-]{0,6}(:[0-9a-gA]{30,34})?",
+        ) {
+            let is = |pattern: &str, text: &str| Pattern::compile(pattern).is_ok_and(|pattern| pattern.is_match(text));
+            let domains = r"^([0-9A-Za-z_][0-9A-Za-z_-]*\.[0-9A-Za-z_.-]*[0-9A-Za-z_](:[0-9]+)?|localhost(:[0-9]+)?)$";
+            prop_assert_eq!(is_domain(&domain), is(domains, &domain), "{}", domain);
+            let paths = "^[a-z0-9]+(([._/]|__|-*)[a-z0-9]+)*$";
+            prop_assert_eq!(is_path(&path), is(paths, &path), "{}", path);
+            let tags = r"^(:[0-9A-Za-z_][0-9A-Za-z_.-]{0,127}|@[A-Za-z][A-Za-z0-9]*([-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9A-Fa-f]{32,})$";
+            prop_assert_eq!(is_tag(&tag), is(tags, &tag), "{}", tag);
+        }
+
+        /// What is set stays set: a name that is one does not grow with each mutation.
+        #[test]
+        fn parts_that_are_set_stay(name in "([a.:0]{1,4}/)?[a0]{1,3}(/[a0]{1,3})?([:@][a0:]{1,3})?", domain in "[a.:0]{0,6}", path in "[a/.0]{0,6}", tag in "[:@a0]{0,4}") {
+            if complaints(&domain, &path, &tag).is_empty() {
+                let once = with_parts(&name, &domain, &path, &tag);
+                prop_assert_eq!(with_parts(&once, &domain, &path, &tag), once);
+            }
+        }
+    }
 
     #[test]
     fn parts_are_set_and_others_stay() {

@@ -77,7 +77,8 @@ pub struct Change {
     pub(super) path: FieldPath,
     pub(super) old: Option<Value>,
     pub(super) new: Value,
-    pub(super) document: Option<Document>,
+    /// The object's document, and where it has what was changed or would have it.
+    pub(super) written: Option<(Document, FieldPath)>,
 }
 
 impl Change {
@@ -109,7 +110,7 @@ impl Change {
     /// document.
     #[must_use]
     pub fn location(&self) -> Option<Location> {
-        self.document.as_ref().map(|document| document.locate_nearest(&self.path).0)
+        self.written.as_ref().map(|(document, path)| document.locate_nearest(path).0)
     }
 }
 

@@ -46,6 +46,28 @@ impl Mutable {
         Self { object, namespace: None, operation, source, annotated: None }
     }
 
+    /// Takes away what an API server takes away before it asks anybody: labels and annotations that are null, as
+    /// in `annotations:` with nothing behind it. For objects from files.
+    ///
+    /// Cost: if there are such, a copy of its outermost fields and those of `metadata`.
+    #[must_use]
+    pub fn as_sent(self) -> Self {
+        let is_kept =
+            |(key, value): &(&str, &Value)| !(["labels", "annotations"].contains(key) && value.is_null());
+        let Some(metadata) = value::get(self.object.value(), "metadata") else { return self };
+        if value::entries(metadata).all(|entry| is_kept(&entry)) {
+            return self;
+        }
+        let owned = |(key, value): (&str, &Value)| (Arc::<str>::from(key), value.clone());
+        let metadata = value::object(value::entries(metadata).filter(is_kept).map(owned));
+        let fields = value::entries(self.object.value()).filter(|(key, _)| *key != "metadata").map(owned);
+        let value = value::object(fields.chain([(Arc::from("metadata"), metadata)]));
+        match self.object.with_value(value) {
+            Ok(object) => Self { object, ..self },
+            Err(_) => self,
+        }
+    }
+
     /// Adds the Namespace that it lives in. Without it, what asks for its labels cannot be decided.
     #[must_use]
     pub fn with_namespace(self, namespace: Object) -> Self {
@@ -279,8 +301,8 @@ impl Run<'_> {
             let old = at(original.value(), &path).cloned();
             weigh(&mut self.budget, &new)?;
             if old.as_ref() != Some(&new) {
-                let (mutator, document) = (mutator.info.clone(), original.document().cloned());
-                changes.push(Change { mutator, path, old, new, document });
+                let written = object.document().map(|document| (document.clone(), object.written(&path)));
+                changes.push(Change { mutator: mutator.info.clone(), path, old, new, written });
             }
         }
         Ok(Mutation { original, object, changes, applied })

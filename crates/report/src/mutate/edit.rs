@@ -4,6 +4,7 @@
 //! is used only if it is the object that it should be: where an edit is not known to be right, the caller
 //! writes the object anew.
 
+use std::fmt::Write as _;
 use std::ops::Range;
 
 use portcullis::{Document, FieldPath, Location, Object, PatchOperation, Segment, yaml_lines::Line};
@@ -13,6 +14,8 @@ use serde_json::Value;
 pub(super) struct Piece<'d> {
     document: &'d Document,
     range: Range<usize>,
+    /// What is written into JSON has to be JSON.
+    is_json: bool,
 }
 
 /// A change of a text.
@@ -51,7 +54,9 @@ impl<'d> Piece<'d> {
         if is_separator(first) {
             start += first.len();
         }
-        Some(Self { document, range: start..end })
+        let piece = text.get(start..end)?;
+        let is_json = serde_json::from_str::<serde::de::IgnoredAny>(piece).is_ok();
+        Some(Self { document, range: start..end, is_json })
     }
 
     /// The text as it was.
@@ -93,6 +98,10 @@ impl<'d> Piece<'d> {
             let value = serde_json::to_value(operation).ok()?.get("value").cloned();
             edits.push(match (operation.op(), value) {
                 ("replace", Some(value)) => self.replace(&old, path, &value)?,
+                // It is there, and null: for an API server that is nothing.
+                ("add", Some(value)) if at(&old, path).is_some_and(Value::is_null) => {
+                    self.replace(&old, path, &value)?
+                }
                 ("add", Some(value)) => self.add(&old, path, &value)?,
                 _ => self.remove(&old, path)?,
             });
@@ -102,7 +111,7 @@ impl<'d> Piece<'d> {
         let (documents, errors) = Document::read_all("mutated.yaml", &new);
         let is_right = errors.is_empty() && documents.len() == 1;
         let read = documents.first().map(Document::to_json).filter(|_| is_right)?;
-        (read == wanted.to_json()).then_some(new)
+        (without_nulls(read) == without_nulls(wanted.to_json())).then_some(new)
     }
 
     fn apply(&self, mut edits: Vec<Edit>) -> Option<String> {
@@ -152,7 +161,7 @@ impl<'d> Piece<'d> {
         let range = self.locate(path)?;
         let end = self.end(at(old, path)?, path)?;
         let written = self.source().get(range.start..end)?;
-        let flow = flow(new, !written.starts_with(['"', '\'']))?;
+        let flow = flow(new, !self.is_json && !written.starts_with(['"', '\'']))?;
         // What is empty stands directly behind its colon.
         let is_glued = self.source().get(..range.start)?.ends_with([':', '-']);
         Some(Edit { range: range.start..end, new: format!("{}{flow}", if is_glued { " " } else { "" }) })
@@ -179,10 +188,13 @@ impl<'d> Piece<'d> {
         if written.starts_with(['{', '[']) {
             let inside = written.get(..written.len() - 1)?.trim_end().len();
             let comma = if is_empty { "" } else { ", " };
-            let key = key.map(|key| Some(format!("{}: ", flow(&Value::from(key), true)?)));
-            let key = key.map_or(Some(String::new()), |key| key)?;
+            let may_be_plain = !self.is_json;
+            let key = match key {
+                Some(key) => format!("{}: ", flow(&Value::from(key), may_be_plain)?),
+                None => String::new(),
+            };
             let at = range.start + inside;
-            return Some(Edit { range: at..at, new: format!("{comma}{key}{}", flow(new, true)?) });
+            return Some(Edit { range: at..at, new: format!("{comma}{key}{}", flow(new, may_be_plain)?) });
         }
         let indent = self.indent(range.start)?;
         let text = match key {
@@ -223,6 +235,14 @@ impl<'d> Piece<'d> {
     }
 }
 
+/// The object without labels and annotations that are null, which are none for an API server.
+fn without_nulls(mut object: Value) -> Value {
+    if let Some(Value::Object(metadata)) = object.get_mut("metadata") {
+        metadata.retain(|key, value| !(["labels", "annotations"].contains(&key.as_str()) && value.is_null()));
+    }
+    object
+}
+
 fn bytes(location: &Location) -> Range<usize> {
     location.range().start as usize..location.range().end as usize
 }
@@ -244,11 +264,26 @@ fn flow(value: &Value, may_be_plain: bool) -> Option<String> {
         }
         Value::Object(fields) => {
             let entry = |(key, value): (&String, &Value)| {
-                Some(format!("{}: {}", flow(&Value::from(&**key), true)?, flow(value, may_be_plain)?))
+                Some(format!("{}: {}", flow(&Value::from(&**key), may_be_plain)?, flow(value, may_be_plain)?))
             };
             format!("{{{}}}", fields.iter().map(entry).collect::<Option<Vec<_>>>()?.join(", "))
         }
-        _ => serde_json::to_string(value).ok()?,
+        _ => escaped(&serde_json::to_string(value).ok()?),
+    })
+}
+
+/// A scalar of JSON without characters that YAML does not take, or takes for the end of a line.
+fn escaped(json: &str) -> String {
+    let is_taken = |c: char| {
+        !matches!(c, '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
+    };
+    json.chars().fold(String::with_capacity(json.len()), |mut text, c| {
+        if is_taken(c) {
+            text.push(c);
+        } else {
+            let _ = write!(text, "\\u{:04x}", u32::from(c));
+        }
+        text
     })
 }
 
@@ -270,4 +305,96 @@ fn is_plain(text: &str) -> bool {
 /// A value as lines of YAML.
 pub(super) fn block(value: &Value) -> Option<String> {
     serde_saphyr::to_string(value).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// What a reader might take for something else, and what breaks lines.
+    const TEXTS: &[&str] = &[
+        "",
+        " ",
+        "yes",
+        "n",
+        "~",
+        "null",
+        "1",
+        "1.0",
+        "1e3",
+        "0x1f",
+        "0o7",
+        "1_000",
+        "12:30",
+        ".inf",
+        "2001-01-01",
+        "- a",
+        "a: b",
+        "a #b",
+        "#b",
+        "'",
+        "\"",
+        "{a}",
+        "[a]",
+        "*a",
+        "&a",
+        "!a",
+        "%a",
+        "@a",
+        "`a",
+        "|",
+        ">",
+        "a\nb",
+        "a\n",
+        "\na",
+        "  a\nb\n\n",
+        "\ta",
+        "a\t",
+        "a ",
+        " a",
+        "\u{85}",
+        "\u{2028}",
+        "\u{feff}a",
+        "\0",
+        "\u{7f}",
+        "ü",
+        "---",
+        "...",
+        "a:",
+        ":a",
+        "?",
+        "? a",
+        "=",
+        "<<",
+        "a,b",
+        "true",
+        "On",
+        "-",
+        "--debug",
+        "-1",
+        "+1",
+        "0b1",
+        "1e400",
+        "\\",
+        "a\r\nb",
+        "\r",
+    ];
+
+    #[test]
+    fn texts_are_read_as_they_were() {
+        for text in TEXTS {
+            let object =
+                json!({"kind": text, "list": [text, [text], {"k": text}], "map": {(*text): {"x": text}}});
+            let written = block(&object).unwrap();
+            let flows =
+                format!("v: {}\nw: {}\n", flow(&object, true).unwrap(), flow(&object, false).unwrap());
+            for (written, wanted) in [(written, object.clone()), (flows, json!({"v": object, "w": object}))] {
+                let (documents, errors) = Document::read_all("text.yaml", &written);
+                let read = documents.first().map(Document::to_json);
+                assert_eq!(read, Some(wanted), "{text:?}: {written} {errors:?}");
+            }
+        }
+    }
 }

@@ -84,13 +84,17 @@ fn marks(case: &Case) -> String {
             _ => false,
         }
     }
-    let sets = || {
-        let all = case.mutators.iter().chain(case.updates.iter().filter_map(|update| update.upsert.as_ref()));
-        all.filter(|mutator| mutator.get("kind").and_then(Value::as_str) == Some("ModifySet"))
-    };
+    let all = || case.mutators.iter().chain(case.updates.iter().filter_map(|update| update.upsert.as_ref()));
+    let sets = || all().filter(|mutator| mutator.get("kind").and_then(Value::as_str) == Some("ModifySet"));
     let is_empty = |set: &Value| {
         let values = set.pointer("/spec/parameters/values/fromList").and_then(Value::as_array);
         values.is_none_or(Vec::is_empty)
+    };
+    let is_spread = |mutator: &Value| {
+        let location = mutator.pointer("/spec/location").and_then(Value::as_str).unwrap_or_default();
+        let value = mutator.pointer("/spec/parameters/assign/value");
+        let value = value.or_else(|| mutator.pointer("/spec/parameters/values/fromList"));
+        location.contains('*') && value.is_some_and(|value| value.is_object() || value.is_array())
     };
     let mut marks = String::new();
     if is_float(&case.object) || sets().any(is_float) {
@@ -98,6 +102,9 @@ fn marks(case: &Case) -> String {
     }
     if sets().any(is_empty) {
         marks.push_str("\n[a ModifySet has no values]");
+    }
+    if all().any(is_spread) {
+        marks.push_str("\n[one value comes to several places]");
     }
     marks
 }

@@ -55,7 +55,7 @@ impl Places {
             .or_else(|| Some((self.first_read()?.clone(), Precision::Rule)));
         Some(match found {
             Some((path, precision)) => {
-                let (location, path) = nearest(document, &shown(object.within().join(&path)));
+                let (location, path) = nearest(document, &object.written(&shown(path)));
                 Position { location, path, precision }
             }
             None if !object.within().is_root() => {
