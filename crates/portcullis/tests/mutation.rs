@@ -447,6 +447,32 @@ fn mutators_that_never_come_to_an_end_are_an_error() {
 }
 
 #[test]
+fn asking_many_mutators_with_long_lists_again_and_again_ends() {
+    let names: Vec<String> = (0..1000).map(|number| format!("ns-{number:04}*")).collect();
+    // All of them are asked in each pass, and the last one that applies brings the next one to.
+    let asked = |number: usize| {
+        let location = format!("metadata.labels.l{number:04}");
+        let mut mutator =
+            mutator("AssignMetadata", &format!("m{number:04}"), &location, json!({"assign": {"value": "x"}}));
+        mutator["spec"]["match"] = json!({"excludedNamespaces": names});
+        if number + 1 < 200 {
+            let key = format!("l{:04}", number + 1);
+            mutator["spec"]["match"]["labelSelector"] = json!({"matchLabels": {(key): "x"}});
+        }
+        mutator
+    };
+    let mut object = gizmo(json!({}));
+    object["metadata"]["namespace"] = json!("shop");
+    assert_eq!(hostile("long lists of namespaces", &many(200, asked), &object), Err(MutationFailure::Limit));
+    let mutable = Mutable::new(self::object(&object));
+    let error = many(200, asked).mutate(&mutable, MutationLimits::default(), None).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "Gizmo shop/g cannot be mutated: mutating it takes more than 1000000 steps (limit `steps`)"
+    );
+}
+
+#[test]
 fn globs_over_many_elements_end() {
     let items: Vec<Value> = (0..10_000).map(|number| json!({"name": format!("n{number}")})).collect();
     let object = gizmo(json!({"l": items}));

@@ -91,6 +91,10 @@ fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
     let (mutators, parents) = if args.mutate {
         let (mutating, found) = Mutating::new(&mutators, args.operation, &policies, &inventory);
         problems.extend(Unsupported::allowed(args.allow_unsupported).judge(found));
+        if mutators.is_empty() && !has_errors(&problems) {
+            let warning = Error::warning(ErrorKind::NoInput, "no mutators were given: nothing is mutated");
+            problems.push(warning.hint("give them with `-f` or `--policies`, or leave out `--mutate`"));
+        }
         // What cannot be mutated is not let into a cluster, and so not judged.
         let found = mutating.mutate_all(&mut subjects, &mut inventory, &places);
         is_unread |= !found.is_empty();

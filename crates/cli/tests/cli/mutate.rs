@@ -149,6 +149,9 @@ fn without_mutators_or_objects_there_is_nothing_to_do() {
     assert!(said(&["mutate", "p.yaml"]).contains("no mutators were given"));
     assert!(said(&["mutate", "m.yaml"]).contains("no objects were given to mutate"));
     assert!(said(&["mutate", "nowhere.yaml"]).contains("nowhere.yaml"));
+    let policies = testdata().join("mutation/policies");
+    let run = run_in(directory.path(), &["test", "--mutate", "-p", policies.to_str().unwrap(), "p.yaml"]);
+    assert!(run.exits_with(0).stderr.contains("no mutators were given"));
 }
 
 #[test]

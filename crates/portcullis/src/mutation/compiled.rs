@@ -6,6 +6,7 @@ use super::image;
 use super::location::{Location, NoLocation, Step, Wanted};
 use super::path_tests::{Complaint, PathTests};
 use crate::api::Operation;
+use crate::api::matching::Match;
 use crate::api::mutator::{Action, ApplyTo, Assigned, MetadataField, Mutator, SetChange, never};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind, Severity};
@@ -60,6 +61,8 @@ pub(super) struct Compiled {
     /// Exact names; `None` for any kind.
     apply_to: Option<Box<[ApplyTo]>>,
     pub(super) matcher: Matcher,
+    /// Steps that it takes to ask whether it applies: the more names it lists, the more.
+    pub(super) asking: u64,
     pub(super) tests: PathTests,
     pub(super) setter: Setter,
 }
@@ -177,9 +180,29 @@ fn compile(api: &Mutator, errors: &mut Vec<Error>) -> Option<Compiled> {
         info: Arc::new(info),
         apply_to: api.apply_to.as_deref().map(Into::into),
         matcher: Matcher::compile(&api.matching),
+        asking: asking(api),
         tests,
         setter: setter?,
     })
+}
+
+fn asking(api: &Mutator) -> u64 {
+    /// Steps that every mutator takes.
+    const BASE: u64 = 4;
+    /// Names that are compared in one step.
+    const NAMES: usize = 4;
+    let Match { kinds, namespaces, excluded_namespaces, label_selector, namespace_selector, .. } =
+        &api.matching;
+    let selectors = [label_selector, namespace_selector].into_iter().flatten();
+    let of_selectors = selectors.map(|selector| {
+        let values = selector.match_expressions.iter().map(|expression| expression.values.len() + 1);
+        selector.match_labels.len() + values.sum::<usize>()
+    });
+    let entries = api.apply_to.iter().flatten();
+    let of_entries = entries.map(|entry| entry.groups.len() + entry.versions.len() + entry.kinds.len());
+    let of_kinds = kinds.iter().map(|kinds| kinds.api_groups.len() + kinds.kinds.len() + 1);
+    let names = of_entries.chain(of_kinds).chain(of_selectors).sum::<usize>();
+    BASE + ((names + namespaces.len() + excluded_namespaces.len()) / NAMES) as u64
 }
 
 /// A field of a mutator's document, to say what is wrong with it.

@@ -135,7 +135,6 @@ impl MutatorSet {
             object: mutable.object.clone(),
             writes: BTreeMap::new(),
             applied: BTreeSet::new(),
-            number: 0,
         };
         let result = run.passes().and_then(|is_mutated| run.finish(is_mutated));
         result.map_err(|stop| stop.into_error(mutable))
@@ -175,7 +174,8 @@ impl Stop {
 
 impl From<Exceeded> for Stop {
     fn from(limit: Exceeded) -> Self {
-        Self::new(MutationFailure::Limit, limit.message)
+        // What takes too much is named as that of policies is.
+        Self::new(MutationFailure::Limit, limit.message.replacen("the evaluation", "mutating it", 1))
     }
 }
 
@@ -200,8 +200,6 @@ struct Run<'r> {
     writes: BTreeMap<FieldPath, (usize, Value)>,
     /// The mutators that did their work in the passes that changed something.
     applied: BTreeSet<usize>,
-    /// Which pass it is, from 1.
-    number: usize,
 }
 
 impl Run<'_> {
@@ -209,7 +207,6 @@ impl Run<'_> {
     fn passes(&mut self) -> Result<bool, Stop> {
         let most = self.inner.mutators.len() + 1;
         for number in 1..=most {
-            self.number = number;
             let before = self.object.value().clone();
             let applied = self.pass()?;
             let is_done = applied.is_empty() || is_identical(&mut self.budget, &before, self.object.value())?;
@@ -230,7 +227,7 @@ impl Run<'_> {
         while let Some(position) = self.inner.index.next(&self.object.gvk().kind, from) {
             from = position + 1;
             let Some(mutator) = self.inner.mutators.get(position) else { break };
-            self.budget.step(4)?;
+            self.budget.step(mutator.asking)?;
             if !mutator.applies_to(self.object.gvk(), self.mutable.operation) {
                 continue;
             }
