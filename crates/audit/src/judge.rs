@@ -332,7 +332,7 @@ impl<'a> Listed<'a> {
     /// Lists the findings of a result; `false` if they do not fit.
     fn list(&mut self, result: &ConstraintResult, policy: usize) -> bool {
         let before = (self.findings.len(), self.bytes);
-        let declared = result.constraint.enforcement().declared();
+        let declared = result.declared();
         for finding in FoundIn::of(result) {
             let labels = self.labels.get_or_insert_with(|| Arc::new(labels_of(self.object)));
             let of_each = name_bytes(self.name)
@@ -352,6 +352,7 @@ impl<'a> Listed<'a> {
                 verdict: if finding.is_error() { Verdict::Unknown } else { Verdict::Violation },
                 message: String::new(),
                 details: Details::default(),
+                implied: None,
                 text: None,
             };
             let most = self.judge.limits.findings;

@@ -192,6 +192,7 @@ mod tests {
                 verdict: Verdict::Violation,
                 message: format!("number {ordinal}"),
                 details: portcullis_report::Details::default(),
+                implied: None,
                 text: None,
             };
             spool.push(&finding).unwrap();

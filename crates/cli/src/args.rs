@@ -14,6 +14,7 @@ const AFTER: &str = "\
 Examples:
   portcullis test -f policies/ -f manifests/      judge manifests by policies
   portcullis audit -p policies/ dump.json.gz      judge all objects of a cluster's dump
+  portcullis mutate -f mutators/ -f manifests/    show what mutators make of manifests
   portcullis verify policies/...                  run the policies' own tests
   portcullis lint policies/                       look for mistakes in the policies
   portcullis generate manifests -p policies/      write the roles and rules that they need in a cluster
@@ -40,6 +41,16 @@ Examples:
 
 Exit codes: 0 nothing is denied, 1 something is denied, 2 the input or the policies are broken (what could be judged still is).";
 
+const MUTATE_EXAMPLES: &str = "\
+Examples:
+  portcullis mutate -f mutators/ -f manifests/           the manifests as they will be in the cluster
+  portcullis mutate -f mutators/ -f manifests/ --diff    what will be different, and which mutator does it
+  portcullis mutate -m mutators/ pod.yaml -o patch       as JSON patches
+  portcullis test --mutate -f policies/ -f mutators/ -f manifests/
+                                                         judge them as they will be
+
+Exit codes: 0 all was read and mutated, 2 an object or a mutator was not (all others still are).";
+
 const VERIFY_EXAMPLES: &str = "\
 Examples:
   portcullis verify policies/no-host-pid/suite.yaml   one suite
@@ -48,6 +59,14 @@ Examples:
   portcullis verify policies/... --run 'pods//denied' cases named `denied` of tests named `pods`
 
 Exit codes: 0 all tests passed, 1 a test failed, 2 a suite or a file it names is broken, or there is no suite.";
+
+const EXPAND_EXAMPLES: &str = "\
+Examples:
+  portcullis expand -n deployment.yaml -n expansion.yaml            the Pods that a Deployment will have
+  kustomize build overlays/prod | portcullis expand -n expansion/   of all that is piped in
+  portcullis expand -n manifests/ -f json -o implied.json           into a file
+
+Exit codes: 0 all was expanded, 2 an object cannot be expanded, or the input is broken; then nothing is printed.";
 
 const BENCH_EXAMPLES: &str = "\
 Examples:
@@ -100,8 +119,12 @@ pub struct Args {
 pub enum Command {
     /// Judge manifests by policies.
     Test(TestArgs),
+    /// Show what mutators make of manifests.
+    Mutate(MutateArgs),
     /// Run the tests that policies bring: gator's suites.
     Verify(VerifyArgs),
+    /// Print what controllers will make of objects, by ExpansionTemplates.
+    Expand(ExpandArgs),
     /// Audit the objects that exist, as a stream of any size.
     Audit(Box<AuditCommand>),
     /// Measure what policies cost: time, steps and memory, in all and of each constraint.
@@ -152,8 +175,19 @@ pub struct TestArgs {
     /// Without it, what such an object would violate in other namespaces only is a warning.
     #[arg(short, long, value_name = "NAME", value_parser = portcullis_sources::namespace)]
     pub namespace: Option<String>,
-    /// Go on without what is not supported: ExpansionTemplates, mutators, Providers, templates in CEL. Each
-    /// is a warning then.
+    /// Also judge what Kubernetes makes of objects, without ExpansionTemplates for it.
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub expand: Option<Expand>,
+    /// Mutate the objects by the mutators among the policies, and judge them as they are then.
+    ///
+    /// Findings are placed at what was written. What cannot be mutated is an error, and not judged.
+    #[arg(long)]
+    pub mutate: bool,
+    /// What is being done with the objects, for `--mutate`: some mutators ask.
+    #[arg(long, value_enum, value_name = "OPERATION", default_value = "create", requires = "mutate")]
+    pub operation: OperationArg,
+    /// Go on without what is not supported: mutators (unless `--mutate` uses them), Providers, templates in
+    /// CEL. Each is a warning then.
     #[arg(long)]
     pub allow_unsupported: bool,
     /// Form of the report.
@@ -185,6 +219,95 @@ pub struct TestArgs {
     pub enable_k8s_native_validation: Option<bool>,
 }
 
+/// What is expanded without a template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Expand {
+    /// Deployments, StatefulSets, DaemonSets, ReplicaSets, ReplicationControllers, Jobs and CronJobs: the Pods
+    /// that come of them.
+    Workloads,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXPAND_EXAMPLES)]
+pub struct ExpandArgs {
+    /// Files and directories with objects, ExpansionTemplates and Namespaces; may be repeated. Standard input
+    /// is read as well whenever it is not a terminal.
+    #[arg(short = 'n', long = "filename", value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub filenames: Vec<PathBuf>,
+    /// Form of what is printed: `yaml` or `json`.
+    #[arg(short, long, value_name = "FORMAT", default_value = "yaml")]
+    pub format: String,
+    /// Write into this file instead.
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub outputfile: Option<PathBuf>,
+    /// Largest file that is read, such as `512KiB` or `64MiB`.
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
+    pub max_size: usize,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = MUTATE_EXAMPLES)]
+pub struct MutateArgs {
+    /// Files and directories with mutators and objects, in any order, as for `test`; `-` is standard input.
+    #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub paths: Vec<PathBuf>,
+    /// Same as PATH; may be repeated.
+    #[arg(short = 'f', long = "filename", value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub filenames: Vec<PathBuf>,
+    /// Take only the mutators and Configs from here, and leave other objects alone; may be repeated.
+    #[arg(short, long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub mutators: Vec<PathBuf>,
+    /// Objects that are not mutated: the Namespaces among them are what mutators ask about; may be repeated.
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub inventory: Vec<PathBuf>,
+    /// The namespace of objects that name none, though their kind lives in one; as for kubectl, `default` if
+    /// not given.
+    #[arg(short, long, value_name = "NAME", value_parser = portcullis_sources::namespace)]
+    pub namespace: Option<String>,
+    /// What is being done with the objects: some mutators ask.
+    #[arg(long, value_enum, value_name = "OPERATION", default_value = "create")]
+    pub operation: OperationArg,
+    /// Go on without mutators that ask for external data. Each is a warning then.
+    #[arg(long)]
+    pub allow_unsupported: bool,
+    /// What is written.
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value = "yaml")]
+    pub output: MutateForm,
+    /// Same as `--output diff`.
+    #[arg(long, conflicts_with = "output")]
+    pub diff: bool,
+    /// Number of threads; all cores if not given.
+    #[arg(short, long, value_name = "N")]
+    pub jobs: Option<std::num::NonZeroUsize>,
+    /// Largest file that is read, such as `512KiB` or `64MiB`.
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
+    pub max_size: usize,
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+/// What `mutate` writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum MutateForm {
+    /// The objects, with comments and order as they were written where that can be.
+    Yaml,
+    /// The objects, each with what changed it.
+    Json,
+    /// The JSON patch (RFC 6902) of each object.
+    Patch,
+    /// What is different, as `diff -u` has it, with the mutators that made it so.
+    Diff,
+}
+
+/// What is being done with objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OperationArg {
+    /// They are new.
+    Create,
+    /// They are there already, and are changed.
+    Update,
+}
+
 /// `portcullis audit`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = portcullis_audit::args::EXAMPLES)]
@@ -202,8 +325,7 @@ pub struct VerifyArgs {
     /// Run only the tests or cases whose name matches; `TEST//CASE` for cases of tests.
     #[arg(short, long, value_name = "REGEX", value_parser = selection)]
     pub run: Option<Selection>,
-    /// Go on without what is not supported: ExpansionTemplates, mutators, Providers, templates in CEL. Each
-    /// is a warning then.
+    /// Go on without what is not supported: Providers, templates in CEL. Each is a warning then.
     #[arg(long)]
     pub allow_unsupported: bool,
     /// List every test and case, and show what policies print.
@@ -363,8 +485,7 @@ pub struct LintArgs {
     /// left alone.
     #[arg(value_name = "PATH", required = true, value_hint = ValueHint::AnyPath)]
     pub paths: Vec<PathBuf>,
-    /// Go on without what is not supported: ExpansionTemplates, mutators, Providers, templates in CEL. Each
-    /// is a warning then.
+    /// Go on without what is not supported: Providers, templates in CEL. Each is a warning then.
     #[arg(long)]
     pub allow_unsupported: bool,
     #[command(flatten)]

@@ -90,8 +90,7 @@ impl<'a> From<&'a Outcome> for Decision<'a> {
         let mut findings: Vec<Finding<'a>> = outcome.results.iter().flat_map(Finding::of).collect();
         // Stable, and the results come ordered by constraint key, so this settles every tie.
         findings.sort_by(|a, b| {
-            let key =
-                |finding: &Finding<'a>| (finding.result.constraint.enforcement().declared(), finding.message);
+            let key = |finding: &Finding<'a>| (finding.result.declared(), finding.message);
             key(a).cmp(&key(b))
         });
         Self { findings }

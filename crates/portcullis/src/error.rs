@@ -118,8 +118,20 @@ error_kinds! {
     ShadowedName = "shadowed-name";
     /// A builtin that Rego v1 no longer has.
     DeprecatedBuiltin = "deprecated-builtin";
+    /// A location of a mutator that is none, or that its kind of mutator cannot have.
+    InvalidLocation = "invalid-location";
+    /// A mutator that changes no object, whatever it is.
+    NeverApplies = "never-applies";
+    /// Mutators that take the same field for different things. None of them is applied.
+    MutatorConflict = "mutator-conflict";
+    /// An object that could not be mutated. It stays what it was, and nothing is said of it.
+    Mutation = "mutation";
     /// A constraint whose template is not there, or was rejected.
     MissingTemplate = "missing-template";
+    /// Expansion templates of which one generates what another applies to, in a circle: none is applied.
+    ExpansionCycle = "expansion-cycle";
+    /// An object of which it is not known what controllers will make.
+    NotExpanded = "not-expanded";
     /// A Config that does not count: nothing is excluded or synced by it.
     IgnoredConfig = "ignored-config";
     /// The same resource twice.

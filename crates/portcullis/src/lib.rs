@@ -75,10 +75,12 @@ mod decision;
 mod document;
 mod enforcement;
 mod error;
+mod expansion;
 mod front_door;
 mod inventory;
 mod limits;
 mod matcher;
+mod mutation;
 mod names;
 mod node;
 mod object;
@@ -102,18 +104,25 @@ pub use admission_rules::{
 pub use analysis::Explanation;
 pub use analysis::InventoryRead;
 pub use api::{
-    AdmissionReview, Config, Constraint, ConstraintTemplate, ExclusionRule, Operation, Process, RegoVersion,
-    Resource, SyncSet, Unsupported, unsupported_kinds,
+    AdmissionReview, Config, Constraint, ConstraintTemplate, ExclusionRule, ExpansionTemplate, Mutator,
+    Operation, Process, RegoVersion, Resource, SyncSet, Unsupported, Uses, unsupported_kinds,
 };
 pub use decision::{Decision, Finding};
 pub use document::{Document, Form};
 pub use enforcement::{Actions, Enforcement, EnforcementAction, EnforcementPoint};
 pub use error::{Error, ErrorKind, Severity};
+pub use expansion::{
+    Expansion, ExpansionChange, ExpansionError, ExpansionSet, ExpansionStore, Parent, Resultant,
+};
 pub use front_door::Errors;
 pub use inventory::{Inventory, InventoryStore, ObjectKey};
 pub use limits::Limits;
 pub use matcher::Source as ObjectSource;
-pub use names::{ConstraintKey, GroupKind, Gvk, TemplateName};
+pub use mutation::{
+    Mutable, Mutation, MutationChange, MutationError, MutationFailure, MutationLimits, MutatorInfo,
+    MutatorSet, MutatorStore, PatchOperation,
+};
+pub use names::{ConstraintKey, GroupKind, Gvk, MutatorKey, MutatorKind, TemplateName};
 pub use node::Node;
 pub use object::{Annotation, Object};
 pub use path::{FieldPath, Segment};
@@ -124,7 +133,9 @@ pub use portcullis_rego::IndexLimits;
 pub use portcullis_value::{LimitKind, Limits as EvaluationLimits, Watch};
 pub use portcullis_yaml::lines as yaml_lines;
 pub use program::{ComparingCost, EvaluationError, InventoryComparison};
-pub use review::{ConstraintResult, Elsewhere, Outcome, Position, Precision, Review, Verdict, Violation};
+pub use review::{
+    ConstraintResult, Elsewhere, ImpliedBy, Outcome, Position, Precision, Review, Verdict, Violation,
+};
 pub use scope::{Place, Places, Scope, Scopes, Settled};
 pub use source::{Location, Source};
 pub use world::{Stopwatch, World};

@@ -100,6 +100,64 @@ impl fmt::Display for TemplateName {
     }
 }
 
+/// The kinds of mutators, in the order in which they are applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MutatorKind {
+    /// Sets a field.
+    Assign,
+    /// Sets parts of the name of an image.
+    AssignImage,
+    /// Adds a label or an annotation.
+    AssignMetadata,
+    /// Adds elements to a list, or takes some away.
+    ModifySet,
+}
+
+impl MutatorKind {
+    /// All of them.
+    pub const ALL: &'static [Self] =
+        &[Self::Assign, Self::AssignImage, Self::AssignMetadata, Self::ModifySet];
+
+    /// The kind, as documents write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Assign => "Assign",
+            Self::AssignImage => "AssignImage",
+            Self::AssignMetadata => "AssignMetadata",
+            Self::ModifySet => "ModifySet",
+        }
+    }
+
+    /// The kind of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.as_str() == name)
+    }
+}
+
+impl fmt::Display for MutatorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Identifies a mutator. Ordered by kind, then name: the order in which mutators are applied. They live in no
+/// namespace.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MutatorKey {
+    /// Its kind.
+    pub kind: MutatorKind,
+    /// `metadata.name`.
+    pub name: Arc<str>,
+}
+
+impl fmt::Display for MutatorKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.kind, self.name)
+    }
+}
+
 /// Identifies a constraint. Ordered by kind, then name: the order in which outcomes list constraints.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConstraintKey {

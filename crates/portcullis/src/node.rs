@@ -61,6 +61,13 @@ impl<'a> Node<'a> {
         Error::new(kind, message).at(location).in_field(self.path.clone())
     }
 
+    /// A warning about this node, positioned as [`Node::error`].
+    #[must_use]
+    pub fn warning(&self, kind: ErrorKind, message: impl Into<String>) -> Error {
+        let (location, _) = self.document.locate_nearest(&self.path);
+        Error::warning(kind, message).at(location).in_field(self.path.clone())
+    }
+
     /// Where this node's value is.
     #[must_use]
     pub fn location(&self) -> Location {

@@ -12,7 +12,7 @@ use serde::{Serialize, Serializer};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::names::Gvk;
-use crate::path::FieldPath;
+use crate::path::{FieldPath, Segment};
 use crate::source::Location;
 use crate::value::{self, Sharing, Value, View};
 
@@ -29,6 +29,8 @@ struct Inner {
     generate_name: Arc<str>,
     namespace: Arc<str>,
     document: Option<Document>,
+    /// Where in the document it is: the root, unless it was generated from a part of another object.
+    within: FieldPath,
 }
 
 /// The value of an annotation. Files may have any: `team: true` without quotes is no text, and API servers refuse it. What decides by an
@@ -119,6 +121,30 @@ impl Object {
         Self::build(value, document).map_err(|(error, path)| error.in_field(path))
     }
 
+    /// An object that was generated from the part of a document that is at a path. What is wrong with it is
+    /// placed there.
+    pub(crate) fn generated(
+        value: Value,
+        document: Option<Document>,
+        within: FieldPath,
+    ) -> Result<Self, Error> {
+        let place = document.clone();
+        let object = Self::build(value, document).map_err(|(error, path)| {
+            let path = within.join(&path);
+            let location = place.map(|document| document.locate_nearest(&path).0);
+            error.at(location).in_field(path)
+        })?;
+        Ok(object.located(within))
+    }
+
+    fn located(mut self, within: FieldPath) -> Self {
+        // Just made, so that nobody shares it.
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            inner.within = within;
+        }
+        self
+    }
+
     fn build(value: Value, document: Option<Document>) -> Result<Self, (Error, FieldPath)> {
         Self::build_as(value, document, true)
     }
@@ -158,7 +184,8 @@ impl Object {
                 return Err((error, root.child("metadata").child("labels").child(key)));
             }
         }
-        Ok(Self(Arc::new(Inner { value, gvk, name, generate_name, namespace, document })))
+        let within = FieldPath::root();
+        Ok(Self(Arc::new(Inner { value, gvk, name, generate_name, namespace, document, within })))
     }
 
     /// API group, version and kind.
@@ -223,6 +250,11 @@ impl Object {
         self.0.document.as_ref()
     }
 
+    /// Where in its document it is: the root, unless it was generated from a part of another object.
+    pub(crate) fn within(&self) -> &FieldPath {
+        &self.0.within
+    }
+
     /// Where it starts, if it was read from a document.
     #[must_use]
     pub fn location(&self) -> Option<Location> {
@@ -241,6 +273,7 @@ impl Object {
             generate_name: inner.generate_name.clone(),
             namespace: inner.namespace.clone(),
             document: None,
+            within: FieldPath::root(),
         }))
     }
 
@@ -265,7 +298,31 @@ impl Object {
             generate_name: inner.generate_name.clone(),
             namespace: namespace.unwrap_or_default().into(),
             document: inner.document.clone(),
+            within: inner.within.clone(),
         }))
+    }
+
+    /// The object with another value. Its document stays what was written.
+    pub(crate) fn with_value(&self, value: Value) -> Result<Self, Error> {
+        let inner = &*self.0;
+        let is_known = ["apiVersion", "kind", "metadata"].iter().all(|field| {
+            let [old, new] = [&inner.value, &value].map(|value| value::get(value, field));
+            // Not compared further: it may be large.
+            let is_same = |old: &Value, new: &Value| old.is_same(new) || (!old.is_collection() && old == new);
+            old.zip(new).map_or(old.is_none() && new.is_none(), |(old, new)| is_same(old, new))
+        });
+        if !is_known {
+            return Self::generated(value, inner.document.clone(), inner.within.clone());
+        }
+        Ok(Self(Arc::new(Inner {
+            value,
+            gvk: inner.gvk.clone(),
+            name: inner.name.clone(),
+            generate_name: inner.generate_name.clone(),
+            namespace: inner.namespace.clone(),
+            document: inner.document.clone(),
+            within: inner.within.clone(),
+        })))
     }
 
     /// The object as JSON. Cost: a full copy.
@@ -316,12 +373,72 @@ impl Object {
             generate_name: of_neighbour(&inner.generate_name, |inner| &inner.generate_name),
             namespace: of_neighbour(&inner.namespace, |inner| &inner.namespace),
             document: None,
+            within: FieldPath::root(),
         }))
     }
 
     pub(crate) fn value(&self) -> &Value {
         &self.0.value
     }
+
+    /// A path of the object as a path of its document: below the part that the object was generated from, if it
+    /// was. The document may have other elements in its lists: those that a mutator took away or added. An element
+    /// that the document does not have is behind all others.
+    pub(crate) fn written(&self, path: &FieldPath) -> FieldPath {
+        let within = self.within();
+        let document = self.document().and_then(|document| {
+            within.segments().iter().try_fold(document.value(), |value, segment| match segment {
+                Segment::Key(key) => value::get(value, key),
+                Segment::Index(index) => value.as_array()?.get(*index),
+            })
+        });
+        let Some(mut there) = document.filter(|value| !value.is_same(self.value())) else {
+            return within.join(path);
+        };
+        let mut here = self.value();
+        let mut found = within.segments().to_vec();
+        for (depth, segment) in path.segments().iter().enumerate() {
+            let next = match segment {
+                Segment::Key(key) => value::get(here, key).zip(value::get(there, key)),
+                Segment::Index(index) => {
+                    let (Some(items), Some(originals)) = (here.as_array(), there.as_array()) else { break };
+                    let same =
+                        if here.is_same(there) { Some(*index) } else { original(items, originals, *index) };
+                    // What the document does not have would be behind all that it has.
+                    let same = same.unwrap_or(originals.len());
+                    found.push(Segment::Index(same));
+                    items.get(*index).zip(originals.get(same))
+                }
+            };
+            if let Segment::Key(_) = segment {
+                found.push(segment.clone());
+            }
+            let Some((item, original)) = next else {
+                // Nothing is there that could be compared.
+                found.extend(path.segments().iter().skip(depth + 1).cloned());
+                break;
+            };
+            (here, there) = (item, original);
+        }
+        found.into_iter().collect()
+    }
+}
+
+/// Where an element of a list was in the list before, if it was there.
+fn original(items: &[Value], originals: &[Value], index: usize) -> Option<usize> {
+    /// Longer lists are not searched: each of many findings would.
+    const LONGEST: usize = 1000;
+    let item = items.get(index)?;
+    let is_it = |original: &&Value| match (value::str_at(item, &["name"]), value::str_at(original, &["name"]))
+    {
+        (Some(name), Some(other)) => name == other,
+        // An element that was changed is where it was, if no other one came or went.
+        _ => *original == item || (items.len() == originals.len() && item.is_collection()),
+    };
+    if originals.get(index).as_ref().is_some_and(is_it) {
+        return Some(index);
+    }
+    if originals.len() > LONGEST { None } else { originals.iter().position(|original| is_it(&original)) }
 }
 
 fn required(value: &Value, field: &str) -> Result<Arc<str>, (Error, FieldPath)> {

@@ -34,6 +34,7 @@ fn run(pod: &str, mut expect: Expect) {
         name: "the textbook's example".to_owned(),
         policies,
         r#match: None,
+        expansion: String::new(),
         inventory: String::new(),
         namespace: None,
         review: Some(pod.into()),

@@ -16,6 +16,7 @@ const TOPICS: &[&str] = &[
     "templates",
     "constraints",
     "decision",
+    "expansion",
     "positions",
     "regression",
 ];

@@ -37,10 +37,22 @@ pub struct Finding {
     pub message: String,
     /// The policy's `details`.
     pub details: Details,
+    /// What it is found in, if that is not the object but something that the object implies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub implied: Option<Box<Implied>>,
     /// The text around it, where that is in memory: audits, which may have more findings than memory, have
     /// none.
     #[serde(skip)]
     pub text: Option<Box<InText>>,
+}
+
+/// Something that an object implies: what a controller will make of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Implied {
+    /// The expansion template that says so.
+    pub by: String,
+    /// Whether the template's action counts instead of the constraint's.
+    pub overrides: bool,
 }
 
 /// What a finding is about, in the text that it was found in.
@@ -58,6 +70,11 @@ impl Finding {
     /// The gravest of its actions.
     pub fn action(&self) -> Action {
         self.actions.iter().min().copied().unwrap_or(Action(EnforcementAction::Deny))
+    }
+
+    /// Whether its action is that of the template which implies what it is found in, and not the constraint's.
+    pub fn is_overridden(&self) -> bool {
+        self.implied.as_ref().is_some_and(|implied| implied.overrides)
     }
 
     /// The message, saying so if it is not the policy's.

@@ -140,8 +140,8 @@ fn line(id: &str, policies: &[Policy], finding: &Finding, out: &mut dyn Write) -
         kind: &policy.key.kind,
         name: &policy.key.name,
         message: &finding.message,
-        enforcement_action: policy.declared,
-        enforcement_actions: if policy.is_scoped() {
+        enforcement_action: policy.declared_for(finding),
+        enforcement_actions: if policy.is_scoped_for(finding) {
             finding.actions.iter().map(|action| action.as_str()).collect()
         } else {
             Vec::new()

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use portcullis::{ConstraintInfo, ConstraintKey, EnforcementPoint, Object};
 use serde::{Deserialize, Serialize};
 
-use crate::{Action, Place};
+use crate::{Action, Finding, Place};
 
 /// A constraint, with what its template says about it.
 #[derive(Clone, Debug, Serialize)]
@@ -39,6 +39,17 @@ pub struct Policy {
 
 impl Policy {
     /// Whether its actions are those of enforcement points.
+    pub fn is_scoped_for(&self, finding: &Finding) -> bool {
+        self.is_scoped() && !finding.is_overridden()
+    }
+
+    /// The word for what a finding leads to: the constraint's, or that of the template which implies what it is
+    /// found in.
+    pub fn declared_for(&self, finding: &Finding) -> &'static str {
+        if finding.is_overridden() { finding.action().as_str() } else { self.declared }
+    }
+
+    /// Whether it has actions for each enforcement point.
     pub fn is_scoped(&self) -> bool {
         self.declared == "scoped"
     }

@@ -206,7 +206,7 @@ fn result(report: &AuditReport, finding: &Finding) -> Option<Value> {
         set(&mut resource, "namespace", &object.namespace);
     }
     let mut properties = Map::new();
-    properties.insert("enforcementAction".to_owned(), policy.declared.into());
+    properties.insert("enforcementAction".to_owned(), policy.declared_for(finding).into());
     if !finding.field.is_empty() {
         properties.insert("field".to_owned(), finding.field.as_str().into());
     }

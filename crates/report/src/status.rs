@@ -96,8 +96,8 @@ fn violation(finding: &Finding, policy: &Policy, message_limit: usize) -> Violat
         namespace: object.namespace.to_string(),
         name: object.name.to_string(),
         message: truncated(&finding.message, message_limit),
-        enforcement_action: policy.declared,
-        enforcement_actions: if policy.is_scoped() { actions.collect() } else { Vec::new() },
+        enforcement_action: policy.declared_for(finding),
+        enforcement_actions: if policy.is_scoped_for(finding) { actions.collect() } else { Vec::new() },
     }
 }
 

@@ -30,6 +30,9 @@ pub struct Case {
     pub policies: String,
     /// `spec.match` of a constraint `Always/it`, whose template the file shares.
     pub r#match: Option<serde_json::Value>,
+    /// ExpansionTemplates: a YAML stream.
+    #[serde(default)]
+    pub expansion: String,
     /// Objects of the cluster: a YAML stream.
     #[serde(default)]
     pub inventory: String,
@@ -101,7 +104,9 @@ pub struct Expect {
     pub excluded: Option<Vec<String>>,
     /// Why the request cannot be reviewed.
     pub refused: Option<String>,
-    /// What is wrong with the policies, in the order of the text.
+    /// Why the object cannot be expanded.
+    pub unexpanded: Option<String>,
+    /// What is wrong with the policies, in the order of the text; then with the expansion templates.
     #[serde(default)]
     pub errors: Vec<Problem>,
 }

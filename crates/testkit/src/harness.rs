@@ -14,9 +14,9 @@ use std::fmt::Write as _;
 use std::thread;
 
 use portcullis::{
-    Change, Decision, Document, EnforcementAction, EnforcementPoint, Error, Inventory, InventoryStore,
-    Object, ObjectKey, ObjectSource as Source, Outcome, PolicySet, PolicyStore, Process, Resource, Review,
-    Severity, TemplateName, Verdict, World,
+    Change, Decision, Document, EnforcementAction, EnforcementPoint, Error, Expansion, ExpansionChange,
+    ExpansionSet, ExpansionStore, Inventory, InventoryStore, Object, ObjectKey, ObjectSource as Source,
+    Outcome, PolicySet, PolicyStore, Process, Resource, Review, Severity, TemplateName, Uses, Verdict, World,
 };
 
 use crate::case::{Applies, Case, Expect, ExpectedFinding, File, ObjectSource, Point, Problem};
@@ -28,15 +28,21 @@ use crate::case::{Applies, Case, Expect, ExpectedFinding, File, ObjectSource, Po
 /// What differs from the expectation, or between two ways.
 pub fn run(file: &File, case: &Case) -> Result<(), String> {
     let documents = policy_documents(file, case)?;
-    let (policies, errors) = PolicySet::compile(documents.clone());
+    let (policies, mut errors) = PolicySet::compile(documents.clone());
+    let templates = read("expansion", &case.expansion)?;
+    let (expansions, problems) = ExpansionSet::compile(templates.clone());
+    let expansion_errors = problems.clone();
+    let of_policies = errors.clone();
+    errors.extend(problems);
     check_errors(&case.expect.errors, &errors)?;
     let orders = orders(&documents, case.ordered);
     for (way, documents) in &orders {
         let (_, shuffled) = PolicySet::compile(documents.clone());
-        if shuffled != errors {
-            return Err(format!("{way}: other errors: {shuffled:#?} instead of {errors:#?}"));
+        if shuffled != of_policies {
+            return Err(format!("{way}: other errors: {shuffled:#?} instead of {of_policies:#?}"));
         }
     }
+    let expansions = expansion_ways(&templates, expansions, &expansion_errors)?;
     let Some(review) = review(case)? else { return Ok(()) };
     let review = match review {
         Ok(review) => review,
@@ -49,11 +55,29 @@ pub fn run(file: &File, case: &Case) -> Result<(), String> {
     let point = point(case.point);
     let objects = objects(&case.inventory)?;
     let inventory: Inventory = objects.iter().cloned().collect();
-    let outcome = policies.review(&review, &World::new(&inventory), point);
+    let judge = |policies: &PolicySet, inventory: &Inventory| -> Outcome {
+        judged(policies, &expansions[0].1, &review, inventory, point)
+            .unwrap_or_else(|error| panic!("{error}"))
+    };
+    match judged(&policies, &expansions[0].1, &review, &inventory, point) {
+        Err(error) if case.expect.unexpanded.as_deref() == Some(&*error) => return Ok(()),
+        Err(error) => return Err(format!("the object cannot be expanded: {error}")),
+        Ok(_) if case.expect.unexpanded.is_some() => {
+            return Err("the object can be expanded, but should not".to_owned());
+        }
+        Ok(_) => {}
+    }
+    let outcome = judge(&policies, &inventory);
     check(&case.expect, &outcome)?;
     check_exclusions(&case.expect, &policies, &review)?;
 
     let expected = render(&outcome);
+    for (way, expansions) in &expansions {
+        let other = judged(&policies, expansions, &review, &inventory, point)?;
+        if render(&other) != expected {
+            return Err(format!("expansion {way} gives another outcome:\n{}", render(&other)));
+        }
+    }
     let same = |way: &str, outcome: &Outcome| -> Result<(), String> {
         let rendered = render(outcome);
         if rendered == expected {
@@ -63,26 +87,23 @@ pub fn run(file: &File, case: &Case) -> Result<(), String> {
     };
     for (way, documents) in &orders {
         let (policies, _) = PolicySet::compile(documents.clone());
-        same(&format!("compiled {way}"), &policies.review(&review, &World::new(&inventory), point))?;
+        same(&format!("compiled {way}"), &judge(&policies, &inventory))?;
         let policies = incremental(documents);
-        same(&format!("incremental {way}"), &policies.review(&review, &World::new(&inventory), point))?;
+        same(&format!("incremental {way}"), &judge(&policies, &inventory))?;
         if !case.ordered {
             let policies = with_removals(documents);
-            same(
-                &format!("incremental {way}, with removals"),
-                &policies.review(&review, &World::new(&inventory), point),
-            )?;
+            same(&format!("incremental {way}, with removals"), &judge(&policies, &inventory))?;
         }
     }
-    same("the same set again", &policies.review(&review, &World::new(&inventory), point))?;
+    same("the same set again", &judge(&policies, &inventory))?;
     let other = rebuilt(&objects);
-    same("a rebuilt inventory", &policies.review(&review, &World::new(&other), point))?;
+    same("a rebuilt inventory", &judge(&policies, &other))?;
     let kept: Inventory = objects.iter().filter_map(|object| policies.for_inventory(object)).collect();
-    same("what is kept of the inventory", &policies.review(&review, &World::new(&kept), point))?;
+    same("what is kept of the inventory", &judge(&policies, &kept))?;
     let in_threads: Vec<Outcome> = thread::scope(|scope| {
         let start = |_| {
-            let (policies, review, inventory) = (policies.clone(), &review, &inventory);
-            scope.spawn(move || policies.review(review, &World::new(inventory), point))
+            let (policies, judge, inventory) = (policies.clone(), &judge, &inventory);
+            scope.spawn(move || judge(&policies, inventory))
         };
         let handles: Vec<_> = (0..4).map(start).collect();
         handles.into_iter().map(|handle| handle.join().unwrap_or_else(|_| panic!("a panic"))).collect()
@@ -90,12 +111,59 @@ pub fn run(file: &File, case: &Case) -> Result<(), String> {
     in_threads.iter().try_for_each(|outcome| same("a clone in a thread", outcome))
 }
 
+/// Reviews an object with what it implies.
+fn judged(
+    policies: &PolicySet,
+    expansions: &ExpansionSet,
+    review: &Review,
+    inventory: &Inventory,
+    point: EnforcementPoint,
+) -> Result<Outcome, String> {
+    let world = World::new(inventory);
+    let implied = review.implied(&Expansion::new(expansions), &world).map_err(|error| error.to_string())?;
+    Ok(policies.review_with(review, &implied, &world, point))
+}
+
+/// Expansion templates compiled in every order, and one change at a time.
+fn expansion_ways(
+    documents: &[Document],
+    batch: ExpansionSet,
+    errors: &[Error],
+) -> Result<Vec<(&'static str, ExpansionSet)>, String> {
+    let mut ways = vec![("at once", batch)];
+    for (way, documents) in orders(documents, false) {
+        let (set, others) = ExpansionSet::compile(documents.clone());
+        if others != errors {
+            return Err(format!("expansion {way}: other errors: {others:#?} instead of {errors:#?}"));
+        }
+        ways.push((way, set));
+        let uses = Uses::POLICIES.with_expansions(true);
+        let resources: Vec<Resource> =
+            documents.iter().filter_map(|document| Resource::read_for(document, uses).0).collect();
+        let mut store = ExpansionStore::new();
+        for resource in &resources {
+            store.apply(ExpansionChange::Upsert(resource.clone()));
+            let _ = store.snapshot();
+        }
+        for resource in &resources {
+            let Resource::ExpansionTemplate(template) = resource else { continue };
+            store.apply(ExpansionChange::Remove(template.name().clone()));
+            let _ = store.snapshot();
+            store.apply(ExpansionChange::Upsert(resource.clone()));
+        }
+        ways.push(("one change at a time", store.snapshot()));
+    }
+    Ok(ways)
+}
+
 /// An outcome as text, complete: equal texts are equal outcomes.
 pub fn render(outcome: &Outcome) -> String {
     let mut text = format!("at {}\n", outcome.point);
     for result in &outcome.results {
         let actions: Vec<_> = result.actions.iter().map(EnforcementAction::as_str).collect();
-        let _ = writeln!(text, "{} [{}]", result.key(), actions.join(","));
+        let implied = result.implied_by.as_ref().map(|by| format!(" implied by {}", by.template()));
+        let implied = implied.unwrap_or_default();
+        let _ = writeln!(text, "{}{implied} [{}]", result.key(), actions.join(","));
         match &result.verdict {
             Verdict::Pass => text.push_str("  pass\n"),
             Verdict::Error(error) => {

@@ -21,7 +21,9 @@ manual! {
     index = "docs/README.md";
     audit = "docs/audit.md";
     cli = "docs/cli.md";
+    expansion = "docs/expansion.md";
     library = "docs/library.md";
+    mutation = "docs/mutation.md";
     policies = "docs/policies.md";
     reports = "docs/reports.md";
     webhook = "docs/webhook.md";

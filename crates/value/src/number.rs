@@ -28,7 +28,7 @@ enum Form {
     Int(i64),
     /// Of more than 64 bits with the sign.
     Big(Arc<BigInt>),
-    /// With a fraction, or beyond [`EXACT`].
+    /// With a fraction, or beyond [`EXACT`], or asked for by [`Number::kept_as_float`].
     Float(f64),
 }
 
@@ -104,7 +104,8 @@ impl Number {
         }
     }
 
-    /// The float, if it is kept as one: it has a fraction, or is beyond 2^53 and was written as a float.
+    /// The float, if it is kept as one: it has a fraction, is beyond 2^53 and was written as a float, or was
+    /// made by [`Self::kept_as_float`].
     #[must_use]
     pub fn as_float(&self) -> Option<f64> {
         if let Form::Float(number) = &self.0 { Some(*number) } else { None }
@@ -366,6 +367,15 @@ impl From<BigInt> for Number {
             Ok(small) => Self(Form::Int(small)),
             Err(_) => Self(Form::Big(Arc::new(number))),
         }
+    }
+}
+
+impl Number {
+    /// The number, kept as a float even if it has no fraction: worth the same, and told apart by
+    /// [`Self::as_float`]. For programs that have to know how a number was written; no reader makes one.
+    #[must_use]
+    pub fn kept_as_float(number: f64) -> Self {
+        Self(Form::Float(number))
     }
 }
 

@@ -156,7 +156,7 @@ fn lossy(bytes: &[u8]) -> String {
 }
 
 /// A day, perhaps with a time: what `!!timestamp` can stand before. It stays a text.
-fn is_timestamp(text: &str) -> bool {
+pub fn is_timestamp(text: &str) -> bool {
     let mut parts = text.splitn(3, '-');
     let number = |text: &str, most: usize| {
         let fits = (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());

@@ -1,14 +1,18 @@
-//! What `test` and `bench` read: policies, objects to judge, and what they may be compared with.
+//! What `test`, `mutate` and `bench` read: policies, mutators, objects to judge, and what they may be compared
+//! with.
 //!
 //! ```text
 //! paths ── read ──> documents ── Resource::read ──> policies
+//!                                              └──> mutators, if they are used
 //!                                              └──> subjects (objects, requests)
 //!                                              └──> inventory, scopes
 //! ```
 
 use std::path::PathBuf;
 
-use portcullis::{Document, Error, ErrorKind, Limits, Object, Resource, Review, Scopes, Severity};
+use portcullis::{
+    Document, Error, ErrorKind, Limits, Object, Resource, Review, Scopes, Settled, Severity, Uses,
+};
 use portcullis_sources::{self as read, Choice, Input, is_policy, is_suite};
 use rayon::prelude::*;
 
@@ -19,6 +23,8 @@ pub struct Subject {
     pub kind: SubjectKind,
     /// The review of a request; an object's depends on what is known of all kinds.
     pub request: Option<Review>,
+    /// As mutators left it, where it lives.
+    pub mutated: Option<Settled>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,8 +40,11 @@ pub enum SubjectKind {
 #[derive(Default)]
 pub struct Loaded {
     pub policies: Vec<Resource>,
+    /// None, unless they are used: then they are among what is not supported.
+    pub mutators: Vec<Resource>,
     pub subjects: Vec<Subject>,
     /// What policies may compare with, in the order given: of two objects of the same name the last one counts.
+    /// First come the subjects that are no requests, in their order.
     pub inventory: Vec<Object>,
     /// What the CRDs among all that was read say of their kinds.
     pub scopes: Scopes,
@@ -61,19 +70,50 @@ pub struct Sources<'a> {
     pub inventory: &'a [PathBuf],
     /// The largest file.
     pub max_size: usize,
+    /// What it is read for.
+    pub purpose: Purpose,
+}
+
+/// What is done with the input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Objects are judged by policies, again and again.
+    Measure,
+    /// Objects are judged by policies, with what they imply.
+    Judge,
+    /// Objects are mutated, and then judged by policies, with what they imply.
+    MutateAndJudge,
+    /// Objects are mutated. What is wrong with policies that are no mutators does not matter.
+    Mutate,
+}
+
+impl Purpose {
+    fn uses(self) -> Uses {
+        let is_judged = matches!(self, Self::Judge | Self::MutateAndJudge);
+        Uses::POLICIES.with_mutators(self != Self::Measure).with_expansions(is_judged)
+    }
+
+    /// Whether it matters what is wrong with a document.
+    fn asks_about(self, resource: Option<&Resource>, object: Option<&Object>) -> bool {
+        self != Self::Mutate || is_mutator(resource) || !is_policy(resource, object)
+    }
+}
+
+fn is_mutator(resource: Option<&Resource>) -> bool {
+    resource.is_some_and(Resource::is_mutator)
 }
 
 /// Reads all that is named, and standard input if nothing says otherwise and somebody writes into it.
 pub fn load(sources: Sources<'_>) -> Loaded {
-    let Sources { mut paths, policies, inventory, max_size } = sources;
+    let Sources { mut paths, policies, inventory, max_size, purpose } = sources;
     let limits = Limits { source_bytes: max_size, ..Limits::default() };
     let named = paths.iter().chain(policies).chain(inventory).any(|path| read::is_stdin(path));
     if !named && read::stdin_is_stream() {
         paths.push(read::stdin_path());
     }
     let mut loaded = Loaded::default();
-    loaded.add_policies(read::documents(policies, Choice::Policies, &limits));
-    loaded.add_all(read::documents(&paths, Choice::Manifests, &limits));
+    loaded.add_policies(read::documents(policies, Choice::Policies, &limits), purpose);
+    loaded.add_all(read::documents(&paths, Choice::Manifests, &limits), purpose);
     loaded.add_inventory(read::documents(inventory, Choice::Manifests, &limits));
     if paths.is_empty() && policies.is_empty() && inventory.is_empty() {
         let error = Error::new(ErrorKind::NoInput, "there is nothing to read");
@@ -85,16 +125,18 @@ pub fn load(sources: Sources<'_>) -> Loaded {
 }
 
 impl Loaded {
-    fn add_all(&mut self, input: Input) {
+    fn add_all(&mut self, input: Input, purpose: Purpose) {
         self.is_unread |= has_errors(&input.problems);
         self.problems.extend(input.problems);
-        for Classified { resource, object, problems } in classify(&input.documents) {
+        for Classified { resource, object, problems } in classify(&input.documents, purpose.uses()) {
             // Suites are for `verify`, which also says what is wrong with them.
             if object.as_ref().is_some_and(is_suite) {
                 continue;
             }
             self.is_unread |= object.is_none() && has_errors(&problems);
-            self.problems.extend(problems);
+            if purpose.asks_about(resource.as_ref(), object.as_ref()) {
+                self.problems.extend(problems);
+            }
             let (Some(resource), Some(object)) = (resource, object) else { continue };
             let kind = match &resource {
                 Resource::AdmissionReview(request) => {
@@ -109,27 +151,44 @@ impl Loaded {
             };
             self.scopes.learn(&object);
             self.inventory.push(object.clone());
-            self.subjects.push(Subject { object, kind, request: None });
+            self.subjects.push(Subject { object, kind, request: None, mutated: None });
             if kind == SubjectKind::Policy {
-                self.policies.push(resource);
+                self.add_policy(resource);
             }
+        }
+    }
+
+    fn add_policy(&mut self, resource: Resource) {
+        if is_mutator(Some(&resource)) {
+            self.mutators.push(resource);
+        } else {
+            self.policies.push(resource);
         }
     }
 
     fn add_request(&mut self, review: Review) {
         // A request without any object is an error already.
         if let Some(object) = review.object().cloned() {
-            self.subjects.push(Subject { object, kind: SubjectKind::Request, request: Some(review) });
+            self.subjects.push(Subject {
+                object,
+                kind: SubjectKind::Request,
+                request: Some(review),
+                mutated: None,
+            });
         }
     }
 
     /// Takes the policies, and is silent about everything else: samples may be broken on purpose.
-    fn add_policies(&mut self, input: Input) {
+    fn add_policies(&mut self, input: Input, purpose: Purpose) {
         self.problems.extend(input.problems);
-        for Classified { resource, object, problems } in classify(&input.documents) {
+        for Classified { resource, object, problems } in classify(&input.documents, purpose.uses()) {
             if is_policy(resource.as_ref(), object.as_ref()) {
-                self.problems.extend(problems);
-                self.policies.extend(resource);
+                if purpose.asks_about(resource.as_ref(), object.as_ref()) {
+                    self.problems.extend(problems);
+                }
+                if let Some(resource) = resource {
+                    self.add_policy(resource);
+                }
             } else if let Some(object) = &object {
                 self.scopes.learn(object);
             }
@@ -158,11 +217,11 @@ pub fn has_errors(problems: &[Error]) -> bool {
     problems.iter().any(|problem| problem.severity() == Severity::Error)
 }
 
-fn classify(documents: &[Document]) -> Vec<Classified> {
+fn classify(documents: &[Document], uses: Uses) -> Vec<Classified> {
     documents
         .par_iter()
         .map(|document| {
-            let (resource, problems) = Resource::read(document);
+            let (resource, problems) = Resource::read_for(document, uses);
             let object = Object::from_document(document.clone()).ok();
             Classified { resource, object, problems }
         })

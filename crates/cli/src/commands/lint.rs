@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! paths ── read ──> documents ── Resource::read ──> policies ── PolicySet ──> templates
+//!                                       ├────> mutators ── MutatorStore ──> conflicts
 //!                                       \───────────────────────────┴─ problems ──> report
 //! ```
 
@@ -10,8 +11,8 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use portcullis::{
-    AdmissionRules, Document, Error, ErrorKind, Kinds, Limits, Object, PolicySet, Resource, Severity,
-    Unsupported, WebhookConfiguration,
+    AdmissionRules, Document, Error, ErrorKind, ExpansionSet, Kinds, Limits, MutatorStore, Object, PolicySet,
+    Resource, Severity, Unsupported, Uses, WebhookConfiguration,
 };
 use portcullis_report::lint::LintReport;
 use portcullis_report::{self as report, ExitStatus, Problem};
@@ -24,6 +25,14 @@ use crate::args::LintArgs;
 /// Reads the policies and reports.
 pub fn run(args: &LintArgs) -> anyhow::Result<ExitStatus> {
     let Loaded { policies, files, mut problems, mut is_unread, kinds } = load(args);
+    let (expansions, policies): (Vec<_>, Vec<_>) = policies.into_iter().partition(Resource::is_expansion);
+    problems.extend(ExpansionSet::from_resources(expansions).1);
+    let mut store = MutatorStore::new();
+    for mutator in &policies {
+        problems.extend(store.duplicate(mutator));
+        problems.extend(store.upsert(mutator));
+    }
+    problems.extend(store.snapshot().conflicts());
     let (policies, found) = PolicySet::from_resources_in(read::prepared(policies), &args.config.homes(None));
     problems.extend(found);
     if !args.webhook_configuration.is_empty() {
@@ -132,7 +141,8 @@ impl Loaded {
             .documents
             .par_iter()
             .map(|document| {
-                let (resource, problems) = Resource::read(document);
+                let uses = Uses::POLICIES.with_expansions(true).with_mutators(true);
+                let (resource, problems) = Resource::read_for(document, uses);
                 (document, resource, Object::from_document(document.clone()).ok(), problems)
             })
             .collect();

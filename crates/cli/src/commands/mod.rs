@@ -2,9 +2,12 @@
 
 mod bench;
 mod evaluation;
+mod expand;
 mod generate;
 mod input;
 mod lint;
+mod mutate;
+mod mutating;
 mod progress;
 mod second;
 mod test;
@@ -30,6 +33,11 @@ pub fn dispatch(args: Args) -> anyhow::Result<ExitStatus> {
             let jobs = verify.jobs;
             in_pool(jobs, || verify::run(&verify))
         }
+        Command::Mutate(mutate) => {
+            let jobs = mutate.jobs;
+            in_pool(jobs, || mutate::run(&mutate))
+        }
+        Command::Expand(expand) => in_pool(None, || expand::run(&expand)),
         Command::Bench(bench) => in_pool(None, || bench::run(&bench)),
         // It has threads of its own: what is read and what is judged are bounded together.
         Command::Audit(args) => Ok(portcullis_audit::run::files(&args.audit)?),

@@ -7,25 +7,27 @@
 //! ```
 
 use std::cell::LazyCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::sync::Arc;
 
 use portcullis::{
-    ConstraintKey, Decision, EnforcementAction, EnforcementPoint, Error, ErrorKind, FieldPath, Inventory,
-    InventoryStore, Location, Object, ObjectKey, Outcome, Place, Places, PolicySet, Position, Precision,
-    Process, Review, Unsupported, Verdict,
+    ConstraintKey, Decision, Elsewhere, EnforcementAction, EnforcementPoint, Error, ErrorKind, Expansion,
+    ExpansionSet, FieldPath, ImpliedBy, Inventory, InventoryStore, Location, MutatorSet, MutatorStore,
+    Object, ObjectKey, Outcome, Parent, Place, Places, PolicySet, Position, Precision, Process, Resource,
+    Review, Unsupported, Verdict,
 };
 use portcullis_report::{
-    self as report, Action, Details, ExitStatus, Finding, Form, InText, ObjectName, Placed, Policy, Problem,
-    Reviewed, TestReport, Wanted,
+    self as report, Action, Details, ExitStatus, Finding, Form, Implied, InText, ObjectName, Placed, Policy,
+    Problem, Reviewed, TestReport, Wanted,
 };
 use portcullis_sources::prepared;
 use rayon::prelude::*;
 
-use crate::args::TestArgs;
+use crate::args::{Expand, TestArgs};
 use crate::commands::evaluation::Evaluating;
-use crate::commands::input::{Loaded, Sources, Subject, SubjectKind, has_errors, load};
+use crate::commands::input::{Loaded, Purpose, Sources, Subject, SubjectKind, has_errors, load};
+use crate::commands::mutating::Mutating;
 use crate::commands::progress::Progress;
 use crate::commands::second::{Opinion, Second, Tally};
 
@@ -39,6 +41,7 @@ pub fn run(args: &TestArgs) -> anyhow::Result<ExitStatus> {
         policies: &args.policies,
         inventory: &args.inventory,
         max_size: args.max_size,
+        purpose: if args.mutate { Purpose::MutateAndJudge } else { Purpose::Judge },
     });
     let mut report = judge(loaded, args);
     let denies = |finding: &Finding| finding.actions.contains(&Action(EnforcementAction::Deny));
@@ -72,12 +75,37 @@ fn write(report: &TestReport, form: Form) -> anyhow::Result<()> {
 }
 
 fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
-    let Loaded { policies, mut subjects, inventory, scopes, is_unread, mut problems } = loaded;
+    let Loaded { policies, mutators, mut subjects, mut inventory, scopes, mut is_unread, mut problems } =
+        loaded;
     let places = Places::new(scopes).with_namespace(args.namespace.as_deref());
+    let (expansions, policies): (Vec<_>, Vec<_>) = policies.into_iter().partition(Resource::is_expansion);
+    let (expansions, found) = ExpansionSet::from_resources(expansions);
+    problems.extend(found);
+    let expansions = match args.expand {
+        Some(Expand::Workloads) => expansions.with_workloads(),
+        None => expansions,
+    };
     let (policies, found) = PolicySet::from_resources_in(prepared(policies), &args.config.homes(None));
     problems.extend(found);
     problems = Unsupported::allowed(args.allow_unsupported).judge(problems);
     problems.extend(duplicates(&subjects, &places));
+    let (mutators, parents) = if args.mutate {
+        let (mutating, found) = Mutating::new(&mutators, args.operation, &policies, &inventory);
+        problems.extend(Unsupported::allowed(args.allow_unsupported).judge(found));
+        if mutators.is_empty() && !has_errors(&problems) {
+            let warning = Error::warning(ErrorKind::NoInput, "no mutators were given: nothing is mutated");
+            problems.push(warning.hint("give them with `-f` or `--policies`, or leave out `--mutate`"));
+        }
+        // What cannot be mutated is not let into a cluster, and so not judged.
+        let found = mutating.mutate_all(&mut subjects, &mut inventory, &places);
+        is_unread |= !found.is_empty();
+        problems.extend(found);
+        (mutating.set, Parent::Mutated)
+    } else {
+        let (set, found) = mutators_of(&mutators, &expansions);
+        problems.extend(Unsupported::allowed(args.allow_unsupported).judge(found));
+        (set, Parent::AsWritten)
+    };
     let mut store = InventoryStore::new();
     for object in inventory {
         store.sync(places.settle(object).object, &policies);
@@ -98,7 +126,8 @@ fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
     let tally = args.second.cross_check.then(Tally::default);
     let second =
         tally.as_ref().map(|tally| Second::new(policies, evaluating.timeout(), tally).with(inventory));
-    let judging = Judging { policies, index, inventory, places, default, evaluating, second };
+    let expansion = Expansion::new(&expansions).with_mutators(&mutators).of_parents(parents);
+    let judging = Judging { policies, expansion, index, inventory, places, default, evaluating, second };
     let judged: Vec<Judged> = subjects
         .into_par_iter()
         .map(|subject| {
@@ -123,6 +152,7 @@ fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
         reviewed.push(judged.reviewed);
         findings.extend(judged.findings.into_iter().map(|finding| Finding { ordinal, ..finding }));
         problems.extend(judged.elsewhere);
+        problems.extend(judged.unexpanded);
         problems.extend(judged.otherwise);
     }
     // People read it in the summary.
@@ -141,6 +171,32 @@ fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
         excluded,
         wanted: Wanted { quiet: args.quiet, verbose: args.verbose },
     }
+}
+
+/// The mutators of what objects imply, and what is wrong with them. If nothing implies anything, they have no
+/// effect, and must not look as if they had.
+fn mutators_of(resources: &[Resource], expansions: &ExpansionSet) -> (MutatorSet, Vec<Error>) {
+    let mut errors = Vec::new();
+    if expansions.is_empty() {
+        for resource in resources {
+            let Resource::Mutator(mutator) = resource else { continue };
+            errors.extend(mutator.object().document().into_iter().flat_map(|text| Resource::read(text).1));
+        }
+        return (MutatorSet::empty(), errors);
+    }
+    let mut store = MutatorStore::new();
+    for resource in resources {
+        errors.extend(store.duplicate(resource));
+        errors.extend(store.upsert(resource));
+    }
+    let set = store.snapshot();
+    errors.extend(set.conflicts());
+    if let Some(first) = set.mutators().next() {
+        let message = "mutators change what objects imply, and not the objects: these are judged as they are";
+        let warning = Error::warning(ErrorKind::Unsupported, message).hint("`--mutate` changes both");
+        errors.push(warning.at(first.location().clone()).about(first.key().to_string()));
+    }
+    (set, errors)
 }
 
 /// Objects of the same name cannot both be meant; both are judged.
@@ -197,6 +253,7 @@ fn nothing_to_do(policies: &PolicySet, subjects: &[Subject], problems: &[Error])
 /// What all objects are judged with.
 struct Judging<'a> {
     policies: &'a PolicySet,
+    expansion: Expansion<'a>,
     /// Where each constraint is in the report.
     index: BTreeMap<ConstraintKey, usize>,
     inventory: &'a Inventory,
@@ -219,14 +276,17 @@ struct Judged {
     is_excluded: bool,
     /// What would be found in other namespaces only.
     elsewhere: Vec<Error>,
+    /// Why it is not known what it implies.
+    unexpanded: Option<Error>,
     /// What a second evaluator says otherwise.
     otherwise: Vec<Error>,
 }
 
 impl Judging<'_> {
     fn judge(&self, subject: Subject) -> Judged {
-        let Subject { object, kind, request } = subject;
-        let mut review = request.unwrap_or_else(|| Review::settled(self.places.settle(object.clone())));
+        let Subject { object, kind, request, mutated } = subject;
+        let settled = || mutated.unwrap_or_else(|| self.places.settle(object.clone()));
+        let mut review = request.unwrap_or_else(|| Review::settled(settled()));
         let is_placed = matches!(review.place(), Place::Assumed | Place::Given);
         if let Some(default) =
             self.default.as_ref().filter(|default| **default.name() == *review.namespace_name())
@@ -236,32 +296,49 @@ impl Judging<'_> {
         let deadline = self.evaluating.deadline();
         let world = self.evaluating.world(self.inventory, &deadline);
         let (point, process) = (POINT, Process::Webhook);
-        let elsewhere = self.policies.review_elsewhere(&review, &world, point, process);
-        let elsewhere = elsewhere
-            .iter()
-            .map(|elsewhere| elsewhere.to_warning().about(object.to_string()).at(whole(&object).location))
-            .collect();
+        let elsewhere_of = |review: &Review, object: &Object| -> Vec<Error> {
+            let found = self.policies.review_elsewhere(review, &world, point, process);
+            let warning =
+                |one: &Elsewhere| one.to_warning().about(object.to_string()).at(whole(object).location);
+            found.iter().map(warning).collect()
+        };
+        let mut elsewhere = elsewhere_of(&review, &object);
         // As in a cluster: what is excluded there is let in.
         let is_excluded = self.policies.excludes(process, &review);
         let is_policy = kind == SubjectKind::Policy;
+        let mut unexpanded = None;
         let mut reviewed = Reviewed { object, is_policy, passed: Vec::new(), prints: Vec::new() };
         let (mut findings, mut otherwise) = (Vec::new(), Vec::new());
         if !is_excluded {
-            let outcome = self.policies.review(&review, &world, point);
+            let implied = review.implied(&self.expansion, &world).unwrap_or_else(|error| {
+                let error = error.to_error().about(reviewed.object.to_string());
+                let place = whole(&reviewed.object).location;
+                unexpanded = Some(if error.location().is_none() { error.at(place) } else { error });
+                Vec::new()
+            });
+            elsewhere.extend(implied.iter().flat_map(|one| elsewhere_of(one, &reviewed.object)));
+            let outcome = self.policies.review_with(&review, &implied, &world, point);
             if let Some(second) = &self.second {
                 let place = whole(&reviewed.object).location;
-                otherwise = second.problems(self.policies, &review, &world, &outcome, Some(&place));
+                let mut own = outcome.clone();
+                own.results.retain(|result| result.implied_by.is_none());
+                otherwise = second.problems(self.policies, &review, &world, &own, Some(&place));
             }
-            findings = self.findings(&reviewed.object, &outcome);
+            findings = once(self.findings(&reviewed.object, &outcome));
+            reviewed.passed = self.passed(&outcome);
             for result in &outcome.results {
                 let Some(policy) = self.index.get(result.key()).copied() else { continue };
-                if result.verdict == Verdict::Pass {
-                    reviewed.passed.push(policy);
-                }
                 reviewed.prints.extend(result.prints.iter().map(|print| (policy, print.clone())));
             }
         }
-        Judged { reviewed, findings, is_placed, is_excluded, elsewhere, otherwise }
+        Judged { reviewed, findings, is_placed, is_excluded, elsewhere, unexpanded, otherwise }
+    }
+
+    /// The constraints that hold for the object, and for all that it implies.
+    fn passed(&self, outcome: &Outcome) -> Vec<usize> {
+        let of_one = outcome.results.chunk_by(|a, b| a.key() == b.key());
+        let hold = of_one.filter(|results| results.iter().all(|result| result.verdict == Verdict::Pass));
+        hold.filter_map(|results| self.index.get(results.first()?.key()).copied()).collect()
     }
 
     fn findings(&self, object: &Object, outcome: &Outcome) -> Vec<Finding> {
@@ -269,7 +346,9 @@ impl Judging<'_> {
         let name = LazyCell::new(|| ObjectName::of(object));
         let decision = Decision::from(outcome);
         let found = decision.findings.iter().map(|finding| {
-            let precise = finding.position().filter(|position| position.precision != Precision::Object);
+            // Of what is implied, the part that it is made of is known at least.
+            let is_precise = |place: &Position| place.precision != Precision::Object || !place.path.is_root();
+            let precise = finding.position().filter(is_precise);
             let Position { location, path, precision } = precise.unwrap_or_else(|| whole.clone());
             let broke_at = match &finding.result.verdict {
                 Verdict::Error(error) => error.location.clone(),
@@ -292,11 +371,39 @@ impl Judging<'_> {
                 },
                 message: finding.message.to_owned(),
                 details: Details::from(&finding.details()),
+                implied: finding.result.implied_by.as_ref().map(|by| Box::new(implied(by))),
                 text: Some(Box::new(InText { location, precision, broke_at })),
             }
         });
         found.collect()
     }
+}
+
+/// Without what a policy that knows workloads finds in the Pods of one as well: of what is implied without a
+/// template, only what is not found in the object itself, at the same place by the same constraint.
+fn once(findings: Vec<Finding>) -> Vec<Finding> {
+    let key = |finding: &Finding, message: &str| {
+        (finding.policy, finding.place.clone(), finding.field.clone(), message.to_owned())
+    };
+    let prefix = format!("[Implied by {}] ", ExpansionSet::WORKLOADS);
+    let own: BTreeSet<_> = findings
+        .iter()
+        .filter(|finding| finding.implied.is_none())
+        .map(|finding| key(finding, &finding.message))
+        .collect();
+    let is_new = |finding: &Finding| match (&finding.implied, finding.message.strip_prefix(&*prefix)) {
+        (Some(implied), Some(said)) if implied.by == ExpansionSet::WORKLOADS => {
+            !own.contains(&key(finding, said))
+        }
+        _ => true,
+    };
+    findings.into_iter().filter(is_new).collect()
+}
+
+/// What a finding is found in that is not in the object.
+fn implied(by: &ImpliedBy) -> Implied {
+    let overrides = by.enforcement_action().is_some();
+    Implied { by: by.template().to_owned(), overrides }
 }
 
 /// The position of a finding that is about the object as a whole: the line that says which object it is.

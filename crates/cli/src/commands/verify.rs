@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use portcullis::{
-    Decision, Document, EnforcementPoint, Error, ErrorKind, Inventory, Limits, Location, Object, PolicySet,
-    Resource, Review, Severity, Source, Unsupported,
+    Decision, Document, EnforcementPoint, Error, ErrorKind, Expansion, ExpansionSet, Inventory, Limits,
+    Location, Object, PolicySet, Resource, Review, Severity, Source, Unsupported, Uses, World,
 };
 use portcullis_report::verify::{CaseResult, Failure, Status, SuiteResult, TestResult, VerifyReport};
 use portcullis_report::{self as report, ExitStatus, Problem, count, human};
@@ -186,11 +186,12 @@ impl Runner<'_> {
             Err(failure) => result.failures.push(failure),
             // What is not done about it is a warning.
             Ok(None) => return result,
-            Ok(Some(policies)) => {
-                let second = self.tally.map(|tally| Second::new(&policies, self.evaluating.timeout(), tally));
+            Ok(Some(compiled)) => {
+                let policies = &compiled.policies;
+                let second = self.tally.map(|tally| Second::new(policies, self.evaluating.timeout(), tally));
                 let case = |case: &Case| {
                     let run = !case.skip && self.selects_case(test, case);
-                    run_case(case, run.then_some(&policies), &files, &self.evaluating, second.as_ref())
+                    run_case(case, run.then_some(&compiled), &files, &self.evaluating, second.as_ref())
                 };
                 result.parts = test.cases.iter().map(case).collect();
             }
@@ -246,6 +247,12 @@ fn broken(location: &Location, message: impl Into<String>, errors: &[Error]) -> 
     }
 }
 
+/// What the cases of a test are judged by.
+struct Compiled {
+    policies: PolicySet,
+    expansions: ExpansionSet,
+}
+
 /// The policies of a test, or why there are none; `None` if its template is in an engine that there is not,
 /// and that is allowed. A test with `invalid: true` gets an empty set if its constraint is refused as it
 /// should.
@@ -254,16 +261,12 @@ fn compile(
     files: &Files<'_>,
     unsupported: Unsupported,
     warnings: &mut Vec<Error>,
-) -> Result<Option<PolicySet>, Failure> {
+) -> Result<Option<Compiled>, Failure> {
     let at = &test.location;
-    if test.expansion.is_some() {
-        if unsupported == Unsupported::Refused {
-            let message = "this test was not run: `expansion` is not supported";
-            return Err(broken(at, message, &[]));
-        }
-        let message = "`expansion` is not supported: what the object generates is not judged";
-        warnings.push(Error::warning(ErrorKind::Unsupported, message).at(at.clone()));
-    }
+    let expansions = match &test.expansion {
+        Some(path) => expansions(path, files, at, warnings)?,
+        None => ExpansionSet::empty(),
+    };
     let template = files.read(&test.template, "template", at, warnings)?;
     let constraint = files.read(&test.constraint, "constraint", at, warnings)?;
     if let ([document], Unsupported::Allowed) = (template.as_slice(), unsupported) {
@@ -294,10 +297,10 @@ fn compile(
         problems.retain(|problem| problem.kind() != ErrorKind::MissingTemplate);
     }
     match (test.invalid, problems.is_empty()) {
-        (false, true) => Ok(Some(policies)),
+        (false, true) => Ok(Some(Compiled { policies, expansions })),
         (false, false) => Err(broken(at, "the policy cannot be used", &problems)),
         (true, _) if problems.iter().any(|error| error.kind() == ErrorKind::SchemaValidation) => {
-            Ok(Some(PolicySet::empty()))
+            Ok(Some(Compiled { policies: PolicySet::empty(), expansions }))
         }
         (true, true) => {
             let message = "expected that the constraint does not fit the template's schema, but it does";
@@ -308,6 +311,46 @@ fn compile(
             Err(Failure { status: Status::Failed, ..broken(at, message, &problems) })
         }
     }
+}
+
+/// The expansion templates of a file. Each of its documents has to be one.
+fn expansions(
+    path: &str,
+    files: &Files<'_>,
+    at: &Location,
+    warnings: &mut Vec<Error>,
+) -> Result<ExpansionSet, Failure> {
+    let documents = files.read(path, "expansion", at, warnings)?;
+    if documents.is_empty() {
+        return Err(broken(
+            at,
+            format!("expected at least one ExpansionTemplate in `{path}`, found none"),
+            &[],
+        ));
+    }
+    let (mut resources, mut errors) = (Vec::new(), Vec::new());
+    for document in &documents {
+        let (resource, problems) = Resource::read_for(document, Uses::POLICIES.with_expansions(true));
+        let (found, others) = separate(problems);
+        warnings.extend(others);
+        match resource {
+            Some(resource) if resource.is_expansion() => resources.push(resource),
+            Some(_) => {
+                let error = Error::new(ErrorKind::Suite, "this is no ExpansionTemplate");
+                errors.push(error.at(document.location()));
+            }
+            None => {}
+        }
+        errors.extend(found);
+    }
+    let (expansions, problems) = ExpansionSet::from_resources(resources);
+    let (found, others) = separate(problems);
+    warnings.extend(others);
+    errors.extend(found);
+    if errors.is_empty() {
+        return Ok(expansions);
+    }
+    Err(broken(at, "the expansion cannot be used", &errors))
 }
 
 /// The constraint of a file; the inner error is that of a constraint that is broken.
@@ -385,29 +428,31 @@ fn not_one(found: usize, what: &str, path: &str, at: &Location) -> Failure {
 
 fn run_case(
     case: &Case,
-    policies: Option<&PolicySet>,
+    compiled: Option<&Compiled>,
     files: &Files<'_>,
     evaluating: &Evaluating,
     second: Option<&Second<'_>>,
 ) -> CaseResult {
     let started = Instant::now();
     let mut result = CaseResult::skipped(&case.name, case.location.clone());
-    let Some(policies) = policies else { return result };
+    let Some(Compiled { policies, expansions }) = compiled else { return result };
     let mut warnings = Vec::new();
-    let found = review_of(case, files, &mut warnings);
+    let found = review_of(case, expansions, files, &mut warnings);
     result.problems = Problem::all(&warnings);
     match found {
         Err(failure) => result.failures.push(failure),
-        Ok((review, inventory)) => {
+        Ok((review, implied, inventory)) => {
             let deadline = evaluating.deadline();
             let world = evaluating.world(&inventory, &deadline);
-            let outcome = policies.review(&review, &world, EnforcementPoint::CommandLine);
+            let outcome = policies.review_with(&review, &implied, &world, EnforcementPoint::CommandLine);
             let decision = Decision::from(&outcome);
             result.failures =
                 case.assertions.iter().filter_map(|assertion| check(assertion, &decision)).collect();
             if let Some(second) = second {
                 let place = Some(&case.location);
-                let found = second.with(&inventory).problems(policies, &review, &world, &outcome, place);
+                let mut own = outcome.clone();
+                own.results.retain(|result| result.implied_by.is_none());
+                let found = second.with(&inventory).problems(policies, &review, &world, &own, place);
                 let (errors, unknown) = separate(found);
                 result.problems.extend(Problem::all(&unknown));
                 result
@@ -422,12 +467,13 @@ fn run_case(
     result
 }
 
-/// What a case reviews, and what it may be compared with.
+/// What a case reviews, what that implies, and what it may be compared with.
 fn review_of(
     case: &Case,
+    expansions: &ExpansionSet,
     files: &Files<'_>,
     warnings: &mut Vec<Error>,
-) -> Result<(Review, Inventory), Failure> {
+) -> Result<(Review, Vec<Review>, Inventory), Failure> {
     let at = &case.location;
     let mut objects = Vec::new();
     for path in &case.inventory {
@@ -447,21 +493,27 @@ fn review_of(
     let unusable = |errors: &[Error]| broken(at, "the object cannot be used", errors);
     let object = Object::under_test(document.clone()).map_err(|error| unusable(&[error]))?;
     let is_request = &*object.gvk().kind == "AdmissionReview" && &*object.gvk().group == "admission.k8s.io";
-    let review = if is_request {
+    let (review, implied) = if is_request {
         let (resource, problems) = Resource::read(document);
         let (errors, found) = separate(problems);
         warnings.extend(found);
         match resource {
             Some(Resource::AdmissionReview(request)) => {
-                Review::from_admission_as_written(&request).map_err(|error| unusable(&[error]))?
+                // As gator has it: a request implies nothing.
+                let review = Review::from_admission_as_written(&request);
+                (review.map_err(|error| unusable(&[error]))?, Vec::new())
             }
             _ => return Err(unusable(&errors)),
         }
     } else {
         // As gator has it: there is no cluster that knows the kinds, and the object's own field counts.
-        Review::as_written(object)
+        let review = Review::as_written(object);
+        // Mutators are no part of a suite, as gator has it.
+        let implied = review.implied(&Expansion::new(expansions), &World::default());
+        let implied = implied.map_err(|error| unusable(&[error.to_error()]))?;
+        (review, implied)
     };
-    Ok((review, objects.into_iter().collect()))
+    Ok((review, implied, objects.into_iter().collect()))
 }
 
 /// Whether an assertion holds; if not, what came instead.

@@ -8,19 +8,23 @@ pub(crate) mod admission;
 pub(crate) mod config;
 pub(crate) mod constraint;
 mod crd;
+pub(crate) mod expansion_template;
 pub(crate) mod matching;
+pub(crate) mod mutator;
 pub(crate) mod sync_set;
 pub(crate) mod template;
 
 use crate::document::Document;
 use crate::error::{Error, ErrorKind, Severity, did_you_mean};
-use crate::names::{Gvk, Scope};
+use crate::names::{Gvk, MutatorKind, Scope};
 use crate::object::Object;
 use crate::path::FieldPath;
 
 pub use admission::{AdmissionReview, Operation};
 pub use config::{Config, ExclusionRule, Process};
 pub use constraint::Constraint;
+pub use expansion_template::ExpansionTemplate;
+pub use mutator::Mutator;
 pub use sync_set::SyncSet;
 pub use template::{ConstraintTemplate, RegoVersion};
 
@@ -44,10 +48,16 @@ pub enum Resource {
     /// connections. It comes with an error of [`ErrorKind::Unsupported`], which callers may turn into a
     /// warning.
     Unsupported(Object),
+    /// Changes objects before they are judged. Only who says that it uses mutators gets them
+    /// ([`Resource::read_for`]); for all others they are [`Resource::Unsupported`].
+    Mutator(Box<Mutator>),
+    /// Says which objects stand for others that will be made of them. Only who says that it expands objects gets
+    /// them ([`Resource::read_for`]); for all others they are [`Resource::Unsupported`].
+    ExpansionTemplate(Box<ExpansionTemplate>),
     /// Any other Kubernetes object.
     Object(Object),
-    /// A template or constraint that is wrong in some place, as far as it could be read. It is never used;
-    /// the policy stage checks the rest of it, so that one run reports all mistakes.
+    /// A template, constraint, mutator or expansion template that is wrong in some place, as far as it could be
+    /// read. It is never used; the stage that compiles it checks the rest of it, so that one run reports all mistakes.
     Rejected(Box<Self>),
 }
 
@@ -70,24 +80,29 @@ const GROUPS: &[(&str, &[KnownKind])] = &[
     (
         "mutations.gatekeeper.sh",
         &[
-            ("Assign", MUTATOR, Scope::Cluster, &["v1", "v1beta1", "v1alpha1"]),
-            ("AssignMetadata", MUTATOR, Scope::Cluster, &["v1", "v1beta1", "v1alpha1"]),
-            ("ModifySet", MUTATOR, Scope::Cluster, &["v1", "v1beta1", "v1alpha1"]),
-            ("AssignImage", MUTATOR, Scope::Cluster, &["v1alpha1"]),
+            ("Assign", Kind::Mutator(MutatorKind::Assign), Scope::Cluster, &["v1", "v1beta1", "v1alpha1"]),
+            (
+                "AssignMetadata",
+                Kind::Mutator(MutatorKind::AssignMetadata),
+                Scope::Cluster,
+                &["v1", "v1beta1", "v1alpha1"],
+            ),
+            (
+                "ModifySet",
+                Kind::Mutator(MutatorKind::ModifySet),
+                Scope::Cluster,
+                &["v1", "v1beta1", "v1alpha1"],
+            ),
+            ("AssignImage", Kind::Mutator(MutatorKind::AssignImage), Scope::Cluster, &["v1alpha1"]),
         ],
     ),
     (
         "expansion.gatekeeper.sh",
-        &[(
-            "ExpansionTemplate",
-            Kind::Unsupported("what workloads generate is not judged"),
-            Scope::Cluster,
-            &["v1beta1", "v1alpha1"],
-        )],
+        &[("ExpansionTemplate", Kind::ExpansionTemplate, Scope::Cluster, &["v1beta1", "v1alpha1"])],
     ),
     (
         "externaldata.gatekeeper.sh",
-        &[("Provider", Kind::Unsupported("no data is asked for"), Scope::Cluster, &["v1beta1", "v1alpha1"])],
+        &[("Provider", Kind::Unsupported(WITHOUT_DATA), Scope::Cluster, &["v1beta1", "v1alpha1"])],
     ),
     (
         "connection.gatekeeper.sh",
@@ -99,7 +114,12 @@ const GROUPS: &[(&str, &[KnownKind])] = &[
     ),
 ];
 
-const MUTATOR: Kind = Kind::Unsupported("objects are not mutated");
+/// What a program leaves out that does not use mutators.
+const WITHOUT_MUTATORS: &str = "objects are not mutated";
+/// What a program leaves out that does not expand objects.
+const WITHOUT_EXPANSION: &str = "what workloads generate is not judged";
+/// What is left out without providers of external data.
+const WITHOUT_DATA: &str = "no data is asked for";
 
 /// Name, meaning, where its objects live, versions; no versions means any.
 type KnownKind = (&'static str, Kind, Scope, &'static [&'static str]);
@@ -171,11 +191,13 @@ pub(crate) fn policy_groups() -> impl Iterator<Item = &'static str> {
     known.chain([CONSTRAINT_GROUP])
 }
 
-/// The kinds of Gatekeeper's that nothing is done for, each in its newest version: what a cluster has of them
-/// is to be reported.
+/// The kinds of Gatekeeper's that nothing is done for unless somebody says so ([`Uses`]), each in its newest
+/// version: what a cluster has of them is to be reported.
 pub fn unsupported_kinds() -> impl Iterator<Item = Gvk> {
     GROUPS.iter().flat_map(|(group, kinds)| {
-        let unsupported = kinds.iter().filter(|(_, kind, ..)| matches!(kind, Kind::Unsupported(_)));
+        let is_unsupported =
+            |kind: &Kind| matches!(kind, Kind::Unsupported(_) | Kind::Mutator(_) | Kind::ExpansionTemplate);
+        let unsupported = kinds.iter().filter(move |(_, kind, ..)| is_unsupported(kind));
         unsupported.map(move |(name, _, _, versions)| {
             let version = versions.first().copied().unwrap_or_default();
             Gvk { group: (*group).into(), version: version.into(), kind: (*name).into() }
@@ -214,6 +236,34 @@ impl Unsupported {
     }
 }
 
+/// Which kinds of Gatekeeper's a program does something for, beside policies. It is told of all others that
+/// they are not supported, so that no effect is missing unseen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Uses {
+    /// Mutators: objects are changed by them.
+    pub mutators: bool,
+    /// Expansion templates: what objects imply is judged.
+    pub expansions: bool,
+}
+
+impl Uses {
+    /// Nothing but policies.
+    pub const POLICIES: Self = Self { mutators: false, expansions: false };
+
+    /// The same, and mutators if so.
+    #[must_use]
+    pub const fn with_mutators(self, mutators: bool) -> Self {
+        Self { mutators, ..self }
+    }
+
+    /// The same, and expansion templates if so.
+    #[must_use]
+    pub const fn with_expansions(self, expansions: bool) -> Self {
+        Self { expansions, ..self }
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Template,
@@ -221,21 +271,51 @@ enum Kind {
     SyncSet,
     Suite,
     AdmissionReview,
+    Mutator(MutatorKind),
+    ExpansionTemplate,
     /// Known, and nothing is done for it: what that means.
     Unsupported(&'static str),
 }
 
 impl Resource {
+    /// Whether it is an expansion template, usable or not.
+    #[must_use]
+    pub fn is_expansion(&self) -> bool {
+        match self {
+            Self::ExpansionTemplate(_) => true,
+            Self::Rejected(resource) => resource.is_expansion(),
+            _ => false,
+        }
+    }
+
+    /// Whether it is a mutator, usable or not.
+    #[must_use]
+    pub fn is_mutator(&self) -> bool {
+        match self {
+            Self::Mutator(_) => true,
+            Self::Rejected(resource) => resource.is_mutator(),
+            _ => false,
+        }
+    }
+
     /// Reads a document as what its `apiVersion` and `kind` say it is.
     ///
     /// Problems come back beside the resource. If a problem is an error the resource is `None`, or
     /// [`Resource::Rejected`]: a document that is wrong in any place is not used. Reading goes on after the
     /// first mistake, even after a misspelt kind, so that all of them are reported.
+    ///
+    /// This is for programs that use policies only: [`Resource::read_for`] is for others.
     #[must_use]
     pub fn read(document: &Document) -> (Option<Self>, Vec<Error>) {
+        Self::read_for(document, Uses::POLICIES)
+    }
+
+    /// As [`Resource::read`], for a program that also uses other kinds of Gatekeeper's.
+    #[must_use]
+    pub fn read_for(document: &Document, uses: Uses) -> (Option<Self>, Vec<Error>) {
         let mut errors = Vec::new();
         let resource = match Object::from_document(document.clone()) {
-            Ok(object) => read_object(document, object, &mut errors),
+            Ok(object) => read_object(document, object, uses, &mut errors),
             Err(error) => {
                 errors.push(error);
                 None
@@ -250,16 +330,19 @@ impl Resource {
         }
         let broken = errors.iter().any(is_error);
         let resource = match resource {
-            Some(resource @ (Self::Template(_) | Self::Constraint(_))) if broken => {
-                Some(Self::Rejected(Box::new(resource)))
-            }
+            Some(
+                resource @ (Self::Template(_)
+                | Self::Constraint(_)
+                | Self::Mutator(_)
+                | Self::ExpansionTemplate(_)),
+            ) if broken => Some(Self::Rejected(Box::new(resource))),
             resource => resource.filter(|_| !broken),
         };
         (resource, errors)
     }
 }
 
-fn read_object(document: &Document, object: Object, errors: &mut Vec<Error>) -> Option<Resource> {
+fn read_object(document: &Document, object: Object, uses: Uses, errors: &mut Vec<Error>) -> Option<Resource> {
     let gvk = object.gvk().clone();
     if &*gvk.group == CONSTRAINT_GROUP {
         check_version(document, &object, CONSTRAINT_VERSIONS, errors);
@@ -296,9 +379,22 @@ fn read_object(document: &Document, object: Object, errors: &mut Vec<Error>) -> 
         Kind::AdmissionReview => {
             AdmissionReview::read(document, errors).map(|review| Resource::AdmissionReview(Box::new(review)))
         }
+        Kind::Mutator(kind) if uses.mutators => {
+            let mutator = Mutator::read(document, object, *kind, errors);
+            Some(Resource::Mutator(Box::new(mutator)))
+        }
+        Kind::ExpansionTemplate if uses.expansions => {
+            let template = ExpansionTemplate::read(document, object, errors);
+            Some(Resource::ExpansionTemplate(Box::new(template)))
+        }
         // A misspelt one is reported already.
-        Kind::Unsupported(_) if exact.is_none() => None,
-        Kind::Unsupported(undone) => {
+        Kind::Mutator(_) | Kind::ExpansionTemplate | Kind::Unsupported(_) if exact.is_none() => None,
+        Kind::Mutator(_) | Kind::ExpansionTemplate | Kind::Unsupported(_) => {
+            let undone = match kind {
+                Kind::Unsupported(undone) => undone,
+                Kind::ExpansionTemplate => WITHOUT_EXPANSION,
+                _ => WITHOUT_MUTATORS,
+            };
             let message = format!("`{}` of Gatekeeper is not supported: {undone}", gvk.kind);
             let error = Error::new(ErrorKind::Unsupported, message).hint(ALLOW_UNSUPPORTED);
             errors.push(error.about(object.to_string()).at(at(document, "kind")).in_field(field("kind")));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use portcullis_value::LimitKind;
 
-use super::{Review, Seen, Verdict, candidates, evaluate, known_namespace, matches};
+use super::{Review, Seen, Verdict, candidates, evaluate, matches};
 use crate::api::Process;
 use crate::enforcement::{EnforcementAction, EnforcementPoint};
 use crate::error::{Error, ErrorKind};
@@ -80,7 +80,7 @@ impl PolicySet {
         process: Process,
     ) -> Vec<Elsewhere> {
         let Some(object) = review.object().filter(|_| is_open(review)) else { return Vec::new() };
-        let namespace = known_namespace(review, world);
+        let namespace = review.known_namespace(world);
         let is_excluded = self.excludes(process, review);
         let missing_default = world.inventory().and_then(Inventory::missing_default_namespace);
         let known = |name: &str| {
@@ -90,6 +90,10 @@ impl PolicySet {
         let mut found = Vec::new();
         for constraint in candidates(self, review) {
             let actions = constraint.info.enforcement().actions(point);
+            let actions = match review.implied_by().filter(|_| !actions.is_empty()) {
+                Some(implied_by) => implied_by.actions(actions),
+                None => actions,
+            };
             let Some(action) = actions.gravest() else { continue };
             if !constraint.template.reviews(review.operation(), point)
                 || (!is_excluded && matches(constraint, review, namespace) != Ok(false))
@@ -108,6 +112,10 @@ impl PolicySet {
             let (moved, there) = placed(review, object, name, known);
             let seen = Seen::of(&moved, there.as_ref(), world);
             let (verdict, ..) = evaluate(self, constraint, &moved, &seen, &OnceCell::new(), *world);
+            let verdict = match review.implied_by() {
+                Some(implied_by) => verdict.after(&implied_by.prefix()),
+                None => verdict,
+            };
             let (message, limit) = match verdict {
                 Verdict::Pass => continue,
                 Verdict::Violations(violations) => {

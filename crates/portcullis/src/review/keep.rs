@@ -85,13 +85,12 @@ impl Room {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::review::EvaluationError;
+    use crate::program::{EvaluationError, RawViolation};
 
     fn violations(messages: &[&str]) -> Verdict {
-        let violation = |message: &&str| Violation {
-            message: (*message).to_owned(),
-            details: value::object([("all", Value::from("d".repeat(100)))]),
-            places: None,
+        let violation = |message: &&str| {
+            let details = value::object([("all", Value::from("d".repeat(100)))]);
+            Violation::new(RawViolation { message: (*message).to_owned(), details }, None)
         };
         Verdict::Violations(messages.iter().map(violation).collect())
     }

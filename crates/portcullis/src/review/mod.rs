@@ -5,6 +5,7 @@
 //! decide and a program that breaks are error results of their constraint, with that constraint's own action.
 
 mod elsewhere;
+mod implied;
 mod keep;
 mod locate;
 mod outcome;
@@ -12,6 +13,7 @@ mod quotes;
 mod request;
 
 pub use elsewhere::Elsewhere;
+pub use implied::ImpliedBy;
 pub use outcome::{ConstraintResult, Outcome, Position, Precision, Verdict, Violation};
 pub use request::Review;
 
@@ -38,15 +40,34 @@ impl PolicySet {
     /// applies. The input document is built once and shared by all of them.
     #[must_use]
     pub fn review(&self, review: &Review, world: &World<'_>, point: EnforcementPoint) -> Outcome {
+        self.review_with(review, &[], world, point)
+    }
+
+    /// As [`PolicySet::review`], with what the object implies: [`Review::implied`] makes these reviews. All
+    /// results are about the object of the first one.
+    #[must_use]
+    pub fn review_with(
+        &self,
+        review: &Review,
+        implied: &[Review],
+        world: &World<'_>,
+        point: EnforcementPoint,
+    ) -> Outcome {
         let mut results = Vec::new();
         let mut room = world.findings().map(Room::new);
-        self.review_each(review, world, point, |ask| {
-            let mut result = ask(world);
-            if let Some(room) = &mut room {
-                room.keep(&mut result.verdict, &mut result.prints);
-            }
-            results.push(result);
-        });
+        for review in std::iter::once(review).chain(implied) {
+            self.review_each(review, world, point, |ask| {
+                let mut result = ask(world);
+                if let Some(room) = &mut room {
+                    room.keep(&mut result.verdict, &mut result.prints);
+                }
+                results.push(result);
+            });
+        }
+        if !implied.is_empty() {
+            // Stable: of one constraint, the object itself comes first.
+            results.sort_by(|a, b| a.key().cmp(b.key()));
+        }
         Outcome { point, results }
     }
 
@@ -60,13 +81,15 @@ impl PolicySet {
         point: EnforcementPoint,
         mut each: impl FnMut(&dyn Fn(&World<'_>) -> ConstraintResult),
     ) {
-        let namespace = known_namespace(review, world);
+        let namespace = review.known_namespace(world);
         let (seen, judged) = (OnceCell::new(), OnceCell::new());
         for constraint in candidates(self, review) {
             let actions = constraint.info.enforcement().actions(point);
             if actions.is_empty() || !constraint.template.reviews(review.operation(), point) {
                 continue;
             }
+            let implied_by = review.implied_by();
+            let actions = implied_by.map_or(actions, |implied_by| implied_by.actions(actions));
             let matched = matches(constraint, review, namespace);
             if matched == Ok(false) {
                 continue;
@@ -83,7 +106,12 @@ impl PolicySet {
                 let end = world.read_stopwatch();
                 let took_ns = start.zip(end).map(|(start, end)| end.saturating_sub(start));
                 let constraint = constraint.info.clone();
-                ConstraintResult { constraint, actions, verdict, prints, steps, took_ns }
+                let verdict = match implied_by {
+                    Some(implied_by) => verdict.after(&implied_by.prefix()),
+                    None => verdict,
+                };
+                let implied_by = implied_by.cloned();
+                ConstraintResult { constraint, implied_by, actions, verdict, prints, steps, took_ns }
             });
         }
     }
@@ -120,7 +148,7 @@ impl PolicySet {
 impl Review {
     /// `input.review`, as programs see it in a world.
     pub(crate) fn input_in(&self, world: &World<'_>) -> Value {
-        self.input(known_namespace(self, world))
+        self.input(self.known_namespace(world))
     }
 }
 
@@ -130,17 +158,6 @@ fn candidates<'a>(set: &'a PolicySet, review: &Review) -> impl Iterator<Item = &
     let kind = kinds.next().unwrap_or_default();
     // An old object of another kind comes from no API server: every constraint is asked.
     set.candidates(kinds.all(|other| other == kind).then_some(kind))
-}
-
-/// The Namespace that the object lives in, as the caller knows it or the inventory has it.
-fn known_namespace<'a>(review: &'a Review, world: &World<'a>) -> Option<&'a Object> {
-    if review.missing_namespace().is_some() {
-        return None;
-    }
-    review.namespace().or_else(|| {
-        let name = review.namespace_name();
-        if name.is_empty() { None } else { world.inventory()?.namespace(name) }
-    })
 }
 
 /// Whether the constraint applies to the object or to the old one. An error on the first is not saved by the

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
+use super::implied::ImpliedBy;
 use super::locate::Places;
 use crate::enforcement::{Actions, EnforcementPoint};
 use crate::names::ConstraintKey;
@@ -18,13 +19,15 @@ use crate::value::{self, Value};
 /// The result of reviewing one object at one enforcement point.
 ///
 /// Holds every constraint that applies, also those that passed: "nothing applied" and "everything passed" are
-/// different things. Ordered by constraint key; equal inputs give equal outcomes.
+/// different things. Ordered by constraint key; equal inputs give equal outcomes. What the object implies is
+/// part of it: a constraint then has a result for the object and one for each implied object that it applies
+/// to, in the order in which these are generated.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Outcome {
     /// Where it was reviewed.
     pub point: EnforcementPoint,
-    /// One entry per constraint that applies.
+    /// One entry per constraint that applies, and object that it applies to.
     pub results: Vec<ConstraintResult>,
 }
 
@@ -34,6 +37,8 @@ pub struct Outcome {
 pub struct ConstraintResult {
     /// The constraint, with its template's title and description.
     pub constraint: Arc<ConstraintInfo>,
+    /// What it is about, if that is not the object but something that the object implies.
+    pub implied_by: Option<ImpliedBy>,
     /// What its violations and errors lead to at this point; never empty.
     pub actions: Actions,
     /// The verdict.
@@ -52,6 +57,14 @@ impl ConstraintResult {
     pub fn key(&self) -> &ConstraintKey {
         self.constraint.key()
     }
+
+    /// The word for what its violations lead to: the constraint's, or that of the template which implies what
+    /// it is about.
+    #[must_use]
+    pub fn declared(&self) -> &'static str {
+        let implied = self.implied_by.as_ref().and_then(ImpliedBy::enforcement_action);
+        implied.map_or_else(|| self.constraint.enforcement().declared(), |action| action.as_str())
+    }
 }
 
 /// Pass, violations, or unknown.
@@ -65,6 +78,21 @@ pub enum Verdict {
     Error(EvaluationError),
 }
 
+impl Verdict {
+    /// With something before each message.
+    pub(super) fn after(self, prefix: &str) -> Self {
+        match self {
+            Self::Pass => Self::Pass,
+            Self::Violations(violations) => {
+                Self::Violations(violations.into_iter().map(|violation| violation.after(prefix)).collect())
+            }
+            Self::Error(error) => {
+                Self::Error(EvaluationError { message: format!("{prefix}{}", error.message), ..error })
+            }
+        }
+    }
+}
+
 /// One reason why a constraint does not hold.
 ///
 /// Details and position are worked out when they are asked for: a webhook shows neither.
@@ -76,17 +104,26 @@ pub struct Violation {
     pub(super) details: Value,
     /// What it is a violation of, and what the policy reads of that.
     pub(super) places: Option<Arc<Places>>,
+    /// How much of the message is not the policy's, from its beginning.
+    prefix: usize,
 }
 
 impl Violation {
     pub(super) fn new(raw: RawViolation, places: Option<Arc<Places>>) -> Self {
-        Self { message: raw.message, details: raw.details, places }
+        Self { message: raw.message, details: raw.details, places, prefix: 0 }
+    }
+
+    /// With something before the policy's message.
+    pub(super) fn after(mut self, prefix: &str) -> Self {
+        self.message.insert_str(0, prefix);
+        self.prefix += prefix.len();
+        self
     }
 
     /// What stands for so many that were too much.
     pub(super) fn left_out(number: usize) -> Self {
         let message = format!("… and {number} more violations");
-        Self { message, details: value::object::<&str>([]), places: None }
+        Self { message, details: value::object::<&str>([]), places: None, prefix: 0 }
     }
 
     /// The policy's `details`, `{}` if it gave none. Sets are arrays, keys are sorted.
@@ -108,7 +145,8 @@ impl Violation {
     /// Both end early at bounds of their own: the place is then what the policy reads, or the object.
     #[must_use]
     pub fn position(&self) -> Option<Position> {
-        self.places.as_ref()?.position(&self.message, &self.details)
+        let said = self.message.get(self.prefix..).unwrap_or_default();
+        self.places.as_ref()?.position(said, &self.details)
     }
 }
 

@@ -12,12 +12,15 @@
 
 use std::sync::Arc;
 
+use super::implied::ImpliedBy;
 use crate::api::{AdmissionReview, Operation};
 use crate::error::{Error, ErrorKind};
+use crate::expansion::{Expansion, ExpansionError, Resultant};
 use crate::matcher::{Home as HomeOf, Source};
 use crate::object::Object;
 use crate::scope::{Place, Places, Scope, Scopes, Settled};
 use crate::value::{self, Value};
+use crate::world::World;
 
 /// One object or admission request to be judged. Made once, reviewed against any number of policy sets.
 ///
@@ -41,6 +44,8 @@ pub struct Review {
     place: Place,
     namespace: Known,
     source: Source,
+    /// What it is implied by, if it is of what another object implies.
+    implied: Option<ImpliedBy>,
 }
 
 /// Where `input.review` has the Namespace that the object lives in.
@@ -131,7 +136,51 @@ impl Review {
             old_object: None,
             namespace: Known::Ask,
             source: Source::Original,
+            implied: None,
         }
+    }
+
+    /// Reviews of what controllers will make of the object: results of them are about this object. None if
+    /// there is no object, or it was generated itself. The world has the Namespace that mutators may ask for.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be expanded, or something that cannot be judged would come of it. Then it is not known
+    /// what it implies, and it must not pass.
+    pub fn implied(&self, expansion: &Expansion<'_>, world: &World<'_>) -> Result<Vec<Self>, ExpansionError> {
+        let Some(object) = self.object.as_ref().filter(|_| self.source == Source::Original) else {
+            return Ok(Vec::new());
+        };
+        let namespace = Some(self.namespace_name()).filter(|name| !name.is_empty());
+        let resultants = expansion.expand(object, namespace, self.known_namespace(world))?;
+        resultants.iter().map(|resultant| self.of_resultant(resultant)).collect()
+    }
+
+    /// It lives where this one lives, is being done what is being done to this one, and nobody asked for it.
+    fn of_resultant(&self, resultant: &Resultant) -> Result<Self, ExpansionError> {
+        let object = resultant.object()?.clone();
+        let home = match (&self.home, scope_of(&object)) {
+            _ if object.is_namespace() => Home::Cluster,
+            (_, Scope::Cluster) => Home::Cluster,
+            (Home::Cluster, _) => Home::named(object.namespace()),
+            (home, _) => home.clone(),
+        };
+        let operation = Value::from(self.operation.as_str());
+        let written = Self::as_written(object);
+        let request = value::object(value::entries(&written.request).map(|(key, value)| {
+            let value = if key == "operation" { &operation } else { value };
+            (key, value.clone())
+        }));
+        Ok(Self {
+            request,
+            operation: self.operation,
+            home,
+            place: self.place,
+            namespace: self.namespace.clone(),
+            source: Source::Generated,
+            implied: Some(ImpliedBy::of(resultant)),
+            ..written
+        })
     }
 
     /// A review of an admission request. Where the object lives is what its kind says, if that is one of
@@ -181,6 +230,7 @@ impl Review {
             place: Place::AsWritten,
             namespace: Known::Ask,
             source: Source::Original,
+            implied: None,
         })
     }
 
@@ -279,8 +329,25 @@ impl Review {
         }
     }
 
+    /// The Namespace that the object lives in, as the caller knows it or the inventory has it.
+    pub(super) fn known_namespace<'a>(&'a self, world: &World<'a>) -> Option<&'a Object> {
+        if self.missing_namespace().is_some() {
+            return None;
+        }
+        self.namespace().or_else(|| {
+            let name = self.namespace_name();
+            if name.is_empty() { None } else { world.inventory()?.namespace(name) }
+        })
+    }
+
     pub(crate) fn source(&self) -> Source {
         self.source
+    }
+
+    /// What it is implied by, if it is of what another object implies.
+    #[must_use]
+    pub fn implied_by(&self) -> Option<&ImpliedBy> {
+        self.implied.as_ref()
     }
 
     /// The objects that matching looks at, in this order; a constraint applies if either matches.

@@ -96,6 +96,15 @@ static SPEC_NODE: LazyLock<Node> = LazyLock::new(|| {
     )
 });
 
+/// What is wrong with the form of a `match` block, with paths from its root. It is the same for all kinds that
+/// have one.
+pub(crate) fn match_problems(block: &Value) -> Vec<Problem> {
+    let Some(node) = SPEC_NODE.properties.get("match") else { return Vec::new() };
+    let mut problems = validate::problems(node, block, &At::Root);
+    unknown::find(Some(node), block, &At::Root, &mut problems);
+    problems
+}
+
 /// What a constraint of one template may look like. Built once per template.
 #[derive(Clone, Debug)]
 pub(crate) struct ConstraintSchema {

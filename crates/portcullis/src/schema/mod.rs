@@ -35,7 +35,7 @@ mod tests;
 
 use std::sync::Arc;
 
-pub(crate) use constraint::{ConstraintSchema, spec_schema};
+pub(crate) use constraint::{ConstraintSchema, match_problems, spec_schema};
 pub(crate) use lookup::PathCheck;
 use node::{At, Node};
 

@@ -73,9 +73,9 @@ fn item<'a>(
         msg: &finding.message,
         metadata: Metadata { details: &finding.details },
         constraint: copies.of(&policy.object),
-        enforcement_action: policy.declared,
+        enforcement_action: policy.declared_for(finding),
         scoped_actions: policy
-            .is_scoped()
+            .is_scoped_for(finding)
             .then(|| finding.actions.iter().map(|action| action.as_str()).collect()),
         violating_object: copies.of(&reviewed.object),
         trace: None,

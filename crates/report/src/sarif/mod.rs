@@ -230,7 +230,7 @@ fn result<'a>(
         }],
         properties: Some(Properties {
             constraint: &key.name,
-            enforcement_action: policy.declared,
+            enforcement_action: policy.declared_for(finding),
             precision: finding.text.as_ref().map(|text| text.precision.to_string()),
             details: &finding.details,
         }),

@@ -154,6 +154,7 @@ pub fn violation(
         verdict: Verdict::Violation,
         message: message.to_owned(),
         details: Details::default(),
+        implied: None,
         text: None,
     }
 }

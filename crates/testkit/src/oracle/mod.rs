@@ -4,6 +4,8 @@
 //! what is known to differ from it is, with the reasons: `testdata/oracle/NAME.yaml`. A case that is listed
 //! and agrees is a failure, too.
 
+mod expansions;
+mod mutations;
 mod report;
 mod type_checks;
 
@@ -22,16 +24,22 @@ use crate::testdata;
 pub enum Recording {
     /// Which modules OPA's compiler refuses, and with which error.
     TypeChecks,
+    /// What Gatekeeper's mutators make of objects.
+    Mutations,
+    /// What Gatekeeper generates of objects, and what gator says of them.
+    Expansions,
 }
 
 impl Recording {
     /// All kinds.
-    pub const ALL: &[Self] = &[Self::TypeChecks];
+    pub const ALL: &[Self] = &[Self::TypeChecks, Self::Mutations, Self::Expansions];
 
     /// Its name on the command line, and that of its list.
     pub const fn name(self) -> &'static str {
         match self {
             Self::TypeChecks => "type-checks",
+            Self::Mutations => "mutations",
+            Self::Expansions => "expansions",
         }
     }
 
@@ -39,6 +47,10 @@ impl Recording {
     pub const fn about(self) -> &'static str {
         match self {
             Self::TypeChecks => "which Rego modules are refused, with which class of error and at which line",
+            Self::Mutations => {
+                "which mutators are refused or contradict each other, and what they make of an object"
+            }
+            Self::Expansions => "what is generated of objects, and what the commands say of it",
         }
     }
 
@@ -58,9 +70,19 @@ impl Recording {
     /// # Errors
     ///
     /// If the case has not the form of this recording.
-    fn judge(self, case: &Value) -> Result<Judgement, String> {
+    fn judge(self, case: &Value, program: &Path) -> Result<Judgement, String> {
         match self {
             Self::TypeChecks => type_checks::judge(case),
+            Self::Mutations => mutations::judge(case),
+            Self::Expansions => expansions::judge(case, program),
+        }
+    }
+
+    /// Whether some of its cases run the command line.
+    pub const fn needs_program(self) -> bool {
+        match self {
+            Self::TypeChecks | Self::Mutations => false,
+            Self::Expansions => true,
         }
     }
 }
@@ -82,16 +104,30 @@ struct Judgement {
 struct Known {
     /// A part of the text of the cases: those that contain it.
     text: String,
+    /// A part of the difference, if not all cases with that text differ: those that agree are no failure
+    /// then, and those that differ otherwise are.
+    difference: Option<String>,
     /// Why the answer differs.
     reason: String,
 }
 
-/// Runs the cases of a file.
+impl Known {
+    fn is_about(&self, judgement: &Judgement) -> bool {
+        let is_it = match (&self.difference, &judgement.difference) {
+            (None, _) => true,
+            (Some(part), Some(difference)) => difference.contains(part),
+            (Some(_), None) => false,
+        };
+        is_it && judgement.text.contains(&self.text)
+    }
+}
+
+/// Runs the cases of a file; those of the command line with the program `portcullis` at a path.
 ///
 /// # Errors
 ///
 /// If the file or the list cannot be read, or a line is no case of the recording.
-pub fn run(recording: Recording, file: &Path) -> Result<Report, String> {
+pub fn run(recording: Recording, file: &Path, program: &Path) -> Result<Report, String> {
     let list = testdata().join("oracle").join(format!("{}.yaml", recording.name()));
     let known = fs::read_to_string(&list).map_err(|error| format!("{}: {error}", list.display()))?;
     let known: Vec<Known> =
@@ -104,8 +140,8 @@ pub fn run(recording: Recording, file: &Path) -> Result<Report, String> {
     for (number, line) in text.lines().enumerate() {
         let place = format!("{}:{}", file.display(), number + 1);
         let case: Value = serde_json::from_str(line).map_err(|error| format!("{place}: {error}"))?;
-        let judgement = recording.judge(&case).map_err(|error| format!("{place}: {error}"))?;
-        let entry = known.iter().find(|entry| judgement.text.contains(&entry.text));
+        let judgement = recording.judge(&case, program).map_err(|error| format!("{place}: {error}"))?;
+        let entry = known.iter().find(|entry| entry.is_about(&judgement));
         report.add(&place, judgement, entry.map(|entry| entry.reason.as_str()));
     }
     if report.is_empty() {
@@ -123,7 +159,7 @@ mod tests {
         assert_eq!(Recording::named("type-checks"), Ok(Recording::TypeChecks));
         assert_eq!(
             Recording::named("type"),
-            Err("there is no recording `type`, only: type-checks".to_owned())
+            Err("there is no recording `type`, only: type-checks, mutations, expansions".to_owned())
         );
     }
 }

@@ -30,7 +30,7 @@ use portcullis_report::{self as report, ExitStatus, Problem, human};
 
 use crate::args::BenchArgs;
 use crate::commands::evaluation::Evaluating;
-use crate::commands::input::{Loaded, Sources, Subject, SubjectKind, has_errors, load};
+use crate::commands::input::{Loaded, Purpose, Sources, Subject, SubjectKind, has_errors, load};
 use crate::commands::progress::Progress;
 
 use histogram::Histogram;
@@ -53,6 +53,7 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<ExitStatus> {
         policies: &args.policies,
         inventory: &args.inventory,
         max_size: args.max_size,
+        purpose: Purpose::Measure,
     });
     let places = Places::new(scopes).with_namespace(None);
     let named = Named::of(&policies);
@@ -237,7 +238,7 @@ impl Named {
 
 /// Policies are not reviewed, as gator does not.
 fn review_of(subject: Subject, places: &Places, inventory: &Inventory) -> Option<Review> {
-    let Subject { object, kind, request } = subject;
+    let Subject { object, kind, request, .. } = subject;
     let review = match kind {
         SubjectKind::Policy => return None,
         SubjectKind::Request => request?,

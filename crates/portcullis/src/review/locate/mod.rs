@@ -55,8 +55,12 @@ impl Places {
             .or_else(|| Some((self.first_read()?.clone(), Precision::Rule)));
         Some(match found {
             Some((path, precision)) => {
-                let (location, path) = nearest(document, &shown(path));
+                let (location, path) = nearest(document, &object.written(&shown(path)));
                 Position { location, path, precision }
+            }
+            None if !object.within().is_root() => {
+                let (location, path) = nearest(document, object.within());
+                Position { location, path, precision: Precision::Object }
             }
             None => Position {
                 location: document.location(),

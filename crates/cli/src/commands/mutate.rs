@@ -1,0 +1,81 @@
+//! `portcullis mutate`: objects as mutators leave them.
+//!
+//! ```text
+//! paths ── read ──> documents ──┬──> mutators ── MutatorSet ──┐
+//!                               └──> objects ─────────────────┴── mutate ──> YAML, a diff, JSON
+//! ```
+
+use std::io::Write as _;
+
+use portcullis::{Error, ErrorKind, Places, PolicySet, Resource, Unsupported};
+use portcullis_report::mutate::{self, Mutated};
+use portcullis_report::{self as report, ExitStatus, Problem};
+use rayon::prelude::*;
+
+use crate::args::{MutateArgs, MutateForm};
+use crate::commands::input::{Loaded, Purpose, Sources, SubjectKind, has_errors, load};
+use crate::commands::mutating::{Mutating, as_written};
+
+/// Mutates, and writes what comes of it.
+pub fn run(args: &MutateArgs) -> anyhow::Result<ExitStatus> {
+    let Loaded { policies, mutators, mut subjects, inventory, scopes, mut problems, .. } = load(Sources {
+        paths: args.filenames.iter().chain(&args.paths).cloned().collect(),
+        policies: &args.mutators,
+        inventory: &args.inventory,
+        max_size: args.max_size,
+        purpose: Purpose::Mutate,
+    });
+    let places = Places::new(scopes).with_namespace(args.namespace.as_deref());
+    let configs = policies.into_iter().filter(|policy| matches!(policy, Resource::Config(_)));
+    let (configs, found) = PolicySet::from_resources_in(configs, &args.config.homes(None));
+    problems.extend(found);
+    let (mutating, found) = Mutating::new(&mutators, args.operation, &configs, &inventory);
+    problems.extend(found);
+    let mut problems = Unsupported::allowed(args.allow_unsupported).judge(problems);
+    if mutators.is_empty() && !has_errors(&problems) {
+        let error = Error::new(ErrorKind::NoInput, "no mutators were given");
+        problems.push(error.hint("give them with `-f` or `--mutators`, beside the objects"));
+    }
+    for subject in subjects.iter().filter(|subject| subject.kind == SubjectKind::Request) {
+        let message = "a request is not mutated here: its object was before it was recorded";
+        let warning = Error::warning(ErrorKind::Mutation, message).about(subject.object.to_string());
+        problems.push(match subject.object.location() {
+            Some(location) => warning.at(location),
+            None => warning,
+        });
+    }
+    subjects.retain(|subject| subject.kind == SubjectKind::Object);
+    if subjects.is_empty() && !has_errors(&problems) {
+        let error = Error::new(ErrorKind::NoInput, "no objects were given to mutate");
+        problems.push(error.hint("give manifests with `-f`"));
+    }
+    subjects.sort_by_cached_key(|subject| subject.object.location());
+    let results: Vec<Result<Mutated, Error>> = subjects
+        .par_iter()
+        .map(|subject| {
+            let settled = places.settle(subject.object.clone());
+            let mutation = mutating.mutate(&settled)?;
+            Ok(as_written(&settled, mutation, &subject.object))
+        })
+        .collect();
+    let mut all = Vec::new();
+    for result in results {
+        match result {
+            Ok(mutated) => all.push(mutated),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    problems.sort();
+    problems.dedup();
+    let problems = Problem::all(&problems);
+    report::human::write_problems(&problems, &mut anstream::stderr().lock())?;
+    let mut out = report::stdout(false);
+    match if args.diff { MutateForm::Diff } else { args.output } {
+        MutateForm::Yaml => mutate::write_yaml(&all, &mut out)?,
+        MutateForm::Json => mutate::write_json(&all, &mut out)?,
+        MutateForm::Patch => mutate::write_patch(&all, &mut out)?,
+        MutateForm::Diff => mutate::write_diff(&all, &mut out)?,
+    }
+    out.flush()?;
+    Ok(if problems.iter().any(Problem::is_error) { ExitStatus::Error } else { ExitStatus::Success })
+}

@@ -1,0 +1,117 @@
+//! Objects as mutators leave them: what `mutate` writes and `test --mutate` judges.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use portcullis::{
+    Error, Inventory, Mutable, Mutation, MutationLimits, MutatorSet, MutatorStore, Object, Operation, Place,
+    Places, PolicySet, Process, Resource, Review, Settled,
+};
+use portcullis_report::mutate::Mutated;
+use rayon::prelude::*;
+
+use crate::args::OperationArg;
+use crate::commands::input::{Subject, SubjectKind};
+
+impl From<OperationArg> for Operation {
+    fn from(operation: OperationArg) -> Self {
+        match operation {
+            OperationArg::Create => Self::Create,
+            OperationArg::Update => Self::Update,
+        }
+    }
+}
+
+/// Mutators, and what they may look at.
+pub struct Mutating<'a> {
+    pub set: MutatorSet,
+    /// For the Config, which keeps mutators away from namespaces.
+    policies: &'a PolicySet,
+    namespaces: BTreeMap<Arc<str>, Object>,
+    operation: Operation,
+}
+
+impl<'a> Mutating<'a> {
+    /// Compiles the mutators, and says what is wrong with them.
+    pub fn new(
+        mutators: &[Resource],
+        operation: OperationArg,
+        policies: &'a PolicySet,
+        inventory: &[Object],
+    ) -> (Self, Vec<Error>) {
+        let mut store = MutatorStore::new();
+        let mut problems = Vec::new();
+        for mutator in mutators {
+            problems.extend(store.duplicate(mutator));
+            problems.extend(store.upsert(mutator));
+        }
+        let set = store.snapshot();
+        problems.extend(set.conflicts());
+        // A Namespace of the input counts, and of two of the same name the last one.
+        let known = inventory.iter().filter(|object| object.is_namespace()).cloned();
+        let namespaces = Inventory::empty().missing_default_namespace().into_iter().chain(known);
+        let namespaces = namespaces.map(|namespace| (namespace.name().clone(), namespace)).collect();
+        (Self { set, policies, namespaces, operation: operation.into() }, problems)
+    }
+
+    /// Mutates an object where it lives.
+    pub fn mutate(&self, settled: &Settled) -> Result<Mutation, Error> {
+        let object = &settled.object;
+        let mut mutable = Mutable::new(object.clone()).with_operation(self.operation).as_sent();
+        let review = Review::settled(settled.clone());
+        if self.policies.excludes(Process::MutationWebhook, &review) {
+            return Ok(MutatorSet::empty().mutate(&mutable, MutationLimits::default(), None)?);
+        }
+        let namespace = self.namespaces.get(review.namespace_name());
+        if let Some(namespace) = namespace.filter(|_| !object.is_namespace()) {
+            mutable = mutable.with_namespace(namespace.clone());
+        }
+        Ok(self.set.mutate(&mutable, MutationLimits::default(), None)?)
+    }
+
+    /// Mutates all objects that somebody wrote, among the subjects and in the inventory. Policies and requests
+    /// stay: the first are no objects, and an API server has mutated the object of a request already. What
+    /// cannot be mutated is taken out.
+    pub fn mutate_all(
+        &self,
+        subjects: &mut Vec<Subject>,
+        inventory: &mut Vec<Object>,
+        places: &Places,
+    ) -> Vec<Error> {
+        let mutate = |subject: &Subject| {
+            if subject.kind != SubjectKind::Object {
+                return Ok(None);
+            }
+            let settled = places.settle(subject.object.clone());
+            let mutation = self.mutate(&settled)?;
+            Ok(Some(Settled { object: mutation.object().clone(), place: settled.place }))
+        };
+        let results: Vec<Result<Option<Settled>, Error>> = subjects.par_iter().map(mutate).collect();
+        let (mut problems, mut left, mut known) = (Vec::new(), Vec::new(), Vec::new());
+        let mut objects = std::mem::take(inventory).into_iter();
+        for (mut subject, result) in std::mem::take(subjects).into_iter().zip(results) {
+            let object = if subject.kind == SubjectKind::Request { None } else { objects.next() };
+            match result {
+                Ok(settled) => {
+                    known.extend(settled.as_ref().map(|settled| settled.object.clone()).or(object));
+                    subject.mutated = settled;
+                    left.push(subject);
+                }
+                Err(problem) => problems.push(problem),
+            }
+        }
+        known.extend(objects);
+        (*subjects, *inventory) = (left, known);
+        problems
+    }
+}
+
+/// What came of an object, with the namespace that its own text names.
+pub fn as_written(settled: &Settled, mutation: Mutation, written: &Object) -> Mutated {
+    let object = match settled.place {
+        Place::AsWritten | Place::Unknown => mutation.object().clone(),
+        Place::Given | Place::Assumed => mutation.object().in_namespace(None),
+        Place::Dropped => mutation.object().in_namespace(Some(&**written.namespace())),
+    };
+    Mutated { mutation, object }
+}

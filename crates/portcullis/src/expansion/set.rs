@@ -1,0 +1,239 @@
+//! The compiled templates, and objects expanded by them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::bounds::{DEPTH, MAX_BYTES, MAX_RESULTANTS, PART};
+use super::cycles::in_cycles;
+use super::error::{ExpansionError, Reason};
+use super::generate::{self, Parent};
+use super::resultant::Resultant;
+use super::template::Template;
+use super::workloads;
+use crate::document::Document;
+use crate::names::Gvk;
+use crate::object::Object;
+use crate::path::FieldPath;
+use crate::value::{self, Value};
+
+/// Changes what was generated, before it is expanded further; or says why it cannot be.
+pub(super) type Mutating<'a> = &'a dyn Fn(Object) -> Result<Object, String>;
+
+/// Compiled expansion templates: immutable, cheap to clone, `Send + Sync`.
+///
+/// ```
+/// use portcullis::{Document, Expansion, ExpansionSet, Object};
+///
+/// let (documents, _) = Document::read_all("expansion.yaml", r#"
+/// apiVersion: expansion.gatekeeper.sh/v1beta1
+/// kind: ExpansionTemplate
+/// metadata: {name: deployments}
+/// spec:
+///   applyTo: [{groups: [apps], versions: [v1], kinds: [Deployment]}]
+///   templateSource: spec.template
+///   generatedGVK: {group: "", version: v1, kind: Pod}
+/// "#);
+/// let (expansions, errors) = ExpansionSet::compile(documents);
+/// assert!(errors.is_empty());
+///
+/// let deployment = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: web, namespace: shop}, spec: {template: {}}}";
+/// let resultants = Expansion::new(&expansions).expand(&Object::from_yaml(deployment)?, None, None)?;
+/// assert_eq!(resultants[0].object()?.to_string(), "Pod shop/web-pod");
+/// assert_eq!(resultants[0].template(), "deployments");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct ExpansionSet(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    names: Vec<Arc<str>>,
+    cycles: BTreeSet<Arc<str>>,
+    /// The templates that are applied, by each kind that they apply to, in order of their names.
+    index: BTreeMap<Arc<str>, Vec<Arc<Template>>>,
+}
+
+impl ExpansionSet {
+    /// What results name instead of a template, where [`ExpansionSet::with_workloads`] implies something.
+    pub const WORKLOADS: &'static str = workloads::NAME;
+
+    /// A set without templates: nothing implies anything.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    pub(super) fn of(templates: BTreeMap<Arc<str>, Arc<Template>>) -> Self {
+        let cycles = in_cycles(&templates);
+        let mut index: BTreeMap<Arc<str>, Vec<Arc<Template>>> = BTreeMap::new();
+        for template in templates.values().filter(|template| !cycles.contains(&template.name)) {
+            let kinds: BTreeSet<&Arc<str>> =
+                template.apply_to.iter().flat_map(|entry| &entry.kinds).collect();
+            for kind in kinds {
+                index.entry(kind.clone()).or_default().push(template.clone());
+            }
+        }
+        Self(Arc::new(Inner { names: templates.into_keys().collect(), cycles, index }))
+    }
+
+    /// These templates, and beside them what Kubernetes itself makes of its workloads: Pods. A kind of which
+    /// Pods come by these templates is left to them, so that nothing is implied twice.
+    #[must_use]
+    pub fn with_workloads(&self) -> Self {
+        let mut set =
+            Inner { names: self.0.names.clone(), cycles: self.0.cycles.clone(), index: self.0.index.clone() };
+        set.names.push(workloads::NAME.into());
+        for workload in workloads::ALL {
+            let template = Arc::new(workload.template());
+            if !set.makes(workload.gvks(), &template.generated) {
+                set.index.entry(workload.kind.into()).or_default().push(template);
+            }
+        }
+        Self(Arc::new(set))
+    }
+
+    /// The names of the templates, those in circles among them.
+    pub fn templates(&self) -> impl Iterator<Item = &str> {
+        self.0.names.iter().map(|name| &**name)
+    }
+
+    /// The names of the templates that are in a circle with others, and so not applied.
+    pub fn in_cycles(&self) -> impl Iterator<Item = &str> {
+        self.0.cycles.iter().map(|name| &**name)
+    }
+
+    /// True if nothing is expanded.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.index.is_empty()
+    }
+
+    /// What controllers will make of an object: what is deeper comes first, then by the templates' names.
+    ///
+    /// What is generated lives in `namespace` if there is one, else in the namespace that the parent names.
+    /// It is changed by `mutating` before it is expanded itself.
+    ///
+    /// Cost: a look-up by the object's kind; for each resultant a copy of its outermost fields and of those of
+    /// its `metadata`, and a walk over it.
+    ///
+    /// # Errors
+    ///
+    /// If a template that applies does not fit an object, or more would be generated than is allowed. Then
+    /// nothing of it is known.
+    pub(super) fn expand(
+        &self,
+        object: &Object,
+        namespace: Option<&str>,
+        mutating: Option<Mutating<'_>>,
+    ) -> Result<Vec<Resultant>, ExpansionError> {
+        let mut expanding = Expanding {
+            set: self,
+            namespace,
+            mutating,
+            document: object.document(),
+            left: MAX_RESULTANTS,
+            room: MAX_BYTES,
+        };
+        let mut resultants = Vec::new();
+        expanding.expand(object.value(), object.within(), 0, &mut resultants)?;
+        Ok(resultants)
+    }
+}
+
+impl Inner {
+    fn applying(&self, gvk: &Gvk) -> impl Iterator<Item = &Arc<Template>> {
+        let candidates = self.index.get(&gvk.kind).into_iter().flatten();
+        candidates.filter(|template| template.applies_to(gvk))
+    }
+
+    /// Whether objects of a kind come of one of these, in any number of steps.
+    fn makes(&self, from: impl IntoIterator<Item = Gvk>, wanted: &Gvk) -> bool {
+        let mut waiting: Vec<Gvk> = from.into_iter().collect();
+        let mut seen: BTreeSet<Gvk> = BTreeSet::new();
+        while let Some(gvk) = waiting.pop() {
+            for template in self.applying(&gvk) {
+                if template.generated == *wanted {
+                    return true;
+                }
+                if seen.insert(template.generated.clone()) {
+                    waiting.push(template.generated.clone());
+                }
+            }
+        }
+        false
+    }
+}
+
+/// What all levels of an expansion share.
+struct Expanding<'a> {
+    set: &'a ExpansionSet,
+    namespace: Option<&'a str>,
+    mutating: Option<Mutating<'a>>,
+    document: Option<&'a Document>,
+    /// How many more may be generated.
+    left: usize,
+    /// How many more bytes.
+    room: usize,
+}
+
+impl Expanding<'_> {
+    /// Recursive, [`DEPTH`] levels at most.
+    fn expand(
+        &mut self,
+        parent: &Value,
+        within: &FieldPath,
+        depth: usize,
+        into: &mut Vec<Resultant>,
+    ) -> Result<(), ExpansionError> {
+        if depth >= DEPTH {
+            return Err(self.error(Reason::TooDeep, None, within));
+        }
+        let gvk = generate::gvk_of(parent);
+        let mut children = Vec::new();
+        for template in self.set.0.applying(&gvk) {
+            children.push(self.child(parent, template, within)?);
+        }
+        for child in &children {
+            self.expand(child.value(), child.within(), depth + 1, into)?;
+        }
+        into.extend(children);
+        Ok(())
+    }
+
+    fn child(
+        &mut self,
+        parent: &Value,
+        template: &Template,
+        within: &FieldPath,
+    ) -> Result<Resultant, ExpansionError> {
+        let at = within.join(&template.source_path());
+        let fails = |this: &Self, reason| this.error(reason, Some(template), &at);
+        self.left = self.left.checked_sub(1).ok_or_else(|| fails(self, Reason::TooMany))?;
+        let parent = Parent { value: parent, namespace: self.namespace };
+        let value = generate::generate(&parent, template).map_err(|reason| fails(self, reason))?;
+        value::takes_at_most(&value, PART, &mut self.room).ok_or_else(|| fails(self, Reason::TooLarge))?;
+        let mut object = Object::generated(value.clone(), self.document.cloned(), at.clone());
+        if let Some(mutating) = self.mutating {
+            let name = || generate::name_of(&value).to_owned();
+            let mutated = match object {
+                Ok(object) => mutating(object),
+                Err(error) => Err(error.to_string()),
+            };
+            let mutated =
+                mutated.map_err(|reason| fails(self, Reason::NotMutated { name: name(), reason }))?;
+            return Ok(Resultant::new(template, mutated.value().clone(), Ok(mutated), at));
+        }
+        if let Err(error) = &mut object {
+            *error = error.clone().about(format!("ExpansionTemplate/{}", template.name));
+        }
+        Ok(Resultant::new(template, value, object, at))
+    }
+
+    fn error(&self, reason: Reason, template: Option<&Template>, path: &FieldPath) -> ExpansionError {
+        let nearest = self.document.map(|document| document.locate_nearest(path));
+        let (location, path) =
+            nearest.map_or((None, path.clone()), |(location, path)| (Some(location), path));
+        let template = template.map_or_else(|| "".into(), |template| template.name.clone());
+        ExpansionError { reason, template, location, path }
+    }
+}
