@@ -44,7 +44,8 @@ struct Part {
 
 impl Sharing {
     /// The same value, made of parts that were there before as far as they are remembered. Numbers stay as
-    /// they were written. Cost: a walk over it, and making what holds a part that was there.
+    /// they were written. Cost: a walk over it, and making what holds a part that was there; what is wide is
+    /// copied only then.
     #[must_use]
     pub fn share(&mut self, value: &Value) -> Value {
         self.part(value).value
@@ -65,25 +66,39 @@ impl Sharing {
                 return Part { value: value.clone(), hash, weight: 1, differs: false };
             }
             View::Array(items) => {
-                let parts: Vec<Part> = items.iter().map(|item| self.part(item)).collect();
-                let about = About::of(3, &parts);
-                if about.differs {
-                    about.part(parts.into_iter().map(|part| part.value).collect())
-                } else {
-                    about.part(value.clone())
+                let mut about = About::of(3, items.len());
+                let mut made = Vec::new();
+                for (position, item) in items.iter().enumerate() {
+                    let part = self.part(item);
+                    if part.differs && !about.differs {
+                        made.extend(items.iter().take(position).cloned());
+                    }
+                    about.add(&part);
+                    if about.differs {
+                        made.push(part.value);
+                    }
                 }
+                let value = if about.differs { Value::from(made) } else { value.clone() };
+                about.part(value)
             }
             View::Object(object) => {
-                let parts: Vec<Part> =
-                    object.iter().flat_map(|(key, value)| [key, value]).map(|item| self.part(item)).collect();
-                let about = About::of(4, &parts);
-                if about.differs {
-                    let mut values = parts.into_iter().map(|part| part.value);
-                    let entries = std::iter::from_fn(|| values.next().zip(values.next()));
-                    about.part(Value::from(Object::of_sorted(entries.collect::<Vec<_>>())))
-                } else {
-                    about.part(value.clone())
+                let mut about = About::of(4, object.len());
+                let mut made = Vec::new();
+                for (position, (key, item)) in object.iter().enumerate() {
+                    let (key, item) = (self.part(key), self.part(item));
+                    if (key.differs || item.differs) && !about.differs {
+                        let before = object.iter().take(position);
+                        made.extend(before.map(|(key, value)| (key.clone(), value.clone())));
+                    }
+                    about.add(&key);
+                    about.add(&item);
+                    if about.differs {
+                        made.push((key.value, item.value));
+                    }
                 }
+                let value =
+                    if about.differs { Value::from(Object::of_entries(&mut made)) } else { value.clone() };
+                about.part(value)
             }
             View::Undefined | View::Null | View::Bool(_) | View::Set(_) => {
                 let hash = mix(5, u64::from(matches!(value.view(), View::Bool(true))));
@@ -120,13 +135,14 @@ struct About {
 }
 
 impl About {
-    fn of(kind: u64, parts: &[Part]) -> Self {
-        let start = Self { hash: mix(kind, parts.len() as u64), weight: 1, differs: false };
-        parts.iter().fold(start, |about, part| Self {
-            hash: mix(about.hash, part.hash),
-            weight: about.weight.saturating_add(part.weight),
-            differs: about.differs || part.differs,
-        })
+    const fn of(kind: u64, parts: usize) -> Self {
+        Self { hash: mix(kind, parts as u64), weight: 1, differs: false }
+    }
+
+    fn add(&mut self, part: &Part) {
+        self.hash = mix(self.hash, part.hash);
+        self.weight = self.weight.saturating_add(part.weight);
+        self.differs |= part.differs;
     }
 
     fn part(self, value: Value) -> Part {
