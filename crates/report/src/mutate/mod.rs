@@ -1,6 +1,6 @@
 //! What `portcullis mutate` writes: the objects as mutators leave them, or what is different.
 //!
-//! YAML keeps what was written around a change: see [`edit`]. Where that cannot be, the object is written anew,
+//! YAML keeps what was written around a change: see `edit.rs`. Where that cannot be, the object is written anew,
 //! without its comments.
 
 mod diff;
