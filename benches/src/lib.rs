@@ -1,6 +1,8 @@
 //! Inputs for measurements: the project's own policies, and objects from a seeded generator. The same seed
 //! gives the same bytes on every machine.
 
+pub mod served;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};

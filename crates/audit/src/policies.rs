@@ -9,7 +9,7 @@ use portcullis::{
     Unsupported,
 };
 use portcullis_report::Policy;
-use portcullis_sources::{Choice, documents, is_policy};
+use portcullis_sources::{Choice, documents, is_policy, prepared};
 use sha2::{Digest as _, Sha256};
 
 /// Compiled policies and what reports say about them.
@@ -41,7 +41,7 @@ impl Policies {
                 resources.extend(resource);
             }
         }
-        let (set, found) = PolicySet::from_resources_in(resources, homes);
+        let (set, found) = PolicySet::from_resources_in(prepared(resources), homes);
         problems.extend(found);
         Self::new(set, unsupported.judge(problems))
     }

@@ -122,7 +122,9 @@ pub use names::{ConstraintKey, GroupKind, Gvk, MutatorKey, MutatorKind, Template
 pub use node::Node;
 pub use object::{Annotation, Object};
 pub use path::{FieldPath, Segment};
-pub use policy::{Change, ConfigHomes, ConstraintInfo, PolicySet, PolicyStore, TemplateInfo, Unjudgeable};
+pub use policy::{
+    Change, ConfigHomes, ConstraintInfo, PolicySet, PolicyStore, Prepared, TemplateInfo, Unjudgeable,
+};
 pub use portcullis_rego::IndexLimits;
 pub use portcullis_value::{LimitKind, Limits as EvaluationLimits, Watch};
 pub use portcullis_yaml::lines as yaml_lines;

@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind};
 use crate::names::Gvk;
 use crate::path::{FieldPath, Segment};
 use crate::source::Location;
-use crate::value::{self, Value, View};
+use crate::value::{self, Sharing, Value, View};
 
 /// A Kubernetes object: its identity, its labels, its JSON value and, if it came from a text, its positions.
 ///
@@ -317,6 +317,28 @@ impl Object {
             inner.value = value::only(&inner.value, &all);
         }
         small
+    }
+
+    /// The same object, made of what others have in common with it; one that has a text stays as it is, which
+    /// shares its value with that. `neighbour` is one of the same kind and namespace.
+    pub(crate) fn shared(self, sharing: &mut Sharing, neighbour: Option<&Self>) -> Self {
+        let inner = &*self.0;
+        if inner.document.is_some() {
+            return self;
+        }
+        let of_neighbour = |mine: &Arc<str>, theirs: fn(&Inner) -> &Arc<str>| {
+            let theirs = neighbour.map(|neighbour| theirs(&neighbour.0)).filter(|theirs| **theirs == *mine);
+            theirs.unwrap_or(mine).clone()
+        };
+        let gvk = neighbour.map(|neighbour| &neighbour.0.gvk).filter(|gvk| **gvk == inner.gvk);
+        Self(Arc::new(Inner {
+            value: sharing.share(&inner.value),
+            gvk: gvk.unwrap_or(&inner.gvk).clone(),
+            name: inner.name.clone(),
+            generate_name: of_neighbour(&inner.generate_name, |inner| &inner.generate_name),
+            namespace: of_neighbour(&inner.namespace, |inner| &inner.namespace),
+            document: None,
+        }))
     }
 
     pub(crate) fn value(&self) -> &Value {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-pub(crate) use portcullis_value::{Value, View};
+pub(crate) use portcullis_value::{Object as ObjectValue, Sharing, Value, View};
 
 /// The value of a key, if `value` is an object that has it.
 pub(crate) fn get<'a>(value: &'a Value, key: &str) -> Option<&'a Value> {

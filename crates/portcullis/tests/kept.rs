@@ -36,6 +36,13 @@ const BODIES: &[&str] = &[
        violation[{"msg": msg}] { o := data.inventory.namespace[_].v1.Web[_]; there(o.spec.extra); msg := "has extra" }"#,
     r#"violation[{"msg": msg}] { o := data.inventory.namespace[_].v1.Web[_]; x := o.spec.extra; msg := "has extra" }"#,
     r#"violation[{"msg": msg}] { o := data.inventory.namespace[_].v1.Web[_]; not o.spec.extra; msg := o.metadata.name }"#,
+    r#"violation[{"msg": msg}] { not data.inventory.namespace[input.review.object.metadata.namespace].v1.Web.other; msg := "no other" }"#,
+    r#"violation[{"msg": msg}] { data.inventory.namespace[ns].v1.Web[name]; msg := sprintf("%v %v", [ns, name]) }"#,
+    r#"violation[{"msg": msg}] { o := data.inventory.namespace[_].v1.Web[_]; o.spec.rules; msg := o.metadata.name }"#,
+    r#"violation[{"msg": msg}] { webs := data.inventory.namespace[_].v1.Web; webs[name].spec.rules[i]; msg := sprintf("%v %v", [name, i]) }"#,
+    r#"violation[{"msg": msg}] { s := {o | o := data.inventory.namespace[_].v1.Web[_]}; s[o]; msg := o.spec.host }"#,
+    r#"same(ns, name) { data.inventory.namespace[ns].v1.Web[name] }
+       violation[{"msg": msg}] { not same("a", "no"); msg := "not there" }"#,
     r#"violation[{"msg": msg}] { o := data.inventory.namespace[_].v1.Web[_]; walk(o, [["spec", "host"], h]); msg := h }"#,
     r#"violation[{"msg": msg}] { o := data.inventory.namespace[_].v1.Web[_]; msg := json.marshal(o) }"#,
     r#"violation[{"msg": msg}] { o := data.inventory.namespace[_].v1.Web[_]; msg := object.get(o, ["spec", "host"], "none") }"#,
@@ -145,4 +152,13 @@ fn only_the_fields_that_are_read_are_kept() {
     assert_eq!(are_kept, [true, true, true, false, true, false, false]);
     assert_eq!(set.kept_kinds().collect::<Vec<_>>(), ["Namespace", "CustomResourceDefinition", "Web"]);
     assert!(set.keeps_kind(Some("Web")) && !set.keeps_kind(Some("Pod")));
+}
+
+#[test]
+fn of_what_is_only_asked_for_its_identity_is_kept() {
+    let body = r#"violation[{"msg": msg}] { ref := input.review.object.spec; not data.inventory.namespace["a"][ref.version][ref.kind][ref.name]; msg := "x" }"#;
+    let set = set(body);
+    let kept = set.for_inventory(&object(&objects()[0])).map(|kept| kept.to_json());
+    let metadata = json!({"name": "one", "namespace": "a"});
+    assert_eq!(kept, Some(json!({"apiVersion": "v1", "kind": "Web", "metadata": metadata})));
 }

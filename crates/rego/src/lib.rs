@@ -13,6 +13,7 @@
 
 pub mod builtins;
 mod collections;
+mod common;
 mod error;
 mod eval;
 mod lower;
@@ -21,7 +22,7 @@ mod program;
 mod reads;
 
 pub use error::{CompileError, CompileErrorKind, EvalError, EvalErrorKind};
-pub use eval::{Environment, Evaluation, IndexLimits, Indexes, Input};
+pub use eval::{Environment, Evaluation, IndexLimits, Indexes, Input, Workspace};
 pub use lower::{Query, Special, Unit, unavailable_builtins};
 pub use program::{Comparing, ComparingCost, Program};
 pub use reads::{Base, Reads};

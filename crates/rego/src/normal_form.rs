@@ -122,8 +122,8 @@ pub(crate) enum OpKind {
     Array { items: Box<[Arg]>, to: Slot },
     /// `{…}` of values.
     Set { items: Box<[Arg]>, to: Slot },
-    /// `{…: …}` of values.
-    Object { entries: Box<[(Arg, Arg)]>, to: Slot },
+    /// `{…: …}` of values. Whether the keys are constant and in order is known, since most are.
+    Object { entries: Box<[(Arg, Arg)]>, is_sorted: bool, to: Slot },
     /// A comprehension.
     Collect { collect: Box<Collect>, to: Slot },
     /// Holds if the operations have no answer.
@@ -139,6 +139,17 @@ pub(crate) enum OpKind {
 }
 
 impl OpKind {
+    /// Entries that may be in any order are put into that of their keys.
+    pub(crate) fn object(mut entries: Vec<(Arg, Arg)>, to: Slot) -> Self {
+        let key = |(key, _): &(Arg, Arg)| if let Arg::Const(key) = key { Some(key.clone()) } else { None };
+        if entries.iter().all(|entry| key(entry).is_some()) {
+            entries.sort_by_key(key);
+        }
+        let is_sorted =
+            entries.iter().all(|entry| key(entry).is_some()) && entries.is_sorted_by(|a, b| key(a) < key(b));
+        Self::Object { entries: entries.into(), is_sorted, to }
+    }
+
     pub(crate) fn path(root: Root, keys: Box<[Arg]>, to: Slot) -> Self {
         let is_plain = keys.iter().all(|key| match key {
             Arg::Const(key) => !is_heavy(key),

@@ -2,13 +2,14 @@
 //! answers rest on.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, OnceLock};
 
 use portcullis_rego_syntax::Span;
 use portcullis_value::Value;
 
 use crate::builtins::Caches;
+use crate::common::Commons;
 use crate::normal_form::NormalForm;
 
 /// Modules lowered for one query. Immutable and shared by threads.
@@ -33,6 +34,8 @@ pub struct Program {
     comparings: Vec<Comparing>,
     /// What indexes know it by.
     identity: Arc<()>,
+    /// What it has in common with other programs; worked out when it is first asked for.
+    commons: OnceLock<Commons>,
     /// Bytes that are taken by programs that were specialised.
     specialised: Arc<AtomicUsize>,
 }
@@ -71,6 +74,7 @@ impl Program {
             caches: Caches::default(),
             comparings,
             identity: Arc::new(()),
+            commons: OnceLock::new(),
             specialised: Arc::default(),
         }
     }
@@ -96,6 +100,13 @@ impl Program {
 
     pub(crate) fn caches(&self) -> &Caches {
         &self.caches
+    }
+
+    /// Its documents that depend on one entry of `input` only; none if those of another entry were asked for
+    /// before.
+    pub(crate) fn commons(&self, key: &Value) -> Option<&Commons> {
+        let commons = self.commons.get_or_init(|| Commons::of(&self.form, key));
+        (commons.key == *key).then_some(commons)
     }
 
     pub(crate) fn specialised(&self) -> &Arc<AtomicUsize> {

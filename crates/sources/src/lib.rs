@@ -17,7 +17,7 @@ mod system;
 
 use std::path::{Path, PathBuf};
 
-use portcullis::{Document, Error, ErrorKind, Limits, Location, Object, Resource, Source};
+use portcullis::{Document, Error, ErrorKind, Limits, Location, Object, Prepared, Resource, Source};
 use rayon::prelude::*;
 
 pub use config::{ConfigArgs, FormerArgs, GatekeeperArgs};
@@ -33,6 +33,12 @@ pub use system::reason;
 
 /// The path that stands for standard input.
 const STDIN: &str = "-";
+
+/// Templates compiled on all cores of the pool this is called in, in the same order, beside the others.
+#[must_use]
+pub fn prepared(resources: Vec<Resource>) -> Vec<Prepared> {
+    resources.into_par_iter().map(Prepared::of).collect()
+}
 
 /// What was read from some paths.
 #[derive(Debug, Default)]

@@ -31,6 +31,12 @@ impl Object {
         entries.iter().cloned().collect()
     }
 
+    /// An object of the entries of a list, which is left empty: of those with the same key the last one.
+    pub fn of_entries(entries: &mut Vec<(Value, Value)>) -> Self {
+        sort_entries(entries);
+        Self(entries.drain(..).collect())
+    }
+
     /// How many entries it has.
     #[inline]
     #[must_use]
@@ -153,17 +159,23 @@ impl From<BTreeMap<Value, Value>> for Object {
 impl FromIterator<(Value, Value)> for Object {
     fn from_iter<I: IntoIterator<Item = (Value, Value)>>(entries: I) -> Self {
         let mut entries: Vec<(Value, Value)> = entries.into_iter().collect();
-        if !entries.is_sorted_by(|(a, _), (b, _)| a < b) {
-            // Stable, so that of equal keys the last one stays.
-            entries.sort_by(|(a, _), (b, _)| a.cmp(b));
-            entries.dedup_by(|later, earlier| {
-                let is_equal = later.0 == earlier.0;
-                if is_equal {
-                    std::mem::swap(&mut later.1, &mut earlier.1);
-                }
-                is_equal
-            });
-        }
+        sort_entries(&mut entries);
         Self(entries.into())
     }
+}
+
+/// Puts entries into the order of their keys, of those with the same key the last one.
+fn sort_entries(entries: &mut Vec<(Value, Value)>) {
+    if entries.is_sorted_by(|(a, _), (b, _)| a < b) {
+        return;
+    }
+    // Stable, so that of equal keys the last one stays.
+    entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+    entries.dedup_by(|later, earlier| {
+        let is_equal = later.0 == earlier.0;
+        if is_equal {
+            std::mem::swap(&mut later.1, &mut earlier.1);
+        }
+        is_equal
+    });
 }

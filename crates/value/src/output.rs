@@ -41,10 +41,11 @@ impl Output {
         Self { text: String::new(), limit, kind }
     }
 
-    /// With room for so many bytes, if it may have these.
+    /// Written where another text was, which is forgotten.
     #[must_use]
-    pub fn with_room(mut self, bytes: usize) -> Self {
-        self.text.reserve(bytes.min(self.limit));
+    pub fn in_room_of(mut self, mut text: String) -> Self {
+        text.clear();
+        self.text = text;
         self
     }
 

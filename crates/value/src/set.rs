@@ -8,72 +8,84 @@ use crate::Value;
 
 /// Elements, sorted; each is there once. A clone shares them.
 #[derive(Clone, Default)]
-pub struct Set(Arc<[Value]>);
+pub struct Set(
+    /// None if it has no elements: most sets of violations, which then take no allocation.
+    Option<Arc<[Value]>>,
+);
 
 impl Set {
     /// A set of elements that are sorted, as a rule: one allocation, if it is known how many there are.
     /// Others are sorted.
     pub fn of_sorted(items: impl IntoIterator<Item = Value>) -> Self {
-        let items: Arc<[Value]> = items.into_iter().collect();
-        if items.is_sorted_by(|a, b| a < b) { Self(items) } else { items.iter().cloned().collect() }
+        let mut items = items.into_iter().peekable();
+        if items.peek().is_none() {
+            return Self(None);
+        }
+        let items: Arc<[Value]> = items.collect();
+        if items.is_sorted_by(|a, b| a < b) { Self(Some(items)) } else { items.iter().cloned().collect() }
     }
 
     /// How many elements it has.
     #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.as_slice().len()
     }
 
     /// Whether it has none.
     #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.is_none()
     }
 
     /// The element that equals a value. Cost: comparing the value with some of the elements.
     #[must_use]
     pub fn get(&self, item: &Value) -> Option<&Value> {
-        self.0.binary_search(item).ok().and_then(|index| self.0.get(index))
+        let items = self.as_slice();
+        items.binary_search(item).ok().and_then(|index| items.get(index))
     }
 
     /// Whether a value is in it.
     #[must_use]
     pub fn contains(&self, item: &Value) -> bool {
-        self.0.binary_search(item).is_ok()
+        self.as_slice().binary_search(item).is_ok()
     }
 
     /// The least element.
     #[must_use]
     pub fn first(&self) -> Option<&Value> {
-        self.0.first()
+        self.as_slice().first()
     }
 
     /// The elements in their order.
     #[inline]
     pub fn iter(&self) -> std::slice::Iter<'_, Value> {
-        self.0.iter()
+        self.as_slice().iter()
     }
 
     /// The elements in their order.
     #[inline]
     #[must_use]
     pub fn as_slice(&self) -> &[Value] {
-        &self.0
+        self.0.as_deref().unwrap_or_default()
     }
 
     /// See [`Value::is_same`].
     #[inline]
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        match (&self.0, &other.0) {
+            (Some(items), Some(others)) => Arc::ptr_eq(items, others),
+            (None, None) => true,
+            _ => false,
+        }
     }
 
     /// See [`Value::address`].
     #[must_use]
     pub fn address(&self) -> usize {
-        self.0.as_ptr().addr()
+        self.as_slice().as_ptr().addr()
     }
 }
 
@@ -114,7 +126,7 @@ impl PartialOrd for Set {
 
 impl From<BTreeSet<Value>> for Set {
     fn from(items: BTreeSet<Value>) -> Self {
-        Self(items.into_iter().collect())
+        Self::of_sorted(items)
     }
 }
 
@@ -125,6 +137,6 @@ impl FromIterator<Value> for Set {
             items.sort();
             items.dedup();
         }
-        Self(items.into())
+        Self((!items.is_empty()).then(|| items.into()))
     }
 }

@@ -18,7 +18,7 @@ use crate::{Number, Value, View};
 pub fn text(budget: &mut Budget<'_>, value: &Value) -> Result<String, Exceeded> {
     // Each part is written by itself, which costs more than its bytes.
     weigh(budget, value)?;
-    let mut out = Output::within(budget);
+    let mut out = Output::within(budget).in_room_of(String::with_capacity(64));
     let written = write(&mut out, value);
     out.finish(budget, written)
 }

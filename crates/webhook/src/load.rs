@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
 use portcullis::{
-    Change, ConfigHomes, Error, ErrorKind, InventoryStore, Limits, Object, Places, PolicySet, PolicyStore,
+    ConfigHomes, Error, ErrorKind, InventoryStore, Limits, Object, Places, PolicySet, PolicyStore, Prepared,
     Resource, Scopes, Severity, TemplateName, Unsupported,
 };
 use portcullis_sources::{Choice, documents, is_policy, list};
+use rayon::prelude::*;
 
 use crate::digest;
 use crate::pool::STACK_BYTES;
@@ -130,12 +131,16 @@ fn load_here(paths: &Paths) -> Result<Loaded, Vec<Error>> {
 fn compile(resources: Vec<Resource>, homes: &ConfigHomes) -> (PolicySet, Vec<Duration>, Vec<Error>) {
     let mut store = PolicyStore::new().with_config_homes(homes.clone());
     let (mut ingested, mut errors) = (Vec::new(), Vec::new());
-    for resource in resources {
-        errors.extend(store.duplicate(&resource));
+    let prepared = resources.into_par_iter().map(|resource| {
         let is_template = matches!(resource, Resource::Template(_));
         let start = Instant::now();
-        errors.extend(store.apply(Change::Upsert(resource)));
-        ingested.extend(is_template.then(|| start.elapsed()));
+        let prepared = Prepared::of(resource);
+        (prepared, is_template.then(|| start.elapsed()))
+    });
+    for (prepared, took) in prepared.collect::<Vec<_>>() {
+        errors.extend(store.duplicate(prepared.resource()));
+        errors.extend(store.upsert(prepared));
+        ingested.extend(took);
     }
     errors.extend(store.pending());
     errors.extend(store.ignored_configs());

@@ -14,7 +14,7 @@ use portcullis::{
 };
 use portcullis_manifests::{Manifests, Options, own_crds, to_yaml};
 use portcullis_report::{self as report, ExitStatus, Problem};
-use portcullis_sources::{Choice, Input, documents, is_policy};
+use portcullis_sources::{Choice, Input, documents, is_policy, prepared};
 use serde_json::Value;
 
 use crate::args::{CrdsArgs, Generate, ManifestsArgs, Program};
@@ -55,7 +55,7 @@ fn name(object: &Value) -> &str {
 fn manifests(args: &ManifestsArgs) -> anyhow::Result<ExitStatus> {
     let (resources, kinds, mut problems) = read(&args.policies);
     let (policies, found) =
-        PolicySet::from_resources_in(resources, &args.config.homes(Some(&args.namespace)));
+        PolicySet::from_resources_in(prepared(resources), &args.config.homes(Some(&args.namespace)));
     problems.extend(found);
     if policies.constraints().next().is_none() && !problems.iter().any(is_error) {
         let error = Error::new(ErrorKind::NoInput, "no constraints were found");

@@ -31,7 +31,7 @@ pub fn run(args: &LintArgs) -> anyhow::Result<ExitStatus> {
         problems.extend(store.upsert(mutator));
     }
     problems.extend(store.snapshot().conflicts());
-    let (policies, found) = PolicySet::from_resources_in(policies, &args.config.homes(None));
+    let (policies, found) = PolicySet::from_resources_in(read::prepared(policies), &args.config.homes(None));
     problems.extend(found);
     if !args.webhook_configuration.is_empty() {
         let configured = configurations(args);

@@ -20,6 +20,7 @@ use portcullis_report::{
     self as report, Action, Details, ExitStatus, Finding, Form, InText, ObjectName, Placed, Policy, Problem,
     Reviewed, TestReport, Wanted,
 };
+use portcullis_sources::prepared;
 use rayon::prelude::*;
 
 use crate::args::TestArgs;
@@ -76,7 +77,7 @@ fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
     let Loaded { policies, mutators, mut subjects, mut inventory, scopes, mut is_unread, mut problems } =
         loaded;
     let places = Places::new(scopes).with_namespace(args.namespace.as_deref());
-    let (policies, found) = PolicySet::from_resources_in(policies, &args.config.homes(None));
+    let (policies, found) = PolicySet::from_resources_in(prepared(policies), &args.config.homes(None));
     problems.extend(found);
     problems = Unsupported::allowed(args.allow_unsupported).judge(problems);
     problems.extend(duplicates(&subjects, &places));

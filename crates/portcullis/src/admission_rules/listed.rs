@@ -62,7 +62,7 @@ impl ListedKinds {
 
     /// Kinds beyond the room are left out and reported: a role must not grant more than somebody asked for.
     fn add_constraint(&mut self, constraint: &CompiledConstraint, kinds: &Kinds, room: &mut Room) {
-        let of_text = constraint.template.program.operation_use().kinds.as_ref();
+        let of_text = constraint.template.program.told().operation_use().kinds.as_ref();
         let mut add = |groups: Names<'_>, kind: Option<&str>| match (groups, kind) {
             (None, None) => self.all(ANY),
             (Some(groups), None) => groups.iter().for_each(|group| self.all(group)),

@@ -79,7 +79,7 @@ fn rests_on_field(constraint: &CompiledConstraint, field: &[&str]) -> bool {
 /// nothing of it.
 fn is_about(constraint: &CompiledConstraint, field: &[&str]) -> bool {
     let program = &constraint.template.program;
-    let words = &program.operation_use().words;
+    let words = &program.told().operation_use().words;
     let name = field.last().copied().unwrap_or_default();
     // `spec[sprintf("%vContainers", [sort])]`
     let tail = name.find(char::is_uppercase).and_then(|start| name.get(start..)).unwrap_or(name);
@@ -92,13 +92,13 @@ fn is_about(constraint: &CompiledConstraint, field: &[&str]) -> bool {
             && steps.all(|(step, name)| *name == ANY || step.as_deref().is_none_or(|step| step == *name))
             && read.iter().zip(field).any(|(step, name)| *name != ANY && step.is_none())
     };
-    (is_named || program.object_reads().iter().any(|read| is_computed(read)))
+    (is_named || program.told().reads().object.iter().any(|read| is_computed(read)))
         && rests_on_field(constraint, field)
 }
 
 /// Whether it is about who asks, and about nothing of the object.
 fn is_about_who(constraint: &CompiledConstraint) -> bool {
-    let words = &constraint.template.program.operation_use().words;
+    let words = &constraint.template.program.told().operation_use().words;
     let names =
         |field: &str| (words.contains(field) || words.contains("walk")) && rests_on(constraint, &[field]);
     names("userInfo") && !names("object") && !names("oldObject")
@@ -111,7 +111,7 @@ fn operations(constraint: &CompiledConstraint) -> BTreeSet<Operation> {
         return declared.iter().copied().collect();
     }
     let mut wanted = BTreeSet::from([Operation::Create, Operation::Update]);
-    let found = constraint.template.program.operation_use();
+    let found = constraint.template.program.told().operation_use();
     let (mut deletes, mut connects) = (found.deletes, found.connects);
     // What hands `input` on as a whole rests on all of it, and is about what it names.
     let is_named = |name: &str| found.words.contains(name) || found.words.contains("walk");
@@ -168,7 +168,7 @@ struct Asking<'a> {
 
 impl Asking<'_> {
     fn entry(&mut self, groups: Names<'_>, names: Names<'_>, all: &[(Names<'_>, Names<'_>)]) {
-        let of_text = self.constraint.template.program.operation_use().kinds.as_ref();
+        let of_text = self.constraint.template.program.told().operation_use().kinds.as_ref();
         match (names, of_text) {
             (None, None) => self.any_kind(groups),
             (None, Some(kinds)) => {
@@ -186,7 +186,7 @@ impl Asking<'_> {
 
     /// Whether each kind of an entry can be looked at in each of its groups.
     fn fits(&self, groups: Names<'_>, names: Names<'_>, room: &mut Room) -> bool {
-        let of_text = self.constraint.template.program.operation_use().kinds.as_ref();
+        let of_text = self.constraint.template.program.told().operation_use().kinds.as_ref();
         match (names, of_text) {
             (None, None) => room.takes(groups, std::iter::once(ANY)),
             (None, Some(kinds)) => room.takes(groups, kinds.iter().map(|kind| &**kind)),
@@ -231,7 +231,7 @@ impl Asking<'_> {
     /// Whether a constraint without kinds is about what comes by a part of a resource.
     fn means(&self, sent: &Sent) -> bool {
         let constraint = self.constraint;
-        let words = &constraint.template.program.operation_use().words;
+        let words = &constraint.template.program.told().operation_use().words;
         let names = |word: Option<&str>| word.is_some_and(|word| words.contains(word));
         let connects = sent.operation == Operation::Connect && self.operations.contains(&Operation::Connect);
         connects
@@ -402,7 +402,7 @@ impl Asking<'_> {
 
     /// A condition on CONNECT of a constraint whose kinds never come so.
     fn doubt_connections(&mut self) {
-        let connects = self.constraint.template.program.operation_use().connects;
+        let connects = self.constraint.template.program.told().operation_use().connects;
         let is_sent = self.needs.wanted.iter().any(|(_, operation)| *operation == Operation::Connect);
         if connects && !is_sent {
             let kinds: Vec<_> = SENT.iter().filter(|sent| sent.operation == Operation::Connect).collect();
@@ -422,7 +422,7 @@ impl Asking<'_> {
             ("apps", "ReplicaSet"),
             ("apps", "StatefulSet"),
         ];
-        let reads = self.constraint.template.program.object_reads();
+        let reads = &self.constraint.template.program.told().reads().object;
         let is_read = |read: &[Option<Box<str>>]| matches!(read, [Some(spec), Some(replicas), ..] if &**spec == "spec" && &**replicas == "replicas");
         let matches = |group: &str, kind: &str| {
             let gvk = Gvk { group: group.into(), version: "v1".into(), kind: kind.into() };

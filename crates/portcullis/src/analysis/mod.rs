@@ -18,6 +18,7 @@ mod reads;
 mod recursion;
 mod reviewed_kinds;
 mod template_rules;
+mod told;
 mod types;
 
 use portcullis_rego::{CompileError, CompileErrorKind, Unit};
@@ -32,9 +33,9 @@ pub(crate) use call_graph::{CallGraph, ParsedModule};
 pub use inventory_read::InventoryRead;
 #[cfg(feature = "lint")]
 pub use lint::Explanation;
-pub(crate) use operations::{Mention, OperationUse};
-pub(crate) use reads::Reads;
+pub(crate) use operations::Mention;
 pub(crate) use template_rules::locate;
+pub(crate) use told::Told;
 
 /// A path below `input.review.object` that the policy reads: constant steps, `None` where it is computed.
 pub(crate) type ObjectRead = Vec<Option<Box<str>>>;

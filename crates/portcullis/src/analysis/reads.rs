@@ -153,7 +153,7 @@ fn inventory_reads(paths: &BTreeSet<Path>, present: &BTreeSet<Path>) -> Vec<Inve
 
 /// Whether `data.inventory` occurs at all. What could not be followed must not be taken for unread: the
 /// policy would be evaluated without the inventory, and find nothing.
-fn mentions_inventory(module: &Module) -> bool {
+pub(super) fn mentions_inventory(module: &Module) -> bool {
     struct Mentions(bool);
     impl<'m> Visitor<'m> for Mentions {
         fn visit_expr(&mut self, expr: &'m Expr) {
@@ -289,6 +289,18 @@ impl<'c, 'm> Collector<'c, 'm> {
         }
     }
 
+    /// Whether a statement asks no more of what it refers to than that it is there and not false: `o.spec`,
+    /// but not `others[o]` of a set, which gives `o` a value.
+    fn asks_presence(&self, expr: &Expr) -> bool {
+        match &expr.peeled().kind {
+            ExprKind::Ref(reference) => {
+                let head = reference.head.as_var();
+                head.is_some_and(|name| !self.bindings.elements.contains_key(name))
+            }
+            _ => false,
+        }
+    }
+
     /// A collection that is gone through, its elements being followed if they have a name: then what is read
     /// of them says more.
     fn iterate(&mut self, collection: &'m Expr, element: Option<&'m str>) {
@@ -404,6 +416,18 @@ impl<'m> Visitor<'m> for Collector<'_, 'm> {
         if let StatementKind::Every(every) = &statement.kind {
             let paths = self.resolve(&every.collection);
             self.bind(&every.value.text, paths.into_iter().map(|path| extend(path, None)).collect());
+        }
+        if let StatementKind::Expr(expr) | StatementKind::Not(expr) = &statement.kind
+            && self.asks_presence(expr)
+        {
+            let (inventory, other) = self.resolve(expr).into_iter().partition(is_below_data);
+            self.ask_presence(&inventory);
+            if self.reads {
+                self.paths.extend(other);
+            }
+            self.visit_brackets(expr);
+            statement.with.iter().for_each(|with| self.visit_with(with));
+            return;
         }
         visit::walk_statement(self, statement);
     }

@@ -3,7 +3,7 @@
 //!
 //! `key, begin, end, scalar, alias -> (Value, Marks)`. Nothing here recurses; nesting is a stack of frames.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use portcullis_value::yaml_scalar::{self as scalar, KeyKind};
@@ -13,7 +13,7 @@ use super::problems::{Problems, Span, quote};
 use crate::error::{Error, ErrorKind};
 use crate::limits::Limits;
 use crate::source::Source;
-use crate::value::{Value, View};
+use crate::value::{ObjectValue as Object, Value, View};
 
 /// The document cannot be read further; the problem has been reported.
 #[derive(Debug)]
@@ -57,12 +57,65 @@ struct Frame {
     height: usize,
 }
 
+/// Keys that came lately. Most of a source come again and again.
+#[derive(Default)]
+struct Keys(
+    /// By a few of their bytes. Empty until the first comes.
+    Vec<Option<Arc<str>>>,
+);
+
+impl Keys {
+    const PLACES: usize = 128;
+
+    fn get(&mut self, text: &str) -> Arc<str> {
+        self.0.resize(Self::PLACES, None);
+        let bytes = text.as_bytes();
+        let byte = |position: usize| bytes.get(position).copied().map_or(0, usize::from);
+        let last = bytes.len().saturating_sub(1);
+        let mixed = [byte(0), byte(last / 2), byte(last), byte(last.saturating_sub(1))];
+        let hash = mixed.iter().fold(bytes.len(), |hash, byte| hash.wrapping_mul(31) ^ byte);
+        match self.0.get_mut(hash % Self::PLACES) {
+            Some(Some(known)) if **known == *text => known.clone(),
+            Some(place) => place.insert(text.into()).clone(),
+            None => text.into(),
+        }
+    }
+}
+
+/// Lists without anything in them, for what is read next.
+struct Spare<T>(Vec<Vec<T>>);
+
+impl<T> Default for Spare<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> Spare<T> {
+    /// Lists that are kept at most, and places that each has at most.
+    const MOST: usize = 32;
+    const WIDEST: usize = 64;
+
+    fn take(&mut self) -> Vec<T> {
+        self.0.pop().unwrap_or_default()
+    }
+
+    fn give(&mut self, mut list: Vec<T>) {
+        list.clear();
+        if self.0.len() < Self::MOST && list.capacity() <= Self::WIDEST {
+            self.0.push(list);
+        }
+    }
+}
+
 /// Builds the documents of one source, one after the other.
 pub(super) struct Builder<'a> {
     limits: &'a Limits,
     pub(super) problems: Problems,
-    keys: HashSet<Arc<str>>,
+    keys: Keys,
     frames: Vec<Frame>,
+    spare: Spare<(Value, Value)>,
+    spare_items: Spare<Value>,
     marks: Marks,
     anchors: HashMap<usize, Node>,
     anchors_set: usize,
@@ -78,8 +131,10 @@ impl<'a> Builder<'a> {
         Self {
             limits,
             problems: Problems::new(source),
-            keys: HashSet::new(),
+            keys: Keys::default(),
             frames: Vec::new(),
+            spare: Spare::default(),
+            spare_items: Spare::default(),
             marks: Marks::default(),
             anchors: HashMap::new(),
             anchors_set: 0,
@@ -139,13 +194,7 @@ impl<'a> Builder<'a> {
     /// A key of the object that is open.
     pub(super) fn key(&mut self, text: &str, kind: KeyKind, span: Span) {
         self.last_end = span.end;
-        let key = if let Some(key) = self.keys.get(text) {
-            key.clone()
-        } else {
-            let key: Arc<str> = text.into();
-            self.keys.insert(key.clone());
-            key
-        };
+        let key = self.keys.get(text);
         if let Some(frame) = self.frames.last_mut() {
             if kind != KeyKind::Text {
                 frame.typed.push((key.clone(), kind));
@@ -173,8 +222,8 @@ impl<'a> Builder<'a> {
             shape,
             mark,
             anchor,
-            items: Vec::new(),
-            entries: Vec::new(),
+            items: self.spare_items.take(),
+            entries: self.spare.take(),
             typed: Vec::new(),
             merges: false,
             key: None,
@@ -187,7 +236,7 @@ impl<'a> Builder<'a> {
     /// Closes the innermost list or object. `end` is the offset after its closing bracket; `None` if it ends
     /// with its last child.
     pub(super) fn end(&mut self, end: Option<u32>) {
-        let Some(frame) = self.frames.pop() else { return };
+        let Some(mut frame) = self.frames.pop() else { return };
         let next = self.marks.len();
         if let Some(mark) = self.marks.get_mut(frame.mark) {
             mark.next = next;
@@ -195,19 +244,24 @@ impl<'a> Builder<'a> {
             self.last_end = mark.end;
         }
         let value = match frame.shape {
-            Shape::List => Value::from(frame.items),
+            Shape::List => {
+                let items = frame.items.drain(..).collect();
+                self.spare_items.give(frame.items);
+                items
+            }
             Shape::Object => {
                 let written = frame.entries.len();
                 let ambiguous = if frame.merges { ambiguous_merge(&frame.entries) } else { None };
-                let map: BTreeMap<Value, Value> = frame.entries.into_iter().collect();
-                if map.len() < written {
+                let object = Object::of_entries(&mut frame.entries);
+                if object.len() < written {
                     self.tell_duplicates(frame.mark, &frame.typed);
                 }
+                self.spare.give(frame.entries);
                 if let Some(key) = ambiguous {
                     let span = self.marks.get(frame.mark).map_or(0..0, Mark::range);
                     self.fail(ErrorKind::UnsupportedValue, ambiguity(&key), span);
                 }
-                Value::from(map)
+                Value::from(object)
             }
         };
         let node = Node { value, mark: frame.mark, nodes: frame.nodes, height: frame.height };
@@ -300,9 +354,7 @@ impl<'a> Builder<'a> {
         frame.height = frame.height.max(node.height + 1);
         match (frame.shape, frame.key.take()) {
             (Shape::List, _) => frame.items.push(node.value),
-            (Shape::Object, Some(Key::Named(key, _))) => {
-                frame.entries.push((Value::from(key), node.value));
-            }
+            (Shape::Object, Some(Key::Named(key, _))) => frame.entries.push((Value::from(key), node.value)),
             (Shape::Object, Some(Key::Merge(span))) => {
                 if !merge(&mut frame.entries, &node.value, is_alias) {
                     self.fail(

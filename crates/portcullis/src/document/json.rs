@@ -324,6 +324,8 @@ impl<'a> Scanner<'a> {
         let mut escaped = false;
         let mut at = start;
         loop {
+            let rest = self.text.as_bytes().get(at..).unwrap_or_default();
+            at += rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)).unwrap_or(rest.len());
             match self.text.as_bytes().get(at) {
                 Some(b'"') => break,
                 Some(b'\\') => {

@@ -58,7 +58,7 @@ impl Demand {
 
 /// How many objects a policy reads from the inventory, as far as its text says.
 fn read_by(program: &Program, inventory: &Inventory) -> u64 {
-    let reads = program.inventory_reads();
+    let reads = program.told().inventory_reads();
     let is_read = |gvk| reads.iter().any(|read: &InventoryRead| read.covers(gvk));
     inventory.kinds().filter(|(gvk, _)| is_read(gvk)).map(|(_, count)| count as u64).sum()
 }

@@ -13,7 +13,7 @@ use super::Inventory;
 use crate::names::Gvk;
 use crate::object::Object;
 use crate::policy::PolicySet;
-use crate::value::{self, Value};
+use crate::value::{self, Sharing, Value};
 
 /// Identifies an object in the inventory.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,6 +50,8 @@ pub struct InventoryStore {
     last: Option<(Inventory, Age)>,
     /// Kinds of which it is not known what objects there are, and why.
     unreadable: Arc<BTreeMap<Gvk, Arc<str>>>,
+    /// What objects have in common.
+    sharing: Sharing,
     /// None for what is usual.
     index_limits: Option<IndexLimits>,
 }
@@ -140,6 +142,8 @@ impl InventoryStore {
         if bucket.objects.get(object.name()).is_some_and(|known| known.value() == object.value()) {
             return;
         }
+        let neighbour = bucket.objects.values().next();
+        let object = object.shared(&mut self.sharing, neighbour);
         scope.built = None;
         bucket.built = None;
         let gvk = object.gvk().clone();

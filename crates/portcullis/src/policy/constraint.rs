@@ -18,6 +18,9 @@ use crate::value::{self, Value};
 /// Where `input` has the parameters of a constraint.
 const PARAMETERS: &str = "parameters";
 
+/// Where it has what is reviewed.
+pub(crate) const REVIEW: &str = "review";
+
 /// What callers may know about a constraint.
 #[derive(Debug)]
 pub struct ConstraintInfo {
@@ -125,7 +128,7 @@ impl CompiledConstraint {
 
     /// The entries of `input` for its program, sorted.
     pub(crate) fn input(&self, review: &Value) -> [(Value, Value); 2] {
-        [(PARAMETERS, &self.parameters), ("review", review)]
+        [(PARAMETERS, &self.parameters), (REVIEW, review)]
             .map(|(key, value)| (Value::from(key), value.clone()))
     }
 }

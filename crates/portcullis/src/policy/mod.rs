@@ -12,6 +12,7 @@ mod configs;
 mod constraint;
 mod exclusions;
 mod index;
+mod prepared;
 mod rests_on;
 mod store;
 mod template;
@@ -21,8 +22,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use configs::ConfigHomes;
-pub(crate) use constraint::CompiledConstraint;
 pub use constraint::ConstraintInfo;
+pub(crate) use constraint::{CompiledConstraint, REVIEW};
+pub use prepared::Prepared;
 pub use store::{Change, PolicyStore};
 pub(crate) use template::Template;
 pub use template::TemplateInfo;
@@ -120,23 +122,24 @@ impl PolicySet {
         (policies, errors)
     }
 
-    /// As [`PolicySet::compile`], of resources that were read already.
+    /// As [`PolicySet::compile`], of resources that were read already, and may be [`Prepared`].
     #[must_use]
-    pub fn from_resources(resources: impl IntoIterator<Item = Resource>) -> (Self, Vec<Error>) {
+    pub fn from_resources(resources: impl IntoIterator<Item = impl Into<Prepared>>) -> (Self, Vec<Error>) {
         Self::from_resources_in(resources, &ConfigHomes::default())
     }
 
     /// As [`PolicySet::from_resources`], where the Config that counts may be in these namespaces.
     #[must_use]
     pub fn from_resources_in(
-        resources: impl IntoIterator<Item = Resource>,
+        resources: impl IntoIterator<Item = impl Into<Prepared>>,
         homes: &ConfigHomes,
     ) -> (Self, Vec<Error>) {
         let mut store = PolicyStore::new().with_config_homes(homes.clone());
         let mut errors = Vec::new();
         for resource in resources {
-            errors.extend(store.duplicate(&resource));
-            errors.extend(store.apply(Change::Upsert(resource)));
+            let prepared = resource.into();
+            errors.extend(store.duplicate(prepared.resource()));
+            errors.extend(store.upsert(prepared));
         }
         errors.extend(store.pending());
         errors.extend(store.ignored_configs());
@@ -247,7 +250,7 @@ impl PolicySet {
         let positions = self.0.index.candidates(&gvk.kind).iter();
         let mut constraints = positions.filter_map(|&position| self.0.constraints.get(position));
         constraints.any(|constraint| {
-            let of_text = constraint.template.program.operation_use().kinds.as_ref();
+            let of_text = constraint.template.program.told().operation_use().kinds.as_ref();
             constraint.matcher.concerns(gvk) && of_text.is_none_or(|kinds| kinds.contains(&*gvk.kind))
         })
     }

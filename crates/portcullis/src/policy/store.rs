@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::index::Index;
-use super::{CompiledConstraint, ConfigHomes, Exclusions, Inner, PolicySet, Template};
+use super::{CompiledConstraint, ConfigHomes, Exclusions, Inner, PolicySet, Prepared, Template};
 use crate::api::{Config, Constraint, ConstraintTemplate, Resource, SyncSet};
 use crate::error::{Error, ErrorKind};
 use crate::names::{ConstraintKey, Gvk, TemplateName};
@@ -103,24 +103,7 @@ impl PolicyStore {
     /// not wrong: it waits, and [`PolicyStore::pending`] lists it.
     pub fn apply(&mut self, change: Change) -> Vec<Error> {
         match change {
-            Change::Upsert(Resource::Template(template)) => self.upsert_template(*template, Standing::Sound),
-            Change::Upsert(Resource::Constraint(constraint)) => {
-                self.upsert_constraint(*constraint, Standing::Sound)
-            }
-            Change::Upsert(Resource::Rejected(resource)) => match *resource {
-                Resource::Template(template) => self.upsert_template(*template, Standing::Rejected),
-                Resource::Constraint(constraint) => self.upsert_constraint(*constraint, Standing::Rejected),
-                _ => Vec::new(),
-            },
-            Change::Upsert(Resource::Config(config)) => {
-                self.configs.insert(config.name.clone(), config);
-                Vec::new()
-            }
-            Change::Upsert(Resource::SyncSet(sync_set)) => {
-                self.sync_sets.insert(sync_set.name.clone(), sync_set);
-                Vec::new()
-            }
-            Change::Upsert(_) => Vec::new(),
+            Change::Upsert(resource) => self.upsert(resource.into()),
             Change::RemoveTemplate(name) => {
                 self.templates.remove(&name);
                 for entry in self.constraints_of(&name) {
@@ -140,6 +123,28 @@ impl PolicyStore {
                 self.sync_sets.remove(&name);
                 Vec::new()
             }
+        }
+    }
+
+    /// As [`PolicyStore::apply`] of [`Change::Upsert`], for a resource that may be compiled already.
+    pub fn upsert(&mut self, prepared: Prepared) -> Vec<Error> {
+        let Prepared { resource, compiled } = prepared;
+        let (resource, standing) = match resource {
+            Resource::Rejected(resource) => (*resource, Standing::Rejected),
+            resource => (resource, Standing::Sound),
+        };
+        match (resource, standing) {
+            (Resource::Template(template), standing) => self.upsert_template(*template, compiled, standing),
+            (Resource::Constraint(constraint), standing) => self.upsert_constraint(*constraint, standing),
+            (Resource::Config(config), Standing::Sound) => {
+                self.configs.insert(config.name.clone(), config);
+                Vec::new()
+            }
+            (Resource::SyncSet(sync_set), Standing::Sound) => {
+                self.sync_sets.insert(sync_set.name.clone(), sync_set);
+                Vec::new()
+            }
+            _ => Vec::new(),
         }
     }
 
@@ -244,9 +249,14 @@ impl PolicyStore {
         }))
     }
 
-    fn upsert_template(&mut self, api: ConstraintTemplate, standing: Standing) -> Vec<Error> {
+    fn upsert_template(
+        &mut self,
+        api: ConstraintTemplate,
+        compiled: Option<(Option<Template>, Vec<Error>)>,
+        standing: Standing,
+    ) -> Vec<Error> {
         let name = TemplateName::of_kind(&api.kind);
-        let (compiled, mut errors) = Template::compile(&api);
+        let (compiled, mut errors) = compiled.unwrap_or_else(|| Template::compile(&api));
         let good = if let Some(template) = compiled.filter(|_| standing == Standing::Sound) {
             let template = Arc::new(template);
             for entry in self.constraints_of(&name) {

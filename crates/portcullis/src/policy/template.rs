@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::analysis::InventoryRead;
+use crate::analysis::{InventoryRead, Told};
 use crate::api::ConstraintTemplate;
 use crate::api::Operation;
 use crate::api::template::EngineSource;
@@ -25,7 +25,7 @@ pub struct TemplateInfo {
     location: Location,
     operations: usize,
     documents: usize,
-    inventory_reads: Vec<InventoryRead>,
+    told: Arc<Told>,
     comparisons: Vec<InventoryComparison>,
     /// Shared with the resource that was read.
     source: EngineSource,
@@ -107,10 +107,11 @@ impl TemplateInfo {
         &self.source
     }
 
-    /// What it reads from the inventory, derived from its text; empty if it compares no objects.
+    /// What it reads from the inventory, derived from its text; empty if it compares no objects. Worked out
+    /// when it is first asked for.
     #[must_use]
     pub fn inventory_reads(&self) -> &[InventoryRead] {
-        &self.inventory_reads
+        self.told.inventory_reads()
     }
 
     /// Where it goes through objects of the inventory, in the order of the text, and at what cost.
@@ -162,7 +163,7 @@ impl Template {
                 location: api.document.location(),
                 operations: program.operations(),
                 documents: program.documents(),
-                inventory_reads: program.inventory_reads().to_vec(),
+                told: program.told().clone(),
                 comparisons: program.comparisons(),
                 source,
                 document: api.document.clone(),

@@ -12,10 +12,10 @@ use std::sync::Arc;
 pub(crate) use portcullis_rego::Base;
 pub use portcullis_rego::ComparingCost;
 use portcullis_rego::Indexes;
-pub(crate) use portcullis_rego::Special;
+pub(crate) use portcullis_rego::{Special, Workspace};
 use portcullis_value::{LimitKind, Limits, Watch};
 
-use crate::analysis::{InventoryRead, ObjectRead, OperationUse};
+use crate::analysis::{InventoryRead, Told};
 use crate::api::template::EngineSource;
 use crate::document::Document;
 use crate::error::Error;
@@ -104,10 +104,10 @@ impl Program {
         }
     }
 
-    /// The kinds it reads from the inventory.
-    pub(crate) fn inventory_reads(&self) -> &[InventoryRead] {
+    /// What its text says of itself.
+    pub(crate) fn told(&self) -> &Arc<Told> {
         match self {
-            Self::Rego(program) => program.inventory_reads(),
+            Self::Rego(program) => program.told(),
         }
     }
 
@@ -115,27 +115,6 @@ impl Program {
     pub(crate) fn comparisons(&self) -> Vec<InventoryComparison> {
         match self {
             Self::Rego(program) => program.comparisons(),
-        }
-    }
-
-    /// The parts of the object it reads, for showing people where something is.
-    pub(crate) fn object_reads(&self) -> Arc<[ObjectRead]> {
-        match self {
-            Self::Rego(program) => program.object_reads(),
-        }
-    }
-
-    /// Whether it may look at the Namespace of the object.
-    pub(crate) fn reads_namespace(&self) -> bool {
-        match self {
-            Self::Rego(program) => program.reads_namespace(),
-        }
-    }
-
-    /// What its text says about operations.
-    pub(crate) fn operation_use(&self) -> &OperationUse {
-        match self {
-            Self::Rego(program) => program.operation_use(),
         }
     }
 
@@ -184,9 +163,14 @@ impl Program {
     }
 
     /// What it says of one input, given by its sorted entries. Never panics: a panic would be an error of this evaluation.
-    pub(crate) fn evaluate(&self, input: &[(Value, Value)], surroundings: &Surroundings<'_>) -> Evaluation {
+    pub(crate) fn evaluate(
+        &self,
+        workspace: &mut Workspace,
+        input: &[(Value, Value)],
+        surroundings: &Surroundings<'_>,
+    ) -> Evaluation {
         match self {
-            Self::Rego(program) => program.evaluate(input, surroundings),
+            Self::Rego(program) => program.evaluate(workspace, input, surroundings),
         }
     }
 }

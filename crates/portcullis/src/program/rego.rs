@@ -13,12 +13,14 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
-use portcullis_rego::{Base, Environment, EvalError, EvalErrorKind, Indexes, Input, Query, Special, Unit};
+use portcullis_rego::{
+    Base, Environment, EvalError, EvalErrorKind, Indexes, Input, Query, Special, Unit, Workspace,
+};
 use portcullis_rego_syntax::Span;
 
 use super::{Evaluation, EvaluationError, InventoryComparison, RawViolation, Surroundings};
-use crate::analysis::{self, CallGraph, InventoryRead, ObjectRead, OperationUse, Reads};
-use crate::api::template::{RegoSource, Text};
+use crate::analysis::{self, CallGraph, InventoryRead, Told};
+use crate::api::template::RegoSource;
 use crate::document::Document;
 use crate::error::{Error, Severity};
 use crate::schema::Schema;
@@ -29,12 +31,8 @@ use crate::value::{self, Value, View};
 pub(crate) struct RegoProgram {
     program: portcullis_rego::Program,
     document: Document,
-    /// The texts of the modules, for the positions of errors.
-    texts: Vec<Text>,
-    inventory_reads: Vec<InventoryRead>,
-    object_reads: Arc<[ObjectRead]>,
-    reads_namespace: bool,
-    operation_use: OperationUse,
+    /// The texts of the modules, and what they say of themselves.
+    told: Arc<Told>,
     /// What its answers may rest on; worked out when it is first asked for.
     rests_on: OnceLock<portcullis_rego::Reads>,
 }
@@ -54,7 +52,6 @@ impl RegoProgram {
         if errors.iter().any(|error| error.severity() == Severity::Error) {
             return (None, errors);
         }
-        let reads = Reads::of(&modules.iter().map(|parsed| &parsed.module).collect::<Vec<_>>());
         let units: Vec<Unit<'_>> =
             modules.iter().map(|parsed| Unit { module: &parsed.module, names: &parsed.names }).collect();
         let mut path = modules.first().map(|parsed| parsed.module.package_path()).unwrap_or_default();
@@ -64,12 +61,12 @@ impl RegoProgram {
                 let program = Self {
                     program,
                     document: document.clone(),
-                    inventory_reads: reads.inventory,
-                    object_reads: reads.object.into(),
-                    reads_namespace: reads.namespace,
-                    operation_use: OperationUse::of(&graph),
+                    told: Arc::new(Told::new(
+                        source.version,
+                        texts.clone(),
+                        modules.iter().map(|parsed| &parsed.module),
+                    )),
                     rests_on: OnceLock::new(),
-                    texts,
                 };
                 (Some(program), errors)
             }
@@ -90,9 +87,9 @@ impl RegoProgram {
         self.program.documents()
     }
 
-    /// The kinds it reads from the inventory.
-    pub(super) fn inventory_reads(&self) -> &[InventoryRead] {
-        &self.inventory_reads
+    /// What its text says of itself.
+    pub(super) fn told(&self) -> &Arc<Told> {
+        &self.told
     }
 
     /// Where it goes through objects of the inventory, in the order of the text.
@@ -105,21 +102,6 @@ impl RegoProgram {
                 cost: found.cost,
             })
             .collect()
-    }
-
-    /// The parts of the object it reads.
-    pub(super) fn object_reads(&self) -> Arc<[ObjectRead]> {
-        Arc::clone(&self.object_reads)
-    }
-
-    /// Whether it may look at the Namespace of the object.
-    pub(super) fn reads_namespace(&self) -> bool {
-        self.reads_namespace
-    }
-
-    /// What its text says about operations.
-    pub(super) fn operation_use(&self) -> &OperationUse {
-        &self.operation_use
     }
 
     /// How many indexes it can use.
@@ -157,7 +139,12 @@ impl RegoProgram {
 
     /// Evaluates `violation` for one input document, given by its sorted entries. Never panics: a panic would be an error of this
     /// evaluation.
-    pub(super) fn evaluate(&self, input: &[(Value, Value)], surroundings: &Surroundings<'_>) -> Evaluation {
+    pub(super) fn evaluate(
+        &self,
+        workspace: &mut Workspace,
+        input: &[(Value, Value)],
+        surroundings: &Surroundings<'_>,
+    ) -> Evaluation {
         let environment = Environment {
             input: Input::Entries(input),
             data: surroundings.data.clone(),
@@ -169,7 +156,7 @@ impl RegoProgram {
             indexes: surroundings.indexes,
             special: surroundings.special,
         };
-        let caught = catch_unwind(AssertUnwindSafe(|| self.program.evaluate(&environment)));
+        let caught = catch_unwind(AssertUnwindSafe(|| self.program.evaluate_in(workspace, &environment)));
         let Ok(evaluation) = caught else {
             let result = Err(EvaluationError::new("the evaluation panicked: please report this"));
             return Evaluation { result, prints: Vec::new(), steps: 0 };
@@ -191,7 +178,7 @@ impl RegoProgram {
     }
 
     fn locate(&self, module: usize, span: Span) -> Option<Location> {
-        analysis::locate(&self.document, self.texts.get(module)?, span)
+        analysis::locate(&self.document, self.told.texts().get(module)?, span)
     }
 }
 
@@ -210,19 +197,19 @@ fn objects_at(path: &[Option<Value>]) -> InventoryRead {
 /// Reads the `violation` set. Gatekeeper drops elements without `msg` and fails the whole review on one that
 /// is not a string; here either makes this constraint's verdict an error.
 fn violations(set: &Value) -> Result<Vec<RawViolation>, EvaluationError> {
-    let elements: Vec<&Value> = match set.view() {
-        View::Set(set) => set.iter().collect(),
+    let (elements, keys) = match set.view() {
+        View::Set(set) => (set.as_slice(), None),
         // `violation[r]` of an object gives its keys.
-        View::Object(object) => object.iter().map(|(key, _)| key).collect(),
+        View::Object(object) => (&[][..], Some(object.keys())),
         // As `default violation = false`: certainly none.
-        View::Undefined | View::Null | View::Bool(false) | View::Array([]) => Vec::new(),
+        View::Undefined | View::Null | View::Bool(false) | View::Array([]) => (&[][..], None),
         _ => {
             let message = format!("`violation` must be a set, found {}", value::describe(set));
             return Err(EvaluationError::new(message));
         }
     };
-    let mut violations = Vec::new();
-    for element in elements {
+    let mut violations = Vec::with_capacity(elements.len());
+    for element in elements.iter().chain(keys.into_iter().flatten()) {
         let message = match value::get(element, "msg").map(|found| (found, found.as_str())) {
             Some((_, Some(message))) => message.to_owned(),
             Some((other, None)) => {

@@ -15,7 +15,7 @@ pub use elsewhere::Elsewhere;
 pub use outcome::{ConstraintResult, Outcome, Position, Precision, Verdict, Violation};
 pub use request::Review;
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::sync::Arc;
 
 use keep::Room;
@@ -26,8 +26,8 @@ use crate::enforcement::EnforcementPoint;
 use crate::inventory::Inventory;
 use crate::matcher::{MatchError, Subject};
 use crate::object::Object;
-use crate::policy::{CompiledConstraint, PolicySet};
-use crate::program::{EvaluationError, Surroundings};
+use crate::policy::{CompiledConstraint, PolicySet, REVIEW};
+use crate::program::{EvaluationError, Surroundings, Workspace};
 use crate::value::Value;
 use crate::world::World;
 
@@ -105,7 +105,7 @@ impl PolicySet {
     /// is not.
     fn unknown(&self, constraint: &CompiledConstraint, review: &Review, world: &World<'_>) -> Option<String> {
         match review.missing_namespace() {
-            Some(reason) if constraint.template.program.reads_namespace() => {
+            Some(reason) if constraint.template.program.told().reads().namespace => {
                 Some(format!("the policy reads `namespaceObject`: {reason}"))
             }
             _ => {
@@ -176,12 +176,16 @@ struct Seen {
     review: Value,
     /// The `data` document.
     data: Value,
+    /// Where they run, one after the other.
+    workspace: RefCell<Workspace>,
 }
 
 impl Seen {
     fn of(review: &Review, namespace: Option<&Object>, world: &World<'_>) -> Self {
         let data = world.inventory().map_or_else(Inventory::no_data, |inventory| inventory.data().clone());
-        Self { review: review.input(namespace), data }
+        let review = review.input(namespace);
+        let workspace = RefCell::new(Workspace::of_input(REVIEW, review.clone()));
+        Self { review, data, workspace }
     }
 }
 
@@ -205,14 +209,16 @@ fn evaluate(
         now_ns: world.now_ns(),
         seed: world.seed(),
     };
-    let evaluation = template.program.evaluate(&input, &surroundings);
+    let mut workspace = seen.workspace.borrow_mut();
+    let evaluation = template.program.evaluate(&mut workspace, &input, &surroundings);
+    drop(workspace);
     let verdict = match evaluation.result {
         Err(error) => Verdict::Error(error),
         Ok(raw) if raw.is_empty() => Verdict::Pass,
         Ok(raw) => {
             let judged = judged.get_or_init(|| review.object().cloned().map(Judged::new));
-            let reads = template.program.object_reads();
-            let places = judged.as_ref().map(|judged| Places::new(judged.clone(), reads));
+            let told = template.program.told();
+            let places = judged.as_ref().map(|judged| Places::new(judged.clone(), told.clone()));
             Verdict::Violations(raw.into_iter().map(|raw| Violation::new(raw, places.clone())).collect())
         }
     };

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use portcullis_value::{Budget, Value};
+use portcullis_value::{Budget, Set, Value};
 
 use super::{Failure, Outcome};
 
@@ -25,7 +25,7 @@ pub(super) fn set<'v>(budget: &mut Budget<'_>, items: impl Iterator<Item = &'v V
         found.push(item.clone());
     }
     // Made at once, which is fast for what is in order already.
-    Ok(Value::from(found.into_iter().collect::<BTreeSet<_>>()))
+    Ok(Value::from(found.into_iter().collect::<Set>()))
 }
 
 /// Puts a value into a set; whether it is new.

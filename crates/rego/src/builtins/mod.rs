@@ -57,7 +57,7 @@ mod walk;
 mod yaml;
 
 use portcullis_rego_syntax::builtins::{self, Builtin as Row};
-use portcullis_value::{Budget, Exceeded, LimitKind, Limits, Number, Value};
+use portcullis_value::{Budget, Exceeded, LimitKind, Limits, Number, Output, TooLong, Value};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -105,6 +105,9 @@ impl From<Exceeded> for Failure {
     }
 }
 
+/// Bytes of room for texts that are kept between two builtins.
+const MAX_ROOM: usize = 16 << 10;
+
 /// What builtins share.
 pub struct Context<'c, 'w> {
     /// What is left of the limits.
@@ -115,6 +118,26 @@ pub struct Context<'c, 'w> {
     pub seed: u64,
     /// Patterns that were compiled before, shared by all evaluations of a program.
     pub caches: &'c Caches,
+    /// Room for a text that is being written.
+    pub text: &'c mut String,
+}
+
+impl Context<'_, '_> {
+    /// The text that is written, if there is room for it in the budget.
+    fn write(&mut self, write: impl FnOnce(&mut Output) -> Result<(), TooLong>) -> Outcome {
+        let mut out = Output::within(self.budget).in_room_of(std::mem::take(self.text));
+        let written = write(&mut out);
+        *self.text = out.finish(self.budget, written)?;
+        Ok(self.take_text())
+    }
+
+    /// The text that lies in the room.
+    fn take_text(&mut self) -> Value {
+        let value = Value::from(self.text.as_str());
+        self.text.clear();
+        self.text.shrink_to(MAX_ROOM);
+        value
+    }
 }
 
 /// What outlives an evaluation: compiled patterns. Never changes an answer.

@@ -22,10 +22,10 @@ fn and(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
 
 fn or(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let (left, right) = operands(args)?;
-    let mut set = BTreeSet::new();
-    add(context.budget, &mut set, left)?;
-    add(context.budget, &mut set, right)?;
-    Ok(Value::from(set))
+    let (View::Set(left), View::Set(right)) = (left.view(), right.view()) else {
+        return Ok(Value::UNDEFINED);
+    };
+    collect::set(context.budget, left.iter().chain(right))
 }
 
 fn set_diff(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {

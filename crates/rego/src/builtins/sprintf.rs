@@ -1,6 +1,6 @@
 //! `sprintf`: OPA's conversion of the arguments to Go's types, then Go's formatting.
 
-use portcullis_value::{Budget, Output, Value, View};
+use portcullis_value::{Budget, Value, View};
 
 use super::go_fmt::{self, Arg, Big};
 use super::operand::{array, text};
@@ -16,9 +16,7 @@ fn sprintf(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
         context.budget.make_items(1)?;
         converted.push(arg(context.budget, value)?);
     }
-    let mut out = Output::within(context.budget).with_room(2 * format.len());
-    let written = go_fmt::sprintf(&mut out, format, &converted);
-    Ok(Value::from(out.finish(context.budget, written)?))
+    context.write(|out| go_fmt::sprintf(out, format, &converted))
 }
 
 fn arg<'v>(budget: &mut Budget<'_>, value: &'v Value) -> Result<Arg<'v>, Failure> {

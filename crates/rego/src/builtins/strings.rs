@@ -57,25 +57,18 @@ fn concat(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let Some(elements) = portcullis_value::elements(context.budget, whole)? else {
         return Err(wrong_type(2, whole, &["set", "array"]));
     };
-    let mut out = Output::within(context.budget);
-    let mut parts = Vec::new();
-    for element in elements {
-        let View::String(part) = element.view() else {
-            return Err(wrong_element(2, whole, element, "string"));
-        };
-        parts.push(part);
+    if let Some(element) = elements.iter().find(|element| element.as_str().is_none()) {
+        return Err(wrong_element(2, whole, element, "string"));
     }
-    let mut write = || {
-        for (position, part) in parts.iter().enumerate() {
+    context.write(|out| {
+        for (position, part) in elements.iter().filter_map(Value::as_str).enumerate() {
             if position > 0 {
                 out.push_str(separator)?;
             }
             out.push_str(part)?;
         }
         Ok(())
-    };
-    let written = write();
-    Ok(Value::from(out.finish(context.budget, written)?))
+    })
 }
 
 fn contains(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
@@ -149,14 +142,14 @@ fn count(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
 }
 
 fn lower(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
-    mapped(context.budget, text(args, 1)?, |c| match c {
+    mapped(context, text(args, 1)?, |c| match c {
         'İ' => 'i',
         c => only(c.to_lowercase()).unwrap_or(c),
     })
 }
 
 fn upper(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
-    mapped(context.budget, text(args, 1)?, |c| {
+    mapped(context, text(args, 1)?, |c| {
         let code = u32::from(c);
         let moved = match code {
             // With a iota below, which becomes a letter of its own in Rust.
@@ -174,10 +167,12 @@ fn only(mut chars: impl Iterator<Item = char>) -> Option<char> {
     if chars.next().is_some() { None } else { first }
 }
 
-fn mapped(budget: &mut Budget<'_>, text: &str, map: fn(char) -> char) -> Outcome {
+fn mapped(context: &mut Context<'_, '_>, text: &str, map: fn(char) -> char) -> Outcome {
     // A character may become a byte longer.
-    budget.make_text(text.len().saturating_mul(2))?;
-    Ok(Value::from(text.chars().map(map).collect::<String>()))
+    context.budget.make_text(text.len().saturating_mul(2))?;
+    context.text.clear();
+    context.text.extend(text.chars().map(map));
+    Ok(context.take_text())
 }
 
 fn replace(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
@@ -214,9 +209,7 @@ fn replace_n(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     let text = text(args, 2)?;
     let tries = (text.len() as u64 + 1).saturating_mul(tries);
     context.budget.step(tries / 4 + 1)?;
-    let mut out = Output::within(context.budget);
-    let written = replace_all(&mut out, text, &pairs);
-    Ok(Value::from(out.finish(context.budget, written)?))
+    context.write(|out| replace_all(out, text, &pairs))
 }
 
 fn replace_all(

@@ -26,6 +26,7 @@ pub(super) const TWO_ENTRIES: &str = "object keys must be unique";
 impl<'v> Machine<'v> {
     /// The document of rules, made when it is first asked for; undefined if no rule holds.
     pub(super) fn document(&mut self, id: GroupId) -> Result<&'v Value, Stop> {
+        self.ask(id);
         match self.world.documents.get(id) {
             Some(Document::Made(value)) => return Ok(value),
             Some(Document::InTheMaking) | None => {
@@ -42,6 +43,12 @@ impl<'v> Machine<'v> {
             && let Some(value) = self.kept_document(site)?
         {
             self.mark(id, Document::Made(value));
+            return Ok(value);
+        }
+        let began = self.begin_document();
+        if let Some(value) = self.take_over(id)? {
+            self.mark(id, Document::Made(value));
+            self.end_document(id, &began, None);
             return Ok(value);
         }
         self.mark(id, Document::InTheMaking);
@@ -62,6 +69,7 @@ impl<'v> Machine<'v> {
             }
         };
         self.mark(id, Document::Made(value));
+        self.end_document(id, &began, Some(value));
         Ok(value)
     }
 

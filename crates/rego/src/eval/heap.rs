@@ -37,6 +37,11 @@ impl Default for Heap {
 }
 
 impl Heap {
+    /// How many values lie there.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Keeps a value. Those that are the same everywhere take no room.
     pub(super) fn keep<'v>(&'v self, budget: &mut Budget<'_>, value: Value) -> Result<&'v Value, Exceeded> {
         match value.view() {

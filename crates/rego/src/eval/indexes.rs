@@ -15,6 +15,7 @@ use portcullis_value::{Budget, LimitKind, Limits, Object, Value};
 
 use super::heap::{Heap, UNDEFINED};
 use super::replaced::World;
+use super::shared::Notes;
 use super::{Flow, Input, MAX_SLOTS, Machine, Step, Stop};
 use crate::collections;
 use crate::normal_form::{Join, Member, Op, SetRule, SiteChain, SiteId, SiteKind};
@@ -330,9 +331,10 @@ fn make(program: &Program, indexes: &Indexes, id: SiteId, known: &[Arc<Rows>]) -
         base: 0,
         module: site.module,
         depth: 0,
-        world: World::new(&Input::Undefined, &indexes.data, form.groups.len()),
+        world: World::new(&Input::Undefined, &indexes.data, Vec::new(), form.groups.len()),
         outer: Vec::new(),
         found: Vec::new(),
+        text: String::new(),
         prints: Vec::new(),
         output: 0,
         now_ns: None,
@@ -340,6 +342,8 @@ fn make(program: &Program, indexes: &Indexes, id: SiteId, known: &[Arc<Rows>]) -
         strict: false,
         indexes: Some(indexes),
         special: None,
+        shared: None,
+        notes: Notes::default(),
         making: Some(id),
     };
     match &site.kind {

@@ -13,11 +13,14 @@ mod heap;
 mod indexes;
 mod ops;
 mod replaced;
+mod shared;
+mod workspace;
 
 use portcullis_rego_syntax::Span;
 use portcullis_value::{Budget, LimitKind, Limits, Value, View, Watch};
 
 use crate::builtins::Caches;
+use crate::common::Commons;
 use crate::error::{EvalError, EvalErrorKind};
 use crate::lower::Special;
 use crate::normal_form::{Arg, Branch, BranchHead, Group, GroupId, NormalForm, SiteId, Slot};
@@ -26,6 +29,9 @@ use crate::program::Program;
 use heap::{Heap, UNDEFINED};
 pub use indexes::{IndexLimits, Indexes};
 use replaced::World;
+use shared::{Notes, Shared};
+use workspace::Vacant;
+pub use workspace::Workspace;
 
 /// Whether more answers are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +71,8 @@ struct Machine<'v> {
     outer: Vec<World<'v>>,
     /// The elements of the collections that are being made, the innermost last.
     found: Vec<&'v Value>,
+    /// Where builtins write a text before it becomes a value.
+    text: String,
     prints: Vec<String>,
     output: u64,
     now_ns: Option<i64>,
@@ -74,6 +82,9 @@ struct Machine<'v> {
     indexes: Option<&'v Indexes>,
     /// The rules that are run in the place of the program's.
     special: Option<&'v Special>,
+    /// The documents that other evaluations have made, and those of the program that may be among them.
+    shared: Option<(&'v Shared, &'v Commons)>,
+    notes: Notes,
     /// What is made here, and so cannot be used.
     making: Option<SiteId>,
 }
@@ -162,7 +173,12 @@ impl Program {
     /// Answers the query. Never panics, and uses no more than the limits allow; takes time and allocates for
     /// each operation of the normal form that is run, and nothing for those that are not.
     pub fn evaluate(&self, environment: &Environment<'_>) -> Evaluation {
-        evaluate(self, environment)
+        self.evaluate_in(&mut Workspace::default(), environment)
+    }
+
+    /// As [`Self::evaluate`], in the room of evaluations before.
+    pub fn evaluate_in(&self, workspace: &mut Workspace, environment: &Environment<'_>) -> Evaluation {
+        evaluate(self, workspace, environment)
     }
 
     /// Indexes over a `data` document, in which nothing is built yet; none if the program has no use for
@@ -172,40 +188,55 @@ impl Program {
     }
 }
 
-fn evaluate(source: &Program, environment: &Environment<'_>) -> Evaluation {
+fn evaluate(source: &Program, workspace: &mut Workspace, environment: &Environment<'_>) -> Evaluation {
     let special = environment.special.filter(|special| match environment.input {
         Input::Entries(entries) => !environment.strict_builtin_errors && special.is_for(source, entries),
         Input::Undefined | Input::Value(_) => false,
     });
-    if special.is_some() {
-        let evaluation = evaluate_as(source, environment, special);
+    let is_shared = match environment.input {
+        Input::Entries(entries) => !environment.strict_builtin_errors && workspace.is_for(entries),
+        Input::Undefined | Input::Value(_) => false,
+    };
+    if special.is_some() || is_shared {
+        let evaluation = evaluate_as(source, workspace, environment, special, is_shared);
         if evaluation.result.is_ok() {
             return evaluation;
         }
         // What it was charged ahead may have been too much too early.
     }
-    evaluate_as(source, environment, None)
+    evaluate_as(source, workspace, environment, None, false)
 }
 
-fn evaluate_as(source: &Program, environment: &Environment<'_>, special: Option<&Special>) -> Evaluation {
+fn evaluate_as(
+    source: &Program,
+    workspace: &mut Workspace,
+    environment: &Environment<'_>,
+    special: Option<&Special>,
+    is_shared: bool,
+) -> Evaluation {
     let program = source.form();
     let indexes = environment.indexes.filter(|indexes| {
         !environment.strict_builtin_errors && indexes.are_of(source.identity(), &environment.data)
     });
-    let heap = Heap::default();
+    workspace.tidy();
+    let Workspace { heap, used, vacant, shared } = workspace;
+    let Vacant { stack, found, documents, asked, text } = std::mem::take(vacant).again();
+    let shared = shared.as_ref().filter(|_| is_shared);
+    let shared = shared.and_then(|shared| source.commons(shared.key()).map(|commons| (shared, commons)));
     let mut machine = Machine {
         source,
         program,
         caches: source.caches(),
         budget: Budget::new(environment.limits, environment.watch),
-        heap: &heap,
-        stack: Vec::with_capacity(FIRST_SLOTS),
+        heap,
+        stack,
         base: 0,
         module: program.entry.module,
         depth: 0,
-        world: World::new(&environment.input, &environment.data, program.groups.len()),
+        world: World::new(&environment.input, &environment.data, documents, program.groups.len()),
         outer: Vec::new(),
-        found: Vec::new(),
+        found,
+        text,
         prints: Vec::new(),
         output: 0,
         now_ns: environment.now_ns,
@@ -213,15 +244,17 @@ fn evaluate_as(source: &Program, environment: &Environment<'_>, special: Option<
         strict: environment.strict_builtin_errors,
         indexes,
         special,
+        shared,
+        notes: Notes::in_room_of(asked),
         making: None,
     };
+    machine.stack.reserve(FIRST_SLOTS);
     let result = machine.answer();
-    Evaluation {
-        result: result.map_err(|stop| *stop),
-        prints: machine.prints,
-        steps: machine.budget.steps(),
-        memory: machine.budget.memory(),
-    }
+    let (steps, memory) = (machine.budget.steps(), machine.budget.memory());
+    let Machine { stack, found, text, prints, notes, world: World { documents, .. }, .. } = machine;
+    *vacant = Vacant { stack, found, documents, asked: notes.into_room(), text }.again();
+    *used = used.saturating_add(memory);
+    Evaluation { result: result.map_err(|stop| *stop), prints, steps, memory }
 }
 
 impl<'v> Machine<'v> {
@@ -266,6 +299,7 @@ impl<'v> Machine<'v> {
         if end > MAX_SLOTS {
             return Err(self.budget.exceeded(LimitKind::Depth).into());
         }
+        self.notes.slots = self.notes.slots.max(end);
         self.stack.resize(end, UNDEFINED);
         self.base = frame;
         self.module = module;
@@ -313,6 +347,7 @@ impl<'v> Machine<'v> {
             self.depth -= 1;
             return Err(self.budget.exceeded(LimitKind::Depth).into());
         }
+        self.notes.depth = self.notes.depth.max(self.depth);
         Ok(())
     }
 

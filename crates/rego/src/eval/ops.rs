@@ -137,10 +137,11 @@ impl<'v> Machine<'v> {
                 let set = self.make(set)?;
                 Ok(self.keep(*to, set))
             }
-            OpKind::Object { entries, to } => {
+            OpKind::Object { entries, is_sorted, to } => {
                 self.budget.step(4)?;
                 self.budget.make_items(entries.len())?;
-                let object = self.object(entries, span)?;
+                let object =
+                    if *is_sorted { self.sorted_object(entries)? } else { self.object(entries, span)? };
                 Ok(self.keep(*to, object))
             }
             OpKind::Collect { collect, to } => {
@@ -371,6 +372,17 @@ impl<'v> Machine<'v> {
         }
     }
 
+    /// `{…: …}` of values whose keys are constant, in order and different.
+    fn sorted_object(&mut self, entries: &'v [(Arg, Arg)]) -> Result<&'v Value, Stop> {
+        for (key, _) in entries {
+            let key = self.value(key);
+            collections::weigh(&mut self.budget, key)?;
+        }
+        let entries = entries.iter().map(|(key, value)| (self.value(key).clone(), self.value(value).clone()));
+        let object = Object::of_sorted(entries);
+        self.make(Value::from(object))
+    }
+
     /// `{…: …}` of values. Nearly all have few entries, which need no tree.
     fn object(&mut self, entries: &'v [(Arg, Arg)], span: Span) -> Result<&'v Value, Stop> {
         if entries.len() > MAX_LISTED {
@@ -590,8 +602,13 @@ impl<'v> Machine<'v> {
 
     /// The answer of a builtin to the arguments that are the slots from `frame` on; they are taken away.
     fn builtin(&mut self, builtin: &'static Builtin, frame: usize, span: Span) -> Result<&'v Value, Stop> {
-        let mut context =
-            Context { budget: &mut self.budget, now_ns: self.now_ns, seed: self.seed, caches: self.caches };
+        let mut context = Context {
+            budget: &mut self.budget,
+            now_ns: self.now_ns,
+            seed: self.seed,
+            caches: self.caches,
+            text: &mut self.text,
+        };
         let answer = builtin.ask(&mut context, self.stack.get(frame..).unwrap_or_default());
         self.stack.truncate(frame);
         match answer {

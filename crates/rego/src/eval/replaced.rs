@@ -7,6 +7,9 @@ use portcullis_value::{Budget, Exceeded, Value, View};
 use super::Input;
 use crate::normal_form::{Callee, NodeId, Target};
 
+/// Documents that there is room for from the beginning: most programs have no more.
+const FIRST_DOCUMENTS: usize = 64;
+
 /// What evaluation sees, and what it made of it so far.
 #[derive(Clone)]
 pub(super) struct World<'v> {
@@ -40,7 +43,14 @@ pub(super) enum Document<'v> {
 }
 
 impl<'v> World<'v> {
-    pub(super) fn new(input: &'v Input<'_>, data: &'v Value, groups: usize) -> Self {
+    pub(super) fn new(
+        input: &'v Input<'_>,
+        data: &'v Value,
+        mut documents: Vec<Document<'v>>,
+        groups: usize,
+    ) -> Self {
+        documents.reserve(groups.max(FIRST_DOCUMENTS));
+        documents.resize(groups, Document::NotMade);
         let (input, parts): (_, &[_]) = match input {
             Input::Undefined => (None, &[]),
             Input::Value(value) => (Some(value), &[]),
@@ -52,7 +62,7 @@ impl<'v> World<'v> {
             data,
             replaced: Vec::new(),
             functions: Vec::new(),
-            documents: vec![Document::NotMade; groups],
+            documents,
             trees: BTreeMap::new(),
         }
     }

@@ -347,7 +347,7 @@ impl<'g, 'l, 'm> Generator<'g, 'l, 'm> {
                         return Arg::Const(Value::from(map));
                     }
                 }
-                self.made(to, span, ops, |to| OpKind::Object { entries: entries.into(), to })
+                self.made(to, span, ops, |to| OpKind::object(entries, to))
             }
             Term::Comprehension(comprehension) => self.comprehension(comprehension, to, ops),
         }

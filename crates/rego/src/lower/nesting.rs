@@ -194,7 +194,7 @@ impl Nesting<'_, '_> {
                 OpKind::Array { items, to } | OpKind::Set { items, to } => {
                     set(slots, *to, of_all(items, slots).plus(1));
                 }
-                OpKind::Object { entries, to } => {
+                OpKind::Object { entries, to, .. } => {
                     let levels = entries.iter().fold(Levels::default(), |levels, (key, value)| {
                         levels.max(of(key, slots)).max(of(value, slots))
                     });

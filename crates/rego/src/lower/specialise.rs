@@ -393,10 +393,10 @@ impl Specialiser<'_> {
                 }
             }
             OpKind::Set { items, to } => as_it_is(OpKind::Set { items: self.args(items), to: *to }),
-            OpKind::Object { entries, to } => {
+            OpKind::Object { entries, to, .. } => {
                 let entry = |(key, value): &(Arg, Arg)| (self.arg(key), self.arg(value));
                 let entries = entries.iter().map(entry).collect();
-                as_it_is(OpKind::Object { entries, to: *to })
+                as_it_is(OpKind::object(entries, *to))
             }
             OpKind::Collect { collect, to } => {
                 let mark = self.known.log.len();
@@ -487,7 +487,9 @@ impl Specialiser<'_> {
         };
         let caches = self.caches;
         let (value, charge) = self.charged(|budget| {
-            match builtin.ask(&mut Context { budget, now_ns: None, seed: 0, caches }, &args) {
+            let mut text = String::new();
+            let mut context = Context { budget, now_ns: None, seed: 0, caches, text: &mut text };
+            match builtin.ask(&mut context, &args) {
                 Ok(value) => {
                     budget.take(kept_bytes(&value)).ok()?;
                     Some(value)

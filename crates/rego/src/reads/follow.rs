@@ -146,7 +146,7 @@ impl<'p> Follow<'p> {
             }
             OpKind::Array { items, to } => self.make(*to, items.iter().map(|item| (item, false))),
             OpKind::Set { items, to } => self.make(*to, items.iter().map(|item| (item, true))),
-            OpKind::Object { entries, to } => {
+            OpKind::Object { entries, to, .. } => {
                 self.make(*to, entries.iter().flat_map(|(key, value)| [(key, true), (value, false)]));
             }
             OpKind::Collect { collect, to } => {

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::outcome::{Position, Precision};
 use super::quotes::{Quotes, Work};
-use crate::analysis::ObjectRead;
+use crate::analysis::{ObjectRead, Told};
 use crate::document::Document;
 use crate::object::Object;
 use crate::path::{FieldPath, Segment};
@@ -36,13 +36,13 @@ impl Judged {
 /// message and details for each.
 pub(super) struct Places {
     judged: Arc<Judged>,
-    reads: Arc<[ObjectRead]>,
+    told: Arc<Told>,
     read: OnceLock<Option<FieldPath>>,
 }
 
 impl Places {
-    pub(super) fn new(judged: Arc<Judged>, reads: Arc<[ObjectRead]>) -> Arc<Self> {
-        Arc::new(Self { judged, reads, read: OnceLock::new() })
+    pub(super) fn new(judged: Arc<Judged>, told: Arc<Told>) -> Arc<Self> {
+        Arc::new(Self { judged, told, read: OnceLock::new() })
     }
 
     /// `None` only if the object has no document.
@@ -66,12 +66,16 @@ impl Places {
         })
     }
 
+    fn reads(&self) -> &[ObjectRead] {
+        &self.told.reads().object
+    }
+
     fn quoted(&self, message: &str) -> Option<FieldPath> {
-        from_message(self.judged.object.value(), self.judged.quotes()?, message, &self.reads)
+        from_message(self.judged.object.value(), self.judged.quotes()?, message, self.reads())
     }
 
     fn first_read(&self) -> Option<&FieldPath> {
-        self.read.get_or_init(|| from_reads(self.judged.object.value(), &self.reads)).as_ref()
+        self.read.get_or_init(|| from_reads(self.judged.object.value(), self.reads())).as_ref()
     }
 }
 

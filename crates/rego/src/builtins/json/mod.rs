@@ -25,9 +25,8 @@ table![
 
 fn marshal(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     portcullis_value::weigh(context.budget, value(args, 1)?)?;
-    let mut out = Output::within(context.budget);
-    let written = json::write(&mut out, value(args, 1)?, None);
-    Ok(Value::from(out.finish(context.budget, written)?))
+    let value = value(args, 1)?;
+    context.write(|out| json::write(out, value, None))
 }
 
 /// `indent` and `prefix` ask for lines, unless `pretty` says otherwise.
@@ -59,13 +58,12 @@ fn marshal_with_options(context: &mut Context<'_, '_>, args: &[&Value]) -> Outco
         }
     }
     let value = value(args, 1)?;
-    let mut out = Output::within(context.budget);
     let layout = is_pretty.unwrap_or(is_asked).then_some(Layout { prefix, indent });
-    // The writer begins lines, of which the first is none.
-    let written = layout
-        .map_or(Ok(()), |layout| out.push_str(layout.prefix))
-        .and_then(|()| json::write(&mut out, value, layout));
-    Ok(Value::from(out.finish(context.budget, written)?))
+    context.write(|out| {
+        // The writer begins lines, of which the first is none.
+        layout.map_or(Ok(()), |layout| out.push_str(layout.prefix))?;
+        json::write(out, value, layout)
+    })
 }
 
 /// The value of a text.

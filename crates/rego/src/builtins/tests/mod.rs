@@ -20,7 +20,9 @@ fn call(name: &str, args: &[Value], limits: Limits) -> Outcome {
     let mut budget = Budget::new(limits, None);
     let caches = Caches::default();
     let args: Vec<&Value> = args.iter().collect();
-    let mut context = Context { budget: &mut budget, now_ns: Some(NOW), seed: 1, caches: &caches };
+    let mut text = String::new();
+    let mut context =
+        Context { budget: &mut budget, now_ns: Some(NOW), seed: 1, caches: &caches, text: &mut text };
     match builtin.ask(&mut context, &args) {
         Err(Failure::Undefined(message)) => Err(Failure::Undefined(builtin.named(&message))),
         outcome => outcome,

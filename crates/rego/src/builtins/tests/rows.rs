@@ -58,7 +58,8 @@ fn call_within(
 ) -> Outcome {
     let caches = Caches::default();
     let args: Vec<&Value> = args.iter().collect();
-    builtin.ask(&mut Context { budget, now_ns: Some(now_ns), seed, caches: &caches }, &args)
+    let mut text = String::new();
+    builtin.ask(&mut Context { budget, now_ns: Some(now_ns), seed, caches: &caches, text: &mut text }, &args)
 }
 
 fn call_at(builtin: &Builtin, args: &[Value], now_ns: i64, seed: u64) -> Outcome {

@@ -5,7 +5,7 @@ mod write;
 
 use super::operand::{text, value};
 use super::{Context, Failure, Outcome};
-use portcullis_value::{Output, Value, View};
+use portcullis_value::{Value, View};
 
 table![
     "yaml.is_valid" => is_valid,
@@ -28,7 +28,6 @@ fn is_valid(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
 
 fn marshal(context: &mut Context<'_, '_>, args: &[&Value]) -> Outcome {
     portcullis_value::weigh(context.budget, value(args, 1)?)?;
-    let mut out = Output::within(context.budget);
-    let written = write::write(&mut out, value(args, 1)?);
-    Ok(Value::from(out.finish(context.budget, written)?))
+    let value = value(args, 1)?;
+    context.write(|out| write::write(out, value))
 }
