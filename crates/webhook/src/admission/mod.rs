@@ -3,7 +3,7 @@
 //! ```text
 //! body ── envelope ──> Envelope ──┐
 //!   └──── core ──> Review ────────┴── own_kinds ── constraints ──> Answer ──> bytes
-//!                                                                    └──> records, for the log and Events
+//!                                    or mutators ──> patch ──┘       └──> records, for the log and Events
 //! ```
 //!
 //! What cannot be read, judged or finished is answered `allowed: false`. It is an *answer*, with HTTP 200, also when the webhook is at
@@ -12,6 +12,7 @@
 pub(crate) mod answer;
 mod envelope;
 mod label;
+mod mutate;
 mod own_kinds;
 mod record;
 mod reply;
@@ -33,6 +34,7 @@ pub use crate::serving::Serving;
 pub use answer::{Answer, Status};
 pub use envelope::Envelope;
 pub use label::Exempt;
+pub use mutate::{Mutating, Patch, mutate};
 pub use own_kinds::{BadRego, Own};
 pub use record::{Record, records};
 
