@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use portcullis::Outcome;
 
-use super::mutate::Patch;
+use super::patch::Patch;
 use crate::bounds::{self, fit};
 
 /// How a request ended, as metrics count it.

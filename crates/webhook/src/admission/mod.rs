@@ -14,6 +14,7 @@ mod envelope;
 mod label;
 mod mutate;
 mod own_kinds;
+mod patch;
 mod record;
 mod reply;
 mod shape;
@@ -34,8 +35,9 @@ pub use crate::serving::Serving;
 pub use answer::{Answer, Status};
 pub use envelope::Envelope;
 pub use label::Exempt;
-pub use mutate::{Mutating, Patch, mutate};
+pub use mutate::{Mutating, mutate};
 pub use own_kinds::{BadRego, Own};
+pub use patch::Patch;
 pub use record::{Record, records};
 
 /// What one review may use.

@@ -5,11 +5,11 @@ use std::time::Instant;
 
 use portcullis::{Inventory, Mutable, Mutation, MutationLimits, Object, Operation, Process, Review};
 use portcullis_sources::{Deadline, json_bytes};
-use serde::Serialize;
 
 use super::answer::{Answer, Status};
 use super::envelope::Envelope;
 use super::own_kinds::Own;
+use super::patch::{Patch, Told};
 use super::{is_in, read_review};
 use crate::bounds;
 use crate::serving::Serving;
@@ -29,33 +29,6 @@ pub struct Mutating<'a> {
     pub annotates: bool,
     /// Whether the changes are kept for the log.
     pub tells: bool,
-}
-
-/// The patch of an answer.
-#[derive(Clone, Debug)]
-pub struct Patch {
-    /// As it is sent: a JSON patch (RFC 6902).
-    pub(super) json: Vec<u8>,
-    /// For the log; none if it is not to be told.
-    pub(crate) changes: Vec<Told>,
-    /// Changes that are not among them.
-    pub(crate) left: usize,
-    pub(crate) id: String,
-}
-
-impl Patch {
-    /// The JSON patch.
-    #[must_use]
-    pub fn json(&self) -> &[u8] {
-        &self.json
-    }
-}
-
-/// A change without values: they may be secret.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct Told {
-    mutator: String,
-    path: String,
 }
 
 /// Mutates the object of a body whose envelope was read and found sound. `namespace` is as for [`super::judge`].

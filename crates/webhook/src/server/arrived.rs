@@ -16,7 +16,7 @@ use axum::extract::Request;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout_at;
 
-use super::Purpose;
+use super::purpose::Purpose;
 use super::times::Times;
 use super::told::{Told, tell};
 use crate::admission::{Answer, Envelope};

@@ -5,6 +5,7 @@
 //! would be a failed call, and a failed call is let in where `failurePolicy` is `Ignore`.
 
 mod arrived;
+mod purpose;
 mod times;
 mod told;
 
@@ -31,17 +32,9 @@ use crate::pool::Failure;
 use crate::state::{MutationSettings, State};
 
 use arrived::{Arrived, Judged};
+use purpose::Purpose;
 use times::parameter;
 use told::tell;
-
-/// What is asked for with an AdmissionReview.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Purpose {
-    /// A verdict.
-    Admit,
-    /// A patch.
-    Mutate,
-}
 
 /// The endpoints. That of mutation is only there if the webhook mutates.
 pub fn router(state: Arc<State>) -> Router {

@@ -4,7 +4,7 @@ use portcullis::Verdict;
 use portcullis_cluster::Event;
 use serde_json::json;
 
-use super::Purpose;
+use super::purpose::Purpose;
 use crate::admission::{Answer, Envelope, Status, records};
 use crate::bounds::{self, cut};
 use crate::decisions::Draft;
