@@ -1,12 +1,7 @@
 //! What mutators make of objects: always the same, whatever the order in which they came; what a naive model
 //! makes of them; and within limits, whatever they are.
 
-#![expect(
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a panic is how a test says that it fails"
-)]
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a panic is how a test says that it fails")]
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -16,6 +11,7 @@ use portcullis::{
     MutatorKind, MutatorSet, MutatorStore, Object, Resource, Severity, Uses,
 };
 use portcullis_testkit::builders::document;
+use portcullis_testkit::json_patch::patched;
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Map, Value, json};
@@ -299,32 +295,6 @@ fn spec() -> impl Strategy<Value = Value> {
             object
         })
     })
-}
-
-/// Applies a JSON patch as RFC 6902 has it.
-fn patched(value: &Value, patch: &Value) -> Value {
-    let mut value = value.clone();
-    for operation in patch.as_array().unwrap() {
-        let pointer = operation["path"].as_str().unwrap();
-        if pointer.is_empty() {
-            value = operation["value"].clone();
-            continue;
-        }
-        let (parent, last) = pointer.rsplit_once('/').unwrap();
-        let last = last.replace("~1", "/").replace("~0", "~");
-        let new = operation.get("value").cloned();
-        match (value.pointer_mut(parent).unwrap(), operation["op"].as_str().unwrap()) {
-            (Value::Object(fields), "remove") => assert!(fields.remove(&last).is_some()),
-            (Value::Object(fields), op) => {
-                assert_eq!(fields.insert(last, new.unwrap()).is_some(), op == "replace");
-            }
-            (Value::Array(items), "remove") => drop(items.remove(last.parse().unwrap())),
-            (Value::Array(items), "add") => items.insert(last.parse().unwrap(), new.unwrap()),
-            (Value::Array(items), _) => items[last.parse::<usize>().unwrap()] = new.unwrap(),
-            (other, op) => panic!("{op} in {other}"),
-        }
-    }
-    value
 }
 
 proptest! {

@@ -21,6 +21,7 @@ pub mod case;
 pub mod compliance;
 pub mod harness;
 pub mod hostile;
+pub mod json_patch;
 mod manual;
 pub mod metrics;
 pub mod oracle;

@@ -50,6 +50,15 @@ pub struct Args {
     /// Go on without what is not supported: ExpansionTemplates, mutators, Providers, templates in CEL. Each is a warning then.
     #[arg(long)]
     pub allow_unsupported: bool,
+    /// Mutate as well, at `/v1/mutate`, by the mutators among the policies. Those of a cluster are not read.
+    #[arg(long, conflicts_with = "kube")]
+    pub mutate: bool,
+    /// Note in annotations of a mutated object which mutators there were, and a random id of the mutation.
+    #[arg(long, requires = "mutate", conflicts_with = "kube")]
+    pub mutation_annotations: bool,
+    /// Write a line to the log for every object that is mutated: which mutators changed which fields, without values.
+    #[arg(long, requires = "mutate", conflicts_with = "kube")]
+    pub log_mutations: bool,
     // Its heading would be that of every flag behind it that has none.
     /// Instead of files, a cluster.
     #[command(flatten)]
@@ -221,7 +230,9 @@ mod tests {
         let command = Args::command();
         let alone = command.get_arguments().filter(|flag| flag.get_help_heading().is_none());
         let alone: Vec<_> = alone.map(clap::Arg::get_id).collect();
-        assert_eq!(alone, ["policies", "resources", "admit_bad_rego", "allow_unsupported"]);
+        let expected = ["policies", "resources", "admit_bad_rego", "allow_unsupported"];
+        let of_mutation = ["mutate", "mutation_annotations", "log_mutations"];
+        assert_eq!(alone, expected.into_iter().chain(of_mutation).collect::<Vec<_>>());
     }
 
     #[test]
@@ -275,6 +286,12 @@ mod tests {
             assert!(parse(&format!("--kube --self-signed {flag}")).is_ok(), "{flag}");
         }
         assert!(parse(&format!("{files} --kube")).is_err());
+        for flag in ["--mutate", "--mutate --mutation-annotations", "--mutate --log-mutations"] {
+            assert!(parse(&format!("{files} {flag}")).is_ok(), "{flag}");
+            assert!(parse(&format!("--kube --self-signed {flag}")).is_err(), "{flag}");
+        }
+        assert!(parse(&format!("{files} --mutation-annotations")).is_err());
+        assert!(parse(&format!("{files} --log-mutations")).is_err());
         assert!(parse("--kube --resources r --self-signed").is_err());
         assert!(parse("--kube --self-signed --admission-events-involved-namespace").is_err());
         assert!(parse("--self-signed").is_err());

@@ -1,9 +1,9 @@
-//! A validating admission webhook over the core: it reads policies from files, answers AdmissionReviews, and decides nothing itself.
+//! An admission webhook over the core: it reads policies from files, answers AdmissionReviews, and decides nothing itself.
 //!
 //! ```text
 //! files ── load ──┬─> Serving ──(swap)──┐
 //! cluster ─ kube ─┘                  │
-//! HTTPS ── server ── pool ── admission::admit ──> answer, log records, counts
+//! HTTPS ── server ── pool ── admission::judge, or mutate ──> answer, log records, counts
 //! ```
 //!
 //! Nothing that goes wrong here lets a request in: see [`admission`].

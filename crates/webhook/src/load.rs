@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
 use portcullis::{
-    ConfigHomes, Error, ErrorKind, InventoryStore, Limits, Object, Places, PolicySet, PolicyStore, Prepared,
-    Resource, Scopes, Severity, TemplateName, Unsupported,
+    ConfigHomes, Error, ErrorKind, InventoryStore, Limits, MutatorSet, MutatorStore, Object, Places,
+    PolicySet, PolicyStore, Prepared, Resource, Scopes, Severity, TemplateName, Unsupported, Uses,
 };
 use portcullis_sources::{Choice, documents, is_policy, list};
 use rayon::prelude::*;
@@ -31,6 +31,8 @@ pub struct Paths {
     pub unsupported: Unsupported,
     /// Where the Config may be that counts.
     pub homes: ConfigHomes,
+    /// Whether mutators are served; without it, they are not supported.
+    pub mutates: bool,
 }
 
 /// What was read, and what is worth knowing about it.
@@ -64,7 +66,7 @@ fn load_here(paths: &Paths) -> Result<Loaded, Vec<Error>> {
     let mut problems = input.problems;
     let (mut resources, mut read, mut scopes) = (Vec::new(), Vec::new(), Scopes::default());
     for document in &input.documents {
-        let (resource, errors) = Resource::read(document);
+        let (resource, errors) = Resource::read_for(document, Uses::POLICIES.with_mutators(paths.mutates));
         let object = Object::from_document(document.clone()).ok();
         if is_policy(resource.as_ref(), object.as_ref()) {
             problems.extend(errors);
@@ -82,6 +84,8 @@ fn load_here(paths: &Paths) -> Result<Loaded, Vec<Error>> {
             _ => None,
         })
         .collect();
+    let (mutators, errors) = compile_mutators(&resources);
+    problems.extend(errors);
     let (policies, ingested, errors) = compile(resources, &paths.homes);
     problems.extend(errors);
 
@@ -114,6 +118,10 @@ fn load_here(paths: &Paths) -> Result<Loaded, Vec<Error>> {
         let error = Error::new(ErrorKind::NoInput, "there are no constraints, so every request would pass");
         problems.push(error.hint("name the directory of the ConstraintTemplates and their constraints"));
     }
+    if paths.mutates && mutators.is_empty() && !problems.iter().any(is_error) {
+        let error = Error::new(ErrorKind::NoInput, "there are no mutators, so nothing would be mutated");
+        problems.push(error.hint("name the directory of the mutators, or leave out `--mutate`"));
+    }
     problems.retain(|problem| !problem.kind().is_style());
     problems.sort();
     problems.dedup();
@@ -123,8 +131,21 @@ fn load_here(paths: &Paths) -> Result<Loaded, Vec<Error>> {
     }
     // Here, so that no request waits for it.
     inventory.prepare(&policies);
-    let serving = Serving { policies, inventory, templates, policies_digest, inventory_digest };
+    let serving = Serving { policies, mutators, inventory, templates, policies_digest, inventory_digest };
     Ok(Loaded { serving, warnings: problems, ingested })
+}
+
+/// The mutators among what was read, and what is wrong with them. One that contradicts another is an error as well: neither would be
+/// applied, and nobody would see it.
+fn compile_mutators(resources: &[Resource]) -> (MutatorSet, Vec<Error>) {
+    let (mut store, mut errors) = (MutatorStore::new(), Vec::new());
+    for resource in resources {
+        errors.extend(store.duplicate(resource));
+        errors.extend(store.upsert(resource));
+    }
+    let mutators = store.snapshot();
+    errors.extend(mutators.conflicts());
+    (mutators, errors)
 }
 
 /// As [`PolicySet::from_resources_in`], and measures the templates.

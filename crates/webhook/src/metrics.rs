@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use portcullis::{ConstraintKey, ConstraintResult, PolicySet, Verdict};
+use portcullis::{ConstraintKey, ConstraintResult, MutatorSet, PolicySet, Verdict};
 use portcullis_sources::MetricsText;
 
 use crate::admission::{Answer, Status};
@@ -24,6 +24,8 @@ pub struct Metrics(Mutex<Counts>);
 struct Counts {
     requests: BTreeMap<(Status, bool), u64>,
     durations: BTreeMap<Status, Histogram>,
+    /// Of requests to be mutated.
+    mutations: BTreeMap<&'static str, Histogram>,
     constraints: BTreeMap<ConstraintKey, Row>,
     /// Of sound templates, and of broken ones.
     ingestions: [Histogram; 2],
@@ -99,6 +101,42 @@ impl Metrics {
                 counts.evaluated(result);
             }
         });
+    }
+
+    /// Counts an answer of `/v1/mutate`. Gatekeeper counts errors as successes; here they have a word of their own.
+    pub fn mutated(&self, answer: &Answer, took: Duration) {
+        let status = match answer.status {
+            Status::Allow => "success",
+            Status::Unjudged => "skip",
+            Status::Deny | Status::Error => "error",
+        };
+        self.change(|counts| counts.mutations.entry(status).or_default().add(took));
+    }
+
+    /// The text format of what is about mutation.
+    #[must_use]
+    pub fn render_mutation(&self, mutators: &MutatorSet) -> String {
+        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut text = MetricsText::default();
+        let conflicting = mutators.mutators().filter(|mutator| mutators.is_disabled(mutator.key())).count();
+        let active = mutators.mutators().count().saturating_sub(conflicting);
+        text.head("gatekeeper_mutators", "gauge", "Mutators that are served.");
+        text.sample("gatekeeper_mutators", &[("status", "active")], active);
+        text.sample("gatekeeper_mutators", &[("status", "error")], conflicting);
+        let name = "gatekeeper_mutator_conflicting_count";
+        text.head(name, "gauge", "Mutators that contradict each other, and are not applied.");
+        text.sample(name, &[], conflicting);
+        let name = "gatekeeper_mutation_request_count_total";
+        text.head(name, "counter", "Requests that were asked to be mutated: looked at, left alone, refused.");
+        for (status, histogram) in &counts.mutations {
+            text.sample(name, &[("mutation_status", status)], histogram.count);
+        }
+        let name = "gatekeeper_mutation_request_duration_seconds";
+        text.head(name, "histogram", "From the head of a request to be mutated to its answer.");
+        for (status, histogram) in &counts.mutations {
+            write_histogram(&mut text, name, ("mutation_status", status), histogram);
+        }
+        text.into_string()
     }
 
     /// Counts templates that were compiled, and forgets constraints that are no longer served.

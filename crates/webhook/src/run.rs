@@ -30,7 +30,7 @@ use crate::log::{Level, Log};
 use crate::pool::{self, Pool};
 use crate::redact::REDACTED;
 use crate::server::{health_router, router};
-use crate::state::{Settings, State};
+use crate::state::{MutationSettings, Settings, State};
 use crate::tls::{Certificate, Clients, Origin, SelfSigned, Terms, Tls, TlsError, read_certificates, to_pem};
 
 /// How often files are looked at. Twice as often as somebody who changes them every second, so that two looks fall between two changes.
@@ -113,6 +113,7 @@ pub fn run(mut args: Args) -> Result<(), RunError> {
         limits: Limits::default(),
         unsupported: Unsupported::allowed(args.allow_unsupported),
         homes: args.gatekeeper.homes(args.own_namespace.as_deref()),
+        mutates: args.mutate,
     };
     // Taken before reading, so that what changes meanwhile is seen.
     let fingerprint = Fingerprint::of_paths(&paths);
@@ -256,6 +257,9 @@ fn settings(args: &Args) -> Settings {
         timeout: Duration::from_secs(args.timeout),
         max_body: args.max_body,
         log_denies: args.log_denies,
+        mutation: args
+            .mutate
+            .then_some(MutationSettings { annotates: args.mutation_annotations, logs: args.log_mutations }),
         exempt: Exempt {
             names: args.exempt_namespace.clone(),
             prefixes: args.exempt_namespace_prefix.clone(),

@@ -44,6 +44,8 @@ pub struct Settings {
     pub max_body: usize,
     /// Whether findings are logged.
     pub log_denies: bool,
+    /// How objects are mutated, if they are.
+    pub mutation: Option<MutationSettings>,
     /// Namespaces that may have the ignore label.
     pub exempt: Exempt,
     /// The webhook's own namespace, identity and kinds.
@@ -52,6 +54,15 @@ pub struct Settings {
     pub redact: Vec<Pattern>,
     /// The time of day.
     pub clock: Clock,
+}
+
+/// What the command line says about mutation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MutationSettings {
+    /// Whether mutated objects get annotations that name their mutators.
+    pub annotates: bool,
+    /// Whether mutations are logged.
+    pub logs: bool,
 }
 
 /// How the certificate is.
@@ -259,11 +270,14 @@ impl State {
 
     fn log_served(&self, msg: &str, warnings: &[Error]) {
         let serving = self.serving();
-        let fields = json!({
+        let mut fields = json!({
             "templates": serving.policies.templates().count(),
             "constraints": serving.policies.constraints().count(),
             "objects": serving.inventory.len(),
         });
+        if let (Some(_), Some(fields)) = (self.settings.mutation, fields.as_object_mut()) {
+            fields.insert("mutators".to_owned(), serving.mutators.mutators().count().into());
+        }
         self.log.write(Level::Info, msg, &fields);
         for warning in warnings {
             self.log.write(Level::Warn, &warning.to_string(), &json!({}));
@@ -307,8 +321,16 @@ impl State {
                 "[!]policies stale: {templates} templates, {constraints} constraints of before the change"
             )
         };
-        for error in stale {
+        for error in &stale {
             let _ = writeln!(text, "    {error}");
+        }
+        if self.settings.mutation.is_some() {
+            let mutators = serving.mutators.mutators().count();
+            let _ = if stale.is_empty() {
+                writeln!(text, "[+]mutators ok: {mutators}")
+            } else {
+                writeln!(text, "[!]mutators stale: {mutators} of before the change")
+            };
         }
         let now = (self.settings.clock)();
         let certificate = self.certificate();
@@ -360,7 +382,11 @@ impl State {
             cluster,
             unsupported: self.following().map(|following| following.unsupported()),
         };
-        let mut text = self.metrics.render(&self.serving().policies, &gauges);
+        let serving = self.serving();
+        let mut text = self.metrics.render(&serving.policies, &gauges);
+        if self.settings.mutation.is_some() {
+            text.push_str(&self.metrics.render_mutation(&serving.mutators));
+        }
         if let Some(keeping) = self.keeping() {
             text.push_str(&keeping.metrics());
         }

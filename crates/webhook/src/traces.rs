@@ -169,6 +169,7 @@ impl Tracer {
     pub fn answered(
         &self,
         parent: Option<&SpanContext>,
+        path: &'static str,
         envelope: &Envelope,
         answer: &Answer,
         took: Duration,
@@ -179,10 +180,10 @@ impl Tracer {
         let end = SystemTime::now();
         let context = parent
             .map_or_else(Context::new, |parent| Context::new().with_remote_span_context(parent.clone()));
-        let span = SpanBuilder::from_name("POST /v1/admit")
+        let span = SpanBuilder::from_name(format!("POST {path}"))
             .with_kind(SpanKind::Server)
             .with_start_time(end.checked_sub(took).unwrap_or(end))
-            .with_attributes(attributes(envelope, answer));
+            .with_attributes(attributes(path, envelope, answer));
         let mut span = self.maker.build_with_context(span, &context);
         if answer.status == Status::Error {
             span.set_status(SpanStatus::error(""));
@@ -197,14 +198,14 @@ impl Tracer {
     }
 }
 
-fn attributes(envelope: &Envelope, answer: &Answer) -> Vec<KeyValue> {
+fn attributes(path: &'static str, envelope: &Envelope, answer: &Answer) -> Vec<KeyValue> {
     let [group, version, kind] = envelope.kind();
     // Names are the request's to choose.
     let text = |key: &'static str, value: &str| KeyValue::new(key, cut(value, NAME).into_owned());
     let number = |key: &'static str, value: u64| KeyValue::new(key, i64::try_from(value).unwrap_or(i64::MAX));
     let mut attributes = vec![
         KeyValue::new("http.request.method", "POST"),
-        KeyValue::new("url.path", "/v1/admit"),
+        KeyValue::new("url.path", path),
         number("http.response.status_code", 200),
         text("k8s.admission.uid", envelope.uid()),
         text("k8s.admission.operation", envelope.operation()),
@@ -362,9 +363,9 @@ mod tests {
             SpanContext::new(trace, span, flags, true, TraceState::NONE)
         };
         let (sampled, other) = (parent(TraceFlags::SAMPLED), parent(TraceFlags::NOT_SAMPLED));
-        tracer.answered(Some(&other), &envelope, &answer, Duration::ZERO);
-        tracer.answered(Some(&sampled), &envelope, &answer, Duration::from_millis(5));
-        tracer.answered(None, &envelope, &answer, Duration::ZERO);
+        tracer.answered(Some(&other), "/v1/admit", &envelope, &answer, Duration::ZERO);
+        tracer.answered(Some(&sampled), "/v1/admit", &envelope, &answer, Duration::from_millis(5));
+        tracer.answered(None, "/v1/admit", &envelope, &answer, Duration::ZERO);
         let body = collect(&collector, "200 OK");
         let resource = &body["resourceSpans"][0];
         let service = &resource["resource"]["attributes"][0];
@@ -390,13 +391,13 @@ mod tests {
         until("those that were sent make place", || tracer.spans.waiting.load(Ordering::Relaxed) == 0);
         assert_eq!(tracer.lost(), 0);
         // What a collector refuses is lost.
-        tracer.answered(None, &envelope, &answer, Duration::ZERO);
+        tracer.answered(None, "/v1/admit", &envelope, &answer, Duration::ZERO);
         collect(&collector, "400 Bad Request");
         until("it is counted", || tracer.lost() == 1);
         drop(collector);
         let mut made = 1;
         until("there is no place left", || {
-            tracer.answered(None, &envelope, &answer, Duration::ZERO);
+            tracer.answered(None, "/v1/admit", &envelope, &answer, Duration::ZERO);
             made += 1;
             assert!(tracer.spans.waiting.load(Ordering::Relaxed) <= WAITING);
             tracer.lost() > 1

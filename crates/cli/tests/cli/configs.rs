@@ -81,6 +81,7 @@ fn by_webhook_of_files(directory: &Path) -> (BTreeSet<usize>, usize) {
         limits: Limits::default(),
         unsupported: Unsupported::Refused,
         homes: ConfigHomes::default(),
+        mutates: false,
     };
     let loaded = load(&paths).unwrap();
     let ignored =
@@ -100,6 +101,7 @@ async fn by_webhook_of_cluster(server: &ApiServer, objects: usize) -> (BTreeSet<
     }
     let snapshot = feed.snapshot().unwrap();
     let serving = Serving {
+        mutators: portcullis::MutatorSet::empty(),
         policies: snapshot.policies.clone(),
         inventory: snapshot.inventory.clone(),
         templates: (*snapshot.templates).clone(),

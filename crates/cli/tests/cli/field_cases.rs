@@ -76,6 +76,7 @@ fn is_allowed(folder: &Path, policies: &Path, resources: &Path, request: &Path) 
         limits: portcullis::Limits::default(),
         unsupported: Unsupported::Refused,
         homes: portcullis::ConfigHomes::default(),
+        mutates: false,
     };
     let serving = load(&paths).unwrap().serving;
     let budget = Budget {

@@ -446,6 +446,7 @@ fn serving(directory: &Path) -> Serving {
         limits: portcullis::Limits::default(),
         unsupported: Unsupported::Refused,
         homes: portcullis::ConfigHomes::default(),
+        mutates: false,
     };
     load(&paths).unwrap().serving
 }

@@ -6,7 +6,9 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use portcullis_webhook::admission::{Budget, Own, Serving, admit};
+use portcullis_testkit::json_patch::patched;
+use portcullis_webhook::admission::{Budget, Envelope, Mutating, Own, Serving, admit, mutate};
+use portcullis_webhook::head::BodyHead;
 use portcullis_webhook::load::{Paths, load};
 use serde_json::{Value, json};
 
@@ -77,6 +79,7 @@ fn by_webhook(directory: &Path, policies: &Path) -> Found {
         limits: portcullis::Limits::default(),
         unsupported: portcullis::Unsupported::Refused,
         homes: portcullis::ConfigHomes::default(),
+        mutates: false,
     };
     let serving: Serving = load(&paths).unwrap().serving;
     let mut found = Found::new();
@@ -124,4 +127,84 @@ fn command_line_webhook_and_audit_say_the_same() {
     assert!(command_line.values().map(Vec::len).sum::<usize>() > 10, "{command_line:#?}");
     assert_eq!(command_line, by_audit(path, &named));
     assert_eq!(command_line, by_webhook(path, &policies));
+}
+
+/// The same mutators and objects through the command line and the webhook: the same objects.
+#[test]
+fn command_line_and_webhook_change_objects_alike() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let mutators = fs::read_to_string(repository("testdata/cli/mutation/mutators.yaml")).unwrap();
+    let objects = fs::read_to_string(repository("testdata/cli/mutation/objects.yaml")).unwrap();
+    // One that is excluded, one that cannot be mutated, one of no namespace.
+    let more = "---\napiVersion: config.gatekeeper.sh/v1alpha1\nkind: Config\n\
+        metadata: {name: config, namespace: gatekeeper-system}\n\
+        spec: {match: [{excludedNamespaces: [kube-system], processes: [mutation-webhook]}]}\n";
+    let further = "---\n{apiVersion: v1, kind: Namespace, metadata: {name: kube-system, labels: {team: shop}}}\n---\n\
+        {apiVersion: v1, kind: Pod, metadata: {name: dns, namespace: kube-system}, spec: {containers: [{name: a, image: b}]}}\n\
+        ---\n{apiVersion: v1, kind: Pod, metadata: {name: odd, namespace: shop}, spec: {containers: none}}\n---\n\
+        {apiVersion: v1, kind: Pod, metadata: {name: lost, namespace: nowhere}, spec: {containers: []}}\n---\n\
+        {apiVersion: v1, kind: Node, metadata: {name: n1}}\n---\n\
+        {apiVersion: apps/v1, kind: Deployment, metadata: {generateName: x-, namespace: shop, labels: {}}, spec: {replicas: 2}}\n";
+    fs::write(path("mutators.yaml"), format!("{mutators}{more}")).unwrap();
+    fs::write(path("objects.yaml"), format!("{objects}{further}")).unwrap();
+    let run = run_in(directory.path(), &["mutate", "-m", "mutators.yaml", "objects.yaml", "-o", "json"]);
+    let run = run.exits_with(2);
+    let by_command_line: Vec<Value> = serde_json::from_str::<Vec<Value>>(&run.stdout)
+        .unwrap()
+        .into_iter()
+        .map(|item| item["object"].clone())
+        .collect();
+
+    fs::create_dir(path("policies")).unwrap();
+    fs::copy(path("mutators.yaml"), path("policies/mutators.yaml")).unwrap();
+    let paths = Paths {
+        policies: vec![path("policies"), repository("policies")],
+        resources: vec![path("objects.yaml")],
+        limits: portcullis::Limits::default(),
+        unsupported: portcullis::Unsupported::Refused,
+        homes: portcullis::ConfigHomes::default(),
+        mutates: true,
+    };
+    let serving = load(&paths).unwrap().serving;
+    let mutating = Mutating {
+        limits: portcullis::MutationLimits::default(),
+        deadline: Instant::now() + Duration::from_mins(1),
+        max_patch: 3 << 20,
+        id: "",
+        annotates: false,
+        tells: false,
+    };
+    let text = fs::read_to_string(path("objects.yaml")).unwrap();
+    let (documents, errors) = portcullis::Document::read_all("objects.yaml", &text);
+    assert!(errors.is_empty(), "{errors:?}");
+    let (mut by_webhook, mut refused) = (Vec::new(), Vec::new());
+    for object in documents.iter().map(portcullis::Document::to_json) {
+        let api_version = object["apiVersion"].as_str().unwrap();
+        let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
+        let is_placed = !["Namespace", "Node"].contains(&object["kind"].as_str().unwrap());
+        let home = object["metadata"].get("namespace").cloned().unwrap_or("default".into());
+        let request = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+            "uid": "1", "kind": {"group": group, "version": version, "kind": object["kind"]},
+            "resource": {"group": group, "version": version, "resource": ""}, "operation": "CREATE",
+            "name": object["metadata"]["name"], "namespace": if is_placed { home } else { "".into() },
+            "userInfo": {"username": "somebody"}, "object": object}});
+        let body = request.to_string();
+        let (envelope, refusal) = Envelope::read(body.as_bytes(), &BodyHead::of(body.as_bytes()));
+        assert!(refusal.is_none(), "{refusal:?}");
+        let answer = mutate(body.as_bytes(), &envelope, &serving, &Own::default(), Ok(None), &mutating);
+        match (&answer.patch, answer.is_allowed()) {
+            (Some(patch), true) => {
+                by_webhook.push(patched(&object, &serde_json::from_slice(patch.json()).unwrap()));
+            }
+            (None, true) => by_webhook.push(object),
+            (patch, false) => {
+                assert!(patch.is_none() && answer.code() == 500, "{answer:?}");
+                refused.push(object["metadata"]["name"].clone());
+            }
+        }
+    }
+    assert_eq!(by_webhook, by_command_line);
+    assert_eq!(refused, ["odd", "lost"]);
+    assert!(run.stderr.contains("Pod shop/odd") && run.stderr.contains("Pod nowhere/lost"), "{}", run.stderr);
 }

@@ -68,6 +68,43 @@ impl Mutation {
     pub fn json_patch(&self) -> Vec<PatchOperation> {
         patch::between(self.original.value(), self.object.value())
     }
+
+    /// The same for an object that was put where it lives before it was mutated: the patch that makes of what
+    /// was written the mutated object, which names the namespace that was written, or none.
+    ///
+    /// Cost: beside the comparison a copy of the outermost fields and those of `metadata`, if the namespace is
+    /// another one.
+    #[must_use]
+    pub fn json_patch_from(&self, written: &Object) -> Vec<PatchOperation> {
+        let (from, to) = (written.value(), self.object.value());
+        let [written, settled] = [from, self.original.value()].map(namespace_of);
+        if written == settled {
+            return patch::between(from, to);
+        }
+        patch::between(from, &with_namespace_of(from, to))
+    }
+}
+
+fn namespace_of(object: &Value) -> Option<&Value> {
+    value::get(value::get(object, "metadata")?, "namespace")
+}
+
+/// A value with the namespace of another one. `metadata` that only held the namespace goes with it.
+fn with_namespace_of(written: &Value, value: &Value) -> Value {
+    let owned = |(key, value): (&str, &Value)| (Arc::<str>::from(key), value.clone());
+    let metadata = value::get(value, "metadata").unwrap_or(&Value::NULL);
+    let kept = value::entries(metadata).filter(|(key, _)| *key != "namespace").map(owned);
+    let named = namespace_of(written).map(|name| (Arc::from("namespace"), name.clone()));
+    let metadata = value::object(kept.chain(named));
+    let metadata = match value::get(written, "metadata") {
+        None if value::entries(&metadata).next().is_none() => None,
+        Some(before) if before.is_null() && value::entries(&metadata).next().is_none() => {
+            Some(before.clone())
+        }
+        _ => Some(metadata),
+    };
+    let fields = value::entries(value).filter(|(key, _)| *key != "metadata").map(owned);
+    value::object(fields.chain(metadata.map(|metadata| (Arc::from("metadata"), metadata))))
 }
 
 /// A part of an object that a mutator changed. Printed as `spec.hostPID: true -> false (Assign/no-host-pid)`.

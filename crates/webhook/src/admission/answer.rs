@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use portcullis::Outcome;
 
+use super::patch::Patch;
 use crate::bounds::{self, fit};
 
 /// How a request ended, as metrics count it.
@@ -46,6 +47,10 @@ pub struct Answer {
     pub outcome: Option<Box<Outcome>>,
     /// The name in the object, which the request may not have.
     pub(super) object_name: Arc<str>,
+    /// What makes the mutated object; only of an answer that lets it in.
+    pub patch: Option<Box<Patch>>,
+    /// Whether the message repeats parts of the object, in any form.
+    pub(super) quotes_object: bool,
 }
 
 impl Answer {
@@ -69,6 +74,8 @@ impl Answer {
             status,
             outcome: None,
             object_name: "".into(),
+            patch: None,
+            quotes_object: false,
         }
     }
 
@@ -102,11 +109,20 @@ impl Answer {
         &self.message
     }
 
-    /// The same verdict without what may be long.
+    /// The same verdict without what may be long. A patch is no reason: without it the object would pass as it is, so it is refused.
     #[must_use]
     pub fn without_reasons(&self) -> Self {
         const LEFT_OUT: &str = "the reasons are left out: too many answers wait for their readers";
+        if self.patch.is_some() {
+            return Self::failed("the object could not be mutated: too many answers wait for their readers");
+        }
         Self { allowed: self.allowed, code: self.code, ..Self::new(self.status, self.code, LEFT_OUT) }
+    }
+
+    /// Whether the message may repeat parts of the object, and not only between quotes.
+    #[must_use]
+    pub fn quotes_object(&self) -> bool {
+        self.quotes_object
     }
 
     /// Whether the message may repeat parts of a request that was not judged.

@@ -3,7 +3,7 @@
 //! ```text
 //! body ── envelope ──> Envelope ──┐
 //!   └──── core ──> Review ────────┴── own_kinds ── constraints ──> Answer ──> bytes
-//!                                                                    └──> records, for the log and Events
+//!                                    or mutators ──> patch ──┘       └──> records, for the log and Events
 //! ```
 //!
 //! What cannot be read, judged or finished is answered `allowed: false`. It is an *answer*, with HTTP 200, also when the webhook is at
@@ -12,7 +12,9 @@
 pub(crate) mod answer;
 mod envelope;
 mod label;
+mod mutate;
 mod own_kinds;
+mod patch;
 mod record;
 mod reply;
 mod shape;
@@ -33,7 +35,9 @@ pub use crate::serving::Serving;
 pub use answer::{Answer, Status};
 pub use envelope::Envelope;
 pub use label::Exempt;
+pub use mutate::{Mutating, mutate};
 pub use own_kinds::{BadRego, Own};
+pub use patch::Patch;
 pub use record::{Record, records};
 
 /// What one review may use.

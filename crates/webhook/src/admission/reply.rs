@@ -1,5 +1,7 @@
 //! The bytes of an answer.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use portcullis::AdmissionReview;
 use serde::Serialize;
 
@@ -18,6 +20,8 @@ impl Answer {
                 allowed: self.allowed,
                 status: Detail { code: self.code, reason: self.reason, message: &self.message },
                 warnings: &self.warnings,
+                patch_type: self.patch.as_ref().map(|_| "JSONPatch"),
+                patch: self.patch.as_ref().map(|patch| STANDARD.encode(patch.json())),
             },
         };
         // Texts and numbers always have a JSON form; a body without one would fail the call, which is not a pass either.
@@ -34,12 +38,17 @@ struct Body<'a> {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Response<'a> {
     uid: &'a str,
     allowed: bool,
     status: Detail<'a>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     warnings: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch: Option<String>,
 }
 
 #[derive(Serialize)]

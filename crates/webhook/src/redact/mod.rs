@@ -129,7 +129,7 @@ impl Redaction {
     pub fn refusal(&self, answer: &Answer) -> String {
         // What is quoted stands in quotes.
         let quotes = answer.repeats_request() && answer.message().contains(['`', '"', '\'']);
-        if quotes && self.has_secrets() {
+        if (quotes || answer.quotes_object()) && self.has_secrets() {
             return UNREAD.to_owned();
         }
         cut(answer.message(), bounds::MESSAGE).into_owned()

@@ -16,6 +16,7 @@ use axum::extract::Request;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout_at;
 
+use super::purpose::Purpose;
 use super::times::Times;
 use super::told::{Told, tell};
 use crate::admission::{Answer, Envelope};
@@ -27,6 +28,7 @@ use crate::state::State;
 
 /// A request whose body has come, or has not.
 pub(super) struct Arrived {
+    pub(super) purpose: Purpose,
     pub(super) times: Times,
     pub(super) holding: Arc<Holding>,
     pub(super) head: BodyHead,
@@ -43,7 +45,7 @@ pub(super) struct Judged {
 }
 
 impl Arrived {
-    pub(super) async fn of(state: &State, request: Request) -> Self {
+    pub(super) async fn of(state: &State, request: Request, purpose: Purpose) -> Self {
         let (parts, body) = request.into_parts();
         let times = Times::of(parts.uri.query(), state.settings.timeout);
         #[cfg(feature = "otel")]
@@ -52,7 +54,7 @@ impl Arrived {
         let holding = Arc::new(state.memory.enter(connection));
         let (most, mut head) = (state.settings.max_body, BodyHead::default());
         let read = body::read(body, &parts.headers, &holding, &mut head, most, times.review).await;
-        Self { times, holding, head, read, envelope: Arc::default() }
+        Self { purpose, times, holding, head, read, envelope: Arc::default() }
     }
 
     /// What is known of it: as it was read, or what was found while it came.
@@ -83,7 +85,7 @@ impl Arrived {
             return judged;
         }
         let envelope = self.known();
-        let told = tell(state, &[], &envelope, &answer, &state.serving(), state.now_ns());
+        let told = tell(state, self.purpose, &[], &envelope, &answer, &state.serving(), state.now_ns());
         Judged { envelope, answer, told }
     }
 
@@ -91,10 +93,10 @@ impl Arrived {
     async fn read_aside(&self, state: &Arc<State>, body: Bytes, answer: &Answer) -> Option<Judged> {
         let place = Arc::clone(&state.aside).acquire_owned().await.ok()?;
         let (state, answer) = (Arc::clone(state), answer.clone());
-        let (known, head) = (self.envelope.get().cloned(), self.head.clone());
+        let (known, head, purpose) = (self.envelope.get().cloned(), self.head.clone(), self.purpose);
         let work = move || {
             let envelope = known.unwrap_or_else(|| Envelope::read(&body, &head).0);
-            let told = tell(&state, &body, &envelope, &answer, &state.serving(), state.now_ns());
+            let told = tell(&state, purpose, &body, &envelope, &answer, &state.serving(), state.now_ns());
             // Also if nobody waits for this any more, it has had its place until here.
             drop(place);
             Judged { envelope, answer, told }

@@ -5,14 +5,17 @@
 //! would be a failed call, and a failed call is let in where `failurePolicy` is `Ignore`.
 
 mod arrived;
+mod purpose;
 mod times;
 mod told;
 
 use std::future::poll_fn;
+use std::hash::{BuildHasher as _, RandomState};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::SystemTime;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -20,25 +23,27 @@ use axum::extract::{RawQuery, Request, State as Shared};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use portcullis::Object;
+use portcullis::{MutationLimits, Object};
 
-use crate::admission::{self, Answer, Budget, Envelope};
+use crate::admission::{self, Answer, Budget, Envelope, Mutating};
 use crate::body::Refusal;
 use crate::memory::{Eviction, Holding, Part};
 use crate::pool::Failure;
-use crate::state::State;
+use crate::state::{MutationSettings, State};
 
 use arrived::{Arrived, Judged};
+use purpose::Purpose;
 use times::parameter;
 use told::tell;
 
-/// The endpoints.
+/// The endpoints. That of mutation is only there if the webhook mutates.
 pub fn router(state: Arc<State>) -> Router {
-    Router::new()
-        .route("/v1/admit", post(serve_admit))
-        .route("/v1/admitlabel", post(serve_admit_label))
-        .with_state(Arc::clone(&state))
-        .merge(health_router(state))
+    let mut router =
+        Router::new().route("/v1/admit", post(serve_admit)).route("/v1/admitlabel", post(serve_admit_label));
+    if state.settings.mutation.is_some() {
+        router = router.route("/v1/mutate", post(serve_mutate));
+    }
+    router.with_state(Arc::clone(&state)).merge(health_router(state))
 }
 
 /// The endpoints of probes and metrics.
@@ -108,18 +113,26 @@ async fn unwound<T>(work: impl Future<Output = T>) -> Option<T> {
 }
 
 async fn serve_admit(Shared(state): Shared<Arc<State>>, request: Request) -> Response {
-    let arrived = Arrived::of(&state, request).await;
+    serve(&state, request, Purpose::Admit).await
+}
+
+async fn serve_mutate(Shared(state): Shared<Arc<State>>, request: Request) -> Response {
+    serve(&state, request, Purpose::Mutate).await
+}
+
+async fn serve(state: &Arc<State>, request: Request, purpose: Purpose) -> Response {
+    let arrived = Arrived::of(state, request, purpose).await;
     let judged = match &arrived.read {
-        Err(refusal) => Err(arrived.refusal(&state, refusal)),
-        Ok(()) => unwound(judge(&state, &arrived))
+        Err(refusal) => Err(arrived.refusal(state, refusal)),
+        Ok(()) => unwound(judge(state, &arrived))
             .await
             .unwrap_or_else(|| Err(Answer::failed(Failure::Panicked.to_string()))),
     };
     let judged = match judged {
         Ok(judged) => judged,
-        Err(answer) => arrived.unjudged(&state, answer).await,
+        Err(answer) => arrived.unjudged(state, answer).await,
     };
-    finish(&state, &arrived, judged)
+    finish(state, &arrived, judged)
 }
 
 /// What came of the first look at a request, on a thread for reviews.
@@ -155,14 +168,14 @@ async fn judge(state: &Arc<State>, arrived: &Arrived) -> Result<Judged, Answer> 
 /// Reads the envelope, and judges if all that this takes is there.
 fn look(state: &Arc<State>, arrived: &Arrived) -> impl FnOnce(&Holding) -> Option<Look> + use<> {
     let (state, review) = (Arc::clone(state), review(state, arrived));
-    let (known, head) = (Arc::clone(&arrived.envelope), arrived.head.clone());
+    let (known, head, purpose) = (Arc::clone(&arrived.envelope), arrived.head.clone(), arrived.purpose);
     move |holding| {
         let body = holding.peek()?;
         let (envelope, refusal) = Envelope::read(&body, &head);
         // Nobody else reads it.
         let _ = known.set(envelope.clone());
         if let Some(answer) = refusal {
-            let told = tell(&state, &body, &envelope, &answer, &state.serving(), state.now_ns());
+            let told = tell(&state, purpose, &body, &envelope, &answer, &state.serving(), state.now_ns());
             return Some(Look::Judged(Box::new(Judged { envelope, answer, told })));
         }
         // Others may need its room while it waits.
@@ -184,19 +197,32 @@ fn review(
     arrived: &Arrived,
 ) -> impl FnOnce(&Holding, Envelope, Result<Option<Object>, String>) -> Option<Judged> + use<> {
     let (state, serving) = (Arc::clone(state), state.serving());
-    let deadline = arrived.times.review;
+    let (deadline, purpose) = (arrived.times.review, arrived.purpose);
     move |holding, envelope, namespace| {
         let body = holding.take()?;
-        let (limits, now_ns) = (state.settings.limits, state.now_ns());
-        let budget = Budget { limits, deadline, now_ns };
-        let answer = admission::judge(&body, &envelope, &serving, &state.settings.own, namespace, &budget);
-        let told = tell(&state, &body, &envelope, &answer, &serving, now_ns);
+        let (own, limits, now_ns) = (&state.settings.own, state.settings.limits, state.now_ns());
+        let answer = match purpose {
+            Purpose::Admit => {
+                let budget = Budget { limits, deadline, now_ns };
+                admission::judge(&body, &envelope, &serving, own, namespace, &budget)
+            }
+            Purpose::Mutate => {
+                let MutationSettings { annotates, logs: tells } = state.settings.mutation.unwrap_or_default();
+                // What was reckoned for a constraint is there for the mutators.
+                let limits = MutationLimits { memory: limits.memory, ..MutationLimits::default() };
+                let id = if annotates || tells { random_id() } else { String::new() };
+                let (max_patch, id) = (state.settings.max_body, id.as_str());
+                let mutating = Mutating { limits, deadline, max_patch, id, annotates, tells };
+                admission::mutate(&body, &envelope, &serving, own, namespace, &mutating)
+            }
+        };
+        let told = tell(&state, purpose, &body, &envelope, &answer, &serving, now_ns);
         Some(Judged { envelope, answer, told })
     }
 }
 
 async fn serve_admit_label(Shared(state): Shared<Arc<State>>, request: Request) -> Response {
-    let arrived = Arrived::of(&state, request).await;
+    let arrived = Arrived::of(&state, request, Purpose::Admit).await;
     let judged = if let Err(refusal) = &arrived.read {
         Err(refusal.answer(arrived.times.total))
     } else {
@@ -217,19 +243,36 @@ async fn serve_admit_label(Shared(state): Shared<Arc<State>>, request: Request) 
 fn finish(state: &State, arrived: &Arrived, judged: Judged) -> Response {
     let (times, Judged { envelope, answer, told }) = (&arrived.times, judged);
     let took = times.start.elapsed();
-    state.metrics.answered(&answer, envelope.is_dry_run(), took);
+    match arrived.purpose {
+        Purpose::Admit => state.metrics.answered(&answer, envelope.is_dry_run(), took),
+        Purpose::Mutate => state.metrics.mutated(&answer, took),
+    }
     if let (Some(recorder), Some(draft)) = (&state.decisions, told.draft) {
         recorder.record(draft, &answer, took);
     }
     #[cfg(feature = "otel")]
     if let Some(tracer) = &state.tracer {
-        tracer.answered(times.parent.as_ref(), &envelope, &answer, took);
+        let path = match arrived.purpose {
+            Purpose::Admit => "/v1/admit",
+            Purpose::Mutate => "/v1/mutate",
+        };
+        tracer.answered(times.parent.as_ref(), path, &envelope, &answer, took);
     }
     if let Some(following) = state.following() {
         following.record(told.events);
     }
     state.log.write_lines(told.lines);
     respond(state, &envelope, &answer)
+}
+
+/// An identity in the form of a random UUID. It tells mutations from each other, and nothing rests on its being hard to guess.
+fn random_id() -> String {
+    let half = || u128::from(RandomState::new().hash_one(SystemTime::now()));
+    let bits = (half() << 64) | half();
+    let bits = (bits & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
+    let hex = format!("{bits:032x}");
+    let part = |range: std::ops::Range<usize>| hex.get(range).unwrap_or_default();
+    [part(0..8), part(8..12), part(12..16), part(16..20), part(20..32)].join("-")
 }
 
 fn respond(state: &State, envelope: &Envelope, answer: &Answer) -> Response {

@@ -4,7 +4,9 @@ use portcullis::Verdict;
 use portcullis_cluster::Event;
 use serde_json::json;
 
+use super::purpose::Purpose;
 use crate::admission::{Answer, Envelope, Status, records};
+use crate::bounds::{self, cut};
 use crate::decisions::Draft;
 use crate::log::{Level, Lines};
 use crate::redact::Redaction;
@@ -22,12 +24,16 @@ pub(super) struct Told {
 
 pub(super) fn tell(
     state: &State,
+    purpose: Purpose,
     body: &[u8],
     envelope: &Envelope,
     answer: &Answer,
     serving: &Serving,
     now_ns: i64,
 ) -> Told {
+    if purpose == Purpose::Mutate {
+        return tell_mutation(state, body, envelope, answer, serving);
+    }
     let mut told = Told::default();
     let is_refused = answer.status == Status::Error && answer.outcome.is_none();
     let has_findings = answer.outcome.iter().flat_map(|outcome| &outcome.results);
@@ -56,6 +62,43 @@ pub(super) fn tell(
     if is_refused {
         let fields = json!({"process": "admission", "error": redaction.refusal(answer)});
         told.lines.add(Level::Error, "a request could not be judged, and was refused", &fields);
+    }
+    told
+}
+
+/// What the log says of a mutation, in Gatekeeper's keys: why there is none, or, if asked for, what was changed. The record of decisions has
+/// verdicts only.
+fn tell_mutation(
+    state: &State,
+    body: &[u8],
+    envelope: &Envelope,
+    answer: &Answer,
+    serving: &Serving,
+) -> Told {
+    let mut told = Told::default();
+    if answer.status == Status::Error {
+        let redaction = Redaction::of(body, answer, serving, &state.settings.redact, false);
+        let fields = json!({"process": "mutation", "error": redaction.refusal(answer)});
+        told.lines.add(Level::Error, "an object could not be mutated, and was refused", &fields);
+    }
+    let logs = state.settings.mutation.is_some_and(|mutation| mutation.logs);
+    if let Some(patch) = answer.patch.as_ref().filter(|_| logs) {
+        let name = |text| cut(text, bounds::NAME);
+        let [group, version, kind] = envelope.kind().map(name);
+        let fields = json!({
+            "process": "mutation",
+            "event_type": "mutation_applied",
+            "mutation_id": patch.id,
+            "resource_group": group,
+            "resource_api_version": version,
+            "resource_kind": kind,
+            "resource_namespace": name(envelope.namespace()),
+            "resource_name": name(envelope.name()),
+            "request_username": name(envelope.user()),
+            "changes": patch.changes,
+            "changes_left_out": patch.left,
+        });
+        told.lines.add(Level::Info, "mutation applied", &fields);
     }
     told
 }

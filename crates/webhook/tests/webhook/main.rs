@@ -15,6 +15,7 @@ mod faults;
 mod generated;
 mod kube;
 mod monitoring;
+mod mutation;
 mod program;
 mod real;
 mod recorded;

@@ -14,7 +14,7 @@ use portcullis_webhook::load::{Paths, load};
 use portcullis_webhook::log::Log;
 use portcullis_webhook::pool::{Pool, Terms};
 use portcullis_webhook::server::router;
-use portcullis_webhook::state::{Settings, State};
+use portcullis_webhook::state::{MutationSettings, Settings, State};
 use serde_json::Value;
 use tower::ServiceExt as _;
 
@@ -129,6 +129,7 @@ impl Webhook {
                 limits: Limits::default(),
                 unsupported: Unsupported::Refused,
                 homes: portcullis::ConfigHomes::default(),
+                mutates: false,
             },
             pool,
             directory,
@@ -149,10 +150,35 @@ impl Webhook {
                 limits: Limits::default(),
                 unsupported: Unsupported::Refused,
                 homes: portcullis::ConfigHomes::default(),
+                mutates: false,
             },
             pool(2, 16),
             directory,
         )
+    }
+
+    /// One that mutates.
+    pub fn mutating(policies: &str, resources: &str, settings: MutationSettings) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let folder = |name: &str| {
+            let path = directory.path().join(name);
+            std::fs::create_dir(&path).unwrap();
+            path
+        };
+        let (policy_files, resource_files) = (folder("policies"), folder("resources"));
+        std::fs::write(policy_files.join("policies.yaml"), policies).unwrap();
+        std::fs::write(resource_files.join("resources.yaml"), resources).unwrap();
+        let paths = Paths {
+            policies: vec![policy_files],
+            resources: vec![resource_files],
+            limits: Limits::default(),
+            unsupported: Unsupported::Refused,
+            homes: portcullis::ConfigHomes::default(),
+            mutates: true,
+        };
+        let mut webhook = Self::of(paths, pool(2, 16), directory);
+        Arc::get_mut(&mut webhook.state).unwrap().settings.mutation = Some(settings);
+        webhook
     }
 
     pub fn of_library() -> Self {
@@ -163,6 +189,7 @@ impl Webhook {
             limits: Limits::default(),
             unsupported: Unsupported::Refused,
             homes: portcullis::ConfigHomes::default(),
+            mutates: false,
         };
         Self::of(paths, pool(2, 16), tempfile::tempdir().unwrap())
     }
@@ -174,6 +201,7 @@ impl Webhook {
             timeout: Duration::from_secs(10),
             max_body: 3 << 20,
             log_denies: true,
+            mutation: None,
             exempt: Exempt { names: vec!["infra".into()], ..Exempt::default() },
             own: Own::default(),
             redact: Vec::new(),

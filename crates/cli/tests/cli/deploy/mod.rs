@@ -184,6 +184,46 @@ fn the_manifests_fit_each_other_and_the_program() {
     }
 }
 
+/// Who is asked to mutate is who judges, about less, and never about what no mutator may change.
+#[test]
+fn the_mutating_configuration_is_like_the_validating_one_and_asks_about_less() {
+    let mutating = &objects("deploy/optional/mutating-webhook-configuration.yaml")[0];
+    let validating = &objects("deploy/webhook/webhook-configuration.yaml")[0];
+    assert_eq!(mutating["kind"], "MutatingWebhookConfiguration");
+    assert_eq!(mutating["metadata"], validating["metadata"]);
+    let (mutates, judges) = (&mutating["webhooks"][0], &validating["webhooks"][0]);
+    assert_eq!(mutating["webhooks"].as_array().unwrap().len(), 1);
+    for key in ["namespaceSelector", "admissionReviewVersions", "sideEffects", "failurePolicy", "matchPolicy"]
+    {
+        assert_eq!(mutates[key], judges[key], "{key}");
+    }
+    let (to, from) = (&mutates["clientConfig"]["service"], &judges["clientConfig"]["service"]);
+    assert_eq!((&to["name"], &to["namespace"]), (&from["name"], &from["namespace"]));
+    assert_eq!(to["path"], "/v1/mutate");
+    let names = |rule: &Value, key: &str| -> Vec<String> {
+        let names = rule[key].as_array().unwrap().iter();
+        names.map(|name| name.as_str().unwrap().to_owned()).collect()
+    };
+    let judged = judges["rules"].as_array().unwrap();
+    for rule in mutates["rules"].as_array().unwrap() {
+        assert_eq!(names(rule, "operations"), ["CREATE", "UPDATE"]);
+        let (groups, resources) = (names(rule, "apiGroups"), names(rule, "resources"));
+        assert!(groups.iter().all(|group| group != "*" && !group.ends_with("gatekeeper.sh")), "{rule}");
+        assert!(resources.iter().all(|resource| !resource.contains('/')), "{rule}");
+        // What is mutated is judged as well.
+        for group in &groups {
+            for resource in &resources {
+                let covers = |rule: &&Value| {
+                    let resources = names(rule, "resources");
+                    names(rule, "apiGroups").contains(group)
+                        && (resources.contains(resource) || resources.contains(&"*".to_owned()))
+                };
+                assert!(judged.iter().any(|rule| covers(&rule)), "{resource}.{group}");
+            }
+        }
+    }
+}
+
 /// A configuration that is applied before a webhook is ready lets no Namespace in, and it takes a Namespace
 /// to have a webhook.
 #[test]

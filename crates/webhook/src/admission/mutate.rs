@@ -1,0 +1,158 @@
+//! One request to be mutated: the object as mutators leave it, as a patch of the object that came. All of it or nothing: what cannot be
+//! mutated is refused, and no patch is sent in part.
+
+use std::time::Instant;
+
+use portcullis::{Inventory, Mutable, Mutation, MutationLimits, Object, Operation, Process, Review};
+use portcullis_sources::{Deadline, json_bytes};
+
+use super::answer::{Answer, Status};
+use super::envelope::Envelope;
+use super::own_kinds::Own;
+use super::patch::{Patch, Told};
+use super::{is_in, read_review};
+use crate::bounds;
+use crate::serving::Serving;
+
+/// What mutating one object may use, and what is told of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Mutating<'a> {
+    /// Steps and memory.
+    pub limits: MutationLimits,
+    /// The end of all of it.
+    pub deadline: Instant,
+    /// Largest patch, as JSON.
+    pub max_patch: usize,
+    /// What tells this mutation from all others.
+    pub id: &'a str,
+    /// Whether the object gets annotations that name its mutators, and the id.
+    pub annotates: bool,
+    /// Whether the changes are kept for the log.
+    pub tells: bool,
+}
+
+/// Mutates the object of a body whose envelope was read and found sound. `namespace` is as for [`super::judge`].
+#[must_use]
+pub fn mutate(
+    body: &[u8],
+    envelope: &Envelope,
+    serving: &Serving,
+    own: &Own,
+    namespace: Result<Option<Object>, String>,
+    mutating: &Mutating<'_>,
+) -> Answer {
+    let review = match read_review(body) {
+        Ok(review) => review,
+        Err(answer) => return answer,
+    };
+    let skipped =
+        |message: &str| Answer { status: Status::Unjudged, ..Answer::new(Status::Allow, 200, message) };
+    if own.identities.iter().any(|identity| identity == envelope.user()) {
+        return skipped("Gatekeeper does not self-manage");
+    }
+    if !matches!(review.operation(), Operation::Create | Operation::Update) {
+        return skipped("Mutating only on create or update");
+    }
+    let Some(written) = review.object().cloned() else {
+        return Answer::malformed(400, "the request cannot be mutated: it has no object");
+    };
+    if is_own_kind(&written) {
+        return skipped("Not mutating gatekeeper resources");
+    }
+    if own.namespace.as_deref().is_some_and(|own| is_in(&review, own)) {
+        return skipped("Namespace is the webhook's own");
+    }
+    if serving.policies.excludes(Process::MutationWebhook, &review) {
+        return skipped("Namespace is set to be ignored by Gatekeeper config");
+    }
+    let settled = settle(&written, &review);
+    let mutable = Mutable::new(settled).with_operation(review.operation());
+    let mutable = match namespace_of(&review, namespace, &serving.inventory) {
+        Some(namespace) => mutable.with_namespace(namespace),
+        // A mutator that needs it is an error.
+        None => mutable,
+    };
+    let mutable = if mutating.annotates { mutable.annotated(mutating.id) } else { mutable };
+    let deadline = Deadline::at(mutating.deadline);
+    match serving.mutators.mutate(&mutable, mutating.limits, Some(&deadline)) {
+        Ok(mutation) => answer(&mutation, &written, mutating),
+        Err(error) => {
+            Answer { quotes_object: true, ..Answer::failed(bounds::cut(&error.to_string(), bounds::ANSWER)) }
+        }
+    }
+}
+
+/// As Gatekeeper: what rules mutators is not for them to change.
+fn is_own_kind(object: &Object) -> bool {
+    object.gvk().is_policy() || &*object.gvk().group == "status.gatekeeper.sh"
+}
+
+/// The object where it lives, which is what the request says.
+fn settle(written: &Object, review: &Review) -> Object {
+    let home = review.namespace_name();
+    match () {
+        () if written.is_namespace() || **written.namespace() == *home => written.clone(),
+        () if home.is_empty() => written.in_namespace(None),
+        () => written.in_namespace(Some(home)),
+    }
+}
+
+/// The Namespace that the object lives in, if it is known; that a Namespace is asked about itself is known to the matcher.
+fn namespace_of(
+    review: &Review,
+    known: Result<Option<Object>, String>,
+    inventory: &Inventory,
+) -> Option<Object> {
+    let name = review.namespace_name();
+    if name.is_empty() {
+        return None;
+    }
+    match known {
+        Ok(Some(namespace)) => Some(namespace),
+        Ok(None) => {
+            let default =
+                || inventory.missing_default_namespace().filter(|default| **default.name() == *name);
+            inventory.namespace(name).cloned().or_else(default)
+        }
+        Err(_) => None,
+    }
+}
+
+fn answer(mutation: &Mutation, written: &Object, mutating: &Mutating<'_>) -> Answer {
+    let unchanged = || Answer::new(Status::Allow, 200, "Resource was not mutated");
+    if !mutation.is_changed() {
+        return unchanged();
+    }
+    let operations = mutation.json_patch_from(written);
+    if operations.is_empty() {
+        return unchanged();
+    }
+    let bytes = json_bytes(&operations);
+    if bytes > mutating.max_patch {
+        let most = mutating.max_patch;
+        return Answer::failed(format!(
+            "the patch has {bytes} bytes, more than the {most} of the largest body"
+        ));
+    }
+    let json = match serde_json::to_vec(&operations) {
+        Ok(json) => json,
+        Err(error) => return Answer::failed(format!("the patch cannot be written: {error}")),
+    };
+    let (changes, left) = if mutating.tells { told(mutation) } else { (Vec::new(), 0) };
+    let patch = Patch { json, changes, left, id: mutating.id.to_owned() };
+    Answer { patch: Some(Box::new(patch)), ..Answer::new(Status::Allow, 200, "") }
+}
+
+/// What the log says of a mutation, and how many changes it leaves out.
+fn told(mutation: &Mutation) -> (Vec<Told>, usize) {
+    let (mut all, mut room) = (Vec::new(), bounds::DETAILS);
+    for change in mutation.changes() {
+        let path = bounds::cut(&change.path().to_string(), bounds::NAME).into_owned();
+        let told = Told { mutator: change.mutator().key().to_string(), path };
+        let Some(rest) = room.checked_sub(json_bytes(&told)) else { break };
+        room = rest;
+        all.push(told);
+    }
+    let left = mutation.changes().len() - all.len();
+    (all, left)
+}
