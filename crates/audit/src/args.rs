@@ -45,7 +45,8 @@ pub struct AuditArgs {
     /// objects with, then to judge.
     #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub paths: Vec<PathBuf>,
-    /// Files and directories with templates, constraints, Configs and SyncSets; may be repeated.
+    /// Files and directories with templates, constraints, Configs and SyncSets, and with ExpansionTemplates and the mutators of what these
+    /// generate; may be repeated.
     #[arg(short, long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub policies: Vec<PathBuf>,
     /// Further objects that policies may compare with, and Namespaces, which are not audited; may be repeated.
@@ -56,7 +57,10 @@ pub struct AuditArgs {
     /// Without it, what such an object would violate in other namespaces only is a warning. Dumps of a cluster name all namespaces.
     #[arg(short, long, value_name = "NAME", value_parser = portcullis_sources::namespace)]
     pub namespace: Option<String>,
-    /// Go on without what is not supported: ExpansionTemplates, mutators, Providers, templates in CEL. Each is a warning then.
+    /// Also judge what Kubernetes makes of objects, without ExpansionTemplates for it.
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub expand: Option<Expand>,
+    /// Go on without what is not supported: mutators without ExpansionTemplates, Providers, templates in CEL. Each is a warning then.
     #[arg(long)]
     pub allow_unsupported: bool,
     #[command(flatten)]
@@ -108,6 +112,13 @@ pub struct AuditArgs {
     /// Most seconds that the constraints together may take for one object.
     #[arg(long, value_name = "SECONDS", default_value_t = 10, help_heading = "Limits of evaluation")]
     pub timeout: u64,
+}
+
+/// What is expanded without a template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Expand {
+    /// Deployments, StatefulSets, DaemonSets, ReplicaSets, ReplicationControllers, Jobs and CronJobs: the Pods that come of them.
+    Workloads,
 }
 
 /// Files that results are written to, beside standard output: each form has a flag of its name. Each file is replaced as a whole when the

@@ -103,6 +103,9 @@ impl Collected {
         for (action, tally) in totals.by_action {
             self.totals.by_action.entry(action).or_default().add(tally);
         }
+        for (key, count) in totals.overridden {
+            *self.totals.overridden.entry(key).or_default() += count;
+        }
         for (gvk, objects) in kinds {
             let bytes = 3 * ENTRY + (gvk.group.len() + gvk.version.len() + gvk.kind.len()) as u64;
             let entry = self.kinds.entry(gvk);

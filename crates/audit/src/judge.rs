@@ -1,19 +1,20 @@
 //! A batch of items against the policies. Pure: what comes out depends on the items, the policies and the world only.
 
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use portcullis::{
-    ConstraintKey, ConstraintResult, Elsewhere, EnforcementPoint, ErrorKind, EvaluationLimits, FieldPath,
-    Finding as FoundIn, Gvk, Inventory, LimitKind, Limits, Object, Place as Placement, Places, PolicySet,
-    Precision, Process, Review, Severity, Verdict as Said, World,
+    ConstraintKey, ConstraintResult, Elsewhere, EnforcementPoint, Error, ErrorKind, EvaluationLimits,
+    Expansion, ExpansionSet, FieldPath, Finding as FoundIn, Gvk, ImpliedBy, Inventory, LimitKind, Limits,
+    Object, Place as Placement, Places, PolicySet, Position, Precision, Process, Review, Severity,
+    Verdict as Said, World,
 };
 use portcullis_report::{
-    Action, Details, Finding, ObjectName, Objects, Place, Problem, Tally, Totals, Verdict,
+    Action, Details, Finding, Implied, ObjectName, Objects, Place, Problem, Tally, Totals, Verdict,
 };
 use portcullis_sources::Deadline;
 
@@ -26,6 +27,8 @@ use crate::source::{Gathered, Text, documents, size};
 pub struct Judge<'a> {
     /// By what is judged.
     pub policies: &'a PolicySet,
+    /// By what objects are expanded, if they are: what they imply is judged as well.
+    pub expansion: Option<Expansion<'a>>,
     /// With what objects are compared.
     pub inventory: &'a Inventory,
     /// Where objects live.
@@ -217,44 +220,68 @@ impl Judge<'_> {
             review = review.with_namespace(default.clone());
         }
         let (point, process) = (EnforcementPoint::Audit, Process::Audit);
-        for elsewhere in self.elsewhere(&review, point, process) {
-            let problem = Problem::of(&elsewhere.to_warning());
-            judged.problem(Problem {
-                object: Some(ObjectName::of(&written)),
-                place: Some(place.clone()),
-                ..problem
-            });
-        }
+        let said_elsewhere = |review: &Review, judged: &mut Judged| {
+            for elsewhere in self.elsewhere(review, point, process) {
+                let problem = Problem::of(&elsewhere.to_warning());
+                judged.problem(Problem {
+                    object: Some(ObjectName::of(&written)),
+                    place: Some(place.clone()),
+                    ..problem
+                });
+            }
+        };
+        said_elsewhere(&review, judged);
         let counted = judged.kinds.entry(object.gvk().clone()).or_default();
         if self.policies.excludes(process, &review) {
             counted.excluded += 1;
             return;
         }
-        let mut listed = Listed::new(self, &object, &name, ordinal);
         let (few, again) = (self.deadline(), OnceCell::new());
-        let mut is_judged = false;
-        self.policies.review_each(&review, &self.world(self.limits.few, &few), point, |ask| {
-            is_judged = true;
-            let result = ask(&self.world(self.limits.few, &few));
-            let needs_more = matches!(&result.verdict, Said::Error(error) if self.is_worth_more(error.limit));
-            if !needs_more {
-                return listed.take(result, judged);
-            }
-            drop(result);
-            // Alone until it is given up.
-            let _alone = self.limits.alone.lock().unwrap_or_else(PoisonError::into_inner);
-            let deadline = again.get_or_init(|| self.deadline());
-            listed.take(ask(&self.world(self.limits.all, deadline)), judged);
+        let implied = self.implied(&review, &few).unwrap_or_else(|error| {
+            let error = Problem::of(&error);
+            let known = error.place.clone().filter(|_| !self.in_cluster);
+            judged.problem(Problem {
+                object: Some(name.clone()),
+                place: Some(known.unwrap_or_else(|| place.clone())),
+                ..error
+            });
+            Vec::new()
         });
+        for review in &implied {
+            said_elsewhere(review, judged);
+        }
+        let mut listed = Listed::new(self, &object, &name, ordinal);
+        let mut is_judged = false;
+        for review in std::iter::once(&review).chain(&implied) {
+            self.policies.review_each(review, &self.world(self.limits.few, &few), point, |ask| {
+                is_judged = true;
+                let result = ask(&self.world(self.limits.few, &few));
+                let needs_more =
+                    matches!(&result.verdict, Said::Error(error) if self.is_worth_more(error.limit));
+                if !needs_more {
+                    return listed.take(&result);
+                }
+                drop(result);
+                // Alone until it is given up.
+                let _alone = self.limits.alone.lock().unwrap_or_else(PoisonError::into_inner);
+                let deadline = again.get_or_init(|| self.deadline());
+                listed.take(&ask(&self.world(self.limits.all, deadline)));
+            });
+        }
         let counted = judged.kinds.entry(object.gvk().clone()).or_default();
         if !is_judged {
             counted.unmatched += 1;
             return;
         }
         counted.judged += 1;
-        let (bytes, mut findings) = listed.finish();
-        judged.bytes += bytes;
-        judged.findings.append(&mut findings);
+        listed.finish(judged);
+    }
+
+    /// Reviews of what the object implies: within the time that there is for the object.
+    fn implied(&self, review: &Review, deadline: &Deadline) -> Result<Vec<Review>, Error> {
+        let Some(expansion) = &self.expansion else { return Ok(Vec::new()) };
+        let world = self.world(self.limits.few, deadline);
+        review.implied(expansion, &world).map_err(|error| error.to_error())
     }
 
     fn deadline(&self) -> Deadline {
@@ -286,7 +313,7 @@ impl Judge<'_> {
     }
 }
 
-/// What reports list of one object, constraint by constraint: of each only the findings are kept.
+/// What reports list of one object and of what it implies, constraint by constraint: of each only the findings are kept.
 struct Listed<'a> {
     judge: &'a Judge<'a>,
     object: &'a Object,
@@ -294,50 +321,84 @@ struct Listed<'a> {
     ordinal: u64,
     labels: Option<Arc<BTreeMap<String, String>>>,
     whole: Option<Place>,
-    /// With the action that their constraint declares.
+    /// With the action that their constraint or the template declares.
     findings: Vec<(&'static str, Finding)>,
     bytes: u64,
+    /// What each constraint says: of all, and by action.
+    tallies: BTreeMap<Option<usize>, (Tally, BTreeMap<Action, Tally>)>,
+    overridden: BTreeMap<(usize, Action), u64>,
+    /// Constraints that have more findings than there is room for.
+    overfull: BTreeSet<Option<usize>>,
+    /// Where the findings are that are in the object itself, in order of what they say; since it is asked for.
+    own: Option<Vec<usize>>,
 }
 
 impl<'a> Listed<'a> {
     fn new(judge: &'a Judge<'a>, object: &'a Object, name: &'a ObjectName, ordinal: u64) -> Self {
-        let (labels, whole, findings, bytes) = (None, None, Vec::new(), 0);
-        Self { judge, object, name, ordinal, labels, whole, findings, bytes }
+        Self {
+            judge,
+            object,
+            name,
+            ordinal,
+            labels: None,
+            whole: None,
+            findings: Vec::new(),
+            bytes: 0,
+            tallies: BTreeMap::new(),
+            overridden: BTreeMap::new(),
+            overfull: BTreeSet::new(),
+            own: None,
+        }
     }
 
     /// Counts a result and lists its findings. A constraint that has more than there is room for has one finding, which says so: what
     /// is not listed was not seen.
-    fn take(&mut self, result: ConstraintResult, judged: &mut Judged) {
+    fn take(&mut self, result: &ConstraintResult) {
         let policy = self.judge.index.get(result.key()).copied();
-        // Everything in an outcome of the audit's point is in the index.
-        let fits = policy.is_none_or(|policy| self.list(&result, policy));
-        let tally = match &result.verdict {
-            Said::Pass => Tally { passes: 1, ..Tally::default() },
-            Said::Violations(found) if fits => {
-                Tally { violating: 1, violations: found.len() as u64, ..Tally::default() }
-            }
-            Said::Violations(_) | Said::Error(_) => Tally { unknown: 1, ..Tally::default() },
-        };
-        let totals = &mut judged.totals;
-        totals.all.add(tally);
-        if let Some(policy) = policy.and_then(|policy| totals.by_policy.get_mut(policy)) {
-            policy.add(tally);
+        if self.overfull.contains(&policy) {
+            return;
         }
-        totals.by_namespace.entry(self.name.home().clone()).or_default().add(tally);
+        // Everything in an outcome of the audit's point is in the index.
+        let listed = match policy {
+            Some(policy) => self.list(result, policy),
+            None => Some(FoundIn::of(result).len() as u64),
+        };
+        let tally = match (&result.verdict, listed) {
+            (Said::Pass, _) | (_, Some(0)) => Tally { passes: 1, ..Tally::default() },
+            (Said::Violations(_), Some(violations)) => Tally { violating: 1, violations, ..Tally::default() },
+            (Said::Violations(_) | Said::Error(_), _) => Tally { unknown: 1, ..Tally::default() },
+        };
+        if listed.is_none() {
+            self.overfull.insert(policy);
+        }
+        let (all, by_action) = self.tallies.entry(policy).or_default();
+        all.add(tally);
         for action in result.actions.iter() {
-            totals.by_action.entry(Action(action)).or_default().add(tally);
+            by_action.entry(Action(action)).or_default().add(tally);
+        }
+        let by = result.implied_by.as_ref().and_then(ImpliedBy::enforcement_action);
+        let found = tally.violations + tally.unknown;
+        if let (Some(policy), Some(action), 1..) = (policy, by, found) {
+            *self.overridden.entry((policy, Action(action))).or_default() += found;
         }
     }
 
-    /// Lists the findings of a result; `false` if they do not fit.
-    fn list(&mut self, result: &ConstraintResult, policy: usize) -> bool {
+    /// Lists the findings of a result, and says how many are new; `None` if they do not fit.
+    fn list(&mut self, result: &ConstraintResult, policy: usize) -> Option<u64> {
         let before = (self.findings.len(), self.bytes);
         let declared = result.declared();
+        let implied = result.implied_by.as_ref().map(|by| {
+            let overrides = by.enforcement_action().is_some();
+            Box::new(Implied { by: by.template().to_owned(), overrides })
+        });
+        let is_of_workload = implied.as_ref().is_some_and(|implied| implied.by == ExpansionSet::WORKLOADS);
         for finding in FoundIn::of(result) {
             let labels = self.labels.get_or_insert_with(|| Arc::new(labels_of(self.object)));
             let of_each = name_bytes(self.name)
                 + labels.iter().map(|(key, value)| key.len() + value.len() + 64).sum::<usize>();
-            let precise = finding.position().filter(|position| position.precision != Precision::Object);
+            // Of what is implied, the part that it is made of is known at least.
+            let is_precise = |place: &Position| place.precision != Precision::Object || !place.path.is_root();
+            let precise = finding.position().filter(is_precise);
             let found = Finding {
                 object: self.name.clone(),
                 labels: Arc::clone(labels),
@@ -352,12 +413,16 @@ impl<'a> Listed<'a> {
                 verdict: if finding.is_error() { Verdict::Unknown } else { Verdict::Violation },
                 message: String::new(),
                 details: Details::default(),
-                implied: None,
+                implied: implied.clone(),
                 text: None,
             };
+            if is_of_workload && self.is_own(&found, finding.message) {
+                continue;
+            }
+            let by = implied.as_ref().map_or(0, |implied| implied.by.len() + 64);
             let most = self.judge.limits.findings;
             let room = most.saturating_sub(self.bytes);
-            let bytes = 512 + of_each + found.field.len() + finding.message.len();
+            let bytes = 512 + of_each + by + found.field.len() + finding.message.len();
             let left = usize::try_from(room).unwrap_or(usize::MAX).checked_sub(bytes);
             if let Some(details) = left.and_then(|left| finding.details_json(left)) {
                 self.bytes += (bytes + details.len()) as u64;
@@ -380,16 +445,64 @@ impl<'a> Listed<'a> {
                 ..found
             };
             self.findings.push((declared, said));
-            return false;
+            return None;
         }
-        true
+        Some((self.findings.len() - before.0) as u64)
     }
 
-    /// The findings in the order of decisions, and what they take.
-    fn finish(mut self) -> (u64, Vec<Finding>) {
-        self.findings.sort_by(|(a, one), (b, other)| (a, &one.message).cmp(&(b, &other.message)));
-        (self.bytes, self.findings.into_iter().map(|(_, finding)| finding).collect())
+    /// Whether what is found in something that is implied without a template is found in the object itself, at the same place: a policy
+    /// that knows workloads says it of both.
+    fn is_own(&mut self, found: &Finding, message: &str) -> bool {
+        fn key<'f>(finding: &'f Finding, message: &'f str) -> (usize, &'f str, &'f str, &'f Place) {
+            (finding.policy, &finding.field, message, &finding.place)
+        }
+        let prefix = format!("[Implied by {}] ", ExpansionSet::WORKLOADS);
+        let Some(said) = message.strip_prefix(&*prefix) else { return false };
+        let findings = &self.findings;
+        // The object itself is judged before what it implies, and what is listed of it stays.
+        let own = self.own.get_or_insert_with(|| {
+            let is_own = |(_, (_, finding)): &(usize, &(_, Finding))| finding.implied.is_none();
+            let mut own: Vec<usize> =
+                findings.iter().enumerate().filter(is_own).map(|(number, _)| number).collect();
+            own.sort_by_key(|&number| {
+                findings.get(number).map(|(_, finding)| key(finding, &finding.message))
+            });
+            own
+        });
+        let of = |number: usize| findings.get(number).map(|(_, finding)| key(finding, &finding.message));
+        own.binary_search_by(|&number| of(number).cmp(&Some(key(found, said)))).is_ok()
     }
+
+    /// Hands on the findings, in the order of decisions, and what they come to. An object and what it implies are one judgement of a
+    /// constraint.
+    fn finish(mut self, judged: &mut Judged) {
+        let totals = &mut judged.totals;
+        let namespace = totals.by_namespace.entry(self.name.home().clone()).or_default();
+        for (policy, (tally, by_action)) in self.tallies {
+            let tally = one(tally);
+            totals.all.add(tally);
+            namespace.add(tally);
+            if let Some(policy) = policy.and_then(|policy| totals.by_policy.get_mut(policy)) {
+                policy.add(tally);
+            }
+            for (action, tally) in by_action {
+                totals.by_action.entry(action).or_default().add(one(tally));
+            }
+        }
+        for (key, count) in self.overridden {
+            *totals.overridden.entry(key).or_default() += count;
+        }
+        self.findings.sort_by(|(a, one), (b, other)| (a, &one.message).cmp(&(b, &other.message)));
+        judged.bytes += self.bytes;
+        judged.findings.extend(self.findings.into_iter().map(|(_, finding)| finding));
+    }
+}
+
+/// What a constraint says of an object and of what that implies, as one judgement: it passes if all of it passes.
+fn one(tally: Tally) -> Tally {
+    let Tally { passes, violating, violations, unknown } = tally;
+    let holds = violating == 0 && unknown == 0;
+    Tally { passes: if holds { passes.min(1) } else { 0 }, violating: violating.min(1), violations, unknown }
 }
 
 /// About how many bytes a value takes.

@@ -14,6 +14,7 @@ pub mod args;
 mod collect;
 pub mod compare;
 pub mod error;
+pub mod implying;
 mod inventory;
 mod judge;
 #[cfg(feature = "kube")]

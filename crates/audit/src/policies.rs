@@ -12,11 +12,16 @@ use portcullis_report::Policy;
 use portcullis_sources::{Choice, documents, is_policy, prepared};
 use sha2::{Digest as _, Sha256};
 
+use crate::args::Expand;
+use crate::implying::{Implying, USES};
+
 /// Compiled policies and what reports say about them.
 #[derive(Debug)]
 pub struct Policies {
     /// What judges.
     pub set: PolicySet,
+    /// What objects imply, which is judged as well.
+    pub implying: Implying,
     /// The constraints that are audited, by key.
     pub described: Vec<Policy>,
     /// Where each constraint is in `described`.
@@ -29,25 +34,32 @@ pub struct Policies {
 
 impl Policies {
     /// Reads and compiles the policies of some paths; other objects there are left alone.
-    pub fn read(paths: &[PathBuf], unsupported: Unsupported, homes: &ConfigHomes) -> Self {
+    pub fn read(
+        paths: &[PathBuf],
+        expand: Option<Expand>,
+        unsupported: Unsupported,
+        homes: &ConfigHomes,
+    ) -> Self {
         let input = documents(paths, Choice::Policies, &Limits::default());
         let mut problems = input.problems;
         let mut resources = Vec::new();
         for document in &input.documents {
-            let (resource, found) = Resource::read(document);
+            let (resource, found) = Resource::read_for(document, USES);
             let object = Object::from_document(document.clone()).ok();
             if is_policy(resource.as_ref(), object.as_ref()) {
                 problems.extend(found);
                 resources.extend(resource);
             }
         }
+        let (implying, found) = Implying::take(&mut resources, expand);
+        problems.extend(found);
         let (set, found) = PolicySet::from_resources_in(prepared(resources), homes);
         problems.extend(found);
-        Self::new(set, unsupported.judge(problems))
+        Self::new(set, implying, unsupported.judge(problems))
     }
 
-    /// Of a set, with what was found to be wrong when it was compiled.
-    pub fn new(set: PolicySet, mut problems: Vec<Error>) -> Self {
+    /// Of a set and of what objects imply, with what was found to be wrong when they were compiled.
+    pub fn new(set: PolicySet, implying: Implying, mut problems: Vec<Error>) -> Self {
         // How policies are written is what `lint` is for.
         problems.retain(|problem| !problem.kind().is_style());
         let is_audited = |constraint: &&std::sync::Arc<ConstraintInfo>| {
@@ -61,13 +73,13 @@ impl Policies {
         problems.sort();
         problems.dedup();
         let index = described.iter().enumerate().map(|(index, policy)| (policy.key.clone(), index)).collect();
-        let digest = digest(&set);
-        Self { set, described, index, digest, problems }
+        let digest = digest(&set, &implying);
+        Self { set, implying, described, index, digest, problems }
     }
 }
 
 /// What counts is what policies say: kind, name and `spec`, not where they stand nor what is noted beside them.
-fn digest(set: &PolicySet) -> String {
+fn digest(set: &PolicySet, implying: &Implying) -> String {
     let mut hash = Sha256::new();
     let mut add = |kind: &str, name: &str, json: &serde_json::Value| {
         let line = serde_json::json!([kind, name, json.get("spec")]);
@@ -80,6 +92,9 @@ fn digest(set: &PolicySet) -> String {
     for constraint in set.constraints() {
         let key = constraint.key();
         add(&key.kind, &key.name, &constraint.object().to_json());
+    }
+    for (kind, name, text) in implying.texts() {
+        add(kind, name, text);
     }
     hash.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
         // Writing to a String cannot fail.

@@ -212,6 +212,7 @@ pub fn audit(
             let now = began.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
             let judge = Judge {
                 policies: &policies.set,
+                expansion: policies.implying.expansion(),
                 inventory: &inventory,
                 places: &places,
                 default: inventory.missing_default_namespace(),
@@ -341,7 +342,7 @@ pub(crate) fn read_policies(args: &AuditArgs) -> Result<Policies, RunError> {
     let pool =
         pool.map_err(|error| system("starting the threads that read policies")(io::Error::other(error)))?;
     let unsupported = Unsupported::allowed(args.allow_unsupported);
-    Ok(pool.install(|| Policies::read(&args.policies, unsupported, &args.config.homes(None))))
+    Ok(pool.install(|| Policies::read(&args.policies, args.expand, unsupported, &args.config.homes(None))))
 }
 
 /// Does it once, or again and again; one never begins before the last has ended. The worst that came of any is what comes of all.

@@ -40,6 +40,7 @@ fn memory_does_not_grow_over_twenty_audits_in_one_process() {
     for _ in 0..20 {
         let policies = Policies::read(
             &[path.join("policies.yaml")],
+            None,
             portcullis::Unsupported::Refused,
             &portcullis::ConfigHomes::default(),
         );

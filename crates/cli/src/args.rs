@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum, ValueHint};
+use portcullis_audit::args::Expand;
 use portcullis_report::bench::{BenchReport, Gate};
 use portcullis_report::lint::LintReport;
 use portcullis_report::verify::VerifyReport;
@@ -217,14 +218,6 @@ pub struct TestArgs {
     /// Accepted for scripts written for gator.
     #[arg(long, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set)]
     pub enable_k8s_native_validation: Option<bool>,
-}
-
-/// What is expanded without a template.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Expand {
-    /// Deployments, StatefulSets, DaemonSets, ReplicaSets, ReplicationControllers, Jobs and CronJobs: the Pods
-    /// that come of them.
-    Workloads,
 }
 
 #[derive(Debug, clap::Args)]

@@ -191,7 +191,8 @@ impl Completion {
     }
 }
 
-/// Three-valued counts. A *judgement* is one object and one constraint that applies to it.
+/// Three-valued counts. A *judgement* is one object and one constraint that applies to it, or to something that
+/// it implies: what is found there is found in the object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// Judgements without a violation.
@@ -200,7 +201,8 @@ pub struct Tally {
     pub violating: u64,
     /// Violations; one judgement can have several.
     pub violations: u64,
-    /// Judgements that could not be made.
+    /// Judgements that could not be made. Where it is not known of several of the things that an object implies,
+    /// each counts.
     pub unknown: u64,
 }
 
@@ -225,6 +227,9 @@ pub struct Totals {
     pub by_namespace: BTreeMap<Arc<str>, Tally>,
     /// By action; a judgement with several counts for each.
     pub by_action: BTreeMap<Action, Tally>,
+    /// How many findings have the action of the expansion template that implies what they are found in, by the
+    /// index of the constraint and by that action.
+    pub overridden: BTreeMap<(usize, Action), u64>,
 }
 
 /// What was looked at and what was not.

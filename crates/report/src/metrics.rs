@@ -30,7 +30,15 @@ fn text(report: &AuditReport) -> String {
         let tallies = report.policies.iter().zip(&report.totals.by_policy);
         let of_word = tallies.filter(|(policy, _)| policy.declared == word);
         // As in Gatekeeper, what could not be evaluated counts as a violation.
-        let total: u64 = of_word.map(|(_, tally)| tally.violations + tally.unknown).sum();
+        let declared: u64 = of_word.map(|(_, tally)| tally.violations + tally.unknown).sum();
+        // What has the action of an expansion template counts under that.
+        let (mut from_others, mut to_others) = (0, 0);
+        for ((policy, action), count) in &report.totals.overridden {
+            from_others += if action.as_str() == word { *count } else { 0 };
+            let is_declared = report.policies.get(*policy).is_some_and(|policy| policy.declared == word);
+            to_others += if is_declared { *count } else { 0 };
+        }
+        let total = (declared + from_others).saturating_sub(to_others);
         text.sample(name, &[("enforcement_action", word)], total);
     }
     let name = "gatekeeper_audit_duration_seconds";

@@ -12,7 +12,9 @@ use portcullis_cluster::{
 use tokio::runtime::Runtime;
 
 use super::{ClusterSubject, Scope};
+use crate::args::Expand;
 use crate::error::{RunError, system};
+use crate::implying::{Implying, USES};
 use crate::policies::Policies;
 
 /// A connection with the threads that it works on.
@@ -40,7 +42,12 @@ impl Connection {
     /// # Errors
     ///
     /// If its templates, or the constraints of one, cannot be listed: an audit by half of the policies would look like a whole one.
-    pub fn policies(&self, unsupported: Unsupported, homes: &ConfigHomes) -> Result<Policies, RunError> {
+    pub fn policies(
+        &self,
+        expand: Option<Expand>,
+        unsupported: Unsupported,
+        homes: &ConfigHomes,
+    ) -> Result<Policies, RunError> {
         let listed = self.runtime.block_on(async {
             let discovery = Discovery::of(&self.cluster).await?;
             let mut resources = Vec::new();
@@ -56,31 +63,42 @@ impl Connection {
             for resource in kinds.into_iter().chain(others) {
                 self.policies_of(&resource, &mut resources, &mut problems).await?;
             }
-            self.unsupported(&discovery, &mut problems).await;
-            Ok((resources, problems))
+            let unlisted = self.others(&discovery, &mut resources, &mut problems).await;
+            Ok((resources, problems, unlisted))
         });
-        let (resources, mut problems) = listed.map_err(RunError::Cluster)?;
+        let (mut resources, mut problems, unlisted) = listed.map_err(RunError::Cluster)?;
+        let (implying, found) = Implying::take(&mut resources, expand);
+        problems.extend(found);
+        problems
+            .extend(unlisted.into_iter().map(|(resource, error)| not_known(&resource, &error, &implying)));
         let (set, found) = PolicySet::from_resources_in(resources, homes);
         problems.extend(found);
-        Ok(Policies::new(set, unsupported.judge(problems)))
+        Ok(Policies::new(set, implying, unsupported.judge(problems)))
     }
 
-    /// What the cluster has of Gatekeeper's kinds that nothing is done for. A kind that may not be listed is warned of: whether there
-    /// is any is not known.
-    async fn unsupported(&self, discovery: &Discovery, problems: &mut Vec<Error>) {
+    /// Expansion templates and mutators, and what the cluster has of Gatekeeper's kinds that nothing is done for. Returns the kinds that
+    /// cannot be listed, and why.
+    async fn others(
+        &self,
+        discovery: &Discovery,
+        resources: &mut Vec<Resource>,
+        problems: &mut Vec<Error>,
+    ) -> Vec<(ApiResource, ClusterError)> {
         let kinds: BTreeSet<_> = unsupported_kinds().map(|gvk| gvk.group_kind()).collect();
+        let mut unlisted = Vec::new();
         for resource in discovery.preferred().filter(|resource| kinds.contains(&resource.gvk.group_kind())) {
-            let (mut none, mut found) = (Vec::new(), Vec::new());
-            match self.policies_of(resource, &mut none, &mut found).await {
-                Ok(()) => problems.extend(found),
-                Err(error) => {
-                    let message = format!(
-                        "it is not known whether there are {resource}, which are not supported: {error}"
-                    );
-                    problems.push(Error::warning(ErrorKind::Unsupported, message));
+            // Half of a list is none.
+            let (mut some, mut found) = (Vec::new(), Vec::new());
+            match self.policies_of(resource, &mut some, &mut found).await {
+                Ok(()) => {
+                    let is_used = |one: &Resource| one.is_expansion() || one.is_mutator();
+                    resources.extend(some.into_iter().filter(is_used));
+                    problems.extend(found);
                 }
+                Err(error) => unlisted.push((resource.clone(), error)),
             }
         }
+        unlisted
     }
 
     async fn policies_of(
@@ -97,7 +115,7 @@ impl Connection {
                     Err(error) => problems.push(error),
                     Ok(object) => {
                         let Some(document) = object.document() else { continue };
-                        let (resource, found) = Resource::read(document);
+                        let (resource, found) = Resource::read_for(document, USES);
                         resources.extend(resource);
                         problems.extend(found);
                     }
@@ -114,7 +132,7 @@ impl Connection {
     /// If not even the kinds can be asked for.
     pub fn subject<'a>(
         &'a self,
-        policies: &'a PolicySet,
+        policies: &'a Policies,
         chunk_size: u32,
         scope: Scope,
         stop: &'a AtomicBool,
@@ -141,4 +159,18 @@ impl Connection {
             }
         })
     }
+}
+
+/// That a kind cannot be listed. Without expansion templates, or the mutators of what they generate, objects would be judged by half of what
+/// they imply; of what is not supported anyway it is only not known whether there is any.
+fn not_known(resource: &ApiResource, error: &ClusterError, implying: &Implying) -> Error {
+    let is_expansion = &*resource.gvk.group == "expansion.gatekeeper.sh";
+    let is_mutator = &*resource.gvk.group == "mutations.gatekeeper.sh";
+    if is_expansion || (is_mutator && !implying.is_empty()) {
+        let message =
+            format!("it is not known what objects imply, since {resource} cannot be listed: {error}");
+        return Error::new(ErrorKind::Unreadable, message);
+    }
+    let message = format!("it is not known whether there are {resource}, which are not supported: {error}");
+    Error::warning(ErrorKind::Unsupported, message)
 }

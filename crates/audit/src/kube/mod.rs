@@ -65,11 +65,12 @@ pub fn run(audit: &AuditArgs, kube: &KubeArgs) -> Result<ExitStatus, RunError> {
     let status = run::repeat(audit.interval, &stop, |_| {
         let policies = if audit.policies.is_empty() {
             let own = Some(connection.cluster.namespace()).filter(|&own| own != "default");
-            connection.policies(Unsupported::allowed(audit.allow_unsupported), &audit.config.homes(own))?
+            let unsupported = Unsupported::allowed(audit.allow_unsupported);
+            connection.policies(audit.expand, unsupported, &audit.config.homes(own))?
         } else {
             run::read_policies(audit)?
         };
-        let subject = connection.subject(&policies.set, kube.chunk_size, scope, &stop)?;
+        let subject = connection.subject(&policies, kube.chunk_size, scope, &stop)?;
         let mut subject = subject.while_led(leadership.clone());
         let mut sinks: Vec<Box<dyn Sink>> =
             audit.outputs().into_iter().map(|(form, target)| form.sink(target)).collect();

@@ -11,7 +11,9 @@ use portcullis_report::Problem;
 use tokio::runtime::Handle;
 
 use super::{Connection, Scope};
+use crate::implying::Implying;
 use crate::pipeline::{Feed, Item};
+use crate::policies::Policies;
 use crate::run::Subject;
 
 /// The objects of a cluster.
@@ -19,6 +21,7 @@ use crate::run::Subject;
 pub struct ClusterSubject<'a> {
     connection: &'a Connection,
     policies: &'a PolicySet,
+    implying: &'a Implying,
     discovery: Discovery,
     chunk_size: u32,
     scope: Scope,
@@ -29,13 +32,14 @@ pub struct ClusterSubject<'a> {
 impl<'a> ClusterSubject<'a> {
     pub(super) fn new(
         connection: &'a Connection,
-        policies: &'a PolicySet,
+        policies: &'a Policies,
         discovery: Discovery,
         chunk_size: u32,
         scope: Scope,
         stop: &'a AtomicBool,
     ) -> Self {
-        Self { connection, policies, discovery, chunk_size, scope, stop, leadership: None }
+        let Policies { set: policies, implying, .. } = policies;
+        Self { connection, policies, implying, discovery, chunk_size, scope, stop, leadership: None }
     }
 
     /// To be audited only while the Lease is held.
@@ -79,7 +83,10 @@ impl Subject for ClusterSubject<'_> {
         let kinds: Vec<ApiResource> = match self.scope {
             Scope::All => self.discovery.preferred().cloned().collect(),
             Scope::Named => {
-                let named = |resource: &&ApiResource| self.policies.concerns(&resource.gvk);
+                let named = |resource: &&ApiResource| {
+                    self.policies.concerns(&resource.gvk)
+                        || self.implying.concerns(self.policies, &resource.gvk)
+                };
                 self.discovery.preferred().filter(named).cloned().collect()
             }
             Scope::Synced => {

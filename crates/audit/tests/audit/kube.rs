@@ -30,7 +30,7 @@ pub async fn server() -> ApiServer {
 }
 
 /// Audits it on a thread that is none of the server's.
-async fn audited(server: &ApiServer, chunk_size: u32, scope: Scope, writes: bool) -> Value {
+pub async fn audited(server: &ApiServer, chunk_size: u32, scope: Scope, writes: bool) -> Value {
     let url = server.url().to_owned();
     let work = move || {
         let options = ConnectOptions {
@@ -42,10 +42,10 @@ async fn audited(server: &ApiServer, chunk_size: u32, scope: Scope, writes: bool
         };
         let connection = Connection::open(&options).unwrap();
         let policies = connection
-            .policies(portcullis::Unsupported::Refused, &portcullis::ConfigHomes::default())
+            .policies(None, portcullis::Unsupported::Refused, &portcullis::ConfigHomes::default())
             .unwrap();
         let stop = AtomicBool::new(false);
-        let mut subject = connection.subject(&policies.set, chunk_size, scope, &stop).unwrap();
+        let mut subject = connection.subject(&policies, chunk_size, scope, &stop).unwrap();
         let settings = Settings {
             threads: 2,
             ceiling: Ceiling::new(512 << 20),
@@ -69,7 +69,7 @@ async fn audited(server: &ApiServer, chunk_size: u32, scope: Scope, writes: bool
     tokio::task::spawn_blocking(work).await.unwrap()
 }
 
-fn coverage<'a>(report: &'a Value, kind: &str) -> &'a Value {
+pub fn coverage<'a>(report: &'a Value, kind: &str) -> &'a Value {
     let kinds = report["coverage"]["kinds"].as_array().unwrap();
     kinds.iter().find(|found| found["kind"] == kind).unwrap_or(&Value::Null)
 }

@@ -11,6 +11,7 @@ mod compare;
 mod dumps;
 mod ending;
 mod generated;
+mod implied;
 mod kube;
 mod lease;
 mod outputs;

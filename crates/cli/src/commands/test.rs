@@ -17,6 +17,7 @@ use portcullis::{
     Object, ObjectKey, Outcome, Parent, Place, Places, PolicySet, Position, Precision, Process, Resource,
     Review, Unsupported, Verdict,
 };
+use portcullis_audit::args::Expand;
 use portcullis_report::{
     self as report, Action, Details, ExitStatus, Finding, Form, Implied, InText, ObjectName, Placed, Policy,
     Problem, Reviewed, TestReport, Wanted,
@@ -24,7 +25,7 @@ use portcullis_report::{
 use portcullis_sources::prepared;
 use rayon::prelude::*;
 
-use crate::args::{Expand, TestArgs};
+use crate::args::TestArgs;
 use crate::commands::evaluation::Evaluating;
 use crate::commands::input::{Loaded, Purpose, Sources, Subject, SubjectKind, has_errors, load};
 use crate::commands::mutating::Mutating;

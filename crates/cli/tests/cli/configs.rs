@@ -119,11 +119,11 @@ fn by_audit_of_cluster(server: &ApiServer, directory: &Path) -> (BTreeSet<usize>
     let options =
         ConnectOptions { access: Access::Url(server.url().to_owned()), ..ConnectOptions::default() };
     let connection = Connection::open(&options).unwrap();
-    let policies = connection.policies(Unsupported::Refused, &ConfigHomes::default()).unwrap();
+    let policies = connection.policies(None, Unsupported::Refused, &ConfigHomes::default()).unwrap();
     let problems = policies.problems.iter();
     let ignored = problems.filter(|problem| problem.message().contains("this Config is ignored")).count();
     let stop = AtomicBool::new(false);
-    let mut subject = connection.subject(&policies.set, 500, Scope::All, &stop).unwrap();
+    let mut subject = connection.subject(&policies, 500, Scope::All, &stop).unwrap();
     let settings = Settings {
         threads: 1,
         ceiling: Ceiling::new(512 << 20),

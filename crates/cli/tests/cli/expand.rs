@@ -335,3 +335,61 @@ fn what_another_namespace_would_bring_is_told_of_what_is_implied() {
     let said = "`Privileged/pods` would deny this by its `namespaces: [prod-*]`: [Implied by --expand workloads] container web is privileged";
     assert!(run.stderr.contains(said), "{}", run.stderr);
 }
+
+/// Object, message, field and gravest action of each finding of `test`.
+fn of_test(run: &Run) -> Vec<[String; 4]> {
+    let items: Vec<Value> = serde_json::from_str(&run.stdout).unwrap();
+    let shown = |item: &Value| {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let location = &item["location"];
+        let place = format!("{}:{}:{}", text(&location["file"]), location["line"], location["column"]);
+        [text(&item["msg"]), place, text(&location["path"]), text(&item["enforcementAction"])]
+    };
+    items.iter().map(shown).collect()
+}
+
+/// The same of `audit`.
+fn of_audit(run: &Run) -> Vec<[String; 4]> {
+    let shown = |line: &str| {
+        let item: Value = serde_json::from_str(line).unwrap();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let place = &item["place"];
+        let at = format!("{}:{}:{}", text(&place["file"]), place["line"], place["column"]);
+        [text(&item["message"]), at, text(&item["field"]), text(&item["enforcementAction"])]
+    };
+    run.stdout.lines().filter(|line| line.contains("violation_audited")).map(shown).collect()
+}
+
+#[test]
+fn an_audit_finds_what_a_test_finds() {
+    let cron_jobs = EXPANSION
+        .replace("name: deployments", "name: cron-jobs")
+        .replace("groups: [apps], kinds: [Deployment]", "groups: [batch], kinds: [CronJob]")
+        .replace("templateSource: spec.template", "templateSource: spec.jobTemplate.spec.template")
+        + "  enforcementAction: warn\n";
+    let only_web = MUTATOR.replace("source: Generated", "source: Generated, name: 'web*'");
+    let pod = "---\n{apiVersion: v1, kind: Pod, metadata: {name: own, namespace: shop}, spec: {containers: [{name: own, image: own:1, securityContext: {privileged: true}}]}}\n";
+    let folder = folder(&[
+        ("policy.yaml", POLICY),
+        ("deployments.yaml", EXPANSION),
+        ("cron-jobs.yaml", &cron_jobs),
+        ("mutator.yaml", &only_web),
+        ("workloads.yaml", &format!("{WORKLOADS}{pod}")),
+    ]);
+    let cases: [(&[&str], usize); 5] = [
+        (&[], 1),
+        (&["--expand", "workloads"], 3),
+        (&["-p", "deployments.yaml"], 2),
+        (&["-p", "deployments.yaml", "-p", "cron-jobs.yaml"], 3),
+        (&["-p", "deployments.yaml", "-p", "cron-jobs.yaml", "-p", "mutator.yaml"], 2),
+    ];
+    for (args, number) in cases {
+        let mut tested = of_test(&judge(folder.path(), &[args, &["workloads.yaml"]].concat()).exits_with(1));
+        let audit = [&["audit", "-p", "policy.yaml", "-o", "ndjson"], args, &["workloads.yaml"]].concat();
+        let mut audited = of_audit(&run_in(folder.path(), &audit).exits_with(1));
+        tested.sort();
+        audited.sort();
+        assert_eq!(tested.len(), number, "{args:?}: {tested:#?}");
+        assert_eq!(tested, audited, "{args:?}");
+    }
+}

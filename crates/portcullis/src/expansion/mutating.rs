@@ -1,5 +1,7 @@
 //! How what is generated is changed, and whether its parent was.
 
+use portcullis_value::Watch;
+
 use super::error::ExpansionError;
 use super::resultant::Resultant;
 use super::set::ExpansionSet;
@@ -70,6 +72,17 @@ impl<'a> Expansion<'a> {
         namespace: Option<&str>,
         known: Option<&Object>,
     ) -> Result<Vec<Resultant>, ExpansionError> {
+        self.expand_watched(object, namespace, known, None)
+    }
+
+    /// The same, with somebody who may end the work of mutators.
+    pub(crate) fn expand_watched(
+        &self,
+        object: &Object,
+        namespace: Option<&str>,
+        known: Option<&Object>,
+        watch: Option<&dyn Watch>,
+    ) -> Result<Vec<Resultant>, ExpansionError> {
         let mutators = self.mutators.filter(|mutators| !mutators.is_empty());
         let Some(mutators) = mutators.filter(|_| !self.templates.is_empty()) else {
             return self.templates.expand(object, namespace, None);
@@ -84,7 +97,7 @@ impl<'a> Expansion<'a> {
                 Some(id) => mutable.annotated(id),
                 None => mutable,
             };
-            mutators.mutate(&mutable, MutationLimits::default(), None)
+            mutators.mutate(&mutable, MutationLimits::default(), watch)
         };
         let parent = match self.parent {
             Parent::Mutated => object.clone(),

@@ -85,7 +85,7 @@ impl ExpansionSet {
         set.names.push(workloads::NAME.into());
         for workload in workloads::ALL {
             let template = Arc::new(workload.template());
-            if !set.makes(workload.gvks(), &template.generated) {
+            if !set.makes(workload.gvks(), |gvk| *gvk == template.generated) {
                 set.index.entry(workload.kind.into()).or_default().push(template);
             }
         }
@@ -106,6 +106,12 @@ impl ExpansionSet {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.index.is_empty()
+    }
+
+    /// Whether objects of a kind may imply, in any number of steps, one of a kind that is wanted.
+    #[must_use]
+    pub fn may_imply(&self, gvk: &Gvk, wanted: impl Fn(&Gvk) -> bool) -> bool {
+        self.0.makes([gvk.clone()], wanted)
     }
 
     /// What controllers will make of an object: what is deeper comes first, then by the templates' names.
@@ -147,12 +153,12 @@ impl Inner {
     }
 
     /// Whether objects of a kind come of one of these, in any number of steps.
-    fn makes(&self, from: impl IntoIterator<Item = Gvk>, wanted: &Gvk) -> bool {
+    fn makes(&self, from: impl IntoIterator<Item = Gvk>, wanted: impl Fn(&Gvk) -> bool) -> bool {
         let mut waiting: Vec<Gvk> = from.into_iter().collect();
         let mut seen: BTreeSet<Gvk> = BTreeSet::new();
         while let Some(gvk) = waiting.pop() {
             for template in self.applying(&gvk) {
-                if template.generated == *wanted {
+                if wanted(&template.generated) {
                     return true;
                 }
                 if seen.insert(template.generated.clone()) {

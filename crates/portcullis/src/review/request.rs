@@ -152,7 +152,8 @@ impl Review {
             return Ok(Vec::new());
         };
         let namespace = Some(self.namespace_name()).filter(|name| !name.is_empty());
-        let resultants = expansion.expand(object, namespace, self.known_namespace(world))?;
+        let resultants =
+            expansion.expand_watched(object, namespace, self.known_namespace(world), world.watch())?;
         resultants.iter().map(|resultant| self.of_resultant(resultant)).collect()
     }
 

@@ -1,0 +1,95 @@
+//! What objects imply: by which expansion templates, and how mutators change what is generated.
+//!
+//! The objects themselves are as the cluster has them: its mutators have changed them already, or they are older than these.
+
+use std::collections::BTreeMap;
+
+use portcullis::{
+    Error, Expansion, ExpansionSet, Gvk, MutatorSet, MutatorStore, Parent, PolicySet, Resource, Uses,
+};
+use serde_json::Value;
+
+use crate::args::Expand;
+
+/// How an audit reads what Gatekeeper's kinds say.
+pub(crate) const USES: Uses = Uses::POLICIES.with_expansions(true).with_mutators(true);
+
+/// The expansion templates and mutators of an audit. Without a template nothing is implied.
+#[derive(Clone, Debug, Default)]
+pub struct Implying {
+    templates: ExpansionSet,
+    mutators: MutatorSet,
+    /// What is in force, by kind and name, for the digest of the policies.
+    texts: BTreeMap<(String, String), Value>,
+}
+
+impl Implying {
+    /// Takes the expansion templates and mutators out of some resources, and says what is wrong with them. If nothing implies anything,
+    /// mutators have no effect: that they are not supported is said, as of other kinds that nothing is done for.
+    pub fn take(resources: &mut Vec<Resource>, expand: Option<Expand>) -> (Self, Vec<Error>) {
+        let mut problems = Vec::new();
+        let (expansions, rest): (Vec<_>, Vec<_>) =
+            std::mem::take(resources).into_iter().partition(Resource::is_expansion);
+        let (mutators, rest): (Vec<_>, Vec<_>) = rest.into_iter().partition(Resource::is_mutator);
+        *resources = rest;
+        let mut texts: BTreeMap<_, _> = expansions.iter().filter_map(text).collect();
+        let (templates, found) = ExpansionSet::from_resources(expansions);
+        problems.extend(found);
+        let templates = match expand {
+            Some(Expand::Workloads) => {
+                texts.insert((ExpansionSet::WORKLOADS.to_owned(), String::new()), Value::Null);
+                templates.with_workloads()
+            }
+            None => templates,
+        };
+        if templates.is_empty() {
+            let documents = mutators.iter().filter_map(|mutator| match mutator {
+                Resource::Mutator(mutator) => mutator.object().document(),
+                _ => None,
+            });
+            problems.extend(documents.flat_map(|document| Resource::read(document).1));
+            return (Self { templates, mutators: MutatorSet::empty(), texts }, problems);
+        }
+        texts.extend(mutators.iter().filter_map(text));
+        let mut store = MutatorStore::new();
+        for mutator in &mutators {
+            problems.extend(store.duplicate(mutator));
+            problems.extend(store.upsert(mutator));
+        }
+        let mutators = store.snapshot();
+        problems.extend(mutators.conflicts());
+        (Self { templates, mutators, texts }, problems)
+    }
+
+    /// By what objects are expanded, if anything implies anything.
+    pub fn expansion(&self) -> Option<Expansion<'_>> {
+        let expansion =
+            || Expansion::new(&self.templates).with_mutators(&self.mutators).of_parents(Parent::Mutated);
+        (!self.is_empty()).then(expansion)
+    }
+
+    /// Whether nothing implies anything.
+    pub fn is_empty(&self) -> bool {
+        self.templates.is_empty()
+    }
+
+    /// Whether any constraint may have something to say of what objects of a kind imply.
+    pub fn concerns(&self, policies: &PolicySet, gvk: &Gvk) -> bool {
+        self.templates.may_imply(gvk, |implied| policies.concerns(implied))
+    }
+
+    /// Kind, name and text of each.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = (&str, &str, &Value)> {
+        self.texts.iter().map(|((kind, name), text)| (&**kind, &**name, text))
+    }
+}
+
+/// Of one that can be used.
+fn text(resource: &Resource) -> Option<((String, String), Value)> {
+    let object = match resource {
+        Resource::ExpansionTemplate(template) => template.object(),
+        Resource::Mutator(mutator) => mutator.object(),
+        _ => return None,
+    };
+    Some(((object.gvk().kind.to_string(), object.name().to_string()), object.to_json()))
+}
