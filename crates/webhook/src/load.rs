@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
 use portcullis::{
-    ConfigHomes, Error, ErrorKind, InventoryStore, Limits, MutatorSet, MutatorStore, Object, Places,
-    PolicySet, PolicyStore, Prepared, Resource, Scopes, Severity, TemplateName, Unsupported, Uses,
+    ConfigHomes, Error, ErrorKind, ExpansionSet, InventoryStore, Limits, MutatorSet, MutatorStore, Object,
+    Places, PolicySet, PolicyStore, Prepared, Resource, Scopes, Severity, TemplateName, Unsupported, Uses,
 };
 use portcullis_sources::{Choice, documents, is_policy, list};
 use rayon::prelude::*;
@@ -66,7 +66,8 @@ fn load_here(paths: &Paths) -> Result<Loaded, Vec<Error>> {
     let mut problems = input.problems;
     let (mut resources, mut read, mut scopes) = (Vec::new(), Vec::new(), Scopes::default());
     for document in &input.documents {
-        let (resource, errors) = Resource::read_for(document, Uses::POLICIES.with_mutators(paths.mutates));
+        let (resource, errors) =
+            Resource::read_for(document, Uses::POLICIES.with_expansions(true).with_mutators(paths.mutates));
         let object = Object::from_document(document.clone()).ok();
         if is_policy(resource.as_ref(), object.as_ref()) {
             problems.extend(errors);
@@ -85,6 +86,9 @@ fn load_here(paths: &Paths) -> Result<Loaded, Vec<Error>> {
         })
         .collect();
     let (mutators, errors) = compile_mutators(&resources);
+    problems.extend(errors);
+    let (expansions, resources): (Vec<_>, Vec<_>) = resources.into_iter().partition(Resource::is_expansion);
+    let (expansions, errors) = ExpansionSet::from_resources(expansions);
     problems.extend(errors);
     let (policies, ingested, errors) = compile(resources, &paths.homes);
     problems.extend(errors);
@@ -131,7 +135,8 @@ fn load_here(paths: &Paths) -> Result<Loaded, Vec<Error>> {
     }
     // Here, so that no request waits for it.
     inventory.prepare(&policies);
-    let serving = Serving { policies, mutators, inventory, templates, policies_digest, inventory_digest };
+    let serving =
+        Serving { policies, expansions, mutators, inventory, templates, policies_digest, inventory_digest };
     Ok(Loaded { serving, warnings: problems, ingested })
 }
 

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use portcullis::{Inventory, MutatorSet, PolicySet, Resource, TemplateName};
+use portcullis::{ExpansionSet, Inventory, MutatorSet, PolicySet, Resource, TemplateName};
 
 /// What requests are judged by: immutable, swapped as a whole.
 #[derive(Clone, Debug)]
 pub struct Serving {
     /// The compiled policies.
     pub policies: PolicySet,
+    /// By which objects are judged by what they imply, too.
+    pub expansions: ExpansionSet,
     /// The compiled mutators; none if the webhook does not mutate.
     pub mutators: MutatorSet,
     /// The objects that policies may compare with, and the Namespaces.

@@ -141,16 +141,15 @@ impl Review {
     }
 
     /// Reviews of what controllers will make of the object: results of them are about this object. None if
-    /// there is no object, or it was generated itself. The world has the Namespace that mutators may ask for.
+    /// there is no object, it goes away, or it was generated itself. The world has the Namespace that mutators may ask for.
     ///
     /// # Errors
     ///
     /// If it cannot be expanded, or something that cannot be judged would come of it. Then it is not known
     /// what it implies, and it must not pass.
     pub fn implied(&self, expansion: &Expansion<'_>, world: &World<'_>) -> Result<Vec<Self>, ExpansionError> {
-        let Some(object) = self.object.as_ref().filter(|_| self.source == Source::Original) else {
-            return Ok(Vec::new());
-        };
+        let has_future = self.source == Source::Original && self.operation != Operation::Delete;
+        let Some(object) = self.object.as_ref().filter(|_| has_future) else { return Ok(Vec::new()) };
         let namespace = Some(self.namespace_name()).filter(|name| !name.is_empty());
         let resultants =
             expansion.expand_watched(object, namespace, self.known_namespace(world), world.watch())?;

@@ -22,8 +22,8 @@ mod shape;
 use std::time::Instant;
 
 use portcullis::{
-    Decision, Document, EnforcementAction, EnforcementPoint, EvaluationLimits, Limits, Object, Process,
-    Resource, Review, Severity, Source, Stopwatch, World,
+    Decision, Document, EnforcementAction, EnforcementPoint, EvaluationLimits, Expansion, Limits, Object,
+    Process, Resource, Review, Severity, Source, Stopwatch, World,
 };
 use portcullis_sources::Deadline;
 
@@ -132,7 +132,17 @@ pub fn judge(
         .with_findings(bounds::HELD)
         .with_watch(&deadline)
         .with_stopwatch(&stopwatch);
-    let outcome = serving.policies.review(&review, &world, EnforcementPoint::Webhook);
+    let expansion = Expansion::new(&serving.expansions).with_mutators(&serving.mutators);
+    let implied = match review.implied(&expansion, &world) {
+        Ok(implied) => implied,
+        // What it will become is not known, so it does not pass.
+        Err(error) => {
+            let message = error.to_string();
+            let message = bounds::cut(&message, bounds::ANSWER);
+            return Answer { quotes_object: true, ..Answer::failed(message) };
+        }
+    };
+    let outcome = serving.policies.review_with(&review, &implied, &world, EnforcementPoint::Webhook);
     let decision = Decision::from(&outcome);
     let mut answer = answer(&decision, warnings);
     answer.object_name = review.object().map(|object| object.name().clone()).unwrap_or_default();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use portcullis::{ConfigHomes, Document, Error, ErrorKind, Inventory, MutatorSet, PolicySet};
+use portcullis::{ConfigHomes, Document, Error, ErrorKind, ExpansionSet, Inventory, MutatorSet, PolicySet};
 use portcullis_cluster::{
     Cluster, EventRecorder, Feed, FeedOptions, Report, Snapshot, StatusWriter, Unreadable,
 };
@@ -23,6 +23,7 @@ use crate::write_back::{keep_crds, keep_statuses};
 pub fn nothing() -> Loaded {
     let serving = Serving {
         policies: PolicySet::empty(),
+        expansions: ExpansionSet::empty(),
         mutators: MutatorSet::empty(),
         inventory: Inventory::empty(),
         templates: BTreeMap::new(),
@@ -118,7 +119,9 @@ fn serving(snapshot: &Snapshot, digest: Option<Arc<str>>) -> Serving {
     });
     Serving {
         policies: snapshot.policies.clone(),
-        // Those of a cluster are not read: `--mutate` is refused with `--kube`.
+        // Those of a cluster are not read.
+        expansions: ExpansionSet::empty(),
+        // Nor are these: `--mutate` is refused with `--kube`.
         mutators: MutatorSet::empty(),
         inventory: snapshot.inventory.clone(),
         templates: (*snapshot.templates).clone(),

@@ -11,6 +11,7 @@ mod answers;
 mod configuration;
 mod connections;
 mod decisions;
+mod expansion;
 mod faults;
 mod generated;
 mod kube;
