@@ -541,6 +541,7 @@ pub struct CrdsArgs {
 }
 
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "a command line is a list of switches")]
 #[command(after_help = MANIFESTS_EXAMPLES)]
 pub struct ManifestsArgs {
     /// Files and directories with templates, constraints, Configs and SyncSets; may be repeated.
@@ -560,6 +561,10 @@ pub struct ManifestsArgs {
     /// Also the roles for `portcullis-webhook --apply-crds`, for the templates that there are.
     #[arg(long)]
     pub apply_crds: bool,
+    /// Also the configuration for `portcullis-webhook --mutate`, with the rules that the mutators among the policies
+    /// need.
+    #[arg(long)]
+    pub mutate: bool,
     /// Go on without what is not supported: ExpansionTemplates, mutators, Providers, templates in CEL. Each
     /// is a warning then.
     #[arg(long)]

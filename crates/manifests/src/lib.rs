@@ -12,11 +12,12 @@
 
 mod configuration;
 mod crds;
+mod mutating;
 mod rbac;
 mod sync;
 mod yaml;
 
-use portcullis::{AdmissionRules, Error, Kinds, ListedKinds, PolicySet};
+use portcullis::{AdmissionRules, Error, Kinds, ListedKinds, MutatorSet, PolicySet};
 use serde_json::Value;
 
 pub use crds::own_crds;
@@ -82,6 +83,19 @@ impl Manifests {
         files.push(("webhook-configuration.yaml", configuration::webhook(&rules, options)?));
         let notes = rules.notes().iter().cloned().chain(compared.notes).collect();
         Ok(Self { files, notes })
+    }
+
+    /// What the webhook needs with `--mutate`: the configuration by which it is asked. Nothing, if there are no mutators.
+    ///
+    /// # Errors
+    ///
+    /// If the program was built with other manifests than it was made for.
+    pub fn mutation(mutators: &MutatorSet, kinds: &Kinds, options: &Options) -> Result<Self, Broken> {
+        if mutators.is_empty() {
+            return Ok(Self::default());
+        }
+        let files = vec![(mutating::FILE, mutating::webhook(mutators, kinds, options)?)];
+        Ok(Self { files, notes: Vec::new() })
     }
 
     /// What the audit needs: its roles, and a SyncSet.

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use portcullis::{
-    Document, Error, ErrorKind, Kinds, Limits, Object, PolicySet, Resource, Severity, Unsupported,
+    Document, Error, ErrorKind, Kinds, Limits, MutatorStore, Object, PolicySet, Resource, Severity,
+    Unsupported, Uses,
 };
 use portcullis_manifests::{Manifests, Options, own_crds, to_yaml};
 use portcullis_report::{self as report, ExitStatus, Problem};
@@ -30,7 +31,7 @@ pub fn run(what: &Generate) -> anyhow::Result<ExitStatus> {
 fn crds(args: &CrdsArgs) -> anyhow::Result<ExitStatus> {
     let mut all = own_crds();
     if !args.policies.is_empty() {
-        let (resources, _, problems) = read(&args.policies);
+        let (resources, _, problems) = read(&args.policies, Uses::POLICIES);
         let problems = Unsupported::allowed(args.allow_unsupported).judge(problems);
         if !tell(problems)? {
             return Ok(ExitStatus::Error);
@@ -53,13 +54,28 @@ fn name(object: &Value) -> &str {
 }
 
 fn manifests(args: &ManifestsArgs) -> anyhow::Result<ExitStatus> {
-    let (resources, kinds, mut problems) = read(&args.policies);
+    if args.mutate && args.r#for == Program::Audit {
+        anyhow::bail!("`--mutate` is about the webhook; leave it out, or leave out `--for audit`");
+    }
+    let uses = Uses::POLICIES.with_mutators(args.mutate);
+    let (resources, kinds, mut problems) = read(&args.policies, uses);
+    let mut mutators = MutatorStore::new();
+    for resource in &resources {
+        problems.extend(mutators.duplicate(resource));
+        problems.extend(mutators.upsert(resource));
+    }
+    let mutators = mutators.snapshot();
+    problems.extend(mutators.conflicts());
     let (policies, found) =
         PolicySet::from_resources_in(prepared(resources), &args.config.homes(Some(&args.namespace)));
     problems.extend(found);
     if policies.constraints().next().is_none() && !problems.iter().any(is_error) {
         let error = Error::new(ErrorKind::NoInput, "no constraints were found");
         problems.push(error.hint("name files or directories with ConstraintTemplates and constraints"));
+    }
+    if args.mutate && mutators.is_empty() && !problems.iter().any(is_error) {
+        let error = Error::new(ErrorKind::NoInput, "no mutators were found");
+        problems.push(error.hint("name files or directories with mutators, or leave out `--mutate`"));
     }
     let problems = Unsupported::allowed(args.allow_unsupported).judge(problems);
     if !tell(problems)? {
@@ -73,6 +89,7 @@ fn manifests(args: &ManifestsArgs) -> anyhow::Result<ExitStatus> {
     let mut made = Manifests::default();
     if matches!(args.r#for, Program::Webhook | Program::All) {
         made.extend(Manifests::webhook(&policies, &kinds, &options)?);
+        made.extend(Manifests::mutation(&mutators, &kinds, &options)?);
     }
     if matches!(args.r#for, Program::Audit | Program::All) {
         made.extend(Manifests::audit(&policies, &kinds, &options)?);
@@ -84,12 +101,12 @@ fn manifests(args: &ManifestsArgs) -> anyhow::Result<ExitStatus> {
 }
 
 /// The policies of some paths, and what CustomResourceDefinitions there say of kinds.
-fn read(paths: &[PathBuf]) -> (Vec<Resource>, Kinds, Vec<Error>) {
+fn read(paths: &[PathBuf], uses: Uses) -> (Vec<Resource>, Kinds, Vec<Error>) {
     let Input { documents, mut problems } = documents(paths, Choice::Policies, &Limits::default());
     let mut kinds = Kinds::default();
     let mut resources = Vec::new();
     for document in &documents {
-        let (resource, found) = Resource::read(document);
+        let (resource, found) = Resource::read_for(document, uses);
         let object = Object::from_document(Document::clone(document)).ok();
         if let Some(object) = &object {
             kinds.learn(object);

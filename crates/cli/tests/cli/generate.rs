@@ -98,6 +98,39 @@ fn the_generated_configuration_sends_what_policies_need_and_nothing_else() {
     assert_eq!(audit, [of_file("audit-rbac.yaml"), of_file("sync-set.yaml")].concat());
 }
 
+#[test]
+fn the_configuration_of_mutation_is_for_mutators_that_are_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let made = directory.path().to_str().unwrap();
+    let mutators = "testdata/cli/mutation/mutators.yaml";
+    let all =
+        ["generate", "manifests", "-p", "policies", "-p", mutators, "-n", "guards", "--mutate", "-o", made];
+    assert_eq!(run_in(&root(), &all).exits_with(0).stderr, "");
+    let files = files(directory.path());
+    assert_eq!(files.len(), 5, "{:?}", files.keys());
+    let made = &documents(&files["mutating-webhook-configuration.yaml"])[0];
+    let webhook = &made["webhooks"][0];
+    assert_eq!(
+        (&made["kind"], &made["metadata"]["name"]),
+        (&"MutatingWebhookConfiguration".into(), &"portcullis".into())
+    );
+    let service = &webhook["clientConfig"]["service"];
+    assert_eq!((&service["namespace"], &service["path"]), (&"guards".into(), &"/v1/mutate".into()));
+    // One of them labels everything.
+    assert_eq!(webhook["rules"].as_array().map(Vec::len), Some(1));
+    assert_eq!(webhook["rules"][0]["resources"], serde_json::json!(["*"]));
+    assert!(!files["webhook-configuration.yaml"].contains("/v1/mutate"));
+
+    for (args, said) in [
+        (&["-p", "policies", "--mutate"][..], "no mutators were found"),
+        (&["-p", "policies", "-p", mutators], "not supported"),
+        (&["-p", "policies", "-p", mutators, "--mutate", "--for", "audit"], "about the webhook"),
+    ] {
+        let run = run_in(&root(), &[&["generate", "manifests"], args].concat()).exits_with(2);
+        assert!(run.stderr.contains(said) && run.stdout.is_empty(), "{}", run.stderr);
+    }
+}
+
 /// Manifests that lack what a broken policy needs would look like whole ones.
 #[test]
 fn broken_policies_make_no_manifests() {

@@ -279,6 +279,12 @@ fn respond(state: &State, envelope: &Envelope, answer: &Answer) -> Response {
     let content_type = [(header::CONTENT_TYPE, "application/json")];
     let body = Long::body(state, answer.to_body(envelope));
     // Too many long ones wait for their readers: the verdict goes out without its reasons.
-    let body = body.unwrap_or_else(|| answer.without_reasons().to_body(envelope).into());
+    let body = body.unwrap_or_else(|| {
+        // Without its patch it is another verdict.
+        if answer.patch.is_some() {
+            state.metrics.shed();
+        }
+        answer.without_reasons().to_body(envelope).into()
+    });
     (content_type, body).into_response()
 }

@@ -394,6 +394,7 @@ fn a_patch_that_there_is_no_room_for_is_a_refusal_and_not_a_pass() {
     let message = refused(&ask(&webhook, &request), 500);
     assert!(message.contains("wait for their readers"), "{message}");
     drop(all);
+    assert!(webhook.get("/metrics").text.contains("portcullis_requests_shed_total 1\n"));
     assert!(patch_of(&ask(&webhook, &request)).is_some());
 }
 
