@@ -10,6 +10,7 @@ use portcullis_sources::ConfigArgs;
 
 use crate::compare::{Compare, CompareForm};
 use crate::error::RunError;
+use crate::implying::Expand;
 use crate::policies::Policies;
 
 /// How the program is used, for its help.
@@ -112,13 +113,6 @@ pub struct AuditArgs {
     /// Most seconds that the constraints together may take for one object.
     #[arg(long, value_name = "SECONDS", default_value_t = 10, help_heading = "Limits of evaluation")]
     pub timeout: u64,
-}
-
-/// What is expanded without a template.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Expand {
-    /// Deployments, StatefulSets, DaemonSets, ReplicaSets, ReplicationControllers, Jobs and CronJobs: the Pods that come of them.
-    Workloads,
 }
 
 /// Files that results are written to, beside standard output: each form has a flag of its name. Each file is replaced as a whole when the

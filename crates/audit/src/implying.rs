@@ -5,14 +5,19 @@
 use std::collections::BTreeMap;
 
 use portcullis::{
-    Error, Expansion, ExpansionSet, Gvk, MutatorSet, MutatorStore, Parent, PolicySet, Resource, Uses,
+    Error, Expansion, ExpansionSet, Gvk, Mutator, MutatorSet, MutatorStore, Parent, PolicySet, Resource, Uses,
 };
 use serde_json::Value;
 
-use crate::args::Expand;
-
 /// How an audit reads what Gatekeeper's kinds say.
 pub(crate) const USES: Uses = Uses::POLICIES.with_expansions(true).with_mutators(true);
+
+/// What is expanded without a template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Expand {
+    /// Deployments, StatefulSets, DaemonSets, ReplicaSets, ReplicationControllers, Jobs and CronJobs: the Pods that come of them.
+    Workloads,
+}
 
 /// The expansion templates and mutators of an audit. Without a template nothing is implied.
 #[derive(Clone, Debug, Default)]
@@ -24,8 +29,9 @@ pub struct Implying {
 }
 
 impl Implying {
-    /// Takes the expansion templates and mutators out of some resources, and says what is wrong with them. If nothing implies anything,
-    /// mutators have no effect: that they are not supported is said, as of other kinds that nothing is done for.
+    /// Takes the expansion templates and mutators out of some resources, and says what is wrong with them: of mutators all, of templates
+    /// what was not said when they were read. If nothing implies anything, mutators have no effect: that they are not supported is said,
+    /// as of other kinds that nothing is done for.
     pub fn take(resources: &mut Vec<Resource>, expand: Option<Expand>) -> (Self, Vec<Error>) {
         let mut problems = Vec::new();
         let (expansions, rest): (Vec<_>, Vec<_>) =
@@ -42,12 +48,10 @@ impl Implying {
             }
             None => templates,
         };
+        let uses = if templates.is_empty() { Uses::POLICIES } else { USES };
+        let documents = mutators.iter().filter_map(mutator).filter_map(|mutator| mutator.object().document());
+        problems.extend(documents.flat_map(|document| Resource::read_for(document, uses).1));
         if templates.is_empty() {
-            let documents = mutators.iter().filter_map(|mutator| match mutator {
-                Resource::Mutator(mutator) => mutator.object().document(),
-                _ => None,
-            });
-            problems.extend(documents.flat_map(|document| Resource::read(document).1));
             return (Self { templates, mutators: MutatorSet::empty(), texts }, problems);
         }
         texts.extend(mutators.iter().filter_map(text));
@@ -81,6 +85,15 @@ impl Implying {
     /// Kind, name and text of each.
     pub(crate) fn texts(&self) -> impl Iterator<Item = (&str, &str, &Value)> {
         self.texts.iter().map(|((kind, name), text)| (&**kind, &**name, text))
+    }
+}
+
+/// A mutator, usable or not.
+fn mutator(resource: &Resource) -> Option<&Mutator> {
+    match resource {
+        Resource::Mutator(found) => Some(found),
+        Resource::Rejected(resource) => mutator(resource),
+        _ => None,
     }
 }
 

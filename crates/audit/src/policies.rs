@@ -12,8 +12,7 @@ use portcullis_report::Policy;
 use portcullis_sources::{Choice, documents, is_policy, prepared};
 use sha2::{Digest as _, Sha256};
 
-use crate::args::Expand;
-use crate::implying::{Implying, USES};
+use crate::implying::{Expand, Implying, USES};
 
 /// Compiled policies and what reports say about them.
 #[derive(Debug)]
@@ -47,7 +46,9 @@ impl Policies {
             let (resource, found) = Resource::read_for(document, USES);
             let object = Object::from_document(document.clone()).ok();
             if is_policy(resource.as_ref(), object.as_ref()) {
-                problems.extend(found);
+                // Of mutators, what is wrong depends on whether they are used.
+                let is_mutator = resource.as_ref().is_some_and(Resource::is_mutator);
+                problems.extend(found.into_iter().filter(|_| !is_mutator));
                 resources.extend(resource);
             }
         }

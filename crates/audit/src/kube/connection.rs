@@ -12,9 +12,8 @@ use portcullis_cluster::{
 use tokio::runtime::Runtime;
 
 use super::{ClusterSubject, Scope};
-use crate::args::Expand;
 use crate::error::{RunError, system};
-use crate::implying::{Implying, USES};
+use crate::implying::{Expand, Implying, USES};
 use crate::policies::Policies;
 
 /// A connection with the threads that it works on.
@@ -116,8 +115,10 @@ impl Connection {
                     Ok(object) => {
                         let Some(document) = object.document() else { continue };
                         let (resource, found) = Resource::read_for(document, USES);
+                        // Of mutators, what is wrong depends on whether they are used.
+                        let is_mutator = resource.as_ref().is_some_and(Resource::is_mutator);
+                        problems.extend(found.into_iter().filter(|_| !is_mutator));
                         resources.extend(resource);
-                        problems.extend(found);
                     }
                 }
             }

@@ -17,7 +17,7 @@ use portcullis::{
     Object, ObjectKey, Outcome, Parent, Place, Places, PolicySet, Position, Precision, Process, Resource,
     Review, Unsupported, Verdict,
 };
-use portcullis_audit::args::Expand;
+use portcullis_audit::implying::Expand;
 use portcullis_report::{
     self as report, Action, Details, ExitStatus, Finding, Form, Implied, InText, ObjectName, Placed, Policy,
     Problem, Reviewed, TestReport, Wanted,
