@@ -80,8 +80,14 @@ pub struct Webhook {
 }
 
 impl Webhook {
-    /// Starts it, with the certificate that is in `directory`.
-    pub fn start(program: &Path, directory: &Path, policies: &Path, resources: Option<&Path>) -> Self {
+    /// Starts it, with the certificate that is in `directory` and further flags.
+    pub fn start(
+        program: &Path,
+        directory: &Path,
+        policies: &Path,
+        resources: Option<&Path>,
+        flags: &[&str],
+    ) -> Self {
         let certificate = directory.join("certificate");
         let mut child = Command::new(program)
             .arg("--policies")
@@ -92,6 +98,7 @@ impl Webhook {
             .arg("--tls-key")
             .arg(certificate.join("tls.key"))
             .args(["--listen", "127.0.0.1:0", "--log-denies", "false"])
+            .args(flags)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("{}: {error}", program.display()));

@@ -165,7 +165,7 @@ fn soak(time: Duration, program: &Path, recordings: &str, directory: &Path) -> R
     write_version(&policies, 0, &history);
     let authority = Authority::new();
     authority.rotate(directory, 0);
-    let webhook = Webhook::start(program, directory, &policies, Some(&resources));
+    let webhook = Webhook::start(program, directory, &policies, Some(&resources), &[]);
     let client = authority.client();
     let (asked, served) = (AtomicU64::new(0), Mutex::new(BTreeSet::new()));
     let certificates = Mutex::new(BTreeSet::new());

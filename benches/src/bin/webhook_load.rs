@@ -1,6 +1,7 @@
-//! Requests a second and latency of the webhook: `webhook_load PROGRAM DIRECTORY CONNECTIONS SECONDS`.
+//! Requests a second and latency of the webhook: `webhook_load PROGRAM DIRECTORY CONNECTIONS SECONDS [mutate]`.
 //!
-//! `PROGRAM` is the webhook, `DIRECTORY` what `webhook_inputs` wrote. Each connection asks one request after the
+//! `PROGRAM` is the webhook, `DIRECTORY` what `webhook_inputs` wrote; with `mutate` it is asked to mutate, by mutators that are among
+//! the policies there. Each connection asks one request after the
 //! other, without a pause, and begins elsewhere in the list. An answer that is not HTTP 200 with the uid of its
 //! request ends the measurement. Client and webhook share the machine: compare two webhooks, not figures.
 
@@ -18,8 +19,12 @@ const WARMUP: usize = 200;
 
 fn main() -> Result<(), String> {
     let args: Vec<String> = env::args().skip(1).collect();
-    let [program, directory, connections, seconds] = args.as_slice() else {
-        return Err("usage: webhook_load PROGRAM DIRECTORY CONNECTIONS SECONDS".to_owned());
+    let (path, flags, args): (_, &[&str], _) = match args.as_slice() {
+        [args @ .., last] if last == "mutate" => ("/v1/mutate?timeout=10s", &["--mutate"], args),
+        args => ("/v1/admit?timeout=10s", &[], args),
+    };
+    let [program, directory, connections, seconds] = args else {
+        return Err("usage: webhook_load PROGRAM DIRECTORY CONNECTIONS SECONDS [mutate]".to_owned());
     };
     let directory = PathBuf::from(directory);
     let connections: usize = connections.parse().map_err(|_| "CONNECTIONS is a number".to_owned())?;
@@ -36,7 +41,7 @@ fn main() -> Result<(), String> {
     let certificates = tempfile::tempdir().map_err(|error| error.to_string())?;
     authority.rotate(certificates.path(), 0);
     let policies = directory.join("policies");
-    let webhook = Webhook::start(program.as_ref(), certificates.path(), &policies, None);
+    let webhook = Webhook::start(program.as_ref(), certificates.path(), &policies, None, flags);
     let client = authority.client();
     let start = Instant::now();
     let end = start + Duration::from_secs(seconds);
@@ -48,7 +53,7 @@ fn main() -> Result<(), String> {
             if start >= end {
                 break;
             }
-            let (status, answer) = exchange(&mut connection, "POST", "/v1/admit?timeout=10s", body)
+            let (status, answer) = exchange(&mut connection, "POST", path, body)
                 .map_err(|error| format!("the connection broke: {error}"))?;
             if status != 200 || !String::from_utf8_lossy(&answer).contains(uid.as_str()) {
                 return Err(format!("HTTP {status}: {}", String::from_utf8_lossy(&answer)));
