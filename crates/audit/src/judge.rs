@@ -237,7 +237,7 @@ impl Judge<'_> {
             return;
         }
         let (few, again) = (self.deadline(), OnceCell::new());
-        let implied = self.implied(&review, &few).unwrap_or_else(|error| {
+        let implied = self.implied(&review, &object, &few).unwrap_or_else(|error| {
             let error = Problem::of(&error);
             let known = error.place.clone().filter(|_| !self.in_cluster);
             judged.problem(Problem {
@@ -278,8 +278,12 @@ impl Judge<'_> {
     }
 
     /// Reviews of what the object implies: within the time that there is for the object.
-    fn implied(&self, review: &Review, deadline: &Deadline) -> Result<Vec<Review>, Error> {
+    fn implied(&self, review: &Review, object: &Object, deadline: &Deadline) -> Result<Vec<Review>, Error> {
+        /// Mutators copy what they change, for each thing that is implied.
+        const COPIES: u64 = 16;
         let Some(expansion) = &self.expansion else { return Ok(Vec::new()) };
+        let is_large = object.weight() as u64 * COPIES > self.limits.few.memory;
+        let _alone = is_large.then(|| self.limits.alone.lock().unwrap_or_else(PoisonError::into_inner));
         let world = self.world(self.limits.few, deadline);
         review.implied(expansion, &world).map_err(|error| error.to_error())
     }
