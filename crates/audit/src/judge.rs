@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use portcullis::{
@@ -58,6 +58,8 @@ pub struct Evaluations {
     few: EvaluationLimits,
     all: EvaluationLimits,
     alone: Mutex<()>,
+    /// Held for a large object with what it implies.
+    large: Mutex<()>,
     /// Most bytes of the findings of one object.
     findings: u64,
     /// So much of what came of objects is handed on.
@@ -69,7 +71,14 @@ impl Evaluations {
     pub fn new(limits: EvaluationLimits, ceiling: Ceiling) -> Self {
         let all = EvaluationLimits { memory: limits.memory.min(ceiling.bytes() / 4), ..limits };
         let few = EvaluationLimits { memory: all.memory.min(ceiling.evaluation()), ..limits };
-        Self { few, all, alone: Mutex::new(()), findings: ceiling.findings(), part: ceiling.part() }
+        Self {
+            few,
+            all,
+            alone: Mutex::new(()),
+            large: Mutex::new(()),
+            findings: ceiling.findings(),
+            part: ceiling.part(),
+        }
     }
 }
 
@@ -236,6 +245,7 @@ impl Judge<'_> {
             counted.excluded += 1;
             return;
         }
+        let _only = self.only_large(&object);
         let (few, again) = (self.deadline(), OnceCell::new());
         let implied = self.implied(&review, &few).unwrap_or_else(|error| {
             let error = Problem::of(&error);
@@ -275,6 +285,15 @@ impl Judge<'_> {
         }
         counted.judged += 1;
         listed.finish(judged);
+    }
+
+    /// Keeps what large objects imply from being there on every thread at once, since mutators copy what they change. Whoever has it may wait
+    /// to be [`Evaluations::alone`], and not the other way round.
+    fn only_large(&self, object: &Object) -> Option<MutexGuard<'_, ()>> {
+        const COPIES: u64 = 16;
+        self.expansion.as_ref()?;
+        let is_large = object.weight() as u64 * COPIES > self.limits.few.memory;
+        is_large.then(|| self.limits.large.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Reviews of what the object implies: within the time that there is for the object.

@@ -217,7 +217,9 @@ impl Expanding<'_> {
         self.left = self.left.checked_sub(1).ok_or_else(|| fails(self, Reason::TooMany))?;
         let parent = Parent { value: parent, namespace: self.namespace };
         let value = generate::generate(&parent, template).map_err(|reason| fails(self, reason))?;
-        value::takes_at_most(&value, PART, &mut self.room).ok_or_else(|| fails(self, Reason::TooLarge))?;
+        let takes = |value: &Value, room: &mut usize| value::takes_at_most(value, PART, room);
+        let before = self.room;
+        takes(&value, &mut self.room).ok_or_else(|| fails(self, Reason::TooLarge))?;
         let mut object = Object::generated(value.clone(), self.document.cloned(), at.clone());
         if let Some(mutating) = self.mutating {
             let name = || generate::name_of(&value).to_owned();
@@ -227,6 +229,9 @@ impl Expanding<'_> {
             };
             let mutated =
                 mutated.map_err(|reason| fails(self, Reason::NotMutated { name: name(), reason }))?;
+            // Mutators may have made more of it.
+            self.room = before;
+            takes(mutated.value(), &mut self.room).ok_or_else(|| fails(self, Reason::TooLarge))?;
             return Ok(Resultant::new(template, mutated.value().clone(), Ok(mutated), at));
         }
         if let Err(error) = &mut object {

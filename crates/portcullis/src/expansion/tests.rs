@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::bounds::MAX_RESULTANTS;
-use super::{ExpansionChange, ExpansionSet, ExpansionStore};
+use super::{Expansion, ExpansionChange, ExpansionSet, ExpansionStore};
 use crate::api::{Resource, Uses};
 use crate::document::Document;
 use crate::error::ErrorKind;
+use crate::mutation::MutatorStore;
 use crate::object::Object;
 
 fn template(name: &str, from: &str, to: &str, source: &str) -> Resource {
@@ -72,6 +73,31 @@ fn what_is_generated_is_bounded_in_bytes() {
     let error = set.expand(&object("A", json!({"parts": parts})), None, None).unwrap_err();
     assert_eq!(error.to_string(), "more than 32 MiB are generated of one resource");
     assert!(started.elapsed() < GUARD, "{:?}", started.elapsed());
+}
+
+#[test]
+fn what_mutators_make_of_it_counts() {
+    let text = json!({
+        "apiVersion": "mutations.gatekeeper.sh/v1", "kind": "Assign", "metadata": {"name": "long"},
+        "spec": {
+            "applyTo": [{"groups": ["g"], "versions": ["v1"], "kinds": ["Out"]}], "location": "spec.long",
+            "parameters": {"assign": {"value": "x".repeat(1 << 20)}},
+        },
+    });
+    let (documents, _) = Document::read_all("m.json", &text.to_string());
+    let mut store = MutatorStore::new();
+    let mutator = Resource::read_for(&documents[0], Uses::POLICIES.with_mutators(true)).0.unwrap();
+    assert_eq!(store.upsert(&mutator), []);
+    let mutators = store.snapshot();
+    let expand = |number: usize| {
+        let all =
+            (0..number).map(|number| template(&format!("t{number}"), "g/In", "g/Out", "spec")).collect();
+        let set = set(all);
+        Expansion::new(&set).with_mutators(&mutators).expand(&object("In", json!({})), None, None)
+    };
+    assert_eq!(expand(31).unwrap().len(), 31);
+    let error = expand(32).unwrap_err();
+    assert_eq!(error.to_string(), "more than 32 MiB are generated of one resource");
 }
 
 #[test]
