@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use portcullis::{
-    ConfigHomes, ConstraintInfo, ConstraintKey, EnforcementPoint, Error, Limits, Object, PolicySet, Resource,
+    ConfigHomes, ConstraintInfo, ConstraintKey, EnforcementPoint, Error, Limits, PolicySet, Resource,
     Unsupported,
 };
 use portcullis_report::Policy;
@@ -44,8 +44,7 @@ impl Policies {
         let mut resources = Vec::new();
         for document in &input.documents {
             let (resource, found) = Resource::read_for(document, USES);
-            let object = Object::from_document(document.clone()).ok();
-            if is_policy(resource.as_ref(), object.as_ref()) {
+            if is_policy(resource.as_ref(), document) {
                 // Of mutators, what is wrong depends on whether they are used.
                 let is_mutator = resource.as_ref().is_some_and(Resource::is_mutator);
                 problems.extend(found.into_iter().filter(|_| !is_mutator));

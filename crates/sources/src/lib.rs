@@ -17,7 +17,9 @@ mod system;
 
 use std::path::{Path, PathBuf};
 
-use portcullis::{Document, Error, ErrorKind, Limits, Location, Object, Prepared, Resource, Source};
+use portcullis::{
+    Document, Error, ErrorKind, Gvk, Limits, Location, Node, Object, Prepared, Resource, Source,
+};
 use rayon::prelude::*;
 
 pub use config::{ConfigArgs, FormerArgs, GatekeeperArgs};
@@ -120,12 +122,17 @@ pub fn documents(paths: &[PathBuf], choice: Choice, limits: &Limits) -> Input {
 
 /// Whether a document that was read is one of a policy: a template, a constraint, a Config, a SyncSet, or
 /// what was meant for one. What is not a policy may be broken on purpose: a sample that shows what a policy
-/// does.
-pub fn is_policy(resource: Option<&Resource>, object: Option<&Object>) -> bool {
+/// does. One of which no object can be made, such as for a name that is no text, says what it was meant for by
+/// its `apiVersion`: it must not be left out unseen.
+pub fn is_policy(resource: Option<&Resource>, document: &Document) -> bool {
     match resource {
         Some(Resource::Object(_) | Resource::AdmissionReview(_) | Resource::Suite) => false,
         Some(_) => true,
-        None => object.is_some_and(|object| object.gvk().is_policy()),
+        None => {
+            let (root, mut wrong) = (Node::root(document), Vec::new());
+            let mut text = |key| root.optional_text(key, &mut wrong).unwrap_or_default();
+            Gvk::new(&text("apiVersion"), &text("kind")).is_policy()
+        }
     }
 }
 

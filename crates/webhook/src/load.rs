@@ -69,7 +69,7 @@ fn load_here(paths: &Paths) -> Result<Loaded, Vec<Error>> {
         let (resource, errors) =
             Resource::read_for(document, Uses::POLICIES.with_expansions(true).with_mutators(paths.mutates));
         let object = Object::from_document(document.clone()).ok();
-        if is_policy(resource.as_ref(), object.as_ref()) {
+        if is_policy(resource.as_ref(), document) {
             problems.extend(errors);
             resources.extend(resource);
             read.push(document);

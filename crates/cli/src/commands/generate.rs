@@ -111,7 +111,7 @@ fn read(paths: &[PathBuf], uses: Uses) -> (Vec<Resource>, Kinds, Vec<Error>) {
         if let Some(object) = &object {
             kinds.learn(object);
         }
-        if is_policy(resource.as_ref(), object.as_ref()) {
+        if is_policy(resource.as_ref(), document) {
             problems.extend(found);
             resources.extend(resource);
         }

@@ -54,7 +54,8 @@ pub struct Loaded {
 }
 
 /// What a document is, and what is wrong with it.
-struct Classified {
+struct Classified<'d> {
+    document: &'d Document,
     resource: Option<Resource>,
     object: Option<Object>,
     problems: Vec<Error>,
@@ -94,8 +95,8 @@ impl Purpose {
     }
 
     /// Whether it matters what is wrong with a document.
-    fn asks_about(self, resource: Option<&Resource>, object: Option<&Object>) -> bool {
-        self != Self::Mutate || is_mutator(resource) || !is_policy(resource, object)
+    fn asks_about(self, resource: Option<&Resource>, document: &Document) -> bool {
+        self != Self::Mutate || resource.is_none_or(Resource::is_mutator) || !is_policy(resource, document)
     }
 }
 
@@ -128,13 +129,14 @@ impl Loaded {
     fn add_all(&mut self, input: Input, purpose: Purpose) {
         self.is_unread |= has_errors(&input.problems);
         self.problems.extend(input.problems);
-        for Classified { resource, object, problems } in classify(&input.documents, purpose.uses()) {
+        for Classified { document, resource, object, problems } in classify(&input.documents, purpose.uses())
+        {
             // Suites are for `verify`, which also says what is wrong with them.
             if object.as_ref().is_some_and(is_suite) {
                 continue;
             }
             self.is_unread |= object.is_none() && has_errors(&problems);
-            if purpose.asks_about(resource.as_ref(), object.as_ref()) {
+            if purpose.asks_about(resource.as_ref(), document) {
                 self.problems.extend(problems);
             }
             let (Some(resource), Some(object)) = (resource, object) else { continue };
@@ -181,9 +183,10 @@ impl Loaded {
     /// Takes the policies, and is silent about everything else: samples may be broken on purpose.
     fn add_policies(&mut self, input: Input, purpose: Purpose) {
         self.problems.extend(input.problems);
-        for Classified { resource, object, problems } in classify(&input.documents, purpose.uses()) {
-            if is_policy(resource.as_ref(), object.as_ref()) {
-                if purpose.asks_about(resource.as_ref(), object.as_ref()) {
+        for Classified { document, resource, object, problems } in classify(&input.documents, purpose.uses())
+        {
+            if is_policy(resource.as_ref(), document) {
+                if purpose.asks_about(resource.as_ref(), document) {
                     self.problems.extend(problems);
                 }
                 if let Some(resource) = resource {
@@ -217,13 +220,13 @@ pub fn has_errors(problems: &[Error]) -> bool {
     problems.iter().any(|problem| problem.severity() == Severity::Error)
 }
 
-fn classify(documents: &[Document], uses: Uses) -> Vec<Classified> {
+fn classify(documents: &[Document], uses: Uses) -> Vec<Classified<'_>> {
     documents
         .par_iter()
         .map(|document| {
             let (resource, problems) = Resource::read_for(document, uses);
             let object = Object::from_document(document.clone()).ok();
-            Classified { resource, object, problems }
+            Classified { document, resource, object, problems }
         })
         .collect()
 }

@@ -155,7 +155,7 @@ impl Loaded {
                 let (suite, problems) = Suite::read(document);
                 self.problems.extend(problems);
                 suites.extend(suite.map(|suite| (directory(document), suite)));
-            } else if is_policy(resource.as_ref(), object.as_ref()) {
+            } else if is_policy(resource.as_ref(), document) {
                 self.files.insert(document.location().file().to_string());
                 self.problems.extend(problems);
                 self.policies.extend(resource);

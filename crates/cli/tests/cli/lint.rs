@@ -121,3 +121,38 @@ fn the_example_of_the_textbook_is_reported_in_one_run() {
         ]
     );
 }
+
+/// `n` is a boolean in YAML, and so no name: no object can be made of the document, but it was meant for a policy.
+#[test]
+fn no_command_leaves_a_policy_out_unseen() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let constraint = file(
+        "constraint.yaml",
+        "apiVersion: constraints.gatekeeper.sh/v1beta1\nkind: NoHostPid\nmetadata: {name: n}\n",
+    );
+    let mutator = file(
+        "mutator.yaml",
+        "apiVersion: mutations.gatekeeper.sh/v1\nkind: AssignMetadata\nmetadata: {name: n}\nspec:\n  location: metadata.labels.a\n  parameters: {assign: {value: b}}\n",
+    );
+    let pod = file("pod.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\n");
+    for args in [
+        &["lint", &*constraint][..],
+        &["lint", &mutator],
+        &["test", "-p", &constraint, &pod],
+        &["test", "-f", &constraint, "-f", &pod],
+        &["audit", "-p", &constraint, &pod],
+        &["generate", "manifests", "-p", &constraint],
+        &["mutate", "-m", &mutator, &pod],
+        &["mutate", "-f", &mutator, "-f", &pod],
+    ] {
+        let run = run_in(folder.path(), args);
+        let said = format!("{}{}", run.stdout, run.stderr);
+        assert!(said.contains("expected a string, found boolean `false`"), "{args:?}: {said}");
+        assert_ne!(run.code, Some(0), "{args:?}: {said}");
+    }
+}

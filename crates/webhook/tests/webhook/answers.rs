@@ -247,6 +247,26 @@ fn files_with_what_is_not_supported_are_not_served_unless_that_is_allowed() {
     assert!(loaded.warnings.iter().any(|warning| warning.to_string().contains("not supported")));
 }
 
+/// `n` is a boolean in YAML, and so no name. What was meant for a policy must not be missing unseen.
+#[test]
+fn policies_of_which_no_object_can_be_made_are_not_left_out_unseen() {
+    for metadata in
+        ["metadata: {name: n}", "metadata: [one]", "metadata: {name: one, labels: {on: 1}}", "name: x"]
+    {
+        for kind in [
+            "apiVersion: constraints.gatekeeper.sh/v1beta1\nkind: NoSpec\n",
+            "apiVersion: templates.gatekeeper.sh/v1\nkind: ConstraintTemplate\n",
+            "apiVersion: templates.gatekeeper.sh/v1\n",
+            "apiVersion: expansion.gatekeeper.sh/v1beta1\nkind: ExpansionTemplate\n",
+        ] {
+            let webhook = Webhook::new(POLICIES);
+            webhook.edit(&format!("{POLICIES}---\n{kind}{metadata}\n"));
+            let ready = webhook.get("/readyz?verbose").text;
+            assert!(ready.contains("[!]policies stale"), "{kind}{metadata}: {ready}");
+        }
+    }
+}
+
 /// Denies by a selector, by a policy that reads the Namespace, and whatever comes.
 const NAMESPACE_READERS: &str = r#"
 apiVersion: templates.gatekeeper.sh/v1
