@@ -175,7 +175,9 @@ impl<'a> Node<'a> {
             }
             None => Error::warning(ErrorKind::UnknownField, message).hint("it is ignored"),
         };
-        error.at(self.document.locate_key(&path)).in_field(path)
+        // A key may be written so that it is found nowhere in the text, such as by a tag without a value.
+        let place = self.document.locate_key(&path);
+        error.at(place.unwrap_or_else(|| self.document.locate_nearest(&path).0)).in_field(path)
     }
 
     /// An error saying what should be here instead.

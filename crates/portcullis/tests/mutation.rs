@@ -704,3 +704,13 @@ fn cases_of_mutation_come_out_as_they_say() {
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
+
+/// Found by fuzzing: a tag that is no key of the text, but one of the object.
+#[test]
+fn a_field_whose_key_stands_nowhere_is_told_of_at_its_object() {
+    let text = "apiVersion: mutations.gatekeeper.sh/v1\nkind: ModifySet\nmetadata: {name: s}\nspec:\n  applyTo: [{!!V &groups: [\"\"], versions: [v1], kinds: [Pod]}]\n  location: spec.a\n  parameters: {values: {fromList: [x]}}\n";
+    let (_, problems) = MutatorSet::compile(Document::read_all("m.yaml", text).0);
+    let unknown = problems.iter().find(|problem| problem.kind() == ErrorKind::UnknownField);
+    let line = unknown.and_then(Error::location).map(portcullis::Location::line);
+    assert_eq!(line, Some(5), "{problems:?}");
+}
