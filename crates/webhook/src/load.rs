@@ -68,13 +68,12 @@ fn load_here(paths: &Paths) -> Result<Loaded, Vec<Error>> {
     for document in &input.documents {
         let (resource, errors) =
             Resource::read_for(document, Uses::POLICIES.with_expansions(true).with_mutators(paths.mutates));
-        let object = Object::from_document(document.clone()).ok();
         if is_policy(resource.as_ref(), document) {
             problems.extend(errors);
             resources.extend(resource);
             read.push(document);
-        } else if let Some(object) = &object {
-            scopes.learn(object);
+        } else if let Ok(object) = Object::from_document(document.clone()) {
+            scopes.learn(&object);
         }
     }
     let policies_digest = digest::of_documents(read).into();

@@ -1,5 +1,5 @@
-//! What evaluations that follow each other leave to the next one: the room they took. Nothing of it is read
-//! again.
+//! What evaluations that follow each other leave to the next one: the room they took, of which nothing is read
+//! again, and the documents that they share (`shared.rs`).
 
 use portcullis_value::Value;
 
