@@ -22,6 +22,10 @@ const MOST_NEEDED: usize = 64;
 /// Most operations of all of them: of larger ones the digest would cost more than it saves.
 const MOST_OPERATIONS: usize = 4_000;
 
+/// Most operations that are written for all documents of a program: some tens of milliseconds. This is done
+/// once, in the first review, and charged to none.
+const MOST_WRITTEN: usize = 30_000;
+
 /// What a document is, whatever program it is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Digest([u8; 32]);
@@ -42,11 +46,13 @@ pub(crate) struct Commons {
 }
 
 impl Commons {
-    /// Those of a program. Cost: writing the operations of each document with those of all it needs.
+    /// Those of a program. Cost: writing the operations of each document with those of all it needs, 30,000 of
+    /// all; documents beyond these are not shared.
     pub(crate) fn of(form: &NormalForm, key: &Value) -> Self {
+        let mut room = MOST_WRITTEN;
         let common = |id: GroupId| {
             let is_document = form.groups.get(id).is_some_and(is_document);
-            is_document.then(|| Walk::of(form, key, id)).flatten()
+            is_document.then(|| Walk::of(form, key, id, &mut room)).flatten()
         };
         Self { key: key.clone(), groups: (0..form.groups.len()).map(common).collect() }
     }
@@ -65,6 +71,8 @@ struct Walk<'f> {
     /// Documents and functions that are needed, in the order in which they are met.
     needed: Vec<GroupId>,
     operations: usize,
+    /// Operations that may still be written for the program.
+    room: &'f mut usize,
 }
 
 /// A digest that is written to.
@@ -79,8 +87,8 @@ impl fmt::Write for Writer {
 
 impl<'f> Walk<'f> {
     /// None if the document depends on anything else.
-    fn of(form: &NormalForm, key: &'f Value, id: GroupId) -> Option<Common> {
-        let mut walk = Self { key, needed: vec![id], operations: 0 };
+    fn of(form: &NormalForm, key: &'f Value, id: GroupId, room: &'f mut usize) -> Option<Common> {
+        let mut walk = Self { key, needed: vec![id], operations: 0, room };
         let mut writer = Writer(Sha256::new());
         let mut next = 0;
         while let Some(group) = walk.needed.get(next) {
@@ -108,7 +116,10 @@ impl<'f> Walk<'f> {
     }
 
     fn ops(&mut self, ops: &[Op]) -> Option<Box<[Op]>> {
-        self.operations += ops.len();
+        // A list without operations is written as well.
+        let written = ops.len() + 1;
+        *self.room = self.room.checked_sub(written)?;
+        self.operations += written;
         if self.operations > MOST_OPERATIONS {
             return None;
         }
