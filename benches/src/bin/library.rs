@@ -300,9 +300,10 @@ fn read_library(library: &Path) -> Vec<Template> {
 }
 
 fn add_test(templates: &mut BTreeMap<String, Template>, folder: &Path, test: &Test) {
-    let path = folder.join(&*test.template);
+    let Some(files) = &test.policy else { return };
+    let path = folder.join(&*files.template);
     let Some(document) = read(&path).into_iter().next() else { return };
-    let Some(constraint) = read(&folder.join(&*test.constraint)).into_iter().next() else { return };
+    let Some(constraint) = read(&folder.join(&*files.constraint)).into_iter().next() else { return };
     let name = path.display().to_string();
     if !templates.contains_key(&name) {
         let Some((version, texts)) = rego_of(&document.to_json()) else { return };

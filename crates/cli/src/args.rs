@@ -7,7 +7,7 @@ use portcullis_audit::implying::Expand;
 use portcullis_report::bench::{BenchReport, Gate};
 use portcullis_report::lint::LintReport;
 use portcullis_report::verify::VerifyReport;
-use portcullis_report::{Form, TestReport};
+use portcullis_report::{Destination, Form, PolicySeverity, TestReport};
 use portcullis_sources::{ConfigArgs, FormerArgs, GatekeeperArgs};
 use regex::Regex;
 
@@ -191,9 +191,19 @@ pub struct TestArgs {
     /// CEL. Each is a warning then.
     #[arg(long)]
     pub allow_unsupported: bool,
-    /// Form of the report.
-    #[arg(short, long, value_name = "FORMAT", default_value = "human", value_parser = Form::parser::<TestReport>())]
-    pub output: Form,
+    /// Form of the report; `FORMAT=FILE` writes it into a file. May be repeated: one to standard output, others
+    /// into files.
+    #[arg(short, long, value_name = "FORMAT[=FILE]", default_value = "human", value_parser = Destination::parser::<TestReport>())]
+    pub output: Vec<Destination>,
+    /// Most bytes of the report for comments (`-o markdown`); what does not fit is counted in it.
+    #[arg(long, value_name = "SIZE", default_value = "64KiB", value_parser = size)]
+    pub max_bytes: usize,
+    /// Which findings make the exit code 1: `deny`, `warn` (these and warnings), `none`, or those that are denied and
+    /// whose policy has this severity or a higher one, or says none.
+    ///
+    /// What could not be evaluated is never let pass.
+    #[arg(long, value_enum, value_name = "WHAT", default_value = "deny")]
+    pub fail_on: FailOn,
     /// Report only what is denied.
     #[arg(long)]
     pub deny_only: bool,
@@ -218,6 +228,41 @@ pub struct TestArgs {
     /// Accepted for scripts written for gator.
     #[arg(long, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set)]
     pub enable_k8s_native_validation: Option<bool>,
+}
+
+/// Which findings make a run fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum FailOn {
+    /// What is denied, and warnings.
+    Warn,
+    /// What is denied.
+    Deny,
+    /// What is denied and not known to be less than info.
+    Info,
+    /// What is denied and not known to be less than low.
+    Low,
+    /// What is denied and not known to be less than medium.
+    Medium,
+    /// What is denied and not known to be less than high.
+    High,
+    /// What is denied and not known to be less than critical.
+    Critical,
+    /// Nothing that could be evaluated.
+    None,
+}
+
+impl FailOn {
+    /// The severity that a policy has to have at least, if one is asked for.
+    pub const fn severity(self) -> Option<PolicySeverity> {
+        match self {
+            Self::Info => Some(PolicySeverity::Info),
+            Self::Low => Some(PolicySeverity::Low),
+            Self::Medium => Some(PolicySeverity::Medium),
+            Self::High => Some(PolicySeverity::High),
+            Self::Critical => Some(PolicySeverity::Critical),
+            Self::Warn | Self::Deny | Self::None => None,
+        }
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -324,9 +369,10 @@ pub struct VerifyArgs {
     /// List every test and case, and show what policies print.
     #[arg(short, long)]
     pub verbose: bool,
-    /// Form of the report.
-    #[arg(short, long, value_name = "FORMAT", default_value = "human", value_parser = Form::parser::<VerifyReport>())]
-    pub output: Form,
+    /// Form of the report; `FORMAT=FILE` writes it into a file. May be repeated: one to standard output, others
+    /// into files.
+    #[arg(short, long, value_name = "FORMAT[=FILE]", default_value = "human", value_parser = Destination::parser::<VerifyReport>())]
+    pub output: Vec<Destination>,
     /// Number of threads; all cores if not given.
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<std::num::NonZeroUsize>,
@@ -494,9 +540,13 @@ pub struct LintArgs {
     /// Also show what each policy is made of, and what it reads.
     #[arg(short, long)]
     pub verbose: bool,
-    /// Form of the report.
-    #[arg(short, long, value_name = "FORMAT", default_value = "human", value_parser = Form::parser::<LintReport>())]
-    pub output: Form,
+    /// Form of the report; `FORMAT=FILE` writes it into a file. May be repeated: one to standard output, others
+    /// into files.
+    #[arg(short, long, value_name = "FORMAT[=FILE]", default_value = "human", value_parser = Destination::parser::<LintReport>())]
+    pub output: Vec<Destination>,
+    /// Most bytes of the report for comments (`-o markdown`); what does not fit is counted in it.
+    #[arg(long, value_name = "SIZE", default_value = "64KiB", value_parser = size)]
+    pub max_bytes: usize,
     /// Count warnings as errors.
     #[arg(short = 'W', long)]
     pub deny_warnings: bool,

@@ -124,6 +124,10 @@ error_kinds! {
     NeverApplies = "never-applies";
     /// Mutators that take the same field for different things. None of them is applied.
     MutatorConflict = "mutator-conflict";
+    /// Mutators that undo each other's work for ever: objects that they are about cannot be mutated.
+    NeverConverges = "never-converges";
+    /// A constraint that finds a violation in what mutators make of an object that passes it as it is.
+    MutatorFight = "mutator-fight";
     /// An object that could not be mutated. It stays what it was, and nothing is said of it.
     Mutation = "mutation";
     /// A constraint whose template is not there, or was rejected.

@@ -76,6 +76,7 @@ mod document;
 mod enforcement;
 mod error;
 mod expansion;
+mod fights;
 mod front_door;
 mod inventory;
 mod limits;
@@ -114,6 +115,7 @@ pub use error::{Error, ErrorKind, Severity};
 pub use expansion::{
     Expansion, ExpansionChange, ExpansionError, ExpansionSet, ExpansionStore, Parent, Resultant,
 };
+pub use fights::Fight;
 pub use front_door::Errors;
 pub use inventory::{Inventory, InventoryStore, ObjectKey};
 pub use limits::Limits;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use portcullis::{
     Document, Error, ErrorKind, Mutable, MutationError, MutationFailure, MutationLimits, MutatorKey,
-    MutatorKind, MutatorSet, MutatorStore, Object, Resource, Severity, Uses,
+    MutatorKind, MutatorSet, MutatorStore, Object, PolicySet, Resource, Severity, Uses,
 };
 use portcullis_testkit::builders::document;
 use portcullis_testkit::json_patch::patched;
@@ -401,6 +401,17 @@ fn mutators_that_never_come_to_an_end_are_an_error() {
     };
     let few = set(&[turn("Gizmo", "A", "c"), turn("A", "B", "b"), turn("B", "Gizmo", "a")]);
     assert_eq!(hostile("a cycle of three", &few, &gizmo(json!({}))), Err(MutationFailure::NotConverging));
+    let fights = few.fights(&PolicySet::empty());
+    assert_eq!(fights.len(), 3, "{fights:?}");
+    assert!(fights.iter().all(|error| error.kind() == ErrorKind::NeverConverges));
+    // Trying them has an end, which is said.
+    let turns = many(1000, |number| {
+        turn(&format!("K{number}"), &format!("K{}", (number + 1) % 1000), &format!("m{number}"))
+    });
+    let started = Instant::now();
+    let fights = turns.fights(&PolicySet::empty());
+    assert!(started.elapsed() < GUARD);
+    assert_eq!(fights.iter().filter(|error| error.message().contains("only the first 256")).count(), 1);
     let label = |number: usize| {
         // One more label with each pass, which the next one asks for.
         let location = format!("metadata.labels.l{number:04}");

@@ -14,7 +14,10 @@ use crate::lint::LintReport;
 use crate::sink::{Sink, Target};
 use crate::verify::VerifyReport;
 use crate::{AuditReport, TestReport};
-use crate::{github, html, human, json, junit, metrics, ndjson, policy_report, sarif, status, yaml};
+use crate::{
+    checkstyle, compact, csv, github, gitlab, html, human, json, junit, markdown, metrics, ndjson,
+    policy_report, sarif, status, tap, yaml,
+};
 
 /// What there is to know of a form. A command that has no writer does not have the form.
 pub struct Spec {
@@ -96,11 +99,17 @@ macro_rules! forms {
 
 forms! {
     Human = human::FORM;
+    Compact = compact::FORM;
+    Markdown = markdown::FORM;
     Json = json::FORM;
     Yaml = yaml::FORM;
     Junit = junit::FORM;
     Sarif = sarif::FORM;
     Github = github::FORM;
+    Gitlab = gitlab::FORM;
+    Tap = tap::FORM;
+    Csv = csv::FORM;
+    Checkstyle = checkstyle::FORM;
     Ndjson = ndjson::FORM;
     PolicyReport = policy_report::POLICY_REPORT;
     OpenReports = policy_report::OPEN_REPORTS;

@@ -21,6 +21,8 @@ pub struct LintReport {
     pub deny_warnings: bool,
     /// With what the templates are made of.
     pub verbose: bool,
+    /// Bytes that the form for comments may have.
+    pub max_bytes: usize,
 }
 
 impl LintReport {

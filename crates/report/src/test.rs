@@ -32,7 +32,10 @@ pub struct Wanted {
     pub quiet: bool,
     /// With what policies print.
     pub verbose: bool,
+    /// Bytes that the form for comments may have.
+    pub max_bytes: usize,
 }
+
 /// Objects that name no namespace, though their kind lives in one.
 #[derive(Clone, Debug, Default)]
 pub struct Placed {

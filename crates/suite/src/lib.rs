@@ -41,15 +41,15 @@ pub struct Suite {
     pub tests: Vec<Test>,
 }
 
-/// A template and a constraint, and cases that show what they do.
+/// A template and a constraint, or mutators, or both, and cases that show what they do.
 #[derive(Clone, Debug)]
 pub struct Test {
     /// Shown in reports and selected by `--run`.
     pub name: Arc<str>,
-    /// Path of the template.
-    pub template: Arc<str>,
-    /// Path of the constraint.
-    pub constraint: Arc<str>,
+    /// What objects are judged by; only a test of mutators may be without.
+    pub policy: Option<PolicyFiles>,
+    /// Paths of mutators, which change objects before they are judged. gator does not know them.
+    pub mutators: Vec<Arc<str>>,
     /// Path of expansion templates.
     pub expansion: Option<Arc<str>>,
     /// Expects that the constraint does not fit the template's parameter schema.
@@ -62,6 +62,15 @@ pub struct Test {
     pub location: Location,
 }
 
+/// A template and the constraint that uses it.
+#[derive(Clone, Debug)]
+pub struct PolicyFiles {
+    /// Path of the template.
+    pub template: Arc<str>,
+    /// Path of the constraint.
+    pub constraint: Arc<str>,
+}
+
 /// One object or admission request, and what should come of it.
 #[derive(Clone, Debug)]
 pub struct Case {
@@ -71,7 +80,9 @@ pub struct Case {
     pub object: Arc<str>,
     /// Paths of objects that the policy finds in the inventory.
     pub inventory: Vec<Arc<str>>,
-    /// What should hold; never empty.
+    /// Path of the object that mutators should make of it. gator does not know it.
+    pub mutated: Option<Arc<str>>,
+    /// What should hold; never empty, unless there is `mutated`.
     pub assertions: Vec<Assertion>,
     /// Leaves the case out.
     pub skip: bool,
@@ -123,22 +134,38 @@ impl Suite {
 impl Test {
     fn read(node: &Node<'_>, errors: &mut Vec<Error>) -> Option<Self> {
         node.check_fields(
-            &["name", "template", "constraint", "expansion", "invalid", "skip", "cases"],
+            &["name", "template", "constraint", "mutators", "expansion", "invalid", "skip", "cases"],
             errors,
         );
-        let template = node.required_text("template", errors);
-        let constraint = node.required_text("constraint", errors);
+        let has = |field: &str| node.field(field).is_some();
+        let mutators = read_mutators(node, errors);
+        let policy = if has("mutators") && !has("template") && !has("constraint") {
+            None
+        } else {
+            let template = node.required_text("template", errors);
+            let constraint = node.required_text("constraint", errors);
+            Some(template.zip(constraint).map(|(template, constraint)| PolicyFiles { template, constraint }))
+        };
+        let judges = Judges { policy: policy.is_some(), mutators: has("mutators") };
         let cases: Vec<_> =
-            node.list("cases", errors).iter().filter_map(|case| Case::read(case, errors)).collect();
+            node.list("cases", errors).iter().filter_map(|case| Case::read(case, judges, errors)).collect();
         let invalid = node.optional_bool("invalid", errors).unwrap_or(false);
         if let Some(cases_node) = node.field("cases").filter(|_| invalid && !cases.is_empty()) {
             let message = "a test with `invalid: true` has no cases: its constraint is never used";
             errors.push(cases_node.error(ErrorKind::Suite, message));
         }
+        if let Some(field) = node.field("invalid").filter(|_| invalid && !judges.policy) {
+            let message = "`invalid` is about a constraint, and this test has none";
+            errors.push(field.error(ErrorKind::Suite, message));
+        }
         Some(Self {
             name: node.optional_text("name", errors).unwrap_or_default(),
-            template: template?,
-            constraint: constraint?,
+            policy: match policy {
+                None => None,
+                // One of both is missing, which has been said.
+                Some(files) => Some(files?),
+            },
+            mutators,
             expansion: node.optional_text("expansion", errors),
             invalid,
             skip: node.optional_bool("skip", errors).unwrap_or(false),
@@ -148,24 +175,66 @@ impl Test {
     }
 }
 
+/// The paths of mutators: one as a text, or several as a list.
+fn read_mutators(node: &Node<'_>, errors: &mut Vec<Error>) -> Vec<Arc<str>> {
+    let Some(field) = node.field("mutators") else { return Vec::new() };
+    let paths = match field.to_json() {
+        Value::String(path) => vec![Arc::from(path)],
+        Value::Array(_) => node.texts("mutators", errors),
+        _ => {
+            errors.push(field.expected("the path of a file with mutators, or a list of such paths"));
+            return Vec::new();
+        }
+    };
+    if paths.is_empty() {
+        errors.push(field.error(ErrorKind::Suite, "`mutators` names no file"));
+    }
+    paths
+}
+
+/// What a test has that its cases can be about.
+#[derive(Clone, Copy)]
+struct Judges {
+    policy: bool,
+    mutators: bool,
+}
+
 impl Case {
-    fn read(node: &Node<'_>, errors: &mut Vec<Error>) -> Option<Self> {
-        node.check_fields(&["name", "object", "inventory", "assertions", "skip"], errors);
+    fn read(node: &Node<'_>, judges: Judges, errors: &mut Vec<Error>) -> Option<Self> {
+        node.check_fields(&["name", "object", "inventory", "mutated", "assertions", "skip"], errors);
         let object = node.required_text("object", errors);
+        let mutated = node.optional_text("mutated", errors);
+        if let Some(field) = node.field("mutated").filter(|_| !judges.mutators) {
+            let message = "nothing mutates the object of this case: its test names no `mutators`";
+            errors.push(field.error(ErrorKind::Suite, message).hint("add `mutators: FILE` to the test"));
+        }
         let assertions: Vec<_> = node
             .list("assertions", errors)
             .iter()
             .filter_map(|assertion| Assertion::read(assertion, errors))
             .collect();
         let skip = node.optional_bool("skip", errors).unwrap_or(false);
-        if !skip && node.list("assertions", &mut Vec::new()).is_empty() {
+        let asserts = !node.list("assertions", &mut Vec::new()).is_empty();
+        if let Some(field) = node.field("assertions").filter(|_| asserts && !judges.policy) {
+            let message =
+                "nothing judges the object of this case: its test has no template and no constraint";
+            let hint = "add both to the test, or assert the mutated object with `mutated: FILE`";
+            errors.push(field.error(ErrorKind::Suite, message).hint(hint));
+        }
+        if !skip && !asserts && node.field("mutated").is_none() {
             let message = "a case needs at least one assertion: it could not fail otherwise";
-            errors.push(node.error(ErrorKind::Suite, message).hint("add `assertions: [{violations: yes}]`"));
+            let hint = match judges {
+                Judges { policy: false, .. } => "name the object that should come with `mutated: FILE`",
+                Judges { mutators: true, .. } => "add `assertions: [{violations: yes}]` or `mutated: FILE`",
+                Judges { .. } => "add `assertions: [{violations: yes}]`",
+            };
+            errors.push(node.error(ErrorKind::Suite, message).hint(hint));
         }
         Some(Self {
             name: node.optional_text("name", errors).unwrap_or_default(),
             object: object?,
             inventory: node.texts("inventory", errors),
+            mutated,
             assertions,
             skip,
             location: node.location(),

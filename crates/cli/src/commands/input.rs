@@ -11,7 +11,8 @@
 use std::path::PathBuf;
 
 use portcullis::{
-    Document, Error, ErrorKind, Limits, Object, Resource, Review, Scopes, Settled, Severity, Uses,
+    Document, Error, ErrorKind, Limits, Mutation, Object, Place, Resource, Review, Scopes, Settled, Severity,
+    Uses,
 };
 use portcullis_sources::{self as read, Choice, Input, is_policy, is_suite};
 use rayon::prelude::*;
@@ -24,7 +25,26 @@ pub struct Subject {
     /// The review of a request; an object's depends on what is known of all kinds.
     pub request: Option<Review>,
     /// As mutators left it, where it lives.
-    pub mutated: Option<Settled>,
+    pub mutated: Option<Changed>,
+}
+
+/// What mutators made of an object, and how it is known where that lives.
+#[derive(Debug)]
+pub struct Changed {
+    pub place: Place,
+    pub mutation: Mutation,
+}
+
+impl Changed {
+    /// The object as the mutators left it.
+    pub fn after(&self) -> Settled {
+        Settled { object: self.mutation.object().clone(), place: self.place }
+    }
+
+    /// The object as it was.
+    pub fn before(&self) -> Settled {
+        Settled { object: self.mutation.original().clone(), place: self.place }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

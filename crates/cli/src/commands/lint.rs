@@ -7,12 +7,11 @@
 //! ```
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use portcullis::{
-    AdmissionRules, Document, Error, ErrorKind, ExpansionSet, Kinds, Limits, MutatorStore, Object, PolicySet,
-    Resource, Severity, Unsupported, Uses, WebhookConfiguration,
+    AdmissionRules, Document, Error, ErrorKind, ExpansionSet, Kinds, Limits, Object, PolicySet, Resource,
+    Severity, Unsupported, Uses, WebhookConfiguration,
 };
 use portcullis_report::lint::LintReport;
 use portcullis_report::{self as report, ExitStatus, Problem};
@@ -21,20 +20,19 @@ use portcullis_suite::Suite;
 use rayon::prelude::*;
 
 use crate::args::LintArgs;
+use crate::commands::mutating;
 
 /// Reads the policies and reports.
 pub fn run(args: &LintArgs) -> anyhow::Result<ExitStatus> {
+    report::destination::check(&args.output).map_err(anyhow::Error::msg)?;
     let Loaded { policies, files, mut problems, mut is_unread, kinds } = load(args);
     let (expansions, policies): (Vec<_>, Vec<_>) = policies.into_iter().partition(Resource::is_expansion);
     problems.extend(ExpansionSet::from_resources(expansions).1);
-    let mut store = MutatorStore::new();
-    for mutator in &policies {
-        problems.extend(store.duplicate(mutator));
-        problems.extend(store.upsert(mutator));
-    }
-    problems.extend(store.snapshot().conflicts());
+    let (mutators, found) = mutating::compile(&policies);
+    problems.extend(found);
     let (policies, found) = PolicySet::from_resources_in(read::prepared(policies), &args.config.homes(None));
     problems.extend(found);
+    problems.extend(mutators.fights(&policies));
     if !args.webhook_configuration.is_empty() {
         let configured = configurations(args);
         is_unread |= configured.is_unread;
@@ -60,10 +58,10 @@ pub fn run(args: &LintArgs) -> anyhow::Result<ExitStatus> {
         is_complete: !is_unread,
         deny_warnings: args.deny_warnings,
         verbose: args.verbose,
+        max_bytes: args.max_bytes,
     };
-    let mut out = report::stdout(args.output.is_for_people());
-    args.output.write(&report, &mut out)?;
-    out.flush()?;
+    // Problems are what it reports.
+    report::destination::write_all(&args.output, &report, &[])?;
     Ok(match report.problems.iter().any(|problem| report.is_bad(problem)) {
         _ if is_unread => ExitStatus::Error,
         true => ExitStatus::Violations,
@@ -169,13 +167,16 @@ impl Loaded {
         let mut paths = Vec::new();
         for (directory, suite) in suites {
             for test in &suite.tests {
-                let path = directory.join(&*test.template);
-                if path.is_file() {
-                    paths.push(path);
-                } else {
+                let template = test.policy.iter().map(|policy| (&policy.template, "the template"));
+                let mutators = test.mutators.iter().map(|mutators| (mutators, "mutators"));
+                for (named, what) in template.chain(mutators) {
+                    let path = directory.join(&**named);
+                    if path.is_file() {
+                        paths.push(path);
+                        continue;
+                    }
                     self.is_unread = true;
-                    let message =
-                        format!("there is no file `{}`, which should be the template", test.template);
+                    let message = format!("there is no file `{named}`, which should be {what}");
                     self.problems.push(Error::new(ErrorKind::Suite, message).at(test.location.clone()));
                 }
             }

@@ -7,6 +7,7 @@ mod generate;
 mod input;
 mod lint;
 mod mutate;
+mod mutated;
 mod mutating;
 mod progress;
 mod second;

@@ -11,7 +11,7 @@ use portcullis_report::mutate::Mutated;
 use rayon::prelude::*;
 
 use crate::args::OperationArg;
-use crate::commands::input::{Subject, SubjectKind};
+use crate::commands::input::{Changed, Subject, SubjectKind};
 
 impl From<OperationArg> for Operation {
     fn from(operation: OperationArg) -> Self {
@@ -20,6 +20,19 @@ impl From<OperationArg> for Operation {
             OperationArg::Update => Self::Update,
         }
     }
+}
+
+/// The set of mutators, and what is wrong with them, conflicts included.
+pub fn compile(mutators: &[Resource]) -> (MutatorSet, Vec<Error>) {
+    let mut store = MutatorStore::new();
+    let mut problems = Vec::new();
+    for mutator in mutators {
+        problems.extend(store.duplicate(mutator));
+        problems.extend(store.upsert(mutator));
+    }
+    let set = store.snapshot();
+    problems.extend(set.conflicts());
+    (set, problems)
 }
 
 /// Mutators, and what they may look at.
@@ -39,19 +52,17 @@ impl<'a> Mutating<'a> {
         policies: &'a PolicySet,
         inventory: &[Object],
     ) -> (Self, Vec<Error>) {
-        let mut store = MutatorStore::new();
-        let mut problems = Vec::new();
-        for mutator in mutators {
-            problems.extend(store.duplicate(mutator));
-            problems.extend(store.upsert(mutator));
-        }
-        let set = store.snapshot();
-        problems.extend(set.conflicts());
+        let (set, problems) = compile(mutators);
+        (Self::of(set, operation.into(), policies, inventory), problems)
+    }
+
+    /// Takes mutators that were compiled before, with the Namespaces of an inventory.
+    pub fn of(set: MutatorSet, operation: Operation, policies: &'a PolicySet, inventory: &[Object]) -> Self {
         // A Namespace of the input counts, and of two of the same name the last one.
         let known = inventory.iter().filter(|object| object.is_namespace()).cloned();
         let namespaces = Inventory::empty().missing_default_namespace().into_iter().chain(known);
         let namespaces = namespaces.map(|namespace| (namespace.name().clone(), namespace)).collect();
-        (Self { set, policies, namespaces, operation: operation.into() }, problems)
+        Self { set, policies, namespaces, operation }
     }
 
     /// Mutates an object where it lives.
@@ -84,17 +95,18 @@ impl<'a> Mutating<'a> {
             }
             let settled = places.settle(subject.object.clone());
             let mutation = self.mutate(&settled)?;
-            Ok(Some(Settled { object: mutation.object().clone(), place: settled.place }))
+            Ok(Some(Changed { place: settled.place, mutation }))
         };
-        let results: Vec<Result<Option<Settled>, Error>> = subjects.par_iter().map(mutate).collect();
+        let results: Vec<Result<Option<Changed>, Error>> = subjects.par_iter().map(mutate).collect();
         let (mut problems, mut left, mut known) = (Vec::new(), Vec::new(), Vec::new());
         let mut objects = std::mem::take(inventory).into_iter();
         for (mut subject, result) in std::mem::take(subjects).into_iter().zip(results) {
             let object = if subject.kind == SubjectKind::Request { None } else { objects.next() };
             match result {
-                Ok(settled) => {
-                    known.extend(settled.as_ref().map(|settled| settled.object.clone()).or(object));
-                    subject.mutated = settled;
+                Ok(changed) => {
+                    known
+                        .extend(changed.as_ref().map(|changed| changed.mutation.object().clone()).or(object));
+                    subject.mutated = changed;
                     left.push(subject);
                 }
                 Err(problem) => problems.push(problem),

@@ -8,27 +8,26 @@
 
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write as _;
 use std::sync::Arc;
 
 use portcullis::{
     ConstraintKey, Decision, Elsewhere, EnforcementAction, EnforcementPoint, Error, ErrorKind, Expansion,
-    ExpansionSet, FieldPath, ImpliedBy, Inventory, InventoryStore, Location, MutatorSet, MutatorStore,
-    Object, ObjectKey, Outcome, Parent, Place, Places, PolicySet, Position, Precision, Process, Resource,
-    Review, Unsupported, Verdict,
+    ExpansionSet, FieldPath, Fight, ImpliedBy, Inventory, InventoryStore, Location, MutatorSet, Object,
+    ObjectKey, Outcome, Parent, Place, Places, PolicySet, Position, Precision, Process, Resource, Review,
+    Unsupported, Verdict, World,
 };
 use portcullis_audit::implying::Expand;
 use portcullis_report::{
-    self as report, Action, Details, ExitStatus, Finding, Form, Implied, InText, ObjectName, Placed, Policy,
+    self as report, Action, Details, ExitStatus, Finding, Implied, InText, ObjectName, Placed, Policy,
     Problem, Reviewed, TestReport, Wanted,
 };
 use portcullis_sources::prepared;
 use rayon::prelude::*;
 
-use crate::args::TestArgs;
+use crate::args::{FailOn, TestArgs};
 use crate::commands::evaluation::Evaluating;
-use crate::commands::input::{Loaded, Purpose, Sources, Subject, SubjectKind, has_errors, load};
-use crate::commands::mutating::Mutating;
+use crate::commands::input::{Changed, Loaded, Purpose, Sources, Subject, SubjectKind, has_errors, load};
+use crate::commands::mutating::{Mutating, compile};
 use crate::commands::progress::Progress;
 use crate::commands::second::{Opinion, Second, Tally};
 
@@ -37,6 +36,7 @@ const POINT: EnforcementPoint = EnforcementPoint::CommandLine;
 
 /// Judges and reports.
 pub fn run(args: &TestArgs) -> anyhow::Result<ExitStatus> {
+    report::destination::check(&args.output).map_err(anyhow::Error::msg)?;
     let loaded = load(Sources {
         paths: args.filenames.iter().chain(&args.paths).cloned().collect(),
         policies: &args.policies,
@@ -56,23 +56,32 @@ pub fn run(args: &TestArgs) -> anyhow::Result<ExitStatus> {
     if args.quiet {
         report.problems.retain(Problem::is_error);
     }
-    write(&report, args.output)?;
-    Ok(match (report.problems.iter().any(Problem::is_error), report.findings.iter().any(denies)) {
+    report::destination::write_all(&args.output, &report, &report.problems)?;
+    let fails = |finding: &Finding| fails(&report, finding, args.fail_on);
+    Ok(match (report.problems.iter().any(Problem::is_error), report.findings.iter().any(fails)) {
         (true, _) => ExitStatus::Error,
         (false, true) => ExitStatus::Violations,
         (false, false) => ExitStatus::Success,
     })
 }
 
-fn write(report: &TestReport, form: Form) -> anyhow::Result<()> {
-    // Where the report has no place for them, people get them.
-    if !form.has_problems() {
-        report::human::write_problems(&report.problems, &mut anstream::stderr().lock())?;
+/// Whether a finding makes the run fail. What could not be evaluated does if it could deny, whatever is asked.
+fn fails(report: &TestReport, finding: &Finding, on: FailOn) -> bool {
+    let has = |action| finding.actions.contains(&Action(action));
+    let denies = has(EnforcementAction::Deny);
+    if denies && finding.verdict == report::Verdict::Unknown {
+        return true;
     }
-    let mut out = report::stdout(form.is_for_people());
-    form.write(report, &mut out)?;
-    out.flush()?;
-    Ok(())
+    match on {
+        FailOn::None => false,
+        FailOn::Deny => denies,
+        FailOn::Warn => denies || has(EnforcementAction::Warn),
+        _ => {
+            let severity = report.policies.get(finding.policy).and_then(|policy| policy.severity);
+            // The gravest is the least.
+            denies && severity.zip(on.severity()).is_none_or(|(severity, least)| severity <= least)
+        }
+    }
 }
 
 fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
@@ -149,15 +158,29 @@ fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
     let excluded = judged.iter().filter(|judged| judged.is_excluded).count();
     let mut reviewed = Vec::with_capacity(judged.len());
     let mut findings = Vec::new();
+    // Of each the first object, and how many there are.
+    let mut fights: BTreeMap<_, (Error, ObjectName, usize)> = BTreeMap::new();
     for (judged, ordinal) in judged.into_iter().zip(0..) {
         reviewed.push(judged.reviewed);
         findings.extend(judged.findings.into_iter().map(|finding| Finding { ordinal, ..finding }));
         problems.extend(judged.elsewhere);
         problems.extend(judged.unexpanded);
         problems.extend(judged.otherwise);
+        for fight in judged.fights {
+            let Some(last) = reviewed.last() else { continue };
+            let entry = fights.entry((fight.constraint, fight.mutators));
+            entry.or_insert_with(|| (fight.warning, ObjectName::of(&last.object), 0)).2 += 1;
+        }
     }
+    problems.extend(fights.into_values().map(|(warning, first, objects)| {
+        let more = match objects {
+            1 => String::new(),
+            more => format!(", and {} more", more - 1),
+        };
+        warning.hint(format!("it is so with {first}{more}"))
+    }));
     // People read it in the summary.
-    if !args.output.is_for_people() {
+    if !report::destination::is_for_people(&args.output) {
         problems.extend(placed.to_warning());
     }
     problems.sort();
@@ -170,7 +193,7 @@ fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
         templates: policies.templates().count(),
         placed,
         excluded,
-        wanted: Wanted { quiet: args.quiet, verbose: args.verbose },
+        wanted: Wanted { quiet: args.quiet, verbose: args.verbose, max_bytes: args.max_bytes },
     }
 }
 
@@ -185,13 +208,8 @@ fn mutators_of(resources: &[Resource], expansions: &ExpansionSet) -> (MutatorSet
         }
         return (MutatorSet::empty(), errors);
     }
-    let mut store = MutatorStore::new();
-    for resource in resources {
-        errors.extend(store.duplicate(resource));
-        errors.extend(store.upsert(resource));
-    }
-    let set = store.snapshot();
-    errors.extend(set.conflicts());
+    let (set, found) = compile(resources);
+    errors.extend(found);
     if let Some(first) = set.mutators().next() {
         let message = "mutators change what objects imply, and not the objects: these are judged as they are";
         let warning = Error::warning(ErrorKind::Unsupported, message).hint("`--mutate` changes both");
@@ -279,6 +297,8 @@ struct Judged {
     elsewhere: Vec<Error>,
     /// Why it is not known what it implies.
     unexpanded: Option<Error>,
+    /// What mutators made worse.
+    fights: Vec<Fight>,
     /// What a second evaluator says otherwise.
     otherwise: Vec<Error>,
 }
@@ -286,14 +306,9 @@ struct Judged {
 impl Judging<'_> {
     fn judge(&self, subject: Subject) -> Judged {
         let Subject { object, kind, request, mutated } = subject;
-        let settled = || mutated.unwrap_or_else(|| self.places.settle(object.clone()));
-        let mut review = request.unwrap_or_else(|| Review::settled(settled()));
+        let settled = || mutated.as_ref().map_or_else(|| self.places.settle(object.clone()), Changed::after);
+        let review = self.known(request.unwrap_or_else(|| Review::settled(settled())));
         let is_placed = matches!(review.place(), Place::Assumed | Place::Given);
-        if let Some(default) =
-            self.default.as_ref().filter(|default| **default.name() == *review.namespace_name())
-        {
-            review = review.with_namespace(default.clone());
-        }
         let deadline = self.evaluating.deadline();
         let world = self.evaluating.world(self.inventory, &deadline);
         let (point, process) = (POINT, Process::Webhook);
@@ -309,7 +324,7 @@ impl Judging<'_> {
         let is_policy = kind == SubjectKind::Policy;
         let mut unexpanded = None;
         let mut reviewed = Reviewed { object, is_policy, passed: Vec::new(), prints: Vec::new() };
-        let (mut findings, mut otherwise) = (Vec::new(), Vec::new());
+        let (mut findings, mut fights, mut otherwise) = (Vec::new(), Vec::new(), Vec::new());
         if !is_excluded {
             let implied = review.implied(&self.expansion, &world).unwrap_or_else(|error| {
                 let error = error.to_error().about(reviewed.object.to_string());
@@ -325,6 +340,9 @@ impl Judging<'_> {
                 own.results.retain(|result| result.implied_by.is_none());
                 otherwise = second.problems(self.policies, &review, &world, &own, Some(&place));
             }
+            if let Some(changed) = mutated.filter(|changed| changed.mutation.is_changed()) {
+                fights = self.fights(&changed, &outcome, &world);
+            }
             findings = once(self.findings(&reviewed.object, &outcome));
             reviewed.passed = self.passed(&outcome);
             for result in &outcome.results {
@@ -332,7 +350,27 @@ impl Judging<'_> {
                 reviewed.prints.extend(result.prints.iter().map(|print| (policy, print.clone())));
             }
         }
-        Judged { reviewed, findings, is_placed, is_excluded, elsewhere, unexpanded, otherwise }
+        Judged { reviewed, findings, is_placed, is_excluded, elsewhere, unexpanded, fights, otherwise }
+    }
+
+    /// The review with the Namespace `default`, if it lives there.
+    fn known(&self, review: Review) -> Review {
+        match self.default.as_ref().filter(|default| **default.name() == *review.namespace_name()) {
+            Some(default) => review.with_namespace(default.clone()),
+            None => review,
+        }
+    }
+
+    /// What constraints find in what mutators made of an object, and not in the object. Judged once more only if
+    /// something is found at all.
+    fn fights(&self, changed: &Changed, outcome: &Outcome, world: &World<'_>) -> Vec<Fight> {
+        if outcome.results.iter().all(|result| !matches!(result.verdict, Verdict::Violations(_))) {
+            return Vec::new();
+        }
+        let mut own = outcome.clone();
+        own.results.retain(|result| result.implied_by.is_none());
+        let before = self.policies.review(&self.known(Review::settled(changed.before())), world, POINT);
+        changed.mutation.fights(&before, &own)
     }
 
     /// The constraints that hold for the object, and for all that it implies.

@@ -1,16 +1,17 @@
 //! `portcullis verify`: runs gator's suites.
 //!
-//! A test compiles its template and constraint once; each case reviews one object or admission request with
-//! nothing but the case's own inventory, and counts violations. An evaluation that fails counts as one
+//! A test compiles its template, constraint and mutators once; each case reviews one object or admission request
+//! with nothing but the case's own inventory, and counts violations. An evaluation that fails counts as one
 //! violation, as it does in a cluster. Nothing that could not be run as written counts as passed.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use portcullis::{
     Decision, Document, EnforcementPoint, Error, ErrorKind, Expansion, ExpansionSet, Inventory, Limits,
-    Location, Object, PolicySet, Resource, Review, Severity, Source, Unsupported, Uses, World,
+    Location, MutatorSet, Object, Parent, PolicySet, Resource, Review, Severity, Source, Unsupported, Uses,
+    World,
 };
 use portcullis_report::verify::{CaseResult, Failure, Status, SuiteResult, TestResult, VerifyReport};
 use portcullis_report::{self as report, ExitStatus, Problem, count, human};
@@ -21,9 +22,11 @@ use rayon::prelude::*;
 use crate::args::{Selection, VerifyArgs};
 use crate::commands::evaluation::Evaluating;
 use crate::commands::second::{Second, Tally};
+use crate::commands::{mutated, mutating};
 
 /// Runs the suites and reports.
 pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
+    report::destination::check(&args.output).map_err(anyhow::Error::msg)?;
     let limits = Limits { source_bytes: args.max_size, ..Limits::default() };
     let (files, mut problems) = read::list(&args.paths, Choice::Suites);
     let evaluating = Evaluating::new(&args.evaluation);
@@ -62,9 +65,9 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
         tally.write();
     }
     human::write_problems(&Problem::all(&problems), &mut anstream::stderr().lock())?;
-    let mut out = report::stdout(args.output.is_for_people());
-    args.output.write(&VerifyReport { suites, passed, verbose: args.verbose }, &mut out)?;
-    out.flush()?;
+    let report = VerifyReport { suites, passed, verbose: args.verbose };
+    // What is wrong with files that are no suites is in none of its forms, and was written above.
+    report::destination::write_all(&args.output, &report, &[])?;
     Ok(status)
 }
 
@@ -251,6 +254,8 @@ fn broken(location: &Location, message: impl Into<String>, errors: &[Error]) -> 
 struct Compiled {
     policies: PolicySet,
     expansions: ExpansionSet,
+    /// None if the test does not mutate.
+    mutators: Option<MutatorSet>,
 }
 
 /// The policies of a test, or why there are none; `None` if its template is in an engine that there is not,
@@ -267,8 +272,15 @@ fn compile(
         Some(path) => expansions(path, files, at, warnings)?,
         None => ExpansionSet::empty(),
     };
-    let template = files.read(&test.template, "template", at, warnings)?;
-    let constraint = files.read(&test.constraint, "constraint", at, warnings)?;
+    let mutators = match test.mutators.as_slice() {
+        [] => None,
+        paths => Some(mutators(paths, files, at, warnings)?),
+    };
+    let Some(named) = &test.policy else {
+        return Ok(Some(Compiled { policies: PolicySet::empty(), expansions, mutators }));
+    };
+    let template = files.read(&named.template, "template", at, warnings)?;
+    let constraint = files.read(&named.constraint, "constraint", at, warnings)?;
     if let ([document], Unsupported::Allowed) = (template.as_slice(), unsupported) {
         let problems = unsupported.judge(Resource::read(document).1);
         let is_unsupported = problems.iter().any(|problem| problem.kind() == ErrorKind::Unsupported);
@@ -277,11 +289,11 @@ fn compile(
             return Ok(None);
         }
     }
-    let template = only(&template, "ConstraintTemplate", &test.template, at, warnings, |resource| {
+    let template = only(&template, "ConstraintTemplate", &named.template, at, warnings, |resource| {
         matches!(resource, Resource::Template(_))
     })?;
     let mut problems = Vec::new();
-    let constraint = match read_constraint(&constraint, &test.constraint, at, warnings)? {
+    let constraint = match read_constraint(&constraint, &named.constraint, at, warnings)? {
         Ok(constraint) => Some(constraint),
         Err(errors) => {
             problems = errors;
@@ -297,10 +309,10 @@ fn compile(
         problems.retain(|problem| problem.kind() != ErrorKind::MissingTemplate);
     }
     match (test.invalid, problems.is_empty()) {
-        (false, true) => Ok(Some(Compiled { policies, expansions })),
+        (false, true) => Ok(Some(Compiled { policies, expansions, mutators })),
         (false, false) => Err(broken(at, "the policy cannot be used", &problems)),
         (true, _) if problems.iter().any(|error| error.kind() == ErrorKind::SchemaValidation) => {
-            Ok(Some(Compiled { policies: PolicySet::empty(), expansions }))
+            Ok(Some(Compiled { policies: PolicySet::empty(), expansions, mutators }))
         }
         (true, true) => {
             let message = "expected that the constraint does not fit the template's schema, but it does";
@@ -320,37 +332,80 @@ fn expansions(
     at: &Location,
     warnings: &mut Vec<Error>,
 ) -> Result<ExpansionSet, Failure> {
-    let documents = files.read(path, "expansion", at, warnings)?;
+    let uses = Uses::POLICIES.with_expansions(true);
+    let is_one = Resource::is_expansion;
+    let (resources, errors) = all_of(path, "ExpansionTemplate", uses, is_one, files, at, warnings)?;
+    let (expansions, problems) = ExpansionSet::from_resources(resources);
+    sound(expansions, "expansion", errors, problems, at, warnings)
+}
+
+/// The mutators of some files. Each of their documents has to be one.
+fn mutators(
+    paths: &[Arc<str>],
+    files: &Files<'_>,
+    at: &Location,
+    warnings: &mut Vec<Error>,
+) -> Result<MutatorSet, Failure> {
+    let uses = Uses::POLICIES.with_mutators(true);
+    let is_one = |resource: &Resource| matches!(resource, Resource::Mutator(_) | Resource::Rejected(_));
+    let (mut resources, mut errors) = (Vec::new(), Vec::new());
+    for path in paths {
+        let (found, problems) = all_of(path, "mutator", uses, is_one, files, at, warnings)?;
+        resources.extend(found);
+        errors.extend(problems);
+    }
+    let (mutators, problems) = mutating::compile(&resources);
+    sound(mutators, "mutators", errors, problems, at, warnings)
+}
+
+/// The resources of one sort in a file, with the errors of those that are broken or of another sort.
+fn all_of(
+    path: &str,
+    what: &str,
+    uses: Uses,
+    is_one: impl Fn(&Resource) -> bool,
+    files: &Files<'_>,
+    at: &Location,
+    warnings: &mut Vec<Error>,
+) -> Result<(Vec<Resource>, Vec<Error>), Failure> {
+    let documents = files.read(path, what, at, warnings)?;
     if documents.is_empty() {
-        return Err(broken(
-            at,
-            format!("expected at least one ExpansionTemplate in `{path}`, found none"),
-            &[],
-        ));
+        return Err(broken(at, format!("expected at least one {what} in `{path}`, found none"), &[]));
     }
     let (mut resources, mut errors) = (Vec::new(), Vec::new());
     for document in &documents {
-        let (resource, problems) = Resource::read_for(document, Uses::POLICIES.with_expansions(true));
+        let (resource, problems) = Resource::read_for(document, uses);
         let (found, others) = separate(problems);
         warnings.extend(others);
         match resource {
-            Some(resource) if resource.is_expansion() => resources.push(resource),
-            Some(_) => {
-                let error = Error::new(ErrorKind::Suite, "this is no ExpansionTemplate");
-                errors.push(error.at(document.location()));
+            Some(resource) if is_one(&resource) => resources.push(resource),
+            Some(_) if found.is_empty() => {
+                let message = format!("this is no {what}");
+                errors.push(Error::new(ErrorKind::Suite, message).at(document.location()));
             }
-            None => {}
+            _ => {}
         }
         errors.extend(found);
     }
-    let (expansions, problems) = ExpansionSet::from_resources(resources);
+    Ok((resources, errors))
+}
+
+/// A set, if nothing of what it was compiled of is wrong.
+fn sound<T>(
+    set: T,
+    what: &str,
+    mut errors: Vec<Error>,
+    problems: Vec<Error>,
+    at: &Location,
+    warnings: &mut Vec<Error>,
+) -> Result<T, Failure> {
     let (found, others) = separate(problems);
     warnings.extend(others);
     errors.extend(found);
     if errors.is_empty() {
-        return Ok(expansions);
+        return Ok(set);
     }
-    Err(broken(at, "the expansion cannot be used", &errors))
+    Err(broken(at, format!("the {what} cannot be used"), &errors))
 }
 
 /// The constraint of a file; the inner error is that of a constraint that is broken.
@@ -435,19 +490,20 @@ fn run_case(
 ) -> CaseResult {
     let started = Instant::now();
     let mut result = CaseResult::skipped(&case.name, case.location.clone());
-    let Some(Compiled { policies, expansions }) = compiled else { return result };
+    let Some(compiled) = compiled else { return result };
+    let policies = &compiled.policies;
     let mut warnings = Vec::new();
-    let found = review_of(case, expansions, files, &mut warnings);
+    let found = review_of(case, compiled, files, &mut warnings);
     result.problems = Problem::all(&warnings);
     match found {
         Err(failure) => result.failures.push(failure),
-        Ok((review, implied, inventory)) => {
+        Ok(Reviewed { review, implied, inventory, otherwise }) => {
             let deadline = evaluating.deadline();
             let world = evaluating.world(&inventory, &deadline);
             let outcome = policies.review_with(&review, &implied, &world, EnforcementPoint::CommandLine);
             let decision = Decision::from(&outcome);
-            result.failures =
-                case.assertions.iter().filter_map(|assertion| check(assertion, &decision)).collect();
+            let unmet = case.assertions.iter().filter_map(|assertion| check(assertion, &decision));
+            result.failures = otherwise.into_iter().chain(unmet).collect();
             if let Some(second) = second {
                 let place = Some(&case.location);
                 let mut own = outcome.clone();
@@ -467,13 +523,23 @@ fn run_case(
     result
 }
 
-/// What a case reviews, what that implies, and what it may be compared with.
+/// What a case is about.
+struct Reviewed {
+    review: Review,
+    /// What that implies.
+    implied: Vec<Review>,
+    /// What it may be compared with.
+    inventory: Inventory,
+    /// That the mutators made another object than they should.
+    otherwise: Option<Failure>,
+}
+
 fn review_of(
     case: &Case,
-    expansions: &ExpansionSet,
+    compiled: &Compiled,
     files: &Files<'_>,
     warnings: &mut Vec<Error>,
-) -> Result<(Review, Vec<Review>, Inventory), Failure> {
+) -> Result<Reviewed, Failure> {
     let at = &case.location;
     let mut objects = Vec::new();
     for path in &case.inventory {
@@ -493,10 +559,17 @@ fn review_of(
     let unusable = |errors: &[Error]| broken(at, "the object cannot be used", errors);
     let object = Object::under_test(document.clone()).map_err(|error| unusable(&[error]))?;
     let is_request = &*object.gvk().kind == "AdmissionReview" && &*object.gvk().group == "admission.k8s.io";
+    let inventory: Inventory = objects.iter().cloned().collect();
+    let world = World::new(&inventory);
+    let mut otherwise = None;
     let (review, implied) = if is_request {
         let (resource, problems) = Resource::read(document);
         let (errors, found) = separate(problems);
         warnings.extend(found);
+        if case.mutated.is_some() {
+            let message = "a request is not mutated: an API server did that before it sent it";
+            return Err(broken(at, message, &[]));
+        }
         match resource {
             Some(Resource::AdmissionReview(request)) => {
                 // As gator has it: a request implies nothing.
@@ -507,13 +580,35 @@ fn review_of(
         }
     } else {
         // As gator has it: there is no cluster that knows the kinds, and the object's own field counts.
+        let mut object = object;
+        let mut expansion = Expansion::new(&compiled.expansions);
+        if let Some(mutators) = &compiled.mutators {
+            let mutation = mutated::mutate(mutators, &object, &objects)
+                .map_err(|error| broken(at, "the object cannot be mutated", &[error]))?;
+            if let Some(path) = &case.mutated {
+                let expected = files.read(path, "mutated object", at, warnings)?;
+                let [expected] = expected.as_slice() else {
+                    return Err(not_one(expected.len(), "mutated object", path, at));
+                };
+                let expected = Object::under_test(expected.clone())
+                    .map_err(|error| broken(at, "the mutated object cannot be used", &[error]))?;
+                otherwise = mutated::check(&mutation, &expected, path, at);
+            }
+            object = mutation.object().clone();
+            expansion = expansion.with_mutators(mutators).of_parents(Parent::Mutated);
+        }
         let review = Review::as_written(object);
-        // Mutators are no part of a suite, as gator has it.
-        let implied = review.implied(&Expansion::new(expansions), &World::default());
+        // Of a namespace that nobody made, mutators could not know the labels.
+        let default = inventory.missing_default_namespace();
+        let default = default.filter(|default| **default.name() == *review.namespace_name());
+        let implied = match default.filter(|_| compiled.mutators.is_some()) {
+            Some(default) => review.clone().with_namespace(default).implied(&expansion, &world),
+            None => review.implied(&expansion, &world),
+        };
         let implied = implied.map_err(|error| unusable(&[error.to_error()]))?;
         (review, implied)
     };
-    Ok((review, implied, objects.into_iter().collect()))
+    Ok(Reviewed { review, implied, inventory, otherwise })
 }
 
 /// Whether an assertion holds; if not, what came instead.

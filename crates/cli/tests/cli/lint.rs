@@ -49,6 +49,31 @@ fn sarif_report() {
 }
 
 #[test]
+fn compact_report() {
+    insta::assert_snapshot!(lint(&[".", "-o", "compact"]).exits_with(1).shown());
+}
+
+#[test]
+fn markdown_report() {
+    insta::assert_snapshot!(lint(&[".", "-o", "markdown"]).exits_with(1).stdout);
+}
+
+#[test]
+fn gitlab_report() {
+    insta::assert_snapshot!(lint(&["wrong.yaml", "-o", "gitlab"]).exits_with(1).stdout);
+}
+
+#[test]
+fn csv_report() {
+    insta::assert_snapshot!(lint(&[".", "-o", "csv"]).exits_with(1).stdout);
+}
+
+#[test]
+fn checkstyle_report() {
+    insta::assert_snapshot!(lint(&[".", "-o", "checkstyle"]).exits_with(1).stdout);
+}
+
+#[test]
 fn github_report() {
     insta::assert_snapshot!(lint(&[".", "-o", "github"]).exits_with(1).shown());
 }
@@ -155,4 +180,15 @@ fn no_command_leaves_a_policy_out_unseen() {
         assert!(said.contains("expected a string, found boolean `false`"), "{args:?}: {said}");
         assert_ne!(run.code, Some(0), "{args:?}: {said}");
     }
+}
+
+#[test]
+fn mutators_are_tried_together_with_each_other_and_with_constraints() {
+    let run = run_in(&testdata(), &["lint", "mutation-fights/mutators.yaml", "mutation-fights/policy.yaml"]);
+    insta::assert_snapshot!(run.exits_with(1).shown());
+    // Without the policy there is nobody to fight with, without its mutator nobody who does.
+    let alone = run_in(&testdata(), &["lint", "mutation-fights/mutators.yaml", "-o", "json"]).exits_with(1);
+    assert_eq!(rules(&alone), ["never-converges"; 3]);
+    let other = run_in(&testdata(), &["lint", "mutation-fights/policy.yaml", "mutation/mutators.yaml"]);
+    other.exits_with(0);
 }

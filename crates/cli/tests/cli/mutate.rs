@@ -310,3 +310,12 @@ fn lint_finds_mistakes_conflicts_and_mutators_that_never_apply() {
         ]
     );
 }
+
+#[test]
+fn constraints_that_deny_what_mutators_make_are_said() {
+    let files =
+        ["policy.yaml", "mutators.yaml", "objects.yaml"].map(|file| format!("mutation-fights/{file}"));
+    let args = files.iter().flat_map(|file| ["-f", file]);
+    let args: Vec<_> = ["test", "--mutate"].into_iter().chain(args).collect();
+    insta::assert_snapshot!(run_in(&testdata(), &args).exits_with(1).shown());
+}

@@ -58,6 +58,131 @@ fn github_report() {
 }
 
 #[test]
+fn compact_report() {
+    insta::assert_snapshot!(report("compact").exits_with(1).shown());
+}
+
+#[test]
+fn markdown_report() {
+    insta::assert_snapshot!(report("markdown").exits_with(1).stdout);
+}
+
+#[test]
+fn gitlab_report() {
+    insta::assert_snapshot!(report("gitlab").exits_with(1).stdout);
+}
+
+#[test]
+fn tap_report() {
+    insta::assert_snapshot!(report("tap").exits_with(1).stdout);
+}
+
+#[test]
+fn csv_report() {
+    insta::assert_snapshot!(report("csv").exits_with(1).stdout);
+}
+
+#[test]
+fn checkstyle_report() {
+    insta::assert_snapshot!(report("checkstyle").exits_with(1).stdout);
+}
+
+/// Each form as if it were alone, in one run.
+#[test]
+fn several_reports_of_one_run_go_to_several_places() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    let outputs = ["sarif", "compact", "markdown"].map(|form| format!("{form}={}", file(form).display()));
+    let args = ["test", "-f", "policies", "-f", "manifests", "-o", "json"];
+    let args: Vec<&str> = args.into_iter().chain(outputs.iter().flat_map(|one| ["-o", one])).collect();
+    let run = run_in(&testdata(), &args).exits_with(1);
+    assert_eq!(run.stdout, report("json").stdout);
+    for form in ["sarif", "compact", "markdown"] {
+        assert_eq!(fs::read_to_string(file(form)).unwrap(), report(form).stdout, "{form}");
+    }
+    // A file has no colours, a terminal would.
+    let coloured = format!("human={}", file("human").display());
+    let args = ["test", "-f", "policies", "-f", "manifests", "--color", "always", "-o", &coloured];
+    let run = run_in(&testdata(), &args).exits_with(1);
+    assert_eq!(run.stdout, "");
+    assert!(!fs::read_to_string(file("human")).unwrap().contains('\u{1b}'));
+    let twice = ["test", "-f", "policies", "-o", "json", "-o", "human"];
+    assert!(run_in(&testdata(), &twice).exits_with(2).stderr.contains("both go to standard output"));
+    let (one, other) = (format!("json={}", file("x").display()), format!("csv={}", file("x").display()));
+    let twice = ["test", "-f", "policies", "-o", &one, "-o", &other];
+    assert!(run_in(&testdata(), &twice).exits_with(2).stderr.contains("both go to the file"));
+    let nowhere = format!("json={}", file("nowhere/x").display());
+    let run =
+        run_in(&testdata(), &["test", "-f", "policies", "-f", "manifests", "-o", &nowhere, "-o", "compact"]);
+    let run = run.exits_with(2);
+    assert!(
+        run.stderr.contains("cannot be written") && run.stdout.contains("must-have-owner"),
+        "{}",
+        run.shown()
+    );
+}
+
+#[test]
+fn what_fails_is_what_somebody_asks_for() {
+    let policies = |severity: &str, action: &str| {
+        format!(
+            "{{apiVersion: templates.gatekeeper.sh/v1, kind: ConstraintTemplate, metadata: {{name: never}}, spec: {{crd: {{spec: \
+             {{names: {{kind: Never}}}}}}, targets: [{{target: admission.k8s.gatekeeper.sh, rego: \"package never\\nviolation[{{\\\"msg\\\": \\\"no\\\"}}] {{ true }}\"}}]}}}}\n\
+             ---\n{{apiVersion: constraints.gatekeeper.sh/v1beta1, kind: Never, metadata: {{name: ever{severity}}}, spec: {{enforcementAction: {action}, match: {{kinds: [{{kinds: [Pod]}}]}}}}}}\n---\n{POD}"
+        )
+    };
+    let severity = |word: &str| format!(", annotations: {{metadata.gatekeeper.sh/severity: {word}}}");
+    for (word, action, fail_on, code) in [
+        ("", "deny", "deny", 1),
+        ("", "warn", "deny", 0),
+        ("", "warn", "warn", 1),
+        ("", "dryrun", "warn", 0),
+        ("", "deny", "none", 0),
+        // Nobody said that it is not grave.
+        ("", "deny", "critical", 1),
+        ("high", "deny", "critical", 0),
+        ("high", "deny", "high", 1),
+        ("high", "deny", "medium", 1),
+        ("critical", "warn", "low", 0),
+    ] {
+        let severity = if word.is_empty() { String::new() } else { severity(word) };
+        let args = ["test", "-", "--fail-on", fail_on];
+        run(&testdata(), &args, Some(&policies(&severity, action))).exits_with(code);
+    }
+    // What could not be evaluated did not pass.
+    let broken = policies("", "deny").replace("{ true }", "{ 1 / 0 == 1 }").replace("true", "1");
+    let broken = broken.replace("1 / 0 == 1", "count(numbers.range(1, 100000000)) > 0");
+    run(&testdata(), &["test", "-", "--fail-on", "none"], Some(&broken)).exits_with(1);
+}
+
+/// As many findings as made people ask for it: a comment takes 64 KiB, and nobody reads 1,400 lines.
+#[test]
+fn many_findings_fit_into_a_comment_and_onto_few_lines() {
+    let policies = fs::read_to_string(testdata().join("policies/templates.yaml")).unwrap()
+        + "\n---\n"
+        + &fs::read_to_string(testdata().join("policies/constraints.yaml")).unwrap();
+    let pods: String = (0..124)
+        .flat_map(|number| ["\n---\n".to_owned(), POD.replace("piped", &format!("p{number}"))])
+        .collect();
+    let text = policies + &pods;
+    let run = |form: &[&str]| {
+        let args: Vec<&str> = ["test", "-", "--deny-only", "-o"].iter().chain(form).copied().collect();
+        super::run(&testdata(), &args, Some(&text)).exits_with(1).stdout
+    };
+    let compact = run(&["compact"]);
+    assert_eq!(compact.lines().filter(|line| line.contains("must-have-owner")).count(), 124);
+    assert!(compact.lines().count() <= 124 + 6, "{}", compact.lines().count());
+    let markdown = run(&["markdown"]);
+    assert!(markdown.len() < 64 << 10 && markdown.matches("the label").count() == 124, "{}", markdown.len());
+    for most in [0, 100, 1000, 5000, 10_000] {
+        let short = run(&["markdown", "--max-bytes", &most.to_string()]);
+        assert!(short.len() <= most, "{} of {most}", short.len());
+        assert_eq!(short.matches("<details>").count(), short.matches("</details>").count());
+        assert!(!(1000..10_000).contains(&most) || short.contains(" more"), "{short}");
+    }
+}
+
+#[test]
 fn broken_input_does_not_hide_findings() {
     insta::assert_snapshot!(broken("human").exits_with(2).shown());
 }
@@ -274,7 +399,9 @@ fn pipes_are_files_too() {
 #[cfg(unix)]
 #[test]
 fn a_reader_that_hangs_up_is_no_error() {
-    let script = format!("{} test . -o json | head -1; wait", env!("CARGO_BIN_EXE_portcullis"));
+    // As much as is written at once.
+    let script =
+        format!("{} test policies manifests -o json | head -1; wait", env!("CARGO_BIN_EXE_portcullis"));
     let mut bash = std::process::Command::new("bash");
     let Ok(output) = bash.args(["-c", &script]).current_dir(testdata()).output() else {
         eprintln!("not tested: there is no bash");

@@ -27,6 +27,11 @@ fn junit_report() {
 }
 
 #[test]
+fn tap_report() {
+    insta::assert_snapshot!(without_times(&verify(&["./...", "-o", "tap"]).exits_with(2).stdout));
+}
+
+#[test]
 fn exit_codes_tell_failures_from_broken_suites() {
     verify(&["good"]).exits_with(0);
     verify(&["good/suite.yaml"]).exits_with(0);
@@ -72,4 +77,34 @@ fn a_selection_runs_tests_or_cases() {
     // Nothing selected is nothing tested.
     assert!(verify(&["good", "--run", "nothing"]).exits_with(2).stderr.contains("selects no test"));
     assert!(verify(&["good", "--run", "compares//nothing"]).exits_with(2).stderr.contains("selects no test"));
+}
+
+#[test]
+fn suites_of_mutators_assert_what_comes_of_objects() {
+    verify(&["mutating"]).exits_with(0);
+    insta::assert_snapshot!(without_times(
+        &verify(&["mutating-wrong", "mutating-broken"]).exits_with(2).shown()
+    ));
+    // What a mutator does is seen: without it, all four cases that it makes pass fail.
+    let directory = tempfile::tempdir().unwrap();
+    let suite = std::fs::read_to_string(testdata().join("suites/mutating/suite.yaml")).unwrap();
+    let files = testdata().join("suites/mutating/files");
+    let suite =
+        suite.replace("mutators: [files/assign.yaml, files/registry.yaml]", "mutators: files/none.yaml");
+    let suite = suite.replace("mutators: files/assign.yaml", "mutators: files/none.yaml");
+    let none = "{apiVersion: mutations.gatekeeper.sh/v1, kind: AssignMetadata, metadata: {name: never}, spec: \
+                {match: {name: never}, location: metadata.labels.never, parameters: {assign: {value: x}}}}";
+    std::fs::create_dir(directory.path().join("files")).unwrap();
+    for file in std::fs::read_dir(files).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), directory.path().join("files").join(file.file_name())).unwrap();
+    }
+    std::fs::write(directory.path().join("files/none.yaml"), none).unwrap();
+    std::fs::write(directory.path().join("suite.yaml"), suite).unwrap();
+    let run = run_in(directory.path(), &["verify", "."]).exits_with(1);
+    let failed = |name: &str| run.stdout.contains(&format!("--- FAIL: {name}"));
+    for name in ["is-changed", "by-its-namespace", "root-is-taken-away", "its-pods-are-mutated"] {
+        assert!(failed(name), "{name}\n{}", run.stdout);
+    }
+    assert!(!failed("stays") && !failed("said-otherwise"), "{}", run.stdout);
 }

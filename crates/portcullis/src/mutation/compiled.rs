@@ -47,6 +47,14 @@ impl MutatorInfo {
         &self.place
     }
 
+    /// An error or warning about the mutator, placed at its `spec.location`.
+    pub(crate) fn blame(&self, error: Error) -> Error {
+        let path = FieldPath::root().child("spec").child("location");
+        let place = self.object.document().map(|document| document.locate_nearest(&path).0);
+        let place = place.unwrap_or_else(|| self.place.clone());
+        error.at(place).in_field(path).about(self.key.to_string())
+    }
+
     /// Which field it changes, as `spec.location` has it.
     #[must_use]
     pub fn target(&self) -> String {
@@ -61,6 +69,8 @@ pub(super) struct Compiled {
     /// Exact names; `None` for any kind.
     apply_to: Option<Box<[ApplyTo]>>,
     pub(super) matcher: Matcher,
+    /// What the matcher was compiled of.
+    pub(super) wanted: Match,
     /// Steps that it takes to ask whether it applies: the more names it lists, the more.
     pub(super) asking: u64,
     pub(super) tests: PathTests,
@@ -180,6 +190,7 @@ fn compile(api: &Mutator, errors: &mut Vec<Error>) -> Option<Compiled> {
         info: Arc::new(info),
         apply_to: api.apply_to.as_deref().map(Into::into),
         matcher: Matcher::compile(&api.matching),
+        wanted: api.matching.clone(),
         asking: asking(api),
         tests,
         setter: setter?,

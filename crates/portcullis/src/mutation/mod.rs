@@ -26,9 +26,11 @@ mod path_tests;
 mod run;
 mod store;
 mod walk;
+mod witness;
 
 pub use compiled::MutatorInfo;
 pub use outcome::{Change as MutationChange, Mutation, MutationError, MutationFailure, MutationLimits};
 pub use patch::PatchOperation;
 pub use run::Mutable;
 pub use store::{MutatorSet, MutatorStore};
+pub(crate) use witness::Witness;

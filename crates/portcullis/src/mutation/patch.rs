@@ -2,8 +2,9 @@
 
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
+use crate::object::Object;
 use crate::path::{FieldPath, Segment};
-use crate::value::{Value, View};
+use crate::value::{self, Value, View};
 
 /// One operation of a JSON patch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +21,24 @@ enum Kind {
 }
 
 impl PatchOperation {
+    /// The operations that make the second object of the first: as few as there are different parts, in the
+    /// order of their paths; none if they are equal.
+    ///
+    /// Cost: a comparison of both, without the parts that they share by reference.
+    #[must_use]
+    pub fn between(from: &Object, to: &Object) -> Vec<Self> {
+        between(from.value(), to.value())
+    }
+
+    /// What is added or put in the place of something else; none for `remove`.
+    #[must_use]
+    pub fn value(&self) -> Option<serde_json::Value> {
+        match &self.kind {
+            Kind::Add(value) | Kind::Replace(value) => Some(value::to_json(value)),
+            Kind::Remove => None,
+        }
+    }
+
     /// `add`, `remove` or `replace`.
     #[must_use]
     pub fn op(&self) -> &'static str {

@@ -10,7 +10,6 @@ use crate::api::{Mutator, Resource, Uses};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::names::MutatorKey;
-use crate::path::FieldPath;
 
 /// Takes changes of mutators and gives out [`MutatorSet`]s.
 ///
@@ -191,17 +190,10 @@ impl MutatorSet {
             let others = self.conflicts_of(&info.key).filter(|key| **key != info.key);
             let message =
                 format!("the mutator is not applied: its location contradicts that of {}", list(others));
-            let path = FieldPath::root().child("spec").child("location");
-            let place = info.object.document().map(|document| document.locate_nearest(&path).0);
             let error = Error::new(ErrorKind::MutatorConflict, message).hint(
                 "they take the same field for different things; none of them is applied until one is gone",
             );
-            Some(
-                error
-                    .at(place.unwrap_or_else(|| info.place.clone()))
-                    .in_field(path)
-                    .about(info.key.to_string()),
-            )
+            Some(info.blame(error))
         })
     }
 

@@ -17,12 +17,21 @@ pub(super) fn write(report: &LintReport, out: &mut dyn Write) -> io::Result<()> 
             write_template(template, out)?;
         }
     }
-    let (errors, warnings) = (report.errors(), report.warnings());
-    let style = match (errors, warnings) {
+    write_summary(report, out)
+}
+
+pub(crate) fn write_summary(report: &LintReport, out: &mut dyn Write) -> io::Result<()> {
+    let style = match (report.errors(), report.warnings()) {
         (0, 0) => GOOD,
         (0, _) => DOUBTFUL,
         _ => BAD,
     };
+    writeln!(out, "{style}{}{style:#}", summary(report))
+}
+
+/// `2 errors, 1 warning in 3 files; 4 usable templates, 2 constraints`.
+pub(crate) fn summary(report: &LintReport) -> String {
+    let (errors, warnings) = (report.errors(), report.warnings());
     let mut found = Vec::new();
     if errors > 0 {
         found.push(count(errors, "error", "errors"));
@@ -34,7 +43,7 @@ pub(super) fn write(report: &LintReport, out: &mut dyn Write) -> io::Result<()> 
     let files = count(report.files.len(), "file", "files");
     let templates = count(report.policies.templates().count(), "usable template", "usable templates");
     let constraints = count(report.policies.constraints().count(), "constraint", "constraints");
-    writeln!(out, "{style}{found} in {files}; {templates}, {constraints}{style:#}")
+    format!("{found} in {files}; {templates}, {constraints}")
 }
 
 fn write_template(template: &TemplateInfo, out: &mut dyn Write) -> io::Result<()> {

@@ -20,6 +20,8 @@ use frame::{Frame, Gravity};
 pub use audit::{table, write_doubts, write_problems as write_audit_problems};
 
 pub use bench::write_comparison;
+pub(crate) use lint::{summary as lint_summary, write_summary as write_lint_summary};
+pub(crate) use test::{summary_of as test_summary, write_summary as write_test_summary};
 
 pub(crate) const FORM: Spec = Spec {
     aliases: &["default", "table"],
@@ -35,10 +37,10 @@ pub(crate) const FORM: Spec = Spec {
     ..Spec::new("human")
 };
 
-const BAD: Style = AnsiColor::Red.on_default().bold();
-const DOUBTFUL: Style = AnsiColor::Yellow.on_default().bold();
+pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
+pub(crate) const DOUBTFUL: Style = AnsiColor::Yellow.on_default().bold();
 const GOOD: Style = AnsiColor::Green.on_default().bold();
-const DIM: Style = Style::new().dimmed();
+pub(crate) const DIM: Style = Style::new().dimmed();
 const HEAD: Style = Style::new().bold();
 
 /// How many problems of one cause are shown one by one.

@@ -81,7 +81,7 @@ fn write_prints(report: &TestReport, reviewed: &Reviewed, out: &mut dyn Write) -
     Ok(())
 }
 
-fn write_summary(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn write_summary(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
     let counts = report.counts();
     let style = match counts {
         Counts { denied: 0, errors: 0, warned: 0, warnings: 0, .. } => GOOD,
@@ -89,6 +89,11 @@ fn write_summary(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
         _ => BAD,
     };
     writeln!(out, "{style}{}{style:#}", summary(report, counts))
+}
+
+/// What there is, in one line.
+pub(crate) fn summary_of(report: &TestReport) -> String {
+    summary(report, report.counts())
 }
 
 /// `3 denied, 1 warning in 2 of 14 objects; 6 policies, 64 constraints; 2 errors`.

@@ -51,6 +51,6 @@ fn serialize(report: &Report, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// Whether XML 1.0 has no place for a character, not even as a reference.
-const fn is_forbidden(c: char) -> bool {
+pub(crate) const fn is_forbidden(c: char) -> bool {
     matches!(c, '\0'..='\x08' | '\x0b' | '\x0c' | '\x0e'..='\x1f' | '\u{fffe}' | '\u{ffff}')
 }

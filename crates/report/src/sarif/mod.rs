@@ -3,7 +3,6 @@
 //! Rules are templates, results are findings. What is wrong with the input is a notification of the run, and,
 //! where it has a position, a result as well, because most viewers show no notifications.
 
-mod fingerprints;
 mod log;
 
 use std::cell::RefCell;
@@ -14,11 +13,11 @@ use portcullis::ErrorKind;
 use serde::ser::{Error as _, SerializeSeq as _};
 use serde::{Serialize, Serializer};
 
+use crate::fingerprint::{self, Fingerprints};
 use crate::form::{Spec, Writer};
 use crate::json::write_indented;
 use crate::lint::LintReport;
 use crate::{AuditReport, Completion, Finding, Place, Policy, Problem, TestReport, in_checkout};
-use fingerprints::Fingerprints;
 use log::{
     Artifact, At, Configuration, Descriptor, Driver, Invocation, Log, Logical, Message, Notification,
     Physical, Properties, RegionItem, ResultItem, Rule, Run, Tool,
@@ -196,6 +195,11 @@ impl<'a> Rules<'a> {
     }
 }
 
+/// As SARIF has it: by the version of how they are made.
+fn partial(fingerprint: String) -> BTreeMap<&'static str, String> {
+    BTreeMap::from([(fingerprint::VERSION, fingerprint)])
+}
+
 /// A finding. `gvk` is what its fingerprint calls the kind of the object.
 fn result<'a>(
     finding: &'a Finding,
@@ -215,7 +219,7 @@ fn result<'a>(
         rule_index,
         level: finding.action().level("note"),
         message: Message { text: format!("{object}: {} [{}]", finding.says(), key.name).into() },
-        partial_fingerprints: fingerprints.of(&[
+        partial_fingerprints: partial(fingerprints.of(&[
             in_checkout(finding.place.file()),
             &key.kind,
             &key.name,
@@ -223,7 +227,7 @@ fn result<'a>(
             &object,
             &finding.field,
             &finding.message,
-        ]),
+        ])),
         locations: vec![At {
             physical_location: physical(&finding.place),
             logical_locations: vec![Logical { fully_qualified_name: logical, kind: "object" }],
@@ -249,7 +253,7 @@ fn problem_result<'a>(
         rule_index,
         level: level(problem),
         message: Message { text: problem.text().into() },
-        partial_fingerprints: fingerprints.of(&[file, &id, field, &problem.message]),
+        partial_fingerprints: partial(fingerprints.of(&[file, &id, field, &problem.message])),
         locations: vec![At { physical_location: physical(place), logical_locations: Vec::new() }],
         properties: None,
         rule_id: id,

@@ -4,14 +4,15 @@
 use std::collections::BTreeMap;
 
 /// Version 1 of how fingerprints are made; a change of it needs a new number.
-const FINGERPRINT: &str = "portcullis/v1";
+pub(crate) const VERSION: &str = "portcullis/v1";
 
 /// Makes fingerprints. The order distinguishes equal findings.
 #[derive(Default)]
-pub(super) struct Fingerprints(BTreeMap<u64, u32>);
+pub(crate) struct Fingerprints(BTreeMap<u64, u32>);
 
 impl Fingerprints {
-    pub(super) fn of(&mut self, parts: &[&str]) -> BTreeMap<&'static str, String> {
+    /// Sixteen hexadecimal digits, and how many equal findings came before, from 1.
+    pub(crate) fn of(&mut self, parts: &[&str]) -> String {
         let mut hash = Fnv::default();
         for part in parts {
             hash.write(part.as_bytes());
@@ -20,7 +21,7 @@ impl Fingerprints {
         }
         let times = self.0.entry(hash.0).or_insert(0);
         *times += 1;
-        BTreeMap::from([(FINGERPRINT, format!("{:016x}:{times}", hash.0))])
+        format!("{:016x}:{times}", hash.0)
     }
 }
 
