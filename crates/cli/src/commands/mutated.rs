@@ -1,0 +1,58 @@
+//! What suites say about mutated objects.
+
+use portcullis::{
+    Error, Location, Mutation, MutatorSet, Object, Operation, PatchOperation, Place, PolicySet, Settled,
+};
+use portcullis_report::verify::{Failure, Status};
+use serde_json::Value;
+
+use crate::commands::mutating::Mutating;
+
+/// How much of a value is shown, in characters.
+const SHOWN: usize = 200;
+
+/// An object as mutators leave it when it is created. It stays where its text says that it lives, and the
+/// Namespaces are those of the case.
+pub fn mutate(mutators: &MutatorSet, object: &Object, inventory: &[Object]) -> Result<Mutation, Error> {
+    let policies = PolicySet::empty();
+    let mutating = Mutating::of(mutators.clone(), Operation::Create, &policies, inventory);
+    mutating.mutate(&Settled { object: object.clone(), place: Place::AsWritten })
+}
+
+/// Whether the mutators made the object that they should; if not, where it is another one, and who made it so.
+pub fn check(mutation: &Mutation, expected: &Object, path: &str, at: &Location) -> Option<Failure> {
+    let got = mutation.object();
+    let between = PatchOperation::between(got, expected);
+    if between.is_empty() {
+        return None;
+    }
+    let got = got.to_json();
+    let different = |operation: &PatchOperation| {
+        let wanted = operation.value().as_ref().map_or_else(nothing, shown);
+        let came = got.pointer(&operation.pointer()).filter(|_| operation.op() != "add");
+        format!("{}: expected {wanted}, got {}", operation.path(), came.map_or_else(nothing, shown))
+    };
+    let mut details: Vec<String> = between.iter().map(different).collect();
+    match mutation.changes() {
+        [] => details.push("no mutator changed the object".to_owned()),
+        changes => details.extend(changes.iter().map(|change| format!("mutated: {change}"))),
+    }
+    Some(Failure {
+        location: at.clone(),
+        message: format!("expected the object of `{path}`, got another one"),
+        details,
+        status: Status::Failed,
+    })
+}
+
+fn nothing() -> String {
+    "nothing".to_owned()
+}
+
+fn shown(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text,
+    }
+}
