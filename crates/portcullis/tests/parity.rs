@@ -24,7 +24,7 @@ use portcullis::{
     Decision, Document, EnforcementPoint, Inventory, Limits, Object, PolicySet, Resource, Review, Severity,
     Verdict, World,
 };
-use portcullis_suite::{Case, Expected, Suite, Test};
+use portcullis_suite::{Case, Expected, PolicyFiles, Suite, Test};
 use portcullis_testkit::{named, shared, testdata};
 use serde::Deserialize;
 
@@ -149,10 +149,10 @@ fn recorded_requests_are_judged_by_every_library_policy() {
     for path in suites(&library) {
         let folder = path.parent().expect("a folder");
         let Some(test) = read_suite(&path).tests.into_iter().find(|test| !test.invalid) else { continue };
-        let (constraint, kind) = first_constraint(&folder.join(&*test.constraint));
+        let (constraint, kind) = first_constraint(&folder.join(&*files(&test).constraint));
         // Some templates are in the library twice; one is enough.
         if kinds.insert(kind) {
-            documents.extend(read(&folder.join(&*test.template)));
+            documents.extend(read(&folder.join(&*files(&test).template)));
             documents.push(constraint);
         }
     }
@@ -221,9 +221,14 @@ fn read(path: &Path) -> Vec<Document> {
 
 /// Whether the constraint is for some namespaces, and the object in none.
 fn is_left_out_by_gator_test(test: &Test, case: &Case, folder: &Path) -> bool {
-    let constraint = read(&folder.join(&*test.constraint)).remove(0).to_json();
+    let constraint = read(&folder.join(&*files(test).constraint)).remove(0).to_json();
     let object = read(&folder.join(&*case.object)).remove(0).to_json();
     constraint["spec"]["match"]["namespaces"].is_array() && object["metadata"]["namespace"].is_null()
+}
+
+/// What a test of the library judges by.
+fn files(test: &Test) -> &PolicyFiles {
+    test.policy.as_ref().expect("a template and a constraint")
 }
 
 /// The suites below the library, in order of their paths.
@@ -250,7 +255,8 @@ fn read_suite(path: &Path) -> Suite {
 
 /// The policies of a test, or why they do not compile.
 fn compile(test: &Test, folder: &Path) -> Result<PolicySet, String> {
-    let paths = [&test.template, &test.constraint];
+    let PolicyFiles { template, constraint } = files(test);
+    let paths = [template, constraint];
     let documents: Vec<_> = paths.iter().flat_map(|path| read(&folder.join(&***path))).collect();
     let (policies, errors) = PolicySet::compile(documents);
     match errors.iter().find(|error| error.severity() == Severity::Error) {
