@@ -8,7 +8,7 @@ use portcullis_report::bench::{BenchReport, Gate};
 use portcullis_report::lint::LintReport;
 use portcullis_report::verify::VerifyReport;
 use portcullis_report::{Destination, Form, PolicySeverity, TestReport};
-use portcullis_sources::{ConfigArgs, FormerArgs, GatekeeperArgs};
+use portcullis_sources::{ConfigArgs, FormerArgs, GatekeeperArgs, RenderArgs};
 use regex::Regex;
 
 const AFTER: &str = "\
@@ -220,6 +220,8 @@ pub struct TestArgs {
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
     pub max_size: usize,
     #[command(flatten)]
+    pub render: RenderArgs,
+    #[command(flatten)]
     pub config: ConfigArgs,
     #[command(flatten)]
     pub second: SecondArgs,
@@ -320,6 +322,8 @@ pub struct MutateArgs {
     /// Largest file that is read, such as `512KiB` or `64MiB`.
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
     pub max_size: usize,
+    #[command(flatten)]
+    pub render: RenderArgs,
     #[command(flatten)]
     pub config: ConfigArgs,
 }
@@ -449,6 +453,8 @@ pub struct BenchArgs {
     /// Largest file that is read, such as `512KiB` or `64MiB`.
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
     pub max_size: usize,
+    #[command(flatten)]
+    pub render: RenderArgs,
     #[command(flatten)]
     pub config: ConfigArgs,
     #[command(flatten)]

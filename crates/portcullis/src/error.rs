@@ -138,6 +138,10 @@ error_kinds! {
     NotExpanded = "not-expanded";
     /// A Config that does not count: nothing is excluded or synced by it.
     IgnoredConfig = "ignored-config";
+    /// A folder that holds no manifests but what they are made of, and that was not rendered.
+    NotJudged = "not-judged";
+    /// Files that are no manifests.
+    NoManifest = "no-manifest";
     /// The same resource twice.
     DuplicateResource = "duplicate-resource";
     /// A policy compares objects that are not in the inventory.

@@ -1,51 +1,19 @@
-//! Which files there are, and their bytes.
+//! Which files there are.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::fs::{self, File};
-use std::io::{self, Read as _};
-use std::path::{Component, Path, PathBuf};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use ignore::WalkBuilder;
-use portcullis::{Document, Error, ErrorKind, Limits, Location, Source};
+use portcullis::{Error, ErrorKind, Location, Source};
 
-use super::patience::with_patience;
+use super::folders::{Folder, is_kustomization_file};
+use super::reading::{InputFile, read_error};
 use super::special::{Special, special};
-use super::system::reason;
-use super::{is_stdin, show_size, unreadable};
-
-/// A file to read, and what messages call it.
-#[derive(Clone, Debug)]
-pub struct InputFile {
-    /// What is opened.
-    pub path: PathBuf,
-    /// What messages say.
-    pub name: String,
-}
-
-impl InputFile {
-    /// A file that is called by its path. Slashes are slashes on every system, so that reports are equal.
-    pub fn new(path: &Path) -> Self {
-        let name = without_detours(path).display().to_string();
-        let name = if cfg!(windows) { name.replace('\\', "/") } else { name };
-        Self { path: path.to_owned(), name }
-    }
-}
-
-/// `a/../b/./c` as `b/c`. Only to be shown: with links, it may be another file.
-fn without_detours(path: &Path) -> PathBuf {
-    let mut short = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir if matches!(short.components().next_back(), Some(Component::Normal(_))) => {
-                short.pop();
-            }
-            other => short.push(other),
-        }
-    }
-    if short.as_os_str().is_empty() { path.to_owned() } else { short }
-}
+use super::{is_stdin, unreadable};
 
 /// Which files of a directory are taken. Files that are named are always taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,20 +38,39 @@ pub enum Choice {
 const EXTENSIONS: [&str; 5] = ["yaml", "yml", "json", "jsonl", "ndjson"];
 const PACKED: &[&str] = &["gz", "zst"];
 
-/// The files that some paths stand for, in the order given, directories sorted; no file twice.
+/// What there is below some paths.
+pub(crate) struct Found {
+    /// In the order given, directories sorted; no file twice.
+    pub(crate) files: Vec<InputFile>,
+    /// Folders of manifests that have to be rendered; what is in them is not among the files.
+    pub(crate) folders: Vec<Folder>,
+    pub(crate) problems: Vec<Error>,
+}
+
+/// The files that some paths stand for, in the order given, directories sorted; no file twice. Folders that have
+/// to be rendered are errors.
 pub fn list(paths: &[PathBuf], choice: Choice) -> (Vec<InputFile>, Vec<Error>) {
+    let Found { files, folders, mut problems } = find(paths, choice);
+    problems.extend(Folder::not_judged(&folders));
+    (files, problems)
+}
+
+pub(crate) fn find(paths: &[PathBuf], choice: Choice) -> Found {
     let mut listing = Listing { choice, ..Listing::default() };
     for path in paths {
         if !is_stdin(path) || choice == Choice::Suites {
             listing.add(path);
         }
     }
-    (listing.files, listing.problems)
+    let Listing { files, folders, problems, .. } = listing;
+    Found { files, folders, problems }
 }
 
 struct Listing {
     choice: Choice,
     files: Vec<InputFile>,
+    /// Those that have to be rendered.
+    folders: Vec<Folder>,
     problems: Vec<Error>,
     /// Files by their real path.
     seen: BTreeSet<PathBuf>,
@@ -98,6 +85,7 @@ impl Default for Listing {
         Self {
             choice: Choice::Manifests,
             files: Vec::new(),
+            folders: Vec::new(),
             problems: Vec::new(),
             seen: BTreeSet::new(),
             loops: BTreeSet::new(),
@@ -149,6 +137,11 @@ impl Listing {
     /// was meant.
     fn directory(&mut self, root: &Path, depth: Option<usize>) {
         let before = (self.files.len(), self.problems.len());
+        let is_rendered = self.choice == Choice::Manifests;
+        if let Some(folder) = is_rendered.then(|| Folder::at(root)).flatten() {
+            self.push_folder(folder);
+            return;
+        }
         let found = self.walk(root, depth);
         let name = InputFile::new(root).name;
         if self.in_git > 0 {
@@ -170,6 +163,13 @@ impl Listing {
         }
     }
 
+    fn push_folder(&mut self, folder: Folder) {
+        let real = fs::canonicalize(&folder.path).unwrap_or_else(|_| folder.path.clone());
+        if self.seen.insert(real) {
+            self.folders.push(folder);
+        }
+    }
+
     fn push(&mut self, path: &Path) {
         // What cannot be resolved cannot be opened either, and is reported then. Pipes have no real path.
         let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
@@ -181,6 +181,13 @@ impl Listing {
     /// Whether anything named like a manifest is there.
     fn walk(&mut self, root: &Path, depth: Option<usize>) -> bool {
         let choice = self.choice;
+        // Who walks decides for itself what is gone into, and only tells.
+        let folders = Arc::new(Mutex::new(Vec::new()));
+        let kept = folders.clone();
+        let keep = move |folder: Folder| match kept.lock() {
+            Ok(mut kept) => kept.push(folder),
+            Err(poisoned) => poisoned.into_inner().push(folder),
+        };
         let walk = WalkBuilder::new(root)
             .standard_filters(false)
             .follow_links(true)
@@ -191,8 +198,16 @@ impl Listing {
                     || entry.file_name() == "samples" && entry.path().with_file_name("suite.yaml").exists();
                 let policies = matches!(choice, Choice::Policies | Choice::Watched { policies: true });
                 let watched = matches!(choice, Choice::Watched { .. });
-                entry.depth() == 0
-                    || !((policies && is_samples()) || (watched && is_mounted_version(entry.path())))
+                if entry.depth() == 0 {
+                    return true;
+                }
+                let is_directory = || entry.file_type().is_some_and(|file_type| file_type.is_dir());
+                let is_manifests = choice == Choice::Manifests && is_directory();
+                if let Some(folder) = is_manifests.then(|| Folder::at(entry.path())).flatten() {
+                    keep(folder);
+                    return false;
+                }
+                !((policies && is_samples()) || (watched && is_mounted_version(entry.path())))
             })
             .build();
         let mut found = false;
@@ -209,6 +224,10 @@ impl Listing {
                 continue;
             }
             let Some(file_type) = entry.file_type().filter(|file_type| !file_type.is_dir()) else { continue };
+            // Of one that changes nothing, or the folder would have to be rendered.
+            if choice == Choice::Manifests && is_kustomization_file(entry.path()) {
+                continue;
+            }
             found = true;
             if is_in_git(root, entry.path()) {
                 self.in_git += 1;
@@ -217,6 +236,14 @@ impl Listing {
             } else {
                 self.push(entry.path());
             }
+        }
+        let folders = match folders.lock() {
+            Ok(mut kept) => std::mem::take(&mut *kept),
+            Err(poisoned) => std::mem::take(&mut *poisoned.into_inner()),
+        };
+        found |= !folders.is_empty();
+        for folder in folders {
+            self.push_folder(folder);
         }
         found
     }
@@ -288,76 +315,12 @@ fn has_extension(path: &Path, known: &[&str]) -> bool {
     extension.is_some_and(|extension| known.contains(&&*extension))
 }
 
-/// Reads the documents of a file.
-pub fn read_file(file: &InputFile, limits: &Limits) -> (Vec<Document>, Vec<Error>) {
-    match read_bytes(file, limits) {
-        Ok(bytes) => Document::read_bytes(&file.name, bytes, limits),
-        Err(error) => (Vec::new(), vec![error]),
-    }
-}
-
-/// Reads a file, unless it is too large.
-pub fn read_bytes(file: &InputFile, limits: &Limits) -> Result<Vec<u8>, Error> {
-    // Asked before it is opened: to open a pipe may take for ever.
-    let metadata = fs::metadata(&file.path).map_err(|error| read_error(&file.name, &error))?;
-    if special(metadata.file_type()).is_some() {
-        return with_patience(&file.name, || {
-            let opened = File::open(&file.path).map_err(|error| read_error(&file.name, &error))?;
-            read_limited(opened, &file.name, limits)
-        });
-    }
-    let opened = File::open(&file.path).map_err(|error| read_error(&file.name, &error))?;
-    let metadata = opened.metadata().map_err(|error| read_error(&file.name, &error))?;
-    if metadata.is_dir() {
-        return Err(unreadable(&file.name, ErrorKind::Unreadable, "expected a file, found a directory"));
-    }
-    if metadata.len() > limits.source_bytes as u64 {
-        return Err(too_large(&file.name, Some(metadata.len()), limits));
-    }
-    read_limited(opened, &file.name, limits)
-}
-
-/// Reads a stream of unknown length, but no more than is allowed.
-pub fn read_limited(stream: impl io::Read, name: &str, limits: &Limits) -> Result<Vec<u8>, Error> {
-    let mut bytes = Vec::new();
-    let allowed = limits.source_bytes as u64;
-    stream.take(allowed + 1).read_to_end(&mut bytes).map_err(|error| read_error(name, &error))?;
-    if bytes.len() as u64 > allowed { Err(too_large(name, None, limits)) } else { Ok(bytes) }
-}
-
 /// A file as a whole.
 fn whole(name: &str) -> Location {
     Location::new(Source::new(name, ""), 0..0)
 }
 
-fn too_large(name: &str, bytes: Option<u64>, limits: &Limits) -> Error {
-    let allowed = show_size(limits.source_bytes as u64);
-    let message = match bytes {
-        Some(bytes) => format!("the file has {}, more than the {allowed} that are read", show_size(bytes)),
-        None => format!("the input has more than the {allowed} that are read"),
-    };
-    unreadable(name, ErrorKind::Limit, message).hint("if it is a manifest, raise the limit with `--max-size`")
-}
-
-fn read_error(name: &str, error: &io::Error) -> Error {
-    let message = match error.kind() {
-        io::ErrorKind::NotFound => "there is no such file or directory".to_owned(),
-        io::ErrorKind::PermissionDenied => "there is no permission to read this".to_owned(),
-        _ => format!("cannot be read: {}", reason(error)),
-    };
-    unreadable(name, ErrorKind::Unreadable, message)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_take_no_detours() {
-        let name = |path: &str| InputFile::new(Path::new(path)).name;
-        assert_eq!(name("./a/../b/./c.yaml"), "b/c.yaml");
-        assert_eq!(name("../../a.yaml"), "../../a.yaml");
-        assert_eq!(name("/a/../b.yaml"), "/b.yaml");
-        assert_eq!(name("."), ".");
-    }
 }

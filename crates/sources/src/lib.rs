@@ -7,14 +7,18 @@
 mod config;
 mod deadline;
 mod files;
+mod folders;
 mod json_bytes;
 mod metrics;
 mod patience;
+mod reading;
+mod render;
 mod special;
 mod stdin;
 mod stdout;
 mod system;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use portcullis::{
@@ -24,10 +28,13 @@ use rayon::prelude::*;
 
 pub use config::{ConfigArgs, FormerArgs, GatekeeperArgs};
 pub use deadline::Deadline;
-pub use files::{Choice, InputFile, list, read_bytes, read_file};
+pub use files::{Choice, list};
+pub use folders::{Folder, FolderKind};
 pub use json_bytes::json_bytes;
 pub use metrics::MetricsText;
 pub use patience::with_patience;
+pub use reading::{InputFile, read_bytes, read_file};
+pub use render::RenderArgs;
 pub use special::{Special, special};
 pub use stdin::is_stream as stdin_is_stream;
 pub use stdout::{closed_stdout, stdout_is_closed, usage};
@@ -49,6 +56,8 @@ pub struct Input {
     pub documents: Vec<Document>,
     /// What could not be read, and what is no YAML or JSON.
     pub problems: Vec<Error>,
+    /// The files that nobody named: they were found in a directory.
+    pub found: BTreeSet<String>,
 }
 
 impl Input {
@@ -105,11 +114,26 @@ pub fn stdin_path() -> PathBuf {
     PathBuf::from(STDIN)
 }
 
-/// Reads files, directories and, for `-`, standard input.
+/// Reads files, directories and, for `-`, standard input. Folders that have to be rendered are not judged.
 pub fn documents(paths: &[PathBuf], choice: Choice, limits: &Limits) -> Input {
+    documents_or_render(paths, choice, limits, &RenderArgs::default())
+}
+
+/// The same, and renders folders that have to be, if so asked.
+pub fn documents_or_render(paths: &[PathBuf], choice: Choice, limits: &Limits, args: &RenderArgs) -> Input {
     let mut input = Input::default();
-    let (files, problems) = files::list(paths, choice);
+    let files::Found { files, folders, problems } = files::find(paths, choice);
     input.problems = problems;
+    let named: BTreeSet<&PathBuf> = paths.iter().collect();
+    input.found =
+        files.iter().filter(|file| !named.contains(&file.path)).map(|file| file.name.clone()).collect();
+    if args.render {
+        for folder in &folders {
+            input.add(render::render(folder, args, limits));
+        }
+    } else {
+        input.problems.extend(Folder::not_judged(&folders));
+    }
     let read: Vec<_> = files.par_iter().map(|file| read_file(file, limits)).collect();
     for read in read {
         input.add(read);

@@ -4,8 +4,8 @@ use std::io::{self, IsTerminal as _};
 
 use portcullis::{Document, Error, Limits};
 
-use super::files::read_limited;
 use super::patience::with_patience;
+use super::reading::read_limited;
 
 pub use super::patience::STDIN as NAME;
 

@@ -102,7 +102,7 @@ fn manifests(args: &ManifestsArgs) -> anyhow::Result<ExitStatus> {
 
 /// The policies of some paths, and what CustomResourceDefinitions there say of kinds.
 fn read(paths: &[PathBuf], uses: Uses) -> (Vec<Resource>, Kinds, Vec<Error>) {
-    let Input { documents, mut problems } = documents(paths, Choice::Policies, &Limits::default());
+    let Input { documents, mut problems, .. } = documents(paths, Choice::Policies, &Limits::default());
     let mut kinds = Kinds::default();
     let mut resources = Vec::new();
     for document in &documents {

@@ -8,13 +8,15 @@
 //!                                              └──> inventory, scopes
 //! ```
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use portcullis::{
-    Document, Error, ErrorKind, Limits, Mutation, Object, Place, Resource, Review, Scopes, Settled, Severity,
-    Uses,
+    Document, Error, ErrorKind, Limits, Location, Mutation, Node, Object, Place, Resource, Review, Scopes,
+    Settled, Severity, Source, Uses,
 };
-use portcullis_sources::{self as read, Choice, Input, is_policy, is_suite};
+use portcullis_sources::{self as read, Choice, Input, RenderArgs, is_policy, is_suite};
 use rayon::prelude::*;
 
 /// Something to judge.
@@ -93,6 +95,8 @@ pub struct Sources<'a> {
     pub max_size: usize,
     /// What it is read for.
     pub purpose: Purpose,
+    /// What is done with folders that are no manifests.
+    pub render: &'a RenderArgs,
 }
 
 /// What is done with the input.
@@ -126,7 +130,7 @@ fn is_mutator(resource: Option<&Resource>) -> bool {
 
 /// Reads all that is named, and standard input if nothing says otherwise and somebody writes into it.
 pub fn load(sources: Sources<'_>) -> Loaded {
-    let Sources { mut paths, policies, inventory, max_size, purpose } = sources;
+    let Sources { mut paths, policies, inventory, max_size, purpose, render } = sources;
     let limits = Limits { source_bytes: max_size, ..Limits::default() };
     let named = paths.iter().chain(policies).chain(inventory).any(|path| read::is_stdin(path));
     if !named && read::stdin_is_stream() {
@@ -134,8 +138,8 @@ pub fn load(sources: Sources<'_>) -> Loaded {
     }
     let mut loaded = Loaded::default();
     loaded.add_policies(read::documents(policies, Choice::Policies, &limits), purpose);
-    loaded.add_all(read::documents(&paths, Choice::Manifests, &limits), purpose);
-    loaded.add_inventory(read::documents(inventory, Choice::Manifests, &limits));
+    loaded.add_all(read::documents_or_render(&paths, Choice::Manifests, &limits, render), purpose);
+    loaded.add_inventory(read::documents_or_render(inventory, Choice::Manifests, &limits, render));
     if paths.is_empty() && policies.is_empty() && inventory.is_empty() {
         let error = Error::new(ErrorKind::NoInput, "there is nothing to read");
         loaded
@@ -146,7 +150,8 @@ pub fn load(sources: Sources<'_>) -> Loaded {
 }
 
 impl Loaded {
-    fn add_all(&mut self, input: Input, purpose: Purpose) {
+    fn add_all(&mut self, mut input: Input, purpose: Purpose) {
+        self.problems.extend(without_others(&mut input));
         self.is_unread |= has_errors(&input.problems);
         self.problems.extend(input.problems);
         for Classified { document, resource, object, problems } in classify(&input.documents, purpose.uses())
@@ -218,7 +223,8 @@ impl Loaded {
         }
     }
 
-    fn add_inventory(&mut self, input: Input) {
+    fn add_inventory(&mut self, mut input: Input) {
+        self.problems.extend(without_others(&mut input));
         self.is_unread |= has_errors(&input.problems);
         self.problems.extend(input.problems);
         for document in input.documents {
@@ -234,6 +240,52 @@ impl Loaded {
             }
         }
     }
+}
+
+/// Takes out the files of a folder that nobody would take for manifests: in none of their documents there is an
+/// `apiVersion` or a `kind`. Such are the values of a chart and the files of other tools. A file that was named is
+/// meant, and so is one of which something cannot be read.
+fn without_others(input: &mut Input) -> Option<Error> {
+    /// How many files are named.
+    const NAMED: usize = 5;
+    let is_manifest = |document: &Document| {
+        let root = Node::root(document);
+        root.field("apiVersion").is_some() || root.field("kind").is_some()
+    };
+    // A list or a scalar is a problem of reading already.
+    let is_no_object = |problem: &Error| problem.kind() == ErrorKind::NotAnObject;
+    let mut files: BTreeMap<Arc<str>, bool> = BTreeMap::new();
+    for document in &input.documents {
+        *files.entry(document.source().name().clone()).or_default() |= is_manifest(document);
+    }
+    for problem in &input.problems {
+        if let (Some(place), Severity::Error) = (problem.location(), problem.severity()) {
+            *files.entry(place.file().clone()).or_default() |= !is_no_object(problem);
+        }
+    }
+    files.retain(|file, is_manifest| !*is_manifest && input.found.contains(&**file));
+    input.documents.retain(|document| !files.contains_key(document.source().name()));
+    let is_of_others =
+        |problem: &Error| problem.location().is_some_and(|place| files.contains_key(place.file()));
+    input.problems.retain(|problem| !is_of_others(problem));
+    let (first, count) = (files.keys().next()?, files.len());
+    let names: Vec<String> = files.keys().take(NAMED).map(|file| format!("`{file}`")).collect();
+    let message = match count.saturating_sub(NAMED) {
+        _ if count == 1 => {
+            "this file is no manifest, and is not judged: it has neither `apiVersion` nor `kind`".to_owned()
+        }
+        0 => format!("{count} files are no manifests, and are not judged: {}", names.join(", ")),
+        more => format!(
+            "{count} files are no manifests, and are not judged: {} and {more} more",
+            names.join(", ")
+        ),
+    };
+    let place = Location::new(Source::new(&**first, ""), 0..0);
+    Some(
+        Error::warning(ErrorKind::NoManifest, message)
+            .at(place)
+            .hint("a file that is named is read as a manifest whatever is in it"),
+    )
 }
 
 pub fn has_errors(problems: &[Error]) -> bool {

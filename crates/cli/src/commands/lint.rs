@@ -91,7 +91,7 @@ struct Configured {
 /// Reads the webhook configurations. A file that has none is not what was meant.
 fn configurations(args: &LintArgs) -> Configured {
     let limits = Limits { source_bytes: args.max_size, ..Limits::default() };
-    let Input { documents, mut problems } =
+    let Input { documents, mut problems, .. } =
         read::documents(&args.webhook_configuration, Choice::Policies, &limits);
     let mut is_unread = problems.iter().any(|problem| problem.severity() == Severity::Error);
     let mut configuration: Option<WebhookConfiguration> = None;
@@ -124,7 +124,7 @@ fn load(args: &LintArgs) -> Loaded {
         let (files, _) = read::list(&all, Choice::Policies);
         for file in files.into_iter().filter(|file| !known.contains(&file.path)) {
             let (documents, problems) = read::read_file(&file, &limits);
-            loaded.add(Input { documents, problems });
+            loaded.add(Input { documents, problems, ..Input::default() });
         }
     }
     loaded

@@ -23,6 +23,7 @@ pub fn run(args: &MutateArgs) -> anyhow::Result<ExitStatus> {
         policies: &args.mutators,
         inventory: &args.inventory,
         max_size: args.max_size,
+        render: &args.render,
         purpose: Purpose::Mutate,
     });
     let places = Places::new(scopes).with_namespace(args.namespace.as_deref());

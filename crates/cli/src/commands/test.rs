@@ -42,6 +42,7 @@ pub fn run(args: &TestArgs) -> anyhow::Result<ExitStatus> {
         policies: &args.policies,
         inventory: &args.inventory,
         max_size: args.max_size,
+        render: &args.render,
         purpose: if args.mutate { Purpose::MutateAndJudge } else { Purpose::Judge },
     });
     let mut report = judge(loaded, args);

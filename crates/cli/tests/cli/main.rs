@@ -14,6 +14,7 @@ mod deploy;
 mod expand;
 mod field;
 mod field_cases;
+mod folders;
 mod generate;
 mod inputs;
 mod lint;
@@ -56,14 +57,18 @@ fn run(directory: &Path, args: &[&str], stdin: Option<&str>) -> Run {
         child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     }
     let output = child.wait_with_output().unwrap();
-    Run {
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-        code: output.status.code(),
-    }
+    Run::of(output)
 }
 
 impl Run {
+    fn of(output: std::process::Output) -> Self {
+        Self {
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+            code: output.status.code(),
+        }
+    }
+
     #[track_caller]
     fn exits_with(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);

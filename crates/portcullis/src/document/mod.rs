@@ -190,6 +190,34 @@ impl Document {
         self.item
     }
 
+    /// The value of another document, placed in this text: of what a tool made of this text. A part that the text
+    /// does not have is placed at the nearest one that it has.
+    #[must_use]
+    pub fn with_value_of(self, made: &Self) -> Self {
+        Self { value: made.value.clone(), ..self }
+    }
+
+    /// The document without an annotation, and without `metadata.annotations` if that was the only one.
+    #[must_use]
+    pub fn without_annotation(self, key: &str) -> Self {
+        let without = |value: &Value, key: &str, put: Option<Value>| {
+            let kept = value::entries(value).filter(|(name, _)| *name != key);
+            let kept = kept.map(|(name, value)| (Arc::<str>::from(name), value.clone()));
+            value::object(kept.chain(put.map(|value| (Arc::from(key), value))))
+        };
+        let Some(metadata) = value::get(&self.value, "metadata") else { return self };
+        let Some(annotations) = value::get(metadata, "annotations") else { return self };
+        if value::get(annotations, key).is_none() {
+            return self;
+        }
+        let annotations = without(annotations, key, None);
+        let is_empty = value::entries(&annotations).next().is_none();
+        let left = (!is_empty).then_some(annotations);
+        let metadata = without(metadata, "annotations", left);
+        let value = without(&self.value, "metadata", Some(metadata));
+        Self { value, ..self }
+    }
+
     /// The document with the kind and API version that it leaves out: the items of a typed list such as
     /// `PodList` have them in the list only.
     #[must_use]

@@ -110,6 +110,7 @@ fn summary(report: &TestReport, counts: Counts) -> String {
     }
     let objects = count(counts.objects, "object", "objects");
     let found = match found.as_slice() {
+        [] if counts.objects == 0 => "no object was judged".to_owned(),
         [] => format!("nothing found in {objects}"),
         found => format!("{} in {} of {objects}", found.join(", "), counts.bad_objects),
     };

@@ -53,6 +53,7 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<ExitStatus> {
         policies: &args.policies,
         inventory: &args.inventory,
         max_size: args.max_size,
+        render: &args.render,
         purpose: Purpose::Measure,
     });
     let places = Places::new(scopes).with_namespace(None);
