@@ -319,8 +319,3 @@ fn has_extension(path: &Path, known: &[&str]) -> bool {
 fn whole(name: &str) -> Location {
     Location::new(Source::new(name, ""), 0..0)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-}
