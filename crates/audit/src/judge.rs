@@ -383,6 +383,7 @@ impl<'a> Listed<'a> {
             None => Some(FoundIn::of(result).len() as u64),
         };
         let tally = match (&result.verdict, listed) {
+            (Said::Excepted { .. }, _) => Tally { excepted: 1, ..Tally::default() },
             (Said::Pass, _) | (_, Some(0)) => Tally { passes: 1, ..Tally::default() },
             (Said::Violations(_), Some(violations)) => Tally { violating: 1, violations, ..Tally::default() },
             (Said::Violations(_) | Said::Error(_), _) => Tally { unknown: 1, ..Tally::default() },
@@ -519,9 +520,15 @@ impl<'a> Listed<'a> {
 
 /// What a constraint says of an object and of what that implies, as one judgement: it passes if all of it passes.
 fn one(tally: Tally) -> Tally {
-    let Tally { passes, violating, violations, unknown } = tally;
+    let Tally { passes, violating, violations, unknown, excepted } = tally;
     let holds = violating == 0 && unknown == 0;
-    Tally { passes: if holds { passes.min(1) } else { 0 }, violating: violating.min(1), violations, unknown }
+    Tally {
+        passes: if holds && excepted == 0 { passes.min(1) } else { 0 },
+        violating: violating.min(1),
+        violations,
+        unknown,
+        excepted: if holds { excepted.min(1) } else { 0 },
+    }
 }
 
 /// About how many bytes a value takes.

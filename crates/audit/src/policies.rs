@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use portcullis::{
     ConfigHomes, ConstraintInfo, ConstraintKey, EnforcementPoint, Error, Limits, PolicySet, Resource,
@@ -55,6 +56,8 @@ impl Policies {
         problems.extend(found);
         let (set, found) = PolicySet::from_resources_in(prepared(resources), homes);
         problems.extend(found);
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        problems.extend(set.idle_exceptions(Some(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX))));
         Self::new(set, implying, unsupported.judge(problems))
     }
 

@@ -61,6 +61,14 @@ Examples:
 
 Exit codes: 0 all tests passed, 1 a test failed, 2 a suite or a file it names is broken, or there is no suite.";
 
+const EXCEPTIONS_EXAMPLES: &str = "\
+Examples:
+  portcullis exceptions -p policies/ manifests/           each exception, and the findings that it hides
+  portcullis exceptions -p policies/ manifests/ -o json   for scripts
+  portcullis exceptions -p policies/ manifests/ --baseline known.yaml --allow-inline-ignores
+
+Exit codes: 0 all was listed, 2 the input or a policy is broken.";
+
 const EXPAND_EXAMPLES: &str = "\
 Examples:
   portcullis expand -n deployment.yaml -n expansion.yaml            the Pods that a Deployment will have
@@ -119,7 +127,12 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Judge manifests by policies.
-    Test(TestArgs),
+    Test(Box<TestArgs>),
+    /// List what does not count: exceptions, used, unused and expired, comments, the baseline, and what each hides.
+    ///
+    /// Judges as `test` does, with the same flags, and reports what that leaves out.
+    #[command(after_help = EXCEPTIONS_EXAMPLES)]
+    Exceptions(Box<TestArgs>),
     /// Show what mutators make of manifests.
     Mutate(MutateArgs),
     /// Run the tests that policies bring: gator's suites.
@@ -195,6 +208,16 @@ pub struct TestArgs {
     /// into files.
     #[arg(short, long, value_name = "FORMAT[=FILE]", default_value = "human", value_parser = Destination::parser::<TestReport>())]
     pub output: Vec<Destination>,
+    /// Findings that are known, and fail nothing. What is in the file and no longer found is a warning.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub baseline: Option<PathBuf>,
+    /// Write the baseline anew: all that is found now is known from now on.
+    #[arg(long, requires = "baseline")]
+    pub write_baseline: bool,
+    /// Let manifests ignore findings by comments, `# portcullis-ignore: CONSTRAINT reason`: in or above the line, or
+    /// above the object.
+    #[arg(long)]
+    pub allow_inline_ignores: bool,
     /// Most bytes of the report for comments (`-o markdown`); what does not fit is counted in it.
     #[arg(long, value_name = "SIZE", default_value = "64KiB", value_parser = size)]
     pub max_bytes: usize,

@@ -18,7 +18,8 @@ impl Answer {
     pub(crate) fn of(result: &ConstraintResult) -> Result<Self, String> {
         match &result.verdict {
             Verdict::Pass => Ok(Self::Violations(Vec::new())),
-            Verdict::Violations(violations) => {
+            // Whether it counts is no question of the evaluator.
+            Verdict::Violations(violations) | Verdict::Excepted { violations, .. } => {
                 let found = violations.iter().map(|one| (one.message.clone(), one.details()));
                 Ok(Self::violations(found.collect()))
             }

@@ -1,6 +1,7 @@
 //! Decisions: what an outcome means. The only place that interprets enforcement actions.
 
 use crate::enforcement::{Actions, EnforcementAction};
+use crate::policy::ExceptionInfo;
 use crate::review::{ConstraintResult, Outcome, Position, Verdict, Violation};
 
 /// Whether a request may pass: logical AND over all constraints that apply, no OR.
@@ -11,8 +12,10 @@ use crate::review::{ConstraintResult, Outcome, Position, Verdict, Violation};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Decision<'a> {
-    /// Everything that is not a pass, in order.
+    /// Everything that is not a pass and counts, in order.
     pub findings: Vec<Finding<'a>>,
+    /// Violations that do not count because of an exception, in the same order. They deny and warn nobody.
+    pub excepted: Vec<Finding<'a>>,
 }
 
 /// One violation, or one constraint that could not be evaluated.
@@ -28,16 +31,28 @@ pub struct Finding<'a> {
 }
 
 impl<'a> Finding<'a> {
-    /// What one constraint found, in order; nothing if the object passes.
+    /// What one constraint found and counts, in order; nothing if the object passes.
     #[must_use]
     pub fn of(result: &'a ConstraintResult) -> Vec<Self> {
         match &result.verdict {
-            Verdict::Pass => Vec::new(),
+            Verdict::Pass | Verdict::Excepted { .. } => Vec::new(),
             Verdict::Violations(violations) => violations
                 .iter()
                 .map(|violation| Finding { result, violation: Some(violation), message: &violation.message })
                 .collect(),
             Verdict::Error(error) => vec![Finding { result, violation: None, message: &error.message }],
+        }
+    }
+
+    /// What one constraint found and an exception lets pass, in order.
+    #[must_use]
+    pub fn excepted(result: &'a ConstraintResult) -> Vec<Self> {
+        match &result.verdict {
+            Verdict::Excepted { violations, .. } => violations
+                .iter()
+                .map(|violation| Finding { result, violation: Some(violation), message: &violation.message })
+                .collect(),
+            Verdict::Pass | Verdict::Violations(_) | Verdict::Error(_) => Vec::new(),
         }
     }
 
@@ -57,6 +72,15 @@ impl<'a> Finding<'a> {
     #[must_use]
     pub fn details_json(&self, most: usize) -> Option<String> {
         self.violation.map_or_else(|| Some("{}".to_owned()), |violation| violation.details_json(most))
+    }
+
+    /// The exception that lets it pass, if one does.
+    #[must_use]
+    pub fn exception(&self) -> Option<&'a ExceptionInfo> {
+        match &self.result.verdict {
+            Verdict::Excepted { by, .. } => Some(by),
+            Verdict::Pass | Verdict::Violations(_) | Verdict::Error(_) => None,
+        }
     }
 
     /// What it leads to here.
@@ -88,12 +112,15 @@ impl<'a> Finding<'a> {
 impl<'a> From<&'a Outcome> for Decision<'a> {
     fn from(outcome: &'a Outcome) -> Self {
         let mut findings: Vec<Finding<'a>> = outcome.results.iter().flat_map(Finding::of).collect();
-        // Stable, and the results come ordered by constraint key, so this settles every tie.
-        findings.sort_by(|a, b| {
-            let key = |finding: &Finding<'a>| (finding.result.declared(), finding.message);
-            key(a).cmp(&key(b))
-        });
-        Self { findings }
+        let mut excepted: Vec<Finding<'a>> = outcome.results.iter().flat_map(Finding::excepted).collect();
+        for findings in [&mut findings, &mut excepted] {
+            // Stable, and the results come ordered by constraint key, so this settles every tie.
+            findings.sort_by(|a, b| {
+                let key = |finding: &Finding<'a>| (finding.result.declared(), finding.message);
+                key(a).cmp(&key(b))
+            });
+        }
+        Self { findings, excepted }
     }
 }
 

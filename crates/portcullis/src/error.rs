@@ -142,6 +142,10 @@ error_kinds! {
     NotJudged = "not-judged";
     /// Files that are no manifests.
     NoManifest = "no-manifest";
+    /// An exception that has no effect: it ended, or there is no constraint of its name.
+    Exception = "exception";
+    /// Findings of a baseline that are gone.
+    Baseline = "baseline";
     /// The same resource twice.
     DuplicateResource = "duplicate-resource";
     /// A policy compares objects that are not in the inventory.

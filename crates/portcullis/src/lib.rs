@@ -106,7 +106,8 @@ pub use analysis::Explanation;
 pub use analysis::InventoryRead;
 pub use api::{
     AdmissionReview, Config, Constraint, ConstraintTemplate, ExclusionRule, ExpansionTemplate, Mutator,
-    Operation, Process, RegoVersion, Resource, SyncSet, Unsupported, Uses, unsupported_kinds,
+    Operation, PolicyException, Process, RegoVersion, Resource, SyncSet, Unsupported, Uses,
+    unsupported_kinds,
 };
 pub use decision::{Decision, Finding};
 pub use document::{Document, Form};
@@ -128,6 +129,7 @@ pub use names::{ConstraintKey, GroupKind, Gvk, MutatorKey, MutatorKind, Template
 pub use node::Node;
 pub use object::{Annotation, Object};
 pub use path::{FieldPath, Segment};
+pub use policy::ExceptionInfo;
 pub use policy::{
     Change, ConfigHomes, ConstraintInfo, PolicySet, PolicyStore, Prepared, TemplateInfo, Unjudgeable,
 };

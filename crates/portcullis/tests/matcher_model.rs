@@ -315,7 +315,7 @@ fn engine(policies: &PolicySet, number: usize, review: &Review, inventory: &Inve
     (0..number)
         .map(|number| match verdict(number) {
             None => Some(false),
-            Some(Verdict::Violations(_)) => Some(true),
+            Some(Verdict::Violations(_) | Verdict::Excepted { .. }) => Some(true),
             Some(Verdict::Error(_)) => None,
             Some(Verdict::Pass) => panic!("a violation that always holds does not hold"),
         })

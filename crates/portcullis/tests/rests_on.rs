@@ -145,7 +145,7 @@ fn said(policies: &PolicySet, secret: &str) -> String {
     let told = outcome.results.iter().map(|result| {
         let verdict = match &result.verdict {
             Verdict::Pass => "pass".to_owned(),
-            Verdict::Violations(found) => {
+            Verdict::Violations(found) | Verdict::Excepted { violations: found, .. } => {
                 let lines = found.iter().map(|found| format!("{} {}", found.message, found.details()));
                 lines.collect::<Vec<_>>().join("\n")
             }

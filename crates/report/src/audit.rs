@@ -204,6 +204,14 @@ pub struct Tally {
     /// Judgements that could not be made. Where it is not known of several of the things that an object implies,
     /// each counts.
     pub unknown: u64,
+    /// Judgements whose violations an exception lets pass.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub excepted: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+const fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Tally {
@@ -213,6 +221,7 @@ impl Tally {
         self.violating += other.violating;
         self.violations += other.violations;
         self.unknown += other.unknown;
+        self.excepted += other.excepted;
     }
 }
 

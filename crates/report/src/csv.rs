@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use crate::form::{Spec, Writer};
 use crate::lint::LintReport;
 use crate::rows::Row;
-use crate::{Finding, TestReport, Verdict, escape, in_checkout};
+use crate::{Finding, Suppression, TestReport, Verdict, escape, in_checkout};
 
 const ABOUT: &str = "CSV, for spreadsheets";
 
@@ -23,7 +23,7 @@ const COLUMNS: [&str; 12] = [
 ];
 
 fn write_test(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
-    write_rows(&Row::of_test(report), out)
+    write_rows(&Row::of_test(report).into_iter().chain(Row::suppressed(report)).collect::<Vec<_>>(), out)
 }
 
 fn write_lint(report: &LintReport, out: &mut dyn Write) -> io::Result<()> {
@@ -37,8 +37,13 @@ fn write_rows(rows: &[Row<'_>], out: &mut dyn Write) -> io::Result<()> {
         let (line, column) = row.line_column();
         let (verdict, action, severity) = match row.finding {
             Some((policy, finding)) => {
+                let verdict = match row.suppressed {
+                    Some(Suppression::Exception { .. } | Suppression::Inline { .. }) => "excepted",
+                    Some(Suppression::Baseline) => "known",
+                    None => finding.verdict.as_str(),
+                };
                 let severity = policy.severity.map_or("", |severity| severity.as_str());
-                (finding.verdict.as_str(), actions(finding), severity)
+                (verdict, actions(finding), severity)
             }
             // A document that cannot be used is not judged.
             None if row.level == crate::rows::Level::Error => (Verdict::Unknown.as_str(), String::new(), ""),

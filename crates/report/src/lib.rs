@@ -19,6 +19,7 @@ mod compact;
 mod csv;
 pub mod destination;
 pub mod escape;
+pub mod exceptions;
 mod exit;
 mod explained;
 mod finding;
@@ -64,7 +65,7 @@ pub use place::{Place, in_checkout};
 pub use policy::{Policy, PolicySeverity, Template};
 pub use portcullis_sources::usage;
 pub use problem::Problem;
-pub use test::{Counts, Placed, Reviewed, TestReport, Wanted};
+pub use test::{Counts, Exception, Placed, Reviewed, Suppressed, Suppression, TestReport, Wanted};
 pub use time::Timestamp;
 
 /// `1 object`, `2 objects`.

@@ -55,8 +55,10 @@ fn text(report: &AuditReport) -> String {
 
     let name = "portcullis_audit_judgements";
     text.head(name, "gauge", "Objects and constraints that apply to them, by what came out.");
-    let Tally { passes, violating, unknown, .. } = report.totals.all;
-    for (word, count) in [("pass", passes), ("violation", violating), ("unknown", unknown)] {
+    let Tally { passes, violating, unknown, excepted, .. } = report.totals.all;
+    for (word, count) in
+        [("pass", passes), ("violation", violating), ("unknown", unknown), ("excepted", excepted)]
+    {
         text.sample(name, &[("verdict", word)], count);
     }
     let denied = report.totals.by_action.get(&Action(EnforcementAction::Deny));

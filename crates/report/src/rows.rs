@@ -7,7 +7,7 @@ use portcullis::Severity;
 
 use crate::fingerprint::Fingerprints;
 use crate::lint::LintReport;
-use crate::{Finding, Place, Policy, Problem, TestReport, Verdict};
+use crate::{Finding, Place, Policy, Problem, Suppressed, Suppression, TestReport, Verdict};
 
 /// One row: a finding, or something that is wrong with the input or with a policy.
 pub(crate) struct Row<'a> {
@@ -27,6 +27,8 @@ pub(crate) struct Row<'a> {
     pub help: Option<&'a str>,
     /// The finding, with its policy.
     pub finding: Option<(&'a Policy, &'a Finding)>,
+    /// Why it does not count, if it does not.
+    pub suppressed: Option<&'a Suppression>,
 }
 
 /// How grave a row is, the gravest first.
@@ -73,8 +75,31 @@ impl<'a> Row<'a> {
             message: finding.says(),
             help: None,
             finding: Some((policy, finding)),
+            suppressed: None,
         });
         problems.chain(findings).collect()
+    }
+
+    /// Findings of a test that do not count: notes, of which the help says why.
+    pub(crate) fn suppressed(report: &'a TestReport) -> Vec<Self> {
+        let row = |one: &'a Suppressed| {
+            let policy = report.policies.get(one.finding.policy)?;
+            Some(Self {
+                place: Some(&one.finding.place),
+                level: Level::Note,
+                code: policy.key.to_string(),
+                object: Some(one.finding.object.to_string()),
+                field: &one.finding.field,
+                message: one.finding.says(),
+                help: match &one.why {
+                    Suppression::Exception { reason, .. } | Suppression::Inline { reason } => Some(reason),
+                    Suppression::Baseline => None,
+                },
+                finding: Some((policy, &one.finding)),
+                suppressed: Some(&one.why),
+            })
+        };
+        report.suppressed.iter().filter_map(row).collect()
     }
 
     /// All of a lint.
@@ -92,6 +117,7 @@ impl<'a> Row<'a> {
             message: Cow::Borrowed(&problem.message),
             help: problem.help.as_deref(),
             finding: None,
+            suppressed: None,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use portcullis::{EnforcementAction, Error, ErrorKind, Object};
 
-use crate::{Finding, Policy, Problem, Verdict};
+use crate::{Finding, Place, Policy, Problem, Verdict};
 
 /// What `portcullis test` found.
 #[derive(Debug)]
@@ -13,6 +13,10 @@ pub struct TestReport {
     pub policies: Vec<Policy>,
     /// In the order of the objects, then as the library orders them. Each has its text.
     pub findings: Vec<Finding>,
+    /// Findings that do not count, in the same order. They are not among the others.
+    pub suppressed: Vec<Suppressed>,
+    /// The exceptions that there are, by name.
+    pub exceptions: Vec<Exception>,
     /// What is wrong with the input, by position.
     pub problems: Vec<Problem>,
     /// How many templates could be used.
@@ -23,6 +27,72 @@ pub struct TestReport {
     pub excluded: usize,
     /// What people want of it.
     pub wanted: Wanted,
+}
+
+/// An exception that there is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exception {
+    /// Its name.
+    pub name: String,
+    /// Its reason.
+    pub reason: String,
+    /// Who answers for it.
+    pub owner: Option<String>,
+    /// When it ends, as written.
+    pub expires_at: Option<String>,
+    /// Whether it ended.
+    pub is_expired: bool,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// A finding that does not count.
+#[derive(Clone, Debug)]
+pub struct Suppressed {
+    /// As it would have counted. Never one that could not be evaluated.
+    pub finding: Finding,
+    /// Why it does not.
+    pub why: Suppression,
+}
+
+/// Why a finding does not count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Suppression {
+    /// An exception says so.
+    Exception {
+        /// Its name.
+        name: String,
+        /// Its reason.
+        reason: String,
+        /// Who answers for it.
+        owner: Option<String>,
+        /// When it ends, as written.
+        expires_at: Option<String>,
+    },
+    /// A comment in the manifest says so.
+    Inline {
+        /// Its reason.
+        reason: String,
+    },
+    /// It was known when the baseline was written.
+    Baseline,
+}
+
+impl Suppression {
+    /// `excepted by NAME: reason`, `known from the baseline`.
+    pub fn says(&self) -> String {
+        match self {
+            Self::Exception { name, reason, owner, expires_at } => {
+                let owner = owner.iter().map(|owner| format!("owner {owner}"));
+                let more: Vec<String> =
+                    owner.chain(expires_at.iter().map(|until| format!("until {until}"))).collect();
+                let more = if more.is_empty() { String::new() } else { format!(" ({})", more.join(", ")) };
+                format!("excepted by {name}{more}: {reason}")
+            }
+            Self::Inline { reason } => format!("ignored by a comment: {reason}"),
+            Self::Baseline => "known from the baseline".to_owned(),
+        }
+    }
 }
 
 /// What the form for people leaves out and adds.
@@ -95,6 +165,10 @@ pub struct Counts {
     pub objects: usize,
     /// Objects in which something was found.
     pub bad_objects: usize,
+    /// Findings that an exception lets pass.
+    pub excepted: usize,
+    /// Findings that are in the baseline.
+    pub known: usize,
     /// Errors in the input.
     pub errors: usize,
     /// Warnings about the input.
@@ -138,6 +212,9 @@ impl TestReport {
                 counts.failures += usize::from(finding.verdict == Verdict::Unknown);
             }
         }
+        let is_known = |one: &&Suppressed| one.why == Suppression::Baseline;
+        counts.known = self.suppressed.iter().filter(is_known).count();
+        counts.excepted = self.suppressed.len() - counts.known;
         counts.errors = self.problems.iter().filter(|problem| problem.is_error()).count();
         counts.warnings = self.problems.len() - counts.errors;
         counts

@@ -96,6 +96,8 @@ pub struct Expect {
     pub allowed: Option<bool>,
     /// Everything that is not a pass, in order; looked at if given.
     pub findings: Option<Vec<ExpectedFinding>>,
+    /// What an exception lets pass, as `EXCEPTION: [constraint] message`, in order; looked at if given.
+    pub excepted: Option<Vec<String>>,
     /// Constraints that apply and hold; looked at if given.
     pub passes: Option<Vec<String>>,
     /// Lines the policies printed, in order of constraints; looked at if given.

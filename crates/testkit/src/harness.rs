@@ -169,7 +169,10 @@ pub fn render(outcome: &Outcome) -> String {
             Verdict::Error(error) => {
                 let _ = writeln!(text, "  error {} at {:?}", error.message, error.location);
             }
-            Verdict::Violations(violations) => {
+            Verdict::Violations(violations) | Verdict::Excepted { violations, .. } => {
+                if let Verdict::Excepted { by, .. } = &result.verdict {
+                    let _ = writeln!(text, "  excepted by {}", by.name());
+                }
                 for violation in violations {
                     let _ = writeln!(text, "  {} {}", violation.message, violation.details());
                     if let Some(position) = violation.position() {
@@ -405,6 +408,19 @@ fn check(expect: &Expect, outcome: &Outcome) -> Result<(), String> {
         for (expected, found) in findings.iter().zip(&decision.findings) {
             check_finding(expected, found).or_else(|what| complain("a finding", &what))?;
         }
+    }
+    let excepted = || {
+        let line = |finding: &portcullis::Finding<'_>| {
+            format!(
+                "{}: {}",
+                finding.exception().map_or("?", portcullis::ExceptionInfo::name),
+                finding.line()
+            )
+        };
+        decision.excepted.iter().map(line).collect::<Vec<_>>()
+    };
+    if expect.excepted.as_ref().is_some_and(|expected| *expected != excepted()) {
+        return complain("what is excepted", &format!("{:#?}", excepted()));
     }
     let keys_of_passes = || {
         let passes = outcome.results.iter().filter(|result| result.verdict == Verdict::Pass);

@@ -135,10 +135,10 @@ fn result_of(result: &ConstraintResult, redaction: &Redaction, room: &mut usize)
     put("name", (*key.name).into());
     put("actions", actions.into());
     put("steps", result.steps.into());
-    let findings = Finding::of(result);
+    let findings: Vec<_> = Finding::of(result).into_iter().chain(Finding::excepted(result)).collect();
     let outcome = match &result.verdict {
         Verdict::Pass => "pass",
-        Verdict::Violations(violations) => {
+        Verdict::Violations(violations) | Verdict::Excepted { violations, .. } => {
             let mut list = Vec::new();
             for finding in &findings {
                 let entry = json!({
@@ -153,7 +153,12 @@ fn result_of(result: &ConstraintResult, redaction: &Redaction, room: &mut usize)
                 put("violationsLeftOut", (violations.len() - list.len()).into());
             }
             put("violations", list.into());
-            "violation"
+            if let Verdict::Excepted { by, .. } = &result.verdict {
+                put("exception", by.name().into());
+                "excepted"
+            } else {
+                "violation"
+            }
         }
         Verdict::Error(_) => {
             let error = findings.first().map(|finding| Value::from(redaction.message(finding)));

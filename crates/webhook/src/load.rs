@@ -169,7 +169,10 @@ fn compile(resources: Vec<Resource>, homes: &ConfigHomes) -> (PolicySet, Vec<Dur
     }
     errors.extend(store.pending());
     errors.extend(store.ignored_configs());
-    (store.snapshot(), ingested, errors)
+    let policies = store.snapshot();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    errors.extend(policies.idle_exceptions(Some(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX))));
+    (policies, ingested, errors)
 }
 
 /// What distinguishes one state of some files from another without reading them.

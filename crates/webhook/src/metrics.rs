@@ -38,12 +38,12 @@ struct Counts {
 #[derive(Debug, Default)]
 struct Row {
     /// By [`OUTCOMES`].
-    outcomes: [u64; 3],
+    outcomes: [u64; 4],
     took: Duration,
     steps: u64,
 }
 
-const OUTCOMES: [&str; 3] = ["pass", "violation", "error"];
+const OUTCOMES: [&str; 4] = ["pass", "violation", "error", "excepted"];
 
 /// What is measured when somebody asks.
 #[derive(Clone, Debug, Default)]
@@ -299,6 +299,7 @@ impl Counts {
             Verdict::Pass => 0,
             Verdict::Violations(_) => 1,
             Verdict::Error(_) => 2,
+            Verdict::Excepted { .. } => 3,
         };
         let row = self.row(result.key());
         if let Some(number) = row.outcomes.get_mut(outcome) {

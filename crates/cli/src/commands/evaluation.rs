@@ -33,6 +33,11 @@ impl Evaluating {
         self.timeout
     }
 
+    /// What time it is for policies and exceptions, in nanoseconds since 1970.
+    pub const fn now_ns(&self) -> i64 {
+        self.now_ns
+    }
+
     /// The end of a review that begins now.
     pub fn deadline(&self) -> Deadline {
         Deadline::after(self.timeout)

@@ -8,6 +8,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use portcullis::{
     AdmissionRules, Document, Error, ErrorKind, ExpansionSet, Kinds, Limits, Object, PolicySet, Resource,
@@ -33,6 +34,8 @@ pub fn run(args: &LintArgs) -> anyhow::Result<ExitStatus> {
     let (policies, found) = PolicySet::from_resources_in(read::prepared(policies), &args.config.homes(None));
     problems.extend(found);
     problems.extend(mutators.fights(&policies));
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    problems.extend(policies.idle_exceptions(Some(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX))));
     if !args.webhook_configuration.is_empty() {
         let configured = configurations(args);
         is_unread |= configured.is_unread;

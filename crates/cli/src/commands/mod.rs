@@ -1,9 +1,11 @@
 //! One command per file: read, ask the library, report. What several of them do stands in files beside.
 
+mod baseline;
 mod bench;
 mod evaluation;
 mod expand;
 mod generate;
+mod inline;
 mod input;
 mod lint;
 mod mutate;
@@ -29,6 +31,10 @@ pub fn dispatch(args: Args) -> anyhow::Result<ExitStatus> {
         Command::Test(test) => {
             let jobs = test.jobs;
             in_pool(jobs, || test::run(&test))
+        }
+        Command::Exceptions(test) => {
+            let jobs = test.jobs;
+            in_pool(jobs, || test::list_exceptions(&test))
         }
         Command::Verify(verify) => {
             let jobs = verify.jobs;

@@ -8,24 +8,27 @@
 
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use portcullis::{
-    ConstraintKey, Decision, Elsewhere, EnforcementAction, EnforcementPoint, Error, ErrorKind, Expansion,
-    ExpansionSet, FieldPath, Fight, ImpliedBy, Inventory, InventoryStore, Location, MutatorSet, Object,
-    ObjectKey, Outcome, Parent, Place, Places, PolicySet, Position, Precision, Process, Resource, Review,
-    Unsupported, Verdict, World,
+    ConstraintKey, Decision, Elsewhere, EnforcementAction, EnforcementPoint, Error, ErrorKind, ExceptionInfo,
+    Expansion, ExpansionSet, FieldPath, Fight, ImpliedBy, Inventory, InventoryStore, Location, MutatorSet,
+    Object, ObjectKey, Outcome, Parent, Place, Places, PolicySet, Position, Precision, Process, Resource,
+    Review, Unsupported, Verdict, World,
 };
 use portcullis_audit::implying::Expand;
 use portcullis_report::{
-    self as report, Action, Details, ExitStatus, Finding, Implied, InText, ObjectName, Placed, Policy,
-    Problem, Reviewed, TestReport, Wanted,
+    self as report, Action, Details, ExitStatus, Finding, Form, Implied, InText, ObjectName, Placed, Policy,
+    Problem, Reviewed, Suppressed, Suppression, TestReport, Wanted,
 };
 use portcullis_sources::prepared;
 use rayon::prelude::*;
 
 use crate::args::{FailOn, TestArgs};
+use crate::commands::baseline::Baseline;
 use crate::commands::evaluation::Evaluating;
+use crate::commands::inline::{self, Ignore};
 use crate::commands::input::{Changed, Loaded, Purpose, Sources, Subject, SubjectKind, has_errors, load};
 use crate::commands::mutating::{Mutating, compile};
 use crate::commands::progress::Progress;
@@ -37,6 +40,40 @@ const POINT: EnforcementPoint = EnforcementPoint::CommandLine;
 /// Judges and reports.
 pub fn run(args: &TestArgs) -> anyhow::Result<ExitStatus> {
     report::destination::check(&args.output).map_err(anyhow::Error::msg)?;
+    let report = report_of(args)?;
+    report::destination::write_all(&args.output, &report, &report.problems)?;
+    let fails = |finding: &Finding| fails(&report, finding, args.fail_on);
+    Ok(match (report.problems.iter().any(Problem::is_error), report.findings.iter().any(fails)) {
+        (true, _) => ExitStatus::Error,
+        (false, true) => ExitStatus::Violations,
+        (false, false) => ExitStatus::Success,
+    })
+}
+
+/// Lists exceptions, and what does not count because of them.
+pub fn list_exceptions(args: &TestArgs) -> anyhow::Result<ExitStatus> {
+    let write = match args.output.as_slice() {
+        [report::Destination { form: Form::Human, target }] => {
+            (report::exceptions::write_human as Write, target)
+        }
+        [report::Destination { form: Form::Json, target }] => {
+            (report::exceptions::write_json as Write, target)
+        }
+        _ => anyhow::bail!("`exceptions` writes one list, with `-o human` or `-o json`"),
+    };
+    let report = report_of(args)?;
+    report::human::write_problems(&report.problems, &mut anstream::stderr().lock())?;
+    let mut out = write.1.open(false)?;
+    write.0(&report, &mut out)?;
+    out.finish()?;
+    let is_incomplete = report.problems.iter().any(Problem::is_error);
+    Ok(if is_incomplete { ExitStatus::Error } else { ExitStatus::Success })
+}
+
+type Write = fn(&TestReport, &mut dyn std::io::Write) -> std::io::Result<()>;
+
+/// What comes of judging.
+fn report_of(args: &TestArgs) -> anyhow::Result<TestReport> {
     let loaded = load(Sources {
         paths: args.filenames.iter().chain(&args.paths).cloned().collect(),
         policies: &args.policies,
@@ -46,6 +83,9 @@ pub fn run(args: &TestArgs) -> anyhow::Result<ExitStatus> {
         purpose: if args.mutate { Purpose::MutateAndJudge } else { Purpose::Judge },
     });
     let mut report = judge(loaded, args);
+    if let Some(path) = &args.baseline {
+        known(&mut report, path, args.write_baseline)?;
+    }
     let denies = |finding: &Finding| finding.actions.contains(&Action(EnforcementAction::Deny));
     if args.deny_only {
         report.findings.retain(denies);
@@ -57,13 +97,31 @@ pub fn run(args: &TestArgs) -> anyhow::Result<ExitStatus> {
     if args.quiet {
         report.problems.retain(Problem::is_error);
     }
-    report::destination::write_all(&args.output, &report, &report.problems)?;
-    let fails = |finding: &Finding| fails(&report, finding, args.fail_on);
-    Ok(match (report.problems.iter().any(Problem::is_error), report.findings.iter().any(fails)) {
-        (true, _) => ExitStatus::Error,
-        (false, true) => ExitStatus::Violations,
-        (false, false) => ExitStatus::Success,
-    })
+    Ok(report)
+}
+
+/// Takes out of a report what its baseline knows, or writes what it finds into it.
+fn known(report: &mut TestReport, path: &Path, is_written: bool) -> anyhow::Result<()> {
+    let baseline = if is_written {
+        if report.problems.iter().any(Problem::is_error) {
+            let message = "the baseline was not written, because not everything could be judged";
+            report.problems.push(Problem::error(ErrorKind::Baseline, message));
+            return Ok(());
+        }
+        let baseline = Baseline::of(report);
+        baseline.write(path)?;
+        Ok(baseline)
+    } else {
+        Baseline::read(path)
+    };
+    match baseline {
+        Ok(baseline) => baseline.apply(report, path),
+        Err(errors) => {
+            report.problems.extend(Problem::all(&errors));
+            report.problems.sort();
+        }
+    }
+    Ok(())
 }
 
 /// Whether a finding makes the run fail. What could not be evaluated does if it could deny, whatever is asked.
@@ -130,6 +188,8 @@ fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
     subjects.sort_by_cached_key(|subject| subject.object.location());
     let progress = Progress::new(subjects.len(), args.quiet);
     let evaluating = Evaluating::new(&args.evaluation);
+    let now_ns = evaluating.now_ns();
+    problems.extend(policies.idle_exceptions(Some(now_ns)));
     let default = inventory.missing_default_namespace();
     let described: Vec<Policy> = policies.constraints().map(|one| Policy::of(one, POINT)).collect();
     let index = described.iter().enumerate().map(|(index, policy)| (policy.key.clone(), index)).collect();
@@ -138,7 +198,18 @@ fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
     let second =
         tally.as_ref().map(|tally| Second::new(policies, evaluating.timeout(), tally).with(inventory));
     let expansion = Expansion::new(&expansions).with_mutators(&mutators).of_parents(parents);
-    let judging = Judging { policies, expansion, index, inventory, places, default, evaluating, second };
+    let has_inline_ignores = args.allow_inline_ignores;
+    let judging = Judging {
+        policies,
+        expansion,
+        index,
+        inventory,
+        places,
+        default,
+        evaluating,
+        has_inline_ignores,
+        second,
+    };
     let judged: Vec<Judged> = subjects
         .into_par_iter()
         .map(|subject| {
@@ -158,13 +229,16 @@ fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
     };
     let excluded = judged.iter().filter(|judged| judged.is_excluded).count();
     let mut reviewed = Vec::with_capacity(judged.len());
-    let mut findings = Vec::new();
+    let (mut findings, mut suppressed) = (Vec::new(), Vec::new());
     // Of each the first object, and how many there are.
     let mut fights: BTreeMap<_, (Error, ObjectName, usize)> = BTreeMap::new();
     for (judged, ordinal) in judged.into_iter().zip(0..) {
         reviewed.push(judged.reviewed);
         findings.extend(judged.findings.into_iter().map(|finding| Finding { ordinal, ..finding }));
+        let numbered = |one: Suppressed| Suppressed { finding: Finding { ordinal, ..one.finding }, ..one };
+        suppressed.extend(judged.suppressed.into_iter().map(numbered));
         problems.extend(judged.elsewhere);
+        problems.extend(judged.comments);
         problems.extend(judged.unexpanded);
         problems.extend(judged.otherwise);
         for fight in judged.fights {
@@ -190,11 +264,24 @@ fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
         reviewed,
         policies: described,
         findings,
+        suppressed,
+        exceptions: policies.exceptions().map(|info| exception(info, now_ns)).collect(),
         problems: Problem::all(&problems),
         templates: policies.templates().count(),
         placed,
         excluded,
         wanted: Wanted { quiet: args.quiet, verbose: args.verbose, max_bytes: args.max_bytes },
+    }
+}
+
+fn exception(info: &ExceptionInfo, now_ns: i64) -> report::Exception {
+    report::Exception {
+        name: info.name().to_owned(),
+        reason: info.reason().to_owned(),
+        owner: info.owner().map(str::to_owned),
+        expires_at: info.expires_at().map(str::to_owned),
+        is_expired: info.is_expired(Some(now_ns)),
+        place: report::Place::of(info.location()),
     }
 }
 
@@ -281,6 +368,8 @@ struct Judging<'a> {
     /// The Namespace `default`, which is in every cluster, if the inventory does not have it.
     default: Option<Object>,
     evaluating: Evaluating,
+    /// Whether comments of manifests count.
+    has_inline_ignores: bool,
     /// Who is asked as well, if somebody is.
     second: Option<Opinion<'a>>,
 }
@@ -290,6 +379,10 @@ struct Judged {
     reviewed: Reviewed,
     /// Of this object; numbered when all have come.
     findings: Vec<Finding>,
+    /// Those that do not count.
+    suppressed: Vec<Suppressed>,
+    /// What is wrong with comments that ignore findings.
+    comments: Vec<Error>,
     /// It names no namespace, though its kind lives in one.
     is_placed: bool,
     /// A Config keeps the webhook away from it.
@@ -325,7 +418,8 @@ impl Judging<'_> {
         let is_policy = kind == SubjectKind::Policy;
         let mut unexpanded = None;
         let mut reviewed = Reviewed { object, is_policy, passed: Vec::new(), prints: Vec::new() };
-        let (mut findings, mut fights, mut otherwise) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut findings, mut suppressed, mut comments) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut fights, mut otherwise) = (Vec::new(), Vec::new());
         if !is_excluded {
             let implied = review.implied(&self.expansion, &world).unwrap_or_else(|error| {
                 let error = error.to_error().about(reviewed.object.to_string());
@@ -344,14 +438,32 @@ impl Judging<'_> {
             if let Some(changed) = mutated.filter(|changed| changed.mutation.is_changed()) {
                 fights = self.fights(&changed, &outcome, &world);
             }
-            findings = once(self.findings(&reviewed.object, &outcome));
+            let decision = Decision::from(&outcome);
+            findings = once(self.findings(&reviewed.object, &decision.findings));
+            suppressed = self.suppressed(&reviewed.object, &decision.excepted);
+            if let Some(document) = reviewed.object.document().filter(|_| self.has_inline_ignores) {
+                let ignores;
+                (ignores, comments) = inline::ignores(document);
+                suppressed.extend(self.ignored(&mut findings, &ignores));
+            }
             reviewed.passed = self.passed(&outcome);
             for result in &outcome.results {
                 let Some(policy) = self.index.get(result.key()).copied() else { continue };
                 reviewed.prints.extend(result.prints.iter().map(|print| (policy, print.clone())));
             }
         }
-        Judged { reviewed, findings, is_placed, is_excluded, elsewhere, unexpanded, fights, otherwise }
+        Judged {
+            reviewed,
+            findings,
+            suppressed,
+            comments,
+            is_placed,
+            is_excluded,
+            elsewhere,
+            unexpanded,
+            fights,
+            otherwise,
+        }
     }
 
     /// The review with the Namespace `default`, if it lives there.
@@ -381,11 +493,48 @@ impl Judging<'_> {
         hold.filter_map(|results| self.index.get(results.first()?.key()).copied()).collect()
     }
 
-    fn findings(&self, object: &Object, outcome: &Outcome) -> Vec<Finding> {
+    /// What exceptions let pass.
+    fn suppressed(&self, object: &Object, excepted: &[portcullis::Finding<'_>]) -> Vec<Suppressed> {
+        let found = self.findings(object, excepted).into_iter().zip(excepted);
+        let with_reason = |(finding, of): (Finding, &portcullis::Finding<'_>)| {
+            let by = of.exception()?;
+            let why = Suppression::Exception {
+                name: by.name().to_owned(),
+                reason: by.reason().to_owned(),
+                owner: by.owner().map(str::to_owned),
+                expires_at: by.expires_at().map(str::to_owned),
+            };
+            Some(Suppressed { finding, why })
+        };
+        found.filter_map(with_reason).collect()
+    }
+
+    /// Takes out what comments ignore.
+    fn ignored(&self, findings: &mut Vec<Finding>, ignores: &[Ignore]) -> Vec<Suppressed> {
+        let keys: BTreeMap<usize, &ConstraintKey> =
+            self.index.iter().map(|(key, index)| (*index, key)).collect();
+        let (mut left, mut suppressed) = (Vec::new(), Vec::new());
+        for finding in std::mem::take(findings) {
+            let ignore = keys
+                .get(&finding.policy)
+                .zip(finding.text.as_ref())
+                .and_then(|(key, text)| ignores.iter().find(|ignore| ignore.covers(key, &text.location)));
+            match ignore.filter(|_| finding.verdict == report::Verdict::Violation) {
+                Some(ignore) => {
+                    let why = Suppression::Inline { reason: ignore.reason.clone() };
+                    suppressed.push(Suppressed { finding, why });
+                }
+                None => left.push(finding),
+            }
+        }
+        *findings = left;
+        suppressed
+    }
+
+    fn findings(&self, object: &Object, found: &[portcullis::Finding<'_>]) -> Vec<Finding> {
         let whole = LazyCell::new(|| whole(object));
         let name = LazyCell::new(|| ObjectName::of(object));
-        let decision = Decision::from(outcome);
-        let found = decision.findings.iter().map(|finding| {
+        let found = found.iter().map(|finding| {
             // Of what is implied, the part that it is made of is known at least.
             let is_precise = |place: &Position| place.precision != Precision::Object || !place.path.is_root();
             let precise = finding.position().filter(is_precise);

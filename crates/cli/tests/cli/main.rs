@@ -22,6 +22,7 @@ mod mutate;
 mod oracle;
 mod sarif;
 mod scope;
+mod suppressed;
 mod test;
 mod three_ways;
 mod verify;

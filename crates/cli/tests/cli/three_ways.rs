@@ -129,6 +129,71 @@ fn command_line_webhook_and_audit_say_the_same() {
     assert_eq!(command_line, by_webhook(path, &policies));
 }
 
+/// An exception that ended, one that did not yet, and one that never does: the same for all three.
+#[test]
+fn exceptions_hold_and_end_three_ways_alike() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    fs::copy(repository("testdata/audit/shop.yaml"), path.join("dump.yaml")).unwrap();
+    let policies = path.join("policies");
+    fs::create_dir(&policies).unwrap();
+    let template = "{apiVersion: templates.gatekeeper.sh/v1, kind: ConstraintTemplate, metadata: {name: named}, spec: {crd: {spec: {names: {kind: Named}}}, \
+         targets: [{target: admission.k8s.gatekeeper.sh, rego: \"package named\\nviolation[{\\\"msg\\\": input.review.object.metadata.name}] { true }\"}]}}\n\
+         ---\n{apiVersion: constraints.gatekeeper.sh/v1beta1, kind: Named, metadata: {name: all}}\n";
+    fs::write(policies.join("policy.yaml"), template).unwrap();
+    let ways = || {
+        let named = policies.display().to_string();
+        let command_line = by_command_line(path, &named);
+        assert_eq!(command_line, by_audit(path, &named));
+        assert_eq!(command_line, by_webhook(path, &policies));
+        command_line
+    };
+    let all = ways();
+    let (first, second) = (&objects()[0], &objects()[1]);
+    let exception = |object: &Value, ends: &str| {
+        let name = object["metadata"]["name"].as_str().unwrap();
+        let kind = object["kind"].as_str().unwrap();
+        format!(
+            "---\n{{apiVersion: policy.portcullis.dev/v1alpha1, kind: PolicyException, metadata: {{name: of-{name}}}, \
+             spec: {{constraints: [Named/all], match: {{name: {name}, kinds: [{{kinds: [{kind}]}}]}}, reason: because{ends}}}}}\n"
+        )
+    };
+    for (ends, is_in_force) in [
+        ("", true),
+        (", expiresAt: \"2999-01-31\"", true),
+        (", expiresAt: \"2020-01-31T00:00:00+02:00\"", false),
+    ] {
+        fs::write(policies.join("exceptions.yaml"), exception(first, ends) + &exception(second, "")).unwrap();
+        let left = ways();
+        assert_eq!(left.contains_key(&name(first)), !is_in_force, "{ends}");
+        assert!(!left.contains_key(&name(second)), "{ends}");
+        assert_eq!(left.len(), all.len() - 1 - usize::from(is_in_force), "{ends}");
+        for command in [
+            &["test", "-p", "policies", "dump.yaml"][..],
+            &["audit", "-p", "policies", "dump.yaml"],
+            &["lint", "policies"],
+        ] {
+            let shown = run_in(path, command).shown();
+            assert_eq!(
+                shown.contains("ended at 2020-01-31T00:00:00+02:00"),
+                !is_in_force,
+                "{command:?}: {shown}"
+            );
+            let number = 1 + usize::from(is_in_force);
+            assert!(
+                command[0] == "lint" || shown.contains(&format!("{number} excepted")),
+                "{command:?}: {shown}"
+            );
+        }
+    }
+    // A name that no constraint has is said.
+    fs::write(policies.join("exceptions.yaml"), exception(first, "").replace("Named/all", "Named/nobody"))
+        .unwrap();
+    assert_eq!(ways(), all);
+    let shown = run_in(path, &["test", "-p", "policies", "dump.yaml"]).shown();
+    assert!(shown.contains("there is no constraint `Named/nobody`"), "{shown}");
+}
+
 /// The same mutators and objects through the command line and the webhook: the same objects.
 #[test]
 fn command_line_and_webhook_change_objects_alike() {

@@ -8,6 +8,7 @@ pub(crate) mod admission;
 pub(crate) mod config;
 pub(crate) mod constraint;
 mod crd;
+pub(crate) mod exception;
 pub(crate) mod expansion_template;
 pub(crate) mod matching;
 pub(crate) mod mutator;
@@ -23,6 +24,7 @@ use crate::path::FieldPath;
 pub use admission::{AdmissionReview, Operation};
 pub use config::{Config, ExclusionRule, Process};
 pub use constraint::Constraint;
+pub use exception::PolicyException;
 pub use expansion_template::ExpansionTemplate;
 pub use mutator::Mutator;
 pub use sync_set::SyncSet;
@@ -40,6 +42,8 @@ pub enum Resource {
     Config(Config),
     /// Kinds to cache.
     SyncSet(SyncSet),
+    /// What of some objects does not count, for a reason.
+    Exception(Box<PolicyException>),
     /// Tests for policies: no policy and no object, and for others to read.
     Suite,
     /// A recorded admission request.
@@ -61,7 +65,7 @@ pub enum Resource {
     Rejected(Box<Self>),
 }
 
-/// Gatekeeper's groups and that of requests, with their kinds, and for each kind where its objects live and
+/// Gatekeeper's groups, our own and that of requests, with their kinds, and for each kind where its objects live and
 /// the versions that exist. Its other groups are [`CONSTRAINT_GROUP`] and [`STATUS_GROUP`]. The list is
 /// closed: another group is somebody else's, whatever it is called, unless it is a misspelling below
 /// Gatekeeper's own domain.
@@ -71,6 +75,10 @@ const GROUPS: &[(&str, &[KnownKind])] = &[
         &[("ConstraintTemplate", Kind::Template, Scope::Cluster, &["v1", "v1beta1", "v1alpha1"])],
     ),
     ("config.gatekeeper.sh", &[("Config", Kind::Config, Scope::Namespaced, &["v1alpha1"])]),
+    (
+        PolicyException::GROUP,
+        &[(PolicyException::KIND, Kind::Exception, Scope::Cluster, PolicyException::VERSIONS)],
+    ),
     ("syncset.gatekeeper.sh", &[("SyncSet", Kind::SyncSet, Scope::Cluster, &["v1alpha1"])]),
     (SUITE_GROUP, &[("Suite", Kind::Suite, Scope::ByObject, &[])]),
     (
@@ -269,6 +277,7 @@ enum Kind {
     Template,
     Config,
     SyncSet,
+    Exception,
     Suite,
     AdmissionReview,
     Mutator(MutatorKind),
@@ -375,6 +384,8 @@ fn read_object(document: &Document, object: Object, uses: Uses, errors: &mut Vec
             .map(|template| Resource::Template(Box::new(template))),
         Kind::Config => Some(Resource::Config(Config::read(document, &object, errors))),
         Kind::SyncSet => SyncSet::read(document, &object, errors).map(Resource::SyncSet),
+        Kind::Exception => PolicyException::read(document, &object, errors)
+            .map(|exception| Resource::Exception(Box::new(exception))),
         Kind::Suite => Some(Resource::Suite),
         Kind::AdmissionReview => {
             AdmissionReview::read(document, errors).map(|review| Resource::AdmissionReview(Box::new(review)))

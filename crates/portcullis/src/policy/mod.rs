@@ -10,6 +10,7 @@
 
 mod configs;
 mod constraint;
+mod exceptions;
 mod exclusions;
 mod index;
 mod prepared;
@@ -24,6 +25,8 @@ use std::sync::Arc;
 pub use configs::ConfigHomes;
 pub use constraint::ConstraintInfo;
 pub(crate) use constraint::{CompiledConstraint, REVIEW};
+pub(crate) use exceptions::CompiledException;
+pub use exceptions::ExceptionInfo;
 pub use prepared::Prepared;
 pub use store::{Change, PolicyStore};
 pub(crate) use template::Template;
@@ -86,6 +89,8 @@ struct Inner {
     constraints: Box<[Arc<CompiledConstraint>]>,
     index: Index,
     exclusions: Exclusions,
+    /// By name.
+    exceptions: Box<[CompiledException]>,
     /// Which Config may count, and the name of the one that does.
     homes: ConfigHomes,
     config: Option<Arc<str>>,
@@ -155,6 +160,24 @@ impl PolicySet {
     /// The constraints, by kind and name.
     pub fn constraints(&self) -> impl Iterator<Item = &Arc<ConstraintInfo>> {
         self.0.constraints.iter().map(|constraint| &constraint.info)
+    }
+
+    /// The exceptions, by name, also those that ended.
+    pub fn exceptions(&self) -> impl Iterator<Item = &Arc<ExceptionInfo>> {
+        self.0.exceptions.iter().map(|exception| &exception.info)
+    }
+
+    /// A warning for each exception that has no effect at a time (nanoseconds since 1970), and for each name in an
+    /// exception of which there is no constraint.
+    #[must_use]
+    pub fn idle_exceptions(&self, now_ns: Option<i64>) -> Vec<Error> {
+        let known: Vec<&ConstraintInfo> = self.constraints().map(|info| &**info).collect();
+        let idle = |info: &Arc<ExceptionInfo>| info.expired(now_ns).into_iter().chain(info.nameless(&known));
+        self.exceptions().flat_map(idle).collect()
+    }
+
+    pub(crate) fn compiled_exceptions(&self) -> &[CompiledException] {
+        &self.0.exceptions
     }
 
     /// Whether a Config keeps an object, which is where it lives, out of the inventory.

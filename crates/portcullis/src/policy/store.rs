@@ -7,9 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::exceptions::CompiledException;
 use super::index::Index;
 use super::{CompiledConstraint, ConfigHomes, Exclusions, Inner, PolicySet, Prepared, Template};
-use crate::api::{Config, Constraint, ConstraintTemplate, Resource, SyncSet};
+use crate::api::{Config, Constraint, ConstraintTemplate, PolicyException, Resource, SyncSet};
 use crate::error::{Error, ErrorKind};
 use crate::names::{ConstraintKey, Gvk, TemplateName};
 use crate::path::FieldPath;
@@ -29,6 +30,8 @@ pub enum Change {
     RemoveConfig(Arc<str>),
     /// A SyncSet is gone; its name.
     RemoveSyncSet(Arc<str>),
+    /// An exception is gone; its name.
+    RemoveException(Arc<str>),
 }
 
 /// Takes changes and gives out [`PolicySet`]s.
@@ -51,6 +54,7 @@ pub struct PolicyStore {
     constraints: BTreeMap<ConstraintKey, ConstraintEntry>,
     configs: BTreeMap<Arc<str>, Config>,
     sync_sets: BTreeMap<Arc<str>, SyncSet>,
+    exceptions: BTreeMap<Arc<str>, PolicyException>,
     homes: ConfigHomes,
 }
 
@@ -123,6 +127,10 @@ impl PolicyStore {
                 self.sync_sets.remove(&name);
                 Vec::new()
             }
+            Change::RemoveException(name) => {
+                self.exceptions.remove(&name);
+                Vec::new()
+            }
         }
     }
 
@@ -142,6 +150,10 @@ impl PolicyStore {
             }
             (Resource::SyncSet(sync_set), Standing::Sound) => {
                 self.sync_sets.insert(sync_set.name.clone(), sync_set);
+                Vec::new()
+            }
+            (Resource::Exception(exception), Standing::Sound) => {
+                self.exceptions.insert(exception.name.clone(), *exception);
                 Vec::new()
             }
             _ => Vec::new(),
@@ -213,6 +225,10 @@ impl PolicyStore {
                 let earlier = self.constraints.get(&constraint.key)?.api.document.location();
                 (&constraint.document, earlier, constraint.key.to_string())
             }
+            Resource::Exception(exception) => {
+                let earlier = self.exceptions.get(&exception.name)?.document.location();
+                (&exception.document, earlier, exception.subject())
+            }
             _ => return None,
         };
         let message = format!("defined a second time; the first is at {earlier}");
@@ -242,6 +258,7 @@ impl PolicyStore {
             index: Index::build(&constraints),
             constraints,
             exclusions: Exclusions::compile(config),
+            exceptions: self.exceptions.values().map(CompiledException::compile).collect(),
             homes: self.homes.clone(),
             config: config.map(|config| config.name.clone()),
             synced: synced.into_iter().collect(),

@@ -86,6 +86,7 @@ impl PolicySet {
             index: Index::build(&constraints),
             constraints,
             exclusions: self.0.exclusions.clone(),
+            exceptions: self.0.exceptions.clone(),
             homes: self.0.homes.clone(),
             config: self.0.config.clone(),
             synced: self.0.synced.clone(),

@@ -112,12 +112,13 @@ impl PolicySet {
             let (moved, there) = placed(review, object, name, known);
             let seen = Seen::of(&moved, there.as_ref(), world);
             let (verdict, ..) = evaluate(self, constraint, &moved, &seen, &OnceCell::new(), *world);
+            let verdict = self.excepting(constraint.info.key(), &moved, there.as_ref(), world, verdict);
             let verdict = match review.implied_by() {
                 Some(implied_by) => verdict.after(&implied_by.prefix()),
                 None => verdict,
             };
             let (message, limit) = match verdict {
-                Verdict::Pass => continue,
+                Verdict::Pass | Verdict::Excepted { .. } => continue,
                 Verdict::Violations(violations) => {
                     (violations.first().map(|violation| short(&violation.message)).unwrap_or_default(), None)
                 }

@@ -27,7 +27,9 @@ impl Room {
     pub(super) fn keep(&mut self, verdict: &mut Verdict, prints: &mut Vec<String>) {
         match verdict {
             Verdict::Pass => {}
-            Verdict::Violations(violations) => self.violations(violations),
+            Verdict::Violations(violations) | Verdict::Excepted { violations, .. } => {
+                self.violations(violations);
+            }
             Verdict::Error(error) => self.message(&mut error.message),
         }
         let kept = prints.iter().take_while(|print| self.take(print.len().saturating_add(OVERHEAD))).count();

@@ -27,8 +27,9 @@ use crate::api::Process;
 use crate::enforcement::EnforcementPoint;
 use crate::inventory::Inventory;
 use crate::matcher::{MatchError, Subject};
+use crate::names::ConstraintKey;
 use crate::object::Object;
-use crate::policy::{CompiledConstraint, PolicySet, REVIEW};
+use crate::policy::{CompiledConstraint, CompiledException, PolicySet, REVIEW};
 use crate::program::{EvaluationError, Surroundings, Workspace};
 use crate::value::Value;
 use crate::world::World;
@@ -55,8 +56,8 @@ impl PolicySet {
     ) -> Outcome {
         let mut results = Vec::new();
         let mut room = world.findings().map(Room::new);
-        for review in std::iter::once(review).chain(implied) {
-            self.review_each(review, world, point, |ask| {
+        for one in std::iter::once(review).chain(implied) {
+            self.review_each(one, world, point, |ask| {
                 let mut result = ask(world);
                 if let Some(room) = &mut room {
                     room.keep(&mut result.verdict, &mut result.prints);
@@ -103,6 +104,7 @@ impl PolicySet {
                     let seen = seen.get_or_init(|| Seen::of(review, namespace, world));
                     evaluate(self, constraint, review, seen, &judged, *world)
                 };
+                let verdict = self.excepting(constraint.info.key(), review, namespace, world, verdict);
                 let end = world.read_stopwatch();
                 let took_ns = start.zip(end).map(|(start, end)| end.saturating_sub(start));
                 let constraint = constraint.info.clone();
@@ -126,6 +128,40 @@ impl PolicySet {
         match review.object() {
             Some(object) if object.is_namespace() => self.excludes_name(process, object.name()),
             _ => self.excludes_name(process, review.namespace_name()),
+        }
+    }
+
+    /// A verdict, after the first exception that names the constraint, covers the object, or the one that implies it,
+    /// and has not ended.
+    fn excepting(
+        &self,
+        key: &ConstraintKey,
+        review: &Review,
+        namespace: Option<&Object>,
+        world: &World<'_>,
+        verdict: Verdict,
+    ) -> Verdict {
+        let exceptions = self.compiled_exceptions();
+        let (Verdict::Violations(violations), false) = (&verdict, exceptions.is_empty()) else {
+            return verdict;
+        };
+        // What is excepted for an object is so for what it implies.
+        let of_parent = review.parent().map(|parent| (parent, parent.known_namespace(world)));
+        let reviews: Vec<_> = [(review, namespace)].into_iter().chain(of_parent).collect();
+        let covers = |exception: &&CompiledException| {
+            let is_about = |(review, namespace): &(&Review, Option<&Object>)| {
+                let Some(object) = review.object() else { return false };
+                exception.covers(&Subject { object, home: review.home(*namespace), source: review.source() })
+            };
+            exception.info.names(key)
+                && !exception.info.is_expired(world.now_ns())
+                && reviews.iter().any(is_about)
+        };
+        match exceptions.iter().find(covers) {
+            Some(exception) => {
+                Verdict::Excepted { violations: violations.clone(), by: exception.info.clone() }
+            }
+            None => verdict,
         }
     }
 

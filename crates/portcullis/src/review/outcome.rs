@@ -11,7 +11,7 @@ use super::locate::Places;
 use crate::enforcement::{Actions, EnforcementPoint};
 use crate::names::ConstraintKey;
 use crate::path::FieldPath;
-use crate::policy::ConstraintInfo;
+use crate::policy::{ConstraintInfo, ExceptionInfo};
 use crate::program::{EvaluationError, RawViolation};
 use crate::source::Location;
 use crate::value::{self, Value};
@@ -74,6 +74,14 @@ pub enum Verdict {
     Pass,
     /// It does not; at least one violation, ordered by message, then details.
     Violations(Vec<Violation>),
+    /// It does not, and an exception says that this does not count. What could not be determined is never
+    /// excepted.
+    Excepted {
+        /// As of [`Verdict::Violations`].
+        violations: Vec<Violation>,
+        /// Which exception says so.
+        by: Arc<ExceptionInfo>,
+    },
     /// It could not be determined. Treated as one violation: unknown is never a pass.
     Error(EvaluationError),
 }
@@ -85,6 +93,10 @@ impl Verdict {
             Self::Pass => Self::Pass,
             Self::Violations(violations) => {
                 Self::Violations(violations.into_iter().map(|violation| violation.after(prefix)).collect())
+            }
+            Self::Excepted { violations, by } => {
+                let violations = violations.into_iter().map(|violation| violation.after(prefix)).collect();
+                Self::Excepted { violations, by }
             }
             Self::Error(error) => {
                 Self::Error(EvaluationError { message: format!("{prefix}{}", error.message), ..error })

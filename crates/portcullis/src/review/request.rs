@@ -44,8 +44,8 @@ pub struct Review {
     place: Place,
     namespace: Known,
     source: Source,
-    /// What it is implied by, if it is of what another object implies.
-    implied: Option<ImpliedBy>,
+    /// What it is implied by, if it is of what another object implies, and the review of that object.
+    implied: Option<(ImpliedBy, Arc<Review>)>,
 }
 
 /// Where `input.review` has the Namespace that the object lives in.
@@ -153,19 +153,23 @@ impl Review {
         let namespace = Some(self.namespace_name()).filter(|name| !name.is_empty());
         let resultants =
             expansion.expand_watched(object, namespace, self.known_namespace(world), world.watch())?;
-        resultants.iter().map(|resultant| self.of_resultant(resultant)).collect()
+        if resultants.is_empty() {
+            return Ok(Vec::new());
+        }
+        let parent = Arc::new(self.clone());
+        resultants.iter().map(|resultant| Self::of_resultant(&parent, resultant)).collect()
     }
 
     /// It lives where this one lives, is being done what is being done to this one, and nobody asked for it.
-    fn of_resultant(&self, resultant: &Resultant) -> Result<Self, ExpansionError> {
+    fn of_resultant(parent: &Arc<Self>, resultant: &Resultant) -> Result<Self, ExpansionError> {
         let object = resultant.object()?.clone();
-        let home = match (&self.home, scope_of(&object)) {
+        let home = match (&parent.home, scope_of(&object)) {
             _ if object.is_namespace() => Home::Cluster,
             (_, Scope::Cluster) => Home::Cluster,
             (Home::Cluster, _) => Home::named(object.namespace()),
             (home, _) => home.clone(),
         };
-        let operation = Value::from(self.operation.as_str());
+        let operation = Value::from(parent.operation.as_str());
         let written = Self::as_written(object);
         let request = value::object(value::entries(&written.request).map(|(key, value)| {
             let value = if key == "operation" { &operation } else { value };
@@ -173,12 +177,12 @@ impl Review {
         }));
         Ok(Self {
             request,
-            operation: self.operation,
+            operation: parent.operation,
             home,
-            place: self.place,
-            namespace: self.namespace.clone(),
+            place: parent.place,
+            namespace: parent.namespace.clone(),
             source: Source::Generated,
-            implied: Some(ImpliedBy::of(resultant)),
+            implied: Some((ImpliedBy::of(resultant), parent.clone())),
             ..written
         })
     }
@@ -347,7 +351,12 @@ impl Review {
     /// What it is implied by, if it is of what another object implies.
     #[must_use]
     pub fn implied_by(&self) -> Option<&ImpliedBy> {
-        self.implied.as_ref()
+        self.implied.as_ref().map(|(implied_by, _)| implied_by)
+    }
+
+    /// The review of the object that implies this one.
+    pub(crate) fn parent(&self) -> Option<&Self> {
+        self.implied.as_ref().map(|(_, parent)| &**parent)
     }
 
     /// The objects that matching looks at, in this order; a constraint applies if either matches.

@@ -233,7 +233,7 @@ fn tiles(report: &AuditReport, page: &mut Page) -> io::Result<()> {
 
 /// All judgements as one bar, with its key in words.
 fn whole(all: Tally, look: Look, page: &mut Page) -> io::Result<()> {
-    let sum = all.passes.saturating_add(all.violating).saturating_add(all.unknown);
+    let sum = [all.passes, all.violating, all.unknown, all.excepted].into_iter().fold(0, u64::saturating_add);
     if sum == 0 {
         return Ok(());
     }
@@ -273,6 +273,9 @@ fn whole(all: Tally, look: Look, page: &mut Page) -> io::Result<()> {
             "<svg class=\"key\" viewBox=\"0 0 16 16\" width=\"16\" height=\"16\" aria-hidden=\"true\" focusable=\"false\">{}</svg>{} {}",
             &[Hole::Html(shape), Hole::Count(number), Hole::Html(name)],
         )?;
+    }
+    if all.excepted > 0 {
+        page.put(", {} excepted", &[Hole::Count(all.excepted)])?;
     }
     page.raw(".</p>\n");
     Ok(())

@@ -202,9 +202,13 @@ fn write_verdict(report: &AuditReport, out: &mut dyn Write) -> io::Result<()> {
         Completion::Unfinished { reason } => format!(" (unfinished: {})", escape::line(reason)),
         Completion::Complete | Completion::Partial => String::new(),
     };
+    let excepted = match totals.excepted {
+        0 => String::new(),
+        excepted => format!(", {excepted} excepted"),
+    };
     writeln!(
         out,
-        "{}, {} unknown, {} pass\n{style}{text}{style:#}{reason}",
+        "{}, {} unknown, {} pass{excepted}\n{style}{text}{style:#}{reason}",
         counted(totals.violations, "violation", "violations"),
         totals.unknown,
         totals.passes,

@@ -25,7 +25,24 @@ pub(super) fn write(report: &TestReport, out: &mut dyn Write) -> io::Result<()> 
             write_prints(report, reviewed, out)?;
         }
     }
+    if report.wanted.verbose {
+        write_suppressed(report, out)?;
+    }
     if report.wanted.quiet { Ok(()) } else { write_summary(report, out) }
+}
+
+/// A line for each finding that does not count, and why.
+fn write_suppressed(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
+    for one in &report.suppressed {
+        let Some(policy) = report.policies.get(one.finding.policy) else { continue };
+        let (place, object) = (&one.finding.place, &one.finding.object);
+        let text = format!("{}: {place}: {object}: {}: {}", policy.key, one.finding.message, one.why.says());
+        writeln!(out, "suppressed: {}", escape::line(&clip::text(&text, MAX_SHOWN)))?;
+    }
+    if !report.suppressed.is_empty() {
+        writeln!(out)?;
+    }
+    Ok(())
 }
 
 /// Bytes of a message, and of a note, that are shown: the other forms have the rest.
@@ -121,6 +138,12 @@ fn summary(report: &TestReport, counts: Counts) -> String {
     let policies = count(report.templates, "policy", "policies");
     parts.push(format!("{policies}, {}", count(report.policies.len(), "constraint", "constraints")));
     parts.extend(report.placed.line());
+    if counts.excepted > 0 {
+        parts.push(format!("{} excepted", counts.excepted));
+    }
+    if counts.known > 0 {
+        parts.push(format!("{} known from the baseline", counts.known));
+    }
     if report.excluded > 0 {
         let objects = count(report.excluded, "object is", "objects are");
         parts.push(format!("{objects} not judged, because a Config excludes their namespace"));

@@ -29,6 +29,15 @@ pub(super) fn write(report: &TestReport, out: &mut dyn Write) -> io::Result<()> 
         }
         suites.entry(file.to_owned()).or_insert_with(|| suite(file)).add_test_cases(cases);
     }
+    for one in &report.suppressed {
+        let Some(policy) = report.policies.get(one.finding.policy) else { continue };
+        let file = one.finding.place.file();
+        let name = format!("{}: {} (suppressed)", one.finding.object, policy.key);
+        let mut case = TestCase::new(name, TestCaseStatus::success());
+        case.set_classname(file);
+        case.set_system_out(format!("{}: {}: {}", one.finding.place, one.finding.message, one.why.says()));
+        suites.entry(file.to_owned()).or_insert_with(|| suite(file)).add_test_case(case);
+    }
     let mut junit = Report::new("portcullis test");
     junit.add_test_suites(suites.into_values());
     serialize(&junit, out)

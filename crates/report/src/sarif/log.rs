@@ -89,8 +89,18 @@ pub(super) struct ResultItem<'a> {
     pub message: Message<'a>,
     pub locations: Vec<At>,
     pub partial_fingerprints: BTreeMap<&'static str, String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub suppressions: Vec<Suppressing>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub properties: Option<Properties<'a>>,
+}
+
+/// Why a result does not count.
+#[derive(Serialize)]
+pub(super) struct Suppressing {
+    /// `external`, or `inSource`.
+    pub kind: &'static str,
+    pub justification: String,
 }
 
 #[derive(Serialize)]

@@ -17,10 +17,10 @@ use crate::fingerprint::{self, Fingerprints};
 use crate::form::{Spec, Writer};
 use crate::json::write_indented;
 use crate::lint::LintReport;
-use crate::{AuditReport, Completion, Finding, Place, Policy, Problem, TestReport, in_checkout};
+use crate::{AuditReport, Completion, Finding, Place, Policy, Problem, Suppression, TestReport, in_checkout};
 use log::{
     Artifact, At, Configuration, Descriptor, Driver, Invocation, Log, Logical, Message, Notification,
-    Physical, Properties, RegionItem, ResultItem, Rule, Run, Tool,
+    Physical, Properties, RegionItem, ResultItem, Rule, Run, Suppressing, Tool,
 };
 
 const SCHEMA: &str =
@@ -45,6 +45,16 @@ fn write_test(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
         let rule = rules.add(&policy.key.kind, None, None);
         let gvk = reviewed.object.gvk().to_string();
         results.push(result(finding, policy, rule, &gvk, &mut fingerprints));
+    }
+    for one in &report.suppressed {
+        let Some(policy) = report.policies.get(one.finding.policy) else { continue };
+        let rule = rules.add(&policy.key.kind, None, None);
+        let object = &one.finding.object;
+        let gvk = format!("{}/{}", object.api_version(), object.kind);
+        let kind = if matches!(one.why, Suppression::Inline { .. }) { "inSource" } else { "external" };
+        let suppressions = vec![Suppressing { kind, justification: one.why.says() }];
+        let result = result(&one.finding, policy, rule, &gvk, &mut fingerprints);
+        results.push(ResultItem { suppressions, ..result });
     }
     for problem in &report.problems {
         if let Some(place) = &problem.place {
@@ -228,6 +238,7 @@ fn result<'a>(
             &finding.field,
             &finding.message,
         ])),
+        suppressions: Vec::new(),
         locations: vec![At {
             physical_location: physical(&finding.place),
             logical_locations: vec![Logical { fully_qualified_name: logical, kind: "object" }],
@@ -254,6 +265,7 @@ fn problem_result<'a>(
         level: level(problem),
         message: Message { text: problem.text().into() },
         partial_fingerprints: partial(fingerprints.of(&[file, &id, field, &problem.message])),
+        suppressions: Vec::new(),
         locations: vec![At { physical_location: physical(place), logical_locations: Vec::new() }],
         properties: None,
         rule_id: id,
