@@ -46,8 +46,8 @@ pub use named::{Found, Known, NamedWatch};
 pub use pages::{Consistency, Page, Pages};
 pub use publish::needs::unknown_kinds;
 pub use published::{
-    Awaited, Definition, FeedOptions, Ingestion, Patience, PolicyError, PolicyState, Problem, Report,
-    Snapshot, Standing, Templates, Unreadable,
+    Awaited, Definition, FeedOptions, Ingested, Ingestion, Patience, PolicyError, PolicyState, Problem,
+    Report, Snapshot, Standing, Templates, Unreadable,
 };
 pub use reports::{ObjectId, delete_others, write_object};
 pub use resource::ApiResource;

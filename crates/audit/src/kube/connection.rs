@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use portcullis::{ConfigHomes, Error, ErrorKind, PolicySet, Resource, Unsupported, unsupported_kinds};
+use portcullis::{ConfigHomes, Error, ErrorKind, PolicySet, Resource, Unsupported, Uses, unsupported_kinds};
 use portcullis_cluster::{
     ApiResource, Cluster, ClusterError, ConnectOptions, Consistency, Discovery, Leadership, LeaseOptions,
     Pages,
@@ -83,7 +83,7 @@ impl Connection {
         resources: &mut Vec<Resource>,
         problems: &mut Vec<Error>,
     ) -> Vec<(ApiResource, ClusterError)> {
-        let kinds: BTreeSet<_> = unsupported_kinds().map(|gvk| gvk.group_kind()).collect();
+        let kinds: BTreeSet<_> = unsupported_kinds(Uses::POLICIES).map(|gvk| gvk.group_kind()).collect();
         let mut unlisted = Vec::new();
         for resource in discovery.preferred().filter(|resource| kinds.contains(&resource.gvk.group_kind())) {
             // Half of a list is none.

@@ -283,7 +283,7 @@ impl AdmissionRules {
                         && sent.meets(target)
                 })
             };
-        let undone: BTreeSet<_> = api::unsupported_kinds().map(|gvk| gvk.group).collect();
+        let undone: BTreeSet<_> = api::unsupported_kinds(api::Uses::POLICIES).map(|gvk| gvk.group).collect();
         for rule in &webhook.rules {
             let groups: Vec<&str> =
                 rule.groups.iter().filter(|group| !undone.contains(*group)).map(|group| &**group).collect();

@@ -31,7 +31,7 @@ pub use listed::ListedKinds;
 
 use serde_json::{Value, json};
 
-use crate::api::{self, Operation};
+use crate::api::{self, Operation, Uses};
 use crate::error::Error;
 use crate::names::ConstraintKey;
 use crate::policy::PolicySet;
@@ -165,7 +165,7 @@ impl AdmissionRules {
     pub fn of(policies: &PolicySet, kinds: &Kinds) -> Self {
         let mut rules = Self::default();
         let checked = api::policy_groups().map(|group| (Arc::from(group), NeededBy::Webhook));
-        let refused = api::unsupported_kinds().filter(|gvk| &*gvk.kind != "GVKManifest");
+        let refused = api::unsupported_kinds(Uses::POLICIES).filter(|gvk| &*gvk.kind != "GVKManifest");
         for (group, by) in checked.chain(refused.map(|gvk| (gvk.group, NeededBy::Refusal))) {
             for operation in [Operation::Create, Operation::Update] {
                 let target = AdmissionTarget::new(&group, ANY, None, Scope::ByObject);

@@ -191,12 +191,16 @@ pub(crate) fn policy_groups() -> impl Iterator<Item = &'static str> {
     known.chain([CONSTRAINT_GROUP])
 }
 
-/// The kinds of Gatekeeper's that nothing is done for unless somebody says so ([`Uses`]), each in its newest
-/// version: what a cluster has of them is to be reported.
-pub fn unsupported_kinds() -> impl Iterator<Item = Gvk> {
-    GROUPS.iter().flat_map(|(group, kinds)| {
-        let is_unsupported =
-            |kind: &Kind| matches!(kind, Kind::Unsupported(_) | Kind::Mutator(_) | Kind::ExpansionTemplate);
+/// The kinds of Gatekeeper's that a program does nothing for that uses these, each in its newest version: what
+/// a cluster has of them is to be reported.
+pub fn unsupported_kinds(uses: Uses) -> impl Iterator<Item = Gvk> {
+    GROUPS.iter().flat_map(move |(group, kinds)| {
+        let is_unsupported = move |kind: &Kind| match kind {
+            Kind::Unsupported(_) => true,
+            Kind::Mutator(_) => !uses.mutators,
+            Kind::ExpansionTemplate => !uses.expansions,
+            _ => false,
+        };
         let unsupported = kinds.iter().filter(move |(_, kind, ..)| is_unsupported(kind));
         unsupported.map(move |(name, _, _, versions)| {
             let version = versions.first().copied().unwrap_or_default();
