@@ -64,6 +64,7 @@ fn mutate(program: &mut Program, object: &Value) -> Result<Value, (u64, String)>
     Ok(patch.map_or(json!([]), |patch| serde_json::from_slice(&patch).unwrap()))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it is what `mutate` returns")]
 fn added(labels: &Value) -> Result<Value, (u64, String)> {
     Ok(json!([{"op": "add", "path": "/metadata/labels", "value": labels}]))
 }
