@@ -208,7 +208,9 @@ spec: {match: {kinds: [{apiGroups: [networking.k8s.io, extensions], kinds: [Ingr
         role.map_or(Value::Null, |role| role["rules"].clone())
     };
     let options = Options { apply_crds: true, ..Options::default() };
-    let webhook = Manifests::webhook(&policies, &Kinds::default(), &options).unwrap();
+    let webhook =
+        Manifests::webhook(&policies, &portcullis::ExpansionSet::empty(), &Kinds::default(), &options)
+            .unwrap();
     assert_eq!(
         rules(&webhook, "portcullis-webhook-synced-policies"),
         json!([{"apiGroups": ["networking.k8s.io"], "resources": ["ingresses"], "verbs": ["list", "watch"]}])
@@ -217,7 +219,8 @@ spec: {match: {kinds: [{apiGroups: [networking.k8s.io, extensions], kinds: [Ingr
         rules(&webhook, "portcullis-webhook-crds")[1]["resourceNames"],
         json!(["uniquehost.constraints.gatekeeper.sh"])
     );
-    let audit = Manifests::audit(&policies, &Kinds::default(), &options).unwrap();
+    let audit =
+        Manifests::audit(&policies, &portcullis::ExpansionSet::empty(), &Kinds::default(), &options).unwrap();
     assert_eq!(
         rules(&audit, "portcullis-audit-kinds"),
         json!([
@@ -229,7 +232,8 @@ spec: {match: {kinds: [{apiGroups: [networking.k8s.io, extensions], kinds: [Ingr
     let everything = text.replace("spec: {match: {kinds", "spec: {match: {}, x: {kinds").replace(", x: {kinds: [{apiGroups: [networking.k8s.io, extensions], kinds: [Ingress]}, {kinds: [PodExecOptions, TokenReview]}]}", "");
     let (open, errors) = PolicySet::compile(Document::read_all("p.yaml", &everything).0);
     assert!(errors.is_empty(), "{errors:?}");
-    let audit = Manifests::audit(&open, &Kinds::default(), &options).unwrap();
+    let audit =
+        Manifests::audit(&open, &portcullis::ExpansionSet::empty(), &Kinds::default(), &options).unwrap();
     assert_eq!(
         rules(&audit, "portcullis-audit-kinds"),
         json!([{"apiGroups": ["*"], "resources": ["*"], "verbs": ["list"]}])
@@ -237,7 +241,9 @@ spec: {match: {kinds: [{apiGroups: [networking.k8s.io, extensions], kinds: [Ingr
     // Beside Gatekeeper, what only it supports is left to it.
     let groups = |beside_gatekeeper: bool| {
         let options = Options { beside_gatekeeper, ..Options::default() };
-        let made = Manifests::webhook(&policies, &Kinds::default(), &options).unwrap();
+        let made =
+            Manifests::webhook(&policies, &portcullis::ExpansionSet::empty(), &Kinds::default(), &options)
+                .unwrap();
         made.documents().any(|document| {
             document.to_string().contains("mutations.gatekeeper.sh\",") && document["kind"] != "ClusterRole"
         })
