@@ -67,7 +67,7 @@ impl Feed {
         self.reports.borrow().clone()
     }
 
-    /// The templates that were compiled since this was asked last; of very many only the last.
+    /// The templates and mutators that were compiled since this was asked last; of very many only the last.
     #[must_use]
     pub fn take_ingested(&self) -> Vec<Ingestion> {
         std::mem::take(&mut *self.ingested.lock().unwrap_or_else(PoisonError::into_inner))

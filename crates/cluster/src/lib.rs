@@ -34,7 +34,10 @@ mod write;
 
 pub use args::ConnectArgs;
 pub use backoff::Backoff;
-pub use configuration::{apply_webhook_configuration, patch_webhook_configuration, webhook_configurations};
+pub use configuration::{
+    apply_webhook_configuration, mutating_webhook_configurations, patch_webhook_configuration,
+    webhook_configurations,
+};
 pub use connect::{Access, Cluster, ConnectOptions};
 pub use crds::apply_constraint_crd;
 pub use discovery::{Discovery, DiscoveryProblem};
@@ -46,8 +49,8 @@ pub use named::{Found, Known, NamedWatch};
 pub use pages::{Consistency, Page, Pages};
 pub use publish::needs::unknown_kinds;
 pub use published::{
-    Awaited, Definition, FeedOptions, Ingestion, Patience, PolicyError, PolicyState, Problem, Report,
-    Snapshot, Standing, Templates, Unreadable,
+    Awaited, Definition, FeedOptions, Ingested, Ingestion, Patience, PolicyError, PolicyState, Problem,
+    Report, Snapshot, Standing, Templates, Unreadable,
 };
 pub use reports::{ObjectId, delete_others, write_object};
 pub use resource::ApiResource;

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use portcullis::{
-    ConfigHomes, Document, Error, Inventory, Object, PolicySet, Resource, TemplateName, Unjudgeable,
+    ConfigHomes, Document, Error, ExpansionSet, Inventory, MutatorKind, MutatorSet, Object, PolicySet,
+    Resource, TemplateName, Unjudgeable, Uses,
 };
 use serde_json::Value;
 
@@ -32,6 +33,8 @@ pub struct FeedOptions {
     pub patience: Patience,
     /// Objects per page of a list.
     pub page: u32,
+    /// Whether mutators and expansion templates are followed. What is not is reported as not supported.
+    pub uses: Uses,
 }
 
 impl Default for FeedOptions {
@@ -42,6 +45,7 @@ impl Default for FeedOptions {
             unreadable: Unreadable::default(),
             patience: Patience::default(),
             page: 500,
+            uses: Uses::POLICIES,
         }
     }
 }
@@ -90,12 +94,18 @@ pub struct Snapshot {
     pub inventory: Inventory,
     /// All Namespaces, also those that a Config keeps out of the inventory.
     pub namespaces: Arc<BTreeMap<Arc<str>, Object>>,
+    /// By which objects are judged by what they imply, too. Those in circles with others are not applied.
+    pub expansions: ExpansionSet,
+    /// The mutators; those that contradict others are not applied. If it is not known which there are, why.
+    pub mutators: Result<MutatorSet, Arc<str>>,
     /// The sound templates as resources, to check constraints by; also those that wait for kinds.
     pub templates: Arc<BTreeMap<TemplateName, Resource>>,
     /// Counts the changes of the policies that were published.
     pub policies_revision: u64,
     /// Counts the changes of the inventory and the Namespaces.
     pub objects_revision: u64,
+    /// Counts the changes of mutators and expansion templates.
+    pub mutation_revision: u64,
 }
 
 /// How a feed is.
@@ -259,9 +269,20 @@ pub enum Definition {
     Served,
 }
 
-/// A template that was compiled.
+/// What is compiled and counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ingested {
+    /// A ConstraintTemplate.
+    Template,
+    /// A mutator of any kind.
+    Mutator,
+}
+
+/// A template or a mutator that was compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ingestion {
+    /// Which of them.
+    pub of: Ingested,
     /// How long that took.
     pub took: Duration,
     /// Whether it is sound.
@@ -283,7 +304,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// A template, constraint, Config or SyncSet of the cluster, as its status should say.
+/// A template, constraint, Config, SyncSet, mutator or ExpansionTemplate of the cluster, as its status should say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyState {
     /// Its kind.
@@ -296,7 +317,8 @@ pub struct PolicyState {
     pub uid: String,
     /// `metadata.generation`: which version of it the rest is about.
     pub generation: u64,
-    /// Of a constraint: whether a version of it is in force. Of others: whether it has no errors.
+    /// Of a constraint, a mutator or an ExpansionTemplate: whether a version of it is in force. Of others:
+    /// whether it has no errors.
     pub enforced: bool,
     /// How it stands with this version of it.
     pub standing: Standing,
@@ -308,6 +330,22 @@ pub struct PolicyState {
     pub by_pod: Vec<Value>,
     /// `status.created` as it is in the cluster.
     pub created: bool,
+}
+
+impl PolicyState {
+    /// Whether it is a mutator, in any version.
+    #[must_use]
+    pub fn is_mutator(&self) -> bool {
+        let gvk = &self.resource.gvk;
+        let mutators = |kind| ApiResource::mutators(kind).gvk.group_kind();
+        MutatorKind::named(&gvk.kind).is_some_and(|kind| gvk.group_kind() == mutators(kind))
+    }
+
+    /// Whether it is an ExpansionTemplate, in any version.
+    #[must_use]
+    pub fn is_expansion_template(&self) -> bool {
+        self.resource.gvk.group_kind() == ApiResource::expansion_templates().gvk.group_kind()
+    }
 }
 
 /// What is wrong with a policy of the cluster.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use portcullis::Gvk;
+use portcullis::{Gvk, MutatorKind};
 
 /// A kind that is served: its names, its scope, and what can be done with it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,6 +45,28 @@ impl ApiResource {
     #[must_use]
     pub fn sync_sets() -> Self {
         Self::new("syncset.gatekeeper.sh/v1alpha1", "SyncSet", "syncsets", false)
+    }
+
+    /// The mutators of one kind, in the newest version. Their plural is the kind in lower case.
+    #[must_use]
+    pub fn mutators(kind: MutatorKind) -> Self {
+        let version = match kind {
+            MutatorKind::Assign | MutatorKind::AssignMetadata | MutatorKind::ModifySet => "v1",
+            MutatorKind::AssignImage => "v1alpha1",
+        };
+        let plural = kind.as_str().to_lowercase();
+        Self::new(&format!("mutations.gatekeeper.sh/{version}"), kind.as_str(), &plural, false)
+    }
+
+    /// `expansion.gatekeeper.sh/v1beta1` ExpansionTemplates. Their plural is the kind in lower case.
+    #[must_use]
+    pub fn expansion_templates() -> Self {
+        Self::new("expansion.gatekeeper.sh/v1beta1", "ExpansionTemplate", "expansiontemplate", false)
+    }
+
+    /// What its CRD is called, if it has one.
+    pub(crate) fn definition_name(&self) -> String {
+        format!("{}.{}", self.plural, self.gvk.group)
     }
 
     /// CRDs.

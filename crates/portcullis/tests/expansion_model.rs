@@ -259,5 +259,8 @@ fn who_does_not_expand_is_told() {
     assert!(matches!(resource, Some(Resource::Unsupported(_))));
     assert!(errors[0].message().contains("what workloads generate is not judged"));
     assert!(PolicyStore::new().apply(Change::Upsert(resource.unwrap())).is_empty());
-    assert!(portcullis::unsupported_kinds().any(|gvk| &*gvk.kind == "ExpansionTemplate"));
+    assert!(
+        portcullis::unsupported_kinds(portcullis::Uses::POLICIES)
+            .any(|gvk| &*gvk.kind == "ExpansionTemplate")
+    );
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
-use portcullis::{Error, ErrorKind, EvaluationLimits, Limits, Unsupported};
+use portcullis::{Error, ErrorKind, EvaluationLimits, Limits, Unsupported, Uses};
 use portcullis_cluster::ClusterError;
 use portcullis_sources::reason;
 use rustls::ServerConfig;
@@ -135,7 +135,7 @@ pub fn run(mut args: Args) -> Result<(), RunError> {
     let keeping = cluster.as_ref().and_then(|cluster| {
         let certificates = if args.self_signed { Certificates::SelfSigned } else { Certificates::Files };
         let own = args.own_namespace.clone().unwrap_or_default();
-        Keeping::new(cluster, &args.configuration, certificates, &own, &log)
+        Keeping::new(cluster, &args.configuration, certificates, &own, args.mutate, &log)
     });
     if let Some(keeping) = &keeping {
         runtime.block_on(keeping.share());
@@ -244,7 +244,9 @@ fn own(args: &Args) -> Own {
     }
     let bad_rego = if args.admit_bad_rego { BadRego::Admit } else { BadRego::Refuse };
     let unsupported = Unsupported::allowed(args.allow_unsupported);
-    Own { namespace, identities, bad_rego, unsupported }
+    // Of files, what is in the cluster is not used.
+    let uses = Uses::POLICIES.with_expansions(args.kube.kube).with_mutators(args.kube.kube && args.mutate);
+    Own { namespace, identities, bad_rego, unsupported, uses }
 }
 
 fn settings(args: &Args) -> Settings {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use portcullis::{ConfigHomes, Error, ErrorKind, PolicySet, Resource, Unsupported, unsupported_kinds};
+use portcullis::{ConfigHomes, Error, ErrorKind, PolicySet, Resource, Unsupported, Uses, unsupported_kinds};
 use portcullis_cluster::{
     ApiResource, Cluster, ClusterError, ConnectOptions, Consistency, Discovery, Leadership, LeaseOptions,
     Pages,
@@ -67,7 +67,7 @@ impl Connection {
         });
         let (mut resources, mut problems, unlisted) = listed.map_err(RunError::Cluster)?;
         let (implying, found) = Implying::take(&mut resources, expand);
-        problems.extend(found);
+        problems.extend(found.into_iter().map(as_the_cluster_has_it));
         problems
             .extend(unlisted.into_iter().map(|(resource, error)| not_known(&resource, &error, &implying)));
         let (set, found) = PolicySet::from_resources_in(resources, homes);
@@ -83,7 +83,7 @@ impl Connection {
         resources: &mut Vec<Resource>,
         problems: &mut Vec<Error>,
     ) -> Vec<(ApiResource, ClusterError)> {
-        let kinds: BTreeSet<_> = unsupported_kinds().map(|gvk| gvk.group_kind()).collect();
+        let kinds: BTreeSet<_> = unsupported_kinds(Uses::POLICIES).map(|gvk| gvk.group_kind()).collect();
         let mut unlisted = Vec::new();
         for resource in discovery.preferred().filter(|resource| kinds.contains(&resource.gvk.group_kind())) {
             // Half of a list is none.
@@ -160,6 +160,12 @@ impl Connection {
             }
         })
     }
+}
+
+/// Mutators that contradict each other are not applied, and all others are: so has it the webhook of the cluster, and their statuses say it.
+/// What is generated is changed by those that are applied, so that nothing is unknown.
+fn as_the_cluster_has_it(problem: Error) -> Error {
+    if problem.kind() == ErrorKind::MutatorConflict { problem.into_warning() } else { problem }
 }
 
 /// That a kind cannot be listed. Without expansion templates, or the mutators of what they generate, objects would be judged by half of what

@@ -28,7 +28,8 @@ pub fn run(args: &LintArgs) -> anyhow::Result<ExitStatus> {
     report::destination::check(&args.output).map_err(anyhow::Error::msg)?;
     let Loaded { policies, files, mut problems, mut is_unread, kinds } = load(args);
     let (expansions, policies): (Vec<_>, Vec<_>) = policies.into_iter().partition(Resource::is_expansion);
-    problems.extend(ExpansionSet::from_resources(expansions).1);
+    let (expansions, found) = ExpansionSet::from_resources(expansions);
+    problems.extend(found);
     let (mutators, found) = mutating::compile(&policies);
     problems.extend(found);
     let (policies, found) = PolicySet::from_resources_in(read::prepared(policies), &args.config.homes(None));
@@ -41,7 +42,7 @@ pub fn run(args: &LintArgs) -> anyhow::Result<ExitStatus> {
         is_unread |= configured.is_unread;
         problems.extend(configured.problems);
         if let Some(configuration) = configured.configuration {
-            let rules = AdmissionRules::of(&policies, &kinds);
+            let rules = AdmissionRules::of_webhook(&policies, &expansions, Uses::POLICIES, &kinds);
             problems.extend(rules.notes().iter().cloned());
             problems.extend(rules.lint(&configuration));
         }

@@ -3,6 +3,7 @@
 //! ```text
 //! watches ──events──> Writer ──settle──> Snapshot, Report
 //!                       │ policies.rs  what policies there are, and what is wrong with each
+//!                       │ mutation.rs  mutators and expansion templates: in which version they are watched, and whether they are known
 //!                       │ watches.rs   what is watched, how far that is, since when it fails
 //!                       │ objects.rs   what policies compare with; broken.rs what of it cannot be read
 //!                       └ needs.rs     which kinds policies read; watches follow it
@@ -11,8 +12,10 @@
 //! The first snapshot comes when all policies were listed and every kind that they read was listed or given up. Afterwards each template
 //! stands for itself: one that reads a kind which is still being listed waits, and the version before stays in force; one that reads a
 //! kind which cannot be read is in force, and its constraints are errors, which the inventory sees to. No policy waits for another's kinds.
+//! Mutators and expansion templates that there are not are none only where their kind is not installed.
 
 mod broken;
+mod mutation;
 pub(crate) mod needs;
 mod objects;
 mod policies;
@@ -39,7 +42,7 @@ use crate::watch::{Event, Item};
 
 use needs::Needs;
 use objects::Objects;
-use policies::{MAX_INGESTED, Policies, texts};
+use policies::{MAX_INGESTED, News, Policies, texts};
 use watches::{Family, Progress, Purpose, Watches};
 
 /// How often the kinds are asked for again while some of them are not known.
@@ -133,7 +136,7 @@ impl Writer {
                 answers,
                 sender: ask_sender,
             },
-            policies: Policies::new(&options.homes),
+            policies: Policies::new(&options.homes, options.uses),
             objects: Objects::new(),
             definitions: BTreeMap::new(),
             changed_definitions: BTreeSet::new(),
@@ -257,13 +260,15 @@ impl Writer {
             // comes to that holds up nobody for long.
             Purpose::Constraints(kind) => {
                 let is_tried = self.watches.fails_for(purpose) >= self.options.patience.listing;
-                !self.policies.has_any(purpose) && (is_tried || self.has_definition(kind) == Some(false))
+                !self.policies.has_any(purpose)
+                    && (is_tried || self.has_definition(&ApiResource::constraints(kind)) == Some(false))
             }
             // Asked for again, and if the kind is gone, its watch ends.
             Purpose::Inventory(_) | Purpose::Unsupported(_) => {
                 self.ask_soon();
                 false
             }
+            Purpose::Mutators(_) | Purpose::ExpansionTemplates => self.may_be_absent(purpose),
             Purpose::Templates | Purpose::Namespaces | Purpose::Definitions => false,
         };
         if may_be_absent {
@@ -275,16 +280,15 @@ impl Writer {
         }
     }
 
-    /// Whether there is a CRD of a constraint kind; `None` if that is not known yet.
-    fn has_definition(&self, kind: &str) -> Option<bool> {
+    /// Whether there is a CRD of a kind; `None` if that is not known yet.
+    fn has_definition(&self, resource: &ApiResource) -> Option<bool> {
         let definitions = self.watches.get(&Purpose::Definitions)?;
-        let resource = ApiResource::constraints(kind);
         match (definitions.progress, &definitions.failing) {
             // They cannot be seen, so that they are no help.
             (Progress::Listing, Some(_)) => Some(false),
             (Progress::Listing, None) => None,
             (Progress::Known | Progress::Absent, _) => {
-                Some(self.definitions.contains_key(&format!("{}.{}", resource.plural, resource.gvk.group)))
+                Some(self.definitions.contains_key(&resource.definition_name()))
             }
         }
     }
@@ -311,7 +315,12 @@ impl Writer {
                 }
                 self.due.report = true;
             }
-            Purpose::Templates | Purpose::Configs | Purpose::SyncSets | Purpose::Constraints(_) => {
+            Purpose::Templates
+            | Purpose::Configs
+            | Purpose::SyncSets
+            | Purpose::Constraints(_)
+            | Purpose::Mutators(_)
+            | Purpose::ExpansionTemplates => {
                 let Some(watched) = self.watches.get(purpose) else { return };
                 let resource = watched.resource.clone();
                 let mut ingested = Vec::new();
@@ -335,7 +344,12 @@ impl Writer {
                 self.definitions.insert(item.name.1, Crd::of(&text));
                 self.due.report = true;
             }
-            Purpose::Templates | Purpose::Configs | Purpose::SyncSets | Purpose::Constraints(_) => {
+            Purpose::Templates
+            | Purpose::Configs
+            | Purpose::SyncSets
+            | Purpose::Constraints(_)
+            | Purpose::Mutators(_)
+            | Purpose::ExpansionTemplates => {
                 let Some(watched) = self.watches.get(purpose) else { return };
                 let (resource, mut ingested) = (watched.resource.clone(), Vec::new());
                 if let Some(text) = item.content.text() {
@@ -361,7 +375,12 @@ impl Writer {
                 self.ask_if_wanting();
                 self.due.report = true;
             }
-            Purpose::Templates | Purpose::Configs | Purpose::SyncSets | Purpose::Constraints(_) => {
+            Purpose::Templates
+            | Purpose::Configs
+            | Purpose::SyncSets
+            | Purpose::Constraints(_)
+            | Purpose::Mutators(_)
+            | Purpose::ExpansionTemplates => {
                 self.policies.remove(purpose, name);
             }
         }
@@ -383,8 +402,8 @@ impl Writer {
             return;
         }
         let waits = |watched: &watches::Watched| {
-            let name = format!("{}.{}", watched.resource.plural, watched.resource.gvk.group);
-            changed.contains(&name) && (watched.progress != Progress::Known || watched.failing.is_some())
+            changed.contains(&watched.resource.definition_name())
+                && (watched.progress != Progress::Known || watched.failing.is_some())
         };
         let watches = self.watches.iter().filter(|(_, watched)| waits(watched));
         let waiting: Vec<Purpose> = watches.map(|(purpose, _)| purpose.clone()).collect();
@@ -403,10 +422,10 @@ impl Writer {
 
     /// Brings what is watched and what is published up to date. Returns when to look again, whatever happens.
     fn settle(&mut self, now: Instant) -> Option<Instant> {
-        let is_new = self.policies.is_changed();
         self.due = Due::default();
-        if is_new {
-            self.policies.refresh();
+        self.plan_mutation();
+        let news = self.policies.refresh();
+        if news.policies {
             self.plan_constraints();
             self.follow_config();
         }
@@ -419,7 +438,7 @@ impl Writer {
             }
         }
         self.follow_definitions();
-        if is_new {
+        if news.policies {
             // What new policies read and is not known may have come since the kinds were asked for.
             self.ask_if_wanting();
         }
@@ -428,7 +447,7 @@ impl Writer {
         let held = self.held_back();
         let at_start = self.awaited_at_start();
         if published.is_some() || at_start.is_empty() {
-            self.publish(published.as_deref(), held, is_new);
+            self.publish(published.as_deref(), held, news);
         } else {
             self.held = held;
         }
@@ -451,7 +470,8 @@ impl Writer {
     /// Watches what the cluster serves of the kinds that nothing is done for, to say which there are.
     fn plan_unsupported(&mut self) {
         let Some(discovery) = &self.kinds.discovery else { return };
-        let kinds: BTreeSet<_> = portcullis::unsupported_kinds().map(|gvk| gvk.group_kind()).collect();
+        let kinds: BTreeSet<_> =
+            portcullis::unsupported_kinds(self.options.uses).map(|gvk| gvk.group_kind()).collect();
         let served = discovery.preferred().filter(|resource| kinds.contains(&resource.gvk.group_kind()));
         let wanted = served.cloned().map(Purpose::Unsupported).collect();
         for purpose in self.watches.plan(Family::Unsupported, &wanted) {
@@ -540,13 +560,18 @@ impl Writer {
         held
     }
 
-    fn publish(&mut self, published: Option<&Snapshot>, held: Held, is_new: bool) {
+    fn publish(&mut self, published: Option<&Snapshot>, held: Held, news: News) {
         let objects_changed = self.objects.is_changed() || published.is_none();
         let are_others_held =
             !held.waiting.keys().eq(self.held.waiting.keys()) || held.ignored != self.held.ignored;
-        let policies_changed = is_new || are_others_held || published.is_none();
+        let policies_changed = news.policies || are_others_held || published.is_none();
         self.held = held;
-        if !policies_changed && !objects_changed {
+        let mutators = self.known_mutators();
+        // Of two sets it is not told whether they are the same.
+        let is_unknown_otherwise =
+            published.is_none_or(|published| published.mutators.as_ref().err() != mutators.as_ref().err());
+        let mutation_changed = news.mutation || is_unknown_otherwise;
+        if !policies_changed && !objects_changed && !mutation_changed {
             return;
         }
         let none = PolicySet::empty();
@@ -559,7 +584,7 @@ impl Writer {
                 latest.holding_back(&self.held.ignored, &none)
             }
         };
-        if is_new || published.is_none() {
+        if news.policies || published.is_none() {
             self.templates = Templates(Arc::new(self.policies.templates().clone()));
         }
         let (inventory, namespaces) = match published {
@@ -572,9 +597,12 @@ impl Writer {
         let snapshot = Snapshot {
             inventory,
             namespaces,
+            expansions: self.policies.expansions().clone(),
+            mutators,
             templates: self.templates.0.clone(),
             policies_revision: revision(|snapshot| snapshot.policies_revision, policies_changed),
             objects_revision: revision(|snapshot| snapshot.objects_revision, objects_changed),
+            mutation_revision: revision(|snapshot| snapshot.mutation_revision, mutation_changed),
             policies,
         };
         self.outlets.snapshots.send_replace(Some(Arc::new(snapshot)));

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use portcullis::{
-    Change, ConfigHomes, ConstraintKey, Document, Error, Limits, PolicySet, PolicyStore, Resource, Severity,
-    Source, TemplateName,
+    Change, ConfigHomes, ConstraintKey, Document, Error, ExpansionChange, ExpansionSet, ExpansionStore,
+    Limits, MutatorKey, MutatorSet, MutatorStore, PolicySet, PolicyStore, Resource, Severity, Source,
+    TemplateName, Uses,
 };
 
 use super::policy_text::PolicyText;
-use super::watches::Purpose;
+use super::watches::{Family, Purpose};
 use crate::pages::{Name, source_name};
-use crate::published::Ingestion;
+use crate::published::{Ingested, Ingestion};
 use crate::resource::ApiResource;
 use crate::watch::Item;
 
@@ -35,6 +36,8 @@ pub(super) enum Identity {
     Constraint(ConstraintKey),
     Config(Arc<str>),
     SyncSet(Arc<str>),
+    Mutator(MutatorKey),
+    ExpansionTemplate(Arc<str>),
 }
 
 impl Identity {
@@ -46,6 +49,8 @@ impl Identity {
             Resource::Constraint(constraint) => Some(Self::Constraint(constraint.key().clone())),
             Resource::Config(config) => Some(Self::Config(config.name.clone())),
             Resource::SyncSet(sync_set) => Some(Self::SyncSet(sync_set.name.clone())),
+            Resource::Mutator(mutator) => Some(Self::Mutator(mutator.key().clone())),
+            Resource::ExpansionTemplate(template) => Some(Self::ExpansionTemplate(template.name().clone())),
             Resource::Rejected(resource) => Self::of(resource),
             _ => None,
         }
@@ -58,6 +63,8 @@ impl Identity {
             Self::Constraint(key) => key.to_string(),
             Self::Config(name) => format!("Config/{name}"),
             Self::SyncSet(name) => format!("SyncSet/{name}"),
+            Self::Mutator(key) => key.to_string(),
+            Self::ExpansionTemplate(name) => format!("ExpansionTemplate/{name}"),
         }
     }
 }
@@ -65,27 +72,58 @@ impl Identity {
 /// Where a policy object is: the kind of its objects, and its name.
 type Place = (Purpose, Name);
 
+/// What changed of the policies, or has to be looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct News {
+    pub(super) policies: bool,
+    /// Mutators or expansion templates.
+    pub(super) mutation: bool,
+}
+
+impl News {
+    /// What an object of a kind is about.
+    fn of(purpose: &Purpose) -> Self {
+        let mutation = purpose.family() == Family::Mutation;
+        Self { policies: !mutation, mutation }
+    }
+
+    const fn or(self, other: Self) -> Self {
+        Self { policies: self.policies || other.policies, mutation: self.mutation || other.mutation }
+    }
+}
+
 /// All policy objects, and the policies that they make.
 #[derive(Debug)]
 pub(super) struct Policies {
     known: BTreeMap<Place, Known>,
+    uses: Uses,
     store: PolicyStore,
+    mutator_store: MutatorStore,
+    expansion_store: ExpansionStore,
     /// The sound templates.
     templates: BTreeMap<TemplateName, Resource>,
     /// The policies as they are now; what is published may be older.
     latest: PolicySet,
-    /// Whether something changed since.
-    is_changed: bool,
+    /// The same of mutators and expansion templates.
+    mutators: MutatorSet,
+    expansions: ExpansionSet,
+    /// What changed since.
+    news: News,
 }
 
 impl Policies {
-    pub(super) fn new(homes: &ConfigHomes) -> Self {
+    pub(super) fn new(homes: &ConfigHomes, uses: Uses) -> Self {
         Self {
             known: BTreeMap::new(),
+            uses,
             store: PolicyStore::new().with_config_homes(homes.clone()),
+            mutator_store: MutatorStore::new(),
+            expansion_store: ExpansionStore::new(),
             templates: BTreeMap::new(),
             latest: PolicySet::empty(),
-            is_changed: true,
+            mutators: MutatorSet::empty(),
+            expansions: ExpansionSet::empty(),
+            news: News { policies: true, mutation: true },
         }
     }
 
@@ -93,12 +131,20 @@ impl Policies {
         &self.latest
     }
 
+    pub(super) fn mutators(&self) -> &MutatorSet {
+        &self.mutators
+    }
+
+    pub(super) fn expansions(&self) -> &ExpansionSet {
+        &self.expansions
+    }
+
     pub(super) fn templates(&self) -> &BTreeMap<TemplateName, Resource> {
         &self.templates
     }
 
     pub(super) fn is_changed(&self) -> bool {
-        self.is_changed
+        self.news != News::default()
     }
 
     pub(super) fn known(&self) -> impl Iterator<Item = (&Name, &Known)> {
@@ -110,17 +156,27 @@ impl Policies {
         self.known.keys().any(|(other, _)| other == purpose)
     }
 
-    /// What is wrong beside what is wrong with an object alone: templates that are missing, Configs that do not count.
+    /// What is wrong beside what is wrong with an object alone: templates that are missing, Configs that do not count, mutators that
+    /// contradict each other, expansion templates in circles.
     pub(super) fn problems_together(&self) -> Vec<Error> {
         let mut problems = self.store.pending();
         problems.extend(self.store.ignored_configs());
+        problems.extend(self.mutators.conflicts());
+        problems.extend(self.expansion_store.cycles());
         problems
     }
 
-    /// Works out the policies as they are now.
-    pub(super) fn refresh(&mut self) {
-        self.latest = self.store.snapshot();
-        self.is_changed = false;
+    /// Works out the policies as they are now, as far as they changed, and returns what did.
+    pub(super) fn refresh(&mut self) -> News {
+        let news = std::mem::take(&mut self.news);
+        if news.policies {
+            self.latest = self.store.snapshot();
+        }
+        if news.mutation {
+            self.mutators = self.mutator_store.snapshot();
+            self.expansions = self.expansion_store.snapshot();
+        }
+        news
     }
 
     /// The kinds of constraints: of every template, also of one that is broken.
@@ -177,7 +233,11 @@ impl Policies {
         if let Some(identity) = known.and_then(|known| known.identity) {
             self.forget(identity);
         }
-        self.is_changed = true;
+        self.has_news_of(purpose);
+    }
+
+    fn has_news_of(&mut self, purpose: &Purpose) {
+        self.news = self.news.or(News::of(purpose));
     }
 
     fn forget(&mut self, identity: Identity) {
@@ -189,6 +249,11 @@ impl Policies {
             Identity::Constraint(key) => Change::RemoveConstraint(key),
             Identity::Config(name) => Change::RemoveConfig(name),
             Identity::SyncSet(name) => Change::RemoveSyncSet(name),
+            Identity::Mutator(key) => return self.mutator_store.remove(&key),
+            Identity::ExpansionTemplate(name) => {
+                self.expansion_store.apply(ExpansionChange::Remove(name));
+                return;
+            }
         };
         self.store.apply(change);
     }
@@ -202,7 +267,10 @@ impl Policies {
         text: &str,
         ingested: &mut Vec<Ingestion>,
     ) {
-        let text = PolicyText::of(text);
+        let text = match purpose {
+            Purpose::Mutators(_) => PolicyText::of_mutator(text),
+            _ => PolicyText::of(text),
+        };
         let place = (purpose.clone(), name);
         if let Some(known) = self.known.get_mut(&place)
             && known.text.policy == text.policy
@@ -219,15 +287,20 @@ impl Policies {
             Ok(document) => self.apply(&place, document, before.as_ref()),
             Err(error) => (None, vec![error.clone()]),
         };
-        if *purpose == Purpose::Templates {
+        let of = match purpose {
+            Purpose::Templates => Some(Ingested::Template),
+            Purpose::Mutators(_) => Some(Ingested::Mutator),
+            _ => None,
+        };
+        if let Some(of) = of {
             let is_sound = !errors.iter().any(|error| error.severity() == Severity::Error);
-            ingested.push(Ingestion { took: start.elapsed(), is_sound });
+            ingested.push(Ingestion { of, took: start.elapsed(), is_sound });
         }
         // What cannot be read is not in force; what was there before it is.
         let identity = identity.or(before);
         let known = Known { resource: resource.clone(), text, identity, document: read.ok(), errors };
         self.known.insert(place, known);
-        self.is_changed = true;
+        self.has_news_of(purpose);
     }
 
     fn apply(
@@ -236,7 +309,7 @@ impl Policies {
         document: &Document,
         before: Option<&Identity>,
     ) -> (Option<Identity>, Vec<Error>) {
-        let (resource, mut errors) = Resource::read(document);
+        let (resource, mut errors) = Resource::read_for(document, self.uses);
         let Some(resource) = resource else { return (None, errors) };
         let identity = Identity::of(&resource);
         let is_own = match &identity {
@@ -257,7 +330,13 @@ impl Policies {
             Some(Identity::Template(name, _)) => Some(name.clone()),
             _ => None,
         };
-        let problems = self.store.apply(Change::Upsert(resource.clone()));
+        let problems = match &identity {
+            Some(Identity::Mutator(_)) => self.mutator_store.upsert(&resource),
+            Some(Identity::ExpansionTemplate(_)) => {
+                self.expansion_store.apply(ExpansionChange::Upsert(resource.clone()))
+            }
+            _ => self.store.apply(Change::Upsert(resource.clone())),
+        };
         let (own, of_constraints): (Vec<Error>, Vec<Error>) = match &identity {
             Some(identity @ Identity::Template(..)) => {
                 let subject = identity.subject();

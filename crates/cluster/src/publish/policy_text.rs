@@ -22,15 +22,30 @@ pub(crate) struct PolicyText {
     pub(crate) created: bool,
 }
 
+const GENERATION: &str = "generation";
+
 impl PolicyText {
     pub(crate) fn of(text: &str) -> Self {
+        Self::without(&[GENERATION], text)
+    }
+
+    /// Of a mutator, whose generation is noted in what it mutates; a status does not change it.
+    pub(crate) fn of_mutator(text: &str) -> Self {
+        Self::without(&[], text)
+    }
+
+    /// Without these fields, too.
+    fn without(these: &[&str], text: &str) -> Self {
         /// What API servers keep for themselves.
         const BOOKKEEPING: &[&str] =
-            &["managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink"];
+            &["managedFields", "resourceVersion", "uid", "creationTimestamp", "selfLink"];
         let metadata = field(text, "metadata").unwrap_or_default();
         let status: Value =
             field(text, "status").and_then(|status| serde_json::from_str(status).ok()).unwrap_or_default();
-        let own = fields(metadata).into_iter().filter(|(key, _)| !BOOKKEEPING.contains(&&**key));
+        let own = fields(metadata).into_iter().filter(|(key, _)| {
+            let key = &**key;
+            !BOOKKEEPING.contains(&key) && !these.contains(&key)
+        });
         let own = RawValue::from_string(object(own)).unwrap_or_default();
         let parts = fields(text).into_iter().filter(|(key, _)| key != "status");
         let parts = parts.map(|(key, value)| if key == "metadata" { (key, &*own) } else { (key, value) });
@@ -67,6 +82,7 @@ mod tests {
             before.policy,
             r#"{"kind":"T","metadata":{"name":"a","labels":{"uid":"x"}},"spec":{"status":1.50}}"#
         );
+        assert!(PolicyText::of_mutator(&text("", "{}")).policy.contains(r#""generation":3"#));
         assert_eq!(
             (after.uid.as_str(), after.generation, after.by_pod.len(), after.created),
             ("u", 3, 1, true)

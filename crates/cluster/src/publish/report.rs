@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use portcullis::{ConstraintKey, Error, ErrorKind, Severity, TemplateName, Unjudgeable};
+use portcullis::{
+    ConstraintKey, Error, ErrorKind, MutatorInfo, MutatorKey, Severity, TemplateName, Unjudgeable,
+};
 
 use super::policies::{Identity, Known};
 use super::watches::{Progress, Purpose};
 use super::{Crd, Writer};
 use crate::pages::Name;
 use crate::published::{
-    Awaited, Definition, PolicyError, PolicyState, Problem, Report, Standing, Unreadable,
+    Awaited, Definition, PolicyError, PolicyState, Problem, Report, Snapshot, Standing, Unreadable,
 };
 use crate::resource::ApiResource;
 
@@ -21,6 +23,10 @@ const MAX_BROKEN: usize = 50;
 /// What is worked out once for all policies.
 struct Overall {
     in_force: BTreeSet<ConstraintKey>,
+    mutators: BTreeSet<MutatorKey>,
+    /// Why it is not known which mutators there are.
+    unknown_mutators: Option<Arc<str>>,
+    expansions: BTreeSet<String>,
     unjudgeable: BTreeMap<TemplateName, Unjudgeable>,
     /// What is wrong with policies because of others.
     together: Vec<Error>,
@@ -34,6 +40,9 @@ impl Writer {
         let constraints = published.iter().flat_map(|published| published.policies.constraints());
         let overall = Overall {
             in_force: constraints.map(|constraint| constraint.key().clone()).collect(),
+            mutators: Self::mutators_in_force(published.as_deref()),
+            unknown_mutators: published.as_deref().and_then(|published| published.mutators.clone().err()),
+            expansions: expansions_in_force(published.as_deref()),
             unjudgeable: self.policies.latest().unjudgeable(self.objects.unreadable()),
             together: self.policies.problems_together(),
             is_ready: published.is_some(),
@@ -79,6 +88,9 @@ impl Writer {
             let (Some(failure), subject) = (&watched.failing, watched.resource.to_string()) else { continue };
             let error = &failure.why;
             let message = match (&watched.given_up, watched.progress, purpose) {
+                (Some(_), _, Purpose::Mutators(_)) => {
+                    format!("cannot be listed, so that nothing can be mutated: {error}")
+                }
                 (Some(_), ..) => format!("cannot be read, so that what reads it cannot be judged: {error}"),
                 (None, _, Purpose::Definitions) => {
                     format!("cannot be watched: kinds that come late are noticed some seconds later: {error}")
@@ -113,12 +125,17 @@ impl Writer {
         if let Some(identity) = &known.identity {
             let subject = identity.subject();
             errors.extend(overall.together.iter().filter(|error| error.subject() == Some(&subject)).cloned());
+            if let (Identity::Mutator(_), Some(why)) = (identity, &overall.unknown_mutators) {
+                errors.push(Error::new(ErrorKind::Unreadable, format!("it is not applied: {why}")));
+            }
             errors.sort();
             errors.dedup();
         }
         let is_error = |error: &&Error| error.severity() == Severity::Error;
         let enforced = match &known.identity {
             Some(Identity::Constraint(key)) => overall.in_force.contains(key),
+            Some(Identity::Mutator(key)) => overall.mutators.contains(key),
+            Some(Identity::ExpansionTemplate(name)) => overall.expansions.contains(&**name),
             _ => !known.errors.iter().any(|error| is_error(&error)),
         };
         let (namespace, name) = name;
@@ -149,7 +166,17 @@ impl Writer {
         let template = match &known.identity {
             Some(Identity::Template(name, _)) => name.clone(),
             Some(Identity::Constraint(key)) => TemplateName::of_kind(&key.kind),
-            Some(Identity::Config(_) | Identity::SyncSet(_)) | None => return Standing::Served,
+            Some(Identity::Mutator(_) | Identity::ExpansionTemplate(_)) if !enforced => {
+                let kinds = vec![Awaited::Everything];
+                return Standing::Waiting { kinds, since: SystemTime::UNIX_EPOCH };
+            }
+            Some(
+                Identity::Config(_)
+                | Identity::SyncSet(_)
+                | Identity::Mutator(_)
+                | Identity::ExpansionTemplate(_),
+            )
+            | None => return Standing::Served,
         };
         if let Some(kinds) = self.held.waiting.get(&template) {
             let since = self.waiting_since.get(&template).copied().unwrap_or(SystemTime::UNIX_EPOCH);
@@ -169,6 +196,15 @@ impl Writer {
         Standing::Served
     }
 
+    /// None while it is not known which mutators there are: nothing is mutated.
+    fn mutators_in_force(published: Option<&Snapshot>) -> BTreeSet<MutatorKey> {
+        let Some(Ok(mutators)) = published.map(|published| &published.mutators) else {
+            return BTreeSet::new();
+        };
+        let all = mutators.mutators().map(MutatorInfo::key);
+        all.filter(|key| !mutators.is_disabled(key)).cloned().collect()
+    }
+
     fn definition(&self, known: &Known) -> Definition {
         let Some(Identity::Template(_, kind)) = &known.identity else { return Definition::Unknown };
         let constraints = self.watches.get(&Purpose::Constraints(kind.clone()));
@@ -177,8 +213,7 @@ impl Writer {
         let are_known = self.watches.get(&Purpose::Definitions);
         let are_known = are_known.is_some_and(|watched| watched.progress == Progress::Known);
         let resource = ApiResource::constraints(kind);
-        let name = format!("{}.{}", resource.plural, resource.gvk.group);
-        match self.definitions.get(&name) {
+        match self.definitions.get(&resource.definition_name()) {
             Some(Crd::Going) => Definition::Going,
             // Whatever it comes from.
             Some(Crd::There) | None if is_listed => Definition::Served,
@@ -187,4 +222,11 @@ impl Writer {
             None => Definition::Unknown,
         }
     }
+}
+
+fn expansions_in_force(published: Option<&Snapshot>) -> BTreeSet<String> {
+    let Some(published) = published else { return BTreeSet::new() };
+    let circles: BTreeSet<&str> = published.expansions.in_cycles().collect();
+    let all = published.expansions.templates().filter(|name| !circles.contains(name));
+    all.map(str::to_owned).collect()
 }

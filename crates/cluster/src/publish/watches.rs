@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis::Gvk;
+use portcullis::{Gvk, MutatorKind};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -26,6 +26,8 @@ pub(super) enum Purpose {
     /// Of one kind, as the template spells it.
     Constraints(Arc<str>),
     Inventory(ApiResource),
+    Mutators(MutatorKind),
+    ExpansionTemplates,
     /// Of a kind of Gatekeeper's that nothing is done for, to say so.
     Unsupported(ApiResource),
 }
@@ -36,6 +38,8 @@ pub(super) enum Family {
     Fixed,
     Constraints,
     Inventory,
+    /// What changes objects, or makes others of them.
+    Mutation,
     Unsupported,
 }
 
@@ -50,11 +54,13 @@ impl Purpose {
             }
             Self::Constraints(_) => Family::Constraints,
             Self::Inventory(_) => Family::Inventory,
+            Self::Mutators(_) | Self::ExpansionTemplates => Family::Mutation,
             Self::Unsupported(_) => Family::Unsupported,
         }
     }
 
-    fn resource(&self) -> ApiResource {
+    /// What is watched, in the version that is usual.
+    pub(super) fn resource(&self) -> ApiResource {
         match self {
             Self::Templates => ApiResource::templates(),
             Self::Configs => ApiResource::configs(),
@@ -62,6 +68,8 @@ impl Purpose {
             Self::Namespaces => ApiResource::namespaces(),
             Self::Definitions => ApiResource::definitions(),
             Self::Constraints(kind) => ApiResource::constraints(kind),
+            Self::Mutators(kind) => ApiResource::mutators(*kind),
+            Self::ExpansionTemplates => ApiResource::expansion_templates(),
             Self::Inventory(resource) | Self::Unsupported(resource) => resource.clone(),
         }
     }
@@ -70,14 +78,30 @@ impl Purpose {
         match self {
             Self::Namespaces | Self::Inventory(_) => As::Objects,
             Self::Definitions | Self::Unsupported(_) => As::Names,
-            Self::Templates | Self::Configs | Self::SyncSets | Self::Constraints(_) => As::Texts,
+            Self::Templates
+            | Self::Configs
+            | Self::SyncSets
+            | Self::Constraints(_)
+            | Self::Mutators(_)
+            | Self::ExpansionTemplates => As::Texts,
         }
     }
 
-    /// Whether it can be given up: what is not known of it then is an error of who reads it. Policies cannot; without them it is not
-    /// known what to judge by.
-    fn may_be_given_up(&self) -> bool {
-        matches!(self, Self::Namespaces | Self::Inventory(_))
+    /// Whether it can be given up: what is not known of it then is an error of who reads it. Policies and ExpansionTemplates cannot;
+    /// without them it is not known what to judge by. Mutators can while nothing is known of them: nothing is mutated then, and what was
+    /// known stays in force, as of policies.
+    fn may_be_given_up(&self, progress: Progress) -> bool {
+        match self {
+            Self::Namespaces | Self::Inventory(_) => true,
+            Self::Mutators(_) => progress == Progress::Listing,
+            Self::Templates
+            | Self::Configs
+            | Self::SyncSets
+            | Self::Definitions
+            | Self::Constraints(_)
+            | Self::ExpansionTemplates
+            | Self::Unsupported(_) => false,
+        }
     }
 }
 
@@ -181,7 +205,14 @@ impl Watches {
 
     /// Begins a watch. One that there is begins anew, with a list: what is known stays until that has come.
     pub(super) fn start(&mut self, purpose: Purpose) {
-        let (resource, wanted) = (purpose.resource(), purpose.wanted());
+        let resource = self.all.get(&purpose).map(|watched| watched.resource.clone());
+        let resource = resource.unwrap_or_else(|| purpose.resource());
+        self.start_as(purpose, resource);
+    }
+
+    /// The same, of the kind in this version.
+    pub(super) fn start_as(&mut self, purpose: Purpose, resource: ApiResource) {
+        let wanted = purpose.wanted();
         let id = self.next_id;
         self.next_id += 1;
         let (cluster, sender) = (self.cluster.clone(), self.sender.clone());
@@ -226,7 +257,9 @@ impl Watches {
 
     /// Remembers that the API server does not serve the kind, where that cannot be all there is to it.
     pub(super) fn not_served(&mut self, purpose: &Purpose, hint: &str) {
-        self.fail(purpose, format!("the API server does not serve this kind{hint}"), Cause::Denied);
+        // A kind that is new is served in a moment.
+        let cause = if purpose.family() == Family::Mutation { Cause::Refused } else { Cause::Denied };
+        self.fail(purpose, format!("the API server does not serve this kind{hint}"), cause);
     }
 
     fn fail(&mut self, purpose: &Purpose, why: String, cause: Cause) {
@@ -265,7 +298,7 @@ impl Watches {
                 continue;
             };
             let Some(bears) = watched.bears(failure.cause, patience, others_work) else { continue };
-            if !purpose.may_be_given_up() {
+            if !purpose.may_be_given_up(watched.progress) {
                 continue;
             }
             let end = failure.since + bears;

@@ -57,7 +57,7 @@ pub(crate) fn install(server: &ApiServer, template: Value) {
     server.put(template);
 }
 
-fn options() -> FeedOptions {
+pub(crate) fn options() -> FeedOptions {
     let patience = Patience {
         listing: Duration::from_millis(300),
         denied: Duration::from_millis(200),
@@ -73,7 +73,7 @@ async fn start(server: &ApiServer) -> (Cluster, Feed) {
 }
 
 /// Waits until something is so, and says what was if it never is.
-async fn until<T>(
+pub(crate) async fn until<T>(
     what: &str,
     feed: &Feed,
     mut get: impl FnMut(Option<&Snapshot>, &Report) -> Option<T>,
@@ -97,7 +97,7 @@ fn judge(snapshot: &Snapshot, object: &Value) -> Vec<String> {
 }
 
 /// How it stands with a policy.
-fn standing<'a>(report: &'a Report, name: &str) -> Option<&'a Standing> {
+pub(crate) fn standing<'a>(report: &'a Report, name: &str) -> Option<&'a Standing> {
     report.policies.iter().find(|policy| policy.name == name).map(|policy| &policy.standing)
 }
 
@@ -649,6 +649,9 @@ fn model(server: &ApiServer, denied: &BTreeSet<&str>) -> (Vec<Vec<String>>, usiz
         templates: Arc::default(),
         policies_revision: 0,
         objects_revision: 0,
+        expansions: portcullis::ExpansionSet::empty(),
+        mutators: Ok(portcullis::MutatorSet::empty()),
+        mutation_revision: 0,
     };
     (judge_all(&snapshot), count, constraints)
 }

@@ -4,6 +4,7 @@
 
 mod feed;
 mod lists;
+mod mutation;
 mod named;
 mod writes;
 

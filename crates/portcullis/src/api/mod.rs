@@ -199,12 +199,27 @@ pub(crate) fn policy_groups() -> impl Iterator<Item = &'static str> {
     known.chain([CONSTRAINT_GROUP])
 }
 
-/// The kinds of Gatekeeper's that nothing is done for unless somebody says so ([`Uses`]), each in its newest
-/// version: what a cluster has of them is to be reported.
-pub fn unsupported_kinds() -> impl Iterator<Item = Gvk> {
-    GROUPS.iter().flat_map(|(group, kinds)| {
-        let is_unsupported =
-            |kind: &Kind| matches!(kind, Kind::Unsupported(_) | Kind::Mutator(_) | Kind::ExpansionTemplate);
+/// The groups that are used beside those of policies.
+pub(crate) fn used_groups(uses: Uses) -> impl Iterator<Item = &'static str> {
+    let is_used = move |kind: &Kind| match kind {
+        Kind::Mutator(_) => uses.mutators,
+        Kind::ExpansionTemplate => uses.expansions,
+        _ => false,
+    };
+    let used = GROUPS.iter().filter(move |(_, kinds)| kinds.iter().any(|(_, kind, ..)| is_used(kind)));
+    used.map(|(group, _)| *group)
+}
+
+/// The kinds of Gatekeeper's that a program does nothing for that uses these, each in its newest version: what
+/// a cluster has of them is to be reported.
+pub fn unsupported_kinds(uses: Uses) -> impl Iterator<Item = Gvk> {
+    GROUPS.iter().flat_map(move |(group, kinds)| {
+        let is_unsupported = move |kind: &Kind| match kind {
+            Kind::Unsupported(_) => true,
+            Kind::Mutator(_) => !uses.mutators,
+            Kind::ExpansionTemplate => !uses.expansions,
+            _ => false,
+        };
         let unsupported = kinds.iter().filter(move |(_, kind, ..)| is_unsupported(kind));
         unsupported.map(move |(name, _, _, versions)| {
             let version = versions.first().copied().unwrap_or_default();

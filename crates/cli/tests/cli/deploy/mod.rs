@@ -116,7 +116,8 @@ fn kustomized(directory: &str) -> Option<Vec<Value>> {
 fn our_own_manifests_pass_our_own_policies() {
     let deploy = root().join("deploy");
     // File by file: the folders are kustomizations, and judged as such below.
-    let parts = ["webhook", "audit", "optional"].map(|part| std::fs::read_dir(deploy.join(part)).unwrap());
+    let parts = ["webhook", "audit", "optional", "mutation"]
+        .map(|part| std::fs::read_dir(deploy.join(part)).unwrap());
     let files = parts.into_iter().flatten().map(|entry| entry.unwrap().path());
     let mut files: Vec<PathBuf> = files
         .filter(|path| {
@@ -136,7 +137,7 @@ fn our_own_manifests_pass_our_own_policies() {
 #[test]
 fn what_kustomize_makes_of_them_passes_as_well() {
     let made = tempfile::tempdir().unwrap();
-    for directory in ["", "kube", "beside-gatekeeper", "audit"] {
+    for directory in ["", "kube", "mutation", "beside-gatekeeper", "audit"] {
         let Some(objects) = kustomized(directory) else { return };
         let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
         std::fs::write(made.path().join(format!("{directory}-.json")), list.to_string()).unwrap();
@@ -256,6 +257,34 @@ fn nothing_waits_for_a_webhook_that_is_not_there() {
     assert!(pod["volumes"].as_array().is_none_or(Vec::is_empty), "{pod}");
 }
 
+/// Both configurations are empty, and the webhook is told to fill them in and to mutate.
+#[test]
+fn the_form_that_mutates_is_the_usual_one_and_more() {
+    let (Some(objects), Some(usual)) = (kustomized("mutation"), kustomized("kube")) else { return };
+    let find = |objects: &[Value], kind: &str| {
+        let found = objects.iter().find(|object| object["kind"] == kind).cloned();
+        found.unwrap_or_default()
+    };
+    let mutating = find(&objects, "MutatingWebhookConfiguration");
+    assert!(mutating["metadata"]["name"] == "portcullis" && mutating["webhooks"].is_null(), "{mutating}");
+    let (mut deployment, before) = (find(&objects, "Deployment"), find(&usual, "Deployment"));
+    let args = deployment["spec"]["template"]["spec"]["containers"][0]["args"].as_array_mut().unwrap();
+    assert_eq!(args.pop(), Some(json!("--mutate")));
+    assert_eq!(deployment, before);
+    let names = |objects: &[Value]| -> std::collections::BTreeSet<String> {
+        let name = |object: &Value| format!("{} {}", object["kind"], object["metadata"]["name"]);
+        objects.iter().map(name).collect()
+    };
+    assert_eq!(
+        names(&objects).difference(&names(&usual)).collect::<Vec<_>>(),
+        [
+            "\"ClusterRole\" \"portcullis-webhook-mutation\"",
+            "\"ClusterRoleBinding\" \"portcullis-webhook-mutation\"",
+            "\"MutatingWebhookConfiguration\" \"portcullis\"",
+        ]
+    );
+}
+
 /// What Gatekeeper does beside it is left to Gatekeeper.
 #[test]
 fn beside_gatekeeper_it_writes_neither_statuses_nor_crds() {
@@ -275,4 +304,7 @@ fn beside_gatekeeper_it_writes_neither_statuses_nor_crds() {
     let parsed = parsed.unwrap();
     assert_eq!((parsed.get_flag("write_status"), parsed.get_flag("apply_crds")), (false, false));
     assert!(parsed.contains_id("webhook_namespace_selector"));
+    // What is generated is judged as Gatekeeper's mutators leave it, and nobody asks for patches.
+    let name: Option<&String> = parsed.get_one("mutating_webhook_configuration");
+    assert_eq!((parsed.get_flag("mutate"), name.map(String::as_str)), (true, Some("")));
 }
