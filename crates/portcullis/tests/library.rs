@@ -138,6 +138,19 @@ fn every_policy_has_all_its_parts() {
             }
         }
         let template = one(&folder.join("template.yaml"));
+        let annotation = |name: &str| template["metadata"]["annotations"][name].as_str().unwrap_or_default();
+        for (name, is_good) in [
+            (
+                "metadata.gatekeeper.sh/severity",
+                (|text| ["critical", "high", "medium", "low", "info"].contains(&text)) as fn(&str) -> bool,
+            ),
+            ("policy.portcullis.dev/category", |text| !text.is_empty()),
+            ("policy.portcullis.dev/link", |text| text.starts_with("https://")),
+        ] {
+            if !is_good(annotation(name)) {
+                lacks(format!("no annotation `{name}`"));
+            }
+        }
         let parameters = &template["spec"]["crd"]["spec"]["validation"]["openAPIV3Schema"]["properties"];
         for (name, schema) in parameters.as_object().into_iter().flatten() {
             if !manual.contains(&format!("\n| `{name}` |")) {

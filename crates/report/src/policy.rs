@@ -22,6 +22,12 @@ pub struct Policy {
     pub description: Option<String>,
     /// From the annotation of the constraint, or else of the template.
     pub severity: Option<PolicySeverity>,
+    /// What it is about, from the annotation [`Policy::CATEGORY`] of the constraint, or else of the template.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub category: Option<String>,
+    /// Where there is more to read, from [`Policy::LINK`] of the constraint, or else of the template.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
     /// What its violations lead to in an audit, the gravest first.
     pub actions: Vec<Action>,
     /// `spec.enforcementAction`: a word, or `scoped`.
@@ -38,6 +44,11 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// The annotation that says what a policy is about.
+    pub const CATEGORY: &'static str = "policy.portcullis.dev/category";
+    /// The annotation that says where there is more to read: an address of the web.
+    pub const LINK: &'static str = "policy.portcullis.dev/link";
+
     /// Whether its actions are those of enforcement points.
     pub fn is_scoped_for(&self, finding: &Finding) -> bool {
         self.is_scoped() && !finding.is_overridden()
@@ -65,6 +76,13 @@ impl Policy {
             let word = |name: &&str| object.annotation(name)?.text();
             PolicySeverity::from_word(PolicySeverity::ANNOTATIONS.iter().find_map(word)?)
         });
+        let annotation = |name: &str| {
+            let mut all = annotated.into_iter().flatten();
+            all.find_map(|object| object.annotation(name)?.text()).map(str::to_owned)
+        };
+        // Anything else would be a link that does something.
+        let is_address = |link: &String| link.starts_with("https://") || link.starts_with("http://");
+        let (category, link) = (annotation(Self::CATEGORY), annotation(Self::LINK).filter(is_address));
         let (rego, place) = template.text();
         let annotations = constraint.object().annotations().filter(|(key, _)| *key != LAST_APPLIED);
         let annotations =
@@ -76,6 +94,8 @@ impl Policy {
                 .description()
                 .map(|text| text.split_whitespace().collect::<Vec<_>>().join(" ")),
             severity,
+            category,
+            link,
             actions: Action::list(constraint.enforcement().actions(point)),
             declared: constraint.enforcement().declared(),
             annotations: annotations.collect(),

@@ -46,7 +46,21 @@ pub(super) struct Rule<'a> {
     pub short_description: Message<'a>,
     pub full_description: Message<'a>,
     pub help: Message<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help_uri: Option<String>,
     pub default_configuration: Configuration,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub properties: Option<About>,
+}
+
+/// What viewers sort rules by.
+#[derive(Serialize)]
+pub(super) struct About {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// From 0 to 10, as a text: GitHub's and others' way to say how grave it is.
+    #[serde(rename = "security-severity", skip_serializing_if = "Option::is_none")]
+    pub security_severity: Option<&'static str>,
 }
 
 #[derive(Serialize)]

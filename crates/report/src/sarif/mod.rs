@@ -17,9 +17,12 @@ use crate::fingerprint::{self, Fingerprints};
 use crate::form::{Spec, Writer};
 use crate::json::write_indented;
 use crate::lint::LintReport;
-use crate::{AuditReport, Completion, Finding, Place, Policy, Problem, Suppression, TestReport, in_checkout};
+use crate::{
+    AuditReport, Completion, Finding, Place, Policy, PolicySeverity, Problem, Suppression, TestReport,
+    in_checkout,
+};
 use log::{
-    Artifact, At, Configuration, Descriptor, Driver, Invocation, Log, Logical, Message, Notification,
+    About, Artifact, At, Configuration, Descriptor, Driver, Invocation, Log, Logical, Message, Notification,
     Physical, Properties, RegionItem, ResultItem, Rule, Run, Suppressing, Tool,
 };
 
@@ -176,7 +179,10 @@ impl<'a> Rules<'a> {
     fn of(policies: &'a [Policy]) -> Self {
         let mut rules = Self::default();
         for policy in policies {
-            rules.add(&policy.key.kind, policy.title.as_deref(), policy.description.as_deref());
+            let index = rules.add(&policy.key.kind, policy.title.as_deref(), policy.description.as_deref());
+            if let Some(rule) = rules.list.get_mut(index) {
+                rule.tell(policy);
+            }
         }
         rules
     }
@@ -199,9 +205,41 @@ impl<'a> Rules<'a> {
             short_description: Message { text: short.into() },
             full_description: Message { text: full.clone().into() },
             help: Message { text: full.into() },
+            help_uri: None,
             default_configuration: Configuration { level: "error" },
+            properties: None,
         });
         index
+    }
+}
+
+impl Rule<'_> {
+    /// What a policy says of itself. Of several constraints of a template the gravest counts.
+    fn tell(&mut self, policy: &Policy) {
+        if self.help_uri.is_none() {
+            self.help_uri.clone_from(&policy.link);
+        }
+        let score = policy.severity.map(|severity| match severity {
+            PolicySeverity::Critical => "9.5",
+            PolicySeverity::High => "8.0",
+            PolicySeverity::Medium => "5.5",
+            PolicySeverity::Low => "3.0",
+            PolicySeverity::Info => "0.0",
+        });
+        if policy.category.is_none() && score.is_none() {
+            return;
+        }
+        let about = self.properties.get_or_insert(About { tags: Vec::new(), security_severity: None });
+        about.tags.extend(
+            policy
+                .category
+                .iter()
+                .filter(|category| !about.tags.contains(category))
+                .cloned()
+                .collect::<Vec<_>>(),
+        );
+        // All have the same number of digits, so that the order of texts is that of numbers.
+        about.security_severity = about.security_severity.max(score);
     }
 }
 

@@ -109,6 +109,8 @@ pub fn policy(
         title: title.map(str::to_owned),
         description: title.map(|title| format!("{title}: what breaks this lets a workload out of its bounds.")),
         severity,
+        category: None,
+        link: None,
         actions: vec![Action(action)],
         declared: action.as_str(),
         annotations: BTreeMap::new(),
