@@ -146,6 +146,8 @@ error_kinds! {
     Exception = "exception";
     /// Findings of a baseline that are gone.
     Baseline = "baseline";
+    /// A kind or a group in `match.kinds` that there is not: the constraint applies to nothing of it.
+    NoSuchKind = "no-such-kind";
     /// The same resource twice.
     DuplicateResource = "duplicate-resource";
     /// A policy compares objects that are not in the inventory.

@@ -12,7 +12,7 @@ use std::time::SystemTime;
 
 use portcullis::{
     AdmissionRules, Document, Error, ErrorKind, ExpansionSet, Kinds, Limits, Object, PolicySet, Resource,
-    Severity, Unsupported, Uses, WebhookConfiguration,
+    Scopes, Severity, Unsupported, Uses, WebhookConfiguration,
 };
 use portcullis_report::lint::LintReport;
 use portcullis_report::{self as report, ExitStatus, Problem};
@@ -26,7 +26,7 @@ use crate::commands::mutating;
 /// Reads the policies and reports.
 pub fn run(args: &LintArgs) -> anyhow::Result<ExitStatus> {
     report::destination::check(&args.output).map_err(anyhow::Error::msg)?;
-    let Loaded { policies, files, mut problems, mut is_unread, kinds } = load(args);
+    let Loaded { policies, files, mut problems, mut is_unread, kinds, scopes } = load(args);
     let (expansions, policies): (Vec<_>, Vec<_>) = policies.into_iter().partition(Resource::is_expansion);
     let (expansions, found) = ExpansionSet::from_resources(expansions);
     problems.extend(found);
@@ -35,6 +35,7 @@ pub fn run(args: &LintArgs) -> anyhow::Result<ExitStatus> {
     let (policies, found) = PolicySet::from_resources_in(read::prepared(policies), &args.config.homes(None));
     problems.extend(found);
     problems.extend(mutators.fights(&policies));
+    problems.extend(policies.impossible_kinds(&scopes));
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     problems.extend(policies.idle_exceptions(Some(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX))));
     if !args.webhook_configuration.is_empty() {
@@ -83,6 +84,8 @@ struct Loaded {
     is_unread: bool,
     /// What CustomResourceDefinitions say.
     kinds: Kinds,
+    /// The same, of where objects live.
+    scopes: Scopes,
 }
 
 /// What is to be compared with what policies need.
@@ -152,6 +155,7 @@ impl Loaded {
         for (document, resource, object, problems) in classified {
             if let Some(object) = &object {
                 self.kinds.learn(object);
+                self.scopes.learn(object);
             }
             if object.as_ref().is_some_and(is_suite) {
                 let (suite, problems) = Suite::read(document);

@@ -190,6 +190,8 @@ fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
     let evaluating = Evaluating::new(&args.evaluation);
     let now_ns = evaluating.now_ns();
     problems.extend(policies.idle_exceptions(Some(now_ns)));
+    // `lint` calls some of them errors; what can be judged is judged all the same.
+    problems.extend(policies.impossible_kinds(places.scopes()).into_iter().map(Error::into_warning));
     let default = inventory.missing_default_namespace();
     let described: Vec<Policy> = policies.constraints().map(|one| Policy::of(one, POINT)).collect();
     let index = described.iter().enumerate().map(|(index, policy)| (policy.key.clone(), index)).collect();

@@ -192,3 +192,65 @@ fn mutators_are_tried_together_with_each_other_and_with_constraints() {
     let other = run_in(&testdata(), &["lint", "mutation-fights/policy.yaml", "mutation/mutators.yaml"]);
     other.exits_with(0);
 }
+
+/// Each of these applies to nothing, and would pass everything unseen.
+#[test]
+fn kinds_and_groups_that_there_are_not_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = fs::read_to_string(testdata().join("mutation-fights/policy.yaml")).unwrap();
+    let (template, _) = policy.split_once("\n---\n").unwrap();
+    let lint = |kinds: &str, more: &str| {
+        let constraint = format!(
+            "apiVersion: constraints.gatekeeper.sh/v1beta1\nkind: PullAlways\nmetadata: {{name: a}}\nspec:\n  match:\n    kinds: {kinds}\n"
+        );
+        fs::write(folder.path().join("policy.yaml"), format!("{template}\n---\n{constraint}{more}")).unwrap();
+        run_in(folder.path(), &["lint", "policy.yaml", "-o", "compact"])
+    };
+    for (kinds, place, said) in [
+        (
+            "[{apiGroups: [''], kinds: [Pods]}]",
+            "21:39",
+            "group \"\" has no kind `Pods`, so that this applies to nothing; did you mean `Pod`?",
+        ),
+        (
+            "[{apiGroups: [v1], kinds: [Pod]}]",
+            "21:26",
+            "there is no API group `v1`, so that this applies to nothing; that is a version",
+        ),
+        ("[{apiGroups: [apps/v1], kinds: [Deployment]}]", "21:26", "write `apps`"),
+        ("[{apiGroups: [''], kinds: [Pod, Deployment]}]", "21:44", "it is in group `apps`"),
+        (
+            "[{kinds: [Pod]}, {apiGroups: [extensions, batch], kinds: [CronJobs]}]",
+            "21:",
+            "did you mean `CronJob`?",
+        ),
+    ] {
+        let run = lint(kinds, "").exits_with(1);
+        assert!(
+            run.stdout.contains(said) && run.stdout.contains(place) && run.stdout.contains("no-such-kind"),
+            "{kinds}: {}",
+            run.shown()
+        );
+        let test = run_in(folder.path(), &["test", "policy.yaml", "-o", "compact"]).exits_with(2);
+        assert!(test.stdout.contains("warning  no-such-kind"), "{}", test.shown());
+    }
+    for kinds in [
+        "[{apiGroups: ['*'], kinds: [deployments]}]",
+        "[{kinds: [pod]}]",
+        "[{apiGroups: [batch], kinds: [Reservation]}]",
+    ] {
+        assert!(lint(kinds, "").exits_with(0).stdout.contains("warning  no-such-kind"), "{kinds}");
+    }
+    let crd = "---\napiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: x}\nspec: {group: example.org, scope: Namespaced, names: {kind: Ingresses, plural: i}}\n";
+    for (kinds, more) in [
+        ("[{apiGroups: ['', apps], kinds: [Pod, Deployment, StatefulSet]}]", ""),
+        ("[{apiGroups: [example.org], kinds: [Anything]}]", ""),
+        ("[{apiGroups: ['*'], kinds: ['*']}]", ""),
+        ("[{apiGroups: ['', example.org], kinds: [Pods]}]", ""),
+        ("[{kinds: [Ingresses]}]", crd),
+        ("[]", ""),
+    ] {
+        let run = lint(kinds, more).exits_with(0);
+        assert!(!run.stdout.contains("no-such-kind"), "{kinds}: {}", run.shown());
+    }
+}

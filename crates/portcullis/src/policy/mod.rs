@@ -13,6 +13,7 @@ mod constraint;
 mod exceptions;
 mod exclusions;
 mod index;
+mod match_kinds;
 mod prepared;
 mod rests_on;
 mod store;

@@ -158,6 +158,17 @@ pub(crate) fn resources() -> impl Iterator<Item = (&'static str, &'static str, S
         .filter(|(group, kind, _)| !NO_RESOURCE.contains(&(group, kind)))
 }
 
+/// Whether a group is one of Kubernetes.
+pub(crate) fn has_group(group: &str) -> bool {
+    GROUPS.iter().any(|(name, ..)| *name == group)
+}
+
+/// Whether a group of Kubernetes has a kind.
+pub(crate) fn has(group: &str, kind: &str) -> bool {
+    let has = |kinds: &[&str]| kinds.contains(&kind);
+    GROUPS.iter().any(|(name, namespaced, cluster)| *name == group && (has(namespaced) || has(cluster)))
+}
+
 /// A version of a group that API servers serve, and all of its kinds that are stable.
 pub(crate) fn version(group: &str) -> &'static str {
     match group {

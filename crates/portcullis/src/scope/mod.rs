@@ -11,7 +11,7 @@
 //! | what was learned: CRDs among the input, what a cluster says of its kinds | here |
 //! | the object's own field | here |
 
-mod builtin;
+pub(crate) mod builtin;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -45,6 +45,16 @@ impl Scopes {
             }
             known => known,
         }
+    }
+
+    /// Whether a kind was learnt.
+    pub(crate) fn knows(&self, group: &str, kind: &str) -> bool {
+        self.0.contains_key(&GroupKind { group: group.into(), kind: kind.into() })
+    }
+
+    /// The groups in which a kind was learnt.
+    pub(crate) fn groups_of<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.keys().filter(move |known| *known.kind == *kind).map(|known| &*known.group)
     }
 
     /// Takes what a CustomResourceDefinition says of its kind; other objects say nothing.
