@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use portcullis::{
-    ConfigHomes, Document, Error, ExpansionSet, Inventory, MutatorSet, Object, PolicySet, Resource,
-    TemplateName, Unjudgeable, Uses,
+    ConfigHomes, Document, Error, ExpansionSet, Inventory, MutatorKind, MutatorSet, Object, PolicySet,
+    Resource, TemplateName, Unjudgeable, Uses,
 };
 use serde_json::Value;
 
@@ -330,6 +330,22 @@ pub struct PolicyState {
     pub by_pod: Vec<Value>,
     /// `status.created` as it is in the cluster.
     pub created: bool,
+}
+
+impl PolicyState {
+    /// Whether it is a mutator, in any version.
+    #[must_use]
+    pub fn is_mutator(&self) -> bool {
+        let gvk = &self.resource.gvk;
+        let mutators = |kind| ApiResource::mutators(kind).gvk.group_kind();
+        MutatorKind::named(&gvk.kind).is_some_and(|kind| gvk.group_kind() == mutators(kind))
+    }
+
+    /// Whether it is an ExpansionTemplate, in any version.
+    #[must_use]
+    pub fn is_expansion_template(&self) -> bool {
+        self.resource.gvk.group_kind() == ApiResource::expansion_templates().gvk.group_kind()
+    }
 }
 
 /// What is wrong with a policy of the cluster.

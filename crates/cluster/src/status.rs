@@ -1,4 +1,4 @@
-//! `status` of templates and constraints: what each of our pods made of them, and what the last audit found.
+//! `status` of templates, constraints, mutators and ExpansionTemplates: what each of our pods made of them, and what the last audit found.
 //!
 //! Gatekeeper's pods write objects of `status.gatekeeper.sh`, and one of its controllers gathers them into `status.byPod`. There is no
 //! such controller here, so each pod keeps its own entry of `status.byPod`. The list is one value for the API server: it is read,
@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chrono::DateTime;
-use portcullis::{ConstraintKey, Severity};
+use portcullis::{ConstraintKey, ErrorKind, Severity};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -132,8 +132,8 @@ impl StatusWriter {
             .iter()
             .filter(|problem| problem.error.severity() == Severity::Error)
             .take(ERRORS)
-            .map(|problem| error_entry(problem, &state.resource))
-            .chain(standing_entry(&state.standing))
+            .map(|problem| error_entry(problem, state))
+            .chain(standing_entry(state))
             .collect();
         let mut entry = json!({
             "id": self.pod,
@@ -145,6 +145,11 @@ impl StatusWriter {
         } else if &*state.resource.gvk.group == "constraints.gatekeeper.sh" {
             set(&mut entry, &["constraintUID"], json!(state.uid));
             set(&mut entry, &["enforced"], json!(state.enforced));
+        } else if state.is_mutator() {
+            set(&mut entry, &["mutatorUID"], json!(state.uid));
+            set(&mut entry, &["enforced"], json!(state.enforced));
+        } else if state.is_expansion_template() {
+            set(&mut entry, &["templateUID"], json!(state.uid));
         } else {
             return None;
         }
@@ -170,13 +175,18 @@ fn created(state: &PolicyState) -> Option<bool> {
 }
 
 /// Why a policy without an error of its own is not in force, or of no use there.
-fn standing_entry(standing: &Standing) -> Option<Value> {
-    let code = match standing {
+fn standing_entry(state: &PolicyState) -> Option<Value> {
+    let code = match &state.standing {
         Standing::Served | Standing::Rejected { .. } => return None,
         Standing::Waiting { .. } => "waiting",
         Standing::Unjudgeable(_) => "unreadable_inventory",
     };
-    Some(json!({"code": code, "message": cut(&standing.to_string(), MESSAGE_BYTES)}))
+    let message = cut(&state.standing.to_string(), MESSAGE_BYTES);
+    Some(if has_types(state) {
+        json!({"type": code, "message": message})
+    } else {
+        json!({"code": code, "message": message})
+    })
 }
 
 fn is_of_living(entry: &Value, living: Option<&BTreeSet<String>>) -> bool {
@@ -184,14 +194,27 @@ fn is_of_living(entry: &Value, living: Option<&BTreeSet<String>>) -> bool {
     living.is_none_or(|living| living.contains(id))
 }
 
+/// Whether errors of its status have a type and no place: CRDs drop fields that they do not know, and what is dropped would be written
+/// again and again.
+fn has_types(state: &PolicyState) -> bool {
+    state.is_mutator() || state.is_expansion_template()
+}
+
 /// An error in Gatekeeper's form. Its codes are `ingest_error` for templates and `schema_error` of ours for constraints.
-fn error_entry(problem: &PolicyError, resource: &ApiResource) -> Value {
+fn error_entry(problem: &PolicyError, state: &PolicyState) -> Value {
+    if has_types(state) {
+        let code = match problem.error.kind() {
+            ErrorKind::MutatorConflict => "ErrConflictingSchema",
+            kind => kind.code(),
+        };
+        return json!({"type": code, "message": cut(&problem.to_string(), MESSAGE_BYTES)});
+    }
     let error = &problem.error;
     let mut message = error.message().to_owned();
     if let Some(hint) = error.help() {
         message = format!("{message}; {hint}");
     }
-    let code = if *resource == ApiResource::templates() { "ingest_error" } else { error.kind().code() };
+    let code = if state.resource == ApiResource::templates() { "ingest_error" } else { error.kind().code() };
     let mut entry = json!({"code": code, "message": cut(&message, MESSAGE_BYTES)});
     let path = error.path().filter(|path| !path.is_root()).map(ToString::to_string);
     let place = problem.line.map(|(line, column)| format!("line {line}, column {column}"));

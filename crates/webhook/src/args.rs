@@ -47,17 +47,17 @@ pub struct Args {
     /// Let templates in whose Rego is wrong, as Gatekeeper does, with a warning; without this, they are refused.
     #[arg(long)]
     pub admit_bad_rego: bool,
-    /// Go on without what is not supported: ExpansionTemplates and mutators of a cluster, Providers, templates in CEL. Each is a warning then.
+    /// Go on without what is not supported: mutators without `--mutate`, Providers, templates in CEL. Each is a warning then.
     #[arg(long)]
     pub allow_unsupported: bool,
-    /// Mutate as well, at `/v1/mutate`, by the mutators among the policies. Those of a cluster are not read.
-    #[arg(long, conflicts_with = "kube")]
+    /// Mutate as well, at `/v1/mutate`, by the mutators among the policies, or those of the cluster.
+    #[arg(long)]
     pub mutate: bool,
     /// Note in annotations of a mutated object which mutators there were, and a random id of the mutation.
-    #[arg(long, requires = "mutate", conflicts_with = "kube")]
+    #[arg(long, requires = "mutate")]
     pub mutation_annotations: bool,
     /// Write a line to the log for every object that is mutated: which mutators changed which fields, without values.
-    #[arg(long, requires = "mutate", conflicts_with = "kube")]
+    #[arg(long, requires = "mutate")]
     pub log_mutations: bool,
     // Its heading would be that of every flag behind it that has none.
     /// Instead of files, a cluster.
@@ -288,9 +288,10 @@ mod tests {
         assert!(parse(&format!("{files} --kube")).is_err());
         for flag in ["--mutate", "--mutate --mutation-annotations", "--mutate --log-mutations"] {
             assert!(parse(&format!("{files} {flag}")).is_ok(), "{flag}");
-            assert!(parse(&format!("--kube --self-signed {flag}")).is_err(), "{flag}");
+            assert!(parse(&format!("--kube --self-signed {flag}")).is_ok(), "{flag}");
         }
         assert!(parse(&format!("{files} --mutation-annotations")).is_err());
+        assert!(parse("--kube --self-signed --mutation-annotations").is_err());
         assert!(parse(&format!("{files} --log-mutations")).is_err());
         assert!(parse("--kube --resources r --self-signed").is_err());
         assert!(parse("--kube --self-signed --admission-events-involved-namespace").is_err());

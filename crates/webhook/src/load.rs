@@ -44,6 +44,8 @@ pub struct Loaded {
     pub warnings: Vec<Error>,
     /// How long each template took to compile.
     pub ingested: Vec<Duration>,
+    /// The same of each mutator.
+    pub ingested_mutators: Vec<Duration>,
 }
 
 /// Reads and compiles everything.
@@ -84,7 +86,7 @@ fn load_here(paths: &Paths) -> Result<Loaded, Vec<Error>> {
             _ => None,
         })
         .collect();
-    let (mutators, errors) = compile_mutators(&resources);
+    let (mutators, ingested_mutators, errors) = compile_mutators(&resources);
     problems.extend(errors);
     let (expansions, resources): (Vec<_>, Vec<_>) = resources.into_iter().partition(Resource::is_expansion);
     let (expansions, errors) = ExpansionSet::from_resources(expansions);
@@ -134,22 +136,25 @@ fn load_here(paths: &Paths) -> Result<Loaded, Vec<Error>> {
     }
     // Here, so that no request waits for it.
     inventory.prepare(&policies);
+    let mutators = Ok(mutators);
     let serving =
         Serving { policies, expansions, mutators, inventory, templates, policies_digest, inventory_digest };
-    Ok(Loaded { serving, warnings: problems, ingested })
+    Ok(Loaded { serving, warnings: problems, ingested, ingested_mutators })
 }
 
 /// The mutators among what was read, and what is wrong with them. One that contradicts another is an error as well: neither would be
 /// applied, and nobody would see it.
-fn compile_mutators(resources: &[Resource]) -> (MutatorSet, Vec<Error>) {
-    let (mut store, mut errors) = (MutatorStore::new(), Vec::new());
-    for resource in resources {
+fn compile_mutators(resources: &[Resource]) -> (MutatorSet, Vec<Duration>, Vec<Error>) {
+    let (mut store, mut ingested, mut errors) = (MutatorStore::new(), Vec::new(), Vec::new());
+    for resource in resources.iter().filter(|resource| resource.is_mutator()) {
         errors.extend(store.duplicate(resource));
+        let start = Instant::now();
         errors.extend(store.upsert(resource));
+        ingested.push(start.elapsed());
     }
     let mutators = store.snapshot();
     errors.extend(mutators.conflicts());
-    (mutators, errors)
+    (mutators, ingested, errors)
 }
 
 /// As [`PolicySet::from_resources_in`], and measures the templates.

@@ -5,14 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use portcullis::{ConstraintKey, ConstraintResult, MutatorSet, PolicySet, Verdict};
+use portcullis::{ConstraintKey, ConstraintResult, PolicySet, Verdict};
 use portcullis_sources::MetricsText;
 
-use crate::admission::{Answer, Status};
+use crate::admission::{Answer, Passes, Status};
 use crate::kube::following::Numbers;
+use crate::serving::MutatorNumbers;
 
 /// Upper bounds of the histogram in seconds, as Gatekeeper has them.
 const BUCKETS: [f64; 13] = [0.001, 0.002, 0.003, 0.004, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 10.0];
+/// Upper bounds of numbers of passes, as Gatekeeper has them.
+const PASSES: [f64; 15] =
+    [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0];
 /// Constraints come and go while the process lives; what is beyond this is counted together.
 pub const MAX_SERIES: usize = 1000;
 
@@ -26,6 +30,10 @@ struct Counts {
     durations: BTreeMap<Status, Histogram>,
     /// Of requests to be mutated.
     mutations: BTreeMap<&'static str, Histogram>,
+    /// How often mutators were gone through, by whether they came to an end.
+    passes: BTreeMap<bool, Histogram<15>>,
+    /// Of sound mutators, and of broken ones.
+    mutator_ingestions: [Histogram; 2],
     constraints: BTreeMap<ConstraintKey, Row>,
     /// Of sound templates, and of broken ones.
     ingestions: [Histogram; 2],
@@ -66,21 +74,32 @@ pub struct Gauges {
     pub lost_spans: Option<u64>,
 }
 
-#[derive(Debug, Default)]
-struct Histogram {
-    buckets: [u64; BUCKETS.len()],
+#[derive(Debug)]
+struct Histogram<const N: usize = { BUCKETS.len() }> {
+    buckets: [u64; N],
     count: u64,
-    seconds: f64,
+    sum: f64,
+}
+
+impl<const N: usize> Default for Histogram<N> {
+    fn default() -> Self {
+        Self { buckets: [0; N], count: 0, sum: 0.0 }
+    }
+}
+
+impl<const N: usize> Histogram<N> {
+    fn add_to(&mut self, bounds: &[f64; N], value: f64) {
+        self.count += 1;
+        self.sum += value;
+        for (bucket, bound) in self.buckets.iter_mut().zip(bounds) {
+            *bucket += u64::from(value <= *bound);
+        }
+    }
 }
 
 impl Histogram {
     fn add(&mut self, took: Duration) {
-        let seconds = took.as_secs_f64();
-        self.count += 1;
-        self.seconds += seconds;
-        for (bucket, bound) in self.buckets.iter_mut().zip(BUCKETS) {
-            *bucket += u64::from(seconds <= bound);
-        }
+        self.add_to(&BUCKETS, took.as_secs_f64());
     }
 }
 
@@ -110,22 +129,49 @@ impl Metrics {
             Status::Unjudged => "skip",
             Status::Deny | Status::Error => "error",
         };
-        self.change(|counts| counts.mutations.entry(status).or_default().add(took));
+        self.change(|counts| {
+            counts.mutations.entry(status).or_default().add(took);
+            if let Some(Passes { number, is_done }) = answer.passes {
+                // More than are in a bucket are in none.
+                let number = f64::from(u32::try_from(number).unwrap_or(u32::MAX));
+                counts.passes.entry(is_done).or_default().add_to(&PASSES, number);
+            }
+        });
     }
 
     /// The text format of what is about mutation.
     #[must_use]
-    pub fn render_mutation(&self, mutators: &MutatorSet) -> String {
+    pub fn render_mutation(&self, mutators: MutatorNumbers) -> String {
         let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut text = MetricsText::default();
-        let conflicting = mutators.mutators().filter(|mutator| mutators.is_disabled(mutator.key())).count();
-        let active = mutators.mutators().count().saturating_sub(conflicting);
-        text.head("gatekeeper_mutators", "gauge", "Mutators that are served.");
-        text.sample("gatekeeper_mutators", &[("status", "active")], active);
-        text.sample("gatekeeper_mutators", &[("status", "error")], conflicting);
+        text.head(
+            "gatekeeper_mutators",
+            "gauge",
+            "Mutators that are served, and those with something wrong.",
+        );
+        text.sample("gatekeeper_mutators", &[("status", "active")], mutators.active);
+        text.sample("gatekeeper_mutators", &[("status", "error")], mutators.broken);
         let name = "gatekeeper_mutator_conflicting_count";
         text.head(name, "gauge", "Mutators that contradict each other, and are not applied.");
-        text.sample(name, &[], conflicting);
+        text.sample(name, &[], mutators.conflicting);
+        let name = "gatekeeper_mutator_ingestion_count_total";
+        text.head(name, "counter", "Mutators that were compiled to be served.");
+        let ingestions = || ["active", "error"].into_iter().zip(&counts.mutator_ingestions);
+        for (status, histogram) in ingestions() {
+            text.sample(name, &[("status", status)], histogram.count);
+        }
+        let name = "gatekeeper_mutator_ingestion_duration_seconds";
+        text.head(name, "histogram", "How long it took to compile a mutator.");
+        for (status, histogram) in ingestions() {
+            write_histogram(&mut text, name, ("status", status), histogram);
+        }
+        let name = "gatekeeper_mutation_system_iterations";
+        text.head(name, "histogram", "How often all mutators were gone through for an object.");
+        for (is_done, histogram) in &counts.passes {
+            let label = ("success", if *is_done { "true" } else { "false" });
+            let buckets = PASSES.into_iter().zip(histogram.buckets);
+            text.histogram(name, &[label], buckets, (histogram.sum, histogram.count));
+        }
         let name = "gatekeeper_mutation_request_count_total";
         text.head(name, "counter", "Requests that were asked to be mutated: looked at, left alone, refused.");
         for (status, histogram) in &counts.mutations {
@@ -153,6 +199,21 @@ impl Metrics {
     pub fn compiled(&self, took: Duration, is_sound: bool) {
         self.change(|counts| {
             let [sound, broken] = &mut counts.ingestions;
+            if is_sound { sound } else { broken }.add(took);
+        });
+    }
+
+    /// Counts mutators that were compiled.
+    pub fn ingested_mutators(&self, durations: &[Duration]) {
+        for took in durations {
+            self.compiled_mutator(*took, true);
+        }
+    }
+
+    /// Counts a mutator that was compiled, and turned out to be sound or not.
+    pub fn compiled_mutator(&self, took: Duration, is_sound: bool) {
+        self.change(|counts| {
+            let [sound, broken] = &mut counts.mutator_ingestions;
             if is_sound { sound } else { broken }.add(took);
         });
     }
@@ -319,7 +380,7 @@ impl Counts {
 
 fn write_histogram(text: &mut MetricsText, name: &str, label: (&str, &str), histogram: &Histogram) {
     let buckets = BUCKETS.into_iter().zip(histogram.buckets);
-    text.histogram(name, &[label], buckets, (histogram.seconds, histogram.count));
+    text.histogram(name, &[label], buckets, (histogram.sum, histogram.count));
 }
 
 fn write_numbers(text: &mut MetricsText, numbers: &Numbers) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
-use portcullis::{Error, ErrorKind, EvaluationLimits, Limits, Unsupported};
+use portcullis::{Error, ErrorKind, EvaluationLimits, Limits, Unsupported, Uses};
 use portcullis_cluster::ClusterError;
 use portcullis_sources::reason;
 use rustls::ServerConfig;
@@ -244,7 +244,9 @@ fn own(args: &Args) -> Own {
     }
     let bad_rego = if args.admit_bad_rego { BadRego::Admit } else { BadRego::Refuse };
     let unsupported = Unsupported::allowed(args.allow_unsupported);
-    Own { namespace, identities, bad_rego, unsupported }
+    // Of files, what is in the cluster is not used.
+    let uses = Uses::POLICIES.with_expansions(args.kube.kube).with_mutators(args.kube.kube && args.mutate);
+    Own { namespace, identities, bad_rego, unsupported, uses }
 }
 
 fn settings(args: &Args) -> Settings {

@@ -20,7 +20,7 @@ use crate::memory::{Memory, Share};
 use crate::metrics::{Gauges, Metrics};
 use crate::pool::Pool;
 use crate::redact::Pattern;
-use crate::serving::Serving;
+use crate::serving::{MutatorNumbers, Serving};
 use crate::tls::{Standing, Validity};
 
 /// Requests whose body may be on its way at once. Each takes some ten KiB with its head.
@@ -140,6 +140,7 @@ impl State {
             log,
         };
         state.metrics.ingested(&loaded.ingested, &state.serving().policies);
+        state.metrics.ingested_mutators(&loaded.ingested_mutators);
         state.log_served("serving policies", &loaded.warnings);
         state
     }
@@ -170,6 +171,7 @@ impl State {
         match loaded {
             Ok(loaded) => {
                 self.metrics.ingested(&loaded.ingested, &loaded.serving.policies);
+                self.metrics.ingested_mutators(&loaded.ingested_mutators);
                 self.serving.store(Arc::new(loaded.serving));
                 set_stale(Vec::new());
                 self.metrics.reloaded("success");
@@ -276,7 +278,8 @@ impl State {
             "objects": serving.inventory.len(),
         });
         if let (Some(_), Some(fields)) = (self.settings.mutation, fields.as_object_mut()) {
-            fields.insert("mutators".to_owned(), serving.mutators.mutators().count().into());
+            let number = serving.mutators.as_ref().map_or(0, |mutators| mutators.mutators().count());
+            fields.insert("mutators".to_owned(), number.into());
         }
         self.log.write(Level::Info, msg, &fields);
         for warning in warnings {
@@ -325,11 +328,11 @@ impl State {
             let _ = writeln!(text, "    {error}");
         }
         if self.settings.mutation.is_some() {
-            let mutators = serving.mutators.mutators().count();
-            let _ = if stale.is_empty() {
-                writeln!(text, "[+]mutators ok: {mutators}")
-            } else {
-                writeln!(text, "[!]mutators stale: {mutators} of before the change")
+            let number = serving.mutators.as_ref().map(|mutators| mutators.mutators().count());
+            let _ = match number {
+                Ok(number) if stale.is_empty() => writeln!(text, "[+]mutators ok: {number}"),
+                Ok(number) => writeln!(text, "[!]mutators stale: {number} of before the change"),
+                Err(why) => writeln!(text, "[!]mutators: nothing can be mutated: {why}"),
             };
         }
         let now = (self.settings.clock)();
@@ -385,7 +388,11 @@ impl State {
         let serving = self.serving();
         let mut text = self.metrics.render(&serving.policies, &gauges);
         if self.settings.mutation.is_some() {
-            text.push_str(&self.metrics.render_mutation(&serving.mutators));
+            let number = match self.following() {
+                Some(following) => following.mutators(),
+                None => MutatorNumbers::of(&serving.mutators),
+            };
+            text.push_str(&self.metrics.render_mutation(number));
         }
         if let Some(keeping) = self.keeping() {
             text.push_str(&keeping.metrics());

@@ -102,7 +102,7 @@ async fn by_webhook_of_cluster(server: &ApiServer, objects: usize) -> (BTreeSet<
     let snapshot = feed.snapshot().unwrap();
     let serving = Serving {
         expansions: portcullis::ExpansionSet::empty(),
-        mutators: portcullis::MutatorSet::empty(),
+        mutators: Ok(portcullis::MutatorSet::empty()),
         policies: snapshot.policies.clone(),
         inventory: snapshot.inventory.clone(),
         templates: (*snapshot.templates).clone(),

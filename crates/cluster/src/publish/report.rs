@@ -24,6 +24,8 @@ const MAX_BROKEN: usize = 50;
 struct Overall {
     in_force: BTreeSet<ConstraintKey>,
     mutators: BTreeSet<MutatorKey>,
+    /// Why it is not known which mutators there are.
+    unknown_mutators: Option<Arc<str>>,
     expansions: BTreeSet<String>,
     unjudgeable: BTreeMap<TemplateName, Unjudgeable>,
     /// What is wrong with policies because of others.
@@ -39,6 +41,7 @@ impl Writer {
         let overall = Overall {
             in_force: constraints.map(|constraint| constraint.key().clone()).collect(),
             mutators: Self::mutators_in_force(published.as_deref()),
+            unknown_mutators: published.as_deref().and_then(|published| published.mutators.clone().err()),
             expansions: expansions_in_force(published.as_deref()),
             unjudgeable: self.policies.latest().unjudgeable(self.objects.unreadable()),
             together: self.policies.problems_together(),
@@ -122,6 +125,9 @@ impl Writer {
         if let Some(identity) = &known.identity {
             let subject = identity.subject();
             errors.extend(overall.together.iter().filter(|error| error.subject() == Some(&subject)).cloned());
+            if let (Identity::Mutator(_), Some(why)) = (identity, &overall.unknown_mutators) {
+                errors.push(Error::new(ErrorKind::Unreadable, format!("it is not applied: {why}")));
+            }
             errors.sort();
             errors.dedup();
         }

@@ -48,6 +48,8 @@ pub struct ExpansionSet(Arc<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     names: Vec<Arc<str>>,
+    /// As they were written, in the same order.
+    objects: Vec<Object>,
     cycles: BTreeSet<Arc<str>>,
     /// The templates that are applied, by each kind that they apply to, in order of their names.
     index: BTreeMap<Arc<str>, Vec<Arc<Template>>>,
@@ -73,15 +75,20 @@ impl ExpansionSet {
                 index.entry(kind.clone()).or_default().push(template.clone());
             }
         }
-        Self(Arc::new(Inner { names: templates.into_keys().collect(), cycles, index }))
+        let objects = templates.values().filter_map(|template| template.object.clone()).collect();
+        Self(Arc::new(Inner { names: templates.into_keys().collect(), objects, cycles, index }))
     }
 
     /// These templates, and beside them what Kubernetes itself makes of its workloads: Pods. A kind of which
     /// Pods come by these templates is left to them, so that nothing is implied twice.
     #[must_use]
     pub fn with_workloads(&self) -> Self {
-        let mut set =
-            Inner { names: self.0.names.clone(), cycles: self.0.cycles.clone(), index: self.0.index.clone() };
+        let mut set = Inner {
+            names: self.0.names.clone(),
+            objects: self.0.objects.clone(),
+            cycles: self.0.cycles.clone(),
+            index: self.0.index.clone(),
+        };
         set.names.push(workloads::NAME.into());
         for workload in workloads::ALL {
             let template = Arc::new(workload.template());
@@ -95,6 +102,12 @@ impl ExpansionSet {
     /// The names of the templates, those in circles among them.
     pub fn templates(&self) -> impl Iterator<Item = &str> {
         self.0.names.iter().map(|name| &**name)
+    }
+
+    /// The templates as they were written, those in circles among them, in the order of their names. What
+    /// Kubernetes does without one is not among them.
+    pub fn objects(&self) -> impl Iterator<Item = &Object> {
+        self.0.objects.iter()
     }
 
     /// The names of the templates that are in a circle with others, and so not applied.

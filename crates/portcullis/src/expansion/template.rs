@@ -8,6 +8,7 @@ use crate::api::expansion_template::ApplyTo;
 use crate::enforcement::EnforcementAction;
 use crate::error::{Error, ErrorKind};
 use crate::names::Gvk;
+use crate::object::Object;
 use crate::path::FieldPath;
 
 /// A template that can be used.
@@ -21,6 +22,8 @@ pub(super) struct Template {
     pub(super) steps: Box<[Arc<str>]>,
     pub(super) generated: Gvk,
     pub(super) action: Option<EnforcementAction>,
+    /// As it was written; `None` of what Kubernetes does without one.
+    pub(super) object: Option<Object>,
 }
 
 /// What makes a template unusable. Printed in Gatekeeper's words.
@@ -49,6 +52,7 @@ impl Template {
             steps: api.source.split('.').map(Arc::from).collect(),
             generated: api.generated.clone(),
             action: api.action,
+            object: Some(api.object.clone()),
         }
     }
 

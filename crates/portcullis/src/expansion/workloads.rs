@@ -56,6 +56,7 @@ impl Workload {
             steps: self.source.split('.').map(Arc::from).collect(),
             generated: Gvk { group: "".into(), version: "v1".into(), kind: "Pod".into() },
             action: None,
+            object: None,
         }
     }
 }

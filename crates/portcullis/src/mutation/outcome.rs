@@ -22,11 +22,12 @@ pub struct Mutation {
     pub(super) object: Object,
     pub(super) changes: Vec<Change>,
     pub(super) applied: Vec<Arc<MutatorInfo>>,
+    pub(super) passes: usize,
 }
 
 impl Mutation {
-    pub(super) fn unchanged(object: Object) -> Self {
-        Self { original: object.clone(), object, changes: Vec::new(), applied: Vec::new() }
+    pub(super) fn unchanged(object: Object, passes: usize) -> Self {
+        Self { original: object.clone(), object, changes: Vec::new(), applied: Vec::new(), passes }
     }
 
     /// The object as the mutators left it. It keeps the document it was read from, so that what is found in it
@@ -60,6 +61,13 @@ impl Mutation {
     /// are floats.
     pub fn applied(&self) -> impl Iterator<Item = &MutatorInfo> {
         self.applied.iter().map(|info| &**info)
+    }
+
+    /// How often all mutators were gone through, the last time of which changed nothing; 0 if no mutator is about
+    /// the kind.
+    #[must_use]
+    pub fn passes(&self) -> usize {
+        self.passes
     }
 
     /// The JSON patch (RFC 6902) that makes the object of the original: as few operations as there are
@@ -194,11 +202,12 @@ impl Serialize for Change {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MutationError {
     pub(super) kind: MutationFailure,
-    pub(super) object: String,
+    pub(super) object: Box<str>,
     pub(super) mutator: Option<MutatorKey>,
     pub(super) path: Option<FieldPath>,
-    pub(super) message: String,
+    pub(super) message: Box<str>,
     pub(super) location: Option<Location>,
+    pub(super) passes: usize,
 }
 
 /// The kinds of a [`MutationError`].
@@ -227,6 +236,12 @@ impl MutationError {
     #[must_use]
     pub fn mutator(&self) -> Option<&MutatorKey> {
         self.mutator.as_ref()
+    }
+
+    /// How often all mutators were gone through until then, or had been begun with.
+    #[must_use]
+    pub fn passes(&self) -> usize {
+        self.passes
     }
 
     /// Where in the object it broke off.
@@ -263,7 +278,7 @@ impl From<MutationError> for Error {
     fn from(error: MutationError) -> Self {
         let by = error.mutator.map(|mutator| format!(" by {mutator}")).unwrap_or_default();
         let message = format!("the object cannot be mutated{by}: {}", error.message);
-        let problem = Self::new(ErrorKind::Mutation, message).about(error.object);
+        let problem = Self::new(ErrorKind::Mutation, message).about(error.object.into_string());
         let problem = match error.location {
             Some(location) => problem.at(location),
             None => problem,

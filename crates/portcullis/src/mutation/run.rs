@@ -125,7 +125,7 @@ impl MutatorSet {
         watch: Option<&dyn Watch>,
     ) -> Result<Mutation, MutationError> {
         if self.inner().index.has_none(&mutable.object.gvk().kind) {
-            return Ok(Mutation::unchanged(mutable.object.clone()));
+            return Ok(Mutation::unchanged(mutable.object.clone(), 0));
         }
         let limits = Limits { steps: limits.steps, memory: limits.memory, ..Limits::default() };
         let mut run = Run {
@@ -135,9 +135,10 @@ impl MutatorSet {
             object: mutable.object.clone(),
             writes: BTreeMap::new(),
             applied: BTreeSet::new(),
+            begun: 0,
         };
         let result = run.passes().and_then(|is_mutated| run.finish(is_mutated));
-        result.map_err(|stop| stop.into_error(mutable))
+        result.map_err(|stop| stop.into_error(mutable, run.begun))
     }
 }
 
@@ -158,16 +159,17 @@ impl Stop {
         Self { mutator: Some(mutator.info.key.clone()), ..self }
     }
 
-    fn into_error(self, mutable: &Mutable) -> MutationError {
+    fn into_error(self, mutable: &Mutable, passes: usize) -> MutationError {
         let path = self.path.unwrap_or_else(FieldPath::root);
         let document = mutable.object.document();
         MutationError {
             kind: self.kind,
-            object: mutable.object.to_string(),
+            object: mutable.object.to_string().into(),
             mutator: self.mutator,
             location: document.map(|document| document.locate_nearest(&path).0),
             path: Some(path).filter(|path| !path.is_root()),
-            message: self.message,
+            message: self.message.into(),
+            passes,
         }
     }
 }
@@ -200,6 +202,8 @@ struct Run<'r> {
     writes: BTreeMap<FieldPath, (usize, Value)>,
     /// The mutators that did their work in the passes that changed something.
     applied: BTreeSet<usize>,
+    /// Passes that were begun.
+    begun: usize,
 }
 
 impl Run<'_> {
@@ -207,6 +211,7 @@ impl Run<'_> {
     fn passes(&mut self) -> Result<bool, Stop> {
         let most = self.inner.mutators.len() + 1;
         for number in 1..=most {
+            self.begun = number;
             let before = self.object.value().clone();
             let applied = self.pass()?;
             let is_done = applied.is_empty() || is_identical(&mut self.budget, &before, self.object.value())?;
@@ -273,7 +278,7 @@ impl Run<'_> {
     fn finish(&mut self, is_mutated: bool) -> Result<Mutation, Stop> {
         let original = self.mutable.object.clone();
         if !is_mutated {
-            return Ok(Mutation::unchanged(original));
+            return Ok(Mutation::unchanged(original, self.begun));
         }
         let mut value = plain(&mut self.budget, self.object.value())?;
         let applied: Vec<_> = self
@@ -302,7 +307,7 @@ impl Run<'_> {
                 changes.push(Change { mutator: mutator.info.clone(), path, old, new, written });
             }
         }
-        Ok(Mutation { original, object, changes, applied })
+        Ok(Mutation { original, object, changes, applied, passes: self.begun })
     }
 }
 

@@ -33,6 +33,14 @@ impl Status {
     }
 }
 
+/// How often all mutators were gone through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Passes {
+    pub(crate) number: usize,
+    /// Whether they came to an end.
+    pub(crate) is_done: bool,
+}
+
 /// What the API server is answered.
 #[derive(Clone, Debug)]
 pub struct Answer {
@@ -49,6 +57,8 @@ pub struct Answer {
     pub(super) object_name: Arc<str>,
     /// What makes the mutated object; only of an answer that lets it in.
     pub patch: Option<Box<Patch>>,
+    /// Of a request that mutators were asked about.
+    pub(crate) passes: Option<Passes>,
     /// Whether the message repeats parts of the object, in any form.
     pub(super) quotes_object: bool,
 }
@@ -75,6 +85,7 @@ impl Answer {
             outcome: None,
             object_name: "".into(),
             patch: None,
+            passes: None,
             quotes_object: false,
         }
     }

@@ -32,6 +32,7 @@ use crate::digest::seed;
 use crate::head::BodyHead;
 
 pub use crate::serving::Serving;
+pub(crate) use answer::Passes;
 pub use answer::{Answer, Status};
 pub use envelope::Envelope;
 pub use label::Exempt;
@@ -132,12 +133,10 @@ pub fn judge(
         .with_findings(bounds::HELD)
         .with_watch(&deadline)
         .with_stopwatch(&stopwatch);
-    let expansion = Expansion::new(&serving.expansions).with_mutators(&serving.mutators);
-    let implied = match review.implied(&expansion, &world) {
+    let implied = match implied(&review, serving, &world) {
         Ok(implied) => implied,
         // What it will become is not known, so it does not pass.
-        Err(error) => {
-            let message = error.to_string();
+        Err(message) => {
             let message = bounds::cut(&message, bounds::ANSWER);
             return Answer { quotes_object: true, ..Answer::failed(message) };
         }
@@ -148,6 +147,23 @@ pub fn judge(
     answer.object_name = review.object().map(|object| object.name().clone()).unwrap_or_default();
     answer.outcome = Some(Box::new(outcome));
     answer
+}
+
+/// What the object implies, or why that is not known.
+fn implied(review: &Review, serving: &Serving, world: &World<'_>) -> Result<Vec<Review>, String> {
+    let expansion = Expansion::new(&serving.expansions);
+    match &serving.mutators {
+        Ok(mutators) => {
+            review.implied(&expansion.with_mutators(mutators), world).map_err(|error| error.to_string())
+        }
+        Err(why) => {
+            let implied = review.implied(&expansion, world).map_err(|error| error.to_string())?;
+            if implied.is_empty() {
+                return Ok(implied);
+            }
+            Err(format!("what the object implies is not known, since mutators would change it: {why}"))
+        }
+    }
 }
 
 /// Whether the object is in a namespace, or is that Namespace.

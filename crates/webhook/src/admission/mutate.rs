@@ -6,7 +6,7 @@ use std::time::Instant;
 use portcullis::{Inventory, Mutable, Mutation, MutationLimits, Object, Operation, Process, Review};
 use portcullis_sources::{Deadline, json_bytes};
 
-use super::answer::{Answer, Status};
+use super::answer::{Answer, Passes, Status};
 use super::envelope::Envelope;
 use super::own_kinds::Own;
 use super::patch::{Patch, Told};
@@ -74,10 +74,23 @@ pub fn mutate(
     };
     let mutable = if mutating.annotates { mutable.annotated(mutating.id) } else { mutable };
     let deadline = Deadline::at(mutating.deadline);
-    match serving.mutators.mutate(&mutable, mutating.limits, Some(&deadline)) {
-        Ok(mutation) => answer(&mutation, &written, mutating),
+    let mutators = match &serving.mutators {
+        Ok(mutators) => mutators,
+        // Some that are not known would change it, and it must not pass without that.
+        Err(why) => return Answer::failed(format!("the request cannot be mutated: {why}")),
+    };
+    match mutators.mutate(&mutable, mutating.limits, Some(&deadline)) {
+        Ok(mutation) => {
+            let passes = Passes { number: mutation.passes(), is_done: true };
+            Answer { passes: Some(passes), ..answer(&mutation, &written, mutating) }
+        }
         Err(error) => {
-            Answer { quotes_object: true, ..Answer::failed(bounds::cut(&error.to_string(), bounds::ANSWER)) }
+            let message = error.to_string();
+            Answer {
+                quotes_object: true,
+                passes: Some(Passes { number: error.passes(), is_done: false }),
+                ..Answer::failed(bounds::cut(&message, bounds::ANSWER))
+            }
         }
     }
 }

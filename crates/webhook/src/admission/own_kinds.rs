@@ -1,8 +1,8 @@
 //! Policies that are applied: whether each can do what it says, before it is in the cluster.
 
 use portcullis::{
-    Document, Error, ErrorKind, Object, Operation, PolicySet, Resource, Review, Severity, TemplateName,
-    Unsupported,
+    Document, Error, ErrorKind, ExpansionChange, ExpansionStore, MutatorStore, Object, Operation, PolicySet,
+    Resource, Review, Severity, TemplateName, Unsupported, Uses,
 };
 
 use crate::serving::Serving;
@@ -33,6 +33,8 @@ pub struct Own {
     pub bad_rego: BadRego,
     /// Policies that are applied and not supported.
     pub unsupported: Unsupported,
+    /// What of a cluster is used beside policies, and so is supported.
+    pub uses: Uses,
 }
 
 /// What is wrong with a template, a constraint or another policy that is being applied; or, if it may be applied, what to warn of.
@@ -49,7 +51,7 @@ pub(super) fn check(review: &Review, serving: &Serving, own: &Own) -> Result<Vec
             "resource cannot have metadata.name larger than {NAME_CHARS} char; length: {length}"
         )]);
     }
-    let mut errors = read_own(object, serving);
+    let mut errors = read_own(object, serving, own.uses);
     errors.retain(|error| error.severity() == Severity::Error || error.kind() == ErrorKind::IgnoredConfig);
     let is_forgiven = |error: &Error| match error.kind() {
         _ if error.severity() == Severity::Warning => true,
@@ -72,10 +74,18 @@ pub(super) fn check(review: &Review, serving: &Serving, own: &Own) -> Result<Vec
     }
 }
 
-fn read_own(object: &Object, serving: &Serving) -> Vec<Error> {
+fn read_own(object: &Object, serving: &Serving, uses: Uses) -> Vec<Error> {
     // An object of a request has a document: the request.
     let Some(document) = object.document() else { return Vec::new() };
-    let (resource, mut errors) = Resource::read(document);
+    let (resource, mut errors) = Resource::read_for(document, uses);
+    // Mutators that contradict each other, and templates in circles, are let in, as by Gatekeeper: which of them would have to go is not
+    // known, and their statuses say so.
+    if let Some(resource) = resource.as_ref().filter(|resource| resource.is_mutator()) {
+        errors.extend(MutatorStore::new().upsert(resource));
+    }
+    if let Some(resource) = resource.clone().filter(Resource::is_expansion) {
+        errors.extend(ExpansionStore::new().apply(ExpansionChange::Upsert(resource)));
+    }
     // What is rejected is compiled for what else is wrong with it.
     let template = match &resource {
         Some(Resource::Rejected(rejected)) => template_of(rejected, serving),

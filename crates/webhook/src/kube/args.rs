@@ -20,7 +20,7 @@ pub struct KubeArgs {
     /// The name of the pod, under which it writes statuses; without it, `POD_NAME` or `HOSTNAME` of the environment.
     #[arg(long, value_name = "NAME", requires = "kube", conflicts_with = "policies")]
     pub pod_name: Option<String>,
-    /// Write what became of templates and constraints into their `status.byPod`. Off where Gatekeeper runs beside it.
+    /// Write what became of templates, constraints, ExpansionTemplates and mutators into their `status.byPod`. Off where Gatekeeper runs beside it.
     #[arg(long, value_name = "BOOL", default_value = "true", action = ArgAction::Set, conflicts_with = "policies")]
     pub write_status: bool,
     /// Apply the CRDs of constraint kinds, which Gatekeeper does where it runs.

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use portcullis::{Object, Unsupported};
+use portcullis::{ErrorKind, Object, Severity, Unsupported};
 use portcullis_cluster::{
-    ApiResource, Cluster, Event, Feed, Ingestion, PolicyState, Report, Snapshot, Standing,
+    ApiResource, Cluster, Event, Feed, Ingestion, PolicyError, PolicyState, Report, Snapshot, Standing,
 };
 use serde_json::json;
 use tokio::sync::watch;
@@ -16,6 +16,7 @@ use tokio::time::timeout_at;
 use super::events::Events;
 use crate::admission::{Envelope, Record};
 use crate::log::{Level, Log};
+use crate::serving::MutatorNumbers;
 
 /// Policies without effect that are named; the others are counted.
 pub(super) const MAX_NAMED: usize = 50;
@@ -65,7 +66,7 @@ impl Following {
         self.served.store(true, Ordering::SeqCst);
     }
 
-    /// Templates that were compiled since this was asked last.
+    /// Templates and mutators that were compiled since this was asked last.
     pub(super) fn take_ingested(&self) -> Vec<Ingestion> {
         self.feed.take_ingested()
     }
@@ -111,6 +112,23 @@ impl Following {
     #[must_use]
     pub fn unsupported(&self) -> usize {
         self.reports.borrow().unsupported.len()
+    }
+
+    /// How many mutators there are: in force, and with something wrong.
+    #[must_use]
+    pub fn mutators(&self) -> MutatorNumbers {
+        let report = self.reports.borrow().clone();
+        let mut number = MutatorNumbers::default();
+        for policy in report.policies.iter().filter(|policy| policy.is_mutator()) {
+            let has = |is_such: fn(&PolicyError) -> bool| policy.errors.iter().any(is_such);
+            if has(|error| error.error.severity() == Severity::Error) {
+                number.broken += 1;
+            } else {
+                number.active += 1;
+            }
+            number.conflicting += usize::from(has(|error| error.error.kind() == ErrorKind::MutatorConflict));
+        }
+        number
     }
 
     /// How it stands with the cluster, in numbers.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use portcullis::{ConfigHomes, Document, Error, ErrorKind, ExpansionSet, Inventory, MutatorSet, PolicySet};
 use portcullis_cluster::{
-    Cluster, EventRecorder, Feed, FeedOptions, Report, Snapshot, StatusWriter, Unreadable,
+    Cluster, EventRecorder, Feed, FeedOptions, Ingested, Report, Snapshot, StatusWriter, Unreadable,
 };
 use tokio::sync::watch;
 
@@ -24,13 +24,13 @@ pub fn nothing() -> Loaded {
     let serving = Serving {
         policies: PolicySet::empty(),
         expansions: ExpansionSet::empty(),
-        mutators: MutatorSet::empty(),
+        mutators: Ok(MutatorSet::empty()),
         inventory: Inventory::empty(),
         templates: BTreeMap::new(),
         policies_digest: "none".into(),
         inventory_digest: "none".into(),
     };
-    Loaded { serving, warnings: Vec::new(), ingested: Vec::new() }
+    Loaded { serving, warnings: Vec::new(), ingested: Vec::new(), ingested_mutators: Vec::new() }
 }
 
 /// Begins to follow a cluster. Must be called on the runtime.
@@ -49,7 +49,8 @@ pub fn follow(
         UnreadableInventory::Error => Unreadable::Error,
         UnreadableInventory::Ignore => Unreadable::Ignore,
     };
-    let options = FeedOptions { homes, unreadable, ..FeedOptions::default() };
+    let uses = state.settings.own.uses;
+    let options = FeedOptions { homes, unreadable, uses, ..FeedOptions::default() };
     let feed = Feed::start(&cluster, options)?;
     let (snapshots, reports) = feed.follow();
     let of_environment = || ["POD_NAME", "HOSTNAME"].iter().find_map(|name| std::env::var(name).ok());
@@ -62,7 +63,8 @@ pub fn follow(
     let following = Arc::new(Following::new(&cluster, feed, state.settings.own.unsupported, events));
     tokio::spawn(serve_snapshots(Arc::clone(&following), Arc::clone(state), snapshots));
     tokio::spawn(log_problems(Arc::clone(&following), Arc::clone(state), reports.clone()));
-    let writer = args.write_status.then(|| StatusWriter::new(&cluster, &pod, own_namespace, &["webhook"]));
+    let operations: &[&str] = if uses.mutators { &["mutation-webhook", "webhook"] } else { &["webhook"] };
+    let writer = args.write_status.then(|| StatusWriter::new(&cluster, &pod, own_namespace, operations));
     if args.apply_crds {
         tokio::spawn(keep_crds(cluster.clone(), Arc::clone(state), reports.clone()));
     }
@@ -77,11 +79,11 @@ async fn serve_snapshots(
     state: Arc<State>,
     mut snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
 ) {
-    let mut policies: Option<u64> = None;
+    let mut policies: Option<(u64, u64)> = None;
     loop {
         let snapshot = snapshots.borrow_and_update().clone();
         if let Some(snapshot) = snapshot {
-            let revision = snapshot.policies_revision;
+            let revision = (snapshot.policies_revision, snapshot.mutation_revision);
             let digest = (policies == Some(revision)).then(|| Arc::clone(&state.serving().policies_digest));
             let is_same = digest.is_some();
             let made = tokio::task::spawn_blocking(move || serving(&snapshot, digest)).await;
@@ -93,7 +95,8 @@ async fn serve_snapshots(
                     if let Some(keeping) = state.keeping() {
                         keeping.serves_policies(&serving.policies);
                     }
-                    state.replace(Ok(Loaded { serving, warnings, ingested: Vec::new() }));
+                    let (ingested, ingested_mutators) = (Vec::new(), Vec::new());
+                    state.replace(Ok(Loaded { serving, warnings, ingested, ingested_mutators }));
                 }
                 policies = Some(revision);
                 following.serves();
@@ -114,15 +117,17 @@ fn serving(snapshot: &Snapshot, digest: Option<Arc<str>>) -> Serving {
         let templates = snapshot.policies.templates().map(|template| template.document().clone());
         let constraints =
             snapshot.policies.constraints().filter_map(|constraint| constraint.object().document().cloned());
-        let documents: Vec<Document> = templates.chain(constraints).collect();
+        let expansions = snapshot.expansions.objects().filter_map(|template| template.document().cloned());
+        let mutators = snapshot.mutators.iter().flat_map(MutatorSet::mutators);
+        let mutators = mutators.filter_map(|mutator| mutator.object().document().cloned());
+        let documents: Vec<Document> =
+            templates.chain(constraints).chain(expansions).chain(mutators).collect();
         digest::of_documents(&documents).into()
     });
     Serving {
         policies: snapshot.policies.clone(),
-        // Those of a cluster are not read.
-        expansions: ExpansionSet::empty(),
-        // Nor are these: `--mutate` is refused with `--kube`.
-        mutators: MutatorSet::empty(),
+        expansions: snapshot.expansions.clone(),
+        mutators: snapshot.mutators.clone(),
         inventory: snapshot.inventory.clone(),
         templates: (*snapshot.templates).clone(),
         policies_digest: digest,
@@ -149,7 +154,10 @@ async fn log_problems(
         let lines = waiting.chain(problems).chain(broken(&report)).chain(blind).chain(unsupported);
         following.log(&state.log, lines.collect());
         for ingestion in following.take_ingested() {
-            state.metrics.compiled(ingestion.took, ingestion.is_sound);
+            match ingestion.of {
+                Ingested::Template => state.metrics.compiled(ingestion.took, ingestion.is_sound),
+                Ingested::Mutator => state.metrics.compiled_mutator(ingestion.took, ingestion.is_sound),
+            }
         }
         if reports.changed().await.is_err() {
             return;

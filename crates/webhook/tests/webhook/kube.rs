@@ -372,21 +372,21 @@ fn what_is_not_supported_is_said_and_holds_nothing_up() {
     let cluster = cluster();
     let server = &cluster.server;
     server.register("constraints.gatekeeper.sh/v1beta1", "Never", "never", false);
-    server.register("expansion.gatekeeper.sh/v1alpha1", "ExpansionTemplate", "expansiontemplate", false);
+    server.register("externaldata.gatekeeper.sh/v1beta1", "Provider", "providers", false);
     server.put(template("Never", "package p\nviolation[{\"msg\": \"never\"}] { true }"));
     server.put(constraint("Never", &json!({})));
-    server.put(json!({"apiVersion": "expansion.gatekeeper.sh/v1alpha1", "kind": "ExpansionTemplate",
-        "metadata": {"name": "expand"}, "spec": {}}));
+    server.put(json!({"apiVersion": "externaldata.gatekeeper.sh/v1beta1", "kind": "Provider",
+        "metadata": {"name": "images"}, "spec": {}}));
     let mut program = start(server, &[]);
     until(200, || program.get("/readyz").0);
     assert_eq!(ask(&mut program, &service("default", "b")).0, 403);
     until(true, || {
         let text = program.get("/readyz?verbose").1;
         text.contains("[!]supported: 1 policies of Gatekeeper's are not")
-            && text.contains("    ExpansionTemplate `expand` of Gatekeeper is not supported")
+            && text.contains("    Provider `images` of Gatekeeper is not supported")
     });
     until(true, || program.get("/metrics").1.contains("\nportcullis_unsupported_policies 1\n"));
-    server.delete("expansiontemplate", "", "expand");
+    server.delete("providers", "", "images");
     until(true, || program.get("/metrics").1.contains("\nportcullis_unsupported_policies 0\n"));
     program.stop();
 }

@@ -8,6 +8,7 @@
 )]
 
 mod answers;
+mod cluster_mutation;
 mod configuration;
 mod connections;
 mod decisions;

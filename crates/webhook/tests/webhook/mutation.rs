@@ -173,7 +173,7 @@ fn without_the_flag_there_is_no_such_path_and_mutators_are_refused() {
     let errors = load(&paths).unwrap_err();
     assert!(errors.iter().any(|error| error.to_string().contains("objects are not mutated")), "{errors:?}");
     let paths = Paths { unsupported: Unsupported::Allowed, ..paths };
-    assert!(load(&paths).unwrap().serving.mutators.is_empty());
+    assert!(load(&paths).unwrap().serving.mutators.unwrap().is_empty());
     // A mutator that somebody applies to the cluster is not read, whatever the files have.
     let mutator = json!({"apiVersion": "mutations.gatekeeper.sh/v1", "kind": "AssignMetadata", "metadata": {"name": "x"},
         "spec": {"location": "metadata.labels.x", "parameters": {"assign": {"value": "y"}}}});
