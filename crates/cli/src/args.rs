@@ -565,8 +565,11 @@ pub struct ManifestsArgs {
     /// need.
     #[arg(long)]
     pub mutate: bool,
-    /// Go on without what is not supported: ExpansionTemplates, mutators, Providers, templates in CEL. Each
-    /// is a warning then.
+    /// Also what `portcullis-audit --expand` lists: what is expanded without an ExpansionTemplate.
+    #[arg(long, value_name = "WHAT")]
+    pub expand: Option<Expand>,
+    /// Go on without what is not supported: mutators without `--mutate`, Providers, templates in CEL. Each is a
+    /// warning then.
     #[arg(long)]
     pub allow_unsupported: bool,
     #[command(flatten)]

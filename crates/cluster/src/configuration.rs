@@ -1,4 +1,4 @@
-//! ValidatingWebhookConfigurations, written: what is in them is for the caller to say.
+//! ValidatingWebhookConfigurations and MutatingWebhookConfigurations, written: what is in them is for the caller to say.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,18 @@ use crate::error::ClusterError;
 use crate::resource::ApiResource;
 use crate::write::at;
 
-/// The kind.
+/// MutatingWebhookConfigurations.
+#[must_use]
+pub fn mutating_webhook_configurations() -> ApiResource {
+    ApiResource::new(
+        "admissionregistration.k8s.io/v1",
+        "MutatingWebhookConfiguration",
+        "mutatingwebhookconfigurations",
+        false,
+    )
+}
+
+/// ValidatingWebhookConfigurations.
 #[must_use]
 pub fn webhook_configurations() -> ApiResource {
     ApiResource::new(
@@ -18,7 +29,7 @@ pub fn webhook_configurations() -> ApiResource {
     )
 }
 
-/// Puts values at paths of a configuration as it was seen, such as `/webhooks/0/clientConfig/caBundle`, and changes nothing else. If it
+/// Puts values at paths of a configuration of one of these kinds as it was seen, such as `/webhooks/0/clientConfig/caBundle`, and changes nothing else. If it
 /// is not as it was seen any more, that is a conflict.
 ///
 /// # Errors
@@ -26,11 +37,12 @@ pub fn webhook_configurations() -> ApiResource {
 /// If it cannot be written.
 pub async fn patch_webhook_configuration(
     cluster: &Cluster,
+    kind: &ApiResource,
     seen: &Value,
     changes: &[(String, Value)],
 ) -> Result<(), ClusterError> {
     let name = at(seen, &["metadata", "name"]).as_str().unwrap_or_default();
-    let path = webhook_configurations().path(None, Some(name));
+    let path = kind.path(None, Some(name));
     let version = at(seen, &["metadata", "resourceVersion"]);
     // Not `test`, whose failure is no conflict but a request that makes no sense.
     let mut operations =
@@ -40,7 +52,7 @@ pub async fn patch_webhook_configuration(
     cluster.json_patch(&path, &Value::Array(operations)).await.map(drop)
 }
 
-/// Applies a configuration, as the owner of the fields that it has; what others own stays. With a version in it, it is applied to that one
+/// Applies a configuration of one of these kinds, as the owner of the fields that it has; what others own stays. With a version in it, it is applied to that one
 /// only, and anything else is a conflict.
 ///
 /// # Errors
@@ -48,9 +60,10 @@ pub async fn patch_webhook_configuration(
 /// If it cannot be written.
 pub async fn apply_webhook_configuration(
     cluster: &Cluster,
+    kind: &ApiResource,
     configuration: &Value,
 ) -> Result<(), ClusterError> {
     let name = at(configuration, &["metadata", "name"]).as_str().unwrap_or_default();
-    let path = webhook_configurations().path(None, Some(name));
+    let path = kind.path(None, Some(name));
     cluster.apply(&path, configuration).await.map(drop)
 }

@@ -34,7 +34,10 @@ mod write;
 
 pub use args::ConnectArgs;
 pub use backoff::Backoff;
-pub use configuration::{apply_webhook_configuration, patch_webhook_configuration, webhook_configurations};
+pub use configuration::{
+    apply_webhook_configuration, mutating_webhook_configurations, patch_webhook_configuration,
+    webhook_configurations,
+};
 pub use connect::{Access, Cluster, ConnectOptions};
 pub use crds::apply_constraint_crd;
 pub use discovery::{Discovery, DiscoveryProblem};

@@ -17,7 +17,7 @@ mod rbac;
 mod sync;
 mod yaml;
 
-use portcullis::{AdmissionRules, Error, Kinds, ListedKinds, MutatorSet, PolicySet};
+use portcullis::{AdmissionRules, Error, ExpansionSet, Kinds, ListedKinds, MutatorSet, PolicySet, Uses};
 use serde_json::Value;
 
 pub use crds::own_crds;
@@ -38,11 +38,13 @@ pub struct Options {
     pub beside_gatekeeper: bool,
     /// The webhook makes the CRDs of constraint kinds (`--apply-crds`).
     pub apply_crds: bool,
+    /// The webhook mutates (`--mutate`).
+    pub mutates: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { namespace: NAMESPACE.to_owned(), beside_gatekeeper: false, apply_crds: false }
+        Self { namespace: NAMESPACE.to_owned(), beside_gatekeeper: false, apply_crds: false, mutates: false }
     }
 }
 
@@ -69,9 +71,15 @@ impl Manifests {
     /// # Errors
     ///
     /// If the program was built with other manifests than it was made for.
-    pub fn webhook(policies: &PolicySet, kinds: &Kinds, options: &Options) -> Result<Self, Broken> {
+    pub fn webhook(
+        policies: &PolicySet,
+        expansions: &ExpansionSet,
+        kinds: &Kinds,
+        options: &Options,
+    ) -> Result<Self, Broken> {
         let compared = ListedKinds::compared(policies, kinds);
-        let mut rules = AdmissionRules::of(policies, kinds);
+        let uses = Uses::POLICIES.with_expansions(true).with_mutators(options.mutates);
+        let mut rules = AdmissionRules::of_webhook(policies, expansions, uses, kinds);
         if options.beside_gatekeeper {
             rules = rules.without_refusals();
         }
@@ -103,8 +111,13 @@ impl Manifests {
     /// # Errors
     ///
     /// If the program was built with other manifests than it was made for.
-    pub fn audit(policies: &PolicySet, kinds: &Kinds, options: &Options) -> Result<Self, Broken> {
-        let audited = ListedKinds::audited(policies, kinds);
+    pub fn audit(
+        policies: &PolicySet,
+        expansions: &ExpansionSet,
+        kinds: &Kinds,
+        options: &Options,
+    ) -> Result<Self, Broken> {
+        let audited = ListedKinds::audited(policies, expansions, kinds);
         let compared = ListedKinds::compared(policies, kinds);
         let mut files = vec![("audit-rbac.yaml", rbac::audit(&audited, &compared, options)?)];
         let sync = sync::sync_set(policies, &compared);

@@ -10,6 +10,7 @@ use crate::{Broken, Options, documents};
 
 const WEBHOOK: &str = include_str!("../deploy/webhook-rbac.yaml");
 const CRDS: &str = include_str!("../deploy/apply-crds.yaml");
+const MUTATION: &str = include_str!("../deploy/mutation-rbac.yaml");
 const AUDIT: &str = include_str!("../deploy/audit-rbac.yaml");
 
 /// The label by which roles are added to what the webhook keeps.
@@ -45,6 +46,9 @@ pub(crate) fn webhook(
             },
             "rules": rules,
         }));
+    }
+    if options.mutates {
+        all.extend(documents("mutation/rbac.yaml", MUTATION, options)?);
     }
     if options.apply_crds {
         all.extend(applying_crds(policies, options)?);

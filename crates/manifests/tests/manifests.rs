@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use portcullis::{Document, Kinds, PolicySet, Resource};
+use portcullis::{Document, ExpansionSet, Kinds, MutatorSet, PolicySet, Resource};
 use portcullis_manifests::{Manifests, Options, own_crds, to_yaml};
 use serde_json::{Value, json};
 
@@ -208,7 +208,7 @@ spec: {match: {kinds: [{apiGroups: [networking.k8s.io, extensions], kinds: [Ingr
         role.map_or(Value::Null, |role| role["rules"].clone())
     };
     let options = Options { apply_crds: true, ..Options::default() };
-    let webhook = Manifests::webhook(&policies, &Kinds::default(), &options).unwrap();
+    let webhook = Manifests::webhook(&policies, &ExpansionSet::empty(), &Kinds::default(), &options).unwrap();
     assert_eq!(
         rules(&webhook, "portcullis-webhook-synced-policies"),
         json!([{"apiGroups": ["networking.k8s.io"], "resources": ["ingresses"], "verbs": ["list", "watch"]}])
@@ -217,7 +217,7 @@ spec: {match: {kinds: [{apiGroups: [networking.k8s.io, extensions], kinds: [Ingr
         rules(&webhook, "portcullis-webhook-crds")[1]["resourceNames"],
         json!(["uniquehost.constraints.gatekeeper.sh"])
     );
-    let audit = Manifests::audit(&policies, &Kinds::default(), &options).unwrap();
+    let audit = Manifests::audit(&policies, &ExpansionSet::empty(), &Kinds::default(), &options).unwrap();
     assert_eq!(
         rules(&audit, "portcullis-audit-kinds"),
         json!([
@@ -229,7 +229,7 @@ spec: {match: {kinds: [{apiGroups: [networking.k8s.io, extensions], kinds: [Ingr
     let everything = text.replace("spec: {match: {kinds", "spec: {match: {}, x: {kinds").replace(", x: {kinds: [{apiGroups: [networking.k8s.io, extensions], kinds: [Ingress]}, {kinds: [PodExecOptions, TokenReview]}]}", "");
     let (open, errors) = PolicySet::compile(Document::read_all("p.yaml", &everything).0);
     assert!(errors.is_empty(), "{errors:?}");
-    let audit = Manifests::audit(&open, &Kinds::default(), &options).unwrap();
+    let audit = Manifests::audit(&open, &ExpansionSet::empty(), &Kinds::default(), &options).unwrap();
     assert_eq!(
         rules(&audit, "portcullis-audit-kinds"),
         json!([{"apiGroups": ["*"], "resources": ["*"], "verbs": ["list"]}])
@@ -237,10 +237,75 @@ spec: {match: {kinds: [{apiGroups: [networking.k8s.io, extensions], kinds: [Ingr
     // Beside Gatekeeper, what only it supports is left to it.
     let groups = |beside_gatekeeper: bool| {
         let options = Options { beside_gatekeeper, ..Options::default() };
-        let made = Manifests::webhook(&policies, &Kinds::default(), &options).unwrap();
+        let made =
+            Manifests::webhook(&policies, &ExpansionSet::empty(), &Kinds::default(), &options).unwrap();
         made.documents().any(|document| {
             document.to_string().contains("mutations.gatekeeper.sh\",") && document["kind"] != "ClusterRole"
         })
     };
     assert_eq!((groups(true), groups(false)), (false, true));
+}
+
+/// Nobody is asked about a Deployment by a policy on Pods, and everybody is where it stands for its Pods.
+#[test]
+fn what_implies_something_is_sent_and_listed() {
+    let policy = r#"
+apiVersion: templates.gatekeeper.sh/v1
+kind: ConstraintTemplate
+metadata: {name: nohostpid}
+spec:
+  crd: {spec: {names: {kind: NoHostPid}}}
+  targets:
+  - target: admission.k8s.gatekeeper.sh
+    rego: |
+      package nohostpid
+      violation[{"msg": "no"}] { input.review.object.spec.hostPID }
+---
+apiVersion: constraints.gatekeeper.sh/v1beta1
+kind: NoHostPid
+metadata: {name: pods}
+spec: {match: {kinds: [{apiGroups: [""], kinds: [Pod]}]}}
+"#;
+    let expansion = r#"
+apiVersion: expansion.gatekeeper.sh/v1beta1
+kind: ExpansionTemplate
+metadata: {name: deployments}
+spec:
+  applyTo: [{groups: [apps], versions: [v1], kinds: [Deployment]}]
+  templateSource: spec.template
+  generatedGVK: {group: "", version: v1, kind: Pod}
+"#;
+    let mutator = r#"
+apiVersion: mutations.gatekeeper.sh/v1
+kind: Assign
+metadata: {name: a}
+spec:
+  applyTo: [{groups: [""], versions: [v1], kinds: [Pod]}]
+  location: spec.a
+  parameters: {assign: {value: x}}
+"#;
+    let (policies, errors) = PolicySet::compile(Document::read_all("p.yaml", policy).0);
+    assert!(errors.is_empty(), "{errors:?}");
+    let (expansions, errors) = ExpansionSet::compile(Document::read_all("e.yaml", expansion).0);
+    assert!(errors.is_empty(), "{errors:?}");
+    let (mutators, errors) = MutatorSet::compile(Document::read_all("m.yaml", mutator).0);
+    assert!(errors.is_empty(), "{errors:?}");
+    let (kinds, options) = (Kinds::default(), Options { mutates: true, ..Options::default() });
+    let has = |made: &Manifests, kind: &str, text: &str| {
+        made.documents().any(|document| document["kind"] == kind && document.to_string().contains(text))
+    };
+    let sent = "\"resources\":[\"deployments\"]";
+    for (expansions, expected) in [(&ExpansionSet::empty(), false), (&expansions, true)] {
+        let webhook = Manifests::webhook(&policies, expansions, &kinds, &options).unwrap();
+        assert_eq!(has(&webhook, "ValidatingWebhookConfiguration", sent), expected);
+        let audit = Manifests::audit(&policies, expansions, &kinds, &options).unwrap();
+        assert_eq!(has(&audit, "ClusterRole", sent), expected);
+        // What mutators need is a right of those that mutate.
+        assert!(has(&webhook, "ClusterRole", "assign/status"));
+        let webhook = Manifests::webhook(&policies, expansions, &kinds, &Options::default()).unwrap();
+        assert!(!has(&webhook, "ClusterRole", "assign/status"));
+    }
+    let mutation = Manifests::mutation(&mutators, &kinds, &options).unwrap();
+    assert!(has(&mutation, "MutatingWebhookConfiguration", "\"resources\":[\"pods\"]"));
+    assert!(!has(&mutation, "MutatingWebhookConfiguration", "deployments"));
 }

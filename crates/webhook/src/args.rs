@@ -292,6 +292,10 @@ mod tests {
         }
         assert!(parse(&format!("{files} --mutation-annotations")).is_err());
         assert!(parse("--kube --self-signed --mutation-annotations").is_err());
+        let flag = "--mutating-webhook-configuration w";
+        assert!(parse(&format!("{files} --mutate {flag}")).is_err());
+        assert!(parse(&format!("--kube --self-signed {flag}")).is_err());
+        assert!(parse(&format!("--kube --self-signed --mutate {flag}")).is_ok());
         assert!(parse(&format!("{files} --log-mutations")).is_err());
         assert!(parse("--kube --resources r --self-signed").is_err());
         assert!(parse("--kube --self-signed --admission-events-involved-namespace").is_err());

@@ -135,7 +135,7 @@ pub fn run(mut args: Args) -> Result<(), RunError> {
     let keeping = cluster.as_ref().and_then(|cluster| {
         let certificates = if args.self_signed { Certificates::SelfSigned } else { Certificates::Files };
         let own = args.own_namespace.clone().unwrap_or_default();
-        Keeping::new(cluster, &args.configuration, certificates, &own, &log)
+        Keeping::new(cluster, &args.configuration, certificates, &own, args.mutate, &log)
     });
     if let Some(keeping) = &keeping {
         runtime.block_on(keeping.share());

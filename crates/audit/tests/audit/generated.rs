@@ -39,7 +39,13 @@ async fn roles_are_exact(paths: Vec<PathBuf>, codes: [i32; 2], elsewhere: &[&str
     let (policies, errors) = PolicySet::from_resources(all);
     assert!(errors.iter().all(|error| error.severity() == portcullis::Severity::Warning), "{errors:#?}");
     assert!(policies.constraints().count() > 10);
-    let made = Manifests::audit(&policies, &Kinds::default(), &Options::default()).unwrap();
+    let made = Manifests::audit(
+        &policies,
+        &portcullis::ExpansionSet::empty(),
+        &Kinds::default(),
+        &Options::default(),
+    )
+    .unwrap();
     assert!(made.notes.is_empty(), "{:#?}", made.notes);
     server.put(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}));
     server.put(pod("shop", "bad", true));

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use portcullis::{
-    Document, Error, ErrorKind, Kinds, Limits, MutatorStore, Object, PolicySet, Resource, Severity,
-    Unsupported, Uses,
+    Document, Error, ErrorKind, ExpansionSet, Kinds, Limits, MutatorStore, Object, PolicySet, Resource,
+    Severity, Unsupported, Uses,
 };
 use portcullis_manifests::{Manifests, Options, own_crds, to_yaml};
 use portcullis_report::{self as report, ExitStatus, Problem};
@@ -54,10 +54,13 @@ fn name(object: &Value) -> &str {
 }
 
 fn manifests(args: &ManifestsArgs) -> anyhow::Result<ExitStatus> {
+    if args.expand.is_some() && args.r#for == Program::Webhook {
+        anyhow::bail!("`--expand` is about the audit; leave it out, or leave out `--for webhook`");
+    }
     if args.mutate && args.r#for == Program::Audit {
         anyhow::bail!("`--mutate` is about the webhook; leave it out, or leave out `--for audit`");
     }
-    let uses = Uses::POLICIES.with_mutators(args.mutate);
+    let uses = Uses::POLICIES.with_expansions(true).with_mutators(args.mutate);
     let (resources, kinds, mut problems) = read(&args.policies, uses);
     let mut mutators = MutatorStore::new();
     for resource in &resources {
@@ -66,6 +69,9 @@ fn manifests(args: &ManifestsArgs) -> anyhow::Result<ExitStatus> {
     }
     let mutators = mutators.snapshot();
     problems.extend(mutators.conflicts());
+    let (expansions, resources): (Vec<_>, Vec<_>) = resources.into_iter().partition(Resource::is_expansion);
+    let (expansions, found) = ExpansionSet::from_resources(expansions);
+    problems.extend(found);
     let (policies, found) =
         PolicySet::from_resources_in(prepared(resources), &args.config.homes(Some(&args.namespace)));
     problems.extend(found);
@@ -85,14 +91,16 @@ fn manifests(args: &ManifestsArgs) -> anyhow::Result<ExitStatus> {
         namespace: args.namespace.clone(),
         beside_gatekeeper: args.beside_gatekeeper,
         apply_crds: args.apply_crds,
+        mutates: args.mutate,
     };
     let mut made = Manifests::default();
     if matches!(args.r#for, Program::Webhook | Program::All) {
-        made.extend(Manifests::webhook(&policies, &kinds, &options)?);
+        made.extend(Manifests::webhook(&policies, &expansions, &kinds, &options)?);
         made.extend(Manifests::mutation(&mutators, &kinds, &options)?);
     }
     if matches!(args.r#for, Program::Audit | Program::All) {
-        made.extend(Manifests::audit(&policies, &kinds, &options)?);
+        let expansions = if args.expand.is_some() { expansions.with_workloads() } else { expansions };
+        made.extend(Manifests::audit(&policies, &expansions, &kinds, &options)?);
     }
     tell(made.notes.clone())?;
     let files: Vec<(String, Vec<Value>)> =

@@ -26,7 +26,8 @@ use crate::args::LintArgs;
 pub fn run(args: &LintArgs) -> anyhow::Result<ExitStatus> {
     let Loaded { policies, files, mut problems, mut is_unread, kinds } = load(args);
     let (expansions, policies): (Vec<_>, Vec<_>) = policies.into_iter().partition(Resource::is_expansion);
-    problems.extend(ExpansionSet::from_resources(expansions).1);
+    let (expansions, found) = ExpansionSet::from_resources(expansions);
+    problems.extend(found);
     let mut store = MutatorStore::new();
     for mutator in &policies {
         problems.extend(store.duplicate(mutator));
@@ -40,7 +41,7 @@ pub fn run(args: &LintArgs) -> anyhow::Result<ExitStatus> {
         is_unread |= configured.is_unread;
         problems.extend(configured.problems);
         if let Some(configuration) = configured.configuration {
-            let rules = AdmissionRules::of(&policies, &kinds);
+            let rules = AdmissionRules::of_webhook(&policies, &expansions, Uses::POLICIES, &kinds);
             problems.extend(rules.notes().iter().cloned());
             problems.extend(rules.lint(&configuration));
         }

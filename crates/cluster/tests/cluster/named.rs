@@ -90,21 +90,25 @@ async fn bundles_are_written_to_what_was_seen_and_nothing_else_is_changed() {
     server.put(configuration("gate", "1"));
     let seen = server.get(PLURAL, "", "gate").expect("the configuration");
     let bundles = [0, 1].map(|index| (format!("/webhooks/{index}/clientConfig/caBundle"), json!("QQ==")));
-    patch_webhook_configuration(&cluster, &seen, &bundles).await.expect("a write");
+    patch_webhook_configuration(&cluster, &webhook_configurations(), &seen, &bundles).await.expect("a write");
     let mut expected = configuration("gate", "1");
     for index in [0, 1] {
         expected["webhooks"][index]["clientConfig"]["caBundle"] = json!("QQ==");
     }
     let written = server.get(PLURAL, "", "gate").expect("the configuration");
     assert_eq!(written["webhooks"], expected["webhooks"]);
-    let outdated = patch_webhook_configuration(&cluster, &seen, &bundles).await.expect_err("it was changed");
+    let outdated = patch_webhook_configuration(&cluster, &webhook_configurations(), &seen, &bundles)
+        .await
+        .expect_err("it was changed");
     assert!(outdated.is_conflict(), "{outdated}");
     let mut wanted = configuration("gate", "2");
     wanted["metadata"]["resourceVersion"] = seen["metadata"]["resourceVersion"].clone();
-    let outdated = apply_webhook_configuration(&cluster, &wanted).await.expect_err("it was changed");
+    let outdated = apply_webhook_configuration(&cluster, &webhook_configurations(), &wanted)
+        .await
+        .expect_err("it was changed");
     assert!(outdated.is_conflict(), "{outdated}");
     wanted["metadata"]["resourceVersion"] = written["metadata"]["resourceVersion"].clone();
-    apply_webhook_configuration(&cluster, &wanted).await.expect("a write");
+    apply_webhook_configuration(&cluster, &webhook_configurations(), &wanted).await.expect("a write");
     assert_eq!(server.get(PLURAL, "", "gate").expect("it")["metadata"]["labels"]["mark"], "2");
 }
 

@@ -1,4 +1,4 @@
-//! A `ValidatingWebhookConfiguration`, as far as it says what is sent to us.
+//! A `ValidatingWebhookConfiguration` or `MutatingWebhookConfiguration`, as far as it says what is sent to us.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -73,15 +73,27 @@ pub(super) struct Sent {
 
 impl WebhookConfiguration {
     const GROUP: &'static str = "admissionregistration.k8s.io";
-    const KIND: &'static str = "ValidatingWebhookConfiguration";
+    const VALIDATING: &'static str = "ValidatingWebhookConfiguration";
+    const MUTATING: &'static str = "MutatingWebhookConfiguration";
 
-    /// Reads a document, if it is one. What is wrong with it comes beside it; with an error it is not used.
+    /// Reads a document, if it is a `ValidatingWebhookConfiguration`. What is wrong with it comes beside it; with
+    /// an error it is not used.
     #[must_use]
     pub fn read(document: &Document) -> (Option<Self>, Vec<Error>) {
+        Self::read_as(Self::VALIDATING, document)
+    }
+
+    /// The same of a `MutatingWebhookConfiguration`.
+    #[must_use]
+    pub fn read_mutating(document: &Document) -> (Option<Self>, Vec<Error>) {
+        Self::read_as(Self::MUTATING, document)
+    }
+
+    fn read_as(kind: &str, document: &Document) -> (Option<Self>, Vec<Error>) {
         let mut errors = Vec::new();
         let is_one = Object::from_document(document.clone()).is_ok_and(|object| {
             let gvk = object.gvk();
-            *gvk.group == *Self::GROUP && *gvk.kind == *Self::KIND
+            *gvk.group == *Self::GROUP && *gvk.kind == *kind
         });
         if !is_one {
             return (None, errors);
@@ -114,6 +126,8 @@ impl Webhook {
                 "name",
                 "namespaceSelector",
                 "objectSelector",
+                // Of those that mutate.
+                "reinvocationPolicy",
                 "rules",
                 "sideEffects",
                 "timeoutSeconds",

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::configuration::{Failing, Rule, Webhook, WebhookConfiguration, warning};
-use super::{ANY, AdmissionRules, AdmissionTarget, NeededBy};
+use super::{ANY, AdmissionRules, AdmissionTarget, Asks, NeededBy};
 use crate::api::matching::{LabelSelector, Operator};
 use crate::api::{self, Operation};
 use crate::enforcement::{EnforcementAction, EnforcementPoint};
@@ -16,6 +16,8 @@ use crate::scope::Scope;
 
 /// Where requests are judged.
 const ADMIT: &str = "/v1/admit";
+/// Where they are mutated.
+const MUTATE: &str = "/v1/mutate";
 /// Where it is judged who may take a namespace out of sight.
 const GUARD: &str = "/v1/admitlabel";
 /// The label that takes a namespace out of sight.
@@ -76,11 +78,15 @@ impl About {
 }
 
 impl AdmissionRules {
-    /// What is needed that a configuration does not send to `/v1/admit`, in the order of targets and
-    /// operations.
+    /// What is needed that a configuration does not send to `/v1/admit`, or for mutators to `/v1/mutate`, in the
+    /// order of targets and operations.
     #[must_use]
     pub fn missing(&self, configuration: &WebhookConfiguration) -> Vec<MissingRule> {
-        let ours: Vec<&Webhook> = configuration.asking(ADMIT).collect();
+        let path = match self.asks {
+            Asks::Verdicts => ADMIT,
+            Asks::Patches => MUTATE,
+        };
+        let ours: Vec<&Webhook> = configuration.asking(path).collect();
         let is_sent = |target: &AdmissionTarget, operation: Operation| {
             let scopes: &[Scope] = match target.scope {
                 Scope::ByObject => &[Scope::Namespaced, Scope::Cluster],
@@ -170,11 +176,15 @@ impl AdmissionRules {
                 NeededBy::Constraint(_) => {
                     format!("requests that the constraint is about are not sent: {}", list.join(", "))
                 }
+                NeededBy::Mutator(_) => {
+                    format!("requests that the mutator is about are not sent: {}", list.join(", "))
+                }
             };
             let error = warning(message, location).hint("they pass without it being asked; add a rule");
             found.push(match needed_by {
                 NeededBy::Webhook | NeededBy::Refusal => error,
                 NeededBy::Constraint(key) => error.about(key.to_string()),
+                NeededBy::Mutator(key) => error.about(key.to_string()),
             });
         }
     }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use super::kinds::{Kinds, guess};
 use super::room::Room;
-use super::{ANY, parts};
+use super::{ANY, implied, parts};
 use crate::analysis::InventoryRead;
 use crate::enforcement::EnforcementPoint;
 use crate::error::{Error, ErrorKind};
+use crate::expansion::ExpansionSet;
 use crate::matcher::Names;
 use crate::names::{GroupKind, Gvk};
 use crate::policy::{CompiledConstraint, PolicySet, TemplateInfo};
@@ -29,9 +30,10 @@ pub struct ListedKinds {
 }
 
 impl ListedKinds {
-    /// What an audit lists that lists only kinds that constraints are about, as [`PolicySet::concerns`] says.
+    /// What an audit lists that lists only kinds that constraints are about, as [`PolicySet::concerns`] says, and
+    /// kinds that imply such, as [`ExpansionSet::may_imply`] does.
     #[must_use]
-    pub fn audited(policies: &PolicySet, kinds: &Kinds) -> Self {
+    pub fn audited(policies: &PolicySet, expansions: &ExpansionSet, kinds: &Kinds) -> Self {
         let mut listed = Self::default();
         let is_audited = |constraint: &&Arc<CompiledConstraint>| {
             !constraint.info.enforcement().actions(EnforcementPoint::Audit).is_empty()
@@ -39,6 +41,7 @@ impl ListedKinds {
         let mut room = Room::default();
         for constraint in policies.compiled().filter(is_audited) {
             listed.add_constraint(constraint, kinds, &mut room);
+            listed.add_implying(constraint, expansions, kinds, &mut room);
         }
         listed.tidied()
     }
@@ -58,6 +61,31 @@ impl ListedKinds {
             }
         }
         listed.tidied()
+    }
+
+    /// What implies something that a constraint is about.
+    fn add_implying(
+        &mut self,
+        constraint: &CompiledConstraint,
+        expansions: &ExpansionSet,
+        kinds: &Kinds,
+        room: &mut Room,
+    ) {
+        if !constraint.matcher.takes_generated() {
+            return;
+        }
+        for (groups, names) in implied::sources(constraint, expansions) {
+            if !room.takes(Some(&groups), names.iter().map(|name| &**name)) {
+                let message = "expansion templates name too many kinds in too many groups to list each: those are left out";
+                self.note(message.to_owned(), "name fewer in `spec.applyTo`", constraint.info.location());
+                continue;
+            }
+            for group in &groups {
+                for name in &names {
+                    self.add(group, name, None, kinds, Some(constraint.info.location()));
+                }
+            }
+        }
     }
 
     /// Kinds beyond the room are left out and reported: a role must not grant more than somebody asked for.

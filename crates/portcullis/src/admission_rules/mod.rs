@@ -3,17 +3,21 @@
 //!
 //! ```text
 //! constraints: match.kinds, scope ──┐
-//! templates: operations, reads ─────┼── needs ──> AdmissionRules ──to_json──> `rules` of a configuration
-//! kinds and their resources ────────┘                   └──missing, lint <── WebhookConfiguration
+//! templates: operations, reads ─────┤
+//! what implies what they match ─────┼── needs ──> AdmissionRules ──to_json──> `rules` of a configuration
+//! kinds and their resources ────────┤                   └──missing, lint <── WebhookConfiguration
+//! mutators: applyTo, match ─────────┘
 //! ```
 //!
 //! A request that is not sent passes without anybody being asked, so needs are never too few: what a text
 //! does not show is taken to be needed. Tables of the parts of resources are in [`parts`].
 
 mod configuration;
+mod implied;
 mod judge;
 mod kinds;
 mod listed;
+mod mutating;
 mod needs;
 mod parts;
 mod room;
@@ -33,7 +37,9 @@ use serde_json::{Value, json};
 
 use crate::api::{self, Operation, Uses};
 use crate::error::Error;
-use crate::names::ConstraintKey;
+use crate::expansion::ExpansionSet;
+use crate::mutation::MutatorSet;
+use crate::names::{ConstraintKey, MutatorKey};
 use crate::policy::PolicySet;
 use crate::scope::Scope;
 use needs::Needs;
@@ -110,6 +116,8 @@ pub enum NeededBy {
     Refusal,
     /// A constraint.
     Constraint(ConstraintKey),
+    /// A mutator.
+    Mutator(MutatorKey),
 }
 
 impl fmt::Display for NeededBy {
@@ -118,6 +126,7 @@ impl fmt::Display for NeededBy {
             Self::Webhook => f.write_str("the check of policies"),
             Self::Refusal => f.write_str("the refusal of what is not supported"),
             Self::Constraint(key) => write!(f, "{key}"),
+            Self::Mutator(key) => write!(f, "{key}"),
         }
     }
 }
@@ -150,6 +159,7 @@ impl fmt::Display for NeededBy {
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct AdmissionRules {
+    asks: Asks,
     needs: BTreeMap<(AdmissionTarget, Operation), BTreeSet<NeededBy>>,
     /// Which namespaces constraints are about.
     about: Vec<judge::About>,
@@ -157,15 +167,33 @@ pub struct AdmissionRules {
     guesses: bool,
 }
 
+/// What a webhook is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Asks {
+    /// Verdicts.
+    #[default]
+    Verdicts,
+    /// Patches.
+    Patches,
+}
+
 impl AdmissionRules {
-    /// Works out what policies need, and the webhook itself. Cost: following each template's program, once,
-    /// and a look at each kind of a constraint in each of its groups, up to 2 MiB of names; beyond that all
-    /// kinds of the groups are needed, and a note says so.
+    /// Works out what policies need, and the webhook itself, if objects imply nothing. Cost: following each
+    /// template's program, once, and a look at each kind of a constraint in each of its groups, up to 2 MiB of
+    /// names; beyond that all kinds of the groups are needed, and a note says so.
     #[must_use]
     pub fn of(policies: &PolicySet, kinds: &Kinds) -> Self {
+        Self::of_webhook(policies, &ExpansionSet::empty(), Uses::POLICIES, kinds)
+    }
+
+    /// The same for a webhook that uses more of Gatekeeper's than policies: what implies something that a
+    /// constraint is about is needed for that constraint, and what is used is checked instead of refused.
+    #[must_use]
+    pub fn of_webhook(policies: &PolicySet, expansions: &ExpansionSet, uses: Uses, kinds: &Kinds) -> Self {
         let mut rules = Self::default();
-        let checked = api::policy_groups().map(|group| (Arc::from(group), NeededBy::Webhook));
-        let refused = api::unsupported_kinds(Uses::POLICIES).filter(|gvk| &*gvk.kind != "GVKManifest");
+        let used = api::used_groups(uses);
+        let checked = api::policy_groups().chain(used).map(|group| (Arc::from(group), NeededBy::Webhook));
+        let refused = api::unsupported_kinds(uses).filter(|gvk| &*gvk.kind != "GVKManifest");
         for (group, by) in checked.chain(refused.map(|gvk| (gvk.group, NeededBy::Refusal))) {
             for operation in [Operation::Create, Operation::Update] {
                 let target = AdmissionTarget::new(&group, ANY, None, Scope::ByObject);
@@ -174,7 +202,11 @@ impl AdmissionRules {
         }
         let mut room = Room::default();
         for constraint in policies.compiled() {
-            let Needs { wanted, notes, guesses } = Needs::of(constraint, kinds, &mut room);
+            let Needs { mut wanted, mut notes, mut guesses } = Needs::of(constraint, kinds, &mut room);
+            let implied = implied::needs(constraint, expansions, kinds, &mut room);
+            wanted.extend(implied.wanted);
+            notes.extend(implied.notes);
+            guesses |= implied.guesses;
             rules.guesses |= guesses;
             rules.notes.extend(notes);
             if wanted.is_empty() {
@@ -188,6 +220,17 @@ impl AdmissionRules {
         }
         rules.notes.sort();
         rules.notes.dedup();
+        rules
+    }
+
+    /// Works out which requests have to be sent to be mutated. Cost: a look at each kind of a mutator in each
+    /// of its groups.
+    #[must_use]
+    pub fn of_mutators(mutators: &MutatorSet, kinds: &Kinds) -> Self {
+        let mut rules = Self { asks: Asks::Patches, ..Self::default() };
+        for mutator in mutators.mutators() {
+            rules.guesses |= mutating::want(mutator, kinds, &mut rules.needs);
+        }
         rules
     }
 

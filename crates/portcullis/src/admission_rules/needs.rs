@@ -32,7 +32,7 @@ impl Needs {
     pub(super) fn of(constraint: &CompiledConstraint, kinds: &Kinds, room: &mut Room) -> Self {
         let matcher = &constraint.matcher;
         let mut needs = Self::default();
-        // It is not asked at the webhook, or about nothing that comes there: nobody expands objects before.
+        // It is not asked at the webhook, or about nothing that is sent to it: what is generated is not.
         if constraint.info.enforcement().actions(EnforcementPoint::Webhook).is_empty()
             || !matcher.takes_originals()
         {
@@ -105,7 +105,7 @@ fn is_about_who(constraint: &CompiledConstraint) -> bool {
 }
 
 /// The operations that a constraint is about.
-fn operations(constraint: &CompiledConstraint) -> BTreeSet<Operation> {
+pub(super) fn operations(constraint: &CompiledConstraint) -> BTreeSet<Operation> {
     let declared = constraint.template.operations();
     if !declared.is_empty() {
         return declared.iter().copied().collect();

@@ -543,7 +543,7 @@ fn kinds_times_groups_end_at_all_kinds() {
     // Even the groups are too many: all that there is.
     let rules = AdmissionRules::of(&policies_of(&many(40_000, 1), HOST_PID, ""), &Kinds::default());
     assert!(rules.needs().any(|(target, ..)| target.to_string() == "*"));
-    let listed = ListedKinds::audited(&policies, &Kinds::default());
+    let listed = ListedKinds::audited(&policies, &ExpansionSet::empty(), &Kinds::default());
     assert!(listed.resources.is_empty(), "a role grants nothing that was not asked for");
     assert!(listed.notes[0].message().contains("are left out"), "{:?}", listed.notes);
 }
@@ -553,4 +553,264 @@ fn parts_are_sent_of_kinds_that_are_widened() {
     let matching = many(300, 3_000).replace("g0,", "g0, autoscaling,");
     let rules = AdmissionRules::of(&policies_of(&matching, HOST_PID, ""), &Kinds::default());
     assert!(rules.needs().any(|(target, ..)| target.to_string() == "*/scale"));
+}
+
+const EXPANSIONS: &str = r#"
+apiVersion: expansion.gatekeeper.sh/v1beta1
+kind: ExpansionTemplate
+metadata: {name: pods}
+spec:
+  applyTo: [{groups: [apps], versions: [v1], kinds: [Deployment]}, {groups: [batch], versions: [v1], kinds: [Job]}]
+  templateSource: spec.template
+  generatedGVK: {group: "", version: v1, kind: Pod}
+---
+apiVersion: expansion.gatekeeper.sh/v1beta1
+kind: ExpansionTemplate
+metadata: {name: jobs}
+spec:
+  applyTo: [{groups: [batch], versions: [v1], kinds: [CronJob]}, {groups: [example.com], versions: [v1], kinds: [Night]}]
+  templateSource: spec.jobTemplate
+  generatedGVK: {group: batch, version: v1, kind: Job}
+---
+apiVersion: expansion.gatekeeper.sh/v1beta1
+kind: ExpansionTemplate
+metadata: {name: services}
+spec:
+  applyTo: [{groups: [example.com], versions: [v1], kinds: [Mesh]}]
+  templateSource: spec.service
+  generatedGVK: {group: "", version: v1, kind: Service}
+---
+apiVersion: expansion.gatekeeper.sh/v1beta1
+kind: ExpansionTemplate
+metadata: {name: circle-a}
+spec:
+  applyTo: [{groups: [example.com], versions: [v1], kinds: [Circle]}]
+  templateSource: spec.a
+  generatedGVK: {group: example.com, version: v1, kind: Ring}
+---
+apiVersion: expansion.gatekeeper.sh/v1beta1
+kind: ExpansionTemplate
+metadata: {name: circle-b}
+spec:
+  applyTo: [{groups: [example.com], versions: [v1], kinds: [Ring]}]
+  templateSource: spec.b
+  generatedGVK: {group: example.com, version: v1, kind: Circle}
+"#;
+
+fn expansions() -> ExpansionSet {
+    ExpansionSet::compile(Document::read_all("e.yaml", EXPANSIONS).0).0
+}
+
+/// What is sent for the constraint that is not about Pods, one request a line.
+fn implied(matching: &str, rego: &str) -> (Vec<String>, bool) {
+    let policies = policies_of(matching, rego, "");
+    let rules = AdmissionRules::of_webhook(&policies, &expansions(), Uses::POLICIES, &Kinds::default());
+    let is_ours = |by: &BTreeSet<NeededBy>| by.iter().any(|by| matches!(by, NeededBy::Constraint(_)));
+    let ours = rules.needs().filter(|(target, _, by)| is_ours(by) && !target.to_string().starts_with("pods"));
+    let lines = ours.map(|(target, operation, _)| format!("{target} {operation}")).collect();
+    (lines, rules.has_guesses())
+}
+
+#[test]
+fn what_implies_something_that_a_constraint_is_about_is_sent() {
+    let deployments = [
+        "nights.example.com CREATE",
+        "nights.example.com UPDATE",
+        "deployments.apps CREATE",
+        "deployments.apps UPDATE",
+        "cronjobs.batch CREATE",
+        "cronjobs.batch UPDATE",
+        "jobs.batch CREATE",
+        "jobs.batch UPDATE",
+    ];
+    let sorted = |mut lines: Vec<String>| {
+        lines.sort();
+        lines
+    };
+    let expected = sorted(deployments.map(str::to_owned).to_vec());
+    let (found, guesses) = implied(PODS, HOST_PID);
+    assert_eq!(sorted(found), expected);
+    assert!(guesses, "`Night` is not known");
+    // What is sent for what is generated only.
+    let generated = r#"{source: Generated, kinds: [{apiGroups: [""], kinds: [Pod]}]}"#;
+    assert_eq!(sorted(implied(generated, HOST_PID).0), expected);
+    let policies = policies_of(generated, HOST_PID, "");
+    let rules = AdmissionRules::of_webhook(&policies, &expansions(), Uses::POLICIES, &Kinds::default());
+    assert!(rules.needs().all(|(target, ..)| target.to_string() != "pods"), "no request is one of them");
+    let original = r#"{source: Original, kinds: [{apiGroups: [""], kinds: [Pod]}]}"#;
+    assert_eq!(implied(original, HOST_PID).0, Vec::<String>::new());
+    // Deletions imply nothing.
+    let deletes = r#"violation[{"msg": "no"}] { input.review.operation == "DELETE" }"#;
+    assert!(implied(PODS, deletes).0.iter().all(|line| !line.ends_with("DELETE")));
+    let secrets = r#"{kinds: [{apiGroups: [""], kinds: [Secret]}]}"#;
+    assert_eq!(implied(secrets, HOST_PID).0, ["secrets CREATE", "secrets UPDATE"]);
+    // By its text, it is about Pods.
+    let of_text =
+        r#"violation[{"msg": "no"}] { input.review.kind.kind == "Pod"; input.review.object.spec.hostPID }"#;
+    assert_eq!(sorted(implied("{}", of_text).0), expected);
+}
+
+#[test]
+fn an_audit_lists_what_implies_something_that_a_constraint_is_about() {
+    let listed = |matching: &str, expansions: &ExpansionSet| {
+        let policies = policies_of(matching, HOST_PID, "");
+        let listed = ListedKinds::audited(&policies, expansions, &Kinds::default());
+        listed.resources.iter().map(|(group, resource)| format!("{resource}.{group}")).collect::<Vec<_>>()
+    };
+    let all = ["pods.", "deployments.apps", "cronjobs.batch", "jobs.batch", "nights.example.com"];
+    assert_eq!(listed(PODS, &expansions()), all);
+    assert_eq!(listed(PODS, &ExpansionSet::empty()), ["pods."]);
+    let workloads = [
+        "pods.",
+        "replicationcontrollers.",
+        "daemonsets.apps",
+        "deployments.apps",
+        "replicasets.apps",
+        "statefulsets.apps",
+        "cronjobs.batch",
+        "jobs.batch",
+    ];
+    assert_eq!(listed(PODS, &ExpansionSet::empty().with_workloads()), workloads);
+    // What an audit lists is what it says that it is concerned with.
+    let policies = policies_of(PODS, HOST_PID, "");
+    let night = crate::Gvk::new("example.com/v1", "Night");
+    assert!(expansions().may_imply(&night, |gvk| policies.concerns(gvk)));
+}
+
+#[test]
+fn names_of_expansion_templates_have_a_bound() {
+    let list =
+        |prefix: &str| (0..3000).map(|number| format!("{prefix}{number}")).collect::<Vec<_>>().join(", ");
+    let text = format!(
+        "
+apiVersion: expansion.gatekeeper.sh/v1beta1
+kind: ExpansionTemplate
+metadata: {{name: many}}
+spec:
+  applyTo: [{{groups: [{}], versions: [v1], kinds: [{}]}}]
+  templateSource: spec.template
+  generatedGVK: {{group: \"\", version: v1, kind: Pod}}
+",
+        list("g"),
+        list("K"),
+    );
+    let expansions = ExpansionSet::compile(Document::read_all("e.yaml", &text).0).0;
+    let policies = policies_of(PODS, HOST_PID, "");
+    let rules = AdmissionRules::of_webhook(&policies, &expansions, Uses::POLICIES, &Kinds::default());
+    assert!(
+        rules
+            .needs()
+            .any(|(target, operation, _)| { target.to_string() == "*" && operation == Operation::Create })
+    );
+    assert!(rules.notes().iter().any(|note| note.message().contains("all kinds are sent")));
+    let listed = ListedKinds::audited(&policies, &expansions, &Kinds::default());
+    assert_eq!(listed.resources.len(), 1);
+    assert!(listed.notes.iter().any(|note| note.message().contains("left out")));
+}
+
+const MUTATORS: &str = r#"
+apiVersion: mutations.gatekeeper.sh/v1
+kind: Assign
+metadata: {name: a}
+spec:
+  applyTo: [{groups: ["", apps], versions: [v1], kinds: [Pod, Deployment]}]
+  location: spec.a
+  parameters: {assign: {value: x}}
+---
+apiVersion: mutations.gatekeeper.sh/v1
+kind: Assign
+metadata: {name: b}
+spec:
+  applyTo: [{groups: [batch], versions: [v1], kinds: [Job], operations: [CREATE]}, {groups: [example.com], versions: [v1], kinds: [Widget]}]
+  location: spec.b
+  parameters: {assign: {value: x}}
+---
+apiVersion: mutations.gatekeeper.sh/v1
+kind: AssignMetadata
+metadata: {name: c}
+spec:
+  match: {kinds: [{kinds: [Ingress]}, {apiGroups: [policy]}]}
+  location: metadata.labels.c
+  parameters: {assign: {value: x}}
+---
+apiVersion: mutations.gatekeeper.sh/v1
+kind: AssignMetadata
+metadata: {name: d}
+spec:
+  match: {source: Generated}
+  location: metadata.labels.d
+  parameters: {assign: {value: x}}
+"#;
+
+fn rules_of_mutators(text: &str) -> AdmissionRules {
+    let (mutators, errors) = MutatorSet::compile(Document::read_all("m.yaml", text).0);
+    assert!(errors.is_empty(), "{errors:?}");
+    AdmissionRules::of_mutators(&mutators, &Kinds::default())
+}
+
+#[test]
+fn what_mutators_apply_to_is_sent_and_nothing_else_that_is_known() {
+    let some = rules_of_mutators(MUTATORS);
+    let lines: Vec<String> =
+        some.needs().map(|(target, operation, _)| format!("{target}/{} {operation}", target.group)).collect();
+    let is_sent = |line: &str| lines.iter().any(|found| found == line);
+    for line in [
+        "pods/ CREATE",
+        "pods/ UPDATE",
+        "deployments.apps/apps CREATE",
+        "jobs.batch/batch CREATE",
+        // Not known what it is called.
+        "*.example.com/example.com UPDATE",
+        "ingresses.networking.k8s.io/networking.k8s.io CREATE",
+        "*.policy/policy UPDATE",
+    ] {
+        assert!(is_sent(line), "{line} in {lines:#?}");
+    }
+    assert!(!is_sent("jobs.batch/batch UPDATE") && !is_sent("*/* CREATE"), "{lines:#?}");
+    assert!(some.has_guesses());
+    let everything = MUTATORS.replace("  match: {kinds: [{kinds: [Ingress]}, {apiGroups: [policy]}]}\n", "");
+    let all = json!([{"operations": ["CREATE", "UPDATE"], "apiGroups": ["*"], "apiVersions": ["*"],
+        "resources": ["*"], "scope": "*"}]);
+    assert_eq!(rules_of_mutators(&everything).to_json(), all);
+}
+
+#[test]
+fn a_configuration_for_mutators_is_judged_by_what_it_sends_to_be_mutated() {
+    let configuration = |path: &str, rules: &Value| {
+        let text = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
+            "metadata": {"name": "a"}, "webhooks": [{"name": "a", "reinvocationPolicy": "Never", "sideEffects": "None",
+            "admissionReviewVersions": ["v1"], "clientConfig": {"service": {"name": "a", "namespace": "b", "path": path}},
+            "rules": rules}]});
+        let document = Document::read_all("c.json", &text.to_string()).0.remove(0);
+        assert!(WebhookConfiguration::read(&document).0.is_none(), "it judges nothing");
+        let (read, errors) = WebhookConfiguration::read_mutating(&document);
+        assert!(errors.is_empty(), "{errors:?}");
+        read.unwrap()
+    };
+    let rules = rules_of_mutators(MUTATORS);
+    assert!(rules.covers(&configuration("/v1/mutate", &rules.to_json())));
+    assert!(!rules.covers(&configuration("/v1/admit", &rules.to_json())));
+    let missing = rules.missing(&configuration("/v1/mutate", &json!([])));
+    let pods = missing.iter().find(|missing| missing.target.to_string() == "pods").unwrap();
+    assert_eq!(pods.by.iter().map(ToString::to_string).collect::<Vec<_>>(), ["Assign/a"]);
+}
+
+#[test]
+fn what_is_used_is_checked_instead_of_refused() {
+    let of = |uses: Uses, group: &str| {
+        let none = PolicySet::empty();
+        let rules = AdmissionRules::of_webhook(&none, &ExpansionSet::empty(), uses, &Kinds::default());
+        let by: BTreeSet<NeededBy> = rules
+            .needs()
+            .filter(|(target, ..)| &*target.group == group)
+            .flat_map(|(_, _, by)| by.iter().cloned())
+            .collect();
+        by.into_iter().collect::<Vec<_>>()
+    };
+    let (mutations, expansion) = ("mutations.gatekeeper.sh", "expansion.gatekeeper.sh");
+    assert_eq!(of(Uses::POLICIES, mutations), [NeededBy::Refusal]);
+    assert_eq!(of(Uses::POLICIES.with_mutators(true), mutations), [NeededBy::Webhook]);
+    assert_eq!(of(Uses::POLICIES.with_mutators(true), expansion), [NeededBy::Refusal]);
+    assert_eq!(of(Uses::POLICIES.with_expansions(true), expansion), [NeededBy::Webhook]);
+    assert_eq!(of(Uses::POLICIES.with_expansions(true), "externaldata.gatekeeper.sh"), [NeededBy::Refusal]);
 }

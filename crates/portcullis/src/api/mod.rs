@@ -191,6 +191,17 @@ pub(crate) fn policy_groups() -> impl Iterator<Item = &'static str> {
     known.chain([CONSTRAINT_GROUP])
 }
 
+/// The groups that are used beside those of policies.
+pub(crate) fn used_groups(uses: Uses) -> impl Iterator<Item = &'static str> {
+    let is_used = move |kind: &Kind| match kind {
+        Kind::Mutator(_) => uses.mutators,
+        Kind::ExpansionTemplate => uses.expansions,
+        _ => false,
+    };
+    let used = GROUPS.iter().filter(move |(_, kinds)| kinds.iter().any(|(_, kind, ..)| is_used(kind)));
+    used.map(|(group, _)| *group)
+}
+
 /// The kinds of Gatekeeper's that a program does nothing for that uses these, each in its newest version: what
 /// a cluster has of them is to be reported.
 pub fn unsupported_kinds(uses: Uses) -> impl Iterator<Item = Gvk> {

@@ -48,8 +48,8 @@ pub struct ExpansionSet(Arc<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     names: Vec<Arc<str>>,
-    /// As they were written, in the same order.
-    objects: Vec<Object>,
+    /// All of them, and what Kubernetes does without one, where that is applied.
+    templates: Vec<Arc<Template>>,
     cycles: BTreeSet<Arc<str>>,
     /// The templates that are applied, by each kind that they apply to, in order of their names.
     index: BTreeMap<Arc<str>, Vec<Arc<Template>>>,
@@ -75,8 +75,8 @@ impl ExpansionSet {
                 index.entry(kind.clone()).or_default().push(template.clone());
             }
         }
-        let objects = templates.values().filter_map(|template| template.object.clone()).collect();
-        Self(Arc::new(Inner { names: templates.into_keys().collect(), objects, cycles, index }))
+        let (names, templates) = templates.into_iter().unzip();
+        Self(Arc::new(Inner { names, templates, cycles, index }))
     }
 
     /// These templates, and beside them what Kubernetes itself makes of its workloads: Pods. A kind of which
@@ -85,7 +85,7 @@ impl ExpansionSet {
     pub fn with_workloads(&self) -> Self {
         let mut set = Inner {
             names: self.0.names.clone(),
-            objects: self.0.objects.clone(),
+            templates: self.0.templates.clone(),
             cycles: self.0.cycles.clone(),
             index: self.0.index.clone(),
         };
@@ -93,7 +93,8 @@ impl ExpansionSet {
         for workload in workloads::ALL {
             let template = Arc::new(workload.template());
             if !set.makes(workload.gvks(), |gvk| *gvk == template.generated) {
-                set.index.entry(workload.kind.into()).or_default().push(template);
+                set.index.entry(workload.kind.into()).or_default().push(template.clone());
+                set.templates.push(template);
             }
         }
         Self(Arc::new(set))
@@ -107,7 +108,21 @@ impl ExpansionSet {
     /// The templates as they were written, those in circles among them, in the order of their names. What
     /// Kubernetes does without one is not among them.
     pub fn objects(&self) -> impl Iterator<Item = &Object> {
-        self.0.objects.iter()
+        self.0.templates.iter().filter_map(|template| template.object.as_ref())
+    }
+
+    /// The groups and kinds of which objects may imply, in any number of steps, one of a kind that is wanted: for
+    /// each entry of `applyTo` of the templates that are applied.
+    pub(crate) fn leading_to(
+        &self,
+        wanted: impl Fn(&Gvk) -> bool,
+    ) -> impl Iterator<Item = (&[Arc<str>], &[Arc<str>])> {
+        let applied = self.0.templates.iter().filter(|template| !self.0.cycles.contains(&template.name));
+        let leads = move |template: &&Arc<Template>| {
+            wanted(&template.generated) || self.0.makes([template.generated.clone()], &wanted)
+        };
+        let entries = applied.filter(leads).flat_map(|template| &template.apply_to);
+        entries.map(|entry| (&*entry.groups, &*entry.kinds))
     }
 
     /// The names of the templates that are in a circle with others, and so not applied.

@@ -160,6 +160,11 @@ impl Matcher {
         self.source_matches(Source::Original)
     }
 
+    /// Whether it can match what is generated.
+    pub(crate) fn takes_generated(&self) -> bool {
+        self.source_matches(Source::Generated)
+    }
+
     fn namespace_selector_matches(&self, subject: &Subject<'_>) -> Result<bool, MatchError> {
         let Some(selector) = &self.namespace_labels else { return Ok(true) };
         if subject.object.is_namespace() {

@@ -8,7 +8,7 @@ use crate::api::Constraint;
 use crate::enforcement::Enforcement;
 use crate::error::{Error, Severity};
 use crate::matcher::Matcher;
-use crate::names::ConstraintKey;
+use crate::names::{ConstraintKey, Gvk};
 use crate::object::Object;
 use crate::path::FieldPath;
 use crate::program::Special;
@@ -79,6 +79,13 @@ pub(crate) struct CompiledConstraint {
 }
 
 impl CompiledConstraint {
+    /// Whether it may have something to say of objects of a kind: by its `match.kinds`, and by what its Rego
+    /// says of kinds.
+    pub(crate) fn concerns(&self, gvk: &Gvk) -> bool {
+        let of_text = self.template.program.told().operation_use().kinds.as_ref();
+        self.matcher.concerns(gvk) && of_text.is_none_or(|kinds| kinds.contains(&*gvk.kind))
+    }
+
     pub(crate) fn compile(api: &Constraint, template: &Arc<Template>) -> (Option<Self>, Vec<Error>) {
         let value = template.schema.apply_defaults(api.object.value());
         let errors: Vec<_> = template

@@ -249,10 +249,7 @@ impl PolicySet {
     pub fn concerns(&self, gvk: &Gvk) -> bool {
         let positions = self.0.index.candidates(&gvk.kind).iter();
         let mut constraints = positions.filter_map(|&position| self.0.constraints.get(position));
-        constraints.any(|constraint| {
-            let of_text = constraint.template.program.told().operation_use().kinds.as_ref();
-            constraint.matcher.concerns(gvk) && of_text.is_none_or(|kinds| kinds.contains(&*gvk.kind))
-        })
+        constraints.any(|constraint| constraint.concerns(gvk))
     }
 
     pub(crate) fn compiled(&self) -> impl Iterator<Item = &Arc<CompiledConstraint>> {

@@ -272,6 +272,12 @@ const KINDS: &[(&str, &str, &str, bool)] = &[
         "validatingwebhookconfigurations",
         false,
     ),
+    (
+        "admissionregistration.k8s.io/v1",
+        "MutatingWebhookConfiguration",
+        "mutatingwebhookconfigurations",
+        false,
+    ),
     ("templates.gatekeeper.sh/v1", "ConstraintTemplate", "constrainttemplates", false),
     ("config.gatekeeper.sh/v1alpha1", "Config", "configs", true),
     ("syncset.gatekeeper.sh/v1alpha1", "SyncSet", "syncsets", false),

@@ -5,20 +5,35 @@ use std::str::FromStr;
 
 use clap::{ArgAction, ValueEnum, ValueHint};
 
+use super::asks::Asks;
 use super::selector::Selector;
 
-/// The ValidatingWebhookConfiguration, and the CA that is in it.
+impl ConfigurationArgs {
+    /// The name of a configuration, empty for none.
+    #[must_use]
+    pub fn name(&self, asks: Asks) -> &str {
+        match asks {
+            Asks::Verdicts => &self.webhook_configuration,
+            Asks::Patches => &self.mutating_webhook_configuration,
+        }
+    }
+}
+
+/// The configurations by which API servers ask, and the CA that is in them.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Webhook configuration")]
 pub struct ConfigurationArgs {
     /// The ValidatingWebhookConfiguration that gets the CA bundle of `--self-signed`; an empty name for none: then somebody else has to.
     #[arg(long, value_name = "NAME", default_value = "portcullis", conflicts_with = "policies", value_parser = name)]
     pub webhook_configuration: String,
+    /// The MutatingWebhookConfiguration of `--mutate`, which is looked after in the same way; an empty name for none.
+    #[arg(long, value_name = "NAME", default_value = "portcullis", requires = "mutate", conflicts_with = "policies", value_parser = name)]
+    pub mutating_webhook_configuration: String,
     /// The Secret in the own namespace through which replicas with `--self-signed` share their CA; it is made if it is missing. An empty name
     /// for a CA of its own in each of them.
     #[arg(long, value_name = "NAME", default_value = "portcullis-webhook-ca", conflicts_with_all = ["policies", "tls_cert"], value_parser = name)]
     pub ca_secret: String,
-    /// Make the webhook configuration when there is something to serve, and keep it as the flags below say.
+    /// Make the webhook configurations when there is something to serve, and keep them as the flags below say.
     #[arg(long, requires = "kube", conflicts_with = "policies")]
     pub manage_webhook_configuration: bool,
     /// What API servers do when no webhook answers.

@@ -1,11 +1,12 @@
 //! The configuration, looked after for ever: what was seen of it goes through [`plan`], and what comes of that is written.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
 use portcullis_cluster::{
-    Backoff, ClusterError, Found, Known, NamedWatch, apply_webhook_configuration,
-    patch_webhook_configuration, webhook_configurations,
+    ApiResource, Backoff, ClusterError, Found, Known, NamedWatch, apply_webhook_configuration,
+    patch_webhook_configuration,
 };
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -14,7 +15,7 @@ use tokio::time::{sleep, timeout};
 use super::pace::Pace;
 use super::plan::{Goal, Plan, annotation, creation, plan};
 use super::wanted::KEPT_BY;
-use super::{Certificates, Keeping, Rules, Trust, rules};
+use super::{Certificates, Keeping, Kept, Rules, Trust, rules};
 use crate::log::Level;
 use crate::state::State;
 
@@ -27,22 +28,28 @@ const LOOK: Duration = Duration::from_millis(250);
 /// Longest wait after a write that failed.
 const MOST: Duration = Duration::from_secs(10);
 
-/// Begins to look after the configuration. Must be called on the runtime.
+/// Begins to look after the configurations. Must be called on the runtime.
 pub fn start(keeping: &Arc<Keeping>, state: &Arc<State>) {
-    let Some(name) = keeping.configuration.clone() else { return };
-    tokio::spawn(keep(Arc::clone(keeping), Arc::clone(state), name));
-    let unsupported = state.settings.own.unsupported;
-    tokio::spawn(rules::derive(Arc::clone(keeping), unsupported, keeping.policies.subscribe()));
+    for kept in &keeping.kept {
+        tokio::spawn(keep(Arc::clone(keeping), Arc::clone(kept), Arc::clone(state)));
+        let own = &state.settings.own;
+        let terms = rules::Terms { unsupported: own.unsupported, uses: own.uses };
+        let served = keeping.sources.subscribe();
+        tokio::spawn(rules::derive(keeping.cluster.clone(), Arc::clone(kept), terms, served));
+    }
 }
 
-/// Looks after the configuration with a name.
-async fn keep(keeping: Arc<Keeping>, state: Arc<State>, name: String) {
-    let watch = NamedWatch::start(&keeping.cluster, &webhook_configurations(), None, &name);
+/// Looks after one of them.
+async fn keep(keeping: Arc<Keeping>, kept: Arc<Kept>, state: Arc<State>) {
+    let resource = kept.asks.resource();
+    let watch = NamedWatch::start(&keeping.cluster, &resource, None, &kept.name);
     let mut keeper = Keeper {
         known: watch.follow(),
         trust: keeping.trust.subscribe(),
-        rules: keeping.rules.subscribe(),
+        rules: kept.rules.subscribe(),
+        resource,
         keeping,
+        kept,
         state,
         pace: Pace::default(),
         failures: 0,
@@ -74,6 +81,8 @@ enum Owner {
 
 struct Keeper {
     keeping: Arc<Keeping>,
+    kept: Arc<Kept>,
+    resource: ApiResource,
     state: Arc<State>,
     known: watch::Receiver<Known>,
     trust: watch::Receiver<Trust>,
@@ -98,22 +107,22 @@ impl Keeper {
         let rules = self.rules.borrow_and_update().clone();
         let is_ready = self.state.following().is_some_and(|following| following.is_ready());
         self.ready_since = self.ready_since.or_else(|| is_ready.then(Instant::now));
-        let later = (!is_ready && self.keeping.wanted.is_some()).then_some(LOOK);
+        let later = (!is_ready && self.kept.wanted.is_some()).then_some(LOOK);
         if self.keeping.certificates == Certificates::SelfSigned && trust.is_none() {
-            self.keeping.report().configuration = Some("there is no CA yet".to_owned());
+            self.kept.report().problem = Some("there is no CA yet".to_owned());
             return None;
         }
-        if is_ready && self.keeping.wanted.is_some() && self.owner.is_none() {
+        if is_ready && self.kept.wanted.is_some() && self.owner.is_none() {
             match self.own_namespace().await {
                 Ok(owner) => self.owner = Some(owner),
                 Err(problem) => {
-                    self.keeping.tell_configuration(Some(problem), Vec::new());
+                    self.kept.tell(Some(problem), Vec::new());
                     return Some(SEEN);
                 }
             }
         }
         // What is sent follows from what is served.
-        let wanted = self.keeping.wanted.as_ref().filter(|_| is_ready).zip(rules);
+        let wanted = self.kept.wanted.as_ref().filter(|_| is_ready).zip(rules);
         let owner = match &self.owner {
             Some(Owner::Namespace(owner)) => Some(owner),
             Some(Owner::Nobody) | None => None,
@@ -121,23 +130,23 @@ impl Keeper {
         let wanted = wanted.map(|(wanted, rules)| wanted.object(&rules, owner));
         let live = match found {
             Found::Unknown => {
-                self.keeping.tell_configuration(problem, Vec::new());
+                self.kept.tell(problem, Vec::new());
                 return later;
             }
             Found::Absent => {
                 // Nobody comes through what there is not.
-                self.keeping.confirm(trust.clone());
+                self.keeping.confirm(&self.kept, trust.clone());
                 return self.absent(trust, wanted).await.or(later);
             }
             Found::Present(live) => live,
         };
         let is_empty = live.get("webhooks").and_then(Value::as_array).is_none_or(Vec::is_empty);
-        if let Some(left) = self.unready_for().filter(|_| is_empty && self.keeping.wanted.is_some()) {
+        if let Some(left) = self.unready_for().filter(|_| is_empty && self.kept.wanted.is_some()) {
             // As if there were none: what is in it would fail until the endpoint is known.
-            self.keeping.confirm(trust);
+            self.keeping.confirm(&self.kept, trust);
             return Some(left);
         }
-        let missing = self.keeping.look_at_rules(&live);
+        let missing = self.kept.look_at_rules(&live);
         let kept_by = annotation(&live, KEPT_BY).map(str::to_owned);
         if kept_by != self.kept_by.0 {
             self.kept_by = (kept_by, Instant::now());
@@ -158,21 +167,24 @@ impl Keeper {
                 if let Some(wait) = self.wait(&why) {
                     return Some(wait);
                 }
-                let result = patch_webhook_configuration(&self.keeping.cluster, &live, &bundles).await;
+                let result =
+                    patch_webhook_configuration(&self.keeping.cluster, &self.resource, &live, &bundles).await;
                 self.wrote(result, &why)
             }
             Plan::Replace(clients, why) => {
                 if let Some(wait) = self.wait(&why) {
                     return Some(wait);
                 }
-                let result = patch_webhook_configuration(&self.keeping.cluster, &live, &clients).await;
+                let result =
+                    patch_webhook_configuration(&self.keeping.cluster, &self.resource, &live, &clients).await;
                 self.wrote(result, &why)
             }
             Plan::Apply(object, why) => {
                 if let Some(wait) = self.wait(&why) {
                     return Some(wait);
                 }
-                let result = apply_webhook_configuration(&self.keeping.cluster, &object).await;
+                let result =
+                    apply_webhook_configuration(&self.keeping.cluster, &self.resource, &object).await;
                 self.wrote(result, &why)
             }
         }
@@ -182,10 +194,10 @@ impl Keeper {
     fn rest(&mut self, trust: Trust, problem: Option<String>, notes: Vec<String>) -> Option<Duration> {
         self.failures = 0;
         // Changes are not seen: it may be otherwise by now.
-        self.keeping.tell_configuration(problem, notes);
+        self.kept.tell(problem, notes);
         let left = self.written.map_or(Duration::ZERO, |written| SEEN.saturating_sub(written.elapsed()));
         if left.is_zero() {
-            self.keeping.confirm(trust);
+            self.keeping.confirm(&self.kept, trust);
             return None;
         }
         Some(left)
@@ -199,13 +211,13 @@ impl Keeper {
     }
 
     async fn absent(&mut self, trust: Trust, wanted: Option<Value>) -> Option<Duration> {
-        let missing = "there is no such ValidatingWebhookConfiguration";
+        let missing = format!("there is no such {}", self.resource.gvk.kind);
         let Some(wanted) = wanted else {
-            let problem = match self.keeping.wanted {
+            let problem = match self.kept.wanted {
                 Some(_) => format!("{missing}; it is made when there is something to serve"),
-                None => missing.to_owned(),
+                None => missing,
             };
-            self.keeping.tell_configuration(Some(problem), Vec::new());
+            self.kept.tell(Some(problem), Vec::new());
             return None;
         };
         if let Some(left) = self.unready_for() {
@@ -214,7 +226,7 @@ impl Keeper {
         if self.state.is_stopping() {
             return None;
         }
-        let why = vec![missing.to_owned()];
+        let why = vec![missing];
         if let Some(wait) = self.wait(&why) {
             return Some(wait);
         }
@@ -225,7 +237,7 @@ impl Keeper {
             now: SystemTime::now(),
         };
         let object = creation(&wanted, &goal);
-        let result = apply_webhook_configuration(&self.keeping.cluster, &object).await;
+        let result = apply_webhook_configuration(&self.keeping.cluster, &self.resource, &object).await;
         self.wrote(result, &why)
     }
 
@@ -254,7 +266,7 @@ impl Keeper {
             "somebody keeps changing it, so that it is put right only now and then: {}",
             why.join("; ")
         );
-        self.keeping.tell_configuration(Some(problem), Vec::new());
+        self.kept.tell(Some(problem), Vec::new());
         Some(wait)
     }
 
@@ -263,8 +275,9 @@ impl Keeper {
             Ok(()) => {
                 self.failures = 0;
                 self.written = Some(Instant::now());
-                self.keeping.wrote();
-                let fields = json!({"configuration": self.keeping.configuration, "because": why});
+                self.kept.writes.fetch_add(1, Ordering::Relaxed);
+                let fields =
+                    json!({"configuration": self.kept.name, "kind": *self.resource.gvk.kind, "because": why});
                 self.keeping.log.write(Level::Info, "the webhook configuration was put right", &fields);
                 // What was written is seen by the watch.
                 None
@@ -272,8 +285,8 @@ impl Keeper {
             // Somebody was faster, which is seen as well.
             Err(error) if error.is_conflict() => Some(LOOK),
             Err(error) => {
-                self.keeping.failed();
-                self.keeping.tell_configuration(Some(error.to_string()), Vec::new());
+                self.kept.failures.fetch_add(1, Ordering::Relaxed);
+                self.kept.tell(Some(error.to_string()), Vec::new());
                 let backoff = Backoff { most: MOST, ..self.keeping.cluster.backoff() };
                 let wait = backoff.wait(self.failures, error.retry_after());
                 self.failures = self.failures.saturating_add(1);

@@ -1,34 +1,43 @@
-//! Which requests have to be sent for the policies that are served. What kinds are called in rules is asked of the API server where the
+//! Which requests have to be sent for the policies and mutators that are served. What kinds are called in rules is asked of the API server where the
 //! core does not know it, and again, as a kind may come later.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use portcullis::{AdmissionRules, Kinds, Object, PolicySet, Unsupported};
+use portcullis::{AdmissionRules, Kinds, Object, Unsupported, Uses};
 use portcullis_cluster::{ApiResource, Cluster, Discovery};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::Keeping;
+use super::asks::Asks;
+use super::{Kept, Served};
 
 /// How often kinds that are not known are asked about.
 const AGAIN: Duration = Duration::from_mins(1);
 
-/// Works out the rules for ever.
+/// What the command line says of what is needed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    pub(super) unsupported: Unsupported,
+    pub(super) uses: Uses,
+}
+
+/// Works out the rules of a configuration for ever.
 pub(super) async fn derive(
-    keeping: Arc<Keeping>,
-    unsupported: Unsupported,
-    mut served: watch::Receiver<Option<PolicySet>>,
+    cluster: Cluster,
+    kept: Arc<Kept>,
+    terms: Terms,
+    mut served: watch::Receiver<Option<Served>>,
 ) {
     loop {
-        let policies = served.borrow_and_update().clone();
+        let now = served.borrow_and_update().clone();
         let mut wait = None;
-        if let Some(policies) = policies {
-            let (needed, is_certain) = needed(&keeping.cluster, policies, unsupported).await;
+        if let Some(now) = now {
+            let (needed, is_certain) = needed(&cluster, kept.asks, now, terms).await;
             if let Some(needed) = needed {
-                keeping.need(&Arc::new(needed));
+                kept.need(&Arc::new(needed));
             }
             wait = (!is_certain).then_some(AGAIN);
         }
@@ -42,40 +51,45 @@ pub(super) async fn derive(
     }
 }
 
-/// What policies need, and whether each kind is known by which the constraints are matched.
+/// What is needed, and whether each kind is known that is asked about.
 async fn needed(
     cluster: &Cluster,
-    policies: PolicySet,
-    unsupported: Unsupported,
+    asks: Asks,
+    served: Served,
+    terms: Terms,
 ) -> (Option<AdmissionRules>, bool) {
     /// Longer than an API server takes that is well.
     const PATIENCE: Duration = Duration::from_secs(10);
-    let known = Kinds::default();
-    let (needed, is_certain) = derived(policies.clone(), known, unsupported).await;
+    let (needed, is_certain) = derived(asks, served.clone(), Kinds::default(), terms).await;
     if is_certain {
         return (needed, true);
     }
     match timeout(PATIENCE, Discovery::of(cluster)).await {
-        Ok(Ok(discovery)) => derived(policies, learned(&discovery), unsupported).await,
+        Ok(Ok(discovery)) => derived(asks, served, learned(&discovery), terms).await,
         // Names are guessed meanwhile.
         _ => (needed, false),
     }
 }
 
-/// Following the programs of all templates is work that nobody else should wait for. None if it broke off: what was sent before goes on
-/// being sent.
-async fn derived(
-    policies: PolicySet,
-    kinds: Kinds,
-    unsupported: Unsupported,
-) -> (Option<AdmissionRules>, bool) {
-    let derive = move || {
-        let needed = AdmissionRules::of(&policies, &kinds);
-        if unsupported == Unsupported::Allowed { needed.without_refusals() } else { needed }
+/// Following the programs of all templates is work that nobody else should wait for. None if it broke off, or while it is not known which
+/// mutators there are: what was sent before goes on being sent.
+async fn derived(asks: Asks, served: Served, kinds: Kinds, terms: Terms) -> (Option<AdmissionRules>, bool) {
+    let derive = move || match asks {
+        Asks::Verdicts => {
+            let Served { policies, expansions, .. } = &served;
+            let needed = AdmissionRules::of_webhook(policies, expansions, terms.uses, &kinds);
+            Some(if terms.unsupported == Unsupported::Allowed { needed.without_refusals() } else { needed })
+        }
+        Asks::Patches => Some(AdmissionRules::of_mutators(served.mutators.as_ref()?, &kinds)),
     };
-    let needed = spawn_blocking(derive).await.ok();
-    let is_certain = needed.as_ref().is_some_and(|needed| !needed.has_guesses());
-    (needed, is_certain)
+    let needed = spawn_blocking(derive).await;
+    let is_certain = match &needed {
+        Ok(Some(needed)) => !needed.has_guesses(),
+        // What comes next is told.
+        Ok(None) => true,
+        Err(_) => false,
+    };
+    (needed.ok().flatten(), is_certain)
 }
 
 /// What an API server serves.

@@ -8,6 +8,7 @@ use portcullis::Document;
 use rustls::pki_types::CertificateDer;
 use serde_json::{Value, json};
 
+use super::asks::Asks;
 use super::ca::{Content, read};
 use super::plan::{Goal, Plan, annotation, creation, plan};
 use super::wanted::{KEPT_BY, MANAGED, Wanted, differences, digest};
@@ -33,7 +34,7 @@ fn rules() -> Vec<Value> {
 }
 
 fn wanted(more: &[&str]) -> Value {
-    Wanted::of(&arguments(more), "portcullis-system").object(&rules(), None)
+    Wanted::of(Asks::Verdicts, &arguments(more), "portcullis-system").object(&rules(), None)
 }
 
 fn authorities() -> Authorities {
@@ -66,6 +67,33 @@ fn what_is_kept_is_what_the_manifest_says() {
         wanted(&[])["webhooks"].as_array().map(Vec::len)
     );
     assert_eq!(shipped["metadata"]["name"], wanted(&[])["metadata"]["name"]);
+}
+
+#[test]
+fn what_is_kept_of_mutation_is_what_the_manifest_says() {
+    let root =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/optional/mutating-webhook-configuration.yaml");
+    let text = std::fs::read_to_string(root).unwrap();
+    let mut shipped = Document::read_all("mutating-webhook-configuration.yaml", &text).0.remove(0).to_json();
+    let wanted =
+        Wanted::of(Asks::Patches, &arguments(&["--mutate"]), "portcullis-system").object(&rules(), None);
+    assert_eq!(shipped["kind"], wanted["kind"]);
+    assert_eq!(shipped["metadata"]["name"], wanted["metadata"]["name"]);
+    let webhooks = shipped["webhooks"].as_array_mut().unwrap();
+    assert_eq!(webhooks.len(), 1);
+    // What API servers fill in, and what follows the mutators.
+    webhooks[0]["clientConfig"]["service"]["port"] = json!(443);
+    webhooks[0]["rules"] = json!(rules());
+    assert_eq!(differences(&shipped, &wanted), Vec::<String>::new());
+    shipped["webhooks"][0]["reinvocationPolicy"] = json!("IfNeeded");
+    assert_eq!(differences(&shipped, &wanted).len(), 1);
+    // Without mutators nothing is sent, and API servers leave an empty list out.
+    let none = Wanted::of(Asks::Patches, &arguments(&["--mutate"]), "portcullis-system").object(&[], None);
+    shipped["webhooks"][0]["reinvocationPolicy"] = json!("Never");
+    shipped["webhooks"][0].as_object_mut().unwrap().remove("rules");
+    assert_eq!(differences(&shipped, &none), Vec::<String>::new());
+    assert_eq!(differences(&shipped, &wanted).len(), 1);
+    assert_ne!(digest(&none), digest(&wanted));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What `--manage-webhook-configuration` keeps the configuration as, and where another is different.
 //!
-//! In substance it is `deploy/webhook/webhook-configuration.yaml`, which a test compares, with the rules that the policies need.
+//! In substance it is `deploy/webhook/webhook-configuration.yaml`, or `deploy/optional/mutating-webhook-configuration.yaml`, which a test
+//! compares, with the rules that the policies or the mutators need.
 
 use std::collections::BTreeSet;
 
@@ -8,6 +9,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::args::{ConfigurationArgs, FailurePolicy};
+use super::asks::Asks;
 use super::selector::Selector;
 
 /// Who keeps it leaves this behind: what was written, and since when its writer runs, in milliseconds since 1970.
@@ -18,6 +20,8 @@ pub const MANAGED: &str = "portcullis.example.com/managed";
 /// The webhook that is asked about everything, and the one that guards the ignore label.
 const ADMIT: (&str, &str) = ("validation.gatekeeper.sh", "/v1/admit");
 const GUARD: (&str, &str) = ("check-ignore-label.gatekeeper.sh", "/v1/admitlabel");
+/// The webhook that is asked for patches.
+const MUTATE: (&str, &str) = ("mutation.gatekeeper.sh", "/v1/mutate");
 
 /// How API servers reach the webhook.
 #[derive(Clone, Debug)]
@@ -29,6 +33,7 @@ enum Reach {
 /// What the configuration should be, but for the rules and the CAs.
 #[derive(Clone, Debug)]
 pub struct Wanted {
+    asks: Asks,
     name: String,
     reach: Reach,
     failure_policy: FailurePolicy,
@@ -41,7 +46,7 @@ pub struct Wanted {
 impl Wanted {
     /// What the command line asks for.
     #[must_use]
-    pub fn of(args: &ConfigurationArgs, own_namespace: &str) -> Self {
+    pub fn of(asks: Asks, args: &ConfigurationArgs, own_namespace: &str) -> Self {
         let service = &args.webhook_service;
         let in_service = || Reach::Service {
             namespace: service.namespace.clone().unwrap_or_else(|| own_namespace.to_owned()),
@@ -50,7 +55,8 @@ impl Wanted {
         };
         let selector = args.webhook_namespace_selector.as_ref();
         Self {
-            name: args.webhook_configuration.clone(),
+            asks,
+            name: args.name(asks).to_owned(),
             reach: args.webhook_url.clone().map_or_else(in_service, Reach::Url),
             failure_policy: args.webhook_failure_policy,
             timeout: args.webhook_timeout,
@@ -59,8 +65,8 @@ impl Wanted {
         }
     }
 
-    /// The configuration without bundles. `rules` are those of the webhook that is asked about everything; `owner` is the own Namespace,
-    /// with which it goes.
+    /// The configuration without bundles. `rules` are those of the webhook that is asked about everything, or to mutate; `owner` is the own
+    /// Namespace, with which it goes.
     #[must_use]
     pub fn object(&self, rules: &[Value], owner: Option<&Value>) -> Value {
         let left_out: BTreeSet<&str> = BTreeSet::from(["kube-system", &self.own_namespace]);
@@ -68,20 +74,18 @@ impl Wanted {
         let ignored = json!({"key": "admission.gatekeeper.sh/ignore", "operator": "DoesNotExist"});
         let mut admitted = vec![left_out.clone(), ignored];
         admitted.extend(self.expressions.iter().cloned());
-        let guarded = [json!({"operations": ["CREATE", "UPDATE"], "apiGroups": [""], "apiVersions": ["*"],
-            "resources": ["namespaces"], "scope": "*"})];
+        let webhooks = match self.asks {
+            Asks::Verdicts => self.judging(&admitted, left_out, rules),
+            Asks::Patches => vec![self.mutating(&admitted, rules)],
+        };
         let mut object = json!({
             "apiVersion": "admissionregistration.k8s.io/v1",
-            "kind": "ValidatingWebhookConfiguration",
+            "kind": self.asks.resource().gvk.kind,
             "metadata": {
                 "name": self.name,
                 "labels": {"app.kubernetes.io/name": "portcullis", "app.kubernetes.io/component": "webhook"},
             },
-            "webhooks": [
-                self.webhook(ADMIT, self.failure_policy, &admitted, rules),
-                // Who may take a namespace out of the webhook's sight: it fails closed, and is asked for Namespaces only.
-                self.webhook(GUARD, FailurePolicy::Fail, &[left_out], &guarded),
-            ],
+            "webhooks": webhooks,
         });
         if let (Some(owner), Some(metadata)) =
             (owner, object.get_mut("metadata").and_then(Value::as_object_mut))
@@ -89,6 +93,24 @@ impl Wanted {
             metadata.insert("ownerReferences".to_owned(), json!([owner]));
         }
         object
+    }
+
+    fn judging(&self, admitted: &[Value], left_out: Value, rules: &[Value]) -> Vec<Value> {
+        let guarded = [json!({"operations": ["CREATE", "UPDATE"], "apiGroups": [""], "apiVersions": ["*"],
+            "resources": ["namespaces"], "scope": "*"})];
+        vec![
+            self.webhook(ADMIT, self.failure_policy, admitted, rules),
+            // Who may take a namespace out of the webhook's sight: it fails closed, and is asked for Namespaces only.
+            self.webhook(GUARD, FailurePolicy::Fail, &[left_out], &guarded),
+        ]
+    }
+
+    fn mutating(&self, admitted: &[Value], rules: &[Value]) -> Value {
+        let mut webhook = self.webhook(MUTATE, self.failure_policy, admitted, rules);
+        if let Some(fields) = webhook.as_object_mut() {
+            fields.insert("reinvocationPolicy".to_owned(), json!("Never"));
+        }
+        webhook
     }
 
     fn webhook(
@@ -157,6 +179,8 @@ pub fn differences(live: &Value, wanted: &Value) -> Vec<String> {
                 "clientConfig" => without_bundle(found) == without_bundle(wanted),
                 // Nothing and a selector that selects everything are the same.
                 "objectSelector" => found.as_object().is_none_or(serde_json::Map::is_empty),
+                // Nor are there no rules and an empty list of them different.
+                "rules" if found.is_null() => wanted.as_array().is_some_and(Vec::is_empty),
                 _ => found == wanted,
             };
             if !is_so {

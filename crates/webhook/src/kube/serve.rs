@@ -93,7 +93,7 @@ async fn serve_snapshots(
                 } else {
                     let warnings = serving.policies.missing_inventory(&serving.inventory);
                     if let Some(keeping) = state.keeping() {
-                        keeping.serves_policies(&serving.policies);
+                        keeping.serves_policies(&serving);
                     }
                     let (ingested, ingested_mutators) = (Vec::new(), Vec::new());
                     state.replace(Ok(Loaded { serving, warnings, ingested, ingested_mutators }));

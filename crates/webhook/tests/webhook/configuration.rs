@@ -348,7 +348,7 @@ fn what_a_configuration_does_not_send_is_told() {
             && text.contains("not sent is CREATE of `data.example.com`")
     });
     // Two each of four groups of policies, and of `data`; and one of `pods/exec`.
-    until("portcullis_webhook_rules_missing 11".to_owned(), || metric(&mut program));
+    until("portcullis_webhook_rules_missing 13".to_owned(), || metric(&mut program));
     program.stop();
     // Where the rules are kept, nothing is.
     let mut program = start(server, &["--manage-webhook-configuration"]);
@@ -439,4 +439,106 @@ fn who_wants_no_secret_has_a_ca_of_its_own_and_who_wants_no_configuration_is_lef
     for program in alone {
         program.stop();
     }
+}
+
+/// Both configurations are looked after, each by what it is for; nothing is sent to be mutated that no mutator is about.
+#[test]
+fn the_configuration_for_mutation_follows_the_mutators_and_keeps_the_ca() {
+    const MUTATING: &str = "mutatingwebhookconfigurations";
+    let cluster = cluster();
+    let server = &cluster.server;
+    server.register_kubernetes();
+    fill(server);
+    server.put(crate::cluster_mutation::label("team", "shop"));
+    let mut mutator = crate::cluster_mutation::label("a", "1");
+    mutator["spec"]["match"] = json!({"kinds": [{"apiGroups": ["apps"], "kinds": ["Deployment"]}]});
+    server.put(mutator);
+    server.delete("assignmetadata", "", "team");
+    let mut program = start(server, &["--mutate", "--manage-webhook-configuration"]);
+    until(200, || program.get("/readyz").0);
+    let live = || server.get(MUTATING, "", "portcullis").unwrap_or_default();
+    let rules = || live()["webhooks"][0]["rules"].clone();
+    let of = |resources: Value| {
+        json!([{"operations": ["CREATE", "UPDATE"], "apiGroups": ["apps"], "apiVersions": ["*"],
+            "resources": resources, "scope": "*"}])
+    };
+    until(of(json!(["deployments"])), rules);
+    let bundle = || live()["webhooks"][0]["clientConfig"]["caBundle"].as_str().map(str::to_owned);
+    let ours = STANDARD.encode(shared(server));
+    until(Some(ours.clone()), bundle);
+    assert_eq!(live()["webhooks"][0]["clientConfig"]["service"]["path"], "/v1/mutate");
+    until(true, || verbose(&mut program).contains("[+]mutating webhook configuration `portcullis` ok"));
+    // Whoever changes it: it is put right, and the other one is left alone.
+    let mut edited = live();
+    edited["webhooks"][0]["failurePolicy"] = json!("Fail");
+    edited["webhooks"][0]["clientConfig"]["caBundle"] = json!("");
+    server.put(edited);
+    until(json!("Ignore"), || live()["webhooks"][0]["failurePolicy"].clone());
+    until(Some(ours), bundle);
+    let mut more = crate::cluster_mutation::label("b", "1");
+    more["spec"]["match"] = json!({"kinds": [{"apiGroups": ["apps"], "kinds": ["StatefulSet"]}]});
+    server.put(more);
+    until(of(json!(["deployments", "statefulsets"])), rules);
+    let validating = || server.get(PLURAL, "", "portcullis").unwrap_or_default()["webhooks"].clone();
+    until(Some(2), || validating().as_array().map(Vec::len));
+    // Without mutators nothing is sent.
+    server.delete("assignmetadata", "", "a");
+    server.delete("assignmetadata", "", "b");
+    until(json!([]), rules);
+    until_quiet(server);
+    // With an ExpansionTemplate, Deployments are judged by their Pods; the policy is about everything anyway.
+    server.put(crate::cluster_mutation::expansion("pods"));
+    until(json!("pod-a"), || {
+        server.get("expansiontemplate", "", "pods").unwrap()["status"]["byPod"][0]["id"].clone()
+    });
+    program.stop();
+}
+
+/// A replica is not ready before each configuration has its CA.
+#[test]
+fn a_replica_that_mutates_is_not_ready_before_its_ca_is_in_both() {
+    const MUTATING: &str = "mutatingwebhookconfigurations";
+    let cluster = cluster();
+    let server = &cluster.server;
+    fill(server);
+    server.put(by_hand(&json!("")));
+    let mut mutating = by_hand(&json!(""));
+    mutating["kind"] = json!("MutatingWebhookConfiguration");
+    server.put(mutating);
+    server.fault(Fault::on(Verb::Write, MUTATING).always().forbidden());
+    let mut program = start(server, &["--mutate"]);
+    until(true, || {
+        let text = verbose(&mut program);
+        text.contains("[+]cluster ok")
+            && text.contains("[-]mutating webhook configuration `portcullis`: PATCH")
+            && bundle(server) == shared(server)
+    });
+    assert_eq!(program.get("/readyz").0, 503);
+    server.heal();
+    until(200, || program.get("/readyz").0);
+    program.stop();
+}
+
+/// What an ExpansionTemplate makes something of is sent, though no policy names it.
+#[test]
+fn what_implies_something_that_a_policy_is_about_is_sent() {
+    let cluster = cluster();
+    let server = &cluster.server;
+    server.register_kubernetes();
+    server.put(crate::kube::namespace(NAMESPACE, "own"));
+    server.register("constraints.gatekeeper.sh/v1beta1", "Never", "never", false);
+    server.put(template("Never", "package p\nviolation[{\"msg\": \"never\"}] { true }"));
+    server.put(constraint("Never", &json!({"match": {"kinds": [{"apiGroups": [""], "kinds": ["Pod"]}]}})));
+    let program = start(server, &["--manage-webhook-configuration"]);
+    let sends = |resource: &str| {
+        let configuration = server.get(PLURAL, "", "portcullis").unwrap_or_default();
+        let rules = configuration["webhooks"][0]["rules"].as_array().cloned().unwrap_or_default();
+        rules.iter().any(|rule| rule["resources"].as_array().unwrap().contains(&json!(resource)))
+    };
+    until((true, false), || (sends("pods"), sends("deployments")));
+    server.put(crate::cluster_mutation::expansion("pods"));
+    until(true, || sends("deployments"));
+    server.delete("expansiontemplate", "", "pods");
+    until(false, || sends("deployments"));
+    program.stop();
 }

@@ -50,7 +50,13 @@ fn roles_are_exact(paths: &[PathBuf]) {
     let server = &cluster.server;
     fill(server);
     let policies = put(server, paths);
-    let made = Manifests::webhook(&policies, &Kinds::default(), &Options::default()).unwrap();
+    let made = Manifests::webhook(
+        &policies,
+        &portcullis::ExpansionSet::empty(),
+        &Kinds::default(),
+        &Options::default(),
+    )
+    .unwrap();
     for document in made.documents().filter(|document| document["kind"] == "SyncSet") {
         server.put(document.clone());
     }

@@ -3,6 +3,7 @@
 use portcullis_testkit::apiserver::{ApiServer, Fault, Rights, Verb};
 use serde_json::json;
 
+use crate::cluster_mutation::{expansion, label};
 use crate::kube::{ask, cluster, constraint, namespace, service, start_in, template, until};
 use crate::program::{Program, line};
 use crate::support::workspace;
@@ -37,6 +38,7 @@ pub fn fill(server: &ApiServer) {
         json!({"apiVersion": "syncset.gatekeeper.sh/v1alpha1", "kind": "SyncSet", "metadata": {"name": "a"},
         "spec": {"gvks": [{"group": "networking.k8s.io", "version": "v1", "kind": "Ingress"}]}}),
     );
+    server.put(expansion("pods"));
     server.put(json!({"apiVersion": "config.gatekeeper.sh/v1alpha1", "kind": "Config",
         "metadata": {"namespace": NAMESPACE, "name": "config"}, "spec": {}}));
     server.put(
@@ -50,7 +52,11 @@ pub fn fill(server: &ApiServer) {
 
 /// Waits for `status.byPod` of the template and the constraint, and the CA bundle.
 pub fn until_written(server: &ApiServer) {
-    for (plural, name) in [("constrainttemplates", "unlikehosts"), ("unlikehosts", "unlikehosts")] {
+    for (plural, name) in [
+        ("constrainttemplates", "unlikehosts"),
+        ("unlikehosts", "unlikehosts"),
+        ("expansiontemplate", "pods"),
+    ] {
         until(json!("pod-a"), || server.get(plural, "", name).unwrap()["status"]["byPod"][0]["id"].clone());
     }
     until(true, || {
@@ -102,6 +108,72 @@ fn the_roles_allow_what_the_webhook_does_and_nothing_else() {
     program.stop();
 }
 
+/// One mutator of each kind.
+fn mutators() -> [serde_json::Value; 4] {
+    let of = |kind: &str, version: &str, location: &str, parameters: serde_json::Value| {
+        json!({"apiVersion": format!("mutations.gatekeeper.sh/{version}"), "kind": kind, "metadata": {"name": "a"},
+            "spec": {"applyTo": [{"groups": [""], "versions": ["v1"], "kinds": ["Pod"]}],
+                "location": location, "parameters": parameters}})
+    };
+    [
+        label("a", "1"),
+        of("Assign", "v1", "spec.a", json!({"assign": {"value": "x"}})),
+        of("ModifySet", "v1", "spec.b", json!({"operation": "merge", "values": {"fromList": ["x"]}})),
+        of("AssignImage", "v1alpha1", "spec.c", json!({"assignTag": ":1"})),
+    ]
+}
+
+const MUTATING: &str = "mutatingwebhookconfigurations";
+const MUTATE: [&str; 3] = ["--mutate", "--manage-webhook-configuration", "--emit-admission-events"];
+
+/// Also with mutators, and a configuration to fill in.
+fn fill_mutation(server: &ApiServer) {
+    fill(server);
+    for mutator in mutators() {
+        server.put(mutator);
+    }
+    server.put(json!({"apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "MutatingWebhookConfiguration", "metadata": {"name": "portcullis"}}));
+}
+
+#[test]
+fn without_the_rights_for_mutation_that_is_said() {
+    let cluster = cluster();
+    let server = &cluster.server;
+    fill_mutation(server);
+    // Without them, that is said, and all else goes on.
+    server.authorize(rights(&[manifest("webhook/rbac.yaml")]));
+    let mut program = start_in(server, NAMESPACE, &MUTATE);
+    until(true, || {
+        let text = program.get("/readyz?verbose").1;
+        text.contains("mutating webhook configuration `portcullis`: ") && text.contains("[+]mutators ok: 4")
+    });
+    let told = line(&program.log, "the status of Assign/a was not written: ");
+    assert!(told["msg"].as_str().unwrap().contains("forbidden"), "{told}");
+    program.stop();
+}
+
+#[test]
+fn mutation_needs_rights_of_its_own_and_no_more() {
+    let cluster = cluster();
+    let server = &cluster.server;
+    fill_mutation(server);
+    server.authorize(rights(&["webhook/rbac.yaml", "mutation/rbac.yaml"].map(manifest)));
+    let mut program = start_in(server, NAMESPACE, &MUTATE);
+    until(200, || program.get("/readyz").0);
+    for kind in ["assign", "assignmetadata", "modifyset", "assignimage"] {
+        until(json!("pod-a"), || server.get(kind, "", "a").unwrap()["status"]["byPod"][0]["id"].clone());
+    }
+    until(true, || {
+        let configuration = server.get(MUTATING, "", "portcullis").unwrap();
+        configuration["webhooks"][0]["clientConfig"]["caBundle"].is_string()
+    });
+    exercise(server, &mut program);
+    assert!(server.refused().is_empty(), "{:#?}", server.refused());
+    until(Vec::<String>::new(), || server.unused_rights());
+    program.stop();
+}
+
 #[test]
 fn the_configuration_is_made_with_a_right_of_its_own() {
     let cluster = cluster();
@@ -109,16 +181,18 @@ fn the_configuration_is_made_with_a_right_of_its_own() {
     fill(server);
     let plural = "validatingwebhookconfigurations";
     server.delete(plural, "", "portcullis");
-    server.authorize(rights(&[manifest("webhook/rbac.yaml")]));
-    let mut program = start_in(server, NAMESPACE, &["--manage-webhook-configuration"]);
+    server.put(label("a", "1"));
+    server.authorize(rights(&["webhook/rbac.yaml", "mutation/rbac.yaml"].map(manifest)));
+    let mut program = start_in(server, NAMESPACE, &["--manage-webhook-configuration", "--mutate"]);
     until(200, || program.get("/readyz").0);
     // Without it, that is said, and all else goes on.
-    until(true, || program.get("/readyz?verbose").1.contains("cannot create resource"));
-    assert_eq!((program.get("/readyz").0, server.count(plural)), (200, 0));
+    until(2, || program.get("/readyz?verbose").1.matches("cannot create resource").count());
+    assert_eq!((program.get("/readyz").0, server.count(plural), server.count(MUTATING)), (200, 0, 0));
     server.authorize(rights(
-        &["webhook/rbac.yaml", "optional/manage-webhook-configuration.yaml"].map(manifest),
+        &["webhook/rbac.yaml", "mutation/rbac.yaml", "optional/manage-webhook-configuration.yaml"]
+            .map(manifest),
     ));
-    until(1, || server.count(plural));
+    until((1, 1), || (server.count(plural), server.count(MUTATING)));
     let mut edited = server.get(plural, "", "portcullis").unwrap();
     edited["webhooks"][0]["failurePolicy"] = json!("Fail");
     server.put(edited);

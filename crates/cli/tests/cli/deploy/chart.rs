@@ -11,8 +11,11 @@ use serde_json::{Value, json};
 use super::{objects, output, passes_our_policies, read, root, tool};
 
 /// What is rendered of it: where that is, and with which arguments.
-const FORMS: [(&str, &[&str]); 2] =
-    [("rendered/kube.yaml", &[]), ("rendered/files.yaml", &["--values", "ci/files-values.yaml"])];
+const FORMS: [(&str, &[&str]); 3] = [
+    ("rendered/kube.yaml", &[]),
+    ("rendered/files.yaml", &["--values", "ci/files-values.yaml"]),
+    ("rendered/mutation.yaml", &["--set", "mutation.enabled=true"]),
+];
 
 fn chart() -> PathBuf {
     root().join("deploy/chart")
@@ -150,6 +153,20 @@ fn both_forms_are_in_substance_the_manifests() {
     let crds = objects("deploy/kube/constraint-crds.yaml");
     let roles = [objects("deploy/webhook/rbac.yaml"), crds.clone()].concat();
     assert_eq!(rights(&kube, "portcullis-webhook"), rights(&roles, "portcullis-webhook"));
+    // With mutation, that and no more.
+    let mutation = objects("deploy/chart/rendered/mutation.yaml");
+    let roles = [roles, objects("deploy/mutation/rbac.yaml")].concat();
+    assert_eq!(rights(&mutation, "portcullis-webhook"), rights(&roles, "portcullis-webhook"));
+    assert_eq!(
+        find(&mutation, "MutatingWebhookConfiguration", "portcullis"),
+        plain(objects("deploy/mutation/webhook-configuration.yaml")[0].clone())
+    );
+    let args = |objects: &[Value]| {
+        let deployment = find(objects, "Deployment", "portcullis-webhook");
+        let args = deployment["spec"]["template"]["spec"]["containers"][0]["args"].clone();
+        args.as_array().unwrap().iter().map(ToString::to_string).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(args(&mutation).difference(&args(&kube)).collect::<Vec<_>>(), ["\"--mutate\""]);
     for kind in ["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"] {
         assert_eq!(
             find(&kube, kind, "portcullis-webhook-crds"),
@@ -265,6 +282,9 @@ fn values_that_do_not_fit_together_are_refused() {
         ("certificate.source=cert-manager", "--webhook-ca-file=/certificate/ca.crt\n"),
         ("monitoring.podMonitor.enabled=true,monitoring.prometheusRule.enabled=true", "kind: PodMonitor"),
         ("monitoring.dashboard.enabled=true", "grafana_dashboard: \"1\""),
+        ("mutation.enabled=true,mutation.annotations=true,mutation.log=true", "- --log-mutations\n"),
+        ("mutation.enabled=true,webhookConfiguration.managedBy=chart", "path: /v1/mutate\n"),
+        ("mutation.enabled=true,fullnameOverride=guard", "--mutating-webhook-configuration=guard\n"),
     ]
     .into_iter()
     .enumerate()

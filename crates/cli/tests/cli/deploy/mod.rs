@@ -115,7 +115,7 @@ fn kustomized(directory: &str) -> Option<Vec<Value>> {
 #[test]
 fn our_own_manifests_pass_our_own_policies() {
     let deploy = root().join("deploy");
-    let parts = ["webhook", "audit", "optional"].map(|part| deploy.join(part));
+    let parts = ["webhook", "audit", "optional", "mutation"].map(|part| deploy.join(part));
     let run = judge(&parts.each_ref().map(PathBuf::as_path)).exits_with(0);
     assert!(run.stdout.starts_with("nothing found in "), "{}", run.stdout);
     for file in ["deploy/webhook/deployment.yaml", "deploy/audit/cronjob.yaml"] {
@@ -126,7 +126,7 @@ fn our_own_manifests_pass_our_own_policies() {
 #[test]
 fn what_kustomize_makes_of_them_passes_as_well() {
     let made = tempfile::tempdir().unwrap();
-    for directory in ["", "kube", "beside-gatekeeper", "audit"] {
+    for directory in ["", "kube", "mutation", "beside-gatekeeper", "audit"] {
         let Some(objects) = kustomized(directory) else { return };
         let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
         std::fs::write(made.path().join(format!("{directory}-.json")), list.to_string()).unwrap();
@@ -244,6 +244,34 @@ fn nothing_waits_for_a_webhook_that_is_not_there() {
     );
     assert_eq!(pod["automountServiceAccountToken"], true);
     assert!(pod["volumes"].as_array().is_none_or(Vec::is_empty), "{pod}");
+}
+
+/// Both configurations are empty, and the webhook is told to fill them in and to mutate.
+#[test]
+fn the_form_that_mutates_is_the_usual_one_and_more() {
+    let (Some(objects), Some(usual)) = (kustomized("mutation"), kustomized("kube")) else { return };
+    let find = |objects: &[Value], kind: &str| {
+        let found = objects.iter().find(|object| object["kind"] == kind).cloned();
+        found.unwrap_or_default()
+    };
+    let mutating = find(&objects, "MutatingWebhookConfiguration");
+    assert!(mutating["metadata"]["name"] == "portcullis" && mutating["webhooks"].is_null(), "{mutating}");
+    let (mut deployment, before) = (find(&objects, "Deployment"), find(&usual, "Deployment"));
+    let args = deployment["spec"]["template"]["spec"]["containers"][0]["args"].as_array_mut().unwrap();
+    assert_eq!(args.pop(), Some(json!("--mutate")));
+    assert_eq!(deployment, before);
+    let names = |objects: &[Value]| -> std::collections::BTreeSet<String> {
+        let name = |object: &Value| format!("{} {}", object["kind"], object["metadata"]["name"]);
+        objects.iter().map(name).collect()
+    };
+    assert_eq!(
+        names(&objects).difference(&names(&usual)).collect::<Vec<_>>(),
+        [
+            "\"ClusterRole\" \"portcullis-webhook-mutation\"",
+            "\"ClusterRoleBinding\" \"portcullis-webhook-mutation\"",
+            "\"MutatingWebhookConfiguration\" \"portcullis\"",
+        ]
+    );
 }
 
 /// What Gatekeeper does beside it is left to Gatekeeper.
