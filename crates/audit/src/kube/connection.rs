@@ -67,7 +67,7 @@ impl Connection {
         });
         let (mut resources, mut problems, unlisted) = listed.map_err(RunError::Cluster)?;
         let (implying, found) = Implying::take(&mut resources, expand);
-        problems.extend(found);
+        problems.extend(found.into_iter().map(as_the_cluster_has_it));
         problems
             .extend(unlisted.into_iter().map(|(resource, error)| not_known(&resource, &error, &implying)));
         let (set, found) = PolicySet::from_resources_in(resources, homes);
@@ -160,6 +160,12 @@ impl Connection {
             }
         })
     }
+}
+
+/// Mutators that contradict each other are not applied, and all others are: so has it the webhook of the cluster, and their statuses say it.
+/// What is generated is changed by those that are applied, so that nothing is unknown.
+fn as_the_cluster_has_it(problem: Error) -> Error {
+    if problem.kind() == ErrorKind::MutatorConflict { problem.into_warning() } else { problem }
 }
 
 /// That a kind cannot be listed. Without expansion templates, or the mutators of what they generate, objects would be judged by half of what

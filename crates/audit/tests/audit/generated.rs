@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use portcullis::{Document, Kinds, PolicySet, Resource};
+use portcullis::{Document, ExpansionSet, Kinds, PolicySet, Resource};
 use portcullis_manifests::{Manifests, Options, to_yaml};
 use portcullis_sources::{Choice, documents};
 use portcullis_testkit::apiserver::Rights;
@@ -39,13 +39,16 @@ async fn roles_are_exact(paths: Vec<PathBuf>, codes: [i32; 2], elsewhere: &[&str
     let (policies, errors) = PolicySet::from_resources(all);
     assert!(errors.iter().all(|error| error.severity() == portcullis::Severity::Warning), "{errors:#?}");
     assert!(policies.constraints().count() > 10);
-    let made = Manifests::audit(
-        &policies,
-        &portcullis::ExpansionSet::empty(),
-        &Kinds::default(),
-        &Options::default(),
-    )
-    .unwrap();
+    // Of EndpointSlices, which no policy names, come Pods.
+    let template = json!({"apiVersion": "expansion.gatekeeper.sh/v1beta1", "kind": "ExpansionTemplate",
+        "metadata": {"name": "slices"}, "spec": {"templateSource": "spec",
+            "applyTo": [{"groups": ["discovery.k8s.io"], "versions": ["v1"], "kinds": ["EndpointSlice"]}],
+            "generatedGVK": {"group": "", "version": "v1", "kind": "Pod"}}});
+    let (expansions, errors) =
+        ExpansionSet::compile(Document::read_all("expansion.json", &template.to_string()).0);
+    assert!(errors.is_empty(), "{errors:#?}");
+    server.put(template);
+    let made = Manifests::audit(&policies, &expansions, &Kinds::default(), &Options::default()).unwrap();
     assert!(made.notes.is_empty(), "{:#?}", made.notes);
     server.put(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}));
     server.put(pod("shop", "bad", true));

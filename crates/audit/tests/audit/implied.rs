@@ -329,3 +329,50 @@ async fn templates_of_a_cluster_say_what_is_listed_and_statuses_count_the_deploy
         "{problems:#?}"
     );
 }
+
+/// As the webhook of the cluster has it: what contradicts each other is not applied, and all others are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mutators_of_a_cluster_in_conflict_are_not_applied_and_nothing_is_unknown() {
+    let server = server().await;
+    server.register("apps/v1", "Deployment", "deployments", true);
+    server.register("expansion.gatekeeper.sh/v1beta1", "ExpansionTemplate", "expansiontemplate", false);
+    server.register("mutations.gatekeeper.sh/v1", "Assign", "assign", false);
+    for text in [EXPANSION, MUTATOR] {
+        for document in portcullis::Document::read_all("policies.yaml", text).0 {
+            server.put(document.to_json());
+        }
+    }
+    for (name, location) in [("list", "spec.hostPID[name: y].z"), ("object", "spec.hostPID.z")] {
+        server.put(
+            json!({"apiVersion": "mutations.gatekeeper.sh/v1", "kind": "Assign", "metadata": {"name": name},
+            "spec": {"applyTo": [{"groups": [""], "versions": ["v1"], "kinds": ["Pod"]}],
+                "location": location, "parameters": {"assign": {"value": "x"}}}}),
+        );
+    }
+    server.put(deployment("bad", true));
+    server.put(deployment("safe", true));
+    let report = audited(&server, 500, Scope::Named, false).await;
+    assert_eq!(errors(&report), Vec::<Value>::new());
+    assert_eq!(report["standing"], "denied");
+    let conflicts = report["problems"].as_array().unwrap().iter();
+    let conflicts = conflicts.filter(|problem| problem["code"] == "mutator-conflict").count();
+    assert_eq!(conflicts, 2, "{}", report["problems"]);
+    // The mutator that is not among them has its effect.
+    let findings = report["findings"].as_array().unwrap();
+    assert_eq!((findings.len(), &findings[0]["object"]["name"]), (1, &json!("bad")));
+}
+
+/// Whether there are templates is not known, and that is not that there are none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_of_gatekeepers_that_does_not_answer_makes_the_audit_incomplete() {
+    let server = server().await;
+    server.register("apps/v1", "Deployment", "deployments", true);
+    server.register("expansion.gatekeeper.sh/v1beta1", "ExpansionTemplate", "expansiontemplate", false);
+    server.without_aggregated_discovery();
+    server.break_group("expansion.gatekeeper.sh/v1beta1");
+    server.put(deployment("bad", true));
+    let report = audited(&server, 500, Scope::Named, false).await;
+    assert_eq!(report["standing"], "incomplete");
+    let told = report["problems"].to_string();
+    assert!(told.contains("expansion.gatekeeper.sh"), "{told}");
+}
