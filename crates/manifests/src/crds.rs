@@ -5,12 +5,15 @@
 //! status. They refuse only what no list can hold twice; what is wrong with a policy is said by the webhook,
 //! which knows better hints.
 
+use portcullis::MutatorKind;
 use serde_json::{Value, json};
 
-/// Those of ConstraintTemplate, Config and SyncSet. Where Gatekeeper is installed it brings its own.
+/// Those of ConstraintTemplate, Config, SyncSet, ExpansionTemplate and the kinds of mutators. Where Gatekeeper is
+/// installed it brings its own.
 #[must_use]
 pub fn own_crds() -> Vec<Value> {
-    vec![templates(), configs(), sync_sets()]
+    let mutators = MutatorKind::ALL.iter().copied().map(mutators);
+    [templates(), configs(), sync_sets(), expansion_templates()].into_iter().chain(mutators).collect()
 }
 
 const PRESERVE: &str = "x-kubernetes-preserve-unknown-fields";
@@ -229,4 +232,83 @@ fn sync_sets() -> Value {
         "Cluster",
         vec![Version { name: "v1alpha1", schema }],
     )
+}
+
+/// What something applies to: each name exactly.
+fn applies_to(more: Option<(&str, Value)>) -> Value {
+    let mut entry = object(
+        "Kinds, of which each has one of the groups, versions and names.",
+        json!({
+            "groups": texts("API groups, empty for the core group."),
+            "versions": texts("Versions."),
+            "kinds": texts("Kinds."),
+        }),
+    );
+    if let (Some((name, schema)), Some(properties)) =
+        (more, entry.get_mut("properties").and_then(Value::as_object_mut))
+    {
+        properties.insert(name.to_owned(), schema);
+    }
+    list("What it applies to. Names are exact; `*` is none.", entry)
+}
+
+fn expansion_templates() -> Value {
+    let generated = object(
+        "What is generated.",
+        json!({
+            "group": text("Its API group; none for the core group."),
+            "version": text("Its version."),
+            "kind": text("Its kind."),
+        }),
+    );
+    let spec = object(
+        "Which part of an object becomes another one.",
+        json!({
+            "applyTo": applies_to(None),
+            "templateSource": text("The part that becomes an object: keys with dots between."),
+            "generatedGVK": generated,
+            "enforcementAction": text("Instead of what constraints say: `deny`, `warn` or `dryrun`."),
+        }),
+    );
+    let schema = root("What controllers will make of objects, which are judged by it as well.", spec);
+    let version = |name: &'static str| Version { name, schema: schema.clone() };
+    definition(
+        "expansion.gatekeeper.sh",
+        "ExpansionTemplate",
+        "expansiontemplate",
+        "Cluster",
+        vec![version("v1beta1"), version("v1alpha1")],
+    )
+}
+
+fn mutators(kind: MutatorKind) -> Value {
+    let (does, versions): (_, &[&'static str]) = match kind {
+        MutatorKind::Assign => ("Sets a field of objects.", &["v1", "v1beta1", "v1alpha1"]),
+        MutatorKind::AssignImage => ("Sets parts of the name of an image.", &["v1alpha1"]),
+        MutatorKind::AssignMetadata => {
+            ("Adds a label or an annotation to objects.", &["v1", "v1beta1", "v1alpha1"])
+        }
+        MutatorKind::ModifySet => {
+            ("Adds elements to a list of objects, or takes some away.", &["v1", "v1beta1", "v1alpha1"])
+        }
+    };
+    let mut spec = object(
+        "What is changed, and how.",
+        json!({
+            "match": free("Which objects it applies to, as of constraints."),
+            "location": text("The field, such as `spec.containers[name: *].image`."),
+            "parameters": free("What it becomes."),
+        }),
+    );
+    let operations = texts("`CREATE`, `UPDATE`, or `*` for both, as if nothing is said.");
+    if let Some(properties) = spec.get_mut("properties").and_then(Value::as_object_mut)
+        && kind != MutatorKind::AssignMetadata
+    {
+        properties.insert("applyTo".to_owned(), applies_to(Some(("operations", operations))));
+    }
+    let schema = root(does, spec);
+    let version = |name: &&'static str| Version { name, schema: schema.clone() };
+    let plural = kind.as_str().to_lowercase();
+    let versions = versions.iter().map(version).collect();
+    definition("mutations.gatekeeper.sh", kind.as_str(), &plural, "Cluster", versions)
 }

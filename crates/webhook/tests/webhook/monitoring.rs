@@ -23,16 +23,24 @@ fn asked() -> BTreeSet<String> {
 #[test]
 fn alerts_and_dashboard_ask_for_the_metrics_that_there_are() {
     // Parts of others that are looked at, or what others say in another way.
-    const BESIDE: [&str; 6] = [
+    const BESIDE: [&str; 13] = [
         "gatekeeper_constraint_template_ingestion_duration_seconds_bucket",
         "gatekeeper_constraint_template_ingestion_duration_seconds_count",
         "gatekeeper_constraint_template_ingestion_duration_seconds_sum",
+        "gatekeeper_mutation_request_duration_seconds_count",
+        "gatekeeper_mutation_request_duration_seconds_sum",
+        "gatekeeper_mutation_system_iterations_count",
+        "gatekeeper_mutation_system_iterations_sum",
+        "gatekeeper_mutator_ingestion_duration_seconds_bucket",
+        "gatekeeper_mutator_ingestion_duration_seconds_count",
+        "gatekeeper_mutator_ingestion_duration_seconds_sum",
         "gatekeeper_validation_request_duration_seconds_count",
         "gatekeeper_validation_request_duration_seconds_sum",
         "portcullis_webhook_configuration_writes_total",
     ];
     let cluster = cluster();
-    let flags = ["--manage-webhook-configuration", "--emit-admission-events", "--decision-log", "-"];
+    let flags =
+        ["--manage-webhook-configuration", "--emit-admission-events", "--decision-log", "-", "--mutate"];
     let mut program = start_in(&cluster.server, "portcullis-system", &flags);
     until(200, || program.get("/readyz").0);
     let mut there = announced(&program.get("/metrics").1);

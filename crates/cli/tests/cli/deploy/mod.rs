@@ -293,4 +293,7 @@ fn beside_gatekeeper_it_writes_neither_statuses_nor_crds() {
     let parsed = parsed.unwrap();
     assert_eq!((parsed.get_flag("write_status"), parsed.get_flag("apply_crds")), (false, false));
     assert!(parsed.contains_id("webhook_namespace_selector"));
+    // What is generated is judged as Gatekeeper's mutators leave it, and nobody asks for patches.
+    let name: Option<&String> = parsed.get_one("mutating_webhook_configuration");
+    assert_eq!((parsed.get_flag("mutate"), name.map(String::as_str)), (true, Some("")));
 }
