@@ -5,7 +5,7 @@ use std::time::Duration;
 use portcullis::{
     Document, Expansion, ExpansionSet, Mutable, MutationLimits, MutatorInfo, MutatorSet, Object, Uses,
 };
-use portcullis_cluster::{Feed, FeedOptions, PolicyState, Report, Snapshot, Standing};
+use portcullis_cluster::{Feed, FeedOptions, PolicyState, Report, Snapshot, Standing, StatusWriter};
 use portcullis_testkit::apiserver::{ApiServer, Fault, Verb};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -490,4 +490,35 @@ proptest! {
             .await;
         });
     }
+}
+
+/// CRDs drop what they do not know: what they have dropped is not written again and again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_whose_errors_lost_their_types_is_not_written_again() {
+    let server = ApiServer::start().await;
+    install(&server);
+    server.put(assign("list", "spec.x[name: y].z"));
+    server.put(assign("object", "spec.x.z"));
+    let cluster = connect(&server).await;
+    let mut feed = start(&server).await;
+    feed.ready().await.expect("a feed");
+    until("it is said", &feed, |_, report| (!errors(report, "list").is_empty()).then_some(())).await;
+    let writer = StatusWriter::new(&cluster, "pod-a", "gatekeeper-system", &["webhook"]);
+    let list = state(&feed.report(), "list").cloned().expect("a mutator");
+    assert!(writer.is_due(&list));
+    writer.write(&list, None).await.expect("a write");
+    let mut live = server.get("assign", "", "list").expect("a mutator");
+    let entry = &live["status"]["byPod"][0];
+    assert_eq!(
+        (&entry["enforced"], &entry["errors"][0]["type"]),
+        (&json!(false), &json!("ErrConflictingSchema"))
+    );
+    live["status"]["byPod"][0]["errors"][0].as_object_mut().expect("an error").remove("type");
+    server.put(live.clone());
+    until("it is seen", &feed, |_, report| (!state(report, "list")?.by_pod.is_empty()).then_some(())).await;
+    until("it is not due", &feed, |_, report| (!writer.is_due(state(report, "list")?)).then_some(())).await;
+    // Another message is.
+    live["status"]["byPod"][0]["errors"][0]["message"] = json!("something else");
+    server.put(live);
+    until("it is due", &feed, |_, report| writer.is_due(state(report, "list")?).then_some(())).await;
 }
