@@ -69,7 +69,8 @@ impl StatusWriter {
     pub fn is_due(&self, state: &PolicyState) -> bool {
         let Some(entry) = self.entry(state) else { return false };
         let written = state.by_pod.iter().find(|entry| *at(entry, &["id"]) == *self.pod);
-        written != Some(&entry) || created(state).is_some_and(|created| created != state.created)
+        let is_so = written.is_some_and(|written| is_same(written, &entry, state));
+        !is_so || created(state).is_some_and(|created| created != state.created)
     }
 
     /// Whether the status of a policy has entries of other pods, which may be gone.
@@ -198,6 +199,22 @@ fn is_of_living(entry: &Value, living: Option<&BTreeSet<String>>) -> bool {
 /// again and again.
 fn has_types(state: &PolicyState) -> bool {
     state.is_mutator() || state.is_expansion_template()
+}
+
+/// Whether an entry says what it should. Older CRDs of mutators do not know the type of an error.
+fn is_same(written: &Value, wanted: &Value, state: &PolicyState) -> bool {
+    if !has_types(state) {
+        return written == wanted;
+    }
+    let without_types = |entry: &Value| {
+        let mut entry = entry.clone();
+        let errors = entry.get_mut("errors").and_then(Value::as_array_mut);
+        for error in errors.into_iter().flatten().filter_map(Value::as_object_mut) {
+            error.remove("type");
+        }
+        entry
+    };
+    without_types(written) == without_types(wanted)
 }
 
 /// An error in Gatekeeper's form. Its codes are `ingest_error` for templates and `schema_error` of ours for constraints.

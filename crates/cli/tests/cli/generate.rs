@@ -242,3 +242,76 @@ fn a_configuration_is_judged_at_its_lines() {
     let run = run_in(&root(), &nothing).exits_with(2);
     assert!(run.stdout.contains("no ValidatingWebhookConfiguration was found"), "{}", run.stdout);
 }
+
+/// A policy on Pods, and what Pods come of.
+#[test]
+fn what_is_expanded_is_sent_and_listed() {
+    let directory = tempfile::tempdir().unwrap();
+    let put = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let policy = put(
+        "policy.yaml",
+        r#"
+apiVersion: templates.gatekeeper.sh/v1
+kind: ConstraintTemplate
+metadata: {name: nohostpid}
+spec:
+  crd: {spec: {names: {kind: NoHostPid}}}
+  targets:
+  - target: admission.k8s.gatekeeper.sh
+    rego: |
+      package nohostpid
+      violation[{"msg": "no"}] { input.review.object.spec.hostPID }
+---
+apiVersion: constraints.gatekeeper.sh/v1beta1
+kind: NoHostPid
+metadata: {name: pods}
+spec: {match: {kinds: [{apiGroups: [""], kinds: [Pod]}]}}
+"#,
+    );
+    let expansion = put(
+        "expansion.yaml",
+        r#"
+apiVersion: expansion.gatekeeper.sh/v1beta1
+kind: ExpansionTemplate
+metadata: {name: deployments}
+spec:
+  applyTo: [{groups: [apps], versions: [v1], kinds: [Deployment]}]
+  templateSource: spec.template
+  generatedGVK: {group: "", version: v1, kind: Pod}
+"#,
+    );
+    let made = |more: &[&str]| {
+        let args = [&["generate", "manifests", "-p", &policy], more].concat();
+        documents(&run_in(&root(), &args).exits_with(0).stdout)
+    };
+    let has = |made: &[Value], kind: &str, resource: &str| {
+        let is_one = |object: &&Value| object["kind"] == kind;
+        let quoted = format!("\"{resource}\"");
+        made.iter().filter(is_one).any(|object| object.to_string().contains(&quoted))
+    };
+    let (sent, audited) = ("ValidatingWebhookConfiguration", "ClusterRole");
+    let without = made(&[]);
+    assert!(!has(&without, sent, "deployments") && !has(&without, audited, "deployments"));
+    let with = made(&["-p", &expansion]);
+    assert!(has(&with, sent, "deployments") && has(&with, audited, "deployments"));
+    assert!(!has(&with, audited, "cronjobs"));
+    // The audit expands without templates as well, if it is told to; the webhook does not.
+    let workloads = made(&["--expand", "workloads"]);
+    assert!(!has(&workloads, sent, "deployments") && has(&workloads, audited, "cronjobs"));
+    let args = ["generate", "manifests", "-p", &policy, "--expand", "workloads", "--for", "webhook"];
+    let run = run_in(&root(), &args).exits_with(2);
+    assert!(run.stderr.contains("`--expand` is about the audit"), "{}", run.stderr);
+    // Who forgot them in a configuration is told.
+    let configuration = directory.path().join("configuration.yaml");
+    let text = serde_json::to_string(without.iter().find(|object| object["kind"] == sent).unwrap()).unwrap();
+    std::fs::write(&configuration, text).unwrap();
+    let told = |paths: &[&str]| {
+        let found = lint(paths, &configuration);
+        found.iter().any(|(_, message)| message.contains("not sent") && message.contains("deployments.apps"))
+    };
+    assert!(told(&[&policy, &expansion]) && !told(&[&policy]));
+}

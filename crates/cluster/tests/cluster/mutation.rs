@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use portcullis::{Expansion, Mutable, MutationLimits, MutatorSet, Object, Uses};
-use portcullis_cluster::{Feed, FeedOptions, PolicyState, Report, Snapshot, Standing};
+use portcullis::{
+    Document, Expansion, ExpansionSet, Mutable, MutationLimits, MutatorInfo, MutatorSet, Object, Uses,
+};
+use portcullis_cluster::{Feed, FeedOptions, PolicyState, Report, Snapshot, Standing, StatusWriter};
 use portcullis_testkit::apiserver::{ApiServer, Fault, Verb};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::connect;
@@ -363,4 +366,159 @@ async fn what_is_not_used_is_reported_as_not_supported() {
         line.starts_with("AssignMetadata `a`").then_some(())
     })
     .await;
+}
+
+/// What somebody does, or what goes wrong.
+#[derive(Clone, Debug)]
+enum Step {
+    /// A mutator by its name, in one of several versions, some of them contradicting those of others.
+    Mutator(u8, u8),
+    RemoveMutator(u8),
+    Template(u8, u8),
+    RemoveTemplate(u8),
+    Compact,
+    EndWatches,
+    Fail(Verb, u8, u8),
+    Deny(u8),
+    Grant(u8),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let verb = prop_oneof![Just(Verb::List), Just(Verb::Watch), Just(Verb::Discover)];
+    let step = prop_oneof![
+        5 => (0..5_u8, 0..4_u8).prop_map(|(name, version)| Step::Mutator(name, version)),
+        2 => (0..5_u8).prop_map(Step::RemoveMutator),
+        3 => (0..3_u8, 0..2_u8).prop_map(|(name, version)| Step::Template(name, version)),
+        1 => (0..3_u8).prop_map(Step::RemoveTemplate),
+        1 => Just(Step::Compact),
+        1 => Just(Step::EndWatches),
+        2 => (verb, 0..3_u8, 0..4_u8).prop_map(|(verb, plural, what)| Step::Fail(verb, plural, what)),
+        1 => (0..2_u8).prop_map(Step::Deny),
+        1 => (0..2_u8).prop_map(Step::Grant),
+    ];
+    proptest::collection::vec(step, 1..25)
+}
+
+const PLURALS: [&str; 3] = ["assign", "assignmetadata", "expansiontemplate"];
+
+fn play(server: &ApiServer, step: &Step) {
+    match step {
+        Step::Mutator(name @ 0..3, version) => {
+            let location = ["spec.x.z", "spec.x[name: y].z", "spec.x[other: y].z", "spec.w"];
+            server.put(assign(&format!("m{name}"), location[usize::from(*version)]));
+        }
+        Step::Mutator(name, version) => {
+            server.put(label(&format!("m{name}"), &version.to_string()));
+        }
+        Step::RemoveMutator(name) => server.delete(PLURALS[usize::from(*name >= 3)], "", &format!("m{name}")),
+        Step::Template(name, version) => {
+            let kinds = ["Deployment", "ReplicaSet", "DaemonSet"];
+            let kind = |number: u8| kinds[usize::from(number % 3)];
+            // Those of the first version may make a circle.
+            let into = if *version == 0 { kind(name + 1) } else { "ControllerRevision" };
+            server.put(expansion(&format!("t{name}"), kind(*name), into));
+        }
+        Step::RemoveTemplate(name) => server.delete("expansiontemplate", "", &format!("t{name}")),
+        Step::Compact => server.compact(),
+        Step::EndWatches => server.end_watches(),
+        Step::Fail(verb, plural, what) => {
+            let fault = Fault::on(*verb, PLURALS[usize::from(*plural)]);
+            server.fault(match what {
+                0 => fault.gone(),
+                1 => fault.disconnect_after(1),
+                2 => fault.forbidden(),
+                _ => fault.times(2),
+            });
+        }
+        Step::Deny(kind) => server.deny(PLURALS[usize::from(*kind)]),
+        Step::Grant(kind) => server.grant(PLURALS[usize::from(*kind)]),
+    }
+}
+
+/// Each mutator, and whether it is not applied; each template, and whether it is in a circle.
+type Told = (Vec<(String, bool)>, Vec<(String, bool)>, Value);
+
+fn told(mutators: &MutatorSet, expansions: &ExpansionSet) -> Told {
+    let of = |mutator: &MutatorInfo| (mutator.key().to_string(), mutators.is_disabled(mutator.key()));
+    let circles: Vec<&str> = expansions.in_cycles().collect();
+    (
+        mutators.mutators().map(of).collect(),
+        expansions.templates().map(|name| (name.to_owned(), circles.contains(&name))).collect(),
+        labels(&Ok(mutators.clone())).expect("it can be mutated"),
+    )
+}
+
+/// What the objects of the server would be as files.
+fn of_files(server: &ApiServer) -> Told {
+    let of = |letter: &str, plural: &str| {
+        let names = (0..5).map(|number| format!("{letter}{number}"));
+        let all = names.filter_map(|name| server.get(plural, "", &name));
+        all.map(|object| Document::read_all("o.json", &object.to_string()).0.remove(0)).collect::<Vec<_>>()
+    };
+    let mutators = [of("m", "assign"), of("m", "assignmetadata")].concat();
+    told(&MutatorSet::compile(mutators).0, &ExpansionSet::compile(of("t", "expansiontemplate")).0)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 3, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever users do and whatever goes wrong meanwhile: in the end it is what the objects would be as files. Before that it is never known
+    /// by halves: what cannot be listed is unknown.
+    #[test]
+    fn mutators_and_templates_converge_to_what_files_would_give(before in steps(), after in steps()) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let server = ApiServer::start().await;
+            install(&server);
+            for step in &before {
+                play(&server, step);
+            }
+            let feed = start(&server).await;
+            for step in &after {
+                play(&server, step);
+            }
+            server.heal();
+            for plural in PLURALS {
+                server.grant(plural);
+            }
+            let expected = of_files(&server);
+            until(&format!("{expected:?}"), &feed, |snapshot, report| {
+                let snapshot = snapshot?;
+                let found = told(snapshot.mutators.as_ref().ok()?, &snapshot.expansions);
+                (found == expected && report.waiting.is_empty()).then_some(())
+            })
+            .await;
+        });
+    }
+}
+
+/// CRDs drop what they do not know: what they have dropped is not written again and again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_whose_errors_lost_their_types_is_not_written_again() {
+    let server = ApiServer::start().await;
+    install(&server);
+    server.put(assign("list", "spec.x[name: y].z"));
+    server.put(assign("object", "spec.x.z"));
+    let cluster = connect(&server).await;
+    let mut feed = start(&server).await;
+    feed.ready().await.expect("a feed");
+    until("it is said", &feed, |_, report| (!errors(report, "list").is_empty()).then_some(())).await;
+    let writer = StatusWriter::new(&cluster, "pod-a", "gatekeeper-system", &["webhook"]);
+    let list = state(&feed.report(), "list").cloned().expect("a mutator");
+    assert!(writer.is_due(&list));
+    writer.write(&list, None).await.expect("a write");
+    let mut live = server.get("assign", "", "list").expect("a mutator");
+    let entry = &live["status"]["byPod"][0];
+    assert_eq!(
+        (&entry["enforced"], &entry["errors"][0]["type"]),
+        (&json!(false), &json!("ErrConflictingSchema"))
+    );
+    live["status"]["byPod"][0]["errors"][0].as_object_mut().expect("an error").remove("type");
+    server.put(live.clone());
+    until("it is seen", &feed, |_, report| (!state(report, "list")?.by_pod.is_empty()).then_some(())).await;
+    until("it is not due", &feed, |_, report| (!writer.is_due(state(report, "list")?)).then_some(())).await;
+    // Another message is.
+    live["status"]["byPod"][0]["errors"][0]["message"] = json!("something else");
+    server.put(live);
+    until("it is due", &feed, |_, report| writer.is_due(state(report, "list")?).then_some(())).await;
 }

@@ -47,6 +47,13 @@ impl MutatorStore {
         Self::default()
     }
 
+    /// A store that begins with the mutators of a set. Cost: a pointer for each.
+    #[must_use]
+    pub fn of(set: &MutatorSet) -> Self {
+        let all = set.0.mutators.iter().map(|mutator| (mutator.info.key.clone(), Arc::clone(mutator)));
+        Self { mutators: all.collect() }
+    }
+
     /// Takes a mutator that is new or was changed, and returns what is wrong with it. Resources that are no
     /// mutators change nothing. Whether it contradicts others is [`MutatorSet::conflicts`].
     pub fn upsert(&mut self, resource: &Resource) -> Vec<Error> {

@@ -1,8 +1,8 @@
 //! Policies that are applied: whether each can do what it says, before it is in the cluster.
 
 use portcullis::{
-    Document, Error, ErrorKind, ExpansionChange, ExpansionStore, MutatorStore, Object, Operation, PolicySet,
-    Resource, Review, Severity, TemplateName, Unsupported, Uses,
+    Document, Error, ErrorKind, ExpansionChange, ExpansionSet, ExpansionStore, MutatorStore, Object,
+    Operation, PolicySet, Resource, Review, Severity, TemplateName, Unsupported, Uses,
 };
 
 use crate::serving::Serving;
@@ -68,7 +68,8 @@ pub(super) fn check(review: &Review, serving: &Serving, own: &Own) -> Result<Vec
         let warnings: Vec<String> = lines(&errors);
         let what =
             if &*object.gvk().kind == "ConstraintTemplate" { "this template enforces nothing: " } else { "" };
-        Ok(warnings.into_iter().map(|line| format!("{what}{line}")).collect())
+        let doubt = doubt(object, serving, own.uses);
+        Ok(warnings.into_iter().map(|line| format!("{what}{line}")).chain(doubt).collect())
     } else {
         Err(lines(&errors))
     }
@@ -78,8 +79,6 @@ fn read_own(object: &Object, serving: &Serving, uses: Uses) -> Vec<Error> {
     // An object of a request has a document: the request.
     let Some(document) = object.document() else { return Vec::new() };
     let (resource, mut errors) = Resource::read_for(document, uses);
-    // Mutators that contradict each other, and templates in circles, are let in, as by Gatekeeper: which of them would have to go is not
-    // known, and their statuses say so.
     if let Some(resource) = resource.as_ref().filter(|resource| resource.is_mutator()) {
         errors.extend(MutatorStore::new().upsert(resource));
     }
@@ -103,6 +102,44 @@ fn read_own(object: &Object, serving: &Serving, uses: Uses) -> Vec<Error> {
     errors.sort();
     errors.dedup();
     errors
+}
+
+/// Why something that is sound will not be applied beside what there is. It is let in all the same, as by Gatekeeper: which of them has to
+/// go is not ours to say.
+fn doubt(object: &Object, serving: &Serving, uses: Uses) -> Option<String> {
+    let (resource, _) = Resource::read_for(object.document()?, uses);
+    match resource? {
+        resource @ Resource::Mutator(_) => {
+            let mut store = MutatorStore::of(serving.mutators.as_ref().ok()?);
+            store.upsert(&resource);
+            let Resource::Mutator(mutator) = resource else { return None };
+            let set = store.snapshot();
+            let others = set.conflicts_of(mutator.key()).filter(|key| *key != mutator.key());
+            let others: Vec<String> = others.take(MAX_PROBLEMS).map(|key| format!("`{key}`")).collect();
+            set.is_disabled(mutator.key()).then(|| {
+                format!(
+                    "this mutator will not be applied: its location contradicts that of {}; none of them is applied until one is gone",
+                    others.join(", ")
+                )
+            })
+        }
+        Resource::ExpansionTemplate(template) => {
+            let name = template.name().clone();
+            let others = serving.expansions.objects().filter(|other| *other.name() != name);
+            let others = others.filter_map(|other| Resource::read_for(other.document()?, uses).0);
+            let all = others.chain([Resource::ExpansionTemplate(template)]);
+            let (set, _) = ExpansionSet::from_resources(all);
+            let in_circle: Vec<String> =
+                set.in_cycles().take(MAX_PROBLEMS).map(|name| format!("`{name}`")).collect();
+            set.in_cycles().any(|other| *other == *name).then(|| {
+                format!(
+                    "this template will not be applied: what it generates becomes what it applies to; in a circle are {}, and none of them is applied",
+                    in_circle.join(", ")
+                )
+            })
+        }
+        _ => None,
+    }
 }
 
 fn template_of(resource: &Resource, serving: &Serving) -> Option<Resource> {

@@ -218,6 +218,33 @@ fn mutators_and_expansion_templates_are_checked_when_they_are_applied() {
     until(200, || program.get("/readyz").0);
     assert_eq!(ask(&mut program, &label("a", "1")).0, 200);
     assert_eq!(ask(&mut program, &expansion("e")).0, 200);
+    // What contradicts others is let in, with a warning.
+    server.put(assign("list", "spec.x[name: y].z", &json!("x")));
+    let warnings = |program: &mut Program, object: &Value| {
+        let (_, body) = program.post("/v1/admit", review(object, "CREATE").to_string().as_bytes());
+        let answer: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(answer["response"]["allowed"], true, "{answer}");
+        answer["response"]["warnings"].to_string()
+    };
+    until(true, || {
+        let told = warnings(&mut program, &assign("object", "spec.x.z", &json!("x")));
+        told.contains("will not be applied") && told.contains("`Assign/list`")
+    });
+    assert_eq!(
+        warnings(&mut program, &assign("list", "spec.x.z", &json!("x"))),
+        "null",
+        "it takes its place"
+    );
+    let mut back = expansion("back");
+    back["spec"]["applyTo"] = json!([{"groups": [""], "versions": ["v1"], "kinds": ["Pod"]}]);
+    back["spec"]["generatedGVK"] = json!({"group": "apps", "version": "v1", "kind": "Deployment"});
+    assert_eq!(warnings(&mut program, &back), "null");
+    server.put(expansion("pods"));
+    until(true, || {
+        let told = warnings(&mut program, &back);
+        told.contains("in a circle are `back`, `pods`")
+    });
+    server.delete("assign", "", "list");
     let mut bad = label("a", "1");
     bad["spec"]["location"] = json!("spec.x");
     let (code, message) = ask(&mut program, &bad);
