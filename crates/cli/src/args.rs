@@ -11,6 +11,8 @@ use portcullis_report::{Form, TestReport};
 use portcullis_sources::{ConfigArgs, FormerArgs, GatekeeperArgs};
 use regex::Regex;
 
+use crate::conftest_args::RegoArgs;
+
 const AFTER: &str = "\
 Examples:
   portcullis test -f policies/ -f manifests/      judge manifests by policies
@@ -35,6 +37,9 @@ Examples:
   # compare with what is in the cluster, without judging it
   portcullis test --policies policies/ --inventory cluster-dump/ manifests/
 
+  # files of Rego, by conftest's convention: `deny`, `violation` and `warn` of package main
+  portcullis test --policies policy/ deployment.yaml config.toml
+
   # in CI: annotations on the pull request, a code scanning file, a test report
   portcullis test -f policies/ -f manifests/ -o github
   portcullis test -f policies/ -f manifests/ -o sarif > portcullis.sarif
@@ -58,6 +63,7 @@ Examples:
   portcullis verify policies/no-host-pid              the suites of a directory
   portcullis verify policies/...                      the suites below a directory
   portcullis verify policies/... --run 'pods//denied' cases named `denied` of tests named `pods`
+  portcullis verify policy/ --coverage-min 80         unit tests of Rego, as `opa test` and `conftest verify` run them
 
 Exit codes: 0 all tests passed, 1 a test failed, 2 a suite or a file it names is broken, or there is no suite.";
 
@@ -122,7 +128,7 @@ pub enum Command {
     Test(TestArgs),
     /// Show what mutators make of manifests.
     Mutate(MutateArgs),
-    /// Run the tests that policies bring: gator's suites.
+    /// Run the tests that policies bring: gator's suites, and unit tests of Rego.
     Verify(VerifyArgs),
     /// Print what controllers will make of objects, by ExpansionTemplates.
     Expand(ExpandArgs),
@@ -157,15 +163,15 @@ pub enum Command {
 pub struct TestArgs {
     /// Files and directories with policies and objects, in any order; `-` is standard input.
     ///
-    /// Directories are searched through for .yaml, .yml, .json, .jsonl and .ndjson files; a file that is
-    /// named is read whatever its name. Standard input is read as well whenever it is not a terminal.
+    /// Directories are searched through for .yaml, .yml, .json, .jsonl and .ndjson files, for .rego files, and
+    /// if there are any for .toml files; a file that is named is read whatever its name. Standard input is read as well whenever it is not a terminal.
     #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub paths: Vec<PathBuf>,
     /// Same as PATH; may be repeated.
     #[arg(short = 'f', long = "filename", value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub filenames: Vec<PathBuf>,
     /// Take only the policies from here, and leave other objects alone; may be repeated.
-    #[arg(short = 'p', long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    #[arg(short = 'p', long, alias = "policy", value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub policies: Vec<PathBuf>,
     /// Objects that policies may compare with, but that are not judged; may be repeated.
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
@@ -173,9 +179,10 @@ pub struct TestArgs {
     /// The namespace of objects that name none, though their kind lives in one; as for kubectl, `default` if
     /// not given.
     ///
-    /// Without it, what such an object would violate in other namespaces only is a warning.
-    #[arg(short, long, value_name = "NAME", value_parser = portcullis_sources::namespace)]
-    pub namespace: Option<String>,
+    /// Without it, what such an object would violate in other namespaces only is a warning. Where there are
+    /// files of Rego and no templates, it is the package to ask, as for conftest, and may be repeated.
+    #[arg(short, long, value_name = "NAME", value_delimiter = ',')]
+    pub namespace: Vec<String>,
     /// Also judge what Kubernetes makes of objects, without ExpansionTemplates for it.
     #[arg(long, value_enum, value_name = "WHAT")]
     pub expand: Option<Expand>,
@@ -209,6 +216,8 @@ pub struct TestArgs {
     /// Largest file that is read, such as `512KiB` or `64MiB`.
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
     pub max_size: usize,
+    #[command(flatten)]
+    pub rego: RegoArgs,
     #[command(flatten)]
     pub config: ConfigArgs,
     #[command(flatten)]
@@ -312,10 +321,15 @@ pub struct AuditCommand {
 #[derive(Debug, clap::Args)]
 #[command(after_help = VERIFY_EXAMPLES)]
 pub struct VerifyArgs {
-    /// Suite files, directories, or `DIR/...` for everything below a directory.
-    #[arg(value_name = "PATH", required = true, value_hint = ValueHint::AnyPath)]
+    /// Suite files, directories, or `DIR/...` for everything below a directory; and files of Rego with unit
+    /// tests, always of everything below a directory.
+    #[arg(value_name = "PATH", required_unless_present = "policies", value_hint = ValueHint::AnyPath)]
     pub paths: Vec<PathBuf>,
-    /// Run only the tests or cases whose name matches; `TEST//CASE` for cases of tests.
+    /// Same as PATH; may be repeated.
+    #[arg(short, long, alias = "policy", value_name = "PATH", value_delimiter = ',', value_hint = ValueHint::AnyPath)]
+    pub policies: Vec<PathBuf>,
+    /// Run only the tests or cases whose name matches; `TEST//CASE` for cases of tests. Unit tests of Rego are
+    /// called like `data.main.test_deny`.
     #[arg(short, long, value_name = "REGEX", value_parser = selection)]
     pub run: Option<Selection>,
     /// Go on without what is not supported: Providers, templates in CEL. Each is a warning then.
@@ -333,6 +347,26 @@ pub struct VerifyArgs {
     /// Largest file that is read, such as `512KiB` or `64MiB`.
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
     pub max_size: usize,
+    /// Run only the unit tests of these packages of Rego, in which `*`, `?` and `[…]` may stand; may be repeated.
+    #[arg(short, long, value_name = "PACKAGE", value_delimiter = ',', help_heading = REGO_TESTS)]
+    pub namespace: Vec<String>,
+    /// Files and folders whose YAML and JSON is `data` for unit tests; may be repeated. What lies beside them is
+    /// in any case, below the names of the folders that it is in, but for objects of Kubernetes.
+    #[arg(short, long, value_name = "PATH", value_delimiter = ',', value_hint = ValueHint::AnyPath, help_heading = REGO_TESTS)]
+    pub data: Vec<PathBuf>,
+    /// The dialect of all files of Rego: `v0` or `v1`; if not given, what each is written in.
+    #[arg(long, value_name = "VERSION", value_parser = crate::conftest_args::rego_version, help_heading = REGO_TESTS)]
+    pub rego_version: Option<portcullis::RegoVersion>,
+    /// Also tell which lines of files of Rego their unit tests reached.
+    #[arg(long, help_heading = REGO_TESTS)]
+    pub coverage: bool,
+    /// Fail if they reached less than so many percent.
+    #[arg(long, visible_alias = "threshold", value_name = "PERCENT", value_parser = percent, help_heading = REGO_TESTS)]
+    pub coverage_min: Option<f64>,
+    #[command(flatten)]
+    pub refused: crate::conftest_args::RefusedArgs,
+    #[command(flatten)]
+    pub refused_here: crate::conftest_args::RefusedByVerify,
     #[command(flatten)]
     pub second: SecondArgs,
     #[command(flatten)]
@@ -417,6 +451,21 @@ pub enum GateArg {
     /// Steps only: the same on every machine, so that a check in CI does not fail by chance.
     Steps,
 }
+
+impl VerifyArgs {
+    /// All that is named.
+    pub fn all_paths(&self) -> impl Iterator<Item = &PathBuf> {
+        self.paths.iter().chain(&self.policies)
+    }
+
+    /// Whether coverage is asked for.
+    pub const fn wants_coverage(&self) -> bool {
+        self.coverage || self.coverage_min.is_some()
+    }
+}
+
+/// The heading of what is about unit tests of Rego.
+const REGO_TESTS: &str = "Unit tests of Rego";
 
 impl From<GateArg> for Gate {
     fn from(gate: GateArg) -> Self {

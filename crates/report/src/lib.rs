@@ -37,6 +37,7 @@ mod problem;
 mod sarif;
 pub mod sink;
 pub mod status;
+mod subject;
 mod test;
 mod time;
 pub mod verify;
@@ -51,10 +52,11 @@ pub use finding::{Action, Details, Finding, Findings, Implied, InText, ObjectNam
 pub use form::{Form, Report};
 pub use output::stdout;
 pub use place::{Place, in_checkout};
-pub use policy::{Policy, PolicySeverity, Template};
+pub use policy::{Origin, Policy, PolicySeverity, Template};
 pub use portcullis_sources::usage;
 pub use problem::Problem;
-pub use test::{Counts, Placed, Reviewed, TestReport, Wanted};
+pub use subject::Subject;
+pub use test::{Counts, Placed, Reviewed, RuleFiles, TestReport, Wanted};
 pub use time::Timestamp;
 
 /// `1 object`, `2 objects`.

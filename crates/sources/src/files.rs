@@ -67,12 +67,50 @@ pub enum Choice {
     Suites,
 }
 
+/// Files by what they are.
+#[derive(Debug, Default)]
+pub struct Sorted {
+    /// Those named like manifests, and those that are named otherwise but were asked for.
+    pub manifests: Vec<InputFile>,
+    /// Files of Rego.
+    pub rego: Vec<InputFile>,
+    /// Files of TOML.
+    pub toml: Vec<InputFile>,
+}
+
+/// As [`list`], with files of Rego and of TOML.
+pub fn list_sorted(paths: &[PathBuf], choice: Choice) -> (Sorted, Vec<Error>) {
+    let (files, problems) = list_named(paths, choice, &[REGO, TOML]);
+    let (mut sorted, is) = (Sorted::default(), |file: &InputFile, end| has_extension(&file.path, &[end]));
+    for file in files {
+        let sort = match () {
+            () if is(&file, REGO) => &mut sorted.rego,
+            () if is(&file, TOML) => &mut sorted.toml,
+            () => &mut sorted.manifests,
+        };
+        sort.push(file);
+    }
+    (sorted, problems)
+}
+
+const REGO: &str = "rego";
+const TOML: &str = "toml";
+
 const EXTENSIONS: [&str; 5] = ["yaml", "yml", "json", "jsonl", "ndjson"];
 const PACKED: &[&str] = &["gz", "zst"];
 
 /// The files that some paths stand for, in the order given, directories sorted; no file twice.
 pub fn list(paths: &[PathBuf], choice: Choice) -> (Vec<InputFile>, Vec<Error>) {
-    let mut listing = Listing { choice, ..Listing::default() };
+    list_named(paths, choice, &[])
+}
+
+/// With files that end otherwise than manifests.
+fn list_named(
+    paths: &[PathBuf],
+    choice: Choice,
+    others: &'static [&'static str],
+) -> (Vec<InputFile>, Vec<Error>) {
+    let mut listing = Listing { choice, others, ..Listing::default() };
     for path in paths {
         if !is_stdin(path) || choice == Choice::Suites {
             listing.add(path);
@@ -83,6 +121,8 @@ pub fn list(paths: &[PathBuf], choice: Choice) -> (Vec<InputFile>, Vec<Error>) {
 
 struct Listing {
     choice: Choice,
+    /// How files may end beside manifests.
+    others: &'static [&'static str],
     files: Vec<InputFile>,
     problems: Vec<Error>,
     /// Files by their real path.
@@ -97,6 +137,7 @@ impl Default for Listing {
     fn default() -> Self {
         Self {
             choice: Choice::Manifests,
+            others: &[],
             files: Vec::new(),
             problems: Vec::new(),
             seen: BTreeSet::new(),
@@ -205,7 +246,8 @@ impl Listing {
                 }
             };
             let packed = choice == Choice::Dumps && has_extension(entry.path(), PACKED);
-            if !packed && !has_extension(entry.path(), &EXTENSIONS) {
+            let other = has_extension(entry.path(), self.others);
+            if !packed && !other && !has_extension(entry.path(), &EXTENSIONS) {
                 continue;
             }
             let Some(file_type) = entry.file_type().filter(|file_type| !file_type.is_dir()) else { continue };

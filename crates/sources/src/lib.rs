@@ -24,12 +24,12 @@ use rayon::prelude::*;
 
 pub use config::{ConfigArgs, FormerArgs, GatekeeperArgs};
 pub use deadline::Deadline;
-pub use files::{Choice, InputFile, list, read_bytes, read_file};
+pub use files::{Choice, InputFile, Sorted, list, list_sorted, read_bytes, read_file};
 pub use json_bytes::json_bytes;
 pub use metrics::MetricsText;
 pub use patience::with_patience;
 pub use special::{Special, special};
-pub use stdin::is_stream as stdin_is_stream;
+pub use stdin::{NAME as STDIN_NAME, is_stream as stdin_is_stream, read_bytes as read_stdin};
 pub use stdout::{closed_stdout, stdout_is_closed, usage};
 pub use system::reason;
 

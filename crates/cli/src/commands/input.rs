@@ -8,13 +8,16 @@
 //!                                              └──> inventory, scopes
 //! ```
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use portcullis::{
-    Document, Error, ErrorKind, Limits, Object, Resource, Review, Scopes, Settled, Severity, Uses,
+    DataForm, Document, Error, ErrorKind, Limits, Object, Resource, Review, Scopes, Settled, Severity, Uses,
 };
-use portcullis_sources::{self as read, Choice, Input, is_policy, is_suite};
+use portcullis_sources::{self as read, Choice, Input, InputFile, is_policy, is_suite};
 use rayon::prelude::*;
+
+use crate::conftest_args::RegoArgs;
 
 /// Something to judge.
 pub struct Subject {
@@ -51,6 +54,19 @@ pub struct Loaded {
     /// Some of the objects could not be read.
     pub is_unread: bool,
     pub problems: Vec<Error>,
+    /// The files of Rego, if these are used.
+    pub rego: Vec<InputFile>,
+    /// What they are asked about; none if there are none.
+    pub documents: Vec<Given>,
+}
+
+/// A document for files of Rego.
+pub struct Given {
+    pub document: Document,
+    /// Its number in its file, from 1, if there are several.
+    pub number: Option<usize>,
+    /// Where the file is; none of standard input.
+    pub path: Option<PathBuf>,
 }
 
 /// What a document is, and what is wrong with it.
@@ -73,6 +89,8 @@ pub struct Sources<'a> {
     pub max_size: usize,
     /// What it is read for.
     pub purpose: Purpose,
+    /// How documents are read for files of Rego, if these are used.
+    pub rego: Option<&'a RegoArgs>,
 }
 
 /// What is done with the input.
@@ -106,15 +124,21 @@ fn is_mutator(resource: Option<&Resource>) -> bool {
 
 /// Reads all that is named, and standard input if nothing says otherwise and somebody writes into it.
 pub fn load(sources: Sources<'_>) -> Loaded {
-    let Sources { mut paths, policies, inventory, max_size, purpose } = sources;
+    let Sources { mut paths, policies, inventory, max_size, purpose, rego } = sources;
     let limits = Limits { source_bytes: max_size, ..Limits::default() };
     let named = paths.iter().chain(policies).chain(inventory).any(|path| read::is_stdin(path));
     if !named && read::stdin_is_stream() {
         paths.push(read::stdin_path());
     }
     let mut loaded = Loaded::default();
-    loaded.add_policies(read::documents(policies, Choice::Policies, &limits), purpose);
-    loaded.add_all(read::documents(&paths, Choice::Manifests, &limits), purpose);
+    loaded.rego = rego.map(|_| rego_files(policies, &paths)).unwrap_or_default();
+    match rego.filter(|_| !loaded.rego.is_empty()) {
+        Some(rego) => loaded.add_with_rego(policies, &paths, &limits, purpose, rego),
+        None => {
+            loaded.add_policies(read::documents(policies, Choice::Policies, &limits), purpose);
+            loaded.add_all(read::documents(&paths, Choice::Manifests, &limits), purpose);
+        }
+    }
     loaded.add_inventory(read::documents(inventory, Choice::Manifests, &limits));
     if paths.is_empty() && policies.is_empty() && inventory.is_empty() {
         let error = Error::new(ErrorKind::NoInput, "there is nothing to read");
@@ -125,7 +149,113 @@ pub fn load(sources: Sources<'_>) -> Loaded {
     loaded
 }
 
+/// The files of Rego among policies and among all others, each once.
+fn rego_files(policies: &[PathBuf], paths: &[PathBuf]) -> Vec<InputFile> {
+    let (of_policies, _) = read::list_sorted(policies, Choice::Policies);
+    let (of_paths, _) = read::list_sorted(paths, Choice::Manifests);
+    let mut seen = BTreeSet::new();
+    let all = of_policies.rego.into_iter().chain(of_paths.rego);
+    all.filter(|file| seen.insert(file.path.canonicalize().unwrap_or_else(|_| file.path.clone()))).collect()
+}
+
+/// What a text to judge is, for templates and for files of Rego.
+struct Twofold {
+    manifests: Input,
+    given: Vec<Given>,
+    problems: Vec<Error>,
+}
+
+impl Twofold {
+    fn of(
+        name: &str,
+        path: Option<PathBuf>,
+        bytes: Result<Vec<u8>, Error>,
+        form: DataForm,
+        limits: &Limits,
+    ) -> Self {
+        let bytes = match bytes {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                return Self { manifests: Input::default(), given: Vec::new(), problems: vec![error] };
+            }
+        };
+        let manifests = match form {
+            DataForm::Toml => Input::default(),
+            DataForm::Json | DataForm::Yaml => {
+                let (documents, problems) = Document::read_bytes(name, bytes.clone(), limits);
+                Input { documents, problems }
+            }
+        };
+        let (documents, problems) = Document::read_data_bytes(name, bytes, form, limits);
+        let is_several = documents.len() > 1;
+        let given = documents.into_iter().zip(1..).map(|(document, number)| Given {
+            document,
+            number: is_several.then_some(number),
+            path: path.clone(),
+        });
+        Self { manifests, given: given.collect(), problems }
+    }
+}
+
 impl Loaded {
+    /// Where there are files of Rego: all that is to be judged is read for them, too, and if there are no
+    /// templates and constraints, for them alone, so that it need not be manifests.
+    fn add_with_rego(
+        &mut self,
+        policies: &[PathBuf],
+        paths: &[PathBuf],
+        limits: &Limits,
+        purpose: Purpose,
+        rego: &RegoArgs,
+    ) {
+        let (of_policies, problems) = read::list_sorted(policies, Choice::Policies);
+        let (documents, found): (Vec<_>, Vec<_>) =
+            of_policies.manifests.par_iter().map(|file| read::read_file(file, limits)).unzip();
+        let problems = problems.into_iter().chain(found.into_iter().flatten()).collect();
+        self.add_policies(Input { documents: documents.into_iter().flatten().collect(), problems }, purpose);
+        let (files, mut problems) = read::list_sorted(paths, Choice::Manifests);
+        let is_left_out =
+            |file: &InputFile| rego.ignore.as_ref().is_some_and(|ignore| ignore.is_match(&file.name));
+        let mut files: Vec<InputFile> = files.manifests.into_iter().chain(files.toml).collect();
+        files.retain(|file| !is_left_out(file));
+        files.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut read: Vec<Twofold> = files
+            .par_iter()
+            .map(|file| {
+                let form = rego.parser.unwrap_or_else(|| DataForm::of_name(&file.name));
+                let bytes = read::read_bytes(file, limits);
+                Twofold::of(&file.name, Some(file.path.clone()), bytes, form, limits)
+            })
+            .collect();
+        if paths.iter().any(|path| read::is_stdin(path)) {
+            let name = rego.stdin_filename.as_deref().unwrap_or(read::STDIN_NAME);
+            let form = rego.parser.unwrap_or(DataForm::Yaml);
+            read.push(Twofold::of(name, None, read::read_stdin(limits), form, limits));
+        }
+        let mut manifests = Input::default();
+        for twofold in read {
+            problems.extend(twofold.problems);
+            self.documents.extend(twofold.given);
+            manifests.documents.extend(twofold.manifests.documents);
+            manifests.problems.extend(twofold.manifests.problems);
+        }
+        let mut others = Self::default();
+        others.add_all(manifests, purpose);
+        if self.policies.is_empty() && others.policies.is_empty() {
+            // No manifests need be among them.
+            self.is_unread |= has_errors(&problems);
+        } else {
+            self.policies.append(&mut others.policies);
+            self.mutators.append(&mut others.mutators);
+            self.subjects.append(&mut others.subjects);
+            self.inventory.append(&mut others.inventory);
+            self.is_unread |= others.is_unread;
+            self.problems.append(&mut others.problems);
+        }
+        self.scopes.extend(&others.scopes);
+        self.problems.append(&mut problems);
+    }
+
     fn add_all(&mut self, input: Input, purpose: Purpose) {
         self.is_unread |= has_errors(&input.problems);
         self.problems.extend(input.problems);

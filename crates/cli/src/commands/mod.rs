@@ -9,6 +9,8 @@ mod lint;
 mod mutate;
 mod mutating;
 mod progress;
+mod rego_tests;
+mod rules;
 mod second;
 mod test;
 mod verify;

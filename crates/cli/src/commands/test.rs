@@ -19,17 +19,18 @@ use portcullis::{
 };
 use portcullis_audit::implying::Expand;
 use portcullis_report::{
-    self as report, Action, Details, ExitStatus, Finding, Form, Implied, InText, ObjectName, Placed, Policy,
-    Problem, Reviewed, TestReport, Wanted,
+    self as report, Action, Details, ExitStatus, Finding, Form, Implied, InText, ObjectName, Origin, Placed,
+    Policy, Problem, Reviewed, Subject as Judgeable, TestReport, Wanted,
 };
 use portcullis_sources::prepared;
 use rayon::prelude::*;
 
 use crate::args::TestArgs;
 use crate::commands::evaluation::Evaluating;
-use crate::commands::input::{Loaded, Purpose, Sources, Subject, SubjectKind, has_errors, load};
+use crate::commands::input::{Given, Loaded, Purpose, Sources, Subject, SubjectKind, has_errors, load};
 use crate::commands::mutating::Mutating;
 use crate::commands::progress::Progress;
+use crate::commands::rules::{Asked, Rules};
 use crate::commands::second::{Opinion, Second, Tally};
 
 /// Whose actions count.
@@ -43,8 +44,10 @@ pub fn run(args: &TestArgs) -> anyhow::Result<ExitStatus> {
         inventory: &args.inventory,
         max_size: args.max_size,
         purpose: if args.mutate { Purpose::MutateAndJudge } else { Purpose::Judge },
+        rego: Some(&args.rego),
     });
-    let mut report = judge(loaded, args);
+    let names = Names::of(&loaded, args)?;
+    let mut report = judge(loaded, args, names);
     let denies = |finding: &Finding| finding.actions.contains(&Action(EnforcementAction::Deny));
     if args.deny_only {
         report.findings.retain(denies);
@@ -57,11 +60,54 @@ pub fn run(args: &TestArgs) -> anyhow::Result<ExitStatus> {
         report.problems.retain(Problem::is_error);
     }
     write(&report, args.output)?;
-    Ok(match (report.problems.iter().any(Problem::is_error), report.findings.iter().any(denies)) {
+    // A rule that breaks judges nothing, whatever it is called.
+    let is_unjudged = |finding: &Finding| {
+        let policy = report.policies.get(finding.policy);
+        let is_rule = policy.is_some_and(|policy| matches!(policy.origin, Origin::Rule(_)));
+        is_rule && finding.verdict == report::Verdict::Unknown
+    };
+    let is_error = report.problems.iter().any(Problem::is_error) || report.findings.iter().any(is_unjudged);
+    let fails = |finding: &Finding| match args.rego.fail_on_warn {
+        true => finding.actions.iter().any(|action| action.0 != EnforcementAction::Dryrun),
+        false => denies(finding),
+    };
+    Ok(match (is_error, report.findings.iter().any(fails) && !args.rego.no_fail) {
         (true, _) => ExitStatus::Error,
         (false, true) => ExitStatus::Violations,
         (false, false) => ExitStatus::Success,
     })
+}
+
+/// What `--namespace` means: where there are no templates, packages of Rego, as conftest has it.
+struct Names {
+    of_objects: Option<String>,
+    packages: Vec<String>,
+}
+
+impl Names {
+    fn of(loaded: &Loaded, args: &TestArgs) -> anyhow::Result<Self> {
+        let mut packages = args.rego.rego_namespace.clone();
+        if !loaded.rego.is_empty() && loaded.policies.is_empty() {
+            packages.extend(args.namespace.iter().cloned());
+            return Ok(Self { of_objects: None, packages });
+        }
+        let of_objects = match args.namespace.as_slice() {
+            [] => None,
+            [name] => Some(portcullis_sources::namespace(name).map_err(|why| {
+                let hint = match loaded.rego.is_empty() {
+                    true => "",
+                    false => {
+                        "; packages of Rego are named with `--rego-namespace` where there are templates, too"
+                    }
+                };
+                anyhow::anyhow!("`--namespace {name}`: {why}{hint}")
+            })?),
+            [_, _, ..] => {
+                anyhow::bail!("`--namespace` is given more than once, but there are no files of Rego alone")
+            }
+        };
+        Ok(Self { of_objects, packages })
+    }
 }
 
 fn write(report: &TestReport, form: Form) -> anyhow::Result<()> {
@@ -69,16 +115,34 @@ fn write(report: &TestReport, form: Form) -> anyhow::Result<()> {
     if !form.has_problems() {
         report::human::write_problems(&report.problems, &mut anstream::stderr().lock())?;
     }
+    // People read it in the summary.
+    if let Some(rules) = report.rules.as_ref().filter(|_| !form.is_for_people() && !report.wanted.quiet) {
+        let excepted = match report.excepted.len() {
+            0 => String::new(),
+            excepted => format!("; {excepted} excepted"),
+        };
+        // Only a courtesy: the report is what counts.
+        let _ = writeln!(anstream::stderr(), "note: {}{excepted}", rules.line());
+    }
     let mut out = report::stdout(form.is_for_people());
     form.write(report, &mut out)?;
     out.flush()?;
     Ok(())
 }
 
-fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
-    let Loaded { policies, mutators, mut subjects, mut inventory, scopes, mut is_unread, mut problems } =
-        loaded;
-    let places = Places::new(scopes).with_namespace(args.namespace.as_deref());
+fn judge(loaded: Loaded, args: &TestArgs, names: Names) -> TestReport {
+    let Loaded {
+        policies,
+        mutators,
+        mut subjects,
+        mut inventory,
+        scopes,
+        mut is_unread,
+        mut problems,
+        rego,
+        documents,
+    } = loaded;
+    let places = Places::new(scopes).with_namespace(names.of_objects.as_deref());
     let (expansions, policies): (Vec<_>, Vec<_>) = policies.into_iter().partition(Resource::is_expansion);
     let (expansions, found) = ExpansionSet::from_resources(expansions);
     problems.extend(found);
@@ -116,12 +180,26 @@ fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
     if !is_unread {
         problems.extend(policies.missing_inventory(&inventory));
     }
-    problems.extend(nothing_to_do(&policies, &subjects, &problems));
+    let is_alone =
+        !rego.is_empty() && policies.templates().next().is_none() && policies.constraints().next().is_none();
+    let mut described: Vec<Policy> = policies.constraints().map(|one| Policy::of(one, POINT)).collect();
+    let mut rules = None;
+    if !rego.is_empty() {
+        let (loaded, found) = Rules::load(&rego, args, names.packages, described.len());
+        problems.extend(found);
+        described.extend(loaded.policies());
+        rules = Some(loaded);
+    }
+    if is_alone {
+        problems.extend(no_documents(&documents, &problems));
+    } else {
+        problems.extend(nothing_to_do(&policies, &subjects, &problems));
+    }
     subjects.sort_by_cached_key(|subject| subject.object.location());
-    let progress = Progress::new(subjects.len(), args.quiet);
+    let number = documents.len();
+    let progress = Progress::new(subjects.len() + if rules.is_some() { number } else { 0 }, args.quiet);
     let evaluating = Evaluating::new(&args.evaluation);
     let default = inventory.missing_default_namespace();
-    let described: Vec<Policy> = policies.constraints().map(|one| Policy::of(one, POINT)).collect();
     let index = described.iter().enumerate().map(|(index, policy)| (policy.key.clone(), index)).collect();
     let (policies, inventory, places) = (&policies, &inventory, &places);
     let tally = args.second.cross_check.then(Tally::default);
@@ -137,6 +215,9 @@ fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
             judged
         })
         .collect();
+    let asked = rules.as_ref().map(|rules| rules.judge(documents, &evaluating, || progress.advance()));
+    let judged = with_rules(judged, asked.unwrap_or_default());
+    let rules = rules.map(|rules| rules.summary(number));
     progress.finish();
     if let Some(tally) = tally.as_ref().filter(|_| !args.quiet) {
         tally.write();
@@ -148,10 +229,13 @@ fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
     };
     let excluded = judged.iter().filter(|judged| judged.is_excluded).count();
     let mut reviewed = Vec::with_capacity(judged.len());
-    let mut findings = Vec::new();
+    let (mut findings, mut excepted) = (Vec::new(), Vec::new());
     for (judged, ordinal) in judged.into_iter().zip(0..) {
         reviewed.push(judged.reviewed);
         findings.extend(judged.findings.into_iter().map(|finding| Finding { ordinal, ..finding }));
+        if !args.rego.suppress_exceptions {
+            excepted.extend(judged.excepted.into_iter().map(|finding| Finding { ordinal, ..finding }));
+        }
         problems.extend(judged.elsewhere);
         problems.extend(judged.unexpanded);
         problems.extend(judged.otherwise);
@@ -166,6 +250,8 @@ fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
         reviewed,
         policies: described,
         findings,
+        excepted,
+        rules,
         problems: Problem::all(&problems),
         templates: policies.templates().count(),
         placed,
@@ -251,6 +337,38 @@ fn nothing_to_do(policies: &PolicySet, subjects: &[Subject], problems: &[Error])
     None
 }
 
+/// Rules that are asked about nothing must not look like success.
+fn no_documents(documents: &[Given], problems: &[Error]) -> Option<Error> {
+    if !documents.is_empty() || has_errors(problems) {
+        return None;
+    }
+    let error = Error::new(ErrorKind::NoInput, "there is nothing to judge by the files of Rego");
+    Some(error.hint("name files of YAML, JSON or TOML; a list without items has none, either"))
+}
+
+/// Objects with what templates and rules say of them. What only rules are asked about comes behind.
+fn with_rules(mut judged: Vec<Judged>, asked: Vec<Asked>) -> Vec<Judged> {
+    let places: BTreeMap<Location, usize> = judged
+        .iter()
+        .enumerate()
+        .filter_map(|(number, judged)| Some((judged.reviewed.subject.location()?, number)))
+        .collect();
+    for Asked { reviewed, findings, excepted } in asked {
+        let known = reviewed.subject.location().and_then(|location| places.get(&location));
+        let is_together = matches!(reviewed.subject, Judgeable::Together { .. });
+        match known.filter(|_| !is_together).and_then(|number| judged.get_mut(*number)) {
+            Some(known) => {
+                known.reviewed.passed.extend(reviewed.passed);
+                known.reviewed.prints.extend(reviewed.prints);
+                known.findings.extend(findings);
+                known.excepted.extend(excepted);
+            }
+            None => judged.push(Judged { findings, excepted, ..Judged::of(reviewed) }),
+        }
+    }
+    judged
+}
+
 /// What all objects are judged with.
 struct Judging<'a> {
     policies: &'a PolicySet,
@@ -271,6 +389,8 @@ struct Judged {
     reviewed: Reviewed,
     /// Of this object; numbered when all have come.
     findings: Vec<Finding>,
+    /// The same, of what does not count.
+    excepted: Vec<Finding>,
     /// It names no namespace, though its kind lives in one.
     is_placed: bool,
     /// A Config keeps the webhook away from it.
@@ -281,6 +401,21 @@ struct Judged {
     unexpanded: Option<Error>,
     /// What a second evaluator says otherwise.
     otherwise: Vec<Error>,
+}
+
+impl Judged {
+    fn of(reviewed: Reviewed) -> Self {
+        Self {
+            reviewed,
+            findings: Vec::new(),
+            excepted: Vec::new(),
+            is_placed: false,
+            is_excluded: false,
+            elsewhere: Vec::new(),
+            unexpanded: None,
+            otherwise: Vec::new(),
+        }
+    }
 }
 
 impl Judging<'_> {
@@ -308,31 +443,32 @@ impl Judging<'_> {
         let is_excluded = self.policies.excludes(process, &review);
         let is_policy = kind == SubjectKind::Policy;
         let mut unexpanded = None;
-        let mut reviewed = Reviewed { object, is_policy, passed: Vec::new(), prints: Vec::new() };
+        let (mut passed, mut prints) = (Vec::new(), Vec::new());
         let (mut findings, mut otherwise) = (Vec::new(), Vec::new());
         if !is_excluded {
             let implied = review.implied(&self.expansion, &world).unwrap_or_else(|error| {
-                let error = error.to_error().about(reviewed.object.to_string());
-                let place = whole(&reviewed.object).location;
+                let error = error.to_error().about(object.to_string());
+                let place = whole(&object).location;
                 unexpanded = Some(if error.location().is_none() { error.at(place) } else { error });
                 Vec::new()
             });
-            elsewhere.extend(implied.iter().flat_map(|one| elsewhere_of(one, &reviewed.object)));
+            elsewhere.extend(implied.iter().flat_map(|one| elsewhere_of(one, &object)));
             let outcome = self.policies.review_with(&review, &implied, &world, point);
             if let Some(second) = &self.second {
-                let place = whole(&reviewed.object).location;
+                let place = whole(&object).location;
                 let mut own = outcome.clone();
                 own.results.retain(|result| result.implied_by.is_none());
                 otherwise = second.problems(self.policies, &review, &world, &own, Some(&place));
             }
-            findings = once(self.findings(&reviewed.object, &outcome));
-            reviewed.passed = self.passed(&outcome);
+            findings = once(self.findings(&object, &outcome));
+            passed = self.passed(&outcome);
             for result in &outcome.results {
                 let Some(policy) = self.index.get(result.key()).copied() else { continue };
-                reviewed.prints.extend(result.prints.iter().map(|print| (policy, print.clone())));
+                prints.extend(result.prints.iter().map(|print| (policy, print.clone())));
             }
         }
-        Judged { reviewed, findings, is_placed, is_excluded, elsewhere, unexpanded, otherwise }
+        let reviewed = Reviewed { subject: Judgeable::Object(object), is_policy, passed, prints };
+        Judged { findings, is_placed, is_excluded, elsewhere, unexpanded, otherwise, ..Judged::of(reviewed) }
     }
 
     /// The constraints that hold for the object, and for all that it implies.

@@ -9,6 +9,7 @@
 
 mod bench;
 mod configs;
+mod conftest;
 mod cross_check;
 mod deploy;
 mod expand;

@@ -37,11 +37,21 @@ const ROUNDS: usize = 64;
 /// them.
 const MAX_PATHS: usize = 100;
 
+/// The root of the object that templates look at.
+const OBJECT: [&str; 3] = ["input", "review", "object"];
+
 impl Reads {
     pub(crate) fn of(modules: &[&Module]) -> Self {
+        let all: Vec<(&Module, Vec<&Rule>)> =
+            modules.iter().map(|module| (*module, module.rules.iter().collect())).collect();
+        Self::of_rules(&all, &OBJECT)
+    }
+
+    /// What some rules of modules read; `root` is where in `input` the object is.
+    pub(crate) fn of_rules(modules: &[(&Module, Vec<&Rule>)], root: &[&str]) -> Self {
         let mut bindings = Bindings::default();
-        for module in modules {
-            for rule in &module.rules {
+        for (_, rules) in modules {
+            for rule in rules {
                 if let Some(params) = &rule.head.params {
                     bindings.functions.entry(rule.name().to_owned()).or_default().push(params);
                 }
@@ -50,10 +60,10 @@ impl Reads {
         let (mut paths, mut present) = (BTreeSet::new(), BTreeSet::new());
         let mut known = 0;
         for _ in 0..ROUNDS {
-            for module in modules {
+            for (module, rules) in modules {
                 let imports: BTreeSet<&str> =
                     module.imports.iter().filter_map(|import| Some(import.name()?.text.as_str())).collect();
-                for rule in &module.rules {
+                for rule in rules {
                     let mut collector = Collector::new(&imports, &mut bindings, &mut paths, &mut present);
                     // Twice, for variables that are used in the text before they are bound.
                     collector.visit_rule(rule);
@@ -69,11 +79,11 @@ impl Reads {
             known = found;
         }
         let mut inventory = inventory_reads(&paths, &present);
-        if inventory.is_empty() && modules.iter().any(|module| mentions_inventory(module)) {
+        if inventory.is_empty() && modules.iter().any(|(module, _)| mentions_inventory(module)) {
             inventory.push(InventoryRead { api_version: None, kind: None, fields: None });
         }
         let namespace = paths.iter().chain(&present).any(reads_namespace);
-        Self { object: object_reads(&paths), inventory, namespace }
+        Self { object: object_reads(&paths, root), inventory, namespace }
     }
 }
 
@@ -83,11 +93,10 @@ fn reads_namespace(path: &Path) -> bool {
     path.iter().zip(wanted).all(|(step, wanted)| step.as_deref().is_none_or(|step| step == wanted))
 }
 
-fn object_reads(paths: &BTreeSet<Path>) -> Vec<ObjectRead> {
+fn object_reads(paths: &BTreeSet<Path>, root: &[&str]) -> Vec<ObjectRead> {
     let below = |path: &Path| {
-        let mut steps = path.iter().map(Option::as_deref);
-        let root = [steps.next()?, steps.next()?, steps.next()?];
-        (root == [Some("input"), Some("review"), Some("object")]).then(|| path.get(3..).map(<[_]>::to_vec))?
+        let (start, below) = path.split_at_checked(root.len())?;
+        start.iter().map(Option::as_deref).eq(root.iter().copied().map(Some)).then(|| below.to_vec())
     };
     let reads: BTreeSet<ObjectRead> =
         paths.iter().filter_map(below).filter(|read| !read.is_empty()).collect();

@@ -7,7 +7,7 @@ use portcullis::{EnforcementAction, Precision};
 
 use super::frame::{Frame, Gravity};
 use super::{BAD, DOUBTFUL, GOOD};
-use crate::{Counts, Finding, Policy, Reviewed, TestReport, Verdict, clip, count, escape};
+use crate::{Counts, Finding, Origin, Policy, Reviewed, RuleFiles, TestReport, Verdict, clip, count, escape};
 
 /// Writes all findings and the summary.
 pub(super) fn write(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
@@ -25,6 +25,12 @@ pub(super) fn write(report: &TestReport, out: &mut dyn Write) -> io::Result<()> 
             write_prints(report, reviewed, out)?;
         }
     }
+    if report.wanted.verbose {
+        for (reviewed, policy, finding) in report.each_excepted() {
+            let text = format!("{} on {}: {}", policy.key, reviewed.subject, finding.says());
+            writeln!(out, "excepted: {}", escape::line(&clip::text(&text, MAX_SHOWN)))?;
+        }
+    }
     if report.wanted.quiet { Ok(()) } else { write_summary(report, out) }
 }
 
@@ -32,7 +38,7 @@ pub(super) fn write(report: &TestReport, out: &mut dyn Write) -> io::Result<()> 
 const MAX_SHOWN: usize = 8 << 10;
 
 fn render(reviewed: &Reviewed, policy: &Policy, finding: &Finding, describe: bool) -> String {
-    let mut notes = vec![("object", reviewed.object.to_string())];
+    let mut notes = vec![(reviewed.subject.word(), reviewed.subject.title())];
     if !finding.field.is_empty() {
         notes.push(("field", finding.field.clone()));
     }
@@ -72,7 +78,7 @@ fn render(reviewed: &Reviewed, policy: &Policy, finding: &Finding, describe: boo
 fn write_prints(report: &TestReport, reviewed: &Reviewed, out: &mut dyn Write) -> io::Result<()> {
     for (policy, print) in &reviewed.prints {
         let Some(policy) = report.policies.get(*policy) else { continue };
-        let text = format!("{} on {}: {print}", policy.key, reviewed.object);
+        let text = format!("{} on {}: {print}", policy.key, reviewed.subject);
         writeln!(out, "print: {}", escape::line(&text))?;
     }
     if !reviewed.prints.is_empty() {
@@ -103,7 +109,11 @@ fn summary(report: &TestReport, counts: Counts) -> String {
     if counts.noted > 0 {
         found.push(format!("{} in dry run", counts.noted));
     }
-    let objects = count(counts.objects, "object", "objects");
+    let objects = match &report.rules {
+        // Of what kind they are is not asked.
+        Some(_) => count(counts.objects, "document", "documents"),
+        None => count(counts.objects, "object", "objects"),
+    };
     let found = match found.as_slice() {
         [] => format!("nothing found in {objects}"),
         found => format!("{} in {} of {objects}", found.join(", "), counts.bad_objects),
@@ -112,8 +122,16 @@ fn summary(report: &TestReport, counts: Counts) -> String {
         0 => found,
         failures => format!("{found} ({failures} could not be evaluated)"),
     }];
-    let policies = count(report.templates, "policy", "policies");
-    parts.push(format!("{policies}, {}", count(report.policies.len(), "constraint", "constraints")));
+    if !report.excepted.is_empty() {
+        parts.push(format!("{} excepted", report.excepted.len()));
+    }
+    let is_constraint = |policy: &&Policy| matches!(policy.origin, Origin::Constraint(_));
+    let constraints = report.policies.iter().filter(is_constraint).count();
+    if report.rules.is_none() || constraints > 0 || report.templates > 0 {
+        let policies = count(report.templates, "policy", "policies");
+        parts.push(format!("{policies}, {}", count(constraints, "constraint", "constraints")));
+    }
+    parts.extend(report.rules.as_ref().map(RuleFiles::line));
     parts.extend(report.placed.line());
     if report.excluded > 0 {
         let objects = count(report.excluded, "object is", "objects are");

@@ -21,13 +21,21 @@ pub(super) fn write(report: &TestReport, out: &mut dyn Write) -> io::Result<()> 
         suites.entry(file.to_owned()).or_insert_with(|| suite(file)).add_test_case(case);
     }
     for (reviewed, findings) in report.by_object() {
-        let location = reviewed.object.location();
+        let location = reviewed.subject.location();
         let file = location.as_ref().map_or("input", |location| &**location.file());
         let cases = cases(report, reviewed, findings, file);
         if cases.is_empty() {
             continue;
         }
         suites.entry(file.to_owned()).or_insert_with(|| suite(file)).add_test_cases(cases);
+    }
+    for (reviewed, policy, finding) in report.each_excepted() {
+        let file = finding.place.file().to_owned();
+        let mut status = TestCaseStatus::skipped();
+        status.set_message(format!("excepted: {}", finding.says()));
+        let mut case = TestCase::new(format!("{}: {}", reviewed.subject, policy.key), status);
+        case.set_classname(file.as_str());
+        suites.entry(file.clone()).or_insert_with(|| suite(&file)).add_test_case(case);
     }
     let mut junit = Report::new("portcullis test");
     junit.add_test_suites(suites.into_values());
@@ -44,7 +52,7 @@ fn cases(report: &TestReport, reviewed: &Reviewed, findings: &[Finding], file: &
         found.entry(*policy).or_default();
     }
     let cases = found.into_iter().filter_map(|(policy, findings)| {
-        let name = format!("{}: {}", reviewed.object, report.policies.get(policy)?.key);
+        let name = format!("{}: {}", reviewed.subject, report.policies.get(policy)?.key);
         let mut case = case(name, &findings);
         case.set_classname(file);
         Some(case)

@@ -89,8 +89,18 @@ pub(super) struct ResultItem<'a> {
     pub message: Message<'a>,
     pub locations: Vec<At>,
     pub partial_fingerprints: BTreeMap<&'static str, String>,
+    /// Why it does not count, if it does not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub suppressions: Vec<Suppression>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub properties: Option<Properties<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Suppression {
+    pub kind: &'static str,
+    pub justification: String,
 }
 
 #[derive(Serialize)]

@@ -21,7 +21,7 @@ use crate::{AuditReport, Completion, Finding, Place, Policy, Problem, TestReport
 use fingerprints::Fingerprints;
 use log::{
     Artifact, At, Configuration, Descriptor, Driver, Invocation, Log, Logical, Message, Notification,
-    Physical, Properties, RegionItem, ResultItem, Rule, Run, Tool,
+    Physical, Properties, RegionItem, ResultItem, Rule, Run, Suppression, Tool,
 };
 
 const SCHEMA: &str =
@@ -44,8 +44,15 @@ fn write_test(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
     let mut results = Vec::new();
     for (reviewed, policy, finding) in report.each() {
         let rule = rules.add(&policy.key.kind, None, None);
-        let gvk = reviewed.object.gvk().to_string();
+        let gvk = reviewed.subject.gvk();
         results.push(result(finding, policy, rule, &gvk, &mut fingerprints));
+    }
+    for (reviewed, policy, finding) in report.each_excepted() {
+        let rule = rules.add(&policy.key.kind, None, None);
+        let mut item = result(finding, policy, rule, &reviewed.subject.gvk(), &mut fingerprints);
+        let justification = format!("excepted by data.{}.exception", policy.key.kind);
+        item.suppressions.push(Suppression { kind: "external", justification });
+        results.push(item);
     }
     for problem in &report.problems {
         if let Some(place) = &problem.place {
@@ -228,6 +235,7 @@ fn result<'a>(
             physical_location: physical(&finding.place),
             logical_locations: vec![Logical { fully_qualified_name: logical, kind: "object" }],
         }],
+        suppressions: Vec::new(),
         properties: Some(Properties {
             constraint: &key.name,
             enforcement_action: policy.declared_for(finding),
@@ -251,6 +259,7 @@ fn problem_result<'a>(
         message: Message { text: problem.text().into() },
         partial_fingerprints: fingerprints.of(&[file, &id, field, &problem.message]),
         locations: vec![At { physical_location: physical(place), logical_locations: Vec::new() }],
+        suppressions: Vec::new(),
         properties: None,
         rule_id: id,
     }

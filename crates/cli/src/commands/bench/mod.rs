@@ -54,6 +54,7 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<ExitStatus> {
         inventory: &args.inventory,
         max_size: args.max_size,
         purpose: Purpose::Measure,
+        rego: None,
     });
     let places = Places::new(scopes).with_namespace(None);
     let named = Named::of(&policies);

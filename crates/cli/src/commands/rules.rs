@@ -1,0 +1,258 @@
+//! Files of Rego as policies, for `test`: which they are, what they find, and where.
+//!
+//! ```text
+//! files, data ── ModuleSet::compile ──> rules ──┐
+//! documents ── ModuleInput, each or together ───┴── review ──> findings, as those of constraints
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use portcullis::{
+    Document, Error, ErrorKind, FieldPath, Inventory, Limits, ModuleData, ModuleInput, ModuleRuleKind,
+    ModuleSet, Object, Packages, Position, Precision, RegoFile, RegoVersion, RuleResult, Verdict, Violation,
+};
+use portcullis_report::{
+    self as report, Action, Details, Finding, InText, Policy, Reviewed, RuleFiles, Subject,
+};
+use portcullis_sources::{self as read, Choice, InputFile};
+use rayon::prelude::*;
+
+use crate::args::TestArgs;
+use crate::commands::evaluation::Evaluating;
+use crate::commands::input::Given;
+
+/// Rules, and what they are asked about.
+pub struct Rules {
+    set: ModuleSet,
+    /// How many files there are, also if they could not be used.
+    files: usize,
+    together: bool,
+    /// Of the first rule among the policies of a report.
+    first: usize,
+}
+
+/// What came of one document, or of all together.
+pub struct Asked {
+    pub reviewed: Reviewed,
+    pub findings: Vec<Finding>,
+    pub excepted: Vec<Finding>,
+}
+
+impl Rules {
+    /// Reads and compiles. `packages` are those that the command line names.
+    pub fn load(
+        files: &[InputFile],
+        args: &TestArgs,
+        packages: Vec<String>,
+        first: usize,
+    ) -> (Self, Vec<Error>) {
+        let limits = Limits { source_bytes: args.max_size, ..Limits::default() };
+        let (modules, mut problems) = modules(files, args.rego.rego_version, &limits);
+        let (data, found) = data(&args.rego.data, &limits);
+        problems.extend(found);
+        let packages = match (args.rego.all_namespaces, packages.is_empty()) {
+            (true, _) => Packages::All,
+            (false, true) => Packages::default(),
+            (false, false) => Packages::Named(packages),
+        };
+        let set = if problems.is_empty() {
+            let (set, found) = ModuleSet::compile(&modules, &data, &packages);
+            problems.extend(found);
+            set.with_strict_builtins(args.rego.show_builtin_errors)
+        } else {
+            // What is missing would be undefined, and rules would find too little.
+            ModuleSet::empty()
+        };
+        (Self { set, files: files.len(), together: args.rego.combine, first }, problems)
+    }
+
+    /// As reports show them.
+    pub fn policies(&self) -> impl Iterator<Item = Policy> {
+        self.set.rules().map(|rule| Policy::of_rule(rule))
+    }
+
+    /// What was asked of what.
+    pub fn summary(&self, documents: usize) -> RuleFiles {
+        let asked = || self.set.rules().filter(|rule| rule.kind() != ModuleRuleKind::Exception);
+        let mut packages: Vec<String> = asked().map(|rule| rule.package().to_string()).collect();
+        packages.dedup();
+        RuleFiles { files: self.files, packages, rules: asked().count(), documents, together: self.together }
+    }
+
+    /// Judges documents. `is_done` hears of each.
+    pub fn judge(
+        &self,
+        documents: Vec<Given>,
+        evaluating: &Evaluating,
+        is_done: impl Fn() + Sync,
+    ) -> Vec<Asked> {
+        if self.set.rules().next().is_none() || documents.is_empty() {
+            return Vec::new();
+        }
+        if self.together {
+            let number = documents.len();
+            let documents: Vec<Document> = documents.into_iter().map(|given| given.document).collect();
+            let first = documents.iter().map(Document::location).min();
+            let input = in_file(ModuleInput::together(documents), Some(Path::new("Combined")));
+            let Some(first) = first else { return Vec::new() };
+            let subject = Subject::Together { documents: number, first };
+            return vec![self.ask(&input, subject, evaluating)];
+        }
+        documents
+            .into_par_iter()
+            .map(|given| {
+                let Given { document, number, path } = given;
+                let subject = match Object::from_document(document.clone()) {
+                    Ok(object) => Subject::Object(object),
+                    Err(_) => Subject::Document { document: document.clone(), number },
+                };
+                let input = in_file(ModuleInput::of(document), path.as_deref());
+                let asked = self.ask(&input, subject, evaluating);
+                is_done();
+                asked
+            })
+            .collect()
+    }
+
+    fn ask(&self, input: &ModuleInput, subject: Subject, evaluating: &Evaluating) -> Asked {
+        let deadline = evaluating.deadline();
+        let inventory = Inventory::empty();
+        let world = evaluating.world(&inventory, &deadline);
+        let results = self.set.review(input, &world);
+        let mut asked = Asked {
+            reviewed: Reviewed { subject, is_policy: false, passed: Vec::new(), prints: Vec::new() },
+            findings: Vec::new(),
+            excepted: Vec::new(),
+        };
+        for result in results {
+            let policy = self.first + result.index;
+            asked.reviewed.prints.extend(result.prints.iter().map(|print| (policy, print.clone())));
+            match &result.verdict {
+                Verdict::Pass => asked.reviewed.passed.push(policy),
+                Verdict::Violations(violations) => {
+                    let to = if result.is_excepted { &mut asked.excepted } else { &mut asked.findings };
+                    let found = violations
+                        .iter()
+                        .map(|violation| finding(&asked.reviewed.subject, policy, &result, Some(violation)));
+                    to.extend(found);
+                }
+                Verdict::Error(_) => {
+                    asked.findings.push(finding(&asked.reviewed.subject, policy, &result, None));
+                }
+            }
+        }
+        asked
+    }
+}
+
+/// As conftest says it: the name and the directory of the file; of standard input, `-` in the directory that
+/// the program runs in.
+fn in_file(input: ModuleInput, path: Option<&Path>) -> ModuleInput {
+    let path = std::path::absolute(path.unwrap_or(Path::new("-"))).unwrap_or_default();
+    let text = |part: Option<&Path>| part.unwrap_or(Path::new("")).display().to_string();
+    input.in_file(&text(path.file_name().map(Path::new)), &text(path.parent()))
+}
+
+fn finding(subject: &Subject, policy: usize, result: &RuleResult, violation: Option<&Violation>) -> Finding {
+    let whole = || Position {
+        location: subject.location().unwrap_or_else(|| result.rule.location().clone()),
+        path: FieldPath::root(),
+        precision: Precision::Object,
+    };
+    let place = violation.and_then(Violation::position).unwrap_or_else(whole);
+    let Position { location, path, precision } = place;
+    let (verdict, message, broke_at) = match (&result.verdict, violation) {
+        (Verdict::Error(error), _) => {
+            (report::Verdict::Unknown, error.message.clone(), error.location.clone())
+        }
+        (_, Some(violation)) => (report::Verdict::Violation, violation.message.clone(), None),
+        (_, None) => (report::Verdict::Unknown, "nothing is known of it".to_owned(), None),
+    };
+    let details = violation.map(|violation| Details::from(&violation.details())).unwrap_or_default();
+    Finding {
+        object: subject.name(),
+        labels: std::sync::Arc::default(),
+        ordinal: 0,
+        place: report::Place::of(&location),
+        field: path.to_string(),
+        policy,
+        actions: Action::list(result.actions),
+        verdict,
+        message,
+        details,
+        implied: None,
+        text: Some(Box::new(InText { location, precision, broke_at })),
+    }
+}
+
+/// The texts of files of Rego.
+pub fn modules(
+    files: &[InputFile],
+    version: Option<RegoVersion>,
+    limits: &Limits,
+) -> (Vec<RegoFile>, Vec<Error>) {
+    let read = |file: &InputFile| {
+        let bytes = read::read_bytes(file, limits)?;
+        RegoFile::of_bytes(&file.name, bytes, version, limits)
+    };
+    let read: Vec<_> = files.par_iter().map(read).collect();
+    let (mut modules, mut problems) = (Vec::new(), Vec::new());
+    for read in read {
+        match read {
+            Ok(module) => modules.push(module),
+            Err(error) => problems.push(error),
+        }
+    }
+    (modules, problems)
+}
+
+/// What `--data` names. A file is at the root of `data`, or where `a.b:` before its path says; what is in a
+/// folder, below the names of the folders that it is in, as OPA has it.
+pub fn data(paths: &[PathBuf], limits: &Limits) -> (ModuleData, Vec<Error>) {
+    let (mut data, mut problems) = (ModuleData::default(), Vec::new());
+    for path in paths {
+        let (prefix, path) = split_prefix(path);
+        let (files, found) = read::list(&[path.clone()], Choice::Manifests);
+        problems.extend(found);
+        for file in files {
+            let mut steps: Vec<&str> = prefix.iter().map(String::as_str).collect();
+            let below = file.path.strip_prefix(&path).ok().and_then(Path::parent);
+            let folders = below.into_iter().flat_map(Path::components);
+            steps.extend(folders.filter_map(|folder| folder.as_os_str().to_str()));
+            problems.extend(add_data(&mut data, &steps, &file, limits));
+        }
+    }
+    (data, problems)
+}
+
+/// Adds a file to `data`.
+pub fn add_data(data: &mut ModuleData, steps: &[&str], file: &InputFile, limits: &Limits) -> Vec<Error> {
+    let (documents, mut problems) = match read::read_bytes(file, limits) {
+        Ok(bytes) => {
+            let form = portcullis::DataForm::of_name(&file.name);
+            Document::read_data_bytes(&file.name, bytes, form, limits)
+        }
+        Err(error) => (Vec::new(), vec![error]),
+    };
+    match documents.as_slice() {
+        [document] => problems.extend(data.add(steps, document).err()),
+        [] => {}
+        [_, second, ..] => {
+            let message = "expected one document for `data`, found several";
+            problems.push(Error::new(ErrorKind::NotAnObject, message).at(second.location()));
+        }
+    }
+    problems
+}
+
+/// `a.b:path` as the path below `data`, and the path of the file.
+fn split_prefix(path: &Path) -> (Vec<String>, PathBuf) {
+    let split = path.to_str().filter(|_| !path.exists()).and_then(|text| text.split_once(':'));
+    match split {
+        Some((prefix, rest)) if !prefix.contains(['/', '\\']) => (
+            prefix.split('.').filter(|step| !step.is_empty() && *step != "data").map(str::to_owned).collect(),
+            PathBuf::from(rest),
+        ),
+        _ => (Vec::new(), path.to_owned()),
+    }
+}

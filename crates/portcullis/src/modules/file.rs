@@ -1,0 +1,65 @@
+//! A file of Rego.
+
+use std::sync::Arc;
+
+use portcullis_rego_syntax::parse;
+
+use crate::api::RegoVersion;
+use crate::api::template::{Text, TextPlace};
+use crate::document::text_of;
+use crate::error::Error;
+use crate::limits::Limits;
+use crate::source::Source;
+
+/// A file of Rego: its text, and the dialect it is written in.
+#[derive(Clone, Debug)]
+pub struct RegoFile {
+    pub(super) source: Arc<Source>,
+    pub(super) text: Text,
+}
+
+impl RegoFile {
+    /// Takes a text. Without a dialect it is that of OPA since 1.0, or the older one if the text is none of
+    /// the newer and is one of the older.
+    #[must_use]
+    pub fn new(source: Arc<Source>, version: Option<RegoVersion>) -> Self {
+        let version = version.unwrap_or_else(|| {
+            let wrong = |version: RegoVersion| parse(source.text(), version.into()).diagnostics.len();
+            match wrong(RegoVersion::V1) {
+                0 => RegoVersion::V1,
+                found if wrong(RegoVersion::V0) < found => RegoVersion::V0,
+                _ => RegoVersion::V1,
+            }
+        });
+        let text = Text { text: source.text().clone(), version, place: TextPlace::File(source.clone()) };
+        Self { source, text }
+    }
+
+    /// Takes some bytes, which have to be UTF-8.
+    ///
+    /// # Errors
+    ///
+    /// If they are no text.
+    pub fn of_bytes(
+        name: &str,
+        bytes: Vec<u8>,
+        version: Option<RegoVersion>,
+        limits: &Limits,
+    ) -> Result<Self, Error> {
+        let text = text_of(name, bytes, limits)?;
+        let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
+        Ok(Self::new(Source::new(name, text), version))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn source(&self) -> &Arc<Source> {
+        &self.source
+    }
+
+    /// The dialect.
+    #[must_use]
+    pub fn version(&self) -> RegoVersion {
+        self.text.version
+    }
+}
