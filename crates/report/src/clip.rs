@@ -122,7 +122,7 @@ mod tests {
         let mut is_whole = |object| matches!(copies.of(object, || ObjectName::of(object)), Copy::Whole(_));
         assert_eq!([0; 4].map(|_| is_whole(&large)), [true, true, false, false]);
         assert!((0..1000).all(|_| is_whole(&small)));
-        let short = serde_json::to_value(Copy::Name(&large, 7)).expect("JSON");
+        let short = serde_json::to_value(Copy::<Object>::Name(ObjectName::of(&large), 7)).expect("JSON");
         let expected = serde_json::json!({
             "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "n"}, "leftOutBytes": 7,
         });

@@ -130,14 +130,13 @@ pub fn load(sources: Sources<'_>) -> Loaded {
     if !named && read::stdin_is_stream() {
         paths.push(read::stdin_path());
     }
-    let mut loaded = Loaded::default();
-    loaded.rego = rego.map(|_| rego_files(policies, &paths)).unwrap_or_default();
-    match rego.filter(|_| !loaded.rego.is_empty()) {
-        Some(rego) => loaded.add_with_rego(policies, &paths, &limits, purpose, rego),
-        None => {
-            loaded.add_policies(read::documents(policies, Choice::Policies, &limits), purpose);
-            loaded.add_all(read::documents(&paths, Choice::Manifests, &limits), purpose);
-        }
+    let rego_files = rego.map(|_| rego_files(policies, &paths)).unwrap_or_default();
+    let mut loaded = Loaded { rego: rego_files, ..Loaded::default() };
+    if let Some(rego) = rego.filter(|_| !loaded.rego.is_empty()) {
+        loaded.add_with_rego(policies, &paths, &limits, purpose, rego);
+    } else {
+        loaded.add_policies(read::documents(policies, Choice::Policies, &limits), purpose);
+        loaded.add_all(read::documents(&paths, Choice::Manifests, &limits), purpose);
     }
     loaded.add_inventory(read::documents(inventory, Choice::Manifests, &limits));
     if paths.is_empty() && policies.is_empty() && inventory.is_empty() {

@@ -212,7 +212,7 @@ pub fn data(paths: &[PathBuf], limits: &Limits) -> (ModuleData, Vec<Error>) {
     let (mut data, mut problems) = (ModuleData::default(), Vec::new());
     for path in paths {
         let (prefix, path) = split_prefix(path);
-        let (files, found) = read::list(&[path.clone()], Choice::Manifests);
+        let (files, found) = read::list(std::slice::from_ref(&path), Choice::Manifests);
         problems.extend(found);
         for file in files {
             let mut steps: Vec<&str> = prefix.iter().map(String::as_str).collect();

@@ -67,10 +67,9 @@ pub fn run(args: &TestArgs) -> anyhow::Result<ExitStatus> {
         is_rule && finding.verdict == report::Verdict::Unknown
     };
     let is_error = report.problems.iter().any(Problem::is_error) || report.findings.iter().any(is_unjudged);
-    let fails = |finding: &Finding| match args.rego.fail_on_warn {
-        true => finding.actions.iter().any(|action| action.0 != EnforcementAction::Dryrun),
-        false => denies(finding),
-    };
+    let warns =
+        |finding: &Finding| finding.actions.iter().any(|action| action.0 != EnforcementAction::Dryrun);
+    let fails = |finding: &Finding| denies(finding) || (args.rego.fail_on_warn && warns(finding));
     Ok(match (is_error, report.findings.iter().any(fails) && !args.rego.no_fail) {
         (true, _) => ExitStatus::Error,
         (false, true) => ExitStatus::Violations,
@@ -94,11 +93,10 @@ impl Names {
         let of_objects = match args.namespace.as_slice() {
             [] => None,
             [name] => Some(portcullis_sources::namespace(name).map_err(|why| {
-                let hint = match loaded.rego.is_empty() {
-                    true => "",
-                    false => {
-                        "; packages of Rego are named with `--rego-namespace` where there are templates, too"
-                    }
+                let hint = if loaded.rego.is_empty() {
+                    ""
+                } else {
+                    "; packages of Rego are named with `--rego-namespace` where there are templates, too"
                 };
                 anyhow::anyhow!("`--namespace {name}`: {why}{hint}")
             })?),
@@ -348,13 +346,17 @@ fn no_documents(documents: &[Given], problems: &[Error]) -> Option<Error> {
 
 /// Objects with what templates and rules say of them. What only rules are asked about comes behind.
 fn with_rules(mut judged: Vec<Judged>, asked: Vec<Asked>) -> Vec<Judged> {
-    let places: BTreeMap<Location, usize> = judged
+    let place = |reviewed: &Reviewed| {
+        let location = reviewed.subject.location()?;
+        Some((location.file().clone(), location.range().start))
+    };
+    let places: BTreeMap<(Arc<str>, u32), usize> = judged
         .iter()
         .enumerate()
-        .filter_map(|(number, judged)| Some((judged.reviewed.subject.location()?, number)))
+        .filter_map(|(number, judged)| Some((place(&judged.reviewed)?, number)))
         .collect();
     for Asked { reviewed, findings, excepted } in asked {
-        let known = reviewed.subject.location().and_then(|location| places.get(&location));
+        let known = place(&reviewed).and_then(|place| places.get(&place));
         let is_together = matches!(reviewed.subject, Judgeable::Together { .. });
         match known.filter(|_| !is_together).and_then(|number| judged.get_mut(*number)) {
             Some(known) => {

@@ -8,7 +8,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Run, run, run_in};
+use super::{Run, run};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -296,14 +296,15 @@ fn verdict(value: &Value) -> TestVerdict {
     match value.view() {
         View::Bool(true) => TestVerdict::Passed,
         View::Undefined => failed("undefined".to_owned(), Vec::new()),
-        View::Object(cases) if cases.len() > 0 => {
+        View::Object(cases) if !cases.is_empty() => {
             let wrong = cases.iter().filter(|(_, case)| !matches!(case.view(), View::Bool(true)));
             let wrong: Vec<String> = wrong
                 .map(|(name, _)| name.as_str().map_or_else(|| name.to_string(), str::to_owned))
                 .collect();
-            match wrong.is_empty() {
-                true => TestVerdict::Passed,
-                false => failed("not true in all cases".to_owned(), wrong),
+            if wrong.is_empty() {
+                TestVerdict::Passed
+            } else {
+                failed("not true in all cases".to_owned(), wrong)
             }
         }
         _ => failed(value::describe(value), Vec::new()),

@@ -21,11 +21,11 @@ struct Coverage<'a> {
     percent: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     least: Option<f64>,
-    files: Vec<Covered<'a>>,
+    files: Vec<FileItem<'a>>,
 }
 
 #[derive(Serialize)]
-struct Covered<'a> {
+struct FileItem<'a> {
     file: &'a str,
     percent: f64,
     covered: usize,
@@ -87,8 +87,8 @@ pub(super) fn write(report: &VerifyReport, out: &mut dyn Write) -> io::Result<()
     write_indented(&Document { passed: report.passed, suites, coverage }, out)
 }
 
-fn covered(file: &CoveredFile) -> Covered<'_> {
-    Covered { file: &file.file, percent: file.percent(), covered: file.covered, uncovered: &file.uncovered }
+fn covered(file: &CoveredFile) -> FileItem<'_> {
+    FileItem { file: &file.file, percent: file.percent(), covered: file.covered, uncovered: &file.uncovered }
 }
 
 fn suite_item(suite: &SuiteResult) -> Suite<'_> {
