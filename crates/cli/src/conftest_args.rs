@@ -55,6 +55,13 @@ pub struct RegoArgs {
     pub refused: RefusedArgs,
 }
 
+impl RegoArgs {
+    /// Whether nothing says that files of Rego are to be judged by.
+    pub fn asks_nothing(&self) -> bool {
+        self.rego_namespace.is_empty() && !self.all_namespaces && !self.combine && self.data.is_empty()
+    }
+}
+
 /// Flags of conftest that are there to say what to use.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 pub struct RefusedArgs {

@@ -12,11 +12,13 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use portcullis::{
-    DataForm, Document, Error, ErrorKind, Limits, Object, Resource, Review, Scopes, Settled, Severity, Uses,
+    DataForm, Document, Error, ErrorKind, Limits, Object, Packages, Resource, Review, Scopes, Settled,
+    Severity, Uses,
 };
 use portcullis_sources::{self as read, Choice, Input, InputFile, is_policy, is_suite};
 use rayon::prelude::*;
 
+use crate::commands::rules::modules;
 use crate::conftest_args::RegoArgs;
 
 /// Something to judge.
@@ -157,6 +159,12 @@ fn rego_files(policies: &[PathBuf], paths: &[PathBuf]) -> Vec<InputFile> {
     all.filter(|file| seen.insert(file.path.canonicalize().unwrap_or_else(|_| file.path.clone()))).collect()
 }
 
+/// Whether any of the files says what is wrong, in the package that is asked if nobody names one.
+fn has_rules(files: &[InputFile], rego: &RegoArgs, limits: &Limits) -> bool {
+    let (files, _) = modules(files, rego.rego_version, limits);
+    files.par_iter().any(|file| file.has_rules_of(&Packages::default()))
+}
+
 /// What a text to judge is, for templates and for files of Rego.
 struct Twofold {
     manifests: Input,
@@ -175,7 +183,8 @@ impl Twofold {
         let bytes = match bytes {
             Ok(bytes) => bytes,
             Err(error) => {
-                return Self { manifests: Input::default(), given: Vec::new(), problems: vec![error] };
+                let manifests = Input { documents: Vec::new(), problems: vec![error.clone()] };
+                return Self { manifests, given: Vec::new(), problems: vec![error] };
             }
         };
         let manifests = match form {
@@ -232,8 +241,9 @@ impl Loaded {
             read.push(Twofold::of(name, None, read::read_stdin(limits), form, limits));
         }
         let mut manifests = Input::default();
+        let mut of_data = Vec::new();
         for twofold in read {
-            problems.extend(twofold.problems);
+            of_data.extend(twofold.problems);
             self.documents.extend(twofold.given);
             manifests.documents.extend(twofold.manifests.documents);
             manifests.problems.extend(twofold.manifests.problems);
@@ -242,8 +252,16 @@ impl Loaded {
         others.add_all(manifests, purpose);
         if self.policies.is_empty() && others.policies.is_empty() {
             // No manifests need be among them.
+            problems.append(&mut of_data);
             self.is_unread |= has_errors(&problems);
         } else {
+            if rego.asks_nothing() && !has_rules(&self.rego, rego, limits) {
+                // Sources of templates, or their libraries.
+                self.rego.clear();
+                self.documents.clear();
+            } else {
+                problems.append(&mut of_data);
+            }
             self.policies.append(&mut others.policies);
             self.mutators.append(&mut others.mutators);
             self.subjects.append(&mut others.subjects);

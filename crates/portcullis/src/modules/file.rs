@@ -11,6 +11,9 @@ use crate::error::Error;
 use crate::limits::Limits;
 use crate::source::Source;
 
+use super::packages::Packages;
+use super::rule::ModuleRuleKind;
+
 /// A file of Rego: its text, and the dialect it is written in.
 #[derive(Clone, Debug)]
 pub struct RegoFile {
@@ -49,6 +52,15 @@ impl RegoFile {
         let text = text_of(name, bytes, limits)?;
         let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
         Ok(Self::new(Source::new(name, text), version))
+    }
+
+    /// Whether it has a rule of some packages that says what is wrong: `deny`, `violation` or `warn`.
+    #[must_use]
+    pub fn has_rules_of(&self, packages: &Packages) -> bool {
+        let module = parse(&self.text.text, self.text.version.into()).module;
+        let kinds = module.rules.iter().filter_map(|rule| ModuleRuleKind::of_name(rule.name()));
+        packages.contain(&module.package_path().join("."))
+            && kinds.into_iter().any(|kind| kind != ModuleRuleKind::Exception)
     }
 
     /// The text.
