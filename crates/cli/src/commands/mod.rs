@@ -1,6 +1,7 @@
 //! One command per file: read, ask the library, report. What several of them do stands in files beside.
 
 mod bench;
+mod build;
 mod evaluation;
 mod expand;
 mod generate;
@@ -47,6 +48,7 @@ pub fn dispatch(args: Args) -> anyhow::Result<ExitStatus> {
             let jobs = lint.jobs;
             in_pool(jobs, || lint::run(&lint))
         }
+        Command::Build(args) => in_pool(None, || build::run(&args)),
         Command::Generate(what) => in_pool(None, || generate::run(&what)),
         Command::Completions { shell } => {
             let mut script = Vec::new();

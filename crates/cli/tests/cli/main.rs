@@ -20,6 +20,7 @@ mod inputs;
 mod lint;
 mod mutate;
 mod oracle;
+mod repos;
 mod sarif;
 mod scope;
 mod test;

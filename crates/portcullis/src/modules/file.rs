@@ -58,7 +58,7 @@ impl RegoFile {
     #[must_use]
     pub fn has_rules_of(&self, packages: &Packages) -> bool {
         let module = parse(&self.text.text, self.text.version.into()).module;
-        let kinds = module.rules.iter().filter_map(|rule| ModuleRuleKind::of_name(rule.name()));
+        let kinds = module.rules.iter().filter_map(|rule| ModuleRuleKind::of_rule(rule.name()));
         packages.contain(&module.package_path().join("."))
             && kinds.into_iter().any(|kind| kind != ModuleRuleKind::Exception)
     }

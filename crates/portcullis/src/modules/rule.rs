@@ -33,7 +33,8 @@ pub enum ModuleRuleKind {
 
 impl ModuleRuleKind {
     /// What a rule of this name is; `None` if it is none that is asked.
-    pub(crate) fn of_name(name: &str) -> Option<Self> {
+    #[must_use]
+    pub fn of_rule(name: &str) -> Option<Self> {
         if name == "exception" {
             return Some(Self::Exception);
         }
@@ -122,7 +123,7 @@ mod tests {
 
     #[test]
     fn names_are_those_of_conftest() {
-        let kind = ModuleRuleKind::of_name;
+        let kind = ModuleRuleKind::of_rule;
         assert_eq!(kind("deny"), Some(ModuleRuleKind::Deny));
         assert_eq!(kind("deny_run_as_root"), Some(ModuleRuleKind::Deny));
         assert_eq!(kind("violation_a1"), Some(ModuleRuleKind::Violation));

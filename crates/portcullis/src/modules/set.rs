@@ -314,7 +314,7 @@ fn rules(modules: &[ParsedModule<'_>], packages: &Packages) -> Vec<(RulePath, Ar
             continue;
         }
         for rule in parsed.module.rules.iter().filter(|rule| !rule.is_default) {
-            let Some(kind) = ModuleRuleKind::of_name(rule.name()) else { continue };
+            let Some(kind) = ModuleRuleKind::of_rule(rule.name()) else { continue };
             let steps = || path.iter().copied().chain([rule.name()]).map(Box::from).collect();
             let Some(location) = analysis::location(parsed.text, rule.name_span()) else { continue };
             let known = rules.entry((package.clone(), rule.name())).or_insert_with(|| {
@@ -345,7 +345,7 @@ fn without_rules(
     let with_rules: BTreeSet<String> = modules
         .iter()
         .filter(|parsed| {
-            let kinds = parsed.module.rules.iter().filter_map(|rule| ModuleRuleKind::of_name(rule.name()));
+            let kinds = parsed.module.rules.iter().filter_map(|rule| ModuleRuleKind::of_rule(rule.name()));
             kinds.into_iter().any(|kind| kind != ModuleRuleKind::Exception)
         })
         .map(|parsed| parsed.module.package_path().join("."))
