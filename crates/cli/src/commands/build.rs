@@ -17,7 +17,7 @@ use portcullis_sources::{self as read, Choice};
 use serde_json::Value;
 
 use crate::args::BuildArgs;
-use crate::commands::rules::modules;
+use crate::commands::rego_files::modules;
 
 /// Makes the files, or compares them.
 pub fn run(args: &BuildArgs) -> anyhow::Result<ExitStatus> {

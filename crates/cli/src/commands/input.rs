@@ -18,7 +18,7 @@ use portcullis::{
 use portcullis_sources::{self as read, Choice, Input, InputFile, is_policy, is_suite};
 use rayon::prelude::*;
 
-use crate::commands::rules::modules;
+use crate::commands::rego_files::modules;
 use crate::conftest_args::RegoArgs;
 
 /// Something to judge.

@@ -10,6 +10,7 @@ mod lint;
 mod mutate;
 mod mutating;
 mod progress;
+mod rego_files;
 mod rego_tests;
 mod rules;
 mod second;

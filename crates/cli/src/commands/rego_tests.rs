@@ -19,7 +19,7 @@ use rayon::prelude::*;
 
 use crate::args::{Selection, VerifyArgs};
 use crate::commands::evaluation::Evaluating;
-use crate::commands::rules::{add_data, data, modules};
+use crate::commands::rego_files::{add_data, data, modules};
 
 /// What came of the tests of all files.
 #[derive(Default)]

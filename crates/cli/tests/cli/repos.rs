@@ -91,11 +91,8 @@ fn a_template_that_differs_from_its_source_is_found() {
     // How it is written, and comments, do not count.
     let template = repo.path().join("policies/pod-deny-host-pid/template.yaml");
     let text = fs::read_to_string(&template).unwrap();
-    fs::write(
-        &template,
-        text.replace("violation contains", "# a comment\n            \n            violation contains"),
-    )
-    .unwrap();
+    fs::write(&template, text.replace("violation contains", "# a comment\n\n          violation contains"))
+        .unwrap();
     assert_eq!(run(&["build", "policies", "--check"]).code, Some(0));
     fs::write(&template, text.replace("core.resource.spec.hostPID", "core.resource.spec.hostIPC")).unwrap();
     let changed = run(&["build", "policies", "--check"]);
@@ -188,4 +185,61 @@ fn what_cannot_be_turned_is_listed() {
         run_in(tests.path(), &["build", "policy", "--from-conftest", "-n", "replicas", "-o", "gatekeeper"]);
     assert!(stderr.contains("this reads `data.limits`"), "{stderr}");
     assert!(stderr.contains("unit tests stay as they are"), "{stderr}");
+}
+
+/// A snapshot of each form, of a repository with findings, warnings and exceptions in YAML and TOML.
+fn form(name: &str) -> String {
+    let Run { stdout, code, .. } =
+        run_in(&root().join("conftest"), &["test", "-p", "policy", "deploy", "-o", name]);
+    assert_eq!(code, Some(1));
+    stdout
+}
+
+#[test]
+fn rules_in_json() {
+    insta::assert_snapshot!(form("json"));
+}
+
+#[test]
+fn rules_in_yaml() {
+    insta::assert_snapshot!(form("yaml"));
+}
+
+#[test]
+fn rules_in_junit() {
+    insta::assert_snapshot!(form("junit"));
+}
+
+#[test]
+fn rules_in_sarif() {
+    insta::assert_snapshot!(form("sarif"));
+}
+
+#[test]
+fn rules_in_github() {
+    insta::assert_snapshot!(form("github"));
+}
+
+#[test]
+fn unit_tests_in_junit() {
+    let Run { stdout, code, .. } =
+        run_in(&root().join("opa-test"), &["verify", "policy", "--coverage-min", "80", "-o", "junit"]);
+    assert_eq!(code, Some(1));
+    let timeless =
+        regex::Regex::new("time=\"[0-9.]*\"").unwrap().replace_all(&stdout, "time=\"0\"").into_owned();
+    insta::assert_snapshot!(timeless);
+}
+
+#[test]
+fn unit_tests_in_json() {
+    let Run { stdout, .. } =
+        run_in(&root().join("opa-test"), &["verify", "policy", "--coverage", "-o", "json"]);
+    let mut found: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(found["passed"], true);
+    let suite = found["suites"][0].take();
+    let statuses: Vec<&str> =
+        suite["tests"].as_array().unwrap().iter().map(|test| test["status"].as_str().unwrap()).collect();
+    assert_eq!(statuses, ["passed", "passed", "passed", "skipped"]);
+    assert_eq!(found["coverage"]["percent"], 50.0);
+    assert_eq!(found["coverage"]["files"][0]["uncovered"], serde_json::json!([10, 14, 16, 17]));
 }

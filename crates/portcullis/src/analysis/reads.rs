@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use portcullis_rego_syntax::ast::{
-    BinaryOp, Expr, ExprKind, Head, Module, RefArgKind, Rule, Statement, StatementKind,
+    BinaryOp, Expr, ExprKind, Head, Module, RefArg, RefArgKind, Rule, Statement, StatementKind,
 };
 use portcullis_rego_syntax::visit::{self, Visitor};
 
@@ -71,7 +71,8 @@ impl Reads {
                     collector.visit_rule(rule);
                 }
             }
-            let sizes = bindings.arguments.values().chain(bindings.elements.values()).map(BTreeSet::len);
+            let bound = bindings.arguments.values().chain(bindings.elements.values());
+            let sizes = bound.chain(bindings.values.values()).map(BTreeSet::len);
             let found = sizes.sum::<usize>() + paths.len() + present.len();
             if found == known {
                 break;
@@ -191,6 +192,8 @@ struct Bindings<'m> {
     arguments: BTreeMap<(String, usize), BTreeSet<Path>>,
     /// Paths of the elements of a set rule.
     elements: BTreeMap<String, BTreeSet<Path>>,
+    /// Paths below `input` that are the value of a rule: for places, so that those below `data` are left out.
+    values: BTreeMap<String, BTreeSet<Path>>,
 }
 
 /// Collects the paths of one rule.
@@ -243,7 +246,10 @@ impl<'c, 'm> Collector<'c, 'm> {
             ExprKind::Var(name) if name == "input" || name == "data" => {
                 BTreeSet::from([vec![Some(name.as_str().into())]])
             }
-            ExprKind::Var(name) => self.variables.get(name.as_str()).cloned().unwrap_or_default(),
+            ExprKind::Var(name) => {
+                let variables = self.variables.get(name.as_str());
+                variables.or_else(|| self.bindings.values.get(name.as_str())).cloned().unwrap_or_default()
+            }
             ExprKind::Ref(reference) => {
                 let mut args = reference.args.iter();
                 let mut base = self.resolve(&reference.head);
@@ -251,6 +257,9 @@ impl<'c, 'm> Collector<'c, 'm> {
                     let elements = reference.head.as_var().and_then(|name| self.bindings.elements.get(name));
                     if let Some(elements) = elements {
                         base.clone_from(elements);
+                        args.next();
+                    } else if let Some(imported) = self.imported(&reference.head, args.clone().next()) {
+                        base.clone_from(imported);
                         args.next();
                     }
                 }
@@ -275,6 +284,12 @@ impl<'c, 'm> Collector<'c, 'm> {
             }
             _ => BTreeSet::new(),
         }
+    }
+
+    /// The value of a rule that is named behind an import: `core.resource`.
+    fn imported(&self, head: &Expr, first: Option<&RefArg>) -> Option<&BTreeSet<Path>> {
+        let is_import = head.as_var().is_some_and(|name| self.imports.contains(name));
+        self.bindings.values.get(first?.as_str()?).filter(|_| is_import)
     }
 
     fn bind(&mut self, name: &'m str, paths: BTreeSet<Path>) {
@@ -398,6 +413,10 @@ impl<'m> Visitor<'m> for Collector<'_, 'm> {
         if let Some(key) = &rule.head.key {
             let elements = self.resolve(key);
             add(self.bindings.elements.entry(rule.name().to_owned()).or_default(), elements);
+        }
+        if let Some(value) = rule.head.value.as_ref().filter(|_| rule.head.params.is_none()) {
+            let values = self.resolve(&value.expr).into_iter().filter(|path| !is_below_data(path)).collect();
+            add(self.bindings.values.entry(rule.name().to_owned()).or_default(), values);
         }
         self.visit_head(&rule.head);
     }

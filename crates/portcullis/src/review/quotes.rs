@@ -103,12 +103,11 @@ impl Quotes {
             let parent = walk.open(NONE, Segment::Index(position));
             let contents = value::get(item, "contents").unwrap_or(&Value::NULL);
             let inner = walk.open(parent, "contents".into());
+            if let Some(name) = value::str_at(contents, &["metadata", "name"]) {
+                walk.texts.push((name.into(), true, inner));
+            }
             if value::str_at(contents, &["kind"]).is_some() {
-                for (key, value) in value::entries(contents) {
-                    if !matches!(key, "apiVersion" | "kind" | "status") {
-                        walk.value(value, inner, key.into(), 0);
-                    }
-                }
+                walk.object(contents, inner);
             } else {
                 walk.root(contents, inner);
             }
@@ -281,23 +280,28 @@ struct Walk {
 
 impl Walk {
     fn of(object: &Value) -> Self {
-        let mut walk = Walk::default();
+        let mut walk = Self::default();
+        walk.object(object, NONE);
+        walk
+    }
+
+    /// What is below an object of Kubernetes, but for what is in most messages.
+    fn object(&mut self, object: &Value, place: NodeIndex) {
         for (key, value) in value::entries(object) {
             match key {
                 "apiVersion" | "kind" | "status" => {}
                 "metadata" => {
-                    let parent = walk.open(NONE, key.into());
+                    let parent = self.open(place, key.into());
                     for part in ["labels", "annotations"] {
                         if let Some(value) = value::get(value, part) {
-                            walk.value(value, parent, part.into(), 0);
+                            self.value(value, parent, part.into(), 0);
                         }
                     }
-                    walk.close(parent);
+                    self.close(parent);
                 }
-                _ => walk.value(value, NONE, key.into(), 0),
+                _ => self.value(value, place, key.into(), 0),
             }
         }
-        walk
     }
 
     fn open(&mut self, parent: NodeIndex, segment: Segment) -> NodeIndex {
