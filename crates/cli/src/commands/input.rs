@@ -132,8 +132,8 @@ pub fn load(sources: Sources<'_>) -> Loaded {
     if !named && read::stdin_is_stream() {
         paths.push(read::stdin_path());
     }
-    let rego_files = rego.map(|_| rego_files(policies, &paths)).unwrap_or_default();
-    let mut loaded = Loaded { rego: rego_files, ..Loaded::default() };
+    let (rego_files, problems) = rego.map(|_| rego_files(policies, &paths)).unwrap_or_default();
+    let mut loaded = Loaded { rego: rego_files, problems, ..Loaded::default() };
     if let Some(rego) = rego.filter(|_| !loaded.rego.is_empty()) {
         loaded.add_with_rego(policies, &paths, &limits, purpose, rego);
     } else {
@@ -150,13 +150,16 @@ pub fn load(sources: Sources<'_>) -> Loaded {
     loaded
 }
 
-/// The files of Rego among policies and among all others, each once.
-fn rego_files(policies: &[PathBuf], paths: &[PathBuf]) -> Vec<InputFile> {
-    let (of_policies, _) = read::list_sorted(policies, Choice::Policies);
-    let (of_paths, _) = read::list_sorted(paths, Choice::Manifests);
+/// The files of Rego among policies and among all others, each once; and what is named like one and cannot be read.
+fn rego_files(policies: &[PathBuf], paths: &[PathBuf]) -> (Vec<InputFile>, Vec<Error>) {
+    let (of_policies, problems) = read::list_sorted(policies, Choice::Policies);
+    let (of_paths, found) = read::list_sorted(paths, Choice::Manifests);
     let mut seen = BTreeSet::new();
     let all = of_policies.rego.into_iter().chain(of_paths.rego);
-    all.filter(|file| seen.insert(file.path.canonicalize().unwrap_or_else(|_| file.path.clone()))).collect()
+    let is_new =
+        |file: &InputFile| seen.insert(file.path.canonicalize().unwrap_or_else(|_| file.path.clone()));
+    let is_rego = |problem: &Error| problem.location().is_some_and(|at| at.file().ends_with(".rego"));
+    (all.filter(is_new).collect(), problems.into_iter().chain(found).filter(is_rego).collect())
 }
 
 /// Whether any of the files says what is wrong, in the package that is asked if nobody names one.

@@ -17,6 +17,9 @@ use crate::source::Source;
 const SHORTEST: usize = 4;
 /// Bytes of a message that are looked at.
 const LOOKED_AT: usize = 8 << 10;
+/// Definitions that are followed: what the others find is placed by what their messages quote. Each takes time with
+/// the text of all.
+const MAX_DEFINITIONS: usize = 2_000;
 /// Most pieces of text that one definition is known by.
 const MAX_PIECES: usize = 64;
 
@@ -47,7 +50,8 @@ impl RulesTold {
         let reads = self.reads.get_or_init(|| {
             let modules = parsed(&self.texts);
             let graph = CallGraph::of(&modules);
-            self.rules.iter().map(|path| RuleReads::of(&graph, path)).collect()
+            let mut room = MAX_DEFINITIONS;
+            self.rules.iter().map(|path| RuleReads::of(&graph, path, &mut room)).collect()
         });
         reads.get(rule)
     }
@@ -68,15 +72,19 @@ struct Definition {
 }
 
 impl RuleReads {
-    fn of(graph: &CallGraph<'_>, path: &[Box<str>]) -> Self {
+    fn of(graph: &CallGraph<'_>, path: &[Box<str>], room: &mut usize) -> Self {
         let path: Vec<&str> = path.iter().map(|step| &**step).collect();
         let Some(rule) =
             graph.along(&path).find(|rule| graph.rules().get(*rule).is_some_and(|node| node.path == path))
         else {
             return Self::default();
         };
-        let definitions: Vec<Definition> = graph
-            .definitions(Some(rule))
+        let defined = graph.definitions(Some(rule));
+        match room.checked_sub(defined.len()) {
+            Some(left) => *room = left,
+            None => return Self::default(),
+        }
+        let definitions: Vec<Definition> = defined
             .iter()
             .map(|(module, definition)| {
                 let reached = graph.reached_from(*module, definition).into_iter();

@@ -28,16 +28,16 @@ use crate::world::World;
 /// Files of Rego, compiled: the rules of some packages that say what is wrong. Immutable, and cheap to clone.
 ///
 /// ```
-/// use std::sync::Arc;
-/// use portcullis::{Document, ModuleData, ModuleInput, ModuleSet, Packages, RegoFile, Source, Verdict, World};
+/// use portcullis::{DataForm, Document, Limits, Source};
+/// use portcullis::{ModuleData, ModuleInput, ModuleSet, Packages, RegoFile, Verdict, World};
 ///
 /// let policy = "package main\ndeny contains \"no owner\" if not input.owner\n";
 /// let file = RegoFile::new(Source::new("owner.rego", policy), None);
 /// let (set, errors) = ModuleSet::compile(&[file], &ModuleData::default(), &Packages::default());
 /// assert!(errors.is_empty());
 ///
-/// let (documents, _) = Document::read_all("app.yaml", "name: web\n");
-/// # let documents = Document::read_data(&Source::new("app.yaml", "name: web\n"), portcullis::DataForm::Yaml, &Default::default()).0;
+/// let source = Source::new("app.yaml", "name: web\n");
+/// let (documents, _) = Document::read_data(&source, DataForm::Yaml, &Limits::default());
 /// let input = ModuleInput::of(documents[0].clone());
 /// let results = set.review(&input, &World::default());
 /// assert!(matches!(&results[0].verdict, Verdict::Violations(found) if found[0].message == "no owner"));

@@ -124,13 +124,10 @@ fn lower(
     for plan in &tree.groups {
         groups.push(group(&tree, &units, plan, &mut errors));
     }
-    let mut entry_of = |query| {
-        let entry = entry(&tree, &units, query, &mut errors);
-        nesting::check(&groups, &tree, &entry.branch, &mut errors);
-        entry
-    };
-    let own = entry_of(query);
-    let entries: Vec<Entry> = others.iter().map(entry_of).collect();
+    let own = entry(&tree, &units, query, &mut errors);
+    nesting::check(&groups, &tree, &own.branch, &mut errors);
+    // These are paths, and so no deeper than all of `data`, which their form's own query is.
+    let entries: Vec<Entry> = others.iter().map(|query| entry(&tree, &units, query, &mut errors)).collect();
     if !errors.is_empty() {
         errors.sort_by_key(|error| (error.module, error.span));
         errors.dedup();

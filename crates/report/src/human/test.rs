@@ -7,7 +7,9 @@ use portcullis::{EnforcementAction, Precision};
 
 use super::frame::{Frame, Gravity};
 use super::{BAD, DOUBTFUL, GOOD};
-use crate::{Counts, Finding, Origin, Policy, Reviewed, RuleFiles, TestReport, Verdict, clip, count, escape};
+use crate::{
+    Counts, Finding, Origin, Policy, Reviewed, RuleFiles, Subject, TestReport, Verdict, clip, count, escape,
+};
 
 /// Writes all findings and the summary.
 pub(super) fn write(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
@@ -68,7 +70,11 @@ fn render(reviewed: &Reviewed, policy: &Policy, finding: &Finding, describe: boo
         code: &policy.key.to_string(),
         title: &clip::text(&says, MAX_SHOWN),
         location: text.map(|text| &text.location),
-        label: is_vague.then_some("in this object; the policy does not say which field"),
+        label: is_vague.then_some(match reviewed.subject {
+            Subject::Object(_) => "in this object; the policy does not say which field",
+            Subject::Document { .. } => "in this document; the policy does not say where",
+            Subject::Together { .. } => "in one of the documents; the policy does not say in which",
+        }),
         notes,
         related: text.and_then(|text| Some(("the policy broke here", text.broke_at.as_ref()?))),
     };

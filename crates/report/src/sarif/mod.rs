@@ -6,6 +6,7 @@
 mod fingerprints;
 mod log;
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -17,7 +18,7 @@ use serde::{Serialize, Serializer};
 use crate::form::{Spec, Writer};
 use crate::json::write_indented;
 use crate::lint::LintReport;
-use crate::{AuditReport, Completion, Finding, Place, Policy, Problem, TestReport, in_checkout};
+use crate::{AuditReport, Completion, Finding, Origin, Place, Policy, Problem, TestReport, in_checkout};
 use fingerprints::Fingerprints;
 use log::{
     Artifact, At, Configuration, Descriptor, Driver, Invocation, Log, Logical, Message, Notification,
@@ -43,12 +44,12 @@ fn write_test(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
     let mut fingerprints = Fingerprints::default();
     let mut results = Vec::new();
     for (reviewed, policy, finding) in report.each() {
-        let rule = rules.add(&policy.key.kind, None, None);
+        let rule = rules.add(&rule_id(policy), None, None);
         let gvk = reviewed.subject.gvk();
         results.push(result(finding, policy, rule, &gvk, &mut fingerprints));
     }
     for (reviewed, policy, finding) in report.each_excepted() {
-        let rule = rules.add(&policy.key.kind, None, None);
+        let rule = rules.add(&rule_id(policy), None, None);
         let mut item = result(finding, policy, rule, &reviewed.subject.gvk(), &mut fingerprints);
         let justification = format!("excepted by data.{}.exception", policy.key.kind);
         item.suppressions.push(Suppression { kind: "external", justification });
@@ -110,7 +111,7 @@ fn write_audit(report: &AuditReport, out: &mut dyn Write) -> io::Result<()> {
         execution_successful: report.completion == Completion::Complete && report.unjudged().is_none(),
         tool_execution_notifications: reason.into_iter().chain(notifications).chain(unlisted).collect(),
     };
-    let indices = report.policies.iter().map(|policy| rules.add(&policy.key.kind, None, None)).collect();
+    let indices = report.policies.iter().map(|policy| rules.add(&rule_id(policy), None, None)).collect();
     let failed = RefCell::new(None);
     let results = AuditResults { report, indices, failed: &failed };
     let written = write_run(rules, invocation, results, out);
@@ -174,7 +175,7 @@ impl<'a> Rules<'a> {
     fn of(policies: &'a [Policy]) -> Self {
         let mut rules = Self::default();
         for policy in policies {
-            rules.add(&policy.key.kind, policy.title.as_deref(), policy.description.as_deref());
+            rules.add(&rule_id(policy), policy.title.as_deref(), policy.description.as_deref());
         }
         rules
     }
@@ -203,6 +204,14 @@ impl<'a> Rules<'a> {
     }
 }
 
+/// What a policy is called: the kind of a template, or package and name of a rule.
+fn rule_id(policy: &Policy) -> Cow<'_, str> {
+    match policy.origin {
+        Origin::Constraint(_) => Cow::Borrowed(&*policy.key.kind),
+        Origin::Rule(_) => Cow::Owned(policy.key.to_string()),
+    }
+}
+
 /// A finding. `gvk` is what its fingerprint calls the kind of the object.
 fn result<'a>(
     finding: &'a Finding,
@@ -218,7 +227,7 @@ fn result<'a>(
         field => format!("{object}: {field}"),
     };
     ResultItem {
-        rule_id: key.kind.to_string(),
+        rule_id: rule_id(policy).into_owned(),
         rule_index,
         level: finding.action().level("note"),
         message: Message { text: format!("{object}: {} [{}]", finding.says(), key.name).into() },
