@@ -151,11 +151,16 @@ fn difference(path: &Path, text: &str) -> Option<String> {
 fn first_difference(a: &Value, b: &Value, path: String) -> Option<String> {
     match (a, b) {
         (Value::Object(a), Value::Object(b)) => {
+            // `creationTimestamp: null`, `status: {}`: other tools write what there is not.
+            let is_said = |value: &&Value| {
+                !value.is_null() && value.as_object().is_none_or(|object| !object.is_empty())
+            };
             let keys = a.keys().chain(b.keys().filter(|key| !a.contains_key(*key)));
             keys.into_iter().find_map(|key| {
                 let below = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                match (a.get(key), b.get(key)) {
+                match (a.get(key).filter(is_said), b.get(key).filter(is_said)) {
                     (Some(a), Some(b)) => first_difference(a, b, below),
+                    (None, None) => None,
                     _ => Some(below),
                 }
             })

@@ -50,7 +50,8 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
     problems.extend(tested.problems);
     suites.extend(tested.suites);
     let covered = TestCoverage { files: tested.covered, least: args.coverage_min };
-    let coverage = args.wants_coverage().then_some(covered);
+    // Where no test could be run, nothing is known of it.
+    let coverage = (args.wants_coverage() && !covered.files.is_empty()).then_some(covered);
     let has_errors =
         |problems: &[Error]| problems.iter().any(|problem| problem.severity() == Severity::Error);
     if suites.is_empty() && !has_errors(&problems) {

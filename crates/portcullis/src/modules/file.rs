@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portcullis_rego_syntax::parse;
+use portcullis_rego_syntax::{parse, resolve};
 
 use crate::api::RegoVersion;
 use crate::api::template::{Text, TextPlace};
@@ -27,7 +27,14 @@ impl RegoFile {
     #[must_use]
     pub fn new(source: Arc<Source>, version: Option<RegoVersion>) -> Self {
         let version = version.unwrap_or_else(|| {
-            let wrong = |version: RegoVersion| parse(source.text(), version.into()).diagnostics.len();
+            // Some of what the newer one refuses is only seen when names are resolved: `input := {}`.
+            let wrong = |version: RegoVersion| {
+                let parsed = parse(source.text(), version.into());
+                match parsed.diagnostics.len() {
+                    0 => resolve(&parsed.module).diagnostics.len(),
+                    found => found,
+                }
+            };
             match wrong(RegoVersion::V1) {
                 0 => RegoVersion::V1,
                 found if wrong(RegoVersion::V0) < found => RegoVersion::V0,
