@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use portcullis::{DataForm, Document, Error, ErrorKind, Limits, ModuleData, RegoFile, RegoVersion};
+use portcullis::{
+    DataForm, Document, Error, ErrorKind, Limits, Location, ModuleData, RegoFile, RegoVersion, Source,
+};
 use portcullis_sources::{self as read, Choice, InputFile};
 use rayon::prelude::*;
 
@@ -36,6 +38,12 @@ pub fn data(paths: &[PathBuf], limits: &Limits) -> (ModuleData, Vec<Error>) {
         let (files, found) = read::list(std::slice::from_ref(&path), Choice::Manifests);
         problems.extend(found);
         for file in files {
+            if file.path.extension().is_some_and(|end| end == "rego") {
+                let message = "a file of Rego is no data: it is taken only if it is among the policies";
+                let at = Location::new(Source::new(file.name.as_str(), ""), 0..0);
+                problems.push(Error::warning(ErrorKind::Unreadable, message).at(at));
+                continue;
+            }
             let mut steps: Vec<&str> = prefix.iter().map(String::as_str).collect();
             let below = file.path.strip_prefix(&path).ok().and_then(Path::parent);
             let folders = below.into_iter().flat_map(Path::components);

@@ -19,7 +19,7 @@ use rayon::prelude::*;
 
 use crate::args::TestArgs;
 use crate::commands::evaluation::Evaluating;
-use crate::commands::input::Given;
+use crate::commands::input::{Given, has_errors};
 use crate::commands::rego_files::{data, modules};
 
 /// Rules, and what they are asked about.
@@ -56,13 +56,13 @@ impl Rules {
             (false, true) => Packages::default(),
             (false, false) => Packages::Named(packages),
         };
-        let set = if problems.is_empty() {
+        let set = if has_errors(&problems) {
+            // What is missing would be undefined, and rules would find too little.
+            ModuleSet::empty()
+        } else {
             let (set, found) = ModuleSet::compile(&modules, &data, &packages);
             problems.extend(found);
             set.with_strict_builtins(args.rego.show_builtin_errors)
-        } else {
-            // What is missing would be undefined, and rules would find too little.
-            ModuleSet::empty()
         };
         (Self { set, files: files.len(), together: args.rego.combine, first }, problems)
     }
