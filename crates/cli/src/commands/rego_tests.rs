@@ -20,6 +20,7 @@ use rayon::prelude::*;
 use crate::args::{Selection, VerifyArgs};
 use crate::commands::evaluation::Evaluating;
 use crate::commands::rego_files::{add_data, data, modules};
+use crate::commands::second::not_compared;
 
 /// What came of the tests of all files.
 #[derive(Default)]
@@ -59,6 +60,7 @@ pub fn run(args: &VerifyArgs, evaluating: &Evaluating) -> Tested {
         return Tested { suites: broken(found), problems, ..Tested::default() };
     }
     problems.extend(warnings);
+    problems.extend(args.second.cross_check.then(|| not_compared("unit tests of Rego")));
     let run = |(number, test): (usize, &ModuleTest)| one(&tests, number, test, args, evaluating);
     let ran: Vec<TestResult> = tests.tests().par_iter().enumerate().map(run).collect();
     let covered = tests.coverage().into_iter().map(|file| CoveredFile {

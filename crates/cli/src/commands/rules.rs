@@ -8,8 +8,8 @@
 use std::path::Path;
 
 use portcullis::{
-    Document, Error, FieldPath, Inventory, Limits, ModuleInput, ModuleRuleKind, ModuleSet, Object, Packages,
-    Position, Precision, RuleResult, Verdict, Violation,
+    Document, Error, FieldPath, Inventory, Limits, Location, ModuleInput, ModuleRuleKind, ModuleSet, Object,
+    Packages, Position, Precision, RuleResult, Verdict, Violation,
 };
 use portcullis_report::{
     self as report, Action, Details, Finding, InText, Policy, Reviewed, RuleFiles, Subject,
@@ -161,6 +161,8 @@ fn finding(subject: &Subject, policy: usize, result: &RuleResult, violation: Opt
         precision: Precision::Object,
     };
     let place = violation.and_then(Violation::position).unwrap_or_else(whole);
+    let details = violation.map(Violation::details);
+    let place = details.as_ref().and_then(|details| stated(details, &place)).unwrap_or(place);
     let Position { location, path, precision } = place;
     let (verdict, message, broke_at) = match (&result.verdict, violation) {
         (Verdict::Error(error), _) => {
@@ -169,7 +171,7 @@ fn finding(subject: &Subject, policy: usize, result: &RuleResult, violation: Opt
         (_, Some(violation)) => (report::Verdict::Violation, violation.message.clone(), None),
         (_, None) => (report::Verdict::Unknown, "nothing is known of it".to_owned(), None),
     };
-    let details = violation.map(|violation| Details::from(&violation.details())).unwrap_or_default();
+    let details = details.as_ref().map(Details::from).unwrap_or_default();
     Finding {
         object: subject.name(),
         labels: std::sync::Arc::default(),
@@ -184,4 +186,19 @@ fn finding(subject: &Subject, policy: usize, result: &RuleResult, violation: Opt
         implied: None,
         text: Some(Box::new(InText { location, precision, broke_at })),
     }
+}
+
+/// Where a policy says itself that it is, as conftest has it: `_loc: {file, line}`, in the file that is judged.
+fn stated(details: &serde_json::Value, place: &Position) -> Option<Position> {
+    let said = details.get("_loc")?;
+    let source = place.location.source();
+    if said.get("file").is_some_and(|file| file.as_str() != Some(&**source.name())) {
+        return None;
+    }
+    let line = said.get("line").and_then(serde_json::Value::as_u64)?;
+    let start = source.line_start(u32::try_from(line).ok()?)?;
+    let rest = source.text().get(start as usize..)?.lines().next().unwrap_or_default().trim_end();
+    let end = start.saturating_add(u32::try_from(rest.len()).ok()?);
+    let location = Location::new(source.clone(), start..end);
+    Some(Position { location, path: FieldPath::root(), precision: Precision::Details })
 }

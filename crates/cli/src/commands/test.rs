@@ -31,7 +31,7 @@ use crate::commands::input::{Given, Loaded, Purpose, Sources, Subject, SubjectKi
 use crate::commands::mutating::Mutating;
 use crate::commands::progress::Progress;
 use crate::commands::rules::{Asked, Rules};
-use crate::commands::second::{Opinion, Second, Tally};
+use crate::commands::second::{Opinion, Second, Tally, not_compared};
 
 /// Whose actions count.
 const POINT: EnforcementPoint = EnforcementPoint::CommandLine;
@@ -186,6 +186,7 @@ fn judge(loaded: Loaded, args: &TestArgs, names: Names) -> TestReport {
         let (loaded, found) = Rules::load(&rego, args, names.packages, described.len());
         problems.extend(found);
         described.extend(loaded.policies());
+        problems.extend(args.second.cross_check.then(|| not_compared("rules of files of Rego")));
         rules = Some(loaded);
     }
     if is_alone {

@@ -45,14 +45,14 @@ impl ModuleData {
         for step in path.iter().rev() {
             whole = Tree::Branch(BTreeMap::from([(Box::from(*step), whole)]));
         }
-        let mut merged = self.root.clone();
-        merged.merge(whole).map_err(|(here, there)| {
+        if let Some((here, there)) = self.root.clash(&whole) {
             let message = format!("this is in `data` already, from {there}");
-            Error::new(ErrorKind::DuplicateResource, message).at(here).hint(
-                "each part of `data` may come from one file only; rename it, or leave out one of the files",
-            )
-        })?;
-        self.root = merged;
+            let error = Error::new(ErrorKind::DuplicateResource, message).at(here.clone());
+            let hint =
+                "each part of `data` may come from one file only; rename it, or leave out one of the files";
+            return Err(error.hint(hint));
+        }
+        self.root.merge(whole);
         Ok(())
     }
 
@@ -86,26 +86,33 @@ impl Tree {
         }
     }
 
-    fn merge(&mut self, other: Self) -> Result<(), (Location, Location)> {
+    /// What the other has that is here already: its place there, and here.
+    fn clash<'t>(&'t self, other: &'t Self) -> Option<(&'t Location, &'t Location)> {
+        match (self, other) {
+            (Self::Branch(own), Self::Branch(others)) => {
+                others.iter().find_map(|(key, tree)| own.get(key)?.clash(tree))
+            }
+            // If one of them has nothing in it, they do not meet.
+            (own, other) => other.first().zip(own.first()),
+        }
+    }
+
+    /// Takes over what does not clash.
+    fn merge(&mut self, other: Self) {
         match (self, other) {
             (Self::Branch(own), Self::Branch(others)) => {
                 for (key, tree) in others {
                     match own.get_mut(&key) {
-                        Some(known) => known.merge(tree)?,
+                        Some(known) => known.merge(tree),
                         None => drop(own.insert(key, tree)),
                     }
                 }
-                Ok(())
             }
-            (own, other) => match (other.first(), own.first()) {
-                (Some(here), Some(there)) => Err((here.clone(), there.clone())),
-                // One of them has nothing in it.
-                (Some(_), None) => {
+            (own, other) => {
+                if other.first().is_some() {
                     *own = other;
-                    Ok(())
                 }
-                (None, _) => Ok(()),
-            },
+            }
         }
     }
 
