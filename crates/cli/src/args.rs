@@ -11,6 +11,8 @@ use portcullis_report::{Destination, Form, PolicySeverity, TestReport};
 use portcullis_sources::{ConfigArgs, FormerArgs, GatekeeperArgs, RenderArgs};
 use regex::Regex;
 
+use crate::conftest_args::RegoArgs;
+
 const AFTER: &str = "\
 Examples:
   portcullis test -f policies/ -f manifests/      judge manifests by policies
@@ -35,6 +37,9 @@ Examples:
   # compare with what is in the cluster, without judging it
   portcullis test --policies policies/ --inventory cluster-dump/ manifests/
 
+  # files of Rego, by conftest's convention: `deny`, `violation` and `warn` of package main
+  portcullis test --policies policy/ deployment.yaml config.toml
+
   # in CI: annotations on the pull request, a code scanning file, a test report
   portcullis test -f policies/ -f manifests/ -o github
   portcullis test -f policies/ -f manifests/ -o sarif > portcullis.sarif
@@ -58,6 +63,7 @@ Examples:
   portcullis verify policies/no-host-pid              the suites of a directory
   portcullis verify policies/...                      the suites below a directory
   portcullis verify policies/... --run 'pods//denied' cases named `denied` of tests named `pods`
+  portcullis verify policy/ --coverage-min 80         unit tests of Rego, as `opa test` and `conftest verify` run them
 
 Exit codes: 0 all tests passed, 1 a test failed, 2 a suite or a file it names is broken, or there is no suite.";
 
@@ -99,6 +105,15 @@ Examples:
 Exit codes: 0 no errors, 1 a policy is wrong (with `--deny-warnings`: or there is a warning), 2 a file could not be read, or there is
 no policy.";
 
+const BUILD_EXAMPLES: &str = "\
+Examples:
+  portcullis build policies/                       a template.yaml and a constraint.yaml beside each source
+  portcullis build policies/ --check               in CI: fails if these are not what the sources say
+  portcullis build policy/ --from-conftest -o gatekeeper/
+                                                   conftest's policies as templates, constraints and a suite
+
+Exit codes: 0 all was written, or is as it should be, 1 `--check` found a difference, 2 a source is broken (all others are written).";
+
 const CRDS_EXAMPLES: &str = "\
 Examples:
   portcullis generate crds | kubectl apply --server-side -f -
@@ -135,7 +150,7 @@ pub enum Command {
     Exceptions(Box<TestArgs>),
     /// Show what mutators make of manifests.
     Mutate(MutateArgs),
-    /// Run the tests that policies bring: gator's suites.
+    /// Run the tests that policies bring: gator's suites, and unit tests of Rego.
     Verify(VerifyArgs),
     /// Print what controllers will make of objects, by ExpansionTemplates.
     Expand(ExpandArgs),
@@ -145,6 +160,8 @@ pub enum Command {
     Bench(Box<BenchArgs>),
     /// Look for mistakes in policies, without evaluating them.
     Lint(LintArgs),
+    /// Make ConstraintTemplates and constraints from files of Rego.
+    Build(BuildArgs),
     /// Write the manifests that a cluster needs for some policies.
     #[command(subcommand)]
     Generate(Generate),
@@ -170,15 +187,15 @@ pub enum Command {
 pub struct TestArgs {
     /// Files and directories with policies and objects, in any order; `-` is standard input.
     ///
-    /// Directories are searched through for .yaml, .yml, .json, .jsonl and .ndjson files; a file that is
-    /// named is read whatever its name. Standard input is read as well whenever it is not a terminal.
+    /// Directories are searched through for .yaml, .yml, .json, .jsonl and .ndjson files, for .rego files, and
+    /// if there are any for .toml files; a file that is named is read whatever its name. Standard input is read as well whenever it is not a terminal.
     #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub paths: Vec<PathBuf>,
     /// Same as PATH; may be repeated.
     #[arg(short = 'f', long = "filename", value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub filenames: Vec<PathBuf>,
     /// Take only the policies from here, and leave other objects alone; may be repeated.
-    #[arg(short = 'p', long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    #[arg(short = 'p', long, alias = "policy", value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub policies: Vec<PathBuf>,
     /// Objects that policies may compare with, but that are not judged; may be repeated.
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
@@ -186,9 +203,10 @@ pub struct TestArgs {
     /// The namespace of objects that name none, though their kind lives in one; as for kubectl, `default` if
     /// not given.
     ///
-    /// Without it, what such an object would violate in other namespaces only is a warning.
-    #[arg(short, long, value_name = "NAME", value_parser = portcullis_sources::namespace)]
-    pub namespace: Option<String>,
+    /// Without it, what such an object would violate in other namespaces only is a warning. Where there are
+    /// files of Rego and no templates, it is the package to ask, as for conftest, and may be repeated.
+    #[arg(short, long, value_name = "NAME", value_delimiter = ',')]
+    pub namespace: Vec<String>,
     /// Also judge what Kubernetes makes of objects, without ExpansionTemplates for it.
     #[arg(long, value_enum, value_name = "WHAT")]
     pub expand: Option<Expand>,
@@ -244,6 +262,8 @@ pub struct TestArgs {
     pub max_size: usize,
     #[command(flatten)]
     pub render: RenderArgs,
+    #[command(flatten)]
+    pub rego: RegoArgs,
     #[command(flatten)]
     pub config: ConfigArgs,
     #[command(flatten)]
@@ -384,10 +404,15 @@ pub struct AuditCommand {
 #[derive(Debug, clap::Args)]
 #[command(after_help = VERIFY_EXAMPLES)]
 pub struct VerifyArgs {
-    /// Suite files, directories, or `DIR/...` for everything below a directory.
-    #[arg(value_name = "PATH", required = true, value_hint = ValueHint::AnyPath)]
+    /// Suite files, directories, or `DIR/...` for everything below a directory; and files of Rego with unit
+    /// tests, always of everything below a directory.
+    #[arg(value_name = "PATH", required_unless_present = "policies", value_hint = ValueHint::AnyPath)]
     pub paths: Vec<PathBuf>,
-    /// Run only the tests or cases whose name matches; `TEST//CASE` for cases of tests.
+    /// Same as PATH; may be repeated.
+    #[arg(short, long, alias = "policy", value_name = "PATH", value_delimiter = ',', value_hint = ValueHint::AnyPath)]
+    pub policies: Vec<PathBuf>,
+    /// Run only the tests or cases whose name matches; `TEST//CASE` for cases of tests. Unit tests of Rego are
+    /// called like `data.main.test_deny`.
     #[arg(short, long, value_name = "REGEX", value_parser = selection)]
     pub run: Option<Selection>,
     /// Go on without what is not supported: Providers, templates in CEL. Each is a warning then.
@@ -406,6 +431,26 @@ pub struct VerifyArgs {
     /// Largest file that is read, such as `512KiB` or `64MiB`.
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
     pub max_size: usize,
+    /// Run only the unit tests of these packages of Rego, in which `*`, `?` and `[…]` may stand; may be repeated.
+    #[arg(short, long, value_name = "PACKAGE", value_delimiter = ',', help_heading = REGO_TESTS)]
+    pub namespace: Vec<String>,
+    /// Files and folders whose YAML and JSON is `data` for unit tests; may be repeated. What lies beside them is
+    /// in any case, below the names of the folders that it is in, but for objects of Kubernetes.
+    #[arg(short, long, value_name = "PATH", value_delimiter = ',', value_hint = ValueHint::AnyPath, help_heading = REGO_TESTS)]
+    pub data: Vec<PathBuf>,
+    /// The dialect of all files of Rego: `v0` or `v1`; if not given, what each is written in.
+    #[arg(long, value_name = "VERSION", value_parser = crate::conftest_args::rego_version, help_heading = REGO_TESTS)]
+    pub rego_version: Option<portcullis::RegoVersion>,
+    /// Also tell which lines of files of Rego their unit tests reached.
+    #[arg(long, help_heading = REGO_TESTS)]
+    pub coverage: bool,
+    /// Fail if they reached less than so many percent.
+    #[arg(long, visible_alias = "threshold", value_name = "PERCENT", value_parser = percent, help_heading = REGO_TESTS)]
+    pub coverage_min: Option<f64>,
+    #[command(flatten)]
+    pub refused: crate::conftest_args::RefusedArgs,
+    #[command(flatten)]
+    pub refused_here: crate::conftest_args::RefusedByVerify,
     #[command(flatten)]
     pub second: SecondArgs,
     #[command(flatten)]
@@ -492,6 +537,21 @@ pub enum GateArg {
     /// Steps only: the same on every machine, so that a check in CI does not fail by chance.
     Steps,
 }
+
+impl VerifyArgs {
+    /// All that is named.
+    pub fn all_paths(&self) -> impl Iterator<Item = &PathBuf> {
+        self.paths.iter().chain(&self.policies)
+    }
+
+    /// Whether coverage is asked for.
+    pub const fn wants_coverage(&self) -> bool {
+        self.coverage || self.coverage_min.is_some()
+    }
+}
+
+/// The heading of what is about unit tests of Rego.
+const REGO_TESTS: &str = "Unit tests of Rego";
 
 impl From<GateArg> for Gate {
     fn from(gate: GateArg) -> Self {
@@ -585,6 +645,42 @@ pub struct LintArgs {
     /// Largest file that is read, such as `512KiB` or `64MiB`.
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
     pub max_size: usize,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = BUILD_EXAMPLES)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+pub struct BuildArgs {
+    /// Files and directories with sources and libraries.
+    ///
+    /// A template is made of each file with a rule `violation` that is no library (`package lib.…`) and no test
+    /// (`…_test.rego`). METADATA before the package says what else there is: `title`, `description`, and below `custom`
+    /// `matchers`, `parameters`, `enforcement`, `annotations`, `labels`, `kind`, `skipTemplate`, `skipConstraint`; or
+    /// tags, as in `# @title …`, `@kinds`, `@parameter`, `@enforcement`, `@skip-template`, `@skip-constraint`.
+    #[arg(value_name = "PATH", required = true, value_hint = ValueHint::AnyPath)]
+    pub paths: Vec<PathBuf>,
+    /// Write all files into this directory, instead of beside their sources.
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub output: Option<PathBuf>,
+    /// Write nothing; exit with 1 if the files that are there are not those that would be written.
+    #[arg(long)]
+    pub check: bool,
+    /// Make templates only.
+    #[arg(long)]
+    pub skip_constraints: bool,
+    /// Make templates, constraints and a suite of policies that are written for conftest, and say what cannot be
+    /// turned.
+    #[arg(long)]
+    pub from_conftest: bool,
+    /// The package of these policies.
+    #[arg(short, long, value_name = "PACKAGE", default_value = "main", requires = "from_conftest")]
+    pub namespace: String,
+    /// The dialect of all files: `v0` or `v1`; if not given, what each is written in.
+    #[arg(long, value_name = "VERSION", value_parser = crate::conftest_args::rego_version)]
+    pub rego_version: Option<portcullis::RegoVersion>,
+    /// No summary.
+    #[arg(short, long)]
+    pub quiet: bool,
 }
 
 /// `portcullis generate`.

@@ -6,6 +6,7 @@
 
 mod args;
 mod commands;
+mod conftest_args;
 mod run;
 
 use std::process::ExitCode;

@@ -14,6 +14,7 @@ mod configuration;
 mod crds;
 mod mutating;
 mod rbac;
+pub mod sources;
 mod sync;
 mod yaml;
 

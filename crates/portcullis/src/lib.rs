@@ -81,6 +81,7 @@ mod front_door;
 mod inventory;
 mod limits;
 mod matcher;
+mod modules;
 mod mutation;
 mod names;
 mod node;
@@ -110,7 +111,7 @@ pub use api::{
     unsupported_kinds,
 };
 pub use decision::{Decision, Finding};
-pub use document::{Document, Form};
+pub use document::{DataForm, Document, Form};
 pub use enforcement::{Actions, Enforcement, EnforcementAction, EnforcementPoint};
 pub use error::{Error, ErrorKind, Severity};
 pub use expansion::{
@@ -121,6 +122,10 @@ pub use front_door::Errors;
 pub use inventory::{Inventory, InventoryStore, ObjectKey};
 pub use limits::Limits;
 pub use matcher::Source as ObjectSource;
+pub use modules::{
+    FileCoverage, ModuleData, ModuleInput, ModuleRule, ModuleRuleKind, ModuleSet, ModuleTest,
+    ModuleTestResult, ModuleTests, Packages, RegoFile, RuleResult, TestVerdict,
+};
 pub use mutation::{
     Mutable, Mutation, MutationChange, MutationError, MutationFailure, MutationLimits, MutatorInfo,
     MutatorSet, MutatorStore, PatchOperation,

@@ -139,6 +139,7 @@ impl<'f> Walk<'f> {
             | OpKind::Keys { .. }
             | OpKind::With { .. }
             | OpKind::Print { .. }
+            | OpKind::Mark(_)
             | OpKind::Join(_) => None,
             OpKind::Document { group, to } => Some(OpKind::Document { group: self.need(*group)?, to: *to }),
             OpKind::Call { callee, args, to } => {

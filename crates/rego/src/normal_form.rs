@@ -134,6 +134,8 @@ pub(crate) enum OpKind {
     With { changes: Box<[Change]>, ops: Box<[Op]> },
     /// Keeps the values as a printed line.
     Print { args: Box<[Arg]> },
+    /// Says that a statement is reached, by its position in [`NormalForm::marks`].
+    Mark(usize),
     /// Compares with what `data` holds: each answer of a chain of operations whose values equal others.
     Join(Box<Join>),
 }
@@ -398,6 +400,8 @@ pub(crate) struct NormalForm {
     pub(crate) sites: Vec<Site>,
     /// Operations of all branches, inner ones counted.
     pub(crate) operations: usize,
+    /// The statements that say when they are reached; none unless they are asked for.
+    pub(crate) marks: Vec<(usize, Span)>,
 }
 
 /// The lowered query.

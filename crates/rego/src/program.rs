@@ -10,7 +10,7 @@ use portcullis_value::Value;
 
 use crate::builtins::Caches;
 use crate::common::Commons;
-use crate::normal_form::NormalForm;
+use crate::normal_form::{Entry, NormalForm};
 
 /// Modules lowered for one query. Immutable and shared by threads.
 ///
@@ -29,7 +29,9 @@ use crate::normal_form::NormalForm;
 /// # Ok::<(), Vec<portcullis_rego::CompileError>>(())
 /// ```
 pub struct Program {
-    form: NormalForm,
+    form: Arc<NormalForm>,
+    /// What is asked, if that is not what the form itself has: several programs may share one.
+    entry: Option<Entry>,
     caches: Caches,
     comparings: Vec<Comparing>,
     /// What indexes know it by.
@@ -68,9 +70,10 @@ pub enum ComparingCost {
 }
 
 impl Program {
-    pub(crate) fn new(form: NormalForm, comparings: Vec<Comparing>) -> Self {
+    pub(crate) fn new(form: Arc<NormalForm>, entry: Option<Entry>, comparings: Vec<Comparing>) -> Self {
         Self {
             form,
+            entry,
             caches: Caches::default(),
             comparings,
             identity: Arc::new(()),
@@ -92,6 +95,17 @@ impl Program {
     /// The iterations over what `data` holds, in the order of the text.
     pub fn comparings(&self) -> &[Comparing] {
         &self.comparings
+    }
+
+    /// What is asked.
+    pub(crate) fn entry(&self) -> &Entry {
+        self.entry.as_ref().unwrap_or(&self.form.entry)
+    }
+
+    /// The statements whose coverage is told, and the heads of rules: module and place. None unless the program
+    /// was made for it.
+    pub fn statements(&self) -> impl Iterator<Item = (usize, Span)> {
+        self.form.marks.iter().copied()
     }
 
     pub(crate) fn form(&self) -> &NormalForm {

@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use portcullis_rego::{Environment, Program, Query, Unit};
+use portcullis_rego::{Coverage, Environment, Made, Program, Query, Unit, Workspace};
 use portcullis_rego_syntax::{Environment as Surroundings, Version, parse, resolve_in};
 use portcullis_testkit::specialised;
 use portcullis_value::Value;
@@ -99,8 +99,18 @@ fn answer(texts: &[Option<&str>], version: Version) -> Result<Value, String> {
     };
     let alone = specialised::evaluate(&program, &environment)?;
     let indexes = program.indexes(&environment.data);
-    let kept = program.evaluate(&Environment { indexes: indexes.as_ref(), ..environment });
+    let kept = program.evaluate(&Environment { indexes: indexes.as_ref(), ..environment.clone() });
     assert_eq!((&alone.result, &alone.prints), (&kept.result, &kept.prints), "{texts:?}");
+    // Marks change nothing, and a rule that has an answer is reached.
+    let covered = Program::compile_each(&units, &[&["t", "r"], &["t"]], Made::Covered);
+    let [covered, _] = covered.unwrap().try_into().unwrap();
+    let coverage = Coverage::of(&covered);
+    let marked = covered.evaluate_covered(&mut Workspace::default(), &environment, &coverage);
+    assert_eq!((&alone.result, &alone.prints), (&marked.result, &marked.prints), "{texts:?}");
+    let reached = covered.statements().enumerate().filter(|(mark, _)| coverage.is_reached(*mark)).count();
+    if alone.result.as_ref().is_ok_and(|value| !value.is_undefined()) && covered.statements().count() > 0 {
+        assert!(reached > 0, "{texts:?}");
+    }
     alone.result.map_err(|error| error.message)
 }
 

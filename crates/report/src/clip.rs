@@ -4,9 +4,10 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use portcullis::Object;
 use portcullis_sources::json_bytes;
 use serde::{Serialize, Serializer};
+
+use crate::ObjectName;
 
 /// A text of at most so many bytes, and how many more there are.
 pub fn text(text: &str, most: usize) -> Cow<'_, str> {
@@ -35,7 +36,7 @@ impl Copies {
     const MAX: usize = 256 << 20;
 
     /// The object, as it is written where it is needed once more.
-    pub fn of<'a>(&mut self, object: &'a Object) -> Copy<'a> {
+    pub fn of<'a, T: Serialize>(&mut self, object: &'a T, name: impl FnOnce() -> ObjectName) -> Copy<'a, T> {
         let place = std::ptr::from_ref(object).addr();
         let Some((one, taken)) = self.taken.get_mut(&place) else {
             let one = json_bytes(object);
@@ -43,7 +44,7 @@ impl Copies {
             return Copy::Whole(object);
         };
         if *taken + *one > Self::MAX_OF_ONE || self.all + *one > Self::MAX {
-            return Copy::Name(object, *one);
+            return Copy::Name(name(), *one);
         }
         *taken += *one;
         self.all += *one;
@@ -53,14 +54,14 @@ impl Copies {
 
 /// An object in a report.
 #[derive(Debug)]
-pub enum Copy<'a> {
+pub enum Copy<'a, T> {
     /// All of it.
-    Whole(&'a Object),
+    Whole(&'a T),
     /// What identifies it, and how many bytes are left out: it stands before as a whole.
-    Name(&'a Object, usize),
+    Name(ObjectName, usize),
 }
 
-impl Serialize for Copy<'_> {
+impl<T: Serialize> Serialize for Copy<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
@@ -81,11 +82,11 @@ impl Serialize for Copy<'_> {
             Self::Name(object, left_out_bytes) => {
                 const NAME: usize = 512;
                 let short = Short {
-                    api_version: text(&object.gvk().api_version(), NAME).into_owned(),
-                    kind: text(&object.gvk().kind, NAME),
+                    api_version: text(&object.api_version(), NAME).into_owned(),
+                    kind: text(&object.kind, NAME),
                     metadata: Metadata {
-                        name: text(object.name(), NAME),
-                        namespace: text(object.namespace(), NAME),
+                        name: text(&object.name, NAME),
+                        namespace: text(&object.namespace, NAME),
                     },
                     left_out_bytes: *left_out_bytes,
                 };
@@ -97,6 +98,8 @@ impl Serialize for Copy<'_> {
 
 #[cfg(test)]
 mod tests {
+    use portcullis::Object;
+
     use super::*;
 
     #[test]
@@ -116,10 +119,10 @@ mod tests {
         };
         let (large, small) = (object(1 << 20), object(10));
         let mut copies = Copies::default();
-        let mut is_whole = |object| matches!(copies.of(object), Copy::Whole(_));
+        let mut is_whole = |object| matches!(copies.of(object, || ObjectName::of(object)), Copy::Whole(_));
         assert_eq!([0; 4].map(|_| is_whole(&large)), [true, true, false, false]);
         assert!((0..1000).all(|_| is_whole(&small)));
-        let short = serde_json::to_value(Copy::Name(&large, 7)).expect("JSON");
+        let short = serde_json::to_value(Copy::<Object>::Name(ObjectName::of(&large), 7)).expect("JSON");
         let expected = serde_json::json!({
             "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "n"}, "leftOutBytes": 7,
         });

@@ -38,7 +38,9 @@ fn write_rows(rows: &[Row<'_>], out: &mut dyn Write) -> io::Result<()> {
         let (verdict, action, severity) = match row.finding {
             Some((policy, finding)) => {
                 let verdict = match row.suppressed {
-                    Some(Suppression::Exception { .. } | Suppression::Inline { .. }) => "excepted",
+                    Some(
+                        Suppression::Exception { .. } | Suppression::Rule { .. } | Suppression::Inline { .. },
+                    ) => "excepted",
                     Some(Suppression::Baseline) => "known",
                     None => finding.verdict.as_str(),
                 };

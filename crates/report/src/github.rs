@@ -17,7 +17,7 @@ pub(crate) const FORM: Spec = Spec {
 fn write_test(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
     write_problems(&report.problems, out)?;
     for (reviewed, policy, finding) in report.each() {
-        let text = format!("{}: {}", reviewed.object, finding.says());
+        let text = format!("{}: {}", reviewed.subject, finding.says());
         let level = finding.action().level("notice");
         write_line(level, Some(&finding.place), &policy.key.to_string(), &text, out)?;
     }

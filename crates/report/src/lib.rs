@@ -46,6 +46,7 @@ mod rows;
 mod sarif;
 pub mod sink;
 pub mod status;
+mod subject;
 mod tap;
 mod test;
 mod time;
@@ -62,10 +63,11 @@ pub use finding::{Action, Details, Finding, Findings, Implied, InText, ObjectNam
 pub use form::{Form, Report};
 pub use output::stdout;
 pub use place::{Place, in_checkout};
-pub use policy::{Policy, PolicySeverity, Template};
+pub use policy::{Origin, Policy, PolicySeverity, Template};
 pub use portcullis_sources::usage;
 pub use problem::Problem;
-pub use test::{Counts, Exception, Placed, Reviewed, Suppressed, Suppression, TestReport, Wanted};
+pub use subject::Subject;
+pub use test::{Counts, Exception, Placed, Reviewed, RuleFiles, Suppressed, Suppression, TestReport, Wanted};
 pub use time::Timestamp;
 
 /// `1 object`, `2 objects`.

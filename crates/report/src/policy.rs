@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use portcullis::{ConstraintInfo, ConstraintKey, EnforcementPoint, Object};
+use portcullis::{ConstraintInfo, ConstraintKey, EnforcementPoint, ModuleRule, Object};
 use serde::{Deserialize, Serialize};
 
 use crate::{Action, Finding, Place};
 
-/// A constraint, with what its template says about it.
+/// A constraint, with what its template says about it, or a rule of a file of Rego.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Policy {
@@ -38,9 +38,18 @@ pub struct Policy {
     pub place: Place,
     /// What judges.
     pub template: Template,
-    /// The constraint itself.
+    /// What it is in the files it was read from.
     #[serde(skip)]
-    pub object: Object,
+    pub origin: Origin,
+}
+
+/// What a policy is.
+#[derive(Clone, Debug)]
+pub enum Origin {
+    /// A constraint.
+    Constraint(Object),
+    /// A rule of a file of Rego, which is asked for as `data.main.deny`.
+    Rule(String),
 }
 
 impl Policy {
@@ -105,7 +114,30 @@ impl Policy {
                 rego: rego.clone(),
                 place: Place::of(&place),
             },
-            object: constraint.object().clone(),
+            origin: Origin::Constraint(constraint.object().clone()),
+        }
+    }
+
+    /// Of a rule of a file of Rego.
+    pub fn of_rule(rule: &ModuleRule) -> Self {
+        let action = rule.kind().action();
+        Self {
+            key: rule.key(),
+            title: None,
+            description: None,
+            severity: None,
+            category: None,
+            link: None,
+            actions: vec![Action(action)],
+            declared: action.as_str(),
+            annotations: BTreeMap::new(),
+            place: Place::of(rule.location()),
+            template: Template {
+                name: rule.package().to_string(),
+                rego: rule.source().text().clone(),
+                place: Place::of(rule.location()),
+            },
+            origin: Origin::Rule(rule.to_string()),
         }
     }
 }

@@ -70,7 +70,7 @@ impl<'a> Row<'a> {
                 portcullis::EnforcementAction::Dryrun => Level::Note,
             },
             code: policy.key.to_string(),
-            object: Some(reviewed.object.to_string()),
+            object: Some(reviewed.subject.to_string()),
             field: &finding.field,
             message: finding.says(),
             help: None,
@@ -93,7 +93,7 @@ impl<'a> Row<'a> {
                 message: one.finding.says(),
                 help: match &one.why {
                     Suppression::Exception { reason, .. } | Suppression::Inline { reason } => Some(reason),
-                    Suppression::Baseline => None,
+                    Suppression::Rule { .. } | Suppression::Baseline => None,
                 },
                 finding: Some((policy, &one.finding)),
                 suppressed: Some(&one.why),

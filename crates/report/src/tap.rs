@@ -51,7 +51,7 @@ fn write_test(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
         for (policy, findings) in found {
             let Some(policy) = report.policies.get(policy) else { continue };
             let denied = findings.iter().any(|finding| finding.action().0 == EnforcementAction::Deny);
-            let mut point = Point::new(!denied, format!("{}: {}", reviewed.object, policy.key));
+            let mut point = Point::new(!denied, format!("{}: {}", reviewed.subject, policy.key));
             for finding in findings {
                 point.says.push(("message", finding.says().into_owned()));
                 point.says.push(("at", finding.place.to_string()));

@@ -1,15 +1,15 @@
 //! What `portcullis test` found: a small audit, whose objects and texts are in memory.
 
-use portcullis::{EnforcementAction, Error, ErrorKind, Object};
+use portcullis::{EnforcementAction, Error, ErrorKind};
 
-use crate::{Finding, Place, Policy, Problem, Verdict};
+use crate::{Finding, Place, Policy, Problem, Subject, Verdict, count};
 
 /// What `portcullis test` found.
 #[derive(Debug)]
 pub struct TestReport {
     /// By position. Findings and passes name them by their index.
     pub reviewed: Vec<Reviewed>,
-    /// The constraints that could be used, by key. Findings and passes name them by their index.
+    /// The constraints that could be used, by key, then the rules of files of Rego. Findings and passes name them by their index.
     pub policies: Vec<Policy>,
     /// In the order of the objects, then as the library orders them. Each has its text.
     pub findings: Vec<Finding>,
@@ -21,6 +21,8 @@ pub struct TestReport {
     pub problems: Vec<Problem>,
     /// How many templates could be used.
     pub templates: usize,
+    /// The files of Rego, if they were taken for policies.
+    pub rules: Option<RuleFiles>,
     /// What became of objects that name no namespace.
     pub placed: Placed,
     /// How many objects were not judged, because a Config keeps the webhook away from their namespace.
@@ -69,6 +71,11 @@ pub enum Suppression {
         /// When it ends, as written.
         expires_at: Option<String>,
     },
+    /// A rule `exception` of files of Rego says so.
+    Rule {
+        /// Its name: `data.main.exception`.
+        name: String,
+    },
     /// A comment in the manifest says so.
     Inline {
         /// Its reason.
@@ -89,9 +96,48 @@ impl Suppression {
                 let more = if more.is_empty() { String::new() } else { format!(" ({})", more.join(", ")) };
                 format!("excepted by {name}{more}: {reason}")
             }
+            Self::Rule { name } => format!("excepted by {name}"),
             Self::Inline { reason } => format!("ignored by a comment: {reason}"),
             Self::Baseline => "known from the baseline".to_owned(),
         }
+    }
+}
+
+/// Files of Rego that were taken for policies.
+#[derive(Clone, Debug)]
+pub struct RuleFiles {
+    /// How many.
+    pub files: usize,
+    /// The packages that were asked, in order.
+    pub packages: Vec<String>,
+    /// How many rules were asked.
+    pub rules: usize,
+    /// How many documents they were asked about.
+    pub documents: usize,
+    /// Whether all at once.
+    pub together: bool,
+}
+
+impl RuleFiles {
+    /// `conftest's convention: 7 rules of package main in 3 files of Rego, 20 documents`.
+    pub fn line(&self) -> String {
+        const SHOWN: usize = 5;
+        let packages: Vec<_> = self.packages.iter().take(SHOWN).map(String::as_str).collect();
+        let more = self.packages.len().saturating_sub(SHOWN);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        if self.rules == 0 {
+            let files = count(self.files, "file of Rego", "files of Rego");
+            return format!("conftest's convention: {files}, of which no rule was asked");
+        }
+        let of = if self.packages.len() == 1 { "package" } else { "packages" };
+        format!(
+            "conftest's convention: {} of {of} {}{more} in {}, {}{}",
+            count(self.rules, "rule", "rules"),
+            packages.join(", "),
+            count(self.files, "file of Rego", "files of Rego"),
+            count(self.documents, "document", "documents"),
+            if self.together { " together" } else { "" },
+        )
     }
 }
 
@@ -141,7 +187,7 @@ impl Placed {
 #[derive(Debug)]
 pub struct Reviewed {
     /// What was judged.
-    pub object: Object,
+    pub subject: Subject,
     /// True for templates, constraints and other policy documents, which are reviewed like all objects.
     pub is_policy: bool,
     /// The constraints that apply and found nothing, by their index.
@@ -178,7 +224,14 @@ pub struct Counts {
 impl TestReport {
     /// Every object with its findings.
     pub fn by_object(&self) -> impl Iterator<Item = (&Reviewed, &[Finding])> {
-        let mut rest = self.findings.as_slice();
+        self.findings_by_object(&self.findings)
+    }
+
+    fn findings_by_object<'a>(
+        &'a self,
+        findings: &'a [Finding],
+    ) -> impl Iterator<Item = (&'a Reviewed, &'a [Finding])> {
+        let mut rest = findings;
         self.reviewed.iter().zip(0_u64..).map(move |(reviewed, ordinal)| {
             let own = rest.iter().take_while(|finding| finding.ordinal == ordinal).count();
             let (findings, others) = rest.split_at_checked(own).unwrap_or_default();
@@ -189,7 +242,14 @@ impl TestReport {
 
     /// Every finding with its object and its policy.
     pub fn each(&self) -> impl Iterator<Item = (&Reviewed, &Policy, &Finding)> {
-        self.by_object().flat_map(|(reviewed, findings)| {
+        self.each_of(&self.findings)
+    }
+
+    fn each_of<'a>(
+        &'a self,
+        findings: &'a [Finding],
+    ) -> impl Iterator<Item = (&'a Reviewed, &'a Policy, &'a Finding)> {
+        self.findings_by_object(findings).flat_map(|(reviewed, findings)| {
             let with_policy = findings.iter().map(|finding| (self.policies.get(finding.policy), finding));
             with_policy.filter_map(move |(policy, finding)| Some((reviewed, policy?, finding)))
         })

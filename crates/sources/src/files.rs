@@ -35,6 +35,37 @@ pub enum Choice {
     Suites,
 }
 
+/// Files by what they are.
+#[derive(Debug, Default)]
+pub struct Sorted {
+    /// Those named like manifests, and those that are named otherwise but were asked for.
+    pub manifests: Vec<InputFile>,
+    /// Files of Rego.
+    pub rego: Vec<InputFile>,
+    /// Files of TOML.
+    pub toml: Vec<InputFile>,
+}
+
+/// As [`list`], with files of Rego and of TOML, and with all that is in folders that have to be rendered: rules of
+/// Rego are asked about what is written there, too.
+pub fn list_sorted(paths: &[PathBuf], choice: Choice) -> (Sorted, Vec<Error>) {
+    let listing = Listing { choice, others: &[REGO, TOML], enters_all: true, ..Listing::default() };
+    let Found { files, problems, .. } = listed(listing, paths);
+    let (mut sorted, is) = (Sorted::default(), |file: &InputFile, end| has_extension(&file.path, &[end]));
+    for file in files {
+        let sort = match () {
+            () if is(&file, REGO) => &mut sorted.rego,
+            () if is(&file, TOML) => &mut sorted.toml,
+            () => &mut sorted.manifests,
+        };
+        sort.push(file);
+    }
+    (sorted, problems)
+}
+
+const REGO: &str = "rego";
+const TOML: &str = "toml";
+
 const EXTENSIONS: [&str; 5] = ["yaml", "yml", "json", "jsonl", "ndjson"];
 const PACKED: &[&str] = &["gz", "zst"];
 
@@ -56,9 +87,12 @@ pub fn list(paths: &[PathBuf], choice: Choice) -> (Vec<InputFile>, Vec<Error>) {
 }
 
 pub(crate) fn find(paths: &[PathBuf], choice: Choice) -> Found {
-    let mut listing = Listing { choice, ..Listing::default() };
+    listed(Listing { choice, ..Listing::default() }, paths)
+}
+
+fn listed(mut listing: Listing, paths: &[PathBuf]) -> Found {
     for path in paths {
-        if !is_stdin(path) || choice == Choice::Suites {
+        if !is_stdin(path) || listing.choice == Choice::Suites {
             listing.add(path);
         }
     }
@@ -68,6 +102,10 @@ pub(crate) fn find(paths: &[PathBuf], choice: Choice) -> Found {
 
 struct Listing {
     choice: Choice,
+    /// How files may end beside manifests.
+    others: &'static [&'static str],
+    /// Whether folders that have to be rendered are gone into.
+    enters_all: bool,
     files: Vec<InputFile>,
     /// Those that have to be rendered.
     folders: Vec<Folder>,
@@ -84,6 +122,8 @@ impl Default for Listing {
     fn default() -> Self {
         Self {
             choice: Choice::Manifests,
+            others: &[],
+            enters_all: false,
             files: Vec::new(),
             folders: Vec::new(),
             problems: Vec::new(),
@@ -137,7 +177,7 @@ impl Listing {
     /// was meant.
     fn directory(&mut self, root: &Path, depth: Option<usize>) {
         let before = (self.files.len(), self.problems.len());
-        let is_rendered = self.choice == Choice::Manifests;
+        let is_rendered = self.choice == Choice::Manifests && !self.enters_all;
         if let Some(folder) = is_rendered.then(|| Folder::at(root)).flatten() {
             self.push_folder(folder);
             return;
@@ -181,6 +221,7 @@ impl Listing {
     /// Whether anything named like a manifest is there.
     fn walk(&mut self, root: &Path, depth: Option<usize>) -> bool {
         let choice = self.choice;
+        let finds_folders = choice == Choice::Manifests && !self.enters_all;
         // Who walks decides for itself what is gone into, and only tells.
         let folders = Arc::new(Mutex::new(Vec::new()));
         let kept = folders.clone();
@@ -202,7 +243,7 @@ impl Listing {
                     return true;
                 }
                 let is_directory = || entry.file_type().is_some_and(|file_type| file_type.is_dir());
-                let is_manifests = choice == Choice::Manifests && is_directory();
+                let is_manifests = finds_folders && is_directory();
                 if let Some(folder) = is_manifests.then(|| Folder::at(entry.path())).flatten() {
                     keep(folder);
                     return false;
@@ -220,12 +261,13 @@ impl Listing {
                 }
             };
             let packed = choice == Choice::Dumps && has_extension(entry.path(), PACKED);
-            if !packed && !has_extension(entry.path(), &EXTENSIONS) {
+            let other = has_extension(entry.path(), self.others);
+            if !packed && !other && !has_extension(entry.path(), &EXTENSIONS) {
                 continue;
             }
             let Some(file_type) = entry.file_type().filter(|file_type| !file_type.is_dir()) else { continue };
             // Of one that changes nothing, or the folder would have to be rendered.
-            if choice == Choice::Manifests && is_kustomization_file(entry.path()) {
+            if finds_folders && is_kustomization_file(entry.path()) {
                 continue;
             }
             found = true;

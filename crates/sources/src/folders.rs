@@ -86,7 +86,7 @@ impl Folder {
 }
 
 /// Whether a file of a folder is what `kustomize` reads, and no manifest.
-pub(crate) fn is_kustomization_file(path: &Path) -> bool {
+pub fn is_kustomization_file(path: &Path) -> bool {
     path.file_name().is_some_and(|name| KUSTOMIZATIONS.iter().any(|known| name == *known))
 }
 

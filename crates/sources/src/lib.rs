@@ -28,15 +28,15 @@ use rayon::prelude::*;
 
 pub use config::{ConfigArgs, FormerArgs, GatekeeperArgs};
 pub use deadline::Deadline;
-pub use files::{Choice, list};
-pub use folders::{Folder, FolderKind};
+pub use files::{Choice, Sorted, list, list_sorted};
+pub use folders::{Folder, FolderKind, is_kustomization_file};
 pub use json_bytes::json_bytes;
 pub use metrics::MetricsText;
 pub use patience::with_patience;
 pub use reading::{InputFile, read_bytes, read_file};
 pub use render::RenderArgs;
 pub use special::{Special, special};
-pub use stdin::is_stream as stdin_is_stream;
+pub use stdin::{NAME as STDIN_NAME, is_stream as stdin_is_stream, read_bytes as read_stdin};
 pub use stdout::{closed_stdout, stdout_is_closed, usage};
 pub use system::reason;
 
@@ -61,6 +61,13 @@ pub struct Input {
 }
 
 impl Input {
+    /// Takes what another input has.
+    pub fn extend(&mut self, other: Self) {
+        self.documents.extend(other.documents);
+        self.problems.extend(other.problems);
+        self.found.extend(other.found);
+    }
+
     fn add(&mut self, (documents, problems): (Vec<Document>, Vec<Error>)) {
         self.documents.extend(documents);
         self.problems.extend(problems);
@@ -127,19 +134,31 @@ pub fn documents_or_render(paths: &[PathBuf], choice: Choice, limits: &Limits, a
     let named: BTreeSet<&PathBuf> = paths.iter().collect();
     input.found =
         files.iter().filter(|file| !named.contains(&file.path)).map(|file| file.name.clone()).collect();
-    if args.render {
-        for folder in &folders {
-            input.add(render::render(folder, args, limits));
-        }
-    } else {
-        input.problems.extend(Folder::not_judged(&folders));
-    }
+    input.extend(of_folders(&folders, limits, args));
     let read: Vec<_> = files.par_iter().map(|file| read_file(file, limits)).collect();
     for read in read {
         input.add(read);
     }
     if paths.iter().any(|path| is_stdin(path)) {
         input.add(stdin::read(limits));
+    }
+    input
+}
+
+/// The folders below some paths that have to be rendered.
+pub fn folders(paths: &[PathBuf]) -> Vec<Folder> {
+    files::find(paths, Choice::Manifests).folders
+}
+
+/// What comes of folders that have to be rendered: their manifests, or that they are not judged.
+pub fn of_folders(folders: &[Folder], limits: &Limits, args: &RenderArgs) -> Input {
+    let mut input = Input::default();
+    if args.render {
+        for folder in folders {
+            input.add(render::render(folder, args, limits));
+        }
+    } else {
+        input.problems.extend(Folder::not_judged(folders));
     }
     input
 }

@@ -31,9 +31,18 @@ fn is_character_device(_stdin: &io::Stdin) -> bool {
     false
 }
 
+/// Reads the bytes of standard input, to its end. Says that it waits, should nothing come.
+///
+/// # Errors
+///
+/// If it cannot be read, or is larger than the limit.
+pub fn read_bytes(limits: &Limits) -> Result<Vec<u8>, Error> {
+    with_patience(NAME, || read_limited(io::stdin().lock(), NAME, limits))
+}
+
 /// Reads the documents of standard input, to its end. Says that it waits, should nothing come.
 pub fn read(limits: &Limits) -> (Vec<Document>, Vec<Error>) {
-    match with_patience(NAME, || read_limited(io::stdin().lock(), NAME, limits)) {
+    match read_bytes(limits) {
         Ok(bytes) => Document::read_bytes(NAME, bytes, limits),
         Err(error) => (Vec::new(), vec![error]),
     }

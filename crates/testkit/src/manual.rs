@@ -21,6 +21,7 @@ manual! {
     index = "docs/README.md";
     audit = "docs/audit.md";
     cli = "docs/cli.md";
+    conftest = "docs/conftest.md";
     expansion = "docs/expansion.md";
     library = "docs/library.md";
     mutation = "docs/mutation.md";

@@ -8,16 +8,19 @@
 //!                                              └──> inventory, scopes
 //! ```
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use portcullis::{
-    Document, Error, ErrorKind, Limits, Location, Mutation, Node, Object, Place, Resource, Review, Scopes,
-    Settled, Severity, Source, Uses,
+    DataForm, Document, Error, ErrorKind, Limits, Location, Mutation, Node, Object, Packages, Place,
+    Resource, Review, Scopes, Settled, Severity, Source, Uses,
 };
-use portcullis_sources::{self as read, Choice, Input, RenderArgs, is_policy, is_suite};
+use portcullis_sources::{self as read, Choice, Input, InputFile, RenderArgs, is_policy, is_suite};
 use rayon::prelude::*;
+
+use crate::commands::rego_files::modules;
+use crate::conftest_args::RegoArgs;
 
 /// Something to judge.
 pub struct Subject {
@@ -73,6 +76,19 @@ pub struct Loaded {
     /// Some of the objects could not be read.
     pub is_unread: bool,
     pub problems: Vec<Error>,
+    /// The files of Rego, if these are used.
+    pub rego: Vec<InputFile>,
+    /// What they are asked about; none if there are none.
+    pub documents: Vec<Given>,
+}
+
+/// A document for files of Rego.
+pub struct Given {
+    pub document: Document,
+    /// Its number in its file, from 1, if there are several.
+    pub number: Option<usize>,
+    /// Where the file is; none of standard input.
+    pub path: Option<PathBuf>,
 }
 
 /// What a document is, and what is wrong with it.
@@ -97,6 +113,8 @@ pub struct Sources<'a> {
     pub purpose: Purpose,
     /// What is done with folders that are no manifests.
     pub render: &'a RenderArgs,
+    /// How documents are read for files of Rego, if these are used.
+    pub rego: Option<&'a RegoArgs>,
 }
 
 /// What is done with the input.
@@ -130,15 +148,20 @@ fn is_mutator(resource: Option<&Resource>) -> bool {
 
 /// Reads all that is named, and standard input if nothing says otherwise and somebody writes into it.
 pub fn load(sources: Sources<'_>) -> Loaded {
-    let Sources { mut paths, policies, inventory, max_size, purpose, render } = sources;
+    let Sources { mut paths, policies, inventory, max_size, purpose, render, rego } = sources;
     let limits = Limits { source_bytes: max_size, ..Limits::default() };
     let named = paths.iter().chain(policies).chain(inventory).any(|path| read::is_stdin(path));
     if !named && read::stdin_is_stream() {
         paths.push(read::stdin_path());
     }
-    let mut loaded = Loaded::default();
-    loaded.add_policies(read::documents(policies, Choice::Policies, &limits), purpose);
-    loaded.add_all(read::documents_or_render(&paths, Choice::Manifests, &limits, render), purpose);
+    let (rego_files, problems) = rego.map(|_| rego_files(policies, &paths)).unwrap_or_default();
+    let mut loaded = Loaded { rego: rego_files, problems, ..Loaded::default() };
+    if let Some(rego) = rego.filter(|_| !loaded.rego.is_empty()) {
+        loaded.add_with_rego(policies, &paths, &limits, purpose, rego, render);
+    } else {
+        loaded.add_policies(read::documents(policies, Choice::Policies, &limits), purpose);
+        loaded.add_all(read::documents_or_render(&paths, Choice::Manifests, &limits, render), purpose);
+    }
     loaded.add_inventory(read::documents_or_render(inventory, Choice::Manifests, &limits, render));
     if paths.is_empty() && policies.is_empty() && inventory.is_empty() {
         let error = Error::new(ErrorKind::NoInput, "there is nothing to read");
@@ -149,7 +172,147 @@ pub fn load(sources: Sources<'_>) -> Loaded {
     loaded
 }
 
+/// The files of Rego among policies and among all others, each once; and what is named like one and cannot be read.
+fn rego_files(policies: &[PathBuf], paths: &[PathBuf]) -> (Vec<InputFile>, Vec<Error>) {
+    let (of_policies, problems) = read::list_sorted(policies, Choice::Policies);
+    let (of_paths, found) = read::list_sorted(paths, Choice::Manifests);
+    let mut seen = BTreeSet::new();
+    let all = of_policies.rego.into_iter().chain(of_paths.rego);
+    let is_new =
+        |file: &InputFile| seen.insert(file.path.canonicalize().unwrap_or_else(|_| file.path.clone()));
+    let is_rego = |problem: &Error| problem.location().is_some_and(|at| at.file().ends_with(".rego"));
+    (all.filter(is_new).collect(), problems.into_iter().chain(found).filter(is_rego).collect())
+}
+
+/// Whether any of the files says what is wrong, in the package that is asked if nobody names one.
+fn has_rules(files: &[InputFile], rego: &RegoArgs, limits: &Limits) -> bool {
+    let (files, _) = modules(files, rego.rego_version, limits);
+    files.par_iter().any(|file| file.has_rules_of(&Packages::default()))
+}
+
+/// What a text to judge is, for templates and for files of Rego.
+struct Twofold {
+    manifests: Input,
+    given: Vec<Given>,
+    problems: Vec<Error>,
+}
+
+impl Twofold {
+    fn of(
+        name: &str,
+        path: Option<PathBuf>,
+        bytes: Result<Vec<u8>, Error>,
+        form: DataForm,
+        limits: &Limits,
+    ) -> Self {
+        let bytes = match bytes {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                let manifests = Input { problems: vec![error.clone()], ..Input::default() };
+                return Self { manifests, given: Vec::new(), problems: vec![error] };
+            }
+        };
+        let manifests = match form {
+            DataForm::Toml => Input::default(),
+            DataForm::Json | DataForm::Yaml => {
+                let (documents, problems) = Document::read_bytes(name, bytes.clone(), limits);
+                Input { documents, problems, ..Input::default() }
+            }
+        };
+        let (documents, problems) = Document::read_data_bytes(name, bytes, form, limits);
+        let is_several = documents.len() > 1;
+        let given = documents.into_iter().zip(1..).map(|(document, number)| Given {
+            document,
+            number: is_several.then_some(number),
+            path: path.clone(),
+        });
+        Self { manifests, given: given.collect(), problems }
+    }
+}
+
 impl Loaded {
+    /// Where there are files of Rego: all that is to be judged is read for them, too, and if there are no
+    /// templates and constraints, for them alone, so that it need not be manifests.
+    fn add_with_rego(
+        &mut self,
+        policies: &[PathBuf],
+        paths: &[PathBuf],
+        limits: &Limits,
+        purpose: Purpose,
+        rego: &RegoArgs,
+        render: &RenderArgs,
+    ) {
+        let (of_policies, problems) = read::list_sorted(policies, Choice::Policies);
+        let (documents, found): (Vec<_>, Vec<_>) =
+            of_policies.manifests.par_iter().map(|file| read::read_file(file, limits)).unzip();
+        let problems = problems.into_iter().chain(found.into_iter().flatten()).collect();
+        let documents = documents.into_iter().flatten().collect();
+        self.add_policies(Input { documents, problems, ..Input::default() }, purpose);
+        let (files, mut problems) = read::list_sorted(paths, Choice::Manifests);
+        let is_left_out =
+            |file: &InputFile| rego.ignore.as_ref().is_some_and(|ignore| ignore.is_match(&file.name));
+        let mut files: Vec<InputFile> = files.manifests.into_iter().chain(files.toml).collect();
+        files.retain(|file| !is_left_out(file));
+        files.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut read: Vec<Twofold> = files
+            .par_iter()
+            .map(|file| {
+                let form = rego.parser.unwrap_or_else(|| DataForm::of_name(&file.name));
+                let bytes = read::read_bytes(file, limits);
+                Twofold::of(&file.name, Some(file.path.clone()), bytes, form, limits)
+            })
+            .collect();
+        if paths.iter().any(|path| read::is_stdin(path)) {
+            let name = rego.stdin_filename.as_deref().unwrap_or(read::STDIN_NAME);
+            let form = rego.parser.unwrap_or(DataForm::Yaml);
+            read.push(Twofold::of(name, None, read::read_stdin(limits), form, limits));
+        }
+        let mut manifests = Input::default();
+        let mut of_data = Vec::new();
+        for twofold in read {
+            of_data.extend(twofold.problems);
+            self.documents.extend(twofold.given);
+            manifests.documents.extend(twofold.manifests.documents);
+            manifests.problems.extend(twofold.manifests.problems);
+        }
+        // Of what has to be rendered, templates judge what comes of it.
+        let folders = read::folders(paths);
+        let is_rendered = |name: &str| {
+            let is_below = |folder: &read::Folder| {
+                name.strip_prefix(&*folder.name).is_some_and(|rest| rest.starts_with('/'))
+            };
+            folders.iter().any(is_below) || read::is_kustomization_file(Path::new(name))
+        };
+        manifests.documents.retain(|document| !is_rendered(document.source().name()));
+        manifests.problems.retain(|problem| !problem.location().is_some_and(|at| is_rendered(at.file())));
+        let is_named = |file: &InputFile| paths.contains(&file.path);
+        manifests.found = files.iter().filter(|file| !is_named(file)).map(|file| file.name.clone()).collect();
+        manifests.extend(read::of_folders(&folders, limits, render));
+        let mut others = Self::default();
+        others.add_all(manifests, purpose);
+        if self.policies.is_empty() && others.policies.is_empty() {
+            // No manifests need be among them.
+            problems.append(&mut of_data);
+            self.is_unread |= has_errors(&problems);
+        } else {
+            if rego.asks_nothing() && !has_rules(&self.rego, rego, limits) {
+                // Sources of templates, or their libraries.
+                self.rego.clear();
+                self.documents.clear();
+            } else {
+                problems.append(&mut of_data);
+            }
+            self.policies.append(&mut others.policies);
+            self.mutators.append(&mut others.mutators);
+            self.subjects.append(&mut others.subjects);
+            self.inventory.append(&mut others.inventory);
+            self.is_unread |= others.is_unread;
+            self.problems.append(&mut others.problems);
+        }
+        self.scopes.extend(&others.scopes);
+        self.problems.append(&mut problems);
+    }
+
     fn add_all(&mut self, mut input: Input, purpose: Purpose) {
         self.problems.extend(without_others(&mut input));
         self.is_unread |= has_errors(&input.problems);

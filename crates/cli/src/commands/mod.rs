@@ -2,6 +2,7 @@
 
 mod baseline;
 mod bench;
+mod build;
 mod evaluation;
 mod expand;
 mod generate;
@@ -12,6 +13,9 @@ mod mutate;
 mod mutated;
 mod mutating;
 mod progress;
+mod rego_files;
+mod rego_tests;
+mod rules;
 mod second;
 mod test;
 mod verify;
@@ -52,6 +56,7 @@ pub fn dispatch(args: Args) -> anyhow::Result<ExitStatus> {
             let jobs = lint.jobs;
             in_pool(jobs, || lint::run(&lint))
         }
+        Command::Build(args) => in_pool(None, || build::run(&args)),
         Command::Generate(what) => in_pool(None, || generate::run(&what)),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -25,6 +25,7 @@ pub fn run(args: &MutateArgs) -> anyhow::Result<ExitStatus> {
         max_size: args.max_size,
         render: &args.render,
         purpose: Purpose::Mutate,
+        rego: None,
     });
     let places = Places::new(scopes).with_namespace(args.namespace.as_deref());
     let configs = policies.into_iter().filter(|policy| matches!(policy, Resource::Config(_)));

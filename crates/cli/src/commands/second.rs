@@ -102,3 +102,9 @@ impl Opinion<'_> {
         outcome.results.iter().filter_map(problem).collect()
     }
 }
+
+/// What the second evaluator is not asked about must not look as if it agreed.
+pub fn not_compared(what: &str) -> Error {
+    let message = format!("`--cross-check` does not compare {what}: only templates are evaluated twice");
+    Error::warning(ErrorKind::Unsupported, message)
+}

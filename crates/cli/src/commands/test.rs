@@ -8,6 +8,7 @@
 
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -19,8 +20,8 @@ use portcullis::{
 };
 use portcullis_audit::implying::Expand;
 use portcullis_report::{
-    self as report, Action, Details, ExitStatus, Finding, Form, Implied, InText, ObjectName, Placed, Policy,
-    Problem, Reviewed, Suppressed, Suppression, TestReport, Wanted,
+    self as report, Action, Details, ExitStatus, Finding, Form, Implied, InText, ObjectName, Origin, Placed,
+    Policy, Problem, Reviewed, Subject as Judgeable, Suppressed, Suppression, TestReport, Wanted,
 };
 use portcullis_sources::prepared;
 use rayon::prelude::*;
@@ -29,10 +30,13 @@ use crate::args::{FailOn, TestArgs};
 use crate::commands::baseline::Baseline;
 use crate::commands::evaluation::Evaluating;
 use crate::commands::inline::{self, Ignore};
-use crate::commands::input::{Changed, Loaded, Purpose, Sources, Subject, SubjectKind, has_errors, load};
+use crate::commands::input::{
+    Changed, Given, Loaded, Purpose, Sources, Subject, SubjectKind, has_errors, load,
+};
 use crate::commands::mutating::{Mutating, compile};
 use crate::commands::progress::Progress;
-use crate::commands::second::{Opinion, Second, Tally};
+use crate::commands::rules::{Asked, Rules};
+use crate::commands::second::{Opinion, Second, Tally, not_compared};
 
 /// Whose actions count.
 const POINT: EnforcementPoint = EnforcementPoint::CommandLine;
@@ -42,8 +46,17 @@ pub fn run(args: &TestArgs) -> anyhow::Result<ExitStatus> {
     report::destination::check(&args.output).map_err(anyhow::Error::msg)?;
     let report = report_of(args)?;
     report::destination::write_all(&args.output, &report, &report.problems)?;
-    let fails = |finding: &Finding| fails(&report, finding, args.fail_on);
-    Ok(match (report.problems.iter().any(Problem::is_error), report.findings.iter().any(fails)) {
+    tell_rules(&report, args);
+    // A rule that breaks judges nothing, whatever it is called.
+    let is_unjudged = |finding: &Finding| {
+        let policy = report.policies.get(finding.policy);
+        let is_rule = policy.is_some_and(|policy| matches!(policy.origin, Origin::Rule(_)));
+        is_rule && finding.verdict == report::Verdict::Unknown
+    };
+    let is_error = report.problems.iter().any(Problem::is_error) || report.findings.iter().any(is_unjudged);
+    let on = if args.rego.fail_on_warn { FailOn::Warn } else { args.fail_on };
+    let fails = |finding: &Finding| fails(&report, finding, on);
+    Ok(match (is_error, report.findings.iter().any(fails) && !args.rego.no_fail) {
         (true, _) => ExitStatus::Error,
         (false, true) => ExitStatus::Violations,
         (false, false) => ExitStatus::Success,
@@ -81,8 +94,10 @@ fn report_of(args: &TestArgs) -> anyhow::Result<TestReport> {
         max_size: args.max_size,
         render: &args.render,
         purpose: if args.mutate { Purpose::MutateAndJudge } else { Purpose::Judge },
+        rego: Some(&args.rego),
     });
-    let mut report = judge(loaded, args);
+    let names = Names::of(&loaded, args)?;
+    let mut report = judge(loaded, args, names);
     if let Some(path) = &args.baseline {
         known(&mut report, path, args.write_baseline)?;
     }
@@ -143,10 +158,63 @@ fn fails(report: &TestReport, finding: &Finding, on: FailOn) -> bool {
     }
 }
 
-fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
-    let Loaded { policies, mutators, mut subjects, mut inventory, scopes, mut is_unread, mut problems } =
-        loaded;
-    let places = Places::new(scopes).with_namespace(args.namespace.as_deref());
+/// Which convention was taken. People read it in the summary.
+fn tell_rules(report: &TestReport, args: &TestArgs) {
+    let is_told = args.quiet || report::destination::is_for_people(&args.output);
+    if let Some(rules) = report.rules.as_ref().filter(|_| !is_told) {
+        let excepted = match report.counts().excepted {
+            0 => String::new(),
+            excepted => format!("; {excepted} excepted"),
+        };
+        // Only a courtesy: the report is what counts.
+        let _ = writeln!(anstream::stderr(), "note: {}{excepted}", rules.line());
+    }
+}
+
+/// What `--namespace` means: where there are no templates, packages of Rego, as conftest has it.
+struct Names {
+    of_objects: Option<String>,
+    packages: Vec<String>,
+}
+
+impl Names {
+    fn of(loaded: &Loaded, args: &TestArgs) -> anyhow::Result<Self> {
+        let mut packages = args.rego.rego_namespace.clone();
+        if !loaded.rego.is_empty() && loaded.policies.is_empty() {
+            packages.extend(args.namespace.iter().cloned());
+            return Ok(Self { of_objects: None, packages });
+        }
+        let of_objects = match args.namespace.as_slice() {
+            [] => None,
+            [name] => Some(portcullis_sources::namespace(name).map_err(|why| {
+                let hint = if loaded.rego.is_empty() {
+                    ""
+                } else {
+                    "; packages of Rego are named with `--rego-namespace` where there are templates, too"
+                };
+                anyhow::anyhow!("`--namespace {name}`: {why}{hint}")
+            })?),
+            [_, _, ..] => {
+                anyhow::bail!("`--namespace` is given more than once, but there are no files of Rego alone")
+            }
+        };
+        Ok(Self { of_objects, packages })
+    }
+}
+
+fn judge(loaded: Loaded, args: &TestArgs, names: Names) -> TestReport {
+    let Loaded {
+        policies,
+        mutators,
+        mut subjects,
+        mut inventory,
+        scopes,
+        mut is_unread,
+        mut problems,
+        rego,
+        documents,
+    } = loaded;
+    let places = Places::new(scopes).with_namespace(names.of_objects.as_deref());
     let (expansions, policies): (Vec<_>, Vec<_>) = policies.into_iter().partition(Resource::is_expansion);
     let (expansions, found) = ExpansionSet::from_resources(expansions);
     problems.extend(found);
@@ -184,16 +252,31 @@ fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
     if !is_unread {
         problems.extend(policies.missing_inventory(&inventory));
     }
-    problems.extend(nothing_to_do(&policies, &subjects, &problems));
+    let is_alone =
+        !rego.is_empty() && policies.templates().next().is_none() && policies.constraints().next().is_none();
+    let mut described: Vec<Policy> = policies.constraints().map(|one| Policy::of(one, POINT)).collect();
+    let mut rules = None;
+    if !rego.is_empty() {
+        let (loaded, found) = Rules::load(&rego, args, names.packages, described.len());
+        problems.extend(found);
+        described.extend(loaded.policies());
+        problems.extend(args.second.cross_check.then(|| not_compared("rules of files of Rego")));
+        rules = Some(loaded);
+    }
+    if is_alone {
+        problems.extend(no_documents(&documents, &problems));
+    } else {
+        problems.extend(nothing_to_do(&policies, &subjects, &problems));
+    }
     subjects.sort_by_cached_key(|subject| subject.object.location());
-    let progress = Progress::new(subjects.len(), args.quiet);
+    let number = documents.len();
+    let progress = Progress::new(subjects.len() + if rules.is_some() { number } else { 0 }, args.quiet);
     let evaluating = Evaluating::new(&args.evaluation);
     let now_ns = evaluating.now_ns();
     problems.extend(policies.idle_exceptions(Some(now_ns)));
     // `lint` calls some of them errors; what can be judged is judged all the same.
     problems.extend(policies.impossible_kinds(places.scopes()).into_iter().map(Error::into_warning));
     let default = inventory.missing_default_namespace();
-    let described: Vec<Policy> = policies.constraints().map(|one| Policy::of(one, POINT)).collect();
     let index = described.iter().enumerate().map(|(index, policy)| (policy.key.clone(), index)).collect();
     let (policies, inventory, places) = (&policies, &inventory, &places);
     let tally = args.second.cross_check.then(Tally::default);
@@ -220,6 +303,9 @@ fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
             judged
         })
         .collect();
+    let asked = rules.as_ref().map(|rules| rules.judge(documents, &evaluating, || progress.advance()));
+    let judged = with_rules(judged, asked.unwrap_or_default());
+    let rules = rules.map(|rules| rules.summary(number));
     progress.finish();
     if let Some(tally) = tally.as_ref().filter(|_| !args.quiet) {
         tally.write();
@@ -233,12 +319,15 @@ fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
     let mut reviewed = Vec::with_capacity(judged.len());
     let (mut findings, mut suppressed) = (Vec::new(), Vec::new());
     // Of each the first object, and how many there are.
-    let mut fights: BTreeMap<_, (Error, ObjectName, usize)> = BTreeMap::new();
+    let mut fights: BTreeMap<_, (Error, String, usize)> = BTreeMap::new();
     for (judged, ordinal) in judged.into_iter().zip(0..) {
         reviewed.push(judged.reviewed);
         findings.extend(judged.findings.into_iter().map(|finding| Finding { ordinal, ..finding }));
+        let is_told = |one: &Suppressed| {
+            !(args.rego.suppress_exceptions && matches!(one.why, Suppression::Rule { .. }))
+        };
         let numbered = |one: Suppressed| Suppressed { finding: Finding { ordinal, ..one.finding }, ..one };
-        suppressed.extend(judged.suppressed.into_iter().map(numbered));
+        suppressed.extend(judged.suppressed.into_iter().filter(is_told).map(numbered));
         problems.extend(judged.elsewhere);
         problems.extend(judged.comments);
         problems.extend(judged.unexpanded);
@@ -246,7 +335,7 @@ fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
         for fight in judged.fights {
             let Some(last) = reviewed.last() else { continue };
             let entry = fights.entry((fight.constraint, fight.mutators));
-            entry.or_insert_with(|| (fight.warning, ObjectName::of(&last.object), 0)).2 += 1;
+            entry.or_insert_with(|| (fight.warning, last.subject.to_string(), 0)).2 += 1;
         }
     }
     problems.extend(fights.into_values().map(|(warning, first, objects)| {
@@ -268,6 +357,7 @@ fn judge(loaded: Loaded, args: &TestArgs) -> TestReport {
         findings,
         suppressed,
         exceptions: policies.exceptions().map(|info| exception(info, now_ns)).collect(),
+        rules,
         problems: Problem::all(&problems),
         templates: policies.templates().count(),
         placed,
@@ -359,6 +449,42 @@ fn nothing_to_do(policies: &PolicySet, subjects: &[Subject], problems: &[Error])
     None
 }
 
+/// Rules that are asked about nothing must not look like success.
+fn no_documents(documents: &[Given], problems: &[Error]) -> Option<Error> {
+    if !documents.is_empty() || has_errors(problems) {
+        return None;
+    }
+    let error = Error::new(ErrorKind::NoInput, "there is nothing to judge by the files of Rego");
+    Some(error.hint("name files of YAML, JSON or TOML; a list without items has none, either"))
+}
+
+/// Objects with what templates and rules say of them. What only rules are asked about comes behind.
+fn with_rules(mut judged: Vec<Judged>, asked: Vec<Asked>) -> Vec<Judged> {
+    let place = |reviewed: &Reviewed| {
+        let location = reviewed.subject.location()?;
+        Some((location.file().clone(), location.range().start))
+    };
+    let places: BTreeMap<(Arc<str>, u32), usize> = judged
+        .iter()
+        .enumerate()
+        .filter_map(|(number, judged)| Some((place(&judged.reviewed)?, number)))
+        .collect();
+    for Asked { reviewed, findings, suppressed } in asked {
+        let known = place(&reviewed).and_then(|place| places.get(&place));
+        let is_together = matches!(reviewed.subject, Judgeable::Together { .. });
+        match known.filter(|_| !is_together).and_then(|number| judged.get_mut(*number)) {
+            Some(known) => {
+                known.reviewed.passed.extend(reviewed.passed);
+                known.reviewed.prints.extend(reviewed.prints);
+                known.findings.extend(findings);
+                known.suppressed.extend(suppressed);
+            }
+            None => judged.push(Judged { findings, suppressed, ..Judged::of(reviewed) }),
+        }
+    }
+    judged
+}
+
 /// What all objects are judged with.
 struct Judging<'a> {
     policies: &'a PolicySet,
@@ -399,6 +525,23 @@ struct Judged {
     otherwise: Vec<Error>,
 }
 
+impl Judged {
+    fn of(reviewed: Reviewed) -> Self {
+        Self {
+            reviewed,
+            findings: Vec::new(),
+            suppressed: Vec::new(),
+            comments: Vec::new(),
+            is_placed: false,
+            is_excluded: false,
+            elsewhere: Vec::new(),
+            unexpanded: None,
+            fights: Vec::new(),
+            otherwise: Vec::new(),
+        }
+    }
+}
+
 impl Judging<'_> {
     fn judge(&self, subject: Subject) -> Judged {
         let Subject { object, kind, request, mutated } = subject;
@@ -419,20 +562,20 @@ impl Judging<'_> {
         let is_excluded = self.policies.excludes(process, &review);
         let is_policy = kind == SubjectKind::Policy;
         let mut unexpanded = None;
-        let mut reviewed = Reviewed { object, is_policy, passed: Vec::new(), prints: Vec::new() };
+        let (mut passed, mut prints) = (Vec::new(), Vec::new());
         let (mut findings, mut suppressed, mut comments) = (Vec::new(), Vec::new(), Vec::new());
         let (mut fights, mut otherwise) = (Vec::new(), Vec::new());
         if !is_excluded {
             let implied = review.implied(&self.expansion, &world).unwrap_or_else(|error| {
-                let error = error.to_error().about(reviewed.object.to_string());
-                let place = whole(&reviewed.object).location;
+                let error = error.to_error().about(object.to_string());
+                let place = whole(&object).location;
                 unexpanded = Some(if error.location().is_none() { error.at(place) } else { error });
                 Vec::new()
             });
-            elsewhere.extend(implied.iter().flat_map(|one| elsewhere_of(one, &reviewed.object)));
+            elsewhere.extend(implied.iter().flat_map(|one| elsewhere_of(one, &object)));
             let outcome = self.policies.review_with(&review, &implied, &world, point);
             if let Some(second) = &self.second {
-                let place = whole(&reviewed.object).location;
+                let place = whole(&object).location;
                 let mut own = outcome.clone();
                 own.results.retain(|result| result.implied_by.is_none());
                 otherwise = second.problems(self.policies, &review, &world, &own, Some(&place));
@@ -441,19 +584,20 @@ impl Judging<'_> {
                 fights = self.fights(&changed, &outcome, &world);
             }
             let decision = Decision::from(&outcome);
-            findings = once(self.findings(&reviewed.object, &decision.findings));
-            suppressed = self.suppressed(&reviewed.object, &decision.excepted);
-            if let Some(document) = reviewed.object.document().filter(|_| self.has_inline_ignores) {
+            findings = once(self.findings(&object, &decision.findings));
+            suppressed = self.suppressed(&object, &decision.excepted);
+            if let Some(document) = object.document().filter(|_| self.has_inline_ignores) {
                 let ignores;
                 (ignores, comments) = inline::ignores(document);
                 suppressed.extend(self.ignored(&mut findings, &ignores));
             }
-            reviewed.passed = self.passed(&outcome);
+            passed = self.passed(&outcome);
             for result in &outcome.results {
                 let Some(policy) = self.index.get(result.key()).copied() else { continue };
-                reviewed.prints.extend(result.prints.iter().map(|print| (policy, print.clone())));
+                prints.extend(result.prints.iter().map(|print| (policy, print.clone())));
             }
         }
+        let reviewed = Reviewed { subject: Judgeable::Object(object), is_policy, passed, prints };
         Judged {
             reviewed,
             findings,

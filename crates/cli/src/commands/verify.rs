@@ -13,7 +13,9 @@ use portcullis::{
     Location, MutatorSet, Object, Parent, PolicySet, Resource, Review, Severity, Source, Unsupported, Uses,
     World,
 };
-use portcullis_report::verify::{CaseResult, Failure, Status, SuiteResult, TestResult, VerifyReport};
+use portcullis_report::verify::{
+    CaseResult, Failure, Status, SuiteResult, TestCoverage, TestResult, VerifyReport,
+};
 use portcullis_report::{self as report, ExitStatus, Problem, count, human};
 use portcullis_sources::{self as read, Choice, InputFile};
 use portcullis_suite::{Assertion, Case, Expected, Suite, Test};
@@ -21,6 +23,7 @@ use rayon::prelude::*;
 
 use crate::args::{Selection, VerifyArgs};
 use crate::commands::evaluation::Evaluating;
+use crate::commands::rego_tests;
 use crate::commands::second::{Second, Tally};
 use crate::commands::{mutated, mutating};
 
@@ -28,7 +31,9 @@ use crate::commands::{mutated, mutating};
 pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
     report::destination::check(&args.output).map_err(anyhow::Error::msg)?;
     let limits = Limits { source_bytes: args.max_size, ..Limits::default() };
-    let (files, mut problems) = read::list(&args.paths, Choice::Suites);
+    let paths: Vec<PathBuf> = args.all_paths().cloned().collect();
+    let (files, mut problems) = read::list_sorted(&paths, Choice::Suites);
+    let files = files.manifests;
     let evaluating = Evaluating::new(&args.evaluation);
     let unsupported = Unsupported::allowed(args.allow_unsupported);
     let tally = args.second.cross_check.then(Tally::default);
@@ -37,19 +42,26 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
     let results: Vec<_> = files.par_iter().map(|file| runner.file(file)).collect();
     let mut suites = Vec::new();
     for (file, result) in files.iter().zip(results) {
-        let named = args.paths.contains(&file.path);
+        let named = paths.contains(&file.path);
         match result {
             Some(suite) => suites.push(suite),
             None if named => problems.push(no_suite(file)),
             None => {}
         }
     }
+    let tested = rego_tests::run(args, &evaluating);
+    problems.extend(tested.problems);
+    suites.extend(tested.suites);
+    let covered = TestCoverage { files: tested.covered, least: args.coverage_min };
+    // Where no test could be run, nothing is known of it.
+    let coverage = (args.wants_coverage() && !covered.files.is_empty()).then_some(covered);
     let has_errors =
         |problems: &[Error]| problems.iter().any(|problem| problem.severity() == Severity::Error);
     if suites.is_empty() && !has_errors(&problems) {
         let error = Error::new(ErrorKind::NoInput, "no suite was found");
-        problems
-            .push(error.hint("a suite is a file of `kind: Suite`; `DIR/...` searches all of a directory"));
+        problems.push(error.hint(
+            "a suite is a file of `kind: Suite`, `DIR/...` searches all of a directory; unit tests of Rego are rules that begin with `test_`",
+        ));
     } else if let Some(error) = nothing_selected(args, &suites) {
         problems.push(error);
     }
@@ -58,6 +70,7 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
         _ if has_errors(&problems) => ExitStatus::Error,
         Some(Status::Broken) => ExitStatus::Error,
         Some(Status::Failed) => ExitStatus::Violations,
+        _ if coverage.as_ref().is_some_and(TestCoverage::is_too_little) => ExitStatus::Violations,
         _ => ExitStatus::Success,
     };
     let passed = status == ExitStatus::Success;
@@ -65,7 +78,7 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
         tally.write();
     }
     human::write_problems(&Problem::all(&problems), &mut anstream::stderr().lock())?;
-    let report = VerifyReport { suites, passed, verbose: args.verbose };
+    let report = VerifyReport { suites, passed, verbose: args.verbose, coverage };
     // What is wrong with files that are no suites is in none of its forms, and was written above.
     report::destination::write_all(&args.output, &report, &[])?;
     Ok(status)

@@ -200,3 +200,45 @@ END"#;
         assert!(rendered(Some("echo 'a: ['")).contains("(rendered)"));
     }
 }
+
+/// Rules of Rego are asked about what is written in a chart; templates are not.
+#[test]
+fn files_of_rego_see_what_is_written_in_folders_that_have_to_be_rendered() {
+    let folder = folder(&[
+        ("chart/Chart.yaml", "name: shop\n"),
+        ("chart/values.yaml", "privileged: true\n"),
+        ("good.yaml", POD),
+        (
+            "policy/main.rego",
+            "package main\n\ndeny contains msg if {\n\tinput.privileged\n\tmsg := \"no\"\n}\n",
+        ),
+    ]);
+    let run = |args: &[&str]| super::run_in(folder.path(), &[&["test", "-o", "compact"], args].concat());
+    // With rules alone it is a document like all others.
+    let alone = run(&["-p", "policy", "chart", "good.yaml"]).exits_with(1);
+    assert!(alone.stdout.contains("chart/values.yaml\n  1:1  error    main/deny"), "{}", alone.shown());
+    assert!(!alone.stdout.contains("not-judged"), "{}", alone.shown());
+    // With templates beside them, it is known that these did not judge the chart.
+    let template = testdata().join("../../policies/pod-security/privileged-containers/template.yaml");
+    let constraint =
+        "apiVersion: constraints.gatekeeper.sh/v1beta1\nkind: PrivilegedContainers\nmetadata: {name: none}\n";
+    fs::write(folder.path().join("constraint.yaml"), constraint).unwrap();
+    let both = run(&[
+        "-p",
+        "policy",
+        "-p",
+        template.to_str().unwrap(),
+        "-p",
+        "constraint.yaml",
+        "chart",
+        "good.yaml",
+    ]);
+    let both = both.exits_with(2);
+    for said in ["main/deny", "not-judged", "PrivilegedContainers/none"] {
+        assert!(both.stdout.contains(said), "{said}: {}", both.shown());
+    }
+    // What is known of rules stays known.
+    let known = ["-p", "policy", "chart", "--baseline", "known.yaml"];
+    run(&[&known[..], &["--write-baseline"]].concat()).exits_with(0);
+    assert!(run(&known).exits_with(0).stdout.contains("1 known from the baseline"));
+}

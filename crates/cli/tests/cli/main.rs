@@ -9,6 +9,7 @@
 
 mod bench;
 mod configs;
+mod conftest;
 mod cross_check;
 mod deploy;
 mod expand;
@@ -20,6 +21,7 @@ mod inputs;
 mod lint;
 mod mutate;
 mod oracle;
+mod repos;
 mod sarif;
 mod scope;
 mod suppressed;

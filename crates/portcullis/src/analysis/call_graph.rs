@@ -145,6 +145,25 @@ impl<'p> CallGraph<'p> {
         all.filter(|(_, need)| **need == Need::Evaluated).map(|(needed, _)| *needed)
     }
 
+    /// The rules that one definition of a rule may need, but for that rule itself.
+    pub(super) fn reached_from(&self, module: usize, definition: &Rule) -> BTreeSet<RuleId> {
+        let own = self.named(module, definition.name());
+        let Some(parsed) = self.modules.get(module) else { return BTreeSet::new() };
+        let inside = |span: Span| definition.span.start <= span.start && span.end <= definition.span.end;
+        let mut open: Vec<RuleId> = Vec::new();
+        for reference in self.references(module).iter().filter(|reference| inside(reference.span)) {
+            let Some(target) = below_data(parsed, reference.root, &reference.static_prefix) else { continue };
+            open.extend(self.along(&target).chain(self.below(&target)));
+        }
+        let mut reached = BTreeSet::new();
+        while let Some(rule) = open.pop() {
+            if Some(rule) != own && reached.insert(rule) {
+                open.extend(self.rules.get(rule).into_iter().flat_map(|node| node.needs.keys()));
+            }
+        }
+        reached
+    }
+
     /// The rules that `violation` may need, itself included.
     #[cfg(feature = "lint")]
     pub(super) fn reached(&self) -> BTreeSet<RuleId> {

@@ -17,6 +17,7 @@ mod operations;
 mod reads;
 mod recursion;
 mod reviewed_kinds;
+mod rule_reads;
 mod template_rules;
 mod told;
 mod types;
@@ -24,7 +25,7 @@ mod types;
 use portcullis_rego::{CompileError, CompileErrorKind, Unit};
 use portcullis_rego_syntax::{Module, Names, Parsed, resolve, resolve_in};
 
-use crate::api::template::{RegoVersion, Text};
+use crate::api::template::{Text, TextPlace};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::schema::Schema;
@@ -34,19 +35,17 @@ pub use inventory_read::InventoryRead;
 #[cfg(feature = "lint")]
 pub use lint::Explanation;
 pub(crate) use operations::Mention;
+pub(crate) use rule_reads::RulesTold;
 pub(crate) use template_rules::locate;
 pub(crate) use told::Told;
 
 /// A path below `input.review.object` that the policy reads: constant steps, `None` where it is computed.
 pub(crate) type ObjectRead = Vec<Option<Box<str>>>;
 
-/// Parses the modules of a template, the main one first, and finds out what their names mean.
-pub(crate) fn parsed<'a>(
-    version: RegoVersion,
-    texts: impl IntoIterator<Item = &'a Text>,
-) -> Vec<ParsedModule<'a>> {
+/// Parses modules that belong together, the main one of a template first, and finds out what their names mean.
+pub(crate) fn parsed<'a>(texts: impl IntoIterator<Item = &'a Text>) -> Vec<ParsedModule<'a>> {
     let parsed =
-        texts.into_iter().map(|text| (text, portcullis_rego_syntax::parse(&text.text, version.into())));
+        texts.into_iter().map(|text| (text, portcullis_rego_syntax::parse(&text.text, text.version.into())));
     let parsed: Vec<(&Text, Parsed)> = parsed.collect();
     let names_of = |number: usize, module: &Module| {
         let others = parsed.iter().enumerate().filter(|(other, (_, parsed))| {
@@ -82,15 +81,49 @@ pub(crate) fn check(graph: &CallGraph<'_>, schema: Option<&Schema>, document: &D
     errors
 }
 
+/// What OPA would refuse modules for that are no template's. The document is the one that stands for all of
+/// them.
+pub(crate) fn check_modules(graph: &CallGraph<'_>, document: &Document) -> Vec<Error> {
+    let modules = graph.modules;
+    let mut errors = Vec::new();
+    for (number, parsed) in modules.iter().enumerate() {
+        errors.extend(unreadable(parsed, document));
+        let unit = Unit { module: &parsed.module, names: &parsed.names };
+        let missing = portcullis_rego::unavailable_builtins(&unit, number);
+        errors.extend(missing.iter().map(|error| compile_error(error, modules, document)));
+    }
+    errors.extend(beyond_one_module(graph, document));
+    errors
+}
+
+/// What is wrong with the text of one module.
+fn unreadable(parsed: &ParsedModule<'_>, document: &Document) -> Vec<Error> {
+    // What follows from a text that does not parse is noise.
+    let unresolved = parsed.names.diagnostics.iter().filter(|_| parsed.diagnostics.is_empty());
+    let found = parsed.diagnostics.iter().chain(unresolved);
+    found.map(|diagnostic| template_rules::rego_error(diagnostic, parsed, document)).collect()
+}
+
+/// What needs all modules to be seen: types, and rules that need themselves.
+fn beyond_one_module(graph: &CallGraph<'_>, document: &Document) -> Vec<Error> {
+    let modules = graph.modules;
+    let mut errors = Vec::new();
+    let recursions = recursion::find(graph);
+    let mut found =
+        modules.iter().flat_map(|parsed| parsed.diagnostics.iter().chain(&parsed.names.diagnostics));
+    if found.next().is_none() && recursions.is_empty() {
+        errors.extend(types::check(modules, document));
+    }
+    errors.extend(recursions.iter().map(|error| compile_error(error, modules, document)));
+    errors
+}
+
 /// What Gatekeeper and OPA would refuse the modules for.
 fn refused(graph: &CallGraph<'_>, document: &Document) -> Vec<Error> {
     let modules = graph.modules;
     let mut errors = Vec::new();
     for (number, parsed) in modules.iter().enumerate() {
-        // What follows from a text that does not parse is noise.
-        let unresolved = parsed.names.diagnostics.iter().filter(|_| parsed.diagnostics.is_empty());
-        let found = parsed.diagnostics.iter().chain(unresolved);
-        errors.extend(found.map(|diagnostic| template_rules::rego_error(diagnostic, parsed, document)));
+        errors.extend(unreadable(parsed, document));
         errors.extend(template_rules::check(graph, number, parsed, document));
     }
     let compile_error = |error: &CompileError| compile_error(error, modules, document);
@@ -99,14 +132,16 @@ fn refused(graph: &CallGraph<'_>, document: &Document) -> Vec<Error> {
         errors.extend(portcullis_rego::unavailable_builtins(&unit, number).iter().map(compile_error));
     }
     errors.extend(template_rules::check_libraries(graph, document));
-    let recursions = recursion::find(graph);
-    let mut found =
-        modules.iter().flat_map(|parsed| parsed.diagnostics.iter().chain(&parsed.names.diagnostics));
-    if found.next().is_none() && recursions.is_empty() {
-        errors.extend(types::check(modules, document));
-    }
-    errors.extend(recursions.iter().map(compile_error));
+    errors.extend(beyond_one_module(graph, document));
     errors
+}
+
+/// A place in a text that is a file of its own.
+pub(crate) fn location(text: &Text, span: portcullis_rego_syntax::Span) -> Option<crate::source::Location> {
+    match &text.place {
+        TextPlace::File(source) => Some(crate::source::Location::new(source.clone(), span.start..span.end)),
+        TextPlace::Within(_) => None,
+    }
 }
 
 pub(crate) fn compile_error(

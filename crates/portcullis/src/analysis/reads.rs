@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use portcullis_rego_syntax::ast::{
-    BinaryOp, Expr, ExprKind, Head, Module, RefArgKind, Rule, Statement, StatementKind,
+    BinaryOp, Expr, ExprKind, Head, Module, RefArg, RefArgKind, Rule, Statement, StatementKind,
 };
 use portcullis_rego_syntax::visit::{self, Visitor};
 
@@ -37,11 +37,21 @@ const ROUNDS: usize = 64;
 /// them.
 const MAX_PATHS: usize = 100;
 
+/// The root of the object that templates look at.
+const OBJECT: [&str; 3] = ["input", "review", "object"];
+
 impl Reads {
     pub(crate) fn of(modules: &[&Module]) -> Self {
+        let all: Vec<(&Module, Vec<&Rule>)> =
+            modules.iter().map(|module| (*module, module.rules.iter().collect())).collect();
+        Self::of_rules(&all, &OBJECT)
+    }
+
+    /// What some rules of modules read; `root` is where in `input` the object is.
+    pub(crate) fn of_rules(modules: &[(&Module, Vec<&Rule>)], root: &[&str]) -> Self {
         let mut bindings = Bindings::default();
-        for module in modules {
-            for rule in &module.rules {
+        for (_, rules) in modules {
+            for rule in rules {
                 if let Some(params) = &rule.head.params {
                     bindings.functions.entry(rule.name().to_owned()).or_default().push(params);
                 }
@@ -50,10 +60,10 @@ impl Reads {
         let (mut paths, mut present) = (BTreeSet::new(), BTreeSet::new());
         let mut known = 0;
         for _ in 0..ROUNDS {
-            for module in modules {
+            for (module, rules) in modules {
                 let imports: BTreeSet<&str> =
                     module.imports.iter().filter_map(|import| Some(import.name()?.text.as_str())).collect();
-                for rule in &module.rules {
+                for rule in rules {
                     let mut collector = Collector::new(&imports, &mut bindings, &mut paths, &mut present);
                     // Twice, for variables that are used in the text before they are bound.
                     collector.visit_rule(rule);
@@ -61,7 +71,8 @@ impl Reads {
                     collector.visit_rule(rule);
                 }
             }
-            let sizes = bindings.arguments.values().chain(bindings.elements.values()).map(BTreeSet::len);
+            let bound = bindings.arguments.values().chain(bindings.elements.values());
+            let sizes = bound.chain(bindings.values.values()).map(BTreeSet::len);
             let found = sizes.sum::<usize>() + paths.len() + present.len();
             if found == known {
                 break;
@@ -69,11 +80,11 @@ impl Reads {
             known = found;
         }
         let mut inventory = inventory_reads(&paths, &present);
-        if inventory.is_empty() && modules.iter().any(|module| mentions_inventory(module)) {
+        if inventory.is_empty() && modules.iter().any(|(module, _)| mentions_inventory(module)) {
             inventory.push(InventoryRead { api_version: None, kind: None, fields: None });
         }
         let namespace = paths.iter().chain(&present).any(reads_namespace);
-        Self { object: object_reads(&paths), inventory, namespace }
+        Self { object: object_reads(&paths, root), inventory, namespace }
     }
 }
 
@@ -83,11 +94,10 @@ fn reads_namespace(path: &Path) -> bool {
     path.iter().zip(wanted).all(|(step, wanted)| step.as_deref().is_none_or(|step| step == wanted))
 }
 
-fn object_reads(paths: &BTreeSet<Path>) -> Vec<ObjectRead> {
+fn object_reads(paths: &BTreeSet<Path>, root: &[&str]) -> Vec<ObjectRead> {
     let below = |path: &Path| {
-        let mut steps = path.iter().map(Option::as_deref);
-        let root = [steps.next()?, steps.next()?, steps.next()?];
-        (root == [Some("input"), Some("review"), Some("object")]).then(|| path.get(3..).map(<[_]>::to_vec))?
+        let (start, below) = path.split_at_checked(root.len())?;
+        start.iter().map(Option::as_deref).eq(root.iter().copied().map(Some)).then(|| below.to_vec())
     };
     let reads: BTreeSet<ObjectRead> =
         paths.iter().filter_map(below).filter(|read| !read.is_empty()).collect();
@@ -182,6 +192,8 @@ struct Bindings<'m> {
     arguments: BTreeMap<(String, usize), BTreeSet<Path>>,
     /// Paths of the elements of a set rule.
     elements: BTreeMap<String, BTreeSet<Path>>,
+    /// Paths below `input` that are the value of a rule: for places, so that those below `data` are left out.
+    values: BTreeMap<String, BTreeSet<Path>>,
 }
 
 /// Collects the paths of one rule.
@@ -234,7 +246,10 @@ impl<'c, 'm> Collector<'c, 'm> {
             ExprKind::Var(name) if name == "input" || name == "data" => {
                 BTreeSet::from([vec![Some(name.as_str().into())]])
             }
-            ExprKind::Var(name) => self.variables.get(name.as_str()).cloned().unwrap_or_default(),
+            ExprKind::Var(name) => {
+                let variables = self.variables.get(name.as_str());
+                variables.or_else(|| self.bindings.values.get(name.as_str())).cloned().unwrap_or_default()
+            }
             ExprKind::Ref(reference) => {
                 let mut args = reference.args.iter();
                 let mut base = self.resolve(&reference.head);
@@ -242,6 +257,9 @@ impl<'c, 'm> Collector<'c, 'm> {
                     let elements = reference.head.as_var().and_then(|name| self.bindings.elements.get(name));
                     if let Some(elements) = elements {
                         base.clone_from(elements);
+                        args.next();
+                    } else if let Some(imported) = self.imported(&reference.head, args.clone().next()) {
+                        base.clone_from(imported);
                         args.next();
                     }
                 }
@@ -266,6 +284,12 @@ impl<'c, 'm> Collector<'c, 'm> {
             }
             _ => BTreeSet::new(),
         }
+    }
+
+    /// The value of a rule that is named behind an import: `core.resource`.
+    fn imported(&self, head: &Expr, first: Option<&RefArg>) -> Option<&BTreeSet<Path>> {
+        let is_import = head.as_var().is_some_and(|name| self.imports.contains(name));
+        self.bindings.values.get(first?.as_str()?).filter(|_| is_import)
     }
 
     fn bind(&mut self, name: &'m str, paths: BTreeSet<Path>) {
@@ -389,6 +413,10 @@ impl<'m> Visitor<'m> for Collector<'_, 'm> {
         if let Some(key) = &rule.head.key {
             let elements = self.resolve(key);
             add(self.bindings.elements.entry(rule.name().to_owned()).or_default(), elements);
+        }
+        if let Some(value) = rule.head.value.as_ref().filter(|_| rule.head.params.is_none()) {
+            let values = self.resolve(&value.expr).into_iter().filter(|path| !is_below_data(path)).collect();
+            add(self.bindings.values.entry(rule.name().to_owned()).or_default(), values);
         }
         self.visit_head(&rule.head);
     }

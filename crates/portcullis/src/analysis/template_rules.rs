@@ -18,7 +18,7 @@ use portcullis_rego_syntax::visit::{self, Visitor};
 use portcullis_rego_syntax::{Diagnostic, Span};
 
 use super::call_graph::{CallGraph, ParsedModule};
-use crate::api::template::Text;
+use crate::api::template::{Text, TextPlace};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind, did_you_mean};
 use crate::schema::{PathCheck, Schema};
@@ -91,13 +91,17 @@ pub(super) fn unknown_parameter(schema: &Schema, path: &[Option<&str>]) -> Optio
 }
 
 pub(crate) fn locate(document: &Document, text: &Text, span: Span) -> Option<Location> {
-    let start = document.locate_in_text(&text.path, span.start as usize);
-    let end = document.locate_in_text(&text.path, span.end as usize);
+    let path = match &text.place {
+        TextPlace::Within(path) => path,
+        TextPlace::File(source) => return Some(Location::new(source.clone(), span.start..span.end)),
+    };
+    let start = document.locate_in_text(path, span.start as usize);
+    let end = document.locate_in_text(path, span.end as usize);
     match (start, end) {
         (Some(start), Some(end)) if start.range().start <= end.range().start => {
             Some(Location::new(start.source().clone(), start.range().start..end.range().start))
         }
-        (start, _) => start.or_else(|| document.locate(&text.path)),
+        (start, _) => start.or_else(|| document.locate(path)),
     }
 }
 

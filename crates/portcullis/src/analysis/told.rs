@@ -8,12 +8,11 @@ use portcullis_rego_syntax::Module;
 use super::operations::OperationUse;
 use super::reads::{Reads, mentions_inventory};
 use super::{CallGraph, InventoryRead, parsed};
-use crate::api::template::{RegoVersion, Text};
+use crate::api::template::Text;
 
 /// The texts of a template, and what they say. The texts were parsed without errors before.
 #[derive(Debug)]
 pub(crate) struct Told {
-    version: RegoVersion,
     /// The main module first.
     texts: Vec<Text>,
     mentions_inventory: bool,
@@ -22,13 +21,9 @@ pub(crate) struct Told {
 }
 
 impl Told {
-    pub(crate) fn new<'m>(
-        version: RegoVersion,
-        texts: Vec<Text>,
-        modules: impl IntoIterator<Item = &'m Module>,
-    ) -> Self {
+    pub(crate) fn new<'m>(texts: Vec<Text>, modules: impl IntoIterator<Item = &'m Module>) -> Self {
         let mentions_inventory = modules.into_iter().any(mentions_inventory);
-        Self { version, texts, mentions_inventory, reads: OnceLock::new(), operation_use: OnceLock::new() }
+        Self { texts, mentions_inventory, reads: OnceLock::new(), operation_use: OnceLock::new() }
     }
 
     pub(crate) fn texts(&self) -> &[Text] {
@@ -38,7 +33,7 @@ impl Told {
     /// Which parts of the object and which kinds of the inventory it reads.
     pub(crate) fn reads(&self) -> &Reads {
         self.reads.get_or_init(|| {
-            let modules = parsed(self.version, &self.texts);
+            let modules = parsed(&self.texts);
             Reads::of(&modules.iter().map(|parsed| &parsed.module).collect::<Vec<_>>())
         })
     }
@@ -50,7 +45,6 @@ impl Told {
 
     /// What it says about operations.
     pub(crate) fn operation_use(&self) -> &OperationUse {
-        self.operation_use
-            .get_or_init(|| OperationUse::of(&CallGraph::of(&parsed(self.version, &self.texts))))
+        self.operation_use.get_or_init(|| OperationUse::of(&CallGraph::of(&parsed(&self.texts))))
     }
 }

@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorKind, Severity, did_you_mean};
 use crate::node::Node;
 use crate::object::{Annotation, Object};
 use crate::path::FieldPath;
+use crate::source::Source;
 use crate::value::{self, Value};
 
 /// The only target handler there is.
@@ -57,11 +58,22 @@ pub(crate) struct RegoSource {
     pub(crate) libs: Vec<Text>,
 }
 
-/// A text inside the document and where it stands.
+/// A text of Rego and where it stands.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_field_names, reason = "a text has a text, and what is known of it")]
 pub(crate) struct Text {
     pub(crate) text: Arc<str>,
-    pub(crate) path: FieldPath,
+    pub(crate) version: RegoVersion,
+    pub(crate) place: TextPlace,
+}
+
+/// Where a text of Rego stands.
+#[derive(Clone, Debug)]
+pub(crate) enum TextPlace {
+    /// At a path of the template's document.
+    Within(FieldPath),
+    /// In a file of its own.
+    File(Arc<Source>),
 }
 
 /// The dialect of a template's Rego.
@@ -225,8 +237,8 @@ fn read_engine(target: &Node<'_>, errors: &mut Vec<Error>) -> Option<EngineSourc
         }
     }
     if let Some(module) = target.field("rego").filter(|node| value::as_str(node.value()) != Some("")) {
-        let text = text(&module, errors)?;
-        let libs = texts(target, "libs", errors);
+        let text = text(&module, RegoVersion::V0, errors)?;
+        let libs = texts(target, "libs", RegoVersion::V0, errors);
         return Some(EngineSource::Rego(RegoSource { version: RegoVersion::V0, module: text, libs }));
     }
     let is_reason = |error: &Error| {
@@ -275,17 +287,19 @@ fn read_rego_source(source: &Node<'_>, errors: &mut Vec<Error>) -> Option<RegoSo
         // Gatekeeper takes any other text for v0, silently.
         Some(node) => node.one_of(&[("v0", RegoVersion::V0), ("v1", RegoVersion::V1)], errors),
     };
-    let module = source.required("rego", errors).and_then(|node| text(&node, errors));
-    let libs = texts(source, "libs", errors);
+    // Read in any case, for what is wrong with them.
+    let read = version.unwrap_or(RegoVersion::V0);
+    let module = source.required("rego", errors).and_then(|node| text(&node, read, errors));
+    let libs = texts(source, "libs", read, errors);
     Some(RegoSource { version: version?, module: module?, libs })
 }
 
-fn text(node: &Node<'_>, errors: &mut Vec<Error>) -> Option<Text> {
-    Some(Text { text: node.text(errors)?, path: node.path().clone() })
+fn text(node: &Node<'_>, version: RegoVersion, errors: &mut Vec<Error>) -> Option<Text> {
+    Some(Text { text: node.text(errors)?, version, place: TextPlace::Within(node.path().clone()) })
 }
 
-fn texts(node: &Node<'_>, key: &str, errors: &mut Vec<Error>) -> Vec<Text> {
-    node.list(key, errors).iter().filter_map(|item| text(item, errors)).collect()
+fn texts(node: &Node<'_>, key: &str, version: RegoVersion, errors: &mut Vec<Error>) -> Vec<Text> {
+    node.list(key, errors).iter().filter_map(|item| text(item, version, errors)).collect()
 }
 
 fn read_operations(target: &Node<'_>, errors: &mut Vec<Error>) -> Vec<Operation> {

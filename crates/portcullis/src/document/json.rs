@@ -9,9 +9,9 @@ use std::sync::Arc;
 use portcullis_value::JsonNumber;
 use portcullis_value::yaml_scalar as scalar;
 
-use super::Output;
 use super::build::{Builder, Shape};
 use super::problems::quote;
+use super::{Output, Taken};
 use crate::error::ErrorKind;
 use crate::limits::Limits;
 use crate::source::{Source, clamp};
@@ -36,13 +36,13 @@ pub(super) struct End {
 }
 
 /// Reads a source as a stream of JSON values. `base` is where its text starts, after a byte order mark.
-pub(super) fn read(source: &Arc<Source>, base: usize, limits: &Limits) -> Reading {
-    read_into(source, base, limits, Output::default())
+pub(super) fn read(source: &Arc<Source>, base: usize, limits: &Limits, taken: Taken) -> Reading {
+    read_into(source, base, limits, Output { taken, ..Output::default() })
 }
 
 /// Reads a source as JSON values, of which lists stay what they are.
 pub(super) fn read_objects(source: &Arc<Source>, limits: &Limits) -> Output {
-    read_into(source, 0, limits, Output { keeps_lists: true, ..Output::default() }).output
+    read_into(source, 0, limits, Output { taken: Taken::Objects, ..Output::default() }).output
 }
 
 fn read_into(source: &Arc<Source>, base: usize, limits: &Limits, mut output: Output) -> Reading {

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use super::marks::{MarkId, Marks};
 use super::problems::{Problems, quote};
-use super::{Document, Output};
+use super::{Document, Output, Taken};
 use crate::error::{Error, ErrorKind};
 use crate::value::{self, Value, View};
 
 impl Output {
     /// Takes the next document of the source. Empty ones are passed over.
     pub(super) fn emit(&mut self, problems: &mut Problems, value: Value, marks: Arc<Marks>) {
-        if value == Value::NULL {
+        if value == Value::NULL && self.taken != Taken::Values {
             return;
         }
         let document = Document {
@@ -24,6 +24,10 @@ impl Output {
             item: None,
         };
         self.documents_seen += 1;
+        if self.taken == Taken::Values {
+            self.documents.push(document);
+            return;
+        }
         let mut items = 0;
         self.flatten(problems, document, &mut items);
     }
@@ -34,7 +38,7 @@ impl Output {
             problems.push(not_an_object(&document));
             return;
         }
-        let Some((list, mark)) = list_items(&document).filter(|_| !self.keeps_lists) else {
+        let Some((list, mark)) = list_items(&document).filter(|_| self.taken == Taken::Items) else {
             self.documents.push(document);
             return;
         };

@@ -18,6 +18,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod text;
+mod toml;
 mod wide;
 mod yaml;
 
@@ -44,6 +45,30 @@ pub enum Form {
     Json,
     /// YAML, also where it begins like JSON.
     Yaml,
+}
+
+/// What a file of configuration is written in, for policies that look at any (`ModuleSet`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DataForm {
+    /// JSON, one value or several.
+    Json,
+    /// YAML, in which JSON is YAML, too.
+    Yaml,
+    /// TOML.
+    Toml,
+}
+
+impl DataForm {
+    /// By the end of a file's name; YAML for all that it does not tell.
+    #[must_use]
+    pub fn of_name(name: &str) -> Self {
+        let end = name.rsplit_once('.').map(|(_, end)| end.to_ascii_lowercase());
+        match end.as_deref() {
+            Some("json" | "jsonl" | "ndjson") => Self::Json,
+            Some("toml") => Self::Toml,
+            _ => Self::Yaml,
+        }
+    }
 }
 
 impl Form {
@@ -89,7 +114,7 @@ impl Document {
             return (Vec::new(), vec![error]);
         }
         let base = if source.text().starts_with(MARK) { MARK.len_utf8() } else { 0 };
-        stream::read(source, base, limits).finish()
+        stream::read(source, base, limits, Taken::Items).finish()
     }
 
     /// Reads all documents of a source whose form is known. Otherwise as [`Document::read_source`], which has
@@ -100,48 +125,87 @@ impl Document {
             return (Vec::new(), vec![error]);
         }
         match form {
-            Form::Json => json::read(source, 0, limits).output.finish(),
+            Form::Json => json::read(source, 0, limits, Taken::Items).output.finish(),
             Form::Yaml => yaml::read(source, 0, limits, Output::default()).finish(),
         }
+    }
+
+    /// Reads all documents of a source, whatever values they are: lists of objects stay as they are, and so
+    /// does null. A list that is all of the source stands for its items, as conftest has it, each a document. A
+    /// source without any document is one of null. Documents without content among others are passed over.
+    #[must_use]
+    pub fn read_data(source: &Arc<Source>, form: DataForm, limits: &Limits) -> (Vec<Self>, Vec<Error>) {
+        if let Some(error) = unreadable(source, limits) {
+            return (Vec::new(), vec![error]);
+        }
+        let base = if source.text().starts_with(MARK) { MARK.len_utf8() } else { 0 };
+        let (documents, errors) = match form {
+            DataForm::Json => json::read(source, base, limits, Taken::Values).output.finish(),
+            DataForm::Yaml => stream::read(source, base, limits, Taken::Values).finish(),
+            DataForm::Toml => toml::read(source, limits).finish(),
+        };
+        let is_sound = errors.iter().all(|error| error.severity() != Severity::Error);
+        match documents.as_slice() {
+            [] if is_sound => (vec![Self::empty(source)], errors),
+            [only] if only.index == 0 && is_sound => match only.value.view() {
+                View::Array(items) => (only.items(items), errors),
+                _ => (documents, errors),
+            },
+            _ => (documents, errors),
+        }
+    }
+
+    /// Null, in a source that has nothing in it.
+    pub(crate) fn empty(source: &Arc<Source>) -> Self {
+        let marks = Marks::default().finish();
+        Self { source: source.clone(), value: Value::NULL, marks, root: 0, index: 0, item: None }
+    }
+
+    /// The items of a document that is a list, each as a document.
+    fn items(&self, items: &[Value]) -> Vec<Self> {
+        let items = items.iter().zip(self.marks.children(self.root)).zip(0..);
+        items
+            .map(|((value, (root, _)), item)| Self {
+                value: value.clone(),
+                root,
+                item: Some(item),
+                ..self.clone()
+            })
+            .collect()
     }
 
     /// Reads all documents of some bytes, which have to be UTF-8; a byte order mark is left out of the
     /// source.
     #[must_use]
     pub fn read_bytes(name: &str, bytes: Vec<u8>, limits: &Limits) -> (Vec<Self>, Vec<Error>) {
-        let refuse = |kind, message: String| {
-            let location = Location::new(Source::new(name, ""), 0..0);
-            (Vec::new(), vec![Error::new(kind, message).at(location)])
+        let text = match text_of(name, bytes, limits) {
+            Ok(text) => text,
+            Err(error) => return (Vec::new(), vec![error]),
         };
-        if bytes.len() > limits.source_bytes {
-            let most = limits.source_bytes;
-            let message = format!("{} bytes are more than the {most} that a source may have", bytes.len());
-            return refuse(ErrorKind::Limit, message);
+        let Some(behind) = text.strip_prefix(MARK) else {
+            return Self::read_source(&Source::new(name, text), limits);
+        };
+        let source = Source::new(name, behind);
+        match unreadable(&source, limits) {
+            Some(error) => (Vec::new(), vec![error]),
+            None => stream::read_behind_mark(&source, 0, limits, Taken::Items).finish(),
         }
-        if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-            return refuse(ErrorKind::Encoding, "this file is UTF-16; save it as UTF-8".to_owned());
-        }
-        if bytes.contains(&0) {
-            return refuse(ErrorKind::Encoding, "this is a binary file: it has NUL bytes".to_owned());
-        }
-        match String::from_utf8(bytes) {
+    }
+
+    /// As [`Document::read_data`], of some bytes, which have to be UTF-8.
+    #[must_use]
+    pub fn read_data_bytes(
+        name: &str,
+        bytes: Vec<u8>,
+        form: DataForm,
+        limits: &Limits,
+    ) -> (Vec<Self>, Vec<Error>) {
+        match text_of(name, bytes, limits) {
             Ok(text) => {
-                let Some(behind) = text.strip_prefix(MARK) else {
-                    return Self::read_source(&Source::new(name, text), limits);
-                };
-                if behind.starts_with(MARK) {
-                    return refuse(ErrorKind::Encoding, TWO_MARKS.to_owned());
-                }
-                let source = Source::new(name, behind);
-                match unreadable(&source, limits) {
-                    Some(error) => (Vec::new(), vec![error]),
-                    None => stream::read_behind_mark(&source, 0, limits).finish(),
-                }
+                let text = text.strip_prefix(MARK).map(str::to_owned).unwrap_or(text);
+                Self::read_data(&Source::new(name, text), form, limits)
             }
-            Err(error) => {
-                let at = error.utf8_error().valid_up_to();
-                refuse(ErrorKind::Encoding, format!("this is a binary file: byte {at} is not UTF-8"))
-            }
+            Err(error) => (Vec::new(), vec![error]),
         }
     }
 
@@ -303,6 +367,35 @@ impl Document {
     }
 }
 
+/// The text of some bytes, with the mark it may begin with.
+pub(crate) fn text_of(name: &str, bytes: Vec<u8>, limits: &Limits) -> Result<String, Error> {
+    let refuse = |kind, message: String| {
+        let location = Location::new(Source::new(name, ""), 0..0);
+        Err(Error::new(kind, message).at(location))
+    };
+    if bytes.len() > limits.source_bytes {
+        let most = limits.source_bytes;
+        let message = format!("{} bytes are more than the {most} that a source may have", bytes.len());
+        return refuse(ErrorKind::Limit, message);
+    }
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return refuse(ErrorKind::Encoding, "this file is UTF-16; save it as UTF-8".to_owned());
+    }
+    if bytes.contains(&0) {
+        return refuse(ErrorKind::Encoding, "this is a binary file: it has NUL bytes".to_owned());
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) if text.strip_prefix(MARK).is_some_and(|rest| rest.starts_with(MARK)) => {
+            refuse(ErrorKind::Encoding, TWO_MARKS.to_owned())
+        }
+        Ok(text) => Ok(text),
+        Err(error) => {
+            let at = error.utf8_error().valid_up_to();
+            refuse(ErrorKind::Encoding, format!("this is a binary file: byte {at} is not UTF-8"))
+        }
+    }
+}
+
 /// Why a source is not even looked into.
 fn unreadable(source: &Arc<Source>, limits: &Limits) -> Option<Error> {
     let text = source.text();
@@ -348,8 +441,19 @@ struct Output {
     problems: Vec<Error>,
     /// Documents so far that had content.
     documents_seen: usize,
-    /// Whether lists of objects stay what they are.
-    keeps_lists: bool,
+    taken: Taken,
+}
+
+/// What is taken for a document.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Taken {
+    /// Objects; lists of objects are replaced by their items.
+    #[default]
+    Items,
+    /// Objects; lists of objects stay what they are.
+    Objects,
+    /// Any value.
+    Values,
 }
 
 impl Output {

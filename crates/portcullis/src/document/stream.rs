@@ -3,26 +3,26 @@
 
 use std::sync::Arc;
 
-use super::{Form, Output, json, yaml};
+use super::{Form, Output, Taken, json, yaml};
 use crate::error::ErrorKind;
 use crate::limits::Limits;
 use crate::source::Source;
 
 /// Reads a source. `base` is where its text starts, after a byte order mark.
-pub(super) fn read(source: &Arc<Source>, base: usize, limits: &Limits) -> Output {
+pub(super) fn read(source: &Arc<Source>, base: usize, limits: &Limits, taken: Taken) -> Output {
     if base > 0 || is_named_json(source) {
-        return read_behind_mark(source, base, limits);
+        return read_behind_mark(source, base, limits, taken);
     }
     let text = source.text();
     let trimmed = text.trim_start();
     let looks_like_json = trimmed.starts_with(['{', '[']) && text.len() - trimmed.len() < Form::LOOKS_AT;
     if !looks_like_json {
-        return yaml::read(source, base, limits, Output::default());
+        return yaml::read(source, base, limits, Output { taken, ..Output::default() });
     }
-    let mut json = json::read(source, base, limits);
+    let mut json = json::read(source, base, limits, taken);
     let Some(end) = json.end else { return json.output };
     // The values so far are JSON's; the rest is YAML, and so is a flow mapping.
-    let mut rest = Output { documents_seen: end.documents, ..Output::default() };
+    let mut rest = Output { documents_seen: end.documents, taken, ..Output::default() };
     rest = yaml::read(source, behind_line(source.text(), end.offset), limits, rest);
     let is_broken = rest.problems.iter().any(|problem| problem.kind() == ErrorKind::Syntax);
     if json.is_stream && is_broken {
@@ -36,11 +36,11 @@ pub(super) fn read(source: &Arc<Source>, base: usize, limits: &Limits) -> Output
 }
 
 /// Reads a source that a byte order mark stood in front of: for clients it does not begin with a brace.
-pub(super) fn read_behind_mark(source: &Arc<Source>, base: usize, limits: &Limits) -> Output {
+pub(super) fn read_behind_mark(source: &Arc<Source>, base: usize, limits: &Limits, taken: Taken) -> Output {
     if is_named_json(source) {
-        return json::read(source, base, limits).output;
+        return json::read(source, base, limits, taken).output;
     }
-    yaml::read(source, base, limits, Output::default())
+    yaml::read(source, base, limits, Output { taken, ..Output::default() })
 }
 
 fn is_named_json(source: &Source) -> bool {

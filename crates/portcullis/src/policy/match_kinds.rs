@@ -16,23 +16,16 @@ impl PolicySet {
     /// known. Kinds of groups that are not Kubernetes' own may exist without being known, and are not looked at.
     #[must_use]
     pub fn impossible_kinds(&self, scopes: &Scopes) -> Vec<Error> {
-        let of_constraint =
-            |info: &Arc<ConstraintInfo>, entries: Vec<(Option<Vec<Arc<str>>>, Option<Vec<Arc<str>>>)>| {
-                let entries = entries.into_iter().enumerate();
-                entries
-                    .flat_map(|(index, (groups, kinds))| Entry { info, index, groups, kinds }.judge(scopes))
-                    .collect::<Vec<_>>()
-            };
         let owned = |names: Option<&BTreeSet<Arc<str>>>| names.map(|names| names.iter().cloned().collect());
-        self.0
-            .constraints
-            .iter()
-            .flat_map(|constraint| {
-                let entries =
-                    constraint.matcher.entries().map(|(groups, kinds)| (owned(groups), owned(kinds)));
-                of_constraint(&constraint.info, entries.collect())
-            })
-            .collect()
+        let mut errors = Vec::new();
+        for constraint in &self.0.constraints {
+            for (index, (groups, kinds)) in constraint.matcher.entries().enumerate() {
+                let entry =
+                    Entry { info: &constraint.info, index, groups: owned(groups), kinds: owned(kinds) };
+                errors.extend(entry.judge(scopes));
+            }
+        }
+        errors
     }
 }
 

@@ -97,7 +97,8 @@ impl TemplateInfo {
         let module = match &self.source {
             EngineSource::Rego(source) => &source.module,
         };
-        let location = self.document.locate_in_text(&module.path, 0);
+        let location =
+            crate::analysis::locate(&self.document, module, portcullis_rego_syntax::Span::default());
         (&module.text, location.unwrap_or_else(|| self.location.clone()))
     }
 

@@ -46,7 +46,7 @@ impl RegoProgram {
         schema: Option<&Schema>,
     ) -> (Option<Self>, Vec<Error>) {
         let texts: Vec<_> = [&source.module].into_iter().chain(&source.libs).cloned().collect();
-        let modules = analysis::parsed(source.version, &texts);
+        let modules = analysis::parsed(&texts);
         let graph = CallGraph::of(&modules);
         let mut errors = analysis::check(&graph, schema, document);
         if errors.iter().any(|error| error.severity() == Severity::Error) {
@@ -61,11 +61,7 @@ impl RegoProgram {
                 let program = Self {
                     program,
                     document: document.clone(),
-                    told: Arc::new(Told::new(
-                        source.version,
-                        texts.clone(),
-                        modules.iter().map(|parsed| &parsed.module),
-                    )),
+                    told: Arc::new(Told::new(texts.clone(), modules.iter().map(|parsed| &parsed.module))),
                     rests_on: OnceLock::new(),
                 };
                 (Some(program), errors)

@@ -21,7 +21,7 @@ use std::cell::{OnceCell, RefCell};
 use std::sync::Arc;
 
 use keep::Room;
-use locate::{Judged, Places};
+pub(crate) use locate::{Judged, Places, Reader, Thing};
 
 use crate::api::Process;
 use crate::enforcement::EnforcementPoint;
@@ -269,9 +269,9 @@ fn evaluate(
         Err(error) => Verdict::Error(error),
         Ok(raw) if raw.is_empty() => Verdict::Pass,
         Ok(raw) => {
-            let judged = judged.get_or_init(|| review.object().cloned().map(Judged::new));
-            let told = template.program.told();
-            let places = judged.as_ref().map(|judged| Places::new(judged.clone(), told.clone()));
+            let judged = judged.get_or_init(|| review.object().cloned().map(Thing::Object).map(Judged::new));
+            let reader = || Reader::Template(template.program.told().clone());
+            let places = judged.as_ref().map(|judged| Places::new(judged.clone(), reader()));
             Verdict::Violations(raw.into_iter().map(|raw| Violation::new(raw, places.clone())).collect())
         }
     };

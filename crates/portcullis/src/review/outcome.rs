@@ -121,7 +121,7 @@ pub struct Violation {
 }
 
 impl Violation {
-    pub(super) fn new(raw: RawViolation, places: Option<Arc<Places>>) -> Self {
+    pub(crate) fn new(raw: RawViolation, places: Option<Arc<Places>>) -> Self {
         Self { message: raw.message, details: raw.details, places, prefix: 0 }
     }
 

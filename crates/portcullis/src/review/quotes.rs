@@ -76,21 +76,43 @@ impl Quotes {
     /// The texts of an object; none if they are too many. `metadata` is left out but for labels and
     /// annotations: names and namespaces are in most messages.
     pub(super) fn of(object: &Value) -> Option<Self> {
-        let mut walk = Walk::default();
-        for (key, value) in value::entries(object) {
-            match key {
-                "apiVersion" | "kind" | "status" => {}
-                "metadata" => {
-                    let parent = walk.open(NONE, key.into());
-                    for part in ["labels", "annotations"] {
-                        if let Some(value) = value::get(value, part) {
-                            walk.value(value, parent, part.into(), 0);
-                        }
-                    }
-                    walk.close(parent);
-                }
-                _ => walk.value(value, NONE, key.into(), 0),
+        Walk::of(object).finish()
+    }
+
+    /// The texts of a document of any kind; of one that has a kind and a version, those of an object.
+    pub(super) fn of_document(document: &Value) -> Option<Self> {
+        if !is_object(document) {
+            let mut walk = Walk::default();
+            walk.root(document, NONE);
+            return walk.finish();
+        }
+        let mut walk = Walk::of(document);
+        // Whoever says it means the object, though parts of it may be called like it.
+        for part in ["name", "namespace"] {
+            if let Some(name) = value::str_at(document, &["metadata", part]) {
+                walk.texts.retain(|(text, _, _)| **text != *name);
             }
+        }
+        walk.finish()
+    }
+
+    /// The texts of documents that are judged together. Which of them a message is about, its name says.
+    pub(super) fn of_together(documents: &Value) -> Option<Self> {
+        let mut walk = Walk::default();
+        for (item, position) in value::items(documents).zip(0..) {
+            let parent = walk.open(NONE, Segment::Index(position));
+            let contents = value::get(item, "contents").unwrap_or(&Value::NULL);
+            let inner = walk.open(parent, "contents".into());
+            if let Some(name) = value::str_at(contents, &["metadata", "name"]) {
+                walk.texts.push((name.into(), true, inner));
+            }
+            if value::str_at(contents, &["kind"]).is_some() {
+                walk.object(contents, inner);
+            } else {
+                walk.root(contents, inner);
+            }
+            walk.close(inner);
+            walk.close(parent);
         }
         walk.finish()
     }
@@ -241,6 +263,11 @@ fn joins(c: char) -> bool {
 }
 
 /// Texts that are being gathered.
+/// Whether a value says that it is an object of Kubernetes.
+fn is_object(value: &Value) -> bool {
+    ["apiVersion", "kind"].iter().all(|key| value::get(value, key).and_then(Value::as_str).is_some())
+}
+
 #[derive(Default)]
 struct Walk {
     nodes: Vec<Node>,
@@ -252,6 +279,31 @@ struct Walk {
 }
 
 impl Walk {
+    fn of(object: &Value) -> Self {
+        let mut walk = Self::default();
+        walk.object(object, NONE);
+        walk
+    }
+
+    /// What is below an object of Kubernetes, but for what is in most messages.
+    fn object(&mut self, object: &Value, place: NodeIndex) {
+        for (key, value) in value::entries(object) {
+            match key {
+                "apiVersion" | "kind" | "status" => {}
+                "metadata" => {
+                    let parent = self.open(place, key.into());
+                    for part in ["labels", "annotations"] {
+                        if let Some(value) = value::get(value, part) {
+                            self.value(value, parent, part.into(), 0);
+                        }
+                    }
+                    self.close(parent);
+                }
+                _ => self.value(value, place, key.into(), 0),
+            }
+        }
+    }
+
     fn open(&mut self, parent: NodeIndex, segment: Segment) -> NodeIndex {
         let step = match segment {
             Segment::Index(index) => Step::Item(crate::source::clamp(index)),
@@ -325,6 +377,18 @@ impl Walk {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// What is below a document of any kind.
+    fn root(&mut self, document: &Value, place: NodeIndex) {
+        match document.view() {
+            View::Array(items) => {
+                for (item, index) in items.iter().zip(0..) {
+                    self.value(item, place, Segment::Index(index), 0);
+                }
+            }
+            _ => self.below(document, place, 0),
         }
     }
 

@@ -344,6 +344,7 @@ fn make(program: &Program, indexes: &Indexes, id: SiteId, known: &[Arc<Rows>]) -
         special: None,
         shared: None,
         notes: Notes::default(),
+        coverage: None,
         making: Some(id),
     };
     match &site.kind {

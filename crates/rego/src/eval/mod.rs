@@ -8,6 +8,7 @@
 //! from the heap of the evaluation, where everything lies that it makes until it ends. So a slot is a
 //! pointer, and to fill and to leave a frame costs next to nothing.
 
+mod coverage;
 mod documents;
 mod heap;
 mod indexes;
@@ -26,6 +27,7 @@ use crate::lower::Special;
 use crate::normal_form::{Arg, Branch, BranchHead, Group, GroupId, NormalForm, SiteId, Slot};
 use crate::program::Program;
 
+pub use coverage::Coverage;
 use heap::{Heap, UNDEFINED};
 pub use indexes::{IndexLimits, Indexes};
 use replaced::World;
@@ -87,6 +89,8 @@ struct Machine<'v> {
     notes: Notes,
     /// What is made here, and so cannot be used.
     making: Option<SiteId>,
+    /// Who wants to know which statements are reached.
+    coverage: Option<&'v Coverage>,
 }
 
 /// What an evaluation sees of the world.
@@ -181,6 +185,17 @@ impl Program {
         evaluate(self, workspace, environment)
     }
 
+    /// As [`Self::evaluate_in`], telling which statements are reached. The program has to be one of those that
+    /// the coverage is of.
+    pub fn evaluate_covered(
+        &self,
+        workspace: &mut Workspace,
+        environment: &Environment<'_>,
+        coverage: &Coverage,
+    ) -> Evaluation {
+        evaluate_as(self, workspace, environment, None, false, Some(coverage))
+    }
+
     /// Indexes over a `data` document, in which nothing is built yet; none if the program has no use for
     /// them. Give them to every evaluation with that same document.
     pub fn indexes(&self, data: &Value) -> Option<Indexes> {
@@ -198,13 +213,13 @@ fn evaluate(source: &Program, workspace: &mut Workspace, environment: &Environme
         Input::Undefined | Input::Value(_) => false,
     };
     if special.is_some() || is_shared {
-        let evaluation = evaluate_as(source, workspace, environment, special, is_shared);
+        let evaluation = evaluate_as(source, workspace, environment, special, is_shared, None);
         if evaluation.result.is_ok() {
             return evaluation;
         }
         // What it was charged ahead may have been too much too early.
     }
-    evaluate_as(source, workspace, environment, None, false)
+    evaluate_as(source, workspace, environment, None, false, None)
 }
 
 fn evaluate_as(
@@ -213,6 +228,7 @@ fn evaluate_as(
     environment: &Environment<'_>,
     special: Option<&Special>,
     is_shared: bool,
+    coverage: Option<&Coverage>,
 ) -> Evaluation {
     let program = source.form();
     let indexes = environment.indexes.filter(|indexes| {
@@ -231,7 +247,7 @@ fn evaluate_as(
         heap,
         stack,
         base: 0,
-        module: program.entry.module,
+        module: source.entry().module,
         depth: 0,
         world: World::new(&environment.input, &environment.data, documents, program.groups.len()),
         outer: Vec::new(),
@@ -247,6 +263,7 @@ fn evaluate_as(
         shared,
         notes: Notes::in_room_of(asked),
         making: None,
+        coverage,
     };
     machine.stack.reserve(FIRST_SLOTS);
     let result = machine.answer();
@@ -259,7 +276,7 @@ fn evaluate_as(
 
 impl<'v> Machine<'v> {
     fn answer(&mut self) -> Result<Value, Stop> {
-        let entry = &self.program.entry;
+        let entry = self.source.entry();
         let mut answer = Value::UNDEFINED;
         let mut solutions = Vec::new();
         self.frame(entry.module, &entry.branch, self.stack.len(), &mut |machine| {

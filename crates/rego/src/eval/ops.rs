@@ -149,6 +149,12 @@ impl<'v> Machine<'v> {
                 Ok(self.keep(*to, value))
             }
             OpKind::Every { domain, key, value, ops } => self.every(domain, *key, *value, ops),
+            OpKind::Mark(mark) => {
+                if let Some(coverage) = self.coverage {
+                    coverage.reach(*mark);
+                }
+                Ok(Next::On)
+            }
             OpKind::Print { args } => {
                 self.print(args)?;
                 Ok(Next::On)

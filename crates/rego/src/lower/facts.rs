@@ -140,6 +140,7 @@ fn of_op(op: &Op, group: &mut dyn FnMut(GroupId) -> Facts) -> Facts {
         | OpKind::Keys { .. }
         | OpKind::With { .. }
         | OpKind::Print { .. }
+        | OpKind::Mark(_)
         | OpKind::Join(_) => Facts::UNKNOWN,
     }
 }
@@ -201,7 +202,8 @@ pub(super) fn has_answers(op: &Op) -> bool {
         | OpKind::Collect { .. }
         | OpKind::Not { .. }
         | OpKind::Every { .. }
-        | OpKind::Print { .. } => false,
+        | OpKind::Print { .. }
+        | OpKind::Mark(_) => false,
     }
 }
 
@@ -305,7 +307,7 @@ impl Needs {
 pub(super) fn reads(op: &Op, each: &mut dyn FnMut(Slot)) {
     let all = |args: &[Arg], each: &mut dyn FnMut(Slot)| args.iter().for_each(|arg| read(arg, each));
     match &op.kind {
-        OpKind::Fail | OpKind::Document { .. } => {}
+        OpKind::Fail | OpKind::Document { .. } | OpKind::Mark(_) => {}
         OpKind::Path { root, keys, .. } => {
             read_root(root, each);
             all(keys, each);
@@ -393,7 +395,11 @@ pub(super) fn fills(op: &Op, each: &mut dyn FnMut(Slot)) {
 /// The slots that an operation writes, those of inner operations included.
 pub(super) fn writes(op: &Op, each: &mut dyn FnMut(Slot)) {
     match &op.kind {
-        OpKind::Fail | OpKind::Holds { .. } | OpKind::Compare { .. } | OpKind::Print { .. } => {}
+        OpKind::Fail
+        | OpKind::Holds { .. }
+        | OpKind::Compare { .. }
+        | OpKind::Print { .. }
+        | OpKind::Mark(_) => {}
         OpKind::Path { to, .. }
         | OpKind::Document { to, .. }
         | OpKind::Tree { to, .. }

@@ -10,6 +10,7 @@ mod generate;
 mod guards;
 mod joins;
 mod literal;
+mod marks;
 mod nesting;
 mod order;
 mod specialise;
@@ -18,6 +19,7 @@ mod tree;
 
 use portcullis_value::Value;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use portcullis_rego_syntax::ast::{Clause, Expr, Rule};
 use portcullis_rego_syntax::{Module, Names, Span};
@@ -76,12 +78,45 @@ impl Program {
     /// Everything in the modules that OPA refuses and that needs all of them to be seen, with positions. Cost
     /// grows with their text, and with its square for bodies in the reverse order of what they need, up to a limit.
     pub fn compile(units: &[Unit<'_>], query: &Query<'_>) -> Result<Self, Vec<CompileError>> {
-        let (form, comparings) = lower(units, query)?;
-        Ok(Self::new(form, comparings))
+        let (form, _, comparings) = lower(units, query, &[], Made::Indexed)?;
+        Ok(Self::new(Arc::new(form), None, comparings))
+    }
+
+    /// Lowers modules once for several paths below `data`: a program for each, in the same order. `made` says
+    /// for what.
+    ///
+    /// # Errors
+    /// As of [`Program::compile`].
+    pub fn compile_each(
+        units: &[Unit<'_>],
+        paths: &[&[&str]],
+        made: Made,
+    ) -> Result<Vec<Self>, Vec<CompileError>> {
+        let queries: Vec<Query<'_>> = paths.iter().map(|path| Query::Path(path)).collect();
+        let (form, entries, comparings) = lower(units, &Query::Path(&[]), &queries, made)?;
+        let form = Arc::new(form);
+        Ok(entries
+            .into_iter()
+            .map(|entry| Self::new(form.clone(), Some(entry), comparings.clone()))
+            .collect())
     }
 }
 
-fn lower(units: &[Unit<'_>], query: &Query<'_>) -> Result<(NormalForm, Vec<Comparing>), Vec<CompileError>> {
+/// For what programs are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Made {
+    /// To be fast: with look-ups in the place of iterations over `data`.
+    Indexed,
+    /// To tell which statements are reached ([`crate::Coverage`]).
+    Covered,
+}
+
+fn lower(
+    units: &[Unit<'_>],
+    query: &Query<'_>,
+    others: &[Query<'_>],
+    made: Made,
+) -> Result<(NormalForm, Vec<Entry>, Vec<Comparing>), Vec<CompileError>> {
     let mut errors = Vec::new();
     let units: Vec<UnitInfo<'_>> = units.iter().map(UnitInfo::of).collect();
     let tree = Tree::of(&units, &mut errors);
@@ -89,8 +124,10 @@ fn lower(units: &[Unit<'_>], query: &Query<'_>) -> Result<(NormalForm, Vec<Compa
     for plan in &tree.groups {
         groups.push(group(&tree, &units, plan, &mut errors));
     }
-    let entry = entry(&tree, &units, query, &mut errors);
-    nesting::check(&groups, &tree, &entry.branch, &mut errors);
+    let own = entry(&tree, &units, query, &mut errors);
+    nesting::check(&groups, &tree, &own.branch, &mut errors);
+    // These are paths, and so no deeper than all of `data`, which their form's own query is.
+    let entries: Vec<Entry> = others.iter().map(|query| entry(&tree, &units, query, &mut errors)).collect();
     if !errors.is_empty() {
         errors.sort_by_key(|error| (error.module, error.span));
         errors.dedup();
@@ -99,11 +136,21 @@ fn lower(units: &[Unit<'_>], query: &Query<'_>) -> Result<(NormalForm, Vec<Compa
     let branches = groups.iter().flat_map(|group: &Group| group.definitions.iter().chain(&group.default));
     let operations =
         branches.flat_map(|definition| &definition.branches).map(|branch| count(&branch.ops)).sum();
-    let mut form = NormalForm { groups, nodes: tree.nodes, entry, sites: Vec::new(), operations };
-    let comparings = joins::index(&mut form);
-    // Last, as all others look at the operations.
-    guards::split(&mut form.groups);
-    Ok((form, comparings))
+    let (sites, marks) = (Vec::new(), Vec::new());
+    let mut form = NormalForm { groups, nodes: tree.nodes, entry: own, sites, operations, marks };
+    let comparings = match made {
+        Made::Indexed => {
+            let comparings = joins::index(&mut form);
+            // Last, as all others look at the operations.
+            guards::split(&mut form.groups);
+            comparings
+        }
+        Made::Covered => {
+            marks::mark(&mut form);
+            Vec::new()
+        }
+    };
+    Ok((form, entries, comparings))
 }
 
 fn count(ops: &[Op]) -> usize {

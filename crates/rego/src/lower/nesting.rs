@@ -166,7 +166,11 @@ impl Nesting<'_, '_> {
     fn ops(&mut self, ops: &[Op], slots: &mut [Levels]) {
         for op in ops {
             match &op.kind {
-                OpKind::Fail | OpKind::Holds { .. } | OpKind::Compare { .. } | OpKind::Print { .. } => {}
+                OpKind::Fail
+                | OpKind::Holds { .. }
+                | OpKind::Compare { .. }
+                | OpKind::Print { .. }
+                | OpKind::Mark(_) => {}
                 OpKind::Path { root, to, .. } => set(slots, *to, of_root(root, slots)),
                 OpKind::Scan { root, key, to } => {
                     let levels = of_root(root, slots);

@@ -86,7 +86,9 @@ impl Program {
             return None;
         }
         let branches = || form.groups.iter().flat_map(branches_of);
-        if branches().any(|branch| has(&branch.ops, &|op| matches!(op, OpKind::With { .. }))) {
+        if branches()
+            .any(|branch| has(&branch.ops, &|op| matches!(op, OpKind::With { .. } | OpKind::Mark(_))))
+        {
             return None;
         }
         let key = Value::from(key);
@@ -430,8 +432,8 @@ impl Specialiser<'_> {
             }
             OpKind::Print { args } => as_it_is(OpKind::Print { args: self.args(args) }),
             OpKind::Document { group, to } => as_it_is(OpKind::Document { group: *group, to: *to }),
-            // Neither is in what is specialised.
-            OpKind::With { .. } | OpKind::Join(_) => None,
+            // None is in what is specialised.
+            OpKind::With { .. } | OpKind::Join(_) | OpKind::Mark(_) => None,
         }
     }
 

@@ -104,7 +104,7 @@ impl<'p> Follow<'p> {
 
     fn op(&mut self, kind: &'p OpKind) -> Option<()> {
         match kind {
-            OpKind::Fail => {}
+            OpKind::Fail | OpKind::Mark(_) => {}
             OpKind::Path { root, keys, to, .. } => {
                 let start = self.root(root);
                 let found = self.look_up(start, keys);

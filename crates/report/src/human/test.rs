@@ -7,7 +7,9 @@ use portcullis::{EnforcementAction, Precision};
 
 use super::frame::{Frame, Gravity};
 use super::{BAD, DOUBTFUL, GOOD};
-use crate::{Counts, Finding, Policy, Reviewed, TestReport, Verdict, clip, count, escape};
+use crate::{
+    Counts, Finding, Origin, Policy, Reviewed, RuleFiles, Subject, TestReport, Verdict, clip, count, escape,
+};
 
 /// Writes all findings and the summary.
 pub(super) fn write(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
@@ -49,7 +51,7 @@ fn write_suppressed(report: &TestReport, out: &mut dyn Write) -> io::Result<()> 
 const MAX_SHOWN: usize = 8 << 10;
 
 fn render(reviewed: &Reviewed, policy: &Policy, finding: &Finding, describe: bool) -> String {
-    let mut notes = vec![("object", reviewed.object.to_string())];
+    let mut notes = vec![(reviewed.subject.word(), reviewed.subject.title())];
     if !finding.field.is_empty() {
         notes.push(("field", finding.field.clone()));
     }
@@ -79,7 +81,11 @@ fn render(reviewed: &Reviewed, policy: &Policy, finding: &Finding, describe: boo
         code: &policy.key.to_string(),
         title: &clip::text(&says, MAX_SHOWN),
         location: text.map(|text| &text.location),
-        label: is_vague.then_some("in this object; the policy does not say which field"),
+        label: is_vague.then_some(match reviewed.subject {
+            Subject::Object(_) => "in this object; the policy does not say which field",
+            Subject::Document { .. } => "in this document; the policy does not say where",
+            Subject::Together { .. } => "in one of the documents; the policy does not say in which",
+        }),
         notes,
         related: text.and_then(|text| Some(("the policy broke here", text.broke_at.as_ref()?))),
     };
@@ -89,7 +95,7 @@ fn render(reviewed: &Reviewed, policy: &Policy, finding: &Finding, describe: boo
 fn write_prints(report: &TestReport, reviewed: &Reviewed, out: &mut dyn Write) -> io::Result<()> {
     for (policy, print) in &reviewed.prints {
         let Some(policy) = report.policies.get(*policy) else { continue };
-        let text = format!("{} on {}: {print}", policy.key, reviewed.object);
+        let text = format!("{} on {}: {print}", policy.key, reviewed.subject);
         writeln!(out, "print: {}", escape::line(&text))?;
     }
     if !reviewed.prints.is_empty() {
@@ -125,7 +131,11 @@ fn summary(report: &TestReport, counts: Counts) -> String {
     if counts.noted > 0 {
         found.push(format!("{} in dry run", counts.noted));
     }
-    let objects = count(counts.objects, "object", "objects");
+    let objects = match &report.rules {
+        // Of what kind they are is not asked.
+        Some(_) => count(counts.objects, "document", "documents"),
+        None => count(counts.objects, "object", "objects"),
+    };
     let found = match found.as_slice() {
         [] if counts.objects == 0 => "no object was judged".to_owned(),
         [] => format!("nothing found in {objects}"),
@@ -135,15 +145,20 @@ fn summary(report: &TestReport, counts: Counts) -> String {
         0 => found,
         failures => format!("{found} ({failures} could not be evaluated)"),
     }];
-    let policies = count(report.templates, "policy", "policies");
-    parts.push(format!("{policies}, {}", count(report.policies.len(), "constraint", "constraints")));
-    parts.extend(report.placed.line());
     if counts.excepted > 0 {
         parts.push(format!("{} excepted", counts.excepted));
     }
     if counts.known > 0 {
         parts.push(format!("{} known from the baseline", counts.known));
     }
+    let is_constraint = |policy: &&Policy| matches!(policy.origin, Origin::Constraint(_));
+    let constraints = report.policies.iter().filter(is_constraint).count();
+    if report.rules.is_none() || constraints > 0 || report.templates > 0 {
+        let policies = count(report.templates, "policy", "policies");
+        parts.push(format!("{policies}, {}", count(constraints, "constraint", "constraints")));
+    }
+    parts.extend(report.rules.as_ref().map(RuleFiles::line));
+    parts.extend(report.placed.line());
     if report.excluded > 0 {
         let objects = count(report.excluded, "object is", "objects are");
         parts.push(format!("{objects} not judged, because a Config excludes their namespace"));

@@ -6,14 +6,14 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 
 use super::{BAD, DIM};
-use crate::verify::{Counts, Failure, Ran, Status, SuiteResult, VerifyReport};
+use crate::verify::{Counts, Failure, Ran, Status, SuiteResult, TestCoverage, VerifyReport};
 use crate::{Problem, count, escape};
 
 const GOOD: Style = AnsiColor::Green.on_default();
 
 /// Writes all suites; what passed only if that is wanted.
 pub(super) fn write(report: &VerifyReport, out: &mut dyn Write) -> io::Result<()> {
-    let VerifyReport { suites, passed, verbose } = report;
+    let VerifyReport { suites, passed, verbose, coverage } = report;
     for suite in suites {
         write_suite(suite, *verbose, out)?;
     }
@@ -29,8 +29,39 @@ pub(super) fn write(report: &VerifyReport, out: &mut dyn Write) -> io::Result<()
     if counts.bad > 0 {
         parts.push(format!("{} failed", counts.bad));
     }
+    if let Some(coverage) = coverage {
+        write_coverage(coverage, out)?;
+    }
     writeln!(out, "{DIM}{}{DIM:#}", parts.join(", "))?;
     if *passed { writeln!(out, "{GOOD}PASS{GOOD:#}") } else { writeln!(out, "{BAD}FAIL{BAD:#}") }
+}
+
+/// A line for each file, with what was not reached, and one for all of them.
+fn write_coverage(coverage: &TestCoverage, out: &mut dyn Write) -> io::Result<()> {
+    for file in &coverage.files {
+        let missing = match lines(&file.uncovered) {
+            text if text.is_empty() => text,
+            text => format!("\tnot reached: {text}"),
+        };
+        writeln!(out, "cover\t{}\t{:.1} %{missing}", escape::line(&file.file), file.percent())?;
+    }
+    let style = if coverage.is_too_little() { BAD } else { DIM };
+    writeln!(out, "{style}{}{style:#}", coverage.line())
+}
+
+/// `3, 7-9`.
+fn lines(numbers: &[u32]) -> String {
+    const SHOWN: usize = 50;
+    let follow = |a: &u32, b: &u32| a.saturating_add(1) == *b;
+    let runs: Vec<&[u32]> = numbers.chunk_by(follow).collect();
+    let run = |run: &&[u32]| match run {
+        [first, .., last] => format!("{first}-{last}"),
+        [first] => first.to_string(),
+        [] => String::new(),
+    };
+    let shown: Vec<String> = runs.iter().take(SHOWN).map(run).collect();
+    let more = runs.len().saturating_sub(SHOWN);
+    if more > 0 { format!("{} and {more} more", shown.join(", ")) } else { shown.join(", ") }
 }
 
 fn write_suite(suite: &SuiteResult, verbose: bool, out: &mut dyn Write) -> io::Result<()> {

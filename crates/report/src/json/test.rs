@@ -5,16 +5,20 @@
 //! location}`. Additions to gator: `location`, and `evaluationError:
 //! true` where the message is not the policy's because it could not be evaluated.
 //!
+//! Of a rule of a file of Rego, `constraint` is what identifies it, its package as the kind, and `query` is how
+//! it is asked for.
+//!
 //! `violatingObject` and `constraint` are repeated in each finding, as in gator, up to 2 MiB of each: from
 //! there on they are what identifies them, with `leftOutBytes`.
 
 use std::io::{self, Write};
 
+use portcullis::{ConstraintKey, Object};
 use serde::Serialize;
 
 use super::{Start, write_indented};
 use crate::clip::{Copies, Copy};
-use crate::{Details, Finding, Policy, Reviewed, TestReport, Verdict};
+use crate::{Details, Finding, ObjectName, Origin, Policy, Reviewed, Subject, TestReport, Verdict};
 
 /// The only target there is.
 const TARGET: &str = "admission.k8s.gatekeeper.sh";
@@ -25,16 +29,30 @@ struct Item<'a> {
     target: &'static str,
     msg: &'a str,
     metadata: Metadata<'a>,
-    constraint: Copy<'a>,
+    constraint: Constraint<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    query: Option<&'a str>,
     enforcement_action: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     scoped_actions: Option<Vec<&'static str>>,
-    violating_object: Copy<'a>,
+    violating_object: Copy<'a, Subject>,
     /// Always there in gator, and `null` unless asked for.
     trace: Option<String>,
     location: Found<'a>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     evaluation_error: bool,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Constraint<'a> {
+    Copy(Copy<'a, Object>),
+    Rule { kind: &'a str, metadata: Name<'a> },
+}
+
+#[derive(Serialize)]
+struct Name<'a> {
+    name: &'a str,
 }
 
 #[derive(Serialize)]
@@ -67,17 +85,25 @@ fn item<'a>(
     finding: &'a Finding,
     copies: &mut Copies,
 ) -> Item<'a> {
+    let (constraint, query) = match &policy.origin {
+        Origin::Constraint(object) => (Constraint::Copy(copies.of(object, || ObjectName::of(object))), None),
+        Origin::Rule(query) => {
+            let ConstraintKey { kind, name } = &policy.key;
+            (Constraint::Rule { kind, metadata: Name { name } }, Some(&**query))
+        }
+    };
     let precision = finding.text.as_ref().map(|text| text.precision.to_string());
     Item {
         target: TARGET,
         msg: &finding.message,
         metadata: Metadata { details: &finding.details },
-        constraint: copies.of(&policy.object),
+        constraint,
+        query,
         enforcement_action: policy.declared_for(finding),
         scoped_actions: policy
             .is_scoped_for(finding)
             .then(|| finding.actions.iter().map(|action| action.as_str()).collect()),
-        violating_object: copies.of(&reviewed.object),
+        violating_object: copies.of(&reviewed.subject, || reviewed.subject.name()),
         trace: None,
         location: Found {
             start: Start::of(&finding.place),

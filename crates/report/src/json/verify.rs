@@ -6,12 +6,30 @@ use serde::Serialize;
 
 use super::{Start, write_indented};
 use crate::Problem;
-use crate::verify::{CaseResult, Ran, SuiteResult, TestResult, VerifyReport};
+use crate::verify::{CaseResult, CoveredFile, Ran, SuiteResult, TestResult, VerifyReport};
 
 #[derive(Serialize)]
 struct Document<'a> {
     passed: bool,
     suites: Vec<Suite<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    coverage: Option<Coverage<'a>>,
+}
+
+#[derive(Serialize)]
+struct Coverage<'a> {
+    percent: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    least: Option<f64>,
+    files: Vec<FileItem<'a>>,
+}
+
+#[derive(Serialize)]
+struct FileItem<'a> {
+    file: &'a str,
+    percent: f64,
+    covered: usize,
+    uncovered: &'a [u32],
 }
 
 #[derive(Serialize)]
@@ -61,7 +79,16 @@ struct ProblemItem<'a> {
 /// Writes all suites.
 pub(super) fn write(report: &VerifyReport, out: &mut dyn Write) -> io::Result<()> {
     let suites = report.suites.iter().map(suite_item).collect();
-    write_indented(&Document { passed: report.passed, suites }, out)
+    let coverage = report.coverage.as_ref().map(|coverage| Coverage {
+        percent: coverage.percent(),
+        least: coverage.least,
+        files: coverage.files.iter().map(covered).collect(),
+    });
+    write_indented(&Document { passed: report.passed, suites, coverage }, out)
+}
+
+fn covered(file: &CoveredFile) -> FileItem<'_> {
+    FileItem { file: &file.file, percent: file.percent(), covered: file.covered, uncovered: &file.uncovered }
 }
 
 fn suite_item(suite: &SuiteResult) -> Suite<'_> {

@@ -21,7 +21,7 @@ pub(super) fn write(report: &TestReport, out: &mut dyn Write) -> io::Result<()> 
         suites.entry(file.to_owned()).or_insert_with(|| suite(file)).add_test_case(case);
     }
     for (reviewed, findings) in report.by_object() {
-        let location = reviewed.object.location();
+        let location = reviewed.subject.location();
         let file = location.as_ref().map_or("input", |location| &**location.file());
         let cases = cases(report, reviewed, findings, file);
         if cases.is_empty() {
@@ -53,7 +53,7 @@ fn cases(report: &TestReport, reviewed: &Reviewed, findings: &[Finding], file: &
         found.entry(*policy).or_default();
     }
     let cases = found.into_iter().filter_map(|(policy, findings)| {
-        let name = format!("{}: {}", reviewed.object, report.policies.get(policy)?.key);
+        let name = format!("{}: {}", reviewed.subject, report.policies.get(policy)?.key);
         let mut case = case(name, &findings);
         case.set_classname(file);
         Some(case)

@@ -33,6 +33,20 @@ pub(super) fn write(verified: &VerifyReport, out: &mut dyn Write) -> io::Result<
         }
         report.add_test_suite(item);
     }
+    if let Some(coverage) = &verified.coverage {
+        let status = if coverage.is_too_little() {
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+            status.set_message(coverage.line());
+            status
+        } else {
+            TestCaseStatus::success()
+        };
+        let mut item = TestSuite::new("coverage");
+        let mut case = test_case("coverage", "lines that were reached", status, Duration::ZERO);
+        case.set_system_out(coverage.line());
+        item.add_test_case(case);
+        report.add_test_suite(item);
+    }
     serialize(&report, out)
 }
 

@@ -5,6 +5,7 @@
 
 mod log;
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -18,8 +19,8 @@ use crate::form::{Spec, Writer};
 use crate::json::write_indented;
 use crate::lint::LintReport;
 use crate::{
-    AuditReport, Completion, Finding, Place, Policy, PolicySeverity, Problem, Suppression, TestReport,
-    in_checkout,
+    AuditReport, Completion, Finding, Origin, Place, Policy, PolicySeverity, Problem, Suppression,
+    TestReport, in_checkout,
 };
 use log::{
     About, Artifact, At, Configuration, Descriptor, Driver, Invocation, Log, Logical, Message, Notification,
@@ -45,13 +46,13 @@ fn write_test(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
     let mut fingerprints = Fingerprints::default();
     let mut results = Vec::new();
     for (reviewed, policy, finding) in report.each() {
-        let rule = rules.add(&policy.key.kind, None, None);
-        let gvk = reviewed.object.gvk().to_string();
+        let rule = rules.add(&rule_id(policy), None, None);
+        let gvk = reviewed.subject.gvk();
         results.push(result(finding, policy, rule, &gvk, &mut fingerprints));
     }
     for one in &report.suppressed {
         let Some(policy) = report.policies.get(one.finding.policy) else { continue };
-        let rule = rules.add(&policy.key.kind, None, None);
+        let rule = rules.add(&rule_id(policy), None, None);
         let object = &one.finding.object;
         let gvk = format!("{}/{}", object.api_version(), object.kind);
         let kind = if matches!(one.why, Suppression::Inline { .. }) { "inSource" } else { "external" };
@@ -115,7 +116,7 @@ fn write_audit(report: &AuditReport, out: &mut dyn Write) -> io::Result<()> {
         execution_successful: report.completion == Completion::Complete && report.unjudged().is_none(),
         tool_execution_notifications: reason.into_iter().chain(notifications).chain(unlisted).collect(),
     };
-    let indices = report.policies.iter().map(|policy| rules.add(&policy.key.kind, None, None)).collect();
+    let indices = report.policies.iter().map(|policy| rules.add(&rule_id(policy), None, None)).collect();
     let failed = RefCell::new(None);
     let results = AuditResults { report, indices, failed: &failed };
     let written = write_run(rules, invocation, results, out);
@@ -179,7 +180,7 @@ impl<'a> Rules<'a> {
     fn of(policies: &'a [Policy]) -> Self {
         let mut rules = Self::default();
         for policy in policies {
-            let index = rules.add(&policy.key.kind, policy.title.as_deref(), policy.description.as_deref());
+            let index = rules.add(&rule_id(policy), policy.title.as_deref(), policy.description.as_deref());
             if let Some(rule) = rules.list.get_mut(index) {
                 rule.tell(policy);
             }
@@ -248,6 +249,14 @@ fn partial(fingerprint: String) -> BTreeMap<&'static str, String> {
     BTreeMap::from([(fingerprint::VERSION, fingerprint)])
 }
 
+/// What a policy is called: the kind of a template, or package and name of a rule.
+fn rule_id(policy: &Policy) -> Cow<'_, str> {
+    match policy.origin {
+        Origin::Constraint(_) => Cow::Borrowed(&*policy.key.kind),
+        Origin::Rule(_) => Cow::Owned(policy.key.to_string()),
+    }
+}
+
 /// A finding. `gvk` is what its fingerprint calls the kind of the object.
 fn result<'a>(
     finding: &'a Finding,
@@ -263,7 +272,7 @@ fn result<'a>(
         field => format!("{object}: {field}"),
     };
     ResultItem {
-        rule_id: key.kind.to_string(),
+        rule_id: rule_id(policy).into_owned(),
         rule_index,
         level: finding.action().level("note"),
         message: Message { text: format!("{object}: {} [{}]", finding.says(), key.name).into() },

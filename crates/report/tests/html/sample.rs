@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
-use portcullis::{ConstraintKey, EnforcementAction, ErrorKind, Object};
+use portcullis::{ConstraintKey, EnforcementAction, ErrorKind};
 use portcullis_report::{
     Action, AuditReport, Completion, Coverage, Details, Finding, Form, KindCoverage, ObjectName, Objects,
-    Place, Policy, PolicySeverity, Problem, StatusLimits, Tally, Template, Timestamp, Totals, Verdict,
+    Origin, Place, Policy, PolicySeverity, Problem, StatusLimits, Tally, Template, Timestamp, Totals,
+    Verdict,
 };
 
 pub const DENY: EnforcementAction = EnforcementAction::Deny;
@@ -124,10 +125,7 @@ pub fn policy(
             .into(),
             place: file("policies/templates.yaml", 31),
         },
-        object: Object::from_json(&serde_json::json!({
-            "apiVersion": "constraints.gatekeeper.sh/v1beta1", "kind": "A", "metadata": {"name": "a"},
-        }))
-        .unwrap(),
+        origin: Origin::Rule("data.a.a".to_owned()),
     }
 }
 

@@ -55,6 +55,7 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<ExitStatus> {
         max_size: args.max_size,
         render: &args.render,
         purpose: Purpose::Measure,
+        rego: None,
     });
     let places = Places::new(scopes).with_namespace(None);
     let named = Named::of(&policies);

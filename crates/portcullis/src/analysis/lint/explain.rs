@@ -27,7 +27,7 @@ impl Explanation {
     /// Explains a template that compiles.
     pub(crate) fn of(source: &RegoSource, document: &Document) -> Self {
         let texts = [&source.module].into_iter().chain(&source.libs);
-        let modules = crate::analysis::parsed(source.version, texts);
+        let modules = crate::analysis::parsed(texts);
         let graph = CallGraph::of(&modules);
         let program = Program::new(&graph, None, document);
         let mut uses = Uses::default();

@@ -8,78 +8,141 @@ use std::sync::{Arc, OnceLock};
 
 use super::outcome::{Position, Precision};
 use super::quotes::{Quotes, Work};
-use crate::analysis::{ObjectRead, Told};
+use crate::analysis::{ObjectRead, RulesTold, Told};
 use crate::document::Document;
 use crate::object::Object;
 use crate::path::{FieldPath, Segment};
 use crate::source::Location;
 use crate::value::{self, Value, View};
 
+/// What is judged.
+pub(crate) enum Thing {
+    /// An object.
+    Object(Object),
+    /// A document of any kind.
+    Document(Document),
+    /// Documents that are judged together: a list of objects that have them as `contents`.
+    Together(Value, Vec<Document>),
+}
+
+impl Thing {
+    fn value(&self) -> &Value {
+        match self {
+            Self::Object(object) => object.value(),
+            Self::Document(document) => document.value(),
+            Self::Together(value, _) => value,
+        }
+    }
+
+    fn quotes(&self) -> Option<Quotes> {
+        match self {
+            Self::Object(object) => Quotes::of(object.value()),
+            Self::Document(document) => Quotes::of_document(document.value()),
+            Self::Together(value, _) => Quotes::of_together(value),
+        }
+    }
+
+    /// The document that a path leads into, and what is left of it there.
+    fn place(&self, path: &FieldPath) -> Option<(Location, FieldPath)> {
+        match self {
+            Self::Object(object) => Some(nearest(object.document()?, &object.written(path))),
+            Self::Document(document) => Some(nearest(document, path)),
+            Self::Together(_, documents) => match path.segments() {
+                [Segment::Index(number), rest @ ..] => {
+                    // Behind `contents`.
+                    let below = rest.iter().skip(1).cloned().collect();
+                    Some(nearest(documents.get(*number)?, &below))
+                }
+                _ => None,
+            },
+        }
+    }
+
+    /// It as a whole; of what belongs to an object, that part.
+    fn whole(&self) -> Option<(Location, FieldPath)> {
+        match self {
+            Self::Object(object) if !object.within().is_root() => {
+                Some(nearest(object.document()?, object.within()))
+            }
+            Self::Object(object) => Some((object.document()?.location(), FieldPath::root())),
+            Self::Document(document) => Some((document.location(), FieldPath::root())),
+            Self::Together(_, documents) => Some((documents.first()?.location(), FieldPath::root())),
+        }
+    }
+}
+
 /// What is worked out of an object once, for all violations of it that a review finds.
-pub(super) struct Judged {
-    object: Object,
+pub(crate) struct Judged {
+    thing: Thing,
     /// None if its texts are too many to look for.
     quotes: OnceLock<Option<Quotes>>,
 }
 
 impl Judged {
-    pub(super) fn new(object: Object) -> Arc<Self> {
-        Arc::new(Self { object, quotes: OnceLock::new() })
+    pub(crate) fn new(thing: Thing) -> Arc<Self> {
+        Arc::new(Self { thing, quotes: OnceLock::new() })
     }
 
     fn quotes(&self) -> Option<&Quotes> {
-        self.quotes.get_or_init(|| Quotes::of(self.object.value())).as_ref()
+        self.quotes.get_or_init(|| self.thing.quotes()).as_ref()
     }
+}
+
+/// What reads it.
+pub(crate) enum Reader {
+    /// A template.
+    Template(Arc<Told>),
+    /// A rule of files of Rego, by its number.
+    Rule(Arc<RulesTold>, usize),
 }
 
 /// What places the violations of one constraint in one object. Cost: linear in the object for the first, in
 /// message and details for each.
-pub(super) struct Places {
+pub(crate) struct Places {
     judged: Arc<Judged>,
-    told: Arc<Told>,
+    reader: Reader,
+    /// What all reads have in common; of a rule, which has several definitions, it depends on the message.
     read: OnceLock<Option<FieldPath>>,
 }
 
 impl Places {
-    pub(super) fn new(judged: Arc<Judged>, told: Arc<Told>) -> Arc<Self> {
-        Arc::new(Self { judged, told, read: OnceLock::new() })
+    pub(crate) fn new(judged: Arc<Judged>, reader: Reader) -> Arc<Self> {
+        Arc::new(Self { judged, reader, read: OnceLock::new() })
     }
 
     /// `None` only if the object has no document.
     pub(super) fn position(&self, message: &str, details: &Value) -> Option<Position> {
-        let object = &self.judged.object;
-        let document = object.document()?;
-        let found = from_details(object.value(), details)
+        let thing = &self.judged.thing;
+        let found = from_details(thing.value(), details)
             .map(|path| (path, Precision::Details))
             .or_else(|| Some((self.quoted(message)?, Precision::Message)))
-            .or_else(|| Some((self.first_read()?.clone(), Precision::Rule)));
-        Some(match found {
-            Some((path, precision)) => {
-                let (location, path) = nearest(document, &object.written(&shown(path)));
-                Position { location, path, precision }
-            }
-            None if !object.within().is_root() => {
-                let (location, path) = nearest(document, object.within());
-                Position { location, path, precision: Precision::Object }
-            }
-            None => Position {
-                location: document.location(),
-                path: FieldPath::root(),
-                precision: Precision::Object,
-            },
-        })
+            .or_else(|| Some((self.first_read(message)?, Precision::Rule)));
+        let placed = found.and_then(|(path, precision)| Some((thing.place(&shown(path))?, precision)));
+        let ((location, path), precision) = match placed {
+            Some(placed) => placed,
+            None => (thing.whole()?, Precision::Object),
+        };
+        Some(Position { location, path, precision })
     }
 
-    fn reads(&self) -> &[ObjectRead] {
-        &self.told.reads().object
+    fn reads(&self, message: &str) -> &[ObjectRead] {
+        match &self.reader {
+            Reader::Template(told) => &told.reads().object,
+            Reader::Rule(told, rule) => told.reads(*rule).map_or(&[], |reads| reads.for_message(message)),
+        }
     }
 
     fn quoted(&self, message: &str) -> Option<FieldPath> {
-        from_message(self.judged.object.value(), self.judged.quotes()?, message, self.reads())
+        let value = self.judged.thing.value();
+        from_message(value, self.judged.quotes()?, message, self.reads(message))
     }
 
-    fn first_read(&self) -> Option<&FieldPath> {
-        self.read.get_or_init(|| from_reads(self.judged.object.value(), self.reads())).as_ref()
+    fn first_read(&self, message: &str) -> Option<FieldPath> {
+        let read = |missing| from_reads(self.judged.thing.value(), self.reads(message), missing);
+        match &self.reader {
+            Reader::Template(_) => self.read.get_or_init(|| read(Missing::InParent)).clone(),
+            Reader::Rule(..) => read(Missing::InNearest),
+        }
     }
 }
 
@@ -148,7 +211,8 @@ fn path_of_text(object: &Value, value: &Value) -> Option<FieldPath> {
 fn starts_in(object: &Value, path: &FieldPath) -> bool {
     match path.segments().first() {
         Some(Segment::Key(key)) => value::get(object, key).is_some(),
-        _ => false,
+        Some(Segment::Index(index)) => object.as_array().is_some_and(|items| items.get(*index).is_some()),
+        None => false,
     }
 }
 
@@ -222,8 +286,17 @@ fn exists(object: &Value, path: &FieldPath) -> bool {
         .is_some()
 }
 
+/// Where what is missing is shown.
+#[derive(Clone, Copy)]
+enum Missing {
+    /// Where it would be, if that is there.
+    InParent,
+    /// In the nearest part that is there.
+    InNearest,
+}
+
 /// What all reads that exist in the object have in common; `metadata` on its own says nothing.
-fn from_reads(object: &Value, reads: &[ObjectRead]) -> Option<FieldPath> {
+fn from_reads(object: &Value, reads: &[ObjectRead], missing: Missing) -> Option<FieldPath> {
     let existing = reads.iter().filter_map(|read| {
         let mut path = FieldPath::root();
         for step in read {
@@ -232,7 +305,13 @@ fn from_reads(object: &Value, reads: &[ObjectRead]) -> Option<FieldPath> {
         }
         // A read may be of something that is missing, which is then what it is about: its parent stands for
         // it.
-        let path = if exists(object, &path) { path } else { path.parent()? };
+        let path = match missing {
+            _ if exists(object, &path) => path,
+            Missing::InParent => path.parent()?,
+            Missing::InNearest => {
+                std::iter::successors(path.parent(), FieldPath::parent).find(|path| exists(object, path))?
+            }
+        };
         let names_the_object = matches!(
             path.segments(),
             [] | [Segment::Key(_)] if path.is_root() || path == FieldPath::root().child("metadata") || path == FieldPath::root().child("kind")

@@ -158,10 +158,22 @@ impl<'m> Builder<'_, 'm> {
     fn replacements(&mut self, statement: &'m ast::Statement) -> Rc<[With]> {
         let with = statement.with.iter().map(|with| With {
             span: with.span,
-            target: self.term(&with.target),
+            target: self.target(&with.target),
             value: self.term(&with.value),
         });
         with.collect()
+    }
+
+    /// What `with` replaces. A local variable may hide `input`; as a target it is the root all the same.
+    fn target(&mut self, target: &'m ast::Expr) -> Term {
+        let term = self.term(target);
+        let head = target.as_ref().map_or(target, |reference| &reference.head);
+        let args = match term.kind {
+            _ if head.as_var() != Some("input") => return term,
+            TermKind::Ref(reference) => reference.args,
+            _ => Vec::new(),
+        };
+        Term::new(target.span, TermKind::Ref(Box::new(Reference { head: RefHead::Input, args })))
     }
 
     fn expr(&mut self, expr: &'m ast::Expr) -> ExprKind {

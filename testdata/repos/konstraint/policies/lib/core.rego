@@ -1,0 +1,6 @@
+package lib.core
+
+# The object, of a review and of a file.
+resource := input.review.object
+
+name := resource.metadata.name
