@@ -50,6 +50,9 @@ impl Environment {
     }
 }
 
+/// The one value of an enumeration that there is: an integer.
+pub(crate) const NULL_VALUE: &str = "google.protobuf.NullValue.NULL_VALUE";
+
 /// The type that a name stands for, if it is the name of one.
 pub(crate) fn named_type(name: &str) -> Option<Type> {
     Some(match name {

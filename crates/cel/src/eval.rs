@@ -11,7 +11,7 @@ use crate::error::{EvalErrorKind, Fault};
 use crate::functions::Function;
 use crate::message;
 use crate::plan::{Action, Attribute, By, Call, FoldStep, Plan, Qualifier, Root, Step, StepId, is_key};
-use crate::value::{CelValue, Entries, Equality, Key, List, Map, equal};
+use crate::value::{AsKey, CelValue, Entries, Equality, Key, List, Map, equal};
 
 type Outcome = Result<CelValue, Fault>;
 
@@ -409,11 +409,8 @@ impl<'e, 'w> Machine<'e, 'w> {
         match (call.declaration.function, args.first()) {
             (Function::Range, Some(Ok(CelValue::Int(count)))) => {
                 let count = u64::try_from(*count).unwrap_or(0);
-                if self.cost.saturating_add(count) > self.limit {
-                    self.charge(count, u32::MAX)
-                } else {
-                    Ok(())
-                }
+                let cost = count.saturating_add(1 + MAKE_LIST);
+                if self.cost.saturating_add(cost) > self.limit { self.charge(cost, u32::MAX) } else { Ok(()) }
             }
             _ => Ok(()),
         }
@@ -421,10 +418,10 @@ impl<'e, 'w> Machine<'e, 'w> {
 
     fn member(&mut self, value: Outcome, of: &std::collections::BTreeSet<Key>) -> Outcome {
         let value = value?;
-        Ok(CelValue::Bool(match &value {
-            CelValue::Bytes(_) => return Err(unhashable(&value)),
-            CelValue::Double(number) if number.is_nan() => false,
-            value => Key::of(value).is_some_and(|key| of.contains(&key)),
+        Ok(CelValue::Bool(match Key::of(&value) {
+            AsKey::Is(key) => of.contains(&key),
+            AsKey::Unique => false,
+            AsKey::None => return Err(unhashable(&value)),
         }))
     }
 
@@ -490,7 +487,7 @@ impl<'e, 'w> Machine<'e, 'w> {
                 value if !optional => value,
                 CelValue::Optional(Some(value)) => (*value).clone(),
                 CelValue::Optional(None) => {
-                    if let Some(place) = Key::of(&key) {
+                    if let AsKey::Is(place) = Key::of(&key) {
                         made.0.remove(&place);
                     }
                     continue;

@@ -29,15 +29,16 @@ pub(crate) fn with_exponent(mantissa: &str, power: i32) -> String {
 
 /// A float as `golang.org/x/text` prints `%f` in English: with groups of three digits.
 pub(crate) fn english_fixed(value: f64, precision: usize) -> String {
-    if let Some(text) = english_special(value, 0) {
+    /// Of the digits that there have to be at least, only so many bits are kept.
+    const KEPT: usize = 0xff;
+    if let Some(text) = english_special(value) {
         return text;
     }
-    let text = format!("{value:.precision$}");
-    let (sign, unsigned) = match text.strip_prefix('-') {
-        Some(unsigned) => ("-", unsigned),
-        None => ("", text.as_str()),
-    };
-    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+    let text = format!("{:.precision$}", value.abs());
+    let sign = if value < 0.0 { "-" } else { "" };
+    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+    let needed = fraction.trim_end_matches('0').len().max(precision & KEPT);
+    let fraction = fraction.get(..needed).unwrap_or(fraction);
     let mut out = String::with_capacity(text.len() + whole.len() / 3 + 1);
     out.push_str(sign);
     for (place, digit) in whole.chars().enumerate() {
@@ -53,37 +54,41 @@ pub(crate) fn english_fixed(value: f64, precision: usize) -> String {
     out
 }
 
-/// A float as `golang.org/x/text` prints `%e` in English: with a power of ten.
-pub(crate) fn english_scientific(value: f64, precision: usize) -> String {
-    if let Some(text) = english_special(value, 6) {
-        return text;
-    }
-    let text = format!("{value:.precision$e}");
-    let (mantissa, power) = text.split_once('e').unwrap_or((&text, "0"));
-    let power: i32 = power.parse().unwrap_or(0);
-    let mut out = format!("{mantissa}\u{d7}10");
-    if power < 0 {
-        out.push('\u{207b}');
-    }
-    for digit in format!("{:02}", power.unsigned_abs()).chars() {
-        out.push(match digit {
-            '1' => '\u{b9}',
-            '2' => '\u{b2}',
-            '3' => '\u{b3}',
-            '4' => '\u{2074}',
-            '5' => '\u{2075}',
-            '6' => '\u{2076}',
-            '7' => '\u{2077}',
-            '8' => '\u{2078}',
-            '9' => '\u{2079}',
-            _ => '\u{2070}',
-        });
-    }
-    out
+/// A float as `golang.org/x/text` prints `%e` in English: six digits and a power of ten, right in so many columns.
+pub(crate) fn english_scientific(value: f64, width: usize) -> String {
+    const DIGITS: usize = 6;
+    let text = english_special(value).unwrap_or_else(|| {
+        let text = format!("{:.DIGITS$e}", value.abs());
+        let (mantissa, power) = text.split_once('e').unwrap_or((&text, "0"));
+        let power: i32 = power.parse().unwrap_or(0);
+        let sign = if value < 0.0 { "-" } else { "" };
+        let mut out = format!("{sign}{mantissa}\u{d7}10");
+        if power < 0 {
+            out.push('\u{207b}');
+        }
+        out.extend(format!("{:02}", power.unsigned_abs()).chars().map(superscript));
+        out
+    });
+    format!("{text:>width$}")
 }
 
-/// What is no number, right in so many columns.
-fn english_special(value: f64, width: usize) -> Option<String> {
+const fn superscript(digit: char) -> char {
+    match digit {
+        '1' => '\u{b9}',
+        '2' => '\u{b2}',
+        '3' => '\u{b3}',
+        '4' => '\u{2074}',
+        '5' => '\u{2075}',
+        '6' => '\u{2076}',
+        '7' => '\u{2077}',
+        '8' => '\u{2078}',
+        '9' => '\u{2079}',
+        _ => '\u{2070}',
+    }
+}
+
+/// What is no number.
+fn english_special(value: f64) -> Option<String> {
     let text = if value.is_nan() {
         "NaN"
     } else if value == f64::INFINITY {
@@ -93,5 +98,5 @@ fn english_special(value: f64, width: usize) -> Option<String> {
     } else {
         return None;
     };
-    Some(format!("{text:>width$}"))
+    Some(text.to_owned())
 }

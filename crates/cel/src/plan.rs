@@ -12,11 +12,11 @@ use crate::call::{self, Context, Patterns};
 use crate::check::{Checked, Reference};
 use crate::cost::{Rule, rule};
 use crate::diagnostic::{Diagnostic, DiagnosticKind};
-use crate::environment::{Message, named_type};
+use crate::environment::{Message, NULL_VALUE, named_type};
 use crate::error::Fault;
 use crate::functions::{Declaration, Function};
 use crate::types::Type;
-use crate::value::{CelValue, Entries, Key, Map};
+use crate::value::{AsKey, CelValue, Entries, Key, Map};
 
 /// The place of a step.
 pub(crate) type StepId = u32;
@@ -351,6 +351,9 @@ impl Planner<'_> {
     }
 
     fn ident(&mut self, id: ExprId, name: &Arc<str>) -> StepId {
+        if &**name == NULL_VALUE {
+            return self.constant(id, CelValue::Int(0));
+        }
         if let Type::Type(_) = self.checked.ty(id) {
             let is_local = self.scopes.iter().any(|(known, _)| known == name);
             return match named_type(name).filter(|_| !is_local) {
@@ -573,22 +576,22 @@ const fn is_conversion(function: Function) -> bool {
     )
 }
 
+fn key(value: &CelValue) -> Option<Key> {
+    if let AsKey::Is(key) = Key::of(value) { Some(key) } else { None }
+}
+
 /// Constants as keys, with those of other types of number that are worth the same.
 #[expect(clippy::cast_precision_loss, reason = "as the API server compares")]
 fn constants(items: impl Iterator<Item = CelValue>) -> Option<BTreeSet<Key>> {
     let mut keys = BTreeSet::new();
     for item in items {
         match &item {
-            CelValue::Int(value) => {
-                keys.insert(Key::of(&CelValue::Double(*value as f64))?);
-            }
-            CelValue::Uint(value) => {
-                keys.insert(Key::of(&CelValue::Double(*value as f64))?);
-            }
+            CelValue::Int(value) => keys.extend(key(&CelValue::Double(*value as f64))),
+            CelValue::Uint(value) => keys.extend(key(&CelValue::Double(*value as f64))),
             CelValue::Bool(_) | CelValue::Double(_) | CelValue::String(_) => {}
             _ => return None,
         }
-        keys.extend(Key::of(&item)?.with_equals());
+        keys.extend(key(&item).into_iter().flat_map(Key::with_equals));
     }
     Some(keys)
 }

@@ -118,12 +118,11 @@ impl Type {
         }
     }
 
-    fn write(&self, f: &mut fmt::Formatter<'_>, depth: u32) -> fmt::Result {
-        /// A type of more levels is not written to its end.
-        const MAX_WRITTEN: u32 = 12;
-        if depth > MAX_WRITTEN {
+    fn write(&self, f: &mut fmt::Formatter<'_>, left: &mut u32) -> fmt::Result {
+        if *left == 0 {
             return f.write_str("...");
         }
+        *left -= 1;
         let name = match self {
             Self::Duration => "duration",
             Self::Timestamp => "timestamp",
@@ -131,7 +130,7 @@ impl Type {
             Self::Null => "null",
             Self::Nullable(of) => {
                 f.write_str("wrapper(")?;
-                of.write(f, depth + 1)?;
+                of.write(f, left)?;
                 return f.write_str(")");
             }
             Self::Param(number) => return write!(f, "_var{number}"),
@@ -144,7 +143,7 @@ impl Type {
         }
         for (place, part) in parts.iter().enumerate() {
             f.write_str(if place == 0 { "(" } else { ", " })?;
-            part.write(f, depth + 1)?;
+            part.write(f, left)?;
         }
         f.write_str(")")
     }
@@ -152,7 +151,9 @@ impl Type {
 
 impl fmt::Display for Type {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write(f, 0)
+        /// Parts of a type that are written: it may be far larger than what it is made of.
+        const MAX_WRITTEN: u32 = 600;
+        self.write(f, &mut { MAX_WRITTEN })
     }
 }
 

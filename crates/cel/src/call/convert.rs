@@ -125,9 +125,22 @@ fn float(text: &str) -> Option<f64> {
         let value = hexadecimal(hex)?;
         return Some(if text.starts_with('-') { -value } else { value });
     }
-    let value: f64 = text.parse().ok()?;
+    let value: f64 =
+        if text.contains('_') { without_underscores(text)?.parse().ok()? } else { text.parse().ok()? };
     let is_named = unsigned.starts_with(|c: char| c.is_ascii_alphabetic());
     (value.is_finite() || is_named).then_some(value)
+}
+
+/// The number without underscores, which may only be between digits.
+fn without_underscores(text: &str) -> Option<String> {
+    let bytes = text.as_bytes();
+    let is_digit =
+        |place: Option<usize>| place.and_then(|place| bytes.get(place)).is_some_and(u8::is_ascii_digit);
+    let stray = bytes
+        .iter()
+        .enumerate()
+        .any(|(place, byte)| *byte == b'_' && !(is_digit(place.checked_sub(1)) && is_digit(Some(place + 1))));
+    (!stray).then(|| text.replace('_', ""))
 }
 
 /// `1.8p3`: hexadecimal digits times a power of two.

@@ -30,6 +30,7 @@ pub(super) fn run(
     let Some(V::List(list)) = args.first() else {
         let given = args.first().map_or("", V::type_name);
         return Err(match function {
+            F::Flatten if given == "map" => Fault::error("no such overload: map(dyn, dyn).flatten()"),
             F::Flatten => Fault::error(format!("no such overload: {given}.flatten()")),
             F::Sort | F::SortByKeys => match args.first() {
                 Some(V::String(_) | V::Timestamp(_) | V::Duration(_)) => Fault::no_overload(),

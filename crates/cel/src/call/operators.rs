@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Context, Outcome};
 use crate::error::Fault;
 use crate::functions::{Declaration, Function};
-use crate::value::{CelValue, Equality, Key, List, Map, Text, compare, equals};
+use crate::value::{AsKey, CelValue, Equality, Key, List, Map, Text, compare, equals};
 
 const OVERFLOW: &str = "integer overflow";
 const UINT_OVERFLOW: &str = "unsigned integer overflow";
@@ -83,7 +83,7 @@ pub(super) fn contains(context: &mut Context<'_, '_>, whole: &CelValue, part: &C
         CelValue::List(list) => Ok(CelValue::Bool(has(context, list, part)?)),
         CelValue::Map(map) => {
             context.budget.step(1)?;
-            if matches!((map, part), (Map::Made(_), CelValue::Bytes(_))) {
+            if matches!((map, Key::of(part)), (Map::Made(entries), AsKey::None) if !entries.0.is_empty()) {
                 return Err(unhashable(part));
             }
             Ok(CelValue::Bool(map.get(part).is_some()))
@@ -226,7 +226,8 @@ pub(super) fn inserted(
             Arc::new(entries)
         }
     };
-    let Some(place) = Key::of(&key) else { return Err(unhashable(&key)) };
-    Arc::make_mut(&mut entries).0.insert(place, (key, value));
+    if Arc::make_mut(&mut entries).insert(key.clone(), value).is_none() {
+        return Err(unhashable(&key));
+    }
     Ok(Map::Made(entries))
 }

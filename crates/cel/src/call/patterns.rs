@@ -22,6 +22,8 @@ const COMPILING: u64 = 200;
 /// Patterns that were compiled.
 #[derive(Debug, Default)]
 pub(crate) struct Patterns {
+    /// Those that are written in the expression.
+    written: BTreeMap<String, Arc<Pattern>>,
     known: BTreeMap<String, Arc<Pattern>>,
     states: u64,
 }
@@ -29,12 +31,12 @@ pub(crate) struct Patterns {
 impl Patterns {
     /// Puts in a pattern that is known before anything is evaluated.
     pub(crate) fn keep(&mut self, text: &str, pattern: Arc<Pattern>) {
-        self.known.insert(text.to_owned(), pattern);
+        self.written.insert(text.to_owned(), pattern);
     }
 
     fn compile(&mut self, budget: &mut Budget<'_>, text: &str) -> Result<Arc<Pattern>, Fault> {
         budget.read_text(text.len())?;
-        if let Some(pattern) = self.known.get(text) {
+        if let Some(pattern) = self.written.get(text).or_else(|| self.known.get(text)) {
             return Ok(pattern.clone());
         }
         budget.step(COMPILING.saturating_add(text.len() as u64 * 4))?;
@@ -71,6 +73,9 @@ pub(super) fn run(context: &mut Context<'_, '_>, function: Function, args: &[Cel
     let (text, pattern) = match args {
         [CelValue::String(text), CelValue::String(pattern), ..] => (text.as_str(), pattern.as_str()),
         [CelValue::String(_) | CelValue::Timestamp(_) | CelValue::Duration(_), ..] => {
+            return Err(Fault::no_overload());
+        }
+        [_, CelValue::String(pattern)] if context.patterns.written.contains_key(pattern.as_str()) => {
             return Err(Fault::no_overload());
         }
         _ => return Err(Fault::error("no such overload: matches")),

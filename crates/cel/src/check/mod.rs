@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::ast::{Ast, Entry, ExprId, Field, Fold, Item, Kind, Literal};
 use crate::diagnostic::{Diagnostic, DiagnosticKind};
-use crate::environment::{Environment, Message, named_type};
+use crate::environment::{Environment, Message, NULL_VALUE, named_type};
 use crate::functions::{self, Declaration, Function, Style};
 use crate::types::{TooMuch, Type, Unifier};
 
@@ -132,6 +132,9 @@ impl Checker<'_> {
         }
         if let Some(ty) = self.environment.variable(name) {
             return Some((name.into(), ty.clone()));
+        }
+        if name == NULL_VALUE {
+            return Some((name.into(), Type::Int));
         }
         named_type(name).map(|ty| (name.into(), Type::type_of(ty)))
     }

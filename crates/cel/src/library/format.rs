@@ -103,8 +103,8 @@ impl Format {
         match self {
             Self::Dns1123Label => label(text),
             Self::Dns1123LabelPrefix => label(&without_dash(text)),
-            Self::Dns1123Subdomain => subdomain(text),
-            Self::Dns1123SubdomainPrefix => subdomain(&without_dash(text)),
+            Self::Dns1123Subdomain => subdomain(text, "characters"),
+            Self::Dns1123SubdomainPrefix => subdomain(&without_dash(text), "characters"),
             Self::Dns1035Label => old_label(text),
             Self::Dns1035LabelPrefix => old_label(&without_dash(text)),
             Self::QualifiedName => qualified_name(text),
@@ -126,8 +126,8 @@ fn without_dash(text: &str) -> String {
     }
 }
 
-fn too_long(most: usize) -> String {
-    format!("must be no more than {most} characters")
+fn too_long(most: usize, unit: &str) -> String {
+    format!("must be no more than {most} {unit}")
 }
 
 fn no_match(message: &str, pattern: &str, examples: &[&str]) -> String {
@@ -156,7 +156,7 @@ fn is_subdomain(text: &str) -> bool {
 fn label(text: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     if text.len() > 63 {
-        wrong.push(too_long(63));
+        wrong.push(too_long(63, "characters"));
     }
     if !is_word(text, is_lower) {
         let message = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and \
@@ -170,10 +170,10 @@ fn label(text: &str) -> Vec<String> {
     wrong
 }
 
-fn subdomain(text: &str) -> Vec<String> {
+fn subdomain(text: &str, unit: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     if text.len() > 253 {
-        wrong.push(too_long(253));
+        wrong.push(too_long(253, unit));
     }
     if !is_subdomain(text) {
         let message = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or \
@@ -186,7 +186,7 @@ fn subdomain(text: &str) -> Vec<String> {
 fn old_label(text: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     if text.len() > 63 {
-        wrong.push(too_long(63));
+        wrong.push(too_long(63, "characters"));
     }
     if !is_word(text, is_lower) || !text.starts_with(|c: char| c.is_ascii_lowercase()) {
         let message = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an \
@@ -208,7 +208,9 @@ fn qualified_name(text: &str) -> Vec<String> {
             if prefix.is_empty() {
                 wrong.push("prefix part must be non-empty".to_owned());
             } else {
-                wrong.extend(subdomain(prefix).into_iter().map(|message| format!("prefix part {message}")));
+                wrong.extend(
+                    subdomain(prefix, "bytes").into_iter().map(|message| format!("prefix part {message}")),
+                );
             }
             *name
         }
@@ -223,7 +225,7 @@ fn qualified_name(text: &str) -> Vec<String> {
     if name.is_empty() {
         wrong.push("name part must be non-empty".to_owned());
     } else if name.len() > 63 {
-        wrong.push(format!("name part {}", too_long(63)));
+        wrong.push(format!("name part {}", too_long(63, "bytes")));
     }
     if !is_word(name, is_any) {
         wrong.push(format!("name part {}", no_match(message, KEY, &examples)));
@@ -234,7 +236,7 @@ fn qualified_name(text: &str) -> Vec<String> {
 fn label_value(text: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     if text.len() > 63 {
-        wrong.push(too_long(63));
+        wrong.push(too_long(63, "bytes"));
     }
     if !text.is_empty() && !is_word(text, is_any) {
         let message = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or \

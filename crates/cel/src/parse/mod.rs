@@ -302,11 +302,17 @@ impl<'t> Parser<'t> {
         while self.take_if(sign).is_some() {
             count += 1;
         }
-        if sign == "-" && count == 1 && matches!(self.peek().token, Token::Int | Token::Double) {
+        let is_number = |word: Word| matches!(word.token, Token::Int | Token::Double);
+        if sign == "-" && count == 1 && is_number(self.peek()) {
             // The sign is a part of the number.
             return self.member(Some(first));
         }
-        let operand = self.member(None)?;
+        let minus = self.peek();
+        let is_negative = sign == "!" && minus.token == Token::Sign("-") && is_number(self.peek_at(1));
+        if is_negative {
+            self.take();
+        }
+        let operand = self.member(is_negative.then_some(minus))?;
         if count % 2 == 0 {
             return Ok(operand);
         }

@@ -17,18 +17,36 @@ pub enum Key {
     Text(Text),
     /// All others, by kind and text.
     Other(&'static str, String),
+    /// Those that are equal to nothing, by the order in which they came.
+    Unique(usize),
+}
+
+/// A value as a key.
+#[derive(Clone, Debug)]
+pub(crate) enum AsKey {
+    Is(Key),
+    /// In the API server such a key is known by where it lies, so that it is never found again.
+    Unique,
+    /// In the API server such a key ends the evaluation.
+    None,
 }
 
 impl Key {
-    /// The key that a value is, if it can be one.
-    pub(crate) fn of(value: &CelValue) -> Option<Self> {
-        Some(match value {
+    /// The key that a value is.
+    pub(crate) fn of(value: &CelValue) -> AsKey {
+        AsKey::Is(match value {
             CelValue::Bool(value) => Self::Bool(*value),
             CelValue::Int(value) => Self::Int(*value),
             CelValue::Uint(value) => Self::Uint(*value),
+            CelValue::Double(value) if value.is_nan() => return AsKey::Unique,
             CelValue::Double(value) => Self::Double((value + 0.0).to_bits()),
             CelValue::String(text) => Self::Text(text.clone()),
-            CelValue::Bytes(_) | CelValue::List(_) | CelValue::Map(_) => return None,
+            CelValue::Bytes(_) | CelValue::Semver(_) | CelValue::Format(_) => return AsKey::None,
+            CelValue::List(_)
+            | CelValue::Map(_)
+            | CelValue::Optional(_)
+            | CelValue::Url(_)
+            | CelValue::Quantity(_) => return AsKey::Unique,
             other => Self::Other(other.go_type(), other.to_string()),
         })
     }

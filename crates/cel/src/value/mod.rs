@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use portcullis_value::{Value, View};
 
-pub(crate) use key::{Key, int_of};
+pub(crate) use key::{AsKey, Key, int_of};
 pub(crate) use order::{Equality, compare, equal, equals};
 
 use crate::ast::Literal;
@@ -207,10 +207,8 @@ impl Map {
                 value.as_object()?.get_str(text.as_str()).map(|value| CelValue::from(value.clone()))
             }
             Self::Made(entries) => {
-                let mut found = None;
-                for key in Key::of(key).into_iter().flat_map(Key::with_equals) {
-                    found = found.or_else(|| entries.0.get(&key));
-                }
+                let AsKey::Is(key) = Key::of(key) else { return None };
+                let found = key.with_equals().into_iter().find_map(|key| entries.0.get(&key));
                 found.map(|(_, value)| value.clone())
             }
         }
@@ -238,7 +236,12 @@ impl From<Entries> for Map {
 impl Entries {
     /// Puts an entry in; of those with the same key the last one counts. None if the key can be none.
     pub fn insert(&mut self, key: CelValue, value: CelValue) -> Option<()> {
-        self.0.insert(Key::of(&key)?, (key, value));
+        let place = match Key::of(&key) {
+            AsKey::Is(place) => place,
+            AsKey::Unique => Key::Unique(self.0.len()),
+            AsKey::None => return None,
+        };
+        self.0.insert(place, (key, value));
         Some(())
     }
 }

@@ -142,8 +142,14 @@ fn differs(
     }
     let difference = match (&evaluation.result, answer["error"].as_str()) {
         (Ok(value), None) => {
-            let is = answer["nondeterministic"].is_boolean() || is_value(value, &answer["value"]);
-            (!is).then(|| format!("value {}, not {}", tags(value), answer["value"]))
+            let one_of = answer["nondeterministic"].as_array().into_iter().flatten();
+            let mut wanted = one_of.map(|answer| &answer["value"]).chain([&answer["value"]]);
+            let is = wanted.any(|wanted| is_value(value, wanted));
+            let is_reordered = is_reordered(&tags(value), &answer["value"]);
+            // Where the recording saw several orders, it did not see all that there are.
+            let is = is || is_reordered && answer["nondeterministic"].is_array();
+            let order = if is_reordered { " in another order" } else { "" };
+            (!is).then(|| format!("value{order} {}, not {}", tags(value), answer["value"]))
         }
         (Ok(value), Some(error)) => Some(format!("value {}, not the error {error}", tags(value))),
         (Err(error), None) => Some(format!("error {error}, not {}", answer["value"])),
@@ -313,6 +319,16 @@ fn tags(value: &CelValue) -> Value {
         CelValue::Format(_) => text("format", value.to_string()),
         CelValue::Object(name) => text("object", name.to_string()),
     }
+}
+
+/// Whether two lists have the same elements.
+fn is_reordered(a: &Value, b: &Value) -> bool {
+    let sorted = |value: &Value| {
+        let mut items: Vec<String> = value["list"].as_array()?.iter().map(ToString::to_string).collect();
+        items.sort();
+        Some(items)
+    };
+    sorted(a).is_some() && sorted(a) == sorted(b)
 }
 
 /// Whether a value is the recorded one. Floats are compared by what they are worth.
