@@ -53,6 +53,7 @@ pub(crate) enum Rule {
 }
 
 /// The rule for a call: by the overload, where it is known which one it is.
+#[expect(clippy::match_same_arms, reason = "in the order in which the API server looks")]
 pub(crate) fn rule(function: Function, overload: Option<&str>) -> Rule {
     use Function as F;
     let is = |id: &str| overload == Some(id);
@@ -88,10 +89,8 @@ pub(crate) fn rule(function: Function, overload: Option<&str>) -> Rule {
         F::Validate => Rule::Validate,
         F::Equals => Rule::Equality,
         F::NotEquals => Rule::Least,
-        F::StartsWith | F::EndsWith if overload.is_some() => Rule::Text(1),
-        F::Quote | F::Format if overload.is_some() => Rule::Text(1),
-        F::Bytes if is("string_to_bytes") => Rule::Text(1),
-        F::String if is("bytes_to_string") => Rule::Text(1),
+        F::StartsWith | F::EndsWith | F::Quote | F::Format if overload.is_some() => Rule::Text(1),
+        F::Bytes | F::String if is("string_to_bytes") || is("bytes_to_string") => Rule::Text(1),
         F::In if is("in_list") => Rule::Elements,
         F::Less | F::LessEquals | F::Greater | F::GreaterEquals
             if overload.is_some_and(|id| id.ends_with("_string") || id.ends_with("_bytes")) =>

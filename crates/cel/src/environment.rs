@@ -144,13 +144,14 @@ impl Message {
         }
         match (self, name) {
             (Self::Duration | Self::Timestamp, "seconds" | "nanos") => Some(Type::Int),
-            (Self::Struct, "fields") => Some(Type::map(Type::String, Type::Dyn)),
+            (Self::Struct, "fields") | (Self::Value, "struct_value") => {
+                Some(Type::map(Type::String, Type::Dyn))
+            }
             (Self::List, "values") | (Self::Value, "list_value") => Some(Type::list(Type::Dyn)),
             (Self::Value, "null_value") => Some(Type::Null),
             (Self::Value, "number_value") => Some(Type::Double),
             (Self::Value, "string_value") => Some(Type::String),
             (Self::Value, "bool_value") => Some(Type::Bool),
-            (Self::Value, "struct_value") => Some(Type::map(Type::String, Type::Dyn)),
             _ => None,
         }
     }

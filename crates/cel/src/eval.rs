@@ -1,5 +1,6 @@
 //! Evaluates a plan, charging for each step what the API server charges.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use portcullis_value::Budget;
@@ -75,7 +76,7 @@ impl<'e, 'w> Machine<'e, 'w> {
             Action::Member { value, of } => {
                 let value = self.eval(*value);
                 self.push(step.part);
-                self.member(value, of)
+                Self::member(value, of)
             }
             Action::Or { first, second, unwraps } => {
                 let outcome = self.or(*first, *second, *unwraps);
@@ -416,7 +417,7 @@ impl<'e, 'w> Machine<'e, 'w> {
         }
     }
 
-    fn member(&mut self, value: Outcome, of: &std::collections::BTreeSet<Key>) -> Outcome {
+    fn member(value: Outcome, of: &BTreeSet<Key>) -> Outcome {
         let value = value?;
         Ok(CelValue::Bool(match Key::of(&value) {
             AsKey::Is(key) => of.contains(&key),

@@ -132,9 +132,12 @@ pub(crate) fn run<E: Wrong>(
 pub(crate) fn format(budget: &mut Budget<'_>, text: &str, args: &[CelValue]) -> Result<String, Fault> {
     let (made, _) = run::<Fault>(text, args.len(), true, |clause, place, out| {
         let value = args.get(place).unwrap_or(&CelValue::Null);
-        let written = one(budget, clause, value).map_err(|fault| match fault.is_absorbable() {
-            true => Fault::error(format!("error during formatting: {}", fault.message)),
-            false => fault,
+        let written = one(budget, clause, value).map_err(|fault| {
+            if fault.is_absorbable() {
+                Fault::error(format!("error during formatting: {}", fault.message))
+            } else {
+                fault
+            }
         })?;
         budget.make_text(written.len())?;
         out.push_str(&written);
@@ -190,7 +193,8 @@ fn one(budget: &mut Budget<'_>, clause: Clause, value: &CelValue) -> Result<Stri
 
 fn hex(budget: &mut Budget<'_>, bytes: &[u8]) -> Result<String, Fault> {
     budget.make_text(bytes.len() * 2)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or('0');
+    Ok(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect())
 }
 
 /// A value as `%s` writes it.
@@ -199,14 +203,11 @@ fn string(budget: &mut Budget<'_>, value: &CelValue) -> Result<String, Fault> {
         CelValue::List(_) | CelValue::Map(_) => return collection(budget, value),
         CelValue::Null => "null".to_owned(),
         CelValue::Double(value) => shortest(*value),
-        CelValue::Bytes(bytes) => match std::str::from_utf8(bytes) {
-            Ok(text) => text.to_owned(),
-            Err(_) => {
-                let message = "could not convert argument \"invalid UTF-8 in bytes, cannot convert to string\" to \
-                               string";
-                return Err(Fault::error(message));
-            }
-        },
+        CelValue::Bytes(bytes) => {
+            let message =
+                "could not convert argument \"invalid UTF-8 in bytes, cannot convert to string\" to string";
+            std::str::from_utf8(bytes).map_err(|_| Fault::error(message))?.to_owned()
+        }
         CelValue::Int(_)
         | CelValue::Uint(_)
         | CelValue::Bool(_)

@@ -374,17 +374,17 @@ impl Unifier {
             _ => ty.clone(),
         })
     }
+}
 
-    /// The type with other parameters: those of an overload become types that are found out.
-    pub(crate) fn instantiate(&mut self, ty: &Type, params: &[Type]) -> Type {
-        match ty {
-            Type::Param(number) => params.get(*number as usize).cloned().unwrap_or(Type::Dyn),
-            Type::Type(Some(of)) => Type::type_of(self.instantiate(of, params)),
-            Type::List(of) => Type::list(self.instantiate(of, params)),
-            Type::Optional(of) => Type::optional(self.instantiate(of, params)),
-            Type::Map(of) => Type::map(self.instantiate(&of.0, params), self.instantiate(&of.1, params)),
-            _ => ty.clone(),
-        }
+/// The type with other parameters: those of an overload become types that are found out.
+pub(crate) fn instantiate(ty: &Type, params: &[Type]) -> Type {
+    match ty {
+        Type::Param(number) => params.get(*number as usize).cloned().unwrap_or(Type::Dyn),
+        Type::Type(Some(of)) => Type::type_of(instantiate(of, params)),
+        Type::List(of) => Type::list(instantiate(of, params)),
+        Type::Optional(of) => Type::optional(instantiate(of, params)),
+        Type::Map(of) => Type::map(instantiate(&of.0, params), instantiate(&of.1, params)),
+        _ => ty.clone(),
     }
 }
 

@@ -48,13 +48,11 @@ pub(crate) fn call(
         Some(place) => declaration.overloads.get(place).filter(|overload| takes(overload)).map(|_| place),
         None => declaration.overloads.iter().position(takes),
     };
-    match found {
-        Some(place) => run(context, declaration, place, args),
-        None => {
-            let types: Vec<&str> = args.iter().map(CelValue::type_name).collect();
-            Err(Fault::error(format!("no such overload: {}({})", declaration.name, types.join(", "))))
-        }
-    }
+    let Some(place) = found else {
+        let types: Vec<&str> = args.iter().map(CelValue::type_name).collect();
+        return Err(Fault::error(format!("no such overload: {}({})", declaration.name, types.join(", "))));
+    };
+    run(context, declaration, place, args)
 }
 
 fn run(
@@ -180,9 +178,8 @@ fn needs_cluster() -> Fault {
 fn optional(function: Function, args: Vec<CelValue>) -> Outcome {
     Ok(match (function, args.into_iter().next()) {
         (Function::OptionalNone, _) => CelValue::Optional(None),
-        (Function::OptionalOf, Some(value)) => CelValue::some(value),
         (Function::OptionalOfNonZeroValue, Some(value)) if value.is_zero() => CelValue::Optional(None),
-        (Function::OptionalOfNonZeroValue, Some(value)) => CelValue::some(value),
+        (Function::OptionalOf | Function::OptionalOfNonZeroValue, Some(value)) => CelValue::some(value),
         (Function::HasValue, Some(CelValue::Optional(value))) => CelValue::Bool(value.is_some()),
         (_, Some(CelValue::Optional(Some(value)))) => (*value).clone(),
         (_, Some(CelValue::Optional(None))) => return Err(Fault::error("optional.none() dereference")),

@@ -9,7 +9,7 @@ use crate::ast::{Ast, Entry, ExprId, Field, Fold, Item, Kind, Literal};
 use crate::diagnostic::{Diagnostic, DiagnosticKind};
 use crate::environment::{Environment, Message, NULL_VALUE, named_type};
 use crate::functions::{self, Declaration, Function, Style};
-use crate::types::{TooMuch, Type, Unifier};
+use crate::types::{TooMuch, Type, Unifier, instantiate};
 
 /// What a name or a call means.
 #[derive(Clone, Debug)]
@@ -186,20 +186,19 @@ impl Checker<'_> {
         };
         let found = match &target {
             Type::Map(of) => of.1.clone(),
-            Type::Object(name) => match self.environment.fields(name) {
-                Some(fields) => match fields.get(field) {
-                    Some(ty) => ty.clone(),
-                    None => {
-                        self.report(DiagnosticKind::Type, id, format!("undefined field '{field}'"));
-                        Type::Error
-                    }
-                },
-                None => {
-                    let message = format!("unexpected failed resolution of '{name}'");
+            Type::Object(name) => {
+                let known = self.environment.fields(name);
+                let found = known.and_then(|fields| fields.get(field)).cloned();
+                found.unwrap_or_else(|| {
+                    let message = if known.is_some() {
+                        format!("undefined field '{field}'")
+                    } else {
+                        format!("unexpected failed resolution of '{name}'")
+                    };
                     self.report(DiagnosticKind::Type, id, message);
                     Type::Error
-                }
-            },
+                })
+            }
             Type::Param(_) => {
                 self.types.is_assignable(&Type::Dyn, &target)?;
                 Type::Dyn
@@ -223,13 +222,11 @@ impl Checker<'_> {
         }
         let Some(target) = target else {
             let plain = function.strip_prefix('.').unwrap_or(function);
-            return match functions::find(plain) {
-                Some(declaration) => self.resolve(id, declaration, None, args),
-                None => {
-                    self.undeclared(id, function);
-                    Ok(())
-                }
-            };
+            if let Some(declaration) = functions::find(plain) {
+                return self.resolve(id, declaration, None, args);
+            }
+            self.undeclared(id, function);
+            return Ok(());
         };
         if let Some(prefix) = self.ast.qualified_name(target) {
             let prefix = prefix.strip_prefix('.').unwrap_or(&prefix);
@@ -238,13 +235,11 @@ impl Checker<'_> {
             }
         }
         self.check(target)?;
-        match functions::find(function) {
-            Some(declaration) => self.resolve(id, declaration, Some(target), args),
-            None => {
-                self.undeclared(id, function);
-                Ok(())
-            }
+        if let Some(declaration) = functions::find(function) {
+            return self.resolve(id, declaration, Some(target), args);
         }
+        self.undeclared(id, function);
+        Ok(())
     }
 
     fn optional_select(&mut self, id: ExprId, args: &[ExprId]) -> Done {
@@ -281,13 +276,12 @@ impl Checker<'_> {
                 continue;
             }
             let params: Vec<Type> = (0..overload.params).map(|_| self.types.fresh()).collect();
-            let needed: Vec<Type> =
-                overload.args.iter().map(|arg| self.types.instantiate(arg, &params)).collect();
+            let needed: Vec<Type> = overload.args.iter().map(|arg| instantiate(arg, &params)).collect();
             if !self.types.are_assignable(&types, &needed)? {
                 continue;
             }
             overloads.push(place);
-            let returned = self.types.instantiate(&overload.result, &params);
+            let returned = instantiate(&overload.result, &params);
             let returned = self.types.resolve(&returned, false)?;
             result = Some(match result {
                 None => returned,

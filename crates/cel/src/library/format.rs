@@ -118,10 +118,14 @@ impl Format {
     }
 }
 
-/// A name of which a part will be added: a dash at its end may stay.
+/// A name of which a part will be added: a dash at its end may stay. As in the API machinery, what is looked at
+/// then has one byte less.
 fn without_dash(text: &str) -> String {
     match text.strip_suffix('-') {
-        Some(before) if !before.is_empty() => format!("{before}a"),
+        Some(before) if !before.is_empty() => {
+            let kept = before.as_bytes().get(..before.len() - 1).unwrap_or_default();
+            format!("{}a", String::from_utf8_lossy(kept))
+        }
         _ => text.to_owned(),
     }
 }

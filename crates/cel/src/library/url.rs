@@ -1,6 +1,6 @@
 //! URLs, read and written as Go's `net/url` does.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use crate::go_text::quote;
 
@@ -254,9 +254,8 @@ fn is_escaped(byte: u8, part: Part) -> bool {
         return match part {
             Part::Path => byte == b'?',
             Part::User => b"@/?:".contains(&byte),
-            Part::Query => true,
             Part::Fragment => false,
-            Part::Host | Part::Zone => true,
+            Part::Query | Part::Host | Part::Zone => true,
         };
     }
     !(part == Part::Fragment && b"!()*".contains(&byte))
@@ -266,7 +265,8 @@ fn escape(bytes: &[u8], part: Part) -> String {
     let mut out = String::with_capacity(bytes.len());
     for byte in bytes {
         if is_escaped(*byte, part) {
-            out.push_str(&format!("%{byte:02X}"));
+            // Writing to a string does not fail.
+            let _ = write!(out, "%{byte:02X}");
         } else {
             out.push((*byte).into());
         }

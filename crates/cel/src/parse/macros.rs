@@ -221,16 +221,10 @@ impl Maker<'_, '_> {
         made: ExprId,
     ) -> Result<ExprId, Wrong> {
         let names = self.variables(&[var], "argument is not an identifier")?;
-        self.collected(range, &names, test, made)
+        Ok(self.collected(range, &names, test, made))
     }
 
-    fn collected(
-        &mut self,
-        range: ExprId,
-        names: &[Arc<str>],
-        test: Option<ExprId>,
-        made: ExprId,
-    ) -> Result<ExprId, Wrong> {
+    fn collected(&mut self, range: ExprId, names: &[Arc<str>], test: Option<ExprId>, made: ExprId) -> ExprId {
         let init = self.list(&[]);
         let condition = self.literal(Literal::Bool(true));
         let so_far = self.accumulator();
@@ -238,7 +232,7 @@ impl Maker<'_, '_> {
         let added = self.call("_+_", vec![so_far, one]);
         let step = self.step(added, test);
         let result = self.accumulator();
-        Ok(self.fold(range, names, [init, condition, step, result]))
+        self.fold(range, names, [init, condition, step, result])
     }
 
     fn transform(
@@ -250,7 +244,7 @@ impl Maker<'_, '_> {
     ) -> Result<ExprId, Wrong> {
         let names = self.variables(&vars, "argument must be a simple name")?;
         if let Made::List(made) = made {
-            return self.collected(range, &names, test, made);
+            return Ok(self.collected(range, &names, test, made));
         }
         let so_far = self.accumulator();
         let args = match made {
@@ -332,7 +326,9 @@ impl Maker<'_, '_> {
                 Kind::Call { function, target, args: args.into_iter().map(|arg| self.copy(arg)).collect() }
             }
             Kind::List(mut items) => {
-                items.iter_mut().for_each(|item| item.value = self.copy(item.value));
+                for item in &mut items {
+                    item.value = self.copy(item.value);
+                }
                 Kind::List(items)
             }
             Kind::Map(mut entries) => {
@@ -343,7 +339,9 @@ impl Maker<'_, '_> {
                 Kind::Map(entries)
             }
             Kind::Struct { name, mut fields } => {
-                fields.iter_mut().for_each(|field| field.value = self.copy(field.value));
+                for field in &mut fields {
+                    field.value = self.copy(field.value);
+                }
                 Kind::Struct { name, fields }
             }
             Kind::Fold(fold) => {

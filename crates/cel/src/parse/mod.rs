@@ -239,7 +239,11 @@ impl<'t> Parser<'t> {
         self.relation_depth += 1;
         self.deeper(self.relation_depth)?;
         let mut left = self.calc(0)?;
-        while level == 0 {
+        if level > 0 {
+            self.relation_depth -= 1;
+            return Ok(left);
+        }
+        loop {
             let word = self.peek();
             let function = match word.token {
                 Token::In => "@in",
@@ -457,7 +461,7 @@ impl<'t> Parser<'t> {
         }
         let open = self.expect("{")?;
         let (mut fields, mut depth) = (Vec::new(), 0);
-        while !self.is("}") && !(self.is(",") && self.peek_at(1).token == Token::Sign("}")) {
+        while !(self.is("}") || self.is(",") && self.peek_at(1).token == Token::Sign("}")) {
             let optional = self.take_if("?").is_some();
             let word = self.peek();
             if !matches!(word.token, Token::Ident | Token::Escaped) {
@@ -491,7 +495,7 @@ impl<'t> Parser<'t> {
     fn list(&mut self) -> Result<Part, Stop> {
         let open = self.take();
         let (mut items, mut depth) = (Vec::new(), 0);
-        while !self.is("]") && !(self.is(",") && items.is_empty()) {
+        while !(self.is("]") || self.is(",") && items.is_empty()) {
             let optional = self.take_if("?").is_some();
             let value = self.expr()?;
             depth = depth.max(value.depth);
@@ -509,7 +513,7 @@ impl<'t> Parser<'t> {
     fn map(&mut self) -> Result<Part, Stop> {
         let open = self.take();
         let (mut entries, mut depth) = (Vec::new(), 0);
-        while !self.is("}") && !(self.is(",") && entries.is_empty()) {
+        while !(self.is("}") || self.is(",") && entries.is_empty()) {
             let optional = self.take_if("?").is_some();
             let key = self.expr()?;
             self.expect(":")?;

@@ -70,7 +70,12 @@ impl Key {
 }
 
 /// The integer that a float is exactly.
-#[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "what is lost is looked at")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::float_cmp,
+    reason = "what is lost is looked at"
+)]
 pub(crate) fn int_of(value: f64) -> Option<i64> {
     let within = value > i64::MIN as f64 && value < i64::MAX as f64;
     let integer = value as i64;
@@ -82,6 +87,7 @@ pub(crate) fn int_of(value: f64) -> Option<i64> {
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
     clippy::cast_sign_loss,
+    clippy::float_cmp,
     reason = "what is lost is looked at"
 )]
 pub(crate) fn uint_of(value: f64) -> Option<u64> {

@@ -219,7 +219,7 @@ impl Map {
     pub fn entries(&self) -> Vec<(CelValue, CelValue)> {
         match self {
             Self::Input(value) => {
-                let entries = value.as_object().into_iter().flat_map(|object| object.iter());
+                let entries = value.as_object().into_iter().flat_map(portcullis_value::Object::iter);
                 entries.map(|(key, value)| (key.clone().into(), value.clone().into())).collect()
             }
             Self::Made(entries) => entries.0.values().cloned().collect(),
@@ -395,14 +395,13 @@ impl fmt::Display for CelValue {
             Self::Map(map) => write!(f, "{{{} entries}}", map.len()),
             Self::Optional(None) => f.write_str("optional.none()"),
             Self::Optional(Some(value)) => write!(f, "optional({value})"),
-            Self::Type(name) => f.write_str(name),
+            Self::Type(name) | Self::Object(name) => f.write_str(name),
             Self::Ip(ip) => write!(f, "{ip}"),
             Self::Cidr(cidr) => write!(f, "{cidr}"),
             Self::Url(url) => write!(f, "{url}"),
             Self::Quantity(quantity) => write!(f, "{quantity}"),
             Self::Semver(version) => write!(f, "{version}"),
             Self::Format(format) => f.write_str(format.name()),
-            Self::Object(name) => f.write_str(name),
         }
     }
 }
