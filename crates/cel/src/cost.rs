@@ -139,8 +139,20 @@ pub(crate) fn of(rule: Rule, args: &[Option<&CelValue>], result: Option<&CelValu
         Some(CelValue::List(list)) => Ok(list),
         other => {
             let given = other.map_or("*types.Err", CelValue::go_type);
+            let missing = match other {
+                Some(
+                    CelValue::Int(_)
+                    | CelValue::Uint(_)
+                    | CelValue::Double(_)
+                    | CelValue::String(_)
+                    | CelValue::Bytes(_)
+                    | CelValue::Timestamp(_)
+                    | CelValue::Duration(_),
+                ) => "Contains",
+                _ => "Add",
+            };
             let message =
-                format!("interface conversion: {given} is not traits.Lister: missing method Contains");
+                format!("interface conversion: {given} is not traits.Lister: missing method {missing}");
             Err(Fault::internal(message))
         }
     };

@@ -11,7 +11,10 @@ use crate::cost::{self, MAKE_LIST, MAKE_MAP, MAKE_MESSAGE, SELECT, Stack};
 use crate::error::{EvalErrorKind, Fault};
 use crate::functions::Function;
 use crate::message;
-use crate::plan::{Action, Attribute, By, Call, FoldStep, Plan, Qualifier, Root, Step, StepId, is_key};
+use crate::plan::{
+    Action, Attribute, By, Call, FoldStep, Plan, Qualifier, Root, Step, StepId, is_key, no_optional_entry,
+    not_optional,
+};
 use crate::value::{AsKey, CelValue, Entries, Equality, Key, List, Map, equal};
 
 type Outcome = Result<CelValue, Fault>;
@@ -67,7 +70,7 @@ impl<'e, 'w> Machine<'e, 'w> {
         let outcome = match &step.action {
             Action::Const(value) => {
                 self.push(step.part);
-                return Ok(value.clone());
+                return value.opened();
             }
             Action::Attribute { attribute, test_only } => self.attribute(step, attribute, *test_only),
             Action::Logical { is_or, terms } => self.logical(step, *is_or, *terms),
@@ -123,15 +126,20 @@ impl<'e, 'w> Machine<'e, 'w> {
         {
             return found;
         }
-        let cost = if let Root::Conditional(parts) = &attribute.root {
+        let mut cost = if let Root::Conditional(parts) = &attribute.root {
             for part in [parts.2.last_part(), parts.1.last_part(), self.part(parts.0)] {
                 self.stack.drop(part);
             }
             0
         } else {
             self.stack.drop(attribute.last_part());
-            if test_only { 0 } else { SELECT }
+            SELECT
         };
+        if test_only {
+            // Asking whether there is something is free; where it is asked of a choice, which is free itself, the
+            // API server takes one off as well.
+            cost = cost.wrapping_sub(SELECT);
+        }
         self.charge(cost, step.part)?;
         match found {
             Ok(CelValue::Optional(value)) if test_only => Ok(CelValue::Bool(value.is_some())),
@@ -162,7 +170,12 @@ impl<'e, 'w> Machine<'e, 'w> {
             }
             Root::Step(step) => self.eval(*step)?,
         };
-        if attribute.qualifiers.is_empty() { Ok(value) } else { self.qualified(value, &attribute.qualifiers) }
+        match value {
+            // Even what nothing is selected of is taken out of its optional, and put into one again.
+            CelValue::Optional(_) => self.qualified(value, &attribute.qualifiers),
+            value if attribute.qualifiers.is_empty() => Ok(value),
+            value => self.qualified(value, &attribute.qualifiers),
+        }
     }
 
     /// The accumulator of a fold, which is made when it is first read. If it is taken, nobody reads it again.
@@ -188,7 +201,7 @@ impl<'e, 'w> Machine<'e, 'w> {
     fn qualified(&mut self, value: CelValue, qualifiers: &[Qualifier]) -> Outcome {
         let (mut value, mut is_optional) = match value {
             CelValue::Optional(None) => return Ok(CelValue::Optional(None)),
-            CelValue::Optional(Some(value)) => ((*value).clone(), true),
+            CelValue::Optional(Some(value)) => (value.read_back(), true),
             other => (other, false),
         };
         for qualifier in qualifiers {
@@ -239,7 +252,9 @@ impl<'e, 'w> Machine<'e, 'w> {
             By::Step(step) => self.eval(*step)?,
         };
         if !is_key(&key) {
-            return Err(Fault::error(format!("invalid qualifier type: {}", key.go_type())));
+            let is_read = matches!(qualifier.by, By::Attribute(_));
+            let given = if is_read { key.native_type() } else { key.go_type() };
+            return Err(Fault::error(format!("invalid qualifier type: {given}")));
         }
         let may_miss = is_optional || qualifier.test_only;
         let found = self.find(value, &key, may_miss)?;
@@ -251,6 +266,9 @@ impl<'e, 'w> Machine<'e, 'w> {
 
     /// What a value has at a key. None, if it may miss it and does.
     fn find(&mut self, value: &CelValue, key: &CelValue, may_miss: bool) -> Result<Option<CelValue>, Fault> {
+        if let CelValue::Unreadable(_) = value {
+            return value.opened().map(Some);
+        }
         let missing = |what: &str| {
             if may_miss { Ok(None) } else { Err(Fault::error(format!("{what}: {key}"))) }
         };
@@ -370,7 +388,7 @@ impl<'e, 'w> Machine<'e, 'w> {
             _ => {
                 let values = args.into_iter().map(|arg| arg.unwrap_or(CelValue::Null)).collect();
                 let mut context = Context { budget: &mut *self.budget, patterns: &mut self.patterns };
-                call::call(&mut context, call.declaration, call.overload, values)
+                call::call(&mut context, call.declaration, call.overload, call.is_guarded, values)
             }
         };
         if let Err(fault) = &outcome
@@ -429,7 +447,7 @@ impl<'e, 'w> Machine<'e, 'w> {
     fn or(&mut self, first: StepId, second: StepId, unwraps: bool) -> Outcome {
         match self.eval(first)? {
             CelValue::Optional(None) => self.eval(second),
-            CelValue::Optional(Some(value)) if unwraps => Ok((*value).clone()),
+            CelValue::Optional(Some(value)) if unwraps => value.opened(),
             other => Ok(other),
         }
     }
@@ -456,12 +474,10 @@ impl<'e, 'w> Machine<'e, 'w> {
         for (item, optional) in items {
             match self.eval(*item)? {
                 value if !optional => values.push(value),
-                CelValue::Optional(Some(value)) => values.push((*value).clone()),
+                CelValue::Optional(Some(value)) => values.push(value.opened()?),
                 CelValue::Optional(None) => {}
                 value => {
-                    let message =
-                        format!("cannot initialize optional list element from non-optional value {value}");
-                    return Err(Fault::error(message));
+                    return Err(Fault::error(not_optional(&value)));
                 }
             }
         }
@@ -486,7 +502,7 @@ impl<'e, 'w> Machine<'e, 'w> {
             let key = self.eval(*key)?;
             let value = match self.eval(*value)? {
                 value if !optional => value,
-                CelValue::Optional(Some(value)) => (*value).clone(),
+                CelValue::Optional(Some(value)) => value.opened()?,
                 CelValue::Optional(None) => {
                     if let AsKey::Is(place) = Key::of(&key) {
                         made.0.remove(&place);
@@ -494,9 +510,7 @@ impl<'e, 'w> Machine<'e, 'w> {
                     continue;
                 }
                 value => {
-                    let message =
-                        format!("cannot initialize optional entry '{key}' from non-optional value {value}");
-                    return Err(Fault::error(message));
+                    return Err(Fault::error(no_optional_entry(&key, &value)));
                 }
             };
             if let CelValue::String(text) = &key {
@@ -535,12 +549,10 @@ impl<'e, 'w> Machine<'e, 'w> {
         for (name, value, optional) in fields {
             match self.eval(*value)? {
                 value if !optional => values.push((name.clone(), value)),
-                CelValue::Optional(Some(value)) => values.push((name.clone(), (*value).clone())),
+                CelValue::Optional(Some(value)) => values.push((name.clone(), value.opened()?)),
                 CelValue::Optional(None) => values.retain(|(known, _)| known != name),
                 value => {
-                    let message =
-                        format!("cannot initialize optional entry '{name}' from non-optional value {value}");
-                    return Err(Fault::error(message));
+                    return Err(Fault::error(no_optional_entry(name, &value)));
                 }
             }
         }

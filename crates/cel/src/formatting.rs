@@ -277,7 +277,8 @@ fn element(budget: &mut Budget<'_>, value: &CelValue) -> Result<String, Fault> {
         | CelValue::Quantity(_)
         | CelValue::Semver(_)
         | CelValue::Format(_)
-        | CelValue::Object(_) => {
+        | CelValue::Object(_)
+        | CelValue::Unreadable(_) => {
             return Err(Fault::error(format!("no formatting function for {}", value.type_name())));
         }
         other => string(budget, other)?,

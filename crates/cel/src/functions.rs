@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use crate::types::{Type, signature_type, signature_types};
+use crate::types::{Type, instantiate, signature_type, signature_types};
 
 /// How an overload is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,19 +52,34 @@ static DECLARATIONS: LazyLock<BTreeMap<&'static str, Declaration>> =
 
 fn declaration(row: &Row) -> Declaration {
     let overload = |(style, id, args, result): &(Style, &'static str, &'static str, &'static str)| {
-        let (args, result) = (signature_types(args), signature_type(result));
-        let params = args.iter().chain([&result]).map(params).max().unwrap_or(0);
-        Overload { id, style: *style, args, result, params }
+        let (mut args, mut result) = (signature_types(args), signature_type(result));
+        let mut names: Vec<u32> = Vec::new();
+        args.iter().chain([&result]).for_each(|ty| collect(ty, &mut names));
+        // They are numbered from nothing on, whatever they are called.
+        let mut numbered = vec![Type::Dyn; names.iter().max().map_or(0, |most| *most as usize + 1)];
+        for (number, name) in (0..).zip(&names) {
+            if let Some(place) = numbered.get_mut(*name as usize) {
+                *place = Type::Param(number);
+            }
+        }
+        args.iter_mut().for_each(|ty| *ty = instantiate(ty, &numbered));
+        result = instantiate(&result, &numbered);
+        Overload { id, style: *style, args, result, params: names.len() }
     };
     let overloads = row.overloads.iter().map(overload).collect();
     Declaration { function: row.function, name: row.name, singleton: row.singleton, overloads }
 }
 
-fn params(ty: &Type) -> usize {
-    if let Type::Param(number) = ty {
-        return *number as usize + 1;
+/// The types of a signature that are found out, each once.
+fn collect(ty: &Type, names: &mut Vec<u32>) {
+    if let Type::Param(number) = ty
+        && !names.contains(number)
+    {
+        names.push(*number);
     }
-    ty.parts().into_iter().map(params).max().unwrap_or(0)
+    for part in ty.parts() {
+        collect(part, names);
+    }
 }
 
 /// The function of this name.

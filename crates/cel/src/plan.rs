@@ -75,6 +75,8 @@ pub(crate) struct Call {
     pub rule: Rule,
     /// Whether the first argument is an accumulator that nobody else reads any more.
     pub takes: bool,
+    /// Whether the types of arguments are looked at before it is called.
+    pub is_guarded: bool,
 }
 
 #[derive(Debug)]
@@ -302,12 +304,8 @@ impl Planner<'_> {
             Kind::List(items) => {
                 let items: Vec<(StepId, bool)> =
                     items.iter().map(|item| (self.plan(item.value), item.optional)).collect();
-                let constants: Option<Vec<CelValue>> = items
-                    .iter()
-                    .map(|(item, optional)| self.value_of(*item).filter(|_| !optional).cloned())
-                    .collect();
-                match constants {
-                    Some(values) => self.constant(id, CelValue::list(values)),
+                match self.constant_list(&items) {
+                    Some(value) => self.constant(id, value),
                     None => self.add(id, ast.node(id).at, Action::List(items)),
                 }
             }
@@ -318,7 +316,7 @@ impl Planner<'_> {
                     planned.push((key, self.plan(entry.value), entry.optional));
                 }
                 match self.constant_map(&planned) {
-                    Some(map) => self.constant(id, CelValue::Map(map)),
+                    Some(value) => self.constant(id, value),
                     None => self.add(id, ast.node(id).at, Action::Map(planned)),
                 }
             }
@@ -339,15 +337,29 @@ impl Planner<'_> {
         }
     }
 
-    fn constant_map(&self, entries: &[(StepId, StepId, bool)]) -> Option<Map> {
+    /// A list of constants, or the error that it is: no constant is an optional value.
+    fn constant_list(&self, items: &[(StepId, bool)]) -> Option<CelValue> {
+        let values = items.iter().map(|(item, _)| self.value_of(*item).cloned());
+        let values: Vec<CelValue> = values.collect::<Option<_>>()?;
+        let wrong = items.iter().zip(&values).find(|((_, optional), _)| *optional);
+        Some(match wrong {
+            Some((_, value)) => CelValue::Unreadable(not_optional(value).into()),
+            None => CelValue::list(values),
+        })
+    }
+
+    fn constant_map(&self, entries: &[(StepId, StepId, bool)]) -> Option<CelValue> {
         let mut made = Entries::default();
+        let mut wrong = None;
         for (key, value, optional) in entries {
-            if *optional {
-                return None;
+            let (key, value) = (self.value_of(*key)?.clone(), self.value_of(*value)?.clone());
+            if *optional && wrong.is_none() {
+                let message = no_optional_entry(&key, &value);
+                wrong = Some(CelValue::Unreadable(message.into()));
             }
-            made.insert(self.value_of(*key)?.clone(), self.value_of(*value)?.clone())?;
+            made.insert(key, value)?;
         }
-        Some(Map::from(made))
+        Some(wrong.unwrap_or_else(|| CelValue::Map(Map::from(made))))
     }
 
     fn ident(&mut self, id: ExprId, name: &Arc<str>) -> StepId {
@@ -479,12 +491,16 @@ impl Planner<'_> {
             && let [arg] = args.as_slice()
             && let Some(value) = self.value_of(*arg).cloned()
         {
+            if let Err(fault) = value.opened() {
+                return self.refuse(id, fault);
+            }
             let mut context = Context { budget: &mut self.budget, patterns: &mut self.known };
-            return match call::call(&mut context, declaration, overload, vec![value]) {
+            return match call::call(&mut context, declaration, overload, true, vec![value]) {
                 Ok(value) => self.constant(id, value),
                 Err(fault) => self.refuse(id, fault),
             };
         }
+        let mut is_guarded = true;
         let mut stops = args.len() > 2
             || !declaration.singleton && overload.is_none() && declaration.overloads.len() > 1
             || function == Function::Format;
@@ -497,9 +513,14 @@ impl Planner<'_> {
                 Err(fault) => return self.refuse(id, fault),
             }
             stops = true;
+            is_guarded = false;
         }
         let rule = rule(function, name);
-        self.add(id, at, Action::Call(Call { declaration, overload, args, stops, rule, takes: false }))
+        self.add(
+            id,
+            at,
+            Action::Call(Call { declaration, overload, args, stops, rule, takes: false, is_guarded }),
+        )
     }
 
     fn fold(&mut self, id: ExprId, fold: &Fold) -> StepId {
@@ -550,6 +571,16 @@ impl Planner<'_> {
             call.takes = is_ours && adds;
         }
     }
+}
+
+/// The message for an optional element that is none.
+pub(crate) fn not_optional(value: &CelValue) -> String {
+    format!("cannot initialize optional list element from non-optional value {value}")
+}
+
+/// The message for an optional entry or field that is none.
+pub(crate) fn no_optional_entry(name: &dyn std::fmt::Display, value: &CelValue) -> String {
+    format!("cannot initialize optional entry '{name}' from non-optional value {value}")
 }
 
 /// Whether a value may be what is selected.

@@ -133,7 +133,9 @@ impl Type {
                 of.write(f, left)?;
                 return f.write_str(")");
             }
-            Self::Param(number) => return write!(f, "_var{number}"),
+            Self::Param(0) => "A",
+            Self::Param(1) => "B",
+            Self::Param(number) => return write!(f, "_var{}", number - 2),
             _ => self.runtime_name(),
         };
         f.write_str(name)?;
@@ -163,7 +165,7 @@ pub(crate) struct TooMuch;
 
 /// What is known of the types that are found out, and how much work it was. Types share their parts, so that one
 /// may be far larger than the text that makes it: all that goes over a type is counted.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Unifier {
     found: Vec<Option<Type>>,
     /// Places of `found` that were changed, with what was there before, so that an attempt can be undone.
@@ -175,6 +177,13 @@ pub(crate) struct Unifier {
 const MAX_WORK: u64 = 2_000_000;
 
 type Answer = Result<bool, TooMuch>;
+
+impl Default for Unifier {
+    fn default() -> Self {
+        // What the types of lists and maps, as values, are of.
+        Self { found: vec![None, None], changes: Vec::new(), work: 0 }
+    }
+}
 
 impl Unifier {
     /// A type that is not known yet.

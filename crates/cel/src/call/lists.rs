@@ -30,8 +30,11 @@ pub(super) fn run(
     let Some(V::List(list)) = args.first() else {
         let given = args.first().map_or("", V::type_name);
         return Err(match function {
-            F::Flatten if given == "map" => Fault::error("no such overload: map(dyn, dyn).flatten()"),
-            F::Flatten => Fault::error(format!("no such overload: {given}.flatten()")),
+            F::Flatten => {
+                let given = if given == "map" { "map(dyn, dyn)" } else { given };
+                let depth = args.get(1).map_or("", V::type_name);
+                Fault::error(format!("no such overload: {given}.flatten({depth})"))
+            }
             F::Sort | F::SortByKeys => match args.first() {
                 Some(V::String(_) | V::Timestamp(_) | V::Duration(_)) => Fault::no_overload(),
                 _ => Fault::error(format!("no such overload: {}", declaration.name)),
@@ -129,7 +132,7 @@ pub(super) fn run(
                 match item {
                     V::Optional(Some(value)) => {
                         context.budget.make_items(1)?;
-                        items.push((*value).clone());
+                        items.push(value.opened()?);
                     }
                     V::Optional(None) => {}
                     other => return Err(Fault::error(format!("value {other} is not optional"))),

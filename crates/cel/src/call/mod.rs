@@ -25,15 +25,17 @@ pub(crate) struct Context<'c, 'w> {
 pub(crate) type Outcome = Result<CelValue, Fault>;
 
 /// Calls a function: the overload that was found when the expression was checked, or, if several may be meant,
-/// the first that takes the arguments.
+/// the first that takes the arguments. What is not guarded looks at its arguments itself.
 pub(crate) fn call(
     context: &mut Context<'_, '_>,
     declaration: &Declaration,
     overload: Option<usize>,
+    is_guarded: bool,
     args: Vec<CelValue>,
 ) -> Outcome {
     let function = declaration.function;
-    let is_guarded = !declaration.singleton
+    let is_guarded = is_guarded
+        && !declaration.singleton
         && !matches!(
             function,
             Function::Contains | Function::StartsWith | Function::EndsWith | Function::Flatten
@@ -181,7 +183,7 @@ fn optional(function: Function, args: Vec<CelValue>) -> Outcome {
         (Function::OptionalOfNonZeroValue, Some(value)) if value.is_zero() => CelValue::Optional(None),
         (Function::OptionalOf | Function::OptionalOfNonZeroValue, Some(value)) => CelValue::some(value),
         (Function::HasValue, Some(CelValue::Optional(value))) => CelValue::Bool(value.is_some()),
-        (_, Some(CelValue::Optional(Some(value)))) => (*value).clone(),
+        (_, Some(CelValue::Optional(Some(value)))) => value.opened()?,
         (_, Some(CelValue::Optional(None))) => return Err(Fault::error("optional.none() dereference")),
         _ => return Err(Fault::no_overload()),
     })

@@ -34,6 +34,10 @@ impl Patterns {
         self.written.insert(text.to_owned(), pattern);
     }
 
+    fn is_written(&self, text: &str) -> bool {
+        self.written.contains_key(text)
+    }
+
     fn compile(&mut self, budget: &mut Budget<'_>, text: &str) -> Result<Arc<Pattern>, Fault> {
         budget.read_text(text.len())?;
         if let Some(pattern) = self.written.get(text).or_else(|| self.known.get(text)) {
@@ -49,6 +53,16 @@ impl Patterns {
         self.states = self.states.saturating_add(pattern.weight());
         self.known.insert(text.to_owned(), pattern.clone());
         Ok(pattern)
+    }
+}
+
+/// The text that a value has as the API server sees it: the name of a type, or what an optional value has.
+fn inside(value: &CelValue) -> Option<&str> {
+    match value {
+        CelValue::String(text) => Some(text.as_str()),
+        CelValue::Type(name) => Some(name),
+        CelValue::Optional(Some(value)) => inside(value),
+        _ => None,
     }
 }
 
@@ -72,12 +86,14 @@ pub(crate) fn compile(text: &str) -> Result<Pattern, Fault> {
 pub(super) fn run(context: &mut Context<'_, '_>, function: Function, args: &[CelValue]) -> Outcome {
     let (text, pattern) = match args {
         [CelValue::String(text), CelValue::String(pattern), ..] => (text.as_str(), pattern.as_str()),
+        // What is no text, but has one, is taken where the pattern is written in the expression.
+        [value, CelValue::String(pattern), ..] if context.patterns.is_written(pattern.as_str()) => {
+            (inside(value).ok_or_else(Fault::no_overload)?, pattern.as_str())
+        }
         [CelValue::String(_) | CelValue::Timestamp(_) | CelValue::Duration(_), ..] => {
             return Err(Fault::no_overload());
         }
-        [_, CelValue::String(pattern)] if context.patterns.written.contains_key(pattern.as_str()) => {
-            return Err(Fault::no_overload());
-        }
+
         _ => return Err(Fault::error("no such overload: matches")),
     };
     let most = match args.get(2) {

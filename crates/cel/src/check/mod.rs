@@ -320,8 +320,7 @@ impl Checker<'_> {
         let mut all = true;
         for (arg, ty) in args.iter().zip(types) {
             if !self.types.is_assignable(ty, &Type::Bool)? {
-                let ty = self.types.resolve(ty, false)?;
-                self.mismatch(*arg, &Type::Bool, &ty);
+                self.mismatch(*arg, &Type::Bool, ty);
                 all = false;
             }
         }
@@ -427,7 +426,6 @@ impl Checker<'_> {
                 given = self.unwrapped(field.value, given);
             }
             if !self.types.is_assignable(&needed, &given)? {
-                let given = self.types.resolve(&given, false)?;
                 let text = format!(
                     "expected type of field '{}' is '{needed}' but provided type is '{given}'",
                     field.name

@@ -78,6 +78,7 @@ impl Validator<'_> {
             (Function::Timestamp, Some(Literal::Int(seconds))) => {
                 (Timestamp::of_seconds(*seconds).is_ok(), "timestamp")
             }
+            (Function::Timestamp, Some(_)) => (false, "timestamp"),
             (Function::Matches, Some(Literal::String(text))) => (Pattern::compile(text).is_ok(), "matches"),
             (Function::Format, _) => return self.format(id, target, first),
             _ => return,

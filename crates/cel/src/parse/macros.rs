@@ -28,7 +28,7 @@ pub(super) fn expand(
         ("has", None, [arg]) => maker.has(*arg),
         ("all", Some(range), [var, test]) => maker.quantifier(Quantifier::All, range, &[*var], *test),
         ("exists", Some(range), [var, test]) => maker.quantifier(Quantifier::Exists, range, &[*var], *test),
-        ("exists_one" | "existsOne", Some(range), [var, test]) => {
+        ("exists_one", Some(range), [var, test]) => {
             maker.quantifier(Quantifier::ExistsOne, range, &[*var], *test)
         }
         ("all", Some(range), [a, b, test]) => maker.quantifier(Quantifier::All, range, &[*a, *b], *test),

@@ -405,10 +405,10 @@ impl<'t> Parser<'t> {
             Token::Sign("[") => self.list(),
             Token::Sign("{") => self.map(),
             Token::Sign(".") if self.peek_at(1).token == Token::Ident => {
-                self.take();
-                self.named(true)
+                let dot = self.take();
+                self.named(Some(offset(dot.start)))
             }
-            Token::Ident => self.named(false),
+            Token::Ident => self.named(None),
             Token::Int | Token::Uint | Token::Double | Token::String | Token::Bytes | Token::True | Token::False
             | Token::Null => {
                 self.take();
@@ -424,15 +424,17 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// An identifier, a call of a function or a message; the dot before it has been read.
-    fn named(&mut self, dotted: bool) -> Result<Part, Stop> {
+    /// An identifier, a call of a function or a message. The dot before it has been read, and was here.
+    fn named(&mut self, start: Option<u32>) -> Result<Part, Stop> {
+        let dotted = start.is_some();
         if let Some(words) = self.message_name() {
             return self.message(dotted, words);
         }
         let word = self.take();
         let name = self.text_of(word);
         if RESERVED.contains(&name) {
-            self.report(DiagnosticKind::Reserved, offset(word.start), format!("reserved identifier: {name}"));
+            let at = start.unwrap_or(offset(word.start));
+            self.report(DiagnosticKind::Reserved, at, format!("reserved identifier: {name}"));
         }
         let full = if dotted { format!(".{name}") } else { name.to_owned() };
         if let Some(open) = self.take_if("(") {

@@ -71,6 +71,8 @@ pub enum CelValue {
     Format(Format),
     /// Something whose fields the [`Activation`](crate::Activation) knows, by its name.
     Object(Arc<str>),
+    /// What the API server puts into an optional value and cannot take out of it again: the message.
+    Unreadable(Arc<str>),
 }
 
 /// A text: one of the input, or one that was made.
@@ -271,6 +273,7 @@ impl CelValue {
             Self::Semver(_) => "kubernetes.Semver",
             Self::Format(_) => "kubernetes.NamedFormat",
             Self::Object(name) => name,
+            Self::Unreadable(_) => "error",
         }
     }
 
@@ -293,10 +296,48 @@ impl CelValue {
             Self::Ip(_) => "cel.IP",
             Self::Cidr(_) => "cel.CIDR",
             Self::Url(_) => "cel.URL",
+            Self::Quantity(quantity) if quantity.is_computed() => "*cel.Quantity",
             Self::Quantity(_) => "cel.Quantity",
             Self::Semver(_) => "cel.Semver",
             Self::Format(_) => "cel.Format",
             Self::Object(_) => "object",
+            Self::Unreadable(_) => "*types.Err",
+        }
+    }
+
+    /// What a value of an optional becomes when the optional is read: the API server turns it into a value of Go
+    /// and back, which some do not survive.
+    pub(crate) fn read_back(&self) -> Self {
+        let lost =
+            |ty: &str| Self::Unreadable(format!("unsupported conversion to ref.Val: ({ty}){self}").into());
+        match self {
+            Self::Type(name) => Self::from(&**name),
+            Self::Ip(_) => lost("netip.Addr"),
+            Self::Cidr(_) => lost("netip.Prefix"),
+            Self::Url(_) => lost("*url.URL"),
+            Self::Quantity(_) => lost("*resource.Quantity"),
+            Self::Semver(_) => lost("semver.Version"),
+            Self::Optional(None) => Self::Null,
+            Self::Optional(Some(value)) => value.read_back(),
+            other => other.clone(),
+        }
+    }
+
+    /// The value, if it can be read.
+    pub(crate) fn opened(&self) -> Result<Self, crate::error::Fault> {
+        match self {
+            Self::Unreadable(message) => Err(crate::error::Fault::error(&**message)),
+            other => Ok(other.clone()),
+        }
+    }
+
+    /// As [`Self::go_type`], of a value that was read and not yet used.
+    pub(crate) fn native_type(&self) -> &'static str {
+        match self {
+            Self::List(List::Input(_)) => "[]interface {}",
+            Self::Map(Map::Input(_)) => "map[string]interface {}",
+            Self::Null => "<nil>",
+            other => other.go_type(),
         }
     }
 
@@ -395,7 +436,7 @@ impl fmt::Display for CelValue {
             Self::Map(map) => write!(f, "{{{} entries}}", map.len()),
             Self::Optional(None) => f.write_str("optional.none()"),
             Self::Optional(Some(value)) => write!(f, "optional({value})"),
-            Self::Type(name) | Self::Object(name) => f.write_str(name),
+            Self::Type(name) | Self::Object(name) | Self::Unreadable(name) => f.write_str(name),
             Self::Ip(ip) => write!(f, "{ip}"),
             Self::Cidr(cidr) => write!(f, "{cidr}"),
             Self::Url(url) => write!(f, "{url}"),

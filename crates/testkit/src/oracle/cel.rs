@@ -102,10 +102,21 @@ fn refused(
         notes.push(("places of syntax errors", places.0 == places.1));
         return (!is).then(|| format!("refused otherwise: {}, not {error}", first.message));
     }
-    let (mut one, mut other) = (given.clone(), wanted.clone());
+    // How types that are not found out are numbered is by chance in Go.
+    let unnumbered = |reports: &[(String, String)]| {
+        let reports = reports.iter().map(|(place, message)| (place.clone(), without_numbers(message)));
+        reports.collect::<Vec<_>>()
+    };
+    let (mut one, mut other) = (unnumbered(&given), unnumbered(&wanted));
     one.sort();
     other.sort();
     (one != other).then(|| format!("refused otherwise: {given:?}, not {wanted:?}"))
+}
+
+fn without_numbers(message: &str) -> String {
+    let mut parts = message.split("_var");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |so_far, part| so_far + "_var" + part.trim_start_matches(|c: char| c.is_ascii_digit()))
 }
 
 /// A place and a message of a report.
@@ -318,6 +329,7 @@ fn tags(value: &CelValue) -> Value {
         CelValue::Semver(_) => text("semver", value.to_string()),
         CelValue::Format(_) => text("format", value.to_string()),
         CelValue::Object(name) => text("object", name.to_string()),
+        CelValue::Unreadable(message) => text("unreadable", message.to_string()),
     }
 }
 
