@@ -62,7 +62,9 @@ fn declaration(row: &Row) -> Declaration {
                 *place = Type::Param(number);
             }
         }
-        args.iter_mut().for_each(|ty| *ty = instantiate(ty, &numbered));
+        for ty in &mut args {
+            *ty = instantiate(ty, &numbered);
+        }
         result = instantiate(&result, &numbered);
         Overload { id, style: *style, args, result, params: names.len() }
     };

@@ -128,6 +128,9 @@ fn float(text: &str) -> Option<f64> {
     let value: f64 =
         if text.contains('_') { without_underscores(text)?.parse().ok()? } else { text.parse().ok()? };
     let is_named = unsigned.starts_with(|c: char| c.is_ascii_alphabetic());
+    if value.is_nan() && unsigned.len() < text.len() {
+        return None;
+    }
     (value.is_finite() || is_named).then_some(value)
 }
 

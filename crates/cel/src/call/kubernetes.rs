@@ -196,6 +196,11 @@ fn in_network(
 fn measured(context: &mut Context<'_, '_>, function: Function, args: &[CelValue]) -> Outcome {
     use CelValue as V;
     use Function as F;
+    for arg in args {
+        if let V::Quantity(quantity) = arg {
+            context.budget.step(quantity.weight())?;
+        }
+    }
     Ok(match args {
         [V::Quantity(value)] => match function {
             F::Sign => V::Int(value.sign()),

@@ -12,6 +12,9 @@ const NANO: i64 = -9;
 /// Most digits that two quantities may be apart to be added: a few characters can ask for a billion.
 const MAX_APART: i64 = 10_000;
 
+/// Most bits of a sum. What is written as one number may have more, and is paid by its size.
+const MAX_BITS: u64 = 70_000;
+
 /// How a quantity is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
@@ -172,16 +175,31 @@ impl Quantity {
             value <<= u64::try_from(exponent).unwrap_or(0);
         }
         let (mut value, mut scale) = rounded(&value, scale, NANO);
-        let mut form = form;
+        let (mut form, mut is_capped) = (form, false);
         if form == Form::Binary {
             let one = compare_parts(&value.abs(), scale, &BigInt::from(1), 0);
             if compare_parts(&value.abs(), scale, &BigInt::from(i64::MAX), 0).is_gt() {
                 (value, scale) = (value.signum() * BigInt::from(i64::MAX), 0);
+                is_capped = true;
             } else if one.is_lt() && !value.is_zero() {
                 form = Form::Decimal;
             }
         }
+        if (1..=MAX_APART).contains(&(scale - NANO)) && !is_capped {
+            // As the API machinery keeps it, which shows where it becomes a float.
+            budget.step((scale - NANO).unsigned_abs() / 8)?;
+            value = raised(&value, scale - NANO);
+            scale = NANO;
+        }
         Ok(Self { amount: Amount::Big { value, scale }, form, text: None, is_computed: false })
+    }
+
+    /// Steps that work with it takes.
+    pub(crate) fn weight(&self) -> u64 {
+        match &self.amount {
+            Amount::Small { .. } => 1,
+            Amount::Big { value, scale } => value.bits() / 64 + scale.unsigned_abs().min(100_000) / 16,
+        }
     }
 
     fn parts(&self) -> (BigInt, i64) {
@@ -254,11 +272,12 @@ impl Quantity {
         let b = if negate { -b } else { b };
         let scale = a_scale.min(b_scale);
         if (a_scale - b_scale).abs() > MAX_APART {
-            let limit = LimitKind::Memory;
-            let message = format!("a quantity has more than {MAX_APART} digits (limit `{limit}`)");
-            return Err(Exceeded { limit, message });
+            return Err(too_long());
         }
         let value = raised(&a, a_scale - scale) + raised(&b, b_scale - scale);
+        if value.bits() > MAX_BITS {
+            return Err(too_long());
+        }
         Ok(Self { amount: Amount::Big { value, scale }, form, text: None, is_computed: true })
     }
 
@@ -349,6 +368,11 @@ fn scaled(value: i64, scale: i64) -> Option<i64> {
     value.checked_mul(factor)
 }
 
+fn too_long() -> Exceeded {
+    let limit = LimitKind::Memory;
+    Exceeded { limit, message: format!("a quantity has more than {MAX_APART} digits (limit `{limit}`)") }
+}
+
 fn small_sum((a, a_scale): (i64, i64), (b, b_scale): (i64, i64)) -> Option<(i64, i64)> {
     if b == 0 {
         return Some((a, a_scale));
@@ -381,6 +405,15 @@ fn rounded(value: &BigInt, scale: i64, least: i64) -> (BigInt, i64) {
     (whole + rest.signum(), least)
 }
 
+/// Between which powers of ten a number is that is not 0.
+fn sizes(value: &BigInt, scale: i64) -> (i64, i64) {
+    let bits = i64::try_from(value.bits()).unwrap_or(i64::MAX / 4);
+    // One bit is a little more than 0.30102 digits and less than 0.30103.
+    let least = (bits - 1).saturating_mul(30_102) / 100_000;
+    let most = bits.saturating_mul(30_103) / 100_000 + 1;
+    (least.saturating_add(scale), most.saturating_add(scale))
+}
+
 /// The order of two values, without writing out what one power of ten is more than the other where their sizes
 /// decide.
 fn compare_parts(a: &BigInt, a_scale: i64, b: &BigInt, b_scale: i64) -> Ordering {
@@ -388,11 +421,13 @@ fn compare_parts(a: &BigInt, a_scale: i64, b: &BigInt, b_scale: i64) -> Ordering
         return a.sign().cmp(&b.sign());
     }
     let positive = a.is_positive();
-    let size =
-        |value: &BigInt, scale: i64| i64::try_from(value.abs().to_string().len()).unwrap_or(i64::MAX) + scale;
-    let order = size(a, a_scale).cmp(&size(b, b_scale));
-    if order.is_ne() {
-        return if positive { order } else { order.reverse() };
+    let (a_least, a_most) = sizes(a, a_scale);
+    let (b_least, b_most) = sizes(b, b_scale);
+    if a_least > b_most {
+        return if positive { Ordering::Greater } else { Ordering::Less };
+    }
+    if b_least > a_most {
+        return if positive { Ordering::Less } else { Ordering::Greater };
     }
     let scale = a_scale.min(b_scale);
     raised(a, a_scale - scale).cmp(&raised(b, b_scale - scale))

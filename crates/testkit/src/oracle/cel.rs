@@ -207,7 +207,13 @@ fn class(message: &str) -> String {
         }
     }
     // What follows this is a value as Go prints it.
-    for prefix in ["no such key: ", "join: invalid input: ", "internal error: "] {
+    for prefix in [
+        "no such key: ",
+        "join: invalid input: ",
+        "internal error: ",
+        "insert failed: key ",
+        "cannot initialize optional ",
+    ] {
         if out.starts_with(prefix) {
             return prefix.to_owned();
         }
