@@ -1,5 +1,7 @@
 //! What evaluating costs, in the units of the API server.
 
+use portcullis_value::{Budget, Exceeded};
+
 use crate::error::Fault;
 use crate::functions::Function;
 use crate::value::{CelValue, List};
@@ -132,7 +134,16 @@ fn size(args: &[Option<&CelValue>], place: usize) -> u64 {
 }
 
 /// The cost of a call, of which each argument is a value or an error.
-pub(crate) fn of(rule: Rule, args: &[Option<&CelValue>], result: Option<&CelValue>) -> Result<u64, Fault> {
+pub(crate) fn of(
+    budget: &mut Budget<'_>,
+    rule: Rule,
+    args: &[Option<&CelValue>],
+    result: Option<&CelValue>,
+) -> Result<u64, Fault> {
+    for text in args.iter().copied().flatten().chain(result).filter_map(CelValue::as_str) {
+        // Its characters are counted.
+        budget.step(text.len() as u64 / 4096)?;
+    }
     let plain = |place: usize| args.get(place).copied().flatten().map_or(1, CelValue::plain_size);
     let made = result.map_or(1, CelValue::plain_size);
     let list = |place: usize| match args.get(place).copied().flatten() {
@@ -166,7 +177,10 @@ pub(crate) fn of(rule: Rule, args: &[Option<&CelValue>], result: Option<&CelValu
         Rule::Least | Rule::Equality => tenths(size(args, 0).min(size(args, 1)), 1),
         Rule::Pattern => pattern(size(args, 0), size(args, 1)),
         Rule::Part => tenths(size(args, 0), 1).saturating_mul(tenths(size(args, 1), 1)),
-        Rule::Traversal => args.first().copied().flatten().map_or(1, traversal),
+        Rule::Traversal => match args.first().copied().flatten() {
+            Some(value) => traversal(budget, value)?,
+            None => 1,
+        },
         Rule::Network { text, network } => {
             let bytes = plain(0);
             let mut cost = tenths(bytes + bytes, 1);
@@ -232,20 +246,31 @@ fn is_kubernetes(args: &[Option<&CelValue>]) -> bool {
     )
 }
 
-/// What going over all of a value costs.
-fn traversal(value: &CelValue) -> u64 {
-    match value {
+/// What going over all of a value costs. What is in it twice is gone over twice, which a few lists in each other
+/// make a very long way.
+fn traversal(budget: &mut Budget<'_>, value: &CelValue) -> Result<u64, Exceeded> {
+    budget.step(1)?;
+    Ok(match value {
         CelValue::String(text) => text.as_str().len() as u64 / 10,
         CelValue::Bytes(bytes) => bytes.len() as u64 / 10,
-        CelValue::List(list) => list.iter().map(|item| traversal(&item)).fold(0, u64::saturating_add),
+        CelValue::List(list) => {
+            let mut cost: u64 = 0;
+            for item in list.iter() {
+                cost = cost.saturating_add(traversal(budget, &item)?);
+            }
+            cost
+        }
         CelValue::Map(map) => {
-            let entries = map.entries().into_iter();
-            entries
-                .map(|(key, value)| traversal(&key).saturating_add(traversal(&value)))
-                .fold(0, u64::saturating_add)
+            budget.step(map.len() as u64)?;
+            let mut cost: u64 = 0;
+            for (key, value) in map.entries() {
+                cost = cost.saturating_add(traversal(budget, &key)?);
+                cost = cost.saturating_add(traversal(budget, &value)?);
+            }
+            cost
         }
         _ => 1,
-    }
+    })
 }
 
 /// Which parts have been evaluated and not yet used: by it the API server decides whether a call is charged. Of

@@ -352,7 +352,7 @@ impl<'e, 'w> Machine<'e, 'w> {
         let mut cost = 0;
         if self.stack.drop_all(parts.into_iter()) {
             let rule = if negated { cost::Rule::Least } else { cost::Rule::Equality };
-            cost = cost::of(rule, &[a.as_ref().ok(), b.as_ref().ok()], outcome.as_ref().ok())?;
+            cost = cost::of(self.budget, rule, &[a.as_ref().ok(), b.as_ref().ok()], outcome.as_ref().ok())?;
         }
         self.charge(cost, step.part)?;
         outcome
@@ -381,7 +381,7 @@ impl<'e, 'w> Machine<'e, 'w> {
         let is_strict = call.declaration.function != Function::NotStrictlyFalse;
         if is_charged && !needs_result {
             let given: Vec<Option<&CelValue>> = args.iter().map(|arg| arg.as_ref().ok()).collect();
-            cost = cost::of(call.rule, &given, None)?;
+            cost = cost::of(self.budget, call.rule, &given, None)?;
         }
         let outcome = match wrong {
             Some(fault) if is_strict => Err(fault),
@@ -397,7 +397,7 @@ impl<'e, 'w> Machine<'e, 'w> {
             return outcome;
         }
         if is_charged && needs_result {
-            cost = cost::of(call.rule, &[], outcome.as_ref().ok())?;
+            cost = cost::of(self.budget, call.rule, &[], outcome.as_ref().ok())?;
         }
         self.charge(cost, step.part)?;
         outcome

@@ -216,6 +216,17 @@ impl Map {
         }
     }
 
+    /// The first entry.
+    fn first(&self) -> Option<(CelValue, CelValue)> {
+        match self {
+            Self::Input(value) => {
+                let (key, value) = value.as_object()?.iter().next()?;
+                Some((key.clone().into(), value.clone().into()))
+            }
+            Self::Made(entries) => entries.0.values().next().cloned(),
+        }
+    }
+
     /// Keys and values, in the order of the keys.
     #[must_use]
     pub fn entries(&self) -> Vec<(CelValue, CelValue)> {
@@ -368,7 +379,7 @@ impl CelValue {
             (Type::Dyn | Type::Param(_), _) => true,
             (Type::List(of), Self::List(list)) => list.get(0).is_none_or(|first| first.is_of(of)),
             (Type::Map(of), Self::Map(map)) => {
-                let first = map.entries().into_iter().next();
+                let first = map.first();
                 first.is_none_or(|(key, value)| key.is_of(&of.0) && value.is_of(&of.1))
             }
             _ => ty.runtime_name() == self.type_name(),
