@@ -334,6 +334,11 @@ impl<'e, 'w> Machine<'e, 'w> {
     fn operand(&mut self, id: StepId) -> Result<Outcome, Fault> {
         match self.eval(id) {
             Err(fault) if !fault.is_absorbable() => Err(fault),
+            Err(fault) => {
+                // What errors quote is copied with them.
+                self.budget.step(fault.message.len() as u64 / 128)?;
+                Ok(Err(fault))
+            }
             outcome => Ok(outcome),
         }
     }

@@ -31,10 +31,12 @@ pub(crate) fn with_exponent(mantissa: &str, power: i32) -> String {
 pub(crate) fn english_fixed(value: f64, precision: usize) -> String {
     /// Of the digits that there have to be at least, only so many bits are kept.
     const KEPT: usize = 0xff;
+    /// No float has more digits after the point.
+    const DIGITS: usize = 1074;
     if let Some(text) = english_special(value) {
         return text;
     }
-    let text = format!("{:.precision$}", value.abs());
+    let text = format!("{:.1$}", value.abs(), precision.min(DIGITS));
     let sign = if value < 0.0 { "-" } else { "" };
     let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
     let needed = fraction.trim_end_matches('0').len().max(precision & KEPT);
@@ -69,7 +71,9 @@ pub(crate) fn english_scientific(value: f64, width: usize) -> String {
         out.extend(format!("{:02}", power.unsigned_abs()).chars().map(superscript));
         out
     });
-    format!("{text:>width$}")
+    // Not by the width of a format, which has at most 16 bits.
+    let missing = width.saturating_sub(text.chars().count());
+    format!("{}{text}", " ".repeat(missing))
 }
 
 const fn superscript(digit: char) -> char {

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test panics when it fails")]
 
 use std::fmt::Write as _;
+use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -28,9 +29,9 @@ impl End {
     /// Whether it names what was exceeded.
     fn names_a_limit(&self) -> bool {
         match self {
-            Self::Refused(message) => {
-                ["nested", "characters", "parts", "recursion", "size"].iter().any(|word| message.contains(word))
-            }
+            Self::Refused(message) => ["nested", "characters", "parts", "recursion", "size"]
+                .iter()
+                .any(|word| message.contains(word)),
             Self::Failed(EvalErrorKind::Cost, message) => message.contains("cost limit"),
             Self::Failed(EvalErrorKind::Limit(limit), message) => message.contains(&limit.to_string()),
             _ => false,
@@ -51,11 +52,14 @@ fn run(text: &str) -> End {
             return End::Refused(wrong.next().unwrap().message);
         }
     };
-    let items = (0..100_000).map(|item: i64| item.to_string()).collect::<Vec<_>>().join(",");
-    let long = Value::from_json(&format!("[{items}]")).unwrap();
+    static LONG: OnceLock<Value> = OnceLock::new();
+    let long = LONG.get_or_init(|| {
+        let items = (0..100_000).map(|item: i64| item.to_string()).collect::<Vec<_>>().join(",");
+        Value::from_json(&format!("[{items}]")).unwrap()
+    });
     let object = Value::from_json(r#"{"a": {"b": [1, 2, 3]}}"#).unwrap();
     let variables = Variables::default()
-        .with("long", long.into())
+        .with("long", long.clone().into())
         .with("object", object.into())
         .with("text", CelValue::from("a".repeat(100_000)));
     let mut budget = Budget::new(Limits::default(), None);
@@ -67,7 +71,6 @@ fn run(text: &str) -> End {
 
 /// How it ends on a small stack, and whether that was soon.
 fn judge(text: &str) -> End {
-    if std::env::var_os("SHOW").is_some() { eprintln!("{}", text.chars().take(100).collect::<String>()); }
     let owned = text.to_owned();
     let started = Instant::now();
     let thread = thread::Builder::new().stack_size(STACK).spawn(move || run(&owned)).unwrap();
@@ -103,8 +106,6 @@ fn nesting_is_refused_or_has_a_value() {
         ("{1: ", "1", "}"),
         ("-(", "1", ")"),
         ("!(", "true", ")"),
-        ("!", "true", ""),
-        ("-", "object", ""),
         ("dyn(", "1", ")"),
         ("size([", "1", "])"),
         ("[1].map(x, ", "1", ")"),
@@ -115,8 +116,6 @@ fn nesting_is_refused_or_has_a_value() {
         ("true ? 1 : ", "1", ""),
         ("(false ? 1 : ", "1", ")"),
         ("optional.of(", "1", ")"),
-        ("cel.bind(x, 1, ", "x", ")"),
-        ("a{", "", "}"),
         ("a{b: ", "1", "}"),
         ("[?", "object", "]"),
         ("optional.of(1).optMap(x, ", "x", ")"),
@@ -133,8 +132,27 @@ fn nesting_is_refused_or_has_a_value() {
             judge(&nested(times, open, core, close));
         }
     }
+    // Signs in a row are one of them, or none.
+    has_a_value(&nested(30_001, "!", "false", ""));
     // Halves of them.
-    for open in ["(", "[", "{", "-(", "a.b(", "[1].map(x, ", "true ? ", "a{b: ", "'", "'''", "r\"", "b'", "`", "//", "1 + ", "a."] {
+    for open in [
+        "(",
+        "[",
+        "{",
+        "-(",
+        "a.b(",
+        "[1].map(x, ",
+        "true ? ",
+        "a{b: ",
+        "'",
+        "'''",
+        "r\"",
+        "b'",
+        "`",
+        "//",
+        "1 + ",
+        "a.",
+    ] {
         for times in [1, 100, 3_000, 20_000] {
             assert!(matches!(judge(&open.repeat(times)), End::Refused(_)), "{open}");
         }
@@ -161,7 +179,7 @@ fn chains_are_refused_or_have_a_value() {
     ends_at_a_limit(&format!("object{}", ".a()".repeat(20_000)));
     has_a_value(&format!("[{}]", vec!["1"; 20_000].join(", ")));
     ends_at_a_limit(&format!("'{}'", "a".repeat(1 << 20)));
-    judge(&format!("[{}]", vec!["[1]", "['a']", "{}", "1u", "null"].repeat(2_000).join(", ")));
+    judge(&format!("[{}]", ["[1]", "['a']", "{}", "1u", "null"].repeat(2_000).join(", ")));
     let distinct: Vec<String> = (0..5_000).map(|key| format!("{key}: {key}")).collect();
     has_a_value(&format!("{{{}}}", distinct.join(", ")));
     let unknown: Vec<String> = (0..5_000).map(|name| format!("x{name}")).collect();
@@ -171,11 +189,7 @@ fn chains_are_refused_or_have_a_value() {
 #[test]
 fn macros_that_double_are_refused() {
     // Each of these is there twice or more once it is expanded.
-    for (open, close) in [
-        (".optMap(x, optional.of(x)", ")"),
-        (".map(x, [x]", ")"),
-        (".sortBy(x, [x]", ")"),
-    ] {
+    for (open, close) in [(".optMap(x, optional.of(x)", ")"), (".map(x, [x]", ")"), (".sortBy(x, [x]", ")")] {
         let mut text = "optional.of([1])".to_owned();
         for _ in 0..200 {
             let _ = write!(text, "{open}{close}");
@@ -221,9 +235,9 @@ fn texts_that_grow_end_at_a_limit() {
         let mut text = start.to_owned();
         for level in (0..times).rev() {
             let grown = grow.replace('$', &format!("x{level}"));
-            text = format!("cel.bind(x{}, {grown}, {text})", level + 1);
+            text = format!("[{grown}].map(x{}, {text})[0]", level + 1);
         }
-        format!("cel.bind(x0, text, {text})")
+        format!("[text].map(x0, {text})[0]")
     };
     for grow in [
         "$ + $",
@@ -236,7 +250,6 @@ fn texts_that_grow_end_at_a_limit() {
         "strings.quote($ + $)",
         "$ + $.upperAscii()",
         "string(bytes($) + bytes($))",
-        "$ + $.reverse()",
     ] {
         for times in [10, 20, 35] {
             let text = double(&format!("size(x{times}) > 0"), times, grow);
@@ -267,7 +280,8 @@ fn texts_that_grow_end_at_a_limit() {
     judge("'%.1000000000f'.format([1.0])");
     judge("'%.2147483647e'.format([1.0])");
     judge("'%99999999999999999999f'.format([1.0])");
-    judge("'%.99999f'.format([1.0])");
+    has_a_value("'%.99999f'.format([1.0])");
+    has_a_value("'%.99999e'.format([1.0])");
 }
 
 #[test]
@@ -339,14 +353,14 @@ fn numbers_of_the_libraries_end_soon() {
 fn large_types_are_refused() {
     let mut text = "x0".to_owned();
     for level in (0..40).rev() {
-        text = format!("cel.bind(x{}, {{'a': [x{level}], 'b': [x{level}]}}, {text})", level + 1);
+        text = format!("[{{'a': [x{level}], 'b': [x{level}]}}].map(x{}, {text})[0]", level + 1);
     }
-    judge(&format!("cel.bind(x0, [1], {text})"));
+    judge(&format!("[[1]].map(x0, {text})[0]"));
     let mut text = "x40 == x39".to_owned();
     for level in (0..40).rev() {
-        text = format!("cel.bind(x{}, {{x{level}: x{level}}}, {text})", level + 1);
+        text = format!("[[x{level}, x{level}]].map(x{}, {text})[0]", level + 1);
     }
-    judge(&format!("cel.bind(x0, 1, {text})"));
+    judge(&format!("[1].map(x0, {text})[0]"));
     judge(&format!("{} == {}", nested(200, "[", "", "]"), nested(200, "[", "1", "]")));
     judge(&format!("{} + {} + 'a'", nested(200, "[", "", "]"), nested(200, "[", "1", "]")));
 }
