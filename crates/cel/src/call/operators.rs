@@ -212,6 +212,8 @@ pub(super) fn inserted(
     value: CelValue,
 ) -> Result<Map, Fault> {
     context.budget.make_items(2)?;
+    // The larger a map, the longer it takes to find the place.
+    context.budget.step(u64::from(map.len().checked_ilog2().unwrap_or(0) / 4))?;
     if map.get(&key).is_some() {
         return Err(Fault::error(format!("insert failed: key {key} already exists")));
     }

@@ -364,7 +364,9 @@ impl CelValue {
         if let Self::Bool(value) = self { Some(*value) } else { None }
     }
 
-    pub(crate) fn list(items: Vec<Self>) -> Self {
+    /// A list.
+    #[must_use]
+    pub fn list(items: Vec<Self>) -> Self {
         Self::List(items.into())
     }
 
