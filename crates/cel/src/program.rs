@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portcullis_value::Budget;
+use portcullis_value::{Budget, LimitKind};
 
 use crate::activation::Activation;
 use crate::ast::{Ast, ExprId};
@@ -10,7 +10,7 @@ use crate::check::check;
 use crate::cost::PER_CALL_LIMIT;
 use crate::diagnostic::{Diagnostic, DiagnosticKind};
 use crate::environment::Environment;
-use crate::error::EvalError;
+use crate::error::{EvalError, EvalErrorKind, Fault};
 use crate::eval::Machine;
 use crate::parse::parse;
 use crate::plan::{Plan, plan};
@@ -19,6 +19,10 @@ use crate::value::CelValue;
 
 /// Deepest nesting of an expression with its macros expanded: checking and evaluating are recursive.
 const MAX_NESTING: u32 = 500;
+
+/// Deepest nesting of what an expression comes to: as deep as lists can be written. It may be a variable of
+/// another, which nests it again, and so on; values are compared and dropped recursively.
+const MAX_VALUE_NESTING: u32 = 250;
 
 /// An expression that was checked. A clone shares it.
 ///
@@ -114,12 +118,22 @@ impl Program {
         cost: u64,
     ) -> Evaluation {
         let mut machine = Machine::new(&self.plan, activation, budget, cost);
-        let result = machine.run().map_err(|fault| EvalError {
+        let result = machine.run();
+        let cost = machine.cost();
+        let result = result.and_then(|value| {
+            if value.is_within(budget, MAX_VALUE_NESTING)? {
+                return Ok(value);
+            }
+            let kind = LimitKind::Depth;
+            let message = format!("a value is nested more than {MAX_VALUE_NESTING} deep (limit `{kind}`)");
+            Err(Fault { kind: EvalErrorKind::Limit(kind), message, at: None })
+        });
+        let result = result.map_err(|fault| EvalError {
             kind: fault.kind,
             message: fault.message,
             at: fault.at.unwrap_or(0),
         });
-        Evaluation { result, cost: machine.cost() }
+        Evaluation { result, cost }
     }
 }
 

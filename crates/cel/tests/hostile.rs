@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use portcullis_cel::{CelValue, Environment, EvalErrorKind, Program, Type, Variables};
-use portcullis_value::{Budget, Limits, Value};
+use portcullis_value::{Budget, LimitKind, Limits, Value};
 
 /// What a thread of a server has at least.
 const STACK: usize = 2 << 20;
@@ -377,6 +377,33 @@ fn large_types_are_refused() {
     judge(&format!("[1].map(x0, {text})[0]"));
     judge(&format!("{} == {}", nested(200, "[", "", "]"), nested(200, "[", "1", "]")));
     judge(&format!("{} + {} + 'a'", nested(200, "[", "", "]"), nested(200, "[", "1", "]")));
+}
+
+/// A variable that is made of another, which is made of another.
+#[test]
+fn values_of_values_of_values_end_at_the_depth() {
+    let nest = || {
+        let environment = Environment::default().with_variable("x", Type::Dyn);
+        let program = Program::compile(&nested(100, "[", "x", "]"), &environment).unwrap();
+        let compared =
+            Program::compile("[x] == [x] && x in [x] && '%s'.format([x]) != ''", &environment).unwrap();
+        let mut value = CelValue::Int(1);
+        for times in 1.. {
+            let variables = Variables::default().with("x", value.clone());
+            let mut budget = Budget::new(Limits::default(), None);
+            assert!(compared.evaluate(&variables, &mut budget).result.is_ok());
+            match program.evaluate(&variables, &mut budget).result {
+                Ok(nested) => value = nested,
+                Err(error) => {
+                    assert_eq!(error.kind, EvalErrorKind::Limit(LimitKind::Depth));
+                    return times;
+                }
+            }
+        }
+        0
+    };
+    let times = thread::Builder::new().stack_size(STACK).spawn(nest).unwrap().join().unwrap();
+    assert_eq!(times, 3);
 }
 
 /// The most memory that the process had at once grows by no more than 64 MB for any of them. Alone in a process

@@ -9,7 +9,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use portcullis_value::{Value, View};
+use portcullis_value::{Budget, Exceeded, Value, View};
 
 pub(crate) use key::{AsKey, Key, int_of};
 pub(crate) use order::{Equality, compare, equal, equals};
@@ -23,7 +23,7 @@ use crate::types::Type;
 ///
 /// ```
 /// use portcullis_cel::CelValue;
-/// use portcullis_value::Value;
+/// use portcullis_value::{Budget, Exceeded, Value};
 ///
 /// let pod = Value::from_json(r#"{"metadata": {"name": "web"}}"#).unwrap();
 /// assert_eq!(CelValue::from(pod).type_name(), "map");
@@ -385,6 +385,32 @@ impl CelValue {
                 first.is_none_or(|(key, value)| key.is_of(&of.0) && value.is_of(&of.1))
             }
             _ => ty.runtime_name() == self.type_name(),
+        }
+    }
+
+    /// Whether what was made is nested no more than so many deep. What is there twice is looked at twice.
+    pub(crate) fn is_within(&self, budget: &mut Budget<'_>, depth: u32) -> Result<bool, Exceeded> {
+        budget.step(1)?;
+        let Some(below) = depth.checked_sub(1) else { return Ok(false) };
+        match self {
+            Self::List(List::Made(items)) => {
+                for item in items.iter() {
+                    if !item.is_within(budget, below)? {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            }
+            Self::Map(Map::Made(entries)) => {
+                for (_, value) in entries.0.values() {
+                    if !value.is_within(budget, below)? {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            }
+            Self::Optional(Some(value)) => value.is_within(budget, below),
+            _ => Ok(true),
         }
     }
 
