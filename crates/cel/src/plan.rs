@@ -135,6 +135,14 @@ impl Attribute {
         self.qualifiers.last().map_or(self.part, |last| last.part)
     }
 
+    /// How many attributes one stands for.
+    fn leaves(&self) -> usize {
+        match &self.root {
+            Root::Conditional(parts) => parts.1.leaves() + parts.2.leaves(),
+            _ => 1,
+        }
+    }
+
     fn select(&mut self, qualifier: &Qualifier) {
         if let Root::Conditional(parts) = &mut self.root {
             parts.1.select(qualifier);
@@ -274,7 +282,10 @@ impl Planner<'_> {
     fn refuse(&mut self, id: ExprId, fault: Fault) -> StepId {
         let at = self.ast.node(id).at;
         let kind = if fault.is_absorbable() { DiagnosticKind::Constant } else { DiagnosticKind::Limit };
-        self.diagnostics.push(Diagnostic::new(kind, at, fault.message));
+        // What is left of a limit is not told again.
+        if kind != DiagnosticKind::Limit || self.diagnostics.iter().all(|known| known.kind != kind) {
+            self.diagnostics.push(Diagnostic::new(kind, at, fault.message));
+        }
         self.constant(id, CelValue::Null)
     }
 
@@ -388,6 +399,10 @@ impl Planner<'_> {
         let at = self.ast.node(id).at;
         let qualifier = Qualifier { part: id, at, by, optional, test_only };
         let mut attribute = self.attribute_of(operand);
+        // A few selections of a choice between thousands are many thousands.
+        if let Err(exceeded) = self.budget.make_items(attribute.leaves()) {
+            return self.refuse(id, exceeded.into());
+        }
         attribute.select(&qualifier);
         let part = if test_only { id } else { attribute.last_part() };
         self.add(part, at, Action::Attribute { attribute, test_only })
