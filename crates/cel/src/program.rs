@@ -1,5 +1,6 @@
 //! Expressions that are ready to be evaluated.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use portcullis_value::{Budget, LimitKind};
@@ -14,6 +15,7 @@ use crate::error::{EvalError, EvalErrorKind, Fault};
 use crate::eval::Machine;
 use crate::parse::parse;
 use crate::plan::{Plan, plan};
+use crate::reads::{Read, reads};
 use crate::types::Type;
 use crate::value::CelValue;
 
@@ -103,6 +105,12 @@ impl Program {
     #[must_use]
     pub fn result(&self) -> &Type {
         &self.result
+    }
+
+    /// What it may read, in order: where a place in the input is to be told, these are the parts it is about.
+    #[must_use]
+    pub fn reads(&self) -> BTreeSet<Read> {
+        reads(&self.plan)
     }
 
     /// Evaluates it, within the cost that the API server allows one evaluation.

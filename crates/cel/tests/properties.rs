@@ -267,3 +267,21 @@ fn fields_of_objects_are_made_when_they_are_read() {
         Program::compile("variables.missing == 1 && variables.five == 'a'", &environment).unwrap_err();
     assert_eq!(wrong.len(), 2, "{wrong:?}");
 }
+
+#[test]
+fn what_is_read_is_known() {
+    let reads = |text: &str| -> Vec<String> {
+        let program = Program::compile(text, &environment()).unwrap();
+        program.reads().iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(reads("1 + 1"), Vec::<String>::new());
+    assert_eq!(reads("object.a.b[0] == i"), ["i", "object.a.b[0]"]);
+    assert_eq!(reads("has(object.a.b) && object['a'][s].c"), ["object.a", "object.a.b", "s"]);
+    assert_eq!(reads("(b ? object.a : object.z).c"), ["b", "object.a.c", "object.z.c"]);
+    assert_eq!(reads("object.a.b.map(x, x > i, x + object.c)"), ["i", "object.a.b", "object.c"]);
+    assert_eq!(
+        reads("[l.map(y, object[y])[0], dyn({s: object.?a[?0].orValue(i)})]"),
+        ["i", "l", "object", "object.a[0]", "s"]
+    );
+    assert_eq!(reads("object.a.b in [1, 2] || size(object.d) > 0"), ["object.a.b", "object.d"]);
+}
