@@ -40,6 +40,8 @@ fuzz_target!(|text: &str| {
             return;
         }
     };
+    // What is read is a variable that there is.
+    assert!(program.reads().iter().all(|read| environment.variable(&read.variable).is_some()));
     let evaluate = || {
         let mut budget = Budget::new(LIMITS, None);
         let evaluation = program.evaluate(&variables, &mut budget);
