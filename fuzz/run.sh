@@ -18,6 +18,7 @@ RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-
 seeds=seeds/$target
 case $target in
 documents_*) seeds=seeds/documents_never_panic ;;
+cel_*) set -- -dict=cel.dict "$@" ;;
 # They read the same language.
 rego_*)
     seeds=seeds/rego

@@ -17,3 +17,27 @@ fn mutators_do_what_those_of_gatekeeper_do() {
     let all = report.passed + report.skipped.len();
     assert!(report.skipped.len() * 100 <= all * MAX_DIFFERENT, "{} of {all} differ", report.skipped.len());
 }
+
+#[test]
+fn expressions_are_worth_and_cost_what_they_do_in_an_api_server() {
+    /// Cases that may differ, of a thousand.
+    const MAX_DIFFERENT: usize = 2;
+    let Some(file) = shared("oracle/cel-expressions.jsonl") else { return };
+    let report = oracle::run(Recording::CelExpressions, &file, std::path::Path::new("")).unwrap();
+    println!("{report}");
+    assert!(report.is_as_expected(), "not as the list says:\n{report}");
+    let all = report.passed + report.skipped.len();
+    assert!(report.skipped.len() * 1000 <= all * MAX_DIFFERENT, "{} of {all} differ", report.skipped.len());
+}
+
+#[test]
+fn the_examples_of_cel_are_taken_as_an_api_server_takes_them() {
+    /// Cases that may differ, of a thousand.
+    const MAX_DIFFERENT: usize = 5;
+    let Some(file) = shared("oracle/cel-spec.jsonl") else { return };
+    let report = oracle::run(Recording::CelSpec, &file, std::path::Path::new("")).unwrap();
+    println!("{report}");
+    assert!(report.is_as_expected(), "not as the list says:\n{report}");
+    let all = report.passed + report.skipped.len();
+    assert!(report.skipped.len() * 1000 <= all * MAX_DIFFERENT, "{} of {all} differ", report.skipped.len());
+}

@@ -11,7 +11,7 @@ use portcullis_testkit::oracle::{self, Recording};
 
 fn usage() -> String {
     let recordings = Recording::ALL.iter();
-    let recordings = recordings.map(|recording| format!("\n  {:14}{}", recording.name(), recording.about()));
+    let recordings = recordings.map(|recording| format!("\n  {:17}{}", recording.name(), recording.about()));
     format!("usage: oracle NAME FILE [-v]\n\nrecordings:{}\n", recordings.collect::<Vec<_>>().concat())
 }
 

@@ -4,6 +4,7 @@
 //! what is known to differ from it is, with the reasons: `testdata/oracle/NAME.yaml`. A case that is listed
 //! and agrees is a failure, too.
 
+mod cel;
 mod expansions;
 mod mutations;
 mod report;
@@ -28,11 +29,16 @@ pub enum Recording {
     Mutations,
     /// What Gatekeeper generates of objects, and what gator says of them.
     Expansions,
+    /// Types, values, errors and costs of CEL expressions in an API server.
+    CelExpressions,
+    /// The language's own examples, as an API server takes them.
+    CelSpec,
 }
 
 impl Recording {
     /// All kinds.
-    pub const ALL: &[Self] = &[Self::TypeChecks, Self::Mutations, Self::Expansions];
+    pub const ALL: &[Self] =
+        &[Self::TypeChecks, Self::Mutations, Self::Expansions, Self::CelExpressions, Self::CelSpec];
 
     /// Its name on the command line, and that of its list.
     pub const fn name(self) -> &'static str {
@@ -40,6 +46,8 @@ impl Recording {
             Self::TypeChecks => "type-checks",
             Self::Mutations => "mutations",
             Self::Expansions => "expansions",
+            Self::CelExpressions => "cel-expressions",
+            Self::CelSpec => "cel-spec",
         }
     }
 
@@ -51,6 +59,8 @@ impl Recording {
                 "which mutators are refused or contradict each other, and what they make of an object"
             }
             Self::Expansions => "what is generated of objects, and what the commands say of it",
+            Self::CelExpressions => "the type, value, error and cost of CEL expressions",
+            Self::CelSpec => "the same of the language's own examples",
         }
     }
 
@@ -70,21 +80,30 @@ impl Recording {
     /// # Errors
     ///
     /// If the case has not the form of this recording.
-    fn judge(self, case: &Value, program: &Path) -> Result<Judgement, String> {
+    fn judge(self, case: &Value, session: &mut Session<'_>) -> Result<Option<Judgement>, String> {
         match self {
-            Self::TypeChecks => type_checks::judge(case),
-            Self::Mutations => mutations::judge(case),
-            Self::Expansions => expansions::judge(case, program),
+            Self::TypeChecks => type_checks::judge(case).map(Some),
+            Self::Mutations => mutations::judge(case).map(Some),
+            Self::Expansions => expansions::judge(case, session.program).map(Some),
+            Self::CelExpressions => cel::judge_expression(case, &mut session.variables),
+            Self::CelSpec => cel::judge_example(case).map(Some),
         }
     }
 
     /// Whether some of its cases run the command line.
     pub const fn needs_program(self) -> bool {
         match self {
-            Self::TypeChecks | Self::Mutations => false,
+            Self::TypeChecks | Self::Mutations | Self::CelExpressions | Self::CelSpec => false,
             Self::Expansions => true,
         }
     }
+}
+
+/// What cases of a recording share.
+struct Session<'p> {
+    program: &'p Path,
+    /// Sets of variables by name.
+    variables: cel::VariableSets,
 }
 
 /// What came of a case.
@@ -102,7 +121,8 @@ struct Judgement {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Known {
-    /// A part of the text of the cases: those that contain it.
+    /// A part of the text of the cases: those that contain it. All, if it is left out.
+    #[serde(default)]
     text: String,
     /// A part of the difference, if not all cases with that text differ: those that agree are no failure
     /// then, and those that differ otherwise are.
@@ -132,15 +152,21 @@ pub fn run(recording: Recording, file: &Path, program: &Path) -> Result<Report, 
     let known = fs::read_to_string(&list).map_err(|error| format!("{}: {error}", list.display()))?;
     let known: Vec<Known> =
         serde_yaml::from_str(&known).map_err(|error| format!("{}: {error}", list.display()))?;
-    if let Some(entry) = known.iter().find(|entry| entry.text.is_empty() || entry.reason.is_empty()) {
-        return Err(format!("{}: an entry needs a text and a reason: {entry:?}", list.display()));
+    let is_vague = |entry: &&Known| entry.text.is_empty() && entry.difference.is_none();
+    if let Some(entry) = known.iter().find(|entry| is_vague(entry) || entry.reason.is_empty()) {
+        return Err(format!(
+            "{}: an entry needs a text or a difference, and a reason: {entry:?}",
+            list.display()
+        ));
     }
     let text = fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
     let mut report = Report::default();
+    let mut session = Session { program, variables: cel::VariableSets::default() };
     for (number, line) in text.lines().enumerate() {
         let place = format!("{}:{}", file.display(), number + 1);
-        let case: Value = serde_json::from_str(line).map_err(|error| format!("{place}: {error}"))?;
-        let judgement = recording.judge(&case, program).map_err(|error| format!("{place}: {error}"))?;
+        let case = read(line).map_err(|error| format!("{place}: {error}"))?;
+        let judgement = recording.judge(&case, &mut session).map_err(|error| format!("{place}: {error}"))?;
+        let Some(judgement) = judgement else { continue };
         let entry = known.iter().find(|entry| entry.is_about(&judgement));
         report.add(&place, judgement, entry.map(|entry| entry.reason.as_str()));
     }
@@ -148,6 +174,35 @@ pub fn run(recording: Recording, file: &Path, program: &Path) -> Result<Report, 
         return Err(format!("{}: there is no case in it", file.display()));
     }
     Ok(report)
+}
+
+/// A line as JSON. What is nested deeper than `serde_json` reads is read by our own reader, which keeps no float
+/// without a fraction.
+fn read(line: &str) -> Result<Value, String> {
+    serde_json::from_str(line).or_else(|error| match portcullis_value::Value::from_json(line) {
+        Ok(value) => Ok(plain(&value)),
+        Err(_) => Err(error.to_string()),
+    })
+}
+
+fn plain(value: &portcullis_value::Value) -> Value {
+    use portcullis_value::View;
+    match value.view() {
+        View::Undefined | View::Null => Value::Null,
+        View::Bool(value) => Value::Bool(value),
+        View::Number(number) => match number.as_i64() {
+            Some(number) => number.into(),
+            None => number.to_f64().into(),
+        },
+        View::String(text) => text.into(),
+        View::Array(items) => items.iter().map(plain).collect(),
+        View::Set(items) => items.as_slice().iter().map(plain).collect(),
+        View::Object(object) => {
+            let entries =
+                object.iter().filter_map(|(key, value)| Some((key.as_str()?.to_owned(), plain(value))));
+            Value::Object(entries.collect())
+        }
+    }
 }
 
 #[cfg(test)]
@@ -159,7 +214,7 @@ mod tests {
         assert_eq!(Recording::named("type-checks"), Ok(Recording::TypeChecks));
         assert_eq!(
             Recording::named("type"),
-            Err("there is no recording `type`, only: type-checks, mutations, expansions".to_owned())
+            Err("there is no recording `type`, only: type-checks, mutations, expansions, cel-expressions, cel-spec".to_owned())
         );
     }
 }

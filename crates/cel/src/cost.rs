@@ -1,0 +1,321 @@
+//! What evaluating costs, in the units of the API server.
+
+use portcullis_value::{Budget, Exceeded};
+
+use crate::error::Fault;
+use crate::functions::Function;
+use crate::value::{CelValue, List};
+
+/// The most that one evaluation may cost in the API server.
+pub const PER_CALL_LIMIT: u64 = 1_000_000;
+
+/// What selecting or reading a variable costs.
+pub(crate) const SELECT: u64 = 1;
+pub(crate) const MAKE_LIST: u64 = 10;
+pub(crate) const MAKE_MAP: u64 = 30;
+pub(crate) const MAKE_MESSAGE: u64 = 40;
+
+/// How the cost of a call is reckoned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rule {
+    One,
+    /// One for each element of the second argument.
+    Elements,
+    /// A tenth of the size of the first argument, so many times.
+    Text(u64),
+    /// Two tenths of the size of the result.
+    Result,
+    /// A tenth of the sizes of both arguments.
+    Both,
+    /// A tenth of the lesser of both sizes.
+    Least,
+    /// As [`Rule::Least`], but one for Kubernetes' own types.
+    Equality,
+    /// A text against a pattern.
+    Pattern,
+    /// A text in a text.
+    Part,
+    /// All that a value is made of.
+    Traversal,
+    /// An address or a network in a network: whether it is a text, and whether it is a network.
+    Network {
+        text: bool,
+        network: bool,
+    },
+    Validate,
+    /// One for each element that is made.
+    Made,
+    Flatten,
+    /// Each element of an argument with each other.
+    EachOther(usize),
+    /// Each element of one with each of the other, so many times.
+    Sets(u64),
+    Check,
+    Selector,
+}
+
+/// The rule for a call: by the overload, where it is known which one it is.
+#[expect(clippy::match_same_arms, reason = "in the order in which the API server looks")]
+pub(crate) fn rule(function: Function, overload: Option<&str>) -> Rule {
+    use Function as F;
+    let is = |id: &str| overload == Some(id);
+    match function {
+        F::Slice | F::Range | F::Reverse if overload.is_some() => Rule::Made,
+        F::Flatten if overload.is_some() => Rule::Flatten,
+        F::Distinct | F::Sort if overload.is_some() => Rule::EachOther(0),
+        F::SortByKeys if overload.is_some() => Rule::EachOther(1),
+        F::SetsContains | F::SetsIntersects if overload.is_some() => Rule::Sets(1),
+        F::SetsEquivalent if overload.is_some() => Rule::Sets(2),
+        F::Check => Rule::Check,
+        F::FieldSelector | F::LabelSelector => Rule::Selector,
+        F::IsSorted | F::Sum | F::Max | F::Min | F::IndexOf | F::LastIndexOf => Rule::Traversal,
+        F::Url
+        | F::LowerAscii
+        | F::UpperAscii
+        | F::Substring
+        | F::Trim
+        | F::Cidr
+        | F::IsIp
+        | F::IsCidr
+        | F::Quantity
+        | F::IsQuantity
+        | F::Semver
+        | F::IsSemver => Rule::Text(1),
+        F::Ip if is("cidr_ip") => Rule::One,
+        F::Ip => Rule::Text(1),
+        F::Replace | F::Split | F::IsCanonical => Rule::Text(2),
+        F::Join => Rule::Result,
+        F::Find | F::FindAll => Rule::Pattern,
+        F::ContainsIp => Rule::Network { text: is("cidr_contains_ip_string"), network: false },
+        F::ContainsCidr => Rule::Network { text: is("cidr_contains_cidr_string"), network: true },
+        F::Validate => Rule::Validate,
+        F::Equals => Rule::Equality,
+        F::NotEquals => Rule::Least,
+        F::StartsWith | F::EndsWith | F::Quote | F::Format if overload.is_some() => Rule::Text(1),
+        F::Bytes | F::String if is("string_to_bytes") || is("bytes_to_string") => Rule::Text(1),
+        F::In if is("in_list") => Rule::Elements,
+        F::Less | F::LessEquals | F::Greater | F::GreaterEquals
+            if overload.is_some_and(|id| id.ends_with("_string") || id.ends_with("_bytes")) =>
+        {
+            Rule::Least
+        }
+        F::Add if is("add_string") || is("add_bytes") => Rule::Both,
+        F::Matches if is("matches_string") => Rule::Pattern,
+        F::Contains if overload.is_some() => Rule::Part,
+        _ => Rule::One,
+    }
+}
+
+/// So many tenths, rounded up.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "as the API server reckons"
+)]
+fn tenths(size: u64, times: u64) -> u64 {
+    (size as f64 * times as f64 * 0.1).ceil() as u64
+}
+
+/// The cost of a pattern by its length.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "as the API server reckons"
+)]
+fn pattern(text: u64, length: u64) -> u64 {
+    ((1.0 + text as f64) * 0.1).ceil() as u64 * (length as f64 * 0.25).ceil() as u64
+}
+
+/// The size of an argument; an error counts as one.
+fn size(args: &[Option<&CelValue>], place: usize) -> u64 {
+    args.get(place).copied().flatten().map_or(1, CelValue::cost_size)
+}
+
+/// The cost of a call, of which each argument is a value or an error.
+pub(crate) fn of(
+    budget: &mut Budget<'_>,
+    rule: Rule,
+    args: &[Option<&CelValue>],
+    result: Option<&CelValue>,
+) -> Result<u64, Fault> {
+    for text in args.iter().copied().flatten().chain(result).filter_map(CelValue::as_str) {
+        // Its characters are counted.
+        budget.step(text.len() as u64 / 4096)?;
+    }
+    let plain = |place: usize| args.get(place).copied().flatten().map_or(1, CelValue::plain_size);
+    let made = result.map_or(1, CelValue::plain_size);
+    let list = |place: usize| match args.get(place).copied().flatten() {
+        Some(CelValue::List(list)) => Ok(list),
+        other => {
+            let given = other.map_or("*types.Err", CelValue::go_type);
+            let missing = match other {
+                Some(
+                    CelValue::Int(_)
+                    | CelValue::Uint(_)
+                    | CelValue::Double(_)
+                    | CelValue::String(_)
+                    | CelValue::Bytes(_)
+                    | CelValue::Timestamp(_)
+                    | CelValue::Duration(_),
+                ) => "Contains",
+                _ => "Add",
+            };
+            let message =
+                format!("interface conversion: {given} is not traits.Lister: missing method {missing}");
+            Err(Fault::internal(message))
+        }
+    };
+    Ok(match rule {
+        Rule::One => 1,
+        Rule::Elements => size(args, 1),
+        Rule::Text(times) => tenths(plain(0), times),
+        Rule::Result => tenths(made, 2),
+        Rule::Both => tenths(size(args, 0) + size(args, 1), 1),
+        Rule::Equality if is_kubernetes(args) => 1,
+        Rule::Least | Rule::Equality => tenths(size(args, 0).min(size(args, 1)), 1),
+        Rule::Pattern => pattern(size(args, 0), size(args, 1)),
+        Rule::Part => tenths(size(args, 0), 1).saturating_mul(tenths(size(args, 1), 1)),
+        Rule::Traversal => match args.first().copied().flatten() {
+            Some(value) => traversal(budget, value)?,
+            None => 1,
+        },
+        Rule::Network { text, network } => {
+            let bytes = plain(0);
+            let mut cost = tenths(bytes + bytes, 1);
+            if network {
+                cost += tenths(bytes, 1) + 1;
+            }
+            if text {
+                cost += tenths(plain(1), 1);
+            }
+            cost
+        }
+        Rule::Validate => match args.first().copied().flatten() {
+            Some(CelValue::Format(format)) => pattern(plain(1), format.pattern_size()),
+            _ => 1,
+        },
+        Rule::Made => made.saturating_add(1 + MAKE_LIST),
+        Rule::Flatten => {
+            let depth = match args.get(1).copied() {
+                None => 1,
+                Some(Some(CelValue::Int(depth))) => *depth,
+                Some(_) => {
+                    let message = "interface conversion: ref.Val is *types.Err, not types.Int";
+                    return Err(Fault::internal(message));
+                }
+            };
+            let elements = plain(0).cast_signed().saturating_mul(depth).cast_unsigned();
+            elements.wrapping_add(1 + MAKE_LIST)
+        }
+        Rule::EachOther(place) => each_other(list(place)?),
+        Rule::Sets(times) => plain(0).saturating_mul(plain(1)).saturating_mul(times).saturating_add(1),
+        Rule::Check => 350_000,
+        Rule::Selector => {
+            let requirements = plain(1).div_ceil(2);
+            MAKE_LIST + tenths(plain(1), 1) + requirements * (MAKE_LIST + MAKE_MESSAGE)
+        }
+    })
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "as the API server reckons"
+)]
+fn each_other(list: &List) -> u64 {
+    let size = list.len() as u64;
+    let is_text = matches!(list.get(0), Some(CelValue::String(_) | CelValue::Bytes(_)));
+    let factor = if is_text { 2.1 } else { 2.0 };
+    ((size.saturating_mul(size)) as f64 * factor) as u64 + 1 + MAKE_LIST
+}
+
+fn is_kubernetes(args: &[Option<&CelValue>]) -> bool {
+    matches!(
+        args.first(),
+        Some(Some(
+            CelValue::Quantity(_)
+                | CelValue::Ip(_)
+                | CelValue::Cidr(_)
+                | CelValue::Format(_)
+                | CelValue::Url(_)
+                | CelValue::Semver(_)
+        ))
+    )
+}
+
+/// What going over all of a value costs. What is in it twice is gone over twice, which a few lists in each other
+/// make a very long way.
+fn traversal(budget: &mut Budget<'_>, value: &CelValue) -> Result<u64, Exceeded> {
+    budget.step(1)?;
+    Ok(match value {
+        CelValue::String(text) => text.as_str().len() as u64 / 10,
+        CelValue::Bytes(bytes) => bytes.len() as u64 / 10,
+        CelValue::List(list) => {
+            let mut cost: u64 = 0;
+            for item in list.iter() {
+                cost = cost.saturating_add(traversal(budget, &item)?);
+            }
+            cost
+        }
+        CelValue::Map(map) => {
+            budget.step(map.len() as u64)?;
+            let mut cost: u64 = 0;
+            for (key, value) in map.entries() {
+                cost = cost.saturating_add(traversal(budget, &key)?);
+                cost = cost.saturating_add(traversal(budget, &value)?);
+            }
+            cost
+        }
+        _ => 1,
+    })
+}
+
+/// Which parts have been evaluated and not yet used: by it the API server decides whether a call is charged. Of
+/// parts that nothing asks about there is nothing in it.
+#[derive(Debug, Default)]
+pub(crate) struct Stack {
+    parts: Vec<u32>,
+    /// By part, where it may be in `parts`, the last one last. Places that are no longer there are found out
+    /// when they are looked for.
+    places: Vec<Vec<u32>>,
+}
+
+impl Stack {
+    /// An empty one for parts up to a number.
+    pub(crate) fn new(parts: usize) -> Self {
+        Self { parts: Vec::new(), places: vec![Vec::new(); parts] }
+    }
+
+    pub(crate) fn push(&mut self, part: u32) {
+        let place = u32::try_from(self.parts.len()).unwrap_or(u32::MAX);
+        if let Some(places) = self.places.get_mut(part as usize) {
+            places.push(place);
+            self.parts.push(part);
+        }
+    }
+
+    /// Takes the last of a part away, with all that came after it. Whether there was one.
+    pub(crate) fn drop(&mut self, part: u32) -> bool {
+        let Some(places) = self.places.get_mut(part as usize) else { return false };
+        while let Some(place) = places.pop() {
+            if self.parts.get(place as usize) == Some(&part) {
+                self.parts.truncate(place as usize);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Takes parts away, the last one first, until one is not there. Whether all were.
+    pub(crate) fn drop_all(&mut self, parts: impl DoubleEndedIterator<Item = u32>) -> bool {
+        for part in parts.rev() {
+            if !self.drop(part) {
+                return false;
+            }
+        }
+        true
+    }
+}

@@ -1,0 +1,158 @@
+//! What an expression may name: variables with their types, and the fields of objects.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::types::Type;
+
+/// What an expression may name, besides the functions that there always are.
+///
+/// ```
+/// use portcullis_cel::{Environment, Type};
+///
+/// let environment = Environment::default()
+///     .with_variable("object", Type::Dyn)
+///     .with_object("admission.Request", [("operation", Type::String), ("dryRun", Type::Bool)])
+///     .with_variable("request", Type::object("admission.Request"));
+/// assert!(environment.variable("request").is_some());
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Environment {
+    variables: BTreeMap<Arc<str>, Type>,
+    objects: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Type>>,
+}
+
+impl Environment {
+    /// The same with a variable more. Its name may have dots.
+    #[must_use]
+    pub fn with_variable(mut self, name: &str, ty: Type) -> Self {
+        self.variables.insert(name.into(), ty);
+        self
+    }
+
+    /// The same with the fields of a named type: no others may be selected of its values.
+    #[must_use]
+    pub fn with_object<'f>(mut self, name: &str, fields: impl IntoIterator<Item = (&'f str, Type)>) -> Self {
+        let fields = fields.into_iter().map(|(field, ty)| (field.into(), ty)).collect();
+        self.objects.insert(name.into(), fields);
+        self
+    }
+
+    /// The type of a variable.
+    #[must_use]
+    pub fn variable(&self, name: &str) -> Option<&Type> {
+        self.variables.get(name)
+    }
+
+    /// The fields of a named type, if it has a list of them.
+    pub(crate) fn fields(&self, object: &str) -> Option<&BTreeMap<Arc<str>, Type>> {
+        self.objects.get(object)
+    }
+}
+
+/// The one value of an enumeration that there is: an integer.
+pub(crate) const NULL_VALUE: &str = "google.protobuf.NullValue.NULL_VALUE";
+
+/// The type that a name stands for, if it is the name of one.
+pub(crate) fn named_type(name: &str) -> Option<Type> {
+    Some(match name {
+        "bool" => Type::Bool,
+        "bytes" => Type::Bytes,
+        "double" => Type::Double,
+        "google.protobuf.Duration" => Type::Duration,
+        "int" => Type::Int,
+        "list" => Type::list(Type::Param(0)),
+        "map" => Type::map(Type::Param(0), Type::Param(1)),
+        "null_type" => Type::Null,
+        "string" => Type::String,
+        "google.protobuf.Timestamp" => Type::Timestamp,
+        "type" => Type::Type(None),
+        "uint" => Type::Uint,
+        "optional_type" => Type::optional(Type::Dyn),
+        "net.IP" => Type::Opaque("net.IP"),
+        "net.CIDR" => Type::Opaque("net.CIDR"),
+        _ => Message::named(name)?.ty(),
+    })
+}
+
+/// Messages of protobuf that may be written, and become plain values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Message {
+    Bool,
+    Bytes,
+    Double,
+    Float,
+    Int32,
+    Int64,
+    Uint32,
+    Uint64,
+    String,
+    Duration,
+    Timestamp,
+    Struct,
+    Value,
+    List,
+}
+
+impl Message {
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Some(match name.strip_prefix("google.protobuf.")? {
+            "BoolValue" => Self::Bool,
+            "BytesValue" => Self::Bytes,
+            "DoubleValue" => Self::Double,
+            "FloatValue" => Self::Float,
+            "Int32Value" => Self::Int32,
+            "Int64Value" => Self::Int64,
+            "UInt32Value" => Self::Uint32,
+            "UInt64Value" => Self::Uint64,
+            "StringValue" => Self::String,
+            "Duration" => Self::Duration,
+            "Timestamp" => Self::Timestamp,
+            "Struct" => Self::Struct,
+            "Value" => Self::Value,
+            "ListValue" => Self::List,
+            _ => return None,
+        })
+    }
+
+    /// What it holds, if it only wraps a primitive.
+    fn wrapped(self) -> Option<Type> {
+        Some(match self {
+            Self::Bool => Type::Bool,
+            Self::Bytes => Type::Bytes,
+            Self::Double | Self::Float => Type::Double,
+            Self::Int32 | Self::Int64 => Type::Int,
+            Self::Uint32 | Self::Uint64 => Type::Uint,
+            Self::String => Type::String,
+            Self::Duration | Self::Timestamp | Self::Struct | Self::Value | Self::List => return None,
+        })
+    }
+
+    pub(crate) fn ty(self) -> Type {
+        match self {
+            Self::Duration => Type::Duration,
+            Self::Timestamp => Type::Timestamp,
+            Self::Struct => Type::map(Type::String, Type::Dyn),
+            Self::List => Type::list(Type::Dyn),
+            _ => self.wrapped().map_or(Type::Dyn, |of| Type::Nullable(Arc::new(of))),
+        }
+    }
+
+    pub(crate) fn field(self, name: &str) -> Option<Type> {
+        if let Some(of) = self.wrapped() {
+            return (name == "value").then_some(of);
+        }
+        match (self, name) {
+            (Self::Duration | Self::Timestamp, "seconds" | "nanos") => Some(Type::Int),
+            (Self::Struct, "fields") | (Self::Value, "struct_value") => {
+                Some(Type::map(Type::String, Type::Dyn))
+            }
+            (Self::List, "values") | (Self::Value, "list_value") => Some(Type::list(Type::Dyn)),
+            (Self::Value, "null_value") => Some(Type::Null),
+            (Self::Value, "number_value") => Some(Type::Double),
+            (Self::Value, "string_value") => Some(Type::String),
+            (Self::Value, "bool_value") => Some(Type::Bool),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! What holds of all expressions: texts that are written by rules, and any text.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test panics when it fails")]
+
+use std::cell::Cell;
+
+use portcullis_cel::{
+    Activation, CelValue, Diagnostic, DiagnosticKind, Environment, EvalError, EvalErrorKind, Evaluation,
+    Program, Type, Variables,
+};
+use portcullis_value::{Budget, LimitKind, Limits, Value, Watch};
+use proptest::prelude::*;
+
+fn environment() -> Environment {
+    Environment::default()
+        .with_variable("object", Type::Dyn)
+        .with_variable("i", Type::Int)
+        .with_variable("s", Type::String)
+        .with_variable("b", Type::Bool)
+        .with_variable("l", Type::list(Type::Int))
+}
+
+fn variables() -> Variables {
+    let object = Value::from_json(r#"{"a": {"b": [1, 2.5, "x", null, {"c": true}]}}"#).unwrap();
+    Variables::default()
+        .with("object", object.into())
+        .with("i", CelValue::Int(7))
+        .with("s", CelValue::from("text"))
+        .with("b", CelValue::from(true))
+        .with("l", CelValue::list(vec![CelValue::Int(3), CelValue::Int(1)]))
+}
+
+fn evaluate(text: &str, limit: u64) -> Result<Evaluation, Vec<Diagnostic>> {
+    let program = Program::compile(text, &environment())?;
+    let mut budget = Budget::new(Limits::default(), None);
+    Ok(program.evaluate_within(&variables(), &mut budget, limit))
+}
+
+/// Expressions by rules, most of them of the right types.
+fn expression() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        any::<i8>().prop_map(|number| number.to_string()),
+        any::<u8>().prop_map(|number| format!("{number}u")),
+        Just("1.5".to_owned()),
+        "[a-z ]{0,4}".prop_map(|text| format!("'{text}'")),
+        Just("true".to_owned()),
+        Just("null".to_owned()),
+        Just("i".to_owned()),
+        Just("s".to_owned()),
+        Just("b".to_owned()),
+        Just("l".to_owned()),
+        Just("object".to_owned()),
+        Just("object.a.b".to_owned()),
+        Just("object.?a.?z".to_owned()),
+        Just("missing".to_owned()),
+    ];
+    leaf.prop_recursive(5, 40, 4, |inner| {
+        let operators = prop::sample::select(vec![
+            "+", "-", "*", "/", "%", "==", "!=", "<", "<=", ">", ">=", "&&", "||", "in",
+        ]);
+        let functions = prop::sample::select(vec![
+            "size($)",
+            "string($)",
+            "int($)",
+            "double($)",
+            "dyn($)",
+            "type($)",
+            "-$",
+            "!$",
+            "[$]",
+            "[$, $]",
+            "{'k': $}",
+            "{$: 1}",
+            "$[0]",
+            "$.k",
+            "has($.k)",
+            "$[?0]",
+            "optional.of($)",
+            "$.orValue($)",
+            "$ ? $ : $",
+            "[1, 2].map(x, $)",
+            "[1, 2].all(x, $)",
+            "[1, 2].exists(x, x == $)",
+            "$.filter(x, $)",
+            "$.transformList(i, v, $)",
+            "$.contains($)",
+            "$.split($)",
+            "$.matches($)",
+            "'%s'.format([$])",
+            "quantity($)",
+            "$.sum()",
+            "sets.contains($, $)",
+            "$.sortBy(x, x)",
+        ]);
+        prop_oneof![
+            (inner.clone(), operators, inner.clone())
+                .prop_map(|(a, operator, b)| format!("({a} {operator} {b})")),
+            (functions, prop::collection::vec(inner, 3)).prop_map(|(form, parts)| {
+                let mut parts = parts.into_iter();
+                let mut text = String::new();
+                for c in form.chars() {
+                    if c == '$' { text.push_str(&parts.next().unwrap_or_default()) } else { text.push(c) }
+                }
+                text
+            }),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+    /// Twice the same answer at the same cost; never more than the limit.
+    #[test]
+    fn answers_are_the_same_every_time(text in expression()) {
+        match (evaluate(&text, 10_000), evaluate(&text, 10_000)) {
+            (Ok(first), Ok(second)) => {
+                prop_assert_eq!(format!("{:?}", &first.result), format!("{:?}", &second.result));
+                prop_assert_eq!(first.cost, second.cost);
+                match &first.result {
+                    Ok(_) => prop_assert!(first.cost <= 10_000),
+                    Err(error) => {
+                        prop_assert!(text.is_char_boundary(error.at as usize));
+                        prop_assert!(error.kind != EvalErrorKind::Internal, "{}", error);
+                    }
+                }
+            }
+            (Err(first), Err(second)) => prop_assert_eq!(first, second),
+            _ => prop_assert!(false, "{} compiles now and then", text),
+        }
+    }
+
+    /// What costs as much as it may has a value; with one unit less it has none.
+    #[test]
+    fn the_cost_is_the_least_limit(text in expression()) {
+        let Ok(Evaluation { result: Ok(_), cost }) = evaluate(&text, 10_000) else { return Ok(()) };
+        prop_assert!(evaluate(&text, cost).unwrap().result.is_ok());
+        if let Some(less) = cost.checked_sub(1) {
+            let error = evaluate(&text, less).unwrap().result.unwrap_err();
+            prop_assert_eq!(error.kind, EvalErrorKind::Cost);
+        }
+    }
+
+    /// Spaces, comments and parentheses are no part of what is meant.
+    #[test]
+    fn spaces_change_nothing(text in expression()) {
+        let spaced = format!("  // What it is\n\t({text}\n)  ");
+        match (evaluate(&text, 10_000), evaluate(&spaced, 10_000)) {
+            (Ok(a), Ok(b)) => {
+                prop_assert_eq!(a.cost, b.cost);
+                prop_assert_eq!(a.result.ok().map(|v| v.to_string()), b.result.ok().map(|v| v.to_string()));
+            }
+            (Err(a), Err(b)) => {
+                let messages = |all: Vec<Diagnostic>| all.into_iter().map(|one| one.message).collect::<Vec<_>>();
+                prop_assert_eq!(messages(a), messages(b));
+            }
+            _ => prop_assert!(false, "{} compiles with or without spaces", text),
+        }
+    }
+
+    /// Any text: no panic, and places are in it.
+    #[test]
+    fn any_text_is_read_or_refused(text in "\\PC{0,60}") {
+        if let Err(wrong) = Program::compile(&text, &environment()) {
+            prop_assert!(!wrong.is_empty());
+            for wrong in wrong {
+                prop_assert!(text.is_char_boundary(wrong.at as usize), "{:?}", wrong);
+            }
+        }
+    }
+
+    /// A text literal is what it says, in all four forms.
+    #[test]
+    fn texts_are_kept(text in "\\PC{0,20}") {
+        let quoted = text.chars().map(|c| format!("\\U{:08x}", u32::from(c))).collect::<Vec<_>>().concat();
+        for form in [format!("'{quoted}'"), format!("\"{quoted}\""), format!("'''{quoted}'''"), format!("\"\"\"{quoted}\"\"\"")] {
+            let value = evaluate(&form, 10).unwrap().result.unwrap();
+            prop_assert_eq!(value.as_str(), Some(text.as_str()));
+        }
+    }
+}
+
+#[test]
+fn all_mistakes_are_told_at_once_and_with_their_places() {
+    let text = "objct.x == 1 &&\n  sise(s) > 2 && 'a' + 1 == s";
+    let wrong = Program::compile(text, &environment()).unwrap_err();
+    let places: Vec<&str> = wrong.iter().map(|wrong| text.get(wrong.at as usize..).unwrap()).collect();
+    assert_eq!(wrong.len(), 3, "{wrong:?}");
+    assert!(places[0].starts_with("objct"));
+    assert!(places[1].starts_with("(s)"), "{places:?}");
+    assert!(places[2].starts_with("+ 1"));
+}
+
+#[test]
+fn conditions_are_booleans() {
+    let wrong = Program::compile_to("i + 1", &environment(), &[Type::Bool]).unwrap_err();
+    assert_eq!(wrong[0].kind, DiagnosticKind::Result);
+    assert_eq!(wrong[0].message, "must evaluate to bool but is of type int");
+    assert!(Program::compile_to("object.a", &environment(), &[Type::Bool]).is_ok());
+}
+
+#[test]
+fn the_authorizer_needs_a_cluster() {
+    let environment = Environment::default()
+        .with_variable("authorizer", Type::object("kubernetes.authorization.Authorizer"));
+    let text = "authorizer.group('').resource('pods').check('get').allowed()";
+    let program = Program::compile(text, &environment).unwrap();
+    let variables = Variables::default()
+        .with("authorizer", CelValue::Object("kubernetes.authorization.Authorizer".into()));
+    let mut budget = Budget::new(Limits::default(), None);
+    let error = program.evaluate(&variables, &mut budget).result.unwrap_err();
+    assert_eq!(error.kind, EvalErrorKind::NeedsCluster, "{error}");
+}
+
+#[test]
+fn a_watch_ends_an_evaluation() {
+    struct Over;
+    impl Watch for Over {
+        fn is_over(&self) -> bool {
+            true
+        }
+    }
+    let program = Program::compile("lists.range(10000).all(x, x >= 0)", &environment()).unwrap();
+    let mut budget = Budget::new(Limits::default(), Some(&Over));
+    let error = program.evaluate(&variables(), &mut budget).result.unwrap_err();
+    assert_eq!(error.kind, EvalErrorKind::Limit(LimitKind::Time));
+}
+
+/// Variables that are expressions: evaluated when they are read, and only then.
+#[test]
+fn fields_of_objects_are_made_when_they_are_read() {
+    struct Lazy(Cell<u32>);
+    impl Activation for Lazy {
+        fn variable(&self, name: &str) -> Option<CelValue> {
+            (name == "variables").then(|| CelValue::Object("variables".into()))
+        }
+
+        fn field(&self, object: &str, field: &str) -> Result<Option<CelValue>, EvalError> {
+            assert_eq!(object, "variables");
+            self.0.set(self.0.get() + 1);
+            if field == "broken" {
+                return Err(EvalError {
+                    kind: EvalErrorKind::Evaluation,
+                    message: "no such key: x".to_owned(),
+                    at: 0,
+                });
+            }
+            Ok(Some(CelValue::Int(5)))
+        }
+    }
+    let fields = [("five", Type::Int), ("broken", Type::Dyn)];
+    let environment = Environment::default()
+        .with_object("variables", fields)
+        .with_variable("variables", Type::object("variables"));
+    let run = |text: &str| {
+        let lazy = Lazy(Cell::new(0));
+        let program = Program::compile(text, &environment).unwrap();
+        let mut budget = Budget::new(Limits::default(), None);
+        let result = program.evaluate(&lazy, &mut budget).result;
+        (result.map(|value| value.to_string()).map_err(|error| error.message), lazy.0.get())
+    };
+    assert_eq!(run("false && variables.five == 5"), (Ok("false".to_owned()), 0));
+    assert_eq!(run("variables.five + 1"), (Ok("6".to_owned()), 1));
+    assert_eq!(run("variables.broken == 1"), (Err("no such key: x".to_owned()), 1));
+    assert_eq!(run("variables.broken == 1 || variables.five == 5"), (Ok("true".to_owned()), 2));
+    let wrong =
+        Program::compile("variables.missing == 1 && variables.five == 'a'", &environment).unwrap_err();
+    assert_eq!(wrong.len(), 2, "{wrong:?}");
+}
+
+#[test]
+fn what_is_read_is_known() {
+    let reads = |text: &str| -> Vec<String> {
+        let program = Program::compile(text, &environment()).unwrap();
+        program.reads().iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(reads("1 + 1"), Vec::<String>::new());
+    assert_eq!(reads("object.a.b[0] == i"), ["i", "object.a.b[0]"]);
+    assert_eq!(reads("has(object.a.b) && object['a'][s].c"), ["object.a", "object.a.b", "s"]);
+    assert_eq!(reads("(b ? object.a : object.z).c"), ["b", "object.a.c", "object.z.c"]);
+    assert_eq!(reads("object.a.b.map(x, x > i, x + object.c)"), ["i", "object.a.b", "object.c"]);
+    assert_eq!(
+        reads("[l.map(y, object[y])[0], dyn({s: object.?a[?0].orValue(i)})]"),
+        ["i", "l", "object", "object.a[0]", "s"]
+    );
+    assert_eq!(reads("object.a.b in [1, 2] || size(object.d) > 0"), ["object.a.b", "object.d"]);
+}
