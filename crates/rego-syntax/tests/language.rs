@@ -346,6 +346,23 @@ fn findings_are_in_opas_words() {
             &["5: rego_parse_error: unexpected identifier token: expected \\n or ; or }"],
         ),
         (V0, "package p\na { not x }", &["2: rego_unsafe_var_error: var x is unsafe"]),
+        // Of a variable that comprehensions alone mention, each has its own.
+        (V0, "package p\na { some i; x := [n | n := input[i]]; x }", &[]),
+        (
+            V0,
+            "package p\na { some i; x := [n | n := 1]; x }",
+            &["2: rego_compile_error: declared var i unused (hint: leave it out)"],
+        ),
+        (
+            V0,
+            "package p\na { some i; x := [n | some i; n := input[i]]; x }",
+            &["2: rego_compile_error: declared var i unused (hint: leave it out)"],
+        ),
+        (
+            V0,
+            "package p\na { some i; x := [n | n := input[i]]; i := x }",
+            &["2: rego_compile_error: var i declared above"],
+        ),
         (V0, "package p\na[x] { input.y }", &["2: rego_unsafe_var_error: var x is unsafe"]),
         (
             V0,

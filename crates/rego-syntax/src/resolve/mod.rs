@@ -173,6 +173,19 @@ struct Scope<'m> {
     undeclared: BTreeMap<&'m str, LocalId>,
     /// Names mentioned in this body outside of the bodies within it.
     direct: BTreeSet<&'m str>,
+    /// Names that `some` declares here and that only comprehensions mention: each of these has its own, as in
+    /// OPA. With where they are declared, and whether one does.
+    deferred: BTreeMap<&'m str, (Span, bool)>,
+    /// What may be deferred.
+    mentioned: Mentioned<'m>,
+}
+
+/// Whether `some` in a body may be about comprehensions only.
+#[derive(Default)]
+struct Mentioned<'m> {
+    names: BTreeSet<&'m str>,
+    /// A body of `every` sees the variables around it, and needs them bound.
+    has_every: bool,
 }
 
 impl<'m> Resolver<'m> {
@@ -307,13 +320,57 @@ impl<'m> Resolver<'m> {
         for output in outputs {
             direct.visit_expr(output);
         }
+        let has_every = statements.iter().any(|statement| matches!(statement.kind, StatementKind::Every(_)));
         // What is declared somewhere in the body is never an undeclared local of it.
-        let direct = direct.mentioned.difference(&direct.declared).copied().collect();
-        self.scopes.push(Scope { direct, ..Scope::default() });
+        let undeclared = direct.mentioned.difference(&direct.declared).copied().collect();
+        let handed_down = self.handed_down(&direct);
+        let mentioned = Mentioned { names: direct.mentioned, has_every };
+        self.scopes.push(Scope { direct: undeclared, mentioned, ..Scope::default() });
+        let depth = self.scopes.len() - 1;
+        for (name, span, is_here) in handed_down {
+            let id = is_here.then(|| self.new_local(name, span, LocalOrigin::Some, depth));
+            let Some(scope) = self.scopes.last_mut() else { continue };
+            match id {
+                Some(id) => {
+                    scope.declared.insert(name, id);
+                }
+                // A body of `every` would need it bound.
+                None if has_every => {}
+                None => {
+                    scope.deferred.insert(name, (span, false));
+                }
+            }
+        }
+    }
+
+    /// The names that the body around declares for comprehensions, and whether this one mentions them itself.
+    fn handed_down(&mut self, direct: &Direct<'m>) -> Vec<(&'m str, Span, bool)> {
+        let Some(around) = self.scopes.last_mut() else { return Vec::new() };
+        let mut names = Vec::new();
+        for (name, (span, is_used)) in &mut around.deferred {
+            if direct.declared.contains(name) {
+                continue;
+            }
+            let is_here = direct.mentioned.contains(name);
+            *is_used |= is_here;
+            names.push((*name, *span, is_here));
+        }
+        names
     }
 
     fn leave(&mut self) {
         let Some(scope) = self.scopes.pop() else { return };
+        for (name, (span, is_used)) in scope.deferred {
+            match self.scopes.last_mut().and_then(|around| around.deferred.get_mut(name)) {
+                // It is the other one, handed down.
+                Some((other, is_other_used)) if *other == span => *is_other_used |= is_used,
+                _ if is_used => {}
+                _ => {
+                    let message = format!("declared var {name} unused");
+                    self.report(span, DiagnosticCode::Declaration, message, Some("leave it out".to_owned()));
+                }
+            }
+        }
         for id in scope.declared.into_values() {
             let Some(local) = self.names.locals.get(id.0) else { continue };
             let hint = match local.origin {
@@ -358,7 +415,11 @@ impl<'m> Resolver<'m> {
             }
             StatementKind::Some(names) => {
                 for name in names {
-                    self.declare(&name.text, name.span, LocalOrigin::Some);
+                    if self.is_for_comprehensions(&name.text) {
+                        self.defer(&name.text, name.span);
+                    } else {
+                        self.declare(&name.text, name.span, LocalOrigin::Some);
+                    }
                 }
             }
             StatementKind::SomeIn(some) => {
@@ -569,6 +630,9 @@ impl<'m> Resolver<'m> {
         }
         let depth = self.scopes.len().saturating_sub(1);
         let before = self.scopes.last().and_then(|scope| scope.declared.get(name)).copied();
+        if self.scopes.last().is_some_and(|scope| scope.deferred.contains_key(name)) {
+            self.report(span, DiagnosticCode::Declaration, format!("var {name} declared above"), None);
+        }
         // A parameter, or a variable of one pattern, may be written twice: it is the same one.
         if let Some(id) = before
             && matches!(origin, LocalOrigin::Param | LocalOrigin::Iteration)
@@ -590,6 +654,31 @@ impl<'m> Resolver<'m> {
             scope.declared.insert(name, id);
         }
         self.set(span, Resolution::Local(id));
+    }
+
+    /// Whether a name that `some` declares is mentioned in the body itself nowhere.
+    fn is_for_comprehensions(&self, name: &str) -> bool {
+        let is_free = |scope: &Scope<'_>| {
+            name != "_"
+                && !scope.mentioned.has_every
+                && !scope.mentioned.names.contains(name)
+                && !scope.declared.contains_key(name)
+                && !scope.deferred.contains_key(name)
+        };
+        self.scopes.last().is_some_and(is_free)
+    }
+
+    fn defer(&mut self, name: &'m str, span: Span) {
+        let depth = self.scopes.len().saturating_sub(1);
+        let id = self.new_local(name, span, LocalOrigin::Some, depth);
+        self.set(span, Resolution::Local(id));
+        // Whether it is, is asked of the name.
+        if let Some(local) = self.names.locals.get_mut(id.0) {
+            local.used = true;
+        }
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.deferred.insert(name, (span, false));
+        }
     }
 
     /// How many arguments the function that `callee` names takes, as far as this module can tell.
