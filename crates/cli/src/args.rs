@@ -245,6 +245,10 @@ pub struct TestArgs {
     /// What could not be evaluated is never let pass.
     #[arg(long, value_enum, value_name = "WHAT", default_value = "deny")]
     pub fail_on: FailOn,
+    /// Say of each object what a constraint has to do with it, and which criteria of its `match` do not hold; by its
+    /// name, its kind, or `Kind/name`. May be repeated. In the forms for people.
+    #[arg(long, value_name = "CONSTRAINT")]
+    pub why: Vec<String>,
     /// Report only what is denied.
     #[arg(long)]
     pub deny_only: bool,

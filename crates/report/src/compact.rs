@@ -23,6 +23,7 @@ const MAX_SHOWN: usize = 1 << 10;
 
 fn write_test(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
     write_rows(Row::of_test(report), out)?;
+    human::write_why(report, out)?;
     if report.wanted.quiet { Ok(()) } else { human::write_test_summary(report, out) }
 }
 

@@ -1,5 +1,7 @@
 //! What `portcullis test` found: a small audit, whose objects and texts are in memory.
 
+use std::collections::BTreeSet;
+
 use portcullis::{EnforcementAction, Error, ErrorKind};
 
 use crate::{Finding, Place, Policy, Problem, Subject, Verdict, count};
@@ -17,6 +19,8 @@ pub struct TestReport {
     pub suppressed: Vec<Suppressed>,
     /// The exceptions that there are, by name.
     pub exceptions: Vec<Exception>,
+    /// Lines that say of each object what constraints that somebody asks about have to do with it.
+    pub why: Vec<String>,
     /// What is wrong with the input, by position.
     pub problems: Vec<Problem>,
     /// How many templates could be used.
@@ -215,6 +219,8 @@ pub struct Counts {
     pub excepted: usize,
     /// Findings that are in the baseline.
     pub known: usize,
+    /// Objects that no constraint applies to, without policies.
+    pub untouched: usize,
     /// Errors in the input.
     pub errors: usize,
     /// Warnings about the input.
@@ -262,6 +268,8 @@ impl TestReport {
             let bad = !findings.is_empty();
             counts.objects += usize::from(bad || !reviewed.is_policy);
             counts.bad_objects += usize::from(bad);
+            let is_touched = bad || reviewed.is_policy || !reviewed.passed.is_empty();
+            counts.untouched += usize::from(!is_touched);
             for finding in findings {
                 let counter = match finding.action().0 {
                     EnforcementAction::Deny => &mut counts.denied,
@@ -272,6 +280,15 @@ impl TestReport {
                 counts.failures += usize::from(finding.verdict == Verdict::Unknown);
             }
         }
+        // What is hidden is touched.
+        let hidden: BTreeSet<u64> = self.suppressed.iter().map(|one| one.finding.ordinal).collect();
+        let is_clean = |ordinal: &u64| {
+            let index = usize::try_from(*ordinal).unwrap_or(usize::MAX);
+            let reviewed =
+                self.reviewed.get(index).filter(|reviewed| !reviewed.is_policy && reviewed.passed.is_empty());
+            reviewed.is_some() && !self.findings.iter().any(|finding| finding.ordinal == *ordinal)
+        };
+        counts.untouched -= hidden.iter().filter(|ordinal| is_clean(ordinal)).count().min(counts.untouched);
         let is_known = |one: &&Suppressed| one.why == Suppression::Baseline;
         counts.known = self.suppressed.iter().filter(is_known).count();
         counts.excepted = self.suppressed.len() - counts.known;

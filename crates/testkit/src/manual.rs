@@ -22,6 +22,7 @@ manual! {
     audit = "docs/audit.md";
     cli = "docs/cli.md";
     conftest = "docs/conftest.md";
+    exceptions = "docs/exceptions.md";
     expansion = "docs/expansion.md";
     library = "docs/library.md";
     mutation = "docs/mutation.md";

@@ -13,10 +13,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use portcullis::{
-    ConstraintKey, Decision, Elsewhere, EnforcementAction, EnforcementPoint, Error, ErrorKind, ExceptionInfo,
-    Expansion, ExpansionSet, FieldPath, Fight, ImpliedBy, Inventory, InventoryStore, Location, MutatorSet,
-    Object, ObjectKey, Outcome, Parent, Place, Places, PolicySet, Position, Precision, Process, Resource,
-    Review, Unsupported, Verdict, World,
+    Applicability, ConstraintKey, Decision, Elsewhere, EnforcementAction, EnforcementPoint, Error, ErrorKind,
+    ExceptionInfo, Expansion, ExpansionSet, FieldPath, Fight, ImpliedBy, Inventory, InventoryStore, Location,
+    MutatorSet, Object, ObjectKey, Outcome, Parent, Place, Places, PolicySet, Position, Precision, Process,
+    Resource, Review, Unsupported, Verdict, World,
 };
 use portcullis_audit::implying::Expand;
 use portcullis_report::{
@@ -283,6 +283,17 @@ fn judge(loaded: Loaded, args: &TestArgs, names: Names) -> TestReport {
     let second =
         tally.as_ref().map(|tally| Second::new(policies, evaluating.timeout(), tally).with(inventory));
     let expansion = Expansion::new(&expansions).with_mutators(&mutators).of_parents(parents);
+    let asked: Vec<ConstraintKey> = policies
+        .constraints()
+        .map(|info| info.key().clone())
+        .filter(|key| is_asked(key, &args.why))
+        .collect();
+    for name in &args.why {
+        if !asked.iter().any(|key| is_asked(key, std::slice::from_ref(name))) {
+            let message = format!("`--why {name}`: there is no such constraint among those that can be used");
+            problems.push(Error::warning(ErrorKind::NoInput, message));
+        }
+    }
     let has_inline_ignores = args.allow_inline_ignores;
     let judging = Judging {
         policies,
@@ -293,6 +304,7 @@ fn judge(loaded: Loaded, args: &TestArgs, names: Names) -> TestReport {
         default,
         evaluating,
         has_inline_ignores,
+        asked,
         second,
     };
     let judged: Vec<Judged> = subjects
@@ -317,7 +329,7 @@ fn judge(loaded: Loaded, args: &TestArgs, names: Names) -> TestReport {
     };
     let excluded = judged.iter().filter(|judged| judged.is_excluded).count();
     let mut reviewed = Vec::with_capacity(judged.len());
-    let (mut findings, mut suppressed) = (Vec::new(), Vec::new());
+    let (mut findings, mut suppressed, mut why) = (Vec::new(), Vec::new(), Vec::new());
     // Of each the first object, and how many there are.
     let mut fights: BTreeMap<_, (Error, String, usize)> = BTreeMap::new();
     for (judged, ordinal) in judged.into_iter().zip(0..) {
@@ -330,6 +342,7 @@ fn judge(loaded: Loaded, args: &TestArgs, names: Names) -> TestReport {
         suppressed.extend(judged.suppressed.into_iter().filter(is_told).map(numbered));
         problems.extend(judged.elsewhere);
         problems.extend(judged.comments);
+        why.extend(judged.why);
         problems.extend(judged.unexpanded);
         problems.extend(judged.otherwise);
         for fight in judged.fights {
@@ -358,11 +371,34 @@ fn judge(loaded: Loaded, args: &TestArgs, names: Names) -> TestReport {
         suppressed,
         exceptions: policies.exceptions().map(|info| exception(info, now_ns)).collect(),
         rules,
+        why,
         problems: Problem::all(&problems),
         templates: policies.templates().count(),
         placed,
         excluded,
         wanted: Wanted { quiet: args.quiet, verbose: args.verbose, max_bytes: args.max_bytes },
+    }
+}
+
+/// Whether somebody asks about a constraint.
+fn is_asked(key: &ConstraintKey, names: &[String]) -> bool {
+    names.iter().any(|name| **name == *key.name || **name == *key.kind || *name == key.to_string())
+}
+
+fn sentence(found: &Applicability) -> String {
+    match found {
+        Applicability::Applies => "applies".to_owned(),
+        Applicability::Criteria(criteria) => {
+            let does = if criteria.len() == 1 { "does" } else { "do" };
+            format!("does not apply: {} {does} not hold", criteria.join(", "))
+        }
+        Applicability::NotHere => "has no action here (`scopedEnforcementActions`)".to_owned(),
+        Applicability::Operation => "is not asked about this operation".to_owned(),
+        Applicability::Excluded => "is not asked, because a Config excludes the namespace".to_owned(),
+        Applicability::Unknown(why) => {
+            format!("is an error, since it is not known whether it applies: {why}")
+        }
+        _ => "is not known".to_owned(),
     }
 }
 
@@ -498,6 +534,8 @@ struct Judging<'a> {
     evaluating: Evaluating,
     /// Whether comments of manifests count.
     has_inline_ignores: bool,
+    /// The constraints of which somebody asks what they have to do with each object.
+    asked: Vec<ConstraintKey>,
     /// Who is asked as well, if somebody is.
     second: Option<Opinion<'a>>,
 }
@@ -519,6 +557,8 @@ struct Judged {
     elsewhere: Vec<Error>,
     /// Why it is not known what it implies.
     unexpanded: Option<Error>,
+    /// What constraints that somebody asks about have to do with it.
+    why: Vec<String>,
     /// What mutators made worse.
     fights: Vec<Fight>,
     /// What a second evaluator says otherwise.
@@ -537,6 +577,7 @@ impl Judged {
             elsewhere: Vec::new(),
             unexpanded: None,
             fights: Vec::new(),
+            why: Vec::new(),
             otherwise: Vec::new(),
         }
     }
@@ -561,6 +602,12 @@ impl Judging<'_> {
         // As in a cluster: what is excluded there is let in.
         let is_excluded = self.policies.excludes(process, &review);
         let is_policy = kind == SubjectKind::Policy;
+        let name = ObjectName::of(&object);
+        let why = |key: &ConstraintKey| {
+            let found = self.policies.applicability(key, &review, &world, point, process)?;
+            Some(format!("{name}: {key}: {}", sentence(&found)))
+        };
+        let why = if is_policy { Vec::new() } else { self.asked.iter().filter_map(why).collect() };
         let mut unexpanded = None;
         let (mut passed, mut prints) = (Vec::new(), Vec::new());
         let (mut findings, mut suppressed, mut comments) = (Vec::new(), Vec::new(), Vec::new());
@@ -608,6 +655,7 @@ impl Judging<'_> {
             elsewhere,
             unexpanded,
             fights,
+            why,
             otherwise,
         }
     }

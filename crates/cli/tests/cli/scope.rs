@@ -682,3 +682,35 @@ fn command_line_webhook_and_audit_judge_an_object_where_it_lives_whatever_it_say
     }
     assert!(verdicts > 2000, "only {verdicts} violations");
 }
+
+/// Why nothing was found: which criteria keep a constraint from an object.
+#[test]
+fn who_asks_why_is_told_which_criteria_do_not_hold() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = std::fs::read_to_string(super::testdata().join("mutation-fights/policy.yaml")).unwrap();
+    let (template, _) = policy.split_once("\n---\n").unwrap();
+    let constraint = "apiVersion: constraints.gatekeeper.sh/v1beta1\nkind: PullAlways\nmetadata: {name: prod}\nspec: {match: {kinds: [{kinds: [Pod]}], namespaces: ['prod-*'], \
+                      excludedNamespaces: [prod-x], labelSelector: {matchLabels: {a: b}}, name: web-*, scope: Namespaced}}\n---\n\
+                      apiVersion: constraints.gatekeeper.sh/v1beta1\nkind: PullAlways\nmetadata: {name: any}\nspec: {enforcementAction: scoped, scopedEnforcementActions: [{action: deny, enforcementPoints: [{name: audit.gatekeeper.sh}]}]}\n";
+    std::fs::write(folder.path().join("policy.yaml"), format!("{template}\n---\n{constraint}")).unwrap();
+    let objects = "{apiVersion: v1, kind: Pod, metadata: {name: web-1, namespace: prod-a, labels: {a: b}}}\n---\n\
+                   {apiVersion: v1, kind: Pod, metadata: {name: db, namespace: prod-x}}\n---\n\
+                   {apiVersion: v1, kind: Service, metadata: {name: web-2, namespace: dev, labels: {a: b}}}\n";
+    std::fs::write(folder.path().join("objects.yaml"), objects).unwrap();
+    let test = |args: &[&str]| {
+        run_in(folder.path(), &[&["test", "-p", "policy.yaml", "objects.yaml"], args].concat())
+    };
+    let run = test(&["--why", "PullAlways/prod", "--why", "any", "--why", "nobody"]).exits_with(0);
+    insta::assert_snapshot!(run.shown());
+    assert_eq!(test(&["--why", "PullAlways", "-o", "compact"]).stdout.matches("why: ").count(), 6);
+    assert!(!test(&[]).stdout.contains("why"));
+    let none = folder.path().join("none.yaml");
+    std::fs::write(&none, "{apiVersion: v1, kind: Service, metadata: {name: web-2, namespace: dev}}\n")
+        .unwrap();
+    let run = run_in(folder.path(), &["test", "-p", "policy.yaml", "none.yaml"]).exits_with(0);
+    assert!(
+        run.stdout.contains("nothing found in 1 object: no constraint applies to any"),
+        "{}",
+        run.shown()
+    );
+}

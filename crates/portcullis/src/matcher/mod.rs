@@ -22,6 +22,7 @@ mod glob;
 mod kinds;
 mod namespaces;
 mod selectors;
+mod unmet;
 
 use thiserror::Error;
 

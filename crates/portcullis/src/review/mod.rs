@@ -11,11 +11,13 @@ mod locate;
 mod outcome;
 mod quotes;
 mod request;
+mod why;
 
 pub use elsewhere::Elsewhere;
 pub use implied::ImpliedBy;
 pub use outcome::{ConstraintResult, Outcome, Position, Precision, Verdict, Violation};
 pub use request::Review;
+pub use why::Applicability;
 
 use std::cell::{OnceCell, RefCell};
 use std::sync::Arc;

@@ -21,7 +21,7 @@ pub use audit::{table, write_doubts, write_problems as write_audit_problems};
 
 pub use bench::write_comparison;
 pub(crate) use lint::{summary as lint_summary, write_summary as write_lint_summary};
-pub(crate) use test::{summary_of as test_summary, write_summary as write_test_summary};
+pub(crate) use test::{summary_of as test_summary, write_summary as write_test_summary, write_why};
 
 pub(crate) const FORM: Spec = Spec {
     aliases: &["default", "table"],

@@ -27,10 +27,19 @@ pub(super) fn write(report: &TestReport, out: &mut dyn Write) -> io::Result<()> 
             write_prints(report, reviewed, out)?;
         }
     }
+    write_why(report, out)?;
     if report.wanted.verbose {
         write_suppressed(report, out)?;
     }
     if report.wanted.quiet { Ok(()) } else { write_summary(report, out) }
+}
+
+/// What somebody asked about.
+pub(crate) fn write_why(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
+    for line in &report.why {
+        writeln!(out, "why: {}", escape::line(&clip::text(line, MAX_SHOWN)))?;
+    }
+    if report.why.is_empty() { Ok(()) } else { writeln!(out) }
 }
 
 /// A line for each finding that does not count, and why.
@@ -138,6 +147,12 @@ fn summary(report: &TestReport, counts: Counts) -> String {
     };
     let found = match found.as_slice() {
         [] if counts.objects == 0 => "no object was judged".to_owned(),
+        [] if counts.untouched == counts.objects => {
+            format!("nothing found in {objects}: no constraint applies to any")
+        }
+        [] if counts.untouched > 0 => {
+            format!("nothing found in {objects}, of which no constraint applies to {}", counts.untouched)
+        }
         [] => format!("nothing found in {objects}"),
         found => format!("{} in {} of {objects}", found.join(", "), counts.bad_objects),
     };

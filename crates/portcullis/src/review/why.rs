@@ -1,0 +1,65 @@
+//! Why a constraint says nothing about an object.
+
+use super::Review;
+use crate::api::Process;
+use crate::enforcement::EnforcementPoint;
+use crate::matcher::Subject;
+use crate::names::ConstraintKey;
+use crate::policy::PolicySet;
+use crate::world::World;
+
+/// What a constraint has to do with an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Applicability {
+    /// It applies; what it says is in the outcome.
+    Applies,
+    /// It does not: these criteria of its `match` do not hold, as they were written, each in backticks.
+    Criteria(Vec<String>),
+    /// It has no action at this enforcement point.
+    NotHere,
+    /// It is not asked about this operation, such as a deletion.
+    Operation,
+    /// A Config excludes the object's namespace.
+    Excluded,
+    /// It is not known whether it applies, and why: an error result.
+    Unknown(String),
+}
+
+impl PolicySet {
+    /// What a constraint has to do with the object of a review; `None` if there is no such constraint.
+    ///
+    /// Cost: a look at each constraint and one matcher.
+    #[must_use]
+    pub fn applicability(
+        &self,
+        key: &ConstraintKey,
+        review: &Review,
+        world: &World<'_>,
+        point: EnforcementPoint,
+        process: Process,
+    ) -> Option<Applicability> {
+        let constraint = self.candidates(None).find(|constraint| constraint.info.key() == key)?;
+        if constraint.info.enforcement().actions(point).is_empty() {
+            return Some(Applicability::NotHere);
+        }
+        if !constraint.template.reviews(review.operation(), point) {
+            return Some(Applicability::Operation);
+        }
+        if self.excludes(process, review) {
+            return Some(Applicability::Excluded);
+        }
+        let namespace = review.known_namespace(world);
+        match super::matches(constraint, review, namespace) {
+            Ok(true) => Some(Applicability::Applies),
+            Err(why) => Some(Applicability::Unknown(why)),
+            Ok(false) => {
+                let unmet = review.candidates().next().map(|object| {
+                    let subject = Subject { object, home: review.home(namespace), source: review.source() };
+                    constraint.matcher.unmet(&subject)
+                });
+                Some(Applicability::Criteria(unmet.unwrap_or_default()))
+            }
+        }
+    }
+}
