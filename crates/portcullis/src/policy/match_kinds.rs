@@ -16,13 +16,12 @@ impl PolicySet {
     /// known. Kinds of groups that are not Kubernetes' own may exist without being known, and are not looked at.
     #[must_use]
     pub fn impossible_kinds(&self, scopes: &Scopes) -> Vec<Error> {
-        let of_constraint =
-            |info: &Arc<ConstraintInfo>, entries: Vec<(Option<Vec<Arc<str>>>, Option<Vec<Arc<str>>>)>| {
-                let entries = entries.into_iter().enumerate();
-                entries
-                    .flat_map(|(index, (groups, kinds))| Entry { info, index, groups, kinds }.judge(scopes))
-                    .collect::<Vec<_>>()
-            };
+        let of_constraint = |info: &Arc<ConstraintInfo>, entries: Vec<(Names, Names)>| {
+            let entries = entries.into_iter().enumerate();
+            entries
+                .flat_map(|(index, (groups, kinds))| Entry { info, index, groups, kinds }.judge(scopes))
+                .collect::<Vec<_>>()
+        };
         let owned = |names: Option<&BTreeSet<Arc<str>>>| names.map(|names| names.iter().cloned().collect());
         self.0
             .constraints
@@ -35,6 +34,9 @@ impl PolicySet {
             .collect()
     }
 }
+
+/// Groups or kinds of an entry; `None` for any.
+type Names = Option<Vec<Arc<str>>>;
 
 /// One entry of `match.kinds`; `None` for any.
 struct Entry<'a> {
