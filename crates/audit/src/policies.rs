@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use portcullis::{
-    ConfigHomes, ConstraintInfo, ConstraintKey, EnforcementPoint, Error, Limits, PolicySet, Resource,
-    Unsupported,
+    ConfigHomes, ConstraintInfo, ConstraintKey, EnforcementPoint, Error, Limits, PolicyException, PolicySet,
+    Resource, Unsupported,
 };
 use portcullis_report::Policy;
 use portcullis_sources::{Choice, documents, is_policy, prepared};
@@ -95,6 +95,9 @@ fn digest(set: &PolicySet, implying: &Implying) -> String {
     for constraint in set.constraints() {
         let key = constraint.key();
         add(&key.kind, &key.name, &constraint.object().to_json());
+    }
+    for (exception, document) in set.exceptions().zip(set.exception_documents()) {
+        add(PolicyException::KIND, exception.name(), &document.to_json());
     }
     for (kind, name, text) in implying.texts() {
         add(kind, name, text);

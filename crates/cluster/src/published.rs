@@ -120,6 +120,8 @@ pub struct Report {
     pub failing_watches: usize,
     /// Kinds of which it is not known what objects there are, and why: policies that read them are errors.
     pub unreadable: BTreeMap<String, String>,
+    /// Why it is not known which exceptions there are: none is in force.
+    pub unknown_exceptions: Option<String>,
     /// What goes wrong, beside what is wrong with policies.
     pub problems: Vec<Problem>,
     /// Every policy object of the cluster, and what is wrong with it.
@@ -304,7 +306,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// A template, constraint, Config, SyncSet, mutator or ExpansionTemplate of the cluster, as its status should say.
+/// A template, constraint, Config, SyncSet, exception, mutator or ExpansionTemplate of the cluster, as its status should say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyState {
     /// Its kind.

@@ -47,6 +47,12 @@ impl ApiResource {
         Self::new("syncset.gatekeeper.sh/v1alpha1", "SyncSet", "syncsets", false)
     }
 
+    /// `policy.portcullis.dev/v1alpha1` PolicyExceptions.
+    #[must_use]
+    pub fn exceptions() -> Self {
+        Self::new("policy.portcullis.dev/v1alpha1", "PolicyException", "policyexceptions", false)
+    }
+
     /// The mutators of one kind, in the newest version. Their plural is the kind in lower case.
     #[must_use]
     pub fn mutators(kind: MutatorKind) -> Self {

@@ -5,15 +5,16 @@
 //! status. They refuse only what no list can hold twice; what is wrong with a policy is said by the webhook,
 //! which knows better hints.
 
-use portcullis::MutatorKind;
+use portcullis::{MutatorKind, PolicyException};
 use serde_json::{Value, json};
 
-/// Those of ConstraintTemplate, Config, SyncSet, ExpansionTemplate and the kinds of mutators. Where Gatekeeper is
-/// installed it brings its own.
+/// Those of ConstraintTemplate, Config, SyncSet, ExpansionTemplate and the kinds of mutators, which Gatekeeper
+/// brings where it is installed, and of our own PolicyException, which it does not know.
 #[must_use]
 pub fn own_crds() -> Vec<Value> {
     let mutators = MutatorKind::ALL.iter().copied().map(mutators);
-    [templates(), configs(), sync_sets(), expansion_templates()].into_iter().chain(mutators).collect()
+    let others = [templates(), configs(), sync_sets(), expansion_templates(), exceptions()];
+    others.into_iter().chain(mutators).collect()
 }
 
 const PRESERVE: &str = "x-kubernetes-preserve-unknown-fields";
@@ -232,6 +233,74 @@ fn sync_sets() -> Value {
         "Cluster",
         vec![Version { name: "v1alpha1", schema }],
     )
+}
+
+/// Has objects keep the fields that they do not name, to the bottom. An API server drops others before any webhook sees them: without a
+/// field that is misspelt, an exception would be about more objects, or for longer, than somebody wrote.
+fn keep_unknown(schema: &mut Value) {
+    let Some(fields) = schema.as_object_mut() else { return };
+    if let Some(Value::Object(properties)) = fields.get_mut("properties") {
+        properties.values_mut().for_each(keep_unknown);
+        fields.insert(PRESERVE.to_owned(), json!(true));
+    }
+    if let Some(items) = fields.get_mut("items") {
+        keep_unknown(items);
+    }
+}
+
+/// Of our own kind, of which nobody but us says what is wrong.
+fn exceptions() -> Value {
+    let mut matching = PolicyException::match_schema();
+    if let Some(matching) = matching.as_object_mut() {
+        let description = "Which objects are excepted, as in constraints; `{}` means all.";
+        matching.insert("description".to_owned(), json!(description));
+    }
+    let mut spec = object(
+        "What does not count, of which objects, why, and until when.",
+        json!({
+            "constraints": {
+                "type": "array",
+                "description": "Constraints, as `Kind/name`.",
+                "items": {"type": "string", "pattern": "^[^/]+/.+$"},
+            },
+            "templates": texts("Kinds of constraints, of which all are meant."),
+            "match": matching,
+            "reason": {
+                "type": "string",
+                "description": "Why this is let pass.",
+                "minLength": 1,
+                "pattern": r"\S",
+            },
+            "owner": text("Who answers for it."),
+            "expiresAt": {
+                "type": "string",
+                "description": "When it ends: a moment such as `2027-03-31T00:00:00Z`, or a date, which means its beginning in UTC.",
+                "pattern": r"^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt ].+)?$",
+            },
+        }),
+    );
+    if let Some(spec) = spec.as_object_mut() {
+        spec.insert("required".to_owned(), json!(["match", "reason"]));
+        spec.insert("anyOf".to_owned(), json!([{"required": ["constraints"]}, {"required": ["templates"]}]));
+    }
+    keep_unknown(&mut spec);
+    let mut schema = root("Lets what constraints find in some objects pass, for a reason.", spec);
+    if let Some(schema) = schema.as_object_mut() {
+        schema.insert("required".to_owned(), json!(["spec"]));
+    }
+    let mut definition = definition(
+        PolicyException::GROUP,
+        PolicyException::KIND,
+        "policyexceptions",
+        "Cluster",
+        vec![Version { name: "v1alpha1", schema }],
+    );
+    let column = |name: &str| json!({"name": name, "type": "string", "jsonPath": format!(".spec.{name}")});
+    let columns = ["owner", "expiresAt", "reason"].map(column);
+    if let Some(Value::Object(version)) = definition.pointer_mut("/spec/versions/0") {
+        version.insert("additionalPrinterColumns".to_owned(), json!(columns));
+    }
+    definition
 }
 
 /// What something applies to: each name exactly.

@@ -82,7 +82,9 @@ fn schemas_are_structural() {
         assert!(fields.get("type").is_some_and(Value::is_string), "{path} has no type");
         match fields["type"].as_str().unwrap() {
             "object" => assert!(
-                fields.contains_key("properties") || preserves || path.ends_with(".metadata"),
+                ["properties", "additionalProperties"].iter().any(|key| fields.contains_key(*key))
+                    || preserves
+                    || path.ends_with(".metadata"),
                 "{path} would lose all that is in it"
             ),
             "array" => check(&fields["items"], &format!("{path}[]")),
@@ -158,8 +160,15 @@ fn nothing_that_policies_mean_is_pruned() {
         for document in Document::read_all(&file.display().to_string(), &text).0 {
             let (resource, errors) = Resource::read(&document);
             // Unknown fields are reported, and dropped.
-            let is_used =
-                matches!(resource, Some(Resource::Template(_) | Resource::Config(_) | Resource::SyncSet(_)));
+            let is_used = matches!(
+                resource,
+                Some(
+                    Resource::Template(_)
+                        | Resource::Config(_)
+                        | Resource::SyncSet(_)
+                        | Resource::Exception(_)
+                )
+            );
             let is_lossy = errors.iter().any(|error| error.kind() == portcullis::ErrorKind::UnknownField);
             if !is_used || is_lossy {
                 continue;
@@ -176,6 +185,30 @@ fn nothing_that_policies_mean_is_pruned() {
         }
     }
     assert!(checked > 30, "only {checked} were found");
+}
+
+/// A field that is misspelt makes an exception wider, or lets it last for longer. It has to come as far as the webhook, which refuses it.
+#[test]
+fn what_is_misspelt_in_an_exception_is_not_pruned() {
+    let crds = own_crds();
+    let crd = crds.iter().find(|crd| crd["spec"]["names"]["kind"] == "PolicyException").unwrap();
+    assert_eq!(crd["metadata"]["name"], "policyexceptions.policy.portcullis.dev");
+    assert_eq!(crd["spec"]["scope"], "Cluster");
+    let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
+    let spec = json!({
+        "constraints": ["A/a"], "templates": ["B"], "reason": "r", "owner": "o", "expiresAt": "2027-03-31",
+        "expires": "2027-03-31",
+        "match": {"namespace": ["shop"], "name": "a-*", "kinds": [{"apiGroups": [""], "kinds": ["Pod"], "kind": "Pod"}],
+            "labelSelector": {"matchLabels": {"a": "b"}, "matchLabel": {"a": "b"}}},
+    });
+    assert_eq!(pruned(&spec, schema), spec);
+    assert_eq!(schema["required"], json!(["match", "reason"]));
+    let of_match = schema["properties"]["match"]["properties"].as_object().unwrap();
+    for field in
+        ["kinds", "namespaces", "excludedNamespaces", "labelSelector", "namespaceSelector", "name", "scope"]
+    {
+        assert!(of_match.contains_key(field), "{field}");
+    }
 }
 
 #[test]

@@ -404,6 +404,12 @@ fn write_numbers(text: &mut MetricsText, numbers: &Numbers) {
             numbers.unreadable_kinds as u64,
         ),
         (
+            "portcullis_exceptions_unknown",
+            "gauge",
+            "Whether it is not known which PolicyExceptions the cluster has, so that none is in force.",
+            u64::from(numbers.has_unknown_exceptions),
+        ),
+        (
             "portcullis_status_write_failures_total",
             "counter",
             "Statuses of policies that could not be written.",

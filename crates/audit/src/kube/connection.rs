@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use portcullis::{ConfigHomes, Error, ErrorKind, PolicySet, Resource, Unsupported, Uses, unsupported_kinds};
 use portcullis_cluster::{
@@ -62,6 +62,7 @@ impl Connection {
             for resource in kinds.into_iter().chain(others) {
                 self.policies_of(&resource, &mut resources, &mut problems).await?;
             }
+            self.exceptions(&discovery, &mut resources, &mut problems).await;
             let unlisted = self.others(&discovery, &mut resources, &mut problems).await;
             Ok((resources, problems, unlisted))
         });
@@ -72,7 +73,34 @@ impl Connection {
             .extend(unlisted.into_iter().map(|(resource, error)| not_known(&resource, &error, &implying)));
         let (set, found) = PolicySet::from_resources_in(resources, homes);
         problems.extend(found);
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        problems.extend(set.idle_exceptions(Some(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX))));
         Ok(Policies::new(set, implying, unsupported.judge(problems)))
+    }
+
+    /// The exceptions. If they cannot be listed, none is in force, and that is an error: what they would let pass is found.
+    async fn exceptions(
+        &self,
+        discovery: &Discovery,
+        resources: &mut Vec<Resource>,
+        problems: &mut Vec<Error>,
+    ) {
+        let resource = ApiResource::exceptions();
+        if discovery.get(&resource.gvk).is_none() {
+            return;
+        }
+        // Half of a list is none.
+        let (mut some, mut found) = (Vec::new(), Vec::new());
+        match self.policies_of(&resource, &mut some, &mut found).await {
+            Ok(()) => {
+                resources.extend(some);
+                problems.extend(found);
+            }
+            Err(error) => {
+                let message = format!("no exception is in force, since {resource} cannot be listed: {error}");
+                problems.push(Error::new(ErrorKind::Unreadable, message));
+            }
+        }
     }
 
     /// Expansion templates and mutators, and what the cluster has of Gatekeeper's kinds that nothing is done for. Returns the kinds that

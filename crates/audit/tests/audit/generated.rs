@@ -10,7 +10,7 @@ use portcullis_testkit::policies;
 use serde_json::json;
 
 use crate::kube::server;
-use crate::rights::{NAMESPACE, exercise, register_reports};
+use crate::rights::{NAMESPACE, exercise, register_exceptions, register_reports};
 use crate::support::{POLICIES, pod};
 
 /// The roles for some policies and those of the tests, by themselves: nothing else is read but them.
@@ -21,6 +21,7 @@ async fn roles_are_exact(paths: Vec<PathBuf>, codes: [i32; 2], elsewhere: &[&str
         input.documents.iter().chain(&own).filter_map(|document| Resource::read(document).0).collect();
     let server = server().await;
     server.register_kubernetes();
+    register_exceptions(&server);
     register_reports(&server);
     for template in all.iter().filter_map(|resource| match resource {
         Resource::Template(template) => Some(template),

@@ -204,3 +204,60 @@ async fn statuses_and_reports_are_written_where_they_have_changed_and_nowhere_el
     );
     assert_eq!(server.get("nohostpid", "", "no-host-pid").unwrap()["status"]["totalViolations"], 5);
 }
+
+fn exception(name: &str, more: &Value) -> Value {
+    let mut spec = json!({"templates": ["NoHostPid"], "match": {"namespaces": ["shop"]}, "reason": "known"});
+    for (key, value) in more.as_object().into_iter().flatten() {
+        spec[key] = value.clone();
+    }
+    json!({"apiVersion": "policy.portcullis.dev/v1alpha1", "kind": "PolicyException",
+        "metadata": {"name": name}, "spec": spec})
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn exceptions_of_the_cluster_are_honoured() {
+    let server = server().await;
+    crate::rights::register_exceptions(&server);
+    server.put(pod("shop", "bad", true));
+    server.put(pod("blog", "bad", true));
+    // More than a page of them.
+    for number in 0..150 {
+        server.put(exception(&format!("other-{number}"), &json!({"match": {"namespaces": ["nowhere"]}})));
+    }
+    server.put(exception("shop", &json!({})));
+    server.put(exception("blog", &json!({"match": {"namespaces": ["blog"]}, "expiresAt": "2020-01-01"})));
+    let report = audited(&server, 500, Scope::Named, false).await;
+    let findings = report["findings"].as_array().unwrap();
+    assert_eq!((findings.len(), &findings[0]["object"]["namespace"]), (1, &json!("blog")), "{findings:#?}");
+    assert_eq!((&report["totals"]["excepted"], &report["completion"]), (&json!(1), &json!("complete")));
+    let told = report["problems"].to_string();
+    assert!(told.contains("ended at 2020-01-01"), "{told}");
+    // One that is broken lets nothing pass, and is an error.
+    server.put(exception("shop", &json!({"expires": "2999-01-01"})));
+    let report = audited(&server, 500, Scope::Named, false).await;
+    assert_eq!(report["findings"].as_array().unwrap().len(), 2);
+    assert_eq!(report["standing"], "incomplete");
+    assert!(report["problems"].to_string().contains("PolicyException/shop"), "{}", report["problems"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn exceptions_that_cannot_be_listed_let_nothing_pass_and_that_is_an_error() {
+    let server = server().await;
+    crate::rights::register_exceptions(&server);
+    server.put(pod("shop", "bad", true));
+    server.put(exception("shop", &json!({})));
+    for number in 0..150 {
+        server.put(exception(&format!("other-{number}"), &json!({})));
+    }
+    let list = || Fault::on(Verb::List, "policyexceptions");
+    // Not at all, and half of them.
+    for fault in [list().always().forbidden(), list().after(1).always().forbidden()] {
+        server.fault(fault);
+        let report = audited(&server, 500, Scope::Named, false).await;
+        assert_eq!(report["findings"].as_array().unwrap().len(), 1);
+        assert_eq!(report["standing"], "incomplete");
+        let told = report["problems"].to_string();
+        assert!(told.contains("no exception is in force"), "{told}");
+        server.heal();
+    }
+}

@@ -29,6 +29,10 @@ pub async fn audit(server: &ApiServer) -> Run {
     tokio::task::spawn_blocking(move || Run::of(command, None)).await.unwrap()
 }
 
+pub fn register_exceptions(server: &ApiServer) {
+    server.register("policy.portcullis.dev/v1alpha1", "PolicyException", "policyexceptions", false);
+}
+
 pub fn register_reports(server: &ApiServer) {
     for (api_version, kind, plural, namespaced) in [
         ("wgpolicyk8s.io/v1alpha2", "PolicyReport", "policyreports", true),
@@ -71,6 +75,7 @@ pub async fn exercise(server: &ApiServer, codes: [i32; 2]) {
 async fn the_roles_allow_what_the_audit_does_and_nothing_else() {
     let server = server().await;
     server.register_kubernetes();
+    register_exceptions(&server);
     register_reports(&server);
     // A policy about all kinds that the role names; the others are not listed.
     let kinds =

@@ -654,8 +654,8 @@ impl Judging<'_> {
             is_excluded,
             elsewhere,
             unexpanded,
-            fights,
             why,
+            fights,
             otherwise,
         }
     }

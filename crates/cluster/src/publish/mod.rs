@@ -85,6 +85,8 @@ struct Held {
     waiting: BTreeMap<TemplateName, Vec<Awaited>>,
     /// Those that read what cannot be read and are therefore not served.
     ignored: BTreeSet<TemplateName>,
+    /// Why no exception is in force: it is not known which there are.
+    unknown_exceptions: Option<Arc<str>>,
 }
 
 /// What there is to be done when it is quiet.
@@ -240,7 +242,13 @@ impl Writer {
                 self.watches.failed(&purpose, &error);
                 self.due.plan = true;
             }
-            Event::Watching => self.due.report |= self.watches.works(&purpose),
+            Event::Watching => {
+                self.due.report |= self.watches.works(&purpose);
+                // What was given up is known again once it was listed, which a watch that goes on does not do.
+                if self.watches.get(&purpose).is_some_and(|watched| watched.given_up.is_some()) {
+                    self.watches.start(purpose);
+                }
+            }
             Event::Listed(items) => {
                 self.due.plan |= self.watches.settled(&purpose, Progress::Known);
                 self.replace(&purpose, items);
@@ -268,7 +276,9 @@ impl Writer {
                 self.ask_soon();
                 false
             }
-            Purpose::Mutators(_) | Purpose::ExpansionTemplates => self.may_be_absent(purpose),
+            Purpose::Exceptions | Purpose::Mutators(_) | Purpose::ExpansionTemplates => {
+                self.may_be_absent(purpose)
+            }
             Purpose::Templates | Purpose::Namespaces | Purpose::Definitions => false,
         };
         if may_be_absent {
@@ -318,6 +328,7 @@ impl Writer {
             Purpose::Templates
             | Purpose::Configs
             | Purpose::SyncSets
+            | Purpose::Exceptions
             | Purpose::Constraints(_)
             | Purpose::Mutators(_)
             | Purpose::ExpansionTemplates => {
@@ -347,6 +358,7 @@ impl Writer {
             Purpose::Templates
             | Purpose::Configs
             | Purpose::SyncSets
+            | Purpose::Exceptions
             | Purpose::Constraints(_)
             | Purpose::Mutators(_)
             | Purpose::ExpansionTemplates => {
@@ -378,6 +390,7 @@ impl Writer {
             Purpose::Templates
             | Purpose::Configs
             | Purpose::SyncSets
+            | Purpose::Exceptions
             | Purpose::Constraints(_)
             | Purpose::Mutators(_)
             | Purpose::ExpansionTemplates => {
@@ -557,13 +570,27 @@ impl Writer {
             let unreadable = self.objects.unreadable();
             held.ignored = latest.unjudgeable(unreadable).into_keys().collect();
         }
+        held.unknown_exceptions = self.unknown_exceptions();
         held
+    }
+
+    /// Why it is not known which exceptions there are, if it is not. Of an exception nothing is taken for granted: where it may have been
+    /// taken away, it lets nothing pass.
+    fn unknown_exceptions(&self) -> Option<Arc<str>> {
+        let watched = self.watches.get(&Purpose::Exceptions)?;
+        match (&watched.given_up, watched.progress) {
+            (Some(why), _) => Some(why.as_str().into()),
+            (None, Progress::Listing) => Some("they are being listed".into()),
+            (None, Progress::Known | Progress::Absent) => None,
+        }
     }
 
     fn publish(&mut self, published: Option<&Snapshot>, held: Held, news: News) {
         let objects_changed = self.objects.is_changed() || published.is_none();
         let are_others_held =
             !held.waiting.keys().eq(self.held.waiting.keys()) || held.ignored != self.held.ignored;
+        let are_others_held =
+            are_others_held || held.unknown_exceptions.is_some() != self.held.unknown_exceptions.is_some();
         let policies_changed = news.policies || are_others_held || published.is_none();
         self.held = held;
         let mutators = self.known_mutators();
@@ -581,7 +608,8 @@ impl Writer {
                 let before = published.map_or(&none, |published| &published.policies);
                 let waiting = self.held.waiting.keys().cloned().collect();
                 let latest = self.policies.latest().holding_back(&waiting, before);
-                latest.holding_back(&self.held.ignored, &none)
+                let policies = latest.holding_back(&self.held.ignored, &none);
+                if self.held.unknown_exceptions.is_some() { policies.without_exceptions() } else { policies }
             }
         };
         if news.policies || published.is_none() {

@@ -36,6 +36,7 @@ pub(super) enum Identity {
     Constraint(ConstraintKey),
     Config(Arc<str>),
     SyncSet(Arc<str>),
+    Exception(Arc<str>),
     Mutator(MutatorKey),
     ExpansionTemplate(Arc<str>),
 }
@@ -49,6 +50,7 @@ impl Identity {
             Resource::Constraint(constraint) => Some(Self::Constraint(constraint.key().clone())),
             Resource::Config(config) => Some(Self::Config(config.name.clone())),
             Resource::SyncSet(sync_set) => Some(Self::SyncSet(sync_set.name.clone())),
+            Resource::Exception(exception) => Some(Self::Exception(exception.name().clone())),
             Resource::Mutator(mutator) => Some(Self::Mutator(mutator.key().clone())),
             Resource::ExpansionTemplate(template) => Some(Self::ExpansionTemplate(template.name().clone())),
             Resource::Rejected(resource) => Self::of(resource),
@@ -63,6 +65,7 @@ impl Identity {
             Self::Constraint(key) => key.to_string(),
             Self::Config(name) => format!("Config/{name}"),
             Self::SyncSet(name) => format!("SyncSet/{name}"),
+            Self::Exception(name) => format!("PolicyException/{name}"),
             Self::Mutator(key) => key.to_string(),
             Self::ExpansionTemplate(name) => format!("ExpansionTemplate/{name}"),
         }
@@ -249,6 +252,7 @@ impl Policies {
             Identity::Constraint(key) => Change::RemoveConstraint(key),
             Identity::Config(name) => Change::RemoveConfig(name),
             Identity::SyncSet(name) => Change::RemoveSyncSet(name),
+            Identity::Exception(name) => Change::RemoveException(name),
             Identity::Mutator(key) => return self.mutator_store.remove(&key),
             Identity::ExpansionTemplate(name) => {
                 self.expansion_store.apply(ExpansionChange::Remove(name));
@@ -296,8 +300,15 @@ impl Policies {
             let is_sound = !errors.iter().any(|error| error.severity() == Severity::Error);
             ingested.push(Ingestion { of, took: start.elapsed(), is_sound });
         }
-        // What cannot be read is not in force; what was there before it is.
-        let identity = identity.or(before);
+        let identity = match (identity, before) {
+            // An exception loosens: what cannot be read of it lets nothing pass, and neither does what it said before.
+            (None, Some(before @ Identity::Exception(_))) => {
+                self.forget(before);
+                None
+            }
+            // What cannot be read is not in force; what was there before it is.
+            (identity, before) => identity.or(before),
+        };
         let known = Known { resource: resource.clone(), text, identity, document: read.ok(), errors };
         self.known.insert(place, known);
         self.has_news_of(purpose);

@@ -27,6 +27,8 @@ struct Overall {
     /// Why it is not known which mutators there are.
     unknown_mutators: Option<Arc<str>>,
     expansions: BTreeSet<String>,
+    /// Why no exception is in force.
+    unknown_exceptions: Option<Arc<str>>,
     unjudgeable: BTreeMap<TemplateName, Unjudgeable>,
     /// What is wrong with policies because of others.
     together: Vec<Error>,
@@ -43,6 +45,7 @@ impl Writer {
             mutators: Self::mutators_in_force(published.as_deref()),
             unknown_mutators: published.as_deref().and_then(|published| published.mutators.clone().err()),
             expansions: expansions_in_force(published.as_deref()),
+            unknown_exceptions: self.held.unknown_exceptions.clone(),
             unjudgeable: self.policies.latest().unjudgeable(self.objects.unreadable()),
             together: self.policies.problems_together(),
             is_ready: published.is_some(),
@@ -68,6 +71,7 @@ impl Writer {
             waiting,
             failing_watches: self.watches.iter().filter(|(_, watched)| watched.failing.is_some()).count(),
             unreadable: unreadable.map(|(gvk, why)| (gvk.to_string(), why.to_string())).collect(),
+            unknown_exceptions: self.held.unknown_exceptions.as_deref().map(str::to_owned),
             problems: self.problems(),
             policies,
             unsupported: unsupported.collect(),
@@ -90,6 +94,9 @@ impl Writer {
             let message = match (&watched.given_up, watched.progress, purpose) {
                 (Some(_), _, Purpose::Mutators(_)) => {
                     format!("cannot be listed, so that nothing can be mutated: {error}")
+                }
+                (Some(_), _, Purpose::Exceptions) => {
+                    format!("cannot be listed, so that no exception is in force: {error}")
                 }
                 (Some(_), ..) => format!("cannot be read, so that what reads it cannot be judged: {error}"),
                 (None, _, Purpose::Definitions) => {
@@ -136,6 +143,7 @@ impl Writer {
             Some(Identity::Constraint(key)) => overall.in_force.contains(key),
             Some(Identity::Mutator(key)) => overall.mutators.contains(key),
             Some(Identity::ExpansionTemplate(name)) => overall.expansions.contains(&**name),
+            Some(Identity::Exception(_)) if overall.unknown_exceptions.is_some() => false,
             _ => !known.errors.iter().any(|error| is_error(&error)),
         };
         let (namespace, name) = name;
@@ -170,9 +178,14 @@ impl Writer {
                 let kinds = vec![Awaited::Everything];
                 return Standing::Waiting { kinds, since: SystemTime::UNIX_EPOCH };
             }
+            Some(Identity::Exception(_)) if let Some(why) = &overall.unknown_exceptions => {
+                let kinds = vec![Awaited::ListFailed(known.resource.clone(), why.to_string())];
+                return Standing::Waiting { kinds, since: SystemTime::UNIX_EPOCH };
+            }
             Some(
                 Identity::Config(_)
                 | Identity::SyncSet(_)
+                | Identity::Exception(_)
                 | Identity::Mutator(_)
                 | Identity::ExpansionTemplate(_),
             )

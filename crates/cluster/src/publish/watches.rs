@@ -20,6 +20,7 @@ pub(super) enum Purpose {
     Templates,
     Configs,
     SyncSets,
+    Exceptions,
     Namespaces,
     /// CRDs, by name: when kinds come and go.
     Definitions,
@@ -44,14 +45,23 @@ pub(super) enum Family {
 }
 
 impl Purpose {
-    pub(super) const FIXED: [Self; 5] =
-        [Self::Templates, Self::Configs, Self::SyncSets, Self::Namespaces, Self::Definitions];
+    pub(super) const FIXED: [Self; 6] = [
+        Self::Templates,
+        Self::Configs,
+        Self::SyncSets,
+        Self::Exceptions,
+        Self::Namespaces,
+        Self::Definitions,
+    ];
 
     pub(super) fn family(&self) -> Family {
         match self {
-            Self::Templates | Self::Configs | Self::SyncSets | Self::Namespaces | Self::Definitions => {
-                Family::Fixed
-            }
+            Self::Templates
+            | Self::Configs
+            | Self::SyncSets
+            | Self::Exceptions
+            | Self::Namespaces
+            | Self::Definitions => Family::Fixed,
             Self::Constraints(_) => Family::Constraints,
             Self::Inventory(_) => Family::Inventory,
             Self::Mutators(_) | Self::ExpansionTemplates => Family::Mutation,
@@ -65,6 +75,7 @@ impl Purpose {
             Self::Templates => ApiResource::templates(),
             Self::Configs => ApiResource::configs(),
             Self::SyncSets => ApiResource::sync_sets(),
+            Self::Exceptions => ApiResource::exceptions(),
             Self::Namespaces => ApiResource::namespaces(),
             Self::Definitions => ApiResource::definitions(),
             Self::Constraints(kind) => ApiResource::constraints(kind),
@@ -81,6 +92,7 @@ impl Purpose {
             Self::Templates
             | Self::Configs
             | Self::SyncSets
+            | Self::Exceptions
             | Self::Constraints(_)
             | Self::Mutators(_)
             | Self::ExpansionTemplates => As::Texts,
@@ -89,10 +101,11 @@ impl Purpose {
 
     /// Whether it can be given up: what is not known of it then is an error of who reads it. Policies and ExpansionTemplates cannot;
     /// without them it is not known what to judge by. Mutators can while nothing is known of them: nothing is mutated then, and what was
-    /// known stays in force, as of policies.
+    /// known stays in force, as of policies. Exceptions can at any time: none is in force then, so that what they let pass is denied. One
+    /// that was taken away and is not seen to be must not let pass for ever.
     fn may_be_given_up(&self, progress: Progress) -> bool {
         match self {
-            Self::Namespaces | Self::Inventory(_) => true,
+            Self::Namespaces | Self::Inventory(_) | Self::Exceptions => true,
             Self::Mutators(_) => progress == Progress::Listing,
             Self::Templates
             | Self::Configs
@@ -258,7 +271,9 @@ impl Watches {
     /// Remembers that the API server does not serve the kind, where that cannot be all there is to it.
     pub(super) fn not_served(&mut self, purpose: &Purpose, hint: &str) {
         // A kind that is new is served in a moment.
-        let cause = if purpose.family() == Family::Mutation { Cause::Refused } else { Cause::Denied };
+        let is_known = self.all.get(purpose).is_some_and(|watched| watched.progress == Progress::Known);
+        let is_new = purpose.family() == Family::Mutation || (*purpose == Purpose::Exceptions && !is_known);
+        let cause = if is_new { Cause::Refused } else { Cause::Denied };
         self.fail(purpose, format!("the API server does not serve this kind{hint}"), cause);
     }
 

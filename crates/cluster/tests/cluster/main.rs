@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a panic is how a test says that it fails")]
 
+mod exceptions;
 mod feed;
 mod lists;
 mod mutation;

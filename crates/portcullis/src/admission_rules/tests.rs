@@ -381,7 +381,7 @@ webhooks:
   clientConfig: {{service: {{name: a, namespace: portcullis-system, path: /v1/admit}}}}
   {more}
   rules:
-  - {{operations: [CREATE, UPDATE], apiVersions: ['*'], resources: ['*'], apiGroups: [templates.gatekeeper.sh, constraints.gatekeeper.sh, config.gatekeeper.sh, syncset.gatekeeper.sh]}}
+  - {{operations: [CREATE, UPDATE], apiVersions: ['*'], resources: ['*'], apiGroups: [templates.gatekeeper.sh, constraints.gatekeeper.sh, config.gatekeeper.sh, syncset.gatekeeper.sh, policy.portcullis.dev]}}
   {rules}
 "
     );

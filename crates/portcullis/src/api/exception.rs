@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind};
 use crate::names::ConstraintKey;
 use crate::node::Node;
 use crate::object::Object;
-use crate::schema::match_problems;
+use crate::schema::{match_problems, spec_schema};
 
 /// An exception as written.
 ///
@@ -61,6 +61,14 @@ impl PolicyException {
     #[must_use]
     pub fn name(&self) -> &Arc<str> {
         &self.name
+    }
+
+    /// What `spec.match` may be, as the schema of a CRD: the same as of constraints.
+    #[must_use]
+    pub fn match_schema() -> serde_json::Value {
+        // A test reads it.
+        let spec: serde_json::Value = serde_json::from_str(&spec_schema()).unwrap_or_default();
+        spec.pointer("/properties/match").cloned().unwrap_or_default()
     }
 
     /// As errors about it call it.

@@ -193,7 +193,9 @@ impl Gvk {
 /// The groups of policies that something is done for.
 pub(crate) fn policy_groups() -> impl Iterator<Item = &'static str> {
     let is_used = |kinds: &&[KnownKind]| {
-        kinds.iter().any(|(_, kind, ..)| matches!(kind, Kind::Template | Kind::Config | Kind::SyncSet))
+        kinds.iter().any(|(_, kind, ..)| {
+            matches!(kind, Kind::Template | Kind::Config | Kind::SyncSet | Kind::Exception)
+        })
     };
     let known = GROUPS.iter().filter(move |(_, kinds)| is_used(kinds)).map(|(group, _)| *group);
     known.chain([CONSTRAINT_GROUP])

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::ConstraintInfo;
 use crate::api::exception::{Expiry, PolicyException};
+use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::matcher::{Matcher, Subject};
 use crate::names::ConstraintKey;
@@ -108,6 +109,8 @@ impl ExceptionInfo {
 pub(crate) struct CompiledException {
     pub(crate) info: Arc<ExceptionInfo>,
     matcher: Matcher,
+    /// As it was written.
+    pub(super) document: Document,
 }
 
 impl CompiledException {
@@ -121,7 +124,11 @@ impl CompiledException {
             constraints: api.constraints.clone(),
             templates: api.templates.clone(),
         };
-        Self { info: Arc::new(info), matcher: Matcher::compile(&api.matching) }
+        Self {
+            info: Arc::new(info),
+            matcher: Matcher::compile(&api.matching),
+            document: api.document.clone(),
+        }
     }
 
     /// Whether it is about an object. If that is not known, it is not.

@@ -168,6 +168,11 @@ impl PolicySet {
         self.0.exceptions.iter().map(|exception| &exception.info)
     }
 
+    /// The exceptions as they were written, by name.
+    pub fn exception_documents(&self) -> impl Iterator<Item = &Document> {
+        self.0.exceptions.iter().map(|exception| &exception.document)
+    }
+
     /// A warning for each exception that has no effect at a time (nanoseconds since 1970), and for each name in an
     /// exception of which there is no constraint.
     #[must_use]
@@ -175,6 +180,26 @@ impl PolicySet {
         let known: Vec<&ConstraintInfo> = self.constraints().map(|info| &**info).collect();
         let idle = |info: &Arc<ExceptionInfo>| info.expired(now_ns).into_iter().chain(info.nameless(&known));
         self.exceptions().flat_map(idle).collect()
+    }
+
+    /// These policies without any exception: for who does not know which exceptions there are. More is denied by
+    /// them, and never less.
+    #[must_use]
+    pub fn without_exceptions(&self) -> Self {
+        if self.0.exceptions.is_empty() {
+            return self.clone();
+        }
+        Self(Arc::new(Inner {
+            templates: self.0.templates.clone(),
+            constraints: self.0.constraints.clone(),
+            index: Index::build(&self.0.constraints),
+            exclusions: self.0.exclusions.clone(),
+            exceptions: Box::default(),
+            homes: self.0.homes.clone(),
+            config: self.0.config.clone(),
+            synced: self.0.synced.clone(),
+            identity: Arc::new(()),
+        }))
     }
 
     pub(crate) fn compiled_exceptions(&self) -> &[CompiledException] {

@@ -139,6 +139,7 @@ impl Following {
             not_served: report.not_served(),
             failing_watches: report.failing_watches,
             unreadable_kinds: report.unreadable.len(),
+            has_unknown_exceptions: report.unknown_exceptions.is_some(),
             failed_statuses: self.failed_statuses.load(Ordering::Relaxed),
         }
     }
@@ -216,6 +217,8 @@ pub struct Numbers {
     pub failing_watches: usize,
     /// Kinds that policies read and that cannot be read.
     pub unreadable_kinds: usize,
+    /// Whether it is not known which exceptions there are, so that none is in force.
+    pub has_unknown_exceptions: bool,
     /// Statuses that could not be written so far.
     pub failed_statuses: u64,
 }

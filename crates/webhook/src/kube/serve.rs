@@ -91,7 +91,8 @@ async fn serve_snapshots(
                 if is_same {
                     state.move_on(serving);
                 } else {
-                    let warnings = serving.policies.missing_inventory(&serving.inventory);
+                    let mut warnings = serving.policies.missing_inventory(&serving.inventory);
+                    warnings.extend(serving.policies.idle_exceptions(Some(state.now_ns())));
                     if let Some(keeping) = state.keeping() {
                         keeping.serves_policies(&serving);
                     }
@@ -120,8 +121,9 @@ fn serving(snapshot: &Snapshot, digest: Option<Arc<str>>) -> Serving {
         let expansions = snapshot.expansions.objects().filter_map(|template| template.document().cloned());
         let mutators = snapshot.mutators.iter().flat_map(MutatorSet::mutators);
         let mutators = mutators.filter_map(|mutator| mutator.object().document().cloned());
+        let exceptions = snapshot.policies.exception_documents().cloned();
         let documents: Vec<Document> =
-            templates.chain(constraints).chain(expansions).chain(mutators).collect();
+            templates.chain(constraints).chain(exceptions).chain(expansions).chain(mutators).collect();
         digest::of_documents(&documents).into()
     });
     Serving {

@@ -12,6 +12,7 @@ mod cluster_mutation;
 mod configuration;
 mod connections;
 mod decisions;
+mod exceptions;
 mod expansion;
 mod faults;
 mod generated;

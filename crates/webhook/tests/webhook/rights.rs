@@ -38,6 +38,7 @@ pub fn fill(server: &ApiServer) {
         json!({"apiVersion": "syncset.gatekeeper.sh/v1alpha1", "kind": "SyncSet", "metadata": {"name": "a"},
         "spec": {"gvks": [{"group": "networking.k8s.io", "version": "v1", "kind": "Ingress"}]}}),
     );
+    server.register("policy.portcullis.dev/v1alpha1", "PolicyException", "policyexceptions", false);
     server.put(expansion("pods"));
     server.put(json!({"apiVersion": "config.gatekeeper.sh/v1alpha1", "kind": "Config",
         "metadata": {"namespace": NAMESPACE, "name": "config"}, "spec": {}}));
