@@ -5,6 +5,7 @@
 //! [`crate::policy`].
 
 pub(crate) mod admission;
+pub(crate) mod cel;
 pub(crate) mod config;
 pub(crate) mod constraint;
 mod crd;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::api::Operation;
+use crate::api::cel::CelSource;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind, Severity, did_you_mean};
 use crate::node::Node;
@@ -48,6 +49,7 @@ pub(crate) struct SchemaText {
 #[derive(Clone, Debug)]
 pub(crate) enum EngineSource {
     Rego(RegoSource),
+    Cel(CelSource),
 }
 
 /// Rego as written in a template.
@@ -210,9 +212,11 @@ fn check_target(target: &Node<'_>, errors: &mut Vec<Error>) {
     }
 }
 
-/// The Rego of a target. The legacy `rego` field wins over a `code` entry, as in Gatekeeper.
+/// The program of a target. The legacy `rego` field wins over a `code` entry of Rego, as in Gatekeeper. Where
+/// there is Rego and CEL, the Rego is run: Gatekeeper would run the CEL.
 fn read_engine(target: &Node<'_>, errors: &mut Vec<Error>) -> Option<EngineSource> {
     let (mut rego, mut has_rego) = (None, false);
+    let (mut cel, mut has_cel) = (None, false);
     let mut others = Vec::new();
     for code in target.list("code", errors) {
         code.check_fields(&["engine", "source"], errors);
@@ -229,7 +233,14 @@ fn read_engine(target: &Node<'_>, errors: &mut Vec<Error>) -> Option<EngineSourc
                 let source = code.required("source", errors);
                 rego = source.and_then(|source| read_rego_source(&source, errors));
             }
-            CEL => others.push(engine),
+            CEL if has_cel => {
+                errors
+                    .push(node.error(ErrorKind::InvalidValue, format!("the engine `{CEL}` is there twice")));
+            }
+            CEL => {
+                has_cel = true;
+                cel = Some(code);
+            }
             _ => {
                 errors.push(unknown_engine(&node, &engine));
                 others.push(engine);
@@ -244,19 +255,16 @@ fn read_engine(target: &Node<'_>, errors: &mut Vec<Error>) -> Option<EngineSourc
     let is_reason = |error: &Error| {
         error.severity() == Severity::Error && error.path().is_some_and(|path| is_below(path, target.path()))
     };
+    if let Some(cel) = cel.filter(|_| !has_rego) {
+        let source = cel.required("source", errors)?;
+        return CelSource::read(&source, errors).map(EngineSource::Cel);
+    }
     if rego.is_none() && !errors.iter().any(is_reason) {
-        if others.iter().any(|engine| &**engine == CEL) {
-            let message = format!(
-                "the engine `{CEL}` is not supported, and the template has no Rego: nothing is evaluated"
-            );
-            errors.push(target.error(ErrorKind::Unsupported, message).hint(super::ALLOW_UNSUPPORTED));
-            return None;
-        }
-        let error = target.error(ErrorKind::MissingField, "the target has no Rego to evaluate");
+        let error = target.error(ErrorKind::MissingField, "the target has no Rego and no CEL to evaluate");
         let hint = if others.is_empty() {
             "put it under `code: [{engine: Rego, source: {rego: …}}]` or `rego: …`".to_owned()
         } else {
-            format!("only the engine `Rego` is evaluated; the template has {}", others.join(", "))
+            format!("only `{REGO}` and `{CEL}` are evaluated; the template has {}", others.join(", "))
         };
         errors.push(error.hint(hint));
     }
