@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::template::{RegoVersion, Text, TextPlace};
-use crate::error::{Error, ErrorKind, Severity};
+use super::text::{RegoVersion, Text, TextPlace};
+use crate::error::{Error, ErrorKind};
 use crate::node::Node;
 use crate::value::{self, View};
 
@@ -20,7 +20,6 @@ pub(crate) struct CelSource {
     /// In the order in which they may use each other.
     pub(crate) variables: Vec<Named>,
     pub(crate) match_conditions: Vec<Named>,
-    /// At least one.
     pub(crate) validations: Vec<Validation>,
     pub(crate) failure_policy: FailurePolicy,
 }
@@ -50,8 +49,8 @@ pub(crate) enum FailurePolicy {
 }
 
 impl CelSource {
-    /// All that is wrong with it is reported; `None` if something is.
-    pub(super) fn read(source: &Node<'_>, errors: &mut Vec<Error>) -> Option<Self> {
+    /// All that is wrong with it is reported.
+    pub(super) fn read(source: &Node<'_>, errors: &mut Vec<Error>) -> Self {
         const FIELDS: &[&str] =
             &["validations", "variables", "matchCondition", "failurePolicy", "generateVAP"];
         let before = errors.len();
@@ -89,9 +88,9 @@ impl CelSource {
             let message = "there is no validation: no object can violate this";
             errors.push(given.as_ref().unwrap_or(source).error(ErrorKind::MissingField, message));
         }
-        let is_sound = errors.iter().skip(before).all(|error| error.severity() != Severity::Error);
-        let source = Self { variables, match_conditions, validations, failure_policy: failure_policy? };
-        is_sound.then_some(source)
+        // With errors it is compiled all the same, for what else is wrong with it, and never used.
+        let failure_policy = failure_policy.unwrap_or(FailurePolicy::Fail);
+        Self { variables, match_conditions, validations, failure_policy }
     }
 
     /// Its expressions, in the order of evaluation.
