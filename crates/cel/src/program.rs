@@ -51,6 +51,7 @@ const MAX_VALUE_NESTING: u32 = 250;
 pub struct Program {
     plan: Arc<Plan>,
     result: Type,
+    nesting: u32,
 }
 
 /// What came of an evaluation.
@@ -71,7 +72,8 @@ impl Program {
     /// together, or else constant parts that can have no value. In the order of the text.
     pub fn compile(text: &str, environment: &Environment) -> Result<Self, Vec<Diagnostic>> {
         let ast = parse(text)?;
-        if is_too_deep(&ast) {
+        let nesting = nesting(&ast);
+        if nesting > MAX_NESTING {
             let message =
                 format!("the expression is nested more than {MAX_NESTING} deep with its macros expanded");
             return Err(vec![Diagnostic::new(DiagnosticKind::Limit, 0, message)]);
@@ -79,7 +81,7 @@ impl Program {
         let checked = check(&ast, environment)?;
         let result = checked.ty(ast.root).clone();
         let plan = Arc::new(plan(&ast, &checked)?);
-        Ok(Self { plan, result })
+        Ok(Self { plan, result, nesting })
     }
 
     /// As [`Self::compile`], for an expression that has to be of one of some types.
@@ -105,6 +107,12 @@ impl Program {
     #[must_use]
     pub fn result(&self) -> &Type {
         &self.result
+    }
+
+    /// How deep it is nested with its macros expanded: what evaluating it takes of the stack.
+    #[must_use]
+    pub const fn nesting(&self) -> u32 {
+        self.nesting
     }
 
     /// What it may read, in order: where a place in the input is to be told, these are the parts it is about.
@@ -145,14 +153,16 @@ impl Program {
     }
 }
 
-/// Whether an expression is nested deeper than it may be.
-fn is_too_deep(ast: &Ast) -> bool {
+/// How deep an expression is nested; not looked at below the deepest that may be.
+fn nesting(ast: &Ast) -> u32 {
+    let mut deepest = 0;
     let mut waiting: Vec<(ExprId, u32)> = vec![(ast.root, 1)];
     while let Some((id, depth)) = waiting.pop() {
+        deepest = deepest.max(depth);
         if depth > MAX_NESTING {
-            return true;
+            break;
         }
         waiting.extend(ast.children(id).into_iter().map(|child| (child, depth + 1)));
     }
-    false
+    deepest
 }

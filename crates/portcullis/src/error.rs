@@ -90,6 +90,8 @@ error_kinds! {
     SchemaValidation = "schema-validation";
     /// Rego that does not parse or compile.
     Rego = "rego";
+    /// CEL that does not parse or compile, or has not the type that is needed of it.
+    Cel = "cel";
     /// Rego whose values have types that do not fit: it can never work.
     TypeError = "type-error";
     /// Rego that compiles but breaks a rule for templates.

@@ -61,6 +61,7 @@ impl TemplateInfo {
                 let texts = [&rego.module].into_iter().chain(&rego.libs).map(|text| &*text.text);
                 Some((rego.version, texts.collect()))
             }
+            EngineSource::Cel(_) => None,
         }
     }
 }

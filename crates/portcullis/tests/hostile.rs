@@ -113,3 +113,33 @@ fn large_templates_are_loaded_soon() {
         cases.iter().filter_map(|(name, rego)| is_loaded_soon(name, rego).err()).collect();
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
+
+#[test]
+fn variables_of_expressions_nest_only_so_deep() {
+    let policy = |count: usize, last: &str| {
+        let mut variables = vec![format!("{{name: v0, expression: {last:?}}}")];
+        let next = |n: usize| format!("{{name: v{n}, expression: 'variables.v{}'}}", n - 1);
+        variables.extend((1..count).map(next));
+        let (variables, last) = (variables.join(", "), count - 1);
+        let text = format!(
+            "apiVersion: templates.gatekeeper.sh/v1\nkind: ConstraintTemplate\nmetadata: {{name: p}}\nspec:\n  crd: {{spec: {{names: {{kind: P}}}}}}\n  targets:\n  - target: admission.k8s.gatekeeper.sh\n    code: [{{engine: K8sNativeValidation, source: {{variables: [{variables}], validations: [{{expression: 'variables.v{last} == 1', message: m}}]}}}}]\n---\n{{apiVersion: constraints.gatekeeper.sh/v1beta1, kind: P, metadata: {{name: p}}}}\n"
+        );
+        let (documents, _) = portcullis::Document::read_all("p.yaml", &text);
+        portcullis::PolicySet::compile(documents)
+    };
+    let (refused, errors) = policy(300, "1");
+    assert_eq!(refused.constraints().count(), 0);
+    assert!(errors.iter().any(|error| error.to_string().contains("nested more than 500 deep")), "{errors:?}");
+    // As deep as they may be, they are evaluated on a stack of a test.
+    let deep = format!("{}1{}", "(size(object) + ".repeat(100), ")".repeat(100));
+    for (count, last) in [(80, "1"), (40, deep.as_str())] {
+        let (policies, errors) = policy(count, last);
+        assert_eq!(policies.constraints().count(), 1, "{errors:?}");
+        let object = serde_json::json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}});
+        let review = portcullis::Review::from_object(portcullis::Object::from_json(&object).unwrap());
+        let inventory = portcullis::Inventory::empty();
+        let world = portcullis::World::new(&inventory);
+        let outcome = policies.review(&review, &world, portcullis::EnforcementPoint::Audit);
+        assert_eq!(outcome.results.len(), 1);
+    }
+}

@@ -213,3 +213,65 @@ fn fields_of_the_inventory_are_told_apart_by_kind() {
         assert_eq!((asks(&["data", "*"]), asks(&["metadata", "name"])), (of_data, of_name), "{body}");
     }
 }
+
+fn in_cel(variables: &str, condition: &str) -> PolicySet {
+    let text = format!(
+        r"
+apiVersion: templates.gatekeeper.sh/v1
+kind: ConstraintTemplate
+metadata: {{name: p}}
+spec:
+  crd: {{spec: {{names: {{kind: P}}}}}}
+  targets:
+  - target: admission.k8s.gatekeeper.sh
+    code:
+    - engine: K8sNativeValidation
+      source:
+        variables: [{variables}]
+        validations: [{{expression: {condition:?}, message: m}}]
+---
+{{apiVersion: constraints.gatekeeper.sh/v1beta1, kind: P, metadata: {{name: p}}}}
+"
+    );
+    let (documents, _) = Document::read_all("p.yaml", &text);
+    let (policies, errors) = PolicySet::compile(documents);
+    assert!(policies.constraints().next().is_some(), "{condition}: {errors:?}");
+    policies
+}
+
+#[test]
+fn what_expressions_read_is_never_taken_for_unread() {
+    let variable = |text: &str| format!("{{name: v, expression: {text:?}}}");
+    for (variables, condition, is_read) in [
+        ("", "object.data.k == 'a'", true),
+        ("", "object.data['k'] == 'a'", true),
+        ("", "object['data'].exists(k, k == 'a')", true),
+        ("", "variables.anyObject.data.k == 'a'", true),
+        ("", "oldObject == null || oldObject.data.k == 'a'", true),
+        ("", "object == oldObject", true),
+        ("", "object.all(k, object[k] != 'a')", true),
+        ("", "object[request.name] == 'a'", true),
+        ("", "(has(object.x) ? object : oldObject).data.k == 'a'", true),
+        ("", "object.?data.orValue({}) == {}", true),
+        (&variable("object.data"), "variables.v.k == 'a'", true),
+        (&variable("object"), "variables.v.type == 'a'", true),
+        ("", "object.type == 'a'", false),
+        ("", "object.metadata.labels.all(l, l != 'a')", false),
+        (&variable("variables.anyObject.metadata"), "variables.v.name == 'a'", false),
+        ("", "request.name == 'data'", false),
+    ] {
+        assert_eq!(rests(&in_cel(variables, condition)), is_read, "{variables} {condition}");
+    }
+}
+
+#[test]
+fn a_finding_is_at_the_part_that_its_expression_reads() {
+    let policies = in_cel("{name: c, expression: object.spec.first}", "variables.c.size() == 0");
+    let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  first: [1]\n  second: [2]\n";
+    let (documents, _) = Document::read_all("web.yaml", text);
+    let review = Review::from_object(Object::from_document(documents[0].clone()).unwrap());
+    let inventory = Inventory::empty();
+    let outcome = policies.review(&review, &World::new(&inventory), EnforcementPoint::Audit);
+    let Verdict::Violations(found) = &outcome.results[0].verdict else { panic!("{outcome:?}") };
+    assert_eq!(found[0].position().unwrap().location.to_string(), "web.yaml:5:3");
+}

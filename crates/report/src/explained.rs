@@ -58,7 +58,7 @@ impl<'a> Template<'a> {
             file: template.location().file().to_string(),
             line: template.location().line(),
             package: explanation.package().to_owned(),
-            version: explanation.version().to_string(),
+            version: explanation.version().map_or_else(|| "cel".to_owned(), |version| version.to_string()),
             rules: explanation.rules(),
             libraries: explanation.libraries().to_vec(),
             input: explanation.input_reads().to_vec(),

@@ -41,3 +41,15 @@ fn the_examples_of_cel_are_taken_as_an_api_server_takes_them() {
     let all = report.passed + report.skipped.len();
     assert!(report.skipped.len() * 1000 <= all * MAX_DIFFERENT, "{} of {all} differ", report.skipped.len());
 }
+
+#[test]
+fn templates_in_cel_say_what_they_say_in_gatekeeper() {
+    /// Cases that may differ, of a hundred.
+    const MAX_DIFFERENT: usize = 12;
+    let Some(file) = shared("oracle/cel-gatekeeper.jsonl") else { return };
+    let report = oracle::run(Recording::CelGatekeeper, &file, std::path::Path::new("")).unwrap();
+    println!("{report}");
+    assert!(report.is_as_expected(), "not as the list says:\n{report}");
+    let all = report.passed + report.skipped.len();
+    assert!(report.skipped.len() * 100 <= all * MAX_DIFFERENT, "{} of {all} differ", report.skipped.len());
+}

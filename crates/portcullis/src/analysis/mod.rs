@@ -37,7 +37,7 @@ pub use lint::Explanation;
 pub(crate) use operations::Mention;
 pub(crate) use rule_reads::RulesTold;
 pub(crate) use template_rules::locate;
-pub(crate) use told::Told;
+pub(crate) use told::{CelUse, Told};
 
 /// A path below `input.review.object` that the policy reads: constant steps, `None` where it is computed.
 pub(crate) type ObjectRead = Vec<Option<Box<str>>>;

@@ -162,6 +162,24 @@ impl PerOperation {
 }
 
 impl OperationUse {
+    /// Of expressions in CEL: the words in them, and whether the operation is read. It is taken for asked in
+    /// a way that is not known.
+    pub(crate) fn of_cel<'t>(texts: impl IntoIterator<Item = &'t str>, reads_operation: bool) -> Self {
+        let is_end = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
+        let words = texts.into_iter().flat_map(|text| text.split(is_end));
+        let words: BTreeSet<Box<str>> =
+            words.filter(|word| !word.is_empty() && word.len() <= LONGEST_WORD).map(Box::from).collect();
+        Self {
+            deletes: words.contains("DELETE"),
+            connects: words.contains("CONNECT"),
+            mention: if reads_operation { Mention::Open } else { Mention::Nowhere },
+            words,
+            kinds: None,
+        }
+    }
+}
+
+impl OperationUse {
     pub(crate) fn of(graph: &CallGraph<'_>) -> Self {
         let needed: Vec<RuleId> = graph.violation().into_iter().collect();
         let mut words = Words { graph, module: 0, needed, seen: BTreeSet::new(), found: Self::default() };

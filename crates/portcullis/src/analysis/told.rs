@@ -7,8 +7,18 @@ use portcullis_rego_syntax::Module;
 
 use super::operations::OperationUse;
 use super::reads::{Reads, mentions_inventory};
-use super::{CallGraph, InventoryRead, parsed};
+use super::{CallGraph, InventoryRead, ObjectRead, parsed};
 use crate::api::template::Text;
+
+/// What the expressions of a template read.
+#[derive(Debug)]
+pub(crate) struct CelUse {
+    pub(crate) object: Vec<ObjectRead>,
+    /// Whether the Namespace is read.
+    pub(crate) namespace: bool,
+    /// Whether the operation is.
+    pub(crate) operation: bool,
+}
 
 /// The texts of a template, and what they say. The texts were parsed without errors before.
 #[derive(Debug)]
@@ -24,6 +34,18 @@ impl Told {
     pub(crate) fn new<'m>(texts: Vec<Text>, modules: impl IntoIterator<Item = &'m Module>) -> Self {
         let mentions_inventory = modules.into_iter().any(mentions_inventory);
         Self { texts, mentions_inventory, reads: OnceLock::new(), operation_use: OnceLock::new() }
+    }
+
+    /// What CEL says of itself, which is known when it is compiled.
+    pub(crate) fn of_cel<'t>(used: CelUse, texts: impl IntoIterator<Item = &'t str>) -> Self {
+        let operation_use = OperationUse::of_cel(texts, used.operation);
+        let reads = Reads { object: used.object, inventory: Vec::new(), namespace: used.namespace };
+        Self {
+            texts: Vec::new(),
+            mentions_inventory: false,
+            reads: OnceLock::from(reads),
+            operation_use: OnceLock::from(operation_use),
+        }
     }
 
     pub(crate) fn texts(&self) -> &[Text] {

@@ -5,6 +5,7 @@
 //! [`crate::policy`].
 
 pub(crate) mod admission;
+pub(crate) mod cel;
 pub(crate) mod config;
 pub(crate) mod constraint;
 mod crd;
@@ -14,6 +15,7 @@ pub(crate) mod matching;
 pub(crate) mod mutator;
 pub(crate) mod sync_set;
 pub(crate) mod template;
+pub(crate) mod text;
 
 use crate::document::Document;
 use crate::error::{Error, ErrorKind, Severity, did_you_mean};

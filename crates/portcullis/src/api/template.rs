@@ -1,15 +1,16 @@
 //! `ConstraintTemplate`: v1, v1beta1 and v1alpha1 in one type.
 
-use std::fmt;
 use std::sync::Arc;
 
 use crate::api::Operation;
+use crate::api::cel::CelSource;
+pub use crate::api::text::RegoVersion;
+pub(crate) use crate::api::text::{Text, TextPlace};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind, Severity, did_you_mean};
 use crate::node::Node;
 use crate::object::{Annotation, Object};
 use crate::path::FieldPath;
-use crate::source::Source;
 use crate::value::{self, Value};
 
 /// The only target handler there is.
@@ -31,8 +32,6 @@ pub struct ConstraintTemplate {
     /// Whether the schema may be non-structural: the default in v1beta1 and v1alpha1.
     pub(crate) legacy_schema: bool,
     pub(crate) engine: Option<EngineSource>,
-    /// Whether it has a program, but in no engine that there is here.
-    pub(crate) is_unsupported: bool,
     /// At the webhook, the operations it is evaluated for; empty is all.
     pub(crate) operations: Vec<Operation>,
 }
@@ -48,6 +47,7 @@ pub(crate) struct SchemaText {
 #[derive(Clone, Debug)]
 pub(crate) enum EngineSource {
     Rego(RegoSource),
+    Cel(CelSource),
 }
 
 /// Rego as written in a template.
@@ -56,51 +56,6 @@ pub(crate) struct RegoSource {
     pub(crate) version: RegoVersion,
     pub(crate) module: Text,
     pub(crate) libs: Vec<Text>,
-}
-
-/// A text of Rego and where it stands.
-#[derive(Clone, Debug)]
-#[expect(clippy::struct_field_names, reason = "a text has a text, and what is known of it")]
-pub(crate) struct Text {
-    pub(crate) text: Arc<str>,
-    pub(crate) version: RegoVersion,
-    pub(crate) place: TextPlace,
-}
-
-/// Where a text of Rego stands.
-#[derive(Clone, Debug)]
-pub(crate) enum TextPlace {
-    /// At a path of the template's document.
-    Within(FieldPath),
-    /// In a file of its own.
-    File(Arc<Source>),
-}
-
-/// The dialect of a template's Rego.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RegoVersion {
-    /// That of OPA before 1.0, the default.
-    V0,
-    /// That of OPA since 1.0.
-    V1,
-}
-
-impl fmt::Display for RegoVersion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::V0 => "v0",
-            Self::V1 => "v1",
-        })
-    }
-}
-
-impl From<RegoVersion> for portcullis_rego_syntax::Version {
-    fn from(version: RegoVersion) -> Self {
-        match version {
-            RegoVersion::V0 => Self::V0,
-            RegoVersion::V1 => Self::V1,
-        }
-    }
 }
 
 impl ConstraintTemplate {
@@ -170,8 +125,6 @@ impl ConstraintTemplate {
             description: text("description"),
             schema,
             legacy_schema,
-            is_unsupported: engine.is_none()
-                && errors.iter().any(|error| error.kind() == ErrorKind::Unsupported),
             engine,
             operations,
         })
@@ -210,9 +163,11 @@ fn check_target(target: &Node<'_>, errors: &mut Vec<Error>) {
     }
 }
 
-/// The Rego of a target. The legacy `rego` field wins over a `code` entry, as in Gatekeeper.
+/// The program of a target. The legacy `rego` field wins over a `code` entry of Rego, as in Gatekeeper. Where
+/// there is Rego and CEL, the Rego is run: Gatekeeper would run the CEL.
 fn read_engine(target: &Node<'_>, errors: &mut Vec<Error>) -> Option<EngineSource> {
     let (mut rego, mut has_rego) = (None, false);
+    let (mut cel, mut has_cel) = (None, false);
     let mut others = Vec::new();
     for code in target.list("code", errors) {
         code.check_fields(&["engine", "source"], errors);
@@ -229,7 +184,14 @@ fn read_engine(target: &Node<'_>, errors: &mut Vec<Error>) -> Option<EngineSourc
                 let source = code.required("source", errors);
                 rego = source.and_then(|source| read_rego_source(&source, errors));
             }
-            CEL => others.push(engine),
+            CEL if has_cel => {
+                errors
+                    .push(node.error(ErrorKind::InvalidValue, format!("the engine `{CEL}` is there twice")));
+            }
+            CEL => {
+                has_cel = true;
+                cel = Some(code);
+            }
             _ => {
                 errors.push(unknown_engine(&node, &engine));
                 others.push(engine);
@@ -244,19 +206,16 @@ fn read_engine(target: &Node<'_>, errors: &mut Vec<Error>) -> Option<EngineSourc
     let is_reason = |error: &Error| {
         error.severity() == Severity::Error && error.path().is_some_and(|path| is_below(path, target.path()))
     };
+    if let Some(cel) = cel.filter(|_| !has_rego) {
+        let source = cel.required("source", errors)?;
+        return Some(EngineSource::Cel(CelSource::read(&source, errors)));
+    }
     if rego.is_none() && !errors.iter().any(is_reason) {
-        if others.iter().any(|engine| &**engine == CEL) {
-            let message = format!(
-                "the engine `{CEL}` is not supported, and the template has no Rego: nothing is evaluated"
-            );
-            errors.push(target.error(ErrorKind::Unsupported, message).hint(super::ALLOW_UNSUPPORTED));
-            return None;
-        }
-        let error = target.error(ErrorKind::MissingField, "the target has no Rego to evaluate");
+        let error = target.error(ErrorKind::MissingField, "the target has no Rego and no CEL to evaluate");
         let hint = if others.is_empty() {
             "put it under `code: [{engine: Rego, source: {rego: …}}]` or `rego: …`".to_owned()
         } else {
-            format!("only the engine `Rego` is evaluated; the template has {}", others.join(", "))
+            format!("only `{REGO}` and `{CEL}` are evaluated; the template has {}", others.join(", "))
         };
         errors.push(error.hint(hint));
     }

@@ -55,7 +55,7 @@ fn finding(rule: &str, element: &Value) -> Result<RawViolation, String> {
             return Err(format!("`{rule}` must give strings, or objects with `msg`, found {found}"));
         }
     };
-    Ok(RawViolation { message, details })
+    Ok(RawViolation::new(message, details))
 }
 
 /// The names of rules that a value of `exception` has in it: `exception[_][_]`.

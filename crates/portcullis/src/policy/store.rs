@@ -186,12 +186,7 @@ impl PolicyStore {
 
     fn missing_template(&self, constraint: &Constraint, template: Option<&TemplateEntry>) -> Error {
         let kind = &constraint.key.kind;
-        let error = if template.is_some_and(|template| template.api.is_unsupported) {
-            let message = format!(
-                "the constraint is not enforced: the engine of its template `{kind}` is not supported"
-            );
-            Error::new(ErrorKind::Unsupported, message).hint(crate::api::ALLOW_UNSUPPORTED)
-        } else if template.is_some() {
+        let error = if template.is_some() {
             let message = format!("the constraint is not enforced: its template `{kind}` was rejected");
             Error::new(ErrorKind::MissingTemplate, message).hint("fix the template first")
         } else {

@@ -39,6 +39,7 @@ impl TemplateInfo {
     pub fn explain(&self) -> crate::analysis::Explanation {
         match &self.source {
             EngineSource::Rego(source) => crate::analysis::Explanation::of(source, &self.document),
+            EngineSource::Cel(_) => crate::analysis::Explanation::of_cel(&self.told),
         }
     }
 
@@ -95,8 +96,10 @@ impl TemplateInfo {
     #[must_use]
     pub fn text(&self) -> (&Arc<str>, Location) {
         let module = match &self.source {
-            EngineSource::Rego(source) => &source.module,
+            EngineSource::Rego(source) => Some(&source.module),
+            EngineSource::Cel(source) => source.validations.first().map(|first| &first.expression),
         };
+        let Some(module) = module else { return (&self.kind, self.location.clone()) };
         let location =
             crate::analysis::locate(&self.document, module, portcullis_rego_syntax::Span::default());
         (&module.text, location.unwrap_or_else(|| self.location.clone()))

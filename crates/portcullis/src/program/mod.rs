@@ -4,6 +4,7 @@
 //! with the same questions answered: what it reads, what its answers may rest on, and what it says of an
 //! input.
 
+mod cel;
 mod rego;
 
 use std::fmt;
@@ -15,7 +16,7 @@ use portcullis_rego::Indexes;
 pub(crate) use portcullis_rego::{Special, Workspace};
 use portcullis_value::{LimitKind, Limits, Watch};
 
-use crate::analysis::{InventoryRead, Told};
+use crate::analysis::{InventoryRead, ObjectRead, Told};
 use crate::api::template::EngineSource;
 use crate::document::Document;
 use crate::error::Error;
@@ -23,6 +24,7 @@ use crate::schema::Schema;
 use crate::source::Location;
 use crate::value::Value;
 
+use cel::CelProgram;
 use rego::RegoProgram;
 
 /// A place where a policy goes through objects of the inventory.
@@ -43,10 +45,20 @@ pub(crate) struct Evaluation {
     pub(crate) steps: u64,
 }
 
-/// An element of the `violation` set.
+/// One thing that a program says is wrong.
 pub(crate) struct RawViolation {
     pub(crate) message: String,
     pub(crate) details: Value,
+    /// The parts of the object that it is about, where that is known of it alone.
+    pub(crate) reads: Option<Arc<[ObjectRead]>>,
+    /// Whether it stands for something that could not be evaluated, beside what could.
+    pub(crate) is_undetermined: bool,
+}
+
+impl RawViolation {
+    pub(crate) fn new(message: String, details: Value) -> Self {
+        Self { message, details, reads: None, is_undetermined: false }
+    }
 }
 
 /// Why a constraint could not be evaluated.
@@ -71,7 +83,9 @@ impl EvaluationError {
 /// A template's compiled program. Immutable and shared by threads.
 pub(crate) enum Program {
     /// Rego, as OPA evaluates it.
-    Rego(RegoProgram),
+    Rego(Box<RegoProgram>),
+    /// CEL, as Gatekeeper evaluates it.
+    Cel(Box<CelProgram>),
 }
 
 impl Program {
@@ -85,7 +99,11 @@ impl Program {
         match source {
             EngineSource::Rego(source) => {
                 let (program, errors) = RegoProgram::compile(source, document, schema);
-                (program.map(Self::Rego), errors)
+                (program.map(|program| Self::Rego(Box::new(program))), errors)
+            }
+            EngineSource::Cel(source) => {
+                let (program, errors) = CelProgram::compile(source, document);
+                (program.map(|program| Self::Cel(Box::new(program))), errors)
             }
         }
     }
@@ -94,6 +112,7 @@ impl Program {
     pub(crate) fn operations(&self) -> usize {
         match self {
             Self::Rego(program) => program.operations(),
+            Self::Cel(program) => program.operations(),
         }
     }
 
@@ -101,6 +120,7 @@ impl Program {
     pub(crate) fn documents(&self) -> usize {
         match self {
             Self::Rego(program) => program.documents(),
+            Self::Cel(program) => program.documents(),
         }
     }
 
@@ -108,6 +128,7 @@ impl Program {
     pub(crate) fn told(&self) -> &Arc<Told> {
         match self {
             Self::Rego(program) => program.told(),
+            Self::Cel(program) => program.told(),
         }
     }
 
@@ -115,6 +136,7 @@ impl Program {
     pub(crate) fn comparisons(&self) -> Vec<InventoryComparison> {
         match self {
             Self::Rego(program) => program.comparisons(),
+            Self::Cel(_) => Vec::new(),
         }
     }
 
@@ -122,6 +144,7 @@ impl Program {
     pub(crate) fn index_count(&self) -> usize {
         match self {
             Self::Rego(program) => program.index_count(),
+            Self::Cel(_) => 0,
         }
     }
 
@@ -129,6 +152,7 @@ impl Program {
     pub(crate) fn new_indexes(&self, data: &Value) -> Option<Indexes> {
         match self {
             Self::Rego(program) => program.new_indexes(data),
+            Self::Cel(_) => None,
         }
     }
 
@@ -136,6 +160,7 @@ impl Program {
     pub(crate) fn is_known_by(&self, indexes: &Indexes) -> bool {
         match self {
             Self::Rego(program) => program.is_known_by(indexes),
+            Self::Cel(_) => false,
         }
     }
 
@@ -143,6 +168,7 @@ impl Program {
     pub(crate) fn prepare(&self, indexes: &Indexes) {
         match self {
             Self::Rego(program) => program.prepare(indexes),
+            Self::Cel(_) => {}
         }
     }
 
@@ -151,6 +177,7 @@ impl Program {
     pub(crate) fn may_rest_on(&self, base: Base, place: &[Option<&str>]) -> bool {
         match self {
             Self::Rego(program) => program.may_rest_on(base, place),
+            Self::Cel(program) => program.may_rest_on(base, place),
         }
     }
 
@@ -159,6 +186,7 @@ impl Program {
     pub(crate) fn specialise(&self, key: &str, value: &Value) -> Option<Special> {
         match self {
             Self::Rego(program) => program.specialise(key, value),
+            Self::Cel(_) => None,
         }
     }
 
@@ -171,6 +199,7 @@ impl Program {
     ) -> Evaluation {
         match self {
             Self::Rego(program) => program.evaluate(workspace, input, surroundings),
+            Self::Cel(program) => program.evaluate(input, surroundings),
         }
     }
 }
@@ -179,6 +208,7 @@ impl fmt::Debug for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Rego(program) => program.fmt(f),
+            Self::Cel(program) => program.fmt(f),
         }
     }
 }
@@ -191,6 +221,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) indexes: Option<&'a Indexes>,
     /// The program for what is known of the input.
     pub(crate) special: Option<&'a Special>,
+    /// The constraint, with defaults filled in.
+    pub(crate) constraint: &'a Value,
     pub(crate) limits: Limits,
     pub(crate) watch: Option<&'a dyn Watch>,
     pub(crate) now_ns: Option<i64>,

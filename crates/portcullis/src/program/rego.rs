@@ -220,7 +220,7 @@ fn violations(set: &Value) -> Result<Vec<RawViolation>, EvaluationError> {
             }
         };
         let details = value::get(element, "details").cloned().unwrap_or_else(Value::new_object);
-        violations.push(RawViolation { message, details });
+        violations.push(RawViolation::new(message, details));
     }
     // Elements that differ in other keys only are one violation.
     violations.sort_by(|a, b| (&a.message, &a.details).cmp(&(&b.message, &b.details)));

@@ -92,7 +92,7 @@ mod tests {
     fn violations(messages: &[&str]) -> Verdict {
         let violation = |message: &&str| {
             let details = value::object([("all", Value::from("d".repeat(100)))]);
-            Violation::new(RawViolation { message: (*message).to_owned(), details }, None)
+            Violation::new(RawViolation::new((*message).to_owned(), details), None)
         };
         Verdict::Violations(messages.iter().map(violation).collect())
     }

@@ -32,7 +32,7 @@ use crate::matcher::{MatchError, Subject};
 use crate::names::ConstraintKey;
 use crate::object::Object;
 use crate::policy::{CompiledConstraint, CompiledException, PolicySet, REVIEW};
-use crate::program::{EvaluationError, Surroundings, Workspace};
+use crate::program::{EvaluationError, RawViolation, Surroundings, Workspace};
 use crate::value::Value;
 use crate::world::World;
 
@@ -147,6 +147,9 @@ impl PolicySet {
         let (Verdict::Violations(violations), false) = (&verdict, exceptions.is_empty()) else {
             return verdict;
         };
+        if violations.iter().any(|violation| violation.is_undetermined) {
+            return verdict;
+        }
         // What is excepted for an object is so for what it implies.
         let of_parent = review.parent().map(|parent| (parent, parent.known_namespace(world)));
         let reviews: Vec<_> = [(review, namespace)].into_iter().chain(of_parent).collect();
@@ -259,6 +262,7 @@ fn evaluate(
         data: &seen.data,
         indexes: indexes.as_deref(),
         special: constraint.special(),
+        constraint: constraint.info.object().value(),
         limits: world.limits(),
         watch: world.watch(),
         now_ns: world.now_ns(),
@@ -274,7 +278,12 @@ fn evaluate(
             let judged = judged.get_or_init(|| review.object().cloned().map(Thing::Object).map(Judged::new));
             let reader = || Reader::Template(template.program.told().clone());
             let places = judged.as_ref().map(|judged| Places::new(judged.clone(), reader()));
-            Verdict::Violations(raw.into_iter().map(|raw| Violation::new(raw, places.clone())).collect())
+            let violation = |raw: RawViolation| {
+                let own = raw.reads.clone().zip(judged.as_ref());
+                let own = own.map(|(reads, judged)| Places::new(judged.clone(), Reader::Part(reads)));
+                Violation::new(raw, own.or_else(|| places.clone()))
+            };
+            Verdict::Violations(raw.into_iter().map(violation).collect())
         }
     };
     (verdict, evaluation.prints, evaluation.steps)

@@ -118,11 +118,19 @@ pub struct Violation {
     pub(super) places: Option<Arc<Places>>,
     /// How much of the message is not the policy's, from its beginning.
     prefix: usize,
+    /// Whether it stands for something that could not be evaluated, beside what could: no exception covers it.
+    pub(super) is_undetermined: bool,
 }
 
 impl Violation {
     pub(crate) fn new(raw: RawViolation, places: Option<Arc<Places>>) -> Self {
-        Self { message: raw.message, details: raw.details, places, prefix: 0 }
+        Self {
+            message: raw.message,
+            details: raw.details,
+            places,
+            prefix: 0,
+            is_undetermined: raw.is_undetermined,
+        }
     }
 
     /// With something before the policy's message.
@@ -135,7 +143,7 @@ impl Violation {
     /// What stands for so many that were too much.
     pub(super) fn left_out(number: usize) -> Self {
         let message = format!("… and {number} more violations");
-        Self { message, details: value::object::<&str>([]), places: None, prefix: 0 }
+        Self { message, details: value::object::<&str>([]), places: None, prefix: 0, is_undetermined: false }
     }
 
     /// The policy's `details`, `{}` if it gave none. Sets are arrays, keys are sorted.

@@ -5,6 +5,7 @@
 //! and agrees is a failure, too.
 
 mod cel;
+mod cel_gatekeeper;
 mod expansions;
 mod mutations;
 mod report;
@@ -33,12 +34,20 @@ pub enum Recording {
     CelExpressions,
     /// The language's own examples, as an API server takes them.
     CelSpec,
+    /// What Gatekeeper's driver of CEL says of objects.
+    CelGatekeeper,
 }
 
 impl Recording {
     /// All kinds.
-    pub const ALL: &[Self] =
-        &[Self::TypeChecks, Self::Mutations, Self::Expansions, Self::CelExpressions, Self::CelSpec];
+    pub const ALL: &[Self] = &[
+        Self::TypeChecks,
+        Self::Mutations,
+        Self::Expansions,
+        Self::CelExpressions,
+        Self::CelSpec,
+        Self::CelGatekeeper,
+    ];
 
     /// Its name on the command line, and that of its list.
     pub const fn name(self) -> &'static str {
@@ -48,6 +57,7 @@ impl Recording {
             Self::Expansions => "expansions",
             Self::CelExpressions => "cel-expressions",
             Self::CelSpec => "cel-spec",
+            Self::CelGatekeeper => "cel-gatekeeper",
         }
     }
 
@@ -61,6 +71,7 @@ impl Recording {
             Self::Expansions => "what is generated of objects, and what the commands say of it",
             Self::CelExpressions => "the type, value, error and cost of CEL expressions",
             Self::CelSpec => "the same of the language's own examples",
+            Self::CelGatekeeper => "what templates in CEL say of objects and requests",
         }
     }
 
@@ -87,6 +98,7 @@ impl Recording {
             Self::Expansions => expansions::judge(case, session.program).map(Some),
             Self::CelExpressions => cel::judge_expression(case, &mut session.variables),
             Self::CelSpec => cel::judge_example(case).map(Some),
+            Self::CelGatekeeper => cel_gatekeeper::judge(case, &mut session.fixtures, session.program),
         }
     }
 
@@ -94,7 +106,7 @@ impl Recording {
     pub const fn needs_program(self) -> bool {
         match self {
             Self::TypeChecks | Self::Mutations | Self::CelExpressions | Self::CelSpec => false,
-            Self::Expansions => true,
+            Self::Expansions | Self::CelGatekeeper => true,
         }
     }
 }
@@ -104,6 +116,8 @@ struct Session<'p> {
     program: &'p Path,
     /// Sets of variables by name.
     variables: cel::VariableSets,
+    /// Objects by name.
+    fixtures: cel_gatekeeper::Fixtures,
 }
 
 /// What came of a case.
@@ -161,7 +175,11 @@ pub fn run(recording: Recording, file: &Path, program: &Path) -> Result<Report, 
     }
     let text = fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
     let mut report = Report::default();
-    let mut session = Session { program, variables: cel::VariableSets::default() };
+    let mut session = Session {
+        program,
+        variables: cel::VariableSets::default(),
+        fixtures: cel_gatekeeper::Fixtures::default(),
+    };
     for (number, line) in text.lines().enumerate() {
         let place = format!("{}:{}", file.display(), number + 1);
         let case = read(line).map_err(|error| format!("{place}: {error}"))?;
@@ -214,7 +232,7 @@ mod tests {
         assert_eq!(Recording::named("type-checks"), Ok(Recording::TypeChecks));
         assert_eq!(
             Recording::named("type"),
-            Err("there is no recording `type`, only: type-checks, mutations, expansions, cel-expressions, cel-spec".to_owned())
+            Err("there is no recording `type`, only: type-checks, mutations, expansions, cel-expressions, cel-spec, cel-gatekeeper".to_owned())
         );
     }
 }

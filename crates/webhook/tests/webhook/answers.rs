@@ -199,17 +199,11 @@ fn of_kind(api_version: &str, kind: &str) -> Value {
 
 #[test]
 fn policies_that_are_not_supported_are_refused_or_let_in_with_a_warning_and_others_are_ordinary() {
-    let cel = json!({
-        "apiVersion": "templates.gatekeeper.sh/v1", "kind": "ConstraintTemplate", "metadata": {"name": "celonly"},
-        "spec": {"crd": {"spec": {"names": {"kind": "CelOnly"}}}, "targets": [{"target": "admission.k8s.gatekeeper.sh",
-            "code": [{"engine": "K8sNativeValidation", "source": {"validations": []}}]}]},
-    });
     let unsupported = [
         of_kind("expansion.gatekeeper.sh/v1beta1", "ExpansionTemplate"),
         of_kind("mutations.gatekeeper.sh/v1", "Assign"),
         of_kind("externaldata.gatekeeper.sh/v1beta1", "Provider"),
         of_kind("connection.gatekeeper.sh/v1alpha1", "Connection"),
-        cel,
     ];
     let refusing = Webhook::new(POLICIES);
     let allowing =

@@ -7,6 +7,7 @@ use portcullis_rego_syntax::ast::{Expr, ExprKind};
 use portcullis_rego_syntax::visit::{self, Visitor};
 
 use super::program::{Program, Scope};
+use crate::analysis::Told;
 use crate::analysis::call_graph::{CallGraph, ParsedModule};
 use crate::analysis::reads::Reads;
 use crate::api::template::{RegoSource, RegoVersion};
@@ -15,7 +16,7 @@ use crate::document::Document;
 /// What a template's Rego consists of, and what it reads.
 #[derive(Clone, Debug)]
 pub struct Explanation {
-    version: RegoVersion,
+    version: Option<RegoVersion>,
     package: String,
     rules: usize,
     libraries: Vec<String>,
@@ -44,7 +45,7 @@ impl Explanation {
         }
         let package = |parsed: &ParsedModule<'_>| parsed.module.package_path().join(".");
         Self {
-            version: source.version,
+            version: Some(source.version),
             package: modules.first().map(package).unwrap_or_default(),
             rules: modules.iter().map(|parsed| parsed.module.rules.len()).sum(),
             libraries: modules.iter().skip(1).map(package).collect(),
@@ -53,9 +54,26 @@ impl Explanation {
         }
     }
 
-    /// The dialect.
+    /// Explains CEL: it has neither packages nor rules.
+    pub(crate) fn of_cel(told: &Told) -> Self {
+        let mut inputs = BTreeSet::new();
+        for read in &told.reads().object {
+            let below = read.iter().map(|step| step.as_deref().map(str::to_owned));
+            inputs.insert(std::iter::once(Some("object".to_owned())).chain(below).collect());
+        }
+        Self {
+            version: None,
+            package: String::new(),
+            rules: 0,
+            libraries: Vec::new(),
+            input_reads: longest(&inputs).map(shown).collect(),
+            builtins: Vec::new(),
+        }
+    }
+
+    /// The dialect of Rego; `None` if it is CEL.
     #[must_use]
-    pub const fn version(&self) -> RegoVersion {
+    pub const fn version(&self) -> Option<RegoVersion> {
         self.version
     }
 

@@ -92,6 +92,8 @@ impl Judged {
 pub(crate) enum Reader {
     /// A template.
     Template(Arc<Told>),
+    /// A part of a template that reads this.
+    Part(Arc<[ObjectRead]>),
     /// A rule of files of Rego, by its number.
     Rule(Arc<RulesTold>, usize),
 }
@@ -128,6 +130,7 @@ impl Places {
     fn reads(&self, message: &str) -> &[ObjectRead] {
         match &self.reader {
             Reader::Template(told) => &told.reads().object,
+            Reader::Part(reads) => reads,
             Reader::Rule(told, rule) => told.reads(*rule).map_or(&[], |reads| reads.for_message(message)),
         }
     }
@@ -140,7 +143,9 @@ impl Places {
     fn first_read(&self, message: &str) -> Option<FieldPath> {
         let read = |missing| from_reads(self.judged.thing.value(), self.reads(message), missing);
         match &self.reader {
-            Reader::Template(_) => self.read.get_or_init(|| read(Missing::InParent)).clone(),
+            Reader::Template(_) | Reader::Part(_) => {
+                self.read.get_or_init(|| read(Missing::InParent)).clone()
+            }
             Reader::Rule(..) => read(Missing::InNearest),
         }
     }
