@@ -419,7 +419,7 @@ pub struct VerifyArgs {
     /// called like `data.main.test_deny`.
     #[arg(short, long, value_name = "REGEX", value_parser = selection)]
     pub run: Option<Selection>,
-    /// Go on without what is not supported: Providers, templates in CEL. Each is a warning then.
+    /// Go on without what is not supported: Providers, templates of other engines. Each is a warning then.
     #[arg(long)]
     pub allow_unsupported: bool,
     /// List every test and case, and show what policies print.
@@ -519,7 +519,7 @@ pub struct BenchArgs {
     /// Also give what each template costs in gator's form, as `statsEntries`; what each constraint costs is always given.
     #[arg(long)]
     pub stats: bool,
-    /// Go on without what is not supported: ExpansionTemplates, mutators, Providers, templates in CEL. Each is a warning then.
+    /// Go on without what is not supported: ExpansionTemplates, mutators, Providers, templates of other engines. Each is a warning then.
     #[arg(long)]
     pub allow_unsupported: bool,
     /// Largest file that is read, such as `512KiB` or `64MiB`.
@@ -617,7 +617,7 @@ pub struct LintArgs {
     /// left alone.
     #[arg(value_name = "PATH", required = true, value_hint = ValueHint::AnyPath)]
     pub paths: Vec<PathBuf>,
-    /// Go on without what is not supported: Providers, templates in CEL. Each is a warning then.
+    /// Go on without what is not supported: Providers, templates of other engines. Each is a warning then.
     #[arg(long)]
     pub allow_unsupported: bool,
     #[command(flatten)]
@@ -710,7 +710,7 @@ pub struct CrdsArgs {
     /// Also those of the constraint kinds that the templates here define; may be repeated.
     #[arg(short, long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub policies: Vec<PathBuf>,
-    /// Go on without what is not supported: ExpansionTemplates, mutators, Providers, templates in CEL. Each
+    /// Go on without what is not supported: ExpansionTemplates, mutators, Providers, templates of other engines. Each
     /// is a warning then.
     #[arg(long)]
     pub allow_unsupported: bool,
@@ -747,7 +747,7 @@ pub struct ManifestsArgs {
     /// Also what `portcullis-audit --expand` lists: what is expanded without an ExpansionTemplate.
     #[arg(long, value_name = "WHAT")]
     pub expand: Option<Expand>,
-    /// Go on without what is not supported: mutators without `--mutate`, Providers, templates in CEL. Each is a
+    /// Go on without what is not supported: mutators without `--mutate`, Providers, templates of other engines. Each is a
     /// warning then.
     #[arg(long)]
     pub allow_unsupported: bool,
