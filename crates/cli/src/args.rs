@@ -37,6 +37,9 @@ Examples:
   # compare with what is in the cluster, without judging it
   portcullis test --policies policies/ --inventory cluster-dump/ manifests/
 
+  # by the policies that a cluster has, before it is asked
+  portcullis test --kube --context prod manifests/
+
   # files of Rego, by conftest's convention: `deny`, `violation` and `warn` of package main
   portcullis test --policies policy/ deployment.yaml config.toml
 
@@ -74,6 +77,15 @@ Examples:
   portcullis exceptions -p policies/ manifests/ --baseline known.yaml --allow-inline-ignores
 
 Exit codes: 0 all was listed, 2 the input or a policy is broken.";
+
+#[cfg(feature = "webhook")]
+const WEBHOOK_EXAMPLES: &str = "\
+Example:
+  portcullis webhook --policies policies/ --self-signed --ca-file /tmp/ca.pem
+
+It is the same program as `portcullis-webhook`, whose manual is docs/webhook.md.
+
+Exit codes: 0 it was asked to end, 2 the policies, the certificate, the address or the record of decisions cannot be used.";
 
 const EXPAND_EXAMPLES: &str = "\
 Examples:
@@ -156,6 +168,14 @@ pub enum Command {
     Expand(ExpandArgs),
     /// Audit the objects that exist, as a stream of any size.
     Audit(Box<AuditCommand>),
+    /// Judge the admission requests of an API server; the same program as `portcullis-webhook`.
+    #[cfg(feature = "webhook")]
+    #[command(after_help = WEBHOOK_EXAMPLES)]
+    Webhook(Box<portcullis_webhook::args::Args>),
+    /// Not in this build.
+    #[cfg(not(feature = "webhook"))]
+    #[command(hide = true)]
+    Webhook(Absent),
     /// Measure what policies cost: time, steps and memory, in all and of each constraint.
     Bench(Box<BenchArgs>),
     /// Look for mistakes in policies, without evaluating them.
@@ -274,6 +294,13 @@ pub struct TestArgs {
     pub second: SecondArgs,
     #[command(flatten)]
     pub evaluation: EvaluationArgs,
+    #[cfg(feature = "kube")]
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+    /// Not in this build.
+    #[cfg(not(feature = "kube"))]
+    #[arg(long, hide = true)]
+    pub kube: bool,
     /// Accepted for scripts written for gator.
     #[arg(long, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set)]
     pub enable_k8s_native_validation: Option<bool>,
@@ -397,12 +424,42 @@ pub enum OperationArg {
     Update,
 }
 
+/// The flags of a command that a build lacks: whatever they are, the answer is that it does.
+#[cfg(not(feature = "webhook"))]
+#[derive(Debug, clap::Args)]
+pub struct Absent {
+    #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub flags: Vec<std::ffi::OsString>,
+}
+
+#[cfg(feature = "kube")]
+/// Which cluster `test` takes policies from.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Cluster")]
+#[command(mut_arg("kube_qps", |flag| flag.default_value("50")))]
+#[command(mut_arg("kube_burst", |flag| flag.default_value("100")))]
+pub struct ClusterArgs {
+    /// Take the policies that a cluster has, too: its templates, constraints, Configs, exceptions and ExpansionTemplates, with
+    /// `--mutate` its mutators, and the objects that policies compare with. Only reads.
+    #[arg(long)]
+    pub kube: bool,
+    #[command(flatten)]
+    pub connect: portcullis_cluster::ConnectArgs,
+}
+
 /// `portcullis audit`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = portcullis_audit::args::EXAMPLES)]
 pub struct AuditCommand {
     #[command(flatten)]
     pub audit: portcullis_audit::args::AuditArgs,
+    #[cfg(feature = "kube")]
+    #[command(flatten)]
+    pub kube: portcullis_audit::kube::KubeArgs,
+    /// Not in this build.
+    #[cfg(not(feature = "kube"))]
+    #[arg(long, hide = true)]
+    pub kube: bool,
 }
 
 #[derive(Debug, clap::Args)]

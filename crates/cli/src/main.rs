@@ -13,6 +13,11 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+/// musl's own takes turns where threads should not. Counting allocations has one of its own.
+#[cfg(all(target_env = "musl", not(feature = "count-allocations")))]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match args::Args::try_parse() {
         Ok(args) => run::run(args).into(),

@@ -4,17 +4,53 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use portcullis::{ConfigHomes, Error, ErrorKind, PolicySet, Resource, Unsupported, Uses, unsupported_kinds};
+use portcullis::{
+    ConfigHomes, Error, ErrorKind, Object, PolicySet, Resource, Scopes, Unsupported, Uses, unsupported_kinds,
+};
 use portcullis_cluster::{
     ApiResource, Cluster, ClusterError, ConnectOptions, Consistency, Discovery, Leadership, LeaseOptions,
-    Pages,
+    Pages, unknown_kinds,
 };
 use tokio::runtime::Runtime;
 
+use super::subject::inventory_kinds;
 use super::{ClusterSubject, Scope};
 use crate::error::{RunError, system};
 use crate::implying::{Expand, Implying, USES};
 use crate::policies::Policies;
+
+/// Most bytes of objects that [`Connection::inventory`] takes, as they are sent.
+const INVENTORY_BYTES: usize = 1 << 30;
+const TOO_MUCH: &str = "the cluster has more than 1 GiB of what the policies compare objects with; audit it with \
+     `portcullis audit --kube`, which keeps of each object only what is read, or give a part of it with `--inventory`";
+
+/// What is done with the mutators of a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mutators {
+    /// Objects are mutated.
+    Applied,
+    /// They count for what objects imply, if anything does.
+    Implied,
+}
+
+/// What a cluster has of policies.
+#[derive(Debug, Default)]
+struct Listed {
+    resources: Vec<Resource>,
+    problems: Vec<Error>,
+    of_mutators: Vec<Error>,
+    /// The kinds that cannot be listed, and why.
+    unlisted: Vec<(ApiResource, ClusterError)>,
+}
+
+impl Listed {
+    fn extend(&mut self, other: Self) {
+        self.resources.extend(other.resources);
+        self.problems.extend(other.problems);
+        self.of_mutators.extend(other.of_mutators);
+        self.unlisted.extend(other.unlisted);
+    }
+}
 
 /// A connection with the threads that it works on.
 #[derive(Debug)]
@@ -47,11 +83,38 @@ impl Connection {
         unsupported: Unsupported,
         homes: &ConfigHomes,
     ) -> Result<Policies, RunError> {
+        let Listed { mut resources, mut problems, unlisted, .. } = self.listed()?;
+        let (implying, found) = Implying::take(&mut resources, expand);
+        problems.extend(found.into_iter().map(as_the_cluster_has_it));
+        let is_used = !implying.is_empty();
+        problems.extend(unlisted.into_iter().map(|(resource, error)| not_known(&resource, &error, is_used)));
+        let (set, found) = PolicySet::from_resources_in(resources, homes);
+        problems.extend(found);
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        problems.extend(set.idle_exceptions(Some(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX))));
+        Ok(Policies::new(set, implying, unsupported.judge(problems)))
+    }
+
+    /// The policies that the cluster has, not compiled: for who puts others beside them. What is wrong with mutators is among the
+    /// problems only if they are applied.
+    ///
+    /// # Errors
+    ///
+    /// As for [`policies`](Self::policies).
+    pub fn resources(&self, mutators: Mutators) -> Result<(Vec<Resource>, Vec<Error>), RunError> {
+        let Listed { resources, mut problems, of_mutators, unlisted } = self.listed()?;
+        let is_expanded = resources.iter().any(Resource::is_expansion);
+        let is_used = is_expanded || mutators == Mutators::Applied;
+        problems.extend(of_mutators.into_iter().filter(|_| mutators == Mutators::Applied));
+        problems.extend(unlisted.into_iter().map(|(resource, error)| not_known(&resource, &error, is_used)));
+        Ok((resources, problems))
+    }
+
+    fn listed(&self) -> Result<Listed, RunError> {
         let listed = self.runtime.block_on(async {
             let discovery = Discovery::of(&self.cluster).await?;
-            let mut resources = Vec::new();
-            let mut problems = Vec::new();
-            self.policies_of(&ApiResource::templates(), &mut resources, &mut problems).await?;
+            let mut listed = Listed::default();
+            self.policies_of(&ApiResource::templates(), &mut listed).await?;
             let kinds: Vec<_> = discovery
                 .preferred()
                 .filter(|resource| &*resource.gvk.group == "constraints.gatekeeper.sh")
@@ -60,93 +123,113 @@ impl Connection {
             let others = [ApiResource::configs(), ApiResource::sync_sets()];
             let others = others.into_iter().filter(|resource| discovery.get(&resource.gvk).is_some());
             for resource in kinds.into_iter().chain(others) {
-                self.policies_of(&resource, &mut resources, &mut problems).await?;
+                self.policies_of(&resource, &mut listed).await?;
             }
-            self.exceptions(&discovery, &mut resources, &mut problems).await;
-            let unlisted = self.others(&discovery, &mut resources, &mut problems).await;
-            Ok((resources, problems, unlisted))
+            self.exceptions(&discovery, &mut listed).await;
+            self.others(&discovery, &mut listed).await;
+            Ok(listed)
         });
-        let (mut resources, mut problems, unlisted) = listed.map_err(RunError::Cluster)?;
-        let (implying, found) = Implying::take(&mut resources, expand);
-        problems.extend(found.into_iter().map(as_the_cluster_has_it));
-        problems
-            .extend(unlisted.into_iter().map(|(resource, error)| not_known(&resource, &error, &implying)));
-        let (set, found) = PolicySet::from_resources_in(resources, homes);
-        problems.extend(found);
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        problems.extend(set.idle_exceptions(Some(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX))));
-        Ok(Policies::new(set, implying, unsupported.judge(problems)))
+        listed.map_err(RunError::Cluster)
+    }
+
+    /// What policies compare objects with, and the Namespaces: each object is handed over as it comes. Returns where objects of the
+    /// cluster's kinds live, and what could not be listed.
+    ///
+    /// # Errors
+    ///
+    /// If not even the kinds can be asked for.
+    pub fn inventory(
+        &self,
+        policies: &PolicySet,
+        mut take: impl FnMut(Object),
+    ) -> Result<(Scopes, Vec<Error>), RunError> {
+        const PAGE: u32 = 500;
+        let discovery = self.runtime.block_on(Discovery::of(&self.cluster)).map_err(RunError::Cluster)?;
+        let mut problems = Vec::new();
+        let missing = |kind: &dyn std::fmt::Display, why: &dyn std::fmt::Display| {
+            let message = format!("policies compare objects with {kind}, which cannot be listed: {why}");
+            Error::new(ErrorKind::Unreadable, message)
+        };
+        for (gvk, why) in unknown_kinds(policies, &discovery) {
+            problems.push(missing(&gvk, &why));
+        }
+        let mut bytes = 0;
+        for resource in inventory_kinds(policies, &discovery) {
+            let mut pages = Pages::new(&self.cluster, &resource, PAGE, Consistency::EachOnce);
+            loop {
+                match self.runtime.block_on(pages.next()) {
+                    Ok(None) => break,
+                    Err(error) => {
+                        problems.push(missing(&resource, &error));
+                        break;
+                    }
+                    Ok(Some(page)) => {
+                        bytes += (0..page.len()).map(|index| page.object_bytes(index)).sum::<usize>();
+                        if bytes > INVENTORY_BYTES {
+                            return Err(RunError::Usage(TOO_MUCH.to_owned()));
+                        }
+                        for object in page.objects() {
+                            match object {
+                                Ok(object) => take(object),
+                                Err(error) => problems.push(error),
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        Ok((discovery.scopes(), problems))
     }
 
     /// The exceptions. If they cannot be listed, none is in force, and that is an error: what they would let pass is found.
-    async fn exceptions(
-        &self,
-        discovery: &Discovery,
-        resources: &mut Vec<Resource>,
-        problems: &mut Vec<Error>,
-    ) {
+    async fn exceptions(&self, discovery: &Discovery, listed: &mut Listed) {
         let resource = ApiResource::exceptions();
         if discovery.get(&resource.gvk).is_none() {
             return;
         }
         // Half of a list is none.
-        let (mut some, mut found) = (Vec::new(), Vec::new());
-        match self.policies_of(&resource, &mut some, &mut found).await {
-            Ok(()) => {
-                resources.extend(some);
-                problems.extend(found);
-            }
+        let mut found = Listed::default();
+        match self.policies_of(&resource, &mut found).await {
+            Ok(()) => listed.extend(found),
             Err(error) => {
                 let message = format!("no exception is in force, since {resource} cannot be listed: {error}");
-                problems.push(Error::new(ErrorKind::Unreadable, message));
+                listed.problems.push(Error::new(ErrorKind::Unreadable, message));
             }
         }
     }
 
-    /// Expansion templates and mutators, and what the cluster has of Gatekeeper's kinds that nothing is done for. Returns the kinds that
-    /// cannot be listed, and why.
-    async fn others(
-        &self,
-        discovery: &Discovery,
-        resources: &mut Vec<Resource>,
-        problems: &mut Vec<Error>,
-    ) -> Vec<(ApiResource, ClusterError)> {
+    /// Expansion templates and mutators, and what the cluster has of Gatekeeper's kinds that nothing is done for.
+    async fn others(&self, discovery: &Discovery, listed: &mut Listed) {
         let kinds: BTreeSet<_> = unsupported_kinds(Uses::POLICIES).map(|gvk| gvk.group_kind()).collect();
-        let mut unlisted = Vec::new();
         for resource in discovery.preferred().filter(|resource| kinds.contains(&resource.gvk.group_kind())) {
             // Half of a list is none.
-            let (mut some, mut found) = (Vec::new(), Vec::new());
-            match self.policies_of(resource, &mut some, &mut found).await {
+            let mut found = Listed::default();
+            match self.policies_of(resource, &mut found).await {
                 Ok(()) => {
-                    let is_used = |one: &Resource| one.is_expansion() || one.is_mutator();
-                    resources.extend(some.into_iter().filter(is_used));
-                    problems.extend(found);
+                    found.resources.retain(|one| one.is_expansion() || one.is_mutator());
+                    listed.extend(found);
                 }
-                Err(error) => unlisted.push((resource.clone(), error)),
+                Err(error) => listed.unlisted.push((resource.clone(), error)),
             }
         }
-        unlisted
     }
 
-    async fn policies_of(
-        &self,
-        resource: &ApiResource,
-        resources: &mut Vec<Resource>,
-        problems: &mut Vec<Error>,
-    ) -> Result<(), ClusterError> {
+    async fn policies_of(&self, resource: &ApiResource, listed: &mut Listed) -> Result<(), ClusterError> {
         const PAGE: u32 = 100;
         let mut pages = Pages::new(&self.cluster, resource, PAGE, Consistency::EachOnce);
         while let Some(page) = pages.next().await? {
             for object in page.objects() {
                 match object {
-                    Err(error) => problems.push(error),
+                    Err(error) => listed.problems.push(error),
                     Ok(object) => {
                         let Some(document) = object.document() else { continue };
                         let (resource, found) = Resource::read_for(document, USES);
                         // Of mutators, what is wrong depends on whether they are used.
                         let is_mutator = resource.as_ref().is_some_and(Resource::is_mutator);
-                        problems.extend(found.into_iter().filter(|_| !is_mutator));
-                        resources.extend(resource);
+                        let problems =
+                            if is_mutator { &mut listed.of_mutators } else { &mut listed.problems };
+                        problems.extend(found);
+                        listed.resources.extend(resource);
                     }
                 }
             }
@@ -198,10 +281,10 @@ fn as_the_cluster_has_it(problem: Error) -> Error {
 
 /// That a kind cannot be listed. Without expansion templates, or the mutators of what they generate, objects would be judged by half of what
 /// they imply; of what is not supported anyway it is only not known whether there is any.
-fn not_known(resource: &ApiResource, error: &ClusterError, implying: &Implying) -> Error {
+fn not_known(resource: &ApiResource, error: &ClusterError, is_mutating: bool) -> Error {
     let is_expansion = &*resource.gvk.group == "expansion.gatekeeper.sh";
     let is_mutator = &*resource.gvk.group == "mutations.gatekeeper.sh";
-    if is_expansion || (is_mutator && !implying.is_empty()) {
+    if is_expansion || (is_mutator && is_mutating) {
         let message =
             format!("it is not known what objects imply, since {resource} cannot be listed: {error}");
         return Error::new(ErrorKind::Unreadable, message);

@@ -25,7 +25,7 @@ use crate::error::RunError;
 use crate::run::{self, Settings};
 
 pub use args::{KubeArgs, Scope};
-pub use connection::Connection;
+pub use connection::{Connection, Mutators};
 pub use sink::ClusterSink;
 pub use subject::ClusterSubject;
 

@@ -64,19 +64,10 @@ impl<'a> ClusterSubject<'a> {
 
 impl Subject for ClusterSubject<'_> {
     fn inventory(&mut self) -> Box<dyn Feed + '_> {
-        let synced = self.policies.synced_kinds();
-        let kinds = self.discovery.all().filter(|resource| {
-            let is_namespace = resource.gvk == ApiResource::namespaces().gvk;
-            // Policies may name a version that is not the preferred one.
-            let mut reads = self.policies.templates().flat_map(portcullis::TemplateInfo::inventory_reads);
-            // What reads kinds that its text does not say sees those that Configs and SyncSets list, as the webhook has it; all kinds, if
-            // they list none.
-            let is_listed = synced.is_empty() || synced.contains(&resource.gvk);
-            is_namespace || reads.any(|read| read.covers(&resource.gvk) && (read.kind.is_some() || is_listed))
-        });
+        let kinds = inventory_kinds(self.policies, &self.discovery);
         let unknown = unknown_kinds(self.policies, &self.discovery);
         let failed = unknown.into_iter().map(|(gvk, why)| (gvk, why.to_string())).collect::<Vec<_>>();
-        Box::new(Lists { failed: failed.into_iter(), ..self.list(kinds.cloned().collect()) })
+        Box::new(Lists { failed: failed.into_iter(), ..self.list(kinds) })
     }
 
     fn objects(&mut self) -> Box<dyn Feed + '_> {
@@ -125,6 +116,21 @@ impl Subject for ClusterSubject<'_> {
     fn is_cluster(&self) -> bool {
         true
     }
+}
+
+/// The kinds that policies compare objects with, and the Namespaces.
+pub(super) fn inventory_kinds(policies: &PolicySet, discovery: &Discovery) -> Vec<ApiResource> {
+    let synced = policies.synced_kinds();
+    let kinds = discovery.all().filter(|resource| {
+        let is_namespace = resource.gvk == ApiResource::namespaces().gvk;
+        // Policies may name a version that is not the preferred one.
+        let mut reads = policies.templates().flat_map(portcullis::TemplateInfo::inventory_reads);
+        // What reads kinds that its text does not say sees those that Configs and SyncSets list, as the webhook has it; all kinds, if
+        // they list none.
+        let is_listed = synced.is_empty() || synced.contains(&resource.gvk);
+        is_namespace || reads.any(|read| read.covers(&resource.gvk) && (read.kind.is_some() || is_listed))
+    });
+    kinds.cloned().collect()
 }
 
 /// Lists, one kind after the other.

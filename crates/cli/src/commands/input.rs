@@ -80,6 +80,8 @@ pub struct Loaded {
     pub rego: Vec<InputFile>,
     /// What they are asked about; none if there are none.
     pub documents: Vec<Given>,
+    /// Where the policies are that were given as such.
+    taken: BTreeSet<(Arc<str>, u32)>,
 }
 
 /// A document for files of Rego.
@@ -288,7 +290,7 @@ impl Loaded {
         let is_named = |file: &InputFile| paths.contains(&file.path);
         manifests.found = files.iter().filter(|file| !is_named(file)).map(|file| file.name.clone()).collect();
         manifests.extend(read::of_folders(&folders, limits, render));
-        let mut others = Self::default();
+        let mut others = Self { taken: self.taken.clone(), ..Self::default() };
         others.add_all(manifests, purpose);
         if self.policies.is_empty() && others.policies.is_empty() {
             // No manifests need be among them.
@@ -341,8 +343,10 @@ impl Loaded {
             };
             self.scopes.learn(&object);
             self.inventory.push(object.clone());
+            let place = object.location().map(|at| (at.file().clone(), at.range().start));
             self.subjects.push(Subject { object, kind, request: None, mutated: None });
-            if kind == SubjectKind::Policy {
+            // A folder of policies may lie in what is judged: each is read once.
+            if kind == SubjectKind::Policy && place.is_none_or(|place| !self.taken.contains(&place)) {
                 self.add_policy(resource);
             }
         }
@@ -378,6 +382,8 @@ impl Loaded {
                     self.problems.extend(problems);
                 }
                 if let Some(resource) = resource {
+                    let location = document.location();
+                    self.taken.insert((location.file().clone(), location.range().start));
                     self.add_policy(resource);
                 }
             } else if let Some(object) = &object {

@@ -3,6 +3,7 @@
 mod baseline;
 mod bench;
 mod build;
+mod cluster;
 mod evaluation;
 mod expand;
 mod generate;
@@ -27,7 +28,7 @@ use anyhow::Context as _;
 use clap::CommandFactory as _;
 use portcullis_report::ExitStatus;
 
-use crate::args::{Args, Command};
+use crate::args::{Args, AuditCommand, Command};
 
 /// Calls the command.
 pub fn dispatch(args: Args) -> anyhow::Result<ExitStatus> {
@@ -51,7 +52,19 @@ pub fn dispatch(args: Args) -> anyhow::Result<ExitStatus> {
         Command::Expand(expand) => in_pool(None, || expand::run(&expand)),
         Command::Bench(bench) => in_pool(None, || bench::run(&bench)),
         // It has threads of its own: what is read and what is judged are bounded together.
-        Command::Audit(args) => Ok(portcullis_audit::run::files(&args.audit)?),
+        Command::Audit(args) => audit(&args),
+        #[cfg(feature = "webhook")]
+        Command::Webhook(args) => Ok(match portcullis_webhook::run::run(*args) {
+            Ok(()) => ExitStatus::Success,
+            Err(error) => {
+                portcullis_webhook::run::report(&error);
+                ExitStatus::Error
+            }
+        }),
+        #[cfg(not(feature = "webhook"))]
+        Command::Webhook(_) => anyhow::bail!(
+            "this build of portcullis has no webhook: run `portcullis-webhook`, or build it with `--features webhook`"
+        ),
         Command::Lint(lint) => {
             let jobs = lint.jobs;
             in_pool(jobs, || lint::run(&lint))
@@ -67,6 +80,25 @@ pub fn dispatch(args: Args) -> anyhow::Result<ExitStatus> {
         Command::Version => print(|out| writeln!(out, "portcullis {}", env!("CARGO_PKG_VERSION"))),
     }
 }
+
+#[cfg(feature = "kube")]
+fn audit(args: &AuditCommand) -> anyhow::Result<ExitStatus> {
+    Ok(if args.kube.kube {
+        portcullis_audit::kube::run(&args.audit, &args.kube)?
+    } else {
+        portcullis_audit::run::files(&args.audit)?
+    })
+}
+
+#[cfg(not(feature = "kube"))]
+fn audit(args: &AuditCommand) -> anyhow::Result<ExitStatus> {
+    anyhow::ensure!(!args.kube, NO_CLUSTER);
+    Ok(portcullis_audit::run::files(&args.audit)?)
+}
+
+#[cfg(not(feature = "kube"))]
+const NO_CLUSTER: &str =
+    "this build of portcullis knows no clusters: `--kube` needs the feature `kube`, or `portcullis-audit`";
 
 /// Writes to standard output, to the end.
 fn print(write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> anyhow::Result<ExitStatus> {

@@ -28,6 +28,7 @@ use rayon::prelude::*;
 
 use crate::args::{FailOn, TestArgs};
 use crate::commands::baseline::Baseline;
+use crate::commands::cluster::{self, Cluster};
 use crate::commands::evaluation::Evaluating;
 use crate::commands::inline::{self, Ignore};
 use crate::commands::input::{
@@ -87,7 +88,8 @@ type Write = fn(&TestReport, &mut dyn std::io::Write) -> std::io::Result<()>;
 
 /// What comes of judging.
 fn report_of(args: &TestArgs) -> anyhow::Result<TestReport> {
-    let loaded = load(Sources {
+    let cluster = open_cluster(args)?;
+    let mut loaded = load(Sources {
         paths: args.filenames.iter().chain(&args.paths).cloned().collect(),
         policies: &args.policies,
         inventory: &args.inventory,
@@ -97,7 +99,10 @@ fn report_of(args: &TestArgs) -> anyhow::Result<TestReport> {
         rego: Some(&args.rego),
     });
     let names = Names::of(&loaded, args)?;
-    let mut report = judge(loaded, args, names);
+    if let Some(cluster) = &cluster {
+        add_policies(&mut loaded, cluster, args)?;
+    }
+    let mut report = judge(loaded, args, names, cluster.as_ref())?;
     if let Some(path) = &args.baseline {
         known(&mut report, path, args.write_baseline)?;
     }
@@ -202,19 +207,55 @@ impl Names {
     }
 }
 
-fn judge(loaded: Loaded, args: &TestArgs, names: Names) -> TestReport {
+#[cfg(feature = "kube")]
+fn open_cluster(args: &TestArgs) -> anyhow::Result<Option<Cluster>> {
+    Cluster::of(&args.cluster)
+}
+
+#[cfg(not(feature = "kube"))]
+fn open_cluster(args: &TestArgs) -> anyhow::Result<Option<Cluster>> {
+    anyhow::ensure!(!args.kube, super::NO_CLUSTER);
+    Ok(None)
+}
+
+/// Adds the policies of a cluster, without those that files have as well.
+fn add_policies(loaded: &mut Loaded, cluster: &Cluster, args: &TestArgs) -> anyhow::Result<()> {
+    let (listed, found) = cluster.policies(args.mutate)?;
+    let written: Vec<&Resource> = loaded.policies.iter().chain(&loaded.mutators).collect();
+    let (listed, replaced) = cluster::without_those_of_files(listed, &written);
+    if !replaced.is_empty() && !args.quiet {
+        // Only a courtesy: the findings name the files.
+        let _ = writeln!(
+            anstream::stderr(),
+            "note: as in the files, not as in the cluster: {}",
+            replaced.join(", ")
+        );
+    }
+    loaded.problems.extend(found);
+    let (mutators, policies): (Vec<_>, Vec<_>) = listed.into_iter().partition(Resource::is_mutator);
+    loaded.policies.extend(policies);
+    loaded.mutators.extend(mutators);
+    Ok(())
+}
+
+fn judge(
+    loaded: Loaded,
+    args: &TestArgs,
+    names: Names,
+    cluster: Option<&Cluster>,
+) -> anyhow::Result<TestReport> {
     let Loaded {
         policies,
         mutators,
         mut subjects,
         mut inventory,
-        scopes,
+        mut scopes,
         mut is_unread,
         mut problems,
         rego,
         documents,
+        ..
     } = loaded;
-    let places = Places::new(scopes).with_namespace(names.of_objects.as_deref());
     let (expansions, policies): (Vec<_>, Vec<_>) = policies.into_iter().partition(Resource::is_expansion);
     let (expansions, found) = ExpansionSet::from_resources(expansions);
     problems.extend(found);
@@ -225,9 +266,21 @@ fn judge(loaded: Loaded, args: &TestArgs, names: Names) -> TestReport {
     let (policies, found) = PolicySet::from_resources_in(prepared(policies), &args.config.homes(None));
     problems.extend(found);
     problems = Unsupported::allowed(args.allow_unsupported).judge(problems);
+    let mut of_cluster = Vec::new();
+    if let Some(cluster) = cluster {
+        let (objects, known, found) = cluster.inventory(&policies)?;
+        of_cluster = objects;
+        scopes.extend(&known);
+        is_unread |= !found.is_empty();
+        problems.extend(found);
+    }
+    let places = Places::new(scopes).with_namespace(names.of_objects.as_deref());
     problems.extend(duplicates(&subjects, &places));
     let (mutators, parents) = if args.mutate {
-        let (mutating, found) = Mutating::new(&mutators, args.operation, &policies, &inventory);
+        // Of two of the same name the last one counts.
+        let known = of_cluster.iter().chain(&inventory).filter(|object| object.is_namespace());
+        let known: Vec<Object> = known.cloned().collect();
+        let (mutating, found) = Mutating::new(&mutators, args.operation, &policies, &known);
         problems.extend(Unsupported::allowed(args.allow_unsupported).judge(found));
         if mutators.is_empty() && !has_errors(&problems) {
             let warning = Error::warning(ErrorKind::NoInput, "no mutators were given: nothing is mutated");
@@ -244,6 +297,10 @@ fn judge(loaded: Loaded, args: &TestArgs, names: Names) -> TestReport {
         (set, Parent::AsWritten)
     };
     let mut store = InventoryStore::new();
+    for object in of_cluster {
+        store.sync(object, &policies);
+    }
+    // What files say counts more.
     for object in inventory {
         store.sync(places.settle(object).object, &policies);
     }
@@ -364,7 +421,7 @@ fn judge(loaded: Loaded, args: &TestArgs, names: Names) -> TestReport {
     }
     problems.sort();
     problems.dedup();
-    TestReport {
+    Ok(TestReport {
         reviewed,
         policies: described,
         findings,
@@ -377,7 +434,7 @@ fn judge(loaded: Loaded, args: &TestArgs, names: Names) -> TestReport {
         placed,
         excluded,
         wanted: Wanted { quiet: args.quiet, verbose: args.verbose, max_bytes: args.max_bytes },
-    }
+    })
 }
 
 /// Whether somebody asks about a constraint.

@@ -8,6 +8,7 @@
 )]
 
 mod bench;
+mod cluster;
 mod configs;
 mod conftest;
 mod cross_check;
@@ -21,6 +22,7 @@ mod inputs;
 mod lint;
 mod mutate;
 mod oracle;
+mod pipelines;
 mod repos;
 mod sarif;
 mod scope;

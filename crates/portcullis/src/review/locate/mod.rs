@@ -222,14 +222,19 @@ fn starts_in(object: &Value, path: &FieldPath) -> bool {
 }
 
 /// A scalar that the message quotes and that stands at one place; within the one list item that the message
-/// names, if it names one.
+/// names, if it names one. A text that is the object's own name is not told from it, so that it counts only where the
+/// policy reads.
 fn from_message(object: &Value, quotes: &Quotes, message: &str, reads: &[ObjectRead]) -> Option<FieldPath> {
     let mut work = Work::for_message(message);
     let quoted = quotes.quoted(message, &mut work)?;
-    if let Some(scalar) = quoted.scalar {
-        return Some(quotes.path(scalar));
+    let scalar = quoted.scalar.map(|scalar| quotes.path(scalar));
+    if let Some(scalar) = scalar.filter(|path| !is_only_the_name(object, path, path, reads)) {
+        return Some(scalar);
     }
     let item = quotes.path(quoted.item?);
+    if is_only_the_name(object, &item.child("name"), &item, reads) {
+        return None;
+    }
     Some(field_read_in(object, &item, reads, &mut work).unwrap_or(item))
 }
 
@@ -278,17 +283,27 @@ fn fits(path: &FieldPath, read: &ObjectRead) -> bool {
     })
 }
 
+/// Whether the text at a path is the name of the object, and the policy reads nothing of the part that it tells.
+fn is_only_the_name(object: &Value, text: &FieldPath, part: &FieldPath, reads: &[ObjectRead]) -> bool {
+    let name = at(object, &FieldPath::root().child("metadata").child("name"));
+    name.is_some()
+        && at(object, text) == name
+        && !reads.is_empty()
+        && !reads.iter().any(|read| fits(part, read))
+}
+
 fn exists(object: &Value, path: &FieldPath) -> bool {
-    path.segments()
-        .iter()
-        .try_fold(object, |value, segment| match segment {
-            Segment::Key(key) => value::get(value, key),
-            Segment::Index(index) => match value.view() {
-                View::Array(items) => items.get(*index),
-                _ => None,
-            },
-        })
-        .is_some()
+    at(object, path).is_some()
+}
+
+fn at<'v>(object: &'v Value, path: &FieldPath) -> Option<&'v Value> {
+    path.segments().iter().try_fold(object, |value, segment| match segment {
+        Segment::Key(key) => value::get(value, key),
+        Segment::Index(index) => match value.view() {
+            View::Array(items) => items.get(*index),
+            _ => None,
+        },
+    })
 }
 
 /// Where what is missing is shown.

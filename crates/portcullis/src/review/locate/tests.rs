@@ -37,10 +37,13 @@ impl Model<'_> {
             .filter(|path| item.is_none_or(|item| is_below(path, item) && **path != item.child("name")))
             .cloned()
             .collect();
-        if let Some(path) = only(&telling) {
+        if let Some(path) = only(&telling).filter(|path| !is_only_the_name(object, path, path, reads)) {
             return Some(path.clone());
         }
         let item = item?;
+        if is_only_the_name(object, &item.child("name"), item, reads) {
+            return None;
+        }
         let field = field_read_in(object, item, reads, &mut Work::for_message(message));
         Some(field.unwrap_or_else(|| item.clone()))
     }

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Builds what a release has, for every target that is installed: deploy/release/build.sh v0.1.0 [FOLDER]
+#
+#   portcullis-VERSION-TARGET.tar.gz   the programs, static: portcullis (with webhook and audit), portcullis-webhook, portcullis-audit
+#   portcullis-VERSION.cdx.json        what they are made of (CycloneDX)
+#   SHA256SUMS                         of all of them
+#
+# The same commit gives the same archives: no times, no owners, names sorted. Targets: PORTCULLIS_TARGETS, or the musl targets that rustup has.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+version=${1:?the version, such as v0.1.0}
+out=${2:-target/release-files}
+manifest=$(cargo metadata --no-deps --format-version 1 --locked | sed -n 's/.*"name":"portcullis-cli","version":"\([^"]*\)".*/\1/p')
+if [ "$version" != "v$manifest" ]; then
+    echo "the version is v$manifest in Cargo.toml, and $version was asked for" >&2
+    exit 2
+fi
+if ! cargo cyclonedx --version > /dev/null 2>&1; then
+    echo "the list of what programs are made of needs cargo-cyclonedx: cargo install cargo-cyclonedx --locked" >&2
+    exit 2
+fi
+targets=${PORTCULLIS_TARGETS:-$(rustup target list --installed | grep -E '^(x86_64|aarch64)-unknown-linux-musl$' || true)}
+if [ -z "$targets" ]; then
+    echo "no target: rustup target add x86_64-unknown-linux-musl, or set PORTCULLIS_TARGETS" >&2
+    exit 2
+fi
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
+export SOURCE_DATE_EPOCH
+# Paths of the machine that builds are no part of a program.
+export RUSTFLAGS="${RUSTFLAGS:-} --remap-path-prefix=$PWD=/src --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo"
+rm -rf "$out"
+mkdir -p "$out"
+for target in $targets; do
+    cargo build --release --locked --target "$target" -p portcullis-cli -p portcullis-webhook -p portcullis-audit
+    built=${CARGO_TARGET_DIR:-target}/$target/release
+    tar --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=0755 \
+        -C "$built" -cf - portcullis portcullis-audit portcullis-webhook \
+        | gzip -n9 > "$out/portcullis-$version-$target.tar.gz"
+done
+# Written beside the manifest: the tool knows no other place.
+cargo cyclonedx --quiet --format json --spec-version 1.5 --manifest-path crates/cli/Cargo.toml --override-filename release
+mv crates/cli/release.json "$out/portcullis-$version.cdx.json"
+(cd "$out" && sha256sum -- * > SHA256SUMS && cat SHA256SUMS)
