@@ -19,15 +19,21 @@ macro_rules! manual {
 manual! {
     readme = "README.md";
     index = "docs/README.md";
+    summary = "docs/SUMMARY.md";
     audit = "docs/audit.md";
     cli = "docs/cli.md";
     conftest = "docs/conftest.md";
     exceptions = "docs/exceptions.md";
     expansion = "docs/expansion.md";
+    from_gator = "docs/from-gator.md";
+    from_kube_linter = "docs/from-kube-linter.md";
+    from_kyverno = "docs/from-kyverno.md";
     library = "docs/library.md";
     mutation = "docs/mutation.md";
     policies = "docs/policies.md";
+    reference = "docs/reference.md";
     reports = "docs/reports.md";
+    start = "docs/start.md";
     webhook = "docs/webhook.md";
 }
 

@@ -18,6 +18,7 @@ mod field;
 mod field_cases;
 mod folders;
 mod generate;
+mod guides;
 mod inputs;
 mod lint;
 mod mutate;
