@@ -2,9 +2,10 @@
 //! PATH. Nothing is rendered unless somebody asks for it: a chart and a kustomization may read other places.
 //!
 //! What a kustomization makes is placed in the files that it was made of, by kustomize's own annotations
-//! (`originAnnotations`), which are taken out again. What a chart makes is placed in the rendered text, by the
+//! (`originAnnotations`), which are taken out again, and in the patches that kustomizations name as files. What a chart makes is placed in the rendered text, by the
 //! template that Helm names (`# Source:`): a template has no lines of the manifest.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read as _};
@@ -17,7 +18,7 @@ use std::time::{Duration, Instant};
 use portcullis::{Document, Error, ErrorKind, Limits};
 use serde_json::Value;
 
-use super::folders::{Folder, FolderKind};
+use super::folders::{Folder, FolderKind, kustomization};
 use super::reading::{InputFile, read_file, read_limited};
 use super::unreadable;
 
@@ -82,12 +83,13 @@ fn kustomize(folder: &Folder, limits: &Limits) -> Result<(Vec<Document>, Vec<Err
         bytes.ok_or_else(|| failed(folder, "there is neither `kustomize` nor `kubectl` on the PATH"))?;
     let name = format!("{} (rendered)", folder.name);
     let (documents, problems) = Document::read_bytes(&name, bytes, limits);
-    let placed = documents.into_iter().map(|document| placed(document, &outer.0, limits));
+    let patches = Patches::of(&folder.path, limits);
+    let placed = documents.into_iter().map(|document| placed(document, &outer.0, &patches, limits));
     Ok((placed.collect(), problems))
 }
 
 /// The document in the text that it was made of, if that is known, and without the annotation that says so.
-fn placed(rendered: Document, outer: &Path, limits: &Limits) -> Document {
+fn placed(rendered: Document, outer: &Path, patches: &Patches, limits: &Limits) -> Document {
     let json = rendered.to_json();
     let annotation =
         json.pointer("/metadata/annotations").and_then(|all| all.get(ORIGIN)).and_then(Value::as_str);
@@ -102,9 +104,71 @@ fn placed(rendered: Document, outer: &Path, limits: &Limits) -> Document {
     let Some(file) = file else { return rendered };
     let (written, _) = read_file(&InputFile::new(&file), limits);
     match source_of(&json, &written) {
-        Some(document) => document.clone().with_value_of(&rendered),
+        Some(document) => document.clone().with_value_of(&rendered, patches.about(&json)),
         None => rendered,
     }
+}
+
+/// The patches that a kustomization puts upon what it makes, in the order in which they are put, as far as they are files.
+struct Patches(Vec<Document>);
+
+impl Patches {
+    /// Kustomizations that are looked into, and files of patches that are read, at most.
+    const MOST: usize = 256;
+    /// Patches that are looked through for one object, at most.
+    const OF_ONE: usize = 32;
+
+    fn of(folder: &Path, limits: &Limits) -> Self {
+        let mut found = Self(Vec::new());
+        found.add(folder, limits, &mut BTreeSet::new());
+        found.0.truncate(Self::MOST);
+        found
+    }
+
+    /// Those of what a kustomization is made of come first.
+    fn add(&mut self, folder: &Path, limits: &Limits, seen: &mut BTreeSet<PathBuf>) {
+        let Some(file) = kustomization(folder) else { return };
+        if seen.len() >= Self::MOST || !fs::canonicalize(&file).is_ok_and(|file| seen.insert(file)) {
+            return;
+        }
+        let (documents, _) = read_file(&InputFile::new(&file), limits);
+        let Some(fields) = documents.first().map(Document::to_json) else { return };
+        let texts = |key: &str| fields.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+        for key in ["resources", "bases", "components"] {
+            for below in texts(key).iter().filter_map(Value::as_str) {
+                let below = folder.join(below);
+                if below.is_dir() {
+                    self.add(&below, limits, seen);
+                }
+            }
+        }
+        let of_patches = texts("patches");
+        let named = of_patches.iter().filter_map(|patch| patch.get("path")?.as_str());
+        let merged = texts("patchesStrategicMerge");
+        for name in merged.iter().filter_map(Value::as_str).chain(named) {
+            let file = folder.join(name);
+            if self.0.len() < Self::MOST && file.is_file() {
+                self.0.extend(read_file(&InputFile::new(&short_of(&file)), limits).0);
+            }
+        }
+    }
+
+    /// Those that may be about an object: of its kind, with a name that is a part of its own.
+    fn about(&self, rendered: &Value) -> Vec<Document> {
+        let text = |value: &Value, pointer: &str| value.pointer(pointer)?.as_str().map(str::to_owned);
+        let (kind, name) = (text(rendered, "/kind"), text(rendered, "/metadata/name").unwrap_or_default());
+        let is_about = |patch: &&Document| {
+            let patch = patch.to_json();
+            text(&patch, "/kind") == kind
+                && text(&patch, "/metadata/name").is_none_or(|own| name.contains(own.as_str()))
+        };
+        self.0.iter().filter(is_about).take(Self::OF_ONE).cloned().collect()
+    }
+}
+
+/// A path without `..`, if it can be had.
+fn short_of(path: &Path) -> PathBuf {
+    fs::canonicalize(path).map_or_else(|_| path.to_owned(), |real| short(&real))
 }
 
 /// The document of a file that an object was made of: the only one of its kind, or else the one with the longest

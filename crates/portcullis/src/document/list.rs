@@ -22,6 +22,7 @@ impl Output {
             root: 0,
             index: self.documents_seen,
             item: None,
+            made: None,
         };
         self.documents_seen += 1;
         if self.taken == Taken::Values {

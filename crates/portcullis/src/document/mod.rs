@@ -12,6 +12,7 @@ mod build;
 mod explain;
 mod json;
 mod list;
+mod made;
 mod marks;
 mod problems;
 mod stream;
@@ -32,6 +33,7 @@ use crate::limits::Limits;
 use crate::path::FieldPath;
 use crate::source::{Location, Source};
 use crate::value::{self, Value, View};
+use made::{Made, Part};
 use marks::{Mark, MarkId, Marks};
 
 /// The byte order mark. One in front of a text means nothing; with two of them go-yaml loses characters.
@@ -95,6 +97,7 @@ pub struct Document {
     root: MarkId,
     index: usize,
     item: Option<usize>,
+    made: Option<Arc<Made>>,
 }
 
 impl Document {
@@ -158,7 +161,7 @@ impl Document {
     /// Null, in a source that has nothing in it.
     pub(crate) fn empty(source: &Arc<Source>) -> Self {
         let marks = Marks::default().finish();
-        Self { source: source.clone(), value: Value::NULL, marks, root: 0, index: 0, item: None }
+        Self { source: source.clone(), value: Value::NULL, marks, root: 0, index: 0, item: None, made: None }
     }
 
     /// The items of a document that is a list, each as a document.
@@ -254,11 +257,13 @@ impl Document {
         self.item
     }
 
-    /// The value of another document, placed in this text: of what a tool made of this text. A part that the text
-    /// does not have is placed at the nearest one that it has.
+    /// The value of another document, placed in this text and in patches: of what a tool made of them. A part is placed
+    /// where its value is written, and one that nobody wrote at the nearest one. Items of lists are found by their
+    /// names, wherever they stand. Cost of a place: with the number of patches and the length of lists.
     #[must_use]
-    pub fn with_value_of(self, made: &Self) -> Self {
-        Self { value: made.value.clone(), ..self }
+    pub fn with_value_of(self, made: &Self, patches: Vec<Self>) -> Self {
+        let of = Made::new(self.value, patches);
+        Self { value: made.value.clone(), made: Some(of), ..self }
     }
 
     /// The document without an annotation, and without `metadata.annotations` if that was the only one.
@@ -301,7 +306,7 @@ impl Document {
     pub(crate) fn nested(&self, path: &FieldPath) -> Option<Self> {
         let root = self.marks.find(self.root, path)?;
         let value = path.segments().iter().try_fold(&self.value, child_value)?.clone();
-        Some(Self { value, root, ..self.clone() })
+        Some(Self { value, root, made: None, ..self.clone() })
     }
 
     /// The object, in the form that other JSON tools take.
@@ -319,25 +324,26 @@ impl Document {
     /// Where the value at a path is; an alias is where it is used, not where its anchor is.
     #[must_use]
     pub fn locate(&self, path: &FieldPath) -> Option<Location> {
-        Some(self.at(self.marks.find(self.root, path)?, Mark::range))
+        let part = self.whole(path)?;
+        Some(part.of.at(part.mark, Mark::range))
     }
 
     /// Where the key at the end of a path is; for an item of a list, the item. `None` for the root.
     #[must_use]
     pub fn locate_key(&self, path: &FieldPath) -> Option<Location> {
-        let id = self.marks.find(self.root, path).filter(|_| !path.is_root())?;
-        Some(self.at(id, |mark| if mark.key.is_some() { mark.key_range() } else { mark.range() }))
+        let part = self.whole(path).filter(|_| !path.is_root())?;
+        Some(part.of.at(part.mark, |mark| if mark.key.is_some() { mark.key_range() } else { mark.range() }))
     }
 
     /// Where the deepest existing part of a path is, and that part. If the path does not exist as a whole,
     /// the location is the key of that part: its value, all of it, would be too much to underline.
     #[must_use]
     pub fn locate_nearest(&self, path: &FieldPath) -> (Location, FieldPath) {
-        let (id, depth) = self.marks.nearest(self.root, path);
+        let Part { of, mark, depth } = self.part(path);
         let nearest: FieldPath = path.segments().iter().take(depth).cloned().collect();
         let exact = depth == path.segments().len();
         (
-            self.at(id, |mark| if exact || mark.key.is_none() { mark.range() } else { mark.key_range() }),
+            of.at(mark, |mark| if exact || mark.key.is_none() { mark.range() } else { mark.key_range() }),
             nearest,
         )
     }
@@ -360,6 +366,20 @@ impl Document {
         let decoded = value::as_str(value)?;
         let at = text::source_offset(self.source.text(), mark.range(), decoded, offset);
         Some(Location::new(self.source.clone(), at..at))
+    }
+
+    /// The nearest part of a path.
+    fn part(&self, path: &FieldPath) -> Part<'_> {
+        if let Some(made) = &self.made {
+            return made.nearest(self, path);
+        }
+        let (mark, depth) = self.marks.nearest(self.root, path);
+        Part { of: self, mark, depth }
+    }
+
+    /// The part at a path, if there is one.
+    fn whole(&self, path: &FieldPath) -> Option<Part<'_>> {
+        Some(self.part(path)).filter(|part| part.depth == path.segments().len())
     }
 
     fn at(&self, id: MarkId, range: impl Fn(&Mark) -> std::ops::Range<u32>) -> Location {

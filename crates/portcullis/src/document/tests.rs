@@ -343,3 +343,45 @@ fn children_of_large_nodes_are_found_as_those_of_small_ones() {
         Some("52")
     );
 }
+
+/// What kustomize makes of a base and two patches: each part is where its value was written, whatever was put before it.
+#[test]
+fn parts_of_what_was_made_are_where_they_were_written() {
+    let one = |name: &str, text: &str| {
+        let (documents, errors) = Document::read_all(name, text);
+        assert!(errors.is_empty(), "{errors:?}");
+        documents.into_iter().next().unwrap()
+    };
+    let base = one(
+        "base",
+        "kind: D\nspec:\n  replicas: 1\n  paused: true\n  containers:\n  - name: web\n    image: web:1\n    args: [a, b]\n",
+    );
+    let first =
+        one("first", "kind: D\nspec:\n  replicas: 2\n  containers:\n  - name: side\n    image: side:1\n");
+    let second = one(
+        "second",
+        "kind: D\nspec:\n  replicas: 3\n  containers:\n  - name: web\n    securityContext:\n      privileged: true\n",
+    );
+    let made = one(
+        "made",
+        "kind: D\nspec:\n  replicas: 3\n  paused: true\n  containers:\n  - name: side\n    image: side:1\n  - name: web\n    image: web:1\n    args: [a, b]\n    securityContext: {privileged: true}\n    added: x\n",
+    );
+    let placed = base.with_value_of(&made, vec![first, second]);
+    assert_eq!(placed.to_json(), made.to_json());
+    for (path, expected) in [
+        ("spec.replicas", "second:3:13"),
+        ("spec.paused", "base:4:11"),
+        ("spec.containers[0]", "first:5:5"),
+        ("spec.containers[0].image", "first:6:12"),
+        ("spec.containers[1].image", "base:7:12"),
+        ("spec.containers[1].args[1]", "base:8:15"),
+        ("spec.containers[1].securityContext.privileged", "second:7:19"),
+    ] {
+        let location = placed.locate(&FieldPath::parse(path).unwrap()).map(|at| at.to_string());
+        assert_eq!(location.as_deref(), Some(expected), "{path}");
+    }
+    let nowhere = FieldPath::parse("spec.containers[1].added").unwrap();
+    assert_eq!(placed.locate(&nowhere), None);
+    let (location, nearest) = placed.locate_nearest(&nowhere);
+    assert_eq!((location.file().as_ref(), nearest.to_string().as_str()), ("base", "spec.containers[1]"));
+}
