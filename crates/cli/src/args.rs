@@ -272,7 +272,7 @@ pub struct TestArgs {
     /// Report only what is denied.
     #[arg(long)]
     pub deny_only: bool,
-    /// Also show what policies print, and how they could be written better.
+    /// Also show what policies print, how they could be written better, and what keeps constraints from all objects.
     #[arg(short, long)]
     pub verbose: bool,
     /// No progress, no summary, no warnings about the input.

@@ -10,7 +10,7 @@ use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use portcullis::{
     Applicability, ConstraintKey, Decision, Elsewhere, EnforcementAction, EnforcementPoint, Error, ErrorKind,
@@ -362,6 +362,7 @@ fn judge(
         evaluating,
         has_inline_ignores,
         asked,
+        idle: args.verbose.then(Idle::default),
         second,
     };
     let judged: Vec<Judged> = subjects
@@ -408,6 +409,7 @@ fn judge(
             entry.or_insert_with(|| (fight.warning, last.subject.to_string(), 0)).2 += 1;
         }
     }
+    why.extend(judging.idle.iter().flat_map(Idle::sentences));
     problems.extend(fights.into_values().map(|(warning, first, objects)| {
         let more = match objects {
             1 => String::new(),
@@ -435,6 +437,55 @@ fn judge(
         excluded,
         wanted: Wanted { quiet: args.quiet, verbose: args.verbose, max_bytes: args.max_bytes },
     })
+}
+
+/// Constraints that apply to no object, and how many objects each criterion keeps them from.
+#[derive(Default)]
+struct Idle(Mutex<BTreeMap<ConstraintKey, Kept>>);
+
+/// What keeps a constraint from objects.
+#[derive(Default)]
+struct Kept {
+    applies: bool,
+    objects: usize,
+    by: BTreeMap<String, usize>,
+}
+
+impl Idle {
+    /// Takes what constraints have to do with one object. The order in which objects come does not matter.
+    fn note<'k>(&self, found: impl Iterator<Item = (&'k ConstraintKey, Applicability)>) {
+        // Counts that somebody left by a panic are still counts.
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (key, found) in found {
+            let kept = kept.entry(key.clone()).or_default();
+            kept.objects += 1;
+            match found {
+                Applicability::Applies | Applicability::Unknown(_) => kept.applies = true,
+                Applicability::Criteria(criteria) => {
+                    for criterion in criteria {
+                        *kept.by.entry(format!("{criterion} does not hold")).or_default() += 1;
+                    }
+                }
+                other => *kept.by.entry(sentence(&other)).or_default() += 1,
+            }
+        }
+    }
+
+    fn sentences(&self) -> Vec<String> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let idle = kept.iter().filter(|(_, kept)| !kept.applies);
+        let sentences = idle.map(|(key, kept)| {
+            let mut by: Vec<(&String, usize)> =
+                kept.by.iter().map(|(criterion, objects)| (criterion, *objects)).collect();
+            by.sort_by_key(|&(criterion, objects)| (std::cmp::Reverse(objects), criterion));
+            let by: Vec<String> =
+                by.iter().map(|(criterion, objects)| format!("{criterion} ({objects})")).collect();
+            let objects =
+                if kept.objects == 1 { "1 object".to_owned() } else { format!("{} objects", kept.objects) };
+            format!("{key} applies to none of {objects}: {}", by.join(", "))
+        });
+        sentences.collect()
+    }
 }
 
 /// Whether somebody asks about a constraint.
@@ -593,6 +644,8 @@ struct Judging<'a> {
     has_inline_ignores: bool,
     /// The constraints of which somebody asks what they have to do with each object.
     asked: Vec<ConstraintKey>,
+    /// What keeps constraints from all objects, if somebody wants to know.
+    idle: Option<Idle>,
     /// Who is asked as well, if somebody is.
     second: Option<Opinion<'a>>,
 }
@@ -665,6 +718,9 @@ impl Judging<'_> {
             Some(format!("{name}: {key}: {}", sentence(&found)))
         };
         let why = if is_policy { Vec::new() } else { self.asked.iter().filter_map(why).collect() };
+        if let Some(idle) = self.idle.as_ref().filter(|_| !is_policy) {
+            idle.note(self.policies.applicabilities(&review, &world, point, process));
+        }
         let mut unexpanded = None;
         let (mut passed, mut prints) = (Vec::new(), Vec::new());
         let (mut findings, mut suppressed, mut comments) = (Vec::new(), Vec::new(), Vec::new());

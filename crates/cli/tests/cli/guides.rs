@@ -58,10 +58,10 @@ fn run(text: &str) -> (String, usize) {
                 writeln!(block, "{line}").unwrap();
             }
             if let Some(name) = file.take() {
-                fs::write(folder.as_ref().expect("a folder").path().join(name), block).unwrap();
+                fs::write(folder.as_ref().unwrap().path().join(name), block).unwrap();
             }
         } else if line == "```console" {
-            let directory = folder.as_ref().expect("a folder before commands").path();
+            let directory = folder.as_ref().unwrap().path();
             for line in lines.by_ref().take_while(|line| *line != "```") {
                 // What was printed then is made anew.
                 if let Some(command) = line.strip_prefix("$ ") {

@@ -45,7 +45,7 @@ fn expression(text: &str, known: &dyn Fn(&str) -> Option<String>) -> String {
     let mut out = String::new();
     while let Some((before, behind)) = rest.split_once("${{") {
         let (inside, after) = behind.split_once("}}").unwrap();
-        let value = |name: &str| known(name.trim()).unwrap_or_else(|| panic!("`{name}` is not known"));
+        let value = |name: &str| known(name.trim()).ok_or(name).unwrap();
         out += before;
         out += &inside.split("||").map(value).find(|value| !value.is_empty()).unwrap_or_default();
         rest = after;
@@ -63,7 +63,7 @@ fn act(repository: &Path, inputs: &[(String, String)]) -> (Run, String, String) 
     for step in action["runs"]["steps"].as_array().unwrap() {
         let known = |name: &str| {
             let input = name.strip_prefix("inputs.").map(|input| {
-                let declared = action["inputs"].get(input).unwrap_or_else(|| panic!("no input `{input}`"));
+                let declared = action["inputs"].get(input).ok_or(input).unwrap();
                 let given = inputs.iter().find(|(name, _)| name == input).map(|(_, value)| value.clone());
                 given.unwrap_or_else(|| declared["default"].as_str().unwrap().to_owned())
             });

@@ -701,6 +701,10 @@ fn who_asks_why_is_told_which_criteria_do_not_hold() {
     insta::assert_snapshot!(run.shown());
     assert_eq!(test(&["--why", "PullAlways", "-o", "compact"]).stdout.matches("why: ").count(), 6);
     assert!(!test(&[]).stdout.contains("why"));
+    // Of all constraints that apply to nothing, whoever asked.
+    let verbose = test(&["-v"]).stdout;
+    assert!(!verbose.contains("PullAlways/prod"), "{verbose}");
+    assert!(verbose.contains("PullAlways/any applies to none of 3 objects"), "{verbose}");
     let none = folder.path().join("none.yaml");
     std::fs::write(&none, "{apiVersion: v1, kind: Service, metadata: {name: web-2, namespace: dev}}\n")
         .unwrap();
@@ -710,4 +714,8 @@ fn who_asks_why_is_told_which_criteria_do_not_hold() {
         "{}",
         run.shown()
     );
+    let run = run_in(folder.path(), &["test", "-v", "-p", "policy.yaml", "none.yaml"]).exits_with(0);
+    let expected = "PullAlways/prod applies to none of 1 object: `kinds` does not hold (1), \
+                    `labelSelector` does not hold (1), `namespaces: [prod-*]` does not hold (1)";
+    assert!(run.stdout.contains(expected), "{}", run.shown());
 }

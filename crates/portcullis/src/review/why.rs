@@ -5,7 +5,7 @@ use crate::api::Process;
 use crate::enforcement::EnforcementPoint;
 use crate::matcher::Subject;
 use crate::names::ConstraintKey;
-use crate::policy::PolicySet;
+use crate::policy::{CompiledConstraint, PolicySet};
 use crate::world::World;
 
 /// What a constraint has to do with an object.
@@ -40,25 +40,48 @@ impl PolicySet {
         process: Process,
     ) -> Option<Applicability> {
         let constraint = self.candidates(None).find(|constraint| constraint.info.key() == key)?;
+        Some(self.applicability_of(constraint, review, world, point, process))
+    }
+
+    /// What every constraint has to do with the object of a review. Cost: a matcher for each.
+    pub fn applicabilities<'a>(
+        &'a self,
+        review: &'a Review,
+        world: &'a World<'_>,
+        point: EnforcementPoint,
+        process: Process,
+    ) -> impl Iterator<Item = (&'a ConstraintKey, Applicability)> + 'a {
+        let of = move |constraint| self.applicability_of(constraint, review, world, point, process);
+        self.candidates(None).map(move |constraint| (constraint.info.key(), of(constraint)))
+    }
+
+    fn applicability_of(
+        &self,
+        constraint: &CompiledConstraint,
+        review: &Review,
+        world: &World<'_>,
+        point: EnforcementPoint,
+        process: Process,
+    ) -> Applicability {
         if constraint.info.enforcement().actions(point).is_empty() {
-            return Some(Applicability::NotHere);
+            return Applicability::NotHere;
         }
         if !constraint.template.reviews(review.operation(), point) {
-            return Some(Applicability::Operation);
+            return Applicability::Operation;
         }
         if self.excludes(process, review) {
-            return Some(Applicability::Excluded);
+            return Applicability::Excluded;
         }
         let namespace = review.known_namespace(world);
         match super::matches(constraint, review, namespace) {
-            Ok(true) => Some(Applicability::Applies),
-            Err(why) => Some(Applicability::Unknown(why)),
+            Ok(true) => Applicability::Applies,
+            Err(why) => Applicability::Unknown(why),
             Ok(false) => {
                 let unmet = review.candidates().next().map(|object| {
                     let subject = Subject { object, home: review.home(namespace), source: review.source() };
                     constraint.matcher.unmet(&subject)
                 });
-                Some(Applicability::Criteria(unmet.unwrap_or_default()))
+                Applicability::Criteria(unmet.unwrap_or_default())
             }
         }
     }
