@@ -100,6 +100,8 @@ error_kinds! {
     UnknownInput = "unknown-input";
     /// Rego that reads a parameter that the template's schema does not have.
     UnknownParameter = "unknown-parameter";
+    /// A parameter that a constraint does not set, and whose default is not filled in.
+    UnfilledDefault = "unfilled-default";
     /// A condition that is never true, whatever object is judged.
     NeverTrue = "never-true";
     /// A `violation` that no object can cause.

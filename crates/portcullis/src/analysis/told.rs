@@ -1,6 +1,7 @@
 //! What a template's text says of itself, worked out when it is first asked for: of most templates nobody asks
 //! for all of it, and it would be nearly half of what loading them takes.
 
+use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 use portcullis_rego_syntax::Module;
@@ -28,12 +29,19 @@ pub(crate) struct Told {
     mentions_inventory: bool,
     reads: OnceLock<Reads>,
     operation_use: OnceLock<OperationUse>,
+    plain_parameters: OnceLock<BTreeSet<String>>,
 }
 
 impl Told {
     pub(crate) fn new<'m>(texts: Vec<Text>, modules: impl IntoIterator<Item = &'m Module>) -> Self {
         let mentions_inventory = modules.into_iter().any(mentions_inventory);
-        Self { texts, mentions_inventory, reads: OnceLock::new(), operation_use: OnceLock::new() }
+        Self {
+            texts,
+            mentions_inventory,
+            reads: OnceLock::new(),
+            operation_use: OnceLock::new(),
+            plain_parameters: OnceLock::new(),
+        }
     }
 
     /// What CEL says of itself, which is known when it is compiled.
@@ -45,6 +53,7 @@ impl Told {
             mentions_inventory: false,
             reads: OnceLock::from(reads),
             operation_use: OnceLock::from(operation_use),
+            plain_parameters: OnceLock::new(),
         }
     }
 
@@ -63,6 +72,38 @@ impl Told {
     /// The kinds it reads from the inventory.
     pub(crate) fn inventory_reads(&self) -> &[InventoryRead] {
         if self.mentions_inventory { &self.reads().inventory } else { &[] }
+    }
+
+    /// The parameters that it reads as `input.parameters.name` only, and never where a `default` stands in for them: without
+    /// a value, what reads them is undefined. Empty if it reads all parameters at once.
+    pub(crate) fn plain_parameters(&self) -> &BTreeSet<String> {
+        self.plain_parameters.get_or_init(|| self.parameters_without_a_default())
+    }
+
+    fn parameters_without_a_default(&self) -> BTreeSet<String> {
+        let modules = parsed(&self.texts);
+        let graph = CallGraph::of(&modules);
+        let (mut plain, mut guarded) = (BTreeSet::new(), BTreeSet::new());
+        for (number, parsed) in modules.iter().enumerate() {
+            let has_default =
+                |name: &str| parsed.module.rules.iter().any(|rule| rule.is_default && rule.name() == name);
+            for reference in graph.references(number) {
+                match reference.path.as_slice() {
+                    [Some("input"), Some("parameters"), Some(name), ..] if has_default(reference.rule) => {
+                        guarded.insert((*name).to_owned());
+                    }
+                    [Some("input"), Some("parameters"), Some(name), ..] => {
+                        plain.insert((*name).to_owned());
+                    }
+                    [Some("input"), Some("parameters") | None, ..] | [Some("input")] => {
+                        return BTreeSet::new();
+                    }
+                    _ => {}
+                }
+            }
+        }
+        plain.retain(|name| !guarded.contains(name));
+        plain
     }
 
     /// What it says about operations.

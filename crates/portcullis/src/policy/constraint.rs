@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use super::{Template, TemplateInfo};
 use crate::api::Constraint;
 use crate::enforcement::Enforcement;
-use crate::error::{Error, Severity};
+use crate::error::{Error, ErrorKind, Severity};
 use crate::matcher::Matcher;
 use crate::names::{ConstraintKey, Gvk};
 use crate::object::Object;
@@ -64,6 +64,32 @@ impl ConstraintInfo {
     }
 }
 
+/// A warning of defaults that are not filled in, because the constraint has no `parameters` that they could be filled into.
+fn unfilled(api: &Constraint, template: &Template) -> Option<Error> {
+    let parameters = value::get_path(api.object.value(), &["spec", "parameters"]);
+    if parameters.is_some_and(|parameters| !parameters.is_null()) {
+        return None;
+    }
+    let telling = template.schema.telling_defaults();
+    if telling.is_empty() {
+        return None;
+    }
+    let plain = template.program.told().plain_parameters();
+    let unfilled: Vec<String> =
+        telling.iter().filter(|name| plain.contains(&***name)).map(|name| format!("`{name}`")).collect();
+    if unfilled.is_empty() {
+        return None;
+    }
+    let (defaults, are) = if unfilled.len() == 1 { ("the default", "is") } else { ("the defaults", "are") };
+    let message = format!(
+        "{defaults} of {} {are} not filled in, since the constraint has no `parameters`: what reads them is undefined",
+        unfilled.join(", ")
+    );
+    let warning =
+        Error::warning(ErrorKind::UnfilledDefault, message).hint("write `parameters: {}` into `spec`");
+    Some(warning.at(api.document.location()).about(api.key.to_string()))
+}
+
 /// A constraint ready to be asked.
 #[derive(Debug)]
 pub(crate) struct CompiledConstraint {
@@ -88,7 +114,7 @@ impl CompiledConstraint {
 
     pub(crate) fn compile(api: &Constraint, template: &Arc<Template>) -> (Option<Self>, Vec<Error>) {
         let value = template.schema.apply_defaults(api.object.value());
-        let errors: Vec<_> = template
+        let mut errors: Vec<_> = template
             .schema
             .validate(&value)
             .into_iter()
@@ -101,6 +127,7 @@ impl CompiledConstraint {
             .filter(|parameters| !parameters.is_null())
             .cloned()
             .unwrap_or_else(Value::new_object);
+        errors.extend(unfilled(api, template));
         let object = match Object::nested(value, Some(api.document.clone())) {
             Ok(object) => object,
             Err(error) => return (None, vec![error.about(api.key.to_string())]),

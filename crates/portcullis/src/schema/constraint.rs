@@ -17,7 +17,7 @@ use super::kind::{Kind, Type};
 use super::node::{Additional, At, Node};
 use super::{Problem, Schema, default, format, structural, unknown, validate};
 use crate::error::ErrorKind;
-use crate::value::{self, Value};
+use crate::value::{self, Value, View};
 
 /// The hint for parameters of a template without a schema.
 pub(super) const DECLARE_PARAMETERS: &str =
@@ -156,6 +156,26 @@ impl ConstraintSchema {
     /// `spec`.
     pub(crate) fn apply_defaults(&self, constraint: &Value) -> Value {
         default::fill(&self.root, constraint)
+    }
+
+    /// The parameters whose default says something, which is not filled in where a constraint has no `parameters` at all.
+    /// An empty list, `false` and the like are as good as nothing to most policies.
+    pub(crate) fn telling_defaults(&self) -> Vec<Arc<str>> {
+        let child = |node: &Arc<Node>, name: &str| node.properties.get(name).cloned();
+        let parameters = child(&self.root, "spec").and_then(|spec| child(&spec, "parameters"));
+        let Some(parameters) = parameters.filter(|parameters| parameters.default.is_none()) else {
+            return Vec::new();
+        };
+        let says = |value: &Value| match value.view() {
+            View::Null | View::Bool(false) => false,
+            View::String(text) => !text.is_empty(),
+            View::Array(items) => !items.is_empty(),
+            View::Object(_) => value::entries(value).next().is_some(),
+            _ => true,
+        };
+        let telling =
+            parameters.properties.iter().filter(|(_, node)| node.default.as_ref().is_some_and(says));
+        telling.map(|(name, _)| name.clone()).collect()
     }
 
     /// All problems of a constraint, with paths from its root. As in Gatekeeper, only
