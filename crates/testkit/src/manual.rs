@@ -21,6 +21,7 @@ manual! {
     index = "docs/README.md";
     audit = "docs/audit.md";
     cli = "docs/cli.md";
+    configuration = "docs/configuration.md";
     conftest = "docs/conftest.md";
     exceptions = "docs/exceptions.md";
     expansion = "docs/expansion.md";

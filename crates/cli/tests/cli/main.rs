@@ -8,6 +8,7 @@
 )]
 
 mod bench;
+mod config_file;
 mod configs;
 mod conftest;
 mod cross_check;
