@@ -8,6 +8,7 @@ use portcullis_audit::args::AuditArgs;
 use portcullis_audit::kube::{self, KubeArgs};
 use portcullis_audit::run;
 use portcullis_report::ExitStatus;
+use portcullis_sources::Ignores;
 
 /// Audit the objects that exist by Gatekeeper policies.
 #[derive(Debug, clap::Parser)]
@@ -24,7 +25,11 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(usage) => return portcullis_report::usage(usage.exit_code(), || usage.print()),
     };
-    let done = if args.kube.kube { kube::run(&args.audit, &args.kube) } else { run::files(&args.audit) };
+    let done = if args.kube.kube {
+        kube::run(&args.audit, &args.kube)
+    } else {
+        run::files(&args.audit, &Ignores::default())
+    };
     match done {
         Ok(status) => status.into(),
         Err(error) => {

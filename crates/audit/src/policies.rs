@@ -10,7 +10,7 @@ use portcullis::{
     Resource, Unsupported,
 };
 use portcullis_report::Policy;
-use portcullis_sources::{Choice, documents, is_policy, prepared};
+use portcullis_sources::{Choice, Ignores, RenderArgs, documents_without, is_policy, prepared};
 use sha2::{Digest as _, Sha256};
 
 use crate::implying::{Expand, Implying, USES};
@@ -39,8 +39,10 @@ impl Policies {
         expand: Option<Expand>,
         unsupported: Unsupported,
         homes: &ConfigHomes,
+        ignores: &Ignores,
     ) -> Self {
-        let input = documents(paths, Choice::Policies, &Limits::default());
+        let render = RenderArgs::default();
+        let input = documents_without(paths, Choice::Policies, &Limits::default(), &render, ignores);
         let mut problems = input.problems;
         let mut resources = Vec::new();
         for document in &input.documents {

@@ -16,7 +16,9 @@ use portcullis_report::sink::{Sink, Start};
 use portcullis_report::{
     AuditReport, Completion, ExitStatus, Problem, Standing, StatusLimits, Timestamp, human,
 };
-use portcullis_sources::{Choice, InputFile, is_stdin, list, stdin_is_stream, stdin_path, with_patience};
+use portcullis_sources::{
+    Choice, Ignores, InputFile, is_stdin, list_without, stdin_is_stream, stdin_path, with_patience,
+};
 
 use crate::args::AuditArgs;
 use crate::collect::Collected;
@@ -116,9 +118,10 @@ impl FileSubject {
         inventory: &[PathBuf],
         stdin: Option<&Arc<Source>>,
         ceiling: Ceiling,
+        ignores: &Ignores,
     ) -> Self {
-        let (files, mut problems) = list(paths, Choice::Dumps);
-        let (further, more) = list(inventory, Choice::Dumps);
+        let (files, mut problems) = list_without(paths, Choice::Dumps, ignores);
+        let (further, more) = list_without(inventory, Choice::Dumps, ignores);
         problems.extend(more);
         let mut opened = |files: Vec<InputFile>| {
             let mut sources = Vec::new();
@@ -296,7 +299,7 @@ fn told(subject: &dyn Subject) -> String {
 /// # Errors
 ///
 /// If arguments do not fit together, an output cannot be written, or the system fails.
-pub fn files(args: &AuditArgs) -> Result<ExitStatus, RunError> {
+pub fn files(args: &AuditArgs, ignores: &Ignores) -> Result<ExitStatus, RunError> {
     let stop = stop_on_signals()?;
     let settings = Settings::of(args);
     let mut paths = args.paths.clone();
@@ -323,8 +326,9 @@ pub fn files(args: &AuditArgs) -> Result<ExitStatus, RunError> {
         None
     };
     repeat(args.interval, &stop, |_| {
-        let policies = read_policies(args)?;
-        let mut subject = FileSubject::new(&paths, &args.inventory, stdin.as_ref(), settings.ceiling);
+        let policies = read_policies(args, ignores)?;
+        let stdin = stdin.as_ref();
+        let mut subject = FileSubject::new(&paths, &args.inventory, stdin, settings.ceiling, ignores);
         let mut sinks: Vec<_> = args.outputs().into_iter().map(|(form, target)| form.sink(target)).collect();
         let comparison = args.comparison(&policies)?;
         let outcome = comparison.as_ref().map(Compare::outcome);
@@ -335,14 +339,15 @@ pub fn files(args: &AuditArgs) -> Result<ExitStatus, RunError> {
 }
 
 /// Policies are read anew for every audit.
-pub(crate) fn read_policies(args: &AuditArgs) -> Result<Policies, RunError> {
+pub(crate) fn read_policies(args: &AuditArgs, ignores: &Ignores) -> Result<Policies, RunError> {
     /// Deep documents and policies are worked on recursively.
     const STACK_BYTES: usize = 8 << 20;
     let pool = rayon::ThreadPoolBuilder::new().stack_size(STACK_BYTES).build();
     let pool =
         pool.map_err(|error| system("starting the threads that read policies")(io::Error::other(error)))?;
     let unsupported = Unsupported::allowed(args.allow_unsupported);
-    Ok(pool.install(|| Policies::read(&args.policies, args.expand, unsupported, &args.config.homes(None))))
+    let homes = args.config.homes(None);
+    Ok(pool.install(|| Policies::read(&args.policies, args.expand, unsupported, &homes, ignores)))
 }
 
 /// Does it once, or again and again; one never begins before the last has ended. The worst that came of any is what comes of all.

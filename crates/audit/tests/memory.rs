@@ -36,15 +36,17 @@ fn memory_does_not_grow_over_twenty_audits_in_one_process() {
         status: StatusLimits::default(),
     };
     let stop = Arc::new(AtomicBool::new(false));
-    let mut taken = Vec::new();
+    let (mut taken, ignores) = (Vec::new(), portcullis_sources::Ignores::default());
     for _ in 0..20 {
         let policies = Policies::read(
             &[path.join("policies.yaml")],
             None,
             portcullis::Unsupported::Refused,
             &portcullis::ConfigHomes::default(),
+            &ignores,
         );
-        let mut subject = FileSubject::new(&[path.join("dump.ndjson")], &[], None, settings.ceiling);
+        let mut subject =
+            FileSubject::new(&[path.join("dump.ndjson")], &[], None, settings.ceiling, &ignores);
         let mut sinks = vec![
             Form::Ndjson.sink(Target::File(path.join("out.ndjson"))),
             Form::Json.sink(Target::File(path.join("out.json"))),

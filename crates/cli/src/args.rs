@@ -11,6 +11,7 @@ use portcullis_report::{Destination, Form, PolicySeverity, TestReport};
 use portcullis_sources::{ConfigArgs, FormerArgs, GatekeeperArgs, RenderArgs};
 use regex::Regex;
 
+use crate::config_file::FileArgs;
 use crate::conftest_args::RegoArgs;
 
 const AFTER: &str = "\
@@ -185,6 +186,9 @@ pub enum Command {
     /// Write the manifests that a cluster needs for some policies.
     #[command(subcommand)]
     Generate(Generate),
+    /// Print what may be in a configuration file, and what is in force.
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Print the completion script of a shell.
     ///
     /// For bash: `portcullis completions bash > /etc/bash_completion.d/portcullis`.
@@ -199,6 +203,32 @@ pub enum Command {
     Man,
     /// Print the version.
     Version,
+}
+
+impl Args {
+    /// The flags about files, of commands that have a configuration file.
+    pub fn files_mut(&mut self) -> Option<&mut FileArgs> {
+        match &mut self.command {
+            Command::Test(test) | Command::Exceptions(test) => Some(&mut test.files),
+            Command::Verify(verify) => Some(&mut verify.files),
+            Command::Lint(lint) => Some(&mut lint.files),
+            Command::Audit(audit) => Some(&mut audit.files),
+            _ => None,
+        }
+    }
+}
+
+/// `portcullis config`.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print the JSON Schema of configuration files.
+    Schema,
+    /// Print what is in force for each command, and where it is said.
+    Show {
+        /// Read this file, instead of the next `portcullis.yaml`.
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        config: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -284,6 +314,8 @@ pub struct TestArgs {
     /// Largest file that is read, such as `512KiB` or `64MiB`.
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
     pub max_size: usize,
+    #[command(flatten)]
+    pub files: FileArgs,
     #[command(flatten)]
     pub render: RenderArgs,
     #[command(flatten)]
@@ -460,6 +492,8 @@ pub struct AuditCommand {
     #[cfg(not(feature = "kube"))]
     #[arg(long, hide = true)]
     pub kube: bool,
+    #[command(flatten)]
+    pub files: FileArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -512,6 +546,8 @@ pub struct VerifyArgs {
     pub refused: crate::conftest_args::RefusedArgs,
     #[command(flatten)]
     pub refused_here: crate::conftest_args::RefusedByVerify,
+    #[command(flatten)]
+    pub files: FileArgs,
     #[command(flatten)]
     pub second: SecondArgs,
     #[command(flatten)]
@@ -599,6 +635,13 @@ pub enum GateArg {
     Steps,
 }
 
+impl LintArgs {
+    /// All that is named.
+    pub fn all_paths(&self) -> Vec<PathBuf> {
+        self.paths.iter().chain(&self.policies).cloned().collect()
+    }
+}
+
 impl VerifyArgs {
     /// All that is named.
     pub fn all_paths(&self) -> impl Iterator<Item = &PathBuf> {
@@ -672,11 +715,16 @@ pub struct LintArgs {
     /// Directories are searched through for .yaml, .yml, .json, .jsonl and .ndjson files, except for the
     /// `samples` beside a suite. Templates that suites name are read wherever they are. Other objects are
     /// left alone.
-    #[arg(value_name = "PATH", required = true, value_hint = ValueHint::AnyPath)]
+    #[arg(value_name = "PATH", required_unless_present = "policies", value_hint = ValueHint::AnyPath)]
     pub paths: Vec<PathBuf>,
+    /// Same as PATH; may be repeated.
+    #[arg(short, long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub policies: Vec<PathBuf>,
     /// Go on without what is not supported: Providers, templates of other engines. Each is a warning then.
     #[arg(long)]
     pub allow_unsupported: bool,
+    #[command(flatten)]
+    pub files: FileArgs,
     #[command(flatten)]
     pub config: ConfigArgs,
     /// Also look whether an API server with this ValidatingWebhookConfiguration asks the policies about all

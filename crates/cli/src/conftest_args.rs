@@ -33,7 +33,7 @@ pub struct RegoArgs {
     /// What files to judge are written in, whatever they are called: `yaml`, `json` or `toml`.
     #[arg(long, value_name = "FORMAT", value_parser = parser)]
     pub parser: Option<DataForm>,
-    /// Leave files out whose path matches, of the folders to judge.
+    /// Leave files out whose path matches, of the folders to judge. For globs there is `--ignore-files`.
     #[arg(long, value_name = "REGEX", value_parser = regex)]
     pub ignore: Option<Regex>,
     /// What reports call standard input.
@@ -122,7 +122,7 @@ refuse! {
     tls: "nothing is downloaded here, so there is no TLS to turn off";
     junit_hide_message: "names of JUnit cases never have the message in them; leave it out";
     no_color: "say `--color never`, or set `NO_COLOR`";
-    config_file: "there is no configuration file; give what stands in it as flags";
+    config_file: "conftest's configuration file is not read; what stands in it belongs into a `portcullis.yaml`, which `--config` names";
 }
 
 pub fn rego_version(text: &str) -> Result<RegoVersion, &'static str> {

@@ -1,17 +1,19 @@
 //! `portcullis`: judges Kubernetes manifests by Gatekeeper policies, and tests the policies.
 //!
-//! Arguments in, exit code out. What happens in between: `args` says what there is to ask for, `run` calls
+//! Arguments in, exit code out. What happens in between: `args` says what there is to ask for, `config_file` adds what
+//! files and the environment say, `run` calls
 //! one of `commands`, which reads (`portcullis-sources`), asks the library, and reports
 //! (`portcullis-report`).
 
 mod args;
 mod commands;
+mod config_file;
 mod conftest_args;
 mod run;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use config_file::Refused;
 
 /// musl's own takes turns where threads should not. Counting allocations has one of its own.
 #[cfg(all(target_env = "musl", not(feature = "count-allocations")))]
@@ -19,8 +21,9 @@ use clap::Parser as _;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    match args::Args::try_parse() {
+    match config_file::parse(std::env::args_os()) {
         Ok(args) => run::run(args).into(),
-        Err(usage) => portcullis_report::usage(usage.exit_code(), || usage.print()),
+        Err(Refused::Usage(usage)) => portcullis_report::usage(usage.exit_code(), || usage.print()),
+        Err(Refused::Config(errors)) => run::refuse(&errors).into(),
     }
 }

@@ -5,12 +5,14 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use ignore::WalkBuilder;
 use portcullis::{Error, ErrorKind, Location, Source};
 
 use super::folders::{Folder, is_kustomization_file};
+use super::ignores::Ignores;
 use super::reading::{InputFile, read_error};
 use super::special::{Special, special};
 use super::{is_stdin, unreadable};
@@ -49,7 +51,13 @@ pub struct Sorted {
 /// As [`list`], with files of Rego and of TOML, and with all that is in folders that have to be rendered: rules of
 /// Rego are asked about what is written there, too.
 pub fn list_sorted(paths: &[PathBuf], choice: Choice) -> (Sorted, Vec<Error>) {
-    let listing = Listing { choice, others: &[REGO, TOML], enters_all: true, ..Listing::default() };
+    list_sorted_without(paths, choice, &Ignores::default())
+}
+
+/// The same, without what is to be ignored of folders.
+pub fn list_sorted_without(paths: &[PathBuf], choice: Choice, ignores: &Ignores) -> (Sorted, Vec<Error>) {
+    let ignores = ignores.clone();
+    let listing = Listing { choice, others: &[REGO, TOML], enters_all: true, ignores, ..Listing::default() };
     let Found { files, problems, .. } = listed(listing, paths);
     let (mut sorted, is) = (Sorted::default(), |file: &InputFile, end| has_extension(&file.path, &[end]));
     for file in files {
@@ -81,13 +89,18 @@ pub(crate) struct Found {
 /// The files that some paths stand for, in the order given, directories sorted; no file twice. Folders that have
 /// to be rendered are errors.
 pub fn list(paths: &[PathBuf], choice: Choice) -> (Vec<InputFile>, Vec<Error>) {
-    let Found { files, folders, mut problems } = find(paths, choice);
+    list_without(paths, choice, &Ignores::default())
+}
+
+/// The same, without what is to be ignored of folders.
+pub fn list_without(paths: &[PathBuf], choice: Choice, ignores: &Ignores) -> (Vec<InputFile>, Vec<Error>) {
+    let Found { files, folders, mut problems } = find(paths, choice, ignores);
     problems.extend(Folder::not_judged(&folders));
     (files, problems)
 }
 
-pub(crate) fn find(paths: &[PathBuf], choice: Choice) -> Found {
-    listed(Listing { choice, ..Listing::default() }, paths)
+pub(crate) fn find(paths: &[PathBuf], choice: Choice, ignores: &Ignores) -> Found {
+    listed(Listing { choice, ignores: ignores.clone(), ..Listing::default() }, paths)
 }
 
 fn listed(mut listing: Listing, paths: &[PathBuf]) -> Found {
@@ -116,6 +129,8 @@ struct Listing {
     loops: BTreeSet<PathBuf>,
     /// How many files of a repository's own `.git` are named like manifests.
     in_git: usize,
+    /// What is left out of folders.
+    ignores: Ignores,
 }
 
 impl Default for Listing {
@@ -130,6 +145,7 @@ impl Default for Listing {
             seen: BTreeSet::new(),
             loops: BTreeSet::new(),
             in_git: 0,
+            ignores: Ignores::default(),
         }
     }
 }
@@ -229,6 +245,9 @@ impl Listing {
             Ok(mut kept) => kept.push(folder),
             Err(poisoned) => poisoned.into_inner().push(folder),
         };
+        let (ignores, others) = (self.ignores.clone(), self.others);
+        let ignored = Arc::new(AtomicBool::new(false));
+        let has_ignored = ignored.clone();
         let walk = WalkBuilder::new(root)
             .standard_filters(false)
             .follow_links(true)
@@ -243,6 +262,11 @@ impl Listing {
                     return true;
                 }
                 let is_directory = || entry.file_type().is_some_and(|file_type| file_type.is_dir());
+                let is_read = || is_directory() || is_named_to_be_read(entry.path(), choice, others);
+                if ignores.leaves_out(entry.path(), is_directory(), is_read()) {
+                    has_ignored.store(true, Ordering::Relaxed);
+                    return false;
+                }
                 let is_manifests = finds_folders && is_directory();
                 if let Some(folder) = is_manifests.then(|| Folder::at(entry.path())).flatten() {
                     keep(folder);
@@ -260,9 +284,7 @@ impl Listing {
                     continue;
                 }
             };
-            let packed = choice == Choice::Dumps && has_extension(entry.path(), PACKED);
-            let other = has_extension(entry.path(), self.others);
-            if !packed && !other && !has_extension(entry.path(), &EXTENSIONS) {
+            if !is_named_to_be_read(entry.path(), choice, self.others) {
                 continue;
             }
             let Some(file_type) = entry.file_type().filter(|file_type| !file_type.is_dir()) else { continue };
@@ -283,7 +305,8 @@ impl Listing {
             Ok(mut kept) => std::mem::take(&mut *kept),
             Err(poisoned) => std::mem::take(&mut *poisoned.into_inner()),
         };
-        found |= !folders.is_empty();
+        // That all is left out is said where it is counted.
+        found |= !folders.is_empty() || ignored.load(Ordering::Relaxed);
         for folder in folders {
             self.push_folder(folder);
         }
@@ -350,6 +373,12 @@ fn unwrapped(error: &ignore::Error) -> (Option<&Path>, &ignore::Error) {
         }
         other => (None, other),
     }
+}
+
+/// Whether a file of a folder is read, by its name.
+fn is_named_to_be_read(path: &Path, choice: Choice, others: &[&str]) -> bool {
+    let is_packed = choice == Choice::Dumps && has_extension(path, PACKED);
+    is_packed || has_extension(path, others) || has_extension(path, &EXTENSIONS)
 }
 
 fn has_extension(path: &Path, known: &[&str]) -> bool {

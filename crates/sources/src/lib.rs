@@ -8,6 +8,7 @@ mod config;
 mod deadline;
 mod files;
 mod folders;
+mod ignores;
 mod json_bytes;
 mod metrics;
 mod patience;
@@ -28,8 +29,9 @@ use rayon::prelude::*;
 
 pub use config::{ConfigArgs, FormerArgs, GatekeeperArgs};
 pub use deadline::Deadline;
-pub use files::{Choice, Sorted, list, list_sorted};
+pub use files::{Choice, Sorted, list, list_sorted, list_sorted_without, list_without};
 pub use folders::{Folder, FolderKind, is_kustomization_file};
+pub use ignores::{Globs, Ignores};
 pub use json_bytes::json_bytes;
 pub use metrics::MetricsText;
 pub use patience::with_patience;
@@ -128,8 +130,19 @@ pub fn documents(paths: &[PathBuf], choice: Choice, limits: &Limits) -> Input {
 
 /// The same, and renders folders that have to be, if so asked.
 pub fn documents_or_render(paths: &[PathBuf], choice: Choice, limits: &Limits, args: &RenderArgs) -> Input {
+    documents_without(paths, choice, limits, args, &Ignores::default())
+}
+
+/// The same, and leaves out what is to be ignored of folders.
+pub fn documents_without(
+    paths: &[PathBuf],
+    choice: Choice,
+    limits: &Limits,
+    args: &RenderArgs,
+    ignores: &Ignores,
+) -> Input {
     let mut input = Input::default();
-    let files::Found { files, folders, problems } = files::find(paths, choice);
+    let files::Found { files, folders, problems } = files::find(paths, choice, ignores);
     input.problems = problems;
     let named: BTreeSet<&PathBuf> = paths.iter().collect();
     input.found =
@@ -145,9 +158,9 @@ pub fn documents_or_render(paths: &[PathBuf], choice: Choice, limits: &Limits, a
     input
 }
 
-/// The folders below some paths that have to be rendered.
-pub fn folders(paths: &[PathBuf]) -> Vec<Folder> {
-    files::find(paths, Choice::Manifests).folders
+/// The folders below some paths that have to be rendered, without what is to be ignored.
+pub fn folders(paths: &[PathBuf], ignores: &Ignores) -> Vec<Folder> {
+    files::find(paths, Choice::Manifests, ignores).folders
 }
 
 /// What comes of folders that have to be rendered: their manifests, or that they are not judged.

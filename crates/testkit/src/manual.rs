@@ -22,6 +22,7 @@ manual! {
     summary = "docs/SUMMARY.md";
     audit = "docs/audit.md";
     cli = "docs/cli.md";
+    configuration = "docs/configuration.md";
     conftest = "docs/conftest.md";
     exceptions = "docs/exceptions.md";
     expansion = "docs/expansion.md";

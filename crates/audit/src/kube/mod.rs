@@ -18,6 +18,7 @@ use std::time::Duration;
 use portcullis::Unsupported;
 use portcullis_report::ExitStatus;
 use portcullis_report::sink::Sink;
+use portcullis_sources::Ignores;
 
 use crate::args::AuditArgs;
 use crate::compare::Compare;
@@ -68,7 +69,7 @@ pub fn run(audit: &AuditArgs, kube: &KubeArgs) -> Result<ExitStatus, RunError> {
             let unsupported = Unsupported::allowed(audit.allow_unsupported);
             connection.policies(audit.expand, unsupported, &audit.config.homes(own))?
         } else {
-            run::read_policies(audit)?
+            run::read_policies(audit, &Ignores::default())?
         };
         let subject = connection.subject(&policies, kube.chunk_size, scope, &stop)?;
         let mut subject = subject.while_led(leadership.clone());

@@ -16,7 +16,7 @@ use portcullis::{
     DataForm, Document, Error, ErrorKind, Limits, Location, Mutation, Node, Object, Packages, Place,
     Resource, Review, Scopes, Settled, Severity, Source, Uses,
 };
-use portcullis_sources::{self as read, Choice, Input, InputFile, RenderArgs, is_policy, is_suite};
+use portcullis_sources::{self as read, Choice, Ignores, Input, InputFile, RenderArgs, is_policy, is_suite};
 use rayon::prelude::*;
 
 use crate::commands::rego_files::modules;
@@ -82,6 +82,8 @@ pub struct Loaded {
     pub documents: Vec<Given>,
     /// Where the policies are that were given as such.
     taken: BTreeSet<(Arc<str>, u32)>,
+    /// What was left out of folders.
+    pub ignores: Ignores,
 }
 
 /// A document for files of Rego.
@@ -117,6 +119,8 @@ pub struct Sources<'a> {
     pub render: &'a RenderArgs,
     /// How documents are read for files of Rego, if these are used.
     pub rego: Option<&'a RegoArgs>,
+    /// What is left out of folders.
+    pub ignores: Ignores,
 }
 
 /// What is done with the input.
@@ -150,21 +154,28 @@ fn is_mutator(resource: Option<&Resource>) -> bool {
 
 /// Reads all that is named, and standard input if nothing says otherwise and somebody writes into it.
 pub fn load(sources: Sources<'_>) -> Loaded {
-    let Sources { mut paths, policies, inventory, max_size, purpose, render, rego } = sources;
+    let Sources { mut paths, policies, inventory, max_size, purpose, render, rego, ignores } = sources;
     let limits = Limits { source_bytes: max_size, ..Limits::default() };
     let named = paths.iter().chain(policies).chain(inventory).any(|path| read::is_stdin(path));
     if !named && read::stdin_is_stream() {
         paths.push(read::stdin_path());
     }
-    let (rego_files, problems) = rego.map(|_| rego_files(policies, &paths)).unwrap_or_default();
-    let mut loaded = Loaded { rego: rego_files, problems, ..Loaded::default() };
+    let (rego_files, problems) = rego.map(|_| rego_files(policies, &paths, &ignores)).unwrap_or_default();
+    let mut loaded = Loaded { rego: rego_files, problems, ignores, ..Loaded::default() };
     if let Some(rego) = rego.filter(|_| !loaded.rego.is_empty()) {
         loaded.add_with_rego(policies, &paths, &limits, purpose, rego, render);
     } else {
-        loaded.add_policies(read::documents(policies, Choice::Policies, &limits), purpose);
-        loaded.add_all(read::documents_or_render(&paths, Choice::Manifests, &limits, render), purpose);
+        let ignores = loaded.ignores.clone();
+        let none = RenderArgs::default();
+        loaded.add_policies(
+            read::documents_without(policies, Choice::Policies, &limits, &none, &ignores),
+            purpose,
+        );
+        loaded
+            .add_all(read::documents_without(&paths, Choice::Manifests, &limits, render, &ignores), purpose);
     }
-    loaded.add_inventory(read::documents_or_render(inventory, Choice::Manifests, &limits, render));
+    let further = read::documents_without(inventory, Choice::Manifests, &limits, render, &loaded.ignores);
+    loaded.add_inventory(further);
     if paths.is_empty() && policies.is_empty() && inventory.is_empty() {
         let error = Error::new(ErrorKind::NoInput, "there is nothing to read");
         loaded
@@ -175,9 +186,9 @@ pub fn load(sources: Sources<'_>) -> Loaded {
 }
 
 /// The files of Rego among policies and among all others, each once; and what is named like one and cannot be read.
-fn rego_files(policies: &[PathBuf], paths: &[PathBuf]) -> (Vec<InputFile>, Vec<Error>) {
-    let (of_policies, problems) = read::list_sorted(policies, Choice::Policies);
-    let (of_paths, found) = read::list_sorted(paths, Choice::Manifests);
+fn rego_files(policies: &[PathBuf], paths: &[PathBuf], ignores: &Ignores) -> (Vec<InputFile>, Vec<Error>) {
+    let (of_policies, problems) = read::list_sorted_without(policies, Choice::Policies, ignores);
+    let (of_paths, found) = read::list_sorted_without(paths, Choice::Manifests, ignores);
     let mut seen = BTreeSet::new();
     let all = of_policies.rego.into_iter().chain(of_paths.rego);
     let is_new =
@@ -244,13 +255,14 @@ impl Loaded {
         rego: &RegoArgs,
         render: &RenderArgs,
     ) {
-        let (of_policies, problems) = read::list_sorted(policies, Choice::Policies);
+        let ignores = self.ignores.clone();
+        let (of_policies, problems) = read::list_sorted_without(policies, Choice::Policies, &ignores);
         let (documents, found): (Vec<_>, Vec<_>) =
             of_policies.manifests.par_iter().map(|file| read::read_file(file, limits)).unzip();
         let problems = problems.into_iter().chain(found.into_iter().flatten()).collect();
         let documents = documents.into_iter().flatten().collect();
         self.add_policies(Input { documents, problems, ..Input::default() }, purpose);
-        let (files, mut problems) = read::list_sorted(paths, Choice::Manifests);
+        let (files, mut problems) = read::list_sorted_without(paths, Choice::Manifests, &ignores);
         let is_left_out =
             |file: &InputFile| rego.ignore.as_ref().is_some_and(|ignore| ignore.is_match(&file.name));
         let mut files: Vec<InputFile> = files.manifests.into_iter().chain(files.toml).collect();
@@ -278,7 +290,7 @@ impl Loaded {
             manifests.problems.extend(twofold.manifests.problems);
         }
         // Of what has to be rendered, templates judge what comes of it.
-        let folders = read::folders(paths);
+        let folders = read::folders(paths, &ignores);
         let is_rendered = |name: &str| {
             let is_below = |folder: &read::Folder| {
                 name.strip_prefix(&*folder.name).is_some_and(|rest| rest.starts_with('/'))

@@ -16,7 +16,7 @@ use portcullis::{
 };
 use portcullis_report::lint::LintReport;
 use portcullis_report::{self as report, ExitStatus, Problem};
-use portcullis_sources::{self as read, Choice, Input, is_policy, is_suite};
+use portcullis_sources::{self as read, Choice, Input, RenderArgs, is_policy, is_suite};
 use portcullis_suite::Suite;
 use rayon::prelude::*;
 
@@ -121,14 +121,16 @@ fn configurations(args: &LintArgs) -> Configured {
 fn load(args: &LintArgs) -> Loaded {
     let limits = Limits { source_bytes: args.max_size, ..Limits::default() };
     let mut loaded = Loaded::default();
-    let suites = loaded.add(read::documents(&args.paths, Choice::Policies, &limits));
+    let (paths, ignores) = (args.all_paths(), &args.files.in_force.ignores);
+    let render = RenderArgs::default();
+    let suites = loaded.add(read::documents_without(&paths, Choice::Policies, &limits, &render, ignores));
     let named = loaded.templates_of(&suites);
     if !named.is_empty() {
         // Listed together, so that no file is read twice.
-        let (known, _) = read::list(&args.paths, Choice::Policies);
+        let (known, _) = read::list_without(&paths, Choice::Policies, ignores);
         let known: BTreeSet<_> = known.into_iter().map(|file| file.path).collect();
-        let all: Vec<PathBuf> = args.paths.iter().cloned().chain(named).collect();
-        let (files, _) = read::list(&all, Choice::Policies);
+        let all: Vec<PathBuf> = paths.iter().cloned().chain(named).collect();
+        let (files, _) = read::list_without(&all, Choice::Policies, ignores);
         for file in files.into_iter().filter(|file| !known.contains(&file.path)) {
             let (documents, problems) = read::read_file(&file, &limits);
             loaded.add(Input { documents, problems, ..Input::default() });

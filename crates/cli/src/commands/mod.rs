@@ -5,6 +5,7 @@ mod bench;
 mod build;
 mod cluster;
 mod evaluation;
+mod excluded;
 mod expand;
 mod generate;
 mod inline;
@@ -28,33 +29,45 @@ use anyhow::Context as _;
 use clap::CommandFactory as _;
 use portcullis_report::ExitStatus;
 
-use crate::args::{Args, AuditCommand, Command};
+use crate::args::{Args, AuditCommand, Command, ConfigCommand};
+use crate::config_file;
 
 /// Calls the command.
-pub fn dispatch(args: Args) -> anyhow::Result<ExitStatus> {
-    match args.command {
+pub fn dispatch(args: &mut Args) -> anyhow::Result<ExitStatus> {
+    if let Some(files) = args.files_mut() {
+        files.in_force.tell();
+    }
+    let status = run(&args.command);
+    if let Some(files) = args.files_mut() {
+        files.in_force.tell_ignored();
+    }
+    status
+}
+
+fn run(command: &Command) -> anyhow::Result<ExitStatus> {
+    match command {
         Command::Test(test) => {
             let jobs = test.jobs;
-            in_pool(jobs, || test::run(&test))
+            in_pool(jobs, || test::run(test))
         }
         Command::Exceptions(test) => {
             let jobs = test.jobs;
-            in_pool(jobs, || test::list_exceptions(&test))
+            in_pool(jobs, || test::list_exceptions(test))
         }
         Command::Verify(verify) => {
             let jobs = verify.jobs;
-            in_pool(jobs, || verify::run(&verify))
+            in_pool(jobs, || verify::run(verify))
         }
         Command::Mutate(mutate) => {
             let jobs = mutate.jobs;
-            in_pool(jobs, || mutate::run(&mutate))
+            in_pool(jobs, || mutate::run(mutate))
         }
-        Command::Expand(expand) => in_pool(None, || expand::run(&expand)),
-        Command::Bench(bench) => in_pool(None, || bench::run(&bench)),
+        Command::Expand(expand) => in_pool(None, || expand::run(expand)),
+        Command::Bench(bench) => in_pool(None, || bench::run(bench)),
         // It has threads of its own: what is read and what is judged are bounded together.
-        Command::Audit(args) => audit(&args),
+        Command::Audit(args) => audit(args),
         #[cfg(feature = "webhook")]
-        Command::Webhook(args) => Ok(match portcullis_webhook::run::run(*args) {
+        Command::Webhook(args) => Ok(match portcullis_webhook::run::run((**args).clone()) {
             Ok(()) => ExitStatus::Success,
             Err(error) => {
                 portcullis_webhook::run::report(&error);
@@ -67,13 +80,23 @@ pub fn dispatch(args: Args) -> anyhow::Result<ExitStatus> {
         ),
         Command::Lint(lint) => {
             let jobs = lint.jobs;
-            in_pool(jobs, || lint::run(&lint))
+            in_pool(jobs, || lint::run(lint))
         }
-        Command::Build(args) => in_pool(None, || build::run(&args)),
-        Command::Generate(what) => in_pool(None, || generate::run(&what)),
+        Command::Build(args) => in_pool(None, || build::run(args)),
+        Command::Config(what) => match what {
+            ConfigCommand::Schema => print(|out| {
+                serde_json::to_writer_pretty(&mut *out, &config_file::schema())?;
+                writeln!(out)
+            }),
+            ConfigCommand::Show { config } => match config_file::show(config.as_deref()) {
+                Ok(text) => print(|out| out.write_all(text.as_bytes())),
+                Err(errors) => Ok(crate::run::refuse(&errors)),
+            },
+        },
+        Command::Generate(what) => in_pool(None, || generate::run(what)),
         Command::Completions { shell } => {
             let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Args::command(), "portcullis", &mut script);
+            clap_complete::generate(*shell, &mut Args::command(), "portcullis", &mut script);
             print(|out| out.write_all(&script))
         }
         Command::Man => print(man),
@@ -86,14 +109,14 @@ fn audit(args: &AuditCommand) -> anyhow::Result<ExitStatus> {
     Ok(if args.kube.kube {
         portcullis_audit::kube::run(&args.audit, &args.kube)?
     } else {
-        portcullis_audit::run::files(&args.audit)?
+        portcullis_audit::run::files(&args.audit, &args.files.in_force.ignores)?
     })
 }
 
 #[cfg(not(feature = "kube"))]
 fn audit(args: &AuditCommand) -> anyhow::Result<ExitStatus> {
     anyhow::ensure!(!args.kube, NO_CLUSTER);
-    Ok(portcullis_audit::run::files(&args.audit)?)
+    Ok(portcullis_audit::run::files(&args.audit, &args.files.in_force.ignores)?)
 }
 
 #[cfg(not(feature = "kube"))]

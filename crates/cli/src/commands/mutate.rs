@@ -10,6 +10,7 @@ use std::io::Write as _;
 use portcullis::{Error, ErrorKind, Places, PolicySet, Resource, Unsupported};
 use portcullis_report::mutate::{self, Mutated};
 use portcullis_report::{self as report, ExitStatus, Problem};
+use portcullis_sources::Ignores;
 use rayon::prelude::*;
 
 use crate::args::{MutateArgs, MutateForm};
@@ -26,6 +27,7 @@ pub fn run(args: &MutateArgs) -> anyhow::Result<ExitStatus> {
         render: &args.render,
         purpose: Purpose::Mutate,
         rego: None,
+        ignores: Ignores::default(),
     });
     let places = Places::new(scopes).with_namespace(args.namespace.as_deref());
     let configs = policies.into_iter().filter(|policy| matches!(policy, Resource::Config(_)));

@@ -35,7 +35,7 @@ pub fn run(args: &VerifyArgs, evaluating: &Evaluating) -> Tested {
     let limits = Limits { source_bytes: args.max_size, ..Limits::default() };
     let roots: Vec<PathBuf> = args.all_paths().map(|path| folder(path)).collect();
     // What there is to say of the folders is said where suites are looked for.
-    let (sorted, _) = read::list_sorted(&roots, Choice::Manifests);
+    let (sorted, _) = read::list_sorted_without(&roots, Choice::Manifests, &args.files.in_force.ignores);
     if sorted.rego.is_empty() {
         return Tested::default();
     }

@@ -23,13 +23,14 @@ use portcullis_report::{
     self as report, Action, Details, ExitStatus, Finding, Form, Implied, InText, ObjectName, Origin, Placed,
     Policy, Problem, Reviewed, Subject as Judgeable, Suppressed, Suppression, TestReport, Wanted,
 };
-use portcullis_sources::prepared;
+use portcullis_sources::{Ignores, prepared};
 use rayon::prelude::*;
 
 use crate::args::{FailOn, TestArgs};
 use crate::commands::baseline::Baseline;
 use crate::commands::cluster::{self, Cluster};
 use crate::commands::evaluation::Evaluating;
+use crate::commands::excluded;
 use crate::commands::inline::{self, Ignore};
 use crate::commands::input::{
     Changed, Given, Loaded, Purpose, Sources, Subject, SubjectKind, has_errors, load,
@@ -97,12 +98,14 @@ fn report_of(args: &TestArgs) -> anyhow::Result<TestReport> {
         render: &args.render,
         purpose: if args.mutate { Purpose::MutateAndJudge } else { Purpose::Judge },
         rego: Some(&args.rego),
+        ignores: args.files.in_force.ignores.clone(),
     });
     let names = Names::of(&loaded, args)?;
     if let Some(cluster) = &cluster {
         add_policies(&mut loaded, cluster, args)?;
     }
     let mut report = judge(loaded, args, names, cluster.as_ref())?;
+    excluded::apply(&mut report, &args.files.in_force.exclusions);
     if let Some(path) = &args.baseline {
         known(&mut report, path, args.write_baseline)?;
     }
@@ -254,6 +257,7 @@ fn judge(
         mut problems,
         rego,
         documents,
+        ignores,
         ..
     } = loaded;
     let (expansions, policies): (Vec<_>, Vec<_>) = policies.into_iter().partition(Resource::is_expansion);
@@ -321,9 +325,10 @@ fn judge(
         rules = Some(loaded);
     }
     if is_alone {
-        problems.extend(no_documents(&documents, &problems));
+        problems.extend(no_documents(&documents, &problems).map(|error| but_for(error, &ignores)));
     } else {
-        problems.extend(nothing_to_do(&policies, &subjects, &problems));
+        let error = nothing_to_do(&policies, &subjects, &problems);
+        problems.extend(error.map(|error| but_for(error, &ignores)));
     }
     subjects.sort_by_cached_key(|subject| subject.object.location());
     let number = documents.len();
@@ -564,6 +569,14 @@ fn duplicates(subjects: &[Subject], places: &Places) -> Vec<Error> {
         }
     }
     warnings
+}
+
+/// The reason why nothing is there may be that it was left out.
+fn but_for(error: Error, ignores: &Ignores) -> Error {
+    match ignores.line() {
+        Some(line) => error.hint(format!("{line}: `ignore` of the configuration file, or `--ignore-files`")),
+        None => error,
+    }
 }
 
 /// A run that compares nothing with anything must not look like success.

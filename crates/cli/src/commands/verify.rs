@@ -32,7 +32,8 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
     report::destination::check(&args.output).map_err(anyhow::Error::msg)?;
     let limits = Limits { source_bytes: args.max_size, ..Limits::default() };
     let paths: Vec<PathBuf> = args.all_paths().cloned().collect();
-    let (files, mut problems) = read::list_sorted(&paths, Choice::Suites);
+    let (files, mut problems) =
+        read::list_sorted_without(&paths, Choice::Suites, &args.files.in_force.ignores);
     let files = files.manifests;
     let evaluating = Evaluating::new(&args.evaluation);
     let unsupported = Unsupported::allowed(args.allow_unsupported);

@@ -9,6 +9,7 @@
 
 mod bench;
 mod cluster;
+mod config_file;
 mod configs;
 mod conftest;
 mod cross_check;

@@ -27,6 +27,7 @@ use portcullis_report::bench::{
     BenchReport, ConstraintCost, MemoryStats, Setup, Span, Thresholds, compare, stats,
 };
 use portcullis_report::{self as report, ExitStatus, Problem, human};
+use portcullis_sources::Ignores;
 
 use crate::args::BenchArgs;
 use crate::commands::evaluation::Evaluating;
@@ -56,6 +57,7 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<ExitStatus> {
         render: &args.render,
         purpose: Purpose::Measure,
         rego: None,
+        ignores: Ignores::default(),
     });
     let places = Places::new(scopes).with_namespace(None);
     let named = Named::of(&policies);

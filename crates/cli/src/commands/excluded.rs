@@ -1,0 +1,67 @@
+//! Exclusions of a configuration file: constraints that are not asked of some files. They are exceptions, and are
+//! counted and listed as these: what could not be evaluated is never among them.
+
+use std::path::Path;
+
+use portcullis::{Error, ErrorKind};
+use portcullis_report::{Exception, Finding, Place, Problem, Suppressed, Suppression, TestReport, Verdict};
+
+use crate::config_file::Exclusion;
+
+/// Takes what is excluded out of the findings of a report.
+pub fn apply(report: &mut TestReport, exclusions: &[Exclusion]) {
+    if exclusions.is_empty() {
+        return;
+    }
+    let mut left = Vec::new();
+    for finding in std::mem::take(&mut report.findings) {
+        match exclusions.iter().find(|exclusion| covers(report, exclusion, &finding)) {
+            Some(exclusion) => {
+                let why = Suppression::Exception {
+                    name: name(exclusion),
+                    reason: exclusion.reason.clone(),
+                    owner: exclusion.owner.clone(),
+                    expires_at: None,
+                };
+                report.suppressed.push(Suppressed { finding, why });
+            }
+            None => left.push(finding),
+        }
+    }
+    report.findings = left;
+    // In the order of the objects, as all of them.
+    report.suppressed.sort_by_key(|one| one.finding.ordinal);
+    for exclusion in exclusions {
+        report.exceptions.push(Exception {
+            name: name(exclusion),
+            reason: exclusion.reason.clone(),
+            owner: exclusion.owner.clone(),
+            expires_at: None,
+            is_expired: false,
+            place: Place::of(&exclusion.place),
+        });
+        if !report.policies.iter().any(|policy| is_meant(exclusion, &policy.key)) {
+            let message = format!("there is no constraint `{}` that could be excluded", exclusion.constraint);
+            let warning = Error::warning(ErrorKind::Exception, message).at(exclusion.place.clone());
+            report.problems.push(Problem::from(&warning));
+        }
+    }
+    report.problems.sort();
+}
+
+/// Its place: an exclusion has no other name.
+fn name(exclusion: &Exclusion) -> String {
+    exclusion.place.to_string()
+}
+
+fn is_meant(exclusion: &Exclusion, key: &portcullis::ConstraintKey) -> bool {
+    let name = &*exclusion.constraint;
+    name == &*key.name || name == &*key.kind || name == key.to_string()
+}
+
+fn covers(report: &TestReport, exclusion: &Exclusion, finding: &Finding) -> bool {
+    let policy = report.policies.get(finding.policy);
+    finding.verdict == Verdict::Violation
+        && policy.is_some_and(|policy| is_meant(exclusion, &policy.key))
+        && matches!(&finding.place, Place::File { file, .. } if exclusion.files.is_match(Path::new(&**file), false))
+}
