@@ -58,12 +58,17 @@ pub fn ignores(document: &Document) -> (Vec<Ignore>, Vec<Error>) {
         if has_code && !code.ends_with([' ', '\t']) {
             continue;
         }
+        // A line of a block scalar is a part of its text.
+        let at = source.line_start(number).unwrap_or_default();
+        let hash = u32::try_from(before.trim_end().len().saturating_sub(1)).unwrap_or(u32::MAX);
+        if document.is_in_scalar(at.saturating_add(hash)) {
+            continue;
+        }
         let (constraint, reason) = said.trim().split_once(char::is_whitespace).unwrap_or((said.trim(), ""));
         if constraint.is_empty() || reason.trim().is_empty() {
             let message = format!(
                 "this comment ignores nothing: it is to say of whom, and why: `# {WORD} CONSTRAINT reason`"
             );
-            let at = source.line_start(number).unwrap_or_default();
             let place = Location::new(source.clone(), at..at);
             problems.push(Error::warning(ErrorKind::Exception, message).at(place));
             continue;

@@ -145,6 +145,22 @@ fn comments_ignore_only_if_somebody_lets_them() {
         (with("  - name: web\n", "  # portcullis-ignore: none it is a test\n\n  - name: web\n"), 1, 2),
         (
             with(
+                web,
+                "    args:\n    - |\n      # portcullis-ignore: none it is a text\n    image: web:latest\n",
+            ),
+            1,
+            2,
+        ),
+        (
+            with(
+                web,
+                "    args:\n    - 'x\n      # portcullis-ignore: none it is a text'\n    image: web:latest\n",
+            ),
+            1,
+            2,
+        ),
+        (
+            with(
                 "{name: web, namespace: shop}",
                 "{name: web, namespace: shop, annotations: {a: 'b#portcullis-ignore: none x'}}",
             ),

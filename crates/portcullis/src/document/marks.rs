@@ -119,6 +119,16 @@ impl Marks {
         (after.checked_sub(1).and_then(|last| self.list.get(last)), self.list.get(after))
     }
 
+    /// Whether an offset is inside of a value that has no parts, behind its beginning.
+    pub(super) fn is_in_scalar(&self, offset: u32) -> bool {
+        let Some(last) = self.list.partition_point(|mark| mark.start < offset).checked_sub(1) else {
+            return false;
+        };
+        let id = MarkId::try_from(last).unwrap_or(MarkId::MAX);
+        let is_leaf = |mark: &Mark| mark.children_of == id && mark.next == id.saturating_add(1);
+        self.list.get(last).is_some_and(|mark| is_leaf(mark) && offset < mark.end)
+    }
+
     /// The direct children of a node, in the order of the text.
     pub(super) fn children(&self, parent: MarkId) -> impl Iterator<Item = (MarkId, &Mark)> {
         let owner = self.get(parent).map_or(parent, |mark| mark.children_of);

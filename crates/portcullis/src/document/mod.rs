@@ -335,6 +335,13 @@ impl Document {
         Some(part.of.at(part.mark, |mark| if mark.key.is_some() { mark.key_range() } else { mark.range() }))
     }
 
+    /// Whether a byte of the source is inside of a text or another value without parts, such as a line of a block scalar: what
+    /// looks like a comment there is none.
+    #[must_use]
+    pub fn is_in_scalar(&self, offset: u32) -> bool {
+        self.marks.is_in_scalar(offset)
+    }
+
     /// Where the deepest existing part of a path is, and that part. If the path does not exist as a whole,
     /// the location is the key of that part: its value, all of it, would be too much to underline.
     #[must_use]
