@@ -232,3 +232,17 @@ fn what_does_not_count_is_in_the_reports() {
     );
     assert!(list("sarif").exits_with(2).stderr.contains("`exceptions` writes one list"));
 }
+
+/// Whoever reads only the last line must not think that somebody looked.
+#[test]
+fn a_run_without_a_policy_that_can_be_used_does_not_say_that_nothing_was_found() {
+    let folder = folder(POD);
+    fs::write(folder.path().join("policy.yaml"), POLICY.replace("container.image", "cntainer.image"))
+        .unwrap();
+    let run = test(folder.path(), &[]).exits_with(2);
+    assert!(
+        run.stdout.contains("nothing was judged, since no constraint can be used: 1 object"),
+        "{}",
+        run.shown()
+    );
+}

@@ -146,6 +146,9 @@ fn summary(report: &TestReport, counts: Counts) -> String {
         None => count(counts.objects, "object", "objects"),
     };
     let found = match found.as_slice() {
+        [] if report.policies.is_empty() && report.rules.is_none() => {
+            format!("nothing was judged, since no constraint can be used: {objects}")
+        }
         [] if counts.objects == 0 => "no object was judged".to_owned(),
         [] if counts.untouched == counts.objects => {
             format!("nothing found in {objects}: no constraint applies to any")
