@@ -7,6 +7,8 @@
 mod args;
 mod commands;
 mod conftest_args;
+
+mod remote_args;
 mod run;
 
 use std::process::ExitCode;

@@ -13,8 +13,11 @@ mod mutate;
 mod mutated;
 mod mutating;
 mod progress;
+mod pull;
+mod push;
 mod rego_files;
 mod rego_tests;
+mod remote;
 mod rules;
 mod second;
 mod test;
@@ -25,34 +28,60 @@ use std::num::NonZeroUsize;
 
 use anyhow::Context as _;
 use clap::CommandFactory as _;
+use portcullis_remote::RemoteError;
 use portcullis_report::ExitStatus;
 
-use crate::args::{Args, Command};
+use crate::args::{Args, Command, TestArgs};
 
 /// Calls the command.
 pub fn dispatch(args: Args) -> anyhow::Result<ExitStatus> {
     match args.command {
-        Command::Test(test) => {
+        Command::Test(mut test) => {
+            let _fetched = fetched_for_test(&mut test)?;
             let jobs = test.jobs;
             in_pool(jobs, || test::run(&test))
         }
-        Command::Exceptions(test) => {
+        Command::Exceptions(mut test) => {
+            let _fetched = fetched_for_test(&mut test)?;
             let jobs = test.jobs;
             in_pool(jobs, || test::list_exceptions(&test))
         }
-        Command::Verify(verify) => {
+        Command::Verify(mut verify) => {
+            verify.policies.extend(remote::images(&verify.remote));
+            let lists = &mut [&mut verify.paths, &mut verify.policies];
+            let _suites = remote::fetch(&verify.remote, lists, true)?;
             let jobs = verify.jobs;
             in_pool(jobs, || verify::run(&verify))
         }
-        Command::Mutate(mutate) => {
+        Command::Mutate(mut mutate) => {
+            mutate.filenames.extend(remote::images(&mutate.remote));
+            let lists = &mut [&mut mutate.paths, &mut mutate.filenames, &mut mutate.mutators];
+            let _fetched = remote::fetch(&mutate.remote, lists, false)?;
             let jobs = mutate.jobs;
             in_pool(jobs, || mutate::run(&mutate))
         }
-        Command::Expand(expand) => in_pool(None, || expand::run(&expand)),
-        Command::Bench(bench) => in_pool(None, || bench::run(&bench)),
+        Command::Expand(mut expand) => {
+            expand.filenames.extend(remote::images(&expand.remote));
+            let _fetched = remote::fetch(&expand.remote, &mut [&mut expand.filenames], false)?;
+            in_pool(None, || expand::run(&expand))
+        }
+        Command::Bench(mut bench) => {
+            bench.filenames.extend(remote::images(&bench.remote));
+            let lists = &mut [&mut bench.paths, &mut bench.filenames, &mut bench.policies];
+            let _fetched = remote::fetch(&bench.remote, lists, false)?;
+            in_pool(None, || bench::run(&bench))
+        }
         // It has threads of its own: what is read and what is judged are bounded together.
-        Command::Audit(args) => Ok(portcullis_audit::run::files(&args.audit)?),
-        Command::Lint(lint) => {
+        Command::Audit(mut args) => {
+            args.audit.policies.extend(remote::images(&args.remote));
+            let _fetched = remote::fetch(&args.remote, &mut [&mut args.audit.policies], false)?;
+            Ok(portcullis_audit::run::files(&args.audit)?)
+        }
+        Command::Push(args) => push::run(&args),
+        Command::Pull(args) => pull::run(&args),
+        Command::Lint(mut lint) => {
+            lint.paths.extend(remote::images(&lint.remote));
+            let _fetched = remote::fetch(&lint.remote, &mut [&mut lint.paths], false)?;
             let jobs = lint.jobs;
             in_pool(jobs, || lint::run(&lint))
         }
@@ -65,6 +94,22 @@ pub fn dispatch(args: Args) -> anyhow::Result<ExitStatus> {
         }
         Command::Man => print(man),
         Command::Version => print(|out| writeln!(out, "portcullis {}", env!("CARGO_PKG_VERSION"))),
+    }
+}
+
+/// What `test` and `exceptions` name.
+fn fetched_for_test(test: &mut TestArgs) -> anyhow::Result<remote::Remote> {
+    // As for gator, all of an image is taken, policies and objects.
+    test.filenames.extend(remote::images(&test.remote));
+    let TestArgs { remote, paths, filenames, policies, inventory, rego, .. } = test;
+    remote::fetch(remote, &mut [paths, filenames, policies, inventory, &mut rego.data], false)
+}
+
+/// A problem of something elsewhere that ends the command, with what can be done about it.
+fn failed(error: RemoteError) -> anyhow::Error {
+    match error.what_to_do() {
+        Some(hint) => anyhow::anyhow!("{error}\n  = help: {hint}"),
+        None => anyhow::Error::new(error),
     }
 }
 
