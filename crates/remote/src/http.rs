@@ -47,7 +47,7 @@ impl Address {
             return Self::parse(&format!("{scheme}:{location}"));
         }
         if location.starts_with('/') {
-            let authority = self.0.authority().map(|authority| authority.as_str()).unwrap_or_default();
+            let authority = self.0.authority().map(ureq::http::uri::Authority::as_str).unwrap_or_default();
             return Self::parse(&format!("{scheme}://{authority}{location}"));
         }
         Self::parse(location)
@@ -189,13 +189,12 @@ impl Client {
     /// A client for one source, which has all of the time.
     pub(crate) fn new(options: &Options) -> Result<Self, RemoteError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let roots = match &options.ca_file {
-            Some(file) => certificates_of(file)?,
-            None => {
-                // What of the system cannot be read is not trusted; if that is all, TLS says so.
-                let found = rustls_native_certs::load_native_certs().certs;
-                found.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect()
-            }
+        let roots = if let Some(file) = &options.ca_file {
+            certificates_of(file)?
+        } else {
+            // What of the system cannot be read is not trusted; if that is all, TLS says so.
+            let found = rustls_native_certs::load_native_certs().certs;
+            found.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect()
         };
         let tls = TlsConfig::builder()
             .unversioned_rustls_crypto_provider(provider)
@@ -295,15 +294,12 @@ impl Client {
                 format!("`{shown}`: what the server gave us cannot be sent"),
             )
         };
-        let answer = match ask.body {
-            Some((kind, bytes)) => {
-                let request = request.header(header::CONTENT_TYPE, kind).body(bytes).map_err(unsent)?;
-                agent.run(agent.configure_request(request).timeout_global(Some(left)).build())
-            }
-            None => {
-                let request = request.body(()).map_err(unsent)?;
-                agent.run(agent.configure_request(request).timeout_global(Some(left)).build())
-            }
+        let answer = if let Some((kind, bytes)) = ask.body {
+            let request = request.header(header::CONTENT_TYPE, kind).body(bytes).map_err(unsent)?;
+            agent.run(agent.configure_request(request).timeout_global(Some(left)).build())
+        } else {
+            let request = request.body(()).map_err(unsent)?;
+            agent.run(agent.configure_request(request).timeout_global(Some(left)).build())
         };
         let (parts, body) = answer.map_err(|error| self.unanswered(&shown, &error))?.into_parts();
         Ok(Answer { status: parts.status, headers: parts.headers, address: address.clone(), body })

@@ -27,6 +27,7 @@ manual! {
     library = "docs/library.md";
     mutation = "docs/mutation.md";
     policies = "docs/policies.md";
+    registries = "docs/registries.md";
     reports = "docs/reports.md";
     webhook = "docs/webhook.md";
 }

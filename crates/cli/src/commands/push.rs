@@ -71,7 +71,7 @@ fn add(bundle: &mut Bundle, folder: &Path, options: &Options) -> Vec<Error> {
         }
         let below = match file.path.strip_prefix(folder) {
             Ok(below) if !below.as_os_str().is_empty() => below,
-            _ => file.path.file_name().map(Path::new).unwrap_or(&file.path),
+            _ => file.path.file_name().map_or(&*file.path, Path::new),
         };
         let Some(below) = below.to_str().filter(|_| paths.insert(below.to_owned())) else {
             problems.push(error("the path of this file is no UTF-8"));

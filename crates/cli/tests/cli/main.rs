@@ -21,6 +21,7 @@ mod inputs;
 mod lint;
 mod mutate;
 mod oracle;
+mod remote;
 mod repos;
 mod sarif;
 mod scope;

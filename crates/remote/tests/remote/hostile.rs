@@ -7,6 +7,9 @@ use portcullis_remote::{Bundle, Options, RemoteErrorKind};
 use crate::servers::{Layer, MANIFEST, Reply, Request, Server, digest, manifest};
 use crate::{options, pulled, reference, refused};
 
+/// What it is, or what is said of it, and how it is answered.
+type Case = (&'static str, fn(&Request) -> Reply);
+
 fn layers() -> Vec<Layer> {
     vec![
         Layer::titled("application/yaml", "a.yaml", "kind: A\n"),
@@ -43,7 +46,7 @@ fn name(server: &Server) -> String {
 fn digests_are_never_believed() {
     let server = Server::start(honest);
     assert_eq!(pulled(&name(&server), &options()).unwrap().len(), 2);
-    let lies: [(&str, fn(&Request) -> Reply); 5] = [
+    let lies: [Case; 5] = [
         ("instead of sha256", |request| {
             if is_blob(request) { Reply::of(200, &[], "kind: E\n") } else { honest(request) }
         }),
@@ -114,7 +117,7 @@ fn a_manifest_that_says_two_things_is_none() {
 #[test]
 fn what_never_ends_ends() {
     let quick = Options { timeout: Duration::from_secs(2), ..options() };
-    let cases: [(&str, fn(&Request) -> Reply); 6] = [
+    let cases: [Case; 6] = [
         ("silent manifest", |_| Reply::Silent),
         ("dripping manifest", |_| Reply::Drip),
         ("endless manifest", |_| Reply::Endless),

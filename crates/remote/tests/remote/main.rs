@@ -73,6 +73,6 @@ fn pulled(text: &str, options: &Options) -> Result<BTreeMap<String, String>, Rem
 
 #[track_caller]
 fn refused(text: &str, options: &Options) -> (RemoteErrorKind, String) {
-    let error = pulled(text, options).expect_err(text);
+    let error = pulled(text, options).unwrap_err();
     (error.kind(), error.to_string())
 }

@@ -1,6 +1,7 @@
 //! Registries to talk to: Debian's `docker-registry` on loopback, and a server of ours that says whatever a test wants.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -87,10 +88,10 @@ fn serve(
             Reply::Whole { status, headers, body } => {
                 let mut head = format!("HTTP/1.1 {status} X\r\n");
                 for (name, value) in &headers {
-                    head.push_str(&format!("{name}: {value}\r\n"));
+                    write!(head, "{name}: {value}\r\n").unwrap();
                 }
                 if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-length")) {
-                    head.push_str(&format!("content-length: {}\r\n", body.len()));
+                    write!(head, "content-length: {}\r\n", body.len()).unwrap();
                 }
                 stream.write_all(head.as_bytes())?;
                 stream.write_all(b"\r\n")?;
@@ -112,7 +113,7 @@ fn serve(
                 }
             }
             Reply::Silent => loop {
-                thread::sleep(Duration::from_secs(60));
+                thread::sleep(Duration::from_mins(1));
             },
         }
     }
@@ -162,7 +163,7 @@ pub fn request(
         body.len()
     );
     for (name, value) in headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+        write!(head, "{name}: {value}\r\n").unwrap();
     }
     stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
     stream.write_all(body).unwrap();
@@ -327,7 +328,7 @@ impl Registry {
             let _ = child.kill();
             let _ = child.wait();
         }
-        panic!("{PROGRAM} does not start");
+        unreachable!("{PROGRAM} does not start");
     }
 
     /// Brings a blob there, by plain requests.
