@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::digest::Digest;
+use crate::error::{RemoteError, RemoteErrorKind};
+
 pub(crate) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 pub(crate) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 pub(crate) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
@@ -50,4 +53,17 @@ impl Descriptor {
     pub(crate) fn annotation(&self, key: &str) -> Option<&str> {
         self.annotations.as_ref()?.get(key).map(String::as_str)
     }
+}
+
+/// The descriptor of some bytes.
+pub(crate) fn descriptor(media_type: &str, bytes: &[u8]) -> Descriptor {
+    let (digest, size) = (Digest::of(bytes).to_string(), bytes.len() as u64);
+    Descriptor { media_type: media_type.to_owned(), digest, size, annotations: None }
+}
+
+/// The bytes of a manifest.
+pub(crate) fn written(manifest: &Manifest) -> Result<Vec<u8>, RemoteError> {
+    serde_json::to_vec(manifest).map_err(|error| {
+        RemoteError::new(RemoteErrorKind::Local, format!("a manifest cannot be written: {error}"))
+    })
 }

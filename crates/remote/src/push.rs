@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::digest::Digest;
 use crate::error::{RemoteError, RemoteErrorKind};
 use crate::folder::Inside;
-use crate::manifest::{Descriptor, EMPTY, Manifest, OCI_MANIFEST, POLICIES, REGO, TITLE};
+use crate::manifest::{
+    Descriptor, EMPTY, Manifest, OCI_MANIFEST, POLICIES, REGO, TITLE, descriptor, written,
+};
 use crate::options::Options;
 use crate::reference::Reference;
 use crate::registry::{Doing, Repository};
@@ -146,19 +148,6 @@ impl Bundle {
         }
         repository.push_manifest(to.tag(), &manifest)
     }
-}
-
-/// The descriptor of some bytes.
-pub(crate) fn descriptor(media_type: &str, bytes: &[u8]) -> Descriptor {
-    let (digest, size) = (Digest::of(bytes).to_string(), bytes.len() as u64);
-    Descriptor { media_type: media_type.to_owned(), digest, size, annotations: None }
-}
-
-/// The bytes of a manifest.
-pub(crate) fn written(manifest: &Manifest) -> Result<Vec<u8>, RemoteError> {
-    serde_json::to_vec(manifest).map_err(|error| {
-        RemoteError::new(RemoteErrorKind::Local, format!("a manifest cannot be written: {error}"))
-    })
 }
 
 #[cfg(test)]

@@ -14,8 +14,7 @@ use serde_json::json;
 
 use crate::digest::Digest;
 use crate::error::{RemoteError, RemoteErrorKind, local};
-use crate::manifest::{Manifest, OCI_MANIFEST, SIGNED};
-use crate::push::{descriptor, written};
+use crate::manifest::{Manifest, OCI_MANIFEST, SIGNED, descriptor, written};
 use crate::registry::Repository;
 use crate::signature::{KIND, Key, SIGNATURE, tag, verify};
 
