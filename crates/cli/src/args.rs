@@ -13,6 +13,7 @@ use regex::Regex;
 
 use crate::config_file::FileArgs;
 use crate::conftest_args::RegoArgs;
+use crate::remote_args::{PullArgs, PushArgs, RemoteArgs};
 
 const AFTER: &str = "\
 Examples:
@@ -189,6 +190,10 @@ pub enum Command {
     /// Print what may be in a configuration file, and what is in force.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Bring policies into a registry, as an artifact.
+    Push(Box<PushArgs>),
+    /// Make a directory of an artifact of a registry.
+    Pull(Box<PullArgs>),
     /// Print the completion script of a shell.
     ///
     /// For bash: `portcullis completions bash > /etc/bash_completion.d/portcullis`.
@@ -319,6 +324,8 @@ pub struct TestArgs {
     #[command(flatten)]
     pub render: RenderArgs,
     #[command(flatten)]
+    pub remote: RemoteArgs,
+    #[command(flatten)]
     pub rego: RegoArgs,
     #[command(flatten)]
     pub config: ConfigArgs,
@@ -389,6 +396,8 @@ pub struct ExpandArgs {
     /// Largest file that is read, such as `512KiB` or `64MiB`.
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
     pub max_size: usize,
+    #[command(flatten)]
+    pub remote: RemoteArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -432,6 +441,8 @@ pub struct MutateArgs {
     pub render: RenderArgs,
     #[command(flatten)]
     pub config: ConfigArgs,
+    #[command(flatten)]
+    pub remote: RemoteArgs,
 }
 
 /// What `mutate` writes.
@@ -494,6 +505,8 @@ pub struct AuditCommand {
     pub kube: bool,
     #[command(flatten)]
     pub files: FileArgs,
+    #[command(flatten)]
+    pub remote: RemoteArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -501,7 +514,7 @@ pub struct AuditCommand {
 pub struct VerifyArgs {
     /// Suite files, directories, or `DIR/...` for everything below a directory; and files of Rego with unit
     /// tests, always of everything below a directory.
-    #[arg(value_name = "PATH", required_unless_present = "policies", value_hint = ValueHint::AnyPath)]
+    #[arg(value_name = "PATH", required_unless_present_any = ["policies", "images"], value_hint = ValueHint::AnyPath)]
     pub paths: Vec<PathBuf>,
     /// Same as PATH; may be repeated.
     #[arg(short, long, alias = "policy", value_name = "PATH", value_delimiter = ',', value_hint = ValueHint::AnyPath)]
@@ -542,6 +555,8 @@ pub struct VerifyArgs {
     /// Fail if they reached less than so many percent.
     #[arg(long, visible_alias = "threshold", value_name = "PERCENT", value_parser = percent, help_heading = REGO_TESTS)]
     pub coverage_min: Option<f64>,
+    #[command(flatten)]
+    pub remote: RemoteArgs,
     #[command(flatten)]
     pub refused: crate::conftest_args::RefusedArgs,
     #[command(flatten)]
@@ -624,6 +639,8 @@ pub struct BenchArgs {
     pub config: ConfigArgs,
     #[command(flatten)]
     pub evaluation: EvaluationArgs,
+    #[command(flatten)]
+    pub remote: RemoteArgs,
 }
 
 /// What is compared with an earlier run.
@@ -715,7 +732,7 @@ pub struct LintArgs {
     /// Directories are searched through for .yaml, .yml, .json, .jsonl and .ndjson files, except for the
     /// `samples` beside a suite. Templates that suites name are read wherever they are. Other objects are
     /// left alone.
-    #[arg(value_name = "PATH", required_unless_present = "policies", value_hint = ValueHint::AnyPath)]
+    #[arg(value_name = "PATH", required_unless_present_any = ["policies", "images"], value_hint = ValueHint::AnyPath)]
     pub paths: Vec<PathBuf>,
     /// Same as PATH; may be repeated.
     #[arg(short, long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
@@ -754,6 +771,8 @@ pub struct LintArgs {
     /// Largest file that is read, such as `512KiB` or `64MiB`.
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
     pub max_size: usize,
+    #[command(flatten)]
+    pub remote: RemoteArgs,
 }
 
 #[derive(Debug, clap::Args)]

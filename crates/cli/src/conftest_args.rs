@@ -114,12 +114,12 @@ refuse! {
     report: "evaluations are not traced; a test that fails says how far it came";
     var_values: "evaluations are not traced; `print` in the test shows values, and a test that fails says how far it came";
     builtin_errors: "tests see builtins as policies do: undefined where they are not defined";
-    update: "policies are not downloaded here; fetch them before, such as with `git`, and name the folder with `--policies`";
+    update: "name `oci://HOST/REPOSITORY:TAG` or `git+https://HOST/REPOSITORY//FOLDER?ref=REF` with `--policies`: it is fetched each time";
     trace: "evaluations are not traced; `--verbose` shows what policies `print`";
     strict: "there is no strict mode; what it refuses is checked by `opa check --strict`";
     capabilities: "no policy reaches the network or the file system here; what a policy may use is bounded by `--max-steps`, `--max-policy-memory` and `--timeout`";
     proto_file_dirs: "Protocol Buffers are not read; turn them into JSON before";
-    tls: "nothing is downloaded here, so there is no TLS to turn off";
+    tls: "registries are spoken to by TLS, except on this machine; `--plain-http` does without";
     junit_hide_message: "names of JUnit cases never have the message in them; leave it out";
     no_color: "say `--color never`, or set `NO_COLOR`";
     config_file: "conftest's configuration file is not read; what stands in it belongs into a `portcullis.yaml`, which `--config` names";

@@ -9,6 +9,8 @@ mod args;
 mod commands;
 mod config_file;
 mod conftest_args;
+
+mod remote_args;
 mod run;
 
 use std::process::ExitCode;

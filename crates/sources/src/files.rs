@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use ignore::WalkBuilder;
 use portcullis::{Error, ErrorKind, Location, Source};
 
+use super::elsewhere;
 use super::folders::{Folder, is_kustomization_file};
 use super::ignores::Ignores;
 use super::reading::{InputFile, read_error};
@@ -152,6 +153,10 @@ impl Default for Listing {
 
 impl Listing {
     fn add(&mut self, path: &Path) {
+        if let Some(problem) = elsewhere::problem_of(path) {
+            self.problems.push(problem);
+            return;
+        }
         let below = path.file_name().is_some_and(|name| name == "...");
         let (root, depth) = match self.choice {
             Choice::Suites if below => (path.parent().unwrap_or(path), None),

@@ -6,6 +6,7 @@
 
 mod config;
 mod deadline;
+pub mod elsewhere;
 mod files;
 mod folders;
 mod ignores;

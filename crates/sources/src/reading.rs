@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use portcullis::{Document, Error, ErrorKind, Limits};
 
+use super::elsewhere;
 use super::patience::with_patience;
 use super::special::special;
 use super::system::reason;
@@ -21,9 +22,10 @@ pub struct InputFile {
 }
 
 impl InputFile {
-    /// A file that is called by its path. Slashes are slashes on every system, so that reports are equal.
+    /// A file that is called by its path, or by where it was fetched from. Slashes are slashes on every system, so that
+    /// reports are equal.
     pub fn new(path: &Path) -> Self {
-        let name = without_detours(path).display().to_string();
+        let name = elsewhere::name_of(path).unwrap_or_else(|| without_detours(path).display().to_string());
         let name = if cfg!(windows) { name.replace('\\', "/") } else { name };
         Self { path: path.to_owned(), name }
     }

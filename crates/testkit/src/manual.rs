@@ -33,6 +33,7 @@ manual! {
     mutation = "docs/mutation.md";
     policies = "docs/policies.md";
     reference = "docs/reference.md";
+    registries = "docs/registries.md";
     reports = "docs/reports.md";
     start = "docs/start.md";
     webhook = "docs/webhook.md";

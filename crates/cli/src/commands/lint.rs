@@ -196,7 +196,7 @@ impl Loaded {
 }
 
 fn directory(document: &Document) -> PathBuf {
-    Path::new(&**document.location().file()).parent().map(Path::to_owned).unwrap_or_default()
+    read::elsewhere::path_of(document.location().file()).parent().map(Path::to_owned).unwrap_or_default()
 }
 
 /// Whether a problem of reading a file means that some of it was not looked at for another reason than its

@@ -15,8 +15,11 @@ mod mutate;
 mod mutated;
 mod mutating;
 mod progress;
+mod pull;
+mod push;
 mod rego_files;
 mod rego_tests;
+mod remote;
 mod rules;
 mod second;
 mod test;
@@ -27,9 +30,10 @@ use std::num::NonZeroUsize;
 
 use anyhow::Context as _;
 use clap::CommandFactory as _;
+use portcullis_remote::RemoteError;
 use portcullis_report::ExitStatus;
 
-use crate::args::{Args, AuditCommand, Command, ConfigCommand};
+use crate::args::{Args, AuditCommand, Command, ConfigCommand, TestArgs};
 use crate::config_file;
 
 /// Calls the command.
@@ -37,35 +41,56 @@ pub fn dispatch(args: &mut Args) -> anyhow::Result<ExitStatus> {
     if let Some(files) = args.files_mut() {
         files.in_force.tell();
     }
-    let status = run(&args.command);
+    let status = run(&mut args.command);
     if let Some(files) = args.files_mut() {
         files.in_force.tell_ignored();
     }
     status
 }
 
-fn run(command: &Command) -> anyhow::Result<ExitStatus> {
+fn run(command: &mut Command) -> anyhow::Result<ExitStatus> {
     match command {
         Command::Test(test) => {
+            let _fetched = fetched_for_test(test)?;
             let jobs = test.jobs;
             in_pool(jobs, || test::run(test))
         }
         Command::Exceptions(test) => {
+            let _fetched = fetched_for_test(test)?;
             let jobs = test.jobs;
             in_pool(jobs, || test::list_exceptions(test))
         }
         Command::Verify(verify) => {
+            verify.policies.extend(remote::images(&verify.remote));
+            let lists = &mut [&mut verify.paths, &mut verify.policies];
+            let _suites = remote::fetch(&verify.remote, lists, true)?;
             let jobs = verify.jobs;
             in_pool(jobs, || verify::run(verify))
         }
         Command::Mutate(mutate) => {
+            mutate.filenames.extend(remote::images(&mutate.remote));
+            let lists = &mut [&mut mutate.paths, &mut mutate.filenames, &mut mutate.mutators];
+            let _fetched = remote::fetch(&mutate.remote, lists, false)?;
             let jobs = mutate.jobs;
             in_pool(jobs, || mutate::run(mutate))
         }
-        Command::Expand(expand) => in_pool(None, || expand::run(expand)),
-        Command::Bench(bench) => in_pool(None, || bench::run(bench)),
+        Command::Expand(expand) => {
+            expand.filenames.extend(remote::images(&expand.remote));
+            let _fetched = remote::fetch(&expand.remote, &mut [&mut expand.filenames], false)?;
+            in_pool(None, || expand::run(expand))
+        }
+        Command::Bench(bench) => {
+            bench.filenames.extend(remote::images(&bench.remote));
+            let lists = &mut [&mut bench.paths, &mut bench.filenames, &mut bench.policies];
+            let _fetched = remote::fetch(&bench.remote, lists, false)?;
+            in_pool(None, || bench::run(bench))
+        }
         // It has threads of its own: what is read and what is judged are bounded together.
-        Command::Audit(args) => audit(args),
+        Command::Audit(args) => {
+            args.audit.policies.extend(remote::images(&args.remote));
+            let _fetched = remote::fetch(&args.remote, &mut [&mut args.audit.policies], false)?;
+            audit(args)
+        }
         #[cfg(feature = "webhook")]
         Command::Webhook(args) => Ok(match portcullis_webhook::run::run((**args).clone()) {
             Ok(()) => ExitStatus::Success,
@@ -78,7 +103,11 @@ fn run(command: &Command) -> anyhow::Result<ExitStatus> {
         Command::Webhook(_) => anyhow::bail!(
             "this build of portcullis has no webhook: run `portcullis-webhook`, or build it with `--features webhook`"
         ),
+        Command::Push(args) => push::run(args),
+        Command::Pull(args) => pull::run(args),
         Command::Lint(lint) => {
+            lint.paths.extend(remote::images(&lint.remote));
+            let _fetched = remote::fetch(&lint.remote, &mut [&mut lint.paths], false)?;
             let jobs = lint.jobs;
             in_pool(jobs, || lint::run(lint))
         }
@@ -122,6 +151,22 @@ fn audit(args: &AuditCommand) -> anyhow::Result<ExitStatus> {
 #[cfg(not(feature = "kube"))]
 const NO_CLUSTER: &str =
     "this build of portcullis knows no clusters: `--kube` needs the feature `kube`, or `portcullis-audit`";
+
+/// What `test` and `exceptions` name.
+fn fetched_for_test(test: &mut TestArgs) -> anyhow::Result<remote::Remote> {
+    // As for gator, all of an image is taken, policies and objects.
+    test.filenames.extend(remote::images(&test.remote));
+    let TestArgs { remote, paths, filenames, policies, inventory, rego, .. } = test;
+    remote::fetch(remote, &mut [paths, filenames, policies, inventory, &mut rego.data], false)
+}
+
+/// A problem of something elsewhere that ends the command, with what can be done about it.
+fn failed(error: RemoteError) -> anyhow::Error {
+    match error.what_to_do() {
+        Some(hint) => anyhow::anyhow!("{error}\n  = help: {hint}"),
+        None => anyhow::Error::new(error),
+    }
+}
 
 /// Writes to standard output, to the end.
 fn print(write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> anyhow::Result<ExitStatus> {

@@ -25,6 +25,7 @@ mod lint;
 mod mutate;
 mod oracle;
 mod pipelines;
+mod remote;
 mod repos;
 mod sarif;
 mod scope;

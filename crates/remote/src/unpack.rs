@@ -1,0 +1,129 @@
+//! Archives of folders: tar, plain or packed with gzip.
+
+use std::io::{self, Read};
+
+use flate2::read::MultiGzDecoder;
+use tar::{Archive, EntryType};
+
+use crate::error::{RemoteError, RemoteErrorKind};
+use crate::folder::{Filling, Inside, too_much, unread};
+use crate::options::Bounds;
+
+/// Whether some bytes are packed with gzip.
+pub(crate) fn is_gzip(first: &[u8]) -> bool {
+    first.starts_with(&[0x1f, 0x8b])
+}
+
+/// Unpacks an archive. With `below`, all of it has to lie below that folder, as in archives that oras makes of one.
+pub(crate) fn unpack(
+    archive: impl Read,
+    packed: bool,
+    below: Option<&Inside>,
+    filling: &mut Filling<'_>,
+    bounds: Bounds,
+) -> Result<(), RemoteError> {
+    // Archives that name nothing but long headers are bounded, too.
+    let most = bounds.unpacked.saturating_add(bounds.files as u64 * 2048);
+    if packed {
+        entries(
+            Bounded { inner: MultiGzDecoder::new(archive), left: most, most: bounds.unpacked },
+            below,
+            filling,
+        )
+    } else {
+        entries(Bounded { inner: archive, left: most, most: bounds.unpacked }, below, filling)
+    }
+}
+
+fn entries(from: impl Read, below: Option<&Inside>, filling: &mut Filling<'_>) -> Result<(), RemoteError> {
+    const NAME: &str = "the archive";
+    let unusable = |message: String| Err(RemoteError::new(RemoteErrorKind::Unusable, message));
+    let mut archive = Archive::new(from);
+    let wrong = |error: io::Error| unread(NAME, &error);
+    let mut headers = 0;
+    for entry in archive.entries().map_err(wrong)? {
+        let entry = entry.map_err(wrong)?;
+        headers += 1;
+        let bytes = entry.path_bytes();
+        let Ok(text) = std::str::from_utf8(&bytes) else {
+            return unusable(format!(
+                "the path `{}` in the archive is no UTF-8",
+                String::from_utf8_lossy(&bytes)
+            ));
+        };
+        let kind = entry.header().entry_type();
+        if kind == EntryType::XGlobalHeader {
+            continue;
+        }
+        let path = Inside::parse(text)?;
+        match kind {
+            EntryType::Directory => {
+                if let Some(path) = &path {
+                    filling.folder(path)?;
+                }
+            }
+            EntryType::Regular | EntryType::Continuous => {
+                let Some(path) = path else {
+                    return unusable("the archive has a file without a name".to_owned());
+                };
+                if below.is_some_and(|folder| !path.is_below(folder)) {
+                    return unusable(format!(
+                        "`{}` in the archive is not below the folder that it is of",
+                        path.as_str()
+                    ));
+                }
+                if path.as_str().rsplit('/').next().is_some_and(|name| name.starts_with(".wh.")) {
+                    let message = format!(
+                        "`{}` takes away a file of another layer, which is not done here",
+                        path.as_str()
+                    );
+                    return unusable(message);
+                }
+                filling.write(&path, entry)?;
+            }
+            other => {
+                let what = match other {
+                    EntryType::Symlink | EntryType::Link => "a link",
+                    EntryType::Char | EntryType::Block => "a device",
+                    EntryType::Fifo => "a pipe",
+                    _ => "neither a file nor a folder",
+                };
+                return unusable(format!("`{text}` in the archive is {what}: nothing of it is used"));
+            }
+        }
+    }
+    // What comes behind the end of an archive would be read by nobody.
+    let mut rest = archive.into_inner();
+    let mut buffer = vec![0; 16 << 10];
+    loop {
+        let read = rest.read(&mut buffer).map_err(wrong)?;
+        if read == 0 {
+            break;
+        }
+        if buffer.get(..read).unwrap_or_default().iter().any(|byte| *byte != 0) {
+            return unusable("there is something behind the end of the archive".to_owned());
+        }
+    }
+    if headers == 0 {
+        return unusable("the archive is empty".to_owned());
+    }
+    Ok(())
+}
+
+/// A reader that ends as an error.
+struct Bounded<R> {
+    inner: R,
+    left: u64,
+    most: u64,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        match self.left.checked_sub(read as u64) {
+            Some(left) => self.left = left,
+            None => return Err(io::Error::other(too_much(self.most))),
+        }
+        Ok(read)
+    }
+}
