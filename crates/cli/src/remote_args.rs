@@ -8,7 +8,7 @@ use portcullis_remote::{Key, Lock, LockMode, Options, Reference, RemoteError};
 
 /// How a registry or a repository is spoken to.
 #[derive(Clone, Debug, clap::Args)]
-pub struct ConnectArgs {
+pub struct RegistryArgs {
     /// Speak HTTP without TLS to registries that are not on this machine, too.
     #[arg(long, help_heading = ELSEWHERE)]
     pub plain_http: bool,
@@ -48,7 +48,7 @@ pub struct RemoteArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = ELSEWHERE)]
     pub verify_key: Vec<PathBuf>,
     #[command(flatten)]
-    pub connect: ConnectArgs,
+    pub connect: RegistryArgs,
 }
 
 /// `portcullis push`.
@@ -71,7 +71,7 @@ pub struct PushArgs {
     #[arg(long)]
     pub dry_run: bool,
     #[command(flatten)]
-    pub connect: ConnectArgs,
+    pub connect: RegistryArgs,
 }
 
 /// `portcullis pull`.
@@ -89,7 +89,7 @@ pub struct PullArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub verify_key: Vec<PathBuf>,
     #[command(flatten)]
-    pub connect: ConnectArgs,
+    pub connect: RegistryArgs,
 }
 
 const ELSEWHERE: &str = "Policies from registries and git";
@@ -109,7 +109,7 @@ Examples:
 
 Credentials are those of `docker login`. Exit codes: 0 the directory is there as a whole, 2 it is not.";
 
-impl ConnectArgs {
+impl RegistryArgs {
     pub fn options(&self, temp_dir: Option<PathBuf>) -> Options {
         Options {
             plain_http: self.plain_http,

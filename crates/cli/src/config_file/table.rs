@@ -159,6 +159,8 @@ impl PathIn {
     pub fn resolve(self, value: &str, folder: &Path) -> String {
         let below = |path: &str| match path {
             "" | "-" => path.to_owned(),
+            // What lies elsewhere is nowhere below.
+            path if path.contains("://") => path.to_owned(),
             path => folder.join(path).display().to_string(),
         };
         let behind = |separator: char| {
