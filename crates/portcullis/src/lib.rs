@@ -106,7 +106,7 @@ pub use admission_rules::{
 pub use analysis::Explanation;
 pub use analysis::InventoryRead;
 pub use api::{
-    AdmissionReview, Config, Constraint, ConstraintTemplate, ExclusionRule, ExpansionTemplate, Mutator,
+    AdmissionPolicy, AdmissionPolicyBinding, AdmissionReview, Config, Constraint, ConstraintTemplate, ExclusionRule, ExpansionTemplate, Mutator,
     Operation, PolicyException, Process, RegoVersion, Resource, SyncSet, Unsupported, Uses,
     unsupported_kinds,
 };
@@ -130,7 +130,7 @@ pub use mutation::{
     Mutable, Mutation, MutationChange, MutationError, MutationFailure, MutationLimits, MutatorInfo,
     MutatorSet, MutatorStore, PatchOperation,
 };
-pub use names::{ConstraintKey, GroupKind, Gvk, MutatorKey, MutatorKind, TemplateName};
+pub use names::{AdmissionEffect, AdmissionPolicyKey, ConstraintKey, GroupKind, Gvk, MutatorKey, MutatorKind, TemplateName};
 pub use node::Node;
 pub use object::{Annotation, Object};
 pub use path::{FieldPath, Segment};
