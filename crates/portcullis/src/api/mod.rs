@@ -328,6 +328,8 @@ impl Resource {
     pub fn is_mutator(&self) -> bool {
         match self {
             Self::Mutator(_) => true,
+            Self::AdmissionPolicy(policy) => policy.key().effect == AdmissionEffect::Mutating,
+            Self::AdmissionPolicyBinding(binding) => binding.policy().effect == AdmissionEffect::Mutating,
             Self::Rejected(resource) => resource.is_mutator(),
             _ => false,
         }

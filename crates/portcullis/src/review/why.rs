@@ -50,6 +50,13 @@ impl PolicySet {
             return Some(Applicability::Excluded);
         }
         let namespace = review.known_namespace(world);
+        if let Some(applies) = super::policies::applies(constraint, review, namespace, world) {
+            return Some(match applies {
+                Ok(true) => Applicability::Applies,
+                Ok(false) => Applicability::Criteria(vec!["`matchConstraints`, `matchResources`".to_owned()]),
+                Err(why) => Applicability::Unknown(why),
+            });
+        }
         match super::matches(constraint, review, namespace) {
             Ok(true) => Some(Applicability::Applies),
             Err(why) => Some(Applicability::Unknown(why)),

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::checks::{
-    duplicate, invalid, invalid_list, label_1035, missing, qualified_name, required, subdomain,
-    too_many, unsupported,
+    duplicate, invalid, invalid_list, label_1035, missing, qualified_name, required, subdomain, too_many,
+    unsupported,
 };
 use super::matching::{string, word};
 use super::{
@@ -112,8 +112,7 @@ impl AdmissionPolicyBinding {
                 _ => wrong.push(missing(&spec, "policyName", "")),
             }
             let param_ref = spec.field("paramRef").and_then(|node| ParamRef::read(&node, &mut wrong));
-            let matching =
-                spec.field("matchResources").map(|node| MatchResources::read(&node, &mut wrong));
+            let matching = spec.field("matchResources").map(|node| MatchResources::read(&node, &mut wrong));
             let actions = match effect {
                 AdmissionEffect::Validating => validation_actions(&spec, &mut wrong),
                 AdmissionEffect::Mutating => Vec::new(),
@@ -195,8 +194,7 @@ fn param_kind(node: &Node<'_>, errors: &mut Vec<Error>) -> Option<Gvk> {
         (Some(kind), Some(at)) => {
             let wrong = label_1035(&kind.to_lowercase());
             if !wrong.is_empty() {
-                let why =
-                    format!("may have mixed case, but should otherwise match: {}", wrong.join(","));
+                let why = format!("may have mixed case, but should otherwise match: {}", wrong.join(","));
                 errors.push(invalid(&at, kind, &why));
             }
         }
@@ -298,7 +296,8 @@ fn validating(spec: &Node<'_>, policy: &str, errors: &mut Vec<Error>) -> Effect 
         errors.push(missing(spec, "auditAnnotations", NONE));
     }
     let validations = validations.iter().filter_map(|node| validation(node, errors)).collect();
-    if let Some(list) = spec.field("auditAnnotations").filter(|_| annotations.len() > MOST_AUDIT_ANNOTATIONS) {
+    if let Some(list) = spec.field("auditAnnotations").filter(|_| annotations.len() > MOST_AUDIT_ANNOTATIONS)
+    {
         let why = format!("must not have more than {MOST_AUDIT_ANNOTATIONS} auditAnnotations");
         errors.push(list.error(ErrorKind::InvalidValue, why));
     }

@@ -9,7 +9,7 @@ use portcullis_rego_syntax::Span;
 use super::names::environment;
 use super::reads::{is_all_variables, object_reads, read_variables, reads_of};
 use super::{CelProgram, Expression, VARIABLES, Validation, Variable};
-use crate::analysis::{self, CelUse, ObjectRead, Told};
+use crate::analysis::{self, CelUse, InventoryRead, ObjectRead, Told};
 use crate::api::cel::{ANY_OBJECT, CelSource, PARAMS};
 use crate::api::template::{Text, TextPlace};
 use crate::document::Document;
@@ -59,16 +59,8 @@ impl CelProgram {
             }
         }
         let environment = compiler.environment_with_variables();
-        let bool_of = |compiler: &mut Compiler<'_>, text: &Text| {
-            let expression = compiler.compile(text, &environment)?;
-            if *expression.program.result() == Type::Bool {
-                return Some(expression);
-            }
-            let message = format!("must evaluate to bool but got {}", expression.program.result());
-            let error = compiler.error(text, 0, message);
-            compiler.errors.push(error);
-            None
-        };
+        let bool_of =
+            |compiler: &mut Compiler<'_>, text: &Text| compiler.compile_to(text, &environment, &[Type::Bool]);
         let mut match_conditions = Vec::new();
         for condition in &source.match_conditions {
             match_conditions.extend(bool_of(&mut compiler, &condition.expression));
@@ -109,14 +101,7 @@ impl CelProgram {
         for expression in all.chain(messages) {
             reads.extend(reads_of(&variables, &expression.program));
         }
-        let used = CelUse {
-            object: object_reads(&reads),
-            namespace: reads.iter().any(|(variable, _)| variable == "namespaceObject"),
-            operation: reads.iter().any(|(variable, path)| {
-                let step = path.first().map(Option::as_deref);
-                variable == "request" && matches!(step, None | Some(None | Some("operation")))
-            }),
-        };
+        let used = used(&reads, Vec::new());
         let told = Told::of_cel(used, source.expressions().map(|text| &*text.text));
         let program = Self {
             document: document.clone(),
@@ -133,20 +118,26 @@ impl CelProgram {
     }
 }
 
-struct Compiler<'d> {
-    document: &'d Document,
-    environment: Environment,
+/// Compiles expressions that have variables in common.
+pub(super) struct Compiler<'d> {
+    pub(super) document: &'d Document,
+    pub(super) environment: Environment,
     /// The variables so far.
-    fields: Vec<(Arc<str>, Type)>,
+    pub(super) fields: Vec<(Arc<str>, Type)>,
     /// Those of them that are sound.
-    variables: Vec<Variable>,
-    errors: Vec<Error>,
+    pub(super) variables: Vec<Variable>,
+    pub(super) errors: Vec<Error>,
 }
 
 impl Compiler<'_> {
-    fn environment_with_variables(&self) -> Environment {
+    pub(super) fn environment_with_variables(&self) -> Environment {
+        self.with_fields(self.environment.clone())
+    }
+
+    /// An environment with the variables so far.
+    pub(super) fn with_fields(&self, environment: Environment) -> Environment {
         let fields = self.fields.iter().map(|(name, ty)| (&**name, ty.clone()));
-        self.environment.clone().with_object(VARIABLES, fields)
+        environment.with_object(VARIABLES, fields)
     }
 
     /// Variables may also name the constraint.
@@ -154,18 +145,18 @@ impl Compiler<'_> {
         self.environment_with_variables().with_variable(PARAMS, Type::Dyn)
     }
 
-    fn add(&mut self, name: Arc<str>, program: portcullis_cel::Program) {
+    pub(super) fn add(&mut self, name: Arc<str>, program: portcullis_cel::Program) {
         let reads = self.reads_of(&program);
         let (nesting, levels) = depth(&self.variables, &program);
         self.fields.push((name.clone(), program.result().clone()));
         self.variables.push(Variable { name, program, nesting, levels, reads });
     }
 
-    fn reads_of(&self, program: &portcullis_cel::Program) -> BTreeSet<(String, ObjectRead)> {
+    pub(super) fn reads_of(&self, program: &portcullis_cel::Program) -> BTreeSet<(String, ObjectRead)> {
         reads_of(&self.variables, program)
     }
 
-    fn compile(&mut self, text: &Text, environment: &Environment) -> Option<Expression> {
+    pub(super) fn compile(&mut self, text: &Text, environment: &Environment) -> Option<Expression> {
         match portcullis_cel::Program::compile(&text.text, environment) {
             Ok(program) if depth(&self.variables, &program).0 <= MAX_NESTING => {
                 Some(Expression { text: text.clone(), program })
@@ -186,7 +177,31 @@ impl Compiler<'_> {
         }
     }
 
-    fn error(&self, text: &Text, at: u32, message: String) -> Error {
+    /// The same of an expression that has to be of one of some types. Of what is no certain type it is none.
+    pub(super) fn compile_to(
+        &mut self,
+        text: &Text,
+        environment: &Environment,
+        types: &[Type],
+    ) -> Option<Expression> {
+        let expression = self.compile(text, environment)?;
+        let given = expression.program.result();
+        if types.contains(given) {
+            return Some(expression);
+        }
+        let message = match types {
+            [one] => format!("must evaluate to {one} but got {given}"),
+            types => {
+                let types: Vec<String> = types.iter().map(ToString::to_string).collect();
+                format!("must evaluate to one of [{}] but got {given}", types.join(" "))
+            }
+        };
+        let error = self.error(text, 0, message);
+        self.errors.push(error);
+        None
+    }
+
+    pub(super) fn error(&self, text: &Text, at: u32, message: String) -> Error {
         let location = analysis::locate(self.document, text, Span { start: at, end: at });
         let is_about_cluster = message.contains("'authorizer'");
         let hint = "what only a cluster can answer is not supported in templates";
@@ -196,6 +211,19 @@ impl Compiler<'_> {
             TextPlace::File(_) => error,
         };
         error.maybe_hint(is_about_cluster.then(|| hint.to_owned()))
+    }
+}
+
+/// What is told of an expression that reads all this, and these objects besides.
+pub(super) fn used(reads: &BTreeSet<(String, ObjectRead)>, inventory: Vec<InventoryRead>) -> CelUse {
+    CelUse {
+        object: object_reads(reads),
+        namespace: reads.iter().any(|(variable, _)| variable == "namespaceObject"),
+        operation: reads.iter().any(|(variable, path)| {
+            let step = path.first().map(Option::as_deref);
+            variable == "request" && matches!(step, None | Some(None | Some("operation")))
+        }),
+        inventory,
     }
 }
 

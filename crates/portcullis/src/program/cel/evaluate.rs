@@ -7,7 +7,7 @@ use portcullis_cel::{Activation, CelValue, EvalError, EvalErrorKind};
 use portcullis_rego_syntax::Span;
 use portcullis_value::{Budget, LimitKind, Limits, Watch};
 
-use super::names::Seen;
+use super::names::{AUTHORIZER, AUTHORIZER_TYPE, REQUEST_RESOURCE, RESOURCE_CHECK_TYPE, Seen};
 use super::{
     CelProgram, Evaluation, EvaluationError, Expression, RawViolation, Surroundings, VARIABLES, Validation,
 };
@@ -18,14 +18,14 @@ use crate::value::Value;
 /// What all validations of a constraint may cost together, and then all their messages.
 const BUDGET: u64 = 1_000_000;
 /// What its match conditions may cost.
-const MATCH_BUDGET: u64 = 2_500_000;
+pub(super) const MATCH_BUDGET: u64 = 2_500_000;
 /// Longest message that an expression may make.
 const LONGEST_MESSAGE: usize = 5 << 10;
 /// How many steps a constraint may take of what one in Rego may: the costs are what is meant to end an
 /// evaluation, and a step costs about 1.
 const STEPS: u64 = 5;
 
-const OUT_OF_BUDGET: &str =
+pub(super) const OUT_OF_BUDGET: &str =
     "validation failed due to running out of cost budget, no further validation rules will be run";
 
 impl CelProgram {
@@ -35,16 +35,27 @@ impl CelProgram {
         input: &[(Value, Value)],
         surroundings: &Surroundings<'_>,
     ) -> Evaluation {
-        let run = || {
-            let steps = surroundings.limits.steps.saturating_mul(STEPS);
-            let limits = Limits { steps, ..surroundings.limits };
-            let meter = Meter {
-                watch: surroundings.watch,
-                looks: Cell::new(0),
-                most: limits.steps / LOOK,
-                is_out: Cell::new(false),
-            };
+        let (limits, watch) = (surroundings.limits, surroundings.watch);
+        let (result, steps) = self.within(limits, STEPS, watch, |tank, cost| {
             let seen = Seen::of(input, surroundings.constraint);
+            self.judge(&seen, tank, cost)
+        });
+        Evaluation { result, prints: Vec::new(), steps }
+    }
+
+    /// Runs what evaluates expressions within limits that they have in common, with so many times the steps. The
+    /// second result is what they cost together.
+    pub(super) fn within<T>(
+        &self,
+        limits: Limits,
+        times: u64,
+        watch: Option<&dyn Watch>,
+        run: impl FnOnce(&Tank<'_>, &Cell<u64>) -> Result<T, EvaluationError>,
+    ) -> (Result<T, EvaluationError>, u64) {
+        let run = || {
+            let limits = Limits { steps: limits.steps.saturating_mul(times), ..limits };
+            let meter =
+                Meter { watch, looks: Cell::new(0), most: limits.steps / LOOK, is_out: Cell::new(false) };
             let tank = Tank {
                 limits,
                 levels: self.levels,
@@ -53,13 +64,11 @@ impl CelProgram {
                 memory: Cell::new(0),
             };
             let cost = Cell::new(0);
-            let result = self.judge(&seen, &tank, &cost);
+            let result = run(&tank, &cost);
             (result, cost.get())
         };
-        let (result, steps) = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
-            (Err(EvaluationError::new("the evaluation panicked: please report this")), 0)
-        });
-        Evaluation { result, prints: Vec::new(), steps }
+        catch_unwind(AssertUnwindSafe(run))
+            .unwrap_or_else(|_| (Err(EvaluationError::new("the evaluation panicked: please report this")), 0))
     }
 
     fn judge(
@@ -154,7 +163,7 @@ impl CelProgram {
 
 impl Validation {
     /// The message: that of the expression if it has one that can be shown, or else the one that is written.
-    fn said(&self, made: Option<String>) -> String {
+    pub(super) fn said(&self, made: Option<String>) -> String {
         let made = made
             .as_deref()
             .map(str::trim)
@@ -168,7 +177,7 @@ impl Validation {
 }
 
 /// Several errors in one text, as Go's list of errors writes them.
-fn aggregated(errors: Vec<EvaluationError>) -> EvaluationError {
+pub(super) fn aggregated(errors: Vec<EvaluationError>) -> EvaluationError {
     let mut messages: Vec<&str> = Vec::new();
     for error in &errors {
         if !messages.contains(&error.message.as_str()) {
@@ -206,7 +215,7 @@ impl Watch for Meter<'_> {
 }
 
 /// What all evaluations of a constraint use together.
-struct Tank<'w> {
+pub(super) struct Tank<'w> {
     limits: Limits,
     levels: u64,
     meter: &'w Meter<'w>,
@@ -257,7 +266,7 @@ enum Kept {
 }
 
 /// What an expression came to.
-enum Answer {
+pub(super) enum Answer {
     Value(CelValue),
     Error(EvaluationError),
     /// The expressions of this phase cost too much together.
@@ -265,13 +274,14 @@ enum Answer {
 }
 
 /// Expressions that have a budget and the values of variables in common.
-struct Phase<'a> {
+pub(super) struct Phase<'a> {
     scope: Scope<'a>,
-    left: u64,
+    /// What is left of its budget.
+    pub(super) left: u64,
 }
 
 impl<'a> Phase<'a> {
-    fn new(
+    pub(super) fn new(
         program: &'a CelProgram,
         seen: &'a Seen,
         tank: &'a Tank<'a>,
@@ -281,14 +291,25 @@ impl<'a> Phase<'a> {
         let values = program.variables.iter().map(|_| None).collect();
         // Those of the phase before are gone.
         tank.memory.set(0);
-        let scope =
-            Scope { program, seen, tank, namespace, values: RefCell::new(values), cost: Cell::new(0) };
+        let scope = Scope {
+            program,
+            seen,
+            tank,
+            namespace,
+            values: RefCell::new(values),
+            known: Cell::new(program.variables.len()),
+            cost: Cell::new(0),
+        };
         Self { scope, left }
     }
 
     /// # Errors
-    /// If a limit of the engine ends the evaluation: no policy can ignore that.
-    fn evaluate(&mut self, expression: &Expression, spent: &Cell<u64>) -> Result<Answer, EvaluationError> {
+    /// If a limit of the engine ends the evaluation, or only a cluster could answer: no policy can ignore that.
+    pub(super) fn evaluate(
+        &mut self,
+        expression: &Expression,
+        spent: &Cell<u64>,
+    ) -> Result<Answer, EvaluationError> {
         let evaluation = self.scope.tank.evaluate(&expression.program, &self.scope, Kept::No);
         let cost = evaluation.cost.saturating_add(self.scope.cost.take());
         spent.set(spent.get().saturating_add(cost));
@@ -301,6 +322,12 @@ impl<'a> Phase<'a> {
         {
             let (message, location) = (error.message.clone(), location(error.at));
             return Err(EvaluationError { message, location, limit: Some(limit) });
+        }
+        if let Err(error) = &evaluation.result
+            && error.kind == EvalErrorKind::NeedsCluster
+        {
+            let (message, location) = (error.message.clone(), location(error.at));
+            return Err(EvaluationError { message, location, limit: None });
         }
         let Some(left) = self.left.checked_sub(cost) else { return Ok(Answer::OutOfBudget) };
         self.left = left;
@@ -323,6 +350,9 @@ struct Scope<'a> {
     namespace: Option<&'a CelValue>,
     /// Those of the variables that were read.
     values: RefCell<Vec<Option<Result<CelValue, EvalError>>>>,
+    /// How many of the variables may be read: while one is evaluated, those before it, so that it never needs
+    /// itself, and no more are inside of each other than was reckoned with.
+    known: Cell<usize>,
     /// What they cost, since somebody last asked.
     cost: Cell<u64>,
 }
@@ -335,8 +365,11 @@ impl Activation for Scope<'_> {
             "request" => self.seen.request.clone(),
             "namespaceObject" => self.namespace.cloned().unwrap_or(CelValue::Null),
             "variables" => CelValue::Object(VARIABLES.into()),
-            // Only variables were compiled with this name.
+            // In templates, only variables were compiled with this name.
             PARAMS => self.seen.constraint.clone(),
+            // What is asked of these is answered by nobody here.
+            AUTHORIZER => CelValue::Object(AUTHORIZER_TYPE.into()),
+            REQUEST_RESOURCE => CelValue::Object(RESOURCE_CHECK_TYPE.into()),
             _ => return None,
         })
     }
@@ -346,16 +379,19 @@ impl Activation for Scope<'_> {
             return Ok(None);
         }
         let variables = &self.program.variables;
-        // Names are not there twice.
-        let Some(number) = variables.iter().position(|variable| *variable.name == *field) else {
+        // In admission policies names may be there twice: the last one counts.
+        let Some(number) = variables.iter().rposition(|variable| *variable.name == *field) else {
             return Ok(None);
         };
         if let Some(known) = self.values.borrow().get(number).and_then(Option::as_ref) {
             return known.clone().map(Some);
         }
-        let Some(variable) = variables.get(number) else { return Ok(None) };
-        // It names earlier ones only: this ends.
+        let Some(variable) = variables.get(number).filter(|_| number < self.known.get()) else {
+            return Ok(None);
+        };
+        let known = self.known.replace(number);
         let evaluation = self.tank.evaluate(&variable.program, self, Kept::Yes);
+        self.known.set(known);
         self.cost.set(self.cost.get().saturating_add(evaluation.cost));
         let result = evaluation.result.map_err(|error| EvalError {
             message: match error.kind {

@@ -12,6 +12,7 @@
 mod compile;
 mod evaluate;
 mod names;
+mod policy;
 mod reads;
 
 use std::collections::BTreeSet;
@@ -23,6 +24,8 @@ use crate::analysis::{ObjectRead, Told};
 use crate::api::cel::FailurePolicy;
 use crate::api::template::Text;
 use crate::document::Document;
+
+pub(crate) use policy::{AnnotationAnswer, PolicyAnswer, PolicyDecision, PolicyProgram, PolicyView};
 
 /// The type whose fields are the variables of the template.
 const VARIABLES: &str = "kubernetes.variables";
@@ -75,7 +78,7 @@ impl CelProgram {
         self.variables.len()
     }
 
-    pub(in crate::program) fn told(&self) -> &Arc<Told> {
+    pub(crate) fn told(&self) -> &Arc<Told> {
         &self.told
     }
 }

@@ -5,8 +5,18 @@ use portcullis_cel::{CelValue, Environment, Map, Type};
 use super::VARIABLES;
 use crate::value::{self, Value};
 
-/// What expressions may name but for the variables of the template.
+/// What expressions may name; the fields of `variables` are still to come.
 pub(super) fn environment() -> Environment {
+    with_variables(environment_without_variables())
+}
+
+/// The same with variables.
+pub(super) fn with_variables(environment: Environment) -> Environment {
+    environment.with_variable("variables", Type::object(VARIABLES))
+}
+
+/// What expressions may name of which there are no variables.
+pub(super) fn environment_without_variables() -> Environment {
     let texts = || Type::map(Type::String, Type::String);
     let group = |kind| [("group", Type::String), ("version", Type::String), (kind, Type::String)];
     Environment::default()
@@ -85,10 +95,16 @@ pub(super) fn environment() -> Environment {
         .with_variable("oldObject", Type::Dyn)
         .with_variable("request", Type::object("kubernetes.AdmissionRequest"))
         .with_variable("namespaceObject", Type::object("kubernetes.Namespace"))
-        .with_variable("variables", Type::object(VARIABLES))
 }
 
+/// What an admission policy may ask about rights, and about those on what is requested.
+pub(super) const AUTHORIZER: &str = "authorizer";
+pub(super) const REQUEST_RESOURCE: &str = "authorizer.requestResource";
+pub(super) const AUTHORIZER_TYPE: &str = "kubernetes.authorization.Authorizer";
+pub(super) const RESOURCE_CHECK_TYPE: &str = "kubernetes.authorization.ResourceCheck";
+
 /// What expressions see.
+#[derive(Clone)]
 pub(super) struct Seen {
     pub(super) object: CelValue,
     pub(super) old_object: CelValue,
@@ -110,6 +126,20 @@ impl Seen {
             request: CelValue::Map(Map::Input(request(get))),
             namespace: or_null(get("namespaceObject").map(|namespace| shown_of_namespace(&namespace))),
             constraint: CelValue::from(constraint.clone()),
+        }
+    }
+}
+
+impl Seen {
+    /// What expressions of an admission policy see, whose request says by itself what it is of.
+    pub(super) fn of_policy(review: &Value, object: Value, old_object: Value, params: Value) -> Self {
+        let namespace = value::get(review, "namespaceObject");
+        Self {
+            object: CelValue::from(object),
+            old_object: CelValue::from(old_object),
+            request: CelValue::Map(Map::Input(review.clone())),
+            namespace: CelValue::from(namespace.map_or(Value::NULL, shown_of_namespace)),
+            constraint: CelValue::from(params),
         }
     }
 }
