@@ -70,11 +70,6 @@ enum About {
     Unknown,
 }
 
-/// What criteria are about, as far as their rules say it.
-pub(crate) struct Concern<'a> {
-    pub(crate) rules: &'a [Rule],
-}
-
 impl Matching {
     pub(super) fn compile(api: &MatchResources) -> Self {
         let selector = |labels: &LabelSelector| {
@@ -91,8 +86,8 @@ impl Matching {
         }
     }
 
-    pub(super) fn concern(&self) -> Concern<'_> {
-        Concern { rules: &self.rules }
+    pub(super) fn rules(&self) -> &[Rule] {
+        &self.rules
     }
 
     /// Whether it may apply to objects of a kind. Never too little: what the resource of a kind is called, and

@@ -17,14 +17,14 @@ use std::sync::Arc;
 
 use portcullis_value::{Limits, Watch};
 
-pub(crate) use matching::{Attributes, Concern};
+pub(crate) use matching::Attributes;
 pub(crate) use resources::{Kinds, Resource};
 
 use matching::{Applies, Matching};
 use params::{Found, ParamsOf};
 
 use crate::analysis::Told;
-use crate::api::admission_policy::{AdmissionPolicy, AdmissionPolicyBinding, ValidationAction};
+use crate::api::admission_policy::{AdmissionPolicy, AdmissionPolicyBinding, Rule, ValidationAction};
 use crate::api::cel::FailurePolicy;
 use crate::error::Error;
 use crate::names::{AdmissionPolicyKey, Gvk};
@@ -123,9 +123,9 @@ impl BoundPolicy {
         self.policy.matching.concerns(gvk)
     }
 
-    /// What it is about, for who has to ask for such requests.
-    pub(crate) fn concern(&self) -> Concern<'_> {
-        self.policy.matching.concern()
+    /// Which requests it is about, for who has to ask for them.
+    pub(crate) fn rules(&self) -> &[Rule] {
+        self.policy.matching.rules()
     }
 
     /// What it says of a request, and what that cost.
