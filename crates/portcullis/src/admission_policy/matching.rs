@@ -32,7 +32,27 @@ pub(crate) struct Attributes<'a> {
     pub(crate) missing_namespace: Option<&'a str>,
 }
 
-impl Attributes<'_> {
+impl<'a> Attributes<'a> {
+    /// The same with another object.
+    pub(super) fn with_object<'b>(&'b self, object: Option<&'b Object>) -> Attributes<'b>
+    where
+        'a: 'b,
+    {
+        Attributes {
+            operation: self.operation,
+            resource: self.resource.clone(),
+            is_known: self.is_known,
+            kind: self.kind.clone(),
+            subresource: self.subresource,
+            name: self.name,
+            namespace: self.namespace,
+            object,
+            old_object: self.old_object,
+            request: self.request,
+            missing_namespace: self.missing_namespace,
+        }
+    }
+
     fn is_of_namespaces(&self) -> bool {
         &*self.resource.name == "namespaces"
     }

@@ -9,22 +9,29 @@
 //! The rules are those of the API server's plugin; what a cluster would be asked for is looked up among the objects
 //! that are at hand ([`Surroundings`]).
 
+mod json_patch;
 mod matching;
+mod merge;
+mod mutate;
 mod params;
 mod resources;
+mod types;
 
 use std::sync::Arc;
 
 use portcullis_value::{Limits, Watch};
 
 pub(crate) use matching::Attributes;
+pub(crate) use mutate::MutatingPolicies;
 pub(crate) use resources::{Kinds, Resource};
 
 use matching::{Applies, Matching};
 use params::{Found, ParamsOf};
 
 use crate::analysis::Told;
-use crate::api::admission_policy::{AdmissionPolicy, AdmissionPolicyBinding, Rule, ValidationAction};
+use crate::api::admission_policy::{
+    AdmissionPolicy, AdmissionPolicyBinding, Effect, Reinvocation, Rule, ValidationAction,
+};
 use crate::api::cel::FailurePolicy;
 use crate::error::Error;
 use crate::names::{AdmissionPolicyKey, Gvk};
@@ -39,6 +46,8 @@ pub(crate) struct CompiledPolicy {
     program: Arc<PolicyProgram>,
     matching: Matching,
     param_kind: Option<Gvk>,
+    /// Whether it is asked again after later ones changed the object.
+    is_reinvoked: bool,
 }
 
 impl CompiledPolicy {
@@ -50,6 +59,7 @@ impl CompiledPolicy {
             program: Arc::new(program),
             matching: Matching::compile(&api.matching),
             param_kind: api.param_kind.clone(),
+            is_reinvoked: matches!(api.effect, Effect::Mutate { reinvocation: Reinvocation::IfNeeded, .. }),
         });
         (compiled, errors)
     }
@@ -128,53 +138,62 @@ impl BoundPolicy {
         self.policy.matching.rules()
     }
 
-    /// What it says of a request, and what that cost.
-    pub(crate) fn judge(&self, request: &Attributes<'_>, around: &Surroundings<'_>) -> (BoundAnswer, u64) {
-        let of_policy = |message: String| BoundAnswer::Misconfigured { message, of_binding: false };
-        let of_binding = |message: String| BoundAnswer::Misconfigured { message, of_binding: true };
-        let kinds = Kinds::new(around.inventory);
-        let applies = match self.policy.matching.applies(request, &kinds, around.namespace) {
-            Ok(Some(applies)) => applies,
-            Ok(None) => return (BoundAnswer::Other, 0),
-            Err(message) => return (of_policy(format!("failed to configure policy: {message}")), 0),
+    /// How it applies to a request, and with which parameters; or why it does not.
+    fn resolve(
+        &self,
+        request: &Attributes<'_>,
+        kinds: &Kinds<'_>,
+        namespace: Option<&Object>,
+    ) -> Result<(Applies, Vec<Value>), BoundAnswer> {
+        let of_policy = |message: String| {
+            let message = format!("failed to configure policy: {message}");
+            BoundAnswer::Misconfigured { message, of_binding: false }
         };
+        let of_binding = |message: String| {
+            let message = format!("failed to configure binding: {message}");
+            BoundAnswer::Misconfigured { message, of_binding: true }
+        };
+        let applies = self.policy.matching.applies(request, kinds, namespace).map_err(of_policy)?;
+        let applies = applies.ok_or(BoundAnswer::Other)?;
         if let Some(kind) = &self.policy.param_kind
             && !kinds.knows(kind)
         {
             let group_version =
                 if kind.group.is_empty() { format!("/{}", kind.version) } else { kind.api_version() };
-            let message = format!(
-                "failed to configure policy: failed to find resource referenced by paramKind: '{group_version}, Kind={}'",
+            return Err(of_policy(format!(
+                "failed to find resource referenced by paramKind: '{group_version}, Kind={}'",
                 kind.kind
-            );
-            return (of_policy(message), 0);
+            )));
         }
-        let configured = |message: String| of_binding(format!("failed to configure binding: {message}"));
-        let applied = self.binding.matching.as_ref().map(|matching| {
-            let applies = matching.applies(request, &kinds, around.namespace)?;
-            Ok::<bool, String>(applies.is_some())
-        });
-        match applied.unwrap_or(Ok(true)) {
-            Ok(true) => {}
-            Ok(false) => return (BoundAnswer::Other, 0),
-            Err(message) => return (configured(message), 0),
+        if let Some(matching) = &self.binding.matching {
+            let applied = matching.applies(request, kinds, namespace).map_err(of_binding)?;
+            applied.ok_or(BoundAnswer::Other)?;
         }
-        let given = params::collect(
-            self.policy.param_kind.as_ref(),
-            self.binding.params.as_ref(),
-            request.namespace,
-            &kinds,
-        );
-        let params = match given {
-            Ok(Found::None) => return (BoundAnswer::Judged(Vec::new()), 0),
-            Ok(Found::Without) => vec![Value::NULL],
-            Ok(Found::These(params)) => params,
-            Err(message) => return (configured(message), 0),
+        let params = self.binding.params.as_ref();
+        let found = params::collect(self.policy.param_kind.as_ref(), params, request.namespace, kinds);
+        Ok(match found.map_err(of_binding)? {
+            Found::None => (applies, Vec::new()),
+            Found::Without => (applies, vec![Value::NULL]),
+            Found::These(params) => (applies, params),
+        })
+    }
+
+    /// What it says of a request, and what that cost.
+    pub(crate) fn judge(&self, request: &Attributes<'_>, around: &Surroundings<'_>) -> (BoundAnswer, u64) {
+        let kinds = Kinds::new(around.inventory);
+        let (applies, params) = match self.resolve(request, &kinds, around.namespace) {
+            Ok(resolved) => resolved,
+            Err(answer) => return (answer, 0),
         };
+        if params.is_empty() {
+            return (BoundAnswer::Judged(Vec::new()), 0);
+        }
         let seen = match request.seen_as(&applies, &kinds, around.namespace) {
             Ok(seen) => seen,
             Err(message) => {
-                return (configured(format!("failed to convert object version: {message}")), 0);
+                let message =
+                    format!("failed to configure binding: failed to convert object version: {message}");
+                return (BoundAnswer::Misconfigured { message, of_binding: true }, 0);
             }
         };
         let (mut answers, mut cost) = (Vec::new(), 0_u64);

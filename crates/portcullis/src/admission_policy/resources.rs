@@ -132,6 +132,14 @@ impl<'a> Kinds<'a> {
         ))
     }
 
+    /// The schema of a version of a custom kind.
+    pub(crate) fn schema(&self, gvk: &Gvk) -> Option<&'a Value> {
+        let custom = self.custom().find(|custom| custom.group == &*gvk.group && custom.kind == &*gvk.kind)?;
+        let mut versions = value::get(custom.spec, "versions").map(value::items).into_iter().flatten();
+        let version = versions.find(|version| value::str_at(version, &["name"]) == Some(&*gvk.version))?;
+        value::get_path(version, &["schema", "openAPIV3Schema"])
+    }
+
     /// Whether there is such a kind: it is one of Kubernetes, or there is a definition or an object of it.
     pub(crate) fn knows(&self, gvk: &Gvk) -> bool {
         let is_defined = |custom: &Custom<'_>| {

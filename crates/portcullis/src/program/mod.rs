@@ -25,7 +25,9 @@ use crate::source::Location;
 use crate::value::Value;
 
 use cel::CelProgram;
-pub(crate) use cel::{AnnotationAnswer, PolicyAnswer, PolicyDecision, PolicyProgram, PolicyView};
+pub(crate) use cel::{
+    AnnotationAnswer, MutationForm, PolicyAnswer, PolicyDecision, PolicyProgram, PolicyView,
+};
 use rego::RegoProgram;
 
 /// A place where a policy goes through objects of the inventory.

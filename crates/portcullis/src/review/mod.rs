@@ -8,6 +8,7 @@ mod elsewhere;
 mod implied;
 mod keep;
 mod locate;
+mod mutating;
 mod outcome;
 mod policies;
 mod quotes;
@@ -16,6 +17,7 @@ mod why;
 
 pub use elsewhere::Elsewhere;
 pub use implied::ImpliedBy;
+pub use mutating::{AdmissionMutation, AdmissionMutators};
 pub use outcome::{ConstraintResult, Outcome, Position, Precision, Verdict, Violation};
 pub use policies::{AdmissionAnswer, AdmissionDenial};
 pub use request::Review;

@@ -36,14 +36,14 @@ impl Said {
 }
 
 /// The objects at hand, as `data.inventory`.
-fn inventory(world: &World<'_>) -> Value {
+pub(super) fn inventory(world: &World<'_>) -> Value {
     let data = world.inventory().map_or_else(Inventory::no_data, |inventory| inventory.data().clone());
     value::get(&data, "inventory").cloned().unwrap_or_else(Value::new_object)
 }
 
 impl Review {
     /// The request, as admission policies ask for it. An object that comes alone is being created.
-    fn attributes<'a>(&'a self, kinds: &Kinds<'_>) -> Attributes<'a> {
+    pub(super) fn attributes<'a>(&'a self, kinds: &Kinds<'_>) -> Attributes<'a> {
         let object = self.object.as_ref().filter(|_| self.operation != Operation::Delete);
         let old_object = self.old_object.as_ref();
         let request = &self.request;

@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use portcullis::{
-    AdmissionAnswer, Change, Document, Error, ErrorKind, Inventory, InventoryStore, Object, PolicySet,
-    PolicyStore, Resource, Review, Severity, Uses, World,
+    AdmissionAnswer, AdmissionMutation, AdmissionMutators, Change, Document, Error, ErrorKind, Inventory,
+    InventoryStore, Object, PolicySet, PolicyStore, Resource, Review, Severity, Uses, World,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -70,6 +70,8 @@ struct Answer {
     details: Value,
     #[serde(default)]
     warnings: Vec<String>,
+    #[serde(rename = "objectAfter", default)]
+    object_after: Value,
     #[serde(rename = "auditAnnotations", default)]
     audit_annotations: BTreeMap<String, String>,
 }
@@ -85,24 +87,29 @@ pub(super) fn judge(case: &Value) -> Result<Judgement, String> {
 /// Why the answers are others.
 fn difference(case: &Case) -> Result<Result<(), String>, String> {
     let mut store = PolicyStore::new();
+    let mut mutating = Vec::new();
     for policy in &case.policies {
         let (resource, mut errors) = read(policy)?;
         let is_read = resource.is_some();
         if let Some(resource) = resource {
-            errors.extend(store.apply(Change::Upsert(resource)));
+            if resource.is_mutator() {
+                let (_, found) = AdmissionMutators::from_resources([resource.clone()]);
+                errors.extend(found.into_iter().filter(|error| error.kind() != ErrorKind::MissingPolicy));
+                mutating.push(resource);
+            } else {
+                errors.extend(store.apply(Change::Upsert(resource)));
+            }
         }
         errors.retain(|error| error.severity() == Severity::Error);
         if let Err(difference) = refused(case, policy, &errors, is_read) {
             return Ok(Err(difference));
         }
     }
-    if case.kind != "VAP" {
-        return Ok(Err("policies that mutate are not run".to_owned()));
-    }
     let policies = store.snapshot();
-    let inventory = inventory(case, &policies)?;
+    let (mutators, _) = AdmissionMutators::from_resources(mutating);
+    let inventory = inventory(case, &policies, &mutators)?;
     for (number, request) in case.requests.iter().enumerate() {
-        if let Err(difference) = answered(case, request, &policies, &inventory)? {
+        if let Err(difference) = answered(case, request, (&policies, &mutators), &inventory)? {
             return Ok(Err(format!("request {}: {difference}", number + 1)));
         }
     }
@@ -159,7 +166,18 @@ fn refused(case: &Case, policy: &Value, errors: &[Error], is_read: bool) -> Resu
 }
 
 /// The objects of the cluster.
-fn inventory(case: &Case, policies: &PolicySet) -> Result<Inventory, String> {
+fn inventory(case: &Case, policies: &PolicySet, mutators: &AdmissionMutators) -> Result<Inventory, String> {
+    let schema = json!({
+        "type": "object",
+        "properties": {
+            "spec": {
+                "type": "object",
+                "x-kubernetes-preserve-unknown-fields": true,
+                "properties": {"n": {"type": "integer"}, "f": {"type": "number"}},
+            },
+            "status": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
+        },
+    });
     let crd = json!({
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -168,7 +186,10 @@ fn inventory(case: &Case, policies: &PolicySet) -> Result<Inventory, String> {
             "group": "shop.example",
             "scope": "Namespaced",
             "names": {"kind": "Gizmo", "plural": "gizmos"},
-            "versions": [{"name": "v1", "served": true}, {"name": "v1beta1", "served": true}],
+            "versions": [
+                {"name": "v1", "served": true, "schema": {"openAPIV3Schema": schema}},
+                {"name": "v1beta1", "served": true, "schema": {"openAPIV3Schema": schema}},
+            ],
         },
     });
     let view = json!({
@@ -188,7 +209,9 @@ fn inventory(case: &Case, policies: &PolicySet) -> Result<Inventory, String> {
     let mut store = InventoryStore::new();
     for object in [crd, view, namespace].into_iter().chain(params) {
         let object = Object::from_json(&object).map_err(|error| error.to_string())?;
-        if let Some(kept) = policies.for_inventory(&object) {
+        if mutators.keeps(&object) {
+            store.upsert(object);
+        } else if let Some(kept) = policies.for_inventory(&object) {
             store.upsert(kept);
         }
     }
@@ -206,10 +229,14 @@ struct Sent {
 fn answered(
     case: &Case,
     request: &Request,
-    policies: &PolicySet,
+    (policies, mutators): (&PolicySet, &AdmissionMutators),
     inventory: &Inventory,
 ) -> Result<Result<(), String>, String> {
     let sent = sent(request)?;
+    if case.kind == "MAP" {
+        let mutation = mutators.mutate(&sent.review, &World::new(inventory));
+        return Ok(compare_mutation(case, request, &sent, &mutation));
+    }
     let answer = policies.admission_answer(&sent.review, &World::new(inventory));
     Ok(compare(case, request, &sent, &answer))
 }
@@ -251,6 +278,70 @@ fn compare(case: &Case, request: &Request, sent: &Sent, answer: &AdmissionAnswer
         return Err(format!("audit annotations {given:?}, not {wanted:?}"));
     }
     Ok(())
+}
+
+fn compare_mutation(
+    case: &Case,
+    request: &Request,
+    sent: &Sent,
+    mutation: &AdmissionMutation,
+) -> Result<(), String> {
+    let wanted = &request.result;
+    let said: Vec<&str> = mutation.denials.iter().map(|denial| denial.message.as_str()).collect();
+    let message = wanted.message.as_deref().unwrap_or_default();
+    // What is made may be refused by the API server for what it is, and not by the policy.
+    let is_refused_later = !wanted.allowed && wanted.code == 422;
+    if (said.is_empty() && !is_refused_later) != wanted.allowed && !is_refused_later {
+        return Err(format!("allowed {}, not {}: {said:?}, not {message}", said.is_empty(), wanted.allowed));
+    }
+    if is_refused_later {
+        return if said.is_empty() { Ok(()) } else { Err(format!("denied by the policy: {said:?}")) };
+    }
+    if !wanted.allowed {
+        let is_it = |denial: &portcullis::AdmissionDenial| {
+            let whole = message == denial.message
+                // What is wrong with the object as a whole is no denial of the policy's.
+                || denial.code == 500 && denial.message.ends_with(message);
+            whole && Some(denial.reason) == wanted.reason.as_deref() && denial.code == wanted.code
+        };
+        let among = if case.order_undefined { mutation.denials.len() } else { 1 };
+        if !mutation.denials.iter().take(among).any(is_it) {
+            let (code, reason) = (wanted.code, wanted.reason.as_deref().unwrap_or_default());
+            return Err(format!("denied otherwise: {:?}, not {code} {reason} {message}", mutation.denials));
+        }
+        return Ok(());
+    }
+    let after = mutation.object.as_ref().or(sent.review.object()).map(Object::to_json);
+    let mut after = after.ok_or("there is no object")?;
+    if let Some(metadata) = after["metadata"].as_object_mut() {
+        for key in ["namespace", "uid", "creationTimestamp", "managedFields", "resourceVersion"] {
+            metadata.remove(key);
+        }
+        metadata.retain(|_, value| !value.as_object().is_some_and(serde_json::Map::is_empty));
+    }
+    if let Some(fields) = after.as_object_mut() {
+        fields.retain(|_, value| !value.as_object().is_some_and(serde_json::Map::is_empty));
+    }
+    // An API server fills in what is usual for a Pod.
+    let is_same = if after["kind"] == "Pod" {
+        is_part(&after, &wanted.object_after)
+    } else {
+        after == wanted.object_after
+    };
+    if is_same { Ok(()) } else { Err(format!("the object is {after}, not {}", wanted.object_after)) }
+}
+
+/// Whether a value is another one from which something was left out, but no element of a list that was given.
+fn is_part(value: &Value, whole: &Value) -> bool {
+    match (value, whole) {
+        (Value::Object(fields), Value::Object(all)) => {
+            fields.iter().all(|(key, value)| all.get(key).is_some_and(|other| is_part(value, other)))
+        }
+        (Value::Array(items), Value::Array(all)) => {
+            items.len() <= all.len() && items.iter().zip(all).all(|(item, other)| is_part(item, other))
+        }
+        _ => value == whole,
+    }
 }
 
 /// Policies that live in no namespace were given names of their own in some cases: `'c131-p'` is `'p'`.

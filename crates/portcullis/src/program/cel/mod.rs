@@ -25,7 +25,9 @@ use crate::api::cel::FailurePolicy;
 use crate::api::template::Text;
 use crate::document::Document;
 
-pub(crate) use policy::{AnnotationAnswer, PolicyAnswer, PolicyDecision, PolicyProgram, PolicyView};
+pub(crate) use policy::{
+    AnnotationAnswer, MutationForm, PolicyAnswer, PolicyDecision, PolicyProgram, PolicyView,
+};
 
 /// The type whose fields are the variables of the template.
 const VARIABLES: &str = "kubernetes.variables";

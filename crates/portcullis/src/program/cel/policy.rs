@@ -20,7 +20,7 @@ use super::names::{
 use super::reads::{object_reads, read_variables, reads_of};
 use super::{CelProgram, EvaluationError, Expression, Validation};
 use crate::analysis::{InventoryRead, ObjectRead, Told};
-use crate::api::admission_policy::{AdmissionPolicy, DenialReason, Effect};
+use crate::api::admission_policy::{AdmissionPolicy, DenialReason, Effect, Mutation};
 use crate::api::cel::{FailurePolicy, PARAMS};
 use crate::error::{Error, Severity};
 use crate::value::Value;
@@ -39,6 +39,15 @@ pub(crate) struct PolicyProgram {
     /// One for each validation.
     reasons: Vec<DenialReason>,
     annotations: Vec<Annotation>,
+    /// In their order.
+    mutations: Vec<(MutationForm, Expression)>,
+}
+
+/// How an expression says what is changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MutationForm {
+    ApplyConfiguration,
+    JsonPatch,
 }
 
 #[derive(Debug)]
@@ -152,6 +161,22 @@ impl PolicyProgram {
                 annotations.extend(expression.map(|expression| Annotation { key, expression }));
             }
         }
+        let mut mutations = Vec::new();
+        if let Effect::Mutate { mutations: written, .. } = &policy.effect {
+            let patches = all.clone().with_patches();
+            for mutation in written {
+                let (form, ty) = match mutation {
+                    Mutation::ApplyConfiguration(_) => {
+                        (MutationForm::ApplyConfiguration, Type::object("Object"))
+                    }
+                    Mutation::JsonPatch(_) => {
+                        (MutationForm::JsonPatch, Type::list(Type::object("JSONPatch")))
+                    }
+                };
+                let expression = compiler.compile_to(mutation.expression(), &patches, &[ty]);
+                mutations.extend(expression.map(|expression| (form, expression)));
+            }
+        }
         let errors: Vec<Error> =
             compiler.errors.iter().map(|error| error.clone().about(policy.subject())).collect();
         if errors.iter().any(|error| error.severity() == Severity::Error) {
@@ -163,7 +188,8 @@ impl PolicyProgram {
         let expressions = match_conditions
             .iter()
             .chain(validations.iter().map(|validation| &validation.expression))
-            .chain(annotations.iter().map(|annotation| &annotation.expression));
+            .chain(annotations.iter().map(|annotation| &annotation.expression))
+            .chain(mutations.iter().map(|(_, expression)| expression));
         for expression in expressions.chain(messages) {
             reads.extend(reads_of(&variables, &expression.program));
         }
@@ -186,7 +212,44 @@ impl PolicyProgram {
             told: Arc::new(told),
             reads: reads.into_iter().collect(),
         };
-        (Some(Self { common, reasons, annotations }), errors)
+        (Some(Self { common, reasons, annotations, mutations }), errors)
+    }
+
+    /// The forms of its mutations, in their order.
+    pub(crate) fn mutations(&self) -> impl Iterator<Item = MutationForm> {
+        self.mutations.iter().map(|(form, _)| *form)
+    }
+
+    /// Whether its match conditions hold. The inner error is one of theirs, the outer one of the engine.
+    pub(crate) fn holds(
+        &self,
+        view: &PolicyView<'_>,
+    ) -> Result<Result<bool, EvaluationError>, EvaluationError> {
+        let held = self.common.within(view.limits, STEPS, view.watch, |tank, cost| {
+            self.matches(&view.seen(view.condition_request), tank, cost)
+        });
+        held.0
+    }
+
+    /// What the expression of a mutation comes to. The inner error is its own, the outer one of the engine.
+    pub(crate) fn patch(
+        &self,
+        number: usize,
+        view: &PolicyView<'_>,
+    ) -> Result<Result<CelValue, EvaluationError>, EvaluationError> {
+        let made = self.common.within(view.limits, STEPS, view.watch, |tank, cost| {
+            let seen = view.seen(view.request);
+            let mut phase = Phase::new(&self.common, &seen, tank, Some(&seen.namespace), BUDGET);
+            let Some((_, expression)) = self.mutations.get(number) else {
+                return Ok(Err(EvaluationError::new("there is no such mutation: please report this")));
+            };
+            Ok(match phase.evaluate(expression, cost)? {
+                Answer::Value(value) => Ok(value),
+                Answer::Error(error) => Err(error),
+                Answer::OutOfBudget => Err(EvaluationError::new(OUT_OF_BUDGET)),
+            })
+        });
+        made.0
     }
 
     pub(crate) fn common(&self) -> &CelProgram {
@@ -201,12 +264,8 @@ impl PolicyProgram {
     /// whatever the policy says of failures.
     pub(crate) fn evaluate(&self, view: &PolicyView<'_>) -> (Result<PolicyAnswer, EvaluationError>, u64) {
         self.common.within(view.limits, STEPS, view.watch, |tank, cost| {
-            let of = |request: &Value| {
-                let (object, old_object) = (view.object.clone(), view.old_object.clone());
-                Seen::of_policy(request, object, old_object, view.params.clone())
-            };
-            match self.matches(&of(view.condition_request), tank, cost)? {
-                Ok(true) => self.judge(&of(view.request), tank, cost),
+            match self.matches(&view.seen(view.condition_request), tank, cost)? {
+                Ok(true) => self.judge(&view.seen(view.request), tank, cost),
                 Ok(false) => Ok(PolicyAnswer::default()),
                 Err(error) => Ok(PolicyAnswer::of_error(error)),
             }
@@ -322,6 +381,12 @@ fn compile_variables(policy: &AdmissionPolicy, compiler: &mut Compiler<'_>) {
             compiler.errors.push(error);
         }
         compiler.add(variable.name.clone(), expression.program);
+    }
+}
+
+impl PolicyView<'_> {
+    fn seen(&self, request: &Value) -> Seen {
+        Seen::of_policy(request, self.object.clone(), self.old_object.clone(), self.params.clone())
     }
 }
 
