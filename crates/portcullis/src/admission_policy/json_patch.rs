@@ -71,7 +71,8 @@ fn one(object: &Value, operation: &Operation) -> Result<Value, Failed> {
                     "replace operation does not apply: doc is missing path: {path}: missing value"
                 ));
             }
-            if found(object, path).is_none() {
+            // Of a map, what is not there is put there.
+            if found(object, path).is_none() && !is_in_map(object, path) {
                 return failed(format!(
                     "replace operation does not apply: doc is missing key: {path}: missing value"
                 ));
@@ -79,7 +80,10 @@ fn one(object: &Value, operation: &Operation) -> Result<Value, Failed> {
             at(object, path, &Change::Replace(given())).map_err(|why| inside("replace", path, &why))
         }
         "move" | "copy" => {
-            let Some(taken) = found(object, from).cloned() else {
+            let taken = found(object, from).cloned();
+            // Of a map, a copy of what is not there is null.
+            let of_map = (op == "copy" && is_in_map(object, from)).then_some(Value::NULL);
+            let Some(taken) = taken.or(of_map) else {
                 return failed(format!(
                     "{op} operation does not apply: doc is missing from path: {from}: missing value"
                 ));
@@ -152,6 +156,14 @@ fn has_parent(object: &Value, path: &str) -> bool {
     let Some((_, above)) = steps.split_last() else { return false };
     let parent = above.iter().try_fold(object, |value, step| child(value, step));
     parent.is_some_and(|parent| matches!(parent.view(), View::Object(_) | View::Array(_)))
+}
+
+/// Whether what a path leads to would be in a map.
+fn is_in_map(object: &Value, path: &str) -> bool {
+    let steps = steps(path).unwrap_or_default();
+    let Some((_, above)) = steps.split_last() else { return false };
+    let parent = above.iter().try_fold(object, |value, step| child(value, step));
+    parent.is_some_and(|parent| matches!(parent.view(), View::Object(_)))
 }
 
 /// The place of an element; from the end, if it is negative.

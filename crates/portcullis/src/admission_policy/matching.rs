@@ -164,13 +164,11 @@ impl Matching {
             // What goes away is as the cluster has it.
             _ => namespace.or(request.old_object),
         };
-        match if is_own { own } else { namespace } {
-            Some(namespace) => Ok(selector.matches(namespace)),
-            None => {
-                let why = request.missing_namespace.map(|why| format!(": {why}")).unwrap_or_default();
-                Err(format!("namespaces \"{}\" not found{why}", request.namespace))
-            }
+        if let Some(namespace) = if is_own { own } else { namespace } {
+            return Ok(selector.matches(namespace));
         }
+        let why = request.missing_namespace.map(|why| format!(": {why}")).unwrap_or_default();
+        Err(format!("namespaces \"{}\" not found{why}", request.namespace))
     }
 
     fn selects_object(&self, request: &Attributes<'_>) -> bool {

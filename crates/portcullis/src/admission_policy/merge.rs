@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::types::{Inner, Merge, Type, Types, envelope};
+use super::types::{Inner, Merge, Type, Types, envelope, field};
 use crate::value::{self, Value, View};
 
 /// Deepest nesting of what is merged.
@@ -116,10 +116,9 @@ impl Checked<'_> {
             | (Type::Number, View::Number(_))
             | (Type::Bool, View::Bool(_))
             | (Type::TextOrNumber, View::String(_) | View::Number(_)) => {}
-            (Type::Text, _) => self.wrong(path, expected("string")),
+            (Type::Text | Type::TextOrNumber, _) => self.wrong(path, expected("string")),
             (Type::Number, _) => self.wrong(path, expected("numeric (int or float)")),
             (Type::Bool, _) => self.wrong(path, expected("boolean")),
-            (Type::TextOrNumber, _) => self.wrong(path, expected("string")),
             (Type::Any, View::Object(_)) => {
                 for (key, part) in value::entries(patch) {
                     self.check(Inner::Any, part, &format!("{path}.{key}"), depth + 1);
@@ -133,7 +132,7 @@ impl Checked<'_> {
                 }
                 for (key, part) in value::entries(patch) {
                     let below = format!("{path}.{key}");
-                    let known = self.types.field(fields, key);
+                    let known = field(fields, key);
                     match if path.is_empty() { envelope(key).or(known) } else { known } {
                         Some(ty) => self.check(ty, part, &below, depth + 1),
                         None => self.wrong(&below, "field not declared in schema"),
@@ -199,7 +198,7 @@ fn merged(types: &Types, ty: Inner<'_>, live: Option<&Value>, patch: &Value, dep
         (open @ (Type::Fields { .. } | Type::Map { .. } | Type::Any), View::Object(_), View::Object(_)) => {
             let of = |key: &str| match open {
                 Type::Fields { fields, .. } => {
-                    let known = types.field(fields, key);
+                    let known = field(fields, key);
                     if depth == 0 { envelope(key).or(known) } else { known }.unwrap_or(Inner::Any)
                 }
                 Type::Map { of, .. } => of,

@@ -172,19 +172,19 @@ impl Types {
             }
         }
     }
+}
 
-    /// The type of a field; none if there is no such field.
-    pub(super) fn field<'a>(&self, fields: Fields<'a>, name: &str) -> Option<Inner<'a>> {
-        match fields {
-            Fields::Table(text) => {
-                let mut all = text.split(' ').filter_map(|field| field.split_once('='));
-                all.find(|(known, _)| *known == name).map(|(_, ty)| Inner::Table(ty))
-            }
-            Fields::Schema(schema) => {
-                let known = value::get(schema, "properties").and_then(|fields| value::get(fields, name));
-                let is_open = is_true(schema, "x-kubernetes-preserve-unknown-fields").then_some(Inner::Any);
-                known.map(Inner::Schema).or(is_open)
-            }
+/// The type of a field; none if there is no such field.
+pub(super) fn field<'a>(fields: Fields<'a>, name: &str) -> Option<Inner<'a>> {
+    match fields {
+        Fields::Table(text) => {
+            let mut all = text.split(' ').filter_map(|field| field.split_once('='));
+            all.find(|(known, _)| *known == name).map(|(_, ty)| Inner::Table(ty))
+        }
+        Fields::Schema(schema) => {
+            let known = value::get(schema, "properties").and_then(|fields| value::get(fields, name));
+            let is_open = is_true(schema, "x-kubernetes-preserve-unknown-fields").then_some(Inner::Any);
+            known.map(Inner::Schema).or(is_open)
         }
     }
 }

@@ -361,7 +361,7 @@ fn sent(request: &Request) -> Result<Sent, String> {
     let is_connect = request.operation == "CONNECT";
     let (mut object, mut old_object) = (request.object.clone(), request.old_object.clone());
     if let Some(patch) = &request.patch {
-        object = Some(patched(request, old_object.as_ref(), patch)?);
+        object = Some(patched(request, old_object.as_ref(), patch));
     }
     let operation = match request.operation.as_str() {
         "DELETECOLLECTION" => "DELETE",
@@ -496,14 +496,14 @@ fn fill_in(object: &mut Value, name: &str, is_cluster: bool) {
 }
 
 /// An object with a patch of a request applied.
-fn patched(request: &Request, old: Option<&Value>, patch: &Value) -> Result<Value, String> {
-    let Some(old) = old else { return Ok(patch.clone()) };
+fn patched(request: &Request, old: Option<&Value>, patch: &Value) -> Value {
+    let Some(old) = old else { return patch.clone() };
     let mut object = old.clone();
     match request.patch_type.as_deref() {
         Some("application/json-patch+json") => object = crate::json_patch::patched(&object, patch),
         _ => merge(&mut object, patch),
     }
-    Ok(object)
+    object
 }
 
 fn merge(object: &mut Value, patch: &Value) {

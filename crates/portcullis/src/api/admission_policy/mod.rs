@@ -214,6 +214,12 @@ impl AdmissionPolicy {
         &self.key
     }
 
+    /// The document that it was read from.
+    #[must_use]
+    pub fn document(&self) -> &Document {
+        &self.document
+    }
+
     /// As errors about it call it.
     pub(crate) fn subject(&self) -> String {
         self.key.to_string()
@@ -247,6 +253,12 @@ impl AdmissionPolicyBinding {
     #[must_use]
     pub fn policy(&self) -> &AdmissionPolicyKey {
         &self.policy
+    }
+
+    /// The document that it was read from.
+    #[must_use]
+    pub fn document(&self) -> &Document {
+        &self.document
     }
 
     /// As errors about it call it.

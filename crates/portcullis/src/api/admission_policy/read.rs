@@ -139,12 +139,11 @@ fn root<'d>(document: &'d Document, errors: &mut Vec<Error>) -> Node<'d> {
     let metadata = root.field("metadata");
     let name = metadata.as_ref().and_then(|metadata| metadata.field("name"));
     let text = name.as_ref().and_then(|name| value::as_str(name.value())).unwrap_or_default();
-    match name.filter(|_| !text.is_empty()) {
-        Some(name) => errors.extend(subdomain(text).iter().map(|why| invalid(&name, text, why))),
-        None => {
-            let why = "name or generateName is required";
-            errors.push(missing(metadata.as_ref().unwrap_or(&root), "name", why));
-        }
+    if let Some(name) = name.filter(|_| !text.is_empty()) {
+        errors.extend(subdomain(text).iter().map(|why| invalid(&name, text, why)));
+    } else {
+        let why = "name or generateName is required";
+        errors.push(missing(metadata.as_ref().unwrap_or(&root), "name", why));
     }
     root
 }
@@ -234,13 +233,11 @@ fn filled<'n>(
 ) -> Option<(Node<'n>, Arc<str>)> {
     let node = parent.field(key);
     let text = node.as_ref().and_then(|node| string(node, errors));
-    match node.zip(text).filter(|(_, text)| !text.trim().is_empty()) {
-        Some(found) => Some(found),
-        None => {
-            errors.push(missing(parent, key, why));
-            None
-        }
+    let found = node.zip(text).filter(|(_, text)| !text.trim().is_empty());
+    if found.is_none() {
+        errors.push(missing(parent, key, why));
     }
+    found
 }
 
 fn match_conditions(spec: &Node<'_>, errors: &mut Vec<Error>) -> Vec<Named> {

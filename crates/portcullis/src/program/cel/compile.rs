@@ -189,10 +189,11 @@ impl Compiler<'_> {
         if types.contains(given) {
             return Some(expression);
         }
+        let given = declared(given);
         let message = match types {
-            [one] => format!("must evaluate to {one} but got {given}"),
+            [one] => format!("must evaluate to {} but got {given}", declared(one)),
             types => {
-                let types: Vec<String> = types.iter().map(ToString::to_string).collect();
+                let types: Vec<String> = types.iter().map(declared).collect();
                 format!("must evaluate to one of [{}] but got {given}", types.join(" "))
             }
         };
@@ -211,6 +212,19 @@ impl Compiler<'_> {
             TextPlace::File(_) => error,
         };
         error.maybe_hint(is_about_cluster.then(|| hint.to_owned()))
+    }
+}
+
+/// A type by the names of its declaration, as the API server writes it here.
+fn declared(ty: &Type) -> String {
+    match ty {
+        Type::Null => "null_type".to_owned(),
+        Type::Timestamp => "google.protobuf.Timestamp".to_owned(),
+        Type::Duration => "google.protobuf.Duration".to_owned(),
+        Type::List(of) => format!("list({})", declared(of)),
+        Type::Map(of) => format!("map({}, {})", declared(&of.0), declared(&of.1)),
+        Type::Optional(of) => format!("optional_type({})", declared(of)),
+        other => other.to_string(),
     }
 }
 
