@@ -19,6 +19,7 @@ macro_rules! manual {
 manual! {
     readme = "README.md";
     index = "docs/README.md";
+    admission_policies = "docs/admission-policies.md";
     audit = "docs/audit.md";
     cli = "docs/cli.md";
     conftest = "docs/conftest.md";

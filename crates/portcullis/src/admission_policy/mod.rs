@@ -15,6 +15,8 @@ mod merge;
 mod mutate;
 mod params;
 mod resources;
+#[cfg(test)]
+mod tests;
 mod types;
 
 use std::sync::Arc;

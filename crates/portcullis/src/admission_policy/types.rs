@@ -133,6 +133,21 @@ impl Types {
         self.0.kinds.get(&format!("{} {}", gvk.api_version(), gvk.kind)).map(|ty| Inner::Table(ty))
     }
 
+    /// The names in the table that it does not explain.
+    #[cfg(test)]
+    pub(super) fn unknown_names(&self) -> Vec<String> {
+        let fields = self.0.types.values().flat_map(|(fields, _)| fields.split(' '));
+        let named = fields.filter_map(|field| field.split_once('=')).map(|(_, ty)| {
+            let behind = ty.rsplit_once([']', '}', '>', '!']).map_or(ty, |(_, name)| name);
+            behind.to_owned()
+        });
+        let named = named.chain(self.0.kinds.values().map(|ty| (*ty).to_owned()));
+        let is_known = |name: &String| {
+            ["s", "n", "b", "u", "a"].contains(&name.as_str()) || self.0.types.contains_key(name.as_str())
+        };
+        named.filter(|name| !is_known(name)).collect()
+    }
+
     pub(super) fn open<'a>(&self, inner: Inner<'a>) -> Type<'a> {
         match inner {
             Inner::Any => Type::Any,
