@@ -74,6 +74,7 @@ pub(crate) fn rule(function: Function, overload: Option<&str>) -> Rule {
         | F::UpperAscii
         | F::Substring
         | F::Trim
+        | F::EscapeKey
         | F::Cidr
         | F::IsIp
         | F::IsCidr

@@ -20,6 +20,29 @@ use crate::types::Type;
 pub struct Environment {
     variables: BTreeMap<Arc<str>, Type>,
     objects: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Type>>,
+    has_patches: bool,
+}
+
+/// The type of an operation of a JSON patch.
+pub(crate) const JSON_PATCH: &str = "JSONPatch";
+/// The function that there only is where patches are made.
+pub(crate) const ESCAPE_KEY: &str = "jsonpatch.escapeKey";
+
+/// Whether values of a type are made for patches: `JSONPatch`, `Object`, `Object.spec`, …
+pub(crate) fn is_patch_type(name: &str) -> bool {
+    name == JSON_PATCH
+        || name == "Object"
+        || name.strip_prefix("Object.").is_some_and(|rest| !rest.is_empty())
+}
+
+/// A field of such a type. Those of objects may be any: what they are of, the object knows that is changed.
+fn patch_field(name: &str, field: &str) -> Option<Type> {
+    match (name, field) {
+        (JSON_PATCH, "op" | "path" | "from") => Some(Type::String),
+        (JSON_PATCH, "value") => Some(Type::Dyn),
+        (JSON_PATCH, _) => None,
+        _ => Some(Type::Dyn),
+    }
 }
 
 impl Environment {
@@ -38,6 +61,46 @@ impl Environment {
         self
     }
 
+    /// The same for expressions that make patches: with the types `JSONPatch`, `Object` and below that `Object.spec`
+    /// and so on, and the function `jsonpatch.escapeKey`.
+    ///
+    /// ```
+    /// use portcullis_cel::{Environment, Program, Type};
+    ///
+    /// let environment = Environment::default().with_patches();
+    /// let text = "Object{spec: Object.spec{replicas: 3}}";
+    /// assert_eq!(Program::compile(text, &environment).unwrap().result(), &Type::object("Object"));
+    /// assert!(Program::compile(text, &Environment::default()).is_err());
+    /// ```
+    #[must_use]
+    pub fn with_patches(self) -> Self {
+        Self { has_patches: true, ..self }
+    }
+
+    /// Whether a name is that of a type that is made for patches, and there are such.
+    pub(crate) fn has_patch_type(&self, name: &str) -> bool {
+        self.has_patches && is_patch_type(name)
+    }
+
+    /// Whether there is a function of this name.
+    pub(crate) fn has_function(&self, name: &str) -> bool {
+        self.has_patches || name != ESCAPE_KEY
+    }
+
+    /// The type of a field of a named type; none if it has no such field.
+    pub(crate) fn field(&self, object: &str, field: &str) -> Option<Type> {
+        match self.fields(object) {
+            Some(fields) => fields.get(field).cloned(),
+            None if self.has_patch_type(object) => patch_field(object, field),
+            None => None,
+        }
+    }
+
+    /// Whether it is known which fields a named type has.
+    pub(crate) fn is_resolved(&self, object: &str) -> bool {
+        self.fields(object).is_some() || self.has_patch_type(object)
+    }
+
     /// The type of a variable.
     #[must_use]
     pub fn variable(&self, name: &str) -> Option<&Type> {
@@ -45,7 +108,7 @@ impl Environment {
     }
 
     /// The fields of a named type, if it has a list of them.
-    pub(crate) fn fields(&self, object: &str) -> Option<&BTreeMap<Arc<str>, Type>> {
+    fn fields(&self, object: &str) -> Option<&BTreeMap<Arc<str>, Type>> {
         self.objects.get(object)
     }
 }

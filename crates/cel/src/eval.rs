@@ -12,10 +12,10 @@ use crate::error::{EvalErrorKind, Fault};
 use crate::functions::Function;
 use crate::message;
 use crate::plan::{
-    Action, Attribute, By, Call, FoldStep, Plan, Qualifier, Root, Step, StepId, is_key, no_optional_entry,
-    not_optional,
+    Action, Attribute, By, Call, FoldStep, Made, Plan, Qualifier, Root, Step, StepId, is_key,
+    no_optional_entry, not_optional,
 };
-use crate::value::{AsKey, CelValue, Entries, Equality, Key, List, Map, equal};
+use crate::value::{AsKey, CelValue, Entries, Equality, Key, List, Map, Typed, equal};
 
 type Outcome = Result<CelValue, Fault>;
 
@@ -88,7 +88,7 @@ impl<'e, 'w> Machine<'e, 'w> {
             }
             Action::List(items) => self.list(step, items),
             Action::Map(entries) => self.map(step, entries),
-            Action::Message { message, fields } => self.message(step, *message, fields),
+            Action::Message { message, fields } => self.message(step, message, fields),
             Action::Fold(fold) => self.fold(step, fold),
         };
         outcome.map_err(|mut fault| {
@@ -298,6 +298,10 @@ impl<'e, 'w> Machine<'e, 'w> {
                     None => missing("no such key"),
                 }
             }
+            CelValue::Typed(typed) => match key.as_str().and_then(|field| typed.fields.get(field)) {
+                Some(found) => Ok(Some(found.clone())),
+                None => missing("no such key"),
+            },
             _ => missing("no such key"),
         }
     }
@@ -529,12 +533,7 @@ impl<'e, 'w> Machine<'e, 'w> {
     }
 
     #[inline(never)]
-    fn message(
-        &mut self,
-        step: &Step,
-        message: crate::environment::Message,
-        fields: &[(Arc<str>, StepId, bool)],
-    ) -> Outcome {
+    fn message(&mut self, step: &Step, message: &Made, fields: &[(Arc<str>, StepId, bool)]) -> Outcome {
         let outcome = self.fields(message, fields);
         if outcome.as_ref().is_err_and(|fault| !fault.is_absorbable()) {
             return outcome;
@@ -544,11 +543,7 @@ impl<'e, 'w> Machine<'e, 'w> {
         outcome
     }
 
-    fn fields(
-        &mut self,
-        message: crate::environment::Message,
-        fields: &[(Arc<str>, StepId, bool)],
-    ) -> Outcome {
+    fn fields(&mut self, message: &Made, fields: &[(Arc<str>, StepId, bool)]) -> Outcome {
         self.budget.make_items(fields.len())?;
         let mut values = Vec::new();
         for (name, value, optional) in fields {
@@ -561,7 +556,13 @@ impl<'e, 'w> Machine<'e, 'w> {
                 }
             }
         }
-        message::make(message, values)
+        match message {
+            Made::Message(message) => message::make(*message, values),
+            Made::Patch(name) => {
+                let fields = values.into_iter().collect();
+                Ok(CelValue::Typed(Arc::new(Typed { name: name.clone(), fields })))
+            }
+        }
     }
 
     #[inline(never)]

@@ -246,6 +246,7 @@ pub(crate) enum Function {
     Range,
     Reverse,
     Distinct,
+    EscapeKey,
 }
 
 static TABLE: &[Row] = &[
@@ -1180,6 +1181,12 @@ static TABLE: &[Row] = &[
         name: "trim",
         singleton: false,
         overloads: &[(Member, "string_trim", "string", "string")],
+    },
+    Row {
+        function: Function::EscapeKey,
+        name: "jsonpatch.escapeKey",
+        singleton: false,
+        overloads: &[(Global, "string_jsonpatch_escapeKey_string", "string", "string")],
     },
     Row {
         function: Function::UpperAscii,

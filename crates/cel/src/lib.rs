@@ -47,4 +47,4 @@ pub use program::{Evaluation, Program};
 pub use reads::{Read, ReadStep};
 pub use time::Timestamp;
 pub use types::Type;
-pub use value::{CelValue, Entries, List, Map, Text};
+pub use value::{CelValue, Entries, List, Map, Text, Typed};

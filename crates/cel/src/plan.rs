@@ -12,7 +12,7 @@ use crate::call::{self, Context, Patterns};
 use crate::check::{Checked, Reference};
 use crate::cost::{Rule, rule};
 use crate::diagnostic::{Diagnostic, DiagnosticKind};
-use crate::environment::{Message, NULL_VALUE, named_type};
+use crate::environment::{Message, NULL_VALUE, is_patch_type, named_type};
 use crate::error::Fault;
 use crate::functions::{Declaration, Function};
 use crate::types::Type;
@@ -20,6 +20,15 @@ use crate::value::{AsKey, CelValue, Entries, Key, Map};
 
 /// The place of a step.
 pub(crate) type StepId = u32;
+
+/// What is made of fields.
+#[derive(Clone, Debug)]
+pub(crate) enum Made {
+    /// A message of protobuf, which becomes a plain value.
+    Message(Message),
+    /// A value of a type for patches, by its name.
+    Patch(Arc<str>),
+}
 
 #[derive(Debug)]
 pub(crate) struct Step {
@@ -59,7 +68,7 @@ pub(crate) enum Action {
     List(Vec<(StepId, bool)>),
     Map(Vec<(StepId, StepId, bool)>),
     Message {
-        message: Message,
+        message: Made,
         fields: Vec<(Arc<str>, StepId, bool)>,
     },
     Fold(FoldStep),
@@ -336,8 +345,10 @@ impl Planner<'_> {
                     Some(Reference::Ident(name)) => name.clone(),
                     _ => "".into(),
                 };
-                let Some(message) = Message::named(&name) else {
-                    return self.refuse(id, Fault::error(format!("unknown type: {name}")));
+                let message = match Message::named(&name) {
+                    Some(message) => Made::Message(message),
+                    None if is_patch_type(&name) => Made::Patch(name),
+                    None => return self.refuse(id, Fault::error(format!("unknown type: {name}"))),
                 };
                 let fields =
                     fields.iter().map(|field| (field.name.clone(), self.plan(field.value), field.optional));

@@ -136,6 +136,10 @@ error_kinds! {
     Mutation = "mutation";
     /// A constraint whose template is not there, or was rejected.
     MissingTemplate = "missing-template";
+    /// A binding whose admission policy is not there, or was rejected.
+    MissingPolicy = "missing-policy";
+    /// An admission policy without a binding: it applies to nothing.
+    UnboundPolicy = "unbound-policy";
     /// Expansion templates of which one generates what another applies to, in a circle: none is applied.
     ExpansionCycle = "expansion-cycle";
     /// An object of which it is not known what controllers will make.

@@ -68,6 +68,7 @@
 //! [`Inventory`] and [`World`]. The examples `link` and `admission_controller` show a whole program each.
 #![forbid(unsafe_code)]
 
+mod admission_policy;
 mod admission_rules;
 mod analysis;
 mod api;
@@ -106,9 +107,9 @@ pub use admission_rules::{
 pub use analysis::Explanation;
 pub use analysis::InventoryRead;
 pub use api::{
-    AdmissionReview, Config, Constraint, ConstraintTemplate, ExclusionRule, ExpansionTemplate, Mutator,
-    Operation, PolicyException, Process, RegoVersion, Resource, SyncSet, Unsupported, Uses,
-    unsupported_kinds,
+    AdmissionPolicy, AdmissionPolicyBinding, AdmissionReview, Config, Constraint, ConstraintTemplate,
+    ExclusionRule, ExpansionTemplate, Mutator, Operation, PolicyException, Process, RegoVersion, Resource,
+    SyncSet, Unsupported, Uses, unsupported_kinds,
 };
 pub use decision::{Decision, Finding};
 pub use document::{DataForm, Document, Form};
@@ -130,7 +131,9 @@ pub use mutation::{
     Mutable, Mutation, MutationChange, MutationError, MutationFailure, MutationLimits, MutatorInfo,
     MutatorSet, MutatorStore, PatchOperation,
 };
-pub use names::{ConstraintKey, GroupKind, Gvk, MutatorKey, MutatorKind, TemplateName};
+pub use names::{
+    AdmissionEffect, AdmissionPolicyKey, ConstraintKey, GroupKind, Gvk, MutatorKey, MutatorKind, TemplateName,
+};
 pub use node::Node;
 pub use object::{Annotation, Object};
 pub use path::{FieldPath, Segment};
@@ -142,7 +145,7 @@ pub use portcullis_rego::IndexLimits;
 pub use portcullis_value::{LimitKind, Limits as EvaluationLimits, Watch};
 pub use portcullis_yaml::lines as yaml_lines;
 pub use program::{ComparingCost, EvaluationError, InventoryComparison};
-pub use review::Applicability;
+pub use review::{AdmissionAnswer, AdmissionDenial, AdmissionMutation, AdmissionMutators, Applicability};
 pub use review::{
     ConstraintResult, Elsewhere, ImpliedBy, Outcome, Position, Precision, Review, Verdict, Violation,
 };

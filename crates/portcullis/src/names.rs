@@ -158,6 +158,50 @@ impl fmt::Display for MutatorKey {
     }
 }
 
+/// What an admission policy of the API server's does with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AdmissionEffect {
+    /// It says whether the request may pass.
+    Validating,
+    /// It changes the object.
+    Mutating,
+}
+
+impl AdmissionEffect {
+    /// The kind of the policies.
+    #[must_use]
+    pub const fn policy_kind(self) -> &'static str {
+        match self {
+            Self::Validating => "ValidatingAdmissionPolicy",
+            Self::Mutating => "MutatingAdmissionPolicy",
+        }
+    }
+
+    /// The kind of their bindings.
+    #[must_use]
+    pub const fn binding_kind(self) -> &'static str {
+        match self {
+            Self::Validating => "ValidatingAdmissionPolicyBinding",
+            Self::Mutating => "MutatingAdmissionPolicyBinding",
+        }
+    }
+}
+
+/// Identifies an admission policy of the API server's. They live in no namespace.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AdmissionPolicyKey {
+    /// Which of the two kinds it is.
+    pub effect: AdmissionEffect,
+    /// `metadata.name`.
+    pub name: Arc<str>,
+}
+
+impl fmt::Display for AdmissionPolicyKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.effect.policy_kind(), self.name)
+    }
+}
+
 /// Identifies a constraint. Ordered by kind, then name: the order in which outcomes list constraints.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConstraintKey {

@@ -19,6 +19,7 @@ const TOPICS: &[&str] = &[
     "expansion",
     "positions",
     "regression",
+    "admission",
 ];
 
 fn main() -> ExitCode {

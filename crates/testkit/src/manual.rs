@@ -20,6 +20,7 @@ manual! {
     readme = "README.md";
     index = "docs/README.md";
     summary = "docs/SUMMARY.md";
+    admission_policies = "docs/admission-policies.md";
     audit = "docs/audit.md";
     cli = "docs/cli.md";
     configuration = "docs/configuration.md";

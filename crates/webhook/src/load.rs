@@ -173,6 +173,7 @@ fn compile(resources: Vec<Resource>, homes: &ConfigHomes) -> (PolicySet, Vec<Dur
         ingested.extend(took);
     }
     errors.extend(store.pending());
+    errors.extend(store.unbound());
     errors.extend(store.ignored_configs());
     let policies = store.snapshot();
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();

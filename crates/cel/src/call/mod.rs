@@ -110,6 +110,7 @@ fn run(
         | F::Split
         | F::Substring
         | F::Trim
+        | F::EscapeKey
         | F::Format
         | F::Quote
         | F::Join => text::run(context, declaration.function, &args),

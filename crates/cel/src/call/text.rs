@@ -46,6 +46,7 @@ pub(super) fn run(context: &mut Context<'_, '_>, function: Function, args: &[Cel
         F::LowerAscii => first.to_ascii_lowercase(),
         F::UpperAscii => first.to_ascii_uppercase(),
         F::Trim => first.trim().to_owned(),
+        F::EscapeKey => first.replace('~', "~0").replace('/', "~1"),
         F::Substring => substring(first, number(1)?, args.get(2).map(|_| number(2)).transpose()?)?.to_owned(),
         F::Quote => quoted(first),
         _ => {

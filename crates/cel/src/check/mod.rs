@@ -136,6 +136,9 @@ impl Checker<'_> {
         if name == NULL_VALUE {
             return Some((name.into(), Type::Int));
         }
+        if self.environment.has_patch_type(name) {
+            return Some((name.into(), Type::type_of(Type::object(name))));
+        }
         named_type(name).map(|ty| (name.into(), Type::type_of(ty)))
     }
 
@@ -187,10 +190,9 @@ impl Checker<'_> {
         let found = match &target {
             Type::Map(of) => of.1.clone(),
             Type::Object(name) => {
-                let known = self.environment.fields(name);
-                let found = known.and_then(|fields| fields.get(field)).cloned();
+                let found = self.environment.field(name, field);
                 found.unwrap_or_else(|| {
-                    let message = if known.is_some() {
+                    let message = if self.environment.is_resolved(name) {
                         format!("undefined field '{field}'")
                     } else {
                         format!("unexpected failed resolution of '{name}'")
@@ -222,7 +224,7 @@ impl Checker<'_> {
         }
         let Some(target) = target else {
             let plain = function.strip_prefix('.').unwrap_or(function);
-            if let Some(declaration) = functions::find(plain) {
+            if let Some(declaration) = self.function(plain) {
                 return self.resolve(id, declaration, None, args);
             }
             self.undeclared(id, function);
@@ -230,16 +232,20 @@ impl Checker<'_> {
         };
         if let Some(prefix) = self.ast.qualified_name(target) {
             let prefix = prefix.strip_prefix('.').unwrap_or(&prefix);
-            if let Some(declaration) = functions::find(&format!("{prefix}.{function}")) {
+            if let Some(declaration) = self.function(&format!("{prefix}.{function}")) {
                 return self.resolve(id, declaration, None, args);
             }
         }
         self.check(target)?;
-        if let Some(declaration) = functions::find(function) {
+        if let Some(declaration) = self.function(function) {
             return self.resolve(id, declaration, Some(target), args);
         }
         self.undeclared(id, function);
         Ok(())
+    }
+
+    fn function(&self, name: &str) -> Option<&'static Declaration> {
+        functions::find(name).filter(|_| self.environment.has_function(name))
     }
 
     fn optional_select(&mut self, id: ExprId, args: &[ExprId]) -> Done {
@@ -394,7 +400,9 @@ impl Checker<'_> {
             return Ok(());
         };
         let message = Message::named(&full).filter(|_| &*full == plain);
+        let is_patch = self.environment.has_patch_type(&full) && &*full == plain;
         let result = match (&ty, message) {
+            (Type::Type(Some(of)), None) if is_patch => (**of).clone(),
             (Type::Type(_), Some(message)) => message.ty(),
             (Type::Type(Some(of)), None) => {
                 let message = format!("'{}' is not a message type", of.runtime_name());
@@ -411,12 +419,16 @@ impl Checker<'_> {
         self.set(id, result);
         for field in fields {
             self.check(field.value)?;
-            let needed = message.and_then(|message| message.field(&field.name));
+            let needed = match message {
+                Some(message) => message.field(&field.name),
+                None if is_patch => self.environment.field(&full, &field.name),
+                None => None,
+            };
             let at = field.at;
             let Some(needed) = needed else {
                 let text = match message {
-                    Some(_) => format!("undefined field '{}'", field.name),
-                    None => format!("unexpected failed resolution of '{full}'"),
+                    _ if message.is_some() || is_patch => format!("undefined field '{}'", field.name),
+                    _ => format!("unexpected failed resolution of '{full}'"),
                 };
                 self.diagnostics.push(Diagnostic::new(DiagnosticKind::Type, at, text));
                 continue;

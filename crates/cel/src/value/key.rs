@@ -45,6 +45,7 @@ impl Key {
             CelValue::List(_)
             | CelValue::Map(_)
             | CelValue::Optional(_)
+            | CelValue::Typed(_)
             | CelValue::Url(_)
             | CelValue::Quantity(_) => return AsKey::Unique,
             other => Self::Other(other.go_type(), other.to_string()),

@@ -71,8 +71,19 @@ pub enum CelValue {
     Format(Format),
     /// Something whose fields the [`Activation`](crate::Activation) knows, by its name.
     Object(Arc<str>),
+    /// A value that was made for a patch: of a type `Object…`, or an operation of the type `JSONPatch`.
+    Typed(Arc<Typed>),
     /// What the API server puts into an optional value and cannot take out of it again: the message.
     Unreadable(Arc<str>),
+}
+
+/// A value of a named type, with the fields that were given.
+#[derive(Clone, Debug)]
+pub struct Typed {
+    /// The type: `Object.spec`.
+    pub name: Arc<str>,
+    /// Its fields.
+    pub fields: BTreeMap<Arc<str>, CelValue>,
 }
 
 /// A text: one of the input, or one that was made.
@@ -284,6 +295,7 @@ impl CelValue {
             Self::Semver(_) => "kubernetes.Semver",
             Self::Format(_) => "kubernetes.NamedFormat",
             Self::Object(name) => name,
+            Self::Typed(typed) => &typed.name,
             Self::Unreadable(_) => "error",
         }
     }
@@ -312,6 +324,7 @@ impl CelValue {
             Self::Semver(_) => "cel.Semver",
             Self::Format(_) => "cel.Format",
             Self::Object(_) => "object",
+            Self::Typed(_) => "*dynamic.ObjectVal",
             Self::Unreadable(_) => "*types.Err",
         }
     }
@@ -410,6 +423,14 @@ impl CelValue {
                 Ok(true)
             }
             Self::Optional(Some(value)) => value.is_within(budget, below),
+            Self::Typed(typed) => {
+                for value in typed.fields.values() {
+                    if !value.is_within(budget, below)? {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            }
             _ => Ok(true),
         }
     }
@@ -453,6 +474,7 @@ impl CelValue {
             Self::Timestamp(moment) => moment.is_first(),
             Self::List(list) => list.is_empty(),
             Self::Map(map) => map.is_empty(),
+            Self::Typed(typed) => typed.fields.is_empty(),
             _ => false,
         }
     }
@@ -476,6 +498,7 @@ impl fmt::Display for CelValue {
             Self::Optional(None) => f.write_str("optional.none()"),
             Self::Optional(Some(value)) => write!(f, "optional({value})"),
             Self::Type(name) | Self::Object(name) | Self::Unreadable(name) => f.write_str(name),
+            Self::Typed(typed) => f.write_str(&typed.name),
             Self::Ip(ip) => write!(f, "{ip}"),
             Self::Cidr(cidr) => write!(f, "{cidr}"),
             Self::Url(url) => write!(f, "{url}"),

@@ -54,6 +54,17 @@ pub(crate) fn equals(budget: &mut Budget<'_>, a: &CelValue, b: &CelValue) -> Res
             (Some(a), Some(b)) => return equals(budget, a, b),
             (a, b) => a.is_none() && b.is_none(),
         },
+        (V::Typed(a), V::Typed(b)) => {
+            if a.name != b.name || a.fields.len() != b.fields.len() {
+                return Ok(Equality::Different);
+            }
+            for ((key, value), (other_key, other)) in a.fields.iter().zip(&b.fields) {
+                if key != other_key || equal(budget, value, other)? != Equality::Same {
+                    return Ok(Equality::Different);
+                }
+            }
+            true
+        }
         (V::Ip(a), V::Ip(b)) => a == b,
         (V::Cidr(a), V::Cidr(b)) => a == b,
         (V::Url(a), V::Url(b)) => a.to_string() == b.to_string(),

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use portcullis::{
-    AdmissionRules, Document, Error, ErrorKind, ExpansionSet, Kinds, Limits, Object, PolicySet, Resource,
-    Scopes, Severity, Unsupported, Uses, WebhookConfiguration,
+    AdmissionMutators, AdmissionRules, Document, Error, ErrorKind, ExpansionSet, Kinds, Limits, Object,
+    PolicySet, Resource, Scopes, Severity, Unsupported, Uses, WebhookConfiguration,
 };
 use portcullis_report::lint::LintReport;
 use portcullis_report::{self as report, ExitStatus, Problem};
@@ -30,6 +30,8 @@ pub fn run(args: &LintArgs) -> anyhow::Result<ExitStatus> {
     let (expansions, policies): (Vec<_>, Vec<_>) = policies.into_iter().partition(Resource::is_expansion);
     let (expansions, found) = ExpansionSet::from_resources(expansions);
     problems.extend(found);
+    let (admission, policies): (Vec<_>, Vec<_>) = policies.into_iter().partition(mutating::is_admission);
+    problems.extend(AdmissionMutators::from_resources(admission).1);
     let (mutators, found) = mutating::compile(&policies);
     problems.extend(found);
     let (policies, found) = PolicySet::from_resources_in(read::prepared(policies), &args.config.homes(None));

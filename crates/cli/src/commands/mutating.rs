@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use portcullis::{
-    Error, Inventory, Mutable, Mutation, MutationLimits, MutatorSet, MutatorStore, Object, Operation, Place,
-    Places, PolicySet, Process, Resource, Review, Settled,
+    AdmissionMutators, Error, ErrorKind, Inventory, InventoryStore, Mutable, Mutation, MutationLimits,
+    MutatorSet, MutatorStore, Object, Operation, Place, Places, PolicySet, Process, Resource, Review,
+    Settled, World,
 };
 use portcullis_report::mutate::Mutated;
 use rayon::prelude::*;
@@ -35,9 +36,20 @@ pub fn compile(mutators: &[Resource]) -> (MutatorSet, Vec<Error>) {
     (set, problems)
 }
 
+/// Whether a resource is a mutating admission policy of the API server's, or a binding of one.
+pub fn is_admission(resource: &Resource) -> bool {
+    match resource {
+        Resource::AdmissionPolicy(_) | Resource::AdmissionPolicyBinding(_) => resource.is_mutator(),
+        Resource::Rejected(resource) => is_admission(resource),
+        _ => false,
+    }
+}
+
 /// Mutators, and what they may look at.
 pub struct Mutating<'a> {
     pub set: MutatorSet,
+    /// The API server's own policies, which it asks before any mutators, and the objects that they look at.
+    admission: Option<(AdmissionMutators, Inventory)>,
     /// For the Config, which keeps mutators away from namespaces.
     policies: &'a PolicySet,
     namespaces: BTreeMap<Arc<str>, Object>,
@@ -52,8 +64,17 @@ impl<'a> Mutating<'a> {
         policies: &'a PolicySet,
         inventory: &[Object],
     ) -> (Self, Vec<Error>) {
-        let (set, problems) = compile(mutators);
-        (Self::of(set, operation.into(), policies, inventory), problems)
+        let (admission, mutators): (Vec<Resource>, Vec<Resource>) =
+            mutators.iter().cloned().partition(is_admission);
+        let (set, mut problems) = compile(&mutators);
+        let (admission, found) = AdmissionMutators::from_resources(admission);
+        problems.extend(found);
+        let mut store = InventoryStore::new();
+        for object in inventory.iter().filter(|object| admission.keeps(object)) {
+            store.upsert(Places::default().settle(object.clone()).object);
+        }
+        let admission = (!admission.is_empty()).then(|| (admission, store.snapshot()));
+        (Self { admission, ..Self::of(set, operation.into(), policies, inventory) }, problems)
     }
 
     /// Takes mutators that were compiled before, with the Namespaces of an inventory.
@@ -62,11 +83,35 @@ impl<'a> Mutating<'a> {
         let known = inventory.iter().filter(|object| object.is_namespace()).cloned();
         let namespaces = Inventory::empty().missing_default_namespace().into_iter().chain(known);
         let namespaces = namespaces.map(|namespace| (namespace.name().clone(), namespace)).collect();
-        Self { set, policies, namespaces, operation }
+        Self { set, admission: None, policies, namespaces, operation }
     }
 
     /// Mutates an object where it lives.
     pub fn mutate(&self, settled: &Settled) -> Result<Mutation, Error> {
+        let Some((admission, inventory)) = &self.admission else { return self.mutate_further(settled) };
+        let object = &settled.object;
+        let review = Review::settled(settled.clone());
+        let namespace = self.namespaces.get(review.namespace_name()).filter(|_| !object.is_namespace());
+        let review = match namespace {
+            Some(namespace) => review.with_namespace(namespace.clone()),
+            None => review,
+        };
+        let mutation = admission.mutate(&review, &World::new(inventory));
+        if !mutation.denials.is_empty() {
+            let messages: Vec<&str> = mutation.denials.iter().map(|denial| denial.message.as_str()).collect();
+            let error = Error::new(ErrorKind::Mutation, messages.join("; ")).about(object.to_string());
+            return Err(match object.location() {
+                Some(location) => error.at(location),
+                None => error,
+            });
+        }
+        let Some(changed) = mutation.object else { return self.mutate_further(settled) };
+        let further = self.mutate_further(&Settled { object: changed, place: settled.place })?;
+        Ok(further.after_policies(object.clone(), mutation.changed_by))
+    }
+
+    /// What Gatekeeper's mutators do, after the API server's own policies.
+    fn mutate_further(&self, settled: &Settled) -> Result<Mutation, Error> {
         let object = &settled.object;
         let mut mutable = Mutable::new(object.clone()).with_operation(self.operation).as_sent();
         let review = Review::settled(settled.clone());

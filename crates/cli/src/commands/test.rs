@@ -35,7 +35,7 @@ use crate::commands::inline::{self, Ignore};
 use crate::commands::input::{
     Changed, Given, Loaded, Purpose, Sources, Subject, SubjectKind, has_errors, load,
 };
-use crate::commands::mutating::{Mutating, compile};
+use crate::commands::mutating::{Mutating, compile, is_admission};
 use crate::commands::progress::Progress;
 use crate::commands::rules::{Asked, Rules};
 use crate::commands::second::{Opinion, Second, Tally, not_compared};
@@ -530,6 +530,18 @@ fn exception(info: &ExceptionInfo, now_ns: i64) -> report::Exception {
 /// effect, and must not look as if they had.
 fn mutators_of(resources: &[Resource], expansions: &ExpansionSet) -> (MutatorSet, Vec<Error>) {
     let mut errors = Vec::new();
+    let (admission, resources): (Vec<Resource>, Vec<Resource>) =
+        resources.iter().cloned().partition(is_admission);
+    for resource in &admission {
+        // It has no effect, and must not look as if it had.
+        let document = match resource {
+            Resource::AdmissionPolicy(policy) => policy.document(),
+            Resource::AdmissionPolicyBinding(binding) => binding.document(),
+            _ => continue,
+        };
+        errors.extend(Resource::read(document).1);
+    }
+    let resources = &resources;
     if expansions.is_empty() {
         for resource in resources {
             let Resource::Mutator(mutator) = resource else { continue };

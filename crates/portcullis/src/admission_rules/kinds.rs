@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::parts;
+use super::{ANY, parts};
 use crate::names::GroupKind;
 use crate::object::Object;
 use crate::scope::{self, Scope, Scopes};
@@ -56,6 +56,17 @@ impl Kinds {
         groups.sort();
         groups.dedup();
         groups
+    }
+
+    /// The kinds of a resource of a group, or of any.
+    pub(super) fn of_resource(&self, group: &str, resource: &str) -> Vec<(Arc<str>, Arc<str>)> {
+        let is_one = |name: &str| [ANY, name].contains(&group);
+        let built_in = scope::resources()
+            .filter(|(name, kind, _)| is_one(name) && scope::plural(name, kind) == resource)
+            .map(|(group, kind, _)| (group.into(), kind.into()));
+        let learned =
+            self.0.iter().filter(|(kind, known)| is_one(&kind.group) && *known.resource == *resource);
+        built_in.chain(learned.map(|(kind, _)| (kind.group.clone(), kind.kind.clone()))).collect()
     }
 
     /// Takes what a CustomResourceDefinition says of its kind; other objects say nothing.

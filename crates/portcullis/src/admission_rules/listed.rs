@@ -8,6 +8,7 @@ use super::kinds::{Kinds, guess};
 use super::room::Room;
 use super::{ANY, implied, parts};
 use crate::analysis::InventoryRead;
+use crate::api::admission_policy::Rule;
 use crate::enforcement::EnforcementPoint;
 use crate::error::{Error, ErrorKind};
 use crate::expansion::ExpansionSet;
@@ -88,8 +89,43 @@ impl ListedKinds {
         }
     }
 
+    /// The kinds of an admission policy, by the resources that it names as a whole.
+    fn add_rules(&mut self, rules: &[Rule], kinds: &Kinds, place: &Location) {
+        for rule in rules {
+            let whole = rule.resources.iter().filter_map(|resource| match resource.split_once('/') {
+                None => Some(&**resource),
+                Some((name, ANY)) => Some(name),
+                Some(_) => None,
+            });
+            let whole: Vec<&str> = whole.collect();
+            for group in &rule.groups {
+                for resource in &whole {
+                    if *resource == ANY {
+                        self.all(group);
+                        continue;
+                    }
+                    let found = kinds.of_resource(group, resource);
+                    for (group, kind) in &found {
+                        self.add(group, kind, None, kinds, None);
+                    }
+                    if found.is_empty() && (&**group == ANY || !scope::is_built_in(group)) {
+                        let message = format!(
+                            "it is not known of which kind the resource `{resource}` is, so that it is not listed"
+                        );
+                        let hint = "give its CustomResourceDefinition beside the policies";
+                        self.note(message, hint, place);
+                    }
+                }
+            }
+        }
+    }
+
     /// Kinds beyond the room are left out and reported: a role must not grant more than somebody asked for.
     fn add_constraint(&mut self, constraint: &CompiledConstraint, kinds: &Kinds, room: &mut Room) {
+        if let Some(bound) = &constraint.policy {
+            self.add_rules(bound.rules(), kinds, constraint.info.location());
+            return;
+        }
         let of_text = constraint.template.program.told().operation_use().kinds.as_ref();
         let mut add = |groups: Names<'_>, kind: Option<&str>| match (groups, kind) {
             (None, None) => self.all(ANY),

@@ -9,6 +9,7 @@ use super::room::Room;
 use super::{ANY, AdmissionTarget};
 use crate::analysis::Mention;
 use crate::api::Operation;
+use crate::api::admission_policy::{Rule, RuleScope};
 use crate::api::matching::Scope as MatchScope;
 use crate::enforcement::EnforcementPoint;
 use crate::error::{Error, ErrorKind, did_you_mean};
@@ -38,6 +39,10 @@ impl Needs {
         {
             return needs;
         }
+        if let Some(bound) = &constraint.policy {
+            needs.of_policy(bound.rules());
+            return needs;
+        }
         let about =
             CHANGES.iter().map(|changes| changes.fields.iter().any(|field| is_about(constraint, field)));
         let about = about.collect();
@@ -59,6 +64,40 @@ impl Needs {
         needs.notes.sort();
         needs.notes.dedup();
         needs
+    }
+}
+
+impl Needs {
+    /// Those of an admission policy, which says itself what it is about.
+    fn of_policy(&mut self, rules: &[Rule]) {
+        const ALL: [Operation; 4] =
+            [Operation::Create, Operation::Update, Operation::Delete, Operation::Connect];
+        for rule in rules {
+            let scope = match rule.scope {
+                RuleScope::Any => Scope::ByObject,
+                RuleScope::Cluster => Scope::Cluster,
+                RuleScope::Namespaced => Scope::Namespaced,
+            };
+            let is_asked = |operation: &Operation| {
+                rule.operations.iter().any(|word| [ANY, operation.as_str()].contains(&&**word))
+            };
+            for (group, resource) in rule
+                .groups
+                .iter()
+                .flat_map(|group| rule.resources.iter().map(move |resource| (group, resource)))
+            {
+                let (name, part) = match resource.split_once('/') {
+                    None => (&**resource, None),
+                    Some((name, part)) => (name, Some(part)),
+                };
+                let whole = (part == Some(ANY)).then_some(None);
+                for part in [part].into_iter().chain(whole) {
+                    let target = AdmissionTarget::new(group, name, part, scope);
+                    let wanted = ALL.into_iter().filter(is_asked);
+                    self.wanted.extend(wanted.map(|operation| (target.clone(), operation)));
+                }
+            }
+        }
     }
 }
 

@@ -19,6 +19,8 @@ pub(crate) struct CelUse {
     pub(crate) namespace: bool,
     /// Whether the operation is.
     pub(crate) operation: bool,
+    /// What is read of other objects: the parameters of an admission policy.
+    pub(crate) inventory: Vec<InventoryRead>,
 }
 
 /// The texts of a template, and what they say. The texts were parsed without errors before.
@@ -47,10 +49,11 @@ impl Told {
     /// What CEL says of itself, which is known when it is compiled.
     pub(crate) fn of_cel<'t>(used: CelUse, texts: impl IntoIterator<Item = &'t str>) -> Self {
         let operation_use = OperationUse::of_cel(texts, used.operation);
-        let reads = Reads { object: used.object, inventory: Vec::new(), namespace: used.namespace };
+        let mentions_inventory = !used.inventory.is_empty();
+        let reads = Reads { object: used.object, inventory: used.inventory, namespace: used.namespace };
         Self {
             texts: Vec::new(),
-            mentions_inventory: false,
+            mentions_inventory,
             reads: OnceLock::from(reads),
             operation_use: OnceLock::from(operation_use),
             plain_parameters: OnceLock::new(),

@@ -5,6 +5,7 @@
 //! [`crate::policy`].
 
 pub(crate) mod admission;
+pub(crate) mod admission_policy;
 pub(crate) mod cel;
 pub(crate) mod config;
 pub(crate) mod constraint;
@@ -19,11 +20,12 @@ pub(crate) mod text;
 
 use crate::document::Document;
 use crate::error::{Error, ErrorKind, Severity, did_you_mean};
-use crate::names::{Gvk, MutatorKind, Scope};
+use crate::names::{AdmissionEffect, Gvk, MutatorKind, Scope};
 use crate::object::Object;
 use crate::path::FieldPath;
 
 pub use admission::{AdmissionReview, Operation};
+pub use admission_policy::{AdmissionPolicy, AdmissionPolicyBinding};
 pub use config::{Config, ExclusionRule, Process};
 pub use constraint::Constraint;
 pub use exception::PolicyException;
@@ -60,6 +62,11 @@ pub enum Resource {
     /// Says which objects stand for others that will be made of them. Only who says that it expands objects gets
     /// them ([`Resource::read_for`]); for all others they are [`Resource::Unsupported`].
     ExpansionTemplate(Box<ExpansionTemplate>),
+    /// One of the API server's own policies: what has to hold, or what is changed. Those that change objects are
+    /// [`Resource::Unsupported`] for who does not use mutators.
+    AdmissionPolicy(Box<AdmissionPolicy>),
+    /// Where such a policy applies, and what a violation leads to.
+    AdmissionPolicyBinding(Box<AdmissionPolicyBinding>),
     /// Any other Kubernetes object.
     Object(Object),
     /// A template, constraint, mutator or expansion template that is wrong in some place, as far as it could be
@@ -321,6 +328,8 @@ impl Resource {
     pub fn is_mutator(&self) -> bool {
         match self {
             Self::Mutator(_) => true,
+            Self::AdmissionPolicy(policy) => policy.key().effect == AdmissionEffect::Mutating,
+            Self::AdmissionPolicyBinding(binding) => binding.policy().effect == AdmissionEffect::Mutating,
             Self::Rejected(resource) => resource.is_mutator(),
             _ => false,
         }
@@ -362,6 +371,7 @@ impl Resource {
                 resource @ (Self::Template(_)
                 | Self::Constraint(_)
                 | Self::Mutator(_)
+                | Self::AdmissionPolicy(_)
                 | Self::ExpansionTemplate(_)),
             ) if broken => Some(Self::Rejected(Box::new(resource))),
             resource => resource.filter(|_| !broken),
@@ -378,6 +388,11 @@ fn read_object(document: &Document, object: Object, uses: Uses, errors: &mut Vec
         return Some(Resource::Constraint(Box::new(constraint)));
     }
     let group = &*gvk.group;
+    if group == ADMISSION_GROUP
+        && let Some((effect, is_binding)) = admission_kind(&gvk.kind)
+    {
+        return read_admission(document, object, effect, is_binding, uses, errors);
+    }
     let Some(kinds) = known_kinds(group) else {
         check_group(document, &object, errors);
         return Some(Resource::Object(object));
@@ -431,6 +446,43 @@ fn read_object(document: &Document, object: Object, uses: Uses, errors: &mut Vec
             Some(Resource::Unsupported(object))
         }
     }
+}
+
+/// The group of the API server's own admission policies, and of what configures its webhooks.
+const ADMISSION_GROUP: &str = "admissionregistration.k8s.io";
+/// The versions in which it has policies. What alpha versions had is not what there is now.
+const ADMISSION_VERSIONS: &[&str] = &["v1", "v1beta1"];
+
+/// Which kind of admission policy it is, and whether it is a binding; none if it is neither.
+fn admission_kind(kind: &str) -> Option<(AdmissionEffect, bool)> {
+    [AdmissionEffect::Validating, AdmissionEffect::Mutating].into_iter().find_map(|effect| match kind {
+        _ if kind == effect.policy_kind() => Some((effect, false)),
+        _ if kind == effect.binding_kind() => Some((effect, true)),
+        _ => None,
+    })
+}
+
+fn read_admission(
+    document: &Document,
+    object: Object,
+    effect: AdmissionEffect,
+    is_binding: bool,
+    uses: Uses,
+    errors: &mut Vec<Error>,
+) -> Option<Resource> {
+    check_version(document, &object, ADMISSION_VERSIONS, errors);
+    if effect == AdmissionEffect::Mutating && !uses.mutators {
+        let message = format!("`{}` is not supported here: {WITHOUT_MUTATORS}", object.gvk().kind);
+        let error = Error::new(ErrorKind::Unsupported, message).hint(ALLOW_UNSUPPORTED);
+        errors.push(error.about(object.to_string()).at(at(document, "kind")).in_field(field("kind")));
+        return Some(Resource::Unsupported(object));
+    }
+    if is_binding {
+        let binding = AdmissionPolicyBinding::read(document, &object, effect, errors)?;
+        return Some(Resource::AdmissionPolicyBinding(Box::new(binding)));
+    }
+    let policy = AdmissionPolicy::read(document, &object, effect, errors)?;
+    Some(Resource::AdmissionPolicy(Box::new(policy)))
 }
 
 fn check_version(document: &Document, object: &Object, versions: &[&str], errors: &mut Vec<Error>) {

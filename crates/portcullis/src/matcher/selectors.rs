@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::api::matching::{LabelSelector, Operator};
 use crate::object::Object;
+use crate::value::{self, Value};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Selector(Box<[Requirement]>);
@@ -46,8 +47,18 @@ impl Selector {
 
     /// Whether the object's own labels satisfy the selector.
     pub(crate) fn matches(&self, object: &Object) -> bool {
+        self.is_satisfied(|key| object.label(key))
+    }
+
+    /// The same of an object as a value.
+    pub(crate) fn matches_labels_of(&self, object: &Value) -> bool {
+        let labels = value::get_path(object, &["metadata", "labels"]);
+        self.is_satisfied(|key| labels.and_then(|labels| value::str_at(labels, &[key])))
+    }
+
+    fn is_satisfied<'l>(&self, label: impl Fn(&str) -> Option<&'l str>) -> bool {
         self.0.iter().all(|requirement| {
-            let label = object.label(&requirement.key);
+            let label = label(&requirement.key);
             match &requirement.test {
                 Test::In(values) => label.is_some_and(|label| values.contains(label)),
                 Test::NotIn(values) => label.is_none_or(|label| !values.contains(label)),

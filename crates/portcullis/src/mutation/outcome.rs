@@ -23,11 +23,27 @@ pub struct Mutation {
     pub(super) changes: Vec<Change>,
     pub(super) applied: Vec<Arc<MutatorInfo>>,
     pub(super) passes: usize,
+    /// The admission policies that changed it before: `policy/binding`.
+    pub(super) policies: Vec<Arc<str>>,
 }
 
 impl Mutation {
     pub(super) fn unchanged(object: Object, passes: usize) -> Self {
-        Self { original: object.clone(), object, changes: Vec::new(), applied: Vec::new(), passes }
+        let (changes, applied, policies) = (Vec::new(), Vec::new(), Vec::new());
+        Self { original: object.clone(), object, changes, applied, passes, policies }
+    }
+
+    /// The same of an object that admission policies changed before, as an API server asks them first: what it was
+    /// before them, and which they were (`policy/binding`).
+    #[must_use]
+    pub fn after_policies(self, original: Object, policies: impl IntoIterator<Item = String>) -> Self {
+        let policies = policies.into_iter().map(Into::into).collect();
+        Self { original, policies, ..self }
+    }
+
+    /// The admission policies that changed the object before the mutators did, as `policy/binding`.
+    pub fn policies(&self) -> impl Iterator<Item = &str> {
+        self.policies.iter().map(|policy| &**policy)
     }
 
     /// The object as the mutators left it. It keeps the document it was read from, so that what is found in it

@@ -307,7 +307,7 @@ impl Run<'_> {
                 changes.push(Change { mutator: mutator.info.clone(), path, old, new, written });
             }
         }
-        Ok(Mutation { original, object, changes, applied, passes: self.begun })
+        Ok(Mutation { original, object, changes, applied, passes: self.begun, policies: Vec::new() })
     }
 }
 

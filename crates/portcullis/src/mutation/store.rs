@@ -9,7 +9,7 @@ use super::index::Index;
 use crate::api::{Mutator, Resource, Uses};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
-use crate::names::MutatorKey;
+use crate::names::{AdmissionEffect, MutatorKey};
 
 /// Takes changes of mutators and gives out [`MutatorSet`]s.
 ///
@@ -61,9 +61,9 @@ impl MutatorStore {
             Resource::Mutator(mutator) => self.take(mutator, true),
             Resource::Rejected(resource) => match &**resource {
                 Resource::Mutator(mutator) => self.take(mutator, false),
-                _ => Vec::new(),
+                resource => not_applied(resource),
             },
-            _ => Vec::new(),
+            resource => not_applied(resource),
         }
     }
 
@@ -102,6 +102,28 @@ impl MutatorStore {
         let index = Index::build(applied);
         MutatorSet(Arc::new(Inner { mutators, conflicts, index }))
     }
+}
+
+/// Mutating admission policies of the API server's are none of these mutators: who takes only these says that the
+/// others are left out. [`AdmissionMutators`](crate::AdmissionMutators) are for who applies them.
+fn not_applied(resource: &Resource) -> Vec<Error> {
+    let (object, document) = match resource {
+        Resource::AdmissionPolicy(policy) if policy.key.effect == AdmissionEffect::Mutating => {
+            (&policy.object, &policy.document)
+        }
+        Resource::AdmissionPolicyBinding(binding) if binding.policy.effect == AdmissionEffect::Mutating => {
+            (&binding.object, &binding.document)
+        }
+        _ => return Vec::new(),
+    };
+    let message = format!("`{}` is not applied here", object.gvk().kind);
+    let error = Error::new(ErrorKind::Unsupported, message);
+    vec![
+        error
+            .hint("`portcullis mutate` applies it, and so does the API server that has it")
+            .about(object.to_string())
+            .at(document.location()),
+    ]
 }
 
 /// Compiled mutators: immutable, cheap to clone, `Send + Sync`.

@@ -4,8 +4,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::{Template, TemplateInfo};
+use crate::admission_policy::{BoundPolicy, CompiledBinding, CompiledPolicy};
 use crate::api::Constraint;
-use crate::enforcement::Enforcement;
+use crate::api::admission_policy::{AdmissionPolicyBinding, ValidationAction};
+use crate::api::matching::Match;
+use crate::enforcement::{Enforcement, EnforcementAction};
 use crate::error::{Error, ErrorKind, Severity};
 use crate::matcher::Matcher;
 use crate::names::{ConstraintKey, Gvk};
@@ -102,12 +105,17 @@ pub(crate) struct CompiledConstraint {
     /// constraints few may ever apply, and one evaluation alone does not pay for it.
     special: OnceLock<Option<Special>>,
     was_evaluated: AtomicBool,
+    /// What is asked instead, if it stands for the binding of an admission policy.
+    pub(crate) policy: Option<BoundPolicy>,
 }
 
 impl CompiledConstraint {
     /// Whether it may have something to say of objects of a kind: by its `match.kinds`, and by what its Rego
     /// says of kinds.
     pub(crate) fn concerns(&self, gvk: &Gvk) -> bool {
+        if let Some(policy) = &self.policy {
+            return policy.concerns(gvk);
+        }
         let of_text = self.template.program.told().operation_use().kinds.as_ref();
         self.matcher.concerns(gvk) && of_text.is_none_or(|kinds| kinds.contains(&*gvk.kind))
     }
@@ -145,8 +153,44 @@ impl CompiledConstraint {
             parameters,
             special: OnceLock::new(),
             was_evaluated: AtomicBool::new(false),
+            policy: None,
         };
         (Some(compiled), errors)
+    }
+
+    /// What stands for the binding of an admission policy: a constraint with the actions of the binding, at every
+    /// point.
+    pub(crate) fn of_binding(
+        api: &AdmissionPolicyBinding,
+        template: &Arc<Template>,
+        policy: &Arc<CompiledPolicy>,
+    ) -> Self {
+        // Beside another action, `Audit` adds nothing but a record.
+        let action = [
+            (ValidationAction::Deny, EnforcementAction::Deny),
+            (ValidationAction::Warn, EnforcementAction::Warn),
+        ];
+        let action = action.into_iter().find(|(action, _)| api.actions.contains(action));
+        let action = action.map_or(EnforcementAction::Dryrun, |(_, action)| action);
+        let kind = api.policy.effect.binding_kind();
+        Self {
+            info: Arc::new(ConstraintInfo {
+                key: ConstraintKey { kind: kind.into(), name: api.name.clone() },
+                enforcement: Enforcement::Everywhere(action),
+                object: api.object.clone(),
+                location: api.document.location(),
+                template: template.info.clone(),
+            }),
+            template: template.clone(),
+            matcher: Matcher::compile(&Match::default()),
+            parameters: Value::new_object(),
+            special: OnceLock::new(),
+            was_evaluated: AtomicBool::new(false),
+            policy: Some(BoundPolicy {
+                policy: policy.clone(),
+                binding: Arc::new(CompiledBinding::compile(api)),
+            }),
+        }
     }
 
     /// Its template's program for its parameters, if that differs and pays.

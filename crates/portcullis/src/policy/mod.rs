@@ -8,6 +8,7 @@
 //! have their defaults, and each constraint knows its action at each enforcement point. A constraint is
 //! judged with its template; one whose template is missing or broken is reported and not in force.
 
+mod admission;
 mod configs;
 mod constraint;
 mod exceptions;
@@ -148,6 +149,7 @@ impl PolicySet {
             errors.extend(store.upsert(prepared));
         }
         errors.extend(store.pending());
+        errors.extend(store.unbound());
         errors.extend(store.ignored_configs());
         errors.sort();
         (store.snapshot(), errors)
@@ -258,6 +260,10 @@ impl PolicySet {
         }
         match (object.is_namespace(), read) {
             (true, _) => Some(object.without_document()),
+            // It says which resource a custom kind is, and which versions are the same.
+            (false, _) if self.has_admission_policies() && &*object.gvk().kind == Scopes::DEFINITION => {
+                Some(object.without_document())
+            }
             (false, true) => Some(object.only(&fields)),
             (false, false) => None,
         }
@@ -284,6 +290,11 @@ impl PolicySet {
     pub fn kept_kinds(&self) -> impl Iterator<Item = &str> {
         let read = self.used_templates().flat_map(|template| template.info.inventory_reads());
         ALWAYS_READ.into_iter().chain(read.filter_map(|asked| asked.kind.as_deref()))
+    }
+
+    /// Whether there is an admission policy among the policies.
+    pub(crate) fn has_admission_policies(&self) -> bool {
+        self.0.constraints.iter().any(|constraint| constraint.policy.is_some())
     }
 
     /// Whether any constraint may apply to objects of a kind, whatever their group.

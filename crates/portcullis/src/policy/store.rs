@@ -7,12 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::admission::AdmissionEntries;
 use super::exceptions::CompiledException;
 use super::index::Index;
 use super::{CompiledConstraint, ConfigHomes, Exclusions, Inner, PolicySet, Prepared, Template};
 use crate::api::{Config, Constraint, ConstraintTemplate, PolicyException, Resource, SyncSet};
 use crate::error::{Error, ErrorKind};
-use crate::names::{ConstraintKey, Gvk, TemplateName};
+use crate::names::{AdmissionPolicyKey, ConstraintKey, Gvk, TemplateName};
 use crate::path::FieldPath;
 use crate::schema::ConstraintSchema;
 
@@ -32,6 +33,10 @@ pub enum Change {
     RemoveSyncSet(Arc<str>),
     /// An exception is gone; its name.
     RemoveException(Arc<str>),
+    /// An admission policy is gone. Its bindings wait for it.
+    RemoveAdmissionPolicy(AdmissionPolicyKey),
+    /// The binding of an admission policy that validates is gone; its name.
+    RemoveAdmissionPolicyBinding(Arc<str>),
 }
 
 /// Takes changes and gives out [`PolicySet`]s.
@@ -55,6 +60,7 @@ pub struct PolicyStore {
     configs: BTreeMap<Arc<str>, Config>,
     sync_sets: BTreeMap<Arc<str>, SyncSet>,
     exceptions: BTreeMap<Arc<str>, PolicyException>,
+    admission: AdmissionEntries,
     homes: ConfigHomes,
 }
 
@@ -131,6 +137,14 @@ impl PolicyStore {
                 self.exceptions.remove(&name);
                 Vec::new()
             }
+            Change::RemoveAdmissionPolicy(key) => {
+                self.admission.remove_policy(&key);
+                Vec::new()
+            }
+            Change::RemoveAdmissionPolicyBinding(name) => {
+                self.admission.remove_binding(&name);
+                Vec::new()
+            }
         }
     }
 
@@ -150,6 +164,13 @@ impl PolicyStore {
             }
             (Resource::SyncSet(sync_set), Standing::Sound) => {
                 self.sync_sets.insert(sync_set.name.clone(), sync_set);
+                Vec::new()
+            }
+            (Resource::AdmissionPolicy(policy), standing) => {
+                self.admission.upsert_policy(*policy, standing == Standing::Sound)
+            }
+            (Resource::AdmissionPolicyBinding(binding), Standing::Sound) => {
+                self.admission.upsert_binding(*binding);
                 Vec::new()
             }
             (Resource::Exception(exception), Standing::Sound) => {
@@ -181,7 +202,14 @@ impl PolicyStore {
                 });
                 errors.chain([self.missing_template(api, template)])
             })
+            .chain(self.admission.pending())
             .collect()
+    }
+
+    /// A warning for each admission policy that applies to nothing, as it has no binding.
+    #[must_use]
+    pub fn unbound(&self) -> Vec<Error> {
+        self.admission.unbound()
     }
 
     fn missing_template(&self, constraint: &Constraint, template: Option<&TemplateEntry>) -> Error {
@@ -224,6 +252,14 @@ impl PolicyStore {
                 let earlier = self.exceptions.get(&exception.name)?.document.location();
                 (&exception.document, earlier, exception.subject())
             }
+            Resource::AdmissionPolicy(policy) => {
+                let earlier = self.admission.policy(policy.key())?.document.location();
+                (&policy.document, earlier, policy.subject())
+            }
+            Resource::AdmissionPolicyBinding(binding) => {
+                let earlier = self.admission.binding(binding)?.document.location();
+                (&binding.document, earlier, binding.subject())
+            }
             _ => return None,
         };
         let message = format!("defined a second time; the first is at {earlier}");
@@ -234,8 +270,11 @@ impl PolicyStore {
     /// The policies as they are now. Cost: a few pointers per constraint, and the match index.
     #[must_use]
     pub fn snapshot(&self) -> PolicySet {
-        let constraints: Box<[_]> =
+        let mut constraints: Vec<_> =
             self.constraints.values().filter_map(|entry| entry.good.clone()).collect();
+        constraints.extend(self.admission.bound());
+        constraints.sort_by(|a, b| a.info.key().cmp(b.info.key()));
+        let constraints: Box<[_]> = constraints.into();
         let templates = self
             .templates
             .iter()

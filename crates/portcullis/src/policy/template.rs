@@ -5,13 +5,15 @@ use std::sync::Arc;
 use crate::analysis::{InventoryRead, Told};
 use crate::api::ConstraintTemplate;
 use crate::api::Operation;
+use crate::api::admission_policy::AdmissionPolicy;
+use crate::api::cel::CelSource;
 use crate::api::template::EngineSource;
 use crate::document::Document;
 use crate::enforcement::EnforcementPoint;
 use crate::error::{Error, Severity};
 use crate::names::TemplateName;
 use crate::path::FieldPath;
-use crate::program::{InventoryComparison, Program};
+use crate::program::{InventoryComparison, PolicyProgram, Program};
 use crate::schema::{ConstraintSchema, Schema};
 use crate::source::Location;
 
@@ -177,6 +179,35 @@ impl Template {
             operations: api.operations.clone(),
         });
         (template, errors)
+    }
+
+    /// What stands for the template of a binding: its policy.
+    pub(crate) fn of_policy(api: &AdmissionPolicy, program: &Arc<PolicyProgram>) -> Self {
+        let program = Program::Policy(program.clone());
+        let kind: Arc<str> = api.key.effect.binding_kind().into();
+        let description = match api.object.annotation("description") {
+            Some(annotation) => annotation.text().map(Into::into),
+            None => None,
+        };
+        Self {
+            info: Arc::new(TemplateInfo {
+                name: TemplateName::of_kind(&kind),
+                kind,
+                title: None,
+                description,
+                location: api.document.location(),
+                operations: program.operations(),
+                documents: program.documents(),
+                told: program.told().clone(),
+                comparisons: Vec::new(),
+                source: EngineSource::Cel(CelSource::of_policy(api)),
+                document: api.document.clone(),
+            }),
+            // Bindings have no parameters of their own, and are not read by it.
+            schema: ConstraintSchema::of_any_template().clone(),
+            program,
+            operations: Vec::new(),
+        }
     }
 
     /// The operations that it is evaluated for at the webhook; empty is all.

@@ -25,6 +25,9 @@ use crate::source::Location;
 use crate::value::Value;
 
 use cel::CelProgram;
+pub(crate) use cel::{
+    AnnotationAnswer, MutationForm, PolicyAnswer, PolicyDecision, PolicyProgram, PolicyView,
+};
 use rego::RegoProgram;
 
 /// A place where a policy goes through objects of the inventory.
@@ -86,6 +89,8 @@ pub(crate) enum Program {
     Rego(Box<RegoProgram>),
     /// CEL, as Gatekeeper evaluates it.
     Cel(Box<CelProgram>),
+    /// An admission policy of the API server's. It is asked through its bindings, and not as templates are.
+    Policy(Arc<PolicyProgram>),
 }
 
 impl Program {
@@ -113,6 +118,7 @@ impl Program {
         match self {
             Self::Rego(program) => program.operations(),
             Self::Cel(program) => program.operations(),
+            Self::Policy(program) => program.common().operations(),
         }
     }
 
@@ -121,6 +127,7 @@ impl Program {
         match self {
             Self::Rego(program) => program.documents(),
             Self::Cel(program) => program.documents(),
+            Self::Policy(program) => program.common().documents(),
         }
     }
 
@@ -129,6 +136,7 @@ impl Program {
         match self {
             Self::Rego(program) => program.told(),
             Self::Cel(program) => program.told(),
+            Self::Policy(program) => program.common().told(),
         }
     }
 
@@ -136,7 +144,7 @@ impl Program {
     pub(crate) fn comparisons(&self) -> Vec<InventoryComparison> {
         match self {
             Self::Rego(program) => program.comparisons(),
-            Self::Cel(_) => Vec::new(),
+            Self::Cel(_) | Self::Policy(_) => Vec::new(),
         }
     }
 
@@ -144,7 +152,7 @@ impl Program {
     pub(crate) fn index_count(&self) -> usize {
         match self {
             Self::Rego(program) => program.index_count(),
-            Self::Cel(_) => 0,
+            Self::Cel(_) | Self::Policy(_) => 0,
         }
     }
 
@@ -152,7 +160,7 @@ impl Program {
     pub(crate) fn new_indexes(&self, data: &Value) -> Option<Indexes> {
         match self {
             Self::Rego(program) => program.new_indexes(data),
-            Self::Cel(_) => None,
+            Self::Cel(_) | Self::Policy(_) => None,
         }
     }
 
@@ -160,7 +168,7 @@ impl Program {
     pub(crate) fn is_known_by(&self, indexes: &Indexes) -> bool {
         match self {
             Self::Rego(program) => program.is_known_by(indexes),
-            Self::Cel(_) => false,
+            Self::Cel(_) | Self::Policy(_) => false,
         }
     }
 
@@ -168,7 +176,7 @@ impl Program {
     pub(crate) fn prepare(&self, indexes: &Indexes) {
         match self {
             Self::Rego(program) => program.prepare(indexes),
-            Self::Cel(_) => {}
+            Self::Cel(_) | Self::Policy(_) => {}
         }
     }
 
@@ -178,6 +186,8 @@ impl Program {
         match self {
             Self::Rego(program) => program.may_rest_on(base, place),
             Self::Cel(program) => program.may_rest_on(base, place),
+            // Which requests they are about rests on nearly all of it.
+            Self::Policy(_) => true,
         }
     }
 
@@ -186,7 +196,7 @@ impl Program {
     pub(crate) fn specialise(&self, key: &str, value: &Value) -> Option<Special> {
         match self {
             Self::Rego(program) => program.specialise(key, value),
-            Self::Cel(_) => None,
+            Self::Cel(_) | Self::Policy(_) => None,
         }
     }
 
@@ -200,6 +210,10 @@ impl Program {
         match self {
             Self::Rego(program) => program.evaluate(workspace, input, surroundings),
             Self::Cel(program) => program.evaluate(input, surroundings),
+            Self::Policy(_) => {
+                let message = "an admission policy was asked without its binding: please report this";
+                Evaluation { result: Err(EvaluationError::new(message)), prints: Vec::new(), steps: 0 }
+            }
         }
     }
 }
@@ -209,6 +223,7 @@ impl fmt::Debug for Program {
         match self {
             Self::Rego(program) => program.fmt(f),
             Self::Cel(program) => program.fmt(f),
+            Self::Policy(program) => program.common().fmt(f),
         }
     }
 }

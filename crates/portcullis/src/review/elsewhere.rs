@@ -95,6 +95,10 @@ impl PolicySet {
                 None => actions,
             };
             let Some(action) = actions.gravest() else { continue };
+            // An API server knows in which namespace it is, and nothing is said of others here.
+            if constraint.policy.is_some() {
+                continue;
+            }
             if !constraint.template.reviews(review.operation(), point)
                 || (!is_excluded && matches(constraint, review, namespace) != Ok(false))
             {

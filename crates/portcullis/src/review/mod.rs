@@ -8,14 +8,18 @@ mod elsewhere;
 mod implied;
 mod keep;
 mod locate;
+mod mutating;
 mod outcome;
+mod policies;
 mod quotes;
 mod request;
 mod why;
 
 pub use elsewhere::Elsewhere;
 pub use implied::ImpliedBy;
+pub use mutating::{AdmissionMutation, AdmissionMutators};
 pub use outcome::{ConstraintResult, Outcome, Position, Precision, Verdict, Violation};
+pub use policies::{AdmissionAnswer, AdmissionDenial};
 pub use request::Review;
 pub use why::Applicability;
 
@@ -25,8 +29,9 @@ use std::sync::Arc;
 use keep::Room;
 pub(crate) use locate::{Judged, Places, Reader, Thing};
 
+use crate::admission_policy::BoundPolicy;
 use crate::api::Process;
-use crate::enforcement::EnforcementPoint;
+use crate::enforcement::{Actions, EnforcementAction, EnforcementPoint};
 use crate::inventory::Inventory;
 use crate::matcher::{MatchError, Subject};
 use crate::names::ConstraintKey;
@@ -93,6 +98,10 @@ impl PolicySet {
             }
             let implied_by = review.implied_by();
             let actions = implied_by.map_or(actions, |implied_by| implied_by.actions(actions));
+            if let Some(bound) = &constraint.policy {
+                self.review_policy(bound, constraint, review, world, actions, &judged, &mut each);
+                continue;
+            }
             let matched = matches(constraint, review, namespace);
             if matched == Ok(false) {
                 continue;
@@ -122,6 +131,53 @@ impl PolicySet {
 }
 
 impl PolicySet {
+    /// The results of the binding of an admission policy: none if it is not about the request; and a second one, if
+    /// something denies it whatever the actions of the binding are.
+    #[expect(clippy::too_many_arguments, reason = "all of a review that is under way")]
+    fn review_policy(
+        &self,
+        bound: &BoundPolicy,
+        constraint: &CompiledConstraint,
+        review: &Review,
+        world: &World<'_>,
+        actions: Actions,
+        judged: &OnceCell<Option<Arc<Judged>>>,
+        each: &mut impl FnMut(&dyn Fn(&World<'_>) -> ConstraintResult),
+    ) {
+        let namespace = review.known_namespace(world);
+        let start = world.read_stopwatch();
+        let said = match self.unknown(constraint, review, world) {
+            Some(why) if policies::applies(constraint, review, namespace, world) != Some(Ok(false)) => {
+                let error = EvaluationError::new(why);
+                policies::Said { denial: Some(error), ..policies::Said::pass() }
+            }
+            Some(_) => return,
+            None => policies::say(bound, review, namespace, world, judged),
+        };
+        let took_ns = start.zip(world.read_stopwatch()).map(|(start, end)| end.saturating_sub(start));
+        let Some(verdict) = said.verdict else { return };
+        let implied_by = review.implied_by();
+        let result = |verdict: Verdict, actions: Actions, prints: Vec<String>| {
+            let verdict = self.excepting(constraint.info.key(), review, namespace, world, verdict);
+            let verdict = match implied_by {
+                Some(implied_by) => verdict.after(&implied_by.prefix()),
+                None => verdict,
+            };
+            let (constraint, implied_by) = (constraint.info.clone(), implied_by.cloned());
+            ConstraintResult { constraint, implied_by, actions, verdict, prints, steps: said.steps, took_ns }
+        };
+        let prints: Vec<String> =
+            said.ignored.iter().map(|what| format!("failurePolicy is Ignore: {what}")).collect();
+        let has_denial = said.denial.is_some();
+        if !has_denial || verdict != Verdict::Pass {
+            each(&|_| result(verdict.clone(), actions, prints.clone()));
+        }
+        if let Some(denial) = &said.denial {
+            let deny = Actions::from_iter([EnforcementAction::Deny]);
+            each(&|_| result(Verdict::Error(denial.clone()), deny, Vec::new()));
+        }
+    }
+
     /// Whether a Config excludes the object of a review from a process. Callers that stand for a process ask
     /// before they review. A Namespace is tested by its own name; what is in no namespace is excluded only by
     /// `*`.

@@ -35,10 +35,10 @@ use crate::world::World;
 #[derive(Clone, Debug)]
 pub struct Review {
     /// `input.review`, in which `namespaceObject` is null: what it is depends on the world.
-    request: Value,
-    operation: Operation,
-    object: Option<Object>,
-    old_object: Option<Object>,
+    pub(super) request: Value,
+    pub(super) operation: Operation,
+    pub(super) object: Option<Object>,
+    pub(super) old_object: Option<Object>,
     home: Home,
     /// How it is known where the object lives.
     place: Place,

@@ -73,6 +73,13 @@ impl PolicySet {
             return Applicability::Excluded;
         }
         let namespace = review.known_namespace(world);
+        if let Some(applies) = super::policies::applies(constraint, review, namespace, world) {
+            return match applies {
+                Ok(true) => Applicability::Applies,
+                Ok(false) => Applicability::Criteria(vec!["`matchConstraints`, `matchResources`".to_owned()]),
+                Err(why) => Applicability::Unknown(why),
+            };
+        }
         match super::matches(constraint, review, namespace) {
             Ok(true) => Applicability::Applies,
             Err(why) => Applicability::Unknown(why),

@@ -84,6 +84,10 @@ pub fn write_json(all: &[Mutated], out: &mut dyn Write) -> io::Result<()> {
     let item = |mutated: &Mutated| {
         let mut item = identity(&mutated.object);
         item.insert("changes".to_owned(), mutated.mutation.changes().iter().map(change).collect());
+        let policies: Vec<&str> = mutated.mutation.policies().collect();
+        if !policies.is_empty() {
+            item.insert("policies".to_owned(), json!(policies));
+        }
         item.insert("object".to_owned(), mutated.object.to_json());
         item
     };
@@ -146,6 +150,9 @@ pub fn write_diff(all: &[Mutated], out: &mut dyn Write) -> io::Result<()> {
         for mutated in &all {
             let changes = mutated.mutation.changes();
             writeln!(out, "# {}: {}", mutated.object, count(changes.len(), "change", "changes"))?;
+            for policy in mutated.mutation.policies() {
+                writeln!(out, "#   changed by MutatingAdmissionPolicy {policy}")?;
+            }
             for change in changes {
                 writeln!(out, "#   {change}")?;
             }

@@ -10,6 +10,7 @@ mod expansions;
 mod mutations;
 mod report;
 mod type_checks;
+mod vap;
 
 use std::fs;
 use std::path::Path;
@@ -36,6 +37,8 @@ pub enum Recording {
     CelSpec,
     /// What Gatekeeper's driver of CEL says of objects.
     CelGatekeeper,
+    /// What an API server answers by its own admission policies.
+    Vap,
 }
 
 impl Recording {
@@ -47,6 +50,7 @@ impl Recording {
         Self::CelExpressions,
         Self::CelSpec,
         Self::CelGatekeeper,
+        Self::Vap,
     ];
 
     /// Its name on the command line, and that of its list.
@@ -58,6 +62,7 @@ impl Recording {
             Self::CelExpressions => "cel-expressions",
             Self::CelSpec => "cel-spec",
             Self::CelGatekeeper => "cel-gatekeeper",
+            Self::Vap => "vap",
         }
     }
 
@@ -72,6 +77,7 @@ impl Recording {
             Self::CelExpressions => "the type, value, error and cost of CEL expressions",
             Self::CelSpec => "the same of the language's own examples",
             Self::CelGatekeeper => "what templates in CEL say of objects and requests",
+            Self::Vap => "what an API server answers to requests by its own admission policies",
         }
     }
 
@@ -99,13 +105,14 @@ impl Recording {
             Self::CelExpressions => cel::judge_expression(case, &mut session.variables),
             Self::CelSpec => cel::judge_example(case).map(Some),
             Self::CelGatekeeper => cel_gatekeeper::judge(case, &mut session.fixtures, session.program),
+            Self::Vap => vap::judge(case).map(Some),
         }
     }
 
     /// Whether some of its cases run the command line.
     pub const fn needs_program(self) -> bool {
         match self {
-            Self::TypeChecks | Self::Mutations | Self::CelExpressions | Self::CelSpec => false,
+            Self::TypeChecks | Self::Mutations | Self::CelExpressions | Self::CelSpec | Self::Vap => false,
             Self::Expansions | Self::CelGatekeeper => true,
         }
     }
@@ -232,7 +239,7 @@ mod tests {
         assert_eq!(Recording::named("type-checks"), Ok(Recording::TypeChecks));
         assert_eq!(
             Recording::named("type"),
-            Err("there is no recording `type`, only: type-checks, mutations, expansions, cel-expressions, cel-spec, cel-gatekeeper".to_owned())
+            Err("there is no recording `type`, only: type-checks, mutations, expansions, cel-expressions, cel-spec, cel-gatekeeper, vap".to_owned())
         );
     }
 }

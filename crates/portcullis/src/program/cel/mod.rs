@@ -1,0 +1,92 @@
+//! Templates in CEL: from the expressions of a template to violations with messages.
+//!
+//! Everything that knows both CEL and Kubernetes' templates is here: which names expressions have, in which
+//! order they are evaluated, at what cost, and what comes of one that has no value. The rules are those of
+//! Gatekeeper's driver, which are those of the API server for its admission policies.
+//!
+//! ```text
+//! match conditions --all true--> validations --not true--> messages --> violations
+//!        \---------------\--------- variables, evaluated when they are read
+//! ```
+
+mod compile;
+mod evaluate;
+mod names;
+mod policy;
+mod reads;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use super::{Evaluation, EvaluationError, RawViolation, Surroundings};
+use crate::analysis::{ObjectRead, Told};
+use crate::api::cel::FailurePolicy;
+use crate::api::template::Text;
+use crate::document::Document;
+
+pub(crate) use policy::{
+    AnnotationAnswer, MutationForm, PolicyAnswer, PolicyDecision, PolicyProgram, PolicyView,
+};
+
+/// The type whose fields are the variables of the template.
+const VARIABLES: &str = "kubernetes.variables";
+
+/// A template's compiled program. Immutable and shared by threads.
+pub(crate) struct CelProgram {
+    document: Document,
+    variables: Vec<Variable>,
+    match_conditions: Vec<Expression>,
+    validations: Vec<Validation>,
+    failure_policy: FailurePolicy,
+    /// How many evaluations may be inside of each other.
+    levels: u64,
+    operations: usize,
+    told: Arc<Told>,
+    /// All that it may read: a variable, and a path in it.
+    reads: Vec<(String, ObjectRead)>,
+}
+
+struct Variable {
+    name: Arc<str>,
+    program: portcullis_cel::Program,
+    nesting: u32,
+    levels: u64,
+    /// What is read to make it.
+    reads: BTreeSet<(String, ObjectRead)>,
+}
+
+struct Expression {
+    text: Text,
+    program: portcullis_cel::Program,
+}
+
+struct Validation {
+    expression: Expression,
+    message: Option<Arc<str>>,
+    message_expression: Option<Expression>,
+    /// Which parts of the object it reads.
+    reads: Arc<[ObjectRead]>,
+}
+
+impl CelProgram {
+    /// How many expressions it has.
+    pub(in crate::program) fn operations(&self) -> usize {
+        self.operations
+    }
+
+    /// How many variables it has.
+    pub(in crate::program) fn documents(&self) -> usize {
+        self.variables.len()
+    }
+
+    pub(crate) fn told(&self) -> &Arc<Told> {
+        &self.told
+    }
+}
+
+impl fmt::Debug for CelProgram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Cel({} expressions)", self.operations)
+    }
+}

@@ -1,0 +1,397 @@
+//! The API server's own admission policies: which decisions, audit annotations and patches their expressions come
+//! to.
+//!
+//! What differs from templates: budgets are larger, decisions keep the order of the validations, a mistake in a
+//! messageExpression is an error, and parameters are objects.
+
+use std::cell::Cell;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use portcullis_cel::{CelValue, Environment, Type};
+use portcullis_value::{Limits, Watch};
+
+use super::compile::{Compiler, used};
+use super::evaluate::{Answer, MATCH_BUDGET, OUT_OF_BUDGET, Phase, Tank, aggregated};
+use super::names::{
+    AUTHORIZER, AUTHORIZER_TYPE, REQUEST_RESOURCE, RESOURCE_CHECK_TYPE, Seen, environment_without_variables,
+    with_variables,
+};
+use super::reads::{object_reads, read_variables, reads_of};
+use super::{CelProgram, EvaluationError, Expression, Validation};
+use crate::analysis::{InventoryRead, ObjectRead, Told};
+use crate::api::admission_policy::{AdmissionPolicy, DenialReason, Effect, Mutation};
+use crate::api::cel::{FailurePolicy, PARAMS};
+use crate::error::{Error, Severity};
+use crate::value::Value;
+
+/// What all validations of a policy may cost together, with their messages; and its audit annotations.
+const BUDGET: u64 = 10_000_000;
+/// How many steps a policy may take of what a template in Rego may: the costs are what is meant to end an
+/// evaluation, and those of match conditions, validations and annotations are ten times those of templates.
+const STEPS: u64 = 50;
+
+/// A policy's compiled expressions. Immutable and shared by threads.
+#[derive(Debug)]
+pub(crate) struct PolicyProgram {
+    /// Variables, match conditions and validations.
+    common: CelProgram,
+    /// One for each validation.
+    reasons: Vec<DenialReason>,
+    annotations: Vec<Annotation>,
+    /// In their order.
+    mutations: Vec<(MutationForm, Expression)>,
+}
+
+/// How an expression says what is changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MutationForm {
+    ApplyConfiguration,
+    JsonPatch,
+}
+
+#[derive(Debug)]
+struct Annotation {
+    key: Arc<str>,
+    expression: Expression,
+}
+
+impl std::fmt::Debug for Expression {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Expression").field("text", &self.text.text).finish_non_exhaustive()
+    }
+}
+
+/// What an evaluation looks at.
+pub(crate) struct PolicyView<'a> {
+    /// `request` as expressions see it, and `namespaceObject` in it, which they see apart.
+    pub(crate) request: &'a Value,
+    /// The same for match conditions, which see the resource as it was asked for.
+    pub(crate) condition_request: &'a Value,
+    pub(crate) object: &'a Value,
+    pub(crate) old_object: &'a Value,
+    /// Null, if there are none.
+    pub(crate) params: &'a Value,
+    pub(crate) limits: Limits,
+    pub(crate) watch: Option<&'a dyn Watch>,
+}
+
+/// What a policy says of one request with one parameter.
+#[derive(Debug, Default)]
+pub(crate) struct PolicyAnswer {
+    /// One for each validation, in their order; or one for all, if they could not be evaluated. None, if a match
+    /// condition is false.
+    pub(crate) decisions: Vec<PolicyDecision>,
+    pub(crate) annotations: Vec<(Arc<str>, AnnotationAnswer)>,
+}
+
+/// What came of a validation.
+#[derive(Debug)]
+pub(crate) enum PolicyDecision {
+    Admit,
+    Deny {
+        message: String,
+        reason: DenialReason,
+        reads: Arc<[ObjectRead]>,
+    },
+    /// It has no value. What that leads to is said by the policy's failurePolicy.
+    Error(EvaluationError),
+}
+
+/// What came of an audit annotation.
+#[derive(Debug)]
+pub(crate) enum AnnotationAnswer {
+    Value(String),
+    Nothing,
+    Error(EvaluationError),
+}
+
+impl PolicyProgram {
+    /// Compiles a policy's expressions. All that is wrong with them comes back, with positions in its document.
+    pub(crate) fn compile(policy: &AdmissionPolicy) -> (Option<Self>, Vec<Error>) {
+        let document = &policy.document;
+        let mut of_messages = environment_without_variables();
+        if policy.param_kind.is_some() {
+            of_messages = of_messages.with_variable(PARAMS, Type::Dyn);
+        }
+        let conditions = of_messages
+            .clone()
+            .with_variable(AUTHORIZER, Type::object(AUTHORIZER_TYPE))
+            .with_variable(REQUEST_RESOURCE, Type::object(RESOURCE_CHECK_TYPE));
+        let composed = |environment: &Environment| {
+            let environment = environment.clone();
+            if policy.variables.is_empty() { environment } else { with_variables(environment) }
+        };
+        let mut compiler = Compiler {
+            document,
+            environment: composed(&conditions),
+            fields: Vec::new(),
+            variables: Vec::new(),
+            errors: Vec::new(),
+        };
+        let mut match_conditions = Vec::new();
+        for condition in &policy.match_conditions {
+            let compiled = compiler.compile_to(&condition.expression, &conditions, &[Type::Bool]);
+            match_conditions.extend(compiled);
+        }
+        compile_variables(policy, &mut compiler);
+        let all = compiler.environment_with_variables();
+        let of_messages = compiler.with_fields(composed(&of_messages));
+        let (mut validations, mut reasons, mut annotations) = (Vec::new(), Vec::new(), Vec::new());
+        if let Effect::Validate { validations: written, audit_annotations } = &policy.effect {
+            for validation in written {
+                let expression = compiler.compile_to(&validation.expression, &all, &[Type::Bool]);
+                let message_expression = validation.message_expression.as_ref();
+                let message_expression = message_expression
+                    .and_then(|text| compiler.compile_to(text, &of_messages, &[Type::String]));
+                let Some(expression) = expression else { continue };
+                let reads = compiler.reads_of(&expression.program);
+                validations.push(Validation {
+                    reads: object_reads(&reads).into(),
+                    message: validation.message.clone(),
+                    expression,
+                    message_expression,
+                });
+                reasons.push(validation.reason);
+            }
+            for annotation in audit_annotations {
+                let types = [Type::String, Type::Null];
+                let expression = compiler.compile_to(&annotation.value, &all, &types);
+                let key = annotation.key.clone();
+                annotations.extend(expression.map(|expression| Annotation { key, expression }));
+            }
+        }
+        let mut mutations = Vec::new();
+        if let Effect::Mutate { mutations: written, .. } = &policy.effect {
+            let patches = all.clone().with_patches();
+            for mutation in written {
+                let (form, ty) = match mutation {
+                    Mutation::ApplyConfiguration(_) => {
+                        (MutationForm::ApplyConfiguration, Type::object("Object"))
+                    }
+                    Mutation::JsonPatch(_) => {
+                        (MutationForm::JsonPatch, Type::list(Type::object("JSONPatch")))
+                    }
+                };
+                let expression = compiler.compile_to(mutation.expression(), &patches, &[ty]);
+                mutations.extend(expression.map(|expression| (form, expression)));
+            }
+        }
+        let errors: Vec<Error> =
+            compiler.errors.iter().map(|error| error.clone().about(policy.subject())).collect();
+        if errors.iter().any(|error| error.severity() == Severity::Error) {
+            return (None, errors);
+        }
+        let variables = compiler.variables;
+        let mut reads: BTreeSet<(String, ObjectRead)> = BTreeSet::new();
+        let messages = validations.iter().filter_map(|validation| validation.message_expression.as_ref());
+        let expressions = match_conditions
+            .iter()
+            .chain(validations.iter().map(|validation| &validation.expression))
+            .chain(annotations.iter().map(|annotation| &annotation.expression))
+            .chain(mutations.iter().map(|(_, expression)| expression));
+        for expression in expressions.chain(messages) {
+            reads.extend(reads_of(&variables, &expression.program));
+        }
+        let parameters = policy.param_kind.iter().map(|kind| InventoryRead {
+            api_version: Some(kind.api_version().into()),
+            kind: Some(kind.kind.clone()),
+            fields: None,
+        });
+        let texts = policy.expressions();
+        let used = used(&reads, parameters.collect());
+        let told = Told::of_cel(used, texts.iter().map(|text| &*text.text));
+        let common = CelProgram {
+            document: document.clone(),
+            levels: 1 + variables.iter().map(|variable| variable.levels).max().unwrap_or(0),
+            operations: texts.len(),
+            variables,
+            match_conditions,
+            validations,
+            failure_policy: policy.failure_policy,
+            told: Arc::new(told),
+            reads: reads.into_iter().collect(),
+        };
+        (Some(Self { common, reasons, annotations, mutations }), errors)
+    }
+
+    /// The forms of its mutations, in their order.
+    pub(crate) fn mutations(&self) -> impl Iterator<Item = MutationForm> {
+        self.mutations.iter().map(|(form, _)| *form)
+    }
+
+    /// Whether its match conditions hold. The inner error is one of theirs, the outer one of the engine.
+    pub(crate) fn holds(
+        &self,
+        view: &PolicyView<'_>,
+    ) -> Result<Result<bool, EvaluationError>, EvaluationError> {
+        let held = self.common.within(view.limits, STEPS, view.watch, |tank, cost| {
+            self.matches(&view.seen(view.condition_request), tank, cost)
+        });
+        held.0
+    }
+
+    /// What the expression of a mutation comes to. The inner error is its own, the outer one of the engine.
+    pub(crate) fn patch(
+        &self,
+        number: usize,
+        view: &PolicyView<'_>,
+    ) -> Result<Result<CelValue, EvaluationError>, EvaluationError> {
+        let made = self.common.within(view.limits, STEPS, view.watch, |tank, cost| {
+            let seen = view.seen(view.request);
+            let mut phase = Phase::new(&self.common, &seen, tank, Some(&seen.namespace), BUDGET);
+            let Some((_, expression)) = self.mutations.get(number) else {
+                return Ok(Err(EvaluationError::new("there is no such mutation: please report this")));
+            };
+            Ok(match phase.evaluate(expression, cost)? {
+                Answer::Value(value) => Ok(value),
+                Answer::Error(error) => Err(error),
+                Answer::OutOfBudget => Err(EvaluationError::new(OUT_OF_BUDGET)),
+            })
+        });
+        made.0
+    }
+
+    pub(crate) fn common(&self) -> &CelProgram {
+        &self.common
+    }
+
+    /// What it says of a request, and what that cost. Never panics.
+    ///
+    /// # Errors
+    ///
+    /// If a limit of the engine ends an evaluation, or only a cluster could answer: that is never a pass,
+    /// whatever the policy says of failures.
+    pub(crate) fn evaluate(&self, view: &PolicyView<'_>) -> (Result<PolicyAnswer, EvaluationError>, u64) {
+        self.common.within(view.limits, STEPS, view.watch, |tank, cost| {
+            match self.matches(&view.seen(view.condition_request), tank, cost)? {
+                Ok(true) => self.judge(&view.seen(view.request), tank, cost),
+                Ok(false) => Ok(PolicyAnswer::default()),
+                Err(error) => Ok(PolicyAnswer::of_error(error)),
+            }
+        })
+    }
+
+    /// Whether all match conditions hold. The inner error is one of theirs.
+    fn matches(
+        &self,
+        seen: &Seen,
+        tank: &Tank<'_>,
+        cost: &Cell<u64>,
+    ) -> Result<Result<bool, EvaluationError>, EvaluationError> {
+        // They see no Namespace.
+        let mut phase = Phase::new(&self.common, seen, tank, None, MATCH_BUDGET);
+        let (mut failed, mut passes) = (Vec::new(), true);
+        for condition in &self.common.match_conditions {
+            match phase.evaluate(condition, cost)? {
+                Answer::Value(value) => passes &= value.as_bool() == Some(true),
+                Answer::Error(error) => failed.push(error),
+                Answer::OutOfBudget => return Ok(Err(EvaluationError::new(OUT_OF_BUDGET))),
+            }
+        }
+        Ok(if passes && !failed.is_empty() { Err(aggregated(failed)) } else { Ok(passes) })
+    }
+
+    fn judge(&self, seen: &Seen, tank: &Tank<'_>, cost: &Cell<u64>) -> Result<PolicyAnswer, EvaluationError> {
+        let out_of_budget = || PolicyAnswer::of_error(EvaluationError::new(OUT_OF_BUDGET));
+        let mut phase = Phase::new(&self.common, seen, tank, Some(&seen.namespace), BUDGET);
+        let mut answers = Vec::new();
+        for validation in &self.common.validations {
+            match phase.evaluate(&validation.expression, cost)? {
+                Answer::OutOfBudget => return Ok(out_of_budget()),
+                answer => answers.push(answer),
+            }
+        }
+        let mut phase = Phase::new(&self.common, seen, tank, Some(&seen.namespace), phase.left);
+        let messages = self.messages(&mut phase, cost);
+        let mut decisions = Vec::new();
+        let rows = self.common.validations.iter().zip(&self.reasons).zip(answers).enumerate();
+        for (number, ((validation, reason), answer)) in rows {
+            decisions.push(match (answer, &messages) {
+                (Answer::Error(error), _) => PolicyDecision::Error(error),
+                (_, None) => {
+                    let message = format!("failed messageExpression: {OUT_OF_BUDGET}");
+                    PolicyDecision::Error(EvaluationError::new(message))
+                }
+                (Answer::Value(value), _) if value.as_bool() == Some(true) => PolicyDecision::Admit,
+                (Answer::Value(_) | Answer::OutOfBudget, Some(messages)) => PolicyDecision::Deny {
+                    message: validation.said(messages.get(number).cloned().flatten()),
+                    reason: *reason,
+                    reads: validation.reads.clone(),
+                },
+            });
+        }
+        let mut phase = Phase::new(&self.common, seen, tank, Some(&seen.namespace), BUDGET);
+        let mut annotations = Vec::new();
+        for annotation in &self.annotations {
+            let answer = match phase.evaluate(&annotation.expression, cost)? {
+                Answer::OutOfBudget => return Ok(out_of_budget()),
+                Answer::Error(error) => AnnotationAnswer::Error(error),
+                Answer::Value(CelValue::String(text)) if !text.as_str().trim().is_empty() => {
+                    AnnotationAnswer::Value(text.as_str().trim().to_owned())
+                }
+                Answer::Value(_) => AnnotationAnswer::Nothing,
+            };
+            annotations.push((annotation.key.clone(), answer));
+        }
+        Ok(PolicyAnswer { decisions, annotations })
+    }
+
+    /// What the messageExpressions say; none of all, if they cost too much together. One that fails says nothing,
+    /// also where it asks for rights, which messages may not.
+    fn messages(&self, phase: &mut Phase<'_>, cost: &Cell<u64>) -> Option<Vec<Option<String>>> {
+        let mut messages = Vec::new();
+        for validation in &self.common.validations {
+            let expression = validation.message_expression.as_ref();
+            messages.push(match expression.map(|expression| phase.evaluate(expression, cost)) {
+                Some(Ok(Answer::Value(value))) => value.as_str().map(str::to_owned),
+                Some(Ok(Answer::OutOfBudget)) => return None,
+                None | Some(Err(_) | Ok(Answer::Error(_))) => None,
+            });
+        }
+        Some(messages)
+    }
+
+    pub(crate) fn failure_policy(&self) -> FailurePolicy {
+        self.common.failure_policy
+    }
+}
+
+/// Compiles the variables, each with those before it. Of those with the same name the last one counts, as in an
+/// API server: also for what was compiled before it, so that one must never come back to itself.
+fn compile_variables(policy: &AdmissionPolicy, compiler: &mut Compiler<'_>) {
+    let mut last: HashMap<&str, usize> = HashMap::new();
+    for (number, variable) in policy.variables.iter().enumerate() {
+        last.insert(&variable.name, number);
+    }
+    for (number, variable) in policy.variables.iter().enumerate() {
+        let environment = compiler.environment_with_variables();
+        let compiled = compiler.compile(&variable.expression, &environment);
+        let Some(expression) = compiled else {
+            // What reads it is not wrong for that.
+            compiler.fields.push((variable.name.clone(), Type::Dyn));
+            continue;
+        };
+        let is_later = |name: &String| last.get(name.as_str()).is_some_and(|other| *other >= number);
+        if let Some(name) = read_variables(&expression.program).find(is_later) {
+            let message = format!(
+                "the variable `{name}` is there twice, and the last one counts: this one would need itself"
+            );
+            let error = compiler.error(&variable.expression, 0, message);
+            compiler.errors.push(error);
+        }
+        compiler.add(variable.name.clone(), expression.program);
+    }
+}
+
+impl PolicyView<'_> {
+    fn seen(&self, request: &Value) -> Seen {
+        Seen::of_policy(request, self.object.clone(), self.old_object.clone(), self.params.clone())
+    }
+}
+
+impl PolicyAnswer {
+    fn of_error(error: EvaluationError) -> Self {
+        Self { decisions: vec![PolicyDecision::Error(error)], annotations: Vec::new() }
+    }
+}
