@@ -48,6 +48,7 @@ pub mod sink;
 pub mod status;
 mod subject;
 mod tap;
+mod template;
 mod test;
 mod time;
 pub mod verify;
@@ -67,6 +68,7 @@ pub use policy::{Origin, Policy, PolicySeverity, Template};
 pub use portcullis_sources::usage;
 pub use problem::Problem;
 pub use subject::Subject;
+pub use template::ReportTemplate;
 pub use test::{Counts, Exception, Placed, Reviewed, RuleFiles, Suppressed, Suppression, TestReport, Wanted};
 pub use time::Timestamp;
 

@@ -18,7 +18,10 @@ mod rego_files;
 mod rego_tests;
 mod rules;
 mod second;
+mod sync;
+mod templates;
 mod test;
+mod trace;
 mod verify;
 
 use std::io::{self, Write as _};
@@ -28,7 +31,7 @@ use anyhow::Context as _;
 use clap::CommandFactory as _;
 use portcullis_report::ExitStatus;
 
-use crate::args::{Args, Command, ConfigCommand};
+use crate::args::{Args, Command, ConfigCommand, SyncCommand};
 use crate::config_file;
 
 /// Calls the command.
@@ -70,6 +73,10 @@ fn run(command: &Command) -> anyhow::Result<ExitStatus> {
             in_pool(jobs, || lint::run(lint))
         }
         Command::Build(args) => in_pool(None, || build::run(args)),
+        Command::Sync(SyncCommand::Test(args)) => in_pool(None, || sync::run(args)),
+        Command::Policy { .. } => anyhow::bail!(
+            "there is no catalog of policies here; keep policies in a repository, judge by them with `--policies`, and apply them with `kubectl apply`"
+        ),
         Command::Config(what) => match what {
             ConfigCommand::Schema => print(|out| {
                 serde_json::to_writer_pretty(&mut *out, &config_file::schema())?;
@@ -121,7 +128,9 @@ fn man(mut out: &mut dyn io::Write) -> io::Result<()> {
     let out = &mut out;
     let command = Args::command();
     clap_mangen::Man::new(command.clone()).render(out)?;
-    for subcommand in command.get_subcommands().filter(|command| command.get_name() != "help") {
+    for subcommand in
+        command.get_subcommands().filter(|command| command.get_name() != "help" && !command.is_hide_set())
+    {
         let name = format!("portcullis {}", subcommand.get_name());
         let page = clap_mangen::Man::new(subcommand.clone().bin_name(name));
         writeln!(out, ".SH \"PORTCULLIS {}\"", subcommand.get_name().to_uppercase())?;

@@ -28,7 +28,7 @@ use rayon::prelude::*;
 
 use crate::args::{FailOn, TestArgs};
 use crate::commands::baseline::Baseline;
-use crate::commands::evaluation::Evaluating;
+use crate::commands::evaluation::{Evaluating, Watch};
 use crate::commands::excluded;
 use crate::commands::inline::{self, Ignore};
 use crate::commands::input::{
@@ -38,6 +38,8 @@ use crate::commands::mutating::{Mutating, compile};
 use crate::commands::progress::Progress;
 use crate::commands::rules::{Asked, Rules};
 use crate::commands::second::{Opinion, Second, Tally, not_compared};
+use crate::commands::templates;
+use crate::commands::trace::{self, Done};
 
 /// Whose actions count.
 const POINT: EnforcementPoint = EnforcementPoint::CommandLine;
@@ -45,7 +47,16 @@ const POINT: EnforcementPoint = EnforcementPoint::CommandLine;
 /// Judges and reports.
 pub fn run(args: &TestArgs) -> anyhow::Result<ExitStatus> {
     report::destination::check(&args.output).map_err(anyhow::Error::msg)?;
-    let report = report_of(args)?;
+    let template = templates::read(args.template.as_deref(), &args.output)?;
+    let has = |forms: &[Form]| args.output.iter().any(|one| forms.contains(&one.form));
+    if args.stats && !has(&[Form::Json, Form::Yaml]) {
+        anyhow::bail!("`--stats` is in `-o json` and `-o yaml`, which are not asked for");
+    }
+    if args.trace && !has(&[Form::Human, Form::Json, Form::Yaml, Form::Template]) {
+        anyhow::bail!("`--trace` is in `-o human`, `-o json` and `-o yaml`, which are not asked for");
+    }
+    let mut report = report_of(args)?;
+    report.template = template;
     report::destination::write_all(&args.output, &report, &report.problems)?;
     tell_rules(&report, args);
     // A rule that breaks judges nothing, whatever it is called.
@@ -75,6 +86,9 @@ pub fn list_exceptions(args: &TestArgs) -> anyhow::Result<ExitStatus> {
         }
         _ => anyhow::bail!("`exceptions` writes one list, with `-o human` or `-o json`"),
     };
+    if args.trace || args.stats || args.template.is_some() {
+        anyhow::bail!("`--trace`, `--stats` and `--template` are of `test`");
+    }
     let report = report_of(args)?;
     report::human::write_problems(&report.problems, &mut anstream::stderr().lock())?;
     let mut out = write.1.open(false)?;
@@ -311,6 +325,8 @@ fn judge(loaded: Loaded, args: &TestArgs, names: Names) -> TestReport {
         has_inline_ignores,
         asked,
         second,
+        traces: args.trace,
+        stats: args.stats,
     };
     let judged: Vec<Judged> = subjects
         .into_par_iter()
@@ -321,7 +337,14 @@ fn judge(loaded: Loaded, args: &TestArgs, names: Names) -> TestReport {
         })
         .collect();
     let asked = rules.as_ref().map(|rules| rules.judge(documents, &evaluating, || progress.advance()));
-    let judged = with_rules(judged, asked.unwrap_or_default());
+    let mut judged = with_rules(judged, asked.unwrap_or_default());
+    let objects = judged.len();
+    for one in &mut judged {
+        trace::fit(&mut one.done, objects);
+    }
+    let stats = args.stats.then(|| trace::costs(&described, judged.iter().flat_map(|one| &one.done)));
+    let done = judged.iter_mut().zip(0..).map(|(one, ordinal)| (ordinal, std::mem::take(&mut one.done)));
+    let traces = if args.trace { trace::traces(done) } else { BTreeMap::new() };
     let rules = rules.map(|rules| rules.summary(number));
     progress.finish();
     if let Some(tally) = tally.as_ref().filter(|_| !args.quiet) {
@@ -382,6 +405,9 @@ fn judge(loaded: Loaded, args: &TestArgs, names: Names) -> TestReport {
         placed,
         excluded,
         wanted: Wanted { quiet: args.quiet, verbose: args.verbose, max_bytes: args.max_bytes },
+        template: None,
+        stats,
+        traces,
     }
 }
 
@@ -518,7 +544,7 @@ fn with_rules(mut judged: Vec<Judged>, asked: Vec<Asked>) -> Vec<Judged> {
         .enumerate()
         .filter_map(|(number, judged)| Some((place(&judged.reviewed)?, number)))
         .collect();
-    for Asked { reviewed, findings, suppressed } in asked {
+    for Asked { reviewed, findings, suppressed, done } in asked {
         let known = place(&reviewed).and_then(|place| places.get(&place));
         let is_together = matches!(reviewed.subject, Judgeable::Together { .. });
         match known.filter(|_| !is_together).and_then(|number| judged.get_mut(*number)) {
@@ -527,8 +553,9 @@ fn with_rules(mut judged: Vec<Judged>, asked: Vec<Asked>) -> Vec<Judged> {
                 known.reviewed.prints.extend(reviewed.prints);
                 known.findings.extend(findings);
                 known.suppressed.extend(suppressed);
+                known.done.extend(done);
             }
-            None => judged.push(Judged { findings, suppressed, ..Judged::of(reviewed) }),
+            None => judged.push(Judged { findings, suppressed, done, ..Judged::of(reviewed) }),
         }
     }
     judged
@@ -551,6 +578,9 @@ struct Judging<'a> {
     asked: Vec<ConstraintKey>,
     /// Who is asked as well, if somebody is.
     second: Option<Opinion<'a>>,
+    /// Whether it is told how policies came to their verdicts, and what that cost.
+    traces: bool,
+    stats: bool,
 }
 
 /// What came of one object.
@@ -576,6 +606,8 @@ struct Judged {
     fights: Vec<Fight>,
     /// What a second evaluator says otherwise.
     otherwise: Vec<Error>,
+    /// What policies did with it, if traces or costs are asked for.
+    done: Vec<Done>,
 }
 
 impl Judged {
@@ -592,6 +624,7 @@ impl Judged {
             fights: Vec::new(),
             why: Vec::new(),
             otherwise: Vec::new(),
+            done: Vec::new(),
         }
     }
 }
@@ -603,7 +636,9 @@ impl Judging<'_> {
         let review = self.known(request.unwrap_or_else(|| Review::settled(settled())));
         let is_placed = matches!(review.place(), Place::Assumed | Place::Given);
         let deadline = self.evaluating.deadline();
+        let watch = Watch::start();
         let world = self.evaluating.world(self.inventory, &deadline);
+        let world = if self.stats { world.with_stopwatch(&watch) } else { world };
         let (point, process) = (POINT, Process::Webhook);
         let elsewhere_of = |review: &Review, object: &Object| -> Vec<Error> {
             let found = self.policies.review_elsewhere(review, &world, point, process);
@@ -624,7 +659,7 @@ impl Judging<'_> {
         let mut unexpanded = None;
         let (mut passed, mut prints) = (Vec::new(), Vec::new());
         let (mut findings, mut suppressed, mut comments) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut fights, mut otherwise) = (Vec::new(), Vec::new());
+        let (mut fights, mut otherwise, mut done) = (Vec::new(), Vec::new(), Vec::new());
         if !is_excluded {
             let implied = review.implied(&self.expansion, &world).unwrap_or_else(|error| {
                 let error = error.to_error().about(object.to_string());
@@ -655,6 +690,9 @@ impl Judging<'_> {
             for result in &outcome.results {
                 let Some(policy) = self.index.get(result.key()).copied() else { continue };
                 prints.extend(result.prints.iter().map(|print| (policy, print.clone())));
+                if self.traces || self.stats {
+                    done.push(Done::of(policy, result, self.traces));
+                }
             }
         }
         let reviewed = Reviewed { subject: Judgeable::Object(object), is_policy, passed, prints };
@@ -670,6 +708,7 @@ impl Judging<'_> {
             why,
             fights,
             otherwise,
+            done,
         }
     }
 

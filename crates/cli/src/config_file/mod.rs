@@ -107,6 +107,10 @@ pub enum Refused {
 /// The program as it is parsed: switches also take `=true` and `=false`, so that the command line can take back what
 /// a file says, and as gator's do.
 fn program() -> Command {
+    with_switches(Args::command())
+}
+
+fn with_switches(command: Command) -> Command {
     let switch = |arg: clap::Arg| match arg.get_action() {
         ArgAction::SetTrue => arg
             .action(ArgAction::Set)
@@ -120,8 +124,7 @@ fn program() -> Command {
             .value_parser(clap::value_parser!(bool)),
         _ => arg,
     };
-    Args::command()
-        .mut_subcommands(|command| if command.has_subcommands() { command } else { command.mut_args(switch) })
+    command.mut_args(switch).mut_subcommands(with_switches)
 }
 
 /// What somebody asks for by arguments, variables and a configuration file.
@@ -221,7 +224,7 @@ fn taken(
     let given: BTreeSet<&str> =
         command.get_arguments().map(|arg| arg.get_id().as_str()).filter(|id| is_given(id)).collect();
     let (is_silenced, is_judging) = (given.contains("quiet"), section == "test");
-    let mut found = Taken { is_silenced, is_judging, ..Taken::default() };
+    let mut found = Taken { is_judging, is_silenced, ..Taken::default() };
     let mut said: BTreeSet<String> = given.iter().map(|id| (*id).to_owned()).collect();
     for layer in [
         Layer::Variables(&variables),
@@ -245,7 +248,7 @@ fn taken(
                 continue;
             }
             if key.name == "ignore" {
-                found.globs = folder.to_owned();
+                folder.clone_into(&mut found.globs);
             }
             found.arguments.extend(entry.iter().map(|value| key.argument(&key.path.resolve(value, folder))));
             match layer {

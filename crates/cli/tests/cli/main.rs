@@ -26,6 +26,7 @@ mod repos;
 mod sarif;
 mod scope;
 mod suppressed;
+mod templates;
 mod test;
 mod three_ways;
 mod verify;
