@@ -11,8 +11,9 @@ use portcullis_report::{Destination, Form, PolicySeverity, TestReport};
 use portcullis_sources::{ConfigArgs, FormerArgs, GatekeeperArgs, RenderArgs};
 use regex::Regex;
 
-use crate::config_file::FileArgs;
 use crate::conftest_args::RegoArgs;
+use crate::file_args::FileArgs;
+use crate::policy_args::PolicyArgs;
 
 const AFTER: &str = "\
 Examples:
@@ -176,13 +177,8 @@ pub enum Command {
     /// Test whether what templates compare objects with is synced.
     #[command(subcommand)]
     Sync(SyncCommand),
-    /// gator's catalog of policies.
-    #[command(hide = true)]
-    Policy {
-        /// What it is asked.
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<std::ffi::OsString>,
-    },
+    /// Put policies of a catalog into a folder, and keep them up to date.
+    Policy(PolicyArgs),
     /// Print what may be in a configuration file, and what is in force.
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -123,7 +123,11 @@ impl Policy {
     /// Of a rule of a file of Rego.
     pub fn of_rule(rule: &ModuleRule) -> Self {
         let action = rule.kind().action();
-        let (title, description) = metadata(rule.source().text(), rule.location().line());
+        // Of several definitions it is not known which one finds something.
+        let (title, description) = match rule.definitions() {
+            1 => metadata(rule.source().text(), rule.location().line()),
+            _ => (None, None),
+        };
         Self {
             key: rule.key(),
             title,
@@ -242,7 +246,7 @@ mod tests {
 
     #[test]
     fn rules_have_the_title_of_their_metadata_or_of_their_package() {
-        let text = "# Licence\n# METADATA\n# title: All of it\npackage main\n\n# METADATA\n# title: No root\n# description: >\n#   says\n#   no\n                    # custom: {a: 1}\ndeny contains 1\n\n# METADATA\n# title: [\nwarn contains 1\n\n# just a comment\nviolation contains 1\n";
+        let text = "# Licence\n# METADATA\n# title: All of it\npackage main\n\n# METADATA\n# title: No root\n# description: >\n#   says\n#   no\n# custom: {a: 1}\ndeny contains 1\n\n# METADATA\n# title: [\nwarn contains 1\n\n# just a comment\nviolation contains 1\n";
         let of = |line| metadata(text, line);
         assert_eq!(of(12), (Some("No root".to_owned()), Some("says no".to_owned())));
         for line in [16, 19, 1, 0, 99] {

@@ -13,6 +13,7 @@ mod lint;
 mod mutate;
 mod mutated;
 mod mutating;
+mod policy;
 mod progress;
 mod rego_files;
 mod rego_tests;
@@ -74,9 +75,7 @@ fn run(command: &Command) -> anyhow::Result<ExitStatus> {
         }
         Command::Build(args) => in_pool(None, || build::run(args)),
         Command::Sync(SyncCommand::Test(args)) => in_pool(None, || sync::run(args)),
-        Command::Policy { .. } => anyhow::bail!(
-            "there is no catalog of policies here; keep policies in a repository, judge by them with `--policies`, and apply them with `kubectl apply`"
-        ),
+        Command::Policy(args) => policy::run(args),
         Command::Config(what) => match what {
             ConfigCommand::Schema => print(|out| {
                 serde_json::to_writer_pretty(&mut *out, &config_file::schema())?;
@@ -84,7 +83,7 @@ fn run(command: &Command) -> anyhow::Result<ExitStatus> {
             }),
             ConfigCommand::Show { config } => match config_file::show(config.as_deref()) {
                 Ok(text) => print(|out| out.write_all(text.as_bytes())),
-                Err(errors) => Ok(crate::run::refuse(&errors)),
+                Err(errors) => Ok(config_file::refuse(&errors)),
             },
         },
         Command::Generate(what) => in_pool(None, || generate::run(what)),

@@ -22,6 +22,7 @@ mod inputs;
 mod lint;
 mod mutate;
 mod oracle;
+mod policy;
 mod repos;
 mod sarif;
 mod scope;

@@ -173,7 +173,7 @@ fn every_flag_of_gator_is_taken_or_says_what_to_use() {
     let expand = ["expand", "-n", "pods.yaml"];
     let bench = ["bench", "-f", "policy.yaml", "-f", "pods.yaml", "-n", "1", "--warmup", "0"];
     let sync = ["sync", "test", "-n", "policy.yaml"];
-    let taken: [(&[&str], &[&str]); 44] = [
+    let taken: [(&[&str], &[&str]); 45] = [
         (&test, &["--filename=pods.yaml"]),
         (&test, &["--output=json"]),
         (&test, &["-o", "yaml"]),
@@ -217,6 +217,7 @@ fn every_flag_of_gator_is_taken_or_says_what_to_use() {
         (&sync, &["--omit-gvk-manifest"]),
         (&sync, &["-f"]),
         (&["version"], &[]),
+        (&["policy", "list"], &["--output=json"]),
         (&["--version"], &[]),
     ];
     for (command, flags) in taken {
@@ -229,7 +230,7 @@ fn every_flag_of_gator_is_taken_or_says_what_to_use() {
             run.shown()
         );
     }
-    let refused: [(&[&str], &[&str], &str); 12] = [
+    let refused: [(&[&str], &[&str], &str); 15] = [
         (&test, &["--default-k8s-native-validation-failure-policy=Ignore"], "failurePolicy: Ignore"),
         (&verify, &["-t"], "portcullis test --trace"),
         (&verify, &["--trace=true"], "portcullis test --trace"),
@@ -239,9 +240,24 @@ fn every_flag_of_gator_is_taken_or_says_what_to_use() {
         (&sync, &["--image=registry/x"], "name their folder"),
         (&sync, &["--plain-http"], "name their folder"),
         (&sync, &["--tempdir=x"], "name their folder"),
-        (&["policy"], &["search", "x"], "--policies"),
-        (&["policy"], &["install", "--bundle", "x", "--dry-run"], "--policies"),
-        (&["policy"], &["update", "--insecure"], "--policies"),
+        (&["policy"], &["search", "x", "--category=y", "--bundle=z", "-o", "json"], "catalog.yaml"),
+        (
+            &["policy"],
+            &["install", "--bundle", "x", "--dry-run", "--enforcement-action=warn", "--output=table"],
+            "catalog.yaml",
+        ),
+        (
+            &["policy"],
+            &["upgrade", "x", "--all", "--bundle", "x", "--dry-run", "--enforcement-action=warn", "-o=json"],
+            "catalog.yaml",
+        ),
+        (&["policy"], &["uninstall", "x", "--dry-run", "-o", "json"], "remove the policy's folder"),
+        (&["policy"], &["update", "--insecure"], "`--catalog`"),
+        (
+            &["policy"],
+            &["generate-catalog", "--library-path=x", "--name=y", "--base-url=z"],
+            "gator policy generate-catalog",
+        ),
     ];
     for (command, flags, sentence) in refused {
         let run = run_in(path, &[command, flags].concat()).exits_with(2);
