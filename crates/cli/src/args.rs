@@ -11,8 +11,9 @@ use portcullis_report::{Destination, Form, PolicySeverity, TestReport};
 use portcullis_sources::{ConfigArgs, FormerArgs, GatekeeperArgs, RenderArgs};
 use regex::Regex;
 
-use crate::config_file::FileArgs;
 use crate::conftest_args::RegoArgs;
+use crate::file_args::FileArgs;
+use crate::policy_args::PolicyArgs;
 use crate::remote_args::{PullArgs, PushArgs, RemoteArgs};
 
 const AFTER: &str = "\
@@ -96,6 +97,13 @@ Examples:
   portcullis expand -n manifests/ -f json -o implied.json           into a file
 
 Exit codes: 0 all was expanded, 2 an object cannot be expanded, or the input is broken; then nothing is printed.";
+
+const SYNC_EXAMPLES: &str = "\
+Examples:
+  portcullis sync test -n templates/ -n syncsets/ -n gvkmanifest.yaml
+  portcullis sync test -n policies/ --force-omit-gvk-manifest
+
+Exit codes: 0 all requirements are met, 1 one is not, 2 the input is broken, or there is nothing to compare.";
 
 const BENCH_EXAMPLES: &str = "\
 Examples:
@@ -187,6 +195,11 @@ pub enum Command {
     /// Write the manifests that a cluster needs for some policies.
     #[command(subcommand)]
     Generate(Generate),
+    /// Test whether what templates compare objects with is synced.
+    #[command(subcommand)]
+    Sync(SyncCommand),
+    /// Put policies of a catalog into a folder, and keep them up to date.
+    Policy(PolicyArgs),
     /// Print what may be in a configuration file, and what is in force.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -221,6 +234,33 @@ impl Args {
             _ => None,
         }
     }
+}
+
+/// `portcullis sync`.
+#[derive(Debug, Subcommand)]
+pub enum SyncCommand {
+    /// Test whether SyncSets and the Config have the kinds that templates say they compare objects with.
+    ///
+    /// Templates say it in the annotation `metadata.gatekeeper.sh/requires-sync-data`. What kinds the cluster knows says a
+    /// GVKManifest.
+    #[command(after_help = SYNC_EXAMPLES)]
+    Test(SyncTestArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct SyncTestArgs {
+    /// Files and directories with templates, SyncSets, a Config and a GVKManifest; may be repeated. Standard input is read as
+    /// well whenever it is not a terminal.
+    #[arg(short = 'n', long = "filename", value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub filenames: Vec<PathBuf>,
+    #[command(flatten)]
+    pub refused: crate::gator_args::ImageArgs,
+    /// Without a GVKManifest, take all kinds for known to the cluster.
+    #[arg(short = 'f', long = "force-omit-gvk-manifest", visible_alias = "omit-gvk-manifest")]
+    pub omit_gvk_manifest: bool,
+    /// Largest file that is read, such as `512KiB` or `64MiB`.
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
+    pub max_size: usize,
 }
 
 /// `portcullis config`.
@@ -281,6 +321,10 @@ pub struct TestArgs {
     /// into files.
     #[arg(short, long, value_name = "FORMAT[=FILE]", default_value = "human", value_parser = Destination::parser::<TestReport>())]
     pub output: Vec<Destination>,
+    /// The template of `-o template`, in Jinja's language, rendered with what `-o json` writes (`docs/reports.md`). Texts are
+    /// escaped if the file's name ends in `.html`, `.htm` or `.xml`, also before `.j2`.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub template: Option<PathBuf>,
     /// Findings that are known, and fail nothing. What is in the file and no longer found is a warning.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub baseline: Option<PathBuf>,
@@ -304,6 +348,13 @@ pub struct TestArgs {
     /// name, its kind, or `Kind/name`. May be repeated. In the forms for people.
     #[arg(long, value_name = "CONSTRAINT")]
     pub why: Vec<String>,
+    /// Also tell how policies came to their verdicts: with which parameters, in how many steps, what was printed and found. Of
+    /// `-o json` the field `trace` of each finding, as gator has it.
+    #[arg(short, long)]
+    pub trace: bool,
+    /// Also tell what each template cost, in gator's form: `stats` of `-o json` and `-o yaml`, which have `results` beside it.
+    #[arg(long)]
+    pub stats: bool,
     /// Report only what is denied.
     #[arg(long)]
     pub deny_only: bool,
@@ -343,6 +394,8 @@ pub struct TestArgs {
     /// Accepted for scripts written for gator.
     #[arg(long, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set)]
     pub enable_k8s_native_validation: Option<bool>,
+    #[command(flatten)]
+    pub refused_of_gator: crate::gator_args::FailurePolicyArgs,
 }
 
 /// Which findings make a run fail.
@@ -533,6 +586,10 @@ pub struct VerifyArgs {
     /// into files.
     #[arg(short, long, value_name = "FORMAT[=FILE]", default_value = "human", value_parser = Destination::parser::<VerifyReport>())]
     pub output: Vec<Destination>,
+    /// The template of `-o template`, in Jinja's language, rendered with what `-o json` writes (`docs/reports.md`). Texts are
+    /// escaped if the file's name ends in `.html`, `.htm` or `.xml`, also before `.j2`.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub template: Option<PathBuf>,
     /// Number of threads; all cores if not given.
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<std::num::NonZeroUsize>,
@@ -570,6 +627,8 @@ pub struct VerifyArgs {
     /// Accepted for scripts written for gator.
     #[arg(long, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set)]
     pub enable_k8s_native_validation: Option<bool>,
+    #[command(flatten)]
+    pub refused_of_gator: crate::gator_args::FailurePolicyArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -759,6 +818,10 @@ pub struct LintArgs {
     /// into files.
     #[arg(short, long, value_name = "FORMAT[=FILE]", default_value = "human", value_parser = Destination::parser::<LintReport>())]
     pub output: Vec<Destination>,
+    /// The template of `-o template`, in Jinja's language, rendered with what `-o json` writes (`docs/reports.md`). Texts are
+    /// escaped if the file's name ends in `.html`, `.htm` or `.xml`, also before `.j2`.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub template: Option<PathBuf>,
     /// Most bytes of the report for comments (`-o markdown`); what does not fit is counted in it.
     #[arg(long, value_name = "SIZE", default_value = "64KiB", value_parser = size)]
     pub max_bytes: usize,

@@ -67,8 +67,6 @@ impl RegoArgs {
 pub struct RefusedArgs {
     #[arg(short = 'u', long, hide = true, num_args = 0..=1, default_missing_value = "", value_parser = update)]
     update: Option<bool>,
-    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "", value_parser = trace)]
-    trace: Option<bool>,
     #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "", value_parser = strict)]
     strict: Option<bool>,
     #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "", value_parser = capabilities)]
@@ -91,6 +89,8 @@ pub struct RefusedArgs {
 /// Flags of `conftest verify` that are there to say what to use.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 pub struct RefusedByVerify {
+    #[arg(short = 't', long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "", value_parser = trace)]
+    trace: Option<bool>,
     #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "", value_parser = report)]
     report: Option<bool>,
     #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "", value_parser = var_values)]
@@ -115,7 +115,7 @@ refuse! {
     var_values: "evaluations are not traced; `print` in the test shows values, and a test that fails says how far it came";
     builtin_errors: "tests see builtins as policies do: undefined where they are not defined";
     update: "name `oci://HOST/REPOSITORY:TAG` or `git+https://HOST/REPOSITORY//FOLDER?ref=REF` with `--policies`: it is fetched each time";
-    trace: "evaluations are not traced; `--verbose` shows what policies `print`";
+    trace: "tests are not traced; `--verbose` shows what policies `print`, and `portcullis test --trace` how they came to a verdict";
     strict: "there is no strict mode; what it refuses is checked by `opa check --strict`";
     capabilities: "no policy reaches the network or the file system here; what a policy may use is bounded by `--max-steps`, `--max-policy-memory` and `--timeout`";
     proto_file_dirs: "Protocol Buffers are not read; turn them into JSON before";

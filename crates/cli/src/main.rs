@@ -9,7 +9,9 @@ mod args;
 mod commands;
 mod config_file;
 mod conftest_args;
-
+mod file_args;
+mod gator_args;
+mod policy_args;
 mod remote_args;
 mod run;
 
@@ -26,6 +28,6 @@ fn main() -> ExitCode {
     match config_file::parse(std::env::args_os()) {
         Ok(args) => run::run(args).into(),
         Err(Refused::Usage(usage)) => portcullis_report::usage(usage.exit_code(), || usage.print()),
-        Err(Refused::Config(errors)) => run::refuse(&errors).into(),
+        Err(Refused::Config(errors)) => config_file::refuse(&errors).into(),
     }
 }

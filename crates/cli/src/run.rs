@@ -2,8 +2,7 @@
 
 use std::io::Write as _;
 
-use portcullis::Error;
-use portcullis_report::{ExitStatus, Problem, human};
+use portcullis_report::ExitStatus;
 
 use crate::args::Args;
 use crate::commands;
@@ -17,11 +16,4 @@ pub fn run(mut args: Args) -> ExitStatus {
         let _ = writeln!(anstream::stderr(), "error: {error:#}");
         ExitStatus::Error
     })
-}
-
-/// Says what is wrong with what a command is told by a file or by the environment: nothing is run then.
-pub fn refuse(errors: &[Error]) -> ExitStatus {
-    // Nothing is left to do if even this cannot be written.
-    let _ = human::write_problems(&Problem::all(errors), &mut anstream::stderr().lock());
-    ExitStatus::Error
 }

@@ -241,6 +241,7 @@ const TOGETHER: &[(&str, &[&str])] = &[
             "sarif",
             "status",
             "tap",
+            "template",
             "yaml",
         ],
     ),

@@ -16,7 +16,7 @@ use crate::verify::VerifyReport;
 use crate::{AuditReport, TestReport};
 use crate::{
     checkstyle, compact, csv, github, gitlab, html, human, json, junit, markdown, metrics, ndjson,
-    policy_report, sarif, status, tap, yaml,
+    policy_report, sarif, status, tap, template, yaml,
 };
 
 /// What there is to know of a form. A command that has no writer does not have the form.
@@ -110,6 +110,7 @@ forms! {
     Tap = tap::FORM;
     Csv = csv::FORM;
     Checkstyle = checkstyle::FORM;
+    Template = template::FORM;
     Ndjson = ndjson::FORM;
     PolicyReport = policy_report::POLICY_REPORT;
     OpenReports = policy_report::OPEN_REPORTS;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use portcullis::PolicySet;
 
-use crate::Problem;
+use crate::{Problem, ReportTemplate};
 
 /// What `portcullis lint` found.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub struct LintReport {
     pub verbose: bool,
     /// Bytes that the form for comments may have.
     pub max_bytes: usize,
+    /// What `-o template` renders.
+    pub template: Option<ReportTemplate>,
 }
 
 impl LintReport {

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use portcullis::{ConstraintInfo, ConstraintKey, EnforcementPoint, ModuleRule, Object};
+use portcullis::{
+    ConstraintInfo, ConstraintKey, Document, EnforcementPoint, Limits, ModuleRule, Object, Source,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{Action, Finding, Place};
@@ -121,10 +123,15 @@ impl Policy {
     /// Of a rule of a file of Rego.
     pub fn of_rule(rule: &ModuleRule) -> Self {
         let action = rule.kind().action();
+        // Of several definitions it is not known which one finds something.
+        let (title, description) = match rule.definitions() {
+            1 => metadata(rule.source().text(), rule.location().line()),
+            _ => (None, None),
+        };
         Self {
             key: rule.key(),
-            title: None,
-            description: None,
+            title,
+            description,
             severity: None,
             category: None,
             link: None,
@@ -197,4 +204,54 @@ impl PolicySeverity {
 
 fn display<T: fmt::Display, S: serde::Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)
+}
+
+/// Title and description of a rule, as OPA's METADATA says them in the comment directly above a line, or else of its package,
+/// above that.
+fn metadata(text: &str, line: u32) -> (Option<String>, Option<String>) {
+    let lines: Vec<&str> = text.lines().collect();
+    let own = usize::try_from(line).unwrap_or_default().saturating_sub(1);
+    let package = lines.iter().position(|line| line.starts_with("package "));
+    let above = |line: usize| {
+        let before = lines.get(..line).unwrap_or_default();
+        let comment = before.iter().rev().take_while(|line| line.starts_with('#')).count();
+        let comment = before.get(before.len() - comment..).unwrap_or_default();
+        let start = comment.iter().rposition(|line| line.trim_start_matches('#').trim() == "METADATA")?;
+        // A space stands between the sign and the text, in all lines or in none.
+        let texts = comment.get(start + 1..).unwrap_or_default().iter().map(|line| {
+            let line = line.strip_prefix('#').unwrap_or(line);
+            line.strip_prefix(' ').unwrap_or(line)
+        });
+        let source = Source::new("METADATA", texts.collect::<Vec<_>>().join("\n"));
+        // What is wrong with it is for who checks policies, not for who reads findings.
+        let (documents, _) = Document::read_source(&source, &Limits::default());
+        let json = documents.first()?.to_json();
+        let said = |key: &str| {
+            let text = json.get(key)?.as_str()?;
+            let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            (!text.is_empty()).then_some(text)
+        };
+        Some((said("title"), said("description")))
+    };
+    let (title, description) = above(own).unwrap_or_default();
+    if title.is_some() || description.is_some() {
+        return (title, description);
+    }
+    package.and_then(above).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_have_the_title_of_their_metadata_or_of_their_package() {
+        let text = "# Licence\n# METADATA\n# title: All of it\npackage main\n\n# METADATA\n# title: No root\n# description: >\n#   says\n#   no\n# custom: {a: 1}\ndeny contains 1\n\n# METADATA\n# title: [\nwarn contains 1\n\n# just a comment\nviolation contains 1\n";
+        let of = |line| metadata(text, line);
+        assert_eq!(of(12), (Some("No root".to_owned()), Some("says no".to_owned())));
+        for line in [16, 19, 1, 0, 99] {
+            assert_eq!(of(line), (Some("All of it".to_owned()), None), "{line}");
+        }
+        assert_eq!(metadata("package main\ndeny contains 1\n", 2), (None, None));
+    }
 }

@@ -1,10 +1,11 @@
 //! What `portcullis test` found: a small audit, whose objects and texts are in memory.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use portcullis::{EnforcementAction, Error, ErrorKind};
 
-use crate::{Finding, Place, Policy, Problem, Subject, Verdict, count};
+use crate::bench::StatsEntry;
+use crate::{Finding, Place, Policy, Problem, ReportTemplate, Subject, Verdict, count};
 
 /// What `portcullis test` found.
 #[derive(Debug)]
@@ -33,6 +34,12 @@ pub struct TestReport {
     pub excluded: usize,
     /// What people want of it.
     pub wanted: Wanted,
+    /// What `-o template` renders.
+    pub template: Option<ReportTemplate>,
+    /// What each template cost, if that was asked for.
+    pub stats: Option<Vec<StatsEntry>>,
+    /// How policies came to their verdicts, if that was asked for: by the ordinal of the object and the index of the policy.
+    pub traces: BTreeMap<(u64, usize), String>,
 }
 
 /// An exception that there is.

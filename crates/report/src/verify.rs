@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use portcullis::Location;
 
-use crate::{Problem, count};
+use crate::{Problem, ReportTemplate, count};
 
 /// What `portcullis verify` found.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub struct VerifyReport {
     pub verbose: bool,
     /// Which lines of files of Rego their tests reached, if that was asked for.
     pub coverage: Option<TestCoverage>,
+    /// What `-o template` renders.
+    pub template: Option<ReportTemplate>,
 }
 
 /// Which lines of files of Rego their tests reached.

@@ -21,6 +21,9 @@ pub(crate) const FORM: Spec = Spec {
 
 fn write_test(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
     let items = json::test_items(report);
+    if let Some(stats) = &report.stats {
+        return write(&json::WithStats { results: items, stats }, out);
+    }
     if items.is_empty() { writeln!(out, "[]") } else { write(&items, out) }
 }
 

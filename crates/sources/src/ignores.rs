@@ -18,7 +18,7 @@ pub struct Globs {
     /// Absolute, without detours.
     root: PathBuf,
     current: PathBuf,
-    globs: Gitignore,
+    matcher: Gitignore,
 }
 
 impl Globs {
@@ -53,7 +53,7 @@ impl Globs {
             return Err(wrong);
         }
         match builder.build() {
-            Ok(globs) => Ok(Self { root, current, globs }),
+            Ok(matcher) => Ok(Self { root, current, matcher }),
             Err(error) => Err(vec![(last, reason(&error))]),
         }
     }
@@ -65,7 +65,7 @@ impl Globs {
         let path = without_detours(&self.current.join(path));
         let Ok(below) = path.strip_prefix(&self.root) else { return false };
         !below.as_os_str().is_empty()
-            && self.globs.matched_path_or_any_parents(below, is_directory).is_ignore()
+            && self.matcher.matched_path_or_any_parents(below, is_directory).is_ignore()
     }
 }
 

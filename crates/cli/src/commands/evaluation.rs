@@ -1,8 +1,8 @@
 //! What evaluations see of the world besides objects: the time, and their limits.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-use portcullis::{EvaluationLimits, Inventory, World};
+use portcullis::{EvaluationLimits, Inventory, Stopwatch, World};
 use portcullis_sources::Deadline;
 
 use crate::args::EvaluationArgs;
@@ -51,5 +51,20 @@ impl Evaluating {
     /// The world of a review.
     pub fn world<'a>(&self, inventory: &'a Inventory, deadline: &'a Deadline) -> World<'a> {
         World::new(inventory).with_limits(self.limits).with_now(self.now_ns).with_watch(deadline)
+    }
+}
+
+/// Time since it was made.
+pub struct Watch(Instant);
+
+impl Watch {
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+}
+
+impl Stopwatch for Watch {
+    fn read_ns(&self) -> u64 {
+        u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use portcullis::{Error, ErrorKind};
 use portcullis_report::{Exception, Finding, Place, Problem, Suppressed, Suppression, TestReport, Verdict};
 
-use crate::config_file::Exclusion;
+use crate::file_args::Exclusion;
 
 /// Takes what is excluded out of the findings of a report.
 pub fn apply(report: &mut TestReport, exclusions: &[Exclusion]) {

@@ -21,11 +21,12 @@ use portcullis_suite::Suite;
 use rayon::prelude::*;
 
 use crate::args::LintArgs;
-use crate::commands::mutating;
+use crate::commands::{mutating, templates};
 
 /// Reads the policies and reports.
 pub fn run(args: &LintArgs) -> anyhow::Result<ExitStatus> {
     report::destination::check(&args.output).map_err(anyhow::Error::msg)?;
+    let template = templates::read(args.template.as_deref(), &args.output)?;
     let Loaded { policies, files, mut problems, mut is_unread, kinds, scopes } = load(args);
     let (expansions, policies): (Vec<_>, Vec<_>) = policies.into_iter().partition(Resource::is_expansion);
     let (expansions, found) = ExpansionSet::from_resources(expansions);
@@ -66,6 +67,7 @@ pub fn run(args: &LintArgs) -> anyhow::Result<ExitStatus> {
         deny_warnings: args.deny_warnings,
         verbose: args.verbose,
         max_bytes: args.max_bytes,
+        template,
     };
     // Problems are what it reports.
     report::destination::write_all(&args.output, &report, &[])?;

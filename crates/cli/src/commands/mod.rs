@@ -14,6 +14,7 @@ mod lint;
 mod mutate;
 mod mutated;
 mod mutating;
+mod policy;
 mod progress;
 mod pull;
 mod push;
@@ -22,7 +23,10 @@ mod rego_tests;
 mod remote;
 mod rules;
 mod second;
+mod sync;
+mod templates;
 mod test;
+mod trace;
 mod verify;
 
 use std::io::{self, Write as _};
@@ -33,7 +37,7 @@ use clap::CommandFactory as _;
 use portcullis_remote::RemoteError;
 use portcullis_report::ExitStatus;
 
-use crate::args::{Args, AuditCommand, Command, ConfigCommand, TestArgs};
+use crate::args::{Args, AuditCommand, Command, ConfigCommand, SyncCommand, TestArgs};
 use crate::config_file;
 
 /// Calls the command.
@@ -112,6 +116,8 @@ fn run(command: &mut Command) -> anyhow::Result<ExitStatus> {
             in_pool(jobs, || lint::run(lint))
         }
         Command::Build(args) => in_pool(None, || build::run(args)),
+        Command::Sync(SyncCommand::Test(args)) => in_pool(None, || sync::run(args)),
+        Command::Policy(args) => policy::run(args),
         Command::Config(what) => match what {
             ConfigCommand::Schema => print(|out| {
                 serde_json::to_writer_pretty(&mut *out, &config_file::schema())?;
@@ -119,7 +125,7 @@ fn run(command: &mut Command) -> anyhow::Result<ExitStatus> {
             }),
             ConfigCommand::Show { config } => match config_file::show(config.as_deref()) {
                 Ok(text) => print(|out| out.write_all(text.as_bytes())),
-                Err(errors) => Ok(crate::run::refuse(&errors)),
+                Err(errors) => Ok(config_file::refuse(&errors)),
             },
         },
         Command::Generate(what) => in_pool(None, || generate::run(what)),
@@ -198,7 +204,9 @@ fn man(mut out: &mut dyn io::Write) -> io::Result<()> {
     let out = &mut out;
     let command = Args::command();
     clap_mangen::Man::new(command.clone()).render(out)?;
-    for subcommand in command.get_subcommands().filter(|command| command.get_name() != "help") {
+    for subcommand in
+        command.get_subcommands().filter(|command| command.get_name() != "help" && !command.is_hide_set())
+    {
         let name = format!("portcullis {}", subcommand.get_name());
         let page = clap_mangen::Man::new(subcommand.clone().bin_name(name));
         writeln!(out, ".SH \"PORTCULLIS {}\"", subcommand.get_name().to_uppercase())?;

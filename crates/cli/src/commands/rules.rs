@@ -22,6 +22,7 @@ use crate::args::TestArgs;
 use crate::commands::evaluation::Evaluating;
 use crate::commands::input::{Given, has_errors};
 use crate::commands::rego_files::{data, modules};
+use crate::commands::trace::{Done, account};
 
 /// Rules, and what they are asked about.
 pub struct Rules {
@@ -31,6 +32,8 @@ pub struct Rules {
     together: bool,
     /// Of the first rule among the policies of a report.
     first: usize,
+    /// Whether traces are asked for.
+    traces: bool,
 }
 
 /// What came of one document, or of all together.
@@ -38,6 +41,7 @@ pub struct Asked {
     pub reviewed: Reviewed,
     pub findings: Vec<Finding>,
     pub suppressed: Vec<Suppressed>,
+    pub done: Vec<Done>,
 }
 
 impl Rules {
@@ -65,7 +69,8 @@ impl Rules {
             problems.extend(found);
             set.with_strict_builtins(args.rego.show_builtin_errors)
         };
-        (Self { set, files: files.len(), together: args.rego.combine, first }, problems)
+        let (together, traces) = (args.rego.combine, args.trace);
+        (Self { set, files: files.len(), together, first, traces }, problems)
     }
 
     /// As reports show them.
@@ -125,9 +130,14 @@ impl Rules {
             reviewed: Reviewed { subject, is_policy: false, passed: Vec::new(), prints: Vec::new() },
             findings: Vec::new(),
             suppressed: Vec::new(),
+            done: Vec::new(),
         };
         for result in results {
             let policy = self.first + result.index;
+            if self.traces {
+                let trace = account([], &result.prints, &result.verdict, result.steps);
+                asked.done.push(Done { trace, ..Done::new(policy, &result.verdict, result.steps) });
+            }
             asked.reviewed.prints.extend(result.prints.iter().map(|print| (policy, print.clone())));
             match &result.verdict {
                 Verdict::Pass => asked.reviewed.passed.push(policy),

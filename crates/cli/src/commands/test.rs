@@ -29,7 +29,7 @@ use rayon::prelude::*;
 use crate::args::{FailOn, TestArgs};
 use crate::commands::baseline::Baseline;
 use crate::commands::cluster::{self, Cluster};
-use crate::commands::evaluation::Evaluating;
+use crate::commands::evaluation::{Evaluating, Watch};
 use crate::commands::excluded;
 use crate::commands::inline::{self, Ignore};
 use crate::commands::input::{
@@ -39,6 +39,8 @@ use crate::commands::mutating::{Mutating, compile, is_admission};
 use crate::commands::progress::Progress;
 use crate::commands::rules::{Asked, Rules};
 use crate::commands::second::{Opinion, Second, Tally, not_compared};
+use crate::commands::templates;
+use crate::commands::trace::{self, Done};
 
 /// Whose actions count.
 const POINT: EnforcementPoint = EnforcementPoint::CommandLine;
@@ -46,7 +48,16 @@ const POINT: EnforcementPoint = EnforcementPoint::CommandLine;
 /// Judges and reports.
 pub fn run(args: &TestArgs) -> anyhow::Result<ExitStatus> {
     report::destination::check(&args.output).map_err(anyhow::Error::msg)?;
-    let report = report_of(args)?;
+    let template = templates::read(args.template.as_deref(), &args.output)?;
+    let has = |forms: &[Form]| args.output.iter().any(|one| forms.contains(&one.form));
+    if args.stats && !has(&[Form::Json, Form::Yaml]) {
+        anyhow::bail!("`--stats` is in `-o json` and `-o yaml`, which are not asked for");
+    }
+    if args.trace && !has(&[Form::Human, Form::Json, Form::Yaml, Form::Template]) {
+        anyhow::bail!("`--trace` is in `-o human`, `-o json` and `-o yaml`, which are not asked for");
+    }
+    let mut report = report_of(args)?;
+    report.template = template;
     report::destination::write_all(&args.output, &report, &report.problems)?;
     tell_rules(&report, args);
     // A rule that breaks judges nothing, whatever it is called.
@@ -76,6 +87,9 @@ pub fn list_exceptions(args: &TestArgs) -> anyhow::Result<ExitStatus> {
         }
         _ => anyhow::bail!("`exceptions` writes one list, with `-o human` or `-o json`"),
     };
+    if args.trace || args.stats || args.template.is_some() {
+        anyhow::bail!("`--trace`, `--stats` and `--template` are of `test`");
+    }
     let report = report_of(args)?;
     report::human::write_problems(&report.problems, &mut anstream::stderr().lock())?;
     let mut out = write.1.open(false)?;
@@ -369,6 +383,8 @@ fn judge(
         asked,
         idle: args.verbose.then(Idle::default),
         second,
+        traces: args.trace,
+        stats: args.stats,
     };
     let judged: Vec<Judged> = subjects
         .into_par_iter()
@@ -379,7 +395,14 @@ fn judge(
         })
         .collect();
     let asked = rules.as_ref().map(|rules| rules.judge(documents, &evaluating, || progress.advance()));
-    let judged = with_rules(judged, asked.unwrap_or_default());
+    let mut judged = with_rules(judged, asked.unwrap_or_default());
+    let objects = judged.len();
+    for one in &mut judged {
+        trace::fit(&mut one.done, objects);
+    }
+    let stats = args.stats.then(|| trace::costs(&described, judged.iter().flat_map(|one| &one.done)));
+    let done = judged.iter_mut().zip(0..).map(|(one, ordinal)| (ordinal, std::mem::take(&mut one.done)));
+    let traces = if args.trace { trace::traces(done) } else { BTreeMap::new() };
     let rules = rules.map(|rules| rules.summary(number));
     progress.finish();
     if let Some(tally) = tally.as_ref().filter(|_| !args.quiet) {
@@ -441,6 +464,9 @@ fn judge(
         placed,
         excluded,
         wanted: Wanted { quiet: args.quiet, verbose: args.verbose, max_bytes: args.max_bytes },
+        template: None,
+        stats,
+        traces,
     })
 }
 
@@ -638,7 +664,7 @@ fn with_rules(mut judged: Vec<Judged>, asked: Vec<Asked>) -> Vec<Judged> {
         .enumerate()
         .filter_map(|(number, judged)| Some((place(&judged.reviewed)?, number)))
         .collect();
-    for Asked { reviewed, findings, suppressed } in asked {
+    for Asked { reviewed, findings, suppressed, done } in asked {
         let known = place(&reviewed).and_then(|place| places.get(&place));
         let is_together = matches!(reviewed.subject, Judgeable::Together { .. });
         match known.filter(|_| !is_together).and_then(|number| judged.get_mut(*number)) {
@@ -647,8 +673,9 @@ fn with_rules(mut judged: Vec<Judged>, asked: Vec<Asked>) -> Vec<Judged> {
                 known.reviewed.prints.extend(reviewed.prints);
                 known.findings.extend(findings);
                 known.suppressed.extend(suppressed);
+                known.done.extend(done);
             }
-            None => judged.push(Judged { findings, suppressed, ..Judged::of(reviewed) }),
+            None => judged.push(Judged { findings, suppressed, done, ..Judged::of(reviewed) }),
         }
     }
     judged
@@ -673,6 +700,9 @@ struct Judging<'a> {
     idle: Option<Idle>,
     /// Who is asked as well, if somebody is.
     second: Option<Opinion<'a>>,
+    /// Whether it is told how policies came to their verdicts, and what that cost.
+    traces: bool,
+    stats: bool,
 }
 
 /// What came of one object.
@@ -698,6 +728,8 @@ struct Judged {
     fights: Vec<Fight>,
     /// What a second evaluator says otherwise.
     otherwise: Vec<Error>,
+    /// What policies did with it, if traces or costs are asked for.
+    done: Vec<Done>,
 }
 
 impl Judged {
@@ -714,6 +746,7 @@ impl Judged {
             fights: Vec::new(),
             why: Vec::new(),
             otherwise: Vec::new(),
+            done: Vec::new(),
         }
     }
 }
@@ -725,7 +758,9 @@ impl Judging<'_> {
         let review = self.known(request.unwrap_or_else(|| Review::settled(settled())));
         let is_placed = matches!(review.place(), Place::Assumed | Place::Given);
         let deadline = self.evaluating.deadline();
+        let watch = Watch::start();
         let world = self.evaluating.world(self.inventory, &deadline);
+        let world = if self.stats { world.with_stopwatch(&watch) } else { world };
         let (point, process) = (POINT, Process::Webhook);
         let elsewhere_of = |review: &Review, object: &Object| -> Vec<Error> {
             let found = self.policies.review_elsewhere(review, &world, point, process);
@@ -749,7 +784,7 @@ impl Judging<'_> {
         let mut unexpanded = None;
         let (mut passed, mut prints) = (Vec::new(), Vec::new());
         let (mut findings, mut suppressed, mut comments) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut fights, mut otherwise) = (Vec::new(), Vec::new());
+        let (mut fights, mut otherwise, mut done) = (Vec::new(), Vec::new(), Vec::new());
         if !is_excluded {
             let implied = review.implied(&self.expansion, &world).unwrap_or_else(|error| {
                 let error = error.to_error().about(object.to_string());
@@ -780,6 +815,9 @@ impl Judging<'_> {
             for result in &outcome.results {
                 let Some(policy) = self.index.get(result.key()).copied() else { continue };
                 prints.extend(result.prints.iter().map(|print| (policy, print.clone())));
+                if self.traces || self.stats {
+                    done.push(Done::of(policy, result, self.traces));
+                }
             }
         }
         let reviewed = Reviewed { subject: Judgeable::Object(object), is_policy, passed, prints };
@@ -795,6 +833,7 @@ impl Judging<'_> {
             why,
             fights,
             otherwise,
+            done,
         }
     }
 

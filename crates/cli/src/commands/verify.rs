@@ -25,11 +25,12 @@ use crate::args::{Selection, VerifyArgs};
 use crate::commands::evaluation::Evaluating;
 use crate::commands::rego_tests;
 use crate::commands::second::{Second, Tally};
-use crate::commands::{mutated, mutating};
+use crate::commands::{mutated, mutating, templates};
 
 /// Runs the suites and reports.
 pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
     report::destination::check(&args.output).map_err(anyhow::Error::msg)?;
+    let template = templates::read(args.template.as_deref(), &args.output)?;
     let limits = Limits { source_bytes: args.max_size, ..Limits::default() };
     let paths: Vec<PathBuf> = args.all_paths().cloned().collect();
     let (files, mut problems) =
@@ -79,7 +80,7 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
         tally.write();
     }
     human::write_problems(&Problem::all(&problems), &mut anstream::stderr().lock())?;
-    let report = VerifyReport { suites, passed, verbose: args.verbose, coverage };
+    let report = VerifyReport { suites, passed, verbose: args.verbose, coverage, template };
     // What is wrong with files that are no suites is in none of its forms, and was written above.
     report::destination::write_all(&args.output, &report, &[])?;
     Ok(status)

@@ -9,6 +9,8 @@ use portcullis::{Document, Error, ErrorKind, Limits, Location, Node, Severity, S
 use portcullis_sources::{Globs, InputFile, read_bytes};
 use serde_json::Value;
 
+use crate::file_args::Exclusion;
+
 use super::table::{COMMANDS, COMMON, EXCLUSIONS, Key, Kind, common_keys, keys};
 
 /// The largest file.
@@ -33,17 +35,6 @@ pub struct ConfigFile {
 pub struct Entry {
     /// As they are written.
     pub values: Vec<String>,
-    pub place: Location,
-}
-
-/// A constraint that is not asked of some files.
-#[derive(Clone, Debug)]
-pub struct Exclusion {
-    /// `Kind/name`, `Kind` or `name`.
-    pub constraint: String,
-    pub files: Globs,
-    pub reason: String,
-    pub owner: Option<String>,
     pub place: Location,
 }
 

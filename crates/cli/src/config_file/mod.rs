@@ -18,20 +18,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::ffi::OsString;
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Command, CommandFactory as _, FromArgMatches as _};
 use portcullis::{Error, ErrorKind, Location, Source};
-use portcullis_report::{Problem, human};
+use portcullis_report::{ExitStatus, Problem, human};
 use portcullis_sources::{Globs, Ignores};
 
-pub use document::Exclusion;
 pub use schema::schema;
 pub use show::show;
 
 use crate::args::Args;
+use crate::file_args::{InForce, note};
 use document::{ConfigFile, Entry};
 use table::{COMMON, Key, Kind, VARIABLES, keys, section_of};
 
@@ -40,61 +39,6 @@ const NAME: &str = "portcullis.yaml";
 
 /// A name that might be taken for it.
 const OTHER_NAME: &str = "portcullis.yml";
-
-/// Where files are that a run reads, and what of them does not count: the flags about it.
-#[derive(Debug, Default, clap::Args)]
-#[command(next_help_heading = "Configuration file")]
-pub struct FileArgs {
-    /// Read flags from this file, instead of the `portcullis.yaml` in the working directory or the next one above it.
-    ///
-    /// It is not looked for above the root of a repository. Flags and environment variables (`PORTCULLIS_FAIL_ON` for
-    /// `--fail-on`) come before it. `portcullis config schema` says what there may be in it.
-    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
-    pub config: Option<PathBuf>,
-    /// Read no configuration file.
-    #[arg(long, conflicts_with = "config")]
-    pub no_config: bool,
-    /// Leave out files and folders that match, of the folders that are searched through, as in `.gitignore`; may be
-    /// repeated. How many these are is told.
-    #[arg(long, value_name = "GLOB")]
-    pub ignore_files: Vec<String>,
-    #[arg(skip)]
-    pub in_force: InForce,
-}
-
-/// What the flags were taken from, and what no flag says.
-#[derive(Debug, Default)]
-pub struct InForce {
-    /// What is left out of folders.
-    pub ignores: Ignores,
-    /// What is not asked of which files.
-    pub exclusions: Vec<Exclusion>,
-    /// What is taken from where.
-    line: Option<String>,
-    /// Whether who runs the program wants to hear nothing. A file cannot say so of itself.
-    is_silenced: bool,
-}
-
-impl InForce {
-    /// Says on standard error what flags are taken from.
-    pub fn tell(&self) {
-        if let Some(line) = self.line.as_ref().filter(|_| !self.is_silenced) {
-            note(line);
-        }
-    }
-
-    /// Says on standard error, at the end, what was not looked at.
-    pub fn tell_ignored(&self) {
-        if let Some(line) = self.ignores.line() {
-            note(&format!("{line} (`--ignore-files`, or `ignore` of a configuration file)"));
-        }
-    }
-}
-
-/// Only a courtesy: what is judged is in the report.
-fn note(line: &str) {
-    let _ = writeln!(anstream::stderr(), "note: {line}");
-}
 
 /// Why there is nothing to run.
 pub enum Refused {
@@ -107,6 +51,10 @@ pub enum Refused {
 /// The program as it is parsed: switches also take `=true` and `=false`, so that the command line can take back what
 /// a file says, and as gator's do.
 fn program() -> Command {
+    with_switches(Args::command())
+}
+
+fn with_switches(command: Command) -> Command {
     let switch = |arg: clap::Arg| match arg.get_action() {
         ArgAction::SetTrue => arg
             .action(ArgAction::Set)
@@ -120,8 +68,7 @@ fn program() -> Command {
             .value_parser(clap::value_parser!(bool)),
         _ => arg,
     };
-    Args::command()
-        .mut_subcommands(|command| if command.has_subcommands() { command } else { command.mut_args(switch) })
+    command.mut_args(switch).mut_subcommands(with_switches)
 }
 
 /// What somebody asks for by arguments, variables and a configuration file.
@@ -221,7 +168,7 @@ fn taken(
     let given: BTreeSet<&str> =
         command.get_arguments().map(|arg| arg.get_id().as_str()).filter(|id| is_given(id)).collect();
     let (is_silenced, is_judging) = (given.contains("quiet"), section == "test");
-    let mut found = Taken { is_silenced, is_judging, ..Taken::default() };
+    let mut found = Taken { is_judging, is_silenced, ..Taken::default() };
     let mut said: BTreeSet<String> = given.iter().map(|id| (*id).to_owned()).collect();
     for layer in [
         Layer::Variables(&variables),
@@ -245,7 +192,7 @@ fn taken(
                 continue;
             }
             if key.name == "ignore" {
-                found.globs = folder.to_owned();
+                folder.clone_into(&mut found.globs);
             }
             found.arguments.extend(entry.iter().map(|value| key.argument(&key.path.resolve(value, folder))));
             match layer {
@@ -455,4 +402,11 @@ impl Taken {
             is_silenced: self.is_silenced,
         })
     }
+}
+
+/// Says what is wrong with what a command is told by a file or by the environment: nothing is run then.
+pub fn refuse(errors: &[Error]) -> ExitStatus {
+    // Nothing is left to do if even this cannot be written.
+    let _ = human::write_problems(&Problem::all(errors), &mut anstream::stderr().lock());
+    ExitStatus::Error
 }

@@ -16,8 +16,9 @@ pub fn schema() -> Value {
         let Some(command) = program.find_subcommand(name) else { continue };
         let about = format!("Flags of `portcullis {name}`.");
         let mut section = section(&keys(command), &about);
-        if let Some(properties) = section.get_mut("properties").filter(|_| name == "test") {
-            properties[EXCLUSIONS] = exclusions();
+        let properties = section.get_mut("properties").and_then(Value::as_object_mut);
+        if let Some(properties) = properties.filter(|_| name == "test") {
+            properties.insert(EXCLUSIONS.to_owned(), exclusions());
         }
         sections.insert(name.to_owned(), section);
     }
@@ -45,7 +46,9 @@ fn property(key: &Key) -> Value {
             json!({"anyOf": [one, {"type": "array", "items": one}, {"type": "null"}]})
         }
     };
-    property["description"] = json!(key.about);
+    if let Some(fields) = property.as_object_mut() {
+        fields.insert("description".to_owned(), json!(key.about));
+    }
     property
 }
 

@@ -90,7 +90,7 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
     assert!(shown.contains("allow-unsupported: \"false\""), "{shown}");
     // A list of the command line takes the place of that of the file; so do paths and `-f`.
     let one = run_in(path, &["test", "-f", "manifests/a.yaml", "--fail-on=deny"]).exits_with(1);
-    assert!(one.stdout.contains("1 denied in 1 of 1 objects"), "{}", one.shown());
+    assert!(one.stdout.contains("1 denied in 1 of 1 object;"), "{}", one.shown());
     let variable = [("PORTCULLIS_PATHS", "manifests/a.yaml\nmanifests/c.yaml")];
     let two = run_with(path, &["test", "--fail-on=deny"], &variable).exits_with(1);
     assert!(two.stdout.contains("2 denied in 2 of 2 objects"), "{}", two.shown());
@@ -192,7 +192,7 @@ fn what_is_left_out_is_told() {
     // A file that is named is read.
     let run = run_in(path, &["test", "manifests/c.yaml", "--verbose"]).exits_with(1);
     assert!(
-        run.stdout.contains("1 denied in 1 of 1 objects") || run.stdout.contains("c.yaml"),
+        run.stdout.contains("1 denied in 1 of 1 object;") || run.stdout.contains("c.yaml"),
         "{}",
         run.shown()
     );

@@ -192,3 +192,31 @@ fn what_only_follows_from_an_unreadable_input_is_not_said() {
     fs::write(path.join("broken.yaml"), "apiVersion: v1\nkind: Ingress\n").unwrap();
     assert!(!said(&["--inventory", "broken.yaml"]));
 }
+
+/// The same mistake in many documents is one message, with the first places and a number; other mistakes are not hidden by it.
+#[test]
+fn the_same_mistake_in_many_documents_is_told_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    for number in 0..40 {
+        fs::write(
+            path.join(format!("{number:02}.yaml")),
+            "{apiVersion: v1, kind: Pod, metadata: {name: [a]}}\n",
+        )
+        .unwrap();
+    }
+    fs::write(path.join("a.yaml"), "{apiVersion: v1, kind: Pod, metadata: {name: {}}}\n").unwrap();
+    let policies = testdata().join("policies");
+    let args = ["test", "-p", policies.to_str().unwrap(), ".", "--color", "never"];
+    let run = run_in(path, &args).exits_with(2);
+    assert!(
+        run.stderr.contains("40 times, in 40 files") && run.stderr.contains("and 37 more"),
+        "{}",
+        run.shown()
+    );
+    assert!(run.stderr.contains("a.yaml:1:"), "{}", run.shown());
+    assert!(run.stderr.lines().count() < 60, "{}", run.shown());
+    // Other forms have each.
+    let junit = run_in(path, &[&args[..], &["-o", "junit"]].concat()).exits_with(2).stdout;
+    assert!(junit.matches("name").count() > 40, "{junit}");
+}

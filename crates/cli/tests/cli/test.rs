@@ -15,7 +15,13 @@ fn report(format: &str) -> Run {
 }
 
 fn broken(format: &str) -> Run {
-    run_in(&testdata(), &["test", "-f", "policies", "-f", "manifests/pods.yaml", "broken", "-o", format])
+    let args = ["test", "-f", "policies", "-f", "manifests/pods.yaml", "broken", "-o", format];
+    run_in(&testdata(), &[&args, template(format)].concat())
+}
+
+/// The flags that a form needs.
+fn template(format: &str) -> &'static [&'static str] {
+    if format == "template" { &["--template", "report.txt.j2"] } else { &[] }
 }
 
 fn findings(run: &Run) -> Vec<Value> {
@@ -229,7 +235,8 @@ fn nothing_found_is_an_empty_list_and_success() {
 #[test]
 fn reports_do_not_depend_on_the_number_of_threads() {
     for form in Form::of::<TestReport>() {
-        let with = |jobs| run_in(&testdata(), &["test", "-f", ".", "-o", form.name(), "--jobs", jobs]);
+        let args = |jobs| ["test", "-f", ".", "-o", form.name(), "--jobs", jobs];
+        let with = |jobs| run_in(&testdata(), &[&args(jobs), template(form.name())].concat());
         let (one, four) = (with("1"), with("4"));
         assert_eq!(one.shown(), four.shown(), "{form:?}");
         assert_eq!(one.code, four.code);
@@ -347,6 +354,7 @@ fn manifests_cannot_speak_to_the_terminal() {
     // For machines, too: who writes a form writes nothing that a terminal obeys. Characters that reorder text are what they are there.
     for form in Form::of::<TestReport>() {
         let args = ["test", "-f", "policies", "-q", "-", "-o", form.name()];
+        let args = [&args, template(form.name())].concat();
         let shown = super::run(&testdata(), &args, Some(pod)).shown();
         let is_obeyed = |c: char| c.is_control() && c != '\n' && c != '\t';
         assert!(shown.contains("title") && !shown.contains(is_obeyed), "{form:?}: {shown:?}");

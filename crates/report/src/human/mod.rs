@@ -49,16 +49,14 @@ const EXAMPLES: usize = 3;
 /// Writes what is wrong with the input. What many objects have in common is said once, where the first of
 /// them stands.
 pub fn write_problems(problems: &[Problem], out: &mut dyn Write) -> io::Result<()> {
-    let mut causes: BTreeMap<&str, Vec<&Problem>> = BTreeMap::new();
+    let mut causes: BTreeMap<Cause<'_>, Vec<&Problem>> = BTreeMap::new();
     for problem in problems {
-        if let Some(cause) = cause(problem) {
-            causes.entry(cause).or_default().push(problem);
-        }
+        causes.entry(cause(problem)).or_default().push(problem);
     }
     causes.retain(|_, gathered| gathered.len() > EXAMPLES);
     for problem in problems {
         let mut notes = Vec::new();
-        let gathered = cause(problem).and_then(|cause| causes.get(cause));
+        let gathered = causes.get(&cause(problem));
         // Only now is anything made of it: a cause may have a hundred thousand.
         if gathered.is_some_and(|all| !all.first().is_some_and(|first| std::ptr::eq(*first, problem))) {
             continue;
@@ -67,10 +65,11 @@ pub fn write_problems(problems: &[Problem], out: &mut dyn Write) -> io::Result<(
         if let Some(gathered) = gathered {
             for one in gathered.iter().take(EXAMPLES) {
                 let at = one.location.as_ref().map(|at| format!(" at {at}")).unwrap_or_default();
-                notes.push((
-                    "object",
-                    format!("{}{at}: {}", one.subject.as_deref().unwrap_or_default(), one.message),
-                ));
+                let subject = one.subject.as_deref().unwrap_or_default();
+                notes.push(match cause(one) {
+                    Cause::Same { .. } => ("object", format!("{subject}{at}").trim_start().to_owned()),
+                    Cause::Second | Cause::Topic(_) => ("object", format!("{subject}{at}: {}", one.message)),
+                });
             }
             notes.push(("note", format!("and {} more", gathered.len() - EXAMPLES)));
         } else if let Some(subject) = &problem.subject {
@@ -100,12 +99,35 @@ pub fn write_problems(problems: &[Problem], out: &mut dyn Write) -> io::Result<(
     Ok(())
 }
 
-/// What a problem has in common with others that are reported with it: that it is a second definition, or
-/// which constraint would find something in other namespaces.
-fn cause(problem: &Problem) -> Option<&str> {
-    match (problem.kind, problem.severity) {
-        (ErrorKind::DuplicateResource, Severity::Warning) => Some(""),
-        _ => problem.topic.as_deref(),
+/// What a problem has in common with others that are reported with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Cause<'a> {
+    /// That it is a second definition.
+    Second,
+    /// Which constraint would find something in other namespaces.
+    Topic(&'a str),
+    /// All that is said of it, but for the place: the same mistake in many documents.
+    Same {
+        severity: Severity,
+        kind: ErrorKind,
+        subject: Option<&'a str>,
+        message: &'a str,
+        help: Option<&'a str>,
+    },
+}
+
+fn cause(problem: &Problem) -> Cause<'_> {
+    let Problem { severity, kind, subject, message, help, topic, .. } = problem;
+    match (kind, severity, topic) {
+        (ErrorKind::DuplicateResource, Severity::Warning, _) => Cause::Second,
+        (_, _, Some(topic)) => Cause::Topic(topic),
+        _ => Cause::Same {
+            severity: *severity,
+            kind: *kind,
+            subject: subject.as_deref(),
+            message,
+            help: help.as_deref(),
+        },
     }
 }
 
@@ -113,9 +135,15 @@ fn cause(problem: &Problem) -> Option<&str> {
 fn many(gathered: &[&Problem]) -> String {
     let files: BTreeSet<_> = gathered.iter().filter_map(|one| Some(one.location.as_ref()?.file())).collect();
     let objects = count(gathered.len(), "object", "objects");
-    let files = count(files.len(), "file", "files");
-    match gathered.first().and_then(|first| cause(first)).filter(|cause| !cause.is_empty()) {
-        None => format!("{objects} are defined a second time, in {files}"),
-        Some(cause) => format!("{cause}: {objects}, in {files}"),
+    let places = match files.len() {
+        0 => String::new(),
+        files => format!(", in {}", count(files, "file", "files")),
+    };
+    match gathered.first().map(|first| cause(first)) {
+        None | Some(Cause::Second) => format!("{objects} are defined a second time{places}"),
+        Some(Cause::Topic(topic)) => format!("{topic}: {objects}{places}"),
+        Some(Cause::Same { message, .. }) => {
+            format!("{message}: {}{places}", count(gathered.len(), "time", "times"))
+        }
     }
 }

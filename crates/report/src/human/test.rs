@@ -28,6 +28,7 @@ pub(super) fn write(report: &TestReport, out: &mut dyn Write) -> io::Result<()> 
         }
     }
     write_why(report, out)?;
+    write_traces(report, out)?;
     if report.wanted.verbose {
         write_suppressed(report, out)?;
     }
@@ -40,6 +41,24 @@ pub(crate) fn write_why(report: &TestReport, out: &mut dyn Write) -> io::Result<
         writeln!(out, "why: {}", escape::line(&clip::text(line, MAX_SHOWN)))?;
     }
     if report.why.is_empty() { Ok(()) } else { writeln!(out) }
+}
+
+/// How policies came to their verdicts.
+fn write_traces(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
+    for ((ordinal, policy), trace) in &report.traces {
+        let index = usize::try_from(*ordinal).unwrap_or(usize::MAX);
+        let (Some(reviewed), Some(policy)) = (report.reviewed.get(index), report.policies.get(*policy))
+        else {
+            continue;
+        };
+        let asked = format!("trace: {} asked about {}", policy.key, reviewed.subject);
+        writeln!(out, "{}", escape::line(&clip::text(&asked, MAX_SHOWN)))?;
+        for line in trace.lines() {
+            writeln!(out, "  {}", escape::line(line))?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
 }
 
 /// A line for each finding that does not count, and why.

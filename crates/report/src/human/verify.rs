@@ -13,7 +13,7 @@ const GOOD: Style = AnsiColor::Green.on_default();
 
 /// Writes all suites; what passed only if that is wanted.
 pub(super) fn write(report: &VerifyReport, out: &mut dyn Write) -> io::Result<()> {
-    let VerifyReport { suites, passed, verbose, coverage } = report;
+    let VerifyReport { suites, passed, verbose, coverage, .. } = report;
     for suite in suites {
         write_suite(suite, *verbose, out)?;
     }

@@ -18,7 +18,8 @@ use crate::form::{Spec, Writer};
 pub(crate) use audit::write_yaml as write_audit_yaml;
 pub(crate) use bench::content as bench_content;
 pub(crate) use lint::content as lint_content;
-pub(crate) use test::items as test_items;
+pub(crate) use test::{WithStats, items as test_items};
+pub(crate) use verify::content as verify_content;
 
 pub(crate) const FORM: Spec = Spec {
     test: Some(Writer { about: "gator's JSON, with positions", write: test::write }),

@@ -17,6 +17,7 @@ use portcullis::{ConstraintKey, Object};
 use serde::Serialize;
 
 use super::{Start, write_indented};
+use crate::bench::StatsEntry;
 use crate::clip::{Copies, Copy};
 use crate::{Details, Finding, ObjectName, Origin, Policy, Reviewed, Subject, TestReport, Verdict};
 
@@ -37,7 +38,7 @@ struct Item<'a> {
     scoped_actions: Option<Vec<&'static str>>,
     violating_object: Copy<'a, Subject>,
     /// Always there in gator, and `null` unless asked for.
-    trace: Option<String>,
+    trace: Option<&'a str>,
     location: Found<'a>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     evaluation_error: bool,
@@ -70,19 +71,36 @@ struct Found<'a> {
 
 /// Writes all findings.
 pub(super) fn write(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
-    write_indented(&items(report), out)
+    let results = items(report);
+    match &report.stats {
+        // As gator has it.
+        Some(stats) => write_indented(&WithStats { results, stats }, out),
+        None => write_indented(&results, out),
+    }
+}
+
+/// Findings beside what they cost.
+#[derive(Serialize)]
+pub(crate) struct WithStats<'a, R> {
+    pub results: R,
+    pub stats: &'a [StatsEntry],
 }
 
 /// What the JSON and the YAML report have in them.
 pub(crate) fn items(report: &TestReport) -> Vec<impl Serialize + '_> {
     let mut copies = Copies::default();
-    report.each().map(|(reviewed, policy, finding)| item(reviewed, policy, finding, &mut copies)).collect()
+    let each = report.each().map(|(reviewed, policy, finding)| {
+        let trace = report.traces.get(&(finding.ordinal, finding.policy));
+        item(reviewed, policy, finding, trace.map(String::as_str), &mut copies)
+    });
+    each.collect()
 }
 
 fn item<'a>(
     reviewed: &'a Reviewed,
     policy: &'a Policy,
     finding: &'a Finding,
+    trace: Option<&'a str>,
     copies: &mut Copies,
 ) -> Item<'a> {
     let (constraint, query) = match &policy.origin {
@@ -104,7 +122,7 @@ fn item<'a>(
             .is_scoped_for(finding)
             .then(|| finding.actions.iter().map(|action| action.as_str()).collect()),
         violating_object: copies.of(&reviewed.subject, || reviewed.subject.name()),
-        trace: None,
+        trace,
         location: Found {
             start: Start::of(&finding.place),
             path: &finding.field,

@@ -9,7 +9,7 @@ use crate::Problem;
 use crate::verify::{CaseResult, CoveredFile, Ran, SuiteResult, TestResult, VerifyReport};
 
 #[derive(Serialize)]
-struct Document<'a> {
+pub(crate) struct Document<'a> {
     passed: bool,
     suites: Vec<Suite<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -78,13 +78,18 @@ struct ProblemItem<'a> {
 
 /// Writes all suites.
 pub(super) fn write(report: &VerifyReport, out: &mut dyn Write) -> io::Result<()> {
+    write_indented(&content(report), out)
+}
+
+/// What the JSON report has in it.
+pub(crate) fn content(report: &VerifyReport) -> Document<'_> {
     let suites = report.suites.iter().map(suite_item).collect();
     let coverage = report.coverage.as_ref().map(|coverage| Coverage {
         percent: coverage.percent(),
         least: coverage.least,
         files: coverage.files.iter().map(covered).collect(),
     });
-    write_indented(&Document { passed: report.passed, suites, coverage }, out)
+    Document { passed: report.passed, suites, coverage }
 }
 
 fn covered(file: &CoveredFile) -> FileItem<'_> {
