@@ -44,6 +44,15 @@ tests:
         assertions: [{violations: yes}]
 ";
 const POD: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: web, namespace: shop}\n";
+const MUTATOR: &str = "\
+apiVersion: mutations.gatekeeper.sh/v1
+kind: AssignMetadata
+metadata: {name: owner}
+spec:
+  match: {scope: Namespaced}
+  location: metadata.labels.owner
+  parameters: {assign: {value: shop}}
+";
 const POLICIES: &[(&str, &str)] = &[
     ("owners/template.yaml", TEMPLATE),
     ("owners/constraint.yaml", CONSTRAINT),
@@ -151,15 +160,21 @@ fn what_is_pushed_is_used_by_every_command() {
     for args in [
         &["bench", "-i", &name, "-f", "pod.yaml", "-n", "1", "--warmup", "0"][..],
         &["exceptions", "-p", &path, "pod.yaml"],
-        &["mutate", "-i", &name, "-f", "pod.yaml"],
         &["expand", "-i", &name, "-n", "pod.yaml"],
     ] {
         place.run(args).exits_with(0);
     }
-    let run = place.run(&["pull", &name]).exits_with(0);
-    assert_eq!(run.stdout.trim(), digest);
+    registry.put("mutators", "v1", &[Layer::titled("application/yaml", "owner.yaml", MUTATOR)]);
+    let mutators = format!("oci://{}/mutators:v1", registry.host);
+    for args in [&["mutate", "-m", &mutators, "pod.yaml"][..], &["mutate", "-i", &mutators, "-f", "pod.yaml"]]
+    {
+        assert!(place.run(args).exits_with(0).stdout.contains("owner: shop"));
+    }
+    // Where there is something already, nothing is touched.
+    assert!(place.run(&["pull", &name]).exits_with(2).stderr.contains("is there already"));
+    fs::rename(place.path().join("policies"), place.path().join("mine")).unwrap();
+    assert_eq!(place.run(&["pull", &name]).exits_with(0).stdout.trim(), digest);
     assert_eq!(place.run(&["pull", &name, "-o", "again"]).exits_with(0).stdout.trim(), digest);
-    place.run(&["pull", &name]).exits_with(2);
     for (path, text) in POLICIES {
         assert_eq!(&fs::read_to_string(place.path().join("again").join(path)).unwrap(), text);
     }

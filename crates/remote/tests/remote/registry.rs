@@ -318,3 +318,30 @@ fn what_cannot_be_pushed_is_not() {
     let error = bundle(FILES).push(&reference("localhost:1/p"), None, &options()).unwrap_err();
     assert_eq!(error.kind(), RemoteErrorKind::Unreachable);
 }
+
+#[test]
+fn tls_is_trusted_by_its_ca_only() {
+    let Some((registry, ca)) = Registry::start_with_tls() else { return };
+    let name = format!("{}/p:v1", registry.host);
+    let trusting = |file: &std::path::Path| Options { ca_file: Some(file.to_owned()), ..options() };
+    bundle(FILES).push(&reference(&name), None, &trusting(&ca)).unwrap();
+    assert_eq!(pulled(&name, &trusting(&ca)).unwrap(), texts(FILES));
+    // No certificate, that of somebody else, and no TLS where it is spoken.
+    let (kind, message) = refused(&name, &trusting(&ca.with_file_name("ca.key")));
+    assert_eq!(
+        (kind, message.contains("no certificates in PEM")),
+        (RemoteErrorKind::Local, true),
+        "{message}"
+    );
+    let make = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -batch -subj /CN=other -keyout other.key -out other.pem";
+    let made = std::process::Command::new("openssl")
+        .current_dir(ca.parent().unwrap())
+        .args(make.split(' '))
+        .output();
+    assert!(made.unwrap().status.success());
+    let error = pulled(&name, &trusting(&ca.with_file_name("other.pem"))).unwrap_err();
+    assert_eq!(error.kind(), RemoteErrorKind::Unreachable, "{error}");
+    assert!(error.what_to_do().is_some_and(|hint| hint.contains("--ca-file")), "{error:?}");
+    assert!(pulled(&name, &options()).is_err());
+    std::fs::remove_dir_all(ca.parent().unwrap()).unwrap();
+}

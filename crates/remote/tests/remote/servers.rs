@@ -283,14 +283,37 @@ impl Registry {
 
     /// One that lets in `somebody`, whose password is `secret`.
     pub fn start_with_password() -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("htpasswd");
-        fs::write(&file, "somebody:$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n").unwrap();
-        let auth = format!("auth:\n  htpasswd:\n    realm: test\n    path: {}\n", file.display());
-        let registry = Self::start_with(&auth);
         // It reads the file when it is first asked.
-        std::mem::forget(folder);
-        registry
+        let file = tempfile::tempdir().unwrap().keep().join("htpasswd");
+        fs::write(&file, "somebody:$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n").unwrap();
+        Self::start_with(&format!("auth:\n  htpasswd:\n    realm: test\n    path: {}\n", file.display()))
+    }
+
+    /// One that speaks TLS, with a certificate for 127.0.0.1; and the file with that of its CA.
+    pub fn start_with_tls() -> Option<(Self, std::path::PathBuf)> {
+        let folder = tempfile::tempdir().unwrap().keep();
+        let openssl = |args: &[&str]| {
+            let status = Command::new("openssl")
+                .current_dir(&folder)
+                .args(args)
+                .stderr(Stdio::null())
+                .status()
+                .unwrap();
+            assert!(status.success(), "openssl {args:?}");
+        };
+        let new = ["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-batch"];
+        let ca = ["-x509", "-days", "2", "-subj", "/CN=test CA", "-keyout", "ca.key", "-out", "ca.pem"];
+        openssl(&[&new[..], &ca].concat());
+        openssl(
+            &[&new[..], &["-subj", "/CN=registry", "-keyout", "server.key", "-out", "server.csr"]].concat(),
+        );
+        fs::write(folder.join("names"), "subjectAltName=IP:127.0.0.1\n").unwrap();
+        let sign = "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -days 2 -extfile names -out server.pem";
+        openssl(&sign.split(' ').collect::<Vec<_>>());
+        let file = |name: &str| folder.join(name).display().to_string();
+        let tls =
+            format!("  tls:\n    certificate: {}\n    key: {}\n", file("server.pem"), file("server.key"));
+        Some((Self::start_with(&tls)?, folder.join("ca.pem")))
     }
 
     fn start_with(more: &str) -> Option<Self> {
