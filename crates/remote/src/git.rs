@@ -304,15 +304,21 @@ impl Commit {
                 let message = format!("git does not give `{}` as it was listed", path.as_str());
                 return Err(RemoteError::new(RemoteErrorKind::Untrue, message));
             }
-            let mut bytes = Vec::new();
-            answers.by_ref().take(*size).read_to_end(&mut bytes).map_err(|error| broken(&error))?;
-            let mut end = [0];
-            answers.read_exact(&mut end).map_err(|error| broken(&error))?;
-            if bytes.starts_with(LFS) {
+            let mut first = Vec::new();
+            let beginning = (LFS.len() as u64).min(*size);
+            answers.by_ref().take(beginning).read_to_end(&mut first).map_err(|error| broken(&error))?;
+            if first == LFS {
                 let message = format!("`{}` is kept in Git LFS, which is not fetched", path.as_str());
                 return Err(RemoteError::new(RemoteErrorKind::Unusable, message));
             }
-            filling.write(path, &*bytes)?;
+            let rest = answers.by_ref().take(size.saturating_sub(beginning));
+            let written = filling.write(path, first.chain(rest))?;
+            let mut end = [0];
+            answers.read_exact(&mut end).map_err(|error| broken(&error))?;
+            if written != *size {
+                let message = format!("git does not give all of `{}`", path.as_str());
+                return Err(RemoteError::new(RemoteErrorKind::Untrue, message));
+            }
         }
         Ok(contents)
     }

@@ -6,6 +6,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -324,9 +325,16 @@ impl Registry {
             return None;
         }
         // Another program may take the port before the registry does.
-        for _ in 0..5 {
+        for _ in 0..20 {
             let folder = tempfile::tempdir().unwrap();
-            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            // Below those that systems give out, so that no server of another test takes it meanwhile.
+            static NEXT: AtomicU32 = AtomicU32::new(0);
+            let number =
+                NEXT.fetch_add(7, Ordering::Relaxed).wrapping_add(std::process::id().wrapping_mul(31));
+            let port = 20_000 + number % 12_000;
+            if TcpListener::bind(format!("127.0.0.1:{port}")).is_err() {
+                continue;
+            }
             let config = folder.path().join("config.yml");
             let text = format!(
                 "version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: 127.0.0.1:{port}\n{more}",
@@ -343,7 +351,7 @@ impl Registry {
             let host = format!("127.0.0.1:{port}");
             let end = Instant::now() + Duration::from_secs(20);
             while Instant::now() < end && child.try_wait().unwrap().is_none() {
-                if TcpStream::connect(&host).is_ok() {
+                if TcpStream::connect(&host).is_ok() && child.try_wait().unwrap().is_none() {
                     return Some(Self { host, child, folder });
                 }
                 thread::sleep(Duration::from_millis(20));
