@@ -180,3 +180,66 @@ impl<R: Read> Read for Bounded<R> {
         Ok(read)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    /// An archive with all that is read of one.
+    fn archive() -> Vec<u8> {
+        let mut builder = tar::Builder::new(Vec::new());
+        let long = format!("{}/long.yaml", "folder".repeat(30));
+        for (path, text) in [("a/b.yaml", "kind: A\n"), (&*long, "kind: B\n"), ("c.rego", "package c\n")] {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(text.len() as u64);
+            header.set_mode(0o644);
+            builder.append_data(&mut header, path, text.as_bytes()).unwrap();
+        }
+        builder.into_inner().unwrap()
+    }
+
+    /// Whatever is changed, nothing lies outside of the folder, and nothing panics.
+    #[test]
+    fn broken_archives_end_as_errors() {
+        let whole = archive();
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        packer.write_all(&whole).unwrap();
+        let packed = packer.finish().unwrap();
+        let mut state = 7_u64;
+        let mut random = |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(state >> 33).unwrap() % below
+        };
+        let bounds = Bounds { unpacked: 1 << 20, files: 100, ..Bounds::default() };
+        let outside = tempfile::tempdir().unwrap();
+        let mut good = 0;
+        for round in 0..1000 {
+            let mut bytes = if round % 3 == 0 { packed.clone() } else { whole.clone() };
+            // Headers have sums: most changes that get through are those that fix them.
+            for _ in 0..random(4) {
+                let at = random(bytes.len());
+                bytes[at] = u8::try_from(random(256)).unwrap();
+            }
+            if round % 3 == 1 {
+                let start = random(bytes.len() / 512) * 512;
+                let sum: u32 = (start..start + 512)
+                    .map(|at| if (148..156).contains(&(at - start)) { 32 } else { u32::from(bytes[at]) })
+                    .sum();
+                bytes[start + 148..start + 156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+            }
+            if random(10) == 0 {
+                bytes.truncate(random(bytes.len()));
+            }
+            let root = outside.path().join("root");
+            std::fs::create_dir(&root).unwrap();
+            let mut filling = Filling::new(&root, bounds);
+            let result = unpack(&*bytes, is_gzip(&bytes), None, &mut filling, bounds);
+            good += usize::from(result.is_ok());
+            assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 1);
+            std::fs::remove_dir_all(&root).unwrap();
+        }
+        assert!(good > 50, "{good}");
+    }
+}
