@@ -85,6 +85,10 @@ impl Place {
     }
 
     fn run(&self, args: &[&str]) -> Run {
+        self.run_with(args, &[])
+    }
+
+    fn run_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Run {
         let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
         command
             .current_dir(self.path())
@@ -101,6 +105,7 @@ impl Place {
             .env("DOCKER_CONFIG", self.path().join("docker"))
             .env("TMPDIR", self.temp())
             .env("PATH", path.unwrap());
+        command.envs(variables.iter().copied());
         let run = Run::of(command.output().unwrap());
         // Whatever came of it, nothing is left.
         assert_eq!(fs::read_dir(self.temp()).unwrap().count(), 0, "{}", run.shown());
@@ -418,8 +423,49 @@ fn folders_of_git_repositories_are_policies() {
         "{}",
         run.shown()
     );
+    // Whoever calls us from a hook or with settings of its own has told git nothing about this repository.
+    let foreign = [
+        ("GIT_DIR", "/missing"),
+        ("GIT_INDEX_FILE", "/missing"),
+        ("GIT_OBJECT_DIRECTORY", "/missing"),
+        ("GIT_CONFIG_COUNT", "1"),
+        ("GIT_CONFIG_KEY_0", "url.file:///missing.insteadOf"),
+        ("GIT_CONFIG_VALUE_0", "file://"),
+    ];
+    place.run_with(&["verify", path, "--locked"], &foreign).exits_with(0);
     git(&["commit", "--quiet", "--allow-empty", "--message", "y"]);
     assert!(place.run(&["verify", path, "--locked"]).exits_with(2).stderr.contains("is now commit"));
+}
+
+#[test]
+fn a_server_that_keeps_git_waiting_is_left() {
+    let place = place();
+    place.write(&[(
+        "bin/ssh",
+        "#!/bin/sh\necho \"$@\" > \"$TMPDIR/../args\"\necho $$ > \"$TMPDIR/../pid\"\nsleep 300\n",
+    )]);
+    Command::new("chmod").arg("+x").arg(place.path().join("bin/ssh")).status().unwrap();
+    let started = std::time::Instant::now();
+    let path = "git+ssh://git@host.invalid/acme/policies//x?ref=v1";
+    let run =
+        place.run(&["test", "-p", path, "-p", "policies", "pod.yaml", "--fetch-timeout", "2"]).exits_with(2);
+    assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
+    assert!(
+        run.stderr.contains("within 2 seconds") && run.stdout.contains("nobody owns it"),
+        "{}",
+        run.shown()
+    );
+    let args = fs::read_to_string(place.path().join("args")).unwrap();
+    assert!(args.contains("BatchMode=yes") && args.contains("git@host.invalid git-upload-pack"), "{args}");
+    // What git started has ended with it.
+    let pid = fs::read_to_string(place.path().join("pid")).unwrap();
+    let is_gone =
+        || fs::read_to_string(format!("/proc/{}/stat", pid.trim())).map_or(true, |stat| stat.contains(") Z"));
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while !is_gone() && std::time::Instant::now() < end {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    assert!(is_gone(), "{pid}");
 }
 
 /// The manifest and the blob of one file.
