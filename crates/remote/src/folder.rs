@@ -87,8 +87,8 @@ impl<'a> Filling<'a> {
         self.bounds.unpacked.saturating_sub(self.bytes)
     }
 
-    /// Writes a file. A reader that fails says why by itself.
-    pub(crate) fn write(&mut self, path: &Inside, from: impl Read) -> Result<(), RemoteError> {
+    /// Writes a file, and says how many bytes it has. A reader that fails says why by itself.
+    pub(crate) fn write(&mut self, path: &Inside, from: impl Read) -> Result<u64, RemoteError> {
         if self.files.contains(path) || self.folders.contains(path.as_str()) {
             let message = format!("there are two files of the path `{}`", path.as_str());
             return Err(RemoteError::new(RemoteErrorKind::Unusable, message));
@@ -119,7 +119,7 @@ impl<'a> Filling<'a> {
         }
         opened.flush().map_err(|error| unwritten(&error))?;
         self.bytes = self.bytes.saturating_add(count);
-        Ok(())
+        Ok(count)
     }
 
     /// Counts a folder that an archive names.
@@ -196,7 +196,7 @@ mod tests {
         let mut filling = Filling::new(root.path(), bounds);
         let path = |text: &str| Inside::parse(text).unwrap().unwrap();
         filling.write(&path("a/b"), &b"12345"[..]).unwrap();
-        let kind = |result: Result<(), RemoteError>| result.unwrap_err().kind();
+        let kind = |result: Result<u64, RemoteError>| result.unwrap_err().kind();
         assert_eq!(kind(filling.write(&path("a/b"), &b""[..])), RemoteErrorKind::Unusable);
         assert_eq!(kind(filling.write(&path("a"), &b""[..])), RemoteErrorKind::Unusable);
         assert_eq!(kind(filling.write(&path("a/b/c"), &b""[..])), RemoteErrorKind::Unusable);

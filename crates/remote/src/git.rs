@@ -213,14 +213,7 @@ impl Commit {
             if Instant::now() >= self.end {
                 return Err(self.late());
             }
-            let most = self.options.bounds.packed;
-            if size_of(self.room.path()) > most {
-                return Err(RemoteError::new(
-                    RemoteErrorKind::Limit,
-                    format!("git brings more than {most} bytes"),
-                )
-                .hint("policies in a repository of their own are fetched with less"));
-            }
+            self.is_within_bounds()?;
             std::thread::sleep(LOOKS);
         };
         // Something that it left behind may hold its output open: it ends with it.
@@ -228,8 +221,12 @@ impl Commit {
         let (stdout, stderr) = (stdout.join().unwrap_or_default(), stderr.join().unwrap_or_default());
         if !status.success() {
             let said = String::from_utf8_lossy(&stderr);
-            let said: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
-            let said = said.get(said.len().saturating_sub(3)..).unwrap_or_default().join("; ");
+            let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
+            // What comes before is of servers that greet.
+            let is_reason = |line: &&str| line.starts_with("fatal:") || line.starts_with("error:");
+            let first = lines.iter().position(is_reason).unwrap_or_else(|| lines.len().saturating_sub(3));
+            let said: Vec<&str> = lines.iter().skip(first).take(3).copied().collect();
+            let said = said.join("; ");
             let is_missing = [
                 "couldn't find remote ref",
                 "not our ref",
@@ -245,7 +242,18 @@ impl Commit {
             };
             return Err(RemoteError::new(kind, format!("{doing}: git says: {said}")));
         }
+        self.is_within_bounds()?;
         Ok(stdout)
+    }
+
+    /// Whether git has not written too much so far.
+    fn is_within_bounds(&self) -> Result<(), RemoteError> {
+        let most = self.options.bounds.packed;
+        if size_of(self.room.path()) <= most {
+            return Ok(());
+        }
+        Err(RemoteError::new(RemoteErrorKind::Limit, format!("git brings more than {most} bytes"))
+            .hint("policies in a repository of their own are fetched with less"))
     }
 
     fn late(&self) -> RemoteError {
@@ -296,15 +304,21 @@ impl Commit {
                 let message = format!("git does not give `{}` as it was listed", path.as_str());
                 return Err(RemoteError::new(RemoteErrorKind::Untrue, message));
             }
-            let mut bytes = Vec::new();
-            answers.by_ref().take(*size).read_to_end(&mut bytes).map_err(|error| broken(&error))?;
-            let mut end = [0];
-            answers.read_exact(&mut end).map_err(|error| broken(&error))?;
-            if bytes.starts_with(LFS) {
+            let mut first = Vec::new();
+            let beginning = (LFS.len() as u64).min(*size);
+            answers.by_ref().take(beginning).read_to_end(&mut first).map_err(|error| broken(&error))?;
+            if first == LFS {
                 let message = format!("`{}` is kept in Git LFS, which is not fetched", path.as_str());
                 return Err(RemoteError::new(RemoteErrorKind::Unusable, message));
             }
-            filling.write(path, &*bytes)?;
+            let rest = answers.by_ref().take(size.saturating_sub(beginning));
+            let written = filling.write(path, first.chain(rest))?;
+            let mut end = [0];
+            answers.read_exact(&mut end).map_err(|error| broken(&error))?;
+            if written != *size {
+                let message = format!("git does not give all of `{}`", path.as_str());
+                return Err(RemoteError::new(RemoteErrorKind::Untrue, message));
+            }
         }
         Ok(contents)
     }

@@ -169,6 +169,11 @@ impl Answer {
     }
 }
 
+/// Whether a request changes nothing.
+fn is_read(method: &Method) -> bool {
+    method == Method::GET || method == Method::HEAD
+}
+
 /// A body that ended early.
 pub(crate) fn broken_off(shown: &str, error: &io::Error) -> RemoteError {
     RemoteError::new(RemoteErrorKind::Unreachable, format!("`{shown}`: the answer broke off: {error}"))
@@ -232,15 +237,31 @@ impl Client {
         Address::parse(&format!("{}://{host}/", if is_plain { "http" } else { "https" }))
     }
 
-    /// Asks, and follows redirects of what only reads.
+    /// Asks, and again if the server has no time for what only reads.
     pub(crate) fn ask(&self, ask: &Ask<'_>) -> Result<Answer, RemoteError> {
+        const TRIES: u32 = 3;
+        const LONGEST: Duration = Duration::from_secs(10);
+        for wait in 1..TRIES {
+            let answer = self.follow(ask)?;
+            let is_passing = matches!(answer.status.as_u16(), 429 | 502 | 503 | 504);
+            if !is_passing || !is_read(&ask.method) {
+                return Ok(answer);
+            }
+            let said = answer.header("retry-after").and_then(|seconds| seconds.parse().ok());
+            let wait = Duration::from_secs(said.unwrap_or(u64::from(wait))).min(LONGEST);
+            std::thread::sleep(wait.min(self.end.saturating_duration_since(Instant::now())));
+        }
+        self.follow(ask)
+    }
+
+    /// Asks, and follows redirects of what only reads.
+    fn follow(&self, ask: &Ask<'_>) -> Result<Answer, RemoteError> {
         let mut address = ask.address.clone();
         for _ in 0..=REDIRECTS {
             // Who we are is for the server that was asked, and for no other.
             let authorization = ask.authorization.filter(|_| address.is_of_same(&ask.address));
             let answer = self.once(ask, &address, authorization)?;
-            let is_read = ask.method == Method::GET || ask.method == Method::HEAD;
-            if !answer.status.is_redirection() || !is_read {
+            if !answer.status.is_redirection() || !is_read(&ask.method) {
                 return Ok(answer);
             }
             let Some(location) = answer.header("location") else { return Ok(answer) };
@@ -319,8 +340,12 @@ impl Client {
                     RemoteErrorKind::Unreachable,
                     format!("`{shown}` cannot be reached: {other}"),
                 );
-                if format!("{other:?}").contains("InvalidCertificate") {
+                let said = format!("{other:?}");
+                if said.contains("InvalidCertificate") {
                     return error.hint("name the certificate of its CA with `--ca-file`");
+                }
+                if said.contains("InvalidMessage") {
+                    return error.hint("it may speak no TLS: `--plain-http` does without");
                 }
                 error
             }

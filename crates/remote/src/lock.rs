@@ -99,12 +99,6 @@ impl Lock {
         Ok(Self { file: file.to_owned(), mode, is_there, sources, is_changed: false })
     }
 
-    /// Whether nothing may be fetched that it does not list.
-    #[must_use]
-    pub fn is_complete(&self) -> bool {
-        self.mode == LockMode::Locked
-    }
-
     /// Before a source is fetched: an error if it has to be listed and is not; whether it is worth a word that it is not.
     pub(crate) fn before(&self, source: &str) -> Result<bool, RemoteError> {
         let is_missing = !self.sources.contains_key(source);

@@ -179,7 +179,7 @@ impl Artifact {
     fn add(&self, layer: &Layer, file: &Path, filling: &mut Filling<'_>) -> Result<(), RemoteError> {
         let opened = || File::open(file).map_err(|error| local("a layer cannot be read", &error));
         match layer {
-            Layer::File(path) => filling.write(path, opened()?),
+            Layer::File(path) => filling.write(path, opened()?).map(|_| ()),
             Layer::Archive(below) => {
                 let mut first = Vec::new();
                 opened()?

@@ -109,7 +109,10 @@ impl GitSource {
             .skip(1)
             .find(|(at, _)| rest.get(*at..).is_some_and(|rest| rest.starts_with("//")));
         let (place, folder) = match at.and_then(|(at, _)| rest.split_at_checked(at)) {
-            Some((place, folder)) => (place, Inside::parse(folder.trim_start_matches('/'))?),
+            Some((place, folder)) => (
+                place,
+                Inside::parse(folder.trim_start_matches('/')).map_err(|error| wrong(error.message()))?,
+            ),
             None => (rest, None),
         };
         let (authority, path) =

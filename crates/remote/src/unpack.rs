@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use flate2::read::MultiGzDecoder;
-use tar::{Archive, EntryType};
+use tar::{Archive, EntryType, PaxExtensions};
 
 use crate::error::{RemoteError, RemoteErrorKind};
 use crate::folder::{Filling, Inside, too_much, unread};
@@ -41,20 +41,39 @@ fn entries(from: impl Read, below: Option<&Inside>, filling: &mut Filling<'_>) -
     let mut archive = Archive::new(from);
     let wrong = |error: io::Error| unread(NAME, &error);
     let mut headers = 0;
-    for entry in archive.entries().map_err(wrong)? {
-        let entry = entry.map_err(wrong)?;
+    // The path of the next entry, where it is too long for its own header.
+    let mut long: Option<Vec<u8>> = None;
+    // Raw: what says something of other entries is read here, within bounds.
+    for entry in archive.entries().map_err(wrong)?.raw(true) {
+        let mut entry = entry.map_err(wrong)?;
         headers += 1;
-        let bytes = entry.path_bytes();
+        let kind = entry.header().entry_type();
+        match kind {
+            EntryType::GNULongName => {
+                let mut name = about_another(&mut entry)?;
+                name.truncate(name.iter().position(|byte| *byte == 0).unwrap_or(name.len()));
+                long = Some(name);
+                continue;
+            }
+            EntryType::XHeader => {
+                long = long_path(&about_another(&mut entry)?)?.or(long);
+                continue;
+            }
+            EntryType::XGlobalHeader => {
+                if long_path(&about_another(&mut entry)?)?.is_some() {
+                    return unusable("the archive names one path for all of its files".to_owned());
+                }
+                continue;
+            }
+            _ => {}
+        }
+        let bytes = long.take().unwrap_or_else(|| entry.header().path_bytes().into_owned());
         let Ok(text) = std::str::from_utf8(&bytes) else {
             return unusable(format!(
                 "the path `{}` in the archive is no UTF-8",
                 String::from_utf8_lossy(&bytes)
             ));
         };
-        let kind = entry.header().entry_type();
-        if kind == EntryType::XGlobalHeader {
-            continue;
-        }
         let path = Inside::parse(text)?;
         match kind {
             EntryType::Directory => {
@@ -79,11 +98,14 @@ fn entries(from: impl Read, below: Option<&Inside>, filling: &mut Filling<'_>) -
                     );
                     return unusable(message);
                 }
-                filling.write(&path, entry)?;
+                let size = entry.header().size().map_err(wrong)?;
+                if filling.write(&path, entry)? != size {
+                    return unusable(format!("the archive ends within `{}`", path.as_str()));
+                }
             }
             other => {
                 let what = match other {
-                    EntryType::Symlink | EntryType::Link => "a link",
+                    EntryType::Symlink | EntryType::Link | EntryType::GNULongLink => "a link",
                     EntryType::Char | EntryType::Block => "a device",
                     EntryType::Fifo => "a pipe",
                     _ => "neither a file nor a folder",
@@ -104,10 +126,41 @@ fn entries(from: impl Read, below: Option<&Inside>, filling: &mut Filling<'_>) -
             return unusable("there is something behind the end of the archive".to_owned());
         }
     }
+    if long.is_some() {
+        return unusable("the archive ends with a path, without its file".to_owned());
+    }
     if headers == 0 {
         return unusable("the archive is empty".to_owned());
     }
     Ok(())
+}
+
+/// What an entry says of another one. Paths are short.
+fn about_another(entry: &mut impl Read) -> Result<Vec<u8>, RemoteError> {
+    const MOST: u64 = 64 << 10;
+    let mut bytes = Vec::new();
+    entry.take(MOST + 1).read_to_end(&mut bytes).map_err(|error| unread("the archive", &error))?;
+    if bytes.len() as u64 > MOST {
+        let message = "the archive has a header that is too long";
+        return Err(RemoteError::new(RemoteErrorKind::Limit, message));
+    }
+    Ok(bytes)
+}
+
+/// The path in an extended header. One that says how large its file is is refused: it could be read in two ways.
+fn long_path(header: &[u8]) -> Result<Option<Vec<u8>>, RemoteError> {
+    let mut path = None;
+    for record in PaxExtensions::new(header) {
+        let record = record.map_err(|error| unread("the archive", &error))?;
+        let key = record.key_bytes();
+        if key == b"path" {
+            path = Some(record.value_bytes().to_vec());
+        } else if key == b"size" || key.starts_with(b"GNU.sparse") {
+            let message = "the archive has files of a size that its headers do not have";
+            return Err(RemoteError::new(RemoteErrorKind::Unusable, message));
+        }
+    }
+    Ok(path)
 }
 
 /// A reader that ends as an error.
@@ -125,5 +178,68 @@ impl<R: Read> Read for Bounded<R> {
             None => return Err(io::Error::other(too_much(self.most))),
         }
         Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    /// An archive with all that is read of one.
+    fn archive() -> Vec<u8> {
+        let mut builder = tar::Builder::new(Vec::new());
+        let long = format!("{}/long.yaml", "folder".repeat(30));
+        for (path, text) in [("a/b.yaml", "kind: A\n"), (&*long, "kind: B\n"), ("c.rego", "package c\n")] {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(text.len() as u64);
+            header.set_mode(0o644);
+            builder.append_data(&mut header, path, text.as_bytes()).unwrap();
+        }
+        builder.into_inner().unwrap()
+    }
+
+    /// Whatever is changed, nothing lies outside of the folder, and nothing panics.
+    #[test]
+    fn broken_archives_end_as_errors() {
+        let whole = archive();
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        packer.write_all(&whole).unwrap();
+        let packed = packer.finish().unwrap();
+        let mut state = 7_u64;
+        let mut random = |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(state >> 33).unwrap() % below
+        };
+        let bounds = Bounds { unpacked: 1 << 20, files: 100, ..Bounds::default() };
+        let outside = tempfile::tempdir().unwrap();
+        let mut good = 0;
+        for round in 0..1000 {
+            let mut bytes = if round % 3 == 0 { packed.clone() } else { whole.clone() };
+            // Headers have sums: most changes that get through are those that fix them.
+            for _ in 0..random(4) {
+                let at = random(bytes.len());
+                bytes[at] = u8::try_from(random(256)).unwrap();
+            }
+            if round % 3 == 1 {
+                let start = random(bytes.len() / 512) * 512;
+                let sum: u32 = (start..start + 512)
+                    .map(|at| if (148..156).contains(&(at - start)) { 32 } else { u32::from(bytes[at]) })
+                    .sum();
+                bytes[start + 148..start + 156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+            }
+            if random(10) == 0 {
+                bytes.truncate(random(bytes.len()));
+            }
+            let root = outside.path().join("root");
+            std::fs::create_dir(&root).unwrap();
+            let mut filling = Filling::new(&root, bounds);
+            let result = unpack(&*bytes, is_gzip(&bytes), None, &mut filling, bounds);
+            good += usize::from(result.is_ok());
+            assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 1);
+            std::fs::remove_dir_all(&root).unwrap();
+        }
+        assert!(good > 50, "{good}");
     }
 }

@@ -78,7 +78,8 @@ pub fn add_data(data: &mut ModuleData, steps: &[&str], file: &InputFile, limits:
 fn split_prefix(path: &Path) -> (Vec<String>, PathBuf) {
     let split = path.to_str().filter(|_| !path.exists()).and_then(|text| text.split_once(':'));
     match split {
-        Some((prefix, rest)) if !prefix.contains(['/', '\\']) => (
+        // `oci://` is the beginning of an address.
+        Some((prefix, rest)) if !prefix.contains(['/', '\\']) && !rest.starts_with("//") => (
             prefix.split('.').filter(|step| !step.is_empty() && *step != "data").map(str::to_owned).collect(),
             PathBuf::from(rest),
         ),

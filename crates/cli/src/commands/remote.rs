@@ -29,10 +29,15 @@ pub fn fetch(
 ) -> anyhow::Result<Remote> {
     let is_remote = |path: &Path| !matches!(path.to_str().map(Source::parse), None | Some(Ok(None)));
     if !lists.iter().any(|list| list.iter().any(|path| is_remote(path))) {
-        // What is asked of sources is asked of none: a flag that does nothing is a mistake.
-        if args.locked || args.update_lock || args.lock.is_some() || !args.verify_key.is_empty() {
+        if args.update_lock {
             anyhow::bail!(
-                "`--lock`, `--locked`, `--update-lock` and `--verify-key` are about what is fetched, and nothing is; name a source, such as `oci://ghcr.io/acme/policies:v1`"
+                "`--update-lock` writes what sources are now, and there is none: name one, such as `oci://ghcr.io/acme/policies:v1`"
+            );
+        }
+        // A configuration file may ask for it wherever anything is fetched, so that it is no mistake.
+        if !args.verify_key.is_empty() {
+            note(
+                "nothing is fetched, and so `--verify-key` verifies nothing: files on this machine have no signatures",
             );
         }
         return Ok(Remote(None));
@@ -48,12 +53,17 @@ pub fn fetch(
         }
     }
     for source in fetcher.unlisted() {
-        let note = "is not in the lock file, and may be another one next time; `--update-lock` adds it";
-        // Only a courtesy.
-        let _ = writeln!(anstream::stderr(), "note: `{source}` {note}");
+        note(&format!(
+            "`{source}` is not in the lock file, and may be another one next time; `--update-lock` adds it"
+        ));
     }
     fetcher.finish().map_err(failed)?;
     Ok(Remote(Some(fetcher)))
+}
+
+/// Only a courtesy.
+fn note(text: &str) {
+    let _ = writeln!(anstream::stderr(), "note: {text}");
 }
 
 fn replace(path: &mut PathBuf, text: &str, fetcher: &mut Fetcher, wants_below: bool) {

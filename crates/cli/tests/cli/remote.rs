@@ -44,6 +44,15 @@ tests:
         assertions: [{violations: yes}]
 ";
 const POD: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: web, namespace: shop}\n";
+const MUTATOR: &str = "\
+apiVersion: mutations.gatekeeper.sh/v1
+kind: AssignMetadata
+metadata: {name: owner}
+spec:
+  match: {scope: Namespaced}
+  location: metadata.labels.owner
+  parameters: {assign: {value: shop}}
+";
 const POLICIES: &[(&str, &str)] = &[
     ("owners/template.yaml", TEMPLATE),
     ("owners/constraint.yaml", CONSTRAINT),
@@ -76,6 +85,10 @@ impl Place {
     }
 
     fn run(&self, args: &[&str]) -> Run {
+        self.run_with(args, &[])
+    }
+
+    fn run_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Run {
         let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
         command
             .current_dir(self.path())
@@ -92,6 +105,7 @@ impl Place {
             .env("DOCKER_CONFIG", self.path().join("docker"))
             .env("TMPDIR", self.temp())
             .env("PATH", path.unwrap());
+        command.envs(variables.iter().copied());
         let run = Run::of(command.output().unwrap());
         // Whatever came of it, nothing is left.
         assert_eq!(fs::read_dir(self.temp()).unwrap().count(), 0, "{}", run.shown());
@@ -151,15 +165,21 @@ fn what_is_pushed_is_used_by_every_command() {
     for args in [
         &["bench", "-i", &name, "-f", "pod.yaml", "-n", "1", "--warmup", "0"][..],
         &["exceptions", "-p", &path, "pod.yaml"],
-        &["mutate", "-i", &name, "-f", "pod.yaml"],
         &["expand", "-i", &name, "-n", "pod.yaml"],
     ] {
         place.run(args).exits_with(0);
     }
-    let run = place.run(&["pull", &name]).exits_with(0);
-    assert_eq!(run.stdout.trim(), digest);
+    registry.put("mutators", "v1", &[Layer::titled("application/yaml", "owner.yaml", MUTATOR)]);
+    let mutators = format!("oci://{}/mutators:v1", registry.host);
+    for args in [&["mutate", "-m", &mutators, "pod.yaml"][..], &["mutate", "-i", &mutators, "-f", "pod.yaml"]]
+    {
+        assert!(place.run(args).exits_with(0).stdout.contains("owner: shop"));
+    }
+    // Where there is something already, nothing is touched.
+    assert!(place.run(&["pull", &name]).exits_with(2).stderr.contains("is there already"));
+    fs::rename(place.path().join("policies"), place.path().join("mine")).unwrap();
+    assert_eq!(place.run(&["pull", &name]).exits_with(0).stdout.trim(), digest);
     assert_eq!(place.run(&["pull", &name, "-o", "again"]).exits_with(0).stdout.trim(), digest);
-    place.run(&["pull", &name]).exits_with(2);
     for (path, text) in POLICIES {
         assert_eq!(&fs::read_to_string(place.path().join("again").join(path)).unwrap(), text);
     }
@@ -271,11 +291,11 @@ fn what_cannot_be_fetched_stops_nothing_else_and_passes_nothing() {
     // A command that fetches nothing says so.
     let run = place.run(&["build", "oci://ghcr.io/acme/policies"]).exits_with(2);
     assert!(run.stderr.contains("nothing is fetched here"), "{}", run.shown());
-    // Flags about what is fetched, without anything to fetch.
-    for flag in [&["--locked"][..], &["--update-lock"], &["--lock", "x"], &["--verify-key", "x"]] {
-        let run = place.run(&[&["test", "-p", "policies", "pod.yaml"], flag].concat()).exits_with(2);
-        assert!(run.stderr.contains("nothing is"), "{}", run.shown());
-    }
+    // Flags about what is fetched, without anything to fetch: a configuration file may say them for all commands.
+    let local = |flag: &[&str]| place.run(&[&["test", "-p", "policies", "pod.yaml"], flag].concat());
+    assert!(local(&["--update-lock"]).exits_with(2).stderr.contains("there is none: name one"));
+    assert!(local(&["--verify-key", "x"]).exits_with(1).stderr.contains("`--verify-key` verifies nothing"));
+    local(&["--locked"]).exits_with(1);
 }
 
 #[test]
@@ -403,8 +423,49 @@ fn folders_of_git_repositories_are_policies() {
         "{}",
         run.shown()
     );
+    // Whoever calls us from a hook or with settings of its own has told git nothing about this repository.
+    let foreign = [
+        ("GIT_DIR", "/missing"),
+        ("GIT_INDEX_FILE", "/missing"),
+        ("GIT_OBJECT_DIRECTORY", "/missing"),
+        ("GIT_CONFIG_COUNT", "1"),
+        ("GIT_CONFIG_KEY_0", "url.file:///missing.insteadOf"),
+        ("GIT_CONFIG_VALUE_0", "file://"),
+    ];
+    place.run_with(&["verify", path, "--locked"], &foreign).exits_with(0);
     git(&["commit", "--quiet", "--allow-empty", "--message", "y"]);
     assert!(place.run(&["verify", path, "--locked"]).exits_with(2).stderr.contains("is now commit"));
+}
+
+#[test]
+fn a_server_that_keeps_git_waiting_is_left() {
+    let place = place();
+    place.write(&[(
+        "bin/ssh",
+        "#!/bin/sh\necho \"$@\" > \"$TMPDIR/../args\"\necho $$ > \"$TMPDIR/../pid\"\nsleep 300\n",
+    )]);
+    Command::new("chmod").arg("+x").arg(place.path().join("bin/ssh")).status().unwrap();
+    let started = std::time::Instant::now();
+    let path = "git+ssh://git@host.invalid/acme/policies//x?ref=v1";
+    let run =
+        place.run(&["test", "-p", path, "-p", "policies", "pod.yaml", "--fetch-timeout", "2"]).exits_with(2);
+    assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
+    assert!(
+        run.stderr.contains("within 2 seconds") && run.stdout.contains("nobody owns it"),
+        "{}",
+        run.shown()
+    );
+    let args = fs::read_to_string(place.path().join("args")).unwrap();
+    assert!(args.contains("BatchMode=yes") && args.contains("git@host.invalid git-upload-pack"), "{args}");
+    // What git started has ended with it.
+    let pid = fs::read_to_string(place.path().join("pid")).unwrap();
+    let is_gone =
+        || fs::read_to_string(format!("/proc/{}/stat", pid.trim())).map_or(true, |stat| stat.contains(") Z"));
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while !is_gone() && std::time::Instant::now() < end {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    assert!(is_gone(), "{pid}");
 }
 
 /// The manifest and the blob of one file.

@@ -201,9 +201,11 @@ fn a_repository_has_bounds() {
     );
     let url = format!("git+file://{}", folder.display());
     let usual = Bounds::default();
-    for (path, bounds) in
-        [("big", Bounds { unpacked: 100_000, ..usual }), ("small", Bounds { files: 1, ..usual })]
-    {
+    for (path, bounds) in [
+        ("big", Bounds { unpacked: 100_000, ..usual }),
+        ("small", Bounds { packed: 100_000, ..usual }),
+        ("small", Bounds { files: 1, ..usual }),
+    ] {
         let error = fetched(&format!("{url}//{path}"), Options { bounds, ..options() }).unwrap_err();
         assert_eq!(error.kind(), RemoteErrorKind::Limit, "{error}");
     }

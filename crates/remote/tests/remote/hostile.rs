@@ -228,3 +228,25 @@ fn what_a_server_says_moves_no_terminal() {
     let server = Server::start(|_| Reply::of(500, &[], "x".repeat(100_000)));
     assert!(refused(&name(&server), &options()).1.len() < 300);
 }
+
+#[test]
+fn a_server_without_time_is_asked_again_and_not_for_ever() {
+    let busy = |times: usize| {
+        let count = std::sync::atomic::AtomicUsize::new(0);
+        Server::start(move |request| {
+            if count.fetch_add(1, std::sync::atomic::Ordering::Relaxed) < times {
+                Reply::of(503, &[("retry-after", "0")], "")
+            } else {
+                honest(request)
+            }
+        })
+    };
+    assert_eq!(pulled(&name(&busy(2)), &options()).unwrap().len(), 2);
+    let server = busy(usize::MAX);
+    assert_eq!(refused(&name(&server), &options()).0, RemoteErrorKind::Unreachable);
+    assert_eq!(server.requests().len(), 3);
+    let server = Server::start(|_| Reply::of(429, &[("retry-after", "86400")], ""));
+    let started = Instant::now();
+    refused(&name(&server), &Options { timeout: Duration::from_secs(1), ..options() });
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+}

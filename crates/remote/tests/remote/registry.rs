@@ -178,7 +178,7 @@ fn what_leads_out_or_cannot_be_read_is_refused_as_a_whole() {
         (archive(linked(tar::EntryType::Fifo)), "is a pipe"),
         (archive(linked(tar::EntryType::Block)), "is a device"),
         (archive(gzip(&behind)), "behind the end"),
-        (archive(gzip(&cut)), "cannot be read"),
+        (archive(gzip(&cut)), "the archive ends within `a.yaml`"),
         (archive(b"\x1f\x8bnonsense".to_vec()), "cannot be read"),
         (archive(gzip(b"")), "the archive is empty"),
         (untitled, "has no title"),
@@ -200,6 +200,65 @@ fn what_leads_out_or_cannot_be_read_is_refused_as_a_whole() {
     assert!(refused(&format!("{host}/none:v1"), &options()).1.contains("no files"));
     assert_eq!(refused(&format!("{host}/missing:v1"), &options()).0, RemoteErrorKind::NotFound);
     assert_eq!(refused(&format!("{host}/bad0@{}", digest(b"x")), &options()).0, RemoteErrorKind::NotFound);
+}
+
+/// An archive as GNU tar and Go's library make it of long paths.
+fn long_names(kind: tar::EntryType, about: &[u8], name: &str) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (kind, path, bytes) in [(kind, "about", about), (tar::EntryType::Regular, name, b"kind: A\n")] {
+        let mut header = tar::Header::new_ustar();
+        header.set_entry_type(kind);
+        header.set_path(path).unwrap();
+        header.set_size(bytes.len() as u64);
+        header.set_cksum();
+        builder.append(&header, bytes).unwrap();
+    }
+    builder.into_inner().unwrap()
+}
+
+#[test]
+fn long_paths_are_read_and_looked_at() {
+    let Some(registry) = Registry::start() else { return };
+    let long = format!("{}/a.yaml", "folder".repeat(30));
+    let record = |key: &str, value: &str| {
+        let rest = format!(" {key}={value}\n");
+        // The length counts itself.
+        let length =
+            (rest.len()..1000).find(|length| length.to_string().len() + rest.len() == *length).unwrap();
+        format!("{length}{rest}").into_bytes()
+    };
+    let mtime = record("mtime", "1.5");
+    let cases = [
+        (tar::EntryType::GNULongName, format!("{long}\0").into_bytes(), Ok(&*long)),
+        (tar::EntryType::XHeader, [mtime.clone(), record("path", &long)].concat(), Ok(&long)),
+        (tar::EntryType::XHeader, mtime.clone(), Ok("short.yaml")),
+        (tar::EntryType::XGlobalHeader, record("comment", "0123"), Ok("short.yaml")),
+        (tar::EntryType::GNULongName, b"../../out.yaml\0".to_vec(), Err("leads out")),
+        (tar::EntryType::XHeader, record("path", "/out.yaml"), Err("leads out")),
+        (tar::EntryType::XHeader, record("size", "0"), Err("of a size that its headers do not have")),
+        (tar::EntryType::XGlobalHeader, record("path", "all.yaml"), Err("one path for all")),
+        (tar::EntryType::XHeader, b"nonsense".to_vec(), Err("cannot be read")),
+        (tar::EntryType::XHeader, vec![b'x'; 100_000], Err("a header that is too long")),
+        (tar::EntryType::GNULongLink, b"/etc/passwd\0".to_vec(), Err("is a link")),
+    ];
+    for (number, (kind, about, expected)) in cases.into_iter().enumerate() {
+        let bytes = gzip(&long_names(kind, &about, "short.yaml"));
+        let layer = Layer {
+            media_type: "application/vnd.oci.image.layer.v1.tar+gzip",
+            annotations: Vec::new(),
+            bytes,
+        };
+        let name = format!("long{number}");
+        registry.put(&name, "v1", &[layer]);
+        let found = pulled(&format!("{}/{name}:v1", registry.host), &options());
+        match expected {
+            Ok(path) => assert_eq!(found.unwrap(), texts(&[(path, "kind: A\n")]), "{number}"),
+            Err(expected) => {
+                let message = found.unwrap_err().to_string();
+                assert!(message.contains(expected), "{number}: {message}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -317,4 +376,34 @@ fn what_cannot_be_pushed_is_not() {
     assert!(Bundle::default().push(&reference("localhost:1/p"), None, &options()).is_err());
     let error = bundle(FILES).push(&reference("localhost:1/p"), None, &options()).unwrap_err();
     assert_eq!(error.kind(), RemoteErrorKind::Unreachable);
+}
+
+#[test]
+fn tls_is_trusted_by_its_ca_only() {
+    let Some((registry, ca)) = Registry::start_with_tls() else { return };
+    let name = format!("{}/p:v1", registry.host);
+    let trusting = |file: &std::path::Path| Options { ca_file: Some(file.to_owned()), ..options() };
+    bundle(FILES).push(&reference(&name), None, &trusting(&ca)).unwrap();
+    assert_eq!(pulled(&name, &trusting(&ca)).unwrap(), texts(FILES));
+    // No certificate, that of somebody else, and no TLS where it is spoken.
+    let (kind, message) = refused(&name, &trusting(&ca.with_file_name("ca.key")));
+    assert_eq!(
+        (kind, message.contains("no certificates in PEM")),
+        (RemoteErrorKind::Local, true),
+        "{message}"
+    );
+    let make = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -batch -subj /CN=other -keyout other.key -out other.pem";
+    let made = std::process::Command::new("openssl")
+        .current_dir(ca.parent().unwrap())
+        .args(make.split(' '))
+        .output();
+    assert!(made.unwrap().status.success());
+    let error = pulled(&name, &trusting(&ca.with_file_name("other.pem"))).unwrap_err();
+    assert_eq!(error.kind(), RemoteErrorKind::Unreachable, "{error}");
+    assert!(error.what_to_do().is_some_and(|hint| hint.contains("--ca-file")), "{error:?}");
+    assert!(pulled(&name, &options()).is_err());
+    let Some(plain) = Registry::start() else { return };
+    let error = pulled(&format!("{}/p:v1", plain.host), &trusting(&ca)).unwrap_err();
+    assert!(error.what_to_do().is_some_and(|hint| hint.contains("--plain-http")), "{error:?}");
+    std::fs::remove_dir_all(ca.parent().unwrap()).unwrap();
 }

@@ -6,6 +6,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -283,14 +284,37 @@ impl Registry {
 
     /// One that lets in `somebody`, whose password is `secret`.
     pub fn start_with_password() -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("htpasswd");
-        fs::write(&file, "somebody:$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n").unwrap();
-        let auth = format!("auth:\n  htpasswd:\n    realm: test\n    path: {}\n", file.display());
-        let registry = Self::start_with(&auth);
         // It reads the file when it is first asked.
-        std::mem::forget(folder);
-        registry
+        let file = tempfile::tempdir().unwrap().keep().join("htpasswd");
+        fs::write(&file, "somebody:$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n").unwrap();
+        Self::start_with(&format!("auth:\n  htpasswd:\n    realm: test\n    path: {}\n", file.display()))
+    }
+
+    /// One that speaks TLS, with a certificate for 127.0.0.1; and the file with that of its CA.
+    pub fn start_with_tls() -> Option<(Self, std::path::PathBuf)> {
+        let folder = tempfile::tempdir().unwrap().keep();
+        let openssl = |args: &[&str]| {
+            let status = Command::new("openssl")
+                .current_dir(&folder)
+                .args(args)
+                .stderr(Stdio::null())
+                .status()
+                .unwrap();
+            assert!(status.success(), "openssl {args:?}");
+        };
+        let new = ["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-batch"];
+        let ca = ["-x509", "-days", "2", "-subj", "/CN=test CA", "-keyout", "ca.key", "-out", "ca.pem"];
+        openssl(&[&new[..], &ca].concat());
+        openssl(
+            &[&new[..], &["-subj", "/CN=registry", "-keyout", "server.key", "-out", "server.csr"]].concat(),
+        );
+        fs::write(folder.join("names"), "subjectAltName=IP:127.0.0.1\n").unwrap();
+        let sign = "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -days 2 -extfile names -out server.pem";
+        openssl(&sign.split(' ').collect::<Vec<_>>());
+        let file = |name: &str| folder.join(name).display().to_string();
+        let tls =
+            format!("  tls:\n    certificate: {}\n    key: {}\n", file("server.pem"), file("server.key"));
+        Some((Self::start_with(&tls)?, folder.join("ca.pem")))
     }
 
     fn start_with(more: &str) -> Option<Self> {
@@ -301,9 +325,16 @@ impl Registry {
             return None;
         }
         // Another program may take the port before the registry does.
-        for _ in 0..5 {
+        for _ in 0..20 {
             let folder = tempfile::tempdir().unwrap();
-            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            // Below those that systems give out, so that no server of another test takes it meanwhile.
+            static NEXT: AtomicU32 = AtomicU32::new(0);
+            let number =
+                NEXT.fetch_add(7, Ordering::Relaxed).wrapping_add(std::process::id().wrapping_mul(31));
+            let port = 20_000 + number % 12_000;
+            if TcpListener::bind(format!("127.0.0.1:{port}")).is_err() {
+                continue;
+            }
             let config = folder.path().join("config.yml");
             let text = format!(
                 "version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: 127.0.0.1:{port}\n{more}",
@@ -320,7 +351,7 @@ impl Registry {
             let host = format!("127.0.0.1:{port}");
             let end = Instant::now() + Duration::from_secs(20);
             while Instant::now() < end && child.try_wait().unwrap().is_none() {
-                if TcpStream::connect(&host).is_ok() {
+                if TcpStream::connect(&host).is_ok() && child.try_wait().unwrap().is_none() {
                     return Some(Self { host, child, folder });
                 }
                 thread::sleep(Duration::from_millis(20));
