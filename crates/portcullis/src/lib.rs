@@ -106,9 +106,9 @@ pub use admission_rules::{
 pub use analysis::Explanation;
 pub use analysis::InventoryRead;
 pub use api::{
-    AdmissionReview, Config, Constraint, ConstraintTemplate, ExclusionRule, ExpansionTemplate, Mutator,
-    Operation, PolicyException, Process, RegoVersion, Resource, SyncSet, Unsupported, Uses,
-    unsupported_kinds,
+    AdmissionReview, Config, Constraint, ConstraintTemplate, Engine, EngineChoice, ExclusionRule,
+    ExpansionTemplate, Mutator, Operation, PolicyException, Process, RegoVersion, Resource, SyncSet,
+    Unsupported, Uses, unsupported_kinds,
 };
 pub use decision::{Decision, Finding};
 pub use document::{DataForm, Document, Form};
@@ -136,7 +136,8 @@ pub use object::{Annotation, Object};
 pub use path::{FieldPath, Segment};
 pub use policy::ExceptionInfo;
 pub use policy::{
-    Change, ConfigHomes, ConstraintInfo, PolicySet, PolicyStore, Prepared, TemplateInfo, Unjudgeable,
+    Change, ConfigHomes, ConstraintInfo, PolicySet, PolicySettings, PolicyStore, Prepared, TemplateInfo,
+    Unjudgeable,
 };
 pub use portcullis_rego::IndexLimits;
 pub use portcullis_value::{LimitKind, Limits as EvaluationLimits, Watch};

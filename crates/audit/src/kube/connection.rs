@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use portcullis::{ConfigHomes, Error, ErrorKind, PolicySet, Resource, Unsupported, Uses, unsupported_kinds};
+use portcullis::{
+    Error, ErrorKind, PolicySet, PolicySettings, Resource, Unsupported, Uses, unsupported_kinds,
+};
 use portcullis_cluster::{
     ApiResource, Cluster, ClusterError, ConnectOptions, Consistency, Discovery, Leadership, LeaseOptions,
     Pages,
@@ -45,7 +47,7 @@ impl Connection {
         &self,
         expand: Option<Expand>,
         unsupported: Unsupported,
-        homes: &ConfigHomes,
+        settings: &PolicySettings,
     ) -> Result<Policies, RunError> {
         let listed = self.runtime.block_on(async {
             let discovery = Discovery::of(&self.cluster).await?;
@@ -71,7 +73,7 @@ impl Connection {
         problems.extend(found.into_iter().map(as_the_cluster_has_it));
         problems
             .extend(unlisted.into_iter().map(|(resource, error)| not_known(&resource, &error, &implying)));
-        let (set, found) = PolicySet::from_resources_in(resources, homes);
+        let (set, found) = PolicySet::from_resources_in(resources, settings);
         problems.extend(found);
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         problems.extend(set.idle_exceptions(Some(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX))));

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use portcullis::{
-    AdmissionRules, Document, Error, ErrorKind, ExpansionSet, Kinds, Limits, Object, PolicySet, Resource,
-    Scopes, Severity, Unsupported, Uses, WebhookConfiguration,
+    AdmissionRules, Document, Error, ErrorKind, ExpansionSet, Kinds, Limits, Object, PolicySet,
+    PolicySettings, Resource, Scopes, Severity, Unsupported, Uses, WebhookConfiguration,
 };
 use portcullis_report::lint::LintReport;
 use portcullis_report::{self as report, ExitStatus, Problem};
@@ -32,7 +32,8 @@ pub fn run(args: &LintArgs) -> anyhow::Result<ExitStatus> {
     problems.extend(found);
     let (mutators, found) = mutating::compile(&policies);
     problems.extend(found);
-    let (policies, found) = PolicySet::from_resources_in(read::prepared(policies), &args.config.homes(None));
+    let settings = PolicySettings { homes: args.config.homes(None), engines: args.engine.choice() };
+    let (policies, found) = PolicySet::from_resources_in(read::prepared(policies), &settings);
     problems.extend(found);
     problems.extend(mutators.fights(&policies));
     problems.extend(policies.impossible_kinds(&scopes));

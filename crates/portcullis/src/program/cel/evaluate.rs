@@ -346,10 +346,7 @@ impl Activation for Scope<'_> {
             return Ok(None);
         }
         let variables = &self.program.variables;
-        // Names are not there twice.
-        let Some(number) = variables.iter().position(|variable| *variable.name == *field) else {
-            return Ok(None);
-        };
+        let Some(&number) = self.program.numbers.get(field) else { return Ok(None) };
         if let Some(known) = self.values.borrow().get(number).and_then(Option::as_ref) {
             return known.clone().map(Some);
         }
