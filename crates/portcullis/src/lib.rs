@@ -147,6 +147,7 @@ pub use review::Applicability;
 pub use review::{
     ConstraintResult, Elsewhere, ImpliedBy, Outcome, Position, Precision, Review, Verdict, Violation,
 };
+pub use schema::definition_rules;
 pub use scope::{Place, Places, Scope, Scopes, Settled};
 pub use source::{Location, Source};
 pub use world::{Stopwatch, World};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use portcullis::{ConstraintInfo, ConstraintKey, EnforcementPoint, ModuleRule, Object};
+use portcullis::{ConstraintInfo, ConstraintKey, EnforcementPoint, Engine, ModuleRule, Object};
 use serde::{Deserialize, Serialize};
 
 use crate::{Action, Finding, Place};
@@ -46,8 +46,8 @@ pub struct Policy {
 /// What a policy is.
 #[derive(Clone, Debug)]
 pub enum Origin {
-    /// A constraint.
-    Constraint(Object),
+    /// A constraint, and what evaluates its template.
+    Constraint(Object, Engine),
     /// A rule of a file of Rego, which is asked for as `data.main.deny`.
     Rule(String),
 }
@@ -114,7 +114,7 @@ impl Policy {
                 rego: rego.clone(),
                 place: Place::of(&place),
             },
-            origin: Origin::Constraint(constraint.object().clone()),
+            origin: Origin::Constraint(constraint.object().clone(), template.engine()),
         }
     }
 

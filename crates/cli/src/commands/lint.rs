@@ -12,7 +12,7 @@ use std::time::SystemTime;
 
 use portcullis::{
     AdmissionRules, Document, Error, ErrorKind, ExpansionSet, Kinds, Limits, Object, PolicySet,
-    PolicySettings, Resource, Scopes, Severity, Unsupported, Uses, WebhookConfiguration,
+    PolicySettings, Resource, Scopes, Severity, Unsupported, Uses, WebhookConfiguration, definition_rules,
 };
 use portcullis_report::lint::LintReport;
 use portcullis_report::{self as report, ExitStatus, Problem};
@@ -154,6 +154,11 @@ impl Loaded {
             .collect();
         let mut suites = Vec::new();
         for (document, resource, object, problems) in classified {
+            let errors = definition_rules(document);
+            if !errors.is_empty() {
+                self.files.insert(document.location().file().to_string());
+                self.problems.extend(errors);
+            }
             if let Some(object) = &object {
                 self.kinds.learn(object);
                 self.scopes.learn(object);

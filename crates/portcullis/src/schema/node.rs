@@ -7,6 +7,7 @@ use portcullis_value::pattern::Pattern;
 
 use super::format::Format;
 use super::kind::{Kind, Type};
+use super::rules::Rule;
 use crate::path::{FieldPath, Segment};
 use crate::value::Value;
 
@@ -26,12 +27,40 @@ pub(super) struct Node {
     pub items: Option<Arc<Node>>,
     pub list: List,
     pub rules: Rules,
+    /// What a text is in rules of CEL.
+    pub moment: Moment,
+    pub validations: Vec<Rule>,
+    /// Whether there are rules of CEL here or below.
+    pub has_rules: bool,
+}
+
+/// What a text of a format is in rules of CEL.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Moment {
+    /// A text.
+    #[default]
+    None,
+    /// A day: the moment at which it begins.
+    Date,
+    /// A moment.
+    Time,
+    /// A span of time.
+    Duration,
 }
 
 impl Node {
     /// Accepts everything.
     pub(super) fn permissive() -> Self {
         Self { preserve_unknown: true, ..Self::default() }
+    }
+
+    /// The schemas of its parts.
+    pub(super) fn parts(&self) -> impl Iterator<Item = &Arc<Self>> {
+        let each = match &self.additional {
+            Some(Additional::Each(each)) => Some(each),
+            _ => None,
+        };
+        self.properties.values().chain(&self.items).chain(each)
     }
 
     pub(super) fn is_object(&self) -> bool {
