@@ -290,11 +290,11 @@ fn hogs_in_cel_are_errors_of_their_constraint_within_its_limits() {
         ),
         (
             "patterns that are made",
-            json!({"validations": last("object.list.all(x, object.list.all(y, object.text.matches('(' + string(x) + '|' + string(y) + '){1,90}')))")}),
+            json!({"validations": last("object.list.all(x, object.list.all(y, object.text.matches('^a{1,90}|' + string(x) + string(y))))")}),
         ),
         (
             "sorted lists",
-            json!({"validations": last("object.list.all(x, object.list.all(y, object.list.map(z, string(z)).isSorted()))")}),
+            json!({"validations": last("object.list.all(x, object.list.all(y, object.list.map(z, string(z)).isSorted() || true))")}),
         ),
         (
             "formats",
@@ -313,6 +313,7 @@ fn hogs_in_cel_are_errors_of_their_constraint_within_its_limits() {
     let limits = portcullis::EvaluationLimits::default();
     let inventory = portcullis::Inventory::empty();
     let world = portcullis::World::new(&inventory).with_limits(limits);
+    let mut failures = Vec::new();
     for (name, source) in cases {
         let (policies, errors) = of_cel(&source);
         if policies.constraints().count() == 0 {
@@ -326,6 +327,9 @@ fn hogs_in_cel_are_errors_of_their_constraint_within_its_limits() {
         let review = portcullis::Review::from_object(portcullis::Object::from_json(&object).unwrap());
         let outcome = policies.review(&review, &world, portcullis::EnforcementPoint::Audit);
         let result = &outcome.results[0];
-        assert!(matches!(result.verdict, portcullis::Verdict::Error(_)), "{name}: {:?}", result.verdict);
+        if !matches!(result.verdict, portcullis::Verdict::Error(_)) {
+            failures.push(format!("{name}: {:?}", result.verdict));
+        }
     }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
 }

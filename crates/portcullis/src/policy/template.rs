@@ -300,7 +300,8 @@ mod tests {
 
     #[test]
     fn numbers_are_ints_or_doubles_as_an_api_server_reads_them() {
-        let expression = "[type(object.n) == int, type(object.n) == double].map(is, string(is)).join(',')";
+        let expression =
+            "[type(object.num) == int, type(object.num) == double].map(is, string(is)).join(',')";
         let code = format!(
             "{{engine: K8sNativeValidation, source: {{validations: [{{expression: 'false', messageExpression: \"{expression}\"}}]}}}}"
         );
@@ -318,8 +319,8 @@ mod tests {
                 other => unreachable!("{text}: {other}"),
             }
         };
-        let json = r#"{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}, "n": #}"#;
-        let yaml = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nn: #\n";
+        let json = r#"{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}, "num": #}"#;
+        let yaml = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nnum: #\n";
         for (number, in_json, in_yaml) in [
             ("2", false, false),
             // Clients read YAML, and send what Go writes of it.

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use portcullis_cel::Program;
 use portcullis_value::pattern::Pattern;
 
 use super::format::Format;
 use super::kind::{Kind, Type};
-use super::rules::Rule;
 use crate::path::{FieldPath, Segment};
 use crate::value::Value;
 
@@ -32,6 +32,27 @@ pub(super) struct Node {
     pub validations: Vec<Rule>,
     /// Whether there are rules of CEL here or below.
     pub has_rules: bool,
+}
+
+/// A rule in CEL: `x-kubernetes-validations`.
+#[derive(Clone, Debug)]
+pub(super) struct Rule {
+    pub text: Arc<str>,
+    pub program: Program,
+    pub message: Option<Arc<str>>,
+    pub message_expression: Option<Program>,
+    /// What `oldSelf` is where there is no older value.
+    pub old: Old,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Old {
+    /// It is not read.
+    Unread,
+    /// The rule says nothing of a value that is new.
+    Needed,
+    /// It is an optional value, and there is none.
+    Optional,
 }
 
 /// What a text of a format is in rules of CEL.

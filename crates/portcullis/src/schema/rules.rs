@@ -4,8 +4,6 @@
 //! As in an API server, a value has the types of its schema in a rule: a `number` is a double whatever its
 //! digits, a text of format `date-time` is a moment, and names of fields that CEL cannot say are escaped.
 
-use std::sync::Arc;
-
 use portcullis_cel::{
     CelValue, Entries, Environment, EvalErrorKind, Map, Program, Type as CelType, Variables,
 };
@@ -13,7 +11,7 @@ use portcullis_value::{Budget, Limits, go_duration};
 
 use super::Problem;
 use super::kind::{Kind, Type};
-use super::node::{Additional, At, Moment, Node};
+use super::node::{Additional, At, Moment, Node, Old, Rule};
 use crate::error::ErrorKind;
 use crate::value::{self, Value, View};
 
@@ -29,27 +27,6 @@ const MAX_TEXT: usize = 128 << 10;
 const MISTAKES: usize = 10;
 /// Most parts of a schema that are described for its rules: each rule is given the types of all that is below it.
 const MAX_TYPES: usize = 100_000;
-
-/// A rule of a node.
-#[derive(Clone, Debug)]
-pub(super) struct Rule {
-    text: Arc<str>,
-    program: Program,
-    message: Option<Arc<str>>,
-    message_expression: Option<Program>,
-    /// What `oldSelf` is where there is no older value.
-    old: Old,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Old {
-    /// It is not read.
-    Unread,
-    /// The rule says nothing of a value that is new.
-    Needed,
-    /// It is an optional value, and there is none.
-    Optional,
-}
 
 /// What is left for the rules of a schema while they are compiled.
 #[derive(Debug, Default)]
