@@ -85,28 +85,29 @@ impl AdmissionPolicies {
 
     fn add(&mut self, policies: &PolicySet, template: &TemplateInfo, selected: Selected) {
         let document = template.document().to_json();
-        let target = &document["spec"]["targets"][0];
-        let codes = target["code"].as_array().into_iter().flatten();
-        let cel = codes.into_iter().find(|code| code["engine"] == "K8sNativeValidation");
+        let target = part(&document, "/spec/targets/0");
+        let codes = part(target, "/code").as_array().into_iter().flatten();
+        let cel = codes.into_iter().find(|code| part(code, "/engine") == "K8sNativeValidation");
         let about = format!("ConstraintTemplate/{}", template.name());
         let warn = |message: String| {
             Error::warning(ErrorKind::Unsupported, message)
                 .at(template.location().clone())
                 .about(about.clone())
         };
-        let Some(source) = cel.map(|code| &code["source"]) else {
+        let Some(source) = cel.map(|code| part(code, "/source")) else {
             if selected == Selected::Unmarked {
                 self.notes.push(warn("no policy is made of a template without CEL".to_owned()));
             }
             return;
         };
-        match (source["generateVAP"].as_bool(), selected) {
+        match (part(source, "/generateVAP").as_bool(), selected) {
             (Some(true), _) | (None, Selected::Unmarked) => {}
             _ => return,
         }
-        let conditions: Vec<&Value> = list(&source["matchCondition"]).collect();
+        let conditions: Vec<&Value> = list(part(source, "/matchCondition")).collect();
         let of_variables = conditions.iter().filter(|condition| needs_variables(condition));
-        let named: Vec<&str> = of_variables.filter_map(|condition| condition["name"].as_str()).collect();
+        let named: Vec<&str> =
+            of_variables.filter_map(|condition| part(condition, "/name").as_str()).collect();
         if !named.is_empty() {
             let message = format!(
                 "no policy is made of this template: its matchCondition `{}` reads `variables`, which an API server does not allow there",
@@ -115,7 +116,7 @@ impl AdmissionPolicies {
             self.notes.push(warn(message).hint("write the variable out in the condition"));
             return;
         }
-        let operations: Vec<&str> = list(&target["operations"]).filter_map(Value::as_str).collect();
+        let operations: Vec<&str> = list(part(target, "/operations")).filter_map(Value::as_str).collect();
         let is_any = operations.is_empty() || operations.contains(&"*");
         let sent: Vec<&str> =
             ["CREATE", "UPDATE"].into_iter().filter(|one| is_any || operations.contains(one)).collect();
@@ -129,19 +130,21 @@ impl AdmissionPolicies {
         }
         let mut documents = vec![policy(template, source, &conditions, &sent)];
         for constraint in policies.constraints().filter(|one| one.template().name() == template.name()) {
-            match binding(constraint, template) {
-                Some(binding) => {
-                    documents.push(binding);
-                    self.notes.extend(gaps(policies, constraint));
-                }
-                None => {
-                    let message = "no binding is made: the constraint is not enforced at `vap.k8s.io`";
-                    self.notes.push(note(constraint, message));
-                }
+            if let Some(binding) = binding(constraint, template) {
+                documents.push(binding);
+                self.notes.extend(gaps(policies, constraint));
+            } else {
+                let message = "no binding is made: the constraint is not enforced at `vap.k8s.io`";
+                self.notes.push(note(constraint, message));
             }
         }
         self.files.push((format!("{}.yaml", template.name()), documents));
     }
+}
+
+/// A part of a value, by its JSON pointer; null if there is none.
+fn part<'v>(value: &'v Value, pointer: &str) -> &'v Value {
+    value.pointer(pointer).unwrap_or(&Value::Null)
 }
 
 fn list(value: &Value) -> impl Iterator<Item = &Value> {
@@ -150,7 +153,7 @@ fn list(value: &Value) -> impl Iterator<Item = &Value> {
 
 /// Whether a condition is sound only with the variables of the template.
 fn needs_variables(condition: &Value) -> bool {
-    let Some(text) = condition["expression"].as_str() else { return false };
+    let Some(text) = part(condition, "/expression").as_str() else { return false };
     let names = ["object", "oldObject", "request", "namespaceObject", "authorizer", "params"];
     let environment =
         names.iter().fold(Environment::default(), |all, name| all.with_variable(name, Type::Dyn));
@@ -165,17 +168,18 @@ fn policy(template: &TemplateInfo, source: &Value, conditions: &[&Value], operat
         let fields = fields.iter().filter_map(|field| Some(((*field).to_owned(), from.get(*field)?.clone())));
         Value::Object(fields.collect::<Map<_, _>>())
     };
-    let variables = given.chain(list(&source["variables"]).map(|one| only(one, &["name", "expression"])));
+    let variables =
+        given.chain(list(part(source, "/variables")).map(|one| only(one, &["name", "expression"])));
     let conditions = conditions.iter().map(|one| only(one, &["name", "expression"]));
     let criteria = CRITERIA.iter().map(|one| json!({"name": one.name, "expression": one.expression}));
-    let validations =
-        list(&source["validations"]).map(|one| only(one, &["expression", "message", "messageExpression"]));
+    let validations = list(part(source, "/validations"))
+        .map(|one| only(one, &["expression", "message", "messageExpression"]));
     json!({
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "ValidatingAdmissionPolicy",
         "metadata": {"name": format!("gatekeeper-{}", template.name())},
         "spec": {
-            "failurePolicy": source["failurePolicy"].as_str().unwrap_or("Fail"),
+            "failurePolicy": part(source, "/failurePolicy").as_str().unwrap_or("Fail"),
             "paramKind": {"apiVersion": "constraints.gatekeeper.sh/v1beta1", "kind": template.kind()},
             "matchConstraints": {
                 "resourceRules": [
@@ -204,7 +208,7 @@ fn binding(constraint: &ConstraintInfo, template: &TemplateInfo) -> Option<Value
         return None;
     }
     let object = constraint.object().to_json();
-    let matching = &object["spec"]["match"];
+    let matching = part(&object, "/spec/match");
     let mut resources = Map::new();
     for (theirs, ours) in [("labelSelector", "objectSelector"), ("namespaceSelector", "namespaceSelector")] {
         if let Some(selector) = matching.get(theirs) {
@@ -234,19 +238,19 @@ fn note(constraint: &ConstraintInfo, message: &str) -> Error {
 /// What the constraint does that the policy of an API server does not.
 fn gaps(policies: &PolicySet, constraint: &ConstraintInfo) -> Vec<Error> {
     let object = constraint.object().to_json();
-    let matching = &object["spec"]["match"];
+    let matching = part(&object, "/spec/match");
     let mut found: Vec<&str> = Vec::new();
-    if matching["scope"].as_str().is_some_and(|scope| !["", "*"].contains(&scope)) {
+    if part(matching, "/scope").as_str().is_some_and(|scope| !["", "*"].contains(&scope)) {
         found.push("`match.scope` is not a part of the policy: it is about objects in namespaces and others");
     }
-    if matching["source"].as_str().is_some_and(|source| source != "All") {
+    if part(matching, "/source").as_str().is_some_and(|source| source != "All") {
         found.push("`match.source` is not a part of the policy: it is about all objects that are sent");
     }
-    let has = |field: &str| list(&matching[field]).next().is_some();
-    let kinds: Vec<&Value> = list(&matching["kinds"]).collect();
+    let has = |field: &str| list(matching.get(field).unwrap_or(&Value::Null)).next().is_some();
+    let kinds: Vec<&Value> = list(part(matching, "/kinds")).collect();
     let names_namespaces = kinds.is_empty()
         || kinds.iter().any(|one| {
-            let mut names = list(&one["kinds"]).filter_map(Value::as_str).peekable();
+            let mut names = list(part(one, "/kinds")).filter_map(Value::as_str).peekable();
             names.peek().is_none() || names.any(|name| ["*", "Namespace"].contains(&name))
         });
     if names_namespaces && (has("namespaces") || has("excludedNamespaces")) {

@@ -250,7 +250,7 @@ fn hogs_in_cel_are_errors_of_their_constraint_within_its_limits() {
         named((0..40).map(next))
     };
     let all = |depth: usize| {
-        let open: String = (0..depth).map(|n| format!("object.list.all(x{n}, ")).collect();
+        let open = (0..depth).map(|n| format!("object.list.all(x{n}, ")).collect::<Vec<_>>().concat();
         format!("{open}x0 >= 0{}", ")".repeat(depth))
     };
     let last = |expression: &str| json!([{"expression": expression}]);

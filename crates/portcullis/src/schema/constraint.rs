@@ -14,7 +14,7 @@
 use std::sync::{Arc, LazyLock};
 
 use super::kind::{Kind, Type};
-use super::node::{Additional, At, Node};
+use super::node::{Additional, At, Node, Validations};
 use super::{Problem, Schema, default, format, rules, structural, unknown, validate};
 use crate::error::ErrorKind;
 use crate::value::{self, Value};
@@ -132,10 +132,10 @@ impl ConstraintSchema {
         let mut spec = SPEC_NODE.clone();
         let has_parameters = parameters.is_some();
         if let Some(parameters) = parameters {
-            spec.has_rules = parameters.has_rules;
+            spec.validations.anywhere = parameters.validations.anywhere;
             spec.properties.insert("parameters".into(), parameters);
         }
-        let has_rules = spec.has_rules;
+        let validations = Validations { anywhere: spec.validations.anywhere, ..Validations::default() };
         let typed = |kind| Node { kind: Kind::One(kind), ..Node::default() };
         let metadata = Node { preserve_unknown: true, ..typed(Type::Object) };
         let properties = [
@@ -147,7 +147,7 @@ impl ConstraintSchema {
         ];
         let properties = properties.map(|(name, node)| (Arc::from(name), Arc::new(node)));
         let root = Node {
-            has_rules,
+            validations,
             embedded_resource: true,
             properties: properties.into_iter().collect(),
             ..typed(Type::Object)

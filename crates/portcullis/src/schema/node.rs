@@ -29,9 +29,15 @@ pub(super) struct Node {
     pub rules: Rules,
     /// What a text is in rules of CEL.
     pub moment: Moment,
-    pub validations: Vec<Rule>,
-    /// Whether there are rules of CEL here or below.
-    pub has_rules: bool,
+    pub validations: Validations,
+}
+
+/// The rules in CEL of a node.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Validations {
+    pub own: Vec<Rule>,
+    /// Whether there are any here or below.
+    pub anywhere: bool,
 }
 
 /// A rule in CEL: `x-kubernetes-validations`.

@@ -234,10 +234,10 @@ impl Default for Work {
 
 /// What the rules of a schema say of a value that fits it otherwise.
 pub(super) fn check(node: &Node, value: &Value, at: &At<'_>, work: &mut Work, problems: &mut Vec<Problem>) {
-    if !node.has_rules || value.is_null() || work.is_over {
+    if !node.validations.anywhere || value.is_null() || work.is_over {
         return;
     }
-    if !node.validations.is_empty() {
+    if !node.validations.own.is_empty() {
         own(node, value, at, work, problems);
     }
     match value.view() {
@@ -267,7 +267,7 @@ fn own(node: &Node, value: &Value, at: &At<'_>, work: &mut Work, problems: &mut 
         work.is_over = true;
         return problems.push(failure("the value is too large for the rules of its schema".to_owned()));
     };
-    for rule in node.validations.iter().filter(|rule| rule.old != Old::Needed) {
+    for rule in node.validations.own.iter().filter(|rule| rule.old != Old::Needed) {
         let variables =
             Variables::default().with("self", this.clone()).with("oldSelf", CelValue::Optional(None));
         let mut run = |program: &Program| {

@@ -81,9 +81,10 @@ impl Compiler {
             let is_resource = self.is_resource && self.depth == 1;
             let at = at.key("x-kubernetes-validations");
             let (allowance, problems) = (&mut self.allowance, &mut self.problems);
-            node.validations = rules::compile(&node, rules, is_resource, &at, allowance, problems);
+            node.validations.own = rules::compile(&node, rules, is_resource, &at, allowance, problems);
         }
-        node.has_rules = !node.validations.is_empty() || node.parts().any(|part| part.has_rules);
+        node.validations.anywhere =
+            !node.validations.own.is_empty() || node.parts().any(|part| part.validations.anywhere);
         self.check_items(&node, value::get(schema, "items"), at);
         if self.legacy && !place.is_nested() {
             structure::relax(&mut node);
