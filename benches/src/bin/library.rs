@@ -4,6 +4,7 @@
 //! case of every suite is a query for `violation` with the input that Gatekeeper gives it. Ways: the
 //! interpreter of regorus with a prepared engine cloned for each query, its register machine, our own
 //! program, and a review of the whole core, which does more: it matches, builds the input and makes messages.
+//! Templates that have CEL as well are reviewed in both languages.
 //!
 //! Microseconds of one run compare with each other, not with those of another machine or day.
 
@@ -15,7 +16,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use portcullis::{
-    Document, EnforcementPoint, Inventory, Object, PolicySet, Resource, Review, Severity, World,
+    Document, EnforcementPoint, EngineChoice, Inventory, Object, PolicySet, PolicySettings, Resource, Review,
+    Severity, World,
 };
 use portcullis_rego::{Environment, Program, Query, Unit};
 use portcullis_rego_syntax::{Environment as Surroundings, Version, parse, resolve_in};
@@ -33,6 +35,7 @@ struct Template {
     version: Version,
     /// The module, then its libraries.
     texts: Vec<String>,
+    has_cel: bool,
     queries: Vec<Question>,
 }
 
@@ -93,7 +96,15 @@ fn main() {
     show("interpreter", &interpreter, &interpreter);
     show("vm", &measure(&templates, rounds, |template| machine(template)), &interpreter);
     show("portcullis", &measure(&templates, rounds, |template| ours(template)), &interpreter);
-    show("core review", &measure(&templates, rounds, |template| core(template)), &Row::default());
+    let rego = EngineChoice::RegoOnly;
+    show("core review", &measure(&templates, rounds, |template| core(template, rego)), &Row::default());
+    // The same questions to both languages of the templates that have them.
+    let (both, _): (Vec<_>, Vec<_>) = templates.into_iter().partition(|template| template.has_cel);
+    let queries: usize = both.iter().map(|template| template.queries.len()).sum();
+    println!("{} of them with CEL as well, {queries} queries", both.len());
+    for (name, choice) in [("review Rego", rego), ("review CEL", EngineChoice::CelFirst)] {
+        show(name, &measure(&both, rounds, |template| core(template, choice)), &Row::default());
+    }
 }
 
 fn measure<'t>(
@@ -256,10 +267,12 @@ fn ours(template: &Template) -> Result<Ask<'_>, String> {
 }
 
 /// A review by the core. Its answer is not compared: it has messages, not a set.
-fn core(template: &Template) -> Result<Ask<'_>, String> {
-    let compile = |constraint: Option<&Document>| {
+fn core(template: &Template, engines: EngineChoice) -> Result<Ask<'_>, String> {
+    let settings = PolicySettings { engines, ..PolicySettings::default() };
+    let compile = move |constraint: Option<&Document>| {
         let documents = [Some(&template.document), constraint].into_iter().flatten().cloned();
-        let (policies, errors) = PolicySet::compile(documents);
+        let resources = documents.filter_map(|document| Resource::read(&document).0);
+        let (policies, errors) = PolicySet::from_resources_in(resources, &settings);
         match errors.iter().find(|error| error.severity() == Severity::Error) {
             Some(error) => Err(error.to_string()),
             None => Ok(policies),
@@ -307,7 +320,12 @@ fn add_test(templates: &mut BTreeMap<String, Template>, folder: &Path, test: &Te
     let name = path.display().to_string();
     if !templates.contains_key(&name) {
         let Some((version, texts)) = rego_of(&document.to_json()) else { return };
-        let template = Template { name: name.clone(), document, version, texts, queries: Vec::new() };
+        let targets = document.to_json().pointer("/spec/targets/0/code").cloned().unwrap_or_default();
+        let has_cel = targets.as_array().is_some_and(|codes| {
+            codes.iter().any(|code| code.get("engine").and_then(Json::as_str) == Some("K8sNativeValidation"))
+        });
+        let template =
+            Template { name: name.clone(), document, version, texts, has_cel, queries: Vec::new() };
         templates.insert(name.clone(), template);
     }
     let Some(template) = templates.get_mut(&name) else { return };

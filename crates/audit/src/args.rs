@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::ValueHint;
 use portcullis_report::sink::Target;
 use portcullis_report::{AuditReport, Form};
-use portcullis_sources::ConfigArgs;
+use portcullis_sources::{ConfigArgs, EngineArgs};
 
 use crate::compare::{Compare, CompareForm};
 use crate::error::RunError;
@@ -67,6 +67,9 @@ pub struct AuditArgs {
     #[command(flatten)]
     #[allow(missing_docs, reason = "its comment would become the help's")]
     pub config: ConfigArgs,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "its comment would become the help's")]
+    pub engine: EngineArgs,
     /// What is printed on standard output.
     #[arg(short, long, value_name = "FORM", default_value = "human", help_heading = "Outputs",
         value_parser = Form::parser::<AuditReport>())]

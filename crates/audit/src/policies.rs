@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use portcullis::{
-    ConfigHomes, ConstraintInfo, ConstraintKey, EnforcementPoint, Error, Limits, PolicyException, PolicySet,
-    Resource, Unsupported,
+    ConstraintInfo, ConstraintKey, EnforcementPoint, Error, Limits, PolicyException, PolicySet,
+    PolicySettings, Resource, Unsupported,
 };
 use portcullis_report::Policy;
 use portcullis_sources::{Choice, Ignores, RenderArgs, documents_without, is_policy, prepared};
@@ -38,7 +38,7 @@ impl Policies {
         paths: &[PathBuf],
         expand: Option<Expand>,
         unsupported: Unsupported,
-        homes: &ConfigHomes,
+        settings: &PolicySettings,
         ignores: &Ignores,
     ) -> Self {
         let render = RenderArgs::default();
@@ -56,7 +56,7 @@ impl Policies {
         }
         let (implying, found) = Implying::take(&mut resources, expand);
         problems.extend(found);
-        let (set, found) = PolicySet::from_resources_in(prepared(resources), homes);
+        let (set, found) = PolicySet::from_resources_in(prepared(resources), settings);
         problems.extend(found);
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         problems.extend(set.idle_exceptions(Some(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX))));

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use portcullis::{Error, ErrorKind, EvaluationLimits, Location, Places, Scopes, Unsupported};
+use portcullis::{Error, ErrorKind, EvaluationLimits, Location, Places, PolicySettings, Scopes, Unsupported};
 use portcullis_report::sink::{Sink, Start};
 use portcullis_report::{
     AuditReport, Completion, ExitStatus, Problem, Standing, StatusLimits, Timestamp, human,
@@ -346,8 +346,8 @@ pub(crate) fn read_policies(args: &AuditArgs, ignores: &Ignores) -> Result<Polic
     let pool =
         pool.map_err(|error| system("starting the threads that read policies")(io::Error::other(error)))?;
     let unsupported = Unsupported::allowed(args.allow_unsupported);
-    let homes = args.config.homes(None);
-    Ok(pool.install(|| Policies::read(&args.policies, args.expand, unsupported, &homes, ignores)))
+    let settings = PolicySettings { homes: args.config.homes(None), engines: args.engine.choice() };
+    Ok(pool.install(|| Policies::read(&args.policies, args.expand, unsupported, &settings, ignores)))
 }
 
 /// Does it once, or again and again; one never begins before the last has ended. The worst that came of any is what comes of all.

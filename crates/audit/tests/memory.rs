@@ -42,7 +42,7 @@ fn memory_does_not_grow_over_twenty_audits_in_one_process() {
             &[path.join("policies.yaml")],
             None,
             portcullis::Unsupported::Refused,
-            &portcullis::ConfigHomes::default(),
+            &portcullis::PolicySettings::default(),
             &ignores,
         );
         let mut subject =

@@ -101,6 +101,23 @@ impl Environment {
         self.fields(object).is_some() || self.has_patch_type(object)
     }
 
+    /// Adds a field to a named type, or gives it another type. Cost: a look-up, however many there are.
+    pub fn add_field(&mut self, object: &str, field: &str, ty: Type) {
+        match self.objects.get_mut(object) {
+            Some(fields) => {
+                fields.insert(field.into(), ty);
+            }
+            None => {
+                self.objects.insert(object.into(), BTreeMap::from([(field.into(), ty)]));
+            }
+        }
+    }
+
+    /// Takes a variable out.
+    pub fn remove_variable(&mut self, name: &str) {
+        self.variables.remove(name);
+    }
+
     /// The type of a variable.
     #[must_use]
     pub fn variable(&self, name: &str) -> Option<&Type> {

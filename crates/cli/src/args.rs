@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{Parser, Subcommand, ValueEnum, ValueHint};
 use portcullis_audit::implying::Expand;
 use portcullis_report::bench::{BenchReport, Gate};
 use portcullis_report::lint::LintReport;
 use portcullis_report::verify::VerifyReport;
 use portcullis_report::{Destination, Form, PolicySeverity, TestReport};
-use portcullis_sources::{ConfigArgs, FormerArgs, GatekeeperArgs, RenderArgs};
+use portcullis_sources::{ConfigArgs, EngineArgs, FormerArgs, GatekeeperArgs, RenderArgs};
 use regex::Regex;
 
 use crate::conftest_args::RegoArgs;
@@ -149,6 +149,13 @@ Examples:
   portcullis generate manifests --policies policies/ --for webhook --output manifests/
 
 Exit codes: 0 all was written, 2 a policy is broken, and nothing is written. Warnings are on standard error.";
+
+const VAP_EXAMPLES: &str = "\
+Examples:
+  portcullis generate vap --policies policies/ | kubectl apply -f -
+  portcullis generate vap --policies policies/ --all --output policies-of-api-servers/
+
+Exit codes: 0 all were written, 2 a policy is broken, or no template is to become a policy, and nothing is written. Warnings are on standard error.";
 
 /// Judge Kubernetes manifests by Gatekeeper policies, and test the policies.
 #[derive(Debug, Parser)]
@@ -391,11 +398,10 @@ pub struct TestArgs {
     #[cfg(not(feature = "kube"))]
     #[arg(long, hide = true)]
     pub kube: bool,
-    /// Accepted for scripts written for gator.
-    #[arg(long, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set)]
-    pub enable_k8s_native_validation: Option<bool>,
     #[command(flatten)]
     pub refused_of_gator: crate::gator_args::FailurePolicyArgs,
+    #[command(flatten)]
+    pub engine: EngineArgs,
 }
 
 /// Which findings make a run fail.
@@ -624,11 +630,10 @@ pub struct VerifyArgs {
     pub second: SecondArgs,
     #[command(flatten)]
     pub evaluation: EvaluationArgs,
-    /// Accepted for scripts written for gator.
-    #[arg(long, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set)]
-    pub enable_k8s_native_validation: Option<bool>,
     #[command(flatten)]
     pub refused_of_gator: crate::gator_args::FailurePolicyArgs,
+    #[command(flatten)]
+    pub engine: EngineArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -647,9 +652,9 @@ pub struct BenchArgs {
     /// Objects that policies may compare with, but that are not reviewed; may be repeated.
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub inventory: Vec<PathBuf>,
-    /// The language to measure. There is Rego.
-    #[arg(short, long, value_name = "ENGINE", default_value = "rego", value_parser = ["rego"])]
-    pub engine: String,
+    /// The language to measure: `rego`, or else what is run, which of templates with both is CEL.
+    #[arg(short, long, value_name = "ENGINE", value_enum)]
+    pub engine: Option<BenchEngine>,
     /// How often all objects are reviewed.
     #[arg(short = 'n', long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
     pub iterations: u64,
@@ -700,6 +705,13 @@ pub struct BenchArgs {
     pub evaluation: EvaluationArgs,
     #[command(flatten)]
     pub remote: RemoteArgs,
+}
+
+/// The language that is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum BenchEngine {
+    /// Rego only.
+    Rego,
 }
 
 /// What is compared with an earlier run.
@@ -803,6 +815,8 @@ pub struct LintArgs {
     pub files: FileArgs,
     #[command(flatten)]
     pub config: ConfigArgs,
+    #[command(flatten)]
+    pub engine: EngineArgs,
     /// Also look whether an API server with this ValidatingWebhookConfiguration asks the policies about all
     /// that they are about.
     ///
@@ -889,6 +903,29 @@ pub enum Generate {
     /// the rules of the configuration send what the constraints are about. Both are made of the policies, so
     /// make them anew when those change.
     Manifests(ManifestsArgs),
+    /// Write the ValidatingAdmissionPolicies and bindings that Gatekeeper makes of templates in CEL.
+    ///
+    /// API servers evaluate them themselves. What of a constraint is lost on the way is a warning for each.
+    Vap(VapArgs),
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = VAP_EXAMPLES)]
+pub struct VapArgs {
+    /// Files and directories with templates and constraints; may be repeated.
+    #[arg(short, long, value_name = "PATH", required = true, value_hint = ValueHint::AnyPath)]
+    pub policies: Vec<PathBuf>,
+    /// Also of templates in CEL that do not say `generateVAP`.
+    #[arg(long)]
+    pub all: bool,
+    /// Go on without what is not supported. Each is a warning then.
+    #[arg(long)]
+    pub allow_unsupported: bool,
+    #[command(flatten)]
+    pub config: GatekeeperArgs,
+    /// Write a file for each template into this directory, instead of all to standard output.
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub output: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -940,6 +977,8 @@ pub struct ManifestsArgs {
     pub allow_unsupported: bool,
     #[command(flatten)]
     pub config: GatekeeperArgs,
+    #[command(flatten)]
+    pub engine: EngineArgs,
     /// Write files into this directory, instead of all to standard output.
     #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub output: Option<PathBuf>,

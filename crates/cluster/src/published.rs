@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use portcullis::{
-    ConfigHomes, Document, Error, ExpansionSet, Inventory, MutatorKind, MutatorSet, Object, PolicySet,
+    Document, Error, ExpansionSet, Inventory, MutatorKind, MutatorSet, Object, PolicySet, PolicySettings,
     Resource, TemplateName, Unjudgeable, Uses,
 };
 use serde_json::Value;
@@ -22,8 +22,8 @@ use crate::time::second_time;
 /// How a feed works.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeedOptions {
-    /// Where the Config may be that counts.
-    pub homes: ConfigHomes,
+    /// Which Config counts, and which program of templates is run.
+    pub settings: PolicySettings,
     /// How long it has to be quiet before changes are published; ten times as long is the most that a change
     /// waits.
     pub debounce: Duration,
@@ -40,7 +40,7 @@ pub struct FeedOptions {
 impl Default for FeedOptions {
     fn default() -> Self {
         Self {
-            homes: ConfigHomes::default(),
+            settings: PolicySettings::default(),
             debounce: Duration::from_millis(50),
             unreadable: Unreadable::default(),
             patience: Patience::default(),

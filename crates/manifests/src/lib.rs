@@ -10,6 +10,7 @@
 //! cannot differ.
 #![forbid(unsafe_code)]
 
+pub mod admission_policies;
 mod configuration;
 mod crds;
 mod mutating;

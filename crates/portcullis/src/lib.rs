@@ -107,9 +107,9 @@ pub use admission_rules::{
 pub use analysis::Explanation;
 pub use analysis::InventoryRead;
 pub use api::{
-    AdmissionPolicy, AdmissionPolicyBinding, AdmissionReview, Config, Constraint, ConstraintTemplate,
-    ExclusionRule, ExpansionTemplate, Mutator, Operation, PolicyException, Process, RegoVersion, Resource,
-    SyncSet, Unsupported, Uses, unsupported_kinds,
+    AdmissionPolicy, AdmissionPolicyBinding, AdmissionReview, Config, Constraint, ConstraintTemplate, Engine,
+    EngineChoice, ExclusionRule, ExpansionTemplate, Mutator, Operation, PolicyException, Process,
+    RegoVersion, Resource, SyncSet, Unsupported, Uses, unsupported_kinds,
 };
 pub use decision::{Decision, Finding};
 pub use document::{DataForm, Document, Form};
@@ -139,7 +139,8 @@ pub use object::{Annotation, Object};
 pub use path::{FieldPath, Segment};
 pub use policy::ExceptionInfo;
 pub use policy::{
-    Change, ConfigHomes, ConstraintInfo, PolicySet, PolicyStore, Prepared, TemplateInfo, Unjudgeable,
+    Change, ConfigHomes, ConstraintInfo, PolicySet, PolicySettings, PolicyStore, Prepared, TemplateInfo,
+    Unjudgeable,
 };
 pub use portcullis_rego::IndexLimits;
 pub use portcullis_value::{LimitKind, Limits as EvaluationLimits, Watch};
@@ -149,6 +150,7 @@ pub use review::{AdmissionAnswer, AdmissionDenial, AdmissionMutation, AdmissionM
 pub use review::{
     ConstraintResult, Elsewhere, ImpliedBy, Outcome, Position, Precision, Review, Verdict, Violation,
 };
+pub use schema::definition_rules;
 pub use scope::{Place, Places, Scope, Scopes, Settled};
 pub use source::{Location, Source};
 pub use world::{Stopwatch, World};

@@ -115,7 +115,7 @@ pub(crate) fn describe(value: &Value) -> String {
     }
 }
 
-/// From `serde_json`, exactly: integers beyond 64 bits are the only ones that become floats, and they already
+/// From `serde_json`, exactly, with floats as floats: integers beyond 64 bits are the only ones that become floats, and they already
 /// are in `serde_json`.
 pub(crate) fn from_json(json: &serde_json::Value) -> Value {
     match json {
@@ -125,7 +125,9 @@ pub(crate) fn from_json(json: &serde_json::Value) -> Value {
             .as_i64()
             .map(Value::from)
             .or_else(|| number.as_u64().map(Value::from))
-            .or_else(|| number.as_f64().map(Value::from))
+            .or_else(|| {
+                number.as_f64().map(|float| Value::from(portcullis_value::Number::kept_as_float(float)))
+            })
             .unwrap_or(Value::NULL),
         serde_json::Value::String(text) => Value::from(text),
         serde_json::Value::Array(items) => items.iter().map(from_json).collect(),

@@ -143,3 +143,193 @@ fn variables_of_expressions_nest_only_so_deep() {
         assert_eq!(outcome.results.len(), 1);
     }
 }
+
+/// A template of such a source in CEL, with a constraint.
+fn of_cel(source: &serde_json::Value) -> (portcullis::PolicySet, Vec<portcullis::Error>) {
+    let template = serde_json::json!({
+        "apiVersion": "templates.gatekeeper.sh/v1", "kind": "ConstraintTemplate", "metadata": {"name": "p"},
+        "spec": {
+            "crd": {"spec": {"names": {"kind": "P"}}},
+            "targets": [{
+                "target": "admission.k8s.gatekeeper.sh",
+                "code": [{"engine": "K8sNativeValidation", "source": source}]
+            }]
+        }
+    });
+    let constraint = serde_json::json!({
+        "apiVersion": "constraints.gatekeeper.sh/v1beta1", "kind": "P", "metadata": {"name": "p"}
+    });
+    let texts = [template.to_string(), constraint.to_string()];
+    portcullis::PolicySet::compile(
+        texts.iter().flat_map(|text| portcullis::Document::read_all("p.json", text).0),
+    )
+}
+
+fn named(expressions: impl IntoIterator<Item = String>) -> Vec<serde_json::Value> {
+    let name =
+        |(number, expression)| serde_json::json!({"name": format!("v{number}"), "expression": expression});
+    expressions.into_iter().enumerate().map(name).collect()
+}
+
+#[test]
+fn too_much_cel_is_one_error() {
+    use serde_json::json;
+    let holds = || json!([{"expression": "true"}]);
+    let chain = |count: usize| {
+        let next = |number: usize| match number {
+            0 => "1".to_owned(),
+            number => format!("variables.v{} + 1", number - 1),
+        };
+        named((0..count).map(next))
+    };
+    let wrong = |count: usize| {
+        let mut all = vec!["nope".to_owned()];
+        all.extend((1..count).map(|number| format!("variables.v{} && true", number - 1)));
+        named(all)
+    };
+    let cases = [
+        (
+            "variables",
+            json!({"variables": named((0..5000).map(|n| n.to_string())), "validations": holds()}),
+            "more than 1000 expressions",
+        ),
+        (
+            "validations",
+            json!({"validations": vec![json!({"expression": "true"}); 5000]}),
+            "more than 1000 expressions",
+        ),
+        (
+            "text",
+            json!({"validations": vec![json!({"expression": format!("size('{}') > 0", "x".repeat(90_000))}); 4]}),
+            "more than 256 KiB together",
+        ),
+        (
+            "a chain",
+            json!({"variables": chain(900), "validations": [{"expression": "variables.v899 > 0"}]}),
+            "nested more than 500 deep",
+        ),
+        (
+            "a chain from a mistake",
+            json!({"variables": wrong(900), "validations": [{"expression": "variables.v899"}]}),
+            "undeclared reference to 'nope'",
+        ),
+    ];
+    for (name, source, said) in cases {
+        let (policies, errors) = of_cel(&source);
+        assert_eq!(policies.constraints().count(), 0, "{name}");
+        let own: Vec<String> = errors
+            .iter()
+            .filter(|error| error.kind() == portcullis::ErrorKind::Cel)
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(own.len(), 1, "{name}: {own:?}");
+        assert!(own[0].contains(said), "{name}: {own:?}");
+    }
+    // Of very many mistakes in one expression some are listed.
+    let many = format!("{}true", "nope && ".repeat(5000));
+    let (_, errors) = of_cel(&json!({"validations": [{"expression": many}]}));
+    assert!((2..20).contains(&errors.len()), "{}", errors.len());
+    assert!(
+        errors.iter().any(|error| error.message() == "the expression has 4990 more mistakes"),
+        "{errors:?}"
+    );
+    // As many as there may be are taken.
+    let most = json!({"variables": named((0..998).map(|n| format!("object.f{n} == {n}"))), "validations": [{"expression": "variables.v7"}]});
+    let (policies, errors) = of_cel(&most);
+    assert_eq!(policies.constraints().count(), 1, "{errors:?}");
+}
+
+#[test]
+fn hogs_in_cel_are_errors_of_their_constraint_within_its_limits() {
+    use serde_json::json;
+    let doubled = |first: &str, each: &str| {
+        let next = |number: usize| match number {
+            0 => first.to_owned(),
+            number => each.replace('#', &format!("variables.v{}", number - 1)),
+        };
+        named((0..40).map(next))
+    };
+    let all = |depth: usize| {
+        let open = (0..depth).map(|n| format!("object.list.all(x{n}, ")).collect::<Vec<_>>().concat();
+        format!("{open}x0 >= 0{}", ")".repeat(depth))
+    };
+    let last = |expression: &str| json!([{"expression": expression}]);
+    let cases = [
+        ("nested comprehensions", json!({"validations": last(&all(4))})),
+        (
+            "comprehensions in a match condition",
+            json!({"matchCondition": [{"name": "c", "expression": all(4)}], "validations": last("true")}),
+        ),
+        (
+            "comprehensions in a variable",
+            json!({"variables": named([all(4)]), "validations": last("variables.v0")}),
+        ),
+        (
+            "texts that double",
+            json!({"variables": doubled("object.text", "# + #"), "validations": last("size(variables.v39) > 0")}),
+        ),
+        (
+            "lists that double",
+            json!({"variables": doubled("object.list", "# + #"), "validations": last("size(variables.v39) > 0")}),
+        ),
+        (
+            "lists in lists",
+            json!({"variables": doubled("object.list", "[#, #]"), "validations": last("string(variables.v39 == variables.v38) == ''")}),
+        ),
+        (
+            "texts that grow when replaced",
+            json!({"variables": doubled("object.text", "#.replace('a', 'aaaaaaaa')"), "validations": last("size(variables.v39) > 0")}),
+        ),
+        (
+            "joined texts",
+            json!({"variables": doubled("object.text", "[#, #, #].join('-')"), "validations": last("size(variables.v39) > 0")}),
+        ),
+        (
+            "patterns",
+            json!({"validations": last("object.list.all(x, object.list.all(y, object.text.matches('(a|aa)+(b|a?){1,50}$')))")}),
+        ),
+        (
+            "patterns that are made",
+            json!({"validations": last("object.list.all(x, object.list.all(y, object.text.matches('^a{1,90}|' + string(x) + string(y))))")}),
+        ),
+        (
+            "sorted lists",
+            json!({"validations": last("object.list.all(x, object.list.all(y, object.list.map(z, string(z)).isSorted() || true))")}),
+        ),
+        (
+            "formats",
+            json!({"validations": last("object.list.all(x, object.list.all(y, '%1000s'.format([object.text]) != ''))")}),
+        ),
+        ("validations", json!({"validations": vec![json!({"expression": all(2)}); 900]})),
+        (
+            "messages",
+            json!({"validations": vec![json!({"expression": "false", "messageExpression": format!("string({})", all(2))}); 400]}),
+        ),
+    ];
+    let object = json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"},
+        "list": (0..600).collect::<Vec<_>>(), "text": "a".repeat(20_000),
+    });
+    let limits = portcullis::EvaluationLimits::default();
+    let inventory = portcullis::Inventory::empty();
+    let world = portcullis::World::new(&inventory).with_limits(limits);
+    let mut failures = Vec::new();
+    for (name, source) in cases {
+        let (policies, errors) = of_cel(&source);
+        if policies.constraints().count() == 0 {
+            // What is refused when it is read hogs nothing.
+            assert!(
+                errors.iter().any(|error| error.kind() == portcullis::ErrorKind::Cel),
+                "{name}: {errors:?}"
+            );
+            continue;
+        }
+        let review = portcullis::Review::from_object(portcullis::Object::from_json(&object).unwrap());
+        let outcome = policies.review(&review, &world, portcullis::EnforcementPoint::Audit);
+        let result = &outcome.results[0];
+        if !matches!(result.verdict, portcullis::Verdict::Error(_)) {
+            failures.push(format!("{name}: {:?}", result.verdict));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}

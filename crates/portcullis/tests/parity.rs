@@ -21,8 +21,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use portcullis::{
-    Decision, Document, EnforcementPoint, Inventory, Limits, Object, PolicySet, Resource, Review, Severity,
-    Verdict, World,
+    Decision, Document, EnforcementPoint, EngineChoice, Inventory, Limits, Object, PolicySet, PolicySettings,
+    Resource, Review, Severity, Verdict, World,
 };
 use portcullis_suite::{Case, Expected, PolicyFiles, Suite, Test};
 use portcullis_testkit::{named, shared, testdata};
@@ -257,8 +257,11 @@ fn read_suite(path: &Path) -> Suite {
 fn compile(test: &Test, folder: &Path) -> Result<PolicySet, String> {
     let PolicyFiles { template, constraint } = files(test);
     let paths = [template, constraint];
-    let documents: Vec<_> = paths.iter().flat_map(|path| read(&folder.join(&***path))).collect();
-    let (policies, errors) = PolicySet::compile(documents);
+    let documents = paths.iter().flat_map(|path| read(&folder.join(&***path)));
+    let resources = documents.filter_map(|document| Resource::read(&document).0);
+    // The recordings are of gator without its driver for CEL.
+    let settings = PolicySettings { engines: EngineChoice::RegoOnly, ..PolicySettings::default() };
+    let (policies, errors) = PolicySet::from_resources_in(resources, &settings);
     match errors.iter().find(|error| error.severity() == Severity::Error) {
         None => Ok(policies),
         Some(error) => Err(error.to_string()),

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use portcullis::{
-    ConstraintInfo, ConstraintKey, Document, EnforcementPoint, Limits, ModuleRule, Object, Source,
+    ConstraintInfo, ConstraintKey, Document, EnforcementPoint, Engine, Limits, ModuleRule, Object, Source,
 };
 use serde::{Deserialize, Serialize};
 
@@ -48,8 +48,8 @@ pub struct Policy {
 /// What a policy is.
 #[derive(Clone, Debug)]
 pub enum Origin {
-    /// A constraint.
-    Constraint(Object),
+    /// A constraint, and what evaluates its template.
+    Constraint(Object, Engine),
     /// A rule of a file of Rego, which is asked for as `data.main.deny`.
     Rule(String),
 }
@@ -116,7 +116,7 @@ impl Policy {
                 rego: rego.clone(),
                 place: Place::of(&place),
             },
-            origin: Origin::Constraint(constraint.object().clone()),
+            origin: Origin::Constraint(constraint.object().clone(), template.engine()),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Which Config counts, as command lines say it.
 
-use portcullis::ConfigHomes;
+use portcullis::{ConfigHomes, EngineChoice};
 
 /// The flags about Configs, of every program that reads policies from files or a cluster.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -42,6 +42,28 @@ impl ConfigArgs {
     #[must_use]
     pub fn homes(&self, own: Option<&str>) -> ConfigHomes {
         self.gatekeeper.homes(self.own_namespace.as_deref().or(own))
+    }
+}
+
+/// Which program of a template is run, in the words of Gatekeeper and gator.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct EngineArgs {
+    /// Whether templates run their CEL where they have any; with `false` their Rego, and those in CEL only are an error.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value_t = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub enable_k8s_native_validation: bool,
+}
+
+impl Default for EngineArgs {
+    fn default() -> Self {
+        Self { enable_k8s_native_validation: true }
+    }
+}
+
+impl EngineArgs {
+    /// What that is to the engine.
+    #[must_use]
+    pub const fn choice(self) -> EngineChoice {
+        if self.enable_k8s_native_validation { EngineChoice::CelFirst } else { EngineChoice::RegoOnly }
     }
 }
 

@@ -28,7 +28,7 @@ use portcullis::{
 };
 use rayon::prelude::*;
 
-pub use config::{ConfigArgs, FormerArgs, GatekeeperArgs};
+pub use config::{ConfigArgs, EngineArgs, FormerArgs, GatekeeperArgs};
 pub use deadline::Deadline;
 pub use files::{Choice, Sorted, list, list_sorted, list_sorted_without, list_without};
 pub use folders::{Folder, FolderKind, is_kustomization_file};

@@ -372,7 +372,9 @@ impl From<BigInt> for Number {
 
 impl Number {
     /// The number, kept as a float even if it has no fraction: worth the same, and told apart by
-    /// [`Self::as_float`]. For programs that have to know how a number was written; no reader makes one.
+    /// [`Self::as_float`]. For programs that have to know how a number was written, as CEL: the reader of
+    /// JSON makes them, and that of YAML does not, since an API server is given its floats as JSON that Go
+    /// wrote.
     #[must_use]
     pub fn kept_as_float(number: f64) -> Self {
         Self(Form::Float(number))

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{ArgAction, ArgGroup, Parser, ValueHint};
-use portcullis_sources::GatekeeperArgs;
+use portcullis_sources::{EngineArgs, GatekeeperArgs};
 use rustls::pki_types::ServerName;
 
 use crate::configuration::args::ConfigurationArgs;
@@ -159,6 +159,9 @@ pub struct Args {
     #[command(flatten)]
     #[allow(missing_docs, reason = "its comment would become the help's")]
     pub gatekeeper: GatekeeperArgs,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "its comment would become the help's")]
+    pub engine: EngineArgs,
     /// Who the webhook itself is, if not the service account `portcullis-webhook` of its own namespace; may be repeated.
     #[arg(long, help_heading = "What is not judged", value_name = "USER")]
     pub own_identity: Vec<String>,

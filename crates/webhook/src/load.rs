@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
 use portcullis::{
-    ConfigHomes, Error, ErrorKind, ExpansionSet, InventoryStore, Limits, MutatorSet, MutatorStore, Object,
-    Places, PolicySet, PolicyStore, Prepared, Resource, Scopes, Severity, TemplateName, Unsupported, Uses,
+    Error, ErrorKind, ExpansionSet, InventoryStore, Limits, MutatorSet, MutatorStore, Object, Places,
+    PolicySet, PolicySettings, PolicyStore, Prepared, Resource, Scopes, Severity, TemplateName, Unsupported,
+    Uses,
 };
 use portcullis_sources::{Choice, documents, is_policy, list};
 use rayon::prelude::*;
@@ -29,8 +30,8 @@ pub struct Paths {
     pub limits: Limits,
     /// What becomes of policies that are not supported.
     pub unsupported: Unsupported,
-    /// Where the Config may be that counts.
-    pub homes: ConfigHomes,
+    /// Which Config counts, and which program of templates is run.
+    pub settings: PolicySettings,
     /// Whether mutators are served; without it, they are not supported.
     pub mutates: bool,
 }
@@ -91,7 +92,7 @@ fn load_here(paths: &Paths) -> Result<Loaded, Vec<Error>> {
     let (expansions, resources): (Vec<_>, Vec<_>) = resources.into_iter().partition(Resource::is_expansion);
     let (expansions, errors) = ExpansionSet::from_resources(expansions);
     problems.extend(errors);
-    let (policies, ingested, errors) = compile(resources, &paths.homes);
+    let (policies, ingested, errors) = compile(resources, &paths.settings);
     problems.extend(errors);
 
     let input = documents(&paths.resources, RESOURCES, &paths.limits);
@@ -158,8 +159,8 @@ fn compile_mutators(resources: &[Resource]) -> (MutatorSet, Vec<Duration>, Vec<E
 }
 
 /// As [`PolicySet::from_resources_in`], and measures the templates.
-fn compile(resources: Vec<Resource>, homes: &ConfigHomes) -> (PolicySet, Vec<Duration>, Vec<Error>) {
-    let mut store = PolicyStore::new().with_config_homes(homes.clone());
+fn compile(resources: Vec<Resource>, settings: &PolicySettings) -> (PolicySet, Vec<Duration>, Vec<Error>) {
+    let mut store = PolicyStore::with_settings(settings);
     let (mut ingested, mut errors) = (Vec::new(), Vec::new());
     let prepared = resources.into_par_iter().map(|resource| {
         let is_template = matches!(resource, Resource::Template(_));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
-use portcullis::{Error, ErrorKind, EvaluationLimits, Limits, Unsupported, Uses};
+use portcullis::{Error, ErrorKind, EvaluationLimits, Limits, PolicySettings, Unsupported, Uses};
 use portcullis_cluster::ClusterError;
 use portcullis_sources::reason;
 use rustls::ServerConfig;
@@ -112,7 +112,10 @@ pub fn run(mut args: Args) -> Result<(), RunError> {
         resources: args.resources.clone(),
         limits: Limits::default(),
         unsupported: Unsupported::allowed(args.allow_unsupported),
-        homes: args.gatekeeper.homes(args.own_namespace.as_deref()),
+        settings: PolicySettings {
+            homes: args.gatekeeper.homes(args.own_namespace.as_deref()),
+            engines: args.engine.choice(),
+        },
         mutates: args.mutate,
     };
     // Taken before reading, so that what changes meanwhile is seen.
@@ -173,8 +176,9 @@ pub fn run(mut args: Args) -> Result<(), RunError> {
     if let Some(cluster) = cluster {
         let own = args.own_namespace.clone().unwrap_or_default();
         let _runtime = runtime.enter();
-        let following =
-            kube::serve::follow(&args.kube, cluster, &own, args.gatekeeper.homes(Some(&own)), &state);
+        let settings =
+            PolicySettings { homes: args.gatekeeper.homes(Some(&own)), engines: args.engine.choice() };
+        let following = kube::serve::follow(&args.kube, cluster, &own, settings, &state);
         state.follow(following.map_err(system("starting the thread that follows the cluster"))?);
     }
     if let Some(keeping) = keeping {

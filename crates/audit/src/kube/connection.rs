@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use portcullis::{
-    ConfigHomes, Error, ErrorKind, Object, PolicySet, Resource, Scopes, Unsupported, Uses, unsupported_kinds,
+    Error, ErrorKind, Object, PolicySet, PolicySettings, Resource, Scopes, Unsupported, Uses,
+    unsupported_kinds,
 };
 use portcullis_cluster::{
     ApiResource, Cluster, ClusterError, ConnectOptions, Consistency, Discovery, Leadership, LeaseOptions,
@@ -81,14 +82,14 @@ impl Connection {
         &self,
         expand: Option<Expand>,
         unsupported: Unsupported,
-        homes: &ConfigHomes,
+        settings: &PolicySettings,
     ) -> Result<Policies, RunError> {
         let Listed { mut resources, mut problems, unlisted, .. } = self.listed()?;
         let (implying, found) = Implying::take(&mut resources, expand);
         problems.extend(found.into_iter().map(as_the_cluster_has_it));
         let is_used = !implying.is_empty();
         problems.extend(unlisted.into_iter().map(|(resource, error)| not_known(&resource, &error, is_used)));
-        let (set, found) = PolicySet::from_resources_in(resources, homes);
+        let (set, found) = PolicySet::from_resources_in(resources, settings);
         problems.extend(found);
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         problems.extend(set.idle_exceptions(Some(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX))));

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use portcullis::Unsupported;
+use portcullis::{PolicySettings, Unsupported};
 use portcullis_report::ExitStatus;
 use portcullis_report::sink::Sink;
 use portcullis_sources::Ignores;
@@ -67,7 +67,8 @@ pub fn run(audit: &AuditArgs, kube: &KubeArgs) -> Result<ExitStatus, RunError> {
         let policies = if audit.policies.is_empty() {
             let own = Some(connection.cluster.namespace()).filter(|&own| own != "default");
             let unsupported = Unsupported::allowed(audit.allow_unsupported);
-            connection.policies(audit.expand, unsupported, &audit.config.homes(own))?
+            let settings = PolicySettings { homes: audit.config.homes(own), engines: audit.engine.choice() };
+            connection.policies(audit.expand, unsupported, &settings)?
         } else {
             run::read_policies(audit, &Ignores::default())?
         };

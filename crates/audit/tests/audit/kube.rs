@@ -42,7 +42,7 @@ pub async fn audited(server: &ApiServer, chunk_size: u32, scope: Scope, writes: 
         };
         let connection = Connection::open(&options).unwrap();
         let policies = connection
-            .policies(None, portcullis::Unsupported::Refused, &portcullis::ConfigHomes::default())
+            .policies(None, portcullis::Unsupported::Refused, &portcullis::PolicySettings::default())
             .unwrap();
         let stop = AtomicBool::new(false);
         let mut subject = connection.subject(&policies, chunk_size, scope, &stop).unwrap();

@@ -383,6 +383,12 @@ impl CelValue {
         Self::List(items.into())
     }
 
+    /// The moment that a text of RFC 3339 says; none if it says none.
+    #[must_use]
+    pub fn timestamp(text: &str) -> Option<Self> {
+        Timestamp::parse(text).ok().map(Self::Timestamp)
+    }
+
     pub(crate) fn some(value: Self) -> Self {
         Self::Optional(Some(Arc::new(value)))
     }

@@ -10,21 +10,23 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use portcullis::{
-    Document, Error, ErrorKind, ExpansionSet, Kinds, Limits, MutatorStore, Object, PolicySet, Resource,
-    Severity, Unsupported, Uses,
+    Document, Error, ErrorKind, ExpansionSet, Kinds, Limits, MutatorStore, Object, PolicySet, PolicySettings,
+    Resource, Severity, Unsupported, Uses,
 };
+use portcullis_manifests::admission_policies::{AdmissionPolicies, Selected};
 use portcullis_manifests::{Manifests, Options, own_crds, to_yaml};
 use portcullis_report::{self as report, ExitStatus, Problem};
 use portcullis_sources::{Choice, Input, documents, is_policy, prepared};
 use serde_json::Value;
 
-use crate::args::{CrdsArgs, Generate, ManifestsArgs, Program};
+use crate::args::{CrdsArgs, Generate, ManifestsArgs, Program, VapArgs};
 
 /// Makes the manifests and writes them.
 pub fn run(what: &Generate) -> anyhow::Result<ExitStatus> {
     match what {
         Generate::Crds(args) => crds(args),
         Generate::Manifests(args) => manifests(args),
+        Generate::Vap(args) => vap(args),
     }
 }
 
@@ -72,8 +74,9 @@ fn manifests(args: &ManifestsArgs) -> anyhow::Result<ExitStatus> {
     let (expansions, resources): (Vec<_>, Vec<_>) = resources.into_iter().partition(Resource::is_expansion);
     let (expansions, found) = ExpansionSet::from_resources(expansions);
     problems.extend(found);
-    let (policies, found) =
-        PolicySet::from_resources_in(prepared(resources), &args.config.homes(Some(&args.namespace)));
+    let settings =
+        PolicySettings { homes: args.config.homes(Some(&args.namespace)), engines: args.engine.choice() };
+    let (policies, found) = PolicySet::from_resources_in(prepared(resources), &settings);
     problems.extend(found);
     if policies.constraints().next().is_none() && !problems.iter().any(is_error) {
         let error = Error::new(ErrorKind::NoInput, "no constraints were found");
@@ -106,6 +109,29 @@ fn manifests(args: &ManifestsArgs) -> anyhow::Result<ExitStatus> {
     let files: Vec<(String, Vec<Value>)> =
         made.files.into_iter().map(|(name, documents)| (name.to_owned(), documents)).collect();
     write("manifests", &files, args.output.as_deref())
+}
+
+fn vap(args: &VapArgs) -> anyhow::Result<ExitStatus> {
+    let (resources, _, mut problems) = read(&args.policies, Uses::POLICIES);
+    let settings = PolicySettings { homes: args.config.homes(None), ..PolicySettings::default() };
+    let (policies, found) = PolicySet::from_resources_in(prepared(resources), &settings);
+    problems.extend(found);
+    let selected = if args.all { Selected::Unmarked } else { Selected::Marked };
+    let made = AdmissionPolicies::of(&policies, selected);
+    if made.files.is_empty() && !problems.iter().any(is_error) {
+        let error = Error::new(ErrorKind::NoInput, "there is no template that is to become a policy");
+        let hint = match selected {
+            Selected::Marked => "those in CEL with `generateVAP: true` are; with `--all`, all in CEL",
+            Selected::Unmarked => "those in CEL are, but for those that say `generateVAP: false`",
+        };
+        problems.push(error.hint(hint));
+    }
+    let mut problems = Unsupported::allowed(args.allow_unsupported).judge(problems);
+    problems.extend(made.notes);
+    if !tell(problems)? {
+        return Ok(ExitStatus::Error);
+    }
+    write("vap", &made.files, args.output.as_deref())
 }
 
 /// The policies of some paths, and what CustomResourceDefinitions there say of kinds.

@@ -12,7 +12,8 @@ use std::time::SystemTime;
 
 use portcullis::{
     AdmissionMutators, AdmissionRules, Document, Error, ErrorKind, ExpansionSet, Kinds, Limits, Object,
-    PolicySet, Resource, Scopes, Severity, Unsupported, Uses, WebhookConfiguration,
+    PolicySet, PolicySettings, Resource, Scopes, Severity, Unsupported, Uses, WebhookConfiguration,
+    definition_rules,
 };
 use portcullis_report::lint::LintReport;
 use portcullis_report::{self as report, ExitStatus, Problem};
@@ -35,7 +36,8 @@ pub fn run(args: &LintArgs) -> anyhow::Result<ExitStatus> {
     problems.extend(AdmissionMutators::from_resources(admission).1);
     let (mutators, found) = mutating::compile(&policies);
     problems.extend(found);
-    let (policies, found) = PolicySet::from_resources_in(read::prepared(policies), &args.config.homes(None));
+    let settings = PolicySettings { homes: args.config.homes(None), engines: args.engine.choice() };
+    let (policies, found) = PolicySet::from_resources_in(read::prepared(policies), &settings);
     problems.extend(found);
     problems.extend(mutators.fights(&policies));
     problems.extend(policies.impossible_kinds(&scopes));
@@ -159,6 +161,11 @@ impl Loaded {
             .collect();
         let mut suites = Vec::new();
         for (document, resource, object, problems) in classified {
+            let errors = definition_rules(document);
+            if !errors.is_empty() {
+                self.files.insert(document.location().file().to_string());
+                self.problems.extend(errors);
+            }
             if let Some(object) = &object {
                 self.kinds.learn(object);
                 self.scopes.learn(object);

@@ -7,7 +7,7 @@
 
 use std::io::Write as _;
 
-use portcullis::{Error, ErrorKind, Places, PolicySet, Resource, Unsupported};
+use portcullis::{Error, ErrorKind, Places, PolicySet, PolicySettings, Resource, Unsupported};
 use portcullis_report::mutate::{self, Mutated};
 use portcullis_report::{self as report, ExitStatus, Problem};
 use portcullis_sources::Ignores;
@@ -31,7 +31,8 @@ pub fn run(args: &MutateArgs) -> anyhow::Result<ExitStatus> {
     });
     let places = Places::new(scopes).with_namespace(args.namespace.as_deref());
     let configs = policies.into_iter().filter(|policy| matches!(policy, Resource::Config(_)));
-    let (configs, found) = PolicySet::from_resources_in(configs, &args.config.homes(None));
+    let settings = PolicySettings { homes: args.config.homes(None), ..PolicySettings::default() };
+    let (configs, found) = PolicySet::from_resources_in(configs, &settings);
     problems.extend(found);
     let (mutating, found) = Mutating::new(&mutators, args.operation, &configs, &inventory);
     problems.extend(found);

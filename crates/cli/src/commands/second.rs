@@ -15,6 +15,10 @@ pub struct Tally {
     same: AtomicUsize,
     different: AtomicUsize,
     not_compared: AtomicUsize,
+    /// Reviews by both languages of a template: that agree word by word, in other words, and that do not.
+    same_words: AtomicUsize,
+    other_words: AtomicUsize,
+    other_verdict: AtomicUsize,
 }
 
 impl Tally {
@@ -27,7 +31,17 @@ impl Tally {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// One line for people, on standard error: it is about the run, and no part of the report.
+    /// Counts a review by both languages of a template.
+    pub fn count_languages(&self, agree: bool, in_the_same_words: bool) {
+        let counter = match (agree, in_the_same_words) {
+            (false, _) => &self.other_verdict,
+            (true, true) => &self.same_words,
+            (true, false) => &self.other_words,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A line or two for people, on standard error: it is about the run, and no part of the report.
     pub fn write(&self) {
         let number = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
         let all = number(&self.same) + number(&self.different) + number(&self.not_compared);
@@ -39,6 +53,16 @@ impl Tally {
             number(&self.different),
             number(&self.not_compared)
         );
+        let (same, other) = (number(&self.same_words), number(&self.other_words));
+        let different = number(&self.other_verdict);
+        if same + other + different > 0 {
+            let _ = writeln!(
+                anstream::stderr(),
+                "templates in CEL and Rego: {} of {} cases agree in both ({other} in other words), {different} differ",
+                same + other,
+                same + other + different
+            );
+        }
     }
 }
 
@@ -52,6 +76,11 @@ impl<'a> Second<'a> {
     /// Compiles the policies once more.
     pub fn new(policies: &PolicySet, timeout: Duration, tally: &'a Tally) -> Self {
         Self { engines: Engines::new(policies, timeout), tally }
+    }
+
+    /// What counts its answers.
+    pub const fn tally(&self) -> &'a Tally {
+        self.tally
     }
 
     /// Gives it what policies may compare with.

@@ -15,8 +15,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use portcullis::{
     Applicability, ConstraintKey, Decision, Elsewhere, EnforcementAction, EnforcementPoint, Error, ErrorKind,
     ExceptionInfo, Expansion, ExpansionSet, FieldPath, Fight, ImpliedBy, Inventory, InventoryStore, Location,
-    MutatorSet, Object, ObjectKey, Outcome, Parent, Place, Places, PolicySet, Position, Precision, Process,
-    Resource, Review, Unsupported, Verdict, World,
+    MutatorSet, Object, ObjectKey, Outcome, Parent, Place, Places, PolicySet, PolicySettings, Position,
+    Precision, Process, Resource, Review, Unsupported, Verdict, World,
 };
 use portcullis_audit::implying::Expand;
 use portcullis_report::{
@@ -281,7 +281,8 @@ fn judge(
         Some(Expand::Workloads) => expansions.with_workloads(),
         None => expansions,
     };
-    let (policies, found) = PolicySet::from_resources_in(prepared(policies), &args.config.homes(None));
+    let settings = PolicySettings { homes: args.config.homes(None), engines: args.engine.choice() };
+    let (policies, found) = PolicySet::from_resources_in(prepared(policies), &settings);
     problems.extend(found);
     problems = Unsupported::allowed(args.allow_unsupported).judge(problems);
     let mut of_cluster = Vec::new();

@@ -154,7 +154,7 @@ pub fn costs<'a>(policies: &[Policy], done: impl IntoIterator<Item = &'a Done>) 
         cost.violations += one.violations;
     }
     // Rules of files of Rego have no template.
-    let is_constraint = |policy: &Policy| matches!(policy.origin, Origin::Constraint(_));
+    let is_constraint = |policy: &Policy| matches!(policy.origin, Origin::Constraint(..));
     let mut of = policies.iter().map(is_constraint);
     costs.retain(|_| of.next().unwrap_or_default());
     stats(&costs)

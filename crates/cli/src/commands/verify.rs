@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use portcullis::{
-    Decision, Document, EnforcementPoint, Error, ErrorKind, Expansion, ExpansionSet, Inventory, Limits,
-    Location, MutatorSet, Object, Parent, PolicySet, Resource, Review, Severity, Source, Unsupported, Uses,
-    World,
+    ConstraintResult, Decision, Document, EnforcementPoint, Engine, EngineChoice, Error, ErrorKind,
+    Expansion, ExpansionSet, Inventory, Limits, Location, MutatorSet, Object, Outcome, Parent, PolicySet,
+    PolicySettings, Resource, Review, Severity, Source, TemplateInfo, Unsupported, Uses, Verdict, World,
 };
 use portcullis_report::verify::{
     CaseResult, Failure, Status, SuiteResult, TestCoverage, TestResult, VerifyReport,
@@ -39,8 +39,14 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
     let evaluating = Evaluating::new(&args.evaluation);
     let unsupported = Unsupported::allowed(args.allow_unsupported);
     let tally = args.second.cross_check.then(Tally::default);
-    let runner =
-        Runner { limits, selection: args.run.as_ref(), evaluating, unsupported, tally: tally.as_ref() };
+    let runner = Runner {
+        limits,
+        selection: args.run.as_ref(),
+        evaluating,
+        unsupported,
+        engines: args.engine.choice(),
+        tally: tally.as_ref(),
+    };
     let results: Vec<_> = files.par_iter().map(|file| runner.file(file)).collect();
     let mut suites = Vec::new();
     for (file, result) in files.iter().zip(results) {
@@ -112,6 +118,8 @@ struct Runner<'a> {
     selection: Option<&'a Selection>,
     evaluating: Evaluating,
     unsupported: Unsupported,
+    /// Which program of templates is run.
+    engines: EngineChoice,
     /// Counts what a second evaluator says, if it is asked.
     tally: Option<&'a Tally>,
 }
@@ -198,15 +206,15 @@ impl Runner<'_> {
         }
         let files = Files { directory, limits: &self.limits };
         let mut warnings = Vec::new();
-        let compiled = compile(test, &files, self.unsupported, &mut warnings);
+        let compiled = compile(test, &files, self, &mut warnings);
         result.problems = Problem::all(&warnings);
         match compiled {
             Err(failure) => result.failures.push(failure),
             // What is not done about it is a warning.
             Ok(None) => return result,
             Ok(Some(compiled)) => {
-                let policies = &compiled.policies;
-                let second = self.tally.map(|tally| Second::new(policies, self.evaluating.timeout(), tally));
+                let timeout = self.evaluating.timeout();
+                let second = self.tally.map(|tally| Second::new(compiled.in_rego(), timeout, tally));
                 let case = |case: &Case| {
                     let run = !case.skip && self.selects_case(test, case);
                     run_case(case, run.then_some(&compiled), &files, &self.evaluating, second.as_ref())
@@ -268,9 +276,27 @@ fn broken(location: &Location, message: impl Into<String>, errors: &[Error]) -> 
 /// What the cases of a test are judged by.
 struct Compiled {
     policies: PolicySet,
+    /// The same where the other program of its template is run, if there is one and it is to be asked.
+    other: Option<PolicySet>,
     expansions: ExpansionSet,
     /// None if the test does not mutate.
     mutators: Option<MutatorSet>,
+}
+
+impl Compiled {
+    fn empty(expansions: ExpansionSet, mutators: Option<MutatorSet>) -> Self {
+        Self { policies: PolicySet::empty(), other: None, expansions, mutators }
+    }
+
+    /// The policies as they are in Rego, if that is what is run or could be.
+    fn in_rego(&self) -> &PolicySet {
+        self.other.as_ref().filter(|other| engine_of(other) == Some(Engine::Rego)).unwrap_or(&self.policies)
+    }
+}
+
+/// What evaluates the one template of a test.
+fn engine_of(policies: &PolicySet) -> Option<Engine> {
+    policies.templates().next().map(TemplateInfo::engine)
 }
 
 /// The policies of a test, or why there are none; `None` if its template is in an engine that there is not,
@@ -279,10 +305,10 @@ struct Compiled {
 fn compile(
     test: &Test,
     files: &Files<'_>,
-    unsupported: Unsupported,
+    runner: &Runner<'_>,
     warnings: &mut Vec<Error>,
 ) -> Result<Option<Compiled>, Failure> {
-    let at = &test.location;
+    let (at, unsupported) = (&test.location, runner.unsupported);
     let expansions = match &test.expansion {
         Some(path) => expansions(path, files, at, warnings)?,
         None => ExpansionSet::empty(),
@@ -292,7 +318,7 @@ fn compile(
         paths => Some(mutators(paths, files, at, warnings)?),
     };
     let Some(named) = &test.policy else {
-        return Ok(Some(Compiled { policies: PolicySet::empty(), expansions, mutators }));
+        return Ok(Some(Compiled::empty(expansions, mutators)));
     };
     let template = files.read(&named.template, "template", at, warnings)?;
     let constraint = files.read(&named.constraint, "constraint", at, warnings)?;
@@ -315,7 +341,18 @@ fn compile(
             None
         }
     };
-    let (policies, found) = PolicySet::from_resources([template].into_iter().chain(constraint));
+    let all: Vec<Resource> = [template].into_iter().chain(constraint).collect();
+    let settings = |engines| PolicySettings { engines, ..PolicySettings::default() };
+    let (policies, found) = PolicySet::from_resources_in(all.iter().cloned(), &settings(runner.engines));
+    let has_other = policies.templates().any(|template| template.other_engine().is_some());
+    let other = (runner.tally.is_some() && has_other).then(|| {
+        let engines = match runner.engines {
+            EngineChoice::CelFirst => EngineChoice::RegoOnly,
+            EngineChoice::RegoOnly => EngineChoice::CelFirst,
+        };
+        // What is wrong with it is so in either language.
+        PolicySet::from_resources_in(all, &settings(engines)).0
+    });
     let (errors, found) = separate(found);
     warnings.extend(found);
     problems.extend(errors);
@@ -324,10 +361,10 @@ fn compile(
         problems.retain(|problem| problem.kind() != ErrorKind::MissingTemplate);
     }
     match (test.invalid, problems.is_empty()) {
-        (false, true) => Ok(Some(Compiled { policies, expansions, mutators })),
+        (false, true) => Ok(Some(Compiled { policies, other, expansions, mutators })),
         (false, false) => Err(broken(at, "the policy cannot be used", &problems)),
         (true, _) if problems.iter().any(|error| error.kind() == ErrorKind::SchemaValidation) => {
-            Ok(Some(Compiled { policies: PolicySet::empty(), expansions, mutators }))
+            Ok(Some(Compiled::empty(expansions, mutators)))
         }
         (true, true) => {
             let message = "expected that the constraint does not fit the template's schema, but it does";
@@ -519,11 +556,19 @@ fn run_case(
             let decision = Decision::from(&outcome);
             let unmet = case.assertions.iter().filter_map(|assertion| check(assertion, &decision));
             result.failures = otherwise.into_iter().chain(unmet).collect();
+            let other = compiled.other.as_ref().map(|other| {
+                let theirs = other.review_with(&review, &implied, &world, EnforcementPoint::CommandLine);
+                let found = otherwise_in(other, case, &outcome, &theirs, second.map(Second::tally));
+                result.failures.extend(found);
+                theirs
+            });
             if let Some(second) = second {
                 let place = Some(&case.location);
-                let mut own = outcome.clone();
+                let in_rego = compiled.in_rego();
+                let is_other = compiled.other.as_ref().is_some_and(|other| std::ptr::eq(other, in_rego));
+                let mut own = other.filter(|_| is_other).unwrap_or_else(|| outcome.clone());
                 own.results.retain(|result| result.implied_by.is_none());
-                let found = second.with(&inventory).problems(policies, &review, &world, &own, place);
+                let found = second.with(&inventory).problems(in_rego, &review, &world, &own, place);
                 let (errors, unknown) = separate(found);
                 result.problems.extend(Problem::all(&unknown));
                 result
@@ -536,6 +581,63 @@ fn run_case(
     result.status = result.worst_failure().unwrap_or(Status::Passed);
     result.elapsed = started.elapsed();
     result
+}
+
+/// What a case comes to in the other language of its template, where that is not what it should come to, or
+/// does come to in the first.
+fn otherwise_in(
+    other: &PolicySet,
+    case: &Case,
+    ours: &Outcome,
+    theirs: &Outcome,
+    tally: Option<&Tally>,
+) -> Vec<Failure> {
+    let language = engine_of(other).map_or("other language", |engine| match engine {
+        Engine::Rego => "Rego",
+        Engine::Cel => "CEL",
+    });
+    let decision = Decision::from(theirs);
+    let mut found: Vec<Failure> = case
+        .assertions
+        .iter()
+        .filter_map(|assertion| check(assertion, &decision))
+        .map(|failure| Failure {
+            message: format!("in the template's {language}: {}", failure.message),
+            ..failure
+        })
+        .collect();
+    let differs = |(ours, theirs): (&ConstraintResult, &ConstraintResult)| {
+        let (here, there) = (verdict(&ours.verdict), verdict(&theirs.verdict));
+        (here != there).then(|| {
+            let name = &ours.key().name;
+            format!("[{name}] {there} in the template's {language}, where it {here} in what is run")
+        })
+    };
+    if found.is_empty() {
+        let details: Vec<String> = ours.results.iter().zip(&theirs.results).filter_map(differs).collect();
+        if !details.is_empty() {
+            let message = format!("the template's {language} says otherwise");
+            found.push(Failure { location: case.location.clone(), message, details, status: Status::Failed });
+        }
+    }
+    if let Some(tally) = tally {
+        let said = |outcome: &Outcome| -> Vec<String> {
+            let decision = Decision::from(outcome);
+            decision.findings.iter().map(|finding| finding.message.to_owned()).collect()
+        };
+        tally.count_languages(found.is_empty(), said(ours) == said(theirs));
+    }
+    found
+}
+
+/// What a verdict is, in a word.
+fn verdict(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "passes",
+        Verdict::Violations(_) => "is violated",
+        Verdict::Excepted { .. } => "is excepted",
+        Verdict::Error(_) => "cannot be evaluated",
+    }
 }
 
 /// What a case is about.

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use portcullis::{ConfigHomes, EvaluationLimits, Limits, Unsupported};
+use portcullis::{EvaluationLimits, Limits, PolicySettings, Unsupported};
 use portcullis_audit::kube::{Connection, Scope};
 use portcullis_audit::memory::Ceiling;
 use portcullis_audit::run::{Aside, Settings, audit};
@@ -80,7 +80,7 @@ fn by_webhook_of_files(directory: &Path) -> (BTreeSet<usize>, usize) {
         resources: Vec::new(),
         limits: Limits::default(),
         unsupported: Unsupported::Refused,
-        homes: ConfigHomes::default(),
+        settings: PolicySettings::default(),
         mutates: false,
     };
     let loaded = load(&paths).unwrap();
@@ -120,7 +120,7 @@ fn by_audit_of_cluster(server: &ApiServer, directory: &Path) -> (BTreeSet<usize>
     let options =
         ConnectOptions { access: Access::Url(server.url().to_owned()), ..ConnectOptions::default() };
     let connection = Connection::open(&options).unwrap();
-    let policies = connection.policies(None, Unsupported::Refused, &ConfigHomes::default()).unwrap();
+    let policies = connection.policies(None, Unsupported::Refused, &PolicySettings::default()).unwrap();
     let problems = policies.problems.iter();
     let ignored = problems.filter(|problem| problem.message().contains("this Config is ignored")).count();
     let stop = AtomicBool::new(false);

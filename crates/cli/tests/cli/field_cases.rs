@@ -75,7 +75,7 @@ fn is_allowed(folder: &Path, policies: &Path, resources: &Path, request: &Path) 
         resources: vec![folder.join(resources)],
         limits: portcullis::Limits::default(),
         unsupported: Unsupported::Refused,
-        homes: portcullis::ConfigHomes::default(),
+        settings: portcullis::PolicySettings::default(),
         mutates: false,
     };
     let serving = load(&paths).unwrap().serving;

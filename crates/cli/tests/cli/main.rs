@@ -14,6 +14,7 @@ mod configs;
 mod conftest;
 mod cross_check;
 mod deploy;
+mod engines;
 mod expand;
 mod field;
 mod field_cases;

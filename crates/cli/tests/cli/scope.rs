@@ -445,7 +445,7 @@ fn serving(directory: &Path) -> Serving {
         resources: vec![directory.join("resources")],
         limits: portcullis::Limits::default(),
         unsupported: Unsupported::Refused,
-        homes: portcullis::ConfigHomes::default(),
+        settings: portcullis::PolicySettings::default(),
         mutates: false,
     };
     load(&paths).unwrap().serving

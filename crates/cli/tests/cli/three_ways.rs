@@ -78,7 +78,7 @@ fn by_webhook(directory: &Path, policies: &Path) -> Found {
         resources: vec![directory.join("dump.yaml")],
         limits: portcullis::Limits::default(),
         unsupported: portcullis::Unsupported::Refused,
-        homes: portcullis::ConfigHomes::default(),
+        settings: portcullis::PolicySettings::default(),
         mutates: false,
     };
     let serving: Serving = load(&paths).unwrap().serving;
@@ -228,7 +228,7 @@ fn command_line_and_webhook_change_objects_alike() {
         resources: vec![path("objects.yaml")],
         limits: portcullis::Limits::default(),
         unsupported: portcullis::Unsupported::Refused,
-        homes: portcullis::ConfigHomes::default(),
+        settings: portcullis::PolicySettings::default(),
         mutates: true,
     };
     let serving = load(&paths).unwrap().serving;

@@ -138,7 +138,7 @@ impl Writer {
                 answers,
                 sender: ask_sender,
             },
-            policies: Policies::new(&options.homes, options.uses),
+            policies: Policies::new(&options.settings, options.uses),
             objects: Objects::new(),
             definitions: BTreeMap::new(),
             changed_definitions: BTreeSet::new(),

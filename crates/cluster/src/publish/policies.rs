@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use portcullis::{
-    Change, ConfigHomes, ConstraintKey, Document, Error, ExpansionChange, ExpansionSet, ExpansionStore,
-    Limits, MutatorKey, MutatorSet, MutatorStore, PolicySet, PolicyStore, Resource, Severity, Source,
+    Change, ConstraintKey, Document, Error, ExpansionChange, ExpansionSet, ExpansionStore, Limits,
+    MutatorKey, MutatorSet, MutatorStore, PolicySet, PolicySettings, PolicyStore, Resource, Severity, Source,
     TemplateName, Uses,
 };
 
@@ -115,11 +115,11 @@ pub(super) struct Policies {
 }
 
 impl Policies {
-    pub(super) fn new(homes: &ConfigHomes, uses: Uses) -> Self {
+    pub(super) fn new(settings: &PolicySettings, uses: Uses) -> Self {
         Self {
             known: BTreeMap::new(),
             uses,
-            store: PolicyStore::new().with_config_homes(homes.clone()),
+            store: PolicyStore::with_settings(settings),
             mutator_store: MutatorStore::new(),
             expansion_store: ExpansionStore::new(),
             templates: BTreeMap::new(),

@@ -32,7 +32,7 @@ pub use exception::PolicyException;
 pub use expansion_template::ExpansionTemplate;
 pub use mutator::Mutator;
 pub use sync_set::SyncSet;
-pub use template::{ConstraintTemplate, RegoVersion};
+pub use template::{ConstraintTemplate, Engine, EngineChoice, RegoVersion};
 
 /// What a document is.
 #[derive(Clone, Debug)]

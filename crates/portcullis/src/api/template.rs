@@ -31,7 +31,8 @@ pub struct ConstraintTemplate {
     pub(crate) schema: Option<SchemaText>,
     /// Whether the schema may be non-structural: the default in v1beta1 and v1alpha1.
     pub(crate) legacy_schema: bool,
-    pub(crate) engine: Option<EngineSource>,
+    /// Its programs, at most one for each engine: CEL first, as Gatekeeper asks its drivers.
+    pub(crate) engines: Vec<EngineSource>,
     /// At the webhook, the operations it is evaluated for; empty is all.
     pub(crate) operations: Vec<Operation>,
 }
@@ -43,11 +44,52 @@ pub(crate) struct SchemaText {
     pub(crate) path: FieldPath,
 }
 
-/// The program a template brings.
+/// A program that a template brings.
 #[derive(Clone, Debug)]
 pub(crate) enum EngineSource {
     Rego(RegoSource),
     Cel(CelSource),
+}
+
+impl EngineSource {
+    pub(crate) const fn engine(&self) -> Engine {
+        match self {
+            Self::Rego(_) => Engine::Rego,
+            Self::Cel(_) => Engine::Cel,
+        }
+    }
+}
+
+/// What evaluates a template, under the name that templates have for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Engine {
+    /// `Rego`.
+    Rego,
+    /// `K8sNativeValidation`: CEL.
+    Cel,
+}
+
+impl Engine {
+    /// Its name in templates.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rego => REGO,
+            Self::Cel => CEL,
+        }
+    }
+}
+
+/// Which program of a template is run, where it has more than one. All that it has are compiled, whichever is
+/// run: a mistake in any of them is an error of the template.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EngineChoice {
+    /// CEL where there is any, or else Rego: as Gatekeeper does.
+    #[default]
+    CelFirst,
+    /// Rego. A template without it is an error: Gatekeeper without its driver for CEL, which is
+    /// `--enable-k8s-native-validation=false`.
+    RegoOnly,
 }
 
 /// Rego as written in a template.
@@ -108,12 +150,12 @@ impl ConstraintTemplate {
                 }
                 items.into_iter().next()
             });
-        let mut engine = None;
+        let mut engines = Vec::new();
         let mut operations = Vec::new();
         if let Some(target) = target {
             target.check_fields(&["target", "rego", "libs", "code", "operations"], errors);
             check_target(&target, errors);
-            engine = read_engine(&target, errors);
+            engines = read_engines(&target, errors);
             operations = read_operations(&target, errors);
         }
         let annotation = |key| object.annotation(key).and_then(Annotation::text);
@@ -125,7 +167,7 @@ impl ConstraintTemplate {
             description: text("description"),
             schema,
             legacy_schema,
-            engine,
+            engines,
             operations,
         })
     }
@@ -163,9 +205,8 @@ fn check_target(target: &Node<'_>, errors: &mut Vec<Error>) {
     }
 }
 
-/// The program of a target. The legacy `rego` field wins over a `code` entry of Rego, as in Gatekeeper. Where
-/// there is Rego and CEL, the Rego is run: Gatekeeper would run the CEL.
-fn read_engine(target: &Node<'_>, errors: &mut Vec<Error>) -> Option<EngineSource> {
+/// The programs of a target. The legacy `rego` field wins over a `code` entry of Rego, as in Gatekeeper.
+fn read_engines(target: &Node<'_>, errors: &mut Vec<Error>) -> Vec<EngineSource> {
     let (mut rego, mut has_rego) = (None, false);
     let (mut cel, mut has_cel) = (None, false);
     let mut others = Vec::new();
@@ -199,18 +240,16 @@ fn read_engine(target: &Node<'_>, errors: &mut Vec<Error>) -> Option<EngineSourc
         }
     }
     if let Some(module) = target.field("rego").filter(|node| value::as_str(node.value()) != Some("")) {
-        let text = text(&module, RegoVersion::V0, errors)?;
-        let libs = texts(target, "libs", RegoVersion::V0, errors);
-        return Some(EngineSource::Rego(RegoSource { version: RegoVersion::V0, module: text, libs }));
+        let version = RegoVersion::V0;
+        let libs = texts(target, "libs", version, errors);
+        rego = text(&module, version, errors).map(|module| RegoSource { version, module, libs });
     }
+    let source = cel.and_then(|code| code.required("source", errors));
+    let cel = source.map(|source| CelSource::read(&source, errors));
     let is_reason = |error: &Error| {
         error.severity() == Severity::Error && error.path().is_some_and(|path| is_below(path, target.path()))
     };
-    if let Some(cel) = cel.filter(|_| !has_rego) {
-        let source = cel.required("source", errors)?;
-        return Some(EngineSource::Cel(CelSource::read(&source, errors)));
-    }
-    if rego.is_none() && !errors.iter().any(is_reason) {
+    if rego.is_none() && cel.is_none() && !errors.iter().any(is_reason) {
         let error = target.error(ErrorKind::MissingField, "the target has no Rego and no CEL to evaluate");
         let hint = if others.is_empty() {
             "put it under `code: [{engine: Rego, source: {rego: …}}]` or `rego: …`".to_owned()
@@ -219,7 +258,7 @@ fn read_engine(target: &Node<'_>, errors: &mut Vec<Error>) -> Option<EngineSourc
         };
         errors.push(error.hint(hint));
     }
-    rego.map(EngineSource::Rego)
+    cel.map(EngineSource::Cel).into_iter().chain(rego.map(EngineSource::Rego)).collect()
 }
 
 /// An engine that there is not. If one that there is was meant, the policy is not the one that was meant

@@ -309,7 +309,10 @@ impl<'a> Scanner<'a> {
         } else {
             None
         };
-        let Some(value) = value.or_else(|| scalar::float(text.parse().unwrap_or(f64::INFINITY))) else {
+        // What is written as a float is one: CEL tells `2.0` from `2`, as the API server reads them.
+        let float = || text.parse().ok().filter(|float: &f64| float.is_finite());
+        let float = || float().map(|float| Value::from(portcullis_value::Number::kept_as_float(float)));
+        let Some(value) = value.or_else(float) else {
             let message = format!("the number `{}` is too large", quote(text));
             return Err(Stop { syntax: Some((message, None)), at: self.at, is_json: true });
         };

@@ -31,13 +31,14 @@ pub(crate) use exceptions::CompiledException;
 pub use exceptions::ExceptionInfo;
 pub use prepared::Prepared;
 pub use store::{Change, PolicyStore};
-pub(crate) use template::Template;
 pub use template::TemplateInfo;
+pub(crate) use template::{CompiledTemplate, Template};
 pub use unreadable::Unjudgeable;
 
 use exclusions::Exclusions;
 use index::Index;
 
+use crate::api::template::EngineChoice;
 use crate::api::{Config, Process, Resource};
 use crate::document::Document;
 use crate::error::Error;
@@ -48,6 +49,24 @@ use crate::scope::Scopes;
 
 /// Kinds that every review may need to know: the Namespaces, and what says where the objects of a kind live.
 const ALWAYS_READ: [&str; 2] = ["Namespace", Scopes::DEFINITION];
+
+/// What is not said by policies themselves.
+///
+/// ```
+/// use portcullis::{EngineChoice, PolicySet, PolicySettings, Resource};
+///
+/// let settings = PolicySettings { engines: EngineChoice::RegoOnly, ..PolicySettings::default() };
+/// let (policies, errors) = PolicySet::from_resources_in(Vec::<Resource>::new(), &settings);
+/// assert_eq!(policies.engines(), EngineChoice::RegoOnly);
+/// # assert!(errors.is_empty());
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PolicySettings {
+    /// Where the Config may be that counts.
+    pub homes: ConfigHomes,
+    /// Which program of templates is run.
+    pub engines: EngineChoice,
+}
 
 /// Compiled templates and constraints: immutable, cheap to clone, `Send + Sync`.
 ///
@@ -95,6 +114,7 @@ struct Inner {
     exceptions: Box<[CompiledException]>,
     /// Which Config may count, and the name of the one that does.
     homes: ConfigHomes,
+    engines: EngineChoice,
     config: Option<Arc<str>>,
     /// Kinds that the Config and SyncSets ask to cache.
     synced: Vec<Gvk>,
@@ -132,16 +152,16 @@ impl PolicySet {
     /// As [`PolicySet::compile`], of resources that were read already, and may be [`Prepared`].
     #[must_use]
     pub fn from_resources(resources: impl IntoIterator<Item = impl Into<Prepared>>) -> (Self, Vec<Error>) {
-        Self::from_resources_in(resources, &ConfigHomes::default())
+        Self::from_resources_in(resources, &PolicySettings::default())
     }
 
-    /// As [`PolicySet::from_resources`], where the Config that counts may be in these namespaces.
+    /// As [`PolicySet::from_resources`], with settings.
     #[must_use]
     pub fn from_resources_in(
         resources: impl IntoIterator<Item = impl Into<Prepared>>,
-        homes: &ConfigHomes,
+        settings: &PolicySettings,
     ) -> (Self, Vec<Error>) {
-        let mut store = PolicyStore::new().with_config_homes(homes.clone());
+        let mut store = PolicyStore::with_settings(settings);
         let mut errors = Vec::new();
         for resource in resources {
             let prepared = resource.into();
@@ -158,6 +178,12 @@ impl PolicySet {
     /// The templates, by name.
     pub fn templates(&self) -> impl Iterator<Item = &TemplateInfo> {
         self.0.templates.values().map(|template| &*template.info)
+    }
+
+    /// Which program of templates is run.
+    #[must_use]
+    pub fn engines(&self) -> EngineChoice {
+        self.0.engines
     }
 
     /// The constraints, by kind and name.
@@ -198,6 +224,7 @@ impl PolicySet {
             exclusions: self.0.exclusions.clone(),
             exceptions: Box::default(),
             homes: self.0.homes.clone(),
+            engines: self.0.engines,
             config: self.0.config.clone(),
             synced: self.0.synced.clone(),
             identity: Arc::new(()),

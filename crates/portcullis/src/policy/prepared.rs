@@ -1,7 +1,7 @@
 //! Templates compiled ahead of the store that takes them: the one long part of loading policies, which does
 //! not depend on any other.
 
-use super::Template;
+use super::CompiledTemplate;
 use crate::api::Resource;
 use crate::error::Error;
 
@@ -30,7 +30,7 @@ use crate::error::Error;
 pub struct Prepared {
     pub(super) resource: Resource,
     /// Of a template.
-    pub(super) compiled: Option<(Option<Template>, Vec<Error>)>,
+    pub(super) compiled: Option<(Option<CompiledTemplate>, Vec<Error>)>,
 }
 
 impl Prepared {
@@ -42,7 +42,7 @@ impl Prepared {
             resource => resource,
         };
         let compiled = if let Resource::Template(template) = template {
-            Some(Template::compile(template))
+            Some(CompiledTemplate::of(template))
         } else {
             None
         };

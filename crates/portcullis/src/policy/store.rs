@@ -10,7 +10,11 @@ use std::sync::Arc;
 use super::admission::AdmissionEntries;
 use super::exceptions::CompiledException;
 use super::index::Index;
-use super::{CompiledConstraint, ConfigHomes, Exclusions, Inner, PolicySet, Prepared, Template};
+use super::{
+    CompiledConstraint, CompiledTemplate, ConfigHomes, Exclusions, Inner, PolicySet, PolicySettings,
+    Prepared, Template,
+};
+use crate::api::template::EngineChoice;
 use crate::api::{Config, Constraint, ConstraintTemplate, PolicyException, Resource, SyncSet};
 use crate::error::{Error, ErrorKind};
 use crate::names::{AdmissionPolicyKey, ConstraintKey, Gvk, TemplateName};
@@ -62,6 +66,7 @@ pub struct PolicyStore {
     exceptions: BTreeMap<Arc<str>, PolicyException>,
     admission: AdmissionEntries,
     homes: ConfigHomes,
+    engines: EngineChoice,
 }
 
 /// Whether a resource was read without errors. A rejected one is compiled for what else is wrong with it, and
@@ -96,10 +101,11 @@ impl PolicyStore {
         Self::default()
     }
 
-    /// Where the Config may be that counts.
+    /// A store without policies, with settings.
     #[must_use]
-    pub fn with_config_homes(self, homes: ConfigHomes) -> Self {
-        Self { homes, ..self }
+    pub fn with_settings(settings: &PolicySettings) -> Self {
+        let PolicySettings { homes, engines } = settings.clone();
+        Self { homes, engines, ..Self::default() }
     }
 
     /// One warning per Config that does not count.
@@ -294,6 +300,7 @@ impl PolicyStore {
             exclusions: Exclusions::compile(config),
             exceptions: self.exceptions.values().map(CompiledException::compile).collect(),
             homes: self.homes.clone(),
+            engines: self.engines,
             config: config.map(|config| config.name.clone()),
             synced: synced.into_iter().collect(),
             identity: Arc::new(()),
@@ -303,11 +310,18 @@ impl PolicyStore {
     fn upsert_template(
         &mut self,
         api: ConstraintTemplate,
-        compiled: Option<(Option<Template>, Vec<Error>)>,
+        compiled: Option<(Option<CompiledTemplate>, Vec<Error>)>,
         standing: Standing,
     ) -> Vec<Error> {
         let name = TemplateName::of_kind(&api.kind);
-        let (compiled, mut errors) = compiled.unwrap_or_else(|| Template::compile(&api));
+        let (compiled, mut errors) = compiled.unwrap_or_else(|| CompiledTemplate::of(&api));
+        let compiled = compiled.and_then(|compiled| match Template::of(compiled, &api, self.engines) {
+            Ok(template) => Some(template),
+            Err(error) => {
+                errors.push(error);
+                None
+            }
+        });
         let good = if let Some(template) = compiled.filter(|_| standing == Standing::Sound) {
             let template = Arc::new(template);
             for entry in self.constraints_of(&name) {

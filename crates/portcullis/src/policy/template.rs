@@ -7,10 +7,10 @@ use crate::api::ConstraintTemplate;
 use crate::api::Operation;
 use crate::api::admission_policy::AdmissionPolicy;
 use crate::api::cel::CelSource;
-use crate::api::template::EngineSource;
+use crate::api::template::{Engine, EngineChoice, EngineSource};
 use crate::document::Document;
 use crate::enforcement::EnforcementPoint;
-use crate::error::{Error, Severity};
+use crate::error::{Error, ErrorKind, Severity};
 use crate::names::TemplateName;
 use crate::path::FieldPath;
 use crate::program::{InventoryComparison, PolicyProgram, Program};
@@ -31,10 +31,24 @@ pub struct TemplateInfo {
     comparisons: Vec<InventoryComparison>,
     /// Shared with the resource that was read.
     source: EngineSource,
+    /// What it has beside the program that is run.
+    other: Option<Engine>,
     document: Document,
 }
 
 impl TemplateInfo {
+    /// What evaluates it.
+    #[must_use]
+    pub fn engine(&self) -> Engine {
+        self.source.engine()
+    }
+
+    /// What else could evaluate it: of a template with CEL and Rego, the one that is not run.
+    #[must_use]
+    pub fn other_engine(&self) -> Option<Engine> {
+        self.other
+    }
+
     /// What its text consists of, and what it reads. Worked out when it is asked for. Feature `lint`.
     #[cfg(feature = "lint")]
     #[must_use]
@@ -136,9 +150,17 @@ pub(crate) struct Template {
     operations: Vec<Operation>,
 }
 
-impl Template {
-    /// Compiles schema and program, and reports what is wrong with either in one go.
-    pub(crate) fn compile(api: &ConstraintTemplate) -> (Option<Self>, Vec<Error>) {
+/// A template with all of its programs; which of them is run is for who takes it.
+#[derive(Debug)]
+pub(crate) struct CompiledTemplate {
+    schema: ConstraintSchema,
+    /// At least one; CEL first.
+    programs: Vec<(EngineSource, Program)>,
+}
+
+impl CompiledTemplate {
+    /// Compiles schema and programs, and reports what is wrong with any of them in one go.
+    pub(crate) fn of(api: &ConstraintTemplate) -> (Option<Self>, Vec<Error>) {
         let subject = format!("ConstraintTemplate/{}", TemplateName::of_kind(&api.kind));
         let mut errors = Vec::new();
         let (schema_value, schema_path) = match &api.schema {
@@ -147,20 +169,47 @@ impl Template {
         };
         let (schema, problems) = Schema::compile(schema_value, api.legacy_schema);
         errors.extend(problems.into_iter().map(|problem| problem.into_error(&api.document, &schema_path)));
-        let program = match &api.engine {
-            Some(source) => {
-                let (program, problems) = Program::compile(source, &api.document, schema.as_ref());
-                errors.extend(problems);
-                program.map(|program| (source.clone(), program))
-            }
-            // Reported when the template was read.
-            None => None,
-        };
+        let mut programs = Vec::new();
+        for source in &api.engines {
+            let (program, problems) = Program::compile(source, &api.document, schema.as_ref());
+            errors.extend(problems);
+            programs.extend(program.map(|program| (source.clone(), program)));
+        }
         let errors: Vec<_> = errors.into_iter().map(|error| error.about(subject.clone())).collect();
         if errors.iter().any(|error| error.severity() == Severity::Error) {
             return (None, errors);
         }
-        let template = schema.zip(program).map(|(schema, (source, program))| Self {
+        // That there is no program was reported when the template was read.
+        let schema = schema.filter(|_| !programs.is_empty());
+        (schema.map(|schema| Self { schema: ConstraintSchema::new(&schema), programs }), errors)
+    }
+}
+
+impl Template {
+    /// The template with the program that is run; an error if it has none that may be.
+    pub(crate) fn of(
+        compiled: CompiledTemplate,
+        api: &ConstraintTemplate,
+        choice: EngineChoice,
+    ) -> Result<Self, Error> {
+        let CompiledTemplate { schema, mut programs } = compiled;
+        let is_chosen = |engine: Engine| match choice {
+            EngineChoice::CelFirst => true,
+            EngineChoice::RegoOnly => engine == Engine::Rego,
+        };
+        let Some(place) = programs.iter().position(|(source, _)| is_chosen(source.engine())) else {
+            let message = format!(
+                "no engine is there for this template: it is in `{}` only, which is switched off",
+                Engine::Cel.as_str()
+            );
+            return Err(Error::new(ErrorKind::Unsupported, message)
+                .hint("give it Rego as well, or leave that engine on")
+                .at(api.document.location())
+                .about(format!("ConstraintTemplate/{}", TemplateName::of_kind(&api.kind))));
+        };
+        let (source, program) = programs.swap_remove(place);
+        let other = programs.first().map(|(source, _)| source.engine());
+        Ok(Self {
             info: Arc::new(TemplateInfo {
                 name: TemplateName::of_kind(&api.kind),
                 kind: api.kind.clone(),
@@ -172,13 +221,13 @@ impl Template {
                 told: program.told().clone(),
                 comparisons: program.comparisons(),
                 source,
+                other,
                 document: api.document.clone(),
             }),
-            schema: ConstraintSchema::new(&schema),
+            schema,
             program,
             operations: api.operations.clone(),
-        });
-        (template, errors)
+        })
     }
 
     /// What stands for the template of a binding: its policy.
@@ -201,6 +250,7 @@ impl Template {
                 told: program.told().clone(),
                 comparisons: Vec::new(),
                 source: EngineSource::Cel(CelSource::of_policy(api)),
+                other: None,
                 document: api.document.clone(),
             }),
             // Bindings have no parameters of their own, and are not read by it.
@@ -220,5 +270,127 @@ impl Template {
         point != EnforcementPoint::Webhook
             || self.operations.is_empty()
             || self.operations.contains(&operation)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test panics when it fails")]
+
+    use crate::document::Document;
+    use crate::{
+        Decision, EnforcementPoint, Engine, EngineChoice, Error, Inventory, Object, PolicySet,
+        PolicySettings, Resource, Review, World,
+    };
+
+    const REGO: &str = "{engine: Rego, source: {version: v1, rego: 'package p\n\nviolation contains {\"msg\": \"from rego\"}\n\n'}}";
+    const CEL: &str =
+        "{engine: K8sNativeValidation, source: {validations: [{expression: 'false', message: from cel}]}}";
+
+    fn compile(code: &str, engines: EngineChoice) -> (PolicySet, Vec<Error>) {
+        let text = format!(
+            "apiVersion: templates.gatekeeper.sh/v1\nkind: ConstraintTemplate\nmetadata: {{name: p}}\nspec:\n  crd: {{spec: {{names: {{kind: P}}}}}}\n  targets:\n  - target: admission.k8s.gatekeeper.sh\n    code: [{code}]\n---\n{{apiVersion: constraints.gatekeeper.sh/v1beta1, kind: P, metadata: {{name: it}}}}\n"
+        );
+        let (mut resources, mut errors) = (Vec::new(), Vec::new());
+        for document in Document::read_all("p.yaml", &text).0 {
+            let (resource, problems) = Resource::read(&document);
+            resources.extend(resource);
+            errors.extend(problems);
+        }
+        let settings = PolicySettings { engines, ..PolicySettings::default() };
+        let (policies, problems) = PolicySet::from_resources_in(resources, &settings);
+        errors.extend(problems);
+        (policies, errors)
+    }
+
+    fn said(policies: &PolicySet) -> Vec<String> {
+        let object = serde_json::json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}});
+        let review = Review::from_object(Object::from_json(&object).unwrap());
+        let inventory = Inventory::empty();
+        let outcome = policies.review(&review, &World::new(&inventory), EnforcementPoint::Audit);
+        Decision::from(&outcome).denials()
+    }
+
+    #[test]
+    fn cel_is_run_where_there_is_rego_as_well_unless_it_is_switched_off() {
+        for code in [format!("{REGO}, {CEL}"), format!("{CEL}, {REGO}")] {
+            for (choice, engine, other, message) in [
+                (EngineChoice::CelFirst, Engine::Cel, Engine::Rego, "[it] from cel"),
+                (EngineChoice::RegoOnly, Engine::Rego, Engine::Cel, "[it] from rego"),
+            ] {
+                let (policies, errors) = compile(&code, choice);
+                assert!(errors.is_empty(), "{errors:?}");
+                assert_eq!(said(&policies), [message]);
+                let template = policies.templates().next().unwrap();
+                assert_eq!((template.engine(), template.other_engine()), (engine, Some(other)));
+            }
+        }
+        let (policies, _) = compile(REGO, EngineChoice::CelFirst);
+        assert_eq!(said(&policies), ["[it] from rego"]);
+        assert_eq!(policies.templates().next().unwrap().other_engine(), None);
+    }
+
+    #[test]
+    fn numbers_are_ints_or_doubles_as_an_api_server_reads_them() {
+        let expression =
+            "[type(object.num) == int, type(object.num) == double].map(is, string(is)).join(',')";
+        let code = format!(
+            "{{engine: K8sNativeValidation, source: {{validations: [{{expression: 'false', messageExpression: \"{expression}\"}}]}}}}"
+        );
+        let (policies, errors) = compile(&code, EngineChoice::CelFirst);
+        assert!(errors.is_empty(), "{errors:?}");
+        let is_double = |text: &str, number: &str| {
+            let text = text.replace('#', number);
+            let object = Object::from_yaml(&text).unwrap();
+            let inventory = Inventory::empty();
+            let review = Review::from_object(object);
+            let outcome = policies.review(&review, &World::new(&inventory), EnforcementPoint::Audit);
+            match Decision::from(&outcome).denials().join("").as_str() {
+                "[it] true,false" => false,
+                "[it] false,true" => true,
+                other => unreachable!("{text}: {other}"),
+            }
+        };
+        let json = r#"{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}, "num": #}"#;
+        let yaml = "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nnum: #\n";
+        for (number, in_json, in_yaml) in [
+            ("2", false, false),
+            // Clients read YAML, and send what Go writes of it.
+            ("2.0", true, false),
+            ("-0.0", true, false),
+            ("2e0", true, false),
+            ("2.5", true, true),
+            ("9007199254740993", false, false),
+            ("9223372036854775808", true, true),
+            ("1e30", true, true),
+        ] {
+            assert_eq!(is_double(json, number), in_json, "{number} in JSON");
+            assert_eq!(is_double(yaml, number), in_yaml, "{number} in YAML");
+        }
+    }
+
+    #[test]
+    fn a_template_in_cel_only_is_an_error_where_cel_is_switched_off() {
+        let (policies, errors) = compile(CEL, EngineChoice::RegoOnly);
+        assert_eq!(policies.constraints().count(), 0);
+        assert!(errors.iter().any(|error| error.message().contains("switched off")), "{errors:?}");
+    }
+
+    #[test]
+    fn a_mistake_in_either_language_is_an_error_whichever_is_run() {
+        let wrong_cel = CEL.replace("'false'", "nope");
+        let wrong_rego = REGO.replace("\"from rego\"", "nope");
+        for choice in [EngineChoice::CelFirst, EngineChoice::RegoOnly] {
+            for (code, word) in
+                [(format!("{REGO}, {wrong_cel}"), "undeclared"), (format!("{wrong_rego}, {CEL}"), "nope")]
+            {
+                let (policies, errors) = compile(&code, choice);
+                assert_eq!(policies.constraints().count(), 0, "{code}");
+                assert!(errors.iter().any(|error| error.message().contains(word)), "{errors:?}");
+            }
+            let (_, errors) = compile(&format!("{wrong_rego}, {wrong_cel}"), choice);
+            let of = |word: &str| errors.iter().any(|error| error.message().contains(word));
+            assert!(of("undeclared") && of("unsafe"), "{errors:?}");
+        }
     }
 }

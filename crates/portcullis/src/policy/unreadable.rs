@@ -88,6 +88,7 @@ impl PolicySet {
             exclusions: self.0.exclusions.clone(),
             exceptions: self.0.exceptions.clone(),
             homes: self.0.homes.clone(),
+            engines: self.0.engines,
             config: self.0.config.clone(),
             synced: self.0.synced.clone(),
             identity: Arc::new(()),

@@ -14,8 +14,8 @@
 use std::sync::{Arc, LazyLock};
 
 use super::kind::{Kind, Type};
-use super::node::{Additional, At, Node};
-use super::{Problem, Schema, default, format, structural, unknown, validate};
+use super::node::{Additional, At, Node, Validations};
+use super::{Problem, Schema, default, format, rules, structural, unknown, validate};
 use crate::error::ErrorKind;
 use crate::value::{self, Value, View};
 
@@ -132,8 +132,10 @@ impl ConstraintSchema {
         let mut spec = SPEC_NODE.clone();
         let has_parameters = parameters.is_some();
         if let Some(parameters) = parameters {
+            spec.validations.anywhere = parameters.validations.anywhere;
             spec.properties.insert("parameters".into(), parameters);
         }
+        let validations = Validations { anywhere: spec.validations.anywhere, ..Validations::default() };
         let typed = |kind| Node { kind: Kind::One(kind), ..Node::default() };
         let metadata = Node { preserve_unknown: true, ..typed(Type::Object) };
         let properties = [
@@ -145,6 +147,7 @@ impl ConstraintSchema {
         ];
         let properties = properties.map(|(name, node)| (Arc::from(name), Arc::new(node)));
         let root = Node {
+            validations,
             embedded_resource: true,
             properties: properties.into_iter().collect(),
             ..typed(Type::Object)
@@ -185,6 +188,11 @@ impl ConstraintSchema {
         let mut problems = Vec::new();
         check_name(constraint, &mut problems);
         problems.extend(validate::problems(&self.root, constraint, &At::Root));
+        // Rules of CEL may rest on what the schema says.
+        if !problems.iter().any(|problem| problem.kind == ErrorKind::SchemaValidation) {
+            let mut work = rules::Work::default();
+            rules::check(&self.root, constraint, &At::Root, &mut work, &mut problems);
+        }
         let first_unknown = problems.len();
         unknown::find(Some(&self.root), constraint, &At::Root, &mut problems);
         if !self.has_parameters {

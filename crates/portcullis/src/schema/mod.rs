@@ -14,8 +14,8 @@
 //! conversion, numbers of any size stay exact, messages name the field, and an embedded library is spared a
 //! large dependency. The crate is the reference in a differential test instead.
 //!
-//! CEL rules (`x-kubernetes-validations`) are accepted and reported once per schema as a warning: values are
-//! judged by everything else, and nobody is led to believe that the rules were checked.
+//! CEL rules (`x-kubernetes-validations`) are compiled with the schema, and say their word on values that fit
+//! the schema otherwise: see `rules`.
 
 mod constraint;
 mod default;
@@ -25,6 +25,7 @@ mod keyword;
 mod kind;
 mod lookup;
 mod node;
+mod rules;
 mod structural;
 mod structure;
 mod unknown;
@@ -42,7 +43,7 @@ use node::{At, Node};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind, Severity};
 use crate::path::FieldPath;
-use crate::value::Value;
+use crate::value::{self, Value};
 
 /// Deepest nesting of schemas in a schema. Walks recurse as deep as the schema does, so this bounds them as
 /// well.
@@ -102,6 +103,50 @@ impl Problem {
     }
 }
 
+/// What is wrong with the rules in CEL (`x-kubernetes-validations`) of a CustomResourceDefinition; nothing of any
+/// other document. All else in its schemas is left to who knows more of these.
+///
+/// ```
+/// use portcullis::{Document, definition_rules};
+///
+/// let text = r#"
+/// apiVersion: apiextensions.k8s.io/v1
+/// kind: CustomResourceDefinition
+/// metadata: {name: shops.example.com}
+/// spec:
+///   versions:
+///   - name: v1
+///     schema:
+///       openAPIV3Schema:
+///         type: object
+///         x-kubernetes-validations: [{rule: self.spec.maxx > 0}]
+///         properties: {spec: {type: object, properties: {max: {type: integer}}}}
+/// "#;
+/// let (documents, _) = Document::read_all("crd.yaml", text);
+/// let errors = definition_rules(&documents[0]);
+/// assert_eq!(errors[0].message(), "undefined field 'maxx'");
+/// ```
+#[must_use]
+pub fn definition_rules(document: &Document) -> Vec<Error> {
+    let root = document.value();
+    let is = |field, text| value::str_at(root, &[field]) == Some(text);
+    if !is("kind", "CustomResourceDefinition") || !is("apiVersion", "apiextensions.k8s.io/v1") {
+        return Vec::new();
+    }
+    let versions =
+        value::get_path(root, &["spec", "versions"]).into_iter().flat_map(value::items).enumerate();
+    let mut errors = Vec::new();
+    for (index, version) in versions {
+        let Some(schema) = value::get_path(version, &["schema", "openAPIV3Schema"]) else { continue };
+        let base = FieldPath::root().child("spec").child("versions").child(index);
+        let base = base.child("schema").child("openAPIV3Schema");
+        let (_, mut problems) = structural::compile_resource(schema);
+        problems.retain(|problem| problem.kind == ErrorKind::Cel);
+        errors.extend(problems.into_iter().map(|problem| problem.into_error(document, &base)));
+    }
+    errors
+}
+
 /// A compiled parameter schema: immutable, cheap to clone, shared between threads.
 #[derive(Clone, Debug)]
 pub(crate) struct Schema {
@@ -144,6 +189,9 @@ impl Schema {
         }
         let mut problems = validate::problems(&self.root, value, &At::Root);
         unknown::find(Some(&self.root), value, &At::Root, &mut problems);
+        if problems.is_empty() {
+            rules::check(&self.root, value, &At::Root, &mut rules::Work::default(), &mut problems);
+        }
         problems
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use portcullis_cel::Program;
 use portcullis_value::pattern::Pattern;
 
 use super::format::Format;
@@ -26,12 +27,67 @@ pub(super) struct Node {
     pub items: Option<Arc<Node>>,
     pub list: List,
     pub rules: Rules,
+    /// What a text is in rules of CEL.
+    pub moment: Moment,
+    pub validations: Validations,
+}
+
+/// The rules in CEL of a node.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Validations {
+    pub own: Vec<Rule>,
+    /// Whether there are any here or below.
+    pub anywhere: bool,
+}
+
+/// A rule in CEL: `x-kubernetes-validations`.
+#[derive(Clone, Debug)]
+pub(super) struct Rule {
+    pub text: Arc<str>,
+    pub program: Program,
+    pub message: Option<Arc<str>>,
+    pub message_expression: Option<Program>,
+    /// What `oldSelf` is where there is no older value.
+    pub old: Old,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Old {
+    /// It is not read.
+    Unread,
+    /// The rule says nothing of a value that is new.
+    Needed,
+    /// It is an optional value, and there is none.
+    Optional,
+}
+
+/// What a text of a format is in rules of CEL.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Moment {
+    /// A text.
+    #[default]
+    None,
+    /// A day: the moment at which it begins.
+    Date,
+    /// A moment.
+    Time,
+    /// A span of time.
+    Duration,
 }
 
 impl Node {
     /// Accepts everything.
     pub(super) fn permissive() -> Self {
         Self { preserve_unknown: true, ..Self::default() }
+    }
+
+    /// The schemas of its parts.
+    pub(super) fn parts(&self) -> impl Iterator<Item = &Arc<Self>> {
+        let each = match &self.additional {
+            Some(Additional::Each(each)) => Some(each),
+            _ => None,
+        };
+        self.properties.values().chain(&self.items).chain(each)
     }
 
     pub(super) fn is_object(&self) -> bool {

@@ -10,7 +10,8 @@ use super::describe::{list, quoted, with_type};
 use super::format::Format;
 use super::keyword::{self, Keyword};
 use super::kind::{Kind, Type};
-use super::node::{Additional, At, Bound, List, Node, Range};
+use super::node::{Additional, At, Bound, List, Moment, Node, Range};
+use super::rules::{self, Allowance};
 use super::structure::{self, Role};
 use super::validate::suggest;
 use super::{MAX_DEPTH, Problem};
@@ -19,7 +20,26 @@ use crate::value::{self, Value, View};
 
 /// The schema as nodes, as far as it could be understood, and everything wrong with it.
 pub(super) fn compile(schema: &Value, legacy: bool) -> (Node, Vec<Problem>) {
-    let mut compiler = Compiler { legacy, depth: 0, rules_reported: false, problems: Vec::new() };
+    let mut compiler = Compiler {
+        legacy,
+        depth: 0,
+        is_resource: false,
+        allowance: Allowance::default(),
+        problems: Vec::new(),
+    };
+    let node = compiler.node(schema, &At::Root, Role::Field);
+    (node, compiler.problems)
+}
+
+/// The same of a schema that describes whole objects.
+pub(super) fn compile_resource(schema: &Value) -> (Node, Vec<Problem>) {
+    let mut compiler = Compiler {
+        legacy: false,
+        depth: 0,
+        is_resource: true,
+        allowance: Allowance::default(),
+        problems: Vec::new(),
+    };
     let node = compiler.node(schema, &At::Root, Role::Field);
     (node, compiler.problems)
 }
@@ -27,8 +47,10 @@ pub(super) fn compile(schema: &Value, legacy: bool) -> (Node, Vec<Problem>) {
 pub(super) struct Compiler {
     pub(super) legacy: bool,
     depth: usize,
-    /// Whether the warning about CEL rules was given.
-    rules_reported: bool,
+    /// Whether it is the schema of whole objects.
+    is_resource: bool,
+    /// What rules of CEL may still take.
+    allowance: Allowance,
     problems: Vec<Problem>,
 }
 
@@ -54,6 +76,15 @@ impl Compiler {
             }
         }
         self.settle(&mut node, &source, at);
+        if let Some(rules) = value::get(schema, "x-kubernetes-validations").filter(|_| source.has_validations)
+        {
+            let is_resource = self.is_resource && self.depth == 1;
+            let at = at.key("x-kubernetes-validations");
+            let (allowance, problems) = (&mut self.allowance, &mut self.problems);
+            node.validations.own = rules::compile(&node, rules, is_resource, &at, allowance, problems);
+        }
+        node.validations.anywhere =
+            !node.validations.own.is_empty() || node.parts().any(|part| part.validations.anywhere);
         self.check_items(&node, value::get(schema, "items"), at);
         if self.legacy && !place.is_nested() {
             structure::relax(&mut node);
@@ -238,11 +269,6 @@ impl Compiler {
                 self.error(&at.index(index), "a CEL rule needs a `rule`");
             }
         }
-        if source.has_validations && !self.rules_reported {
-            self.rules_reported = true;
-            self.warning(at, "CEL rules in schemas are not evaluated yet").hint =
-                Some("constraints that only these rules reject are accepted".to_owned());
-        }
     }
 
     /// Settles what depends on several keywords: the kind, the list type and the format for that kind.
@@ -257,6 +283,14 @@ impl Compiler {
         };
         if let Some(name) = source.format.as_deref().filter(|name| !name.is_empty()) {
             node.rules.format = Format::find(name, node.kind);
+            if node.kind == Kind::One(Type::String) {
+                node.moment = match name.replace('-', "").as_str() {
+                    "date" => Moment::Date,
+                    "datetime" => Moment::Time,
+                    "duration" => Moment::Duration,
+                    _ => Moment::None,
+                };
+            }
             if node.rules.format.is_none() && !Format::is_free(name, node.kind) {
                 self.warning(&at.key("format"), format!("format `{name}` is not checked"));
             }

@@ -188,7 +188,7 @@ fn summary(report: &TestReport, counts: Counts) -> String {
     if counts.known > 0 {
         parts.push(format!("{} known from the baseline", counts.known));
     }
-    let is_constraint = |policy: &&Policy| matches!(policy.origin, Origin::Constraint(_));
+    let is_constraint = |policy: &&Policy| matches!(policy.origin, Origin::Constraint(..));
     let constraints = report.policies.iter().filter(is_constraint).count();
     if report.rules.is_none() || constraints > 0 || report.templates > 0 {
         let policies = count(report.templates, "policy", "policies");

@@ -1,7 +1,7 @@
 //! gator's JSON, with positions.
 //!
 //! An array, `[]` if nothing was found, of
-//! `{target, msg, metadata, constraint, enforcementAction, scopedActions?, violatingObject, trace,
+//! `{target, msg, metadata?, constraint, enforcementAction, scopedActions?, violatingObject, trace,
 //! location}`. Additions to gator: `location`, and `evaluationError:
 //! true` where the message is not the policy's because it could not be evaluated.
 //!
@@ -13,7 +13,7 @@
 
 use std::io::{self, Write};
 
-use portcullis::{ConstraintKey, Object};
+use portcullis::{ConstraintKey, Engine, Object};
 use serde::Serialize;
 
 use super::{Start, write_indented};
@@ -29,7 +29,8 @@ const TARGET: &str = "admission.k8s.gatekeeper.sh";
 struct Item<'a> {
     target: &'static str,
     msg: &'a str,
-    metadata: Metadata<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<Metadata<'a>>,
     constraint: Constraint<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     query: Option<&'a str>,
@@ -104,17 +105,21 @@ fn item<'a>(
     copies: &mut Copies,
 ) -> Item<'a> {
     let (constraint, query) = match &policy.origin {
-        Origin::Constraint(object) => (Constraint::Copy(copies.of(object, || ObjectName::of(object))), None),
+        Origin::Constraint(object, _) => {
+            (Constraint::Copy(copies.of(object, || ObjectName::of(object))), None)
+        }
         Origin::Rule(query) => {
             let ConstraintKey { kind, name } = &policy.key;
             (Constraint::Rule { kind, metadata: Name { name } }, Some(&**query))
         }
     };
+    // CEL says no more than a message: gator leaves them out.
+    let has_details = !matches!(policy.origin, Origin::Constraint(_, Engine::Cel));
     let precision = finding.text.as_ref().map(|text| text.precision.to_string());
     Item {
         target: TARGET,
         msg: &finding.message,
-        metadata: Metadata { details: &finding.details },
+        metadata: has_details.then_some(Metadata { details: &finding.details }),
         constraint,
         query,
         enforcement_action: policy.declared_for(finding),

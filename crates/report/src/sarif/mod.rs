@@ -252,7 +252,7 @@ fn partial(fingerprint: String) -> BTreeMap<&'static str, String> {
 /// What a policy is called: the kind of a template, or package and name of a rule.
 fn rule_id(policy: &Policy) -> Cow<'_, str> {
     match policy.origin {
-        Origin::Constraint(_) => Cow::Borrowed(&*policy.key.kind),
+        Origin::Constraint(..) => Cow::Borrowed(&*policy.key.kind),
         Origin::Rule(_) => Cow::Owned(policy.key.to_string()),
     }
 }

@@ -1,7 +1,6 @@
 //! Templates in CEL, and what Gatekeeper's driver says of objects and requests.
 //!
-//! Gatekeeper runs the CEL of a template that has Rego as well, and this the Rego: so Rego is taken out of the
-//! templates. Mistakes in expressions are violations of every object there, and errors of the template here:
+//! Mistakes in expressions are violations of every object there, and errors of the template here:
 //! that is the one thing that counts as agreeing without being the same.
 
 use std::collections::BTreeMap;
@@ -66,9 +65,8 @@ fn difference(case: &Case, fixtures: &Fixtures) -> Result<Option<Result<(), Stri
         (None, Some(file)) => library_file(file),
         (None, None) => Err("a case has a template, and a constraint".to_owned()),
     };
-    let Some(mut template) = value_of(&case.template, &case.template_file)? else { return Ok(None) };
+    let Some(template) = value_of(&case.template, &case.template_file)? else { return Ok(None) };
     let Some(constraint) = value_of(&case.constraint, &case.constraint_file)? else { return Ok(None) };
-    without_rego(&mut template);
     let template_text = template.to_string();
     let (template, template_errors) = read("template.yaml", &template)?;
     let (constraint, constraint_errors) = read("constraint.yaml", &constraint)?;
@@ -223,20 +221,4 @@ fn library_file(path: &str) -> Result<Option<Value>, String> {
 fn read(name: &str, value: &Value) -> Result<(Document, Vec<Error>), String> {
     let (documents, errors) = Document::read_all(name, &value.to_string());
     documents.into_iter().next().map(|document| (document, errors)).ok_or_else(|| "no document".to_owned())
-}
-
-/// Takes the Rego out of a template that has CEL as well.
-fn without_rego(template: &mut Value) {
-    for target in template["spec"]["targets"].as_array_mut().into_iter().flatten() {
-        let is_cel = |code: &Value| code["engine"] == "K8sNativeValidation";
-        let Some(codes) = target["code"].as_array_mut() else { continue };
-        if !codes.iter().any(is_cel) {
-            continue;
-        }
-        codes.retain(|code| code["engine"] != "Rego");
-        if let Some(target) = target.as_object_mut() {
-            target.remove("rego");
-            target.remove("libs");
-        }
-    }
 }

@@ -351,8 +351,11 @@ struct Found {
 
 fn of_test(ours: &Output, theirs: &Output) -> Result<(), String> {
     let is_json = theirs.stdout.trim_start().starts_with(['[', '{']) || theirs.stdout == "null";
+    let is_yaml = theirs.stdout.starts_with("- result:");
     let mut theirs_found = if is_json {
         findings(&theirs.stdout)?
+    } else if is_yaml {
+        findings(&as_json(&theirs.stdout)?)?
     } else {
         theirs.stdout.lines().filter(|line| !line.is_empty()).map(finding).collect::<Result<_, _>>()?
     };
@@ -361,7 +364,8 @@ fn of_test(ours: &Output, theirs: &Output) -> Result<(), String> {
     if is_broken {
         return same("the exit code", &ours.exit, &expected);
     }
-    let mut ours_found = findings(&ours.stdout)
+    let ours_text = if is_yaml { ours_of_yaml(&ours.stdout)? } else { ours.stdout.clone() };
+    let mut ours_found = findings(&ours_text)
         .map_err(|error| format!("{error}: {}", ours.stderr.lines().next().unwrap_or_default()))?;
     if !is_json {
         for found in &mut ours_found {
@@ -372,6 +376,29 @@ fn of_test(ours: &Output, theirs: &Output) -> Result<(), String> {
     theirs_found.sort();
     same("the findings", &ours_found, &theirs_found)?;
     same("the exit code", &ours.exit, &expected)
+}
+
+/// gator's YAML, which has other names and one level more, in the form of its JSON. Its `metadata` is there also where
+/// there is none.
+fn as_json(text: &str) -> Result<String, String> {
+    let items: Vec<Value> = serde_yaml::from_str(text).map_err(|error| format!("no findings ({error})"))?;
+    let item = |item: &Value| {
+        let result = &item["result"];
+        json!({
+            "msg": result["msg"],
+            "metadata": result["metadata"],
+            "constraint": result["constraint"]["object"],
+            "enforcementAction": result["enforcementaction"],
+            "violatingObject": item["violatingObject"],
+        })
+    };
+    Ok(Value::from(items.iter().map(item).collect::<Vec<_>>()).to_string())
+}
+
+/// Ours has the names of JSON.
+fn ours_of_yaml(text: &str) -> Result<String, String> {
+    let items: Value = serde_yaml::from_str(text).map_err(|error| format!("no findings ({error})"))?;
+    Ok(items.to_string())
 }
 
 /// `apiVersion/Kind [namespace/]name: ["constraint"] Message: "…"`

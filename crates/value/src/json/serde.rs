@@ -8,7 +8,7 @@ use crate::{Object, Value, View};
 
 /// As other tools take it: sets are arrays in their order, keys that are not texts are left out (they cannot
 /// come from JSON), and undefined is null. Integers stay integers as far as 64 bits go, floats keep their
-/// digits.
+/// digits: one without a fraction is written as an integer, as Go writes it.
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.view() {
@@ -16,7 +16,10 @@ impl Serialize for Value {
             View::Bool(value) => serializer.serialize_bool(value),
             View::String(text) => serializer.serialize_str(text),
             View::Number(number) => match (number.as_float(), number.as_i64(), number.as_u64()) {
-                (Some(float), ..) => serializer.serialize_f64(float),
+                (Some(float), ..) => match crate::Number::from(float).as_i64() {
+                    Some(whole) if float.to_bits() != (-0.0_f64).to_bits() => serializer.serialize_i64(whole),
+                    _ => serializer.serialize_f64(float),
+                },
                 (None, Some(signed), _) => serializer.serialize_i64(signed),
                 (None, None, Some(unsigned)) => serializer.serialize_u64(unsigned),
                 (None, None, None) => serializer.serialize_f64(number.to_f64()),

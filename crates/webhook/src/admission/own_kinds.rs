@@ -2,7 +2,7 @@
 
 use portcullis::{
     Document, Error, ErrorKind, ExpansionChange, ExpansionSet, ExpansionStore, MutatorStore, Object,
-    Operation, PolicySet, Resource, Review, Severity, TemplateName, Unsupported, Uses,
+    Operation, PolicySet, PolicySettings, Resource, Review, Severity, TemplateName, Unsupported, Uses,
 };
 
 use crate::serving::Serving;
@@ -95,7 +95,8 @@ fn read_own(object: &Object, serving: &Serving, uses: Uses) -> Vec<Error> {
         Some(Resource::Config(config)) => serving.policies.ignores(config),
         _ => None,
     };
-    errors.extend(PolicySet::from_resources(template.into_iter().chain(resource)).1);
+    let settings = PolicySettings { engines: serving.policies.engines(), ..PolicySettings::default() };
+    errors.extend(PolicySet::from_resources_in(template.into_iter().chain(resource), &settings).1);
     // Which Config counts depends on those that there are.
     errors.retain(|error| error.kind() != ErrorKind::IgnoredConfig);
     errors.extend(ignored);

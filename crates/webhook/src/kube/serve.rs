@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use portcullis::{ConfigHomes, Document, Error, ErrorKind, ExpansionSet, Inventory, MutatorSet, PolicySet};
+use portcullis::{
+    Document, Error, ErrorKind, ExpansionSet, Inventory, MutatorSet, PolicySet, PolicySettings,
+};
 use portcullis_cluster::{
     Cluster, EventRecorder, Feed, FeedOptions, Ingested, Report, Snapshot, StatusWriter, Unreadable,
 };
@@ -42,7 +44,7 @@ pub fn follow(
     args: &KubeArgs,
     cluster: Cluster,
     own_namespace: &str,
-    homes: ConfigHomes,
+    settings: PolicySettings,
     state: &Arc<State>,
 ) -> std::io::Result<Arc<Following>> {
     let unreadable = match args.unreadable_inventory {
@@ -50,7 +52,7 @@ pub fn follow(
         UnreadableInventory::Ignore => Unreadable::Ignore,
     };
     let uses = state.settings.own.uses;
-    let options = FeedOptions { homes, unreadable, uses, ..FeedOptions::default() };
+    let options = FeedOptions { settings, unreadable, uses, ..FeedOptions::default() };
     let feed = Feed::start(&cluster, options)?;
     let (snapshots, reports) = feed.follow();
     let of_environment = || ["POD_NAME", "HOSTNAME"].iter().find_map(|name| std::env::var(name).ok());

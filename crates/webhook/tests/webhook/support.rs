@@ -128,7 +128,7 @@ impl Webhook {
                 resources: Vec::new(),
                 limits: Limits::default(),
                 unsupported: Unsupported::Refused,
-                homes: portcullis::ConfigHomes::default(),
+                settings: portcullis::PolicySettings::default(),
                 mutates: false,
             },
             pool,
@@ -149,7 +149,7 @@ impl Webhook {
                 resources,
                 limits: Limits::default(),
                 unsupported: Unsupported::Refused,
-                homes: portcullis::ConfigHomes::default(),
+                settings: portcullis::PolicySettings::default(),
                 mutates: false,
             },
             pool(2, 16),
@@ -173,7 +173,7 @@ impl Webhook {
             resources: vec![resource_files],
             limits: Limits::default(),
             unsupported: Unsupported::Refused,
-            homes: portcullis::ConfigHomes::default(),
+            settings: portcullis::PolicySettings::default(),
             mutates: true,
         };
         let mut webhook = Self::of(paths, pool(2, 16), directory);
@@ -188,7 +188,7 @@ impl Webhook {
             resources: Vec::new(),
             limits: Limits::default(),
             unsupported: Unsupported::Refused,
-            homes: portcullis::ConfigHomes::default(),
+            settings: portcullis::PolicySettings::default(),
             mutates: false,
         };
         Self::of(paths, pool(2, 16), tempfile::tempdir().unwrap())

@@ -20,8 +20,9 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use portcullis::{
-    ConstraintKey, Decision, Document, EnforcementPoint, Inventory, InventoryStore, Limits, Object, Places,
-    PolicySet, Resource, Review, Source, Stopwatch, TemplateName, Unsupported, World,
+    ConstraintKey, Decision, Document, EnforcementPoint, Engine, EngineChoice, Inventory, InventoryStore,
+    Limits, Object, Places, PolicySet, PolicySettings, Resource, Review, Source, Stopwatch, TemplateName,
+    Unsupported, World,
 };
 use portcullis_report::bench::{
     BenchReport, ConstraintCost, MemoryStats, Setup, Span, Thresholds, compare, stats,
@@ -29,7 +30,7 @@ use portcullis_report::bench::{
 use portcullis_report::{self as report, ExitStatus, Problem, human};
 use portcullis_sources::Ignores;
 
-use crate::args::BenchArgs;
+use crate::args::{BenchArgs, BenchEngine};
 use crate::commands::evaluation::Evaluating;
 use crate::commands::input::{Loaded, Purpose, Sources, Subject, SubjectKind, has_errors, load};
 use crate::commands::progress::Progress;
@@ -48,7 +49,8 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<ExitStatus> {
             "`--memory`: this program was built without counting what it allocates; build it with `--features count-allocations`"
         );
     }
-    let baseline = args.compare.as_deref().map(read_baseline).transpose()?;
+    let saved = args.compare.as_deref().map(|path| Ok((path, saved_runs(path)?))).transpose();
+    let saved: Option<(&Path, Vec<serde_json::Value>)> = saved.map_err(|error: anyhow::Error| error)?;
     let Loaded { policies, subjects, inventory, scopes, mut problems, .. } = load(Sources {
         paths: args.filenames.iter().chain(&args.paths).cloned().collect(),
         policies: &args.policies,
@@ -66,8 +68,12 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<ExitStatus> {
         policies.into_iter().partition(|one| matches!(one, Resource::Template(_)));
     let (started, mut compiled) = (Instant::now(), None);
     let others = others.into_iter().inspect(|_| _ = compiled.get_or_insert_with(|| started.elapsed()));
-    let (set, found) =
-        PolicySet::from_resources_in(templates.into_iter().chain(others), &args.config.homes(None));
+    let engines = match args.engine {
+        Some(BenchEngine::Rego) => EngineChoice::RegoOnly,
+        None => EngineChoice::CelFirst,
+    };
+    let settings = PolicySettings { homes: args.config.homes(None), engines };
+    let (set, found) = PolicySet::from_resources_in(templates.into_iter().chain(others), &settings);
     let loaded = started.elapsed();
     let template_compilation = compiled.unwrap_or(loaded);
     let constraint_loading = loaded.saturating_sub(template_compilation);
@@ -107,7 +113,7 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<ExitStatus> {
     let seconds = measured.took.as_secs_f64();
     let setup = template_compilation + constraint_loading + data_loading;
     let result = BenchReport {
-        engine: "rego".to_owned(),
+        engine: engine_of(&set).to_owned(),
         template_count: set.templates().count(),
         skipped_templates,
         constraint_count: set.constraints().count(),
@@ -141,7 +147,8 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<ExitStatus> {
         save(&result, path)?;
     }
     let mut status = if has_errors(&problems) { ExitStatus::Error } else { ExitStatus::Success };
-    if let Some(baseline) = baseline {
+    if let Some((path, runs)) = saved {
+        let baseline = baseline_of(runs, &result.engine, path)?;
         let thresholds =
             Thresholds { gate: args.gate.into(), percent: args.threshold, least: args.min_threshold };
         let compared = compare(&baseline, &result, thresholds);
@@ -163,8 +170,18 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<ExitStatus> {
     Ok(status)
 }
 
-/// The run of a file that gator or this program saved: a list, of which the one of our engine counts.
-fn read_baseline(path: &Path) -> anyhow::Result<BenchReport> {
+/// What evaluates the templates, in gator's words; `all` if some are evaluated by one engine and some by another.
+fn engine_of(set: &PolicySet) -> &'static str {
+    let runs = |engine| set.templates().any(|template| template.engine() == engine);
+    match (runs(Engine::Cel), runs(Engine::Rego)) {
+        (true, true) => "all",
+        (true, false) => "cel",
+        (false, _) => "rego",
+    }
+}
+
+/// The runs of a file that gator or this program saved.
+fn saved_runs(path: &Path) -> anyhow::Result<Vec<serde_json::Value>> {
     let text = fs::read_to_string(path)
         .with_context(|| format!("the baseline {} cannot be read", path.display()))?;
     let runs: Result<Vec<serde_json::Value>, String> = if is_yaml(path) {
@@ -172,15 +189,19 @@ fn read_baseline(path: &Path) -> anyhow::Result<BenchReport> {
     } else {
         serde_json::from_str(&text).map_err(|error| error.to_string())
     };
-    let runs = runs.map_err(|error| {
+    runs.map_err(|error| {
         anyhow::anyhow!(
             "the baseline {}: expected a list of runs, as `--save` writes it: {error}",
             path.display()
         )
-    })?;
-    let run = runs.into_iter().find(|run| run.get("engine").is_some_and(|engine| engine == "rego"));
+    })
+}
+
+/// The one of them that is of our engine.
+fn baseline_of(runs: Vec<serde_json::Value>, ours: &str, path: &Path) -> anyhow::Result<BenchReport> {
+    let run = runs.into_iter().find(|run| run.get("engine").is_some_and(|engine| engine == ours));
     let run =
-        run.with_context(|| format!("the baseline {} has no run of the engine `rego`", path.display()))?;
+        run.with_context(|| format!("the baseline {} has no run of the engine `{ours}`", path.display()))?;
     serde_json::from_value(run)
         .with_context(|| format!("the baseline {} is no run of a benchmark", path.display()))
 }

@@ -1,14 +1,14 @@
 //! Compiling: from the expressions of a template to programs, and what is wrong with them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use portcullis_cel::{Environment, Type};
 use portcullis_rego_syntax::Span;
 
 use super::names::environment;
-use super::reads::{is_all_variables, object_reads, read_variables, reads_of};
-use super::{CelProgram, Expression, VARIABLES, Validation, Variable};
+use super::reads::{bounded, object_reads, read_variables, reads_of};
+use super::{CelProgram, Expression, Numbers, VARIABLES, Validation, Variable};
 use crate::analysis::{self, CelUse, InventoryRead, ObjectRead, Told};
 use crate::api::cel::{ANY_OBJECT, CelSource, PARAMS};
 use crate::api::template::{Text, TextPlace};
@@ -19,6 +19,12 @@ use crate::error::{Error, ErrorKind, Severity};
 const MAX_NESTING: u32 = 500;
 /// What coming to a variable takes of that.
 const NESTING_OF_VARIABLE: u32 = 4;
+/// Most expressions of a template.
+const MAX_EXPRESSIONS: usize = 1000;
+/// Most bytes of all of its expressions together: what they are compiled to takes up to some two hundred times as much.
+const MAX_TEXT: usize = 256 << 10;
+/// So many mistakes of one expression are listed, the others are counted.
+const MISTAKES: usize = 10;
 
 /// The variables that every template has, before its own, as Gatekeeper defines them.
 const GIVEN: [(&str, &str); 2] = [
@@ -33,17 +39,16 @@ impl CelProgram {
     /// Compiles a template's CEL. All that is wrong with it comes back, with positions in the template's
     /// document.
     pub(in crate::program) fn compile(source: &CelSource, document: &Document) -> (Option<Self>, Vec<Error>) {
-        let mut compiler = Compiler {
-            document,
-            environment: environment(),
-            fields: Vec::new(),
-            variables: Vec::new(),
-            errors: Vec::new(),
-        };
+        // Variables may also name the constraint.
+        let mut compiler = Compiler::new(document, environment().with_variable(PARAMS, Type::Dyn));
+        if let Some(error) = compiler.is_too_large("template", source.expressions()) {
+            return (None, vec![error]);
+        }
         for (name, text) in GIVEN {
-            let compiled = portcullis_cel::Program::compile(text, &compiler.environment_of_variables());
+            let compiled = portcullis_cel::Program::compile(text, &compiler.environment);
             if let Ok(program) = compiled {
-                compiler.add(name.into(), program);
+                let result = program.result().clone();
+                compiler.add(name.into(), result, Some(program));
             } else {
                 // It would be a defect; without them no template can be evaluated.
                 let message = format!("the variable `{name}` could not be made: please report this");
@@ -51,14 +56,19 @@ impl CelProgram {
             }
         }
         for variable in &source.variables {
-            let environment = compiler.environment_of_variables();
-            match compiler.compile(&variable.expression, &environment) {
-                Some(expression) => compiler.add(variable.name.clone(), expression.program),
+            let name = variable.name.clone();
+            match compiler.compile(&variable.expression) {
+                Compiled::Sound(expression) => {
+                    let result = expression.program.result().clone();
+                    compiler.add(name, result, Some(expression.program));
+                }
                 // What reads it is not wrong for that.
-                None => compiler.fields.push((variable.name.clone(), Type::Dyn)),
+                Compiled::Tainted(result) => compiler.add(name, result, None),
+                Compiled::Wrong => compiler.add(name, Type::Dyn, None),
             }
         }
-        let environment = compiler.environment_with_variables();
+        compiler.environment.remove_variable(PARAMS);
+        let environment = compiler.environment.clone();
         let bool_of =
             |compiler: &mut Compiler<'_>, text: &Text| compiler.compile_to(text, &environment, &[Type::Bool]);
         let mut match_conditions = Vec::new();
@@ -69,7 +79,7 @@ impl CelProgram {
         for validation in &source.validations {
             let expression = bool_of(&mut compiler, &validation.expression);
             let message_expression = validation.message_expression.as_ref().and_then(|text| {
-                let expression = compiler.compile(text, &environment)?;
+                let Compiled::Sound(expression) = compiler.compile(text) else { return None };
                 if *expression.program.result() == Type::String {
                     return Some(expression);
                 }
@@ -94,19 +104,21 @@ impl CelProgram {
         if errors.iter().any(|error| error.severity() == Severity::Error) {
             return (None, errors);
         }
-        let variables = compiler.variables;
+        let (variables, known) = (compiler.variables, compiler.known);
         let mut reads: BTreeSet<(String, ObjectRead)> = BTreeSet::new();
         let messages = validations.iter().filter_map(|validation| validation.message_expression.as_ref());
         let all = match_conditions.iter().chain(validations.iter().map(|validation| &validation.expression));
         for expression in all.chain(messages) {
-            reads.extend(reads_of(&variables, &expression.program));
+            reads.extend(reads_of(&variables, &known, &expression.program));
         }
+        let reads = bounded(reads);
         let used = used(&reads, Vec::new());
         let told = Told::of_cel(used, source.expressions().map(|text| &*text.text));
         let program = Self {
             document: document.clone(),
             levels: 1 + variables.iter().map(|variable| variable.levels).max().unwrap_or(0),
             operations: source.expressions().count(),
+            numbers: sound(known),
             variables,
             match_conditions,
             validations,
@@ -120,71 +132,99 @@ impl CelProgram {
 
 /// Compiles expressions that have variables in common.
 pub(super) struct Compiler<'d> {
-    pub(super) document: &'d Document,
+    document: &'d Document,
+    /// With the variables so far.
     pub(super) environment: Environment,
-    /// The variables so far.
-    pub(super) fields: Vec<(Arc<str>, Type)>,
-    /// Those of them that are sound.
+    /// The types of these, for other environments.
+    fields: Vec<(Arc<str>, Type)>,
+    /// The same by their names: the number of each that is sound. Of two of one name, the last one.
+    pub(super) known: Numbers,
     pub(super) variables: Vec<Variable>,
     pub(super) errors: Vec<Error>,
 }
 
-impl Compiler<'_> {
-    pub(super) fn environment_with_variables(&self) -> Environment {
-        self.with_fields(self.environment.clone())
+/// What came of compiling an expression.
+pub(super) enum Compiled {
+    Sound(Expression),
+    /// Nothing is wrong with it but with a variable that it reads, which was reported; of what type it would be.
+    Tainted(Type),
+    /// What is wrong with it was reported.
+    Wrong,
+}
+
+impl<'d> Compiler<'d> {
+    /// Without variables.
+    pub(super) fn new(document: &'d Document, environment: Environment) -> Self {
+        Self {
+            document,
+            environment: environment.with_object(VARIABLES, []),
+            fields: Vec::new(),
+            known: BTreeMap::new(),
+            variables: Vec::new(),
+            errors: Vec::new(),
+        }
     }
 
-    /// An environment with the variables so far.
-    pub(super) fn with_fields(&self, environment: Environment) -> Environment {
+    /// Another environment with the variables so far.
+    pub(super) fn with_variables(&self, environment: Environment) -> Environment {
         let fields = self.fields.iter().map(|(name, ty)| (&**name, ty.clone()));
         environment.with_object(VARIABLES, fields)
     }
 
-    /// Variables may also name the constraint.
-    fn environment_of_variables(&self) -> Environment {
-        self.environment_with_variables().with_variable(PARAMS, Type::Dyn)
+    /// That there are more expressions than a template, or another policy, may have. None of them is compiled then.
+    pub(super) fn is_too_large<'t>(
+        &self,
+        what: &str,
+        expressions: impl IntoIterator<Item = &'t Text>,
+    ) -> Option<Error> {
+        let (mut count, mut bytes) = (0_usize, 0_usize);
+        for text in expressions {
+            count += 1;
+            bytes = bytes.saturating_add(text.text.len());
+            let message = if count > MAX_EXPRESSIONS {
+                format!("the {what} has more than {MAX_EXPRESSIONS} expressions")
+            } else if bytes > MAX_TEXT {
+                format!("the expressions of the {what} have more than {} KiB together", MAX_TEXT >> 10)
+            } else {
+                continue;
+            };
+            return Some(self.error(text, 0, message));
+        }
+        None
     }
 
-    pub(super) fn add(&mut self, name: Arc<str>, program: portcullis_cel::Program) {
-        let reads = self.reads_of(&program);
-        let (nesting, levels) = depth(&self.variables, &program);
-        self.fields.push((name.clone(), program.result().clone()));
-        self.variables.push(Variable { name, program, nesting, levels, reads });
-    }
-
-    pub(super) fn reads_of(&self, program: &portcullis_cel::Program) -> BTreeSet<(String, ObjectRead)> {
-        reads_of(&self.variables, program)
-    }
-
-    pub(super) fn compile(&mut self, text: &Text, environment: &Environment) -> Option<Expression> {
-        match portcullis_cel::Program::compile(&text.text, environment) {
-            Ok(program) if depth(&self.variables, &program).0 <= MAX_NESTING => {
-                Some(Expression { text: text.clone(), program })
-            }
-            Ok(_) => {
-                let message =
-                    format!("with the variables that it reads, it is nested more than {MAX_NESTING} deep");
-                self.errors.push(self.error(text, 0, message));
-                None
-            }
-            Err(wrong) => {
-                for diagnostic in wrong {
-                    let error = self.error(text, diagnostic.at, diagnostic.message);
-                    self.errors.push(error);
-                }
-                None
-            }
+    /// Adds a variable; without a program it is one of which something is wrong.
+    pub(super) fn add(&mut self, name: Arc<str>, result: Type, program: Option<portcullis_cel::Program>) {
+        self.environment.add_field(VARIABLES, &name, result.clone());
+        self.fields.push((name.clone(), result));
+        let number = program.is_some().then_some(self.variables.len());
+        self.known.insert(name, number);
+        if let Some(program) = program {
+            let reads = self.reads_of(&program);
+            let (nesting, levels) = self.depth(&program);
+            self.variables.push(Variable { program, nesting, levels, reads });
         }
     }
 
-    /// The same of an expression that has to be of one of some types. Of what is no certain type it is none.
+    pub(super) fn reads_of(&self, program: &portcullis_cel::Program) -> BTreeSet<(String, ObjectRead)> {
+        bounded(reads_of(&self.variables, &self.known, program))
+    }
+
+    /// Compiles an expression that sees the variables so far.
+    pub(super) fn compile(&mut self, text: &Text) -> Compiled {
+        let compiled = portcullis_cel::Program::compile(&text.text, &self.environment);
+        self.compiled(text, compiled)
+    }
+
+    /// Compiles an expression in an environment of its own that has to be of one of some types. Of what is no certain type it is none.
     pub(super) fn compile_to(
         &mut self,
         text: &Text,
         environment: &Environment,
         types: &[Type],
     ) -> Option<Expression> {
-        let expression = self.compile(text, environment)?;
+        let compiled = portcullis_cel::Program::compile(&text.text, environment);
+        let Compiled::Sound(expression) = self.compiled(text, compiled) else { return None };
         let given = expression.program.result();
         if types.contains(given) {
             return Some(expression);
@@ -202,6 +242,64 @@ impl Compiler<'_> {
         None
     }
 
+    fn compiled(
+        &mut self,
+        text: &Text,
+        compiled: Result<portcullis_cel::Program, Vec<portcullis_cel::Diagnostic>>,
+    ) -> Compiled {
+        match compiled {
+            Ok(program) if self.is_tainted(&program) => Compiled::Tainted(program.result().clone()),
+            Ok(program) if self.depth(&program).0 <= MAX_NESTING => {
+                Compiled::Sound(Expression { text: text.clone(), program })
+            }
+            Ok(_) => {
+                let message =
+                    format!("with the variables that it reads, it is nested more than {MAX_NESTING} deep");
+                self.errors.push(self.error(text, 0, message));
+                Compiled::Wrong
+            }
+            Err(wrong) => {
+                let more = wrong.len().saturating_sub(MISTAKES);
+                for diagnostic in wrong.into_iter().take(MISTAKES) {
+                    let error = self.error(text, diagnostic.at, diagnostic.message);
+                    self.errors.push(error);
+                }
+                if more > 0 {
+                    let error = self.error(text, 0, format!("the expression has {more} more mistakes"));
+                    self.errors.push(error);
+                }
+                Compiled::Wrong
+            }
+        }
+    }
+
+    /// Whether something is wrong with a variable that a program reads.
+    fn is_tainted(&self, program: &portcullis_cel::Program) -> bool {
+        read_variables(program).any(|name| match name {
+            Some(name) => matches!(self.known.get(&*name), Some(None)),
+            None => self.known.values().any(Option::is_none),
+        })
+    }
+
+    /// How deep an evaluation may be nested, and how many evaluations are inside of each other.
+    fn depth(&self, program: &portcullis_cel::Program) -> (u32, u64) {
+        let (mut nesting, mut levels) = (0, 0);
+        let mut meets = |variable: &Variable| {
+            nesting = nesting.max(variable.nesting.saturating_add(NESTING_OF_VARIABLE));
+            levels = levels.max(variable.levels);
+        };
+        for name in read_variables(program) {
+            match name {
+                Some(name) => {
+                    let number = self.known.get(&*name).copied().flatten();
+                    number.and_then(|number| self.variables.get(number)).into_iter().for_each(&mut meets);
+                }
+                None => self.variables.iter().for_each(&mut meets),
+            }
+        }
+        (program.nesting().saturating_add(nesting), levels + 1)
+    }
+
     pub(super) fn error(&self, text: &Text, at: u32, message: String) -> Error {
         let location = analysis::locate(self.document, text, Span { start: at, end: at });
         let is_about_cluster = message.contains("'authorizer'");
@@ -213,6 +311,11 @@ impl Compiler<'_> {
         };
         error.maybe_hint(is_about_cluster.then(|| hint.to_owned()))
     }
+}
+
+/// The variables of which nothing is wrong.
+pub(super) fn sound(known: Numbers) -> BTreeMap<Arc<str>, usize> {
+    known.into_iter().filter_map(|(name, number)| Some((name, number?))).collect()
 }
 
 /// A type by the names of its declaration, as the API server writes it here.
@@ -239,14 +342,4 @@ pub(super) fn used(reads: &BTreeSet<(String, ObjectRead)>, inventory: Vec<Invent
         }),
         inventory,
     }
-}
-
-/// How deep an evaluation may be nested, and how many evaluations are inside of each other.
-fn depth(variables: &[Variable], program: &portcullis_cel::Program) -> (u32, u64) {
-    let reads_all = program.reads().iter().any(is_all_variables);
-    let names: BTreeSet<String> = read_variables(program).collect();
-    let read = variables.iter().filter(|variable| reads_all || names.contains(&*variable.name));
-    let inner = read.map(|variable| (variable.nesting.saturating_add(NESTING_OF_VARIABLE), variable.levels));
-    let (nesting, levels) = inner.fold((0, 0), |a, b| (a.0.max(b.0), a.1.max(b.1)));
-    (program.nesting().saturating_add(nesting), levels + 1)
 }

@@ -379,10 +379,7 @@ impl Activation for Scope<'_> {
             return Ok(None);
         }
         let variables = &self.program.variables;
-        // In admission policies names may be there twice: the last one counts.
-        let Some(number) = variables.iter().rposition(|variable| *variable.name == *field) else {
-            return Ok(None);
-        };
+        let Some(&number) = self.program.numbers.get(field) else { return Ok(None) };
         if let Some(known) = self.values.borrow().get(number).and_then(Option::as_ref) {
             return known.clone().map(Some);
         }

@@ -15,7 +15,7 @@ mod names;
 mod policy;
 mod reads;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -36,6 +36,8 @@ const VARIABLES: &str = "kubernetes.variables";
 pub(crate) struct CelProgram {
     document: Document,
     variables: Vec<Variable>,
+    /// Which of them is called what.
+    numbers: BTreeMap<Arc<str>, usize>,
     match_conditions: Vec<Expression>,
     validations: Vec<Validation>,
     failure_policy: FailurePolicy,
@@ -47,8 +49,10 @@ pub(crate) struct CelProgram {
     reads: Vec<(String, ObjectRead)>,
 }
 
+/// The variables of a template by name, each with its number, or none if something is wrong with it.
+type Numbers = BTreeMap<Arc<str>, Option<usize>>;
+
 struct Variable {
-    name: Arc<str>,
     program: portcullis_cel::Program,
     nesting: u32,
     levels: u64,

@@ -11,13 +11,13 @@ use std::sync::Arc;
 use portcullis_cel::{CelValue, Environment, Type};
 use portcullis_value::{Limits, Watch};
 
-use super::compile::{Compiler, used};
+use super::compile::{Compiled, Compiler, sound, used};
 use super::evaluate::{Answer, MATCH_BUDGET, OUT_OF_BUDGET, Phase, Tank, aggregated};
 use super::names::{
     AUTHORIZER, AUTHORIZER_TYPE, REQUEST_RESOURCE, RESOURCE_CHECK_TYPE, Seen, environment_without_variables,
     with_variables,
 };
-use super::reads::{object_reads, read_variables, reads_of};
+use super::reads::{bounded, object_reads, read_variables, reads_of};
 use super::{CelProgram, EvaluationError, Expression, Validation};
 use crate::analysis::{InventoryRead, ObjectRead, Told};
 use crate::api::admission_policy::{AdmissionPolicy, DenialReason, Effect, Mutation};
@@ -122,21 +122,19 @@ impl PolicyProgram {
             let environment = environment.clone();
             if policy.variables.is_empty() { environment } else { with_variables(environment) }
         };
-        let mut compiler = Compiler {
-            document,
-            environment: composed(&conditions),
-            fields: Vec::new(),
-            variables: Vec::new(),
-            errors: Vec::new(),
-        };
+        let mut compiler = Compiler::new(document, composed(&conditions));
+        let texts = policy.expressions();
+        if let Some(error) = compiler.is_too_large("policy", texts.iter().copied()) {
+            return (None, vec![error.about(policy.subject())]);
+        }
         let mut match_conditions = Vec::new();
         for condition in &policy.match_conditions {
             let compiled = compiler.compile_to(&condition.expression, &conditions, &[Type::Bool]);
             match_conditions.extend(compiled);
         }
         compile_variables(policy, &mut compiler);
-        let all = compiler.environment_with_variables();
-        let of_messages = compiler.with_fields(composed(&of_messages));
+        let all = compiler.environment.clone();
+        let of_messages = compiler.with_variables(composed(&of_messages));
         let (mut validations, mut reasons, mut annotations) = (Vec::new(), Vec::new(), Vec::new());
         if let Effect::Validate { validations: written, audit_annotations } = &policy.effect {
             for validation in written {
@@ -182,7 +180,7 @@ impl PolicyProgram {
         if errors.iter().any(|error| error.severity() == Severity::Error) {
             return (None, errors);
         }
-        let variables = compiler.variables;
+        let (variables, known) = (compiler.variables, compiler.known);
         let mut reads: BTreeSet<(String, ObjectRead)> = BTreeSet::new();
         let messages = validations.iter().filter_map(|validation| validation.message_expression.as_ref());
         let expressions = match_conditions
@@ -191,20 +189,21 @@ impl PolicyProgram {
             .chain(annotations.iter().map(|annotation| &annotation.expression))
             .chain(mutations.iter().map(|(_, expression)| expression));
         for expression in expressions.chain(messages) {
-            reads.extend(reads_of(&variables, &expression.program));
+            reads.extend(reads_of(&variables, &known, &expression.program));
         }
+        let reads = bounded(reads);
         let parameters = policy.param_kind.iter().map(|kind| InventoryRead {
             api_version: Some(kind.api_version().into()),
             kind: Some(kind.kind.clone()),
             fields: None,
         });
-        let texts = policy.expressions();
         let used = used(&reads, parameters.collect());
         let told = Told::of_cel(used, texts.iter().map(|text| &*text.text));
         let common = CelProgram {
             document: document.clone(),
             levels: 1 + variables.iter().map(|variable| variable.levels).max().unwrap_or(0),
             operations: texts.len(),
+            numbers: sound(known),
             variables,
             match_conditions,
             validations,
@@ -365,22 +364,29 @@ fn compile_variables(policy: &AdmissionPolicy, compiler: &mut Compiler<'_>) {
         last.insert(&variable.name, number);
     }
     for (number, variable) in policy.variables.iter().enumerate() {
-        let environment = compiler.environment_with_variables();
-        let compiled = compiler.compile(&variable.expression, &environment);
-        let Some(expression) = compiled else {
+        let name = variable.name.clone();
+        let expression = match compiler.compile(&variable.expression) {
+            Compiled::Sound(expression) => expression,
             // What reads it is not wrong for that.
-            compiler.fields.push((variable.name.clone(), Type::Dyn));
-            continue;
+            Compiled::Tainted(result) => {
+                compiler.add(name, result, None);
+                continue;
+            }
+            Compiled::Wrong => {
+                compiler.add(name, Type::Dyn, None);
+                continue;
+            }
         };
         let is_later = |name: &String| last.get(name.as_str()).is_some_and(|other| *other >= number);
-        if let Some(name) = read_variables(&expression.program).find(is_later) {
+        if let Some(name) = read_variables(&expression.program).flatten().find(is_later) {
             let message = format!(
                 "the variable `{name}` is there twice, and the last one counts: this one would need itself"
             );
             let error = compiler.error(&variable.expression, 0, message);
             compiler.errors.push(error);
         }
-        compiler.add(variable.name.clone(), expression.program);
+        let result = expression.program.result().clone();
+        compiler.add(name, result, Some(expression.program));
     }
 }
 

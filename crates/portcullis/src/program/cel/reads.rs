@@ -5,9 +5,13 @@ use std::collections::BTreeSet;
 use portcullis_cel::ReadStep;
 use portcullis_rego::Base;
 
-use super::{CelProgram, Variable};
+use super::{CelProgram, Numbers, Variable};
 use crate::analysis::ObjectRead;
 use crate::api::cel::ANY_OBJECT;
+
+/// Most places that an expression is said to read, and the steps to each.
+const MAX_READS: usize = 64;
+const MAX_STEPS: usize = 16;
 
 impl CelProgram {
     /// Whether its answers may rest on what is at a place of `input`, or below it. Never too few: whichever
@@ -56,23 +60,19 @@ impl CelProgram {
     }
 }
 
-/// Whether any variable may be read.
-pub(super) fn is_all_variables(read: &portcullis_cel::Read) -> bool {
-    read.variable == "variables" && !matches!(read.path.first(), Some(ReadStep::Field(_)))
-}
-
-pub(super) fn read_variables(program: &portcullis_cel::Program) -> impl Iterator<Item = String> {
-    program.reads().into_iter().filter(|read| read.variable == "variables").filter_map(|read| {
-        match read.path.into_iter().next() {
-            Some(ReadStep::Field(name)) => Some(name),
-            _ => None,
-        }
+/// The variables that an expression reads, by name; `None` is any of them.
+pub(super) fn read_variables(program: &portcullis_cel::Program) -> impl Iterator<Item = Option<String>> {
+    let reads = program.reads().into_iter().filter(|read| read.variable == "variables");
+    reads.map(|read| match read.path.into_iter().next() {
+        Some(ReadStep::Field(name)) => Some(name),
+        _ => None,
     })
 }
 
 /// What an expression may read, through the variables that it reads.
 pub(super) fn reads_of(
     variables: &[Variable],
+    known: &Numbers,
     program: &portcullis_cel::Program,
 ) -> BTreeSet<(String, ObjectRead)> {
     let mut found = BTreeSet::new();
@@ -82,30 +82,39 @@ pub(super) fn reads_of(
                 ReadStep::Field(name) => Some(name.as_str().into()),
                 ReadStep::Index(_) => None,
             };
-            steps.iter().map(step).collect()
+            // What is below counts as read.
+            steps.iter().take(MAX_STEPS).map(step).collect()
         };
-        if is_all_variables(&read) {
-            found.extend(variables.iter().flat_map(|variable| variable.reads.iter().cloned()));
+        if read.variable != "variables" {
+            let path = path(&read.path);
+            found.insert((read.variable, path));
             continue;
         }
         match read.path.split_first() {
-            Some((ReadStep::Field(name), rest)) if read.variable == "variables" => {
-                if name == ANY_OBJECT {
-                    // Which of them it is rests on the operation.
-                    found.insert(("object".to_owned(), path(rest)));
-                    found.insert(("oldObject".to_owned(), path(rest)));
-                    found.insert(("request".to_owned(), vec![Some("operation".into())]));
-                    continue;
-                }
-                let variable = variables.iter().rev().find(|variable| *variable.name == **name);
+            Some((ReadStep::Field(name), rest)) if name == ANY_OBJECT => {
+                // Which of them it is rests on the operation.
+                found.insert(("object".to_owned(), path(rest)));
+                found.insert(("oldObject".to_owned(), path(rest)));
+                found.insert(("request".to_owned(), vec![Some("operation".into())]));
+            }
+            Some((ReadStep::Field(name), _)) => {
+                let number = known.get(&**name).copied().flatten();
+                let variable = number.and_then(|number| variables.get(number));
                 found.extend(variable.into_iter().flat_map(|variable| variable.reads.iter().cloned()));
             }
-            _ => {
-                found.insert((read.variable.clone(), path(&read.path)));
-            }
+            _ => found.extend(variables.iter().flat_map(|variable| variable.reads.iter().cloned())),
         }
     }
     found
+}
+
+/// The same, or where these are very many, all of the variables that they are of: each variable of a template
+/// has all that those before it read.
+pub(super) fn bounded(reads: BTreeSet<(String, ObjectRead)>) -> BTreeSet<(String, ObjectRead)> {
+    if reads.len() <= MAX_READS {
+        return reads;
+    }
+    reads.into_iter().map(|(variable, _)| (variable, ObjectRead::new())).collect()
 }
 
 pub(super) fn object_reads(reads: &BTreeSet<(String, ObjectRead)>) -> Vec<ObjectRead> {
