@@ -20,6 +20,7 @@ mod git;
 mod http;
 mod lock;
 mod manifest;
+mod many;
 mod options;
 mod pull;
 mod push;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
-use std::io::{ErrorKind, Read as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -85,6 +85,10 @@ impl Lock {
     pub fn read(file: &Path, mode: LockMode) -> Result<Self, RemoteError> {
         let shown = file.display();
         let mut text = String::new();
+        // Nobody named it: it must not be a pipe that is waited for.
+        if fs::metadata(file).is_ok_and(|metadata| !metadata.is_file()) {
+            return Err(RemoteError::new(RemoteErrorKind::Lock, format!("`{shown}` is no file")));
+        }
         let read = fs::File::open(file).and_then(|opened| opened.take(LARGEST).read_to_string(&mut text));
         let is_there = match read {
             Ok(_) => true,
@@ -160,13 +164,22 @@ impl Lock {
             RemoteError::new(RemoteErrorKind::Local, format!("`{shown}` cannot be written: {error}"))
         })?;
         let unwritten = |error: &std::io::Error| local(&format!("`{shown}` cannot be written"), error);
-        let beside = self.file.with_extension("lock.new");
-        fs::write(&beside, format!("{HEAD}{text}")).map_err(|error| unwritten(&error))?;
-        fs::rename(&beside, &self.file).map_err(|error| {
-            // It is of no use to anybody.
-            let _ = fs::remove_file(&beside);
-            unwritten(&error)
-        })
+        let beside = match self.file.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        // A new file, so that nobody's link is written through.
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".portcullis-");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            builder.permissions(fs::Permissions::from_mode(0o644));
+        }
+        let mut written = builder.tempfile_in(beside).map_err(|error| unwritten(&error))?;
+        written.write_all(format!("{HEAD}{text}").as_bytes()).map_err(|error| unwritten(&error))?;
+        written.persist(&self.file).map_err(|error| unwritten(&error.error))?;
+        Ok(())
     }
 }
 
@@ -219,6 +232,9 @@ mod tests {
         lock.check("oci://b", &one).unwrap();
         lock.check("git+a", &two).unwrap();
         lock.write().unwrap();
+        // It is a new file, and nothing lies beside it.
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert!(Lock::read(folder.path(), LockMode::IfThere).is_err());
         let text = fs::read_to_string(&file).unwrap();
         assert!(text.find("git+a").unwrap() < text.find("oci://b").unwrap(), "{text}");
         let mut lock = Lock::read(&file, LockMode::Locked).unwrap();

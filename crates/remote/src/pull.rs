@@ -3,14 +3,12 @@
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
 
 use crate::digest::Digest;
 use crate::error::{RemoteError, RemoteErrorKind, local};
 use crate::folder::{Filling, Inside};
 use crate::manifest::{Descriptor, Manifest, TITLE, UNPACK};
+use crate::many::for_each;
 use crate::options::Options;
 use crate::reference::Reference;
 use crate::registry::{Doing, Found, Repository, digest_of};
@@ -39,9 +37,6 @@ enum Layer {
     /// An archive; of one folder, if it says so.
     Archive(Option<Inside>),
 }
-
-/// How many layers come at once.
-const AT_ONCE: usize = 8;
 
 impl Artifact {
     /// Asks for the manifest.
@@ -145,35 +140,11 @@ impl Artifact {
         layers.iter().map(|descriptor| Ok((descriptor, layer(descriptor)?))).collect()
     }
 
-    /// Brings the layers here, some at once, each into a file of its number.
+    /// Brings the layers here, each into a file of its number.
     fn fetch(&self, layers: &[(&Descriptor, Layer)], room: &Path) -> Result<Vec<PathBuf>, RemoteError> {
-        let next = AtomicUsize::new(0);
-        let is_over = AtomicBool::new(false);
-        let failed: Mutex<Option<(usize, RemoteError)>> = Mutex::new(None);
         let file = |number: usize| room.join(number.to_string());
-        let work = || {
-            while !is_over.load(Ordering::Relaxed) {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                let Some((descriptor, _)) = layers.get(number) else { return };
-                if let Err(error) = self.repository.blob_into(descriptor, &file(number)) {
-                    is_over.store(true, Ordering::Relaxed);
-                    // All before it are on their way: the first of those that fail is always the same.
-                    let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
-                    if failed.as_ref().is_none_or(|(first, _)| number < *first) {
-                        *failed = Some((number, error));
-                    }
-                }
-            }
-        };
-        thread::scope(|scope| {
-            for _ in 0..AT_ONCE.min(layers.len()) {
-                scope.spawn(work);
-            }
-        });
-        match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            Some((_, error)) => Err(error),
-            None => Ok((0..layers.len()).map(file).collect()),
-        }
+        for_each(layers, |number, (descriptor, _)| self.repository.blob_into(descriptor, &file(number)))?;
+        Ok((0..layers.len()).map(file).collect())
     }
 
     fn add(&self, layer: &Layer, file: &Path, filling: &mut Filling<'_>) -> Result<(), RemoteError> {

@@ -1,6 +1,6 @@
 //! Folders as an artifact. Equal files give equal digests: there is no time, no order but that of paths, nothing is packed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::digest::Digest;
 use crate::error::{RemoteError, RemoteErrorKind};
@@ -8,6 +8,7 @@ use crate::folder::Inside;
 use crate::manifest::{
     Descriptor, EMPTY, Manifest, OCI_MANIFEST, POLICIES, REGO, TITLE, descriptor, written,
 };
+use crate::many::for_each;
 use crate::options::Options;
 use crate::reference::Reference;
 use crate::registry::{Doing, Repository};
@@ -133,13 +134,11 @@ impl Bundle {
         let manifest = self.manifest()?;
         let repository = Repository::new(to, Doing::Push, options)?;
         repository.push_blob(&Digest::of(NOTHING), NOTHING)?;
-        let mut there = BTreeSet::new();
-        for bytes in self.files.values() {
-            let digest = Digest::of(bytes);
-            if there.insert(digest.clone()) {
-                repository.push_blob(&digest, bytes)?;
-            }
-        }
+        // Equal files are one layer.
+        let blobs: BTreeMap<Digest, &Vec<u8>> =
+            self.files.values().map(|bytes| (Digest::of(bytes), bytes)).collect();
+        let blobs: Vec<_> = blobs.into_iter().collect();
+        for_each(&blobs, |_, (digest, bytes)| repository.push_blob(digest, bytes))?;
         if let Some(key) = key {
             let digest = Digest::of(&manifest);
             repository.push_manifest(digest.as_str(), &manifest)?;

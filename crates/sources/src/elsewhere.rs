@@ -3,7 +3,7 @@
 //! Known to the whole process, as file systems are: names are made wherever files are found, and all of them have to say
 //! where a file really comes from. What stands here is only added, before anything is read.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
 use portcullis::{Error, ErrorKind};
@@ -45,7 +45,7 @@ pub fn refuse(path: &Path, message: &str, hint: Option<&str>) {
 }
 
 /// What messages call a path, if it comes from elsewhere.
-pub(crate) fn name_of(path: &Path) -> Option<String> {
+pub fn name_of(path: &Path) -> Option<String> {
     KNOWN.read().unwrap_or_else(PoisonError::into_inner).iter().find_map(|one| match one {
         Elsewhere::Fetched { path: root, name } => {
             let below = path.strip_prefix(root).ok()?;
@@ -72,6 +72,28 @@ pub fn path_of(name: &str) -> PathBuf {
         Elsewhere::Missing { .. } => None,
     });
     found.unwrap_or_else(|| PathBuf::from(name))
+}
+
+/// Whether a path leads out of what was fetched, where a folder of that names it: files of others must not have those
+/// of this machine read, and quoted in messages.
+pub fn leads_out(folder: &Path, path: &Path) -> bool {
+    let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
+    let mut roots = known.iter().filter_map(|one| match one {
+        // Of a single file, all that lies beside it is nothing else.
+        Elsewhere::Fetched { path, .. } if path.is_file() => path.parent(),
+        Elsewhere::Fetched { path, .. } => Some(path.as_path()),
+        Elsewhere::Missing { .. } => None,
+    });
+    // There are no links in what was fetched, so that its texts tell where a path leads.
+    let mut straight = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => _ = straight.pop(),
+            other => straight.push(other),
+        }
+    }
+    roots.find(|root| folder.starts_with(root)).is_some_and(|root| !straight.starts_with(root))
 }
 
 /// Why there is nothing at a path that leads elsewhere.

@@ -192,12 +192,17 @@ impl Loaded {
                 let mutators = test.mutators.iter().map(|mutators| (mutators, "mutators"));
                 for (named, what) in template.chain(mutators) {
                     let path = directory.join(&**named);
-                    if path.is_file() {
+                    let is_outside = read::elsewhere::leads_out(directory, &path);
+                    if !is_outside && path.is_file() {
                         paths.push(path);
                         continue;
                     }
                     self.is_unread = true;
-                    let message = format!("there is no file `{named}`, which should be {what}");
+                    let message = if is_outside {
+                        format!("{what} `{named}` is not read: it lies outside of what was fetched")
+                    } else {
+                        format!("there is no file `{named}`, which should be {what}")
+                    };
                     self.problems.push(Error::new(ErrorKind::Suite, message).at(test.location.clone()));
                 }
             }

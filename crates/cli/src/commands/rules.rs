@@ -5,7 +5,7 @@
 //! documents ── ModuleInput, each or together ───┴── review ──> findings, as those of constraints
 //! ```
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use portcullis::{
     Document, Error, FieldPath, Inventory, Limits, Location, ModuleInput, ModuleRuleKind, ModuleSet, Object,
@@ -15,7 +15,7 @@ use portcullis_report::{
     self as report, Action, Details, Finding, InText, Policy, Reviewed, RuleFiles, Subject, Suppressed,
     Suppression,
 };
-use portcullis_sources::InputFile;
+use portcullis_sources::{InputFile, elsewhere};
 use rayon::prelude::*;
 
 use crate::args::TestArgs;
@@ -165,7 +165,10 @@ impl Rules {
 /// As conftest says it: the name and the directory of the file; of standard input, `-` in the directory that
 /// the program runs in.
 fn in_file(input: ModuleInput, path: Option<&Path>) -> ModuleInput {
-    let path = std::path::absolute(path.unwrap_or(Path::new("-"))).unwrap_or_default();
+    let path = match path.and_then(elsewhere::name_of) {
+        Some(name) => PathBuf::from(name),
+        None => std::path::absolute(path.unwrap_or(Path::new("-"))).unwrap_or_default(),
+    };
     let text = |part: Option<&Path>| part.unwrap_or(Path::new("")).display().to_string();
     input.in_file(&text(path.file_name().map(Path::new)), &text(path.parent()))
 }

@@ -249,7 +249,11 @@ impl Files<'_> {
         by: &Location,
         warnings: &mut Vec<Error>,
     ) -> Result<Vec<Document>, Failure> {
-        let path: PathBuf = self.directory.join(path);
+        let (named, path): (&str, PathBuf) = (path, self.directory.join(path));
+        if read::elsewhere::leads_out(self.directory, &path) {
+            let message = format!("the {what} `{named}` is not read: it lies outside of what was fetched");
+            return Err(broken(by, message, &[]));
+        }
         let (documents, problems) = read::read_file(&InputFile::new(&path), self.limits);
         let (errors, found) = separate(problems);
         warnings.extend(found);

@@ -299,6 +299,45 @@ fn what_cannot_be_fetched_stops_nothing_else_and_passes_nothing() {
 }
 
 #[test]
+fn what_is_fetched_names_no_file_of_this_machine() {
+    let Some(registry) = Registry::start() else { return };
+    let place = Place::new(&[("secret.yaml", "token: hidden\n")]);
+    let secret = place.path().join("secret.yaml").display().to_string();
+    let mut upwards = "../".repeat(30);
+    upwards.push_str(secret.trim_start_matches('/'));
+    for (number, named) in [&secret, &upwards].into_iter().enumerate() {
+        let templates = SUITE.replace("template.yaml", named);
+        let samples = SUITE.replace("samples/denied.yaml", named);
+        let name = format!("{}/evil{number}:v1", registry.host);
+        registry.put(
+            &format!("evil{number}"),
+            "v1",
+            &[
+                Layer::titled("application/yaml", "a/suite.yaml", &templates),
+                Layer::titled("application/yaml", "b/suite.yaml", &samples),
+                Layer::titled("application/yaml", "b/template.yaml", TEMPLATE),
+                Layer::titled("application/yaml", "b/constraint.yaml", CONSTRAINT),
+            ],
+        );
+        for args in [["verify", "-i", &name], ["lint", "-i", &name]] {
+            let run = place.run(&args).exits_with(2);
+            assert!(run.shown().contains("outside of what was fetched"), "{}", run.shown());
+            assert!(!run.shown().contains("hidden"), "{}", run.shown());
+        }
+        let run = place.run(&["verify", "-i", &name]).exits_with(2);
+        assert_eq!(run.shown().matches("outside of what was fetched").count(), 2, "{}", run.shown());
+    }
+    // Where objects come from an artifact, policies are told so, and not where it lies meanwhile.
+    let rego =
+        "package main\nimport rego.v1\ndeny contains data.conftest.file.dir if input.kind == \"Pod\"\n";
+    place.write(&[("policy/deny.rego", rego)]);
+    let made = registry.put("objects", "v1", &[Layer::titled("application/yaml", "x/pod.yaml", POD)]);
+    let name = format!("{}/objects:v1", registry.host);
+    let run = place.run(&["test", "-p", "policy", "-i", &name]).exits_with(1);
+    assert!(run.stdout.contains(&format!("{name}@{made}/x")), "{}", run.shown());
+}
+
+#[test]
 fn a_tag_that_moved_is_an_error() {
     let place = place();
     let Some((registry, digest)) = pushed(&place) else { return };

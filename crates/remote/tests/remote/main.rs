@@ -45,7 +45,7 @@ fn texts(files: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 fn options() -> Options {
-    Options { timeout: Duration::from_secs(20), ..Options::default() }
+    Options { timeout: Duration::from_mins(1), ..Options::default() }
 }
 
 fn reference(text: &str) -> Reference {
