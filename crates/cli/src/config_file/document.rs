@@ -192,6 +192,9 @@ pub fn refusal(command: &Command, key: &Key, value: &str) -> Option<(String, Opt
             Some("write a list".to_owned()),
         ));
     }
+    if key.is_free {
+        return None;
+    }
     let argument = key.argument(value);
     // What is missing, or does not go together, is not about this value.
     let alone = command.clone().no_binary_name(true);

@@ -179,7 +179,7 @@ fn taken(
         let before = said.clone();
         for key in keys(command) {
             // Lists of exceptions are another report.
-            if name == "exceptions" && key.name == "output" {
+            if name == "exceptions" && ["output", "template", "trace", "stats"].contains(&&*key.name) {
                 continue;
             }
             let Some((entry, folder)) = layer.entry(&key) else { continue };

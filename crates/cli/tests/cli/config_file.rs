@@ -177,6 +177,32 @@ fn a_hostile_file_is_refused() {
     }
 }
 
+/// Help is there whatever is wrong, and lists of exceptions are no other report.
+#[test]
+fn a_file_is_no_obstacle_to_help_and_to_lists() {
+    let repository = repository("tesst: {}\n");
+    let path = repository.path();
+    assert!(run_in(path, &["test", "--help"]).exits_with(0).stdout.contains("--no-config"));
+    assert!(!run_in(path, &["test", "-h"]).exits_with(0).stdout.contains("BOOL"));
+    run_in(path, &["version"]).exits_with(0);
+    fs::write(path.join("t.txt"), "{{ counts.denied }}\n").unwrap();
+    let text = format!("{ALL}  template: t.txt\n  stats: true\n")
+        .replace("output: compact", "output: [json, template=out.txt]");
+    fs::write(path.join("portcullis.yaml"), text).unwrap();
+    run_in(path, &["test"]).exits_with(1);
+    assert_eq!(fs::read_to_string(path.join("out.txt")).unwrap(), "3\n");
+    run_in(path, &["exceptions"]).exits_with(0);
+    // Another form takes the place of both, and the template waits.
+    run_in(path, &["test", "-o", "json"]).exits_with(1);
+    // Very many values are read at once.
+    let many: Vec<String> = (0..50_000).map(|number| format!("\"x{number}\"")).collect();
+    let text = format!("test: {{policies: policies, paths: manifests, why: [{}]}}\n", many.join(", "));
+    fs::write(path.join("portcullis.yaml"), text).unwrap();
+    let begun = std::time::Instant::now();
+    let run = run_in(path, &["config", "show"]).exits_with(0);
+    assert!(run.stdout.len() > 100_000 && begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
+}
+
 /// What a file leaves out is counted, and nothing is judged by saying so.
 #[test]
 fn what_is_left_out_is_told() {
