@@ -203,6 +203,23 @@ fn a_file_is_no_obstacle_to_help_and_to_lists() {
     assert!(run.stdout.len() > 100_000 && begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
 }
 
+/// What nobody named is not waited for.
+#[cfg(unix)]
+#[test]
+fn a_pipe_or_a_folder_that_is_found_is_refused_at_once() {
+    let repository = repository(ALL);
+    let sub = repository.path().join("sub");
+    let there = sub.join("portcullis.yaml");
+    assert!(Command::new("mkfifo").arg(&there).status().unwrap().success());
+    assert!(run_in(&sub, &["test"]).exits_with(2).stderr.contains("expected a file"));
+    fs::remove_file(&there).unwrap();
+    fs::create_dir(&there).unwrap();
+    assert!(run_in(&sub, &["test"]).exits_with(2).stderr.contains("expected a file"));
+    fs::remove_dir(&there).unwrap();
+    std::os::unix::fs::symlink("nowhere", &there).unwrap();
+    assert!(run_in(&sub, &["test"]).exits_with(2).stderr.contains("no such file"));
+}
+
 /// What a file leaves out is counted, and nothing is judged by saying so.
 #[test]
 fn what_is_left_out_is_told() {
