@@ -277,6 +277,10 @@ fn what_is_excluded_is_excepted() {
     let path = repository.path();
     let run = run_in(path, &["test"]).exits_with(0);
     assert!(run.stdout.contains("3 excepted"), "{}", run.shown());
+    for silent in [&["test", "-q"][..], &["test", "-o", "json"], &["test", "-q", "-o", "csv"]] {
+        let run = run_in(path, silent).exits_with(0);
+        assert!(run.stderr.contains("3 findings are excepted by exclusions"), "{silent:?}: {}", run.shown());
+    }
     let report: Value =
         serde_json::from_str(&run_in(path, &["test", "-o", "sarif"]).exits_with(0).stdout).unwrap();
     let results = report["runs"][0]["results"].as_array().unwrap();
