@@ -169,6 +169,8 @@ impl PathIn {
     pub fn resolve(self, value: &str, folder: &Path) -> String {
         let below = |path: &str| match path {
             "" | "-" => path.to_owned(),
+            // An address is the same wherever it is written.
+            path if path.split_once("://").is_some_and(|(scheme, _)| is_scheme(scheme)) => path.to_owned(),
             path => folder.join(path).display().to_string(),
         };
         let behind = |separator: char| {
@@ -187,6 +189,11 @@ impl PathIn {
             }
         }
     }
+}
+
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
 }
 
 impl Key {
@@ -283,6 +290,10 @@ mod tests {
         assert_eq!(PathIn::Whole.resolve("policies/", folder), "../policies/");
         assert_eq!(PathIn::Whole.resolve("-", folder), "-");
         assert_eq!(PathIn::Whole.resolve("/etc/x", folder), "/etc/x");
+        for address in ["oci://registry.example.com/a:v1", "git+https://example.com/a//b?ref=c"] {
+            assert_eq!(PathIn::Whole.resolve(address, folder), address);
+        }
+        assert_eq!(PathIn::Whole.resolve("a/b://c", folder), "../a/b://c");
         assert_eq!(PathIn::BehindForm.resolve("sarif=out.sarif", folder), "sarif=../out.sarif");
         assert_eq!(PathIn::BehindForm.resolve("human", folder), "human");
         assert_eq!(PathIn::BehindPrefix.resolve("teams.prod:data/", folder), "teams.prod:../data/");
