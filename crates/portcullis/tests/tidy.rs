@@ -224,6 +224,7 @@ const TOGETHER: &[(&str, &[&str])] = &[
     (
         "report",
         &[
+            "azure",
             "checkstyle",
             "compact",
             "csv",

@@ -15,7 +15,7 @@ use crate::sink::{Sink, Target};
 use crate::verify::VerifyReport;
 use crate::{AuditReport, TestReport};
 use crate::{
-    checkstyle, compact, csv, github, gitlab, html, human, json, junit, markdown, metrics, ndjson,
+    azure, checkstyle, compact, csv, github, gitlab, html, human, json, junit, markdown, metrics, ndjson,
     policy_report, sarif, status, tap, template, yaml,
 };
 
@@ -107,6 +107,7 @@ forms! {
     Sarif = sarif::FORM;
     Github = github::FORM;
     Gitlab = gitlab::FORM;
+    Azure = azure::FORM;
     Tap = tap::FORM;
     Csv = csv::FORM;
     Checkstyle = checkstyle::FORM;

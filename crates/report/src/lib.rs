@@ -11,6 +11,7 @@
 //! Forms are added to the list in `form.rs`; command lines, help and files of outputs follow it.
 
 mod audit;
+mod azure;
 pub mod bench;
 mod causes;
 mod checkstyle;

@@ -4,9 +4,11 @@
 use std::path::Path;
 
 use portcullis::{Error, ErrorKind};
-use portcullis_report::{Exception, Finding, Place, Problem, Suppressed, Suppression, TestReport, Verdict};
+use portcullis_report::{
+    Exception, Finding, Place, Problem, Suppressed, Suppression, TestReport, Verdict, count,
+};
 
-use crate::file_args::Exclusion;
+use crate::file_args::{Exclusion, note};
 
 /// Takes what is excluded out of the findings of a report.
 pub fn apply(report: &mut TestReport, exclusions: &[Exclusion]) {
@@ -47,6 +49,19 @@ pub fn apply(report: &mut TestReport, exclusions: &[Exclusion]) {
         }
     }
     report.problems.sort();
+}
+
+/// Says on standard error how many findings are hidden, where no summary counts them: a file that asks for silence must not
+/// hide what it hides.
+pub fn tell(report: &TestReport, exclusions: &[Exclusion]) {
+    let names: Vec<String> = exclusions.iter().map(name).collect();
+    let is_hidden =
+        |one: &&Suppressed| matches!(&one.why, Suppression::Exception { name, .. } if names.contains(name));
+    let hidden = report.suppressed.iter().filter(is_hidden).count();
+    if hidden > 0 {
+        let findings = count(hidden, "finding is", "findings are");
+        note(&format!("{findings} excepted by exclusions of the configuration file"));
+    }
 }
 
 /// Its place: an exclusion has no other name.

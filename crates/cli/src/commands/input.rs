@@ -243,6 +243,39 @@ impl Twofold {
     }
 }
 
+/// The parser that conftest has for a file and we do not, by its name. Read as YAML, most of these would be one text, in which no
+/// rule finds anything.
+fn other_parser(path: &Path) -> Option<&'static str> {
+    let name = path.file_name()?.to_string_lossy().to_lowercase();
+    let end = name.rsplit_once('.').map_or("", |(_, end)| end);
+    Some(match (name.as_str(), end) {
+        ("dockerfile" | "containerfile", _) | (_, "dockerfile") => "dockerfile",
+        (name, _) if name.starts_with("dockerfile.") => "dockerfile",
+        (".env", _) | (_, "env") => "dotenv",
+        (name, _) if name.starts_with(".env.") => "dotenv",
+        (".gitignore" | ".dockerignore", _) => "ignore",
+        (_, "hcl" | "tf" | "tfvars") => "hcl2",
+        (_, "textproto" | "textpb") => "textproto",
+        (_, "cue") => "cue",
+        (_, "edn") => "edn",
+        (_, "hocon") => "hocon",
+        (_, "ini") => "ini",
+        (_, "jsonc") => "jsonc",
+        (_, "jsonnet") => "jsonnet",
+        (_, "properties") => "properties",
+        (_, "vcl") => "vcl",
+        (_, "xml") => "xml",
+        _ => return None,
+    })
+}
+
+fn not_parsed(file: &InputFile, parser: &str) -> Error {
+    let place = Location::new(Source::new(file.name.as_str(), ""), 0..0);
+    Error::new(ErrorKind::Unreadable, format!("files for conftest's parser `{parser}` are not read"))
+        .at(place)
+        .hint("turn it into JSON before, such as with `conftest parse`, or say what it is with `--parser`")
+}
+
 impl Loaded {
     /// Where there are files of Rego: all that is to be judged is read for them, too, and if there are no
     /// templates and constraints, for them alone, so that it need not be manifests.
@@ -272,7 +305,11 @@ impl Loaded {
             .par_iter()
             .map(|file| {
                 let form = rego.parser.unwrap_or_else(|| DataForm::of_name(&file.name));
-                let bytes = read::read_bytes(file, limits);
+                let other = other_parser(&file.path).filter(|_| rego.parser.is_none());
+                let bytes = match other {
+                    Some(parser) => Err(not_parsed(file, parser)),
+                    None => read::read_bytes(file, limits),
+                };
                 Twofold::of(&file.name, Some(file.path.clone()), bytes, form, limits)
             })
             .collect();

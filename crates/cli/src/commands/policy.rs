@@ -356,7 +356,7 @@ impl Catalog {
         }
         for node in root.list("bundles", errors) {
             let inherits = node.optional_text("inherits", errors).map(|name| name.to_string());
-            let policies = node.texts("policies", errors).iter().map(|name| name.to_string()).collect();
+            let policies = node.texts("policies", errors).iter().map(ToString::to_string).collect();
             let Some(name) = node.required_text("name", errors) else { continue };
             if is_name(&name) {
                 catalog.bundles.insert(name.to_string(), Bundle { inherits, policies });

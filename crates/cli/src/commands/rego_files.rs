@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use portcullis::{
     DataForm, Document, Error, ErrorKind, Limits, Location, ModuleData, RegoFile, RegoVersion, Source,
 };
-use portcullis_sources::{self as read, Choice, InputFile};
+use portcullis_sources::{self as read, Choice, Ignores, InputFile};
 use rayon::prelude::*;
 
 /// The texts of files of Rego.
@@ -31,11 +31,11 @@ pub fn modules(
 
 /// What `--data` names. A file is at the root of `data`, or where `a.b:` before its path says; what is in a
 /// folder, below the names of the folders that it is in, as OPA has it.
-pub fn data(paths: &[PathBuf], limits: &Limits) -> (ModuleData, Vec<Error>) {
+pub fn data(paths: &[PathBuf], limits: &Limits, ignores: &Ignores) -> (ModuleData, Vec<Error>) {
     let (mut data, mut problems) = (ModuleData::default(), Vec::new());
     for path in paths {
         let (prefix, path) = split_prefix(path);
-        let (files, found) = read::list(std::slice::from_ref(&path), Choice::Manifests);
+        let (files, found) = read::list_without(std::slice::from_ref(&path), Choice::Manifests, ignores);
         problems.extend(found);
         for file in files {
             if file.path.extension().is_some_and(|end| end == "rego") {

@@ -43,7 +43,7 @@ pub fn run(args: &VerifyArgs, evaluating: &Evaluating) -> Tested {
     if problems.is_empty() && ModuleTests::count(&files) == 0 {
         return Tested::default();
     }
-    let (mut data, found) = data(&args.data, &limits);
+    let (mut data, found) = data(&args.data, &limits, &args.files.in_force.ignores);
     problems.extend(found);
     let mut warnings = Vec::new();
     for root in &roots {

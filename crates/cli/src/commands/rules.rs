@@ -54,7 +54,7 @@ impl Rules {
     ) -> (Self, Vec<Error>) {
         let limits = Limits { source_bytes: args.max_size, ..Limits::default() };
         let (modules, mut problems) = modules(files, args.rego.rego_version, &limits);
-        let (data, found) = data(&args.rego.data, &limits);
+        let (data, found) = data(&args.rego.data, &limits, &args.files.in_force.ignores);
         problems.extend(found);
         let packages = match (args.rego.all_namespaces, packages.is_empty()) {
             (true, _) => Packages::All,

@@ -13,10 +13,10 @@ const BYTES: usize = 1 << 20;
 pub fn read(path: Option<&Path>, outputs: &[Destination]) -> anyhow::Result<Option<ReportTemplate>> {
     let is_used = outputs.iter().any(|one| one.form == Form::Template);
     let path = match (path, is_used) {
-        (None, false) => return Ok(None),
+        // One that stands in a configuration file, while another form is asked for.
+        (_, false) => return Ok(None),
         (Some(path), true) => path,
         (None, true) => anyhow::bail!("`-o template` needs a template: name one with `--template FILE`"),
-        (Some(_), false) => anyhow::bail!("`--template` is for `-o template`, which is not asked for"),
     };
     let file = InputFile::new(path);
     let limits = Limits { source_bytes: BYTES, ..Limits::default() };

@@ -60,6 +60,9 @@ pub fn run(args: &TestArgs) -> anyhow::Result<ExitStatus> {
     report.template = template;
     report::destination::write_all(&args.output, &report, &report.problems)?;
     tell_rules(&report, args);
+    if args.quiet || !report::destination::is_for_people(&args.output) {
+        excluded::tell(&report, &args.files.in_force.exclusions);
+    }
     // A rule that breaks judges nothing, whatever it is called.
     let is_unjudged = |finding: &Finding| {
         let policy = report.policies.get(finding.policy);

@@ -192,6 +192,9 @@ pub fn refusal(command: &Command, key: &Key, value: &str) -> Option<(String, Opt
             Some("write a list".to_owned()),
         ));
     }
+    if key.is_free {
+        return None;
+    }
     let argument = key.argument(value);
     // What is missing, or does not go together, is not about this value.
     let alone = command.clone().no_binary_name(true);
@@ -289,7 +292,7 @@ fn elsewhere(key: &str, section: &str, program: &Command) -> Option<String> {
     if key == EXCLUSIONS {
         return Some("exclusions are for `test`".to_owned());
     }
-    if matches!(key, "write-baseline" | "config" | "no-config") {
+    if matches!(key, "write-baseline" | "update-lock" | "config" | "no-config") {
         return Some(format!("`--{key}` is said on the command line only"));
     }
     let has = |name: &&&str| {

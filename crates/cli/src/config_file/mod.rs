@@ -179,7 +179,7 @@ fn taken(
         let before = said.clone();
         for key in keys(command) {
             // Lists of exceptions are another report.
-            if name == "exceptions" && key.name == "output" {
+            if name == "exceptions" && ["output", "template", "trace", "stats"].contains(&&*key.name) {
                 continue;
             }
             let Some((entry, folder)) = layer.entry(&key) else { continue };
@@ -343,6 +343,14 @@ fn find_file(given: Option<PathBuf>, is_off: bool, errors: &mut Vec<Error>) -> O
     for folder in current.ancestors() {
         let file = above.join(NAME);
         if fs::symlink_metadata(&file).is_ok() {
+            // Nobody named it: a pipe that somebody put there would be waited for. What is not there is said by who reads it.
+            if fs::metadata(&file).is_ok_and(|metadata| !metadata.is_file()) {
+                let place = Location::new(Source::new(file.display().to_string(), ""), 0..0);
+                errors.push(
+                    Error::new(ErrorKind::Unreadable, "expected a file, found something else").at(place),
+                );
+                return None;
+            }
             return Some(file);
         }
         let other = above.join(OTHER_NAME);

@@ -44,6 +44,8 @@ pub struct Key {
     pub long: Option<String>,
     pub kind: Kind,
     pub path: PathIn,
+    /// Whether any text will do.
+    pub is_free: bool,
     /// What separates several values of the flag.
     pub delimiter: Option<char>,
     /// The first sentence of the help.
@@ -129,6 +131,7 @@ fn key(arg: &Arg) -> Key {
         long,
         kind,
         path: path_in(arg),
+        is_free: is_free(arg),
         delimiter: arg.get_value_delimiter(),
         about: about.split_whitespace().collect::<Vec<_>>().join(" "),
     }
@@ -137,6 +140,13 @@ fn key(arg: &Arg) -> Key {
 /// Whether it is a switch that also takes `=true` and `=false`.
 fn is_switch(arg: &Arg) -> bool {
     arg.get_value_parser().type_id() == ValueParser::bool().type_id()
+}
+
+/// Whether nothing is asked of a value: so that a long list is not tried one by one. By its type alone it is not known who reads it.
+fn is_free(arg: &Arg) -> bool {
+    let name = |parser: &ValueParser| format!("{parser:?}");
+    let of = name(arg.get_value_parser());
+    of == name(&ValueParser::string()) || of == name(&ValueParser::path_buf())
 }
 
 fn path_in(arg: &Arg) -> PathIn {
@@ -159,8 +169,8 @@ impl PathIn {
     pub fn resolve(self, value: &str, folder: &Path) -> String {
         let below = |path: &str| match path {
             "" | "-" => path.to_owned(),
-            // What lies elsewhere is nowhere below.
-            path if path.contains("://") => path.to_owned(),
+            // An address is the same wherever it is written.
+            path if path.split_once("://").is_some_and(|(scheme, _)| is_scheme(scheme)) => path.to_owned(),
             path => folder.join(path).display().to_string(),
         };
         let behind = |separator: char| {
@@ -179,6 +189,11 @@ impl PathIn {
             }
         }
     }
+}
+
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
 }
 
 impl Key {
@@ -253,11 +268,32 @@ mod tests {
     }
 
     #[test]
+    fn only_what_any_text_may_be_is_not_tried() {
+        let program = program();
+        let of = |command: &str| -> Vec<String> {
+            let keys = keys(program.find_subcommand(command).unwrap()).into_iter();
+            keys.filter(|key| key.is_free).map(|key| key.name).collect()
+        };
+        let test = of("test");
+        for free in ["why", "policies", "paths", "ignore"] {
+            assert!(test.iter().any(|name| name == free), "{free} is not in {test:?}");
+        }
+        for tried in ["output", "fail-on", "max-size", "jobs", "rego-version", "parser", "quiet"] {
+            assert!(!test.iter().any(|name| name == tried), "{tried} is in {test:?}");
+        }
+        assert!(!of("audit").iter().any(|name| name == "namespace"));
+    }
+
+    #[test]
     fn paths_are_those_of_the_folder_that_has_the_file() {
         let folder = Path::new("..");
         assert_eq!(PathIn::Whole.resolve("policies/", folder), "../policies/");
         assert_eq!(PathIn::Whole.resolve("-", folder), "-");
         assert_eq!(PathIn::Whole.resolve("/etc/x", folder), "/etc/x");
+        for address in ["oci://registry.example.com/a:v1", "git+https://example.com/a//b?ref=c"] {
+            assert_eq!(PathIn::Whole.resolve(address, folder), address);
+        }
+        assert_eq!(PathIn::Whole.resolve("a/b://c", folder), "../a/b://c");
         assert_eq!(PathIn::BehindForm.resolve("sarif=out.sarif", folder), "sarif=../out.sarif");
         assert_eq!(PathIn::BehindForm.resolve("human", folder), "human");
         assert_eq!(PathIn::BehindPrefix.resolve("teams.prod:data/", folder), "teams.prod:../data/");

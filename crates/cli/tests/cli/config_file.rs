@@ -177,6 +177,49 @@ fn a_hostile_file_is_refused() {
     }
 }
 
+/// Help is there whatever is wrong, and lists of exceptions are no other report.
+#[test]
+fn a_file_is_no_obstacle_to_help_and_to_lists() {
+    let repository = repository("tesst: {}\n");
+    let path = repository.path();
+    assert!(run_in(path, &["test", "--help"]).exits_with(0).stdout.contains("--no-config"));
+    assert!(!run_in(path, &["test", "-h"]).exits_with(0).stdout.contains("BOOL"));
+    run_in(path, &["version"]).exits_with(0);
+    fs::write(path.join("t.txt"), "{{ counts.denied }}\n").unwrap();
+    let text = format!("{ALL}  template: t.txt\n  stats: true\n")
+        .replace("output: compact", "output: [json, template=out.txt]");
+    fs::write(path.join("portcullis.yaml"), text).unwrap();
+    run_in(path, &["test"]).exits_with(1);
+    assert_eq!(fs::read_to_string(path.join("out.txt")).unwrap(), "3\n");
+    run_in(path, &["exceptions"]).exits_with(0);
+    // Another form takes the place of both, and the template waits.
+    run_in(path, &["test", "-o", "json"]).exits_with(1);
+    // Very many values are read at once.
+    let many: Vec<String> = (0..50_000).map(|number| format!("\"x{number}\"")).collect();
+    let text = format!("test: {{policies: policies, paths: manifests, why: [{}]}}\n", many.join(", "));
+    fs::write(path.join("portcullis.yaml"), text).unwrap();
+    let begun = std::time::Instant::now();
+    let run = run_in(path, &["config", "show"]).exits_with(0);
+    assert!(run.stdout.len() > 100_000 && begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
+}
+
+/// What nobody named is not waited for.
+#[cfg(unix)]
+#[test]
+fn a_pipe_or_a_folder_that_is_found_is_refused_at_once() {
+    let repository = repository(ALL);
+    let sub = repository.path().join("sub");
+    let there = sub.join("portcullis.yaml");
+    assert!(Command::new("mkfifo").arg(&there).status().unwrap().success());
+    assert!(run_in(&sub, &["test"]).exits_with(2).stderr.contains("expected a file"));
+    fs::remove_file(&there).unwrap();
+    fs::create_dir(&there).unwrap();
+    assert!(run_in(&sub, &["test"]).exits_with(2).stderr.contains("expected a file"));
+    fs::remove_dir(&there).unwrap();
+    std::os::unix::fs::symlink("nowhere", &there).unwrap();
+    assert!(run_in(&sub, &["test"]).exits_with(2).stderr.contains("no such file"));
+}
+
 /// What a file leaves out is counted, and nothing is judged by saying so.
 #[test]
 fn what_is_left_out_is_told() {
@@ -234,6 +277,10 @@ fn what_is_excluded_is_excepted() {
     let path = repository.path();
     let run = run_in(path, &["test"]).exits_with(0);
     assert!(run.stdout.contains("3 excepted"), "{}", run.shown());
+    for silent in [&["test", "-q"][..], &["test", "-o", "json"], &["test", "-q", "-o", "csv"]] {
+        let run = run_in(path, silent).exits_with(0);
+        assert!(run.stderr.contains("3 findings are excepted by exclusions"), "{silent:?}: {}", run.shown());
+    }
     let report: Value =
         serde_json::from_str(&run_in(path, &["test", "-o", "sarif"]).exits_with(0).stdout).unwrap();
     let results = report["runs"][0]["results"].as_array().unwrap();

@@ -74,6 +74,11 @@ fn checkstyle_report() {
 }
 
 #[test]
+fn azuredevops_report() {
+    insta::assert_snapshot!(lint(&["wrong.yaml", "-o", "azuredevops"]).exits_with(1).stdout);
+}
+
+#[test]
 fn github_report() {
     insta::assert_snapshot!(lint(&[".", "-o", "github"]).exits_with(1).shown());
 }

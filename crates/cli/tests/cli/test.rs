@@ -64,6 +64,11 @@ fn github_report() {
 }
 
 #[test]
+fn azuredevops_report() {
+    insta::assert_snapshot!(report("azuredevops").exits_with(1).stdout);
+}
+
+#[test]
 fn compact_report() {
     insta::assert_snapshot!(report("compact").exits_with(1).shown());
 }
