@@ -367,7 +367,7 @@ fn of_test(ours: &Output, theirs: &Output) -> Result<(), String> {
     let ours_text = if is_yaml { ours_of_yaml(&ours.stdout)? } else { ours.stdout.clone() };
     let mut ours_found = findings(&ours_text)
         .map_err(|error| format!("{error}: {}", ours.stderr.lines().next().unwrap_or_default()))?;
-    if !is_json {
+    if !is_json && !is_yaml {
         for found in &mut ours_found {
             (found.action, found.details) = (None, None);
         }
