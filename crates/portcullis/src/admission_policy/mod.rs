@@ -155,6 +155,9 @@ impl BoundPolicy {
             let message = format!("failed to configure binding: {message}");
             BoundAnswer::Misconfigured { message, of_binding: true }
         };
+        if request.is_exempt() {
+            return Err(BoundAnswer::Other);
+        }
         let applies = self.policy.matching.applies(request, kinds, namespace).map_err(of_policy)?;
         let applies = applies.ok_or(BoundAnswer::Other)?;
         if let Some(kind) = &self.policy.param_kind
