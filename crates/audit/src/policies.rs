@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use portcullis::{
-    ConstraintInfo, ConstraintKey, EnforcementPoint, Error, Limits, PolicyException, PolicySet,
-    PolicySettings, Resource, Unsupported,
+    AdmissionEffect, ConstraintInfo, ConstraintKey, EnforcementPoint, Error, Limits, PolicyException,
+    PolicySet, PolicySettings, Resource, Unsupported,
 };
 use portcullis_report::Policy;
 use portcullis_sources::{Choice, Ignores, RenderArgs, documents_without, is_policy, prepared};
@@ -97,6 +97,11 @@ fn digest(set: &PolicySet, implying: &Implying) -> String {
     for constraint in set.constraints() {
         let key = constraint.key();
         add(&key.kind, &key.name, &constraint.object().to_json());
+        // The policy of a binding is none of the templates.
+        let validating = AdmissionEffect::Validating;
+        if &*key.kind == validating.binding_kind() {
+            add(validating.policy_kind(), &key.name, &constraint.template().document().to_json());
+        }
     }
     for (exception, document) in set.exceptions().zip(set.exception_documents()) {
         add(PolicyException::KIND, exception.name(), &document.to_json());

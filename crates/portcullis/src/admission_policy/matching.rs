@@ -53,6 +53,36 @@ impl<'a> Attributes<'a> {
         }
     }
 
+    /// Whether an API server asks no policy about it: policies and what configures webhooks, so that a mistake in one
+    /// can be taken back, and questions that nothing comes of.
+    pub(super) fn is_exempt(&self) -> bool {
+        const EXEMPT: &[(&str, &[&str])] = &[
+            (
+                "admissionregistration.k8s.io",
+                &[
+                    "mutatingadmissionpolicies",
+                    "mutatingadmissionpolicybindings",
+                    "mutatingwebhookconfigurations",
+                    "validatingadmissionpolicies",
+                    "validatingadmissionpolicybindings",
+                    "validatingwebhookconfigurations",
+                ],
+            ),
+            ("authentication.k8s.io", &["selfsubjectreviews", "tokenreviews"]),
+            (
+                "authorization.k8s.io",
+                &[
+                    "localsubjectaccessreviews",
+                    "selfsubjectaccessreviews",
+                    "selfsubjectrulesreviews",
+                    "subjectaccessreviews",
+                ],
+            ),
+        ];
+        let Resource { group, name, .. } = &self.resource;
+        EXEMPT.iter().any(|(known, names)| *known == &**group && names.contains(&&**name))
+    }
+
     fn is_of_namespaces(&self) -> bool {
         &*self.resource.name == "namespaces"
     }
@@ -224,11 +254,14 @@ fn about(rule: &Rule, request: &Attributes<'_>, resource: &Resource, is_known: b
     let is_namespaces =
         resource.group.is_empty() && &*resource.version == "v1" && &*resource.name == "namespaces";
     let is_cluster = is_namespaces || request.namespace.is_empty();
-    let fits = match rule.scope {
-        RuleScope::Any => true,
-        RuleScope::Namespaced => !is_cluster,
-        RuleScope::Cluster => is_cluster,
-    };
+    // What is not known and names no namespace may live in one all the same.
+    let may_live_elsewhere = !is_known && request.namespace.is_empty() && rule.scope != RuleScope::Any;
+    let fits = may_live_elsewhere
+        || match rule.scope {
+            RuleScope::Any => true,
+            RuleScope::Namespaced => !is_cluster,
+            RuleScope::Cluster => is_cluster,
+        };
     if !fits
         || !has(&rule.operations, request.operation.as_str())
         || !has(&rule.groups, &resource.group)
@@ -246,7 +279,7 @@ fn about(rule: &Rule, request: &Attributes<'_>, resource: &Resource, is_known: b
         if part != "*" && part != request.subresource {
             continue;
         }
-        if name == "*" || name == &*resource.name {
+        if (name == "*" || name == &*resource.name) && !may_live_elsewhere {
             return About::Yes;
         }
         if !is_known {

@@ -17,6 +17,7 @@ mod params;
 mod resources;
 #[cfg(test)]
 mod tests;
+mod type_check;
 mod types;
 
 use std::sync::Arc;
@@ -55,7 +56,10 @@ pub(crate) struct CompiledPolicy {
 impl CompiledPolicy {
     /// All that is wrong with its expressions comes back.
     pub(crate) fn compile(api: &AdmissionPolicy) -> (Option<Self>, Vec<Error>) {
-        let (program, errors) = PolicyProgram::compile(api);
+        let (program, mut errors) = PolicyProgram::compile(api);
+        if program.is_some() {
+            errors.extend(type_check::check(api));
+        }
         let compiled = program.map(|program| Self {
             key: api.key.clone(),
             program: Arc::new(program),
@@ -155,6 +159,9 @@ impl BoundPolicy {
             let message = format!("failed to configure binding: {message}");
             BoundAnswer::Misconfigured { message, of_binding: true }
         };
+        if request.is_exempt() {
+            return Err(BoundAnswer::Other);
+        }
         let applies = self.policy.matching.applies(request, kinds, namespace).map_err(of_policy)?;
         let applies = applies.ok_or(BoundAnswer::Other)?;
         if let Some(kind) = &self.policy.param_kind

@@ -6,7 +6,8 @@
 //!
 //! | type | meaning |
 //! |---|---|
-//! | `s` `n` `b` | a text, a number, a truth value |
+//! | `s` `t` `y` | a text; one that is a moment, or bytes |
+//! | `i` `f` `b` | an integer, a float, a truth value |
 //! | `u` | a text or a number |
 //! | `a` | anything |
 //! | `{}T` `!{}T` | a map of texts to values, merged by its keys, or replaced |
@@ -17,8 +18,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use portcullis_cel::Type as CelType;
+
 use crate::names::Gvk;
 use crate::value::{self, Value, View};
+
+/// Named types of CEL, with their fields.
+pub(super) type CelObjects = Vec<(String, Vec<(&'static str, CelType)>)>;
 
 /// The types of an API server of 1.36, in the stable versions.
 const TABLE: &str = include_str!("types.txt");
@@ -133,6 +139,52 @@ impl Types {
         self.0.kinds.get(&format!("{} {}", gvk.api_version(), gvk.kind)).map(|ty| Inner::Table(ty))
     }
 
+    /// The type of a kind of Kubernetes for CEL, with those of all objects in it: each is called by the path to it.
+    pub(super) fn cel_type_of(&self, gvk: &Gvk) -> Option<(CelType, CelObjects)> {
+        let Inner::Table(ty) = self.of_kind(gvk)? else { return None };
+        let mut objects = CelObjects::new();
+        let ty = self.cel_type(ty, &gvk.kind, &mut objects, 0);
+        Some((ty, objects))
+    }
+
+    fn cel_type(&self, text: &'static str, name: &str, objects: &mut CelObjects, depth: usize) -> CelType {
+        /// Types of Kubernetes that are nested deeper are those that hold themselves.
+        const DEEPEST: usize = 16;
+        match text {
+            "s" => return CelType::String,
+            "t" => return CelType::Timestamp,
+            "y" => return CelType::Bytes,
+            "i" => return CelType::Int,
+            "f" => return CelType::Double,
+            "b" => return CelType::Bool,
+            "u" | "a" => return CelType::Dyn,
+            _ => {}
+        }
+        let of_map = text.strip_prefix("!{}").or_else(|| text.strip_prefix("{}"));
+        if let Some(of) = of_map {
+            let of = self.cel_type(of, &format!("{name}.@elem"), objects, depth + 1);
+            return CelType::map(CelType::String, of);
+        }
+        let of_list = text.strip_prefix("<>").or_else(|| text.strip_prefix('!'));
+        let of_list = of_list.or_else(|| Some(text.strip_prefix('[')?.split_once(']')?.1));
+        if let Some(of) = of_list {
+            return CelType::list(self.cel_type(of, &format!("{name}.@idx"), objects, depth + 1));
+        }
+        match self.0.types.get(text) {
+            Some((fields, _)) if *fields != "*" && depth <= DEEPEST => {
+                let fields = fields.split(' ').filter_map(|field| field.split_once('='));
+                let fields: Vec<(&str, CelType)> = fields
+                    .map(|(field, ty)| {
+                        (field, self.cel_type(ty, &format!("{name}.{field}"), objects, depth + 1))
+                    })
+                    .collect();
+                objects.push((name.to_owned(), fields));
+                CelType::object(name)
+            }
+            _ => CelType::Dyn,
+        }
+    }
+
     /// The names in the table that it does not explain.
     #[cfg(test)]
     pub(super) fn unknown_names(&self) -> Vec<String> {
@@ -143,7 +195,8 @@ impl Types {
         });
         let named = named.chain(self.0.kinds.values().map(|ty| (*ty).to_owned()));
         let is_known = |name: &String| {
-            ["s", "n", "b", "u", "a"].contains(&name.as_str()) || self.0.types.contains_key(name.as_str())
+            ["s", "t", "y", "i", "f", "b", "u", "a"].contains(&name.as_str())
+                || self.0.types.contains_key(name.as_str())
         };
         named.filter(|name| !is_known(name)).collect()
     }
@@ -158,8 +211,8 @@ impl Types {
 
     fn parsed(&self, text: &'static str) -> Type<'static> {
         match text {
-            "s" => return Type::Text,
-            "n" => return Type::Number,
+            "s" | "t" | "y" => return Type::Text,
+            "i" | "f" => return Type::Number,
             "b" => return Type::Bool,
             "u" => return Type::TextOrNumber,
             "a" => return Type::Any,

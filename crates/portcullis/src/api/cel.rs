@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::admission_policy::{AdmissionPolicy, Effect};
 use super::text::{RegoVersion, Text, TextPlace};
 use crate::error::{Error, ErrorKind};
 use crate::node::Node;
@@ -92,33 +91,6 @@ impl CelSource {
         // With errors it is compiled all the same, for what else is wrong with it, and never used.
         let failure_policy = failure_policy.unwrap_or(FailurePolicy::Fail);
         Self { variables, match_conditions, validations, failure_policy }
-    }
-
-    /// The expressions of an admission policy, for who shows them.
-    pub(crate) fn of_policy(policy: &AdmissionPolicy) -> Self {
-        let of_text =
-            |text: &Text| Validation { expression: text.clone(), message: None, message_expression: None };
-        let validations = match &policy.effect {
-            Effect::Validate { validations, audit_annotations } => {
-                let validations = validations.iter().map(|validation| Validation {
-                    expression: validation.expression.clone(),
-                    message: validation.message.clone(),
-                    message_expression: validation.message_expression.clone(),
-                });
-                validations
-                    .chain(audit_annotations.iter().map(|annotation| of_text(&annotation.value)))
-                    .collect()
-            }
-            Effect::Mutate { mutations, .. } => {
-                mutations.iter().map(|mutation| of_text(mutation.expression())).collect()
-            }
-        };
-        Self {
-            variables: policy.variables.clone(),
-            match_conditions: policy.match_conditions.clone(),
-            validations,
-            failure_policy: policy.failure_policy,
-        }
     }
 
     /// Its expressions, in the order of evaluation.

@@ -372,6 +372,7 @@ impl Resource {
                 | Self::Constraint(_)
                 | Self::Mutator(_)
                 | Self::AdmissionPolicy(_)
+                | Self::AdmissionPolicyBinding(_)
                 | Self::ExpansionTemplate(_)),
             ) if broken => Some(Self::Rejected(Box::new(resource))),
             resource => resource.filter(|_| !broken),

@@ -16,6 +16,9 @@ use crate::path::FieldPath;
 pub(super) struct AdmissionEntries {
     policies: BTreeMap<Arc<str>, PolicyEntry>,
     bindings: BTreeMap<Arc<str>, BindingEntry>,
+    /// The policies of bindings that were rejected, by the name of the binding: such a policy has one, even if it is
+    /// not in force.
+    rejected: BTreeMap<Arc<str>, Arc<str>>,
 }
 
 #[derive(Debug)]
@@ -60,11 +63,17 @@ impl AdmissionEntries {
         errors
     }
 
-    pub(super) fn upsert_binding(&mut self, api: AdmissionPolicyBinding) {
+    /// Of one that was rejected the version before stays in force.
+    pub(super) fn upsert_binding(&mut self, api: AdmissionPolicyBinding, is_sound: bool) {
         if api.policy.effect != AdmissionEffect::Validating {
             return;
         }
         let name = api.name.clone();
+        if !is_sound {
+            self.rejected.insert(name, api.policy.name);
+            return;
+        }
+        self.rejected.remove(&name);
         let mut entry = BindingEntry { api, bound: None };
         entry.bind(&self.policies);
         self.bindings.insert(name, entry);
@@ -78,6 +87,7 @@ impl AdmissionEntries {
     }
 
     pub(super) fn remove_binding(&mut self, name: &str) {
+        self.rejected.remove(name);
         self.bindings.remove(name);
     }
 
@@ -125,7 +135,10 @@ impl AdmissionEntries {
     }
 
     pub(super) fn unbound(&self) -> Vec<Error> {
-        let is_bound = |name: &Arc<str>| self.bindings.values().any(|entry| entry.api.policy.name == *name);
+        let is_bound = |name: &Arc<str>| {
+            let mut bound = self.bindings.values().map(|entry| &entry.api.policy.name);
+            bound.any(|bound| bound == name) || self.rejected.values().any(|bound| bound == name)
+        };
         let unbound = self.policies.iter().filter(|(name, _)| !is_bound(name));
         let warning = |(_, entry): (_, &PolicyEntry)| {
             let message = "the policy has no binding, so that it applies to nothing";

@@ -175,8 +175,8 @@ impl PolicyStore {
             (Resource::AdmissionPolicy(policy), standing) => {
                 self.admission.upsert_policy(*policy, standing == Standing::Sound)
             }
-            (Resource::AdmissionPolicyBinding(binding), Standing::Sound) => {
-                self.admission.upsert_binding(*binding);
+            (Resource::AdmissionPolicyBinding(binding), standing) => {
+                self.admission.upsert_binding(*binding, standing == Standing::Sound);
                 Vec::new()
             }
             (Resource::Exception(exception), Standing::Sound) => {

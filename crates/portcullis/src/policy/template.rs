@@ -5,9 +5,10 @@ use std::sync::Arc;
 use crate::analysis::{InventoryRead, Told};
 use crate::api::ConstraintTemplate;
 use crate::api::Operation;
-use crate::api::admission_policy::AdmissionPolicy;
-use crate::api::cel::CelSource;
+use crate::api::admission_policy::{AdmissionPolicy, Effect};
+use crate::api::cel::{CelSource, Validation};
 use crate::api::template::{Engine, EngineChoice, EngineSource};
+use crate::api::text::Text;
 use crate::document::Document;
 use crate::enforcement::EnforcementPoint;
 use crate::error::{Error, ErrorKind, Severity};
@@ -249,7 +250,7 @@ impl Template {
                 documents: program.documents(),
                 told: program.told().clone(),
                 comparisons: Vec::new(),
-                source: EngineSource::Cel(CelSource::of_policy(api)),
+                source: EngineSource::Cel(source_of(api)),
                 other: None,
                 document: api.document.clone(),
             }),
@@ -270,6 +271,31 @@ impl Template {
         point != EnforcementPoint::Webhook
             || self.operations.is_empty()
             || self.operations.contains(&operation)
+    }
+}
+
+/// The expressions of an admission policy, for who shows them.
+fn source_of(policy: &AdmissionPolicy) -> CelSource {
+    let of_text =
+        |text: &Text| Validation { expression: text.clone(), message: None, message_expression: None };
+    let validations = match &policy.effect {
+        Effect::Validate { validations, audit_annotations } => {
+            let validations = validations.iter().map(|validation| Validation {
+                expression: validation.expression.clone(),
+                message: validation.message.clone(),
+                message_expression: validation.message_expression.clone(),
+            });
+            validations.chain(audit_annotations.iter().map(|annotation| of_text(&annotation.value))).collect()
+        }
+        Effect::Mutate { mutations, .. } => {
+            mutations.iter().map(|mutation| of_text(mutation.expression())).collect()
+        }
+    };
+    CelSource {
+        variables: policy.variables.clone(),
+        match_conditions: policy.match_conditions.clone(),
+        validations,
+        failure_policy: policy.failure_policy,
     }
 }
 

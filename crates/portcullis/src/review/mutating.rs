@@ -76,6 +76,8 @@ impl AdmissionMutators {
         let mut errors = Vec::new();
         let mut policies: BTreeMap<AdmissionPolicyKey, (AdmissionPolicy, bool)> = BTreeMap::new();
         let mut bindings: BTreeMap<_, AdmissionPolicyBinding> = BTreeMap::new();
+        // A policy of one has a binding, even if that is not in force.
+        let mut rejected_bindings: Vec<AdmissionPolicyKey> = Vec::new();
         for resource in resources {
             let (resource, is_sound) = match resource {
                 Resource::Rejected(resource) => (*resource, false),
@@ -87,6 +89,11 @@ impl AdmissionMutators {
                         errors.push(twice(&policy.document, &earlier.document, policy.subject()));
                     }
                     policies.insert(policy.key.clone(), (*policy, is_sound));
+                }
+                Resource::AdmissionPolicyBinding(binding)
+                    if binding.policy.effect == AdmissionEffect::Mutating && !is_sound =>
+                {
+                    rejected_bindings.push(binding.policy.clone());
                 }
                 Resource::AdmissionPolicyBinding(binding)
                     if binding.policy.effect == AdmissionEffect::Mutating =>
@@ -133,7 +140,9 @@ impl AdmissionMutators {
             errors.push(error.at(location).in_field(path).about(binding.subject()));
         }
         for policy in &sound {
-            if !all.iter().any(|binding| binding.policy == policy.key) {
+            let is_bound = all.iter().any(|binding| binding.policy == policy.key)
+                || rejected_bindings.contains(&policy.key);
+            if !is_bound {
                 let message = "the policy has no binding, so that it applies to nothing";
                 errors.push(
                     Error::warning(ErrorKind::UnboundPolicy, message)

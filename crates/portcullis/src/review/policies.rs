@@ -11,10 +11,11 @@ use crate::api::Operation;
 use crate::api::admission_policy::{DenialReason, ValidationAction};
 use crate::api::cel::FailurePolicy;
 use crate::inventory::Inventory;
-use crate::names::Gvk;
+use crate::names::{Gvk, Scope};
 use crate::object::Object;
 use crate::policy::{CompiledConstraint, PolicySet};
 use crate::program::{AnnotationAnswer, EvaluationError, PolicyAnswer, PolicyDecision, RawViolation};
+use crate::scope::{Places as Homes, builtin};
 use crate::value::{self, Value};
 use crate::world::World;
 
@@ -79,6 +80,14 @@ impl Review {
             "" => object.or(old_object).map_or("", |object| object.name()),
             name => name,
         };
+        let home = match self.namespace_name() {
+            _ if is_namespace => name,
+            // In a namespace, and nobody says in which: it must not count as living in none.
+            "" if builtin::has(&kind.group, &kind.kind) && kinds.scope(&kind) == Scope::Namespaced => {
+                Homes::DEFAULT
+            }
+            name => name,
+        };
         Attributes {
             operation: match self.operation {
                 Operation::None => Operation::Create,
@@ -89,7 +98,7 @@ impl Review {
             kind,
             subresource,
             name,
-            namespace: if is_namespace { name } else { self.namespace_name() },
+            namespace: home,
             object,
             old_object,
             request,

@@ -23,6 +23,7 @@ use crate::analysis::{InventoryRead, ObjectRead, Told};
 use crate::api::admission_policy::{AdmissionPolicy, DenialReason, Effect, Mutation};
 use crate::api::cel::{FailurePolicy, PARAMS};
 use crate::error::{Error, Severity};
+use crate::names::Gvk;
 use crate::value::Value;
 
 /// What all validations of a policy may cost together, with their messages; and its audit annotations.
@@ -214,6 +215,51 @@ impl PolicyProgram {
         (Some(Self { common, reasons, annotations, mutations }), errors)
     }
 
+    /// What is wrong with the expressions of a policy, if its objects are of a kind: warnings, as evaluating does not
+    /// go by types.
+    pub(crate) fn check_types(
+        policy: &AdmissionPolicy,
+        kind: &Gvk,
+        (object, objects): (Type, Objects),
+        params: Option<(Type, Objects)>,
+    ) -> Vec<Error> {
+        let Effect::Validate { validations, .. } = &policy.effect else { return Vec::new() };
+        let mut environment = with_variables(environment_without_variables());
+        let (of_params, more) = params.unwrap_or((Type::Dyn, Vec::new()));
+        for (name, fields) in objects.into_iter().chain(more) {
+            environment = environment.with_object(&name, fields);
+        }
+        environment = environment
+            .with_variable("object", object.clone())
+            .with_variable("oldObject", object)
+            .with_variable(AUTHORIZER, Type::object(AUTHORIZER_TYPE))
+            .with_variable(REQUEST_RESOURCE, Type::object(RESOURCE_CHECK_TYPE));
+        if policy.param_kind.is_some() {
+            environment = environment.with_variable(PARAMS, of_params);
+        }
+        let mut compiler = Compiler::new(&policy.document, environment);
+        for variable in &policy.variables {
+            // What is wrong with one is said where it is used.
+            let ty = portcullis_cel::Program::compile(&variable.expression.text, &compiler.environment)
+                .map_or(Type::Dyn, |program| shown(program.result()));
+            compiler.add(variable.name.clone(), ty, None);
+        }
+        let environment = compiler.environment.clone();
+        let mut warnings = Vec::new();
+        for text in validations
+            .iter()
+            .flat_map(|validation| [Some(&validation.expression), validation.message_expression.as_ref()])
+            .flatten()
+        {
+            let Err(wrong) = portcullis_cel::Program::compile(&text.text, &environment) else { continue };
+            warnings.extend(wrong.into_iter().map(|diagnostic| {
+                let message = format!("of a `{kind}`: {}", diagnostic.message);
+                compiler.error(text, diagnostic.at, message).into_warning().about(policy.subject())
+            }));
+        }
+        warnings
+    }
+
     /// The forms of its mutations, in their order.
     pub(crate) fn mutations(&self) -> impl Iterator<Item = MutationForm> {
         self.mutations.iter().map(|(form, _)| *form)
@@ -387,6 +433,19 @@ fn compile_variables(policy: &AdmissionPolicy, compiler: &mut Compiler<'_>) {
         }
         let result = expression.program.result().clone();
         compiler.add(name, result, Some(expression.program));
+    }
+}
+
+/// Named types, with their fields.
+type Objects = Vec<(String, Vec<(&'static str, Type)>)>;
+
+/// The type that a variable has for others: of objects nothing is known.
+fn shown(ty: &Type) -> Type {
+    match ty {
+        Type::List(of) => Type::list(shown(of)),
+        Type::Map(of) => Type::map(shown(&of.0), shown(&of.1)),
+        Type::Object(_) => Type::Dyn,
+        other => other.clone(),
     }
 }
 
