@@ -143,7 +143,7 @@ fn lint_tells_the_mistakes_of_both() {
     let directory = files();
     write(directory.path(), "validating.yaml", &VALIDATING.replace("variables.most\n", "variables.mots\n"));
     write(directory.path(), "mutating.yaml", &MUTATING.replace("Object{}", "1"));
-    let run = run_in(directory.path(), &["lint", "validating.yaml", "mutating.yaml"]).exits_with(2);
+    let run = run_in(directory.path(), &["lint", "validating.yaml", "mutating.yaml"]).exits_with(1);
     let all = run.stdout + &run.stderr;
     assert!(all.contains("undefined field 'mots'"), "{all}");
     assert!(all.contains("found no matching overload for '_?_:_' applied to '(bool, Object, int)'"), "{all}");
@@ -152,7 +152,58 @@ fn lint_tells_the_mistakes_of_both() {
 #[test]
 fn rules_of_a_webhook_ask_for_what_policies_are_about() {
     let directory = files();
-    let run = run_in(directory.path(), &["generate", "manifests", "validating.yaml"]).exits_with(0);
+    let run =
+        run_in(directory.path(), &["generate", "manifests", "--policies", "validating.yaml"]).exits_with(0);
     let all = run.stdout + &run.stderr;
     assert!(all.contains("deployments"), "{all}");
+}
+
+#[test]
+fn a_policy_of_which_nothing_can_be_read_is_not_left_out() {
+    let directory = files();
+    let nothing =
+        "apiVersion: admissionregistration.k8s.io/v1\nkind: ValidatingAdmissionPolicy\nmetadata: {name: a}\n";
+    write(directory.path(), "nothing.yaml", nothing);
+    let args = ["test", "-p", "nothing.yaml", "-p", "validating.yaml", "-f", "objects.yaml"];
+    let run = run_in(directory.path(), &args).exits_with(2);
+    assert!(run.stderr.contains("required field `spec` is missing"), "{}", run.shown());
+}
+
+#[test]
+fn suites_name_a_policy_and_its_binding() {
+    let directory = files();
+    let (policy, binding) = VALIDATING.split_once("---\n").unwrap();
+    let (params, objects) = OBJECTS.split_once("---\n").unwrap();
+    let (large, small) = objects.split_once("---\n").unwrap();
+    for (name, text) in [
+        ("policy.yaml", policy),
+        ("binding.yaml", binding),
+        ("params.yaml", params),
+        ("large.yaml", large),
+        ("small.yaml", small),
+    ] {
+        write(directory.path(), name, text);
+    }
+    let suite = "kind: Suite
+apiVersion: test.gatekeeper.sh/v1alpha1
+tests:
+- name: replicas
+  template: policy.yaml
+  constraint: binding.yaml
+  cases:
+  - name: too many
+    object: large.yaml
+    inventory: [params.yaml]
+    assertions: [{violations: 1, message: at most 3 replicas}]
+  - name: few
+    object: small.yaml
+    inventory: [params.yaml]
+    assertions: [{violations: no}]
+  - name: nobody says how many
+    object: small.yaml
+    assertions: [{violations: yes, message: no params found}]
+";
+    write(directory.path(), "suite.yaml", suite);
+    let run = run_in(directory.path(), &["verify", "suite.yaml"]);
+    assert_eq!(run.code, Some(0), "{}", run.shown());
 }
