@@ -188,7 +188,8 @@ pub fn is_policy(resource: Option<&Resource>, document: &Document) -> bool {
         None => {
             let (root, mut wrong) = (Node::root(document), Vec::new());
             let mut text = |key| root.optional_text(key, &mut wrong).unwrap_or_default();
-            Gvk::new(&text("apiVersion"), &text("kind")).is_policy()
+            let gvk = Gvk::new(&text("apiVersion"), &text("kind"));
+            gvk.is_policy() || gvk.is_admission_policy()
         }
     }
 }

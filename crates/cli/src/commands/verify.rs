@@ -335,7 +335,7 @@ fn compile(
         }
     }
     let template = only(&template, "ConstraintTemplate", &named.template, at, warnings, |resource| {
-        matches!(resource, Resource::Template(_))
+        matches!(resource, Resource::Template(_) | Resource::AdmissionPolicy(_))
     })?;
     let mut problems = Vec::new();
     let constraint = match read_constraint(&constraint, &named.constraint, at, warnings)? {
@@ -475,7 +475,7 @@ fn read_constraint(
     let (resource, problems) = Resource::read(document);
     let (errors, found) = separate(problems);
     match resource {
-        Some(constraint @ Resource::Constraint(_)) => {
+        Some(constraint @ (Resource::Constraint(_) | Resource::AdmissionPolicyBinding(_))) => {
             warnings.extend(found);
             Ok(Ok(constraint))
         }

@@ -7,6 +7,7 @@
     reason = "a test panics when it fails"
 )]
 
+mod admission;
 mod bench;
 mod cluster;
 mod config_file;

@@ -192,6 +192,13 @@ impl Gvk {
         }
     }
 
+    /// Whether this is an admission policy of the API server's or a binding of one. Who applies them to a cluster does
+    /// not ask us.
+    #[must_use]
+    pub fn is_admission_policy(&self) -> bool {
+        &*self.group == ADMISSION_GROUP && admission_kind(&self.kind).is_some()
+    }
+
     /// Whether this is a kind of tests for policies.
     #[must_use]
     pub fn is_suite(&self) -> bool {
