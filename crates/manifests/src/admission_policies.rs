@@ -361,7 +361,7 @@ mod tests {
 
     #[test]
     fn a_policy_has_what_its_template_says_and_a_binding_for_each_constraint() {
-        let cel = "{generateVAP: true, failurePolicy: Ignore, matchCondition: [{name: c, expression: object != null}], variables: [{name: n, expression: '1'}], validations: [{expression: variables.n == 1, message: m, messageExpression: \"'made'\"}]}";
+        let cel = "{generateVAP: true, failurePolicy: Ignore, matchCondition: [{name: c, expression: object != null}], variables: [{name: number, expression: '1'}], validations: [{expression: variables.number == 1, message: m, messageExpression: \"'made'\"}]}";
         let constraints = [
             constraint(
                 "denies",
@@ -391,12 +391,12 @@ mod tests {
         let names = |field: &str| -> Vec<&str> {
             list(&spec[field]).filter_map(|one| one["name"].as_str()).collect()
         };
-        assert_eq!(names("variables"), ["anyObject", "params", "n"]);
+        assert_eq!(names("variables"), ["anyObject", "params", "number"]);
         assert_eq!(names("matchConditions").len(), 5);
         assert_eq!(names("matchConditions").first(), Some(&"c"));
         assert_eq!(
             spec["validations"],
-            json!([{"expression": "variables.n == 1", "message": "m", "messageExpression": "'made'"}])
+            json!([{"expression": "variables.number == 1", "message": "m", "messageExpression": "'made'"}])
         );
         assert_eq!(denies["metadata"]["name"], "gatekeeper-demo-denies");
         assert_eq!(
