@@ -49,7 +49,7 @@ impl ConfigArgs {
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct EngineArgs {
     /// Whether templates run their CEL where they have any; with `false` their Rego, and those in CEL only are an error.
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value_t = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_value_t = true, default_missing_value = "true", action = clap::ArgAction::Set)]
     pub enable_k8s_native_validation: bool,
 }
 
