@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use portcullis::Engine;
 use serde::{Deserialize, Serialize};
 
 /// A run of one engine. Fields that gator has have its names and meaning; its files are read, with what they do not have left out.
@@ -256,12 +257,12 @@ pub struct StatSource {
     /// `engine`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// `Rego`.
+    /// `Rego`, or `K8sNativeValidation`.
     pub value: String,
 }
 
-/// What each template cost in one iteration, of what its constraints did.
-pub fn stats(constraints: &[ConstraintCost]) -> Vec<StatsEntry> {
+/// What each template cost in one iteration, of what its constraints did, and by which engine it is evaluated.
+pub fn stats(constraints: &[ConstraintCost], engine_of: impl Fn(&str) -> Engine) -> Vec<StatsEntry> {
     let mut templates: BTreeMap<&str, (u64, u64, u64)> = BTreeMap::new();
     for one in constraints {
         let (time, steps, count) = templates.entry(&one.kind).or_default();
@@ -270,10 +271,11 @@ pub fn stats(constraints: &[ConstraintCost]) -> Vec<StatsEntry> {
         *count += 1;
     }
     let entry = |(kind, (time, steps, count)): (&str, (u64, u64, u64))| {
+        let engine = engine_of(kind);
         let stat = |name: &str, value, description: &str| Stat {
             name: name.to_owned(),
             value,
-            source: StatSource { kind: "engine".to_owned(), value: "Rego".to_owned() },
+            source: StatSource { kind: "engine".to_owned(), value: engine.as_str().to_owned() },
             description: description.to_owned(),
         };
         StatsEntry {

@@ -464,7 +464,7 @@ fn judge(
         rules,
         why,
         problems: Problem::all(&problems),
-        templates: policies.templates().count(),
+        templates: templates(policies),
         placed,
         excluded,
         wanted: Wanted { quiet: args.quiet, verbose: args.verbose, max_bytes: args.max_bytes },
@@ -472,6 +472,16 @@ fn judge(
         stats,
         traces,
     })
+}
+
+/// How many policies there are: templates, and admission policies that are bound.
+fn templates(policies: &PolicySet) -> usize {
+    let bound: BTreeSet<Location> = policies
+        .constraints()
+        .filter(|constraint| constraint.key().kind.ends_with("AdmissionPolicyBinding"))
+        .map(|constraint| constraint.template().location().clone())
+        .collect();
+    policies.templates().count() + bound.len()
 }
 
 /// Constraints that apply to no object, and how many objects each criterion keeps them from.

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use portcullis::{ConstraintResult, Verdict, Violation};
+use portcullis::{ConstraintResult, Engine, Verdict, Violation};
 use portcullis_report::bench::{ConstraintCost, StatsEntry, stats};
 use portcullis_report::{Origin, Policy, clip};
 
@@ -157,5 +157,13 @@ pub fn costs<'a>(policies: &[Policy], done: impl IntoIterator<Item = &'a Done>) 
     let is_constraint = |policy: &Policy| matches!(policy.origin, Origin::Constraint(..));
     let mut of = policies.iter().map(is_constraint);
     costs.retain(|_| of.next().unwrap_or_default());
-    stats(&costs)
+    let engine_of = |kind: &str| {
+        let of_kind = policies.iter().filter(|policy| *policy.key.kind == *kind);
+        let engines = of_kind.filter_map(|policy| match &policy.origin {
+            Origin::Constraint(_, engine) => Some(*engine),
+            _ => None,
+        });
+        engines.last().unwrap_or(Engine::Rego)
+    };
+    stats(&costs, engine_of)
 }

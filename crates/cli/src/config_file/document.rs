@@ -76,7 +76,7 @@ impl ConfigFile {
     fn take(&mut self, document: &Document, program: &Command, errors: &mut Vec<Error>) {
         let root = Node::root(document);
         let known: Vec<&str> = [COMMON].into_iter().chain(COMMANDS).collect();
-        check_keys(&root, &known, errors, |_| None);
+        check_keys(&root, &known, errors, |key| elsewhere(key, "", program));
         if let Some(common) = root.field(COMMON) {
             let all = common_keys(program);
             self.section(COMMON, &common, &all, program, errors);

@@ -356,3 +356,11 @@ fn the_schema_is_published_and_agrees_with_the_parser() {
         assert_eq!(validator.is_valid(&config), is_right, "{config}");
     }
 }
+
+#[test]
+fn a_key_at_the_top_is_told_where_it_belongs() {
+    let repository = repository("paths: [manifests]\nexclusions: []\n");
+    let run = run_in(repository.path(), &["test"]).exits_with(2);
+    assert!(run.stderr.contains("it is a key of `test`"), "{}", run.shown());
+    assert!(run.stderr.contains("exclusions are for `test`"), "{}", run.shown());
+}

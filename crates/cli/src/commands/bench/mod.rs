@@ -112,6 +112,13 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<ExitStatus> {
     let total = measured.histogram.count();
     let seconds = measured.took.as_secs_f64();
     let setup = template_compilation + constraint_loading + data_loading;
+    let engine_of_kind = |kind: &str| {
+        let of_kind = set
+            .constraints()
+            .map(|constraint| constraint.template())
+            .find(|template| template.kind() == kind);
+        of_kind.map_or(Engine::Rego, portcullis::TemplateInfo::engine)
+    };
     let result = BenchReport {
         engine: engine_of(&set).to_owned(),
         template_count: set.templates().count(),
@@ -138,7 +145,7 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<ExitStatus> {
         memory_stats: args
             .memory
             .then(|| MemoryStats::of(measured.allocated.count, measured.allocated.bytes, total)),
-        stats_entries: if args.stats { stats(&constraints) } else { Vec::new() },
+        stats_entries: if args.stats { stats(&constraints, engine_of_kind) } else { Vec::new() },
         constraints,
     };
     let mut out = report::stdout(args.output.is_for_people());
