@@ -470,11 +470,13 @@ fn judge(
 
 /// How many policies there are: templates, and admission policies that are bound.
 fn templates(policies: &PolicySet) -> usize {
-    let bound: BTreeSet<Location> = policies
+    let mut bound: Vec<&Location> = policies
         .constraints()
         .filter(|constraint| constraint.key().kind.ends_with("AdmissionPolicyBinding"))
-        .map(|constraint| constraint.template().location().clone())
+        .map(|constraint| constraint.template().location())
         .collect();
+    bound.sort();
+    bound.dedup();
     policies.templates().count() + bound.len()
 }
 

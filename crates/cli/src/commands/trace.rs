@@ -159,11 +159,11 @@ pub fn costs<'a>(policies: &[Policy], done: impl IntoIterator<Item = &'a Done>) 
     costs.retain(|_| of.next().unwrap_or_default());
     let engine_of = |kind: &str| {
         let of_kind = policies.iter().filter(|policy| *policy.key.kind == *kind);
-        let engines = of_kind.filter_map(|policy| match &policy.origin {
+        let mut engines = of_kind.filter_map(|policy| match &policy.origin {
             Origin::Constraint(_, engine) => Some(*engine),
-            _ => None,
+            Origin::Rule(_) => None,
         });
-        engines.last().unwrap_or(Engine::Rego)
+        engines.next().unwrap_or(Engine::Rego)
     };
     stats(&costs, engine_of)
 }
