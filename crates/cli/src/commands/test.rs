@@ -6,7 +6,7 @@
 //!                                              └──> subjects (objects, requests) ───┴── review ──> report
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
