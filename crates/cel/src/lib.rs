@@ -43,6 +43,7 @@ pub use diagnostic::{Diagnostic, DiagnosticKind};
 pub use environment::Environment;
 pub use error::{EvalError, EvalErrorKind};
 pub use library::{Cidr, Format, Quantity, Semver, Url};
+pub use parse::is_reserved;
 pub use program::{Evaluation, Program};
 pub use reads::{Read, ReadStep};
 pub use time::Timestamp;

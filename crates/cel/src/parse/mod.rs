@@ -42,6 +42,17 @@ const RESERVED: &[&str] = &[
     "while",
 ];
 
+/// Whether a word is kept for the language, so that nothing can be called so. A field that is called so is
+/// written `__word__`.
+///
+/// ```
+/// assert!(portcullis_cel::is_reserved("namespace") && !portcullis_cel::is_reserved("name"));
+/// ```
+#[must_use]
+pub fn is_reserved(word: &str) -> bool {
+    RESERVED.contains(&word)
+}
+
 /// The expression of a text, or what is wrong with it.
 pub(crate) fn parse(text: &str) -> Result<Ast, Vec<Diagnostic>> {
     let size = text.chars().count();
@@ -432,7 +443,7 @@ impl<'t> Parser<'t> {
         }
         let word = self.take();
         let name = self.text_of(word);
-        if RESERVED.contains(&name) {
+        if is_reserved(name) {
             let at = start.unwrap_or(offset(word.start));
             self.report(DiagnosticKind::Reserved, at, format!("reserved identifier: {name}"));
         }

@@ -175,27 +175,7 @@ impl Types {
 
 /// The name of a field in CEL; none if it cannot be said there.
 fn escaped(field: &str) -> Option<String> {
-    const KEPT: &[&str] = &[
-        "true",
-        "false",
-        "null",
-        "in",
-        "as",
-        "break",
-        "const",
-        "continue",
-        "else",
-        "for",
-        "function",
-        "if",
-        "import",
-        "let",
-        "loop",
-        "package",
-        "namespace",
-        "return",
-    ];
-    if KEPT.contains(&field) {
+    if portcullis_cel::is_reserved(field) {
         return Some(format!("__{field}__"));
     }
     let first = field.chars().next()?;

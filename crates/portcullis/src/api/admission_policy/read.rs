@@ -25,31 +25,6 @@ const MOST_MATCH_CONDITIONS: usize = 64;
 const MOST_AUDIT_ANNOTATIONS: usize = 20;
 const LONGEST_AUDIT_ANNOTATION: usize = 5 << 10;
 
-/// Words that no variable can be called, though they look like names.
-const RESERVED: &[&str] = &[
-    "true",
-    "false",
-    "null",
-    "in",
-    "as",
-    "break",
-    "const",
-    "continue",
-    "else",
-    "for",
-    "function",
-    "if",
-    "import",
-    "let",
-    "loop",
-    "package",
-    "namespace",
-    "return",
-    "var",
-    "void",
-    "while",
-];
-
 impl AdmissionPolicy {
     /// All that is wrong with it is reported. With mistakes it is never used, but compiled for what else is
     /// wrong with it.
@@ -273,7 +248,7 @@ fn variables(spec: &Node<'_>, errors: &mut Vec<Error>) -> Vec<Named> {
         let name = filled(&node, "name", "name is not specified", errors);
         if let Some((at, name)) = &name {
             let is_name = !name.starts_with(|c: char| c.is_ascii_digit()) && name.chars().all(is_inner);
-            if !is_name || RESERVED.contains(&&**name) {
+            if !is_name || portcullis_cel::is_reserved(name) {
                 errors.push(invalid(at, name, "must be a valid CEL identifier"));
             }
         }
