@@ -13,12 +13,10 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
-use portcullis_rego::{
-    Base, Environment, EvalError, EvalErrorKind, Indexes, Input, Query, Special, Unit, Workspace,
-};
+use portcullis_rego::{Base, Environment, EvalError, EvalErrorKind, Indexes, Input, Query, Unit, Workspace};
 use portcullis_rego_syntax::Span;
 
-use super::{Evaluation, EvaluationError, InventoryComparison, RawViolation, Surroundings};
+use super::{Evaluation, EvaluationError, InventoryComparison, RawViolation, Special, Surroundings};
 use crate::analysis::{self, CallGraph, InventoryRead, Told};
 use crate::api::template::RegoSource;
 use crate::document::Document;
@@ -128,7 +126,7 @@ impl RegoProgram {
     }
 
     /// The program for inputs with this value at a key.
-    pub(super) fn specialise(&self, key: &str, value: &Value) -> Option<Special> {
+    pub(super) fn specialise(&self, key: &str, value: &Value) -> Option<portcullis_rego::Special> {
         // A defect in it must not be one of all evaluations.
         catch_unwind(AssertUnwindSafe(|| self.program.specialise(key, value))).ok().flatten()
     }
@@ -150,7 +148,10 @@ impl RegoProgram {
             seed: surroundings.seed,
             strict_builtin_errors: false,
             indexes: surroundings.indexes,
-            special: surroundings.special,
+            special: match surroundings.special {
+                Some(Special::Rego(special)) => Some(special),
+                Some(Special::Cel(_)) | None => None,
+            },
         };
         let caught = catch_unwind(AssertUnwindSafe(|| self.program.evaluate_in(workspace, &environment)));
         let Ok(evaluation) = caught else {
