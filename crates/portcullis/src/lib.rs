@@ -143,7 +143,10 @@ pub use policy::{
     Unjudgeable,
 };
 pub use portcullis_rego::IndexLimits;
-pub use portcullis_value::{LimitKind, Limits as EvaluationLimits, Watch};
+pub use portcullis_value::{
+    Answers, LimitKind, Limits as EvaluationLimits, ProviderAnswer, ProviderItem, Question,
+};
+pub use portcullis_value::{Questions, Watch};
 pub use portcullis_yaml::lines as yaml_lines;
 pub use program::{ComparingCost, EvaluationError, InventoryComparison};
 pub use review::{AdmissionAnswer, AdmissionDenial, AdmissionMutation, AdmissionMutators, Applicability};

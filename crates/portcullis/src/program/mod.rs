@@ -14,7 +14,7 @@ pub(crate) use portcullis_rego::Base;
 pub use portcullis_rego::ComparingCost;
 use portcullis_rego::Indexes;
 pub(crate) use portcullis_rego::{Special, Workspace};
-use portcullis_value::{LimitKind, Limits, Watch};
+use portcullis_value::{Answers, LimitKind, Limits, Questions, Watch};
 
 use crate::analysis::{InventoryRead, ObjectRead, Told};
 use crate::api::template::EngineSource;
@@ -46,6 +46,8 @@ pub(crate) struct Evaluation {
     pub(crate) result: Result<Vec<RawViolation>, EvaluationError>,
     pub(crate) prints: Vec<String>,
     pub(crate) steps: u64,
+    /// What it asks of the world outside and is not answered; the result is an error then.
+    pub(crate) questions: Questions,
 }
 
 /// One thing that a program says is wrong.
@@ -212,7 +214,12 @@ impl Program {
             Self::Cel(program) => program.evaluate(input, surroundings),
             Self::Policy(_) => {
                 let message = "an admission policy was asked without its binding: please report this";
-                Evaluation { result: Err(EvaluationError::new(message)), prints: Vec::new(), steps: 0 }
+                Evaluation {
+                    result: Err(EvaluationError::new(message)),
+                    prints: Vec::new(),
+                    steps: 0,
+                    questions: Questions::default(),
+                }
             }
         }
     }
@@ -242,4 +249,5 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) watch: Option<&'a dyn Watch>,
     pub(crate) now_ns: Option<i64>,
     pub(crate) seed: u64,
+    pub(crate) answers: Option<&'a Answers>,
 }

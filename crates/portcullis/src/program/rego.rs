@@ -17,6 +17,7 @@ use portcullis_rego::{
     Base, Environment, EvalError, EvalErrorKind, Indexes, Input, Query, Special, Unit, Workspace,
 };
 use portcullis_rego_syntax::Span;
+use portcullis_value::Questions;
 
 use super::{Evaluation, EvaluationError, InventoryComparison, RawViolation, Surroundings};
 use crate::analysis::{self, CallGraph, InventoryRead, Told};
@@ -148,6 +149,7 @@ impl RegoProgram {
             watch: surroundings.watch,
             now_ns: surroundings.now_ns,
             seed: surroundings.seed,
+            answers: surroundings.answers,
             strict_builtin_errors: false,
             indexes: surroundings.indexes,
             special: surroundings.special,
@@ -155,13 +157,14 @@ impl RegoProgram {
         let caught = catch_unwind(AssertUnwindSafe(|| self.program.evaluate_in(workspace, &environment)));
         let Ok(evaluation) = caught else {
             let result = Err(EvaluationError::new("the evaluation panicked: please report this"));
-            return Evaluation { result, prints: Vec::new(), steps: 0 };
+            return Evaluation { result, prints: Vec::new(), steps: 0, questions: Questions::default() };
         };
         let result = match &evaluation.result {
             Ok(value) => violations(value),
             Err(error) => Err(self.evaluation_error(error)),
         };
-        Evaluation { result, prints: evaluation.prints, steps: evaluation.steps }
+        let portcullis_rego::Evaluation { prints, steps, questions, .. } = evaluation;
+        Evaluation { result, prints, steps, questions }
     }
 
     fn evaluation_error(&self, error: &EvalError) -> EvaluationError {

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use portcullis_cel::{Activation, CelValue, EvalError, EvalErrorKind};
 use portcullis_rego_syntax::Span;
-use portcullis_value::{Budget, LimitKind, Limits, Watch};
+use portcullis_value::{Budget, LimitKind, Limits, Questions, Watch};
 
 use super::names::{AUTHORIZER, AUTHORIZER_TYPE, REQUEST_RESOURCE, RESOURCE_CHECK_TYPE, Seen};
 use super::{
@@ -40,7 +40,7 @@ impl CelProgram {
             let seen = Seen::of(input, surroundings.constraint);
             self.judge(&seen, tank, cost)
         });
-        Evaluation { result, prints: Vec::new(), steps }
+        Evaluation { result, prints: Vec::new(), steps, questions: Questions::default() }
     }
 
     /// Runs what evaluates expressions within limits that they have in common, with so many times the steps. The
