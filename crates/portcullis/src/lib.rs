@@ -108,7 +108,7 @@ pub use analysis::Explanation;
 pub use analysis::InventoryRead;
 pub use api::{
     AdmissionPolicy, AdmissionPolicyBinding, AdmissionReview, Config, Constraint, ConstraintTemplate, Engine,
-    EngineChoice, ExclusionRule, ExpansionTemplate, Mutator, Operation, PolicyException, Process,
+    EngineChoice, ExclusionRule, ExpansionTemplate, Mutator, Operation, PolicyException, Process, Provider,
     RegoVersion, Resource, SyncSet, Unsupported, Uses, unsupported_kinds,
 };
 pub use decision::{Decision, Finding};

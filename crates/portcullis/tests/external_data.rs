@@ -44,7 +44,12 @@ fn reviewed() -> Review {
 
 fn reply(value: &str) -> ProviderAnswer {
     let items = [ProviderItem::Value(value.into())];
-    ProviderAnswer::Reply { items: items.into(), status_code: 200, system_error: "".into() }
+    ProviderAnswer::Reply {
+        items: items.into(),
+        status_code: 200,
+        system_error: "".into(),
+        is_idempotent: true,
+    }
 }
 
 /// A provider that says `v:` and the key, but of some keys an error, and of others nothing that can be read.
@@ -55,7 +60,12 @@ fn said(provider: &str, key: &str) -> ProviderAnswer {
         }
         2 => {
             let items = [ProviderItem::Error(format!("{key} is bad").into())];
-            ProviderAnswer::Reply { items: items.into(), status_code: 200, system_error: "".into() }
+            ProviderAnswer::Reply {
+                items: items.into(),
+                status_code: 200,
+                system_error: "".into(),
+                is_idempotent: true,
+            }
         }
         _ => reply(&format!("v:{key}")),
     }

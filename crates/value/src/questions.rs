@@ -168,6 +168,9 @@ pub enum ProviderAnswer {
         status_code: u16,
         /// What the reply says of all of it; mostly empty.
         system_error: Arc<str>,
+        /// Whether the provider says that the answer does not depend on when and how often it is asked: mutators ask for
+        /// that.
+        is_idempotent: bool,
     },
     /// There is no reply, or none that can be read.
     Failure {
@@ -185,7 +188,7 @@ impl ProviderAnswer {
     pub fn is_failed(&self) -> bool {
         match self {
             Self::Failure { .. } => true,
-            Self::Reply { items, status_code, system_error } => {
+            Self::Reply { items, status_code, system_error, is_idempotent: _ } => {
                 !system_error.is_empty()
                     || !matches!(status_code, 0 | 200..=299)
                     || !items.iter().any(|item| matches!(item, ProviderItem::Value(_)))

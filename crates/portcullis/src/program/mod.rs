@@ -182,6 +182,14 @@ impl Program {
         }
     }
 
+    /// Whether it may ask the world outside.
+    pub(crate) fn may_ask(&self) -> bool {
+        match self {
+            Self::Rego(program) => program.may_ask(),
+            Self::Cel(_) | Self::Policy(_) => false,
+        }
+    }
+
     /// Whether its answers may rest on what is at a place of `input` or `data`, or below it. Unlike
     /// [`Self::object_reads`] these are never too few.
     pub(crate) fn may_rest_on(&self, base: Base, place: &[Option<&str>]) -> bool {

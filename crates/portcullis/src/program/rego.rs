@@ -36,6 +36,7 @@ pub(crate) struct RegoProgram {
     told: Arc<Told>,
     /// What its answers may rest on; worked out when it is first asked for.
     rests_on: OnceLock<portcullis_rego::Reads>,
+    may_ask: bool,
 }
 
 impl RegoProgram {
@@ -64,6 +65,7 @@ impl RegoProgram {
                     document: document.clone(),
                     told: Arc::new(Told::new(texts.clone(), modules.iter().map(|parsed| &parsed.module))),
                     rests_on: OnceLock::new(),
+                    may_ask: texts.iter().any(|text| text.text.contains("external_data")),
                 };
                 (Some(program), errors)
             }
@@ -120,6 +122,11 @@ impl RegoProgram {
     /// [`Self::object_reads`], which are for showing people where something is, these are never too few.
     pub(super) fn may_rest_on(&self, base: Base, place: &[Option<&str>]) -> bool {
         self.rests_on.get_or_init(|| self.program.reads()).meet(base, place)
+    }
+
+    /// Whether it may ask the world outside: it has the name of what asks, wherever that stands.
+    pub(super) fn may_ask(&self) -> bool {
+        self.may_ask
     }
 
     /// Makes what evaluations over these objects look up. Never panics: what cannot be made is met by the

@@ -72,6 +72,44 @@ impl PolicySet {
         Outcome { point, results, is_cut: room.is_some_and(|room| room.is_cut()) }
     }
 
+    /// Whether some policy may ask the world outside at all.
+    #[must_use]
+    pub fn may_ask(&self) -> bool {
+        self.compiled().any(|constraint| constraint.template.program.may_ask())
+    }
+
+    /// What a review would ask that the world does not know, without judging by policies that never ask. For who
+    /// wants to ask for many reviews at once, before they judge.
+    ///
+    /// Cost: a matcher per candidate, one evaluation per constraint that applies and may ask.
+    #[must_use]
+    pub fn questions(
+        &self,
+        review: &Review,
+        implied: &[Review],
+        world: &World<'_>,
+        point: EnforcementPoint,
+    ) -> Questions {
+        let asking: HashSet<&ConstraintKey> = self
+            .compiled()
+            .filter(|constraint| constraint.template.program.may_ask())
+            .map(|constraint| constraint.info.key())
+            .collect();
+        let mut questions = Questions::default();
+        if asking.is_empty() {
+            return questions;
+        }
+        for one in std::iter::once(review).chain(implied) {
+            self.review_some(one, world, point, &|key| asking.contains(key), |ask| {
+                for question in ask(world).questions.iter() {
+                    // Those that there is no room for are asked next time.
+                    let _ = questions.ask(question.clone());
+                }
+            });
+        }
+        questions
+    }
+
     /// Judges a review as [`PolicySet::review_with`], and asks until nothing is asked any more, in
     /// [`PolicySet::MAX_ROUNDS`] rounds at most. `answer` is given what is not known yet and may answer as much of it as
     /// it can; if it answers nothing of it, that was the last round. What was answered is in `answers`, which may have some from

@@ -120,7 +120,7 @@ fn answer(
                 has_reply = false;
                 (*status_code, system_error)
             }
-            ProviderAnswer::Reply { items, status_code, system_error } => {
+            ProviderAnswer::Reply { items, status_code, system_error, is_idempotent: _ } => {
                 context.budget.make_items(items.len().saturating_mul(3))?;
                 for item in items.iter() {
                     context.budget.take(key.len())?;
