@@ -144,7 +144,7 @@ pub use policy::{
 };
 pub use portcullis_rego::IndexLimits;
 pub use portcullis_value::{
-    Answers, LimitKind, Limits as EvaluationLimits, ProviderAnswer, ProviderItem, Question,
+    Answers, LimitKind, Limits as EvaluationLimits, ProviderAnswer, ProviderFailure, ProviderItem, Question,
 };
 pub use portcullis_value::{Questions, Watch};
 pub use portcullis_yaml::lines as yaml_lines;

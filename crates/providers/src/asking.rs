@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use portcullis::{Answers, Provider, ProviderAnswer, Questions};
+use portcullis::{Answers, Provider, ProviderAnswer, ProviderItem, Questions};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
@@ -264,9 +264,7 @@ impl Providers {
             else {
                 continue;
             };
-            let is_silent = items.iter().any(
-                |item| matches!(item, portcullis::ProviderItem::Error(why) if **why == *protocol::SILENT),
-            );
+            let is_silent = items.contains(&ProviderItem::Silent);
             if system_error.is_empty() && !is_silent {
                 let (items, system_error) = (items.clone(), system_error.clone());
                 let answer = ProviderAnswer::Reply {

@@ -105,6 +105,7 @@ pub(crate) fn weight(answer: &ProviderAnswer) -> usize {
             let of_item = |item: &ProviderItem| match item {
                 ProviderItem::Value(value) => weight_of(value),
                 ProviderItem::Error(why) => why.len(),
+                ProviderItem::Silent => 0,
             };
             items.iter().map(|item| 32 + of_item(item)).sum::<usize>() + system_error.len()
         }

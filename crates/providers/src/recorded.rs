@@ -143,11 +143,13 @@ fn answer(said: &Value) -> Result<ProviderAnswer, String> {
                     .ok_or("`status` must be a status of HTTP")?;
             }
             "systemError" => system_error = text(name, value)?,
+            "silent" if truth(name, value)? => items.push(ProviderItem::Silent),
+            "silent" => {}
             "noReply" => is_failure = truth(name, value)?,
             "idempotent" => is_idempotent = truth(name, value)?,
             other => {
                 return Err(format!(
-                    "unknown field `{other}`: an answer has `value` or `error`, `status`, `systemError`, `items`, `noReply`, `idempotent`"
+                    "unknown field `{other}`: an answer has `value` or `error`, `status`, `systemError`, `items`, `silent`, `noReply`, `idempotent`"
                 ));
             }
         }
@@ -173,6 +175,7 @@ fn answer(said: &Value) -> Result<ProviderAnswer, String> {
 fn one(item: &Value) -> Result<ProviderItem, String> {
     match entries(item, "an item")?.as_slice() {
         [("value", value)] => Ok(ProviderItem::Value((*value).clone())),
+        [("silent", value)] if matches!(value.view(), View::Bool(true)) => Ok(ProviderItem::Silent),
         [("error", value)] => Ok(ProviderItem::Error(text("error", value)?.into())),
         _ => Err("an item has `value` or `error`".to_owned()),
     }
@@ -210,6 +213,7 @@ impl Serialize for Written<'_> {
                 match &**items {
                     [ProviderItem::Value(value)] => map.serialize_entry("value", value)?,
                     [ProviderItem::Error(why)] => map.serialize_entry("error", &**why)?,
+                    [ProviderItem::Silent] => map.serialize_entry("silent", &true)?,
                     [] => {}
                     items => {
                         let items: Vec<BTreeMap<&str, serde_json::Value>> = items.iter().map(item).collect();
@@ -237,6 +241,7 @@ fn item(item: &ProviderItem) -> BTreeMap<&'static str, serde_json::Value> {
             BTreeMap::from([("value", serde_json::to_value(value).unwrap_or_default())])
         }
         ProviderItem::Error(why) => BTreeMap::from([("error", (**why).into())]),
+        ProviderItem::Silent => BTreeMap::from([("silent", true.into())]),
     }
 }
 
@@ -246,9 +251,9 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_again() {
-        let text = "providers:\n  cosign:\n    app:1: {value: signed}\n    'app:2': {error: not signed}\n    app:3: {value: {by: [a, 1]}}\n    app:4: {items: [{value: 1}, {error: e}], status: 201}\n  directory:\n    team-a: {systemError: is down, status: 503}\n    team-b: {noReply: true, status: 500, systemError: no}\n";
+        let text = "providers:\n  cosign:\n    app:1: {value: signed}\n    'app:2': {error: not signed}\n    app:3: {value: {by: [a, 1]}}\n    app:4: {items: [{value: 1}, {error: e}], status: 201}\n    app:5: {silent: true}\n  directory:\n    team-a: {systemError: is down, status: 503}\n    team-b: {noReply: true, status: 500, systemError: no}\n";
         let recorded = Recorded::read(text).unwrap();
-        assert_eq!(recorded.answers().all_external_data().count(), 6);
+        assert_eq!(recorded.answers().all_external_data().count(), 7);
         let again = Recorded::read(&recorded.write()).unwrap();
         assert_eq!((&again, again.write()), (&recorded, recorded.write()));
     }

@@ -47,7 +47,9 @@ pub use json_number::JsonNumber;
 pub use number::{MAX_BITS, Number};
 pub use object::Object;
 pub use output::{Output, TooLong};
-pub use questions::{Answers, ProviderAnswer, ProviderItem, Question, Questions, TooManyQuestions};
+pub use questions::{
+    Answers, ProviderAnswer, ProviderFailure, ProviderItem, Question, Questions, TooManyQuestions,
+};
 pub use set::Set;
 pub use share::Sharing;
 pub use text::{Charset, is_printable, quote, quote_with, text, write, write_number};

@@ -182,20 +182,32 @@ pub enum ProviderAnswer {
 }
 
 impl ProviderAnswer {
-    /// Whether it is an answer that a policy must not take for a value: there is no reply, the reply has an error of
-    /// the whole or of the key, or a status that is none of success.
+    /// How it is no answer: a policy that does not look at what says so must not take it for one. An error of the key is
+    /// an answer.
     #[must_use]
-    pub fn is_failed(&self) -> bool {
+    pub fn failure(&self) -> Option<ProviderFailure> {
         match self {
-            Self::Failure { .. } => true,
+            Self::Failure { .. } => Some(ProviderFailure::OfAll),
             Self::Reply { items, status_code, system_error, is_idempotent: _ } => {
-                !system_error.is_empty()
-                    || !matches!(status_code, 0 | 200..=299)
-                    || !items.iter().any(|item| matches!(item, ProviderItem::Value(_)))
-                    || items.iter().any(|item| matches!(item, ProviderItem::Error(_)))
+                if !system_error.is_empty() || !matches!(status_code, 0 | 200..=299) {
+                    Some(ProviderFailure::OfAll)
+                } else if items.is_empty() || items.contains(&ProviderItem::Silent) {
+                    Some(ProviderFailure::Silence)
+                } else {
+                    None
+                }
             }
         }
     }
+}
+
+/// How what a provider said is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProviderFailure {
+    /// There is no reply, or it says that it is none: `system_error` and `status_code` of the call say so.
+    OfAll,
+    /// The reply says nothing of the key: `errors` of the call says so.
+    Silence,
 }
 
 /// One thing that a provider says of a key.
@@ -205,6 +217,13 @@ pub enum ProviderItem {
     Value(Value),
     /// Why there is none; not empty.
     Error(Arc<str>),
+    /// Nothing, though it was asked.
+    Silent,
+}
+
+impl ProviderItem {
+    /// What is told of a key of which a provider said nothing.
+    pub const SILENT: &'static str = "the provider said nothing of this key";
 }
 
 impl Answers {

@@ -17,7 +17,7 @@ use portcullis_rego::{
     Base, Environment, EvalError, EvalErrorKind, Indexes, Input, Query, Special, Unit, Workspace,
 };
 use portcullis_rego_syntax::Span;
-use portcullis_value::Questions;
+use portcullis_value::{ProviderFailure, Questions};
 
 use super::{Evaluation, EvaluationError, InventoryComparison, RawViolation, Surroundings};
 use crate::analysis::{self, CallGraph, InventoryRead, Told};
@@ -37,6 +37,36 @@ pub(crate) struct RegoProgram {
     /// What its answers may rest on; worked out when it is first asked for.
     rests_on: OnceLock<portcullis_rego::Reads>,
     may_ask: bool,
+    looks: Looks,
+}
+
+/// What of an answer a policy looks at that says that it is none: by its text, without comments.
+#[derive(Clone, Copy, Debug, Default)]
+struct Looks {
+    /// `errors`.
+    errors: bool,
+    /// `system_error` or `status_code`.
+    of_all: bool,
+}
+
+impl Looks {
+    fn of<'t>(texts: impl Iterator<Item = &'t str>) -> Self {
+        let mut looks = Self::default();
+        for line in texts.flat_map(str::lines) {
+            let code = line.split('#').next().unwrap_or_default();
+            looks.of_all |= code.contains("system_error") || code.contains("status_code");
+            looks.errors |= code.contains("errors");
+        }
+        looks
+    }
+
+    /// Whether a failure is something that it looks at.
+    const fn covers(self, failure: ProviderFailure) -> bool {
+        match failure {
+            ProviderFailure::OfAll => self.of_all,
+            ProviderFailure::Silence => self.of_all || self.errors,
+        }
+    }
 }
 
 impl RegoProgram {
@@ -65,6 +95,7 @@ impl RegoProgram {
                     document: document.clone(),
                     told: Arc::new(Told::new(texts.clone(), modules.iter().map(|parsed| &parsed.module))),
                     rests_on: OnceLock::new(),
+                    looks: Looks::of(texts.iter().map(|text| &*text.text)),
                     may_ask: texts.iter().any(|text| text.text.contains("external_data")),
                 };
                 (Some(program), errors)
@@ -167,7 +198,15 @@ impl RegoProgram {
             return Evaluation { result, prints: Vec::new(), steps: 0, questions: Questions::default() };
         };
         let result = match &evaluation.result {
-            Ok(value) => violations(value),
+            Ok(value) => violations(value).and_then(|found| match &evaluation.failed_answer {
+                // It rests on an answer that is none, and does not look whether it is one.
+                Some((failure, why)) if found.is_empty() && !self.looks.covers(*failure) => {
+                    Err(EvaluationError::new(format!(
+                        "{why}; the policy looks at neither `system_error` nor `errors`, so that it would pass"
+                    )))
+                }
+                _ => Ok(found),
+            }),
             Err(error) => Err(self.evaluation_error(error)),
         };
         let portcullis_rego::Evaluation { prints, steps, questions, .. } = evaluation;

@@ -3,7 +3,7 @@
 //!
 //! Arguments of another form are undefined in Gatekeeper, so that the policy passes; here they are an error.
 
-use portcullis_value::{Answers, ProviderAnswer, ProviderItem, Question, Value, View};
+use portcullis_value::{Answers, ProviderAnswer, ProviderFailure, ProviderItem, Question, Value, View};
 
 use super::operand::value;
 use super::{Context, Failure, Outcome};
@@ -133,6 +133,7 @@ fn answer(
                             context.budget.make_text(why.len())?;
                             errors.push(pair(key, Value::from(&**why)));
                         }
+                        ProviderItem::Silent => errors.push(pair(key, Value::from(ProviderItem::SILENT))),
                     }
                 }
                 (*status_code, system_error)
@@ -142,11 +143,19 @@ fn answer(
         if of_all.is_empty() {
             of_all = system_error;
         }
-        if context.outside.failure.is_none() && answer.is_failed() {
-            let why = if system_error.is_empty() { "an error of the key, or no value" } else { system_error };
+        let failure = answer.failure();
+        let is_first = context.outside.failure.as_ref().is_none_or(|(known, _)| {
+            *known == ProviderFailure::Silence && failure == Some(ProviderFailure::OfAll)
+        });
+        if let (Some(failure), true) = (failure, is_first) {
+            let why = match (failure, &**system_error) {
+                (ProviderFailure::Silence, _) => ProviderItem::SILENT.to_owned(),
+                (ProviderFailure::OfAll, "") => format!("status {status_code}"),
+                (ProviderFailure::OfAll, why) => why.to_owned(),
+            };
             context.budget.take(why.len() + key.len())?;
             let question = Question::ExternalData { provider: (*provider).into(), key: (**key).into() };
-            context.outside.failure = Some(format!("{question}: {why}"));
+            context.outside.failure = Some((failure, format!("{question}: {why}")));
         }
     }
     context.budget.make_text(of_all.len())?;

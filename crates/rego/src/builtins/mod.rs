@@ -59,7 +59,7 @@ mod yaml;
 
 use portcullis_rego_syntax::builtins::{self, Builtin as Row};
 use portcullis_value::{
-    Answers, Budget, Exceeded, LimitKind, Limits, Number, Output, Questions, TooLong, Value,
+    Answers, Budget, Exceeded, LimitKind, Limits, Number, Output, ProviderFailure, Questions, TooLong, Value,
 };
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -156,8 +156,8 @@ pub struct Outside<'w> {
     pub answers: Option<&'w Answers>,
     /// What is not known.
     pub questions: Questions,
-    /// The first answer that was used and is a failure.
-    pub failure: Option<String>,
+    /// The first answer that was used and is none, as a sentence.
+    pub failure: Option<(ProviderFailure, String)>,
 }
 
 /// What outlives an evaluation: compiled patterns. Never changes an answer.

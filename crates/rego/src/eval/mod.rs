@@ -18,7 +18,7 @@ mod shared;
 mod workspace;
 
 use portcullis_rego_syntax::Span;
-use portcullis_value::{Answers, Budget, LimitKind, Limits, Questions, Value, View, Watch};
+use portcullis_value::{Answers, Budget, LimitKind, Limits, ProviderFailure, Questions, Value, View, Watch};
 
 use crate::builtins::{Caches, Outside};
 use crate::common::Commons;
@@ -185,7 +185,7 @@ pub struct Evaluation {
     pub questions: Questions,
     /// The first failure among the answers that it was given: what a policy that looks only at what is well does not
     /// see.
-    pub failed_answer: Option<String>,
+    pub failed_answer: Option<(ProviderFailure, String)>,
 }
 
 impl Program {
