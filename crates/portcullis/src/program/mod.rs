@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub(crate) use portcullis_rego::Base;
 pub use portcullis_rego::ComparingCost;
 use portcullis_rego::Indexes;
-use portcullis_value::{LimitKind, Limits, Watch};
+use portcullis_value::{Answers, LimitKind, Limits, Questions, Watch};
 
 use crate::analysis::{InventoryRead, ObjectRead, Told};
 use crate::api::template::EngineSource;
@@ -68,6 +68,8 @@ pub(crate) struct Evaluation {
     pub(crate) result: Result<Vec<RawViolation>, EvaluationError>,
     pub(crate) prints: Vec<String>,
     pub(crate) steps: u64,
+    /// What it asks of the world outside and is not answered; the result is an error then.
+    pub(crate) questions: Questions,
 }
 
 /// One thing that a program says is wrong.
@@ -202,6 +204,14 @@ impl Program {
         }
     }
 
+    /// Whether it may ask the world outside.
+    pub(crate) fn may_ask(&self) -> bool {
+        match self {
+            Self::Rego(program) => program.may_ask(),
+            Self::Cel(_) | Self::Policy(_) => false,
+        }
+    }
+
     /// Whether its answers may rest on what is at a place of `input` or `data`, or below it. Unlike
     /// [`Self::object_reads`] these are never too few.
     pub(crate) fn may_rest_on(&self, base: Base, place: &[Option<&str>]) -> bool {
@@ -237,7 +247,12 @@ impl Program {
             Self::Cel(program) => program.evaluate(&mut workspace.cel, input, surroundings),
             Self::Policy(_) => {
                 let message = "an admission policy was asked without its binding: please report this";
-                Evaluation { result: Err(EvaluationError::new(message)), prints: Vec::new(), steps: 0 }
+                Evaluation {
+                    result: Err(EvaluationError::new(message)),
+                    prints: Vec::new(),
+                    steps: 0,
+                    questions: Questions::default(),
+                }
             }
         }
     }
@@ -267,4 +282,5 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) watch: Option<&'a dyn Watch>,
     pub(crate) now_ns: Option<i64>,
     pub(crate) seed: u64,
+    pub(crate) answers: Option<&'a Answers>,
 }

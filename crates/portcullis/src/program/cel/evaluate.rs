@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use portcullis_cel::{Activation, CelValue, EvalError, EvalErrorKind, PER_CALL_LIMIT};
 use portcullis_rego_syntax::Span;
-use portcullis_value::{Budget, LimitKind, Limits, Watch};
+use portcullis_value::{Budget, LimitKind, Limits, Questions, Watch};
 
 use super::kept::{Kept, Lasts, Made, OfReview};
 use super::names::{AUTHORIZER, AUTHORIZER_TYPE, REQUEST_RESOURCE, RESOURCE_CHECK_TYPE, Seen};
@@ -48,7 +48,7 @@ impl CelProgram {
         let kept = Kept::of(review, constraint);
         let (result, steps) =
             self.within(limits, STEPS, watch, &kept, |tank, cost| self.judge(&seen, tank, cost));
-        Evaluation { result, prints: Vec::new(), steps }
+        Evaluation { result, prints: Vec::new(), steps, questions: Questions::default() }
     }
 
     /// Runs what evaluates expressions within limits that they have in common, with so many times the steps. The
