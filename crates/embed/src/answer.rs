@@ -102,8 +102,8 @@ impl CompileAnswer {
 pub(crate) struct InventoryAnswer {
     /// How many objects there are now.
     objects: usize,
-    /// Whether all changes were taken.
-    ok: bool,
+    /// Whether all changes were done.
+    pub(crate) ok: bool,
     problems: Vec<Problem>,
     version: u32,
 }

@@ -43,6 +43,21 @@ struct Snapshot {
     places: Places,
 }
 
+/// An answer, and what it comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Whether all changes of the inventory were done; whether the object or the request is allowed.
+    pub is_good: bool,
+    /// The answer.
+    pub json: String,
+}
+
+impl Answer {
+    fn refused(json: String) -> Self {
+        Self { is_good: false, json }
+    }
+}
+
 /// What [`Engine::compile`] made.
 #[derive(Debug)]
 pub struct Compiled {
@@ -113,8 +128,16 @@ impl Engine {
     /// wrong is a problem; those beside it are done. Reviews that begin after the call see all of them.
     #[must_use]
     pub fn apply_inventory(&self, request: &[u8]) -> String {
+        self.answer_inventory(request).json
+    }
+
+    /// As [`Engine::apply_inventory`], for callers that do not read JSON.
+    #[must_use]
+    pub fn answer_inventory(&self, request: &[u8]) -> Answer {
         let done = guarded(|| self.try_apply(request));
-        json(&done.unwrap_or_else(|defect| InventoryAnswer::of(self.snapshot().inventory.len(), &[defect])))
+        let answer =
+            done.unwrap_or_else(|defect| InventoryAnswer::of(self.snapshot().inventory.len(), &[defect]));
+        Answer { is_good: answer.ok, json: json(&answer) }
     }
 
     fn try_apply(&self, request: &[u8]) -> InventoryAnswer {
@@ -156,22 +179,36 @@ impl Engine {
     /// `reviewAnswer` out.
     #[must_use]
     pub fn review(&self, text: &[u8], options: &[u8], host: &dyn Host) -> String {
-        guarded(|| match self.judge(text, options, host, Asked::Anything, |judged| json(&judged.answer())) {
-            Ok(answer) => answer,
-            Err(errors) => json(&ReviewAnswer::refusal(&errors)),
+        self.answer_review(text, options, host).json
+    }
+
+    /// As [`Engine::review`], for callers that do not read JSON.
+    #[must_use]
+    pub fn answer_review(&self, text: &[u8], options: &[u8], host: &dyn Host) -> Answer {
+        let refused = |errors: &[Error]| Answer::refused(json(&ReviewAnswer::refusal(errors)));
+        guarded(|| {
+            let say = |judged: &Judged<'_>| json(&judged.answer());
+            self.judge(text, options, host, Asked::Anything, say).unwrap_or_else(|errors| refused(&errors))
         })
-        .unwrap_or_else(|defect| json(&ReviewAnswer::refusal(&[defect])))
+        .unwrap_or_else(|defect| refused(&[defect]))
     }
 
     /// Answers an admission request: the body that an API server sends in, the body that it is answered with out.
     /// What cannot be read or judged is answered `allowed: false`.
     #[must_use]
     pub fn admit(&self, body: &[u8], options: &[u8], host: &dyn Host) -> String {
+        self.answer_admission(body, options, host).json
+    }
+
+    /// As [`Engine::admit`], for callers that do not read JSON.
+    #[must_use]
+    pub fn answer_admission(&self, body: &[u8], options: &[u8], host: &dyn Host) -> Answer {
+        let refused = |errors: &[Error]| Answer::refused(admission::refusal(body, errors));
         guarded(|| {
             self.judge(body, options, host, Asked::Request, admission::answer)
-                .unwrap_or_else(|errors| admission::refusal(body, &errors))
+                .unwrap_or_else(|errors| refused(&errors))
         })
-        .unwrap_or_else(|defect| admission::refusal(body, &[defect]))
+        .unwrap_or_else(|defect| refused(&[defect]))
     }
 
     /// Judges, and hands what came of it to `say`.
@@ -182,7 +219,7 @@ impl Engine {
         host: &dyn Host,
         asked: Asked,
         say: impl FnOnce(&Judged<'_>) -> String,
-    ) -> Result<String, Vec<Error>> {
+    ) -> Result<Answer, Vec<Error>> {
         let options = Options::read(options).map_err(|error| vec![error])?;
         let Some(end) = End::of(host, options.timeout_ms) else {
             let message = "`timeoutMs` needs a clock, and the caller has none";
@@ -209,7 +246,7 @@ impl Engine {
         let shows = Shows { positions: options.positions.unwrap_or(true), results: options.results };
         let judged = Judged { review: &review, version: &version, problems: &problems, shows, outcome: None };
         if self.policies.excludes(process, &review) {
-            return Ok(say(&judged));
+            return Ok(Answer { is_good: true, json: say(&judged) });
         }
         let world = World::new(&snapshot.inventory)
             .with_limits(options.evaluation_limits())
@@ -225,7 +262,8 @@ impl Engine {
             .map_err(|error| vec![error.to_error()])?;
         let outcome = self.policies.review_with(&review, &implied, &world, point);
         let decision = Decision::from(&outcome);
-        Ok(say(&Judged { outcome: Some((&outcome, &decision)), ..judged }))
+        let json = say(&Judged { outcome: Some((&outcome, &decision)), ..judged });
+        Ok(Answer { is_good: decision.allowed(), json })
     }
 
     fn snapshot(&self) -> Snapshot {

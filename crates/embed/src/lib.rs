@@ -47,5 +47,5 @@ mod host;
 mod request;
 
 pub use answer::VERSION;
-pub use engine::{Compiled, Engine};
+pub use engine::{Answer, Compiled, Engine};
 pub use host::{Host, NoHost};

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use jsonschema::Validator;
-use portcullis_embed::{Engine, Host};
+use portcullis_embed::{Answer, Engine, Host};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -119,6 +119,13 @@ fn check(part: &str, text: &str, place: &str) {
     assert!(problems.is_empty(), "{place}: not a `{part}`: {problems:#?}\n{text}");
 }
 
+/// The text of an answer, which comes to what its field says.
+fn checked(answer: Answer, field: &str) -> String {
+    let found: Value = serde_json::from_str(&answer.json).unwrap();
+    assert_eq!(found.pointer(field), Some(&json!(answer.is_good)), "{}", answer.json);
+    answer.json
+}
+
 /// Runs all cases, checks what they expect, and gives what was answered.
 fn run() -> Vec<Recorded> {
     let mut paths: Vec<PathBuf> =
@@ -152,9 +159,14 @@ fn run_case(case: &Case) -> Vec<RecordedStep> {
                 engine = compiled.engine;
                 compiled.answer
             }
-            Call::Inventory => with().apply_inventory(request.as_bytes()),
-            Call::Review => with().review(request.as_bytes(), options.as_bytes(), &host),
-            Call::Admit => with().admit(request.as_bytes(), options.as_bytes(), &host),
+            Call::Inventory => checked(with().answer_inventory(request.as_bytes()), "/ok"),
+            Call::Review => {
+                checked(with().answer_review(request.as_bytes(), options.as_bytes(), &host), "/allowed")
+            }
+            Call::Admit => {
+                let answer = with().answer_admission(request.as_bytes(), options.as_bytes(), &host);
+                checked(answer, "/response/allowed")
+            }
         };
         let found: Value = serde_json::from_str(&answer).unwrap();
         assert_eq!(found.to_string(), answer, "{place}: keys are not in order");
