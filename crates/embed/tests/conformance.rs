@@ -344,3 +344,77 @@ fn all_threads_may_call_at_once() {
     });
     assert_eq!(engine.review(object.as_bytes(), b"", &Gone), taken);
 }
+
+/// A caller whose clock, or will, is broken.
+struct Broken {
+    clock: bool,
+}
+
+impl Host for Broken {
+    fn elapsed_ms(&self) -> Option<u64> {
+        assert!(!self.clock, "the clock is broken");
+        Some(0)
+    }
+
+    fn is_cancelled(&self) -> bool {
+        panic!("nobody knows")
+    }
+}
+
+#[test]
+fn a_panic_is_an_answer_that_allows_nothing() {
+    let case = fs::read_to_string(root().join("testdata/embed/reviews.yaml")).unwrap();
+    let file: File = serde_yaml::from_str(&case).unwrap();
+    let case = file.cases.iter().find(|case| case.name == "an evaluation that breaks denies").unwrap();
+    let engine = Engine::compile(text(&case.steps[0].request).as_bytes()).engine.unwrap();
+    let object = text(&case.steps[1].request);
+    let options = br#"{"nowMs": 0, "timeoutMs": 600000}"#;
+    let (before, inside) = (Broken { clock: true }, Broken { clock: false });
+    let answer = engine.answer_review(object.as_bytes(), options, &before);
+    assert!(!answer.is_good && answer.json.contains(r#""code":"defect""#), "{}", answer.json);
+    check("reviewAnswer", &answer.json, "broken");
+    let answer = engine.answer_admission(object.as_bytes(), options, &before);
+    assert!(!answer.is_good && answer.json.contains(r#""code":500"#), "{}", answer.json);
+    check("admitAnswer", &answer.json, "broken");
+    let answer = engine.answer_review(object.as_bytes(), options, &inside);
+    assert!(!answer.is_good && answer.json.contains(r#""allowed":false"#), "{}", answer.json);
+    // And the next one is judged as if nothing had been.
+    let answer = engine.review(object.as_bytes(), br#"{"nowMs": 0}"#, &Clock(Instant::now()));
+    assert!(answer.contains(r#""denials":["[it] 60 at 0"]"#), "{answer}");
+}
+
+#[test]
+fn what_is_cut_off_is_answered_all_the_same() {
+    let clock = Clock(Instant::now());
+    for case in run() {
+        let mut engine = None;
+        for step in &case.steps {
+            let place = format!("{}: {}", case.name, step.request);
+            let cuts = (1..8_usize).map(|part| step.request.len() * part / 8);
+            for cut in cuts {
+                // Also in the middle of characters.
+                let request = &step.request.as_bytes()[..cut];
+                let with = || -> &Engine { engine.as_ref().unwrap() };
+                let (part, answer) = match step.call {
+                    Call::Compile => ("compileAnswer", Engine::compile(request).answer),
+                    // It would change what the next ones are answered.
+                    Call::Inventory => {
+                        ("inventoryAnswer", with().apply_inventory(&[request, b"\xff"].concat()))
+                    }
+                    Call::Review => ("reviewAnswer", with().review(request, step.options.as_bytes(), &clock)),
+                    Call::Admit => ("admitAnswer", with().admit(request, step.options.as_bytes(), &clock)),
+                };
+                check(part, &answer, &place);
+                if matches!(step.call, Call::Admit | Call::Inventory | Call::Compile) {
+                    let good = [r#""ok":true"#, r#""allowed":true"#].iter().any(|good| answer.contains(good));
+                    assert!(!good, "{place}, cut at {cut}: {answer}");
+                }
+            }
+            match step.call {
+                Call::Compile => engine = Engine::compile(step.request.as_bytes()).engine.or(engine),
+                Call::Inventory => _ = engine.as_ref().unwrap().apply_inventory(step.request.as_bytes()),
+                Call::Review | Call::Admit => {}
+            }
+        }
+    }
+}
