@@ -341,8 +341,8 @@ func (o *Options) json() ([]byte, error) {
 		Seed: o.Seed, FindingsBytes: o.FindingsBytes, Results: o.Results,
 	}
 	if o.Timeout != 0 {
-		// One that is over already is over at once.
-		timeout := max(o.Timeout.Milliseconds(), 0)
+		// One that is over already is over at once; others have a millisecond at least.
+		timeout := max((o.Timeout + time.Millisecond - 1).Milliseconds(), 0)
 		written.TimeoutMs = &timeout
 	}
 	if o.Limits != (Limits{}) {
