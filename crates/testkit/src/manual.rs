@@ -25,6 +25,7 @@ manual! {
     cli = "docs/cli.md";
     configuration = "docs/configuration.md";
     conftest = "docs/conftest.md";
+    embedding = "docs/embedding.md";
     exceptions = "docs/exceptions.md";
     expansion = "docs/expansion.md";
     from_gator = "docs/from-gator.md";
