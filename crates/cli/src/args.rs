@@ -612,11 +612,12 @@ pub struct VerifyArgs {
     /// The dialect of all files of Rego: `v0` or `v1`; if not given, what each is written in.
     #[arg(long, value_name = "VERSION", value_parser = crate::conftest_args::rego_version, help_heading = REGO_TESTS)]
     pub rego_version: Option<portcullis::RegoVersion>,
-    /// Also tell which lines of files of Rego their unit tests reached.
-    #[arg(long, help_heading = REGO_TESTS)]
+    /// Also tell which lines and conditions of templates and of files of Rego the tests reached, and which conditions
+    /// always came out the same. `-o html=FILE` and `-o lcov=FILE` are reports of it.
+    #[arg(long)]
     pub coverage: bool,
-    /// Fail if they reached less than so many percent.
-    #[arg(long, visible_alias = "threshold", value_name = "PERCENT", value_parser = percent, help_heading = REGO_TESTS)]
+    /// Fail if they reached less than so many percent of the lines.
+    #[arg(long, visible_alias = "threshold", value_name = "PERCENT", value_parser = percent)]
     pub coverage_min: Option<f64>,
     #[command(flatten)]
     pub remote: RemoteArgs,
@@ -737,8 +738,9 @@ impl VerifyArgs {
     }
 
     /// Whether coverage is asked for.
-    pub const fn wants_coverage(&self) -> bool {
-        self.coverage || self.coverage_min.is_some()
+    pub fn wants_coverage(&self) -> bool {
+        let tells = |destination: &Destination| matches!(destination.form, Form::Lcov | Form::Html);
+        self.coverage || self.coverage_min.is_some() || self.output.iter().any(tells)
     }
 }
 

@@ -124,8 +124,8 @@ pub use inventory::{Inventory, InventoryStore, ObjectKey};
 pub use limits::Limits;
 pub use matcher::Source as ObjectSource;
 pub use modules::{
-    FileCoverage, ModuleData, ModuleInput, ModuleRule, ModuleRuleKind, ModuleSet, ModuleTest,
-    ModuleTestResult, ModuleTests, Packages, RegoFile, RuleResult, TestVerdict,
+    ModuleData, ModuleInput, ModuleRule, ModuleRuleKind, ModuleSet, ModuleTest, ModuleTestResult,
+    ModuleTests, Packages, RegoFile, RuleResult, TestVerdict,
 };
 pub use mutation::{
     Mutable, Mutation, MutationChange, MutationError, MutationFailure, MutationLimits, MutatorInfo,
@@ -145,7 +145,9 @@ pub use policy::{
 pub use portcullis_rego::IndexLimits;
 pub use portcullis_value::{LimitKind, Limits as EvaluationLimits, Watch};
 pub use portcullis_yaml::lines as yaml_lines;
-pub use program::{ComparingCost, EvaluationError, InventoryComparison};
+pub use program::{
+    ComparingCost, CoveredKind, CoveredPlace, EvaluationError, InventoryComparison, PolicyCoverage,
+};
 pub use review::{AdmissionAnswer, AdmissionDenial, AdmissionMutation, AdmissionMutators, Applicability};
 pub use review::{
     ConstraintResult, Elsewhere, ImpliedBy, Outcome, Position, Precision, Review, Verdict, Violation,

@@ -5,6 +5,7 @@ use std::fmt;
 use portcullis_value::{Limits, Watch};
 
 use crate::inventory::Inventory;
+use crate::program::PolicyCoverage;
 
 /// Measures how long something took. The core reads no clock; a caller that wants to know hands one in.
 pub trait Stopwatch {
@@ -32,6 +33,7 @@ pub struct World<'a> {
     now_ns: Option<i64>,
     seed: u64,
     findings: Option<usize>,
+    coverage: Option<&'a PolicyCoverage>,
 }
 
 impl<'a> World<'a> {
@@ -80,6 +82,13 @@ impl<'a> World<'a> {
         Self { findings: Some(bytes), ..self }
     }
 
+    /// What collects which parts of templates are reached. They are evaluated by programs that tell, which takes
+    /// longer; the verdicts are the same.
+    #[must_use]
+    pub const fn with_coverage(self, coverage: &'a PolicyCoverage) -> Self {
+        Self { coverage: Some(coverage), ..self }
+    }
+
     /// The cached objects; none if nobody gave any.
     #[must_use]
     pub const fn inventory(&self) -> Option<&'a Inventory> {
@@ -108,6 +117,10 @@ impl<'a> World<'a> {
         self.findings
     }
 
+    pub(crate) const fn coverage(&self) -> Option<&'a PolicyCoverage> {
+        self.coverage
+    }
+
     pub(crate) const fn seed(&self) -> u64 {
         self.seed
     }
@@ -128,6 +141,7 @@ impl Default for World<'_> {
             now_ns: None,
             seed: 0,
             findings: None,
+            coverage: None,
         }
     }
 }

@@ -102,12 +102,6 @@ impl Program {
         self.entry.as_ref().unwrap_or(&self.form.entry)
     }
 
-    /// The statements whose coverage is told, and the heads of rules: module and place. None unless the program
-    /// was made for it.
-    pub fn statements(&self) -> impl Iterator<Item = (usize, Span)> {
-        self.form.marks.iter().copied()
-    }
-
     pub(crate) fn form(&self) -> &NormalForm {
         &self.form
     }

@@ -17,6 +17,7 @@ mod causes;
 mod checkstyle;
 pub mod clip;
 mod compact;
+mod covered;
 mod csv;
 pub mod destination;
 pub mod escape;

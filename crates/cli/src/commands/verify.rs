@@ -10,11 +10,12 @@ use std::time::Instant;
 
 use portcullis::{
     ConstraintResult, Decision, Document, EnforcementPoint, Engine, EngineChoice, Error, ErrorKind,
-    Expansion, ExpansionSet, Inventory, Limits, Location, MutatorSet, Object, Outcome, Parent, PolicySet,
-    PolicySettings, Resource, Review, Severity, Source, TemplateInfo, Unsupported, Uses, Verdict, World,
+    Expansion, ExpansionSet, Inventory, Limits, Location, MutatorSet, Object, Outcome, Parent,
+    PolicyCoverage, PolicySet, PolicySettings, Resource, Review, Severity, Source, TemplateInfo, Unsupported,
+    Uses, Verdict, World,
 };
 use portcullis_report::verify::{
-    CaseResult, Failure, Status, SuiteResult, TestCoverage, TestResult, VerifyReport,
+    CaseResult, CoveredFile, Failure, Status, SuiteResult, TestCoverage, TestResult, VerifyReport,
 };
 use portcullis_report::{self as report, ExitStatus, Problem, count, human};
 use portcullis_sources::{self as read, Choice, InputFile};
@@ -39,6 +40,7 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
     let evaluating = Evaluating::new(&args.evaluation);
     let unsupported = Unsupported::allowed(args.allow_unsupported);
     let tally = args.second.cross_check.then(Tally::default);
+    let coverage = args.wants_coverage().then(PolicyCoverage::default);
     let runner = Runner {
         limits,
         selection: args.run.as_ref(),
@@ -46,6 +48,7 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
         unsupported,
         engines: args.engine.choice(),
         tally: tally.as_ref(),
+        coverage: coverage.as_ref(),
     };
     let results: Vec<_> = files.par_iter().map(|file| runner.file(file)).collect();
     let mut suites = Vec::new();
@@ -60,7 +63,9 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
     let tested = rego_tests::run(args, &evaluating);
     problems.extend(tested.problems);
     suites.extend(tested.suites);
-    let covered = TestCoverage { files: tested.covered, least: args.coverage_min };
+    let mut places = coverage.as_ref().map(PolicyCoverage::places).unwrap_or_default();
+    places.extend(tested.covered);
+    let covered = TestCoverage { files: CoveredFile::all(places), least: args.coverage_min };
     // Where no test could be run, nothing is known of it.
     let coverage = (args.wants_coverage() && !covered.files.is_empty()).then_some(covered);
     let has_errors =
@@ -122,6 +127,8 @@ struct Runner<'a> {
     engines: EngineChoice,
     /// Counts what a second evaluator says, if it is asked.
     tally: Option<&'a Tally>,
+    /// Collects what is reached of templates, if that is asked for.
+    coverage: Option<&'a PolicyCoverage>,
 }
 
 impl Runner<'_> {
@@ -213,11 +220,14 @@ impl Runner<'_> {
             // What is not done about it is a warning.
             Ok(None) => return result,
             Ok(Some(compiled)) => {
+                if let Some(coverage) = self.coverage {
+                    compiled.policies.expect_in(coverage);
+                }
                 let timeout = self.evaluating.timeout();
                 let second = self.tally.map(|tally| Second::new(compiled.in_rego(), timeout, tally));
                 let case = |case: &Case| {
                     let run = !case.skip && self.selects_case(test, case);
-                    run_case(case, run.then_some(&compiled), &files, &self.evaluating, second.as_ref())
+                    run_case(case, run.then_some(&compiled), &files, self, second.as_ref())
                 };
                 result.parts = test.cases.iter().map(case).collect();
             }
@@ -541,7 +551,7 @@ fn run_case(
     case: &Case,
     compiled: Option<&Compiled>,
     files: &Files<'_>,
-    evaluating: &Evaluating,
+    runner: &Runner<'_>,
     second: Option<&Second<'_>>,
 ) -> CaseResult {
     let started = Instant::now();
@@ -554,9 +564,10 @@ fn run_case(
     match found {
         Err(failure) => result.failures.push(failure),
         Ok(Reviewed { review, implied, inventory, otherwise }) => {
-            let deadline = evaluating.deadline();
-            let world = evaluating.world(&inventory, &deadline);
-            let outcome = policies.review_with(&review, &implied, &world, EnforcementPoint::CommandLine);
+            let deadline = runner.evaluating.deadline();
+            let world = runner.evaluating.world(&inventory, &deadline);
+            let watched = runner.coverage.map_or(world, |coverage| world.with_coverage(coverage));
+            let outcome = policies.review_with(&review, &implied, &watched, EnforcementPoint::CommandLine);
             let decision = Decision::from(&outcome);
             let unmet = case.assertions.iter().filter_map(|assertion| check(assertion, &decision));
             result.failures = otherwise.into_iter().chain(unmet).collect();

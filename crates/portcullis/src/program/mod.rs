@@ -5,6 +5,7 @@
 //! input.
 
 mod cel;
+mod coverage;
 mod rego;
 
 use std::fmt;
@@ -28,6 +29,8 @@ use cel::CelProgram;
 pub(crate) use cel::{
     AnnotationAnswer, MutationForm, PolicyAnswer, PolicyDecision, PolicyProgram, PolicyView,
 };
+pub(crate) use coverage::conditions;
+pub use coverage::{CoveredKind, CoveredPlace, PolicyCoverage};
 use rego::RegoProgram;
 
 /// A place where a policy goes through objects of the inventory.
@@ -200,6 +203,15 @@ impl Program {
         }
     }
 
+    /// Tells what there is to be reached.
+    pub(crate) fn expect_in(&self, coverage: &PolicyCoverage) {
+        match self {
+            Self::Rego(program) => program.expect_in(coverage),
+            Self::Cel(program) => program.expect_in(coverage),
+            Self::Policy(_) => {}
+        }
+    }
+
     /// What it says of one input, given by its sorted entries. Never panics: a panic would be an error of this evaluation.
     pub(crate) fn evaluate(
         &self,
@@ -242,4 +254,6 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) watch: Option<&'a dyn Watch>,
     pub(crate) now_ns: Option<i64>,
     pub(crate) seed: u64,
+    /// Who wants to know what is reached.
+    pub(crate) coverage: Option<&'a PolicyCoverage>,
 }

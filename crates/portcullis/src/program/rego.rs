@@ -14,10 +14,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
 use portcullis_rego::{
-    Base, Environment, EvalError, EvalErrorKind, Indexes, Input, Query, Special, Unit, Workspace,
+    Base, Coverage, Environment, EvalError, EvalErrorKind, Indexes, Input, Made, Query, Special, Unit,
+    Workspace,
 };
 use portcullis_rego_syntax::Span;
 
+use super::coverage::{self, CoveredKind, CoveredPlace, PolicyCoverage};
 use super::{Evaluation, EvaluationError, InventoryComparison, RawViolation, Surroundings};
 use crate::analysis::{self, CallGraph, InventoryRead, Told};
 use crate::api::template::RegoSource;
@@ -35,6 +37,15 @@ pub(crate) struct RegoProgram {
     told: Arc<Told>,
     /// What its answers may rest on; worked out when it is first asked for.
     rests_on: OnceLock<portcullis_rego::Reads>,
+    /// The same with marks; made when it is first asked for.
+    marked: OnceLock<Option<Marked>>,
+}
+
+/// A program that tells which of its statements are reached.
+struct Marked {
+    program: portcullis_rego::Program,
+    /// Where each of its statements stands, if that is known, and what it is.
+    places: Vec<(Option<Location>, CoveredKind)>,
 }
 
 impl RegoProgram {
@@ -63,6 +74,7 @@ impl RegoProgram {
                     document: document.clone(),
                     told: Arc::new(Told::new(texts.clone(), modules.iter().map(|parsed| &parsed.module))),
                     rests_on: OnceLock::new(),
+                    marked: OnceLock::new(),
                 };
                 (Some(program), errors)
             }
@@ -152,7 +164,10 @@ impl RegoProgram {
             indexes: surroundings.indexes,
             special: surroundings.special,
         };
-        let caught = catch_unwind(AssertUnwindSafe(|| self.program.evaluate_in(workspace, &environment)));
+        let caught = catch_unwind(AssertUnwindSafe(|| match surroundings.coverage {
+            None => self.program.evaluate_in(workspace, &environment),
+            Some(coverage) => self.evaluate_covered(workspace, &environment, coverage),
+        }));
         let Ok(evaluation) = caught else {
             let result = Err(EvaluationError::new("the evaluation panicked: please report this"));
             return Evaluation { result, prints: Vec::new(), steps: 0 };
@@ -162,6 +177,47 @@ impl RegoProgram {
             Err(error) => Err(self.evaluation_error(error)),
         };
         Evaluation { result, prints: evaluation.prints, steps: evaluation.steps }
+    }
+
+    fn evaluate_covered(
+        &self,
+        workspace: &mut Workspace,
+        environment: &Environment<'_>,
+        coverage: &PolicyCoverage,
+    ) -> portcullis_rego::Evaluation {
+        let Some(marked) = self.marked() else { return self.program.evaluate_in(workspace, environment) };
+        let own = Coverage::of(&marked.program);
+        let evaluation = marked.program.evaluate_covered(workspace, environment, &own);
+        coverage.note(marked.found(&own));
+        evaluation
+    }
+
+    /// Tells what there is to be reached.
+    pub(super) fn expect_in(&self, coverage: &PolicyCoverage) {
+        if let Some(marked) = self.marked() {
+            coverage.note(marked.found(&Coverage::of(&marked.program)));
+        }
+    }
+
+    fn marked(&self) -> Option<&Marked> {
+        let make = || {
+            let modules = analysis::parsed(self.told.texts());
+            let units: Vec<Unit<'_>> =
+                modules.iter().map(|parsed| Unit { module: &parsed.module, names: &parsed.names }).collect();
+            let mut path = modules.first().map(|parsed| parsed.module.package_path()).unwrap_or_default();
+            path.push("violation");
+            // What compiles as it is compiles with marks.
+            let program = portcullis_rego::Program::compile_each(&units, &[&path], Made::Covered);
+            let program = program.ok()?.into_iter().next()?;
+            let conditions = coverage::conditions(&modules);
+            let statements = Coverage::of(&program).statements(&program);
+            let places = statements
+                .iter()
+                .map(|one| (self.locate(one.module, one.span), CoveredKind::of(one, &conditions)));
+            let places = places.collect();
+            Some(Marked { program, places })
+        };
+        self.marked.get_or_init(make).as_ref()
     }
 
     fn evaluation_error(&self, error: &EvalError) -> EvaluationError {
@@ -175,6 +231,18 @@ impl RegoProgram {
 
     fn locate(&self, module: usize, span: Span) -> Option<Location> {
         analysis::locate(&self.document, self.told.texts().get(module)?, span)
+    }
+}
+
+impl Marked {
+    /// What was reached.
+    fn found(&self, coverage: &Coverage) -> Vec<CoveredPlace> {
+        let statements = coverage.statements(&self.program);
+        let found = statements
+            .iter()
+            .zip(&self.places)
+            .filter_map(|(one, (location, kind))| Some(CoveredPlace::new(location.clone()?, *kind, one)));
+        found.collect()
     }
 }
 

@@ -323,6 +323,7 @@ fn evaluate(
         watch: world.watch(),
         now_ns: world.now_ns(),
         seed: world.seed(),
+        coverage: world.coverage(),
     };
     let mut workspace = seen.workspace.borrow_mut();
     let evaluation = template.program.evaluate(&mut workspace, &input, &surroundings);

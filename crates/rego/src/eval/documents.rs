@@ -15,6 +15,7 @@ use portcullis_value::{LimitKind, Object, Set, Value, View};
 
 use super::heap::UNDEFINED;
 use super::replaced::Document;
+use super::tracer::Tracer;
 use super::{Flow, Machine, Stop};
 use crate::collections;
 use crate::normal_form::{BranchHead, Definition, Group, GroupId, GroupKind, NodeId};
@@ -23,7 +24,7 @@ const TWO_VALUES: &str = "complete rules must not produce multiple outputs";
 const TWO_ANSWERS: &str = "functions must not produce multiple outputs for same inputs";
 pub(super) const TWO_ENTRIES: &str = "object keys must be unique";
 
-impl<'v> Machine<'v> {
+impl<'v, T: Tracer<'v>> Machine<'v, T> {
     /// The document of rules, made when it is first asked for; undefined if no rule holds.
     pub(super) fn document(&mut self, id: GroupId) -> Result<&'v Value, Stop> {
         self.ask(id);

@@ -15,6 +15,7 @@ mod indexes;
 mod ops;
 mod replaced;
 mod shared;
+mod tracer;
 mod workspace;
 
 use portcullis_rego_syntax::Span;
@@ -27,11 +28,12 @@ use crate::lower::Special;
 use crate::normal_form::{Arg, Branch, BranchHead, Group, GroupId, NormalForm, SiteId, Slot};
 use crate::program::Program;
 
-pub use coverage::Coverage;
+pub use coverage::{Coverage, Statement};
 use heap::{Heap, UNDEFINED};
 pub use indexes::{IndexLimits, Indexes};
 use replaced::World;
 use shared::{Notes, Shared};
+use tracer::{Covering, Tracer, Untraced};
 use workspace::Vacant;
 pub use workspace::Workspace;
 
@@ -53,7 +55,7 @@ const MAX_SLOTS: usize = 1_000_000;
 /// Slots that there is room for from the beginning: most evaluations need no more.
 const FIRST_SLOTS: usize = 64;
 
-struct Machine<'v> {
+struct Machine<'v, T: Tracer<'v>> {
     source: &'v Program,
     program: &'v NormalForm,
     caches: &'v Caches,
@@ -89,8 +91,8 @@ struct Machine<'v> {
     notes: Notes,
     /// What is made here, and so cannot be used.
     making: Option<SiteId>,
-    /// Who wants to know which statements are reached.
-    coverage: Option<&'v Coverage>,
+    /// What follows the evaluation.
+    tracer: T,
 }
 
 /// What an evaluation sees of the world.
@@ -193,7 +195,7 @@ impl Program {
         environment: &Environment<'_>,
         coverage: &Coverage,
     ) -> Evaluation {
-        evaluate_as(self, workspace, environment, None, false, Some(coverage))
+        evaluate_as(self, workspace, environment, None, false, Covering::new(coverage))
     }
 
     /// Indexes over a `data` document, in which nothing is built yet; none if the program has no use for
@@ -213,22 +215,22 @@ fn evaluate(source: &Program, workspace: &mut Workspace, environment: &Environme
         Input::Undefined | Input::Value(_) => false,
     };
     if special.is_some() || is_shared {
-        let evaluation = evaluate_as(source, workspace, environment, special, is_shared, None);
+        let evaluation = evaluate_as(source, workspace, environment, special, is_shared, Untraced);
         if evaluation.result.is_ok() {
             return evaluation;
         }
         // What it was charged ahead may have been too much too early.
     }
-    evaluate_as(source, workspace, environment, None, false, None)
+    evaluate_as(source, workspace, environment, None, false, Untraced)
 }
 
-fn evaluate_as(
+fn evaluate_as<T: for<'v> Tracer<'v>>(
     source: &Program,
     workspace: &mut Workspace,
     environment: &Environment<'_>,
     special: Option<&Special>,
     is_shared: bool,
-    coverage: Option<&Coverage>,
+    tracer: T,
 ) -> Evaluation {
     let program = source.form();
     let indexes = environment.indexes.filter(|indexes| {
@@ -263,7 +265,7 @@ fn evaluate_as(
         shared,
         notes: Notes::in_room_of(asked),
         making: None,
-        coverage,
+        tracer,
     };
     machine.stack.reserve(FIRST_SLOTS);
     let result = machine.answer();
@@ -274,7 +276,7 @@ fn evaluate_as(
     Evaluation { result: result.map_err(|stop| *stop), prints, steps, memory }
 }
 
-impl<'v> Machine<'v> {
+impl<'v, T: Tracer<'v>> Machine<'v, T> {
     fn answer(&mut self) -> Result<Value, Stop> {
         let entry = self.source.entry();
         let mut answer = Value::UNDEFINED;

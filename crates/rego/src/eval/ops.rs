@@ -18,6 +18,7 @@ use portcullis_value::{Object, Set, Value, View};
 use super::documents::TWO_ENTRIES;
 use super::heap::{UNDEFINED, boolean};
 use super::replaced::{Replaced, World, with_path};
+use super::tracer::Tracer;
 use super::{Flow, Machine, Step, Stop};
 use crate::builtins::{Builtin, Context, Failure};
 use crate::collections;
@@ -44,7 +45,7 @@ impl Next {
     }
 }
 
-impl<'v> Machine<'v> {
+impl<'v, T: Tracer<'v>> Machine<'v, T> {
     /// Runs operations, and `found` for each answer.
     pub(super) fn run(&mut self, ops: &'v [Op], found: &mut dyn FnMut(&mut Self) -> Step) -> Step {
         let mut rest = ops;
@@ -57,7 +58,12 @@ impl<'v> Machine<'v> {
             }
             let next = match &op.kind {
                 OpKind::Path { root, keys, is_plain, to } => self.path(root, keys, *is_plain, *to),
-                OpKind::Not { ops } => self.has_answer(ops).map(|holds| Next::when(!holds)),
+                OpKind::Not { ops } => {
+                    self.tracer.enter(self.module, op.span);
+                    let holds = self.has_answer(ops);
+                    self.tracer.leave();
+                    holds.map(|holds| Next::when(!holds))
+                }
                 OpKind::Call { callee, args, to } => {
                     self.call(callee, args, op.span).map(|value| self.keep(*to, value))
                 }
@@ -78,7 +84,10 @@ impl<'v> Machine<'v> {
             };
             match next {
                 Ok(Next::On) => rest = after,
-                Ok(Next::Fail) => return Ok(Flow::More),
+                Ok(Next::Fail) => {
+                    self.tracer.fail(self.module, op.span);
+                    return Ok(Flow::More);
+                }
                 Err(error) => return Err(self.located(error, op.span)),
             }
         }
@@ -145,14 +154,20 @@ impl<'v> Machine<'v> {
                 Ok(self.keep(*to, object))
             }
             OpKind::Collect { collect, to } => {
-                let value = self.collect(collect, span)?;
+                self.tracer.enter(self.module, span);
+                let value = self.collect(collect, span);
+                self.tracer.leave();
+                let value = value?;
                 Ok(self.keep(*to, value))
             }
-            OpKind::Every { domain, key, value, ops } => self.every(domain, *key, *value, ops),
+            OpKind::Every { domain, key, value, ops } => {
+                self.tracer.enter(self.module, span);
+                let next = self.every(domain, *key, *value, ops);
+                self.tracer.leave();
+                next
+            }
             OpKind::Mark(mark) => {
-                if let Some(coverage) = self.coverage {
-                    coverage.reach(*mark);
-                }
+                self.tracer.reach(*mark);
                 Ok(Next::On)
             }
             OpKind::Print { args } => {
@@ -236,8 +251,12 @@ impl<'v> Machine<'v> {
         after: &'v [Op],
         found: &mut dyn FnMut(&mut Self) -> Step,
     ) -> Step {
-        let Some(collection) = self.root(root) else { return Ok(Flow::More) };
-        let Some(count) = collection.count() else { return Ok(Flow::More) };
+        let Some(collection) = self.root(root).filter(|collection| collection.count().is_some()) else {
+            self.tracer.fail(self.module, span);
+            return Ok(Flow::More);
+        };
+        let count = collection.count().unwrap_or_default();
+        let mut has_any = false;
         self.budget.step(count as u64).map_err(|error| self.located(error.into(), span))?;
         self.deeper().map_err(|error| self.located(error, span))?;
         let mut flow = Flow::More;
@@ -250,6 +269,7 @@ impl<'v> Machine<'v> {
                             continue;
                         }
                     }
+                    has_any = true;
                     self.set(to, item);
                     flow = self.run(after, found)?;
                     if flow == Flow::Enough {
@@ -260,6 +280,7 @@ impl<'v> Machine<'v> {
             View::Set(items) => {
                 for item in items {
                     if self.fits(item, key)? {
+                        has_any = true;
                         self.set(to, item);
                         flow = self.run(after, found)?;
                         if flow == Flow::Enough {
@@ -271,6 +292,7 @@ impl<'v> Machine<'v> {
             View::Object(object) => {
                 for (name, value) in object.iter() {
                     if self.fits(name, key)? {
+                        has_any = true;
                         self.set(to, value);
                         flow = self.run(after, found)?;
                         if flow == Flow::Enough {
@@ -282,6 +304,9 @@ impl<'v> Machine<'v> {
             _ => {}
         }
         self.depth -= 1;
+        if !has_any {
+            self.tracer.fail(self.module, span);
+        }
         Ok(flow)
     }
 
@@ -296,7 +321,10 @@ impl<'v> Machine<'v> {
     ) -> Step {
         let frame = self.push_all(args);
         let answers = self.builtin(builtin, frame, span).map_err(|error| self.located(error, span))?;
-        let View::Array(answers) = answers.view() else { return Ok(Flow::More) };
+        let View::Array(answers) = answers.view() else {
+            self.tracer.fail(self.module, span);
+            return Ok(Flow::More);
+        };
         self.each(answers.iter(), to, span, after, found)
     }
 
@@ -311,7 +339,9 @@ impl<'v> Machine<'v> {
     ) -> Step {
         self.deeper().map_err(|error| self.located(error, span))?;
         let mut flow = Ok(Flow::More);
+        let mut has_any = false;
         for value in values {
+            has_any = true;
             self.set(to, value);
             flow = self.run(after, found);
             if !matches!(flow, Ok(Flow::More)) {
@@ -319,6 +349,9 @@ impl<'v> Machine<'v> {
             }
         }
         self.depth -= 1;
+        if !has_any {
+            self.tracer.fail(self.module, span);
+        }
         flow
     }
 

@@ -2,9 +2,10 @@
 
 use portcullis_rego_syntax::Span;
 
-use crate::normal_form::{Branch, Charge, Collect, Definition, NormalForm, Op, OpKind};
+use crate::normal_form::{Branch, Charge, Collect, Definition, Mark, MarkKind, NormalForm, Op, OpKind};
 
-/// Puts a mark before the first operation of each statement, and one at the end of each branch for its head.
+/// Puts a mark before the first operation of each statement, one at the end of each branch for its head, and one at
+/// the end of statements that stand inside of another.
 /// Marks are charged nothing, so that an evaluation takes the same steps with them.
 pub(super) fn mark(form: &mut NormalForm) {
     let mut marker = Marker { module: 0, marks: Vec::new() };
@@ -18,7 +19,7 @@ pub(super) fn mark(form: &mut NormalForm) {
 
 struct Marker {
     module: usize,
-    marks: Vec<(usize, Span)>,
+    marks: Vec<Mark>,
 }
 
 impl Marker {
@@ -30,42 +31,59 @@ impl Marker {
     }
 
     fn branch(&mut self, branch: &mut Branch) {
-        let mut ops = self.ops(&branch.ops, Some(branch.span));
-        ops.push(self.new_mark(branch.span));
+        let (mut ops, last) = self.ops(&branch.ops, Some(branch.span));
+        let head = self.new_mark(branch.span, MarkKind::Head, last);
+        ops.push(head);
         branch.ops = ops.into();
     }
 
-    fn new_mark(&mut self, span: Span) -> Op {
+    /// A mark, which is reached when what follows `before` holds.
+    fn new_mark(&mut self, span: Span, kind: MarkKind, before: Option<usize>) -> Op {
         let mark = self.marks.len();
-        self.marks.push((self.module, span));
+        if let Some(before) = before.and_then(|before| self.marks.get_mut(before))
+            && before.span != span
+        {
+            before.next = Some(mark);
+        }
+        self.marks.push(Mark { module: self.module, span, kind, next: None });
         Op { kind: OpKind::Mark(mark), span, charge: Charge { steps: 0, memory: 0 } }
     }
 
-    /// `head` is the span of what is no statement.
-    fn ops(&mut self, ops: &[Op], head: Option<Span>) -> Vec<Op> {
+    /// `head` is the span of what is no statement. The second result is the last mark of the list itself.
+    fn ops(&mut self, ops: &[Op], head: Option<Span>) -> (Vec<Op>, Option<usize>) {
         let mut marked = Vec::with_capacity(ops.len() + 1);
-        let mut last = head;
+        let (mut last, mut last_mark) = (head, None);
         for op in ops {
             if last != Some(op.span) {
-                marked.push(self.new_mark(op.span));
-                last = Some(op.span);
+                let mark = self.marks.len();
+                marked.push(self.new_mark(op.span, MarkKind::Statement, last_mark));
+                (last, last_mark) = (Some(op.span), Some(mark));
             }
             marked.push(Op { kind: self.inside(&op.kind, op.span), span: op.span, charge: op.charge });
         }
-        marked
+        (marked, last_mark)
+    }
+
+    fn inner(&mut self, ops: &[Op], span: Span) -> Box<[Op]> {
+        // What stands within a statement by its own operations has its span.
+        let (mut marked, last) = self.ops(ops, Some(span));
+        if last.is_some() {
+            marked.push(self.new_mark(span, MarkKind::End, last));
+        }
+        marked.into()
     }
 
     fn inside(&mut self, kind: &OpKind, span: Span) -> OpKind {
-        // What stands within a statement by its own operations has its span.
-        let mut inner = |ops: &[Op]| self.ops(ops, Some(span)).into();
         match kind {
-            OpKind::Not { ops } => OpKind::Not { ops: inner(ops) },
+            OpKind::Not { ops } => OpKind::Not { ops: self.inner(ops, span) },
             OpKind::Every { domain, key, value, ops } => {
-                OpKind::Every { domain: domain.clone(), key: *key, value: *value, ops: inner(ops) }
+                OpKind::Every { domain: domain.clone(), key: *key, value: *value, ops: self.inner(ops, span) }
             }
-            OpKind::With { changes, ops } => OpKind::With { changes: changes.clone(), ops: inner(ops) },
+            OpKind::With { changes, ops } => {
+                OpKind::With { changes: changes.clone(), ops: self.inner(ops, span) }
+            }
             OpKind::Collect { collect, to } => {
-                let collect = Collect { ops: inner(&collect.ops), head: collect.head.clone() };
+                let collect = Collect { ops: self.inner(&collect.ops, span), head: collect.head.clone() };
                 OpKind::Collect { collect: Box::new(collect), to: *to }
             }
             other => other.clone(),

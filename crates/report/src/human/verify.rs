@@ -4,6 +4,7 @@
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
+use portcullis::Location;
 
 use super::{BAD, DIM};
 use crate::verify::{Counts, Failure, Ran, Status, SuiteResult, TestCoverage, VerifyReport};
@@ -44,9 +45,25 @@ fn write_coverage(coverage: &TestCoverage, out: &mut dyn Write) -> io::Result<()
             text => format!("\tnot reached: {text}"),
         };
         writeln!(out, "cover\t{}\t{:.1} %{missing}", escape::line(&file.file), file.percent())?;
+        for condition in file.one_sided() {
+            let never = if condition.has_held { "false" } else { "true" };
+            let (place, text) = (condition.location.to_string(), first_line(&condition.location));
+            writeln!(out, "\t{DIM}{}: never {never}: {text}{DIM:#}", escape::line(&place))?;
+        }
     }
     let style = if coverage.is_too_little() { BAD } else { DIM };
     writeln!(out, "{style}{}{style:#}", coverage.line())
+}
+
+/// The beginning of what stands at a place.
+fn first_line(location: &Location) -> String {
+    const SHOWN: usize = 100;
+    let range = location.range();
+    let text = location.source().text().get(range.start as usize..range.end as usize).unwrap_or_default();
+    let line = text.lines().next().unwrap_or_default();
+    let shown: String = line.chars().take(SHOWN).collect();
+    let more = if shown.len() < text.len() { " …" } else { "" };
+    format!("{}{more}", escape::line(&shown))
 }
 
 /// `3, 7-9`.

@@ -30,6 +30,15 @@ struct FileItem<'a> {
     percent: f64,
     covered: usize,
     uncovered: &'a [u32],
+    conditions: Vec<ConditionItem<'a>>,
+}
+
+#[derive(Serialize)]
+struct ConditionItem<'a> {
+    location: Start<'a>,
+    reached: bool,
+    held: bool,
+    failed: bool,
 }
 
 #[derive(Serialize)]
@@ -93,7 +102,19 @@ pub(crate) fn content(report: &VerifyReport) -> Document<'_> {
 }
 
 fn covered(file: &CoveredFile) -> FileItem<'_> {
-    FileItem { file: &file.file, percent: file.percent(), covered: file.covered, uncovered: &file.uncovered }
+    let conditions = file.conditions.iter().map(|condition| ConditionItem {
+        location: Start::at(&condition.location),
+        reached: condition.is_reached,
+        held: condition.has_held,
+        failed: condition.has_failed,
+    });
+    FileItem {
+        file: &file.file,
+        percent: file.percent(),
+        covered: file.covered.len(),
+        uncovered: &file.uncovered,
+        conditions: conditions.collect(),
+    }
 }
 
 fn suite_item(suite: &SuiteResult) -> Suite<'_> {
