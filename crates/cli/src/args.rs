@@ -620,6 +620,8 @@ pub struct VerifyArgs {
     #[arg(long, visible_alias = "threshold", value_name = "PERCENT", value_parser = percent)]
     pub coverage_min: Option<f64>,
     #[command(flatten)]
+    pub mutants: crate::mutant_args::MutantArgs,
+    #[command(flatten)]
     pub remote: RemoteArgs,
     #[command(flatten)]
     pub refused: crate::conftest_args::RefusedArgs,
@@ -756,7 +758,7 @@ impl From<GateArg> for Gate {
     }
 }
 
-fn percent(text: &str) -> Result<f64, String> {
+pub fn percent(text: &str) -> Result<f64, String> {
     let number =
         text.trim_end_matches('%').parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
     number.ok_or_else(|| "expected a percentage such as `10`".to_owned())

@@ -105,7 +105,7 @@ pub use admission_rules::{
 };
 #[cfg(feature = "lint")]
 pub use analysis::Explanation;
-pub use analysis::InventoryRead;
+pub use analysis::{InventoryRead, Mutant, MutantKind};
 pub use api::{
     AdmissionPolicy, AdmissionPolicyBinding, AdmissionReview, Config, Constraint, ConstraintTemplate, Engine,
     EngineChoice, ExclusionRule, ExpansionTemplate, Mutator, Operation, PolicyException, Process,

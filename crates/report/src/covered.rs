@@ -144,7 +144,7 @@ impl TestCoverage {
     }
 }
 
-fn percent(part: usize, whole: usize) -> f64 {
+pub(crate) fn percent(part: usize, whole: usize) -> f64 {
     if whole == 0 {
         return 100.0;
     }

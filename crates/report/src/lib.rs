@@ -38,6 +38,7 @@ mod junit;
 pub mod lint;
 mod markdown;
 mod metrics;
+mod mutants;
 pub mod mutate;
 mod ndjson;
 mod output;

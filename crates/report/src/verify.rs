@@ -5,6 +5,7 @@ use std::time::Duration;
 use portcullis::Location;
 
 pub use crate::covered::{CoveredCondition, CoveredFile, TestCoverage};
+pub use crate::mutants::{MutationResult, Survivor};
 use crate::{Problem, ReportTemplate};
 
 /// What `portcullis verify` found.
@@ -18,6 +19,8 @@ pub struct VerifyReport {
     pub verbose: bool,
     /// What the tests reached of policies, if that was asked for.
     pub coverage: Option<TestCoverage>,
+    /// What suites notice of changes of their templates, if that was asked for.
+    pub mutation: Option<MutationResult>,
     /// What `-o template` renders.
     pub template: Option<ReportTemplate>,
 }

@@ -13,6 +13,7 @@ mod inline;
 mod input;
 mod judging;
 mod lint;
+mod mutants;
 mod mutate;
 mod mutated;
 mod mutating;

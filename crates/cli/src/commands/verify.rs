@@ -15,7 +15,8 @@ use portcullis::{
     Uses, Verdict, World,
 };
 use portcullis_report::verify::{
-    CaseResult, CoveredFile, Failure, Status, SuiteResult, TestCoverage, TestResult, VerifyReport,
+    CaseResult, CoveredFile, Failure, MutationResult, Status, SuiteResult, TestCoverage, TestResult,
+    VerifyReport,
 };
 use portcullis_report::{self as report, ExitStatus, Problem, count, human};
 use portcullis_sources::{self as read, Choice, InputFile};
@@ -24,6 +25,7 @@ use rayon::prelude::*;
 
 use crate::args::{Selection, VerifyArgs};
 use crate::commands::evaluation::Evaluating;
+use crate::commands::mutants::Specimens;
 use crate::commands::rego_tests;
 use crate::commands::second::{Second, Tally};
 use crate::commands::{mutated, mutating, templates};
@@ -41,6 +43,7 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
     let unsupported = Unsupported::allowed(args.allow_unsupported);
     let tally = args.second.cross_check.then(Tally::default);
     let coverage = args.wants_coverage().then(PolicyCoverage::default);
+    let specimens = args.mutants.is_asked().then(Specimens::default);
     let runner = Runner {
         limits,
         selection: args.run.as_ref(),
@@ -49,6 +52,7 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
         engines: args.engine.choice(),
         tally: tally.as_ref(),
         coverage: coverage.as_ref(),
+        specimens: specimens.as_ref(),
     };
     let results: Vec<_> = files.par_iter().map(|file| runner.file(file)).collect();
     let mut suites = Vec::new();
@@ -60,6 +64,7 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
             None => {}
         }
     }
+    let mutation = specimens.map(|specimens| specimens.run(&evaluating, args.mutants.mutate_min));
     let tested = rego_tests::run(args, &evaluating);
     problems.extend(tested.problems);
     suites.extend(tested.suites);
@@ -84,6 +89,7 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
         Some(Status::Broken) => ExitStatus::Error,
         Some(Status::Failed) => ExitStatus::Violations,
         _ if coverage.as_ref().is_some_and(TestCoverage::is_too_little) => ExitStatus::Violations,
+        _ if mutation.as_ref().is_some_and(MutationResult::is_too_little) => ExitStatus::Violations,
         _ => ExitStatus::Success,
     };
     let passed = status == ExitStatus::Success;
@@ -91,7 +97,7 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
         tally.write();
     }
     human::write_problems(&Problem::all(&problems), &mut anstream::stderr().lock())?;
-    let report = VerifyReport { suites, passed, verbose: args.verbose, coverage, template };
+    let report = VerifyReport { suites, passed, verbose: args.verbose, coverage, mutation, template };
     // What is wrong with files that are no suites is in none of its forms, and was written above.
     report::destination::write_all(&args.output, &report, &[])?;
     Ok(status)
@@ -118,17 +124,19 @@ fn nothing_selected(args: &VerifyArgs, suites: &[SuiteResult]) -> Option<Error> 
     })
 }
 
-struct Runner<'a> {
-    limits: Limits,
-    selection: Option<&'a Selection>,
-    evaluating: Evaluating,
-    unsupported: Unsupported,
+pub(super) struct Runner<'a> {
+    pub(super) limits: Limits,
+    pub(super) selection: Option<&'a Selection>,
+    pub(super) evaluating: Evaluating,
+    pub(super) unsupported: Unsupported,
     /// Which program of templates is run.
-    engines: EngineChoice,
+    pub(super) engines: EngineChoice,
     /// Counts what a second evaluator says, if it is asked.
-    tally: Option<&'a Tally>,
+    pub(super) tally: Option<&'a Tally>,
     /// Collects what is reached of templates, if that is asked for.
-    coverage: Option<&'a PolicyCoverage>,
+    pub(super) coverage: Option<&'a PolicyCoverage>,
+    /// Keeps tests whose templates are mutated, if that is asked for.
+    pub(super) specimens: Option<&'a Specimens>,
 }
 
 impl Runner<'_> {
@@ -230,6 +238,10 @@ impl Runner<'_> {
                     run_case(case, run.then_some(&compiled), &files, self, second.as_ref())
                 };
                 result.parts = test.cases.iter().map(case).collect();
+                if let Some(specimens) = self.specimens {
+                    let statuses: Vec<Status> = result.parts.iter().map(|case| case.status).collect();
+                    specimens.keep(test, &compiled, &files, &self.evaluating, &statuses);
+                }
             }
         }
         let cases = result.parts.iter().map(|case| case.status).max();
@@ -245,9 +257,9 @@ fn owns(suite: &Suite, test: &Test) -> bool {
 }
 
 /// Reads what suites name, relative to them.
-struct Files<'a> {
-    directory: &'a Path,
-    limits: &'a Limits,
+pub(super) struct Files<'a> {
+    pub(super) directory: &'a Path,
+    pub(super) limits: &'a Limits,
 }
 
 impl Files<'_> {
@@ -288,18 +300,20 @@ fn broken(location: &Location, message: impl Into<String>, errors: &[Error]) -> 
 }
 
 /// What the cases of a test are judged by.
-struct Compiled {
-    policies: PolicySet,
+pub(super) struct Compiled {
+    pub(super) policies: PolicySet,
     /// The same where the other program of its template is run, if there is one and it is to be asked.
-    other: Option<PolicySet>,
-    expansions: ExpansionSet,
+    pub(super) other: Option<PolicySet>,
+    pub(super) expansions: ExpansionSet,
     /// None if the test does not mutate.
-    mutators: Option<MutatorSet>,
+    pub(super) mutators: Option<MutatorSet>,
+    /// What the policies are compiled of: the template, and the constraint.
+    pub(super) resources: Vec<Resource>,
 }
 
 impl Compiled {
     fn empty(expansions: ExpansionSet, mutators: Option<MutatorSet>) -> Self {
-        Self { policies: PolicySet::empty(), other: None, expansions, mutators }
+        Self { policies: PolicySet::empty(), other: None, expansions, mutators, resources: Vec::new() }
     }
 
     /// The policies as they are in Rego, if that is what is run or could be.
@@ -309,14 +323,14 @@ impl Compiled {
 }
 
 /// What evaluates the one template of a test.
-fn engine_of(policies: &PolicySet) -> Option<Engine> {
+pub(super) fn engine_of(policies: &PolicySet) -> Option<Engine> {
     policies.templates().next().map(TemplateInfo::engine)
 }
 
 /// The policies of a test, or why there are none; `None` if its template is in an engine that there is not,
 /// and that is allowed. A test with `invalid: true` gets an empty set if its constraint is refused as it
 /// should.
-fn compile(
+pub(super) fn compile(
     test: &Test,
     files: &Files<'_>,
     runner: &Runner<'_>,
@@ -358,6 +372,7 @@ fn compile(
     let all: Vec<Resource> = [template].into_iter().chain(constraint).collect();
     let settings = |engines| PolicySettings { engines, ..PolicySettings::default() };
     let (policies, found) = PolicySet::from_resources_in(all.iter().cloned(), &settings(runner.engines));
+    let resources = all.clone();
     let has_other = policies.templates().any(|template| template.other_engine().is_some());
     let other = (runner.tally.is_some() && has_other).then(|| {
         let engines = match runner.engines {
@@ -375,7 +390,7 @@ fn compile(
         problems.retain(|problem| problem.kind() != ErrorKind::MissingTemplate);
     }
     match (test.invalid, problems.is_empty()) {
-        (false, true) => Ok(Some(Compiled { policies, other, expansions, mutators })),
+        (false, true) => Ok(Some(Compiled { policies, other, expansions, mutators, resources })),
         (false, false) => Err(broken(at, "the policy cannot be used", &problems)),
         (true, _) if problems.iter().any(|error| error.kind() == ErrorKind::SchemaValidation) => {
             Ok(Some(Compiled::empty(expansions, mutators)))
@@ -656,17 +671,17 @@ fn verdict(verdict: &Verdict) -> &'static str {
 }
 
 /// What a case is about.
-struct Reviewed {
-    review: Review,
+pub(super) struct Reviewed {
+    pub(super) review: Review,
     /// What that implies.
-    implied: Vec<Review>,
+    pub(super) implied: Vec<Review>,
     /// What it may be compared with.
-    inventory: Inventory,
+    pub(super) inventory: Inventory,
     /// That the mutators made another object than they should.
-    otherwise: Option<Failure>,
+    pub(super) otherwise: Option<Failure>,
 }
 
-fn review_of(
+pub(super) fn review_of(
     case: &Case,
     compiled: &Compiled,
     files: &Files<'_>,
@@ -744,7 +759,7 @@ fn review_of(
 }
 
 /// Whether an assertion holds; if not, what came instead.
-fn check(assertion: &Assertion, decision: &Decision<'_>) -> Option<Failure> {
+pub(super) fn check(assertion: &Assertion, decision: &Decision<'_>) -> Option<Failure> {
     let matching = decision
         .findings
         .iter()
