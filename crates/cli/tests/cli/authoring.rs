@@ -90,3 +90,68 @@ fn coverage_changes_no_verdict() {
     let percent = found["coverage"]["percent"].as_f64().unwrap();
     assert!(percent > 75.0, "{percent}");
 }
+
+#[test]
+fn mutants_that_no_case_notices_are_told_with_their_places() {
+    let Run { stdout, .. } = verify(&["--mutate", "-o", "json"]).exits_with(1);
+    let found: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    let mutation = &found["mutation"];
+    let survivors = mutation["survivors"].as_array().unwrap();
+    assert_eq!(mutation["survived"], survivors.len());
+    let first = &survivors[0];
+    assert_eq!(
+        (first["location"]["line"].as_u64(), first["location"]["column"].as_u64()),
+        (Some(32), Some(9))
+    );
+    assert_eq!(first["change"], "without `not exempt(container.image)`");
+    let percent = mutation["percent"].as_f64().unwrap();
+    verify(&["--mutate-min", &(percent - 1.0).to_string()]).exits_with(0);
+    verify(&["--mutate-min", &(percent + 1.0).to_string()]).exits_with(1);
+}
+
+/// A case for what no case reached makes all mutants noticed.
+#[test]
+fn cases_for_what_is_not_noticed_kill_the_mutants() {
+    let folder = tempfile::tempdir().unwrap();
+    let from = testdata().join("../authoring/policy");
+    for file in ["template.yaml", "constraint.yaml"] {
+        std::fs::copy(from.join(file), folder.path().join(file)).unwrap();
+    }
+    let pod = |name: &str, image: &str, init: &str| {
+        let text = format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: web, namespace: shop}}\nspec:\n  containers: [{{name: web, image: \"{image}\"}}]\n  initContainers: [{{name: init, image: \"{init}\"}}]\n"
+        );
+        std::fs::write(folder.path().join(name), text).unwrap();
+    };
+    pod("latest.yaml", "nginx:latest", "nginx:stable");
+    pod("none.yaml", "nginx", "envoy");
+    pod("exempt.yaml", "registry.example.com/base:latest", "registry.example.com/base");
+    pod("fixed.yaml", "nginx:1.27.3", "nginx:1.27.3");
+    let case = |object: &str, number: u32| {
+        format!("  - {{name: {object}, object: {object}.yaml, assertions: [{{violations: {number}}}]}}\n")
+    };
+    let suite = format!(
+        "apiVersion: test.gatekeeper.sh/v1alpha1\nkind: Suite\ntests:\n- name: tags\n  template: template.yaml\n  constraint: constraint.yaml\n  cases:\n{}{}{}{}",
+        case("latest", 2),
+        case("none", 2),
+        case("exempt", 0),
+        case("fixed", 0)
+    );
+    std::fs::write(folder.path().join("suite.yaml"), suite).unwrap();
+    let run = run_in(folder.path(), &["verify", ".", "--mutate"]).exits_with(0);
+    assert!(run.stdout.contains("17 mutants: 17 noticed (100.0 %), 0 not"), "{}", run.stdout);
+}
+
+#[test]
+fn mutants_do_not_depend_on_the_number_of_threads() {
+    let root = testdata().join("../..");
+    let with = |jobs| {
+        let folders =
+            ["policies/pod-security/host-namespaces/...", "policies/pod-security/privilege-escalation/..."];
+        let run = run_in(&root, &[&["verify", "--mutate", "--jobs", jobs], folders.as_slice()].concat());
+        super::without_times(&run.stdout)
+    };
+    let one = with("1");
+    assert!(one.contains("noticed"), "{one}");
+    assert_eq!(one, with("4"));
+}

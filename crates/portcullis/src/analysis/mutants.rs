@@ -236,7 +236,7 @@ struct Finder<'m> {
     found: Vec<Change>,
 }
 
-impl<'m> Finder<'m> {
+impl Finder<'_> {
     fn add(&mut self, kind: MutantKind, range: Range<usize>, by: impl Into<String>, was: Range<usize>) {
         self.found.push(Change { kind, range, by: by.into(), was });
     }

@@ -13,6 +13,7 @@ mod documents;
 mod heap;
 mod indexes;
 mod ops;
+mod recorder;
 mod replaced;
 mod shared;
 mod tracer;
@@ -31,6 +32,8 @@ use crate::program::Program;
 pub use coverage::{Coverage, Statement};
 use heap::{Heap, UNDEFINED};
 pub use indexes::{IndexLimits, Indexes};
+use recorder::Recorder;
+pub use recorder::{ConditionStep, Derivation, Fact, Reasons, RuleStep};
 use replaced::World;
 use shared::{Notes, Shared};
 use tracer::{Covering, Tracer, Untraced};
@@ -195,7 +198,21 @@ impl Program {
         environment: &Environment<'_>,
         coverage: &Coverage,
     ) -> Evaluation {
-        evaluate_as(self, workspace, environment, None, false, Covering::new(coverage))
+        evaluate_as(self, workspace, environment, None, false, Covering::new(coverage)).0
+    }
+
+    /// Evaluates and tells why the document of rules at a path is what it is: how each of its elements came about,
+    /// and which bodies came near. The program has to be made for it ([`crate::Made::Covered`]), and the input
+    /// given by its entries.
+    pub fn explain(&self, environment: &Environment<'_>, path: &[Value]) -> (Evaluation, Reasons) {
+        let entries = match environment.input {
+            Input::Entries(entries) => entries,
+            Input::Undefined | Input::Value(_) => &[],
+        };
+        let workspace = &mut Workspace::default();
+        let recorder = Recorder::new(self.form(), entries);
+        let (evaluation, recorder) = evaluate_as(self, workspace, environment, None, false, recorder);
+        (evaluation, recorder.reasons(path))
     }
 
     /// Indexes over a `data` document, in which nothing is built yet; none if the program has no use for
@@ -215,13 +232,13 @@ fn evaluate(source: &Program, workspace: &mut Workspace, environment: &Environme
         Input::Undefined | Input::Value(_) => false,
     };
     if special.is_some() || is_shared {
-        let evaluation = evaluate_as(source, workspace, environment, special, is_shared, Untraced);
+        let evaluation = evaluate_as(source, workspace, environment, special, is_shared, Untraced).0;
         if evaluation.result.is_ok() {
             return evaluation;
         }
         // What it was charged ahead may have been too much too early.
     }
-    evaluate_as(source, workspace, environment, None, false, Untraced)
+    evaluate_as(source, workspace, environment, None, false, Untraced).0
 }
 
 fn evaluate_as<T: for<'v> Tracer<'v>>(
@@ -231,7 +248,7 @@ fn evaluate_as<T: for<'v> Tracer<'v>>(
     special: Option<&Special>,
     is_shared: bool,
     tracer: T,
-) -> Evaluation {
+) -> (Evaluation, T) {
     let program = source.form();
     let indexes = environment.indexes.filter(|indexes| {
         !environment.strict_builtin_errors && indexes.are_of(source.identity(), &environment.data)
@@ -270,10 +287,10 @@ fn evaluate_as<T: for<'v> Tracer<'v>>(
     machine.stack.reserve(FIRST_SLOTS);
     let result = machine.answer();
     let (steps, memory) = (machine.budget.steps(), machine.budget.memory());
-    let Machine { stack, found, text, prints, notes, world: World { documents, .. }, .. } = machine;
+    let Machine { stack, found, text, prints, notes, tracer, world: World { documents, .. }, .. } = machine;
     *vacant = Vacant { stack, found, documents, asked: notes.into_room(), text }.again();
     *used = used.saturating_add(memory);
-    Evaluation { result: result.map_err(|stop| *stop), prints, steps, memory }
+    (Evaluation { result: result.map_err(|stop| *stop), prints, steps, memory }, tracer)
 }
 
 impl<'v, T: Tracer<'v>> Machine<'v, T> {

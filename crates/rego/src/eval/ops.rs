@@ -24,8 +24,8 @@ use crate::builtins::{Builtin, Context, Failure};
 use crate::collections;
 use crate::error::{EvalError, EvalErrorKind};
 use crate::normal_form::{
-    Arg, Callee, Change, Charge, Collect, CollectHead, Op, OpKind, Pattern, Replacement, Root, Slot, Target,
-    is_heavy,
+    Arg, Callee, Change, Charge, Collect, CollectHead, Comparison, Op, OpKind, Pattern, Replacement, Root,
+    Slot, Target, is_heavy,
 };
 
 /// So many entries of an object are put in order one by one.
@@ -57,7 +57,13 @@ impl<'v, T: Tracer<'v>> Machine<'v, T> {
                 return Err(self.located(error.into(), op.span));
             }
             let next = match &op.kind {
-                OpKind::Path { root, keys, is_plain, to } => self.path(root, keys, *is_plain, *to),
+                OpKind::Path { root, keys, is_plain, to } => {
+                    let next = self.path(root, keys, *is_plain, *to);
+                    if T::RECORDS {
+                        self.record_path(root, keys, matches!(next, Ok(Next::On)).then_some(*to));
+                    }
+                    next
+                }
                 OpKind::Not { ops } => {
                     self.tracer.enter(self.module, op.span);
                     let holds = self.has_answer(ops);
@@ -65,7 +71,13 @@ impl<'v, T: Tracer<'v>> Machine<'v, T> {
                     holds.map(|holds| Next::when(!holds))
                 }
                 OpKind::Call { callee, args, to } => {
-                    self.call(callee, args, op.span).map(|value| self.keep(*to, value))
+                    let answer = self.call(callee, args, op.span);
+                    if T::RECORDS
+                        && let Ok(answer) = &answer
+                    {
+                        self.record_call(callee, args, answer);
+                    }
+                    answer.map(|value| self.keep(*to, value))
                 }
                 OpKind::Scan { root, key, to } => {
                     return self.scan(root, key, *to, op.span, after, found);
@@ -120,11 +132,22 @@ impl<'v, T: Tracer<'v>> Machine<'v, T> {
             }
             OpKind::Compare { operator, left, right } => {
                 let (left, right) = (self.value(left), self.value(right));
-                Ok(Next::when(collections::compare(&mut self.budget, *operator, left, right)?))
+                let holds = collections::compare(&mut self.budget, *operator, left, right)?;
+                if T::RECORDS {
+                    self.tracer.compare(*operator, left, right, holds);
+                }
+                Ok(Next::when(holds))
             }
             OpKind::Match { value, pattern } => {
                 let value = self.value(value);
-                Ok(Next::when(self.fits(value, pattern)?))
+                let fits = self.fits(value, pattern)?;
+                if T::RECORDS
+                    && let Pattern::Equal(other) = pattern
+                {
+                    let other = self.value(other);
+                    self.tracer.compare(Comparison::Equal, value, other, fits);
+                }
+                Ok(Next::when(fits))
             }
             OpKind::Array { items, to } => {
                 self.budget.make_items(items.len())?;
@@ -242,6 +265,37 @@ impl<'v, T: Tracer<'v>> Machine<'v, T> {
         Ok(self.keep(to, value))
     }
 
+    /// Tells what keys lead to.
+    #[cold]
+    fn record_path(&mut self, root: &'v Root, keys: &'v [Arg], found: Option<Slot>) {
+        let base = match root {
+            Root::Input => None,
+            Root::Data => return,
+            Root::Arg(arg) => Some(self.value(arg)),
+        };
+        let keys: Vec<&Value> = keys.iter().map(|key| self.value(key)).collect();
+        let found = found.map(|slot| self.slot(slot));
+        self.tracer.read(base, &keys, found);
+    }
+
+    /// Tells what a builtin says.
+    #[cold]
+    fn record_call(&mut self, callee: &'v Callee, args: &'v [Arg], answer: &'v Value) {
+        let args: Vec<&Value> = args.iter().map(|arg| self.value(arg)).collect();
+        let answer = Some(answer).filter(|answer| !answer.is_undefined());
+        match callee {
+            Callee::Builtin(builtin) => self.tracer.call(builtin.row.name, &args, answer),
+            Callee::Member | Callee::MemberAt => self.tracer.call("in", &args, answer),
+            Callee::Compare(operator) => {
+                if let [left, right] = *args.as_slice() {
+                    let holds = answer.is_some_and(|answer| matches!(answer.view(), View::Bool(true)));
+                    self.tracer.compare(*operator, left, right, holds);
+                }
+            }
+            Callee::Function(_) | Callee::Template => {}
+        }
+    }
+
     fn scan(
         &mut self,
         root: &'v Root,
@@ -257,6 +311,7 @@ impl<'v, T: Tracer<'v>> Machine<'v, T> {
         };
         let count = collection.count().unwrap_or_default();
         let mut has_any = false;
+        let position = self.tracer.position();
         self.budget.step(count as u64).map_err(|error| self.located(error.into(), span))?;
         self.deeper().map_err(|error| self.located(error, span))?;
         let mut flow = Flow::More;
@@ -270,6 +325,8 @@ impl<'v, T: Tracer<'v>> Machine<'v, T> {
                         }
                     }
                     has_any = true;
+                    self.tracer.back_to(position);
+                    self.tracer.pick(item);
                     self.set(to, item);
                     flow = self.run(after, found)?;
                     if flow == Flow::Enough {
@@ -281,6 +338,8 @@ impl<'v, T: Tracer<'v>> Machine<'v, T> {
                 for item in items {
                     if self.fits(item, key)? {
                         has_any = true;
+                        self.tracer.back_to(position);
+                        self.tracer.pick(item);
                         self.set(to, item);
                         flow = self.run(after, found)?;
                         if flow == Flow::Enough {
@@ -293,6 +352,8 @@ impl<'v, T: Tracer<'v>> Machine<'v, T> {
                 for (name, value) in object.iter() {
                     if self.fits(name, key)? {
                         has_any = true;
+                        self.tracer.back_to(position);
+                        self.tracer.pick(value);
                         self.set(to, value);
                         flow = self.run(after, found)?;
                         if flow == Flow::Enough {
@@ -340,8 +401,10 @@ impl<'v, T: Tracer<'v>> Machine<'v, T> {
         self.deeper().map_err(|error| self.located(error, span))?;
         let mut flow = Ok(Flow::More);
         let mut has_any = false;
+        let position = self.tracer.position();
         for value in values {
             has_any = true;
+            self.tracer.back_to(position);
             self.set(to, value);
             flow = self.run(after, found);
             if !matches!(flow, Ok(Flow::More)) {

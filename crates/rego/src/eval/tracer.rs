@@ -2,11 +2,16 @@
 //! follows pay nothing.
 
 use portcullis_rego_syntax::Span;
+use portcullis_value::Value;
 
 use super::coverage::Coverage;
+use crate::normal_form::{Comparison, GroupId};
 
 /// Is told what an evaluation does.
 pub(super) trait Tracer<'v> {
+    /// Whether it wants to know more than marks: values, and what asks what.
+    const RECORDS: bool = false;
+
     /// A mark is reached ([`crate::Made::Covered`]).
     fn reach(&mut self, mark: usize);
 
@@ -18,6 +23,53 @@ pub(super) trait Tracer<'v> {
 
     /// They were run.
     fn leave(&mut self);
+
+    /// How much was written down.
+    #[inline]
+    fn position(&self) -> usize {
+        0
+    }
+
+    /// An attempt ended: what was written down since does not count.
+    #[inline]
+    fn back_to(&mut self, _position: usize) {}
+
+    /// Keys were followed from a value, or from the input.
+    fn read(&mut self, _base: Option<&'v Value>, _keys: &[&Value], _found: Option<&'v Value>) {}
+
+    /// An element of a collection is tried.
+    #[inline]
+    fn pick(&mut self, _element: &'v Value) {}
+
+    /// Two values were compared.
+    fn compare(&mut self, _operator: Comparison, _left: &'v Value, _right: &'v Value, _holds: bool) {}
+
+    /// A builtin was called.
+    fn call(&mut self, _name: &'static str, _args: &[&'v Value], _answer: Option<&'v Value>) {}
+
+    /// A document was asked for.
+    #[inline]
+    fn asked(&mut self, _group: GroupId) {}
+
+    /// A body of a document or function is run; the position where it begins.
+    #[inline]
+    fn begin(&mut self, _group: GroupId, _module: usize, _span: Span) -> usize {
+        0
+    }
+
+    /// It has an answer.
+    #[inline]
+    fn answered(&mut self, _at: usize, _element: &'v Value) {}
+
+    /// It was run. Functions had so many answers before.
+    #[inline]
+    fn end(&mut self, _at: usize, _is_document: bool, _before: usize) {}
+
+    /// How many answers of a document or function are kept.
+    #[inline]
+    fn answers(&self, _group: GroupId) -> usize {
+        0
+    }
 }
 
 /// Nobody follows.
