@@ -150,7 +150,8 @@ pub use program::{
 };
 pub use review::{AdmissionAnswer, AdmissionDenial, AdmissionMutation, AdmissionMutators, Applicability};
 pub use review::{
-    ConstraintResult, Elsewhere, ImpliedBy, Outcome, Position, Precision, Review, Verdict, Violation,
+    ConstraintResult, Elsewhere, ImpliedBy, Outcome, Position, Precision, Review, Verdict, Violation, Why,
+    WhyCondition, WhyFact, WhyFound, WhyRule,
 };
 pub use schema::definition_rules;
 pub use scope::{Place, Places, Scope, Scopes, Settled};

@@ -6,6 +6,7 @@
 
 mod cel;
 mod coverage;
+mod follow;
 mod rego;
 
 use std::fmt;
@@ -31,6 +32,7 @@ pub(crate) use cel::{
 };
 pub(crate) use coverage::conditions;
 pub use coverage::{CoveredKind, CoveredPlace, PolicyCoverage};
+pub(crate) use follow::{Followed, FollowedFact, FollowedRule};
 use rego::RegoProgram;
 
 /// A place where a policy goes through objects of the inventory.
@@ -199,6 +201,18 @@ impl Program {
     pub(crate) fn specialise(&self, key: &str, value: &Value) -> Option<Special> {
         match self {
             Self::Rego(program) => program.specialise(key, value),
+            Self::Cel(_) | Self::Policy(_) => None,
+        }
+    }
+
+    /// Why it says what it says of an input; none of what is not in Rego. Never panics.
+    pub(crate) fn follow(
+        &self,
+        input: &[(Value, Value)],
+        surroundings: &Surroundings<'_>,
+    ) -> Option<Followed> {
+        match self {
+            Self::Rego(program) => program.follow(input, surroundings),
             Self::Cel(_) | Self::Policy(_) => None,
         }
     }

@@ -20,6 +20,7 @@ use portcullis_rego::{
 use portcullis_rego_syntax::Span;
 
 use super::coverage::{self, CoveredKind, CoveredPlace, PolicyCoverage};
+use super::follow::Followed;
 use super::{Evaluation, EvaluationError, InventoryComparison, RawViolation, Surroundings};
 use crate::analysis::{self, CallGraph, InventoryRead, Told};
 use crate::api::template::RegoSource;
@@ -197,6 +198,55 @@ impl RegoProgram {
         if let Some(marked) = self.marked() {
             coverage.note(marked.found(&Coverage::of(&marked.program)));
         }
+    }
+
+    /// Why it says what it says of an input, by a second evaluation. Never panics.
+    pub(super) fn follow(
+        &self,
+        input: &[(Value, Value)],
+        surroundings: &Surroundings<'_>,
+    ) -> Option<Followed> {
+        let marked = self.marked()?;
+        let environment = Environment {
+            input: Input::Entries(input),
+            data: surroundings.data.clone(),
+            limits: surroundings.limits,
+            watch: surroundings.watch,
+            now_ns: surroundings.now_ns,
+            seed: surroundings.seed,
+            strict_builtin_errors: false,
+            indexes: None,
+            special: None,
+        };
+        let package = self.package();
+        let mut path = package.clone();
+        path.push(Value::from("violation"));
+        let caught = catch_unwind(AssertUnwindSafe(|| marked.program.explain(&environment, &path)));
+        let Ok((evaluation, reasons)) = caught else {
+            let error = Some(EvaluationError::new("the evaluation panicked: please report this"));
+            return Some(Followed { found: Vec::new(), missed: Vec::new(), error, is_cut: false });
+        };
+        let locate = |module: usize, span: Span| self.locate(module, span);
+        let text = |module: usize, span: Span| {
+            let text = self.told.texts().get(module).map(|text| &*text.text).unwrap_or_default();
+            text.get(span.start as usize..span.end as usize).unwrap_or_default().to_owned()
+        };
+        let tell = |step| super::follow::rule(step, &package, &locate, &text);
+        let message = |element: &Value| value::get(element, "msg").and_then(value::as_str).map(str::to_owned);
+        let found = reasons.found.into_iter();
+        Some(Followed {
+            found: found.filter_map(|one| Some((message(&one.element)?, tell(one.step)))).collect(),
+            missed: reasons.missed.into_iter().map(tell).collect(),
+            error: evaluation.result.as_ref().err().map(|error| self.evaluation_error(error)),
+            is_cut: reasons.is_cut,
+        })
+    }
+
+    /// The package of the main module.
+    fn package(&self) -> Vec<Value> {
+        let modules = analysis::parsed(self.told.texts().first());
+        let path = modules.first().map(|parsed| parsed.module.package_path()).unwrap_or_default();
+        path.into_iter().map(Value::from).collect()
     }
 
     fn marked(&self) -> Option<&Marked> {

@@ -5,6 +5,7 @@
 //! decide and a program that breaks are error results of their constraint, with that constraint's own action.
 
 mod elsewhere;
+mod explain;
 mod implied;
 mod keep;
 mod locate;
@@ -16,6 +17,7 @@ mod request;
 mod why;
 
 pub use elsewhere::Elsewhere;
+pub use explain::{Why, WhyCondition, WhyFact, WhyFound, WhyRule};
 pub use implied::ImpliedBy;
 pub use mutating::{AdmissionMutation, AdmissionMutators};
 pub use outcome::{ConstraintResult, Outcome, Position, Precision, Verdict, Violation};
