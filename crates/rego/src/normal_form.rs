@@ -402,6 +402,15 @@ pub(crate) struct NormalForm {
     pub(crate) operations: usize,
     /// The statements that say when they are reached; none unless they are asked for.
     pub(crate) marks: Vec<Mark>,
+    /// The statements, or the heads, that operations are of which stand for a part only: module and place.
+    pub(crate) owners: BTreeMap<(usize, Span), Span>,
+}
+
+impl NormalForm {
+    /// The statement or head that an operation is of, of programs with marks.
+    pub(crate) fn owner(&self, module: usize, span: Span) -> Span {
+        self.owners.get(&(module, span)).copied().unwrap_or(span)
+    }
 }
 
 /// A place that says when it is reached.

@@ -102,6 +102,10 @@ impl Program {
         self.entry.as_ref().unwrap_or(&self.form.entry)
     }
 
+    pub(crate) fn shared_form(&self) -> &Arc<NormalForm> {
+        &self.form
+    }
+
     pub(crate) fn form(&self) -> &NormalForm {
         &self.form
     }

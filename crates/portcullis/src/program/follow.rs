@@ -20,6 +20,7 @@ pub(crate) struct FollowedRule {
     pub(crate) name: String,
     pub(crate) location: Option<Location>,
     pub(crate) holds: bool,
+    pub(crate) is_inside: bool,
     pub(crate) conditions: Vec<FollowedCondition>,
 }
 
@@ -44,7 +45,7 @@ pub(super) fn rule(
     locate: &dyn Fn(usize, portcullis_rego_syntax::Span) -> Option<Location>,
     text: &dyn Fn(usize, portcullis_rego_syntax::Span) -> String,
 ) -> FollowedRule {
-    let RuleStep { path, module, span, holds, conditions, .. } = step;
+    let RuleStep { path, module, span, holds, is_inside, conditions, .. } = step;
     let own = path.strip_prefix(package).unwrap_or(&path);
     let name: Vec<String> = own
         .iter()
@@ -65,6 +66,7 @@ pub(super) fn rule(
         name: name.join("."),
         location: locate(module, span),
         holds,
+        is_inside,
         conditions: conditions.collect(),
     }
 }

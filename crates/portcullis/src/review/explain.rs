@@ -58,6 +58,8 @@ pub struct WhyRule {
     pub location: Option<Location>,
     /// Whether it holds.
     pub holds: bool,
+    /// Whether it was asked inside of a `not`, an `every` or a comprehension, and so perhaps one of several.
+    pub is_inside: bool,
     /// In the order in which they were evaluated, up to the one that fails.
     pub conditions: Vec<WhyCondition>,
 }
@@ -216,6 +218,7 @@ impl Teller<'_> {
             name: rule.name,
             location: rule.location,
             holds: rule.holds,
+            is_inside: rule.is_inside,
             conditions: conditions.collect(),
         }
     }

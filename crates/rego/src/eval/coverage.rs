@@ -2,11 +2,12 @@
 //! that say so, so that all others pay nothing.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use portcullis_rego_syntax::Span;
 
-use crate::normal_form::MarkKind;
+use crate::normal_form::{MarkKind, NormalForm};
 use crate::program::Program;
 
 /// The statements of a program that evaluations reached: of all programs that were compiled together, whatever
@@ -17,6 +18,7 @@ pub struct Coverage {
     reached: Box<[AtomicBool]>,
     /// By statement: the marks of one place are one.
     failed: BTreeMap<(usize, Span), AtomicBool>,
+    form: Option<Arc<NormalForm>>,
 }
 
 /// What is known of a statement, or of the head of a rule.
@@ -42,10 +44,12 @@ impl Coverage {
     /// Nothing is reached yet.
     #[must_use]
     pub fn of(program: &Program) -> Self {
-        let marks = &program.form().marks;
+        let form = program.shared_form();
+        let marks = &form.marks;
         Self {
             reached: marks.iter().map(|_| AtomicBool::new(false)).collect(),
             failed: marks.iter().map(|mark| ((mark.module, mark.span), AtomicBool::new(false))).collect(),
+            form: Some(form.clone()),
         }
     }
 
@@ -56,9 +60,14 @@ impl Coverage {
     }
 
     pub(super) fn fail(&self, module: usize, span: Span) {
-        if let Some(failed) = self.failed.get(&(module, span)) {
+        if let Some(failed) = self.failed.get(&(module, self.owner(module, span))) {
             failed.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// The statement that an operation is of.
+    pub(super) fn owner(&self, module: usize, span: Span) -> Span {
+        self.form.as_ref().map_or(span, |form| form.owner(module, span))
     }
 
     /// Takes over what was reached elsewhere.

@@ -51,6 +51,8 @@ pub struct RuleStep {
     pub span: Span,
     /// Whether it holds.
     pub holds: bool,
+    /// Whether it was asked inside of a `not`, an `every` or a comprehension, and so perhaps one of several.
+    pub is_inside: bool,
     /// In the order in which they were evaluated. The last one of a body that does not hold is the one that fails.
     pub conditions: Vec<ConditionStep>,
 }
@@ -374,7 +376,7 @@ impl Reader<'_> {
             last.holds = false;
         }
         let path = self.recorder.form.groups.get(group).map(|group| group.path.to_vec()).unwrap_or_default();
-        RuleStep { path, module, span, holds, conditions }
+        RuleStep { path, module, span, holds, is_inside: false, conditions }
     }
 
     /// Something that belongs to a statement.
@@ -392,12 +394,20 @@ impl Reader<'_> {
                 }
             }
             Event::Inner => {
+                let mut inner =
+                    ConditionStep { span: condition.span, holds: true, facts: Vec::new(), rules: Vec::new() };
                 while let Some(event) = self.next() {
                     if matches!(event, Event::InnerEnd) {
                         break;
                     }
-                    self.inside(event, condition);
+                    self.inside(event, &mut inner);
                 }
+                for rule in &mut inner.rules {
+                    rule.is_inside = true;
+                }
+                condition.rules.extend(inner.rules);
+                inner.facts.retain(|fact| !condition.facts.contains(fact));
+                condition.facts.extend(inner.facts);
             }
             Event::Asked(group) => self.asked(group, condition),
         }

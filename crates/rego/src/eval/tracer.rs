@@ -108,13 +108,13 @@ impl Tracer<'_> for Covering<'_> {
     }
 
     fn fail(&mut self, module: usize, span: Span) {
-        if self.inside.last() != Some(&(module, span)) {
+        if self.inside.last() != Some(&(module, self.coverage.owner(module, span))) {
             self.coverage.fail(module, span);
         }
     }
 
     fn enter(&mut self, module: usize, span: Span) {
-        self.inside.push((module, span));
+        self.inside.push((module, self.coverage.owner(module, span)));
     }
 
     fn leave(&mut self) {
