@@ -73,6 +73,12 @@ Examples:
 
 Exit codes: 0 all tests passed, 1 a test failed, 2 a suite or a file it names is broken, or there is no suite.";
 
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  portcullis explain --policies policies/ manifests/web.yaml
+  portcullis explain --policies policies/ web.yaml --why no-latest     why does this pass?
+  portcullis explain --policies policies/ web.yaml -o json";
+
 const EXCEPTIONS_EXAMPLES: &str = "\
 Examples:
   portcullis exceptions -p policies/ manifests/           each exception, and the findings that it hides
@@ -177,6 +183,13 @@ pub enum Command {
     /// Judges as `test` does, with the same flags, and reports what that leaves out.
     #[command(after_help = EXCEPTIONS_EXAMPLES)]
     Exceptions(Box<TestArgs>),
+    /// Tell why policies deny objects, or do not: rules and conditions with their places, and what they read.
+    ///
+    /// Judges as `test` does, with the same flags, and tells of each object and constraint how every violation came
+    /// about, or which conditions came nearest to one, or which criteria of its `match` do not hold. `--why CONSTRAINT`
+    /// asks about these only.
+    #[command(after_help = EXPLAIN_EXAMPLES)]
+    Explain(Box<TestArgs>),
     /// Show what mutators make of manifests.
     Mutate(MutateArgs),
     /// Run the tests that policies bring: gator's suites, and unit tests of Rego.
@@ -234,7 +247,7 @@ impl Args {
     /// The flags about files, of commands that have a configuration file.
     pub fn files_mut(&mut self) -> Option<&mut FileArgs> {
         match &mut self.command {
-            Command::Test(test) | Command::Exceptions(test) => Some(&mut test.files),
+            Command::Test(test) | Command::Exceptions(test) | Command::Explain(test) => Some(&mut test.files),
             Command::Verify(verify) => Some(&mut verify.files),
             Command::Lint(lint) => Some(&mut lint.files),
             Command::Audit(audit) => Some(&mut audit.files),
@@ -359,6 +372,13 @@ pub struct TestArgs {
     /// `-o json` the field `trace` of each finding, as gator has it.
     #[arg(short, long)]
     pub trace: bool,
+    /// Also tell of each finding why: the rules and conditions that hold, with their places in the policy, and the
+    /// fields and parameters that they read. In `-o human` and `-o json`.
+    #[arg(long)]
+    pub explain: bool,
+    /// Whether it is told of everything, as `explain` does.
+    #[arg(skip)]
+    pub explain_all: bool,
     /// Also tell what each template cost, in gator's form: `stats` of `-o json` and `-o yaml`, which have `results` beside it.
     #[arg(long)]
     pub stats: bool,

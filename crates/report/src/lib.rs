@@ -56,6 +56,7 @@ mod template;
 mod test;
 mod time;
 pub mod verify;
+pub mod why;
 mod yaml;
 
 pub use audit::{
