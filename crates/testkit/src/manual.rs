@@ -22,6 +22,7 @@ manual! {
     summary = "docs/SUMMARY.md";
     admission_policies = "docs/admission-policies.md";
     audit = "docs/audit.md";
+    authoring = "docs/authoring.md";
     cli = "docs/cli.md";
     configuration = "docs/configuration.md";
     conftest = "docs/conftest.md";

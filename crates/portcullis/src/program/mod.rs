@@ -5,6 +5,8 @@
 //! input.
 
 mod cel;
+mod coverage;
+mod follow;
 mod rego;
 
 use std::fmt;
@@ -27,6 +29,9 @@ pub(crate) use cel::{
     AnnotationAnswer, MutationForm, PolicyAnswer, PolicyDecision, PolicyProgram, PolicyView,
 };
 use cel::{CelProgram, OfConstraint, OfReview};
+pub(crate) use coverage::conditions;
+pub use coverage::{CoveredKind, CoveredPlace, PolicyCoverage};
+pub(crate) use follow::{Followed, FollowedFact, FollowedRule};
 use rego::RegoProgram;
 
 /// A place where a policy goes through objects of the inventory.
@@ -235,6 +240,27 @@ impl Program {
         }
     }
 
+    /// Why it says what it says of an input; none of what is not in Rego. Never panics.
+    pub(crate) fn follow(
+        &self,
+        input: &[(Value, Value)],
+        surroundings: &Surroundings<'_>,
+    ) -> Option<Followed> {
+        match self {
+            Self::Rego(program) => program.follow(input, surroundings),
+            Self::Cel(_) | Self::Policy(_) => None,
+        }
+    }
+
+    /// Tells what there is to be reached.
+    pub(crate) fn expect_in(&self, coverage: &PolicyCoverage) {
+        match self {
+            Self::Rego(program) => program.expect_in(coverage),
+            Self::Cel(program) => program.expect_in(coverage),
+            Self::Policy(_) => {}
+        }
+    }
+
     /// What it says of one input, given by its sorted entries. Never panics: a panic would be an error of this evaluation.
     pub(crate) fn evaluate(
         &self,
@@ -283,4 +309,6 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) now_ns: Option<i64>,
     pub(crate) seed: u64,
     pub(crate) answers: Option<&'a Answers>,
+    /// Who wants to know what is reached.
+    pub(crate) coverage: Option<&'a PolicyCoverage>,
 }

@@ -8,6 +8,7 @@ use portcullis_cel::{Activation, CelValue, EvalError, EvalErrorKind, PER_CALL_LI
 use portcullis_rego_syntax::Span;
 use portcullis_value::{Budget, LimitKind, Limits, Questions, Watch};
 
+use super::super::coverage::{CoveredKind, CoveredPlace, PolicyCoverage};
 use super::kept::{Kept, Lasts, Made, OfReview};
 use super::names::{AUTHORIZER, AUTHORIZER_TYPE, REQUEST_RESOURCE, RESOURCE_CHECK_TYPE, Seen};
 use super::{
@@ -40,6 +41,11 @@ impl CelProgram {
         surroundings: &Surroundings<'_>,
     ) -> Evaluation {
         let (limits, watch) = (surroundings.limits, surroundings.watch);
+        let said = |expression: &Expression, answer: &Answer| {
+            if let Some(coverage) = surroundings.coverage {
+                coverage.note(self.place(expression, Some(answer)));
+            }
+        };
         let seen = review.see(input, surroundings.constraint);
         let constraint = match surroundings.special {
             Some(Special::Cel(constraint)) => Some(&**constraint),
@@ -47,7 +53,7 @@ impl CelProgram {
         };
         let kept = Kept::of(review, constraint);
         let (result, steps) =
-            self.within(limits, STEPS, watch, &kept, |tank, cost| self.judge(&seen, tank, cost));
+            self.within(limits, STEPS, watch, &kept, |tank, cost| self.judge(&seen, tank, cost, &said));
         Evaluation { result, prints: Vec::new(), steps, questions: Questions::default() }
     }
 
@@ -81,17 +87,43 @@ impl CelProgram {
             .unwrap_or_else(|_| (Err(EvaluationError::new("the evaluation panicked: please report this")), 0))
     }
 
+    /// Tells what there is to be reached.
+    pub(in crate::program) fn expect_in(&self, coverage: &PolicyCoverage) {
+        let validations = self.validations.iter().map(|validation| &validation.expression);
+        let all = self.match_conditions.iter().chain(validations);
+        coverage.note(all.filter_map(|expression| self.place(expression, None)));
+    }
+
+    /// Where an expression stands, and what came of it.
+    fn place(&self, expression: &Expression, answer: Option<&Answer>) -> Option<CoveredPlace> {
+        let end = u32::try_from(expression.text.text.len()).ok()?;
+        let value = match answer {
+            Some(Answer::Value(value)) => value.as_bool(),
+            Some(Answer::Error(_) | Answer::OutOfBudget) | None => None,
+        };
+        Some(CoveredPlace {
+            location: analysis::locate(&self.document, &expression.text, Span { start: 0, end })?,
+            kind: CoveredKind::Condition,
+            is_reached: answer.is_some(),
+            has_held: value == Some(true),
+            has_failed: value == Some(false),
+        })
+    }
+
     fn judge(
         &self,
         seen: &Seen,
         tank: &Tank<'_>,
         cost: &Cell<u64>,
+        said: &dyn Fn(&Expression, &Answer),
     ) -> Result<Vec<RawViolation>, EvaluationError> {
         let mut phase = Phase::of_conditions(self, seen, tank);
         let mut failed = Vec::new();
         let mut passes = true;
         for condition in &self.match_conditions {
-            match phase.evaluate(condition, cost)? {
+            let answer = phase.evaluate(condition, cost)?;
+            said(condition, &answer);
+            match answer {
                 Answer::Value(value) => passes &= value.as_bool() == Some(true),
                 Answer::Error(error) => failed.push(error),
                 Answer::OutOfBudget => return self.unknown(vec![EvaluationError::new(OUT_OF_BUDGET)]),
@@ -106,7 +138,9 @@ impl CelProgram {
         let mut phase = Phase::new(self, seen, tank, BUDGET);
         let mut answers = Vec::new();
         for validation in &self.validations {
-            match phase.evaluate(&validation.expression, cost)? {
+            let answer = phase.evaluate(&validation.expression, cost)?;
+            said(&validation.expression, &answer);
+            match answer {
                 Answer::OutOfBudget => return self.unknown(vec![EvaluationError::new(OUT_OF_BUDGET)]),
                 answer => answers.push(answer),
             }
