@@ -42,6 +42,7 @@ pub use cost::PER_CALL_LIMIT;
 pub use diagnostic::{Diagnostic, DiagnosticKind};
 pub use environment::Environment;
 pub use error::{EvalError, EvalErrorKind};
+pub use eval::Room;
 pub use library::{Cidr, Format, Quantity, Semver, Url};
 pub use parse::is_reserved;
 pub use program::{Evaluation, Program};

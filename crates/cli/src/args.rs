@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum, ValueHint};
 use portcullis_audit::implying::Expand;
+use portcullis_providers::ProviderArgs;
 use portcullis_report::bench::{BenchReport, Gate};
 use portcullis_report::lint::LintReport;
 use portcullis_report::verify::VerifyReport;
@@ -180,7 +181,7 @@ pub enum Command {
     /// Show what mutators make of manifests.
     Mutate(MutateArgs),
     /// Run the tests that policies bring: gator's suites, and unit tests of Rego.
-    Verify(VerifyArgs),
+    Verify(Box<VerifyArgs>),
     /// Print what controllers will make of objects, by ExpansionTemplates.
     Expand(ExpandArgs),
     /// Audit the objects that exist, as a stream of any size.
@@ -385,6 +386,8 @@ pub struct TestArgs {
     pub remote: RemoteArgs,
     #[command(flatten)]
     pub rego: RegoArgs,
+    #[command(flatten)]
+    pub providers: ProviderArgs,
     #[command(flatten)]
     pub config: ConfigArgs,
     #[command(flatten)]
@@ -626,6 +629,8 @@ pub struct VerifyArgs {
     pub refused_here: crate::conftest_args::RefusedByVerify,
     #[command(flatten)]
     pub files: FileArgs,
+    #[command(flatten)]
+    pub providers: ProviderArgs,
     #[command(flatten)]
     pub second: SecondArgs,
     #[command(flatten)]

@@ -108,7 +108,7 @@ pub use analysis::Explanation;
 pub use analysis::InventoryRead;
 pub use api::{
     AdmissionPolicy, AdmissionPolicyBinding, AdmissionReview, Config, Constraint, ConstraintTemplate, Engine,
-    EngineChoice, ExclusionRule, ExpansionTemplate, Mutator, Operation, PolicyException, Process,
+    EngineChoice, ExclusionRule, ExpansionTemplate, Mutator, Operation, PolicyException, Process, Provider,
     RegoVersion, Resource, SyncSet, Unsupported, Uses, unsupported_kinds,
 };
 pub use decision::{Decision, Finding};
@@ -143,7 +143,10 @@ pub use policy::{
     Unjudgeable,
 };
 pub use portcullis_rego::IndexLimits;
-pub use portcullis_value::{LimitKind, Limits as EvaluationLimits, Watch};
+pub use portcullis_value::{
+    Answers, LimitKind, Limits as EvaluationLimits, ProviderAnswer, ProviderFailure, ProviderItem, Question,
+};
+pub use portcullis_value::{Questions, Watch};
 pub use portcullis_yaml::lines as yaml_lines;
 pub use program::{ComparingCost, EvaluationError, InventoryComparison};
 pub use review::{AdmissionAnswer, AdmissionDenial, AdmissionMutation, AdmissionMutators, Applicability};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use portcullis_value::{Limits, Watch};
+use portcullis_value::{Answers, Limits, Watch};
 
 use crate::inventory::Inventory;
 
@@ -32,6 +32,7 @@ pub struct World<'a> {
     now_ns: Option<i64>,
     seed: u64,
     findings: Option<usize>,
+    answers: Option<&'a Answers>,
 }
 
 impl<'a> World<'a> {
@@ -80,6 +81,14 @@ impl<'a> World<'a> {
         Self { findings: Some(bytes), ..self }
     }
 
+    /// What is known of the world outside, such as what providers of external data say. A policy that asks for more
+    /// is an error whose [`crate::ConstraintResult::questions`] say what it asks; [`crate::PolicySet::resume`] goes on
+    /// when these are answered.
+    #[must_use]
+    pub const fn with_answers(self, answers: &'a Answers) -> Self {
+        Self { answers: Some(answers), ..self }
+    }
+
     /// The cached objects; none if nobody gave any.
     #[must_use]
     pub const fn inventory(&self) -> Option<&'a Inventory> {
@@ -102,6 +111,10 @@ impl<'a> World<'a> {
 
     pub(crate) const fn now_ns(&self) -> Option<i64> {
         self.now_ns
+    }
+
+    pub(crate) const fn answers(&self) -> Option<&'a Answers> {
+        self.answers
     }
 
     pub(crate) const fn findings(&self) -> Option<usize> {
@@ -128,6 +141,7 @@ impl Default for World<'_> {
             now_ns: None,
             seed: 0,
             findings: None,
+            answers: None,
         }
     }
 }

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use portcullis::{
-    ConstraintKey, Decision, Elsewhere, EnforcementPoint, Error, Expansion, ExpansionSet, FieldPath, Fight,
-    ImpliedBy, Inventory, Location, Object, Outcome, Place, Places, PolicySet, Position, Precision, Process,
-    Review, Verdict, World,
+    Answers, ConstraintKey, Decision, Elsewhere, EnforcementPoint, Error, Expansion, ExpansionSet, FieldPath,
+    Fight, ImpliedBy, Inventory, Location, Object, Outcome, Place, Places, PolicySet, Position, Precision,
+    Process, Questions, Review, Verdict, World,
 };
 use portcullis_report::{
     self as report, Action, Details, Finding, Implied, InText, ObjectName, Reviewed, Subject as Judgeable,
@@ -35,6 +35,8 @@ pub struct Judging<'a> {
     /// The Namespace `default`, which is in every cluster, if the inventory does not have it.
     pub default: Option<Object>,
     pub evaluating: Evaluating,
+    /// What is known of the world outside.
+    pub answers: Answers,
     /// Whether comments of manifests count.
     pub has_inline_ignores: bool,
     /// The constraints of which somebody asks what they have to do with each object.
@@ -95,6 +97,21 @@ impl Judged {
 }
 
 impl Judging<'_> {
+    /// What policies ask of the world outside for an object, beyond some answers.
+    pub fn questions(&self, subject: &Subject, answers: &Answers) -> Questions {
+        let Subject { object, request, mutated, .. } = subject;
+        let settled = || mutated.as_ref().map_or_else(|| self.places.settle(object.clone()), Changed::after);
+        let review = self.known(request.clone().unwrap_or_else(|| Review::settled(settled())));
+        let deadline = self.evaluating.deadline();
+        let world = self.evaluating.world(self.inventory, &deadline).with_answers(answers);
+        if self.policies.excludes(Process::Webhook, &review) {
+            return Questions::default();
+        }
+        // What cannot be expanded is told when it is judged.
+        let implied = review.implied(&self.expansion, &world).unwrap_or_default();
+        self.policies.questions(&review, &implied, &world, POINT)
+    }
+
     pub fn judge(&self, subject: Subject) -> Judged {
         let Subject { object, kind, request, mutated } = subject;
         let settled = || mutated.as_ref().map_or_else(|| self.places.settle(object.clone()), Changed::after);
@@ -102,7 +119,7 @@ impl Judging<'_> {
         let is_placed = matches!(review.place(), Place::Assumed | Place::Given);
         let deadline = self.evaluating.deadline();
         let watch = Watch::start();
-        let world = self.evaluating.world(self.inventory, &deadline);
+        let world = self.evaluating.world(self.inventory, &deadline).with_answers(&self.answers);
         let world = if self.stats { world.with_stopwatch(&watch) } else { world };
         let (point, process) = (POINT, Process::Webhook);
         let elsewhere_of = |review: &Review, object: &Object| -> Vec<Error> {

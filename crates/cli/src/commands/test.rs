@@ -12,9 +12,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use portcullis::{
-    ConstraintKey, EnforcementAction, Error, ErrorKind, ExceptionInfo, Expansion, ExpansionSet,
+    Answers, ConstraintKey, EnforcementAction, Error, ErrorKind, ExceptionInfo, Expansion, ExpansionSet,
     InventoryStore, Location, MutatorSet, Object, ObjectKey, Parent, Places, PolicySet, PolicySettings,
-    Resource, Unsupported,
+    Questions, Resource, Unsupported,
 };
 use portcullis_audit::implying::Expand;
 use portcullis_report::{
@@ -252,6 +252,23 @@ fn add_policies(loaded: &mut Loaded, cluster: &Cluster, args: &TestArgs) -> anyh
     Ok(())
 }
 
+/// So many objects ask together.
+const ASKING: usize = 512;
+
+/// What some objects ask of the world outside, in their order.
+fn questions(judging: &Judging<'_>, subjects: &[Subject], answers: &Answers) -> Questions {
+    let asked: Vec<Questions> =
+        subjects.par_iter().map(|subject| judging.questions(subject, answers)).collect();
+    let mut all = Questions::default();
+    for question in asked.iter().flat_map(Questions::iter) {
+        // Those that there is no room for are asked next time.
+        if all.ask(question.clone()).is_err() {
+            break;
+        }
+    }
+    all
+}
+
 fn judge(
     loaded: Loaded,
     args: &TestArgs,
@@ -369,7 +386,9 @@ fn judge(
         }
     }
     let has_inline_ignores = args.allow_inline_ignores;
-    let judging = Judging {
+    let (answering, found) = args.providers.open(policies.providers());
+    problems.extend(found);
+    let mut judging = Judging {
         policies,
         expansion,
         index,
@@ -377,6 +396,7 @@ fn judge(
         places,
         default,
         evaluating,
+        answers: Answers::new(),
         has_inline_ignores,
         asked,
         idle: args.verbose.then(Idle::default),
@@ -384,6 +404,23 @@ fn judge(
         traces: args.trace,
         stats: args.stats,
     };
+    if judging.policies.may_ask() {
+        // Of many objects at once, so that each provider is asked once.
+        let mut answers = Answers::new();
+        for some in subjects.chunks(ASKING) {
+            let found = answering.gather(None, |found| {
+                let mut known = answers.clone();
+                known.extend(found.clone());
+                questions(&judging, some, &known)
+            });
+            answers.extend(found);
+        }
+        judging.answers = answers;
+        problems.extend(answering.problems());
+    }
+    if let Err(error) = args.providers.finish(&answering) {
+        problems.push(Error::new(ErrorKind::Unreadable, error));
+    }
     let judged: Vec<Judged> = subjects
         .into_par_iter()
         .map(|subject| {

@@ -9,10 +9,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use portcullis::{
-    ConstraintResult, Decision, Document, EnforcementPoint, Engine, EngineChoice, Error, ErrorKind,
+    Answers, ConstraintResult, Decision, Document, EnforcementPoint, Engine, EngineChoice, Error, ErrorKind,
     Expansion, ExpansionSet, Inventory, Limits, Location, MutatorSet, Object, Outcome, Parent, PolicySet,
-    PolicySettings, Resource, Review, Severity, Source, TemplateInfo, Unsupported, Uses, Verdict, World,
+    PolicySettings, Provider, Questions, Resource, Review, Severity, Source, TemplateInfo, Unsupported, Uses,
+    Verdict, World,
 };
+use portcullis_providers::{Answering, Recorded};
 use portcullis_report::verify::{
     CaseResult, Failure, Status, SuiteResult, TestCoverage, TestResult, VerifyReport,
 };
@@ -39,7 +41,10 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
     let evaluating = Evaluating::new(&args.evaluation);
     let unsupported = Unsupported::allowed(args.allow_unsupported);
     let tally = args.second.cross_check.then(Tally::default);
+    let (answering, found) = args.providers.open(&providers_of(&files, args, &limits));
+    problems.extend(found);
     let runner = Runner {
+        answering: &answering,
         limits,
         selection: args.run.as_ref(),
         evaluating,
@@ -56,6 +61,9 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
             None if named => problems.push(no_suite(file)),
             None => {}
         }
+    }
+    if let Err(error) = args.providers.finish(&answering) {
+        problems.push(Error::new(ErrorKind::Unreadable, error));
     }
     let tested = rego_tests::run(args, &evaluating);
     problems.extend(tested.problems);
@@ -113,7 +121,33 @@ fn nothing_selected(args: &VerifyArgs, suites: &[SuiteResult]) -> Option<Error> 
     })
 }
 
+/// The Providers among the files of suites, if they are to be asked.
+fn providers_of(files: &[InputFile], args: &VerifyArgs, limits: &Limits) -> Vec<Provider> {
+    const GROUP: &[u8] = b"externaldata.gatekeeper.sh";
+    if !args.providers.live_providers && args.providers.record_provider_answers.is_none() {
+        return Vec::new();
+    }
+    let mut providers = Vec::new();
+    for file in files {
+        // What cannot be read is told where it is needed.
+        let Ok(bytes) = read::read_bytes(file, limits) else { continue };
+        if !bytes.windows(GROUP.len()).any(|window| window == GROUP) {
+            continue;
+        }
+        for document in Document::read_bytes(&file.name, bytes, limits).0 {
+            if let (Some(Resource::Provider(provider)), _) =
+                Resource::read_for(&document, Uses::POLICIES.with_providers(true))
+            {
+                providers.push(provider);
+            }
+        }
+    }
+    providers
+}
+
 struct Runner<'a> {
+    /// Who says what providers of external data answer.
+    answering: &'a Answering,
     limits: Limits,
     selection: Option<&'a Selection>,
     evaluating: Evaluating,
@@ -217,7 +251,7 @@ impl Runner<'_> {
                 let second = self.tally.map(|tally| Second::new(compiled.in_rego(), timeout, tally));
                 let case = |case: &Case| {
                     let run = !case.skip && self.selects_case(test, case);
-                    run_case(case, run.then_some(&compiled), &files, &self.evaluating, second.as_ref())
+                    run_case(case, run.then_some(&compiled), &files, self, second.as_ref())
                 };
                 result.parts = test.cases.iter().map(case).collect();
             }
@@ -264,6 +298,24 @@ impl Files<'_> {
     }
 }
 
+impl Files<'_> {
+    /// The answers of providers in a file.
+    fn answers(&self, path: &str, by: &Location) -> Result<Answers, Failure> {
+        let file = self.directory.join(path);
+        if read::elsewhere::leads_out(self.directory, &file) {
+            let message = format!("the answers `{path}` are not read: they lie outside of what was fetched");
+            return Err(broken(by, message, &[]));
+        }
+        let read = read::read_bytes(&InputFile::new(&file), self.limits).map_err(|error| error.to_string());
+        let recorded = read.and_then(|bytes| {
+            let text = String::from_utf8(bytes).map_err(|error| error.to_string())?;
+            Recorded::read(&text).map_err(|error| error.to_string())
+        });
+        let error = |error: String| broken(by, format!("the answers of providers in `{path}`: {error}"), &[]);
+        recorded.map(|recorded| recorded.answers().clone()).map_err(error)
+    }
+}
+
 fn separate(problems: Vec<Error>) -> (Vec<Error>, Vec<Error>) {
     problems.into_iter().partition(|problem| problem.severity() == Severity::Error)
 }
@@ -285,11 +337,13 @@ struct Compiled {
     expansions: ExpansionSet,
     /// None if the test does not mutate.
     mutators: Option<MutatorSet>,
+    /// What providers of external data answer.
+    answers: Recorded,
 }
 
 impl Compiled {
     fn empty(expansions: ExpansionSet, mutators: Option<MutatorSet>) -> Self {
-        Self { policies: PolicySet::empty(), other: None, expansions, mutators }
+        Self { policies: PolicySet::empty(), other: None, expansions, mutators, answers: Recorded::default() }
     }
 
     /// The policies as they are in Rego, if that is what is run or could be.
@@ -321,6 +375,10 @@ fn compile(
         [] => None,
         paths => Some(mutators(paths, files, at, warnings)?),
     };
+    let mut answers = Recorded::default();
+    for path in &test.provider_answers {
+        answers.extend(files.answers(path, at)?);
+    }
     let Some(named) = &test.policy else {
         return Ok(Some(Compiled::empty(expansions, mutators)));
     };
@@ -365,7 +423,7 @@ fn compile(
         problems.retain(|problem| problem.kind() != ErrorKind::MissingTemplate);
     }
     match (test.invalid, problems.is_empty()) {
-        (false, true) => Ok(Some(Compiled { policies, other, expansions, mutators })),
+        (false, true) => Ok(Some(Compiled { policies, other, expansions, mutators, answers })),
         (false, false) => Err(broken(at, "the policy cannot be used", &problems)),
         (true, _) if problems.iter().any(|error| error.kind() == ErrorKind::SchemaValidation) => {
             Ok(Some(Compiled::empty(expansions, mutators)))
@@ -541,7 +599,7 @@ fn run_case(
     case: &Case,
     compiled: Option<&Compiled>,
     files: &Files<'_>,
-    evaluating: &Evaluating,
+    runner: &Runner<'_>,
     second: Option<&Second<'_>>,
 ) -> CaseResult {
     let started = Instant::now();
@@ -554,12 +612,36 @@ fn run_case(
     match found {
         Err(failure) => result.failures.push(failure),
         Ok(Reviewed { review, implied, inventory, otherwise }) => {
-            let deadline = evaluating.deadline();
-            let world = evaluating.world(&inventory, &deadline);
-            let outcome = policies.review_with(&review, &implied, &world, EnforcementPoint::CommandLine);
+            let deadline = runner.evaluating.deadline();
+            let world = runner.evaluating.world(&inventory, &deadline);
+            let mut answers = Answers::new();
+            let answer = |questions: &Questions| {
+                let mut known = compiled.answers.answer(questions);
+                let mut open = Questions::default();
+                for question in questions.iter().filter(|question| !known.answers(question)) {
+                    // As many as there were before.
+                    let _ = open.ask(question.clone());
+                }
+                known.extend(runner.answering.answer(&open, None));
+                known
+            };
+            let point = EnforcementPoint::CommandLine;
+            let outcome = policies.review_asking(&review, &implied, &world, point, &mut answers, answer);
+            let world = world.with_answers(&answers);
             let decision = Decision::from(&outcome);
             let unmet = case.assertions.iter().filter_map(|assertion| check(assertion, &decision));
             result.failures = otherwise.into_iter().chain(unmet).collect();
+            let open = outcome.questions();
+            if !open.is_empty() {
+                // What the assertions say of it means nothing.
+                let asked: Vec<String> = open.iter().map(ToString::to_string).collect();
+                let details = Problem::of(&Error::new(ErrorKind::Unanswered, asked.join("; ")).hint(
+                    "name a file with answers in `providerAnswers` of the test, or by `--provider-answers`",
+                ));
+                let message = "the policy asks providers of external data, and nobody answers";
+                let failure = broken(&case.location, message, &[]);
+                result.failures = vec![Failure { details: vec![details.to_string()], ..failure }];
+            }
             let other = compiled.other.as_ref().map(|other| {
                 let theirs = other.review_with(&review, &implied, &world, EnforcementPoint::CommandLine);
                 let found = otherwise_in(other, case, &outcome, &theirs, second.map(Second::tally));

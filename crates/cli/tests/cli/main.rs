@@ -17,6 +17,7 @@ mod cross_check;
 mod deploy;
 mod engines;
 mod expand;
+mod external_data;
 mod field;
 mod field_cases;
 mod folders;

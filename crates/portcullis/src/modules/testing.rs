@@ -215,6 +215,7 @@ impl ModuleTests {
             watch: world.watch(),
             now_ns: world.now_ns(),
             seed: world.seed(),
+            answers: world.answers(),
             strict_builtin_errors: false,
             indexes: None,
             special: None,

@@ -39,7 +39,7 @@ use exclusions::Exclusions;
 use index::Index;
 
 use crate::api::template::EngineChoice;
-use crate::api::{Config, Process, Resource};
+use crate::api::{Config, Process, Provider, Resource};
 use crate::document::Document;
 use crate::error::Error;
 use crate::names::{Gvk, TemplateName};
@@ -118,6 +118,8 @@ struct Inner {
     config: Option<Arc<str>>,
     /// Kinds that the Config and SyncSets ask to cache.
     synced: Vec<Gvk>,
+    /// By name.
+    providers: Box<[Provider]>,
     /// What others know it by.
     identity: Arc<()>,
 }
@@ -225,6 +227,7 @@ impl PolicySet {
             exceptions: Box::default(),
             homes: self.0.homes.clone(),
             engines: self.0.engines,
+            providers: self.0.providers.clone(),
             config: self.0.config.clone(),
             synced: self.0.synced.clone(),
             identity: Arc::new(()),
@@ -267,6 +270,13 @@ impl PolicySet {
     #[must_use]
     pub fn synced_kinds(&self) -> &[Gvk] {
         &self.0.synced
+    }
+
+    /// The providers of external data, by name. Those who can ask do ([`crate::PolicySet::review_asking`]); nothing here
+    /// does.
+    #[must_use]
+    pub fn providers(&self) -> &[Provider] {
+        &self.0.providers
     }
 
     /// What of an object the policies may compare others with: the fields that they read, or all of it where

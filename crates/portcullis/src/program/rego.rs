@@ -13,12 +13,11 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
-use portcullis_rego::{
-    Base, Environment, EvalError, EvalErrorKind, Indexes, Input, Query, Special, Unit, Workspace,
-};
+use portcullis_rego::{Base, Environment, EvalError, EvalErrorKind, Indexes, Input, Query, Unit, Workspace};
 use portcullis_rego_syntax::Span;
+use portcullis_value::{ProviderFailure, Questions};
 
-use super::{Evaluation, EvaluationError, InventoryComparison, RawViolation, Surroundings};
+use super::{Evaluation, EvaluationError, InventoryComparison, RawViolation, Special, Surroundings};
 use crate::analysis::{self, CallGraph, InventoryRead, Told};
 use crate::api::template::RegoSource;
 use crate::document::Document;
@@ -35,6 +34,37 @@ pub(crate) struct RegoProgram {
     told: Arc<Told>,
     /// What its answers may rest on; worked out when it is first asked for.
     rests_on: OnceLock<portcullis_rego::Reads>,
+    may_ask: bool,
+    looks: Looks,
+}
+
+/// What of an answer a policy looks at that says that it is none: by its text, without comments.
+#[derive(Clone, Copy, Debug, Default)]
+struct Looks {
+    /// `errors`.
+    errors: bool,
+    /// `system_error` or `status_code`.
+    of_all: bool,
+}
+
+impl Looks {
+    fn of<'t>(texts: impl Iterator<Item = &'t str>) -> Self {
+        let mut looks = Self::default();
+        for line in texts.flat_map(str::lines) {
+            let code = line.split('#').next().unwrap_or_default();
+            looks.of_all |= code.contains("system_error") || code.contains("status_code");
+            looks.errors |= code.contains("errors");
+        }
+        looks
+    }
+
+    /// Whether a failure is something that it looks at.
+    const fn covers(self, failure: ProviderFailure) -> bool {
+        match failure {
+            ProviderFailure::OfAll => self.of_all,
+            ProviderFailure::Silence => self.of_all || self.errors,
+        }
+    }
 }
 
 impl RegoProgram {
@@ -63,6 +93,8 @@ impl RegoProgram {
                     document: document.clone(),
                     told: Arc::new(Told::new(texts.clone(), modules.iter().map(|parsed| &parsed.module))),
                     rests_on: OnceLock::new(),
+                    looks: Looks::of(texts.iter().map(|text| &*text.text)),
+                    may_ask: texts.iter().any(|text| text.text.contains("external_data")),
                 };
                 (Some(program), errors)
             }
@@ -121,6 +153,11 @@ impl RegoProgram {
         self.rests_on.get_or_init(|| self.program.reads()).meet(base, place)
     }
 
+    /// Whether it may ask the world outside: it has the name of what asks, wherever that stands.
+    pub(super) fn may_ask(&self) -> bool {
+        self.may_ask
+    }
+
     /// Makes what evaluations over these objects look up. Never panics: what cannot be made is met by the
     /// evaluations that need it.
     pub(super) fn prepare(&self, indexes: &Indexes) {
@@ -128,7 +165,7 @@ impl RegoProgram {
     }
 
     /// The program for inputs with this value at a key.
-    pub(super) fn specialise(&self, key: &str, value: &Value) -> Option<Special> {
+    pub(super) fn specialise(&self, key: &str, value: &Value) -> Option<portcullis_rego::Special> {
         // A defect in it must not be one of all evaluations.
         catch_unwind(AssertUnwindSafe(|| self.program.specialise(key, value))).ok().flatten()
     }
@@ -148,20 +185,33 @@ impl RegoProgram {
             watch: surroundings.watch,
             now_ns: surroundings.now_ns,
             seed: surroundings.seed,
+            answers: surroundings.answers,
             strict_builtin_errors: false,
             indexes: surroundings.indexes,
-            special: surroundings.special,
+            special: match surroundings.special {
+                Some(Special::Rego(special)) => Some(special),
+                Some(Special::Cel(_)) | None => None,
+            },
         };
         let caught = catch_unwind(AssertUnwindSafe(|| self.program.evaluate_in(workspace, &environment)));
         let Ok(evaluation) = caught else {
             let result = Err(EvaluationError::new("the evaluation panicked: please report this"));
-            return Evaluation { result, prints: Vec::new(), steps: 0 };
+            return Evaluation { result, prints: Vec::new(), steps: 0, questions: Questions::default() };
         };
         let result = match &evaluation.result {
-            Ok(value) => violations(value),
+            Ok(value) => violations(value).and_then(|found| match &evaluation.failed_answer {
+                // It rests on an answer that is none, and does not look whether it is one.
+                Some((failure, why)) if found.is_empty() && !self.looks.covers(*failure) => {
+                    Err(EvaluationError::new(format!(
+                        "{why}; the policy looks at neither `system_error` nor `errors`, so that it would pass"
+                    )))
+                }
+                _ => Ok(found),
+            }),
             Err(error) => Err(self.evaluation_error(error)),
         };
-        Evaluation { result, prints: evaluation.prints, steps: evaluation.steps }
+        let portcullis_rego::Evaluation { prints, steps, questions, .. } = evaluation;
+        Evaluation { result, prints, steps, questions }
     }
 
     fn evaluation_error(&self, error: &EvalError) -> EvaluationError {

@@ -28,7 +28,12 @@ impl<'v> Machine<'v> {
     pub(super) fn document(&mut self, id: GroupId) -> Result<&'v Value, Stop> {
         self.ask(id);
         match self.world.documents.get(id) {
-            Some(Document::Made(value)) => return Ok(value),
+            Some(Document::Made(value)) => {
+                if !self.unknown_documents.is_empty() && self.unknown_documents.contains(&id) {
+                    self.unknown += 1;
+                }
+                return Ok(value);
+            }
             Some(Document::InTheMaking) | None => {
                 return Err(self.budget.exceeded(LimitKind::Depth).into());
             }
@@ -53,6 +58,7 @@ impl<'v> Machine<'v> {
         }
         self.mark(id, Document::InTheMaking);
         self.deeper()?;
+        let unknown = self.unknown;
         let made = match group.kind {
             GroupKind::Complete | GroupKind::Function { .. } => {
                 self.single(group, self.stack.len(), TWO_VALUES)
@@ -69,6 +75,9 @@ impl<'v> Machine<'v> {
             }
         };
         self.mark(id, Document::Made(value));
+        if self.unknown != unknown {
+            self.unknown_documents.push(id);
+        }
         self.end_document(id, &began, Some(value));
         Ok(value)
     }
@@ -95,6 +104,7 @@ impl<'v> Machine<'v> {
     /// on.
     fn single(&mut self, group: &'v Group, frame: usize, conflict: &str) -> Result<&'v Value, Stop> {
         let mut value = None;
+        let unknown = self.unknown;
         for definition in &group.definitions {
             self.definition(definition, frame, &mut value, conflict)?;
             if group.is_constant && value.is_some() {
@@ -102,6 +112,7 @@ impl<'v> Machine<'v> {
             }
         }
         if value.is_none()
+            && self.unknown == unknown
             && let Some(default) = &group.default
         {
             self.definition(default, frame, &mut value, conflict)?;
@@ -116,6 +127,7 @@ impl<'v> Machine<'v> {
         value: &mut Option<&'v Value>,
         conflict: &str,
     ) -> Result<(), Stop> {
+        let unknown = self.unknown;
         for branch in &definition.branches {
             let mut holds = false;
             let BranchHead::Value(head) = &branch.head else { continue };
@@ -137,7 +149,7 @@ impl<'v> Machine<'v> {
                 let is_constant = matches!(head, crate::normal_form::Arg::Const(_));
                 Ok(if is_constant { Flow::Enough } else { Flow::More })
             })?;
-            if holds {
+            if holds || self.unknown != unknown {
                 return Ok(());
             }
         }
@@ -165,6 +177,7 @@ impl<'v> Machine<'v> {
     fn object_document(&mut self, group: &'v Group) -> Result<&'v Value, Stop> {
         let mut object = Entries::default();
         for definition in group.definitions.iter().chain(&group.default) {
+            let unknown = self.unknown;
             for branch in &definition.branches {
                 let (path, value, is_element) = match &branch.head {
                     BranchHead::Entry { path, value } => (path, value, false),
@@ -185,7 +198,7 @@ impl<'v> Machine<'v> {
                         Err(Overlap) => Err(machine.conflict(branch.span, TWO_ENTRIES)),
                     }
                 })?;
-                if holds {
+                if holds || self.unknown != unknown {
                     break;
                 }
             }
@@ -263,10 +276,13 @@ impl<'v> Machine<'v> {
             return Ok(value);
         }
         self.deeper()?;
+        let unknown = self.unknown;
         let made = self.make_tree(id, span);
         self.depth -= 1;
         let value = made?;
-        self.world.trees.insert(id, value);
+        if self.unknown == unknown {
+            self.world.trees.insert(id, value);
+        }
         Ok(value)
     }
 

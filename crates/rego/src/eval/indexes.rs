@@ -17,6 +17,7 @@ use super::heap::{Heap, UNDEFINED};
 use super::replaced::World;
 use super::shared::Notes;
 use super::{Flow, Input, MAX_SLOTS, Machine, Step, Stop};
+use crate::builtins::Outside;
 use crate::collections;
 use crate::normal_form::{Join, Member, Op, SetRule, SiteChain, SiteId, SiteKind};
 use crate::program::Program;
@@ -335,6 +336,9 @@ fn make(program: &Program, indexes: &Indexes, id: SiteId, known: &[Arc<Rows>]) -
         outer: Vec::new(),
         found: Vec::new(),
         text: String::new(),
+        outside: Outside::default(),
+        unknown: 0,
+        unknown_documents: Vec::new(),
         prints: Vec::new(),
         output: 0,
         now_ns: None,
@@ -347,7 +351,7 @@ fn make(program: &Program, indexes: &Indexes, id: SiteId, known: &[Arc<Rows>]) -
         coverage: None,
         making: Some(id),
     };
-    match &site.kind {
+    let made = match &site.kind {
         SiteKind::Document(group) => machine
             .document(*group)
             .map_or_else(|_| Made::Nothing(Vec::new()), |value| Made::Document(value.clone())),
@@ -363,7 +367,9 @@ fn make(program: &Program, indexes: &Indexes, id: SiteId, known: &[Arc<Rows>]) -
                 Err(_) => Made::Nothing(vec![Arc::new(found.into_part(chain))]),
             }
         }
-    }
+    };
+    // `facts` lets nothing come here that asks outside.
+    if machine.unknown == 0 { made } else { Made::Nothing(Vec::new()) }
 }
 
 impl<'v> Machine<'v> {

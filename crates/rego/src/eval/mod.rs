@@ -18,9 +18,9 @@ mod shared;
 mod workspace;
 
 use portcullis_rego_syntax::Span;
-use portcullis_value::{Budget, LimitKind, Limits, Value, View, Watch};
+use portcullis_value::{Answers, Budget, LimitKind, Limits, ProviderFailure, Questions, Value, View, Watch};
 
-use crate::builtins::Caches;
+use crate::builtins::{Caches, Outside};
 use crate::common::Commons;
 use crate::error::{EvalError, EvalErrorKind};
 use crate::lower::Special;
@@ -75,6 +75,12 @@ struct Machine<'v> {
     found: Vec<&'v Value>,
     /// Where builtins write a text before it becomes a value.
     text: String,
+    /// What is known of the world outside, and what is asked of it.
+    outside: Outside<'v>,
+    /// How often something was met that nobody has answered yet.
+    unknown: u64,
+    /// Documents that rest on it.
+    unknown_documents: Vec<GroupId>,
     prints: Vec<String>,
     output: u64,
     now_ns: Option<i64>,
@@ -109,6 +115,8 @@ pub struct Environment<'e> {
     pub now_ns: Option<i64>,
     /// What `rand.intn` and `uuid.rfc4122` are derived from.
     pub seed: u64,
+    /// What is known of the world outside. A program that asks for more ends as unanswered.
+    pub answers: Option<&'e Answers>,
     /// Whether a builtin that is not defined for its arguments is an error.
     pub strict_builtin_errors: bool,
     /// Indexes of the program over `data`. Those of another program or another document are not used, and
@@ -153,6 +161,7 @@ impl Default for Environment<'_> {
             watch: None,
             now_ns: None,
             seed: 0,
+            answers: None,
             strict_builtin_errors: false,
             indexes: None,
             special: None,
@@ -171,6 +180,12 @@ pub struct Evaluation {
     pub steps: u64,
     /// Bytes of values made.
     pub memory: u64,
+    /// What it asks of the world outside and is not answered. If there is any, the result is the error of kind
+    /// [`EvalErrorKind::Unanswered`].
+    pub questions: Questions,
+    /// The first failure among the answers that it was given: what a policy that looks only at what is well does not
+    /// see.
+    pub failed_answer: Option<(ProviderFailure, String)>,
 }
 
 impl Program {
@@ -214,7 +229,7 @@ fn evaluate(source: &Program, workspace: &mut Workspace, environment: &Environme
     };
     if special.is_some() || is_shared {
         let evaluation = evaluate_as(source, workspace, environment, special, is_shared, None);
-        if evaluation.result.is_ok() {
+        if evaluation.result.is_ok() || !evaluation.questions.is_empty() {
             return evaluation;
         }
         // What it was charged ahead may have been too much too early.
@@ -253,6 +268,9 @@ fn evaluate_as(
         outer: Vec::new(),
         found,
         text,
+        outside: Outside { answers: environment.answers, ..Outside::default() },
+        unknown: 0,
+        unknown_documents: Vec::new(),
         prints: Vec::new(),
         output: 0,
         now_ns: environment.now_ns,
@@ -268,10 +286,16 @@ fn evaluate_as(
     machine.stack.reserve(FIRST_SLOTS);
     let result = machine.answer();
     let (steps, memory) = (machine.budget.steps(), machine.budget.memory());
-    let Machine { stack, found, text, prints, notes, world: World { documents, .. }, .. } = machine;
+    let Machine { stack, found, text, prints, notes, outside, world: World { documents, .. }, .. } = machine;
     *vacant = Vacant { stack, found, documents, asked: notes.into_room(), text }.again();
     *used = used.saturating_add(memory);
-    Evaluation { result: result.map_err(|stop| *stop), prints, steps, memory }
+    let Outside { questions, failure: failed_answer, .. } = outside;
+    let result = if questions.is_empty() {
+        result.map_err(|stop| *stop)
+    } else {
+        Err(EvalError { kind: EvalErrorKind::Unanswered, message: questions.to_string(), at: None })
+    };
+    Evaluation { result, prints, steps, memory, questions, failed_answer }
 }
 
 impl<'v> Machine<'v> {

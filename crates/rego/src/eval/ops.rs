@@ -6,6 +6,10 @@
 //! each, by calling `run` again; that is all the backtracking there is. The depth of these calls is bounded
 //! by a limit.
 //!
+//! A call that nobody has answered yet ends the attempt, and so does every operation within which there was one
+//! (`Machine::unknown`): nothing goes on from what may be otherwise. All else is run on, so that what is asked
+//! independently is asked at once.
+//!
 //! Each operation is charged one step before it runs, and what was done ahead of it when the program was
 //! specialised; it charges itself for what it looks at or makes.
 
@@ -55,6 +59,7 @@ impl<'v> Machine<'v> {
             {
                 return Err(self.located(error.into(), op.span));
             }
+            let unknown = self.unknown;
             let next = match &op.kind {
                 OpKind::Path { root, keys, is_plain, to } => self.path(root, keys, *is_plain, *to),
                 OpKind::Not { ops } => self.has_answer(ops).map(|holds| Next::when(!holds)),
@@ -70,6 +75,9 @@ impl<'v> Machine<'v> {
                 OpKind::Keys { node, keys, to } => {
                     let keys: Vec<&Value> = keys.iter().map(|key| self.value(key)).collect();
                     let keys = self.keys_at(*node, &keys).map_err(|error| self.located(error, op.span))?;
+                    if self.unknown != unknown {
+                        return Ok(Flow::More);
+                    }
                     return self.each(keys.into_iter(), *to, op.span, after, found);
                 }
                 OpKind::With { changes, ops } => return self.with(changes, ops, op.span, after, found),
@@ -77,6 +85,8 @@ impl<'v> Machine<'v> {
                 kind => self.simple(kind, op.span),
             };
             match next {
+                // What rests on something unknown is unknown as well.
+                Ok(Next::On) if self.unknown != unknown => return Ok(Flow::More),
                 Ok(Next::On) => rest = after,
                 Ok(Next::Fail) => return Ok(Flow::More),
                 Err(error) => return Err(self.located(error, op.span)),
@@ -451,14 +461,16 @@ impl<'v> Machine<'v> {
         let domain = self.value(domain);
         let Some(count) = domain.count() else { return Ok(Next::Fail) };
         self.budget.step(count as u64)?;
-        let holds = |machine: &mut Self, name: Option<&'v Value>, element: &'v Value| {
+        let holds = |machine: &mut Self, name: Option<&'v Value>, element: &'v Value| -> Result<bool, Stop> {
             if let (Some(slot), Some(name)) = (key, name) {
                 machine.set(slot, name);
             }
             if let Some(slot) = value {
                 machine.set(slot, element);
             }
-            machine.has_answer(ops)
+            let unknown = machine.unknown;
+            // One that is not known yet does not keep the others from being asked.
+            Ok(machine.has_answer(ops)? || machine.unknown != unknown)
         };
         match domain.view() {
             View::Array(items) => {
@@ -613,6 +625,7 @@ impl<'v> Machine<'v> {
             now_ns: self.now_ns,
             seed: self.seed,
             caches: self.caches,
+            outside: &mut self.outside,
             text: &mut self.text,
         };
         let answer = builtin.ask(&mut context, self.stack.get(frame..).unwrap_or_default());
@@ -626,6 +639,15 @@ impl<'v> Machine<'v> {
             })),
             Err(Failure::Undefined(_)) => Ok(UNDEFINED),
             Err(Failure::Limit(exceeded)) => Err(exceeded.into()),
+            Err(Failure::Unanswered) => {
+                self.unknown += 1;
+                Ok(UNDEFINED)
+            }
+            Err(Failure::Wrong(message)) => Err(Box::new(EvalError {
+                kind: EvalErrorKind::Builtin,
+                message,
+                at: Some((self.module, span)),
+            })),
             Err(Failure::Unavailable(message)) => Err(Box::new(EvalError {
                 kind: EvalErrorKind::Unavailable,
                 message: message.to_owned(),
