@@ -1,6 +1,14 @@
 //! What variables of CEL came to is taken over by other evaluations: none of them says or costs anything else for
 //! it, wherever its limits are.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test panics when it fails"
+)]
+
 use portcullis::{EnforcementPoint, EvaluationLimits, Inventory, Outcome, PolicySet, World};
 use portcullis_testkit::builders::{constraint, pod, policies, review};
 use portcullis_testkit::harness::render;

@@ -221,7 +221,9 @@ impl<'d> Compiler<'d> {
     pub(super) fn all_variables(&mut self) -> Vec<Variable> {
         let mut variables = std::mem::take(&mut self.variables);
         if self.known.len() < variables.len() {
-            variables.iter_mut().for_each(|variable| variable.lasts = Lasts::Never);
+            for variable in &mut variables {
+                variable.lasts = Lasts::Never;
+            }
         }
         variables
     }
