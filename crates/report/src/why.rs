@@ -6,9 +6,10 @@ use anstyle::{AnsiColor, Style};
 use portcullis::{Applicability, Location, Why, WhyCondition, WhyFact, WhyRule};
 use serde::Serialize;
 
-use crate::human::DIM;
-use crate::{TestReport, clip, escape};
+use crate::test::{Explained, TestReport};
+use crate::{clip, escape};
 
+const DIM: Style = Style::new().dimmed();
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 
@@ -21,17 +22,6 @@ const MOST_MISSED: usize = 3;
 const DEEPEST: usize = 5;
 /// Most bytes of a value for people.
 const MAX_VALUE: usize = 120;
-
-/// Why a policy says what it says of an object.
-#[derive(Debug)]
-pub struct Explained {
-    /// The object, by its position in the report.
-    pub ordinal: u64,
-    /// The policy, likewise.
-    pub policy: usize,
-    /// Why.
-    pub why: Why,
-}
 
 /// For people: each rule with its conditions, as they stand in the policy, and below each what it read.
 ///
