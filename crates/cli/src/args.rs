@@ -640,7 +640,7 @@ pub struct VerifyArgs {
     #[arg(long)]
     pub coverage: bool,
     /// Fail if they reached less than so many percent of the lines.
-    #[arg(long, visible_alias = "threshold", value_name = "PERCENT", value_parser = percent)]
+    #[arg(long, visible_alias = "threshold", value_name = "PERCENT", value_parser = crate::mutant_args::percent)]
     pub coverage_min: Option<f64>,
     #[command(flatten)]
     pub mutants: crate::mutant_args::MutantArgs,
@@ -708,7 +708,7 @@ pub struct BenchArgs {
     #[arg(long, value_enum, value_name = "WHAT", default_value = "all")]
     pub gate: GateArg,
     /// Percent by which a measure may be worse.
-    #[arg(long, value_name = "PERCENT", default_value_t = 10.0, value_parser = percent)]
+    #[arg(long, value_name = "PERCENT", default_value_t = 10.0, value_parser = crate::mutant_args::percent)]
     pub threshold: f64,
     /// Time by which a latency has to be worse to count, such as `1ms`.
     #[arg(long, value_name = "DURATION", default_value = "0", value_parser = go_duration)]
@@ -781,12 +781,6 @@ impl From<GateArg> for Gate {
             GateArg::Steps => Self::Steps,
         }
     }
-}
-
-pub fn percent(text: &str) -> Result<f64, String> {
-    let number =
-        text.trim_end_matches('%').parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
-    number.ok_or_else(|| "expected a percentage such as `10`".to_owned())
 }
 
 fn go_duration(text: &str) -> Result<std::time::Duration, String> {

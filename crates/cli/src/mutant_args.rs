@@ -8,7 +8,7 @@ pub struct MutantArgs {
     #[arg(long)]
     pub mutate: bool,
     /// Fail only if cases notice fewer mutants than so many percent.
-    #[arg(long, value_name = "PERCENT", value_parser = crate::args::percent)]
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
     pub mutate_min: Option<f64>,
 }
 
@@ -17,4 +17,11 @@ impl MutantArgs {
     pub const fn is_asked(&self) -> bool {
         self.mutate || self.mutate_min.is_some()
     }
+}
+
+/// A percentage, with its sign or without.
+pub fn percent(text: &str) -> Result<f64, String> {
+    let number =
+        text.trim_end_matches('%').parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
+    number.ok_or_else(|| "expected a percentage such as `10`".to_owned())
 }

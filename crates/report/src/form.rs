@@ -15,7 +15,7 @@ use crate::sink::{Sink, Target};
 use crate::verify::VerifyReport;
 use crate::{AuditReport, TestReport};
 use crate::{
-    azure, checkstyle, compact, covered, csv, github, gitlab, html, human, json, junit, markdown, metrics,
+    azure, checkstyle, compact, csv, github, gitlab, html, human, json, junit, lcov, markdown, metrics,
     ndjson, policy_report, sarif, status, tap, template, yaml,
 };
 
@@ -118,7 +118,7 @@ forms! {
     Metrics = metrics::FORM;
     Status = status::FORM;
     Html = html::FORM;
-    Lcov = covered::FORM;
+    Lcov = lcov::FORM;
 }
 
 /// What a command reports.

@@ -35,6 +35,7 @@ pub mod human;
 mod jinja;
 mod json;
 mod junit;
+mod lcov;
 pub mod lint;
 mod markdown;
 mod metrics;
@@ -74,7 +75,9 @@ pub use policy::{Origin, Policy, PolicySeverity, Template};
 pub use portcullis_sources::usage;
 pub use problem::Problem;
 pub use subject::Subject;
-pub use test::{Counts, Exception, Placed, Reviewed, RuleFiles, Suppressed, Suppression, TestReport, Wanted};
+pub use test::{
+    Counts, Exception, Explained, Placed, Reviewed, RuleFiles, Suppressed, Suppression, TestReport, Wanted,
+};
 pub use time::Timestamp;
 
 /// `1 object`, `2 objects`.

@@ -61,13 +61,9 @@ impl MutationResult {
             None => String::new(),
         };
         let (percent, survived) = (self.percent(), self.survivors.len());
-        let mut line = format!("{all}: {} noticed ({percent:.1} %{less}), {survived} not", self.killed);
-        if self.messages > 0 {
-            line.push_str(&format!("; {} more only change messages", self.messages));
-        }
-        if self.refused > 0 {
-            line.push_str(&format!("; {} do not compile", self.refused));
-        }
-        line
+        let messages = (self.messages > 0).then(|| format!("; {} more only change messages", self.messages));
+        let refused = (self.refused > 0).then(|| format!("; {} do not compile", self.refused));
+        let more = [messages, refused].into_iter().flatten().collect::<String>();
+        format!("{all}: {} noticed ({percent:.1} %{less}), {survived} not{more}", self.killed)
     }
 }

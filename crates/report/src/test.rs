@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use portcullis::{EnforcementAction, Error, ErrorKind};
+use portcullis::{EnforcementAction, Error, ErrorKind, Why};
 
 use crate::bench::StatsEntry;
-use crate::why::Explained;
 use crate::{Finding, Place, Policy, Problem, ReportTemplate, Subject, Verdict, count};
 
 /// What `portcullis test` found.
@@ -43,6 +42,17 @@ pub struct TestReport {
     pub traces: BTreeMap<(u64, usize), String>,
     /// Why policies say what they say, if that was asked for: by object, then by policy.
     pub explanations: Vec<Explained>,
+}
+
+/// Why a policy says what it says of an object.
+#[derive(Debug)]
+pub struct Explained {
+    /// The object, by its position in the report.
+    pub ordinal: u64,
+    /// The policy, likewise.
+    pub policy: usize,
+    /// Why.
+    pub why: Why,
 }
 
 /// An exception that there is.

@@ -6,9 +6,10 @@ use anstyle::{AnsiColor, Style};
 use portcullis::{Applicability, Location, Why, WhyCondition, WhyFact, WhyRule};
 use serde::Serialize;
 
-use crate::human::DIM;
-use crate::{TestReport, clip, escape};
+use crate::test::{Explained, TestReport};
+use crate::{clip, escape};
 
+const DIM: Style = Style::new().dimmed();
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 
@@ -18,18 +19,9 @@ const MAX_SHOWN: usize = 1 << 10;
 const MOST_FACTS: usize = 12;
 const MOST_MISSED: usize = 3;
 /// How deep rules are shown that rules ask.
-const DEEPEST: usize = 6;
-
-/// Why a policy says what it says of an object.
-#[derive(Debug)]
-pub struct Explained {
-    /// The object, by its position in the report.
-    pub ordinal: u64,
-    /// The policy, likewise.
-    pub policy: usize,
-    /// Why.
-    pub why: Why,
-}
+const DEEPEST: usize = 5;
+/// Most bytes of a value for people.
+const MAX_VALUE: usize = 120;
 
 /// For people: each rule with its conditions, as they stand in the policy, and below each what it read.
 ///
@@ -128,7 +120,7 @@ fn fact_text(fact: &WhyFact) -> String {
     let at =
         |location: &Option<Location>| location.as_ref().map(|at| format!("  ({at})")).unwrap_or_default();
     let is = |value: &Option<String>| {
-        value.as_ref().map_or_else(|| "is not there".to_owned(), |value| format!("= {value}"))
+        value.as_ref().map_or_else(|| "is not there".to_owned(), |value| format!("= {}", short(value)))
     };
     match fact {
         WhyFact::Field { path, value, location } => {
@@ -141,13 +133,19 @@ fn fact_text(fact: &WhyFact) -> String {
         }
         WhyFact::Input { path, value } => format!("input.{path} {}", is(value)),
         WhyFact::Compared { operator, left, right, holds } => {
-            format!("{left} {operator} {right} is {holds}")
+            format!("{} {operator} {} is {holds}", short(left), short(right))
         }
         WhyFact::Called { name, args, answer } => {
             let answer = answer.as_deref().unwrap_or("not defined");
+            let args: Vec<_> = args.iter().map(|arg| short(arg)).collect();
             format!("{name}({}) is {answer}", args.join(", "))
         }
     }
+}
+
+/// The beginning of a value.
+fn short(value: &str) -> std::borrow::Cow<'_, str> {
+    clip::text(value, MAX_VALUE)
 }
 
 /// What keeps a constraint from an object.

@@ -4,6 +4,8 @@
 //!
 //! `PORTCULLIS_SUITES=FOLDER` takes the suites of another folder, and `PORTCULLIS_EXPLAIN_ALL=1` all of them instead of a part.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test panics when it fails")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -17,7 +17,7 @@ use portcullis::{
     Questions, Resource, Unsupported,
 };
 use portcullis_audit::implying::Expand;
-use portcullis_report::why::Explained;
+use portcullis_report::Explained;
 use portcullis_report::{
     self as report, Action, ExitStatus, Finding, Form, Origin, Placed, Policy, Problem, Reviewed,
     Subject as Judgeable, Suppressed, Suppression, TestReport, Wanted,

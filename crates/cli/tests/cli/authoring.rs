@@ -155,3 +155,77 @@ fn mutants_do_not_depend_on_the_number_of_threads() {
     assert!(one.contains("noticed"), "{one}");
     assert_eq!(one, with("4"));
 }
+
+fn explain(args: &[&str]) -> Run {
+    run_in(&testdata().join("../authoring"), &[&["explain", "--policies", "policy"], args].concat())
+}
+
+#[test]
+fn explanations_of_findings_name_conditions_fields_and_parameters() {
+    let Run { stdout, .. } = explain(&["policy/samples/latest.yaml", "-o", "json"]).exits_with(0);
+    let found: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    let ways = found[0]["explanation"]["found"][0]["ways"].as_array().unwrap();
+    assert_eq!(ways.len(), 1);
+    let conditions = ways[0]["conditions"].as_array().unwrap();
+    let texts: Vec<&str> = conditions.iter().map(|one| one["condition"].as_str().unwrap()).collect();
+    assert_eq!(
+        texts,
+        [
+            "container := containers[_]",
+            "not exempt(container.image)",
+            "tag := split(container.image, \":\")[1]",
+            "tag == input.parameters.moving[_]",
+            "msg := sprintf(\"container %v: the tag %v moves\", [container.name, tag])",
+        ]
+    );
+    assert!(conditions.iter().all(|one| one["holds"] == true));
+    let image = serde_json::json!({
+        "field": "spec.containers[0].image", "value": "nginx:latest", "exists": true,
+        "location": {"file": "policy/samples/latest.yaml", "line": 9, "column": 5},
+    });
+    assert!(conditions[1]["facts"].as_array().unwrap().contains(&image), "{:#}", conditions[1]);
+    let moving = serde_json::json!({
+        "parameter": "moving[0]", "value": "latest", "exists": true,
+        "location": {"file": "policy/constraint.yaml", "line": 12, "column": 14},
+    });
+    assert!(conditions[3]["facts"].as_array().unwrap().contains(&moving), "{:#}", conditions[3]);
+    // `container := containers[_]` asked the rule that gave the container.
+    assert_eq!(conditions[0]["rules"][0]["rule"], "containers");
+}
+
+#[test]
+fn what_passes_is_explained_by_the_nearest_condition_that_fails() {
+    let Run { stdout, .. } = explain(&["policy/samples/fixed.yaml", "-o", "json"]).exits_with(0);
+    let found: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    let nearest = &found[0]["explanation"]["missed"][0]["conditions"];
+    let last = nearest.as_array().unwrap().last().unwrap();
+    assert_eq!(
+        (last["condition"].as_str(), last["holds"].as_bool()),
+        (Some("tag == input.parameters.moving[_]"), Some(false))
+    );
+}
+
+#[test]
+fn what_does_not_apply_is_explained_by_its_match() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pod.yaml");
+    std::fs::write(&path, "apiVersion: v1\nkind: Pod\nmetadata: {name: dns, namespace: kube-system}\n")
+        .unwrap();
+    let Run { stdout, .. } = explain(&[path.to_str().unwrap()]).exits_with(0);
+    assert!(stdout.contains("does not apply: `excludedNamespaces"), "{stdout}");
+}
+
+/// What is reported does not change by what is told of it.
+#[test]
+fn explanations_are_beside_the_findings() {
+    let run = |more: &[&str]| {
+        let args =
+            [&["test", "--policies", "policy", "policy/samples/latest.yaml", "-o", "json"], more].concat();
+        let Run { stdout, .. } = run_in(&testdata().join("../authoring"), &args).exits_with(1);
+        serde_json::from_str::<serde_json::Value>(&stdout).unwrap()
+    };
+    let mut with = run(&["--explain"]);
+    let told = with[0].as_object_mut().unwrap().remove("explanation").unwrap();
+    assert!(told[0]["conditions"].as_array().unwrap().len() == 5, "{told:#}");
+    assert_eq!(with, run(&[]));
+}

@@ -268,7 +268,7 @@ impl Teller<'_> {
 
 fn field_path(keys: &[Value]) -> Option<FieldPath> {
     let segment = |key: &Value| match key.view() {
-        View::String(text) => Some(Segment::from(&*text)),
+        View::String(text) => Some(Segment::from(text)),
         _ => key.to_string().parse::<usize>().ok().map(Segment::from),
     };
     keys.iter().map(segment).collect()

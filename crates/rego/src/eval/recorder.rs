@@ -203,7 +203,7 @@ impl Origins {
                     );
                 }
                 View::Object(object) => {
-                    rest.extend(object.iter().map(|(key, item)| (own, key.clone(), item)))
+                    rest.extend(object.iter().map(|(key, item)| (own, key.clone(), item)));
                 }
                 _ => {}
             }
@@ -213,10 +213,8 @@ impl Origins {
 
     fn path(&self, value: &Value) -> Option<Vec<Value>> {
         let own = address(value);
-        let mut at = match self.places.contains_key(&own) {
-            true => own,
-            false => *self.contents.get(&content(value)?)?,
-        };
+        let is_known = self.places.contains_key(&own);
+        let mut at = if is_known { own } else { *self.contents.get(&content(value)?)? };
         let mut path = Vec::new();
         while at != ROOT {
             let (parent, key) = self.places.get(&at)?;
@@ -249,6 +247,23 @@ impl<'p> Recorder<'p> {
         } else {
             self.events.push(event);
         }
+    }
+
+    /// That `object.get` read a part of the input. Its default tells nothing of that.
+    fn looked_up(&mut self, args: &[&Value]) -> bool {
+        let [object, key, _] = args else { return false };
+        let Some(mut path) = self.origins.path(object) else { return false };
+        let keys: Vec<&Value> = match key.view() {
+            View::Array(keys) => keys.iter().collect(),
+            _ => vec![key],
+        };
+        let mut value = Some(*object);
+        for key in keys {
+            value = value.and_then(|value| crate::collections::get(value, key));
+            path.push(key.clone());
+        }
+        self.add(Event::Fact(Fact::Read { path, value: value.cloned() }));
+        true
     }
 
     /// What happened since some position.
@@ -311,7 +326,7 @@ impl<'p> Recorder<'p> {
         while reader.at < events.len() {
             match reader.next() {
                 Some(Event::Begin(group, module, span, holds)) => {
-                    steps.push(reader.body(group, module, span, holds))
+                    steps.push(reader.body(group, module, span, holds));
                 }
                 Some(_) => {}
                 None => break,
@@ -526,6 +541,9 @@ impl<'v> Tracer<'v> for Recorder<'_> {
     }
 
     fn call(&mut self, name: &'static str, args: &[&'v Value], answer: Option<&'v Value>) {
+        if name == "object.get" && self.looked_up(args) {
+            return;
+        }
         let is_telling = answer.is_none_or(|answer| matches!(answer.view(), View::Bool(_)));
         if is_telling {
             let args = args.iter().map(|arg| (*arg).clone()).collect();

@@ -19,7 +19,8 @@ use serde::Serialize;
 use super::{Start, write_indented};
 use crate::bench::StatsEntry;
 use crate::clip::{Copies, Copy};
-use crate::why::{self, Explained};
+use crate::test::Explained;
+use crate::why;
 use crate::{Details, Finding, ObjectName, Origin, Policy, Reviewed, Subject, TestReport, Verdict};
 
 /// The only target there is.
