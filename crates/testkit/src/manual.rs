@@ -27,6 +27,7 @@ manual! {
     conftest = "docs/conftest.md";
     exceptions = "docs/exceptions.md";
     expansion = "docs/expansion.md";
+    external_data = "docs/external-data.md";
     from_gator = "docs/from-gator.md";
     from_kube_linter = "docs/from-kube-linter.md";
     from_kyverno = "docs/from-kyverno.md";
