@@ -105,7 +105,7 @@ pub use admission_rules::{
 };
 #[cfg(feature = "lint")]
 pub use analysis::Explanation;
-pub use analysis::InventoryRead;
+pub use analysis::{InventoryRead, Mutant, MutantKind};
 pub use api::{
     AdmissionPolicy, AdmissionPolicyBinding, AdmissionReview, Config, Constraint, ConstraintTemplate, Engine,
     EngineChoice, ExclusionRule, ExpansionTemplate, Mutator, Operation, PolicyException, Process, Provider,
@@ -124,8 +124,8 @@ pub use inventory::{Inventory, InventoryStore, ObjectKey};
 pub use limits::Limits;
 pub use matcher::Source as ObjectSource;
 pub use modules::{
-    FileCoverage, ModuleData, ModuleInput, ModuleRule, ModuleRuleKind, ModuleSet, ModuleTest,
-    ModuleTestResult, ModuleTests, Packages, RegoFile, RuleResult, TestVerdict,
+    ModuleData, ModuleInput, ModuleRule, ModuleRuleKind, ModuleSet, ModuleTest, ModuleTestResult,
+    ModuleTests, Packages, RegoFile, RuleResult, TestVerdict,
 };
 pub use mutation::{
     Mutable, Mutation, MutationChange, MutationError, MutationFailure, MutationLimits, MutatorInfo,
@@ -148,10 +148,13 @@ pub use portcullis_value::{
 };
 pub use portcullis_value::{Questions, Watch};
 pub use portcullis_yaml::lines as yaml_lines;
-pub use program::{ComparingCost, EvaluationError, InventoryComparison};
+pub use program::{
+    ComparingCost, CoveredKind, CoveredPlace, EvaluationError, InventoryComparison, PolicyCoverage,
+};
 pub use review::{AdmissionAnswer, AdmissionDenial, AdmissionMutation, AdmissionMutators, Applicability};
 pub use review::{
-    ConstraintResult, Elsewhere, ImpliedBy, Outcome, Position, Precision, Review, Verdict, Violation,
+    ConstraintResult, Elsewhere, ImpliedBy, Outcome, Position, Precision, Review, Verdict, Violation, Why,
+    WhyCondition, WhyFact, WhyFound, WhyRule,
 };
 pub use schema::definition_rules;
 pub use scope::{Place, Places, Scope, Scopes, Settled};

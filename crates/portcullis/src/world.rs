@@ -5,6 +5,7 @@ use std::fmt;
 use portcullis_value::{Answers, Limits, Watch};
 
 use crate::inventory::Inventory;
+use crate::program::PolicyCoverage;
 
 /// Measures how long something took. The core reads no clock; a caller that wants to know hands one in.
 pub trait Stopwatch {
@@ -33,6 +34,7 @@ pub struct World<'a> {
     seed: u64,
     findings: Option<usize>,
     answers: Option<&'a Answers>,
+    coverage: Option<&'a PolicyCoverage>,
 }
 
 impl<'a> World<'a> {
@@ -89,6 +91,13 @@ impl<'a> World<'a> {
         Self { answers: Some(answers), ..self }
     }
 
+    /// What collects which parts of templates are reached. They are evaluated by programs that tell, which takes
+    /// longer; the verdicts are the same.
+    #[must_use]
+    pub const fn with_coverage(self, coverage: &'a PolicyCoverage) -> Self {
+        Self { coverage: Some(coverage), ..self }
+    }
+
     /// The cached objects; none if nobody gave any.
     #[must_use]
     pub const fn inventory(&self) -> Option<&'a Inventory> {
@@ -121,6 +130,10 @@ impl<'a> World<'a> {
         self.findings
     }
 
+    pub(crate) const fn coverage(&self) -> Option<&'a PolicyCoverage> {
+        self.coverage
+    }
+
     pub(crate) const fn seed(&self) -> u64 {
         self.seed
     }
@@ -142,6 +155,7 @@ impl Default for World<'_> {
             seed: 0,
             findings: None,
             answers: None,
+            coverage: None,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use portcullis::{
     Answers, ConstraintKey, Decision, Elsewhere, EnforcementPoint, Error, Expansion, ExpansionSet, FieldPath,
     Fight, ImpliedBy, Inventory, Location, Object, Outcome, Place, Places, PolicySet, Position, Precision,
-    Process, Questions, Review, Verdict, World,
+    Process, Questions, Review, Verdict, Why, World,
 };
 use portcullis_report::{
     self as report, Action, Details, Finding, Implied, InText, ObjectName, Reviewed, Subject as Judgeable,
@@ -48,6 +48,20 @@ pub struct Judging<'a> {
     /// Whether it is told how policies came to their verdicts, and what that cost.
     pub traces: bool,
     pub stats: bool,
+    /// Of what it is told why.
+    pub explains: Explains,
+}
+
+/// Of what it is told why policies say what they say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Explains {
+    /// Of nothing.
+    #[default]
+    Nothing,
+    /// Of what is found.
+    Findings,
+    /// Of everything that is asked about.
+    All,
 }
 
 /// What came of one object.
@@ -75,6 +89,8 @@ pub struct Judged {
     pub otherwise: Vec<Error>,
     /// What policies did with it, if traces or costs are asked for.
     pub done: Vec<Done>,
+    /// Why policies say what they say, by policy, if that is asked for.
+    pub explained: Vec<(usize, Why)>,
 }
 
 impl Judged {
@@ -92,6 +108,7 @@ impl Judged {
             why: Vec::new(),
             otherwise: Vec::new(),
             done: Vec::new(),
+            explained: Vec::new(),
         }
     }
 }
@@ -145,6 +162,7 @@ impl Judging<'_> {
         let (mut passed, mut prints) = (Vec::new(), Vec::new());
         let (mut findings, mut suppressed, mut comments) = (Vec::new(), Vec::new(), Vec::new());
         let (mut fights, mut otherwise, mut done) = (Vec::new(), Vec::new(), Vec::new());
+        let mut explained = Vec::new();
         if !is_excluded {
             let implied = review.implied(&self.expansion, &world).unwrap_or_else(|error| {
                 let error = error.to_error().about(object.to_string());
@@ -172,6 +190,7 @@ impl Judging<'_> {
                 suppressed.extend(self.ignored(&mut findings, &ignores));
             }
             passed = self.passed(&outcome);
+            explained = self.explained(&review, &world, Some(&outcome));
             for result in &outcome.results {
                 let Some(policy) = self.index.get(result.key()).copied() else { continue };
                 prints.extend(result.prints.iter().map(|print| (policy, print.clone())));
@@ -179,6 +198,9 @@ impl Judging<'_> {
                     done.push(Done::of(policy, result, self.traces));
                 }
             }
+        }
+        if is_excluded && self.explains == Explains::All {
+            explained = self.explained(&review, &world, None);
         }
         let reviewed = Reviewed { subject: Judgeable::Object(object), is_policy, passed, prints };
         Judged {
@@ -194,7 +216,26 @@ impl Judging<'_> {
             fights,
             otherwise,
             done,
+            explained,
         }
+    }
+
+    /// Why constraints say what they say of an object itself.
+    fn explained(&self, review: &Review, world: &World<'_>, outcome: Option<&Outcome>) -> Vec<(usize, Why)> {
+        let is_found = |key: &ConstraintKey| {
+            let results = outcome.into_iter().flat_map(|outcome| &outcome.results);
+            let mut own = results.filter(|result| result.implied_by.is_none());
+            own.any(|result| result.key() == key && result.verdict != Verdict::Pass)
+        };
+        let is_wanted = |key: &ConstraintKey| match self.explains {
+            Explains::Nothing => false,
+            Explains::Findings => is_found(key),
+            Explains::All => self.asked.is_empty() || self.asked.contains(key),
+        };
+        let wanted = self.index.iter().filter(|(key, _)| is_wanted(key));
+        let explain =
+            |key: &ConstraintKey| self.policies.explain(key, review, world, POINT, Process::Webhook);
+        wanted.filter_map(|(key, policy)| Some((*policy, explain(key)?))).collect()
     }
 
     /// The review with the Namespace `default`, if it lives there.

@@ -17,6 +17,7 @@ use portcullis::{
     Questions, Resource, Unsupported,
 };
 use portcullis_audit::implying::Expand;
+use portcullis_report::why::Explained;
 use portcullis_report::{
     self as report, Action, ExitStatus, Finding, Form, Origin, Placed, Policy, Problem, Reviewed,
     Subject as Judgeable, Suppressed, Suppression, TestReport, Wanted,
@@ -31,7 +32,7 @@ use crate::commands::evaluation::Evaluating;
 use crate::commands::excluded;
 use crate::commands::idle::{Idle, is_asked};
 use crate::commands::input::{Given, Loaded, Purpose, Sources, Subject, SubjectKind, has_errors, load};
-use crate::commands::judging::{Judged, Judging, POINT};
+use crate::commands::judging::{Explains, Judged, Judging, POINT};
 use crate::commands::mutating::{Mutating, compile, is_admission};
 use crate::commands::progress::Progress;
 use crate::commands::rules::{Asked, Rules};
@@ -99,7 +100,7 @@ pub fn list_exceptions(args: &TestArgs) -> anyhow::Result<ExitStatus> {
 type Write = fn(&TestReport, &mut dyn std::io::Write) -> std::io::Result<()>;
 
 /// What comes of judging.
-fn report_of(args: &TestArgs) -> anyhow::Result<TestReport> {
+pub fn report_of(args: &TestArgs) -> anyhow::Result<TestReport> {
     let cluster = open_cluster(args)?;
     let mut loaded = load(Sources {
         paths: args.filenames.iter().chain(&args.paths).cloned().collect(),
@@ -403,6 +404,11 @@ fn judge(
         second,
         traces: args.trace,
         stats: args.stats,
+        explains: match (args.explain_all, args.explain) {
+            (true, _) => Explains::All,
+            (false, true) => Explains::Findings,
+            (false, false) => Explains::Nothing,
+        },
     };
     if judging.policies.may_ask() {
         // Of many objects at once, so that each provider is asked once.
@@ -451,10 +457,13 @@ fn judge(
     let excluded = judged.iter().filter(|judged| judged.is_excluded).count();
     let mut reviewed = Vec::with_capacity(judged.len());
     let (mut findings, mut suppressed, mut why) = (Vec::new(), Vec::new(), Vec::new());
+    let mut explanations = Vec::new();
     // Of each the first object, and how many there are.
     let mut fights: BTreeMap<_, (Error, String, usize)> = BTreeMap::new();
     for (judged, ordinal) in judged.into_iter().zip(0..) {
         reviewed.push(judged.reviewed);
+        let told = judged.explained.into_iter();
+        explanations.extend(told.map(|(policy, why)| Explained { ordinal, policy, why }));
         findings.extend(judged.findings.into_iter().map(|finding| Finding { ordinal, ..finding }));
         let is_told = |one: &Suppressed| {
             !(args.rego.suppress_exceptions && matches!(one.why, Suppression::Rule { .. }))
@@ -502,6 +511,7 @@ fn judge(
         template: None,
         stats,
         traces,
+        explanations,
     })
 }
 

@@ -10,13 +10,14 @@ use std::time::Instant;
 
 use portcullis::{
     Answers, ConstraintResult, Decision, Document, EnforcementPoint, Engine, EngineChoice, Error, ErrorKind,
-    Expansion, ExpansionSet, Inventory, Limits, Location, MutatorSet, Object, Outcome, Parent, PolicySet,
-    PolicySettings, Provider, Questions, Resource, Review, Severity, Source, TemplateInfo, Unsupported, Uses,
-    Verdict, World,
+    Expansion, ExpansionSet, Inventory, Limits, Location, MutatorSet, Object, Outcome, Parent,
+    PolicyCoverage, PolicySet, PolicySettings, Provider, Questions, Resource, Review, Severity, Source,
+    TemplateInfo, Unsupported, Uses, Verdict, World,
 };
 use portcullis_providers::{Answering, Recorded};
 use portcullis_report::verify::{
-    CaseResult, Failure, Status, SuiteResult, TestCoverage, TestResult, VerifyReport,
+    CaseResult, CoveredFile, Failure, MutationResult, Status, SuiteResult, TestCoverage, TestResult,
+    VerifyReport,
 };
 use portcullis_report::{self as report, ExitStatus, Problem, count, human};
 use portcullis_sources::{self as read, Choice, InputFile};
@@ -25,6 +26,7 @@ use rayon::prelude::*;
 
 use crate::args::{Selection, VerifyArgs};
 use crate::commands::evaluation::Evaluating;
+use crate::commands::mutants::Specimens;
 use crate::commands::rego_tests;
 use crate::commands::second::{Second, Tally};
 use crate::commands::{mutated, mutating, templates};
@@ -43,6 +45,8 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
     let tally = args.second.cross_check.then(Tally::default);
     let (answering, found) = args.providers.open(&providers_of(&files, args, &limits));
     problems.extend(found);
+    let coverage = args.wants_coverage().then(PolicyCoverage::default);
+    let specimens = args.mutants.is_asked().then(Specimens::default);
     let runner = Runner {
         answering: &answering,
         limits,
@@ -51,6 +55,8 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
         unsupported,
         engines: args.engine.choice(),
         tally: tally.as_ref(),
+        coverage: coverage.as_ref(),
+        specimens: specimens.as_ref(),
     };
     let results: Vec<_> = files.par_iter().map(|file| runner.file(file)).collect();
     let mut suites = Vec::new();
@@ -65,10 +71,13 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
     if let Err(error) = args.providers.finish(&answering) {
         problems.push(Error::new(ErrorKind::Unreadable, error));
     }
+    let mutation = specimens.map(|specimens| specimens.run(&evaluating, args.mutants.mutate_min));
     let tested = rego_tests::run(args, &evaluating);
     problems.extend(tested.problems);
     suites.extend(tested.suites);
-    let covered = TestCoverage { files: tested.covered, least: args.coverage_min };
+    let mut places = coverage.as_ref().map(PolicyCoverage::places).unwrap_or_default();
+    places.extend(tested.covered);
+    let covered = TestCoverage { files: CoveredFile::all(places), least: args.coverage_min };
     // Where no test could be run, nothing is known of it.
     let coverage = (args.wants_coverage() && !covered.files.is_empty()).then_some(covered);
     let has_errors =
@@ -87,6 +96,7 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
         Some(Status::Broken) => ExitStatus::Error,
         Some(Status::Failed) => ExitStatus::Violations,
         _ if coverage.as_ref().is_some_and(TestCoverage::is_too_little) => ExitStatus::Violations,
+        _ if mutation.as_ref().is_some_and(MutationResult::is_too_little) => ExitStatus::Violations,
         _ => ExitStatus::Success,
     };
     let passed = status == ExitStatus::Success;
@@ -94,7 +104,7 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
         tally.write();
     }
     human::write_problems(&Problem::all(&problems), &mut anstream::stderr().lock())?;
-    let report = VerifyReport { suites, passed, verbose: args.verbose, coverage, template };
+    let report = VerifyReport { suites, passed, verbose: args.verbose, coverage, mutation, template };
     // What is wrong with files that are no suites is in none of its forms, and was written above.
     report::destination::write_all(&args.output, &report, &[])?;
     Ok(status)
@@ -145,17 +155,21 @@ fn providers_of(files: &[InputFile], args: &VerifyArgs, limits: &Limits) -> Vec<
     providers
 }
 
-struct Runner<'a> {
+pub(super) struct Runner<'a> {
     /// Who says what providers of external data answer.
-    answering: &'a Answering,
-    limits: Limits,
-    selection: Option<&'a Selection>,
-    evaluating: Evaluating,
-    unsupported: Unsupported,
+    pub(super) answering: &'a Answering,
+    pub(super) limits: Limits,
+    pub(super) selection: Option<&'a Selection>,
+    pub(super) evaluating: Evaluating,
+    pub(super) unsupported: Unsupported,
     /// Which program of templates is run.
-    engines: EngineChoice,
+    pub(super) engines: EngineChoice,
     /// Counts what a second evaluator says, if it is asked.
-    tally: Option<&'a Tally>,
+    pub(super) tally: Option<&'a Tally>,
+    /// Collects what is reached of templates, if that is asked for.
+    pub(super) coverage: Option<&'a PolicyCoverage>,
+    /// Keeps tests whose templates are mutated, if that is asked for.
+    pub(super) specimens: Option<&'a Specimens>,
 }
 
 impl Runner<'_> {
@@ -247,6 +261,9 @@ impl Runner<'_> {
             // What is not done about it is a warning.
             Ok(None) => return result,
             Ok(Some(compiled)) => {
+                if let Some(coverage) = self.coverage {
+                    compiled.policies.expect_in(coverage);
+                }
                 let timeout = self.evaluating.timeout();
                 let second = self.tally.map(|tally| Second::new(compiled.in_rego(), timeout, tally));
                 let case = |case: &Case| {
@@ -254,6 +271,10 @@ impl Runner<'_> {
                     run_case(case, run.then_some(&compiled), &files, self, second.as_ref())
                 };
                 result.parts = test.cases.iter().map(case).collect();
+                if let Some(specimens) = self.specimens {
+                    let statuses: Vec<Status> = result.parts.iter().map(|case| case.status).collect();
+                    specimens.keep(test, &compiled, &files, &self.evaluating, &statuses);
+                }
             }
         }
         let cases = result.parts.iter().map(|case| case.status).max();
@@ -269,9 +290,9 @@ fn owns(suite: &Suite, test: &Test) -> bool {
 }
 
 /// Reads what suites name, relative to them.
-struct Files<'a> {
-    directory: &'a Path,
-    limits: &'a Limits,
+pub(super) struct Files<'a> {
+    pub(super) directory: &'a Path,
+    pub(super) limits: &'a Limits,
 }
 
 impl Files<'_> {
@@ -330,20 +351,29 @@ fn broken(location: &Location, message: impl Into<String>, errors: &[Error]) -> 
 }
 
 /// What the cases of a test are judged by.
-struct Compiled {
-    policies: PolicySet,
+pub(super) struct Compiled {
+    pub(super) policies: PolicySet,
     /// The same where the other program of its template is run, if there is one and it is to be asked.
-    other: Option<PolicySet>,
-    expansions: ExpansionSet,
+    pub(super) other: Option<PolicySet>,
+    pub(super) expansions: ExpansionSet,
     /// None if the test does not mutate.
-    mutators: Option<MutatorSet>,
+    pub(super) mutators: Option<MutatorSet>,
     /// What providers of external data answer.
-    answers: Recorded,
+    pub(super) answers: Recorded,
+    /// What the policies are compiled of: the template, and the constraint.
+    pub(super) resources: Vec<Resource>,
 }
 
 impl Compiled {
     fn empty(expansions: ExpansionSet, mutators: Option<MutatorSet>) -> Self {
-        Self { policies: PolicySet::empty(), other: None, expansions, mutators, answers: Recorded::default() }
+        Self {
+            policies: PolicySet::empty(),
+            other: None,
+            expansions,
+            mutators,
+            answers: Recorded::default(),
+            resources: Vec::new(),
+        }
     }
 
     /// The policies as they are in Rego, if that is what is run or could be.
@@ -353,14 +383,14 @@ impl Compiled {
 }
 
 /// What evaluates the one template of a test.
-fn engine_of(policies: &PolicySet) -> Option<Engine> {
+pub(super) fn engine_of(policies: &PolicySet) -> Option<Engine> {
     policies.templates().next().map(TemplateInfo::engine)
 }
 
 /// The policies of a test, or why there are none; `None` if its template is in an engine that there is not,
 /// and that is allowed. A test with `invalid: true` gets an empty set if its constraint is refused as it
 /// should.
-fn compile(
+pub(super) fn compile(
     test: &Test,
     files: &Files<'_>,
     runner: &Runner<'_>,
@@ -406,6 +436,7 @@ fn compile(
     let all: Vec<Resource> = [template].into_iter().chain(constraint).collect();
     let settings = |engines| PolicySettings { engines, ..PolicySettings::default() };
     let (policies, found) = PolicySet::from_resources_in(all.iter().cloned(), &settings(runner.engines));
+    let resources = all.clone();
     let has_other = policies.templates().any(|template| template.other_engine().is_some());
     let other = (runner.tally.is_some() && has_other).then(|| {
         let engines = match runner.engines {
@@ -423,7 +454,7 @@ fn compile(
         problems.retain(|problem| problem.kind() != ErrorKind::MissingTemplate);
     }
     match (test.invalid, problems.is_empty()) {
-        (false, true) => Ok(Some(Compiled { policies, other, expansions, mutators, answers })),
+        (false, true) => Ok(Some(Compiled { policies, other, expansions, mutators, answers, resources })),
         (false, false) => Err(broken(at, "the policy cannot be used", &problems)),
         (true, _) if problems.iter().any(|error| error.kind() == ErrorKind::SchemaValidation) => {
             Ok(Some(Compiled::empty(expansions, mutators)))
@@ -625,8 +656,9 @@ fn run_case(
                 known.extend(runner.answering.answer(&open, None));
                 known
             };
+            let watched = runner.coverage.map_or(world, |coverage| world.with_coverage(coverage));
             let point = EnforcementPoint::CommandLine;
-            let outcome = policies.review_asking(&review, &implied, &world, point, &mut answers, answer);
+            let outcome = policies.review_asking(&review, &implied, &watched, point, &mut answers, answer);
             let world = world.with_answers(&answers);
             let decision = Decision::from(&outcome);
             let unmet = case.assertions.iter().filter_map(|assertion| check(assertion, &decision));
@@ -727,17 +759,17 @@ fn verdict(verdict: &Verdict) -> &'static str {
 }
 
 /// What a case is about.
-struct Reviewed {
-    review: Review,
+pub(super) struct Reviewed {
+    pub(super) review: Review,
     /// What that implies.
-    implied: Vec<Review>,
+    pub(super) implied: Vec<Review>,
     /// What it may be compared with.
-    inventory: Inventory,
+    pub(super) inventory: Inventory,
     /// That the mutators made another object than they should.
-    otherwise: Option<Failure>,
+    pub(super) otherwise: Option<Failure>,
 }
 
-fn review_of(
+pub(super) fn review_of(
     case: &Case,
     compiled: &Compiled,
     files: &Files<'_>,
@@ -815,7 +847,7 @@ fn review_of(
 }
 
 /// Whether an assertion holds; if not, what came instead.
-fn check(assertion: &Assertion, decision: &Decision<'_>) -> Option<Failure> {
+pub(super) fn check(assertion: &Assertion, decision: &Decision<'_>) -> Option<Failure> {
     let matching = decision
         .findings
         .iter()

@@ -8,6 +8,7 @@
 )]
 
 mod admission;
+mod authoring;
 mod bench;
 mod cluster;
 mod config_file;

@@ -44,7 +44,7 @@ use crate::document::Document;
 use crate::error::{Error, ErrorKind, did_you_mean};
 use crate::names::{Gvk, TemplateName};
 use crate::object::Object;
-use crate::program::Program;
+use crate::program::{PolicyCoverage, Program};
 use crate::scope::Scopes;
 
 /// Kinds that every review may need to know: the Namespaces, and what says where the objects of a kind live.
@@ -155,6 +155,13 @@ impl PolicySet {
     #[must_use]
     pub fn from_resources(resources: impl IntoIterator<Item = impl Into<Prepared>>) -> (Self, Vec<Error>) {
         Self::from_resources_in(resources, &PolicySettings::default())
+    }
+
+    /// Tells a coverage what there is of templates to be reached, so that what is never evaluated is not left out.
+    pub fn expect_in(&self, coverage: &PolicyCoverage) {
+        for template in self.0.templates.values() {
+            template.program.expect_in(coverage);
+        }
     }
 
     /// As [`PolicySet::from_resources`], with settings.

@@ -5,6 +5,8 @@
 //! input.
 
 mod cel;
+mod coverage;
+mod follow;
 mod rego;
 
 use std::fmt;
@@ -13,7 +15,6 @@ use std::sync::Arc;
 pub(crate) use portcullis_rego::Base;
 pub use portcullis_rego::ComparingCost;
 use portcullis_rego::Indexes;
-pub(crate) use portcullis_rego::{Special, Workspace};
 use portcullis_value::{Answers, LimitKind, Limits, Questions, Watch};
 
 use crate::analysis::{Asked, InventoryRead, ObjectRead, Told};
@@ -24,10 +25,13 @@ use crate::schema::Schema;
 use crate::source::Location;
 use crate::value::Value;
 
-use cel::CelProgram;
 pub(crate) use cel::{
     AnnotationAnswer, MutationForm, PolicyAnswer, PolicyDecision, PolicyProgram, PolicyView,
 };
+use cel::{CelProgram, OfConstraint, OfReview};
+pub(crate) use coverage::conditions;
+pub use coverage::{CoveredKind, CoveredPlace, PolicyCoverage};
+pub(crate) use follow::{Followed, FollowedFact, FollowedRule};
 use rego::RegoProgram;
 
 /// A place where a policy goes through objects of the inventory.
@@ -39,6 +43,29 @@ pub struct InventoryComparison {
     pub objects: InventoryRead,
     /// How many of them are looked at.
     pub cost: ComparingCost,
+}
+
+/// What is made of a program once it is known what constraint it is for.
+#[derive(Debug)]
+pub(crate) enum Special {
+    /// The operations that are left for its parameters.
+    Rego(Box<portcullis_rego::Special>),
+    /// The variables that depend on it alone.
+    Cel(Box<OfConstraint>),
+}
+
+/// Where evaluations about one review run, one after the other, and what they hand on to each other.
+#[derive(Default)]
+pub(crate) struct Workspace {
+    rego: portcullis_rego::Workspace,
+    cel: OfReview,
+}
+
+impl Workspace {
+    /// For evaluations whose input has this value at a key.
+    pub(crate) fn of_input(key: &str, value: Value) -> Self {
+        Self { rego: portcullis_rego::Workspace::of_input(key, value), cel: OfReview::default() }
+    }
 }
 
 /// What came of one evaluation.
@@ -209,12 +236,36 @@ impl Program {
         }
     }
 
-    /// The program for inputs with this value at a key, if it would differ. Takes about as long as compiling.
+    /// The program for the evaluations of one constraint, whose inputs have this value at a key, if it would differ. Takes about as long as compiling.
     /// Never panics.
     pub(crate) fn specialise(&self, key: &str, value: &Value) -> Option<Special> {
         match self {
-            Self::Rego(program) => program.specialise(key, value),
+            Self::Rego(program) => {
+                program.specialise(key, value).map(|special| Special::Rego(Box::new(special)))
+            }
+            Self::Cel(program) => program.of_constraint().map(|made| Special::Cel(Box::new(made))),
+            Self::Policy(_) => None,
+        }
+    }
+
+    /// Why it says what it says of an input; none of what is not in Rego. Never panics.
+    pub(crate) fn follow(
+        &self,
+        input: &[(Value, Value)],
+        surroundings: &Surroundings<'_>,
+    ) -> Option<Followed> {
+        match self {
+            Self::Rego(program) => program.follow(input, surroundings),
             Self::Cel(_) | Self::Policy(_) => None,
+        }
+    }
+
+    /// Tells what there is to be reached.
+    pub(crate) fn expect_in(&self, coverage: &PolicyCoverage) {
+        match self {
+            Self::Rego(program) => program.expect_in(coverage),
+            Self::Cel(program) => program.expect_in(coverage),
+            Self::Policy(_) => {}
         }
     }
 
@@ -226,8 +277,8 @@ impl Program {
         surroundings: &Surroundings<'_>,
     ) -> Evaluation {
         match self {
-            Self::Rego(program) => program.evaluate(workspace, input, surroundings),
-            Self::Cel(program) => program.evaluate(input, surroundings),
+            Self::Rego(program) => program.evaluate(&mut workspace.rego, input, surroundings),
+            Self::Cel(program) => program.evaluate(&mut workspace.cel, input, surroundings),
             Self::Policy(_) => {
                 let message = "an admission policy was asked without its binding: please report this";
                 Evaluation {
@@ -266,4 +317,6 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) now_ns: Option<i64>,
     pub(crate) seed: u64,
     pub(crate) answers: Option<&'a Answers>,
+    /// Who wants to know what is reached.
+    pub(crate) coverage: Option<&'a PolicyCoverage>,
 }

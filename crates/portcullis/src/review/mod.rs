@@ -5,6 +5,7 @@
 //! decide and a program that breaks are error results of their constraint, with that constraint's own action.
 
 mod elsewhere;
+mod explain;
 mod implied;
 mod keep;
 mod locate;
@@ -17,6 +18,7 @@ mod resume;
 mod why;
 
 pub use elsewhere::Elsewhere;
+pub use explain::{Why, WhyCondition, WhyFact, WhyFound, WhyRule};
 pub use implied::ImpliedBy;
 pub use mutating::{AdmissionMutation, AdmissionMutators};
 pub use outcome::{ConstraintResult, Outcome, Position, Precision, Verdict, Violation};
@@ -361,6 +363,7 @@ fn evaluate(
         now_ns: world.now_ns(),
         seed: world.seed(),
         answers: world.answers(),
+        coverage: world.coverage(),
     };
     let mut workspace = seen.workspace.borrow_mut();
     let evaluation = template.program.evaluate(&mut workspace, &input, &surroundings);

@@ -16,6 +16,7 @@ use portcullis_value::{Budget, LimitKind, Limits, Object, Value};
 use super::heap::{Heap, UNDEFINED};
 use super::replaced::World;
 use super::shared::Notes;
+use super::tracer::{Tracer, Untraced};
 use super::{Flow, Input, MAX_SLOTS, Machine, Step, Stop};
 use crate::builtins::Outside;
 use crate::collections;
@@ -348,7 +349,7 @@ fn make(program: &Program, indexes: &Indexes, id: SiteId, known: &[Arc<Rows>]) -
         special: None,
         shared: None,
         notes: Notes::default(),
-        coverage: None,
+        tracer: Untraced,
         making: Some(id),
     };
     let made = match &site.kind {
@@ -372,7 +373,7 @@ fn make(program: &Program, indexes: &Indexes, id: SiteId, known: &[Arc<Rows>]) -
     if machine.unknown == 0 { made } else { Made::Nothing(Vec::new()) }
 }
 
-impl<'v> Machine<'v> {
+impl<'v, T: Tracer<'v>> Machine<'v, T> {
     /// A document that is a set.
     fn set_of(&mut self, rules: &'v [SetRule], known: &[Arc<Rows>]) -> Made {
         let (mut elements, mut parts) = (Vec::new(), Vec::new());

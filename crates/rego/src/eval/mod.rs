@@ -13,8 +13,10 @@ mod documents;
 mod heap;
 mod indexes;
 mod ops;
+mod recorder;
 mod replaced;
 mod shared;
+mod tracer;
 mod workspace;
 
 use portcullis_rego_syntax::Span;
@@ -27,11 +29,14 @@ use crate::lower::Special;
 use crate::normal_form::{Arg, Branch, BranchHead, Group, GroupId, NormalForm, SiteId, Slot};
 use crate::program::Program;
 
-pub use coverage::Coverage;
+pub use coverage::{Coverage, Statement};
 use heap::{Heap, UNDEFINED};
 pub use indexes::{IndexLimits, Indexes};
+use recorder::Recorder;
+pub use recorder::{ConditionStep, Derivation, Fact, Reasons, RuleStep};
 use replaced::World;
 use shared::{Notes, Shared};
+use tracer::{Covering, Tracer, Untraced};
 use workspace::Vacant;
 pub use workspace::Workspace;
 
@@ -53,7 +58,7 @@ const MAX_SLOTS: usize = 1_000_000;
 /// Slots that there is room for from the beginning: most evaluations need no more.
 const FIRST_SLOTS: usize = 64;
 
-struct Machine<'v> {
+struct Machine<'v, T: Tracer<'v>> {
     source: &'v Program,
     program: &'v NormalForm,
     caches: &'v Caches,
@@ -95,8 +100,8 @@ struct Machine<'v> {
     notes: Notes,
     /// What is made here, and so cannot be used.
     making: Option<SiteId>,
-    /// Who wants to know which statements are reached.
-    coverage: Option<&'v Coverage>,
+    /// What follows the evaluation.
+    tracer: T,
 }
 
 /// What an evaluation sees of the world.
@@ -208,7 +213,21 @@ impl Program {
         environment: &Environment<'_>,
         coverage: &Coverage,
     ) -> Evaluation {
-        evaluate_as(self, workspace, environment, None, false, Some(coverage))
+        evaluate_as(self, workspace, environment, None, false, Covering::new(coverage)).0
+    }
+
+    /// Evaluates and tells why the document of rules at a path is what it is: how each of its elements came about,
+    /// and which bodies came near. The program has to be made for it ([`crate::Made::Covered`]), and the input
+    /// given by its entries.
+    pub fn explain(&self, environment: &Environment<'_>, path: &[Value]) -> (Evaluation, Reasons) {
+        let entries = match environment.input {
+            Input::Entries(entries) => entries,
+            Input::Undefined | Input::Value(_) => &[],
+        };
+        let workspace = &mut Workspace::default();
+        let recorder = Recorder::new(self.form(), entries);
+        let (evaluation, recorder) = evaluate_as(self, workspace, environment, None, false, recorder);
+        (evaluation, recorder.reasons(path))
     }
 
     /// Indexes over a `data` document, in which nothing is built yet; none if the program has no use for
@@ -228,23 +247,23 @@ fn evaluate(source: &Program, workspace: &mut Workspace, environment: &Environme
         Input::Undefined | Input::Value(_) => false,
     };
     if special.is_some() || is_shared {
-        let evaluation = evaluate_as(source, workspace, environment, special, is_shared, None);
+        let evaluation = evaluate_as(source, workspace, environment, special, is_shared, Untraced).0;
         if evaluation.result.is_ok() || !evaluation.questions.is_empty() {
             return evaluation;
         }
         // What it was charged ahead may have been too much too early.
     }
-    evaluate_as(source, workspace, environment, None, false, None)
+    evaluate_as(source, workspace, environment, None, false, Untraced).0
 }
 
-fn evaluate_as(
+fn evaluate_as<T: for<'v> Tracer<'v>>(
     source: &Program,
     workspace: &mut Workspace,
     environment: &Environment<'_>,
     special: Option<&Special>,
     is_shared: bool,
-    coverage: Option<&Coverage>,
-) -> Evaluation {
+    tracer: T,
+) -> (Evaluation, T) {
     let program = source.form();
     let indexes = environment.indexes.filter(|indexes| {
         !environment.strict_builtin_errors && indexes.are_of(source.identity(), &environment.data)
@@ -281,12 +300,14 @@ fn evaluate_as(
         shared,
         notes: Notes::in_room_of(asked),
         making: None,
-        coverage,
+        tracer,
     };
     machine.stack.reserve(FIRST_SLOTS);
     let result = machine.answer();
     let (steps, memory) = (machine.budget.steps(), machine.budget.memory());
-    let Machine { stack, found, text, prints, notes, outside, world: World { documents, .. }, .. } = machine;
+    let Machine {
+        stack, found, text, prints, notes, outside, tracer, world: World { documents, .. }, ..
+    } = machine;
     *vacant = Vacant { stack, found, documents, asked: notes.into_room(), text }.again();
     *used = used.saturating_add(memory);
     let Outside { questions, failure: failed_answer, .. } = outside;
@@ -295,10 +316,10 @@ fn evaluate_as(
     } else {
         Err(EvalError { kind: EvalErrorKind::Unanswered, message: questions.to_string(), at: None })
     };
-    Evaluation { result, prints, steps, memory, questions, failed_answer }
+    (Evaluation { result, prints, steps, memory, questions, failed_answer }, tracer)
 }
 
-impl<'v> Machine<'v> {
+impl<'v, T: Tracer<'v>> Machine<'v, T> {
     fn answer(&mut self) -> Result<Value, Stop> {
         let entry = self.source.entry();
         let mut answer = Value::UNDEFINED;

@@ -22,13 +22,14 @@ use portcullis_value::{Object, Set, Value, View};
 use super::documents::TWO_ENTRIES;
 use super::heap::{UNDEFINED, boolean};
 use super::replaced::{Replaced, World, with_path};
+use super::tracer::Tracer;
 use super::{Flow, Machine, Step, Stop};
 use crate::builtins::{Builtin, Context, Failure};
 use crate::collections;
 use crate::error::{EvalError, EvalErrorKind};
 use crate::normal_form::{
-    Arg, Callee, Change, Charge, Collect, CollectHead, Op, OpKind, Pattern, Replacement, Root, Slot, Target,
-    is_heavy,
+    Arg, Callee, Change, Charge, Collect, CollectHead, Comparison, Op, OpKind, Pattern, Replacement, Root,
+    Slot, Target, is_heavy,
 };
 
 /// So many entries of an object are put in order one by one.
@@ -48,7 +49,7 @@ impl Next {
     }
 }
 
-impl<'v> Machine<'v> {
+impl<'v, T: Tracer<'v>> Machine<'v, T> {
     /// Runs operations, and `found` for each answer.
     pub(super) fn run(&mut self, ops: &'v [Op], found: &mut dyn FnMut(&mut Self) -> Step) -> Step {
         let mut rest = ops;
@@ -61,10 +62,27 @@ impl<'v> Machine<'v> {
             }
             let unknown = self.unknown;
             let next = match &op.kind {
-                OpKind::Path { root, keys, is_plain, to } => self.path(root, keys, *is_plain, *to),
-                OpKind::Not { ops } => self.has_answer(ops).map(|holds| Next::when(!holds)),
+                OpKind::Path { root, keys, is_plain, to } => {
+                    let next = self.path(root, keys, *is_plain, *to);
+                    if T::RECORDS {
+                        self.record_path(root, keys, matches!(next, Ok(Next::On)).then_some(*to));
+                    }
+                    next
+                }
+                OpKind::Not { ops } => {
+                    self.tracer.enter(self.module, op.span);
+                    let holds = self.has_answer(ops);
+                    self.tracer.leave();
+                    holds.map(|holds| Next::when(!holds))
+                }
                 OpKind::Call { callee, args, to } => {
-                    self.call(callee, args, op.span).map(|value| self.keep(*to, value))
+                    let answer = self.call(callee, args, op.span);
+                    if T::RECORDS
+                        && let Ok(answer) = &answer
+                    {
+                        self.record_call(callee, args, answer);
+                    }
+                    answer.map(|value| self.keep(*to, value))
                 }
                 OpKind::Scan { root, key, to } => {
                     return self.scan(root, key, *to, op.span, after, found);
@@ -88,7 +106,10 @@ impl<'v> Machine<'v> {
                 // What rests on something unknown is unknown as well.
                 Ok(Next::On) if self.unknown != unknown => return Ok(Flow::More),
                 Ok(Next::On) => rest = after,
-                Ok(Next::Fail) => return Ok(Flow::More),
+                Ok(Next::Fail) => {
+                    self.tracer.fail(self.module, op.span);
+                    return Ok(Flow::More);
+                }
                 Err(error) => return Err(self.located(error, op.span)),
             }
         }
@@ -121,11 +142,22 @@ impl<'v> Machine<'v> {
             }
             OpKind::Compare { operator, left, right } => {
                 let (left, right) = (self.value(left), self.value(right));
-                Ok(Next::when(collections::compare(&mut self.budget, *operator, left, right)?))
+                let holds = collections::compare(&mut self.budget, *operator, left, right)?;
+                if T::RECORDS {
+                    self.tracer.compare(*operator, left, right, holds);
+                }
+                Ok(Next::when(holds))
             }
             OpKind::Match { value, pattern } => {
                 let value = self.value(value);
-                Ok(Next::when(self.fits(value, pattern)?))
+                let fits = self.fits(value, pattern)?;
+                if T::RECORDS
+                    && let Pattern::Equal(other) = pattern
+                {
+                    let other = self.value(other);
+                    self.tracer.compare(Comparison::Equal, value, other, fits);
+                }
+                Ok(Next::when(fits))
             }
             OpKind::Array { items, to } => {
                 self.budget.make_items(items.len())?;
@@ -155,14 +187,20 @@ impl<'v> Machine<'v> {
                 Ok(self.keep(*to, object))
             }
             OpKind::Collect { collect, to } => {
-                let value = self.collect(collect, span)?;
+                self.tracer.enter(self.module, span);
+                let value = self.collect(collect, span);
+                self.tracer.leave();
+                let value = value?;
                 Ok(self.keep(*to, value))
             }
-            OpKind::Every { domain, key, value, ops } => self.every(domain, *key, *value, ops),
+            OpKind::Every { domain, key, value, ops } => {
+                self.tracer.enter(self.module, span);
+                let next = self.every(domain, *key, *value, ops);
+                self.tracer.leave();
+                next
+            }
             OpKind::Mark(mark) => {
-                if let Some(coverage) = self.coverage {
-                    coverage.reach(*mark);
-                }
+                self.tracer.reach(*mark);
                 Ok(Next::On)
             }
             OpKind::Print { args } => {
@@ -237,6 +275,37 @@ impl<'v> Machine<'v> {
         Ok(self.keep(to, value))
     }
 
+    /// Tells what keys lead to.
+    #[cold]
+    fn record_path(&mut self, root: &'v Root, keys: &'v [Arg], found: Option<Slot>) {
+        let base = match root {
+            Root::Input => None,
+            Root::Data => return,
+            Root::Arg(arg) => Some(self.value(arg)),
+        };
+        let keys: Vec<&Value> = keys.iter().map(|key| self.value(key)).collect();
+        let found = found.map(|slot| self.slot(slot));
+        self.tracer.read(base, &keys, found);
+    }
+
+    /// Tells what a builtin says.
+    #[cold]
+    fn record_call(&mut self, callee: &'v Callee, args: &'v [Arg], answer: &'v Value) {
+        let args: Vec<&Value> = args.iter().map(|arg| self.value(arg)).collect();
+        let answer = Some(answer).filter(|answer| !answer.is_undefined());
+        match callee {
+            Callee::Builtin(builtin) => self.tracer.call(builtin.row.name, &args, answer),
+            Callee::Member | Callee::MemberAt => self.tracer.call("in", &args, answer),
+            Callee::Compare(operator) => {
+                if let [left, right] = *args.as_slice() {
+                    let holds = answer.is_some_and(|answer| matches!(answer.view(), View::Bool(true)));
+                    self.tracer.compare(*operator, left, right, holds);
+                }
+            }
+            Callee::Function(_) | Callee::Template => {}
+        }
+    }
+
     fn scan(
         &mut self,
         root: &'v Root,
@@ -246,8 +315,13 @@ impl<'v> Machine<'v> {
         after: &'v [Op],
         found: &mut dyn FnMut(&mut Self) -> Step,
     ) -> Step {
-        let Some(collection) = self.root(root) else { return Ok(Flow::More) };
-        let Some(count) = collection.count() else { return Ok(Flow::More) };
+        let Some(collection) = self.root(root).filter(|collection| collection.count().is_some()) else {
+            self.tracer.fail(self.module, span);
+            return Ok(Flow::More);
+        };
+        let count = collection.count().unwrap_or_default();
+        let mut has_any = false;
+        let position = self.tracer.position();
         self.budget.step(count as u64).map_err(|error| self.located(error.into(), span))?;
         self.deeper().map_err(|error| self.located(error, span))?;
         let mut flow = Flow::More;
@@ -260,6 +334,9 @@ impl<'v> Machine<'v> {
                             continue;
                         }
                     }
+                    has_any = true;
+                    self.tracer.back_to(position);
+                    self.tracer.pick(item);
                     self.set(to, item);
                     flow = self.run(after, found)?;
                     if flow == Flow::Enough {
@@ -270,6 +347,9 @@ impl<'v> Machine<'v> {
             View::Set(items) => {
                 for item in items {
                     if self.fits(item, key)? {
+                        has_any = true;
+                        self.tracer.back_to(position);
+                        self.tracer.pick(item);
                         self.set(to, item);
                         flow = self.run(after, found)?;
                         if flow == Flow::Enough {
@@ -281,6 +361,9 @@ impl<'v> Machine<'v> {
             View::Object(object) => {
                 for (name, value) in object.iter() {
                     if self.fits(name, key)? {
+                        has_any = true;
+                        self.tracer.back_to(position);
+                        self.tracer.pick(value);
                         self.set(to, value);
                         flow = self.run(after, found)?;
                         if flow == Flow::Enough {
@@ -292,6 +375,9 @@ impl<'v> Machine<'v> {
             _ => {}
         }
         self.depth -= 1;
+        if !has_any {
+            self.tracer.fail(self.module, span);
+        }
         Ok(flow)
     }
 
@@ -306,7 +392,10 @@ impl<'v> Machine<'v> {
     ) -> Step {
         let frame = self.push_all(args);
         let answers = self.builtin(builtin, frame, span).map_err(|error| self.located(error, span))?;
-        let View::Array(answers) = answers.view() else { return Ok(Flow::More) };
+        let View::Array(answers) = answers.view() else {
+            self.tracer.fail(self.module, span);
+            return Ok(Flow::More);
+        };
         self.each(answers.iter(), to, span, after, found)
     }
 
@@ -321,7 +410,11 @@ impl<'v> Machine<'v> {
     ) -> Step {
         self.deeper().map_err(|error| self.located(error, span))?;
         let mut flow = Ok(Flow::More);
+        let mut has_any = false;
+        let position = self.tracer.position();
         for value in values {
+            has_any = true;
+            self.tracer.back_to(position);
             self.set(to, value);
             flow = self.run(after, found);
             if !matches!(flow, Ok(Flow::More)) {
@@ -329,6 +422,9 @@ impl<'v> Machine<'v> {
             }
         }
         self.depth -= 1;
+        if !has_any {
+            self.tracer.fail(self.module, span);
+        }
         flow
     }
 
