@@ -62,7 +62,7 @@ pub struct AuditArgs {
     /// Also judge what Kubernetes makes of objects, without ExpansionTemplates for it.
     #[arg(long, value_enum, value_name = "WHAT")]
     pub expand: Option<Expand>,
-    /// Go on without what is not supported: mutators without ExpansionTemplates, Providers, templates of other engines. Each is a warning then.
+    /// Go on without what is not supported: mutators without ExpansionTemplates, Connections, templates of other engines. Each is a warning then.
     #[arg(long)]
     pub allow_unsupported: bool,
     #[command(flatten)]

@@ -334,7 +334,7 @@ pub struct TestArgs {
     /// What is being done with the objects, for `--mutate`: some mutators ask.
     #[arg(long, value_enum, value_name = "OPERATION", default_value = "create", requires = "mutate")]
     pub operation: OperationArg,
-    /// Go on without what is not supported: mutators (unless `--mutate` uses them), Providers, templates in
+    /// Go on without what is not supported: mutators (unless `--mutate` uses them), Connections, templates in
     /// CEL. Each is a warning then.
     #[arg(long)]
     pub allow_unsupported: bool,
@@ -605,7 +605,7 @@ pub struct VerifyArgs {
     /// called like `data.main.test_deny`.
     #[arg(short, long, value_name = "REGEX", value_parser = selection)]
     pub run: Option<Selection>,
-    /// Go on without what is not supported: Providers, templates of other engines. Each is a warning then.
+    /// Go on without what is not supported: Connections, templates of other engines. Each is a warning then.
     #[arg(long)]
     pub allow_unsupported: bool,
     /// List every test and case, and show what policies print.
@@ -831,7 +831,7 @@ pub struct LintArgs {
     /// Same as PATH; may be repeated.
     #[arg(short, long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub policies: Vec<PathBuf>,
-    /// Go on without what is not supported: Providers, templates of other engines. Each is a warning then.
+    /// Go on without what is not supported: Connections, templates of other engines. Each is a warning then.
     #[arg(long)]
     pub allow_unsupported: bool,
     #[command(flatten)]

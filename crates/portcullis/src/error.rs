@@ -120,6 +120,10 @@ error_kinds! {
     UnusedLibrary = "unused-library";
     /// A local variable that hides a rule, an import or a document.
     ShadowedName = "shadowed-name";
+    /// A policy asks a provider of external data and does not look whether it answers.
+    UncheckedAnswer = "unchecked-answer";
+    /// A policy asks a provider of external data that there is not.
+    UnknownProvider = "unknown-provider";
     /// A policy asks the world outside, such as a provider of external data, and nobody answers. Only adapters make these.
     Unanswered = "unanswered";
     /// A builtin that Rego v1 no longer has.

@@ -251,7 +251,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_again() {
-        let text = "providers:\n  cosign:\n    app:1: {value: signed}\n    'app:2': {error: not signed}\n    app:3: {value: {by: [a, 1]}}\n    app:4: {items: [{value: 1}, {error: e}], status: 201}\n    app:5: {silent: true}\n  directory:\n    team-a: {systemError: is down, status: 503}\n    team-b: {noReply: true, status: 500, systemError: no}\n";
+        let text = "providers:\n  cosign:\n    app:1: {value: signed}\n    'app:2': {error: not signed}\n    app:3: {value: {by: [a, 1]}}\n    app:4: {items: [{value: 1}, {error: e}], status: 201}\n    app:5: {silent: true}\n  directory:\n    team-a: {systemError: is down, status: 503}\n    team-b: {noReply: true, status: 500, systemError: gone}\n";
         let recorded = Recorded::read(text).unwrap();
         assert_eq!(recorded.answers().all_external_data().count(), 7);
         let again = Recorded::read(&recorded.write()).unwrap();

@@ -29,6 +29,7 @@ manual! {
     embedding = "docs/embedding.md";
     exceptions = "docs/exceptions.md";
     expansion = "docs/expansion.md";
+    external_data = "docs/external-data.md";
     from_gator = "docs/from-gator.md";
     from_kube_linter = "docs/from-kube-linter.md";
     from_kyverno = "docs/from-kyverno.md";

@@ -47,7 +47,7 @@ pub struct Args {
     /// Let templates in whose Rego is wrong, as Gatekeeper does, with a warning; without this, they are refused.
     #[arg(long)]
     pub admit_bad_rego: bool,
-    /// Go on without what is not supported: mutators without `--mutate`, Providers, templates of other engines. Each is a warning then.
+    /// Go on without what is not supported: mutators without `--mutate`, Providers of a cluster, templates of other engines. Each is a warning then.
     #[arg(long)]
     pub allow_unsupported: bool,
     /// Mutate as well, at `/v1/mutate`, by the mutators among the policies, or those of the cluster.

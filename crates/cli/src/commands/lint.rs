@@ -41,6 +41,7 @@ pub fn run(args: &LintArgs) -> anyhow::Result<ExitStatus> {
     problems.extend(found);
     problems.extend(mutators.fights(&policies));
     problems.extend(policies.impossible_kinds(&scopes));
+    problems.extend(policies.missing_providers());
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     problems.extend(policies.idle_exceptions(Some(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX))));
     if !args.webhook_configuration.is_empty() {
@@ -154,7 +155,7 @@ impl Loaded {
             .documents
             .par_iter()
             .map(|document| {
-                let uses = Uses::POLICIES.with_expansions(true).with_mutators(true);
+                let uses = Uses::POLICIES.with_expansions(true).with_mutators(true).with_providers(true);
                 let (resource, problems) = Resource::read_for(document, uses);
                 (document, resource, Object::from_document(document.clone()).ok(), problems)
             })

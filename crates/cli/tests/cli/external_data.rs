@@ -217,3 +217,30 @@ fn a_certificate_that_ended_is_a_failure_that_the_policy_sees() {
     assert!(run.stdout.contains("the provider: 500 failed to send external data request"), "{}", run.shown());
     assert!(run.stdout.contains("expired"), "{}", run.shown());
 }
+
+#[test]
+fn lint_tells_of_answers_that_nobody_looks_at_and_of_providers_that_there_are_not() {
+    let careless = r#"package signed
+
+violation contains {"msg": msg} if {
+	answer := external_data({"provider": "cosin", "keys": [input.review.object.metadata.name]})
+	# errors and system_error are only named here
+	some [key, "bad"] in answer.responses
+	msg := key
+}
+"#;
+    let provider = TestProvider::echo().manifest("cosign", 5);
+    let folder = folder(Some(provider.clone()), careless, "");
+    let run = run_in(folder.path(), &["lint", "policies"]).exits_with(0);
+    for part in [
+        "never looks at `system_error`",
+        "never looks at `errors`",
+        "asks a provider `cosin`",
+        "did you mean `cosign`?",
+    ] {
+        assert!(run.shown().contains(part), "{part} is missing in\n{}", run.shown());
+    }
+    let folder = self::folder(Some(provider), CAREFUL, "");
+    let run = run_in(folder.path(), &["lint", "policies", "-W"]).exits_with(0);
+    assert!(!run.shown().contains("provider `"), "{}", run.shown());
+}

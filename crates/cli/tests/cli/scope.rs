@@ -224,7 +224,6 @@ fn one(api_version: &str, kind: &str) -> String {
 #[test]
 fn what_is_gatekeepers_and_not_supported_is_an_error_unless_it_is_allowed() {
     let texts = [
-        one("externaldata.gatekeeper.sh/v1beta1", "Provider"),
         one("connection.gatekeeper.sh/v1alpha1", "Connection"),
         one("gvkmanifest.gatekeeper.sh/v1alpha1", "GVKManifest"),
     ];

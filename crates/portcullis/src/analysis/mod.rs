@@ -9,6 +9,7 @@
 //!                                     \--lint (feature)--> what cannot have been meant
 //! ```
 
+mod answers;
 mod call_graph;
 mod inventory_read;
 #[cfg(feature = "lint")]
@@ -31,6 +32,7 @@ use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::schema::Schema;
 
+pub(crate) use answers::{Asked, Looks, asked, unchecked};
 pub(crate) use call_graph::{CallGraph, ParsedModule};
 pub use inventory_read::InventoryRead;
 #[cfg(feature = "lint")]

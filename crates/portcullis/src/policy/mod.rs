@@ -41,7 +41,7 @@ use index::Index;
 use crate::api::template::EngineChoice;
 use crate::api::{Config, Process, Provider, Resource};
 use crate::document::Document;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind, did_you_mean};
 use crate::names::{Gvk, TemplateName};
 use crate::object::Object;
 use crate::program::{PolicyCoverage, Program};
@@ -284,6 +284,30 @@ impl PolicySet {
     #[must_use]
     pub fn providers(&self) -> &[Provider] {
         &self.0.providers
+    }
+
+    /// A warning for each call of a template that asks a provider which there is not.
+    #[must_use]
+    pub fn missing_providers(&self) -> Vec<Error> {
+        let mut warnings = Vec::new();
+        let names = || self.providers().iter().map(|provider| &*provider.name);
+        for template in self.0.templates.values() {
+            for asked in template.program.asked() {
+                let Some(name) = asked.provider.as_deref().filter(|name| names().all(|known| known != *name))
+                else {
+                    continue;
+                };
+                let message =
+                    format!("`{}` asks a provider `{name}`, which there is not", template.info.kind());
+                let hint = match did_you_mean(name, names()) {
+                    Some(meant) => format!("did you mean `{meant}`?"),
+                    None => "give its Provider beside the policies".to_owned(),
+                };
+                let place = asked.location.clone().unwrap_or_else(|| template.info.location().clone());
+                warnings.push(Error::warning(ErrorKind::UnknownProvider, message).hint(hint).at(place));
+            }
+        }
+        warnings
     }
 
     /// What of an object the policies may compare others with: the fields that they read, or all of it where

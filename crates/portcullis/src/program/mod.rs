@@ -17,7 +17,7 @@ pub use portcullis_rego::ComparingCost;
 use portcullis_rego::Indexes;
 use portcullis_value::{Answers, LimitKind, Limits, Questions, Watch};
 
-use crate::analysis::{InventoryRead, ObjectRead, Told};
+use crate::analysis::{Asked, InventoryRead, ObjectRead, Told};
 use crate::api::template::EngineSource;
 use crate::document::Document;
 use crate::error::Error;
@@ -214,6 +214,14 @@ impl Program {
         match self {
             Self::Rego(program) => program.may_ask(),
             Self::Cel(_) | Self::Policy(_) => false,
+        }
+    }
+
+    /// The calls that ask providers of external data.
+    pub(crate) fn asked(&self) -> &[Asked] {
+        match self {
+            Self::Rego(program) => program.asked(),
+            Self::Cel(_) | Self::Policy(_) => &[],
         }
     }
 

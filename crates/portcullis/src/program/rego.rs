@@ -17,12 +17,12 @@ use portcullis_rego::{
     Base, Coverage, Environment, EvalError, EvalErrorKind, Indexes, Input, Made, Query, Unit, Workspace,
 };
 use portcullis_rego_syntax::Span;
-use portcullis_value::{ProviderFailure, Questions};
+use portcullis_value::Questions;
 
 use super::coverage::{self, CoveredKind, CoveredPlace, PolicyCoverage};
 use super::follow::Followed;
 use super::{Evaluation, EvaluationError, InventoryComparison, RawViolation, Special, Surroundings};
-use crate::analysis::{self, CallGraph, InventoryRead, Told};
+use crate::analysis::{self, Asked, CallGraph, InventoryRead, Looks, Told};
 use crate::api::template::RegoSource;
 use crate::document::Document;
 use crate::error::{Error, Severity};
@@ -40,37 +40,10 @@ pub(crate) struct RegoProgram {
     rests_on: OnceLock<portcullis_rego::Reads>,
     may_ask: bool,
     looks: Looks,
+    /// The calls that ask providers.
+    asked: Box<[Asked]>,
     /// The same with marks; made when it is first asked for.
     marked: OnceLock<Option<Marked>>,
-}
-
-/// What of an answer a policy looks at that says that it is none: by its text, without comments.
-#[derive(Clone, Copy, Debug, Default)]
-struct Looks {
-    /// `errors`.
-    errors: bool,
-    /// `system_error` or `status_code`.
-    of_all: bool,
-}
-
-impl Looks {
-    fn of<'t>(texts: impl Iterator<Item = &'t str>) -> Self {
-        let mut looks = Self::default();
-        for line in texts.flat_map(str::lines) {
-            let code = line.split('#').next().unwrap_or_default();
-            looks.of_all |= code.contains("system_error") || code.contains("status_code");
-            looks.errors |= code.contains("errors");
-        }
-        looks
-    }
-
-    /// Whether a failure is something that it looks at.
-    const fn covers(self, failure: ProviderFailure) -> bool {
-        match failure {
-            ProviderFailure::OfAll => self.of_all,
-            ProviderFailure::Silence => self.of_all || self.errors,
-        }
-    }
 }
 
 /// A program that tells which of its statements are reached.
@@ -101,12 +74,16 @@ impl RegoProgram {
         path.push("violation");
         match portcullis_rego::Program::compile(&units, &Query::Path(&path)) {
             Ok(program) => {
+                let asked = analysis::asked(&modules, document);
+                let looks = Looks::of(texts.iter().map(|text| &*text.text));
+                errors.extend(analysis::unchecked(&asked, looks));
                 let program = Self {
                     program,
                     document: document.clone(),
                     told: Arc::new(Told::new(texts.clone(), modules.iter().map(|parsed| &parsed.module))),
                     rests_on: OnceLock::new(),
-                    looks: Looks::of(texts.iter().map(|text| &*text.text)),
+                    looks,
+                    asked: asked.into(),
                     may_ask: texts.iter().any(|text| text.text.contains("external_data")),
                     marked: OnceLock::new(),
                 };
@@ -170,6 +147,11 @@ impl RegoProgram {
     /// Whether it may ask the world outside: it has the name of what asks, wherever that stands.
     pub(super) fn may_ask(&self) -> bool {
         self.may_ask
+    }
+
+    /// The calls that ask providers of external data.
+    pub(super) fn asked(&self) -> &[Asked] {
+        &self.asked
     }
 
     /// Makes what evaluations over these objects look up. Never panics: what cannot be made is met by the

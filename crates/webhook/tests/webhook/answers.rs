@@ -231,9 +231,9 @@ fn policies_that_are_not_supported_are_refused_or_let_in_with_a_warning_and_othe
 
 #[test]
 fn files_with_what_is_not_supported_are_not_served_unless_that_is_allowed() {
-    let provider = of_kind("externaldata.gatekeeper.sh/v1beta1", "Provider");
+    let connection = of_kind("connection.gatekeeper.sh/v1alpha1", "Connection");
     let webhook = Webhook::new(POLICIES);
-    webhook.edit(&format!("{POLICIES}---\n{provider}\n"));
+    webhook.edit(&format!("{POLICIES}---\n{connection}\n"));
     let ready = webhook.get("/readyz?verbose").text;
     assert!(ready.contains("[!]policies stale") && ready.contains("not supported"), "{ready}");
     let paths = Paths { unsupported: Unsupported::Allowed, ..webhook.paths.clone() };
