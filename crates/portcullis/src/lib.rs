@@ -99,6 +99,7 @@ mod source;
 mod value;
 mod world;
 
+pub use admission_policy::AdmissionMutators;
 pub use admission_rules::{
     AdmissionRules, AdmissionTarget, Kinds, KnownKind, ListedKinds, MissingRule, NeededBy,
     WebhookConfiguration,
@@ -146,7 +147,7 @@ pub use portcullis_rego::IndexLimits;
 pub use portcullis_value::{LimitKind, Limits as EvaluationLimits, Watch};
 pub use portcullis_yaml::lines as yaml_lines;
 pub use program::{ComparingCost, EvaluationError, InventoryComparison};
-pub use review::{AdmissionAnswer, AdmissionDenial, AdmissionMutation, AdmissionMutators, Applicability};
+pub use review::{AdmissionAnswer, AdmissionDenial, AdmissionMutation, Applicability};
 pub use review::{
     ConstraintResult, Elsewhere, ImpliedBy, Outcome, Position, Precision, Review, Verdict, Violation,
 };

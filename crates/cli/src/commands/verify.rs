@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use portcullis::{
-    ConstraintResult, Decision, Document, EnforcementPoint, Engine, EngineChoice, Error, ErrorKind,
-    Expansion, ExpansionSet, Inventory, Limits, Location, MutatorSet, Object, Outcome, Parent, PolicySet,
-    PolicySettings, Resource, Review, Severity, Source, TemplateInfo, Unsupported, Uses, Verdict, World,
+    AdmissionMutators, ConstraintResult, Decision, Document, EnforcementPoint, Engine, EngineChoice, Error,
+    ErrorKind, Expansion, ExpansionSet, Inventory, Limits, Location, MutatorSet, Object, Outcome, Parent,
+    Places, PolicySet, PolicySettings, Resource, Review, Scopes, Severity, Source, TemplateInfo, Unsupported,
+    Uses, Verdict, World,
 };
 use portcullis_report::verify::{
     CaseResult, Failure, Status, SuiteResult, TestCoverage, TestResult, VerifyReport,
@@ -23,6 +24,7 @@ use rayon::prelude::*;
 
 use crate::args::{Selection, VerifyArgs};
 use crate::commands::evaluation::Evaluating;
+use crate::commands::mutating::Admission;
 use crate::commands::rego_tests;
 use crate::commands::second::{Second, Tally};
 use crate::commands::{mutated, mutating, templates};
@@ -284,12 +286,22 @@ struct Compiled {
     other: Option<PolicySet>,
     expansions: ExpansionSet,
     /// None if the test does not mutate.
-    mutators: Option<MutatorSet>,
+    mutators: Option<Changing>,
+    /// Whether what is asserted is that mutating admission policies deny: they are what the test is about.
+    is_about_admission: bool,
+}
+
+/// What changes the objects of a test.
+struct Changing {
+    mutators: MutatorSet,
+    /// The API server's own policies.
+    admission: Vec<Resource>,
 }
 
 impl Compiled {
-    fn empty(expansions: ExpansionSet, mutators: Option<MutatorSet>) -> Self {
-        Self { policies: PolicySet::empty(), other: None, expansions, mutators }
+    fn empty(expansions: ExpansionSet, mutators: Option<Changing>) -> Self {
+        let policies = PolicySet::empty();
+        Self { policies, other: None, expansions, mutators, is_about_admission: false }
     }
 
     /// The policies as they are in Rego, if that is what is run or could be.
@@ -317,14 +329,32 @@ fn compile(
         Some(path) => expansions(path, files, at, warnings)?,
         None => ExpansionSet::empty(),
     };
-    let mutators = match test.mutators.as_slice() {
+    let mut of_mutators: Vec<Arc<str>> = test.mutators.clone();
+    let template = match &test.policy {
+        Some(named) => files.read(&named.template, "template", at, warnings)?,
+        None => Vec::new(),
+    };
+    let is_mutating = |document: &Document| {
+        let (resource, _) = Resource::read_for(document, Uses::POLICIES.with_mutators(true));
+        resource.is_some_and(|resource| mutating::is_admission(&resource))
+    };
+    let is_about_admission = template.first().is_some_and(is_mutating);
+    if let Some(named) = test.policy.as_ref().filter(|_| is_about_admission) {
+        of_mutators.extend([named.template.clone(), named.constraint.clone()]);
+        of_mutators.dedup();
+    }
+    let mutators = match of_mutators.as_slice() {
         [] => None,
         paths => Some(mutators(paths, files, at, warnings)?),
     };
-    let Some(named) = &test.policy else {
-        return Ok(Some(Compiled::empty(expansions, mutators)));
+    if is_about_admission && test.invalid {
+        let message =
+            "`invalid` is about the parameters of a constraint, and a mutating admission policy has none";
+        return Err(broken(at, message, &[]));
+    }
+    let Some(named) = test.policy.as_ref().filter(|_| !is_about_admission) else {
+        return Ok(Some(Compiled { is_about_admission, ..Compiled::empty(expansions, mutators) }));
     };
-    let template = files.read(&named.template, "template", at, warnings)?;
     let constraint = files.read(&named.constraint, "constraint", at, warnings)?;
     if let ([document], Unsupported::Allowed) = (template.as_slice(), unsupported) {
         let problems = unsupported.judge(Resource::read(document).1);
@@ -365,7 +395,9 @@ fn compile(
         problems.retain(|problem| problem.kind() != ErrorKind::MissingTemplate);
     }
     match (test.invalid, problems.is_empty()) {
-        (false, true) => Ok(Some(Compiled { policies, other, expansions, mutators })),
+        (false, true) => {
+            Ok(Some(Compiled { policies, other, expansions, mutators, is_about_admission: false }))
+        }
         (false, false) => Err(broken(at, "the policy cannot be used", &problems)),
         (true, _) if problems.iter().any(|error| error.kind() == ErrorKind::SchemaValidation) => {
             Ok(Some(Compiled::empty(expansions, mutators)))
@@ -401,17 +433,20 @@ fn mutators(
     files: &Files<'_>,
     at: &Location,
     warnings: &mut Vec<Error>,
-) -> Result<MutatorSet, Failure> {
+) -> Result<Changing, Failure> {
     let uses = Uses::POLICIES.with_mutators(true);
-    let is_one = |resource: &Resource| matches!(resource, Resource::Mutator(_) | Resource::Rejected(_));
+    let is_one = |resource: &Resource| resource.is_mutator() || matches!(resource, Resource::Rejected(_));
     let (mut resources, mut errors) = (Vec::new(), Vec::new());
     for path in paths {
         let (found, problems) = all_of(path, "mutator", uses, is_one, files, at, warnings)?;
         resources.extend(found);
         errors.extend(problems);
     }
-    let (mutators, problems) = mutating::compile(&resources);
-    sound(mutators, "mutators", errors, problems, at, warnings)
+    let (admission, resources): (Vec<Resource>, Vec<Resource>) =
+        resources.into_iter().partition(mutating::is_admission);
+    let (mutators, mut problems) = mutating::compile(&resources);
+    problems.extend(AdmissionMutators::from_resources(admission.iter().cloned()).1);
+    sound(Changing { mutators, admission }, "mutators", errors, problems, at, warnings)
 }
 
 /// The resources of one sort in a file, with the errors of those that are broken or of another sort.
@@ -553,7 +588,13 @@ fn run_case(
     result.problems = Problem::all(&warnings);
     match found {
         Err(failure) => result.failures.push(failure),
-        Ok(Reviewed { review, implied, inventory, otherwise }) => {
+        Ok(Reviewed { otherwise, denied, .. }) if compiled.is_about_admission => {
+            let denied: Vec<Said> =
+                denied.into_iter().map(|message| Said { line: message.clone(), message }).collect();
+            let unmet = case.assertions.iter().filter_map(|assertion| check_said(assertion, &denied));
+            result.failures = otherwise.into_iter().chain(unmet).collect();
+        }
+        Ok(Reviewed { review, implied, inventory, otherwise, .. }) => {
             let deadline = evaluating.deadline();
             let world = evaluating.world(&inventory, &deadline);
             let outcome = policies.review_with(&review, &implied, &world, EnforcementPoint::CommandLine);
@@ -653,6 +694,16 @@ struct Reviewed {
     inventory: Inventory,
     /// That the mutators made another object than they should.
     otherwise: Option<Failure>,
+    /// Why mutating admission policies deny it.
+    denied: Vec<String>,
+}
+
+/// Where objects of an inventory live. As of the object under test, it is what they say; the definitions among them
+/// tell the rest.
+fn places_of(objects: &[Object]) -> Places {
+    let mut scopes = Scopes::default();
+    objects.iter().for_each(|object| scopes.learn(object));
+    Places::new(scopes)
 }
 
 fn review_of(
@@ -682,12 +733,20 @@ fn review_of(
     let is_request = &*object.gvk().kind == "AdmissionReview" && &*object.gvk().group == "admission.k8s.io";
     let inventory: Inventory = objects.iter().cloned().collect();
     let world = World::new(&inventory);
-    let mut otherwise = None;
+    let (mut otherwise, mut denied) = (None, Vec::new());
+    if case.mutated.is_some() && compiled.mutators.is_none() {
+        let message = "nothing mutates the object of this case: its test names no `mutators` and no mutating admission policy";
+        return Err(broken(at, message, &[]));
+    }
+    let changing = compiled.mutators.as_ref();
+    let admission = changing
+        .map(|changing| Admission::new(changing.admission.iter().cloned(), &objects, &places_of(&objects)).0);
+    let admission = admission.flatten();
     let (review, implied) = if is_request {
         let (resource, problems) = Resource::read(document);
         let (errors, found) = separate(problems);
         warnings.extend(found);
-        if case.mutated.is_some() {
+        if case.mutated.is_some() || compiled.is_about_admission {
             let message = "a request is not mutated: an API server did that before it sent it";
             return Err(broken(at, message, &[]));
         }
@@ -703,20 +762,32 @@ fn review_of(
         // As gator has it: there is no cluster that knows the kinds, and the object's own field counts.
         let mut object = object;
         let mut expansion = Expansion::new(&compiled.expansions);
-        if let Some(mutators) = &compiled.mutators {
-            let mutation = mutated::mutate(mutators, &object, &objects)
-                .map_err(|error| broken(at, "the object cannot be mutated", &[error]))?;
-            if let Some(path) = &case.mutated {
-                let expected = files.read(path, "mutated object", at, warnings)?;
-                let [expected] = expected.as_slice() else {
-                    return Err(not_one(expected.len(), "mutated object", path, at));
-                };
-                let expected = Object::under_test(expected.clone())
-                    .map_err(|error| broken(at, "the mutated object cannot be used", &[error]))?;
-                otherwise = mutated::check(&mutation, &expected, path, at);
+        if let Some(Changing { mutators, .. }) = changing {
+            match mutated::mutate(mutators, admission.clone(), &object, &objects) {
+                Err(error) if compiled.is_about_admission => {
+                    denied.push(error.message().to_owned());
+                    otherwise = case.mutated.as_ref().map(|path| {
+                        let message =
+                            format!("expected the object of `{path}`, but the object cannot be mutated");
+                        Failure { status: Status::Failed, ..broken(at, message, &[error]) }
+                    });
+                }
+                Err(error) => return Err(broken(at, "the object cannot be mutated", &[error])),
+                Ok(mutation) => {
+                    if let Some(path) = &case.mutated {
+                        let expected = files.read(path, "mutated object", at, warnings)?;
+                        let [expected] = expected.as_slice() else {
+                            return Err(not_one(expected.len(), "mutated object", path, at));
+                        };
+                        let expected = Object::under_test(expected.clone())
+                            .map_err(|error| broken(at, "the mutated object cannot be used", &[error]))?;
+                        otherwise = mutated::check(&mutation, &expected, path, at);
+                    }
+                    object = mutation.object().clone();
+                }
             }
-            object = mutation.object().clone();
             expansion = expansion.with_mutators(mutators).of_parents(Parent::Mutated);
+            expansion = mutating::expanding(expansion, admission.as_ref());
         }
         let review = Review::as_written(object);
         // Of a namespace that nobody made, mutators could not know the labels.
@@ -729,15 +800,34 @@ fn review_of(
         let implied = implied.map_err(|error| unusable(&[error.to_error()]))?;
         (review, implied)
     };
-    Ok(Reviewed { review, implied, inventory, otherwise })
+    Ok(Reviewed { review, implied, inventory, otherwise, denied })
 }
 
 /// Whether an assertion holds; if not, what came instead.
 fn check(assertion: &Assertion, decision: &Decision<'_>) -> Option<Failure> {
-    let matching = decision
-        .findings
+    let said = decision.findings.iter().map(|finding| {
+        let message = finding.message.to_owned();
+        let line = if finding.is_error() {
+            let name = &finding.result.key().name;
+            format!("[{name}] could not be evaluated, which counts as a violation: {message}")
+        } else {
+            finding.line()
+        };
+        Said { message, line }
+    });
+    check_said(assertion, &said.collect::<Vec<_>>())
+}
+
+/// A violation, as it is counted and as it is shown.
+struct Said {
+    message: String,
+    line: String,
+}
+
+fn check_said(assertion: &Assertion, said: &[Said]) -> Option<Failure> {
+    let matching = said
         .iter()
-        .filter(|finding| assertion.message.as_ref().is_none_or(|pattern| pattern.is_match(finding.message)))
+        .filter(|said| assertion.message.as_ref().is_none_or(|pattern| pattern.is_match(&said.message)))
         .count();
     let holds = match assertion.violations {
         Expected::Yes => matching > 0,
@@ -753,7 +843,7 @@ fn check(assertion: &Assertion, decision: &Decision<'_>) -> Option<Failure> {
         Expected::Exactly(1) => "expected exactly 1 violation".to_owned(),
         Expected::Exactly(wanted) => format!("expected exactly {wanted} violations"),
     };
-    let all = decision.findings.len();
+    let all = said.len();
     let got = match &assertion.message {
         None => format!(", got {all}"),
         Some(pattern) if all > matching => {
@@ -764,18 +854,10 @@ fn check(assertion: &Assertion, decision: &Decision<'_>) -> Option<Failure> {
         }
         Some(pattern) => format!(" with a message that matches `{pattern}`, got {matching}"),
     };
-    let details = decision.findings.iter().map(|finding| {
-        if finding.is_error() {
-            let name = &finding.result.key().name;
-            format!("[{name}] could not be evaluated, which counts as a violation: {}", finding.message)
-        } else {
-            finding.line()
-        }
-    });
     Some(Failure {
         location: assertion.location.clone(),
         message: format!("{wanted}{got}"),
-        details: details.collect(),
+        details: said.iter().map(|said| said.line.clone()).collect(),
         status: Status::Failed,
     })
 }

@@ -13,6 +13,7 @@ mod json_patch;
 mod matching;
 mod merge;
 mod mutate;
+mod mutators;
 mod params;
 mod resources;
 #[cfg(test)]
@@ -26,6 +27,7 @@ use portcullis_value::{Limits, Watch};
 
 pub(crate) use matching::Attributes;
 pub(crate) use mutate::MutatingPolicies;
+pub use mutators::AdmissionMutators;
 pub(crate) use resources::{Kinds, Resource};
 
 use matching::{Applies, Matching};
