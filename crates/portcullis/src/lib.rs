@@ -99,7 +99,7 @@ mod source;
 mod value;
 mod world;
 
-pub use admission_policy::AdmissionMutators;
+pub use admission_policy::{AdmissionMutators, parameter_type_warnings};
 pub use admission_rules::{
     AdmissionRules, AdmissionTarget, Kinds, KnownKind, ListedKinds, MissingRule, NeededBy,
     WebhookConfiguration,

@@ -13,7 +13,7 @@ use std::time::SystemTime;
 use portcullis::{
     AdmissionMutators, AdmissionRules, Document, Error, ErrorKind, ExpansionSet, Kinds, Limits, Object,
     PolicySet, PolicySettings, Resource, Scopes, Severity, Unsupported, Uses, WebhookConfiguration,
-    definition_rules,
+    definition_rules, parameter_type_warnings,
 };
 use portcullis_report::lint::LintReport;
 use portcullis_report::{self as report, ExitStatus, Problem};
@@ -28,7 +28,8 @@ use crate::commands::{mutating, templates};
 pub fn run(args: &LintArgs) -> anyhow::Result<ExitStatus> {
     report::destination::check(&args.output).map_err(anyhow::Error::msg)?;
     let template = templates::read(args.template.as_deref(), &args.output)?;
-    let Loaded { policies, files, mut problems, mut is_unread, kinds, scopes } = load(args);
+    let Loaded { policies, files, mut problems, mut is_unread, kinds, scopes, definitions } = load(args);
+    problems.extend(parameter_type_warnings(&policies, &definitions));
     let (expansions, policies): (Vec<_>, Vec<_>) = policies.into_iter().partition(Resource::is_expansion);
     let (expansions, found) = ExpansionSet::from_resources(expansions);
     problems.extend(found);
@@ -92,6 +93,8 @@ struct Loaded {
     kinds: Kinds,
     /// The same, of where objects live.
     scopes: Scopes,
+    /// These definitions.
+    definitions: Vec<Object>,
 }
 
 /// What is to be compared with what policies need.
@@ -169,6 +172,8 @@ impl Loaded {
             if let Some(object) = &object {
                 self.kinds.learn(object);
                 self.scopes.learn(object);
+                self.definitions
+                    .extend(Some(object.clone()).filter(|object| &*object.gvk().kind == Scopes::DEFINITION));
             }
             if object.as_ref().is_some_and(is_suite) {
                 let (suite, problems) = Suite::read(document);

@@ -292,7 +292,7 @@ fn suites_name_mutating_policies() {
     write(directory.path(), "web.yaml", web);
     write(directory.path(), "three.yaml", &web.replace('5', "3"));
     write(directory.path(), "suite.yaml", SUITE);
-    let run = run_in(directory.path(), &["verify", "suite.yaml"]).exits_with(0);
+    run_in(directory.path(), &["verify", "suite.yaml"]).exits_with(0);
     // Each of them can fail.
     write(directory.path(), "three.yaml", &web.replace('5', "4"));
     let run = run_in(directory.path(), &["verify", "suite.yaml"]).exits_with(1);
@@ -321,6 +321,48 @@ fn where_nothing_is_mutated_that_is_said() {
     let run = run_in(directory.path(), &args).exits_with(2);
     let expected = "`MutatingAdmissionPolicy` is not supported here: objects are not mutated";
     assert!(run.stderr.contains(expected), "{}", run.stderr);
+}
+
+const DEFINITION: &str = "apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: limits.shop.example}
+spec:
+  group: shop.example
+  scope: Namespaced
+  names: {kind: Limit, plural: limits}
+  versions:
+  - name: v1
+    served: true
+    schema:
+      openAPIV3Schema:
+        type: object
+        properties:
+          data: {type: object, properties: {maxReplicas: {type: string}, sizes: {type: array, items: {type: integer}}}}
+";
+
+#[test]
+fn parameters_of_custom_kinds_have_types_by_their_definitions() {
+    let directory = files();
+    let custom =
+        VALIDATING.replace("apiVersion: v1, kind: ConfigMap", "apiVersion: shop.example/v1, kind: Limit");
+    write(directory.path(), "validating.yaml", &custom);
+    write(directory.path(), "definition.yaml", DEFINITION);
+    run_in(directory.path(), &["lint", "--deny-warnings", "validating.yaml", "definition.yaml"])
+        .exits_with(0);
+    let wrong = custom.replace("<= variables.most", "<= params.data.mots + params.data.sizes[0].n");
+    write(directory.path(), "validating.yaml", &wrong);
+    // Without the definition nobody knows.
+    run_in(directory.path(), &["lint", "--deny-warnings", "validating.yaml"]).exits_with(0);
+    let run = run_in(directory.path(), &["lint", "validating.yaml", "definition.yaml"]).exits_with(0);
+    let all = run.stdout + &run.stderr;
+    assert!(all.contains("of a `apps/v1/Deployment`: undefined field 'mots'"), "{all}");
+    assert!(all.contains("type 'int' does not support field selection"), "{all}");
+    assert!(all.contains("validating.yaml:13:"), "{all}");
+    let run = run_in(
+        directory.path(),
+        &["test", "-f", "validating.yaml", "-f", "definition.yaml", "-f", "objects.yaml"],
+    );
+    assert!(run.stderr.contains("undefined field 'mots'"), "{}", run.stderr);
 }
 
 #[test]

@@ -29,6 +29,7 @@ pub(crate) use matching::Attributes;
 pub(crate) use mutate::MutatingPolicies;
 pub use mutators::AdmissionMutators;
 pub(crate) use resources::{Kinds, Resource};
+pub use type_check::parameter_type_warnings;
 
 use matching::{Applies, Matching};
 use params::{Found, ParamsOf};

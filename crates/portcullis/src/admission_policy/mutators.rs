@@ -157,6 +157,11 @@ impl AdmissionMutators {
         object.is_namespace() || &*gvk.kind == Scopes::DEFINITION || self.params.contains(gvk)
     }
 
+    /// The kinds of which [`AdmissionMutators::keeps`] may hold.
+    pub fn kept_kinds(&self) -> impl Iterator<Item = &str> {
+        ["Namespace", Scopes::DEFINITION].into_iter().chain(self.params.iter().map(|gvk| &*gvk.kind))
+    }
+
     /// What they make of an object that is created in a namespace, or in none, without anybody who asks for it;
     /// `between` stands for the webhooks that are called after them.
     ///

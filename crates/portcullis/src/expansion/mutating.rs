@@ -130,7 +130,7 @@ impl<'a> Expansion<'a> {
             Parent::Mutated => object.clone(),
             Parent::AsWritten => created(object, Source::Original).map_err(|why| why.of_parent(object))?,
         };
-        let mutating = |object: Object| created(&object, Source::Generated).map_err(|why| why.into_message());
+        let mutating = |object: Object| created(&object, Source::Generated).map_err(Unchanged::into_message);
         self.templates.expand(&parent, namespace, Some(&mutating))
     }
 }
