@@ -47,6 +47,7 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
         evaluating,
         unsupported,
         engines: args.engine.choice(),
+        is_in_both: tally.is_some(),
         tally: tally.as_ref(),
     };
     let results: Vec<_> = files.par_iter().map(|file| runner.file(file)).collect();
@@ -94,6 +95,44 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
     Ok(status)
 }
 
+/// Where the two languages of templates do not say the same of the samples of their suites, or where the other one is not
+/// what the suite expects: a warning for each case. What else is wrong with suites is for `verify` to say.
+pub fn language_differences(
+    files: &[PathBuf],
+    limits: Limits,
+    evaluating: Evaluating,
+    engines: EngineChoice,
+) -> Vec<Error> {
+    let unsupported = Unsupported::allowed(true);
+    let runner =
+        Runner { limits, selection: None, evaluating, unsupported, engines, is_in_both: true, tally: None };
+    let found = files.par_iter().filter_map(|file| runner.file(&InputFile::new(file)));
+    let cases = found.flat_map_iter(|suite| suite.parts.into_iter().flat_map(|test| test.parts));
+    let of_case = |case: CaseResult| {
+        let about = case.name;
+        let failures = case.failures.into_iter().filter(|failure| {
+            failure.message.starts_with(THE_OTHER) || failure.message.starts_with(IN_THE_OTHER)
+        });
+        let warnings = failures.map(move |failure| {
+            let details: Vec<String> =
+                failure.details.iter().map(|detail| format!(": {detail}")).take(1).collect();
+            let message = format!("case `{about}`: {}{}", failure.message, details.concat());
+            Error::warning(ErrorKind::Suite, message)
+                .hint("which of them runs depends on flags; `verify --cross-check` shows all of it")
+                .at(failure.location)
+        });
+        warnings.collect::<Vec<_>>()
+    };
+    let mut warnings: Vec<Error> = cases.flat_map_iter(of_case).collect();
+    warnings.sort();
+    warnings.dedup();
+    warnings
+}
+
+/// What sentences begin with about a template's other language, and about what it says.
+const THE_OTHER: &str = "the template's ";
+const IN_THE_OTHER: &str = "in the template's ";
+
 /// The file as a whole.
 fn whole(file: &InputFile) -> Location {
     Location::new(Source::new(file.name.as_str(), ""), 0..0)
@@ -122,6 +161,8 @@ struct Runner<'a> {
     unsupported: Unsupported,
     /// Which program of templates is run.
     engines: EngineChoice,
+    /// Whether the other program of templates that have two is run as well.
+    is_in_both: bool,
     /// Counts what a second evaluator says, if it is asked.
     tally: Option<&'a Tally>,
 }
@@ -379,7 +420,7 @@ fn compile(
     let settings = |engines| PolicySettings { engines, ..PolicySettings::default() };
     let (policies, found) = PolicySet::from_resources_in(all.iter().cloned(), &settings(runner.engines));
     let has_other = policies.templates().any(|template| template.other_engine().is_some());
-    let other = (runner.tally.is_some() && has_other).then(|| {
+    let other = (runner.is_in_both && has_other).then(|| {
         let engines = match runner.engines {
             EngineChoice::CelFirst => EngineChoice::RegoOnly,
             EngineChoice::RegoOnly => EngineChoice::CelFirst,
@@ -647,7 +688,7 @@ fn otherwise_in(
         .iter()
         .filter_map(|assertion| check(assertion, &decision))
         .map(|failure| Failure {
-            message: format!("in the template's {language}: {}", failure.message),
+            message: format!("{IN_THE_OTHER}{language}: {}", failure.message),
             ..failure
         })
         .collect();
@@ -661,7 +702,7 @@ fn otherwise_in(
     if found.is_empty() {
         let details: Vec<String> = ours.results.iter().zip(&theirs.results).filter_map(differs).collect();
         if !details.is_empty() {
-            let message = format!("the template's {language} says otherwise");
+            let message = format!("{THE_OTHER}{language} says otherwise");
             found.push(Failure { location: case.location.clone(), message, details, status: Status::Failed });
         }
     }
