@@ -743,7 +743,9 @@ struct Reviewed {
 /// tell the rest.
 fn places_of(objects: &[Object]) -> Places {
     let mut scopes = Scopes::default();
-    objects.iter().for_each(|object| scopes.learn(object));
+    for object in objects {
+        scopes.learn(object);
+    }
     Places::new(scopes)
 }
 
