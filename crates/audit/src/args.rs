@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::ValueHint;
+use portcullis_providers::ProviderArgs;
 use portcullis_report::sink::Target;
 use portcullis_report::{AuditReport, Form};
 use portcullis_sources::{ConfigArgs, EngineArgs};
@@ -70,6 +71,9 @@ pub struct AuditArgs {
     #[command(flatten)]
     #[allow(missing_docs, reason = "its comment would become the help's")]
     pub engine: EngineArgs,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "its comment would become the help's")]
+    pub providers: ProviderArgs,
     /// What is printed on standard output.
     #[arg(short, long, value_name = "FORM", default_value = "human", help_heading = "Outputs",
         value_parser = Form::parser::<AuditReport>())]

@@ -11,7 +11,7 @@ use portcullis::{
 use serde_json::Value;
 
 /// How an audit reads what Gatekeeper's kinds say.
-pub(crate) const USES: Uses = Uses::POLICIES.with_expansions(true).with_mutators(true);
+pub(crate) const USES: Uses = Uses::POLICIES.with_expansions(true).with_mutators(true).with_providers(true);
 
 /// What is expanded without a template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -51,7 +51,7 @@ impl Implying {
             }
             None => templates,
         };
-        let uses = if templates.is_empty() { Uses::POLICIES } else { USES };
+        let uses = if templates.is_empty() { Uses::POLICIES.with_providers(true) } else { USES };
         let documents = mutators.iter().filter_map(document);
         problems.extend(documents.flat_map(|document| Resource::read_for(document, uses).1));
         if templates.is_empty() {

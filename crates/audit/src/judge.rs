@@ -8,11 +8,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use portcullis::{
-    ConstraintKey, ConstraintResult, Elsewhere, EnforcementPoint, Error, ErrorKind, EvaluationLimits,
-    Expansion, ExpansionSet, FieldPath, Finding as FoundIn, Gvk, ImpliedBy, Inventory, LimitKind, Limits,
-    Object, Place as Placement, Places, PolicySet, Position, Precision, Process, Review, Severity,
-    Verdict as Said, World,
+    Answers, ConstraintKey, ConstraintResult, Elsewhere, EnforcementPoint, Error, ErrorKind,
+    EvaluationLimits, Expansion, ExpansionSet, FieldPath, Finding as FoundIn, Gvk, ImpliedBy, Inventory,
+    LimitKind, Limits, Object, Place as Placement, Places, PolicySet, Position, Precision, Process,
+    Questions, Review, Settled, Severity, Verdict as Said, World,
 };
+use portcullis_providers::Answering;
 use portcullis_report::{
     Action, Details, Finding, Implied, ObjectName, Objects, Place, Problem, Tally, Totals, Verdict,
 };
@@ -25,6 +26,8 @@ use crate::source::{Gathered, Text, documents, size};
 /// What every review of an audit sees.
 #[derive(Debug)]
 pub struct Judge<'a> {
+    /// Who says what providers of external data answer.
+    pub answering: &'a Answering,
     /// By what is judged.
     pub policies: &'a PolicySet,
     /// By what objects are expanded, if they are: what they imply is judged as well.
@@ -113,43 +116,113 @@ impl Weighed for Judged {
     }
 }
 
+/// An item, as it was read.
+enum Unpacked {
+    Unread(Problem),
+    FailedKind(Gvk, String),
+    Read(Read),
+}
+
 impl Judge<'_> {
     /// Judges the objects of a batch, to its end or until it is asked to stop. What came of them is handed out in parts, each as if it
     /// were a batch, before there is much of it.
     pub fn batch(&self, items: Vec<Item>, out: &mut dyn FnMut(Judged)) {
         let mut judged = self.nothing();
-        for item in items {
+        let mut answers = Answers::new();
+        let mut unpacked: Box<dyn Iterator<Item = Unpacked>> =
+            Box::new(items.into_iter().map(|item| self.unpack(item)));
+        if self.policies.may_ask() {
+            // All of them at once, so that each provider is asked once.
+            let all: Vec<Unpacked> = unpacked.collect();
+            answers = self.gather(&all);
+            unpacked = Box::new(all.into_iter());
+        }
+        for item in unpacked {
             self.hand_out(&mut judged, out);
             if self.stop.load(Ordering::Relaxed) {
                 judged.cut = true;
                 break;
             }
             match item {
-                Item::Unread(problem) => judged.unread(problem),
-                Item::FailedKind(gvk, why) => {
+                Unpacked::Unread(problem) => judged.unread(problem),
+                Unpacked::FailedKind(gvk, why) => {
                     judged.kinds.entry(gvk.clone()).or_default();
                     judged.failed_kinds.insert(gvk, why);
                 }
-                #[cfg(feature = "kube")]
-                Item::Listed { page, index } => match page.object(index) {
-                    Some(Ok(object)) => self.object(object, &mut judged),
-                    Some(Err(error)) => judged.unread(Problem::of(&error)),
-                    None => {}
-                },
-                Item::Text { file, text } => {
-                    let Read { objects, problems, unlisted } = read(&file, text, &self.reading);
+                Unpacked::Read(Read { objects, problems, unlisted }) => {
                     for problem in problems {
                         judged.problem(problem);
                     }
                     judged.unread += unlisted;
                     for object in objects {
-                        self.object(object, &mut judged);
+                        self.object(object, &answers, &mut judged);
                         self.hand_out(&mut judged, out);
                     }
                 }
             }
         }
         out(judged);
+    }
+
+    fn unpack(&self, item: Item) -> Unpacked {
+        match item {
+            Item::Unread(problem) => Unpacked::Unread(problem),
+            Item::FailedKind(gvk, why) => Unpacked::FailedKind(gvk, why),
+            #[cfg(feature = "kube")]
+            Item::Listed { page, index } => match page.object(index) {
+                Some(Ok(object)) => Unpacked::Read(Read { objects: vec![object], ..Read::default() }),
+                Some(Err(error)) => Unpacked::Unread(Problem::of(&error)),
+                None => Unpacked::Read(Read::default()),
+            },
+            Item::Text { file, text } => Unpacked::Read(read(&file, text, &self.reading)),
+        }
+    }
+
+    /// What is answered of all that policies ask about the objects of a batch.
+    fn gather(&self, items: &[Unpacked]) -> Answers {
+        let objects = || {
+            items.iter().flat_map(|item| match item {
+                Unpacked::Read(read) => read.objects.as_slice(),
+                Unpacked::Unread(_) | Unpacked::FailedKind(..) => &[],
+            })
+        };
+        self.answering.gather(None, |answers| {
+            let mut questions = Questions::default();
+            for object in objects() {
+                // A defect is told when the object is judged.
+                let asked = catch_unwind(AssertUnwindSafe(|| self.questions(object, answers)));
+                let asked = asked.unwrap_or_default();
+                // Those that there is no room for are asked next time.
+                if asked.iter().any(|question| questions.ask(question.clone()).is_err()) {
+                    break;
+                }
+            }
+            questions
+        })
+    }
+
+    fn questions(&self, object: &Object, answers: &Answers) -> Questions {
+        if self.stop.load(Ordering::Relaxed) {
+            return Questions::default();
+        }
+        let review = self.reviewed(self.places.settle(object.clone()));
+        if self.policies.excludes(Process::Audit, &review) {
+            return Questions::default();
+        }
+        let _only = self.only_large(object);
+        let deadline = self.deadline();
+        let world = self.world(self.limits.few, &deadline, answers);
+        let implied = self.implied(&review, &deadline).unwrap_or_default();
+        self.policies.questions(&review, &implied, &world, EnforcementPoint::Audit)
+    }
+
+    /// The review of an object, with the Namespace `default` if it lives there.
+    fn reviewed(&self, settled: Settled) -> Review {
+        let review = Review::settled(settled);
+        match self.default.as_ref().filter(|default| **default.name() == *review.namespace_name()) {
+            Some(default) => review.with_namespace(default.clone()),
+            None => review,
+        }
     }
 
     fn nothing(&self) -> Judged {
@@ -164,12 +237,12 @@ impl Judge<'_> {
         }
     }
 
-    fn object(&self, object: Object, judged: &mut Judged) {
+    fn object(&self, object: Object, answers: &Answers, judged: &mut Judged) {
         // A defect of ours in one object must not take the others with it, nor pass.
         let name = ObjectName::of(&object);
         let place = self.place_of(&object);
         let before = (judged.names.len(), judged.findings.len(), judged.totals.clone());
-        let done = catch_unwind(AssertUnwindSafe(|| self.review(object, judged)));
+        let done = catch_unwind(AssertUnwindSafe(|| self.review(object, answers, judged)));
         if done.is_err() {
             let (names, findings, totals) = before;
             judged.names.truncate(names);
@@ -184,7 +257,7 @@ impl Judge<'_> {
         }
     }
 
-    fn review(&self, object: Object, judged: &mut Judged) {
+    fn review(&self, object: Object, answers: &Answers, judged: &mut Judged) {
         let written = object;
         let settled = self.places.settle(written.clone());
         let (object, how) = (settled.object.clone(), settled.place);
@@ -222,15 +295,10 @@ impl Judge<'_> {
         }
         let counted = judged.kinds.entry(object.gvk().clone()).or_default();
         counted.seen += 1;
-        let mut review = Review::settled(settled);
-        if let Some(default) =
-            self.default.as_ref().filter(|default| **default.name() == *review.namespace_name())
-        {
-            review = review.with_namespace(default.clone());
-        }
+        let review = self.reviewed(settled);
         let (point, process) = (EnforcementPoint::Audit, Process::Audit);
         let said_elsewhere = |review: &Review, judged: &mut Judged| {
-            for elsewhere in self.elsewhere(review, point, process) {
+            for elsewhere in self.elsewhere(review, answers, point, process) {
                 let problem = Problem::of(&elsewhere.to_warning());
                 judged.problem(Problem {
                     object: Some(ObjectName::of(&written)),
@@ -263,9 +331,9 @@ impl Judge<'_> {
         let mut listed = Listed::new(self, &object, &name, ordinal);
         let mut is_judged = false;
         for review in std::iter::once(&review).chain(&implied) {
-            self.policies.review_each(review, &self.world(self.limits.few, &few), point, |ask| {
+            self.policies.review_each(review, &self.world(self.limits.few, &few, answers), point, |ask| {
                 is_judged = true;
-                let result = ask(&self.world(self.limits.few, &few));
+                let result = ask(&self.world(self.limits.few, &few, answers));
                 let needs_more =
                     matches!(&result.verdict, Said::Error(error) if self.is_worth_more(error.limit));
                 if !needs_more {
@@ -275,7 +343,7 @@ impl Judge<'_> {
                 // Alone until it is given up.
                 let _alone = self.limits.alone.lock().unwrap_or_else(PoisonError::into_inner);
                 let deadline = again.get_or_init(|| self.deadline());
-                listed.take(&ask(&self.world(self.limits.all, deadline)));
+                listed.take(&ask(&self.world(self.limits.all, deadline, answers)));
             });
         }
         let counted = judged.kinds.entry(object.gvk().clone()).or_default();
@@ -299,7 +367,8 @@ impl Judge<'_> {
     /// Reviews of what the object implies: within the time that there is for the object.
     fn implied(&self, review: &Review, deadline: &Deadline) -> Result<Vec<Review>, Error> {
         let Some(expansion) = &self.expansion else { return Ok(Vec::new()) };
-        let world = self.world(self.limits.few, deadline);
+        let nothing = Answers::new();
+        let world = self.world(self.limits.few, deadline, &nothing);
         review.implied(expansion, &world).map_err(|error| error.to_error())
     }
 
@@ -307,8 +376,14 @@ impl Judge<'_> {
         Deadline::after(self.timeout)
     }
 
-    fn world<'w>(&'w self, limits: EvaluationLimits, deadline: &'w Deadline) -> World<'w> {
-        World::new(self.inventory).with_limits(limits).with_now(self.now_ns).with_watch(deadline)
+    fn world<'w>(
+        &'w self,
+        limits: EvaluationLimits,
+        deadline: &'w Deadline,
+        answers: &'w Answers,
+    ) -> World<'w> {
+        let world = World::new(self.inventory).with_limits(limits).with_now(self.now_ns);
+        world.with_watch(deadline).with_answers(answers)
     }
 
     /// Whether an evaluation that met a limit may get further with more memory.
@@ -317,10 +392,17 @@ impl Judge<'_> {
     }
 
     /// What would be found elsewhere: with little memory, and only if there was too little of it once more with all, alone.
-    fn elsewhere(&self, review: &Review, point: EnforcementPoint, process: Process) -> Vec<Elsewhere> {
+    fn elsewhere(
+        &self,
+        review: &Review,
+        answers: &Answers,
+        point: EnforcementPoint,
+        process: Process,
+    ) -> Vec<Elsewhere> {
         let ask = |limits| {
             let deadline = self.deadline();
-            self.policies.review_elsewhere(review, &self.world(limits, &deadline), point, process)
+            let world = self.world(limits, &deadline, answers);
+            self.policies.review_elsewhere(review, &world, point, process)
         };
         let found = ask(self.limits.few);
         if !found.iter().any(|found| self.is_worth_more(found.limit)) {
@@ -582,7 +664,7 @@ impl Judged {
 }
 
 /// What a text has.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Read {
     /// Its objects.
     pub objects: Vec<Object>,

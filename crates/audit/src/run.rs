@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use portcullis::{Error, ErrorKind, EvaluationLimits, Location, Places, PolicySettings, Scopes, Unsupported};
+use portcullis_providers::ProviderArgs;
 use portcullis_report::sink::{Sink, Start};
 use portcullis_report::{
     AuditReport, Completion, ExitStatus, Problem, Standing, StatusLimits, Timestamp, human,
@@ -51,6 +52,8 @@ pub struct Settings {
     pub places: Places,
     /// How much of what is found goes into the status of a constraint.
     pub status: StatusLimits,
+    /// Who says what providers of external data answer.
+    pub providers: ProviderArgs,
 }
 
 impl Settings {
@@ -72,6 +75,7 @@ impl Settings {
                 violations: args.constraint_violations_limit,
                 message: args.message_limit,
             },
+            providers: args.providers.clone(),
         }
     }
 }
@@ -221,7 +225,12 @@ pub fn audit(
             }
             collected.expect(unread);
             let now = began.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            let (answering, found) = settings.providers.open(policies.set.providers());
+            for error in &found {
+                collected.problem(Problem::of(error));
+            }
             let judge = Judge {
+                answering: &answering,
                 policies: &policies.set,
                 expansion: policies.implying.expansion(&inventory),
                 inventory: &inventory,
@@ -264,6 +273,12 @@ pub fn audit(
             }
             if stop.load(Ordering::Relaxed) {
                 unfinished = Some(told(subject));
+            }
+            for error in answering.problems() {
+                collected.problem(Problem::of(&error));
+            }
+            if let Err(error) = settings.providers.finish(&answering) {
+                collected.problem(Problem::error(ErrorKind::Unreadable, error));
             }
         }
     }

@@ -34,6 +34,7 @@ fn memory_does_not_grow_over_twenty_audits_in_one_process() {
         aside: Aside::Nothing,
         places: portcullis::Places::default(),
         status: StatusLimits::default(),
+        providers: portcullis_providers::ProviderArgs::default(),
     };
     let stop = Arc::new(AtomicBool::new(false));
     let (mut taken, ignores) = (Vec::new(), portcullis_sources::Ignores::default());

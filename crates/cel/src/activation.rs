@@ -12,13 +12,14 @@ pub trait Activation {
     fn variable(&self, name: &str) -> Option<CelValue>;
 
     /// A field of a value that is a [`CelValue::Object`], by the name of that: so `variables.x` is evaluated when
-    /// it is read. None, if it has no such field.
+    /// it is read. None, if it has no such field. Where the environment knew the field when the expression was
+    /// compiled, its place says which it is: the first one that was added is 0.
     ///
     /// # Errors
     ///
     /// If the field has no value; the expression that reads it has none either.
-    fn field(&self, object: &str, field: &str) -> Result<Option<CelValue>, EvalError> {
-        let _ = (object, field);
+    fn field(&self, object: &str, field: &str, place: Option<u32>) -> Result<Option<CelValue>, EvalError> {
+        let _ = (object, field, place);
         Ok(None)
     }
 }

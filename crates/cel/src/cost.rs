@@ -278,36 +278,49 @@ fn traversal(budget: &mut Budget<'_>, value: &CelValue) -> Result<u64, Exceeded>
 /// parts that nothing asks about there is nothing in it.
 #[derive(Debug, Default)]
 pub(crate) struct Stack {
-    parts: Vec<u32>,
-    /// By part, where it may be in `parts`, the last one last. Places that are no longer there are found out
-    /// when they are looked for.
-    places: Vec<Vec<u32>>,
+    /// A part, and where below it the same part is.
+    parts: Vec<(u32, u32)>,
+    /// By part, where in `parts` the last one of it is.
+    last: Vec<u32>,
 }
+
+/// No place.
+const NOWHERE: u32 = u32::MAX;
 
 impl Stack {
     /// An empty one for parts up to a number.
-    pub(crate) fn new(parts: usize) -> Self {
-        Self { parts: Vec::new(), places: vec![Vec::new(); parts] }
+    pub(crate) fn clear(&mut self, parts: usize) {
+        self.parts.clear();
+        self.last.clear();
+        self.last.resize(parts, NOWHERE);
     }
 
+    /// How many parts it has room for.
+    pub(crate) fn capacity(&self) -> usize {
+        self.parts.capacity().max(self.last.capacity())
+    }
+
+    #[inline]
     pub(crate) fn push(&mut self, part: u32) {
-        let place = u32::try_from(self.parts.len()).unwrap_or(u32::MAX);
-        if let Some(places) = self.places.get_mut(part as usize) {
-            places.push(place);
-            self.parts.push(part);
-        }
+        let Some(last) = self.last.get_mut(part as usize) else { return };
+        let place = u32::try_from(self.parts.len()).unwrap_or(NOWHERE);
+        self.parts.push((part, std::mem::replace(last, place)));
     }
 
     /// Takes the last of a part away, with all that came after it. Whether there was one.
+    #[inline]
     pub(crate) fn drop(&mut self, part: u32) -> bool {
-        let Some(places) = self.places.get_mut(part as usize) else { return false };
-        while let Some(place) = places.pop() {
-            if self.parts.get(place as usize) == Some(&part) {
-                self.parts.truncate(place as usize);
-                return true;
+        let place = self.last.get(part as usize).copied().unwrap_or(NOWHERE);
+        if place == NOWHERE {
+            return false;
+        }
+        while self.parts.len() > place as usize {
+            let Some((part, below)) = self.parts.pop() else { break };
+            if let Some(last) = self.last.get_mut(part as usize) {
+                *last = below;
             }
         }
-        false
+        true
     }
 
     /// Takes parts away, the last one first, until one is not there. Whether all were.

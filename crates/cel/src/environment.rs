@@ -19,9 +19,12 @@ use crate::types::Type;
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
     variables: BTreeMap<Arc<str>, Type>,
-    objects: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Type>>,
+    objects: BTreeMap<Arc<str>, Fields>,
     has_patches: bool,
 }
+
+/// The fields of a type, each with how many there were before it.
+type Fields = BTreeMap<Arc<str>, (Type, u32)>;
 
 /// The type of an operation of a JSON patch.
 pub(crate) const JSON_PATCH: &str = "JSONPatch";
@@ -56,8 +59,10 @@ impl Environment {
     /// The same with the fields of a named type: no others may be selected of its values.
     #[must_use]
     pub fn with_object<'f>(mut self, name: &str, fields: impl IntoIterator<Item = (&'f str, Type)>) -> Self {
-        let fields = fields.into_iter().map(|(field, ty)| (field.into(), ty)).collect();
-        self.objects.insert(name.into(), fields);
+        self.objects.insert(name.into(), Fields::new());
+        for (field, ty) in fields {
+            self.add_field(name, field, ty);
+        }
         self
     }
 
@@ -90,7 +95,7 @@ impl Environment {
     /// The type of a field of a named type; none if it has no such field.
     pub(crate) fn field(&self, object: &str, field: &str) -> Option<Type> {
         match self.fields(object) {
-            Some(fields) => fields.get(field).cloned(),
+            Some(fields) => fields.get(field).map(|(ty, _)| ty.clone()),
             None if self.has_patch_type(object) => patch_field(object, field),
             None => None,
         }
@@ -103,14 +108,19 @@ impl Environment {
 
     /// Adds a field to a named type, or gives it another type. Cost: a look-up, however many there are.
     pub fn add_field(&mut self, object: &str, field: &str, ty: Type) {
-        match self.objects.get_mut(object) {
-            Some(fields) => {
-                fields.insert(field.into(), ty);
-            }
-            None => {
-                self.objects.insert(object.into(), BTreeMap::from([(field.into(), ty)]));
-            }
-        }
+        let fields = match self.objects.get_mut(object) {
+            Some(fields) => fields,
+            None => self.objects.entry(object.into()).or_default(),
+        };
+        let place = u32::try_from(fields.len()).unwrap_or(u32::MAX);
+        let place = fields.get(field).map_or(place, |(_, place)| *place);
+        fields.insert(field.into(), (ty, place));
+    }
+
+    /// How many fields were added to the type of a variable before this one.
+    pub(crate) fn place(&self, variable: &str, field: &str) -> Option<u32> {
+        let Type::Object(object) = self.variables.get(variable)? else { return None };
+        self.fields(object)?.get(field).map(|(_, place)| *place)
     }
 
     /// Takes a variable out.
@@ -125,7 +135,7 @@ impl Environment {
     }
 
     /// The fields of a named type, if it has a list of them.
-    fn fields(&self, object: &str) -> Option<&BTreeMap<Arc<str>, Type>> {
+    fn fields(&self, object: &str) -> Option<&Fields> {
         self.objects.get(object)
     }
 }

@@ -42,16 +42,44 @@ impl std::error::Error for EvalError {}
 /// What ends the evaluation of a part: an error, which a part around it may pass over if it is one of
 /// [`EvalErrorKind::Evaluation`].
 #[derive(Clone, Debug)]
-pub(crate) struct Fault {
+pub(crate) struct Fault(Box<Told>);
+
+/// What a fault says: apart from it, so that a value or a fault takes no more room than a value.
+#[derive(Clone, Debug)]
+pub(crate) struct Told {
     pub kind: EvalErrorKind,
     pub message: String,
     /// Where it arose, once that is known.
     pub at: Option<u32>,
 }
 
+impl std::ops::Deref for Fault {
+    type Target = Told;
+
+    fn deref(&self) -> &Told {
+        &self.0
+    }
+}
+
 impl Fault {
+    pub(crate) fn new(kind: EvalErrorKind, message: String) -> Self {
+        Self(Box::new(Told { kind, message, at: None }))
+    }
+
     pub(crate) fn error(message: impl Into<String>) -> Self {
-        Self { kind: EvalErrorKind::Evaluation, message: message.into(), at: None }
+        Self::new(EvalErrorKind::Evaluation, message.into())
+    }
+
+    /// The same, which arose here if it is not known where.
+    pub(crate) fn at(mut self, at: u32) -> Self {
+        self.0.at = self.0.at.or(Some(at));
+        self
+    }
+
+    /// What the caller of the evaluation learns.
+    pub(crate) fn told(self) -> EvalError {
+        let Told { kind, message, at } = *self.0;
+        EvalError { kind, message, at: at.unwrap_or(0) }
     }
 
     pub(crate) fn no_overload() -> Self {
@@ -59,17 +87,17 @@ impl Fault {
     }
 
     pub(crate) fn internal(message: impl fmt::Display) -> Self {
-        Self { kind: EvalErrorKind::Internal, message: format!("internal error: {message}"), at: None }
+        Self::new(EvalErrorKind::Internal, format!("internal error: {message}"))
     }
 
-    pub(crate) const fn is_absorbable(&self) -> bool {
+    pub(crate) fn is_absorbable(&self) -> bool {
         matches!(self.kind, EvalErrorKind::Evaluation | EvalErrorKind::NeedsCluster)
     }
 }
 
 impl From<Exceeded> for Fault {
     fn from(exceeded: Exceeded) -> Self {
-        Self { kind: EvalErrorKind::Limit(exceeded.limit), message: exceeded.message, at: None }
+        Self::new(EvalErrorKind::Limit(exceeded.limit), exceeded.message)
     }
 }
 

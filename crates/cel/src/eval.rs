@@ -1,9 +1,11 @@
 //! Evaluates a plan, charging for each step what the API server charges.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use portcullis_value::Budget;
+use portcullis_value::{Budget, Object, Value};
+use smallvec::{SmallVec, smallvec};
 
 use crate::activation::Activation;
 use crate::call::{self, Context, Patterns, unhashable};
@@ -28,15 +30,33 @@ struct Frame {
     second: Option<CelValue>,
 }
 
+/// Where evaluations run, one after the other or inside of each other: they hand on room, and nothing that is in it.
+#[derive(Debug, Default)]
+pub struct Room(RefCell<Vec<(Vec<Frame>, Stack)>>);
+
+/// So many parts or folds are more room than is kept.
+const MOST_KEPT: usize = 4096;
+
 pub(crate) struct Machine<'e, 'w> {
     plan: &'e Plan,
     activation: &'e dyn Activation,
     budget: &'e mut Budget<'w>,
-    patterns: Patterns,
+    room: &'e Room,
+    patterns: Patterns<'e>,
     frames: Vec<Frame>,
     stack: Stack,
     cost: u64,
     limit: u64,
+}
+
+impl Drop for Machine<'_, '_> {
+    fn drop(&mut self) {
+        self.frames.clear();
+        if self.frames.capacity() <= MOST_KEPT && self.stack.capacity() <= MOST_KEPT {
+            let kept = (std::mem::take(&mut self.frames), std::mem::take(&mut self.stack));
+            self.room.0.borrow_mut().push(kept);
+        }
+    }
 }
 
 impl<'e, 'w> Machine<'e, 'w> {
@@ -44,15 +64,14 @@ impl<'e, 'w> Machine<'e, 'w> {
         plan: &'e Plan,
         activation: &'e dyn Activation,
         budget: &'e mut Budget<'w>,
+        room: &'e Room,
         limit: u64,
     ) -> Self {
-        let mut patterns = Patterns::default();
-        for (text, pattern) in &plan.patterns {
-            patterns.keep(text, pattern.clone());
-        }
-        let frames = std::iter::repeat_with(Frame::default).take(plan.accumulators.len()).collect();
-        let stack = Stack::new(plan.asked.len());
-        Self { plan, activation, budget, patterns, frames, stack, cost: 0, limit }
+        let patterns = Patterns::new(&plan.patterns);
+        let (mut frames, mut stack) = room.0.borrow_mut().pop().unwrap_or_default();
+        frames.resize_with(plan.accumulators.len(), Frame::default);
+        stack.clear(plan.asked.len());
+        Self { plan, activation, budget, room, patterns, frames, stack, cost: 0, limit }
     }
 
     /// What has been charged.
@@ -91,10 +110,7 @@ impl<'e, 'w> Machine<'e, 'w> {
             Action::Message { message, fields } => self.message(step, message, fields),
             Action::Fold(fold) => self.fold(step, fold),
         };
-        outcome.map_err(|mut fault| {
-            fault.at = fault.at.or(Some(step.at));
-            fault
-        })
+        outcome.map_err(|fault| fault.at(step.at))
     }
 
     fn push(&mut self, part: u32) {
@@ -110,8 +126,8 @@ impl<'e, 'w> Machine<'e, 'w> {
         if self.cost <= self.limit {
             return Ok(());
         }
-        let kind = EvalErrorKind::Cost;
-        Err(Fault { kind, message: "operation cancelled: actual cost limit exceeded".to_owned(), at: None })
+        let message = "operation cancelled: actual cost limit exceeded";
+        Err(Fault::new(EvalErrorKind::Cost, message.to_owned()))
     }
 
     fn part(&self, id: StepId) -> u32 {
@@ -198,7 +214,14 @@ impl<'e, 'w> Machine<'e, 'w> {
         made
     }
 
-    fn qualified(&mut self, value: CelValue, qualifiers: &[Qualifier]) -> Outcome {
+    fn qualified(&mut self, value: CelValue, mut qualifiers: &[Qualifier]) -> Outcome {
+        let mut value = value;
+        if let CelValue::Map(Map::Input(input)) = &value
+            && let Some((found, left)) = self.descend(input, qualifiers)?
+        {
+            value = found;
+            qualifiers = left;
+        }
         let (mut value, mut is_optional) = match value {
             CelValue::Optional(None) => return Ok(CelValue::Optional(None)),
             CelValue::Optional(Some(value)) => (value.read_back(), true),
@@ -208,15 +231,35 @@ impl<'e, 'w> Machine<'e, 'w> {
             self.budget.step(1)?;
             is_optional |= qualifier.optional;
             let found = self.qualify(&value, qualifier, is_optional);
-            value = match found.map_err(|mut fault| {
-                fault.at = fault.at.or(Some(qualifier.at));
-                fault
-            })? {
+            value = match found.map_err(|fault| fault.at(qualifier.at))? {
                 Some(found) => found,
                 None => return Ok(CelValue::Optional(None)),
             };
         }
         Ok(if is_optional { CelValue::some(value) } else { value })
+    }
+
+    /// As far as fields of the input are selected by their names one after the other, without holding each on the
+    /// way: what the last of them is worth, and what is still to be selected.
+    fn descend<'q>(
+        &mut self,
+        input: &Value,
+        mut qualifiers: &'q [Qualifier],
+    ) -> Result<Option<(CelValue, &'q [Qualifier])>, Fault> {
+        let mut found = None;
+        while let Some((first, rest)) = qualifiers.split_first()
+            && let By::Key(CelValue::String(key)) = &first.by
+            && !first.optional
+            && !first.test_only
+            && let Some(below) =
+                found.unwrap_or(input).as_object().and_then(|object: &Object| object.get_str(key.as_str()))
+        {
+            self.budget.step(1)?;
+            self.charge(SELECT, first.part).map_err(|fault| fault.at(first.at))?;
+            found = Some(below);
+            qualifiers = rest;
+        }
+        Ok(found.map(|found| (CelValue::from(found.clone()), qualifiers)))
     }
 
     /// What is selected of a value; none only where that is no error.
@@ -246,18 +289,25 @@ impl<'e, 'w> Machine<'e, 'w> {
         qualifier: &Qualifier,
         is_optional: bool,
     ) -> Result<Option<CelValue>, Fault> {
+        let made;
         let key = match &qualifier.by {
-            By::Key(key) => key.clone(),
-            By::Attribute(attribute) => self.resolve(attribute)?,
-            By::Step(step) => self.eval(*step)?,
+            By::Key(key) => key,
+            By::Attribute(attribute) => {
+                made = self.resolve(attribute)?;
+                &made
+            }
+            By::Step(step) => {
+                made = self.eval(*step)?;
+                &made
+            }
         };
-        if !is_key(&key) {
+        if !is_key(key) {
             let is_read = matches!(qualifier.by, By::Attribute(_));
             let given = if is_read { key.native_type() } else { key.go_type() };
             return Err(Fault::error(format!("invalid qualifier type: {given}")));
         }
         let may_miss = is_optional || qualifier.test_only;
-        let found = self.find(value, &key, may_miss)?;
+        let found = self.find(value, key, qualifier.place, may_miss)?;
         if qualifier.test_only && !is_optional {
             return Ok(Some(CelValue::Bool(found.is_some())));
         }
@@ -265,7 +315,13 @@ impl<'e, 'w> Machine<'e, 'w> {
     }
 
     /// What a value has at a key. None, if it may miss it and does.
-    fn find(&mut self, value: &CelValue, key: &CelValue, may_miss: bool) -> Result<Option<CelValue>, Fault> {
+    fn find(
+        &mut self,
+        value: &CelValue,
+        key: &CelValue,
+        place: Option<u32>,
+        may_miss: bool,
+    ) -> Result<Option<CelValue>, Fault> {
         if let CelValue::Unreadable(_) = value {
             return value.opened().map(Some);
         }
@@ -278,19 +334,18 @@ impl<'e, 'w> Machine<'e, 'w> {
                 None => missing("no such key"),
             },
             CelValue::List(list) => {
-                let place = place_of(key)?;
-                match usize::try_from(place).ok().and_then(|place| list.get(place)) {
+                let number = place_of(key)?;
+                match usize::try_from(number).ok().and_then(|place| list.get(place)) {
                     Some(found) => Ok(Some(found)),
                     None => missing("index out of bounds"),
                 }
             }
             CelValue::Object(name) => {
                 let found = match key.as_str() {
-                    Some(field) => self.activation.field(name, field).map_err(|error| Fault {
-                        kind: error.kind,
-                        message: error.message,
-                        at: None,
-                    })?,
+                    Some(field) => {
+                        let found = self.activation.field(name, field, place);
+                        found.map_err(|error| Fault::new(error.kind, error.message))?
+                    }
                     None => None,
                 };
                 match found {
@@ -369,7 +424,12 @@ impl<'e, 'w> Machine<'e, 'w> {
 
     #[inline(never)]
     fn call(&mut self, step: &Step, call: &Call) -> Outcome {
-        let mut args: Vec<Outcome> = Vec::with_capacity(call.args.len());
+        if let [arg] = call.args.as_slice()
+            && let Function::Not | Function::NotStrictlyFalse = call.declaration.function
+        {
+            return self.truth(step, call, *arg);
+        }
+        let mut args: SmallVec<[Outcome; 3]> = SmallVec::with_capacity(call.args.len());
         for (place, arg) in call.args.iter().enumerate() {
             let outcome = if place == 0 && call.takes { self.taken(*arg)? } else { self.operand(*arg)? };
             let is_wrong = outcome.is_err();
@@ -383,13 +443,13 @@ impl<'e, 'w> Machine<'e, 'w> {
         }
         let wrong = args.iter().find_map(|arg| arg.as_ref().err()).cloned();
         // What the call is charged by is looked at before its arguments are given away.
-        let parts: Vec<u32> = call.args.iter().map(|arg| self.part(*arg)).collect();
-        let is_charged = self.stack.drop_all(parts.into_iter());
+        let plan = self.plan;
+        let is_charged = self.stack.drop_all(call.args.iter().map(|arg| plan.step(*arg).part));
         let needs_result = matches!(call.rule, cost::Rule::Made | cost::Rule::Result);
         let mut cost = 0;
         let is_strict = call.declaration.function != Function::NotStrictlyFalse;
         if is_charged && !needs_result {
-            let given: Vec<Option<&CelValue>> = args.iter().map(|arg| arg.as_ref().ok()).collect();
+            let given: SmallVec<[Option<&CelValue>; 3]> = args.iter().map(|arg| arg.as_ref().ok()).collect();
             cost = cost::of(self.budget, call.rule, &given, None)?;
         }
         let outcome = match wrong {
@@ -408,6 +468,28 @@ impl<'e, 'w> Machine<'e, 'w> {
         if is_charged && needs_result {
             cost = cost::of(self.budget, call.rule, &[], outcome.as_ref().ok())?;
         }
+        self.charge(cost, step.part)?;
+        outcome
+    }
+
+    /// `!`, and what the conditions of folds are in, which is called more often than all others together.
+    fn truth(&mut self, step: &Step, call: &Call, arg: StepId) -> Outcome {
+        let given = self.operand(arg)?;
+        let part = self.part(arg);
+        let cost = u64::from(self.stack.drop(part));
+        let is_not = call.declaration.function == Function::Not;
+        let outcome = match given {
+            Ok(CelValue::Bool(value)) => {
+                self.budget.step(1)?;
+                Ok(CelValue::Bool(value != is_not))
+            }
+            Err(fault) if is_not => Err(fault),
+            given => {
+                let args = smallvec![given.unwrap_or(CelValue::Null)];
+                let mut context = Context { budget: &mut *self.budget, patterns: &mut self.patterns };
+                call::call(&mut context, call.declaration, call.overload, call.is_guarded, args)
+            }
+        };
         self.charge(cost, step.part)?;
         outcome
     }
@@ -461,8 +543,13 @@ impl<'e, 'w> Machine<'e, 'w> {
         }
     }
 
-    fn made(&mut self, step: &Step, parts: Vec<u32>, cost: u64) -> Result<(), Fault> {
-        self.stack.drop_all(parts.into_iter());
+    fn made(
+        &mut self,
+        step: &Step,
+        parts: impl DoubleEndedIterator<Item = u32>,
+        cost: u64,
+    ) -> Result<(), Fault> {
+        self.stack.drop_all(parts);
         self.charge(cost, step.part)
     }
 
@@ -472,7 +559,8 @@ impl<'e, 'w> Machine<'e, 'w> {
         if outcome.as_ref().is_err_and(|fault| !fault.is_absorbable()) {
             return outcome;
         }
-        let parts = items.iter().map(|(item, _)| self.part(*item)).collect();
+        let plan = self.plan;
+        let parts = items.iter().map(|(item, _)| plan.step(*item).part);
         self.made(step, parts, MAKE_LIST)?;
         outcome
     }
@@ -499,7 +587,8 @@ impl<'e, 'w> Machine<'e, 'w> {
         if outcome.as_ref().is_err_and(|fault| !fault.is_absorbable()) {
             return outcome;
         }
-        let parts = entries.iter().flat_map(|(key, value, _)| [self.part(*key), self.part(*value)]).collect();
+        let plan = self.plan;
+        let parts = entries.iter().flat_map(|(key, value, _)| [plan.step(*key).part, plan.step(*value).part]);
         self.made(step, parts, MAKE_MAP)?;
         outcome
     }
@@ -538,7 +627,8 @@ impl<'e, 'w> Machine<'e, 'w> {
         if outcome.as_ref().is_err_and(|fault| !fault.is_absorbable()) {
             return outcome;
         }
-        let parts = fields.iter().map(|(_, value, _)| self.part(*value)).collect();
+        let plan = self.plan;
+        let parts = fields.iter().map(|(_, value, _)| plan.step(*value).part);
         self.made(step, parts, MAKE_MESSAGE)?;
         outcome
     }

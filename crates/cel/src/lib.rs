@@ -17,6 +17,7 @@
 mod activation;
 mod ast;
 mod call;
+mod changes;
 mod check;
 mod cost;
 mod diagnostic;
@@ -38,10 +39,12 @@ mod types;
 mod value;
 
 pub use activation::{Activation, Variables};
+pub use changes::{Change, changes};
 pub use cost::PER_CALL_LIMIT;
 pub use diagnostic::{Diagnostic, DiagnosticKind};
 pub use environment::Environment;
 pub use error::{EvalError, EvalErrorKind};
+pub use eval::Room;
 pub use library::{Cidr, Format, Quantity, Semver, Url};
 pub use parse::is_reserved;
 pub use program::{Evaluation, Program};

@@ -4,15 +4,15 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use portcullis_value::pattern::Pattern;
 use portcullis_value::{Budget, Limits};
+use smallvec::smallvec;
 
 use crate::ast::{Ast, ExprId, Fold, Kind};
-use crate::call::{self, Context, Patterns};
+use crate::call::{self, Context, Patterns, Written};
 use crate::check::{Checked, Reference};
 use crate::cost::{Rule, rule};
 use crate::diagnostic::{Diagnostic, DiagnosticKind};
-use crate::environment::{Message, NULL_VALUE, is_patch_type, named_type};
+use crate::environment::{Environment, Message, NULL_VALUE, is_patch_type, named_type};
 use crate::error::Fault;
 use crate::functions::{Declaration, Function};
 use crate::types::Type;
@@ -118,6 +118,8 @@ pub(crate) enum Root {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Qualifier {
+    /// Of a field of a variable that has a type with fields: which of them it is.
+    pub place: Option<u32>,
     pub part: u32,
     pub at: u32,
     pub by: By,
@@ -171,7 +173,7 @@ pub(crate) struct Plan {
     pub accumulators: Vec<StepId>,
     /// By part, whether costs depend on whether it was evaluated.
     pub asked: Vec<bool>,
-    pub patterns: Vec<(String, Arc<Pattern>)>,
+    pub patterns: Written,
 }
 
 static NOTHING: Step = Step { part: 0, at: 0, action: Action::Const(CelValue::Null) };
@@ -183,14 +185,15 @@ impl Plan {
 }
 
 /// Plans an expression, or says which constant parts of it can have no value.
-pub(crate) fn plan(ast: &Ast, checked: &Checked) -> Result<Plan, Vec<Diagnostic>> {
+pub(crate) fn plan(ast: &Ast, checked: &Checked, environment: &Environment) -> Result<Plan, Vec<Diagnostic>> {
     let mut planner = Planner {
+        environment,
         ast,
         checked,
         steps: Vec::new(),
         scopes: Vec::new(),
         accumulators: Vec::new(),
-        patterns: Vec::new(),
+        patterns: Written::new(),
         diagnostics: Vec::new(),
         budget: Budget::new(Limits::default(), None),
         known: Patterns::default(),
@@ -260,16 +263,17 @@ enum Local {
 }
 
 struct Planner<'a> {
+    environment: &'a Environment,
     ast: &'a Ast,
     checked: &'a Checked,
     steps: Vec<Step>,
     /// The innermost last.
     scopes: Vec<(Arc<str>, Local)>,
     accumulators: Vec<StepId>,
-    patterns: Vec<(String, Arc<Pattern>)>,
+    patterns: Written,
     diagnostics: Vec<Diagnostic>,
     budget: Budget<'static>,
-    known: Patterns,
+    known: Patterns<'static>,
 }
 
 impl Planner<'_> {
@@ -293,7 +297,7 @@ impl Planner<'_> {
         let kind = if fault.is_absorbable() { DiagnosticKind::Constant } else { DiagnosticKind::Limit };
         // What is left of a limit is not told again.
         if kind != DiagnosticKind::Limit || self.diagnostics.iter().all(|known| known.kind != kind) {
-            self.diagnostics.push(Diagnostic::new(kind, at, fault.message));
+            self.diagnostics.push(Diagnostic::new(kind, at, fault.told().message));
         }
         self.constant(id, CelValue::Null)
     }
@@ -408,8 +412,14 @@ impl Planner<'_> {
     /// A selection of an operand: one more of it, if it is an attribute already.
     fn select(&mut self, id: ExprId, operand: StepId, by: By, optional: bool, test_only: bool) -> StepId {
         let at = self.ast.node(id).at;
-        let qualifier = Qualifier { part: id, at, by, optional, test_only };
         let mut attribute = self.attribute_of(operand);
+        let place = match (&attribute.root, &by) {
+            (Root::Variable(name), By::Key(CelValue::String(field))) if attribute.qualifiers.is_empty() => {
+                self.environment.place(name, field.as_str())
+            }
+            _ => None,
+        };
+        let qualifier = Qualifier { place, part: id, at, by, optional, test_only };
         // A few selections of a choice between thousands are many thousands.
         if let Err(exceeded) = self.budget.make_items(attribute.leaves()) {
             return self.refuse(id, exceeded.into());
@@ -521,7 +531,7 @@ impl Planner<'_> {
                 return self.refuse(id, fault);
             }
             let mut context = Context { budget: &mut self.budget, patterns: &mut self.known };
-            return match call::call(&mut context, declaration, overload, true, vec![value]) {
+            return match call::call(&mut context, declaration, overload, true, smallvec![value]) {
                 Ok(value) => self.constant(id, value),
                 Err(fault) => self.refuse(id, fault),
             };
@@ -535,7 +545,9 @@ impl Planner<'_> {
         {
             let text = text.as_str().to_owned();
             match call::compile(&text) {
-                Ok(pattern) => self.patterns.push((text, Arc::new(pattern))),
+                Ok(pattern) => {
+                    self.patterns.insert(text, Arc::new(pattern));
+                }
                 Err(fault) => return self.refuse(id, fault),
             }
             stops = true;

@@ -12,7 +12,7 @@ use crate::cost::PER_CALL_LIMIT;
 use crate::diagnostic::{Diagnostic, DiagnosticKind};
 use crate::environment::Environment;
 use crate::error::{EvalError, EvalErrorKind, Fault};
-use crate::eval::Machine;
+use crate::eval::{Machine, Room};
 use crate::parse::parse;
 use crate::plan::{Plan, plan};
 use crate::reads::{Read, reads};
@@ -80,7 +80,7 @@ impl Program {
         }
         let checked = check(&ast, environment)?;
         let result = checked.ty(ast.root).clone();
-        let plan = Arc::new(plan(&ast, &checked)?);
+        let plan = Arc::new(plan(&ast, &checked, environment)?);
         Ok(Self { plan, result, nesting })
     }
 
@@ -133,22 +133,30 @@ impl Program {
         budget: &mut Budget<'_>,
         cost: u64,
     ) -> Evaluation {
-        let mut machine = Machine::new(&self.plan, activation, budget, cost);
+        self.evaluate_in(&Room::default(), activation, budget, cost)
+    }
+
+    /// As [`Self::evaluate_within`], in a room that others were evaluated in before.
+    pub fn evaluate_in(
+        &self,
+        room: &Room,
+        activation: &dyn Activation,
+        budget: &mut Budget<'_>,
+        cost: u64,
+    ) -> Evaluation {
+        let mut machine = Machine::new(&self.plan, activation, budget, room, cost);
         let result = machine.run();
         let cost = machine.cost();
+        drop(machine);
         let result = result.and_then(|value| {
             if value.is_within(budget, MAX_VALUE_NESTING)? {
                 return Ok(value);
             }
             let kind = LimitKind::Depth;
             let message = format!("a value is nested more than {MAX_VALUE_NESTING} deep (limit `{kind}`)");
-            Err(Fault { kind: EvalErrorKind::Limit(kind), message, at: None })
+            Err(Fault::new(EvalErrorKind::Limit(kind), message))
         });
-        let result = result.map_err(|fault| EvalError {
-            kind: fault.kind,
-            message: fault.message,
-            at: fault.at.unwrap_or(0),
-        });
+        let result = result.map_err(Fault::told);
         Evaluation { result, cost }
     }
 }

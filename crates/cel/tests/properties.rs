@@ -235,7 +235,7 @@ fn fields_of_objects_are_made_when_they_are_read() {
             (name == "variables").then(|| CelValue::Object("variables".into()))
         }
 
-        fn field(&self, object: &str, field: &str) -> Result<Option<CelValue>, EvalError> {
+        fn field(&self, object: &str, field: &str, _: Option<u32>) -> Result<Option<CelValue>, EvalError> {
             assert_eq!(object, "variables");
             self.0.set(self.0.get() + 1);
             if field == "broken" {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum, ValueHint};
 use portcullis_audit::implying::Expand;
+use portcullis_providers::ProviderArgs;
 use portcullis_report::bench::{BenchReport, Gate};
 use portcullis_report::lint::LintReport;
 use portcullis_report::verify::VerifyReport;
@@ -72,6 +73,12 @@ Examples:
   portcullis verify policy/ --coverage-min 80         unit tests of Rego, as `opa test` and `conftest verify` run them
 
 Exit codes: 0 all tests passed, 1 a test failed, 2 a suite or a file it names is broken, or there is no suite.";
+
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  portcullis explain --policies policies/ manifests/web.yaml
+  portcullis explain --policies policies/ web.yaml --why no-latest     why does this pass?
+  portcullis explain --policies policies/ web.yaml -o json";
 
 const EXCEPTIONS_EXAMPLES: &str = "\
 Examples:
@@ -177,10 +184,17 @@ pub enum Command {
     /// Judges as `test` does, with the same flags, and reports what that leaves out.
     #[command(after_help = EXCEPTIONS_EXAMPLES)]
     Exceptions(Box<TestArgs>),
+    /// Tell why policies deny objects, or do not: rules and conditions with their places, and what they read.
+    ///
+    /// Judges as `test` does, with the same flags, and tells of each object and constraint how every violation came
+    /// about, or which conditions came nearest to one, or which criteria of its `match` do not hold. `--why CONSTRAINT`
+    /// asks about these only.
+    #[command(after_help = EXPLAIN_EXAMPLES)]
+    Explain(Box<TestArgs>),
     /// Show what mutators make of manifests.
     Mutate(MutateArgs),
     /// Run the tests that policies bring: gator's suites, and unit tests of Rego.
-    Verify(VerifyArgs),
+    Verify(Box<VerifyArgs>),
     /// Print what controllers will make of objects, by ExpansionTemplates.
     Expand(ExpandArgs),
     /// Audit the objects that exist, as a stream of any size.
@@ -234,7 +248,7 @@ impl Args {
     /// The flags about files, of commands that have a configuration file.
     pub fn files_mut(&mut self) -> Option<&mut FileArgs> {
         match &mut self.command {
-            Command::Test(test) | Command::Exceptions(test) => Some(&mut test.files),
+            Command::Test(test) | Command::Exceptions(test) | Command::Explain(test) => Some(&mut test.files),
             Command::Verify(verify) => Some(&mut verify.files),
             Command::Lint(lint) => Some(&mut lint.files),
             Command::Audit(audit) => Some(&mut audit.files),
@@ -359,6 +373,13 @@ pub struct TestArgs {
     /// `-o json` the field `trace` of each finding, as gator has it.
     #[arg(short, long)]
     pub trace: bool,
+    /// Also tell of each finding why: the rules and conditions that hold, with their places in the policy, and the
+    /// fields and parameters that they read. In `-o human` and `-o json`.
+    #[arg(long)]
+    pub explain: bool,
+    /// Whether it is told of everything, as `explain` does.
+    #[arg(skip)]
+    pub explain_all: bool,
     /// Also tell what each template cost, in gator's form: `stats` of `-o json` and `-o yaml`, which have `results` beside it.
     #[arg(long)]
     pub stats: bool,
@@ -385,6 +406,8 @@ pub struct TestArgs {
     pub remote: RemoteArgs,
     #[command(flatten)]
     pub rego: RegoArgs,
+    #[command(flatten)]
+    pub providers: ProviderArgs,
     #[command(flatten)]
     pub config: ConfigArgs,
     #[command(flatten)]
@@ -612,12 +635,15 @@ pub struct VerifyArgs {
     /// The dialect of all files of Rego: `v0` or `v1`; if not given, what each is written in.
     #[arg(long, value_name = "VERSION", value_parser = crate::conftest_args::rego_version, help_heading = REGO_TESTS)]
     pub rego_version: Option<portcullis::RegoVersion>,
-    /// Also tell which lines of files of Rego their unit tests reached.
-    #[arg(long, help_heading = REGO_TESTS)]
+    /// Also tell which lines and conditions of templates and of files of Rego the tests reached, and which conditions
+    /// always came out the same. `-o html=FILE` and `-o lcov=FILE` are reports of it.
+    #[arg(long)]
     pub coverage: bool,
-    /// Fail if they reached less than so many percent.
-    #[arg(long, visible_alias = "threshold", value_name = "PERCENT", value_parser = percent, help_heading = REGO_TESTS)]
+    /// Fail if they reached less than so many percent of the lines.
+    #[arg(long, visible_alias = "threshold", value_name = "PERCENT", value_parser = percent)]
     pub coverage_min: Option<f64>,
+    #[command(flatten)]
+    pub mutants: crate::mutant_args::MutantArgs,
     #[command(flatten)]
     pub remote: RemoteArgs,
     #[command(flatten)]
@@ -626,6 +652,8 @@ pub struct VerifyArgs {
     pub refused_here: crate::conftest_args::RefusedByVerify,
     #[command(flatten)]
     pub files: FileArgs,
+    #[command(flatten)]
+    pub providers: ProviderArgs,
     #[command(flatten)]
     pub second: SecondArgs,
     #[command(flatten)]
@@ -737,8 +765,9 @@ impl VerifyArgs {
     }
 
     /// Whether coverage is asked for.
-    pub const fn wants_coverage(&self) -> bool {
-        self.coverage || self.coverage_min.is_some()
+    pub fn wants_coverage(&self) -> bool {
+        let tells = |destination: &Destination| matches!(destination.form, Form::Lcov | Form::Html);
+        self.coverage || self.coverage_min.is_some() || self.output.iter().any(tells)
     }
 }
 
@@ -754,7 +783,7 @@ impl From<GateArg> for Gate {
     }
 }
 
-fn percent(text: &str) -> Result<f64, String> {
+pub fn percent(text: &str) -> Result<f64, String> {
     let number =
         text.trim_end_matches('%').parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
     number.ok_or_else(|| "expected a percentage such as `10`".to_owned())

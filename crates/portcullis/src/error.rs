@@ -120,6 +120,8 @@ error_kinds! {
     UnusedLibrary = "unused-library";
     /// A local variable that hides a rule, an import or a document.
     ShadowedName = "shadowed-name";
+    /// A policy asks the world outside, such as a provider of external data, and nobody answers. Only adapters make these.
+    Unanswered = "unanswered";
     /// A builtin that Rego v1 no longer has.
     DeprecatedBuiltin = "deprecated-builtin";
     /// A location of a mutator that is none, or that its kind of mutator cannot have.

@@ -106,10 +106,10 @@ pub use admission_rules::{
 };
 #[cfg(feature = "lint")]
 pub use analysis::Explanation;
-pub use analysis::InventoryRead;
+pub use analysis::{InventoryRead, Mutant, MutantKind};
 pub use api::{
     AdmissionPolicy, AdmissionPolicyBinding, AdmissionReview, Config, Constraint, ConstraintTemplate, Engine,
-    EngineChoice, ExclusionRule, ExpansionTemplate, Mutator, Operation, PolicyException, Process,
+    EngineChoice, ExclusionRule, ExpansionTemplate, Mutator, Operation, PolicyException, Process, Provider,
     RegoVersion, Resource, SyncSet, Unsupported, Uses, unsupported_kinds,
 };
 pub use decision::{Decision, Finding};
@@ -125,8 +125,8 @@ pub use inventory::{Inventory, InventoryStore, ObjectKey};
 pub use limits::Limits;
 pub use matcher::Source as ObjectSource;
 pub use modules::{
-    FileCoverage, ModuleData, ModuleInput, ModuleRule, ModuleRuleKind, ModuleSet, ModuleTest,
-    ModuleTestResult, ModuleTests, Packages, RegoFile, RuleResult, TestVerdict,
+    ModuleData, ModuleInput, ModuleRule, ModuleRuleKind, ModuleSet, ModuleTest, ModuleTestResult,
+    ModuleTests, Packages, RegoFile, RuleResult, TestVerdict,
 };
 pub use mutation::{
     Mutable, Mutation, MutationChange, MutationError, MutationFailure, MutationLimits, MutatorInfo,
@@ -144,12 +144,18 @@ pub use policy::{
     Unjudgeable,
 };
 pub use portcullis_rego::IndexLimits;
-pub use portcullis_value::{LimitKind, Limits as EvaluationLimits, Watch};
+pub use portcullis_value::{
+    Answers, LimitKind, Limits as EvaluationLimits, ProviderAnswer, ProviderFailure, ProviderItem, Question,
+};
+pub use portcullis_value::{Questions, Watch};
 pub use portcullis_yaml::lines as yaml_lines;
-pub use program::{ComparingCost, EvaluationError, InventoryComparison};
+pub use program::{
+    ComparingCost, CoveredKind, CoveredPlace, EvaluationError, InventoryComparison, PolicyCoverage,
+};
 pub use review::{AdmissionAnswer, AdmissionDenial, AdmissionMutation, Applicability};
 pub use review::{
-    ConstraintResult, Elsewhere, ImpliedBy, Outcome, Position, Precision, Review, Verdict, Violation,
+    ConstraintResult, Elsewhere, ImpliedBy, Outcome, Position, Precision, Review, Verdict, Violation, Why,
+    WhyCondition, WhyFact, WhyFound, WhyRule,
 };
 pub use schema::definition_rules;
 pub use scope::{Place, Places, Scope, Scopes, Settled};

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use portcullis_value::{Limits, Watch};
+use portcullis_value::{Answers, Limits, Watch};
 
 use crate::inventory::Inventory;
+use crate::program::PolicyCoverage;
 
 /// Measures how long something took. The core reads no clock; a caller that wants to know hands one in.
 pub trait Stopwatch {
@@ -32,6 +33,8 @@ pub struct World<'a> {
     now_ns: Option<i64>,
     seed: u64,
     findings: Option<usize>,
+    answers: Option<&'a Answers>,
+    coverage: Option<&'a PolicyCoverage>,
 }
 
 impl<'a> World<'a> {
@@ -80,6 +83,21 @@ impl<'a> World<'a> {
         Self { findings: Some(bytes), ..self }
     }
 
+    /// What is known of the world outside, such as what providers of external data say. A policy that asks for more
+    /// is an error whose [`crate::ConstraintResult::questions`] say what it asks; [`crate::PolicySet::resume`] goes on
+    /// when these are answered.
+    #[must_use]
+    pub const fn with_answers(self, answers: &'a Answers) -> Self {
+        Self { answers: Some(answers), ..self }
+    }
+
+    /// What collects which parts of templates are reached. They are evaluated by programs that tell, which takes
+    /// longer; the verdicts are the same.
+    #[must_use]
+    pub const fn with_coverage(self, coverage: &'a PolicyCoverage) -> Self {
+        Self { coverage: Some(coverage), ..self }
+    }
+
     /// The cached objects; none if nobody gave any.
     #[must_use]
     pub const fn inventory(&self) -> Option<&'a Inventory> {
@@ -104,8 +122,16 @@ impl<'a> World<'a> {
         self.now_ns
     }
 
+    pub(crate) const fn answers(&self) -> Option<&'a Answers> {
+        self.answers
+    }
+
     pub(crate) const fn findings(&self) -> Option<usize> {
         self.findings
+    }
+
+    pub(crate) const fn coverage(&self) -> Option<&'a PolicyCoverage> {
+        self.coverage
     }
 
     pub(crate) const fn seed(&self) -> u64 {
@@ -128,6 +154,8 @@ impl Default for World<'_> {
             now_ns: None,
             seed: 0,
             findings: None,
+            answers: None,
+            coverage: None,
         }
     }
 }

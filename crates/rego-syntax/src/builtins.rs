@@ -293,7 +293,7 @@ static BUILTINS: &[Builtin] = &[
     row("endswith", 2, "search: string, base: string -> result: boolean", Infallible, Flat),
     lowered("eq", 2, "any, any -> boolean"),
     row("equal", 2, "x: any, y: any -> result: boolean", Closed, Flat),
-    missing("external_data", 1, "any -> any", Some("external data providers are not supported")),
+    row("external_data", 1, "any -> any", Asks, Bounded),
     row("floor", 1, "x: number -> y: number", Infallible, Flat),
     row("format_int", 2, "number: number, base: number -> output: string", Infallible, Flat),
     row(

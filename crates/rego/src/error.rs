@@ -59,9 +59,11 @@ pub struct EvalError {
 pub enum EvalErrorKind {
     /// A rule or function has two values, or an object two values for a key.
     Conflict,
-    /// A builtin was called with arguments it does not take. Only with strict builtin errors; else the
-    /// call is undefined.
+    /// A builtin was called with arguments it does not take. Only with strict builtin errors, or where to be
+    /// undefined would let an object pass; else the call is undefined.
     Builtin,
+    /// It asks what nobody has answered yet: [`crate::Evaluation::questions`]. What else came of it means nothing.
+    Unanswered,
     /// A builtin needs what the caller did not give, such as the time.
     Unavailable,
     /// A limit.
@@ -73,6 +75,7 @@ impl fmt::Display for EvalErrorKind {
         match self {
             Self::Conflict => f.write_str("conflict"),
             Self::Builtin => f.write_str("builtin"),
+            Self::Unanswered => f.write_str("unanswered"),
             Self::Unavailable => f.write_str("unavailable"),
             Self::Limit(limit) => write!(f, "limit `{limit}`"),
         }

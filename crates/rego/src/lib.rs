@@ -22,7 +22,8 @@ mod program;
 mod reads;
 
 pub use error::{CompileError, CompileErrorKind, EvalError, EvalErrorKind};
-pub use eval::{Coverage, Environment, Evaluation, IndexLimits, Indexes, Input, Workspace};
+pub use eval::{ConditionStep, Derivation, Fact, Reasons, RuleStep};
+pub use eval::{Coverage, Environment, Evaluation, IndexLimits, Indexes, Input, Statement, Workspace};
 pub use lower::{Made, Query, Special, Unit, unavailable_builtins};
 pub use program::{Comparing, ComparingCost, Program};
 pub use reads::{Base, Reads};

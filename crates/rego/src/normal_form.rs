@@ -401,7 +401,37 @@ pub(crate) struct NormalForm {
     /// Operations of all branches, inner ones counted.
     pub(crate) operations: usize,
     /// The statements that say when they are reached; none unless they are asked for.
-    pub(crate) marks: Vec<(usize, Span)>,
+    pub(crate) marks: Vec<Mark>,
+    /// The statements, or the heads, that operations are of which stand for a part only: module and place.
+    pub(crate) owners: BTreeMap<(usize, Span), Span>,
+}
+
+impl NormalForm {
+    /// The statement or head that an operation is of, of programs with marks.
+    pub(crate) fn owner(&self, module: usize, span: Span) -> Span {
+        self.owners.get(&(module, span)).copied().unwrap_or(span)
+    }
+}
+
+/// A place that says when it is reached.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mark {
+    pub(crate) module: usize,
+    pub(crate) span: Span,
+    pub(crate) kind: MarkKind,
+    /// The mark that is reached when the operations behind this one hold; none behind the last, and where the
+    /// statement goes on at a later mark.
+    pub(crate) next: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MarkKind {
+    /// The beginning of a statement, or of a part of one.
+    Statement,
+    /// The end of a branch: its head.
+    Head,
+    /// The end of statements inside of another.
+    End,
 }
 
 /// The lowered query.

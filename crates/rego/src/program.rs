@@ -102,10 +102,8 @@ impl Program {
         self.entry.as_ref().unwrap_or(&self.form.entry)
     }
 
-    /// The statements whose coverage is told, and the heads of rules: module and place. None unless the program
-    /// was made for it.
-    pub fn statements(&self) -> impl Iterator<Item = (usize, Span)> {
-        self.form.marks.iter().copied()
+    pub(crate) fn shared_form(&self) -> &Arc<NormalForm> {
+        &self.form
     }
 
     pub(crate) fn form(&self) -> &NormalForm {

@@ -15,8 +15,8 @@ use crate::sink::{Sink, Target};
 use crate::verify::VerifyReport;
 use crate::{AuditReport, TestReport};
 use crate::{
-    azure, checkstyle, compact, csv, github, gitlab, html, human, json, junit, markdown, metrics, ndjson,
-    policy_report, sarif, status, tap, template, yaml,
+    azure, checkstyle, compact, covered, csv, github, gitlab, html, human, json, junit, markdown, metrics,
+    ndjson, policy_report, sarif, status, tap, template, yaml,
 };
 
 /// What there is to know of a form. A command that has no writer does not have the form.
@@ -118,6 +118,7 @@ forms! {
     Metrics = metrics::FORM;
     Status = status::FORM;
     Html = html::FORM;
+    Lcov = covered::FORM;
 }
 
 /// What a command reports.

@@ -17,6 +17,7 @@ mod causes;
 mod checkstyle;
 pub mod clip;
 mod compact;
+mod covered;
 mod csv;
 pub mod destination;
 pub mod escape;
@@ -37,6 +38,7 @@ mod junit;
 pub mod lint;
 mod markdown;
 mod metrics;
+mod mutants;
 pub mod mutate;
 mod ndjson;
 mod output;
@@ -54,6 +56,7 @@ mod template;
 mod test;
 mod time;
 pub mod verify;
+pub mod why;
 mod yaml;
 
 pub use audit::{

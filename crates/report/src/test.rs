@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use portcullis::{EnforcementAction, Error, ErrorKind};
 
 use crate::bench::StatsEntry;
+use crate::why::Explained;
 use crate::{Finding, Place, Policy, Problem, ReportTemplate, Subject, Verdict, count};
 
 /// What `portcullis test` found.
@@ -40,6 +41,8 @@ pub struct TestReport {
     pub stats: Option<Vec<StatsEntry>>,
     /// How policies came to their verdicts, if that was asked for: by the ordinal of the object and the index of the policy.
     pub traces: BTreeMap<(u64, usize), String>,
+    /// Why policies say what they say, if that was asked for: by object, then by policy.
+    pub explanations: Vec<Explained>,
 }
 
 /// An exception that there is.

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use portcullis::Location;
 
-use crate::{Problem, ReportTemplate, count};
+pub use crate::covered::{CoveredCondition, CoveredFile, TestCoverage};
+pub use crate::mutants::{MutationResult, Survivor};
+use crate::{Problem, ReportTemplate};
 
 /// What `portcullis verify` found.
 #[derive(Debug)]
@@ -15,69 +17,12 @@ pub struct VerifyReport {
     pub passed: bool,
     /// Whether people want to see what passed as well, and what policies print.
     pub verbose: bool,
-    /// Which lines of files of Rego their tests reached, if that was asked for.
+    /// What the tests reached of policies, if that was asked for.
     pub coverage: Option<TestCoverage>,
+    /// What suites notice of changes of their templates, if that was asked for.
+    pub mutation: Option<MutationResult>,
     /// What `-o template` renders.
     pub template: Option<ReportTemplate>,
-}
-
-/// Which lines of files of Rego their tests reached.
-#[derive(Debug)]
-pub struct TestCoverage {
-    /// In the order of the files.
-    pub files: Vec<CoveredFile>,
-    /// Percent of the lines that have to be reached, if somebody said so.
-    pub least: Option<f64>,
-}
-
-/// Which lines of a file the tests reached: those with a statement, or the head of a rule.
-#[derive(Debug)]
-pub struct CoveredFile {
-    /// The file.
-    pub file: String,
-    /// How many lines were reached.
-    pub covered: usize,
-    /// The others, in order.
-    pub uncovered: Vec<u32>,
-}
-
-impl CoveredFile {
-    /// Percent of its lines.
-    pub fn percent(&self) -> f64 {
-        percent(self.covered, self.covered + self.uncovered.len())
-    }
-}
-
-impl TestCoverage {
-    /// Percent of all lines; 100 if there are none.
-    pub fn percent(&self) -> f64 {
-        let covered = self.files.iter().map(|file| file.covered).sum();
-        percent(covered, self.files.iter().map(|file| file.covered + file.uncovered.len()).sum())
-    }
-
-    /// Whether less was reached than has to be.
-    pub fn is_too_little(&self) -> bool {
-        self.least.is_some_and(|least| self.percent() < least)
-    }
-
-    /// `coverage 82.5 % of 40 lines`, and what it has to be if it is less.
-    pub fn line(&self) -> String {
-        let lines: usize = self.files.iter().map(|file| file.covered + file.uncovered.len()).sum();
-        let less = match self.least.filter(|_| self.is_too_little()) {
-            Some(least) => format!(", less than the {least} % that have to be"),
-            None => String::new(),
-        };
-        format!("coverage {:.1} % of {}{less}", self.percent(), count(lines, "line", "lines"))
-    }
-}
-
-fn percent(part: usize, whole: usize) -> f64 {
-    if whole == 0 {
-        return 100.0;
-    }
-    // Lines of files are far fewer than what a float counts exactly.
-    let float = |number: usize| f64::from(u32::try_from(number).unwrap_or(u32::MAX));
-    float(part) * 100.0 / float(whole)
 }
 
 /// How something came out. Ordered: what is made of parts is as bad as its worst part.

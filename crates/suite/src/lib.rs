@@ -53,6 +53,8 @@ pub struct Test {
     pub mutators: Vec<Arc<str>>,
     /// Path of expansion templates.
     pub expansion: Option<Arc<str>>,
+    /// Paths of answers of providers of external data. gator does not know them.
+    pub provider_answers: Vec<Arc<str>>,
     /// Expects that the constraint does not fit the template's parameter schema.
     pub invalid: bool,
     /// Leaves the test out.
@@ -135,11 +137,23 @@ impl Suite {
 impl Test {
     fn read(node: &Node<'_>, errors: &mut Vec<Error>) -> Option<Self> {
         node.check_fields(
-            &["name", "template", "constraint", "mutators", "expansion", "invalid", "skip", "cases"],
+            &[
+                "name",
+                "template",
+                "constraint",
+                "mutators",
+                "expansion",
+                "providerAnswers",
+                "invalid",
+                "skip",
+                "cases",
+            ],
             errors,
         );
         let has = |field: &str| node.field(field).is_some();
-        let mutators = read_mutators(node, errors);
+        let mutators = read_paths(node, "mutators", "the path of a file with mutators", errors);
+        let answers = "the path of a file with answers of providers";
+        let provider_answers = read_paths(node, "providerAnswers", answers, errors);
         let policy = if has("mutators") && !has("template") && !has("constraint") {
             None
         } else {
@@ -168,6 +182,7 @@ impl Test {
             },
             mutators,
             expansion: node.optional_text("expansion", errors),
+            provider_answers,
             invalid,
             skip: node.optional_bool("skip", errors).unwrap_or(false),
             cases,
@@ -176,19 +191,19 @@ impl Test {
     }
 }
 
-/// The paths of mutators: one as a text, or several as a list.
-fn read_mutators(node: &Node<'_>, errors: &mut Vec<Error>) -> Vec<Arc<str>> {
-    let Some(field) = node.field("mutators") else { return Vec::new() };
+/// The paths in a field: one as a text, or several as a list.
+fn read_paths(node: &Node<'_>, key: &str, what: &str, errors: &mut Vec<Error>) -> Vec<Arc<str>> {
+    let Some(field) = node.field(key) else { return Vec::new() };
     let paths = match field.to_json() {
         Value::String(path) => vec![Arc::from(path)],
-        Value::Array(_) => node.texts("mutators", errors),
+        Value::Array(_) => node.texts(key, errors),
         _ => {
-            errors.push(field.expected("the path of a file with mutators, or a list of such paths"));
+            errors.push(field.expected(&format!("{what}, or a list of such paths")));
             return Vec::new();
         }
     };
     if paths.is_empty() {
-        errors.push(field.error(ErrorKind::Suite, "`mutators` names no file"));
+        errors.push(field.error(ErrorKind::Suite, format!("`{key}` names no file")));
     }
     paths
 }

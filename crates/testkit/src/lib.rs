@@ -27,6 +27,7 @@ pub mod metrics;
 pub mod oracle;
 pub mod policies;
 pub mod program;
+pub mod provider;
 #[cfg(feature = "rolling")]
 pub mod rolling;
 pub mod specialised;

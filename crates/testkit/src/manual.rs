@@ -22,9 +22,11 @@ manual! {
     summary = "docs/SUMMARY.md";
     admission_policies = "docs/admission-policies.md";
     audit = "docs/audit.md";
+    authoring = "docs/authoring.md";
     cli = "docs/cli.md";
     configuration = "docs/configuration.md";
     conftest = "docs/conftest.md";
+    embedding = "docs/embedding.md";
     exceptions = "docs/exceptions.md";
     expansion = "docs/expansion.md";
     from_gator = "docs/from-gator.md";

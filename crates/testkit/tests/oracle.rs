@@ -53,3 +53,15 @@ fn templates_in_cel_say_what_they_say_in_gatekeeper() {
     let all = report.passed + report.skipped.len();
     assert!(report.skipped.len() * 100 <= all * MAX_DIFFERENT, "{} of {all} differ", report.skipped.len());
 }
+
+#[test]
+fn providers_are_asked_and_answer_as_in_gatekeeper() {
+    /// Cases that may differ, of a hundred.
+    const MAX_DIFFERENT: usize = 70;
+    let Some(file) = shared("oracle/external-data.jsonl") else { return };
+    let report = oracle::run(Recording::ExternalData, &file, std::path::Path::new("")).unwrap();
+    println!("{report}");
+    assert!(report.is_as_expected(), "not as the list says:\n{report}");
+    let all = report.passed + report.skipped.len();
+    assert!(report.skipped.len() * 100 <= all * MAX_DIFFERENT, "{} of {all} differ", report.skipped.len());
+}

@@ -30,6 +30,7 @@ mod number;
 mod object;
 mod output;
 pub mod pattern;
+mod questions;
 #[cfg(feature = "regorus")]
 mod regorus;
 mod same;
@@ -46,6 +47,9 @@ pub use json_number::JsonNumber;
 pub use number::{MAX_BITS, Number};
 pub use object::Object;
 pub use output::{Output, TooLong};
+pub use questions::{
+    Answers, ProviderAnswer, ProviderFailure, ProviderItem, Question, Questions, TooManyQuestions,
+};
 pub use set::Set;
 pub use share::Sharing;
 pub use text::{Charset, is_printable, quote, quote_with, text, write, write_number};

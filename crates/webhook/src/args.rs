@@ -105,6 +105,15 @@ pub struct Args {
     /// Most connections at once; further ones are closed.
     #[arg(long, help_heading = "Connections", value_name = "N", default_value = "2048", value_parser = count)]
     pub max_connections: NonZeroUsize,
+    /// The certificate that is shown to providers of external data, with its chain, in PEM form.
+    #[arg(long, help_heading = "External data", value_name = "FILE", requires = "provider_key", value_hint = ValueHint::FilePath)]
+    pub provider_cert: Option<PathBuf>,
+    /// The key of this certificate, in PEM form.
+    #[arg(long, help_heading = "External data", value_name = "FILE", requires = "provider_cert", value_hint = ValueHint::FilePath)]
+    pub provider_key: Option<PathBuf>,
+    /// How many seconds what providers say is kept; 0 keeps nothing.
+    #[arg(long, help_heading = "External data", value_name = "SECONDS", default_value_t = 180)]
+    pub provider_cache_ttl: u64,
     /// Most steps that one constraint may take for one request; the same on every machine.
     #[arg(long, help_heading = "Limits", value_name = "N", default_value_t = portcullis::EvaluationLimits::default().steps)]
     pub max_steps: u64,

@@ -9,6 +9,7 @@ use portcullis::{
     Object, Places, PolicySet, PolicySettings, PolicyStore, Prepared, Resource, Scopes, Severity,
     TemplateName, Unsupported, Uses,
 };
+use portcullis_providers::{ProviderOptions, Providers};
 use portcullis_sources::{Choice, documents, is_policy, list};
 use rayon::prelude::*;
 
@@ -69,8 +70,10 @@ fn load_here(paths: &Paths) -> Result<Loaded, Vec<Error>> {
     let mut problems = input.problems;
     let (mut resources, mut read, mut scopes) = (Vec::new(), Vec::new(), Scopes::default());
     for document in &input.documents {
-        let (resource, errors) =
-            Resource::read_for(document, Uses::POLICIES.with_expansions(true).with_mutators(paths.mutates));
+        let (resource, errors) = Resource::read_for(
+            document,
+            Uses::POLICIES.with_expansions(true).with_mutators(paths.mutates).with_providers(true),
+        );
         if is_policy(resource.as_ref(), document) {
             problems.extend(errors);
             resources.extend(resource);
@@ -99,6 +102,9 @@ fn load_here(paths: &Paths) -> Result<Loaded, Vec<Error>> {
     problems.extend(errors);
     let (policies, ingested, errors) = compile(resources, &paths.settings);
     problems.extend(errors);
+    for error in Providers::new(ProviderOptions::default()).set(policies.providers()) {
+        problems.push(Error::new(ErrorKind::InvalidValue, error.to_string()));
+    }
 
     let input = documents(&paths.resources, RESOURCES, &paths.limits);
     problems.extend(input.problems);

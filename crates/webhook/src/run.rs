@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use portcullis::{Error, ErrorKind, EvaluationLimits, Limits, PolicySettings, Unsupported, Uses};
 use portcullis_cluster::ClusterError;
+use portcullis_providers::{Identity, ProviderOptions};
 use portcullis_sources::reason;
 use rustls::ServerConfig;
 use serde_json::json;
@@ -66,6 +67,9 @@ pub enum RunError {
         /// Why not.
         error: StartError,
     },
+    /// Who we are for providers of external data cannot be read.
+    #[error("`--provider-cert`, `--provider-key`: {0}")]
+    Provider(String),
     /// No threads or signals.
     #[error("{doing}: {error}")]
     System {
@@ -158,7 +162,14 @@ pub fn run(mut args: Args) -> Result<(), RunError> {
     };
     let pool = Pool::start(terms).map_err(system("starting the threads that judge"))?;
     let decisions = decisions(&args, &log)?;
+    let identity = provider_identity(&args).map_err(RunError::Provider)?;
+    let asking = ProviderOptions {
+        identity,
+        cache_ttl: Duration::from_secs(args.provider_cache_ttl),
+        ..ProviderOptions::default()
+    };
     let state = State::new(loaded, settings(&args), pool, args.max_body_memory, decisions, log);
+    let state = state.with_providers(asking);
     #[cfg(feature = "otel")]
     let state = {
         let start = |endpoint: &crate::traces::Endpoint| {
@@ -207,6 +218,17 @@ fn log_panics(log: &Log) {
         let fields = json!({"error": written.unwrap_or(&REDACTED), "place": place});
         log.write(Level::Error, "a defect: something broke off", &fields);
     }));
+}
+
+/// Who we are for providers of external data.
+fn provider_identity(args: &Args) -> Result<Option<Identity>, String> {
+    let Some((chain, key)) = args.provider_cert.as_ref().zip(args.provider_key.as_ref()) else {
+        return Ok(None);
+    };
+    let read = |path: &PathBuf| {
+        std::fs::read(path).map_err(|error| format!("{}: {}", path.display(), reason(&error)))
+    };
+    Identity::from_pem(&read(chain)?, &read(key)?).map(Some)
 }
 
 fn tls(args: &Args, origin: Origin) -> Tls {

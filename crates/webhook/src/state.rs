@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use portcullis::{Error, EvaluationLimits};
+use portcullis_providers::{ProviderOptions, Providers};
 use serde_json::json;
 use tokio::sync::Semaphore;
 
@@ -98,6 +99,8 @@ pub struct State {
     pub aside: Arc<Semaphore>,
     /// The memory of long answers that are not sent yet.
     pub answers: Share,
+    /// Who is asked for external data.
+    pub providers: Providers,
     /// Counts.
     pub metrics: Metrics,
     /// The record of decisions, if there is to be one.
@@ -133,6 +136,7 @@ impl State {
             answers: Share::new(ANSWER_BYTES),
             settings,
             pool,
+            providers: Providers::new(ProviderOptions::default()),
             metrics: Metrics::default(),
             decisions,
             #[cfg(feature = "otel")]
@@ -142,7 +146,24 @@ impl State {
         state.metrics.ingested(&loaded.ingested, &state.serving().policies);
         state.metrics.ingested_mutators(&loaded.ingested_mutators);
         state.log_served("serving policies", &loaded.warnings);
+        state.know_providers();
         state
+    }
+
+    /// With other ways to ask providers of external data.
+    #[must_use]
+    pub fn with_providers(self, options: ProviderOptions) -> Self {
+        let state = Self { providers: Providers::new(options), ..self };
+        state.know_providers();
+        state
+    }
+
+    /// Asks from now on the providers that the policies have beside them. What one said that is no longer the same is forgotten.
+    fn know_providers(&self) {
+        for error in self.providers.set(self.serving().policies.providers()) {
+            let msg = "a provider of external data cannot be asked; what it was before stays";
+            self.log.write(Level::Error, msg, &json!({"error": error.to_string()}));
+        }
     }
 
     /// With spans, or without.
@@ -173,6 +194,7 @@ impl State {
                 self.metrics.ingested(&loaded.ingested, &loaded.serving.policies);
                 self.metrics.ingested_mutators(&loaded.ingested_mutators);
                 self.serving.store(Arc::new(loaded.serving));
+                self.know_providers();
                 set_stale(Vec::new());
                 self.metrics.reloaded("success");
                 self.log_served("serving changed policies", &loaded.warnings);
@@ -396,6 +418,9 @@ impl State {
         }
         if let Some(keeping) = self.keeping() {
             text.push_str(&keeping.metrics());
+        }
+        if !self.providers.names().is_empty() {
+            text.push_str(&self.providers.metrics_text());
         }
         text
     }

@@ -207,7 +207,9 @@ impl Connection {
             let mut found = Listed::default();
             match self.policies_of(resource, &mut found).await {
                 Ok(()) => {
-                    found.resources.retain(|one| one.is_expansion() || one.is_mutator());
+                    found.resources.retain(|one| {
+                        one.is_expansion() || one.is_mutator() || matches!(one, Resource::Provider(_))
+                    });
                     listed.extend(found);
                 }
                 Err(error) => listed.unlisted.push((resource.clone(), error)),

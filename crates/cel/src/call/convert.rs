@@ -1,6 +1,6 @@
 //! Conversions, and parts of moments.
 
-use super::{Context, Outcome};
+use super::{Args, Context, Outcome};
 use crate::error::Fault;
 use crate::functions::Function;
 use crate::time::Timestamp;
@@ -12,7 +12,7 @@ const MINUTE: i64 = 60_000_000_000;
 const SECOND: i64 = 1_000_000_000;
 const MILLISECOND: i64 = 1_000_000;
 
-pub(super) fn run(context: &mut Context<'_, '_>, function: Function, args: Vec<CelValue>) -> Outcome {
+pub(super) fn run(context: &mut Context<'_, '_, '_>, function: Function, args: Args) -> Outcome {
     use CelValue as V;
     use Function as F;
     let Some(value) = args.into_iter().next() else { return Err(Fault::no_overload()) };

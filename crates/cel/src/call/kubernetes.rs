@@ -9,7 +9,7 @@ use crate::functions::Function;
 use crate::library::{self, Cidr, Format, Quantity, Semver, Url};
 use crate::value::{CelValue, Entries, Map};
 
-pub(super) fn run(context: &mut Context<'_, '_>, function: Function, args: &[CelValue]) -> Outcome {
+pub(super) fn run(context: &mut Context<'_, '_, '_>, function: Function, args: &[CelValue]) -> Outcome {
     use CelValue as V;
     use Function as F;
     if let Some(format) = named(function) {
@@ -116,14 +116,14 @@ fn network(text: &str) -> Result<Cidr, Fault> {
     Cidr::parse(text).map_err(|error| Fault::error(message(error)))
 }
 
-fn quantity(context: &mut Context<'_, '_>, text: &str) -> Result<Quantity, Fault> {
+fn quantity(context: &mut Context<'_, '_, '_>, text: &str) -> Result<Quantity, Fault> {
     Quantity::parse(context.budget, text).map_err(|error| match error {
         library::NotOne::Wrong(message) => Fault::error(message),
         library::NotOne::Limit(limit) => limit.into(),
     })
 }
 
-fn url_part(context: &mut Context<'_, '_>, function: Function, url: &Url) -> Outcome {
+fn url_part(context: &mut Context<'_, '_, '_>, function: Function, url: &Url) -> Outcome {
     let made = match function {
         Function::GetScheme => url.scheme().to_owned(),
         Function::GetHost => url.host(),
@@ -165,7 +165,7 @@ fn address(function: Function, ip: &IpAddr) -> CelValue {
 }
 
 fn in_network(
-    context: &mut Context<'_, '_>,
+    context: &mut Context<'_, '_, '_>,
     function: Function,
     cidr: Cidr,
     other: Option<&CelValue>,
@@ -193,7 +193,7 @@ fn in_network(
 }
 
 /// Quantities and versions.
-fn measured(context: &mut Context<'_, '_>, function: Function, args: &[CelValue]) -> Outcome {
+fn measured(context: &mut Context<'_, '_, '_>, function: Function, args: &[CelValue]) -> Outcome {
     use CelValue as V;
     use Function as F;
     for arg in args {

@@ -3,17 +3,17 @@
 use std::cmp::Ordering;
 
 use super::operators::{has, inserted, is_comparable};
-use super::{Context, Outcome};
+use super::{Args, Context, Outcome};
 use crate::error::Fault;
 use crate::functions::{Declaration, Function};
 use crate::types::Type;
 use crate::value::{CelValue, Equality, List, compare, equals};
 
 pub(super) fn run(
-    context: &mut Context<'_, '_>,
+    context: &mut Context<'_, '_, '_>,
     declaration: &Declaration,
     overload: usize,
-    args: Vec<CelValue>,
+    args: Args,
 ) -> Outcome {
     use CelValue as V;
     use Function as F;
@@ -147,7 +147,7 @@ fn other(value: Option<&CelValue>) -> Result<&List, Fault> {
     if let Some(CelValue::List(list)) = value { Ok(list) } else { Err(Fault::no_overload()) }
 }
 
-fn insert(context: &mut Context<'_, '_>, args: Vec<CelValue>) -> Outcome {
+fn insert(context: &mut Context<'_, '_, '_>, args: Args) -> Outcome {
     let mut args = args.into_iter();
     let Some(CelValue::Map(mut map)) = args.next() else { return Err(Fault::no_overload()) };
     match (args.next(), args.next()) {
@@ -210,7 +210,7 @@ fn best(list: &List, name: &str, better: Ordering) -> Outcome {
     found.ok_or_else(|| Fault::error(format!("{name} called on empty list")))
 }
 
-fn contains_all(context: &mut Context<'_, '_>, list: &List, part: &List) -> Result<bool, Fault> {
+fn contains_all(context: &mut Context<'_, '_, '_>, list: &List, part: &List) -> Result<bool, Fault> {
     for item in part.iter() {
         if !has(context, list, &item)? {
             return Ok(false);
@@ -220,7 +220,7 @@ fn contains_all(context: &mut Context<'_, '_>, list: &List, part: &List) -> Resu
 }
 
 fn slice(
-    context: &mut Context<'_, '_>,
+    context: &mut Context<'_, '_, '_>,
     list: &List,
     start: Option<&CelValue>,
     end: Option<&CelValue>,
@@ -243,7 +243,7 @@ fn slice(
 }
 
 fn flatten(
-    context: &mut Context<'_, '_>,
+    context: &mut Context<'_, '_, '_>,
     list: &List,
     depth: i64,
     into: &mut Vec<CelValue>,
@@ -259,7 +259,7 @@ fn flatten(
 }
 
 /// The list in the order of as many keys.
-fn sorted(context: &mut Context<'_, '_>, list: &List, keys: &List) -> Outcome {
+fn sorted(context: &mut Context<'_, '_, '_>, list: &List, keys: &List) -> Outcome {
     if list.len() != keys.len() {
         return Err(Fault::error(format!(
             "@sortByAssociatedKeys() expected a list of the same size as the associated keys list, but got {} and {} \

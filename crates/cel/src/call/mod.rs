@@ -8,30 +8,34 @@ mod patterns;
 mod text;
 
 use portcullis_value::Budget;
+use smallvec::SmallVec;
 
 pub(crate) use operators::unhashable;
-pub(crate) use patterns::{Patterns, compile};
+pub(crate) use patterns::{Patterns, Written, compile};
 
 use crate::error::{EvalErrorKind, Fault};
 use crate::functions::{Declaration, Function, Overload};
 use crate::value::CelValue;
 
 /// What a call may use.
-pub(crate) struct Context<'c, 'w> {
+pub(crate) struct Context<'c, 'w, 'p> {
     pub budget: &'c mut Budget<'w>,
-    pub patterns: &'c mut Patterns,
+    pub patterns: &'c mut Patterns<'p>,
 }
 
 pub(crate) type Outcome = Result<CelValue, Fault>;
 
+/// The arguments of a call, which are few.
+pub(crate) type Args = SmallVec<[CelValue; 3]>;
+
 /// Calls a function: the overload that was found when the expression was checked, or, if several may be meant,
 /// the first that takes the arguments. What is not guarded looks at its arguments itself.
 pub(crate) fn call(
-    context: &mut Context<'_, '_>,
+    context: &mut Context<'_, '_, '_>,
     declaration: &Declaration,
     overload: Option<usize>,
     is_guarded: bool,
-    args: Vec<CelValue>,
+    args: Args,
 ) -> Outcome {
     let function = declaration.function;
     let is_guarded = is_guarded
@@ -57,12 +61,7 @@ pub(crate) fn call(
     run(context, declaration, place, args)
 }
 
-fn run(
-    context: &mut Context<'_, '_>,
-    declaration: &Declaration,
-    overload: usize,
-    args: Vec<CelValue>,
-) -> Outcome {
+fn run(context: &mut Context<'_, '_, '_>, declaration: &Declaration, overload: usize, args: Args) -> Outcome {
     use Function as F;
     context.budget.step(1)?;
     match declaration.function {
@@ -171,14 +170,11 @@ fn run(
 }
 
 fn needs_cluster() -> Fault {
-    Fault {
-        kind: EvalErrorKind::NeedsCluster,
-        message: "`authorizer` asks the API server what somebody may do, which needs a cluster".to_owned(),
-        at: None,
-    }
+    let message = "`authorizer` asks the API server what somebody may do, which needs a cluster";
+    Fault::new(EvalErrorKind::NeedsCluster, message.to_owned())
 }
 
-fn optional(function: Function, args: Vec<CelValue>) -> Outcome {
+fn optional(function: Function, args: Args) -> Outcome {
     Ok(match (function, args.into_iter().next()) {
         (Function::OptionalNone, _) => CelValue::Optional(None),
         (Function::OptionalOfNonZeroValue, Some(value)) if value.is_zero() => CelValue::Optional(None),

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use super::{Context, Outcome};
+use super::{Args, Context, Outcome};
 use crate::error::Fault;
 use crate::functions::{Declaration, Function};
 use crate::value::{AsKey, CelValue, Equality, Key, List, Map, Text, compare, equals};
@@ -19,7 +19,7 @@ fn refused(declaration: &Declaration, value: &CelValue) -> Fault {
     }
 }
 
-pub(super) fn run(context: &mut Context<'_, '_>, declaration: &Declaration, args: Vec<CelValue>) -> Outcome {
+pub(super) fn run(context: &mut Context<'_, '_, '_>, declaration: &Declaration, args: Args) -> Outcome {
     use CelValue as V;
     let function = declaration.function;
     let mut args = args.into_iter();
@@ -78,7 +78,7 @@ pub(super) const fn is_comparable(value: &CelValue) -> bool {
 }
 
 /// Whether a list has an element, or a map a key.
-pub(super) fn contains(context: &mut Context<'_, '_>, whole: &CelValue, part: &CelValue) -> Outcome {
+pub(super) fn contains(context: &mut Context<'_, '_, '_>, whole: &CelValue, part: &CelValue) -> Outcome {
     match whole {
         CelValue::List(list) => Ok(CelValue::Bool(has(context, list, part)?)),
         CelValue::Map(map) => {
@@ -98,7 +98,7 @@ pub(crate) fn unhashable(key: &CelValue) -> Fault {
 }
 
 /// Whether a list has an element that is equal.
-pub(super) fn has(context: &mut Context<'_, '_>, list: &List, part: &CelValue) -> Result<bool, Fault> {
+pub(super) fn has(context: &mut Context<'_, '_, '_>, list: &List, part: &CelValue) -> Result<bool, Fault> {
     for item in list.iter() {
         if equals(context.budget, part, &item)? == Equality::Same {
             return Ok(true);
@@ -107,7 +107,12 @@ pub(super) fn has(context: &mut Context<'_, '_>, list: &List, part: &CelValue) -
     Ok(false)
 }
 
-fn arithmetic(context: &mut Context<'_, '_>, declaration: &Declaration, a: CelValue, b: CelValue) -> Outcome {
+fn arithmetic(
+    context: &mut Context<'_, '_, '_>,
+    declaration: &Declaration,
+    a: CelValue,
+    b: CelValue,
+) -> Outcome {
     use CelValue as V;
     let function = declaration.function;
     match a {
@@ -160,7 +165,7 @@ fn arithmetic(context: &mut Context<'_, '_>, declaration: &Declaration, a: CelVa
     }
 }
 
-fn add(context: &mut Context<'_, '_>, declaration: &Declaration, a: CelValue, b: CelValue) -> Outcome {
+fn add(context: &mut Context<'_, '_, '_>, declaration: &Declaration, a: CelValue, b: CelValue) -> Outcome {
     use CelValue as V;
     match (a, b) {
         (V::String(a), V::String(b)) => {
@@ -191,7 +196,7 @@ fn add(context: &mut Context<'_, '_>, declaration: &Declaration, a: CelValue, b:
 
 /// Two lists as one. The first is changed where nobody else has it, so that collecting elements one by one takes
 /// no more than there are.
-fn joined(context: &mut Context<'_, '_>, a: List, b: &List) -> Result<List, Fault> {
+fn joined(context: &mut Context<'_, '_, '_>, a: List, b: &List) -> Result<List, Fault> {
     let mut items = match a {
         List::Made(items) if Arc::strong_count(&items) == 1 => items,
         other => {
@@ -206,7 +211,7 @@ fn joined(context: &mut Context<'_, '_>, a: List, b: &List) -> Result<List, Faul
 
 /// A map with an entry more, changed in its place where nobody else has it.
 pub(super) fn inserted(
-    context: &mut Context<'_, '_>,
+    context: &mut Context<'_, '_, '_>,
     map: Map,
     key: CelValue,
     value: CelValue,

@@ -19,19 +19,29 @@ const MAX_KEPT: u64 = 50_000;
 /// What compiling a pattern takes, however short it is, in steps.
 const COMPILING: u64 = 200;
 
+/// Patterns that are written in an expression.
+pub(crate) type Written = BTreeMap<String, Arc<Pattern>>;
+
+static NONE: Written = BTreeMap::new();
+
 /// Patterns that were compiled.
-#[derive(Debug, Default)]
-pub(crate) struct Patterns {
-    /// Those that are written in the expression.
-    written: BTreeMap<String, Arc<Pattern>>,
+#[derive(Debug)]
+pub(crate) struct Patterns<'p> {
+    written: &'p Written,
     known: BTreeMap<String, Arc<Pattern>>,
     states: u64,
 }
 
-impl Patterns {
-    /// Puts in a pattern that is known before anything is evaluated.
-    pub(crate) fn keep(&mut self, text: &str, pattern: Arc<Pattern>) {
-        self.written.insert(text.to_owned(), pattern);
+impl Default for Patterns<'static> {
+    fn default() -> Self {
+        Patterns::new(&NONE)
+    }
+}
+
+impl<'p> Patterns<'p> {
+    /// With those that are known before anything is evaluated.
+    pub(crate) fn new(written: &'p Written) -> Self {
+        Self { written, known: BTreeMap::new(), states: 0 }
     }
 
     fn is_written(&self, text: &str) -> bool {
@@ -72,7 +82,7 @@ pub(crate) fn compile(text: &str) -> Result<Pattern, Fault> {
     let too_large = || {
         let limit = LimitKind::Pattern;
         let message = format!("regular expression `{shown}` is too large (limit `{limit}`)");
-        Fault { kind: EvalErrorKind::Limit(limit), message, at: None }
+        Fault::new(EvalErrorKind::Limit(limit), message)
     };
     if text.len() > LONGEST {
         return Err(too_large());
@@ -83,7 +93,7 @@ pub(crate) fn compile(text: &str) -> Result<Pattern, Fault> {
     })
 }
 
-pub(super) fn run(context: &mut Context<'_, '_>, function: Function, args: &[CelValue]) -> Outcome {
+pub(super) fn run(context: &mut Context<'_, '_, '_>, function: Function, args: &[CelValue]) -> Outcome {
     let (text, pattern) = match args {
         [CelValue::String(text), CelValue::String(pattern), ..] => (text.as_str(), pattern.as_str()),
         // What is no text, but has one, is taken where the pattern is written in the expression.

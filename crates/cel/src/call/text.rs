@@ -6,7 +6,7 @@ use crate::formatting;
 use crate::functions::Function;
 use crate::value::CelValue;
 
-pub(super) fn run(context: &mut Context<'_, '_>, function: Function, args: &[CelValue]) -> Outcome {
+pub(super) fn run(context: &mut Context<'_, '_, '_>, function: Function, args: &[CelValue]) -> Outcome {
     use CelValue as V;
     use Function as F;
     for arg in args {
@@ -145,7 +145,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// At most so many parts; all, if the number is negative.
-fn split(context: &mut Context<'_, '_>, text: &str, separator: &str, most: i64) -> Outcome {
+fn split(context: &mut Context<'_, '_, '_>, text: &str, separator: &str, most: i64) -> Outcome {
     let parts: Vec<&str> = match usize::try_from(most) {
         Ok(0) => Vec::new(),
         _ if separator.is_empty() => {
@@ -175,7 +175,7 @@ fn split(context: &mut Context<'_, '_>, text: &str, separator: &str, most: i64) 
 }
 
 /// So many replacements; all, if the number is negative.
-fn replace(context: &mut Context<'_, '_>, [text, old, new]: [&str; 3], most: i64) -> Outcome {
+fn replace(context: &mut Context<'_, '_, '_>, [text, old, new]: [&str; 3], most: i64) -> Outcome {
     let most = usize::try_from(most).unwrap_or(usize::MAX);
     let found = if old.is_empty() { text.chars().count() + 1 } else { text.matches(old).count() };
     let count = found.min(most);
@@ -201,7 +201,7 @@ fn replace(context: &mut Context<'_, '_>, [text, old, new]: [&str; 3], most: i64
     Ok(CelValue::from(out))
 }
 
-fn join(context: &mut Context<'_, '_>, args: &[CelValue]) -> Outcome {
+fn join(context: &mut Context<'_, '_, '_>, args: &[CelValue]) -> Outcome {
     let Some(CelValue::List(list)) = args.first() else { return Err(Fault::no_overload()) };
     let separator = match args.get(1) {
         Some(separator) => separator.as_str().ok_or_else(Fault::no_overload)?,

@@ -1,5 +1,7 @@
 //! Keys of maps.
 
+use smallvec::{SmallVec, smallvec};
+
 use super::{CelValue, Text};
 
 /// A key by which entries are found and ordered.
@@ -54,8 +56,8 @@ impl Key {
 
     /// The key and those of other types of number that are worth the same, in the order in which they are looked
     /// for.
-    pub(crate) fn with_equals(self) -> Vec<Self> {
-        let mut keys = vec![self];
+    pub(crate) fn with_equals(self) -> SmallVec<[Self; 3]> {
+        let mut keys: SmallVec<[Self; 3]> = smallvec![self];
         match keys.first() {
             Some(Self::Double(bits)) => {
                 let value = f64::from_bits(*bits);

@@ -397,7 +397,10 @@ impl CelValue {
     /// decides.
     pub(crate) fn is_of(&self, ty: &Type) -> bool {
         match (ty, self) {
-            (Type::Dyn | Type::Param(_), _) => true,
+            (Type::Dyn | Type::Param(_), _)
+            | (Type::Bool, Self::Bool(_))
+            | (Type::Int, Self::Int(_))
+            | (Type::String, Self::String(_)) => true,
             (Type::List(of), Self::List(list)) => list.get(0).is_none_or(|first| first.is_of(of)),
             (Type::Map(of), Self::Map(map)) => {
                 let first = map.first();

@@ -139,7 +139,10 @@ pub enum Purpose {
 impl Purpose {
     fn uses(self) -> Uses {
         let is_judged = matches!(self, Self::Judge | Self::MutateAndJudge);
-        Uses::POLICIES.with_mutators(self != Self::Measure).with_expansions(is_judged)
+        Uses::POLICIES
+            .with_mutators(self != Self::Measure)
+            .with_expansions(is_judged)
+            .with_providers(is_judged)
     }
 
     /// Whether it matters what is wrong with a document.

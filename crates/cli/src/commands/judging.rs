@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use portcullis::{
-    ConstraintKey, Decision, Elsewhere, EnforcementPoint, Error, Expansion, ExpansionSet, FieldPath, Fight,
-    ImpliedBy, Inventory, Location, Object, Outcome, Place, Places, PolicySet, Position, Precision, Process,
-    Review, Verdict, World,
+    Answers, ConstraintKey, Decision, Elsewhere, EnforcementPoint, Error, Expansion, ExpansionSet, FieldPath,
+    Fight, ImpliedBy, Inventory, Location, Object, Outcome, Place, Places, PolicySet, Position, Precision,
+    Process, Questions, Review, Verdict, Why, World,
 };
 use portcullis_report::{
     self as report, Action, Details, Finding, Implied, InText, ObjectName, Reviewed, Subject as Judgeable,
@@ -35,6 +35,8 @@ pub struct Judging<'a> {
     /// The Namespace `default`, which is in every cluster, if the inventory does not have it.
     pub default: Option<Object>,
     pub evaluating: Evaluating,
+    /// What is known of the world outside.
+    pub answers: Answers,
     /// Whether comments of manifests count.
     pub has_inline_ignores: bool,
     /// The constraints of which somebody asks what they have to do with each object.
@@ -46,6 +48,20 @@ pub struct Judging<'a> {
     /// Whether it is told how policies came to their verdicts, and what that cost.
     pub traces: bool,
     pub stats: bool,
+    /// Of what it is told why.
+    pub explains: Explains,
+}
+
+/// Of what it is told why policies say what they say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Explains {
+    /// Of nothing.
+    #[default]
+    Nothing,
+    /// Of what is found.
+    Findings,
+    /// Of everything that is asked about.
+    All,
 }
 
 /// What came of one object.
@@ -73,6 +89,8 @@ pub struct Judged {
     pub otherwise: Vec<Error>,
     /// What policies did with it, if traces or costs are asked for.
     pub done: Vec<Done>,
+    /// Why policies say what they say, by policy, if that is asked for.
+    pub explained: Vec<(usize, Why)>,
 }
 
 impl Judged {
@@ -90,11 +108,27 @@ impl Judged {
             why: Vec::new(),
             otherwise: Vec::new(),
             done: Vec::new(),
+            explained: Vec::new(),
         }
     }
 }
 
 impl Judging<'_> {
+    /// What policies ask of the world outside for an object, beyond some answers.
+    pub fn questions(&self, subject: &Subject, answers: &Answers) -> Questions {
+        let Subject { object, request, mutated, .. } = subject;
+        let settled = || mutated.as_ref().map_or_else(|| self.places.settle(object.clone()), Changed::after);
+        let review = self.known(request.clone().unwrap_or_else(|| Review::settled(settled())));
+        let deadline = self.evaluating.deadline();
+        let world = self.evaluating.world(self.inventory, &deadline).with_answers(answers);
+        if self.policies.excludes(Process::Webhook, &review) {
+            return Questions::default();
+        }
+        // What cannot be expanded is told when it is judged.
+        let implied = review.implied(&self.expansion, &world).unwrap_or_default();
+        self.policies.questions(&review, &implied, &world, POINT)
+    }
+
     pub fn judge(&self, subject: Subject) -> Judged {
         let Subject { object, kind, request, mutated } = subject;
         let settled = || mutated.as_ref().map_or_else(|| self.places.settle(object.clone()), Changed::after);
@@ -102,7 +136,7 @@ impl Judging<'_> {
         let is_placed = matches!(review.place(), Place::Assumed | Place::Given);
         let deadline = self.evaluating.deadline();
         let watch = Watch::start();
-        let world = self.evaluating.world(self.inventory, &deadline);
+        let world = self.evaluating.world(self.inventory, &deadline).with_answers(&self.answers);
         let world = if self.stats { world.with_stopwatch(&watch) } else { world };
         let (point, process) = (POINT, Process::Webhook);
         let elsewhere_of = |review: &Review, object: &Object| -> Vec<Error> {
@@ -128,6 +162,7 @@ impl Judging<'_> {
         let (mut passed, mut prints) = (Vec::new(), Vec::new());
         let (mut findings, mut suppressed, mut comments) = (Vec::new(), Vec::new(), Vec::new());
         let (mut fights, mut otherwise, mut done) = (Vec::new(), Vec::new(), Vec::new());
+        let mut explained = Vec::new();
         if !is_excluded {
             let implied = review.implied(&self.expansion, &world).unwrap_or_else(|error| {
                 let error = error.to_error().about(object.to_string());
@@ -155,6 +190,7 @@ impl Judging<'_> {
                 suppressed.extend(self.ignored(&mut findings, &ignores));
             }
             passed = self.passed(&outcome);
+            explained = self.explained(&review, &world, Some(&outcome));
             for result in &outcome.results {
                 let Some(policy) = self.index.get(result.key()).copied() else { continue };
                 prints.extend(result.prints.iter().map(|print| (policy, print.clone())));
@@ -162,6 +198,9 @@ impl Judging<'_> {
                     done.push(Done::of(policy, result, self.traces));
                 }
             }
+        }
+        if is_excluded && self.explains == Explains::All {
+            explained = self.explained(&review, &world, None);
         }
         let reviewed = Reviewed { subject: Judgeable::Object(object), is_policy, passed, prints };
         Judged {
@@ -177,7 +216,26 @@ impl Judging<'_> {
             fights,
             otherwise,
             done,
+            explained,
         }
+    }
+
+    /// Why constraints say what they say of an object itself.
+    fn explained(&self, review: &Review, world: &World<'_>, outcome: Option<&Outcome>) -> Vec<(usize, Why)> {
+        let is_found = |key: &ConstraintKey| {
+            let results = outcome.into_iter().flat_map(|outcome| &outcome.results);
+            let mut own = results.filter(|result| result.implied_by.is_none());
+            own.any(|result| result.key() == key && result.verdict != Verdict::Pass)
+        };
+        let is_wanted = |key: &ConstraintKey| match self.explains {
+            Explains::Nothing => false,
+            Explains::Findings => is_found(key),
+            Explains::All => self.asked.is_empty() || self.asked.contains(key),
+        };
+        let wanted = self.index.iter().filter(|(key, _)| is_wanted(key));
+        let explain =
+            |key: &ConstraintKey| self.policies.explain(key, review, world, POINT, Process::Webhook);
+        wanted.filter_map(|(key, policy)| Some((*policy, explain(key)?))).collect()
     }
 
     /// The review with the Namespace `default`, if it lives there.

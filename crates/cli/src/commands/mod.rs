@@ -7,12 +7,14 @@ mod cluster;
 mod evaluation;
 mod excluded;
 mod expand;
+mod explain;
 mod generate;
 mod idle;
 mod inline;
 mod input;
 mod judging;
 mod lint;
+mod mutants;
 mod mutate;
 mod mutated;
 mod mutating;
@@ -65,6 +67,12 @@ fn run(command: &mut Command) -> anyhow::Result<ExitStatus> {
             let _fetched = fetched_for_test(test)?;
             let jobs = test.jobs;
             in_pool(jobs, || test::list_exceptions(test))
+        }
+        Command::Explain(test) => {
+            let _fetched = fetched_for_test(test)?;
+            let jobs = test.jobs;
+            test.explain_all = true;
+            in_pool(jobs, || explain::run(test))
         }
         Command::Verify(verify) => {
             verify.policies.extend(remote::images(&verify.remote));

@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use portcullis::{
-    DataForm, Document, Error, ErrorKind, Inventory, Limits, Location, ModuleData, ModuleTest, ModuleTests,
-    Packages, Severity, Source, TestVerdict,
+    CoveredPlace, DataForm, Document, Error, ErrorKind, Inventory, Limits, Location, ModuleData, ModuleTest,
+    ModuleTests, Packages, Severity, Source, TestVerdict,
 };
 use portcullis_report::Problem;
-use portcullis_report::verify::{CoveredFile, Failure, Status, SuiteResult, TestResult};
+use portcullis_report::verify::{Failure, Status, SuiteResult, TestResult};
 use portcullis_sources::{self as read, Choice, InputFile};
 use rayon::prelude::*;
 
@@ -26,7 +26,7 @@ use crate::commands::second::not_compared;
 #[derive(Default)]
 pub struct Tested {
     pub suites: Vec<SuiteResult>,
-    pub covered: Vec<CoveredFile>,
+    pub covered: Vec<CoveredPlace>,
     pub problems: Vec<Error>,
 }
 
@@ -63,12 +63,7 @@ pub fn run(args: &VerifyArgs, evaluating: &Evaluating) -> Tested {
     problems.extend(args.second.cross_check.then(|| not_compared("unit tests of Rego")));
     let run = |(number, test): (usize, &ModuleTest)| one(&tests, number, test, args, evaluating);
     let ran: Vec<TestResult> = tests.tests().par_iter().enumerate().map(run).collect();
-    let covered = tests.coverage().into_iter().map(|file| CoveredFile {
-        covered: file.covered,
-        file: file.file.to_string(),
-        uncovered: file.uncovered,
-    });
-    let covered = if args.wants_coverage() { covered.collect() } else { Vec::new() };
+    let covered = if args.wants_coverage() { tests.coverage() } else { Vec::new() };
     Tested { suites: by_file(ran), covered, problems }
 }
 

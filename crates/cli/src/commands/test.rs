@@ -12,11 +12,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use portcullis::{
-    ConstraintKey, Document, EnforcementAction, Error, ErrorKind, ExceptionInfo, Expansion, ExpansionSet,
-    InventoryStore, Location, MutatorSet, Object, ObjectKey, Parent, Places, PolicySet, PolicySettings,
-    Resource, Unsupported, parameter_type_warnings,
+    Answers, ConstraintKey, Document, EnforcementAction, Error, ErrorKind, ExceptionInfo, Expansion,
+    ExpansionSet, InventoryStore, Location, MutatorSet, Object, ObjectKey, Parent, Places, PolicySet,
+    PolicySettings, Questions, Resource, Unsupported, parameter_type_warnings,
 };
 use portcullis_audit::implying::Expand;
+use portcullis_report::why::Explained;
 use portcullis_report::{
     self as report, Action, ExitStatus, Finding, Form, Origin, Placed, Policy, Problem, Reviewed,
     Subject as Judgeable, Suppressed, Suppression, TestReport, Wanted,
@@ -31,7 +32,7 @@ use crate::commands::evaluation::Evaluating;
 use crate::commands::excluded;
 use crate::commands::idle::{Idle, is_asked};
 use crate::commands::input::{Given, Loaded, Purpose, Sources, Subject, SubjectKind, has_errors, load};
-use crate::commands::judging::{Judged, Judging, POINT};
+use crate::commands::judging::{Explains, Judged, Judging, POINT};
 use crate::commands::mutating::{Admission, Mutating, compile, expanding, is_admission};
 use crate::commands::progress::Progress;
 use crate::commands::rules::{Asked, Rules};
@@ -99,7 +100,7 @@ pub fn list_exceptions(args: &TestArgs) -> anyhow::Result<ExitStatus> {
 type Write = fn(&TestReport, &mut dyn std::io::Write) -> std::io::Result<()>;
 
 /// What comes of judging.
-fn report_of(args: &TestArgs) -> anyhow::Result<TestReport> {
+pub fn report_of(args: &TestArgs) -> anyhow::Result<TestReport> {
     let cluster = open_cluster(args)?;
     let mut loaded = load(Sources {
         paths: args.filenames.iter().chain(&args.paths).cloned().collect(),
@@ -252,6 +253,23 @@ fn add_policies(loaded: &mut Loaded, cluster: &Cluster, args: &TestArgs) -> anyh
     Ok(())
 }
 
+/// So many objects ask together.
+const ASKING: usize = 512;
+
+/// What some objects ask of the world outside, in their order.
+fn questions(judging: &Judging<'_>, subjects: &[Subject], answers: &Answers) -> Questions {
+    let asked: Vec<Questions> =
+        subjects.par_iter().map(|subject| judging.questions(subject, answers)).collect();
+    let mut all = Questions::default();
+    for question in asked.iter().flat_map(Questions::iter) {
+        // Those that there is no room for are asked next time.
+        if all.ask(question.clone()).is_err() {
+            break;
+        }
+    }
+    all
+}
+
 fn judge(
     loaded: Loaded,
     args: &TestArgs,
@@ -370,7 +388,9 @@ fn judge(
         }
     }
     let has_inline_ignores = args.allow_inline_ignores;
-    let judging = Judging {
+    let (answering, found) = args.providers.open(policies.providers());
+    problems.extend(found);
+    let mut judging = Judging {
         policies,
         expansion,
         index,
@@ -378,13 +398,36 @@ fn judge(
         places,
         default,
         evaluating,
+        answers: Answers::new(),
         has_inline_ignores,
         asked,
         idle: args.verbose.then(Idle::default),
         second,
         traces: args.trace,
         stats: args.stats,
+        explains: match (args.explain_all, args.explain) {
+            (true, _) => Explains::All,
+            (false, true) => Explains::Findings,
+            (false, false) => Explains::Nothing,
+        },
     };
+    if judging.policies.may_ask() {
+        // Of many objects at once, so that each provider is asked once.
+        let mut answers = Answers::new();
+        for some in subjects.chunks(ASKING) {
+            let found = answering.gather(None, |found| {
+                let mut known = answers.clone();
+                known.extend(found.clone());
+                questions(&judging, some, &known)
+            });
+            answers.extend(found);
+        }
+        judging.answers = answers;
+        problems.extend(answering.problems());
+    }
+    if let Err(error) = args.providers.finish(&answering) {
+        problems.push(Error::new(ErrorKind::Unreadable, error));
+    }
     let judged: Vec<Judged> = subjects
         .into_par_iter()
         .map(|subject| {
@@ -415,10 +458,13 @@ fn judge(
     let excluded = judged.iter().filter(|judged| judged.is_excluded).count();
     let mut reviewed = Vec::with_capacity(judged.len());
     let (mut findings, mut suppressed, mut why) = (Vec::new(), Vec::new(), Vec::new());
+    let mut explanations = Vec::new();
     // Of each the first object, and how many there are.
     let mut fights: BTreeMap<_, (Error, String, usize)> = BTreeMap::new();
     for (judged, ordinal) in judged.into_iter().zip(0..) {
         reviewed.push(judged.reviewed);
+        let told = judged.explained.into_iter();
+        explanations.extend(told.map(|(policy, why)| Explained { ordinal, policy, why }));
         findings.extend(judged.findings.into_iter().map(|finding| Finding { ordinal, ..finding }));
         let is_told = |one: &Suppressed| {
             !(args.rego.suppress_exceptions && matches!(one.why, Suppression::Rule { .. }))
@@ -466,6 +512,7 @@ fn judge(
         template: None,
         stats,
         traces,
+        explanations,
     })
 }
 

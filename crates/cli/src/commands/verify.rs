@@ -9,13 +9,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use portcullis::{
-    AdmissionMutators, ConstraintResult, Decision, Document, EnforcementPoint, Engine, EngineChoice, Error,
-    ErrorKind, Expansion, ExpansionSet, Inventory, Limits, Location, MutatorSet, Object, Outcome, Parent,
-    Places, PolicySet, PolicySettings, Resource, Review, Scopes, Severity, Source, TemplateInfo, Unsupported,
-    Uses, Verdict, World,
+    AdmissionMutators, Answers, ConstraintResult, Decision, Document, EnforcementPoint, Engine, EngineChoice,
+    Error, ErrorKind, Expansion, ExpansionSet, Inventory, Limits, Location, MutatorSet, Object, Outcome,
+    Parent, Places, PolicyCoverage, PolicySet, PolicySettings, Provider, Questions, Resource, Review, Scopes,
+    Severity, Source, TemplateInfo, Unsupported, Uses, Verdict, World,
 };
+use portcullis_providers::{Answering, Recorded};
 use portcullis_report::verify::{
-    CaseResult, Failure, Status, SuiteResult, TestCoverage, TestResult, VerifyReport,
+    CaseResult, CoveredFile, Failure, MutationResult, Status, SuiteResult, TestCoverage, TestResult,
+    VerifyReport,
 };
 use portcullis_report::{self as report, ExitStatus, Problem, count, human};
 use portcullis_sources::{self as read, Choice, InputFile};
@@ -24,6 +26,7 @@ use rayon::prelude::*;
 
 use crate::args::{Selection, VerifyArgs};
 use crate::commands::evaluation::Evaluating;
+use crate::commands::mutants::Specimens;
 use crate::commands::mutating::Admission;
 use crate::commands::rego_tests;
 use crate::commands::second::{Second, Tally};
@@ -41,7 +44,12 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
     let evaluating = Evaluating::new(&args.evaluation);
     let unsupported = Unsupported::allowed(args.allow_unsupported);
     let tally = args.second.cross_check.then(Tally::default);
+    let (answering, found) = args.providers.open(&providers_of(&files, args, &limits));
+    problems.extend(found);
+    let coverage = args.wants_coverage().then(PolicyCoverage::default);
+    let specimens = args.mutants.is_asked().then(Specimens::default);
     let runner = Runner {
+        answering: &answering,
         limits,
         selection: args.run.as_ref(),
         evaluating,
@@ -49,6 +57,8 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
         engines: args.engine.choice(),
         is_in_both: tally.is_some(),
         tally: tally.as_ref(),
+        coverage: coverage.as_ref(),
+        specimens: specimens.as_ref(),
     };
     let results: Vec<_> = files.par_iter().map(|file| runner.file(file)).collect();
     let mut suites = Vec::new();
@@ -60,10 +70,16 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
             None => {}
         }
     }
+    if let Err(error) = args.providers.finish(&answering) {
+        problems.push(Error::new(ErrorKind::Unreadable, error));
+    }
+    let mutation = specimens.map(|specimens| specimens.run(&evaluating, args.mutants.mutate_min));
     let tested = rego_tests::run(args, &evaluating);
     problems.extend(tested.problems);
     suites.extend(tested.suites);
-    let covered = TestCoverage { files: tested.covered, least: args.coverage_min };
+    let mut places = coverage.as_ref().map(PolicyCoverage::places).unwrap_or_default();
+    places.extend(tested.covered);
+    let covered = TestCoverage { files: CoveredFile::all(places), least: args.coverage_min };
     // Where no test could be run, nothing is known of it.
     let coverage = (args.wants_coverage() && !covered.files.is_empty()).then_some(covered);
     let has_errors =
@@ -82,6 +98,7 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
         Some(Status::Broken) => ExitStatus::Error,
         Some(Status::Failed) => ExitStatus::Violations,
         _ if coverage.as_ref().is_some_and(TestCoverage::is_too_little) => ExitStatus::Violations,
+        _ if mutation.as_ref().is_some_and(MutationResult::is_too_little) => ExitStatus::Violations,
         _ => ExitStatus::Success,
     };
     let passed = status == ExitStatus::Success;
@@ -89,7 +106,7 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
         tally.write();
     }
     human::write_problems(&Problem::all(&problems), &mut anstream::stderr().lock())?;
-    let report = VerifyReport { suites, passed, verbose: args.verbose, coverage, template };
+    let report = VerifyReport { suites, passed, verbose: args.verbose, coverage, mutation, template };
     // What is wrong with files that are no suites is in none of its forms, and was written above.
     report::destination::write_all(&args.output, &report, &[])?;
     Ok(status)
@@ -104,8 +121,19 @@ pub fn language_differences(
     engines: EngineChoice,
 ) -> Vec<Error> {
     let unsupported = Unsupported::allowed(true);
-    let runner =
-        Runner { limits, selection: None, evaluating, unsupported, engines, is_in_both: true, tally: None };
+    let answering = Answering::new(Recorded::default(), None);
+    let runner = Runner {
+        answering: &answering,
+        limits,
+        selection: None,
+        evaluating,
+        unsupported,
+        engines,
+        is_in_both: true,
+        tally: None,
+        coverage: None,
+        specimens: None,
+    };
     let found = files.par_iter().filter_map(|file| runner.file(&InputFile::new(file)));
     let cases = found.flat_map_iter(|suite| suite.parts.into_iter().flat_map(|test| test.parts));
     let of_case = |case: CaseResult| {
@@ -154,17 +182,47 @@ fn nothing_selected(args: &VerifyArgs, suites: &[SuiteResult]) -> Option<Error> 
     })
 }
 
-struct Runner<'a> {
-    limits: Limits,
-    selection: Option<&'a Selection>,
-    evaluating: Evaluating,
-    unsupported: Unsupported,
+/// The Providers among the files of suites, if they are to be asked.
+fn providers_of(files: &[InputFile], args: &VerifyArgs, limits: &Limits) -> Vec<Provider> {
+    const GROUP: &[u8] = b"externaldata.gatekeeper.sh";
+    if !args.providers.live_providers && args.providers.record_provider_answers.is_none() {
+        return Vec::new();
+    }
+    let mut providers = Vec::new();
+    for file in files {
+        // What cannot be read is told where it is needed.
+        let Ok(bytes) = read::read_bytes(file, limits) else { continue };
+        if !bytes.windows(GROUP.len()).any(|window| window == GROUP) {
+            continue;
+        }
+        for document in Document::read_bytes(&file.name, bytes, limits).0 {
+            if let (Some(Resource::Provider(provider)), _) =
+                Resource::read_for(&document, Uses::POLICIES.with_providers(true))
+            {
+                providers.push(provider);
+            }
+        }
+    }
+    providers
+}
+
+pub(super) struct Runner<'a> {
+    /// Who says what providers of external data answer.
+    pub(super) answering: &'a Answering,
+    pub(super) limits: Limits,
+    pub(super) selection: Option<&'a Selection>,
+    pub(super) evaluating: Evaluating,
+    pub(super) unsupported: Unsupported,
     /// Which program of templates is run.
-    engines: EngineChoice,
+    pub(super) engines: EngineChoice,
     /// Whether the other program of templates that have two is run as well.
-    is_in_both: bool,
+    pub(super) is_in_both: bool,
     /// Counts what a second evaluator says, if it is asked.
-    tally: Option<&'a Tally>,
+    pub(super) tally: Option<&'a Tally>,
+    /// Collects what is reached of templates, if that is asked for.
+    pub(super) coverage: Option<&'a PolicyCoverage>,
+    /// Keeps tests whose templates are mutated, if that is asked for.
+    pub(super) specimens: Option<&'a Specimens>,
 }
 
 impl Runner<'_> {
@@ -256,13 +314,20 @@ impl Runner<'_> {
             // What is not done about it is a warning.
             Ok(None) => return result,
             Ok(Some(compiled)) => {
+                if let Some(coverage) = self.coverage {
+                    compiled.policies.expect_in(coverage);
+                }
                 let timeout = self.evaluating.timeout();
                 let second = self.tally.map(|tally| Second::new(compiled.in_rego(), timeout, tally));
                 let case = |case: &Case| {
                     let run = !case.skip && self.selects_case(test, case);
-                    run_case(case, run.then_some(&compiled), &files, &self.evaluating, second.as_ref())
+                    run_case(case, run.then_some(&compiled), &files, self, second.as_ref())
                 };
                 result.parts = test.cases.iter().map(case).collect();
+                if let Some(specimens) = self.specimens {
+                    let statuses: Vec<Status> = result.parts.iter().map(|case| case.status).collect();
+                    specimens.keep(test, &compiled, &files, &self.evaluating, &statuses);
+                }
             }
         }
         let cases = result.parts.iter().map(|case| case.status).max();
@@ -278,9 +343,9 @@ fn owns(suite: &Suite, test: &Test) -> bool {
 }
 
 /// Reads what suites name, relative to them.
-struct Files<'a> {
-    directory: &'a Path,
-    limits: &'a Limits,
+pub(super) struct Files<'a> {
+    pub(super) directory: &'a Path,
+    pub(super) limits: &'a Limits,
 }
 
 impl Files<'_> {
@@ -307,6 +372,24 @@ impl Files<'_> {
     }
 }
 
+impl Files<'_> {
+    /// The answers of providers in a file.
+    fn answers(&self, path: &str, by: &Location) -> Result<Answers, Failure> {
+        let file = self.directory.join(path);
+        if read::elsewhere::leads_out(self.directory, &file) {
+            let message = format!("the answers `{path}` are not read: they lie outside of what was fetched");
+            return Err(broken(by, message, &[]));
+        }
+        let read = read::read_bytes(&InputFile::new(&file), self.limits).map_err(|error| error.to_string());
+        let recorded = read.and_then(|bytes| {
+            let text = String::from_utf8(bytes).map_err(|error| error.to_string())?;
+            Recorded::read(&text).map_err(|error| error.to_string())
+        });
+        let error = |error: String| broken(by, format!("the answers of providers in `{path}`: {error}"), &[]);
+        recorded.map(|recorded| recorded.answers().clone()).map_err(error)
+    }
+}
+
 fn separate(problems: Vec<Error>) -> (Vec<Error>, Vec<Error>) {
     problems.into_iter().partition(|problem| problem.severity() == Severity::Error)
 }
@@ -321,19 +404,23 @@ fn broken(location: &Location, message: impl Into<String>, errors: &[Error]) -> 
 }
 
 /// What the cases of a test are judged by.
-struct Compiled {
-    policies: PolicySet,
+pub(super) struct Compiled {
+    pub(super) policies: PolicySet,
     /// The same where the other program of its template is run, if there is one and it is to be asked.
-    other: Option<PolicySet>,
-    expansions: ExpansionSet,
+    pub(super) other: Option<PolicySet>,
+    pub(super) expansions: ExpansionSet,
     /// None if the test does not mutate.
-    mutators: Option<Changing>,
+    pub(super) mutators: Option<Changing>,
     /// Whether what is asserted is that mutating admission policies deny: they are what the test is about.
-    is_about_admission: bool,
+    pub(super) is_about_admission: bool,
+    /// What providers of external data answer.
+    pub(super) answers: Recorded,
+    /// What the policies are compiled of: the template, and the constraint.
+    pub(super) resources: Vec<Resource>,
 }
 
 /// What changes the objects of a test.
-struct Changing {
+pub(super) struct Changing {
     mutators: MutatorSet,
     /// The API server's own policies.
     admission: Vec<Resource>,
@@ -341,8 +428,15 @@ struct Changing {
 
 impl Compiled {
     fn empty(expansions: ExpansionSet, mutators: Option<Changing>) -> Self {
-        let policies = PolicySet::empty();
-        Self { policies, other: None, expansions, mutators, is_about_admission: false }
+        Self {
+            policies: PolicySet::empty(),
+            other: None,
+            expansions,
+            mutators,
+            is_about_admission: false,
+            answers: Recorded::default(),
+            resources: Vec::new(),
+        }
     }
 
     /// The policies as they are in Rego, if that is what is run or could be.
@@ -352,14 +446,14 @@ impl Compiled {
 }
 
 /// What evaluates the one template of a test.
-fn engine_of(policies: &PolicySet) -> Option<Engine> {
+pub(super) fn engine_of(policies: &PolicySet) -> Option<Engine> {
     policies.templates().next().map(TemplateInfo::engine)
 }
 
 /// The policies of a test, or why there are none; `None` if its template is in an engine that there is not,
 /// and that is allowed. A test with `invalid: true` gets an empty set if its constraint is refused as it
 /// should.
-fn compile(
+pub(super) fn compile(
     test: &Test,
     files: &Files<'_>,
     runner: &Runner<'_>,
@@ -388,6 +482,10 @@ fn compile(
         [] => None,
         paths => Some(mutators(paths, files, at, warnings)?),
     };
+    let mut answers = Recorded::default();
+    for path in &test.provider_answers {
+        answers.extend(files.answers(path, at)?);
+    }
     if is_about_admission && test.invalid {
         let message =
             "`invalid` is about the parameters of a constraint, and a mutating admission policy has none";
@@ -419,6 +517,7 @@ fn compile(
     let all: Vec<Resource> = [template].into_iter().chain(constraint).collect();
     let settings = |engines| PolicySettings { engines, ..PolicySettings::default() };
     let (policies, found) = PolicySet::from_resources_in(all.iter().cloned(), &settings(runner.engines));
+    let resources = all.clone();
     let has_other = policies.templates().any(|template| template.other_engine().is_some());
     let other = (runner.is_in_both && has_other).then(|| {
         let engines = match runner.engines {
@@ -436,9 +535,13 @@ fn compile(
         problems.retain(|problem| problem.kind() != ErrorKind::MissingTemplate);
     }
     match (test.invalid, problems.is_empty()) {
-        (false, true) => {
-            Ok(Some(Compiled { policies, other, expansions, mutators, is_about_admission: false }))
-        }
+        (false, true) => Ok(Some(Compiled {
+            policies,
+            other,
+            answers,
+            resources,
+            ..Compiled::empty(expansions, mutators)
+        })),
         (false, false) => Err(broken(at, "the policy cannot be used", &problems)),
         (true, _) if problems.iter().any(|error| error.kind() == ErrorKind::SchemaValidation) => {
             Ok(Some(Compiled::empty(expansions, mutators)))
@@ -617,7 +720,7 @@ fn run_case(
     case: &Case,
     compiled: Option<&Compiled>,
     files: &Files<'_>,
-    evaluating: &Evaluating,
+    runner: &Runner<'_>,
     second: Option<&Second<'_>>,
 ) -> CaseResult {
     let started = Instant::now();
@@ -636,12 +739,37 @@ fn run_case(
             result.failures = otherwise.into_iter().chain(unmet).collect();
         }
         Ok(Reviewed { review, implied, inventory, otherwise, .. }) => {
-            let deadline = evaluating.deadline();
-            let world = evaluating.world(&inventory, &deadline);
-            let outcome = policies.review_with(&review, &implied, &world, EnforcementPoint::CommandLine);
+            let deadline = runner.evaluating.deadline();
+            let world = runner.evaluating.world(&inventory, &deadline);
+            let mut answers = Answers::new();
+            let answer = |questions: &Questions| {
+                let mut known = compiled.answers.answer(questions);
+                let mut open = Questions::default();
+                for question in questions.iter().filter(|question| !known.answers(question)) {
+                    // As many as there were before.
+                    let _ = open.ask(question.clone());
+                }
+                known.extend(runner.answering.answer(&open, None));
+                known
+            };
+            let watched = runner.coverage.map_or(world, |coverage| world.with_coverage(coverage));
+            let point = EnforcementPoint::CommandLine;
+            let outcome = policies.review_asking(&review, &implied, &watched, point, &mut answers, answer);
+            let world = world.with_answers(&answers);
             let decision = Decision::from(&outcome);
             let unmet = case.assertions.iter().filter_map(|assertion| check(assertion, &decision));
             result.failures = otherwise.into_iter().chain(unmet).collect();
+            let open = outcome.questions();
+            if !open.is_empty() {
+                // What the assertions say of it means nothing.
+                let asked: Vec<String> = open.iter().map(ToString::to_string).collect();
+                let details = Problem::of(&Error::new(ErrorKind::Unanswered, asked.join("; ")).hint(
+                    "name a file with answers in `providerAnswers` of the test, or by `--provider-answers`",
+                ));
+                let message = "the policy asks providers of external data, and nobody answers";
+                let failure = broken(&case.location, message, &[]);
+                result.failures = vec![Failure { details: vec![details.to_string()], ..failure }];
+            }
             let other = compiled.other.as_ref().map(|other| {
                 let theirs = other.review_with(&review, &implied, &world, EnforcementPoint::CommandLine);
                 let found = otherwise_in(other, case, &outcome, &theirs, second.map(Second::tally));
@@ -727,14 +855,14 @@ fn verdict(verdict: &Verdict) -> &'static str {
 }
 
 /// What a case is about.
-struct Reviewed {
-    review: Review,
+pub(super) struct Reviewed {
+    pub(super) review: Review,
     /// What that implies.
-    implied: Vec<Review>,
+    pub(super) implied: Vec<Review>,
     /// What it may be compared with.
-    inventory: Inventory,
+    pub(super) inventory: Inventory,
     /// That the mutators made another object than they should.
-    otherwise: Option<Failure>,
+    pub(super) otherwise: Option<Failure>,
     /// Why mutating admission policies deny it.
     denied: Vec<String>,
 }
@@ -749,7 +877,7 @@ fn places_of(objects: &[Object]) -> Places {
     Places::new(scopes)
 }
 
-fn review_of(
+pub(super) fn review_of(
     case: &Case,
     compiled: &Compiled,
     files: &Files<'_>,
@@ -847,7 +975,7 @@ fn review_of(
 }
 
 /// Whether an assertion holds; if not, what came instead.
-fn check(assertion: &Assertion, decision: &Decision<'_>) -> Option<Failure> {
+pub(super) fn check(assertion: &Assertion, decision: &Decision<'_>) -> Option<Failure> {
     let said = decision.findings.iter().map(|finding| {
         let message = finding.message.to_owned();
         let line = if finding.is_error() {

@@ -8,6 +8,7 @@
 )]
 
 mod admission;
+mod authoring;
 mod bench;
 mod cluster;
 mod config_file;
@@ -17,6 +18,7 @@ mod cross_check;
 mod deploy;
 mod engines;
 mod expand;
+mod external_data;
 mod field;
 mod field_cases;
 mod folders;

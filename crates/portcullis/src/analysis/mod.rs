@@ -13,6 +13,7 @@ mod call_graph;
 mod inventory_read;
 #[cfg(feature = "lint")]
 mod lint;
+mod mutants;
 mod operations;
 mod reads;
 mod recursion;
@@ -34,6 +35,7 @@ pub(crate) use call_graph::{CallGraph, ParsedModule};
 pub use inventory_read::InventoryRead;
 #[cfg(feature = "lint")]
 pub use lint::Explanation;
+pub use mutants::{Mutant, MutantKind};
 pub(crate) use operations::Mention;
 pub(crate) use rule_reads::RulesTold;
 pub(crate) use template_rules::locate;

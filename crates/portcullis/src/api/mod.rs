@@ -14,6 +14,7 @@ pub(crate) mod exception;
 pub(crate) mod expansion_template;
 pub(crate) mod matching;
 pub(crate) mod mutator;
+pub(crate) mod provider;
 pub(crate) mod sync_set;
 pub(crate) mod template;
 pub(crate) mod text;
@@ -31,6 +32,7 @@ pub use constraint::Constraint;
 pub use exception::PolicyException;
 pub use expansion_template::ExpansionTemplate;
 pub use mutator::Mutator;
+pub use provider::Provider;
 pub use sync_set::SyncSet;
 pub use template::{ConstraintTemplate, Engine, EngineChoice, RegoVersion};
 
@@ -62,6 +64,9 @@ pub enum Resource {
     /// Says which objects stand for others that will be made of them. Only who says that it expands objects gets
     /// them ([`Resource::read_for`]); for all others they are [`Resource::Unsupported`].
     ExpansionTemplate(Box<ExpansionTemplate>),
+    /// Somebody outside whom policies ask. Only who can ask providers gets them ([`Resource::read_for`]); for all others
+    /// they are [`Resource::Unsupported`].
+    Provider(Provider),
     /// One of the API server's own policies: what has to hold, or what is changed. Those that change objects are
     /// [`Resource::Unsupported`] for who does not use mutators.
     AdmissionPolicy(Box<AdmissionPolicy>),
@@ -117,10 +122,7 @@ const GROUPS: &[(&str, &[KnownKind])] = &[
         "expansion.gatekeeper.sh",
         &[("ExpansionTemplate", Kind::ExpansionTemplate, Scope::Cluster, &["v1beta1", "v1alpha1"])],
     ),
-    (
-        "externaldata.gatekeeper.sh",
-        &[("Provider", Kind::Unsupported(WITHOUT_DATA), Scope::Cluster, &["v1beta1", "v1alpha1"])],
-    ),
+    ("externaldata.gatekeeper.sh", &[("Provider", Kind::Provider, Scope::Cluster, &["v1beta1", "v1alpha1"])]),
     (
         "connection.gatekeeper.sh",
         &[("Connection", Kind::Unsupported("nothing is exported to it"), Scope::Namespaced, &["v1alpha1"])],
@@ -222,6 +224,7 @@ pub(crate) fn used_groups(uses: Uses) -> impl Iterator<Item = &'static str> {
     let is_used = move |kind: &Kind| match kind {
         Kind::Mutator(_) => uses.mutators,
         Kind::ExpansionTemplate => uses.expansions,
+        Kind::Provider => uses.providers,
         _ => false,
     };
     let used = GROUPS.iter().filter(move |(_, kinds)| kinds.iter().any(|(_, kind, ..)| is_used(kind)));
@@ -236,6 +239,7 @@ pub fn unsupported_kinds(uses: Uses) -> impl Iterator<Item = Gvk> {
             Kind::Unsupported(_) => true,
             Kind::Mutator(_) => !uses.mutators,
             Kind::ExpansionTemplate => !uses.expansions,
+            Kind::Provider => !uses.providers,
             _ => false,
         };
         let unsupported = kinds.iter().filter(move |(_, kind, ..)| is_unsupported(kind));
@@ -286,11 +290,13 @@ pub struct Uses {
     pub mutators: bool,
     /// Expansion templates: what objects imply is judged.
     pub expansions: bool,
+    /// Providers of external data: they are asked, or somebody has recorded what they say.
+    pub providers: bool,
 }
 
 impl Uses {
     /// Nothing but policies.
-    pub const POLICIES: Self = Self { mutators: false, expansions: false };
+    pub const POLICIES: Self = Self { mutators: false, expansions: false, providers: false };
 
     /// The same, and mutators if so.
     #[must_use]
@@ -302,6 +308,12 @@ impl Uses {
     #[must_use]
     pub const fn with_expansions(self, expansions: bool) -> Self {
         Self { expansions, ..self }
+    }
+
+    /// The same, and providers if so.
+    #[must_use]
+    pub const fn with_providers(self, providers: bool) -> Self {
+        Self { providers, ..self }
     }
 }
 
@@ -315,6 +327,7 @@ enum Kind {
     AdmissionReview,
     Mutator(MutatorKind),
     ExpansionTemplate,
+    Provider,
     /// Known, and nothing is done for it: what that means.
     Unsupported(&'static str),
 }
@@ -440,12 +453,18 @@ fn read_object(document: &Document, object: Object, uses: Uses, errors: &mut Vec
             let template = ExpansionTemplate::read(document, object, errors);
             Some(Resource::ExpansionTemplate(Box::new(template)))
         }
+        Kind::Provider if uses.providers => Provider::read(document, &object, errors).map(Resource::Provider),
         // A misspelt one is reported already.
-        Kind::Mutator(_) | Kind::ExpansionTemplate | Kind::Unsupported(_) if exact.is_none() => None,
-        Kind::Mutator(_) | Kind::ExpansionTemplate | Kind::Unsupported(_) => {
+        Kind::Mutator(_) | Kind::ExpansionTemplate | Kind::Provider | Kind::Unsupported(_)
+            if exact.is_none() =>
+        {
+            None
+        }
+        Kind::Mutator(_) | Kind::ExpansionTemplate | Kind::Provider | Kind::Unsupported(_) => {
             let undone = match kind {
                 Kind::Unsupported(undone) => undone,
                 Kind::ExpansionTemplate => WITHOUT_EXPANSION,
+                Kind::Provider => WITHOUT_DATA,
                 _ => WITHOUT_MUTATORS,
             };
             let message = format!("`{}` of Gatekeeper is not supported: {undone}", gvk.kind);

@@ -25,4 +25,4 @@ pub use input::ModuleInput;
 pub use packages::Packages;
 pub use rule::{ModuleRule, ModuleRuleKind};
 pub use set::{ModuleSet, RuleResult};
-pub use testing::{FileCoverage, ModuleTest, ModuleTestResult, ModuleTests, TestVerdict};
+pub use testing::{ModuleTest, ModuleTestResult, ModuleTests, TestVerdict};

@@ -256,6 +256,7 @@ impl ModuleSet {
             watch: world.watch(),
             now_ns: world.now_ns(),
             seed: world.seed(),
+            answers: world.answers(),
             strict_builtin_errors: self.strict,
             indexes: None,
             special: None,

@@ -1,6 +1,6 @@
 //! Unit tests of files of Rego: rules that begin with `test_`, which have to be true.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::analysis::{self, CallGraph};
 use crate::api::template::Text;
 use crate::document::Document;
 use crate::error::Error;
-use crate::program::EvaluationError;
+use crate::program::{CoveredKind, CoveredPlace, EvaluationError, conditions};
 use crate::source::{Location, Source};
 use crate::value::{self, Value};
 use crate::world::World;
@@ -32,6 +32,8 @@ pub struct ModuleTests {
     sources: Vec<Arc<Source>>,
     /// What is not counted as covered: tests themselves, by module.
     spared: Vec<Vec<Span>>,
+    /// Statements that may hold or not.
+    conditions: Vec<(usize, Span)>,
     data: Value,
     coverage: Coverage,
 }
@@ -106,26 +108,6 @@ pub enum TestVerdict {
     },
 }
 
-/// How many lines of a file were reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct FileCoverage {
-    /// The file.
-    pub file: Arc<str>,
-    /// Lines with a statement or the head of a rule that was reached.
-    pub covered: usize,
-    /// The other lines that have one, in order.
-    pub uncovered: Vec<u32>,
-}
-
-impl FileCoverage {
-    /// Lines that have a statement or the head of a rule.
-    #[must_use]
-    pub fn lines(&self) -> usize {
-        self.covered + self.uncovered.len()
-    }
-}
-
 impl ModuleTests {
     /// How many tests files have, as far as their text is Rego. Without any there is nothing to compile.
     #[must_use]
@@ -177,7 +159,8 @@ impl ModuleTests {
                 let sources = files.iter().map(|file| file.source.clone()).collect();
                 let tests = tests.into_values().collect();
                 let data = data.to_value();
-                (Self { tests, programs, sources, spared, data, coverage }, errors)
+                let conditions = conditions(&modules);
+                (Self { tests, programs, sources, spared, conditions, data, coverage }, errors)
             }
             Err(found) => {
                 let found = found.iter();
@@ -193,6 +176,7 @@ impl ModuleTests {
             programs: Vec::new(),
             sources: Vec::new(),
             spared: Vec::new(),
+            conditions: Vec::new(),
             data: Value::new_object(),
             coverage: Coverage::default(),
         }
@@ -215,6 +199,7 @@ impl ModuleTests {
             watch: world.watch(),
             now_ns: world.now_ns(),
             seed: world.seed(),
+            answers: world.answers(),
             strict_builtin_errors: false,
             indexes: None,
             special: None,
@@ -247,42 +232,27 @@ impl ModuleTests {
                 *own == module && whole.start <= span.start && span.end <= whole.end && span != *whole
             })
         };
-        let reached = program.statements().enumerate().filter(|(mark, _)| coverage.is_reached(*mark));
-        let (module, span) = reached.map(|(_, place)| place).filter(|place| inside(*place)).last()?;
+        let statements = coverage.statements(program).into_iter();
+        let reached = statements.filter(|one| one.is_reached).map(|one| (one.module, one.span));
+        let (module, span) = reached.rev().find(|place| inside(*place))?;
         Some(Location::new(self.sources.get(module)?.clone(), span.start..span.end))
     }
 
-    /// Which lines of the files the tests reached that were run; tests themselves do not count.
+    /// What the tests that were run reached of the files; tests themselves do not count.
     #[must_use]
-    pub fn coverage(&self) -> Vec<FileCoverage> {
-        let mut lines: BTreeMap<usize, (BTreeSet<u32>, BTreeSet<u32>)> = BTreeMap::new();
+    pub fn coverage(&self) -> Vec<CoveredPlace> {
         let Some(program) = self.programs.first() else { return Vec::new() };
-        for (mark, (module, span)) in program.statements().enumerate() {
-            let Some(source) = self.sources.get(module) else { continue };
-            let is_test = self
-                .spared
-                .get(module)
-                .into_iter()
-                .flatten()
-                .any(|test| test.start <= span.start && span.end <= test.end);
-            if is_test {
-                continue;
-            }
-            let (all, covered) = lines.entry(module).or_default();
-            let line = source.line(span.start);
-            all.insert(line);
-            if self.coverage.is_reached(mark) {
-                covered.insert(line);
-            }
-        }
-        let files = lines.into_iter().filter_map(|(module, (all, covered))| {
-            Some(FileCoverage {
-                file: self.sources.get(module)?.name().clone(),
-                covered: covered.len(),
-                uncovered: all.difference(&covered).copied().collect(),
-            })
+        let is_spared = |module: usize, span: Span| {
+            let mut tests = self.spared.get(module).into_iter().flatten();
+            tests.any(|test| test.start <= span.start && span.end <= test.end)
+        };
+        let statements = self.coverage.statements(program).into_iter();
+        let places = statements.filter(|one| !is_spared(one.module, one.span)).filter_map(|one| {
+            let range = one.span.start..one.span.end;
+            let location = Location::new(self.sources.get(one.module)?.clone(), range);
+            Some(CoveredPlace::new(location, CoveredKind::of(&one, &self.conditions), &one))
         });
-        files.collect()
+        places.collect()
     }
 }
 

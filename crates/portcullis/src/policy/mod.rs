@@ -39,12 +39,12 @@ use exclusions::Exclusions;
 use index::Index;
 
 use crate::api::template::EngineChoice;
-use crate::api::{Config, Process, Resource};
+use crate::api::{Config, Process, Provider, Resource};
 use crate::document::Document;
 use crate::error::Error;
 use crate::names::{Gvk, TemplateName};
 use crate::object::Object;
-use crate::program::Program;
+use crate::program::{PolicyCoverage, Program};
 use crate::scope::Scopes;
 
 /// Kinds that every review may need to know: the Namespaces, and what says where the objects of a kind live.
@@ -118,6 +118,8 @@ struct Inner {
     config: Option<Arc<str>>,
     /// Kinds that the Config and SyncSets ask to cache.
     synced: Vec<Gvk>,
+    /// By name.
+    providers: Box<[Provider]>,
     /// What others know it by.
     identity: Arc<()>,
 }
@@ -153,6 +155,13 @@ impl PolicySet {
     #[must_use]
     pub fn from_resources(resources: impl IntoIterator<Item = impl Into<Prepared>>) -> (Self, Vec<Error>) {
         Self::from_resources_in(resources, &PolicySettings::default())
+    }
+
+    /// Tells a coverage what there is of templates to be reached, so that what is never evaluated is not left out.
+    pub fn expect_in(&self, coverage: &PolicyCoverage) {
+        for template in self.0.templates.values() {
+            template.program.expect_in(coverage);
+        }
     }
 
     /// As [`PolicySet::from_resources`], with settings.
@@ -225,6 +234,7 @@ impl PolicySet {
             exceptions: Box::default(),
             homes: self.0.homes.clone(),
             engines: self.0.engines,
+            providers: self.0.providers.clone(),
             config: self.0.config.clone(),
             synced: self.0.synced.clone(),
             identity: Arc::new(()),
@@ -267,6 +277,13 @@ impl PolicySet {
     #[must_use]
     pub fn synced_kinds(&self) -> &[Gvk] {
         &self.0.synced
+    }
+
+    /// The providers of external data, by name. Those who can ask do ([`crate::PolicySet::review_asking`]); nothing here
+    /// does.
+    #[must_use]
+    pub fn providers(&self) -> &[Provider] {
+        &self.0.providers
     }
 
     /// What of an object the policies may compare others with: the fields that they read, or all of it where

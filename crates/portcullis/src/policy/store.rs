@@ -15,7 +15,7 @@ use super::{
     Prepared, Template,
 };
 use crate::api::template::EngineChoice;
-use crate::api::{Config, Constraint, ConstraintTemplate, PolicyException, Resource, SyncSet};
+use crate::api::{Config, Constraint, ConstraintTemplate, PolicyException, Provider, Resource, SyncSet};
 use crate::error::{Error, ErrorKind};
 use crate::names::{AdmissionPolicyKey, ConstraintKey, Gvk, TemplateName};
 use crate::path::FieldPath;
@@ -35,6 +35,8 @@ pub enum Change {
     RemoveConfig(Arc<str>),
     /// A SyncSet is gone; its name.
     RemoveSyncSet(Arc<str>),
+    /// A provider of external data is gone; its name.
+    RemoveProvider(Arc<str>),
     /// An exception is gone; its name.
     RemoveException(Arc<str>),
     /// An admission policy is gone. Its bindings wait for it.
@@ -63,6 +65,7 @@ pub struct PolicyStore {
     constraints: BTreeMap<ConstraintKey, ConstraintEntry>,
     configs: BTreeMap<Arc<str>, Config>,
     sync_sets: BTreeMap<Arc<str>, SyncSet>,
+    providers: BTreeMap<Arc<str>, Provider>,
     exceptions: BTreeMap<Arc<str>, PolicyException>,
     admission: AdmissionEntries,
     homes: ConfigHomes,
@@ -139,6 +142,10 @@ impl PolicyStore {
                 self.sync_sets.remove(&name);
                 Vec::new()
             }
+            Change::RemoveProvider(name) => {
+                self.providers.remove(&name);
+                Vec::new()
+            }
             Change::RemoveException(name) => {
                 self.exceptions.remove(&name);
                 Vec::new()
@@ -170,6 +177,10 @@ impl PolicyStore {
             }
             (Resource::SyncSet(sync_set), Standing::Sound) => {
                 self.sync_sets.insert(sync_set.name.clone(), sync_set);
+                Vec::new()
+            }
+            (Resource::Provider(provider), Standing::Sound) => {
+                self.providers.insert(provider.name.clone(), provider);
                 Vec::new()
             }
             (Resource::AdmissionPolicy(policy), standing) => {
@@ -301,6 +312,7 @@ impl PolicyStore {
             exceptions: self.exceptions.values().map(CompiledException::compile).collect(),
             homes: self.homes.clone(),
             engines: self.engines,
+            providers: self.providers.values().cloned().collect(),
             config: config.map(|config| config.name.clone()),
             synced: synced.into_iter().collect(),
             identity: Arc::new(()),

@@ -89,6 +89,7 @@ impl PolicySet {
             exceptions: self.0.exceptions.clone(),
             homes: self.0.homes.clone(),
             engines: self.0.engines,
+            providers: self.0.providers.clone(),
             config: self.0.config.clone(),
             synced: self.0.synced.clone(),
             identity: Arc::new(()),

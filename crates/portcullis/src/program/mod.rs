@@ -5,6 +5,8 @@
 //! input.
 
 mod cel;
+mod coverage;
+mod follow;
 mod rego;
 
 use std::fmt;
@@ -13,8 +15,7 @@ use std::sync::Arc;
 pub(crate) use portcullis_rego::Base;
 pub use portcullis_rego::ComparingCost;
 use portcullis_rego::Indexes;
-pub(crate) use portcullis_rego::{Special, Workspace};
-use portcullis_value::{LimitKind, Limits, Watch};
+use portcullis_value::{Answers, LimitKind, Limits, Questions, Watch};
 
 use crate::analysis::{InventoryRead, ObjectRead, Told};
 use crate::api::template::EngineSource;
@@ -24,10 +25,13 @@ use crate::schema::Schema;
 use crate::source::Location;
 use crate::value::Value;
 
-use cel::CelProgram;
 pub(crate) use cel::{
     AnnotationAnswer, MutationForm, PolicyAnswer, PolicyDecision, PolicyProgram, PolicyView,
 };
+use cel::{CelProgram, OfConstraint, OfReview};
+pub(crate) use coverage::conditions;
+pub use coverage::{CoveredKind, CoveredPlace, PolicyCoverage};
+pub(crate) use follow::{Followed, FollowedFact, FollowedRule};
 use rego::RegoProgram;
 
 /// A place where a policy goes through objects of the inventory.
@@ -41,11 +45,36 @@ pub struct InventoryComparison {
     pub cost: ComparingCost,
 }
 
+/// What is made of a program once it is known what constraint it is for.
+#[derive(Debug)]
+pub(crate) enum Special {
+    /// The operations that are left for its parameters.
+    Rego(Box<portcullis_rego::Special>),
+    /// The variables that depend on it alone.
+    Cel(Box<OfConstraint>),
+}
+
+/// Where evaluations about one review run, one after the other, and what they hand on to each other.
+#[derive(Default)]
+pub(crate) struct Workspace {
+    rego: portcullis_rego::Workspace,
+    cel: OfReview,
+}
+
+impl Workspace {
+    /// For evaluations whose input has this value at a key.
+    pub(crate) fn of_input(key: &str, value: Value) -> Self {
+        Self { rego: portcullis_rego::Workspace::of_input(key, value), cel: OfReview::default() }
+    }
+}
+
 /// What came of one evaluation.
 pub(crate) struct Evaluation {
     pub(crate) result: Result<Vec<RawViolation>, EvaluationError>,
     pub(crate) prints: Vec<String>,
     pub(crate) steps: u64,
+    /// What it asks of the world outside and is not answered; the result is an error then.
+    pub(crate) questions: Questions,
 }
 
 /// One thing that a program says is wrong.
@@ -180,6 +209,14 @@ impl Program {
         }
     }
 
+    /// Whether it may ask the world outside.
+    pub(crate) fn may_ask(&self) -> bool {
+        match self {
+            Self::Rego(program) => program.may_ask(),
+            Self::Cel(_) | Self::Policy(_) => false,
+        }
+    }
+
     /// Whether its answers may rest on what is at a place of `input` or `data`, or below it. Unlike
     /// [`Self::object_reads`] these are never too few.
     pub(crate) fn may_rest_on(&self, base: Base, place: &[Option<&str>]) -> bool {
@@ -191,12 +228,36 @@ impl Program {
         }
     }
 
-    /// The program for inputs with this value at a key, if it would differ. Takes about as long as compiling.
+    /// The program for the evaluations of one constraint, whose inputs have this value at a key, if it would differ. Takes about as long as compiling.
     /// Never panics.
     pub(crate) fn specialise(&self, key: &str, value: &Value) -> Option<Special> {
         match self {
-            Self::Rego(program) => program.specialise(key, value),
+            Self::Rego(program) => {
+                program.specialise(key, value).map(|special| Special::Rego(Box::new(special)))
+            }
+            Self::Cel(program) => program.of_constraint().map(|made| Special::Cel(Box::new(made))),
+            Self::Policy(_) => None,
+        }
+    }
+
+    /// Why it says what it says of an input; none of what is not in Rego. Never panics.
+    pub(crate) fn follow(
+        &self,
+        input: &[(Value, Value)],
+        surroundings: &Surroundings<'_>,
+    ) -> Option<Followed> {
+        match self {
+            Self::Rego(program) => program.follow(input, surroundings),
             Self::Cel(_) | Self::Policy(_) => None,
+        }
+    }
+
+    /// Tells what there is to be reached.
+    pub(crate) fn expect_in(&self, coverage: &PolicyCoverage) {
+        match self {
+            Self::Rego(program) => program.expect_in(coverage),
+            Self::Cel(program) => program.expect_in(coverage),
+            Self::Policy(_) => {}
         }
     }
 
@@ -208,11 +269,16 @@ impl Program {
         surroundings: &Surroundings<'_>,
     ) -> Evaluation {
         match self {
-            Self::Rego(program) => program.evaluate(workspace, input, surroundings),
-            Self::Cel(program) => program.evaluate(input, surroundings),
+            Self::Rego(program) => program.evaluate(&mut workspace.rego, input, surroundings),
+            Self::Cel(program) => program.evaluate(&mut workspace.cel, input, surroundings),
             Self::Policy(_) => {
                 let message = "an admission policy was asked without its binding: please report this";
-                Evaluation { result: Err(EvaluationError::new(message)), prints: Vec::new(), steps: 0 }
+                Evaluation {
+                    result: Err(EvaluationError::new(message)),
+                    prints: Vec::new(),
+                    steps: 0,
+                    questions: Questions::default(),
+                }
             }
         }
     }
@@ -242,4 +308,7 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) watch: Option<&'a dyn Watch>,
     pub(crate) now_ns: Option<i64>,
     pub(crate) seed: u64,
+    pub(crate) answers: Option<&'a Answers>,
+    /// Who wants to know what is reached.
+    pub(crate) coverage: Option<&'a PolicyCoverage>,
 }

@@ -14,11 +14,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
 use portcullis_rego::{
-    Base, Environment, EvalError, EvalErrorKind, Indexes, Input, Query, Special, Unit, Workspace,
+    Base, Coverage, Environment, EvalError, EvalErrorKind, Indexes, Input, Made, Query, Unit, Workspace,
 };
 use portcullis_rego_syntax::Span;
+use portcullis_value::{ProviderFailure, Questions};
 
-use super::{Evaluation, EvaluationError, InventoryComparison, RawViolation, Surroundings};
+use super::coverage::{self, CoveredKind, CoveredPlace, PolicyCoverage};
+use super::follow::Followed;
+use super::{Evaluation, EvaluationError, InventoryComparison, RawViolation, Special, Surroundings};
 use crate::analysis::{self, CallGraph, InventoryRead, Told};
 use crate::api::template::RegoSource;
 use crate::document::Document;
@@ -35,6 +38,46 @@ pub(crate) struct RegoProgram {
     told: Arc<Told>,
     /// What its answers may rest on; worked out when it is first asked for.
     rests_on: OnceLock<portcullis_rego::Reads>,
+    may_ask: bool,
+    looks: Looks,
+    /// The same with marks; made when it is first asked for.
+    marked: OnceLock<Option<Marked>>,
+}
+
+/// What of an answer a policy looks at that says that it is none: by its text, without comments.
+#[derive(Clone, Copy, Debug, Default)]
+struct Looks {
+    /// `errors`.
+    errors: bool,
+    /// `system_error` or `status_code`.
+    of_all: bool,
+}
+
+impl Looks {
+    fn of<'t>(texts: impl Iterator<Item = &'t str>) -> Self {
+        let mut looks = Self::default();
+        for line in texts.flat_map(str::lines) {
+            let code = line.split('#').next().unwrap_or_default();
+            looks.of_all |= code.contains("system_error") || code.contains("status_code");
+            looks.errors |= code.contains("errors");
+        }
+        looks
+    }
+
+    /// Whether a failure is something that it looks at.
+    const fn covers(self, failure: ProviderFailure) -> bool {
+        match failure {
+            ProviderFailure::OfAll => self.of_all,
+            ProviderFailure::Silence => self.of_all || self.errors,
+        }
+    }
+}
+
+/// A program that tells which of its statements are reached.
+struct Marked {
+    program: portcullis_rego::Program,
+    /// Where each of its statements stands, if that is known, and what it is.
+    places: Vec<(Option<Location>, CoveredKind)>,
 }
 
 impl RegoProgram {
@@ -63,6 +106,9 @@ impl RegoProgram {
                     document: document.clone(),
                     told: Arc::new(Told::new(texts.clone(), modules.iter().map(|parsed| &parsed.module))),
                     rests_on: OnceLock::new(),
+                    looks: Looks::of(texts.iter().map(|text| &*text.text)),
+                    may_ask: texts.iter().any(|text| text.text.contains("external_data")),
+                    marked: OnceLock::new(),
                 };
                 (Some(program), errors)
             }
@@ -121,6 +167,11 @@ impl RegoProgram {
         self.rests_on.get_or_init(|| self.program.reads()).meet(base, place)
     }
 
+    /// Whether it may ask the world outside: it has the name of what asks, wherever that stands.
+    pub(super) fn may_ask(&self) -> bool {
+        self.may_ask
+    }
+
     /// Makes what evaluations over these objects look up. Never panics: what cannot be made is met by the
     /// evaluations that need it.
     pub(super) fn prepare(&self, indexes: &Indexes) {
@@ -128,7 +179,7 @@ impl RegoProgram {
     }
 
     /// The program for inputs with this value at a key.
-    pub(super) fn specialise(&self, key: &str, value: &Value) -> Option<Special> {
+    pub(super) fn specialise(&self, key: &str, value: &Value) -> Option<portcullis_rego::Special> {
         // A defect in it must not be one of all evaluations.
         catch_unwind(AssertUnwindSafe(|| self.program.specialise(key, value))).ok().flatten()
     }
@@ -148,20 +199,127 @@ impl RegoProgram {
             watch: surroundings.watch,
             now_ns: surroundings.now_ns,
             seed: surroundings.seed,
+            answers: surroundings.answers,
             strict_builtin_errors: false,
             indexes: surroundings.indexes,
-            special: surroundings.special,
+            special: match surroundings.special {
+                Some(Special::Rego(special)) => Some(special),
+                Some(Special::Cel(_)) | None => None,
+            },
         };
-        let caught = catch_unwind(AssertUnwindSafe(|| self.program.evaluate_in(workspace, &environment)));
+        let caught = catch_unwind(AssertUnwindSafe(|| match surroundings.coverage {
+            None => self.program.evaluate_in(workspace, &environment),
+            Some(coverage) => self.evaluate_covered(workspace, &environment, coverage),
+        }));
         let Ok(evaluation) = caught else {
             let result = Err(EvaluationError::new("the evaluation panicked: please report this"));
-            return Evaluation { result, prints: Vec::new(), steps: 0 };
+            return Evaluation { result, prints: Vec::new(), steps: 0, questions: Questions::default() };
         };
         let result = match &evaluation.result {
-            Ok(value) => violations(value),
+            Ok(value) => violations(value).and_then(|found| match &evaluation.failed_answer {
+                // It rests on an answer that is none, and does not look whether it is one.
+                Some((failure, why)) if found.is_empty() && !self.looks.covers(*failure) => {
+                    Err(EvaluationError::new(format!(
+                        "{why}; the policy looks at neither `system_error` nor `errors`, so that it would pass"
+                    )))
+                }
+                _ => Ok(found),
+            }),
             Err(error) => Err(self.evaluation_error(error)),
         };
-        Evaluation { result, prints: evaluation.prints, steps: evaluation.steps }
+        let portcullis_rego::Evaluation { prints, steps, questions, .. } = evaluation;
+        Evaluation { result, prints, steps, questions }
+    }
+
+    fn evaluate_covered(
+        &self,
+        workspace: &mut Workspace,
+        environment: &Environment<'_>,
+        coverage: &PolicyCoverage,
+    ) -> portcullis_rego::Evaluation {
+        let Some(marked) = self.marked() else { return self.program.evaluate_in(workspace, environment) };
+        let own = Coverage::of(&marked.program);
+        let evaluation = marked.program.evaluate_covered(workspace, environment, &own);
+        coverage.note(marked.found(&own));
+        evaluation
+    }
+
+    /// Tells what there is to be reached.
+    pub(super) fn expect_in(&self, coverage: &PolicyCoverage) {
+        if let Some(marked) = self.marked() {
+            coverage.note(marked.found(&Coverage::of(&marked.program)));
+        }
+    }
+
+    /// Why it says what it says of an input, by a second evaluation. Never panics.
+    pub(super) fn follow(
+        &self,
+        input: &[(Value, Value)],
+        surroundings: &Surroundings<'_>,
+    ) -> Option<Followed> {
+        let marked = self.marked()?;
+        let environment = Environment {
+            input: Input::Entries(input),
+            data: surroundings.data.clone(),
+            limits: surroundings.limits,
+            watch: surroundings.watch,
+            now_ns: surroundings.now_ns,
+            seed: surroundings.seed,
+            strict_builtin_errors: false,
+            answers: surroundings.answers,
+            indexes: None,
+            special: None,
+        };
+        let package = self.package();
+        let mut path = package.clone();
+        path.push(Value::from("violation"));
+        let caught = catch_unwind(AssertUnwindSafe(|| marked.program.explain(&environment, &path)));
+        let Ok((evaluation, reasons)) = caught else {
+            let error = Some(EvaluationError::new("the evaluation panicked: please report this"));
+            return Some(Followed { found: Vec::new(), missed: Vec::new(), error, is_cut: false });
+        };
+        let locate = |module: usize, span: Span| self.locate(module, span);
+        let text = |module: usize, span: Span| {
+            let text = self.told.texts().get(module).map(|text| &*text.text).unwrap_or_default();
+            text.get(span.start as usize..span.end as usize).unwrap_or_default().to_owned()
+        };
+        let tell = |step| super::follow::rule(step, &package, &locate, &text);
+        let message = |element: &Value| value::get(element, "msg").and_then(value::as_str).map(str::to_owned);
+        let found = reasons.found.into_iter();
+        Some(Followed {
+            found: found.filter_map(|one| Some((message(&one.element)?, tell(one.step)))).collect(),
+            missed: reasons.missed.into_iter().map(tell).collect(),
+            error: evaluation.result.as_ref().err().map(|error| self.evaluation_error(error)),
+            is_cut: reasons.is_cut,
+        })
+    }
+
+    /// The package of the main module.
+    fn package(&self) -> Vec<Value> {
+        let modules = analysis::parsed(self.told.texts().first());
+        let path = modules.first().map(|parsed| parsed.module.package_path()).unwrap_or_default();
+        path.into_iter().map(Value::from).collect()
+    }
+
+    fn marked(&self) -> Option<&Marked> {
+        let make = || {
+            let modules = analysis::parsed(self.told.texts());
+            let units: Vec<Unit<'_>> =
+                modules.iter().map(|parsed| Unit { module: &parsed.module, names: &parsed.names }).collect();
+            let mut path = modules.first().map(|parsed| parsed.module.package_path()).unwrap_or_default();
+            path.push("violation");
+            // What compiles as it is compiles with marks.
+            let program = portcullis_rego::Program::compile_each(&units, &[&path], Made::Covered);
+            let program = program.ok()?.into_iter().next()?;
+            let conditions = coverage::conditions(&modules);
+            let statements = Coverage::of(&program).statements(&program);
+            let places = statements
+                .iter()
+                .map(|one| (self.locate(one.module, one.span), CoveredKind::of(one, &conditions)));
+            let places = places.collect();
+            Some(Marked { program, places })
+        };
+        self.marked.get_or_init(make).as_ref()
     }
 
     fn evaluation_error(&self, error: &EvalError) -> EvaluationError {
@@ -175,6 +333,18 @@ impl RegoProgram {
 
     fn locate(&self, module: usize, span: Span) -> Option<Location> {
         analysis::locate(&self.document, self.told.texts().get(module)?, span)
+    }
+}
+
+impl Marked {
+    /// What was reached.
+    fn found(&self, coverage: &Coverage) -> Vec<CoveredPlace> {
+        let statements = coverage.statements(&self.program);
+        let found = statements
+            .iter()
+            .zip(&self.places)
+            .filter_map(|(one, (location, kind))| Some(CoveredPlace::new(location.clone()?, *kind, one)));
+        found.collect()
     }
 }
 

@@ -15,11 +15,19 @@ const SHORT: usize = 1 << 10;
 
 /// Bytes that are left for findings.
 #[derive(Debug)]
-pub(super) struct Room(usize);
+pub(super) struct Room {
+    bytes: usize,
+    is_cut: bool,
+}
 
 impl Room {
     pub(super) const fn new(bytes: usize) -> Self {
-        Self(bytes)
+        Self { bytes, is_cut: false }
+    }
+
+    /// Whether there was no room for something.
+    pub(super) const fn is_cut(&self) -> bool {
+        self.is_cut
     }
 
     /// Takes what a result holds, and cuts it to what there is. What it says of the object stays: an error is
@@ -39,17 +47,19 @@ impl Room {
     fn violations(&mut self, violations: &mut Vec<Violation>) {
         let mut kept = 0;
         for violation in &mut *violations {
-            if self.0 == 0 && kept > 0 {
+            if self.bytes == 0 && kept > 0 {
+                self.is_cut = true;
                 break;
             }
             kept += 1;
             self.message(&mut violation.message);
-            let mut room = self.0;
+            let mut room = self.bytes;
             if value::takes_at_most(&violation.details, PART, &mut room).is_some() {
-                self.0 = room;
+                self.bytes = room;
             } else {
                 // That they are too much was found by looking at as much as there was room for.
-                self.0 /= 2;
+                self.bytes /= 2;
+                self.is_cut = true;
                 violation.details = Value::from("(cut: there is no room for more findings of this review)");
             }
         }
@@ -67,7 +77,7 @@ impl Room {
             return;
         }
         if !self.take(SHORT + OVERHEAD) {
-            self.0 = 0;
+            self.bytes = 0;
         }
         if length > SHORT {
             message.truncate(message.floor_char_boundary(SHORT));
@@ -78,8 +88,9 @@ impl Room {
     }
 
     fn take(&mut self, bytes: usize) -> bool {
-        let left = self.0.checked_sub(bytes);
-        self.0 = left.unwrap_or(self.0);
+        let left = self.bytes.checked_sub(bytes);
+        self.bytes = left.unwrap_or(self.bytes);
+        self.is_cut |= left.is_none();
         left.is_some()
     }
 }

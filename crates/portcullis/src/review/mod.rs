@@ -5,6 +5,7 @@
 //! decide and a program that breaks are error results of their constraint, with that constraint's own action.
 
 mod elsewhere;
+mod explain;
 mod implied;
 mod keep;
 mod locate;
@@ -13,9 +14,11 @@ mod outcome;
 mod policies;
 mod quotes;
 mod request;
+mod resume;
 mod why;
 
 pub use elsewhere::Elsewhere;
+pub use explain::{Why, WhyCondition, WhyFact, WhyFound, WhyRule};
 pub use implied::ImpliedBy;
 pub use mutating::AdmissionMutation;
 pub use outcome::{ConstraintResult, Outcome, Position, Precision, Verdict, Violation};
@@ -28,6 +31,7 @@ use std::sync::Arc;
 
 use keep::Room;
 pub(crate) use locate::{Judged, Places, Reader, Thing};
+use portcullis_value::Questions;
 
 use crate::admission_policy::BoundPolicy;
 use crate::api::Process;
@@ -63,12 +67,13 @@ impl PolicySet {
     ) -> Outcome {
         let mut results = Vec::new();
         let mut room = world.findings().map(Room::new);
-        for one in std::iter::once(review).chain(implied) {
+        for (number, one) in std::iter::once(review).chain(implied).enumerate() {
             self.review_each(one, world, point, |ask| {
                 let mut result = ask(world);
                 if let Some(room) = &mut room {
                     room.keep(&mut result.verdict, &mut result.prints);
                 }
+                result.review = number;
                 results.push(result);
             });
         }
@@ -76,7 +81,7 @@ impl PolicySet {
             // Stable: of one constraint, the object itself comes first.
             results.sort_by(|a, b| a.key().cmp(b.key()));
         }
-        Outcome { point, results }
+        Outcome { point, results, is_cut: room.is_some_and(|room| room.is_cut()) }
     }
 
     /// As [`PolicySet::review`], one constraint after the other: `each` gets what evaluates the next one that
@@ -87,13 +92,26 @@ impl PolicySet {
         review: &Review,
         world: &World<'_>,
         point: EnforcementPoint,
+        each: impl FnMut(&dyn Fn(&World<'_>) -> ConstraintResult),
+    ) {
+        self.review_some(review, world, point, &|_| true, each);
+    }
+
+    /// As [`PolicySet::review_each`], of some constraints only.
+    fn review_some(
+        &self,
+        review: &Review,
+        world: &World<'_>,
+        point: EnforcementPoint,
+        is_wanted: &dyn Fn(&ConstraintKey) -> bool,
         mut each: impl FnMut(&dyn Fn(&World<'_>) -> ConstraintResult),
     ) {
         let namespace = review.known_namespace(world);
         let (seen, judged) = (OnceCell::new(), OnceCell::new());
         for constraint in candidates(self, review) {
             let actions = constraint.info.enforcement().actions(point);
-            if actions.is_empty() || !constraint.template.reviews(review.operation(), point) {
+            let is_asked = constraint.template.reviews(review.operation(), point);
+            if actions.is_empty() || !is_asked || !is_wanted(constraint.info.key()) {
                 continue;
             }
             let implied_by = review.implied_by();
@@ -109,8 +127,9 @@ impl PolicySet {
             let unknown = matched.err().or_else(|| self.unknown(constraint, review, world));
             each(&|world| {
                 let start = world.read_stopwatch();
-                let (verdict, prints, steps) = if let Some(why) = &unknown {
-                    (Verdict::Error(EvaluationError::new(why.clone())), Vec::new(), 0)
+                let (verdict, prints, steps, questions) = if let Some(why) = &unknown {
+                    let error = EvaluationError::new(why.clone());
+                    (Verdict::Error(error), Vec::new(), 0, Questions::default())
                 } else {
                     let seen = seen.get_or_init(|| Seen::of(review, namespace, world));
                     evaluate(self, constraint, review, seen, &judged, *world)
@@ -124,7 +143,17 @@ impl PolicySet {
                     None => verdict,
                 };
                 let implied_by = implied_by.cloned();
-                ConstraintResult { constraint, implied_by, actions, verdict, prints, steps, took_ns }
+                ConstraintResult {
+                    constraint,
+                    implied_by,
+                    actions,
+                    verdict,
+                    prints,
+                    steps,
+                    took_ns,
+                    questions,
+                    review: 0,
+                }
             });
         }
     }
@@ -164,7 +193,17 @@ impl PolicySet {
                 None => verdict,
             };
             let (constraint, implied_by) = (constraint.info.clone(), implied_by.cloned());
-            ConstraintResult { constraint, implied_by, actions, verdict, prints, steps: said.steps, took_ns }
+            ConstraintResult {
+                constraint,
+                implied_by,
+                actions,
+                verdict,
+                prints,
+                steps: said.steps,
+                took_ns,
+                questions: Questions::default(),
+                review: 0,
+            }
         };
         let prints: Vec<String> =
             said.ignored.iter().map(|what| format!("failurePolicy is Ignore: {what}")).collect();
@@ -310,7 +349,7 @@ fn evaluate(
     seen: &Seen,
     judged: &OnceCell<Option<Arc<Judged>>>,
     world: World<'_>,
-) -> (Verdict, Vec<String>, u64) {
+) -> (Verdict, Vec<String>, u64, Questions) {
     let template = &constraint.template;
     let input = constraint.input(&seen.review);
     let indexes = world.inventory().and_then(|inventory| inventory.indexes(&template.program, set));
@@ -323,6 +362,8 @@ fn evaluate(
         watch: world.watch(),
         now_ns: world.now_ns(),
         seed: world.seed(),
+        answers: world.answers(),
+        coverage: world.coverage(),
     };
     let mut workspace = seen.workspace.borrow_mut();
     let evaluation = template.program.evaluate(&mut workspace, &input, &surroundings);
@@ -342,5 +383,5 @@ fn evaluate(
             Verdict::Violations(raw.into_iter().map(violation).collect())
         }
     };
-    (verdict, evaluation.prints, evaluation.steps)
+    (verdict, evaluation.prints, evaluation.steps, evaluation.questions)
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use portcullis_value::Questions;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
@@ -29,6 +30,22 @@ pub struct Outcome {
     pub point: EnforcementPoint,
     /// One entry per constraint that applies, and object that it applies to.
     pub results: Vec<ConstraintResult>,
+    /// Whether there was no room for something that was found.
+    pub(super) is_cut: bool,
+}
+
+impl Outcome {
+    /// What has to be answered before all constraints can be judged, of all of them at once. Constraints that ask are
+    /// errors until then; [`crate::PolicySet::resume`] goes on with the answers. If there is no room for all questions,
+    /// the rest is asked then.
+    #[must_use]
+    pub fn questions(&self) -> Questions {
+        let mut questions = Questions::default();
+        let all = self.results.iter().flat_map(|result| result.questions.iter());
+        let room = all.map(|question| questions.ask(question.clone())).find(Result::is_err);
+        debug_assert!(room.is_none() || !questions.is_empty());
+        questions
+    }
 }
 
 /// What one constraint said.
@@ -49,6 +66,11 @@ pub struct ConstraintResult {
     pub steps: u64,
     /// Nanoseconds that it took; `None` if the world has no stopwatch.
     pub took_ns: Option<u64>,
+    /// What it asks of the world outside and [`crate::World::with_answers`] does not know. If there is anything, the
+    /// verdict is an error: it is not known yet.
+    pub questions: Questions,
+    /// Which review it is of: 0 for that of the object, then those of what it implies.
+    pub(super) review: usize,
 }
 
 impl ConstraintResult {

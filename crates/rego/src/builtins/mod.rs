@@ -30,6 +30,7 @@ mod collect;
 mod comparison;
 mod crypto;
 mod encoding;
+mod external_data;
 mod glob;
 mod globs_match;
 pub(crate) mod go_fmt;
@@ -57,7 +58,9 @@ mod walk;
 mod yaml;
 
 use portcullis_rego_syntax::builtins::{self, Builtin as Row};
-use portcullis_value::{Budget, Exceeded, LimitKind, Limits, Number, Output, TooLong, Value};
+use portcullis_value::{
+    Answers, Budget, Exceeded, LimitKind, Limits, Number, Output, ProviderFailure, Questions, TooLong, Value,
+};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -97,6 +100,10 @@ pub enum Failure {
     Limit(Exceeded),
     /// It needs what the caller did not give: one sentence. Always an error.
     Unavailable(&'static str),
+    /// Its arguments are wrong where not to be defined would let an object pass: one sentence. Always an error.
+    Wrong(String),
+    /// It asked, and nobody has answered yet.
+    Unanswered,
 }
 
 impl From<Exceeded> for Failure {
@@ -118,6 +125,8 @@ pub struct Context<'c, 'w> {
     pub seed: u64,
     /// Patterns that were compiled before, shared by all evaluations of a program.
     pub caches: &'c Caches,
+    /// What is known of the world outside, and what is asked of it.
+    pub outside: &'c mut Outside<'w>,
     /// Room for a text that is being written.
     pub text: &'c mut String,
 }
@@ -140,6 +149,17 @@ impl Context<'_, '_> {
     }
 }
 
+/// What is known of the world outside, and what an evaluation asks of it.
+#[derive(Default)]
+pub struct Outside<'w> {
+    /// What is known; none if nobody asks for those who evaluate.
+    pub answers: Option<&'w Answers>,
+    /// What is not known.
+    pub questions: Questions,
+    /// The first answer that was used and is none, as a sentence.
+    pub failure: Option<(ProviderFailure, String)>,
+}
+
 /// What outlives an evaluation: compiled patterns. Never changes an answer.
 #[derive(Debug, Default)]
 pub struct Caches {
@@ -156,6 +176,7 @@ static FAMILIES: &[&[(&str, Call)]] = &[
     comparison::BUILTINS,
     crypto::BUILTINS,
     encoding::BUILTINS,
+    external_data::BUILTINS,
     glob::BUILTINS,
     globs_match::BUILTINS,
     graph::BUILTINS,

@@ -15,6 +15,7 @@ use portcullis_value::{LimitKind, Object, Set, Value, View};
 
 use super::heap::UNDEFINED;
 use super::replaced::Document;
+use super::tracer::Tracer;
 use super::{Flow, Machine, Stop};
 use crate::collections;
 use crate::normal_form::{BranchHead, Definition, Group, GroupId, GroupKind, NodeId};
@@ -23,12 +24,18 @@ const TWO_VALUES: &str = "complete rules must not produce multiple outputs";
 const TWO_ANSWERS: &str = "functions must not produce multiple outputs for same inputs";
 pub(super) const TWO_ENTRIES: &str = "object keys must be unique";
 
-impl<'v> Machine<'v> {
+impl<'v, T: Tracer<'v>> Machine<'v, T> {
     /// The document of rules, made when it is first asked for; undefined if no rule holds.
     pub(super) fn document(&mut self, id: GroupId) -> Result<&'v Value, Stop> {
         self.ask(id);
+        self.tracer.asked(id);
         match self.world.documents.get(id) {
-            Some(Document::Made(value)) => return Ok(value),
+            Some(Document::Made(value)) => {
+                if !self.unknown_documents.is_empty() && self.unknown_documents.contains(&id) {
+                    self.unknown += 1;
+                }
+                return Ok(value);
+            }
             Some(Document::InTheMaking) | None => {
                 return Err(self.budget.exceeded(LimitKind::Depth).into());
             }
@@ -53,12 +60,13 @@ impl<'v> Machine<'v> {
         }
         self.mark(id, Document::InTheMaking);
         self.deeper()?;
+        let unknown = self.unknown;
         let made = match group.kind {
             GroupKind::Complete | GroupKind::Function { .. } => {
-                self.single(group, self.stack.len(), TWO_VALUES)
+                self.single(id, group, self.stack.len(), TWO_VALUES, true)
             }
-            GroupKind::Set => self.set_document(group),
-            GroupKind::Object => self.object_document(group),
+            GroupKind::Set => self.set_document(id, group),
+            GroupKind::Object => self.object_document(id, group),
         };
         self.depth -= 1;
         let value = match made {
@@ -69,6 +77,9 @@ impl<'v> Machine<'v> {
             }
         };
         self.mark(id, Document::Made(value));
+        if self.unknown != unknown {
+            self.unknown_documents.push(id);
+        }
         self.end_document(id, &began, Some(value));
         Ok(value)
     }
@@ -83,7 +94,7 @@ impl<'v> Machine<'v> {
     pub(super) fn function(&mut self, id: GroupId, frame: usize) -> Result<&'v Value, Stop> {
         self.deeper()?;
         let answer = match self.group(id) {
-            Some(group) => self.single(group, frame, TWO_ANSWERS),
+            Some(group) => self.single(id, group, frame, TWO_ANSWERS, false),
             None => Ok(UNDEFINED),
         };
         self.stack.truncate(frame);
@@ -93,29 +104,40 @@ impl<'v> Machine<'v> {
 
     /// The one value of a complete document or function, of which the arguments are the slots from `frame`
     /// on.
-    fn single(&mut self, group: &'v Group, frame: usize, conflict: &str) -> Result<&'v Value, Stop> {
+    fn single(
+        &mut self,
+        id: GroupId,
+        group: &'v Group,
+        frame: usize,
+        conflict: &str,
+        is_document: bool,
+    ) -> Result<&'v Value, Stop> {
         let mut value = None;
+        let unknown = self.unknown;
         for definition in &group.definitions {
-            self.definition(definition, frame, &mut value, conflict)?;
+            self.definition((id, is_document), definition, frame, &mut value, conflict)?;
             if group.is_constant && value.is_some() {
                 break;
             }
         }
         if value.is_none()
+            && self.unknown == unknown
             && let Some(default) = &group.default
         {
-            self.definition(default, frame, &mut value, conflict)?;
+            self.definition((id, is_document), default, frame, &mut value, conflict)?;
         }
         Ok(value.unwrap_or(UNDEFINED))
     }
 
     fn definition(
         &mut self,
+        (id, is_document): (GroupId, bool),
         definition: &'v Definition,
         frame: usize,
         value: &mut Option<&'v Value>,
         conflict: &str,
     ) -> Result<(), Stop> {
+        let unknown = self.unknown;
         for branch in &definition.branches {
             let mut holds = false;
             let BranchHead::Value(head) = &branch.head else { continue };
@@ -123,9 +145,12 @@ impl<'v> Machine<'v> {
                 self.budget.step(1)?;
                 continue;
             }
+            let before = self.tracer.answers(id);
+            let at = self.tracer.begin(id, definition.module, branch.span);
             self.frame(definition.module, branch, frame, &mut |machine| {
                 holds = true;
                 let found = machine.value(head);
+                machine.tracer.answered(at, found);
                 match value {
                     Some(value) => {
                         if !collections::equal(&mut machine.budget, value, found)? {
@@ -137,34 +162,39 @@ impl<'v> Machine<'v> {
                 let is_constant = matches!(head, crate::normal_form::Arg::Const(_));
                 Ok(if is_constant { Flow::Enough } else { Flow::More })
             })?;
-            if holds {
+            self.tracer.end(at, is_document, before);
+            if holds || self.unknown != unknown {
                 return Ok(());
             }
         }
         Ok(())
     }
 
-    fn set_document(&mut self, group: &'v Group) -> Result<&'v Value, Stop> {
+    fn set_document(&mut self, id: GroupId, group: &'v Group) -> Result<&'v Value, Stop> {
         let start = self.found.len();
         for definition in &group.definitions {
             for branch in &definition.branches {
                 let BranchHead::Element(head) = &branch.head else { continue };
+                let at = self.tracer.begin(id, definition.module, branch.span);
                 self.frame(definition.module, branch, self.stack.len(), &mut |machine| {
                     machine.budget.make_items(1)?;
                     let element = machine.value(head);
+                    machine.tracer.answered(at, element);
                     collections::weigh(&mut machine.budget, element)?;
                     machine.found.push(element);
                     Ok(Flow::More)
                 })?;
+                self.tracer.end(at, true, 0);
             }
         }
         let set = self.take_set(start);
         self.make(set)
     }
 
-    fn object_document(&mut self, group: &'v Group) -> Result<&'v Value, Stop> {
+    fn object_document(&mut self, id: GroupId, group: &'v Group) -> Result<&'v Value, Stop> {
         let mut object = Entries::default();
         for definition in group.definitions.iter().chain(&group.default) {
+            let unknown = self.unknown;
             for branch in &definition.branches {
                 let (path, value, is_element) = match &branch.head {
                     BranchHead::Entry { path, value } => (path, value, false),
@@ -172,11 +202,13 @@ impl<'v> Machine<'v> {
                     BranchHead::Value(_) | BranchHead::Element(_) => continue,
                 };
                 let mut holds = false;
+                let at = self.tracer.begin(id, definition.module, branch.span);
                 self.frame(definition.module, branch, self.stack.len(), &mut |machine| {
                     holds = true;
                     machine.budget.make_items(path.len())?;
                     let keys: Vec<&Value> = path.iter().map(|key| machine.value(key)).collect();
                     let value = machine.value(value);
+                    machine.tracer.answered(at, value);
                     for key in keys.iter().copied().chain([value]) {
                         collections::weigh(&mut machine.budget, key)?;
                     }
@@ -185,7 +217,8 @@ impl<'v> Machine<'v> {
                         Err(Overlap) => Err(machine.conflict(branch.span, TWO_ENTRIES)),
                     }
                 })?;
-                if holds {
+                self.tracer.end(at, true, 0);
+                if holds || self.unknown != unknown {
                     break;
                 }
             }
@@ -263,10 +296,13 @@ impl<'v> Machine<'v> {
             return Ok(value);
         }
         self.deeper()?;
+        let unknown = self.unknown;
         let made = self.make_tree(id, span);
         self.depth -= 1;
         let value = made?;
-        self.world.trees.insert(id, value);
+        if self.unknown == unknown {
+            self.world.trees.insert(id, value);
+        }
         Ok(value)
     }
 

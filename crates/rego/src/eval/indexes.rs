@@ -16,7 +16,9 @@ use portcullis_value::{Budget, LimitKind, Limits, Object, Value};
 use super::heap::{Heap, UNDEFINED};
 use super::replaced::World;
 use super::shared::Notes;
+use super::tracer::{Tracer, Untraced};
 use super::{Flow, Input, MAX_SLOTS, Machine, Step, Stop};
+use crate::builtins::Outside;
 use crate::collections;
 use crate::normal_form::{Join, Member, Op, SetRule, SiteChain, SiteId, SiteKind};
 use crate::program::Program;
@@ -335,6 +337,9 @@ fn make(program: &Program, indexes: &Indexes, id: SiteId, known: &[Arc<Rows>]) -
         outer: Vec::new(),
         found: Vec::new(),
         text: String::new(),
+        outside: Outside::default(),
+        unknown: 0,
+        unknown_documents: Vec::new(),
         prints: Vec::new(),
         output: 0,
         now_ns: None,
@@ -344,10 +349,10 @@ fn make(program: &Program, indexes: &Indexes, id: SiteId, known: &[Arc<Rows>]) -
         special: None,
         shared: None,
         notes: Notes::default(),
-        coverage: None,
+        tracer: Untraced,
         making: Some(id),
     };
-    match &site.kind {
+    let made = match &site.kind {
         SiteKind::Document(group) => machine
             .document(*group)
             .map_or_else(|_| Made::Nothing(Vec::new()), |value| Made::Document(value.clone())),
@@ -363,10 +368,12 @@ fn make(program: &Program, indexes: &Indexes, id: SiteId, known: &[Arc<Rows>]) -
                 Err(_) => Made::Nothing(vec![Arc::new(found.into_part(chain))]),
             }
         }
-    }
+    };
+    // `facts` lets nothing come here that asks outside.
+    if machine.unknown == 0 { made } else { Made::Nothing(Vec::new()) }
 }
 
-impl<'v> Machine<'v> {
+impl<'v, T: Tracer<'v>> Machine<'v, T> {
     /// A document that is a set.
     fn set_of(&mut self, rules: &'v [SetRule], known: &[Arc<Rows>]) -> Made {
         let (mut elements, mut parts) = (Vec::new(), Vec::new());

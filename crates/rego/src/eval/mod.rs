@@ -13,25 +13,30 @@ mod documents;
 mod heap;
 mod indexes;
 mod ops;
+mod recorder;
 mod replaced;
 mod shared;
+mod tracer;
 mod workspace;
 
 use portcullis_rego_syntax::Span;
-use portcullis_value::{Budget, LimitKind, Limits, Value, View, Watch};
+use portcullis_value::{Answers, Budget, LimitKind, Limits, ProviderFailure, Questions, Value, View, Watch};
 
-use crate::builtins::Caches;
+use crate::builtins::{Caches, Outside};
 use crate::common::Commons;
 use crate::error::{EvalError, EvalErrorKind};
 use crate::lower::Special;
 use crate::normal_form::{Arg, Branch, BranchHead, Group, GroupId, NormalForm, SiteId, Slot};
 use crate::program::Program;
 
-pub use coverage::Coverage;
+pub use coverage::{Coverage, Statement};
 use heap::{Heap, UNDEFINED};
 pub use indexes::{IndexLimits, Indexes};
+use recorder::Recorder;
+pub use recorder::{ConditionStep, Derivation, Fact, Reasons, RuleStep};
 use replaced::World;
 use shared::{Notes, Shared};
+use tracer::{Covering, Tracer, Untraced};
 use workspace::Vacant;
 pub use workspace::Workspace;
 
@@ -53,7 +58,7 @@ const MAX_SLOTS: usize = 1_000_000;
 /// Slots that there is room for from the beginning: most evaluations need no more.
 const FIRST_SLOTS: usize = 64;
 
-struct Machine<'v> {
+struct Machine<'v, T: Tracer<'v>> {
     source: &'v Program,
     program: &'v NormalForm,
     caches: &'v Caches,
@@ -75,6 +80,12 @@ struct Machine<'v> {
     found: Vec<&'v Value>,
     /// Where builtins write a text before it becomes a value.
     text: String,
+    /// What is known of the world outside, and what is asked of it.
+    outside: Outside<'v>,
+    /// How often something was met that nobody has answered yet.
+    unknown: u64,
+    /// Documents that rest on it.
+    unknown_documents: Vec<GroupId>,
     prints: Vec<String>,
     output: u64,
     now_ns: Option<i64>,
@@ -89,8 +100,8 @@ struct Machine<'v> {
     notes: Notes,
     /// What is made here, and so cannot be used.
     making: Option<SiteId>,
-    /// Who wants to know which statements are reached.
-    coverage: Option<&'v Coverage>,
+    /// What follows the evaluation.
+    tracer: T,
 }
 
 /// What an evaluation sees of the world.
@@ -109,6 +120,8 @@ pub struct Environment<'e> {
     pub now_ns: Option<i64>,
     /// What `rand.intn` and `uuid.rfc4122` are derived from.
     pub seed: u64,
+    /// What is known of the world outside. A program that asks for more ends as unanswered.
+    pub answers: Option<&'e Answers>,
     /// Whether a builtin that is not defined for its arguments is an error.
     pub strict_builtin_errors: bool,
     /// Indexes of the program over `data`. Those of another program or another document are not used, and
@@ -153,6 +166,7 @@ impl Default for Environment<'_> {
             watch: None,
             now_ns: None,
             seed: 0,
+            answers: None,
             strict_builtin_errors: false,
             indexes: None,
             special: None,
@@ -171,6 +185,12 @@ pub struct Evaluation {
     pub steps: u64,
     /// Bytes of values made.
     pub memory: u64,
+    /// What it asks of the world outside and is not answered. If there is any, the result is the error of kind
+    /// [`EvalErrorKind::Unanswered`].
+    pub questions: Questions,
+    /// The first failure among the answers that it was given: what a policy that looks only at what is well does not
+    /// see.
+    pub failed_answer: Option<(ProviderFailure, String)>,
 }
 
 impl Program {
@@ -193,7 +213,21 @@ impl Program {
         environment: &Environment<'_>,
         coverage: &Coverage,
     ) -> Evaluation {
-        evaluate_as(self, workspace, environment, None, false, Some(coverage))
+        evaluate_as(self, workspace, environment, None, false, Covering::new(coverage)).0
+    }
+
+    /// Evaluates and tells why the document of rules at a path is what it is: how each of its elements came about,
+    /// and which bodies came near. The program has to be made for it ([`crate::Made::Covered`]), and the input
+    /// given by its entries.
+    pub fn explain(&self, environment: &Environment<'_>, path: &[Value]) -> (Evaluation, Reasons) {
+        let entries = match environment.input {
+            Input::Entries(entries) => entries,
+            Input::Undefined | Input::Value(_) => &[],
+        };
+        let workspace = &mut Workspace::default();
+        let recorder = Recorder::new(self.form(), entries);
+        let (evaluation, recorder) = evaluate_as(self, workspace, environment, None, false, recorder);
+        (evaluation, recorder.reasons(path))
     }
 
     /// Indexes over a `data` document, in which nothing is built yet; none if the program has no use for
@@ -213,23 +247,23 @@ fn evaluate(source: &Program, workspace: &mut Workspace, environment: &Environme
         Input::Undefined | Input::Value(_) => false,
     };
     if special.is_some() || is_shared {
-        let evaluation = evaluate_as(source, workspace, environment, special, is_shared, None);
-        if evaluation.result.is_ok() {
+        let evaluation = evaluate_as(source, workspace, environment, special, is_shared, Untraced).0;
+        if evaluation.result.is_ok() || !evaluation.questions.is_empty() {
             return evaluation;
         }
         // What it was charged ahead may have been too much too early.
     }
-    evaluate_as(source, workspace, environment, None, false, None)
+    evaluate_as(source, workspace, environment, None, false, Untraced).0
 }
 
-fn evaluate_as(
+fn evaluate_as<T: for<'v> Tracer<'v>>(
     source: &Program,
     workspace: &mut Workspace,
     environment: &Environment<'_>,
     special: Option<&Special>,
     is_shared: bool,
-    coverage: Option<&Coverage>,
-) -> Evaluation {
+    tracer: T,
+) -> (Evaluation, T) {
     let program = source.form();
     let indexes = environment.indexes.filter(|indexes| {
         !environment.strict_builtin_errors && indexes.are_of(source.identity(), &environment.data)
@@ -253,6 +287,9 @@ fn evaluate_as(
         outer: Vec::new(),
         found,
         text,
+        outside: Outside { answers: environment.answers, ..Outside::default() },
+        unknown: 0,
+        unknown_documents: Vec::new(),
         prints: Vec::new(),
         output: 0,
         now_ns: environment.now_ns,
@@ -263,18 +300,26 @@ fn evaluate_as(
         shared,
         notes: Notes::in_room_of(asked),
         making: None,
-        coverage,
+        tracer,
     };
     machine.stack.reserve(FIRST_SLOTS);
     let result = machine.answer();
     let (steps, memory) = (machine.budget.steps(), machine.budget.memory());
-    let Machine { stack, found, text, prints, notes, world: World { documents, .. }, .. } = machine;
+    let Machine {
+        stack, found, text, prints, notes, outside, tracer, world: World { documents, .. }, ..
+    } = machine;
     *vacant = Vacant { stack, found, documents, asked: notes.into_room(), text }.again();
     *used = used.saturating_add(memory);
-    Evaluation { result: result.map_err(|stop| *stop), prints, steps, memory }
+    let Outside { questions, failure: failed_answer, .. } = outside;
+    let result = if questions.is_empty() {
+        result.map_err(|stop| *stop)
+    } else {
+        Err(EvalError { kind: EvalErrorKind::Unanswered, message: questions.to_string(), at: None })
+    };
+    (Evaluation { result, prints, steps, memory, questions, failed_answer }, tracer)
 }
 
-impl<'v> Machine<'v> {
+impl<'v, T: Tracer<'v>> Machine<'v, T> {
     fn answer(&mut self) -> Result<Value, Stop> {
         let entry = self.source.entry();
         let mut answer = Value::UNDEFINED;

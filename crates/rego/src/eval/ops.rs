@@ -6,6 +6,10 @@
 //! each, by calling `run` again; that is all the backtracking there is. The depth of these calls is bounded
 //! by a limit.
 //!
+//! A call that nobody has answered yet ends the attempt, and so does every operation within which there was one
+//! (`Machine::unknown`): nothing goes on from what may be otherwise. All else is run on, so that what is asked
+//! independently is asked at once.
+//!
 //! Each operation is charged one step before it runs, and what was done ahead of it when the program was
 //! specialised; it charges itself for what it looks at or makes.
 
@@ -18,13 +22,14 @@ use portcullis_value::{Object, Set, Value, View};
 use super::documents::TWO_ENTRIES;
 use super::heap::{UNDEFINED, boolean};
 use super::replaced::{Replaced, World, with_path};
+use super::tracer::Tracer;
 use super::{Flow, Machine, Step, Stop};
 use crate::builtins::{Builtin, Context, Failure};
 use crate::collections;
 use crate::error::{EvalError, EvalErrorKind};
 use crate::normal_form::{
-    Arg, Callee, Change, Charge, Collect, CollectHead, Op, OpKind, Pattern, Replacement, Root, Slot, Target,
-    is_heavy,
+    Arg, Callee, Change, Charge, Collect, CollectHead, Comparison, Op, OpKind, Pattern, Replacement, Root,
+    Slot, Target, is_heavy,
 };
 
 /// So many entries of an object are put in order one by one.
@@ -44,7 +49,7 @@ impl Next {
     }
 }
 
-impl<'v> Machine<'v> {
+impl<'v, T: Tracer<'v>> Machine<'v, T> {
     /// Runs operations, and `found` for each answer.
     pub(super) fn run(&mut self, ops: &'v [Op], found: &mut dyn FnMut(&mut Self) -> Step) -> Step {
         let mut rest = ops;
@@ -55,11 +60,29 @@ impl<'v> Machine<'v> {
             {
                 return Err(self.located(error.into(), op.span));
             }
+            let unknown = self.unknown;
             let next = match &op.kind {
-                OpKind::Path { root, keys, is_plain, to } => self.path(root, keys, *is_plain, *to),
-                OpKind::Not { ops } => self.has_answer(ops).map(|holds| Next::when(!holds)),
+                OpKind::Path { root, keys, is_plain, to } => {
+                    let next = self.path(root, keys, *is_plain, *to);
+                    if T::RECORDS {
+                        self.record_path(root, keys, matches!(next, Ok(Next::On)).then_some(*to));
+                    }
+                    next
+                }
+                OpKind::Not { ops } => {
+                    self.tracer.enter(self.module, op.span);
+                    let holds = self.has_answer(ops);
+                    self.tracer.leave();
+                    holds.map(|holds| Next::when(!holds))
+                }
                 OpKind::Call { callee, args, to } => {
-                    self.call(callee, args, op.span).map(|value| self.keep(*to, value))
+                    let answer = self.call(callee, args, op.span);
+                    if T::RECORDS
+                        && let Ok(answer) = &answer
+                    {
+                        self.record_call(callee, args, answer);
+                    }
+                    answer.map(|value| self.keep(*to, value))
                 }
                 OpKind::Scan { root, key, to } => {
                     return self.scan(root, key, *to, op.span, after, found);
@@ -70,6 +93,9 @@ impl<'v> Machine<'v> {
                 OpKind::Keys { node, keys, to } => {
                     let keys: Vec<&Value> = keys.iter().map(|key| self.value(key)).collect();
                     let keys = self.keys_at(*node, &keys).map_err(|error| self.located(error, op.span))?;
+                    if self.unknown != unknown {
+                        return Ok(Flow::More);
+                    }
                     return self.each(keys.into_iter(), *to, op.span, after, found);
                 }
                 OpKind::With { changes, ops } => return self.with(changes, ops, op.span, after, found),
@@ -77,8 +103,13 @@ impl<'v> Machine<'v> {
                 kind => self.simple(kind, op.span),
             };
             match next {
+                // What rests on something unknown is unknown as well.
+                Ok(Next::On) if self.unknown != unknown => return Ok(Flow::More),
                 Ok(Next::On) => rest = after,
-                Ok(Next::Fail) => return Ok(Flow::More),
+                Ok(Next::Fail) => {
+                    self.tracer.fail(self.module, op.span);
+                    return Ok(Flow::More);
+                }
                 Err(error) => return Err(self.located(error, op.span)),
             }
         }
@@ -111,11 +142,22 @@ impl<'v> Machine<'v> {
             }
             OpKind::Compare { operator, left, right } => {
                 let (left, right) = (self.value(left), self.value(right));
-                Ok(Next::when(collections::compare(&mut self.budget, *operator, left, right)?))
+                let holds = collections::compare(&mut self.budget, *operator, left, right)?;
+                if T::RECORDS {
+                    self.tracer.compare(*operator, left, right, holds);
+                }
+                Ok(Next::when(holds))
             }
             OpKind::Match { value, pattern } => {
                 let value = self.value(value);
-                Ok(Next::when(self.fits(value, pattern)?))
+                let fits = self.fits(value, pattern)?;
+                if T::RECORDS
+                    && let Pattern::Equal(other) = pattern
+                {
+                    let other = self.value(other);
+                    self.tracer.compare(Comparison::Equal, value, other, fits);
+                }
+                Ok(Next::when(fits))
             }
             OpKind::Array { items, to } => {
                 self.budget.make_items(items.len())?;
@@ -145,14 +187,20 @@ impl<'v> Machine<'v> {
                 Ok(self.keep(*to, object))
             }
             OpKind::Collect { collect, to } => {
-                let value = self.collect(collect, span)?;
+                self.tracer.enter(self.module, span);
+                let value = self.collect(collect, span);
+                self.tracer.leave();
+                let value = value?;
                 Ok(self.keep(*to, value))
             }
-            OpKind::Every { domain, key, value, ops } => self.every(domain, *key, *value, ops),
+            OpKind::Every { domain, key, value, ops } => {
+                self.tracer.enter(self.module, span);
+                let next = self.every(domain, *key, *value, ops);
+                self.tracer.leave();
+                next
+            }
             OpKind::Mark(mark) => {
-                if let Some(coverage) = self.coverage {
-                    coverage.reach(*mark);
-                }
+                self.tracer.reach(*mark);
                 Ok(Next::On)
             }
             OpKind::Print { args } => {
@@ -227,6 +275,37 @@ impl<'v> Machine<'v> {
         Ok(self.keep(to, value))
     }
 
+    /// Tells what keys lead to.
+    #[cold]
+    fn record_path(&mut self, root: &'v Root, keys: &'v [Arg], found: Option<Slot>) {
+        let base = match root {
+            Root::Input => None,
+            Root::Data => return,
+            Root::Arg(arg) => Some(self.value(arg)),
+        };
+        let keys: Vec<&Value> = keys.iter().map(|key| self.value(key)).collect();
+        let found = found.map(|slot| self.slot(slot));
+        self.tracer.read(base, &keys, found);
+    }
+
+    /// Tells what a builtin says.
+    #[cold]
+    fn record_call(&mut self, callee: &'v Callee, args: &'v [Arg], answer: &'v Value) {
+        let args: Vec<&Value> = args.iter().map(|arg| self.value(arg)).collect();
+        let answer = Some(answer).filter(|answer| !answer.is_undefined());
+        match callee {
+            Callee::Builtin(builtin) => self.tracer.call(builtin.row.name, &args, answer),
+            Callee::Member | Callee::MemberAt => self.tracer.call("in", &args, answer),
+            Callee::Compare(operator) => {
+                if let [left, right] = *args.as_slice() {
+                    let holds = answer.is_some_and(|answer| matches!(answer.view(), View::Bool(true)));
+                    self.tracer.compare(*operator, left, right, holds);
+                }
+            }
+            Callee::Function(_) | Callee::Template => {}
+        }
+    }
+
     fn scan(
         &mut self,
         root: &'v Root,
@@ -236,8 +315,13 @@ impl<'v> Machine<'v> {
         after: &'v [Op],
         found: &mut dyn FnMut(&mut Self) -> Step,
     ) -> Step {
-        let Some(collection) = self.root(root) else { return Ok(Flow::More) };
-        let Some(count) = collection.count() else { return Ok(Flow::More) };
+        let Some(collection) = self.root(root).filter(|collection| collection.count().is_some()) else {
+            self.tracer.fail(self.module, span);
+            return Ok(Flow::More);
+        };
+        let count = collection.count().unwrap_or_default();
+        let mut has_any = false;
+        let position = self.tracer.position();
         self.budget.step(count as u64).map_err(|error| self.located(error.into(), span))?;
         self.deeper().map_err(|error| self.located(error, span))?;
         let mut flow = Flow::More;
@@ -250,6 +334,9 @@ impl<'v> Machine<'v> {
                             continue;
                         }
                     }
+                    has_any = true;
+                    self.tracer.back_to(position);
+                    self.tracer.pick(item);
                     self.set(to, item);
                     flow = self.run(after, found)?;
                     if flow == Flow::Enough {
@@ -260,6 +347,9 @@ impl<'v> Machine<'v> {
             View::Set(items) => {
                 for item in items {
                     if self.fits(item, key)? {
+                        has_any = true;
+                        self.tracer.back_to(position);
+                        self.tracer.pick(item);
                         self.set(to, item);
                         flow = self.run(after, found)?;
                         if flow == Flow::Enough {
@@ -271,6 +361,9 @@ impl<'v> Machine<'v> {
             View::Object(object) => {
                 for (name, value) in object.iter() {
                     if self.fits(name, key)? {
+                        has_any = true;
+                        self.tracer.back_to(position);
+                        self.tracer.pick(value);
                         self.set(to, value);
                         flow = self.run(after, found)?;
                         if flow == Flow::Enough {
@@ -282,6 +375,9 @@ impl<'v> Machine<'v> {
             _ => {}
         }
         self.depth -= 1;
+        if !has_any {
+            self.tracer.fail(self.module, span);
+        }
         Ok(flow)
     }
 
@@ -296,7 +392,10 @@ impl<'v> Machine<'v> {
     ) -> Step {
         let frame = self.push_all(args);
         let answers = self.builtin(builtin, frame, span).map_err(|error| self.located(error, span))?;
-        let View::Array(answers) = answers.view() else { return Ok(Flow::More) };
+        let View::Array(answers) = answers.view() else {
+            self.tracer.fail(self.module, span);
+            return Ok(Flow::More);
+        };
         self.each(answers.iter(), to, span, after, found)
     }
 
@@ -311,7 +410,11 @@ impl<'v> Machine<'v> {
     ) -> Step {
         self.deeper().map_err(|error| self.located(error, span))?;
         let mut flow = Ok(Flow::More);
+        let mut has_any = false;
+        let position = self.tracer.position();
         for value in values {
+            has_any = true;
+            self.tracer.back_to(position);
             self.set(to, value);
             flow = self.run(after, found);
             if !matches!(flow, Ok(Flow::More)) {
@@ -319,6 +422,9 @@ impl<'v> Machine<'v> {
             }
         }
         self.depth -= 1;
+        if !has_any {
+            self.tracer.fail(self.module, span);
+        }
         flow
     }
 
@@ -451,14 +557,16 @@ impl<'v> Machine<'v> {
         let domain = self.value(domain);
         let Some(count) = domain.count() else { return Ok(Next::Fail) };
         self.budget.step(count as u64)?;
-        let holds = |machine: &mut Self, name: Option<&'v Value>, element: &'v Value| {
+        let holds = |machine: &mut Self, name: Option<&'v Value>, element: &'v Value| -> Result<bool, Stop> {
             if let (Some(slot), Some(name)) = (key, name) {
                 machine.set(slot, name);
             }
             if let Some(slot) = value {
                 machine.set(slot, element);
             }
-            machine.has_answer(ops)
+            let unknown = machine.unknown;
+            // One that is not known yet does not keep the others from being asked.
+            Ok(machine.has_answer(ops)? || machine.unknown != unknown)
         };
         match domain.view() {
             View::Array(items) => {
@@ -613,6 +721,7 @@ impl<'v> Machine<'v> {
             now_ns: self.now_ns,
             seed: self.seed,
             caches: self.caches,
+            outside: &mut self.outside,
             text: &mut self.text,
         };
         let answer = builtin.ask(&mut context, self.stack.get(frame..).unwrap_or_default());
@@ -626,6 +735,15 @@ impl<'v> Machine<'v> {
             })),
             Err(Failure::Undefined(_)) => Ok(UNDEFINED),
             Err(Failure::Limit(exceeded)) => Err(exceeded.into()),
+            Err(Failure::Unanswered) => {
+                self.unknown += 1;
+                Ok(UNDEFINED)
+            }
+            Err(Failure::Wrong(message)) => Err(Box::new(EvalError {
+                kind: EvalErrorKind::Builtin,
+                message,
+                at: Some((self.module, span)),
+            })),
             Err(Failure::Unavailable(message)) => Err(Box::new(EvalError {
                 kind: EvalErrorKind::Unavailable,
                 message: message.to_owned(),

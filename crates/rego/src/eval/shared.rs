@@ -10,6 +10,7 @@ use std::cell::OnceCell;
 
 use portcullis_value::Value;
 
+use super::tracer::Tracer;
 use super::{MAX_SLOTS, Machine, Stop};
 use crate::common::{Common, Commons, Digest};
 use crate::normal_form::GroupId;
@@ -96,7 +97,7 @@ impl Shared {
     }
 }
 
-impl<'v> Machine<'v> {
+impl<'v, T: Tracer<'v>> Machine<'v, T> {
     /// What may be shared of a document, where everything is as it was when the evaluation began.
     fn common(&self, id: GroupId) -> Option<(&'v Shared, &'v Common)> {
         let (shared, commons): (&'v Shared, &'v Commons) = self.shared?;

@@ -18,6 +18,7 @@ mod terms;
 mod tree;
 
 use portcullis_value::Value;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -137,7 +138,8 @@ fn lower(
     let operations =
         branches.flat_map(|definition| &definition.branches).map(|branch| count(&branch.ops)).sum();
     let (sites, marks) = (Vec::new(), Vec::new());
-    let mut form = NormalForm { groups, nodes: tree.nodes, entry: own, sites, operations, marks };
+    let owners = BTreeMap::new();
+    let mut form = NormalForm { groups, nodes: tree.nodes, entry: own, sites, operations, marks, owners };
     let comparings = match made {
         Made::Indexed => {
             let comparings = joins::index(&mut form);
@@ -146,7 +148,7 @@ fn lower(
             comparings
         }
         Made::Covered => {
-            marks::mark(&mut form);
+            marks::mark(&mut form, units.iter().map(|unit| unit.module));
             Vec::new()
         }
     };

@@ -24,7 +24,7 @@ use portcullis_rego_syntax::builtins::Effects;
 use portcullis_value::{Budget, Limits, Value, View};
 
 use super::facts;
-use crate::builtins::{Builtin, Caches, Context, Failure};
+use crate::builtins::{Builtin, Caches, Context, Failure, Outside};
 use crate::collections;
 use crate::normal_form::{
     Arg, Branch, BranchHead, Callee, Charge, Collect, CollectHead, Definition, Group, GroupId, Op, OpKind,
@@ -490,14 +490,18 @@ impl Specialiser<'_> {
         let caches = self.caches;
         let (value, charge) = self.charged(|budget| {
             let mut text = String::new();
-            let mut context = Context { budget, now_ns: None, seed: 0, caches, text: &mut text };
+            let mut outside = Outside::default();
+            let mut context =
+                Context { budget, now_ns: None, seed: 0, caches, outside: &mut outside, text: &mut text };
             match builtin.ask(&mut context, &args) {
                 Ok(value) => {
                     budget.take(kept_bytes(&value)).ok()?;
                     Some(value)
                 }
                 Err(Failure::Undefined(_)) => Some(Value::UNDEFINED),
-                Err(Failure::Limit(_) | Failure::Unavailable(_)) => None,
+                Err(
+                    Failure::Limit(_) | Failure::Unavailable(_) | Failure::Wrong(_) | Failure::Unanswered,
+                ) => None,
             }
         })?;
         Some(if value.is_undefined() {

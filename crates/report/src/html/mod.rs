@@ -27,6 +27,7 @@ mod overview;
 mod page;
 mod tables;
 mod texts;
+mod verify;
 
 use std::io::{self, Write};
 
@@ -41,6 +42,10 @@ use page::{Hole, Page};
 
 pub(crate) const FORM: Spec = Spec {
     audit: Some(Writer { about: "one self-contained page for people, with charts and filters", write }),
+    verify: Some(Writer {
+        about: "coverage as one page: each line of the policies, and how its conditions came out",
+        write: verify::write,
+    }),
     ..Spec::new("html")
 };
 

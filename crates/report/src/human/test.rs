@@ -29,6 +29,7 @@ pub(super) fn write(report: &TestReport, out: &mut dyn Write) -> io::Result<()> 
     }
     write_why(report, out)?;
     write_traces(report, out)?;
+    crate::why::write_human(report, out)?;
     if report.wanted.verbose {
         write_suppressed(report, out)?;
     }

@@ -4,16 +4,17 @@
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
+use portcullis::Location;
 
 use super::{BAD, DIM};
-use crate::verify::{Counts, Failure, Ran, Status, SuiteResult, TestCoverage, VerifyReport};
+use crate::verify::{Counts, Failure, MutationResult, Ran, Status, SuiteResult, TestCoverage, VerifyReport};
 use crate::{Problem, count, escape};
 
 const GOOD: Style = AnsiColor::Green.on_default();
 
 /// Writes all suites; what passed only if that is wanted.
 pub(super) fn write(report: &VerifyReport, out: &mut dyn Write) -> io::Result<()> {
-    let VerifyReport { suites, passed, verbose, coverage, .. } = report;
+    let VerifyReport { suites, passed, verbose, coverage, mutation, .. } = report;
     for suite in suites {
         write_suite(suite, *verbose, out)?;
     }
@@ -32,6 +33,9 @@ pub(super) fn write(report: &VerifyReport, out: &mut dyn Write) -> io::Result<()
     if let Some(coverage) = coverage {
         write_coverage(coverage, out)?;
     }
+    if let Some(mutation) = mutation {
+        write_mutation(mutation, out)?;
+    }
     writeln!(out, "{DIM}{}{DIM:#}", parts.join(", "))?;
     if *passed { writeln!(out, "{GOOD}PASS{GOOD:#}") } else { writeln!(out, "{BAD}FAIL{BAD:#}") }
 }
@@ -44,9 +48,47 @@ fn write_coverage(coverage: &TestCoverage, out: &mut dyn Write) -> io::Result<()
             text => format!("\tnot reached: {text}"),
         };
         writeln!(out, "cover\t{}\t{:.1} %{missing}", escape::line(&file.file), file.percent())?;
+        for condition in file.one_sided() {
+            let never = if condition.has_held { "false" } else { "true" };
+            let (place, text) = (condition.location.to_string(), first_line(&condition.location));
+            writeln!(out, "\t{DIM}{}: never {never}: {text}{DIM:#}", escape::line(&place))?;
+        }
     }
     let style = if coverage.is_too_little() { BAD } else { DIM };
     writeln!(out, "{style}{}{style:#}", coverage.line())
+}
+
+/// A line for each mutant that no case notices, and one for all of them.
+fn write_mutation(mutation: &MutationResult, out: &mut dyn Write) -> io::Result<()> {
+    for survivor in &mutation.survivors {
+        let copies = match survivor.copies {
+            0 => String::new(),
+            copies => format!(" (also in {})", count(copies, "other test", "other tests")),
+        };
+        let place = survivor.location.to_string();
+        writeln!(
+            out,
+            "mutant\t{}: {}: no case notices{copies}",
+            escape::line(&place),
+            escape::line(&survivor.what)
+        )?;
+        if let Some(nearly) = &survivor.nearly {
+            writeln!(out, "\t{DIM}{}{DIM:#}", escape::line(nearly))?;
+        }
+    }
+    let style = if mutation.is_too_little() { BAD } else { DIM };
+    writeln!(out, "{style}{}{style:#}", mutation.line())
+}
+
+/// The beginning of what stands at a place.
+fn first_line(location: &Location) -> String {
+    const SHOWN: usize = 100;
+    let range = location.range();
+    let text = location.source().text().get(range.start as usize..range.end as usize).unwrap_or_default();
+    let line = text.lines().next().unwrap_or_default();
+    let shown: String = line.chars().take(SHOWN).collect();
+    let more = if shown.len() < text.len() { " …" } else { "" };
+    format!("{}{more}", escape::line(&shown))
 }
 
 /// `3, 7-9`.

@@ -19,6 +19,7 @@ use serde::Serialize;
 use super::{Start, write_indented};
 use crate::bench::StatsEntry;
 use crate::clip::{Copies, Copy};
+use crate::why::{self, Explained};
 use crate::{Details, Finding, ObjectName, Origin, Policy, Reviewed, Subject, TestReport, Verdict};
 
 /// The only target there is.
@@ -40,6 +41,8 @@ struct Item<'a> {
     violating_object: Copy<'a, Subject>,
     /// Always there in gator, and `null` unless asked for.
     trace: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explanation: Option<serde_json::Value>,
     location: Found<'a>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     evaluation_error: bool,
@@ -92,7 +95,11 @@ pub(crate) fn items(report: &TestReport) -> Vec<impl Serialize + '_> {
     let mut copies = Copies::default();
     let each = report.each().map(|(reviewed, policy, finding)| {
         let trace = report.traces.get(&(finding.ordinal, finding.policy));
-        item(reviewed, policy, finding, trace.map(String::as_str), &mut copies)
+        let mut item = item(reviewed, policy, finding, trace.map(String::as_str), &mut copies);
+        let is_of = |one: &&Explained| (one.ordinal, one.policy) == (finding.ordinal, finding.policy);
+        let explained = report.explanations.iter().find(is_of);
+        item.explanation = explained.and_then(|one| why::json_of(&one.why, &finding.message));
+        item
     });
     each.collect()
 }
@@ -128,6 +135,7 @@ fn item<'a>(
             .then(|| finding.actions.iter().map(|action| action.as_str()).collect()),
         violating_object: copies.of(&reviewed.subject, || reviewed.subject.name()),
         trace,
+        explanation: None,
         location: Found {
             start: Start::of(&finding.place),
             path: &finding.field,

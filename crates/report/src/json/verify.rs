@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{Start, write_indented};
 use crate::Problem;
-use crate::verify::{CaseResult, CoveredFile, Ran, SuiteResult, TestResult, VerifyReport};
+use crate::verify::{CaseResult, CoveredFile, MutationResult, Ran, SuiteResult, TestResult, VerifyReport};
 
 #[derive(Serialize)]
 pub(crate) struct Document<'a> {
@@ -14,6 +14,31 @@ pub(crate) struct Document<'a> {
     suites: Vec<Suite<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     coverage: Option<Coverage<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mutation: Option<Mutation<'a>>,
+}
+
+#[derive(Serialize)]
+struct Mutation<'a> {
+    percent: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    least: Option<f64>,
+    mutants: usize,
+    killed: usize,
+    survived: usize,
+    messages: usize,
+    refused: usize,
+    survivors: Vec<SurvivorItem<'a>>,
+}
+
+#[derive(Serialize)]
+struct SurvivorItem<'a> {
+    kind: &'static str,
+    change: &'a str,
+    copies: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nearly: Option<&'a str>,
+    location: Start<'a>,
 }
 
 #[derive(Serialize)]
@@ -30,6 +55,15 @@ struct FileItem<'a> {
     percent: f64,
     covered: usize,
     uncovered: &'a [u32],
+    conditions: Vec<ConditionItem<'a>>,
+}
+
+#[derive(Serialize)]
+struct ConditionItem<'a> {
+    location: Start<'a>,
+    reached: bool,
+    held: bool,
+    failed: bool,
 }
 
 #[derive(Serialize)]
@@ -89,11 +123,44 @@ pub(crate) fn content(report: &VerifyReport) -> Document<'_> {
         least: coverage.least,
         files: coverage.files.iter().map(covered).collect(),
     });
-    Document { passed: report.passed, suites, coverage }
+    let mutation = report.mutation.as_ref().map(mutation);
+    Document { passed: report.passed, suites, coverage, mutation }
+}
+
+fn mutation(result: &MutationResult) -> Mutation<'_> {
+    let survivors = result.survivors.iter().map(|survivor| SurvivorItem {
+        kind: survivor.kind,
+        change: &survivor.what,
+        copies: survivor.copies,
+        nearly: survivor.nearly.as_deref(),
+        location: Start::at(&survivor.location),
+    });
+    Mutation {
+        percent: result.percent(),
+        least: result.least,
+        mutants: result.mutants(),
+        killed: result.killed,
+        survived: result.survivors.len(),
+        messages: result.messages,
+        refused: result.refused,
+        survivors: survivors.collect(),
+    }
 }
 
 fn covered(file: &CoveredFile) -> FileItem<'_> {
-    FileItem { file: &file.file, percent: file.percent(), covered: file.covered, uncovered: &file.uncovered }
+    let conditions = file.conditions.iter().map(|condition| ConditionItem {
+        location: Start::at(&condition.location),
+        reached: condition.is_reached,
+        held: condition.has_held,
+        failed: condition.has_failed,
+    });
+    FileItem {
+        file: &file.file,
+        percent: file.percent(),
+        covered: file.covered.len(),
+        uncovered: &file.uncovered,
+        conditions: conditions.collect(),
+    }
 }
 
 fn suite_item(suite: &SuiteResult) -> Suite<'_> {

@@ -47,6 +47,21 @@ pub(super) fn write(verified: &VerifyReport, out: &mut dyn Write) -> io::Result<
         item.add_test_case(case);
         report.add_test_suite(item);
     }
+    if let Some(mutation) = &verified.mutation {
+        let status = if mutation.is_too_little() {
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+            status.set_message(mutation.line());
+            status
+        } else {
+            TestCaseStatus::success()
+        };
+        let mut item = TestSuite::new("mutants");
+        let mut case = test_case("mutants", "changes that cases notice", status, Duration::ZERO);
+        let survivors = mutation.survivors.iter().map(|one| format!("{}: {}\n", one.location, one.what));
+        case.set_system_out(survivors.chain([mutation.line()]).collect::<String>());
+        item.add_test_case(case);
+        report.add_test_suite(item);
+    }
     serialize(&report, out)
 }
 

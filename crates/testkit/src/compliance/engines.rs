@@ -118,7 +118,9 @@ fn eval_error(error: &EvalError) -> Answer {
     match error.kind {
         EvalErrorKind::Conflict => Answer::Error(ErrorClass::Conflict, error.message.clone()),
         EvalErrorKind::Builtin => Answer::Error(ErrorClass::Builtin, error.message.clone()),
-        EvalErrorKind::Unavailable | EvalErrorKind::Limit(_) => Answer::Limit(error.message.clone()),
+        EvalErrorKind::Unanswered | EvalErrorKind::Unavailable | EvalErrorKind::Limit(_) => {
+            Answer::Limit(error.message.clone())
+        }
     }
 }
 

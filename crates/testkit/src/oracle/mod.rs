@@ -7,6 +7,7 @@
 mod cel;
 mod cel_gatekeeper;
 mod expansions;
+mod external_data;
 mod mutations;
 mod report;
 mod type_checks;
@@ -39,6 +40,8 @@ pub enum Recording {
     CelGatekeeper,
     /// What an API server answers by its own admission policies.
     Vap,
+    /// What Gatekeeper asks providers, and what it makes of their answers.
+    ExternalData,
 }
 
 impl Recording {
@@ -51,6 +54,7 @@ impl Recording {
         Self::CelSpec,
         Self::CelGatekeeper,
         Self::Vap,
+        Self::ExternalData,
     ];
 
     /// Its name on the command line, and that of its list.
@@ -63,6 +67,7 @@ impl Recording {
             Self::CelSpec => "cel-spec",
             Self::CelGatekeeper => "cel-gatekeeper",
             Self::Vap => "vap",
+            Self::ExternalData => "external-data",
         }
     }
 
@@ -78,6 +83,7 @@ impl Recording {
             Self::CelSpec => "the same of the language's own examples",
             Self::CelGatekeeper => "what templates in CEL say of objects and requests",
             Self::Vap => "what an API server answers to requests by its own admission policies",
+            Self::ExternalData => "what providers are asked, and what their answers lead to",
         }
     }
 
@@ -106,13 +112,19 @@ impl Recording {
             Self::CelSpec => cel::judge_example(case).map(Some),
             Self::CelGatekeeper => cel_gatekeeper::judge(case, &mut session.fixtures, session.program),
             Self::Vap => vap::judge(case).map(Some),
+            Self::ExternalData => external_data::judge(case).map(Some),
         }
     }
 
     /// Whether some of its cases run the command line.
     pub const fn needs_program(self) -> bool {
         match self {
-            Self::TypeChecks | Self::Mutations | Self::CelExpressions | Self::CelSpec | Self::Vap => false,
+            Self::TypeChecks
+            | Self::Mutations
+            | Self::CelExpressions
+            | Self::CelSpec
+            | Self::Vap
+            | Self::ExternalData => false,
             Self::Expansions | Self::CelGatekeeper => true,
         }
     }
@@ -239,7 +251,7 @@ mod tests {
         assert_eq!(Recording::named("type-checks"), Ok(Recording::TypeChecks));
         assert_eq!(
             Recording::named("type"),
-            Err("there is no recording `type`, only: type-checks, mutations, expansions, cel-expressions, cel-spec, cel-gatekeeper, vap".to_owned())
+            Err("there is no recording `type`, only: type-checks, mutations, expansions, cel-expressions, cel-spec, cel-gatekeeper, vap, external-data".to_owned())
         );
     }
 }

@@ -22,8 +22,8 @@ mod shape;
 use std::time::Instant;
 
 use portcullis::{
-    Decision, Document, EnforcementAction, EnforcementPoint, EvaluationLimits, Expansion, Limits, Object,
-    Process, Resource, Review, Severity, Source, Stopwatch, World,
+    Answers, Decision, Document, EnforcementAction, EnforcementPoint, EvaluationLimits, Expansion, Limits,
+    Object, Process, Questions, Resource, Review, Severity, Source, Stopwatch, World,
 };
 use portcullis_sources::Deadline;
 
@@ -72,8 +72,34 @@ pub fn admit(
     budget: &Budget,
 ) -> (Envelope, Answer) {
     let (envelope, refusal) = Envelope::read(body, &BodyHead::of(body));
-    let answer = refusal.unwrap_or_else(|| judge(body, &envelope, serving, own, namespace, budget));
+    let nothing = Answers::new();
+    let answer = refusal.unwrap_or_else(|| judge(body, &envelope, serving, own, namespace, budget, &nothing));
     (envelope, answer)
+}
+
+/// What constraints ask of the world outside for a body whose envelope is sound, beyond some answers. Only those are evaluated that may
+/// ask, and nothing is if none may.
+#[must_use]
+pub fn questions(
+    body: &[u8],
+    envelope: &Envelope,
+    serving: &Serving,
+    own: &Own,
+    namespace: Result<Option<Object>, String>,
+    budget: &Budget,
+    answers: &Answers,
+) -> Questions {
+    if !serving.policies.may_ask() {
+        return Questions::default();
+    }
+    let Ok(Ready { review, .. }) = ready(body, envelope, serving, own, namespace) else {
+        return Questions::default();
+    };
+    let deadline = Deadline::at(budget.deadline);
+    let world = world(serving, budget, envelope).with_watch(&deadline).with_answers(answers);
+    // What cannot be expanded is refused when it is judged.
+    let implied = implied(&review, serving, &world).unwrap_or_default();
+    serving.policies.questions(&review, &implied, &world, EnforcementPoint::Webhook)
 }
 
 /// Judges a body whose envelope was read and found sound.
@@ -88,51 +114,19 @@ pub fn judge(
     own: &Own,
     namespace: Result<Option<Object>, String>,
     budget: &Budget,
+    answers: &Answers,
 ) -> Answer {
-    let review = match read_review(body) {
-        Ok(review) => review,
-        Err(answer) => return answer,
-    };
-    let unjudged =
-        |message: &str| Answer { status: Status::Unjudged, ..Answer::new(Status::Allow, 200, message) };
-    // Before everything else: a policy that locks out the webhook could not be repaired by it.
-    if own.identities.iter().any(|identity| identity == envelope.user()) {
-        return unjudged("Gatekeeper does not self-manage");
-    }
-    // A subresource of a policy is its status, which changes nothing that it does.
-    let checked = if envelope.sub_resource().is_empty() {
-        own_kinds::check(&review, serving, own)
-    } else {
-        Ok(Vec::new())
-    };
-    let warnings = match checked {
-        Ok(warnings) => warnings,
-        Err(problems) => {
-            let answer = Answer::of_lines(Status::Unjudged, 422, problems, "problems");
-            return Answer { reason: Some("Invalid"), ..answer };
-        }
-    };
-    if own.namespace.as_deref().is_some_and(|own| is_in(&review, own)) {
-        return unjudged("Namespace is the webhook's own");
-    }
-    if serving.policies.excludes(Process::Webhook, &review) {
-        return unjudged("Namespace is set to be ignored by Gatekeeper config");
-    }
-    let review = match namespace {
-        Ok(Some(namespace)) => review.with_namespace(namespace),
-        Ok(None) => review,
-        // What needs it is an error of that constraint.
-        Err(message) => review.without_namespace(&message),
+    let Ready { review, warnings } = match ready(body, envelope, serving, own, namespace) {
+        Ok(ready) => ready,
+        Err(answer) => return *answer,
     };
     let deadline = Deadline::at(budget.deadline);
     let stopwatch = Since(Instant::now());
-    let world = World::new(&serving.inventory)
-        .with_limits(budget.limits)
-        .with_now(budget.now_ns)
-        .with_seed(seed(envelope.uid()))
+    let world = world(serving, budget, envelope)
         .with_findings(bounds::HELD)
         .with_watch(&deadline)
-        .with_stopwatch(&stopwatch);
+        .with_stopwatch(&stopwatch)
+        .with_answers(answers);
     let implied = match implied(&review, serving, &world) {
         Ok(implied) => implied,
         // What it will become is not known, so it does not pass.
@@ -147,6 +141,62 @@ pub fn judge(
     answer.object_name = review.object().map(|object| object.name().clone()).unwrap_or_default();
     answer.outcome = Some(Box::new(outcome));
     answer
+}
+
+/// What every evaluation of a request sees.
+fn world<'w>(serving: &'w Serving, budget: &Budget, envelope: &Envelope) -> World<'w> {
+    World::new(&serving.inventory)
+        .with_limits(budget.limits)
+        .with_now(budget.now_ns)
+        .with_seed(seed(envelope.uid()))
+}
+
+/// A request that constraints are asked about.
+struct Ready {
+    review: Review,
+    /// What is to be said of it whatever they say.
+    warnings: Vec<String>,
+}
+
+/// The review of a body, or the answer that needs none.
+fn ready(
+    body: &[u8],
+    envelope: &Envelope,
+    serving: &Serving,
+    own: &Own,
+    namespace: Result<Option<Object>, String>,
+) -> Result<Ready, Box<Answer>> {
+    let review = read_review(body)?;
+    let unjudged = |message: &str| {
+        Box::new(Answer { status: Status::Unjudged, ..Answer::new(Status::Allow, 200, message) })
+    };
+    // Before everything else: a policy that locks out the webhook could not be repaired by it.
+    if own.identities.iter().any(|identity| identity == envelope.user()) {
+        return Err(unjudged("Gatekeeper does not self-manage"));
+    }
+    // A subresource of a policy is its status, which changes nothing that it does.
+    let checked = if envelope.sub_resource().is_empty() {
+        own_kinds::check(&review, serving, own)
+    } else {
+        Ok(Vec::new())
+    };
+    let warnings = checked.map_err(|problems| {
+        let answer = Answer::of_lines(Status::Unjudged, 422, problems, "problems");
+        Box::new(Answer { reason: Some("Invalid"), ..answer })
+    })?;
+    if own.namespace.as_deref().is_some_and(|own| is_in(&review, own)) {
+        return Err(unjudged("Namespace is the webhook's own"));
+    }
+    if serving.policies.excludes(Process::Webhook, &review) {
+        return Err(unjudged("Namespace is set to be ignored by Gatekeeper config"));
+    }
+    let review = match namespace {
+        Ok(Some(namespace)) => review.with_namespace(namespace),
+        Ok(None) => review,
+        // What needs it is an error of that constraint.
+        Err(message) => review.without_namespace(&message),
+    };
+    Ok(Ready { review, warnings })
 }
 
 /// What the object implies, or why that is not known.

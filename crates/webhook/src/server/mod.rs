@@ -23,12 +23,13 @@ use axum::extract::{RawQuery, Request, State as Shared};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use portcullis::{MutationLimits, Object};
+use portcullis::{Answers, MutationLimits, Object, PolicySet, Questions};
 
 use crate::admission::{self, Answer, Budget, Envelope, Mutating};
 use crate::body::Refusal;
 use crate::memory::{Eviction, Holding, Part};
 use crate::pool::Failure;
+use crate::serving::Serving;
 use crate::state::{MutationSettings, State};
 
 use arrived::{Arrived, Judged};
@@ -140,6 +141,14 @@ enum Look {
     Judged(Box<Judged>),
     /// Its Namespace has to be asked for.
     Wants(String),
+    /// Providers of external data have to be asked.
+    Asks(Box<Asks>),
+}
+
+/// A request whose constraints ask for what is not known yet.
+struct Asks {
+    questions: Questions,
+    namespace: Result<Option<Object>, String>,
 }
 
 /// # Errors
@@ -149,25 +158,53 @@ async fn judge(state: &Arc<State>, arrived: &Arrived) -> Result<Judged, Answer> 
     if state.following().is_some_and(|following| !following.is_ready()) {
         return Err(Answer::failed("the policies of the cluster are not read yet"));
     }
-    let name = match arrived.in_pool(state, look(state, arrived)).await? {
-        Look::Judged(judged) => return Ok(*judged),
-        Look::Wants(name) => name,
-    };
-    let Some(following) = state.following() else {
-        return Err(Answer::failed("there is no cluster to ask for a namespace"));
-    };
-    let namespace = tokio::select! {
-        biased;
-        () = arrived.holding.told() => return Err(arrived.refusal(state, &Refusal::Evicted(Eviction::Bytes))),
-        namespace = following.ask_for_namespace(&name, arrived.times.review) => namespace,
-    };
-    let (envelope, review) = (arrived.known(), review(state, arrived));
-    arrived.in_pool(state, move |holding| review(holding, envelope, namespace)).await
+    let serving = state.serving();
+    let mut look = arrived.in_pool(state, look(state, arrived, &serving)).await?;
+    let gone = || arrived.refusal(state, &Refusal::Evicted(Eviction::Bytes));
+    let (mut answers, mut is_answered) = (Answers::new(), true);
+    for round in 1.. {
+        let namespace = match look {
+            Look::Judged(judged) => return Ok(*judged),
+            Look::Wants(name) => {
+                let Some(following) = state.following() else {
+                    return Err(Answer::failed("there is no cluster to ask for a namespace"));
+                };
+                tokio::select! {
+                    biased;
+                    () = arrived.holding.told() => return Err(gone()),
+                    namespace = following.ask_for_namespace(&name, arrived.times.review) => namespace,
+                }
+            }
+            Look::Asks(asks) => {
+                let Asks { questions, namespace } = *asks;
+                let until = arrived.times.asking();
+                // No thread waits for a provider, and whose body is dropped meanwhile is told so.
+                let found = tokio::select! {
+                    biased;
+                    () = arrived.holding.told() => return Err(gone()),
+                    found = state.providers.answer(&questions, Some(until)) => found,
+                };
+                answers.extend(found);
+                is_answered = questions.iter().any(|question| answers.answers(question));
+                namespace
+            }
+        };
+        let may_ask = is_answered && round < PolicySet::MAX_ROUNDS;
+        let review = review(state, arrived, &serving, answers.clone(), may_ask);
+        let envelope = arrived.known();
+        look = arrived.in_pool(state, move |holding| review(holding, envelope, namespace)).await?;
+    }
+    // Rounds end, as the last one asks nothing.
+    Err(Answer::failed("the review did not end"))
 }
 
 /// Reads the envelope, and judges if all that this takes is there.
-fn look(state: &Arc<State>, arrived: &Arrived) -> impl FnOnce(&Holding) -> Option<Look> + use<> {
-    let (state, review) = (Arc::clone(state), review(state, arrived));
+fn look(
+    state: &Arc<State>,
+    arrived: &Arrived,
+    serving: &Arc<Serving>,
+) -> impl FnOnce(&Holding) -> Option<Look> + use<> {
+    let (state, review) = (Arc::clone(state), review(state, arrived, serving, Answers::new(), true));
     let (known, head, purpose) = (Arc::clone(&arrived.envelope), arrived.head.clone(), arrived.purpose);
     move |holding| {
         let body = holding.peek()?;
@@ -187,24 +224,37 @@ fn look(state: &Arc<State>, arrived: &Arrived) -> impl FnOnce(&Holding) -> Optio
                 None => return Some(Look::Wants(envelope.namespace().to_owned())),
             },
         };
-        review(holding, envelope, Ok(namespace)).map(|judged| Look::Judged(Box::new(judged)))
+        review(holding, envelope, Ok(namespace))
     }
 }
 
-/// The review of a request whose envelope was read, by what is served now: also if it waits for its turn, no swap falls into it.
+/// The review of a request whose envelope was read, by what was served when it came: also if it waits for its turn or for providers, no swap
+/// falls into it. What is asked of providers and not answered yet comes first, if it may ask any more.
 fn review(
     state: &Arc<State>,
     arrived: &Arrived,
-) -> impl FnOnce(&Holding, Envelope, Result<Option<Object>, String>) -> Option<Judged> + use<> {
-    let (state, serving) = (Arc::clone(state), state.serving());
+    serving: &Arc<Serving>,
+    answers: Answers,
+    may_ask: bool,
+) -> impl FnOnce(&Holding, Envelope, Result<Option<Object>, String>) -> Option<Look> + use<> {
+    let (state, serving) = (Arc::clone(state), Arc::clone(serving));
     let (deadline, purpose) = (arrived.times.review, arrived.purpose);
     move |holding, envelope, namespace| {
+        if may_ask && purpose == Purpose::Admit && serving.policies.may_ask() {
+            let body = holding.peek()?;
+            let budget = Budget { limits: state.settings.limits, deadline, now_ns: state.now_ns() };
+            let (own, known) = (&state.settings.own, namespace.clone());
+            let questions = admission::questions(&body, &envelope, &serving, own, known, &budget, &answers);
+            if !questions.is_empty() {
+                return Some(Look::Asks(Box::new(Asks { questions, namespace })));
+            }
+        }
         let body = holding.take()?;
         let (own, limits, now_ns) = (&state.settings.own, state.settings.limits, state.now_ns());
         let answer = match purpose {
             Purpose::Admit => {
                 let budget = Budget { limits, deadline, now_ns };
-                admission::judge(&body, &envelope, &serving, own, namespace, &budget)
+                admission::judge(&body, &envelope, &serving, own, namespace, &budget, &answers)
             }
             Purpose::Mutate => {
                 let MutationSettings { annotates, logs: tells } = state.settings.mutation.unwrap_or_default();
@@ -217,7 +267,7 @@ fn review(
             }
         };
         let told = tell(&state, purpose, &body, &envelope, &answer, &serving, now_ns);
-        Some(Judged { envelope, answer, told })
+        Some(Look::Judged(Box::new(Judged { envelope, answer, told })))
     }
 }
 

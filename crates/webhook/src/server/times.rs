@@ -39,6 +39,14 @@ impl Times {
     }
 }
 
+impl Times {
+    /// Until when it may be waited for providers of external data: a fifth of what is left is for judging by what they say.
+    pub(super) fn asking(&self) -> Instant {
+        let now = Instant::now();
+        now + self.review.saturating_duration_since(now) * 4 / 5
+    }
+}
+
 #[cfg(feature = "otel")]
 impl Times {
     pub(super) fn with_parent(self, headers: &HeaderMap) -> Self {

@@ -20,6 +20,7 @@ mod kube;
 mod monitoring;
 mod mutation;
 mod program;
+mod providers;
 mod real;
 mod recorded;
 mod rights;

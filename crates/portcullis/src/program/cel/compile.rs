@@ -6,6 +6,7 @@ use std::sync::Arc;
 use portcullis_cel::{Environment, Type};
 use portcullis_rego_syntax::Span;
 
+use super::kept::{Lasts, Reads};
 use super::names::environment;
 use super::reads::{bounded, object_reads, read_variables, reads_of};
 use super::{CelProgram, Expression, Numbers, VARIABLES, Validation, Variable};
@@ -48,7 +49,7 @@ impl CelProgram {
             let compiled = portcullis_cel::Program::compile(text, &compiler.environment);
             if let Ok(program) = compiled {
                 let result = program.result().clone();
-                compiler.add(name.into(), result, Some(program));
+                compiler.add(name.into(), text, result, Some(program));
             } else {
                 // It would be a defect; without them no template can be evaluated.
                 let message = format!("the variable `{name}` could not be made: please report this");
@@ -60,11 +61,11 @@ impl CelProgram {
             match compiler.compile(&variable.expression) {
                 Compiled::Sound(expression) => {
                     let result = expression.program.result().clone();
-                    compiler.add(name, result, Some(expression.program));
+                    compiler.add(name, &expression.text.text, result, Some(expression.program));
                 }
                 // What reads it is not wrong for that.
-                Compiled::Tainted(result) => compiler.add(name, result, None),
-                Compiled::Wrong => compiler.add(name, Type::Dyn, None),
+                Compiled::Tainted(result) => compiler.add(name, "", result, None),
+                Compiled::Wrong => compiler.add(name, "", Type::Dyn, None),
             }
         }
         compiler.environment.remove_variable(PARAMS);
@@ -100,11 +101,11 @@ impl CelProgram {
                 message_expression,
             });
         }
-        let errors = compiler.errors;
+        let errors = std::mem::take(&mut compiler.errors);
         if errors.iter().any(|error| error.severity() == Severity::Error) {
             return (None, errors);
         }
-        let (variables, known) = (compiler.variables, compiler.known);
+        let (variables, known) = (compiler.all_variables(), compiler.known);
         let mut reads: BTreeSet<(String, ObjectRead)> = BTreeSet::new();
         let messages = validations.iter().filter_map(|validation| validation.message_expression.as_ref());
         let all = match_conditions.iter().chain(validations.iter().map(|validation| &validation.expression));
@@ -120,6 +121,7 @@ impl CelProgram {
             operations: source.expressions().count(),
             numbers: sound(known),
             variables,
+            variables_type: VARIABLES.into(),
             match_conditions,
             validations,
             failure_policy: source.failure_policy,
@@ -194,16 +196,34 @@ impl<'d> Compiler<'d> {
     }
 
     /// Adds a variable; without a program it is one of which something is wrong.
-    pub(super) fn add(&mut self, name: Arc<str>, result: Type, program: Option<portcullis_cel::Program>) {
+    pub(super) fn add(
+        &mut self,
+        name: Arc<str>,
+        text: &str,
+        result: Type,
+        program: Option<portcullis_cel::Program>,
+    ) {
         self.environment.add_field(VARIABLES, &name, result.clone());
         self.fields.push((name.clone(), result));
         let number = program.is_some().then_some(self.variables.len());
-        self.known.insert(name, number);
+        self.known.insert(name.clone(), number);
         if let Some(program) = program {
             let reads = self.reads_of(&program);
             let (nesting, levels) = self.depth(&program);
-            self.variables.push(Variable { program, nesting, levels, reads });
+            let bases = reads.iter().map(|(base, _)| base.as_str()).collect();
+            let read = Reads { variables: read_variables(&program).collect(), bases };
+            let lasts = Lasts::of(text, &read, &self.variables, &self.known);
+            self.variables.push(Variable { name, program, nesting, levels, reads, lasts });
         }
+    }
+
+    /// The variables, when there will be no others. Where two have one name, what a text says of it rests on where it stands.
+    pub(super) fn all_variables(&mut self) -> Vec<Variable> {
+        let mut variables = std::mem::take(&mut self.variables);
+        if self.known.len() < variables.len() {
+            variables.iter_mut().for_each(|variable| variable.lasts = Lasts::Never);
+        }
+        variables
     }
 
     pub(super) fn reads_of(&self, program: &portcullis_cel::Program) -> BTreeSet<(String, ObjectRead)> {

@@ -1,15 +1,19 @@
 //! Evaluating: match conditions, validations and messages, each within a budget.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use portcullis_cel::{Activation, CelValue, EvalError, EvalErrorKind};
+use portcullis_cel::{Activation, CelValue, EvalError, EvalErrorKind, PER_CALL_LIMIT};
 use portcullis_rego_syntax::Span;
-use portcullis_value::{Budget, LimitKind, Limits, Watch};
+use portcullis_value::{Budget, LimitKind, Limits, Questions, Watch};
 
+use super::super::coverage::{CoveredKind, CoveredPlace, PolicyCoverage};
+use super::kept::{Kept, Lasts, Made, OfReview};
 use super::names::{AUTHORIZER, AUTHORIZER_TYPE, REQUEST_RESOURCE, RESOURCE_CHECK_TYPE, Seen};
 use super::{
-    CelProgram, Evaluation, EvaluationError, Expression, RawViolation, Surroundings, VARIABLES, Validation,
+    CelProgram, Evaluation, EvaluationError, Expression, RawViolation, Special, Surroundings, VARIABLES,
+    Validation, Variable,
 };
 use crate::analysis;
 use crate::api::cel::{FailurePolicy, PARAMS};
@@ -18,7 +22,7 @@ use crate::value::Value;
 /// What all validations of a constraint may cost together, and then all their messages.
 const BUDGET: u64 = 1_000_000;
 /// What its match conditions may cost.
-pub(super) const MATCH_BUDGET: u64 = 2_500_000;
+const MATCH_BUDGET: u64 = 2_500_000;
 /// Longest message that an expression may make.
 const LONGEST_MESSAGE: usize = 5 << 10;
 /// How many steps a constraint may take of what one in Rego may: the costs are what is meant to end an
@@ -32,15 +36,25 @@ impl CelProgram {
     /// What it says of one review. Never panics: a panic would be an error of this evaluation.
     pub(in crate::program) fn evaluate(
         &self,
+        review: &mut OfReview,
         input: &[(Value, Value)],
         surroundings: &Surroundings<'_>,
     ) -> Evaluation {
         let (limits, watch) = (surroundings.limits, surroundings.watch);
-        let (result, steps) = self.within(limits, STEPS, watch, |tank, cost| {
-            let seen = Seen::of(input, surroundings.constraint);
-            self.judge(&seen, tank, cost)
-        });
-        Evaluation { result, prints: Vec::new(), steps }
+        let said = |expression: &Expression, answer: &Answer| {
+            if let Some(coverage) = surroundings.coverage {
+                coverage.note(self.place(expression, Some(answer)));
+            }
+        };
+        let seen = review.see(input, surroundings.constraint);
+        let constraint = match surroundings.special {
+            Some(Special::Cel(constraint)) => Some(&**constraint),
+            Some(Special::Rego(_)) | None => None,
+        };
+        let kept = Kept::of(review, constraint);
+        let (result, steps) =
+            self.within(limits, STEPS, watch, &kept, |tank, cost| self.judge(&seen, tank, cost, &said));
+        Evaluation { result, prints: Vec::new(), steps, questions: Questions::default() }
     }
 
     /// Runs what evaluates expressions within limits that they have in common, with so many times the steps. The
@@ -50,6 +64,7 @@ impl CelProgram {
         limits: Limits,
         times: u64,
         watch: Option<&dyn Watch>,
+        kept: &Kept<'_>,
         run: impl FnOnce(&Tank<'_>, &Cell<u64>) -> Result<T, EvaluationError>,
     ) -> (Result<T, EvaluationError>, u64) {
         let run = || {
@@ -60,6 +75,7 @@ impl CelProgram {
                 limits,
                 levels: self.levels,
                 meter: &meter,
+                kept,
                 steps: Cell::new(0),
                 memory: Cell::new(0),
             };
@@ -71,18 +87,43 @@ impl CelProgram {
             .unwrap_or_else(|_| (Err(EvaluationError::new("the evaluation panicked: please report this")), 0))
     }
 
+    /// Tells what there is to be reached.
+    pub(in crate::program) fn expect_in(&self, coverage: &PolicyCoverage) {
+        let validations = self.validations.iter().map(|validation| &validation.expression);
+        let all = self.match_conditions.iter().chain(validations);
+        coverage.note(all.filter_map(|expression| self.place(expression, None)));
+    }
+
+    /// Where an expression stands, and what came of it.
+    fn place(&self, expression: &Expression, answer: Option<&Answer>) -> Option<CoveredPlace> {
+        let end = u32::try_from(expression.text.text.len()).ok()?;
+        let value = match answer {
+            Some(Answer::Value(value)) => value.as_bool(),
+            Some(Answer::Error(_) | Answer::OutOfBudget) | None => None,
+        };
+        Some(CoveredPlace {
+            location: analysis::locate(&self.document, &expression.text, Span { start: 0, end })?,
+            kind: CoveredKind::Condition,
+            is_reached: answer.is_some(),
+            has_held: value == Some(true),
+            has_failed: value == Some(false),
+        })
+    }
+
     fn judge(
         &self,
         seen: &Seen,
         tank: &Tank<'_>,
         cost: &Cell<u64>,
+        said: &dyn Fn(&Expression, &Answer),
     ) -> Result<Vec<RawViolation>, EvaluationError> {
-        // A match condition sees no Namespace.
-        let mut phase = Phase::new(self, seen, tank, None, MATCH_BUDGET);
+        let mut phase = Phase::of_conditions(self, seen, tank);
         let mut failed = Vec::new();
         let mut passes = true;
         for condition in &self.match_conditions {
-            match phase.evaluate(condition, cost)? {
+            let answer = phase.evaluate(condition, cost)?;
+            said(condition, &answer);
+            match answer {
                 Answer::Value(value) => passes &= value.as_bool() == Some(true),
                 Answer::Error(error) => failed.push(error),
                 Answer::OutOfBudget => return self.unknown(vec![EvaluationError::new(OUT_OF_BUDGET)]),
@@ -94,16 +135,18 @@ impl CelProgram {
         if !failed.is_empty() {
             return self.unknown(vec![aggregated(failed)]);
         }
-        let mut phase = Phase::new(self, seen, tank, Some(&seen.namespace), BUDGET);
+        let mut phase = Phase::new(self, seen, tank, BUDGET);
         let mut answers = Vec::new();
         for validation in &self.validations {
-            match phase.evaluate(&validation.expression, cost)? {
+            let answer = phase.evaluate(&validation.expression, cost)?;
+            said(&validation.expression, &answer);
+            match answer {
                 Answer::OutOfBudget => return self.unknown(vec![EvaluationError::new(OUT_OF_BUDGET)]),
                 answer => answers.push(answer),
             }
         }
         let left = phase.left;
-        let mut phase = Phase::new(self, seen, tank, Some(&seen.namespace), left);
+        let mut phase = Phase::new(self, seen, tank, left);
         let mut messages = Vec::new();
         let mut has_messages = true;
         for validation in &self.validations {
@@ -219,30 +262,39 @@ pub(super) struct Tank<'w> {
     limits: Limits,
     levels: u64,
     meter: &'w Meter<'w>,
+    /// What was made before.
+    kept: &'w Kept<'w>,
     steps: Cell<u64>,
     memory: Cell<u64>,
 }
 
 impl Tank<'_> {
-    fn evaluate(
-        &self,
-        program: &portcullis_cel::Program,
-        activation: &dyn Activation,
-        kept: Kept,
-    ) -> portcullis_cel::Evaluation {
+    /// What one evaluation may use now.
+    fn limits(&self) -> Limits {
         let memory = self.limits.memory.saturating_sub(self.memory.get());
-        let limits = Limits {
+        Limits {
             steps: self.limits.steps.saturating_sub(self.steps.get()),
             // So that all that may be inside of each other have no more together.
             memory: memory / self.levels.max(1),
             ..self.limits
-        };
-        let mut budget = Budget::new(limits, Some(self.meter));
-        let mut evaluation = program.evaluate(activation, &mut budget);
-        self.steps.set(self.steps.get().saturating_add(budget.steps()));
-        if kept == Kept::Yes {
-            self.memory.set(self.memory.get().saturating_add(budget.memory()));
         }
+    }
+
+    /// Uses what the evaluation of a variable takes, whose value stays until the end of the phase.
+    fn charge(&self, steps: u64, memory: u64) {
+        self.steps.set(self.steps.get().saturating_add(steps));
+        self.memory.set(self.memory.get().saturating_add(memory));
+    }
+
+    /// Evaluates an expression. The others of the result are the steps and the bytes that it took.
+    fn evaluate(
+        &self,
+        program: &portcullis_cel::Program,
+        activation: &dyn Activation,
+    ) -> (portcullis_cel::Evaluation, u64, u64) {
+        let mut budget = Budget::new(self.limits(), Some(self.meter));
+        let room = self.kept.room();
+        let mut evaluation = program.evaluate_in(room, activation, &mut budget, PER_CALL_LIMIT);
         if let Err(error) = &mut evaluation.result
             && (error.kind == EvalErrorKind::Limit(LimitKind::Steps)
                 || error.kind == EvalErrorKind::Limit(LimitKind::Time) && self.meter.is_out.get())
@@ -254,15 +306,8 @@ impl Tank<'_> {
                 at: error.at,
             };
         }
-        evaluation
+        (evaluation, budget.steps(), budget.memory())
     }
-}
-
-/// Whether the value of an evaluation is kept until the end of the phase, as those of variables are.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kept {
-    Yes,
-    No,
 }
 
 /// What an expression came to.
@@ -280,14 +325,27 @@ pub(super) struct Phase<'a> {
     pub(super) left: u64,
 }
 
+/// Which expressions are evaluated.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Which {
+    /// Match conditions, which see no Namespace.
+    Conditions,
+    /// All others.
+    Validations,
+}
+
 impl<'a> Phase<'a> {
-    pub(super) fn new(
-        program: &'a CelProgram,
-        seen: &'a Seen,
-        tank: &'a Tank<'a>,
-        namespace: Option<&'a CelValue>,
-        left: u64,
-    ) -> Self {
+    /// That of the match conditions.
+    pub(super) fn of_conditions(program: &'a CelProgram, seen: &'a Seen, tank: &'a Tank<'a>) -> Self {
+        Self::of(program, seen, tank, Which::Conditions, MATCH_BUDGET)
+    }
+
+    /// One of those that follow it.
+    pub(super) fn new(program: &'a CelProgram, seen: &'a Seen, tank: &'a Tank<'a>, left: u64) -> Self {
+        Self::of(program, seen, tank, Which::Validations, left)
+    }
+
+    fn of(program: &'a CelProgram, seen: &'a Seen, tank: &'a Tank<'a>, which: Which, left: u64) -> Self {
         let values = program.variables.iter().map(|_| None).collect();
         // Those of the phase before are gone.
         tank.memory.set(0);
@@ -295,10 +353,12 @@ impl<'a> Phase<'a> {
             program,
             seen,
             tank,
-            namespace,
+            which,
             values: RefCell::new(values),
             known: Cell::new(program.variables.len()),
             cost: Cell::new(0),
+            needs: RefCell::default(),
+            looks: Cell::new(0),
         };
         Self { scope, left }
     }
@@ -310,7 +370,10 @@ impl<'a> Phase<'a> {
         expression: &Expression,
         spent: &Cell<u64>,
     ) -> Result<Answer, EvaluationError> {
-        let evaluation = self.scope.tank.evaluate(&expression.program, &self.scope, Kept::No);
+        let tank = self.scope.tank;
+        let (evaluation, steps, _) = tank.evaluate(&expression.program, &self.scope);
+        // What it made is gone when it was looked at.
+        tank.charge(steps, 0);
         let cost = evaluation.cost.saturating_add(self.scope.cost.take());
         spent.set(spent.get().saturating_add(cost));
         let location = |at| {
@@ -347,7 +410,7 @@ struct Scope<'a> {
     program: &'a CelProgram,
     seen: &'a Seen,
     tank: &'a Tank<'a>,
-    namespace: Option<&'a CelValue>,
+    which: Which,
     /// Those of the variables that were read.
     values: RefCell<Vec<Option<Result<CelValue, EvalError>>>>,
     /// How many of the variables may be read: while one is evaluated, those before it, so that it never needs
@@ -355,6 +418,100 @@ struct Scope<'a> {
     known: Cell<usize>,
     /// What they cost, since somebody last asked.
     cost: Cell<u64>,
+    /// Which of them were read by what is evaluated now.
+    needs: RefCell<Vec<usize>>,
+    /// How often a watch was looked at for these.
+    looks: Cell<u64>,
+}
+
+impl Scope<'_> {
+    /// The value of a variable that is read for the first time.
+    fn make(&self, number: usize, name: &str, variable: &Variable) -> Result<CelValue, EvalError> {
+        let known = self.known.replace(number);
+        let needs = self.needs.take();
+        let (below, start) = (self.looks.replace(0), self.tank.meter.looks.get());
+        let kept = self.tank.kept;
+        // What match conditions see may be something else than what is seen after them.
+        let is_other = self.which == Which::Conditions;
+        let lasts = match variable.lasts {
+            _ if is_other && kept.is_alone() => Lasts::Never,
+            Lasts::Evaluation if is_other => Lasts::Never,
+            lasts => lasts,
+        };
+        let result = match kept.get(number, lasts).and_then(|made| self.take_over(made)) {
+            Some(value) => Ok(value),
+            None => self.make_anew(number, name, variable, start, lasts),
+        };
+        self.known.set(known);
+        self.needs.replace(needs);
+        let taken = self.tank.meter.looks.get().saturating_sub(start);
+        self.looks.set(below.saturating_add(taken));
+        result
+    }
+
+    fn make_anew(
+        &self,
+        number: usize,
+        name: &str,
+        variable: &Variable,
+        start: u64,
+        lasts: Lasts,
+    ) -> Result<CelValue, EvalError> {
+        let (evaluation, steps, memory) = self.tank.evaluate(&variable.program, self);
+        self.tank.charge(steps, memory);
+        self.cost.set(self.cost.get().saturating_add(evaluation.cost));
+        let value = evaluation.result.map_err(|error| EvalError {
+            message: match error.kind {
+                EvalErrorKind::Limit(_) => error.message,
+                _ => format!("composited variable \"{name}\" fails to evaluate: {}", error.message),
+            },
+            ..error
+        })?;
+        if lasts != Lasts::Never {
+            let taken = self.tank.meter.looks.get().saturating_sub(start);
+            let mut needs = self.needs.take();
+            let mut seen = BTreeSet::new();
+            needs.retain(|number| seen.insert(*number));
+            let needs = needs.into_iter().filter_map(|number| self.program.variables.get(number));
+            let made = Made {
+                value: value.clone(),
+                cost: evaluation.cost,
+                steps,
+                memory,
+                looks: taken.saturating_sub(self.looks.get()),
+                needs: needs.map(|variable| variable.name.clone()).collect(),
+            };
+            self.tank.kept.keep(number, lasts, made);
+        }
+        Ok(value)
+    }
+
+    /// What was made before, for the same charge; none, if there is not so much left.
+    fn take_over(&self, made: Made) -> Option<CelValue> {
+        let (limits, meter) = (self.tank.limits(), self.tank.meter);
+        let looks = meter.looks.get().saturating_add(made.looks);
+        if made.steps > limits.steps
+            || made.memory > limits.memory
+            || looks > meter.most
+            || meter.is_out.get()
+        {
+            return None;
+        }
+        for name in &*made.needs {
+            let read = self.field(VARIABLES, name, None);
+            if matches!(read, Err(EvalError { kind: EvalErrorKind::Limit(_) | EvalErrorKind::Cost, .. })) {
+                return None;
+            }
+        }
+        let looks = meter.looks.get().saturating_add(made.looks);
+        if looks > meter.most || meter.is_out.get() {
+            return None;
+        }
+        meter.looks.set(looks);
+        self.tank.charge(made.steps, made.memory);
+        self.cost.set(self.cost.get().saturating_add(made.cost));
+        Some(made.value)
+    }
 }
 
 impl Activation for Scope<'_> {
@@ -363,8 +520,9 @@ impl Activation for Scope<'_> {
             "object" => self.seen.object.clone(),
             "oldObject" => self.seen.old_object.clone(),
             "request" => self.seen.request.clone(),
-            "namespaceObject" => self.namespace.cloned().unwrap_or(CelValue::Null),
-            "variables" => CelValue::Object(VARIABLES.into()),
+            "namespaceObject" if self.which == Which::Conditions => CelValue::Null,
+            "namespaceObject" => self.seen.namespace.clone(),
+            "variables" => CelValue::Object(self.program.variables_type.clone()),
             // In templates, only variables were compiled with this name.
             PARAMS => self.seen.constraint.clone(),
             // What is asked of these is answered by nobody here.
@@ -374,29 +532,27 @@ impl Activation for Scope<'_> {
         })
     }
 
-    fn field(&self, object: &str, field: &str) -> Result<Option<CelValue>, EvalError> {
+    fn field(&self, object: &str, field: &str, place: Option<u32>) -> Result<Option<CelValue>, EvalError> {
         if object != VARIABLES {
             return Ok(None);
         }
         let variables = &self.program.variables;
-        let Some(&number) = self.program.numbers.get(field) else { return Ok(None) };
+        // Where nothing is wrong with any, and all have names of their own, the place is the number.
+        let placed = place.and_then(|place| usize::try_from(place).ok()).filter(|place| {
+            let is_it = |variable: &Variable| *variable.name == *field;
+            variables.len() == self.program.numbers.len() && variables.get(*place).is_some_and(is_it)
+        });
+        let Some(number) = placed.or_else(|| self.program.numbers.get(field).copied()) else {
+            return Ok(None);
+        };
+        self.needs.borrow_mut().push(number);
         if let Some(known) = self.values.borrow().get(number).and_then(Option::as_ref) {
             return known.clone().map(Some);
         }
         let Some(variable) = variables.get(number).filter(|_| number < self.known.get()) else {
             return Ok(None);
         };
-        let known = self.known.replace(number);
-        let evaluation = self.tank.evaluate(&variable.program, self, Kept::Yes);
-        self.known.set(known);
-        self.cost.set(self.cost.get().saturating_add(evaluation.cost));
-        let result = evaluation.result.map_err(|error| EvalError {
-            message: match error.kind {
-                EvalErrorKind::Limit(_) => error.message,
-                _ => format!("composited variable \"{field}\" fails to evaluate: {}", error.message),
-            },
-            ..error
-        });
+        let result = self.make(number, field, variable);
         if let Some(place) = self.values.borrow_mut().get_mut(number) {
             *place = Some(result.clone());
         }

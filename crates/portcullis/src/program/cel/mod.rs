@@ -11,6 +11,7 @@
 
 mod compile;
 mod evaluate;
+mod kept;
 mod names;
 mod policy;
 mod reads;
@@ -19,12 +20,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Evaluation, EvaluationError, RawViolation, Surroundings};
+use super::{Evaluation, EvaluationError, RawViolation, Special, Surroundings};
 use crate::analysis::{ObjectRead, Told};
 use crate::api::cel::FailurePolicy;
 use crate::api::template::Text;
 use crate::document::Document;
 
+pub(crate) use kept::{OfConstraint, OfReview};
 pub(crate) use policy::{
     AnnotationAnswer, MutationForm, PolicyAnswer, PolicyDecision, PolicyProgram, PolicyView,
 };
@@ -36,6 +38,8 @@ const VARIABLES: &str = "kubernetes.variables";
 pub(crate) struct CelProgram {
     document: Document,
     variables: Vec<Variable>,
+    /// The name of the type of `variables`.
+    variables_type: Arc<str>,
     /// Which of them is called what.
     numbers: BTreeMap<Arc<str>, usize>,
     match_conditions: Vec<Expression>,
@@ -53,11 +57,13 @@ pub(crate) struct CelProgram {
 type Numbers = BTreeMap<Arc<str>, Option<usize>>;
 
 struct Variable {
+    name: Arc<str>,
     program: portcullis_cel::Program,
     nesting: u32,
     levels: u64,
     /// What is read to make it.
     reads: BTreeSet<(String, ObjectRead)>,
+    lasts: kept::Lasts,
 }
 
 struct Expression {
@@ -86,6 +92,11 @@ impl CelProgram {
 
     pub(crate) fn told(&self) -> &Arc<Told> {
         &self.told
+    }
+
+    /// Where the variables are kept that depend on one constraint only, if there are such.
+    pub(in crate::program) fn of_constraint(&self) -> Option<OfConstraint> {
+        OfConstraint::new(self)
     }
 }
 

@@ -114,9 +114,8 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    pub(super) fn of(input: &[(Value, Value)], constraint: &Value) -> Self {
-        let review = input.iter().find(|(key, _)| key.as_str() == Some("review")).map(|(_, value)| value);
-        let get = |key: &str| review.and_then(|review| value::get(review, key)).cloned();
+    pub(super) fn of(review: &Value, constraint: &Value) -> Self {
+        let get = |key: &str| value::get(review, key).cloned();
         let is_delete = get("operation").as_ref().and_then(value::as_str) == Some("DELETE");
         let object = if is_delete { None } else { get("object") };
         let or_null = |value: Option<Value>| CelValue::from(value.unwrap_or(Value::NULL));

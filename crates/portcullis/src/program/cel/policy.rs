@@ -12,7 +12,8 @@ use portcullis_cel::{CelValue, Environment, Type};
 use portcullis_value::{Limits, Watch};
 
 use super::compile::{Compiled, Compiler, sound, used};
-use super::evaluate::{Answer, MATCH_BUDGET, OUT_OF_BUDGET, Phase, Tank, aggregated};
+use super::evaluate::{Answer, OUT_OF_BUDGET, Phase, Tank, aggregated};
+use super::kept::Kept;
 use super::names::{
     AUTHORIZER, AUTHORIZER_TYPE, REQUEST_RESOURCE, RESOURCE_CHECK_TYPE, Seen, environment_without_variables,
     with_variables,
@@ -181,7 +182,7 @@ impl PolicyProgram {
         if errors.iter().any(|error| error.severity() == Severity::Error) {
             return (None, errors);
         }
-        let (variables, known) = (compiler.variables, compiler.known);
+        let (variables, known) = (compiler.all_variables(), compiler.known);
         let mut reads: BTreeSet<(String, ObjectRead)> = BTreeSet::new();
         let messages = validations.iter().filter_map(|validation| validation.message_expression.as_ref());
         let expressions = match_conditions
@@ -206,6 +207,7 @@ impl PolicyProgram {
             operations: texts.len(),
             numbers: sound(known),
             variables,
+            variables_type: super::VARIABLES.into(),
             match_conditions,
             validations,
             failure_policy: policy.failure_policy,
@@ -243,7 +245,7 @@ impl PolicyProgram {
             // What is wrong with one is said where it is used.
             let ty = portcullis_cel::Program::compile(&variable.expression.text, &compiler.environment)
                 .map_or(Type::Dyn, |program| shown(program.result()));
-            compiler.add(variable.name.clone(), ty, None);
+            compiler.add(variable.name.clone(), "", ty, None);
         }
         let environment = compiler.environment.clone();
         let mut warnings = Vec::new();
@@ -271,7 +273,7 @@ impl PolicyProgram {
         &self,
         view: &PolicyView<'_>,
     ) -> Result<Result<bool, EvaluationError>, EvaluationError> {
-        let held = self.common.within(view.limits, STEPS, view.watch, |tank, cost| {
+        let held = self.common.within(view.limits, STEPS, view.watch, &Kept::default(), |tank, cost| {
             self.matches(&view.seen(view.condition_request), tank, cost)
         });
         held.0
@@ -283,9 +285,9 @@ impl PolicyProgram {
         number: usize,
         view: &PolicyView<'_>,
     ) -> Result<Result<CelValue, EvaluationError>, EvaluationError> {
-        let made = self.common.within(view.limits, STEPS, view.watch, |tank, cost| {
+        let made = self.common.within(view.limits, STEPS, view.watch, &Kept::default(), |tank, cost| {
             let seen = view.seen(view.request);
-            let mut phase = Phase::new(&self.common, &seen, tank, Some(&seen.namespace), BUDGET);
+            let mut phase = Phase::new(&self.common, &seen, tank, BUDGET);
             let Some((_, expression)) = self.mutations.get(number) else {
                 return Ok(Err(EvaluationError::new("there is no such mutation: please report this")));
             };
@@ -309,7 +311,7 @@ impl PolicyProgram {
     /// If a limit of the engine ends an evaluation, or only a cluster could answer: that is never a pass,
     /// whatever the policy says of failures.
     pub(crate) fn evaluate(&self, view: &PolicyView<'_>) -> (Result<PolicyAnswer, EvaluationError>, u64) {
-        self.common.within(view.limits, STEPS, view.watch, |tank, cost| {
+        self.common.within(view.limits, STEPS, view.watch, &Kept::default(), |tank, cost| {
             match self.matches(&view.seen(view.condition_request), tank, cost)? {
                 Ok(true) => self.judge(&view.seen(view.request), tank, cost),
                 Ok(false) => Ok(PolicyAnswer::default()),
@@ -326,7 +328,7 @@ impl PolicyProgram {
         cost: &Cell<u64>,
     ) -> Result<Result<bool, EvaluationError>, EvaluationError> {
         // They see no Namespace.
-        let mut phase = Phase::new(&self.common, seen, tank, None, MATCH_BUDGET);
+        let mut phase = Phase::of_conditions(&self.common, seen, tank);
         let (mut failed, mut passes) = (Vec::new(), true);
         for condition in &self.common.match_conditions {
             match phase.evaluate(condition, cost)? {
@@ -340,7 +342,7 @@ impl PolicyProgram {
 
     fn judge(&self, seen: &Seen, tank: &Tank<'_>, cost: &Cell<u64>) -> Result<PolicyAnswer, EvaluationError> {
         let out_of_budget = || PolicyAnswer::of_error(EvaluationError::new(OUT_OF_BUDGET));
-        let mut phase = Phase::new(&self.common, seen, tank, Some(&seen.namespace), BUDGET);
+        let mut phase = Phase::new(&self.common, seen, tank, BUDGET);
         let mut answers = Vec::new();
         for validation in &self.common.validations {
             match phase.evaluate(&validation.expression, cost)? {
@@ -348,7 +350,7 @@ impl PolicyProgram {
                 answer => answers.push(answer),
             }
         }
-        let mut phase = Phase::new(&self.common, seen, tank, Some(&seen.namespace), phase.left);
+        let mut phase = Phase::new(&self.common, seen, tank, phase.left);
         let messages = self.messages(&mut phase, cost);
         let mut decisions = Vec::new();
         let rows = self.common.validations.iter().zip(&self.reasons).zip(answers).enumerate();
@@ -367,7 +369,7 @@ impl PolicyProgram {
                 },
             });
         }
-        let mut phase = Phase::new(&self.common, seen, tank, Some(&seen.namespace), BUDGET);
+        let mut phase = Phase::new(&self.common, seen, tank, BUDGET);
         let mut annotations = Vec::new();
         for annotation in &self.annotations {
             let answer = match phase.evaluate(&annotation.expression, cost)? {
@@ -416,11 +418,11 @@ fn compile_variables(policy: &AdmissionPolicy, compiler: &mut Compiler<'_>) {
             Compiled::Sound(expression) => expression,
             // What reads it is not wrong for that.
             Compiled::Tainted(result) => {
-                compiler.add(name, result, None);
+                compiler.add(name, "", result, None);
                 continue;
             }
             Compiled::Wrong => {
-                compiler.add(name, Type::Dyn, None);
+                compiler.add(name, "", Type::Dyn, None);
                 continue;
             }
         };
@@ -433,7 +435,7 @@ fn compile_variables(policy: &AdmissionPolicy, compiler: &mut Compiler<'_>) {
             compiler.errors.push(error);
         }
         let result = expression.program.result().clone();
-        compiler.add(name, result, Some(expression.program));
+        compiler.add(name, &expression.text.text, result, Some(expression.program));
     }
 }
 

@@ -26,7 +26,9 @@ impl From<Exceeded> for Stop {
 impl From<Failure> for Stop {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Undefined(_) | Failure::Unavailable(_) => Self::NoPatch,
+            Failure::Undefined(_) | Failure::Unavailable(_) | Failure::Wrong(_) | Failure::Unanswered => {
+                Self::NoPatch
+            }
             Failure::Limit(exceeded) => Self::Limit(exceeded),
         }
     }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use portcullis_rego_syntax::ast::{Expr, ExprKind};
 use portcullis_rego_syntax::{Version, parse};
 
-use super::{Caches, Context, Failure, Outcome, find};
+use super::{Caches, Context, Failure, Outcome, Outside, find};
 
 /// 2017-07-14 02:40:00.000000001 UTC.
 const NOW: i64 = 1_500_000_000_000_000_001;
@@ -21,8 +21,15 @@ fn call(name: &str, args: &[Value], limits: Limits) -> Outcome {
     let caches = Caches::default();
     let args: Vec<&Value> = args.iter().collect();
     let mut text = String::new();
-    let mut context =
-        Context { budget: &mut budget, now_ns: Some(NOW), seed: 1, caches: &caches, text: &mut text };
+    let mut outside = Outside::default();
+    let mut context = Context {
+        budget: &mut budget,
+        now_ns: Some(NOW),
+        seed: 1,
+        caches: &caches,
+        outside: &mut outside,
+        text: &mut text,
+    };
     match builtin.ask(&mut context, &args) {
         Err(Failure::Undefined(message)) => Err(Failure::Undefined(builtin.named(&message))),
         outcome => outcome,

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use portcullis_rego_syntax::builtins::{Answers, Effects, Nesting, Shape, all};
 use portcullis_value::{Budget, Limits, Value, View};
 
-use super::super::{BY_NAME, Builtin, Caches, Context, Failure, Outcome};
+use super::super::{BY_NAME, Builtin, Caches, Context, Failure, Outcome, Outside};
 use super::{NOW, read, show};
 
 /// Values of all shapes that builtins tell apart, and one text at least that each can read.
@@ -40,6 +40,7 @@ const VALUES: &[&str] = &[
     "{}",
     r#"{"a": "b"}"#,
     r#"{"a": ["b", "c"], "b": {"a": [[1]]}}"#,
+    r#"{"keys": [], "provider": "a"}"#,
 ];
 
 /// Levels of what is called flat: a scalar, a list of them, a table.
@@ -59,7 +60,16 @@ fn call_within(
     let caches = Caches::default();
     let args: Vec<&Value> = args.iter().collect();
     let mut text = String::new();
-    builtin.ask(&mut Context { budget, now_ns: Some(now_ns), seed, caches: &caches, text: &mut text }, &args)
+    let mut outside = Outside::default();
+    let mut context = Context {
+        budget,
+        now_ns: Some(now_ns),
+        seed,
+        caches: &caches,
+        outside: &mut outside,
+        text: &mut text,
+    };
+    builtin.ask(&mut context, &args)
 }
 
 fn call_at(builtin: &Builtin, args: &[Value], now_ns: i64, seed: u64) -> Outcome {
@@ -120,7 +130,9 @@ fn shape(value: &Value) -> Option<Shape> {
 fn contradiction(builtin: &Builtin, args: &[Value], outcome: &Outcome) -> Option<String> {
     let row = builtin.row;
     match outcome {
-        Err(Failure::Limit(_) | Failure::Unavailable(_)) if row.effects == Effects::Infallible => {
+        Err(Failure::Limit(_) | Failure::Unavailable(_) | Failure::Wrong(_) | Failure::Unanswered)
+            if row.effects == Effects::Infallible =>
+        {
             return Some("it fails, and is said not to".to_owned());
         }
         Err(_) => return None,

@@ -1,0 +1,3 @@
+module portcullis.dev/go
+
+go 1.24

@@ -1,0 +1,5 @@
+//go:build !race
+
+package portcullis
+
+const raceEnabled = false

@@ -1,0 +1,157 @@
+//! What helps writing policies: coverage, mutants.
+
+use super::{Run, run_in, testdata};
+
+fn verify(args: &[&str]) -> Run {
+    run_in(&testdata().join("../authoring"), &[&["verify", "policy"], args].concat())
+}
+
+#[test]
+fn coverage_tells_lines_and_conditions_of_templates() {
+    let Run { stdout, .. } = verify(&["--coverage", "-o", "json"]).exits_with(0);
+    let found: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    let file = &found["coverage"]["files"][0];
+    assert_eq!(file["file"], "policy/template.yaml");
+    let template = std::fs::read_to_string(testdata().join("../authoring/policy/template.yaml")).unwrap();
+    let line =
+        |number: u64| template.lines().nth(usize::try_from(number).unwrap() - 1).unwrap_or_default().trim();
+    let uncovered = file["uncovered"].as_array().unwrap();
+    let lines: Vec<&str> = uncovered.iter().map(|number| line(number.as_u64().unwrap())).collect();
+    // No case has an image without a tag, an init container, or an image that is exempt.
+    let expected = [
+        "violation[{\"msg\": msg}] {",
+        "msg := sprintf(\"container %v: %v has no tag\", [container.name, container.image])",
+        "containers[container] {",
+        "exempt(image) {",
+    ];
+    assert_eq!(lines, expected);
+    let conditions: Vec<(&str, bool, bool)> = file["conditions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| {
+            let text = line(one["location"]["line"].as_u64().unwrap());
+            (text, one["held"].as_bool().unwrap(), one["failed"].as_bool().unwrap())
+        })
+        .collect();
+    assert_eq!(
+        conditions,
+        [
+            ("not exempt(container.image)", true, false),
+            ("tag == input.parameters.moving[_]", true, true),
+            ("not exempt(container.image)", true, false),
+            ("not contains(container.image, \":\")", false, true),
+            ("startswith(image, input.parameters.exempt[_])", false, true),
+        ]
+    );
+}
+
+#[test]
+fn lcov_is_what_genhtml_reads() {
+    let Run { stdout, .. } = verify(&["-o", "lcov"]).exits_with(0);
+    insta::assert_snapshot!(stdout);
+}
+
+#[test]
+fn coverage_as_a_page_shows_each_line() {
+    let Run { stdout, .. } = verify(&["-o", "html"]).exits_with(0);
+    assert!(stdout.starts_with("<!DOCTYPE html>") && stdout.ends_with("</html>\n"));
+    let row = |number: u32, class: &str| format!("<tr class=\"{class}\"><td class=\"n\">{number}</td>");
+    for (number, class) in [(30, "yes"), (32, "half"), (38, "no"), (1, "")] {
+        assert!(stdout.contains(&row(number, class)), "{number} is not {class}");
+    }
+    assert!(stdout.contains("never false"));
+}
+
+#[test]
+fn too_little_coverage_of_templates_fails() {
+    verify(&["--coverage-min", "70"]).exits_with(0);
+    let Run { stdout, .. } = verify(&["--coverage-min", "90"]).exits_with(1);
+    assert!(stdout.contains("less than the 90 % that have to be"), "{stdout}");
+}
+
+/// What is never evaluated is not left out.
+#[test]
+fn a_template_that_no_case_runs_is_not_covered() {
+    let Run { stdout, .. } = verify(&["--coverage", "-o", "json", "--run", "fixed-tags//no such case"]);
+    let found: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(found["coverage"]["percent"], 0.0);
+}
+
+/// Programs with marks say what the others say: all cases of our policies pass as without.
+#[test]
+fn coverage_changes_no_verdict() {
+    let root = testdata().join("../..");
+    let Run { stdout, .. } =
+        run_in(&root, &["verify", "policies/...", "--coverage", "-o", "json"]).exits_with(0);
+    let found: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    let files = found["coverage"]["files"].as_array().unwrap();
+    assert!(files.len() > 20, "{}", files.len());
+    let percent = found["coverage"]["percent"].as_f64().unwrap();
+    assert!(percent > 75.0, "{percent}");
+}
+
+#[test]
+fn mutants_that_no_case_notices_are_told_with_their_places() {
+    let Run { stdout, .. } = verify(&["--mutate", "-o", "json"]).exits_with(1);
+    let found: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    let mutation = &found["mutation"];
+    let survivors = mutation["survivors"].as_array().unwrap();
+    assert_eq!(mutation["survived"], survivors.len());
+    let first = &survivors[0];
+    assert_eq!(
+        (first["location"]["line"].as_u64(), first["location"]["column"].as_u64()),
+        (Some(32), Some(9))
+    );
+    assert_eq!(first["change"], "without `not exempt(container.image)`");
+    let percent = mutation["percent"].as_f64().unwrap();
+    verify(&["--mutate-min", &(percent - 1.0).to_string()]).exits_with(0);
+    verify(&["--mutate-min", &(percent + 1.0).to_string()]).exits_with(1);
+}
+
+/// A case for what no case reached makes all mutants noticed.
+#[test]
+fn cases_for_what_is_not_noticed_kill_the_mutants() {
+    let folder = tempfile::tempdir().unwrap();
+    let from = testdata().join("../authoring/policy");
+    for file in ["template.yaml", "constraint.yaml"] {
+        std::fs::copy(from.join(file), folder.path().join(file)).unwrap();
+    }
+    let pod = |name: &str, image: &str, init: &str| {
+        let text = format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: web, namespace: shop}}\nspec:\n  containers: [{{name: web, image: \"{image}\"}}]\n  initContainers: [{{name: init, image: \"{init}\"}}]\n"
+        );
+        std::fs::write(folder.path().join(name), text).unwrap();
+    };
+    pod("latest.yaml", "nginx:latest", "nginx:stable");
+    pod("none.yaml", "nginx", "envoy");
+    pod("exempt.yaml", "registry.example.com/base:latest", "registry.example.com/base");
+    pod("fixed.yaml", "nginx:1.27.3", "nginx:1.27.3");
+    let case = |object: &str, number: u32| {
+        format!("  - {{name: {object}, object: {object}.yaml, assertions: [{{violations: {number}}}]}}\n")
+    };
+    let suite = format!(
+        "apiVersion: test.gatekeeper.sh/v1alpha1\nkind: Suite\ntests:\n- name: tags\n  template: template.yaml\n  constraint: constraint.yaml\n  cases:\n{}{}{}{}",
+        case("latest", 2),
+        case("none", 2),
+        case("exempt", 0),
+        case("fixed", 0)
+    );
+    std::fs::write(folder.path().join("suite.yaml"), suite).unwrap();
+    let run = run_in(folder.path(), &["verify", ".", "--mutate"]).exits_with(0);
+    assert!(run.stdout.contains("17 mutants: 17 noticed (100.0 %), 0 not"), "{}", run.stdout);
+}
+
+#[test]
+fn mutants_do_not_depend_on_the_number_of_threads() {
+    let root = testdata().join("../..");
+    let with = |jobs| {
+        let folders =
+            ["policies/pod-security/host-namespaces/...", "policies/pod-security/privilege-escalation/..."];
+        let run = run_in(&root, &[&["verify", "--mutate", "--jobs", jobs], folders.as_slice()].concat());
+        super::without_times(&run.stdout)
+    };
+    let one = with("1");
+    assert!(one.contains("noticed"), "{one}");
+    assert_eq!(one, with("4"));
+}

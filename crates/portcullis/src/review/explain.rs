@@ -1,0 +1,280 @@
+//! Why a constraint denies an object, or does not: the rules and conditions of its policy, each with its place, and
+//! what they read. Found by a second evaluation that follows the policy; reviews pay nothing for it.
+
+use std::sync::Arc;
+
+use super::why::Applicability;
+use super::{Review, Seen};
+use crate::api::Process;
+use crate::enforcement::EnforcementPoint;
+use crate::names::ConstraintKey;
+use crate::object::Object;
+use crate::path::{FieldPath, Segment};
+use crate::policy::{CompiledConstraint, PolicySet};
+use crate::program::{EvaluationError, FollowedFact, FollowedRule, Surroundings};
+use crate::source::Location;
+use crate::value::{self, Value, View};
+use crate::world::World;
+
+/// Most bytes of a value that is told.
+const MOST_VALUE: usize = 1 << 10;
+
+/// Why a constraint says what it says of an object.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Why {
+    /// The constraint.
+    pub constraint: ConstraintKey,
+    /// Whether it applies at all. If it does not, nothing else is known.
+    pub applicability: Applicability,
+    /// What it finds, and how that came about.
+    pub found: Vec<WhyFound>,
+    /// The bodies that were tried and did not hold, each as far as it came: the one with the most conditions that
+    /// hold first.
+    pub missed: Vec<WhyRule>,
+    /// Why it could not be evaluated.
+    pub error: Option<EvaluationError>,
+    /// Whether there was more than is told.
+    pub is_cut: bool,
+}
+
+/// How a violation came about.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct WhyFound {
+    /// Its message.
+    pub message: String,
+    /// The rule that made it, once for each way in which it did.
+    pub ways: Vec<WhyRule>,
+}
+
+/// A body of a rule.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct WhyRule {
+    /// Its name, with the package if it is of a library.
+    pub name: String,
+    /// Where its head is.
+    pub location: Option<Location>,
+    /// Whether it holds.
+    pub holds: bool,
+    /// Whether it was asked inside of a `not`, an `every` or a comprehension, and so perhaps one of several.
+    pub is_inside: bool,
+    /// In the order in which they were evaluated, up to the one that fails.
+    pub conditions: Vec<WhyCondition>,
+}
+
+/// A condition of a body: a statement.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct WhyCondition {
+    /// Where it stands.
+    pub location: Option<Location>,
+    /// As it is written.
+    pub text: String,
+    /// Whether it holds.
+    pub holds: bool,
+    /// What it looked at.
+    pub facts: Vec<WhyFact>,
+    /// The rules that it asked.
+    pub rules: Vec<WhyRule>,
+}
+
+/// What a condition looked at. Values are JSON, or, if they are long, what they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WhyFact {
+    /// A field of the object.
+    Field {
+        /// The field.
+        path: FieldPath,
+        /// What is there; none if there is no such field.
+        value: Option<String>,
+        /// Where it is; of a field that is not there, the nearest part of the object.
+        location: Option<Location>,
+    },
+    /// A parameter of the constraint.
+    Parameter {
+        /// Below `parameters`.
+        path: FieldPath,
+        /// What is there; none if there is no such parameter.
+        value: Option<String>,
+        /// Where it is in the constraint; none for a default.
+        location: Option<Location>,
+    },
+    /// Something else of the request.
+    Input {
+        /// From `input` on.
+        path: FieldPath,
+        /// What is there.
+        value: Option<String>,
+    },
+    /// A comparison.
+    Compared {
+        /// As it is written.
+        operator: &'static str,
+        /// Its left side.
+        left: String,
+        /// Its right side.
+        right: String,
+        /// Whether it holds.
+        holds: bool,
+    },
+    /// A builtin with its arguments.
+    Called {
+        /// Its name.
+        name: &'static str,
+        /// The arguments.
+        args: Vec<String>,
+        /// The answer; none if it is not defined for them.
+        answer: Option<String>,
+    },
+}
+
+impl PolicySet {
+    /// Why a constraint says what it says of the object of a review; `None` if there is no such constraint.
+    ///
+    /// Cost: an evaluation that writes down what it does, by a program that is compiled when it is first asked for.
+    #[must_use]
+    pub fn explain(
+        &self,
+        key: &ConstraintKey,
+        review: &Review,
+        world: &World<'_>,
+        point: EnforcementPoint,
+        process: Process,
+    ) -> Option<Why> {
+        let constraint = self.candidates(None).find(|constraint| constraint.info.key() == key)?;
+        let applicability = self.applicability(key, review, world, point, process)?;
+        let mut why = Why {
+            constraint: key.clone(),
+            applicability,
+            found: Vec::new(),
+            missed: Vec::new(),
+            error: None,
+            is_cut: false,
+        };
+        if why.applicability == Applicability::Applies && constraint.policy.is_none() {
+            follow(self, constraint, review, world, &mut why);
+        }
+        Some(why)
+    }
+}
+
+fn follow(
+    set: &PolicySet,
+    constraint: &Arc<CompiledConstraint>,
+    review: &Review,
+    world: &World<'_>,
+    why: &mut Why,
+) {
+    let template = &constraint.template;
+    let seen = Seen::of(review, review.known_namespace(world), world);
+    let input = constraint.input(&seen.review);
+    let indexes = world.inventory().and_then(|inventory| inventory.indexes(&template.program, set));
+    let surroundings = Surroundings {
+        data: &seen.data,
+        indexes: indexes.as_deref(),
+        special: None,
+        constraint: constraint.info.object().value(),
+        limits: world.limits(),
+        watch: world.watch(),
+        now_ns: world.now_ns(),
+        seed: world.seed(),
+        answers: world.answers(),
+        coverage: None,
+    };
+    let teller = Teller { object: review.object(), constraint: constraint.info.object() };
+    let Some(followed) = template.program.follow(&input, &surroundings) else { return };
+    for (message, rule) in followed.found {
+        let rule = teller.rule(rule);
+        match why.found.iter_mut().find(|known| known.message == message) {
+            Some(known) => known.ways.push(rule),
+            None => why.found.push(WhyFound { message, ways: vec![rule] }),
+        }
+    }
+    why.found.sort_by(|a, b| a.message.cmp(&b.message));
+    why.missed = followed.missed.into_iter().map(|rule| teller.rule(rule)).collect();
+    // Stable: of equals, the first in the text.
+    why.missed.sort_by_key(|rule| std::cmp::Reverse(rule.conditions.len()));
+    why.error = followed.error;
+    why.is_cut = followed.is_cut;
+}
+
+/// Puts what was followed into the terms of objects and constraints.
+struct Teller<'a> {
+    object: Option<&'a Object>,
+    constraint: &'a Object,
+}
+
+impl Teller<'_> {
+    fn rule(&self, rule: FollowedRule) -> WhyRule {
+        let conditions = rule.conditions.into_iter().map(|condition| WhyCondition {
+            location: condition.location,
+            text: condition.text,
+            holds: condition.holds,
+            facts: condition.facts.into_iter().filter_map(|fact| self.fact(fact)).collect(),
+            rules: condition.rules.into_iter().map(|rule| self.rule(rule)).collect(),
+        });
+        WhyRule {
+            name: rule.name,
+            location: rule.location,
+            holds: rule.holds,
+            is_inside: rule.is_inside,
+            conditions: conditions.collect(),
+        }
+    }
+
+    fn fact(&self, fact: FollowedFact) -> Option<WhyFact> {
+        Some(match fact {
+            FollowedFact::Read { path, value } => self.read(&path, value.as_ref())?,
+            FollowedFact::Compared { operator, left, right, holds } => {
+                WhyFact::Compared { operator, left: shown(&left), right: shown(&right), holds }
+            }
+            FollowedFact::Called { name, args, answer } => WhyFact::Called {
+                name,
+                args: args.iter().map(shown).collect(),
+                answer: answer.as_ref().map(shown),
+            },
+        })
+    }
+
+    fn read(&self, path: &[Value], found: Option<&Value>) -> Option<WhyFact> {
+        let keys: Vec<Option<&str>> = path.iter().take(2).map(value::as_str).collect();
+        let below = |from: usize| field_path(path.get(from..).unwrap_or_default());
+        let value = found.map(shown);
+        Some(match keys.as_slice() {
+            [Some("review"), Some("object")] => {
+                let path = below(2)?;
+                let location = self.object.and_then(Object::document).map(|document| match found {
+                    Some(_) => document.locate_key(&path).unwrap_or_else(|| document.locate_nearest(&path).0),
+                    None => document.locate_nearest(&path).0,
+                });
+                WhyFact::Field { path, value, location }
+            }
+            [Some("parameters"), ..] => {
+                let path = below(1)?;
+                let whole: FieldPath = ["spec", "parameters"]
+                    .map(Segment::from)
+                    .into_iter()
+                    .chain(path.segments().iter().cloned())
+                    .collect();
+                let location = self.constraint.document().and_then(|document| document.locate_key(&whole));
+                WhyFact::Parameter { path, value, location }
+            }
+            _ => WhyFact::Input { path: below(0)?, value },
+        })
+    }
+}
+
+fn field_path(keys: &[Value]) -> Option<FieldPath> {
+    let segment = |key: &Value| match key.view() {
+        View::String(text) => Some(Segment::from(&*text)),
+        _ => key.to_string().parse::<usize>().ok().map(Segment::from),
+    };
+    keys.iter().map(segment).collect()
+}
+
+/// A value as JSON, or what it is.
+fn shown(value: &Value) -> String {
+    value::to_json_text(value, MOST_VALUE).unwrap_or_else(|| value::describe(value))
+}

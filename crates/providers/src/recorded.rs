@@ -1,0 +1,278 @@
+//! Answers in a file that people read and write, by provider and key:
+//!
+//! ```yaml
+//! providers:
+//!   cosign:
+//!     registry.example/app:1: {value: signed}
+//!     registry.example/app:2: {error: not signed}
+//!   directory:
+//!     team-a: {status: 500, systemError: the directory is down}
+//! ```
+
+use std::collections::BTreeMap;
+
+use portcullis::{Answers, ProviderAnswer, ProviderItem, Questions};
+use portcullis_value::{Value, View};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+/// Largest file.
+const MOST_BYTES: usize = 64 << 20;
+
+/// Answers that were recorded, or written by somebody.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Recorded(Answers);
+
+/// Why a file has no answers: one sentence.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct RecordedError(String);
+
+impl Recorded {
+    /// Answers that come from somewhere else.
+    #[must_use]
+    pub const fn new(answers: Answers) -> Self {
+        Self(answers)
+    }
+
+    /// The answers.
+    #[must_use]
+    pub const fn answers(&self) -> &Answers {
+        &self.0
+    }
+
+    /// Takes over what others know; of what both know, what the others say.
+    pub fn extend(&mut self, others: Answers) {
+        self.0.extend(others);
+    }
+
+    /// What is known of some questions.
+    #[must_use]
+    pub fn answer(&self, questions: &Questions) -> Answers {
+        let mut answers = Answers::new();
+        for (provider, keys) in questions.external_data() {
+            for key in keys {
+                if let Some(answer) = self.0.external_data(provider, key) {
+                    answers.set_external_data(provider.clone(), key.clone(), answer.clone());
+                }
+            }
+        }
+        answers
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    ///
+    /// If it is no YAML, or says anything else than answers.
+    pub fn read(text: &str) -> Result<Self, RecordedError> {
+        let wrong = |message: String| RecordedError(message);
+        if text.len() > MOST_BYTES {
+            return Err(wrong(format!("it has more than {MOST_BYTES} bytes")));
+        }
+        let (documents, errors) = portcullis::Document::read_all("answers", text);
+        if let Some(error) = errors.first() {
+            return Err(wrong(error.to_string()));
+        }
+        let mut answers = Answers::new();
+        for document in &documents {
+            let root = portcullis::Node::root(document);
+            let mut errors = Vec::new();
+            root.check_fields(&["providers"], &mut errors);
+            if let Some(error) = errors.first() {
+                return Err(wrong(error.to_string()));
+            }
+            let json = root.to_json();
+            let value = Value::from_json(&json.to_string()).map_err(|error| wrong(error.to_string()))?;
+            let Some(providers) = value.as_object().and_then(|root| root.get_str("providers")) else {
+                return Err(wrong("it has no `providers`".to_owned()));
+            };
+            for (provider, keys) in entries(providers, "`providers`").map_err(RecordedError)? {
+                let what = format!("`providers.{provider}`");
+                for (key, said) in entries(keys, &what).map_err(RecordedError)? {
+                    let answer = answer(said)
+                        .map_err(|error| RecordedError(format!("{what}, key `{key}`: {error}")))?;
+                    answers.set_external_data(provider, key, answer);
+                }
+            }
+        }
+        Ok(Self(answers))
+    }
+
+    /// Writes a file: the same answers, the same text.
+    #[must_use]
+    pub fn write(&self) -> String {
+        let mut providers: BTreeMap<&str, BTreeMap<&str, Written<'_>>> = BTreeMap::new();
+        for (provider, key, answer) in self.0.all_external_data() {
+            providers.entry(provider).or_default().insert(key, Written(answer));
+        }
+        let all = BTreeMap::from([("providers", providers)]);
+        let head = "# What providers of external data said.\n";
+        let body = serde_yaml::to_string(&all).unwrap_or_default();
+        format!("{head}{body}")
+    }
+}
+
+fn entries<'v>(value: &'v Value, what: &str) -> Result<Vec<(&'v str, &'v Value)>, String> {
+    match value.view() {
+        View::Object(object) => {
+            Ok(object.iter().filter_map(|(key, value)| Some((key.as_str()?, value))).collect())
+        }
+        View::Null => Ok(Vec::new()),
+        _ => Err(format!("{what} must be a mapping, and is {}", value.ty().name())),
+    }
+}
+
+fn answer(said: &Value) -> Result<ProviderAnswer, String> {
+    let (mut items, mut status, mut system_error) = (Vec::new(), 200, "");
+    let (mut is_failure, mut is_idempotent) = (false, true);
+    for (name, value) in entries(said, "an answer")? {
+        match name {
+            "value" => items.push(ProviderItem::Value(value.clone())),
+            "error" => items.push(ProviderItem::Error(text(name, value)?.into())),
+            "items" => {
+                let list = value.as_array().ok_or("`items` must be a list")?;
+                for item in list {
+                    items.push(one(item)?);
+                }
+            }
+            "status" => {
+                status = value
+                    .as_number()
+                    .and_then(portcullis_value::Number::as_i64)
+                    .and_then(|status| u16::try_from(status).ok())
+                    .ok_or("`status` must be a status of HTTP")?;
+            }
+            "systemError" => system_error = text(name, value)?,
+            "silent" if truth(name, value)? => items.push(ProviderItem::Silent),
+            "silent" => {}
+            "noReply" => is_failure = truth(name, value)?,
+            "idempotent" => is_idempotent = truth(name, value)?,
+            other => {
+                return Err(format!(
+                    "unknown field `{other}`: an answer has `value` or `error`, `status`, `systemError`, `items`, `silent`, `noReply`, `idempotent`"
+                ));
+            }
+        }
+    }
+    let has_no_item = items.is_empty();
+    if is_failure {
+        if !has_no_item {
+            return Err("what has `noReply` has no `value`, `error` or `items`".to_owned());
+        }
+        return Ok(ProviderAnswer::Failure { status_code: status, system_error: system_error.into() });
+    }
+    if has_no_item && system_error.is_empty() {
+        return Err("it says nothing: give `value`, `error` or `systemError`".to_owned());
+    }
+    Ok(ProviderAnswer::Reply {
+        items: items.into(),
+        status_code: status,
+        system_error: system_error.into(),
+        is_idempotent,
+    })
+}
+
+fn one(item: &Value) -> Result<ProviderItem, String> {
+    match entries(item, "an item")?.as_slice() {
+        [("value", value)] => Ok(ProviderItem::Value((*value).clone())),
+        [("silent", value)] if matches!(value.view(), View::Bool(true)) => Ok(ProviderItem::Silent),
+        [("error", value)] => Ok(ProviderItem::Error(text("error", value)?.into())),
+        _ => Err("an item has `value` or `error`".to_owned()),
+    }
+}
+
+fn text<'v>(name: &str, value: &'v Value) -> Result<&'v str, String> {
+    match value.as_str() {
+        Some(text) if !text.is_empty() => Ok(text),
+        _ => Err(format!("`{name}` must be a text that is not empty")),
+    }
+}
+
+fn truth(name: &str, value: &Value) -> Result<bool, String> {
+    match value.view() {
+        View::Bool(truth) => Ok(truth),
+        _ => Err(format!("`{name}` must be true or false")),
+    }
+}
+
+/// An answer, as it is written.
+struct Written<'a>(&'a ProviderAnswer);
+
+impl Serialize for Written<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        match self.0 {
+            ProviderAnswer::Failure { status_code, system_error } => {
+                map.serialize_entry("noReply", &true)?;
+                map.serialize_entry("status", status_code)?;
+                if !system_error.is_empty() {
+                    map.serialize_entry("systemError", &**system_error)?;
+                }
+            }
+            ProviderAnswer::Reply { items, status_code, system_error, is_idempotent } => {
+                match &**items {
+                    [ProviderItem::Value(value)] => map.serialize_entry("value", value)?,
+                    [ProviderItem::Error(why)] => map.serialize_entry("error", &**why)?,
+                    [ProviderItem::Silent] => map.serialize_entry("silent", &true)?,
+                    [] => {}
+                    items => {
+                        let items: Vec<BTreeMap<&str, serde_json::Value>> = items.iter().map(item).collect();
+                        map.serialize_entry("items", &items)?;
+                    }
+                }
+                if !is_idempotent {
+                    map.serialize_entry("idempotent", &false)?;
+                }
+                if *status_code != 200 {
+                    map.serialize_entry("status", status_code)?;
+                }
+                if !system_error.is_empty() {
+                    map.serialize_entry("systemError", &**system_error)?;
+                }
+            }
+        }
+        map.end()
+    }
+}
+
+fn item(item: &ProviderItem) -> BTreeMap<&'static str, serde_json::Value> {
+    match item {
+        ProviderItem::Value(value) => {
+            BTreeMap::from([("value", serde_json::to_value(value).unwrap_or_default())])
+        }
+        ProviderItem::Error(why) => BTreeMap::from([("error", (**why).into())]),
+        ProviderItem::Silent => BTreeMap::from([("silent", true.into())]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let text = "providers:\n  cosign:\n    app:1: {value: signed}\n    'app:2': {error: not signed}\n    app:3: {value: {by: [a, 1]}}\n    app:4: {items: [{value: 1}, {error: e}], status: 201}\n    app:5: {silent: true}\n  directory:\n    team-a: {systemError: is down, status: 503}\n    team-b: {noReply: true, status: 500, systemError: no}\n";
+        let recorded = Recorded::read(text).unwrap();
+        assert_eq!(recorded.answers().all_external_data().count(), 7);
+        let again = Recorded::read(&recorded.write()).unwrap();
+        assert_eq!((&again, again.write()), (&recorded, recorded.write()));
+    }
+
+    #[test]
+    fn what_is_no_answer_is_refused() {
+        for (text, message) in [
+            ("providers: {p: {k: {valeu: 1}}}", "unknown field `valeu`"),
+            ("providers: {p: {k: {}}}", "it says nothing"),
+            ("providers: {p: {k: 1}}", "an answer must be a mapping, and is number"),
+            ("providers: {p: [1]}", "`providers.p` must be a mapping, and is array"),
+            ("provider: {}", "provider"),
+            ("{}", "it has no `providers`"),
+            ("providers: {p: {k: {error: \"\"}}}", "must be a text that is not empty"),
+            ("providers: {p: {k: {value: 1, status: ok}}}", "`status` must be"),
+            ("providers: [", "line"),
+        ] {
+            let error = Recorded::read(text).map(|_| ()).unwrap_err().to_string();
+            assert!(error.contains(message) || message == "line", "{text}: {error}");
+        }
+    }
+}

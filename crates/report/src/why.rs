@@ -1,0 +1,274 @@
+//! Why policies say what they say of objects: rules and conditions with their places, and what they read.
+
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+use portcullis::{Applicability, Location, Why, WhyCondition, WhyFact, WhyRule};
+use serde::Serialize;
+
+use crate::human::DIM;
+use crate::{TestReport, clip, escape};
+
+const GOOD: Style = AnsiColor::Green.on_default();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+
+/// Most bytes of a line.
+const MAX_SHOWN: usize = 1 << 10;
+/// Most facts that are shown of a condition, and most bodies that nearly held.
+const MOST_FACTS: usize = 12;
+const MOST_MISSED: usize = 3;
+/// How deep rules are shown that rules ask.
+const DEEPEST: usize = 6;
+
+/// Why a policy says what it says of an object.
+#[derive(Debug)]
+pub struct Explained {
+    /// The object, by its position in the report.
+    pub ordinal: u64,
+    /// The policy, likewise.
+    pub policy: usize,
+    /// Why.
+    pub why: Why,
+}
+
+/// For people: each rule with its conditions, as they stand in the policy, and below each what it read.
+///
+/// # Errors
+///
+/// If it cannot be written.
+pub fn write_human(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
+    for explained in &report.explanations {
+        let index = usize::try_from(explained.ordinal).unwrap_or(usize::MAX);
+        let Some(reviewed) = report.reviewed.get(index) else { continue };
+        write_one(&reviewed.subject.to_string(), &explained.why, out)?;
+    }
+    Ok(())
+}
+
+fn write_one(object: &str, why: &Why, out: &mut dyn Write) -> io::Result<()> {
+    let head = format!("explain: {} and {object}", why.constraint);
+    writeln!(out, "{}", escape::line(&clip::text(&head, MAX_SHOWN)))?;
+    if why.applicability != Applicability::Applies {
+        return writeln!(out, "  {}\n", escape::line(&clip::text(&says(&why.applicability), MAX_SHOWN)));
+    }
+    if let Some(error) = &why.error {
+        let place = error.location.as_ref().map(|at| format!(" ({at})")).unwrap_or_default();
+        let text = format!("could not be evaluated: {}{place}", error.message);
+        writeln!(out, "  {BAD}{}{BAD:#}", escape::line(&clip::text(&text, MAX_SHOWN)))?;
+    }
+    for found in &why.found {
+        writeln!(out, "  {BAD}denies{BAD:#}: {}", escape::line(&clip::text(&found.message, MAX_SHOWN)))?;
+        for way in found.ways.iter().take(MOST_MISSED) {
+            write_rule(way, 1, out)?;
+        }
+        if found.ways.len() > MOST_MISSED {
+            writeln!(out, "  and in {} more ways", found.ways.len() - MOST_MISSED)?;
+        }
+    }
+    if why.found.is_empty() && why.error.is_none() {
+        writeln!(out, "  {GOOD}passes{GOOD:#}; the nearest to a violation:")?;
+        for rule in why.missed.iter().take(MOST_MISSED) {
+            write_rule(rule, 1, out)?;
+        }
+        let more = why.missed.len().saturating_sub(MOST_MISSED);
+        if more > 0 {
+            writeln!(out, "  {DIM}{more} more bodies of rules do not hold{DIM:#}")?;
+        }
+    }
+    if why.is_cut {
+        writeln!(out, "  there is more than is shown: the policy looks at too much")?;
+    }
+    writeln!(out)
+}
+
+fn write_rule(rule: &WhyRule, depth: usize, out: &mut dyn Write) -> io::Result<()> {
+    let indent = depth * 2;
+    let place = rule.location.as_ref().map(|at| format!("{at}: ")).unwrap_or_default();
+    writeln!(
+        out,
+        "{:indent$}{DIM}-->{DIM:#} {}rule `{}`",
+        "",
+        escape::line(&place),
+        escape::line(&rule.name)
+    )?;
+    for condition in &rule.conditions {
+        write_condition(condition, depth, out)?;
+    }
+    Ok(())
+}
+
+fn write_condition(condition: &WhyCondition, depth: usize, out: &mut dyn Write) -> io::Result<()> {
+    let indent = depth * 2;
+    let line = condition.location.as_ref().map(Location::line).unwrap_or_default();
+    let text = condition.text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = escape::line(&clip::text(&text, MAX_SHOWN)).into_owned();
+    if condition.holds {
+        writeln!(out, "{:indent$}{DIM}{line:>4} |{DIM:#} {text}", "")?;
+    } else {
+        writeln!(out, "{:indent$}{DIM}{line:>4} |{DIM:#} {text}  {BAD}<-- does not hold{BAD:#}", "")?;
+    }
+    for fact in condition.facts.iter().take(MOST_FACTS) {
+        let text = fact_text(fact);
+        let text = clip::text(&text, MAX_SHOWN);
+        writeln!(out, "{:indent$}{DIM}     |   {}{DIM:#}", "", escape::line(&text))?;
+    }
+    if condition.facts.len() > MOST_FACTS {
+        let more = condition.facts.len() - MOST_FACTS;
+        writeln!(out, "{:indent$}{DIM}     |   and {more} more{DIM:#}", "")?;
+    }
+    if depth < DEEPEST {
+        for rule in condition.rules.iter().take(MOST_MISSED) {
+            write_rule(rule, depth + 2, out)?;
+        }
+    }
+    Ok(())
+}
+
+fn fact_text(fact: &WhyFact) -> String {
+    let at =
+        |location: &Option<Location>| location.as_ref().map(|at| format!("  ({at})")).unwrap_or_default();
+    let is = |value: &Option<String>| {
+        value.as_ref().map_or_else(|| "is not there".to_owned(), |value| format!("= {value}"))
+    };
+    match fact {
+        WhyFact::Field { path, value, location } => {
+            let path = if path.is_root() { "the object".to_owned() } else { path.to_string() };
+            format!("{path} {}{}", is(value), at(location))
+        }
+        WhyFact::Parameter { path, value, location } => {
+            let path = if path.is_root() { String::new() } else { format!(".{path}") };
+            format!("parameters{path} {}{}", is(value), at(location))
+        }
+        WhyFact::Input { path, value } => format!("input.{path} {}", is(value)),
+        WhyFact::Compared { operator, left, right, holds } => {
+            format!("{left} {operator} {right} is {holds}")
+        }
+        WhyFact::Called { name, args, answer } => {
+            let answer = answer.as_deref().unwrap_or("not defined");
+            format!("{name}({}) is {answer}", args.join(", "))
+        }
+    }
+}
+
+/// What keeps a constraint from an object.
+fn says(found: &Applicability) -> String {
+    match found {
+        Applicability::Applies => "applies".to_owned(),
+        Applicability::Criteria(criteria) => {
+            let does = if criteria.len() == 1 { "does" } else { "do" };
+            format!("does not apply: {} {does} not hold", criteria.join(", "))
+        }
+        Applicability::NotHere => "has no action here (`scopedEnforcementActions`)".to_owned(),
+        Applicability::Operation => "is not asked about this operation".to_owned(),
+        Applicability::Excluded => "is not asked, because a Config excludes the namespace".to_owned(),
+        Applicability::Unknown(why) => {
+            format!("is an error, since it is not known whether it applies: {why}")
+        }
+        _ => "is not known".to_owned(),
+    }
+}
+
+/// As JSON, a list: object, constraint, and why.
+///
+/// # Errors
+///
+/// If it cannot be written.
+pub fn write_json(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
+    let item = |explained: &Explained| {
+        let index = usize::try_from(explained.ordinal).ok()?;
+        let reviewed = report.reviewed.get(index)?;
+        let object = reviewed.subject.to_string();
+        Some(serde_json::json!({
+            "object": object,
+            "constraint": explained.why.constraint.to_string(),
+            "explanation": json(&explained.why),
+        }))
+    };
+    let items: Vec<serde_json::Value> = report.explanations.iter().filter_map(item).collect();
+    serde_json::to_writer_pretty(&mut *out, &items)?;
+    writeln!(out)
+}
+
+#[derive(Serialize)]
+struct Place<'a> {
+    file: &'a str,
+    line: u32,
+    column: u32,
+}
+
+fn place(location: Option<&Location>) -> serde_json::Value {
+    let place = location.map(|at| Place { file: at.file(), line: at.line(), column: at.column() });
+    serde_json::to_value(place).unwrap_or_default()
+}
+
+/// An explanation as JSON.
+pub(crate) fn json(why: &Why) -> serde_json::Value {
+    if why.applicability != Applicability::Applies {
+        return serde_json::json!({ "applies": false, "because": says(&why.applicability) });
+    }
+    let found = why.found.iter().map(|found| {
+        let ways: Vec<_> = found.ways.iter().map(rule).collect();
+        serde_json::json!({ "message": found.message, "ways": ways })
+    });
+    let found: Vec<_> = found.collect();
+    let missed: Vec<_> = why.missed.iter().map(rule).collect();
+    serde_json::json!({
+        "applies": true,
+        "found": found,
+        "missed": missed,
+        "error": why.error.as_ref().map(|error| error.message.clone()),
+        "cut": why.is_cut,
+    })
+}
+
+/// How a finding came about, as JSON.
+pub(crate) fn json_of(why: &Why, message: &str) -> Option<serde_json::Value> {
+    let found = why.found.iter().find(|found| found.message == message)?;
+    Some(serde_json::Value::Array(found.ways.iter().map(rule).collect()))
+}
+
+fn rule(of: &WhyRule) -> serde_json::Value {
+    let conditions: Vec<_> = of.conditions.iter().map(condition).collect();
+    serde_json::json!({
+        "rule": of.name,
+        "location": place(of.location.as_ref()),
+        "holds": of.holds,
+        "conditions": conditions,
+    })
+}
+
+fn condition(of: &WhyCondition) -> serde_json::Value {
+    let facts: Vec<_> = of.facts.iter().map(fact).collect();
+    let rules: Vec<_> = of.rules.iter().map(rule).collect();
+    serde_json::json!({
+        "condition": of.text,
+        "location": place(of.location.as_ref()),
+        "holds": of.holds,
+        "facts": facts,
+        "rules": rules,
+    })
+}
+
+fn fact(of: &WhyFact) -> serde_json::Value {
+    // What is too long to be told is a text that says what it is.
+    let value =
+        |text: &String| serde_json::from_str(text).unwrap_or_else(|_| serde_json::Value::from(text.as_str()));
+    let some = |text: &Option<String>| text.as_ref().map(value);
+    match of {
+        WhyFact::Field { path, value, location } => serde_json::json!({
+            "field": path.to_string(), "value": some(value), "exists": value.is_some(), "location": place(location.as_ref()),
+        }),
+        WhyFact::Parameter { path, value, location } => serde_json::json!({
+            "parameter": path.to_string(), "value": some(value), "exists": value.is_some(), "location": place(location.as_ref()),
+        }),
+        WhyFact::Input { path, value } => serde_json::json!({
+            "input": path.to_string(), "value": some(value), "exists": value.is_some(),
+        }),
+        WhyFact::Compared { operator, left, right, holds } => serde_json::json!({
+            "operator": operator, "left": value(left), "right": value(right), "holds": holds,
+        }),
+        WhyFact::Called { name, args, answer } => serde_json::json!({
+            "builtin": name, "args": args.iter().map(value).collect::<Vec<_>>(), "answer": some(answer),
+        }),
+    }
+}
