@@ -1,12 +1,12 @@
-//! Any stream of documents: its expansion templates and mutators compile, and every object of it is expanded or
+//! Any stream of documents: its expansion templates, mutators and mutating admission policies compile, and every object of it is expanded or
 //! it is said why not, within the bounds, twice with the same result; what is generated is reviewed without a
 //! panic, and every finding has its place in the text.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use portcullis::{
-    Decision, Document, EnforcementPoint, Expansion, ExpansionSet, MutatorSet, Object, Parent, PolicySet,
-    Review, World,
+    AdmissionMutators, Decision, Document, EnforcementPoint, Expansion, ExpansionSet, Inventory, MutatorSet,
+    Object, Parent, PolicySet, Resource, Review, Uses, World,
 };
 
 const POLICY: &str = r#"
@@ -32,9 +32,15 @@ fuzz_target!(|text: &str| {
         assert!(problem.location().is_some(), "{problem}");
     }
     let (mutators, _) = MutatorSet::compile(documents.clone());
+    let uses = Uses::POLICIES.with_mutators(true);
+    let resources = documents.iter().filter_map(|document| Resource::read_for(document, uses).0);
+    let (admission, _) = AdmissionMutators::from_resources(resources);
+    let inventory: Inventory =
+        documents.iter().filter_map(|document| Object::from_document(document.clone()).ok()).collect();
     let (policies, _) = PolicySet::compile(Document::read_all("policy.yaml", POLICY).0);
     for set in [expansions.clone(), expansions.with_workloads()] {
         let expansion = Expansion::new(&set).with_mutators(&mutators).of_parents(Parent::AsWritten);
+        let expansion = expansion.with_policies(&admission, &inventory);
         for object in documents.iter().filter_map(|document| Object::from_document(document.clone()).ok()) {
             let expand = || {
                 let resultants = expansion.expand(&object, None, None);

@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 
 use portcullis::{
-    Error, Expansion, ExpansionSet, Gvk, Mutator, MutatorSet, MutatorStore, Parent, PolicySet, Resource, Uses,
+    AdmissionMutators, Document, Error, Expansion, ExpansionSet, Gvk, Inventory, MutatorSet, MutatorStore,
+    Object, Parent, PolicySet, Resource, Uses,
 };
 use serde_json::Value;
 
@@ -24,6 +25,8 @@ pub enum Expand {
 pub struct Implying {
     templates: ExpansionSet,
     mutators: MutatorSet,
+    /// The API server's own policies that change what is created.
+    admission: Option<AdmissionMutators>,
     /// What is in force, by kind and name, for the digest of the policies.
     texts: BTreeMap<(String, String), Value>,
 }
@@ -49,12 +52,16 @@ impl Implying {
             None => templates,
         };
         let uses = if templates.is_empty() { Uses::POLICIES.with_providers(true) } else { USES };
-        let documents = mutators.iter().filter_map(mutator).filter_map(|mutator| mutator.object().document());
+        let documents = mutators.iter().filter_map(document);
         problems.extend(documents.flat_map(|document| Resource::read_for(document, uses).1));
         if templates.is_empty() {
-            return (Self { templates, mutators: MutatorSet::empty(), texts }, problems);
+            return (Self { templates, mutators: MutatorSet::empty(), admission: None, texts }, problems);
         }
         texts.extend(mutators.iter().filter_map(text));
+        let (of_server, mutators): (Vec<_>, Vec<_>) = mutators.into_iter().partition(is_of_server);
+        let (admission, found) = AdmissionMutators::from_resources(of_server);
+        problems.extend(found);
+        let admission = Some(admission).filter(|admission| !admission.is_empty());
         let mut store = MutatorStore::new();
         for mutator in &mutators {
             problems.extend(store.duplicate(mutator));
@@ -62,14 +69,25 @@ impl Implying {
         }
         let mutators = store.snapshot();
         problems.extend(mutators.conflicts());
-        (Self { templates, mutators, texts }, problems)
+        (Self { templates, mutators, admission, texts }, problems)
     }
 
-    /// By what objects are expanded, if anything implies anything.
-    pub fn expansion(&self) -> Option<Expansion<'_>> {
-        let expansion =
-            || Expansion::new(&self.templates).with_mutators(&self.mutators).of_parents(Parent::Mutated);
-        (!self.is_empty()).then(expansion)
+    /// By what objects are expanded, if anything implies anything. Admission policies look at the objects of an inventory.
+    pub fn expansion<'a>(&'a self, inventory: &'a Inventory) -> Option<Expansion<'a>> {
+        if self.is_empty() {
+            return None;
+        }
+        let expansion = Expansion::new(&self.templates).with_mutators(&self.mutators);
+        let expansion = expansion.of_parents(Parent::Mutated);
+        Some(match &self.admission {
+            Some(admission) => expansion.with_policies(admission, inventory),
+            None => expansion,
+        })
+    }
+
+    /// The API server's own policies that change what is created, if there are any.
+    pub(crate) fn admission(&self) -> Option<&AdmissionMutators> {
+        self.admission.as_ref()
     }
 
     /// Whether nothing implies anything.
@@ -88,21 +106,35 @@ impl Implying {
     }
 }
 
-/// A mutator, usable or not.
-fn mutator(resource: &Resource) -> Option<&Mutator> {
+/// Whether a mutator is a policy of the API server's, or the binding of one.
+fn is_of_server(resource: &Resource) -> bool {
     match resource {
-        Resource::Mutator(found) => Some(found),
-        Resource::Rejected(resource) => mutator(resource),
+        Resource::AdmissionPolicy(_) | Resource::AdmissionPolicyBinding(_) => true,
+        Resource::Rejected(resource) => is_of_server(resource),
+        _ => false,
+    }
+}
+
+/// The text of a mutator, usable or not.
+fn document(resource: &Resource) -> Option<&Document> {
+    match resource {
+        Resource::Mutator(found) => found.object().document(),
+        Resource::AdmissionPolicy(policy) => Some(policy.document()),
+        Resource::AdmissionPolicyBinding(binding) => Some(binding.document()),
+        Resource::Rejected(resource) => document(resource),
         _ => None,
     }
 }
 
 /// Of one that can be used.
 fn text(resource: &Resource) -> Option<((String, String), Value)> {
-    let object = match resource {
-        Resource::ExpansionTemplate(template) => template.object(),
-        Resource::Mutator(mutator) => mutator.object(),
-        _ => return None,
-    };
-    Some(((object.gvk().kind.to_string(), object.name().to_string()), object.to_json()))
+    let of = |object: &Object| ((object.gvk().kind.to_string(), object.name().to_string()), object.to_json());
+    match resource {
+        Resource::ExpansionTemplate(template) => Some(of(template.object())),
+        Resource::Mutator(mutator) => Some(of(mutator.object())),
+        Resource::AdmissionPolicy(_) | Resource::AdmissionPolicyBinding(_) => {
+            Object::from_document(document(resource)?.clone()).ok().as_ref().map(of)
+        }
+        _ => None,
+    }
 }

@@ -5,7 +5,9 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use memchr::memmem::Finder;
-use portcullis::{Gvk, Inventory, InventoryStore, Object, Places, PolicySet, Scopes, Severity};
+use portcullis::{
+    AdmissionMutators, Gvk, Inventory, InventoryStore, Object, Places, PolicySet, Scopes, Severity,
+};
 use portcullis_report::{MAX_PROBLEMS, Problem};
 
 use crate::judge::read;
@@ -91,14 +93,30 @@ impl Weighed for Kept {
 /// Tells which texts are worth parsing, by words that stand in them.
 struct Wanted<'a> {
     policies: &'a PolicySet,
+    mutating: Option<&'a AdmissionMutators>,
     any: bool,
     kinds: Vec<Finder<'a>>,
 }
 
 impl<'a> Wanted<'a> {
-    fn new(policies: &'a PolicySet) -> Self {
-        let kinds = policies.kept_kinds().map(|kind| Finder::new(kind.as_bytes())).collect();
-        Self { policies, any: policies.keeps_kind(None), kinds }
+    fn new(policies: &'a PolicySet, mutating: Option<&'a AdmissionMutators>) -> Self {
+        let of_mutating = mutating.into_iter().flat_map(AdmissionMutators::kept_kinds);
+        let kinds = policies.kept_kinds().chain(of_mutating).map(|kind| Finder::new(kind.as_bytes()));
+        Self { policies, mutating, any: policies.keeps_kind(None), kinds: kinds.collect() }
+    }
+
+    fn is_kept(&self, kind: &str) -> bool {
+        self.policies.keeps_kind(Some(kind))
+            || self.mutating.is_some_and(|mutating| mutating.kept_kinds().any(|kept| kept == kind))
+    }
+
+    /// What is kept of an object: of one that mutating admission policies may look at all, as their expressions may read
+    /// any part of it.
+    fn kept(&self, object: &Object) -> Option<Object> {
+        match self.mutating.filter(|mutating| mutating.keeps(object)) {
+            Some(_) => Some(object.without_document()),
+            None => self.policies.for_inventory(object),
+        }
     }
 
     fn may_be(&self, text: &Text) -> bool {
@@ -107,9 +125,7 @@ impl<'a> Wanted<'a> {
         let of_list = match &text.role {
             // What a list is like is part of reading its items.
             Role::Frame(..) => true,
-            Role::Item(_, identity) => {
-                identity.as_ref().is_some_and(|identity| self.policies.keeps_kind(Some(&identity.1)))
-            }
+            Role::Item(_, identity) => identity.as_ref().is_some_and(|identity| self.is_kept(&identity.1)),
             Role::Source | Role::Document(_) => false,
         };
         self.any
@@ -124,8 +140,10 @@ impl<'a> Wanted<'a> {
 /// # Errors
 ///
 /// If it takes more than half of the ceiling.
+#[expect(clippy::too_many_arguments, reason = "all that a pass needs to know")]
 pub fn gather(
     policies: &PolicySet,
+    mutating: Option<&AdmissionMutators>,
     places: Places,
     feed: &mut dyn Feed,
     threads: usize,
@@ -133,7 +151,7 @@ pub fn gather(
     stop: &AtomicBool,
     mut progress: impl FnMut(u64),
 ) -> Result<Gathered, InventoryError> {
-    let wanted = Wanted::new(policies);
+    let wanted = Wanted::new(policies, mutating);
     let mut objects: Vec<Object> = Vec::new();
     let mut scopes = places.scopes().clone();
     let mut unread = Unread::default();
@@ -173,7 +191,7 @@ pub fn gather(
             };
             for object in &objects {
                 kept.scopes.learn(object);
-                if let Some(object) = policies.for_inventory(object) {
+                if let Some(object) = wanted.kept(object) {
                     kept.bytes += object.weight() as u64;
                     kept.objects.push(object);
                 }

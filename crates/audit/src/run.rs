@@ -195,10 +195,18 @@ pub fn audit(
     let mut bytes = 0;
     let places = settings.places.clone().knowing(subject.scopes());
     let (threads, ceiling) = (settings.threads, settings.ceiling);
-    let gathered =
-        gather(&policies.set, places, &mut *subject.inventory(), threads, ceiling, stop, |bytes| {
+    let gathered = gather(
+        &policies.set,
+        policies.implying.admission(),
+        places,
+        &mut *subject.inventory(),
+        threads,
+        ceiling,
+        stop,
+        |bytes| {
             progress.gathering(bytes);
-        });
+        },
+    );
     match gathered {
         Err(InventoryError::System(error)) => {
             return Err(system("reading what policies compare with")(error));
@@ -224,7 +232,7 @@ pub fn audit(
             let judge = Judge {
                 answering: &answering,
                 policies: &policies.set,
-                expansion: policies.implying.expansion(),
+                expansion: policies.implying.expansion(&inventory),
                 inventory: &inventory,
                 places: &places,
                 default: inventory.missing_default_namespace(),

@@ -99,6 +99,7 @@ mod source;
 mod value;
 mod world;
 
+pub use admission_policy::{AdmissionMutators, parameter_type_warnings};
 pub use admission_rules::{
     AdmissionRules, AdmissionTarget, Kinds, KnownKind, ListedKinds, MissingRule, NeededBy,
     WebhookConfiguration,
@@ -151,7 +152,7 @@ pub use portcullis_yaml::lines as yaml_lines;
 pub use program::{
     ComparingCost, CoveredKind, CoveredPlace, EvaluationError, InventoryComparison, PolicyCoverage,
 };
-pub use review::{AdmissionAnswer, AdmissionDenial, AdmissionMutation, AdmissionMutators, Applicability};
+pub use review::{AdmissionAnswer, AdmissionDenial, AdmissionMutation, Applicability};
 pub use review::{
     ConstraintResult, Elsewhere, ImpliedBy, Outcome, Position, Precision, Review, Verdict, Violation, Why,
     WhyCondition, WhyFact, WhyFound, WhyRule,

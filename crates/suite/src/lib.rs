@@ -48,7 +48,8 @@ pub struct Test {
     pub name: Arc<str>,
     /// What objects are judged by; only a test of mutators may be without.
     pub policy: Option<PolicyFiles>,
-    /// Paths of mutators, which change objects before they are judged. gator does not know them.
+    /// Paths of mutators and of mutating admission policies with their bindings, which change objects before they are
+    /// judged. gator does not know them.
     pub mutators: Vec<Arc<str>>,
     /// Path of expansion templates.
     pub expansion: Option<Arc<str>>,
@@ -219,7 +220,8 @@ impl Case {
         node.check_fields(&["name", "object", "inventory", "mutated", "assertions", "skip"], errors);
         let object = node.required_text("object", errors);
         let mutated = node.optional_text("mutated", errors);
-        if let Some(field) = node.field("mutated").filter(|_| !judges.mutators) {
+        // What is named as the template may be a policy that mutates.
+        if let Some(field) = node.field("mutated").filter(|_| !judges.mutators && !judges.policy) {
             let message = "nothing mutates the object of this case: its test names no `mutators`";
             errors.push(field.error(ErrorKind::Suite, message).hint("add `mutators: FILE` to the test"));
         }

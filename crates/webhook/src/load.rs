@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
 use portcullis::{
-    Error, ErrorKind, ExpansionSet, InventoryStore, Limits, MutatorSet, MutatorStore, Object, Places,
-    PolicySet, PolicySettings, PolicyStore, Prepared, Resource, Scopes, Severity, TemplateName, Unsupported,
-    Uses,
+    AdmissionMutators, Error, ErrorKind, ExpansionSet, InventoryStore, Limits, MutatorSet, MutatorStore,
+    Object, Places, PolicySet, PolicySettings, PolicyStore, Prepared, Resource, Scopes, Severity,
+    TemplateName, Unsupported, Uses,
 };
 use portcullis_providers::{ProviderOptions, Providers};
 use portcullis_sources::{Choice, documents, is_policy, list};
@@ -90,7 +90,12 @@ fn load_here(paths: &Paths) -> Result<Loaded, Vec<Error>> {
             _ => None,
         })
         .collect();
-    let (mutators, ingested_mutators, errors) = compile_mutators(&resources);
+    let (mutating, resources): (Vec<_>, Vec<_>) = resources.into_iter().partition(Resource::is_mutator);
+    let (of_server, mutating): (Vec<_>, Vec<_>) = mutating.into_iter().partition(is_of_server);
+    let (admission, errors) = AdmissionMutators::from_resources(of_server);
+    problems.extend(errors);
+    let admission = Some(admission).filter(|admission| !admission.is_empty());
+    let (mutators, ingested_mutators, errors) = compile_mutators(&mutating);
     problems.extend(errors);
     let (expansions, resources): (Vec<_>, Vec<_>) = resources.into_iter().partition(Resource::is_expansion);
     let (expansions, errors) = ExpansionSet::from_resources(expansions);
@@ -130,7 +135,7 @@ fn load_here(paths: &Paths) -> Result<Loaded, Vec<Error>> {
         let error = Error::new(ErrorKind::NoInput, "there are no constraints, so every request would pass");
         problems.push(error.hint("name the directory of the ConstraintTemplates and their constraints"));
     }
-    if paths.mutates && mutators.is_empty() && !problems.iter().any(is_error) {
+    if paths.mutates && mutators.is_empty() && admission.is_none() && !problems.iter().any(is_error) {
         let error = Error::new(ErrorKind::NoInput, "there are no mutators, so nothing would be mutated");
         problems.push(error.hint("name the directory of the mutators, or leave out `--mutate`"));
     }
@@ -144,16 +149,33 @@ fn load_here(paths: &Paths) -> Result<Loaded, Vec<Error>> {
     // Here, so that no request waits for it.
     inventory.prepare(&policies);
     let mutators = Ok(mutators);
-    let serving =
-        Serving { policies, expansions, mutators, inventory, templates, policies_digest, inventory_digest };
+    let serving = Serving {
+        policies,
+        expansions,
+        mutators,
+        admission,
+        inventory,
+        templates,
+        policies_digest,
+        inventory_digest,
+    };
     Ok(Loaded { serving, warnings: problems, ingested, ingested_mutators })
+}
+
+/// Whether a mutator is a policy of the API server's, or the binding of one.
+fn is_of_server(resource: &Resource) -> bool {
+    match resource {
+        Resource::AdmissionPolicy(_) | Resource::AdmissionPolicyBinding(_) => true,
+        Resource::Rejected(resource) => is_of_server(resource),
+        _ => false,
+    }
 }
 
 /// The mutators among what was read, and what is wrong with them. One that contradicts another is an error as well: neither would be
 /// applied, and nobody would see it.
 fn compile_mutators(resources: &[Resource]) -> (MutatorSet, Vec<Duration>, Vec<Error>) {
     let (mut store, mut ingested, mut errors) = (MutatorStore::new(), Vec::new(), Vec::new());
-    for resource in resources.iter().filter(|resource| resource.is_mutator()) {
+    for resource in resources {
         errors.extend(store.duplicate(resource));
         let start = Instant::now();
         errors.extend(store.upsert(resource));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use portcullis::{ExpansionSet, Inventory, MutatorSet, PolicySet, Resource, TemplateName};
+use portcullis::{AdmissionMutators, ExpansionSet, Inventory, MutatorSet, PolicySet, Resource, TemplateName};
 
 /// What requests are judged by: immutable, swapped as a whole.
 #[derive(Clone, Debug)]
@@ -15,6 +15,8 @@ pub struct Serving {
     /// The compiled mutators; none if the webhook does not mutate. If it is not known which a cluster has, why: then nothing is
     /// mutated, and what objects imply is not judged.
     pub mutators: Result<MutatorSet, Arc<str>>,
+    /// The API server's own policies that mutate, of files: those of a cluster its API server applies itself.
+    pub admission: Option<AdmissionMutators>,
     /// The objects that policies may compare with, and the Namespaces.
     pub inventory: Inventory,
     /// The templates as resources, to check constraints by when they are applied.

@@ -105,6 +105,52 @@ fn pods_of_deployments_are_found_in_the_deployment() {
     assert_eq!(coverage(&report, "Deployment")["unmatched"], 3);
 }
 
+/// The same as [`MUTATOR`], by a policy of the API server's with a parameter.
+const POLICY: &str = r#"
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicy
+metadata: {name: own-processes}
+spec:
+  paramKind: {apiVersion: v1, kind: ConfigMap}
+  matchConstraints:
+    resourceRules:
+    - {apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}
+  mutations:
+  - patchType: ApplyConfiguration
+    applyConfiguration:
+      expression: "Object{spec: Object.spec{hostPID: object.metadata.name != params.data.name && object.spec.hostPID}}"
+  reinvocationPolicy: Never
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicyBinding
+metadata: {name: own-processes}
+spec:
+  policyName: own-processes
+  paramRef: {name: safe, namespace: shop, parameterNotFoundAction: Deny}
+"#;
+
+#[test]
+fn admission_policies_change_what_is_implied() {
+    let directory = directory();
+    let path = directory.path();
+    let param = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": "shop", "name": "safe"},
+                       "data": {"name": "safe-pod"}});
+    let objects = [deployment("bad", true), deployment("safe", true), param];
+    put(path, &format!("{EXPANSION}---{POLICY}"), &objects);
+    let report = judge(path, &[]).exits_with(1).json();
+    assert_eq!(findings(&report), [found("deployments", "bad", "deny")]);
+    let without = POLICY.replace("name: safe,", "name: other,");
+    put(path, &format!("{EXPANSION}---{without}"), &objects);
+    let denied = judge(path, &[]).exits_with(2).json();
+    assert!(denied["problems"].to_string().contains("failed to mutate resultant resource"), "{denied}");
+    assert_ne!(report["policyDigest"], denied["policyDigest"]);
+    // Without a template they have no effect, which is said.
+    put(path, POLICY, &objects);
+    let report = judge(path, &[]).exits_with(2).json();
+    let problems = report["problems"].to_string();
+    assert!(problems.contains("`MutatingAdmissionPolicy` is not supported here"), "{problems}");
+}
+
 #[test]
 fn workloads_need_no_template() {
     let directory = directory();

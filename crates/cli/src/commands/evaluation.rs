@@ -28,6 +28,15 @@ impl Evaluating {
         Self { limits, timeout: Duration::from_secs(args.timeout), now_ns }
     }
 
+    /// As the command line has it where it has no flags for it, at this moment.
+    pub fn usual() -> Self {
+        /// Seconds.
+        const TIMEOUT: u64 = 10;
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let now_ns = i64::try_from(now.as_nanos()).unwrap_or(i64::MAX);
+        Self { limits: EvaluationLimits::default(), timeout: Duration::from_secs(TIMEOUT), now_ns }
+    }
+
     /// What a review may take.
     pub const fn timeout(&self) -> Duration {
         self.timeout

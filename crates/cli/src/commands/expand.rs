@@ -10,13 +10,14 @@ use std::io::Write as _;
 use anyhow::Context as _;
 use portcullis::{
     Error, Expansion, ExpansionSet, ExpansionStore, Limits, MutatorKey, MutatorSet, MutatorStore, Object,
-    Parent, Resource, Resultant, Severity, Uses,
+    Parent, Places, Resource, Resultant, Scopes, Severity, Uses,
 };
 use portcullis_report::{self as report, ExitStatus, Problem, gator, human};
 use portcullis_sources::{self as read, Choice};
 use serde_json::json;
 
 use crate::args::ExpandArgs;
+use crate::commands::mutating::{Admission, expanding, is_admission};
 
 /// How objects are printed.
 #[derive(Clone, Copy)]
@@ -31,6 +32,7 @@ struct Loaded {
     expansions: Vec<Resource>,
     mutators: Vec<Resource>,
     objects: Vec<Object>,
+    scopes: Scopes,
     problems: Vec<Error>,
 }
 
@@ -42,7 +44,7 @@ pub fn run(args: &ExpandArgs) -> anyhow::Result<ExitStatus> {
         other => return fail(&format!("unrecognized value for format flag: {other}"), &[]),
     };
     let Some(loaded) = load(args) else { return fail("no input data identified", &[]) };
-    let Loaded { expansions, mutators, objects, mut problems } = loaded;
+    let Loaded { expansions, mutators, objects, scopes, mut problems } = loaded;
     if problems.iter().any(is_error) {
         return fail("error reading: some of the input cannot be used", &problems);
     }
@@ -53,11 +55,20 @@ pub fn run(args: &ExpandArgs) -> anyhow::Result<ExitStatus> {
         let line = format!("error expanding resources: error upserting template {name}: {reason}");
         return fail(&line, &problems);
     }
+    let (of_server, mutators): (Vec<Resource>, Vec<Resource>) = mutators.into_iter().partition(is_admission);
+    // gator takes these policies for objects like others. What is wrong with one would leave out what it changes.
+    let (admission, found) = Admission::new(of_server, &objects, &Places::new(scopes));
+    let is_wrong = found.iter().any(is_error);
+    problems.extend(found);
+    if is_wrong {
+        return fail("error expanding resources: a mutating admission policy cannot be used", &problems);
+    }
     let mutators = match mutators_of(&mutators, &mut problems) {
         Ok(mutators) => mutators,
         Err(reason) => return fail(&format!("error expanding resources: {reason}"), &problems),
     };
     let expansion = Expansion::new(&set).with_mutators(&mutators).of_parents(Parent::AsWritten);
+    let expansion = expanding(expansion, admission.as_ref());
     let namespaces = Namespaces::of(&objects);
     let mut resultants = Vec::new();
     for object in &objects {
@@ -128,7 +139,10 @@ fn load(args: &ExpandArgs) -> Option<Loaded> {
             _ => {}
         }
         match Object::from_document(document) {
-            Ok(object) => loaded.objects.push(object),
+            Ok(object) => {
+                loaded.scopes.learn(&object);
+                loaded.objects.push(object);
+            }
             Err(error) => loaded.problems.push(error),
         }
     }

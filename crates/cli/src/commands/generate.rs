@@ -20,6 +20,7 @@ use portcullis_sources::{Choice, Input, documents, is_policy, prepared};
 use serde_json::Value;
 
 use crate::args::{CrdsArgs, Generate, ManifestsArgs, Program, VapArgs};
+use crate::commands::mutating::is_admission;
 
 /// Makes the manifests and writes them.
 pub fn run(what: &Generate) -> anyhow::Result<ExitStatus> {
@@ -66,6 +67,17 @@ fn manifests(args: &ManifestsArgs) -> anyhow::Result<ExitStatus> {
     let (resources, kinds, mut problems) = read(&args.policies, uses);
     let mut mutators = MutatorStore::new();
     for resource in &resources {
+        if is_admission(resource) {
+            let message = "a mutating admission policy needs no webhook: the API server of a cluster applies it itself, and no webhook of a cluster does";
+            let document = match resource {
+                Resource::AdmissionPolicy(policy) => Some(policy.document()),
+                Resource::AdmissionPolicyBinding(binding) => Some(binding.document()),
+                _ => None,
+            };
+            let location = document.map(portcullis::Document::location);
+            problems.push(Error::warning(ErrorKind::Unsupported, message).at(location));
+            continue;
+        }
         problems.extend(mutators.duplicate(resource));
         problems.extend(mutators.upsert(resource));
     }

@@ -13,7 +13,7 @@ use std::time::SystemTime;
 use portcullis::{
     AdmissionMutators, AdmissionRules, Document, Error, ErrorKind, ExpansionSet, Kinds, Limits, Object,
     PolicySet, PolicySettings, Resource, Scopes, Severity, Unsupported, Uses, WebhookConfiguration,
-    definition_rules,
+    definition_rules, parameter_type_warnings,
 };
 use portcullis_report::lint::LintReport;
 use portcullis_report::{self as report, ExitStatus, Problem};
@@ -22,13 +22,16 @@ use portcullis_suite::Suite;
 use rayon::prelude::*;
 
 use crate::args::LintArgs;
-use crate::commands::{mutating, templates};
+use crate::commands::evaluation::Evaluating;
+use crate::commands::{mutating, templates, verify};
 
 /// Reads the policies and reports.
 pub fn run(args: &LintArgs) -> anyhow::Result<ExitStatus> {
     report::destination::check(&args.output).map_err(anyhow::Error::msg)?;
     let template = templates::read(args.template.as_deref(), &args.output)?;
-    let Loaded { policies, files, mut problems, mut is_unread, kinds, scopes } = load(args);
+    let Loaded { policies, files, mut problems, mut is_unread, kinds, scopes, definitions, suites } =
+        load(args);
+    problems.extend(parameter_type_warnings(&policies, &definitions));
     let (expansions, policies): (Vec<_>, Vec<_>) = policies.into_iter().partition(Resource::is_expansion);
     let (expansions, found) = ExpansionSet::from_resources(expansions);
     problems.extend(found);
@@ -39,6 +42,11 @@ pub fn run(args: &LintArgs) -> anyhow::Result<ExitStatus> {
     let settings = PolicySettings { homes: args.config.homes(None), engines: args.engine.choice() };
     let (policies, found) = PolicySet::from_resources_in(read::prepared(policies), &settings);
     problems.extend(found);
+    if policies.templates().any(|template| template.other_engine().is_some()) {
+        let limits = Limits { source_bytes: args.max_size, ..Limits::default() };
+        let (evaluating, engines) = (Evaluating::usual(), args.engine.choice());
+        problems.extend(verify::language_differences(&suites, limits, evaluating, engines));
+    }
     problems.extend(mutators.fights(&policies));
     problems.extend(policies.impossible_kinds(&scopes));
     problems.extend(policies.missing_providers());
@@ -93,6 +101,10 @@ struct Loaded {
     kinds: Kinds,
     /// The same, of where objects live.
     scopes: Scopes,
+    /// These definitions.
+    definitions: Vec<Object>,
+    /// The files that hold suites.
+    suites: Vec<PathBuf>,
 }
 
 /// What is to be compared with what policies need.
@@ -170,10 +182,14 @@ impl Loaded {
             if let Some(object) = &object {
                 self.kinds.learn(object);
                 self.scopes.learn(object);
+                self.definitions
+                    .extend(Some(object.clone()).filter(|object| &*object.gvk().kind == Scopes::DEFINITION));
             }
             if object.as_ref().is_some_and(is_suite) {
                 let (suite, problems) = Suite::read(document);
                 self.problems.extend(problems);
+                let path = read::elsewhere::path_of(document.location().file());
+                self.suites.extend(Some(path).filter(|path| path.is_file() && !self.suites.contains(path)));
                 suites.extend(suite.map(|suite| (directory(document), suite)));
             } else if is_policy(resource.as_ref(), document) {
                 self.files.insert(document.location().file().to_string());

@@ -34,7 +34,7 @@ pub fn run(args: &MutateArgs) -> anyhow::Result<ExitStatus> {
     let settings = PolicySettings { homes: args.config.homes(None), ..PolicySettings::default() };
     let (configs, found) = PolicySet::from_resources_in(configs, &settings);
     problems.extend(found);
-    let (mutating, found) = Mutating::new(&mutators, args.operation, &configs, &inventory);
+    let (mutating, found) = Mutating::new(&mutators, args.operation, &configs, &inventory, &places);
     problems.extend(found);
     let mut problems = Unsupported::allowed(args.allow_unsupported).judge(problems);
     if mutators.is_empty() && !has_errors(&problems) {

@@ -6,16 +6,22 @@ use portcullis::{
 use portcullis_report::verify::{Failure, Status};
 use serde_json::Value;
 
-use crate::commands::mutating::Mutating;
+use crate::commands::mutating::{Admission, Mutating};
 
 /// How much of a value is shown, in characters.
 const SHOWN: usize = 200;
 
 /// An object as mutators leave it when it is created. It stays where its text says that it lives, and the
 /// Namespaces are those of the case.
-pub fn mutate(mutators: &MutatorSet, object: &Object, inventory: &[Object]) -> Result<Mutation, Error> {
+pub fn mutate(
+    mutators: &MutatorSet,
+    admission: Option<Admission>,
+    object: &Object,
+    inventory: &[Object],
+) -> Result<Mutation, Error> {
     let policies = PolicySet::empty();
     let mutating = Mutating::of(mutators.clone(), Operation::Create, &policies, inventory);
+    let mutating = mutating.with_admission(admission);
     mutating.mutate(&Settled { object: object.clone(), place: Place::AsWritten })
 }
 
@@ -33,9 +39,10 @@ pub fn check(mutation: &Mutation, expected: &Object, path: &str, at: &Location) 
         format!("{}: expected {wanted}, got {}", operation.path(), came.map_or_else(nothing, shown))
     };
     let mut details: Vec<String> = between.iter().map(different).collect();
-    match mutation.changes() {
-        [] => details.push("no mutator changed the object".to_owned()),
-        changes => details.extend(changes.iter().map(|change| format!("mutated: {change}"))),
+    details.extend(mutation.policies().map(|policy| format!("mutated by the admission policy {policy}")));
+    details.extend(mutation.changes().iter().map(|change| format!("mutated: {change}")));
+    if mutation.policies().next().is_none() && mutation.changes().is_empty() {
+        details.push("no mutator changed the object".to_owned());
     }
     Some(Failure {
         location: at.clone(),

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use portcullis::{
-    AdmissionMutators, Error, ErrorKind, Inventory, InventoryStore, Mutable, Mutation, MutationLimits,
-    MutatorSet, MutatorStore, Object, Operation, Place, Places, PolicySet, Process, Resource, Review,
-    Settled, World,
+    AdmissionMutators, Error, ErrorKind, Expansion, Inventory, InventoryStore, Mutable, Mutation,
+    MutationLimits, MutatorSet, MutatorStore, Object, Operation, Place, Places, PolicySet, Process, Resource,
+    Review, Settled, World,
 };
 use portcullis_report::mutate::Mutated;
 use rayon::prelude::*;
@@ -45,11 +45,47 @@ pub fn is_admission(resource: &Resource) -> bool {
     }
 }
 
+/// The API server's own mutating policies, and the objects that they look at.
+#[derive(Clone)]
+pub struct Admission {
+    pub policies: AdmissionMutators,
+    pub inventory: Inventory,
+}
+
+impl Admission {
+    /// Those among some resources, if there are any, and all that is wrong with them.
+    pub fn new(
+        resources: impl IntoIterator<Item = Resource>,
+        inventory: &[Object],
+        places: &Places,
+    ) -> (Option<Self>, Vec<Error>) {
+        let (policies, problems) =
+            AdmissionMutators::from_resources(resources.into_iter().filter(is_admission));
+        if policies.is_empty() {
+            return (None, problems);
+        }
+        let mut store = InventoryStore::new();
+        for object in inventory.iter().filter(|object| policies.keeps(object)) {
+            store.upsert(places.settle(object.clone()).object);
+        }
+        let inventory = store.snapshot();
+        (Some(Self { policies, inventory }), problems)
+    }
+}
+
+/// Objects are expanded by these as well, if there are any.
+pub fn expanding<'a>(expansion: Expansion<'a>, admission: Option<&'a Admission>) -> Expansion<'a> {
+    match admission {
+        Some(Admission { policies, inventory }) => expansion.with_policies(policies, inventory),
+        None => expansion,
+    }
+}
+
 /// Mutators, and what they may look at.
 pub struct Mutating<'a> {
     pub set: MutatorSet,
-    /// The API server's own policies, which it asks before any mutators, and the objects that they look at.
-    admission: Option<(AdmissionMutators, Inventory)>,
+    /// The API server's own policies, which it asks before any mutators, and some of them after those once more.
+    pub admission: Option<Admission>,
     /// For the Config, which keeps mutators away from namespaces.
     policies: &'a PolicySet,
     namespaces: BTreeMap<Arc<str>, Object>,
@@ -63,18 +99,19 @@ impl<'a> Mutating<'a> {
         operation: OperationArg,
         policies: &'a PolicySet,
         inventory: &[Object],
+        places: &Places,
     ) -> (Self, Vec<Error>) {
         let (admission, mutators): (Vec<Resource>, Vec<Resource>) =
             mutators.iter().cloned().partition(is_admission);
         let (set, mut problems) = compile(&mutators);
-        let (admission, found) = AdmissionMutators::from_resources(admission);
+        let (admission, found) = Admission::new(admission, inventory, places);
         problems.extend(found);
-        let mut store = InventoryStore::new();
-        for object in inventory.iter().filter(|object| admission.keeps(object)) {
-            store.upsert(Places::default().settle(object.clone()).object);
-        }
-        let admission = (!admission.is_empty()).then(|| (admission, store.snapshot()));
         (Self { admission, ..Self::of(set, operation.into(), policies, inventory) }, problems)
+    }
+
+    /// With the API server's own policies.
+    pub fn with_admission(self, admission: Option<Admission>) -> Self {
+        Self { admission, ..self }
     }
 
     /// Takes mutators that were compiled before, with the Namespaces of an inventory.
@@ -88,7 +125,9 @@ impl<'a> Mutating<'a> {
 
     /// Mutates an object where it lives.
     pub fn mutate(&self, settled: &Settled) -> Result<Mutation, Error> {
-        let Some((admission, inventory)) = &self.admission else { return self.mutate_further(settled) };
+        let Some(Admission { policies, inventory }) = &self.admission else {
+            return self.mutate_further(settled);
+        };
         let object = &settled.object;
         let review = Review::settled(settled.clone());
         let namespace = self.namespaces.get(review.namespace_name()).filter(|_| !object.is_namespace());
@@ -96,21 +135,31 @@ impl<'a> Mutating<'a> {
             Some(namespace) => review.with_namespace(namespace.clone()),
             None => review,
         };
-        let mutation = admission.mutate(&review, &World::new(inventory));
-        if !mutation.denials.is_empty() {
-            let messages: Vec<&str> = mutation.denials.iter().map(|denial| denial.message.as_str()).collect();
-            let error = Error::new(ErrorKind::Mutation, messages.join("; ")).about(object.to_string());
-            return Err(match object.location() {
-                Some(location) => error.at(location),
-                None => error,
-            });
+        let mut further = None;
+        let mutation = policies.mutate_around(&review, &World::new(inventory), |object| {
+            let mutation = self.mutate_further(&Settled { object: object.clone(), place: settled.place })?;
+            let object = mutation.object().clone();
+            further = Some(mutation);
+            Ok::<_, Error>(object)
+        })?;
+        match further {
+            Some(further) if mutation.denials.is_empty() => {
+                let left = mutation.object.unwrap_or_else(|| object.clone());
+                Ok(further.among_policies(object.clone(), left, mutation.changed_by))
+            }
+            _ => {
+                let messages: Vec<&str> =
+                    mutation.denials.iter().map(|denial| denial.message.as_str()).collect();
+                let error = Error::new(ErrorKind::Mutation, messages.join("; ")).about(object.to_string());
+                Err(match object.location() {
+                    Some(location) => error.at(location),
+                    None => error,
+                })
+            }
         }
-        let Some(changed) = mutation.object else { return self.mutate_further(settled) };
-        let further = self.mutate_further(&Settled { object: changed, place: settled.place })?;
-        Ok(further.after_policies(object.clone(), mutation.changed_by))
     }
 
-    /// What Gatekeeper's mutators do, after the API server's own policies.
+    /// What Gatekeeper's mutators do.
     fn mutate_further(&self, settled: &Settled) -> Result<Mutation, Error> {
         let object = &settled.object;
         let mut mutable = Mutable::new(object.clone()).with_operation(self.operation).as_sent();

@@ -12,9 +12,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use portcullis::{
-    Answers, ConstraintKey, EnforcementAction, Error, ErrorKind, ExceptionInfo, Expansion, ExpansionSet,
-    InventoryStore, Location, MutatorSet, Object, ObjectKey, Parent, Places, PolicySet, PolicySettings,
-    Questions, Resource, Unsupported,
+    Answers, ConstraintKey, Document, EnforcementAction, Error, ErrorKind, ExceptionInfo, Expansion,
+    ExpansionSet, InventoryStore, Location, MutatorSet, Object, ObjectKey, Parent, Places, PolicySet,
+    PolicySettings, Questions, Resource, Unsupported, parameter_type_warnings,
 };
 use portcullis_audit::implying::Expand;
 use portcullis_report::Explained;
@@ -33,7 +33,7 @@ use crate::commands::excluded;
 use crate::commands::idle::{Idle, is_asked};
 use crate::commands::input::{Given, Loaded, Purpose, Sources, Subject, SubjectKind, has_errors, load};
 use crate::commands::judging::{Explains, Judged, Judging, POINT};
-use crate::commands::mutating::{Mutating, compile, is_admission};
+use crate::commands::mutating::{Admission, Mutating, compile, expanding, is_admission};
 use crate::commands::progress::Progress;
 use crate::commands::rules::{Asked, Rules};
 use crate::commands::second::{Second, Tally, not_compared};
@@ -297,6 +297,7 @@ fn judge(
         None => expansions,
     };
     let settings = PolicySettings { homes: args.config.homes(None), engines: args.engine.choice() };
+    problems.extend(parameter_type_warnings(&policies, &inventory));
     let (policies, found) = PolicySet::from_resources_in(prepared(policies), &settings);
     problems.extend(found);
     problems = Unsupported::allowed(args.allow_unsupported).judge(problems);
@@ -310,11 +311,10 @@ fn judge(
     }
     let places = Places::new(scopes).with_namespace(names.of_objects.as_deref());
     problems.extend(duplicates(&subjects, &places));
-    let (mutators, parents) = if args.mutate {
-        // Of two of the same name the last one counts.
-        let known = of_cluster.iter().chain(&inventory).filter(|object| object.is_namespace());
-        let known: Vec<Object> = known.cloned().collect();
-        let (mutating, found) = Mutating::new(&mutators, args.operation, &policies, &known);
+    // Of two of the same name the last one counts.
+    let known = || -> Vec<Object> { of_cluster.iter().chain(&inventory).cloned().collect() };
+    let (mutators, admission, parents) = if args.mutate {
+        let (mutating, found) = Mutating::new(&mutators, args.operation, &policies, &known(), &places);
         problems.extend(Unsupported::allowed(args.allow_unsupported).judge(found));
         if mutators.is_empty() && !has_errors(&problems) {
             let warning = Error::warning(ErrorKind::NoInput, "no mutators were given: nothing is mutated");
@@ -324,11 +324,11 @@ fn judge(
         let found = mutating.mutate_all(&mut subjects, &mut inventory, &places);
         is_unread |= !found.is_empty();
         problems.extend(found);
-        (mutating.set, Parent::Mutated)
+        (mutating.set, mutating.admission, Parent::Mutated)
     } else {
-        let (set, found) = mutators_of(&mutators, &expansions);
+        let (set, admission, found) = mutators_of(&mutators, &expansions, known, &places);
         problems.extend(Unsupported::allowed(args.allow_unsupported).judge(found));
-        (set, Parent::AsWritten)
+        (set, admission, Parent::AsWritten)
     };
     let mut store = InventoryStore::new();
     for object in of_cluster {
@@ -375,6 +375,7 @@ fn judge(
     let second =
         tally.as_ref().map(|tally| Second::new(policies, evaluating.timeout(), tally).with(inventory));
     let expansion = Expansion::new(&expansions).with_mutators(&mutators).of_parents(parents);
+    let expansion = expanding(expansion, admission.as_ref());
     let asked: Vec<ConstraintKey> = policies
         .constraints()
         .map(|info| info.key().clone())
@@ -540,35 +541,46 @@ fn exception(info: &ExceptionInfo, now_ns: i64) -> report::Exception {
 
 /// The mutators of what objects imply, and what is wrong with them. If nothing implies anything, they have no
 /// effect, and must not look as if they had.
-fn mutators_of(resources: &[Resource], expansions: &ExpansionSet) -> (MutatorSet, Vec<Error>) {
+fn mutators_of(
+    resources: &[Resource],
+    expansions: &ExpansionSet,
+    known: impl FnOnce() -> Vec<Object>,
+    places: &Places,
+) -> (MutatorSet, Option<Admission>, Vec<Error>) {
     let mut errors = Vec::new();
-    let (admission, resources): (Vec<Resource>, Vec<Resource>) =
-        resources.iter().cloned().partition(is_admission);
-    for resource in &admission {
-        // It has no effect, and must not look as if it had.
-        let document = match resource {
-            Resource::AdmissionPolicy(policy) => policy.document(),
-            Resource::AdmissionPolicyBinding(binding) => binding.document(),
-            _ => continue,
-        };
-        errors.extend(Resource::read(document).1);
-    }
-    let resources = &resources;
     if expansions.is_empty() {
-        for resource in resources {
-            let Resource::Mutator(mutator) = resource else { continue };
-            errors.extend(mutator.object().document().into_iter().flat_map(|text| Resource::read(text).1));
-        }
-        return (MutatorSet::empty(), errors);
+        errors.extend(resources.iter().filter_map(written).flat_map(|text| Resource::read(text).1));
+        return (MutatorSet::empty(), None, errors);
     }
-    let (set, found) = compile(resources);
+    let (of_server, resources): (Vec<Resource>, Vec<Resource>) =
+        resources.iter().cloned().partition(is_admission);
+    let (set, found) = compile(&resources);
     errors.extend(found);
-    if let Some(first) = set.mutators().next() {
+    let known = if of_server.is_empty() { Vec::new() } else { known() };
+    let first = of_server.iter().find_map(written).map(|text| (text.location(), None));
+    let (admission, found) = Admission::new(of_server, &known, places);
+    errors.extend(found);
+    let of_set = set.mutators().next().map(|one| (one.location().clone(), Some(one.key().to_string())));
+    if let Some((location, subject)) = of_set.or(first.filter(|_| admission.is_some())) {
         let message = "mutators change what objects imply, and not the objects: these are judged as they are";
         let warning = Error::warning(ErrorKind::Unsupported, message).hint("`--mutate` changes both");
-        errors.push(warning.at(first.location().clone()).about(first.key().to_string()));
+        let warning = warning.at(location);
+        errors.push(match subject {
+            Some(subject) => warning.about(subject),
+            None => warning,
+        });
     }
-    (set, errors)
+    (set, admission, errors)
+}
+
+/// The text of a mutator.
+fn written(resource: &Resource) -> Option<&Document> {
+    match resource {
+        Resource::Mutator(mutator) => mutator.object().document(),
+        Resource::AdmissionPolicy(policy) => Some(policy.document()),
+        Resource::AdmissionPolicyBinding(binding) => Some(binding.document()),
+        _ => None,
+    }
 }
 
 /// Objects of the same name cannot both be meant; both are judged.

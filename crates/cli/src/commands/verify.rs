@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use portcullis::{
-    Answers, ConstraintResult, Decision, Document, EnforcementPoint, Engine, EngineChoice, Error, ErrorKind,
-    Expansion, ExpansionSet, Inventory, Limits, Location, MutatorSet, Object, Outcome, Parent,
-    PolicyCoverage, PolicySet, PolicySettings, Provider, Questions, Resource, Review, Severity, Source,
-    TemplateInfo, Unsupported, Uses, Verdict, World,
+    AdmissionMutators, Answers, ConstraintResult, Decision, Document, EnforcementPoint, Engine, EngineChoice,
+    Error, ErrorKind, Expansion, ExpansionSet, Inventory, Limits, Location, MutatorSet, Object, Outcome,
+    Parent, Places, PolicyCoverage, PolicySet, PolicySettings, Provider, Questions, Resource, Review, Scopes,
+    Severity, Source, TemplateInfo, Unsupported, Uses, Verdict, World,
 };
 use portcullis_providers::{Answering, Recorded};
 use portcullis_report::verify::{
@@ -27,6 +27,7 @@ use rayon::prelude::*;
 use crate::args::{Selection, VerifyArgs};
 use crate::commands::evaluation::Evaluating;
 use crate::commands::mutants::Specimens;
+use crate::commands::mutating::Admission;
 use crate::commands::rego_tests;
 use crate::commands::second::{Second, Tally};
 use crate::commands::{mutated, mutating, templates};
@@ -54,6 +55,7 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
         evaluating,
         unsupported,
         engines: args.engine.choice(),
+        is_in_both: tally.is_some(),
         tally: tally.as_ref(),
         coverage: coverage.as_ref(),
         specimens: specimens.as_ref(),
@@ -110,6 +112,55 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
     Ok(status)
 }
 
+/// Where the two languages of templates do not say the same of the samples of their suites, or where the other one is not
+/// what the suite expects: a warning for each case. What else is wrong with suites is for `verify` to say.
+pub fn language_differences(
+    files: &[PathBuf],
+    limits: Limits,
+    evaluating: Evaluating,
+    engines: EngineChoice,
+) -> Vec<Error> {
+    let unsupported = Unsupported::allowed(true);
+    let answering = Answering::new(Recorded::default(), None);
+    let runner = Runner {
+        answering: &answering,
+        limits,
+        selection: None,
+        evaluating,
+        unsupported,
+        engines,
+        is_in_both: true,
+        tally: None,
+        coverage: None,
+        specimens: None,
+    };
+    let found = files.par_iter().filter_map(|file| runner.file(&InputFile::new(file)));
+    let cases = found.flat_map_iter(|suite| suite.parts.into_iter().flat_map(|test| test.parts));
+    let of_case = |case: CaseResult| {
+        let about = case.name;
+        let failures = case.failures.into_iter().filter(|failure| {
+            failure.message.starts_with(THE_OTHER) || failure.message.starts_with(IN_THE_OTHER)
+        });
+        let warnings = failures.map(move |failure| {
+            let details: Vec<String> =
+                failure.details.iter().map(|detail| format!(": {detail}")).take(1).collect();
+            let message = format!("case `{about}`: {}{}", failure.message, details.concat());
+            Error::warning(ErrorKind::Suite, message)
+                .hint("which of them runs depends on flags; `verify --cross-check` shows all of it")
+                .at(failure.location)
+        });
+        warnings.collect::<Vec<_>>()
+    };
+    let mut warnings: Vec<Error> = cases.flat_map_iter(of_case).collect();
+    warnings.sort();
+    warnings.dedup();
+    warnings
+}
+
+/// What sentences begin with about a template's other language, and about what it says.
+const THE_OTHER: &str = "the template's ";
+const IN_THE_OTHER: &str = "in the template's ";
+
 /// The file as a whole.
 fn whole(file: &InputFile) -> Location {
     Location::new(Source::new(file.name.as_str(), ""), 0..0)
@@ -164,6 +215,8 @@ pub(super) struct Runner<'a> {
     pub(super) unsupported: Unsupported,
     /// Which program of templates is run.
     pub(super) engines: EngineChoice,
+    /// Whether the other program of templates that have two is run as well.
+    pub(super) is_in_both: bool,
     /// Counts what a second evaluator says, if it is asked.
     pub(super) tally: Option<&'a Tally>,
     /// Collects what is reached of templates, if that is asked for.
@@ -357,20 +410,30 @@ pub(super) struct Compiled {
     pub(super) other: Option<PolicySet>,
     pub(super) expansions: ExpansionSet,
     /// None if the test does not mutate.
-    pub(super) mutators: Option<MutatorSet>,
+    pub(super) mutators: Option<Changing>,
+    /// Whether what is asserted is that mutating admission policies deny: they are what the test is about.
+    pub(super) is_about_admission: bool,
     /// What providers of external data answer.
     pub(super) answers: Recorded,
     /// What the policies are compiled of: the template, and the constraint.
     pub(super) resources: Vec<Resource>,
 }
 
+/// What changes the objects of a test.
+pub(super) struct Changing {
+    mutators: MutatorSet,
+    /// The API server's own policies.
+    admission: Vec<Resource>,
+}
+
 impl Compiled {
-    fn empty(expansions: ExpansionSet, mutators: Option<MutatorSet>) -> Self {
+    fn empty(expansions: ExpansionSet, mutators: Option<Changing>) -> Self {
         Self {
             policies: PolicySet::empty(),
             other: None,
             expansions,
             mutators,
+            is_about_admission: false,
             answers: Recorded::default(),
             resources: Vec::new(),
         }
@@ -401,7 +464,21 @@ pub(super) fn compile(
         Some(path) => expansions(path, files, at, warnings)?,
         None => ExpansionSet::empty(),
     };
-    let mutators = match test.mutators.as_slice() {
+    let mut of_mutators: Vec<Arc<str>> = test.mutators.clone();
+    let template = match &test.policy {
+        Some(named) => files.read(&named.template, "template", at, warnings)?,
+        None => Vec::new(),
+    };
+    let is_mutating = |document: &Document| {
+        let (resource, _) = Resource::read_for(document, Uses::POLICIES.with_mutators(true));
+        resource.is_some_and(|resource| mutating::is_admission(&resource))
+    };
+    let is_about_admission = template.first().is_some_and(is_mutating);
+    if let Some(named) = test.policy.as_ref().filter(|_| is_about_admission) {
+        of_mutators.extend([named.template.clone(), named.constraint.clone()]);
+        of_mutators.dedup();
+    }
+    let mutators = match of_mutators.as_slice() {
         [] => None,
         paths => Some(mutators(paths, files, at, warnings)?),
     };
@@ -409,10 +486,14 @@ pub(super) fn compile(
     for path in &test.provider_answers {
         answers.extend(files.answers(path, at)?);
     }
-    let Some(named) = &test.policy else {
-        return Ok(Some(Compiled::empty(expansions, mutators)));
+    if is_about_admission && test.invalid {
+        let message =
+            "`invalid` is about the parameters of a constraint, and a mutating admission policy has none";
+        return Err(broken(at, message, &[]));
+    }
+    let Some(named) = test.policy.as_ref().filter(|_| !is_about_admission) else {
+        return Ok(Some(Compiled { is_about_admission, ..Compiled::empty(expansions, mutators) }));
     };
-    let template = files.read(&named.template, "template", at, warnings)?;
     let constraint = files.read(&named.constraint, "constraint", at, warnings)?;
     if let ([document], Unsupported::Allowed) = (template.as_slice(), unsupported) {
         let problems = unsupported.judge(Resource::read(document).1);
@@ -438,7 +519,7 @@ pub(super) fn compile(
     let (policies, found) = PolicySet::from_resources_in(all.iter().cloned(), &settings(runner.engines));
     let resources = all.clone();
     let has_other = policies.templates().any(|template| template.other_engine().is_some());
-    let other = (runner.tally.is_some() && has_other).then(|| {
+    let other = (runner.is_in_both && has_other).then(|| {
         let engines = match runner.engines {
             EngineChoice::CelFirst => EngineChoice::RegoOnly,
             EngineChoice::RegoOnly => EngineChoice::CelFirst,
@@ -454,7 +535,13 @@ pub(super) fn compile(
         problems.retain(|problem| problem.kind() != ErrorKind::MissingTemplate);
     }
     match (test.invalid, problems.is_empty()) {
-        (false, true) => Ok(Some(Compiled { policies, other, expansions, mutators, answers, resources })),
+        (false, true) => Ok(Some(Compiled {
+            policies,
+            other,
+            answers,
+            resources,
+            ..Compiled::empty(expansions, mutators)
+        })),
         (false, false) => Err(broken(at, "the policy cannot be used", &problems)),
         (true, _) if problems.iter().any(|error| error.kind() == ErrorKind::SchemaValidation) => {
             Ok(Some(Compiled::empty(expansions, mutators)))
@@ -490,17 +577,20 @@ fn mutators(
     files: &Files<'_>,
     at: &Location,
     warnings: &mut Vec<Error>,
-) -> Result<MutatorSet, Failure> {
+) -> Result<Changing, Failure> {
     let uses = Uses::POLICIES.with_mutators(true);
-    let is_one = |resource: &Resource| matches!(resource, Resource::Mutator(_) | Resource::Rejected(_));
+    let is_one = |resource: &Resource| resource.is_mutator() || matches!(resource, Resource::Rejected(_));
     let (mut resources, mut errors) = (Vec::new(), Vec::new());
     for path in paths {
         let (found, problems) = all_of(path, "mutator", uses, is_one, files, at, warnings)?;
         resources.extend(found);
         errors.extend(problems);
     }
-    let (mutators, problems) = mutating::compile(&resources);
-    sound(mutators, "mutators", errors, problems, at, warnings)
+    let (admission, resources): (Vec<Resource>, Vec<Resource>) =
+        resources.into_iter().partition(mutating::is_admission);
+    let (mutators, mut problems) = mutating::compile(&resources);
+    problems.extend(AdmissionMutators::from_resources(admission.iter().cloned()).1);
+    sound(Changing { mutators, admission }, "mutators", errors, problems, at, warnings)
 }
 
 /// The resources of one sort in a file, with the errors of those that are broken or of another sort.
@@ -642,7 +732,13 @@ fn run_case(
     result.problems = Problem::all(&warnings);
     match found {
         Err(failure) => result.failures.push(failure),
-        Ok(Reviewed { review, implied, inventory, otherwise }) => {
+        Ok(Reviewed { otherwise, denied, .. }) if compiled.is_about_admission => {
+            let denied: Vec<Said> =
+                denied.into_iter().map(|message| Said { line: message.clone(), message }).collect();
+            let unmet = case.assertions.iter().filter_map(|assertion| check_said(assertion, &denied));
+            result.failures = otherwise.into_iter().chain(unmet).collect();
+        }
+        Ok(Reviewed { review, implied, inventory, otherwise, .. }) => {
             let deadline = runner.evaluating.deadline();
             let world = runner.evaluating.world(&inventory, &deadline);
             let mut answers = Answers::new();
@@ -720,7 +816,7 @@ fn otherwise_in(
         .iter()
         .filter_map(|assertion| check(assertion, &decision))
         .map(|failure| Failure {
-            message: format!("in the template's {language}: {}", failure.message),
+            message: format!("{IN_THE_OTHER}{language}: {}", failure.message),
             ..failure
         })
         .collect();
@@ -734,7 +830,7 @@ fn otherwise_in(
     if found.is_empty() {
         let details: Vec<String> = ours.results.iter().zip(&theirs.results).filter_map(differs).collect();
         if !details.is_empty() {
-            let message = format!("the template's {language} says otherwise");
+            let message = format!("{THE_OTHER}{language} says otherwise");
             found.push(Failure { location: case.location.clone(), message, details, status: Status::Failed });
         }
     }
@@ -767,6 +863,18 @@ pub(super) struct Reviewed {
     pub(super) inventory: Inventory,
     /// That the mutators made another object than they should.
     pub(super) otherwise: Option<Failure>,
+    /// Why mutating admission policies deny it.
+    denied: Vec<String>,
+}
+
+/// Where objects of an inventory live. As of the object under test, it is what they say; the definitions among them
+/// tell the rest.
+fn places_of(objects: &[Object]) -> Places {
+    let mut scopes = Scopes::default();
+    for object in objects {
+        scopes.learn(object);
+    }
+    Places::new(scopes)
 }
 
 pub(super) fn review_of(
@@ -796,12 +904,20 @@ pub(super) fn review_of(
     let is_request = &*object.gvk().kind == "AdmissionReview" && &*object.gvk().group == "admission.k8s.io";
     let inventory: Inventory = objects.iter().cloned().collect();
     let world = World::new(&inventory);
-    let mut otherwise = None;
+    let (mut otherwise, mut denied) = (None, Vec::new());
+    if case.mutated.is_some() && compiled.mutators.is_none() {
+        let message = "nothing mutates the object of this case: its test names no `mutators` and no mutating admission policy";
+        return Err(broken(at, message, &[]));
+    }
+    let changing = compiled.mutators.as_ref();
+    let admission = changing
+        .map(|changing| Admission::new(changing.admission.iter().cloned(), &objects, &places_of(&objects)).0);
+    let admission = admission.flatten();
     let (review, implied) = if is_request {
         let (resource, problems) = Resource::read(document);
         let (errors, found) = separate(problems);
         warnings.extend(found);
-        if case.mutated.is_some() {
+        if case.mutated.is_some() || compiled.is_about_admission {
             let message = "a request is not mutated: an API server did that before it sent it";
             return Err(broken(at, message, &[]));
         }
@@ -817,20 +933,32 @@ pub(super) fn review_of(
         // As gator has it: there is no cluster that knows the kinds, and the object's own field counts.
         let mut object = object;
         let mut expansion = Expansion::new(&compiled.expansions);
-        if let Some(mutators) = &compiled.mutators {
-            let mutation = mutated::mutate(mutators, &object, &objects)
-                .map_err(|error| broken(at, "the object cannot be mutated", &[error]))?;
-            if let Some(path) = &case.mutated {
-                let expected = files.read(path, "mutated object", at, warnings)?;
-                let [expected] = expected.as_slice() else {
-                    return Err(not_one(expected.len(), "mutated object", path, at));
-                };
-                let expected = Object::under_test(expected.clone())
-                    .map_err(|error| broken(at, "the mutated object cannot be used", &[error]))?;
-                otherwise = mutated::check(&mutation, &expected, path, at);
+        if let Some(Changing { mutators, .. }) = changing {
+            match mutated::mutate(mutators, admission.clone(), &object, &objects) {
+                Err(error) if compiled.is_about_admission => {
+                    denied.push(error.message().to_owned());
+                    otherwise = case.mutated.as_ref().map(|path| {
+                        let message =
+                            format!("expected the object of `{path}`, but the object cannot be mutated");
+                        Failure { status: Status::Failed, ..broken(at, message, &[error]) }
+                    });
+                }
+                Err(error) => return Err(broken(at, "the object cannot be mutated", &[error])),
+                Ok(mutation) => {
+                    if let Some(path) = &case.mutated {
+                        let expected = files.read(path, "mutated object", at, warnings)?;
+                        let [expected] = expected.as_slice() else {
+                            return Err(not_one(expected.len(), "mutated object", path, at));
+                        };
+                        let expected = Object::under_test(expected.clone())
+                            .map_err(|error| broken(at, "the mutated object cannot be used", &[error]))?;
+                        otherwise = mutated::check(&mutation, &expected, path, at);
+                    }
+                    object = mutation.object().clone();
+                }
             }
-            object = mutation.object().clone();
             expansion = expansion.with_mutators(mutators).of_parents(Parent::Mutated);
+            expansion = mutating::expanding(expansion, admission.as_ref());
         }
         let review = Review::as_written(object);
         // Of a namespace that nobody made, mutators could not know the labels.
@@ -843,15 +971,34 @@ pub(super) fn review_of(
         let implied = implied.map_err(|error| unusable(&[error.to_error()]))?;
         (review, implied)
     };
-    Ok(Reviewed { review, implied, inventory, otherwise })
+    Ok(Reviewed { review, implied, inventory, otherwise, denied })
 }
 
 /// Whether an assertion holds; if not, what came instead.
 pub(super) fn check(assertion: &Assertion, decision: &Decision<'_>) -> Option<Failure> {
-    let matching = decision
-        .findings
+    let said = decision.findings.iter().map(|finding| {
+        let message = finding.message.to_owned();
+        let line = if finding.is_error() {
+            let name = &finding.result.key().name;
+            format!("[{name}] could not be evaluated, which counts as a violation: {message}")
+        } else {
+            finding.line()
+        };
+        Said { message, line }
+    });
+    check_said(assertion, &said.collect::<Vec<_>>())
+}
+
+/// A violation, as it is counted and as it is shown.
+struct Said {
+    message: String,
+    line: String,
+}
+
+fn check_said(assertion: &Assertion, said: &[Said]) -> Option<Failure> {
+    let matching = said
         .iter()
-        .filter(|finding| assertion.message.as_ref().is_none_or(|pattern| pattern.is_match(finding.message)))
+        .filter(|said| assertion.message.as_ref().is_none_or(|pattern| pattern.is_match(&said.message)))
         .count();
     let holds = match assertion.violations {
         Expected::Yes => matching > 0,
@@ -867,7 +1014,7 @@ pub(super) fn check(assertion: &Assertion, decision: &Decision<'_>) -> Option<Fa
         Expected::Exactly(1) => "expected exactly 1 violation".to_owned(),
         Expected::Exactly(wanted) => format!("expected exactly {wanted} violations"),
     };
-    let all = decision.findings.len();
+    let all = said.len();
     let got = match &assertion.message {
         None => format!(", got {all}"),
         Some(pattern) if all > matching => {
@@ -878,18 +1025,10 @@ pub(super) fn check(assertion: &Assertion, decision: &Decision<'_>) -> Option<Fa
         }
         Some(pattern) => format!(" with a message that matches `{pattern}`, got {matching}"),
     };
-    let details = decision.findings.iter().map(|finding| {
-        if finding.is_error() {
-            let name = &finding.result.key().name;
-            format!("[{name}] could not be evaluated, which counts as a violation: {}", finding.message)
-        } else {
-            finding.line()
-        }
-    });
     Some(Failure {
         location: assertion.location.clone(),
         message: format!("{wanted}{got}"),
-        details: details.collect(),
+        details: said.iter().map(|said| said.line.clone()).collect(),
         status: Status::Failed,
     })
 }

@@ -129,6 +129,191 @@ fn a_denied_mutation_is_an_error() {
     assert!(!run.stdout.contains("name: web"), "{}", run.stdout);
 }
 
+/// Policies that note what they see: how many replicas there were when they were asked.
+fn noting(name: &str, reinvocation: &str) -> String {
+    format!(
+        "apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicy
+metadata: {{name: {name}}}
+spec:
+  matchConstraints:
+    resourceRules:
+    - {{apiGroups: [apps], apiVersions: [v1], operations: [CREATE], resources: [deployments]}}
+  mutations:
+  - patchType: ApplyConfiguration
+    applyConfiguration:
+      expression: >-
+        Object{{metadata: Object.metadata{{annotations: {{'{name}': string(object.spec.replicas)}}}}}}
+  reinvocationPolicy: {reinvocation}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicyBinding
+metadata: {{name: {name}}}
+spec: {{policyName: {name}}}
+---
+"
+    )
+}
+
+const ASSIGN: &str = "apiVersion: mutations.gatekeeper.sh/v1
+kind: Assign
+metadata: {name: seven}
+spec:
+  applyTo: [{groups: [apps], versions: [v1], kinds: [Deployment]}]
+  location: spec.replicas
+  parameters: {assign: {value: 7}}
+";
+
+#[test]
+fn policies_are_asked_before_mutators_and_some_of_them_again() {
+    let directory = files();
+    let both = noting("before", "Never") + &noting("again", "IfNeeded") + ASSIGN;
+    write(directory.path(), "mutators.yaml", &both);
+    let run = run_in(directory.path(), &["mutate", "-m", "mutators.yaml", "objects.yaml", "-o", "json"]);
+    let run = run.exits_with(0);
+    let all: Value = serde_json::from_str(&run.stdout).unwrap();
+    let annotations = &all[1]["object"]["metadata"]["annotations"];
+    assert_eq!(*annotations, serde_json::json!({"before": "5", "again": "7"}), "{}", run.stdout);
+    assert_eq!(all[1]["policies"], serde_json::json!(["again/again", "before/before"]));
+    // What a policy overwrites is no change of a mutator.
+    write(directory.path(), "few.yaml", &MUTATING.replace("Never", "IfNeeded"));
+    let args = ["mutate", "-m", "mutators.yaml", "-m", "few.yaml", "objects.yaml", "-o", "json"];
+    let run = run_in(directory.path(), &args).exits_with(0);
+    let all: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(all[1]["object"]["spec"]["replicas"], 3, "{}", run.stdout);
+    assert_eq!(all[1]["changes"], serde_json::json!([]), "{}", run.stdout);
+}
+
+/// A policy of Pods that takes its value from a ConfigMap.
+const OF_PODS: &str = r#"apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicy
+metadata: {name: host}
+spec:
+  paramKind: {apiVersion: v1, kind: ConfigMap}
+  matchConstraints:
+    resourceRules:
+    - {apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}
+  mutations:
+  - patchType: ApplyConfiguration
+    applyConfiguration:
+      expression: "Object{spec: Object.spec{hostname: params.data.host}}"
+  reinvocationPolicy: Never
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicyBinding
+metadata: {name: host}
+spec:
+  policyName: host
+  paramRef: {name: host, namespace: default, parameterNotFoundAction: Deny}
+---
+apiVersion: expansion.gatekeeper.sh/v1beta1
+kind: ExpansionTemplate
+metadata: {name: pods}
+spec:
+  applyTo: [{groups: [apps], versions: [v1], kinds: [Deployment]}]
+  templateSource: spec.template
+  generatedGVK: {group: "", version: v1, kind: Pod}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: host, namespace: default}
+data: {host: web}
+"#;
+
+const WORKLOAD: &str = "apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: default}
+spec: {replicas: 1, template: {metadata: {labels: {app: web}}, spec: {containers: [{name: web, image: web}]}}}
+";
+
+/// No Pod may have a hostname.
+const NO_HOST: &str = r#"apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: no-host}
+spec:
+  matchConstraints:
+    resourceRules:
+    - {apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}
+  validations:
+  - {expression: "!has(object.spec.hostname)", messageExpression: "'is called ' + object.spec.hostname"}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: no-host}
+spec: {policyName: no-host, validationActions: [Deny]}
+"#;
+
+#[test]
+fn what_objects_imply_is_changed_by_policies() {
+    let directory = files();
+    write(directory.path(), "pods.yaml", OF_PODS);
+    write(directory.path(), "workload.yaml", WORKLOAD);
+    write(directory.path(), "no-host.yaml", NO_HOST);
+    let files = ["-f", "pods.yaml", "-f", "workload.yaml"];
+    let run = run_in(directory.path(), &["expand", "-n", "pods.yaml", "-n", "workload.yaml"]).exits_with(0);
+    assert!(run.stdout.contains("hostname: web"), "{}\n{}", run.stdout, run.stderr);
+    for flags in [&["test", "-f", "no-host.yaml"][..], &["test", "--mutate", "-f", "no-host.yaml"]] {
+        let run = run_in(directory.path(), &[flags, &files].concat()).exits_with(1);
+        assert!(run.stdout.contains("[Implied by pods] is called web"), "{}\n{}", run.stdout, run.stderr);
+    }
+    // A denied Pod is one that nobody knows.
+    let without = OF_PODS.replace("{name: host, namespace: default}\ndata", "{name: other}\ndata");
+    write(directory.path(), "pods.yaml", &without);
+    let run =
+        run_in(directory.path(), &["test", "-f", "no-host.yaml", files[0], files[1], files[2], files[3]]);
+    let run = run.exits_with(2);
+    assert!(run.stderr.contains("no params found for policy binding"), "{}", run.stderr);
+    let run = run_in(directory.path(), &["expand", "-n", "pods.yaml", "-n", "workload.yaml"]).exits_with(2);
+    assert!(run.stderr.contains("failed to mutate resultant resource"), "{}", run.stderr);
+}
+
+const SUITE: &str = "apiVersion: test.gatekeeper.sh/v1alpha1
+kind: Suite
+tests:
+- name: as a policy
+  template: policy.yaml
+  constraint: binding.yaml
+  cases:
+  - {name: changed, object: web.yaml, mutated: three.yaml}
+  - {name: not denied, object: web.yaml, assertions: [{violations: no}]}
+- name: as a mutator
+  mutators: [policy.yaml, binding.yaml]
+  cases:
+  - {name: changed, object: web.yaml, mutated: three.yaml}
+";
+
+#[test]
+fn suites_name_mutating_policies() {
+    let directory = files();
+    let (policy, binding) = MUTATING.split_once("---\n").unwrap();
+    write(directory.path(), "policy.yaml", policy);
+    write(directory.path(), "binding.yaml", binding);
+    let web = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: web}, spec: {replicas: 5}}";
+    write(directory.path(), "web.yaml", web);
+    write(directory.path(), "three.yaml", &web.replace('5', "3"));
+    write(directory.path(), "suite.yaml", SUITE);
+    run_in(directory.path(), &["verify", "suite.yaml"]).exits_with(0);
+    // Each of them can fail.
+    write(directory.path(), "three.yaml", &web.replace('5', "4"));
+    let run = run_in(directory.path(), &["verify", "suite.yaml"]).exits_with(1);
+    assert!(run.stdout.contains("spec.replicas: expected 4, got 3"), "{}", run.stdout);
+    assert!(run.stdout.contains("mutated by the admission policy few/few"), "{}", run.stdout);
+    write(directory.path(), "policy.yaml", &policy.replace("replicas: 3}", "replica: 3}"));
+    let run = run_in(directory.path(), &["verify", "suite.yaml"]).exits_with(2);
+    assert!(run.stdout.contains("expected no violation, got 1"), "{}", run.stdout);
+    assert!(run.stdout.contains("field not declared in schema"), "{}", run.stdout);
+    let denied = SUITE.replace("violations: no", "violations: 1, message: not declared");
+    write(directory.path(), "suite.yaml", &denied);
+    let run = run_in(directory.path(), &["verify", "suite.yaml", "--run", "not denied"]).exits_with(0);
+    assert!(!run.stdout.contains("expected"), "{}", run.stdout);
+    let request = SUITE.replace("name: not denied, object: web.yaml", "name: request, object: request.yaml");
+    write(directory.path(), "suite.yaml", &request);
+    let review = "{apiVersion: admission.k8s.io/v1, kind: AdmissionReview, request: {uid: a, operation: CREATE, object: OBJECT}}";
+    write(directory.path(), "request.yaml", &review.replace("OBJECT", web));
+    let run = run_in(directory.path(), &["verify", "suite.yaml", "--run", "request"]).exits_with(2);
+    assert!(run.stdout.contains("a request is not mutated"), "{}", run.stdout);
+}
+
 #[test]
 fn where_nothing_is_mutated_that_is_said() {
     let directory = files();
@@ -136,6 +321,48 @@ fn where_nothing_is_mutated_that_is_said() {
     let run = run_in(directory.path(), &args).exits_with(2);
     let expected = "`MutatingAdmissionPolicy` is not supported here: objects are not mutated";
     assert!(run.stderr.contains(expected), "{}", run.stderr);
+}
+
+const DEFINITION: &str = "apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: limits.shop.example}
+spec:
+  group: shop.example
+  scope: Namespaced
+  names: {kind: Limit, plural: limits}
+  versions:
+  - name: v1
+    served: true
+    schema:
+      openAPIV3Schema:
+        type: object
+        properties:
+          data: {type: object, properties: {maxReplicas: {type: string}, sizes: {type: array, items: {type: integer}}}}
+";
+
+#[test]
+fn parameters_of_custom_kinds_have_types_by_their_definitions() {
+    let directory = files();
+    let custom =
+        VALIDATING.replace("apiVersion: v1, kind: ConfigMap", "apiVersion: shop.example/v1, kind: Limit");
+    write(directory.path(), "validating.yaml", &custom);
+    write(directory.path(), "definition.yaml", DEFINITION);
+    run_in(directory.path(), &["lint", "--deny-warnings", "validating.yaml", "definition.yaml"])
+        .exits_with(0);
+    let wrong = custom.replace("<= variables.most", "<= params.data.mots + params.data.sizes[0].n");
+    write(directory.path(), "validating.yaml", &wrong);
+    // Without the definition nobody knows.
+    run_in(directory.path(), &["lint", "--deny-warnings", "validating.yaml"]).exits_with(0);
+    let run = run_in(directory.path(), &["lint", "validating.yaml", "definition.yaml"]).exits_with(0);
+    let all = run.stdout + &run.stderr;
+    assert!(all.contains("of a `apps/v1/Deployment`: undefined field 'mots'"), "{all}");
+    assert!(all.contains("type 'int' does not support field selection"), "{all}");
+    assert!(all.contains("validating.yaml:13:"), "{all}");
+    let run = run_in(
+        directory.path(),
+        &["test", "-f", "validating.yaml", "-f", "definition.yaml", "-f", "objects.yaml"],
+    );
+    assert!(run.stderr.contains("undefined field 'mots'"), "{}", run.stderr);
 }
 
 #[test]

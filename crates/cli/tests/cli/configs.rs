@@ -101,6 +101,7 @@ async fn by_webhook_of_cluster(server: &ApiServer, objects: usize) -> (BTreeSet<
     }
     let snapshot = feed.snapshot().unwrap();
     let serving = Serving {
+        admission: None,
         expansions: portcullis::ExpansionSet::empty(),
         mutators: Ok(portcullis::MutatorSet::empty()),
         policies: snapshot.policies.clone(),

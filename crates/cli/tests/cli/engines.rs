@@ -72,10 +72,17 @@ fn a_cross_check_says_where_the_languages_of_a_template_differ() {
         "{}",
         run.shown()
     );
+    let run = run_in(path, &["lint", "."]).exits_with(0);
+    assert!(!run.shown().contains("the template's"), "{}", run.shown());
     write(path, "t.yaml", &both("input.review.object.spec.nope", "false"));
     run_in(path, &["verify", "."]).exits_with(0);
     let run = run_in(path, &["verify", ".", "--cross-check"]).exits_with(1);
     assert!(run.stdout.contains("in the template's Rego: expected exactly 1 violation"), "{}", run.shown());
+    // `lint` says so, too, by the suite beside the template, and it is no reason to fail.
+    let run = run_in(path, &["lint", "."]).exits_with(0);
+    let said = "in the template's Rego: expected exactly 1 violation, got 0";
+    assert!(run.stdout.contains(said) && run.stdout.contains("suite.yaml:"), "{}", run.shown());
+    run_in(path, &["lint", ".", "--deny-warnings"]).exits_with(1);
     let off = "--enable-k8s-native-validation=false";
     run_in(path, &["verify", ".", off]).exits_with(1);
     // What no assertion asks about is found as well.

@@ -7,8 +7,9 @@ use crate::api::Operation;
 use crate::api::admission_policy::{MatchPolicy, MatchResources, Rule, RuleScope};
 use crate::api::matching::LabelSelector;
 use crate::matcher::Selector;
-use crate::names::Gvk;
+use crate::names::{Gvk, Scope};
 use crate::object::Object;
+use crate::scope::{Places, builtin};
 use crate::value::Value;
 
 /// A request, as policies ask for it.
@@ -33,6 +34,39 @@ pub(crate) struct Attributes<'a> {
 }
 
 impl<'a> Attributes<'a> {
+    /// Of an object that is created in a namespace, or in none, without anybody who asks for it: `request` is empty.
+    pub(super) fn created(
+        object: &'a Object,
+        namespace: &'a str,
+        kinds: &Kinds<'_>,
+        request: &'a Value,
+    ) -> Self {
+        let kind = object.gvk().clone();
+        let (resource, is_known) = kinds.resource(&kind);
+        let home = match kinds.scope(&kind) {
+            _ if object.is_namespace() => object.name(),
+            Scope::Cluster => "",
+            // Whoever says in which namespace counts more than nobody.
+            Scope::Namespaced if namespace.is_empty() && builtin::has(&kind.group, &kind.kind) => {
+                Places::DEFAULT
+            }
+            Scope::Namespaced | Scope::ByObject => namespace,
+        };
+        Self {
+            operation: Operation::Create,
+            resource,
+            is_known,
+            kind,
+            subresource: "",
+            name: object.name(),
+            namespace: home,
+            object: Some(object),
+            old_object: None,
+            request,
+            missing_namespace: None,
+        }
+    }
+
     /// The same with another object.
     pub(super) fn with_object<'b>(&'b self, object: Option<&'b Object>) -> Attributes<'b>
     where

@@ -13,6 +13,7 @@ mod json_patch;
 mod matching;
 mod merge;
 mod mutate;
+mod mutators;
 mod params;
 mod resources;
 #[cfg(test)]
@@ -26,7 +27,9 @@ use portcullis_value::{Limits, Watch};
 
 pub(crate) use matching::Attributes;
 pub(crate) use mutate::MutatingPolicies;
+pub use mutators::AdmissionMutators;
 pub(crate) use resources::{Kinds, Resource};
+pub use type_check::parameter_type_warnings;
 
 use matching::{Applies, Matching};
 use params::{Found, ParamsOf};

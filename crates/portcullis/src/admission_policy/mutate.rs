@@ -92,8 +92,14 @@ impl MutatingPolicies {
         self.bound.is_empty()
     }
 
-    /// Asks all of them about a request.
-    pub(crate) fn mutate(&self, request: &Attributes<'_>, around: &Surroundings<'_>) -> Mutated {
+    /// Asks all of them about a request, and about the object once more as `between` leaves it, which stands for the
+    /// webhooks that an API server calls after them.
+    pub(crate) fn mutate<E>(
+        &self,
+        request: &Attributes<'_>,
+        around: &Surroundings<'_>,
+        between: impl FnOnce(&Object) -> Result<Object, E>,
+    ) -> Result<Mutated, E> {
         let mut run = Run {
             policies: self,
             request,
@@ -103,19 +109,22 @@ impl MutatingPolicies {
             is_touched: false,
             mutated: Mutated::default(),
         };
-        let mut again = Vec::new();
         let all: Vec<&BoundPolicy> = self.bound.iter().collect();
-        for bound in run.pass(&all) {
-            if bound.policy.is_reinvoked {
-                again.push(bound);
+        let mut again = run.pass(&all);
+        again.retain(|bound| bound.policy.is_reinvoked);
+        if run.mutated.denied.is_empty()
+            && let Some(object) = &run.object
+        {
+            let changed = between(object)?;
+            run.is_touched |= changed.value() != object.value();
+            run.object = Some(changed);
+            if run.is_touched && !again.is_empty() {
+                run.pass(&again);
             }
-        }
-        if run.is_touched && !again.is_empty() && run.mutated.denied.is_empty() {
-            run.pass(&again);
         }
         let before = request.object.map(Object::value);
         let object = run.object.filter(|object| Some(object.value()) != before);
-        Mutated { object, ..run.mutated }
+        Ok(Mutated { object, ..run.mutated })
     }
 }
 

@@ -1,14 +1,18 @@
 //! Expressions of a policy against the types of the kinds that its rules name: a field that there is not can be in no
 //! object, which an API server writes into the status of the policy.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use super::resources::Kinds;
 use super::types::Types;
-use crate::api::AdmissionPolicy;
+use crate::api::{AdmissionPolicy, Resource};
 use crate::error::Error;
 use crate::names::Gvk;
+use crate::object::Object;
 use crate::program::PolicyProgram;
-use crate::scope::{plural, resources};
+use crate::scope::{Scopes, plural, resources};
+use crate::value::{self, Value};
 
 /// How many kinds of a rule are looked at.
 const MOST: usize = 10;
@@ -16,6 +20,42 @@ const MOST: usize = 10;
 /// A warning for each mistake, by kind. Rules with wildcards, subresources and kinds that are not Kubernetes' own are
 /// not looked at.
 pub(super) fn check(policy: &AdmissionPolicy) -> Vec<Error> {
+    check_with(policy, None)
+}
+
+/// What parameters of custom kinds are not, as expressions of validating policies take them: a warning for each mistake,
+/// as an API server writes it into the status of the policy. That of all else comes from compiling the policies.
+///
+/// The CustomResourceDefinitions of these kinds are among the definitions; of a kind that has none nothing is said.
+#[must_use]
+pub fn parameter_type_warnings(policies: &[Resource], definitions: &[Object]) -> Vec<Error> {
+    let inventory = definitions_of(definitions);
+    let kinds = Kinds::new(&inventory);
+    let of_policy = |resource: &Resource| {
+        let Resource::AdmissionPolicy(policy) = resource else { return Vec::new() };
+        let schema = policy.param_kind.as_ref().and_then(|kind| kinds.schema(kind));
+        let Some(schema) = schema else { return Vec::new() };
+        let known = check(policy);
+        let mut found = check_with(policy, Some(schema));
+        found.retain(|warning| !known.contains(warning));
+        found
+    };
+    policies.iter().flat_map(of_policy).collect()
+}
+
+/// Definitions as objects at hand; of two of the same name the last one counts.
+fn definitions_of(definitions: &[Object]) -> Value {
+    let named = definitions.iter().filter(|object| {
+        let gvk = object.gvk();
+        &*gvk.kind == Scopes::DEFINITION && &*gvk.group == "apiextensions.k8s.io"
+    });
+    let named = named.map(|object| (object.name().clone(), object.value().clone()));
+    let named: BTreeMap<Arc<str>, Value> = named.collect();
+    let of_kind = value::object([(Scopes::DEFINITION, value::object(named))]);
+    value::object([("cluster", value::object([("apiextensions.k8s.io/v1", of_kind)]))])
+}
+
+fn check_with(policy: &AdmissionPolicy, schema: Option<&Value>) -> Vec<Error> {
     let mut kinds = BTreeSet::new();
     for rule in &policy.matching.rules {
         let has_wildcard = rule.groups.iter().chain(&rule.versions).any(|text| text.contains('*'));
@@ -44,7 +84,10 @@ pub(super) fn check(policy: &AdmissionPolicy) -> Vec<Error> {
         return Vec::new();
     }
     let types = Types::new();
-    let params = policy.param_kind.as_ref().and_then(|kind| types.cel_type_of(kind));
+    let params = policy.param_kind.as_ref().and_then(|kind| match schema {
+        Some(schema) => types.cel_type_of_custom(kind, schema),
+        None => types.cel_type_of(kind),
+    });
     let checked = kinds.iter().filter_map(|kind| Some((kind, types.cel_type_of(kind)?)));
     checked.flat_map(|(kind, of)| PolicyProgram::check_types(policy, kind, of, params.clone())).collect()
 }

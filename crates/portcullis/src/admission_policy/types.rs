@@ -21,10 +21,11 @@ use std::sync::Arc;
 use portcullis_cel::Type as CelType;
 
 use crate::names::Gvk;
+use crate::schema::escaped_field;
 use crate::value::{self, Value, View};
 
 /// Named types of CEL, with their fields.
-pub(super) type CelObjects = Vec<(String, Vec<(&'static str, CelType)>)>;
+pub(super) type CelObjects = Vec<(String, Vec<(String, CelType)>)>;
 
 /// The types of an API server of 1.36, in the stable versions.
 const TABLE: &str = include_str!("types.txt");
@@ -147,6 +148,19 @@ impl Types {
         Some((ty, objects))
     }
 
+    /// The type of a custom kind for CEL, by the schema of its definition.
+    pub(super) fn cel_type_of_custom(&self, gvk: &Gvk, schema: &Value) -> Option<(CelType, CelObjects)> {
+        let mut objects = CelObjects::new();
+        let ty = custom_type(schema, &gvk.kind, &mut objects)?;
+        let metadata = self.cel_type("ObjectMeta", &format!("{}.metadata", gvk.kind), &mut objects, 0);
+        // Whatever the schema says of them, these are there.
+        let (_, fields) = objects.iter_mut().find(|(name, _)| **name == *gvk.kind)?;
+        fields.retain(|(field, _)| !["apiVersion", "kind", "metadata"].contains(&field.as_str()));
+        fields.extend([("apiVersion".to_owned(), CelType::String), ("kind".to_owned(), CelType::String)]);
+        fields.push(("metadata".to_owned(), metadata));
+        Some((ty, objects))
+    }
+
     fn cel_type(&self, text: &'static str, name: &str, objects: &mut CelObjects, depth: usize) -> CelType {
         /// Types of Kubernetes that are nested deeper are those that hold themselves.
         const DEEPEST: usize = 16;
@@ -173,9 +187,9 @@ impl Types {
         match self.0.types.get(text) {
             Some((fields, _)) if *fields != "*" && depth <= DEEPEST => {
                 let fields = fields.split(' ').filter_map(|field| field.split_once('='));
-                let fields: Vec<(&str, CelType)> = fields
+                let fields: Vec<(String, CelType)> = fields
                     .map(|(field, ty)| {
-                        (field, self.cel_type(ty, &format!("{name}.{field}"), objects, depth + 1))
+                        (field.to_owned(), self.cel_type(ty, &format!("{name}.{field}"), objects, depth + 1))
                     })
                     .collect();
                 objects.push((name.to_owned(), fields));
@@ -240,6 +254,45 @@ impl Types {
             }
         }
     }
+}
+
+/// What a value of a schema is for CEL; none if it says no type: then the field cannot be selected, as in an API server.
+/// Recursive, as deep as the schema is.
+fn custom_type(schema: &Value, name: &str, objects: &mut CelObjects) -> Option<CelType> {
+    /// Most objects of a schema that have types of their own.
+    const MOST: usize = 10_000;
+    let text = |key: &str| value::str_at(schema, &[key]);
+    if is_true(schema, "x-kubernetes-int-or-string") || objects.len() >= MOST {
+        return Some(CelType::Dyn);
+    }
+    Some(match (text("type")?, text("format")) {
+        ("string", Some("byte")) => CelType::Bytes,
+        ("string", Some("date" | "date-time")) => CelType::Timestamp,
+        ("string", Some("duration")) => CelType::Duration,
+        ("string", _) => CelType::String,
+        ("integer", _) => CelType::Int,
+        ("number", _) => CelType::Double,
+        ("boolean", _) => CelType::Bool,
+        ("array", _) => {
+            CelType::list(custom_type(value::get(schema, "items")?, &format!("{name}.@idx"), objects)?)
+        }
+        ("object", _) => {
+            let of = value::get(schema, "additionalProperties");
+            if let Some(of) = of.filter(|of| matches!(of.view(), View::Object(_))) {
+                let of = custom_type(of, &format!("{name}.@elem"), objects)?;
+                return Some(CelType::map(CelType::String, of));
+            }
+            let properties = value::get(schema, "properties");
+            let mut fields = Vec::new();
+            for (field, schema) in properties.into_iter().flat_map(value::entries) {
+                let of = custom_type(schema, &format!("{name}.{field}"), objects);
+                fields.extend(escaped_field(field).zip(of));
+            }
+            objects.push((name.to_owned(), fields));
+            CelType::object(name)
+        }
+        _ => return None,
+    })
 }
 
 /// The type of a field; none if there is no such field.

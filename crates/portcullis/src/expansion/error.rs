@@ -57,6 +57,16 @@ impl ExpansionError {
         }
     }
 
+    /// An object that admission policies do not let in, though they have to be asked before it is expanded.
+    pub(super) fn of_denied_parent(object: &Object, reason: String) -> Self {
+        Self {
+            reason: Reason::ParentNotMutated { name: object.name().to_string(), reason },
+            template: "".into(),
+            location: object.location(),
+            path: FieldPath::root(),
+        }
+    }
+
     /// The template that was applied; `None` if it is about what all of them generate together.
     #[must_use]
     pub fn template(&self) -> Option<&str> {

@@ -121,6 +121,11 @@ impl Inventory {
         data(Value::new_object(), Value::new_object())
     }
 
+    /// The objects, as admission policies find them: what is below `data.inventory`.
+    pub(crate) fn for_policies(&self) -> Value {
+        value::get(&self.0.data, "inventory").cloned().unwrap_or_else(Value::new_object)
+    }
+
     pub(crate) fn data(&self) -> &Value {
         &self.0.data
     }

@@ -11,7 +11,7 @@ use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::names::MutatorKey;
 use crate::object::Object;
-use crate::path::FieldPath;
+use crate::path::{FieldPath, Segment};
 use crate::source::Location;
 use crate::value::{self, Value};
 
@@ -33,15 +33,24 @@ impl Mutation {
         Self { original: object.clone(), object, changes, applied, passes, policies }
     }
 
-    /// The same of an object that admission policies changed before, as an API server asks them first: what it was
-    /// before them, and which they were (`policy/binding`).
+    /// The same of an object that admission policies of an API server's changed before the mutators, and may have changed
+    /// once more after them: what it was before all of them, what it is after, and which policies they were
+    /// (`policy/binding`). What a policy overwrote is no change of a mutator any more.
     #[must_use]
-    pub fn after_policies(self, original: Object, policies: impl IntoIterator<Item = String>) -> Self {
+    pub fn among_policies(
+        mut self,
+        original: Object,
+        object: Object,
+        policies: impl IntoIterator<Item = String>,
+    ) -> Self {
+        if object.value() != self.object.value() {
+            self.changes.retain(|change| at(object.value(), &change.path) == Some(&change.new));
+        }
         let policies = policies.into_iter().map(Into::into).collect();
-        Self { original, policies, ..self }
+        Self { original, object, policies, ..self }
     }
 
-    /// The admission policies that changed the object before the mutators did, as `policy/binding`.
+    /// The admission policies that changed the object beside the mutators, as `policy/binding`.
     pub fn policies(&self) -> impl Iterator<Item = &str> {
         self.policies.iter().map(|policy| &**policy)
     }
@@ -107,6 +116,14 @@ impl Mutation {
         }
         patch::between(from, &with_namespace_of(from, to))
     }
+}
+
+/// What a value has at a path.
+fn at<'a>(value: &'a Value, path: &FieldPath) -> Option<&'a Value> {
+    path.segments().iter().try_fold(value, |value, segment| match segment {
+        Segment::Key(key) => value::get(value, key),
+        Segment::Index(index) => value::items(value).nth(*index),
+    })
 }
 
 fn namespace_of(object: &Value) -> Option<&Value> {

@@ -20,7 +20,7 @@ mod why;
 pub use elsewhere::Elsewhere;
 pub use explain::{Why, WhyCondition, WhyFact, WhyFound, WhyRule};
 pub use implied::ImpliedBy;
-pub use mutating::{AdmissionMutation, AdmissionMutators};
+pub use mutating::AdmissionMutation;
 pub use outcome::{ConstraintResult, Outcome, Position, Precision, Verdict, Violation};
 pub use policies::{AdmissionAnswer, AdmissionDenial};
 pub use request::Review;

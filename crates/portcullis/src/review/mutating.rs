@@ -1,59 +1,12 @@
 //! Admission policies of the API server's that mutate, asked about reviews.
 
-use std::collections::BTreeMap;
+use std::convert::Infallible;
 
 use super::Review;
 use super::policies::{AdmissionDenial, inventory};
-use crate::admission_policy::{Kinds, MutatingPolicies, Surroundings};
-use crate::api::{AdmissionPolicy, AdmissionPolicyBinding, Resource};
-use crate::error::{Error, ErrorKind, Severity, did_you_mean};
-use crate::names::{AdmissionEffect, AdmissionPolicyKey, Gvk};
+use crate::admission_policy::{AdmissionMutators, Kinds, Surroundings};
 use crate::object::Object;
-use crate::path::FieldPath;
-use crate::scope::Scopes;
 use crate::world::World;
-
-/// The mutating admission policies of some input with their bindings: immutable, cheap to clone.
-///
-/// ```
-/// use portcullis::{AdmissionMutators, Document, Inventory, Object, Resource, Review, Uses, World};
-///
-/// let (documents, _) = Document::read_all("policy.yaml", r#"
-/// apiVersion: admissionregistration.k8s.io/v1
-/// kind: MutatingAdmissionPolicy
-/// metadata: {name: owner}
-/// spec:
-///   matchConstraints:
-///     resourceRules:
-///     - {apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}
-///   mutations:
-///   - patchType: ApplyConfiguration
-///     applyConfiguration:
-///       expression: "Object{metadata: Object.metadata{labels: {'owner': 'shop'}}}"
-///   reinvocationPolicy: Never
-/// ---
-/// apiVersion: admissionregistration.k8s.io/v1
-/// kind: MutatingAdmissionPolicyBinding
-/// metadata: {name: owner}
-/// spec: {policyName: owner}
-/// "#);
-/// let uses = Uses::POLICIES.with_mutators(true);
-/// let resources = documents.iter().filter_map(|document| Resource::read_for(document, uses).0);
-/// let (mutators, errors) = AdmissionMutators::from_resources(resources);
-/// assert!(errors.is_empty(), "{errors:?}");
-///
-/// let pod = Object::from_yaml("{apiVersion: v1, kind: Pod, metadata: {name: web}}").unwrap();
-/// let inventory = Inventory::empty();
-/// let mutation = mutators.mutate(&Review::from_object(pod), &World::new(&inventory));
-/// assert!(mutation.denials.is_empty());
-/// assert_eq!(mutation.object.unwrap().to_json()["metadata"]["labels"]["owner"], "shop");
-/// ```
-#[derive(Clone, Debug)]
-pub struct AdmissionMutators {
-    policies: MutatingPolicies,
-    /// The kinds of their parameters.
-    params: Vec<Gvk>,
-}
 
 /// What mutating admission policies make of an object.
 #[derive(Clone, Debug, Default)]
@@ -70,110 +23,28 @@ pub struct AdmissionMutation {
 }
 
 impl AdmissionMutators {
-    /// Those among some resources, with all that is wrong with them. Others are left alone.
-    #[must_use]
-    pub fn from_resources(resources: impl IntoIterator<Item = Resource>) -> (Self, Vec<Error>) {
-        let mut errors = Vec::new();
-        let mut policies: BTreeMap<AdmissionPolicyKey, (AdmissionPolicy, bool)> = BTreeMap::new();
-        let mut bindings: BTreeMap<_, AdmissionPolicyBinding> = BTreeMap::new();
-        // A policy of one has a binding, even if that is not in force.
-        let mut rejected_bindings: Vec<AdmissionPolicyKey> = Vec::new();
-        for resource in resources {
-            let (resource, is_sound) = match resource {
-                Resource::Rejected(resource) => (*resource, false),
-                resource => (resource, true),
-            };
-            match resource {
-                Resource::AdmissionPolicy(policy) if policy.key.effect == AdmissionEffect::Mutating => {
-                    if let Some((earlier, _)) = policies.get(&policy.key) {
-                        errors.push(twice(&policy.document, &earlier.document, policy.subject()));
-                    }
-                    policies.insert(policy.key.clone(), (*policy, is_sound));
-                }
-                Resource::AdmissionPolicyBinding(binding)
-                    if binding.policy.effect == AdmissionEffect::Mutating && !is_sound =>
-                {
-                    rejected_bindings.push(binding.policy.clone());
-                }
-                Resource::AdmissionPolicyBinding(binding)
-                    if binding.policy.effect == AdmissionEffect::Mutating =>
-                {
-                    if let Some(earlier) = bindings.get(&binding.name) {
-                        errors.push(twice(&binding.document, &earlier.document, binding.subject()));
-                    }
-                    bindings.insert(binding.name.clone(), *binding);
-                }
-                _ => {}
-            }
-        }
-        let rejected: Vec<AdmissionPolicy> =
-            policies.values().filter(|(_, is_sound)| !is_sound).map(|(policy, _)| policy.clone()).collect();
-        errors.extend(MutatingPolicies::compile(&rejected, &[]).1);
-        let sound: Vec<AdmissionPolicy> =
-            policies.values().filter(|(_, is_sound)| *is_sound).map(|(policy, _)| policy.clone()).collect();
-        let all: Vec<AdmissionPolicyBinding> = bindings.into_values().collect();
-        let (compiled, wrong) = MutatingPolicies::compile(&sound, &all);
-        let is_broken = |key: &AdmissionPolicyKey| {
-            let is_it = |error: &Error| {
-                error.severity() == Severity::Error && error.subject() == Some(key.to_string().as_str())
-            };
-            policies.get(key).is_some_and(|(_, is_sound)| !is_sound) || wrong.iter().any(is_it)
-        };
-        for binding in &all {
-            let error = match policies.get(&binding.policy) {
-                Some(_) if !is_broken(&binding.policy) => continue,
-                Some(_) => {
-                    let message = "the binding applies to nothing: its policy was rejected";
-                    Error::new(ErrorKind::MissingPolicy, message).hint("fix the policy first")
-                }
-                None => {
-                    let known = policies.keys().map(|key| &*key.name);
-                    let hint = match did_you_mean(&binding.policy.name, known) {
-                        Some(name) => format!("did you mean `{name}`?"),
-                        None => "give the policy beside its bindings, in any order".to_owned(),
-                    };
-                    Error::new(ErrorKind::MissingPolicy, format!("there is no {}", binding.policy)).hint(hint)
-                }
-            };
-            let path = FieldPath::root().child("spec").child("policyName");
-            let (location, _) = binding.document.locate_nearest(&path);
-            errors.push(error.at(location).in_field(path).about(binding.subject()));
-        }
-        for policy in &sound {
-            let is_bound = all.iter().any(|binding| binding.policy == policy.key)
-                || rejected_bindings.contains(&policy.key);
-            if !is_bound {
-                let message = "the policy has no binding, so that it applies to nothing";
-                errors.push(
-                    Error::warning(ErrorKind::UnboundPolicy, message)
-                        .hint(format!("bind it by a {}", policy.key.effect.binding_kind()))
-                        .at(policy.document.location())
-                        .about(policy.subject()),
-                );
-            }
-        }
-        errors.extend(wrong);
-        errors.sort();
-        let params = sound.iter().filter_map(|policy| policy.param_kind.clone()).collect();
-        (Self { policies: compiled, params }, errors)
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.policies.is_empty()
-    }
-
-    /// What of the objects at hand they need to know: Namespaces, definitions of kinds, and their parameters.
-    #[must_use]
-    pub fn keeps(&self, object: &Object) -> bool {
-        let gvk = object.gvk();
-        object.is_namespace() || &*gvk.kind == Scopes::DEFINITION || self.params.contains(gvk)
-    }
-
     /// What they make of the object of a review. One that comes alone is being created.
     #[must_use]
     pub fn mutate(&self, review: &Review, world: &World<'_>) -> AdmissionMutation {
+        match self.mutate_around(review, world, |object| Ok::<_, Infallible>(object.clone())) {
+            Ok(mutation) => mutation,
+            Err(never) => match never {},
+        }
+    }
+
+    /// The same with what changes the object between: an API server asks all policies, then calls its mutating webhooks,
+    /// such as Gatekeeper's, and then asks those policies once more whose `reinvocationPolicy` is `IfNeeded`, if anything was
+    /// changed. `between` is not called if the request is denied before.
+    ///
+    /// # Errors
+    ///
+    /// That of `between`.
+    pub fn mutate_around<E>(
+        &self,
+        review: &Review,
+        world: &World<'_>,
+        between: impl FnOnce(&Object) -> Result<Object, E>,
+    ) -> Result<AdmissionMutation, E> {
         let inventory = inventory(world);
         let kinds = Kinds::new(&inventory);
         let around = Surroundings {
@@ -182,7 +53,7 @@ impl AdmissionMutators {
             limits: world.limits(),
             watch: world.watch(),
         };
-        let mutated = self.policies.mutate(&review.attributes(&kinds), &around);
+        let mutated = self.compiled().mutate(&review.attributes(&kinds), &around, between)?;
         let denials: Vec<AdmissionDenial> = mutated
             .denied
             .into_iter()
@@ -192,21 +63,11 @@ impl AdmissionMutators {
                 code: denied.code,
             })
             .collect();
-        AdmissionMutation {
+        Ok(AdmissionMutation {
             object: mutated.object.filter(|_| denials.is_empty()),
             changed_by: mutated.by.iter().map(|(policy, binding)| format!("{policy}/{binding}")).collect(),
             denials,
             ignored: mutated.ignored,
-        }
+        })
     }
-}
-
-fn twice(
-    document: &crate::document::Document,
-    earlier: &crate::document::Document,
-    subject: String,
-) -> Error {
-    let message = format!("defined a second time; the first is at {}", earlier.location());
-    let warning = Error::warning(ErrorKind::DuplicateResource, message);
-    warning.hint("only the last one counts").at(document.location()).about(subject)
 }

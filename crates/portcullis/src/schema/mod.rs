@@ -34,6 +34,8 @@ mod validate;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use rules::escaped as escaped_field;
+
 use std::sync::Arc;
 
 pub(crate) use constraint::{ConstraintSchema, match_problems, spec_schema};

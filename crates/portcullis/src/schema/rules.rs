@@ -174,7 +174,7 @@ impl Types {
 }
 
 /// The name of a field in CEL; none if it cannot be said there.
-fn escaped(field: &str) -> Option<String> {
+pub(crate) fn escaped(field: &str) -> Option<String> {
     if portcullis_cel::is_reserved(field) {
         return Some(format!("__{field}__"));
     }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use portcullis::{
     AdmissionAnswer, AdmissionMutation, AdmissionMutators, Change, Document, Error, ErrorKind, Inventory,
     InventoryStore, Object, PolicySet, PolicyStore, Resource, Review, Severity, Uses, World,
+    parameter_type_warnings,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -98,6 +99,7 @@ fn difference(case: &Case) -> Result<Result<(), String>, String> {
                 errors.extend(found.into_iter().filter(|error| error.kind() != ErrorKind::MissingPolicy));
                 mutating.push(resource);
             } else {
+                errors.extend(parameter_type_warnings(std::slice::from_ref(&resource), &[definition()?]));
                 errors.extend(store.apply(Change::Upsert(resource)));
             }
         }
@@ -211,8 +213,8 @@ fn refused(case: &Case, policy: &Value, errors: &[Error], is_read: bool) -> Resu
     if is_same { Ok(()) } else { Err(format!("{kind} is refused otherwise: {}; not {message}", said())) }
 }
 
-/// The objects of the cluster.
-fn inventory(case: &Case, policies: &PolicySet, mutators: &AdmissionMutators) -> Result<Inventory, String> {
+/// The definition of the custom kind that the cluster had.
+fn definition() -> Result<Object, String> {
     let schema = json!({
         "type": "object",
         "properties": {
@@ -238,6 +240,11 @@ fn inventory(case: &Case, policies: &PolicySet, mutators: &AdmissionMutators) ->
             ],
         },
     });
+    Object::from_json(&crd).map_err(|error| error.to_string())
+}
+
+/// The objects of the cluster.
+fn inventory(case: &Case, policies: &PolicySet, mutators: &AdmissionMutators) -> Result<Inventory, String> {
     let view = json!({
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRole",
@@ -253,8 +260,10 @@ fn inventory(case: &Case, policies: &PolicySet, mutators: &AdmissionMutators) ->
         param
     });
     let mut store = InventoryStore::new();
-    for object in [crd, view, namespace].into_iter().chain(params) {
-        let object = Object::from_json(&object).map_err(|error| error.to_string())?;
+    let others = [view, namespace].into_iter().chain(params);
+    let others = others.map(|object| Object::from_json(&object).map_err(|error| error.to_string()));
+    for object in std::iter::once(definition()).chain(others) {
+        let object = object?;
         if mutators.keeps(&object) {
             store.upsert(object);
         } else if let Some(kept) = policies.for_inventory(&object) {

@@ -202,6 +202,10 @@ fn ready(
 /// What the object implies, or why that is not known.
 fn implied(review: &Review, serving: &Serving, world: &World<'_>) -> Result<Vec<Review>, String> {
     let expansion = Expansion::new(&serving.expansions);
+    let expansion = match &serving.admission {
+        Some(admission) => expansion.with_policies(admission, &serving.inventory),
+        None => expansion,
+    };
     match &serving.mutators {
         Ok(mutators) => {
             review.implied(&expansion.with_mutators(mutators), world).map_err(|error| error.to_string())

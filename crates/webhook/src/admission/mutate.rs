@@ -3,7 +3,10 @@
 
 use std::time::Instant;
 
-use portcullis::{Inventory, Mutable, Mutation, MutationLimits, Object, Operation, Process, Review};
+use portcullis::{
+    AdmissionDenial, EvaluationLimits, Inventory, Mutable, Mutation, MutationLimits, Object, Operation,
+    Process, Review, World,
+};
 use portcullis_sources::{Deadline, json_bytes};
 
 use super::answer::{Answer, Passes, Status};
@@ -65,21 +68,52 @@ pub fn mutate(
     if serving.policies.excludes(Process::MutationWebhook, &review) {
         return skipped("Namespace is set to be ignored by Gatekeeper config");
     }
-    let settled = settle(&written, &review);
-    let mutable = Mutable::new(settled).with_operation(review.operation());
-    let mutable = match namespace_of(&review, namespace, &serving.inventory) {
-        Some(namespace) => mutable.with_namespace(namespace),
-        // A mutator that needs it is an error.
-        None => mutable,
-    };
-    let mutable = if mutating.annotates { mutable.annotated(mutating.id) } else { mutable };
+    let known = namespace_of(&review, namespace.clone(), &serving.inventory);
     let deadline = Deadline::at(mutating.deadline);
     let mutators = match &serving.mutators {
         Ok(mutators) => mutators,
         // Some that are not known would change it, and it must not pass without that.
         Err(why) => return Answer::failed(format!("the request cannot be mutated: {why}")),
     };
-    match mutators.mutate(&mutable, mutating.limits, Some(&deadline)) {
+    let by_mutators = |object: &Object| {
+        let mutable = Mutable::new(settle(object, &review)).with_operation(review.operation());
+        let mutable = match &known {
+            Some(namespace) => mutable.with_namespace(namespace.clone()),
+            // A mutator that needs it is an error.
+            None => mutable,
+        };
+        let mutable = if mutating.annotates { mutable.annotated(mutating.id) } else { mutable };
+        mutators.mutate(&mutable, mutating.limits, Some(&deadline))
+    };
+    let mutation = match &serving.admission {
+        None => by_mutators(&written),
+        Some(admission) => {
+            let around = match (&known, &namespace) {
+                (Some(namespace), _) => review.clone().with_namespace(namespace.clone()),
+                (None, Err(why)) => review.clone().without_namespace(why),
+                (None, Ok(_)) => review.clone(),
+            };
+            let MutationLimits { steps, memory } = mutating.limits;
+            let limits = EvaluationLimits { steps, memory, ..EvaluationLimits::default() };
+            let world = World::new(&serving.inventory).with_limits(limits).with_watch(&deadline);
+            let mut further = None;
+            let mutated = admission.mutate_around(&around, &world, |object| {
+                let mutation = by_mutators(object)?;
+                let object = mutation.object().clone();
+                further = Some(mutation);
+                Ok(object)
+            });
+            match (mutated, further) {
+                (Err(error), _) => Err(error),
+                (Ok(mutated), Some(further)) if mutated.denials.is_empty() => {
+                    let left = mutated.object.unwrap_or_else(|| written.clone());
+                    Ok(further.among_policies(settle(&written, &review), left, mutated.changed_by))
+                }
+                (Ok(mutated), _) => return denied(&mutated.denials),
+            }
+        }
+    };
+    match mutation {
         Ok(mutation) => {
             let passes = Passes { number: mutation.passes(), is_done: true };
             Answer { passes: Some(passes), ..answer(&mutation, &written, mutating) }
@@ -93,6 +127,16 @@ pub fn mutate(
             }
         }
     }
+}
+
+/// What an API server answers if its own policies deny. Their messages may quote the object.
+fn denied(denials: &[AdmissionDenial]) -> Answer {
+    let Some(first) = denials.first() else {
+        return Answer::failed("the request was not mutated by all policies: please report this".to_owned());
+    };
+    let messages = denials.iter().map(|denial| denial.message.clone());
+    let answer = Answer::of_lines(Status::Deny, first.code, messages, "denials");
+    Answer { reason: Some(first.reason), quotes_object: true, ..answer }
 }
 
 /// As Gatekeeper: what rules mutators is not for them to change.
@@ -159,6 +203,14 @@ fn answer(mutation: &Mutation, written: &Object, mutating: &Mutating<'_>) -> Ans
 /// What the log says of a mutation, and how many changes it leaves out.
 fn told(mutation: &Mutation) -> (Vec<Told>, usize) {
     let (mut all, mut room) = (Vec::new(), bounds::DETAILS);
+    for policy in mutation.policies() {
+        // Which fields it changed is not known.
+        let mutator = format!("MutatingAdmissionPolicy/{policy}");
+        let told = Told { mutator: bounds::cut(&mutator, bounds::NAME).into_owned(), path: String::new() };
+        let Some(rest) = room.checked_sub(json_bytes(&told)) else { break };
+        room = rest;
+        all.push(told);
+    }
     for change in mutation.changes() {
         let path = bounds::cut(&change.path().to_string(), bounds::NAME).into_owned();
         let told = Told { mutator: change.mutator().key().to_string(), path };
@@ -166,6 +218,6 @@ fn told(mutation: &Mutation) -> (Vec<Told>, usize) {
         room = rest;
         all.push(told);
     }
-    let left = mutation.changes().len() - all.len();
+    let left = mutation.policies().count() + mutation.changes().len() - all.len();
     (all, left)
 }

@@ -165,6 +165,65 @@ fn what_is_changed_is_a_patch() {
     assert!(!patch_of(&reply.response()).unwrap().to_string().contains("imagePullPolicy"));
 }
 
+/// A policy of the API server's: it notes who asks and which image there is, and is asked again if anything changes.
+const POLICY: &str = r#"
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicy
+metadata: {name: notes}
+spec:
+  matchConstraints:
+    resourceRules:
+    - {apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}
+  matchConditions:
+  - {name: not-left-alone, expression: "object.metadata.name != 'alone'"}
+  mutations:
+  - patchType: ApplyConfiguration
+    applyConfiguration:
+      expression: >-
+        Object{metadata: Object.metadata{annotations: {
+          'who': request.userInfo.username, 'root': string(has(object.spec.securityContext))}}}
+  reinvocationPolicy: IfNeeded
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicyBinding
+metadata: {name: notes}
+spec: {policyName: notes}
+"#;
+
+#[test]
+fn admission_policies_of_files_are_asked_around_the_mutators() {
+    let request = |pod: &Value| {
+        let mut request = review(pod, "CREATE");
+        request["request"]["resource"]["resource"] = "pods".into();
+        request
+    };
+    let patch = |webhook: &Webhook, pod: &Value| {
+        let response = ask(webhook, &request(pod));
+        patch_of(&response).map(|patch| patched(pod, &patch)).ok_or(response)
+    };
+    let alone = webhook(POLICY);
+    let mutated = patch(&alone, &web()).unwrap();
+    assert_eq!(mutated["metadata"]["annotations"]["root"], "false");
+    assert!(mutated["metadata"]["annotations"]["who"].is_string(), "{mutated}");
+    let both = webhook(&format!("{MUTATORS}{POLICY}"));
+    let mutated = patch(&both, &web()).unwrap();
+    // Asked again after the mutators, which made it.
+    assert_eq!(mutated["metadata"]["annotations"]["root"], "true", "{mutated}");
+    assert_eq!(mutated["metadata"]["labels"]["home"], "shop");
+    assert_eq!(mutated["metadata"]["namespace"], web()["metadata"]["namespace"], "{mutated}");
+    let mut other = web();
+    other["metadata"]["name"] = "alone".into();
+    assert_eq!(patch(&alone, &other).unwrap_err()["status"]["message"], "Resource was not mutated");
+
+    // What they deny is refused with their reason, and without a patch.
+    let denying = webhook(&format!("{MUTATORS}{}", POLICY.replace("Object.metadata{", "Object.spec{")));
+    let response = ask(&denying, &request(&web()));
+    let message = refused(&response, 403);
+    assert!(message.contains("policy 'notes' with binding 'notes' denied request"), "{message}");
+    assert_eq!(response["status"]["reason"], "Invalid");
+}
+
 #[test]
 fn without_the_flag_there_is_no_such_path_and_mutators_are_refused() {
     assert_eq!(Webhook::new(POLICIES).post("/v1/mutate", review(&web(), "CREATE").to_string()).http, 404);

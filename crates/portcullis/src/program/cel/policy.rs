@@ -229,7 +229,8 @@ impl PolicyProgram {
         let mut environment = with_variables(environment_without_variables());
         let (of_params, more) = params.unwrap_or((Type::Dyn, Vec::new()));
         for (name, fields) in objects.into_iter().chain(more) {
-            environment = environment.with_object(&name, fields);
+            environment =
+                environment.with_object(&name, fields.iter().map(|(field, ty)| (field.as_str(), ty.clone())));
         }
         environment = environment
             .with_variable("object", object.clone())
@@ -439,7 +440,7 @@ fn compile_variables(policy: &AdmissionPolicy, compiler: &mut Compiler<'_>) {
 }
 
 /// Named types, with their fields.
-type Objects = Vec<(String, Vec<(&'static str, Type)>)>;
+type Objects = Vec<(String, Vec<(String, Type)>)>;
 
 /// The type that a variable has for others: of objects nothing is known.
 fn shown(ty: &Type) -> Type {
