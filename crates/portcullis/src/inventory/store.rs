@@ -90,9 +90,8 @@ impl InventoryStore {
         if !policies.keeps_out(&object) {
             self.upsert(object);
         } else if object.is_namespace() {
-            let gvk = object.gvk().clone();
+            self.remove(&ObjectKey::of(&object));
             self.apart.insert(object.name().clone(), object);
-            self.changed(&gvk);
         }
     }
 
@@ -133,6 +132,9 @@ impl InventoryStore {
     /// Adds an object or replaces the one with the same key. Nothing changes if it is the same: watches tell
     /// of all objects again from time to time.
     pub fn upsert(&mut self, object: Object) {
+        if object.is_namespace() {
+            self.apart.remove(object.name());
+        }
         let scope = if object.namespace().is_empty() {
             &mut self.cluster
         } else {
@@ -155,6 +157,9 @@ impl InventoryStore {
     pub fn remove(&mut self, key: &ObjectKey) {
         self.changed(&key.gvk);
         if key.namespace.is_empty() {
+            if key.gvk == Gvk::new("v1", "Namespace") {
+                self.apart.remove(&key.name);
+            }
             self.cluster.remove(key);
         } else if let Some(scope) = self.namespaces.get_mut(&key.namespace) {
             scope.remove(key);
@@ -171,6 +176,9 @@ impl InventoryStore {
     /// is lost.
     pub fn replace_kind(&mut self, gvk: &Gvk, objects: impl IntoIterator<Item = Object>) {
         self.changed(gvk);
+        if *gvk == Gvk::new("v1", "Namespace") {
+            self.apart.clear();
+        }
         let mut before: BTreeMap<ObjectKey, Object> = BTreeMap::new();
         for scope in self.namespaces.values_mut().chain([&mut self.cluster]) {
             if let Some(bucket) = scope.kinds.remove(gvk) {
@@ -279,6 +287,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::document::Document;
 
     fn object(namespace: &str, kind: &str, name: &str, revision: u32) -> Object {
         Object::from_json(&json!({
@@ -286,6 +295,32 @@ mod tests {
             "metadata": {"name": name, "namespace": namespace},
         }))
         .expect("a valid object")
+    }
+
+    /// A Namespace that a Config keeps out is known to matching for as long as it is there, and no longer.
+    #[test]
+    fn a_namespace_that_is_kept_out_is_forgotten_when_it_is_removed() {
+        let config = json!({
+            "apiVersion": "config.gatekeeper.sh/v1alpha1", "kind": "Config",
+            "metadata": {"name": "config", "namespace": "gatekeeper-system"},
+            "spec": {"match": [{"processes": ["*"], "excludedNamespaces": ["hidden"]}]},
+        });
+        let (policies, errors) = PolicySet::compile(Document::read_all("config.json", &config.to_string()).0);
+        assert!(errors.is_empty(), "{errors:?}");
+        let hidden = || object("", "Namespace", "hidden", 1);
+        let known = |store: &mut InventoryStore| store.snapshot().namespace("hidden").is_some();
+        let mut store = InventoryStore::new();
+        store.sync(hidden(), &policies);
+        assert!(known(&mut store));
+        store.remove(&ObjectKey::of(&hidden()));
+        assert!(!known(&mut store));
+        store.sync(hidden(), &policies);
+        store.replace_kind(hidden().gvk(), []);
+        assert!(!known(&mut store));
+        // Kept out from now on, it is not there for policies any more.
+        store.upsert(hidden());
+        store.sync(hidden(), &policies);
+        assert!(known(&mut store) && store.snapshot().is_empty());
     }
 
     #[derive(Clone, Debug)]
