@@ -47,12 +47,6 @@ fn coverage_tells_lines_and_conditions_of_templates() {
 }
 
 #[test]
-fn lcov_is_what_genhtml_reads() {
-    let Run { stdout, .. } = verify(&["-o", "lcov"]).exits_with(0);
-    insta::assert_snapshot!(stdout);
-}
-
-#[test]
 fn coverage_as_a_page_shows_each_line() {
     let Run { stdout, .. } = verify(&["-o", "html"]).exits_with(0);
     assert!(stdout.starts_with("<!DOCTYPE html>") && stdout.ends_with("</html>\n"));

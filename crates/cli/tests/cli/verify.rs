@@ -26,6 +26,22 @@ fn junit_report() {
     insta::assert_snapshot!(without_times(&verify(&["./...", "-o", "junit"]).exits_with(2).stdout));
 }
 
+/// What suites reach of a template.
+fn coverage(form: &str) -> String {
+    run_in(&testdata().join("../authoring"), &["verify", "policy", "-o", form]).exits_with(0).stdout
+}
+
+/// As genhtml reads it.
+#[test]
+fn lcov_report() {
+    insta::assert_snapshot!(coverage("lcov"));
+}
+
+#[test]
+fn html_report() {
+    insta::assert_snapshot!(coverage("html"));
+}
+
 #[test]
 fn tap_report() {
     insta::assert_snapshot!(without_times(&verify(&["./...", "-o", "tap"]).exits_with(2).stdout));
