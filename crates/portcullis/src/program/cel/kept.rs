@@ -220,3 +220,40 @@ impl<'a> Kept<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made(memory: u64) -> Made {
+        Made { value: CelValue::Bool(true), cost: 1, steps: 1, memory, looks: 0, needs: Arc::default() }
+    }
+
+    fn digest(number: u8) -> Digest {
+        Digest([number; 32])
+    }
+
+    #[test]
+    fn no_more_is_kept_of_a_review_than_its_bound() {
+        let review = OfReview::default();
+        let half = MOST_OF_REVIEW / 2;
+        for number in 0..4 {
+            review.keep(digest(number), made(half));
+        }
+        review.keep(digest(4), made(0));
+        let is_kept = |number| review.get(&digest(number)).is_some();
+        assert_eq!([0, 1, 2, 3, 4].map(is_kept), [true, false, false, false, true]);
+    }
+
+    #[test]
+    fn no_more_is_kept_of_a_constraint_than_its_bound() {
+        let constraint =
+            OfConstraint { made: (0..4).map(|_| OnceLock::new()).collect(), bytes: AtomicU64::new(0) };
+        for number in 0..4 {
+            constraint.keep(number, made(MOST_OF_CONSTRAINT / 2));
+        }
+        let kept = constraint.made.iter().filter(|made| made.get().is_some()).count();
+        assert_eq!(kept, 1);
+        assert!(constraint.bytes.load(Ordering::Relaxed) <= MOST_OF_CONSTRAINT);
+    }
+}
