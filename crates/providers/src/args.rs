@@ -42,10 +42,7 @@ impl ProviderArgs {
         let mut problems = Vec::new();
         let mut recorded = Recorded::default();
         for path in &self.provider_answers {
-            let read = fs::read_to_string(path)
-                .map_err(|error| error.to_string())
-                .and_then(|text| Recorded::read(&text).map_err(|error| error.to_string()));
-            match read {
+            match Recorded::read_file(path) {
                 Ok(one) => recorded.extend(one.answers().clone()),
                 Err(error) => {
                     let message = format!("{}: no answers of providers: {error}", path.display());

@@ -10,6 +10,9 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
 
 use portcullis::{Answers, ProviderAnswer, ProviderItem, Questions};
 use portcullis_value::{Value, View};
@@ -17,6 +20,8 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 /// Largest file.
 const MOST_BYTES: usize = 64 << 20;
+/// So many mistakes of a file are told, the others are counted.
+const MOST_MISTAKES: usize = 20;
 
 /// Answers that were recorded, or written by somebody.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -70,32 +75,37 @@ impl Recorded {
             return Err(wrong(format!("it has more than {MOST_BYTES} bytes")));
         }
         let (documents, errors) = portcullis::Document::read_all("answers", text);
-        if let Some(error) = errors.first() {
-            return Err(wrong(error.to_string()));
-        }
+        let mut mistakes: Vec<String> = errors.iter().map(ToString::to_string).collect();
         let mut answers = Answers::new();
         for document in &documents {
-            let root = portcullis::Node::root(document);
-            let mut errors = Vec::new();
-            root.check_fields(&["providers"], &mut errors);
-            if let Some(error) = errors.first() {
-                return Err(wrong(error.to_string()));
-            }
-            let json = root.to_json();
+            let json = portcullis::Node::root(document).to_json();
             let value = Value::from_json(&json.to_string()).map_err(|error| wrong(error.to_string()))?;
-            let Some(providers) = value.as_object().and_then(|root| root.get_str("providers")) else {
-                return Err(wrong("it has no `providers`".to_owned()));
-            };
-            for (provider, keys) in entries(providers, "`providers`").map_err(RecordedError)? {
-                let what = format!("`providers.{provider}`");
-                for (key, said) in entries(keys, &what).map_err(RecordedError)? {
-                    let answer = answer(said)
-                        .map_err(|error| RecordedError(format!("{what}, key `{key}`: {error}")))?;
-                    answers.set_external_data(provider, key, answer);
-                }
+            if let Err(mistake) = take_all(&value, &mut answers, &mut mistakes) {
+                mistakes.push(mistake);
             }
         }
+        if !mistakes.is_empty() {
+            let more = mistakes.len().saturating_sub(MOST_MISTAKES);
+            mistakes.truncate(MOST_MISTAKES);
+            if more > 0 {
+                mistakes.push(format!("and {more} more mistakes"));
+            }
+            return Err(wrong(mistakes.join("; ")));
+        }
         Ok(Self(answers))
+    }
+
+    /// Reads a file of the disk, no more of it than a file of answers may have.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`], and if it cannot be read.
+    pub fn read_file(path: &Path) -> Result<Self, RecordedError> {
+        let mut text = String::new();
+        let file = File::open(path).map_err(|error| RecordedError(error.to_string()))?;
+        let read = file.take(MOST_BYTES as u64 + 1).read_to_string(&mut text);
+        read.map_err(|error| RecordedError(error.to_string()))?;
+        Self::read(&text)
     }
 
     /// Writes a file: the same answers, the same text.
@@ -110,6 +120,34 @@ impl Recorded {
         let body = serde_yaml::to_string(&all).unwrap_or_default();
         format!("{head}{body}")
     }
+}
+
+/// Takes the answers of a document; what is wrong with one of them does not keep the others from being looked at.
+fn take_all(document: &Value, answers: &mut Answers, mistakes: &mut Vec<String>) -> Result<(), String> {
+    for (field, providers) in entries(document, "a file of answers")? {
+        if field != "providers" {
+            mistakes.push(format!("unknown field `{field}`: there is only `providers`"));
+            continue;
+        }
+        for (provider, keys) in entries(providers, "`providers`")? {
+            let what = format!("`providers.{provider}`");
+            let keys = match entries(keys, &what) {
+                Ok(keys) => keys,
+                Err(mistake) => {
+                    mistakes.push(mistake);
+                    continue;
+                }
+            };
+            for (key, said) in keys {
+                match answer(said) {
+                    Ok(answer) => answers.set_external_data(provider, key, answer),
+                    Err(mistake) => mistakes.push(format!("{what}, key `{key}`: {mistake}")),
+                }
+            }
+        }
+    }
+    let is_there = document.as_object().is_some_and(|root| root.get_str("providers").is_some());
+    if is_there { Ok(()) } else { Err("it has no `providers`".to_owned()) }
 }
 
 fn entries<'v>(value: &'v Value, what: &str) -> Result<Vec<(&'v str, &'v Value)>, String> {
@@ -256,6 +294,16 @@ mod tests {
         assert_eq!(recorded.answers().all_external_data().count(), 7);
         let again = Recorded::read(&recorded.write()).unwrap();
         assert_eq!((&again, again.write()), (&recorded, recorded.write()));
+    }
+
+    #[test]
+    fn every_mistake_of_a_file_is_told() {
+        let text = "providers:\n  a: [1, 2]\n  b: {k: {frobnicated: 1}, l: {value: 1}, m: 3}\nx: 1\n";
+        let message = Recorded::read(text).unwrap_err().to_string();
+        for part in ["`providers.a`", "key `k`", "key `m`", "unknown field `x`"] {
+            assert!(message.contains(part), "{part}: {message}");
+        }
+        assert!(!message.contains("key `l`"), "{message}");
     }
 
     #[test]
