@@ -85,12 +85,12 @@ fn the_conditions_of_explanations_hold_and_are_needed() {
                     continue;
                 }
                 counts.conditions += 1;
-                let with = |by: &str, is_before: bool| {
-                    compile(&edited(template, at, by, is_before)?, constraint)
-                };
+                let with =
+                    |by: &str, is_before: bool| compile(&edited(template, at, by, is_before)?, constraint);
                 // Without it, since it holds.
-                let without =
-                    otherwise.entry((policy.clone(), start, end, false)).or_insert_with(|| with("true", false));
+                let without = otherwise
+                    .entry((policy.clone(), start, end, false))
+                    .or_insert_with(|| with("true", false));
                 if let Some(after) = without.as_ref().map(|set| messages(set, of)) {
                     counts.taken_out += 1;
                     // A message may tell what a condition leaves out.
@@ -102,8 +102,9 @@ fn the_conditions_of_explanations_hold_and_are_needed() {
                     }
                 }
                 // Where it does not hold.
-                let never =
-                    otherwise.entry((policy.clone(), start, end, true)).or_insert_with(|| with("false; ", true));
+                let never = otherwise
+                    .entry((policy.clone(), start, end, true))
+                    .or_insert_with(|| with("false; ", true));
                 match never.as_ref().map(|set| (set, messages(set, of))) {
                     None => counts.uncompiled += 1,
                     Some((_, after)) if after.as_ref() != Some(&before) => counts.made_false += 1,
@@ -121,13 +122,8 @@ fn the_conditions_of_explanations_hold_and_are_needed() {
                         }
                         counts.also_otherwise += 1;
                         // What stands behind the place is seven bytes further.
-                        if found.is_empty()
-                            || found.iter().any(|other| other.range().start == start + 7)
-                        {
-                            wrong.push(format!(
-                                "{}: {at} is not needed: {}",
-                                case.location, one.message
-                            ));
+                        if found.is_empty() || found.iter().any(|other| other.range().start == start + 7) {
+                            wrong.push(format!("{}: {at} is not needed: {}", case.location, one.message));
                         }
                     }
                 }

@@ -27,7 +27,7 @@ struct Count {
 
 fn fixes(set: &PolicySet, of: &Reviewed) -> Fixes {
     let expansions = ExpansionSet::empty();
-    set.fixes(&of.review, &Expansion::new(&expansions), &world(of), POINT, Process::Audit)
+    set.fixes(&of.review, &Expansion::new(&expansions), &world(of), POINT, Process::Audit, &|_, _| true)
 }
 
 /// The case with another object: alone, or in its request.
@@ -38,7 +38,9 @@ fn with(of: &Reviewed, object: Object) -> Reviewed {
             json["request"]["object"] = object.to_json();
             let text = serde_json::to_string(&json).unwrap();
             let document = portcullis::Document::read_all("request.json", &text).0.remove(0);
-            let Some(Resource::AdmissionReview(request)) = Resource::read(&document).0 else { unreachable!() };
+            let Some(Resource::AdmissionReview(request)) = Resource::read(&document).0 else {
+                unreachable!()
+            };
             Review::from_admission_as_written(&request).unwrap()
         }
         None => Review::as_written(object),
@@ -49,7 +51,8 @@ fn with(of: &Reviewed, object: Object) -> Reviewed {
 #[test]
 fn fixes_make_their_violation_go_and_no_other_come() {
     let each = if std::env::var_os("PORTCULLIS_FIX_ALL").is_some() { 1 } else { 7 };
-    let (mut counts, mut wrong, mut number): (BTreeMap<String, Count>, Vec<String>, usize) = Default::default();
+    let (mut counts, mut wrong, mut number): (BTreeMap<String, Count>, Vec<String>, usize) =
+        Default::default();
     let suites = each_case(&folder(), |_, constraint, set, case, of| {
         let Some(before) = messages(set, of).filter(|before| !before.is_empty()) else { return };
         number += 1;
@@ -72,11 +75,18 @@ fn fixes_make_their_violation_go_and_no_other_come() {
             }
             let edits: Vec<String> = fix.edits.iter().map(ToString::to_string).collect();
             if std::env::var_os("PORTCULLIS_FIX_SHOW").is_some() {
-                println!("{:?} {}\n    {}\n    => {}", fix.decision, case.location, one.message, edits.join("; "));
+                println!(
+                    "{:?} {}\n    {}\n    => {}",
+                    fix.decision,
+                    case.location,
+                    one.message,
+                    edits.join("; ")
+                );
             }
             let edited = with(of, fix.apply(object).unwrap());
             let after = messages(set, &edited);
-            let is_good = after.is_some_and(|after| !after.contains(&one.message) && after.is_subset(&before));
+            let is_good =
+                after.is_some_and(|after| !after.contains(&one.message) && after.is_subset(&before));
             if !is_good {
                 wrong.push(format!("{}: {}: {}", case.location, one.message, edits.join("; ")));
             }

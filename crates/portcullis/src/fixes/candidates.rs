@@ -6,63 +6,12 @@ use crate::names::Gvk;
 use crate::path::{FieldPath, Segment};
 use crate::value::{self, Value, View};
 
-use super::evidence::{Evidence, Known, is_scalar};
+use super::edit::{Class, Edit, PLACEHOLDER};
+use super::evidence::{Evidence, Known};
 use super::{place, plausible, sample};
 
 /// Most edits of one object that are tried at once.
 const MOST: usize = 400;
-
-/// What kind of edit it is. The first are preferred.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Class {
-    /// A truth value, of which there are two.
-    Flip,
-    /// A number or a quantity.
-    Bound,
-    /// A text.
-    Choice,
-    /// An object as a parameter has it.
-    Whole,
-    /// An element of a list goes.
-    Element,
-    /// A key or an element comes.
-    Key,
-    /// A field goes.
-    Removal,
-    /// An empty object, which shows what is missing in it.
-    Step,
-}
-
-/// An edit of one place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Edit {
-    pub(super) path: FieldPath,
-    /// What is put there; none if it goes.
-    pub(super) new: Option<Value>,
-    pub(super) class: Class,
-    /// The value stands for one that somebody has to think of.
-    pub(super) is_placeholder: bool,
-}
-
-impl Edit {
-    fn set(path: FieldPath, new: &Value, class: Class) -> Self {
-        Self { path, new: Some(new.clone()), class, is_placeholder: false }
-    }
-
-    pub(super) fn gone(path: FieldPath, class: Class) -> Self {
-        Self { path, new: None, class, is_placeholder: false }
-    }
-
-    pub(super) fn apply(&self, object: &Value) -> Option<Value> {
-        match &self.new {
-            Some(new) => place::with(object, self.path.segments(), new),
-            None => place::without(object, self.path.segments()),
-        }
-    }
-}
-
-/// A text that no policy asks for. What passes with it passes with anything.
-pub(super) const PLACEHOLDER: &str = "CHANGE-ME";
 
 pub(super) struct Candidates<'a> {
     gvk: &'a Gvk,
@@ -119,12 +68,15 @@ impl<'a> Candidates<'a> {
     /// Parameters, and those next to a number that something is compared with. Numbers of replicas are what rules are about
     /// as often as what they ask for.
     fn numbers(&self, path: &FieldPath) -> Vec<Value> {
-        let is_count = place::last_key(path).is_some_and(|key| key.to_ascii_lowercase().ends_with("replicas"));
+        let is_count =
+            place::last_key(path).is_some_and(|key| key.to_ascii_lowercase().ends_with("replicas"));
         let is_number = |known: &Known| known.value.as_number().is_some();
         let mut numbers: Vec<Value> =
             self.known(|known| known.is_parameter && is_number(known)).into_iter().cloned().collect();
         for literal in self.known(|known| !known.is_parameter && !is_count && is_number(known)) {
-            let Some(literal) = literal.as_number().and_then(portcullis_value::Number::as_i64) else { continue };
+            let Some(literal) = literal.as_number().and_then(portcullis_value::Number::as_i64) else {
+                continue;
+            };
             numbers.extend([-1, 0, 1].iter().filter_map(|step| literal.checked_add(*step).map(Value::from)));
         }
         numbers
@@ -166,9 +118,9 @@ impl<'a> Candidates<'a> {
             self.add(Edit::gone(path.clone(), class));
         }
         // What is read of an element says what the element is.
-        if let Some(element) = path.parent().filter(|parent| {
-            matches!(parent.segments().last(), Some(Segment::Index(_)))
-        }) {
+        if let Some(element) =
+            path.parent().filter(|parent| matches!(parent.segments().last(), Some(Segment::Index(_))))
+        {
             self.add(Edit::gone(element, Class::Element));
         }
     }
@@ -189,7 +141,7 @@ impl<'a> Candidates<'a> {
         for position in 0..items.len() {
             self.add(Edit::gone(path.child(position), Class::Element));
         }
-        if items.iter().all(is_scalar) {
+        if items.iter().all(place::is_scalar) {
             for text in self.texts().into_iter().filter(|text| !items.contains(text)) {
                 self.add(Edit::set(path.child(items.len()), text, Class::Key));
             }
@@ -213,14 +165,16 @@ impl<'a> Candidates<'a> {
         match shape {
             Some(Shape::Map) => {
                 for key in self.texts() {
-                    let Some(key) = key.as_str().filter(|key| value::get(there, key).is_none()) else { continue };
+                    let Some(key) = key.as_str().filter(|key| value::get(there, key).is_none()) else {
+                        continue;
+                    };
                     self.key(path, key);
                 }
             }
             Some(Shape::Fields) => {
                 for whole in self.known(|known| known.is_parameter && known.value.as_object().is_some()) {
-                    let is_of_it =
-                        value::entries(whole).all(|(key, _)| self::shape(self.gvk, &path.child(key)).is_some());
+                    let is_of_it = value::entries(whole)
+                        .all(|(key, _)| self::shape(self.gvk, &path.child(key)).is_some());
                     if is_of_it && whole != there {
                         self.add(Edit::set(path.clone(), whole, Class::Whole));
                     }
@@ -326,7 +280,7 @@ impl<'a> Candidates<'a> {
                 }
                 self.add(Edit::set(path.clone(), &Value::TRUE, Class::Flip));
                 self.add(Edit::set(path.clone(), &Value::FALSE, Class::Flip));
-                for known in self.known(|known| known.is_parameter && is_scalar(&known.value)) {
+                for known in self.known(|known| known.is_parameter && place::is_scalar(&known.value)) {
                     self.add(Edit::set(path.clone(), known, Class::Choice));
                 }
             }

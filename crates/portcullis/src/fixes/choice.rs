@@ -5,9 +5,10 @@ use std::cmp::{Ordering, Reverse};
 use crate::path::FieldPath;
 use crate::value::{self, Value};
 
-use super::candidates::{Class, Edit, PLACEHOLDER};
-use super::search::distance;
-use super::{FixDecision, place, plausible};
+use super::edit::{Class, Edit, PLACEHOLDER};
+use super::fix::FixDecision;
+use super::plausible::distance;
+use super::{place, plausible};
 
 /// Edits that make the violation go.
 pub(super) struct Tried {
@@ -28,7 +29,8 @@ pub(super) fn choose(
     let mut groups: Vec<(Vec<(&FieldPath, Class)>, Vec<&Tried>)> = Vec::new();
     let is_offered = |one: &&Tried| one.edits.iter().all(|edit| about.may_be(&edit.path));
     for one in tried.iter().filter(is_offered) {
-        let places: Vec<(&FieldPath, Class)> = one.edits.iter().map(|edit| (&edit.path, edit.class)).collect();
+        let places: Vec<(&FieldPath, Class)> =
+            one.edits.iter().map(|edit| (&edit.path, edit.class)).collect();
         match groups.iter_mut().find(|(known, _)| *known == places) {
             Some((_, group)) => group.push(one),
             None => groups.push((places, vec![one])),
@@ -97,7 +99,9 @@ fn of_group(
                 let is_bound = beyond(&one.edits, old).is_some_and(|other| !is_fixed(&other));
                 if is_bound { policy(&one.edits) } else { author(&one.edits) }
             }),
-            (Class::Bound, None) => all.iter().min_by(|a, b| by_amount(a, b)).and_then(|one| author(&one.edits)),
+            (Class::Bound, None) => {
+                all.iter().min_by(|a, b| by_amount(a, b)).and_then(|one| author(&one.edits))
+            }
             (Class::Choice, Some(old)) => match similar(all, old) {
                 Some(one) => policy(&one.edits),
                 None => author(&all.first()?.edits),
@@ -144,7 +148,10 @@ fn beyond(edits: &[Edit], old: &Value) -> Option<Vec<Edit>> {
         Value::from(new.as_number()?.as_i64()?.checked_add(if to > from { 1 } else { -1 })?)
     } else {
         let step = if to > from { (from * 0.01).min(to - from) } else { -(from * 0.01) };
-        #[expect(clippy::cast_possible_truncation, reason = "quantities are less, and what is not is refused")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "quantities are less, and what is not is refused"
+        )]
         let thousandths = ((from + step) * 1000.0).round() as i64;
         Value::from(format!("{thousandths}m"))
     });

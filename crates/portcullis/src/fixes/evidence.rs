@@ -6,7 +6,7 @@ use crate::program::{FollowedFact, FollowedRule};
 use crate::review::field_path;
 use crate::value::{self, Value, View};
 
-use super::place;
+use super::place::{self, is_scalar};
 
 /// Most fields that are looked at.
 const MOST_READS: usize = 128;
@@ -104,15 +104,14 @@ impl Evidence {
                 }
             }
             FollowedFact::Compared { left, right, .. } => {
-                [left, right].into_iter().filter(|side| is_scalar(side)).for_each(|side| self.know(side, false));
+                [left, right]
+                    .into_iter()
+                    .filter(|side| is_scalar(side))
+                    .for_each(|side| self.know(side, false));
             }
             FollowedFact::Called { args, .. } => {
                 args.iter().filter(|arg| is_scalar(arg)).for_each(|arg| self.know(arg, false));
             }
         }
     }
-}
-
-pub(super) fn is_scalar(value: &Value) -> bool {
-    matches!(value.view(), View::Bool(_) | View::Number(_) | View::String(_))
 }

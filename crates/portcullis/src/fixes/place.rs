@@ -60,6 +60,10 @@ pub(super) fn without(value: &Value, path: &[Segment]) -> Option<Value> {
     with(value, parents, &left)
 }
 
+pub(super) fn is_scalar(value: &Value) -> bool {
+    matches!(value.view(), View::Bool(_) | View::Number(_) | View::String(_))
+}
+
 /// The last key of a path.
 pub(super) fn last_key(path: &FieldPath) -> Option<&str> {
     path.segments().iter().rev().find_map(|segment| match segment {

@@ -7,9 +7,8 @@ use crate::names::Gvk;
 use crate::path::{FieldPath, Segment};
 use crate::value::{self, Value, View};
 
-use super::candidates::{Class, Edit};
-use super::evidence::is_scalar;
-use super::place;
+use super::edit::{Class, Edit};
+use super::place::{self, is_scalar};
 
 /// Fields that say what a thing is, or that others refer to: no value is put there.
 const IDENTITY: &[&str] = &[
@@ -75,8 +74,15 @@ const NEEDED: &[&str] = &[
 ];
 
 /// Objects that may go as a whole: what is then is what Kubernetes takes by itself.
-const OPTIONAL: &[&str] =
-    &["appArmorProfile", "lifecycle", "postStart", "preStop", "seLinuxOptions", "seccompProfile", "windowsOptions"];
+const OPTIONAL: &[&str] = &[
+    "appArmorProfile",
+    "lifecycle",
+    "postStart",
+    "preStop",
+    "seLinuxOptions",
+    "seccompProfile",
+    "windowsOptions",
+];
 
 /// Lists of objects whose elements nothing else refers to.
 const LISTS: &[&str] = &["subjects", "sysctls"];
@@ -247,7 +253,8 @@ fn faults(object: &Value) -> Vec<(&'static str, usize)> {
             resource_faults(resources, position, &mut found);
         }
         let ports = value::get(container, "ports").into_iter().flat_map(value::items);
-        let is_hidden = is(pod, "hostNetwork", true) && ports.clone().any(|port| value::get(port, "hostPort").is_none());
+        let is_hidden =
+            is(pod, "hostNetwork", true) && ports.clone().any(|port| value::get(port, "hostPort").is_none());
         if is_hidden {
             found.push(("host ports of the host's network", position));
         }
@@ -265,7 +272,8 @@ fn faults(object: &Value) -> Vec<(&'static str, usize)> {
     if has("minAvailable") && has("maxUnavailable") {
         found.push(("minAvailable beside maxUnavailable", 0));
     }
-    let number = |key: &str| value::get(spec, key).and_then(Value::as_number).map(portcullis_value::Number::to_f64);
+    let number =
+        |key: &str| value::get(spec, key).and_then(Value::as_number).map(portcullis_value::Number::to_f64);
     if number("minReplicas").zip(number("maxReplicas")).is_some_and(|(least, most)| least > most) {
         found.push(("minReplicas over maxReplicas", 0));
     }
@@ -279,7 +287,8 @@ fn is(value: &Value, key: &str, wanted: bool) -> bool {
 fn security_faults(own: &Value, shared: &Value, position: usize, found: &mut Vec<(&'static str, usize)>) {
     let text = |keys: &[&str]| value::str_at(own, keys);
     let adds = value::get_path(own, &["capabilities", "add"]).into_iter().flat_map(value::items);
-    let is_admin = adds.filter_map(value::as_str).any(|name| ["CAP_SYS_ADMIN", "SYS_ADMIN", "ALL"].contains(&name));
+    let is_admin =
+        adds.filter_map(value::as_str).any(|name| ["CAP_SYS_ADMIN", "SYS_ADMIN", "ALL"].contains(&name));
     if is(own, "allowPrivilegeEscalation", false) && (is(own, "privileged", true) || is_admin) {
         found.push(("allowPrivilegeEscalation beside privileges", position));
     }
@@ -354,10 +363,16 @@ pub(super) fn quantity(value: &Value) -> Option<f64> {
         View::String(text) => {
             let (unit, factor) = UNITS.iter().find(|(unit, _)| text.ends_with(unit))?;
             let digits = text.strip_suffix(unit)?;
-            let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+            let is_number =
+                !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
             let number: f64 = digits.parse().ok().filter(|_| is_number)?;
             Some(number * factor)
         }
         _ => None,
     }
+}
+
+/// How far two numbers or quantities are from each other.
+pub(super) fn distance(a: &Value, b: &Value) -> Option<f64> {
+    Some((quantity(a)? - quantity(b)?).abs())
 }

@@ -142,7 +142,9 @@ mod tests {
 
     #[test]
     fn what_is_no_pattern_has_none() {
-        for pattern in ["", "plain", "[", "[a", "(a", "a)", "+", "a{", r"\", r"\pL", "(?i)a", "a{999}b+", "x*"] {
+        for pattern in
+            ["", "plain", "[", "[a", "(a", "a)", "+", "a{", r"\", r"\pL", "(?i)a", "a{999}b+", "x*"]
+        {
             assert_eq!(of_pattern(pattern), None, "{pattern}");
         }
     }

@@ -7,12 +7,15 @@ use crate::object::Object;
 use crate::policy::CompiledConstraint;
 use crate::program::FollowedRule;
 use crate::review::{Review, followed};
-use crate::value::{Value, View};
+use crate::value::Value;
 
-use super::candidates::{Candidates, Class, Edit};
+use super::candidates::Candidates;
 use super::choice::{Tried, choose};
+use super::edit::{Class, Edit};
 use super::evidence::Evidence;
-use super::{Fix, Judge, Said, Standing, plausible};
+use super::fix::Fix;
+use super::judge::{Judge, Said, Standing};
+use super::plausible;
 
 /// Most places that a fix edits.
 const DEEPEST: usize = 4;
@@ -161,13 +164,4 @@ impl Search<'_> {
         }
         edits
     }
-}
-
-/// How far two numbers or quantities are from each other.
-pub(super) fn distance(a: &Value, b: &Value) -> Option<f64> {
-    let number = |value: &Value| match value.view() {
-        View::Number(number) => Some(number.to_f64()),
-        _ => plausible::quantity(value),
-    };
-    Some((number(a)? - number(b)?).abs())
 }

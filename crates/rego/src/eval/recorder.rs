@@ -404,7 +404,8 @@ impl Reader<'_> {
             last.holds = false;
         }
         let path = self.recorder.form.groups.get(group).map(|group| group.path.to_vec()).unwrap_or_default();
-        let head = before.rules.into_iter().fold(before.facts, |facts, rule| [facts, rule.all_facts()].concat());
+        let head =
+            before.rules.into_iter().fold(before.facts, |facts, rule| [facts, rule.all_facts()].concat());
         RuleStep { path, module, span, holds, is_inside: false, conditions, head }
     }
 

@@ -85,7 +85,10 @@ pub fn messages(set: &PolicySet, of: &Reviewed) -> Option<BTreeSet<String>> {
 
 /// Goes through the cases of all suites of a folder that judge, each with its policy: the template and constraint, what
 /// is compiled of them, the case and what is reviewed. Says how many suites there are.
-pub fn each_case(folder: &Path, mut each: impl FnMut(&Document, &Document, &PolicySet, &Case, &Reviewed)) -> usize {
+pub fn each_case(
+    folder: &Path,
+    mut each: impl FnMut(&Document, &Document, &PolicySet, &Case, &Reviewed),
+) -> usize {
     let mut paths = Vec::new();
     suites(folder, &mut paths);
     for path in &paths {
