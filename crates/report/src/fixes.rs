@@ -232,7 +232,7 @@ pub fn write_diff(files: &[FixedFile], out: &mut dyn Write) -> io::Result<()> {
                 )?;
             }
         }
-        writeln!(out, "--- a/{0}\n+++ b/{0}", file.name)?;
+        writeln!(out, "--- a/{0}\n+++ b/{0}", crate::escape::line(&file.name))?;
         for hunk in hunks(file.source.text(), new) {
             write_hunk(&hunk, "", out)?;
         }

@@ -11,7 +11,6 @@ use portcullis_report::{Place, Problem, TestReport, count};
 use portcullis_sources::{self as read, Choice, InputFile};
 
 use crate::args::TestArgs;
-use crate::commands::test::report_of;
 
 /// What is done with fixes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +19,15 @@ pub enum How {
     Show,
     /// They are put into the files.
     Write,
+}
+
+/// Other commands that judge as `test` does have no fixes.
+pub fn refuse(args: &TestArgs) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        !(args.fixes || args.fix || args.fix_dry_run),
+        "`--fixes`, `--fix` and `--fix-dry-run` are of `test`"
+    );
+    Ok(())
 }
 
 /// What is asked for, if files are to be edited at all.
@@ -39,9 +47,12 @@ pub fn asked(args: &TestArgs) -> anyhow::Result<Option<How>> {
     Ok(Some(how))
 }
 
+/// What makes a report of all that is judged.
+pub type Judge = dyn Fn(&TestArgs) -> anyhow::Result<TestReport>;
+
 /// Judges, and edits. The report is about what there is then: what could not be edited is among its problems.
-pub fn run(args: &TestArgs, how: How) -> anyhow::Result<(TestReport, Vec<FixedFile>)> {
-    let mut report = report_of(args)?;
+pub fn run(args: &TestArgs, how: How, judge: &Judge) -> anyhow::Result<(TestReport, Vec<FixedFile>)> {
+    let mut report = judge(args)?;
     let mut files = files(&report.fixes);
     let paths = paths(args);
     let mut refused: Vec<Problem> = Vec::new();
@@ -80,7 +91,7 @@ pub fn run(args: &TestArgs, how: How) -> anyhow::Result<(TestReport, Vec<FixedFi
         notes.push(format!("{fixes} yours to decide, and not put in: see them with `--fixes`"));
     }
     if how == How::Write {
-        report = report_of(args)?;
+        report = judge(args)?;
     }
     let mut stderr = anstream::stderr().lock();
     for note in &notes {

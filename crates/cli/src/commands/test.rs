@@ -55,7 +55,7 @@ pub fn run(args: &TestArgs) -> anyhow::Result<ExitStatus> {
     }
     let (mut report, files) = match fixing::asked(args)? {
         None => (report_of(args)?, Vec::new()),
-        Some(how) => fixing::run(args, how)?,
+        Some(how) => fixing::run(args, how, &report_of)?,
     };
     report.template = template;
     if args.fix_dry_run {
@@ -100,6 +100,7 @@ pub fn list_exceptions(args: &TestArgs) -> anyhow::Result<ExitStatus> {
     if args.trace || args.stats || args.template.is_some() {
         anyhow::bail!("`--trace`, `--stats` and `--template` are of `test`");
     }
+    fixing::refuse(args)?;
     let report = report_of(args)?;
     report::human::write_problems(&report.problems, &mut anstream::stderr().lock())?;
     let mut out = write.1.open(false)?;

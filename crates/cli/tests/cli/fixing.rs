@@ -201,7 +201,17 @@ fn what_is_no_file_is_not_edited() {
     let Run { stderr, .. } =
         run_in(folder.path(), &["test", "--policies", "policy.yaml", "-", "--fix"]).exits_with(2);
     assert!(stderr.contains("`--fix` edits files"), "{stderr}");
-    let comment = POD.replace("hostPID: true", "hostPID: true # portcullis-ignore: nodes it has to");
+    for command in ["explain", "exceptions"] {
+        let args = [command, "--policies", "policy.yaml", "m", "--fix"];
+        let Run { stderr, .. } = run_in(folder.path(), &args).exits_with(2);
+        assert!(stderr.contains("are of `test`"), "{stderr}");
+    }
+    fs::write(folder.path().join("portcullis.yaml"), "version: 1\ntest: {fix: true}\n").unwrap();
+    let Run { stderr, .. } = test(folder.path(), &[]).exits_with(2);
+    assert!(stderr.contains("on the command line only"), "{stderr}");
+    fs::remove_file(folder.path().join("portcullis.yaml")).unwrap();
+    assert_eq!(read(folder.path(), "m/pod.yaml"), POD);
+    let comment = format!("# portcullis-ignore: nodes it has to\n{POD}");
     fs::write(folder.path().join("m/pod.yaml"), &comment).unwrap();
     test(folder.path(), &["--fix", "--allow-inline-ignores"]);
     assert_eq!(read(folder.path(), "m/pod.yaml"), comment);

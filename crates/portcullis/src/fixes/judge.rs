@@ -1,5 +1,6 @@
 //! What constraints say of an object, in a form that can be compared.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use crate::enforcement::EnforcementPoint;
@@ -15,14 +16,31 @@ pub(super) struct Judge<'a> {
     pub(super) expansion: &'a Expansion<'a>,
     pub(super) world: &'a World<'a>,
     pub(super) point: EnforcementPoint,
+    /// How many steps all of it may take yet.
+    pub(super) steps: Cell<u64>,
 }
+
+/// Steps that all that is tried for an object may take, about: the evaluation that takes the last ones ends by itself.
+pub(super) const MOST_STEPS: u64 = 50_000_000;
+/// What an evaluation that is followed counts for.
+pub(super) const FOLLOWED: u64 = 100_000;
 
 impl Judge<'_> {
     /// What all constraints say; none if it is not known what the object implies.
     pub(super) fn standing(&self, review: &Review) -> Option<Standing> {
         let implied = review.implied(self.expansion, self.world).ok()?;
         let outcome = self.set.review_with(review, &implied, self.world, self.point);
+        outcome.results.iter().for_each(|result| self.spend(result.steps));
         Some(Standing::of(&outcome))
+    }
+
+    /// Each evaluation is at least a step.
+    pub(super) fn spend(&self, steps: u64) {
+        self.steps.set(self.steps.get().saturating_sub(steps.max(1)));
+    }
+
+    pub(super) fn is_spent(&self) -> bool {
+        self.steps.get() == 0
     }
 
     /// What one constraint says of the object itself.
@@ -30,6 +48,7 @@ impl Judge<'_> {
         let mut standing = Standing::default();
         self.set.review_some(review, self.world, self.point, &|one| one == key, |ask| {
             let result = ask(self.world);
+            self.spend(result.steps);
             standing.add(result.key(), "", &result.verdict);
         });
         standing

@@ -19,6 +19,8 @@ mod plausible;
 mod sample;
 mod search;
 
+use std::cell::Cell;
+
 use crate::api::{Operation, Process};
 use crate::enforcement::EnforcementPoint;
 use crate::expansion::Expansion;
@@ -29,7 +31,7 @@ use crate::review::Review;
 use crate::world::World;
 
 pub use fix::{Fix, FixDecision, FixEdit};
-use judge::{Judge, Standing};
+use judge::{Judge, MOST_STEPS, Standing};
 use search::Search;
 
 /// Most violations of an object for which fixes are looked for.
@@ -43,7 +45,7 @@ pub struct Fixes {
     pub each: Vec<FixOf>,
     /// All that the policies decide, one after the other: what is left of the violations is judged with them.
     pub together: Option<Fix>,
-    /// Whether there were more violations than are looked at.
+    /// Whether there were more violations than are looked at, or trying took too many steps.
     pub is_cut: bool,
 }
 
@@ -69,7 +71,7 @@ impl PolicySet {
     /// `is_wanted` says by constraint and message which violations are meant; of the others none is touched.
     ///
     /// Cost: for each violation up to some hundred evaluations of its constraint, and a review of each candidate that
-    /// makes it go. At most 64 violations are looked at.
+    /// makes it go. At most 64 violations are looked at, and all of it takes at most 50 million steps.
     #[must_use]
     pub fn fixes(
         &self,
@@ -81,7 +83,7 @@ impl PolicySet {
         is_wanted: &dyn Fn(&ConstraintKey, &str) -> bool,
     ) -> Fixes {
         let mut fixes = Fixes::default();
-        let judge = Judge { set: self, expansion, world, point };
+        let judge = Judge { set: self, expansion, world, point, steps: Cell::new(MOST_STEPS) };
         let is_open = review.operation() != Operation::Delete && !self.excludes(process, review);
         let Some(object) = review.object.as_ref().filter(|_| is_open) else { return fixes };
         let Some(standing) = judge.standing(review) else { return fixes };
@@ -90,6 +92,7 @@ impl PolicySet {
         fixes.is_cut = violations.len() > MOST_VIOLATIONS;
         let search = Search { judge: &judge, review, before: &standing };
         for (constraint, message) in violations.into_iter().take(MOST_VIOLATIONS) {
+            fixes.is_cut |= judge.is_spent();
             let fix = search.fix(&constraint, &message);
             fixes.each.push(FixOf { constraint, message, fix });
         }
@@ -111,6 +114,9 @@ fn together(
     for one in each {
         let is_decided = |fix: &&Fix| fix.decision == FixDecision::Policy;
         let Some(fix) = one.fix.as_ref().filter(is_decided) else { continue };
+        if judge.is_spent() {
+            break;
+        }
         if !before.has(&one.constraint, &one.message) {
             continue;
         }

@@ -14,7 +14,7 @@ use super::choice::{Tried, choose};
 use super::edit::{Class, Edit};
 use super::evidence::Evidence;
 use super::fix::Fix;
-use super::judge::{Judge, Said, Standing};
+use super::judge::{FOLLOWED, Judge, Said, Standing};
 use super::plausible;
 
 /// Most places that a fix edits.
@@ -49,6 +49,9 @@ enum Came {
 
 impl Search<'_> {
     pub(super) fn fix(&self, key: &ConstraintKey, message: &str) -> Option<Fix> {
+        if self.judge.is_spent() {
+            return None;
+        }
         let constraint = self.judge.set.candidates(None).find(|one| one.info.key() == key)?;
         let object = self.review.object()?;
         let start = State { value: object.value().clone(), edits: Vec::new() };
@@ -64,7 +67,7 @@ impl Search<'_> {
                     added.extend(plausible::companions(object.gvk(), &edit, &state.value));
                     let value = added.iter().try_fold(state.value.clone(), |value, edit| edit.apply(&value));
                     let Some(value) = value.filter(|value| seen.insert(value.clone())) else { continue };
-                    if tries == 0 {
+                    if tries == 0 || self.judge.is_spent() {
                         break;
                     }
                     tries -= 1;
@@ -112,6 +115,7 @@ impl Search<'_> {
         state: &State,
     ) -> Option<Evidence> {
         let review = self.review.with_object(self.object(&state.value)?);
+        self.judge.spend(FOLLOWED);
         let followed = followed(self.judge.set, constraint, &review, self.judge.world)?;
         let is_it = |(found, _): &&(String, FollowedRule)| found == message || !self.before.has(key, found);
         let ways = followed.found.iter().filter(is_it).map(|(_, rule)| rule);

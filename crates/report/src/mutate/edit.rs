@@ -128,6 +128,17 @@ impl<'d> Piece<'d> {
     }
 
     fn apply(&self, mut edits: Vec<Edit>) -> Option<String> {
+        // What comes behind a line that goes comes behind the one before it.
+        let gone: Vec<Range<usize>> =
+            edits.iter().filter(|edit| edit.new.is_empty()).map(|edit| edit.range.clone()).collect();
+        for edit in edits.iter_mut().filter(|edit| edit.range.is_empty()) {
+            while let Some(lines) = gone.iter().find(|lines| lines.contains(&edit.range.start)) {
+                let before = self.source().get(..lines.start)?;
+                let before = before.strip_suffix('\n')?;
+                let at = before.strip_suffix('\r').unwrap_or(before).len();
+                edit.range = at..at;
+            }
+        }
         // Stable: what is inserted at the same place keeps its order.
         edits.sort_by_key(|edit| edit.range.start);
         let mut text = String::new();
