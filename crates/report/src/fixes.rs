@@ -65,14 +65,14 @@ struct JsonEdit {
 impl JsonFix {
     pub(crate) fn of(fix: &Fix) -> Self {
         let edit = |edit: &portcullis::FixEdit| JsonEdit {
-            op: match (edit.old(), edit.new()) {
+            op: match (edit.before(), edit.after()) {
                 (_, None) => "remove",
                 (None, Some(_)) => "add",
                 (Some(_), Some(_)) => "replace",
             },
             path: edit.path().to_string(),
-            old: edit.old(),
-            new: edit.new(),
+            old: edit.before(),
+            new: edit.after(),
         };
         Self { is_decided: fix.decision == FixDecision::Policy, edits: fix.edits.iter().map(edit).collect() }
     }

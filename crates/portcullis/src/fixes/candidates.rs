@@ -65,21 +65,21 @@ impl<'a> Candidates<'a> {
         self.known(|known| known.value.as_str().is_some_and(|text| !text.is_empty()))
     }
 
-    /// Parameters, and those next to a number that something is compared with. Numbers of replicas are what rules are about
-    /// as often as what they ask for.
-    fn numbers(&self, path: &FieldPath) -> Vec<Value> {
-        let is_count =
-            place::last_key(path).is_some_and(|key| key.to_ascii_lowercase().ends_with("replicas"));
-        let is_number = |known: &Known| known.value.as_number().is_some();
-        let mut numbers: Vec<Value> =
-            self.known(|known| known.is_parameter && is_number(known)).into_iter().cloned().collect();
-        for literal in self.known(|known| !known.is_parameter && !is_count && is_number(known)) {
-            let Some(literal) = literal.as_number().and_then(portcullis_value::Number::as_i64) else {
-                continue;
-            };
-            numbers.extend([-1, 0, 1].iter().filter_map(|step| literal.checked_add(*step).map(Value::from)));
-        }
-        numbers
+    /// Parameters.
+    fn numbers(&self) -> Vec<Value> {
+        self.known(|known| known.is_parameter && known.value.as_number().is_some())
+            .into_iter()
+            .cloned()
+            .collect()
+    }
+
+    /// Numbers next to one that something is compared with.
+    fn literals(&self) -> Vec<Value> {
+        let literals = self.known(|known| !known.is_parameter).into_iter().filter_map(|literal| {
+            let literal = literal.as_number()?.as_i64()?;
+            Some([-1, 0, 1].into_iter().filter_map(move |step| literal.checked_add(step).map(Value::from)))
+        });
+        literals.flatten().collect()
     }
 
     fn quantities(&self) -> Vec<&'a Value> {
@@ -95,13 +95,14 @@ impl<'a> Candidates<'a> {
         }
         match there.view() {
             View::Bool(value) => self.add(Edit::set(path.clone(), &Value::from(!value), Class::Flip)),
-            View::Number(_) if shape == Some(Shape::TextOrNumber) => self.bounds(path, there),
+            View::Number(_) | View::String(_) if shape == Some(Shape::TextOrNumber) => {
+                self.bounds(path, there);
+            }
             View::Number(_) => {
-                for number in self.numbers(path) {
+                for number in self.numbers() {
                     self.add(Edit::set(path.clone(), &number, Class::Bound));
                 }
             }
-            View::String(_) if shape == Some(Shape::TextOrNumber) => self.bounds(path, there),
             // Elements of lists go, or stay.
             View::String(_) if !matches!(path.segments().last(), Some(Segment::Index(_))) => {
                 for text in self.choices(path) {
@@ -129,7 +130,7 @@ impl<'a> Candidates<'a> {
         let is_resource = path.parent().is_some_and(|parent| {
             place::last_key(&parent).is_some_and(|key| ["limits", "requests"].contains(&key))
         });
-        let numbers = if is_resource { Vec::new() } else { self.numbers(path) };
+        let numbers = if is_resource { Vec::new() } else { [self.numbers(), self.literals()].concat() };
         for amount in self.quantities().into_iter().cloned().chain(numbers) {
             if amount != *there {
                 self.add(Edit::set(path.clone(), &amount, Class::Bound));

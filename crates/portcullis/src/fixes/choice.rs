@@ -15,6 +15,9 @@ pub(super) struct Tried {
     pub(super) edits: Vec<Edit>,
 }
 
+/// The places of some edits with what kind they are of, and all such edits.
+type Group<'t> = (Vec<(&'t FieldPath, Class)>, Vec<&'t Tried>);
+
 /// The fix that is offered: decided by the policy rather than by the author, then with the fewest edits, then by their
 /// kinds, by whether the message is about them, and the nearest to where it is.
 pub(super) fn choose(
@@ -26,7 +29,7 @@ pub(super) fn choose(
 ) -> Option<(Vec<Edit>, FixDecision)> {
     let about = About { text: letters(&format!("{message} {kind}")) };
     // Of the same places, edits of the same kind.
-    let mut groups: Vec<(Vec<(&FieldPath, Class)>, Vec<&Tried>)> = Vec::new();
+    let mut groups: Vec<Group<'_>> = Vec::new();
     let is_offered = |one: &&Tried| one.edits.iter().all(|edit| about.may_be(&edit.path));
     for one in tried.iter().filter(is_offered) {
         let places: Vec<(&FieldPath, Class)> =
@@ -37,6 +40,10 @@ pub(super) fn choose(
         }
     }
     let chosen = groups.iter().filter_map(|(_, group)| of_group(group, object, is_fixed));
+    let chosen = chosen.map(|(edits, decision)| {
+        let is_grave = edits.iter().any(|edit| plausible::is_for_author(edit, object));
+        (edits, if is_grave { FixDecision::Author } else { decision })
+    });
     let rank = |(edits, decision): &(Vec<Edit>, FixDecision)| {
         let class = edits.iter().map(|edit| edit.class).max();
         let relevance = edits.iter().any(|edit| about.is_about(&edit.path));
@@ -46,7 +53,7 @@ pub(super) fn choose(
     };
     let mut ranked: Vec<_> = chosen.map(|one| (rank(&one), one)).collect();
     // Stable: of those that are as good, the first that the policy looks at.
-    ranked.sort_by(|(a, _), (b, _)| a.cmp(b));
+    ranked.sort_by_key(|(rank, _)| *rank);
     let mut ranked = ranked.into_iter();
     let (best, (edits, decision)) = ranked.next()?;
     // Which of several places is meant is not for a tool to say.

@@ -61,13 +61,17 @@ impl Evidence {
                 if !items.is_empty() && items.iter().all(is_scalar) {
                     self.know(parameters, true);
                 }
-                items.iter().for_each(|item| self.parameters(item, depth + 1));
+                for item in items {
+                    self.parameters(item, depth + 1);
+                }
             }
             View::Object(_) => {
                 if value::entries(parameters).all(|(_, part)| is_scalar(part)) && depth > 0 {
                     self.know(parameters, true);
                 }
-                value::entries(parameters).for_each(|(_, part)| self.parameters(part, depth + 1));
+                for (_, part) in value::entries(parameters) {
+                    self.parameters(part, depth + 1);
+                }
             }
             _ => self.know(parameters, true),
         }
@@ -82,12 +86,16 @@ impl Evidence {
     }
 
     fn rule(&mut self, rule: &FollowedRule) {
-        rule.head.iter().for_each(|fact| self.fact(fact));
+        for fact in &rule.head {
+            self.fact(fact);
+        }
         for condition in &rule.conditions {
             for fact in &condition.facts {
                 self.fact(fact);
             }
-            condition.rules.iter().for_each(|rule| self.rule(rule));
+            for rule in &condition.rules {
+                self.rule(rule);
+            }
         }
     }
 

@@ -45,13 +45,13 @@ impl FixEdit {
 
     /// What was there, as JSON; none if nothing was.
     #[must_use]
-    pub fn old(&self) -> Option<serde_json::Value> {
+    pub fn before(&self) -> Option<serde_json::Value> {
         self.old.as_ref().map(value::to_json)
     }
 
     /// What is put there, as JSON; none if what is there goes.
     #[must_use]
-    pub fn new(&self) -> Option<serde_json::Value> {
+    pub fn after(&self) -> Option<serde_json::Value> {
         self.new.as_ref().map(value::to_json)
     }
 }

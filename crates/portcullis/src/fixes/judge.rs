@@ -30,7 +30,9 @@ impl Judge<'_> {
     pub(super) fn standing(&self, review: &Review) -> Option<Standing> {
         let implied = review.implied(self.expansion, self.world).ok()?;
         let outcome = self.set.review_with(review, &implied, self.world, self.point);
-        outcome.results.iter().for_each(|result| self.spend(result.steps));
+        for result in &outcome.results {
+            self.spend(result.steps);
+        }
         Some(Standing::of(&outcome))
     }
 
@@ -82,10 +84,14 @@ impl Standing {
         match verdict {
             Verdict::Pass => {}
             Verdict::Violations(all) => {
-                all.iter().for_each(|one| count(Said::Violation(one.message.clone())))
+                for one in all {
+                    count(Said::Violation(one.message.clone()));
+                }
             }
             Verdict::Excepted { violations, .. } => {
-                violations.iter().for_each(|one| count(Said::Excepted(one.message.clone())));
+                for one in violations {
+                    count(Said::Excepted(one.message.clone()));
+                }
             }
             Verdict::Error(error) => count(Said::Error(error.message.clone())),
         }

@@ -56,6 +56,8 @@ const NEEDED: &[&str] = &[
     "effect",
     "ingressClassName",
     "maxReplicas",
+    "maxUnavailable",
+    "minAvailable",
     "operator",
     "resources",
     "rules",
@@ -185,7 +187,8 @@ pub(super) fn may_go(gvk: &Gvk, path: &FieldPath, object: &Value) -> bool {
         return false;
     }
     if metadata_key(path).is_some() {
-        return all.last() != Some(&"annotations") && all.last() != Some(&"labels");
+        // Labels say what an object belongs to.
+        return !all.contains(&"labels") && last != "annotations";
     }
     let parent = all.len().checked_sub(2).and_then(|at| all.get(at)).copied().unwrap_or_default();
     match there.view() {
@@ -213,6 +216,20 @@ pub(super) fn companions(gvk: &Gvk, edit: &Edit, object: &Value) -> Vec<Edit> {
     let paths = of_ports.chain(OPEN.iter().map(|field| spec.child(*field)));
     let is_there = |path: &FieldPath| place::at(object, path.segments()).is_some();
     paths.filter(is_there).map(|path| Edit::gone(path, Class::Removal)).collect()
+}
+
+/// Whether an edit that a policy asks for is one that only its author should do: one by which something cannot be reached
+/// any more, or nobody has a role.
+pub(super) fn is_for_author(edit: &Edit, object: &Value) -> bool {
+    let of = |key: &str| value::str_at(object, &[key]);
+    let is_service = of("apiVersion") == Some("v1") && of("kind") == Some("Service");
+    let all: Vec<&str> = keys(&edit.path).collect();
+    match all.as_slice() {
+        ["spec", "type"] => is_service,
+        ["spec", field] => is_service && OPEN.contains(field),
+        ["subjects"] => value::get(object, "subjects").is_some_and(|all| all.count() == Some(1)),
+        _ => false,
+    }
 }
 
 /// Whether an API server that takes an object may still take what was made of it.
