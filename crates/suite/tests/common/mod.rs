@@ -46,6 +46,7 @@ pub struct Reviewed {
     pub review: Review,
     pub inventory: Inventory,
     /// Of a request, its text.
+    #[allow(dead_code, reason = "not all tests look at it")]
     pub request: Option<Document>,
 }
 
