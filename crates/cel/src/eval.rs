@@ -456,7 +456,11 @@ impl<'e, 'w> Machine<'e, 'w> {
             Some(fault) if is_strict => Err(fault),
             _ => {
                 let values = args.into_iter().map(|arg| arg.unwrap_or(CelValue::Null)).collect();
-                let mut context = Context { budget: &mut *self.budget, patterns: &mut self.patterns };
+                let mut context = Context {
+                    budget: &mut *self.budget,
+                    patterns: &mut self.patterns,
+                    activation: self.activation,
+                };
                 call::call(&mut context, call.declaration, call.overload, call.is_guarded, values)
             }
         };
@@ -486,7 +490,11 @@ impl<'e, 'w> Machine<'e, 'w> {
             Err(fault) if is_not => Err(fault),
             given => {
                 let args = smallvec![given.unwrap_or(CelValue::Null)];
-                let mut context = Context { budget: &mut *self.budget, patterns: &mut self.patterns };
+                let mut context = Context {
+                    budget: &mut *self.budget,
+                    patterns: &mut self.patterns,
+                    activation: self.activation,
+                };
                 call::call(&mut context, call.declaration, call.overload, call.is_guarded, args)
             }
         };
