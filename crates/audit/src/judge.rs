@@ -131,7 +131,7 @@ impl Judge<'_> {
         let mut answers = Answers::new();
         let mut unpacked: Box<dyn Iterator<Item = Unpacked>> =
             Box::new(items.into_iter().map(|item| self.unpack(item)));
-        if self.policies.may_ask() {
+        if self.policies.may_ask() || self.expansion.as_ref().is_some_and(Expansion::may_ask) {
             // All of them at once, so that each provider is asked once.
             let all: Vec<Unpacked> = unpacked.collect();
             answers = self.gather(&all);
@@ -212,8 +212,11 @@ impl Judge<'_> {
         let _only = self.only_large(object);
         let deadline = self.deadline();
         let world = self.world(self.limits.few, &deadline, answers);
-        let implied = self.implied(&review, &deadline).unwrap_or_default();
-        self.policies.questions(&review, &implied, &world, EnforcementPoint::Audit)
+        let point = EnforcementPoint::Audit;
+        match &self.expansion {
+            Some(expansion) => self.policies.questions_expanding(&review, expansion, &world, point),
+            None => self.policies.questions(&review, &[], &world, point),
+        }
     }
 
     /// The review of an object, with the Namespace `default` if it lives there.
@@ -315,7 +318,7 @@ impl Judge<'_> {
         }
         let _only = self.only_large(&object);
         let (few, again) = (self.deadline(), OnceCell::new());
-        let implied = self.implied(&review, &few).unwrap_or_else(|error| {
+        let implied = self.implied(&review, &few, answers).unwrap_or_else(|error| {
             let error = Problem::of(&error);
             let known = error.place.clone().filter(|_| !self.in_cluster);
             judged.problem(Problem {
@@ -365,10 +368,9 @@ impl Judge<'_> {
     }
 
     /// Reviews of what the object implies: within the time that there is for the object.
-    fn implied(&self, review: &Review, deadline: &Deadline) -> Result<Vec<Review>, Error> {
+    fn implied(&self, review: &Review, deadline: &Deadline, answers: &Answers) -> Result<Vec<Review>, Error> {
         let Some(expansion) = &self.expansion else { return Ok(Vec::new()) };
-        let nothing = Answers::new();
-        let world = self.world(self.limits.few, deadline, &nothing);
+        let world = self.world(self.limits.few, deadline, answers);
         review.implied(expansion, &world).map_err(|error| error.to_error())
     }
 

@@ -229,10 +229,15 @@ pub fn audit(
             for error in &found {
                 collected.problem(Problem::of(error));
             }
+            let expansion = policies.implying.expansion(&inventory);
+            let expansion = expansion.map(|expansion| match answering.username() {
+                Some(username) => expansion.with_username(username),
+                None => expansion,
+            });
             let judge = Judge {
                 answering: &answering,
                 policies: &policies.set,
-                expansion: policies.implying.expansion(&inventory),
+                expansion,
                 inventory: &inventory,
                 places: &places,
                 default: inventory.missing_default_namespace(),

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use portcullis_value::{AccessAnswer, AccessQuestion};
+
 use crate::error::EvalError;
 use crate::value::CelValue;
 
@@ -21,6 +23,12 @@ pub trait Activation {
     fn field(&self, object: &str, field: &str, place: Option<u32>) -> Result<Option<CelValue>, EvalError> {
         let _ = (object, field, place);
         Ok(None)
+    }
+
+    /// What a cluster says of somebody's rights, if that is known. The expression that asks has no value without it.
+    fn access(&self, question: &AccessQuestion) -> Option<AccessAnswer> {
+        let _ = question;
+        None
     }
 }
 

@@ -493,12 +493,15 @@ impl<'e, 'w> Machine<'e, 'w> {
             cost = cost::of(self.budget, call.rule, &given, None)?;
         }
         // Whatever passes over errors is no call of several arguments.
-        let outcome = match wrong {
-            Some(fault) => Err(fault),
-            None => {
-                let mut context = Context { budget: &mut *self.budget, patterns: &mut self.patterns };
-                call::call(&mut context, call.declaration, call.overload, call.is_guarded, args)
-            }
+        let outcome = if let Some(fault) = wrong {
+            Err(fault)
+        } else {
+            let mut context = Context {
+                budget: &mut *self.budget,
+                patterns: &mut self.patterns,
+                activation: self.activation,
+            };
+            call::call(&mut context, call.declaration, call.overload, call.is_guarded, args)
         };
         if let Err(fault) = &outcome
             && !fault.is_absorbable()
@@ -526,7 +529,11 @@ impl<'e, 'w> Machine<'e, 'w> {
             Err(fault) if is_not => Err(fault),
             given => {
                 let args = smallvec![given.unwrap_or(CelValue::Null)];
-                let mut context = Context { budget: &mut *self.budget, patterns: &mut self.patterns };
+                let mut context = Context {
+                    budget: &mut *self.budget,
+                    patterns: &mut self.patterns,
+                    activation: self.activation,
+                };
                 call::call(&mut context, call.declaration, call.overload, call.is_guarded, args)
             }
         };

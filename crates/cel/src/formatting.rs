@@ -278,6 +278,7 @@ fn element(budget: &mut Budget<'_>, value: &CelValue) -> Result<String, Fault> {
         | CelValue::Semver(_)
         | CelValue::Format(_)
         | CelValue::Object(_)
+        | CelValue::Rights(_)
         | CelValue::Unreadable(_) => {
             return Err(Fault::error(format!("no formatting function for {}", value.type_name())));
         }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use portcullis_value::{Budget, Limits};
 use smallvec::smallvec;
 
+use crate::activation::Variables;
 use crate::ast::{Ast, ExprId, Fold, Kind};
 use crate::call::{self, Context, Patterns, Written};
 use crate::check::{Checked, Reference};
@@ -554,7 +555,9 @@ impl Planner<'_> {
             if let Err(fault) = value.opened() {
                 return self.refuse(id, fault);
             }
-            let mut context = Context { budget: &mut self.budget, patterns: &mut self.known };
+            let nobody = Variables::default();
+            let mut context =
+                Context { budget: &mut self.budget, patterns: &mut self.known, activation: &nobody };
             return match call::call(&mut context, declaration, overload, true, smallvec![value]) {
                 Ok(value) => self.constant(id, value),
                 Err(fault) => self.refuse(id, fault),

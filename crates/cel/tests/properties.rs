@@ -3,10 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test panics when it fails")]
 
 use std::cell::Cell;
+use std::sync::Arc;
 
 use portcullis_cel::{
-    Activation, CelValue, Diagnostic, DiagnosticKind, Environment, EvalError, EvalErrorKind, Evaluation,
-    Program, Type, Variables,
+    AccessUser, Activation, CelValue, Diagnostic, DiagnosticKind, Environment, EvalError, EvalErrorKind,
+    Evaluation, Program, Rights, Type, Variables,
 };
 use portcullis_value::{Budget, LimitKind, Limits, Value, Watch};
 use proptest::prelude::*;
@@ -205,8 +206,9 @@ fn the_authorizer_needs_a_cluster() {
         .with_variable("authorizer", Type::object("kubernetes.authorization.Authorizer"));
     let text = "authorizer.group('').resource('pods').check('get').allowed()";
     let program = Program::compile(text, &environment).unwrap();
-    let variables = Variables::default()
-        .with("authorizer", CelValue::Object("kubernetes.authorization.Authorizer".into()));
+    let alice = Arc::new(AccessUser { name: "alice".into(), ..AccessUser::default() });
+    let variables =
+        Variables::default().with("authorizer", CelValue::Rights(Arc::new(Rights::Authorizer(alice))));
     let mut budget = Budget::new(Limits::default(), None);
     let error = program.evaluate(&variables, &mut budget).result.unwrap_err();
     assert_eq!(error.kind, EvalErrorKind::NeedsCluster, "{error}");

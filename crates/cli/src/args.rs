@@ -494,6 +494,8 @@ pub struct ExpandArgs {
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
     pub max_size: usize,
     #[command(flatten)]
+    pub providers: ProviderArgs,
+    #[command(flatten)]
     pub remote: RemoteArgs,
 }
 
@@ -519,7 +521,7 @@ pub struct MutateArgs {
     /// What is being done with the objects: some mutators ask.
     #[arg(long, value_enum, value_name = "OPERATION", default_value = "create")]
     pub operation: OperationArg,
-    /// Go on without mutators that ask for external data. Each is a warning then.
+    /// Go on without what is not supported. Each is a warning then.
     #[arg(long)]
     pub allow_unsupported: bool,
     /// What is written.
@@ -534,6 +536,8 @@ pub struct MutateArgs {
     /// Largest file that is read, such as `512KiB` or `64MiB`.
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
     pub max_size: usize,
+    #[command(flatten)]
+    pub providers: ProviderArgs,
     #[command(flatten)]
     pub render: RenderArgs,
     #[command(flatten)]

@@ -5,10 +5,12 @@
 //! connect ──> discovery ──> pages ──> objects, for who reads them once
 //!    ├──────> watch ──> publish ──> feed: snapshots, for who has to know all the time
 //!    ├──────> named: one object, and every change of it
+//!    ├──────> access: what somebody may do
 //!    └──────> write ──> status, events, lease, crds, configuration, secret
 //! ```
 #![forbid(unsafe_code)]
 
+mod access;
 mod args;
 mod backoff;
 mod configuration;
@@ -32,6 +34,7 @@ mod time;
 mod watch;
 mod write;
 
+pub use access::AccessReviews;
 pub use args::ConnectArgs;
 pub use backoff::Backoff;
 pub use configuration::{

@@ -70,6 +70,12 @@ impl ApiResource {
         Self::new("expansion.gatekeeper.sh/v1beta1", "ExpansionTemplate", "expansiontemplate", false)
     }
 
+    /// `externaldata.gatekeeper.sh/v1beta1` Providers.
+    #[must_use]
+    pub fn providers() -> Self {
+        Self::new("externaldata.gatekeeper.sh/v1beta1", "Provider", "providers", false)
+    }
+
     /// What its CRD is called, if it has one.
     pub(crate) fn definition_name(&self) -> String {
         format!("{}.{}", self.plural, self.gvk.group)

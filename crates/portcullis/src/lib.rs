@@ -147,9 +147,11 @@ pub use policy::{
 };
 pub use portcullis_rego::IndexLimits;
 pub use portcullis_value::{
+    AccessAnswer, AccessQuestion, AccessResource, AccessTo, AccessUser, Questions, Watch,
+};
+pub use portcullis_value::{
     Answers, LimitKind, Limits as EvaluationLimits, ProviderAnswer, ProviderFailure, ProviderItem, Question,
 };
-pub use portcullis_value::{Questions, Watch};
 pub use portcullis_yaml::lines as yaml_lines;
 pub use program::{
     ComparingCost, CoveredKind, CoveredPlace, EvaluationError, InventoryComparison, PolicyCoverage,

@@ -78,6 +78,7 @@ fn answer(questions: &Questions) -> Answers {
             Question::ExternalData { provider, key } => {
                 answers.set_external_data(provider.clone(), key.clone(), said(provider, key));
             }
+            Question::Access(_) => {}
         }
     }
     answers
@@ -329,5 +330,40 @@ proptest! {
         }
         let all = set.review(&review, &world.with_answers(&everything), POINT);
         prop_assert_eq!(shown(&all), shown(&outcome));
+    }
+}
+
+/// Words of messages, comments and results are no look at an answer: the policy would pass when its provider is down.
+#[test]
+fn a_word_in_a_text_is_no_look_at_an_answer() {
+    let with = |line: &str| {
+        format!(
+            "violation contains {{\"msg\": msg, \"details\": {{\"errors\": 1}}}} if {{\n    r := external_data({{\"provider\": \"down\", \"keys\": [\"abc\"]}})\n    some [_, value] in r.responses\n    msg := sprintf(\"%v\", [value])\n    {line}\n}}"
+        )
+    };
+    let looks = |line: &str| {
+        let set = set(&[&with(line)]);
+        let outcome =
+            set.review_asking(&reviewed(), &[], &World::default(), POINT, &mut Answers::new(), answer);
+        !matches!(outcome.results[0].verdict, portcullis::Verdict::Error(_))
+    };
+    for word in [
+        "true # r.system_error",
+        "print(\"errors\", \"system_error\")",
+        "msg != sprintf(\"no system_error, no errors: %v\", [1])",
+        "`system_error errors # status_code` != msg",
+    ] {
+        assert!(!looks(word), "{word}");
+    }
+    for look in [
+        "r.system_error == \"\"",
+        "r[\"status_code\"] == 200",
+        "object.get(r, \"system_error\", \"\") == \"\"",
+        "object.get(r, [\"system_error\"], \"\") == \"\"",
+        "{\"errors\": _, \"responses\": _, \"status_code\": _, \"system_error\": _} = r",
+        "k := \"system_error\"; r[k] == \"\"",
+        "some k, _ in r; k == \"system_error\"",
+    ] {
+        assert!(looks(look), "{look}");
     }
 }

@@ -2,10 +2,10 @@
 //! once stays so until the run ends, so that what comes out can be made again of a record.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use portcullis::{Answers, Error, ErrorKind, PolicySet, Question, Questions};
+use portcullis::{AccessAnswer, Answers, Error, ErrorKind, PolicySet, Question, Questions};
 
 use crate::cache::weight;
 use crate::recorded::Recorded;
@@ -21,6 +21,7 @@ const NAMED: usize = 100;
 pub struct Answering {
     recorded: Recorded,
     live: Option<BlockingProviders>,
+    username: Option<Arc<str>>,
     run: Mutex<Run>,
 }
 
@@ -38,7 +39,19 @@ impl Answering {
     /// From records, and from providers if there are any.
     #[must_use]
     pub fn new(recorded: Recorded, live: Option<BlockingProviders>) -> Self {
-        Self { recorded, live, run: Mutex::default() }
+        Self { recorded, live, username: None, run: Mutex::default() }
+    }
+
+    /// Says who makes the requests, if somebody knows: mutators may ask about the user.
+    #[must_use]
+    pub fn with_username(self, username: Option<&str>) -> Self {
+        Self { username: username.map(Arc::from), ..self }
+    }
+
+    /// Who makes the requests, if somebody said so.
+    #[must_use]
+    pub fn username(&self) -> Option<&Arc<str>> {
+        self.username.as_ref()
     }
 
     fn run(&self) -> std::sync::MutexGuard<'_, Run> {
@@ -52,18 +65,10 @@ impl Answering {
         let mut open = Questions::default();
         {
             let run = self.run();
-            for question in
-                questions.iter().filter(|question| !answers.answers(question)).cloned().collect::<Vec<_>>()
-            {
-                let Question::ExternalData { provider, key } = &question;
-                match run.answers.external_data(provider, key) {
-                    Some(answer) => {
-                        answers.set_external_data(provider.clone(), key.clone(), answer.clone());
-                    }
-                    None => {
-                        // As many as there were before.
-                        let _ = open.ask(question);
-                    }
+            for question in questions.iter() {
+                if !answers.answers(question) && !answers.take_over(question, &run.answers) {
+                    // As many as there were before.
+                    let _ = open.ask(question.clone());
                 }
             }
         }
@@ -73,16 +78,15 @@ impl Answering {
         };
         let mut run = self.run();
         for question in open.iter() {
-            let Question::ExternalData { provider, key } = question;
             // Somebody may have been told otherwise meanwhile: the first counts.
-            if let Some(answer) = run.answers.external_data(provider, key) {
-                answers.set_external_data(provider.clone(), key.clone(), answer.clone());
-            } else if let Some(answer) = fresh.external_data(provider, key) {
-                let bytes = 256 + provider.len() + key.len() + weight(answer);
-                answers.set_external_data(provider.clone(), key.clone(), answer.clone());
+            if answers.take_over(question, &run.answers) {
+                continue;
+            }
+            if answers.take_over(question, &fresh) {
+                let bytes = 128 + question.bytes() + weight_of(question, &fresh);
                 if run.bytes.saturating_add(bytes) <= MOST_BYTES {
                     run.bytes += bytes;
-                    run.answers.set_external_data(provider.clone(), key.clone(), answer.clone());
+                    run.answers.take_over(question, &fresh);
                 } else {
                     run.is_full = true;
                 }
@@ -118,7 +122,7 @@ impl Answering {
     #[must_use]
     pub fn record(&self) -> Recorded {
         let mut all = self.recorded.clone();
-        all.extend(self.run().answers.clone());
+        all.extend(Recorded::new(self.run().answers.clone()));
         all
     }
 
@@ -144,6 +148,19 @@ impl Answering {
                 "give answers by `--provider-answers FILE`, or ask the providers by `--live-providers`",
             ));
         }
+        let rights: Vec<String> = run.missing.access().map(ToString::to_string).collect();
+        if !rights.is_empty() {
+            let mut named = rights.clone();
+            named.sort_unstable();
+            named.truncate(NAMED);
+            let more = match rights.len().saturating_sub(NAMED) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            let message = format!("nobody says {}{more}", named.join(", "));
+            let hint = "only a cluster knows that; give answers by `--provider-answers FILE`, below `access`";
+            problems.push(Error::new(ErrorKind::Unanswered, message).hint(hint));
+        }
         if run.is_cut {
             let message = "more was asked of providers and not answered than is listed";
             problems.push(Error::new(ErrorKind::Unanswered, message));
@@ -161,5 +178,16 @@ impl Answering {
     #[must_use]
     pub fn live(&self) -> Option<&BlockingProviders> {
         self.live.as_ref()
+    }
+}
+
+/// What the answer to a question takes.
+fn weight_of(question: &Question, answers: &Answers) -> usize {
+    match question {
+        Question::ExternalData { provider, key } => answers.external_data(provider, key).map_or(0, weight),
+        Question::Access(question) => answers.access(question).map_or(0, |answer| match answer {
+            AccessAnswer::Decided { allowed: _, reason, error } => reason.len() + error.len(),
+            AccessAnswer::Failure(why) => why.len(),
+        }),
     }
 }

@@ -33,6 +33,10 @@ pub struct ProviderArgs {
     /// The key of this certificate, in PEM.
     #[arg(long, value_name = "FILE", requires = "provider_cert", value_hint = clap::ValueHint::FilePath)]
     pub provider_key: Option<PathBuf>,
+    /// Who makes the requests: mutators may ask providers about the user (`dataSource: Username`), which objects do not
+    /// name.
+    #[arg(long, value_name = "NAME")]
+    pub username: Option<String>,
 }
 
 impl ProviderArgs {
@@ -43,7 +47,7 @@ impl ProviderArgs {
         let mut recorded = Recorded::default();
         for path in &self.provider_answers {
             match Recorded::read_file(path) {
-                Ok(one) => recorded.extend(one.answers().clone()),
+                Ok(one) => recorded.extend(one),
                 Err(error) => {
                     let message = format!("{}: no answers of providers: {error}", path.display());
                     problems.push(Error::new(ErrorKind::Unreadable, message));
@@ -52,7 +56,8 @@ impl ProviderArgs {
         }
         let is_live = self.live_providers || self.record_provider_answers.is_some();
         let live = is_live.then(|| self.live(providers, &mut problems)).flatten();
-        (Answering::new(recorded, live), problems)
+        let answering = Answering::new(recorded, live).with_username(self.username.as_deref());
+        (answering, problems)
     }
 
     fn live(&self, providers: &[Provider], problems: &mut Vec<Error>) -> Option<BlockingProviders> {

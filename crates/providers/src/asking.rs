@@ -81,6 +81,13 @@ struct Known {
     waiting: AtomicUsize,
 }
 
+/// Whether what providers said before counts, and what they say is kept.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Caching {
+    Kept,
+    Anew,
+}
+
 /// In Gatekeeper's words.
 const UNKNOWN: &str = "key is not found in provider cache";
 
@@ -165,12 +172,22 @@ impl Providers {
     ///
     /// Has to be called within a runtime of tokio. If the caller goes away, what is under way is still kept.
     pub async fn answer(&self, questions: &Questions, deadline: Option<Instant>) -> Answers {
+        self.answer_by(questions, deadline, Caching::Kept).await
+    }
+
+    /// As [`Providers::answer`], by what providers say now: nothing that is kept counts, and nothing is kept. For what is
+    /// written into objects.
+    pub async fn answer_anew(&self, questions: &Questions, deadline: Option<Instant>) -> Answers {
+        self.answer_by(questions, deadline, Caching::Anew).await
+    }
+
+    async fn answer_by(&self, questions: &Questions, deadline: Option<Instant>, caching: Caching) -> Answers {
         let mut answers = Answers::new();
         let asked = questions.external_data();
         let mut waits: Vec<Waiting> = Vec::new();
         for (provider, keys) in asked {
             let keys: Vec<Arc<str>> = keys.into_iter().cloned().collect();
-            self.begin(provider, keys, &mut answers, &mut waits);
+            self.begin(provider, keys, caching, &mut answers, &mut waits);
         }
         for (provider, keys, mut flight) in waits {
             let landed = async {
@@ -199,6 +216,7 @@ impl Providers {
         &self,
         provider: &Arc<str>,
         keys: Vec<Arc<str>>,
+        caching: Caching,
         answers: &mut Answers,
         waits: &mut Vec<Waiting>,
     ) {
@@ -207,7 +225,9 @@ impl Providers {
         let mut state = self.state();
         let mut fresh = Vec::new();
         for key in keys {
-            if let Some(answer) = state.cache.get(provider, &key, now) {
+            if caching == Caching::Kept
+                && let Some(answer) = state.cache.get(provider, &key, now)
+            {
                 add(&metrics.cached, 1);
                 answers.set_external_data(provider.clone(), key, answer.clone());
                 continue;
@@ -244,7 +264,9 @@ impl Providers {
             // Whatever happens, nobody waits for it afterwards.
             let landing = Landing { providers: this, provider, keys: fresh };
             let said = landing.providers.ask(&known, &landing.keys).await;
-            landing.providers.keep(&landing.provider, &said, &known);
+            if caching == Caching::Kept {
+                landing.providers.keep(&landing.provider, &said, &known);
+            }
             let said: HashMap<Arc<str>, ProviderAnswer> = said.into_iter().collect();
             drop(landing);
             let _ = sender.send(Some(Arc::new(said)));

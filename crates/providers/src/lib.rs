@@ -15,6 +15,7 @@
 
 #![forbid(unsafe_code)]
 
+mod access_rules;
 mod answering;
 mod args;
 mod asking;

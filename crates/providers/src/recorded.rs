@@ -7,6 +7,8 @@
 //!     registry.example/app:2: {error: not signed}
 //!   directory:
 //!     team-a: {status: 500, systemError: the directory is down}
+//! access:
+//!   - {user: alice, verb: create, resource: secrets, namespace: shop, allowed: true}
 //! ```
 
 use std::collections::BTreeMap;
@@ -18,6 +20,8 @@ use portcullis::{Answers, ProviderAnswer, ProviderItem, Questions};
 use portcullis_value::{Value, View};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use crate::access_rules::AccessRule;
+
 /// Largest file.
 const MOST_BYTES: usize = 64 << 20;
 /// So many mistakes of a file are told, the others are counted.
@@ -25,7 +29,11 @@ const MOST_MISTAKES: usize = 20;
 
 /// Answers that were recorded, or written by somebody.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Recorded(Answers);
+pub struct Recorded {
+    answers: Answers,
+    /// What is said of rights: the first rule that fits counts.
+    access: Vec<AccessRule>,
+}
 
 /// Why a file has no answers: one sentence.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,19 +43,22 @@ pub struct RecordedError(String);
 impl Recorded {
     /// Answers that come from somewhere else.
     #[must_use]
-    pub const fn new(answers: Answers) -> Self {
-        Self(answers)
+    pub fn new(answers: Answers) -> Self {
+        let access = answers.all_access().map(|(question, answer)| AccessRule::of(question, answer));
+        Self { access: access.collect(), answers }
     }
 
-    /// The answers.
+    /// What providers say.
     #[must_use]
     pub const fn answers(&self) -> &Answers {
-        &self.0
+        &self.answers
     }
 
-    /// Takes over what others know; of what both know, what the others say.
-    pub fn extend(&mut self, others: Answers) {
-        self.0.extend(others);
+    /// Takes over what others know. Of keys of providers that both know, what the others say; their rules about rights come
+    /// behind.
+    pub fn extend(&mut self, others: Self) {
+        self.answers.extend(others.answers);
+        self.access.extend(others.access);
     }
 
     /// What is known of some questions.
@@ -56,9 +67,14 @@ impl Recorded {
         let mut answers = Answers::new();
         for (provider, keys) in questions.external_data() {
             for key in keys {
-                if let Some(answer) = self.0.external_data(provider, key) {
+                if let Some(answer) = self.answers.external_data(provider, key) {
                     answers.set_external_data(provider.clone(), key.clone(), answer.clone());
                 }
+            }
+        }
+        for question in questions.access() {
+            if let Some(rule) = self.access.iter().find(|rule| rule.fits(question)) {
+                answers.set_access(question.clone(), rule.answer());
             }
         }
         answers
@@ -76,13 +92,14 @@ impl Recorded {
         }
         let (documents, errors) = portcullis::Document::read_all("answers", text);
         let mut mistakes: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        let mut answers = Answers::new();
+        let mut read = Self::default();
         for document in &documents {
             let json = portcullis::Node::root(document).to_json();
             let value = Value::from_json(&json.to_string()).map_err(|error| wrong(error.to_string()))?;
-            if let Err(mistake) = take_all(&value, &mut answers, &mut mistakes) {
+            if let Err(mistake) = take_all(&value, &mut read.answers, &mut mistakes) {
                 mistakes.push(mistake);
             }
+            read.take_access(json, &mut mistakes);
         }
         if !mistakes.is_empty() {
             let more = mistakes.len().saturating_sub(MOST_MISTAKES);
@@ -92,7 +109,22 @@ impl Recorded {
             }
             return Err(wrong(mistakes.join("; ")));
         }
-        Ok(Self(answers))
+        Ok(read)
+    }
+
+    /// Takes the rules about rights of a document.
+    fn take_access(&mut self, mut document: serde_json::Value, mistakes: &mut Vec<String>) {
+        let Some(rules) = document.get_mut("access").map(serde_json::Value::take) else { return };
+        let serde_json::Value::Array(rules) = rules else {
+            mistakes.push("`access` must be a list of rules".to_owned());
+            return;
+        };
+        for (number, rule) in rules.into_iter().enumerate() {
+            match AccessRule::read(rule) {
+                Ok(rule) => self.access.push(rule),
+                Err(mistake) => mistakes.push(format!("`access[{number}]`: {mistake}")),
+            }
+        }
     }
 
     /// Reads a file of the disk, no more of it than a file of answers may have.
@@ -112,22 +144,30 @@ impl Recorded {
     #[must_use]
     pub fn write(&self) -> String {
         let mut providers: BTreeMap<&str, BTreeMap<&str, Written<'_>>> = BTreeMap::new();
-        for (provider, key, answer) in self.0.all_external_data() {
+        for (provider, key, answer) in self.answers.all_external_data() {
             providers.entry(provider).or_default().insert(key, Written(answer));
         }
         let all = BTreeMap::from([("providers", providers)]);
         let head = "# What providers of external data said.\n";
         let body = serde_yaml::to_string(&all).unwrap_or_default();
-        format!("{head}{body}")
+        if self.access.is_empty() {
+            return format!("{head}{body}");
+        }
+        let access = serde_yaml::to_string(&BTreeMap::from([("access", &self.access)])).unwrap_or_default();
+        format!("{head}{body}# What a cluster said of rights.\n{access}")
     }
 }
 
 /// Takes the answers of a document; what is wrong with one of them does not keep the others from being looked at.
 fn take_all(document: &Value, answers: &mut Answers, mistakes: &mut Vec<String>) -> Result<(), String> {
     for (field, providers) in entries(document, "a file of answers")? {
-        if field != "providers" {
-            mistakes.push(format!("unknown field `{field}`: there is only `providers`"));
-            continue;
+        match field {
+            "providers" => {}
+            "access" => continue,
+            _ => {
+                mistakes.push(format!("unknown field `{field}`: there are `providers` and `access`"));
+                continue;
+            }
         }
         for (provider, keys) in entries(providers, "`providers`")? {
             let what = format!("`providers.{provider}`");
@@ -146,8 +186,8 @@ fn take_all(document: &Value, answers: &mut Answers, mistakes: &mut Vec<String>)
             }
         }
     }
-    let is_there = document.as_object().is_some_and(|root| root.get_str("providers").is_some());
-    if is_there { Ok(()) } else { Err("it has no `providers`".to_owned()) }
+    let is_there = |field| document.as_object().is_some_and(|root| root.get_str(field).is_some());
+    if is_there("providers") || is_there("access") { Ok(()) } else { Err("it has no `providers`".to_owned()) }
 }
 
 fn entries<'v>(value: &'v Value, what: &str) -> Result<Vec<(&'v str, &'v Value)>, String> {
@@ -285,6 +325,10 @@ fn item(item: &ProviderItem) -> BTreeMap<&'static str, serde_json::Value> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use portcullis::{AccessAnswer, AccessQuestion, AccessResource, AccessTo, AccessUser, Question};
+
     use super::*;
 
     #[test]
@@ -294,6 +338,45 @@ mod tests {
         assert_eq!(recorded.answers().all_external_data().count(), 7);
         let again = Recorded::read(&recorded.write()).unwrap();
         assert_eq!((&again, again.write()), (&recorded, recorded.write()));
+    }
+
+    #[test]
+    fn the_first_rule_about_rights_that_fits_counts() {
+        let text = "access:\n- {user: alice, verb: get, resource: pods, namespace: shop, allowed: true, reason: r}\n- {verb: get, resource: pods, namespace: shop, allowed: false}\n- {verb: get, path: /healthz, failure: gone}\n";
+        let recorded = Recorded::read(text).unwrap();
+        let again = Recorded::read(&recorded.write()).unwrap();
+        assert_eq!(again, recorded);
+        let resource =
+            AccessResource { resource: "pods".into(), namespace: "shop".into(), ..AccessResource::default() };
+        let ask = |name: &str, to: AccessTo| {
+            let user = Arc::new(AccessUser { name: name.into(), ..AccessUser::default() });
+            let question = Arc::new(AccessQuestion { user, to, verb: "get".into() });
+            let mut questions = Questions::default();
+            questions.ask(Question::Access(question.clone())).unwrap();
+            recorded.answer(&questions).access(&question).cloned()
+        };
+        let pods = || AccessTo::Resource(resource.clone());
+        let decided = |allowed, reason: &str| {
+            Some(AccessAnswer::Decided { allowed, reason: reason.into(), error: "".into() })
+        };
+        assert_eq!(ask("alice", pods()), decided(true, "r"));
+        assert_eq!(ask("bob", pods()), decided(false, ""));
+        assert_eq!(ask("bob", AccessTo::Path("/healthz".into())), Some(AccessAnswer::Failure("gone".into())));
+        assert_eq!(ask("bob", AccessTo::Path("/metrics".into())), None);
+        let mut answers = Answers::new();
+        let user = Arc::new(AccessUser::service_account("shop", "robot"));
+        let question = AccessQuestion { user, to: pods(), verb: "list".into() };
+        answers.set_access(
+            question,
+            AccessAnswer::Decided { allowed: true, reason: "".into(), error: "e".into() },
+        );
+        let written = Recorded::new(answers.clone()).write();
+        let read = Recorded::read(&written).unwrap();
+        let mut questions = Questions::default();
+        for (question, _) in answers.all_access() {
+            questions.ask(Question::Access(question.clone())).unwrap();
+        }
+        assert_eq!(read.answer(&questions), answers, "{written}");
     }
 
     #[test]
@@ -314,6 +397,12 @@ mod tests {
             ("providers: {p: {k: 1}}", "an answer must be a mapping, and is number"),
             ("providers: {p: [1]}", "`providers.p` must be a mapping, and is array"),
             ("provider: {}", "provider"),
+            ("access: {}", "`access` must be a list"),
+            ("access: [{verb: get, allowed: true}]", "either `resource` or `path`"),
+            ("access: [{verb: get, resource: pods}]", "either `allowed` or `failure`"),
+            ("access: [{verb: get, path: /x, name: y, allowed: true}]", "nothing that is about resources"),
+            ("access: [{verb: get, resource: pods, allowed: yes it is}]", "invalid type"),
+            ("access: [{verb: get, resource: pods, allow: true}]", "unknown field `allow`"),
             ("{}", "it has no `providers`"),
             ("providers: {p: {k: {error: \"\"}}}", "must be a text that is not empty"),
             ("providers: {p: {k: {value: 1, status: ok}}}", "`status` must be"),

@@ -31,6 +31,12 @@ impl BlockingProviders {
         self.runtime.block_on(self.providers.answer(questions, deadline))
     }
 
+    /// As [`Providers::answer_anew`]. Must not be called within a runtime.
+    #[must_use]
+    pub fn answer_anew(&self, questions: &Questions, deadline: Option<Instant>) -> Answers {
+        self.runtime.block_on(self.providers.answer_anew(questions, deadline))
+    }
+
     /// The providers.
     #[must_use]
     pub fn providers(&self) -> &Providers {

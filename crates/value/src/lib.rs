@@ -22,6 +22,7 @@
 
 #![forbid(unsafe_code)]
 
+mod access;
 mod budget;
 mod go_duration;
 pub mod json;
@@ -41,6 +42,7 @@ mod value;
 mod weigh;
 pub mod yaml_scalar;
 
+pub use access::{AccessAnswer, AccessQuestion, AccessResource, AccessTo, AccessUser};
 pub use budget::{Budget, Exceeded, ITEM_BYTES, LimitKind, Limits, Watch};
 pub use go_duration::go_duration;
 pub use json_number::JsonNumber;

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
+use crate::access::{AccessAnswer, AccessQuestion};
 use crate::{Value, quote};
 
 /// Something that an evaluation cannot know by itself.
@@ -24,14 +25,18 @@ pub enum Question {
         /// The key.
         key: Arc<str>,
     },
+    /// What somebody may do in the cluster.
+    Access(Arc<AccessQuestion>),
 }
 
 impl Question {
-    /// What it takes to keep it, about.
-    fn bytes(&self) -> usize {
+    /// What it takes to keep it, about, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
         const OVERHEAD: usize = 128;
         match self {
             Self::ExternalData { provider, key } => OVERHEAD + provider.len() + key.len(),
+            Self::Access(question) => OVERHEAD + 2 * question.bytes(),
         }
     }
 }
@@ -42,6 +47,7 @@ impl fmt::Display for Question {
             Self::ExternalData { provider, key } => {
                 write!(f, "provider {} for key {}", quote(provider), quote(key))
             }
+            Self::Access(question) => question.fmt(f),
         }
     }
 }
@@ -115,9 +121,18 @@ impl Questions {
         for question in self.iter() {
             match question {
                 Question::ExternalData { provider, key } => providers.entry(provider).or_default().push(key),
+                Question::Access(_) => {}
             }
         }
         providers
+    }
+
+    /// What is asked about rights, in the order in which it was asked.
+    pub fn access(&self) -> impl Iterator<Item = &Arc<AccessQuestion>> {
+        self.iter().filter_map(|question| match question {
+            Question::Access(question) => Some(question),
+            Question::ExternalData { .. } => None,
+        })
     }
 }
 
@@ -155,6 +170,7 @@ impl fmt::Display for Questions {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answers {
     external_data: BTreeMap<Arc<str>, BTreeMap<Arc<str>, ProviderAnswer>>,
+    access: BTreeMap<Arc<AccessQuestion>, AccessAnswer>,
 }
 
 /// What a provider said of a key.
@@ -236,7 +252,7 @@ impl Answers {
     /// Whether nothing is answered.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.external_data.is_empty()
+        self.external_data.is_empty() && self.access.is_empty()
     }
 
     /// Says what a provider said of a key, in the place of what was known of it.
@@ -255,6 +271,22 @@ impl Answers {
         self.external_data.get(provider)?.get(key)
     }
 
+    /// Says what a cluster said of somebody's rights, in the place of what was known of it.
+    pub fn set_access(&mut self, question: impl Into<Arc<AccessQuestion>>, answer: AccessAnswer) {
+        self.access.insert(question.into(), answer);
+    }
+
+    /// What a cluster said of somebody's rights, if that is known.
+    #[must_use]
+    pub fn access(&self, question: &AccessQuestion) -> Option<&AccessAnswer> {
+        self.access.get(question)
+    }
+
+    /// All that a cluster said of rights, sorted.
+    pub fn all_access(&self) -> impl Iterator<Item = (&Arc<AccessQuestion>, &AccessAnswer)> {
+        self.access.iter()
+    }
+
     /// All that providers said: provider, key, answer, sorted.
     pub fn all_external_data(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<str>, &ProviderAnswer)> {
         let of_provider = |(provider, answers)| {
@@ -264,11 +296,27 @@ impl Answers {
         self.external_data.iter().flat_map(of_provider)
     }
 
+    /// Takes over what others say to a question. Whether they say anything.
+    pub fn take_over(&mut self, question: &Question, others: &Self) -> bool {
+        match question {
+            Question::ExternalData { provider, key } => match others.external_data(provider, key) {
+                Some(answer) => self.set_external_data(provider.clone(), key.clone(), answer.clone()),
+                None => return false,
+            },
+            Question::Access(question) => match others.access(question) {
+                Some(answer) => self.set_access(question.clone(), answer.clone()),
+                None => return false,
+            },
+        }
+        true
+    }
+
     /// Takes over what others say; of what both know, what the others say.
     pub fn extend(&mut self, others: Self) {
         for (provider, answers) in others.external_data {
             self.external_data.entry(provider).or_default().extend(answers);
         }
+        self.access.extend(others.access);
     }
 
     /// Whether a question is answered.
@@ -276,6 +324,7 @@ impl Answers {
     pub fn answers(&self, question: &Question) -> bool {
         match question {
             Question::ExternalData { provider, key } => self.external_data(provider, key).is_some(),
+            Question::Access(question) => self.access(question).is_some(),
         }
     }
 }

@@ -47,7 +47,7 @@ pub struct Args {
     /// Let templates in whose Rego is wrong, as Gatekeeper does, with a warning; without this, they are refused.
     #[arg(long)]
     pub admit_bad_rego: bool,
-    /// Go on without what is not supported: mutators without `--mutate`, Providers of a cluster, templates of other engines. Each is a warning then.
+    /// Go on without what is not supported: mutators without `--mutate`, templates of other engines. Each is a warning then.
     #[arg(long)]
     pub allow_unsupported: bool,
     /// Mutate as well, at `/v1/mutate`, by the mutators among the policies, or those of the cluster.
@@ -59,6 +59,10 @@ pub struct Args {
     /// Write a line to the log for every object that is mutated: which mutators changed which fields, without values.
     #[arg(long, requires = "mutate")]
     pub log_mutations: bool,
+    /// Ask the API server, by SubjectAccessReviews, what users may do: for admission policies among the policies that use
+    /// `authorizer`. Where it is, is said by `KUBECONFIG`, or by the pod. Without this, such policies deny.
+    #[arg(long, requires = "policies", conflicts_with = "kube")]
+    pub ask_rights: bool,
     // Its heading would be that of every flag behind it that has none.
     /// Instead of files, a cluster.
     #[command(flatten)]

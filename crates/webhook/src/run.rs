@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use portcullis::{Error, ErrorKind, EvaluationLimits, Limits, PolicySettings, Unsupported, Uses};
+use portcullis_cluster::AccessReviews;
 use portcullis_cluster::ClusterError;
 use portcullis_providers::{Identity, ProviderOptions};
 use portcullis_sources::reason;
@@ -130,6 +131,11 @@ pub fn run(mut args: Args) -> Result<(), RunError> {
         .enable_all()
         .build()
         .map_err(system("starting the threads that serve"))?;
+    let rights = if args.ask_rights {
+        Some(AccessReviews::new(&runtime.block_on(kube::args::connect(&args.kube))?))
+    } else {
+        None
+    };
     let cluster =
         if args.kube.kube { Some(runtime.block_on(kube::args::connect(&args.kube))?) } else { None };
     let loaded = match &cluster {
@@ -169,7 +175,7 @@ pub fn run(mut args: Args) -> Result<(), RunError> {
         ..ProviderOptions::default()
     };
     let state = State::new(loaded, settings(&args), pool, args.max_body_memory, decisions, log);
-    let state = state.with_providers(asking);
+    let state = state.with_providers(asking).with_rights(rights);
     #[cfg(feature = "otel")]
     let state = {
         let start = |endpoint: &crate::traces::Endpoint| {
@@ -272,6 +278,7 @@ fn own(args: &Args) -> Own {
     let unsupported = Unsupported::allowed(args.allow_unsupported);
     // Of files, what is in the cluster is not used.
     let uses = Uses::POLICIES.with_expansions(args.kube.kube).with_mutators(args.kube.kube && args.mutate);
+    let uses = uses.with_providers(args.kube.kube);
     Own { namespace, identities, bad_rego, unsupported, uses }
 }
 

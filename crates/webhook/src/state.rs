@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use portcullis::{Error, EvaluationLimits};
+use portcullis_cluster::AccessReviews;
 use portcullis_providers::{ProviderOptions, Providers};
 use serde_json::json;
 use tokio::sync::Semaphore;
@@ -101,6 +102,8 @@ pub struct State {
     pub answers: Share,
     /// Who is asked for external data.
     pub providers: Providers,
+    /// Who is asked about rights, if there is a cluster to ask.
+    pub rights: Option<AccessReviews>,
     /// Counts.
     pub metrics: Metrics,
     /// The record of decisions, if there is to be one.
@@ -137,6 +140,7 @@ impl State {
             settings,
             pool,
             providers: Providers::new(ProviderOptions::default()),
+            rights: None,
             metrics: Metrics::default(),
             decisions,
             #[cfg(feature = "otel")]
@@ -156,6 +160,12 @@ impl State {
         let state = Self { providers: Providers::new(options), ..self };
         state.know_providers();
         state
+    }
+
+    /// With a cluster that is asked about rights.
+    #[must_use]
+    pub fn with_rights(self, rights: Option<AccessReviews>) -> Self {
+        Self { rights, ..self }
     }
 
     /// Asks from now on the providers that the policies have beside them. What one said that is no longer the same is forgotten.

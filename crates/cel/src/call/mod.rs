@@ -1,5 +1,6 @@
 //! What functions do. Each asks the budget before it loops over what it was given or makes something large.
 
+mod authorizer;
 mod convert;
 mod kubernetes;
 mod lists;
@@ -13,7 +14,8 @@ use smallvec::SmallVec;
 pub(crate) use operators::unhashable;
 pub(crate) use patterns::{Patterns, Written, compile};
 
-use crate::error::{EvalErrorKind, Fault};
+use crate::activation::Activation;
+use crate::error::Fault;
 use crate::functions::{Declaration, Function, Overload};
 use crate::value::CelValue;
 
@@ -21,6 +23,8 @@ use crate::value::CelValue;
 pub(crate) struct Context<'c, 'w, 'p> {
     pub budget: &'c mut Budget<'w>,
     pub patterns: &'c mut Patterns<'p>,
+    /// Who knows what only a cluster can answer.
+    pub activation: &'c dyn Activation,
 }
 
 pub(crate) type Outcome = Result<CelValue, Fault>;
@@ -153,7 +157,7 @@ fn run(context: &mut Context<'_, '_, '_>, declaration: &Declaration, overload: u
         | F::Allowed
         | F::Reason
         | F::FieldSelector
-        | F::LabelSelector => Err(needs_cluster()),
+        | F::LabelSelector => authorizer::run(context, declaration.function, &args),
         // What is evaluated by itself, and not as a call.
         F::Conditional
         | F::And
@@ -167,11 +171,6 @@ fn run(context: &mut Context<'_, '_, '_>, declaration: &Declaration, overload: u
         | F::OptionalOrValue => Err(Fault::no_overload()),
         _ => kubernetes::run(context, declaration.function, &args),
     }
-}
-
-fn needs_cluster() -> Fault {
-    let message = "`authorizer` asks the API server what somebody may do, which needs a cluster";
-    Fault::new(EvalErrorKind::NeedsCluster, message.to_owned())
 }
 
 fn optional(function: Function, args: Args) -> Outcome {

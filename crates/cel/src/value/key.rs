@@ -48,6 +48,7 @@ impl Key {
             | CelValue::Map(_)
             | CelValue::Optional(_)
             | CelValue::Typed(_)
+            | CelValue::Rights(_)
             | CelValue::Url(_)
             | CelValue::Quantity(_) => return AsKey::Unique,
             other => Self::Other(other.go_type(), other.to_string()),

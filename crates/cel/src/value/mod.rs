@@ -16,6 +16,7 @@ pub(crate) use order::{Equality, compare, equal, equals};
 
 use crate::ast::Literal;
 use crate::library::{Cidr, Format, Quantity, Semver, Url};
+use crate::rights::Rights;
 use crate::time::{Timestamp, duration_text};
 use crate::types::Type;
 
@@ -71,6 +72,8 @@ pub enum CelValue {
     Format(Format),
     /// Something whose fields the [`Activation`](crate::Activation) knows, by its name.
     Object(Arc<str>),
+    /// What somebody may do, as far as it is asked for, or what was decided.
+    Rights(Arc<Rights>),
     /// A value that was made for a patch: of a type `Object…`, or an operation of the type `JSONPatch`.
     Typed(Arc<Typed>),
     /// What the API server puts into an optional value and cannot take out of it again: the message.
@@ -295,6 +298,7 @@ impl CelValue {
             Self::Semver(_) => "kubernetes.Semver",
             Self::Format(_) => "kubernetes.NamedFormat",
             Self::Object(name) => name,
+            Self::Rights(rights) => rights.type_name(),
             Self::Typed(typed) => &typed.name,
             Self::Unreadable(_) => "error",
         }
@@ -324,6 +328,7 @@ impl CelValue {
             Self::Semver(_) => "cel.Semver",
             Self::Format(_) => "cel.Format",
             Self::Object(_) => "object",
+            Self::Rights(_) => "library.authorizerVal",
             Self::Typed(_) => "*dynamic.ObjectVal",
             Self::Unreadable(_) => "*types.Err",
         }
@@ -508,6 +513,7 @@ impl fmt::Display for CelValue {
             Self::Optional(Some(value)) => write!(f, "optional({value})"),
             Self::Type(name) | Self::Object(name) | Self::Unreadable(name) => f.write_str(name),
             Self::Typed(typed) => f.write_str(&typed.name),
+            Self::Rights(rights) => f.write_str(rights.type_name()),
             Self::Ip(ip) => write!(f, "{ip}"),
             Self::Cidr(cidr) => write!(f, "{cidr}"),
             Self::Url(url) => write!(f, "{url}"),

@@ -65,6 +65,7 @@ pub(crate) fn equals(budget: &mut Budget<'_>, a: &CelValue, b: &CelValue) -> Res
             }
             true
         }
+        (V::Rights(a), V::Rights(b)) => a == b,
         (V::Ip(a), V::Ip(b)) => a == b,
         (V::Cidr(a), V::Cidr(b)) => a == b,
         (V::Url(a), V::Url(b)) => a.to_string() == b.to_string(),

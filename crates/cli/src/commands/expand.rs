@@ -9,14 +9,15 @@ use std::io::Write as _;
 
 use anyhow::Context as _;
 use portcullis::{
-    Error, Expansion, ExpansionSet, ExpansionStore, Limits, MutatorKey, MutatorSet, MutatorStore, Object,
-    Parent, Places, Resource, Resultant, Scopes, Severity, Uses,
+    Answers, Error, Expansion, ExpansionSet, ExpansionStore, Limits, MutatorKey, MutatorSet, MutatorStore,
+    Object, Parent, Places, Provider, Questions, Resource, Resultant, Scopes, Severity, Uses,
 };
 use portcullis_report::{self as report, ExitStatus, Problem, gator, human};
 use portcullis_sources::{self as read, Choice};
 use serde_json::json;
 
 use crate::args::ExpandArgs;
+use crate::commands::asking;
 use crate::commands::mutating::{Admission, expanding, is_admission};
 
 /// How objects are printed.
@@ -32,6 +33,7 @@ struct Loaded {
     expansions: Vec<Resource>,
     mutators: Vec<Resource>,
     objects: Vec<Object>,
+    providers: Vec<Provider>,
     scopes: Scopes,
     problems: Vec<Error>,
 }
@@ -44,7 +46,7 @@ pub fn run(args: &ExpandArgs) -> anyhow::Result<ExitStatus> {
         other => return fail(&format!("unrecognized value for format flag: {other}"), &[]),
     };
     let Some(loaded) = load(args) else { return fail("no input data identified", &[]) };
-    let Loaded { expansions, mutators, objects, scopes, mut problems } = loaded;
+    let Loaded { expansions, mutators, objects, providers, scopes, mut problems } = loaded;
     if problems.iter().any(is_error) {
         return fail("error reading: some of the input cannot be used", &problems);
     }
@@ -70,6 +72,31 @@ pub fn run(args: &ExpandArgs) -> anyhow::Result<ExitStatus> {
     let expansion = Expansion::new(&set).with_mutators(&mutators).of_parents(Parent::AsWritten);
     let expansion = expanding(expansion, admission.as_ref());
     let namespaces = Namespaces::of(&objects);
+    let (answering, found) = args.providers.open(&providers);
+    let is_wrong = found.iter().any(is_error);
+    problems.extend(found);
+    if is_wrong {
+        return fail("error expanding resources: providers cannot be asked", &problems);
+    }
+    let expansion = match answering.username() {
+        Some(username) => expansion.with_username(username),
+        None => expansion,
+    };
+    let mut answers = Answers::new();
+    if expansion.may_ask() {
+        asking::gather(&answering, &mut answers, &objects, |object, known| {
+            let (name, namespace) = namespaces.of_object(object);
+            match expansion.with_answers(known).expand(object, name, namespace) {
+                Err(error) => error.questions().clone(),
+                Ok(_) => Questions::default(),
+            }
+        });
+    }
+    problems.extend(answering.problems());
+    let expansion = expansion.with_answers(&answers);
+    if let Err(error) = args.providers.finish(&answering) {
+        return fail(&format!("error expanding resources: {error}"), &problems);
+    }
     let mut resultants = Vec::new();
     for object in &objects {
         let (name, known) = namespaces.of_object(object);
@@ -122,7 +149,7 @@ fn load(args: &ExpandArgs) -> Option<Loaded> {
     }
     let mut loaded = Loaded { problems: input.problems, ..Loaded::default() };
     for document in input.documents {
-        let uses = Uses::POLICIES.with_expansions(true).with_mutators(true);
+        let uses = Uses::POLICIES.with_expansions(true).with_mutators(true).with_providers(true);
         let (resource, problems) = Resource::read_for(&document, uses);
         match resource {
             Some(resource) if resource.is_expansion() => {
@@ -134,6 +161,10 @@ fn load(args: &ExpandArgs) -> Option<Loaded> {
                 loaded.problems.extend(problems);
                 loaded.mutators.push(resource);
                 continue;
+            }
+            Some(Resource::Provider(provider)) => {
+                loaded.problems.extend(problems);
+                loaded.providers.push(provider);
             }
             // Whatever else a policy may be, here it is an object, and mistakes in it are somebody else's.
             _ => {}

@@ -142,12 +142,14 @@ impl Purpose {
         Uses::POLICIES
             .with_mutators(self != Self::Measure)
             .with_expansions(is_judged)
-            .with_providers(is_judged)
+            .with_providers(self != Self::Measure)
     }
 
     /// Whether it matters what is wrong with a document.
     fn asks_about(self, resource: Option<&Resource>, document: &Document) -> bool {
-        self != Self::Mutate || resource.is_none_or(Resource::is_mutator) || !is_policy(resource, document)
+        let is_used =
+            |resource: &Resource| resource.is_mutator() || matches!(resource, Resource::Provider(_));
+        self != Self::Mutate || resource.is_none_or(is_used) || !is_policy(resource, document)
     }
 }
 

@@ -140,9 +140,7 @@ impl Judging<'_> {
         if self.policies.excludes(Process::Webhook, &review) {
             return Questions::default();
         }
-        // What cannot be expanded is told when it is judged.
-        let implied = review.implied(&self.expansion, &world).unwrap_or_default();
-        self.policies.questions(&review, &implied, &world, POINT)
+        self.policies.questions_expanding(&review, &self.expansion, &world, POINT)
     }
 
     pub fn judge(&self, subject: Subject) -> Judged {

@@ -50,6 +50,7 @@ pub fn run(args: &LintArgs) -> anyhow::Result<ExitStatus> {
     problems.extend(mutators.fights(&policies));
     problems.extend(policies.impossible_kinds(&scopes));
     problems.extend(policies.missing_providers());
+    problems.extend(mutators.missing_providers(policies.providers()));
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     problems.extend(policies.idle_exceptions(Some(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX))));
     if !args.webhook_configuration.is_empty() {

@@ -1,5 +1,6 @@
 //! One command per file: read, ask the library, report. What several of them do stands in files beside.
 
+mod asking;
 mod baseline;
 mod bench;
 mod build;

@@ -12,8 +12,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use portcullis::{
     ConstraintTemplate, Decision, EnforcementPoint, Engine, EngineChoice, Mutant, PolicySet, PolicySettings,
-    Resource, Severity,
+    Questions, Resource, Severity,
 };
+use portcullis_providers::Answering;
 use portcullis_report::verify::{MutationResult, Status, Survivor};
 use portcullis_suite::{Case, Test};
 use rayon::prelude::*;
@@ -61,12 +62,20 @@ impl Specimens {
         files: &Files<'_>,
         evaluating: &Evaluating,
         statuses: &[Status],
+        answering: &Answering,
     ) {
         let [Resource::Template(template), constraint] = compiled.resources.as_slice() else { return };
         let Some(engine) = engine_of(&compiled.policies) else { return };
         let passed = test.cases.iter().zip(statuses).filter(|(_, status)| **status == Status::Passed);
         let asked = passed.filter_map(|(case, _)| {
-            let reviewed = review_of(case, compiled, files, &mut Vec::new()).ok()?;
+            let mut reviewed = review_of(case, compiled, files, answering, &mut Vec::new()).ok()?;
+            // What a mutant asks beyond this is unknown, which no case passes by.
+            let mut answers = std::mem::take(&mut reviewed.answers);
+            let (world, point) = (evaluating.untimed(&reviewed.inventory), EnforcementPoint::CommandLine);
+            let Reviewed { review, implied, .. } = &reviewed;
+            let answer = |questions: &Questions| compiled.answer(questions, answering);
+            let _ = compiled.policies.review_asking(review, implied, &world, point, &mut answers, answer);
+            reviewed.answers = answers;
             let said = said(&compiled.policies, &reviewed, case, evaluating).1;
             Some(Asked { case: case.clone(), reviewed, said })
         });
@@ -189,7 +198,7 @@ fn said(
     case: &Case,
     evaluating: &Evaluating,
 ) -> (bool, Vec<String>) {
-    let world = evaluating.untimed(&reviewed.inventory);
+    let world = evaluating.untimed(&reviewed.inventory).with_answers(&reviewed.answers);
     let outcome =
         policies.review_with(&reviewed.review, &reviewed.implied, &world, EnforcementPoint::CommandLine);
     let decision = Decision::from(&outcome);

@@ -7,7 +7,9 @@
 
 use std::io::Write as _;
 
-use portcullis::{Error, ErrorKind, Places, PolicySet, PolicySettings, Resource, Unsupported};
+use portcullis::{
+    Answers, Error, ErrorKind, Places, PolicySet, PolicySettings, Resource, Settled, Unsupported,
+};
 use portcullis_report::mutate::{self, Mutated};
 use portcullis_report::{self as report, ExitStatus, Problem};
 use portcullis_sources::Ignores;
@@ -15,7 +17,7 @@ use rayon::prelude::*;
 
 use crate::args::{MutateArgs, MutateForm};
 use crate::commands::input::{Loaded, Purpose, Sources, SubjectKind, has_errors, load};
-use crate::commands::mutating::{Mutating, as_written};
+use crate::commands::mutating::{Mutating, Outside, as_written, ignored};
 
 /// Mutates, and writes what comes of it.
 pub fn run(args: &MutateArgs) -> anyhow::Result<ExitStatus> {
@@ -30,12 +32,17 @@ pub fn run(args: &MutateArgs) -> anyhow::Result<ExitStatus> {
         ignores: Ignores::default(),
     });
     let places = Places::new(scopes).with_namespace(args.namespace.as_deref());
-    let configs = policies.into_iter().filter(|policy| matches!(policy, Resource::Config(_)));
+    let is_used = |policy: &Resource| matches!(policy, Resource::Config(_) | Resource::Provider(_));
+    let configs = policies.into_iter().filter(is_used);
     let settings = PolicySettings { homes: args.config.homes(None), ..PolicySettings::default() };
     let (configs, found) = PolicySet::from_resources_in(configs, &settings);
     problems.extend(found);
     let (mutating, found) = Mutating::new(&mutators, args.operation, &configs, &inventory, &places);
     problems.extend(found);
+    let (answering, found) = args.providers.open(configs.providers());
+    problems.extend(found);
+    let username = answering.username().cloned();
+    let mut mutating = mutating.with_outside(Outside { answers: Answers::new(), username });
     let mut problems = Unsupported::allowed(args.allow_unsupported).judge(problems);
     if mutators.is_empty() && !has_errors(&problems) {
         let error = Error::new(ErrorKind::NoInput, "no mutators were given");
@@ -55,18 +62,28 @@ pub fn run(args: &MutateArgs) -> anyhow::Result<ExitStatus> {
         problems.push(error.hint("give manifests with `-f`"));
     }
     subjects.sort_by_cached_key(|subject| subject.object.location());
+    let settled: Vec<Settled> =
+        subjects.iter().map(|subject| places.settle(subject.object.clone())).collect();
+    mutating.ask(&answering, &settled);
+    problems.extend(answering.problems());
+    if let Err(error) = args.providers.finish(&answering) {
+        problems.push(Error::new(ErrorKind::Unreadable, error));
+    }
     let results: Vec<Result<Mutated, Error>> = subjects
         .par_iter()
-        .map(|subject| {
-            let settled = places.settle(subject.object.clone());
-            let mutation = mutating.mutate(&settled)?;
-            Ok(as_written(&settled, mutation, &subject.object))
+        .zip(&settled)
+        .map(|(subject, settled)| {
+            let mutation = mutating.mutate(settled)?;
+            Ok(as_written(settled, mutation, &subject.object))
         })
         .collect();
     let mut all = Vec::new();
     for result in results {
         match result {
-            Ok(mutated) => all.push(mutated),
+            Ok(mutated) => {
+                problems.extend(ignored(&mutated.mutation));
+                all.push(mutated);
+            }
             Err(problem) => problems.push(problem),
         }
     }

@@ -1,12 +1,13 @@
 //! What suites say about mutated objects.
 
 use portcullis::{
-    Error, Location, Mutation, MutatorSet, Object, Operation, PatchOperation, Place, PolicySet, Settled,
+    Answers, Error, Location, Mutation, MutatorSet, Object, Operation, PatchOperation, Place, PolicySet,
+    Questions, Settled,
 };
 use portcullis_report::verify::{Failure, Status};
 use serde_json::Value;
 
-use crate::commands::mutating::{Admission, Mutating};
+use crate::commands::mutating::{Admission, Mutating, Outside};
 
 /// How much of a value is shown, in characters.
 const SHOWN: usize = 200;
@@ -18,11 +19,22 @@ pub fn mutate(
     admission: Option<Admission>,
     object: &Object,
     inventory: &[Object],
+    outside: &mut Outside,
+    answer: impl Fn(&Questions) -> Answers,
 ) -> Result<Mutation, Error> {
     let policies = PolicySet::empty();
     let mutating = Mutating::of(mutators.clone(), Operation::Create, &policies, inventory);
-    let mutating = mutating.with_admission(admission);
-    mutating.mutate(&Settled { object: object.clone(), place: Place::AsWritten })
+    let mutating = mutating.with_admission(admission).with_outside(outside.clone());
+    let settled = Settled { object: object.clone(), place: Place::AsWritten };
+    for _ in 0..PolicySet::MAX_ROUNDS {
+        let questions = mutating.questions(&settled, &outside.answers);
+        let found = if questions.is_empty() { Answers::new() } else { answer(&questions) };
+        if found.is_empty() {
+            break;
+        }
+        outside.answers.extend(found);
+    }
+    mutating.with_outside(outside.clone()).mutate(&settled)
 }
 
 /// Whether the mutators made the object that they should; if not, where it is another one, and who made it so.

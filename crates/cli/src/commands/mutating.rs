@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use portcullis::{
-    AdmissionMutators, Error, ErrorKind, Expansion, Inventory, InventoryStore, Mutable, Mutation,
-    MutationLimits, MutatorSet, MutatorStore, Object, Operation, Place, Places, PolicySet, Process, Resource,
-    Review, Settled, World,
+    AdmissionMutators, Answers, Error, ErrorKind, Expansion, Inventory, InventoryStore, Mutable, Mutation,
+    MutationError, MutationLimits, MutatorSet, MutatorStore, Object, Operation, Place, Places, PolicySet,
+    Process, Questions, Resource, Review, Settled, World,
 };
+use portcullis_providers::Answering;
 use portcullis_report::mutate::Mutated;
 use rayon::prelude::*;
 
 use crate::args::OperationArg;
+use crate::commands::asking;
 use crate::commands::input::{Changed, Subject, SubjectKind};
 
 impl From<OperationArg> for Operation {
@@ -90,6 +92,31 @@ pub struct Mutating<'a> {
     policies: &'a PolicySet,
     namespaces: BTreeMap<Arc<str>, Object>,
     operation: Operation,
+    outside: Outside,
+}
+
+/// What mutators ask the world outside.
+#[derive(Clone, Debug, Default)]
+pub struct Outside {
+    /// What is known of it.
+    pub answers: Answers,
+    /// Who makes the requests, if somebody says so.
+    pub username: Option<Arc<str>>,
+}
+
+/// Why an object is not mutated.
+enum NotMutated {
+    ByMutators(Box<MutationError>),
+    Denied(Error, Questions),
+}
+
+impl From<NotMutated> for Error {
+    fn from(why: NotMutated) -> Self {
+        match why {
+            NotMutated::ByMutators(error) => (*error).into(),
+            NotMutated::Denied(error, _) => error,
+        }
+    }
 }
 
 impl<'a> Mutating<'a> {
@@ -120,13 +147,52 @@ impl<'a> Mutating<'a> {
         let known = inventory.iter().filter(|object| object.is_namespace()).cloned();
         let namespaces = Inventory::empty().missing_default_namespace().into_iter().chain(known);
         let namespaces = namespaces.map(|namespace| (namespace.name().clone(), namespace)).collect();
-        Self { set, admission: None, policies, namespaces, operation }
+        Self { set, admission: None, policies, namespaces, operation, outside: Outside::default() }
+    }
+
+    /// With what is known of the world outside.
+    pub fn with_outside(self, outside: Outside) -> Self {
+        Self { outside, ..self }
+    }
+
+    /// Asks all that mutators ask about some objects.
+    pub fn ask(&mut self, answering: &Answering, objects: &[Settled]) {
+        if self.may_ask() {
+            let mut answers = std::mem::take(&mut self.outside.answers);
+            asking::gather(answering, &mut answers, objects, |settled, known| self.questions(settled, known));
+            self.outside.answers = answers;
+        }
+    }
+
+    fn may_ask(&self) -> bool {
+        self.set.may_ask() || self.admission.as_ref().is_some_and(|admission| admission.policies.may_ask())
+    }
+
+    /// What is known of the world outside.
+    pub fn outside(&self) -> &Outside {
+        &self.outside
+    }
+
+    /// What mutators ask about an object, beyond some answers.
+    pub fn questions(&self, settled: &Settled, answers: &Answers) -> Questions {
+        match self.mutate_by(settled, answers) {
+            Err(NotMutated::ByMutators(error)) => error.questions().clone(),
+            Err(NotMutated::Denied(_, questions)) => questions,
+            Ok(_) => Questions::default(),
+        }
     }
 
     /// Mutates an object where it lives.
     pub fn mutate(&self, settled: &Settled) -> Result<Mutation, Error> {
+        Ok(self.mutate_by(settled, &self.outside.answers)?)
+    }
+
+    fn mutate_by(&self, settled: &Settled, answers: &Answers) -> Result<Mutation, NotMutated> {
+        let further_of = |settled: &Settled| {
+            self.mutate_further(settled, answers).map_err(|error| NotMutated::ByMutators(Box::new(error)))
+        };
         let Some(Admission { policies, inventory }) = &self.admission else {
-            return self.mutate_further(settled);
+            return further_of(settled);
         };
         let object = &settled.object;
         let review = Review::settled(settled.clone());
@@ -136,53 +202,65 @@ impl<'a> Mutating<'a> {
             None => review,
         };
         let mut further = None;
-        let mutation = policies.mutate_around(&review, &World::new(inventory), |object| {
-            let mutation = self.mutate_further(&Settled { object: object.clone(), place: settled.place })?;
+        let world = World::new(inventory).with_answers(answers);
+        let mutation = policies.mutate_around(&review, &world, |object| {
+            let mutation = further_of(&Settled { object: object.clone(), place: settled.place })?;
             let object = mutation.object().clone();
             further = Some(mutation);
-            Ok::<_, Error>(object)
+            Ok::<_, NotMutated>(object)
         })?;
         match further {
             Some(further) if mutation.denials.is_empty() => {
                 let left = mutation.object.unwrap_or_else(|| object.clone());
-                Ok(further.among_policies(object.clone(), left, mutation.changed_by))
+                let mutated = further.among_policies(object.clone(), left, mutation.changed_by);
+                Ok(mutated.ignoring(mutation.ignored))
             }
             _ => {
                 let messages: Vec<&str> =
                     mutation.denials.iter().map(|denial| denial.message.as_str()).collect();
                 let error = Error::new(ErrorKind::Mutation, messages.join("; ")).about(object.to_string());
-                Err(match object.location() {
+                let error = match object.location() {
                     Some(location) => error.at(location),
                     None => error,
-                })
+                };
+                Err(NotMutated::Denied(error, mutation.questions))
             }
         }
     }
 
     /// What Gatekeeper's mutators do.
-    fn mutate_further(&self, settled: &Settled) -> Result<Mutation, Error> {
+    fn mutate_further(&self, settled: &Settled, answers: &Answers) -> Result<Mutation, MutationError> {
         let object = &settled.object;
         let mut mutable = Mutable::new(object.clone()).with_operation(self.operation).as_sent();
         let review = Review::settled(settled.clone());
         if self.policies.excludes(Process::MutationWebhook, &review) {
-            return Ok(MutatorSet::empty().mutate(&mutable, MutationLimits::default(), None)?);
+            return MutatorSet::empty().mutate(&mutable, MutationLimits::default(), None);
         }
         let namespace = self.namespaces.get(review.namespace_name());
         if let Some(namespace) = namespace.filter(|_| !object.is_namespace()) {
             mutable = mutable.with_namespace(namespace.clone());
         }
-        Ok(self.set.mutate(&mutable, MutationLimits::default(), None)?)
+        if let Some(username) = &self.outside.username {
+            mutable = mutable.with_username(username.clone());
+        }
+        self.set.mutate_answered(&mutable, MutationLimits::default(), None, answers)
     }
 
     /// Mutates all objects that somebody wrote, among the subjects and in the inventory. Policies and requests
     /// stay: the first are no objects, and an API server has mutated the object of a request already. What
     /// cannot be mutated is taken out.
     pub fn mutate_all(
-        &self,
+        &mut self,
         subjects: &mut Vec<Subject>,
         inventory: &mut Vec<Object>,
         places: &Places,
+        answering: &Answering,
     ) -> Vec<Error> {
+        let written = subjects.iter().filter(|subject| subject.kind == SubjectKind::Object);
+        let written = written.map(|subject| places.settle(subject.object.clone()));
+        if self.may_ask() {
+            self.ask(answering, &written.collect::<Vec<_>>());
+        }
         let mutate = |subject: &Subject| {
             if subject.kind != SubjectKind::Object {
                 return Ok(None);
@@ -198,6 +276,7 @@ impl<'a> Mutating<'a> {
             let object = if subject.kind == SubjectKind::Request { None } else { objects.next() };
             match result {
                 Ok(changed) => {
+                    problems.extend(changed.iter().flat_map(|changed| ignored(&changed.mutation)));
                     known
                         .extend(changed.as_ref().map(|changed| changed.mutation.object().clone()).or(object));
                     subject.mutated = changed;
@@ -210,6 +289,18 @@ impl<'a> Mutating<'a> {
         (*subjects, *inventory) = (left, known);
         problems
     }
+}
+
+/// A warning for each thing that did not work with an object, and does not count because its `failurePolicy` says so.
+pub fn ignored(mutation: &Mutation) -> impl Iterator<Item = Error> {
+    mutation.ignored().map(|what| {
+        let message = format!("what does not work does not count, as `failurePolicy` says: {what}");
+        let warning = Error::warning(ErrorKind::Mutation, message).about(mutation.original().to_string());
+        match mutation.original().location() {
+            Some(location) => warning.at(location),
+            None => warning,
+        }
+    })
 }
 
 /// What came of an object, with the namespace that its own text names.

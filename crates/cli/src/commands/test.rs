@@ -14,7 +14,7 @@ use std::sync::Arc;
 use portcullis::{
     Answers, ConstraintKey, Document, EnforcementAction, Error, ErrorKind, ExceptionInfo, Expansion,
     ExpansionSet, InventoryStore, Location, MutatorSet, Object, ObjectKey, Parent, Places, PolicySet,
-    PolicySettings, Questions, Resource, Unsupported, parameter_type_warnings,
+    PolicySettings, Resource, Unsupported, parameter_type_warnings,
 };
 use portcullis_audit::implying::Expand;
 use portcullis_report::Explained;
@@ -27,6 +27,7 @@ use portcullis_sources::{Ignores, prepared};
 use rayon::prelude::*;
 
 use crate::args::{FailOn, TestArgs};
+use crate::commands::asking;
 use crate::commands::baseline::Baseline;
 use crate::commands::cluster::{self, Cluster};
 use crate::commands::evaluation::Evaluating;
@@ -35,7 +36,7 @@ use crate::commands::fixing;
 use crate::commands::idle::{Idle, is_asked};
 use crate::commands::input::{Given, Loaded, Purpose, Sources, Subject, SubjectKind, has_errors, load};
 use crate::commands::judging::{Explains, FixesOf, Judged, Judging, POINT};
-use crate::commands::mutating::{Admission, Mutating, compile, expanding, is_admission};
+use crate::commands::mutating::{Admission, Mutating, Outside, compile, expanding, is_admission};
 use crate::commands::progress::Progress;
 use crate::commands::rules::{Asked, Rules};
 use crate::commands::second::{Second, Tally, not_compared};
@@ -266,23 +267,6 @@ fn add_policies(loaded: &mut Loaded, cluster: &Cluster, args: &TestArgs) -> anyh
     Ok(())
 }
 
-/// So many objects ask together.
-const ASKING: usize = 512;
-
-/// What some objects ask of the world outside, in their order.
-fn questions(judging: &Judging<'_>, subjects: &[Subject], answers: &Answers) -> Questions {
-    let asked: Vec<Questions> =
-        subjects.par_iter().map(|subject| judging.questions(subject, answers)).collect();
-    let mut all = Questions::default();
-    for question in asked.iter().flat_map(Questions::iter) {
-        // Those that there is no room for are asked next time.
-        if all.ask(question.clone()).is_err() {
-            break;
-        }
-    }
-    all
-}
-
 fn judge(
     loaded: Loaded,
     args: &TestArgs,
@@ -326,6 +310,9 @@ fn judge(
     problems.extend(duplicates(&subjects, &places));
     // Of two of the same name the last one counts.
     let known = || -> Vec<Object> { of_cluster.iter().chain(&inventory).cloned().collect() };
+    let (answering, found) = args.providers.open(policies.providers());
+    problems.extend(found);
+    let mut answers = Answers::new();
     let (mutators, admission, parents) = if args.mutate {
         let (mutating, found) = Mutating::new(&mutators, args.operation, &policies, &known(), &places);
         problems.extend(Unsupported::allowed(args.allow_unsupported).judge(found));
@@ -334,8 +321,11 @@ fn judge(
             problems.push(warning.hint("give them with `-f` or `--policies`, or leave out `--mutate`"));
         }
         // What cannot be mutated is not let into a cluster, and so not judged.
-        let found = mutating.mutate_all(&mut subjects, &mut inventory, &places);
-        is_unread |= !found.is_empty();
+        let username = answering.username().cloned();
+        let mut mutating = mutating.with_outside(Outside { answers: Answers::new(), username });
+        let found = mutating.mutate_all(&mut subjects, &mut inventory, &places, &answering);
+        answers = mutating.outside().answers.clone();
+        is_unread |= has_errors(&found);
         problems.extend(found);
         (mutating.set, mutating.admission, Parent::Mutated)
     } else {
@@ -389,6 +379,10 @@ fn judge(
         tally.as_ref().map(|tally| Second::new(policies, evaluating.timeout(), tally).with(inventory));
     let expansion = Expansion::new(&expansions).with_mutators(&mutators).of_parents(parents);
     let expansion = expanding(expansion, admission.as_ref());
+    let expansion = match answering.username() {
+        Some(username) => expansion.with_username(username),
+        None => expansion,
+    };
     let asked: Vec<ConstraintKey> = policies
         .constraints()
         .map(|info| info.key().clone())
@@ -401,8 +395,6 @@ fn judge(
         }
     }
     let has_inline_ignores = args.allow_inline_ignores;
-    let (answering, found) = args.providers.open(policies.providers());
-    problems.extend(found);
     let mut judging = Judging {
         policies,
         expansion,
@@ -411,7 +403,7 @@ fn judge(
         places,
         default,
         evaluating,
-        answers: Answers::new(),
+        answers,
         has_inline_ignores,
         asked,
         idle: args.verbose.then(Idle::default),
@@ -426,20 +418,14 @@ fn judge(
             (false, false) => Explains::Nothing,
         },
     };
-    if judging.policies.may_ask() {
-        // Of many objects at once, so that each provider is asked once.
-        let mut answers = Answers::new();
-        for some in subjects.chunks(ASKING) {
-            let found = answering.gather(None, |found| {
-                let mut known = answers.clone();
-                known.extend(found.clone());
-                questions(&judging, some, &known)
-            });
-            answers.extend(found);
-        }
+    if judging.policies.may_ask() || judging.expansion.may_ask() {
+        let mut answers = std::mem::take(&mut judging.answers);
+        asking::gather(&answering, &mut answers, &subjects, |subject, known| {
+            judging.questions(subject, known)
+        });
         judging.answers = answers;
-        problems.extend(answering.problems());
     }
+    problems.extend(answering.problems());
     if let Err(error) = args.providers.finish(&answering) {
         problems.push(Error::new(ErrorKind::Unreadable, error));
     }

@@ -27,7 +27,7 @@ use rayon::prelude::*;
 use crate::args::{Selection, VerifyArgs};
 use crate::commands::evaluation::Evaluating;
 use crate::commands::mutants::Specimens;
-use crate::commands::mutating::Admission;
+use crate::commands::mutating::{Admission, Outside};
 use crate::commands::rego_tests;
 use crate::commands::second::{Second, Tally};
 use crate::commands::{mutated, mutating, templates};
@@ -326,7 +326,7 @@ impl Runner<'_> {
                 result.parts = test.cases.iter().map(case).collect();
                 if let Some(specimens) = self.specimens {
                     let statuses: Vec<Status> = result.parts.iter().map(|case| case.status).collect();
-                    specimens.keep(test, &compiled, &files, &self.evaluating, &statuses);
+                    specimens.keep(test, &compiled, &files, &self.evaluating, &statuses, self.answering);
                 }
             }
         }
@@ -374,7 +374,7 @@ impl Files<'_> {
 
 impl Files<'_> {
     /// The answers of providers in a file.
-    fn answers(&self, path: &str, by: &Location) -> Result<Answers, Failure> {
+    fn answers(&self, path: &str, by: &Location) -> Result<Recorded, Failure> {
         let file = self.directory.join(path);
         if read::elsewhere::leads_out(self.directory, &file) {
             let message = format!("the answers `{path}` are not read: they lie outside of what was fetched");
@@ -386,7 +386,7 @@ impl Files<'_> {
             Recorded::read(&text).map_err(|error| error.to_string())
         });
         let error = |error: String| broken(by, format!("the answers of providers in `{path}`: {error}"), &[]);
-        recorded.map(|recorded| recorded.answers().clone()).map_err(error)
+        recorded.map_err(error)
     }
 }
 
@@ -437,6 +437,18 @@ impl Compiled {
             answers: Recorded::default(),
             resources: Vec::new(),
         }
+    }
+
+    /// What is known of some questions: what the test says itself counts more.
+    pub(super) fn answer(&self, questions: &Questions, answering: &Answering) -> Answers {
+        let mut known = self.answers.answer(questions);
+        let mut open = Questions::default();
+        for question in questions.iter().filter(|question| !known.answers(question)) {
+            // As many as there were before.
+            let _ = open.ask(question.clone());
+        }
+        known.extend(answering.answer(&open, None));
+        known
     }
 
     /// The policies as they are in Rego, if that is what is run or could be.
@@ -728,7 +740,7 @@ fn run_case(
     let Some(compiled) = compiled else { return result };
     let policies = &compiled.policies;
     let mut warnings = Vec::new();
-    let found = review_of(case, compiled, files, &mut warnings);
+    let found = review_of(case, compiled, files, runner.answering, &mut warnings);
     result.problems = Problem::all(&warnings);
     match found {
         Err(failure) => result.failures.push(failure),
@@ -738,20 +750,10 @@ fn run_case(
             let unmet = case.assertions.iter().filter_map(|assertion| check_said(assertion, &denied));
             result.failures = otherwise.into_iter().chain(unmet).collect();
         }
-        Ok(Reviewed { review, implied, inventory, otherwise, .. }) => {
+        Ok(Reviewed { review, implied, inventory, mut answers, otherwise, .. }) => {
             let deadline = runner.evaluating.deadline();
             let world = runner.evaluating.world(&inventory, &deadline);
-            let mut answers = Answers::new();
-            let answer = |questions: &Questions| {
-                let mut known = compiled.answers.answer(questions);
-                let mut open = Questions::default();
-                for question in questions.iter().filter(|question| !known.answers(question)) {
-                    // As many as there were before.
-                    let _ = open.ask(question.clone());
-                }
-                known.extend(runner.answering.answer(&open, None));
-                known
-            };
+            let answer = |questions: &Questions| compiled.answer(questions, runner.answering);
             let watched = runner.coverage.map_or(world, |coverage| world.with_coverage(coverage));
             let point = EnforcementPoint::CommandLine;
             let outcome = policies.review_asking(&review, &implied, &watched, point, &mut answers, answer);
@@ -861,6 +863,8 @@ pub(super) struct Reviewed {
     pub(super) implied: Vec<Review>,
     /// What it may be compared with.
     pub(super) inventory: Inventory,
+    /// What mutators asked, and was answered.
+    pub(super) answers: Answers,
     /// That the mutators made another object than they should.
     pub(super) otherwise: Option<Failure>,
     /// Why mutating admission policies deny it.
@@ -881,9 +885,13 @@ pub(super) fn review_of(
     case: &Case,
     compiled: &Compiled,
     files: &Files<'_>,
+    answering: &Answering,
     warnings: &mut Vec<Error>,
 ) -> Result<Reviewed, Failure> {
     let at = &case.location;
+    let answer = |questions: &Questions| compiled.answer(questions, answering);
+    let username = answering.username().cloned();
+    let mut outside = Outside { answers: Answers::new(), username: username.clone() };
     let mut objects = Vec::new();
     for path in &case.inventory {
         let documents = files.read(path, "inventory", at, warnings)?;
@@ -903,7 +911,6 @@ pub(super) fn review_of(
     let object = Object::under_test(document.clone()).map_err(|error| unusable(&[error]))?;
     let is_request = &*object.gvk().kind == "AdmissionReview" && &*object.gvk().group == "admission.k8s.io";
     let inventory: Inventory = objects.iter().cloned().collect();
-    let world = World::new(&inventory);
     let (mut otherwise, mut denied) = (None, Vec::new());
     if case.mutated.is_some() && compiled.mutators.is_none() {
         let message = "nothing mutates the object of this case: its test names no `mutators` and no mutating admission policy";
@@ -934,7 +941,8 @@ pub(super) fn review_of(
         let mut object = object;
         let mut expansion = Expansion::new(&compiled.expansions);
         if let Some(Changing { mutators, .. }) = changing {
-            match mutated::mutate(mutators, admission.clone(), &object, &objects) {
+            let of_server = admission.clone();
+            match mutated::mutate(mutators, of_server, &object, &objects, &mut outside, answer) {
                 Err(error) if compiled.is_about_admission => {
                     denied.push(error.message().to_owned());
                     otherwise = case.mutated.as_ref().map(|path| {
@@ -959,19 +967,36 @@ pub(super) fn review_of(
             }
             expansion = expansion.with_mutators(mutators).of_parents(Parent::Mutated);
             expansion = mutating::expanding(expansion, admission.as_ref());
+            if let Some(username) = &username {
+                expansion = expansion.with_username(username);
+            }
         }
         let review = Review::as_written(object);
         // Of a namespace that nobody made, mutators could not know the labels.
         let default = inventory.missing_default_namespace();
         let default = default.filter(|default| **default.name() == *review.namespace_name());
-        let implied = match default.filter(|_| compiled.mutators.is_some()) {
-            Some(default) => review.clone().with_namespace(default).implied(&expansion, &world),
-            None => review.implied(&expansion, &world),
+        let known = match default.filter(|_| compiled.mutators.is_some()) {
+            Some(default) => &review.clone().with_namespace(default),
+            None => &review,
+        };
+        let mut rounds = 0;
+        let implied = loop {
+            let world = World::new(&inventory).with_answers(&outside.answers);
+            let implied = known.implied(&expansion, &world);
+            let found = match &implied {
+                Err(error) if rounds < PolicySet::MAX_ROUNDS => answer(error.questions()),
+                _ => Answers::new(),
+            };
+            if found.is_empty() {
+                break implied;
+            }
+            rounds += 1;
+            outside.answers.extend(found);
         };
         let implied = implied.map_err(|error| unusable(&[error.to_error()]))?;
         (review, implied)
     };
-    Ok(Reviewed { review, implied, inventory, otherwise, denied })
+    Ok(Reviewed { review, implied, inventory, answers: outside.answers, otherwise, denied })
 }
 
 /// Whether an assertion holds; if not, what came instead.

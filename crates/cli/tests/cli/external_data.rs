@@ -244,3 +244,96 @@ violation contains {"msg": msg} if {
     let run = run_in(folder.path(), &["lint", "policies", "-W"]).exits_with(0);
     assert!(!run.shown().contains("provider `"), "{}", run.shown());
 }
+
+fn mutator(external: &Value) -> String {
+    let mutator = json!({
+        "apiVersion": "mutations.gatekeeper.sh/v1", "kind": "Assign", "metadata": {"name": "owner"},
+        "spec": {
+            "applyTo": [{"groups": [""], "versions": ["v1"], "kinds": ["Pod"]}],
+            "location": "spec.owner",
+            "parameters": {"assign": {"externalData": external}},
+        },
+    });
+    format!("{mutator}\n")
+}
+
+#[test]
+fn mutators_ask_and_what_nobody_answers_is_unknown() {
+    let provider = TestProvider::echo();
+    let folder = folder(Some(provider.manifest("people", 5)), CAREFUL, &pods(3, 3));
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let by_user = json!({"provider": "people", "dataSource": "Username"});
+    write("policies/mutator.yaml", &mutator(&by_user));
+    let mutate = |more: &[&str]| {
+        run_in(folder.path(), &[&["mutate", "-m", "policies", "pods.yaml", "-o", "json"], more].concat())
+    };
+    let run = mutate(&[]).exits_with(2);
+    assert!(run.shown().contains("nobody says who that is"), "{}", run.shown());
+    let run = mutate(&["--username", "ann"]).exits_with(2);
+    assert!(run.shown().contains("nobody says what provider `people` answers of `ann`"), "{}", run.shown());
+    let live = mutate(&["--username", "ann", "--record-provider-answers", "answers.yaml"]).exits_with(0);
+    assert_eq!(
+        (live.stdout.matches("v:ann").count() >= 3, provider.take_asked().len()),
+        (true, 1),
+        "{}",
+        live.shown()
+    );
+    let again = mutate(&["--username", "ann", "--provider-answers", "answers.yaml"]).exits_with(0);
+    assert_eq!((again.stdout, provider.take_asked().len()), (live.stdout, 0));
+    // What does not count is told.
+    let ignoring = json!({"provider": "people", "dataSource": "Username", "failurePolicy": "Ignore"});
+    write("policies/mutator.yaml", &mutator(&ignoring));
+    write("answers.yaml", "providers: {people: {ann: {systemError: is down}}}");
+    let run = mutate(&["--username", "ann", "--provider-answers", "answers.yaml"]).exits_with(0);
+    assert!(run.shown().contains("does not count") && run.shown().contains("is down"), "{}", run.shown());
+    let judged = ["--mutate", "--username", "ann", "--provider-answers", "answers.yaml"];
+    // Warnings are not for `-q`.
+    let run =
+        run_in(folder.path(), &[&["test", "--policies", "policies", "pods.yaml"], &judged[..]].concat());
+    assert!(run.shown().contains("does not count"), "{}", run.shown());
+    write("policies/mutator.yaml", &mutator(&by_user));
+    let run = test(folder.path(), &judged).exits_with(2);
+    assert!(run.shown().contains("cannot be mutated by Assign/owner"), "{}", run.shown());
+}
+
+#[test]
+fn rights_are_taken_from_a_file_or_unknown() {
+    let kind = |kind: &str, name: &str, spec: Value| json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": kind, "metadata": {"name": name}, "spec": spec});
+    let policy = kind(
+        "ValidatingAdmissionPolicy",
+        "rights",
+        json!({
+            "matchConstraints": {"resourceRules": [
+                {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"]},
+            ]},
+            "validations": [{
+                "expression": "authorizer.group('').resource('secrets').namespace(request.namespace).check('get').allowed()",
+                "message": "needs secrets",
+            }],
+        }),
+    );
+    let binding = kind(
+        "ValidatingAdmissionPolicyBinding",
+        "rights",
+        json!({"policyName": "rights", "validationActions": ["Deny"]}),
+    );
+    let folder = folder(None, CAREFUL, &pods(2, 2));
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("policies/policy.yaml", &format!("{policy}\n---\n{binding}\n"));
+    let run = test(folder.path(), &[]).exits_with(2);
+    let asked = r#"nobody says whether user "" may "get" "secrets" in namespace "shop""#;
+    assert!(run.shown().contains(asked), "{}", run.shown());
+    for (allowed, status) in [(true, 0), (false, 1)] {
+        write(
+            "rights.yaml",
+            &format!("access:\n- {{verb: get, resource: secrets, namespace: shop, allowed: {allowed}}}\n"),
+        );
+        test(folder.path(), &["--provider-answers", "rights.yaml"]).exits_with(status);
+    }
+    write(
+        "rights.yaml",
+        "access:\n- {verb: get, resource: secrets, namespace: shop, failure: the cluster is gone}\n",
+    );
+    let run = test(folder.path(), &["--provider-answers", "rights.yaml"]);
+    assert!(run.stdout.contains("which cannot say: the cluster is gone"), "{}", run.shown());
+}

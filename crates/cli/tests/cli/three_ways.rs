@@ -232,7 +232,9 @@ fn command_line_and_webhook_change_objects_alike() {
         mutates: true,
     };
     let serving = load(&paths).unwrap().serving;
+    let nothing = portcullis::Answers::new();
     let mutating = Mutating {
+        answers: &nothing,
         limits: portcullis::MutationLimits::default(),
         deadline: Instant::now() + Duration::from_mins(1),
         max_patch: 3 << 20,
@@ -257,7 +259,8 @@ fn command_line_and_webhook_change_objects_alike() {
         let body = request.to_string();
         let (envelope, refusal) = Envelope::read(body.as_bytes(), &BodyHead::of(body.as_bytes()));
         assert!(refusal.is_none(), "{refusal:?}");
-        let answer = mutate(body.as_bytes(), &envelope, &serving, &Own::default(), Ok(None), &mutating);
+        let answer =
+            mutate(body.as_bytes(), &envelope, &serving, &Own::default(), Ok(None), &mutating).answer;
         match (&answer.patch, answer.is_allowed()) {
             (Some(patch), true) => {
                 by_webhook.push(patched(&object, &serde_json::from_slice(patch.json()).unwrap()));

@@ -276,7 +276,7 @@ impl Writer {
                 self.ask_soon();
                 false
             }
-            Purpose::Exceptions | Purpose::Mutators(_) | Purpose::ExpansionTemplates => {
+            Purpose::Exceptions | Purpose::Mutators(_) | Purpose::ExpansionTemplates | Purpose::Providers => {
                 self.may_be_absent(purpose)
             }
             Purpose::Templates | Purpose::Namespaces | Purpose::Definitions => false,
@@ -331,7 +331,8 @@ impl Writer {
             | Purpose::Exceptions
             | Purpose::Constraints(_)
             | Purpose::Mutators(_)
-            | Purpose::ExpansionTemplates => {
+            | Purpose::ExpansionTemplates
+            | Purpose::Providers => {
                 let Some(watched) = self.watches.get(purpose) else { return };
                 let resource = watched.resource.clone();
                 let mut ingested = Vec::new();
@@ -361,7 +362,8 @@ impl Writer {
             | Purpose::Exceptions
             | Purpose::Constraints(_)
             | Purpose::Mutators(_)
-            | Purpose::ExpansionTemplates => {
+            | Purpose::ExpansionTemplates
+            | Purpose::Providers => {
                 let Some(watched) = self.watches.get(purpose) else { return };
                 let (resource, mut ingested) = (watched.resource.clone(), Vec::new());
                 if let Some(text) = item.content.text() {
@@ -393,7 +395,8 @@ impl Writer {
             | Purpose::Exceptions
             | Purpose::Constraints(_)
             | Purpose::Mutators(_)
-            | Purpose::ExpansionTemplates => {
+            | Purpose::ExpansionTemplates
+            | Purpose::Providers => {
                 self.policies.remove(purpose, name);
             }
         }

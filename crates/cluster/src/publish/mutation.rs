@@ -1,4 +1,4 @@
-//! Mutators and expansion templates: in which version they are watched, and whether it is known which there are.
+//! Mutators, expansion templates and Providers: in which version they are watched, and whether it is known which there are.
 //!
 //! A kind that is not installed has no objects, and that is all there is to know. A kind that may not be listed, or that its API server does
 //! not serve though its CRD is there, has some that nobody knows.
@@ -19,7 +19,8 @@ impl Writer {
         let uses = self.options.uses;
         let mutators = MutatorKind::ALL.iter().filter(|_| uses.mutators).copied().map(Purpose::Mutators);
         let expansions = uses.expansions.then_some(Purpose::ExpansionTemplates);
-        for purpose in mutators.chain(expansions) {
+        let providers = uses.providers.then_some(Purpose::Providers);
+        for purpose in mutators.chain(expansions).chain(providers) {
             let Some(discovery) = &self.kinds.discovery else { return };
             let served = served(discovery, &purpose.resource());
             match (self.watches.get(&purpose), served) {

@@ -39,6 +39,7 @@ pub(super) enum Identity {
     Exception(Arc<str>),
     Mutator(MutatorKey),
     ExpansionTemplate(Arc<str>),
+    Provider(Arc<str>),
 }
 
 impl Identity {
@@ -53,6 +54,7 @@ impl Identity {
             Resource::Exception(exception) => Some(Self::Exception(exception.name().clone())),
             Resource::Mutator(mutator) => Some(Self::Mutator(mutator.key().clone())),
             Resource::ExpansionTemplate(template) => Some(Self::ExpansionTemplate(template.name().clone())),
+            Resource::Provider(provider) => Some(Self::Provider(provider.name.clone())),
             Resource::Rejected(resource) => Self::of(resource),
             _ => None,
         }
@@ -68,6 +70,7 @@ impl Identity {
             Self::Exception(name) => format!("PolicyException/{name}"),
             Self::Mutator(key) => key.to_string(),
             Self::ExpansionTemplate(name) => format!("ExpansionTemplate/{name}"),
+            Self::Provider(name) => format!("Provider/{name}"),
         }
     }
 }
@@ -86,7 +89,8 @@ pub(super) struct News {
 impl News {
     /// What an object of a kind is about.
     fn of(purpose: &Purpose) -> Self {
-        let mutation = purpose.family() == Family::Mutation;
+        // Providers are there for policies.
+        let mutation = purpose.family() == Family::Mutation && *purpose != Purpose::Providers;
         Self { policies: !mutation, mutation }
     }
 
@@ -253,6 +257,7 @@ impl Policies {
             Identity::Config(name) => Change::RemoveConfig(name),
             Identity::SyncSet(name) => Change::RemoveSyncSet(name),
             Identity::Exception(name) => Change::RemoveException(name),
+            Identity::Provider(name) => Change::RemoveProvider(name),
             Identity::Mutator(key) => return self.mutator_store.remove(&key),
             Identity::ExpansionTemplate(name) => {
                 self.expansion_store.apply(ExpansionChange::Remove(name));

@@ -186,6 +186,7 @@ impl Writer {
                 Identity::Config(_)
                 | Identity::SyncSet(_)
                 | Identity::Exception(_)
+                | Identity::Provider(_)
                 | Identity::Mutator(_)
                 | Identity::ExpansionTemplate(_),
             )

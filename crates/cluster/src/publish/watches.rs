@@ -29,6 +29,7 @@ pub(super) enum Purpose {
     Inventory(ApiResource),
     Mutators(MutatorKind),
     ExpansionTemplates,
+    Providers,
     /// Of a kind of Gatekeeper's that nothing is done for, to say so.
     Unsupported(ApiResource),
 }
@@ -39,7 +40,7 @@ pub(super) enum Family {
     Fixed,
     Constraints,
     Inventory,
-    /// What changes objects, or makes others of them.
+    /// What changes objects, makes others of them, or is asked by policies: each in the version that is served.
     Mutation,
     Unsupported,
 }
@@ -64,7 +65,7 @@ impl Purpose {
             | Self::Definitions => Family::Fixed,
             Self::Constraints(_) => Family::Constraints,
             Self::Inventory(_) => Family::Inventory,
-            Self::Mutators(_) | Self::ExpansionTemplates => Family::Mutation,
+            Self::Mutators(_) | Self::ExpansionTemplates | Self::Providers => Family::Mutation,
             Self::Unsupported(_) => Family::Unsupported,
         }
     }
@@ -81,6 +82,7 @@ impl Purpose {
             Self::Constraints(kind) => ApiResource::constraints(kind),
             Self::Mutators(kind) => ApiResource::mutators(*kind),
             Self::ExpansionTemplates => ApiResource::expansion_templates(),
+            Self::Providers => ApiResource::providers(),
             Self::Inventory(resource) | Self::Unsupported(resource) => resource.clone(),
         }
     }
@@ -95,18 +97,19 @@ impl Purpose {
             | Self::Exceptions
             | Self::Constraints(_)
             | Self::Mutators(_)
-            | Self::ExpansionTemplates => As::Texts,
+            | Self::ExpansionTemplates
+            | Self::Providers => As::Texts,
         }
     }
 
     /// Whether it can be given up: what is not known of it then is an error of who reads it. Policies and ExpansionTemplates cannot;
     /// without them it is not known what to judge by. Mutators can while nothing is known of them: nothing is mutated then, and what was
-    /// known stays in force, as of policies. Exceptions can at any time: none is in force then, so that what they let pass is denied. One
+    /// known stays in force, as of policies. So can Providers: who asks one that is not known gets no answer. Exceptions can at any time: none is in force then, so that what they let pass is denied. One
     /// that was taken away and is not seen to be must not let pass for ever.
     fn may_be_given_up(&self, progress: Progress) -> bool {
         match self {
             Self::Namespaces | Self::Inventory(_) | Self::Exceptions => true,
-            Self::Mutators(_) => progress == Progress::Listing,
+            Self::Mutators(_) | Self::Providers => progress == Progress::Listing,
             Self::Templates
             | Self::Configs
             | Self::SyncSets

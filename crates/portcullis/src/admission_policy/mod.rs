@@ -44,7 +44,7 @@ use crate::api::cel::FailurePolicy;
 use crate::error::Error;
 use crate::names::{AdmissionPolicyKey, Gvk};
 use crate::object::Object;
-use crate::program::{EvaluationError, PolicyAnswer, PolicyProgram, PolicyView};
+use crate::program::{Asking, EvaluationError, PolicyAnswer, PolicyProgram, PolicyView};
 use crate::value::{self, Value};
 
 /// A policy that may be bound.
@@ -123,6 +123,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) inventory: &'a Value,
     pub(crate) limits: Limits,
     pub(crate) watch: Option<&'a dyn Watch>,
+    /// What expressions ask about rights, and what is known of it.
+    pub(crate) asking: &'a Asking<'a>,
 }
 
 /// What a policy says of a request by one of its bindings.
@@ -210,7 +212,7 @@ impl BoundPolicy {
                 return (BoundAnswer::Misconfigured { message, of_binding: true }, 0);
             }
         };
-        let (mut answers, mut cost) = (Vec::new(), 0_u64);
+        let (mut answers, mut cost, mut unknown) = (Vec::new(), 0_u64, None);
         for params in &params {
             let view = PolicyView {
                 request: &seen.request,
@@ -220,13 +222,23 @@ impl BoundPolicy {
                 params,
                 limits: around.limits,
                 watch: around.watch,
+                asking: around.asking,
             };
             let (answer, spent) = self.policy.program.evaluate(&view);
             cost = cost.saturating_add(spent);
             match answer {
                 Ok(answer) => answers.push(answer),
-                Err(error) => return (BoundAnswer::Unknown(error), cost),
+                Err(error) => {
+                    unknown = unknown.or(Some(error));
+                    // With other parameters more may be asked, which is asked at once.
+                    if !around.asking.is_open() {
+                        break;
+                    }
+                }
             }
+        }
+        if let Some(error) = unknown {
+            return (BoundAnswer::Unknown(error), cost);
         }
         (BoundAnswer::Judged(answers), cost)
     }

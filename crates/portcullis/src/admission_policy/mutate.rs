@@ -92,6 +92,11 @@ impl MutatingPolicies {
         self.bound.is_empty()
     }
 
+    /// Whether one of them may ask the world outside.
+    pub(crate) fn may_ask(&self) -> bool {
+        self.bound.iter().any(|bound| bound.policy.program.may_ask())
+    }
+
     /// Asks all of them about a request, and about the object once more as `between` leaves it, which stands for the
     /// webhooks that an API server calls after them.
     pub(crate) fn mutate<E>(
@@ -166,6 +171,10 @@ impl<'r> Run<'r> {
                     Err(Trouble::Refused(denied)) => {
                         let message = of(bound, &denied.message, true);
                         self.mutated.denied.push(Denied { message, ..denied });
+                        // What those behind it would ask rests on what it makes of the object.
+                        if self.around.asking.is_open() {
+                            return asked;
+                        }
                     }
                 }
             }
@@ -175,7 +184,8 @@ impl<'r> Run<'r> {
 
     fn fail(&mut self, bound: &BoundPolicy, message: &str, reason: &'static str, of_binding: bool) {
         if bound.policy.failure_policy() == FailurePolicy::Ignore {
-            self.mutated.ignored.push(message.to_owned());
+            let (policy, binding) = (&bound.policy.key.name, &bound.binding.name);
+            self.mutated.ignored.push(format!("MutatingAdmissionPolicy/{policy}/{binding}: {message}"));
             return;
         }
         let message = of(bound, message, of_binding);
@@ -241,6 +251,7 @@ impl<'r> Run<'r> {
             params,
             limits: self.around.limits,
             watch: self.around.watch,
+            asking: self.around.asking,
         })
     }
 

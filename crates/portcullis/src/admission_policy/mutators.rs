@@ -190,6 +190,12 @@ impl AdmissionMutators {
         Err(denied(messages.join("; ")))
     }
 
+    /// Whether some of them may ask the world outside, such as about rights.
+    #[must_use]
+    pub fn may_ask(&self) -> bool {
+        self.policies.may_ask()
+    }
+
     pub(crate) fn compiled(&self) -> &MutatingPolicies {
         &self.policies
     }

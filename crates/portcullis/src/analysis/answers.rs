@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use portcullis_rego_syntax::ast::{Expr, ExprKind};
+use portcullis_rego_syntax::ast::{Expr, ExprKind, RefArg};
 use portcullis_rego_syntax::visit::{self, Visitor};
 use portcullis_value::ProviderFailure;
 
@@ -12,7 +12,8 @@ use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::source::Location;
 
-/// What of an answer a policy looks at: by its text, without comments.
+/// What of an answer a policy looks at: which fields its tree names where something is looked into, compared or asked for. Words of
+/// messages, comments and of what it makes are no look.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Looks {
     /// `errors`.
@@ -22,14 +23,35 @@ pub(crate) struct Looks {
 }
 
 impl Looks {
-    pub(crate) fn of<'t>(texts: impl Iterator<Item = &'t str>) -> Self {
+    pub(crate) fn of(modules: &[ParsedModule<'_>]) -> Self {
         let mut looks = Self::default();
-        for line in texts.flat_map(str::lines) {
-            let code = line.split('#').next().unwrap_or_default();
-            looks.of_all |= code.contains("system_error") || code.contains("status_code");
-            looks.errors |= code.contains("errors");
+        for parsed in modules {
+            visit::walk_module(&mut looks, &parsed.module);
         }
         looks
+    }
+
+    fn field(&mut self, name: &str) {
+        match name {
+            "errors" => self.errors = true,
+            "system_error" | "status_code" => self.of_all = true,
+            _ => {}
+        }
+    }
+
+    /// A text that stands for a field, by itself or in a list.
+    fn named_by(&mut self, expr: &Expr) {
+        match &expr.peeled().kind {
+            ExprKind::String(name) => self.field(name),
+            ExprKind::Array(items) | ExprKind::Set(items) => {
+                for item in items {
+                    if let Some(name) = item.peeled().as_string() {
+                        self.field(name);
+                    }
+                }
+            }
+            _ => {}
+        }
     }
 
     /// Whether a failure is something that it looks at.
@@ -38,6 +60,42 @@ impl Looks {
             ProviderFailure::OfAll => self.of_all,
             ProviderFailure::Silence => self.of_all || self.errors,
         }
+    }
+}
+
+/// Calls whose texts are for people.
+const OF_MESSAGES: &[&str] = &["sprintf", "print", "trace", "concat", "format_int"];
+
+impl<'a> Visitor<'a> for Looks {
+    fn visit_expr(&mut self, expr: &'a Expr) {
+        match &expr.kind {
+            ExprKind::Call(call) if !call.name().is_some_and(|name| OF_MESSAGES.contains(&&*name)) => {
+                for argument in &call.args {
+                    self.named_by(argument);
+                }
+            }
+            ExprKind::Binary(binary) => {
+                for side in [&binary.lhs, &binary.rhs] {
+                    self.named_by(side);
+                    // `{"errors": found} = answer`.
+                    if let ExprKind::Object(entries) = &side.peeled().kind {
+                        for entry in entries {
+                            self.named_by(&entry.key);
+                        }
+                    }
+                }
+            }
+            ExprKind::Membership(membership) => self.named_by(&membership.collection),
+            _ => {}
+        }
+        visit::walk_expr(self, expr);
+    }
+
+    fn visit_ref_arg(&mut self, arg: &'a RefArg) {
+        if let Some(name) = arg.as_str() {
+            self.field(name);
+        }
+        visit::walk_ref_arg(self, arg);
     }
 }
 

@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 
-use super::WITHOUT_DATA;
 use super::matching::Match;
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
@@ -89,8 +88,38 @@ pub(crate) enum Action {
 pub(crate) enum Assigned {
     Value(Value),
     Metadata(MetadataField),
+    External(Arc<ExternalData>),
     /// None or several: it is refused.
     Unclear,
+}
+
+/// What a provider of external data says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ExternalData {
+    pub(crate) provider: Arc<str>,
+    pub(crate) key: KeySource,
+    pub(crate) on_failure: OnFailure,
+}
+
+/// What a provider is asked about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum KeySource {
+    /// What is at the location before; an empty text if nothing is.
+    #[default]
+    ValueAtLocation,
+    /// Who makes the request.
+    Username,
+}
+
+/// What is assigned if a provider does not answer as it should.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum OnFailure {
+    /// Nothing: the object cannot be mutated.
+    Fail,
+    /// The key.
+    Ignore,
+    /// This text, which is not empty.
+    UseDefault(Arc<str>),
 }
 
 /// The field of `metadata` that is assigned.
@@ -206,7 +235,7 @@ fn read_assign(
     if let Some(assign) = parameters.and_then(|parameters| parameters.field("assign")) {
         return Action::Assign(read_assigned(&assign, errors));
     }
-    let message = "nothing is assigned: `parameters.assign` needs `value` or `fromMetadata`";
+    let message = "nothing is assigned: `parameters.assign` needs `value`, `fromMetadata` or `externalData`";
     errors.push(at.error(ErrorKind::MissingField, message));
     Action::Assign(Assigned::Unclear)
 }
@@ -368,14 +397,10 @@ fn read_assigned(assign: &Node<'_>, errors: &mut Vec<Error>) -> Assigned {
             let field = metadata.required("field", errors);
             field.and_then(|field| field.one_of(FIELDS, errors)).map_or(Assigned::Unclear, Assigned::Metadata)
         }
-        (None, None, Some(external)) => {
-            let message = format!("`externalData` of Gatekeeper is not supported: {WITHOUT_DATA}");
-            errors.push(external.error(ErrorKind::Unsupported, message).hint(super::ALLOW_UNSUPPORTED));
-            Assigned::Unclear
-        }
+        (None, None, Some(external)) => read_external(&external, errors)
+            .map_or(Assigned::Unclear, |external| Assigned::External(Arc::new(external))),
         (None, None, None) => {
-            let message =
-                "nothing is assigned: one of `value` and `fromMetadata` is needed; null counts as none";
+            let message = "nothing is assigned: one of `value`, `fromMetadata` and `externalData` is needed; null counts as none";
             errors.push(assign.error(ErrorKind::MissingField, message));
             Assigned::Unclear
         }
@@ -385,6 +410,44 @@ fn read_assigned(assign: &Node<'_>, errors: &mut Vec<Error>) -> Assigned {
             Assigned::Unclear
         }
     }
+}
+
+/// What is left out has the values that Gatekeeper's CRDs say.
+fn read_external(node: &Node<'_>, errors: &mut Vec<Error>) -> Option<ExternalData> {
+    const KEYS: &[(&str, KeySource)] =
+        &[("ValueAtLocation", KeySource::ValueAtLocation), ("Username", KeySource::Username)];
+    const POLICIES: &[(&str, Policy)] =
+        &[("Fail", Policy::Fail), ("Ignore", Policy::Ignore), ("UseDefault", Policy::UseDefault)];
+    #[derive(Clone, Copy)]
+    enum Policy {
+        Fail,
+        Ignore,
+        UseDefault,
+    }
+    node.check_fields(&["provider", "dataSource", "failurePolicy", "default"], errors);
+    let provider = node.required_text("provider", errors);
+    let key = node.field("dataSource").and_then(|field| field.one_of(KEYS, errors)).unwrap_or_default();
+    let policy = match node.field("failurePolicy") {
+        None => Some(Policy::Fail),
+        Some(field) => field.one_of(POLICIES, errors),
+    };
+    let default = optional_string(node, "default", errors);
+    let on_failure = match policy? {
+        Policy::Fail => OnFailure::Fail,
+        Policy::Ignore => OnFailure::Ignore,
+        Policy::UseDefault if default.is_empty() => {
+            let message = "`failurePolicy: UseDefault` needs a `default` that is not empty";
+            errors.push(node.error(ErrorKind::MissingField, message));
+            return None;
+        }
+        Policy::UseDefault => OnFailure::UseDefault(default.clone()),
+    };
+    if !default.is_empty() && !matches!(on_failure, OnFailure::UseDefault(_)) {
+        let field = node.field("default");
+        let message = "`default` has no effect without `failurePolicy: UseDefault`";
+        errors.push(never(field.as_ref().unwrap_or(node), message));
+    }
+    Some(ExternalData { provider: provider?, key, on_failure })
 }
 
 /// All numbers of a value as Gatekeeper takes them: floats. Which digits get lost by that is said.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use portcullis_value::Questions;
 use thiserror::Error;
 
 use super::bounds::{DEPTH, MAX_BYTES, MAX_RESULTANTS};
@@ -22,6 +23,7 @@ pub struct ExpansionError {
     /// Where in the object's document.
     pub(super) location: Option<Location>,
     pub(super) path: FieldPath,
+    pub(super) questions: Questions,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -54,16 +56,33 @@ impl ExpansionError {
             template: "".into(),
             location: error.location().cloned(),
             path: error.path().cloned().unwrap_or_default(),
+            questions: error.questions().clone(),
         }
     }
 
     /// An object that admission policies do not let in, though they have to be asked before it is expanded.
-    pub(super) fn of_denied_parent(object: &Object, reason: String) -> Self {
+    pub(super) fn of_denied_parent(object: &Object, reason: String, questions: Questions) -> Self {
         Self {
             reason: Reason::ParentNotMutated { name: object.name().to_string(), reason },
             template: "".into(),
             location: object.location(),
             path: FieldPath::root(),
+            questions,
+        }
+    }
+
+    /// What mutators ask of the world outside, of all that would be generated: with answers to it, more is known.
+    #[must_use]
+    pub fn questions(&self) -> &Questions {
+        &self.questions
+    }
+
+    /// Takes over what another one asks. What there is no room for is asked next time.
+    pub(super) fn ask(&mut self, other: &Self) {
+        for question in other.questions.iter() {
+            if self.questions.ask(question.clone()).is_err() {
+                break;
+            }
         }
     }
 

@@ -1,15 +1,16 @@
 //! How what is generated is changed, and whether its parent was.
 
-use portcullis_value::{Limits, Watch};
+use portcullis_value::{Answers, Limits, Questions, Watch};
 
 use super::error::ExpansionError;
 use super::resultant::Resultant;
-use super::set::ExpansionSet;
+use super::set::{ExpansionSet, NotMutated};
 use crate::admission_policy::{AdmissionMutators, Surroundings};
 use crate::inventory::Inventory;
 use crate::matcher::Source;
 use crate::mutation::{Mutable, MutationError, MutationLimits, MutatorSet};
 use crate::object::Object;
+use crate::program::Asking;
 
 /// By what objects are expanded: the templates, and the mutators and admission policies that change what is generated.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +22,16 @@ pub struct Expansion<'a> {
     parent: Parent,
     /// The id of the mutation, if mutators are to be noted in annotations.
     annotated: Option<&'a str>,
+    outside: Outside<'a>,
+}
+
+/// What mutators of what is generated may ask.
+#[derive(Clone, Copy, Debug, Default)]
+struct Outside<'a> {
+    /// What is known of the world outside.
+    answers: Option<&'a Answers>,
+    /// Who made the request, if that is known.
+    username: Option<&'a str>,
 }
 
 /// What mutators have done to an object before it is expanded.
@@ -38,7 +49,8 @@ impl<'a> Expansion<'a> {
     /// By templates alone.
     #[must_use]
     pub const fn new(templates: &'a ExpansionSet) -> Self {
-        Self { templates, mutators: None, policies: None, parent: Parent::Mutated, annotated: None }
+        let outside = Outside { answers: None, username: None };
+        Self { templates, mutators: None, policies: None, parent: Parent::Mutated, annotated: None, outside }
     }
 
     /// With mutators, which are applied to what is generated.
@@ -65,6 +77,27 @@ impl<'a> Expansion<'a> {
     #[must_use]
     pub const fn annotated(self, id: &'a str) -> Self {
         Self { annotated: Some(id), ..self }
+    }
+
+    /// Says what is known of the world outside, such as what providers of external data say. What mutators ask beyond that is
+    /// in [`ExpansionError::questions`]. A review knows that from its world.
+    #[must_use]
+    pub const fn with_answers(self, answers: &'a Answers) -> Self {
+        Self { outside: Outside { answers: Some(answers), ..self.outside }, ..self }
+    }
+
+    /// Says who made the request: mutators of what is generated ask about that user. A review of a request knows that.
+    #[must_use]
+    pub const fn with_username(self, username: &'a str) -> Self {
+        Self { outside: Outside { username: Some(username), ..self.outside }, ..self }
+    }
+
+    /// Whether mutators may ask providers when something is expanded.
+    #[must_use]
+    pub fn may_ask(&self) -> bool {
+        let may_policies_ask = || self.policies.is_some_and(|(policies, _)| policies.may_ask());
+        let may_mutators_ask = || self.mutators.is_some_and(MutatorSet::may_ask);
+        !self.templates.is_empty() && (may_mutators_ask() || may_policies_ask())
     }
 
     /// What controllers will make of an object that lives in a namespace, as far as that is known: its name,
@@ -111,7 +144,13 @@ impl<'a> Expansion<'a> {
                 Some(id) => mutable.annotated(id),
                 None => mutable,
             };
-            let mutation = mutators.mutate(&mutable, MutationLimits::default(), watch)?;
+            let mutable = match self.outside.username {
+                Some(username) => mutable.with_username(username),
+                None => mutable,
+            };
+            let nothing = Answers::new();
+            let answers = self.outside.answers.unwrap_or(&nothing);
+            let mutation = mutators.mutate_answered(&mutable, MutationLimits::default(), watch, answers)?;
             Ok(mutation.object().clone())
         };
         let data = policies.map(|(_, inventory)| inventory.for_policies());
@@ -122,15 +161,22 @@ impl<'a> Expansion<'a> {
             let Some(((policies, _), inventory)) = policies.zip(data.as_ref()) else {
                 return by_mutators(object);
             };
-            let around = Surroundings { namespace: known, inventory, limits: Limits::default(), watch };
+            let asking = Asking::new(self.outside.answers);
+            let (limits, asked) = (Limits::default(), &asking);
+            let around = Surroundings { namespace: known, inventory, limits, watch, asking: asked };
             let home = namespace.unwrap_or_else(|| object.namespace());
-            policies.mutate_created(object, home, &around, by_mutators, Unchanged::Denied)
+            let denied = |message| Unchanged::Denied(message, Questions::default());
+            let created = policies.mutate_created(object, home, &around, by_mutators, denied);
+            created.map_err(|why| match why {
+                Unchanged::Denied(message, _) => Unchanged::Denied(message, asking.into_questions()),
+                by_mutators @ Unchanged::ByMutators(_) => by_mutators,
+            })
         };
         let parent = match self.parent {
             Parent::Mutated => object.clone(),
             Parent::AsWritten => created(object, Source::Original).map_err(|why| why.of_parent(object))?,
         };
-        let mutating = |object: Object| created(&object, Source::Generated).map_err(Unchanged::into_message);
+        let mutating = |object: Object| created(&object, Source::Generated).map_err(Unchanged::of_resultant);
         self.templates.expand(&parent, namespace, Some(&mutating))
     }
 }
@@ -139,21 +185,23 @@ impl<'a> Expansion<'a> {
 enum Unchanged {
     ByMutators(Box<MutationError>),
     /// Admission policies deny the request.
-    Denied(String),
+    Denied(String, Questions),
 }
 
 impl Unchanged {
     fn of_parent(self, object: &Object) -> ExpansionError {
         match self {
             Self::ByMutators(error) => ExpansionError::of_parent(object, &error),
-            Self::Denied(message) => ExpansionError::of_denied_parent(object, message),
+            Self::Denied(message, questions) => ExpansionError::of_denied_parent(object, message, questions),
         }
     }
 
-    fn into_message(self) -> String {
+    fn of_resultant(self) -> NotMutated {
         match self {
-            Self::ByMutators(error) => error.to_string(),
-            Self::Denied(message) => message,
+            Self::ByMutators(error) => {
+                NotMutated { message: error.to_string(), questions: error.questions().clone() }
+            }
+            Self::Denied(message, questions) => NotMutated { message, questions },
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use portcullis_value::Questions;
+
 use super::error::{ExpansionError, Reason};
 use super::generate;
 use super::template::Template;
@@ -65,6 +67,7 @@ impl Resultant {
             template: self.template.clone(),
             location: error.location().cloned(),
             path: error.path().cloned().unwrap_or_default(),
+            questions: Questions::default(),
         })
     }
 

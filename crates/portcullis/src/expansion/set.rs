@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use portcullis_value::Questions;
+
 use super::bounds::{DEPTH, MAX_BYTES, MAX_RESULTANTS, PART};
 use super::cycles::in_cycles;
 use super::error::{ExpansionError, Reason};
@@ -17,7 +19,14 @@ use crate::path::FieldPath;
 use crate::value::{self, Value};
 
 /// Changes what was generated, before it is expanded further; or says why it cannot be.
-pub(super) type Mutating<'a> = &'a dyn Fn(Object) -> Result<Object, String>;
+pub(super) type Mutating<'a> = &'a dyn Fn(Object) -> Result<Object, NotMutated>;
+
+/// Why what was generated cannot be changed.
+pub(super) struct NotMutated {
+    pub(super) message: String,
+    /// What has to be answered first.
+    pub(super) questions: Questions,
+}
 
 /// Compiled expansion templates: immutable, cheap to clone, `Send + Sync`.
 ///
@@ -167,10 +176,15 @@ impl ExpansionSet {
             document: object.document(),
             left: MAX_RESULTANTS,
             room: MAX_BYTES,
+            open: None,
         };
         let mut resultants = Vec::new();
-        expanding.expand(object.value(), object.within(), 0, &mut resultants)?;
-        Ok(resultants)
+        let expanded = expanding.expand(object.value(), object.within(), 0, &mut resultants);
+        // What is asked is asked first: what fails is the same then, in whatever rounds answers come.
+        match expanding.open {
+            Some(open) => Err(open),
+            None => expanded.map(|()| resultants),
+        }
     }
 }
 
@@ -208,6 +222,8 @@ struct Expanding<'a> {
     left: usize,
     /// How many more bytes.
     room: usize,
+    /// What was asked so far, with what asked first.
+    open: Option<ExpansionError>,
 }
 
 impl Expanding<'_> {
@@ -225,7 +241,15 @@ impl Expanding<'_> {
         let gvk = generate::gvk_of(parent);
         let mut children = Vec::new();
         for template in self.set.0.applying(&gvk) {
-            children.push(self.child(parent, template, within)?);
+            match self.child(parent, template, within) {
+                Ok(child) => children.push(child),
+                // What is beside it may ask as well: all that is asked at once.
+                Err(error) if !error.questions().is_empty() => match &mut self.open {
+                    Some(open) => open.ask(&error),
+                    None => self.open = Some(error),
+                },
+                Err(error) => return Err(error),
+            }
         }
         for child in &children {
             self.expand(child.value(), child.within(), depth + 1, into)?;
@@ -253,10 +277,12 @@ impl Expanding<'_> {
             let name = || generate::name_of(&value).to_owned();
             let mutated = match object {
                 Ok(object) => mutating(object),
-                Err(error) => Err(error.to_string()),
+                Err(error) => Err(NotMutated { message: error.to_string(), questions: Questions::default() }),
             };
-            let mutated =
-                mutated.map_err(|reason| fails(self, Reason::NotMutated { name: name(), reason }))?;
+            let mutated = mutated.map_err(|NotMutated { message, questions }| ExpansionError {
+                questions,
+                ..fails(self, Reason::NotMutated { name: name(), reason: message })
+            })?;
             // Mutators may have made more of it.
             self.room = before;
             takes(mutated.value(), &mut self.room).ok_or_else(|| fails(self, Reason::TooLarge))?;
@@ -273,6 +299,6 @@ impl Expanding<'_> {
         let (location, path) =
             nearest.map_or((None, path.clone()), |(location, path)| (Some(location), path));
         let template = template.map_or_else(|| "".into(), |template| template.name.clone());
-        ExpansionError { reason, template, location, path }
+        ExpansionError { reason, template, location, path, questions: Questions::default() }
     }
 }

@@ -7,7 +7,9 @@ use super::location::{Location, NoLocation, Step, Wanted};
 use super::path_tests::{Complaint, PathTests};
 use crate::api::Operation;
 use crate::api::matching::Match;
-use crate::api::mutator::{Action, ApplyTo, Assigned, MetadataField, Mutator, SetChange, never};
+use crate::api::mutator::{
+    Action, ApplyTo, Assigned, ExternalData, KeySource, MetadataField, Mutator, SetChange, never,
+};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind, Severity};
 use crate::matcher::Matcher;
@@ -49,7 +51,12 @@ impl MutatorInfo {
 
     /// An error or warning about the mutator, placed at its `spec.location`.
     pub(crate) fn blame(&self, error: Error) -> Error {
-        let path = FieldPath::root().child("spec").child("location");
+        self.blame_at(&["spec", "location"], error)
+    }
+
+    /// An error or warning about the mutator, placed at one of its fields.
+    pub(crate) fn blame_at(&self, field: &[&str], error: Error) -> Error {
+        let path = field.iter().fold(FieldPath::root(), |path, step| path.child(*step));
         let place = self.object.document().map(|document| document.locate_nearest(&path).0);
         let place = place.unwrap_or_else(|| self.place.clone());
         error.at(place).in_field(path).about(self.key.to_string())
@@ -82,6 +89,7 @@ pub(super) struct Compiled {
 pub(super) enum Setter {
     Value(Value),
     Metadata(MetadataField),
+    External(Arc<ExternalData>),
     Set { change: SetChange, values: Box<[Value]> },
     Image { domain: Arc<str>, path: Arc<str>, tag: Arc<str> },
 }
@@ -112,6 +120,14 @@ impl Compiled {
                 && is_among(operation, entry)
         };
         self.apply_to.as_ref().is_none_or(|entries| entries.iter().any(takes))
+    }
+
+    /// Whom it asks, if it assigns what a provider says.
+    pub(super) fn external(&self) -> Option<&Arc<ExternalData>> {
+        match &self.setter {
+            Setter::External(external) => Some(external),
+            Setter::Value(_) | Setter::Metadata(_) | Setter::Set { .. } | Setter::Image { .. } => None,
+        }
     }
 
     /// The kinds that it can apply to, in any group; `None` if any.
@@ -308,6 +324,7 @@ fn check_end(api: &Mutator, location: &Location, errors: &mut Vec<Error>) {
     }
     let complaint = match assigned {
         Assigned::Metadata(_) => Some("a field of `metadata` is no element of a list of objects".to_owned()),
+        Assigned::External(_) => Some("what a provider says is no element of a list of objects".to_owned()),
         Assigned::Unclear => None,
         Assigned::Value(value) => match value.view() {
             View::Object(_) => check_key(value::get(value, key), key, wanted),
@@ -348,6 +365,15 @@ fn read_setter(api: &Mutator, errors: &mut Vec<Error>) -> Option<Setter> {
     match &api.action {
         Action::Assign(Assigned::Unclear) => None,
         Action::Assign(Assigned::Metadata(field)) => Some(Setter::Metadata(*field)),
+        Action::Assign(Assigned::External(external)) => {
+            // It only sets what is not there.
+            if api.key.kind == MutatorKind::AssignMetadata && external.key == KeySource::ValueAtLocation {
+                let field = Field::new(api, &["spec", "parameters", "assign", "externalData"]);
+                let message = "an AssignMetadata asks about the user: `dataSource` has to be `Username`";
+                errors.push(field.error(Error::new(ErrorKind::InvalidValue, message)));
+            }
+            Some(Setter::External(external.clone()))
+        }
         Action::Assign(Assigned::Value(value)) => {
             if api.key.kind == MutatorKind::AssignMetadata && value.as_str().is_none() {
                 let field = Field::new(api, &["spec", "parameters", "assign", "value"]);

@@ -3,7 +3,7 @@
 //! `spec.containers[name: web].image` says that `containers` is a list whose elements are told apart by `name`;
 //! `spec.containers.image` says that it is an object. Both cannot be right, and so none of them is applied. The
 //! end of a location says as much as its kind of mutator: a ModifySet changes a list, an AssignImage a text
-//! below which nothing is; an Assign says nothing.
+//! below which nothing is; an Assign says nothing, but that nothing is below what a provider says.
 //!
 //! It is worked out anew for all mutators that there are, so that it does not depend on the order in which
 //! they came.
@@ -149,9 +149,8 @@ impl<'m> Tree<'m> {
             }
             node = next;
         }
-        if mutator.info.key.kind == MutatorKind::AssignImage
-            && let Some(end) = self.nodes.get_mut(node)
-        {
+        let is_text = mutator.info.key.kind == MutatorKind::AssignImage || mutator.external().is_some();
+        if is_text && let Some(end) = self.nodes.get_mut(node) {
             end.ends.insert(position);
         }
     }

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! Mutators are applied in the order of kind and name, all of them, again and again until a pass changes
-//! nothing. What cannot be mutated is an error, and its object stays what it was. All work is counted
+//! nothing. What providers of external data are to say is asked when that is done, once for all of it (`placeholders.rs`), and given
+//! with [`MutatorSet::mutate_answered`]. What cannot be mutated is an error, and its object stays what it was. All work is counted
 //! ([`MutationLimits`]): steps, and bytes of what is made.
 //!
 //! Numbers that mutators assign are floats while they are applied, as in Gatekeeper, where `[port: 80]` finds
@@ -23,6 +24,7 @@ mod location;
 mod outcome;
 mod patch;
 mod path_tests;
+mod placeholders;
 mod run;
 mod store;
 mod walk;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use portcullis_value::Questions;
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
 use super::compiled::MutatorInfo;
@@ -22,6 +23,8 @@ pub struct Mutation {
     pub(super) object: Object,
     pub(super) changes: Vec<Change>,
     pub(super) applied: Vec<Arc<MutatorInfo>>,
+    /// What did not work and does not count: a sentence for each.
+    pub(super) ignored: Vec<String>,
     pub(super) passes: usize,
     /// The admission policies that changed it before: `policy/binding`.
     pub(super) policies: Vec<Arc<str>>,
@@ -29,8 +32,8 @@ pub struct Mutation {
 
 impl Mutation {
     pub(super) fn unchanged(object: Object, passes: usize) -> Self {
-        let (changes, applied, policies) = (Vec::new(), Vec::new(), Vec::new());
-        Self { original: object.clone(), object, changes, applied, passes, policies }
+        let (changes, applied, ignored, policies) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { original: object.clone(), object, changes, applied, ignored, passes, policies }
     }
 
     /// The same of an object that admission policies of an API server's changed before the mutators, and may have changed
@@ -86,6 +89,20 @@ impl Mutation {
     /// are floats.
     pub fn applied(&self) -> impl Iterator<Item = &MutatorInfo> {
         self.applied.iter().map(|info| &**info)
+    }
+
+    /// What did not work and does not count, since the `failurePolicy` of a mutator or of an admission policy says so: what a
+    /// provider did not answer as it should, or an expression that failed. A sentence for each, which begins with who it
+    /// was.
+    pub fn ignored(&self) -> impl Iterator<Item = &str> {
+        self.ignored.iter().map(|what| &**what)
+    }
+
+    /// The same mutation, of which something else did not work and does not count.
+    #[must_use]
+    pub fn ignoring(mut self, more: impl IntoIterator<Item = String>) -> Self {
+        self.ignored.splice(0..0, more);
+        self
     }
 
     /// How often all mutators were gone through, the last time of which changed nothing; 0 if no mutator is about
@@ -241,6 +258,7 @@ pub struct MutationError {
     pub(super) message: Box<str>,
     pub(super) location: Option<Location>,
     pub(super) passes: usize,
+    pub(super) questions: Questions,
 }
 
 /// The kinds of a [`MutationError`].
@@ -256,6 +274,10 @@ pub enum MutationFailure {
     Limit,
     /// A mutator made something of it that is no Kubernetes object.
     NotAnObject,
+    /// A mutator asks what nobody answered: [`MutationError::questions`], or who the user is.
+    Unanswered,
+    /// A provider does not answer as it should.
+    Provider,
 }
 
 impl MutationError {
@@ -269,6 +291,12 @@ impl MutationError {
     #[must_use]
     pub fn mutator(&self) -> Option<&MutatorKey> {
         self.mutator.as_ref()
+    }
+
+    /// What mutators ask of the world outside and is not answered.
+    #[must_use]
+    pub fn questions(&self) -> &Questions {
+        &self.questions
     }
 
     /// How often all mutators were gone through until then, or had been begun with.

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use portcullis_value::{Budget, Exceeded, Limits, Watch, weigh};
+use portcullis_value::{Answers, Budget, Exceeded, Limits, Questions, Watch, weigh};
 
 use super::compiled::Compiled;
 use super::outcome::{Change, Mutation, MutationError, MutationFailure, MutationLimits};
+use super::placeholders::{Placeholders, Resolved, Unresolved};
 use super::store::{Inner, MutatorSet};
 use super::walk::{Failure, Walk, Walked, Write, is_identical};
 use crate::api::Operation;
@@ -34,6 +35,7 @@ pub struct Mutable {
     namespace: Option<Object>,
     operation: Operation,
     source: Source,
+    username: Option<Arc<str>>,
     annotated: Option<Arc<str>>,
 }
 
@@ -43,7 +45,7 @@ impl Mutable {
     #[must_use]
     pub fn new(object: Object) -> Self {
         let (operation, source) = (Operation::None, Source::Original);
-        Self { object, namespace: None, operation, source, annotated: None }
+        Self { object, namespace: None, operation, source, username: None, annotated: None }
     }
 
     /// Takes away what an API server takes away before it asks anybody: labels and annotations that are null, as
@@ -87,6 +89,12 @@ impl Mutable {
         Self { source, ..self }
     }
 
+    /// Says who makes the request; nobody knows unless said. A mutator that asks a provider about the user is an error then.
+    #[must_use]
+    pub fn with_username(self, username: impl Into<Arc<str>>) -> Self {
+        Self { username: Some(username.into()), ..self }
+    }
+
     /// Has the mutators noted in annotations of the object if there are any, and the mutation by this id.
     #[must_use]
     pub fn annotated(self, id: &str) -> Self {
@@ -117,12 +125,30 @@ impl MutatorSet {
     /// # Errors
     ///
     /// If a mutator cannot do its work, or it takes more than `limits` or the `watch` allow, or the mutators
-    /// never come to an end. Nothing of the object is changed then.
+    /// never come to an end, or one asks a provider of external data. Nothing of the object is changed then.
     pub fn mutate(
         &self,
         mutable: &Mutable,
         limits: MutationLimits,
         watch: Option<&dyn Watch>,
+    ) -> Result<Mutation, MutationError> {
+        self.mutate_answered(mutable, limits, watch, &Answers::new())
+    }
+
+    /// As [`MutatorSet::mutate`], with what is known of the world outside. What mutators ask and is not among it is
+    /// in [`MutationError::questions`]; with answers to these, it is mutated again. As they ask when all are done, one round
+    /// is enough, unless there are more than [`Questions::MOST`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`MutatorSet::mutate`]; and if a provider does not answer as it should, and the `failurePolicy` of the mutator is
+    /// `Fail`.
+    pub fn mutate_answered(
+        &self,
+        mutable: &Mutable,
+        limits: MutationLimits,
+        watch: Option<&dyn Watch>,
+        answers: &Answers,
     ) -> Result<Mutation, MutationError> {
         if self.inner().index.has_none(&mutable.object.gvk().kind) {
             return Ok(Mutation::unchanged(mutable.object.clone(), 0));
@@ -135,9 +161,10 @@ impl MutatorSet {
             object: mutable.object.clone(),
             writes: BTreeMap::new(),
             applied: BTreeSet::new(),
+            placeholders: Placeholders::default(),
             begun: 0,
         };
-        let result = run.passes().and_then(|is_mutated| run.finish(is_mutated));
+        let result = run.passes().and_then(|is_mutated| run.finish(is_mutated, answers));
         result.map_err(|stop| stop.into_error(mutable, run.begun))
     }
 }
@@ -148,11 +175,13 @@ struct Stop {
     mutator: Option<MutatorKey>,
     path: Option<FieldPath>,
     message: String,
+    questions: Questions,
 }
 
 impl Stop {
     fn new(kind: MutationFailure, message: impl Into<String>) -> Self {
-        Self { kind, mutator: None, path: None, message: message.into() }
+        let questions = Questions::default();
+        Self { kind, mutator: None, path: None, message: message.into(), questions }
     }
 
     fn by(self, mutator: &Compiled) -> Self {
@@ -170,6 +199,7 @@ impl Stop {
             path: Some(path).filter(|path| !path.is_root()),
             message: self.message.into(),
             passes,
+            questions: self.questions,
         }
     }
 }
@@ -202,6 +232,8 @@ struct Run<'r> {
     writes: BTreeMap<FieldPath, (usize, Value)>,
     /// The mutators that did their work in the passes that changed something.
     applied: BTreeSet<usize>,
+    /// What stands for answers.
+    placeholders: Placeholders,
     /// Passes that were begun.
     begun: usize,
 }
@@ -242,7 +274,7 @@ impl Run<'_> {
             if !matched.map_err(|error| Stop::new(MutationFailure::Match, error.to_string()).by(mutator))? {
                 continue;
             }
-            let walk = Walk::run(mutator, &self.object, &mut self.budget);
+            let walk = Walk::run((position, mutator), &self.object, &mut self.budget, &mut self.placeholders);
             let (walked, writes) = walk.map_err(|failure| Stop::from(failure).by(mutator))?;
             match walked {
                 Walked::Left => continue,
@@ -275,12 +307,50 @@ impl Run<'_> {
         self.writes.insert(write.path, (mutator, write.new));
     }
 
-    fn finish(&mut self, is_mutated: bool) -> Result<Mutation, Stop> {
+    /// What comes in the place of placeholders.
+    fn resolve(&mut self, answers: &Answers) -> Result<Resolved, Stop> {
+        let username = self.mutable.username.as_deref();
+        let object = self.object.value();
+        let unresolved = match self.placeholders.resolve(&mut self.budget, object, username, answers) {
+            Ok(resolved) => return Ok(resolved),
+            Err(unresolved) => unresolved,
+        };
+        let (kind, mutator, path, message, questions) = match unresolved {
+            Unresolved::Limit(limit) => return Err(limit.into()),
+            Unresolved::Open { mutator, path, questions } => {
+                // What is asked is named as that of policies is.
+                let message = questions.to_string().replacen("the policy asks", "it asks", 1);
+                (MutationFailure::Unanswered, mutator, path, message, questions)
+            }
+            Unresolved::Failed { mutator, path, message } => {
+                (MutationFailure::Provider, mutator, path, message, Questions::default())
+            }
+            Unresolved::NoUser { mutator, path } => {
+                let message = "it asks a provider about the user, and nobody says who that is".to_owned();
+                (MutationFailure::Unanswered, mutator, path, message, Questions::default())
+            }
+            Unresolved::TooLarge { mutator, path, bytes } => {
+                let message = format!(
+                    "the key that it asks a provider about has {bytes} bytes, more than the {} KiB of all questions",
+                    Questions::MOST_BYTES >> 10
+                );
+                (MutationFailure::Limit, mutator, path, message, Questions::default())
+            }
+        };
+        let stop = Stop { path: Some(path), questions, ..Stop::new(kind, message) };
+        Err(match self.inner.mutators.get(mutator) {
+            Some(mutator) => stop.by(mutator),
+            None => stop,
+        })
+    }
+
+    fn finish(&mut self, is_mutated: bool, answers: &Answers) -> Result<Mutation, Stop> {
         let original = self.mutable.object.clone();
         if !is_mutated {
             return Ok(Mutation::unchanged(original, self.begun));
         }
-        let mut value = plain(&mut self.budget, self.object.value())?;
+        let resolved = self.resolve(answers)?;
+        let mut value = plain(&mut self.budget, self.object.value(), &resolved)?;
         let applied: Vec<_> = self
             .applied
             .iter()
@@ -299,7 +369,7 @@ impl Run<'_> {
         let mut changes = Vec::new();
         for (path, (position, new)) in std::mem::take(&mut self.writes) {
             let Some(mutator) = self.inner.mutators.get(position) else { continue };
-            let new = plain(&mut self.budget, &new)?;
+            let new = plain(&mut self.budget, &new, &resolved)?;
             let old = at(original.value(), &path).cloned();
             weigh(&mut self.budget, &new)?;
             if old.as_ref() != Some(&new) {
@@ -307,7 +377,12 @@ impl Run<'_> {
                 changes.push(Change { mutator: mutator.info.clone(), path, old, new, written });
             }
         }
-        Ok(Mutation { original, object, changes, applied, passes: self.begun, policies: Vec::new() })
+        let ignored = resolved.ignored.into_iter().filter_map(|(position, why)| {
+            let key = &self.inner.mutators.get(position)?.info.key;
+            Some(format!("{key}: {why}"))
+        });
+        let (ignored, policies) = (ignored.collect(), Vec::new());
+        Ok(Mutation { original, object, changes, applied, ignored, passes: self.begun, policies })
     }
 }
 
@@ -323,14 +398,14 @@ fn at<'v>(value: &'v Value, path: &FieldPath) -> Option<&'v Value> {
     })
 }
 
-/// The value with numbers in their usual forms: floats without a fraction are integers again. What has none of
-/// them stays shared.
-fn plain(budget: &mut Budget<'_>, value: &Value) -> Result<Value, Exceeded> {
-    Ok(replaced(budget, value)?.unwrap_or_else(|| value.clone()))
+/// The value with numbers in their usual forms: floats without a fraction are integers again, and
+/// answers in the place of what stands for them. What has none of these stays shared.
+fn plain(budget: &mut Budget<'_>, value: &Value, resolved: &Resolved) -> Result<Value, Exceeded> {
+    Ok(replaced(budget, value, resolved)?.unwrap_or_else(|| value.clone()))
 }
 
 /// The value in its usual form, if it is in another one.
-fn replaced(budget: &mut Budget<'_>, value: &Value) -> Result<Option<Value>, Exceeded> {
+fn replaced(budget: &mut Budget<'_>, value: &Value, resolved: &Resolved) -> Result<Option<Value>, Exceeded> {
     budget.step(1)?;
     match value.view() {
         View::Number(number) => {
@@ -340,7 +415,7 @@ fn replaced(budget: &mut Budget<'_>, value: &Value) -> Result<Option<Value>, Exc
         View::Array(items) => {
             let mut list: Option<Vec<Value>> = None;
             for (position, item) in items.iter().enumerate() {
-                let Some(new) = replaced(budget, item)? else { continue };
+                let Some(new) = replaced(budget, item, resolved)? else { continue };
                 if list.is_none() {
                     budget.make_items(items.len())?;
                 }
@@ -351,9 +426,13 @@ fn replaced(budget: &mut Budget<'_>, value: &Value) -> Result<Option<Value>, Exc
             Ok(list.map(Value::from))
         }
         View::Object(fields) => {
+            if let Some(answer) = resolved.get(value) {
+                budget.take(answer.as_str().map_or(0, str::len))?;
+                return Ok(Some(answer.clone()));
+            }
             let mut list: Option<Vec<(Value, Value)>> = None;
             for (position, (_, item)) in fields.iter().enumerate() {
-                let Some(new) = replaced(budget, item)? else { continue };
+                let Some(new) = replaced(budget, item, resolved)? else { continue };
                 if list.is_none() {
                     budget.make_items(2 * fields.len())?;
                 }

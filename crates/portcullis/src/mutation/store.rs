@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::compiled::{Compiled, MutatorInfo};
 use super::conflicts::{Conflicts, list};
 use super::index::Index;
-use crate::api::{Mutator, Resource, Uses};
+use crate::api::{Mutator, Provider, Resource, Uses};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind};
 use crate::names::{AdmissionEffect, MutatorKey};
@@ -191,6 +191,34 @@ impl MutatorSet {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.mutators.is_empty()
+    }
+
+    /// Whether some mutator that is applied asks providers of external data.
+    #[must_use]
+    pub fn may_ask(&self) -> bool {
+        self.asking().next().is_some()
+    }
+
+    /// The mutators that are applied and ask a provider, with its name.
+    pub fn asking(&self) -> impl Iterator<Item = (&MutatorInfo, &str)> {
+        let applied = self.0.mutators.iter().enumerate();
+        let applied = applied.filter(|(position, _)| !self.0.conflicts.is_disabled(*position));
+        applied.filter_map(|(_, mutator)| Some((&*mutator.info, &*mutator.external()?.provider)))
+    }
+
+    /// A warning for each mutator that asks a provider which is not among these.
+    #[must_use]
+    pub fn missing_providers(&self, providers: &[Provider]) -> Vec<Error> {
+        let is_missing = |name: &str| providers.iter().all(|provider| *provider.name != *name);
+        let warning = |(info, name): (&MutatorInfo, &str)| {
+            let message = format!("the mutator asks a provider `{name}`, which there is not");
+            info.blame_at(
+                &["spec", "parameters", "assign", "externalData", "provider"],
+                Error::warning(ErrorKind::UnknownProvider, message)
+                    .hint("give its Provider beside the mutators"),
+            )
+        };
+        self.asking().filter(|(_, name)| is_missing(name)).map(warning).collect()
     }
 
     /// The mutators in the order in which they are applied, also those that are not applied because of a

@@ -10,7 +10,8 @@ use portcullis_value::{Budget, Exceeded, ITEM_BYTES, Object as Fields};
 use super::compiled::{Compiled, Setter};
 use super::image;
 use super::location::{Step, Wanted};
-use crate::api::mutator::{MetadataField, SetChange};
+use super::placeholders::Placeholders;
+use crate::api::mutator::{KeySource, MetadataField, SetChange};
 use crate::object::Object;
 use crate::path::{FieldPath, Segment};
 use crate::value::{self, Value, View};
@@ -54,6 +55,9 @@ pub(super) struct Walk<'w, 'b> {
     mutator: &'w Compiled,
     object: &'w Object,
     budget: &'w mut Budget<'b>,
+    placeholders: &'w mut Placeholders,
+    /// The place of the mutator among all.
+    position: usize,
     /// Where the walk is.
     path: Vec<Segment>,
     /// How long the path was where the walk came to an element that it makes; it is told as a whole.
@@ -64,11 +68,13 @@ pub(super) struct Walk<'w, 'b> {
 impl<'w, 'b> Walk<'w, 'b> {
     /// Applies a mutator: what came of it, and what was changed.
     pub(super) fn run(
-        mutator: &'w Compiled,
+        (position, mutator): (usize, &'w Compiled),
         object: &'w Object,
         budget: &'w mut Budget<'b>,
+        placeholders: &'w mut Placeholders,
     ) -> Result<(Walked, Vec<Write>), Failure> {
-        let mut walk = Self { mutator, object, budget, path: Vec::new(), made_at: None, writes: Vec::new() };
+        let (path, made_at, writes) = (Vec::new(), None, Vec::new());
+        let mut walk = Self { mutator, object, budget, placeholders, position, path, made_at, writes };
         let walked = walk.step(object.value(), 0)?;
         Ok((walked, walk.writes))
     }
@@ -84,7 +90,8 @@ impl<'w, 'b> Walk<'w, 'b> {
     }
 
     fn field(&mut self, current: &Value, name: &Arc<str>, depth: usize) -> Result<Walked, Failure> {
-        let Some(fields) = current.as_object() else { return Err(self.mismatch("an object", current)) };
+        let fields = current.as_object().filter(|_| self.placeholders.of(current).is_none());
+        let Some(fields) = fields else { return Err(self.mismatch("an object", current)) };
         let found = fields.get_str(name);
         let tests = &self.mutator.tests;
         let goes_on = if found.is_some() { tests.allow_existing(depth) } else { tests.allow_missing(depth) };
@@ -256,6 +263,20 @@ impl<'w, 'b> Walk<'w, 'b> {
             Setter::Value(new) => new.clone(),
             Setter::Metadata(MetadataField::Name) => Value::from(self.object.name().clone()),
             Setter::Metadata(MetadataField::Namespace) => Value::from(self.object.namespace().clone()),
+            Setter::External(external) => {
+                // What was there before anybody asked stays the key, however often all mutators are gone through.
+                let before = found.map(|found| (found, self.placeholders.of(found)));
+                let before = match before {
+                    None => "",
+                    Some((_, Some(placeholder))) => &*placeholder.before.clone(),
+                    Some((found, None)) => match (found.as_str(), external.key) {
+                        (Some(text), _) => text,
+                        (None, KeySource::Username) => "",
+                        (None, KeySource::ValueAtLocation) => return Err(self.mismatch("a string", found)),
+                    },
+                };
+                self.placeholders.for_answer(self.budget, self.position, external, before)?
+            }
             Setter::Image { domain, path, tag } => {
                 let name = match found.map(|found| (found, found.as_str())) {
                     None => "",
@@ -348,7 +369,11 @@ impl<'w, 'b> Walk<'w, 'b> {
 
     fn mismatch(&self, expected: &str, found: &Value) -> Failure {
         let path: FieldPath = self.path.iter().cloned().collect();
-        let message = format!("expected {expected}, found {}", value::describe(found));
+        let found = match self.placeholders.of(found) {
+            Some(placeholder) => format!("what provider `{}` answers", placeholder.external.provider),
+            None => value::describe(found),
+        };
+        let message = format!("expected {expected}, found {found}");
         Failure::Mismatch { path, message }
     }
 }

@@ -125,7 +125,7 @@ fn fill(root: &mut Value, steps: &[Step], setter: &Setter) {
         Setter::Set { values, change: crate::api::mutator::SetChange::Prune } => {
             Some(values.iter().map(crate::value::to_json).collect())
         }
-        Setter::Set { .. } | Setter::Value(_) | Setter::Metadata(_) => None,
+        Setter::Set { .. } | Setter::Value(_) | Setter::Metadata(_) | Setter::External(_) => None,
     };
     // What comes behind the last list is made by the mutator, or has nothing to change.
     let needed = match &end {

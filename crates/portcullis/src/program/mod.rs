@@ -26,7 +26,7 @@ use crate::source::Location;
 use crate::value::Value;
 
 pub(crate) use cel::{
-    AnnotationAnswer, MutationForm, PolicyAnswer, PolicyDecision, PolicyProgram, PolicyView,
+    AnnotationAnswer, Asking, MutationForm, PolicyAnswer, PolicyDecision, PolicyProgram, PolicyView,
 };
 use cel::{CelProgram, OfConstraint, OfReview};
 pub(crate) use coverage::conditions;
@@ -213,7 +213,8 @@ impl Program {
     pub(crate) fn may_ask(&self) -> bool {
         match self {
             Self::Rego(program) => program.may_ask(),
-            Self::Cel(_) | Self::Policy(_) => false,
+            Self::Policy(program) => program.may_ask(),
+            Self::Cel(_) => false,
         }
     }
 

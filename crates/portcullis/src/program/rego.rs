@@ -75,7 +75,7 @@ impl RegoProgram {
         match portcullis_rego::Program::compile(&units, &Query::Path(&path)) {
             Ok(program) => {
                 let asked = analysis::asked(&modules, document);
-                let looks = Looks::of(texts.iter().map(|text| &*text.text));
+                let looks = Looks::of(&modules);
                 errors.extend(analysis::unchecked(&asked, looks));
                 let program = Self {
                     program,

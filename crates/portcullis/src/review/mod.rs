@@ -187,7 +187,7 @@ impl PolicySet {
         let took_ns = start.zip(world.read_stopwatch()).map(|(start, end)| end.saturating_sub(start));
         let Some(verdict) = said.verdict else { return };
         let implied_by = review.implied_by();
-        let result = |verdict: Verdict, actions: Actions, prints: Vec<String>| {
+        let result = |verdict: Verdict, actions: Actions, prints: Vec<String>, questions: Questions| {
             let verdict = self.excepting(constraint.info.key(), review, namespace, world, verdict);
             let verdict = match implied_by {
                 Some(implied_by) => verdict.after(&implied_by.prefix()),
@@ -202,19 +202,21 @@ impl PolicySet {
                 prints,
                 steps: said.steps,
                 took_ns,
-                questions: Questions::default(),
+                questions,
                 review: 0,
             }
         };
+        let nothing = Questions::default;
         let prints: Vec<String> =
             said.ignored.iter().map(|what| format!("failurePolicy is Ignore: {what}")).collect();
         let has_denial = said.denial.is_some();
         if !has_denial || verdict != Verdict::Pass {
-            each(&|_| result(verdict.clone(), actions, prints.clone()));
+            each(&|_| result(verdict.clone(), actions, prints.clone(), nothing()));
         }
         if let Some(denial) = &said.denial {
             let deny = Actions::from_iter([EnforcementAction::Deny]);
-            each(&|_| result(Verdict::Error(denial.clone()), deny, Vec::new()));
+            let questions = &said.questions;
+            each(&|_| result(Verdict::Error(denial.clone()), deny, Vec::new(), questions.clone()));
         }
     }
 

@@ -2,10 +2,13 @@
 
 use std::convert::Infallible;
 
+use portcullis_value::Questions;
+
 use super::Review;
 use super::policies::{AdmissionDenial, inventory};
 use crate::admission_policy::{AdmissionMutators, Kinds, Surroundings};
 use crate::object::Object;
+use crate::program::Asking;
 use crate::world::World;
 
 /// What mutating admission policies make of an object.
@@ -20,6 +23,9 @@ pub struct AdmissionMutation {
     pub denials: Vec<AdmissionDenial>,
     /// What did not work and does not count, as failurePolicy says.
     pub ignored: Vec<String>,
+    /// What policies ask of the world outside that the world does not know. Then the request is denied, and with answers it
+    /// is another one.
+    pub questions: Questions,
 }
 
 impl AdmissionMutators {
@@ -47,13 +53,17 @@ impl AdmissionMutators {
     ) -> Result<AdmissionMutation, E> {
         let inventory = inventory(world);
         let kinds = Kinds::new(&inventory);
+        let asking = Asking::new(world.answers());
         let around = Surroundings {
             namespace: review.known_namespace(world),
             inventory: &inventory,
             limits: world.limits(),
             watch: world.watch(),
+            asking: &asking,
         };
         let mutated = self.compiled().mutate(&review.attributes(&kinds), &around, between)?;
+        let questions =
+            if mutated.denied.is_empty() { Questions::default() } else { asking.into_questions() };
         let denials: Vec<AdmissionDenial> = mutated
             .denied
             .into_iter()
@@ -68,6 +78,7 @@ impl AdmissionMutators {
             changed_by: mutated.by.iter().map(|(policy, binding)| format!("{policy}/{binding}")).collect(),
             denials,
             ignored: mutated.ignored,
+            questions,
         })
     }
 }

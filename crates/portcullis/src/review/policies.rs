@@ -5,6 +5,8 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use portcullis_value::Questions;
+
 use super::{Judged, Places, Reader, Review, Thing, Verdict, Violation};
 use crate::admission_policy::{Attributes, BoundAnswer, BoundPolicy, Kinds, Resource, Surroundings};
 use crate::api::Operation;
@@ -14,7 +16,7 @@ use crate::inventory::Inventory;
 use crate::names::{Gvk, Scope};
 use crate::object::Object;
 use crate::policy::{CompiledConstraint, PolicySet};
-use crate::program::{AnnotationAnswer, EvaluationError, PolicyAnswer, PolicyDecision, RawViolation};
+use crate::program::{AnnotationAnswer, Asking, EvaluationError, PolicyAnswer, PolicyDecision, RawViolation};
 use crate::scope::{Places as Homes, builtin};
 use crate::value::{self, Value};
 use crate::world::World;
@@ -28,11 +30,14 @@ pub(super) struct Said {
     /// What could not be evaluated and does not count, as the policy says.
     pub(super) ignored: Vec<String>,
     pub(super) steps: u64,
+    /// What it asks and nobody answered: `denial` says so.
+    pub(super) questions: Questions,
 }
 
 impl Said {
     pub(super) fn pass() -> Self {
-        Self { verdict: Some(Verdict::Pass), denial: None, ignored: Vec::new(), steps: 0 }
+        let (ignored, questions) = (Vec::new(), Questions::default());
+        Self { verdict: Some(Verdict::Pass), denial: None, ignored, steps: 0, questions }
     }
 }
 
@@ -106,12 +111,26 @@ impl Review {
         }
     }
 
-    fn ask(&self, bound: &BoundPolicy, namespace: Option<&Object>, world: &World<'_>) -> (BoundAnswer, u64) {
+    fn ask(
+        &self,
+        bound: &BoundPolicy,
+        namespace: Option<&Object>,
+        world: &World<'_>,
+    ) -> (BoundAnswer, u64, Questions) {
+        let asking = Asking::new(world.answers());
         let inventory = inventory(world);
         let kinds = Kinds::new(&inventory);
-        let around =
-            Surroundings { namespace, inventory: &inventory, limits: world.limits(), watch: world.watch() };
-        bound.judge(&self.attributes(&kinds), &around)
+        let around = Surroundings {
+            namespace,
+            inventory: &inventory,
+            limits: world.limits(),
+            watch: world.watch(),
+            asking: &asking,
+        };
+        let (answer, steps) = bound.judge(&self.attributes(&kinds), &around);
+        // What is decided all the same needs no answer.
+        let is_unknown = matches!(answer, BoundAnswer::Unknown(_));
+        (answer, steps, if is_unknown { asking.into_questions() } else { Questions::default() })
     }
 }
 
@@ -123,12 +142,14 @@ pub(super) fn say(
     world: &World<'_>,
     judged: &OnceCell<Option<Arc<Judged>>>,
 ) -> Said {
-    let (answer, steps) = review.ask(bound, namespace, world);
+    let (answer, steps, questions) = review.ask(bound, namespace, world);
     let is_fail = bound.policy.failure_policy() == FailurePolicy::Fail;
-    let said = |verdict| Said { verdict, denial: None, ignored: Vec::new(), steps };
+    let said = |verdict| Said { verdict, steps, ..Said::pass() };
     let answers = match answer {
         BoundAnswer::Other => return said(None),
-        BoundAnswer::Unknown(error) => return Said { denial: Some(error), ..said(Some(Verdict::Pass)) },
+        BoundAnswer::Unknown(error) => {
+            return Said { denial: Some(error), questions, ..said(Some(Verdict::Pass)) };
+        }
         BoundAnswer::Misconfigured { message, .. } if is_fail => {
             return Said { denial: Some(EvaluationError::new(message)), ..said(Some(Verdict::Pass)) };
         }
@@ -181,7 +202,7 @@ pub(super) fn say(
         };
         Verdict::Violations(violations.into_iter().map(violation).collect())
     };
-    Said { verdict: Some(verdict), denial: joined(denials), ignored, steps }
+    Said { denial: joined(denials), ignored, ..said(Some(verdict)) }
 }
 
 /// Several errors as one, with a line for each.
@@ -207,6 +228,8 @@ pub struct AdmissionAnswer {
     pub audit_annotations: BTreeMap<String, String>,
     /// What could not be evaluated and does not count, as failurePolicy says.
     pub ignored: Vec<String>,
+    /// What policies ask of the world outside that the world does not know: they deny, and with answers they may not.
+    pub questions: Questions,
 }
 
 /// Why a request is denied.
@@ -246,7 +269,11 @@ impl PolicySet {
         let mut annotations: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let mut misconfigured: Option<&BoundPolicy> = None;
         for bound in bound {
-            let (said, _) = review.ask(bound, namespace, world);
+            let (said, _, questions) = review.ask(bound, namespace, world);
+            for question in questions.iter() {
+                // Those that there is no room for are asked next time.
+                let _ = answer.questions.ask(question.clone());
+            }
             let is_fail = bound.policy.failure_policy() == FailurePolicy::Fail;
             let name = &bound.policy.key.name;
             let of_policy =

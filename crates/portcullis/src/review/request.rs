@@ -140,17 +140,29 @@ impl Review {
         }
     }
 
+    /// Who makes the request, if it is one and says so.
+    #[must_use]
+    pub fn username(&self) -> Option<&str> {
+        value::str_at(&self.request, &["userInfo", "username"])
+    }
+
     /// Reviews of what controllers will make of the object: results of them are about this object. None if
     /// there is no object, it goes away, or it was generated itself. The world has the Namespace that mutators may ask for.
     ///
     /// # Errors
     ///
-    /// If it cannot be expanded, or something that cannot be judged would come of it. Then it is not known
-    /// what it implies, and it must not pass.
+    /// If it cannot be expanded, mutators ask what the world does not know, or something that cannot be judged would come of it.
+    /// Then it is not known what it implies, and it must not pass.
     pub fn implied(&self, expansion: &Expansion<'_>, world: &World<'_>) -> Result<Vec<Self>, ExpansionError> {
         let has_future = self.source == Source::Original && self.operation != Operation::Delete;
         let Some(object) = self.object.as_ref().filter(|_| has_future) else { return Ok(Vec::new()) };
         let namespace = Some(self.namespace_name()).filter(|name| !name.is_empty());
+        let expansion = match (world.answers(), self.username()) {
+            (None, None) => *expansion,
+            (Some(answers), None) => expansion.with_answers(answers),
+            (None, Some(username)) => expansion.with_username(username),
+            (Some(answers), Some(username)) => expansion.with_answers(answers).with_username(username),
+        };
         let resultants =
             expansion.expand_watched(object, namespace, self.known_namespace(world), world.watch())?;
         if resultants.is_empty() {

@@ -12,6 +12,7 @@ use portcullis_value::{Answers, Questions};
 use super::keep::Room;
 use super::{Outcome, Review};
 use crate::enforcement::EnforcementPoint;
+use crate::expansion::Expansion;
 use crate::names::ConstraintKey;
 use crate::policy::PolicySet;
 use crate::world::World;
@@ -108,6 +109,30 @@ impl PolicySet {
             });
         }
         questions
+    }
+
+    /// What judging a review and all that its object implies would ask that the world does not know: as
+    /// [`PolicySet::questions`], and before that what mutators ask of what is generated. Nothing, if the object cannot be
+    /// expanded: that is told when it is judged.
+    #[must_use]
+    pub fn questions_expanding(
+        &self,
+        review: &Review,
+        expansion: &Expansion<'_>,
+        world: &World<'_>,
+        point: EnforcementPoint,
+    ) -> Questions {
+        match review.implied(expansion, world) {
+            Ok(implied) => self.questions(review, &implied, world, point),
+            Err(error) => {
+                // What constraints ask about the object itself need not wait.
+                let mut questions = self.questions(review, &[], world, point);
+                for question in error.questions().iter() {
+                    let _ = questions.ask(question.clone());
+                }
+                questions
+            }
+        }
     }
 
     /// Judges a review as [`PolicySet::review_with`], and asks until nothing is asked any more, in

@@ -335,6 +335,7 @@ fn tags(value: &CelValue) -> Value {
         CelValue::Semver(_) => text("semver", value.to_string()),
         CelValue::Format(_) => text("format", value.to_string()),
         CelValue::Object(name) => text("object", name.to_string()),
+        CelValue::Rights(rights) => text("object", rights.type_name().to_owned()),
         CelValue::Typed(typed) => text("object", typed.name.to_string()),
         CelValue::Unreadable(message) => text("unreadable", message.to_string()),
     }

@@ -8,8 +8,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use portcullis::{
-    Answers, Document, EnforcementPoint, PolicySet, Provider, Resource, Review, Severity, Uses, Verdict,
-    World,
+    Answers, Document, EnforcementPoint, Mutable, MutationError, MutationFailure, MutationLimits,
+    MutatorStore, PolicySet, Provider, Resource, Review, Severity, Uses, Verdict, World,
 };
 use portcullis_providers::{BlockingProviders, ProviderOptions, Providers};
 use serde::Deserialize;
@@ -158,7 +158,7 @@ fn difference(case: &Case) -> Result<Option<String>, String> {
         let said = if let Some(rego) = step["rego"].as_str() {
             review(&run, rego, step, there)
         } else if step["mutators"].is_array() {
-            Some("mutators do not ask providers here".to_owned())
+            mutate(&run, step, there)
         } else {
             let error = if step["upsertProvider"].is_object() {
                 run.upsert(&step["upsertProvider"])
@@ -189,15 +189,38 @@ fn shown(asked: &Asked) -> Value {
     })
 }
 
+/// Keys whose order the recording calls arbitrary are compared in order of their texts.
+fn ordered(body: &Value, is_arbitrary: bool) -> String {
+    let text = body.as_str().unwrap_or_default();
+    let Some(mut body) = serde_json::from_str::<Value>(text).ok().filter(|_| is_arbitrary) else {
+        return text.to_owned();
+    };
+    if let Some(keys) = body["request"]["keys"].as_array_mut() {
+        keys.sort_by_key(ToString::to_string);
+    }
+    body.to_string()
+}
+
 fn requests(here: &[Value], there: &Value) -> Option<String> {
     let none = Vec::new();
     let there = there.as_array().unwrap_or(&none);
-    let is_same = |(here, there): (&Value, &Value)| {
-        ["method", "contentType", "body", "tls", "clientCN"].iter().all(|field| {
-            here[field].as_str().unwrap_or_default() == there[field].as_str().unwrap_or_default()
-        }) && here["path"].as_str().map(path) == there["path"].as_str().map(path)
+    // Several providers are asked at once.
+    let by_path = |requests: &[Value]| {
+        let mut sorted = requests.to_vec();
+        sorted.sort_by_key(|request| request["path"].as_str().map(path).unwrap_or_default().to_owned());
+        sorted
     };
-    let all = here.len() == there.len() && here.iter().zip(there).all(is_same);
+    let (here, there) = (by_path(here), by_path(there));
+    let is_same = |(here, there): (&Value, &Value)| {
+        let is_arbitrary = there["keysOrder"] == "arbitrary";
+        let is_same_body = ordered(&here["body"], is_arbitrary) == ordered(&there["body"], is_arbitrary);
+        is_same_body
+            && ["method", "contentType", "tls", "clientCN"].iter().all(|field| {
+                here[field].as_str().unwrap_or_default() == there[field].as_str().unwrap_or_default()
+            })
+            && here["path"].as_str().map(path) == there["path"].as_str().map(path)
+    };
+    let all = here.len() == there.len() && here.iter().zip(&there).all(is_same);
     (!all).then(|| format!("requests are here {}; there {}", json!(here), json!(there)))
 }
 
@@ -255,6 +278,68 @@ fn review(run: &Run, rego: &str, step: &Value, there: &Value) -> Option<String> 
     let is_same = here.len() == violations.len()
         && here.iter().zip(violations).all(|(here, there)| is_equal(here, there));
     (!is_same).then(|| format!("violations are here {}; there {}", json!(here), json!(violations)))
+}
+
+fn mutate(run: &Run, step: &Value, there: &Value) -> Option<String> {
+    let mut store = MutatorStore::new();
+    let none = Vec::new();
+    for (index, mutator) in step["mutators"].as_array().unwrap_or(&none).iter().enumerate() {
+        let document = builders::document(mutator);
+        let (resource, mut problems) = Resource::read_for(&document, Uses::POLICIES.with_mutators(true));
+        problems.extend(resource.iter().flat_map(|resource| store.upsert(resource)));
+        let here = problems.iter().find(|problem| problem.severity() == Severity::Error);
+        let refusals = there["mutatorErrors"].as_array().unwrap_or(&none);
+        let there = refusals.iter().find(|error| error["index"] == index);
+        if here.is_some() != there.is_some() {
+            return Some(format!("mutators[{index}] is here {here:?}; there {there:?}"));
+        }
+    }
+    let set = store.snapshot();
+    let mutable = Mutable::new(builders::object(&step["object"]));
+    let mutable = mutable.with_username(step["username"].as_str().unwrap_or_default());
+    let deadline = step["contextTimeoutMs"]
+        .as_u64()
+        .map(|milliseconds| Instant::now() + Duration::from_millis(milliseconds));
+    let mut answers = Answers::new();
+    let here = loop {
+        let here = set.mutate_answered(&mutable, MutationLimits::default(), None, &answers);
+        match here {
+            Err(error) if !error.questions().is_empty() => {
+                answers.extend(run.asking.answer_anew(error.questions(), deadline));
+            }
+            here => break here,
+        }
+    };
+    match (here, there["error"].as_str()) {
+        (Ok(here), None) => {
+            let object = here.object().to_json();
+            let is_mutated = here.applied().next().is_some();
+            let is_same = is_equal(&object, &there["object"]) && there["mutated"] == is_mutated;
+            (!is_same).then(|| {
+                format!(
+                    "the object is here {object}, mutated {is_mutated}; there {}, mutated {}",
+                    there["object"], there["mutated"]
+                )
+            })
+        }
+        (Err(here), Some(there)) => {
+            (!is_same_error(&here, there)).then(|| format!("the error is here `{here}`; there `{there}`"))
+        }
+        (Ok(here), Some(there)) => Some(format!("here {}; there an error: {there}", here.object().to_json())),
+        (Err(here), None) => Some(format!("here an error: {here}; there {}", there["object"])),
+    }
+}
+
+/// Whether an error is of the kind that Gatekeeper's text says; and if providers are at fault, whether one of them is the
+/// same.
+fn is_same_error(here: &MutationError, there: &str) -> bool {
+    if !there.starts_with("failed to resolve external data placeholders: ") {
+        return here.kind() == MutationFailure::Mismatch;
+    }
+    let here_says = here.to_string();
+    let named = here_says.split("provider \"").nth(1).and_then(|rest| rest.split('"').next());
+    let is_named = named.is_some_and(|name| there.contains(&format!("provider {name}")));
+    here.kind() == MutationFailure::Provider && is_named
 }
 
 /// Where sentences about the network or JSON begin: what follows is Go's.

@@ -276,6 +276,10 @@ fn is_equal(one: &Value, other: &Value) -> bool {
 
 /// Whether an error is of the kind that Gatekeeper's text says, and about the mutator that it says.
 fn is_same_error(here: &MutationError, there: &str) -> bool {
+    // Nobody answers there, either.
+    if there.starts_with("failed to resolve external data placeholders: ") {
+        return here.kind() == MutationFailure::Unanswered;
+    }
     let kind = if there.starts_with("matching for mutator ") {
         MutationFailure::Match
     } else if there.starts_with("mutation not converging: ") {

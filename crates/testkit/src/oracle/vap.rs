@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use portcullis::{
-    AdmissionAnswer, AdmissionMutation, AdmissionMutators, Change, Document, Error, ErrorKind, Inventory,
-    InventoryStore, Object, PolicySet, PolicyStore, Resource, Review, Severity, Uses, World,
-    parameter_type_warnings,
+    AccessAnswer, AccessTo, AdmissionAnswer, AdmissionMutation, AdmissionMutators, Answers, Change, Document,
+    Error, ErrorKind, Inventory, InventoryStore, Object, PolicySet, PolicyStore, Questions, Resource, Review,
+    Severity, Uses, World, parameter_type_warnings,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -288,12 +288,39 @@ fn answered(
     inventory: &Inventory,
 ) -> Result<Result<(), String>, String> {
     let sent = sent(request)?;
+    let mut answers = Answers::new();
     if case.kind == "MAP" {
-        let mutation = mutators.mutate(&sent.review, &World::new(inventory));
-        return Ok(compare_mutation(case, request, &sent, &mutation));
+        loop {
+            let mutation = mutators.mutate(&sent.review, &World::new(inventory).with_answers(&answers));
+            if mutation.questions.is_empty() {
+                return Ok(compare_mutation(case, request, &sent, &mutation));
+            }
+            answer_access(&mutation.questions, &mut answers);
+        }
     }
-    let answer = policies.admission_answer(&sent.review, &World::new(inventory));
-    Ok(compare(case, request, &sent, &answer))
+    loop {
+        let answer = policies.admission_answer(&sent.review, &World::new(inventory).with_answers(&answers));
+        if answer.questions.is_empty() {
+            return Ok(compare(case, request, &sent, &answer));
+        }
+        answer_access(&answer.questions, &mut answers);
+    }
+}
+
+/// What the cluster of the recording said of rights: masters may do everything, others what the cases let them do with the kinds that
+/// these are about.
+fn answer_access(questions: &Questions, answers: &mut Answers) {
+    const OF_CASES: &[&str] = &["configmaps", "pods", "deployments", "gizmos", "namespaces"];
+    for question in questions.access() {
+        let is_master = question.user.groups.iter().any(|group| &**group == "system:masters");
+        let is_of_cases = matches!(
+            &question.to,
+            AccessTo::Resource(resource) if OF_CASES.contains(&&*resource.resource)
+        );
+        let allowed = is_master || is_of_cases;
+        let answer = AccessAnswer::Decided { allowed, reason: "".into(), error: "".into() };
+        answers.set_access(question.clone(), answer);
+    }
 }
 
 fn compare(case: &Case, request: &Request, sent: &Sent, answer: &AdmissionAnswer) -> Result<(), String> {

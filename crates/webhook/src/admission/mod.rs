@@ -22,8 +22,9 @@ mod shape;
 use std::time::Instant;
 
 use portcullis::{
-    Answers, Decision, Document, EnforcementAction, EnforcementPoint, EvaluationLimits, Expansion, Limits,
-    Object, Process, Questions, Resource, Review, Severity, Source, Stopwatch, World,
+    AdmissionMutators, Answers, Decision, Document, EnforcementAction, EnforcementPoint, EvaluationLimits,
+    Expansion, Limits, MutatorSet, Object, Process, Questions, Resource, Review, Severity, Source, Stopwatch,
+    World,
 };
 use portcullis_sources::Deadline;
 
@@ -36,7 +37,7 @@ pub(crate) use answer::Passes;
 pub use answer::{Answer, Status};
 pub use envelope::Envelope;
 pub use label::Exempt;
-pub use mutate::{Mutating, mutate};
+pub use mutate::{Mutated, Mutating, mutate};
 pub use own_kinds::{BadRego, Own};
 pub use patch::Patch;
 pub use record::{Record, records};
@@ -89,7 +90,7 @@ pub fn questions(
     budget: &Budget,
     answers: &Answers,
 ) -> Questions {
-    if !serving.policies.may_ask() {
+    if !may_ask(serving) {
         return Questions::default();
     }
     let Ok(Ready { review, .. }) = ready(body, envelope, serving, own, namespace) else {
@@ -98,8 +99,12 @@ pub fn questions(
     let deadline = Deadline::at(budget.deadline);
     let world = world(serving, budget, envelope).with_watch(&deadline).with_answers(answers);
     // What cannot be expanded is refused when it is judged.
-    let implied = implied(&review, serving, &world).unwrap_or_default();
-    serving.policies.questions(&review, &implied, &world, EnforcementPoint::Webhook)
+    serving.policies.questions_expanding(&review, &expansion(serving), &world, EnforcementPoint::Webhook)
+}
+
+/// Whether anything that is asked of a request to be admitted may ask the world outside.
+pub(crate) fn may_ask(serving: &Serving) -> bool {
+    serving.policies.may_ask() || expansion(serving).may_ask()
 }
 
 /// Judges a body whose envelope was read and found sound.
@@ -199,17 +204,30 @@ fn ready(
     Ok(Ready { review, warnings })
 }
 
-/// What the object implies, or why that is not known.
-fn implied(review: &Review, serving: &Serving, world: &World<'_>) -> Result<Vec<Review>, String> {
+/// By what objects are expanded, as far as that is known.
+fn expansion(serving: &Serving) -> Expansion<'_> {
     let expansion = Expansion::new(&serving.expansions);
     let expansion = match &serving.admission {
         Some(admission) => expansion.with_policies(admission, &serving.inventory),
         None => expansion,
     };
     match &serving.mutators {
-        Ok(mutators) => {
-            review.implied(&expansion.with_mutators(mutators), world).map_err(|error| error.to_string())
-        }
+        Ok(mutators) => expansion.with_mutators(mutators),
+        Err(_) => expansion,
+    }
+}
+
+/// Whether anything that changes objects may ask the world outside.
+pub(crate) fn may_mutators_ask(serving: &Serving) -> bool {
+    serving.mutators.as_ref().is_ok_and(MutatorSet::may_ask)
+        || serving.admission.as_ref().is_some_and(AdmissionMutators::may_ask)
+}
+
+/// What the object implies, or why that is not known.
+fn implied(review: &Review, serving: &Serving, world: &World<'_>) -> Result<Vec<Review>, String> {
+    let expansion = expansion(serving);
+    match &serving.mutators {
+        Ok(_) => review.implied(&expansion, world).map_err(|error| error.to_string()),
         Err(why) => {
             let implied = review.implied(&expansion, world).map_err(|error| error.to_string())?;
             if implied.is_empty() {

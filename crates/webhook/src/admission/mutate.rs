@@ -4,8 +4,8 @@
 use std::time::Instant;
 
 use portcullis::{
-    AdmissionDenial, EvaluationLimits, Inventory, Mutable, Mutation, MutationLimits, Object, Operation,
-    Process, Review, World,
+    AdmissionDenial, Answers, EvaluationLimits, Inventory, Mutable, Mutation, MutationLimits, Object,
+    Operation, Process, Questions, Review, World,
 };
 use portcullis_sources::{Deadline, json_bytes};
 
@@ -32,6 +32,26 @@ pub struct Mutating<'a> {
     pub annotates: bool,
     /// Whether the changes are kept for the log.
     pub tells: bool,
+    /// What is known of the world outside.
+    pub answers: &'a Answers,
+}
+
+/// What is answered to a request for a mutation.
+#[derive(Debug)]
+pub struct Mutated {
+    /// The answer.
+    pub answer: Answer,
+    /// What mutators ask of the world outside and nobody has answered: then the answer is a refusal, and with answers to these there is
+    /// another one.
+    pub questions: Questions,
+    /// Which mutators and admission policies did not work, and do not count, as their failurePolicy says.
+    pub ignored: Vec<String>,
+}
+
+impl From<Answer> for Mutated {
+    fn from(answer: Answer) -> Self {
+        Self { answer, questions: Questions::default(), ignored: Vec::new() }
+    }
 }
 
 /// Mutates the object of a body whose envelope was read and found sound. `namespace` is as for [`super::judge`].
@@ -43,13 +63,14 @@ pub fn mutate(
     own: &Own,
     namespace: Result<Option<Object>, String>,
     mutating: &Mutating<'_>,
-) -> Answer {
+) -> Mutated {
     let review = match read_review(body) {
         Ok(review) => review,
-        Err(answer) => return answer,
+        Err(answer) => return answer.into(),
     };
-    let skipped =
-        |message: &str| Answer { status: Status::Unjudged, ..Answer::new(Status::Allow, 200, message) };
+    let skipped = |message: &str| {
+        Mutated::from(Answer { status: Status::Unjudged, ..Answer::new(Status::Allow, 200, message) })
+    };
     if own.identities.iter().any(|identity| identity == envelope.user()) {
         return skipped("Gatekeeper does not self-manage");
     }
@@ -57,7 +78,7 @@ pub fn mutate(
         return skipped("Mutating only on create or update");
     }
     let Some(written) = review.object().cloned() else {
-        return Answer::malformed(400, "the request cannot be mutated: it has no object");
+        return Answer::malformed(400, "the request cannot be mutated: it has no object").into();
     };
     if is_own_kind(&written) {
         return skipped("Not mutating gatekeeper resources");
@@ -73,17 +94,18 @@ pub fn mutate(
     let mutators = match &serving.mutators {
         Ok(mutators) => mutators,
         // Some that are not known would change it, and it must not pass without that.
-        Err(why) => return Answer::failed(format!("the request cannot be mutated: {why}")),
+        Err(why) => return Answer::failed(format!("the request cannot be mutated: {why}")).into(),
     };
     let by_mutators = |object: &Object| {
         let mutable = Mutable::new(settle(object, &review)).with_operation(review.operation());
+        let mutable = mutable.with_username(envelope.user());
         let mutable = match &known {
             Some(namespace) => mutable.with_namespace(namespace.clone()),
             // A mutator that needs it is an error.
             None => mutable,
         };
         let mutable = if mutating.annotates { mutable.annotated(mutating.id) } else { mutable };
-        mutators.mutate(&mutable, mutating.limits, Some(&deadline))
+        mutators.mutate_answered(&mutable, mutating.limits, Some(&deadline), mutating.answers)
     };
     let mutation = match &serving.admission {
         None => by_mutators(&written),
@@ -96,6 +118,7 @@ pub fn mutate(
             let MutationLimits { steps, memory } = mutating.limits;
             let limits = EvaluationLimits { steps, memory, ..EvaluationLimits::default() };
             let world = World::new(&serving.inventory).with_limits(limits).with_watch(&deadline);
+            let world = world.with_answers(mutating.answers);
             let mut further = None;
             let mutated = admission.mutate_around(&around, &world, |object| {
                 let mutation = by_mutators(object)?;
@@ -107,24 +130,31 @@ pub fn mutate(
                 (Err(error), _) => Err(error),
                 (Ok(mutated), Some(further)) if mutated.denials.is_empty() => {
                     let left = mutated.object.unwrap_or_else(|| written.clone());
-                    Ok(further.among_policies(settle(&written, &review), left, mutated.changed_by))
+                    let settled = settle(&written, &review);
+                    Ok(further.among_policies(settled, left, mutated.changed_by).ignoring(mutated.ignored))
                 }
-                (Ok(mutated), _) => return denied(&mutated.denials),
+                (Ok(mutated), _) => {
+                    let answer = denied(&mutated.denials);
+                    return Mutated { questions: mutated.questions, ..answer.into() };
+                }
             }
         }
     };
     match mutation {
         Ok(mutation) => {
             let passes = Passes { number: mutation.passes(), is_done: true };
-            Answer { passes: Some(passes), ..answer(&mutation, &written, mutating) }
+            let ignored = who_is_ignored(&mutation);
+            let answer = Answer { passes: Some(passes), ..answer(&mutation, &written, mutating) };
+            Mutated { ignored, ..answer.into() }
         }
         Err(error) => {
             let message = error.to_string();
-            Answer {
+            let answer = Answer {
                 quotes_object: true,
                 passes: Some(Passes { number: error.passes(), is_done: false }),
                 ..Answer::failed(bounds::cut(&message, bounds::ANSWER))
-            }
+            };
+            Mutated { questions: error.questions().clone(), ..answer.into() }
         }
     }
 }
@@ -199,6 +229,21 @@ fn answer(mutation: &Mutation, written: &Object, mutating: &Mutating<'_>) -> Ans
     let patch = Patch { json, changes, left, id: mutating.id.to_owned() };
     Answer { patch: Some(Box::new(patch)), ..Answer::new(Status::Allow, 200, "") }
 }
+
+/// Who did not work and does not count, each once, without what was wrong: that may quote the object.
+fn who_is_ignored(mutation: &Mutation) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for what in mutation.ignored() {
+        let who = bounds::cut(what.split(": ").next().unwrap_or_default(), bounds::NAME).into_owned();
+        if all.len() < MOST_IGNORED && !all.contains(&who) {
+            all.push(who);
+        }
+    }
+    all
+}
+
+/// So many that do not count are named.
+const MOST_IGNORED: usize = 50;
 
 /// What the log says of a mutation, and how many changes it leaves out.
 fn told(mutation: &Mutation) -> (Vec<Told>, usize) {

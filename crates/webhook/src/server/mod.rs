@@ -15,7 +15,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -25,7 +25,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use portcullis::{Answers, MutationLimits, Object, PolicySet, Questions};
 
-use crate::admission::{self, Answer, Budget, Envelope, Mutating};
+use crate::admission::{self, Answer, Budget, Envelope, Mutated, Mutating};
 use crate::body::Refusal;
 use crate::memory::{Eviction, Holding, Part};
 use crate::pool::Failure;
@@ -182,7 +182,7 @@ async fn judge(state: &Arc<State>, arrived: &Arrived) -> Result<Judged, Answer> 
                 let found = tokio::select! {
                     biased;
                     () = arrived.holding.told() => return Err(gone()),
-                    found = state.providers.answer(&questions, Some(until)) => found,
+                    found = ask(state, arrived.purpose, &questions, until) => found,
                 };
                 answers.extend(found);
                 is_answered = questions.iter().any(|question| answers.answers(question));
@@ -196,6 +196,25 @@ async fn judge(state: &Arc<State>, arrived: &Arrived) -> Result<Judged, Answer> 
     }
     // Rounds end, as the last one asks nothing.
     Err(Answer::failed("the review did not end"))
+}
+
+/// Asks providers, and the cluster about rights. What is written into objects is what they say now, as in Gatekeeper.
+async fn ask(state: &State, purpose: Purpose, questions: &Questions, until: Instant) -> Answers {
+    let of_providers = async {
+        match purpose {
+            Purpose::Admit => state.providers.answer(questions, Some(until)).await,
+            Purpose::Mutate => state.providers.answer_anew(questions, Some(until)).await,
+        }
+    };
+    let of_cluster = async {
+        match &state.rights {
+            Some(rights) => rights.answer(questions, until).await,
+            None => Answers::new(),
+        }
+    };
+    let (mut answers, rights) = tokio::join!(of_providers, of_cluster);
+    answers.extend(rights);
+    answers
 }
 
 /// Reads the envelope, and judges if all that this takes is there.
@@ -240,7 +259,7 @@ fn review(
     let (state, serving) = (Arc::clone(state), Arc::clone(serving));
     let (deadline, purpose) = (arrived.times.review, arrived.purpose);
     move |holding, envelope, namespace| {
-        if may_ask && purpose == Purpose::Admit && serving.policies.may_ask() {
+        if may_ask && purpose == Purpose::Admit && admission::may_ask(&serving) {
             let body = holding.peek()?;
             let budget = Budget { limits: state.settings.limits, deadline, now_ns: state.now_ns() };
             let (own, known) = (&state.settings.own, namespace.clone());
@@ -249,12 +268,14 @@ fn review(
                 return Some(Look::Asks(Box::new(Asks { questions, namespace })));
             }
         }
-        let body = holding.take()?;
         let (own, limits, now_ns) = (&state.settings.own, state.settings.limits, state.now_ns());
-        let answer = match purpose {
+        let mut ignored = Vec::new();
+        let (body, answer) = match purpose {
             Purpose::Admit => {
+                let body = holding.take()?;
                 let budget = Budget { limits, deadline, now_ns };
-                admission::judge(&body, &envelope, &serving, own, namespace, &budget, &answers)
+                let answer = admission::judge(&body, &envelope, &serving, own, namespace, &budget, &answers);
+                (body, answer)
             }
             Purpose::Mutate => {
                 let MutationSettings { annotates, logs: tells } = state.settings.mutation.unwrap_or_default();
@@ -262,11 +283,23 @@ fn review(
                 let limits = MutationLimits { memory: limits.memory, ..MutationLimits::default() };
                 let id = if annotates || tells { random_id() } else { String::new() };
                 let (max_patch, id) = (state.settings.max_body, id.as_str());
-                let mutating = Mutating { limits, deadline, max_patch, id, annotates, tells };
-                admission::mutate(&body, &envelope, &serving, own, namespace, &mutating)
+                let mutating =
+                    Mutating { limits, deadline, max_patch, id, annotates, tells, answers: &answers };
+                // While providers are asked, others may need its room.
+                let may_ask = may_ask && admission::may_mutators_ask(&serving);
+                let body = if may_ask { holding.peek()? } else { holding.take()? };
+                let known = namespace.clone();
+                let Mutated { answer, questions, ignored: found } =
+                    admission::mutate(&body, &envelope, &serving, own, known, &mutating);
+                ignored = found;
+                if may_ask && !questions.is_empty() {
+                    return Some(Look::Asks(Box::new(Asks { questions, namespace })));
+                }
+                (if may_ask { holding.take()? } else { body }, answer)
             }
         };
-        let told = tell(&state, purpose, &body, &envelope, &answer, &serving, now_ns);
+        let mut told = tell(&state, purpose, &body, &envelope, &answer, &serving, now_ns);
+        told.ignored(&envelope, &ignored);
         Some(Look::Judged(Box::new(Judged { envelope, answer, told })))
     }
 }

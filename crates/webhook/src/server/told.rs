@@ -22,6 +22,23 @@ pub(super) struct Told {
     pub(super) events: Vec<Event>,
 }
 
+impl Told {
+    /// That mutators or admission policies did not work and do not count: who, and not what was wrong, which may quote the object.
+    pub(super) fn ignored(&mut self, envelope: &Envelope, ignored: &[String]) {
+        if ignored.is_empty() {
+            return;
+        }
+        let fields = json!({
+            "process": "mutation",
+            "resource_namespace": cut(envelope.namespace(), bounds::NAME),
+            "resource_name": cut(envelope.name(), bounds::NAME),
+            "ignored": ignored,
+        });
+        let msg = "what did not work was left out of a mutation, as its failurePolicy says";
+        self.lines.add(Level::Warn, msg, &fields);
+    }
+}
+
 pub(super) fn tell(
     state: &State,
     purpose: Purpose,

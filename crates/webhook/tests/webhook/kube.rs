@@ -4,6 +4,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use portcullis_testkit::apiserver::{ApiServer, Fault, Verb};
+use portcullis_testkit::provider::TestProvider;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -372,10 +373,10 @@ fn what_is_not_supported_is_said_and_holds_nothing_up() {
     let cluster = cluster();
     let server = &cluster.server;
     server.register("constraints.gatekeeper.sh/v1beta1", "Never", "never", false);
-    server.register("externaldata.gatekeeper.sh/v1beta1", "Provider", "providers", false);
+    server.register("gvkmanifest.gatekeeper.sh/v1alpha1", "GVKManifest", "gvkmanifests", false);
     server.put(template("Never", "package p\nviolation[{\"msg\": \"never\"}] { true }"));
     server.put(constraint("Never", &json!({})));
-    server.put(json!({"apiVersion": "externaldata.gatekeeper.sh/v1beta1", "kind": "Provider",
+    server.put(json!({"apiVersion": "gvkmanifest.gatekeeper.sh/v1alpha1", "kind": "GVKManifest",
         "metadata": {"name": "images"}, "spec": {}}));
     let mut program = start(server, &[]);
     until(200, || program.get("/readyz").0);
@@ -383,11 +384,40 @@ fn what_is_not_supported_is_said_and_holds_nothing_up() {
     until(true, || {
         let text = program.get("/readyz?verbose").1;
         text.contains("[!]supported: 1 policies of Gatekeeper's are not")
-            && text.contains("    Provider `images` of Gatekeeper is not supported")
+            && text.contains("    GVKManifest `images` of Gatekeeper is not supported")
     });
     until(true, || program.get("/metrics").1.contains("\nportcullis_unsupported_policies 1\n"));
-    server.delete("providers", "", "images");
+    server.delete("gvkmanifests", "", "images");
     until(true, || program.get("/metrics").1.contains("\nportcullis_unsupported_policies 0\n"));
+    program.stop();
+}
+
+/// Providers come, change and go while the webhook runs; who asks one that is not there gets no answer.
+#[test]
+fn providers_of_the_cluster_are_asked() {
+    const ASKS: &str = "package p
+violation[{\"msg\": msg}] {
+  answer := external_data({\"provider\": \"words\", \"keys\": [input.review.object.metadata.labels.app]})
+  msg := sprintf(\"%v %v %v\", [answer.responses, answer.errors, answer.system_error])
+}
+";
+    let cluster = cluster();
+    let server = &cluster.server;
+    server.register("constraints.gatekeeper.sh/v1beta1", "Asks", "asks", false);
+    server.register("externaldata.gatekeeper.sh/v1beta1", "Provider", "providers", false);
+    server.put(template("Asks", ASKS));
+    server.put(constraint("Asks", &json!({})));
+    let provider = TestProvider::echo();
+    let mut program = start(server, &[]);
+    until(200, || program.get("/readyz").0);
+    let missing = "[asks] null null key is not found in provider cache".to_owned();
+    until((403, missing.clone()), || ask(&mut program, &service("default", "b")));
+    server.put(provider.manifest("words", 5));
+    let there = r#"[asks] [["b", "v:b"]] [] "#.to_owned();
+    until((403, there), || ask(&mut program, &service("default", "b")));
+    assert!(program.get("/metrics").1.contains("\nportcullis_unsupported_policies 0\n"));
+    server.delete("providers", "", "words");
+    until((403, missing), || ask(&mut program, &service("default", "b")));
     program.stop();
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use portcullis::{Document, Mutable, MutationLimits, MutatorSet, Object, Operation, Unsupported};
+use portcullis::{Answers, Document, Mutable, MutationLimits, MutatorSet, Object, Operation, Unsupported};
 use portcullis_testkit::json_patch::patched;
 use portcullis_webhook::admission::{Envelope, Mutating, Own, mutate};
 use portcullis_webhook::head::BodyHead;
@@ -425,7 +425,9 @@ fn a_deadline_is_a_refusal_in_time() {
     let body = review(&pod(&json!({"containers": containers})), "CREATE").to_string();
     let (envelope, refusal) = Envelope::read(body.as_bytes(), &BodyHead::of(body.as_bytes()));
     assert!(refusal.is_none());
+    let nothing = Answers::new();
     let mutating = Mutating {
+        answers: &nothing,
         limits: MutationLimits::default(),
         deadline: Instant::now(),
         max_patch: 1 << 20,
@@ -434,7 +436,8 @@ fn a_deadline_is_a_refusal_in_time() {
         tells: false,
     };
     let serving = webhook.state.serving();
-    let ask = |mutating| mutate(body.as_bytes(), &envelope, &serving, &Own::default(), Ok(None), &mutating);
+    let ask =
+        |mutating| mutate(body.as_bytes(), &envelope, &serving, &Own::default(), Ok(None), &mutating).answer;
     let answer = ask(mutating);
     assert!(!answer.is_allowed() && answer.patch.is_none(), "{answer:?}");
     let later = Mutating { deadline: Instant::now() + Duration::from_mins(1), ..mutating };

@@ -214,3 +214,75 @@ fn who_asks_nothing_does_not_wait_for_a_provider_that_hangs() {
         assert!(beside < before * 5 + Duration::from_millis(100), "{before:?}, {beside:?}");
     });
 }
+
+fn asking_mutator(policy: &str) -> String {
+    let mutator = json!({
+        "apiVersion": "mutations.gatekeeper.sh/v1", "kind": "Assign", "metadata": {"name": "digests"},
+        "spec": {
+            "applyTo": [{"groups": [""], "versions": ["v1"], "kinds": ["Pod"]}],
+            "location": "spec.containers[name: *].image",
+            "parameters": {"assign": {"externalData": {"provider": "cosign", "failurePolicy": policy, "default": "safe"}}},
+        },
+    });
+    format!("---\n{mutator}\n")
+}
+
+/// The image after the patch of an answer, if there is one.
+fn patched_image(response: &Value) -> Option<String> {
+    use base64::Engine as _;
+    let patch = base64::engine::general_purpose::STANDARD.decode(response["patch"].as_str()?).unwrap();
+    let patch: Value = serde_json::from_slice(&patch).unwrap();
+    Some(patch[0]["value"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn mutators_ask_anew_and_nothing_that_a_provider_does_is_written() {
+    let webhook = |policy: &str, provider: &Value| {
+        let all = format!("{}---\n{provider}\n", asking_mutator(policy));
+        Webhook::mutating(&all, "", portcullis_webhook::state::MutationSettings::default())
+    };
+    let provider = TestProvider::echo();
+    let well = webhook("Fail", &provider.manifest("cosign", 5));
+    for _ in 0..2 {
+        let response = well.post("/v1/mutate", request("shop", "one")).response();
+        assert_eq!(patched_image(&response).as_deref(), Some("v:one"), "{response}");
+    }
+    assert_eq!(provider.take_asked().len(), 2, "nothing that is kept is written");
+    let items =
+        |items: Value| Reply::raw(json!({"response": {"idempotent": true, "items": items}}).to_string());
+    let modes = [
+        ("slow", Reply::echo().after(Duration::from_secs(20))),
+        ("hangs up", Reply { body: Body::Close, ..Reply::echo() }),
+        ("another key", items(json!([{"key": "other", "value": "good"}]))),
+        ("a number", items(json!([{"key": "one", "value": 5}]))),
+        ("100 MB", Reply { body: Body::Endless(100 << 20), ..Reply::echo() }),
+        (
+            "not idempotent",
+            Reply::raw(json!({"response": {"items": [{"key": "one", "value": "x"}]}}).to_string()),
+        ),
+    ];
+    for (mode, reply) in modes {
+        let provider = TestProvider::always(reply);
+        let ask = |policy: &str| {
+            let start = Instant::now();
+            let webhook = webhook(policy, &provider.manifest("cosign", 30));
+            let response = webhook.post("/v1/mutate?timeout=2s", request("shop", "one")).response();
+            assert!(start.elapsed() < Duration::from_secs(3), "{mode}");
+            response
+        };
+        let response = ask("Fail");
+        assert_eq!(
+            (&response["allowed"], &response["patch"]),
+            (&json!(false), &Value::Null),
+            "{mode}: {response}"
+        );
+        let response = ask("UseDefault");
+        assert_eq!(patched_image(&response).as_deref(), Some("safe"), "{mode}: {response}");
+        let response = ask("Ignore");
+        assert_eq!(
+            (&response["allowed"], &response["patch"]),
+            (&json!(true), &Value::Null),
+            "{mode}: {response}"
+        );
+    }
+}

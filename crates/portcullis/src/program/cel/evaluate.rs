@@ -3,14 +3,17 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use portcullis_cel::{Activation, CelValue, EvalError, EvalErrorKind, PER_CALL_LIMIT};
 use portcullis_rego_syntax::Span;
-use portcullis_value::{Budget, LimitKind, Limits, Questions, Watch};
+use portcullis_value::{
+    AccessAnswer, AccessQuestion, Answers, Budget, LimitKind, Limits, Question, Questions, Watch,
+};
 
 use super::super::coverage::{CoveredKind, CoveredPlace, PolicyCoverage};
 use super::kept::{Kept, Lasts, Made, OfReview};
-use super::names::{AUTHORIZER, AUTHORIZER_TYPE, REQUEST_RESOURCE, RESOURCE_CHECK_TYPE, Seen};
+use super::names::{AUTHORIZER, REQUEST_RESOURCE, Seen};
 use super::{
     CelProgram, Evaluation, EvaluationError, Expression, RawViolation, Special, Surroundings, VARIABLES,
     Validation, Variable,
@@ -55,8 +58,9 @@ impl CelProgram {
             Some(Special::Rego(_)) | None => None,
         };
         let kept = Kept::of(review, constraint);
-        let (result, steps) =
-            self.within(limits, STEPS, watch, &kept, |tank, cost| self.judge(&seen, tank, cost, &said));
+        let (result, steps) = self.within(limits, STEPS, watch, &kept, &Asking::nobody(), |tank, cost| {
+            self.judge(&seen, tank, cost, &said)
+        });
         Evaluation { result, prints: Vec::new(), steps, questions: Questions::default() }
     }
 
@@ -68,6 +72,7 @@ impl CelProgram {
         times: u64,
         watch: Option<&dyn Watch>,
         kept: &Kept<'_>,
+        asking: &Asking<'_>,
         run: impl FnOnce(&Tank<'_>, &Cell<u64>) -> Result<T, EvaluationError>,
     ) -> (Result<T, EvaluationError>, u64) {
         let run = || {
@@ -79,6 +84,7 @@ impl CelProgram {
                 levels: self.levels,
                 meter: &meter,
                 kept,
+                asking,
                 steps: Cell::new(0),
                 memory: Cell::new(0),
             };
@@ -102,7 +108,7 @@ impl CelProgram {
         let end = u32::try_from(expression.text.text.len()).ok()?;
         let value = match answer {
             Some(Answer::Value(value)) => value.as_bool(),
-            Some(Answer::Error(_) | Answer::OutOfBudget) | None => None,
+            Some(Answer::Error(_) | Answer::Unknown(_) | Answer::OutOfBudget) | None => None,
         };
         Some(CoveredPlace {
             location: analysis::locate(&self.document, &expression.text, Span { start: 0, end })?,
@@ -129,6 +135,7 @@ impl CelProgram {
             match answer {
                 Answer::Value(value) => passes &= value.as_bool() == Some(true),
                 Answer::Error(error) => failed.push(error),
+                Answer::Unknown(error) => return Err(error),
                 Answer::OutOfBudget => return self.unknown(vec![EvaluationError::new(OUT_OF_BUDGET)]),
             }
         }
@@ -145,6 +152,7 @@ impl CelProgram {
             said(&validation.expression, &answer);
             match answer {
                 Answer::OutOfBudget => return self.unknown(vec![EvaluationError::new(OUT_OF_BUDGET)]),
+                Answer::Unknown(error) => return Err(error),
                 answer => answers.push(answer),
             }
         }
@@ -158,6 +166,7 @@ impl CelProgram {
                 Some(expression) => match phase.evaluate(expression, cost)? {
                     Answer::Value(value) => value.as_str().map(str::to_owned),
                     Answer::Error(_) => None,
+                    Answer::Unknown(error) => return Err(error),
                     Answer::OutOfBudget => {
                         has_messages = false;
                         break;
@@ -171,7 +180,7 @@ impl CelProgram {
         for (validation, answer) in self.validations.iter().zip(answers) {
             let message = messages.next().flatten();
             match answer {
-                Answer::Error(error) => unknown.push(error),
+                Answer::Error(error) | Answer::Unknown(error) => unknown.push(error),
                 _ if !has_messages => {
                     unknown.push(EvaluationError::new(format!("failed messageExpression: {OUT_OF_BUDGET}")));
                 }
@@ -241,6 +250,45 @@ pub(super) fn aggregated(errors: Vec<EvaluationError>) -> EvaluationError {
 /// Steps between two looks of a budget at its watch.
 const LOOK: u64 = 1024;
 
+/// What expressions ask about rights, and what is known of it.
+#[derive(Debug)]
+pub(crate) struct Asking<'a> {
+    answers: Option<&'a Answers>,
+    /// What is not known.
+    questions: RefCell<Questions>,
+}
+
+impl<'a> Asking<'a> {
+    /// With what is known; nothing, if nobody can be asked.
+    pub(crate) fn new(answers: Option<&'a Answers>) -> Self {
+        Self { answers, questions: RefCell::default() }
+    }
+
+    /// Nothing is known, and what is asked is of no use.
+    pub(super) fn nobody() -> Self {
+        Self::new(None)
+    }
+
+    /// Whether something was asked that is not known.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.questions.borrow().is_empty()
+    }
+
+    /// What was asked and is not known.
+    pub(crate) fn into_questions(self) -> Questions {
+        self.questions.into_inner()
+    }
+
+    fn access(&self, question: &AccessQuestion) -> Option<AccessAnswer> {
+        let known = self.answers.and_then(|answers| answers.access(question)).cloned();
+        if known.is_none() {
+            // What there is no room for is asked next time.
+            let _ = self.questions.borrow_mut().ask(Question::Access(Arc::new(question.clone())));
+        }
+        known
+    }
+}
+
 /// Counts the steps of all budgets that are in use: of evaluations inside of each other, none knows what the
 /// others use.
 struct Meter<'w> {
@@ -267,6 +315,8 @@ pub(super) struct Tank<'w> {
     meter: &'w Meter<'w>,
     /// What was made before.
     kept: &'w Kept<'w>,
+    /// What a cluster says of rights.
+    asking: &'w Asking<'w>,
     steps: Cell<u64>,
     memory: Cell<u64>,
 }
@@ -317,6 +367,8 @@ impl Tank<'_> {
 pub(super) enum Answer {
     Value(CelValue),
     Error(EvaluationError),
+    /// Only a cluster could answer. That is never a pass, whatever the policy says of failures.
+    Unknown(EvaluationError),
     /// The expressions of this phase cost too much together.
     OutOfBudget,
 }
@@ -367,7 +419,7 @@ impl<'a> Phase<'a> {
     }
 
     /// # Errors
-    /// If a limit of the engine ends the evaluation, or only a cluster could answer: no policy can ignore that.
+    /// If a limit of the engine ends the evaluation: no policy can ignore that.
     pub(super) fn evaluate(
         &mut self,
         expression: &Expression,
@@ -393,7 +445,7 @@ impl<'a> Phase<'a> {
             && error.kind == EvalErrorKind::NeedsCluster
         {
             let (message, location) = (error.message.clone(), location(error.at));
-            return Err(EvaluationError { message, location, limit: None });
+            return Ok(Answer::Unknown(EvaluationError { message, location, limit: None }));
         }
         let Some(left) = self.left.checked_sub(cost) else { return Ok(Answer::OutOfBudget) };
         self.left = left;
@@ -528,9 +580,8 @@ impl Activation for Scope<'_> {
             "variables" => CelValue::Object(self.program.variables_type.clone()),
             // In templates, only variables were compiled with this name.
             PARAMS => self.seen.constraint.clone(),
-            // What is asked of these is answered by nobody here.
-            AUTHORIZER => CelValue::Object(AUTHORIZER_TYPE.into()),
-            REQUEST_RESOURCE => CelValue::Object(RESOURCE_CHECK_TYPE.into()),
+            AUTHORIZER => CelValue::Rights(Arc::new(self.seen.authorizer())),
+            REQUEST_RESOURCE => CelValue::Rights(Arc::new(self.seen.request_resource())),
             _ => return None,
         })
     }
@@ -565,5 +616,9 @@ impl Activation for Scope<'_> {
             *place = Some(result.clone());
         }
         result.map(Some)
+    }
+
+    fn access(&self, question: &AccessQuestion) -> Option<AccessAnswer> {
+        self.tank.asking.access(question)
     }
 }

@@ -26,6 +26,7 @@ use crate::api::cel::FailurePolicy;
 use crate::api::template::Text;
 use crate::document::Document;
 
+pub(crate) use evaluate::Asking;
 pub(crate) use kept::{OfConstraint, OfReview};
 pub(crate) use policy::{
     AnnotationAnswer, MutationForm, PolicyAnswer, PolicyDecision, PolicyProgram, PolicyView,

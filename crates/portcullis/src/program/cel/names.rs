@@ -1,6 +1,8 @@
 //! The names of expressions: their types when they are compiled, and their values when they are evaluated.
 
-use portcullis_cel::{CelValue, Environment, Map, Type};
+use std::sync::Arc;
+
+use portcullis_cel::{AccessResource, AccessUser, CelValue, Environment, Map, Rights, Type};
 
 use super::VARIABLES;
 use crate::value::{self, Value};
@@ -139,6 +141,53 @@ impl Seen {
             request: CelValue::Map(Map::Input(review.clone())),
             namespace: CelValue::from(namespace.map_or(Value::NULL, shown_of_namespace)),
             constraint: CelValue::from(params),
+        }
+    }
+}
+
+impl Seen {
+    /// What the user of the request may do.
+    pub(super) fn authorizer(&self) -> Rights {
+        Rights::Authorizer(Arc::new(self.user()))
+    }
+
+    /// What that user may do with what is requested.
+    pub(super) fn request_resource(&self) -> Rights {
+        let text = |path: &[&str]| Arc::from(self.request_text(path));
+        let resource = AccessResource {
+            group: text(&["resource", "group"]),
+            resource: text(&["resource", "resource"]),
+            subresource: text(&["subResource"]),
+            namespace: text(&["namespace"]),
+            name: text(&["name"]),
+            ..AccessResource::default()
+        };
+        Rights::Resource(Arc::new(self.user()), Arc::new(resource))
+    }
+
+    fn request(&self) -> &Value {
+        match &self.request {
+            CelValue::Map(Map::Input(request)) => request,
+            _ => &Value::NULL,
+        }
+    }
+
+    fn request_text(&self, path: &[&str]) -> &str {
+        value::str_at(self.request(), path).unwrap_or_default()
+    }
+
+    fn user(&self) -> AccessUser {
+        let text = |key: &str| Arc::from(self.request_text(&["userInfo", key]));
+        let texts = |list: &Value| -> Vec<Arc<str>> {
+            value::items(list).filter_map(|item| item.as_str().map(Arc::from)).collect()
+        };
+        let part = |key: &str| value::get_path(self.request(), &["userInfo", key]);
+        let extra = part("extra").into_iter().flat_map(value::entries);
+        AccessUser {
+            name: text("username"),
+            uid: text("uid"),
+            groups: part("groups").map(texts).unwrap_or_default(),
+            extra: extra.map(|(key, values)| (key.into(), texts(values))).collect(),
         }
     }
 }

@@ -12,7 +12,7 @@ use portcullis_cel::{CelValue, Environment, Type};
 use portcullis_value::{Limits, Watch};
 
 use super::compile::{Compiled, Compiler, sound, used};
-use super::evaluate::{Answer, OUT_OF_BUDGET, Phase, Tank, aggregated};
+use super::evaluate::{Answer, Asking, OUT_OF_BUDGET, Phase, Tank, aggregated};
 use super::kept::Kept;
 use super::names::{
     AUTHORIZER, AUTHORIZER_TYPE, REQUEST_RESOURCE, RESOURCE_CHECK_TYPE, Seen, environment_without_variables,
@@ -76,6 +76,7 @@ pub(crate) struct PolicyView<'a> {
     pub(crate) params: &'a Value,
     pub(crate) limits: Limits,
     pub(crate) watch: Option<&'a dyn Watch>,
+    pub(crate) asking: &'a Asking<'a>,
 }
 
 /// What a policy says of one request with one parameter.
@@ -235,8 +236,8 @@ impl PolicyProgram {
         environment = environment
             .with_variable("object", object.clone())
             .with_variable("oldObject", object)
-            .with_variable(AUTHORIZER, Type::object(AUTHORIZER_TYPE))
-            .with_variable(REQUEST_RESOURCE, Type::object(RESOURCE_CHECK_TYPE));
+            // An API server that checks types does not know `authorizer.requestResource`.
+            .with_variable(AUTHORIZER, Type::object(AUTHORIZER_TYPE));
         if policy.param_kind.is_some() {
             environment = environment.with_variable(PARAMS, of_params);
         }
@@ -273,9 +274,8 @@ impl PolicyProgram {
         &self,
         view: &PolicyView<'_>,
     ) -> Result<Result<bool, EvaluationError>, EvaluationError> {
-        let held = self.common.within(view.limits, STEPS, view.watch, &Kept::default(), |tank, cost| {
-            self.matches(&view.seen(view.condition_request), tank, cost)
-        });
+        let held =
+            self.within(view, |tank, cost| self.matches(&view.seen(view.condition_request), tank, cost));
         held.0
     }
 
@@ -285,7 +285,7 @@ impl PolicyProgram {
         number: usize,
         view: &PolicyView<'_>,
     ) -> Result<Result<CelValue, EvaluationError>, EvaluationError> {
-        let made = self.common.within(view.limits, STEPS, view.watch, &Kept::default(), |tank, cost| {
+        let made = self.within(view, |tank, cost| {
             let seen = view.seen(view.request);
             let mut phase = Phase::new(&self.common, &seen, tank, BUDGET);
             let Some((_, expression)) = self.mutations.get(number) else {
@@ -294,10 +294,24 @@ impl PolicyProgram {
             Ok(match phase.evaluate(expression, cost)? {
                 Answer::Value(value) => Ok(value),
                 Answer::Error(error) => Err(error),
+                Answer::Unknown(error) => return Err(error),
                 Answer::OutOfBudget => Err(EvaluationError::new(OUT_OF_BUDGET)),
             })
         });
         made.0
+    }
+
+    fn within<T>(
+        &self,
+        view: &PolicyView<'_>,
+        run: impl FnOnce(&Tank<'_>, &Cell<u64>) -> Result<T, EvaluationError>,
+    ) -> (Result<T, EvaluationError>, u64) {
+        self.common.within(view.limits, STEPS, view.watch, &Kept::default(), view.asking, run)
+    }
+
+    /// Whether it may ask about rights.
+    pub(crate) fn may_ask(&self) -> bool {
+        self.common.reads.iter().any(|(variable, _)| [AUTHORIZER, REQUEST_RESOURCE].contains(&&**variable))
     }
 
     pub(crate) fn common(&self) -> &CelProgram {
@@ -311,7 +325,7 @@ impl PolicyProgram {
     /// If a limit of the engine ends an evaluation, or only a cluster could answer: that is never a pass,
     /// whatever the policy says of failures.
     pub(crate) fn evaluate(&self, view: &PolicyView<'_>) -> (Result<PolicyAnswer, EvaluationError>, u64) {
-        self.common.within(view.limits, STEPS, view.watch, &Kept::default(), |tank, cost| {
+        self.within(view, |tank, cost| {
             match self.matches(&view.seen(view.condition_request), tank, cost)? {
                 Ok(true) => self.judge(&view.seen(view.request), tank, cost),
                 Ok(false) => Ok(PolicyAnswer::default()),
@@ -330,12 +344,19 @@ impl PolicyProgram {
         // They see no Namespace.
         let mut phase = Phase::of_conditions(&self.common, seen, tank);
         let (mut failed, mut passes) = (Vec::new(), true);
+        let mut unknown = None;
         for condition in &self.common.match_conditions {
             match phase.evaluate(condition, cost)? {
                 Answer::Value(value) => passes &= value.as_bool() == Some(true),
                 Answer::Error(error) => failed.push(error),
+                // The others may ask as well: all that is asked at once.
+                Answer::Unknown(error) => unknown = unknown.or(Some(error)),
                 Answer::OutOfBudget => return Ok(Err(EvaluationError::new(OUT_OF_BUDGET))),
             }
+        }
+        // One that does not hold decides, whatever the others come to.
+        if let (true, Some(error)) = (passes, unknown) {
+            return Err(error);
         }
         Ok(if passes && !failed.is_empty() { Err(aggregated(failed)) } else { Ok(passes) })
     }
@@ -344,11 +365,23 @@ impl PolicyProgram {
         let out_of_budget = || PolicyAnswer::of_error(EvaluationError::new(OUT_OF_BUDGET));
         let mut phase = Phase::new(&self.common, seen, tank, BUDGET);
         let mut answers = Vec::new();
+        let mut unknown = None;
         for validation in &self.common.validations {
             match phase.evaluate(&validation.expression, cost)? {
-                Answer::OutOfBudget => return Ok(out_of_budget()),
+                Answer::OutOfBudget => return unknown.map_or_else(|| Ok(out_of_budget()), Err),
+                Answer::Unknown(error) => unknown = unknown.or(Some(error)),
                 answer => answers.push(answer),
             }
+        }
+        if unknown.is_some() {
+            // What annotations ask is asked at once.
+            let mut phase = Phase::new(&self.common, seen, tank, BUDGET);
+            for annotation in &self.annotations {
+                let _ = phase.evaluate(&annotation.expression, cost)?;
+            }
+        }
+        if let Some(error) = unknown {
+            return Err(error);
         }
         let mut phase = Phase::new(&self.common, seen, tank, phase.left);
         let messages = self.messages(&mut phase, cost);
@@ -356,7 +389,7 @@ impl PolicyProgram {
         let rows = self.common.validations.iter().zip(&self.reasons).zip(answers).enumerate();
         for (number, ((validation, reason), answer)) in rows {
             decisions.push(match (answer, &messages) {
-                (Answer::Error(error), _) => PolicyDecision::Error(error),
+                (Answer::Error(error) | Answer::Unknown(error), _) => PolicyDecision::Error(error),
                 (_, None) => {
                     let message = format!("failed messageExpression: {OUT_OF_BUDGET}");
                     PolicyDecision::Error(EvaluationError::new(message))
@@ -374,6 +407,10 @@ impl PolicyProgram {
         for annotation in &self.annotations {
             let answer = match phase.evaluate(&annotation.expression, cost)? {
                 Answer::OutOfBudget => return Ok(out_of_budget()),
+                Answer::Unknown(error) => {
+                    unknown = unknown.or(Some(error));
+                    continue;
+                }
                 Answer::Error(error) => AnnotationAnswer::Error(error),
                 Answer::Value(CelValue::String(text)) if !text.as_str().trim().is_empty() => {
                     AnnotationAnswer::Value(text.as_str().trim().to_owned())
@@ -381,6 +418,9 @@ impl PolicyProgram {
                 Answer::Value(_) => AnnotationAnswer::Nothing,
             };
             annotations.push((annotation.key.clone(), answer));
+        }
+        if let Some(error) = unknown {
+            return Err(error);
         }
         Ok(PolicyAnswer { decisions, annotations })
     }
@@ -394,7 +434,7 @@ impl PolicyProgram {
             messages.push(match expression.map(|expression| phase.evaluate(expression, cost)) {
                 Some(Ok(Answer::Value(value))) => value.as_str().map(str::to_owned),
                 Some(Ok(Answer::OutOfBudget)) => return None,
-                None | Some(Err(_) | Ok(Answer::Error(_))) => None,
+                None | Some(Err(_) | Ok(Answer::Error(_) | Answer::Unknown(_))) => None,
             });
         }
         Some(messages)
