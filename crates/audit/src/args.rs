@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use clap::ValueHint;
 use portcullis_providers::ProviderArgs;
 use portcullis_report::sink::Target;
-use portcullis_report::{AuditReport, Form};
+use portcullis_report::{AuditReport, Form, Timestamp};
 use portcullis_sources::{ConfigArgs, EngineArgs};
 
 use crate::compare::{Compare, CompareForm};
 use crate::error::RunError;
 use crate::implying::Expand;
 use crate::policies::Policies;
+use crate::shard::{MergeArgs, ShardArgs};
 
 /// How the program is used, for its help.
 pub const EXAMPLES: &str = "\
@@ -30,10 +31,24 @@ Examples:
   # every five minutes, for Prometheus' textfile collector
   portcullis audit -p policies/ dump/ --interval 300 --quiet --metrics /var/lib/node_exporter/portcullis.prom
 
+  # as three programs, on one machine or on several
+  portcullis audit -p policies/ dump/ --shard 0/3 --part part-0.jsonl    # and 1/3, 2/3
+  portcullis audit merge part-*.jsonl --html audit.html
+
 SIGTERM ends the audit after the object at hand; outputs then say that they are unfinished.
 
 Exit codes: 0 nothing is denied and everything was seen, 1 something is denied and everything was seen, 2 something could not be read
 or judged, nothing was judged at all, or the policies are broken (what could be judged still is).";
+
+/// What else there is to do with audits.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum AuditAction {
+    /// Make one audit of the parts that `--shard` wrote: reports and exit code are those of one audit of all.
+    ///
+    /// A shard that is missing, a part that is not whole, and one of another audit are named, and make the audit incomplete. Exit codes
+    /// are those of an audit.
+    Merge(MergeArgs),
+}
 
 /// The arguments of every audit.
 #[derive(Clone, Debug, clap::Args)]
@@ -96,6 +111,12 @@ pub struct AuditArgs {
     /// Most bytes of a message in the status of a constraint, where it is cut between characters; 0 cuts nothing.
     #[arg(long, value_name = "BYTES", default_value_t = 256, help_heading = "Outputs")]
     pub message_limit: usize,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "its comment would become the help's")]
+    pub shard: ShardArgs,
+    /// What policies see as the present, in RFC 3339; when the audit begins, if not given.
+    #[arg(long, value_name = "TIME", value_parser = time, conflicts_with = "interval")]
+    pub now: Option<Timestamp>,
     /// Audit again, so many seconds after the last audit began or, if it took longer, when it has ended.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub interval: Option<u64>,
@@ -128,6 +149,11 @@ pub struct AuditArgs {
 pub struct OutputFiles(Vec<(Form, PathBuf)>);
 
 impl OutputFiles {
+    /// They, as targets.
+    pub fn outputs(&self) -> impl Iterator<Item = (Form, Target)> + '_ {
+        self.0.iter().map(|(form, path)| (*form, Target::File(path.clone())))
+    }
+
     fn forms() -> impl Iterator<Item = Form> {
         Form::of::<AuditReport>().filter(|form| !form.is_for_people())
     }
@@ -184,16 +210,26 @@ impl AuditArgs {
         Ok(Some(Compare::new(policies, self.message_limit, output)))
     }
 
+    /// Whether files are named for reports.
+    pub fn has_output_files(&self) -> bool {
+        !self.files.0.is_empty()
+    }
+
     /// The outputs that are asked for.
     pub fn outputs(&self) -> Vec<(Form, Target)> {
-        let files = self.files.0.iter().map(|(form, path)| (*form, Target::File(path.clone())));
+        let files = self.files.outputs();
         let is_printed = !self.quiet && !self.compare_status;
         let stdout = is_printed.then_some((self.output, Target::Stdout));
         stdout.into_iter().chain(files).collect()
     }
 }
 
-fn size(text: &str) -> Result<u64, String> {
+fn time(text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse(text).ok_or_else(|| format!("expected a time such as `2026-11-21T13:50:00Z`, found `{text}`"))
+}
+
+/// A number of bytes of the command line.
+pub(crate) fn size(text: &str) -> Result<u64, String> {
     portcullis_sources::size(text)
         .filter(|size| *size > 0)
         .ok_or_else(|| format!("expected a size such as `512MiB` or `2GiB`, found `{text}`"))

@@ -15,14 +15,14 @@ use portcullis::{Error, ErrorKind, EvaluationLimits, Location, Places, PolicySet
 use portcullis_providers::ProviderArgs;
 use portcullis_report::sink::{Sink, Start};
 use portcullis_report::{
-    AuditReport, Completion, ExitStatus, Problem, Standing, StatusLimits, Timestamp, human,
+    AuditReport, Completion, ExitStatus, Policy, Problem, Standing, StatusLimits, Timestamp, human,
 };
 use portcullis_sources::{
     Choice, Ignores, InputFile, is_stdin, list_without, stdin_is_stream, stdin_path, with_patience,
 };
 
 use crate::args::AuditArgs;
-use crate::collect::Collected;
+use crate::collect::{Collected, Report};
 use crate::compare::Compare;
 use crate::error::{RunError, system};
 use crate::inventory::{Gathered, InventoryError, gather};
@@ -32,6 +32,7 @@ use crate::pipeline::{self, Feed, Work};
 use crate::policies::Policies;
 pub use crate::progress::Aside;
 use crate::progress::Progress;
+use crate::shard::{self, Shard};
 use crate::source::{Files, Source, size};
 use crate::spool::Spool;
 
@@ -54,9 +55,17 @@ pub struct Settings {
     pub status: StatusLimits,
     /// Who says what providers of external data answer.
     pub providers: ProviderArgs,
+    /// What policies see as the present, if it is not that.
+    pub now: Option<Timestamp>,
 }
 
 impl Settings {
+    /// What policies see as the present.
+    fn present(&self, began: SystemTime) -> SystemTime {
+        let given = |now: Timestamp| SystemTime::UNIX_EPOCH + Duration::from_secs(now.seconds());
+        self.now.map_or(began, given)
+    }
+
     /// As the command line has it.
     pub fn of(args: &AuditArgs) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
@@ -76,6 +85,7 @@ impl Settings {
                 message: args.message_limit,
             },
             providers: args.providers.clone(),
+            now: args.now,
         }
     }
 }
@@ -183,8 +193,38 @@ pub fn audit(
     for sink in &mut *sinks {
         sink.begin(&start).map_err(system("beginning an output"))?;
     }
-    let mut spool = Spool::new(None).map_err(system("creating a temporary file"))?;
+    let spool = Spool::new(None).map_err(system("creating a temporary file"))?;
     let mut collected = Collected::new(policies.described.len(), settings.ceiling);
+    let mut report = Report { start, spool, sinks };
+    let Examined { bytes, unfinished } =
+        examine(policies, subject, settings, began, None, &mut collected, &mut report, stop)?;
+    let Report { spool, sinks, .. } = report;
+    let Settings { status, aside, .. } = *settings;
+    let of = Conclusion { started, ended: None, bytes, unfinished, digest: &policies.digest, status, aside };
+    conclude(collected, of, &policies.described, spool, sinks)
+}
+
+/// How far the second pass came.
+#[derive(Debug)]
+pub(crate) struct Examined {
+    /// How many bytes it read.
+    pub bytes: u64,
+    /// Why it did not come to the end, if it did not.
+    pub unfinished: Option<String>,
+}
+
+/// Both passes over a subject.
+#[expect(clippy::too_many_arguments, reason = "all that an audit needs to know")]
+pub(crate) fn examine(
+    policies: &Policies,
+    subject: &mut dyn Subject,
+    settings: &Settings,
+    began: SystemTime,
+    shard: Option<Shard>,
+    collected: &mut Collected,
+    report: &mut Report<'_, '_>,
+    stop: &AtomicBool,
+) -> Result<Examined, RunError> {
     let of_subject = subject.problems();
     let is_listed = !of_subject.iter().any(Problem::is_error);
     for problem in policies.problems.iter().map(Problem::of).chain(of_subject) {
@@ -224,7 +264,7 @@ pub fn audit(
                 }
             }
             collected.expect(unread);
-            let now = began.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            let now = settings.present(began).duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
             let (answering, found) = settings.providers.open(policies.set.providers());
             for error in &found {
                 collected.problem(Problem::of(error));
@@ -243,28 +283,24 @@ pub fn audit(
                 now_ns: i64::try_from(now.as_nanos()).unwrap_or(i64::MAX),
                 stop,
                 in_cluster: subject.is_cluster(),
+                shard,
             };
             let budget = Budget::new(settings.ceiling.work());
             let work = Work { threads: settings.threads, budget: &budget, stop };
             let (mut too_much, mut full) = (false, false);
             let merge = |judged, read| {
-                collected.add(judged, &start, &mut spool, sinks)?;
+                collected.add(judged, report)?;
                 progress.judging(collected.objects, collected.totals.all, read);
                 // The last resort: everything above is meant to keep it from coming to this.
                 too_much |= resident().is_some_and(|resident| resident > settings.ceiling.bytes());
-                full = collected.is_full(&spool);
+                full = collected.is_full(&report.spool);
                 if too_much || full { Err(io::Error::other("the ceiling is reached")) } else { Ok(()) }
             };
             let done =
                 pipeline::run(&mut *subject.objects(), work, &|items, out| judge.batch(items, out), merge);
             match done {
                 Ok(read) => bytes = read,
-                Err(_) if full => {
-                    let room = size(settings.ceiling.totals());
-                    unfinished = Some(format!(
-                        "there are more namespaces and kinds than the {room} have room for that `--max-memory` leaves for counting them; raise it"
-                    ));
-                }
+                Err(_) if full => unfinished = Some(collected.too_many()),
                 Err(_) if too_much => {
                     let ceiling = size(settings.ceiling.bytes());
                     unfinished = Some(format!("the {ceiling} of `--max-memory` are used up; raise it"));
@@ -274,6 +310,7 @@ pub fn audit(
             if stop.load(Ordering::Relaxed) {
                 unfinished = Some(told(subject));
             }
+            collected.end();
             for error in answering.problems() {
                 collected.problem(Problem::of(&error));
             }
@@ -282,30 +319,59 @@ pub fn audit(
             }
         }
     }
-    collected.missed();
     progress.finish();
-    let completion = match unfinished {
+    Ok(Examined { bytes, unfinished })
+}
+
+/// What is known of an audit beside what was collected.
+pub(crate) struct Conclusion<'a> {
+    /// When it began.
+    pub started: Timestamp,
+    /// When it ended, if that is not now.
+    pub ended: Option<Timestamp>,
+    /// How many bytes were read.
+    pub bytes: u64,
+    /// Why it did not come to its end, if it did not.
+    pub unfinished: Option<String>,
+    /// Of the policies.
+    pub digest: &'a str,
+    /// How much goes into the status of a constraint.
+    pub status: StatusLimits,
+    /// What is said on standard error.
+    pub aside: Aside,
+}
+
+/// Ends an audit: the report goes to the sinks.
+pub(crate) fn conclude(
+    mut collected: Collected,
+    of: Conclusion<'_>,
+    policies: &[Policy],
+    spool: Spool,
+    sinks: &mut [Box<dyn Sink>],
+) -> Result<Standing, RunError> {
+    collected.missed();
+    let completion = match of.unfinished {
         Some(reason) => Completion::Unfinished { reason },
         None if collected.saw_everything() => Completion::Complete,
         None => Completion::Partial,
     };
-    let (totals, coverage, problems) = collected.finish(bytes);
+    let (totals, coverage, problems) = collected.finish(of.bytes);
     let report = AuditReport {
-        started,
-        ended: Timestamp::from_system(SystemTime::now()),
-        policy_digest: policies.digest.clone(),
+        started: of.started,
+        ended: of.ended.unwrap_or_else(|| Timestamp::from_system(SystemTime::now())),
+        policy_digest: of.digest.to_owned(),
         completion,
-        policies: policies.described.clone(),
+        policies: policies.to_vec(),
         findings: Box::new(spool),
         coverage,
         totals,
         problems,
-        status_limits: settings.status,
+        status_limits: of.status,
     };
     for sink in sinks {
         sink.end(&report).map_err(system("writing an output"))?;
     }
-    if settings.aside == Aside::Doubts {
+    if of.aside == Aside::Doubts {
         human::write_doubts(&report, &mut anstream::stderr().lock())
             .map_err(system("writing to standard error"))?;
     }
@@ -352,6 +418,9 @@ pub fn files(args: &AuditArgs, ignores: &Ignores) -> Result<ExitStatus, RunError
         let policies = read_policies(args, ignores)?;
         let stdin = stdin.as_ref();
         let mut subject = FileSubject::new(&paths, &args.inventory, stdin, settings.ceiling, ignores);
+        if let Some(of) = args.shard.of() {
+            return shard::shard(of, args, &policies, &mut subject, &settings, &stop);
+        }
         let mut sinks: Vec<_> = args.outputs().into_iter().map(|(form, target)| form.sink(target)).collect();
         let comparison = args.comparison(&policies)?;
         let outcome = comparison.as_ref().map(Compare::outcome);
