@@ -225,7 +225,8 @@ impl AuditArgs {
 }
 
 fn time(text: &str) -> Result<Timestamp, String> {
-    Timestamp::parse(text).ok_or_else(|| format!("expected a time such as `2026-11-21T13:50:00Z`, found `{text}`"))
+    Timestamp::parse(text)
+        .ok_or_else(|| format!("expected a time such as `2026-11-21T13:50:00Z`, found `{text}`"))
 }
 
 /// A number of bytes of the command line.

@@ -19,8 +19,8 @@ use portcullis_report::{
 };
 use portcullis_sources::Deadline;
 
-use crate::memory::Ceiling;
 use crate::events::{Event, Listed as ListedAt, Step};
+use crate::memory::Ceiling;
 use crate::pipeline::{Item, Weighed};
 use crate::shard::{Shard, identity};
 use crate::source::{Gathered, Text, documents, size};
@@ -224,10 +224,9 @@ impl Judge<'_> {
                 let listed = Some(ListedAt::object(gvk, &ObjectName::of(&object)));
                 Unpacked { listed, what: What::Read(Read { objects: vec![object], ..Read::default() }) }
             }
-            Some(Err(error)) => Unpacked {
-                listed: Some(ListedAt::begin(gvk)),
-                what: What::Unread(Problem::of(&error)),
-            },
+            Some(Err(error)) => {
+                Unpacked { listed: Some(ListedAt::begin(gvk)), what: What::Unread(Problem::of(&error)) }
+            }
             None => Unpacked { listed: Some(ListedAt::begin(gvk)), what: What::Read(Read::default()) },
         }
     }

@@ -89,7 +89,8 @@ pub fn merge(args: &MergeArgs) -> Result<ExitStatus, RunError> {
     let Report { spool, .. } = report;
     let status = StatusLimits { violations: args.constraint_violations_limit, message: args.message_limit };
     let aside = if args.quiet { Aside::Doubts } else { Aside::Nothing };
-    let of = Conclusion { started, ended: Some(ended), bytes: read, unfinished, digest: &digest, status, aside };
+    let of =
+        Conclusion { started, ended: Some(ended), bytes: read, unfinished, digest: &digest, status, aside };
     let standing = conclude(collected, of, &policies, spool, &mut sinks)?;
     Ok(standing.into())
 }
@@ -172,7 +173,8 @@ fn difference(one: &Whole, other: &Whole) -> Option<String> {
         return differs("where policies stand, or what is noted beside them, is", "another", "the same");
     }
     if a.settings != b.settings {
-        let of = |settings: &Value, key: &str| settings.get(key).map_or("not there".to_owned(), Value::to_string);
+        let of =
+            |settings: &Value, key: &str| settings.get(key).map_or("not there".to_owned(), Value::to_string);
         let keys = |settings: &Value| -> Vec<String> {
             settings.as_object().map(|map| map.keys().cloned().collect()).unwrap_or_default()
         };
@@ -244,7 +246,9 @@ fn put_together(
                 };
                 if kept > ceiling.bytes() / 8 {
                     let room = size(ceiling.bytes() / 8);
-                    let text = format!("what several shards say of one item has more than {room}; raise `--max-memory`");
+                    let text = format!(
+                        "what several shards say of one item has more than {room}; raise `--max-memory`"
+                    );
                     return Err(io::Error::other(text));
                 }
                 if is_new {

@@ -76,7 +76,10 @@ impl FromStr for Shard {
         };
         let shard = text.split_once('/').and_then(|(index, of)| Self::new(number(index)?, number(of)?));
         shard.ok_or_else(|| {
-            format!("expected `I/N`, such as `0/8` to `7/8`, with at most {} shards; found `{text}`", Self::MOST)
+            format!(
+                "expected `I/N`, such as `0/8` to `7/8`, with at most {} shards; found `{text}`",
+                Self::MOST
+            )
         })
     }
 }
@@ -109,7 +112,8 @@ mod tests {
         for of in [1, 2, 3, 8, 100, Shard::MOST] {
             let mut sizes = vec![0_u32; of as usize];
             for number in 0..of * 1000 {
-                let name = name("apps", "Deployment", &format!("ns-{}", number % 7), &format!("web-{number}"));
+                let name =
+                    name("apps", "Deployment", &format!("ns-{}", number % 7), &format!("web-{number}"));
                 let owners: Vec<u32> =
                     (0..of).filter(|index| Shard::new(*index, of).unwrap().judges(&name)).collect();
                 assert_eq!(owners.len(), 1);
@@ -128,7 +132,8 @@ mod tests {
     /// would be wrong.
     #[test]
     fn the_shard_of_an_object_never_changes() {
-        let of = |name: &ObjectName| (0..8).find(|index| Shard::new(*index, 8).unwrap().judges(name)).unwrap();
+        let of =
+            |name: &ObjectName| (0..8).find(|index| Shard::new(*index, 8).unwrap().judges(name)).unwrap();
         let found = [
             of(&name("", "Pod", "default", "web")),
             of(&name("", "Pod", "shop", "web")),
@@ -146,7 +151,9 @@ mod tests {
         for good in ["0/1", "7/8", "511/512"] {
             assert!(good.parse::<Shard>().is_ok(), "{good}");
         }
-        for bad in ["", "1", "/", "8/8", "0/0", "-1/2", "+1/2", "0/513", "1/2/3", " 0/1", "0x1/2", "99999999999/2"] {
+        for bad in
+            ["", "1", "/", "8/8", "0/0", "-1/2", "+1/2", "0/513", "1/2/3", " 0/1", "0x1/2", "99999999999/2"]
+        {
             assert!(bad.parse::<Shard>().unwrap_err().contains("expected `I/N`"), "{bad}");
         }
     }

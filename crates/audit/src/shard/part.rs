@@ -221,7 +221,8 @@ impl Written {
             .chain(["scoped"]);
         let declared = words.find(|word| *word == self.declared);
         let declared = declared.ok_or_else(|| format!("there is no action `{}`", self.declared))?;
-        let engine = |word: &str| [Engine::Rego, Engine::Cel].into_iter().find(|engine| engine.as_str() == word);
+        let engine =
+            |word: &str| [Engine::Rego, Engine::Cel].into_iter().find(|engine| engine.as_str() == word);
         let origin = match (self.constraint, self.engine.as_deref().and_then(engine), self.rule) {
             (Some(constraint), Some(engine), None) => {
                 let object = Object::from_json(&constraint).map_err(|error| error.to_string())?;

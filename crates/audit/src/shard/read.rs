@@ -82,7 +82,8 @@ impl Lines {
 /// The end of a part, if a line is that.
 fn last(line: &str) -> Option<Result<Last, String>> {
     let is_last = line.starts_with(r#"{"end":"#);
-    is_last.then(|| serde_json::from_str(line).map_err(|error| format!("its last line cannot be read: {error}")))
+    is_last
+        .then(|| serde_json::from_str(line).map_err(|error| format!("its last line cannot be read: {error}")))
 }
 
 impl Whole {
@@ -149,7 +150,11 @@ impl Whole {
         let line = self.lines.next().map_err(|why| wrong(&self.name, &why))?;
         if last(&line).is_some() {
             let is_same = hex(self.lines.hash.clone()) == self.sha256;
-            return if is_same { Ok(None) } else { Err(wrong(&self.name, "it was changed while it was read")) };
+            return if is_same {
+                Ok(None)
+            } else {
+                Err(wrong(&self.name, "it was changed while it was read"))
+            };
         }
         self.lines.hash(&line);
         let said: Said<'_> = serde_json::from_str(&line)

@@ -174,16 +174,8 @@ pub fn shard(
     let spool = Spool::new(None).map_err(system("creating a temporary file"))?;
     let start = Start { started, policies: &policies.described };
     let mut report = Report { start, spool, sinks: &mut [] };
-    let Examined { bytes, unfinished } = examine(
-        policies,
-        &mut watched,
-        settings,
-        began,
-        Some(shard),
-        &mut collected,
-        &mut report,
-        stop,
-    )?;
+    let Examined { bytes, unfinished } =
+        examine(policies, &mut watched, settings, began, Some(shard), &mut collected, &mut report, stop)?;
     let is_unfinished = unfinished.is_some();
     if let Some(reason) = &unfinished {
         let mut text = format!("{shard} was ended before its end: {reason}");

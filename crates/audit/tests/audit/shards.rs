@@ -30,7 +30,11 @@ fn dump(folder: &Path) -> Vec<&'static str> {
                 - metadata: {name: listed}\n---\nkind: Nothing\n---\napiVersion: v1\nkind: ClusterRole\n\
                 metadata: {name: x, namespace: shop}\n";
     fs::write(folder.join("mixed.yaml"), yaml.repeat(3)).unwrap();
-    fs::write(folder.join("broken.json"), "{\"apiVersion\": \"v1\", \"kind\": \"Pod\", \"metadata\": {\"name\": \"cut").unwrap();
+    fs::write(
+        folder.join("broken.json"),
+        "{\"apiVersion\": \"v1\", \"kind\": \"Pod\", \"metadata\": {\"name\": \"cut",
+    )
+    .unwrap();
     vec!["dump.ndjson", "list.json", "mixed.yaml", "broken.json"]
 }
 
@@ -54,7 +58,8 @@ fn parts(of: usize) -> Vec<String> {
 
 /// Without the times when it began and ended, which are those of no other run.
 fn without_own_times(text: &str) -> String {
-    let lines = text.lines().filter(|line| !line.contains("duration_seconds") && !line.contains("last_run_time"));
+    let lines =
+        text.lines().filter(|line| !line.contains("duration_seconds") && !line.contains("last_run_time"));
     let text = lines.collect::<Vec<_>>().join("\n");
     let time = regex::Regex::new(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(Z| UTC)?|\d{10}(?:\.\d+)?").unwrap();
     let time = time.replace_all(&text, "TIME");
@@ -146,7 +151,11 @@ fn a_shard_that_is_missing_is_named() {
     let (folder, parts) = good_parts();
     merge(folder.path(), &parts).exits_with(1);
     incomplete(folder.path(), &[parts[0], parts[1], parts[3]], &["shard 2/4 is missing"]);
-    incomplete(folder.path(), &parts[3..], &["shard 0/4 is missing", "shard 1/4 is missing", "shard 2/4 is missing"]);
+    incomplete(
+        folder.path(),
+        &parts[3..],
+        &["shard 0/4 is missing", "shard 1/4 is missing", "shard 2/4 is missing"],
+    );
     incomplete(folder.path(), &["part-0", "part-1", "gone", "part-3"], &["shard 2/4 is missing", "gone"]);
     incomplete(
         folder.path(),

@@ -132,14 +132,19 @@ fn manifests_use_flags_that_the_programs_have() {
 /// Each shard of the Indexed Job is one of as many as there are completions, and all of them are put together.
 #[test]
 fn the_shards_of_the_indexed_job_are_all_that_are_merged() {
-    let jobs: Vec<Value> =
-        objects("deploy/audit/indexed-job.yaml").into_iter().filter(|object| object["kind"] == "Job").collect();
+    let jobs: Vec<Value> = objects("deploy/audit/indexed-job.yaml")
+        .into_iter()
+        .filter(|object| object["kind"] == "Job")
+        .collect();
     let args = |job: &Value| -> Vec<String> {
         let args = &job["spec"]["template"]["spec"]["containers"][0]["args"];
         args.as_array().unwrap().iter().map(|arg| arg.as_str().unwrap().to_owned()).collect()
     };
     let [shards, merge] = <[Value; 2]>::try_from(jobs).unwrap();
-    assert_eq!((&shards["spec"]["completionMode"], &merge["spec"]["suspend"]), (&json!("Indexed"), &json!(true)));
+    assert_eq!(
+        (&shards["spec"]["completionMode"], &merge["spec"]["suspend"]),
+        (&json!("Indexed"), &json!(true))
+    );
     let of = shards["spec"]["completions"].as_u64().unwrap();
     assert!(args(&shards).contains(&format!("--shard=$(JOB_COMPLETION_INDEX)/{of}")));
     let parts: Vec<String> = (0..of).map(|index| format!("/parts/part-{index}.jsonl")).collect();
