@@ -130,6 +130,13 @@ class Spark(unittest.TestCase):
         lines = [json.loads(row.finding) for row in on_spark.findings(table, on_spark.job({"p.yaml": UNIQUE_HOST})).collect()]
         self.assertEqual(sorted(line.get("verdict", "problem") for line in lines), ["problem", "unknown"])
 
+    def test_what_cannot_be_read_fails_policies_that_name_no_kind(self):
+        rows = [(text(ingress("a", "x")),), ('{"kind": ',)]
+        table = self.spark.createDataFrame(rows, "object string")
+        job = on_spark.job({"p.yaml": UNIQUE_HOST.replace(".Ingress[name]", "[_][name]")})
+        with self.assertRaisesRegex(Exception, "is not closed"):
+            on_spark.findings(table, job).collect()
+
     def test_too_much_to_compare_with_is_said(self):
         table = self.spark.createDataFrame([(text(ingress(str(number), "x")),) for number in range(50)], "object string")
         with self.assertRaisesRegex(portcullis.InventoryError, "inventory_bytes"):

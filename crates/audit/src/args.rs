@@ -13,7 +13,7 @@ use crate::compare::{Compare, CompareForm};
 use crate::error::RunError;
 use crate::implying::Expand;
 use crate::policies::Policies;
-use crate::shard::{MergeArgs, ShardArgs};
+use crate::shard::Shard;
 
 /// How the program is used, for its help.
 pub const EXAMPLES: &str = "\
@@ -48,6 +48,58 @@ pub enum AuditAction {
     /// A shard that is missing, a part that is not whole, and one of another audit are named, and make the audit incomplete. Exit codes
     /// are those of an audit.
     Merge(MergeArgs),
+}
+
+/// The arguments of `audit merge`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct MergeArgs {
+    /// The parts that `audit --shard` wrote, of all shards of one audit, in any order.
+    #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
+    pub files: Vec<PathBuf>,
+    /// What is printed on standard output.
+    #[arg(short, long, value_name = "FORM", default_value = "human", help_heading = "Outputs",
+        value_parser = Form::parser::<AuditReport>())]
+    pub output: Form,
+    /// Print nothing but, on standard error, why the audit is incomplete or judged nothing.
+    #[arg(short, long, conflicts_with = "output", help_heading = "Outputs")]
+    pub quiet: bool,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "its comment would become the help's")]
+    pub files_out: OutputFiles,
+    /// Most violations in the status of one constraint.
+    #[arg(long, value_name = "N", default_value_t = 20, help_heading = "Outputs")]
+    pub constraint_violations_limit: usize,
+    /// Most bytes of a message in the status of a constraint, where it is cut between characters; 0 cuts nothing.
+    #[arg(long, value_name = "BYTES", default_value_t = 256, help_heading = "Outputs")]
+    pub message_limit: usize,
+    /// Most memory that is taken, at least 64MiB.
+    #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = size)]
+    pub max_memory: u64,
+}
+
+/// The arguments of an audit that is one of several.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Shards")]
+pub struct ShardArgs {
+    /// Judge only the objects of one shard of several, and write what came of it to `--part`; the first is `0/N`.
+    ///
+    /// All shards have to have the same policies, input and flags. `portcullis audit merge` makes the audit of their parts.
+    #[arg(long, value_name = "I/N", requires = "part",
+        conflicts_with_all = ["output", "quiet", "compare_status", "interval"])]
+    pub shard: Option<Shard>,
+    /// The file that a shard is written to. It has its name when it is whole, and is called `FILE.unfinished` before.
+    #[arg(long, value_name = "FILE", requires = "shard", value_hint = ValueHint::FilePath)]
+    pub part: Option<PathBuf>,
+    /// What the parts of one audit have in common, such as the uid of a Job: so that one that an earlier audit left over is told apart.
+    #[arg(long, value_name = "ID", requires = "shard")]
+    pub run: Option<String>,
+}
+
+impl ShardArgs {
+    /// Which shard, and where it goes, if this is one.
+    pub fn of(&self) -> Option<(Shard, Target)> {
+        Some((self.shard?, Target::File(self.part.clone()?)))
+    }
 }
 
 /// The arguments of every audit.
@@ -229,8 +281,7 @@ fn time(text: &str) -> Result<Timestamp, String> {
         .ok_or_else(|| format!("expected a time such as `2026-11-21T13:50:00Z`, found `{text}`"))
 }
 
-/// A number of bytes of the command line.
-pub(crate) fn size(text: &str) -> Result<u64, String> {
+fn size(text: &str) -> Result<u64, String> {
     portcullis_sources::size(text)
         .filter(|size| *size > 0)
         .ok_or_else(|| format!("expected a size such as `512MiB` or `2GiB`, found `{text}`"))

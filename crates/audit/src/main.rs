@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use portcullis_audit::args::{AuditAction, AuditArgs};
 use portcullis_audit::kube::{self, KubeArgs};
-use portcullis_audit::{run, shard};
+use portcullis_audit::{merge, run};
 use portcullis_report::ExitStatus;
 use portcullis_sources::Ignores;
 
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
         Err(usage) => return portcullis_report::usage(usage.exit_code(), || usage.print()),
     };
     let done = match &args.action {
-        Some(AuditAction::Merge(args)) => shard::merge(args),
+        Some(AuditAction::Merge(args)) => merge::merge(args),
         None if args.kube.kube => kube::run(&args.audit, &args.kube),
         None => run::files(&args.audit, &Ignores::default()),
     };

@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from portcullis import Options, Policies
 from portcullis._arrow import judged, review_batches
-from portcullis._errors import InventoryError, PolicyError
+from portcullis._errors import InventoryError
 from portcullis._policies import read_files
 from portcullis._results import Problem
 
@@ -258,9 +258,11 @@ def _engine(policies: Job, key: str, objects: list[str]) -> Policies:
     # A text that is no object may be what is missing: nothing that compares objects can be evaluated then.
     if wrong:
         for api_version, kind in made.compiled.reads:
-            if api_version is None or kind is None:
-                raise PolicyError(wrong)
-            made.unreadable(api_version, kind, f"an object of the table cannot be read: {wrong[0]}")
+            if kind is None:
+                # There is no kind to name, and no verdict to rely on.
+                raise InventoryError(wrong)
+            # Who reads any version reads this one as well.
+            made.unreadable(api_version or "unreadable/v1", kind, f"an object of the table cannot be read: {wrong[0]}")
     while len(_ENGINES) >= _MOST_ENGINES:
         _ENGINES.pop(next(iter(_ENGINES))).close()
     _ENGINES[key] = made

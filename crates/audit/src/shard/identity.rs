@@ -91,11 +91,10 @@ pub fn namespace(places: &Places, gvk: &Gvk, written: &Arc<str>) -> Arc<str> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test panics when it fails")]
 
-    use portcullis::Limits;
+    use portcullis::{Limits, Object};
 
     use super::*;
-    use crate::judge::read;
-    use crate::source::Start;
+    use crate::source::{Start, documents};
 
     fn text(bytes: &str, role: Role) -> Text {
         Text { bytes: bytes.into(), start: Start { line: 1, column: 1 }, role, is_cut: false }
@@ -117,9 +116,10 @@ mod tests {
         for bytes in known {
             for role in [Role::Source, Role::Document(Form::Json)] {
                 let told = of_text(&text(bytes, role.clone()), &places).unwrap();
-                let found = read(&"f.json".into(), text(bytes, role), &Limits::default());
-                assert!(found.problems.is_empty(), "{bytes}: {:?}", found.problems);
-                let [object] = <[_; 1]>::try_from(found.objects).unwrap();
+                let (found, problems) = documents(&"f.json".into(), text(bytes, role), &Limits::default());
+                assert!(problems.is_empty(), "{bytes}: {problems:?}");
+                let [document] = <[_; 1]>::try_from(found).unwrap();
+                let object = Object::from_document(document).unwrap();
                 assert_eq!(told, ObjectName::of(&places.settle(object).object), "{bytes}");
             }
         }

@@ -8,19 +8,16 @@
 //! What all shards see alike, such as a document that cannot be read, all of them write down; it counts once.
 
 pub mod identity;
-mod merge;
 mod part;
 mod read;
-mod run;
 
 use std::fmt;
 use std::str::FromStr;
 
 use portcullis_report::ObjectName;
 
-pub use merge::{MergeArgs, merge};
-pub use part::{End, Header, Part, VERSION};
-pub use run::{ShardArgs, shard};
+pub use part::{End, FORMAT, Header, Part, VERSION, hex};
+pub use read::Whole;
 
 /// Which of an audit's objects are judged: those of shard `index`, from 0, of `of`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

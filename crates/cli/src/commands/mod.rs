@@ -103,7 +103,7 @@ fn run(command: &mut Command) -> anyhow::Result<ExitStatus> {
         // It has threads of its own: what is read and what is judged are bounded together.
         Command::Audit(args) => {
             if let Some(AuditAction::Merge(merge)) = &args.action {
-                return Ok(portcullis_audit::shard::merge(merge)?);
+                return Ok(portcullis_audit::merge::merge(merge)?);
             }
             args.audit.policies.extend(remote::images(&args.remote));
             let _fetched = remote::fetch(&args.remote, &mut [&mut args.audit.policies], false)?;

@@ -1,51 +1,23 @@
 //! One shard of an audit.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use clap::ValueHint;
 use portcullis_report::sink::{Start, Target};
 use portcullis_report::{ExitStatus, Timestamp};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use super::Shard;
-use super::part::{End, FORMAT, Header, Part, VERSION, hex};
 use crate::args::AuditArgs;
 use crate::collect::{Collected, Report};
 use crate::error::{RunError, system};
+use crate::examine::{Examined, Settings, Subject, examine};
 use crate::pipeline::{Feed, Item};
 use crate::policies::Policies;
-use crate::run::{Examined, Settings, Subject, examine};
+use crate::shard::{End, FORMAT, Header, Part, Shard, VERSION, hex};
 use crate::spool::Spool;
-
-/// The arguments of an audit that is one of several.
-#[derive(Clone, Debug, clap::Args)]
-#[command(next_help_heading = "Shards")]
-pub struct ShardArgs {
-    /// Judge only the objects of one shard of several, and write what came of it to `--part`; the first is `0/N`.
-    ///
-    /// All shards have to have the same policies, input and flags. `portcullis audit merge` makes the audit of their parts.
-    #[arg(long, value_name = "I/N", requires = "part",
-        conflicts_with_all = ["output", "quiet", "compare_status", "interval"])]
-    pub shard: Option<Shard>,
-    /// The file that a shard is written to. It has its name when it is whole, and is called `FILE.unfinished` before.
-    #[arg(long, value_name = "FILE", requires = "shard", value_hint = ValueHint::FilePath)]
-    pub part: Option<PathBuf>,
-    /// What the parts of one audit have in common, such as the uid of a Job: so that one that an earlier audit left over is told apart.
-    #[arg(long, value_name = "ID", requires = "shard")]
-    pub run: Option<String>,
-}
-
-impl ShardArgs {
-    /// Which shard, and where it goes, if this is one.
-    pub fn of(&self) -> Option<(Shard, Target)> {
-        Some((self.shard?, Target::File(self.part.clone()?)))
-    }
-}
 
 /// What the feeds of both passes gave, as one digest.
 #[derive(Clone, Debug, Default)]

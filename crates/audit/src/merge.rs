@@ -3,51 +3,23 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::io;
-use std::path::PathBuf;
 
-use clap::ValueHint;
 use portcullis::ErrorKind;
 use portcullis_report::sink::{Start, Target};
-use portcullis_report::{AuditReport, ExitStatus, Form, Place, Problem, StatusLimits, Timestamp};
+use portcullis_report::{ExitStatus, Place, Problem, StatusLimits, Timestamp};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::read::Whole;
-use crate::args::{OutputFiles, size as bytes};
+use crate::args::MergeArgs;
 use crate::collect::{Collected, Report};
 use crate::error::{RunError, system};
 use crate::events::{At, Event};
+use crate::examine::{Conclusion, conclude};
 use crate::memory::Ceiling;
-use crate::run::{Aside, Conclusion, conclude};
+use crate::progress::Aside;
+use crate::shard::Whole;
 use crate::source::size;
 use crate::spool::Spool;
-
-/// The arguments of `audit merge`.
-#[derive(Clone, Debug, clap::Args)]
-pub struct MergeArgs {
-    /// The parts that `audit --shard` wrote, of all shards of one audit, in any order.
-    #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
-    pub files: Vec<PathBuf>,
-    /// What is printed on standard output.
-    #[arg(short, long, value_name = "FORM", default_value = "human", help_heading = "Outputs",
-        value_parser = Form::parser::<AuditReport>())]
-    pub output: Form,
-    /// Print nothing but, on standard error, why the audit is incomplete or judged nothing.
-    #[arg(short, long, conflicts_with = "output", help_heading = "Outputs")]
-    pub quiet: bool,
-    #[command(flatten)]
-    #[allow(missing_docs, reason = "its comment would become the help's")]
-    pub files_out: OutputFiles,
-    /// Most violations in the status of one constraint.
-    #[arg(long, value_name = "N", default_value_t = 20, help_heading = "Outputs")]
-    pub constraint_violations_limit: usize,
-    /// Most bytes of a message in the status of a constraint, where it is cut between characters; 0 cuts nothing.
-    #[arg(long, value_name = "BYTES", default_value_t = 256, help_heading = "Outputs")]
-    pub message_limit: usize,
-    /// Most memory that is taken, at least 64MiB.
-    #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = bytes)]
-    pub max_memory: u64,
-}
 
 /// Puts parts together. What is missing, broken or of another audit is named, and makes the audit incomplete.
 ///
@@ -58,7 +30,7 @@ pub fn merge(args: &MergeArgs) -> Result<ExitStatus, RunError> {
     let ceiling = Ceiling::new(args.max_memory);
     let (parts, problems) = gather(args, ceiling);
     let Some(first) = parts.first() else {
-        let why = problems.iter().map(|problem| format!("\n  {}", problem));
+        let why = problems.iter().map(|problem| format!("\n  {problem}"));
         return Err(RunError::Usage(format!("no file is the part of an audit:{}", why.collect::<String>())));
     };
     let policies = first.policies.clone();
@@ -95,11 +67,9 @@ pub fn merge(args: &MergeArgs) -> Result<ExitStatus, RunError> {
     Ok(standing.into())
 }
 
-impl MergeArgs {
-    /// Most bytes of a line: all shards may have one in memory.
-    fn line(ceiling: Ceiling) -> u64 {
-        ceiling.bytes() / 4
-    }
+/// Most bytes of a line: all shards may have one in memory.
+const fn most(ceiling: Ceiling) -> u64 {
+    ceiling.bytes() / 4
 }
 
 /// The parts that are of one audit, in the order of their shards, and what is wrong with the others.
@@ -112,7 +82,7 @@ fn gather(args: &MergeArgs, ceiling: Ceiling) -> (Vec<Whole>, Vec<Problem>) {
     };
     let mut whole: Vec<Whole> = Vec::new();
     for path in &args.files {
-        match Whole::open(path, MergeArgs::line(ceiling)) {
+        match Whole::open(path, most(ceiling)) {
             Ok(part) => whole.push(part),
             Err(why) => problems.push(wrong(&path.display().to_string(), why)),
         }
