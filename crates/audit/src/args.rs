@@ -79,19 +79,18 @@ pub struct MergeArgs {
 
 /// The arguments of an audit that is one of several.
 #[derive(Clone, Debug, clap::Args)]
-#[command(next_help_heading = "Shards")]
 pub struct ShardArgs {
     /// Judge only the objects of one shard of several, and write what came of it to `--part`; the first is `0/N`.
     ///
     /// All shards have to have the same policies, input and flags. `portcullis audit merge` makes the audit of their parts.
-    #[arg(long, value_name = "I/N", requires = "part",
+    #[arg(long, value_name = "I/N", requires = "part", help_heading = "Shards",
         conflicts_with_all = ["output", "quiet", "compare_status", "interval"])]
     pub shard: Option<Shard>,
     /// The file that a shard is written to. It has its name when it is whole, and is called `FILE.unfinished` before.
-    #[arg(long, value_name = "FILE", requires = "shard", value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE", requires = "shard", help_heading = "Shards", value_hint = ValueHint::FilePath)]
     pub part: Option<PathBuf>,
     /// What the parts of one audit have in common, such as the uid of a Job: so that one that an earlier audit left over is told apart.
-    #[arg(long, value_name = "ID", requires = "shard")]
+    #[arg(long, value_name = "ID", requires = "shard", help_heading = "Shards")]
     pub run: Option<String>,
 }
 

@@ -8,18 +8,33 @@ use portcullis_value::{Budget, Object, Value};
 use smallvec::{SmallVec, smallvec};
 
 use crate::activation::Activation;
-use crate::call::{self, Context, Patterns, unhashable};
+use crate::call::{self, Args, Context, Patterns, unhashable};
 use crate::cost::{self, MAKE_LIST, MAKE_MAP, MAKE_MESSAGE, SELECT, Stack};
 use crate::error::{EvalErrorKind, Fault};
 use crate::functions::Function;
 use crate::message;
 use crate::plan::{
-    Action, Attribute, By, Call, FoldStep, Made, Plan, Qualifier, Root, Step, StepId, is_key,
+    Action, Attribute, By, Call, FoldStep, Made, NOT_ASKED, Plan, Qualifier, Root, Step, StepId, is_key,
     no_optional_entry, not_optional,
 };
 use crate::value::{AsKey, CelValue, Entries, Equality, Key, List, Map, Typed, equal};
 
 type Outcome = Result<CelValue, Fault>;
+
+/// A value that is looked at.
+enum Held<'e> {
+    Constant(&'e CelValue),
+    Made(CelValue),
+}
+
+impl Held<'_> {
+    const fn get(&self) -> &CelValue {
+        match self {
+            Self::Constant(value) => value,
+            Self::Made(value) => value,
+        }
+    }
+}
 
 /// What the variables of a fold are worth.
 #[derive(Debug, Default)]
@@ -70,7 +85,7 @@ impl<'e, 'w> Machine<'e, 'w> {
         let patterns = Patterns::new(&plan.patterns);
         let (mut frames, mut stack) = room.0.borrow_mut().pop().unwrap_or_default();
         frames.resize_with(plan.accumulators.len(), Frame::default);
-        stack.clear(plan.asked.len());
+        stack.clear(plan.parts);
         Self { plan, activation, budget, room, patterns, frames, stack, cost: 0, limit }
     }
 
@@ -114,7 +129,7 @@ impl<'e, 'w> Machine<'e, 'w> {
     }
 
     fn push(&mut self, part: u32) {
-        if self.plan.asked.get(part as usize).copied().unwrap_or(false) {
+        if part != NOT_ASKED {
             self.stack.push(part);
         }
     }
@@ -402,10 +417,25 @@ impl<'e, 'w> Machine<'e, 'w> {
         }
     }
 
+    /// As [`Machine::operand`], without a copy of a constant.
+    fn held(&mut self, id: StepId) -> Result<Result<Held<'e>, Fault>, Fault> {
+        let plan = self.plan;
+        let step = plan.step(id);
+        if let Action::Const(value) = &step.action
+            && !matches!(value, CelValue::Unreadable(_))
+        {
+            self.budget.step(1)?;
+            self.push(step.part);
+            return Ok(Ok(Held::Constant(value)));
+        }
+        Ok(self.operand(id)?.map(Held::Made))
+    }
+
     #[inline(never)]
     fn equal(&mut self, step: &Step, negated: bool, [left, right]: [StepId; 2]) -> Outcome {
-        let (a, b) = (self.operand(left)?, self.operand(right)?);
-        let outcome = match (&a, &b) {
+        let (a, b) = (self.held(left)?, self.held(right)?);
+        let (a, b) = (a.as_ref().map(Held::get), b.as_ref().map(Held::get));
+        let outcome = match (a, b) {
             (Err(fault), _) | (_, Err(fault)) => Err(fault.clone()),
             (Ok(a), Ok(b)) => match equal(self.budget, a, b)? {
                 Equality::NoOverload if !negated => Err(Fault::no_overload()),
@@ -416,7 +446,7 @@ impl<'e, 'w> Machine<'e, 'w> {
         let mut cost = 0;
         if self.stack.drop_all(parts.into_iter()) {
             let rule = if negated { cost::Rule::Least } else { cost::Rule::Equality };
-            cost = cost::of(self.budget, rule, &[a.as_ref().ok(), b.as_ref().ok()], outcome.as_ref().ok())?;
+            cost = cost::of(self.budget, rule, &[a.ok(), b.ok()], outcome.as_ref().ok())?;
         }
         self.charge(cost, step.part)?;
         outcome
@@ -429,35 +459,45 @@ impl<'e, 'w> Machine<'e, 'w> {
         {
             return self.truth(step, call, *arg);
         }
-        let mut args: SmallVec<[Outcome; 3]> = SmallVec::with_capacity(call.args.len());
+        let mut args = Args::new();
+        // The first error, and the places of all: there nothing is an argument.
+        let (mut wrong, mut missing) = (None, Vec::new());
         for (place, arg) in call.args.iter().enumerate() {
             let outcome = if place == 0 && call.takes { self.taken(*arg)? } else { self.operand(*arg)? };
-            let is_wrong = outcome.is_err();
-            args.push(outcome);
-            if is_wrong && call.stops {
-                break;
+            match outcome {
+                Ok(value) => args.push(value),
+                Err(fault) => {
+                    args.push(CelValue::Null);
+                    missing.push(place);
+                    wrong = wrong.or(Some(fault));
+                    if call.stops {
+                        break;
+                    }
+                }
             }
         }
-        if call.rule == cost::Rule::Made {
+        if call.rule == cost::Rule::Made && wrong.is_none() {
             self.can_make(call, &args)?;
         }
-        let wrong = args.iter().find_map(|arg| arg.as_ref().err()).cloned();
         // What the call is charged by is looked at before its arguments are given away.
         let plan = self.plan;
         let is_charged = self.stack.drop_all(call.args.iter().map(|arg| plan.step(*arg).part));
         let needs_result = matches!(call.rule, cost::Rule::Made | cost::Rule::Result);
         let mut cost = 0;
-        let is_strict = call.declaration.function != Function::NotStrictlyFalse;
-        if is_charged && !needs_result {
-            let given: SmallVec<[Option<&CelValue>; 3]> = args.iter().map(|arg| arg.as_ref().ok()).collect();
+        if is_charged && call.rule == cost::Rule::One {
+            cost = 1;
+        } else if is_charged && !needs_result {
+            let places = args.iter().enumerate();
+            let given: SmallVec<[Option<&CelValue>; 3]> =
+                places.map(|(place, arg)| (!missing.contains(&place)).then_some(arg)).collect();
             cost = cost::of(self.budget, call.rule, &given, None)?;
         }
+        // Whatever passes over errors is no call of several arguments.
         let outcome = match wrong {
-            Some(fault) if is_strict => Err(fault),
-            _ => {
-                let values = args.into_iter().map(|arg| arg.unwrap_or(CelValue::Null)).collect();
+            Some(fault) => Err(fault),
+            None => {
                 let mut context = Context { budget: &mut *self.budget, patterns: &mut self.patterns };
-                call::call(&mut context, call.declaration, call.overload, call.is_guarded, values)
+                call::call(&mut context, call.declaration, call.overload, call.is_guarded, args)
             }
         };
         if let Err(fault) = &outcome
@@ -515,12 +555,16 @@ impl<'e, 'w> Machine<'e, 'w> {
     }
 
     /// Whether a range of so many numbers may be made: one that costs too much is not begun.
-    fn can_make(&mut self, call: &Call, args: &[Outcome]) -> Result<(), Fault> {
+    fn can_make(&mut self, call: &Call, args: &[CelValue]) -> Result<(), Fault> {
         match (call.declaration.function, args.first()) {
-            (Function::Range, Some(Ok(CelValue::Int(count)))) => {
+            (Function::Range, Some(CelValue::Int(count))) => {
                 let count = u64::try_from(*count).unwrap_or(0);
                 let cost = count.saturating_add(1 + MAKE_LIST);
-                if self.cost.saturating_add(cost) > self.limit { self.charge(cost, u32::MAX) } else { Ok(()) }
+                if self.cost.saturating_add(cost) > self.limit {
+                    self.charge(cost, NOT_ASKED)
+                } else {
+                    Ok(())
+                }
             }
             _ => Ok(()),
         }

@@ -21,6 +21,9 @@ use crate::value::{AsKey, CelValue, Entries, Key, Map};
 /// The place of a step.
 pub(crate) type StepId = u32;
 
+/// The part of what nobody asks about when costs are reckoned, so that it need not be remembered.
+pub(crate) const NOT_ASKED: u32 = u32::MAX;
+
 /// What is made of fields.
 #[derive(Clone, Debug)]
 pub(crate) enum Made {
@@ -146,6 +149,15 @@ impl Attribute {
         self.qualifiers.last().map_or(self.part, |last| last.part)
     }
 
+    /// Shows its qualifiers, but for those of what is selected by.
+    fn each_qualifier(&mut self, show: &mut dyn FnMut(&mut Qualifier)) {
+        if let Root::Conditional(parts) = &mut self.root {
+            parts.1.each_qualifier(show);
+            parts.2.each_qualifier(show);
+        }
+        self.qualifiers.iter_mut().for_each(show);
+    }
+
     /// How many attributes one stands for.
     fn leaves(&self) -> usize {
         match &self.root {
@@ -171,8 +183,8 @@ pub(crate) struct Plan {
     pub root: StepId,
     /// What the accumulators of folds are in the beginning.
     pub accumulators: Vec<StepId>,
-    /// By part, whether costs depend on whether it was evaluated.
-    pub asked: Vec<bool>,
+    /// How many parts the expression has.
+    pub parts: usize,
     pub patterns: Written,
 }
 
@@ -206,16 +218,28 @@ pub(crate) fn plan(ast: &Ast, checked: &Checked, environment: &Environment) -> R
         steps: planner.steps,
         root,
         accumulators: planner.accumulators,
-        asked: vec![false; ast.nodes.len()],
+        parts: ast.nodes.len(),
         patterns: planner.patterns,
     };
     let mut asked: Vec<u32> = Vec::new();
     for step in &plan.steps {
         asked_by(&plan, step, &mut asked);
     }
+    let mut is_asked = vec![false; ast.nodes.len()];
     for part in asked {
-        if let Some(place) = plan.asked.get_mut(part as usize) {
+        if let Some(place) = is_asked.get_mut(part as usize) {
             *place = true;
+        }
+    }
+    let forget = |part: &mut u32| {
+        if !is_asked.get(*part as usize).copied().unwrap_or(false) {
+            *part = NOT_ASKED;
+        }
+    };
+    for step in &mut plan.steps {
+        forget(&mut step.part);
+        if let Action::Attribute { attribute, .. } = &mut step.action {
+            attribute.each_qualifier(&mut |qualifier| forget(&mut qualifier.part));
         }
     }
     Ok(plan)

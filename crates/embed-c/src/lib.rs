@@ -5,13 +5,18 @@
 //! says what it rests on: the contract in the header.
 #![allow(unsafe_code, reason = "pointers of the caller are what this crate is about")]
 
+mod clock;
+#[cfg(target_family = "wasm")]
+mod wasm;
+
 use std::ptr;
 use std::slice;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
 use portcullis_embed::{Answer, Engine, Host};
 use serde_json::json;
+
+use clock::Clock;
 
 /// Policies that were compiled, and the inventory that they compare with.
 pub struct PortcullisEngine(Engine);
@@ -48,13 +53,13 @@ pub struct PortcullisText {
 
 /// The clock and the will of the caller of one review.
 struct Caller<'s> {
-    since: Instant,
+    since: Clock,
     stop: Option<&'s PortcullisStop>,
 }
 
 impl Host for Caller<'_> {
     fn elapsed_ms(&self) -> Option<u64> {
-        u64::try_from(self.since.elapsed().as_millis()).ok()
+        self.since.elapsed_ms()
     }
 
     fn is_cancelled(&self) -> bool {
@@ -269,7 +274,7 @@ pub unsafe extern "C" fn portcullis_review(
         (_, None, _) | (_, _, None) => wrong(Call::Review, NO_BYTES),
         (Some(engine), Some(text), Some(options)) => {
             let Answer { is_good, json } =
-                engine.0.answer_review(text, options, &Caller { since: Instant::now(), stop });
+                engine.0.answer_review(text, options, &Caller { since: Clock::start(), stop });
             give(is_good, json)
         }
     }
@@ -303,7 +308,7 @@ pub unsafe extern "C" fn portcullis_admit(
         (_, None, _) | (_, _, None) => wrong(Call::Admit, NO_BYTES),
         (Some(engine), Some(body), Some(options)) => {
             let Answer { is_good, json } =
-                engine.0.answer_admission(body, options, &Caller { since: Instant::now(), stop });
+                engine.0.answer_admission(body, options, &Caller { since: Clock::start(), stop });
             give(is_good, json)
         }
     }

@@ -38,7 +38,7 @@ const ROUNDS: usize = 64;
 const MAX_PATHS: usize = 100;
 
 /// The root of the object that templates look at.
-const OBJECT: [&str; 3] = ["input", "review", "object"];
+pub(super) const OBJECT: [&str; 3] = ["input", "review", "object"];
 
 impl Reads {
     pub(crate) fn of(modules: &[&Module]) -> Self {

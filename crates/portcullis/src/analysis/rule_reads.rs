@@ -1,5 +1,5 @@
-//! Which parts of `input` the definitions of a rule read. A rule of a file of Rego often has many (`deny`), each
-//! about something else; the texts that a definition has in it say which of them a message is from.
+//! Which parts of `input` the definitions of a rule read. A rule often has many (`violation`, `deny`), each about
+//! something else; the texts that a definition has in it say which of them a message is from.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -8,7 +8,7 @@ use portcullis_rego_syntax::ast::{Expr, ExprKind, Module, Rule, TemplatePart};
 use portcullis_rego_syntax::visit::{self, Visitor};
 
 use super::call_graph::{CallGraph, RuleId};
-use super::reads::Reads;
+use super::reads::{OBJECT, Reads};
 use super::{ObjectRead, parsed};
 use crate::api::template::{Text, TextPlace};
 use crate::source::Source;
@@ -79,6 +79,20 @@ impl RuleReads {
         else {
             return Self::default();
         };
+        Self::of_defined(graph, rule, &["input"], room)
+    }
+
+    /// Of the rule that a template is asked for. Empty if it has but one definition: that reads what the template does.
+    pub(super) fn of_template(graph: &CallGraph<'_>) -> Self {
+        match graph.violation() {
+            Some(rule) if graph.definitions(Some(rule)).len() > 1 => {
+                Self::of_defined(graph, rule, &OBJECT, &mut { MAX_DEFINITIONS })
+            }
+            _ => Self::default(),
+        }
+    }
+
+    fn of_defined(graph: &CallGraph<'_>, rule: RuleId, root: &[&str], room: &mut usize) -> Self {
         let defined = graph.definitions(Some(rule));
         match room.checked_sub(defined.len()) {
             Some(left) => *room = left,
@@ -88,7 +102,8 @@ impl RuleReads {
             .iter()
             .map(|(module, definition)| {
                 let reached = graph.reached_from(*module, definition).into_iter();
-                Definition { pieces: pieces(definition), reads: reads(graph, (*module, definition), reached) }
+                let reads = reads(graph, (*module, definition), reached, root);
+                Definition { pieces: pieces(definition), reads }
             })
             .collect();
         let mut all: Vec<ObjectRead> =
@@ -100,6 +115,11 @@ impl RuleReads {
 
     /// What the definition reads that a message is most likely from; of all, if that is not known.
     pub(crate) fn for_message(&self, message: &str) -> &[ObjectRead] {
+        self.definition_of(message).unwrap_or(&self.all)
+    }
+
+    /// What the definition reads that a message is most likely from, if that is known.
+    pub(super) fn definition_of(&self, message: &str) -> Option<&[ObjectRead]> {
         let looked_at = message.get(..message.floor_char_boundary(LOOKED_AT)).unwrap_or_default();
         let said = |definition: &Definition| -> usize {
             let pieces = definition.pieces.iter().filter(|piece| looked_at.contains(&***piece));
@@ -118,10 +138,7 @@ impl RuleReads {
                 }
             }
         }
-        match best {
-            Some((_, definition)) if is_clear => &definition.reads,
-            _ => &self.all,
-        }
+        best.filter(|_| is_clear).map(|(_, definition)| definition.reads.as_slice())
     }
 }
 
@@ -129,6 +146,7 @@ fn reads(
     graph: &CallGraph<'_>,
     (module, definition): (usize, &Rule),
     reached: impl Iterator<Item = RuleId>,
+    root: &[&str],
 ) -> Vec<ObjectRead> {
     let mut by_module: BTreeMap<usize, Vec<&Rule>> = BTreeMap::from([(module, vec![definition])]);
     for (module, rule) in reached.flat_map(|rule| graph.definitions(Some(rule))) {
@@ -138,7 +156,7 @@ fn reads(
         .into_iter()
         .filter_map(|(module, rules)| Some((&graph.modules.get(module)?.module, rules)))
         .collect();
-    Reads::of_rules(&rules, &["input"]).object
+    Reads::of_rules(&rules, root).object
 }
 
 /// The texts of a definition, cut where `sprintf` puts something else.

@@ -8,6 +8,7 @@ use portcullis_rego_syntax::Module;
 
 use super::operations::OperationUse;
 use super::reads::{Reads, mentions_inventory};
+use super::rule_reads::RuleReads;
 use super::{CallGraph, InventoryRead, ObjectRead, parsed};
 use crate::api::template::Text;
 
@@ -30,6 +31,7 @@ pub(crate) struct Told {
     texts: Vec<Text>,
     mentions_inventory: bool,
     reads: OnceLock<Reads>,
+    violations: OnceLock<RuleReads>,
     operation_use: OnceLock<OperationUse>,
     plain_parameters: OnceLock<BTreeSet<String>>,
 }
@@ -41,6 +43,7 @@ impl Told {
             texts,
             mentions_inventory,
             reads: OnceLock::new(),
+            violations: OnceLock::new(),
             operation_use: OnceLock::new(),
             plain_parameters: OnceLock::new(),
         }
@@ -55,6 +58,7 @@ impl Told {
             texts: Vec::new(),
             mentions_inventory,
             reads: OnceLock::from(reads),
+            violations: OnceLock::from(RuleReads::default()),
             operation_use: OnceLock::from(operation_use),
             plain_parameters: OnceLock::new(),
         }
@@ -70,6 +74,14 @@ impl Told {
             let modules = parsed(&self.texts);
             Reads::of(&modules.iter().map(|parsed| &parsed.module).collect::<Vec<_>>())
         })
+    }
+
+    /// Which parts of the object the definition of `violation` reads that a message is most likely from; the whole
+    /// template, if that is not known.
+    pub(crate) fn reads_for(&self, message: &str) -> &[ObjectRead] {
+        let violations =
+            self.violations.get_or_init(|| RuleReads::of_template(&CallGraph::of(&parsed(&self.texts))));
+        violations.definition_of(message).unwrap_or(&self.reads().object)
     }
 
     /// The kinds it reads from the inventory.

@@ -29,6 +29,9 @@ const LONGEST_MESSAGE: usize = 5 << 10;
 /// evaluation, and a step costs about 1.
 const STEPS: u64 = 5;
 
+/// So many names are looked through faster than they are sorted out later.
+const FEW: usize = 16;
+
 pub(super) const OUT_OF_BUDGET: &str =
     "validation failed due to running out of cost budget, no further validation rules will be run";
 
@@ -545,7 +548,12 @@ impl Activation for Scope<'_> {
         let Some(number) = placed.or_else(|| self.program.numbers.get(field).copied()) else {
             return Ok(None);
         };
-        self.needs.borrow_mut().push(number);
+        let mut needs = self.needs.borrow_mut();
+        // Each is kept once in the end; most are read over and over.
+        if needs.len() > FEW || !needs.contains(&number) {
+            needs.push(number);
+        }
+        drop(needs);
         if let Some(known) = self.values.borrow().get(number).and_then(Option::as_ref) {
             return known.clone().map(Some);
         }

@@ -103,7 +103,7 @@ pub(crate) enum Reader {
 pub(crate) struct Places {
     judged: Arc<Judged>,
     reader: Reader,
-    /// What all reads have in common; of a rule, which has several definitions, it depends on the message.
+    /// What all reads have in common; where one of several definitions is known by the message, it depends on that.
     read: OnceLock<Option<FieldPath>>,
 }
 
@@ -129,7 +129,7 @@ impl Places {
 
     fn reads(&self, message: &str) -> &[ObjectRead] {
         match &self.reader {
-            Reader::Template(told) => &told.reads().object,
+            Reader::Template(told) => told.reads_for(message),
             Reader::Part(reads) => reads,
             Reader::Rule(told, rule) => told.reads(*rule).map_or(&[], |reads| reads.for_message(message)),
         }
@@ -143,9 +143,12 @@ impl Places {
     fn first_read(&self, message: &str) -> Option<FieldPath> {
         let read = |missing| from_reads(self.judged.thing.value(), self.reads(message), missing);
         match &self.reader {
-            Reader::Template(_) | Reader::Part(_) => {
+            Reader::Part(_) => self.read.get_or_init(|| read(Missing::InParent)).clone(),
+            // What all of the template reads does not depend on the message.
+            Reader::Template(told) if std::ptr::eq(told.reads_for(message), &*told.reads().object) => {
                 self.read.get_or_init(|| read(Missing::InParent)).clone()
             }
+            Reader::Template(_) => read(Missing::InParent),
             Reader::Rule(..) => read(Missing::InNearest),
         }
     }
