@@ -380,6 +380,21 @@ pub struct TestArgs {
     /// Whether it is told of everything, as `explain` does.
     #[arg(skip)]
     pub explain_all: bool,
+    /// Also tell how to make findings go: the smallest edits of an object, each tried and judged again by all constraints. In
+    /// `-o human`, `-o json`, `-o yaml` and `-o sarif`.
+    ///
+    /// Of templates in Rego. Edits whose values the policy does not decide are told to be so, and never put in by `--fix`.
+    #[arg(long)]
+    pub fixes: bool,
+    /// Put the fixes into the files, and judge what came of it: report and exit code say what remains.
+    ///
+    /// Comments, order, anchors and line ends stay. What cannot be edited safely is said, and left as it is: what anchors share,
+    /// what was rendered or fetched, links, and files that are not what was read.
+    #[arg(long, conflicts_with_all = ["fix_dry_run", "mutate", "baseline"])]
+    pub fix: bool,
+    /// Write what `--fix` would change, as a diff, instead of the report. The exit code is that of the findings.
+    #[arg(long, conflicts_with_all = ["mutate", "baseline"])]
+    pub fix_dry_run: bool,
     /// Also tell what each template cost, in gator's form: `stats` of `-o json` and `-o yaml`, which have `results` beside it.
     #[arg(long)]
     pub stats: bool,

@@ -78,6 +78,7 @@ mod enforcement;
 mod error;
 mod expansion;
 mod fights;
+mod fixes;
 mod front_door;
 mod inventory;
 mod limits;
@@ -120,6 +121,7 @@ pub use expansion::{
     Expansion, ExpansionChange, ExpansionError, ExpansionSet, ExpansionStore, Parent, Resultant,
 };
 pub use fights::Fight;
+pub use fixes::{Fix, FixDecision, FixEdit, FixOf, Fixes};
 pub use front_door::Errors;
 pub use inventory::{Inventory, InventoryStore, ObjectKey};
 pub use limits::Limits;

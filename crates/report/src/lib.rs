@@ -26,6 +26,7 @@ mod exit;
 mod explained;
 mod finding;
 mod fingerprint;
+pub mod fixes;
 mod form;
 pub mod gator;
 mod github;

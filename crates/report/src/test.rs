@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use portcullis::{EnforcementAction, Error, ErrorKind, Why};
+use portcullis::{EnforcementAction, Error, ErrorKind, Fix, Why};
 
 use crate::bench::StatsEntry;
+use crate::fixes::FixedObject;
 use crate::{Finding, Place, Policy, Problem, ReportTemplate, Subject, Verdict, count};
 
 /// What `portcullis test` found.
@@ -42,6 +43,8 @@ pub struct TestReport {
     pub traces: BTreeMap<(u64, usize), String>,
     /// Why policies say what they say, if that was asked for: by object, then by policy.
     pub explanations: Vec<Explained>,
+    /// How to make findings go, if that was asked for: by object.
+    pub fixes: Vec<FixedObject>,
 }
 
 /// Why a policy says what it says of an object.
@@ -279,6 +282,12 @@ impl TestReport {
             let with_policy = findings.iter().map(|finding| (self.policies.get(finding.policy), finding));
             with_policy.filter_map(move |(policy, finding)| Some((reviewed, policy?, finding)))
         })
+    }
+
+    /// How to make a finding go, with its object.
+    pub(crate) fn fix_of(&self, finding: &Finding) -> Option<(&FixedObject, &Fix)> {
+        let object = self.fixes.iter().find(|one| one.ordinal == finding.ordinal)?;
+        Some((object, object.of(finding.policy, &finding.message)?))
     }
 
     /// Counts what there is.

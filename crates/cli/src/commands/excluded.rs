@@ -17,7 +17,8 @@ pub fn apply(report: &mut TestReport, exclusions: &[Exclusion]) {
     }
     let mut left = Vec::new();
     for finding in std::mem::take(&mut report.findings) {
-        match exclusions.iter().find(|exclusion| covers(report, exclusion, &finding)) {
+        let key = report.policies.get(finding.policy).map(|policy| &policy.key);
+        match key.and_then(|key| covering(exclusions, key, &finding)) {
             Some(exclusion) => {
                 let why = Suppression::Exception {
                     name: name(exclusion),
@@ -74,9 +75,15 @@ fn is_meant(exclusion: &Exclusion, key: &portcullis::ConstraintKey) -> bool {
     name == &*key.name || name == &*key.kind || name == key.to_string()
 }
 
-fn covers(report: &TestReport, exclusion: &Exclusion, finding: &Finding) -> bool {
-    let policy = report.policies.get(finding.policy);
-    finding.verdict == Verdict::Violation
-        && policy.is_some_and(|policy| is_meant(exclusion, &policy.key))
-        && matches!(&finding.place, Place::File { file, .. } if exclusion.files.is_match(Path::new(&**file), false))
+/// The exclusion that a finding of a constraint falls under.
+pub fn covering<'e>(
+    exclusions: &'e [Exclusion],
+    key: &portcullis::ConstraintKey,
+    finding: &Finding,
+) -> Option<&'e Exclusion> {
+    exclusions.iter().find(|exclusion| {
+        finding.verdict == Verdict::Violation
+            && is_meant(exclusion, key)
+            && matches!(&finding.place, Place::File { file, .. } if exclusion.files.is_match(Path::new(&**file), false))
+    })
 }

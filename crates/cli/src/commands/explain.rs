@@ -5,6 +5,7 @@ use std::io::Write;
 use portcullis_report::{self as report, ExitStatus, Form, Problem, TestReport};
 
 use crate::args::TestArgs;
+use crate::commands::fixing;
 use crate::commands::test::report_of;
 
 type Writer = fn(&TestReport, &mut dyn Write) -> std::io::Result<()>;
@@ -19,6 +20,7 @@ pub fn run(args: &TestArgs) -> anyhow::Result<ExitStatus> {
     if args.trace || args.stats || args.template.is_some() {
         anyhow::bail!("`--trace`, `--stats` and `--template` are of `test`");
     }
+    fixing::refuse(args)?;
     let report = report_of(args)?;
     report::human::write_problems(&report.problems, &mut anstream::stderr().lock())?;
     let is_plain = args.output.iter().any(|one| !one.form.is_for_people());

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use portcullis::{
-    Answers, ConstraintKey, Decision, Elsewhere, EnforcementPoint, Error, Expansion, ExpansionSet, FieldPath,
-    Fight, ImpliedBy, Inventory, Location, Object, Outcome, Place, Places, PolicySet, Position, Precision,
-    Process, Questions, Review, Verdict, Why, World,
+    Answers, ConstraintKey, Decision, Elsewhere, EnforcementAction, EnforcementPoint, Error, Expansion,
+    ExpansionSet, FieldPath, Fight, Fixes, ImpliedBy, Inventory, Location, Object, Outcome, Place, Places,
+    PolicySet, Position, Precision, Process, Questions, Review, Verdict, Why, World,
 };
 use portcullis_report::{
     self as report, Action, Details, Finding, Implied, InText, ObjectName, Reviewed, Subject as Judgeable,
@@ -15,11 +15,13 @@ use portcullis_report::{
 };
 
 use crate::commands::evaluation::{Evaluating, Watch};
+use crate::commands::excluded;
 use crate::commands::idle::{Idle, sentence};
 use crate::commands::inline::{self, Ignore};
 use crate::commands::input::{Changed, Subject, SubjectKind};
 use crate::commands::second::Opinion;
 use crate::commands::trace::Done;
+use crate::file_args::Exclusion;
 
 /// Whose actions count.
 pub const POINT: EnforcementPoint = EnforcementPoint::CommandLine;
@@ -50,6 +52,17 @@ pub struct Judging<'a> {
     pub stats: bool,
     /// Of what it is told why.
     pub explains: Explains,
+    /// Of what it is told how to make it go, if of anything.
+    pub fixes: Option<FixesOf<'a>>,
+}
+
+/// Of which findings fixes are looked for.
+#[derive(Clone, Copy)]
+pub struct FixesOf<'a> {
+    /// Not of those that are excluded.
+    pub exclusions: &'a [Exclusion],
+    /// Only of those that are denied.
+    pub deny_only: bool,
 }
 
 /// Of what it is told why policies say what they say.
@@ -91,6 +104,8 @@ pub struct Judged {
     pub done: Vec<Done>,
     /// Why policies say what they say, by policy, if that is asked for.
     pub explained: Vec<(usize, Why)>,
+    /// How to make findings go, if that is asked for.
+    pub fixes: Option<Fixes>,
 }
 
 impl Judged {
@@ -109,6 +124,7 @@ impl Judged {
             otherwise: Vec::new(),
             done: Vec::new(),
             explained: Vec::new(),
+            fixes: None,
         }
     }
 }
@@ -162,7 +178,8 @@ impl Judging<'_> {
         let (mut passed, mut prints) = (Vec::new(), Vec::new());
         let (mut findings, mut suppressed, mut comments) = (Vec::new(), Vec::new(), Vec::new());
         let (mut fights, mut otherwise, mut done) = (Vec::new(), Vec::new(), Vec::new());
-        let mut explained = Vec::new();
+        let (mut explained, mut fixes) = (Vec::new(), None);
+        let is_changed = mutated.as_ref().is_some_and(|changed| changed.mutation.is_changed());
         if !is_excluded {
             let implied = review.implied(&self.expansion, &world).unwrap_or_else(|error| {
                 let error = error.to_error().about(object.to_string());
@@ -188,6 +205,9 @@ impl Judging<'_> {
                 let ignores;
                 (ignores, comments) = inline::ignores(document);
                 suppressed.extend(self.ignored(&mut findings, &ignores));
+            }
+            if kind == SubjectKind::Object && !is_changed && !findings.is_empty() {
+                fixes = self.fixes.map(|of| self.fixes(of, &review, &world, &findings));
             }
             passed = self.passed(&outcome);
             explained = self.explained(&review, &world, Some(&outcome));
@@ -217,7 +237,23 @@ impl Judging<'_> {
             otherwise,
             done,
             explained,
+            fixes,
         }
+    }
+
+    /// How to make findings go.
+    fn fixes(&self, of: FixesOf<'_>, review: &Review, world: &World<'_>, findings: &[Finding]) -> Fixes {
+        let is_wanted = |key: &ConstraintKey, message: &str| {
+            let policy = self.index.get(key).copied();
+            let is_it = |finding: &&Finding| {
+                Some(finding.policy) == policy && finding.message == message && finding.implied.is_none()
+            };
+            findings.iter().find(is_it).is_some_and(|finding| {
+                let denies = finding.actions.contains(&Action(EnforcementAction::Deny));
+                excluded::covering(of.exclusions, key, finding).is_none() && (denies || !of.deny_only)
+            })
+        };
+        self.policies.fixes(review, &self.expansion, world, POINT, Process::Webhook, &is_wanted)
     }
 
     /// Why constraints say what they say of an object itself.

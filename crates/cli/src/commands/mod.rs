@@ -8,6 +8,7 @@ mod evaluation;
 mod excluded;
 mod expand;
 mod explain;
+mod fixing;
 mod generate;
 mod idle;
 mod inline;

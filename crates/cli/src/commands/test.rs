@@ -18,6 +18,7 @@ use portcullis::{
 };
 use portcullis_audit::implying::Expand;
 use portcullis_report::Explained;
+use portcullis_report::fixes::FixedObject;
 use portcullis_report::{
     self as report, Action, ExitStatus, Finding, Form, Origin, Placed, Policy, Problem, Reviewed,
     Subject as Judgeable, Suppressed, Suppression, TestReport, Wanted,
@@ -30,9 +31,10 @@ use crate::commands::baseline::Baseline;
 use crate::commands::cluster::{self, Cluster};
 use crate::commands::evaluation::Evaluating;
 use crate::commands::excluded;
+use crate::commands::fixing;
 use crate::commands::idle::{Idle, is_asked};
 use crate::commands::input::{Given, Loaded, Purpose, Sources, Subject, SubjectKind, has_errors, load};
-use crate::commands::judging::{Explains, Judged, Judging, POINT};
+use crate::commands::judging::{Explains, FixesOf, Judged, Judging, POINT};
 use crate::commands::mutating::{Admission, Mutating, compile, expanding, is_admission};
 use crate::commands::progress::Progress;
 use crate::commands::rules::{Asked, Rules};
@@ -51,9 +53,19 @@ pub fn run(args: &TestArgs) -> anyhow::Result<ExitStatus> {
     if args.trace && !has(&[Form::Human, Form::Json, Form::Yaml, Form::Template]) {
         anyhow::bail!("`--trace` is in `-o human`, `-o json` and `-o yaml`, which are not asked for");
     }
-    let mut report = report_of(args)?;
+    let (mut report, files) = match fixing::asked(args)? {
+        None => (report_of(args)?, Vec::new()),
+        Some(how) => fixing::run(args, how, &report_of)?,
+    };
     report.template = template;
-    report::destination::write_all(&args.output, &report, &report.problems)?;
+    if args.fix_dry_run {
+        report::human::write_problems(&report.problems, &mut anstream::stderr().lock())?;
+        let mut out = report::stdout(false);
+        report::fixes::write_diff(&files, &mut out)?;
+        out.flush()?;
+    } else {
+        report::destination::write_all(&args.output, &report, &report.problems)?;
+    }
     tell_rules(&report, args);
     if args.quiet || !report::destination::is_for_people(&args.output) {
         excluded::tell(&report, &args.files.in_force.exclusions);
@@ -88,6 +100,7 @@ pub fn list_exceptions(args: &TestArgs) -> anyhow::Result<ExitStatus> {
     if args.trace || args.stats || args.template.is_some() {
         anyhow::bail!("`--trace`, `--stats` and `--template` are of `test`");
     }
+    fixing::refuse(args)?;
     let report = report_of(args)?;
     report::human::write_problems(&report.problems, &mut anstream::stderr().lock())?;
     let mut out = write.1.open(false)?;
@@ -405,6 +418,8 @@ fn judge(
         second,
         traces: args.trace,
         stats: args.stats,
+        fixes: (args.fixes || args.fix || args.fix_dry_run)
+            .then_some(FixesOf { exclusions: &args.files.in_force.exclusions, deny_only: args.deny_only }),
         explains: match (args.explain_all, args.explain) {
             (true, _) => Explains::All,
             (false, true) => Explains::Findings,
@@ -458,11 +473,20 @@ fn judge(
     let excluded = judged.iter().filter(|judged| judged.is_excluded).count();
     let mut reviewed = Vec::with_capacity(judged.len());
     let (mut findings, mut suppressed, mut why) = (Vec::new(), Vec::new(), Vec::new());
-    let mut explanations = Vec::new();
+    let (mut explanations, mut fixes) = (Vec::new(), Vec::new());
     // Of each the first object, and how many there are.
     let mut fights: BTreeMap<_, (Error, String, usize)> = BTreeMap::new();
     for (judged, ordinal) in judged.into_iter().zip(0..) {
         reviewed.push(judged.reviewed);
+        if let (Some(found), Some(Judgeable::Object(object))) =
+            (judged.fixes, reviewed.last().map(|one: &Reviewed| &one.subject))
+        {
+            let index: BTreeMap<&ConstraintKey, usize> =
+                described.iter().enumerate().map(|(index, policy)| (&policy.key, index)).collect();
+            let each = found.each.into_iter().filter_map(|one| Some((*index.get(&one.constraint)?, one)));
+            let (each, object, together) = (each.collect(), object.clone(), found.together);
+            fixes.push(FixedObject { ordinal, object, each, together });
+        }
         let told = judged.explained.into_iter();
         explanations.extend(told.map(|(policy, why)| Explained { ordinal, policy, why }));
         findings.extend(judged.findings.into_iter().map(|finding| Finding { ordinal, ..finding }));
@@ -513,6 +537,7 @@ fn judge(
         stats,
         traces,
         explanations,
+        fixes,
     })
 }
 

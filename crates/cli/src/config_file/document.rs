@@ -292,7 +292,7 @@ fn elsewhere(key: &str, section: &str, program: &Command) -> Option<String> {
     if key == EXCLUSIONS {
         return Some("exclusions are for `test`".to_owned());
     }
-    if matches!(key, "write-baseline" | "update-lock" | "config" | "no-config") {
+    if matches!(key, "write-baseline" | "update-lock" | "config" | "no-config" | "fix" | "fix-dry-run") {
         return Some(format!("`--{key}` is said on the command line only"));
     }
     let has = |name: &&&str| {

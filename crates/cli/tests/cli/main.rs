@@ -21,6 +21,7 @@ mod expand;
 mod external_data;
 mod field;
 mod field_cases;
+mod fixing;
 mod folders;
 mod generate;
 mod guides;

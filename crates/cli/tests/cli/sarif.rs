@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 use super::{run_in, testdata};
 
 fn reports() -> Vec<Value> {
-    let arguments: [&[&str]; 3] = [
+    let arguments: [&[&str]; 4] = [
         &["lint", "lint", "nowhere", "-o", "sarif"],
         &["test", "-f", "policies", "-f", "manifests", "-o", "sarif"],
+        &["test", "-f", "policies", "-f", "manifests", "--fixes", "-o", "sarif"],
         &["test", "-f", "policies", "-f", "manifests", "-f", "broken", "-f", "nowhere", "-o", "sarif"],
     ];
     arguments.iter().map(|args| serde_json::from_str(&run_in(&testdata(), args).stdout).unwrap()).collect()
@@ -49,6 +50,25 @@ fn reports_are_built_as_code_scanning_wants_them() {
             "required": ["artifactLocation"], "additionalProperties": false,
         }},
     });
+    let replacement = json!({
+        "type": "object", "required": ["deletedRegion", "insertedContent"], "additionalProperties": false,
+        "properties": {"deletedRegion": region, "insertedContent": {
+            "type": "object", "required": ["text"], "additionalProperties": false,
+            "properties": {"text": {"type": "string"}},
+        }},
+    });
+    let fix = json!({
+        "type": "object", "required": ["artifactChanges"], "additionalProperties": false, "properties": {
+            "description": message,
+            "artifactChanges": {"type": "array", "minItems": 1, "items": {
+                "type": "object", "required": ["artifactLocation", "replacements"], "additionalProperties": false,
+                "properties": {
+                    "artifactLocation": artifact,
+                    "replacements": {"type": "array", "minItems": 1, "items": replacement},
+                },
+            }},
+        },
+    });
     let level = json!({"enum": ["error", "warning", "note"]});
     check(&json!({
         "type": "object", "required": ["$schema", "version", "runs"], "properties": {
@@ -66,6 +86,7 @@ fn reports_are_built_as_code_scanning_wants_them() {
                         "required": ["ruleId", "ruleIndex", "level", "message", "locations", "partialFingerprints"],
                         "properties": {
                             "level": level, "message": message,
+                            "fixes": {"type": "array", "minItems": 1, "items": fix},
                             "locations": {"type": "array", "minItems": 1, "items": location},
                             "partialFingerprints": {"type": "object", "additionalProperties": {"type": "string"}},
                         },

@@ -16,6 +16,7 @@ mod mutate;
 mod mutators;
 mod params;
 mod resources;
+mod shapes;
 #[cfg(test)]
 mod tests;
 mod type_check;
@@ -29,6 +30,7 @@ pub(crate) use matching::Attributes;
 pub(crate) use mutate::MutatingPolicies;
 pub use mutators::AdmissionMutators;
 pub(crate) use resources::{Kinds, Resource};
+pub(crate) use shapes::{Shape, is_known, is_of_its_kind, shape};
 pub use type_check::parameter_type_warnings;
 
 use matching::{Applies, Matching};

@@ -251,6 +251,12 @@ impl Document {
         self.index
     }
 
+    /// Whether its value is what its text says, and not what a tool made of it ([`Document::with_value_of`]).
+    #[must_use]
+    pub fn is_as_written(&self) -> bool {
+        self.made.is_none()
+    }
+
     /// The number of the item, from 0, if the document was a list of objects and this is one of them.
     #[must_use]
     pub fn item(&self) -> Option<usize> {

@@ -22,6 +22,8 @@ pub(crate) struct FollowedRule {
     pub(crate) holds: bool,
     pub(crate) is_inside: bool,
     pub(crate) conditions: Vec<FollowedCondition>,
+    /// What its head looked at.
+    pub(crate) head: Vec<FollowedFact>,
 }
 
 /// A statement of it.
@@ -45,7 +47,8 @@ pub(super) fn rule(
     locate: &dyn Fn(usize, portcullis_rego_syntax::Span) -> Option<Location>,
     text: &dyn Fn(usize, portcullis_rego_syntax::Span) -> String,
 ) -> FollowedRule {
-    let RuleStep { path, module, span, holds, is_inside, conditions, .. } = step;
+    let RuleStep { path, module, span, holds, is_inside, conditions, mut head, .. } = step;
+    head.truncate(MOST_FACTS);
     let own = path.strip_prefix(package).unwrap_or(&path);
     let name: Vec<String> = own
         .iter()
@@ -68,6 +71,7 @@ pub(super) fn rule(
         holds,
         is_inside,
         conditions: conditions.collect(),
+        head: head.into_iter().filter(is_telling).collect(),
     }
 }
 

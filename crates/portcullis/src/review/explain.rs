@@ -11,7 +11,7 @@ use crate::names::ConstraintKey;
 use crate::object::Object;
 use crate::path::{FieldPath, Segment};
 use crate::policy::{CompiledConstraint, PolicySet};
-use crate::program::{EvaluationError, FollowedFact, FollowedRule, Surroundings};
+use crate::program::{EvaluationError, Followed, FollowedFact, FollowedRule, Surroundings};
 use crate::source::Location;
 use crate::value::{self, Value, View};
 use crate::world::World;
@@ -167,6 +167,30 @@ fn follow(
     world: &World<'_>,
     why: &mut Why,
 ) {
+    let teller = Teller { object: review.object(), constraint: constraint.info.object() };
+    let Some(followed) = followed(set, constraint, review, world) else { return };
+    for (message, rule) in followed.found {
+        let rule = teller.rule(rule);
+        match why.found.iter_mut().find(|known| known.message == message) {
+            Some(known) => known.ways.push(rule),
+            None => why.found.push(WhyFound { message, ways: vec![rule] }),
+        }
+    }
+    why.found.sort_by(|a, b| a.message.cmp(&b.message));
+    why.missed = followed.missed.into_iter().map(|rule| teller.rule(rule)).collect();
+    // Stable: of equals, the first in the text.
+    why.missed.sort_by_key(|rule| std::cmp::Reverse(rule.conditions.len()));
+    why.error = followed.error;
+    why.is_cut = followed.is_cut;
+}
+
+/// A second evaluation, which writes down what it does; none where the language of a policy cannot be followed.
+pub(crate) fn followed(
+    set: &PolicySet,
+    constraint: &CompiledConstraint,
+    review: &Review,
+    world: &World<'_>,
+) -> Option<Followed> {
     let template = &constraint.template;
     let seen = Seen::of(review, review.known_namespace(world), world);
     let input = constraint.input(&seen.review);
@@ -183,21 +207,7 @@ fn follow(
         answers: world.answers(),
         coverage: None,
     };
-    let teller = Teller { object: review.object(), constraint: constraint.info.object() };
-    let Some(followed) = template.program.follow(&input, &surroundings) else { return };
-    for (message, rule) in followed.found {
-        let rule = teller.rule(rule);
-        match why.found.iter_mut().find(|known| known.message == message) {
-            Some(known) => known.ways.push(rule),
-            None => why.found.push(WhyFound { message, ways: vec![rule] }),
-        }
-    }
-    why.found.sort_by(|a, b| a.message.cmp(&b.message));
-    why.missed = followed.missed.into_iter().map(|rule| teller.rule(rule)).collect();
-    // Stable: of equals, the first in the text.
-    why.missed.sort_by_key(|rule| std::cmp::Reverse(rule.conditions.len()));
-    why.error = followed.error;
-    why.is_cut = followed.is_cut;
+    template.program.follow(&input, &surroundings)
 }
 
 /// Puts what was followed into the terms of objects and constraints.
@@ -266,7 +276,7 @@ impl Teller<'_> {
     }
 }
 
-fn field_path(keys: &[Value]) -> Option<FieldPath> {
+pub(crate) fn field_path(keys: &[Value]) -> Option<FieldPath> {
     let segment = |key: &Value| match key.view() {
         View::String(text) => Some(Segment::from(text)),
         _ => key.to_string().parse::<usize>().ok().map(Segment::from),

@@ -19,6 +19,7 @@ mod why;
 
 pub use elsewhere::Elsewhere;
 pub use explain::{Why, WhyCondition, WhyFact, WhyFound, WhyRule};
+pub(crate) use explain::{field_path, followed};
 pub use implied::ImpliedBy;
 pub use mutating::AdmissionMutation;
 pub use outcome::{ConstraintResult, Outcome, Position, Precision, Verdict, Violation};
@@ -98,7 +99,7 @@ impl PolicySet {
     }
 
     /// As [`PolicySet::review_each`], of some constraints only.
-    fn review_some(
+    pub(crate) fn review_some(
         &self,
         review: &Review,
         world: &World<'_>,

@@ -37,7 +37,7 @@ pub struct Review {
     /// `input.review`, in which `namespaceObject` is null: what it is depends on the world.
     pub(super) request: Value,
     pub(super) operation: Operation,
-    pub(super) object: Option<Object>,
+    pub(crate) object: Option<Object>,
     pub(super) old_object: Option<Object>,
     home: Home,
     /// How it is known where the object lives.
@@ -273,6 +273,15 @@ impl Review {
     pub fn with_source(mut self, source: Source) -> Self {
         self.source = source;
         self
+    }
+
+    /// The same review of another object: that of this one, changed. What is said of where it lives stays.
+    pub(crate) fn with_object(&self, object: Object) -> Self {
+        let request = value::object(value::entries(&self.request).map(|(key, value)| {
+            let value = if key == "object" { object.value() } else { value };
+            (key, value.clone())
+        }));
+        Self { request, object: Some(object), ..self.clone() }
     }
 
     /// The uid of the request, which its answer repeats; empty for an object that came alone.

@@ -55,6 +55,19 @@ pub struct RuleStep {
     pub is_inside: bool,
     /// In the order in which they were evaluated. The last one of a body that does not hold is the one that fails.
     pub conditions: Vec<ConditionStep>,
+    /// What its head looked at before any condition: all that a rule without a body looks at.
+    pub head: Vec<Fact>,
+}
+
+impl RuleStep {
+    /// What it looked at, and the rules that it asked.
+    fn all_facts(self) -> Vec<Fact> {
+        let of_conditions = self.conditions.into_iter().flat_map(|condition| {
+            let below = condition.rules.into_iter().flat_map(Self::all_facts);
+            condition.facts.into_iter().chain(below).collect::<Vec<_>>()
+        });
+        self.head.into_iter().chain(of_conditions).collect()
+    }
 }
 
 /// A statement of a body.
@@ -391,7 +404,9 @@ impl Reader<'_> {
             last.holds = false;
         }
         let path = self.recorder.form.groups.get(group).map(|group| group.path.to_vec()).unwrap_or_default();
-        RuleStep { path, module, span, holds, is_inside: false, conditions }
+        let head =
+            before.rules.into_iter().fold(before.facts, |facts, rule| [facts, rule.all_facts()].concat());
+        RuleStep { path, module, span, holds, is_inside: false, conditions, head }
     }
 
     /// Something that belongs to a statement.

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
-use portcullis::{EnforcementAction, Precision};
+use portcullis::{EnforcementAction, Fix, Precision};
 
 use super::frame::{Frame, Gravity};
 use super::{BAD, DOUBTFUL, GOOD};
 use crate::{
     Counts, Finding, Origin, Policy, Reviewed, RuleFiles, Subject, TestReport, Verdict, clip, count, escape,
+    fixes,
 };
 
 /// Writes all findings and the summary.
@@ -21,7 +22,8 @@ pub(super) fn write(report: &TestReport, out: &mut dyn Write) -> io::Result<()> 
         for finding in findings {
             let Some(policy) = report.policies.get(finding.policy) else { continue };
             let first = described.insert(&policy.key.kind);
-            writeln!(out, "{}", render(reviewed, policy, finding, first))?;
+            let fix = report.fix_of(finding).map(|(_, fix)| fix);
+            writeln!(out, "{}", render(reviewed, policy, finding, first, fix))?;
         }
         if report.wanted.verbose {
             write_prints(report, reviewed, out)?;
@@ -79,7 +81,13 @@ fn write_suppressed(report: &TestReport, out: &mut dyn Write) -> io::Result<()> 
 /// Bytes of a message, and of a note, that are shown: the other forms have the rest.
 const MAX_SHOWN: usize = 8 << 10;
 
-fn render(reviewed: &Reviewed, policy: &Policy, finding: &Finding, describe: bool) -> String {
+fn render(
+    reviewed: &Reviewed,
+    policy: &Policy,
+    finding: &Finding,
+    describe: bool,
+    fix: Option<&Fix>,
+) -> String {
     let mut notes = vec![(reviewed.subject.word(), reviewed.subject.title())];
     if !finding.field.is_empty() {
         notes.push(("field", finding.field.clone()));
@@ -94,6 +102,7 @@ fn render(reviewed: &Reviewed, policy: &Policy, finding: &Finding, describe: boo
     if !others.is_empty() {
         notes.push(("note", format!("it also has the action {}", others.join(" and "))));
     }
+    notes.extend(fix.into_iter().flat_map(fixes::lines).map(|line| ("fix", line)));
     for (_, text) in &mut notes {
         *text = clip::text(text, MAX_SHOWN).into_owned();
     }

@@ -19,6 +19,7 @@ use serde::Serialize;
 use super::{Start, write_indented};
 use crate::bench::StatsEntry;
 use crate::clip::{Copies, Copy};
+use crate::fixes::JsonFix;
 use crate::test::Explained;
 use crate::why;
 use crate::{Details, Finding, ObjectName, Origin, Policy, Reviewed, Subject, TestReport, Verdict};
@@ -44,6 +45,8 @@ struct Item<'a> {
     trace: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     explanation: Option<serde_json::Value>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fixes: Vec<JsonFix>,
     location: Found<'a>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     evaluation_error: bool,
@@ -100,6 +103,7 @@ pub(crate) fn items(report: &TestReport) -> Vec<impl Serialize + '_> {
         let is_of = |one: &&Explained| (one.ordinal, one.policy) == (finding.ordinal, finding.policy);
         let explained = report.explanations.iter().find(is_of);
         item.explanation = explained.and_then(|one| why::json_of(&one.why, &finding.message));
+        item.fixes = report.fix_of(finding).map(|(_, fix)| JsonFix::of(fix)).into_iter().collect();
         item
     });
     each.collect()
@@ -137,6 +141,7 @@ fn item<'a>(
         violating_object: copies.of(&reviewed.subject, || reviewed.subject.name()),
         trace,
         explanation: None,
+        fixes: Vec::new(),
         location: Found {
             start: Start::of(&finding.place),
             path: &finding.field,

@@ -18,16 +18,16 @@ struct Changed {
 
 /// A part of a diff: its lines with signs, and where it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Hunk {
+pub(crate) struct Hunk {
     /// Lines of the old text, from 0.
-    pub(super) old: Range<usize>,
+    pub(crate) old: Range<usize>,
     /// Lines of the new text, from 0.
-    pub(super) new: Range<usize>,
+    pub(crate) new: Range<usize>,
     /// Each with its sign and its end.
-    pub(super) lines: String,
+    pub(crate) lines: String,
 }
 
-pub(super) fn hunks(old: &str, new: &str) -> Vec<Hunk> {
+pub(crate) fn hunks(old: &str, new: &str) -> Vec<Hunk> {
     let old: Vec<&str> = old.split_inclusive('\n').collect();
     let new: Vec<&str> = new.split_inclusive('\n').collect();
     let mut groups: Vec<Vec<Changed>> = Vec::new();

@@ -11,7 +11,7 @@ use portcullis::{Document, FieldPath, Location, Object, PatchOperation, Segment,
 use serde_json::Value;
 
 /// A piece of a source: a document with the comments around it.
-pub(super) struct Piece<'d> {
+pub(crate) struct Piece<'d> {
     document: &'d Document,
     range: Range<usize>,
     /// What is written into JSON has to be JSON.
@@ -27,9 +27,11 @@ struct Edit {
 impl<'d> Piece<'d> {
     /// The piece of a document that is one by itself; `None` for items of lists.
     pub(super) fn of(document: &'d Document) -> Option<Self> {
-        if document.item().is_some() {
-            return None;
-        }
+        if document.item().is_some() { None } else { Self::around(document) }
+    }
+
+    /// The piece that a document is in: of an item of a list, the list.
+    pub(crate) fn around(document: &'d Document) -> Option<Self> {
         let text = &**document.source().text();
         let at = document.location().range().start as usize;
         let is_separator = |line: &str| Line::of(line.as_bytes()) != Line::Content;
@@ -60,37 +62,39 @@ impl<'d> Piece<'d> {
     }
 
     /// The text as it was.
-    pub(super) fn text(&self) -> &'d str {
+    pub(crate) fn text(&self) -> &'d str {
         self.document.source().text().get(self.range.clone()).unwrap_or_default()
     }
 
     /// Where it is in the source.
-    pub(super) fn range(&self) -> Range<usize> {
+    pub(crate) fn range(&self) -> Range<usize> {
         self.range.clone()
     }
 
     /// All of the source.
-    pub(super) fn source(&self) -> &'d str {
+    pub(crate) fn source(&self) -> &'d str {
         self.document.source().text()
     }
 
     /// The text with the operations of a patch applied, if that makes the object.
-    pub(super) fn with(&self, patch: &[PatchOperation], wanted: &Object) -> Option<String> {
+    pub(crate) fn with(&self, patch: &[PatchOperation], wanted: &Object) -> Option<String> {
         let old = self.document.to_json();
         let mut edits = Vec::new();
         let mut gone: Vec<FieldPath> = Vec::new();
         for operation in patch {
             let path = operation.path();
             if operation.op() == "remove"
-                && let Some(list) = path.parent()
-                && let Some(Value::Array(items)) = at(&old, &list)
+                && let Some(whole) = path.parent()
+                && let Some((parts, empty)) = parts(at(&old, &whole))
             {
-                // A list that loses all of its elements is written anew.
-                let taken = patch.iter().filter(|one| one.path().parent().as_ref() == Some(&list)).count();
-                if taken == items.len() {
-                    if !gone.contains(&list) {
-                        edits.push(self.replace(&old, &list, &Value::Array(Vec::new()))?);
-                        gone.push(list);
+                // What loses all of its parts is written anew.
+                let is_of_it = |one: &&PatchOperation| one.path().parent().as_ref() == Some(&whole);
+                let taken = patch.iter().filter(is_of_it).filter(|one| one.op() == "remove").count();
+                let is_all = patch.iter().filter(is_of_it).count() == taken && taken == parts;
+                if is_all && !whole.is_root() {
+                    if !gone.contains(&whole) {
+                        edits.push(self.replace(&old, &whole, &empty)?);
+                        gone.push(whole);
                     }
                     continue;
                 }
@@ -107,14 +111,34 @@ impl<'d> Piece<'d> {
             });
         }
         let new = self.apply(edits)?;
-        // Only what is read as the object is one.
+        // Only what is read as the object is one, and all beside it as it was.
+        let (before, _) = Document::read_all("before.yaml", self.text());
         let (documents, errors) = Document::read_all("mutated.yaml", &new);
-        let is_right = errors.is_empty() && documents.len() == 1;
-        let read = documents.first().map(Document::to_json).filter(|_| is_right)?;
-        (without_nulls(read) == without_nulls(wanted.to_json())).then_some(new)
+        let is_json = |text: &str| serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
+        let is_read =
+            errors.is_empty() && documents.len() == before.len() && (!self.is_json || is_json(&new));
+        let is_right = |(old, read): (&Document, &Document)| {
+            if old.item() == self.document.item() {
+                without_nulls(read.to_json()) == without_nulls(wanted.to_json())
+            } else {
+                old.to_json() == read.to_json()
+            }
+        };
+        (is_read && before.iter().zip(&documents).all(is_right)).then_some(new)
     }
 
     fn apply(&self, mut edits: Vec<Edit>) -> Option<String> {
+        // What comes behind a line that goes comes behind the one before it.
+        let gone: Vec<Range<usize>> =
+            edits.iter().filter(|edit| edit.new.is_empty()).map(|edit| edit.range.clone()).collect();
+        for edit in edits.iter_mut().filter(|edit| edit.range.is_empty()) {
+            while let Some(lines) = gone.iter().find(|lines| lines.contains(&edit.range.start)) {
+                let before = self.source().get(..lines.start)?;
+                let before = before.strip_suffix('\n')?;
+                let at = before.strip_suffix('\r').unwrap_or(before).len();
+                edit.range = at..at;
+            }
+        }
         // Stable: what is inserted at the same place keeps its order.
         edits.sort_by_key(|edit| edit.range.start);
         let mut text = String::new();
@@ -162,9 +186,17 @@ impl<'d> Piece<'d> {
         let end = self.end(at(old, path)?, path)?;
         let written = self.source().get(range.start..end)?;
         let flow = flow(new, !self.is_json && !written.starts_with(['"', '\'']))?;
+        let before = self.source().get(..range.start)?;
+        // What was a block of lines comes behind its colon.
+        let key = before.trim_end();
+        let start = if key.ends_with(':') && before.get(key.len()..)?.contains('\n') {
+            key.len()
+        } else {
+            range.start
+        };
         // What is empty stands directly behind its colon.
-        let is_glued = self.source().get(..range.start)?.ends_with([':', '-']);
-        Some(Edit { range: range.start..end, new: format!("{}{flow}", if is_glued { " " } else { "" }) })
+        let is_glued = self.source().get(..start)?.ends_with([':', '-']);
+        Some(Edit { range: start..end, new: format!("{}{flow}", if is_glued { " " } else { "" }) })
     }
 
     fn add(&self, old: &Value, path: &FieldPath, new: &Value) -> Option<Edit> {
@@ -194,6 +226,11 @@ impl<'d> Piece<'d> {
                 None => String::new(),
             };
             let at = range.start + inside;
+            // Where each entry has its line, so has the new one.
+            let last = self.line_of(at)?;
+            let indent: String = last.chars().take_while(|c| matches!(c, ' ' | '\t')).collect();
+            let has_lines = !is_empty && written.contains('\n') && written.get(inside..)?.contains('\n');
+            let comma = if has_lines { format!(",{}{indent}", self.eol()) } else { comma.to_owned() };
             return Some(Edit { range: at..at, new: format!("{comma}{key}{}", flow(new, may_be_plain)?) });
         }
         let indent = self.indent(range.start)?;
@@ -202,9 +239,22 @@ impl<'d> Piece<'d> {
             None => block(&serde_json::json!([new]))?,
         };
         let line_end = self.source().get(end..)?.find('\n').map_or(self.source().len(), |at| end + at);
+        let line_end = line_end - usize::from(self.source().get(end..line_end)?.ends_with('\r'));
         let lines: Vec<&str> = text.lines().collect();
-        let new = format!("\n{indent}{}", lines.join(&format!("\n{indent}")));
+        let eol = self.eol();
+        let new = format!("{eol}{indent}{}", lines.join(&format!("{eol}{indent}")));
         Some(Edit { range: line_end..line_end, new })
+    }
+
+    /// How lines end here.
+    fn eol(&self) -> &'static str {
+        if self.source().contains("\r\n") { "\r\n" } else { "\n" }
+    }
+
+    /// The line that a place is in, up to there.
+    fn line_of(&self, at: usize) -> Option<&'d str> {
+        let before = self.source().get(..at)?;
+        before.get(before.rfind('\n').map_or(0, |end| end + 1)..)
     }
 
     fn remove(&self, old: &Value, path: &FieldPath) -> Option<Edit> {
@@ -213,6 +263,11 @@ impl<'d> Piece<'d> {
             Segment::Key(_) => bytes(&self.document.locate_key(path)?).start,
             Segment::Index(_) => self.locate(path)?.start,
         };
+        let end = self.end(value, path)?;
+        let parent = self.locate(&path.parent()?)?;
+        if self.source().get(parent)?.starts_with(['{', '[']) {
+            return self.remove_in_flow(start, end);
+        }
         let line = self.source().get(..start)?.rfind('\n').map_or(0, |end| end + 1);
         let before = self.source().get(line..start)?.trim_start();
         let is_alone = match path.segments().last()? {
@@ -220,11 +275,44 @@ impl<'d> Piece<'d> {
             Segment::Index(_) => before.trim_end() == "-",
         };
         if !is_alone {
-            return None;
+            return self.remove_first(old, path, start, end);
         }
-        let end = self.end(value, path)?;
         let line_end = self.source().get(end..)?.find('\n').map_or(self.source().len(), |at| end + at + 1);
         Some(Edit { range: line..line_end, new: String::new() })
+    }
+
+    /// An entry between braces or brackets, with its comma.
+    fn remove_in_flow(&self, start: usize, end: usize) -> Option<Edit> {
+        let (before, behind) = (self.source().get(..start)?, self.source().get(end..)?);
+        let trimmed = behind.trim_start();
+        if let Some(rest) = trimmed.strip_prefix(',') {
+            let to = self.source().len() - rest.trim_start_matches([' ', '\t']).len();
+            // All of its lines, if it has them for itself.
+            let line = self.line_of(start)?;
+            let next = self.source().get(to..)?;
+            let eol = ["\r\n", "\n"].into_iter().find(|eol| next.starts_with(eol));
+            return Some(match eol.filter(|_| line.trim().is_empty()) {
+                Some(eol) => Edit { range: start - line.len()..to + eol.len(), new: String::new() },
+                None => Edit { range: start..to, new: String::new() },
+            });
+        }
+        // The last one takes the comma before it.
+        let from = before.trim_end();
+        let from = from.strip_suffix(',').map_or(from.len(), str::len);
+        Some(Edit { range: from..end, new: String::new() })
+    }
+
+    /// The first key of an object that begins behind a dash: the next one comes into its place.
+    fn remove_first(&self, old: &Value, path: &FieldPath, start: usize, end: usize) -> Option<Edit> {
+        let (Some(Segment::Key(_)), Some(parent)) = (path.segments().last(), path.parent()) else {
+            return None;
+        };
+        let siblings = at(old, &parent)?.as_object()?.keys();
+        let starts =
+            siblings.filter_map(|key| Some(bytes(&self.document.locate_key(&parent.child(&**key))?).start));
+        let next = starts.filter(|next| *next > start).min()?;
+        let is_plain = self.source().get(end..next)?.trim().is_empty();
+        is_plain.then(|| Edit { range: start..next, new: String::new() })
     }
 
     /// What stands before a place in its line, as white space.
@@ -232,6 +320,15 @@ impl<'d> Piece<'d> {
         let line = self.source().get(..at)?.rfind('\n').map_or(0, |end| end + 1);
         let before = self.source().get(line..at)?;
         before.chars().all(|c| matches!(c, ' ' | '-')).then(|| " ".repeat(before.len()))
+    }
+}
+
+/// How many parts a value has, and the same without any.
+fn parts(value: Option<&Value>) -> Option<(usize, Value)> {
+    match value? {
+        Value::Array(items) => Some((items.len(), Value::Array(Vec::new()))),
+        Value::Object(fields) => Some((fields.len(), Value::Object(serde_json::Map::new()))),
+        _ => None,
     }
 }
 

@@ -3,8 +3,8 @@
 //! YAML keeps what was written around a change: see `edit.rs`. Where that cannot be, the object is written anew,
 //! without its comments.
 
-mod diff;
-mod edit;
+pub(crate) mod diff;
+pub(crate) mod edit;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -201,7 +201,7 @@ fn write_file(file: &str, all: &[&Mutated], out: &mut dyn Write) -> io::Result<(
     Ok(())
 }
 
-fn write_hunk(hunk: &Hunk, names: &str, out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn write_hunk(hunk: &Hunk, names: &str, out: &mut dyn Write) -> io::Result<()> {
     // Lines count from 1; of none, the one before is named.
     let at = |range: &Range<usize>| range.start + usize::from(!range.is_empty());
     let (old, new) = (&hunk.old, &hunk.new);

@@ -105,8 +105,32 @@ pub(super) struct ResultItem<'a> {
     pub partial_fingerprints: BTreeMap<&'static str, String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub suppressions: Vec<Suppressing>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fixes: Vec<FixItem>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub properties: Option<Properties<'a>>,
+}
+
+/// What makes a result go.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct FixItem {
+    pub description: Message<'static>,
+    pub artifact_changes: [ArtifactChange; 1],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ArtifactChange {
+    pub artifact_location: Artifact,
+    pub replacements: [ReplacementItem; 1],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ReplacementItem {
+    pub deleted_region: RegionItem,
+    pub inserted_content: Message<'static>,
 }
 
 /// Why a result does not count.

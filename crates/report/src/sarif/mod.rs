@@ -10,11 +10,12 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use portcullis::ErrorKind;
+use portcullis::{ErrorKind, FixDecision, Location};
 use serde::ser::{Error as _, SerializeSeq as _};
 use serde::{Serialize, Serializer};
 
 use crate::fingerprint::{self, Fingerprints};
+use crate::fixes;
 use crate::form::{Spec, Writer};
 use crate::json::write_indented;
 use crate::lint::LintReport;
@@ -23,8 +24,9 @@ use crate::{
     TestReport, in_checkout,
 };
 use log::{
-    About, Artifact, At, Configuration, Descriptor, Driver, Invocation, Log, Logical, Message, Notification,
-    Physical, Properties, RegionItem, ResultItem, Rule, Run, Suppressing, Tool,
+    About, Artifact, ArtifactChange, At, Configuration, Descriptor, Driver, FixItem, Invocation, Log,
+    Logical, Message, Notification, Physical, Properties, RegionItem, ReplacementItem, ResultItem, Rule, Run,
+    Suppressing, Tool,
 };
 
 const SCHEMA: &str =
@@ -48,7 +50,8 @@ fn write_test(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
     for (reviewed, policy, finding) in report.each() {
         let rule = rules.add(&rule_id(policy), None, None);
         let gvk = reviewed.subject.gvk();
-        results.push(result(finding, policy, rule, &gvk, &mut fingerprints));
+        let result = result(finding, policy, rule, &gvk, &mut fingerprints);
+        results.push(ResultItem { fixes: fix(report, finding).into_iter().collect(), ..result });
     }
     for one in &report.suppressed {
         let Some(policy) = report.policies.get(one.finding.policy) else { continue };
@@ -286,6 +289,7 @@ fn result<'a>(
             &finding.message,
         ])),
         suppressions: Vec::new(),
+        fixes: Vec::new(),
         locations: vec![At {
             physical_location: physical(&finding.place),
             logical_locations: vec![Logical { fully_qualified_name: logical, kind: "object" }],
@@ -313,6 +317,7 @@ fn problem_result<'a>(
         message: Message { text: problem.text().into() },
         partial_fingerprints: partial(fingerprints.of(&[file, &id, field, &problem.message])),
         suppressions: Vec::new(),
+        fixes: Vec::new(),
         locations: vec![At { physical_location: physical(place), logical_locations: Vec::new() }],
         properties: None,
         rule_id: id,
@@ -346,6 +351,29 @@ fn problem_id(kind: ErrorKind) -> String {
 
 fn level(problem: &Problem) -> &'static str {
     if problem.is_error() { "error" } else { "warning" }
+}
+
+/// What a fix that the policy decides replaces in the text; none if that is not known to be right.
+fn fix(report: &TestReport, finding: &Finding) -> Option<FixItem> {
+    let (of, fix) = report.fix_of(finding).filter(|(_, fix)| fix.decision == FixDecision::Policy)?;
+    let source = of.object.document()?.source();
+    let fixes::Replacement { range, new } = fixes::replacement(&of.object, fix)?;
+    let byte = |at: usize| u32::try_from(at).ok();
+    let location = Location::new(source.clone(), byte(range.start)?..byte(range.end)?);
+    let (end_line, end_column) = location.end();
+    let deleted_region =
+        RegionItem { start_line: location.line(), start_column: location.column(), end_line, end_column };
+    let artifact_location = physical(&Place::of(&location))?.artifact_location;
+    Some(FixItem {
+        description: Message { text: fixes::lines(fix).join("; ").into() },
+        artifact_changes: [ArtifactChange {
+            artifact_location,
+            replacements: [ReplacementItem {
+                deleted_region,
+                inserted_content: Message { text: new.into() },
+            }],
+        }],
+    })
 }
 
 fn physical(place: &Place) -> Option<Physical> {
