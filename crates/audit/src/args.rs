@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use clap::ValueHint;
 use portcullis_providers::ProviderArgs;
 use portcullis_report::sink::Target;
-use portcullis_report::{AuditReport, Form};
+use portcullis_report::{AuditReport, Form, Timestamp};
 use portcullis_sources::{ConfigArgs, EngineArgs};
 
 use crate::compare::{Compare, CompareForm};
 use crate::error::RunError;
 use crate::implying::Expand;
 use crate::policies::Policies;
+use crate::shard::Shard;
 
 /// How the program is used, for its help.
 pub const EXAMPLES: &str = "\
@@ -30,10 +31,75 @@ Examples:
   # every five minutes, for Prometheus' textfile collector
   portcullis audit -p policies/ dump/ --interval 300 --quiet --metrics /var/lib/node_exporter/portcullis.prom
 
+  # as three programs, on one machine or on several
+  portcullis audit -p policies/ dump/ --shard 0/3 --part part-0.jsonl    # and 1/3, 2/3
+  portcullis audit merge part-*.jsonl --html audit.html
+
 SIGTERM ends the audit after the object at hand; outputs then say that they are unfinished.
 
 Exit codes: 0 nothing is denied and everything was seen, 1 something is denied and everything was seen, 2 something could not be read
 or judged, nothing was judged at all, or the policies are broken (what could be judged still is).";
+
+/// What else there is to do with audits.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum AuditAction {
+    /// Make one audit of the parts that `--shard` wrote: reports and exit code are those of one audit of all.
+    ///
+    /// A shard that is missing, a part that is not whole, and one of another audit are named, and make the audit incomplete. Exit codes
+    /// are those of an audit.
+    Merge(MergeArgs),
+}
+
+/// The arguments of `audit merge`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct MergeArgs {
+    /// The parts that `audit --shard` wrote, of all shards of one audit, in any order.
+    #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
+    pub files: Vec<PathBuf>,
+    /// What is printed on standard output.
+    #[arg(short, long, value_name = "FORM", default_value = "human", help_heading = "Outputs",
+        value_parser = Form::parser::<AuditReport>())]
+    pub output: Form,
+    /// Print nothing but, on standard error, why the audit is incomplete or judged nothing.
+    #[arg(short, long, conflicts_with = "output", help_heading = "Outputs")]
+    pub quiet: bool,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "its comment would become the help's")]
+    pub files_out: OutputFiles,
+    /// Most violations in the status of one constraint.
+    #[arg(long, value_name = "N", default_value_t = 20, help_heading = "Outputs")]
+    pub constraint_violations_limit: usize,
+    /// Most bytes of a message in the status of a constraint, where it is cut between characters; 0 cuts nothing.
+    #[arg(long, value_name = "BYTES", default_value_t = 256, help_heading = "Outputs")]
+    pub message_limit: usize,
+    /// Most memory that is taken, at least 64MiB.
+    #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = size)]
+    pub max_memory: u64,
+}
+
+/// The arguments of an audit that is one of several.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ShardArgs {
+    /// Judge only the objects of one shard of several, and write what came of it to `--part`; the first is `0/N`.
+    ///
+    /// All shards have to have the same policies, input and flags. `portcullis audit merge` makes the audit of their parts.
+    #[arg(long, value_name = "I/N", requires = "part", help_heading = "Shards",
+        conflicts_with_all = ["output", "quiet", "compare_status", "interval"])]
+    pub shard: Option<Shard>,
+    /// The file that a shard is written to. It has its name when it is whole, and is called `FILE.unfinished` before.
+    #[arg(long, value_name = "FILE", requires = "shard", help_heading = "Shards", value_hint = ValueHint::FilePath)]
+    pub part: Option<PathBuf>,
+    /// What the parts of one audit have in common, such as the uid of a Job: so that one that an earlier audit left over is told apart.
+    #[arg(long, value_name = "ID", requires = "shard", help_heading = "Shards")]
+    pub run: Option<String>,
+}
+
+impl ShardArgs {
+    /// Which shard, and where it goes, if this is one.
+    pub fn of(&self) -> Option<(Shard, Target)> {
+        Some((self.shard?, Target::File(self.part.clone()?)))
+    }
+}
 
 /// The arguments of every audit.
 #[derive(Clone, Debug, clap::Args)]
@@ -96,6 +162,12 @@ pub struct AuditArgs {
     /// Most bytes of a message in the status of a constraint, where it is cut between characters; 0 cuts nothing.
     #[arg(long, value_name = "BYTES", default_value_t = 256, help_heading = "Outputs")]
     pub message_limit: usize,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "its comment would become the help's")]
+    pub shard: ShardArgs,
+    /// What policies see as the present, in RFC 3339; when the audit begins, if not given.
+    #[arg(long, value_name = "TIME", value_parser = time, conflicts_with = "interval")]
+    pub now: Option<Timestamp>,
     /// Audit again, so many seconds after the last audit began or, if it took longer, when it has ended.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub interval: Option<u64>,
@@ -128,6 +200,11 @@ pub struct AuditArgs {
 pub struct OutputFiles(Vec<(Form, PathBuf)>);
 
 impl OutputFiles {
+    /// They, as targets.
+    pub fn outputs(&self) -> impl Iterator<Item = (Form, Target)> + '_ {
+        self.0.iter().map(|(form, path)| (*form, Target::File(path.clone())))
+    }
+
     fn forms() -> impl Iterator<Item = Form> {
         Form::of::<AuditReport>().filter(|form| !form.is_for_people())
     }
@@ -184,13 +261,23 @@ impl AuditArgs {
         Ok(Some(Compare::new(policies, self.message_limit, output)))
     }
 
+    /// Whether files are named for reports.
+    pub fn has_output_files(&self) -> bool {
+        !self.files.0.is_empty()
+    }
+
     /// The outputs that are asked for.
     pub fn outputs(&self) -> Vec<(Form, Target)> {
-        let files = self.files.0.iter().map(|(form, path)| (*form, Target::File(path.clone())));
+        let files = self.files.outputs();
         let is_printed = !self.quiet && !self.compare_status;
         let stdout = is_printed.then_some((self.output, Target::Stdout));
         stdout.into_iter().chain(files).collect()
     }
+}
+
+fn time(text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse(text)
+        .ok_or_else(|| format!("expected a time such as `2026-11-21T13:50:00Z`, found `{text}`"))
 }
 
 fn size(text: &str) -> Result<u64, String> {

@@ -1,18 +1,22 @@
-//! What came of batches, put together in their order: totals, coverage, problems, and each finding on to the sinks.
+//! What came of batches, put together in their order: totals, coverage, problems, and each finding on to who wants it.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::io;
+use std::sync::Arc;
 
 use portcullis::{ErrorKind, Gvk};
 use portcullis_report::{
-    Coverage, KindCoverage, ObjectName, Objects, Place, Problem, Problems, Tally, Totals,
+    Coverage, Finding, KindCoverage, ObjectName, Objects, Place, Problem, Problems, Tally, Totals,
 };
 
+use crate::events::{At, Event, Step, Sums};
 use crate::inventory::Unread;
 use crate::judge::Judged;
 use crate::memory::Ceiling;
+use crate::shard::{End, Part};
+use crate::source::size;
 use crate::spool::Spool;
 use portcullis_report::sink::{Sink, Start};
 
@@ -30,8 +34,33 @@ pub struct Collected {
     /// Objects that were read.
     pub objects: u64,
     names: Names,
+    at: At,
+    /// The item, and the object in it.
+    number: (u64, u64),
+    /// Where it is written down for others, if this is a shard.
+    part: Option<Part>,
     /// Bytes that are counted by namespace and kind, and how many they may be.
     counted: (u64, u64),
+}
+
+/// What an entry of a map takes beside its texts: itself, its share of a node, and what an allocation costs.
+const ENTRY: u64 = 160;
+
+/// Where findings go: on disk, and to the sinks.
+pub struct Report<'s, 'p> {
+    /// What is known since the beginning.
+    pub start: Start<'p>,
+    /// Keeps them.
+    pub spool: Spool,
+    /// Take them as they come.
+    pub sinks: &'s mut [Box<dyn Sink>],
+}
+
+impl Report<'_, '_> {
+    fn finding(&mut self, finding: &Finding) -> io::Result<()> {
+        self.spool.push(finding)?;
+        self.sinks.iter_mut().try_for_each(|sink| sink.finding(&self.start, finding))
+    }
 }
 
 #[derive(Debug, Default)]
@@ -63,8 +92,16 @@ impl Collected {
                 seen: HashSet::default(),
                 most: usize::try_from(ceiling.names() / ENTRY).unwrap_or(usize::MAX),
             },
+            at: At::Begin,
+            number: (0, 0),
+            part: None,
             counted: (0, ceiling.totals()),
         }
+    }
+
+    /// The same, for a shard: all that is said is written down.
+    pub fn into_part(self, part: Part) -> Self {
+        Self { part: Some(part), ..self }
     }
 
     /// Whether there are more namespaces, kinds or findings than there is room to count. What was added until then is whole.
@@ -72,79 +109,157 @@ impl Collected {
         self.counted.0 + spool.memory() > self.counted.1
     }
 
-    /// Takes what came of the next batch.
+    /// Takes what came of the next batch. Its findings go to the report, or into the part of a shard.
     ///
     /// # Errors
     ///
     /// Of the sinks, and if the disk is full.
-    pub fn add(
-        &mut self,
-        judged: Judged,
-        start: &Start<'_>,
-        spool: &mut Spool,
-        sinks: &mut [Box<dyn Sink>],
-    ) -> io::Result<()> {
-        let Judged { totals, kinds, failed_kinds, findings, names, problems, unread, .. } = judged;
-        let before = self.objects;
-        self.totals.all.add(totals.all);
-        for (sum, tally) in self.totals.by_policy.iter_mut().zip(totals.by_policy) {
-            sum.add(tally);
-        }
-        /// What an entry of a map takes beside its texts: itself, its share of a node, and what an allocation costs.
-        const ENTRY: u64 = 160;
-        for (namespace, tally) in totals.by_namespace {
-            let bytes = ENTRY + namespace.len() as u64;
-            let entry = self.totals.by_namespace.entry(namespace);
-            if matches!(entry, Entry::Vacant(_)) {
-                self.counted.0 += bytes;
-            }
-            entry.or_default().add(tally);
-        }
-        for (action, tally) in totals.by_action {
-            self.totals.by_action.entry(action).or_default().add(tally);
-        }
-        for (key, count) in totals.overridden {
-            *self.totals.overridden.entry(key).or_default() += count;
+    pub fn add(&mut self, judged: Judged, report: &mut Report<'_, '_>) -> io::Result<()> {
+        let Judged { totals, kinds, steps, .. } = judged;
+        let Totals { all, by_policy, by_namespace, by_action, overridden } = totals;
+        let overridden = overridden.into_iter().map(|((policy, action), count)| (policy, action, count));
+        self.sum(Sums {
+            all,
+            by_policy,
+            by_action: by_action.into_iter().collect(),
+            overridden: overridden.collect(),
+        });
+        for (namespace, tally) in by_namespace {
+            self.namespace(namespace, tally);
         }
         for (gvk, objects) in kinds {
-            let bytes = 3 * ENTRY + (gvk.group.len() + gvk.version.len() + gvk.kind.len()) as u64;
-            let entry = self.kinds.entry(gvk);
-            if matches!(entry, Entry::Vacant(_)) {
-                self.counted.0 += bytes;
+            self.kind(gvk, objects);
+        }
+        for step in steps {
+            match step {
+                Step::Item(listed) => {
+                    self.number = (self.number.0 + 1, 0);
+                    self.at = listed.map_or(At::Item(self.number.0, 0), At::Listed);
+                }
+                Step::Object => {
+                    self.number.1 += 1;
+                    if let At::Item(..) = self.at {
+                        self.at = At::Item(self.number.0, self.number.1);
+                    }
+                }
+                Step::Name(name, place) => {
+                    self.objects += 1;
+                    self.name(&name, place);
+                }
+                Step::Event(event) => self.apply(*event, report)?,
             }
-            entry.or_default().objects.add(objects);
         }
-        for (gvk, why) in failed_kinds {
-            self.expected.kinds.remove(&gvk);
-            self.kinds.entry(gvk).or_default().failure = Some(why);
-            self.unread += 1;
-        }
-        self.unread += unread;
-        for problem in problems {
-            self.expected.problems.remove(&problem);
-            self.problem(problem);
-        }
-        for (name, place) in names {
-            self.objects += 1;
-            self.name(&name, place);
-        }
-        for mut finding in findings {
-            finding.ordinal += before;
-            spool.push(&finding)?;
-            for sink in &mut *sinks {
-                sink.finding(start, &finding)?;
+        self.part.as_mut().map_or(Ok(()), Part::check)
+    }
+
+    /// Takes one thing that is said.
+    ///
+    /// # Errors
+    ///
+    /// Of the sinks, and if the disk is full.
+    pub fn apply(&mut self, event: Event, report: &mut Report<'_, '_>) -> io::Result<()> {
+        match event {
+            Event::Expected(problem) => _ = self.expected.problems.insert(problem),
+            Event::ExpectedKind(gvk, why) => _ = self.expected.kinds.insert(gvk.into(), why),
+            Event::Unread(problem) => {
+                self.unread += 1;
+                self.write(|| Event::Unread(problem.clone()));
+                self.keep(problem);
             }
+            Event::Unlisted(more) => {
+                self.unread += more;
+                self.write(|| Event::Unlisted(more));
+            }
+            Event::Problem(problem) => self.problem(problem),
+            Event::FailedKind(gvk, why) => {
+                self.write(|| Event::FailedKind(gvk.clone(), why.clone()));
+                let gvk = gvk.into();
+                self.expected.kinds.remove(&gvk);
+                self.kinds.entry(gvk).or_default().failure = Some(why);
+                self.unread += 1;
+            }
+            Event::Finding(mut finding) => {
+                finding.ordinal = self.objects.saturating_sub(1);
+                if self.part.is_some() {
+                    self.write(|| Event::Finding(finding));
+                } else {
+                    report.finding(&finding)?;
+                }
+            }
+            Event::Kind(gvk, objects) => self.kind(gvk.into(), objects),
+            Event::Namespace(namespace, tally) => self.namespace(namespace, tally),
+            Event::Totals(sums) => self.sum(sums),
         }
         Ok(())
     }
 
+    fn write(&mut self, event: impl FnOnce() -> Event) {
+        if let Some(part) = &mut self.part {
+            part.event(&self.at, &event());
+        }
+    }
+
+    fn sum(&mut self, sums: Sums) {
+        self.totals.all.add(sums.all);
+        for (sum, tally) in self.totals.by_policy.iter_mut().zip(sums.by_policy) {
+            sum.add(tally);
+        }
+        for (action, tally) in sums.by_action {
+            self.totals.by_action.entry(action).or_default().add(tally);
+        }
+        for (policy, action, count) in sums.overridden {
+            *self.totals.overridden.entry((policy, action)).or_default() += count;
+        }
+    }
+
+    fn namespace(&mut self, namespace: Arc<str>, tally: Tally) {
+        let bytes = ENTRY + namespace.len() as u64;
+        let entry = self.totals.by_namespace.entry(namespace);
+        if matches!(entry, Entry::Vacant(_)) {
+            self.counted.0 += bytes;
+        }
+        entry.or_default().add(tally);
+    }
+
+    fn kind(&mut self, gvk: Gvk, objects: Objects) {
+        let bytes = 3 * ENTRY + (gvk.group.len() + gvk.version.len() + gvk.kind.len()) as u64;
+        let entry = self.kinds.entry(gvk);
+        if matches!(entry, Entry::Vacant(_)) {
+            self.counted.0 += bytes;
+        }
+        entry.or_default().objects.add(objects);
+    }
+
+    /// All that comes now is of the next object.
+    pub fn next_object(&mut self) {
+        self.objects += 1;
+    }
+
+    /// What comes now comes behind all items.
+    pub fn end(&mut self) {
+        self.at = At::End;
+    }
+
     /// One more problem.
     pub fn problem(&mut self, problem: Problem) {
+        let problem = problem.kept();
+        self.write(|| Event::Problem(problem.clone()));
+        self.keep(problem);
+    }
+
+    fn keep(&mut self, problem: Problem) {
+        self.expected.problems.remove(&problem);
         self.problems.push(problem);
     }
 
     /// Says what the first pass could not read. Most of it the second meets as well; the rest is reported at the end.
     pub fn expect(&mut self, unread: Unread) {
+        for problem in &unread.problems {
+            self.write(|| Event::Expected(problem.clone()));
+        }
+        for (gvk, why) in &unread.kinds {
+            self.write(|| Event::ExpectedKind(gvk.into(), why.clone()));
+        }
         self.expected = unread;
     }
 
@@ -167,7 +282,8 @@ impl Collected {
         }
     }
 
-    fn name(&mut self, name: &ObjectName, place: Place) {
+    /// Notices an object that came before. It is told by who judges it, and has its place.
+    fn name(&mut self, name: &ObjectName, place: Option<Place>) {
         // Names that are still to be generated cannot clash.
         if name.name.is_empty() || name.name.ends_with('*') {
             return;
@@ -178,18 +294,19 @@ impl Collected {
             return;
         }
         if self.names.seen.insert(number) {
-            if self.names.seen.len() == self.names.most {
+            if self.names.seen.len() == self.names.most && place.is_some() {
                 let most = self.names.most;
                 let message =
                     format!("from here on, objects that come twice go unnoticed: {most} names were kept");
                 self.problem(Problem {
-                    place: Some(place),
+                    place,
                     help: Some("raise `--max-memory` to keep more".to_owned()),
                     ..Problem::warning(ErrorKind::Limit, message)
                 });
             }
             return;
         }
+        let Some(place) = place else { return };
         let gvk = Gvk { group: name.group.clone(), version: name.version.clone(), kind: name.kind.clone() };
         self.kinds.entry(gvk).or_default().objects.duplicates += 1;
         self.problem(Problem {
@@ -198,6 +315,44 @@ impl Collected {
             help: Some("both are judged; policies that compare objects see the last one".to_owned()),
             ..Problem::warning(ErrorKind::DuplicateResource, "defined a second time")
         });
+    }
+
+    /// Ends the part of a shard: with what all of it comes to.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub fn finish_part(self, end: End) -> io::Result<()> {
+        let Some(mut part) = self.part else { return Ok(()) };
+        let Totals { all, by_policy, by_namespace, by_action, overridden } = self.totals;
+        let overridden = overridden.into_iter().map(|((policy, action), count)| (policy, action, count));
+        let sums = Sums {
+            all,
+            by_policy,
+            by_action: by_action.into_iter().collect(),
+            overridden: overridden.collect(),
+        };
+        part.event(&At::Sums, &Event::Totals(sums));
+        for (namespace, tally) in by_namespace {
+            part.event(&At::Sums, &Event::Namespace(namespace, tally));
+        }
+        for (gvk, state) in &self.kinds {
+            part.event(&At::Sums, &Event::Kind(gvk.into(), state.objects));
+        }
+        part.finish(end)
+    }
+
+    /// How many objects were judged.
+    pub fn judged(&self) -> u64 {
+        self.kinds.values().map(|state| state.objects.judged).sum()
+    }
+
+    /// That [`Collected::is_full`], for people.
+    pub fn too_many(&self) -> String {
+        let room = size(self.counted.1);
+        format!(
+            "there are more namespaces and kinds than the {room} have room for that `--max-memory` leaves for counting them; raise it"
+        )
     }
 
     /// Whether everything could be read.

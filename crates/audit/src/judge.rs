@@ -19,8 +19,10 @@ use portcullis_report::{
 };
 use portcullis_sources::Deadline;
 
+use crate::events::{Event, Listed as ListedAt, Step};
 use crate::memory::Ceiling;
 use crate::pipeline::{Item, Weighed};
+use crate::shard::{Shard, identity};
 use crate::source::{Gathered, Text, documents, size};
 
 /// What every review of an audit sees.
@@ -52,6 +54,8 @@ pub struct Judge<'a> {
     pub stop: &'a AtomicBool,
     /// Objects come from the cluster: their text is that of a list, which nobody can open.
     pub in_cluster: bool,
+    /// Which objects are judged, if it is not all of them.
+    pub shard: Option<Shard>,
 }
 
 /// How evaluations on many threads keep within the ceiling: what needs more than a little is evaluated once more, one at a time. What
@@ -92,16 +96,8 @@ pub struct Judged {
     pub totals: Totals,
     /// What became of the objects, by kind.
     pub kinds: BTreeMap<Gvk, Objects>,
-    /// Kinds that could not be listed to their end, and why.
-    pub failed_kinds: BTreeMap<Gvk, String>,
-    /// In order. Ordinals count from the first object of the batch.
-    pub findings: Vec<Finding>,
-    /// The objects that were read, in order.
-    pub names: Vec<(ObjectName, Place)>,
-    /// In order.
-    pub problems: Vec<Problem>,
-    /// Objects that could not be read.
-    pub unread: u64,
+    /// What came of it, one after the other.
+    pub steps: Vec<Step>,
     cut: bool,
     bytes: u64,
 }
@@ -116,11 +112,18 @@ impl Weighed for Judged {
     }
 }
 
-/// An item, as it was read.
-enum Unpacked {
+/// An item, as it was read, and where in a cluster it is.
+struct Unpacked {
+    listed: Option<ListedAt>,
+    what: What,
+}
+
+enum What {
     Unread(Problem),
     FailedKind(Gvk, String),
     Read(Read),
+    /// An object that another shard judges. Nothing but its name was looked at.
+    Elsewhere(ObjectName),
 }
 
 impl Judge<'_> {
@@ -143,19 +146,32 @@ impl Judge<'_> {
                 judged.cut = true;
                 break;
             }
-            match item {
-                Unpacked::Unread(problem) => judged.unread(problem),
-                Unpacked::FailedKind(gvk, why) => {
+            judged.steps.push(Step::Item(item.listed));
+            match item.what {
+                What::Unread(problem) => judged.unread(problem),
+                What::FailedKind(gvk, why) => {
                     judged.kinds.entry(gvk.clone()).or_default();
-                    judged.failed_kinds.insert(gvk, why);
+                    judged.event(Event::FailedKind((&gvk).into(), why));
                 }
-                Unpacked::Read(Read { objects, problems, unlisted }) => {
+                What::Elsewhere(name) => {
+                    judged.steps.push(Step::Object);
+                    judged.name(name, None);
+                }
+                What::Read(Read { objects, problems, unlisted }) => {
                     for problem in problems {
                         judged.problem(problem);
                     }
-                    judged.unread += unlisted;
+                    if unlisted > 0 {
+                        judged.event(Event::Unlisted(unlisted));
+                    }
                     for object in objects {
-                        self.object(object, &answers, &mut judged);
+                        judged.steps.push(Step::Object);
+                        match self.shard.filter(|shard| !self.is_of(*shard, &object)) {
+                            None => self.object(object, &answers, &mut judged),
+                            Some(_) => {
+                                judged.name(ObjectName::of(&self.places.settle(object).object), None);
+                            }
+                        }
                         self.hand_out(&mut judged, out);
                     }
                 }
@@ -164,26 +180,63 @@ impl Judge<'_> {
         out(judged);
     }
 
+    /// Whether a shard judges an object.
+    fn is_of(&self, shard: Shard, object: &Object) -> bool {
+        // Most are where they are written to be.
+        let namespace = identity::namespace(self.places, object.gvk(), object.namespace());
+        shard.judges(&ObjectName { namespace, ..ObjectName::of(object) })
+    }
+
     fn unpack(&self, item: Item) -> Unpacked {
+        let files = |what| Unpacked { listed: None, what };
         match item {
-            Item::Unread(problem) => Unpacked::Unread(problem),
-            Item::FailedKind(gvk, why) => Unpacked::FailedKind(gvk, why),
+            Item::Unread(problem) => files(What::Unread(problem)),
+            Item::FailedKind(gvk, why) => {
+                Unpacked { listed: Some(ListedAt::end(&gvk)), what: What::FailedKind(gvk, why) }
+            }
             #[cfg(feature = "kube")]
-            Item::Listed { page, index } => match page.object(index) {
-                Some(Ok(object)) => Unpacked::Read(Read { objects: vec![object], ..Read::default() }),
-                Some(Err(error)) => Unpacked::Unread(Problem::of(&error)),
-                None => Unpacked::Read(Read::default()),
-            },
-            Item::Text { file, text } => Unpacked::Read(read(&file, text, &self.reading)),
+            Item::Listed { page, index } => self.unpack_listed(&page, index),
+            Item::Text { file, text } => files(match self.name_elsewhere(&text) {
+                Some(name) => What::Elsewhere(name),
+                None => What::Read(read(&file, text, &self.reading)),
+            }),
+        }
+    }
+
+    /// The name of the object that is a text, if another shard judges it: so that it is not read.
+    fn name_elsewhere(&self, text: &Text) -> Option<ObjectName> {
+        let shard = self.shard?;
+        identity::of_text(text, self.places).filter(|name| !shard.judges(name))
+    }
+
+    #[cfg(feature = "kube")]
+    fn unpack_listed(&self, page: &portcullis_cluster::Page, index: usize) -> Unpacked {
+        let gvk = page.gvk();
+        let elsewhere = || {
+            let (shard, text) = (self.shard?, page.object_json(index)?);
+            identity::of_listed(text, gvk, self.places).filter(|name| !shard.judges(name))
+        };
+        if let Some(name) = elsewhere() {
+            return Unpacked { listed: Some(ListedAt::object(gvk, &name)), what: What::Elsewhere(name) };
+        }
+        match page.object(index) {
+            Some(Ok(object)) => {
+                let listed = Some(ListedAt::object(gvk, &ObjectName::of(&object)));
+                Unpacked { listed, what: What::Read(Read { objects: vec![object], ..Read::default() }) }
+            }
+            Some(Err(error)) => {
+                Unpacked { listed: Some(ListedAt::begin(gvk)), what: What::Unread(Problem::of(&error)) }
+            }
+            None => Unpacked { listed: Some(ListedAt::begin(gvk)), what: What::Read(Read::default()) },
         }
     }
 
     /// What is answered of all that policies ask about the objects of a batch.
     fn gather(&self, items: &[Unpacked]) -> Answers {
         let objects = || {
-            items.iter().flat_map(|item| match item {
-                Unpacked::Read(read) => read.objects.as_slice(),
-                Unpacked::Unread(_) | Unpacked::FailedKind(..) => &[],
+            items.iter().flat_map(|item| match &item.what {
+                What::Read(read) => read.objects.as_slice(),
+                What::Unread(_) | What::FailedKind(..) | What::Elsewhere(_) => &[],
             })
         };
         self.answering.gather(None, |answers| {
@@ -202,7 +255,7 @@ impl Judge<'_> {
     }
 
     fn questions(&self, object: &Object, answers: &Answers) -> Questions {
-        if self.stop.load(Ordering::Relaxed) {
+        if self.stop.load(Ordering::Relaxed) || self.shard.is_some_and(|shard| !self.is_of(shard, object)) {
             return Questions::default();
         }
         let review = self.reviewed(self.places.settle(object.clone()));
@@ -244,12 +297,11 @@ impl Judge<'_> {
         // A defect of ours in one object must not take the others with it, nor pass.
         let name = ObjectName::of(&object);
         let place = self.place_of(&object);
-        let before = (judged.names.len(), judged.findings.len(), judged.totals.clone());
+        let before = (judged.steps.len(), judged.totals.clone());
         let done = catch_unwind(AssertUnwindSafe(|| self.review(object, answers, judged)));
         if done.is_err() {
-            let (names, findings, totals) = before;
-            judged.names.truncate(names);
-            judged.findings.truncate(findings);
+            let (steps, totals) = before;
+            judged.steps.truncate(steps);
             judged.totals = totals;
             judged.unread(Problem {
                 object: Some(name),
@@ -290,9 +342,7 @@ impl Judge<'_> {
                 ..Problem::error(ErrorKind::Limit, message)
             });
         }
-        let ordinal = judged.names.len() as u64;
-        judged.bytes += 256 + 2 * name_bytes(&name) as u64;
-        judged.names.push((name.clone(), place.clone()));
+        judged.name(name.clone(), Some(place.clone()));
         if matches!(how, Placement::Assumed | Placement::Given) {
             judged.problem(self.unplaced(ObjectName::of(&written), place.clone()));
         }
@@ -331,7 +381,7 @@ impl Judge<'_> {
         for review in &implied {
             said_elsewhere(review, judged);
         }
-        let mut listed = Listed::new(self, &object, &name, ordinal);
+        let mut listed = Listed::new(self, &object, &name);
         let mut is_judged = false;
         for review in std::iter::once(&review).chain(&implied) {
             self.policies.review_each(review, &self.world(self.limits.few, &few, answers), point, |ask| {
@@ -421,7 +471,6 @@ struct Listed<'a> {
     judge: &'a Judge<'a>,
     object: &'a Object,
     name: &'a ObjectName,
-    ordinal: u64,
     labels: Option<Arc<BTreeMap<String, String>>>,
     whole: Option<Place>,
     /// With the action that their constraint or the template declares.
@@ -437,12 +486,11 @@ struct Listed<'a> {
 }
 
 impl<'a> Listed<'a> {
-    fn new(judge: &'a Judge<'a>, object: &'a Object, name: &'a ObjectName, ordinal: u64) -> Self {
+    fn new(judge: &'a Judge<'a>, object: &'a Object, name: &'a ObjectName) -> Self {
         Self {
             judge,
             object,
             name,
-            ordinal,
             labels: None,
             whole: None,
             findings: Vec::new(),
@@ -506,7 +554,7 @@ impl<'a> Listed<'a> {
             let found = Finding {
                 object: self.name.clone(),
                 labels: Arc::clone(labels),
-                ordinal: self.ordinal,
+                ordinal: 0,
                 place: precise.as_ref().filter(|_| !self.judge.in_cluster).map_or_else(
                     || self.whole.get_or_insert_with(|| self.judge.place_of(self.object)).clone(),
                     |position| Place::of(&position.location),
@@ -598,7 +646,8 @@ impl<'a> Listed<'a> {
         }
         self.findings.sort_by(|(a, one), (b, other)| (a, &one.message).cmp(&(b, &other.message)));
         judged.bytes += self.bytes;
-        judged.findings.extend(self.findings.into_iter().map(|(_, finding)| finding));
+        let finding = |(_, finding)| Step::Event(Box::new(Event::Finding(finding)));
+        judged.steps.extend(self.findings.into_iter().map(finding));
     }
 }
 
@@ -652,12 +701,21 @@ impl Judge<'_> {
 }
 
 impl Judged {
+    fn event(&mut self, event: Event) {
+        self.steps.push(Step::Event(Box::new(event)));
+    }
+
+    /// One more object, with its place if it is judged here.
+    fn name(&mut self, name: ObjectName, place: Option<Place>) {
+        self.bytes += 256 + 2 * name_bytes(&name) as u64;
+        self.steps.push(Step::Name(name, place));
+    }
+
     fn problem(&mut self, problem: Problem) {
         let problem = problem.kept();
-        self.unread += u64::from(problem.is_error());
         let help = problem.help.as_ref().map_or(0, String::len);
         self.bytes += 512 + (problem.message.len() + help) as u64;
-        self.problems.push(problem);
+        self.event(if problem.is_error() { Event::Unread(problem) } else { Event::Problem(problem) });
     }
 
     fn unread(&mut self, problem: Problem) {

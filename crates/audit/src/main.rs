@@ -4,20 +4,23 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use portcullis_audit::args::AuditArgs;
+use portcullis_audit::args::{AuditAction, AuditArgs};
 use portcullis_audit::kube::{self, KubeArgs};
-use portcullis_audit::run;
+use portcullis_audit::{merge, run};
 use portcullis_report::ExitStatus;
 use portcullis_sources::Ignores;
 
 /// Audit the objects that exist by Gatekeeper policies.
 #[derive(Debug, clap::Parser)]
-#[command(name = "portcullis-audit", version, after_help = portcullis_audit::args::EXAMPLES, max_term_width = 100)]
+#[command(name = "portcullis-audit", version, after_help = portcullis_audit::args::EXAMPLES, max_term_width = 100,
+    args_conflicts_with_subcommands = true)]
 struct Args {
     #[command(flatten)]
     audit: AuditArgs,
     #[command(flatten)]
     kube: KubeArgs,
+    #[command(subcommand)]
+    action: Option<AuditAction>,
 }
 
 fn main() -> ExitCode {
@@ -25,10 +28,10 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(usage) => return portcullis_report::usage(usage.exit_code(), || usage.print()),
     };
-    let done = if args.kube.kube {
-        kube::run(&args.audit, &args.kube)
-    } else {
-        run::files(&args.audit, &Ignores::default())
+    let done = match &args.action {
+        Some(AuditAction::Merge(args)) => merge::merge(args),
+        None if args.kube.kube => kube::run(&args.audit, &args.kube),
+        None => run::files(&args.audit, &Ignores::default()),
     };
     match done {
         Ok(status) => status.into(),

@@ -11,101 +11,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use portcullis::{Error, ErrorKind, EvaluationLimits, Location, Places, PolicySettings, Scopes, Unsupported};
-use portcullis_providers::ProviderArgs;
+use portcullis::{Error, ErrorKind, Location, PolicySettings, Unsupported};
 use portcullis_report::sink::{Sink, Start};
-use portcullis_report::{
-    AuditReport, Completion, ExitStatus, Problem, Standing, StatusLimits, Timestamp, human,
-};
+use portcullis_report::{ExitStatus, Problem, Standing, Timestamp};
 use portcullis_sources::{
     Choice, Ignores, InputFile, is_stdin, list_without, stdin_is_stream, stdin_path, with_patience,
 };
 
 use crate::args::AuditArgs;
-use crate::collect::Collected;
+use crate::collect::{Collected, Report};
 use crate::compare::Compare;
 use crate::error::{RunError, system};
-use crate::inventory::{Gathered, InventoryError, gather};
-use crate::judge::{Evaluations, Judge};
-use crate::memory::{Budget, Ceiling, resident};
-use crate::pipeline::{self, Feed, Work};
+use crate::examine::{Conclusion, Examined, conclude, examine};
+pub use crate::examine::{Settings, Subject};
+use crate::memory::Ceiling;
+use crate::pipeline::Feed;
 use crate::policies::Policies;
 pub use crate::progress::Aside;
-use crate::progress::Progress;
-use crate::source::{Files, Source, size};
+use crate::sharding;
+use crate::source::{Files, Source};
 use crate::spool::Spool;
-
-/// How audits are done.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Threads that judge.
-    pub threads: usize,
-    /// How much memory there is.
-    pub ceiling: Ceiling,
-    /// What one evaluation may use.
-    pub limits: EvaluationLimits,
-    /// How long the constraints together may take for one object.
-    pub timeout: Duration,
-    /// What is said on standard error.
-    pub aside: Aside,
-    /// Where objects are that name no namespace.
-    pub places: Places,
-    /// How much of what is found goes into the status of a constraint.
-    pub status: StatusLimits,
-    /// Who says what providers of external data answer.
-    pub providers: ProviderArgs,
-}
-
-impl Settings {
-    /// As the command line has it.
-    pub fn of(args: &AuditArgs) -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
-        Self {
-            threads: args.jobs.map_or(cores, std::num::NonZeroUsize::get),
-            ceiling: Ceiling::new(args.max_memory),
-            limits: EvaluationLimits {
-                steps: args.max_steps,
-                memory: args.max_policy_memory,
-                ..EvaluationLimits::default()
-            },
-            timeout: Duration::from_secs(args.timeout),
-            aside: if args.quiet { Aside::Doubts } else { Aside::Progress },
-            places: Places::default().with_namespace(args.namespace.as_deref()),
-            status: StatusLimits {
-                violations: args.constraint_violations_limit,
-                message: args.message_limit,
-            },
-            providers: args.providers.clone(),
-        }
-    }
-}
-
-/// What is audited: asked for its objects as often as there are passes.
-pub trait Subject {
-    /// The objects that policies may compare with, and the Namespaces, among others.
-    fn inventory(&mut self) -> Box<dyn Feed + '_>;
-
-    /// The objects to audit.
-    fn objects(&mut self) -> Box<dyn Feed + '_>;
-
-    /// What is wrong with it altogether.
-    fn problems(&mut self) -> Vec<Problem>;
-
-    /// Why it may not be audited any longer, if that is so and nobody asked the program to end.
-    fn forbidden(&self) -> Option<String> {
-        None
-    }
-
-    /// What it knows of its kinds, beside the CRDs among its objects.
-    fn scopes(&self) -> Scopes {
-        Scopes::default()
-    }
-
-    /// Whether the objects come from a cluster instead of files.
-    fn is_cluster(&self) -> bool {
-        false
-    }
-}
 
 /// Sources that were listed.
 pub struct FileSubject {
@@ -183,143 +108,15 @@ pub fn audit(
     for sink in &mut *sinks {
         sink.begin(&start).map_err(system("beginning an output"))?;
     }
-    let mut spool = Spool::new(None).map_err(system("creating a temporary file"))?;
+    let spool = Spool::new(None).map_err(system("creating a temporary file"))?;
     let mut collected = Collected::new(policies.described.len(), settings.ceiling);
-    let of_subject = subject.problems();
-    let is_listed = !of_subject.iter().any(Problem::is_error);
-    for problem in policies.problems.iter().map(Problem::of).chain(of_subject) {
-        collected.problem(problem);
-    }
-    let progress = Progress::new(settings.aside);
-    let mut unfinished = None;
-    let mut bytes = 0;
-    let places = settings.places.clone().knowing(subject.scopes());
-    let (threads, ceiling) = (settings.threads, settings.ceiling);
-    let gathered = gather(
-        &policies.set,
-        policies.implying.admission(),
-        places,
-        &mut *subject.inventory(),
-        threads,
-        ceiling,
-        stop,
-        |bytes| {
-            progress.gathering(bytes);
-        },
-    );
-    match gathered {
-        Err(InventoryError::System(error)) => {
-            return Err(system("reading what policies compare with")(error));
-        }
-        Err(error @ InventoryError::TooLarge { .. }) => {
-            collected.problem(Problem::error(ErrorKind::Limit, error.to_string()));
-            unfinished = Some("what policies compare objects with does not fit into memory".to_owned());
-        }
-        Err(InventoryError::Stopped) => unfinished = Some(told(subject)),
-        Ok(Gathered { inventory, places, unread }) => {
-            // What could not be read may be what is missing: then that is said, and not what follows from it.
-            if is_listed && unread.is_empty() {
-                for warning in policies.set.missing_inventory(&inventory) {
-                    collected.problem(Problem::of(&warning));
-                }
-            }
-            collected.expect(unread);
-            let now = began.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-            let (answering, found) = settings.providers.open(policies.set.providers());
-            for error in &found {
-                collected.problem(Problem::of(error));
-            }
-            let expansion = policies.implying.expansion(&inventory);
-            let expansion = expansion.map(|expansion| match answering.username() {
-                Some(username) => expansion.with_username(username),
-                None => expansion,
-            });
-            let judge = Judge {
-                answering: &answering,
-                policies: &policies.set,
-                expansion,
-                inventory: &inventory,
-                places: &places,
-                default: inventory.missing_default_namespace(),
-                index: &policies.index,
-                limits: Evaluations::new(settings.limits, settings.ceiling),
-                reading: settings.ceiling.reading(),
-                timeout: settings.timeout,
-                now_ns: i64::try_from(now.as_nanos()).unwrap_or(i64::MAX),
-                stop,
-                in_cluster: subject.is_cluster(),
-            };
-            let budget = Budget::new(settings.ceiling.work());
-            let work = Work { threads: settings.threads, budget: &budget, stop };
-            let (mut too_much, mut full) = (false, false);
-            let merge = |judged, read| {
-                collected.add(judged, &start, &mut spool, sinks)?;
-                progress.judging(collected.objects, collected.totals.all, read);
-                // The last resort: everything above is meant to keep it from coming to this.
-                too_much |= resident().is_some_and(|resident| resident > settings.ceiling.bytes());
-                full = collected.is_full(&spool);
-                if too_much || full { Err(io::Error::other("the ceiling is reached")) } else { Ok(()) }
-            };
-            let done =
-                pipeline::run(&mut *subject.objects(), work, &|items, out| judge.batch(items, out), merge);
-            match done {
-                Ok(read) => bytes = read,
-                Err(_) if full => {
-                    let room = size(settings.ceiling.totals());
-                    unfinished = Some(format!(
-                        "there are more namespaces and kinds than the {room} have room for that `--max-memory` leaves for counting them; raise it"
-                    ));
-                }
-                Err(_) if too_much => {
-                    let ceiling = size(settings.ceiling.bytes());
-                    unfinished = Some(format!("the {ceiling} of `--max-memory` are used up; raise it"));
-                }
-                Err(error) => return Err(system("auditing")(error)),
-            }
-            if stop.load(Ordering::Relaxed) {
-                unfinished = Some(told(subject));
-            }
-            for error in answering.problems() {
-                collected.problem(Problem::of(&error));
-            }
-            if let Err(error) = settings.providers.finish(&answering) {
-                collected.problem(Problem::error(ErrorKind::Unreadable, error));
-            }
-        }
-    }
-    collected.missed();
-    progress.finish();
-    let completion = match unfinished {
-        Some(reason) => Completion::Unfinished { reason },
-        None if collected.saw_everything() => Completion::Complete,
-        None => Completion::Partial,
-    };
-    let (totals, coverage, problems) = collected.finish(bytes);
-    let report = AuditReport {
-        started,
-        ended: Timestamp::from_system(SystemTime::now()),
-        policy_digest: policies.digest.clone(),
-        completion,
-        policies: policies.described.clone(),
-        findings: Box::new(spool),
-        coverage,
-        totals,
-        problems,
-        status_limits: settings.status,
-    };
-    for sink in sinks {
-        sink.end(&report).map_err(system("writing an output"))?;
-    }
-    if settings.aside == Aside::Doubts {
-        human::write_doubts(&report, &mut anstream::stderr().lock())
-            .map_err(system("writing to standard error"))?;
-    }
-    Ok(report.standing())
-}
-
-/// Why it was stopped.
-fn told(subject: &dyn Subject) -> String {
-    subject.forbidden().unwrap_or_else(|| "it was asked to end".to_owned())
+    let mut report = Report { start, spool, sinks };
+    let Examined { bytes, unfinished } =
+        examine(policies, subject, settings, began, None, &mut collected, &mut report, stop)?;
+    let Report { spool, sinks, .. } = report;
+    let Settings { status, aside, .. } = *settings;
+    let of = Conclusion { started, ended: None, bytes, unfinished, digest: &policies.digest, status, aside };
+    conclude(collected, of, &policies.described, spool, sinks)
 }
 
 /// Audits files as the command line says, once, or again and again until it is asked to end.
@@ -357,6 +154,9 @@ pub fn files(args: &AuditArgs, ignores: &Ignores) -> Result<ExitStatus, RunError
         let policies = read_policies(args, ignores)?;
         let stdin = stdin.as_ref();
         let mut subject = FileSubject::new(&paths, &args.inventory, stdin, settings.ceiling, ignores);
+        if let Some(of) = args.shard.of() {
+            return sharding::shard(of, args, &policies, &mut subject, &settings, &stop);
+        }
         let mut sinks: Vec<_> = args.outputs().into_iter().map(|(form, target)| form.sink(target)).collect();
         let comparison = args.comparison(&policies)?;
         let outcome = comparison.as_ref().map(Compare::outcome);

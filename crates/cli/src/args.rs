@@ -593,8 +593,10 @@ pub struct ClusterArgs {
 
 /// `portcullis audit`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = portcullis_audit::args::EXAMPLES)]
+#[command(after_help = portcullis_audit::args::EXAMPLES, args_conflicts_with_subcommands = true)]
 pub struct AuditCommand {
+    #[command(subcommand)]
+    pub action: Option<portcullis_audit::args::AuditAction>,
     #[command(flatten)]
     pub audit: portcullis_audit::args::AuditArgs,
     #[cfg(feature = "kube")]

@@ -11,7 +11,7 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
 use std::ops::Range;
 
-use portcullis::{Document, Error, Limits, Object, Source};
+use portcullis::{Document, Error, Gvk, Limits, Object, Source};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -273,8 +273,19 @@ impl Page {
     /// The text of one object as it came; lists leave `apiVersion` and `kind` out of the objects of built-in kinds, and this puts
     /// them back.
     pub(crate) fn object_text(&self, index: usize) -> Option<String> {
-        let text = self.text.get(self.items.get(index)?.clone())?;
-        Some(complete(&self.resource, text))
+        Some(complete(&self.resource, self.object_json(index)?))
+    }
+
+    /// What is listed.
+    #[must_use]
+    pub fn gvk(&self) -> &Gvk {
+        &self.resource.gvk
+    }
+
+    /// The text of one object as it came, perhaps without `apiVersion` and `kind`; `None` past the end.
+    #[must_use]
+    pub fn object_json(&self, index: usize) -> Option<&str> {
+        self.text.get(self.items.get(index)?.clone())
     }
 
     /// How many bytes one object has in the list; 0 past the end.

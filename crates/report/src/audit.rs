@@ -283,7 +283,7 @@ pub struct KindCoverage {
 
 /// How many objects there were and what became of them: `seen` is the sum of `judged`, `unmatched` and
 /// `excluded`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Objects {
     /// Were read.
     pub seen: u64,

@@ -22,6 +22,12 @@ impl Timestamp {
         Self::from_seconds(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
     }
 
+    /// From RFC 3339, in any offset; parts of a second are left out. `None` before 1970.
+    pub fn parse(text: &str) -> Option<Self> {
+        let seconds = DateTime::parse_from_rfc3339(text).ok()?.timestamp();
+        u64::try_from(seconds).ok().map(Self::from_seconds)
+    }
+
     /// Seconds since 1970.
     pub const fn seconds(self) -> u64 {
         self.0
@@ -55,6 +61,11 @@ mod tests {
         assert_eq!(show(1_795_269_019), "2026-11-21T13:50:19Z");
         assert_eq!(show(4_107_542_399), "2100-02-28T23:59:59Z");
         assert_eq!(show(u64::MAX), "9999-12-31T23:59:59Z");
+        let parse = |text| Timestamp::parse(text).map(|time| time.to_string());
+        assert_eq!(parse("2026-11-21T15:50:19.7+02:00").as_deref(), Some("2026-11-21T13:50:19Z"));
+        for wrong in ["", "2026-11-21", "1969-12-31T23:59:59Z", "2026-13-21T13:50:19Z", "now"] {
+            assert_eq!(parse(wrong), None, "{wrong}");
+        }
         let before = UNIX_EPOCH - std::time::Duration::from_secs(1);
         assert_eq!(Timestamp::from_system(before).to_string(), "1970-01-01T00:00:00Z");
     }

@@ -39,6 +39,7 @@ manual! {
     reference = "docs/reference.md";
     registries = "docs/registries.md";
     reports = "docs/reports.md";
+    spark = "docs/spark.md";
     start = "docs/start.md";
     webhook = "docs/webhook.md";
 }

@@ -28,16 +28,16 @@ pub struct KubeArgs {
     #[arg(long, requires = "kube")]
     pub synced_kinds_only: bool,
     /// Write what was found into the status of the cluster's constraints, where it has changed.
-    #[arg(long, requires = "kube", conflicts_with_all = ["policies", "compare_status"])]
+    #[arg(long, requires = "kube", conflicts_with_all = ["policies", "compare_status", "shard"])]
     pub update_status: bool,
     /// Write the time of the audit into the status of constraints at least so often, also where nothing has changed.
     #[arg(long, requires = "update_status", value_name = "SECONDS", default_value_t = 300)]
     pub status_refresh: u64,
     /// Write report objects, where they have changed; may be repeated.
-    #[arg(long, requires = "kube", conflicts_with = "compare_status", value_name = "API")]
+    #[arg(long, requires = "kube", conflicts_with_all = ["compare_status", "shard"], value_name = "API")]
     pub reports: Vec<Api>,
     /// Audit only while holding this Lease, so that of several pods one audits.
-    #[arg(long, requires = "kube", value_name = "NAMESPACE/NAME", value_parser = lease)]
+    #[arg(long, requires = "kube", conflicts_with = "shard", value_name = "NAMESPACE/NAME", value_parser = lease)]
     pub lease: Option<(String, String)>,
     /// How long the Lease holds that is not renewed: so long nobody audits when its holder dies, and for less its holder may be without
     /// the API server.

@@ -74,6 +74,9 @@ pub fn run(audit: &AuditArgs, kube: &KubeArgs) -> Result<ExitStatus, RunError> {
         };
         let subject = connection.subject(&policies, kube.chunk_size, scope, &stop)?;
         let mut subject = subject.while_led(leadership.clone());
+        if let Some(of) = audit.shard.of() {
+            return crate::sharding::shard(of, audit, &policies, &mut subject, &settings, &stop);
+        }
         let mut sinks: Vec<Box<dyn Sink>> =
             audit.outputs().into_iter().map(|(form, target)| form.sink(target)).collect();
         if kube.update_status || !kube.reports.is_empty() {

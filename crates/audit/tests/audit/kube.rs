@@ -55,6 +55,7 @@ pub async fn audited(server: &ApiServer, chunk_size: u32, scope: Scope, writes: 
             places: portcullis::Places::default(),
             status: StatusLimits { violations: 3, message: 256 },
             providers: portcullis_providers::ProviderArgs::default(),
+            now: None,
         };
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("out.json");

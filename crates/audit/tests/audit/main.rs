@@ -16,4 +16,5 @@ mod kube;
 mod lease;
 mod outputs;
 mod rights;
+mod shards;
 mod support;

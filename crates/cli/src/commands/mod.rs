@@ -40,6 +40,7 @@ use std::num::NonZeroUsize;
 
 use anyhow::Context as _;
 use clap::CommandFactory as _;
+use portcullis_audit::args::AuditAction;
 use portcullis_remote::RemoteError;
 use portcullis_report::ExitStatus;
 
@@ -103,6 +104,9 @@ fn run(command: &mut Command) -> anyhow::Result<ExitStatus> {
         }
         // It has threads of its own: what is read and what is judged are bounded together.
         Command::Audit(args) => {
+            if let Some(AuditAction::Merge(merge)) = &args.action {
+                return Ok(portcullis_audit::merge::merge(merge)?);
+            }
             args.audit.policies.extend(remote::images(&args.remote));
             let _fetched = remote::fetch(&args.remote, &mut [&mut args.audit.policies], false)?;
             audit(args)

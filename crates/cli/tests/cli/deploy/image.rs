@@ -66,6 +66,7 @@ fn containers() -> Vec<Value> {
         "deploy/webhook/deployment.yaml",
         "deploy/audit/cronjob.yaml",
         "deploy/audit/deployment.yaml",
+        "deploy/audit/indexed-job.yaml",
         "deploy/chart/rendered/kube.yaml",
         "deploy/chart/rendered/files.yaml",
     ];
@@ -82,7 +83,7 @@ fn containers() -> Vec<Value> {
 #[test]
 fn manifests_run_the_programs_of_the_one_image() {
     let containers = containers();
-    assert_eq!(containers.len(), 7);
+    assert_eq!(containers.len(), 9);
     let images: BTreeSet<_> =
         containers.iter().map(|container| container["image"].as_str().unwrap()).collect();
     let version = env!("CARGO_PKG_VERSION");
@@ -115,13 +116,41 @@ fn manifests_use_flags_that_the_programs_have() {
     let audit = clap::Command::new("portcullis-audit");
     let audit = <portcullis_audit::args::AuditArgs as clap::Args>::augment_args(audit);
     let audit = <portcullis_audit::kube::KubeArgs as clap::Args>::augment_args(audit);
+    let audit = <portcullis_audit::args::AuditAction as clap::Subcommand>::augment_subcommands(audit);
     let audits = containers().into_iter().filter(|container| container["name"] == "audit");
     for (number, container) in audits.enumerate() {
+        // What Kubernetes puts into the arguments of an Indexed Job.
         let args = container["args"].as_array().unwrap().iter().map(|arg| arg.as_str().unwrap());
+        let args: Vec<String> = args.map(|arg| arg.replace("$(JOB_COMPLETION_INDEX)", "7")).collect();
+        let args = args.iter().map(String::as_str);
         let line: Vec<&str> = std::iter::once("portcullis-audit").chain(args).collect();
         let parsed = audit.clone().try_get_matches_from(&line);
         assert!(parsed.is_ok(), "audit {number}: {line:?}: {}", parsed.unwrap_err());
     }
+}
+
+/// Each shard of the Indexed Job is one of as many as there are completions, and all of them are put together.
+#[test]
+fn the_shards_of_the_indexed_job_are_all_that_are_merged() {
+    let jobs: Vec<Value> = objects("deploy/audit/indexed-job.yaml")
+        .into_iter()
+        .filter(|object| object["kind"] == "Job")
+        .collect();
+    let args = |job: &Value| -> Vec<String> {
+        let args = &job["spec"]["template"]["spec"]["containers"][0]["args"];
+        args.as_array().unwrap().iter().map(|arg| arg.as_str().unwrap().to_owned()).collect()
+    };
+    let [shards, merge] = <[Value; 2]>::try_from(jobs).unwrap();
+    assert_eq!(
+        (&shards["spec"]["completionMode"], &merge["spec"]["suspend"]),
+        (&json!("Indexed"), &json!(true))
+    );
+    let of = shards["spec"]["completions"].as_u64().unwrap();
+    assert!(args(&shards).contains(&format!("--shard=$(JOB_COMPLETION_INDEX)/{of}")));
+    let parts: Vec<String> = (0..of).map(|index| format!("/parts/part-{index}.jsonl")).collect();
+    assert!(args(&shards).contains(&"--part=/parts/part-$(JOB_COMPLETION_INDEX).jsonl".to_owned()));
+    let merged: Vec<String> = args(&merge).into_iter().filter(|arg| arg.starts_with('/')).collect();
+    assert_eq!(merged, parts);
 }
 
 /// With an engine, the last stage of the recipe is built as it is, from files that stand for the programs.

@@ -145,7 +145,9 @@ impl Places {
         match &self.reader {
             Reader::Part(_) => self.read.get_or_init(|| read(Missing::InParent)).clone(),
             // What all of the template reads does not depend on the message.
-            Reader::Template(told) if std::ptr::eq(told.reads_for(message), &*told.reads().object) => {
+            Reader::Template(told)
+                if std::ptr::eq(told.reads_for(message), told.reads().object.as_slice()) =>
+            {
                 self.read.get_or_init(|| read(Missing::InParent)).clone()
             }
             Reader::Template(_) => read(Missing::InParent),
