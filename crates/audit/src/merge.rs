@@ -201,8 +201,7 @@ fn put_together(
         let mut kept = 0;
         for index in here {
             let mut own: BTreeMap<Box<str>, usize> = BTreeMap::new();
-            loop {
-                let Some(text) = heads.get_mut(index).and_then(Option::take) else { break };
+            while let Some(text) = heads.get_mut(index).and_then(Option::take) {
                 let is_new = !is_shared || {
                     let times = own.entry(text.get().into()).or_default();
                     *times += 1;
@@ -232,7 +231,7 @@ fn put_together(
                     }
                 }
                 let Some(part) = parts.get_mut(index) else { break };
-                match part.next()? {
+                match part.say_next()? {
                     Some((there, text)) if there == at => put(&mut heads, index, text),
                     Some((there, text)) => {
                         put(&mut heads, index, text);
@@ -259,7 +258,7 @@ fn advance(
     heads: &mut [Option<Box<RawValue>>],
     next: &mut BinaryHeap<Reverse<(At, usize)>>,
 ) -> io::Result<()> {
-    if let Some((at, text)) = part.next()? {
+    if let Some((at, text)) = part.say_next()? {
         put(heads, index, text);
         next.push(Reverse((at, index)));
     }

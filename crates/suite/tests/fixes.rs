@@ -4,7 +4,7 @@
 //! `PORTCULLIS_SUITES=FOLDER` takes the suites of another folder, and `PORTCULLIS_FIX_ALL=1` all violations instead of
 //! a part. It is counted by policy how many have a fix.
 
-#![allow(clippy::unwrap_used, reason = "a test panics when it fails")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test panics when it fails")]
 
 mod common;
 

@@ -138,7 +138,7 @@ mod tests {
             of(&name("", "Namespace", "", "default")),
             of(&name("", "Po", "ddefault", "web")),
         ];
-        assert_eq!(found, [0; 5]);
+        assert_eq!(found, [7, 0, 5, 6, 7]);
         let other = ObjectName { version: "v2".into(), ..name("", "Pod", "shop", "web") };
         assert_eq!(of(&other), found[1]);
     }

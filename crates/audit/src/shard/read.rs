@@ -145,7 +145,7 @@ impl Whole {
     /// # Errors
     ///
     /// If it cannot be read any more, or is not what it was.
-    pub fn next(&mut self) -> io::Result<Option<(At, Box<RawValue>)>> {
+    pub fn say_next(&mut self) -> io::Result<Option<(At, Box<RawValue>)>> {
         let wrong = |name: &str, why: &str| io::Error::other(format!("`{name}`: {why}"));
         let line = self.lines.next().map_err(|why| wrong(&self.name, &why))?;
         if last(&line).is_some() {
