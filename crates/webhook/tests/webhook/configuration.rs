@@ -347,8 +347,8 @@ fn what_a_configuration_does_not_send_is_told() {
         text.contains("not sent is CONNECT of `pods/exec`, needed by Never/never")
             && text.contains("not sent is CREATE of `data.example.com`")
     });
-    // Two each of five groups of policies, and of `data`; and one of `pods/exec`.
-    until("portcullis_webhook_rules_missing 15".to_owned(), || metric(&mut program));
+    // Two each of six groups of policies, and of `data`; and one of `pods/exec`.
+    until("portcullis_webhook_rules_missing 17".to_owned(), || metric(&mut program));
     program.stop();
     // Where the rules are kept, nothing is.
     let mut program = start(server, &["--manage-webhook-configuration"]);

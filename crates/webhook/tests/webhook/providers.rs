@@ -238,7 +238,11 @@ fn patched_image(response: &Value) -> Option<String> {
 #[test]
 fn mutators_ask_anew_and_nothing_that_a_provider_does_is_written() {
     let webhook = |policy: &str, provider: &Value| {
-        let all = format!("{}---\n{provider}\n", asking_mutator(policy));
+        // Without a constraint nothing is enforced, and a webhook does not start.
+        let enforced = r#"{"apiVersion":"templates.gatekeeper.sh/v1","kind":"ConstraintTemplate","metadata":{"name":"never"},"spec":{"crd":{"spec":{"names":{"kind":"Never"}}},"targets":[{"target":"admission.k8s.gatekeeper.sh","rego":"package never\nviolation[{\"msg\": \"never\"}] { input.review.object.spec.never }"}]}}
+---
+{"apiVersion":"constraints.gatekeeper.sh/v1beta1","kind":"Never","metadata":{"name":"it"}}"#;
+        let all = format!("{}---\n{provider}\n---\n{enforced}\n", asking_mutator(policy));
         Webhook::mutating(&all, "", portcullis_webhook::state::MutationSettings::default())
     };
     let provider = TestProvider::echo();
