@@ -247,8 +247,8 @@ mod tests {
         let alone = command.get_arguments().filter(|flag| flag.get_help_heading().is_none());
         let alone: Vec<_> = alone.map(clap::Arg::get_id).collect();
         let expected = ["policies", "resources", "admit_bad_rego", "allow_unsupported"];
-        let of_mutation = ["mutate", "mutation_annotations", "log_mutations"];
-        assert_eq!(alone, expected.into_iter().chain(of_mutation).collect::<Vec<_>>());
+        let of_more = ["mutate", "mutation_annotations", "log_mutations", "ask_rights"];
+        assert_eq!(alone, expected.into_iter().chain(of_more).collect::<Vec<_>>());
     }
 
     #[test]
