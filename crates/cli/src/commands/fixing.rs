@@ -90,6 +90,14 @@ pub fn run(args: &TestArgs, how: How, judge: &Judge) -> anyhow::Result<(TestRepo
         let fixes = count(proposed, "fix is", "fixes are");
         notes.push(format!("{fixes} yours to decide, and not put in: see them with `--fixes`"));
     }
+    let fixed = report.fixes.iter().flat_map(|one| &one.each).filter(|(_, one)| one.fix.is_some()).count();
+    let without = report.findings.len().saturating_sub(fixed);
+    if without > 0 && !args.quiet {
+        let findings = count(without, "finding has", "findings have");
+        notes.push(format!(
+            "{findings} no fix that was found and held; templates in CEL, rules of Rego files and what an object implies are not followed"
+        ));
+    }
     if how == How::Write {
         report = judge(args)?;
     }
