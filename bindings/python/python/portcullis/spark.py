@@ -229,7 +229,8 @@ def _picker(reads: Sequence[tuple[Optional[str], Optional[str]]]) -> Callable[[U
             return True
         decoded = text if isinstance(text, str) else text.decode("utf-8", "replace")
         # Most are not of them, and are not read.
-        if "\\u" not in decoded and not any(word in decoded for word in words):
+        # A kind may be written with escapes of JSON or YAML.
+        if "\\" not in decoded and not any(word in decoded for word in words):
             return False
         try:
             found = json.loads(decoded)
