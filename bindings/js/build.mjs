@@ -1,4 +1,4 @@
-// Builds the module, and the playground with the module in it: `node build.mjs [--profile NAME] [--wasm FILE]`.
+// Builds the module, and the playground with the module in it: `node build.mjs [--profile NAME] [--wasm FILE] [--sizes]`.
 // Needs Rust with the target wasm32-unknown-unknown, and nothing else.
 import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
@@ -10,7 +10,7 @@ import { brotliCompressSync, gzipSync } from "node:zlib";
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, "../..");
 const { values } = parseArgs({
-  options: { profile: { type: "string", default: "wasm" }, wasm: { type: "string" }, out: { type: "string", default: here } },
+  options: { profile: { type: "string", default: "wasm" }, wasm: { type: "string" }, out: { type: "string", default: here }, sizes: { type: "boolean" } },
 });
 
 let wasm = values.wasm;
@@ -29,15 +29,18 @@ copyFileSync(wasm, module);
 const bytes = readFileSync(module);
 const script = (path) => readFileSync(join(here, path), "utf8").replaceAll("</script", "<\\/script");
 const engine = script("src/index.js").replaceAll(/^export /gm, "").replaceAll("import.meta.url", "location.href");
+const packed = gzipSync(bytes, { level: 9 });
 const page = readFileSync(join(here, "playground/index.html"), "utf8");
 const filled = page
   .replace("/*style*/", () => readFileSync(join(here, "playground/style.css"), "utf8"))
-  .replace("/*module*/", () => gzipSync(bytes, { level: 9 }).toString("base64"))
+  .replace("/*module*/", () => packed.toString("base64"))
   .replace("/*script*/", () => `${engine}\n${script("playground/playground.js")}`);
 const playground = join(values.out, "playground.html");
 writeFileSync(playground, filled);
 
 const size = (n) => `${(n / 1e6).toFixed(2)} MB`;
-const packed = `${size(gzipSync(bytes, { level: 9 }).length)} with gzip, ${size(brotliCompressSync(bytes).length)} with brotli`;
-console.log(`${module}: ${size(bytes.length)}, ${packed}`);
+// The best compression takes a while.
+const best = values.sizes ? `, ${size(brotliCompressSync(bytes).length)} with brotli` : "";
+console.log(`${module}: ${size(bytes.length)}, ${size(packed.length)} with gzip${best}`);
 console.log(`${playground}: ${size(statSync(playground).size)}`);
+if (bytes.length > 8e6) console.log("more than 8 MB: a browser will not have it on the main thread; it is not built for release");

@@ -400,7 +400,7 @@ mod tests {
             ("access: {}", "`access` must be a list"),
             ("access: [{verb: get, allowed: true}]", "either `resource` or `path`"),
             ("access: [{verb: get, resource: pods}]", "either `allowed` or `failure`"),
-            ("access: [{verb: get, path: /x, name: y, allowed: true}]", "nothing that is about resources"),
+            ("access: [{verb: get, path: /x, name: web, allowed: true}]", "nothing that is about resources"),
             ("access: [{verb: get, resource: pods, allowed: yes it is}]", "invalid type"),
             ("access: [{verb: get, resource: pods, allow: true}]", "unknown field `allow`"),
             ("{}", "it has no `providers`"),
