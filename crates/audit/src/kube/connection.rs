@@ -292,6 +292,12 @@ fn not_known(resource: &ApiResource, error: &ClusterError, is_mutating: bool) ->
             format!("it is not known what objects imply, since {resource} cannot be listed: {error}");
         return Error::new(ErrorKind::Unreadable, message);
     }
+    if resource.gvk.group_kind() == ApiResource::providers().gvk.group_kind() {
+        // Policies that ask one of them get no answer, and so are errors.
+        let message =
+            format!("no Provider of the cluster can be asked, since {resource} cannot be listed: {error}");
+        return Error::warning(ErrorKind::Unreadable, message);
+    }
     let message = format!("it is not known whether there are {resource}, which are not supported: {error}");
     Error::warning(ErrorKind::Unsupported, message)
 }

@@ -7,10 +7,13 @@ use portcullis_audit::kube::{Connection, Scope};
 use portcullis_audit::memory::Ceiling;
 use portcullis_audit::run::{Aside, Settings, audit};
 use portcullis_cluster::{Access, Backoff, ConnectOptions};
+use portcullis_providers::ProviderArgs;
 use portcullis_report::policy_report::Api;
 use portcullis_report::sink::Target;
 use portcullis_report::{Form, StatusLimits};
 use portcullis_testkit::apiserver::{ApiServer, Fault, Verb};
+use portcullis_testkit::builders;
+use portcullis_testkit::provider::{Asked, TestProvider};
 use serde_json::{Value, json};
 
 use crate::support::{POLICIES, ingress, pod};
@@ -31,6 +34,17 @@ pub async fn server() -> ApiServer {
 
 /// Audits it on a thread that is none of the server's.
 pub async fn audited(server: &ApiServer, chunk_size: u32, scope: Scope, writes: bool) -> Value {
+    audited_with(server, chunk_size, scope, writes, ProviderArgs::default()).await
+}
+
+/// As [`audited`], with somebody who says what providers answer.
+async fn audited_with(
+    server: &ApiServer,
+    chunk_size: u32,
+    scope: Scope,
+    writes: bool,
+    providers: ProviderArgs,
+) -> Value {
     let url = server.url().to_owned();
     let work = move || {
         let options = ConnectOptions {
@@ -54,7 +68,7 @@ pub async fn audited(server: &ApiServer, chunk_size: u32, scope: Scope, writes: 
             aside: Aside::Nothing,
             places: portcullis::Places::default(),
             status: StatusLimits { violations: 3, message: 256 },
-            providers: portcullis_providers::ProviderArgs::default(),
+            providers,
             now: None,
         };
         let directory = tempfile::tempdir().unwrap();
@@ -262,4 +276,61 @@ async fn exceptions_that_cannot_be_listed_let_nothing_pass_and_that_is_an_error(
         assert!(told.contains("no exception is in force"), "{told}");
         server.heal();
     }
+}
+
+/// The Providers of the cluster are asked, once for all keys, where somebody wants that; who asks one that is not known is an error.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn providers_of_the_cluster_are_asked() {
+    const ASKS: &str = "
+violation[{\"msg\": msg}] {
+  answer := external_data({\"provider\": \"words\", \"keys\": [input.review.object.spec.containers[_].image]})
+  msg := sprintf(\"%v %v %v\", [answer.responses, answer.errors, answer.system_error])
+}
+";
+    let server = ApiServer::start().await;
+    server.register("constraints.gatekeeper.sh/v1beta1", "Asks", "asks", false);
+    server.register("externaldata.gatekeeper.sh/v1beta1", "Provider", "providers", false);
+    server.put(builders::template("Asks", ASKS));
+    server.put(builders::constraint(
+        "Asks",
+        "asks",
+        &json!({"match": {"kinds": [{"apiGroups": [""], "kinds": ["Pod"]}]}}),
+    ));
+    let provider = tokio::task::spawn_blocking(TestProvider::echo).await.unwrap();
+    server.put(provider.manifest("words", 5));
+    for number in 0..300 {
+        server.put(builders::pod("shop", &format!("pod-{number}"), &format!("image-{}", number % 7)));
+    }
+    let live = || ProviderArgs { live_providers: true, ..ProviderArgs::default() };
+    let report = audited_with(&server, 500, Scope::Named, false, live()).await;
+    assert_eq!(report["completion"], "complete", "{}", report["problems"]);
+    let findings = report["findings"].as_array().unwrap();
+    assert_eq!(findings.len(), 300);
+    let told = |number: usize| findings[number]["message"].as_str().unwrap();
+    assert!(told(0).contains(r#"[["image-0", "v:image-0"]] [] "#), "{}", told(0));
+    let asked = provider.take_asked();
+    let keys: Vec<String> = asked.iter().flat_map(Asked::keys).collect();
+    assert_eq!((asked.len(), keys.len()), (1, 7), "{keys:?}");
+
+    // Nobody said that providers are to be asked.
+    let report = audited(&server, 500, Scope::Named, false).await;
+    assert_eq!((&report["standing"], &report["totals"]["unknown"]), (&json!("incomplete"), &json!(300)));
+    assert!(provider.take_asked().is_empty());
+
+    // It is not known which there are.
+    server.fault(Fault::on(Verb::List, "providers").always().forbidden());
+    let report = audited_with(&server, 500, Scope::Named, false, live()).await;
+    let problems = report["problems"].to_string();
+    assert!(problems.contains("no Provider of the cluster can be asked"), "{problems}");
+    assert!(
+        report["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|finding| finding["message"].as_str().unwrap().contains("not found")),
+        "{report}"
+    );
+    assert!(provider.take_asked().is_empty());
+    // It has a runtime of its own.
+    tokio::task::spawn_blocking(move || drop(provider)).await.unwrap();
 }
