@@ -20,6 +20,8 @@ use crate::error::{ClusterError, Status};
 const REQUEST_TIME: Duration = Duration::from_mins(1);
 /// Largest answer. A page of 500 objects of 1 MiB, etcd's limit, would be 500 MiB; no page is.
 const ANSWER_BYTES: usize = 1 << 30;
+/// Largest answer about one object. API servers take requests of 3 MiB, and etcd objects of 1.5 MiB.
+pub(crate) const OBJECT_BYTES: usize = 8 << 20;
 
 /// Which API server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -86,11 +88,13 @@ pub(crate) struct Ask<'a> {
     pub(crate) accept: &'a str,
     /// The type of the body, and the body.
     pub(crate) body: Option<(&'a str, Bytes)>,
+    /// Most bytes of the answer; a longer one is an error.
+    pub(crate) most: usize,
 }
 
 impl<'a> Ask<'a> {
     pub(crate) fn get(path: &'a str) -> Self {
-        Self { method: Method::GET, path, accept: JSON, body: None }
+        Self { method: Method::GET, path, accept: JSON, body: None, most: ANSWER_BYTES }
     }
 
     fn doing(&self) -> String {
@@ -182,7 +186,7 @@ impl Cluster {
         let answer = timeout(REQUEST_TIME, async {
             let response = self.send(ask).await?;
             let headers = response.headers().clone();
-            let body = collect(response, ANSWER_BYTES).await.map_err(|message| lost(ask, message))?;
+            let body = collect(response, ask.most).await.map_err(|message| lost(ask, message))?;
             Ok((headers, body))
         });
         answer.await.unwrap_or_else(|_| Err(lost(ask, late(REQUEST_TIME))))

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use http::Method;
 use serde_json::Value;
 
-use crate::connect::{Ask, Cluster, JSON};
+use crate::connect::{Ask, Cluster, JSON, OBJECT_BYTES};
 use crate::error::ClusterError;
 use crate::pages::{Consistency, Pages};
 use crate::resource::ApiResource;
@@ -65,7 +65,7 @@ pub async fn delete_others(
     }
     for (namespace, name) in &leftover {
         let path = resource.path(Some(&**namespace).filter(|namespace| !namespace.is_empty()), Some(name));
-        let ask = Ask { method: Method::DELETE, path: &path, accept: JSON, body: None };
+        let ask = Ask { method: Method::DELETE, path: &path, accept: JSON, body: None, most: OBJECT_BYTES };
         match cluster.ask(&ask).await {
             Err(error) if !error.is_not_found() => return Err(error),
             _ => {}

@@ -5,7 +5,7 @@ use http::Method;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::connect::{Ask, Cluster, JSON};
+use crate::connect::{Ask, Cluster, JSON, OBJECT_BYTES};
 use crate::error::ClusterError;
 
 const MERGE: &str = "application/merge-patch+json";
@@ -96,7 +96,7 @@ impl Cluster {
         body: &Value,
     ) -> Result<Value, ClusterError> {
         let bytes: Bytes = body.to_string().into_bytes().into();
-        let ask = Ask { method, path, accept: JSON, body: Some((kind, bytes)) };
+        let ask = Ask { method, path, accept: JSON, body: Some((kind, bytes)), most: OBJECT_BYTES };
         let (_, body) = self.ask(&ask).await?;
         read(path, &body)
     }

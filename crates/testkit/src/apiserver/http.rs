@@ -152,6 +152,11 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Re
         None => {}
     }
     let Some(target) = target else { return discover(&shared, &path, &accept) };
+    if (&*target.group, &*target.plural) == ("authorization.k8s.io", "subjectaccessreviews") {
+        let body = shared.store().access_review(body);
+        return (StatusCode::CREATED, [(header::CONTENT_TYPE, "application/json")], body.to_string())
+            .into_response();
+    }
     let kind = shared.store().kind(&target.group, &target.version, &target.plural).without_objects();
     let Some(kind) = kind else {
         return refuse(404, "NotFound", "the server could not find the requested resource", None, None);

@@ -19,7 +19,7 @@
 //! with continue tokens that end with [`ApiServer::compact`]; watches from a version, with bookmarks and 410;
 //! items of lists of built-in kinds without their kind; `metadata.uid`, `generation`; the `status`
 //! subresource; conflicts; merge, JSON and apply patches; CRDs that bring their kinds; both forms of
-//! discovery; if asked for, RBAC by manifests, kinds that nobody may read, CRDs whose kinds are served late,
+//! discovery; SubjectAccessReviews by what a test permits; if asked for, RBAC by manifests, kinds that nobody may read, CRDs whose kinds are served late,
 //! objects that are being deleted. What it does not do: authentication, validation, selectors, versions that
 //! are converted.
 
@@ -185,6 +185,11 @@ impl ApiServer {
     /// From now on all clients have these rights and no others. Without this, everything is allowed.
     pub fn authorize(&self, rights: Rights) {
         self.shared.store().rights = Some(rights);
+    }
+
+    /// Lets SubjectAccessReviews say that a user may do something with a resource: `permit("alice", "get", "secrets")`.
+    pub fn permit(&self, user: &str, verb: &str, resource: &str) {
+        self.shared.store().permitted.insert([user, verb, resource].map(str::to_owned));
     }
 
     /// From now on nobody may list, watch or get a kind, by its plural: 403. Watches that are open go on, as

@@ -79,6 +79,8 @@ pub(super) struct Store {
     pub(super) broken_groups: BTreeSet<String>,
     /// Kinds that may not be read.
     pub(super) denied: BTreeSet<String>,
+    /// Who may do what with which resource, as SubjectAccessReviews say it.
+    pub(super) permitted: BTreeSet<[String; 3]>,
     /// How long the kind of a new CRD is not served, and then initializing.
     pub(super) establishing: Option<(Duration, Duration)>,
     /// Kinds that are being established: when they are served, and when they answer.
@@ -101,6 +103,7 @@ impl Default for Store {
             recorded: Vec::new(),
             broken_groups: BTreeSet::new(),
             denied: BTreeSet::new(),
+            permitted: BTreeSet::new(),
             establishing: None,
             young: BTreeMap::new(),
             aggregated: true,
@@ -121,6 +124,19 @@ pub(super) enum Youth {
 pub(super) type Refusal = (u16, &'static str, String);
 
 impl Store {
+    /// A SubjectAccessReview with what it comes to.
+    pub(super) fn access_review(&self, mut review: Value) -> Value {
+        let text = |path: &str| review.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let attributes = "/spec/resourceAttributes";
+        let asked = [
+            text("/spec/user"),
+            text(&format!("{attributes}/verb")),
+            text(&format!("{attributes}/resource")),
+        ];
+        review["status"] = json!({"allowed": self.permitted.contains(&asked)});
+        review
+    }
+
     pub(super) fn version(&self) -> u64 {
         self.version
     }

@@ -77,9 +77,12 @@ pub fn ask(program: &mut Program, object: &Value) -> (u64, String) {
     ask_as(program, object, "alice")
 }
 
-fn ask_as(program: &mut Program, object: &Value, user: &str) -> (u64, String) {
+pub fn ask_as(program: &mut Program, object: &Value, user: &str) -> (u64, String) {
     let mut review = review(object, "CREATE");
     review["request"]["userInfo"] = json!({"username": user});
+    if object["kind"] == "Service" {
+        review["request"]["resource"]["resource"] = json!("services");
+    }
     review["request"]["namespace"] = object["metadata"]["namespace"].clone();
     let (http, body) = program.post("/v1/admit", review.to_string().as_bytes());
     assert_eq!(http, 200);

@@ -8,6 +8,7 @@
 )]
 
 mod answers;
+mod asking_rights;
 mod cluster_mutation;
 mod configuration;
 mod connections;

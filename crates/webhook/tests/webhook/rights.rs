@@ -10,7 +10,7 @@ use crate::support::workspace;
 
 pub const NAMESPACE: &str = "portcullis-system";
 
-fn manifest(file: &str) -> String {
+pub fn manifest(file: &str) -> String {
     std::fs::read_to_string(workspace().join("deploy").join(file)).unwrap()
 }
 
