@@ -134,6 +134,14 @@ Examples:
 Exit codes: 0 no errors, 1 a policy is wrong (with `--deny-warnings`: or there is a warning), 2 a file could not be read, or there is
 no policy.";
 
+const INIT_POLICY_EXAMPLES: &str = "\
+Examples:
+  portcullis init policy require-owner --kinds Deployment,StatefulSet
+  portcullis init policy require-owner --language cel --output policies/require-owner
+  portcullis verify require-owner && portcullis lint require-owner
+
+Exit codes: 0 the folder was made, 2 it was not: there is something in it, or the name or a kind cannot be used.";
+
 const BUILD_EXAMPLES: &str = "\
 Examples:
   portcullis build policies/                       a template.yaml and a constraint.yaml beside each source
@@ -211,6 +219,9 @@ pub enum Command {
     Bench(Box<BenchArgs>),
     /// Look for mistakes in policies, without evaluating them.
     Lint(LintArgs),
+    /// Begin something new.
+    #[command(subcommand)]
+    Init(InitCommand),
     /// Make ConstraintTemplates and constraints from files of Rego.
     Build(BuildArgs),
     /// Write the manifests that a cluster needs for some policies.
@@ -255,6 +266,45 @@ impl Args {
             _ => None,
         }
     }
+}
+
+/// `portcullis init`.
+#[derive(Debug, Subcommand)]
+pub enum InitCommand {
+    /// Make the folder of a new policy: a template, a constraint, a suite with samples, and a page about it.
+    ///
+    /// It is a whole policy, which asks for labels: its suite passes, and `lint` finds nothing. Change its condition, and the
+    /// samples with it.
+    #[command(after_help = INIT_POLICY_EXAMPLES)]
+    Policy(InitPolicyArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct InitPolicyArgs {
+    /// What it is called: `require-owner`, of which the kind is `RequireOwner`.
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// The kinds that it is about: `Pod`, `apps/Deployment` or `example.com/v1/Widget`; several with commas.
+    #[arg(long, value_name = "KINDS", value_delimiter = ',', default_value = "Pod")]
+    pub kinds: Vec<String>,
+    /// What its condition is written in.
+    #[arg(long, value_enum, default_value = "rego")]
+    pub language: PolicyLanguage,
+    /// The folder that is made; by default one of its name, here.
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub output: Option<PathBuf>,
+    /// Say nothing of what was made.
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// What a new policy is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PolicyLanguage {
+    /// Rego.
+    Rego,
+    /// CEL.
+    Cel,
 }
 
 /// `portcullis sync`.

@@ -15,6 +15,7 @@ mod configuration;
 mod crds;
 mod mutating;
 mod rbac;
+pub mod scaffold;
 pub mod sources;
 mod sync;
 mod yaml;

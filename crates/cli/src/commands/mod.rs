@@ -12,6 +12,7 @@ mod explain;
 mod fixing;
 mod generate;
 mod idle;
+mod init;
 mod inline;
 mod input;
 mod judging;
@@ -44,7 +45,7 @@ use portcullis_audit::args::AuditAction;
 use portcullis_remote::RemoteError;
 use portcullis_report::ExitStatus;
 
-use crate::args::{Args, AuditCommand, Command, ConfigCommand, SyncCommand, TestArgs};
+use crate::args::{Args, AuditCommand, Command, ConfigCommand, InitCommand, SyncCommand, TestArgs};
 use crate::config_file;
 
 /// Calls the command.
@@ -131,6 +132,7 @@ fn run(command: &mut Command) -> anyhow::Result<ExitStatus> {
             let jobs = lint.jobs;
             in_pool(jobs, || lint::run(lint))
         }
+        Command::Init(InitCommand::Policy(args)) => init::run(args),
         Command::Build(args) => in_pool(None, || build::run(args)),
         Command::Sync(SyncCommand::Test(args)) => in_pool(None, || sync::run(args)),
         Command::Policy(args) => policy::run(args),

@@ -25,6 +25,7 @@ mod fixing;
 mod folders;
 mod generate;
 mod guides;
+mod init;
 mod inputs;
 mod lint;
 mod mutate;
