@@ -307,6 +307,23 @@ impl Stack {
         self.parts.push((part, std::mem::replace(last, place)));
     }
 
+    /// How much is on it, to go [back to](Self::back_to).
+    #[inline]
+    pub(crate) fn mark(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// Takes away what came after a mark.
+    #[inline]
+    pub(crate) fn back_to(&mut self, mark: usize) {
+        while self.parts.len() > mark {
+            let Some((part, below)) = self.parts.pop() else { break };
+            if let Some(last) = self.last.get_mut(part as usize) {
+                *last = below;
+            }
+        }
+    }
+
     /// Takes the last of a part away, with all that came after it. Whether there was one.
     #[inline]
     pub(crate) fn drop(&mut self, part: u32) -> bool {
@@ -314,12 +331,7 @@ impl Stack {
         if place == NOWHERE {
             return false;
         }
-        while self.parts.len() > place as usize {
-            let Some((part, below)) = self.parts.pop() else { break };
-            if let Some(last) = self.last.get_mut(part as usize) {
-                *last = below;
-            }
-        }
+        self.back_to(place as usize);
         true
     }
 

@@ -1,4 +1,6 @@
-//! Evaluates a plan, charging for each step what the API server charges.
+//! Evaluates a plan, charging for each step what the API server charges. `folds.rs` goes over lists and maps.
+
+mod folds;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -17,7 +19,7 @@ use crate::plan::{
     Action, Attribute, By, Call, FoldStep, Made, NOT_ASKED, Plan, Qualifier, Root, Step, StepId, is_key,
     no_optional_entry, not_optional,
 };
-use crate::value::{AsKey, CelValue, Entries, Equality, Key, List, Map, Typed, equal};
+use crate::value::{AsKey, CelValue, Entries, Equality, Key, Map, Typed, equal};
 
 type Outcome = Result<CelValue, Fault>;
 
@@ -719,66 +721,6 @@ impl<'e, 'w> Machine<'e, 'w> {
         self.stack.drop(part);
         self.push(step.part);
         outcome
-    }
-
-    fn folded(&mut self, fold: &FoldStep) -> Outcome {
-        if let Some(frame) = self.frames.get_mut(fold.slot) {
-            *frame = Frame::default();
-        }
-        match self.eval(fold.range)? {
-            CelValue::List(list) => self.over_list(fold, &list)?,
-            CelValue::Map(map) => self.over_map(fold, &map)?,
-            other if fold.has_two => {
-                let message = format!("unsupported comprehension range type: {}", other.go_type());
-                return Err(Fault::error(message));
-            }
-            other => return Err(Fault::error(format!("got '{}', expected iterable type", other.go_type()))),
-        }
-        self.eval(fold.result)
-    }
-
-    fn over_list(&mut self, fold: &FoldStep, list: &List) -> Result<(), Fault> {
-        for place in 0..list.len() {
-            let item = list.get(place);
-            let number = i64::try_from(place).unwrap_or(i64::MAX);
-            let (first, second) =
-                if fold.has_two { (Some(CelValue::Int(number)), item) } else { (item, None) };
-            if !self.turn(fold, first, second)? {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn over_map(&mut self, fold: &FoldStep, map: &Map) -> Result<(), Fault> {
-        self.budget.make_items(map.len() * 2)?;
-        for (key, value) in map.entries() {
-            let second = fold.has_two.then_some(value);
-            if !self.turn(fold, Some(key), second)? {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// One turn of a fold, and whether there may be another.
-    fn turn(
-        &mut self,
-        fold: &FoldStep,
-        first: Option<CelValue>,
-        second: Option<CelValue>,
-    ) -> Result<bool, Fault> {
-        if let Some(frame) = self.frames.get_mut(fold.slot) {
-            (frame.first, frame.second) = (first, second);
-        }
-        if let Ok(CelValue::Bool(false)) = self.operand(fold.condition)? {
-            return Ok(false);
-        }
-        let made = self.operand(fold.step)?;
-        if let Some(frame) = self.frames.get_mut(fold.slot) {
-            frame.accumulator = Some(made);
-        }
-        Ok(true)
     }
 }
 

@@ -1,5 +1,8 @@
 //! Expressions as steps that are evaluated: what is constant is worked out, names are resolved to what they mean,
-//! and what is selected one after the other is one step, as in the API server, where costs follow these steps.
+//! and what is selected one after the other is one step, as in the API server, where costs follow these steps. `shapes.rs` knows
+//! what most folds are.
+
+mod shapes;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,6 +21,8 @@ use crate::error::Fault;
 use crate::functions::{Declaration, Function};
 use crate::types::Type;
 use crate::value::{AsKey, CelValue, Entries, Key, Map};
+
+pub(crate) use shapes::Shape;
 
 /// The place of a step.
 pub(crate) type StepId = u32;
@@ -100,6 +105,7 @@ pub(crate) struct FoldStep {
     pub condition: StepId,
     pub step: StepId,
     pub result: StepId,
+    pub shape: Shape,
 }
 
 /// Something that is read, and what is selected of it.
@@ -607,7 +613,9 @@ impl Planner<'_> {
         self.scopes.truncate(outer);
         self.take_accumulator(step, slot);
         let has_two = fold.iter2.is_some();
-        let fold = FoldStep { slot, has_two, range, condition, step, result };
+        let shape = Shape::Other;
+        let mut fold = FoldStep { slot, has_two, range, condition, step, result, shape };
+        fold.shape = shapes::shape_of(&self.steps, &fold, init);
         self.add(id, self.ast.node(id).at, Action::Fold(fold))
     }
 
