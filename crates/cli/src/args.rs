@@ -13,6 +13,7 @@ use portcullis_sources::{ConfigArgs, EngineArgs, FormerArgs, GatekeeperArgs, Ren
 use regex::Regex;
 
 use crate::conftest_args::RegoArgs;
+use crate::eval_args::EvalArgs;
 use crate::file_args::FileArgs;
 use crate::policy_args::PolicyArgs;
 use crate::remote_args::{PullArgs, PushArgs, RemoteArgs};
@@ -134,6 +135,16 @@ Examples:
 Exit codes: 0 no errors, 1 a policy is wrong (with `--deny-warnings`: or there is a warning), 2 a file could not be read, or there is
 no policy.";
 
+const EVAL_EXAMPLES: &str = "\
+Examples:
+  portcullis eval violation -p template.yaml -p constraint.yaml -i pod.yaml
+  portcullis eval 'c := input.review.object.spec.containers[_]; not c.resources' -p template.yaml -i pod.yaml
+  portcullis eval --cel 'object.spec.containers.map(c, c.image)' -i pod.yaml
+  portcullis eval 'data.main.deny' -p policy/ -i deployment.yaml --trace
+  portcullis eval -p template.yaml -i pod.yaml                              a prompt
+
+Exit codes: 0 it was answered, 1 with `--fail` it is undefined, 2 the query, its input or a policy is broken.";
+
 const INIT_POLICY_EXAMPLES: &str = "\
 Examples:
   portcullis init policy require-owner --kinds Deployment,StatefulSet
@@ -219,6 +230,9 @@ pub enum Command {
     Bench(Box<BenchArgs>),
     /// Look for mistakes in policies, without evaluating them.
     Lint(LintArgs),
+    /// Ask what a query in Rego, or an expression in CEL, is worth.
+    #[command(after_help = EVAL_EXAMPLES)]
+    Eval(EvalArgs),
     /// Begin something new.
     #[command(subcommand)]
     Init(InitCommand),

@@ -9,6 +9,7 @@ mod args;
 mod commands;
 mod config_file;
 mod conftest_args;
+mod eval_args;
 mod file_args;
 mod gator_args;
 mod mutant_args;

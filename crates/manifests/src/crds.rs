@@ -8,12 +8,12 @@
 use portcullis::{MutatorKind, PolicyException};
 use serde_json::{Value, json};
 
-/// Those of ConstraintTemplate, Config, SyncSet, ExpansionTemplate and the kinds of mutators, which Gatekeeper
+/// Those of ConstraintTemplate, Config, SyncSet, ExpansionTemplate, Provider and the kinds of mutators, which Gatekeeper
 /// brings where it is installed, and of our own PolicyException, which it does not know.
 #[must_use]
 pub fn own_crds() -> Vec<Value> {
     let mutators = MutatorKind::ALL.iter().copied().map(mutators);
-    let others = [templates(), configs(), sync_sets(), expansion_templates(), exceptions()];
+    let others = [templates(), configs(), sync_sets(), expansion_templates(), providers(), exceptions()];
     others.into_iter().chain(mutators).collect()
 }
 
@@ -232,6 +232,26 @@ fn sync_sets() -> Value {
         "syncsets",
         "Cluster",
         vec![Version { name: "v1alpha1", schema }],
+    )
+}
+
+fn providers() -> Value {
+    let spec = object(
+        "Whom policies and mutators ask, and how.",
+        json!({
+            "url": text("Where it is: `https://…`."),
+            "timeout": {"type": "integer", "description": "How many seconds an answer may take; without it, none comes in time."},
+            "caBundle": text("Who signed its certificate: PEM, in base64."),
+        }),
+    );
+    let schema = root("Somebody outside of the cluster who is asked for external data.", spec);
+    let version = |name| Version { name, schema: schema.clone() };
+    definition(
+        "externaldata.gatekeeper.sh",
+        "Provider",
+        "providers",
+        "Cluster",
+        vec![version("v1beta1"), version("v1alpha1")],
     )
 }
 

@@ -91,6 +91,7 @@ mod object;
 mod path;
 mod policy;
 mod program;
+mod query;
 #[cfg(feature = "regorus")]
 mod regorus;
 mod review;
@@ -156,6 +157,7 @@ pub use portcullis_yaml::lines as yaml_lines;
 pub use program::{
     ComparingCost, CoveredKind, CoveredPlace, EvaluationError, InventoryComparison, PolicyCoverage,
 };
+pub use query::{CelQuery, QueryAnswer, QueryInput, QuerySolution, ReachedStatement, RegoQuery, Tracing};
 pub use review::{AdmissionAnswer, AdmissionDenial, AdmissionMutation, Applicability};
 pub use review::{
     ConstraintResult, Elsewhere, ImpliedBy, Outcome, Position, Precision, Review, Verdict, Violation, Why,

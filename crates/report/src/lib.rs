@@ -21,6 +21,7 @@ mod covered;
 mod csv;
 pub mod destination;
 pub mod escape;
+pub mod eval;
 pub mod exceptions;
 mod exit;
 mod explained;

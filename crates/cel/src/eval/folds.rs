@@ -214,6 +214,7 @@ mod tests {
     use crate::ast::Ast;
     use crate::check::check;
     use crate::environment::Environment;
+    use crate::error::Fault;
     use crate::eval::{Machine, Room};
     use crate::parse::parse;
     use crate::plan::{Action, Plan, Shape, plan};
@@ -240,7 +241,7 @@ mod tests {
         let mut budget = Budget::new(limits, None);
         let room = Room::default();
         let mut machine = Machine::new(plan, &variables, &mut budget, &room, cost);
-        let result = machine.run().map(|value| format!("{value:?}")).map_err(|fault| fault.told());
+        let result = machine.run().map(|value| format!("{value:?}")).map_err(Fault::told);
         let cost = machine.cost();
         drop(machine);
         (format!("{result:?}"), cost, budget.steps(), budget.memory())
@@ -310,11 +311,11 @@ mod tests {
     fn most_macros_have_a_shape() {
         let shape = |text: &str| {
             let plan = planned(text).unwrap();
-            let shapes = plan.steps.iter().filter_map(|step| match &step.action {
+            let mut shapes = plan.steps.iter().rev().filter_map(|step| match &step.action {
                 Action::Fold(fold) => Some(fold.shape),
                 _ => None,
             });
-            shapes.last().unwrap()
+            shapes.next().unwrap()
         };
         assert!(matches!(shape("[1].exists(x, x == 1)"), Shape::Quantifier { is_any: true, .. }));
         assert!(matches!(shape("[1].all(x, x == 1)"), Shape::Quantifier { is_any: false, .. }));

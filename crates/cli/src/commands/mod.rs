@@ -5,6 +5,7 @@ mod baseline;
 mod bench;
 mod build;
 mod cluster;
+mod eval;
 mod evaluation;
 mod excluded;
 mod expand;
@@ -132,6 +133,7 @@ fn run(command: &mut Command) -> anyhow::Result<ExitStatus> {
             let jobs = lint.jobs;
             in_pool(jobs, || lint::run(lint))
         }
+        Command::Eval(args) => in_pool(None, || eval::run(args)),
         Command::Init(InitCommand::Policy(args)) => init::run(args),
         Command::Build(args) => in_pool(None, || build::run(args)),
         Command::Sync(SyncCommand::Test(args)) => in_pool(None, || sync::run(args)),

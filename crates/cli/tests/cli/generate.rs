@@ -57,7 +57,7 @@ fn crds_of_constraint_kinds_are_added() {
         .iter()
         .map(|crd| crd["metadata"]["name"].as_str().unwrap().to_owned())
         .collect();
-    assert_eq!(names.len(), 9 + crate::templates().len(), "{names:?}");
+    assert_eq!(names.len(), 10 + crate::templates().len(), "{names:?}");
     assert!(names.iter().any(|name| name == "privilegedcontainers.constraints.gatekeeper.sh"), "{names:?}");
 }
 

@@ -17,6 +17,7 @@ mod conftest;
 mod cross_check;
 mod deploy;
 mod engines;
+mod eval;
 mod expand;
 mod external_data;
 mod field;

@@ -68,7 +68,7 @@ impl ModuleData {
         tree.first()
     }
 
-    pub(super) fn to_value(&self) -> Value {
+    pub(crate) fn to_value(&self) -> Value {
         self.root.to_value()
     }
 }

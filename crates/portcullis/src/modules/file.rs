@@ -17,8 +17,8 @@ use super::rule::ModuleRuleKind;
 /// A file of Rego: its text, and the dialect it is written in.
 #[derive(Clone, Debug)]
 pub struct RegoFile {
-    pub(super) source: Arc<Source>,
-    pub(super) text: Text,
+    pub(crate) source: Arc<Source>,
+    pub(crate) text: Text,
 }
 
 impl RegoFile {

@@ -26,7 +26,8 @@ use crate::source::Location;
 use crate::value::Value;
 
 pub(crate) use cel::{
-    AnnotationAnswer, Asking, MutationForm, PolicyAnswer, PolicyDecision, PolicyProgram, PolicyView,
+    AnnotationAnswer, Asking, CelExpression, MutationForm, PolicyAnswer, PolicyDecision, PolicyProgram,
+    PolicyView,
 };
 use cel::{CelProgram, OfConstraint, OfReview};
 pub(crate) use coverage::conditions;

@@ -79,7 +79,15 @@ impl Program {
     /// Everything in the modules that OPA refuses and that needs all of them to be seen, with positions. Cost
     /// grows with their text, and with its square for bodies in the reverse order of what they need, up to a limit.
     pub fn compile(units: &[Unit<'_>], query: &Query<'_>) -> Result<Self, Vec<CompileError>> {
-        let (form, _, comparings) = lower(units, query, &[], Made::Indexed)?;
+        Self::compile_for(units, query, Made::Indexed)
+    }
+
+    /// As [`Program::compile`]; `made` says for what.
+    ///
+    /// # Errors
+    /// As of [`Program::compile`].
+    pub fn compile_for(units: &[Unit<'_>], query: &Query<'_>, made: Made) -> Result<Self, Vec<CompileError>> {
+        let (form, _, comparings) = lower(units, query, &[], made)?;
         Ok(Self::new(Arc::new(form), None, comparings))
     }
 

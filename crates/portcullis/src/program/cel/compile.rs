@@ -40,35 +40,10 @@ impl CelProgram {
     /// Compiles a template's CEL. All that is wrong with it comes back, with positions in the template's
     /// document.
     pub(in crate::program) fn compile(source: &CelSource, document: &Document) -> (Option<Self>, Vec<Error>) {
-        // Variables may also name the constraint.
-        let mut compiler = Compiler::new(document, environment().with_variable(PARAMS, Type::Dyn));
-        if let Some(error) = compiler.is_too_large("template", source.expressions()) {
-            return (None, vec![error]);
-        }
-        for (name, text) in GIVEN {
-            let compiled = portcullis_cel::Program::compile(text, &compiler.environment);
-            if let Ok(program) = compiled {
-                let result = program.result().clone();
-                compiler.add(name.into(), text, result, Some(program));
-            } else {
-                // It would be a defect; without them no template can be evaluated.
-                let message = format!("the variable `{name}` could not be made: please report this");
-                compiler.errors.push(Error::new(ErrorKind::Cel, message).at(document.location()));
-            }
-        }
-        for variable in &source.variables {
-            let name = variable.name.clone();
-            match compiler.compile(&variable.expression) {
-                Compiled::Sound(expression) => {
-                    let result = expression.program.result().clone();
-                    compiler.add(name, &expression.text.text, result, Some(expression.program));
-                }
-                // What reads it is not wrong for that.
-                Compiled::Tainted(result) => compiler.add(name, "", result, None),
-                Compiled::Wrong => compiler.add(name, "", Type::Dyn, None),
-            }
-        }
-        compiler.environment.remove_variable(PARAMS);
+        let mut compiler = match prepared(source, document) {
+            Ok(compiler) => compiler,
+            Err(error) => return (None, vec![error]),
+        };
         let environment = compiler.environment.clone();
         let bool_of =
             |compiler: &mut Compiler<'_>, text: &Text| compiler.compile_to(text, &environment, &[Type::Bool]);
@@ -105,31 +80,42 @@ impl CelProgram {
         if errors.iter().any(|error| error.severity() == Severity::Error) {
             return (None, errors);
         }
-        let (variables, known) = (compiler.all_variables(), compiler.known);
-        let mut reads: BTreeSet<(String, ObjectRead)> = BTreeSet::new();
-        let messages = validations.iter().filter_map(|validation| validation.message_expression.as_ref());
-        let all = match_conditions.iter().chain(validations.iter().map(|validation| &validation.expression));
-        for expression in all.chain(messages) {
-            reads.extend(reads_of(&variables, &known, &expression.program));
-        }
-        let reads = bounded(reads);
-        let used = used(&reads, Vec::new());
-        let told = Told::of_cel(used, source.expressions().map(|text| &*text.text));
-        let program = Self {
-            document: document.clone(),
-            levels: 1 + variables.iter().map(|variable| variable.levels).max().unwrap_or(0),
-            operations: source.expressions().count(),
-            numbers: sound(known),
-            variables,
-            variables_type: VARIABLES.into(),
-            match_conditions,
-            validations,
-            failure_policy: source.failure_policy,
-            told: Arc::new(told),
-            reads: reads.into_iter().collect(),
-        };
-        (Some(program), errors)
+        (Some(compiler.finish(source, match_conditions, validations)), errors)
     }
+}
+
+/// What compiles the expressions of a template: with its variables, of which mistakes are noted.
+pub(super) fn prepared<'d>(source: &CelSource, document: &'d Document) -> Result<Compiler<'d>, Error> {
+    // Variables may also name the constraint.
+    let mut compiler = Compiler::new(document, environment().with_variable(PARAMS, Type::Dyn));
+    if let Some(error) = compiler.is_too_large("template", source.expressions()) {
+        return Err(error);
+    }
+    for (name, text) in GIVEN {
+        let compiled = portcullis_cel::Program::compile(text, &compiler.environment);
+        if let Ok(program) = compiled {
+            let result = program.result().clone();
+            compiler.add(name.into(), text, result, Some(program));
+        } else {
+            // It would be a defect; without them no template can be evaluated.
+            let message = format!("the variable `{name}` could not be made: please report this");
+            compiler.errors.push(Error::new(ErrorKind::Cel, message).at(document.location()));
+        }
+    }
+    for variable in &source.variables {
+        let name = variable.name.clone();
+        match compiler.compile(&variable.expression) {
+            Compiled::Sound(expression) => {
+                let result = expression.program.result().clone();
+                compiler.add(name, &expression.text.text, result, Some(expression.program));
+            }
+            // What reads it is not wrong for that.
+            Compiled::Tainted(result) => compiler.add(name, "", result, None),
+            Compiled::Wrong => compiler.add(name, "", Type::Dyn, None),
+        }
+    }
+    compiler.environment.remove_variable(PARAMS);
+    Ok(compiler)
 }
 
 /// Compiles expressions that have variables in common.
@@ -164,6 +150,39 @@ impl<'d> Compiler<'d> {
             known: BTreeMap::new(),
             variables: Vec::new(),
             errors: Vec::new(),
+        }
+    }
+
+    /// The program of a template, when all of its expressions are compiled.
+    pub(super) fn finish(
+        mut self,
+        source: &CelSource,
+        match_conditions: Vec<Expression>,
+        validations: Vec<Validation>,
+    ) -> CelProgram {
+        let document = self.document;
+        let (variables, known) = (self.all_variables(), self.known);
+        let mut reads: BTreeSet<(String, ObjectRead)> = BTreeSet::new();
+        let messages = validations.iter().filter_map(|validation| validation.message_expression.as_ref());
+        let all = match_conditions.iter().chain(validations.iter().map(|validation| &validation.expression));
+        for expression in all.chain(messages) {
+            reads.extend(reads_of(&variables, &known, &expression.program));
+        }
+        let reads = bounded(reads);
+        let used = used(&reads, Vec::new());
+        let told = Told::of_cel(used, source.expressions().map(|text| &*text.text));
+        CelProgram {
+            document: document.clone(),
+            levels: 1 + variables.iter().map(|variable| variable.levels).max().unwrap_or(0),
+            operations: source.expressions().count(),
+            numbers: sound(known),
+            variables,
+            variables_type: VARIABLES.into(),
+            match_conditions,
+            validations,
+            failure_policy: source.failure_policy,
+            told: Arc::new(told),
+            reads: reads.into_iter().collect(),
         }
     }
 

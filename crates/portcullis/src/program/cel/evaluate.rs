@@ -23,14 +23,14 @@ use crate::api::cel::{FailurePolicy, PARAMS};
 use crate::value::Value;
 
 /// What all validations of a constraint may cost together, and then all their messages.
-const BUDGET: u64 = 1_000_000;
+pub(super) const BUDGET: u64 = 1_000_000;
 /// What its match conditions may cost.
 const MATCH_BUDGET: u64 = 2_500_000;
 /// Longest message that an expression may make.
 const LONGEST_MESSAGE: usize = 5 << 10;
 /// How many steps a constraint may take of what one in Rego may: the costs are what is meant to end an
 /// evaluation, and a step costs about 1.
-const STEPS: u64 = 5;
+pub(super) const STEPS: u64 = 5;
 
 /// So many names are looked through faster than they are sorted out later.
 const FEW: usize = 16;

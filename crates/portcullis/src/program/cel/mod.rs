@@ -9,6 +9,7 @@
 //!        \---------------\--------- variables, evaluated when they are read
 //! ```
 
+mod ask;
 mod compile;
 mod evaluate;
 mod kept;
@@ -26,6 +27,7 @@ use crate::api::cel::FailurePolicy;
 use crate::api::template::Text;
 use crate::document::Document;
 
+pub(crate) use ask::CelExpression;
 pub(crate) use evaluate::Asking;
 pub(crate) use kept::{OfConstraint, OfReview};
 pub(crate) use policy::{
