@@ -135,6 +135,14 @@ Examples:
 Exit codes: 0 no errors, 1 a policy is wrong (with `--deny-warnings`: or there is a warning), 2 a file could not be read, or there is
 no policy.";
 
+const DOCS_EXAMPLES: &str = "\
+Examples:
+  portcullis docs policies/ > POLICIES.md
+  portcullis docs policies/ -o html --output site/policies.html --title 'Our policies'
+  portcullis docs policies/ --output POLICIES.md --check          in CI: fails if the file is not what the policies say
+
+Exit codes: 0 it was written, or is as it should be, 1 `--check` found a difference, 2 a policy or a suite is broken; nothing is written then.";
+
 const EVAL_EXAMPLES: &str = "\
 Examples:
   portcullis eval violation -p template.yaml -p constraint.yaml -i pod.yaml
@@ -230,6 +238,9 @@ pub enum Command {
     Bench(Box<BenchArgs>),
     /// Look for mistakes in policies, without evaluating them.
     Lint(LintArgs),
+    /// Write a reference of policies: what each refuses, its parameters, an example, and what its suite shows.
+    #[command(after_help = DOCS_EXAMPLES)]
+    Docs(DocsArgs),
     /// Ask what a query in Rego, or an expression in CEL, is worth.
     #[command(after_help = EVAL_EXAMPLES)]
     Eval(EvalArgs),
@@ -280,6 +291,34 @@ impl Args {
             _ => None,
         }
     }
+}
+
+#[derive(Debug, clap::Args)]
+pub struct DocsArgs {
+    /// Folders and files with templates, constraints and suites.
+    #[arg(value_name = "PATH", required = true, value_hint = ValueHint::AnyPath)]
+    pub paths: Vec<PathBuf>,
+    /// What it is written in.
+    #[arg(short = 'o', long, value_enum, default_value = "markdown")]
+    pub form: DocsForm,
+    /// The file that is written; by default standard output.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+    /// What it is called.
+    #[arg(long, value_name = "TEXT", default_value = "Policies")]
+    pub title: String,
+    /// Write nothing; fail if the file is not what would be written.
+    #[arg(long, requires = "output")]
+    pub check: bool,
+}
+
+/// What a reference is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DocsForm {
+    /// Markdown.
+    Markdown,
+    /// One page that loads nothing.
+    Html,
 }
 
 /// `portcullis init`.

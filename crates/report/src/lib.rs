@@ -49,6 +49,7 @@ mod place;
 mod policy;
 pub mod policy_report;
 mod problem;
+pub mod reference;
 mod rows;
 mod sarif;
 pub mod sink;

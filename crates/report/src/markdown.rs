@@ -112,7 +112,7 @@ fn line(row: &Row<'_>) -> String {
 
 /// A text that is nothing but text: what a manifest or a policy says makes no link, no image, no mention of
 /// anybody and no row of a table.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in escape::line(text).chars() {
         match c {

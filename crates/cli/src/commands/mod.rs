@@ -5,6 +5,7 @@ mod baseline;
 mod bench;
 mod build;
 mod cluster;
+mod docs;
 mod eval;
 mod evaluation;
 mod excluded;
@@ -133,6 +134,7 @@ fn run(command: &mut Command) -> anyhow::Result<ExitStatus> {
             let jobs = lint.jobs;
             in_pool(jobs, || lint::run(lint))
         }
+        Command::Docs(args) => in_pool(None, || docs::run(args)),
         Command::Eval(args) => in_pool(None, || eval::run(args)),
         Command::Init(InitCommand::Policy(args)) => init::run(args),
         Command::Build(args) => in_pool(None, || build::run(args)),

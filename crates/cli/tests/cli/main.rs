@@ -33,6 +33,7 @@ mod mutate;
 mod oracle;
 mod pipelines;
 mod policy;
+mod reference;
 mod remote;
 mod repos;
 mod sarif;

@@ -25,6 +25,7 @@ mod coverage;
 mod findings;
 mod overview;
 mod page;
+pub(crate) mod reference;
 mod tables;
 mod texts;
 mod verify;
