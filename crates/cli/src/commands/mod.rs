@@ -16,6 +16,8 @@ mod inline;
 mod input;
 mod judging;
 mod lint;
+#[cfg(feature = "lsp")]
+mod lsp;
 mod mutants;
 mod mutate;
 mod mutated;
@@ -130,6 +132,12 @@ fn run(command: &mut Command) -> anyhow::Result<ExitStatus> {
             let _fetched = remote::fetch(&lint.remote, &mut [&mut lint.paths], false)?;
             let jobs = lint.jobs;
             in_pool(jobs, || lint::run(lint))
+        }
+        #[cfg(feature = "lsp")]
+        Command::Lsp(args) => lsp::run(args),
+        #[cfg(not(feature = "lsp"))]
+        Command::Lsp(_) => {
+            anyhow::bail!("this build of portcullis has no language server: build it with `--features lsp`")
         }
         Command::Build(args) => in_pool(None, || build::run(args)),
         Command::Sync(SyncCommand::Test(args)) => in_pool(None, || sync::run(args)),

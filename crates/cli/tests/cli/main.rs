@@ -27,6 +27,7 @@ mod generate;
 mod guides;
 mod inputs;
 mod lint;
+mod lsp;
 mod mutate;
 mod oracle;
 mod pipelines;
