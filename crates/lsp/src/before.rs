@@ -26,7 +26,9 @@ pub fn before(text: &str, offset: usize) -> Before {
         rest = left.strip_suffix('?').unwrap_or(left);
         // `a[x]["b"]` has a step for each pair of brackets.
         while let Some(left) = rest.strip_suffix(']') {
-            let Some(open) = left.rfind(['[', '\n']).filter(|open| left.get(*open..).is_some_and(|at| at.starts_with('[')))
+            let Some(open) = left
+                .rfind(['[', '\n'])
+                .filter(|open| left.get(*open..).is_some_and(|at| at.starts_with('[')))
             else {
                 return Before { steps: Vec::new(), partial };
             };
@@ -48,9 +50,9 @@ pub fn before(text: &str, offset: usize) -> Before {
 
 fn word_at_end(text: &str) -> &str {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let start = text.rfind(|c| !is_word(c)).map_or(0, |at| {
-        at + text.get(at..).and_then(|rest| rest.chars().next()).map_or(1, char::len_utf8)
-    });
+    let start = text
+        .rfind(|c| !is_word(c))
+        .map_or(0, |at| at + text.get(at..).and_then(|rest| rest.chars().next()).map_or(1, char::len_utf8));
     text.get(start..).unwrap_or_default()
 }
 
@@ -71,7 +73,15 @@ mod tests {
         check("input.parameters.", &[Some("input"), Some("parameters")], "");
         check(
             "f(input.review.object.spec.containers[_][\"a.b\"].im",
-            &[Some("input"), Some("review"), Some("object"), Some("spec"), Some("containers"), None, Some("a.b")],
+            &[
+                Some("input"),
+                Some("review"),
+                Some("object"),
+                Some("spec"),
+                Some("containers"),
+                None,
+                Some("a.b"),
+            ],
             "im",
         );
         check("object.?spec.", &[Some("object"), Some("spec")], "");

@@ -104,7 +104,9 @@ pub fn moved(range: &Range<usize>, edits: &[Edit]) -> Range<usize> {
             at.min(edit.range.start + edit.length)
         }
     };
-    let step = |range: Range<usize>, edit: &Edit| by(range.start, edit)..by(range.end, edit).max(by(range.start, edit));
+    let step = |range: Range<usize>, edit: &Edit| {
+        by(range.start, edit)..by(range.end, edit).max(by(range.start, edit))
+    };
     edits.iter().fold(range.clone(), step)
 }
 

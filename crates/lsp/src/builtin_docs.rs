@@ -45,7 +45,8 @@ mod tests {
 
     #[test]
     fn each_builtin_has_a_sentence_and_each_sentence_a_builtin() {
-        let named: Vec<&str> = TABLE.lines().filter_map(|line| line.split_once('|')).map(|(name, _)| name).collect();
+        let named: Vec<&str> =
+            TABLE.lines().filter_map(|line| line.split_once('|')).map(|(name, _)| name).collect();
         let known: Vec<&str> = builtins::all().map(|builtin| builtin.name).collect();
         assert_eq!(named, known);
         assert!(TABLE.lines().all(|line| line.ends_with('.') || line.ends_with('`') || line.ends_with(')')));

@@ -53,6 +53,8 @@ pub struct Policies {
     pub documents: Vec<Document>,
     /// What is wrong with them.
     pub errors: Vec<Error>,
+    /// What is wrong with the file that says how folders are read.
+    pub configuration: Vec<Error>,
     /// What was not read, and why, for people.
     pub cut: Vec<String>,
 }

@@ -119,7 +119,8 @@ fn root(module: &Module, name: &str, at: usize) -> Option<Path> {
     };
     let local = ids.filter(is_it).find_map(|id| bindings.path_of_local(id));
     local.or_else(|| {
-        let import = module.ast.imports.iter().find(|import| import.name().is_some_and(|own| own.text == name))?;
+        let import =
+            module.ast.imports.iter().find(|import| import.name().is_some_and(|own| own.text == name))?;
         Some(import.segments().into_iter().map(|step| Some(step.to_owned())).collect())
     })
 }
@@ -186,8 +187,10 @@ fn of_builtins(prefix: &str) -> Vec<Proposal> {
         .collect()
 }
 
-const KEYWORDS: &[&str] =
-    &["contains", "default", "else", "every", "false", "if", "import", "in", "not", "null", "package", "some", "true", "with"];
+const KEYWORDS: &[&str] = &[
+    "contains", "default", "else", "every", "false", "if", "import", "in", "not", "null", "package", "some",
+    "true", "with",
+];
 
 /// All names that are known at a place.
 fn names(program: &Program, module: &Module, at: &Before) -> Vec<Proposal> {
@@ -227,13 +230,17 @@ fn cel(index: &Index, entry: &Entry, at: &Before) -> Vec<Proposal> {
         (None, _) if at.steps.is_empty() => {
             let mut found: Vec<Proposal> = VARIABLES
                 .iter()
-                .filter(|(name, ..)| is_template || !["params", "variables"].contains(name) || *name == "variables")
+                .filter(|(name, ..)| {
+                    is_template || !["params", "variables"].contains(name) || *name == "variables"
+                })
                 .map(|(name, what)| Proposal::new(*name, Sort::Variable, *what))
                 .collect();
             found.extend(functions(false));
             found
         }
-        (Some("object" | "oldObject"), _) => object_fields(index, entry, at.steps.get(1..).unwrap_or_default()),
+        (Some("object" | "oldObject"), _) => {
+            object_fields(index, entry, at.steps.get(1..).unwrap_or_default())
+        }
         (Some("variables"), Some("anyObject")) => {
             object_fields(index, entry, at.steps.get(2..).unwrap_or_default())
         }
@@ -245,12 +252,17 @@ fn cel(index: &Index, entry: &Entry, at: &Before) -> Vec<Proposal> {
                 own.map(|(name, text)| Proposal::new(name, Sort::Variable, text)).collect();
             if is_template {
                 found.push(Proposal::new("params", Sort::Variable, "what the constraint gives"));
-                found.push(Proposal::new("anyObject", Sort::Variable, "the object, or the one that is deleted"));
+                found.push(Proposal::new(
+                    "anyObject",
+                    Sort::Variable,
+                    "the object, or the one that is deleted",
+                ));
             }
             found
         }
         (Some("request"), None) => {
-            let request = REVIEW.iter().filter(|(name, _)| !["object", "oldObject", "namespaceObject"].contains(name));
+            let request =
+                REVIEW.iter().filter(|(name, _)| !["object", "oldObject", "namespaceObject"].contains(name));
             request.map(|(name, what)| Proposal::new(*name, Sort::Field, *what)).collect()
         }
         _ => functions(true),

@@ -87,7 +87,10 @@ fn header(from: &mut impl BufRead) -> Result<Option<u64>, FramingError> {
         };
         if name.eq_ignore_ascii_case("content-length") {
             let read = value.parse().map_err(|_| {
-                FramingError::Header(format!("`Content-Length`: expected a number of bytes, found `{}`", shown(value)))
+                FramingError::Header(format!(
+                    "`Content-Length`: expected a number of bytes, found `{}`",
+                    shown(value)
+                ))
             });
             length = Some(read?);
         }

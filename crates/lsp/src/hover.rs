@@ -25,7 +25,9 @@ pub fn hover(index: &Index, spot: &Spot<'_>) -> Option<(String, Location)> {
         }
         Spot::Cel { entry, path, text, offset } => {
             let at = *offset as usize;
-            let one = cel::occurrences(text).into_iter().find(|one| (one.range.start..=one.range.end).contains(&at))?;
+            let one = cel::occurrences(text)
+                .into_iter()
+                .find(|one| (one.range.start..=one.range.end).contains(&at))?;
             let span = u32::try_from(one.range.start).ok()?..u32::try_from(one.range.end).ok()?;
             let location = entry.document.locate_part(path, span)?;
             Some((of_cel(index, entry, &one.symbol)?, location))
@@ -77,9 +79,8 @@ fn of_rego(index: &Index, entry: &Entry, program: &Program, symbol: &Symbol) -> 
                 comment = comment.or_else(|| comment_above(module, rule.span));
             }
             let comment = comment.map(|comment| format!("\n\n{comment}")).unwrap_or_default();
-            (!text.is_empty()).then(|| {
-                format!("```rego\n{text}```{comment}\n\nof package `{}`", package.join("."))
-            })
+            (!text.is_empty())
+                .then(|| format!("```rego\n{text}```{comment}\n\nof package `{}`", package.join(".")))
         }
         Symbol::Import { module, index } => {
             let import = program.modules.get(*module)?.ast.imports.get(*index)?;

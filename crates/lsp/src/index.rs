@@ -162,7 +162,8 @@ impl Index {
         for entry in self.entries() {
             let (Some(suite), Some(folder)) = (&entry.suite, entry.path.parent()) else { continue };
             for test in &suite.tests {
-                let named = test.policy.as_ref().map(|policy| without_detours(&folder.join(&*policy.template)));
+                let named =
+                    test.policy.as_ref().map(|policy| without_detours(&folder.join(&*policy.template)));
                 if named.as_deref() == Some(template) {
                     tests.push((folder.to_owned(), test));
                 }

@@ -172,6 +172,10 @@ impl All {
         let mut cut = policies.cut;
         let index = Index::of(&self.root, policies.documents);
         let mut notes: BTreeMap<PathBuf, Vec<Found>> = BTreeMap::new();
+        for note in policies.configuration.iter().filter_map(Note::of) {
+            let path = path_of(&self.root, note.location.file());
+            notes.entry(path).or_default().push(Found { note, is_wide: true });
+        }
         for error in &policies.errors {
             let Some(note) = Note::of(error) else { continue };
             let text = note.location.source().text();
@@ -218,6 +222,7 @@ fn key(note: &Note) -> (u32, u32, &str, &str) {
 
 /// What a panic says.
 pub fn reason(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    let text =
+        panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     text.unwrap_or("no reason is known").to_owned()
 }

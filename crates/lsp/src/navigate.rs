@@ -76,10 +76,14 @@ pub fn target(spot: &Spot<'_>) -> Option<(Target, Location)> {
         }
         Spot::Cel { entry, path, text, offset } => {
             let at = *offset as usize;
-            let one = cel::occurrences(text).into_iter().find(|one| (one.range.start..=one.range.end).contains(&at))?;
+            let one = cel::occurrences(text)
+                .into_iter()
+                .find(|one| (one.range.start..=one.range.end).contains(&at))?;
             let location = entry.document.locate_part(path, span(&one.range)?)?;
             let target = match one.symbol {
-                cel::Symbol::Parameter(path) => Target::Parameter { kind: entry.template()?.kind().to_owned(), path },
+                cel::Symbol::Parameter(path) => {
+                    Target::Parameter { kind: entry.template()?.kind().to_owned(), path }
+                }
                 cel::Symbol::Variable(name) => Target::Variable { document: identity(entry), name },
                 cel::Symbol::Object(_) | cel::Symbol::Function(_) => return None,
             };
@@ -181,7 +185,8 @@ pub fn places(index: &Index, target: &Target) -> Vec<Place> {
         }
         Target::Kind(kind) => {
             let of = FieldPath::root().child("spec").child("crd").child("spec").child("names").child("kind");
-            let templates = index.templates(kind).filter_map(|entry| Some((entry, entry.document.locate(&of)?)));
+            let templates =
+                index.templates(kind).filter_map(|entry| Some((entry, entry.document.locate(&of)?)));
             found.extend(templates.map(|(entry, location)| place(entry, location, true)));
             let of = FieldPath::root().child("kind");
             let used = index.constraints(kind).filter_map(|entry| Some((entry, entry.document.locate(&of)?)));
@@ -272,7 +277,8 @@ fn of_variable(entry: &Entry, name: &str) -> Vec<Place> {
     for text in texts(entry).iter().filter(|text| text.language == PolicyLanguage::Cel) {
         let field = text.path.parent().map(|parent| parent.child("name"));
         let is_variable = text.path.parent().and_then(|parent| parent.parent());
-        let is_variable = is_variable.is_some_and(|list| list.segments().last().and_then(key) == Some("variables"));
+        let is_variable =
+            is_variable.is_some_and(|list| list.segments().last().and_then(key) == Some("variables"));
         if let Some(field) = field.filter(|_| is_variable)
             && schema::at(&value, &field).and_then(Value::as_str) == Some(name)
         {
@@ -305,7 +311,8 @@ fn package_of(index: &Index, document: &(PathBuf, u32), module: usize, import: u
     let mut found = Vec::new();
     for entry in index.file(&document.0).iter().filter(|entry| identity(entry) == *document) {
         let Some(program) = program(entry) else { continue };
-        let Some(import) = program.modules.get(module).and_then(|module| module.ast.imports.get(import)) else {
+        let Some(import) = program.modules.get(module).and_then(|module| module.ast.imports.get(import))
+        else {
             continue;
         };
         let segments = import.segments();

@@ -59,7 +59,11 @@ pub fn may_rename(index: &Index, target: &Target) -> Result<(), Refused> {
         Target::Parameter { kind, path } => {
             let mut schemas = index.templates(kind).filter_map(Schema::of);
             let is_known = schemas.any(|schema| schema.path_of(path).is_some());
-            if is_known { Ok(()) } else { Err(Refused::NotYours("the schema of the template does not have it")) }
+            if is_known {
+                Ok(())
+            } else {
+                Err(Refused::NotYours("the schema of the template does not have it"))
+            }
         }
         Target::Rego { .. } | Target::Variable { .. } => Ok(()),
     }
@@ -87,7 +91,8 @@ pub fn rename(
     if let Target::Parameter { kind, path } = target {
         let parents = path.split_last().map(|(_, parents)| parents).unwrap_or_default();
         let schemas: Vec<Schema> = index.templates(kind).filter_map(Schema::of).collect();
-        let is_taken = schemas.iter().any(|schema| schema.below(parents).iter().any(|(name, _)| *name == new));
+        let is_taken =
+            schemas.iter().any(|schema| schema.below(parents).iter().any(|(name, _)| *name == new));
         if is_taken {
             return Err(Refused::Taken(new.to_owned()));
         }
@@ -162,7 +167,9 @@ fn required(index: &Index, kind: &str, path: &[Option<String>], new: &str, edits
     for entry in index.templates(kind) {
         let Some(schema) = Schema::of(entry) else { continue };
         let listed = schema.of_parameter(parents).and_then(|schema| schema.get("required"));
-        let (Some(listed), Some(at)) = (listed.and_then(serde_json::Value::as_array), schema.path_of(parents)) else {
+        let (Some(listed), Some(at)) =
+            (listed.and_then(serde_json::Value::as_array), schema.path_of(parents))
+        else {
             continue;
         };
         for (number, item) in listed.iter().enumerate() {
@@ -227,8 +234,11 @@ fn verify(
     }
     // A parameter is in files that are not edited, too, if it is only misspelt there; and a variable has no other place.
     if matches!(target, Target::Parameter { .. } | Target::Variable { .. }) {
-        let grave = |errors: &[Error]| errors.iter().filter(|error| error.severity() == Severity::Error).count();
-        if grave(&checks.part(after.0, after.1)) > grave(&checks.part(before.0, std::mem::take(&mut before.1))) {
+        let grave =
+            |errors: &[Error]| errors.iter().filter(|error| error.severity() == Severity::Error).count();
+        if grave(&checks.part(after.0, after.1))
+            > grave(&checks.part(before.0, std::mem::take(&mut before.1)))
+        {
             return Err(meaning("something would be wrong that is not wrong now"));
         }
     }

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use lsp_server::{ErrorCode, Request, RequestId};
 use lsp_types::{
     CodeActionParams, CodeLensParams, CompletionItemKind, CompletionParams, ExecuteCommandParams,
-    GotoDefinitionParams, HoverParams, Position, ReferenceParams, RenameParams, TextDocumentPositionParams, Uri,
+    GotoDefinitionParams, HoverParams, Position, ReferenceParams, RenameParams, TextDocumentPositionParams,
+    Uri,
 };
 use serde_json::{Value, json};
 
@@ -157,8 +158,7 @@ impl Session {
         let Some((target, location)) = self.spot(&at).and_then(|spot| target(&spot)) else {
             return Ok(Value::Null);
         };
-        may_rename(&self.index, &target)
-            .map_err(|why| Refusal(ErrorCode::RequestFailed, why.to_string()))?;
+        may_rename(&self.index, &target).map_err(|why| Refusal(ErrorCode::RequestFailed, why.to_string()))?;
         serde_json::to_value(self.span(&at.text, &unquoted(&at.text, bytes(&location))))
             .map_err(|error| Refusal(ErrorCode::InternalError, error.to_string()))
     }
@@ -283,7 +283,9 @@ impl Session {
     }
 
     fn offered(&self, path: &Path, offers: &[Offer], range: &Range<usize>) -> Value {
-        let Some(buffer) = self.open.get(path).and_then(|open| open.buffer.as_ref()) else { return json!([]) };
+        let Some(buffer) = self.open.get(path).and_then(|open| open.buffer.as_ref()) else {
+            return json!([]);
+        };
         let of_text = offers.iter().filter(|offer| *offer.source.text() == buffer.text);
         let here = of_text.filter(|offer| touches(&buffer.lines, &bytes(&offer.location), range));
         let each = here.map(|offer| {
@@ -317,7 +319,9 @@ impl Session {
         let text = |key: &str| given.get(key).and_then(Value::as_str).map(str::to_owned);
         let uri = text("uri").and_then(|uri| uri.parse::<Uri>().ok());
         let (Some(uri), Some(test)) = (uri, text("test")) else {
-            return Err(Refusal::of_params("expected `{uri, test, case}`, of which `case` may be left out".to_owned()));
+            return Err(Refusal::of_params(
+                "expected `{uri, test, case}`, of which `case` may be left out".to_owned(),
+            ));
         };
         let (path, case) = (Self::file_of(&uri), text("case"));
         self.job(Job::Run { id: id.clone(), path, test, case });

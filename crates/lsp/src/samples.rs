@@ -24,7 +24,9 @@ pub fn values(index: &Index, template: &Path, path: &[Option<String>]) -> Vec<(S
     let limits = Limits { source_bytes: BYTES, ..Limits::default() };
     let mut files: Vec<_> = Vec::new();
     for (folder, test) in index.tests_of(template) {
-        files.extend(test.cases.iter().map(|case| (without_detours(&folder.join(&*case.object)), case.object.clone())));
+        files.extend(
+            test.cases.iter().map(|case| (without_detours(&folder.join(&*case.object)), case.object.clone())),
+        );
     }
     files.sort();
     files.dedup();
@@ -34,7 +36,9 @@ pub fn values(index: &Index, template: &Path, path: &[Option<String>]) -> Vec<(S
     for (file, name) in files.into_iter().take(MOST) {
         for document in read_file(&InputFile::new(&file), &limits).0 {
             let value = document.to_json();
-            let request = value.get("request").filter(|_| value.get("kind").is_some_and(|kind| kind == "AdmissionReview"));
+            let request = value
+                .get("request")
+                .filter(|_| value.get("kind").is_some_and(|kind| kind == "AdmissionReview"));
             let object = match (request, root.as_deref()) {
                 (Some(request), Some(root)) => request.get(root),
                 (None, Some("object")) => Some(&value),
@@ -68,7 +72,9 @@ fn collect<'v>(value: &'v Value, path: &[Option<String>], found: &mut Vec<&'v Va
             }
         }
         (Some((None, rest)), Value::Array(items)) => items.iter().for_each(|item| collect(item, rest, found)),
-        (Some((None, rest)), Value::Object(fields)) => fields.values().for_each(|field| collect(field, rest, found)),
+        (Some((None, rest)), Value::Object(fields)) => {
+            fields.values().for_each(|field| collect(field, rest, found))
+        }
         _ => {}
     }
 }

@@ -26,7 +26,9 @@ impl Schema {
 
     /// What it says of a parameter, by its path; a step without a name is any element.
     pub fn of_parameter(&self, parameter: &[Option<String>]) -> Option<&Value> {
-        parameter.iter().try_fold(&self.value, |schema, step| below(schema, step.as_deref()).map(|(_, below)| below))
+        parameter
+            .iter()
+            .try_fold(&self.value, |schema, step| below(schema, step.as_deref()).map(|(_, below)| below))
     }
 
     /// The field of the document that describes a parameter.
@@ -129,9 +131,13 @@ mod tests {
             "limits": {"type": "object", "additionalProperties": {"type": "integer", "default": 3}},
         }});
         let schema = Schema { value, path: FieldPath::parse("spec.s").unwrap() };
-        let path = |steps: &[Option<&str>]| steps.iter().map(|step| step.map(str::to_owned)).collect::<Vec<_>>();
+        let path =
+            |steps: &[Option<&str>]| steps.iter().map(|step| step.map(str::to_owned)).collect::<Vec<_>>();
         let name = path(&[Some("repos"), None, Some("name")]);
-        assert_eq!(schema.path_of(&name).unwrap().to_string(), "spec.s.properties.repos.items.properties.name");
+        assert_eq!(
+            schema.path_of(&name).unwrap().to_string(),
+            "spec.s.properties.repos.items.properties.name"
+        );
         assert_eq!(type_of(schema.of_parameter(&path(&[Some("repos")])).unwrap()), "array of object");
         let limit = schema.of_parameter(&path(&[Some("limits"), Some("cpu")])).unwrap();
         assert!(described("cpu", limit).contains("default: `3`"));

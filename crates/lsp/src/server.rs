@@ -4,7 +4,7 @@ use std::io::{BufRead, Write};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lsp_server::Message;
 
@@ -93,9 +93,14 @@ fn answer(
     let mut session = Session::new(checks);
     let mut is_over = false;
     let mut doing = 0_usize;
+    // Since when nothing changed, and until when that is waited for.
+    let (mut changes, mut due) = (0, Instant::now());
     loop {
+        if session.changes() != changes {
+            (changes, due) = (session.changes(), Instant::now() + PAUSE);
+        }
         let next = if session.is_stale() {
-            match happening.recv_timeout(PAUSE) {
+            match happening.recv_timeout(due.saturating_duration_since(Instant::now())) {
                 Ok(event) => Some(event),
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return Ok(1),
@@ -140,7 +145,8 @@ fn answer(
                 doing += 1;
                 let _ = jobs.send(job);
             } else if let Some(id) = job.request() {
-                session.report(Report::Broken { id: Some(id.clone()), why: "too much is waiting".to_owned() });
+                session
+                    .report(Report::Broken { id: Some(id.clone()), why: "too much is waiting".to_owned() });
             }
         }
         for message in session.take_messages() {

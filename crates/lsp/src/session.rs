@@ -108,6 +108,7 @@ pub struct Session {
     /// Something changed since all was looked at, and whether somebody does that now.
     is_stale: bool,
     is_looking: bool,
+    changes: u64,
     /// What was told already.
     told: BTreeSet<String>,
     jobs: Vec<Job>,
@@ -131,6 +132,7 @@ impl Session {
             shown: BTreeMap::new(),
             is_stale: false,
             is_looking: false,
+            changes: 0,
             told: BTreeSet::new(),
             jobs: Vec::new(),
             out: Vec::new(),
@@ -161,14 +163,23 @@ impl Session {
         self.is_stale && !self.is_looking && self.stage == Stage::Running
     }
 
+    /// How often something changed: who waits for a pause begins anew.
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    fn touch(&mut self) {
+        self.is_stale = true;
+        self.changes += 1;
+    }
+
     /// Looks at all.
     pub fn look(&mut self) -> Job {
         (self.is_stale, self.is_looking) = (false, true);
         let is_file = |path: &&PathBuf| path.is_absolute();
         let known = self.open.iter().filter(|(path, open)| is_file(path) && open.buffer.is_some());
-        let open: BTreeMap<PathBuf, i32> = known
-            .filter_map(|(path, open)| Some((path.clone(), open.buffer.as_ref()?.version)))
-            .collect();
+        let open: BTreeMap<PathBuf, i32> =
+            known.filter_map(|(path, open)| Some((path.clone(), open.buffer.as_ref()?.version))).collect();
         let manifests = open.keys().filter(|path| self.has_objects(path)).cloned().collect();
         Job::All(All { root: self.root.clone(), folders: self.folders.clone(), open, manifests })
     }
@@ -203,7 +214,9 @@ impl Session {
 
     fn handle(&mut self, message: Message) {
         match (message, self.stage) {
-            (Message::Request(request), Stage::New) if request.method == "initialize" => self.initialize(request),
+            (Message::Request(request), Stage::New) if request.method == "initialize" => {
+                self.initialize(request)
+            }
             (Message::Request(request), Stage::New) => {
                 self.refuse(request.id, ErrorCode::ServerNotInitialized, "expected `initialize` first");
             }
@@ -218,7 +231,11 @@ impl Session {
                 _ => self.request(request),
             },
             (Message::Request(request), Stage::ShutDown | Stage::Ended(_)) => {
-                self.refuse(request.id, ErrorCode::InvalidRequest, "nothing comes after `shutdown` but `exit`");
+                self.refuse(
+                    request.id,
+                    ErrorCode::InvalidRequest,
+                    "nothing comes after `shutdown` but `exit`",
+                );
             }
             (Message::Notification(notification), stage) if notification.method == "exit" => {
                 self.stage = Stage::Ended(i32::from(stage != Stage::ShutDown));
@@ -254,7 +271,8 @@ impl Session {
 
     /// What a request or a notification says; otherwise what is wrong with it.
     pub(crate) fn params<T: DeserializeOwned>(params: Value) -> Result<T, String> {
-        serde_json::from_value(params).map_err(|error| format!("the parameters are not as they should be: {error}"))
+        serde_json::from_value(params)
+            .map_err(|error| format!("the parameters are not as they should be: {error}"))
     }
 
     fn initialize(&mut self, request: Request) {
@@ -267,7 +285,8 @@ impl Session {
         self.encoding = Encoding::chosen(offered.unwrap_or_default());
         let edits = capabilities.workspace.as_ref().and_then(|workspace| workspace.workspace_edit.as_ref());
         self.has_versions = edits.and_then(|edits| edits.document_changes).unwrap_or_default();
-        let watches = capabilities.workspace.as_ref().and_then(|workspace| workspace.did_change_watched_files);
+        let watches =
+            capabilities.workspace.as_ref().and_then(|workspace| workspace.did_change_watched_files);
         let watches = watches.and_then(|watched| watched.dynamic_registration).unwrap_or_default();
         let named = params.workspace_folders.unwrap_or_default().into_iter().map(|folder| folder.uri);
         let mut folders: Vec<PathBuf> = named.filter_map(|uri| path_of(&uri)).collect();
@@ -303,7 +322,9 @@ impl Session {
             }),
         );
         self.stage = Stage::Running;
-        self.is_stale = !self.folders.is_empty();
+        if !self.folders.is_empty() {
+            self.touch();
+        }
         if watches {
             self.asked += 1;
             let globs = ["yaml", "yml", "json"].map(|end| json!({"globPattern": format!("**/*.{end}")}));
@@ -323,8 +344,10 @@ impl Session {
             "textDocument/didOpen" => Self::params(params).map(|params| self.opened(params)),
             "textDocument/didChange" => Self::params(params).map(|params| self.changed(params)),
             "textDocument/didClose" => Self::params(params).map(|params| self.closed(&params)),
-            "textDocument/didSave" | "workspace/didChangeWatchedFiles" | "workspace/didChangeConfiguration" => {
-                self.is_stale = true;
+            "textDocument/didSave"
+            | "workspace/didChangeWatchedFiles"
+            | "workspace/didChangeConfiguration" => {
+                self.touch();
                 Ok(())
             }
             "workspace/didChangeWorkspaceFolders" => Self::params(params).map(|params| self.moved_in(params)),
@@ -363,7 +386,7 @@ impl Session {
             offers: None,
         };
         self.open.insert(path, open);
-        self.is_stale = true;
+        self.touch();
     }
 
     fn changed(&mut self, params: DidChangeTextDocumentParams) {
@@ -392,7 +415,7 @@ impl Session {
         }
         let Some(open) = self.open.get_mut(&path) else { return };
         (open.is_dirty, open.is_fresh, open.offers) = (true, false, None);
-        self.is_stale = true;
+        self.touch();
     }
 
     fn closed(&mut self, params: &DidCloseTextDocumentParams) {
@@ -404,18 +427,19 @@ impl Session {
         self.index.forget(&path);
         self.of_all.remove(&path);
         self.publish(&path, Some(&params.text_document.uri));
-        self.is_stale = true;
+        self.touch();
     }
 
     fn moved_in(&mut self, params: DidChangeWorkspaceFoldersParams) {
-        let gone: Vec<PathBuf> = params.event.removed.iter().filter_map(|folder| path_of(&folder.uri)).collect();
+        let gone: Vec<PathBuf> =
+            params.event.removed.iter().filter_map(|folder| path_of(&folder.uri)).collect();
         self.folders.retain(|folder| !gone.contains(folder));
         for folder in params.event.added.iter().filter_map(|folder| path_of(&folder.uri)) {
             if !self.folders.contains(&folder) {
                 self.folders.push(folder);
             }
         }
-        self.is_stale = true;
+        self.touch();
     }
 
     /// Looks at the texts that were changed, and says what is wrong with them. Called when no message waits: of several
@@ -424,10 +448,10 @@ impl Session {
         let dirty: Vec<PathBuf> =
             self.open.iter().filter(|(_, open)| open.is_dirty).map(|(path, _)| path.clone()).collect();
         for path in dirty {
-            let done = catch_unwind(AssertUnwindSafe(|| self.settle_one(&path)));
             if let Some(open) = self.open.get_mut(&path) {
                 open.is_dirty = false;
             }
+            let done = catch_unwind(AssertUnwindSafe(|| self.settle_one(&path)));
             if let Err(panic) = done {
                 self.broken(None, &reason(panic.as_ref()));
             }
@@ -475,7 +499,8 @@ impl Session {
             all.extend(self.index.beside(path, &entries));
             let errors = self.checks.part(all, problems);
             let here = |note: &Note| **note.location.file() == *name;
-            let found = errors.iter().filter(|error| !is_wide(error.kind()) || error.kind() == ErrorKind::Suite);
+            let found =
+                errors.iter().filter(|error| !is_wide(error.kind()) || error.kind() == ErrorKind::Suite);
             own = found.filter_map(Note::of).filter(here).map(|note| Said::of(&note, false)).collect();
         }
         self.index.put(path, entries);
@@ -488,6 +513,8 @@ impl Session {
     /// Says of a file all that there is to say.
     pub(crate) fn publish(&mut self, path: &Path, closed: Option<&Uri>) {
         let (uri, version, found) = match self.open.get(path) {
+            // It will be looked at before anything is sent.
+            Some(open) if open.is_dirty => return,
             Some(open) => {
                 let empty = Lines::of("");
                 let (text, lines, version) = match &open.buffer {
@@ -506,7 +533,10 @@ impl Session {
             }
         };
         let is_open = version.is_some();
-        if self.shown.get(path).map(Vec::as_slice).unwrap_or_default() == found && !is_open && closed.is_none() {
+        if self.shown.get(path).map(Vec::as_slice).unwrap_or_default() == found
+            && !is_open
+            && closed.is_none()
+        {
             return;
         }
         if found.is_empty() {
@@ -532,7 +562,9 @@ impl Session {
     pub fn report(&mut self, report: Report) {
         match report {
             Report::All { index, notes, cut, versions } => self.looked(index, notes, &cut, &versions),
-            Report::Fixes { id, path, version, range, offers } => self.fixed(id, &path, version, &range, offers),
+            Report::Fixes { id, path, version, range, offers } => {
+                self.fixed(id, &path, version, &range, offers)
+            }
             Report::Run { id, path, test, case, runs } => self.ran(id, &path, test, case, runs),
             Report::Broken { id, why } => {
                 self.is_looking &= id.is_some();
@@ -555,6 +587,7 @@ impl Session {
                 self.tell(2, text);
             }
         }
+        let mut is_behind = false;
         for (path, open) in &mut self.open {
             // The text may be another one than was looked at.
             self.index.put(path, former.file(path).to_vec());
@@ -564,8 +597,11 @@ impl Session {
                 open.of_all = found.iter().map(|found| Said::of(&found.note, found.is_wide)).collect();
                 open.is_fresh = true;
             } else {
-                self.is_stale = true;
+                is_behind = true;
             }
+        }
+        if is_behind {
+            self.touch();
         }
         let notes: BTreeMap<PathBuf, Vec<Note>> = notes
             .into_iter()

@@ -64,12 +64,18 @@ mod tests {
     #[cfg(unix)]
     fn paths_have_addresses_and_addresses_paths() {
         for path in ["/a/b.yaml", "/a b/ä#%41?.yaml", "/[x]/{y}^`|.yaml", "/c:/d.yaml"] {
-            assert_eq!(path_of(&uri_of(Path::new(path)).unwrap()).as_deref(), Some(Path::new(path)), "{path}");
+            assert_eq!(
+                path_of(&uri_of(Path::new(path)).unwrap()).as_deref(),
+                Some(Path::new(path)),
+                "{path}"
+            );
         }
         let of = |text: &str| path_of(&Uri::from_str(text).unwrap());
         assert_eq!(of("file:///a%20b/../c.yaml"), Some("/c.yaml".into()));
         assert_eq!(of("file://localhost/a.yaml"), Some("/a.yaml".into()));
-        for other in ["untitled:Untitled-1", "https://example.com/a.yaml", "file://host/a.yaml", "file:///%ff"] {
+        for other in
+            ["untitled:Untitled-1", "https://example.com/a.yaml", "file://host/a.yaml", "file:///%ff"]
+        {
             assert_eq!(of(other), None, "{other}");
         }
         assert_eq!(uri_of(Path::new("a.yaml")), None);

@@ -110,8 +110,8 @@ pub use analysis::Explanation;
 pub use analysis::{InventoryRead, Mutant, MutantKind};
 pub use api::{
     AdmissionPolicy, AdmissionPolicyBinding, AdmissionReview, Config, Constraint, ConstraintTemplate, Engine,
-    EngineChoice, ExclusionRule, ExpansionTemplate, Mutator, Operation, PolicyException, PolicyLanguage, PolicyText,
-    Process, Provider, RegoVersion, Resource, SyncSet, Unsupported, Uses, unsupported_kinds,
+    EngineChoice, ExclusionRule, ExpansionTemplate, Mutator, Operation, PolicyException, PolicyLanguage,
+    PolicyText, Process, Provider, RegoVersion, Resource, SyncSet, Unsupported, Uses, unsupported_kinds,
 };
 pub use decision::{Decision, Finding};
 pub use document::{DataForm, Document, Form};

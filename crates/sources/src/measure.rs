@@ -53,8 +53,7 @@ pub fn measure(folder: &Path, ignores: &Ignores, bounds: Bounds) -> Measured {
             continue;
         }
         measured.files += 1;
-        measured.bytes =
-            measured.bytes.saturating_add(entry.metadata().map_or(0, |metadata| metadata.len()));
+        measured.bytes = measured.bytes.saturating_add(entry.metadata().map_or(0, |metadata| metadata.len()));
         if measured.files > bounds.files || measured.bytes > bounds.bytes {
             return Measured { is_cut: true, ..measured };
         }

@@ -7,9 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
-use portcullis::{
-    Document, EnforcementAction, Error, ErrorKind, FixDecision, Limits, Severity, Unsupported,
-};
+use portcullis::{Document, EnforcementAction, Error, ErrorKind, FixDecision, Limits, Severity, Unsupported};
 use portcullis_lsp::{CaseRun, CaseStatus, Checks, Level, Note, Offer, Policies};
 use portcullis_report::verify::{Failure, Status};
 use portcullis_report::{self as report, ExitStatus, Finding, Problem, TestReport};
@@ -27,8 +25,11 @@ pub fn run(args: &LspArgs) -> anyhow::Result<ExitStatus> {
         .stack_size(super::STACK_BYTES)
         .build()
         .context("the threads to work with could not be started")?;
-    let bounds =
-        Bounds { entries: args.max_files.saturating_mul(10), files: args.max_files, bytes: args.max_total as u64 };
+    let bounds = Bounds {
+        entries: args.max_files.saturating_mul(10),
+        files: args.max_files,
+        bytes: args.max_total as u64,
+    };
     let state = Mutex::new(State { lint: Arc::new(lint_args(&[])?), roots: Vec::new() });
     let commands = Arc::new(Commands { pool, bounds, state });
     let code = portcullis_lsp::serve(BufReader::new(std::io::stdin()), std::io::stdout(), commands)
@@ -110,7 +111,8 @@ impl Commands {
                 whole.push(folder);
             }
         }
-        let is_apart = |path: &&PathBuf| path.is_file() && !whole.iter().any(|folder| path.starts_with(folder));
+        let is_apart =
+            |path: &&PathBuf| path.is_file() && !whole.iter().any(|folder| path.starts_with(folder));
         roots.extend(open.iter().filter(is_apart).map(|path| short(path)));
         (roots, cut)
     }
@@ -197,7 +199,7 @@ impl Checks for Commands {
     }
 
     fn policies(&self, folders: &[PathBuf], open: &[PathBuf]) -> Policies {
-        let (mut errors, mut cut) = (Vec::new(), Vec::new());
+        let (mut configuration, mut cut) = (Vec::new(), Vec::new());
         // The paths are known when it is known what is left out.
         let args = match parsed("lint", &[], &[PathBuf::from(".")]).map(|args| args.command) {
             Ok(Command::Lint(args)) => Some(args),
@@ -206,7 +208,7 @@ impl Checks for Commands {
                 // Without a place nothing shows it.
                 let told = found.iter().filter(|error| error.location().is_none());
                 cut.extend(told.map(|error| format!("the configuration is not used: {error}")));
-                errors.extend(found);
+                configuration = found;
                 None
             }
         };
@@ -218,17 +220,17 @@ impl Checks for Commands {
         let args = Arc::new(args);
         *self.state() = State { lint: args.clone(), roots };
         if args.paths.is_empty() {
-            return Policies { documents: Vec::new(), errors, cut };
+            return Policies { configuration, cut, ..Policies::default() };
         }
         let (documents, found) = self.pool.install(|| {
             let loaded = lint::load(&args);
             let documents = loaded.documents.clone();
             (documents, lint::judge(loaded, &args, lint::Breadth::All).problems)
         });
-        errors.extend(Unsupported::allowed(args.allow_unsupported).judge(found));
+        let mut errors = Unsupported::allowed(args.allow_unsupported).judge(found);
         errors.sort();
         errors.dedup();
-        Policies { documents, errors, cut }
+        Policies { documents, errors, configuration, cut }
     }
 
     fn part(&self, documents: Vec<Document>, problems: Vec<Error>) -> Vec<Error> {
@@ -259,7 +261,8 @@ impl Checks for Commands {
             for (policy, one) in &fixed.each {
                 let Some(fix) = &one.fix else { continue };
                 let is_it = |finding: &&Finding| {
-                    (finding.ordinal, finding.policy, finding.implied.is_none()) == (fixed.ordinal, *policy, true)
+                    (finding.ordinal, finding.policy, finding.implied.is_none())
+                        == (fixed.ordinal, *policy, true)
                         && finding.message == one.message
                 };
                 let note = report.findings.iter().find(is_it).and_then(|finding| note_of(&report, finding));

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use portcullis_rego_syntax::ast::{BinaryOp, Expr, ExprKind, Import, Module as Ast, Statement, StatementKind};
+use portcullis_rego_syntax::ast::{
+    BinaryOp, Expr, ExprKind, Import, Module as Ast, Statement, StatementKind,
+};
 use portcullis_rego_syntax::resolve::LocalId;
 use portcullis_rego_syntax::visit::{self, Visitor};
 use portcullis_rego_syntax::{Names, Resolution, Span};

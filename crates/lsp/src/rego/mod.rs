@@ -59,7 +59,8 @@ impl Program {
             return None;
         }
         let mut rules: BTreeMap<Vec<String>, Vec<(usize, String)>> = BTreeMap::new();
-        let package = |ast: &Ast| -> Vec<String> { ast.package_path().into_iter().map(str::to_owned).collect() };
+        let package =
+            |ast: &Ast| -> Vec<String> { ast.package_path().into_iter().map(str::to_owned).collect() };
         for (number, (_, parsed)) in parsed.iter().enumerate() {
             let names = parsed.module.rules.iter().map(|rule| (number, rule.name().to_owned()));
             rules.entry(package(&parsed.module)).or_default().extend(names);
@@ -88,8 +89,12 @@ impl Program {
 
     /// The name at a byte of a module: the shortest one, behind whose last character counts, too.
     pub fn at(&self, module: usize, offset: u32) -> Option<&Occurrence> {
-        let is_it = |one: &&Occurrence| one.module == module && (one.span.start..=one.span.end).contains(&offset);
-        self.occurrences.iter().filter(is_it).min_by_key(|one| (one.span.end - one.span.start, one.span.start))
+        let is_it =
+            |one: &&Occurrence| one.module == module && (one.span.start..=one.span.end).contains(&offset);
+        self.occurrences
+            .iter()
+            .filter(is_it)
+            .min_by_key(|one| (one.span.end - one.span.start, one.span.start))
     }
 
     /// All places that mean the same.
@@ -98,15 +103,21 @@ impl Program {
     }
 
     /// The rules of a package that are called so, with their modules.
-    pub fn rules<'p>(&'p self, package: &'p [String], name: &'p str) -> impl Iterator<Item = (usize, &'p Rule)> {
+    pub fn rules<'p>(
+        &'p self,
+        package: &'p [String],
+        name: &'p str,
+    ) -> impl Iterator<Item = (usize, &'p Rule)> {
         let of_package = self.modules.iter().enumerate().filter(move |(_, module)| module.package == package);
-        of_package.flat_map(move |(number, module)| module.ast.rules_named(name).map(move |rule| (number, rule)))
+        of_package
+            .flat_map(move |(number, module)| module.ast.rules_named(name).map(move |rule| (number, rule)))
     }
 
     /// The names of the rules of a package, each once.
     pub fn names_in(&self, package: &[String]) -> Vec<&str> {
         let modules = self.modules.iter().filter(|module| module.package == package);
-        let mut names: Vec<&str> = modules.flat_map(|module| module.ast.rules.iter().map(Rule::name)).collect();
+        let mut names: Vec<&str> =
+            modules.flat_map(|module| module.ast.rules.iter().map(Rule::name)).collect();
         names.sort_unstable();
         names.dedup();
         names

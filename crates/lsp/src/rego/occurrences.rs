@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use portcullis_rego_syntax::ast::{Clause, Expr, ExprKind, Import, RefArgKind, Rule, Statement, StatementKind};
+use portcullis_rego_syntax::ast::{
+    Clause, Expr, ExprKind, Import, RefArgKind, Rule, Statement, StatementKind,
+};
 use portcullis_rego_syntax::resolve::LocalId;
 use portcullis_rego_syntax::visit::{self, Visitor};
 use portcullis_rego_syntax::{Resolution, Span};
@@ -127,7 +129,9 @@ impl<'m> Collector<'m> {
     fn rule_of(&self, path: &[Option<&str>]) -> Option<(Symbol, usize)> {
         let known: Vec<&str> = path.iter().map_while(|step| *step).collect();
         let below = known.strip_prefix(&["data"])?;
-        let is_of = |package: &&&[String]| package.iter().map(String::as_str).eq(below.iter().copied().take(package.len()));
+        let is_of = |package: &&&[String]| {
+            package.iter().map(String::as_str).eq(below.iter().copied().take(package.len()))
+        };
         let package = self.packages.iter().filter(is_of).max_by_key(|package| package.len())?;
         let name = *below.get(package.len())?;
         let mut of_package = self.modules.iter().filter(|module| module.package == *package);
@@ -203,7 +207,10 @@ impl<'m> Collector<'m> {
                     self.add(head.span, self.symbol_of_import(index, import), false);
                 }
             }
-            Resolution::Input | Resolution::Data | Resolution::Wildcard | Resolution::Builtin
+            Resolution::Input
+            | Resolution::Data
+            | Resolution::Wildcard
+            | Resolution::Builtin
             | Resolution::Unresolved => {}
         }
         let Some(reference) = expr.as_ref() else { return };
@@ -213,7 +220,9 @@ impl<'m> Collector<'m> {
             path.push(arg.as_str().map(str::to_owned));
             let span = match &arg.kind {
                 RefArgKind::Dot(name) => name.span,
-                RefArgKind::Bracket(index) if index.as_string().is_some() => inside(index.span, &self.module.text),
+                RefArgKind::Bracket(index) if index.as_string().is_some() => {
+                    inside(index.span, &self.module.text)
+                }
                 RefArgKind::Bracket(_) => continue,
             };
             let is_of = |root: &str| path.first().is_some_and(|first| first.as_deref() == Some(root));

@@ -65,7 +65,8 @@ fn literal_offset(source: &str, decoded: &str, inside: usize) -> Option<usize> {
         line => decoded.match_indices('\n').nth(line - 1)?.0 + 1,
     };
     let length = decoded.get(start..)?.split('\n').next().map_or(0, str::len);
-    let column = if is_blank { column.saturating_sub(indentation) } else { column.checked_sub(indentation)? };
+    let column =
+        if is_blank { column.saturating_sub(indentation) } else { column.checked_sub(indentation)? };
     Some(start + column.min(length))
 }
 
