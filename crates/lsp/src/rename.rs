@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use portcullis::{Document, Error, Limits, Severity, Source};
+use portcullis_rego_syntax::builtins::is_builtin;
 
 use crate::checks::Checks;
 use crate::index::{Entry, Index};
@@ -87,6 +88,9 @@ pub fn rename(
         && new.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     if !is_name {
         return Err(Refused::NoName(new.to_owned()));
+    }
+    if matches!(target, Target::Rego { .. }) && is_builtin(new) {
+        return Err(Refused::Taken(new.to_owned()));
     }
     if let Target::Parameter { kind, path } = target {
         let parents = path.split_last().map(|(_, parents)| parents).unwrap_or_default();
