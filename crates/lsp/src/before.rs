@@ -58,6 +58,8 @@ fn word_at_end(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::string_slice, reason = "a test panics when it fails")]
+
     use super::*;
 
     #[track_caller]

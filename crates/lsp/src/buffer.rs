@@ -112,6 +112,8 @@ pub fn moved(range: &Range<usize>, edits: &[Edit]) -> Range<usize> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::string_slice, reason = "a test panics when it fails")]
+
     use super::*;
     use lsp_types::{Position, Range};
     use proptest::prelude::*;

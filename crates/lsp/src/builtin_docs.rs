@@ -1,5 +1,7 @@
 //! What builtins of Rego do, in a sentence each: one line of `builtin_docs.txt` for each row of the table of builtins.
 
+use std::fmt::Write as _;
+
 use portcullis_rego_syntax::builtins::{self, Answered, Builtin};
 
 const TABLE: &str = include_str!("builtin_docs.txt");
@@ -22,11 +24,11 @@ pub fn described(name: &str) -> Option<String> {
         text.push_str(sentence);
     }
     if let Some(replacement) = builtin.replacement {
-        text.push_str(&format!("\n\nRego v1 does not have it: write {replacement}."));
+        let _ = write!(text, "\n\nRego v1 does not have it: write {replacement}.");
     }
     if let Answered::Missing(why) = builtin.answered {
         let why = why.map(|why| format!(": {why}")).unwrap_or_default();
-        text.push_str(&format!("\n\nA policy that calls it is refused{why}."));
+        let _ = write!(text, "\n\nA policy that calls it is refused{why}.");
     }
     Some(text)
 }

@@ -1,6 +1,7 @@
 //! What the server does not decide: what is wrong with policies and manifests, how a manifest is fixed, what comes of a
 //! case of a suite. The program that links this crate says so, by the same code as its commands.
 
+use std::fmt::Write as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -96,10 +97,10 @@ impl Note {
         };
         let mut message = error.message().to_owned();
         if let Some(path) = error.path().filter(|path| !path.is_root()) {
-            message.push_str(&format!(" (at `{path}`)"));
+            let _ = write!(message, " (at `{path}`)");
         }
         if let Some(help) = error.help() {
-            message.push_str(&format!("\n{help}"));
+            let _ = write!(message, "\n{help}");
         }
         Some(Self { location, level, code: error.kind().code().to_owned(), message })
     }

@@ -131,7 +131,7 @@ fn rule_at(module: &Module, at: usize) -> Option<&Rule> {
 }
 
 fn dotted(steps: &[Option<String>]) -> String {
-    steps.iter().map(|step| format!("{}.", step.as_deref().unwrap_or("_"))).collect()
+    steps.iter().flat_map(|step| [step.as_deref().unwrap_or("_"), "."]).collect()
 }
 
 fn parameters(entry: &Entry, path: &[Option<String>]) -> Vec<Proposal> {
@@ -326,8 +326,8 @@ pub fn constraint_keys(index: &Index, text: &str, offset: usize) -> Option<(Vec<
         }
     }
     let kind = kind.or_else(|| {
-        let behind = text.get(offset..)?.lines().take_while(|line| !line.starts_with("---"));
-        behind.filter_map(|line| line.strip_prefix("kind:")).next().map(|kind| kind.trim().to_owned())
+        let mut behind = text.get(offset..)?.lines().take_while(|line| !line.starts_with("---"));
+        behind.find_map(|line| line.strip_prefix("kind:")).map(|kind| kind.trim().to_owned())
     })?;
     path.reverse();
     let below = path.strip_prefix(&[Some("spec".to_owned()), Some("parameters".to_owned())])?;

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use lsp_server::RequestId;
 use portcullis::{ErrorKind, Severity};
@@ -53,6 +55,17 @@ pub struct All {
     pub open: BTreeMap<PathBuf, i32>,
     /// Those of them that are to be judged.
     pub manifests: Vec<PathBuf>,
+    /// When.
+    pub moment: Moment,
+}
+
+/// How often something had changed when it was asked for, and how often by now.
+#[derive(Debug)]
+pub struct Moment {
+    /// Then.
+    pub of: u64,
+    /// Now.
+    pub now: Arc<AtomicU64>,
 }
 
 /// A note, and whether it rests on more than the file that it is in and what belongs to it.
@@ -78,6 +91,8 @@ pub enum Report {
         /// The versions that were looked at.
         versions: BTreeMap<PathBuf, i32>,
     },
+    /// Something changed while all was looked at: it was given up.
+    OutOfDate,
     /// How findings go.
     Fixes {
         /// The request.
@@ -169,6 +184,9 @@ impl All {
     fn done(self, checks: &dyn Checks) -> Report {
         let open: Vec<PathBuf> = self.open.keys().cloned().collect();
         let policies = checks.policies(&self.folders, &open);
+        if self.moment.of != self.moment.now.load(Ordering::Relaxed) {
+            return Report::OutOfDate;
+        }
         let mut cut = policies.cut;
         let index = Index::of(&self.root, policies.documents);
         let mut notes: BTreeMap<PathBuf, Vec<Found>> = BTreeMap::new();

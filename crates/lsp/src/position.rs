@@ -119,6 +119,8 @@ fn clamp(number: usize) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::string_slice, reason = "a test panics when it fails")]
+
     use super::*;
     use proptest::prelude::*;
 

@@ -24,7 +24,7 @@ use crate::navigate::{Place, definitions, places, target};
 use crate::position::Lines;
 use crate::publish::Said;
 use crate::rename::{Edits, may_rename, rename};
-use crate::session::{RUN, Session};
+use crate::session::{Open, RUN, Session};
 use crate::spot::{Spot, spot};
 use crate::uri::uri_of;
 
@@ -292,7 +292,7 @@ impl Session {
             let edit = crate::rename::Edit { range: offer.range.clone(), new: offer.new.clone() };
             let edits = Edits::from([(path.to_owned(), vec![edit])]);
             let is_about = |said: &&Said| said.message == offer.message;
-            let said = self.open.get(path).map(|open| open.said()).unwrap_or_default();
+            let said = self.open.get(path).map(Open::said).unwrap_or_default();
             let about: Vec<_> = said
                 .iter()
                 .filter(is_about)

@@ -73,7 +73,7 @@ fn collect<'v>(value: &'v Value, path: &[Option<String>], found: &mut Vec<&'v Va
         }
         (Some((None, rest)), Value::Array(items)) => items.iter().for_each(|item| collect(item, rest, found)),
         (Some((None, rest)), Value::Object(fields)) => {
-            fields.values().for_each(|field| collect(field, rest, found))
+            fields.values().for_each(|field| collect(field, rest, found));
         }
         _ => {}
     }

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use lsp_server::{ErrorCode, Message, Notification, Request, RequestId, Response};
 use lsp_types::{
@@ -24,7 +25,7 @@ use serde_json::{Value, json};
 use crate::buffer::{Buffer, moved};
 use crate::checks::{Checks, Level, Note, Offer};
 use crate::index::{Entry, Index, name_of};
-use crate::jobs::{All, Found, Job, Report, is_wide, reason};
+use crate::jobs::{All, Found, Job, Moment, Report, is_wide, reason};
 use crate::position::{Encoding, Lines};
 use crate::publish::{Said, diagnostics};
 use crate::uri::{path_of, uri_of};
@@ -108,7 +109,8 @@ pub struct Session {
     /// Something changed since all was looked at, and whether somebody does that now.
     is_stale: bool,
     is_looking: bool,
-    changes: u64,
+    /// Shared with who looks: what is looked at may be out of date meanwhile.
+    changes: Arc<AtomicU64>,
     /// What was told already.
     told: BTreeSet<String>,
     jobs: Vec<Job>,
@@ -132,7 +134,7 @@ impl Session {
             shown: BTreeMap::new(),
             is_stale: false,
             is_looking: false,
-            changes: 0,
+            changes: Arc::default(),
             told: BTreeSet::new(),
             jobs: Vec::new(),
             out: Vec::new(),
@@ -165,12 +167,12 @@ impl Session {
 
     /// How often something changed: who waits for a pause begins anew.
     pub fn changes(&self) -> u64 {
-        self.changes
+        self.changes.load(Ordering::Relaxed)
     }
 
     fn touch(&mut self) {
         self.is_stale = true;
-        self.changes += 1;
+        self.changes.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Looks at all.
@@ -181,7 +183,8 @@ impl Session {
         let open: BTreeMap<PathBuf, i32> =
             known.filter_map(|(path, open)| Some((path.clone(), open.buffer.as_ref()?.version))).collect();
         let manifests = open.keys().filter(|path| self.has_objects(path)).cloned().collect();
-        Job::All(All { root: self.root.clone(), folders: self.folders.clone(), open, manifests })
+        let moment = Moment { of: self.changes(), now: self.changes.clone() };
+        Job::All(All { root: self.root.clone(), folders: self.folders.clone(), open, manifests, moment })
     }
 
     /// Whether a file has objects that policies may judge.
@@ -215,7 +218,7 @@ impl Session {
     fn handle(&mut self, message: Message) {
         match (message, self.stage) {
             (Message::Request(request), Stage::New) if request.method == "initialize" => {
-                self.initialize(request)
+                self.initialize(request);
             }
             (Message::Request(request), Stage::New) => {
                 self.refuse(request.id, ErrorCode::ServerNotInitialized, "expected `initialize` first");
@@ -563,9 +566,13 @@ impl Session {
         match report {
             Report::All { index, notes, cut, versions } => self.looked(index, notes, &cut, &versions),
             Report::Fixes { id, path, version, range, offers } => {
-                self.fixed(id, &path, version, &range, offers)
+                self.fixed(id, &path, version, &range, offers);
             }
             Report::Run { id, path, test, case, runs } => self.ran(id, &path, test, case, runs),
+            Report::OutOfDate => {
+                self.is_looking = false;
+                self.touch();
+            }
             Report::Broken { id, why } => {
                 self.is_looking &= id.is_some();
                 self.broken(id, &why);

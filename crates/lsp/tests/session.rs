@@ -153,7 +153,7 @@ impl Editor {
         let id = RequestId::from(self.number);
         self.session.message(Message::Request(Request { id, method: method.to_owned(), params }));
         self.take();
-        let answer = self.seen.iter().find(|message| message["id"] == self.number).expect("an answer");
+        let answer = self.seen.iter().find(|message| message["id"] == self.number).unwrap();
         answer.get("error").map_or_else(|| Ok(answer["result"].clone()), |error| Err(error.clone()))
     }
 
@@ -171,7 +171,7 @@ impl Editor {
 
     /// Asks at a mark in a text.
     fn at(&mut self, method: &str, text: &str, more: Value) -> Result<Value, Value> {
-        let offset = text.find('‸').expect("a mark");
+        let offset = text.find('‸').unwrap();
         let clean = text.replacen('‸', "", 1);
         self.open("a.yaml", &clean);
         let before = &clean[..offset];
@@ -384,6 +384,22 @@ fn of_many_versions_the_last_one_is_looked_at() {
     // All is looked at once, too, and not again while somebody does.
     assert!(editor.session.is_stale());
     let Job::All(_) = editor.session.look() else { panic!("all is to be looked at") };
+    assert!(!editor.session.is_stale());
+}
+
+#[test]
+fn what_is_out_of_date_is_given_up_and_looked_at_again() {
+    let mut editor = Editor::new();
+    editor.open("a.yaml", REGO);
+    let job = editor.session.look();
+    editor.open("b.yaml", REGO);
+    let report = job.run(editor.core.as_ref());
+    assert!(matches!(report, portcullis_lsp::Report::OutOfDate), "{report:?}");
+    editor.session.report(report);
+    assert!(editor.session.is_stale());
+    let report = editor.session.look().run(editor.core.as_ref());
+    assert!(matches!(report, portcullis_lsp::Report::All { .. }), "{report:?}");
+    editor.session.report(report);
     assert!(!editor.session.is_stale());
 }
 

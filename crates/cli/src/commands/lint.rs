@@ -75,6 +75,7 @@ pub enum Breadth {
     /// All that there is, and the samples of suites in both languages of a template.
     All,
     /// What takes no evaluation.
+    #[cfg(feature = "lsp")]
     Quick,
 }
 
@@ -135,6 +136,7 @@ pub struct Loaded {
     /// The files that hold suites.
     suites: Vec<PathBuf>,
     /// All of them.
+    #[cfg(feature = "lsp")]
     pub documents: Vec<Document>,
 }
 
@@ -229,6 +231,7 @@ impl Loaded {
                 self.policies.extend(resource);
             }
         }
+        #[cfg(feature = "lsp")]
         self.documents.extend(input.documents);
         suites
     }

@@ -21,17 +21,18 @@ use crate::config_file::{self, Refused};
 pub fn run(args: &LspArgs) -> anyhow::Result<ExitStatus> {
     // It belongs to the editor, and is nothing to judge.
     read::take_stdin();
-    let pool = rayon::ThreadPoolBuilder::new()
-        .stack_size(super::STACK_BYTES)
-        .build()
-        .context("the threads to work with could not be started")?;
+    let threads = |number| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(number).stack_size(super::STACK_BYTES).build();
+        pool.context("the threads to work with could not be started")
+    };
+    let (pool, typing) = (threads(0)?, threads(1)?);
     let bounds = Bounds {
         entries: args.max_files.saturating_mul(10),
         files: args.max_files,
         bytes: args.max_total as u64,
     };
     let state = Mutex::new(State { lint: Arc::new(lint_args(&[])?), roots: Vec::new() });
-    let commands = Arc::new(Commands { pool, bounds, state });
+    let commands = Arc::new(Commands { pool, typing, bounds, state });
     let code = portcullis_lsp::serve(BufReader::new(std::io::stdin()), std::io::stdout(), commands)
         .context("the editor does not read what it is told")?;
     Ok(if code == 0 { ExitStatus::Success } else { ExitStatus::Error })
@@ -39,6 +40,8 @@ pub fn run(args: &LspArgs) -> anyhow::Result<ExitStatus> {
 
 struct Commands {
     pool: rayon::ThreadPool,
+    /// For what a keystroke waits for: it does not stand behind what takes longer.
+    typing: rayon::ThreadPool,
     bounds: Bounds,
     state: Mutex<State>,
 }
@@ -235,7 +238,7 @@ impl Checks for Commands {
 
     fn part(&self, documents: Vec<Document>, problems: Vec<Error>) -> Vec<Error> {
         let args = self.state().lint.clone();
-        let found = self.pool.install(|| {
+        let found = self.typing.install(|| {
             let mut loaded = lint::Loaded::default();
             loaded.add(Input { documents, problems, ..Input::default() });
             lint::judge(loaded, &args, lint::Breadth::Quick).problems

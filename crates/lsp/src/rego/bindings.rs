@@ -9,7 +9,7 @@ use portcullis_rego_syntax::resolve::LocalId;
 use portcullis_rego_syntax::visit::{self, Visitor};
 use portcullis_rego_syntax::{Names, Resolution, Span};
 
-use super::{Path, steps};
+use super::Path;
 
 /// Variables that stand for variables are followed this far.
 const LONGEST_CHAIN: usize = 16;
@@ -62,10 +62,9 @@ impl<'m> Bindings<'m> {
                 }
                 _ => None,
             },
-            ExprKind::Ref(_) => {
-                let (head, steps) = steps(expr)?;
-                let mut path = self.within(head, left)?;
-                path.extend(steps.into_iter().map(|(name, _)| name.map(str::to_owned)));
+            ExprKind::Ref(reference) => {
+                let mut path = self.within(&reference.head, left)?;
+                path.extend(reference.args.iter().map(|arg| arg.as_str().map(str::to_owned)));
                 Some(path)
             }
             _ => None,

@@ -10,7 +10,7 @@ mod occurrences;
 use std::collections::BTreeMap;
 
 use portcullis::{FieldPath, PolicyLanguage, PolicyText};
-use portcullis_rego_syntax::ast::{Expr, Rule};
+use portcullis_rego_syntax::ast::Rule;
 use portcullis_rego_syntax::{Environment, Module as Ast, Names, Span, parse, resolve_in};
 
 pub use bindings::Bindings;
@@ -153,11 +153,4 @@ pub fn comment_above(module: &Module, span: Span) -> Option<String> {
     }
     lines.reverse();
     (!lines.is_empty()).then(|| lines.join("\n"))
-}
-
-/// The constant steps of an expression's path behind its head, and those that may be any.
-fn steps(expr: &Expr) -> Option<(&Expr, Vec<(Option<&str>, Span)>)> {
-    let reference = expr.as_ref()?;
-    let steps = reference.args.iter().map(|arg| (arg.as_str(), arg.span));
-    Some((&reference.head, steps.collect()))
 }
