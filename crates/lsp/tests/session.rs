@@ -440,3 +440,45 @@ fn what_is_not_ours_is_left_alone() {
     let last = editor.seen.last().unwrap().to_string();
     assert!(last.contains("duplicate-key"), "{last}");
 }
+
+/// Wherever somebody asks, also where the text ends in the middle of something.
+#[test]
+fn no_place_of_any_text_is_a_fault() {
+    let asked = [
+        "textDocument/hover",
+        "textDocument/completion",
+        "textDocument/definition",
+        "textDocument/references",
+        "textDocument/prepareRename",
+        "textDocument/rename",
+    ];
+    for text in [REGO, CEL] {
+        let mut editor = Editor::new();
+        let ends = (0..text.len()).step_by(23).chain([text.len()]);
+        for end in ends {
+            let part = &text[..end];
+            editor.open("a.yaml", part);
+            // At the end, and somewhere before it.
+            for at in [end, end / 2, end * 2 / 3, end.saturating_sub(9)] {
+                let before = &part[..at];
+                let line = before.matches('\n').count();
+                let character = before.len() - before.rfind('\n').map_or(0, |at| at + 1);
+                for method in asked {
+                    let _ = editor.ask(
+                        method,
+                        json!({
+                            "textDocument": {"uri": "file:///w/a.yaml"},
+                            "position": {"line": line, "character": character},
+                            "context": {"includeDeclaration": true},
+                            "newName": "other",
+                        }),
+                    );
+                }
+            }
+            let faults =
+                editor.seen.iter().filter(|message| message.to_string().contains("fault of portcullis"));
+            assert_eq!(faults.count(), 0, "{part}");
+            editor.seen.clear();
+        }
+    }
+}
