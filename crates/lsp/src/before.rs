@@ -22,8 +22,9 @@ pub fn before(text: &str, offset: usize) -> Before {
     rest = rest.get(..rest.len() - partial.len()).unwrap_or_default();
     let partial = rest.len()..offset;
     let mut steps = Vec::new();
-    while let Some(left) = rest.strip_suffix('.') {
-        rest = left.strip_suffix('?').unwrap_or(left);
+    // Before a field that need not be there stands `.?`.
+    while let Some(left) = rest.strip_suffix('?').unwrap_or(rest).strip_suffix('.') {
+        rest = left;
         // `a[x]["b"]` has a step for each pair of brackets.
         while let Some(left) = rest.strip_suffix(']') {
             let Some(open) = left

@@ -10,12 +10,13 @@ use portcullis::{Document, Error, Location, Severity, Source};
 
 /// Who answers.
 pub trait Checks: Send + Sync {
-    /// Makes a folder the one that relative paths start from, before anything else is asked.
+    /// Makes a folder the one that relative paths start from, before anything else is asked; none, if there is none: then
+    /// it stays the one that it is, which comes back.
     ///
     /// # Errors
     ///
     /// Why that is not possible, for people.
-    fn enter(&self, folder: &Path) -> Result<(), String>;
+    fn enter(&self, folder: Option<&Path>) -> Result<PathBuf, String>;
 
     /// Reads policies and says what is wrong with them: those of folders and, where a folder holds too much, those of
     /// the files that are open.

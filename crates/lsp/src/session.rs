@@ -297,13 +297,11 @@ impl Session {
         if folders.is_empty() {
             folders.extend(params.root_uri.as_ref().and_then(path_of));
         }
-        let folders = folders.into_iter().map(|folder| folder.canonicalize().unwrap_or(folder));
-        self.folders = folders.collect();
-        if let Some(first) = self.folders.first().cloned() {
-            self.root = first;
-            if let Err(why) = self.checks.enter(&self.root.clone()) {
-                self.log(&format!("the folder `{}` cannot be entered: {why}", self.root.display()));
-            }
+        // As the editor calls them, links and all: so it calls their files.
+        self.folders = folders;
+        match self.checks.enter(self.folders.first().map(PathBuf::as_path)) {
+            Ok(folder) => self.root = folder,
+            Err(why) => self.log(&format!("the folder cannot be entered: {why}")),
         }
         self.answer(
             request.id,

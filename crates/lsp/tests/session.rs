@@ -27,8 +27,8 @@ struct Core {
 const BREAKS: &str = "break-here";
 
 impl Checks for Core {
-    fn enter(&self, _folder: &Path) -> Result<(), String> {
-        Ok(())
+    fn enter(&self, _folder: Option<&Path>) -> Result<PathBuf, String> {
+        Ok(PathBuf::from("/w"))
     }
 
     fn policies(&self, _folders: &[PathBuf], _open: &[PathBuf]) -> Policies {

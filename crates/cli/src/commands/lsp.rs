@@ -31,7 +31,8 @@ pub fn run(args: &LspArgs) -> anyhow::Result<ExitStatus> {
         files: args.max_files,
         bytes: args.max_total as u64,
     };
-    let state = Mutex::new(State { lint: Arc::new(lint_args(&[])?), roots: Vec::new() });
+    let state =
+        Mutex::new(State { folder: PathBuf::new(), lint: Arc::new(lint_args(&[])?), roots: Vec::new() });
     let commands = Arc::new(Commands { pool, typing, bounds, state });
     let code = portcullis_lsp::serve(BufReader::new(std::io::stdin()), std::io::stdout(), commands)
         .context("the editor does not read what it is told")?;
@@ -48,6 +49,8 @@ struct Commands {
 
 /// What is known since all policies were read last.
 struct State {
+    /// Where relative paths start from.
+    folder: PathBuf,
     lint: Arc<LintArgs>,
     /// Where policies are.
     roots: Vec<PathBuf>,
@@ -82,17 +85,16 @@ fn sentence(errors: &[Error]) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
-/// A path as messages have it: from the folder that was entered.
-fn short(path: &Path) -> PathBuf {
-    let here = std::env::current_dir().unwrap_or_default();
-    match path.strip_prefix(&here) {
-        Ok(below) if below.as_os_str().is_empty() => PathBuf::from("."),
-        Ok(below) => below.to_owned(),
-        Err(_) => path.to_owned(),
-    }
-}
-
 impl Commands {
+    /// A path as messages have it: from the folder that was entered, by the name that the editor has for that.
+    fn short(&self, path: &Path) -> PathBuf {
+        match path.strip_prefix(&self.state().folder) {
+            Ok(below) if below.as_os_str().is_empty() => PathBuf::from("."),
+            Ok(below) => below.to_owned(),
+            Err(_) => path.to_owned(),
+        }
+    }
+
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -110,19 +112,19 @@ impl Commands {
                     show_size(self.bounds.bytes)
                 ));
             } else {
-                roots.push(short(folder));
+                roots.push(self.short(folder));
                 whole.push(folder);
             }
         }
         let is_apart =
             |path: &&PathBuf| path.is_file() && !whole.iter().any(|folder| path.starts_with(folder));
-        roots.extend(open.iter().filter(is_apart).map(|path| short(path)));
+        roots.extend(open.iter().filter(is_apart).map(|path| self.short(path)));
         (roots, cut)
     }
 
     /// Judges manifests by the policies that there are.
     fn judged(&self, manifests: &[PathBuf], fixes: bool) -> Result<TestReport, String> {
-        let paths: Vec<PathBuf> = manifests.iter().map(|path| short(path)).collect();
+        let paths: Vec<PathBuf> = manifests.iter().map(|path| self.short(path)).collect();
         let flags: &[&str] = if fixes { &["--fixes"] } else { &[] };
         let mut args: TestArgs = match parsed("test", flags, &paths).map(|args| args.command) {
             Ok(Command::Test(args)) => *args,
@@ -197,8 +199,16 @@ const fn status_of(status: Status) -> CaseStatus {
 }
 
 impl Checks for Commands {
-    fn enter(&self, folder: &Path) -> Result<(), String> {
-        std::env::set_current_dir(folder).map_err(|error| read::reason(&error))
+    fn enter(&self, folder: Option<&Path>) -> Result<PathBuf, String> {
+        let folder = match folder {
+            Some(folder) => {
+                std::env::set_current_dir(folder).map_err(|error| read::reason(&error))?;
+                folder.to_owned()
+            }
+            None => std::env::current_dir().map_err(|error| read::reason(&error))?,
+        };
+        self.state().folder.clone_from(&folder);
+        Ok(folder)
     }
 
     fn policies(&self, folders: &[PathBuf], open: &[PathBuf]) -> Policies {
@@ -221,7 +231,11 @@ impl Checks for Commands {
         args.policies.clear();
         args.paths.clone_from(&roots);
         let args = Arc::new(args);
-        *self.state() = State { lint: args.clone(), roots };
+        {
+            let mut state = self.state();
+            state.lint = args.clone();
+            state.roots = roots;
+        }
         if args.paths.is_empty() {
             return Policies { configuration, cut, ..Policies::default() };
         }
@@ -296,7 +310,7 @@ impl Checks for Commands {
         };
         let any = regex::Regex::new("").map_err(|error| error.to_string())?;
         let selection = Selection::Both(exactly(test)?, case.map(exactly).transpose()?.unwrap_or(any));
-        let path = short(suite);
+        let path = self.short(suite);
         let args = match parsed("verify", &[], std::slice::from_ref(&path)).map(|args| args.command) {
             Ok(Command::Verify(args)) => args,
             Ok(_) => return Err("`verify` is not what was parsed".to_owned()),

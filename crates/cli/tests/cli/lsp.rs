@@ -755,3 +755,39 @@ fn a_keystroke_is_answered_before_the_next_one() {
     assert!(p99 < most, "p50 {half:?}, p99 {p99:?}");
     assert_eq!(editor.end(), 0);
 }
+
+#[test]
+#[cfg(unix)]
+fn a_folder_behind_a_link_is_called_as_the_editor_calls_it() {
+    let mut editor = Editor::start();
+    let link = editor.folder.path().join("link");
+    fs::create_dir(editor.folder.path().join("real")).unwrap();
+    for name in ["policy", "manifests"] {
+        fs::rename(editor.folder.path().join(name), editor.folder.path().join("real").join(name)).unwrap();
+    }
+    std::os::unix::fs::symlink(editor.folder.path().join("real"), &link).unwrap();
+    let root = format!("{}/link", editor.uri(""));
+    let params = json!({"capabilities": {}, "workspaceFolders": [{"uri": root, "name": "work"}]});
+    editor.ask("initialize", params).unwrap();
+    editor.open("link/manifests/pod.yaml", POD);
+    let found = editor.diagnostics("link/manifests/pod.yaml", |found| !found.is_empty());
+    assert!(found[0].0.contains("the host's processes are shared"), "{found:?}");
+    assert_eq!(editor.end(), 0);
+}
+
+/// Without a folder, only what is open counts: a policy and a manifest, wherever they are.
+#[test]
+fn files_without_a_folder_are_looked_at_together() {
+    let mut editor = Editor::start();
+    editor.ask("initialize", json!({"capabilities": {}})).unwrap();
+    let (template, pod) = ("policy/template.yaml", "manifests/pod.yaml");
+    editor.open(pod, POD);
+    editor.open(template, TEMPLATE);
+    editor.diagnostics(pod, <[_]>::is_empty);
+    editor.open("policy/constraint.yaml", CONSTRAINT);
+    let found = editor.diagnostics(pod, |found| !found.is_empty());
+    assert_eq!(found[0], ("K8sPinned/pinned the host's processes are shared".to_owned(), 6));
+    editor.change(template, json!([{"text": TEMPLATE.replace("container.image", "contaner.image")}]));
+    editor.diagnostics(template, |found| found.iter().any(|(text, _)| text.contains("contaner")));
+    assert_eq!(editor.end(), 0);
+}
