@@ -1,12 +1,12 @@
 //! What there is in the folders of an editor: the policies, and where they stand. Texts that are open count as they are
 //! in the editor.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use portcullis::{Constraint, ConstraintTemplate, Document, Resource, TemplateName, Uses};
-use portcullis_sources::elsewhere;
+use portcullis::{Constraint, ConstraintTemplate, Document, Limits, Resource, TemplateName, Uses};
+use portcullis_sources::{InputFile, elsewhere, read_file};
 use portcullis_suite::Suite;
 
 use crate::uri::without_detours;
@@ -93,6 +93,28 @@ impl Index {
             index.files.entry(entry.path.clone()).or_default().push(entry);
         }
         index
+    }
+
+    /// Adds the constraints that suites name and that lie among samples, where nobody looks for policies: who asks which
+    /// kinds a template is about, or where a parameter is used, means them, too.
+    pub fn add_named(&mut self, root: &Path) {
+        /// Most files that are read, and how large each may be.
+        const MOST: usize = 5000;
+        const BYTES: usize = 1 << 20;
+        let limits = Limits { source_bytes: BYTES, ..Limits::default() };
+        let mut named = BTreeSet::new();
+        for entry in self.entries() {
+            let (Some(suite), Some(folder)) = (&entry.suite, entry.path.parent()) else { continue };
+            let constraints = suite.tests.iter().filter_map(|test| test.policy.as_ref());
+            named.extend(constraints.map(|policy| without_detours(&folder.join(&*policy.constraint))));
+        }
+        named.retain(|path| !self.files.contains_key(path));
+        for path in named.into_iter().take(MOST) {
+            let file = InputFile { name: name_of(root, &path), path: path.clone() };
+            let documents = read_file(&file, &limits).0;
+            let entries = documents.into_iter().map(|document| Entry::of(root, document)).collect();
+            self.files.insert(path, entries);
+        }
     }
 
     /// Takes the documents of a file in the place of those that it had.

@@ -88,6 +88,8 @@ pub enum Report {
         notes: BTreeMap<PathBuf, Vec<Found>>,
         /// What was not looked at, for people.
         cut: Vec<String>,
+        /// The files that could not be read, and why.
+        unread: Vec<String>,
         /// The versions that were looked at.
         versions: BTreeMap<PathBuf, i32>,
     },
@@ -187,8 +189,8 @@ impl All {
         if self.moment.of != self.moment.now.load(Ordering::Relaxed) {
             return Report::OutOfDate;
         }
-        let mut cut = policies.cut;
-        let index = Index::of(&self.root, policies.documents);
+        let (mut cut, mut unread) = (policies.cut, Vec::new());
+        let mut index = Index::of(&self.root, policies.documents);
         let mut notes: BTreeMap<PathBuf, Vec<Found>> = BTreeMap::new();
         for note in policies.configuration.iter().filter_map(Note::of) {
             let path = path_of(&self.root, note.location.file());
@@ -200,7 +202,7 @@ impl All {
             if text.is_empty() {
                 // It is about a file that was not read, which nobody could show.
                 if error.severity() == Severity::Error {
-                    cut.push(error.to_string());
+                    unread.push(error.to_string());
                 }
                 continue;
             }
@@ -229,7 +231,8 @@ impl All {
             found.sort_by(|a, b| key(&a.note).cmp(&key(&b.note)));
             found.dedup_by(|a, b| key(&a.note) == key(&b.note));
         }
-        Report::All { index, notes, cut, versions: self.open }
+        index.add_named(&self.root);
+        Report::All { index, notes, cut, unread, versions: self.open }
     }
 }
 

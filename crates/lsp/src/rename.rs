@@ -236,7 +236,7 @@ fn verify(
         after.0.extend(documents);
         after.1.extend(problems);
     }
-    // A parameter is in files that are not edited, too, if it is only misspelt there; and a variable has no other place.
+    // What is said of names in Rego was compared; of the others, whoever checks policies knows.
     if matches!(target, Target::Parameter { .. } | Target::Variable { .. }) {
         let grave =
             |errors: &[Error]| errors.iter().filter(|error| error.severity() == Severity::Error).count();

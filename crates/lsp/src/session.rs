@@ -562,7 +562,19 @@ impl Session {
     /// Takes what came of something.
     pub fn report(&mut self, report: Report) {
         match report {
-            Report::All { index, notes, cut, versions } => self.looked(index, notes, &cut, &versions),
+            Report::All { index, notes, cut, unread, versions } => {
+                for text in unread {
+                    if self.is_new(&text) {
+                        self.log(&text);
+                    }
+                }
+                for text in cut {
+                    if self.is_new(&text) {
+                        self.tell(2, &text);
+                    }
+                }
+                self.looked(index, notes, &versions);
+            }
             Report::Fixes { id, path, version, range, offers } => {
                 self.fixed(id, &path, version, &range, offers);
             }
@@ -578,20 +590,19 @@ impl Session {
         }
     }
 
+    /// Whether something was not told before.
+    fn is_new(&mut self, text: &str) -> bool {
+        self.told.len() < MOST_OPEN && self.told.insert(text.to_owned())
+    }
+
     fn looked(
         &mut self,
         index: Index,
         mut notes: BTreeMap<PathBuf, Vec<Found>>,
-        cut: &[String],
         versions: &BTreeMap<PathBuf, i32>,
     ) {
         self.is_looking = false;
         let former = std::mem::replace(&mut self.index, index);
-        for text in cut {
-            if self.told.len() < MOST_OPEN && self.told.insert(text.clone()) {
-                self.tell(2, text);
-            }
-        }
         let mut is_behind = false;
         for (path, open) in &mut self.open {
             // The text may be another one than was looked at.

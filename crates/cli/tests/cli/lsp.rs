@@ -791,3 +791,24 @@ fn files_without_a_folder_are_looked_at_together() {
     editor.diagnostics(template, |found| found.iter().any(|(text, _)| text.contains("contaner")));
     assert_eq!(editor.end(), 0);
 }
+
+/// As a policy library has it: the constraint lies among the samples of the suite.
+#[test]
+fn constraints_among_samples_are_known() {
+    let mut editor = Editor::start();
+    let at = editor.folder.path().join("policy");
+    fs::rename(at.join("constraint.yaml"), at.join("samples/constraint.yaml")).unwrap();
+    let suite = SUITE.replace("constraint: constraint.yaml", "constraint: samples/constraint.yaml");
+    fs::write(at.join("suite.yaml"), suite).unwrap();
+    editor.initialize(&[]);
+    let template = "policy/template.yaml";
+    editor.open(template, TEMPLATE);
+    let place = editor.at(template, TEMPLATE, "object.spec.hostPID", 12);
+    assert!(names(&editor.completed(&place)).contains(&"hostPID"));
+    let mut place = editor.at(template, TEMPLATE, "parameters.registries", 12);
+    place["newName"] = json!("allowed");
+    let edit = editor.ask("textDocument/rename", place).unwrap();
+    let new = edited(CONSTRAINT, edits_of(&edit, &editor.uri("policy/samples/constraint.yaml")));
+    assert!(new.contains("    allowed: [registry.example/]"), "{new}");
+    assert_eq!(editor.end(), 0);
+}
