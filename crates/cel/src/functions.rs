@@ -89,6 +89,45 @@ pub(crate) fn find(name: &str) -> Option<&'static Declaration> {
     DECLARATIONS.get(name)
 }
 
+/// A function of CEL that expressions may call by its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FunctionInfo {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether it is called on a value: `a.f(b)`. Some functions may be called in both ways.
+    pub is_member: bool,
+    /// Each way to call it, such as `string.startsWith(string) -> bool`.
+    pub signatures: Vec<String>,
+}
+
+/// The functions that have a name which can be written, by name. Operators are not among them.
+#[must_use]
+pub fn functions() -> Vec<FunctionInfo> {
+    let is_word = |name: &str| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '.');
+    let named = DECLARATIONS.values().filter(|declaration| is_word(declaration.name));
+    named
+        .map(|declaration| FunctionInfo {
+            name: declaration.name,
+            is_member: declaration.overloads.iter().any(|overload| overload.style == Member),
+            signatures: declaration
+                .overloads
+                .iter()
+                .map(|overload| signature(declaration.name, overload))
+                .collect(),
+        })
+        .collect()
+}
+
+fn signature(name: &str, overload: &Overload) -> String {
+    let mut args: Vec<String> = overload.args.iter().map(ToString::to_string).collect();
+    let on = match overload.style {
+        Member if !args.is_empty() => format!("{}.", args.remove(0)),
+        _ => String::new(),
+    };
+    format!("{on}{name}({}) -> {}", args.join(", "), overload.result)
+}
+
 /// The functions, in the order of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Function {

@@ -48,6 +48,33 @@ pub(crate) fn words(text: &str) -> (Vec<Word>, Vec<Diagnostic>) {
     (words, wrong)
 }
 
+/// A name in a text, and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Name {
+    /// Its bytes in the text.
+    pub range: std::ops::Range<usize>,
+    /// Whether it is a field or a function of what stands before it: it follows a dot.
+    pub is_member: bool,
+    /// Whether it is called.
+    pub is_called: bool,
+}
+
+/// The names in a text, in order, also where the text is no expression. What stands in strings is none.
+#[must_use]
+pub fn names(text: &str) -> Vec<Name> {
+    let words = words(text).0;
+    let sign = |at: Option<&Word>, sign| at.is_some_and(|word| word.token == Token::Sign(sign));
+    let is_name = |(_, word): &(usize, &Word)| word.token == Token::Ident;
+    let all = words.iter().enumerate().filter(is_name);
+    all.map(|(number, word)| Name {
+        range: word.start..word.end,
+        is_member: sign(number.checked_sub(1).and_then(|before| words.get(before)), "."),
+        is_called: sign(words.get(number + 1), "("),
+    })
+    .collect()
+}
+
 struct Lexer<'t> {
     text: &'t str,
     at: usize,

@@ -46,6 +46,8 @@ pub use diagnostic::{Diagnostic, DiagnosticKind};
 pub use environment::Environment;
 pub use error::{EvalError, EvalErrorKind};
 pub use eval::Room;
+pub use functions::{FunctionInfo, functions};
+pub use lex::{Name, names};
 pub use library::{Cidr, Format, Quantity, Semver, Url};
 pub use parse::is_reserved;
 pub use portcullis_value::{AccessAnswer, AccessQuestion, AccessResource, AccessTo, AccessUser};

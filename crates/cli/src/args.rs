@@ -247,6 +247,15 @@ pub enum Command {
     /// Begin something new.
     #[command(subcommand)]
     Init(InitCommand),
+    /// Serve an editor: what is wrong as you type, completion, navigation, fixes (Language Server Protocol).
+    ///
+    /// Speaks on standard input and output, to the editor that starts it. How editors are told to: docs/editors.md.
+    #[cfg(feature = "lsp")]
+    Lsp(LspArgs),
+    /// Not in this build.
+    #[cfg(not(feature = "lsp"))]
+    #[command(hide = true)]
+    Lsp(Absent),
     /// Make ConstraintTemplates and constraints from files of Rego.
     Build(BuildArgs),
     /// Write the manifests that a cluster needs for some policies.
@@ -671,8 +680,23 @@ pub enum OperationArg {
     Update,
 }
 
+/// `portcullis lsp`.
+#[cfg(feature = "lsp")]
+#[derive(Debug, clap::Args)]
+pub struct LspArgs {
+    /// Standard input and output, which there is nothing else than: some editors say so.
+    #[arg(long)]
+    pub stdio: bool,
+    /// Most files of manifests that are read of a folder; of one that holds more, only what is open is looked at.
+    #[arg(long, value_name = "N", default_value = "10000")]
+    pub max_files: usize,
+    /// Most bytes of manifests that are read of a folder, such as `256MiB`.
+    #[arg(long, value_name = "SIZE", default_value = "128MiB", value_parser = size)]
+    pub max_total: usize,
+}
+
 /// The flags of a command that a build lacks: whatever they are, the answer is that it does.
-#[cfg(not(feature = "webhook"))]
+#[cfg(not(all(feature = "lsp", feature = "webhook")))]
 #[derive(Debug, clap::Args)]
 pub struct Absent {
     #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]

@@ -101,7 +101,7 @@ mod source;
 mod value;
 mod world;
 
-pub use admission_policy::{AdmissionMutators, parameter_type_warnings};
+pub use admission_policy::{AdmissionMutators, KubernetesField, kubernetes_fields, parameter_type_warnings};
 pub use admission_rules::{
     AdmissionRules, AdmissionTarget, Kinds, KnownKind, ListedKinds, MissingRule, NeededBy,
     WebhookConfiguration,
@@ -111,8 +111,8 @@ pub use analysis::Explanation;
 pub use analysis::{InventoryRead, Mutant, MutantKind};
 pub use api::{
     AdmissionPolicy, AdmissionPolicyBinding, AdmissionReview, Config, Constraint, ConstraintTemplate, Engine,
-    EngineChoice, ExclusionRule, ExpansionTemplate, Mutator, Operation, PolicyException, Process, Provider,
-    RegoVersion, Resource, SyncSet, Unsupported, Uses, unsupported_kinds,
+    EngineChoice, ExclusionRule, ExpansionTemplate, Mutator, Operation, PolicyException, PolicyLanguage,
+    PolicyText, Process, Provider, RegoVersion, Resource, SyncSet, Unsupported, Uses, unsupported_kinds,
 };
 pub use decision::{Decision, Finding};
 pub use document::{DataForm, Document, Form};

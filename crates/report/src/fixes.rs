@@ -79,14 +79,16 @@ impl JsonFix {
 }
 
 /// A part of a text, and what is put in its place.
-pub(crate) struct Replacement {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replacement {
     /// Bytes of the old text.
-    pub(crate) range: std::ops::Range<usize>,
-    pub(crate) new: String,
+    pub range: std::ops::Range<usize>,
+    /// What comes there.
+    pub new: String,
 }
 
 /// What a fix changes in the text of an object; none if it cannot be put in there.
-pub(crate) fn replacement(object: &Object, fix: &Fix) -> Option<Replacement> {
+pub fn replacement(object: &Object, fix: &Fix) -> Option<Replacement> {
     let document = object.document().filter(|document| document.is_as_written())?;
     let piece = Piece::around(document)?;
     let new = edited(&piece, object, fix)?;

@@ -386,6 +386,11 @@ fn is_named_to_be_read(path: &Path, choice: Choice, others: &[&str]) -> bool {
     is_packed || has_extension(path, others) || has_extension(path, &EXTENSIONS)
 }
 
+/// Whether a file is named like a manifest.
+pub(crate) fn is_manifest_name(path: &Path) -> bool {
+    has_extension(path, &EXTENSIONS)
+}
+
 fn has_extension(path: &Path, known: &[&str]) -> bool {
     let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
     extension.is_some_and(|extension| known.contains(&&*extension))

@@ -11,7 +11,9 @@ mod files;
 mod folders;
 mod ignores;
 mod json_bytes;
+mod measure;
 mod metrics;
+pub mod open;
 mod patience;
 mod reading;
 mod render;
@@ -34,12 +36,15 @@ pub use files::{Choice, Sorted, list, list_sorted, list_sorted_without, list_wit
 pub use folders::{Folder, FolderKind, is_kustomization_file};
 pub use ignores::{Globs, Ignores};
 pub use json_bytes::json_bytes;
+pub use measure::{Bounds, Measured, measure};
 pub use metrics::MetricsText;
 pub use patience::with_patience;
 pub use reading::{InputFile, read_bytes, read_file};
 pub use render::RenderArgs;
 pub use special::{Special, special};
-pub use stdin::{NAME as STDIN_NAME, is_stream as stdin_is_stream, read_bytes as read_stdin};
+pub use stdin::{
+    NAME as STDIN_NAME, is_stream as stdin_is_stream, read_bytes as read_stdin, take as take_stdin,
+};
 pub use stdout::{closed_stdout, stdout_is_closed, usage};
 pub use system::reason;
 

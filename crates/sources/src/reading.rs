@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use portcullis::{Document, Error, ErrorKind, Limits};
 
 use super::elsewhere;
+use super::open;
 use super::patience::with_patience;
 use super::special::special;
 use super::system::reason;
@@ -56,6 +57,13 @@ pub fn read_file(file: &InputFile, limits: &Limits) -> (Vec<Document>, Vec<Error
 
 /// Reads a file, unless it is too large.
 pub fn read_bytes(file: &InputFile, limits: &Limits) -> Result<Vec<u8>, Error> {
+    if let Some(text) = open::text_of(&file.path) {
+        return if text.len() > limits.source_bytes {
+            Err(too_large(&file.name, Some(text.len() as u64), limits))
+        } else {
+            Ok(text.as_bytes().to_vec())
+        };
+    }
     // Asked before it is opened: to open a pipe may take for ever.
     let metadata = fs::metadata(&file.path).map_err(|error| read_error(&file.name, &error))?;
     if special(metadata.file_type()).is_some() {

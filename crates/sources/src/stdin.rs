@@ -1,6 +1,7 @@
 //! Standard input, as gator reads it: whenever it is not a terminal or another character device.
 
 use std::io::{self, IsTerminal as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use portcullis::{Document, Error, Limits};
 
@@ -9,8 +10,19 @@ use super::reading::read_limited;
 
 pub use super::patience::STDIN as NAME;
 
+/// Whether it belongs to somebody for whom it is no input.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// From now on, nobody takes standard input for something to judge: it is how another program talks to this one.
+pub fn take() {
+    TAKEN.store(true, Ordering::Relaxed);
+}
+
 /// Whether somebody may have put something into standard input: a pipe, a file, a socket.
 pub fn is_stream() -> bool {
+    if TAKEN.load(Ordering::Relaxed) {
+        return false;
+    }
     let stdin = io::stdin();
     !stdin.is_terminal() && !is_character_device(&stdin)
 }

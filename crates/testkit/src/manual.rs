@@ -26,6 +26,7 @@ manual! {
     cli = "docs/cli.md";
     configuration = "docs/configuration.md";
     conftest = "docs/conftest.md";
+    editors = "docs/editors.md";
     embedding = "docs/embedding.md";
     exceptions = "docs/exceptions.md";
     expansion = "docs/expansion.md";

@@ -28,7 +28,7 @@ pub fn run(args: &DocsArgs) -> anyhow::Result<ExitStatus> {
     let mut text = Vec::new();
     match args.form {
         DocsForm::Markdown => reference.write_markdown(&args.title, &mut text)?,
-        DocsForm::Html => reference.write_html(&args.title, &mut text)?,
+        DocsForm::Html => report::write_html_reference(&reference, &args.title, &mut text)?,
     }
     let Some(path) = &args.output else {
         let mut out = report::stdout(false);

@@ -29,30 +29,9 @@ use crate::commands::{mutating, templates, verify};
 pub fn run(args: &LintArgs) -> anyhow::Result<ExitStatus> {
     report::destination::check(&args.output).map_err(anyhow::Error::msg)?;
     let template = templates::read(args.template.as_deref(), &args.output)?;
-    let Loaded { policies, files, mut problems, mut is_unread, kinds, scopes, definitions, suites } =
-        load(args);
-    problems.extend(parameter_type_warnings(&policies, &definitions));
-    let (expansions, policies): (Vec<_>, Vec<_>) = policies.into_iter().partition(Resource::is_expansion);
-    let (expansions, found) = ExpansionSet::from_resources(expansions);
-    problems.extend(found);
-    let (admission, policies): (Vec<_>, Vec<_>) = policies.into_iter().partition(mutating::is_admission);
-    problems.extend(AdmissionMutators::from_resources(admission).1);
-    let (mutators, found) = mutating::compile(&policies);
-    problems.extend(found);
-    let settings = PolicySettings { homes: args.config.homes(None), engines: args.engine.choice() };
-    let (policies, found) = PolicySet::from_resources_in(read::prepared(policies), &settings);
-    problems.extend(found);
-    if policies.templates().any(|template| template.other_engine().is_some()) {
-        let limits = Limits { source_bytes: args.max_size, ..Limits::default() };
-        let (evaluating, engines) = (Evaluating::usual(), args.engine.choice());
-        problems.extend(verify::language_differences(&suites, limits, evaluating, engines));
-    }
-    problems.extend(mutators.fights(&policies));
-    problems.extend(policies.impossible_kinds(&scopes));
-    problems.extend(policies.missing_providers());
-    problems.extend(mutators.missing_providers(policies.providers()));
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    problems.extend(policies.idle_exceptions(Some(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX))));
+    let loaded = load(args);
+    let mut is_unread = loaded.is_unread;
+    let Judged { policies, expansions, files, kinds, mut problems } = judge(loaded, args, Breadth::All);
     if !args.webhook_configuration.is_empty() {
         let configured = configurations(args);
         is_unread |= configured.is_unread;
@@ -90,8 +69,58 @@ pub fn run(args: &LintArgs) -> anyhow::Result<ExitStatus> {
     })
 }
 
+/// How far a look goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Breadth {
+    /// All that there is, and the samples of suites in both languages of a template.
+    All,
+    /// What takes no evaluation.
+    #[cfg(feature = "lsp")]
+    Quick,
+}
+
+/// What is wrong with what was read, and what was made of it.
+pub struct Judged {
+    pub policies: PolicySet,
+    pub expansions: ExpansionSet,
+    /// The files that hold policies.
+    pub files: BTreeSet<String>,
+    pub kinds: Kinds,
+    /// Not sorted.
+    pub problems: Vec<Error>,
+}
+
+/// Looks for mistakes in what was read.
+pub fn judge(loaded: Loaded, args: &LintArgs, breadth: Breadth) -> Judged {
+    let Loaded { policies, files, mut problems, kinds, scopes, definitions, suites, .. } = loaded;
+    problems.extend(parameter_type_warnings(&policies, &definitions));
+    let (expansions, policies): (Vec<_>, Vec<_>) = policies.into_iter().partition(Resource::is_expansion);
+    let (expansions, found) = ExpansionSet::from_resources(expansions);
+    problems.extend(found);
+    let (admission, policies): (Vec<_>, Vec<_>) = policies.into_iter().partition(mutating::is_admission);
+    problems.extend(AdmissionMutators::from_resources(admission).1);
+    let (mutators, found) = mutating::compile(&policies);
+    problems.extend(found);
+    let settings = PolicySettings { homes: args.config.homes(None), engines: args.engine.choice() };
+    let (policies, found) = PolicySet::from_resources_in(read::prepared(policies), &settings);
+    problems.extend(found);
+    if breadth == Breadth::All && policies.templates().any(|template| template.other_engine().is_some()) {
+        let limits = Limits { source_bytes: args.max_size, ..Limits::default() };
+        let (evaluating, engines) = (Evaluating::usual(), args.engine.choice());
+        problems.extend(verify::language_differences(&suites, limits, evaluating, engines));
+    }
+    problems.extend(mutators.fights(&policies));
+    problems.extend(policies.impossible_kinds(&scopes));
+    problems.extend(policies.missing_providers());
+    problems.extend(mutators.missing_providers(policies.providers()));
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    problems.extend(policies.idle_exceptions(Some(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX))));
+    Judged { policies, expansions, files, kinds, problems }
+}
+
+/// What was read.
 #[derive(Default)]
-struct Loaded {
+pub struct Loaded {
     policies: Vec<Resource>,
     /// The files that hold policies.
     files: BTreeSet<String>,
@@ -106,6 +135,9 @@ struct Loaded {
     definitions: Vec<Object>,
     /// The files that hold suites.
     suites: Vec<PathBuf>,
+    /// All of them.
+    #[cfg(feature = "lsp")]
+    pub documents: Vec<Document>,
 }
 
 /// What is to be compared with what policies need.
@@ -138,7 +170,8 @@ fn configurations(args: &LintArgs) -> Configured {
     Configured { configuration, problems, is_unread }
 }
 
-fn load(args: &LintArgs) -> Loaded {
+/// Reads what arguments name, and the templates that suites among it name.
+pub fn load(args: &LintArgs) -> Loaded {
     let limits = Limits { source_bytes: args.max_size, ..Limits::default() };
     let mut loaded = Loaded::default();
     let (paths, ignores) = (args.all_paths(), &args.files.in_force.ignores);
@@ -161,7 +194,7 @@ fn load(args: &LintArgs) -> Loaded {
 
 impl Loaded {
     /// Takes the policies, and gives back the suites, each with the directory that its paths start from.
-    fn add(&mut self, input: Input) -> Vec<(PathBuf, Suite)> {
+    pub fn add(&mut self, input: Input) -> Vec<(PathBuf, Suite)> {
         self.is_unread |= input.problems.iter().any(is_unread);
         self.problems.extend(input.problems);
         let classified: Vec<_> = input
@@ -198,6 +231,8 @@ impl Loaded {
                 self.policies.extend(resource);
             }
         }
+        #[cfg(feature = "lsp")]
+        self.documents.extend(input.documents);
         suites
     }
 

@@ -19,6 +19,8 @@ mod inline;
 mod input;
 mod judging;
 mod lint;
+#[cfg(feature = "lsp")]
+mod lsp;
 mod mutants;
 mod mutate;
 mod mutated;
@@ -137,6 +139,12 @@ fn run(command: &mut Command) -> anyhow::Result<ExitStatus> {
         Command::Docs(args) => in_pool(None, || docs::run(args)),
         Command::Eval(args) => in_pool(None, || eval::run(args)),
         Command::Init(InitCommand::Policy(args)) => init::run(args),
+        #[cfg(feature = "lsp")]
+        Command::Lsp(args) => lsp::run(args),
+        #[cfg(not(feature = "lsp"))]
+        Command::Lsp(_) => {
+            anyhow::bail!("this build of portcullis has no language server: build it with `--features lsp`")
+        }
         Command::Build(args) => in_pool(None, || build::run(args)),
         Command::Sync(SyncCommand::Test(args)) => in_pool(None, || sync::run(args)),
         Command::Policy(args) => policy::run(args),

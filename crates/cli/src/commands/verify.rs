@@ -157,6 +157,31 @@ pub fn language_differences(
     warnings
 }
 
+/// What comes of the tests and cases of a file that are selected, without asking anybody outside; `None` if there is no suite
+/// in it.
+#[cfg(feature = "lsp")]
+pub fn selected(
+    file: &InputFile,
+    selection: &Selection,
+    args: &VerifyArgs,
+    limits: Limits,
+) -> Option<SuiteResult> {
+    let answering = Answering::new(Recorded::default(), None);
+    let runner = Runner {
+        answering: &answering,
+        limits,
+        selection: Some(selection),
+        evaluating: Evaluating::new(&args.evaluation),
+        unsupported: Unsupported::allowed(args.allow_unsupported),
+        engines: args.engine.choice(),
+        is_in_both: false,
+        tally: None,
+        coverage: None,
+        specimens: None,
+    };
+    runner.file(file)
+}
+
 /// What sentences begin with about a template's other language, and about what it says.
 const THE_OTHER: &str = "the template's ";
 const IN_THE_OTHER: &str = "in the template's ";

@@ -29,6 +29,7 @@ mod guides;
 mod init;
 mod inputs;
 mod lint;
+mod lsp;
 mod mutate;
 mod oracle;
 mod pipelines;

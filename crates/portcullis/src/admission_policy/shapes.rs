@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use super::merge::fits;
-use super::types::{Inner, Type, Types, envelope, field};
+use super::types::{Fields, Inner, Type, Types, envelope, field};
 use crate::names::Gvk;
 use crate::path::{FieldPath, Segment};
 use crate::value::Value;
@@ -61,6 +61,66 @@ fn of_type(ty: Inner<'_>) -> Shape {
 /// Whether all fields of an object are those of its kind; so is whatever is of a kind that is not known.
 pub(crate) fn is_of_its_kind(gvk: &Gvk, object: &Value) -> bool {
     TYPES.of_kind(gvk).is_none_or(|ty| fits(&TYPES, ty, object, &gvk.kind).is_ok())
+}
+
+/// A field of a kind of Kubernetes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct KubernetesField {
+    /// Its name.
+    pub name: &'static str,
+    /// What it holds, in words: `text`, `list of objects`.
+    pub holds: &'static str,
+}
+
+/// The fields that objects of a kind of Kubernetes may have at a path, in which a step without a name is any element of
+/// a list or map. None of kinds that are not known, and where there are none.
+///
+/// ```
+/// use portcullis::{Gvk, kubernetes_fields};
+///
+/// let pod = Gvk::new("v1", "Pod");
+/// let fields = kubernetes_fields(&pod, &[Some("spec"), Some("containers"), None]);
+/// assert!(fields.iter().any(|field| field.name == "image" && field.holds == "text"));
+/// assert!(kubernetes_fields(&pod, &[Some("nope")]).is_empty());
+/// ```
+#[must_use]
+pub fn kubernetes_fields(gvk: &Gvk, path: &[Option<&str>]) -> Vec<KubernetesField> {
+    let Some(mut ty) = TYPES.of_kind(gvk) else { return Vec::new() };
+    for step in path {
+        let next = match (TYPES.open(ty), step) {
+            (Type::Fields { fields, .. }, Some(key)) => field(fields, key),
+            (Type::Map { of, .. }, _) | (Type::List { of, .. }, None) => Some(of),
+            _ => None,
+        };
+        let Some(next) = next else { return Vec::new() };
+        ty = next;
+    }
+    let Type::Fields { fields: Fields::Table(fields), .. } = TYPES.open(ty) else { return Vec::new() };
+    let each = fields.split(' ').filter_map(|field| field.split_once('='));
+    each.map(|(name, ty)| KubernetesField { name, holds: words(Inner::Table(ty)) }).collect()
+}
+
+fn words(ty: Inner<'_>) -> &'static str {
+    match TYPES.open(ty) {
+        Type::Text => "text",
+        Type::Number => "number",
+        Type::Bool => "truth value",
+        Type::TextOrNumber => "text or number",
+        Type::Any => "anything",
+        Type::Fields { .. } => "object",
+        Type::Map { .. } => "map",
+        Type::List { of, .. } => match TYPES.open(of) {
+            Type::Text => "list of texts",
+            Type::Fields { .. } => "list of objects",
+            _ => "list",
+        },
+    }
+}
+
+/// The kinds of Kubernetes, in each version that the table has.
+pub(crate) fn known_kinds() -> Vec<Gvk> {
+    TYPES.kinds()
 }
 
 /// Whether a kind is one of Kubernetes, in a version that it has.

@@ -135,6 +135,14 @@ impl Types {
         Self(Arc::new(Tables { kinds, types }))
     }
 
+    /// All kinds of Kubernetes, in order.
+    pub(super) fn kinds(&self) -> Vec<Gvk> {
+        let named = self.0.kinds.keys().filter_map(|name| name.split_once(' '));
+        let mut all: Vec<Gvk> = named.map(|(api_version, kind)| Gvk::new(api_version, kind)).collect();
+        all.sort();
+        all
+    }
+
     /// The type of a kind of Kubernetes.
     pub(super) fn of_kind(&self, gvk: &Gvk) -> Option<Inner<'static>> {
         self.0.kinds.get(&format!("{} {}", gvk.api_version(), gvk.kind)).map(|ty| Inner::Table(ty))

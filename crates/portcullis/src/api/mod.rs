@@ -34,7 +34,7 @@ pub use expansion_template::ExpansionTemplate;
 pub use mutator::Mutator;
 pub use provider::Provider;
 pub use sync_set::SyncSet;
-pub use template::{ConstraintTemplate, Engine, EngineChoice, RegoVersion};
+pub use template::{ConstraintTemplate, Engine, EngineChoice, PolicyLanguage, PolicyText, RegoVersion};
 
 /// What a document is.
 #[derive(Clone, Debug)]
@@ -340,6 +340,21 @@ impl Resource {
             Self::ExpansionTemplate(_) => true,
             Self::Rejected(resource) => resource.is_expansion(),
             _ => false,
+        }
+    }
+
+    /// The texts of its programs, of templates and admission policies, usable or not; of a template the main module
+    /// first. None of all others.
+    #[must_use]
+    pub fn texts(&self) -> Vec<PolicyText<'_>> {
+        match self {
+            Self::Template(template) => template.texts(),
+            Self::AdmissionPolicy(policy) => {
+                let all = policy.expressions().into_iter();
+                all.filter_map(|text| PolicyText::of(text, PolicyLanguage::Cel)).collect()
+            }
+            Self::Rejected(resource) => resource.texts(),
+            _ => Vec::new(),
         }
     }
 

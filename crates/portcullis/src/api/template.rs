@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::api::Operation;
 use crate::api::cel::CelSource;
-pub use crate::api::text::RegoVersion;
+pub use crate::api::text::{PolicyLanguage, PolicyText, RegoVersion};
 pub(crate) use crate::api::text::{Text, TextPlace};
 use crate::document::Document;
 use crate::error::{Error, ErrorKind, Severity, did_you_mean};
@@ -118,6 +118,33 @@ impl ConstraintTemplate {
     #[must_use]
     pub fn crd(&self) -> serde_json::Value {
         super::crd::crd(self)
+    }
+
+    /// The texts of its programs that stand in its document.
+    #[must_use]
+    pub fn texts(&self) -> Vec<PolicyText<'_>> {
+        let mut texts = Vec::new();
+        for engine in &self.engines {
+            match engine {
+                EngineSource::Rego(source) => {
+                    let rego = |text| PolicyText::of(text, PolicyLanguage::Rego(source.version));
+                    texts.extend(rego(&source.module));
+                    texts.extend(source.libs.iter().filter_map(rego));
+                }
+                EngineSource::Cel(source) => {
+                    texts.extend(
+                        source.expressions().filter_map(|text| PolicyText::of(text, PolicyLanguage::Cel)),
+                    );
+                }
+            }
+        }
+        texts
+    }
+
+    /// Where its schema of parameters stands, if it has one.
+    #[must_use]
+    pub fn schema_path(&self) -> Option<&FieldPath> {
+        self.schema.as_ref().map(|schema| &schema.path)
     }
 
     pub(super) fn read(document: &Document, object: &Object, errors: &mut Vec<Error>) -> Option<Self> {

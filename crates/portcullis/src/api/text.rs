@@ -24,6 +24,36 @@ pub(crate) enum TextPlace {
     File(Arc<Source>),
 }
 
+/// What a text of a policy is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PolicyLanguage {
+    /// A module of Rego.
+    Rego(RegoVersion),
+    /// An expression of CEL.
+    Cel,
+}
+
+/// A text of a policy, and where it stands in the policy's document.
+#[derive(Clone, Copy, Debug)]
+pub struct PolicyText<'a> {
+    /// The text, as the document means it.
+    pub text: &'a str,
+    /// What it is written in.
+    pub language: PolicyLanguage,
+    /// The field that holds it.
+    pub path: &'a FieldPath,
+}
+
+impl<'a> PolicyText<'a> {
+    /// None of a text that stands in a file of its own.
+    pub(crate) fn of(text: &'a Text, language: PolicyLanguage) -> Option<Self> {
+        match &text.place {
+            TextPlace::Within(path) => Some(Self { text: &text.text, language, path }),
+            TextPlace::File(_) => None,
+        }
+    }
+}
+
 /// The dialect of a template's Rego.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RegoVersion {

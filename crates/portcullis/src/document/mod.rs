@@ -30,7 +30,7 @@ use serde::{Serialize, Serializer};
 
 use crate::error::{Error, ErrorKind, Severity};
 use crate::limits::Limits;
-use crate::path::FieldPath;
+use crate::path::{FieldPath, Segment};
 use crate::source::{Location, Source};
 use crate::value::{self, Value, View};
 use made::{Made, Part};
@@ -381,6 +381,61 @@ impl Document {
         Some(Location::new(self.source.clone(), at..at))
     }
 
+    /// Where a part of a text is, given its bytes in the value: for who looks at the Rego or CEL of a template by itself.
+    /// Exact as for the errors of templates: in block literals (`|`), in texts of one line and with JSON's escapes;
+    /// otherwise it is the start of the text. `None` if there is no text at the path.
+    #[must_use]
+    pub fn locate_part(&self, path: &FieldPath, part: std::ops::Range<u32>) -> Option<Location> {
+        let start = self.locate_in_text(path, part.start as usize)?.range().start;
+        let end = self.locate_in_text(path, part.end as usize)?.range().start;
+        Some(Location::new(self.source.clone(), start..end))
+    }
+
+    /// The byte of a text that is written at a byte of the source: the other way round than
+    /// [`Document::locate_part`]. `None` where that is not exact, and outside of the text.
+    #[must_use]
+    pub fn offset_in_text(&self, path: &FieldPath, offset: u32) -> Option<u32> {
+        let mark = self.marks.get(self.marks.find(self.root, path)?)?;
+        let value = path.segments().iter().try_fold(&self.value, child_value)?;
+        text::decoded_offset(self.source.text(), mark.range(), value::as_str(value)?, offset)
+    }
+
+    /// The innermost node whose key or value is written at a byte of the source, and whether that is its key. What
+    /// stands between nodes belongs to the one around them. `None` outside of the document. Cost: the nodes beside
+    /// those on the way are looked at.
+    #[must_use]
+    pub fn path_at(&self, offset: u32) -> Option<(FieldPath, bool)> {
+        let root = self.marks.get(self.root)?;
+        if self.made.is_some() || offset < root.start || offset > root.end {
+            return None;
+        }
+        let (mut path, mut id) = (FieldPath::root(), self.root);
+        'deeper: loop {
+            // Of an alias, the children are written somewhere else.
+            if self.marks.get(id).is_some_and(|mark| mark.children_of != id) {
+                return Some((path, false));
+            }
+            for (index, (child, mark)) in self.marks.children(id).enumerate() {
+                let is_key = mark.key.is_some() && (mark.key_start..=mark.key_end).contains(&offset);
+                if !is_key && !(mark.start..=mark.end).contains(&offset) {
+                    continue;
+                }
+                let segment = match &mark.key {
+                    Some(key) => Segment::Key(key.clone()),
+                    None if mark.is_item() => Segment::Index(index),
+                    None => return Some((path, false)),
+                };
+                path = path.child(segment);
+                if is_key {
+                    return Some((path, true));
+                }
+                id = child;
+                continue 'deeper;
+            }
+            return Some((path, false));
+        }
+    }
+
     /// The nearest part of a path.
     fn part(&self, path: &FieldPath) -> Part<'_> {
         if let Some(made) = &self.made {
@@ -445,8 +500,7 @@ fn unreadable(source: &Arc<Source>, limits: &Limits) -> Option<Error> {
     has_two_marks.then(|| whole(ErrorKind::Encoding, TWO_MARKS.to_owned()))
 }
 
-fn child_value<'a>(value: &'a Value, segment: &crate::path::Segment) -> Option<&'a Value> {
-    use crate::path::Segment;
+fn child_value<'a>(value: &'a Value, segment: &Segment) -> Option<&'a Value> {
     match (value.view(), segment) {
         (View::Array(items), Segment::Index(index)) => items.get(*index),
         (View::Array(items), Segment::Key(key)) => items.get(key.parse::<usize>().ok()?),

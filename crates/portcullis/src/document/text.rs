@@ -20,16 +20,71 @@ pub(super) fn source_offset(source: &str, range: Span, decoded: &str, offset: us
     range.start + clamp(inside.unwrap_or(0))
 }
 
+/// The byte of a decoded scalar that is written at a source offset: the other way round than [`source_offset`]. `None`
+/// where that is not exact, and outside of the scalar.
+pub(super) fn decoded_offset(source: &str, range: Span, decoded: &str, at: u32) -> Option<u32> {
+    if at < range.start {
+        return None;
+    }
+    let written = source.get(range.start as usize..range.end as usize)?;
+    let inside = (at - range.start) as usize;
+    let offset = match written.as_bytes().first() {
+        Some(b'|') => literal_offset(source.get(range.start as usize..)?, decoded, inside)?,
+        Some(b'"' | b'\'') if written.get(1..written.len().saturating_sub(1)) == Some(decoded) => {
+            inside.checked_sub(1)?
+        }
+        Some(b'"') => escaped_offset(written, inside)?,
+        _ if written == decoded => inside,
+        _ => return None,
+    };
+    (offset <= decoded.len() && decoded.is_char_boundary(offset)).then(|| clamp(offset))
+}
+
+/// How deep a block is indented shows in its first line with text.
+fn indentation_of(block: &str, decoded: &str) -> usize {
+    let spaces = |line: &str| line.len() - line.trim_start_matches(' ').len();
+    let first = block.split('\n').zip(decoded.split('\n')).find(|(_, decoded)| !decoded.trim().is_empty());
+    first.map_or(0, |(written, decoded)| spaces(written).saturating_sub(spaces(decoded)))
+}
+
+fn literal_offset(source: &str, decoded: &str, inside: usize) -> Option<usize> {
+    let (header, block) = source.split_once('\n')?;
+    let inside = inside.checked_sub(header.len() + 1)?;
+    let before = block.get(..inside)?;
+    let line = before.matches('\n').count();
+    let column = before.len() - before.rfind('\n').map_or(0, |at| at + 1);
+    let indentation = indentation_of(block, decoded);
+    let written = block.get(inside - column..)?.split('\n').next()?;
+    let is_blank = written.trim().is_empty();
+    if !is_blank && written.len() - written.trim_start_matches(' ').len() < indentation {
+        // The block has ended before.
+        return None;
+    }
+    let start = match line {
+        0 => 0,
+        line => decoded.match_indices('\n').nth(line - 1)?.0 + 1,
+    };
+    let length = decoded.get(start..)?.split('\n').next().map_or(0, str::len);
+    let column =
+        if is_blank { column.saturating_sub(indentation) } else { column.checked_sub(indentation)? };
+    Some(start + column.min(length))
+}
+
+fn escaped_offset(written: &str, inside: usize) -> Option<usize> {
+    let mut escapes = Escapes { written: written.get(1..)? };
+    let end = written.len().checked_sub(inside)?;
+    let mut offset = 0;
+    while escapes.written.len() > end {
+        offset += escapes.next()?.len_utf8();
+    }
+    Some(offset)
+}
+
 /// The n-th line of the value is the n-th line after the header, without the indentation. How deep that is
 /// shows in the first line with text, so an indentation indicator needs no care.
 fn in_literal(source: &str, decoded: &str, offset: usize) -> Option<usize> {
     let (header, block) = source.split_once('\n')?;
-    let spaces = |line: &str| line.len() - line.trim_start_matches(' ').len();
-    let indentation = block
-        .split('\n')
-        .zip(decoded.split('\n'))
-        .find(|(_, decoded)| !decoded.trim().is_empty())
-        .map_or(0, |(written, decoded)| spaces(written).saturating_sub(spaces(decoded)));
+    let indentation = indentation_of(block, decoded);
 
     let before = decoded.get(..offset)?;
     let (lines_before, column) = match before.rsplit_once('\n') {
@@ -130,6 +185,24 @@ impl Iterator for Escapes<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn offsets_lead_back_to_where_they_came_from() {
+        let decoded = "package a\n\n  x := \"é😀\"\ny\n";
+        let block = "|\n    package a\n\n      x := \"é😀\"\n    y\n";
+        let quoted = r#""package a\n\n  x := \"é\ud83d\ude00\"\ny\n""#;
+        for written in [block, quoted] {
+            let source = format!("a: {written}");
+            let range = 3..clamp(source.len());
+            for (offset, c) in decoded.char_indices().filter(|(_, c)| !c.is_whitespace()) {
+                let at = source_offset(&source, range.clone(), decoded, offset);
+                let back = decoded_offset(&source, range.clone(), decoded, at);
+                assert_eq!(back, Some(clamp(offset)), "{c} in {written}");
+            }
+            assert_eq!(decoded_offset(&source, range.clone(), decoded, 0), None);
+        }
+        assert_eq!(decoded_offset("a: folded\n  text", 3..17, "folded text", 12), None);
+    }
 
     #[test]
     fn places_in_quoted_strings_are_found_through_their_escapes() {

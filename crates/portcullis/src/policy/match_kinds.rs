@@ -5,7 +5,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{ConstraintInfo, PolicySet};
+use crate::admission_policy::known_kinds;
+use crate::api::Constraint;
 use crate::error::{Error, ErrorKind, did_you_mean};
+use crate::matcher::Matcher;
+use crate::names::Gvk;
 use crate::path::FieldPath;
 use crate::scope::{Scopes, builtin};
 use crate::value::{self, View};
@@ -26,6 +30,15 @@ impl PolicySet {
             }
         }
         errors
+    }
+}
+
+impl Constraint {
+    /// The kinds of Kubernetes that its `match.kinds` takes, in each of their versions and in order.
+    #[must_use]
+    pub fn known_kinds(&self) -> Vec<Gvk> {
+        let matcher = Matcher::compile(&self.matching);
+        known_kinds().into_iter().filter(|gvk| matcher.concerns(gvk)).collect()
     }
 }
 

@@ -17,7 +17,12 @@ pre,code{font:13px/1.5 ui-monospace,monospace}pre{border:1px solid var(--line);b
 /// How much of a text is shown.
 const TEXT: usize = 20_000;
 
-pub(crate) fn write(reference: &Reference, title: &str, out: &mut dyn Write) -> io::Result<()> {
+/// Writes a reference as one page of HTML that loads nothing and runs no script.
+///
+/// # Errors
+///
+/// If it cannot be written.
+pub fn write(reference: &Reference, title: &str, out: &mut dyn Write) -> io::Result<()> {
     let mut page = Page::default();
     page.raw("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
     page.put(

@@ -123,15 +123,6 @@ impl Reference {
         markdown::write(self, title, out)
     }
 
-    /// Writes it as one page of HTML that loads nothing and runs no script.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be written.
-    pub fn write_html(&self, title: &str, out: &mut dyn Write) -> io::Result<()> {
-        crate::html::reference::write(self, title, out)
-    }
-
     /// All of them, in order.
     pub(crate) fn policies(&self) -> &[Documented] {
         &self.policies

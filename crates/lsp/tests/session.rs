@@ -1,0 +1,484 @@
+//! The session without a process: messages in, messages out. What is wrong with policies is said by the core alone.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test panics when it fails"
+)]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use lsp_server::{Message, Notification, Request, RequestId};
+use portcullis::{Document, Error, PolicySet};
+use portcullis_lsp::{CaseRun, Checks, Job, Note, Offer, Policies, Session};
+use serde_json::{Value, json};
+
+/// Compiles, and counts how often it was asked to.
+#[derive(Default)]
+struct Core {
+    asked: AtomicUsize,
+}
+
+/// What makes it break.
+const BREAKS: &str = "break-here";
+
+impl Checks for Core {
+    fn enter(&self, _folder: Option<&Path>) -> Result<PathBuf, String> {
+        Ok(PathBuf::from("/w"))
+    }
+
+    fn policies(&self, _folders: &[PathBuf], _open: &[PathBuf]) -> Policies {
+        Policies::default()
+    }
+
+    fn part(&self, documents: Vec<Document>, problems: Vec<Error>) -> Vec<Error> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let text = documents.first().map(|document| document.source().text().clone()).unwrap_or_default();
+        assert!(!text.contains(BREAKS), "as it was asked to");
+        problems.into_iter().chain(PolicySet::compile(documents).1).collect()
+    }
+
+    fn judge(&self, _folders: &[PathBuf], _manifests: &[PathBuf]) -> Result<Vec<Note>, String> {
+        Err("nobody judges here".to_owned())
+    }
+
+    fn fixes(&self, _folders: &[PathBuf], _manifest: &Path) -> Result<Vec<Offer>, String> {
+        Err("nobody fixes here".to_owned())
+    }
+
+    fn run(&self, _suite: &Path, _test: &str, _case: Option<&str>) -> Result<Vec<CaseRun>, String> {
+        Err("nobody runs here".to_owned())
+    }
+}
+
+const REGO: &str = r#"apiVersion: templates.gatekeeper.sh/v1
+kind: ConstraintTemplate
+metadata: {name: k}
+spec:
+  crd:
+    spec:
+      names: {kind: K}
+      validation:
+        openAPIV3Schema:
+          type: object
+          properties:
+            max: {type: integer, default: 3}
+            names: {type: array, items: {type: string}}
+  targets:
+  - target: admission.k8s.gatekeeper.sh
+    rego: |
+      package k
+      import data.lib.text
+      import data.lib.text.clean
+      import data.lib.other as alias
+
+      violation[{"msg": msg}] {
+        x := input.review.object.metadata.name
+        text.is_long(x, input.parameters.max)
+        msg := text.clean(x)
+      } {
+        x := input.review.object.kind
+        clean(x) == alias.word
+        msg := helper(x)
+      }
+
+      helper(x) = y {
+        some i
+        y := [z | z := x; i == 1][i]
+      }
+    libs:
+    - |
+      package lib.text
+
+      is_long(value, most) { count(value) > most }
+      clean(value) = lower(value)
+    - |
+      package lib.other
+      word = "x"
+"#;
+
+const CEL: &str = r#"apiVersion: templates.gatekeeper.sh/v1
+kind: ConstraintTemplate
+metadata: {name: c}
+spec:
+  crd:
+    spec:
+      names: {kind: C}
+      validation:
+        openAPIV3Schema:
+          type: object
+          properties:
+            max: {type: integer, description: How many there may be.}
+  targets:
+  - target: admission.k8s.gatekeeper.sh
+    code:
+    - engine: K8sNativeValidation
+      source:
+        variables:
+        - {name: all, expression: "object.spec.containers"}
+        validations:
+        - expression: 'size(variables.all) <= variables.params.max'
+          messageExpression: '"more than " + string(variables.params.max) + " of " + string(size(variables.all))'
+"#;
+
+struct Editor {
+    session: Session,
+    core: Arc<Core>,
+    number: i32,
+    seen: Vec<Value>,
+}
+
+impl Editor {
+    fn new() -> Self {
+        let core = Arc::new(Core::default());
+        let mut editor = Self { session: Session::new(core.clone()), core, number: 0, seen: Vec::new() };
+        editor
+            .ask("initialize", json!({"capabilities": {"general": {"positionEncodings": ["utf-8"]}}}))
+            .unwrap();
+        editor
+    }
+
+    fn take(&mut self) {
+        for message in self.session.take_messages() {
+            self.seen.push(serde_json::to_value(message).unwrap());
+        }
+    }
+
+    fn ask(&mut self, method: &str, params: Value) -> Result<Value, Value> {
+        self.number += 1;
+        let id = RequestId::from(self.number);
+        self.session.message(Message::Request(Request { id, method: method.to_owned(), params }));
+        self.take();
+        let answer = self.seen.iter().find(|message| message["id"] == self.number).unwrap();
+        answer.get("error").map_or_else(|| Ok(answer["result"].clone()), |error| Err(error.clone()))
+    }
+
+    fn notify(&mut self, method: &str, params: Value) {
+        self.session.message(Message::Notification(Notification { method: method.to_owned(), params }));
+    }
+
+    fn open(&mut self, name: &str, text: &str) {
+        let document =
+            json!({"uri": format!("file:///w/{name}"), "languageId": "yaml", "version": 1, "text": text});
+        self.notify("textDocument/didOpen", json!({"textDocument": document}));
+        self.session.settle();
+        self.take();
+    }
+
+    /// Asks at a mark in a text.
+    fn at(&mut self, method: &str, text: &str, more: Value) -> Result<Value, Value> {
+        let offset = text.find('‸').unwrap();
+        let clean = text.replacen('‸', "", 1);
+        self.open("a.yaml", &clean);
+        let before = &clean[..offset];
+        let character = before.len() - before.rfind('\n').map_or(0, |at| at + 1);
+        let mut params = json!({
+            "textDocument": {"uri": "file:///w/a.yaml"},
+            "position": {"line": before.matches('\n').count(), "character": character},
+        });
+        for (key, value) in more.as_object().into_iter().flatten() {
+            params[key] = value.clone();
+        }
+        self.ask(method, params)
+    }
+
+    /// The text of `a.yaml` as a rename leaves it.
+    fn renamed(&mut self, text: &str, name: &str) -> Result<String, String> {
+        let answer = self.at("textDocument/rename", text, json!({"newName": name}));
+        let answer = answer.map_err(|error| error["message"].as_str().unwrap().to_owned())?;
+        let mut text = text.replacen('‸', "", 1);
+        let mut edits: Vec<(usize, usize, String)> = Vec::new();
+        for edit in answer["changes"]["file:///w/a.yaml"].as_array().unwrap() {
+            let offset = |end: &str| {
+                let place = &edit["range"][end];
+                let line = usize::try_from(place["line"].as_u64().unwrap()).unwrap();
+                let start: usize = text.split_inclusive('\n').take(line).map(str::len).sum();
+                start + usize::try_from(place["character"].as_u64().unwrap()).unwrap()
+            };
+            edits.push((offset("start"), offset("end"), edit["newText"].as_str().unwrap().to_owned()));
+        }
+        edits.sort();
+        for (start, end, new) in edits.into_iter().rev() {
+            text.replace_range(start..end, &new);
+        }
+        Ok(text)
+    }
+}
+
+/// Puts a mark behind the first character of a part of a text.
+fn marked(text: &str, part: &str) -> String {
+    let at = text.find(part).unwrap_or_else(|| panic!("no `{part}`")) + 1;
+    format!("{}‸{}", &text[..at], &text[at..])
+}
+
+#[track_caller]
+fn renames(text: &str, at: &str, name: &str, changes: &[(&str, &str)]) {
+    let mut wanted = text.to_owned();
+    for (old, new) in changes {
+        assert!(wanted.contains(old), "no `{old}`");
+        wanted = wanted.replace(old, new);
+    }
+    assert_eq!(Editor::new().renamed(&marked(text, at), name).unwrap(), wanted, "{at}");
+}
+
+#[track_caller]
+fn refuses(text: &str, at: &str, name: &str, why: &str) {
+    let refused = Editor::new().renamed(&marked(text, at), name).unwrap_err();
+    assert!(refused.contains(why), "{at}: {refused}");
+}
+
+#[test]
+fn names_are_changed_wherever_they_mean_the_same() {
+    // A local variable in one body, and one that the head shares with both.
+    renames(
+        REGO,
+        "x, input.parameters.max",
+        "name",
+        &[
+            ("x := input.review.object.metadata", "name := input.review.object.metadata"),
+            ("is_long(x, input", "is_long(name, input"),
+            ("msg := text.clean(x)", "msg := text.clean(name)"),
+        ],
+    );
+    renames(
+        REGO,
+        "msg}] {",
+        "message",
+        &[
+            ("\"msg\": msg}", "\"msg\": message}"),
+            ("msg := text", "message := text"),
+            ("msg := helper", "message := helper"),
+        ],
+    );
+    // Rules, across libraries and imports of rules.
+    renames(REGO, "is_long(x", "exceeds", &[("is_long", "exceeds")]);
+    renames(REGO, "clean(value)", "small", &[("clean", "small")]);
+    renames(REGO, "helper(x) = y", "help", &[("helper", "help")]);
+    // Imports: of a package without an alias, and with one.
+    renames(
+        REGO,
+        "text.is_long",
+        "t",
+        &[
+            ("import data.lib.text\n", "import data.lib.text as t\n"),
+            ("text.is_long", "t.is_long"),
+            ("text.clean(x)", "t.clean(x)"),
+        ],
+    );
+    renames(REGO, "alias.word", "other", &[("as alias", "as other"), ("alias.word", "other.word")]);
+    // Parameters, in schema and Rego, and in schema and CEL.
+    renames(
+        REGO,
+        "max)\n",
+        "limit",
+        &[("max: {type", "limit: {type"), ("parameters.max", "parameters.limit")],
+    );
+    renames(CEL, "max: {", "limit", &[("max: {", "limit: {"), ("params.max", "params.limit")]);
+    renames(
+        CEL,
+        "all) <=",
+        "containers",
+        &[("name: all", "name: containers"), ("variables.all", "variables.containers")],
+    );
+}
+
+#[test]
+fn a_name_that_would_mean_something_else_is_refused() {
+    refuses(REGO, "x, input.parameters.max", "msg", "change what the policy means");
+    refuses(REGO, "x, input.parameters.max", "input", "change what the policy means");
+    refuses(REGO, "helper(x) = y", "violation", "change what the policy means");
+    refuses(REGO, "helper(x) = y", "count", "there is `count` already");
+    refuses(REGO, "x, input.parameters.max", "1x", "expected a name");
+    refuses(REGO, "x, input.parameters.max", "with", "change what the policy means");
+    refuses(REGO, "violation[", "deny", "not yours");
+    refuses(REGO, "lower(value)", "small", "not yours");
+    refuses(REGO, "metadata.name", "title", "not yours");
+    refuses(REGO, "max)\n", "names", "there is `names` already");
+    refuses(REGO, "K}", "Kind", "not yours");
+    refuses(CEL, "all) <=", "params", "change what the policy means");
+    refuses(REGO, "default: 3", "x", "there is no name");
+}
+
+#[test]
+fn what_is_known_of_a_name_is_told() {
+    for (text, at, wanted) in [
+        (CEL, "max'", "How many there may be."),
+        (CEL, "size(variables", "size("),
+        (CEL, "all) <=", "object.spec.containers"),
+        (CEL, "containers\"}", "`object.spec.containers`"),
+        (REGO, "max)\n", "default: `3`"),
+        (REGO, "lower(value)", "The text in small letters."),
+        (REGO, "alias.word", "import data.lib.other"),
+        (REGO, "x, input.parameters.max", "`input.review.object.metadata.name`"),
+    ] {
+        let told = Editor::new().at("textDocument/hover", &marked(text, at), json!({})).unwrap();
+        let told = told["contents"]["value"].as_str().unwrap_or_default();
+        assert!(told.contains(wanted), "{at}: {told}");
+    }
+}
+
+#[test]
+fn what_may_come_next_is_proposed_where_nothing_is_a_program_yet() {
+    for (text, typed, wanted) in [
+        (
+            REGO.replace("input.parameters.max", "input.parameters."),
+            "input.parameters.",
+            &["max", "names"][..],
+        ),
+        (REGO.replace("text.clean(x)", "text."), "msg := text.", &["clean", "is_long"]),
+        (REGO.replace("alias.word", "data.lib."), "data.lib.", &["other", "text"]),
+        (CEL.replace("variables.params.max'", "variables.params.'"), "<= variables.params.", &["max"]),
+        (CEL.replace("size(variables.all) <=", "size(variables.) <="), "size(variables.", &["all", "params"]),
+        (REGO.replace("text.clean(x)", "time."), "msg := time.", &["now_ns", "parse_rfc3339_ns"]),
+        (REGO.replace("text.clean(x)", "hel"), "msg := hel", &["helper", "x", "startswith"]),
+        (REGO.replace("text.clean(x)", "input."), "msg := input.", &["parameters", "review"]),
+    ] {
+        let at = text.find(typed).unwrap_or_else(|| panic!("no `{typed}`")) + typed.len();
+        let marked = format!("{}‸{}", &text[..at], &text[at..]);
+        let found = Editor::new().at("textDocument/completion", &marked, json!({})).unwrap();
+        let names: Vec<&str> =
+            found.as_array().unwrap().iter().map(|item| item["label"].as_str().unwrap()).collect();
+        assert!(wanted.iter().all(|name| names.contains(name)), "{typed}: {names:?}");
+    }
+}
+
+#[test]
+fn definitions_are_where_things_come_to_be() {
+    for (text, at, line) in [
+        (REGO, "is_long(x", "is_long(value, most) {"),
+        (REGO, "clean(x) == alias", "clean(value) ="),
+        (REGO, "alias.word", "package lib.other"),
+        (REGO, "word\n        msg", "word = \"x\""),
+        (REGO, "max)\n", "max: {type"),
+        (REGO, "x, input.parameters.max", "x := input.review.object.metadata.name"),
+        (CEL, "all) <=", "{name: all"),
+        (CEL, "max'", "max: {type"),
+    ] {
+        let found = Editor::new().at("textDocument/definition", &marked(text, at), json!({})).unwrap();
+        let there = text.lines().position(|one| one.contains(line)).unwrap();
+        assert_eq!(found[0]["range"]["start"]["line"], there, "{at}: {found}");
+    }
+}
+
+#[test]
+fn of_many_versions_the_last_one_is_looked_at() {
+    let mut editor = Editor::new();
+    editor.open("a.yaml", REGO);
+    let before = editor.core.asked.load(Ordering::Relaxed);
+    for version in 2..100 {
+        let document = json!({"uri": "file:///w/a.yaml", "version": version});
+        let place = json!({"line": 0, "character": 0});
+        let change = json!([{"range": {"start": place, "end": place}, "text": "#\n"}]);
+        editor.notify("textDocument/didChange", json!({"textDocument": document, "contentChanges": change}));
+    }
+    editor.seen.clear();
+    editor.session.settle();
+    editor.take();
+    assert_eq!(editor.core.asked.load(Ordering::Relaxed), before + 1);
+    assert_eq!(editor.seen.len(), 1, "{:?}", editor.seen);
+    assert_eq!(editor.seen[0]["params"]["version"], 99);
+    // All is looked at once, too, and not again while somebody does.
+    assert!(editor.session.is_stale());
+    let Job::All(_) = editor.session.look() else { panic!("all is to be looked at") };
+    assert!(!editor.session.is_stale());
+}
+
+#[test]
+fn what_is_out_of_date_is_given_up_and_looked_at_again() {
+    let mut editor = Editor::new();
+    editor.open("a.yaml", REGO);
+    let job = editor.session.look();
+    editor.open("b.yaml", REGO);
+    let report = job.run(editor.core.as_ref());
+    assert!(matches!(report, portcullis_lsp::Report::OutOfDate), "{report:?}");
+    editor.session.report(report);
+    assert!(editor.session.is_stale());
+    let report = editor.session.look().run(editor.core.as_ref());
+    assert!(matches!(report, portcullis_lsp::Report::All { .. }), "{report:?}");
+    editor.session.report(report);
+    assert!(!editor.session.is_stale());
+}
+
+#[test]
+fn a_fault_is_answered_and_the_session_goes_on() {
+    let mut editor = Editor::new();
+    editor.open("b.yaml", &REGO.replace("kind: K}", &format!("kind: K}} # {BREAKS}")));
+    let told = editor.seen.iter().any(|message| message.to_string().contains("fault of portcullis"));
+    assert!(told, "{:?}", editor.seen);
+    editor.open("a.yaml", &REGO.replace("lower(value)", "lowercase(value)"));
+    let last = editor.seen.last().unwrap().to_string();
+    assert!(last.contains("undefined function lowercase"), "{last}");
+}
+
+#[test]
+fn a_text_that_was_never_saved_is_looked_at() {
+    let mut editor = Editor::new();
+    let text = REGO.replace("lower(value)", "lowercase(value)");
+    let document = json!({"uri": "untitled:Untitled-1", "languageId": "yaml", "version": 1, "text": text});
+    editor.notify("textDocument/didOpen", json!({"textDocument": document}));
+    editor.session.settle();
+    editor.take();
+    let last = editor.seen.last().unwrap();
+    assert_eq!(last["params"]["uri"], "untitled:Untitled-1");
+    assert!(last.to_string().contains("undefined function lowercase"), "{last}");
+}
+
+#[test]
+fn what_is_not_ours_is_left_alone() {
+    let mut editor = Editor::new();
+    for text in ["services:\n  web: [", "{{ .Values.x }}\na: 1\n", "apiVersion: v1\nkind: Pod\na: {{ .x }}\n"]
+    {
+        editor.open("a.yaml", text);
+        let last = editor.seen.last().unwrap();
+        assert_eq!(last["params"]["diagnostics"], json!([]), "{text}");
+    }
+    editor.open("a.yaml", "apiVersion: v1\nkind: Pod\nkind: Pod\n");
+    let last = editor.seen.last().unwrap().to_string();
+    assert!(last.contains("duplicate-key"), "{last}");
+}
+
+/// Wherever somebody asks, also where the text ends in the middle of something.
+#[test]
+fn no_place_of_any_text_is_a_fault() {
+    let asked = [
+        "textDocument/hover",
+        "textDocument/completion",
+        "textDocument/definition",
+        "textDocument/references",
+        "textDocument/prepareRename",
+        "textDocument/rename",
+    ];
+    for text in [REGO, CEL] {
+        let mut editor = Editor::new();
+        let ends = (0..text.len()).step_by(23).chain([text.len()]);
+        for end in ends {
+            let part = &text[..end];
+            editor.open("a.yaml", part);
+            // At the end, and somewhere before it.
+            for at in [end, end / 2, end * 2 / 3, end.saturating_sub(9)] {
+                let before = &part[..at];
+                let line = before.matches('\n').count();
+                let character = before.len() - before.rfind('\n').map_or(0, |at| at + 1);
+                for method in asked {
+                    let _ = editor.ask(
+                        method,
+                        json!({
+                            "textDocument": {"uri": "file:///w/a.yaml"},
+                            "position": {"line": line, "character": character},
+                            "context": {"includeDeclaration": true},
+                            "newName": "other",
+                        }),
+                    );
+                }
+            }
+            let faults =
+                editor.seen.iter().filter(|message| message.to_string().contains("fault of portcullis"));
+            assert_eq!(faults.count(), 0, "{part}");
+            editor.seen.clear();
+        }
+    }
+}
