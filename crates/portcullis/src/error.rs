@@ -100,6 +100,8 @@ error_kinds! {
     UnknownInput = "unknown-input";
     /// Rego that reads a parameter that the template's schema does not have.
     UnknownParameter = "unknown-parameter";
+    /// Rego that reads a field of the object that no kind of Kubernetes has, of a template whose constraints are about these.
+    UnknownObjectField = "unknown-object-field";
     /// A parameter that a constraint does not set, and whose default is not filled in.
     UnfilledDefault = "unfilled-default";
     /// A condition that is never true, whatever object is judged.
@@ -192,6 +194,7 @@ impl ErrorKind {
                 | Self::TemplateRule
                 | Self::UnknownInput
                 | Self::UnknownParameter
+                | Self::UnknownObjectField
                 | Self::NeverTrue
                 | Self::NeverFires
                 | Self::InvalidPattern

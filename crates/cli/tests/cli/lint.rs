@@ -259,3 +259,68 @@ fn kinds_and_groups_that_there_are_not_are_told() {
         assert!(!run.stdout.contains("no-such-kind"), "{kinds}: {}", run.shown());
     }
 }
+
+/// Fields that no kind of Kubernetes has, and comparisons with values that a field never has; only where that is certain.
+#[test]
+fn fields_that_no_kind_has_are_told_with_what_was_meant() {
+    const TEMPLATE: &str = r#"apiVersion: templates.gatekeeper.sh/v1
+kind: ConstraintTemplate
+metadata: {name: fields}
+spec:
+  crd: {spec: {names: {kind: Fields}}}
+  targets:
+  - target: admission.k8s.gatekeeper.sh
+    rego: |
+      package fields
+
+      violation[{"msg": "a"}] {
+        c := input.review.object.spec.contianers[_]
+        c.image
+      }
+
+      violation[{"msg": "b"}] {
+        pod := input.review.object
+        container := pod.spec.containers[_]
+        container.securityContext.priviledged == true
+      }
+
+      violation[{"msg": "c"}] {
+        input.review.object.spec.hostNetwork == "true"
+      }
+
+      violation[{"msg": "d"}] {
+        input.review.object.spec.replicas == 3
+        input.review.object.spec.template.spec.containers[_].image == "x"
+        input.review.object.metadata.labels["a.b/c"] == "1"
+        field := input.parameters.field
+        input.review.object.spec[field].whatever
+        input.review.oldObject.spec.resources.limits.cpu == 1
+      }
+---
+"#;
+    let constraint = |kinds: &str| {
+        format!(
+            "apiVersion: constraints.gatekeeper.sh/v1beta1\nkind: Fields\nmetadata: {{name: fields}}\nspec: {{match: {{kinds: [{kinds}]}}}}\n"
+        )
+    };
+    let told = |constraint: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("policy.yaml"), TEMPLATE.to_owned() + constraint).unwrap();
+        run_in(folder.path(), &["lint", "policy.yaml"]).exits_with(0).stdout
+    };
+    let pods = "{apiGroups: [\"\"], kinds: [Pod]}";
+    insta::assert_snapshot!("unknown_object_fields", told(&constraint(pods)));
+    // Objects of kinds that are not known may have any field.
+    for kinds in [
+        "{apiGroups: [\"*\"], kinds: [Pod]}",
+        "{apiGroups: [\"\", example.com], kinds: [Pod]}",
+        "{apiGroups: [\"\"], kinds: [\"*\"]}",
+    ] {
+        assert!(!told(&constraint(kinds)).contains("no kind of Kubernetes has a field"), "{kinds}");
+    }
+    assert!(
+        !told(&constraint(&format!("{pods}, {{apiGroups: [example.com], kinds: [Widget]}}")))
+            .contains("has a field")
+    );
+    assert!(!told("").contains("no kind of Kubernetes has a field"));
+}

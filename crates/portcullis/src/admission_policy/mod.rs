@@ -30,6 +30,7 @@ pub(crate) use matching::Attributes;
 pub(crate) use mutate::MutatingPolicies;
 pub use mutators::AdmissionMutators;
 pub(crate) use resources::{Kinds, Resource};
+pub(crate) use shapes::{Holds, held_at};
 pub use shapes::{KubernetesField, kubernetes_fields};
 pub(crate) use shapes::{Shape, is_known, is_of_its_kind, known_kinds, shape};
 pub use type_check::parameter_type_warnings;

@@ -101,6 +101,45 @@ pub fn kubernetes_fields(gvk: &Gvk, path: &[Option<&str>]) -> Vec<KubernetesFiel
     each.map(|(name, ty)| KubernetesField { name, holds: words(Inner::Table(ty)) }).collect()
 }
 
+/// What a place of an object holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Holds {
+    Text,
+    Number,
+    Bool,
+    Object,
+    List,
+    /// It is not known, or may be several things.
+    Anything,
+}
+
+/// What objects of a kind of Kubernetes hold at a path; a step without a name is an element, or a key that is not known. None
+/// where they have no such place, and of kinds that are not known.
+pub(crate) fn held_at(gvk: &Gvk, path: &[Option<&str>]) -> Option<Holds> {
+    let mut ty = TYPES.of_kind(gvk)?;
+    for (depth, step) in path.iter().enumerate() {
+        ty = match (TYPES.open(ty), step) {
+            (Type::Any, _) => return Some(Holds::Anything),
+            // Which of the fields is not known.
+            (Type::Fields { .. }, None) => return Some(Holds::Anything),
+            (Type::Fields { fields, .. }, Some(key)) => {
+                let known = field(fields, key);
+                if depth == 0 { envelope(key).or(known)? } else { known? }
+            }
+            (Type::Map { of, .. }, _) | (Type::List { of, .. }, None) => of,
+            _ => return None,
+        };
+    }
+    Some(match TYPES.open(ty) {
+        Type::Text => Holds::Text,
+        Type::Number => Holds::Number,
+        Type::Bool => Holds::Bool,
+        Type::TextOrNumber | Type::Any => Holds::Anything,
+        Type::Fields { .. } | Type::Map { .. } => Holds::Object,
+        Type::List { .. } => Holds::List,
+    })
+}
+
 fn words(ty: Inner<'_>) -> &'static str {
     match TYPES.open(ty) {
         Type::Text => "text",

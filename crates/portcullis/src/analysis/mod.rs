@@ -15,6 +15,7 @@ mod inventory_read;
 #[cfg(feature = "lint")]
 mod lint;
 mod mutants;
+mod object_uses;
 mod operations;
 mod reads;
 mod recursion;
@@ -38,6 +39,7 @@ pub use inventory_read::InventoryRead;
 #[cfg(feature = "lint")]
 pub use lint::Explanation;
 pub use mutants::{Mutant, MutantKind};
+pub(crate) use object_uses::{Constant, ObjectUse, object_uses};
 pub(crate) use operations::Mention;
 pub(crate) use rule_reads::RulesTold;
 pub(crate) use template_rules::locate;

@@ -15,6 +15,7 @@ mod exceptions;
 mod exclusions;
 mod index;
 mod match_kinds;
+mod object_fields;
 mod prepared;
 mod rests_on;
 mod store;
