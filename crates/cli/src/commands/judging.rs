@@ -52,6 +52,8 @@ pub struct Judging<'a> {
     pub stats: bool,
     /// Of what it is told why.
     pub explains: Explains,
+    /// Most bytes of what is told why, for each object: the same whatever threads do.
+    pub explained_bytes: usize,
     /// Of what it is told how to make it go, if of anything.
     pub fixes: Option<FixesOf<'a>>,
 }
@@ -104,6 +106,8 @@ pub struct Judged {
     pub done: Vec<Done>,
     /// Why policies say what they say, by policy, if that is asked for.
     pub explained: Vec<(usize, Why)>,
+    /// How many of these there was no room for.
+    pub unexplained: usize,
     /// How to make findings go, if that is asked for.
     pub fixes: Option<Fixes>,
 }
@@ -124,6 +128,7 @@ impl Judged {
             otherwise: Vec::new(),
             done: Vec::new(),
             explained: Vec::new(),
+            unexplained: 0,
             fixes: None,
         }
     }
@@ -176,7 +181,7 @@ impl Judging<'_> {
         let (mut passed, mut prints) = (Vec::new(), Vec::new());
         let (mut findings, mut suppressed, mut comments) = (Vec::new(), Vec::new(), Vec::new());
         let (mut fights, mut otherwise, mut done) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut explained, mut fixes) = (Vec::new(), None);
+        let ((mut explained, mut unexplained), mut fixes) = ((Vec::new(), 0), None);
         let is_changed = mutated.as_ref().is_some_and(|changed| changed.mutation.is_changed());
         if !is_excluded {
             let implied = review.implied(&self.expansion, &world).unwrap_or_else(|error| {
@@ -208,7 +213,7 @@ impl Judging<'_> {
                 fixes = self.fixes.map(|of| self.fixes(of, &review, &world, &findings));
             }
             passed = self.passed(&outcome);
-            explained = self.explained(&review, &world, Some(&outcome));
+            (explained, unexplained) = self.explained(&review, &world, Some(&outcome));
             for result in &outcome.results {
                 let Some(policy) = self.index.get(result.key()).copied() else { continue };
                 prints.extend(result.prints.iter().map(|print| (policy, print.clone())));
@@ -218,7 +223,7 @@ impl Judging<'_> {
             }
         }
         if is_excluded && self.explains == Explains::All {
-            explained = self.explained(&review, &world, None);
+            (explained, unexplained) = self.explained(&review, &world, None);
         }
         let reviewed = Reviewed { subject: Judgeable::Object(object), is_policy, passed, prints };
         Judged {
@@ -235,6 +240,7 @@ impl Judging<'_> {
             otherwise,
             done,
             explained,
+            unexplained,
             fixes,
         }
     }
@@ -254,8 +260,13 @@ impl Judging<'_> {
         self.policies.fixes(review, &self.expansion, world, POINT, Process::Webhook, &is_wanted)
     }
 
-    /// Why constraints say what they say of an object itself.
-    fn explained(&self, review: &Review, world: &World<'_>, outcome: Option<&Outcome>) -> Vec<(usize, Why)> {
+    /// Why constraints say what they say of an object itself, as much as there is room for, and of how many it is left out.
+    fn explained(
+        &self,
+        review: &Review,
+        world: &World<'_>,
+        outcome: Option<&Outcome>,
+    ) -> (Vec<(usize, Why)>, usize) {
         let is_found = |key: &ConstraintKey| {
             let results = outcome.into_iter().flat_map(|outcome| &outcome.results);
             let mut own = results.filter(|result| result.implied_by.is_none());
@@ -269,7 +280,8 @@ impl Judging<'_> {
         let wanted = self.index.iter().filter(|(key, _)| is_wanted(key));
         let explain =
             |key: &ConstraintKey| self.policies.explain(key, review, world, POINT, Process::Webhook);
-        wanted.filter_map(|(key, policy)| Some((*policy, explain(key)?))).collect()
+        let each = wanted.map(|(key, policy)| move || Some((*policy, explain(key)?)));
+        within(each, self.explained_bytes, |(_, why)| why.weight())
     }
 
     /// The review with the Namespace `default`, if it lives there.
@@ -411,4 +423,45 @@ fn whole(object: &Object) -> Position {
         // Whatever was read from a file has a document.
         .unwrap_or_else(|| Location::new(portcullis::Source::new("<unknown>", ""), 0..0));
     Position { location, path: FieldPath::root(), precision: Precision::Object }
+}
+
+/// Makes one after the other until they take more than there is room for; the first is always kept. How many were left out,
+/// as far as that is known without making them.
+fn within<T>(
+    each: impl Iterator<Item = impl FnOnce() -> Option<T>>,
+    room: usize,
+    weight: impl Fn(&T) -> usize,
+) -> (Vec<T>, usize) {
+    let (mut kept, mut left, mut bytes) = (Vec::new(), 0, 0_usize);
+    for make in each {
+        if bytes > room {
+            left += 1;
+            continue;
+        }
+        let Some(made) = make() else { continue };
+        bytes = bytes.saturating_add(weight(&made));
+        if bytes > room && !kept.is_empty() {
+            left += 1;
+        } else {
+            kept.push(made);
+        }
+    }
+    (kept, left)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::within;
+
+    #[test]
+    fn what_there_is_no_room_for_is_counted_and_the_first_kept() {
+        let fit = |weights: &[usize], room| {
+            let each = weights.iter().map(|weight| move || Some(*weight));
+            within(each, room, |weight| *weight)
+        };
+        assert_eq!(fit(&[], 10), (vec![], 0));
+        assert_eq!(fit(&[4, 4, 2, 1, 1], 10), (vec![4, 4, 2], 2));
+        assert_eq!(fit(&[50, 1, 1], 10), (vec![50], 2));
+        assert_eq!(fit(&[1, 50, 1], 10), (vec![1], 2));
+    }
 }

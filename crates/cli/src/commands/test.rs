@@ -43,6 +43,9 @@ use crate::commands::second::{Second, Tally, not_compared};
 use crate::commands::templates;
 use crate::commands::trace;
 
+/// Most bytes of all explanations of a run; each object has an equal part.
+const EXPLAINED_BYTES: usize = 256 << 20;
+
 /// Judges and reports.
 pub fn run(args: &TestArgs) -> anyhow::Result<ExitStatus> {
     report::destination::check(&args.output).map_err(anyhow::Error::msg)?;
@@ -417,6 +420,7 @@ fn judge(
             (false, true) => Explains::Findings,
             (false, false) => Explains::Nothing,
         },
+        explained_bytes: EXPLAINED_BYTES / subjects.len().max(1),
     };
     if judging.policies.may_ask() || judging.expansion.may_ask() {
         let mut answers = std::mem::take(&mut judging.answers);
@@ -459,7 +463,7 @@ fn judge(
     let excluded = judged.iter().filter(|judged| judged.is_excluded).count();
     let mut reviewed = Vec::with_capacity(judged.len());
     let (mut findings, mut suppressed, mut why) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut explanations, mut fixes) = (Vec::new(), Vec::new());
+    let (mut explanations, mut unexplained, mut fixes) = (Vec::new(), 0, Vec::new());
     // Of each the first object, and how many there are.
     let mut fights: BTreeMap<_, (Error, String, usize)> = BTreeMap::new();
     for (judged, ordinal) in judged.into_iter().zip(0..) {
@@ -473,6 +477,7 @@ fn judge(
             let (each, object, together) = (each.collect(), object.clone(), found.together);
             fixes.push(FixedObject { ordinal, object, each, together });
         }
+        unexplained += judged.unexplained;
         let told = judged.explained.into_iter();
         explanations.extend(told.map(|(policy, why)| Explained { ordinal, policy, why }));
         findings.extend(judged.findings.into_iter().map(|finding| Finding { ordinal, ..finding }));
@@ -491,6 +496,14 @@ fn judge(
             let entry = fights.entry((fight.constraint, fight.mutators));
             entry.or_insert_with(|| (fight.warning, last.subject.to_string(), 0)).2 += 1;
         }
+    }
+    if unexplained > 0 {
+        let mebibytes = EXPLAINED_BYTES >> 20;
+        let message = format!(
+            "{unexplained} results are not explained: together the explanations would take more than {mebibytes} MiB"
+        );
+        let hint = "judge fewer objects at once, or ask about constraints with `explain --why`";
+        problems.push(Error::warning(ErrorKind::Limit, message).hint(hint));
     }
     why.extend(judging.idle.iter().flat_map(Idle::sentences));
     problems.extend(fights.into_values().map(|(warning, first, objects)| {

@@ -119,9 +119,8 @@ pub(crate) fn held_at(gvk: &Gvk, path: &[Option<&str>]) -> Option<Holds> {
     let mut ty = TYPES.of_kind(gvk)?;
     for (depth, step) in path.iter().enumerate() {
         ty = match (TYPES.open(ty), step) {
-            (Type::Any, _) => return Some(Holds::Anything),
-            // Which of the fields is not known.
-            (Type::Fields { .. }, None) => return Some(Holds::Anything),
+            // Which of the fields, is not known.
+            (Type::Any, _) | (Type::Fields { .. }, None) => return Some(Holds::Anything),
             (Type::Fields { fields, .. }, Some(key)) => {
                 let known = field(fields, key);
                 if depth == 0 { envelope(key).or(known)? } else { known? }

@@ -130,6 +130,37 @@ pub enum WhyFact {
     },
 }
 
+impl Why {
+    /// About how many bytes it takes, for who keeps many of them.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let found = self.found.iter().map(|one| 64 + one.message.len() + rules(&one.ways));
+        let error = self.error.as_ref().map_or(0, |error| 64 + error.message.len());
+        256 + found.sum::<usize>() + rules(&self.missed) + error
+    }
+}
+
+fn rules(all: &[WhyRule]) -> usize {
+    let condition = |one: &WhyCondition| {
+        128 + one.text.len() + one.facts.iter().map(fact).sum::<usize>() + rules(&one.rules)
+    };
+    all.iter().map(|one| 128 + one.name.len() + one.conditions.iter().map(condition).sum::<usize>()).sum()
+}
+
+fn fact(fact: &WhyFact) -> usize {
+    let path = |path: &FieldPath| 32 * path.segments().len();
+    let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+    128 + match fact {
+        WhyFact::Field { path: at, value, .. }
+        | WhyFact::Parameter { path: at, value, .. }
+        | WhyFact::Input { path: at, value } => path(at) + text(value),
+        WhyFact::Compared { left, right, .. } => left.len() + right.len(),
+        WhyFact::Called { args, answer, .. } => {
+            args.iter().map(|arg| 24 + arg.len()).sum::<usize>() + text(answer)
+        }
+    }
+}
+
 impl PolicySet {
     /// Why a constraint says what it says of the object of a review; `None` if there is no such constraint.
     ///
