@@ -75,19 +75,35 @@ impl std::error::Error for FormatError {}
 /// assert_eq!(format::format(text, Version::V1).unwrap(), "package k\n\nallow if input.x == 1 # why\n");
 /// ```
 pub fn format(text: &str, version: Version) -> Result<String, FormatError> {
-    let (module, diagnostics) = parse(text, version);
+    let (mut module, diagnostics) = parse(text, version);
     if !diagnostics.is_empty() {
         return Err(FormatError::Syntax(diagnostics));
     }
     let style = Style::of(&module);
-    let formatted = write(text, &module, style).ok_or(FormatError::WouldChange)?;
-    let (again, diagnostics) = parse(&formatted, version);
     let keeps = |import: &Import| style.keeps(import);
-    let is_same = diagnostics.is_empty()
-        && same::normal_form(&module, keeps) == same::normal_form(&again, keeps)
-        && same::comments(&module, text) == same::comments(&again, &formatted);
-    if is_same { Ok(formatted) } else { Err(FormatError::WouldChange) }
+    let form = same::normal_form(&module, keeps);
+    let comments = same::comments(&module, text);
+    let mut last = text.to_owned();
+    for _ in 0..MAX_RUNS {
+        let next = write(&last, &module, style).ok_or(FormatError::WouldChange)?;
+        if next == last {
+            return Ok(next);
+        }
+        let (again, diagnostics) = parse(&next, version);
+        let is_same = diagnostics.is_empty()
+            && same::normal_form(&again, keeps) == form
+            && same::comments(&again, &next) == comments;
+        if !is_same {
+            return Err(FormatError::WouldChange);
+        }
+        (last, module) = (next, again);
+    }
+    Err(FormatError::WouldChange)
 }
+
+/// A comment that finds a better place in one run may let its surroundings be laid out in the next. That
+/// ends soon: each such run has one more line break or one fewer comment within a line.
+const MAX_RUNS: usize = 16;
 
 fn write(text: &str, module: &Module, style: Style) -> Option<String> {
     let mut printer = Printer { page: Page::new(text, module), style };

@@ -5,9 +5,9 @@
 //! line break for a comment, writing fails with [`Stuck`]; whoever can go back to a [`Mark`] does so, and
 //! writes that part of the source as it is.
 
-use crate::ast::{Expr, ExprKind, Module, Statement};
+use crate::ast::{Expr, ExprKind, Head, Module, Rule, Statement};
 use crate::span::Span;
-use crate::visit::{Visitor, walk_expr, walk_head, walk_module, walk_statement};
+use crate::visit::{Visitor, walk_expr, walk_head, walk_module, walk_rule, walk_statement};
 
 /// A comment stands where the layout has no line break.
 #[derive(Debug)]
@@ -358,12 +358,17 @@ impl Units<'_, '_> {
 }
 
 impl<'m> Visitor<'m> for Units<'_, '_> {
+    fn visit_rule(&mut self, rule: &'m Rule) {
+        self.mark(rule.span);
+        walk_rule(self, rule);
+    }
+
     fn visit_statement(&mut self, statement: &'m Statement) {
         self.mark(statement.span);
         walk_statement(self, statement);
     }
 
-    fn visit_head(&mut self, head: &'m crate::ast::Head) {
+    fn visit_head(&mut self, head: &'m Head) {
         for param in head.params.iter().flatten() {
             self.mark(param.span);
         }
