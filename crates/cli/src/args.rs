@@ -13,7 +13,8 @@ use portcullis_sources::{ConfigArgs, EngineArgs, FormerArgs, GatekeeperArgs, Ren
 use regex::Regex;
 
 use crate::conftest_args::RegoArgs;
-use crate::file_args::FileArgs;
+use crate::file_args::{FileArgs, size};
+use crate::fmt_args::FmtArgs;
 use crate::policy_args::PolicyArgs;
 use crate::remote_args::{PullArgs, PushArgs, RemoteArgs};
 
@@ -24,6 +25,7 @@ Examples:
   portcullis mutate -f mutators/ -f manifests/    show what mutators make of manifests
   portcullis verify policies/...                  run the policies' own tests
   portcullis lint policies/                       look for mistakes in the policies
+  portcullis fmt policies/                        format their Rego
   portcullis generate manifests -p policies/      write the roles and rules that they need in a cluster
 
 Exit codes: 0 nothing is denied, no test failed, no policy is wrong, 1 something is, 2 the input (for `test` and `verify` also the
@@ -211,6 +213,11 @@ pub enum Command {
     Bench(Box<BenchArgs>),
     /// Look for mistakes in policies, without evaluating them.
     Lint(LintArgs),
+    /// Format Rego as `opa fmt` does: in its own files, and inside of the YAML of ConstraintTemplates.
+    ///
+    /// Files are written in place. What the Rego says never changes: the result is parsed and compared with what there was,
+    /// comments included, before anything is written. The YAML around stays as it is.
+    Fmt(FmtArgs),
     /// Make ConstraintTemplates and constraints from files of Rego.
     Build(BuildArgs),
     /// Write the manifests that a cluster needs for some policies.
@@ -1084,16 +1091,6 @@ fn selection(text: &str) -> Result<Selection, String> {
         parts => {
             Err(format!("expected `REGEX` or `TEST//CASE`, found {} parts separated by `//`", parts.len()))
         }
-    }
-}
-
-fn size(text: &str) -> Result<usize, String> {
-    // Positions in a source are 32 bits wide.
-    const LARGEST: u64 = u32::MAX as u64;
-    match portcullis_sources::size(text) {
-        Some(bytes) if bytes > LARGEST => Err("expected less than 4GiB".to_owned()),
-        Some(bytes) => usize::try_from(bytes).map_err(|_| "expected less than 4GiB".to_owned()),
-        None => Err("expected a size such as `512KiB`, `64MiB` or a number of bytes".to_owned()),
     }
 }
 

@@ -10,6 +10,7 @@ mod commands;
 mod config_file;
 mod conftest_args;
 mod file_args;
+mod fmt_args;
 mod gator_args;
 mod mutant_args;
 mod policy_args;

@@ -81,6 +81,7 @@ mod fights;
 mod fixes;
 mod front_door;
 mod inventory;
+mod layout;
 mod limits;
 mod matcher;
 mod modules;
@@ -124,6 +125,7 @@ pub use fights::Fight;
 pub use fixes::{Fix, FixDecision, FixEdit, FixOf, Fixes};
 pub use front_door::Errors;
 pub use inventory::{Inventory, InventoryStore, ObjectKey};
+pub use layout::RegoLayout;
 pub use limits::Limits;
 pub use matcher::Source as ObjectSource;
 pub use modules::{

@@ -10,8 +10,10 @@ mod excluded;
 mod expand;
 mod explain;
 mod fixing;
+mod fmt;
 mod generate;
 mod idle;
+mod in_place;
 mod inline;
 mod input;
 mod judging;
@@ -131,6 +133,7 @@ fn run(command: &mut Command) -> anyhow::Result<ExitStatus> {
             let jobs = lint.jobs;
             in_pool(jobs, || lint::run(lint))
         }
+        Command::Fmt(args) => in_pool(args.jobs, || fmt::run(args)),
         Command::Build(args) => in_pool(None, || build::run(args)),
         Command::Sync(SyncCommand::Test(args)) => in_pool(None, || sync::run(args)),
         Command::Policy(args) => policy::run(args),

@@ -22,6 +22,7 @@ mod external_data;
 mod field;
 mod field_cases;
 mod fixing;
+mod fmt;
 mod folders;
 mod generate;
 mod guides;

@@ -5,9 +5,9 @@
 //! line break for a comment, writing fails with [`Stuck`]; whoever can go back to a [`Mark`] does so, and
 //! writes that part of the source as it is.
 
-use crate::ast::{Expr, ExprKind, Head, Module, Rule, Statement};
+use crate::ast::{Else, Expr, ExprKind, Head, Module, Rule, Statement};
 use crate::span::Span;
-use crate::visit::{Visitor, walk_expr, walk_head, walk_module, walk_rule, walk_statement};
+use crate::visit::{Visitor, walk_else, walk_expr, walk_head, walk_module, walk_rule, walk_statement};
 
 /// A comment stands where the layout has no line break.
 #[derive(Debug)]
@@ -361,6 +361,11 @@ impl<'m> Visitor<'m> for Units<'_, '_> {
     fn visit_rule(&mut self, rule: &'m Rule) {
         self.mark(rule.span);
         walk_rule(self, rule);
+    }
+
+    fn visit_else(&mut self, other: &'m Else) {
+        self.mark(other.span);
+        walk_else(self, other);
     }
 
     fn visit_statement(&mut self, statement: &'m Statement) {
