@@ -163,9 +163,8 @@ fn stdin(args: &FmtArgs) -> anyhow::Result<ExitStatus> {
     };
     let kind = match args.stdin_filename.as_deref().map(Path::new) {
         Some(name) if name.extension().is_some_and(|end| end.eq_ignore_ascii_case("rego")) => Kind::Rego,
-        Some(_) => Kind::Manifests,
         None if begins_like_rego(source.text()) => Kind::Rego,
-        None => Kind::Manifests,
+        Some(_) | None => Kind::Manifests,
     };
     let layout = layout(kind, &source, args.version(), &limits);
     tell(layout.problems())?;
