@@ -129,6 +129,7 @@ Examples:
   portcullis lint policies/                       everything below a directory
   portcullis lint policies/no-host-pid -v         also what the policy is made of and what it reads
   portcullis lint policies/ --deny-warnings       in CI: no warnings either
+  portcullis lint policies/ --fix                 put in what is certain to be done about it
   portcullis lint policies/ -o sarif > lint.sarif for code scanning; also json, yaml, junit, github
   portcullis lint policies/ --webhook-configuration deploy/webhook/webhook-configuration.yaml
                                                   also whether all that policies are about is sent to them
@@ -847,6 +848,7 @@ pub struct EvaluationArgs {
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = LINT_EXAMPLES)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct LintArgs {
     /// Files and directories with templates, constraints, Configs, SyncSets and suites; `-` is standard
     /// input.
@@ -876,6 +878,15 @@ pub struct LintArgs {
     /// PATH. May be repeated.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub webhook_configuration: Vec<PathBuf>,
+    /// Put into the files what is certain to be done about findings and changes no verdict: unused imports go, unused
+    /// names become `_`, deprecated builtins get their new names. The report is about what is left.
+    ///
+    /// Comments and all else stay as they are. What may change what a policy does is yours to decide, and never put in.
+    #[arg(long, conflicts_with = "fix_dry_run")]
+    pub fix: bool,
+    /// Write what `--fix` would do as a diff to standard output, and findings to standard error.
+    #[arg(long)]
+    pub fix_dry_run: bool,
     /// Also show what each policy is made of, and what it reads.
     #[arg(short, long)]
     pub verbose: bool,

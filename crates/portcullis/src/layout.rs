@@ -226,15 +226,15 @@ fn dialect(text: &str) -> RegoVersion {
 }
 
 /// A text of Rego in a template.
-struct Embedded {
-    path: FieldPath,
-    text: String,
-    version: RegoVersion,
+pub(crate) struct Embedded {
+    pub(crate) path: FieldPath,
+    pub(crate) text: String,
+    pub(crate) version: RegoVersion,
 }
 
 /// All texts of Rego of a document, in the order of its fields. Templates that are none for other reasons are
 /// laid out, too.
-fn embedded(value: &Value, problems: &mut Vec<Error>, document: &Document) -> Vec<Embedded> {
+pub(crate) fn embedded(value: &Value, problems: &mut Vec<Error>, document: &Document) -> Vec<Embedded> {
     let is =
         |key: &str, test: &dyn Fn(&str) -> bool| value.get(key).and_then(Value::as_str).is_some_and(test);
     if !is("kind", &|kind| kind == TEMPLATE) || !is("apiVersion", &|version| version.starts_with(GROUP)) {
@@ -327,9 +327,9 @@ fn left(location: Location, path: FieldPath) -> Error {
 }
 
 /// A part of a text, and what comes into its place.
-struct Edit {
-    range: Range<usize>,
-    new: String,
+pub(crate) struct Edit {
+    pub(crate) range: Range<usize>,
+    pub(crate) new: String,
 }
 
 impl Edit {
@@ -357,7 +357,8 @@ impl Edit {
     }
 }
 
-fn edited(text: &str, mut edits: Vec<Edit>) -> String {
+/// A text with edits, none of which overlap.
+pub(crate) fn edited(text: &str, mut edits: Vec<Edit>) -> String {
     edits.sort_by_key(|edit| edit.range.start);
     let mut new = String::with_capacity(text.len() + text.len() / 8);
     let mut done = 0;
@@ -370,7 +371,7 @@ fn edited(text: &str, mut edits: Vec<Edit>) -> String {
     new
 }
 
-fn put(value: &mut Value, path: &FieldPath, text: &str) {
+pub(crate) fn put(value: &mut Value, path: &FieldPath, text: &str) {
     let slot = path.segments().iter().try_fold(value, |value, segment| match segment {
         crate::path::Segment::Key(key) => value.get_mut(&**key),
         crate::path::Segment::Index(index) => value.get_mut(*index),

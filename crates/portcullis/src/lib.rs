@@ -94,6 +94,7 @@ mod policy;
 mod program;
 #[cfg(feature = "regorus")]
 mod regorus;
+mod remedies;
 mod review;
 mod schema;
 mod scope;
@@ -117,7 +118,7 @@ pub use api::{
 pub use decision::{Decision, Finding};
 pub use document::{DataForm, Document, Form};
 pub use enforcement::{Actions, Enforcement, EnforcementAction, EnforcementPoint};
-pub use error::{Error, ErrorKind, Severity};
+pub use error::{Error, ErrorKind, Remedy, Severity};
 pub use expansion::{
     Expansion, ExpansionChange, ExpansionError, ExpansionSet, ExpansionStore, Parent, Resultant,
 };
@@ -158,6 +159,7 @@ pub use portcullis_yaml::lines as yaml_lines;
 pub use program::{
     ComparingCost, CoveredKind, CoveredPlace, EvaluationError, InventoryComparison, PolicyCoverage,
 };
+pub use remedies::Remedied;
 pub use review::{AdmissionAnswer, AdmissionDenial, AdmissionMutation, Applicability};
 pub use review::{
     ConstraintResult, Elsewhere, ImpliedBy, Outcome, Position, Precision, Review, Verdict, Violation, Why,

@@ -1,6 +1,13 @@
 //! Formatting: what comes out, and that it says the same, comes to rest, and loses no comment, whatever white
 //! space and comments a module has.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test panics when it fails"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -143,7 +150,9 @@ impl Said {
     }
 
     fn names(&mut self, names: &[Name]) {
-        names.iter().for_each(|name| self.say(&*name.text));
+        for name in names {
+            self.say(&*name.text);
+        }
     }
 }
 
@@ -204,13 +213,12 @@ fn said(text: &str, version: Version) -> Vec<String> {
     assert_eq!(parsed.diagnostics, [], "{text}");
     let mut said = Said::default();
     // Clauses and values of `else`; the heads of chained bodies are written once more.
-    parsed.module.rules.iter().for_each(|rule| {
-        rule.clauses.iter().for_each(|clause| said.visit_clause(clause));
-        rule.elses
-            .iter()
-            .filter_map(|other| other.clause.as_ref())
-            .for_each(|clause| said.visit_clause(clause));
-    });
+    for rule in &parsed.module.rules {
+        let others = rule.elses.iter().filter_map(|other| other.clause.as_ref());
+        for clause in rule.clauses.iter().chain(others) {
+            said.visit_clause(clause);
+        }
+    }
     said.0
 }
 

@@ -28,6 +28,7 @@ mod pull;
 mod push;
 mod rego_files;
 mod rego_tests;
+mod remedies;
 mod remote;
 mod rules;
 mod second;

@@ -28,6 +28,7 @@ mod generate;
 mod guides;
 mod inputs;
 mod lint;
+mod lint_fix;
 mod mutate;
 mod oracle;
 mod pipelines;
