@@ -59,15 +59,16 @@ impl<'m> Printer<'m> {
     }
 
     fn laid_out(&mut self, statement: &'m Statement, until: u32) -> Written {
+        let is_behind_if = std::mem::take(&mut self.is_behind_if);
         self.page.visit(statement.span.start)?;
         let end = match &statement.kind {
             StatementKind::Expr(expr) => {
-                self.top_expr(expr)?;
+                self.top_expr(expr, is_behind_if)?;
                 expr.span.end
             }
             StatementKind::Not(expr) => {
                 self.page.write("not ");
-                self.top_expr(expr)?;
+                self.top_expr(expr, false)?;
                 expr.span.end
             }
             StatementKind::Some(names) => {

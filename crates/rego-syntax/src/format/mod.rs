@@ -106,7 +106,7 @@ pub fn format(text: &str, version: Version) -> Result<String, FormatError> {
 const MAX_RUNS: usize = 16;
 
 fn write(text: &str, module: &Module, style: Style) -> Option<String> {
-    let mut printer = Printer { page: Page::new(text, module), style };
+    let mut printer = Printer { page: Page::new(text, module), style, is_behind_if: false };
     printer.module(module).ok()?;
     Some(printer.page.finish())
 }
@@ -115,6 +115,8 @@ fn write(text: &str, module: &Module, style: Style) -> Option<String> {
 struct Printer<'m> {
     page: Page<'m>,
     style: Style,
+    /// The next statement is the first behind `if {`.
+    is_behind_if: bool,
 }
 
 /// What the module as a whole says about how its rules are written.

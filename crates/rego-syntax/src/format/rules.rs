@@ -221,8 +221,10 @@ impl<'m> Printer<'m> {
 
     fn head(&mut self, head: &'m Head, how: HeadValue) -> Written {
         self.page.write(&head.name.text);
+        // `a.b` by itself is no set, which `a["b"]` is in v0.
+        let is_all = how.is_bodyless && head.value.is_none() && head.params.is_none() && head.key.is_none();
         match head.path.as_slice() {
-            [only] if !self.style.has_long_heads => self.bracketed(only)?,
+            [only] if !self.style.has_long_heads && !is_all => self.bracketed(only)?,
             path => self.ref_args(path)?,
         }
         if let Some(params) = &head.params {
@@ -326,6 +328,7 @@ impl<'m> Printer<'m> {
         self.page.newline();
         self.page.indent();
         let close_at = if body.has_braces { last_byte(body.span) } else { body.span.end };
+        self.is_behind_if = writes_if;
         self.statements(&body.statements, close_at)?;
         if body.has_braces {
             self.page.visit_close(close_at)?;

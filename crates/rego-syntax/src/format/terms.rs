@@ -31,6 +31,15 @@ impl Item<'_> {
     }
 }
 
+/// Where an element is in its list.
+#[derive(Clone, Copy)]
+struct First {
+    /// The first within brackets or braces: a bar behind it may be read as that of a comprehension.
+    of_brackets: bool,
+    /// There is no other: no comma tells that it is none.
+    is_only: bool,
+}
+
 /// Elements between brackets.
 pub(super) struct List<'m> {
     pub(super) open: &'static str,
@@ -45,15 +54,20 @@ pub(super) struct List<'m> {
 
 impl<'m> Printer<'m> {
     /// An expression as a statement: operators on its top level are written without parentheses where
-    /// precedence gives the same tree.
-    pub(super) fn top_expr(&mut self, expr: &'m Expr) -> Written {
+    /// precedence gives the same tree. Behind `if {`, a union without them would begin a comprehension.
+    pub(super) fn top_expr(&mut self, expr: &'m Expr, is_behind_if: bool) -> Written {
         let peeled = expr.peeled();
-        let had_parens = matches!(expr.kind, ExprKind::Paren(_));
+        let keeps_union = is_behind_if || matches!(expr.kind, ExprKind::Paren(_));
         self.page.visit(expr.span.start)?;
         match &peeled.kind {
-            // In braces a union without parentheses would begin a comprehension.
-            ExprKind::Binary(binary) if !(had_parens && binary.op == BinaryOp::Or) => {
-                self.outer_operand(&binary.lhs, binary.op, true)?;
+            ExprKind::Binary(binary) if !(keeps_union && binary.op == BinaryOp::Or) => {
+                let is_union =
+                    |expr: &Expr| matches!(&expr.kind, ExprKind::Binary(binary) if binary.op == BinaryOp::Or);
+                if is_behind_if && is_union(binary.lhs.peeled()) {
+                    self.expr(&binary.lhs, Around::Operator)?;
+                } else {
+                    self.outer_operand(&binary.lhs, binary.op, true)?;
+                }
                 self.page.write(" ");
                 self.page.write(binary.op.symbol());
                 self.page.write(" ");
@@ -81,14 +95,24 @@ impl<'m> Printer<'m> {
     pub(super) fn expr(&mut self, expr: &'m Expr, around: Around) -> Written {
         self.page.visit(expr.span.start)?;
         let peeled = expr.peeled();
+        if let (ExprKind::Paren(_), ExprKind::Number(number)) = (&expr.kind, &peeled.kind)
+            && number.starts_with('-')
+        {
+            // On a line of its own, the sign would go with what is on the line before.
+            self.page.write("(");
+            self.page.write(number);
+            self.page.write(")");
+            return Ok(());
+        }
         match &peeled.kind {
             ExprKind::Null => self.page.write("null"),
             ExprKind::Bool(true) => self.page.write("true"),
             ExprKind::Bool(false) => self.page.write("false"),
-            ExprKind::Number(_) => {
-                // A sign may stand apart from its number.
-                let written: String = peeled.span.text(self.page.source()).split_ascii_whitespace().collect();
-                self.page.write(&written);
+            ExprKind::Number(number) => {
+                // A sign may stand apart from its number, with a comment between.
+                let written = peeled.span.text(self.page.source());
+                let is_whole = !written.contains(|c: char| c.is_ascii_whitespace());
+                self.page.write(if is_whole { written } else { number });
             }
             ExprKind::String(value) => self.string(value, peeled.span),
             ExprKind::Template(template) => return self.template(template),
@@ -282,10 +306,12 @@ impl<'m> Printer<'m> {
             self.page.indent();
             self.page.newline_before(first.span().start);
         }
+        // Within other brackets, what is before the first bar may be taken for a comprehension's.
+        let is_call = open == "(";
         for (index, item) in items.iter().enumerate() {
             let until = items.get(index + 1).map_or(close_at, |next| next.span().start);
             let ends_line = is_spread && breaks_before.get(index).copied().unwrap_or(true);
-            self.item(*item)?;
+            self.item(*item, First { of_brackets: !is_call && index == 0, is_only: items.len() == 1 })?;
             if ends_line {
                 self.page.write(",");
                 self.page.leave(item.span(), until)?;
@@ -304,13 +330,13 @@ impl<'m> Printer<'m> {
     }
 
     /// An element; as it is in the source if a comment within has no place else.
-    fn item(&mut self, item: Item<'m>) -> Written {
+    fn item(&mut self, item: Item<'m>, first: First) -> Written {
         let span = item.span();
         self.page.visit(span.start)?;
         let mark = self.page.mark();
         let written = match item {
-            Item::Expr(expr) => self.list_expr(expr),
-            Item::Entry(entry) => self.entry(entry),
+            Item::Expr(expr) => self.list_expr(expr, first),
+            Item::Entry(entry) => self.entry(entry, first),
         };
         if written.is_ok() && !self.page.has_comments(0, span.end) {
             return Ok(());
@@ -319,17 +345,24 @@ impl<'m> Printer<'m> {
         self.page.verbatim(span, span.end)
     }
 
-    /// A union keeps its parentheses: without them it could be read as a comprehension.
-    fn list_expr(&mut self, expr: &'m Expr) -> Written {
-        let is_union = matches!(&expr.peeled().kind, ExprKind::Binary(binary) if binary.op == BinaryOp::Or);
+    /// A union keeps its parentheses. In first place it gets some, if its first operand gets some: a term in
+    /// front of a bar begins a comprehension.
+    fn list_expr(&mut self, expr: &'m Expr, first: First) -> Written {
         let had_parens = matches!(expr.kind, ExprKind::Paren(_));
-        self.expr(expr, if is_union && had_parens { Around::Operator } else { Around::Nothing })
+        let needs_parens = match &expr.peeled().kind {
+            ExprKind::Binary(binary) if binary.op == BinaryOp::Or => {
+                let gets_parens = matches!(binary.lhs.kind, ExprKind::Binary(_) | ExprKind::Membership(_));
+                had_parens || first.of_brackets && (gets_parens || first.is_only)
+            }
+            _ => false,
+        };
+        self.expr(expr, if needs_parens { Around::Operator } else { Around::Nothing })
     }
 
-    fn entry(&mut self, entry: &'m Entry) -> Written {
-        self.list_expr(&entry.key)?;
+    fn entry(&mut self, entry: &'m Entry, first: First) -> Written {
+        self.list_expr(&entry.key, first)?;
         self.page.write(": ");
-        self.list_expr(&entry.value)
+        self.list_expr(&entry.value, first)
     }
 
     /// The value of an object comprehension, which stays on the line of its key.
@@ -360,7 +393,7 @@ impl<'m> Printer<'m> {
                 term.span.start
             }
             ComprehensionHead::Object(entry) => {
-                self.list_expr(&entry.key)?;
+                self.list_expr(&entry.key, First { of_brackets: true, is_only: true })?;
                 self.page.write(": ");
                 self.beside_key(&entry.value)?;
                 entry.key.span.start
