@@ -130,6 +130,7 @@ Examples:
   portcullis lint policies/no-host-pid -v         also what the policy is made of and what it reads
   portcullis lint policies/ --deny-warnings       in CI: no warnings either
   portcullis lint policies/ --fix                 put in what is certain to be done about it
+  portcullis lint policies/ --upgrade v1          rewrite Rego v0 in v1, and try that both say the same
   portcullis lint policies/ -o sarif > lint.sarif for code scanning; also json, yaml, junit, github
   portcullis lint policies/ --webhook-configuration deploy/webhook/webhook-configuration.yaml
                                                   also whether all that policies are about is sent to them
@@ -846,6 +847,13 @@ pub struct EvaluationArgs {
     pub timeout: u64,
 }
 
+/// What templates can be rewritten in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum UpgradeTo {
+    /// The language since OPA 1.0.
+    V1,
+}
+
 #[derive(Debug, clap::Args)]
 #[command(after_help = LINT_EXAMPLES)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
@@ -884,9 +892,15 @@ pub struct LintArgs {
     /// Comments and all else stay as they are. What may change what a policy does is yours to decide, and never put in.
     #[arg(long, conflicts_with = "fix_dry_run")]
     pub fix: bool,
-    /// Write what `--fix` would do as a diff to standard output, and findings to standard error.
+    /// Write what `--fix` or `--upgrade` would do as a diff to standard output, and findings to standard error.
     #[arg(long)]
     pub fix_dry_run: bool,
+    /// Rewrite templates in Rego v0 in this version, in their files: `v1`.
+    ///
+    /// The trees of both are compared, and both judge the objects of their suites and random variants of these. What would
+    /// say anything else is an error, and is left as it is.
+    #[arg(long, value_enum, value_name = "VERSION", conflicts_with = "fix")]
+    pub upgrade: Option<UpgradeTo>,
     /// Also show what each policy is made of, and what it reads.
     #[arg(short, long)]
     pub verbose: bool,

@@ -232,12 +232,16 @@ pub(crate) struct Embedded {
     pub(crate) version: RegoVersion,
 }
 
+/// Whether a document says that it is a template.
+pub(crate) fn is_template(value: &Value) -> bool {
+    let text = |key| value.get(key).and_then(Value::as_str).unwrap_or_default();
+    text("kind") == TEMPLATE && text("apiVersion").starts_with(GROUP)
+}
+
 /// All texts of Rego of a document, in the order of its fields. Templates that are none for other reasons are
 /// laid out, too.
 pub(crate) fn embedded(value: &Value, problems: &mut Vec<Error>, document: &Document) -> Vec<Embedded> {
-    let is =
-        |key: &str, test: &dyn Fn(&str) -> bool| value.get(key).and_then(Value::as_str).is_some_and(test);
-    if !is("kind", &|kind| kind == TEMPLATE) || !is("apiVersion", &|version| version.starts_with(GROUP)) {
+    if !is_template(value) {
         return Vec::new();
     }
     let mut found = Vec::new();
@@ -334,7 +338,7 @@ pub(crate) struct Edit {
 
 impl Edit {
     /// A block literal with another text. `range` is from its `|` to the end of its last line with text.
-    fn of_literal(source: &str, range: Range<usize>, text: &str, new: &str) -> Option<Self> {
+    pub(crate) fn of_literal(source: &str, range: Range<usize>, text: &str, new: &str) -> Option<Self> {
         let header = source.get(range.start..range.end)?.find('\n')?;
         let end_of_line =
             if source.get(range.start..)?.get(..header)?.ends_with('\r') { "\r\n" } else { "\n" };

@@ -99,6 +99,7 @@ mod review;
 mod schema;
 mod scope;
 mod source;
+mod upgrade;
 mod value;
 mod world;
 
@@ -168,4 +169,5 @@ pub use review::{
 pub use schema::definition_rules;
 pub use scope::{Place, Places, Scope, Scopes, Settled};
 pub use source::{Location, Source};
+pub use upgrade::RegoUpgrade;
 pub use world::{Stopwatch, World};

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-use portcullis::{Document, Limits, RegoLayout, RegoVersion, Severity, Source};
+use portcullis::{Document, Limits, RegoLayout, RegoUpgrade, RegoVersion, Severity, Source};
 
 fn manifests(text: &str) -> RegoLayout {
     RegoLayout::of_manifests(&Source::new("t.yaml", text), &Limits::default())
@@ -225,4 +225,90 @@ fn what_is_read_of_an_edited_file_is_what_was_meant() {
         documents[0].to_json()["spec"]["targets"][0]["rego"].as_str().unwrap().to_owned()
     };
     assert_eq!(rego(layout.text().unwrap()), "package a\n\np {\n\t`a\n\n  b`\n}\n");
+}
+
+fn upgrade(text: &str) -> RegoUpgrade {
+    RegoUpgrade::of_manifests(&Source::new("t.yaml", text), &Limits::default())
+}
+
+#[track_caller]
+fn is_upgraded(text: &str, wanted: &str) {
+    let upgraded = upgrade(text);
+    assert_eq!(upgraded.problems(), []);
+    assert_eq!(upgraded.text(), Some(wanted));
+    assert_eq!(upgrade(wanted).text(), None, "there is nothing left to do");
+}
+
+#[test]
+fn templates_of_v0_are_rewritten_in_v1() {
+    let old = "    rego: |-  # why\n        package a\n        import data.lib.b\n        violation[{\"msg\": b.m}] { true }\n    # kept\n    libs:\n    - |\n      package lib.b\n      m = `x\n        y`\n    -   |+2\n      package lib.c\n      import future.keywords.in\n    operations: [CREATE] # kept, too\n---\nkind: Pod\n";
+    let new = "    code:\n    - engine: Rego\n      source:\n        version: v1\n        rego: |-  # why\n          package a\n\n          import data.lib.b\n\n          violation contains {\"msg\": b.m}\n        libs:\n        - |\n          package lib.b\n\n          m := `x\n            y`\n        - |+\n          package lib.c\n    # kept\n    operations: [CREATE] # kept, too\n---\nkind: Pod\n";
+    is_upgraded(&template(old), &template(new));
+    let crlf = |text: &str| template(text).replace('\n', "\r\n");
+    is_upgraded(&crlf(old), &crlf(new));
+    is_upgraded(
+        &template("    libs: []\n    rego: |\n      package a\n"),
+        &template(
+            "    code:\n    - engine: Rego\n      source:\n        version: v1\n        rego: |\n          package a\n",
+        ),
+    );
+}
+
+#[test]
+fn programs_below_code_get_a_version() {
+    let code = |source: &str| {
+        template(&format!(
+            "    code:\n    - engine: K8sNativeValidation\n      source: {{validations: []}}\n    - engine: Rego\n      source:\n{source}"
+        ))
+    };
+    is_upgraded(
+        &code(
+            "        rego: |\n          package a\n          p { input.x }\n        libs:\n        - |\n          package lib.b\n",
+        ),
+        &code(
+            "        version: v1\n        rego: |\n          package a\n\n          p if input.x\n        libs:\n        - |\n          package lib.b\n",
+        ),
+    );
+    is_upgraded(
+        &code("        libs: []\n        version: \"v0\" # old\n        rego: |\n          package a\n"),
+        &code("        libs: []\n        version: v1 # old\n        rego: |\n          package a\n"),
+    );
+    assert_eq!(upgrade(&code("        version: v1\n        rego: |\n          package  a\n")).text(), None);
+}
+
+#[test]
+fn what_cannot_be_rewritten_is_left_with_its_place() {
+    let left = |target: &str, said: &str| {
+        let text = template(target);
+        let upgraded = upgrade(&text);
+        assert_eq!(upgraded.text(), None, "{target}");
+        let problems: Vec<String> = upgraded.problems().iter().map(ToString::to_string).collect();
+        assert!(problems.iter().any(|problem| problem.contains(said)), "{said}: {problems:#?}");
+    };
+    left(
+        "    rego: |\n      package a\n      p { any([input.x]) }\n",
+        "t.yaml:10:11: this Rego is not rewritten in v1: `any` is not in v1",
+    );
+    left(
+        "    rego: |\n      package a\n      p { = }\n",
+        "t.yaml:10:11: this Rego is not rewritten in v1: unexpected eq token",
+    );
+    left(
+        "    rego: \"package a\"\n",
+        "t.yaml:8:11: Rego that is not written as a block literal is not rewritten",
+    );
+    left(
+        "    rego: |\n      package a\n    code: [{engine: Rego, source: {}}]\n",
+        "with `rego` and with `code`",
+    );
+    left(
+        "    rego: |\n      package a\n    libs:\n    # mine\n    - |\n      package lib.b\n",
+        "between the libraries that would be lost",
+    );
+    // One that cannot be keeps no other from being rewritten.
+    let both =
+        format!("{}---\n{}", template("    rego: 'package a'\n"), template("    rego: |\n      package b\n"));
+    let upgraded = upgrade(&both);
+    assert_eq!((upgraded.templates().len(), upgraded.problems().len()), (1, 1));
+    assert!(upgraded.text().is_some_and(|text| text.contains("'package a'") && text.contains("version: v1")));
 }

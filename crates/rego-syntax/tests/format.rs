@@ -15,7 +15,7 @@ use std::sync::LazyLock;
 use portcullis_rego_syntax::ast::{
     Clause, Expr, ExprKind, Name, RefArg, RefArgKind, Statement, StatementKind,
 };
-use portcullis_rego_syntax::format::{FormatError, format};
+use portcullis_rego_syntax::format::{FormatError, format, upgrade};
 use portcullis_rego_syntax::visit::{self, Visitor};
 use portcullis_rego_syntax::{MAX_NESTING, Version, parse};
 use proptest::prelude::*;
@@ -321,4 +321,48 @@ fn all_modules_can_be_formatted() {
     for (version, text) in MODULES.iter() {
         assert!(check(text, *version), "{text}");
     }
+}
+
+#[test]
+fn modules_of_v0_become_modules_of_v1() {
+    let of =
+        |text: &str| upgrade(&format!("package a\n{text}")).map(|new| new.replacen("package a\n\n", "", 1));
+    let becomes = |text: &str, wanted: &str| assert_eq!(of(text).as_deref(), Ok(wanted), "{text}");
+    becomes("s[x] { x := input.y[_] }", "s contains x if x := input.y[_]\n");
+    becomes("s[\"x\"]\np = 1\nq { input.x }", "s contains \"x\"\np := 1\nq if input.x\n");
+    becomes("o[k] = v { v := input.o[k]; v }", "o[k] := v if {\n\tv := input.o[k]\n\tv\n}\n");
+    becomes("f(1)\nf(x) = 2 { x > 1 } else = 3", "f(1)\nf(x) := 2 if x > 1\n\nelse := 3\n");
+    becomes("p { input.x } { input.y }", "p if input.x\n\np if input.y\n");
+    becomes(
+        "import future.keywords.in # for `in`\nimport data.lib.b\np { 1 in input.x } # why\n",
+        "# for `in`\nimport data.lib.b\n\np if 1 in input.x # why\n",
+    );
+    becomes("import rego.v1\np if input.x", "p if input.x\n");
+    becomes(
+        "p { net.cidr_overlap(\"a\", re_match(\"b\", \"c\")) }",
+        "p if net.cidr_contains(\"a\", regex.match(\"b\", \"c\"))\n",
+    );
+    let refused = |text: &str, said: &str| match of(text) {
+        Err(FormatError::NotInV1(found)) => assert!(found[0].message.contains(said), "{text}: {found:?}"),
+        other => panic!("{text}: {other:?}"),
+    };
+    refused("p { any([input.x]) }", "`any` is not in v1");
+    refused("p { if := 1; if == 1 }", "in v1, unexpected");
+    refused("p { input := 1; input == 1 }", "in v1, ");
+    becomes("test_p { of_another_file }", "test_p if of_another_file\n");
+    assert!(matches!(of("p { "), Err(FormatError::Syntax(_))));
+    assert!(matches!(of("p if input.x"), Err(FormatError::Syntax(_))));
+}
+
+/// All modules of v0 that can be; they say the same.
+#[test]
+fn upgraded_modules_say_the_same() {
+    let mut upgraded = 0;
+    for (version, text) in MODULES.iter().filter(|(version, _)| *version == Version::V0) {
+        let Ok(new) = upgrade(text) else { continue };
+        assert_eq!(said(text, *version), said(&new, Version::V1), "{text}");
+        assert_eq!(format(&new, Version::V1).as_deref(), Ok(&*new));
+        upgraded += 1;
+    }
+    assert!(upgraded > 10, "{upgraded}");
 }

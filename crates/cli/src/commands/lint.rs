@@ -24,23 +24,29 @@ use rayon::prelude::*;
 use crate::args::LintArgs;
 use crate::commands::evaluation::Evaluating;
 use crate::commands::remedies::How;
-use crate::commands::{mutating, remedies, templates, verify};
+use crate::commands::{mutating, remedies, templates, upgrade, verify};
 
 /// Reads the policies and reports; with `--fix`, on what is left.
 pub fn run(args: &LintArgs) -> anyhow::Result<ExitStatus> {
     report::destination::check(&args.output).map_err(anyhow::Error::msg)?;
     let template = templates::read(args.template.as_deref(), &args.output)?;
     let mut found = find(args);
-    if let Some(how) = remedies::asked(args)? {
+    if args.upgrade.is_some() {
+        let left = upgrade::run(args, &found.suites)?;
+        if !args.fix_dry_run {
+            found = find(args);
+        }
+        found.problems.extend(left);
+    } else if let Some(how) = remedies::asked(args)? {
         let left = remedies::run(args, how, &found.problems)?;
         if how == How::Write {
             found = find(args);
         }
         found.problems.extend(left);
-        found.problems.sort();
-        found.problems.dedup();
     }
-    let Found { problems, files, policies, is_unread } = found;
+    found.problems.sort();
+    found.problems.dedup();
+    let Found { problems, files, policies, is_unread, .. } = found;
     let report = LintReport {
         problems: Problem::all(&problems),
         files,
@@ -71,6 +77,8 @@ struct Found {
     policies: PolicySet,
     /// Whether something is missing that should have been read.
     is_unread: bool,
+    /// The files that hold suites.
+    suites: Vec<PathBuf>,
 }
 
 fn find(args: &LintArgs) -> Found {
@@ -116,7 +124,7 @@ fn find(args: &LintArgs) -> Found {
     }
     problems.sort();
     problems.dedup();
-    Found { problems, files, policies, is_unread }
+    Found { problems, files, policies, is_unread, suites }
 }
 
 #[derive(Default)]

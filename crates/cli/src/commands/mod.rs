@@ -36,6 +36,7 @@ mod sync;
 mod templates;
 mod test;
 mod trace;
+mod upgrade;
 mod verify;
 
 use std::io::{self, Write as _};

@@ -119,3 +119,82 @@ fn links_are_left() {
     assert!(run.stdout.contains("the file is not fixed: it is a link"), "{}", run.stdout);
     assert_eq!(read(&folder), BEFORE);
 }
+
+const SUITE: &str = "apiVersion: test.gatekeeper.sh/v1alpha1
+kind: Suite
+metadata: {name: s}
+tests:
+- name: t
+  template: t.yaml
+  constraint: c.yaml
+  cases:
+  - {name: denied, object: o.yaml, assertions: [{violations: yes}]}
+";
+
+const V0: &str = "# Ours.
+apiVersion: templates.gatekeeper.sh/v1
+kind: ConstraintTemplate
+metadata: {name: a}
+spec:
+  crd: {spec: {names: {kind: A}}}
+  targets:
+  - target: admission.k8s.gatekeeper.sh
+    rego: |
+      package a
+      violation[{\"msg\": msg}] { re_match(\"^a\", input.review.object.metadata.name); msg := \"no\" } # why
+";
+
+#[test]
+fn templates_are_upgraded_and_tried() {
+    let folder = folder(V0);
+    let path = folder.path();
+    fs::write(path.join("suite.yaml"), SUITE).unwrap();
+    fs::write(
+        path.join("c.yaml"),
+        "apiVersion: constraints.gatekeeper.sh/v1beta1\nkind: A\nmetadata: {name: a}\n",
+    )
+    .unwrap();
+    fs::write(path.join("o.yaml"), "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n").unwrap();
+    let run = lint(&folder, &["--upgrade", "v1", "--fix-dry-run"]).exits_with(0);
+    assert_eq!(read(&folder), V0);
+    assert!(
+        run.stdout.contains("+          violation contains {\"msg\": msg} if { # why\n"),
+        "{}",
+        run.stdout
+    );
+    assert!(
+        run.stderr.contains(
+            "upgrade: t.yaml: 1 template can be in v1; says the same of 1 object of suites and of "
+        ),
+        "{}",
+        run.stderr
+    );
+    let run = lint(&folder, &["--upgrade", "v1"]).exits_with(0);
+    assert!(
+        run.stderr
+            .contains("upgrade: t.yaml: 1 template in v1 now; says the same of 1 object of suites and of "),
+        "{}",
+        run.stderr
+    );
+    let (around, _) = V0.split_once("    rego: |").unwrap();
+    let code = "    code:\n    - engine: Rego\n      source:\n        version: v1\n        rego: |\n          package a\n\n          violation contains {\"msg\": msg} if { # why\n          \tregex.match(\"^a\", input.review.object.metadata.name)\n          \tmsg := \"no\"\n          }\n";
+    assert_eq!(read(&folder), format!("{around}{code}"));
+    assert!(run.stdout.contains("nothing found"), "{}", run.stdout);
+    run_in(path, &["verify", "."]).exits_with(0);
+    run_in(path, &["fmt", ".", "--check"]).exits_with(0);
+    // There is nothing left to do.
+    let run = lint(&folder, &["--upgrade", "v1"]).exits_with(0);
+    assert!(!run.stderr.contains("upgrade:"), "{}", run.stderr);
+}
+
+#[test]
+fn what_cannot_be_upgraded_is_told_of() {
+    let folder = folder(&V0.replace("re_match(\"^a\", ", "any([").replace(".name); msg", ".name]); msg"));
+    let before = read(&folder);
+    let run = lint(&folder, &["--upgrade", "v1"]).exits_with(0);
+    assert_eq!(read(&folder), before);
+    assert!(run.stdout.contains("this Rego is not rewritten in v1: `any` is not in v1"), "{}", run.stdout);
+    lint(&folder, &["--upgrade", "v2"]).exits_with(2);
+    lint(&folder, &["--upgrade", "v1", "--fix"]).exits_with(2);
+    run_in(folder.path(), &["lint", "-", "--upgrade", "v1"]).exits_with(2);
+}

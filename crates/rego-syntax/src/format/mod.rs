@@ -20,6 +20,7 @@ mod page;
 mod rules;
 mod same;
 mod terms;
+mod upgrade;
 
 use std::fmt;
 
@@ -28,6 +29,7 @@ use crate::diagnostic::Diagnostic;
 use crate::parse::parse;
 
 use page::Page;
+pub use upgrade::upgrade;
 
 /// Why a text was not formatted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,12 +39,14 @@ pub enum FormatError {
     Syntax(Vec<Diagnostic>),
     /// The result would not have said the same as the text. A fault of the formatter, caught by it.
     WouldChange,
+    /// It has something that there is not in v1: all findings, in text order; never empty. Only of [`upgrade`].
+    NotInV1(Vec<Diagnostic>),
 }
 
 impl fmt::Display for FormatError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Syntax(diagnostics) => match diagnostics.first() {
+            Self::Syntax(diagnostics) | Self::NotInV1(diagnostics) => match diagnostics.first() {
                 Some(diagnostic) => write!(f, "{diagnostic}"),
                 None => f.write_str("not a module"),
             },
@@ -81,7 +85,8 @@ pub fn format(text: &str, version: Version) -> Result<String, FormatError> {
     }
     let style = Style::of(&module);
     let keeps = |import: &Import| style.keeps(import);
-    let form = same::normal_form(&module, keeps);
+    let is_strict = module.strict;
+    let form = same::normal_form(&module, is_strict, keeps);
     let comments = same::comments(&module, text);
     let mut last = text.to_owned();
     for _ in 0..MAX_RUNS {
@@ -91,7 +96,7 @@ pub fn format(text: &str, version: Version) -> Result<String, FormatError> {
         }
         let (again, diagnostics) = parse(&next, version);
         let is_same = diagnostics.is_empty()
-            && same::normal_form(&again, keeps) == form
+            && same::normal_form(&again, is_strict, keeps) == form
             && same::comments(&again, &next) == comments;
         if !is_same {
             return Err(FormatError::WouldChange);
@@ -131,6 +136,8 @@ struct Style {
     contains: bool,
     /// `import rego.v1` makes all imports of keywords superfluous.
     imports_rego_v1: bool,
+    /// In v1, that import is superfluous, too.
+    is_upgraded: bool,
     /// Some rule's head has so many segments that all are written with dots.
     has_long_heads: bool,
     /// The words that came with v1 and are keywords here: `contains`, `every`, `if`, `in`.
@@ -147,6 +154,7 @@ impl Style {
             ifs: v1,
             contains: v1,
             imports_rego_v1: false,
+            is_upgraded: false,
             has_long_heads: module.rules.iter().any(|rule| is_long(&rule.head)),
             keywords: [v1; 4],
         };
@@ -174,6 +182,11 @@ impl Style {
         style
     }
 
+    /// The same module in v1.
+    const fn upgraded(self) -> Self {
+        Self { v1: true, ifs: true, contains: true, is_upgraded: true, keywords: [true; 4], ..self }
+    }
+
     /// Whether a string is bracketed as a segment if it was so: `x["if"]`.
     fn is_keyword(&self, text: &str) -> bool {
         const ALWAYS: [&str; 11] =
@@ -184,7 +197,11 @@ impl Style {
 
     /// Whether an import stays.
     fn keeps(&self, import: &Import) -> bool {
-        !(self.imports_rego_v1 && import.path.first().is_some_and(|root| root.text == "future"))
+        match import.path.first().map(|root| root.text.as_str()) {
+            Some("future") => !(self.imports_rego_v1 || self.is_upgraded),
+            Some("rego") => !self.is_upgraded,
+            _ => true,
+        }
     }
 }
 

@@ -7,10 +7,10 @@
 use crate::ast::{Body, Clause, ComprehensionHead, Else, Entry, Expr, ExprKind, Head, Import, Module};
 use crate::ast::{RefArg, RefArgKind, Rule, Statement, StatementKind, TemplatePart, Value};
 
-/// The normal form of a module. Equal texts mean equal modules: every piece of text is preceded by its
+/// The normal form of a module; of v1 if `is_strict`, where rules have one operator. Equal texts mean equal modules: every piece of text is preceded by its
 /// length, every list by the number of its elements.
-pub(super) fn normal_form(module: &Module, keeps: impl Fn(&Import) -> bool) -> String {
-    let mut form = Form { out: String::new(), is_strict: module.strict };
+pub(super) fn normal_form(module: &Module, is_strict: bool, keeps: impl Fn(&Import) -> bool) -> String {
+    let mut form = Form { out: String::new(), is_strict };
     for segment in module.package_path() {
         form.text(segment);
     }
