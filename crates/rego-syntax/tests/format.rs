@@ -139,6 +139,17 @@ fn nested_comments_take_no_time() {
     }
 }
 
+#[test]
+fn long_chains_are_no_deeper_than_can_be_parsed() {
+    for count in [30, 100, 400] {
+        for body in ["p := ", "p if 1 == ", "p if f("] {
+            let end = if body.ends_with('(') { ")" } else { "" };
+            let text = format!("package a\n\n{body}{}{end}\n", vec!["x"; count].join(" + "));
+            assert!(check(&text, Version::V1), "{count}");
+        }
+    }
+}
+
 /// What a module says, seen in another way than by the formatter itself: names, literals and operators of its bodies, in
 /// order.
 #[derive(Default)]

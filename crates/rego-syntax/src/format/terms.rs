@@ -165,10 +165,15 @@ impl<'m> Printer<'m> {
         Ok(())
     }
 
-    /// Operands that are operations themselves are in parentheses, as `opa fmt` does it.
+    /// Operands that are operations themselves are in parentheses, as `opa fmt` does it; but not so many that
+    /// the result could not be parsed.
     fn binary(&mut self, binary: &'m Binary, around: Around) -> Written {
         self.in_parens(around == Around::Operator, |printer| {
-            printer.expr(&binary.lhs, Around::Operator)?;
+            if operations_on_the_left(&binary.lhs) > MAX_PARENS {
+                printer.outer_operand(&binary.lhs, binary.op, true)?;
+            } else {
+                printer.expr(&binary.lhs, Around::Operator)?;
+            }
             printer.page.write(" ");
             printer.page.write(binary.op.symbol());
             printer.page.write(" ");
@@ -404,6 +409,20 @@ impl<'m> Printer<'m> {
         self.page.write(close);
         Ok(())
     }
+}
+
+/// How many parentheses a chain of operations begins with at most.
+const MAX_PARENS: usize = 32;
+
+/// How many operations are nested in first operands: of `a + b + c`, two.
+fn operations_on_the_left(expr: &Expr) -> usize {
+    let mut count = 0;
+    let mut expr = expr.peeled();
+    while let ExprKind::Binary(binary) = &expr.kind {
+        count += 1;
+        expr = binary.lhs.peeled();
+    }
+    count
 }
 
 /// Where the closing bracket of something in brackets is.
