@@ -14,7 +14,8 @@ use regex::Regex;
 
 use crate::conftest_args::RegoArgs;
 use crate::eval_args::EvalArgs;
-use crate::file_args::FileArgs;
+use crate::file_args::{FileArgs, size};
+use crate::fmt_args::FmtArgs;
 use crate::policy_args::PolicyArgs;
 use crate::remote_args::{PullArgs, PushArgs, RemoteArgs};
 
@@ -25,6 +26,7 @@ Examples:
   portcullis mutate -f mutators/ -f manifests/    show what mutators make of manifests
   portcullis verify policies/...                  run the policies' own tests
   portcullis lint policies/                       look for mistakes in the policies
+  portcullis fmt policies/                        format their Rego
   portcullis generate manifests -p policies/      write the roles and rules that they need in a cluster
 
 Exit codes: 0 nothing is denied, no test failed, no policy is wrong, 1 something is, 2 the input (for `test` and `verify` also the
@@ -128,6 +130,8 @@ Examples:
   portcullis lint policies/                       everything below a directory
   portcullis lint policies/no-host-pid -v         also what the policy is made of and what it reads
   portcullis lint policies/ --deny-warnings       in CI: no warnings either
+  portcullis lint policies/ --fix                 put in what is certain to be done about it
+  portcullis lint policies/ --upgrade v1          rewrite Rego v0 in v1, and try that both say the same
   portcullis lint policies/ -o sarif > lint.sarif for code scanning; also json, yaml, junit, github
   portcullis lint policies/ --webhook-configuration deploy/webhook/webhook-configuration.yaml
                                                   also whether all that policies are about is sent to them
@@ -256,6 +260,11 @@ pub enum Command {
     #[cfg(not(feature = "lsp"))]
     #[command(hide = true)]
     Lsp(Absent),
+    /// Format Rego as `opa fmt` does: in its own files, and inside of the YAML of ConstraintTemplates.
+    ///
+    /// Files are written in place. What the Rego says never changes: the result is parsed and compared with what there was,
+    /// comments included, before anything is written. The YAML around stays as it is.
+    Fmt(FmtArgs),
     /// Make ConstraintTemplates and constraints from files of Rego.
     Build(BuildArgs),
     /// Write the manifests that a cluster needs for some policies.
@@ -965,8 +974,16 @@ pub struct EvaluationArgs {
     pub timeout: u64,
 }
 
+/// What templates can be rewritten in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum UpgradeTo {
+    /// The language since OPA 1.0.
+    V1,
+}
+
 #[derive(Debug, clap::Args)]
 #[command(after_help = LINT_EXAMPLES)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct LintArgs {
     /// Files and directories with templates, constraints, Configs, SyncSets and suites; `-` is standard
     /// input.
@@ -996,6 +1013,21 @@ pub struct LintArgs {
     /// PATH. May be repeated.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub webhook_configuration: Vec<PathBuf>,
+    /// Put into the files what is certain to be done about findings and changes no verdict: unused imports go, unused
+    /// names become `_`, deprecated builtins get their new names. The report is about what is left.
+    ///
+    /// Comments and all else stay as they are. What may change what a policy does is yours to decide, and never put in.
+    #[arg(long, conflicts_with = "fix_dry_run")]
+    pub fix: bool,
+    /// Write what `--fix` or `--upgrade` would do as a diff to standard output, and findings to standard error.
+    #[arg(long)]
+    pub fix_dry_run: bool,
+    /// Rewrite templates in Rego v0 in this version, in their files: `v1`.
+    ///
+    /// The trees of both are compared, and both judge the objects of their suites and random variants of these. What would
+    /// say anything else is an error, and is left as it is.
+    #[arg(long, value_enum, value_name = "VERSION", conflicts_with = "fix")]
+    pub upgrade: Option<UpgradeTo>,
     /// Also show what each policy is made of, and what it reads.
     #[arg(short, long)]
     pub verbose: bool,
@@ -1211,16 +1243,6 @@ fn selection(text: &str) -> Result<Selection, String> {
         parts => {
             Err(format!("expected `REGEX` or `TEST//CASE`, found {} parts separated by `//`", parts.len()))
         }
-    }
-}
-
-fn size(text: &str) -> Result<usize, String> {
-    // Positions in a source are 32 bits wide.
-    const LARGEST: u64 = u32::MAX as u64;
-    match portcullis_sources::size(text) {
-        Some(bytes) if bytes > LARGEST => Err("expected less than 4GiB".to_owned()),
-        Some(bytes) => usize::try_from(bytes).map_err(|_| "expected less than 4GiB".to_owned()),
-        None => Err("expected a size such as `512KiB`, `64MiB` or a number of bytes".to_owned()),
     }
 }
 

@@ -71,3 +71,14 @@ pub struct Exclusion {
     pub owner: Option<String>,
     pub place: Location,
 }
+
+/// The size of a source, as flags have it.
+pub fn size(text: &str) -> Result<usize, String> {
+    // Positions in a source are 32 bits wide.
+    const LARGEST: u64 = u32::MAX as u64;
+    match portcullis_sources::size(text) {
+        Some(bytes) if bytes > LARGEST => Err("expected less than 4GiB".to_owned()),
+        Some(bytes) => usize::try_from(bytes).map_err(|_| "expected less than 4GiB".to_owned()),
+        None => Err("expected a size such as `512KiB`, `64MiB` or a number of bytes".to_owned()),
+    }
+}

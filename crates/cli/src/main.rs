@@ -11,6 +11,7 @@ mod config_file;
 mod conftest_args;
 mod eval_args;
 mod file_args;
+mod fmt_args;
 mod gator_args;
 mod mutant_args;
 mod policy_args;

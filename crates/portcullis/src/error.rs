@@ -243,6 +243,18 @@ struct Repr {
     hint: Option<String>,
     subject: Option<String>,
     topic: Option<String>,
+    remedy: Option<Remedy>,
+}
+
+/// The one thing to do about a problem: where it is certain, and changes no verdict of a policy. It is about the
+/// text at the problem's location.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Remedy {
+    /// The text goes, and its line with it.
+    TakeOut,
+    /// Another text comes into its place.
+    Write(String),
 }
 
 impl Error {
@@ -257,6 +269,7 @@ impl Error {
             hint: None,
             subject: None,
             topic: None,
+            remedy: None,
         }))
     }
 
@@ -321,6 +334,13 @@ impl Error {
         self
     }
 
+    /// Adds what can be done about it without asking.
+    #[must_use]
+    pub(crate) fn remedied_by(mut self, remedy: Option<Remedy>) -> Self {
+        self.0.remedy = remedy;
+        self
+    }
+
     /// Whether the document is unusable.
     #[must_use]
     pub fn severity(&self) -> Severity {
@@ -355,6 +375,12 @@ impl Error {
     #[must_use]
     pub fn help(&self) -> Option<&str> {
         self.0.hint.as_deref()
+    }
+
+    /// The one thing to do about it, if there is such a thing and it changes no verdict.
+    #[must_use]
+    pub fn remedy(&self) -> Option<&Remedy> {
+        self.0.remedy.as_ref()
     }
 
     /// The resource it is about, as `Kind/name`.

@@ -81,6 +81,7 @@ mod fights;
 mod fixes;
 mod front_door;
 mod inventory;
+mod layout;
 mod limits;
 mod matcher;
 mod modules;
@@ -94,10 +95,12 @@ mod program;
 mod query;
 #[cfg(feature = "regorus")]
 mod regorus;
+mod remedies;
 mod review;
 mod schema;
 mod scope;
 mod source;
+mod upgrade;
 mod value;
 mod world;
 
@@ -117,7 +120,7 @@ pub use api::{
 pub use decision::{Decision, Finding};
 pub use document::{DataForm, Document, Form};
 pub use enforcement::{Actions, Enforcement, EnforcementAction, EnforcementPoint};
-pub use error::{Error, ErrorKind, Severity};
+pub use error::{Error, ErrorKind, Remedy, Severity};
 pub use expansion::{
     Expansion, ExpansionChange, ExpansionError, ExpansionSet, ExpansionStore, Parent, Resultant,
 };
@@ -125,6 +128,7 @@ pub use fights::Fight;
 pub use fixes::{Fix, FixDecision, FixEdit, FixOf, Fixes};
 pub use front_door::Errors;
 pub use inventory::{Inventory, InventoryStore, ObjectKey};
+pub use layout::RegoLayout;
 pub use limits::Limits;
 pub use matcher::Source as ObjectSource;
 pub use modules::{
@@ -158,6 +162,7 @@ pub use program::{
     ComparingCost, CoveredKind, CoveredPlace, EvaluationError, InventoryComparison, PolicyCoverage,
 };
 pub use query::{CelQuery, QueryAnswer, QueryInput, QuerySolution, ReachedStatement, RegoQuery, Tracing};
+pub use remedies::Remedied;
 pub use review::{AdmissionAnswer, AdmissionDenial, AdmissionMutation, Applicability};
 pub use review::{
     ConstraintResult, Elsewhere, ImpliedBy, Outcome, Position, Precision, Review, Verdict, Violation, Why,
@@ -166,4 +171,5 @@ pub use review::{
 pub use schema::definition_rules;
 pub use scope::{Place, Places, Scope, Scopes, Settled};
 pub use source::{Location, Source};
+pub use upgrade::RegoUpgrade;
 pub use world::{Stopwatch, World};

@@ -24,6 +24,7 @@ pub mod analysis;
 pub mod ast;
 pub mod builtins;
 mod diagnostic;
+pub mod format;
 mod lex;
 mod parse;
 pub mod resolve;

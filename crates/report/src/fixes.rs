@@ -8,9 +8,8 @@ use portcullis::{Document, Fix, FixDecision, FixOf, Object, PatchOperation, Sour
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::mutate::diff::hunks;
 use crate::mutate::edit::Piece;
-use crate::mutate::write_hunk;
+use crate::mutate::write_text_diff;
 use crate::{ObjectName, Place};
 
 /// The fixes of an object in a report.
@@ -234,10 +233,7 @@ pub fn write_diff(files: &[FixedFile], out: &mut dyn Write) -> io::Result<()> {
                 )?;
             }
         }
-        writeln!(out, "--- a/{0}\n+++ b/{0}", crate::escape::line(&file.name))?;
-        for hunk in hunks(file.source.text(), new) {
-            write_hunk(&hunk, "", out)?;
-        }
+        write_text_diff(&file.name, file.source.text(), new, out)?;
     }
     Ok(())
 }

@@ -65,3 +65,15 @@ fn providers_are_asked_and_answer_as_in_gatekeeper() {
     let all = report.passed + report.skipped.len();
     assert!(report.skipped.len() * 100 <= all * MAX_DIFFERENT, "{} of {all} differ", report.skipped.len());
 }
+
+#[test]
+fn modules_are_formatted_as_opa_formats_them() {
+    /// Modules that may differ, of a thousand.
+    const MAX_DIFFERENT: usize = 20;
+    let Some(file) = shared("oracle/fmt.jsonl") else { return };
+    let report = oracle::run(Recording::Formats, &file, std::path::Path::new("")).unwrap();
+    println!("{report}");
+    assert!(report.is_as_expected(), "not as the list says:\n{report}");
+    let all = report.passed + report.skipped.len();
+    assert!(report.skipped.len() * 1000 <= all * MAX_DIFFERENT, "{} of {all} differ", report.skipped.len());
+}

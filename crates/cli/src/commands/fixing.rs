@@ -1,9 +1,8 @@
 //! `portcullis test --fix` and `--fix-dry-run`: fixes put into the files that were judged.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::Write as _;
+use std::path::PathBuf;
 
 use portcullis::{ErrorKind, FixDecision};
 use portcullis_report::fixes::{FixedFile, files};
@@ -11,6 +10,7 @@ use portcullis_report::{Place, Problem, TestReport, count};
 use portcullis_sources::{self as read, Choice, InputFile};
 
 use crate::args::TestArgs;
+use crate::commands::in_place;
 
 /// What is done with fixes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,9 +63,9 @@ pub fn run(args: &TestArgs, how: How, judge: &Judge) -> anyhow::Result<(TestRepo
         }
         let Some(new) = &file.new else { continue };
         let written = target(&paths, args, file).and_then(|path| {
-            is_unchanged(&path, file)?;
+            in_place::is_unchanged(&path, file.source.text())?;
             if how == How::Write {
-                write(&path, file, new).map_err(|error| error.to_string())
+                in_place::write(&path, file.source.text(), new).map_err(|error| error.to_string())
             } else {
                 Ok(())
             }
@@ -123,58 +123,10 @@ fn paths(args: &TestArgs) -> BTreeMap<String, PathBuf> {
     found.manifests.into_iter().map(|InputFile { path, name, .. }| (name, path)).collect()
 }
 
-/// The file to write: one of those that were named or are below a folder that was, and no link to another one.
+/// The file to write.
 fn target(paths: &BTreeMap<String, PathBuf>, args: &TestArgs, file: &FixedFile) -> Result<PathBuf, String> {
     let path =
         paths.get(&file.name).ok_or("it is not a file that was named, or found in a folder that was")?;
-    if read::elsewhere::name_of(path).is_some() {
-        return Err("it was fetched, and is no file of yours".to_owned());
-    }
-    let kind = fs::symlink_metadata(path).map_err(|error| read::reason(&error))?;
-    if !kind.is_file() {
-        return Err("it is a link or something else that is no plain file".to_owned());
-    }
-    let real = |path: &Path| fs::canonicalize(path).map_err(|error| read::reason(&error));
-    let own = real(path)?;
-    let given = args.filenames.iter().chain(&args.paths).filter(|given| !read::is_stdin(given));
-    let is_inside = given.filter_map(|given| real(given).ok()).any(|given| own.starts_with(given));
-    if is_inside {
-        Ok(path.clone())
-    } else {
-        Err("a link leads to it, out of the folders that were named".to_owned())
-    }
-}
-
-/// The bytes before the text: a byte order mark, or nothing.
-const MARK: &str = "\u{feff}";
-
-fn is_unchanged(path: &Path, file: &FixedFile) -> Result<(), String> {
-    let now = fs::read(path).map_err(|error| read::reason(&error))?;
-    let text = now.strip_prefix(MARK.as_bytes()).unwrap_or(&now);
-    let is_it = text == file.source.text().as_bytes() || now == file.source.text().as_bytes();
-    if is_it { Ok(()) } else { Err("it was changed since it was read".to_owned()) }
-}
-
-/// Writes beside the file, and then in its place, with its permissions: nobody sees half of it.
-fn write(path: &Path, file: &FixedFile, new: &str) -> io::Result<()> {
-    let permissions = fs::metadata(path)?.permissions();
-    let has_mark = fs::read(path)?.starts_with(MARK.as_bytes()) && !file.source.text().starts_with(MARK);
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let beside = path.with_file_name(format!(".{name}.{}.portcullis", std::process::id()));
-    let written = File::create_new(&beside).and_then(|mut out| {
-        out.set_permissions(permissions)?;
-        if has_mark {
-            out.write_all(MARK.as_bytes())?;
-        }
-        out.write_all(new.as_bytes())?;
-        out.sync_all()?;
-        drop(out);
-        is_unchanged(path, file).map_err(io::Error::other)?;
-        fs::rename(&beside, path)
-    });
-    if written.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::AlreadyExists) {
-        // It is ours, and of no use.
-        let _ = fs::remove_file(&beside);
-    }
-    written
+    in_place::may_be_written(path, args.filenames.iter().chain(&args.paths))?;
+    Ok(path.clone())
 }

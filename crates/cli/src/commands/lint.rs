@@ -23,14 +23,67 @@ use rayon::prelude::*;
 
 use crate::args::LintArgs;
 use crate::commands::evaluation::Evaluating;
-use crate::commands::{mutating, templates, verify};
+use crate::commands::remedies::How;
+use crate::commands::{mutating, remedies, templates, upgrade, verify};
 
-/// Reads the policies and reports.
+/// Reads the policies and reports; with `--fix`, on what is left.
 pub fn run(args: &LintArgs) -> anyhow::Result<ExitStatus> {
     report::destination::check(&args.output).map_err(anyhow::Error::msg)?;
     let template = templates::read(args.template.as_deref(), &args.output)?;
+    let mut found = find(args);
+    if args.upgrade.is_some() {
+        let left = upgrade::run(args, &found.suites)?;
+        if !args.fix_dry_run {
+            found = find(args);
+        }
+        found.problems.extend(left);
+    } else if let Some(how) = remedies::asked(args)? {
+        let left = remedies::run(args, how, &found.problems)?;
+        if how == How::Write {
+            found = find(args);
+        }
+        found.problems.extend(left);
+    }
+    found.problems.sort();
+    found.problems.dedup();
+    let Found { problems, files, policies, is_unread, .. } = found;
+    let report = LintReport {
+        problems: Problem::all(&problems),
+        files,
+        policies,
+        is_complete: !is_unread,
+        deny_warnings: args.deny_warnings,
+        verbose: args.verbose,
+        max_bytes: args.max_bytes,
+        template,
+    };
+    if args.fix_dry_run {
+        report::human::write_problems(&report.problems, &mut anstream::stderr().lock())?;
+    } else {
+        // Problems are what it reports.
+        report::destination::write_all(&args.output, &report, &[])?;
+    }
+    Ok(match report.problems.iter().any(|problem| report.is_bad(problem)) {
+        _ if is_unread => ExitStatus::Error,
+        true => ExitStatus::Violations,
+        false => ExitStatus::Success,
+    })
+}
+
+/// All that is wrong, in order.
+struct Found {
+    problems: Vec<Error>,
+    files: BTreeSet<String>,
+    policies: PolicySet,
+    /// Whether something is missing that should have been read.
+    is_unread: bool,
+    /// The files that hold suites.
+    suites: Vec<PathBuf>,
+}
+
+fn find(args: &LintArgs) -> Found {
     let loaded = load(args);
-    let mut is_unread = loaded.is_unread;
+    let (mut is_unread, suites) = (loaded.is_unread, loaded.suites.clone());
     let Judged { policies, expansions, files, kinds, mut problems } = judge(loaded, args, Breadth::All);
     if !args.webhook_configuration.is_empty() {
         let configured = configurations(args);
@@ -50,23 +103,7 @@ pub fn run(args: &LintArgs) -> anyhow::Result<ExitStatus> {
     }
     problems.sort();
     problems.dedup();
-    let report = LintReport {
-        problems: Problem::all(&problems),
-        files,
-        policies,
-        is_complete: !is_unread,
-        deny_warnings: args.deny_warnings,
-        verbose: args.verbose,
-        max_bytes: args.max_bytes,
-        template,
-    };
-    // Problems are what it reports.
-    report::destination::write_all(&args.output, &report, &[])?;
-    Ok(match report.problems.iter().any(|problem| report.is_bad(problem)) {
-        _ if is_unread => ExitStatus::Error,
-        true => ExitStatus::Violations,
-        false => ExitStatus::Success,
-    })
+    Found { problems, files, policies, is_unread, suites }
 }
 
 /// How far a look goes.

@@ -12,8 +12,10 @@ mod excluded;
 mod expand;
 mod explain;
 mod fixing;
+mod fmt;
 mod generate;
 mod idle;
+mod in_place;
 mod init;
 mod inline;
 mod input;
@@ -31,6 +33,7 @@ mod pull;
 mod push;
 mod rego_files;
 mod rego_tests;
+mod remedies;
 mod remote;
 mod rules;
 mod second;
@@ -38,6 +41,7 @@ mod sync;
 mod templates;
 mod test;
 mod trace;
+mod upgrade;
 mod verify;
 
 use std::io::{self, Write as _};
@@ -145,6 +149,7 @@ fn run(command: &mut Command) -> anyhow::Result<ExitStatus> {
         Command::Lsp(_) => {
             anyhow::bail!("this build of portcullis has no language server: build it with `--features lsp`")
         }
+        Command::Fmt(args) => in_pool(args.jobs, || fmt::run(args)),
         Command::Build(args) => in_pool(None, || build::run(args)),
         Command::Sync(SyncCommand::Test(args)) => in_pool(None, || sync::run(args)),
         Command::Policy(args) => policy::run(args),

@@ -17,9 +17,19 @@ pub const COMMON: &str = "common";
 pub const EXCLUSIONS: &str = "exclusions";
 
 /// Flags that are no keys: those about the file itself, other words for the same, and `--write-baseline`, by which
-/// every run would know all that it finds, and `--fix`: no folder says by itself that it is to be edited.
-const NO_KEYS: [&str; 9] =
-    ["help", "version", "config", "no_config", "filenames", "write_baseline", "ignore", "fix", "fix_dry_run"];
+/// every run would know all that it finds, and `--fix` and `--upgrade`: no folder says by itself that it is to be edited.
+const NO_KEYS: [&str; 10] = [
+    "help",
+    "version",
+    "config",
+    "no_config",
+    "filenames",
+    "write_baseline",
+    "ignore",
+    "fix",
+    "fix_dry_run",
+    "upgrade",
+];
 
 /// Keys that are called otherwise than their flags: `--ignore` is conftest's, and of regular expressions.
 const RENAMED: [(&str, &str); 1] = [("ignore_files", "ignore")];

@@ -258,6 +258,12 @@ fn hooks_judge_what_changes() {
     assert_eq!(run.code, Some(0), "{}", run.shown());
     let run = run_hook("portcullis-verify", "policies");
     assert_eq!(run.code, Some(2), "there is no suite: {}", run.shown());
+    // It is given what changes, whatever that is.
+    let run = run_hook("portcullis-fmt", "--check manifests/shop.yaml");
+    assert_eq!(run.code, Some(0), "{}", run.shown());
+    fs::write(repository.path().join("a.rego"), "package a\np=1").unwrap();
+    let run = run_hook("portcullis-fmt", "--check manifests/shop.yaml a.rego");
+    assert_eq!(run.code, Some(1), "{}", run.shown());
 }
 
 #[test]

@@ -423,7 +423,9 @@ impl Parser<'_> {
                 format!("rule value term (e.g., {} := <VALUE> {{ ... }}) or rule body", head.name.text);
             return Err(self.unexpected(&expected));
         }
-        if self.strict && head.key.is_none() {
+        // OPA takes `f("a")` as it stands, in v1 too.
+        let is_function = head.params.as_ref().is_some_and(|params| !params.is_empty());
+        if self.strict && head.key.is_none() && !is_function {
             let message = format!("{} must have value assignment and/or body declaration", head.name.text);
             self.report(head.span, DiagnosticCode::RuleHead, message, None);
         } else if head.path.is_empty() && head.params.is_none() && head.key.is_none() {

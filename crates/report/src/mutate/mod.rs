@@ -201,6 +201,19 @@ fn write_file(file: &str, all: &[&Mutated], out: &mut dyn Write) -> io::Result<(
     Ok(())
 }
 
+/// What is different between two texts of a file, as `diff -u` writes it; `patch -p1` takes it.
+///
+/// # Errors
+///
+/// If it cannot be written.
+pub fn write_text_diff(file: &str, old: &str, new: &str, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "--- a/{0}\n+++ b/{0}", crate::escape::line(file))?;
+    for hunk in diff::hunks(old, new) {
+        write_hunk(&hunk, "", out)?;
+    }
+    Ok(())
+}
+
 pub(crate) fn write_hunk(hunk: &Hunk, names: &str, out: &mut dyn Write) -> io::Result<()> {
     // Lines count from 1; of none, the one before is named.
     let at = |range: &Range<usize>| range.start + usize::from(!range.is_empty());

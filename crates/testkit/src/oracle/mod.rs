@@ -8,6 +8,7 @@ mod cel;
 mod cel_gatekeeper;
 mod expansions;
 mod external_data;
+mod formats;
 mod mutations;
 mod report;
 mod type_checks;
@@ -42,6 +43,8 @@ pub enum Recording {
     Vap,
     /// What Gatekeeper asks providers, and what it makes of their answers.
     ExternalData,
+    /// What `opa fmt` makes of modules.
+    Formats,
 }
 
 impl Recording {
@@ -55,6 +58,7 @@ impl Recording {
         Self::CelGatekeeper,
         Self::Vap,
         Self::ExternalData,
+        Self::Formats,
     ];
 
     /// Its name on the command line, and that of its list.
@@ -68,6 +72,7 @@ impl Recording {
             Self::CelGatekeeper => "cel-gatekeeper",
             Self::Vap => "vap",
             Self::ExternalData => "external-data",
+            Self::Formats => "fmt",
         }
     }
 
@@ -84,6 +89,7 @@ impl Recording {
             Self::CelGatekeeper => "what templates in CEL say of objects and requests",
             Self::Vap => "what an API server answers to requests by its own admission policies",
             Self::ExternalData => "what providers are asked, and what their answers lead to",
+            Self::Formats => "how modules of Rego are formatted",
         }
     }
 
@@ -113,6 +119,7 @@ impl Recording {
             Self::CelGatekeeper => cel_gatekeeper::judge(case, &mut session.fixtures, session.program),
             Self::Vap => vap::judge(case).map(Some),
             Self::ExternalData => external_data::judge(case).map(Some),
+            Self::Formats => formats::judge(case),
         }
     }
 
@@ -124,7 +131,8 @@ impl Recording {
             | Self::CelExpressions
             | Self::CelSpec
             | Self::Vap
-            | Self::ExternalData => false,
+            | Self::ExternalData
+            | Self::Formats => false,
             Self::Expansions | Self::CelGatekeeper => true,
         }
     }
@@ -251,7 +259,7 @@ mod tests {
         assert_eq!(Recording::named("type-checks"), Ok(Recording::TypeChecks));
         assert_eq!(
             Recording::named("type"),
-            Err("there is no recording `type`, only: type-checks, mutations, expansions, cel-expressions, cel-spec, cel-gatekeeper, vap, external-data".to_owned())
+            Err("there is no recording `type`, only: type-checks, mutations, expansions, cel-expressions, cel-spec, cel-gatekeeper, vap, external-data, fmt".to_owned())
         );
     }
 }

@@ -10,7 +10,7 @@ use super::constant::Constant;
 use super::format::{self, Verb};
 use super::program::{Program, Scope};
 use super::shape::Shape;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Remedy};
 
 /// Checks the calls of all modules.
 pub(super) fn check(program: &Program<'_>) -> Vec<Error> {
@@ -98,9 +98,13 @@ impl<'a> Calls<'_, 'a> {
         }
         let Some(replacement) = builtins::find(name).and_then(|row| row.replacement) else { return };
         let message = format!("`{name}` is deprecated, and was removed in v1");
+        // Others take more than another name.
+        let renamed =
+            replacement.strip_suffix("`, with the same arguments").and_then(|it| it.strip_prefix('`'));
         self.found.push(
             Error::warning(ErrorKind::DeprecatedBuiltin, message)
                 .hint(format!("write {replacement}"))
+                .remedied_by(renamed.map(|name| Remedy::Write(name.to_owned())))
                 .at(self.scope.location(call.callee.span)),
         );
     }

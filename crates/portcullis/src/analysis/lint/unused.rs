@@ -10,7 +10,7 @@ use portcullis_rego_syntax::visit::{self, Visitor};
 use portcullis_rego_syntax::{Resolution, Span};
 
 use super::program::{Program, Scope};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Remedy};
 
 /// Checks all modules. A library of which nothing is used is one finding; what is in it is not looked at. It
 /// is none while another library refers to it: libraries are copied whole.
@@ -99,6 +99,7 @@ fn imports(scope: Scope<'_, '_>) -> Vec<Error> {
                 format!("the import `{path}` is never used")
             };
             warning(scope, ErrorKind::UnusedImport, import.span, message, Some("take it out"))
+                .remedied_by(Some(Remedy::TakeOut))
         })
         .collect()
 }
@@ -156,8 +157,10 @@ impl<'a> Visitor<'a> for Keywords<'_> {
 fn locals(scope: Scope<'_, '_>) -> Vec<Error> {
     let names = &scope.parsed.names;
     let mut found = Vec::new();
+    let mut repeated = Repeated::default();
+    visit::walk_module(&mut repeated, &scope.parsed.module);
     for local in names.locals() {
-        found.extend(unused_local(scope, local));
+        found.extend(unused_local(scope, local).filter(|_| !repeated.spans.contains(&local.span)));
         found.extend(shadowing(scope, local));
     }
     let mut mentions: BTreeMap<LocalId, usize> = BTreeMap::new();
@@ -179,8 +182,38 @@ fn unused_local(scope: Scope<'_, '_>, local: &Local) -> Option<Error> {
         return None;
     }
     let message = format!("`{}` is never used", local.name);
-    let hint = if local.origin == LocalOrigin::Assign { UNUSED } else { "call it `_`" };
-    Some(warning(scope, ErrorKind::UnusedLocal, local.span, message, Some(hint)))
+    let is_iterated = local.origin == LocalOrigin::Iteration;
+    let hint = if is_iterated { "call it `_`" } else { UNUSED };
+    let remedy = is_iterated.then(|| Remedy::Write("_".to_owned()));
+    Some(warning(scope, ErrorKind::UnusedLocal, local.span, message, Some(hint)).remedied_by(remedy))
+}
+
+/// Names that are more than once in a pattern: `some [x, x] in pairs` asks for two that are equal, which is a use.
+#[derive(Default)]
+struct Repeated<'a> {
+    spans: BTreeSet<Span>,
+    /// Those of the pattern that is looked at.
+    names: Vec<(&'a str, Span)>,
+}
+
+impl<'a> Visitor<'a> for Repeated<'a> {
+    fn visit_statement(&mut self, statement: &'a Statement) {
+        if let StatementKind::SomeIn(some) = &statement.kind {
+            let outer = std::mem::take(&mut self.names);
+            for pattern in some.key.iter().chain([&some.value]) {
+                self.visit_expr(pattern);
+            }
+            let names = std::mem::replace(&mut self.names, outer);
+            let is_repeated = |name| names.iter().filter(|(other, _)| *other == name).count() > 1;
+            self.spans.extend(names.iter().filter(|(name, _)| is_repeated(*name)).map(|(_, span)| *span));
+        }
+        visit::walk_statement(self, statement);
+    }
+
+    fn visit_expr(&mut self, expr: &'a Expr) {
+        self.names.extend(expr.as_var().map(|name| (name, expr.span)));
+        visit::walk_expr(self, expr);
+    }
 }
 
 /// A declared variable that hides something else of the module.
