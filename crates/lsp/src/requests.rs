@@ -1,8 +1,6 @@
 //! Questions of an editor, and the answers.
 //!
-//! A question of a new kind is an arm of [`Session::request`] and a capability in `session.rs`. Formatting, which there
-//! is not yet, would be one: what comes is an edit of the text of each block of Rego, placed by `Document::locate_part`
-//! as those of a rename are.
+//! A question of a new kind is an arm of [`Session::request`] and a capability in `session.rs`.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -10,10 +8,11 @@ use std::sync::Arc;
 
 use lsp_server::{ErrorCode, Request, RequestId};
 use lsp_types::{
-    CodeActionParams, CodeLensParams, CompletionItemKind, CompletionParams, ExecuteCommandParams,
-    GotoDefinitionParams, HoverParams, Position, ReferenceParams, RenameParams, TextDocumentPositionParams,
-    Uri,
+    CodeActionParams, CodeLensParams, CompletionItemKind, CompletionParams, DocumentFormattingParams,
+    ExecuteCommandParams, GotoDefinitionParams, HoverParams, Position, ReferenceParams, RenameParams,
+    TextDocumentPositionParams, Uri,
 };
+use portcullis::{Error, Limits, RegoLayout, Severity, Source};
 use serde_json::{Value, json};
 
 use crate::checks::{CaseRun, CaseStatus, Offer};
@@ -59,6 +58,7 @@ impl Session {
             "textDocument/references" => self.references(params),
             "textDocument/prepareRename" => self.prepare_rename(params),
             "textDocument/rename" => self.rename(params),
+            "textDocument/formatting" => self.formatting(params),
             "textDocument/codeLens" => self.lenses(params),
             "textDocument/codeAction" => match self.actions(&id, params) {
                 Some(answer) => answer,
@@ -198,6 +198,29 @@ impl Session {
             changes.insert(uri.as_str().to_owned(), edits);
         }
         if self.has_versions { json!({"documentChanges": of_documents}) } else { json!({"changes": changes}) }
+    }
+
+    /// The Rego of a text, laid out as `portcullis fmt` does: one edit, from the first line that differs to the last. Options of
+    /// editors do not count, as Rego has one form.
+    fn formatting(&self, params: Value) -> Answer {
+        let params: DocumentFormattingParams = Self::params(params).map_err(Refusal::of_params)?;
+        let path = Self::file_of(&params.text_document.uri);
+        let Some(buffer) = self.open.get(&path).and_then(|open| open.buffer.as_ref()) else {
+            return Err(Refusal(ErrorCode::InvalidParams, format!("`{}` is not open", path.display())));
+        };
+        let source = Source::new(path.display().to_string(), buffer.text.to_string());
+        let layout = if path.extension().is_some_and(|end| end == "rego") {
+            RegoLayout::of_file(&source, None)
+        } else {
+            RegoLayout::of_manifests(&source, &Limits::default())
+        };
+        let is_error = |problem: &&Error| problem.severity() == Severity::Error;
+        if let Some(error) = layout.problems().iter().find(is_error) {
+            return Err(Refusal(ErrorCode::RequestFailed, error.to_string()));
+        }
+        let Some(new) = layout.text() else { return Ok(json!([])) };
+        let (range, new) = differing_lines(&buffer.text, new);
+        Ok(json!([{"range": buffer.lines.span(&buffer.text, &range, self.encoding), "newText": new}]))
     }
 
     fn lenses(&self, params: Value) -> Answer {
@@ -428,4 +451,41 @@ fn item(proposal: &Proposal, range: lsp_types::Range) -> Value {
         fields.insert("documentation".to_owned(), json!({"kind": "markdown", "value": text}));
     }
     item
+}
+
+/// The whole lines of a text that another one has otherwise, and what it has there.
+fn differing_lines<'n>(old: &str, new: &'n str) -> (Range<usize>, &'n str) {
+    let same = |one: &mut dyn Iterator<Item = (&str, &str)>| {
+        one.take_while(|(one, other)| one == other).map(|(line, _)| line.len()).sum::<usize>()
+    };
+    let before = same(&mut old.split_inclusive('\n').zip(new.split_inclusive('\n')));
+    let (rest_old, rest_new) = (old.get(before..).unwrap_or_default(), new.get(before..).unwrap_or_default());
+    let lines = |text: &'n str| text.split_inclusive('\n').rev().collect::<Vec<_>>();
+    let old_lines: Vec<&str> = rest_old.split_inclusive('\n').rev().collect();
+    let after = same(&mut old_lines.into_iter().zip(lines(rest_new)));
+    let end = rest_new.len().saturating_sub(after);
+    (before..old.len().saturating_sub(after), rest_new.get(..end).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::differing_lines;
+
+    #[test]
+    fn an_edit_is_from_the_first_line_that_differs_to_the_last() {
+        for (old, new, expected) in [
+            ("a\nb\nc\n", "a\nx\nc\n", (2..4, "x\n")),
+            ("a\nb\nc\n", "a\nc\n", (2..4, "")),
+            ("a\nc\n", "a\nb\nc\n", (2..2, "b\n")),
+            ("a\na\n", "a\na\na\n", (4..4, "a\n")),
+            ("a", "b", (0..1, "b")),
+            ("a\n", "a", (0..2, "a")),
+        ] {
+            let (range, text) = differing_lines(old, new);
+            assert_eq!((range.clone(), text), expected, "{old:?} {new:?}");
+            let mut edited = old.to_owned();
+            edited.replace_range(range, text);
+            assert_eq!(edited, new);
+        }
+    }
 }

@@ -314,6 +314,7 @@ impl Session {
                     "definitionProvider": true,
                     "referencesProvider": true,
                     "renameProvider": {"prepareProvider": true},
+                    "documentFormattingProvider": true,
                     "codeActionProvider": {"codeActionKinds": ["quickfix"]},
                     "codeLensProvider": {},
                     "executeCommandProvider": {"commands": [RUN]},

@@ -387,7 +387,7 @@ fn a_session_from_the_first_message_to_the_last() {
     let template = "policy/template.yaml";
     let answer = editor.initialize(&["utf-16"]);
     assert_eq!(answer["capabilities"]["positionEncoding"], "utf-16");
-    assert!(answer["capabilities"].get("documentFormattingProvider").is_none());
+    assert_eq!(answer["capabilities"]["documentFormattingProvider"], true);
 
     // Open one that is right, and break it: a name that there is not.
     let text = editor.read(template);
@@ -464,6 +464,27 @@ fn a_session_from_the_first_message_to_the_last() {
     let edit = editor.ask("textDocument/rename", at).unwrap();
     let new = edited(&text, edits_of(&edit, &editor.uri(template)));
     assert_eq!((new.matches("comes_from").count(), new.matches("is_from").count()), (2, 0), "{new}");
+
+    // Formatting: the Rego only, in one edit; the rest of the file stays.
+    let wide = text.replace("container := input", "container   :=   input");
+    editor.change(template, json!([{"text": wide}]));
+    let formatted = |editor: &mut Editor| {
+        let options = json!({"tabSize": 2, "insertSpaces": true});
+        editor.ask(
+            "textDocument/formatting",
+            json!({"textDocument": {"uri": editor.uri(template)}, "options": options}),
+        )
+    };
+    let edits = formatted(&mut editor).unwrap();
+    let new = edited(&wide, &edits);
+    assert!(new.contains("container := input") && new.contains("\tcontainer := input"), "{new}");
+    assert_eq!(
+        new.lines().take_while(|line| !line.contains("package")).count(),
+        text.lines().take_while(|line| !line.contains("package")).count()
+    );
+    editor.change(template, json!([{"text": text.replace("container := input", "container := := input")}]));
+    assert!(formatted(&mut editor).is_err());
+    editor.change(template, json!([{"text": text}]));
 
     // A manifest: what policies find, and the fix that was tried.
     let pod = "manifests/pod.yaml";
@@ -564,7 +585,8 @@ fn what_makes_no_sense_is_answered_and_not_the_end() {
     assert_eq!(editor.ask("textDocument/hover", json!({})).unwrap_err()["code"], -32002);
     editor.initialize(&[]);
     assert_eq!(editor.ask("initialize", json!({"capabilities": {}})).unwrap_err()["code"], -32600);
-    assert_eq!(editor.ask("textDocument/formatting", json!({})).unwrap_err()["code"], -32601);
+    assert_eq!(editor.ask("textDocument/formatting", json!({})).unwrap_err()["code"], -32602);
+    assert_eq!(editor.ask("textDocument/rangeFormatting", json!({})).unwrap_err()["code"], -32601);
     assert_eq!(editor.ask("textDocument/hover", json!({"position": "nowhere"})).unwrap_err()["code"], -32602);
     assert_eq!(editor.ask("workspace/executeCommand", json!({"command": "rm"})).unwrap_err()["code"], -32602);
     let at = json!({"textDocument": {"uri": editor.uri("not-open.yaml")}, "position": {"line": 0, "character": 0}});
