@@ -336,6 +336,7 @@ impl Error {
 
     /// Adds what can be done about it without asking.
     #[must_use]
+    #[cfg(feature = "lint")]
     pub(crate) fn remedied_by(mut self, remedy: Option<Remedy>) -> Self {
         self.0.remedy = remedy;
         self

@@ -124,6 +124,10 @@ impl Asking {
                 let read = read::documents(std::slice::from_ref(path), Choice::Manifests, &limits);
                 problems.extend(read.problems);
                 let [document] = read.documents.as_slice() else {
+                    problems.retain(|problem| problem.severity() == Severity::Error);
+                    if !problems.is_empty() {
+                        return Ok((None, problems));
+                    }
                     let count = read.documents.len();
                     anyhow::bail!("`--input` has to name one document, and {} has {count}", path.display());
                 };

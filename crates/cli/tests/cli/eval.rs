@@ -114,6 +114,20 @@ fn mistakes_have_their_place_in_the_query_or_in_the_policy() {
 }
 
 #[test]
+fn what_is_asked_about_has_to_be_one_document() {
+    let folder = folder();
+    for (text, why) in
+        [("", "has 0"), ("a: 1\n---\nb: 2\n", "has 2"), ("a: [", "in.yaml:1:"), ("a: \u{0}", "in.yaml")]
+    {
+        fs::write(folder.path().join("in.yaml"), text).unwrap();
+        let run = run_in(folder.path(), &["eval", "1", "-i", "in.yaml"]).exits_with(2);
+        assert!(run.stderr.contains(why), "{text}: {}", run.shown());
+    }
+    let run = run_in(folder.path(), &["eval", "1", "-i", "nowhere.yaml"]).exits_with(2);
+    assert!(run.stderr.contains("nowhere.yaml") && !run.stderr.contains("has 0"), "{}", run.shown());
+}
+
+#[test]
 fn limits_hold() {
     let run = asked("count([x | x := numbers.range(1, 100000000)[_]])", &[]).exits_with(2);
     assert!(run.stderr.contains("limit `"), "{}", run.shown());

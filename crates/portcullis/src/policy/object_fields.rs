@@ -64,7 +64,7 @@ fn judge(template: &Template, matched: &[&Gvk], all: &[Gvk]) -> Vec<Error> {
                     continue;
                 }
                 let missing = steps.get(..length).unwrap_or_default();
-                let message = format!("no kind of Kubernetes has a field `{}`", shown(missing));
+                let message = format!("no kind of Kubernetes 1.36 has a field `{}`", shown(missing));
                 let error = Error::warning(ErrorKind::UnknownObjectField, message);
                 error.maybe_hint(meant(missing, matched))
             } else if let Some(constant) = compared

@@ -283,7 +283,6 @@ impl PolicySet {
     }
 }
 
-#[cfg(feature = "regorus")]
 impl Review {
     /// `input.review`, as programs see it in a world.
     pub(crate) fn input_in(&self, world: &World<'_>) -> Value {
