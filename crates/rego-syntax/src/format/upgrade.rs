@@ -12,7 +12,7 @@ use crate::resolve::{Names, Resolution, resolve};
 use crate::span::Span;
 use crate::visit::{Visitor, walk_expr, walk_module};
 
-/// Rewrites a module of v0 in v1, laid out as [`format`] does it.
+/// Rewrites a module of v0 in v1, laid out as [`format()`] does it.
 ///
 /// The trees of both are compared: but for the imports of keywords and the names of builtins they are the
 /// same, and so are the comments.
