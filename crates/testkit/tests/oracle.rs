@@ -4,7 +4,7 @@
 //! The recordings are no part of the project; they are looked for as [`shared`] says.
 
 use portcullis_testkit::oracle::{self, Recording};
-use portcullis_testkit::shared;
+use portcullis_testkit::{named, shared};
 
 #[test]
 fn mutators_do_what_those_of_gatekeeper_do() {
@@ -70,7 +70,8 @@ fn providers_are_asked_and_answer_as_in_gatekeeper() {
 fn modules_are_formatted_as_opa_formats_them() {
     /// Modules that may differ, of a thousand.
     const MAX_DIFFERENT: usize = 20;
-    let Some(file) = shared("oracle/fmt.jsonl") else { return };
+    let what = "recordings of what `opa fmt` makes of modules, as `oracle -- fmt` takes them";
+    let Some(file) = named("PORTCULLIS_FMT_RECORDING", what) else { return };
     let report = oracle::run(Recording::Formats, &file, std::path::Path::new("")).unwrap();
     println!("{report}");
     assert!(report.is_as_expected(), "not as the list says:\n{report}");
