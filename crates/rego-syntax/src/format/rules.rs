@@ -184,7 +184,8 @@ impl<'m> Printer<'m> {
         let mark = self.page.mark();
         let is_bodyless = part.clause.is_none();
         let value = HeadValue { is_default: part.rule.is_default, holds_always, is_bodyless, has_if };
-        if self.head(head, value).is_err() || self.page.has_comments(0, head.span.end) {
+        let is_as_written = self.head(head, value).is_err() || self.page.has_comments(0, head.span.end);
+        if is_as_written {
             self.page.back_to(mark);
             self.page.verbatim(head.span, head.span.end)?;
         }
@@ -197,7 +198,10 @@ impl<'m> Printer<'m> {
             return self.page.leave(part.span, until);
         };
         let first_else = part.elses.first().map_or(until, |other| other.span.start);
-        self.clause(clause, self.style.writes_if(head), head_row, first_else)?;
+        // With `if`, brackets that are left as they are would no longer be those of a set.
+        let is_of_set = is_as_written && head.key.is_some();
+        let writes_if = self.style.writes_if(head) && (!is_of_set || clause.if_span.is_some());
+        self.clause(clause, writes_if, head_row, first_else)?;
         let mut before = part.span.start;
         for (index, other) in part.elses.iter().enumerate() {
             let next = part.elses.get(index + 1);
