@@ -432,10 +432,10 @@ metadata:
         Labels::Others => text.push_str("  labels:\n    app: web\n"),
         Labels::None => {}
     }
+    let is_stateful = (&*kind.group, &*kind.kind) == ("apps", "StatefulSet");
     text.push_str(match (&*kind.group, &*kind.kind) {
         ("", "Pod") => POD,
-        ("apps", "Deployment" | "ReplicaSet" | "DaemonSet") => WORKLOAD,
-        ("apps", "StatefulSet") => STATEFUL,
+        ("apps", "Deployment" | "ReplicaSet" | "DaemonSet" | "StatefulSet") => WORKLOAD,
         ("batch", "Job") => JOB,
         ("batch", "CronJob") => CRON_JOB,
         ("", "Service") => "spec:\n  selector:\n    app: web\n  ports:\n    - port: 80\n",
@@ -443,6 +443,9 @@ metadata:
         ("" | "rbac.authorization.k8s.io", _) => "",
         _ => "# What else such an object has to say belongs here, so that the sample is one that a cluster would take.\n",
     });
+    if is_stateful {
+        text.push_str("  serviceName: web\n");
+    }
     text
 }
 
@@ -453,21 +456,6 @@ const POD: &str = "spec:
 ";
 
 const WORKLOAD: &str = "spec:
-  selector:
-    matchLabels:
-      app: web
-  template:
-    metadata:
-      labels:
-        app: web
-    spec:
-      containers:
-        - name: web
-          image: registry.example/web:1.0
-";
-
-const STATEFUL: &str = "spec:
-  serviceName: web
   selector:
     matchLabels:
       app: web

@@ -99,6 +99,9 @@ fn section(number: u64, one: &Documented, page: &mut Page) -> io::Result<()> {
             page.raw("</td></tr>\n");
         }
         page.raw("</tbody>\n</table>\n");
+        if one.has_more_parameters {
+            page.put("<p>{}</p>\n", &[Hole::Text(Documented::MORE)])?;
+        }
     }
     if let Some(example) = &one.example {
         page.put("<h3>Example</h3>\n<pre>{}</pre>\n", &[Hole::Short(example.trim_end(), TEXT)])?;

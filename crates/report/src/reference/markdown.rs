@@ -65,6 +65,9 @@ fn section(one: &Documented, text: &mut String) {
             );
         }
         text.push('\n');
+        if one.has_more_parameters {
+            let _ = writeln!(text, "{}\n", Documented::MORE);
+        }
     }
     if let Some(example) = &one.example {
         // A fence that the example does not have.

@@ -40,6 +40,8 @@ pub struct Documented {
     pub file: String,
     /// Its parameters.
     pub parameters: Vec<Parameter>,
+    /// Whether it has more of them, or deeper ones, than are told.
+    pub has_more_parameters: bool,
     /// A constraint, as YAML.
     pub example: Option<String>,
     /// What the cases of its suites show.
@@ -66,6 +68,7 @@ impl Documented {
         let words = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
         let severity = PolicySeverity::ANNOTATIONS.iter().find_map(|name| annotation(name));
         let is_address = |link: &String| link.starts_with("https://") || link.starts_with("http://");
+        let (parameters, has_more_parameters) = parameters::of(&template.crd());
         Self {
             kind: template.kind().to_owned(),
             title: annotation("metadata.gatekeeper.sh/title").map(words),
@@ -75,11 +78,15 @@ impl Documented {
             link: annotation(Policy::LINK).filter(is_address),
             version: annotation("metadata.gatekeeper.sh/version").map(words),
             file: template.document().source().name().to_string(),
-            parameters: parameters::of(&template.crd()),
+            parameters,
+            has_more_parameters,
             example: None,
             cases: Vec::new(),
         }
     }
+
+    /// What is said where parameters are left out.
+    pub(crate) const MORE: &'static str = "There are more parameters, or deeper ones; the schema has all.";
 
     pub(crate) fn heading(&self) -> &str {
         self.title.as_deref().unwrap_or(&self.kind)

@@ -24,23 +24,24 @@ pub struct Parameter {
     pub description: Option<String>,
 }
 
-/// Those of the definition of a kind.
-pub(super) fn of(crd: &Value) -> Vec<Parameter> {
+/// Those of the definition of a kind, and whether there are more than are told.
+pub(super) fn of(crd: &Value) -> (Vec<Parameter>, bool) {
     let version = crd.pointer("/spec/versions").and_then(Value::as_array).and_then(|all| {
         let is_stored = |version: &&Value| version.get("storage") == Some(&Value::Bool(true));
         all.iter().find(is_stored).or(all.first())
     });
     let schema = version
         .and_then(|version| version.pointer("/schema/openAPIV3Schema/properties/spec/properties/parameters"));
-    let mut found = Vec::new();
+    let (mut found, mut is_cut) = (Vec::new(), false);
     if let Some(schema) = schema {
-        fields(schema, "", 0, &mut found);
+        fields(schema, "", 0, &mut found, &mut is_cut);
     }
-    found
+    (found, is_cut)
 }
 
-fn fields(schema: &Value, before: &str, depth: usize, found: &mut Vec<Parameter>) {
+fn fields(schema: &Value, before: &str, depth: usize, found: &mut Vec<Parameter>, is_cut: &mut bool) {
     if depth > DEEPEST {
+        *is_cut |= schema.get("properties").is_some();
         return;
     }
     let required: Vec<&str> = schema
@@ -53,6 +54,7 @@ fn fields(schema: &Value, before: &str, depth: usize, found: &mut Vec<Parameter>
     names.sort();
     for name in names {
         if found.len() >= MOST {
+            *is_cut = true;
             return;
         }
         let Some(property) = properties.get(name) else { continue };
@@ -86,7 +88,7 @@ fn fields(schema: &Value, before: &str, depth: usize, found: &mut Vec<Parameter>
                 break;
             }
         }
-        fields(inner, &path, depth + 1, found);
+        fields(inner, &path, depth + 1, found, is_cut);
     }
 }
 
@@ -139,7 +141,8 @@ mod tests {
         }});
         let crd = json!({"spec": {"versions": [{"storage": true, "schema": {"openAPIV3Schema":
             {"properties": {"spec": {"properties": {"parameters": schema}}}}}}]}});
-        let found = of(&crd);
+        let (found, is_cut) = of(&crd);
+        assert!(!is_cut);
         let told: Vec<(&str, &str)> = found.iter().map(|one| (&*one.path, &*one.ty)).collect();
         assert_eq!(
             told,
@@ -156,5 +159,15 @@ mod tests {
         assert!(found[1].is_required && found[1].default.as_deref() == Some("[]"));
         assert_eq!(found[3].one_of, ["\"a\"", "\"b\""]);
         assert_eq!(found[5].description.as_deref(), Some("The first."));
+    }
+    #[test]
+    fn what_is_left_out_is_known() {
+        let mut schema = json!({"type": "string"});
+        for _ in 0..40 {
+            schema = json!({"type": "object", "properties": {"p": schema}});
+        }
+        let crd = json!({"spec": {"versions": [{"schema": {"openAPIV3Schema":
+            {"properties": {"spec": {"properties": {"parameters": schema}}}}}}]}});
+        assert!(of(&crd).1);
     }
 }
