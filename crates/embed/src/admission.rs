@@ -49,7 +49,7 @@ struct Request {
 const LONGEST_UID: usize = 256;
 
 /// The body that a judged request is answered with.
-pub(crate) fn answer(judged: &Judged<'_>) -> String {
+pub(crate) fn answer(judged: Judged<'_>) -> String {
     let uid = judged.review.uid().to_owned();
     let response = match judged.outcome {
         // What a Config keeps from being judged is let in.

@@ -1,11 +1,13 @@
 //! Answers, as they are written. Fields stand in the order of their names, so that the text is canonical.
 
 use portcullis::{
-    ConstraintKey, ConstraintResult, Decision, EnforcementAction, Engine, Error, FieldPath, Finding,
-    InventoryRead, Location, Object, Outcome, PolicySet, Review, Severity, TemplateInfo, Verdict,
+    ConstraintKey, ConstraintResult, Decision, EnforcementAction, Engine, Error, FieldPath, Finding, FixOf, Fixes,
+    InventoryRead, Location, Object, Outcome, PolicySet, Review, Severity, TemplateInfo, Verdict, Why,
 };
 use serde::Serialize;
 use serde_json::Value;
+
+use crate::explanation::{Explanation, Repair};
 
 /// The version of requests and answers.
 pub const VERSION: u32 = 1;
@@ -117,13 +119,19 @@ impl InventoryAnswer {
 
 /// What was found in one object or request.
 #[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct ReviewAnswer {
     allowed: bool,
     denials: Vec<String>,
     excepted: Vec<Found>,
     /// Whether a Config keeps the object from being judged at all.
     excluded: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explanations: Option<Vec<Explanation>>,
     findings: Vec<Found>,
+    /// Whether fixes were not looked for as far as there might be some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fixes_cut: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     object: Option<Identity>,
     /// Whether it was judged.
@@ -132,6 +140,9 @@ pub(crate) struct ReviewAnswer {
     #[serde(skip_serializing_if = "Option::is_none")]
     results: Option<Vec<ResultOf>>,
     uid: String,
+    /// Of how many constraints the explanation is left out, because there is no room.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unexplained: Option<usize>,
     version: u32,
     warnings: Vec<String>,
 }
@@ -146,7 +157,7 @@ struct Identity {
 }
 
 #[derive(Debug, Serialize)]
-struct Key {
+pub(crate) struct Key {
     kind: String,
     name: String,
 }
@@ -163,6 +174,9 @@ struct Found {
     error: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     exception: Option<Exception>,
+    /// What would make it go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fix: Option<Repair>,
     /// The expansion template that implies what it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     implied_by: Option<String>,
@@ -213,7 +227,7 @@ pub(crate) struct Problem {
 /// A range of a text. Lines and columns count from 1, columns in characters; the end is behind the last one.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Place {
+pub(crate) struct Place {
     column: u32,
     end_column: u32,
     end_line: u32,
@@ -252,14 +266,16 @@ impl ReviewAnswer {
         object: Option<&Object>,
         problems: &[Error],
         shows: Shows,
+        fixes: Option<&Fixes>,
     ) -> Self {
-        let found = |finding: &Finding<'_>| Found::of(finding, shows);
+        let found = |finding: &Finding<'_>| Found::of(finding, shows, fixes);
         Self {
             allowed: decision.allowed(),
             denials: decision.denials(),
             warnings: decision.warnings(),
             findings: decision.findings.iter().map(found).collect(),
             excepted: decision.excepted.iter().map(found).collect(),
+            fixes_cut: fixes.map(|fixes| fixes.is_cut),
             results: shows.results.then(|| outcome.results.iter().map(ResultOf::of).collect()),
             ..Self::about(uid, object, problems)
         }
@@ -287,17 +303,33 @@ pub(crate) struct Judged<'a> {
     pub(crate) shows: Shows,
     /// `None` if a Config keeps it from being judged.
     pub(crate) outcome: Option<(&'a Outcome, &'a Decision<'a>)>,
+    /// If it was asked for.
+    pub(crate) explained: Option<Explained>,
+    /// If it was asked for.
+    pub(crate) fixes: Option<Fixes>,
+}
+
+/// Why constraints say what they say, as far as there is room.
+#[derive(Debug, Default)]
+pub(crate) struct Explained {
+    pub(crate) each: Vec<Why>,
+    /// Of how many it is left out.
+    pub(crate) left: usize,
 }
 
 impl Judged<'_> {
-    pub(crate) fn answer(&self) -> ReviewAnswer {
+    pub(crate) fn answer(self) -> ReviewAnswer {
         let (uid, object) = (self.review.uid(), self.review.object());
-        match self.outcome {
+        let answer = match self.outcome {
             Some((outcome, decision)) => {
-                ReviewAnswer::of(outcome, decision, uid, object, self.problems, self.shows)
+                let fixes = self.fixes.as_ref();
+                ReviewAnswer::of(outcome, decision, uid, object, self.problems, self.shows, fixes)
             }
             None => ReviewAnswer::excluded(uid, object, self.problems),
-        }
+        };
+        let Some(Explained { each, left }) = self.explained else { return answer };
+        let explanations = each.into_iter().map(Explanation::of).collect();
+        ReviewAnswer { explanations: Some(explanations), unexplained: Some(left), ..answer }
     }
 }
 
@@ -320,7 +352,7 @@ impl Identity {
 }
 
 impl Key {
-    fn of(key: &ConstraintKey) -> Self {
+    pub(crate) fn of(key: &ConstraintKey) -> Self {
         Self { kind: key.kind.to_string(), name: key.name.to_string() }
     }
 }
@@ -330,12 +362,17 @@ fn implied_by(result: &ConstraintResult) -> Option<String> {
 }
 
 impl Found {
-    fn of(finding: &Finding<'_>, shows: Shows) -> Self {
+    fn of(finding: &Finding<'_>, shows: Shows, fixes: Option<&Fixes>) -> Self {
         let broken = match &finding.result.verdict {
             Verdict::Error(error) => Some(error),
             Verdict::Pass | Verdict::Violations(_) | Verdict::Excepted { .. } => None,
         };
         let position = if shows.positions { finding.position() } else { None };
+        // Fixes are of what the object itself has, and not of what it implies.
+        let own = fixes.filter(|_| finding.result.implied_by.is_none());
+        let is_of =
+            |one: &&FixOf| one.constraint == *finding.result.key() && one.message == finding.message;
+        let fix = own.and_then(|fixes| fixes.each.iter().find(is_of)).and_then(|one| one.fix.as_ref());
         Self {
             actions: finding.actions().iter().map(EnforcementAction::as_str).collect(),
             constraint: Key::of(finding.result.key()),
@@ -345,6 +382,7 @@ impl Found {
                 name: exception.name().to_owned(),
                 reason: exception.reason().to_owned(),
             }),
+            fix: fix.map(Repair::of),
             implied_by: implied_by(finding.result),
             limit: broken.and_then(|error| error.limit).map(|limit| limit.to_string()),
             message: finding.message.to_owned(),
@@ -389,7 +427,7 @@ impl Problem {
 }
 
 impl Place {
-    fn of(location: &Location) -> Self {
+    pub(crate) fn of(location: &Location) -> Self {
         let (end_line, end_column) = location.end();
         let (line, column) = (location.line(), location.column());
         Self { column, end_column, end_line, file: location.file().to_string(), line }

@@ -5,19 +5,22 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use portcullis::{
-    AdmissionReview, Decision, Document, EnforcementPoint, Error, ErrorKind, Expansion, ExpansionSet, Gvk,
-    Inventory, InventoryStore, Limits, Object, ObjectKey, Places, PolicySet, Process, Resource, Review,
-    Scopes, Severity, Source, Unsupported, Uses, World,
+    AdmissionReview, ConstraintKey, Decision, Document, EnforcementPoint, Error, ErrorKind, Expansion, ExpansionSet, Gvk,
+    Inventory, InventoryStore, Limits, Object, ObjectKey, Outcome, Places, PolicySet, Process, Resource, Review,
+    Scopes, Severity, Source, Unsupported, Uses, Verdict, World,
 };
 use serde_json::value::RawValue;
 
 use crate::admission;
-use crate::answer::{CompileAnswer, InventoryAnswer, Judged, ReviewAnswer, Shows, json};
+use crate::answer::{CompileAnswer, Explained, InventoryAnswer, Judged, ReviewAnswer, Shows, json};
 use crate::host::{End, Host};
-use crate::request::{self, Change, Compile, Op, Options};
+use crate::request::{self, Change, Compile, Explain, Op, Options};
 
 /// Bytes of all that constraints say of one object, unless `findingsBytes` says otherwise.
 const FINDINGS: usize = 4 << 20;
+
+/// Bytes of why constraints say what they say of one object, unless `explanationsBytes` says otherwise.
+const EXPLANATIONS: usize = 16 << 20;
 
 /// Policies that were compiled, and the inventory that they compare with. Calls may come from all threads at
 /// once: reviews do not wait for each other, and see the inventory before a change or after it.
@@ -187,7 +190,7 @@ impl Engine {
     pub fn answer_review(&self, text: &[u8], options: &[u8], host: &dyn Host) -> Answer {
         let refused = |errors: &[Error]| Answer::refused(json(&ReviewAnswer::refusal(errors)));
         guarded(|| {
-            let say = |judged: &Judged<'_>| json(&judged.answer());
+            let say = |judged: Judged<'_>| json(&judged.answer());
             self.judge(text, options, host, Asked::Anything, say).unwrap_or_else(|errors| refused(&errors))
         })
         .unwrap_or_else(|defect| refused(&[defect]))
@@ -218,7 +221,7 @@ impl Engine {
         options: &[u8],
         host: &dyn Host,
         asked: Asked,
-        say: impl FnOnce(&Judged<'_>) -> String,
+        say: impl FnOnce(Judged<'_>) -> String,
     ) -> Result<Answer, Vec<Error>> {
         let options = Options::read(options).map_err(|error| vec![error])?;
         let Some(end) = End::of(host, options.timeout_ms) else {
@@ -244,10 +247,15 @@ impl Engine {
             }
         };
         let shows = Shows { positions: options.positions.unwrap_or(true), results: options.results };
-        let judged = Judged { review: &review, version: &version, problems: &problems, shows, outcome: None };
-        if self.policies.excludes(process, &review) {
-            return Ok(Answer { is_good: true, json: say(&judged) });
-        }
+        let mut judged = Judged {
+            review: &review,
+            version: &version,
+            problems: &problems,
+            shows,
+            outcome: None,
+            explained: None,
+            fixes: None,
+        };
         let world = World::new(&snapshot.inventory)
             .with_limits(options.evaluation_limits())
             .with_seed(options.seed)
@@ -257,13 +265,65 @@ impl Engine {
             Some(now) => world.with_now(now),
             None => world,
         };
-        let implied = review
-            .implied(&Expansion::new(&self.expansions), &world)
-            .map_err(|error| vec![error.to_error()])?;
+        // Only reviews say why: an API server reads no more than lines.
+        let tells = asked == Asked::Anything;
+        let explain = options.explain.filter(|_| tells);
+        let explained = |outcome: Option<&Outcome>| {
+            let room = options.explanations_bytes.unwrap_or(EXPLANATIONS);
+            explain.map(|which| self.explained(which, room, outcome, &review, &world, (point, process)))
+        };
+        if self.policies.excludes(process, &review) {
+            judged.explained = explained(None);
+            return Ok(Answer { is_good: true, json: say(judged) });
+        }
+        let expansion = Expansion::new(&self.expansions);
+        let implied =
+            review.implied(&expansion, &world).map_err(|error| vec![error.to_error()])?;
         let outcome = self.policies.review_with(&review, &implied, &world, point);
         let decision = Decision::from(&outcome);
-        let json = say(&Judged { outcome: Some((&outcome, &decision)), ..judged });
-        Ok(Answer { is_good: decision.allowed(), json })
+        let is_good = decision.allowed();
+        judged.explained = explained(Some(&outcome));
+        let is_wanted = |_: &ConstraintKey, _: &str| true;
+        judged.fixes = (options.fixes && tells)
+            .then(|| self.policies.fixes(&review, &expansion, &world, point, process, &is_wanted));
+        judged.outcome = Some((&outcome, &decision));
+        Ok(Answer { is_good, json: say(judged) })
+    }
+
+    /// Why constraints say what they say of the object itself, as far as there is room.
+    fn explained(
+        &self,
+        which: Explain,
+        room: usize,
+        outcome: Option<&Outcome>,
+        review: &Review,
+        world: &World<'_>,
+        (point, process): (EnforcementPoint, Process),
+    ) -> Explained {
+        let has_found = |key: &ConstraintKey| {
+            let results = outcome.into_iter().flat_map(|outcome| &outcome.results);
+            let mut own = results.filter(|result| result.implied_by.is_none());
+            own.any(|result| result.key() == key && result.verdict != Verdict::Pass)
+        };
+        let (mut explained, mut bytes) = (Explained::default(), 0_usize);
+        for key in self.policies.constraints().map(|constraint| constraint.key()) {
+            if which == Explain::Findings && !has_found(key) {
+                continue;
+            }
+            if bytes > room {
+                explained.left += 1;
+                continue;
+            }
+            let Some(why) = self.policies.explain(key, review, world, point, process) else { continue };
+            bytes = bytes.saturating_add(why.weight());
+            // One is told, however large it is: the core bounds it.
+            if bytes > room && !explained.each.is_empty() {
+                explained.left += 1;
+            } else {
+                explained.each.push(why);
+            }
+        }
+        explained
     }
 
     fn snapshot(&self) -> Snapshot {

@@ -43,6 +43,7 @@
 mod admission;
 mod answer;
 mod engine;
+mod explanation;
 mod host;
 mod request;
 

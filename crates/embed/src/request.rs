@@ -97,6 +97,23 @@ pub(crate) struct Options<'r> {
     /// Whether the answer says what each constraint that applies came to, also those that passed.
     #[serde(default)]
     pub(crate) results: bool,
+    /// Of which constraints the answer says why.
+    pub(crate) explain: Option<Explain>,
+    /// About how many bytes that may have.
+    pub(crate) explanations_bytes: Option<usize>,
+    /// Whether edits are looked for that make findings go.
+    #[serde(default)]
+    pub(crate) fixes: bool,
+}
+
+/// Of which constraints it is told why they say what they say.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Explain {
+    /// Those that find something in the object itself.
+    Findings,
+    /// All, also those that pass or do not apply.
+    All,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -260,8 +260,10 @@ fn keys(schema: &Value, at: &Value, found: &mut std::collections::BTreeSet<Strin
     }
     if let Some(properties) = at["properties"].as_object() {
         for (key, below) in properties {
-            found.insert(key.clone());
-            keys(schema, below, found);
+            // Rules ask rules.
+            if found.insert(key.clone()) || key != "rules" {
+                keys(schema, below, found);
+            }
         }
     }
     if !at["items"].is_null() {

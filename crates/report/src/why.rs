@@ -41,7 +41,7 @@ fn write_one(object: &str, why: &Why, out: &mut dyn Write) -> io::Result<()> {
     let head = format!("explain: {} and {object}", why.constraint);
     writeln!(out, "{}", escape::line(&clip::text(&head, MAX_SHOWN)))?;
     if why.applicability != Applicability::Applies {
-        return writeln!(out, "  {}\n", escape::line(&clip::text(&says(&why.applicability), MAX_SHOWN)));
+        return writeln!(out, "  {}\n", escape::line(&clip::text(&why.applicability.to_string(), MAX_SHOWN)));
     }
     if let Some(error) = &why.error {
         let place = error.location.as_ref().map(|at| format!(" ({at})")).unwrap_or_default();
@@ -148,24 +148,6 @@ fn short(value: &str) -> std::borrow::Cow<'_, str> {
     clip::text(value, MAX_VALUE)
 }
 
-/// What keeps a constraint from an object.
-fn says(found: &Applicability) -> String {
-    match found {
-        Applicability::Applies => "applies".to_owned(),
-        Applicability::Criteria(criteria) => {
-            let does = if criteria.len() == 1 { "does" } else { "do" };
-            format!("does not apply: {} {does} not hold", criteria.join(", "))
-        }
-        Applicability::NotHere => "has no action here (`scopedEnforcementActions`)".to_owned(),
-        Applicability::Operation => "is not asked about this operation".to_owned(),
-        Applicability::Excluded => "is not asked, because a Config excludes the namespace".to_owned(),
-        Applicability::Unknown(why) => {
-            format!("is an error, since it is not known whether it applies: {why}")
-        }
-        _ => "is not known".to_owned(),
-    }
-}
-
 /// As JSON, a list: object, constraint, and why.
 ///
 /// # Errors
@@ -202,7 +184,7 @@ fn place(location: Option<&Location>) -> serde_json::Value {
 /// An explanation as JSON.
 pub(crate) fn json(why: &Why) -> serde_json::Value {
     if why.applicability != Applicability::Applies {
-        return serde_json::json!({ "applies": false, "because": says(&why.applicability) });
+        return serde_json::json!({ "applies": false, "because": why.applicability.to_string() });
     }
     let found = why.found.iter().map(|found| {
         let ways: Vec<_> = found.ways.iter().map(rule).collect();

@@ -1,5 +1,7 @@
 //! Why a constraint says nothing about an object.
 
+use std::fmt;
+
 use super::Review;
 use crate::api::Process;
 use crate::enforcement::EnforcementPoint;
@@ -24,6 +26,23 @@ pub enum Applicability {
     Excluded,
     /// It is not known whether it applies, and why: an error result.
     Unknown(String),
+}
+
+/// `does not apply: `match.kinds` does not hold`, as the end of a sentence about the constraint.
+impl fmt::Display for Applicability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Applies => f.write_str("applies"),
+            Self::Criteria(criteria) => {
+                let does = if criteria.len() == 1 { "does" } else { "do" };
+                write!(f, "does not apply: {} {does} not hold", criteria.join(", "))
+            }
+            Self::NotHere => f.write_str("has no action here (`scopedEnforcementActions`)"),
+            Self::Operation => f.write_str("is not asked about this operation"),
+            Self::Excluded => f.write_str("is not asked, because a Config excludes the namespace"),
+            Self::Unknown(why) => write!(f, "is an error, since it is not known whether it applies: {why}"),
+        }
+    }
 }
 
 impl PolicySet {
