@@ -26,31 +26,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"net/http"
 	"runtime"
-	"strings"
 	"sync"
-	"time"
 	"unsafe"
+
+	"portcullis.dev/go/wire"
 )
-
-// ErrClosed is what calls get of policies that were closed.
-var ErrClosed = errors.New("portcullis: the policies are closed")
-
-// Document is a text of YAML or JSON documents, and what problems call it.
-type Document struct {
-	Name string `json:"name"`
-	Text string `json:"text"`
-}
-
-// CompileOptions says how policies are compiled. The zero value is for those who enforce: all of the policies count, or none.
-type CompileOptions struct {
-	// AllowUnsupported makes what of Gatekeeper's is not supported a warning.
-	AllowUnsupported bool
-	// Partial takes what is good, whatever is wrong beside it.
-	Partial bool
-}
 
 // Policies are compiled, and hold what they compare with. All methods may be called from all goroutines.
 type Policies struct {
@@ -68,12 +51,7 @@ func Load(documents ...Document) (*Policies, error) {
 
 // Compile compiles policies. The error is an *Error if something is wrong with them.
 func Compile(options CompileOptions, documents ...Document) (*Policies, error) {
-	if documents == nil {
-		documents = []Document{}
-	}
-	request, err := json.Marshal(map[string]any{
-		"version": 1, "documents": documents, "allowUnsupported": options.AllowUnsupported, "partial": options.Partial,
-	})
+	request, err := wire.CompileRequest(options, documents)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +62,7 @@ func Compile(options CompileOptions, documents ...Document) (*Policies, error) {
 		return nil, fmt.Errorf("portcullis: %w", err)
 	}
 	if policies == nil {
-		return nil, &Error{compiled.Problems}
+		return nil, &Error{Problems: compiled.Problems}
 	}
 	policies.compiled = compiled
 	return policies, nil
@@ -130,7 +108,7 @@ func (p *Policies) Review(ctx context.Context, object []byte) (*Outcome, error) 
 
 // ReviewWith is Review with options.
 func (p *Policies) ReviewWith(ctx context.Context, object []byte, options Options) (*Outcome, error) {
-	written, err := options.json()
+	written, err := options.JSON()
 	if err != nil {
 		return nil, err
 	}
@@ -138,14 +116,16 @@ func (p *Policies) ReviewWith(ctx context.Context, object []byte, options Option
 	if err != nil {
 		return nil, err
 	}
-	outcome := &Outcome{}
-	if err := json.Unmarshal(answer, outcome); err != nil {
-		return nil, fmt.Errorf("portcullis: %w", err)
+	return wire.ReadOutcome(answer)
+}
+
+// Explain says why constraints say what they say of an object: the conditions of their rules, with what each read and where it
+// stands. It is of all constraints, unless the options say otherwise. Outcome.Unexplained is how many there was no room for.
+func (p *Policies) Explain(ctx context.Context, object []byte, options Options) (*Outcome, error) {
+	if options.Explain == "" {
+		options.Explain = ExplainAll
 	}
-	if !outcome.OK {
-		return nil, &Error{outcome.Problems}
-	}
-	return outcome, nil
+	return p.ReviewWith(ctx, object, options)
 }
 
 // ReviewJSON takes an object and options in JSON, or none, and gives a reviewAnswer. The error is that of the context,
@@ -172,7 +152,7 @@ func (p *Policies) ReviewJSON(ctx context.Context, object, options []byte) ([]by
 // Admit answers an admission request: the body that an API server sends in, the body that it is answered with out. There
 // is always an answer: what cannot be read, judged, or finished while the context lasts is refused.
 func (p *Policies) Admit(ctx context.Context, body []byte, options Options) []byte {
-	written, err := options.json()
+	written, err := options.JSON()
 	if err != nil {
 		// No options are as broken as these.
 		written = []byte("!")
@@ -191,12 +171,15 @@ func (p *Policies) AdmitJSON(ctx context.Context, body, options []byte) ([]byte,
 	return take(C.portcullis_admit(p.engine, pointer(body), C.size_t(len(body)), pointer(options), C.size_t(len(options)), stop))
 }
 
+// Handler answers admission requests of API servers, and is to be mounted where their webhook configuration sends them,
+// such as /v1/admit. The timeout of the request (?timeout=10s) ends the review some time before the API server gives up.
+func (p *Policies) Handler(options HandlerOptions) http.Handler {
+	return wire.Handler(p.Admit, options)
+}
+
 // Apply changes what policies compare with. Changes that are wrong are in the *Error; those beside them are done.
 func (p *Policies) Apply(changes ...Change) (Inventory, error) {
-	if changes == nil {
-		changes = []Change{}
-	}
-	request, err := json.Marshal(map[string]any{"version": 1, "changes": changes})
+	request, err := wire.InventoryRequest(changes)
 	if err != nil {
 		return Inventory{}, err
 	}
@@ -204,14 +187,7 @@ func (p *Policies) Apply(changes ...Change) (Inventory, error) {
 	if err != nil {
 		return Inventory{}, err
 	}
-	var inventory Inventory
-	if err := json.Unmarshal(answer, &inventory); err != nil {
-		return Inventory{}, fmt.Errorf("portcullis: %w", err)
-	}
-	if !inventory.OK {
-		return inventory, &Error{inventory.Problems}
-	}
-	return inventory, nil
+	return wire.ReadInventory(answer)
 }
 
 // ApplyJSON takes an inventoryRequest and gives an inventoryAnswer. The error is ErrClosed.
@@ -223,22 +199,6 @@ func (p *Policies) ApplyJSON(request []byte) ([]byte, error) {
 	}
 	answer, _ := take(C.portcullis_inventory(p.engine, pointer(request), C.size_t(len(request))))
 	return answer, nil
-}
-
-// Error is what is wrong with an input.
-type Error struct {
-	Problems []Problem
-}
-
-// Error has each error on a line; warnings are left out.
-func (e *Error) Error() string {
-	var lines []string
-	for _, problem := range e.Problems {
-		if problem.Severity != "warning" {
-			lines = append(lines, problem.String())
-		}
-	}
-	return "portcullis: " + strings.Join(lines, "\n")
 }
 
 // stopOf makes what ends a review when the context ends; none for a context without an end. The second value is called
@@ -272,85 +232,4 @@ func take(answer C.PortcullisAnswer) ([]byte, bool) {
 	copied := bytes.Clone(unsafe.Slice((*byte)(unsafe.Pointer(answer.data)), int(answer.len)))
 	C.portcullis_answer_free(answer)
 	return copied, bool(answer.good)
-}
-
-// Options says how something is reviewed. The zero value is for an admission webhook.
-type Options struct {
-	// Name is what positions call the object.
-	Name string
-	// Point is where it is enforced: WebhookPoint if it is empty.
-	Point Point
-	// Namespace is the Namespace that the object lives in, in JSON, if the inventory has it not.
-	Namespace json.RawMessage
-	// DefaultNamespace is where objects live that name none though their kind lives in one.
-	DefaultNamespace string
-	// Now is the time that policies see. The zero time is that of the call.
-	Now time.Time
-	// Seed is what random numbers of policies are derived from.
-	Seed uint64
-	// Timeout ends the review, as the end of the context does.
-	Timeout time.Duration
-	// Limits are what each evaluation may use.
-	Limits Limits
-	// FindingsBytes is about how many bytes all findings together may have.
-	FindingsBytes int
-	// NoPositions leaves out where findings are, which costs the most.
-	NoPositions bool
-	// Results asks for what every constraint came to.
-	Results bool
-}
-
-// Limits are what each evaluation may use. Zero is what is usual.
-type Limits struct {
-	Steps  uint64 `json:"steps,omitempty"`
-	Memory uint64 `json:"memory,omitempty"`
-	Depth  uint32 `json:"depth,omitempty"`
-	Output uint64 `json:"output,omitempty"`
-}
-
-// Point is where constraints are enforced.
-type Point string
-
-// The points that Gatekeeper knows.
-const (
-	WebhookPoint         Point = "validation.gatekeeper.sh"
-	AuditPoint           Point = "audit.gatekeeper.sh"
-	CommandLinePoint     Point = "gator.gatekeeper.sh"
-	AdmissionPolicyPoint Point = "vap.k8s.io"
-)
-
-func (o *Options) json() ([]byte, error) {
-	now := o.Now
-	if now.IsZero() {
-		now = time.Now()
-	}
-	written := struct {
-		Name             string          `json:"name,omitempty"`
-		Point            Point           `json:"point,omitempty"`
-		Namespace        json.RawMessage `json:"namespace,omitempty"`
-		DefaultNamespace string          `json:"defaultNamespace,omitempty"`
-		NowMs            int64           `json:"nowMs"`
-		Seed             uint64          `json:"seed,omitempty"`
-		TimeoutMs        *int64          `json:"timeoutMs,omitempty"`
-		Limits           *Limits         `json:"limits,omitempty"`
-		FindingsBytes    int             `json:"findingsBytes,omitempty"`
-		Positions        *bool           `json:"positions,omitempty"`
-		Results          bool            `json:"results,omitempty"`
-	}{
-		Name: o.Name, Point: o.Point, Namespace: o.Namespace, DefaultNamespace: o.DefaultNamespace, NowMs: now.UnixMilli(),
-		Seed: o.Seed, FindingsBytes: o.FindingsBytes, Results: o.Results,
-	}
-	if o.Timeout != 0 {
-		// One that is over already is over at once; others have a millisecond at least.
-		timeout := max((o.Timeout + time.Millisecond - 1).Milliseconds(), 0)
-		written.TimeoutMs = &timeout
-	}
-	if o.Limits != (Limits{}) {
-		written.Limits = &o.Limits
-	}
-	if o.NoPositions {
-		positions := false
-		written.Positions = &positions
-	}
-	return json.Marshal(written)
 }

@@ -64,7 +64,7 @@ func load(t testing.TB, texts ...string) *Policies {
 	t.Helper()
 	var documents []Document
 	for i, text := range texts {
-		documents = append(documents, Document{fmt.Sprintf("policy-%d.yaml", i), text})
+		documents = append(documents, Document{Name: fmt.Sprintf("policy-%d.yaml", i), Text: text})
 	}
 	policies, err := Load(documents...)
 	if err != nil {
@@ -153,8 +153,36 @@ func TestReview(t *testing.T) {
 	}
 }
 
+func TestExplain(t *testing.T) {
+	policies := load(t, policy)
+	outcome, err := policies.Explain(context.Background(), []byte(pod), Options{Name: "pod.json", Fixes: true})
+	if err != nil || outcome.Allowed || len(outcome.Explanations) != 1 || outcome.Unexplained != 0 {
+		t.Fatalf("%v %+v", err, outcome)
+	}
+	why := outcome.Explanations[0]
+	if !why.Applies || why.Constraint != (Key{Kind: "Owner", Name: "owned"}) || len(why.Found) != 1 || why.Found[0].Message != "web has no owner" {
+		t.Fatalf("%+v", why)
+	}
+	condition := why.Found[0].Ways[0].Conditions[0]
+	if !condition.Holds || condition.Condition != "not input.review.object.metadata.labels.owner" || condition.Location.Line != 12 {
+		t.Errorf("%+v", condition)
+	}
+	fact := condition.Facts[0]
+	if fact.Field == nil || *fact.Field != "metadata.labels.owner" || fact.Exists || fact.Location.File != "pod.json" {
+		t.Errorf("%+v", fact)
+	}
+	fix := outcome.Findings[0].Fix
+	if fix == nil || fix.IsDecided || len(fix.Edits) != 1 || fix.Edits[0].Op != "add" || !strings.HasPrefix(fix.Edits[0].Path, "metadata.labels") {
+		t.Errorf("%+v", fix)
+	}
+	// Without being asked nothing is told.
+	if outcome, err := policies.Review(context.Background(), []byte(pod)); err != nil || outcome.Explanations != nil || outcome.Findings[0].Fix != nil {
+		t.Errorf("%v %+v", err, outcome)
+	}
+}
+
 func TestWrongPolicies(t *testing.T) {
-	_, err := Load(Document{"broken.yaml", "kind: ["}, Document{"policy.yaml", policy})
+	_, err := Load(Document{Name: "broken.yaml", Text: "kind: ["}, Document{Name: "policy.yaml", Text: policy})
 	var wrong *Error
 	if !errors.As(err, &wrong) || len(wrong.Problems) != 1 || wrong.Problems[0].Code != "syntax" {
 		t.Errorf("%v", err)
@@ -162,7 +190,7 @@ func TestWrongPolicies(t *testing.T) {
 	if _, err := Load(); err == nil {
 		t.Error("nothing would be enforced")
 	}
-	policies, err := Compile(CompileOptions{Partial: true}, Document{"broken.yaml", "kind: ["}, Document{"policy.yaml", policy})
+	policies, err := Compile(CompileOptions{Partial: true}, Document{Name: "broken.yaml", Text: "kind: ["}, Document{Name: "policy.yaml", Text: policy})
 	if err != nil || len(policies.Compiled().Problems) != 1 {
 		t.Fatalf("%v", err)
 	}
@@ -295,7 +323,7 @@ func TestNothingLeaks(t *testing.T) {
 	// A policy set of which nobody takes care would be some 200 kB each time, and 48 MB after 240.
 	round := func(closing bool) {
 		for n := range 80 {
-			policies, err := Load(Document{"policy.yaml", policy})
+			policies, err := Load(Document{Name: "policy.yaml", Text: policy})
 			if err != nil {
 				t.Fatal(err)
 			}

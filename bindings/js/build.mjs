@@ -34,7 +34,7 @@ const page = readFileSync(join(here, "playground/index.html"), "utf8");
 const filled = page
   .replace("/*style*/", () => readFileSync(join(here, "playground/style.css"), "utf8"))
   .replace("/*module*/", () => packed.toString("base64"))
-  .replace("/*script*/", () => `${engine}\n${script("playground/playground.js")}`);
+  .replace("/*script*/", () => [engine, script("playground/explanation.js"), script("playground/playground.js")].join("\n"));
 const playground = join(values.out, "playground.html");
 writeFileSync(playground, filled);
 

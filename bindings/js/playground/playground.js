@@ -103,67 +103,90 @@ function element(tag, text, kind) {
   return made;
 }
 
-function item(message, detail, kind, place, field) {
-  const button = element("button", message);
+/** The text that a place is in: policies have one name, and all others are in the objects. */
+function textOfPlace(place) {
+  return at(place.file === "policies" ? "policy" : place.file === "inventory" ? "inventory" : "manifest");
+}
+
+/** Shows a place. */
+function jump(place) {
+  const area = textOfPlace(place);
+  area.focus();
+  area.setSelectionRange(offset(area.value, place.line, place.column), offset(area.value, place.endLine, place.endColumn));
+  area.scrollTop = Math.max(0, (place.line - 4) * (area.scrollHeight / area.value.split("\n").length));
+}
+
+function item(message, detail, kind, place, more) {
+  const button = element("button", message, "finding");
   button.append(element("small", detail));
-  button.addEventListener("click", () => {
-    if (!place) return;
-    const area = at(field);
-    area.focus();
-    area.setSelectionRange(offset(area.value, place.line, place.column), offset(area.value, place.endLine, place.endColumn));
-    area.scrollTop = Math.max(0, (place.line - 4) * (area.scrollHeight / area.value.split("\n").length));
-  });
+  button.addEventListener("click", () => place && jump(place));
   const made = element("li", "", kind);
   made.append(button);
+  if (more) made.append(more);
   return made;
 }
 
-function problems(list, field) {
-  return list.map((problem) => item(written(problem), problem.code, problem.severity === "error" ? "" : "warn", problem.location, field));
+function problems(list) {
+  return list.map((problem) => item(written(problem), problem.code, problem.severity === "error" ? "" : "warn", problem.location));
 }
+
+/** The policies that were judged by last: explanations ask them. */
+let current = null;
 
 /** Judges what the page has. What cannot be read or judged is never shown as a pass. */
 function judge(engine) {
   const since = performance.now();
   const [findings, results] = [[], []];
-  let [denied, judged, policies] = [0, 0, null];
+  let [denied, judged] = [0, 0];
+  current?.close();
+  current = null;
   try {
-    policies = engine.compile([{ name: "policies", text: at("policy").value }]);
-    findings.push(...problems(policies.compiled.problems, "policy"));
+    const policies = engine.compile([{ name: "policies", text: at("policy").value }]);
+    current = policies;
+    findings.push(...problems(policies.compiled.problems));
     if (at("inventory").value.trim()) {
       policies.apply({ op: "upsert", name: "inventory", text: at("inventory").value });
     }
     for (const text of documents(at("manifest").value)) {
       judged += 1;
+      // Once for all that is opened of an object.
+      let known = null;
+      const explained = () => (known ??= policies.explain(text, { name: "object", fixes: true, explanationsBytes: 1 << 20, timeoutMs: 5000 }));
       const outcome = policies.review(text, { name: "object", results: true, timeoutMs: 2000 });
       denied += outcome.allowed ? 0 : 1;
-      findings.push(...problems(outcome.problems, "manifest"));
+      findings.push(...problems(outcome.problems));
       const object = outcome.object ? `${outcome.object.kind}/${outcome.object.name}` : "what cannot be read";
       for (const finding of outcome.findings) {
         const place = finding.position;
         const where = place ? ` at ${place.line}:${place.column}${place.field ? ` (${place.field})` : ""}` : "";
         const detail = `${object}, ${finding.constraint.kind}/${finding.constraint.name}${where}`;
-        findings.push(item(finding.message, detail, finding.actions.includes("deny") ? "" : "warn", place, "manifest"));
+        // What an object implies is not told of.
+        const more = finding.impliedBy ? null : why("Why", explained, finding.constraint, finding);
+        findings.push(item(finding.message, detail, finding.actions.includes("deny") ? "" : "warn", place, more));
       }
       for (const result of outcome.results ?? []) {
         const [said, kind] = VERDICTS[result.verdict] ?? [result.verdict, ""];
-        results.push([object, `${result.constraint.kind}/${result.constraint.name}`, said, kind, `${result.steps} steps`]);
+        const name = `${result.constraint.kind}/${result.constraint.name}`;
+        results.push([object, result.impliedBy ? name : why(name, explained, result.constraint), said, kind, `${result.steps} steps`]);
       }
-      if (!outcome.results?.length && outcome.ok) results.push([object, "no constraint applies to it", "", "", ""]);
+      if (!outcome.results?.length && outcome.ok) {
+        const apart = policies.compiled.constraints.slice(0, 20).map((one) => why(`${one.kind}/${one.name}`, explained, one));
+        results.push([object, element("span", "no constraint applies to it"), "", "", ""], ...apart.map((one) => ["", one, "", "", ""]));
+      }
     }
     show(denied ? `${denied} of ${judged} denied` : judged ? `${judged} may pass` : "Nothing to judge", denied ? "bad" : judged ? "good" : "");
   } catch (error) {
-    if (error instanceof PortcullisError) findings.push(...problems(error.problems, policies ? "inventory" : "policy"));
-    else findings.push(item(String(error), "", "", null));
+    if (error instanceof PortcullisError) findings.push(...problems(error.problems));
+    else findings.push(item(String(error), "", ""));
     show("Nothing was judged", "bad");
-  } finally {
-    policies?.close();
   }
   at("findings").replaceChildren(...findings);
   at("results").replaceChildren(
     ...results.map(([object, constraint, said, kind, steps]) => {
       const row = document.createElement("tr");
-      row.append(element("td", object), element("td", constraint), element("td", said, kind), element("td", steps));
+      const cell = document.createElement("td");
+      cell.append(constraint);
+      row.append(element("td", object), cell, element("td", said, kind), element("td", steps));
       return row;
     }),
   );

@@ -42,6 +42,12 @@ export interface ReviewOptions {
   positions?: boolean;
   /** Whether it is said what every constraint came to. */
   results?: boolean;
+  /** Of which constraints it is said why: those that find something in the object itself, or all. */
+  explain?: "findings" | "all";
+  /** About how many bytes all explanations together may have. */
+  explanationsBytes?: number;
+  /** Whether edits are looked for that make findings go, each tried and judged again by all constraints. */
+  fixes?: boolean;
 }
 
 /** Something that is wrong with an input. Decide on its code, never on its message. */
@@ -89,12 +95,62 @@ export interface Finding {
   /** Whether it could not be determined whether the constraint holds. */
   error: boolean;
   exception?: { name: string; reason: string };
+  /** What makes it go, if that was asked for and one was found. */
+  fix?: Fix;
   impliedBy?: string;
   limit?: string;
   message: string;
   position?: Position;
   source?: Place;
 }
+
+/** Edits that make a finding go, all together, and no other come. */
+export interface Fix {
+  /** Whether the policy lets pass these values only; if not, whoever wrote the object decides them. */
+  isDecided: boolean;
+  edits: { op: "add" | "replace" | "remove"; path: string; old?: unknown; new?: unknown }[];
+}
+
+/** Why a constraint says what it says of an object. */
+export type Explanation =
+  | { constraint: { kind: string; name: string }; applies: false; because: string }
+  | {
+      constraint: { kind: string; name: string };
+      applies: true;
+      /** Each violation, and the rule that made it, once for each way in which it did. */
+      found: { message: string; ways: Rule[] }[];
+      /** The bodies that did not hold, each as far as it came: the nearest to a violation first. */
+      missed: Rule[];
+      /** Why it could not be evaluated. */
+      error?: string;
+      /** Whether there was more than is told. */
+      cut: boolean;
+    };
+
+/** A body of a rule, with its conditions up to the one that fails. */
+export interface Rule {
+  rule: string;
+  holds: boolean;
+  location?: Place;
+  conditions: Condition[];
+}
+
+/** A statement of a rule, what it looked at, and the rules that it asked. */
+export interface Condition {
+  condition: string;
+  holds: boolean;
+  location?: Place;
+  facts: Fact[];
+  rules: Rule[];
+}
+
+/** What a condition looked at. A value that is too long is a text that says what it is. */
+export type Fact =
+  | { field: string; exists: boolean; value: unknown; location?: Place }
+  | { parameter: string; exists: boolean; value: unknown; location?: Place }
+  | { input: string; exists: boolean; value: unknown }
+  | { operator: string; left: unknown; right: unknown; holds: boolean }
+  | { builtin: string; args: unknown[]; answer: unknown };
 
 /** What came of a review. */
 export interface Outcome {
@@ -116,6 +172,12 @@ export interface Outcome {
     steps: number;
     verdict: string;
   }[];
+  /** Why, by constraint, if that was asked for. */
+  explanations?: Explanation[];
+  /** Of how many constraints that is left out, because there was no room. */
+  unexplained?: number;
+  /** Whether there may be fixes that were not looked for. */
+  fixesCut?: boolean;
   uid: string;
 }
 
@@ -183,6 +245,8 @@ export class Policies {
   readonly compiled: Compiled | null;
   /** Judges an object or an AdmissionReview: a text of YAML or JSON, its bytes, or a value. */
   review(object: string | Uint8Array | ArrayBuffer | object, options?: ReviewOptions): Outcome;
+  /** Says why constraints say what they say of an object: of all, unless the options say otherwise. */
+  explain(object: string | Uint8Array | ArrayBuffer | object, options?: ReviewOptions): Outcome;
   reviewJSON(text: string | Uint8Array | ArrayBuffer, options?: string): string;
   /** Answers an admission request. */
   admit(body: string | Uint8Array | ArrayBuffer | object, options?: ReviewOptions): AdmissionAnswer;

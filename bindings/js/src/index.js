@@ -113,6 +113,14 @@ export class Policies {
     return JSON.parse(this.reviewJSON(textOf(object), optionsOf(options)));
   }
 
+  /**
+   * Says why constraints say what they say of an object: the conditions of their rules, with what each read and where it
+   * stands. Of all constraints, unless `options.explain` says otherwise.
+   */
+  explain(object, options = {}) {
+    return this.review(object, { explain: "all", ...options });
+  }
+
   /** As `review`: a text in, a `reviewAnswer` out. */
   reviewJSON(text, options = "") {
     return this.#call("portcullis_review", [text, options], [0]).text;

@@ -20,8 +20,11 @@ const PATIENCE = 120_000;
 // What is released is below the 8 MB that may be instantiated on the main thread; what tests build need not be.
 const LARGE = "--enable-features=WebAssemblyUnlimitedSyncCompilation";
 
-/** What a page comes to in a browser: asked over the pipe of the developer tools until `done`, an expression, is true. */
-async function opened(folder, page, done, shot) {
+/**
+ * What a page comes to in a browser: asked over the pipe of the developer tools until `done`, an expression, is true. Then come
+ * `steps`, expressions that do something, each with what is true when it is done, or nothing: `values` is what they came to.
+ */
+async function opened(folder, page, done, steps = [], shot) {
   const profile = mkdtempSync(join(folder, "profile-"));
   const flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1500,850", "--remote-debugging-pipe", LARGE];
   const child = spawn(browser, [...flags, `--user-data-dir=${profile}`], { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] });
@@ -54,11 +57,19 @@ async function opened(folder, page, done, shot) {
     const { sessionId } = await call("Target.attachToTarget", { targetId, flatten: true });
     const deadline = Date.now() + PATIENCE;
     const evaluate = async (expression) => (await call("Runtime.evaluate", { expression }, sessionId)).result.value;
-    while ((await evaluate(done)) !== true && Date.now() < deadline) {
-      await new Promise((resolve) => setTimeout(resolve, 100));
+    const until = async (expression) => {
+      while ((await evaluate(expression)) !== true && Date.now() < deadline) {
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    };
+    await until(done);
+    const values = [];
+    for (const [run, end] of steps) {
+      values.push(await evaluate(run));
+      if (end) await until(end);
     }
     if (shot) writeFileSync(shot, Buffer.from((await call("Page.captureScreenshot", {}, sessionId)).data, "base64"));
-    return await evaluate("document.documentElement.outerHTML");
+    return { dom: await evaluate("document.documentElement.outerHTML"), values };
   } finally {
     child.kill("SIGKILL");
     await ended;
@@ -100,18 +111,36 @@ test("conformance in a browser", { skip }, () =>
       document.body.textContent = passed + " passed, " + wrong.length + " failed " + wrong.join("; ");`;
     writeFileSync(page, `<!doctype html><meta charset="utf-8"><body>running<script type="module">${engine}\n${check.replaceAll("</script", "<\\/script")}</script>`);
     const steps = JSON.parse(cases).reduce((sum, one) => sum + one.steps.length, 0);
-    const dom = await opened(folder, page, 'document.title === "done"');
+    const { dom } = await opened(folder, page, 'document.title === "done"');
     assert.ok(dom.includes(`<body>${steps} passed, 0 failed`), dom.slice(-2000));
   }),
 );
 
-test("the playground judges its example", { skip }, () =>
+test("the playground judges its example, and says why", { skip }, () =>
   within(async (folder) => {
     const page = join(folder, "playground.html");
-    const dom = await opened(folder, page, 'document.querySelector("[data-ready=yes]") !== null', process.env.PORTCULLIS_SCREENSHOT);
+    // Clicks a place in the explanations, and says which text shows what then.
+    const show = (text) => `(() => {
+      [...document.querySelectorAll("#findings button.place")].find((button) => button.textContent === "${text}").click();
+      const area = document.activeElement;
+      return area.id + ": " + area.value.slice(area.selectionStart, area.selectionEnd);
+    })()`;
+    const steps = [
+      ['document.querySelectorAll("#findings .why").forEach((one) => (one.open = true))', 'document.querySelectorAll("#findings .why .rule").length === 2'],
+      ['document.querySelectorAll("#results .why").forEach((one) => (one.open = true))', 'document.querySelectorAll("#results .why p").length >= 2'],
+      [show("27"), null],
+      [show("spec.hostNetwork"), null],
+      [show("parameters.label"), null],
+    ];
+    const { dom, values } = await opened(folder, page, 'document.querySelector("[data-ready=yes]") !== null', steps, process.env.PORTCULLIS_SCREENSHOT);
     assert.match(dom, /data-ready="yes"/);
     assert.match(dom, />1 of 2 denied</);
     assert.match(dom, /nobody owns it: the label "owner" is missing/);
     assert.match(dom, /OwnedWorkloads\/pods-have-owners at 8:3 \(spec\.hostNetwork\)/);
+    // Conditions with their lines, what they read, what makes it go, and why a constraint does not apply.
+    assert.match(dom, /metadata\.labels\.owner<\/button> is not there/);
+    assert.match(dom, /It goes with: <code>remove spec\.hostNetwork<\/code>|It goes with: <code>set spec\.hostNetwork to false \(it is true\)<\/code>/);
+    assert.match(dom, /It does not apply: `kinds` does not hold\./);
+    assert.deepEqual(values.slice(2), ["policy: input.review.object.spec.hostNetwork", "manifest: hostNetwork", "policy: label"]);
   }),
 );

@@ -47,6 +47,22 @@ test("conformance", async (t) => {
   }
 });
 
+test("it is told why, and what makes a finding go", () => {
+  const policies = engine.compile(POLICY);
+  const outcome = policies.explain(POD, { name: "pod.json", fixes: true });
+  const [why] = outcome.explanations;
+  assert.deepEqual([why.applies, why.constraint.name, outcome.unexplained], [true, "own-network", 0]);
+  const [condition] = why.found[0].ways[0].conditions;
+  assert.deepEqual([condition.condition, condition.holds, condition.location.line], ["input.review.object.spec.hostNetwork", true, 11]);
+  assert.equal(condition.facts[0].field, "spec.hostNetwork");
+  assert.equal(condition.facts[0].location.file, "pod.json");
+  assert.equal(outcome.findings[0].fix.edits[0].path, "spec.hostNetwork");
+  const passes = policies.explain({ ...POD, spec: { containers: [] } });
+  assert.deepEqual([passes.allowed, passes.explanations[0].found.length, passes.explanations[0].missed[0].holds], [true, 0, false]);
+  assert.equal(policies.review(POD).explanations, undefined);
+  assert.equal(policies.explain(POD, { explain: "everything" }).ok, false);
+});
+
 test("an object is judged as a value, a text and bytes", () => {
   const policies = engine.compile(POLICY);
   assert.equal(policies.compiled.constraints.length, 1);

@@ -64,6 +64,32 @@ class Policies(unittest.TestCase):
             with self.assertRaises(portcullis.PolicyError):
                 portcullis.Policies.from_files(folder)
 
+    def test_why(self):
+        [why] = self.policies.explain(pod("bad", True), Options(name="bad.json"))
+        self.assertEqual((str(why.constraint), why.applies, why.error, why.is_cut), ("NoHostPid/no-host-pid", True, None, False))
+        [[rule]] = why.found.values()
+        self.assertEqual([condition.holds for condition in rule.conditions], [True, True])
+        condition = rule.conditions[0]
+        self.assertEqual((condition.text, condition.location.line), ("input.review.object.spec.hostPID", 12))
+        [fact] = condition.facts
+        self.assertEqual((fact.kind, fact.name, fact.value, fact.holds), ("field", "spec.hostPID", True, True))
+        self.assertEqual(fact.location.file, "bad.json")
+        self.assertIn("12 | input.review.object.spec.hostPID\n", str(why))
+        self.assertIn("field spec.hostPID = true (bad.json:1:", str(why))
+        [passes] = self.policies.explain(pod("good"))
+        self.assertEqual((dict(passes.found), passes.missed[0].holds), ({}, False))
+        self.assertIn("<-- does not hold", str(passes))
+        self.assertEqual(self.policies.review(pod("bad", True)).explanations, ())
+        [finding] = self.policies.review(pod("bad", True), Options(fixes=True)).findings
+        self.assertTrue(finding.fix.is_decided)
+        self.assertEqual([edit.path for edit in finding.fix.edits], ["spec.hostPID"])
+        [finding] = self.policies.review(pod("bad", True)).findings
+        self.assertIsNone(finding.fix)
+        cut = self.policies.review(pod("bad", True), Options(explain="findings", explanations_bytes=0))
+        self.assertEqual((len(cut.explanations), cut.unexplained), (1, 0))
+        with self.assertRaises(portcullis.ReviewError):
+            self.policies.explain(pod("bad", True), Options(explain="everything"))
+
     def test_what_there_is_no_json_of(self):
         deep = {}
         for _ in range(100_000):

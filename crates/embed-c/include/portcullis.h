@@ -127,7 +127,7 @@ struct PortcullisAnswer portcullis_inventory(const struct PortcullisEngine *engi
 
 /*
  Judges a text that is one object or one AdmissionReview, in YAML or JSON: a `reviewAnswer` out. `options` may be
- null with `options_len` 0; `stop` may be null.
+ null with `options_len` 0; `stop` may be null. With the options `{"explain": "all"}` the answer also says why.
 
  # Safety
 

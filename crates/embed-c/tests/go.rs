@@ -67,6 +67,56 @@ fn the_race_detector_finds_nothing() {
     assert!(run(command).contains("--- PASS: TestAllAtOnce"));
 }
 
+/// What standard output of a program says, if it ends well.
+fn says(command: &mut Command) -> Option<String> {
+    let output = command.output().ok().filter(|output| output.status.success())?;
+    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// The binding for programs without cgo: the pipe as a module of WASI, in wazero. `PORTCULLIS_WAZERO` is a folder with its source, for
+/// where `go` cannot have it otherwise. Without it, or the target `wasm32-wasip1`, this says loudly that it was skipped.
+#[test]
+fn the_module_without_cgo_passes_its_tests() {
+    let target = "wasm32-wasip1";
+    let libraries = says(Command::new("rustc").args(["--print", "target-libdir", "--target", target]));
+    if !libraries.is_some_and(|folder| Path::new(&folder).is_dir()) {
+        println!("skipped: the target {target} is not installed");
+        return;
+    }
+    let source = root().join("bindings/go/wasi");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("go.mod");
+    let module = fs::read_to_string(source.join("go.mod")).unwrap();
+    let mut module = module.replace("=> ../", &format!("=> {}", root().join("bindings/go").display()));
+    if let Some(wazero) = std::env::var_os("PORTCULLIS_WAZERO") {
+        module += &format!("\nreplace github.com/tetratelabs/wazero => {}\n", Path::new(&wazero).display());
+    }
+    fs::write(&file, module).unwrap();
+    fs::copy(source.join("go.sum"), folder.path().join("go.sum")).unwrap();
+    let go = |arguments: &[&str]| {
+        let mut command = Command::new("go");
+        command.current_dir(&source).env("CGO_ENABLED", "0").args(arguments);
+        command.arg(format!("-modfile={}", file.display()));
+        command
+    };
+    if says(go(&["list"]).args(["-deps", "-test", "."])).is_none() {
+        println!("skipped: go is not here, or cannot have wazero; PORTCULLIS_WAZERO says where its source is");
+        return;
+    }
+    let built = std::env::current_exe().unwrap().ancestors().nth(3).unwrap().to_owned();
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(root()).env("CARGO_TARGET_DIR", &built);
+    cargo.args(["build", "--locked", "--quiet", "-p", "portcullis-embed", "--bin", "portcullis-pipe"]);
+    run({
+        cargo.args(["--target", target]);
+        cargo
+    });
+    let mut tests = go(&["test", "-count=1", "-v"]);
+    tests.env("PORTCULLIS_PIPE_WASM", built.join(target).join("debug/portcullis-pipe.wasm"));
+    let said = run(tests);
+    assert!(said.contains("--- PASS: TestConformance/a_violation_denies,_with_its_place"), "{said}");
+}
+
 /// A block of the manual, by the comment before it.
 fn block(language: &str) -> String {
     let text = fs::read_to_string(root().join("docs/embedding.md")).unwrap();

@@ -12,14 +12,32 @@ from __future__ import annotations
 
 from portcullis._errors import ClosedError, Error, InputError, InventoryError, PolicyError, ReviewError
 from portcullis._policies import Object, Options, Policies
-from portcullis._results import Compiled, Constraint, Finding, Outcome, Place, Problem
+from portcullis._results import (
+    Compiled,
+    Condition,
+    Constraint,
+    Edit,
+    Explanation,
+    Fact,
+    Finding,
+    Fix,
+    Outcome,
+    Place,
+    Problem,
+    Rule,
+)
 
 __all__ = [
     "ClosedError",
     "Compiled",
+    "Condition",
     "Constraint",
+    "Edit",
     "Error",
+    "Explanation",
+    "Fact",
     "Finding",
+    "Fix",
     "InputError",
     "InventoryError",
     "Object",
@@ -30,4 +48,5 @@ __all__ = [
     "PolicyError",
     "Problem",
     "ReviewError",
+    "Rule",
 ]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Iterable, Iterator, Mapping, Optional, Sequence, TypedDict, Union
 
 from portcullis import _native
 from portcullis._errors import InputError, InventoryError, PolicyError, ReviewError, closed, input_error
-from portcullis._results import Compiled, Outcome, Problem, _problems
+from portcullis._results import Compiled, Explanation, Outcome, Problem, _problems
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -57,6 +57,13 @@ class Options:
     positions: bool = True
     #: Whether outcomes say what each constraint came to that applies: in `Outcome.json`.
     results: bool = False
+    #: Of which constraints it is told why: `findings`, those that find something in the object itself, or `all`. See
+    #: `Outcome.explanations`.
+    explain: Optional[str] = None
+    #: About how many bytes all explanations of an object may have.
+    explanations_bytes: Optional[int] = None
+    #: Whether edits are looked for that make findings go, each tried and judged again by all constraints: `Finding.fix`.
+    fixes: bool = False
 
     def _json(self) -> bytes:
         now = self.now_ms if self.now_ms is not None else time.time_ns() // 1_000_000
@@ -72,6 +79,9 @@ class Options:
             "findingsBytes": self.findings_bytes,
             "positions": None if self.positions else False,
             "results": self.results or None,
+            "explain": self.explain,
+            "explanationsBytes": self.explanations_bytes,
+            "fixes": self.fixes or None,
         }
         found.update((key, value) for key, value in given.items() if value is not None)
         return _bytes(found, "the options")
@@ -170,6 +180,15 @@ class Policies:
         Raises ReviewError if it could not be judged, and InputError if there is no JSON of it.
         """
         return self._checked(self._engine.review(_text(obj), options._json()))
+
+    def explain(self, obj: Object, options: Options = _DEFAULTS) -> tuple[Explanation, ...]:
+        """Why constraints say what they say of an object: all of them, unless `options.explain` says otherwise.
+
+        Raises as `review` does. Those that there is no room for are left out: `Outcome.unexplained` says how many.
+        """
+        if options.explain is None:
+            options = replace(options, explain="all")
+        return self.review(obj, options).explanations
 
     def review_request(self, request: Object, options: Options = _DEFAULTS) -> dict[str, Any]:
         """Answers an admission request: the AdmissionReview that an API server sends in, the one that it is answered with out.

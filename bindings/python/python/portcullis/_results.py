@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from html import escape
-from typing import Any, Iterable, Mapping, Optional
+from typing import Any, Iterable, Iterator, Mapping, Optional
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,163 @@ class Constraint:
 
 
 @dataclass(frozen=True)
+class Edit:
+    """One edit of an object."""
+
+    #: `add`, `replace` or `remove`.
+    op: str
+    #: The field, such as `spec.hostPID`.
+    path: str
+    old: Any = None
+    new: Any = None
+
+
+@dataclass(frozen=True)
+class Fix:
+    """Edits that make a finding go, all together, and no other come. Each was tried."""
+
+    edits: tuple[Edit, ...]
+    #: Whether the policy lets pass these values only; if not, whoever wrote the object decides them.
+    is_decided: bool
+
+    @classmethod
+    def _of(cls, found: Optional[Mapping[str, Any]]) -> Optional[Fix]:
+        if found is None:
+            return None
+        return cls(tuple(Edit(**edit) for edit in found["edits"]), found["isDecided"])
+
+
+@dataclass(frozen=True)
+class Fact:
+    """What a condition looked at."""
+
+    #: `field` of the object, `parameter` of the constraint, `input`, `comparison` or `builtin`.
+    kind: str
+    #: The path, the operator, or the builtin.
+    name: str
+    #: What is there, or what the builtin answers; `None` also if there is nothing.
+    value: Any = None
+    #: Whether there is such a field, parameter or input; whether the comparison holds; whether the builtin is defined.
+    holds: bool = True
+    #: Both sides of a comparison, or arguments.
+    args: tuple[Any, ...] = ()
+    location: Optional[Place] = None
+
+    @classmethod
+    def _of(cls, found: Mapping[str, Any]) -> Fact:
+        for kind in ("field", "parameter", "input"):
+            if kind in found:
+                return cls(kind, found[kind], found["value"], found["exists"], (), Place._of(found.get("location")))
+        if "operator" in found:
+            sides = (found["left"], found["right"])
+            return cls("comparison", found["operator"], found["holds"], found["holds"], sides)
+        return cls("builtin", found["builtin"], found["answer"], found["answer"] is not None, tuple(found["args"]))
+
+    def __str__(self) -> str:
+        def written(value: Any) -> str:
+            return json.dumps(value, ensure_ascii=False)
+
+        if self.kind == "comparison":
+            left, right = self.args
+            return f"{written(left)} {self.name} {written(right)} is {'true' if self.holds else 'false'}"
+        if self.kind == "builtin":
+            answer = written(self.value) if self.holds else "not defined"
+            return f"{self.name}({', '.join(map(written, self.args))}) is {answer}"
+        place = f" ({self.location})" if self.location else ""
+        return f"{self.kind} {self.name} {'= ' + written(self.value) if self.holds else 'is not there'}{place}"
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A statement of a rule, what it looked at, and the rules that it asked."""
+
+    text: str
+    holds: bool
+    facts: tuple[Fact, ...]
+    rules: tuple[Rule, ...]
+    location: Optional[Place] = None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A body of a rule, with its conditions up to the one that fails."""
+
+    name: str
+    holds: bool
+    conditions: tuple[Condition, ...]
+    location: Optional[Place] = None
+
+    @classmethod
+    def _of(cls, found: Mapping[str, Any]) -> Rule:
+        conditions = (
+            Condition(
+                one["condition"],
+                one["holds"],
+                tuple(map(Fact._of, one["facts"])),
+                tuple(map(cls._of, one["rules"])),
+                Place._of(one.get("location")),
+            )
+            for one in found["conditions"]
+        )
+        return cls(found["rule"], found["holds"], tuple(conditions), Place._of(found.get("location")))
+
+    def _lines(self, depth: int) -> Iterator[str]:
+        indent = "  " * depth
+        yield f"{indent}{self.location or ''} rule {self.name}"
+        for condition in self.conditions:
+            line = condition.location.line if condition.location else ""
+            fails = "" if condition.holds else "  <-- does not hold"
+            yield f"{indent}  {line} | {' '.join(condition.text.split())}{fails}"
+            for fact in condition.facts:
+                yield f"{indent}      {fact}"
+            for rule in condition.rules:
+                yield from rule._lines(depth + 2)
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a constraint says what it says of an object. As text, it is for people."""
+
+    constraint: Constraint
+    #: Whether it applies at all. If it does not, `because` says why, and there is nothing else.
+    applies: bool
+    because: Optional[str] = None
+    #: Each violation by its message: the rule that made it, once for each way in which it did.
+    found: Mapping[str, tuple[Rule, ...]] = field(default_factory=dict)
+    #: The bodies that did not hold, each as far as it came: the nearest to a violation first.
+    missed: tuple[Rule, ...] = ()
+    #: Why it could not be evaluated.
+    error: Optional[str] = None
+    #: Whether there was more than is told.
+    is_cut: bool = False
+
+    @classmethod
+    def _of(cls, found: Mapping[str, Any]) -> Explanation:
+        constraint = Constraint(found["constraint"]["kind"], found["constraint"]["name"])
+        if not found["applies"]:
+            return cls(constraint, False, found["because"])
+        rules = {one["message"]: tuple(map(Rule._of, one["ways"])) for one in found["found"]}
+        missed = tuple(map(Rule._of, found["missed"]))
+        return cls(constraint, True, None, rules, missed, found.get("error"), found["cut"])
+
+    def __str__(self) -> str:
+        if not self.applies:
+            return f"{self.constraint} {self.because}"
+        lines = [str(self.constraint)]
+        if self.error:
+            lines.append(f"  could not be evaluated: {self.error}")
+        for message, ways in self.found.items():
+            lines.append(f"  denies: {message}")
+            lines.extend(line for way in ways for line in way._lines(1))
+        if not self.found and not self.error:
+            lines.append("  passes; the nearest to a violation:" if self.missed else "  passes")
+            lines.extend(line for rule in self.missed for line in rule._lines(1))
+        if self.is_cut:
+            lines.append("  there is more than is told")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
 class Finding:
     """A violation, or a constraint that could not be evaluated."""
 
@@ -96,6 +253,8 @@ class Finding:
     implied_by: Optional[str] = None
     #: The PolicyException because of which it does not count.
     exception: Optional[str] = None
+    #: What makes it go, if `Options.fixes` asks for it and something was found.
+    fix: Optional[Fix] = None
 
     @classmethod
     def _of(cls, found: Mapping[str, Any]) -> Finding:
@@ -110,6 +269,7 @@ class Finding:
             found.get("limit"),
             found.get("impliedBy"),
             exception["name"] if exception else None,
+            Fix._of(found.get("fix")),
         )
 
 
@@ -177,6 +337,16 @@ class Outcome:
     def findings(self) -> list[Finding]:
         """All that is not a pass and counts, in order."""
         return [Finding._of(found) for found in self._found["findings"]]
+
+    @property
+    def explanations(self) -> tuple[Explanation, ...]:
+        """Why constraints say what they say, by kind and name, if `Options.explain` asks for it."""
+        return tuple(map(Explanation._of, self._found.get("explanations", ())))
+
+    @property
+    def unexplained(self) -> int:
+        """Of how many constraints the explanation is left out, because there was no room."""
+        return int(self._found.get("unexplained", 0))
 
     @property
     def excepted(self) -> list[Finding]:

@@ -16,6 +16,7 @@ mod configs;
 mod conftest;
 mod cross_check;
 mod deploy;
+mod embedded;
 mod engines;
 mod eval;
 mod expand;

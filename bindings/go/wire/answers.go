@@ -1,4 +1,4 @@
-package portcullis
+package wire
 
 import (
 	"encoding/json"
@@ -62,6 +62,84 @@ type Outcome struct {
 	Problems []Problem  `json:"problems"`
 	Results  []ResultOf `json:"results,omitempty"`
 	UID      string     `json:"uid"`
+	// Explanations say why, by constraint, if that was asked for.
+	Explanations []Explanation `json:"explanations,omitempty"`
+	// Unexplained is of how many constraints that is left out, because there was no room.
+	Unexplained int `json:"unexplained,omitempty"`
+	// FixesCut is whether there may be fixes that were not looked for.
+	FixesCut bool `json:"fixesCut,omitempty"`
+}
+
+// Explanation says why a constraint says what it says of an object.
+type Explanation struct {
+	Constraint Key `json:"constraint"`
+	// Applies is whether it applies at all. If it does not, Because says why, and there is nothing else.
+	Applies bool   `json:"applies"`
+	Because string `json:"because,omitempty"`
+	// Error is why it could not be evaluated.
+	Error string `json:"error,omitempty"`
+	// Found are its violations, and how they came about.
+	Found []Found `json:"found,omitempty"`
+	// Missed are the bodies that did not hold, each as far as it came: the nearest to a violation first.
+	Missed []Rule `json:"missed,omitempty"`
+	// Cut is whether there was more than is told.
+	Cut bool `json:"cut,omitempty"`
+}
+
+// Found is how a violation came about: the rule that made it, once for each way in which it did.
+type Found struct {
+	Message string `json:"message"`
+	Ways    []Rule `json:"ways"`
+}
+
+// Rule is a body of a rule, with its conditions up to the one that fails.
+type Rule struct {
+	Rule       string      `json:"rule"`
+	Holds      bool        `json:"holds"`
+	Location   *Place      `json:"location,omitempty"`
+	Conditions []Condition `json:"conditions"`
+}
+
+// Condition is a statement of a rule, what it looked at, and the rules that it asked.
+type Condition struct {
+	Condition string `json:"condition"`
+	Holds     bool   `json:"holds"`
+	Location  *Place `json:"location,omitempty"`
+	Facts     []Fact `json:"facts"`
+	Rules     []Rule `json:"rules"`
+}
+
+// Fact is what a condition looked at: one of Field, Parameter and Input, with Exists, Value and Location; a comparison, with
+// Operator, Left, Right and Holds; or a builtin, with Args and Answer. Values are JSON.
+type Fact struct {
+	Field     *string           `json:"field,omitempty"`
+	Parameter *string           `json:"parameter,omitempty"`
+	Input     *string           `json:"input,omitempty"`
+	Exists    bool              `json:"exists,omitempty"`
+	Value     json.RawMessage   `json:"value,omitempty"`
+	Location  *Place            `json:"location,omitempty"`
+	Operator  string            `json:"operator,omitempty"`
+	Left      json.RawMessage   `json:"left,omitempty"`
+	Right     json.RawMessage   `json:"right,omitempty"`
+	Holds     bool              `json:"holds,omitempty"`
+	Builtin   string            `json:"builtin,omitempty"`
+	Args      []json.RawMessage `json:"args,omitempty"`
+	Answer    json.RawMessage   `json:"answer,omitempty"`
+}
+
+// Fix is edits that make a finding go, all together, and no other come.
+type Fix struct {
+	Edits []Edit `json:"edits"`
+	// IsDecided is whether the policy lets pass these values only; if not, whoever wrote the object decides them.
+	IsDecided bool `json:"isDecided"`
+}
+
+// Edit is one edit of an object: add, replace or remove.
+type Edit struct {
+	Op   string          `json:"op"`
+	Path string          `json:"path"`
+	Old  json.RawMessage `json:"old,omitempty"`
+	New  json.RawMessage `json:"new,omitempty"`
 }
 
 // Object says which object it was.
@@ -86,6 +164,8 @@ type Finding struct {
 	// Error is whether it could not be determined whether the constraint holds.
 	Error     bool       `json:"error"`
 	Exception *Exception `json:"exception,omitempty"`
+	// Fix makes it go, if that was asked for and one was found.
+	Fix *Fix `json:"fix,omitempty"`
 	// ImpliedBy is the expansion template that implies what it is about.
 	ImpliedBy string `json:"impliedBy,omitempty"`
 	// Limit is the one that was exceeded.

@@ -1,4 +1,4 @@
-package portcullis
+package wire
 
 import (
 	"context"
@@ -16,12 +16,12 @@ type HandlerOptions struct {
 	MaxBody int64
 }
 
-// Handler answers admission requests of API servers, and is to be mounted where their webhook configuration sends them,
-// such as /v1/admit. The timeout of the request (?timeout=10s) ends the review some time before the API server gives up.
+// Handler answers admission requests of API servers by what admits them, and is to be mounted where their webhook
+// configuration sends them, such as /v1/admit. The timeout of the request (?timeout=10s) ends the review some time before the API server gives up.
 //
 // What was read is answered with HTTP 200, also what is refused: a failed call would leave the decision to the
 // failurePolicy of the webhook configuration, which may be to let everything in.
-func (p *Policies) Handler(options HandlerOptions) http.Handler {
+func Handler(admit func(context.Context, []byte, Options) []byte, options HandlerOptions) http.Handler {
 	longest := options.Options.Timeout
 	if longest <= 0 {
 		longest = 10 * time.Second
@@ -48,7 +48,7 @@ func (p *Policies) Handler(options HandlerOptions) http.Handler {
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), timeoutOf(r, longest))
 		defer cancel()
-		answer := p.Admit(ctx, body, options.Options)
+		answer := admit(ctx, body, options.Options)
 		w.Header().Set("Content-Type", "application/json")
 		// Who is gone reads no answer.
 		_, _ = w.Write(answer)
