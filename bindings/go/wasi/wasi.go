@@ -256,7 +256,8 @@ func ending(ctx context.Context, options []byte) []byte {
 	if len(options) > 0 && json.Unmarshal(options, &fields) != nil {
 		return options
 	}
-	left := max(time.Until(deadline).Milliseconds(), 0)
+	// The context ends first, so that it is the context's end that the caller is told.
+	left := max(time.Until(deadline).Milliseconds()+1, 0)
 	var given int64
 	if text, has := fields["timeoutMs"]; has && (json.Unmarshal(text, &given) != nil || given <= left) {
 		return options

@@ -1,5 +1,5 @@
 """What a review costs from Python: `measure.py DIRECTORY ROUNDS`, of what `crates/embed/examples/measure.rs` writes there; and whether memory
-grows: `measure.py DIRECTORY --for SECONDS`."""
+grows: `measure.py DIRECTORY --count REVIEWS`, on one thread, with a line for each million."""
 
 import json
 import struct
@@ -38,26 +38,30 @@ def resident():
     return int(next(line for line in lines if line.startswith("VmRSS:")).split()[1])
 
 
-def grow(policies, objects, seconds):
-    options, began, count, next_look = Options(now_ms=0), time.monotonic(), 0, 0.0
+def grow(policies, objects, total):
+    options, count, next_look, began = Options(now_ms=0), 0, 0, time.monotonic()
     values = [json.loads(obj) for obj in objects]
-    while (now := time.monotonic() - began) < seconds:
-        if now >= next_look:
-            print(f"{count} reviews, {resident()} KiB", flush=True)
-            next_look += seconds / 12
-        for outcome in policies.review_many(values, options):
+
+    def look():
+        print(f"{count} reviews, {resident()} KiB, {time.monotonic() - began:.0f} s", flush=True)
+
+    while count < total:
+        if count >= next_look:
+            look()
+            next_look += 1_000_000
+        # Values whose outcomes are read, and texts whose answers are not, by both ways in.
+        for outcome in policies.review_many(values, options, threads=1):
             outcome.denials
-        count += len(values)
-        for value in values:
-            policies._engine.review(json.dumps(value), b"")
-        count += len(values)
-    print(f"{count} reviews, {resident()} KiB")
+        for obj in objects:
+            policies._engine.review(obj, b'{"nowMs":0}')
+        count += len(values) + len(objects)
+    look()
 
 
 def main():
     policies, objects = inputs(Path(sys.argv[1]))
-    if sys.argv[2] == "--for":
-        return grow(policies, objects, float(sys.argv[3]))
+    if sys.argv[2] == "--count":
+        return grow(policies, objects, int(sys.argv[3]))
     rounds = int(sys.argv[2])
     raw = b'{"nowMs":0}'
     measure("bytes in, JSON out", rounds, objects, lambda obj: policies._engine.review(obj, raw))

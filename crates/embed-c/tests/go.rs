@@ -100,7 +100,9 @@ fn the_module_without_cgo_passes_its_tests() {
         command
     };
     if says(go(&["list"]).args(["-deps", "-test", "."])).is_none() {
-        println!("skipped: go is not here, or cannot have wazero; PORTCULLIS_WAZERO says where its source is");
+        println!(
+            "skipped: go is not here, or cannot have wazero; PORTCULLIS_WAZERO says where its source is"
+        );
         return;
     }
     let built = std::env::current_exe().unwrap().ancestors().nth(3).unwrap().to_owned();

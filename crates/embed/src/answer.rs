@@ -1,8 +1,8 @@
 //! Answers, as they are written. Fields stand in the order of their names, so that the text is canonical.
 
 use portcullis::{
-    ConstraintKey, ConstraintResult, Decision, EnforcementAction, Engine, Error, FieldPath, Finding, FixOf, Fixes,
-    InventoryRead, Location, Object, Outcome, PolicySet, Review, Severity, TemplateInfo, Verdict, Why,
+    ConstraintKey, ConstraintResult, Decision, EnforcementAction, Engine, Error, FieldPath, Finding, FixOf,
+    Fixes, InventoryRead, Location, Object, Outcome, PolicySet, Review, Severity, TemplateInfo, Verdict, Why,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -370,8 +370,7 @@ impl Found {
         let position = if shows.positions { finding.position() } else { None };
         // Fixes are of what the object itself has, and not of what it implies.
         let own = fixes.filter(|_| finding.result.implied_by.is_none());
-        let is_of =
-            |one: &&FixOf| one.constraint == *finding.result.key() && one.message == finding.message;
+        let is_of = |one: &&FixOf| one.constraint == *finding.result.key() && one.message == finding.message;
         let fix = own.and_then(|fixes| fixes.each.iter().find(is_of)).and_then(|one| one.fix.as_ref());
         Self {
             actions: finding.actions().iter().map(EnforcementAction::as_str).collect(),

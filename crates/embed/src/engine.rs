@@ -5,9 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use portcullis::{
-    AdmissionReview, ConstraintKey, Decision, Document, EnforcementPoint, Error, ErrorKind, Expansion, ExpansionSet, Gvk,
-    Inventory, InventoryStore, Limits, Object, ObjectKey, Outcome, Places, PolicySet, Process, Resource, Review,
-    Scopes, Severity, Source, Unsupported, Uses, Verdict, World,
+    AdmissionReview, ConstraintKey, Decision, Document, EnforcementPoint, Error, ErrorKind, Expansion,
+    ExpansionSet, Gvk, Inventory, InventoryStore, Limits, Object, ObjectKey, Outcome, Places, PolicySet,
+    Process, Resource, Review, Scopes, Severity, Source, Unsupported, Uses, Verdict, World,
 };
 use serde_json::value::RawValue;
 
@@ -277,8 +277,7 @@ impl Engine {
             return Ok(Answer { is_good: true, json: say(judged) });
         }
         let expansion = Expansion::new(&self.expansions);
-        let implied =
-            review.implied(&expansion, &world).map_err(|error| vec![error.to_error()])?;
+        let implied = review.implied(&expansion, &world).map_err(|error| vec![error.to_error()])?;
         let outcome = self.policies.review_with(&review, &implied, &world, point);
         let decision = Decision::from(&outcome);
         let is_good = decision.allowed();

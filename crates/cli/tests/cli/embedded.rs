@@ -24,8 +24,7 @@ fn plain(value: &mut Value) {
 }
 
 fn listed(folder: &Path) -> Vec<PathBuf> {
-    let mut found: Vec<PathBuf> =
-        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut found: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     found.sort();
     found
 }
@@ -63,8 +62,8 @@ fn programs_in_other_languages_are_told_the_same() {
                 serde_json::from_str(&stdout).unwrap()
             };
             let told = run(&["explain"]).into_iter().map(|mut one| one["explanation"].take());
-            let found = run(&["test", "--fixes"]).into_iter().map(|mut one| {
-                let fix = one["fixes"][0].take();
+            let found = run(&["test", "--fixes"]).into_iter().map(|one| {
+                let fix = one.pointer("/fixes/0").cloned().unwrap_or_default();
                 json!([one["msg"], fix["edits"], fix["isDecided"]])
             });
 
@@ -83,7 +82,9 @@ fn programs_in_other_languages_are_told_the_same() {
                 assert_eq!(answer["unexplained"], 0, "{file}: {answer}");
                 expected.extend(answer["explanations"].as_array().unwrap().clone());
                 for found in answer["findings"].as_array_mut().unwrap() {
-                    let fix = found["fix"].take();
+                    // The command line edits files, and no requests.
+                    let is_request = text(file).contains("kind: AdmissionReview");
+                    let fix = if is_request { Value::Null } else { found["fix"].take() };
                     fixed.push(json!([found["message"], fix["edits"], fix["isDecided"]]));
                 }
             }
