@@ -118,7 +118,7 @@ def main():
         print(f"{count} objects, {dump.stat().st_size >> 20} MiB")
 
         began = time.monotonic()
-        run = subprocess.run([program, "audit", "-p", policies, dump, "--ndjson", lines], capture_output=True, text=True)
+        run = subprocess.run([program, "audit", "-p", policies, dump, "--max-memory", "2GiB", "--ndjson", lines], capture_output=True, text=True)
         took = time.monotonic() - began
         most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
         print("\n".join(run.stdout.splitlines()[-3:]), run.stderr[-1000:])
@@ -132,7 +132,7 @@ def main():
         memory = Memory()
         memory.start()
         began = time.monotonic()
-        found = on_spark.findings(table, on_spark.read_policies(policies))
+        found = on_spark.findings(table, on_spark.read_policies(policies, inventory_bytes=1 << 30))
         found.write.text(str(Path(folder, "found")))
         took = time.monotonic() - began
         memory.is_over = True

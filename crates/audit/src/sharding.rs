@@ -94,6 +94,10 @@ impl Subject for Watched<'_> {
     }
 }
 
+fn sha256(text: &str) -> String {
+    hex(Sha256::new_with_prefix(text))
+}
+
 /// Judges a shard and writes its part. What is found there is said by who puts the parts together: of a part that is written to its end
 /// the status is a success.
 ///
@@ -135,6 +139,10 @@ pub fn shard(
             "max-steps": args.max_steps,
             "max-policy-memory": args.max_policy_memory,
             "timeout": args.timeout,
+            // By what they say: each shard may have a file of its own, if it says the same.
+            "provider-answers": args.providers.recorded_text().map(|text| sha256(&text)),
+            "live-providers": args.providers.live_providers || args.providers.record_provider_answers.is_some(),
+            "username": args.providers.username,
         }),
         policies: policies.described.len(),
     };

@@ -3,10 +3,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-use chrono::{
-    DateTime, Datelike as _, FixedOffset, NaiveDate, Offset as _, TimeZone as _, Timelike as _, Utc,
-};
-use chrono_tz::Tz;
+use chrono::{DateTime, Datelike as _, FixedOffset, NaiveDate, TimeZone as _, Timelike as _, Utc};
 
 use crate::functions::Function;
 
@@ -135,9 +132,8 @@ impl Timestamp {
             if matches!(zone, "" | "UTC" | "Local") {
                 return Ok(0);
             }
-            let known: Tz = zone.parse().map_err(|_| format!("unknown time zone {zone}"))?;
             let moment = Utc.timestamp_opt(self.seconds, self.nanos).single().ok_or(TIMESTAMP_OVERFLOW)?;
-            return Ok(moment.with_timezone(&known).offset().fix().local_minus_utc().into());
+            return named_offset(zone, moment).map(i64::from);
         };
         let number = |text: &str| {
             let is_number =
@@ -152,6 +148,20 @@ impl Timestamp {
             if zone.starts_with('-') { total.saturating_sub(minutes) } else { total.saturating_add(minutes) };
         Ok(total.saturating_mul(60))
     }
+}
+
+/// Seconds east of Greenwich of a zone by name, at a moment.
+#[cfg(feature = "time-zones")]
+fn named_offset(zone: &str, moment: DateTime<Utc>) -> Result<i32, String> {
+    let known: chrono_tz::Tz = zone.parse().map_err(|_| format!("unknown time zone {zone}"))?;
+    Ok(chrono::Offset::fix(moment.with_timezone(&known).offset()).local_minus_utc())
+}
+
+#[cfg(not(feature = "time-zones"))]
+fn named_offset(zone: &str, _: DateTime<Utc>) -> Result<i32, String> {
+    Err(format!(
+        "this build has no time zones: it was made without the feature `time-zones`, and cannot tell the time in {zone}"
+    ))
 }
 
 impl fmt::Display for Timestamp {

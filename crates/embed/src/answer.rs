@@ -1,13 +1,14 @@
 //! Answers, as they are written. Fields stand in the order of their names, so that the text is canonical.
 
 use portcullis::{
-    ConstraintKey, ConstraintResult, Decision, EnforcementAction, Engine, Error, FieldPath, Finding, FixOf,
-    Fixes, InventoryRead, Location, Object, Outcome, PolicySet, Review, Severity, TemplateInfo, Verdict, Why,
+    ConstraintResult, Decision, EnforcementAction, Engine, Error, FieldPath, Finding, FixOf, Fixes,
+    InventoryRead, Object, Outcome, PolicySet, Review, Severity, TemplateInfo, Verdict, Why,
 };
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::explanation::{Explanation, Repair};
+use crate::parts::{Key, Place};
 
 /// The version of requests and answers.
 pub const VERSION: u32 = 1;
@@ -156,12 +157,6 @@ struct Identity {
     namespace: String,
 }
 
-#[derive(Debug, Serialize)]
-pub(crate) struct Key {
-    kind: String,
-    name: String,
-}
-
 /// A violation, or a constraint that could not be evaluated.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -222,17 +217,6 @@ pub(crate) struct Problem {
     severity: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     subject: Option<String>,
-}
-
-/// A range of a text. Lines and columns count from 1, columns in characters; the end is behind the last one.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Place {
-    column: u32,
-    end_column: u32,
-    end_line: u32,
-    file: String,
-    line: u32,
 }
 
 /// As [`Place`], and the field there.
@@ -351,12 +335,6 @@ impl Identity {
     }
 }
 
-impl Key {
-    pub(crate) fn of(key: &ConstraintKey) -> Self {
-        Self { kind: key.kind.to_string(), name: key.name.to_string() }
-    }
-}
-
 fn implied_by(result: &ConstraintResult) -> Option<String> {
     result.implied_by.as_ref().map(|implied_by| implied_by.template().to_owned())
 }
@@ -422,14 +400,6 @@ impl Problem {
             },
             subject: error.subject().map(str::to_owned),
         }
-    }
-}
-
-impl Place {
-    pub(crate) fn of(location: &Location) -> Self {
-        let (end_line, end_column) = location.end();
-        let (line, column) = (location.line(), location.column());
-        Self { column, end_column, end_line, file: location.file().to_string(), line }
     }
 }
 

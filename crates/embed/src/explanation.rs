@@ -5,7 +5,7 @@ use portcullis::{Applicability, Fix, FixDecision, FixEdit, Why, WhyCondition, Wh
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::answer::{Key, Place};
+use crate::parts::{Key, Place};
 
 /// Why a constraint says what it says.
 #[derive(Debug, Serialize)]

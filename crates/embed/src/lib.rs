@@ -45,6 +45,7 @@ mod answer;
 mod engine;
 mod explanation;
 mod host;
+mod parts;
 mod request;
 
 pub use answer::VERSION;

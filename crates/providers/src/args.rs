@@ -43,8 +43,16 @@ impl ProviderArgs {
     /// Reads the files, and gets ready to ask, if somebody wants that. What is wrong comes back beside it.
     #[must_use]
     pub fn open(&self, providers: &[Provider]) -> (Answering, Vec<Error>) {
-        let mut problems = Vec::new();
-        let mut recorded = Recorded::default();
+        let (recorded, mut problems) = self.recorded();
+        let is_live = self.live_providers || self.record_provider_answers.is_some();
+        let live = is_live.then(|| self.live(providers, &mut problems)).flatten();
+        let answering = Answering::new(recorded, live).with_username(self.username.as_deref());
+        (answering, problems)
+    }
+
+    /// What the files say, all of them together, and what is wrong with them.
+    fn recorded(&self) -> (Recorded, Vec<Error>) {
+        let (mut recorded, mut problems) = (Recorded::default(), Vec::new());
         for path in &self.provider_answers {
             match Recorded::read_file(path) {
                 Ok(one) => recorded.extend(one),
@@ -54,10 +62,16 @@ impl ProviderArgs {
                 }
             }
         }
-        let is_live = self.live_providers || self.record_provider_answers.is_some();
-        let live = is_live.then(|| self.live(providers, &mut problems)).flatten();
-        let answering = Answering::new(recorded, live).with_username(self.username.as_deref());
-        (answering, problems)
+        (recorded, problems)
+    }
+
+    /// What the files say as one text, the same for the same answers, to compare those of several programs; none
+    /// without files. What cannot be read is left out: [`ProviderArgs::open`] says it.
+    ///
+    /// Cost: the files are read.
+    #[must_use]
+    pub fn recorded_text(&self) -> Option<String> {
+        (!self.provider_answers.is_empty()).then(|| self.recorded().0.write())
     }
 
     fn live(&self, providers: &[Provider], problems: &mut Vec<Error>) -> Option<BlockingProviders> {

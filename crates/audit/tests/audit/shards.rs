@@ -229,6 +229,32 @@ fn parts_of_other_audits_are_named() {
     of(&["dump.ndjson", "--max-steps", "77"], "`--max-steps` is 77");
     of(&["dump.ndjson", "--namespace", "x"], "`--namespace` is");
     of(&["dump.ndjson", "--run", "yesterday"], "`--run` is");
+    // What providers were recorded to answer, and whether they are asked.
+    let answers = |file: &str, said: &str| {
+        let text = format!("providers:\n  words:\n    a: {{value: {said}}}\n    b: {{value: y}}\n");
+        fs::write(folder.path().join(file), text).unwrap();
+    };
+    answers("answers.yaml", "x");
+    of(&["dump.ndjson", "--provider-answers", "answers.yaml"], "`--provider-answers` is");
+    of(&["dump.ndjson", "--username", "ada"], "`--username` is");
+    of(&["dump.ndjson", "--live-providers"], "`--live-providers` is true, and not false");
+    answers("others.yaml", "z");
+    let with = |shards: &[(usize, &str)]| {
+        for (index, file) in shards {
+            shard(folder.path(), &["dump.ndjson", "--provider-answers", file], *index, 4).exits_with(0);
+        }
+    };
+    with(&[(0, "answers.yaml"), (1, "answers.yaml"), (2, "others.yaml"), (3, "answers.yaml")]);
+    incomplete(folder.path(), &parts, &["`--provider-answers` is", "part-2", "shard 2/4 is missing"]);
+    // The same answers by another name, and in another order.
+    let same = "providers:\n  words:\n    b: {value: y}\n    a: {value: x}\n";
+    fs::write(folder.path().join("others.yaml"), same).unwrap();
+    with(&[(2, "others.yaml")]);
+    let found = merge(folder.path(), &parts);
+    assert!(!(found.stdout.clone() + &found.stderr).contains("another audit"), "{}", found.stderr);
+    for index in 0..4 {
+        shard(folder.path(), &["dump.ndjson"], index, 4).exits_with(0);
+    }
     let dump = fs::read_to_string(folder.path().join("dump.ndjson")).unwrap();
     fs::write(folder.path().join("dump.ndjson"), dump.replace("pod-39", "pod-93")).unwrap();
     of(&["dump.ndjson"], "the SHA-256 of what it read");

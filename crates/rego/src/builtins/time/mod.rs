@@ -7,14 +7,14 @@
 
 mod civil;
 mod layout;
+mod zone;
 
-use chrono::{DateTime, Offset, TimeZone};
-use chrono_tz::{OffsetName, Tz};
 use portcullis_value::{Value, View, go_duration, quote};
 
 use super::operand::{integer, text, value, wrong_type};
 use super::{Context, Failure, Outcome, number, undefined};
 use civil::Civil;
+use zone::Zone;
 
 table![
     "time.add_date" => add_date,
@@ -34,7 +34,7 @@ const NANOSECONDS: i64 = 1_000_000_000;
 /// A point in time, where somebody's clock is looked at.
 struct Moment<'v> {
     nanoseconds: i64,
-    zone: Option<Tz>,
+    zone: Option<Zone>,
     /// How it is to be written.
     layout: &'v str,
 }
@@ -59,15 +59,7 @@ impl<'v> Moment<'v> {
         };
         let zone = match part(1)? {
             "" | "UTC" | "Local" => None,
-            name => {
-                // No zone has a name that is half as long.
-                let zone =
-                    Some(name).filter(|name| name.len() <= 64).and_then(|name| name.parse::<Tz>().ok());
-                Some(zone.ok_or_else(|| {
-                    let shown: String = name.chars().take(60).collect();
-                    undefined(format!("unknown time zone {shown}"))
-                })?)
-            }
+            name => Some(Zone::named(name)?),
         };
         let layout = part(2)?;
         let nanoseconds = number::small(time).ok_or_else(|| undefined("timestamp too big"))?;
@@ -89,17 +81,13 @@ impl<'v> Moment<'v> {
 }
 
 /// Seconds that clocks of a zone are before those of UTC.
-fn offset(zone: Option<Tz>, seconds: i64) -> i64 {
-    let (Some(zone), Some(time)) = (zone, DateTime::from_timestamp(seconds, 0)) else { return 0 };
-    zone.offset_from_utc_datetime(&time.naive_utc()).fix().local_minus_utc().into()
+fn offset(zone: Option<Zone>, seconds: i64) -> i64 {
+    zone.map_or(0, |zone| zone.offset(seconds))
 }
 
 /// What a zone calls itself at a time.
-fn abbreviation(zone: Option<Tz>, seconds: i64) -> String {
-    let Some(zone) = zone else { return "UTC".to_owned() };
-    let time = DateTime::from_timestamp(seconds, 0);
-    let offset = time.map(|time| zone.offset_from_utc_datetime(&time.naive_utc()));
-    offset.and_then(|offset| offset.abbreviation().map(ToOwned::to_owned)).unwrap_or_default()
+fn abbreviation(zone: Option<Zone>, seconds: i64) -> String {
+    zone.map_or_else(|| "UTC".to_owned(), |zone| zone.abbreviation(seconds))
 }
 
 /// The value of a time, if 64 bits have room for it.
