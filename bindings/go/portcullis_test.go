@@ -218,7 +218,7 @@ func TestTheContextEndsAReview(t *testing.T) {
 	begun := time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer cancel()
-	options := Options{Limits: Limits{Steps: 1 << 40}}
+	options := Options{Limits: Limits{Steps: 1 << 40, Memory: 1 << 50}}
 	if outcome, err := policies.ReviewWith(ctx, []byte(pod), options); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("%v %+v", err, outcome)
 	}

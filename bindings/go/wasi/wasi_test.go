@@ -168,7 +168,7 @@ func TestReview(t *testing.T) {
 
 func TestTheContextEndsAReview(t *testing.T) {
 	policies := load(t, slow)
-	options := wire.Options{Limits: wire.Limits{Steps: 1 << 40}}
+	options := wire.Options{Limits: wire.Limits{Steps: 1 << 40, Memory: 1 << 50}}
 	for range 2 {
 		begun := time.Now()
 		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)

@@ -208,7 +208,7 @@ class Policies(unittest.TestCase):
         outcome = self.policies.review(text(pod("bad", True)), Options(name="pod.json", point="audit.gatekeeper.sh"))
         self.assertEqual(outcome.findings[0].position.file, "pod.json")
         slow = portcullis.Policies.from_text(SLOW)
-        outcome = slow.review(pod("a"), Options(timeout_ms=20, limits={"steps": 10**12}))
+        outcome = slow.review(pod("a"), Options(timeout_ms=20, limits={"steps": 10**12, "memory": 10**15}))
         self.assertEqual((outcome.allowed, outcome.findings[0].limit), (False, "time"))
 
     def test_html_is_escaped(self):
@@ -330,7 +330,7 @@ class Life(unittest.TestCase):
 
     def test_the_interpreter_is_not_held(self):
         policies = portcullis.Policies.from_text(SLOW)
-        thread = threading.Thread(target=lambda: policies.review(pod("a"), Options(timeout_ms=500, limits={"steps": 10**12})))
+        thread = threading.Thread(target=lambda: policies.review(pod("a"), Options(timeout_ms=500, limits={"steps": 10**12, "memory": 10**15})))
         thread.start()
         turns, until = 0, time.monotonic() + 0.3
         while time.monotonic() < until:
@@ -371,7 +371,7 @@ class Life(unittest.TestCase):
 
     def test_interrupts_end_reviews(self):
         policies = portcullis.Policies.from_text(SLOW)
-        endless = Options(limits={"steps": 10**12}, timeout_ms=60_000)
+        endless = Options(limits={"steps": 10**12, "memory": 10**15}, timeout_ms=60_000)
         self.interrupted(lambda: policies.review(pod("a"), endless))
         self.interrupted(lambda: list(policies.review_many([pod("a"), pod("b")] * 3, endless, threads=2)))
         self.interrupted(lambda: list(policies.review_many(pod("a") for _ in itertools.count())))

@@ -87,6 +87,10 @@ fn the_wheel_is_built_installed_and_passes_its_tests() {
         let said = tests(&mut with(), &["test_arrow", "test_spark"]);
         assert!(said.contains("\nOK") && !said.contains("pyarrow is not here"), "{said}");
     }
+    if can(&["-c", "import ray.data, pyarrow"]) {
+        let said = tests(&mut with(), &["test_ray"]);
+        assert!(said.contains("\nOK") && !said.contains("SKIPPED"), "{said}");
+    }
     if can(&["-m", "mypy", "--version"]) {
         let uses = folder.path().join("uses.py");
         fs::write(&uses, USES).unwrap();
