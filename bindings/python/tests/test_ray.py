@@ -47,7 +47,8 @@ class Ray(unittest.TestCase):
             os.chdir(folder)
             try:
                 with contextlib.redirect_stdout(said):
-                    exec(code.replace('"policies/"', repr(str(policies))), names)
+                    here = code.replace('"policies/"', repr(str(policies))).replace('"objects/"', repr(f"{folder}/objects"))
+                    exec(here, names)
                 found = names["outcomes"].take_all()
             finally:
                 os.chdir(before)
