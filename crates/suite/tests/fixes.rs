@@ -66,7 +66,7 @@ fn fixes_make_their_violation_go_and_no_other_come() {
         let object = of.review.object().unwrap();
         for one in &fixes.each {
             let Some(fix) = &one.fix else {
-                count.without.push(one.message.clone());
+                count.without.push(format!("{}: {}", case.location, one.message));
                 continue;
             };
             match fix.decision {

@@ -15,7 +15,7 @@ use super::edit::{Class, Edit};
 use super::evidence::Evidence;
 use super::fix::Fix;
 use super::judge::{FOLLOWED, Judge, Said, Standing};
-use super::plausible;
+use super::{place, plausible};
 
 /// Most places that a fix edits.
 const DEEPEST: usize = 4;
@@ -47,6 +47,29 @@ enum Came {
     Worse,
 }
 
+/// Edits with one more: what is put into something that an edit wrote anew is part of that edit.
+fn joined(mut edits: Vec<Edit>, edit: Edit) -> Vec<Edit> {
+    let is_around = |earlier: &Edit| {
+        earlier.class == Class::Form && edit.path.segments().starts_with(earlier.path.segments())
+    };
+    if let Some(earlier) = edits.pop_if(|earlier| is_around(earlier)) {
+        let below = edit.path.segments().get(earlier.path.segments().len()..).unwrap_or_default();
+        let into = earlier.new.as_ref();
+        let new = into.and_then(|into| match &edit.new {
+            Some(new) => place::with(into, below, new),
+            None => place::without(into, below),
+        });
+        if new.is_some() {
+            let is_placeholder = earlier.is_placeholder || edit.is_placeholder;
+            edits.push(Edit { path: earlier.path, new, class: edit.class, is_placeholder });
+            return edits;
+        }
+        edits.push(earlier);
+    }
+    edits.push(edit);
+    edits
+}
+
 impl Search<'_> {
     pub(super) fn fix(&self, key: &ConstraintKey, message: &str) -> Option<Fix> {
         if self.judge.is_spent() {
@@ -71,8 +94,7 @@ impl Search<'_> {
                         break;
                     }
                     tries -= 1;
-                    let mut edits = state.edits.clone();
-                    edits.extend(added);
+                    let edits = added.into_iter().fold(state.edits.clone(), joined);
                     match self.came(key, message, &value) {
                         Came::Fixed if edit.class != Class::Step => {
                             fixed.push(Tried { edits: self.needed(key, message, edits) });
