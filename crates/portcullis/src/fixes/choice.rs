@@ -94,6 +94,8 @@ fn of_group(
             let any = group.iter().find(|one| one.edits.iter().any(has_any_text)).filter(|_| free.is_some());
             author(&any.or(free).unwrap_or(first).edits)
         }
+        // The same in another form is no choice.
+        [only] if last.class == Class::Form => policy(&only.edits),
         all if all.iter().any(|one| is_free(&one.edits)) => {
             // A list of what is not allowed does not say what is.
             if old.is_some() {

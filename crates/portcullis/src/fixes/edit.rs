@@ -24,6 +24,8 @@ pub(super) enum Class {
     Key,
     /// A field goes.
     Removal,
+    /// A part comes, of what Kubernetes wants in it.
+    Part,
     /// An empty object, which shows what is missing in it.
     Step,
 }

@@ -95,7 +95,9 @@ impl Search<'_> {
                     }
                     tries -= 1;
                     let edits = added.into_iter().fold(state.edits.clone(), joined);
-                    match self.came(key, message, &value) {
+                    // An empty object is filled by what comes next.
+                    let may_be_unsound = edit.class == Class::Step;
+                    match self.came(key, message, &value, may_be_unsound) {
                         Came::Fixed if edit.class != Class::Step => {
                             fixed.push(Tried { edits: self.needed(key, message, edits) });
                         }
@@ -144,11 +146,11 @@ impl Search<'_> {
         Some(Evidence::of(ways, &constraint.parameters, &state.value))
     }
 
-    fn came(&self, key: &ConstraintKey, message: &str, value: &Value) -> Came {
+    fn came(&self, key: &ConstraintKey, message: &str, value: &Value, may_be_unsound: bool) -> Came {
         let (Some(before), Some(object)) = (self.review.object(), self.object(value)) else {
             return Came::Worse;
         };
-        if !plausible::is_sound(object.gvk(), before.value(), value) {
+        if !may_be_unsound && !plausible::is_sound(object.gvk(), before.value(), value) {
             return Came::Worse;
         }
         let review = self.review.with_object(object);
@@ -173,7 +175,7 @@ impl Search<'_> {
     fn is_fixed(&self, key: &ConstraintKey, message: &str, edits: &[Edit]) -> bool {
         let start = self.review.object().map(|object| object.value().clone());
         let value = edits.iter().try_fold(start, |value, edit| Some(edit.apply(&value?))).flatten();
-        value.is_some_and(|value| matches!(self.came(key, message, &value), Came::Fixed))
+        value.is_some_and(|value| matches!(self.came(key, message, &value, false), Came::Fixed))
     }
 
     /// The edits without those that are not needed, and without what others put in its place.

@@ -1,5 +1,6 @@
 //! Parts of objects that people add where a policy asks for them: what Kubernetes wants in them is known here, and their
-//! values come from the object and the policy. Whether they are meant is for the author to say.
+//! values come from the object and the policy. Whether they are meant is for the author to say, but for profiles of the
+//! runtime, which stand for themselves.
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use super::evidence::Evidence;
 use super::place;
 
 /// Most names that are tried as the keys and the values of tolerations.
-const MOST_NAMES: usize = 8;
+const MOST_NAMES: usize = 12;
 /// Volumes that nothing is lost with when they are empty instead: what is of the node, and what nobody should use.
 const OF_THE_NODE: &[&str] = &["gitRepo", "hostPath"];
 
@@ -31,6 +32,10 @@ pub(super) fn edits(gvk: &Gvk, object: &Value, evidence: &Evidence) -> Vec<Edit>
                 }
                 Some("livenessProbe" | "readinessProbe" | "startupProbe") if at + 1 == segments.len() => {
                     found.extend(probe(object, path));
+                }
+                key if is_profile(key) && at + 1 == segments.len() && !is_annotated(object, path) => {
+                    let profile = made([("type", Value::from("RuntimeDefault"))]);
+                    found.push(Edit::set(path.clone(), &profile, Class::Part));
                 }
                 Some("tolerations") if at + 1 == segments.len() => {
                     found.extend(tolerations(object, path, evidence));
@@ -54,12 +59,30 @@ pub(super) fn edits(gvk: &Gvk, object: &Value, evidence: &Evidence) -> Vec<Edit>
     }
     let mut seen: Vec<Edit> = Vec::new();
     for edit in found {
-        let edit = Edit { is_placeholder: true, ..edit };
+        let is_placeholder = !is_profile(place::last_key(&edit.path));
+        let edit = Edit { is_placeholder, ..edit };
         if !seen.contains(&edit) {
             seen.push(edit);
         }
     }
     seen
+}
+
+/// What confines a container: the runtime has a profile of each kind by itself.
+fn is_profile(key: Option<&str>) -> bool {
+    key.is_some_and(|key| ["appArmorProfile", "seccompProfile"].contains(&key))
+}
+
+/// Whether the Pod of a profile has annotations about profiles, from when there were no fields for them: API servers
+/// refuse fields that say something else.
+fn is_annotated(object: &Value, path: &FieldPath) -> bool {
+    let segments = path.segments();
+    let specs = (0..segments.len()).filter(|at| segments.get(*at).and_then(as_key) == Some("spec"));
+    specs.filter_map(|at| place::at(object, segments.get(..at)?)).any(|pod| {
+        let annotations = value::get_path(pod, &["metadata", "annotations"]);
+        let mut names = annotations.into_iter().flat_map(value::entries).map(|(name, _)| name);
+        names.any(|name| ["apparmor.security.", "seccomp.security."].iter().any(|part| name.contains(part)))
+    })
 }
 
 fn as_key(segment: &Segment) -> Option<&str> {
@@ -100,7 +123,7 @@ fn probe(object: &Value, path: &FieldPath) -> Option<Edit> {
     let ports = value::get(container, "ports")?;
     let port = value::items(ports).find_map(|port| value::get(port, "containerPort"))?;
     let connects = made([("tcpSocket", made([("port", port.clone())]))]);
-    Some(Edit::set(path.clone(), &connects, Class::Whole))
+    Some(Edit::set(path.clone(), &connects, Class::Part))
 }
 
 /// Tolerations of names that the policy compares with, behind those that are there.
