@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
-use portcullis::{Applicability, Location, Why, WhyCondition, WhyFact, WhyRule};
+use portcullis::{Applicability, Location, RuleKind, Why, WhyCondition, WhyFact, WhyRule};
 use serde::Serialize;
 
 use crate::test::{Explained, TestReport};
@@ -18,6 +18,8 @@ const MAX_SHOWN: usize = 1 << 10;
 /// Most facts that are shown of a condition, and most bodies that nearly held.
 const MOST_FACTS: usize = 12;
 const MOST_MISSED: usize = 3;
+/// Most expressions that are shown of those that hold.
+const MOST_HELD: usize = 20;
 /// How deep rules are shown that rules ask.
 const DEEPEST: usize = 5;
 /// Most bytes of a value for people.
@@ -58,13 +60,20 @@ fn write_one(object: &str, why: &Why, out: &mut dyn Write) -> io::Result<()> {
         }
     }
     if why.found.is_empty() && why.error.is_none() {
-        writeln!(out, "  {GOOD}passes{GOOD:#}; the nearest to a violation:")?;
+        writeln!(out, "  {GOOD}passes{GOOD:#}{}", passes(why))?;
         for rule in why.missed.iter().take(MOST_MISSED) {
             write_rule(rule, 1, out)?;
         }
         let more = why.missed.len().saturating_sub(MOST_MISSED);
         if more > 0 {
             writeln!(out, "  {DIM}{more} more bodies of rules do not hold{DIM:#}")?;
+        }
+        for rule in why.held.iter().take(MOST_HELD) {
+            write_rule(rule, 1, out)?;
+        }
+        let more = why.held.len().saturating_sub(MOST_HELD);
+        if more > 0 {
+            writeln!(out, "  {DIM}{more} more hold{DIM:#}")?;
         }
     }
     if why.is_cut {
@@ -73,29 +82,58 @@ fn write_one(object: &str, why: &Why, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out)
 }
 
+/// What is told of an object that passes.
+fn passes(why: &Why) -> &'static str {
+    let is_unasked = why.missed.iter().any(|rule| rule.kind == RuleKind::MatchCondition);
+    match (is_unasked, why.held.is_empty()) {
+        (true, _) => "; nothing is asked, by its match conditions:",
+        (false, false) => "; all that is asked holds:",
+        (false, true) => "; the nearest to a violation:",
+    }
+}
+
+/// What a rule is called.
+fn called(kind: RuleKind) -> &'static str {
+    match kind {
+        RuleKind::MatchCondition => "match condition",
+        RuleKind::Validation => "validation",
+        RuleKind::Variable => "variable",
+        _ => "rule",
+    }
+}
+
 fn write_rule(rule: &WhyRule, depth: usize, out: &mut dyn Write) -> io::Result<()> {
     let indent = depth * 2;
     let place = rule.location.as_ref().map(|at| format!("{at}: ")).unwrap_or_default();
     writeln!(
         out,
-        "{:indent$}{DIM}-->{DIM:#} {}rule `{}`",
+        "{:indent$}{DIM}-->{DIM:#} {}{} `{}`",
         "",
         escape::line(&place),
+        called(rule.kind),
         escape::line(&rule.name)
     )?;
     for condition in &rule.conditions {
-        write_condition(condition, depth, out)?;
+        write_condition(condition, rule.kind, depth, out)?;
     }
     Ok(())
 }
 
-fn write_condition(condition: &WhyCondition, depth: usize, out: &mut dyn Write) -> io::Result<()> {
+fn write_condition(
+    condition: &WhyCondition,
+    of: RuleKind,
+    depth: usize,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let indent = depth * 2;
     let line = condition.location.as_ref().map(Location::line).unwrap_or_default();
     let text = condition.text.split_whitespace().collect::<Vec<_>>().join(" ");
     let text = escape::line(&clip::text(&text, MAX_SHOWN)).into_owned();
     if condition.holds {
         writeln!(out, "{:indent$}{DIM}{line:>4} |{DIM:#} {text}", "")?;
+    } else if matches!(of, RuleKind::MatchCondition | RuleKind::Validation | RuleKind::Variable) {
+        // What an expression is worth may be what it should be.
+        writeln!(out, "{:indent$}{DIM}{line:>4} |{DIM:#} {text}  {BAD}<-- is not true{BAD:#}", "")?;
     } else {
         writeln!(out, "{:indent$}{DIM}{line:>4} |{DIM:#} {text}  {BAD}<-- does not hold{BAD:#}", "")?;
     }
@@ -140,6 +178,7 @@ fn fact_text(fact: &WhyFact) -> String {
             let args: Vec<_> = args.iter().map(|arg| short(arg)).collect();
             format!("{name}({}) is {answer}", args.join(", "))
         }
+        WhyFact::Known { name, value } => format!("{name} {}", is(value)),
     }
 }
 
@@ -214,6 +253,7 @@ pub(crate) fn json(why: &Why) -> serde_json::Value {
         "applies": true,
         "found": found,
         "missed": missed,
+        "held": why.held.iter().map(rule).collect::<Vec<_>>(),
         "error": why.error.as_ref().map(|error| error.message.clone()),
         "cut": why.is_cut,
     })
@@ -229,6 +269,7 @@ fn rule(of: &WhyRule) -> serde_json::Value {
     let conditions: Vec<_> = of.conditions.iter().map(condition).collect();
     serde_json::json!({
         "rule": of.name,
+        "kind": called(of.kind),
         "location": place(of.location.as_ref()),
         "holds": of.holds,
         "conditions": conditions,
@@ -267,6 +308,9 @@ fn fact(of: &WhyFact) -> serde_json::Value {
         }),
         WhyFact::Called { name, args, answer } => serde_json::json!({
             "builtin": name, "args": args.iter().map(value).collect::<Vec<_>>(), "answer": some(answer),
+        }),
+        WhyFact::Known { name, value } => serde_json::json!({
+            "name": name, "value": some(value), "exists": value.is_some(),
         }),
     }
 }

@@ -276,7 +276,9 @@ impl<'a> Candidates<'a> {
         if shape(self.gvk, &path) != Some(Shape::TextOrNumber) {
             // Which label or annotation a text of the policy is for, is not known.
             let is_metadata = plausible::metadata_key(&path).is_some();
-            for text in self.known(|known| (known.is_parameter || !is_metadata) && known.value.as_str().is_some()) {
+            for text in
+                self.known(|known| (known.is_parameter || !is_metadata) && known.value.as_str().is_some())
+            {
                 self.add(Edit::set(path.clone(), text, Class::Key));
             }
             self.samples(&path, Class::Key);

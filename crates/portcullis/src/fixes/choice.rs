@@ -138,10 +138,13 @@ fn with_any_text(value: &Value) -> Option<Value> {
             })
         }
         View::Object(_) => {
-            let made = value::entries(value).map(|(key, old)| (Arc::<str>::from(key), old, with_any_text(old)));
+            let made =
+                value::entries(value).map(|(key, old)| (Arc::<str>::from(key), old, with_any_text(old)));
             let made: Vec<_> = made.collect();
             made.iter().any(|(_, _, new)| new.is_some()).then(|| {
-                value::object(made.into_iter().map(|(key, old, new)| (key, new.unwrap_or_else(|| old.clone()))))
+                value::object(
+                    made.into_iter().map(|(key, old, new)| (key, new.unwrap_or_else(|| old.clone()))),
+                )
             })
         }
         _ => None,

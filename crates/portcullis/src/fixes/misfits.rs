@@ -76,11 +76,7 @@ pub(super) fn edits(gvk: &Gvk, path: &FieldPath, there: &Value, shape: Shape) ->
             let is_known = |key: &str| self::shape(gvk, &path.child(0).child(key)).is_some();
             let is_one = value::entries(there).all(|(key, _)| is_known(key));
             if of.is_some_and(|of| of != Shape::Any && !is_misfit(of, there)) && is_one {
-                edits.push(Edit::set(
-                    path.clone(),
-                    &[there.clone()].into_iter().collect(),
-                    Class::Form,
-                ));
+                edits.push(Edit::set(path.clone(), &[there.clone()].into_iter().collect(), Class::Form));
             }
         }
         _ => {}

@@ -172,7 +172,9 @@ pub(super) fn may_go(gvk: &Gvk, path: &FieldPath, object: &Value) -> bool {
             return false;
         }
         return match there.view() {
-            View::Object(_) => is_in(LISTS) || is_in(&["rules"]) && &*gvk.group == "rbac.authorization.k8s.io",
+            View::Object(_) => {
+                is_in(LISTS) || is_in(&["rules"]) && &*gvk.group == "rbac.authorization.k8s.io"
+            }
             // Commands and arguments are no sets.
             View::String(_) | View::Number(_) => !IDENTITY.contains(&last) && !is_in(KEPT),
             _ => false,
@@ -215,9 +217,8 @@ fn is_default_backend(gvk: &Gvk, keys: &[&str]) -> bool {
 /// other.
 pub(super) fn companions(gvk: &Gvk, edit: &Edit, object: &Value) -> Vec<Edit> {
     if &*gvk.kind == "PodDisruptionBudget" && edit.new.is_some() {
-        let fields = ["minAvailable", "maxUnavailable"].map(|field| {
-            ["spec", field].map(Segment::from).into_iter().collect::<FieldPath>()
-        });
+        let fields = ["minAvailable", "maxUnavailable"]
+            .map(|field| ["spec", field].map(Segment::from).into_iter().collect::<FieldPath>());
         let others = fields.iter().filter(|path| fields.contains(&edit.path) && **path != edit.path);
         let others = others.filter(|path| place::at(object, path.segments()).is_some());
         return others.map(|path| Edit::gone(path.clone(), Class::Removal)).collect();

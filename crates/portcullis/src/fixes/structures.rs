@@ -43,9 +43,7 @@ pub(super) fn edits(gvk: &Gvk, object: &Value, evidence: &Evidence) -> Vec<Edit>
                 Some("tls") if at == 1 && &*gvk.kind == "Ingress" => {
                     found.extend(listed_hosts(object, &to(2), evidence));
                 }
-                Some("maxUnavailable" | "minAvailable")
-                    if at == 1 && &*gvk.kind == "PodDisruptionBudget" =>
-                {
+                Some("maxUnavailable" | "minAvailable") if at == 1 && &*gvk.kind == "PodDisruptionBudget" => {
                     let one = Value::from(1_i64);
                     let other = to(1).child("maxUnavailable");
                     found.push(Edit::set(other, &one, Class::Bound));
@@ -140,11 +138,7 @@ fn tolerations(object: &Value, path: &FieldPath, evidence: &Evidence) -> Vec<Edi
     let pairs =
         names.iter().flat_map(|key| names.iter().filter(move |value| *value != key).map(move |v| (key, v)));
     let toleration = |(key, value): (&&str, &&str)| {
-        made([
-            ("key", Value::from(*key)),
-            ("operator", Value::from("Equal")),
-            ("value", Value::from(*value)),
-        ])
+        made([("key", Value::from(*key)), ("operator", Value::from("Equal")), ("value", Value::from(*value))])
     };
     pairs
         .map(|pair| {

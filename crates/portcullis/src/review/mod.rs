@@ -17,6 +17,7 @@ mod request;
 mod resume;
 mod why;
 
+pub use crate::program::RuleKind;
 pub use elsewhere::Elsewhere;
 pub use explain::{Why, WhyCondition, WhyFact, WhyFound, WhyRule};
 pub(crate) use explain::{field_path, followed};
