@@ -46,6 +46,15 @@ pub enum PartKind {
         /// What is asked of each.
         test: Box<Part>,
     },
+    /// `a.filter(x, test)`, `a.map(x, test, made)` and `a.map(x, made)`.
+    Collect {
+        /// What it goes over.
+        range: Box<Part>,
+        /// The names of an element, or of its key and the element.
+        names: Vec<Arc<str>>,
+        /// Which elements are taken; none if all are.
+        test: Option<Box<Part>>,
+    },
     /// A call of a function by its name, with what it is called on first.
     Call {
         /// Its name.
@@ -155,18 +164,27 @@ impl Reader<'_> {
         }
     }
 
-    /// What `all` and `exists` become: the test is the second term of the step.
+    /// What `all` and `exists` become: the test is the second term of the step. Of `filter` and `map` it is what the step
+    /// goes by, if there is one.
     fn each(&self, fold: &Fold) -> Option<PartKind> {
-        let Kind::Literal(Literal::Bool(init)) = self.ast.node(fold.init).kind else { return None };
         let Kind::Call { function, args, .. } = &self.ast.node(fold.step).kind else { return None };
+        let names = std::iter::once(&fold.iter).chain(&fold.iter2).cloned().collect();
+        let range = Box::new(self.part(fold.range)?);
+        if matches!(self.ast.node(fold.init).kind, Kind::List(_)) {
+            let test = match (&**function, args.as_slice()) {
+                ("_?_:_", [test, _, _]) => Some(Box::new(self.part(*test)?)),
+                _ => None,
+            };
+            return Some(PartKind::Collect { range, names, test });
+        }
+        let Kind::Literal(Literal::Bool(init)) = self.ast.node(fold.init).kind else { return None };
         let quantifier = match (&**function, init) {
             ("_&&_", true) => Quantifier::All,
             ("_||_", false) => Quantifier::Exists,
             _ => return None,
         };
         let [_, test] = args.as_slice() else { return None };
-        let names = std::iter::once(&fold.iter).chain(&fold.iter2).cloned().collect();
-        let (range, test) = (Box::new(self.part(fold.range)?), Box::new(self.part(*test)?));
+        let test = Box::new(self.part(*test)?);
         Some(PartKind::Each { quantifier, range, names, test })
     }
 }
@@ -188,6 +206,10 @@ mod tests {
                 PartKind::Each { quantifier, range, names, test } => {
                     format!("({quantifier:?} {} {names:?} {})", one(text, range), one(text, test))
                 }
+                PartKind::Collect { range, names, test } => {
+                    let test = test.as_ref().map_or("all".to_owned(), |test| one(text, test));
+                    format!("(collect {} {names:?} {test})", one(text, range))
+                }
                 PartKind::Call { name, args } => format!("({name} {})", all(args)),
                 PartKind::Other => format!("`{}`", &text[part.range.clone()]),
             }
@@ -207,7 +229,10 @@ mod tests {
             ),
             ("(a + b).exists(x, x.n >= -1)", "(Exists `a + b` [\"x\"] (>= `x.n` `-1`))"),
             ("m.all(k, v, v != k)", "(All `m` [\"k\", \"v\"] (!= `v` `k`))"),
-            ("size(a.filter(x, x > 0)) == 0", "(== (size `a.filter(x, x > 0)`) `0`)"),
+            (
+                "size(a.filter(x, x > 0).map(x, x.n)) == 0",
+                "(== (size (collect (collect `a` [\"x\"] (> `x` `0`)) [\"x\"] all)) `0`)",
+            ),
             ("!!a", "`a`"),
             ("!a.b", "(not `a.b`)"),
             ("a.?b.orValue(1) < 2 * 3", "(< (orValue `a.?b` `1`) `2 * 3`)"),

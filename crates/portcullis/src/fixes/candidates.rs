@@ -113,7 +113,10 @@ impl<'a> Candidates<'a> {
                 self.bounds(path, there);
             }
             View::Number(_) => {
-                for number in self.numbers() {
+                // Who may be without it is better without it than with a number that nobody chose.
+                let may_go = plausible::may_go(self.gvk, path, self.object);
+                let literals = if may_go { Vec::new() } else { self.literals() };
+                for number in self.numbers().into_iter().chain(literals) {
                     self.add(Edit::set(path.clone(), &number, Class::Bound));
                 }
             }

@@ -203,6 +203,17 @@ impl Written {
     }
 }
 
+/// Which elements of a range are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    /// Those that fail a test which all have to pass.
+    Failing,
+    /// The first that passes.
+    First,
+    /// Those that pass.
+    Passing,
+}
+
 /// An element that an expression has a name for.
 #[derive(Clone)]
 struct Binding {
@@ -340,12 +351,48 @@ impl Explainer<'_> {
                 }
             }
             PartKind::Each { quantifier, range, names, test } => {
-                let is_told = self.each(text, (*quantifier, range, names, test), bindings, depth, found);
+                let told = match quantifier {
+                    Quantifier::All => Told::Failing,
+                    Quantifier::Exists => Told::First,
+                };
+                let is_told = self.each(text, (told, range, names, test), bindings, depth, found);
                 if !is_told {
                     found.push(self.leaf(text, part, bindings, depth));
                 }
             }
-            _ => found.push(self.leaf(text, part, bindings, depth)),
+            PartKind::Collect { range, names, test } => {
+                self.collected(text, (range, names, test.as_deref()), bindings, depth, found);
+            }
+            kind => {
+                found.push(self.leaf(text, part, bindings, depth));
+                // What is counted or looked for may be some of many: which, and why they.
+                let operands = match kind {
+                    PartKind::Compare { sides, .. } => &sides[..],
+                    PartKind::Call { args, .. } => args,
+                    _ => &[],
+                };
+                for operand in operands.iter().filter_map(collecting) {
+                    self.decide(text, operand, bindings, depth, found);
+                }
+            }
+        }
+    }
+
+    /// Why elements are taken; if none is, why not.
+    fn collected(
+        &self,
+        text: &Text,
+        (range, names, test): (&Part, &[Arc<str>], Option<&Part>),
+        bindings: &[Binding],
+        depth: usize,
+        found: &mut Vec<FollowedCondition>,
+    ) {
+        let is_told = test
+            .is_some_and(|test| self.each(text, (Told::Passing, range, names, test), bindings, depth, found));
+        match collecting(range) {
+            Some(inner) => self.decide(text, inner, bindings, depth, found),
+            None if !is_told => found.push(self.leaf(text, range, bindings, depth)),
+            None => {}
         }
     }
 
@@ -382,14 +429,14 @@ impl Explainer<'_> {
     fn each(
         &self,
         text: &Text,
-        (quantifier, range, names, test): (Quantifier, &Part, &[Arc<str>], &Part),
+        (told, range, names, test): (Told, &Part, &[Arc<str>], &Part),
         bindings: &[Binding],
         depth: usize,
         found: &mut Vec<FollowedCondition>,
     ) -> bool {
         let Some(over) = self.value(text, range, bindings) else { return false };
         let place = self.path_of(text, range, &over, bindings);
-        let decides = quantifier == Quantifier::Exists;
+        let decides = told != Told::Failing;
         let (mut deciding, mut unknown, mut others) = (Vec::new(), Vec::new(), Vec::new());
         for element in self.elements(&over, place.as_deref(), names) {
             let inner: Vec<Binding> = bindings.iter().cloned().chain(element).collect();
@@ -398,21 +445,21 @@ impl Explainer<'_> {
                 Some(_) => others.push(inner),
                 None => unknown.push(inner),
             }
-            if self.left.get() == 0 || decides && !deciding.is_empty() {
+            if self.left.get() == 0 || told == Told::First && !deciding.is_empty() {
                 break;
             }
         }
-        let told = match (deciding.is_empty(), unknown.is_empty()) {
+        let all = match (deciding.is_empty(), unknown.is_empty()) {
             (false, _) => deciding,
             (true, false) => unknown,
             // All pass a test, or none does: of many it is enough to say so.
             (true, true) if others.len() <= MOST_TOLD => others,
             (true, true) => return false,
         };
-        for inner in told.iter().take(MOST_TOLD) {
+        for inner in all.iter().take(MOST_TOLD) {
             self.decide(text, test, inner, depth, found);
         }
-        !told.is_empty()
+        !all.is_empty()
     }
 
     /// The elements of a range as they are named: elements of lists, keys of maps, and with two names both.
@@ -476,7 +523,7 @@ impl Explainer<'_> {
     fn leaf(&self, text: &Text, part: &Part, bindings: &[Binding], depth: usize) -> FollowedCondition {
         let written = text.text.get(part.range.clone()).unwrap_or_default();
         let answer = self.evaluated(written, bindings);
-        let holds = answer.as_ref().and_then(CelValue::as_bool) == Some(true);
+        let holds = answer.as_ref().is_some_and(|answer| answer.as_bool().unwrap_or(true));
         let (mut facts, mut rules) = (Vec::new(), Vec::new());
         if let Some(program) = self.compiled(written, bindings) {
             for read in program.reads() {
@@ -538,12 +585,12 @@ impl Explainer<'_> {
         let text = &variable.expression;
         let whole = portcullis_cel::parts(&text.text)?;
         let mut conditions = Vec::new();
-        if truth.is_some() {
-            self.decide(text, &whole, &[], depth + 1, &mut conditions);
+        let is_told = matches!(whole.kind, PartKind::If(_)) || collecting(&whole).is_some();
+        if truth.is_some() || is_told {
+            let whole = collecting(&whole).unwrap_or(&whole);
+            self.decide(text, whole, &[], depth + 1, &mut conditions);
         } else {
-            let mut one = self.leaf(text, &whole, &[], depth + 1);
-            one.holds = value.is_some();
-            conditions.push(one);
+            conditions.push(self.leaf(text, &whole, &[], depth + 1));
         }
         let end = u32::try_from(text.text.len()).unwrap_or(u32::MAX);
         Some(FollowedRule {
@@ -635,6 +682,15 @@ impl Explainer<'_> {
             known
         });
         known.iter().find(|(known, _)| known.is_same(wanted)).map(|(_, path)| path.clone())
+    }
+}
+
+/// What collects elements, if a part is that, or made of what is collected.
+fn collecting(part: &Part) -> Option<&Part> {
+    match &part.kind {
+        PartKind::Collect { .. } => Some(part),
+        PartKind::Call { args, .. } => args.first().and_then(collecting),
+        _ => None,
     }
 }
 
