@@ -4,7 +4,6 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 use portcullis::{Applicability, Location, RuleKind, Why, WhyCondition, WhyFact, WhyRule};
-use serde::Serialize;
 
 use crate::test::{Explained, TestReport};
 use crate::{clip, escape};
@@ -16,7 +15,7 @@ const BAD: Style = AnsiColor::Red.on_default().bold();
 /// Most bytes of a line.
 const MAX_SHOWN: usize = 1 << 10;
 /// Most facts that are shown of a condition, and most bodies that nearly held.
-const MOST_FACTS: usize = 12;
+pub(crate) const MOST_FACTS: usize = 12;
 const MOST_MISSED: usize = 3;
 /// Most expressions that are shown of those that hold.
 const MOST_HELD: usize = 20;
@@ -83,22 +82,12 @@ fn write_one(object: &str, why: &Why, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// What is told of an object that passes.
-fn passes(why: &Why) -> &'static str {
+pub(crate) fn passes(why: &Why) -> &'static str {
     let is_unasked = why.missed.iter().any(|rule| rule.kind == RuleKind::MatchCondition);
     match (is_unasked, why.held.is_empty()) {
         (true, _) => "; nothing is asked, by its match conditions:",
         (false, false) => "; all that is asked holds:",
         (false, true) => "; the nearest to a violation:",
-    }
-}
-
-/// What a rule is called.
-fn called(kind: RuleKind) -> &'static str {
-    match kind {
-        RuleKind::MatchCondition => "match condition",
-        RuleKind::Validation => "validation",
-        RuleKind::Variable => "variable",
-        _ => "rule",
     }
 }
 
@@ -110,7 +99,7 @@ fn write_rule(rule: &WhyRule, depth: usize, out: &mut dyn Write) -> io::Result<(
         "{:indent$}{DIM}-->{DIM:#} {}{} `{}`",
         "",
         escape::line(&place),
-        called(rule.kind),
+        rule.kind.as_str(),
         escape::line(&rule.name)
     )?;
     for condition in &rule.conditions {
@@ -154,7 +143,7 @@ fn write_condition(
     Ok(())
 }
 
-fn fact_text(fact: &WhyFact) -> String {
+pub(crate) fn fact_text(fact: &WhyFact) -> String {
     let at =
         |location: &Option<Location>| location.as_ref().map(|at| format!("  ({at})")).unwrap_or_default();
     let is = |value: &Option<String>| {
@@ -188,7 +177,7 @@ fn short(value: &str) -> std::borrow::Cow<'_, str> {
 }
 
 /// What keeps a constraint from an object.
-fn says(found: &Applicability) -> String {
+pub(crate) fn says(found: &Applicability) -> String {
     match found {
         Applicability::Applies => "applies".to_owned(),
         Applicability::Criteria(criteria) => {
@@ -203,6 +192,15 @@ fn says(found: &Applicability) -> String {
         }
         _ => "is not known".to_owned(),
     }
+}
+
+/// As one page of HTML, as `test -o html` has it.
+///
+/// # Errors
+///
+/// If it cannot be written.
+pub fn write_html(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
+    crate::html::test::write(report, out)
 }
 
 /// As JSON, a list: object, constraint, and why.
@@ -226,34 +224,22 @@ pub fn write_json(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out)
 }
 
-#[derive(Serialize)]
-struct Place<'a> {
-    file: &'a str,
-    line: u32,
-    column: u32,
-}
-
-fn place(location: Option<&Location>) -> serde_json::Value {
-    let place = location.map(|at| Place { file: at.file(), line: at.line(), column: at.column() });
-    serde_json::to_value(place).unwrap_or_default()
-}
-
 /// An explanation as JSON.
 pub(crate) fn json(why: &Why) -> serde_json::Value {
     if why.applicability != Applicability::Applies {
         return serde_json::json!({ "applies": false, "because": says(&why.applicability) });
     }
-    let found = why.found.iter().map(|found| {
-        let ways: Vec<_> = found.ways.iter().map(rule).collect();
-        serde_json::json!({ "message": found.message, "ways": ways })
-    });
+    let found = why
+        .found
+        .iter()
+        .map(|found| serde_json::json!({ "message": found.message, "ways": found.ways_to_json() }));
     let found: Vec<_> = found.collect();
-    let missed: Vec<_> = why.missed.iter().map(rule).collect();
+    let missed: Vec<_> = why.missed.iter().map(WhyRule::to_json).collect();
     serde_json::json!({
         "applies": true,
         "found": found,
         "missed": missed,
-        "held": why.held.iter().map(rule).collect::<Vec<_>>(),
+        "held": why.held.iter().map(WhyRule::to_json).collect::<Vec<_>>(),
         "error": why.error.as_ref().map(|error| error.message.clone()),
         "cut": why.is_cut,
     })
@@ -262,55 +248,5 @@ pub(crate) fn json(why: &Why) -> serde_json::Value {
 /// How a finding came about, as JSON.
 pub(crate) fn json_of(why: &Why, message: &str) -> Option<serde_json::Value> {
     let found = why.found.iter().find(|found| found.message == message)?;
-    Some(serde_json::Value::Array(found.ways.iter().map(rule).collect()))
-}
-
-fn rule(of: &WhyRule) -> serde_json::Value {
-    let conditions: Vec<_> = of.conditions.iter().map(condition).collect();
-    serde_json::json!({
-        "rule": of.name,
-        "kind": called(of.kind),
-        "location": place(of.location.as_ref()),
-        "holds": of.holds,
-        "conditions": conditions,
-    })
-}
-
-fn condition(of: &WhyCondition) -> serde_json::Value {
-    let facts: Vec<_> = of.facts.iter().map(fact).collect();
-    let rules: Vec<_> = of.rules.iter().map(rule).collect();
-    serde_json::json!({
-        "condition": of.text,
-        "location": place(of.location.as_ref()),
-        "holds": of.holds,
-        "facts": facts,
-        "rules": rules,
-    })
-}
-
-fn fact(of: &WhyFact) -> serde_json::Value {
-    // What is too long to be told is a text that says what it is.
-    let value =
-        |text: &String| serde_json::from_str(text).unwrap_or_else(|_| serde_json::Value::from(text.as_str()));
-    let some = |text: &Option<String>| text.as_ref().map(value);
-    match of {
-        WhyFact::Field { path, value, location } => serde_json::json!({
-            "field": path.to_string(), "value": some(value), "exists": value.is_some(), "location": place(location.as_ref()),
-        }),
-        WhyFact::Parameter { path, value, location } => serde_json::json!({
-            "parameter": path.to_string(), "value": some(value), "exists": value.is_some(), "location": place(location.as_ref()),
-        }),
-        WhyFact::Input { path, value } => serde_json::json!({
-            "input": path.to_string(), "value": some(value), "exists": value.is_some(),
-        }),
-        WhyFact::Compared { operator, left, right, holds } => serde_json::json!({
-            "operator": operator, "left": value(left), "right": value(right), "holds": holds,
-        }),
-        WhyFact::Called { name, args, answer } => serde_json::json!({
-            "builtin": name, "args": args.iter().map(value).collect::<Vec<_>>(), "answer": some(answer),
-        }),
-        WhyFact::Known { name, value } => serde_json::json!({
-            "name": name, "value": some(value), "exists": value.is_some(),
-        }),
-    }
+    Some(found.ways_to_json())
 }

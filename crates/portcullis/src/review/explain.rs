@@ -1,6 +1,7 @@
 //! Why a constraint denies an object, or does not: the rules and conditions of its policy, each with its place, and
 //! what they read. Found by a second evaluation that follows the policy; reviews pay nothing for it.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use super::why::Applicability;
@@ -18,6 +19,8 @@ use crate::world::World;
 
 /// Most bytes of a value that is told.
 const MOST_VALUE: usize = 1 << 10;
+/// Most bytes of the texts of all facts of an explanation, about.
+const MOST_FACTS: usize = 4 << 20;
 
 /// Why a constraint says what it says of an object.
 #[derive(Clone, Debug)]
@@ -214,7 +217,8 @@ fn follow(
     world: &World<'_>,
     why: &mut Why,
 ) {
-    let teller = Teller { object: review.object(), constraint: constraint.info.object() };
+    let teller =
+        Teller { object: review.object(), constraint: constraint.info.object(), room: Cell::new(MOST_FACTS) };
     let Some(followed) = followed(set, constraint, review, world) else { return };
     for (message, rule) in followed.found {
         let rule = teller.rule(rule);
@@ -229,7 +233,7 @@ fn follow(
     why.missed.sort_by_key(|rule| std::cmp::Reverse(rule.conditions.len()));
     why.held = followed.held.into_iter().map(|rule| teller.rule(rule)).collect();
     why.error = followed.error;
-    why.is_cut = followed.is_cut;
+    why.is_cut = followed.is_cut || teller.room.get() == 0;
 }
 
 /// A second evaluation, which writes down what it does; none where the language of a policy cannot be followed.
@@ -265,6 +269,8 @@ pub(crate) fn followed(
 struct Teller<'a> {
     object: Option<&'a Object>,
     constraint: &'a Object,
+    /// How many bytes of facts may be told yet.
+    room: Cell<usize>,
 }
 
 impl Teller<'_> {
@@ -273,7 +279,7 @@ impl Teller<'_> {
             location: condition.location,
             text: condition.text,
             holds: condition.holds,
-            facts: condition.facts.into_iter().filter_map(|fact| self.fact(fact)).collect(),
+            facts: self.facts(condition.facts),
             rules: condition.rules.into_iter().map(|rule| self.rule(rule)).collect(),
         });
         WhyRule {
@@ -284,6 +290,19 @@ impl Teller<'_> {
             is_inside: rule.is_inside,
             conditions: conditions.collect(),
         }
+    }
+
+    fn facts(&self, facts: Vec<FollowedFact>) -> Vec<WhyFact> {
+        let mut told = Vec::new();
+        for one in facts.into_iter().filter_map(|one| self.fact(one)) {
+            let left = self.room.get().saturating_sub(fact(&one));
+            self.room.set(left);
+            if left == 0 {
+                break;
+            }
+            told.push(one);
+        }
+        told
     }
 
     fn fact(&self, fact: FollowedFact) -> Option<WhyFact> {

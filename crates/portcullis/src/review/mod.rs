@@ -15,6 +15,7 @@ mod policies;
 mod quotes;
 mod request;
 mod resume;
+mod told;
 mod why;
 
 pub use crate::program::RuleKind;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use portcullis::Outcome;
 
+use super::explain::Explanation;
 use super::patch::Patch;
 use crate::bounds::{self, fit};
 
@@ -53,6 +54,8 @@ pub struct Answer {
     pub status: Status,
     /// What the constraints said; `None` if they were not asked.
     pub outcome: Option<Box<Outcome>>,
+    /// Why they said it, by constraint and message, if that was asked for.
+    pub(crate) explanations: Vec<Explanation>,
     /// The name in the object, which the request may not have.
     pub(super) object_name: Arc<str>,
     /// What makes the mutated object; only of an answer that lets it in.
@@ -83,6 +86,7 @@ impl Answer {
             warnings: Vec::new(),
             status,
             outcome: None,
+            explanations: Vec::new(),
             object_name: "".into(),
             patch: None,
             passes: None,

@@ -274,7 +274,15 @@ fn review(
             Purpose::Admit => {
                 let body = holding.take()?;
                 let budget = Budget { limits, deadline, now_ns };
-                let answer = admission::judge(&body, &envelope, &serving, own, namespace, &budget, &answers);
+                let explains = state.decisions.as_ref().is_some_and(|recorder| recorder.content.explanations);
+                let known = explains.then(|| namespace.clone());
+                let mut answer =
+                    admission::judge(&body, &envelope, &serving, own, namespace, &budget, &answers);
+                if let Some(known) = known {
+                    answer.explanations = admission::explanations(
+                        &answer, &body, &envelope, &serving, own, known, &budget, &answers,
+                    );
+                }
                 (body, answer)
             }
             Purpose::Mutate => {
