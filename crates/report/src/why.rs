@@ -194,15 +194,6 @@ pub(crate) fn says(found: &Applicability) -> String {
     }
 }
 
-/// As one page of HTML, as `test -o html` has it.
-///
-/// # Errors
-///
-/// If it cannot be written.
-pub fn write_html(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
-    crate::html::test::write(report, out)
-}
-
 /// As JSON, a list: object, constraint, and why.
 ///
 /// # Errors

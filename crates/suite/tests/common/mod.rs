@@ -130,6 +130,7 @@ pub fn each_case_by(
     paths.len()
 }
 
+#[allow(dead_code, reason = "not all tests look at all policies")]
 /// The folder of the suites: our own policies, or what `PORTCULLIS_SUITES` names.
 pub fn folder() -> PathBuf {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies");
