@@ -211,7 +211,7 @@ mod tests {
                     format!("(collect {} {names:?} {test})", one(text, range))
                 }
                 PartKind::Call { name, args } => format!("({name} {})", all(args)),
-                PartKind::Other => format!("`{}`", &text[part.range.clone()]),
+                PartKind::Other => format!("`{}`", text.get(part.range.clone()).unwrap()),
             }
         }
         parts(text).map(|whole| one(text, &whole)).unwrap_or_default()

@@ -148,7 +148,12 @@ fn result_of(answer: &Answer, result: &ConstraintResult, redaction: &Redaction, 
                     "details": redaction.details(finding),
                 });
                 let is_it = |one: &&Explanation| one.constraint == *key && one.message == finding.message;
-                let why = answer.explanations.iter().find(is_it).filter(|_| result.implied_by.is_none());
+                let why = answer
+                    .explanations
+                    .iter()
+                    .flat_map(|all| &all.0)
+                    .find(is_it)
+                    .filter(|_| result.implied_by.is_none());
                 if let (Some(why), Some(fields)) = (why, entry.as_object_mut()) {
                     fields.insert("why".to_owned(), redaction.why(key, &why.ways));
                 }

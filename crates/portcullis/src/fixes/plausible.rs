@@ -245,9 +245,8 @@ pub(super) fn is_for_author(edit: &Edit, object: &Value) -> bool {
     let all: Vec<&str> = keys(&edit.path).collect();
     match all.as_slice() {
         ["spec", "type"] => is_service,
-        ["spec", "backend" | "defaultBackend"] => edit.new.is_none(),
-        // What a role allows, and where a Pod may run.
-        ["rules"] => edit.new.is_none(),
+        // What answers for all other hosts, what a role allows, and where a Pod may run.
+        ["spec", "backend" | "defaultBackend"] | ["rules"] => edit.new.is_none(),
         [.., "tolerations"] => true,
         ["spec", field] => is_service && OPEN.contains(field),
         ["subjects"] => value::get(object, "subjects").is_some_and(|all| all.count() == Some(1)),

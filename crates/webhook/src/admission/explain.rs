@@ -16,28 +16,35 @@ pub(crate) struct Explanation {
     pub(crate) ways: Value,
 }
 
+/// All of a request.
+#[derive(Clone, Debug)]
+pub(crate) struct Explanations(pub(crate) Vec<Explanation>);
+
+/// What was judged, and by what.
+pub(crate) struct Asked<'a> {
+    pub(crate) body: &'a [u8],
+    pub(crate) envelope: &'a Envelope,
+    pub(crate) serving: &'a Serving,
+    pub(crate) own: &'a Own,
+    pub(crate) namespace: Result<Option<Object>, String>,
+    pub(crate) budget: &'a Budget,
+    pub(crate) answers: &'a Answers,
+}
+
 /// Explains what was found in the object of a body, as far as there is room and time for it. What it implies is not explained.
 ///
 /// Cost: the body is read again, and each constraint that found something is evaluated again and followed, until the deadline of the
 /// review. Each explanation is put into its final form before the next is made.
-pub(crate) fn explanations(
-    answer: &Answer,
-    body: &[u8],
-    envelope: &Envelope,
-    serving: &Serving,
-    own: &Own,
-    namespace: Result<Option<Object>, String>,
-    budget: &Budget,
-    answers: &Answers,
-) -> Vec<Explanation> {
+pub(crate) fn explanations(answer: &Answer, asked: Asked<'_>) -> Option<Box<Explanations>> {
+    let Asked { body, envelope, serving, own, namespace, budget, answers } = asked;
     let results = answer.outcome.iter().flat_map(|outcome| &outcome.results);
     let is_found = |verdict: &Verdict| matches!(verdict, Verdict::Violations(_) | Verdict::Excepted { .. });
     let found = results.filter(|result| result.implied_by.is_none() && is_found(&result.verdict));
     let keys: Vec<ConstraintKey> = found.map(|result| result.key().clone()).collect();
     if keys.is_empty() {
-        return Vec::new();
+        return None;
     }
-    let Ok(ready) = ready(body, envelope, serving, own, namespace) else { return Vec::new() };
+    let ready = ready(body, envelope, serving, own, namespace).ok()?;
     let deadline = Deadline::at(budget.deadline);
     let world = world(serving, budget, envelope).with_watch(&deadline).with_answers(answers);
     let mut explanations = Vec::new();
@@ -63,5 +70,5 @@ pub(crate) fn explanations(
             explanations.push(Explanation { constraint: key.clone(), message: found.message, ways });
         }
     }
-    explanations
+    Some(Box::new(Explanations(explanations)))
 }

@@ -37,7 +37,7 @@ pub use crate::serving::Serving;
 pub(crate) use answer::Passes;
 pub use answer::{Answer, Status};
 pub use envelope::Envelope;
-pub(crate) use explain::{Explanation, explanations};
+pub(crate) use explain::{Asked, Explanation, explanations};
 pub use label::Exempt;
 pub use mutate::{Mutated, Mutating, mutate};
 pub use own_kinds::{BadRego, Own};

@@ -84,7 +84,7 @@ impl Redaction {
         let compares =
             |key: &ConstraintKey| serving.policies.may_rest_on_inventory(key, None, &FieldPath::root());
         let is_unexplained = |key: &ConstraintKey| !inventory.is_empty() && compares(key);
-        let explained = found.iter().filter(|_| !answer.explanations.is_empty());
+        let explained = found.iter().filter(|_| answer.explanations.is_some());
         let unexplained = explained.filter(|key| is_unexplained(key)).map(|key| (*key).clone()).collect();
         let search = hidden.as_ref().map_or_else(Search::default, |hidden| Search::of(&hidden.texts));
         Self { hidden, withheld, unexplained, search }

@@ -278,10 +278,11 @@ fn review(
                 let known = explains.then(|| namespace.clone());
                 let mut answer =
                     admission::judge(&body, &envelope, &serving, own, namespace, &budget, &answers);
-                if let Some(known) = known {
-                    answer.explanations = admission::explanations(
-                        &answer, &body, &envelope, &serving, own, known, &budget, &answers,
-                    );
+                if let Some(namespace) = known {
+                    let (body, envelope, serving) = (&*body, &envelope, &*serving);
+                    let (budget, answers) = (&budget, &answers);
+                    let asked = admission::Asked { body, envelope, serving, own, namespace, budget, answers };
+                    answer.explanations = admission::explanations(&answer, asked);
                 }
                 (body, answer)
             }

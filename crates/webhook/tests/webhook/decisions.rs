@@ -116,14 +116,13 @@ fn what_is_secret_is_not_explained() {
 
 #[test]
 fn explanations_are_bounded() {
-    let many: String = (0..60)
-        .map(|number| {
-            format!(
-                "violation[{{\"msg\": \"{number}\"}}] {{ value := input.review.object.metadata.annotations[_]; \
-                 count(value) > {number} }}\n"
-            )
-        })
-        .collect();
+    let rule = |number: u32| {
+        format!(
+            "violation[{{\"msg\": \"{number}\"}}] {{ value := input.review.object.metadata.annotations[_]; \
+             count(value) > {number} }}"
+        )
+    };
+    let many = (0..60).map(rule).collect::<Vec<_>>().join("\n");
     let policies = policy("many", &many);
     let content = Content { explanations: true, ..Content::default() };
     let (webhook, lines) = Webhook::new(&policies).with_decisions(content);

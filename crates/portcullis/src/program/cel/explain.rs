@@ -244,6 +244,9 @@ impl Activation for Bound<'_> {
     }
 }
 
+/// Lists and objects, with the keys that lead to them from the input on.
+type KnownPlaces = Vec<(Value, Vec<Value>)>;
+
 struct Explainer<'a> {
     program: &'a CelProgram,
     written: &'a Written,
@@ -257,7 +260,7 @@ struct Explainer<'a> {
     /// The variables that were told.
     told: RefCell<Vec<String>>,
     /// Where the parts of the object are.
-    places: RefCell<Option<Vec<(Value, Vec<Value>)>>>,
+    places: RefCell<Option<KnownPlaces>>,
 }
 
 impl Explainer<'_> {
