@@ -129,6 +129,38 @@ fn parts_of_expressions_that_are_said_to_decide_do() {
     assert!(counts.violations == 8 && counts.passes == 2 && counts.unlike_written == 0, "{counts:?}");
 }
 
+/// Long expressions over many elements: what is told is cut, and it says so.
+#[test]
+fn explanations_of_much_are_bounded() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/explain");
+    let read = |name: &str| common::documents(&folder.join(name)).remove(0);
+    let many: Vec<String> =
+        (0..600).map(|number| format!("size(c.name) > {} || c.name == 'n{number}'", 1000 + number)).collect();
+    let nested = format!("object.spec.items.all(c, object.spec.items.all(d, {}))", many.join(" || "));
+    let template = read("template.yaml")
+        .source()
+        .text()
+        .replace("\"object.spec.replicas <= variables.params.mostReplicas\"", &format!("\"{nested}\""));
+    let template = Document::read_all("template.yaml", &template).0.remove(0);
+    let set = compile_by(EngineChoice::CelFirst, &template, &read("constraint.yaml")).unwrap();
+    let items: Vec<serde_json::Value> =
+        (0..300).map(|number| serde_json::json!({"name": format!("x{number}")})).collect();
+    let object = serde_json::json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "shop"},
+        "spec": {"items": items, "template": {"spec": {"containers": []}}},
+    });
+    let document = Document::read_all("web.yaml", &object.to_string()).0.remove(0);
+    let object = portcullis::Object::from_document(document).unwrap();
+    let of = Reviewed {
+        review: portcullis::Review::as_written(object),
+        inventory: portcullis::Inventory::default(),
+        request: None,
+    };
+    let why = explain(&set, &of);
+    assert!(why.is_cut || why.error.is_some(), "{}", why.weight());
+    assert!(why.weight() < 8 << 20, "{}", why.weight());
+}
+
 #[test]
 fn parts_of_expressions_of_the_gatekeeper_library_do_as_well() {
     let Some(library) = std::env::var_os("PORTCULLIS_GATEKEEPER_LIBRARY") else {

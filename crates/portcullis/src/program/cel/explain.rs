@@ -8,6 +8,7 @@
 //! ```
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use portcullis_cel::{
@@ -32,6 +33,8 @@ use crate::value::{self, Value, View};
 
 /// Most parts of expressions that are evaluated for an explanation.
 const MOST_PARTS: usize = 4_000;
+/// How many bytes of a text to compile count as a part.
+const BYTES_OF_PART: usize = 256;
 /// Most elements of one range that are looked at, and most that are told of those that decide.
 const MOST_ELEMENTS: usize = 1_000;
 const MOST_TOLD: usize = 3;
@@ -85,6 +88,7 @@ impl CelProgram {
             whose,
             left: &left,
             told: RefCell::default(),
+            programs: RefCell::default(),
             places: RefCell::default(),
         };
         let mut phase = Phase::of_conditions(self, conditions, tank);
@@ -244,6 +248,9 @@ impl Activation for Bound<'_> {
     }
 }
 
+/// Parts by their texts and the names of elements; none of those that are no expression by themselves.
+type Programs = BTreeMap<(String, Vec<Arc<str>>), Option<portcullis_cel::Program>>;
+
 /// Lists and objects, with the keys that lead to them from the input on.
 type KnownPlaces = Vec<(Value, Vec<Value>)>;
 
@@ -259,6 +266,8 @@ struct Explainer<'a> {
     left: &'a Cell<usize>,
     /// The variables that were told.
     told: RefCell<Vec<String>>,
+    /// The parts that were compiled, by their texts and the names of elements.
+    programs: RefCell<Programs>,
     /// Where the parts of the object are.
     places: RefCell<Option<KnownPlaces>>,
 }
@@ -319,7 +328,22 @@ impl Explainer<'_> {
         }
     }
 
+    /// A part as an expression by itself. Each is compiled once: what is asked of elements is asked of many.
     fn compiled(&self, text: &str, bindings: &[Binding]) -> Option<portcullis_cel::Program> {
+        let names = bindings.iter().map(|binding| binding.name.clone()).collect();
+        let key = (text.to_owned(), names);
+        if let Some(known) = self.programs.borrow().get(&key) {
+            return known.clone();
+        }
+        // Long ones count for more.
+        let left = self.left.get().checked_sub(1 + text.len() / BYTES_OF_PART)?;
+        self.left.set(left);
+        let program = self.compile(text, bindings);
+        self.programs.borrow_mut().insert(key, program.clone());
+        program
+    }
+
+    fn compile(&self, text: &str, bindings: &[Binding]) -> Option<portcullis_cel::Program> {
         let mut environment = self.environment.clone();
         for binding in bindings {
             environment = environment.with_variable(&binding.name, Type::Dyn);
