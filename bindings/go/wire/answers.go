@@ -82,6 +82,8 @@ type Explanation struct {
 	Found []Found `json:"found,omitempty"`
 	// Missed are the bodies that did not hold, each as far as it came: the nearest to a violation first.
 	Missed []Rule `json:"missed,omitempty"`
+	// Held are, in CEL, the match conditions and validations that hold, and by what.
+	Held []Rule `json:"held,omitempty"`
 	// Cut is whether there was more than is told.
 	Cut bool `json:"cut,omitempty"`
 }
@@ -94,7 +96,9 @@ type Found struct {
 
 // Rule is a body of a rule, with its conditions up to the one that fails.
 type Rule struct {
-	Rule       string      `json:"rule"`
+	Rule string `json:"rule"`
+	// Kind is rule, match condition, validation or variable.
+	Kind       string      `json:"kind"`
 	Holds      bool        `json:"holds"`
 	Location   *Place      `json:"location,omitempty"`
 	Conditions []Condition `json:"conditions"`
@@ -109,12 +113,13 @@ type Condition struct {
 	Rules     []Rule `json:"rules"`
 }
 
-// Fact is what a condition looked at: one of Field, Parameter and Input, with Exists, Value and Location; a comparison, with
+// Fact is what a condition looked at: one of Field, Parameter, Input and Name, with Exists, Value and Location; a comparison, with
 // Operator, Left, Right and Holds; or a builtin, with Args and Answer. Values are JSON.
 type Fact struct {
 	Field     *string           `json:"field,omitempty"`
 	Parameter *string           `json:"parameter,omitempty"`
 	Input     *string           `json:"input,omitempty"`
+	Name      *string           `json:"name,omitempty"`
 	Exists    bool              `json:"exists,omitempty"`
 	Value     json.RawMessage   `json:"value,omitempty"`
 	Location  *Place            `json:"location,omitempty"`

@@ -25,6 +25,7 @@ function fact(of) {
   if ("field" in of) row.append(link(of.field || "the object", of.location), is(of));
   else if ("parameter" in of) row.append(link(of.parameter ? `parameters.${of.parameter}` : "parameters", of.location), is(of));
   else if ("input" in of) row.append(`input.${of.input}`, is(of));
+  else if ("name" in of) row.append(of.name, is(of));
   else if ("operator" in of) row.append(`${value(of.left)} ${of.operator} ${value(of.right)} is ${of.holds}`);
   else row.append(`${of.builtin}(${of.args.map(value).join(", ")}) is ${of.answer === null ? "not defined" : value(of.answer)}`);
   return row;
@@ -46,7 +47,7 @@ function condition(of, depth) {
 
 function rule(of, depth = 0) {
   const made = element("div", "", "rule");
-  made.append(link(of.location ? `line ${of.location.line}` : "rule", of.location), ` rule ${of.rule}`);
+  made.append(link(of.location ? `line ${of.location.line}` : of.kind, of.location), ` ${of.kind} ${of.rule}`);
   const conditions = document.createElement("ol");
   conditions.append(...of.conditions.map((one) => condition(one, depth)));
   made.append(conditions);
@@ -78,6 +79,9 @@ function told(outcome, constraint, finding) {
   }
   if (!found.length && why.missed.length) {
     parts.push(element("p", "Nearest to a violation:"), ...why.missed.slice(0, MOST).map((one) => rule(one)));
+  }
+  if (!found.length && why.held.length) {
+    parts.push(element("p", "What holds:"), ...why.held.slice(0, 20).map((one) => rule(one)));
   }
   const again = finding && outcome.findings.find((one) => is(one) && one.message === finding.message);
   if (again?.fix) parts.push(fix(again.fix));

@@ -121,6 +121,8 @@ export type Explanation =
       found: { message: string; ways: Rule[] }[];
       /** The bodies that did not hold, each as far as it came: the nearest to a violation first. */
       missed: Rule[];
+      /** In CEL: the match conditions and validations that hold, and by what. */
+      held: Rule[];
       /** Why it could not be evaluated. */
       error?: string;
       /** Whether there was more than is told. */
@@ -130,6 +132,7 @@ export type Explanation =
 /** A body of a rule, with its conditions up to the one that fails. */
 export interface Rule {
   rule: string;
+  kind: "rule" | "match condition" | "validation" | "variable";
   holds: boolean;
   location?: Place;
   conditions: Condition[];
@@ -149,6 +152,7 @@ export type Fact =
   | { field: string; exists: boolean; value: unknown; location?: Place }
   | { parameter: string; exists: boolean; value: unknown; location?: Place }
   | { input: string; exists: boolean; value: unknown }
+  | { name: string; exists: boolean; value: unknown }
   | { operator: string; left: unknown; right: unknown; holds: boolean }
   | { builtin: string; args: unknown[]; answer: unknown };
 

@@ -25,6 +25,7 @@ pub(crate) struct Followed {
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     found: Vec<Violation>,
+    held: Vec<Rule>,
     missed: Vec<Rule>,
 }
 
@@ -47,6 +48,7 @@ struct Violation {
 struct Rule {
     conditions: Vec<Condition>,
     holds: bool,
+    kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     location: Option<Place>,
     rule: String,
@@ -96,6 +98,11 @@ enum Fact {
         args: Vec<Value>,
         builtin: &'static str,
     },
+    Known {
+        exists: bool,
+        name: String,
+        value: Option<Value>,
+    },
 }
 
 impl Explanation {
@@ -115,6 +122,7 @@ impl Explanation {
             cut: why.is_cut,
             error: why.error.map(|error| error.message),
             found: found.collect(),
+            held: why.held.into_iter().map(Rule::of).collect(),
             missed: why.missed.into_iter().map(Rule::of).collect(),
         })
     }
@@ -125,6 +133,7 @@ impl Rule {
         Self {
             conditions: rule.conditions.into_iter().map(Condition::of).collect(),
             holds: rule.holds,
+            kind: rule.kind.as_str(),
             location: rule.location.as_ref().map(Place::of),
             rule: rule.name,
         }
@@ -169,6 +178,9 @@ impl Fact {
                 args: args.into_iter().map(told).collect(),
                 builtin: name,
             },
+            WhyFact::Known { name, value } => {
+                Self::Known { exists: value.is_some(), name, value: value.map(told) }
+            }
         }
     }
 }

@@ -108,7 +108,7 @@ class Fix:
 class Fact:
     """What a condition looked at."""
 
-    #: `field` of the object, `parameter` of the constraint, `input`, `comparison` or `builtin`.
+    #: `field` of the object, `parameter` of the constraint, `input`, another `name`, `comparison` or `builtin`.
     kind: str
     #: The path, the operator, or the builtin.
     name: str
@@ -122,7 +122,7 @@ class Fact:
 
     @classmethod
     def _of(cls, found: Mapping[str, Any]) -> Fact:
-        for kind in ("field", "parameter", "input"):
+        for kind in ("field", "parameter", "input", "name"):
             if kind in found:
                 return cls(kind, found[kind], found["value"], found["exists"], (), Place._of(found.get("location")))
         if "operator" in found:
@@ -163,6 +163,8 @@ class Rule:
     holds: bool
     conditions: tuple[Condition, ...]
     location: Optional[Place] = None
+    #: `rule`, or, in CEL, `match condition`, `validation` or `variable`.
+    kind: str = "rule"
 
     @classmethod
     def _of(cls, found: Mapping[str, Any]) -> Rule:
@@ -176,11 +178,13 @@ class Rule:
             )
             for one in found["conditions"]
         )
-        return cls(found["rule"], found["holds"], tuple(conditions), Place._of(found.get("location")))
+        return cls(
+            found["rule"], found["holds"], tuple(conditions), Place._of(found.get("location")), found["kind"]
+        )
 
     def _lines(self, depth: int) -> Iterator[str]:
         indent = "  " * depth
-        yield f"{indent}{self.location or ''} rule {self.name}"
+        yield f"{indent}{self.location or ''} {self.kind} {self.name}"
         for condition in self.conditions:
             line = condition.location.line if condition.location else ""
             fails = "" if condition.holds else "  <-- does not hold"
@@ -207,6 +211,8 @@ class Explanation:
     error: Optional[str] = None
     #: Whether there was more than is told.
     is_cut: bool = False
+    #: In CEL: the match conditions and validations that hold, and by what.
+    held: tuple[Rule, ...] = ()
 
     @classmethod
     def _of(cls, found: Mapping[str, Any]) -> Explanation:
@@ -214,8 +220,8 @@ class Explanation:
         if not found["applies"]:
             return cls(constraint, False, found["because"])
         rules = {one["message"]: tuple(map(Rule._of, one["ways"])) for one in found["found"]}
-        missed = tuple(map(Rule._of, found["missed"]))
-        return cls(constraint, True, None, rules, missed, found.get("error"), found["cut"])
+        missed, held = (tuple(map(Rule._of, found[key])) for key in ("missed", "held"))
+        return cls(constraint, True, None, rules, missed, found.get("error"), found["cut"], held)
 
     def __str__(self) -> str:
         if not self.applies:
@@ -229,6 +235,7 @@ class Explanation:
         if not self.found and not self.error:
             lines.append("  passes; the nearest to a violation:" if self.missed else "  passes")
             lines.extend(line for rule in self.missed for line in rule._lines(1))
+            lines.extend(line for rule in self.held for line in rule._lines(1))
         if self.is_cut:
             lines.append("  there is more than is told")
         return "\n".join(lines)

@@ -340,7 +340,7 @@ impl Tank<'_> {
     }
 
     /// Evaluates an expression. The others of the result are the steps and the bytes that it took.
-    fn evaluate(
+    pub(super) fn evaluate(
         &self,
         program: &portcullis_cel::Program,
         activation: &dyn Activation,
@@ -416,6 +416,11 @@ impl<'a> Phase<'a> {
             looks: Cell::new(0),
         };
         Self { scope, left }
+    }
+
+    /// What expressions of this phase may name.
+    pub(super) fn names(&self) -> &(dyn Activation + 'a) {
+        &self.scope
     }
 
     /// # Errors

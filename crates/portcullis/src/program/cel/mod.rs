@@ -12,6 +12,7 @@
 mod ask;
 mod compile;
 mod evaluate;
+mod explain;
 mod kept;
 mod names;
 mod policy;
