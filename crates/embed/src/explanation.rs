@@ -49,12 +49,14 @@ struct Rule {
     holds: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     location: Option<Place>,
-    rule: String,
+    #[serde(rename = "rule")]
+    name: String,
 }
 
 #[derive(Debug, Serialize)]
 struct Condition {
-    condition: String,
+    #[serde(rename = "condition")]
+    text: String,
     facts: Vec<Fact>,
     holds: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -126,7 +128,7 @@ impl Rule {
             conditions: rule.conditions.into_iter().map(Condition::of).collect(),
             holds: rule.holds,
             location: rule.location.as_ref().map(Place::of),
-            rule: rule.name,
+            name: rule.name,
         }
     }
 }
@@ -134,7 +136,7 @@ impl Rule {
 impl Condition {
     fn of(condition: WhyCondition) -> Self {
         Self {
-            condition: condition.text,
+            text: condition.text,
             facts: condition.facts.into_iter().map(Fact::of).collect(),
             holds: condition.holds,
             location: condition.location.as_ref().map(Place::of),
