@@ -51,12 +51,14 @@ struct Rule {
     kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     location: Option<Place>,
-    rule: String,
+    #[serde(rename = "rule")]
+    name: String,
 }
 
 #[derive(Debug, Serialize)]
 struct Condition {
-    condition: String,
+    #[serde(rename = "condition")]
+    text: String,
     facts: Vec<Fact>,
     holds: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -135,7 +137,7 @@ impl Rule {
             holds: rule.holds,
             kind: rule.kind.as_str(),
             location: rule.location.as_ref().map(Place::of),
-            rule: rule.name,
+            name: rule.name,
         }
     }
 }
@@ -143,7 +145,7 @@ impl Rule {
 impl Condition {
     fn of(condition: WhyCondition) -> Self {
         Self {
-            condition: condition.text,
+            text: condition.text,
             facts: condition.facts.into_iter().map(Fact::of).collect(),
             holds: condition.holds,
             location: condition.location.as_ref().map(Place::of),
