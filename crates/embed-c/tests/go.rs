@@ -89,7 +89,9 @@ fn the_module_without_cgo_passes_its_tests() {
     let module = fs::read_to_string(source.join("go.mod")).unwrap();
     let mut module = module.replace("=> ../", &format!("=> {}", root().join("bindings/go").display()));
     if let Some(wazero) = std::env::var_os("PORTCULLIS_WAZERO") {
-        module += &format!("\nreplace github.com/tetratelabs/wazero => {}\n", Path::new(&wazero).display());
+        let replace =
+            format!("\nreplace github.com/tetratelabs/wazero => {}\n", Path::new(&wazero).display());
+        module.push_str(&replace);
     }
     fs::write(&file, module).unwrap();
     fs::copy(source.join("go.sum"), folder.path().join("go.sum")).unwrap();

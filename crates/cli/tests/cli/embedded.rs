@@ -12,9 +12,10 @@ use super::{Run, run_in};
 fn plain(value: &mut Value) {
     match value {
         Value::Object(fields) => {
-            fields.retain(|key, value| {
-                !matches!(key.as_str(), "endLine" | "endColumn" | "constraint")
-                    && !(value.is_null() && matches!(key.as_str(), "location" | "error"))
+            fields.retain(|key, value| match key.as_str() {
+                "endLine" | "endColumn" | "constraint" => false,
+                "location" | "error" => !value.is_null(),
+                _ => true,
             });
             fields.values_mut().for_each(plain);
         }
