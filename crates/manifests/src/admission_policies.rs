@@ -215,7 +215,7 @@ fn binding(constraint: &ConstraintInfo, template: &TemplateInfo) -> Option<Value
             resources.insert(ours.to_owned(), selector.clone());
         }
     }
-    let name = &constraint.key().name;
+    let name = &*constraint.key().name;
     Some(json!({
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "ValidatingAdmissionPolicyBinding",
