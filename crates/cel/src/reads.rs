@@ -86,7 +86,7 @@ struct Walk {
 impl Walk {
     fn attribute(&mut self, attribute: &Attribute) {
         match &attribute.root {
-            Root::Variable(name) => {
+            Root::Variable(name, _) => {
                 let path = attribute.qualifiers.iter().map_while(step).collect();
                 self.found.insert(Read { variable: name.to_string(), path });
             }

@@ -118,7 +118,8 @@ pub(crate) struct Attribute {
 
 #[derive(Debug)]
 pub(crate) enum Root {
-    Variable(Arc<str>),
+    /// The variable of a name, and which of those of the expression it is.
+    Variable(Arc<str>, usize),
     Accumulator(usize),
     First(usize),
     Second(usize),
@@ -190,6 +191,8 @@ pub(crate) struct Plan {
     pub root: StepId,
     /// What the accumulators of folds are in the beginning.
     pub accumulators: Vec<StepId>,
+    /// How many variables the expression reads.
+    pub variables: usize,
     /// How many parts the expression has.
     pub parts: usize,
     pub patterns: Written,
@@ -212,6 +215,7 @@ pub(crate) fn plan(ast: &Ast, checked: &Checked, environment: &Environment) -> R
         steps: Vec::new(),
         scopes: Vec::new(),
         accumulators: Vec::new(),
+        variables: Vec::new(),
         patterns: Written::new(),
         diagnostics: Vec::new(),
         budget: Budget::new(Limits::default(), None),
@@ -225,6 +229,7 @@ pub(crate) fn plan(ast: &Ast, checked: &Checked, environment: &Environment) -> R
         steps: planner.steps,
         root,
         accumulators: planner.accumulators,
+        variables: planner.variables.len(),
         parts: ast.nodes.len(),
         patterns: planner.patterns,
     };
@@ -301,6 +306,7 @@ struct Planner<'a> {
     /// The innermost last.
     scopes: Vec<(Arc<str>, Local)>,
     accumulators: Vec<StepId>,
+    variables: Vec<Arc<str>>,
     patterns: Written,
     diagnostics: Vec<Diagnostic>,
     budget: Budget<'static>,
@@ -435,9 +441,18 @@ impl Planner<'_> {
             Some(Local::Accumulator(slot)) => Root::Accumulator(*slot),
             Some(Local::First(slot)) => Root::First(*slot),
             Some(Local::Second(slot)) => Root::Second(*slot),
-            None => Root::Variable(name.clone()),
+            None => Root::Variable(name.clone(), self.variable(name)),
         };
         self.attribute(id, root)
+    }
+
+    /// Which of the variables of the expression has a name.
+    fn variable(&mut self, name: &Arc<str>) -> usize {
+        let known = self.variables.iter().position(|known| known == name);
+        known.unwrap_or_else(|| {
+            self.variables.push(name.clone());
+            self.variables.len() - 1
+        })
     }
 
     /// A selection of an operand: one more of it, if it is an attribute already.
@@ -445,7 +460,9 @@ impl Planner<'_> {
         let at = self.ast.node(id).at;
         let mut attribute = self.attribute_of(operand);
         let place = match (&attribute.root, &by) {
-            (Root::Variable(name), By::Key(CelValue::String(field))) if attribute.qualifiers.is_empty() => {
+            (Root::Variable(name, _), By::Key(CelValue::String(field)))
+                if attribute.qualifiers.is_empty() =>
+            {
                 self.environment.place(name, field.as_str())
             }
             _ => None,
@@ -626,6 +643,8 @@ impl Planner<'_> {
             self.steps.get(step as usize).map(|step| &step.action)
             && let Root::Conditional(parts) = &attribute.root
             && let Root::Step(inner) = &parts.1.root
+            && attribute.qualifiers.is_empty()
+            && parts.1.qualifiers.is_empty()
         {
             adding = *inner;
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use portcullis_cel::{Environment, Type};
+use portcullis_cel::{CelValue, Environment, Type};
 use portcullis_rego_syntax::Span;
 
 use super::kept::{Lasts, Reads};
@@ -177,7 +177,7 @@ impl<'d> Compiler<'d> {
             operations: source.expressions().count(),
             numbers: sound(known),
             variables,
-            variables_type: VARIABLES.into(),
+            variables_object: CelValue::Object(VARIABLES.into()),
             match_conditions,
             validations,
             failure_policy: source.failure_policy,

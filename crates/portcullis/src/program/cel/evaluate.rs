@@ -1,6 +1,6 @@
 //! Evaluating: match conditions, validations and messages, each within a budget.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -401,7 +401,7 @@ impl<'a> Phase<'a> {
     }
 
     fn of(program: &'a CelProgram, seen: &'a Seen, tank: &'a Tank<'a>, which: Which, left: u64) -> Self {
-        let values = program.variables.iter().map(|_| None).collect();
+        let values = program.variables.iter().map(|_| OnceCell::new()).collect();
         // Those of the phase before are gone.
         tank.memory.set(0);
         let scope = Scope {
@@ -409,11 +409,13 @@ impl<'a> Phase<'a> {
             seen,
             tank,
             which,
-            values: RefCell::new(values),
+            values,
             known: Cell::new(program.variables.len()),
             cost: Cell::new(0),
             needs: RefCell::default(),
             looks: Cell::new(0),
+            authorizer: OnceCell::new(),
+            request_resource: OnceCell::new(),
         };
         Self { scope, left }
     }
@@ -467,7 +469,7 @@ struct Scope<'a> {
     tank: &'a Tank<'a>,
     which: Which,
     /// Those of the variables that were read.
-    values: RefCell<Vec<Option<Result<CelValue, EvalError>>>>,
+    values: Box<[OnceCell<Result<CelValue, EvalError>>]>,
     /// How many of the variables may be read: while one is evaluated, those before it, so that it never needs
     /// itself, and no more are inside of each other than was reckoned with.
     known: Cell<usize>,
@@ -477,11 +479,34 @@ struct Scope<'a> {
     needs: RefCell<Vec<usize>>,
     /// How often a watch was looked at for these.
     looks: Cell<u64>,
+    authorizer: OnceCell<CelValue>,
+    request_resource: OnceCell<CelValue>,
 }
 
 impl Scope<'_> {
+    /// The value of a variable; none, if it may not be read yet.
+    fn read(&self, number: usize) -> Result<Option<&CelValue>, EvalError> {
+        let mut needs = self.needs.borrow_mut();
+        // Each is kept once in the end; most are read over and over.
+        if needs.len() > FEW || !needs.contains(&number) {
+            needs.push(number);
+        }
+        drop(needs);
+        let Some(place) = self.values.get(number) else { return Ok(None) };
+        if place.get().is_none() {
+            let Some(variable) = self.program.variables.get(number).filter(|_| number < self.known.get())
+            else {
+                return Ok(None);
+            };
+            let result = self.make(number, variable);
+            // Nobody else was asked for it: none needs itself.
+            let _ = place.set(result);
+        }
+        place.get().map(|known| known.as_ref().map_err(Clone::clone)).transpose()
+    }
+
     /// The value of a variable that is read for the first time.
-    fn make(&self, number: usize, name: &str, variable: &Variable) -> Result<CelValue, EvalError> {
+    fn make(&self, number: usize, variable: &Variable) -> Result<CelValue, EvalError> {
         let known = self.known.replace(number);
         let needs = self.needs.take();
         let (below, start) = (self.looks.replace(0), self.tank.meter.looks.get());
@@ -495,7 +520,7 @@ impl Scope<'_> {
         };
         let result = match kept.get(number, lasts).and_then(|made| self.take_over(made)) {
             Some(value) => Ok(value),
-            None => self.make_anew(number, name, variable, start, lasts),
+            None => self.make_anew(number, variable, start, lasts),
         };
         self.known.set(known);
         self.needs.replace(needs);
@@ -507,7 +532,6 @@ impl Scope<'_> {
     fn make_anew(
         &self,
         number: usize,
-        name: &str,
         variable: &Variable,
         start: u64,
         lasts: Lasts,
@@ -518,7 +542,9 @@ impl Scope<'_> {
         let value = evaluation.result.map_err(|error| EvalError {
             message: match error.kind {
                 EvalErrorKind::Limit(_) => error.message,
-                _ => format!("composited variable \"{name}\" fails to evaluate: {}", error.message),
+                _ => {
+                    format!("composited variable \"{}\" fails to evaluate: {}", variable.name, error.message)
+                }
             },
             ..error
         })?;
@@ -570,23 +596,26 @@ impl Scope<'_> {
 }
 
 impl Activation for Scope<'_> {
-    fn variable(&self, name: &str) -> Option<CelValue> {
+    fn variable(&self, name: &str) -> Option<&CelValue> {
         Some(match name {
-            "object" => self.seen.object.clone(),
-            "oldObject" => self.seen.old_object.clone(),
-            "request" => self.seen.request.clone(),
-            "namespaceObject" if self.which == Which::Conditions => CelValue::Null,
-            "namespaceObject" => self.seen.namespace.clone(),
-            "variables" => CelValue::Object(self.program.variables_type.clone()),
+            "object" => &self.seen.object,
+            "oldObject" => &self.seen.old_object,
+            "request" => &self.seen.request,
+            "namespaceObject" if self.which == Which::Conditions => &CelValue::Null,
+            "namespaceObject" => &self.seen.namespace,
+            "variables" => &self.program.variables_object,
             // In templates, only variables were compiled with this name.
-            PARAMS => self.seen.constraint.clone(),
-            AUTHORIZER => CelValue::Rights(Arc::new(self.seen.authorizer())),
-            REQUEST_RESOURCE => CelValue::Rights(Arc::new(self.seen.request_resource())),
+            PARAMS => &self.seen.constraint,
+            AUTHORIZER => self.authorizer.get_or_init(|| CelValue::Rights(Arc::new(self.seen.authorizer()))),
+            REQUEST_RESOURCE => {
+                let rights = || CelValue::Rights(Arc::new(self.seen.request_resource()));
+                self.request_resource.get_or_init(rights)
+            }
             _ => return None,
         })
     }
 
-    fn field(&self, object: &str, field: &str, place: Option<u32>) -> Result<Option<CelValue>, EvalError> {
+    fn field(&self, object: &str, field: &str, place: Option<u32>) -> Result<Option<&CelValue>, EvalError> {
         if object != VARIABLES {
             return Ok(None);
         }
@@ -599,23 +628,7 @@ impl Activation for Scope<'_> {
         let Some(number) = placed.or_else(|| self.program.numbers.get(field).copied()) else {
             return Ok(None);
         };
-        let mut needs = self.needs.borrow_mut();
-        // Each is kept once in the end; most are read over and over.
-        if needs.len() > FEW || !needs.contains(&number) {
-            needs.push(number);
-        }
-        drop(needs);
-        if let Some(known) = self.values.borrow().get(number).and_then(Option::as_ref) {
-            return known.clone().map(Some);
-        }
-        let Some(variable) = variables.get(number).filter(|_| number < self.known.get()) else {
-            return Ok(None);
-        };
-        let result = self.make(number, field, variable);
-        if let Some(place) = self.values.borrow_mut().get_mut(number) {
-            *place = Some(result.clone());
-        }
-        result.map(Some)
+        self.read(number)
     }
 
     fn access(&self, question: &AccessQuestion) -> Option<AccessAnswer> {
