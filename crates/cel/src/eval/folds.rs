@@ -4,7 +4,7 @@
 use super::{Accumulator, Frame, Machine, Outcome};
 use crate::cost::{MAKE_LIST, SELECT};
 use crate::error::Fault;
-use crate::plan::{FoldStep, NOT_ASKED, Shape, StepId};
+use crate::plan::{Action, FoldStep, NOT_ASKED, Shape, StepId};
 use crate::value::{CelValue, Held, List, Map};
 
 /// What the variables of one turn are worth.
@@ -166,7 +166,7 @@ impl<'e> Machine<'e, '_> {
     /// What is made of the elements of which a test holds; none once the test, or what is made, has no value.
     fn collect(
         &mut self,
-        fold: &FoldStep,
+        fold: &'e FoldStep,
         test: Option<StepId>,
         made: StepId,
         next: &mut impl FnMut(&mut Self) -> Result<Option<Turn<'e>>, Fault>,
@@ -223,6 +223,12 @@ impl<'e> Machine<'e, '_> {
             }
         }
         self.budget.step(making)?;
+        if items.is_empty()
+            && let Some(init) = self.plan.accumulators.get(fold.slot)
+            && let Action::Const(none) = &self.plan.step(*init).action
+        {
+            return Ok(Some(Held::of(none)));
+        }
         self.keep(CelValue::list(items)).map(Some)
     }
 }
@@ -241,7 +247,7 @@ mod tests {
     use crate::error::Fault;
     use crate::eval::{Machine, Room, Things};
     use crate::parse::parse;
-    use crate::plan::{Action, Plan, Shape, plan};
+    use crate::plan::{Action, NOT_KEPT, Plan, Shape, plan};
     use crate::types::Type;
     use crate::value::CelValue;
 
@@ -277,6 +283,14 @@ mod tests {
             if let Action::Fold(fold) = &mut step.action {
                 fold.shape = Shape::Other;
             }
+        }
+        plan
+    }
+
+    /// The same without anything being known to be the same at each turn.
+    fn without_invariants(mut plan: Plan) -> Plan {
+        for step in &mut plan.steps {
+            step.kept = NOT_KEPT;
         }
         plan
     }
@@ -352,8 +366,42 @@ mod tests {
         assert_eq!(shape("m.transformMap(x, y, y)"), Shape::Other);
     }
 
+    #[test]
+    fn what_is_the_same_at_each_turn_is_known() {
+        let kept = |text: &str| planned(text).unwrap().kept;
+        assert_eq!(kept("xs.map(x, xs.filter(y, y == 1))"), 1);
+        assert_eq!(kept("xs.map(x, m.a.map(y, s + 'a').join(', '))"), 1);
+        assert_eq!(kept("xs.all(x, !has(m.a.b) || m.a.b.c == 1)"), 1);
+        // Neither what reads an element, nor what is not in a fold, nor what is read at once.
+        assert_eq!(kept("xs.map(x, xs.filter(y, y == x))"), 0);
+        assert_eq!(kept("xs.filter(y, y == 1).size() == 0"), 0);
+        assert_eq!(kept("xs.map(x, m.a)"), 0);
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn an_invariant_changes_nothing(
+            text in expression(),
+            (cost, steps) in prop_oneof![
+                Just((1_000_000, 1_000_000)),
+                (0..200u64).prop_map(|cost| (cost, 1_000_000)),
+                (0..400u64).prop_map(|steps| (1_000_000, steps)),
+            ],
+        ) {
+            let twice = format!("xs.map(x, {text})");
+            let Some((plan, plain)) = planned(&twice).zip(planned(&twice).map(without_invariants)) else {
+                return Ok(());
+            };
+            let limits = Limits { steps, ..Limits::default() };
+            let (kept, plain) = (run(&plan, limits, cost), run(&plain, limits, cost));
+            if (cost, steps) == (1_000_000, 1_000_000) {
+                prop_assert_eq!(&kept, &plain, "{}", &twice);
+            } else {
+                prop_assert_eq!(&kept.0, &plain.0, "{}", &twice);
+            }
+        }
 
         #[test]
         fn a_shape_changes_nothing(

@@ -19,7 +19,7 @@ use crate::error::{EvalErrorKind, Fault};
 use crate::functions::Function;
 use crate::message;
 use crate::plan::{
-    Action, Attribute, By, Call, FoldStep, Made, NOT_ASKED, Plan, Qualifier, Root, Step, StepId,
+    Action, Attribute, By, Call, FoldStep, Made, NOT_ASKED, NOT_KEPT, Plan, Qualifier, Root, Step, StepId,
     no_optional_entry, not_optional,
 };
 use crate::value::{AsKey, CelValue, Entries, Equality, Held, Key, List, Map, Typed};
@@ -48,6 +48,18 @@ enum Accumulator<'e> {
     /// One that nobody else has, so that it can be added to in its place.
     Own(CelValue),
 }
+
+/// What a step came to that is the same at each turn of a fold, and what it took.
+#[derive(Clone, Copy, Debug)]
+struct Kept<'e> {
+    value: Held<'e>,
+    cost: u64,
+    steps: u64,
+    memory: u64,
+}
+
+/// So many steps are taken at once, so that a watch is not left alone.
+const LOOK: u64 = 1024;
 
 /// What the variables of a fold are worth.
 #[derive(Debug)]
@@ -85,7 +97,10 @@ pub(crate) struct Machine<'e, 'w> {
     /// The fields that were read of the one value whose fields the activation knows, by their places.
     fields: Fields<'e>,
     frames: SmallVec<[Frame<'e>; 2]>,
+    kept: SmallVec<[Option<Kept<'e>>; 1]>,
     stack: Stack,
+    /// Where texts are put together.
+    text: String,
     cost: u64,
     limit: u64,
 }
@@ -151,7 +166,9 @@ impl<'e, 'w> Machine<'e, 'w> {
             variables: SmallVec::from_elem(None, plan.variables),
             fields: Fields::default(),
             frames,
+            kept: SmallVec::from_elem(None, plan.kept),
             stack,
+            text: String::new(),
             cost: 0,
             limit,
         }
@@ -166,9 +183,53 @@ impl<'e, 'w> Machine<'e, 'w> {
         self.eval(self.plan.root).map(Held::to_value)
     }
 
+    #[inline]
     fn eval(&mut self, id: StepId) -> Outcome<'e> {
         let plan = self.plan;
         let step = plan.step(id);
+        if step.kept == NOT_KEPT { self.evaluated(step) } else { self.kept(step) }
+    }
+
+    /// The value of a step that is the same at each turn: whoever takes it over is charged as if it had been made again.
+    /// Where less is left than that, it is made again, and so fails as it would have.
+    #[inline(never)]
+    fn kept(&mut self, step: &'e Step) -> Outcome<'e> {
+        let place = step.kept as usize;
+        let (cost, steps, memory) = (self.cost, self.budget.steps(), self.budget.memory());
+        if let Some(Some(kept)) = self.kept.get(place).copied() {
+            let limits = self.budget.limits();
+            let is_enough = cost.saturating_add(kept.cost) <= self.limit
+                && steps.saturating_add(kept.steps) <= limits.steps
+                && memory.saturating_add(kept.memory) <= limits.memory;
+            if is_enough {
+                let mut left = kept.steps;
+                while left > 0 {
+                    let now = left.min(LOOK);
+                    self.budget.step(now)?;
+                    left -= now;
+                }
+                self.budget.charge(kept.memory)?;
+                self.charge(kept.cost, step.part)?;
+                return Ok(kept.value);
+            }
+        }
+        let mark = self.stack.mark() + usize::from(step.part != NOT_ASKED);
+        let outcome = self.evaluated(step);
+        if let Ok(value) = outcome
+            && self.stack.mark() == mark
+            && let Some(kept) = self.kept.get_mut(place)
+        {
+            *kept = Some(Kept {
+                value,
+                cost: self.cost.wrapping_sub(cost),
+                steps: self.budget.steps().saturating_sub(steps),
+                memory: self.budget.memory().saturating_sub(memory),
+            });
+        }
+        outcome
+    }
+
+    fn evaluated(&mut self, step: &'e Step) -> Outcome<'e> {
         self.budget.step(1)?;
         let outcome = match &step.action {
             Action::Const(value) => {
@@ -280,6 +341,7 @@ impl<'e, 'w> Machine<'e, 'w> {
             }
             Root::Variable(name, place) => self.variable(name, *place)?,
             Root::Accumulator(slot) => self.accumulator(*slot)?,
+            Root::Passed(slot) => self.passed(*slot)?,
             Root::First(slot) => self.frames.get(*slot).map_or(Held::Null, |frame| frame.first),
             Root::Second(slot) => self.frames.get(*slot).map_or(Held::Null, |frame| frame.second),
             Root::Step(step) => self.eval(*step)?,
@@ -322,6 +384,18 @@ impl<'e, 'w> Machine<'e, 'w> {
             frame.accumulator = Some(known.clone().map(Accumulator::Held));
         }
         known
+    }
+
+    /// As [`Self::accumulator`], for the fold itself: what is its own waits in its frame for the next turn.
+    fn passed(&mut self, slot: usize) -> Outcome<'e> {
+        if let Some(frame) = self.frames.get_mut(slot)
+            && let Some(Ok(Accumulator::Own(_))) = &frame.accumulator
+            && let Some(Ok(Accumulator::Own(own))) = frame.accumulator.take()
+        {
+            frame.adding = Some(own);
+            return Ok(Held::Null);
+        }
+        self.accumulator(slot)
     }
 
     /// As [`Self::accumulator`], for somebody after whom nobody reads it again.

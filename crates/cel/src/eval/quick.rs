@@ -105,7 +105,11 @@ impl<'e> Machine<'e, '_> {
         if let (Some(a), Some(b)) = (a.as_str(), b.as_str()) {
             self.budget.step(1)?;
             self.budget.make_text(a.len() + b.len())?;
-            return self.keep(CelValue::String(Text::from([a, b].concat()))).map(Some);
+            self.text.clear();
+            self.text.push_str(a);
+            self.text.push_str(b);
+            let made = Text::from(self.text.as_str());
+            return self.keep(CelValue::String(made)).map(Some);
         }
         match (a, b) {
             (Held::Int(a), Held::Int(b)) => {

@@ -230,9 +230,13 @@ impl<'d> Compiler<'d> {
             let reads = self.reads_of(&program);
             let (nesting, levels) = self.depth(&program);
             let bases = reads.iter().map(|(base, _)| base.as_str()).collect();
-            let read = Reads { variables: read_variables(&program).collect(), bases };
+            let is_of_constraint = program.reads().iter().any(|read| read.variable == PARAMS);
+            let variables: Vec<Option<String>> = read_variables(&program).collect();
+            let number = |name: &Option<String>| self.known.get(name.as_deref()?).copied().flatten();
+            let needs = variables.iter().filter_map(number).collect();
+            let read = Reads { variables, is_of_constraint, bases };
             let lasts = Lasts::of(text, &read, &self.variables, &self.known);
-            self.variables.push(Variable { name, program, nesting, levels, reads, lasts });
+            self.variables.push(Variable { name, program, nesting, levels, reads, lasts, needs });
         }
     }
 

@@ -11,6 +11,8 @@ use portcullis_value::{
     AccessAnswer, AccessQuestion, Answers, Budget, LimitKind, Limits, Question, Questions, Watch,
 };
 
+use smallvec::SmallVec;
+
 use super::super::coverage::{CoveredKind, CoveredPlace, PolicyCoverage};
 use super::kept::{Kept, Lasts, Made, OfReview};
 use super::names::{AUTHORIZER, REQUEST_RESOURCE, Seen};
@@ -126,17 +128,19 @@ impl CelProgram {
         cost: &Cell<u64>,
         said: &dyn Fn(&Expression, &Answer),
     ) -> Result<Vec<RawViolation>, EvaluationError> {
-        let mut phase = Phase::of_conditions(self, seen, tank);
         let mut failed = Vec::new();
         let mut passes = true;
-        for condition in &self.match_conditions {
-            let answer = phase.evaluate(condition, cost)?;
-            said(condition, &answer);
-            match answer {
-                Answer::Value(value) => passes &= value.as_bool() == Some(true),
-                Answer::Error(error) => failed.push(error),
-                Answer::Unknown(error) => return Err(error),
-                Answer::OutOfBudget => return self.unknown(vec![EvaluationError::new(OUT_OF_BUDGET)]),
+        if !self.match_conditions.is_empty() {
+            let mut phase = Phase::of_conditions(self, seen, tank);
+            for condition in &self.match_conditions {
+                let answer = phase.evaluate(condition, cost)?;
+                said(condition, &answer);
+                match answer {
+                    Answer::Value(value) => passes &= value.as_bool() == Some(true),
+                    Answer::Error(error) => failed.push(error),
+                    Answer::Unknown(error) => return Err(error),
+                    Answer::OutOfBudget => return self.unknown(vec![EvaluationError::new(OUT_OF_BUDGET)]),
+                }
             }
         }
         if !passes {
@@ -462,6 +466,9 @@ impl<'a> Phase<'a> {
     }
 }
 
+/// What a variable is worth, once it was read.
+type Known = OnceCell<Result<Arc<Made>, EvalError>>;
+
 /// The names of expressions, and what they are worth.
 struct Scope<'a> {
     program: &'a CelProgram,
@@ -469,14 +476,14 @@ struct Scope<'a> {
     tank: &'a Tank<'a>,
     which: Which,
     /// Those of the variables that were read.
-    values: Box<[OnceCell<Result<CelValue, EvalError>>]>,
+    values: Box<[Known]>,
     /// How many of the variables may be read: while one is evaluated, those before it, so that it never needs
     /// itself, and no more are inside of each other than was reckoned with.
     known: Cell<usize>,
     /// What they cost, since somebody last asked.
     cost: Cell<u64>,
     /// Which of them were read by what is evaluated now.
-    needs: RefCell<Vec<usize>>,
+    needs: RefCell<SmallVec<[usize; FEW]>>,
     /// How often a watch was looked at for these.
     looks: Cell<u64>,
     authorizer: OnceCell<CelValue>,
@@ -502,11 +509,11 @@ impl Scope<'_> {
             // Nobody else was asked for it: none needs itself.
             let _ = place.set(result);
         }
-        place.get().map(|known| known.as_ref().map_err(Clone::clone)).transpose()
+        place.get().map(|known| known.as_ref().map(|made| &made.value).map_err(Clone::clone)).transpose()
     }
 
     /// The value of a variable that is read for the first time.
-    fn make(&self, number: usize, variable: &Variable) -> Result<CelValue, EvalError> {
+    fn make(&self, number: usize, variable: &Variable) -> Result<Arc<Made>, EvalError> {
         let known = self.known.replace(number);
         let needs = self.needs.take();
         let (below, start) = (self.looks.replace(0), self.tank.meter.looks.get());
@@ -518,8 +525,8 @@ impl Scope<'_> {
             Lasts::Evaluation if is_other => Lasts::Never,
             lasts => lasts,
         };
-        let result = match kept.get(number, lasts).and_then(|made| self.take_over(made)) {
-            Some(value) => Ok(value),
+        let result = match kept.get(self.program, number, lasts).filter(|made| self.is_taken_over(made)) {
+            Some(made) => Ok(made),
             None => self.make_anew(number, variable, start, lasts),
         };
         self.known.set(known);
@@ -535,7 +542,7 @@ impl Scope<'_> {
         variable: &Variable,
         start: u64,
         lasts: Lasts,
-    ) -> Result<CelValue, EvalError> {
+    ) -> Result<Arc<Made>, EvalError> {
         let (evaluation, steps, memory) = self.tank.evaluate(&variable.program, self);
         self.tank.charge(steps, memory);
         self.cost.set(self.cost.get().saturating_add(evaluation.cost));
@@ -548,27 +555,27 @@ impl Scope<'_> {
             },
             ..error
         })?;
-        if lasts != Lasts::Never {
-            let taken = self.tank.meter.looks.get().saturating_sub(start);
-            let mut needs = self.needs.take();
+        let taken = self.tank.meter.looks.get().saturating_sub(start);
+        let mut needs = self.needs.take();
+        if needs.len() > FEW {
             let mut seen = BTreeSet::new();
             needs.retain(|number| seen.insert(*number));
-            let needs = needs.into_iter().filter_map(|number| self.program.variables.get(number));
-            let made = Made {
-                value: value.clone(),
-                cost: evaluation.cost,
-                steps,
-                memory,
-                looks: taken.saturating_sub(self.looks.get()),
-                needs: needs.map(|variable| variable.name.clone()).collect(),
-            };
-            self.tank.kept.keep(number, lasts, made);
         }
-        Ok(value)
+        let name = |number: usize| Some((self.program.variables.get(number)?.name.clone(), number));
+        let made = Arc::new(Made {
+            value,
+            cost: evaluation.cost,
+            steps,
+            memory,
+            looks: taken.saturating_sub(self.looks.get()),
+            needs: needs.into_iter().filter_map(name).collect(),
+        });
+        self.tank.kept.keep(self.program, number, lasts, &made);
+        Ok(made)
     }
 
-    /// What was made before, for the same charge; none, if there is not so much left.
-    fn take_over(&self, made: Made) -> Option<CelValue> {
+    /// Takes over what was made before, for the same charge. It is not, if there is not so much left.
+    fn is_taken_over(&self, made: &Made) -> bool {
         let (limits, meter) = (self.tank.limits(), self.tank.meter);
         let looks = meter.looks.get().saturating_add(made.looks);
         if made.steps > limits.steps
@@ -576,22 +583,30 @@ impl Scope<'_> {
             || looks > meter.most
             || meter.is_out.get()
         {
-            return None;
+            return false;
         }
-        for name in &*made.needs {
-            let read = self.field(VARIABLES, name, None);
+        for (name, number) in &made.needs {
+            // Where another template made it, it may have another number.
+            let is_it = |variable: &Variable| Arc::ptr_eq(&variable.name, name) || variable.name == *name;
+            let (variables, numbers) = (&self.program.variables, &self.program.numbers);
+            let number = if variables.len() == numbers.len() && variables.get(*number).is_some_and(is_it) {
+                Some(*number)
+            } else {
+                numbers.get(name).copied()
+            };
+            let read = number.map_or(Ok(None), |number| self.read(number));
             if matches!(read, Err(EvalError { kind: EvalErrorKind::Limit(_) | EvalErrorKind::Cost, .. })) {
-                return None;
+                return false;
             }
         }
         let looks = meter.looks.get().saturating_add(made.looks);
         if looks > meter.most || meter.is_out.get() {
-            return None;
+            return false;
         }
         meter.looks.set(looks);
         self.tank.charge(made.steps, made.memory);
         self.cost.set(self.cost.get().saturating_add(made.cost));
-        Some(made.value)
+        true
     }
 }
 

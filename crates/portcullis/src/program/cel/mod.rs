@@ -69,6 +69,8 @@ struct Variable {
     /// What is read to make it.
     reads: BTreeSet<(String, ObjectRead)>,
     lasts: kept::Lasts,
+    /// The variables that it may read, by their numbers.
+    needs: Box<[usize]>,
 }
 
 struct Expression {
