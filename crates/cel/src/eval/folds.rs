@@ -1,7 +1,7 @@
 //! Goes over lists and maps. What most folds are, quantifiers and lists that are collected, needs no step that reads the
 //! accumulator and none that makes a new one; it is charged as if each had been.
 
-use super::{Accumulator, Frame, Machine, Outcome};
+use super::{Accumulator, Frame, KEPT, Machine, Outcome};
 use crate::cost::{MAKE_LIST, SELECT};
 use crate::error::Fault;
 use crate::plan::{Action, FoldStep, NOT_ASKED, Shape, StepId};
@@ -206,6 +206,9 @@ impl<'e> Machine<'e, '_> {
             let mark = self.stack.mark();
             self.budget.make_items(1)?;
             let made = self.tried(made)?;
+            if made.is_ok() {
+                self.budget.take(KEPT)?;
+            }
             self.charge(MAKE_LIST, NOT_ASKED)?;
             if made.is_ok() {
                 self.budget.step(1)?;
@@ -364,6 +367,14 @@ mod tests {
         assert!(matches!(shape("xs.transformList(x, y, y)"), Shape::Collection { test: None, .. }));
         assert_eq!(shape("xs.exists_one(x, x == 1)"), Shape::Other);
         assert_eq!(shape("m.transformMap(x, y, y)"), Shape::Other);
+    }
+
+    #[test]
+    fn a_map_that_grows_at_each_second_turn_is_not_copied() {
+        let plan = planned("lists.range(2000).transformMap(i, v, v % 2 == 0, v).size() == 1000").unwrap();
+        let (value, _, steps, _) = run(&plan, Limits::default(), 1_000_000);
+        assert_eq!(value, "Ok(\"Bool(true)\")");
+        assert!(steps < 50_000, "{steps}");
     }
 
     #[test]
