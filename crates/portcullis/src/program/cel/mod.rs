@@ -15,6 +15,7 @@ mod evaluate;
 mod explain;
 mod kept;
 mod names;
+mod places;
 mod policy;
 mod reads;
 
