@@ -18,7 +18,7 @@ use lsp_types::{
     Diagnostic, DidChangeTextDocumentParams, DidChangeWorkspaceFoldersParams, DidCloseTextDocumentParams,
     DidOpenTextDocumentParams, InitializeParams, PublishDiagnosticsParams, Uri,
 };
-use portcullis::{Document, ErrorKind, Limits, Source};
+use portcullis::{Document, ErrorKind, Limits, RegoLayout, Source};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -482,6 +482,9 @@ impl Session {
         if path.is_absolute() {
             portcullis_sources::open::put(path, &text);
         }
+        if path.extension().is_some_and(|end| end == "rego") {
+            return self.settle_rego(path, &text);
+        }
         let name = name_of(&self.root, path);
         let limits = Limits { source_bytes: FILE_BYTES, ..Limits::default() };
         let (documents, problems) = Document::read_source(&Source::new(name, text.clone()), &limits);
@@ -506,6 +509,18 @@ impl Session {
             own = found.filter_map(Note::of).filter(here).map(|note| Said::of(&note, false)).collect();
         }
         self.index.put(path, entries);
+        if let Some(open) = self.open.get_mut(path) {
+            open.own = own;
+        }
+        self.publish(path, None);
+    }
+
+    /// A file of Rego: whether it can be read. What its names mean depends on files that may be anywhere.
+    fn settle_rego(&mut self, path: &Path, text: &str) {
+        let source = Source::new(name_of(&self.root, path), text);
+        let layout = RegoLayout::of_file(&source, None);
+        let own = layout.problems().iter().filter_map(Note::of).map(|note| Said::of(&note, false)).collect();
+        self.index.put(path, Vec::new());
         if let Some(open) = self.open.get_mut(path) {
             open.own = own;
         }

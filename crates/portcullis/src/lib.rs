@@ -165,8 +165,8 @@ pub use query::{CelQuery, QueryAnswer, QueryInput, QuerySolution, ReachedStateme
 pub use remedies::Remedied;
 pub use review::{AdmissionAnswer, AdmissionDenial, AdmissionMutation, Applicability};
 pub use review::{
-    ConstraintResult, Elsewhere, ImpliedBy, Outcome, Position, Precision, Review, Verdict, Violation, Why,
-    WhyCondition, WhyFact, WhyFound, WhyRule,
+    ConstraintResult, Elsewhere, ImpliedBy, Outcome, Position, Precision, Review, RuleKind, Verdict,
+    Violation, Why, WhyCondition, WhyFact, WhyFound, WhyRule,
 };
 pub use schema::definition_rules;
 pub use scope::{Place, Places, Scope, Scopes, Settled};

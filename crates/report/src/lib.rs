@@ -72,6 +72,7 @@ pub use exit::ExitStatus;
 pub use finding::{Action, Details, Finding, Findings, Implied, InText, ObjectName, Reading, Verdict};
 pub use form::{Form, Report};
 pub use html::reference::write as write_html_reference;
+pub use html::test::write as write_html_explanations;
 pub use jinja::ReportTemplate;
 pub use output::stdout;
 pub use place::{Place, in_checkout};

@@ -3,8 +3,7 @@
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
-use portcullis::{Applicability, Location, Why, WhyCondition, WhyFact, WhyRule};
-use serde::Serialize;
+use portcullis::{Applicability, Location, RuleKind, Why, WhyCondition, WhyFact, WhyRule};
 
 use crate::test::{Explained, TestReport};
 use crate::{clip, escape};
@@ -16,8 +15,10 @@ const BAD: Style = AnsiColor::Red.on_default().bold();
 /// Most bytes of a line.
 const MAX_SHOWN: usize = 1 << 10;
 /// Most facts that are shown of a condition, and most bodies that nearly held.
-const MOST_FACTS: usize = 12;
+pub(crate) const MOST_FACTS: usize = 12;
 const MOST_MISSED: usize = 3;
+/// Most expressions that are shown of those that hold.
+const MOST_HELD: usize = 20;
 /// How deep rules are shown that rules ask.
 const DEEPEST: usize = 5;
 /// Most bytes of a value for people.
@@ -58,13 +59,20 @@ fn write_one(object: &str, why: &Why, out: &mut dyn Write) -> io::Result<()> {
         }
     }
     if why.found.is_empty() && why.error.is_none() {
-        writeln!(out, "  {GOOD}passes{GOOD:#}; the nearest to a violation:")?;
+        writeln!(out, "  {GOOD}passes{GOOD:#}{}", passes(why))?;
         for rule in why.missed.iter().take(MOST_MISSED) {
             write_rule(rule, 1, out)?;
         }
         let more = why.missed.len().saturating_sub(MOST_MISSED);
         if more > 0 {
             writeln!(out, "  {DIM}{more} more bodies of rules do not hold{DIM:#}")?;
+        }
+        for rule in why.held.iter().take(MOST_HELD) {
+            write_rule(rule, 1, out)?;
+        }
+        let more = why.held.len().saturating_sub(MOST_HELD);
+        if more > 0 {
+            writeln!(out, "  {DIM}{more} more hold{DIM:#}")?;
         }
     }
     if why.is_cut {
@@ -73,29 +81,48 @@ fn write_one(object: &str, why: &Why, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out)
 }
 
+/// What is told of an object that passes.
+pub(crate) fn passes(why: &Why) -> &'static str {
+    let is_unasked = why.missed.iter().any(|rule| rule.kind == RuleKind::MatchCondition);
+    match (is_unasked, why.held.is_empty()) {
+        (true, _) => "; nothing is asked, by its match conditions:",
+        (false, false) => "; all that is asked holds:",
+        (false, true) => "; the nearest to a violation:",
+    }
+}
+
 fn write_rule(rule: &WhyRule, depth: usize, out: &mut dyn Write) -> io::Result<()> {
     let indent = depth * 2;
     let place = rule.location.as_ref().map(|at| format!("{at}: ")).unwrap_or_default();
     writeln!(
         out,
-        "{:indent$}{DIM}-->{DIM:#} {}rule `{}`",
+        "{:indent$}{DIM}-->{DIM:#} {}{} `{}`",
         "",
         escape::line(&place),
+        rule.kind.as_str(),
         escape::line(&rule.name)
     )?;
     for condition in &rule.conditions {
-        write_condition(condition, depth, out)?;
+        write_condition(condition, rule.kind, depth, out)?;
     }
     Ok(())
 }
 
-fn write_condition(condition: &WhyCondition, depth: usize, out: &mut dyn Write) -> io::Result<()> {
+fn write_condition(
+    condition: &WhyCondition,
+    of: RuleKind,
+    depth: usize,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let indent = depth * 2;
     let line = condition.location.as_ref().map(Location::line).unwrap_or_default();
     let text = condition.text.split_whitespace().collect::<Vec<_>>().join(" ");
     let text = escape::line(&clip::text(&text, MAX_SHOWN)).into_owned();
     if condition.holds {
         writeln!(out, "{:indent$}{DIM}{line:>4} |{DIM:#} {text}", "")?;
+    } else if matches!(of, RuleKind::MatchCondition | RuleKind::Validation | RuleKind::Variable) {
+        // What an expression is worth may be what it should be.
+        writeln!(out, "{:indent$}{DIM}{line:>4} |{DIM:#} {text}  {BAD}<-- is not true{BAD:#}", "")?;
     } else {
         writeln!(out, "{:indent$}{DIM}{line:>4} |{DIM:#} {text}  {BAD}<-- does not hold{BAD:#}", "")?;
     }
@@ -116,7 +143,7 @@ fn write_condition(condition: &WhyCondition, depth: usize, out: &mut dyn Write) 
     Ok(())
 }
 
-fn fact_text(fact: &WhyFact) -> String {
+pub(crate) fn fact_text(fact: &WhyFact) -> String {
     let at =
         |location: &Option<Location>| location.as_ref().map(|at| format!("  ({at})")).unwrap_or_default();
     let is = |value: &Option<String>| {
@@ -140,6 +167,7 @@ fn fact_text(fact: &WhyFact) -> String {
             let args: Vec<_> = args.iter().map(|arg| short(arg)).collect();
             format!("{name}({}) is {answer}", args.join(", "))
         }
+        WhyFact::Known { name, value } => format!("{name} {}", is(value)),
     }
 }
 
@@ -149,7 +177,7 @@ fn short(value: &str) -> std::borrow::Cow<'_, str> {
 }
 
 /// What keeps a constraint from an object.
-fn says(found: &Applicability) -> String {
+pub(crate) fn says(found: &Applicability) -> String {
     match found {
         Applicability::Applies => "applies".to_owned(),
         Applicability::Criteria(criteria) => {
@@ -187,33 +215,22 @@ pub fn write_json(report: &TestReport, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out)
 }
 
-#[derive(Serialize)]
-struct Place<'a> {
-    file: &'a str,
-    line: u32,
-    column: u32,
-}
-
-fn place(location: Option<&Location>) -> serde_json::Value {
-    let place = location.map(|at| Place { file: at.file(), line: at.line(), column: at.column() });
-    serde_json::to_value(place).unwrap_or_default()
-}
-
 /// An explanation as JSON.
 pub(crate) fn json(why: &Why) -> serde_json::Value {
     if why.applicability != Applicability::Applies {
         return serde_json::json!({ "applies": false, "because": says(&why.applicability) });
     }
-    let found = why.found.iter().map(|found| {
-        let ways: Vec<_> = found.ways.iter().map(rule).collect();
-        serde_json::json!({ "message": found.message, "ways": ways })
-    });
+    let found = why
+        .found
+        .iter()
+        .map(|found| serde_json::json!({ "message": found.message, "ways": found.ways_to_json() }));
     let found: Vec<_> = found.collect();
-    let missed: Vec<_> = why.missed.iter().map(rule).collect();
+    let missed: Vec<_> = why.missed.iter().map(WhyRule::to_json).collect();
     serde_json::json!({
         "applies": true,
         "found": found,
         "missed": missed,
+        "held": why.held.iter().map(WhyRule::to_json).collect::<Vec<_>>(),
         "error": why.error.as_ref().map(|error| error.message.clone()),
         "cut": why.is_cut,
     })
@@ -222,51 +239,5 @@ pub(crate) fn json(why: &Why) -> serde_json::Value {
 /// How a finding came about, as JSON.
 pub(crate) fn json_of(why: &Why, message: &str) -> Option<serde_json::Value> {
     let found = why.found.iter().find(|found| found.message == message)?;
-    Some(serde_json::Value::Array(found.ways.iter().map(rule).collect()))
-}
-
-fn rule(of: &WhyRule) -> serde_json::Value {
-    let conditions: Vec<_> = of.conditions.iter().map(condition).collect();
-    serde_json::json!({
-        "rule": of.name,
-        "location": place(of.location.as_ref()),
-        "holds": of.holds,
-        "conditions": conditions,
-    })
-}
-
-fn condition(of: &WhyCondition) -> serde_json::Value {
-    let facts: Vec<_> = of.facts.iter().map(fact).collect();
-    let rules: Vec<_> = of.rules.iter().map(rule).collect();
-    serde_json::json!({
-        "condition": of.text,
-        "location": place(of.location.as_ref()),
-        "holds": of.holds,
-        "facts": facts,
-        "rules": rules,
-    })
-}
-
-fn fact(of: &WhyFact) -> serde_json::Value {
-    // What is too long to be told is a text that says what it is.
-    let value =
-        |text: &String| serde_json::from_str(text).unwrap_or_else(|_| serde_json::Value::from(text.as_str()));
-    let some = |text: &Option<String>| text.as_ref().map(value);
-    match of {
-        WhyFact::Field { path, value, location } => serde_json::json!({
-            "field": path.to_string(), "value": some(value), "exists": value.is_some(), "location": place(location.as_ref()),
-        }),
-        WhyFact::Parameter { path, value, location } => serde_json::json!({
-            "parameter": path.to_string(), "value": some(value), "exists": value.is_some(), "location": place(location.as_ref()),
-        }),
-        WhyFact::Input { path, value } => serde_json::json!({
-            "input": path.to_string(), "value": some(value), "exists": value.is_some(),
-        }),
-        WhyFact::Compared { operator, left, right, holds } => serde_json::json!({
-            "operator": operator, "left": value(left), "right": value(right), "holds": holds,
-        }),
-        WhyFact::Called { name, args, answer } => serde_json::json!({
-            "builtin": name, "args": args.iter().map(value).collect::<Vec<_>>(), "answer": some(answer),
-        }),
-    }
+    Some(found.ways_to_json())
 }

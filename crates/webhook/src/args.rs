@@ -158,6 +158,9 @@ pub struct Args {
     /// Record the requests as well, without what is secret.
     #[arg(long, help_heading = "Records", requires = "decision_log")]
     pub decision_log_requests: bool,
+    /// Record also why constraints deny: their conditions with what these read, by a second evaluation of those that found something.
+    #[arg(long, help_heading = "Records", requires = "decision_log")]
+    pub decision_log_explain: bool,
     /// A field of objects that is secret besides the data of Secrets and tokens, such as `spec.template.spec.containers[*].env[*].value`; may be
     /// repeated. What is recorded, logged or written as an Event has neither these values nor what policies that read them say.
     #[arg(long, help_heading = "Records", value_name = "PATH")]

@@ -20,6 +20,11 @@ pub const NAME: usize = 1 << 10;
 /// Bytes of what is found in one request: in the log, and in the record of decisions.
 pub const FINDINGS: usize = 256 << 10;
 
+/// Bytes of why a constraint denies with one message, in the record of decisions; and of all that is explained of one request.
+pub const EXPLANATION: usize = 16 << 10;
+/// See [`EXPLANATION`].
+pub const EXPLANATIONS: usize = 64 << 10;
+
 /// A text of at most so many bytes, and some that tell how long it was.
 #[must_use]
 pub fn cut(text: &str, most: usize) -> Cow<'_, str> {

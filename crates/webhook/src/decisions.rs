@@ -19,7 +19,7 @@ use portcullis::{ConstraintResult, Decision, EnforcementAction, Finding, Outcome
 use portcullis_sources::json_bytes;
 use serde_json::{Map, Value, json};
 
-use crate::admission::{Answer, Envelope};
+use crate::admission::{Answer, Envelope, Explanation};
 use crate::bounds::{self, cut, fit};
 use crate::digest;
 use crate::files::{self, Access, OpenError};
@@ -40,6 +40,8 @@ const TELL: Duration = Duration::from_mins(1);
 pub struct Content {
     /// Whether the requests are.
     pub requests: bool,
+    /// Whether it is told why constraints deny.
+    pub explanations: bool,
 }
 
 /// The part of a record that is known when the review ends: the beginning of its line.
@@ -78,7 +80,7 @@ impl Draft {
         draft.put("dryRun", &envelope.is_dry_run().into());
         if let Some(outcome) = &answer.outcome {
             draft.put("message", &message(outcome, redaction).into());
-            draft.put("results", &results(outcome, redaction));
+            draft.put("results", &results(answer, outcome, redaction));
         } else {
             draft.put("message", &redaction.refusal(answer).into());
             draft.put("results", &Value::Null);
@@ -121,12 +123,12 @@ fn message(outcome: &Outcome, redaction: &Redaction) -> String {
     fit(lines, "violations", bounds::TOLD).join("\n")
 }
 
-fn results(outcome: &Outcome, redaction: &Redaction) -> Value {
+fn results(answer: &Answer, outcome: &Outcome, redaction: &Redaction) -> Value {
     let mut room = bounds::FINDINGS;
-    outcome.results.iter().map(|result| result_of(result, redaction, &mut room)).collect()
+    outcome.results.iter().map(|result| result_of(answer, result, redaction, &mut room)).collect()
 }
 
-fn result_of(result: &ConstraintResult, redaction: &Redaction, room: &mut usize) -> Value {
+fn result_of(answer: &Answer, result: &ConstraintResult, redaction: &Redaction, room: &mut usize) -> Value {
     let key = result.key();
     let actions: Vec<&str> = result.actions.iter().map(EnforcementAction::as_str).collect();
     let mut fields = Map::new();
@@ -141,10 +143,20 @@ fn result_of(result: &ConstraintResult, redaction: &Redaction, room: &mut usize)
         Verdict::Violations(violations) | Verdict::Excepted { violations, .. } => {
             let mut list = Vec::new();
             for finding in &findings {
-                let entry = json!({
+                let mut entry = json!({
                     "message": redaction.message(finding),
                     "details": redaction.details(finding),
                 });
+                let is_it = |one: &&Explanation| one.constraint == *key && one.message == finding.message;
+                let why = answer
+                    .explanations
+                    .iter()
+                    .flat_map(|all| &all.0)
+                    .find(is_it)
+                    .filter(|_| result.implied_by.is_none());
+                if let (Some(why), Some(fields)) = (why, entry.as_object_mut()) {
+                    fields.insert("why".to_owned(), redaction.why(key, &why.ways));
+                }
                 let Some(left) = room.checked_sub(json_bytes(&entry)) else { break };
                 *room = left;
                 list.push(entry);

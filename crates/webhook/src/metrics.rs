@@ -133,7 +133,7 @@ impl Metrics {
             counts.mutations.entry(status).or_default().add(took);
             if let Some(Passes { number, is_done }) = answer.passes {
                 // More than are in a bucket are in none.
-                let number = f64::from(u32::try_from(number).unwrap_or(u32::MAX));
+                let number = f64::from(number);
                 counts.passes.entry(is_done).or_default().add_to(&PASSES, number);
             }
         });

@@ -260,7 +260,7 @@ fn tls(args: &Args, origin: Origin) -> Tls {
 
 fn decisions(args: &Args, log: &Log) -> Result<Option<Recorder>, RunError> {
     let Some(path) = &args.decision_log else { return Ok(None) };
-    let content = Content { requests: args.decision_log_requests };
+    let content = Content { requests: args.decision_log_requests, explanations: args.decision_log_explain };
     let access = if args.decision_log_shared { Access::Shared } else { Access::Private };
     let recorder = Recorder::start(path, access, content, log.clone());
     recorder.map(Some).map_err(|error| RunError::Record { path: path.clone(), error })

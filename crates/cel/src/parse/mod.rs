@@ -55,6 +55,14 @@ pub fn is_reserved(word: &str) -> bool {
 
 /// The expression of a text, or what is wrong with it.
 pub(crate) fn parse(text: &str) -> Result<Ast, Vec<Diagnostic>> {
+    parse_with_spans(text).map(|(ast, _)| ast)
+}
+
+/// Where a part of an expression begins and ends in its text.
+pub(crate) type Span = (u32, u32);
+
+/// The same with where each node stands, brackets around it left out. None of those that macros make.
+pub(crate) fn parse_with_spans(text: &str) -> Result<(Ast, Vec<Option<Span>>), Vec<Diagnostic>> {
     let size = text.chars().count();
     if size > MAX_CHARACTERS {
         let message =
@@ -68,6 +76,7 @@ pub(crate) fn parse(text: &str) -> Result<Ast, Vec<Diagnostic>> {
         next: 0,
         diagnostics,
         nodes: Vec::new(),
+        spans: Vec::new(),
         expr_depth: 0,
         relation_depth: 0,
         calc_depth: 0,
@@ -76,7 +85,8 @@ pub(crate) fn parse(text: &str) -> Result<Ast, Vec<Diagnostic>> {
     if parser.diagnostics.is_empty()
         && let Ok(root) = root
     {
-        return Ok(Ast { nodes: parser.nodes, root });
+        parser.spans.resize(parser.nodes.len(), None);
+        return Ok((Ast { nodes: parser.nodes, root }, parser.spans));
     }
     parser.diagnostics.sort_by_key(|diagnostic| diagnostic.at);
     Err(parser.diagnostics)
@@ -98,6 +108,8 @@ struct Parser<'t> {
     next: usize,
     diagnostics: Vec<Diagnostic>,
     nodes: Vec<Node>,
+    /// Of the nodes so far, where they stand.
+    spans: Vec<Option<Span>>,
     expr_depth: u32,
     relation_depth: u32,
     calc_depth: u32,
@@ -168,6 +180,22 @@ impl<'t> Parser<'t> {
         id
     }
 
+    /// Notes that a part begins at a word and ends with the one before this place. What is known of it stays: brackets
+    /// around it are no part of it.
+    fn spanned(&mut self, first: Word, part: Part) -> Part {
+        let place = part.id as usize;
+        let last = self.next.checked_sub(1).and_then(|last| self.words.get(last)).copied().unwrap_or(END);
+        if place < self.nodes.len() {
+            if self.spans.len() <= place {
+                self.spans.resize(place + 1, None);
+            }
+            if let Some(span @ None) = self.spans.get_mut(place) {
+                *span = Some((offset(first.start), offset(last.end)));
+            }
+        }
+        part
+    }
+
     fn deeper(&mut self, depth: u32) -> Result<(), Stop> {
         if depth <= MAX_DEPTH {
             return Ok(());
@@ -193,6 +221,7 @@ impl<'t> Parser<'t> {
 
     /// `condition ? value : other`.
     fn expr(&mut self) -> Result<Part, Stop> {
+        let first = self.peek();
         self.expr_depth += 1;
         self.deeper(self.expr_depth)?;
         let condition = self.or()?;
@@ -208,10 +237,11 @@ impl<'t> Parser<'t> {
             condition
         };
         self.expr_depth -= 1;
-        Ok(whole)
+        Ok(self.spanned(first, whole))
     }
 
     fn or(&mut self) -> Result<Part, Stop> {
+        let start = self.peek();
         let first = self.and()?;
         let (mut terms, mut signs, mut depth) = (vec![first.id], Vec::new(), first.depth);
         while let Some(sign) = self.take_if("||") {
@@ -220,10 +250,12 @@ impl<'t> Parser<'t> {
             signs.push(offset(sign.start));
             depth = depth.max(term.depth);
         }
-        Ok(Part { id: self.balanced("_||_", &terms, &signs), depth })
+        let whole = Part { id: self.balanced("_||_", &terms, &signs), depth };
+        Ok(self.spanned(start, whole))
     }
 
     fn and(&mut self) -> Result<Part, Stop> {
+        let start = self.peek();
         let first = self.relation(0)?;
         let (mut terms, mut signs, mut depth) = (vec![first.id], Vec::new(), first.depth);
         while let Some(sign) = self.take_if("&&") {
@@ -232,7 +264,8 @@ impl<'t> Parser<'t> {
             signs.push(offset(sign.start));
             depth = depth.max(term.depth);
         }
-        Ok(Part { id: self.balanced("_&&_", &terms, &signs), depth })
+        let whole = Part { id: self.balanced("_&&_", &terms, &signs), depth };
+        Ok(self.spanned(start, whole))
     }
 
     /// A tree of terms that is not deeper than it has to be. `terms` is one longer than `signs`.
@@ -249,6 +282,7 @@ impl<'t> Parser<'t> {
     fn relation(&mut self, level: u32) -> Result<Part, Stop> {
         self.relation_depth += 1;
         self.deeper(self.relation_depth)?;
+        let start = self.peek();
         let mut left = self.calc(0)?;
         if level > 0 {
             self.relation_depth -= 1;
@@ -269,6 +303,7 @@ impl<'t> Parser<'t> {
             self.take();
             let right = self.relation(1)?;
             left = self.binary(word, function, left, right)?;
+            self.spanned(start, left);
         }
         self.relation_depth -= 1;
         Ok(left)
@@ -284,6 +319,7 @@ impl<'t> Parser<'t> {
     fn calc(&mut self, level: u32) -> Result<Part, Stop> {
         self.calc_depth += 1;
         self.deeper(self.calc_depth)?;
+        let start = self.peek();
         let mut left = self.unary()?;
         loop {
             let word = self.peek();
@@ -301,6 +337,7 @@ impl<'t> Parser<'t> {
             self.take();
             let right = self.calc(of + 1)?;
             left = self.binary(word, function, left, right)?;
+            self.spanned(start, left);
         }
         self.calc_depth -= 1;
         Ok(left)
@@ -332,12 +369,14 @@ impl<'t> Parser<'t> {
             return Ok(operand);
         }
         let id = self.call_or_macro(offset(first.start), function, None, vec![operand.id]);
-        Ok(Part { id, depth: operand.depth })
+        Ok(self.spanned(first, Part { id, depth: operand.depth }))
     }
 
     fn member(&mut self, minus: Option<Word>) -> Result<Part, Stop> {
+        let start = minus.unwrap_or_else(|| self.peek());
         let mut operand = self.primary(minus)?;
         loop {
+            operand = self.spanned(start, operand);
             if let Some(dot) = self.take_if(".") {
                 operand = self.select(dot, operand)?;
             } else if let Some(open) = self.take_if("[") {

@@ -15,7 +15,8 @@ pub fn run(args: &TestArgs) -> anyhow::Result<ExitStatus> {
     let (write, target): (Writer, _) = match args.output.as_slice() {
         [report::Destination { form: Form::Human, target }] => (report::why::write_human, target),
         [report::Destination { form: Form::Json, target }] => (report::why::write_json, target),
-        _ => anyhow::bail!("`explain` writes one list, with `-o human` or `-o json`"),
+        [report::Destination { form: Form::Html, target }] => (report::write_html_explanations, target),
+        _ => anyhow::bail!("`explain` writes one list, with `-o human`, `-o json` or `-o html`"),
     };
     if args.trace || args.stats || args.template.is_some() {
         anyhow::bail!("`--trace`, `--stats` and `--template` are of `test`");

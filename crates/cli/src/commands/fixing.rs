@@ -95,7 +95,7 @@ pub fn run(args: &TestArgs, how: How, judge: &Judge) -> anyhow::Result<(TestRepo
     if without > 0 && !args.quiet {
         let findings = count(without, "finding has", "findings have");
         notes.push(format!(
-            "{findings} no fix that was found and held; templates in CEL, rules of Rego files and what an object implies are not followed"
+            "{findings} no fix that was found and held; rules of Rego files and what an object implies are not followed"
         ));
     }
     if how == How::Write {

@@ -209,6 +209,138 @@ fn what_does_not_apply_is_explained_by_its_match() {
     assert!(stdout.contains("does not apply: `excludedNamespaces"), "{stdout}");
 }
 
+fn explained(args: &[&str]) -> serde_json::Value {
+    let policies = ["explain", "--policies", "template.yaml", "--policies", "constraint.yaml", "-o", "json"];
+    let Run { stdout, .. } =
+        run_in(&testdata().join("../explain"), &[&policies[..], args].concat()).exits_with(0);
+    let found: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    found[0]["explanation"].clone()
+}
+
+#[test]
+fn cel_is_explained_by_the_parts_that_decide() {
+    let told = explained(&["samples/bad.yaml"]);
+    let found = told["found"].as_array().unwrap();
+    assert_eq!(found.len(), 5);
+    let of = |message: &str| {
+        let one = found.iter().find(|one| one["message"] == message).unwrap();
+        one["ways"][0]["conditions"].as_array().unwrap().clone()
+    };
+    // Of the elements those that fail, and why each.
+    let read_only = of("each container has a file system that is only read");
+    let texts: Vec<&str> = read_only.iter().map(|one| one["condition"].as_str().unwrap()).collect();
+    assert_eq!(texts, ["c.securityContext.readOnlyRootFilesystem == true", "has(c.securityContext)"]);
+    assert!(read_only.iter().all(|one| one["holds"] == false));
+    let field = &read_only[0]["facts"][0];
+    assert_eq!(
+        (&field["field"], &field["value"], &field["location"]["line"]),
+        (
+            &serde_json::json!("spec.template.spec.containers[0].securityContext.readOnlyRootFilesystem"),
+            &serde_json::json!(false),
+            &serde_json::json!(21)
+        )
+    );
+    // What is read of a parameter stands in the constraint.
+    let many = of("more replicas than 3");
+    let parameter = serde_json::json!({
+        "parameter": "mostReplicas", "value": 3, "exists": true,
+        "location": {"file": "constraint.yaml", "line": 12, "column": 5},
+    });
+    assert!(many[0]["facts"].as_array().unwrap().contains(&parameter), "{:#}", many[0]);
+    let compared = serde_json::json!({"operator": "<=", "left": 5, "right": 3, "holds": false});
+    assert!(many[0]["facts"].as_array().unwrap().contains(&compared), "{:#}", many[0]);
+    // What was filtered out is told by what was asked of it.
+    let foreign = of("images from elsewhere: setup");
+    let variable = &foreign[0]["rules"][0];
+    assert_eq!((&variable["rule"], &variable["kind"]), (&"foreign".into(), &"variable".into()));
+    assert_eq!(variable["conditions"][0]["facts"][0]["field"], "spec.template.spec.initContainers[0].image");
+}
+
+#[test]
+fn what_passes_in_cel_is_explained_by_what_holds_or_by_what_said_no() {
+    let good = explained(&["samples/good.yaml"]);
+    let held = good["held"].as_array().unwrap();
+    let kinds: Vec<&str> = held.iter().map(|rule| rule["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, [&["match condition"][..], &["validation"; 5]].concat());
+    assert!(held.iter().all(|rule| rule["holds"] == true));
+    let exempt = explained(&["samples/exempt.yaml"]);
+    assert_eq!(exempt["held"], serde_json::json!([]));
+    let missed = exempt["missed"].as_array().unwrap();
+    assert_eq!(missed.len(), 1);
+    assert_eq!((&missed[0]["rule"], &missed[0]["holds"]), (&"not-ours".into(), &false.into()));
+}
+
+const ADMISSION: &str = r#"
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: replicas}
+spec:
+  paramKind: {apiVersion: v1, kind: ConfigMap}
+  matchConstraints:
+    resourceRules: [{apiGroups: [apps], apiVersions: [v1], operations: [CREATE], resources: [deployments]}]
+  matchConditions: [{name: shop, expression: "request.namespace == 'shop'"}]
+  variables: [{name: most, expression: "int(params.data.most)"}]
+  validations:
+  - expression: "object.spec.replicas <= variables.most"
+    message: too many replicas
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: everywhere}
+spec:
+  policyName: replicas
+  validationActions: [Deny]
+  paramRef: {name: limits, namespace: shop, parameterNotFoundAction: Deny}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: limits, namespace: shop}
+data: {most: "3"}
+"#;
+
+/// A folder with a policy, and Deployments of five replicas in two namespaces.
+fn admission() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("policy.yaml"), ADMISSION).unwrap();
+    for namespace in ["shop", "dev"] {
+        let text = format!(
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: web, namespace: {namespace}}}\nspec:\n  replicas: 5 # for the sale\n"
+        );
+        std::fs::write(folder.path().join(format!("{namespace}.yaml")), text).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn admission_policies_are_explained_with_their_parameters() {
+    let folder = admission();
+    let policies = ["--policies", "policy.yaml", "--inventory", "policy.yaml"];
+    let explain = |object: &str| {
+        let Run { stdout, .. } =
+            run_in(folder.path(), &[&["explain", "-o", "json", object], &policies[..]].concat())
+                .exits_with(0);
+        serde_json::from_str::<serde_json::Value>(&stdout).unwrap()[0]["explanation"].clone()
+    };
+    let shop = explain("shop.yaml");
+    let condition = &shop["found"][0]["ways"][0]["conditions"][0];
+    assert_eq!(condition["condition"], "object.spec.replicas <= variables.most");
+    let most = &condition["rules"][0]["conditions"][0];
+    assert_eq!(most["condition"], "int(params.data.most)");
+    let parameter = serde_json::json!({"name": "params.data.most", "value": "3", "exists": true});
+    assert!(most["facts"].as_array().unwrap().contains(&parameter), "{most:#}");
+    let dev = explain("dev.yaml");
+    assert_eq!(dev["missed"][0]["kind"], "match condition");
+}
+
+#[test]
+fn what_cel_denies_is_fixed_in_files() {
+    let folder = admission();
+    let policies = ["--policies", "policy.yaml", "--inventory", "policy.yaml"];
+    run_in(folder.path(), &[&["test", "--fix", "shop.yaml"], &policies[..]].concat()).exits_with(0);
+    let text = std::fs::read_to_string(folder.path().join("shop.yaml")).unwrap();
+    assert!(text.ends_with("spec:\n  replicas: 3 # for the sale\n"), "{text}");
+}
+
 /// What is reported does not change by what is told of it.
 #[test]
 fn explanations_are_beside_the_findings() {

@@ -814,6 +814,23 @@ fn files_without_a_folder_are_looked_at_together() {
     assert_eq!(editor.end(), 0);
 }
 
+#[test]
+fn files_of_rego_say_where_they_cannot_be_read() {
+    let mut editor = Editor::start();
+    editor.ask("initialize", json!({"capabilities": {}})).unwrap();
+    let (path, text) =
+        ("policy/main.rego", "package main\n\ndeny contains msg if {\n\tinput.a == 1\n\tmsg := helper\n}\n");
+    // A name may be of another file.
+    editor.open(path, text);
+    editor.diagnostics(path, <[_]>::is_empty);
+    editor.change(path, json!([{"text": text.replace("== 1", "== )")}]));
+    let found = editor.diagnostics(path, |found| !found.is_empty());
+    assert_eq!(found[0].1, 3, "{found:?}");
+    editor.change(path, json!([{"text": text}]));
+    editor.diagnostics(path, <[_]>::is_empty);
+    assert_eq!(editor.end(), 0);
+}
+
 /// As a policy library has it: the constraint lies among the samples of the suite.
 #[test]
 fn constraints_among_samples_are_known() {

@@ -98,6 +98,37 @@ fn checkstyle_report() {
     insta::assert_snapshot!(report("checkstyle").exits_with(1).stdout);
 }
 
+/// With all that the page may have: the lines of files, fixes, and why.
+#[test]
+fn html_report() {
+    let args =
+        ["test", "--policies", "template.yaml", "--policies", "constraint.yaml", "samples/unowned.yaml"];
+    let asked = ["--explain", "--fixes", "-o", "html"];
+    let run = run_in(&testdata().join("../explain"), &[&args[..], &asked].concat());
+    insta::assert_snapshot!(run.exits_with(1).stdout);
+}
+
+/// Nothing of an object or a policy becomes markup, and the page runs nothing.
+#[test]
+fn what_is_hostile_is_text_in_html() {
+    let folder = tempfile::tempdir().unwrap();
+    let hostile = "<script>alert(1)</script><img src=x onerror=y>";
+    let object = format!(
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: web, namespace: shop, labels: {{owner: \"{hostile}\"}}}}\nspec:\n  replicas: 1\n  template:\n    spec:\n      containers: [{{name: \"{hostile}\", image: \"{hostile}\"}}]\n"
+    );
+    std::fs::write(folder.path().join("web.yaml"), object).unwrap();
+    let explain = testdata().join("../explain");
+    let path = folder.path().join("web.yaml");
+    for command in ["test", "explain"] {
+        let args = [command, "--policies", "template.yaml", "--policies", "constraint.yaml", "-o", "html"];
+        let more: &[&str] = if command == "test" { &["--explain"] } else { &[] };
+        let run = run_in(&explain, &[&args[..], &[path.to_str().unwrap()], more].concat());
+        assert!(run.stdout.contains("&lt;script&gt;alert(1)"), "{}", run.shown());
+        assert!(!run.stdout.contains("<script") && !run.stdout.contains("<img"), "{}", run.stdout);
+        assert!(run.stdout.contains("default-src 'none'"), "{}", run.stdout);
+    }
+}
+
 /// Each form as if it were alone, in one run.
 #[test]
 fn several_reports_of_one_run_go_to_several_places() {

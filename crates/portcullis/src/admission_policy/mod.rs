@@ -46,8 +46,11 @@ use crate::api::cel::FailurePolicy;
 use crate::error::Error;
 use crate::names::{AdmissionPolicyKey, Gvk};
 use crate::object::Object;
-use crate::program::{Asking, EvaluationError, PolicyAnswer, PolicyProgram, PolicyView};
+use crate::program::{Asking, EvaluationError, Followed, PolicyAnswer, PolicyProgram, PolicyView};
 use crate::value::{self, Value};
+
+/// Most parameters by which a policy is followed.
+const MOST_FOLLOWED: usize = 16;
 
 /// A policy that may be bound.
 #[derive(Debug)]
@@ -243,6 +246,30 @@ impl BoundPolicy {
             return (BoundAnswer::Unknown(error), cost);
         }
         (BoundAnswer::Judged(answers), cost)
+    }
+}
+
+impl BoundPolicy {
+    /// Why it says what it says of a request: once for each parameter.
+    pub(crate) fn follow(&self, request: &Attributes<'_>, around: &Surroundings<'_>) -> Vec<Followed> {
+        let kinds = Kinds::new(around.inventory);
+        let Ok((applies, params)) = self.resolve(request, &kinds, around.namespace) else {
+            return Vec::new();
+        };
+        let Ok(seen) = request.seen_as(&applies, &kinds, around.namespace) else { return Vec::new() };
+        let follow = |params: &Value| {
+            self.policy.program.follow(&PolicyView {
+                request: &seen.request,
+                condition_request: &seen.condition_request,
+                object: &seen.object,
+                old_object: &seen.old_object,
+                params,
+                limits: around.limits,
+                watch: around.watch,
+                asking: around.asking,
+            })
+        };
+        params.iter().take(MOST_FOLLOWED).map(follow).collect()
     }
 }
 

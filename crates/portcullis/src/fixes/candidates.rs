@@ -8,7 +8,7 @@ use crate::value::{self, Value, View};
 
 use super::edit::{Class, Edit, PLACEHOLDER};
 use super::evidence::{Evidence, Known};
-use super::{place, plausible, sample};
+use super::{misfits, place, plausible, sample, structures};
 
 /// Most edits of one object that are tried at once.
 const MOST: usize = 400;
@@ -29,6 +29,9 @@ impl<'a> Candidates<'a> {
                 _ => candidates.missing(path, 0),
             }
         }
+        for edit in structures::edits(gvk, object, evidence) {
+            candidates.offer(edit);
+        }
         candidates.found
     }
 
@@ -37,7 +40,14 @@ impl<'a> Candidates<'a> {
             Some(_) => plausible::may_change(&edit.path, self.object),
             None => plausible::may_go(self.gvk, &edit.path, self.object),
         };
-        if is_allowed && self.found.len() < MOST && !self.found.contains(&edit) {
+        if is_allowed {
+            self.offer(edit);
+        }
+    }
+
+    /// One of which it is known that it may be made.
+    fn offer(&mut self, edit: Edit) {
+        if self.found.len() < MOST && !self.found.contains(&edit) {
             self.found.push(edit);
         }
     }
@@ -88,6 +98,10 @@ impl<'a> Candidates<'a> {
 
     fn existing(&mut self, path: &FieldPath, there: &Value) {
         let shape = shape(self.gvk, path);
+        if let Some(shape) = shape.filter(|shape| misfits::is_misfit(*shape, there)) {
+            self.misfit(path, there, shape);
+            return;
+        }
         if path.segments() == [Segment::from("apiVersion")] {
             for version in self.texts() {
                 self.add(Edit::set(path.clone(), version, Class::Choice));
@@ -99,7 +113,10 @@ impl<'a> Candidates<'a> {
                 self.bounds(path, there);
             }
             View::Number(_) => {
-                for number in self.numbers() {
+                // Who may be without it is better without it than with a number that nobody chose.
+                let may_go = plausible::may_go(self.gvk, path, self.object);
+                let literals = if may_go { Vec::new() } else { self.literals() };
+                for number in self.numbers().into_iter().chain(literals) {
                     self.add(Edit::set(path.clone(), &number, Class::Bound));
                 }
             }
@@ -107,6 +124,9 @@ impl<'a> Candidates<'a> {
             View::String(_) if !matches!(path.segments().last(), Some(Segment::Index(_))) => {
                 for text in self.choices(path) {
                     self.add(Edit::set(path.clone(), &text, Class::Choice));
+                }
+                if plausible::metadata_key(path).is_some() {
+                    self.samples(path, Class::Choice);
                 }
             }
             View::Array(items) => self.list(path, items),
@@ -126,6 +146,48 @@ impl<'a> Candidates<'a> {
         }
     }
 
+    /// What is not of the shape of its field.
+    fn misfit(&mut self, path: &FieldPath, there: &Value, shape: Shape) {
+        let is_element = matches!(path.segments().last(), Some(Segment::Index(_)));
+        self.add(Edit::gone(path.clone(), if is_element { Class::Element } else { Class::Removal }));
+        for edit in misfits::edits(self.gvk, path, there, shape) {
+            self.offer(edit);
+        }
+        match shape {
+            Shape::Text if is_element => {}
+            Shape::Text => {
+                for text in self.choices(path) {
+                    self.add(Edit::set(path.clone(), &text, Class::Choice));
+                }
+                if plausible::metadata_key(path).is_some() {
+                    self.samples(path, Class::Choice);
+                }
+            }
+            Shape::TextOrNumber => self.bounds(path, there),
+            Shape::Number => {
+                for number in self.numbers() {
+                    self.add(Edit::set(path.clone(), &number, Class::Bound));
+                }
+            }
+            Shape::List => {
+                for text in self.texts() {
+                    self.add(Edit::set(path.clone(), &[text.clone()].into_iter().collect(), Class::Key));
+                }
+            }
+            Shape::Bool | Shape::Fields | Shape::Map | Shape::Any => {}
+        }
+    }
+
+    /// Texts by the patterns that are parameters, and one that stands for any.
+    fn samples(&mut self, path: &FieldPath, class: Class) {
+        let patterns = self.known(|known| known.is_parameter).into_iter().filter_map(Value::as_str);
+        let samples: Vec<String> = patterns.filter_map(sample::of_pattern).collect();
+        for text in samples.into_iter().chain([PLACEHOLDER.to_owned()]) {
+            let edit = Edit::set(path.clone(), &Value::from(text), class);
+            self.add(Edit { is_placeholder: true, ..edit });
+        }
+    }
+
     fn bounds(&mut self, path: &FieldPath, there: &Value) {
         let is_resource = path.parent().is_some_and(|parent| {
             place::last_key(&parent).is_some_and(|key| ["limits", "requests"].contains(&key))
@@ -134,6 +196,23 @@ impl<'a> Candidates<'a> {
         for amount in self.quantities().into_iter().cloned().chain(numbers) {
             if amount != *there {
                 self.add(Edit::set(path.clone(), &amount, Class::Bound));
+            }
+        }
+        let is_amount = plausible::quantity(there).is_some_and(|amount| amount > 0.0);
+        if let (true, Some(resources), Some(Segment::Key(key))) =
+            (is_resource, path.parent().and_then(|part| part.parent()), path.segments().last())
+        {
+            // What is no amount is written anew.
+            if !is_amount && let Some(part) = path.parent() {
+                self.key(&part, key);
+            }
+            // As much as in the other part.
+            for part in ["limits", "requests"] {
+                let other = place::at(self.object, resources.child(part).child(&**key).segments());
+                if let Some(other) = other.filter(|other| is_amount && *other != there) {
+                    let edit = Edit::set(path.clone(), other, Class::Bound);
+                    self.add(Edit { is_placeholder: true, ..edit });
+                }
             }
         }
     }
@@ -198,13 +277,14 @@ impl<'a> Candidates<'a> {
         let path = path.child(key);
         let placeholder = |edit: Edit| Edit { is_placeholder: true, ..edit };
         if shape(self.gvk, &path) != Some(Shape::TextOrNumber) {
-            for text in self.known(|known| known.is_parameter && known.value.as_str().is_some()) {
+            // Which label or annotation a text of the policy is for, is not known.
+            let is_metadata = plausible::metadata_key(&path).is_some();
+            for text in
+                self.known(|known| (known.is_parameter || !is_metadata) && known.value.as_str().is_some())
+            {
                 self.add(Edit::set(path.clone(), text, Class::Key));
-                if let Some(sample) = text.as_str().and_then(sample::of_pattern) {
-                    self.add(placeholder(Edit::set(path.clone(), &Value::from(sample), Class::Key)));
-                }
             }
-            self.add(placeholder(Edit::set(path, &Value::from(PLACEHOLDER), Class::Key)));
+            self.samples(&path, Class::Key);
             return;
         }
         let usual = match key {
@@ -228,6 +308,15 @@ impl<'a> Candidates<'a> {
     fn missing(&mut self, path: &FieldPath, depth: usize) {
         // A list that is not there has no elements to tell about.
         let above = place::depth(self.object, path.segments());
+        let nearest: FieldPath = path.segments().iter().take(above).cloned().collect();
+        if let (Some(shape), Some(there)) =
+            (shape(self.gvk, &nearest), place::at(self.object, nearest.segments()))
+            && above < path.segments().len()
+            && misfits::is_misfit(shape, there)
+        {
+            self.misfit(&nearest, there, shape);
+            return;
+        }
         let has_index =
             path.segments().iter().skip(above).any(|segment| matches!(segment, Segment::Index(_)));
         let Some(shape) = shape(self.gvk, path).filter(|_| !has_index) else { return };

@@ -1,9 +1,10 @@
 //! Which of several fixes that were tried is the one, and whether the policy decides that.
 
 use std::cmp::{Ordering, Reverse};
+use std::sync::Arc;
 
 use crate::path::FieldPath;
-use crate::value::{self, Value};
+use crate::value::{self, Value, View};
 
 use super::edit::{Class, Edit, PLACEHOLDER};
 use super::fix::FixDecision;
@@ -76,10 +77,10 @@ fn of_group(
     // Whether anything would do, and so this value says nothing.
     let is_free = |edits: &[Edit]| {
         edits.iter().enumerate().any(|(position, edit)| {
-            let is_text = edit.new.as_ref().is_some_and(|new| new.as_str().is_some());
+            let Some(any) = edit.new.as_ref().and_then(with_any_text) else { return false };
             let mut other = edits.to_vec();
-            let Some(edit) = other.get_mut(position).filter(|_| is_text) else { return false };
-            edit.new = Some(Value::from(PLACEHOLDER));
+            let Some(edit) = other.get_mut(position) else { return false };
+            edit.new = Some(any);
             is_fixed(&other)
         })
     };
@@ -88,7 +89,13 @@ fn of_group(
     let author = |edits: &[Edit]| Some((edits.to_vec(), FixDecision::Author));
     let policy = |edits: &[Edit]| Some((edits.to_vec(), by_placeholders(edits)));
     match values.as_slice() {
-        [] => author(&group.iter().min_by_key(|one| !is_free(&one.edits)).unwrap_or(first).edits),
+        [] => {
+            let free = group.iter().find(|one| is_free(&one.edits));
+            let any = group.iter().find(|one| one.edits.iter().any(has_any_text)).filter(|_| free.is_some());
+            author(&any.or(free).unwrap_or(first).edits)
+        }
+        // The same in another form is no choice.
+        [only] if last.class == Class::Form => policy(&only.edits),
         all if all.iter().any(|one| is_free(&one.edits)) => {
             // A list of what is not allowed does not say what is.
             if old.is_some() {
@@ -118,6 +125,43 @@ fn of_group(
             _ => author(&all.first()?.edits),
         },
     }
+}
+
+/// A value with a text that no policy asks for in the place of each of its texts; none if it has none.
+fn with_any_text(value: &Value) -> Option<Value> {
+    match value.view() {
+        View::String(_) => Some(Value::from(PLACEHOLDER)),
+        View::Array(items) => {
+            let made: Vec<Option<Value>> = items.iter().map(with_any_text).collect();
+            made.iter().any(Option::is_some).then(|| {
+                items.iter().zip(made).map(|(old, new)| new.unwrap_or_else(|| old.clone())).collect()
+            })
+        }
+        View::Object(_) => {
+            let made =
+                value::entries(value).map(|(key, old)| (Arc::<str>::from(key), old, with_any_text(old)));
+            let made: Vec<_> = made.collect();
+            made.iter().any(|(_, _, new)| new.is_some()).then(|| {
+                value::object(
+                    made.into_iter().map(|(key, old, new)| (key, new.unwrap_or_else(|| old.clone()))),
+                )
+            })
+        }
+        _ => None,
+    }
+}
+
+/// Whether what an edit puts in has the text that stands for any.
+fn has_any_text(edit: &Edit) -> bool {
+    fn is_in(value: &Value) -> bool {
+        match value.view() {
+            View::String(text) => text == PLACEHOLDER,
+            View::Array(items) => items.iter().any(is_in),
+            View::Object(_) => value::entries(value).any(|(_, part)| is_in(part)),
+            _ => false,
+        }
+    }
+    edit.new.as_ref().is_some_and(is_in)
 }
 
 fn has_placeholder(edits: &[Edit]) -> bool {

@@ -10,6 +10,8 @@ use super::place;
 pub(super) enum Class {
     /// A truth value, of which there are two.
     Flip,
+    /// The same in the form that the field has: a list of the one text that is there.
+    Form,
     /// A number or a quantity.
     Bound,
     /// A text.
@@ -22,6 +24,8 @@ pub(super) enum Class {
     Key,
     /// A field goes.
     Removal,
+    /// A part comes, of what Kubernetes wants in it.
+    Part,
     /// An empty object, which shows what is missing in it.
     Step,
 }

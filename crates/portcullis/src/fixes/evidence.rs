@@ -111,11 +111,22 @@ impl Evidence {
                     self.reads.push(path);
                 }
             }
+            // In CEL a list may be written where it is asked for.
+            FollowedFact::Compared { operator: "in", left, right, .. } => {
+                let items = right.as_array().unwrap_or_default().iter();
+                items.chain([left]).filter(|item| is_scalar(item)).for_each(|item| self.know(item, false));
+            }
             FollowedFact::Compared { left, right, .. } => {
                 [left, right]
                     .into_iter()
                     .filter(|side| is_scalar(side))
                     .for_each(|side| self.know(side, false));
+            }
+            FollowedFact::Known { name, value } => {
+                let is_params = name == "params" || name.starts_with("params.");
+                let items =
+                    value.iter().flat_map(|value| value.as_array().unwrap_or(std::slice::from_ref(value)));
+                items.filter(|item| is_scalar(item)).for_each(|item| self.know(item, is_params));
             }
             FollowedFact::Called { args, .. } => {
                 args.iter().filter(|arg| is_scalar(arg)).for_each(|arg| self.know(arg, false));

@@ -14,10 +14,12 @@ mod edit;
 mod evidence;
 mod fix;
 mod judge;
+mod misfits;
 mod place;
 mod plausible;
 mod sample;
 mod search;
+mod structures;
 
 use std::cell::Cell;
 

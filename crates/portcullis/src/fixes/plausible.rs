@@ -87,7 +87,7 @@ const OPTIONAL: &[&str] = &[
 ];
 
 /// Lists of objects whose elements nothing else refers to.
-const LISTS: &[&str] = &["subjects", "sysctls"];
+const LISTS: &[&str] = &["subjects", "sysctls", "tolerations"];
 
 /// Fields of services that are open to the outside.
 const OPEN: &[&str] =
@@ -97,7 +97,8 @@ const OPEN: &[&str] =
 const GOING: &[&str] = &["fsGroup", "hostPort", "nodePort", "runAsGroup", "runAsUser"];
 
 /// Lists that mean nothing if they are empty; others mean everything then, or are refused.
-const MAY_BE_EMPTY: &[&str] = &["add", "drop", "externalIPs", "subjects", "supplementalGroups", "sysctls"];
+const MAY_BE_EMPTY: &[&str] =
+    &["add", "drop", "externalIPs", "subjects", "supplementalGroups", "sysctls", "tolerations"];
 
 /// Lists of texts whose order counts, or of which fewer are more.
 const KEPT: &[&str] = &["accessModes", "finalizers", "resourceNames"];
@@ -171,7 +172,9 @@ pub(super) fn may_go(gvk: &Gvk, path: &FieldPath, object: &Value) -> bool {
             return false;
         }
         return match there.view() {
-            View::Object(_) => is_in(LISTS),
+            View::Object(_) => {
+                is_in(LISTS) || is_in(&["rules"]) && &*gvk.group == "rbac.authorization.k8s.io"
+            }
             // Commands and arguments are no sets.
             View::String(_) | View::Number(_) => !IDENTITY.contains(&last) && !is_in(KEPT),
             _ => false,
@@ -182,6 +185,9 @@ pub(super) fn may_go(gvk: &Gvk, path: &FieldPath, object: &Value) -> bool {
     // Without it the scheduler picks a node, as it does for all others.
     if is_probe || last == "nodeName" {
         return true;
+    }
+    if is_default_backend(gvk, &all) {
+        return value::get_path(object, &["spec", "rules"]).is_some_and(|rules| rules.count() > Some(0));
     }
     if !may_change(path, object) || NEEDED.contains(&last) {
         return false;
@@ -202,8 +208,21 @@ pub(super) fn may_go(gvk: &Gvk, path: &FieldPath, object: &Value) -> bool {
     }
 }
 
-/// What has to go with an edit: fields that only services have that are open.
+/// What answers for the hosts that no rule of an Ingress names.
+fn is_default_backend(gvk: &Gvk, keys: &[&str]) -> bool {
+    &*gvk.kind == "Ingress" && matches!(keys, ["spec", "backend" | "defaultBackend"])
+}
+
+/// What has to go with an edit: fields that only services have that are open, and the other one of two that exclude each
+/// other.
 pub(super) fn companions(gvk: &Gvk, edit: &Edit, object: &Value) -> Vec<Edit> {
+    if &*gvk.kind == "PodDisruptionBudget" && edit.new.is_some() {
+        let fields = ["minAvailable", "maxUnavailable"]
+            .map(|field| ["spec", field].map(Segment::from).into_iter().collect::<FieldPath>());
+        let others = fields.iter().filter(|path| fields.contains(&edit.path) && **path != edit.path);
+        let others = others.filter(|path| place::at(object, path.segments()).is_some());
+        return others.map(|path| Edit::gone(path.clone(), Class::Removal)).collect();
+    }
     let is_service = gvk.group.is_empty() && &*gvk.kind == "Service";
     let is_type = edit.path.segments() == ["spec", "type"].map(Segment::from);
     let is_open = |text: &str| ["LoadBalancer", "NodePort"].contains(&text);
@@ -226,6 +245,9 @@ pub(super) fn is_for_author(edit: &Edit, object: &Value) -> bool {
     let all: Vec<&str> = keys(&edit.path).collect();
     match all.as_slice() {
         ["spec", "type"] => is_service,
+        // What answers for all other hosts, what a role allows, and where a Pod may run.
+        ["spec", "backend" | "defaultBackend"] | ["rules"] => edit.new.is_none(),
+        [.., "tolerations"] => true,
         ["spec", field] => is_service && OPEN.contains(field),
         ["subjects"] => value::get(object, "subjects").is_some_and(|all| all.count() == Some(1)),
         _ => false,
@@ -286,6 +308,10 @@ fn faults(object: &Value) -> Vec<(&'static str, usize)> {
         found.push(("no selector", 0));
     }
     let has = |key: &str| value::get(spec, key).is_some_and(|value| !value.is_null());
+    let is_budget = value::str_at(object, &["kind"]) == Some("PodDisruptionBudget");
+    if is_budget && !has("minAvailable") && !has("maxUnavailable") {
+        found.push(("no budget", 0));
+    }
     if has("minAvailable") && has("maxUnavailable") {
         found.push(("minAvailable beside maxUnavailable", 0));
     }
@@ -367,12 +393,14 @@ pub(super) fn quantity(value: &Value) -> Option<f64> {
         ("Gi", 1_073_741_824.0),
         ("Ti", 1_099_511_627_776.0),
         ("Pi", 1_125_899_906_842_624.0),
+        ("Ei", 1_152_921_504_606_846_976.0),
         ("m", 1e-3),
         ("k", 1e3),
         ("M", 1e6),
         ("G", 1e9),
         ("T", 1e12),
         ("P", 1e15),
+        ("E", 1e18),
         ("", 1.0),
     ];
     match value.view() {

@@ -15,7 +15,7 @@ use super::edit::{Class, Edit};
 use super::evidence::Evidence;
 use super::fix::Fix;
 use super::judge::{FOLLOWED, Judge, Said, Standing};
-use super::plausible;
+use super::{place, plausible};
 
 /// Most places that a fix edits.
 const DEEPEST: usize = 4;
@@ -47,6 +47,29 @@ enum Came {
     Worse,
 }
 
+/// Edits with one more: what is put into something that an edit wrote anew is part of that edit.
+fn joined(mut edits: Vec<Edit>, edit: Edit) -> Vec<Edit> {
+    let is_around = |earlier: &Edit| {
+        earlier.class == Class::Form && edit.path.segments().starts_with(earlier.path.segments())
+    };
+    if let Some(earlier) = edits.pop_if(|earlier| is_around(earlier)) {
+        let below = edit.path.segments().get(earlier.path.segments().len()..).unwrap_or_default();
+        let into = earlier.new.as_ref();
+        let new = into.and_then(|into| match &edit.new {
+            Some(new) => place::with(into, below, new),
+            None => place::without(into, below),
+        });
+        if new.is_some() {
+            let is_placeholder = earlier.is_placeholder || edit.is_placeholder;
+            edits.push(Edit { path: earlier.path, new, class: edit.class, is_placeholder });
+            return edits;
+        }
+        edits.push(earlier);
+    }
+    edits.push(edit);
+    edits
+}
+
 impl Search<'_> {
     pub(super) fn fix(&self, key: &ConstraintKey, message: &str) -> Option<Fix> {
         if self.judge.is_spent() {
@@ -71,9 +94,10 @@ impl Search<'_> {
                         break;
                     }
                     tries -= 1;
-                    let mut edits = state.edits.clone();
-                    edits.extend(added);
-                    match self.came(key, message, &value) {
+                    let edits = added.into_iter().fold(state.edits.clone(), joined);
+                    // An empty object is filled by what comes next.
+                    let may_be_unsound = edit.class == Class::Step;
+                    match self.came(key, message, &value, may_be_unsound) {
                         Came::Fixed if edit.class != Class::Step => {
                             fixed.push(Tried { edits: self.needed(key, message, edits) });
                         }
@@ -122,11 +146,11 @@ impl Search<'_> {
         Some(Evidence::of(ways, &constraint.parameters, &state.value))
     }
 
-    fn came(&self, key: &ConstraintKey, message: &str, value: &Value) -> Came {
+    fn came(&self, key: &ConstraintKey, message: &str, value: &Value, may_be_unsound: bool) -> Came {
         let (Some(before), Some(object)) = (self.review.object(), self.object(value)) else {
             return Came::Worse;
         };
-        if !plausible::is_sound(object.gvk(), before.value(), value) {
+        if !may_be_unsound && !plausible::is_sound(object.gvk(), before.value(), value) {
             return Came::Worse;
         }
         let review = self.review.with_object(object);
@@ -151,7 +175,7 @@ impl Search<'_> {
     fn is_fixed(&self, key: &ConstraintKey, message: &str, edits: &[Edit]) -> bool {
         let start = self.review.object().map(|object| object.value().clone());
         let value = edits.iter().try_fold(start, |value, edit| Some(edit.apply(&value?))).flatten();
-        value.is_some_and(|value| matches!(self.came(key, message, &value), Came::Fixed))
+        value.is_some_and(|value| matches!(self.came(key, message, &value, false), Came::Fixed))
     }
 
     /// The edits without those that are not needed, and without what others put in its place.

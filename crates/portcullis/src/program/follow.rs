@@ -1,4 +1,4 @@
-//! What came of an evaluation that was followed: rules and conditions with their places and texts.
+//! What came of an evaluation that was followed: rules and conditions with their places and texts, of whatever language.
 
 use portcullis_rego::{ConditionStep, Fact, RuleStep};
 
@@ -7,16 +7,35 @@ use crate::source::Location;
 use crate::value::Value;
 
 /// Why a program says what it says.
+#[derive(Default)]
 pub(crate) struct Followed {
     /// A message, and the rule that made it.
     pub(crate) found: Vec<(String, FollowedRule)>,
+    /// What would have denied, or what kept it from being asked.
     pub(crate) missed: Vec<FollowedRule>,
+    /// What is asked for and holds, in languages that say that.
+    pub(crate) held: Vec<FollowedRule>,
     pub(crate) error: Option<EvaluationError>,
     pub(crate) is_cut: bool,
 }
 
-/// A body of a rule.
+/// What a rule is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RuleKind {
+    /// A rule in Rego: it holds if its conditions do.
+    Rule,
+    /// A match condition in CEL: if it is false nothing is asked.
+    MatchCondition,
+    /// A validation in CEL: if it is false the object is denied.
+    Validation,
+    /// A variable in CEL, by its expression.
+    Variable,
+}
+
+/// A body of a rule, or an expression by what decides what it is worth.
 pub(crate) struct FollowedRule {
+    pub(crate) kind: RuleKind,
     pub(crate) name: String,
     pub(crate) location: Option<Location>,
     pub(crate) holds: bool,
@@ -35,7 +54,29 @@ pub(crate) struct FollowedCondition {
     pub(crate) rules: Vec<FollowedRule>,
 }
 
-pub(crate) use portcullis_rego::Fact as FollowedFact;
+/// What a condition looked at.
+pub(crate) enum FollowedFact {
+    /// A part of the input, by its path, and what is there.
+    Read { path: Vec<Value>, value: Option<Value> },
+    /// A comparison.
+    Compared { operator: &'static str, left: Value, right: Value, holds: bool },
+    /// A builtin, its arguments, and its answer; none if it is not defined for them.
+    Called { name: &'static str, args: Vec<Value>, answer: Option<Value> },
+    /// Something that is no part of the input, by its name.
+    Known { name: String, value: Option<Value> },
+}
+
+impl From<Fact> for FollowedFact {
+    fn from(fact: Fact) -> Self {
+        match fact {
+            Fact::Read { path, value } => Self::Read { path, value },
+            Fact::Compared { operator, left, right, holds } => {
+                Self::Compared { operator, left, right, holds }
+            }
+            Fact::Called { name, args, answer } => Self::Called { name, args, answer },
+        }
+    }
+}
 
 /// Most facts of one condition.
 const MOST_FACTS: usize = 50;
@@ -61,17 +102,18 @@ pub(super) fn rule(
             location: locate(module, span),
             text: text(module, span),
             holds,
-            facts: facts.into_iter().filter(is_telling).collect(),
+            facts: facts.into_iter().filter(is_telling).map(FollowedFact::from).collect(),
             rules: rules.into_iter().map(|step| rule(step, package, locate, text)).collect(),
         }
     });
     FollowedRule {
+        kind: RuleKind::Rule,
         name: name.join("."),
         location: locate(module, span),
         holds,
         is_inside,
         conditions: conditions.collect(),
-        head: head.into_iter().filter(is_telling).collect(),
+        head: head.into_iter().filter(is_telling).map(FollowedFact::from).collect(),
     }
 }
 

@@ -32,6 +32,7 @@ pub(crate) use cel::{
 use cel::{CelProgram, OfConstraint, OfReview};
 pub(crate) use coverage::conditions;
 pub use coverage::{CoveredKind, CoveredPlace, PolicyCoverage};
+pub use follow::RuleKind;
 pub(crate) use follow::{Followed, FollowedFact, FollowedRule};
 use rego::RegoProgram;
 
@@ -250,7 +251,7 @@ impl Program {
         }
     }
 
-    /// Why it says what it says of an input; none of what is not in Rego. Never panics.
+    /// Why it says what it says of an input; none of admission policies, which are asked through their bindings. Never panics.
     pub(crate) fn follow(
         &self,
         input: &[(Value, Value)],
@@ -258,7 +259,8 @@ impl Program {
     ) -> Option<Followed> {
         match self {
             Self::Rego(program) => program.follow(input, surroundings),
-            Self::Cel(_) | Self::Policy(_) => None,
+            Self::Cel(program) => Some(program.follow(input, surroundings)),
+            Self::Policy(_) => None,
         }
     }
 

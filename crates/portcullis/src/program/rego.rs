@@ -258,7 +258,7 @@ impl RegoProgram {
         let caught = catch_unwind(AssertUnwindSafe(|| marked.program.explain(&environment, &path)));
         let Ok((evaluation, reasons)) = caught else {
             let error = Some(EvaluationError::new("the evaluation panicked: please report this"));
-            return Some(Followed { found: Vec::new(), missed: Vec::new(), error, is_cut: false });
+            return Some(Followed { error, ..Followed::default() });
         };
         let locate = |module: usize, span: Span| self.locate(module, span);
         let text = |module: usize, span: Span| {
@@ -271,6 +271,7 @@ impl RegoProgram {
         Some(Followed {
             found: found.filter_map(|one| Some((message(&one.element)?, tell(one.step)))).collect(),
             missed: reasons.missed.into_iter().map(tell).collect(),
+            held: Vec::new(),
             error: evaluation.result.as_ref().err().map(|error| self.evaluation_error(error)),
             is_cut: reasons.is_cut,
         })

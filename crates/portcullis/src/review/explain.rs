@@ -1,6 +1,7 @@
 //! Why a constraint denies an object, or does not: the rules and conditions of its policy, each with its place, and
 //! what they read. Found by a second evaluation that follows the policy; reviews pay nothing for it.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use super::why::Applicability;
@@ -11,13 +12,15 @@ use crate::names::ConstraintKey;
 use crate::object::Object;
 use crate::path::{FieldPath, Segment};
 use crate::policy::{CompiledConstraint, PolicySet};
-use crate::program::{EvaluationError, Followed, FollowedFact, FollowedRule, Surroundings};
+use crate::program::{EvaluationError, Followed, FollowedFact, FollowedRule, RuleKind, Surroundings};
 use crate::source::Location;
 use crate::value::{self, Value, View};
 use crate::world::World;
 
 /// Most bytes of a value that is told.
 const MOST_VALUE: usize = 1 << 10;
+/// Most bytes of the texts of all facts of an explanation, about.
+const MOST_FACTS: usize = 4 << 20;
 
 /// Why a constraint says what it says of an object.
 #[derive(Clone, Debug)]
@@ -31,7 +34,11 @@ pub struct Why {
     pub found: Vec<WhyFound>,
     /// The bodies that were tried and did not hold, each as far as it came: the one with the most conditions that
     /// hold first.
+    ///
+    /// In CEL: the match conditions that are false, so that nothing else is asked, and validations without a value.
     pub missed: Vec<WhyRule>,
+    /// In CEL: the match conditions and validations that hold, and by what.
+    pub held: Vec<WhyRule>,
     /// Why it could not be evaluated.
     pub error: Option<EvaluationError>,
     /// Whether there was more than is told.
@@ -48,10 +55,12 @@ pub struct WhyFound {
     pub ways: Vec<WhyRule>,
 }
 
-/// A body of a rule.
+/// A body of a rule; in CEL an expression.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct WhyRule {
+    /// What it is.
+    pub kind: RuleKind,
     /// Its name, with the package if it is of a library.
     pub name: String,
     /// Where its head is.
@@ -60,7 +69,8 @@ pub struct WhyRule {
     pub holds: bool,
     /// Whether it was asked inside of a `not`, an `every` or a comprehension, and so perhaps one of several.
     pub is_inside: bool,
-    /// In the order in which they were evaluated, up to the one that fails.
+    /// In the order in which they were evaluated, up to the one that fails. Of an expression in CEL, the parts that
+    /// decide what it is worth.
     pub conditions: Vec<WhyCondition>,
 }
 
@@ -128,6 +138,13 @@ pub enum WhyFact {
         /// The answer; none if it is not defined for them.
         answer: Option<String>,
     },
+    /// Something else that an expression in CEL has a name for, such as `request.operation`.
+    Known {
+        /// As it is written.
+        name: String,
+        /// What it is worth; none if there is nothing.
+        value: Option<String>,
+    },
 }
 
 impl Why {
@@ -136,7 +153,7 @@ impl Why {
     pub fn weight(&self) -> usize {
         let found = self.found.iter().map(|one| 64 + one.message.len() + rules(&one.ways));
         let error = self.error.as_ref().map_or(0, |error| 64 + error.message.len());
-        256 + found.sum::<usize>() + rules(&self.missed) + error
+        256 + found.sum::<usize>() + rules(&self.missed) + rules(&self.held) + error
     }
 }
 
@@ -158,6 +175,7 @@ fn fact(fact: &WhyFact) -> usize {
         WhyFact::Called { args, answer, .. } => {
             args.iter().map(|arg| 24 + arg.len()).sum::<usize>() + text(answer)
         }
+        WhyFact::Known { name, value } => name.len() + text(value),
     }
 }
 
@@ -181,10 +199,11 @@ impl PolicySet {
             applicability,
             found: Vec::new(),
             missed: Vec::new(),
+            held: Vec::new(),
             error: None,
             is_cut: false,
         };
-        if why.applicability == Applicability::Applies && constraint.policy.is_none() {
+        if why.applicability == Applicability::Applies {
             follow(self, constraint, review, world, &mut why);
         }
         Some(why)
@@ -198,7 +217,8 @@ fn follow(
     world: &World<'_>,
     why: &mut Why,
 ) {
-    let teller = Teller { object: review.object(), constraint: constraint.info.object() };
+    let teller =
+        Teller { object: review.object(), constraint: constraint.info.object(), room: Cell::new(MOST_FACTS) };
     let Some(followed) = followed(set, constraint, review, world) else { return };
     for (message, rule) in followed.found {
         let rule = teller.rule(rule);
@@ -211,8 +231,9 @@ fn follow(
     why.missed = followed.missed.into_iter().map(|rule| teller.rule(rule)).collect();
     // Stable: of equals, the first in the text.
     why.missed.sort_by_key(|rule| std::cmp::Reverse(rule.conditions.len()));
+    why.held = followed.held.into_iter().map(|rule| teller.rule(rule)).collect();
     why.error = followed.error;
-    why.is_cut = followed.is_cut;
+    why.is_cut = followed.is_cut || teller.room.get() == 0;
 }
 
 /// A second evaluation, which writes down what it does; none where the language of a policy cannot be followed.
@@ -222,6 +243,9 @@ pub(crate) fn followed(
     review: &Review,
     world: &World<'_>,
 ) -> Option<Followed> {
+    if let Some(bound) = &constraint.policy {
+        return Some(super::policies::followed(bound, review, review.known_namespace(world), world));
+    }
     let template = &constraint.template;
     let seen = Seen::of(review, review.known_namespace(world), world);
     let input = constraint.input(&seen.review);
@@ -245,6 +269,8 @@ pub(crate) fn followed(
 struct Teller<'a> {
     object: Option<&'a Object>,
     constraint: &'a Object,
+    /// How many bytes of facts may be told yet.
+    room: Cell<usize>,
 }
 
 impl Teller<'_> {
@@ -253,16 +279,30 @@ impl Teller<'_> {
             location: condition.location,
             text: condition.text,
             holds: condition.holds,
-            facts: condition.facts.into_iter().filter_map(|fact| self.fact(fact)).collect(),
+            facts: self.facts(condition.facts),
             rules: condition.rules.into_iter().map(|rule| self.rule(rule)).collect(),
         });
         WhyRule {
+            kind: rule.kind,
             name: rule.name,
             location: rule.location,
             holds: rule.holds,
             is_inside: rule.is_inside,
             conditions: conditions.collect(),
         }
+    }
+
+    fn facts(&self, facts: Vec<FollowedFact>) -> Vec<WhyFact> {
+        let mut told = Vec::new();
+        for one in facts.into_iter().filter_map(|one| self.fact(one)) {
+            let left = self.room.get().saturating_sub(fact(&one));
+            self.room.set(left);
+            if left == 0 {
+                break;
+            }
+            told.push(one);
+        }
+        told
     }
 
     fn fact(&self, fact: FollowedFact) -> Option<WhyFact> {
@@ -276,6 +316,7 @@ impl Teller<'_> {
                 args: args.iter().map(shown).collect(),
                 answer: answer.as_ref().map(shown),
             },
+            FollowedFact::Known { name, value } => WhyFact::Known { name, value: value.as_ref().map(shown) },
         })
     }
 

@@ -15,8 +15,10 @@ mod policies;
 mod quotes;
 mod request;
 mod resume;
+mod told;
 mod why;
 
+pub use crate::program::RuleKind;
 pub use elsewhere::Elsewhere;
 pub use explain::{Why, WhyCondition, WhyFact, WhyFound, WhyRule};
 pub(crate) use explain::{field_path, followed};

@@ -16,7 +16,9 @@ use crate::inventory::Inventory;
 use crate::names::{Gvk, Scope};
 use crate::object::Object;
 use crate::policy::{CompiledConstraint, PolicySet};
-use crate::program::{AnnotationAnswer, Asking, EvaluationError, PolicyAnswer, PolicyDecision, RawViolation};
+use crate::program::{
+    AnnotationAnswer, Asking, EvaluationError, Followed, PolicyAnswer, PolicyDecision, RawViolation,
+};
 use crate::scope::{Places as Homes, builtin};
 use crate::value::{self, Value};
 use crate::world::World;
@@ -132,6 +134,34 @@ impl Review {
         let is_unknown = matches!(answer, BoundAnswer::Unknown(_));
         (answer, steps, if is_unknown { asking.into_questions() } else { Questions::default() })
     }
+}
+
+/// Why a binding says what it says of a review, by all of its parameters together.
+pub(super) fn followed(
+    bound: &BoundPolicy,
+    review: &Review,
+    namespace: Option<&Object>,
+    world: &World<'_>,
+) -> Followed {
+    let asking = Asking::new(world.answers());
+    let inventory = inventory(world);
+    let kinds = Kinds::new(&inventory);
+    let around = Surroundings {
+        namespace,
+        inventory: &inventory,
+        limits: world.limits(),
+        watch: world.watch(),
+        asking: &asking,
+    };
+    let mut all = Followed::default();
+    for one in bound.follow(&review.attributes(&kinds), &around) {
+        all.found.extend(one.found);
+        all.missed.extend(one.missed);
+        all.held.extend(one.held);
+        all.error = all.error.or(one.error);
+        all.is_cut |= one.is_cut;
+    }
+    all
 }
 
 /// What a binding says of a review.

@@ -27,6 +27,7 @@ mod overview;
 mod page;
 pub(crate) mod reference;
 mod tables;
+pub(crate) mod test;
 mod texts;
 mod verify;
 
@@ -42,6 +43,10 @@ use findings::Listing;
 use page::{Hole, Page};
 
 pub(crate) const FORM: Spec = Spec {
+    test: Some(Writer {
+        about: "one self-contained page for people: object by object, with fixes and explanations if asked for",
+        write: test::write,
+    }),
     audit: Some(Writer { about: "one self-contained page for people, with charts and filters", write }),
     verify: Some(Writer {
         about: "coverage as one page: each line of the policies, and how its conditions came out",

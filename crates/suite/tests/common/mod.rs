@@ -34,8 +34,13 @@ pub fn suites(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+#[allow(dead_code, reason = "not all tests edit policies")]
 pub fn compile(template: &Document, constraint: &Document) -> Option<PolicySet> {
-    let settings = PolicySettings { engines: EngineChoice::RegoOnly, ..PolicySettings::default() };
+    compile_by(EngineChoice::RegoOnly, template, constraint)
+}
+
+pub fn compile_by(engines: EngineChoice, template: &Document, constraint: &Document) -> Option<PolicySet> {
+    let settings = PolicySettings { engines, ..PolicySettings::default() };
     let resources: Vec<Resource> =
         [template, constraint].into_iter().filter_map(|one| Resource::read(one).0).collect();
     let (set, _) = PolicySet::from_resources_in(resources, &settings);
@@ -86,8 +91,18 @@ pub fn messages(set: &PolicySet, of: &Reviewed) -> Option<BTreeSet<String>> {
 
 /// Goes through the cases of all suites of a folder that judge, each with its policy: the template and constraint, what
 /// is compiled of them, the case and what is reviewed. Says how many suites there are.
+#[allow(dead_code, reason = "not all tests take the Rego of all")]
 pub fn each_case(
     folder: &Path,
+    each: impl FnMut(&Document, &Document, &PolicySet, &Case, &Reviewed),
+) -> usize {
+    each_case_by(folder, EngineChoice::RegoOnly, each)
+}
+
+/// The same by the engines that are chosen: those of CEL only, if it comes first.
+pub fn each_case_by(
+    folder: &Path,
+    engines: EngineChoice,
     mut each: impl FnMut(&Document, &Document, &PolicySet, &Case, &Reviewed),
 ) -> usize {
     let mut paths = Vec::new();
@@ -101,7 +116,11 @@ pub fn each_case(
             let Some(policy) = test.policy.as_ref().filter(|_| is_plain) else { continue };
             let template = documents(&folder.join(&*policy.template)).into_iter().next().unwrap();
             let constraint = documents(&folder.join(&*policy.constraint)).into_iter().next().unwrap();
-            let Some(set) = compile(&template, &constraint) else { continue };
+            let is_cel = template.source().text().contains("K8sNativeValidation");
+            if engines == EngineChoice::CelFirst && !is_cel {
+                continue;
+            }
+            let Some(set) = compile_by(engines, &template, &constraint) else { continue };
             for case in &test.cases {
                 let Some(of) = reviewed(folder, case) else { continue };
                 each(&template, &constraint, &set, case, &of);
@@ -111,6 +130,7 @@ pub fn each_case(
     paths.len()
 }
 
+#[allow(dead_code, reason = "not all tests look at all policies")]
 /// The folder of the suites: our own policies, or what `PORTCULLIS_SUITES` names.
 pub fn folder() -> PathBuf {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies");

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use portcullis::Outcome;
 
+use super::explain::Explanations;
 use super::patch::Patch;
 use crate::bounds::{self, fit};
 
@@ -36,9 +37,15 @@ impl Status {
 /// How often all mutators were gone through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Passes {
-    pub(crate) number: usize,
+    pub(crate) number: u32,
     /// Whether they came to an end.
     pub(crate) is_done: bool,
+}
+
+impl Passes {
+    pub(super) fn of(number: usize, is_done: bool) -> Self {
+        Self { number: u32::try_from(number).unwrap_or(u32::MAX), is_done }
+    }
 }
 
 /// What the API server is answered.
@@ -53,6 +60,8 @@ pub struct Answer {
     pub status: Status,
     /// What the constraints said; `None` if they were not asked.
     pub outcome: Option<Box<Outcome>>,
+    /// Why they said it, by constraint and message, if that was asked for.
+    pub(crate) explanations: Option<Box<Explanations>>,
     /// The name in the object, which the request may not have.
     pub(super) object_name: Arc<str>,
     /// What makes the mutated object; only of an answer that lets it in.
@@ -83,6 +92,7 @@ impl Answer {
             warnings: Vec::new(),
             status,
             outcome: None,
+            explanations: None,
             object_name: "".into(),
             patch: None,
             passes: None,

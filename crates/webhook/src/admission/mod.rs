@@ -11,6 +11,7 @@
 
 pub(crate) mod answer;
 mod envelope;
+mod explain;
 mod label;
 mod mutate;
 mod own_kinds;
@@ -36,6 +37,7 @@ pub use crate::serving::Serving;
 pub(crate) use answer::Passes;
 pub use answer::{Answer, Status};
 pub use envelope::Envelope;
+pub(crate) use explain::{Asked, Explanation, explanations};
 pub use label::Exempt;
 pub use mutate::{Mutated, Mutating, mutate};
 pub use own_kinds::{BadRego, Own};

@@ -142,7 +142,7 @@ pub fn mutate(
     };
     match mutation {
         Ok(mutation) => {
-            let passes = Passes { number: mutation.passes(), is_done: true };
+            let passes = Passes::of(mutation.passes(), true);
             let ignored = who_is_ignored(&mutation);
             let answer = Answer { passes: Some(passes), ..answer(&mutation, &written, mutating) };
             Mutated { ignored, ..answer.into() }
@@ -151,7 +151,7 @@ pub fn mutate(
             let message = error.to_string();
             let answer = Answer {
                 quotes_object: true,
-                passes: Some(Passes { number: error.passes(), is_done: false }),
+                passes: Some(Passes::of(error.passes(), false)),
                 ..Answer::failed(bounds::cut(&message, bounds::ANSWER))
             };
             Mutated { questions: error.questions().clone(), ..answer.into() }

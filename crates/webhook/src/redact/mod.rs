@@ -52,6 +52,8 @@ pub struct Redaction {
     hidden: Option<Hidden>,
     /// Constraints that may repeat a secret.
     withheld: BTreeSet<ConstraintKey>,
+    /// Constraints that compare with objects which may have secrets: of these nothing is told but what they say.
+    unexplained: BTreeSet<ConstraintKey>,
     search: Search,
 }
 
@@ -77,9 +79,15 @@ impl Redaction {
         };
         let results = answer.outcome.iter().flat_map(|outcome| &outcome.results);
         let found = results.filter(|result| !matches!(result.verdict, Verdict::Pass));
-        let withheld = found.map(ConstraintResult::key).filter(|key| may_repeat(key)).cloned().collect();
+        let found: Vec<&ConstraintKey> = found.map(ConstraintResult::key).collect();
+        let withheld = found.iter().filter(|key| may_repeat(key)).map(|key| (*key).clone()).collect();
+        let compares =
+            |key: &ConstraintKey| serving.policies.may_rest_on_inventory(key, None, &FieldPath::root());
+        let is_unexplained = |key: &ConstraintKey| !inventory.is_empty() && compares(key);
+        let explained = found.iter().filter(|_| answer.explanations.is_some());
+        let unexplained = explained.filter(|key| is_unexplained(key)).map(|key| (*key).clone()).collect();
         let search = hidden.as_ref().map_or_else(Search::default, |hidden| Search::of(&hidden.texts));
-        Self { hidden, withheld, search }
+        Self { hidden, withheld, unexplained, search }
     }
 
     /// The request without what is secret, if it was to be kept and can be read: one line of JSON.
@@ -122,6 +130,16 @@ impl Redaction {
             || bounds::left_out("details", bounds::DETAILS).into(),
             |details| self.search.mask_value(&details),
         )
+    }
+
+    /// Why a constraint says something, as it may be recorded. Conditions may look at more than what they rest on, as at a whole object
+    /// of which they take a name: so nothing is told of requests that have anything secret.
+    #[must_use]
+    pub fn why(&self, key: &ConstraintKey, ways: &Value) -> Value {
+        if self.has_secrets() || self.withheld.contains(key) || self.unexplained.contains(key) {
+            return REDACTED.into();
+        }
+        self.search.mask_value(ways)
     }
 
     /// What the user saw of a request that was not judged, as it may be recorded.

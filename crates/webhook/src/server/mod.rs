@@ -274,7 +274,16 @@ fn review(
             Purpose::Admit => {
                 let body = holding.take()?;
                 let budget = Budget { limits, deadline, now_ns };
-                let answer = admission::judge(&body, &envelope, &serving, own, namespace, &budget, &answers);
+                let explains = state.decisions.as_ref().is_some_and(|recorder| recorder.content.explanations);
+                let known = explains.then(|| namespace.clone());
+                let mut answer =
+                    admission::judge(&body, &envelope, &serving, own, namespace, &budget, &answers);
+                if let Some(namespace) = known {
+                    let (body, envelope, serving) = (&*body, &envelope, &*serving);
+                    let (budget, answers) = (&budget, &answers);
+                    let asked = admission::Asked { body, envelope, serving, own, namespace, budget, answers };
+                    answer.explanations = admission::explanations(&answer, asked);
+                }
                 (body, answer)
             }
             Purpose::Mutate => {

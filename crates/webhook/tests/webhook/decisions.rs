@@ -69,6 +69,82 @@ fn every_decision_is_a_line() {
     assert_eq!(later["requestDigest"], denied["requestDigest"]);
 }
 
+#[test]
+fn decisions_are_explained_where_that_is_asked_for() {
+    let request = review(&pod(&json!({"hostPID": true, "nodeName": "n1"})), "CREATE").to_string();
+    let plain = |content: Content| {
+        let (webhook, lines) = Webhook::new(POLICIES).with_decisions(content);
+        webhook.post("/v1/admit", request.clone());
+        read(&webhook, &lines).remove(0)
+    };
+    let explained = plain(Content { explanations: true, ..Content::default() });
+    let violation = &explained["results"][2]["violations"][0];
+    assert_eq!(violation["message"], "hostPID is not allowed");
+    let way = &violation["why"][0];
+    assert_eq!(
+        (&way["rule"], &way["kind"], &way["holds"]),
+        (&json!("violation"), &json!("rule"), &json!(true))
+    );
+    assert!(way["location"]["line"].as_u64().is_some_and(|line| line > 0), "{way:#}");
+    let conditions = way["conditions"].as_array().unwrap();
+    let facts = || conditions.iter().flat_map(|condition| condition["facts"].as_array().unwrap());
+    let field = facts().find(|fact| fact["field"] == "spec.hostPID").unwrap();
+    assert_eq!((&field["value"], &field["exists"]), (&json!(true), &json!(true)));
+    // The rest of the record is what it is without.
+    let mut rest = explained.clone();
+    for result in rest["results"].as_array_mut().unwrap() {
+        for violation in result.get_mut("violations").and_then(Value::as_array_mut).into_iter().flatten() {
+            assert!(violation.as_object_mut().unwrap().remove("why").is_some());
+        }
+    }
+    assert_eq!(rest["results"], plain(Content::default())["results"]);
+}
+
+#[test]
+fn what_is_secret_is_not_explained() {
+    let webhook = Webhook::new(LEAKY).with_redact(&["spec.containers[*].env[*].value"]);
+    let content = Content { explanations: true, ..Content::default() };
+    let (webhook, lines) = webhook.with_decisions(content);
+    let env = json!([{"name": "TOKEN", "value": "s3cr3t"}]);
+    let container = json!({"name": "web", "image": "web:1", "env": env});
+    let request = review(&pod(&json!({"containers": [container]})), "CREATE").to_string();
+    webhook.post("/v1/admit", request);
+    let record = read(&webhook, &lines).remove(0);
+    assert_eq!(record["results"][0]["violations"][0]["why"], REDACTED);
+    assert!(!record.to_string().contains("s3cr3t"), "{record:#}");
+}
+
+#[test]
+fn explanations_are_bounded() {
+    let rule = |number: u32| {
+        format!(
+            "violation[{{\"msg\": \"{number}\"}}] {{ value := input.review.object.metadata.annotations[_]; \
+             count(value) > {number} }}"
+        )
+    };
+    let many = (0..60).map(rule).collect::<Vec<_>>().join("\n");
+    let policies = policy("many", &many);
+    let content = Content { explanations: true, ..Content::default() };
+    let (webhook, lines) = Webhook::new(&policies).with_decisions(content);
+    let mut object = pod(&json!({}));
+    let mut with = |count: usize| {
+        let annotations = (0..count).map(|number| (format!("a{number}"), json!("x".repeat(900))));
+        object["metadata"]["annotations"] = Value::Object(annotations.collect());
+        webhook.post("/v1/admit", review(&object, "CREATE").to_string());
+        let record = read(&webhook, &lines).pop().unwrap();
+        let violations = record["results"][0]["violations"].as_array().unwrap();
+        assert_eq!(violations.len(), 60);
+        violations.iter().filter_map(|one| one.get("why")).map(Value::to_string).collect::<Vec<_>>()
+    };
+    let some = with(2);
+    let bytes: usize = some.iter().map(String::len).sum();
+    assert!(!some.is_empty() && some.len() < 60 && bytes <= 64 << 10, "{} of {bytes} bytes", some.len());
+    // Each by itself has too many ways.
+    let cut = with(50);
+    assert_eq!(cut.len(), 60);
+    assert!(cut.iter().all(|why| why.contains("(cut: the conditions have more than 16384 bytes)")));
+}
+
 /// Tells everything that it sees.
 const LEAKY: &str = r#"
 apiVersion: templates.gatekeeper.sh/v1
@@ -97,7 +173,7 @@ metadata: {name: leaky}
 #[test]
 fn nothing_secret_is_recorded() {
     let webhook = Webhook::new(LEAKY).with_redact(&["spec.containers[*].env[*].value"]);
-    let (webhook, lines) = webhook.with_decisions(Content { requests: true });
+    let (webhook, lines) = webhook.with_decisions(Content { requests: true, ..Content::default() });
     let secret = json!({
         "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db", "namespace": "shop"},
         "data": {"password": "b3BlbnNlc2FtZQ=="},
@@ -137,7 +213,8 @@ fn nothing_secret_is_recorded() {
 /// What the core can read and some readers of JSON cannot.
 #[test]
 fn what_is_nearly_too_deep_is_no_exception() {
-    let (webhook, lines) = Webhook::new(LEAKY).with_decisions(Content { requests: true });
+    let (webhook, lines) =
+        Webhook::new(LEAKY).with_decisions(Content { requests: true, ..Content::default() });
     let secret = json!({
         "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db", "namespace": "shop"},
         "data": {"password": "b3BlbnNlc2FtZQ=="},
@@ -208,7 +285,8 @@ violation[{"msg": msg, "details": {"labels": input.review.object.metadata.labels
 #[test]
 fn a_secret_is_in_no_record_in_any_form() {
     let policies = policy("everyform", EVERY_FORM) + &policy("fails", FAILS) + &policy("harmless", HARMLESS);
-    let (webhook, lines) = Webhook::new(&policies).with_decisions(Content { requests: true });
+    let (webhook, lines) =
+        Webhook::new(&policies).with_decisions(Content { requests: true, ..Content::default() });
     let mut secrets: Vec<String> = [
         "hunter2\n",
         "hunter2-long-secret",
@@ -272,7 +350,7 @@ fn a_secret_is_in_no_record_in_any_form() {
 #[test]
 fn other_objects_with_the_same_fields_are_told_about() {
     let webhook = Webhook::new(&policy("everyform", EVERY_FORM));
-    let (webhook, lines) = webhook.with_decisions(Content { requests: true });
+    let (webhook, lines) = webhook.with_decisions(Content { requests: true, ..Content::default() });
     let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "shop"}, "data": {"a": "YWJj"}});
     webhook.create(&map);
     let records = read(&webhook, &lines);
@@ -322,8 +400,8 @@ kind: ConfigMap
 metadata: {name: map, namespace: shop}
 data: {k: plain}
 ";
-    let (webhook, lines) =
-        Webhook::with_resources(&policies, resources).with_decisions(Content { requests: true });
+    let (webhook, lines) = Webhook::with_resources(&policies, resources)
+        .with_decisions(Content { requests: true, ..Content::default() });
     webhook.create(&pod(&json!({})));
     let records = read(&webhook, &lines);
     let messages = |name: &str| {

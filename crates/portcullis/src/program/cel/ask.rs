@@ -65,7 +65,7 @@ impl CelExpression {
 }
 
 /// A value as JSON. What JSON does not have is written as its text, and what is too deep as its type.
-fn shown(value: &CelValue, depth: usize) -> Json {
+pub(super) fn shown(value: &CelValue, depth: usize) -> Json {
     if depth > DEEPEST {
         return Json::from(value.type_name());
     }

@@ -344,7 +344,7 @@ impl Tank<'_> {
     }
 
     /// Evaluates an expression. The others of the result are the steps and the bytes that it took.
-    fn evaluate(
+    pub(super) fn evaluate(
         &self,
         program: &portcullis_cel::Program,
         activation: &dyn Activation,
@@ -422,6 +422,11 @@ impl<'a> Phase<'a> {
             request_resource: OnceCell::new(),
         };
         Self { scope, left }
+    }
+
+    /// What expressions of this phase may name.
+    pub(super) fn names(&self) -> &(dyn Activation + 'a) {
+        &self.scope
     }
 
     /// # Errors

@@ -12,8 +12,10 @@
 mod ask;
 mod compile;
 mod evaluate;
+mod explain;
 mod kept;
 mod names;
+mod places;
 mod policy;
 mod reads;
 

@@ -11,8 +11,10 @@ use std::sync::Arc;
 use portcullis_cel::{CelValue, Environment, Type};
 use portcullis_value::{Limits, Watch};
 
+use super::super::follow::Followed;
 use super::compile::{Compiled, Compiler, sound, used};
 use super::evaluate::{Answer, Asking, OUT_OF_BUDGET, Phase, Tank, aggregated};
+use super::explain::Whose;
 use super::kept::Kept;
 use super::names::{
     AUTHORIZER, AUTHORIZER_TYPE, REQUEST_RESOURCE, RESOURCE_CHECK_TYPE, Seen, environment_without_variables,
@@ -332,6 +334,15 @@ impl PolicyProgram {
                 Err(error) => Ok(PolicyAnswer::of_error(error)),
             }
         })
+    }
+
+    /// Why it says what it says of a request, by evaluating the parts of its expressions. Never panics.
+    pub(crate) fn follow(&self, view: &PolicyView<'_>) -> Followed {
+        let (followed, _) = self.within(view, |tank, cost| {
+            let (conditions, seen) = (view.seen(view.condition_request), view.seen(view.request));
+            Ok(self.common.explained(&conditions, &seen, tank, cost, BUDGET, Whose::Policy))
+        });
+        followed.unwrap_or_else(Followed::of_error)
     }
 
     /// Whether all match conditions hold. The inner error is one of theirs.
