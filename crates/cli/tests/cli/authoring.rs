@@ -269,6 +269,67 @@ tests:
     insta::assert_snapshot!(super::without_times(&run.shown()));
 }
 
+/// Nothing is known of what the other language of a template says.
+#[test]
+fn entries_for_the_language_that_is_not_run_are_not_judged() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write(
+        "template.yaml",
+        "apiVersion: templates.gatekeeper.sh/v1
+kind: ConstraintTemplate
+metadata: {name: noteams}
+spec:
+  crd: {spec: {names: {kind: NoTeams}}}
+  targets:
+  - target: admission.k8s.gatekeeper.sh
+    code:
+    - engine: K8sNativeValidation
+      source:
+        variables: [{name: named, expression: 'true'}]
+        validations: [{expression: 'false && variables.named', message: refused}]
+    - engine: Rego
+      source:
+        rego: |
+          package noteams
+
+          violation[{\"msg\": \"refused\"}] { always }
+
+          always { input.review.object.kind == \"Pod\" }
+",
+    );
+    write(
+        "constraint.yaml",
+        "apiVersion: constraints.gatekeeper.sh/v1beta1\nkind: NoTeams\nmetadata: {name: noteams}\n",
+    );
+    write("pod.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: web, namespace: shop}\n");
+    write(
+        "suite.yaml",
+        "apiVersion: test.gatekeeper.sh/v1alpha1
+kind: Suite
+equivalentMutants:
+- {rule: variables.named, reason: nobody reads it}
+- {rule: violation, reason: only pods are judged}
+- {rule: always, reason: only pods are judged}
+- {rule: variables.other, reason: there is none}
+tests:
+- name: pods
+  template: template.yaml
+  constraint: constraint.yaml
+  cases:
+  - {name: pod, object: pod.yaml, assertions: [{violations: yes}]}
+",
+    );
+    let with = |flag| {
+        let run = run_in(folder.path(), &["verify", ".", "--mutate", flag]).exits_with(2);
+        assert_eq!(run.stdout.matches("this equivalent mutant").count(), 1, "{}", run.stdout);
+        assert!(run.stdout.contains("no rule `variables.other`"), "{}", run.stdout);
+        assert!(run.stdout.contains("more are accepted") || run.stdout.contains("more is accepted"));
+    };
+    with("--enable-k8s-native-validation=true");
+    with("--enable-k8s-native-validation=false");
+}
+
 /// Policies that leave no mutant of themselves and of their libraries to others. All of them take a minute and a half
 /// in a debug build: `portcullis verify policies/... --mutate`.
 const WHOLE: [&str; 3] = [
