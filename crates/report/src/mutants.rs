@@ -73,8 +73,8 @@ impl MutationResult {
             (self.refused, "does not compile", "do not compile"),
         ];
         let more = more.into_iter().filter(|(number, ..)| *number > 0);
-        let more: String =
-            more.map(|(number, one, many)| format!("; {}", count(number, one, many))).collect();
+        let more = more.flat_map(|(number, one, many)| ["; ".to_owned(), count(number, one, many)]);
+        let more: String = more.collect();
         format!("{all}: {} noticed ({percent:.1} %{less}), {survived} not{more}", self.killed)
     }
 }
