@@ -232,12 +232,12 @@ struct Bound<'a> {
 }
 
 impl Activation for Bound<'_> {
-    fn variable(&self, name: &str) -> Option<CelValue> {
+    fn variable(&self, name: &str) -> Option<&CelValue> {
         let own = self.bindings.iter().rev().find(|binding| &*binding.name == name);
-        own.map(|binding| binding.value.clone()).or_else(|| self.names.variable(name))
+        own.map(|binding| &binding.value).or_else(|| self.names.variable(name))
     }
 
-    fn field(&self, object: &str, field: &str, place: Option<u32>) -> Result<Option<CelValue>, EvalError> {
+    fn field(&self, object: &str, field: &str, place: Option<u32>) -> Result<Option<&CelValue>, EvalError> {
         self.names.field(object, field, place)
     }
 
@@ -603,7 +603,7 @@ impl Explainer<'_> {
         }
         self.told.borrow_mut().push(name.clone());
         let value = self.phase.names().field(VARIABLES, name, None).ok().flatten();
-        let truth = value.as_ref().and_then(CelValue::as_bool);
+        let truth = value.and_then(CelValue::as_bool);
         let text = &variable.expression;
         let whole = portcullis_cel::parts(&text.text)?;
         let mut conditions = Vec::new();
